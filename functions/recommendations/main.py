@@ -1,0 +1,179 @@
+"""HTTP: what to show a shopper next."""
+
+import re
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import Query as QueryParameters
+from fastapi.concurrency import run_in_threadpool
+from pydantic import AfterValidator, Field, model_validator
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.recommendations import answers, stored
+from shared.domain.events import ProductId, UserId
+from shared.errors import DatabaseUnavailable
+from shared.http import K, Query, api, cached, fresh, serve
+from shared.http.answers import redis
+from shared.storage import recommendations as storage
+from shared.storage.cache import POPULAR, POPULAR_PRODUCTS
+from shared.storage.redis_async import RedisUnavailable
+
+app = api("recommendations", "What to show a shopper next.", needs=("postgres", "redis", "model"))
+
+
+def listed_ids(value: str) -> str:
+    """Check a comma-separated list of product ids."""
+    if value and not re.fullmatch(r"\d{1,16}(,\d{1,16}){0,199}", value):
+        raise ValueError("must be up to 200 product ids separated by commas")
+    return value
+
+
+class RecommendationsQuery(Query):
+    """What /recommendations takes."""
+
+    user_id: UserId
+    k: K = 10
+    category_id: ProductId | None = Field(None, description="only this category and those below it")
+    exclude: Annotated[str, AfterValidator(listed_ids)] = Field(
+        "", description="product ids not to show, separated by commas"
+    )
+    in_stock: bool | None = Field(
+        None, description="true: only what is in stock; not given: that first; false: no matter"
+    )
+    explain: bool = Field(False, description="add a reason to each product")
+    latitude: float | None = Field(None, ge=-90, le=90, allow_inf_nan=False)
+    longitude: float | None = Field(None, ge=-180, le=180, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def whole_place(self) -> "RecommendationsQuery":
+        """Require both coordinates or none."""
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("latitude and longitude go together")
+        return self
+
+
+class SimilarQuery(Query):
+    """What /similar-products takes."""
+
+    product_id: ProductId
+    k: K = 10
+
+
+class TrendingQuery(Query):
+    """What /trending takes."""
+
+    window: Literal["7d", "30d"] = "7d"
+    category_id: ProductId | None = None
+    k: K = 10
+
+
+class PopularQuery(Query):
+    """What /popular takes."""
+
+    k: K = 10
+
+
+class RecentlyViewedQuery(Query):
+    """What /recently-viewed takes."""
+
+    user_id: UserId
+    k: K = 10
+
+
+def private(body: bytes) -> Response:
+    """Return an answer that is one user's: kept by no shared cache."""
+    return Response(body, media_type="application/json", headers={"Cache-Control": "private, no-cache"})
+
+
+@app.get("/recommendations", response_model=answers.Recommendations, response_model_exclude_unset=True)
+async def recommend(request: Request, query: Annotated[RecommendationsQuery, QueryParameters()]) -> Response:
+    """Recommend products to a user, from what they did until a second ago.
+
+    Unknown users get what is trending, in the category where one is given; while Postgres is away everybody gets what
+    is popular.
+    """
+    raw: bytes = request.scope["query_string"]
+
+    def compute() -> bytes:
+        exclude = [int(one) for one in query.exclude.split(",") if one]
+        place = None if query.latitude is None or query.longitude is None else (query.latitude, query.longitude)
+        return answers.personal(
+            query.user_id, query.k, query.category_id, exclude, query.in_stock, query.explain, place
+        )
+
+    async def work() -> bytes:
+        state = await stored.before(query.user_id, raw)
+        if state is not None and state[0] is not None:
+            return state[0]
+        body = await run_in_threadpool(compute)
+        if state is not None:
+            await stored.store(query.user_id, raw, body, *state[1:])
+        return body
+
+    try:
+        return private(await work())
+    except DatabaseUnavailable:
+        return private(answers.without_database(query.user_id, await live_popular(query.k)))
+
+
+@app.get("/similar-products", response_model=answers.SimilarProducts, response_model_exclude_unset=True)
+async def similar_products(request: Request, query: Annotated[SimilarQuery, QueryParameters()]) -> Response:
+    """Find the products most like one: wanted by the same people; for a new product, trending in its category."""
+    body = await cached(
+        "similar",
+        f"sim:{query.product_id}:{query.k}",
+        ttl_s=3600,
+        compute=lambda: answers.similar(query.product_id, query.k),
+    )
+    return fresh(request, body, max_age_s=60)
+
+
+@app.get("/trending", response_model=answers.Trending, response_model_exclude_unset=True)
+async def trending(request: Request, query: Annotated[TrendingQuery, QueryParameters()]) -> Response:
+    """List what rises: events of the window, newer ones weighing more."""
+    body = await cached(
+        "trending", f"trending:{query.window}:{query.category_id or ''}:{query.k}", ttl_s=900,
+        compute=lambda: answers.trending(query.window, query.category_id, query.k),
+    )  # fmt: skip
+    return fresh(request, body, max_age_s=60)
+
+
+@app.get("/popular", response_model=answers.Popular, response_model_exclude_unset=True)
+async def popular(request: Request, query: Annotated[PopularQuery, QueryParameters()]) -> Response:
+    """List what was bought most, counted live."""
+    found = await live_popular(query.k)
+    if len(found) < query.k:
+        # Redis is away or was just emptied, or the shop is smaller than that
+        try:
+            rows = await run_in_threadpool(storage.popular, query.k)
+            found = [(product, float(count)) for product, count in rows]
+        except DatabaseUnavailable:
+            if not found:
+                raise
+    return fresh(request, answers.popular(found), max_age_s=10)
+
+
+@app.get("/recently-viewed", response_model=answers.RecentlyViewed, response_model_exclude_unset=True)
+async def recently_viewed(query: Annotated[RecentlyViewedQuery, QueryParameters()]) -> Response:
+    """List what a user viewed last, newest first."""
+    return private(await run_in_threadpool(answers.recently_viewed, query.user_id, query.k))
+
+
+async def live_popular(k: int) -> list[tuple[dict[str, Any], float]]:
+    """Return ``(product, purchases)`` of the live ranking; empty when Redis is away."""
+    try:
+        (ranking,) = await redis().run(("ZREVRANGE", POPULAR, 0, k - 1, "WITHSCORES"))
+        if not ranking:
+            return []
+        (bodies,) = await redis().run(("HMGET", POPULAR_PRODUCTS, *ranking[::2]))
+    except RedisUnavailable:
+        return []
+    return [
+        (orjson.loads(body), float(score))
+        for body, score in zip(bodies, ranking[1::2], strict=True)
+        if body is not None
+    ]
+
+
+recommendations = serve(app, stored.hot)

@@ -1,0 +1,19 @@
+"""Event: store a user's events, fold the new ones into their preferences, drop their cached answers."""
+
+import functions_framework
+from cloudevents.http.event import CloudEvent
+
+from shared import logs, user_events
+from shared.storage import cache, events
+
+
+@functions_framework.cloud_event
+def update_preferences(event: CloudEvent) -> None:
+    """Store a message's events exactly once. Return to acknowledge, raise to be redelivered."""
+    logs.configure()
+    message = user_events.read(event)
+    if message is None:
+        return
+    events.store(message.message_id, message.user_id, message.events)
+    # after the commit, and also when nothing was new: a crash may have come between the two
+    cache.forget_users([message.user_id])

@@ -1,0 +1,125 @@
+"""Ranking candidates for one user: collaborative score, content affinity, trending prior, place; no I/O.
+
+score(j) = blend · cf(j)/max cf + (1 − blend) · affinity(j)/max affinity, where cf is summed in SQL over the profile and
+affinity(j) = (share of the user's taste that j matches) · (1 + trending share of j). DESIGN section 6.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+EARTH_RADIUS_KM: Final = 6371.0
+# at this distance a product with a place keeps three quarters of its score, far away a half
+PLACE_HALF_KM: Final = 50.0
+# how much each kind of preference says; a tag says less: a product has several
+KIND_WEIGHTS: Final[Mapping[str, float]] = {"category": 1.0, "brand": 0.5, "tag": 0.5}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A product that may be recommended, with what ranking needs to know of it."""
+
+    id: int
+    cf: float = 0.0
+    trending: float = 0.0
+    category_id: int | None = None
+    brand: str | None = None
+    tags: Sequence[str] = ()
+    price: float = 0.0
+    in_stock: bool = True
+    latitude: float | None = None
+    longitude: float | None = None
+    # 0: found by the profile or the taste; 1, 2, …: only there to fill up, in this order
+    tier: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """A user's preferences as of now: score by key for each kind, and mean and deviation of log price."""
+
+    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    price_band: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A product's place in the answer."""
+
+    id: int
+    score: float
+    affinity: float
+    cf: float
+
+
+def affinity(candidate: Candidate, taste: Taste) -> float:
+    """Return how well a product fits a taste, in [0, 2]."""
+    total = 0.0
+    for kind, keys in (
+        ("category", () if candidate.category_id is None else (str(candidate.category_id),)),
+        ("brand", () if candidate.brand is None else (candidate.brand,)),
+        ("tag", candidate.tags),
+    ):
+        scores = taste.scores.get(kind)
+        if scores and keys:
+            whole = sum(scores.values())
+            if whole > 0:
+                total += KIND_WEIGHTS[kind] * min(1.0, sum(scores.get(key, 0.0) for key in keys) / whole)
+    if total > 0 and taste.price_band is not None and candidate.price > 0:
+        mean, deviation = taste.price_band
+        # never narrower than a factor of 1.6: a single purchase says little of what else would be paid
+        distance = (math.log(candidate.price) - mean) / max(deviation, 0.5)
+        total *= 0.5 + 0.5 * math.exp(-0.5 * distance * distance)
+    return total
+
+
+def distance_km(from_latitude: float, from_longitude: float, latitude: float, longitude: float) -> float:
+    """Return the great-circle distance (haversine)."""
+    phi, psi = math.radians(from_latitude), math.radians(latitude)
+    a = (
+        math.sin((psi - phi) / 2) ** 2
+        + math.cos(phi) * math.cos(psi) * math.sin(math.radians(longitude - from_longitude) / 2) ** 2
+    )
+    return 2 * EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(a)))
+
+
+def nearness(candidate: Candidate, place: tuple[float, float] | None) -> float:
+    """Return the factor for distance, in (0.5, 1]; 1 where user or product has no place."""
+    if place is None or candidate.latitude is None or candidate.longitude is None:
+        return 1.0
+    return 0.5 + 0.5 * 2 ** (-distance_km(*place, candidate.latitude, candidate.longitude) / PLACE_HALF_KM)
+
+
+def rank(
+    candidates: Sequence[Candidate],
+    taste: Taste,
+    k: int,
+    *,
+    blend: float = 0.6,
+    trending_prior: float = 0.0,
+    place: tuple[float, float] | None = None,
+    stock_first: bool = True,
+) -> list[Ranked]:
+    """Return the best ``k`` of the candidates, best first; ties by trending, then by id, so that an answer is stable.
+
+    Candidates that only fill up come after all others, in the order of their tier. ``stock_first`` puts what is sold
+    out after everything that is not. Scores are in [0, 1 + trending_prior].
+    """
+    trending_top = max((one.trending for one in candidates), default=0.0) or 1.0
+    cf_top = max((one.cf for one in candidates), default=0.0) or 1.0
+    affinities = {one.id: affinity(one, taste) * (1.0 + one.trending / trending_top) for one in candidates}
+    affinity_top = max(affinities.values(), default=0.0) or 1.0
+    keyed: list[tuple[Any, ...]] = []
+    for one in candidates:
+        share = affinities[one.id] / affinity_top
+        trend = one.trending / trending_top
+        score = blend * one.cf / cf_top + (1.0 - blend) * share + trending_prior * trend
+        # a filler that fits the user's taste is none
+        tier = one.tier if share == 0 else 0
+        if tier:
+            score = 0.1 * trend
+        score *= nearness(one, place)
+        late = stock_first and not one.in_stock
+        keyed.append((late, tier, -score, -one.trending, one.id, Ranked(one.id, score, share, one.cf / cf_top)))
+    keyed.sort(key=lambda key: key[:5])
+    return [key[5] for key in keyed[:k]]

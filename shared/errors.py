@@ -1,0 +1,145 @@
+"""Every error raised on purpose, each with the status, slug and title of its problem answer (RFC 9457).
+
+* AppError                  500 internal-error
+  + InvalidRequest          422 invalid-request
+    + MalformedBody         400 malformed-body
+    + BodyTooLarge          413 body-too-large
+    + IdempotencyMismatch   422 idempotency-key-reused
+  + IdempotencyInProgress   409 request-in-progress
+  + Unauthorized            401 unauthorized
+    + Forbidden             403 forbidden
+  + NotFound                404 not-found
+    + ProductNotFound       404 product-not-found
+    + CategoryNotFound      404 category-not-found
+    + JobNotFound           404 job-not-found
+  + Conflict                409 conflict
+    + JobRunning            409 job-running
+  + MethodNotAllowed        405 method-not-allowed
+  + RateLimited             429 rate-limited
+  + Unavailable             503 unavailable
+    + DatabaseUnavailable   503 database-unavailable
+    + PubSubUnavailable     503 pubsub-unavailable
+    + ModelUnavailable      503 model-unavailable
+  + MissingSetting          500 missing-setting
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class AppError(Exception):
+    """An error with a documented problem answer; ``detail`` says what was wrong and what to do next."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Internal server error"
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+        self.extra = extra
+
+    def problem(self) -> dict[str, Any]:
+        """Return the members of the problem document that do not depend on the request."""
+        document: dict[str, Any] = {
+            "type": f"urn:aisle:problem:{self.slug}",
+            "title": self.title,
+            "status": self.status,
+        }
+        if self.detail:
+            document["detail"] = self.detail
+        if self.errors:
+            document["errors"] = [dict(error) for error in self.errors]
+        return document | self.extra
+
+
+class InvalidRequest(AppError):
+    status, slug, title = 422, "invalid-request", "The request is not valid"
+
+
+class MalformedBody(InvalidRequest):
+    status, slug, title = 400, "malformed-body", "The body is not valid JSON"
+
+
+class BodyTooLarge(InvalidRequest):
+    status, slug, title = 413, "body-too-large", "The body is too large"
+
+
+class IdempotencyMismatch(InvalidRequest):
+    slug, title = "idempotency-key-reused", "The idempotency key was used for another request"
+
+
+class Unauthorized(AppError):
+    status, slug, title = 401, "unauthorized", "Authentication is needed"
+
+
+class Forbidden(Unauthorized):
+    status, slug, title = 403, "forbidden", "This is not allowed"
+
+
+class NotFound(AppError):
+    status, slug, title = 404, "not-found", "Not found"
+
+
+class ProductNotFound(NotFound):
+    slug, title = "product-not-found", "Product not found"
+
+
+class CategoryNotFound(NotFound):
+    slug, title = "category-not-found", "Category not found"
+
+
+class JobNotFound(NotFound):
+    slug, title = "job-not-found", "Job not found"
+
+
+class MethodNotAllowed(AppError):
+    status, slug, title = 405, "method-not-allowed", "Method not allowed"
+
+
+class Conflict(AppError):
+    status, slug, title = 409, "conflict", "The request conflicts with what is stored"
+
+
+class IdempotencyInProgress(Conflict):
+    slug, title = "request-in-progress", "A request with this idempotency key is still running"
+
+
+class JobRunning(Conflict):
+    slug, title = "job-running", "The job is already running"
+
+
+class RateLimited(AppError):
+    status, slug, title = 429, "rate-limited", "Too many requests"
+
+
+class Unavailable(AppError):
+    status, slug, title = 503, "unavailable", "Temporarily unavailable"
+
+    def __init__(self, detail: str = "", *, retry_after_s: int = 1, **extra: Any) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_s)}, **extra)
+
+
+class DatabaseUnavailable(Unavailable):
+    slug, title = "database-unavailable", "The database is unavailable"
+
+
+class PubSubUnavailable(Unavailable):
+    slug, title = "pubsub-unavailable", "Events cannot be taken right now"
+
+
+class ModelUnavailable(Unavailable):
+    slug, title = "model-unavailable", "No model is active yet"
+
+
+class MissingSetting(AppError):
+    slug, title = "missing-setting", "A setting is missing"

@@ -1,0 +1,184 @@
+"""What happens to every request before and after its function: ids, limits, CORS, compression, problems, logs.
+
+``Edge`` is one plain ASGI layer. The same rules serve the hot path (serve.py), which skips the application.
+"""
+
+import logging
+import os
+import re
+import time
+from functools import cached_property
+from urllib.parse import unquote
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared import errors
+from shared.errors import AppError
+from shared.http.limits import WINDOW_S, Limiter
+from shared.http.problems import problem_response
+from shared.logs import trace_of
+from shared.settings import settings
+
+log = logging.getLogger(__name__)
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+@-]{1,128}")
+MAX_BODY_BYTES = 1_048_576
+EXPOSED = ("X-Request-ID", "ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "Location", "Idempotent-Replayed")
+HeaderList = list[tuple[bytes, bytes]]
+UNLIMITED = ("/health", "/health/ready")
+
+
+class Edge:
+    """Wraps an application; ``begin`` holds what the hot path shares with it."""
+
+    def __init__(self, app: ASGIApp, name: str, max_body: dict[str, int] | None = None) -> None:
+        self.name = name
+        self.max_body = max_body or {}
+        self.limiter = Limiter(name)
+        self.inner = app
+
+    @cached_property
+    def stack(self) -> ASGIApp:
+        """The application inside the library's compression and CORS; made with the first request, for the settings."""
+        origins = settings().cors_origins
+        return CORSMiddleware(
+            GZipMiddleware(self.inner, minimum_size=1024, compresslevel=5),
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "If-None-Match",
+                "X-Request-ID",
+                "traceparent",
+            ],
+            expose_headers=list(EXPOSED),
+            max_age=86_400,
+        )
+
+    def begin(self, scope: Scope) -> tuple[str, HeaderList, AppError | None]:
+        """Return the request's id, the headers of its answer, and why it is refused, if it is."""
+        request_id = ""
+        client = ""
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                request_id = value.decode("latin-1")
+            elif name == b"x-forwarded-for":
+                client = value.decode("latin-1")
+        if not request_id or not REQUEST_ID.fullmatch(request_id):
+            request_id = os.urandom(12).hex()
+        proxies = settings().trusted_proxies
+        if client and proxies:
+            # each trusted proxy appended one address; what is left of them the client may have invented
+            hops = client.split(",")
+            client = hops[-min(proxies, len(hops))].strip()
+        else:
+            client = (scope.get("client") or ("",))[0]
+        headers: HeaderList = [(b"x-request-id", request_id.encode())]
+        limit = settings().rate_limit_per_minute
+        if limit == 0 or scope["path"] in UNLIMITED:
+            return request_id, headers, None
+        remaining, reset_s = self.limiter.take(client)
+        headers.append((b"ratelimit-policy", b'"minute";q=%d;w=%d' % (limit, WINDOW_S)))
+        headers.append((b"ratelimit", b'"minute";r=%d;t=%d' % (max(remaining, 0), reset_s)))
+        if remaining < 0:
+            return (
+                request_id,
+                headers,
+                errors.RateLimited(
+                    f"More than {limit} requests in a minute; try again in {reset_s} s.",
+                    headers={"Retry-After": str(reset_s)},
+                ),
+            )
+        return request_id, headers, None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        begun = scope.get("aisle.begun")
+        request_id, headers, refusal = begun if begun is not None else self.begin(scope)
+        path: str = scope["path"]
+        if len(path) > 1 and path.endswith("/"):
+            path = path.rstrip("/") or "/"
+        # the framework's catch-all route leaves its own path parameters and root behind
+        scope = {
+            **scope,
+            "path": path,
+            "raw_path": path.encode("utf-8", "surrogateescape"),
+            "request_id": request_id,
+            "path_params": {},
+            "router": None,
+        }
+        status = 0
+
+        async def tell(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *headers]
+            await send(message)
+
+        limit = self.max_body.get(path, MAX_BODY_BYTES)
+        refusal = refusal or self.refuse(scope, limit)
+        with trace_of(scope["headers"], request_id):
+            try:
+                if refusal is not None:
+                    raise refusal
+                await self.stack(scope, _limited(receive, limit), tell)
+            except AppError as error:
+                if status == 0:
+                    await problem_response(error, path, request_id)(scope, receive, tell)
+            except Exception as error:
+                log.exception("unhandled error", extra={"path": path})
+                if status == 0:
+                    unexpected = AppError("The error was logged under this request id.")
+                    await problem_response(unexpected, path, request_id)(scope, receive, tell)
+                else:
+                    raise error
+            took_ms = (time.perf_counter() - started) * 1000
+            # the platform logs every request already; this one line has what it does not know
+            if log.isEnabledFor(logging.DEBUG) or status >= 500 or took_ms > 1000:
+                level = logging.ERROR if status >= 500 else logging.WARNING if took_ms > 1000 else logging.DEBUG
+                log.log(
+                    level,
+                    "request",
+                    extra={"method": scope["method"], "path": path, "status": status, "ms": round(took_ms, 1)},
+                )
+
+    def refuse(self, scope: Scope, limit: int) -> AppError | None:
+        """Return why a request is refused before its function sees it."""
+        query: bytes = scope["query_string"]
+        if b"\0" in query or "\0" in scope["path"] or b"%00" in query or not _is_text(query):
+            return errors.InvalidRequest("The query is not text: it has a NUL byte or is not UTF-8.")
+        for name, value in scope["headers"]:
+            if name == b"content-length" and value.isdigit() and int(value) > limit:
+                return errors.BodyTooLarge(f"At most {limit} bytes are taken here.")
+        return None
+
+
+def _is_text(query: bytes) -> bool:
+    if b"%" not in query:
+        return query.isascii()
+    try:
+        unquote(query.decode("ascii"), errors="strict")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    """Count a body that comes without a length."""
+    taken = 0
+
+    async def counted() -> Message:
+        nonlocal taken
+        message = await receive()
+        if message["type"] == "http.request":
+            taken += len(message.get("body", b""))
+            if taken > limit:
+                raise errors.BodyTooLarge(f"At most {limit} bytes are taken here.")
+        return message
+
+    return counted

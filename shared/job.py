@@ -1,0 +1,130 @@
+"""What every job has in common: parameters from the request, one run at a time, a ``job_runs`` row, a JSON answer."""
+
+import functools
+import inspect
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import functions_framework
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared import logs
+from shared.errors import AppError, InvalidRequest, JobRunning, MalformedBody
+from shared.storage import database
+
+log = logging.getLogger(__name__)
+
+LOCK_NAMESPACE = 4711  # of advisory locks; the second key is the hash of the job's name
+
+
+class Parameters(BaseModel):
+    """Base of a job's parameters: the JSON body of the request that runs it. Unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+END_RUN = """
+UPDATE job_runs SET ended_at = clock_timestamp(), outcome = :outcome, details = cast(:details AS jsonb) WHERE id = :id
+"""
+P = TypeVar("P", bound=Parameters)
+
+
+@contextmanager
+def one_at_a_time(name: str) -> Iterator[None]:
+    """Hold the job's advisory lock. Raises JobRunning when another run has it; a killed run's lock goes with it."""
+    with database.engine().connect() as connection:
+        driver = connection.connection.dbapi_connection
+        key = {"space": LOCK_NAMESPACE, "name": name}
+        if not database.execute(connection, "SELECT pg_try_advisory_lock(:space, hashtext(:name))", key)[0][0]:
+            raise JobRunning(f"{name} is running already; wait for it to end.")
+        try:
+            yield
+        finally:
+            if driver is connection.connection.dbapi_connection:
+                database.execute(connection, "SELECT pg_advisory_unlock(:space, hashtext(:name))", key)
+
+
+def _begin(name: str) -> int | None:
+    # `migrate` runs before the table exists
+    if database.read("SELECT to_regclass('job_runs')")[0][0] is None:
+        return None
+    return int(database.write("INSERT INTO job_runs (job) VALUES (:name) RETURNING id", name=name)[0][0])
+
+
+def _end(run: int | None, outcome: str, details: dict[str, Any]) -> None:
+    if run is not None:
+        database.write(
+            END_RUN,
+            id=run, outcome=outcome, details=orjson.dumps(details, default=str).decode(),
+        )  # fmt: skip
+
+
+def run_job(name: str, work: Callable[[P], dict[str, Any]], parameters: P) -> dict[str, Any]:
+    """Run ``work`` alone, write its row in ``job_runs``, and return its result with the seconds it took."""
+    with one_at_a_time(name):
+        run = _begin(name)
+        started = time.perf_counter()
+        try:
+            result = work(parameters)
+        except Exception as error:
+            detail = error.detail if isinstance(error, AppError) else f"{type(error).__name__}: {error}"
+            try:
+                _end(run, "failed", {"error": detail[:2000]})
+            except AppError:
+                log.warning("job_runs not written", extra={"job": name})
+            raise
+        result = {"job": name, **result, "seconds": round(time.perf_counter() - started, 3)}
+        _end(run, "succeeded", result)
+        log.info("job done", extra={"job": name, "result": result})
+        return result
+
+
+def job(work: Callable[[P], dict[str, Any]]) -> Any:
+    """Make a function of parameters the HTTP entry point that Cloud Scheduler calls.
+
+    The JSON body (or nothing) becomes the parameters; the answer is the result. A refused request or a failure is a
+    problem (RFC 9457); Scheduler retries what is not 2xx. ``entry.run(parameters)`` runs it without HTTP.
+    """
+    name = work.__name__
+    model: type[P] = next(iter(inspect.signature(work, eval_str=True).parameters.values())).annotation
+
+    @functools.wraps(work)
+    def entry(request: Any) -> Any:
+        logs.configure()
+        traceparent = request.headers.get("traceparent")
+        with logs.fields(job=name, **logs.trace_fields(traceparent)):
+            try:
+                try:
+                    parameters = model.model_validate(orjson.loads(request.get_data() or b"{}"))
+                except orjson.JSONDecodeError as error:
+                    raise MalformedBody(f"The body is not valid JSON: {error}.") from None
+                except ValidationError as error:
+                    first = error.errors(include_input=False, include_url=False)[0]
+                    where = ".".join(map(str, first["loc"]))
+                    raise InvalidRequest(f"{where}: {first['msg']}".removeprefix(": ")) from None
+                return _answer(run_job(name, work, parameters), 200, "application/json")
+            except AppError as error:
+                if error.status >= 500:
+                    log.exception("job failed")
+                return _answer(error.problem() | {"instance": request.path}, error.status, "application/problem+json")
+            except Exception as error:
+                log.exception("job failed")
+                problem = AppError(f"{type(error).__name__}: the error was logged.").problem()
+                return _answer(problem | {"instance": request.path}, 500, "application/problem+json")
+
+    entry.run = functools.partial(run_job, name, work)  # type: ignore[attr-defined]  # an entry point is a function
+    del entry.__wrapped__  # its signature is the request, not the parameters
+    return functions_framework.http(entry)
+
+
+def _answer(body: dict[str, Any], status: int, media_type: str) -> tuple[bytes, int, dict[str, str]]:
+    return orjson.dumps(body, default=str), status, {"Content-Type": media_type}
+
+
+def progress(message: str, **values: Any) -> None:
+    """Say how far a long job has come: one log line."""
+    log.info(message, extra=values)

@@ -1,0 +1,78 @@
+"""What travels on the topics: schemas, attributes, and reading them back from a CloudEvent.
+
+A ``user-events/1`` message holds the events of one request (1 to 500) of one user::
+
+    {"user_id": "u1", "events": [{"event_id", "product_id", "event_type", "timestamp", "session_id", "metadata"}]}
+
+A ``catalog-changes/1`` message names the products that were written::
+
+    {"product_ids": [1, 2], "change": "updated" | "created" | "deleted"}
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+USER_EVENTS: Final = "user-events"
+CATALOG_CHANGES: Final = "catalog-changes"
+USER_EVENTS_SCHEMA: Final = "user-events/1"
+CATALOG_CHANGES_SCHEMA: Final = "catalog-changes/1"
+
+
+class UnreadableMessage(ValueError):
+    """A message that no retry can mend; ``str`` says why."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A delivered message: its id, attributes and decoded JSON body."""
+
+    id: str
+    attributes: Mapping[str, str]
+    body: Any
+    raw: bytes
+
+
+def user_events(
+    user_id: str, events: Sequence[Mapping[str, Any]], traceparent: str | None = None
+) -> tuple[bytes, dict[str, str]]:
+    """Return data and attributes of one message with the events of one user."""
+    types = {str(event["event_type"]) for event in events}
+    attributes = {
+        "schema": USER_EVENTS_SCHEMA,
+        "user_id": user_id,
+        "event_types": ",".join(sorted(types)),
+        "has_purchase": "true" if "purchase" in types else "false",
+    }
+    if traceparent:
+        attributes["traceparent"] = traceparent
+    return orjson.dumps({"user_id": user_id, "events": events}), attributes
+
+
+def catalog_changes(product_ids: Sequence[int], change: str) -> tuple[bytes, dict[str, str]]:
+    """Return data and attributes of one message that names changed products."""
+    return orjson.dumps({"product_ids": list(product_ids), "change": change}), {"schema": CATALOG_CHANGES_SCHEMA}
+
+
+def read(event: Any, schema: str) -> Message:
+    """Read a Pub/Sub CloudEvent (``message`` envelope). Raises UnreadableMessage when it is not of ``schema``."""
+    envelope = event.data if isinstance(event.data, dict) else {}
+    message = envelope.get("message")
+    if not isinstance(message, dict):
+        raise UnreadableMessage("the CloudEvent carries no Pub/Sub message")
+    message_id = str(message.get("messageId") or message.get("message_id") or event["id"])
+    attributes = message.get("attributes") or {}
+    try:
+        raw = base64.b64decode(message.get("data") or "", validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        return Message(message_id, attributes, None, b"")
+    if attributes.get("schema") != schema:
+        return Message(message_id, attributes, None, raw)
+    try:
+        return Message(message_id, attributes, orjson.loads(raw), raw)
+    except orjson.JSONDecodeError:
+        return Message(message_id, attributes, None, raw)

@@ -1,0 +1,171 @@
+"""Postgres: one pooled engine per process, and the four ways to talk to it."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, TypeVar
+
+import orjson
+from sqlalchemy import Connection, Engine, Row, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from shared.errors import DatabaseUnavailable
+from shared.settings import settings
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# After a failed connection nothing waits for another one for this long: callers fall back at once.
+BREAKER_S = 1.0
+# SQLSTATE classes of a server that is gone, starting, stopping or full
+GONE = ("08", "57P", "53300", "25006")
+
+
+@cache
+def engine() -> Engine:
+    """Return the process's engine. In autocommit by default: a read costs no BEGIN and no COMMIT."""
+    config = settings()
+    made = create_engine(
+        config.require("database_url"),
+        pool_size=config.database_pool_size,
+        max_overflow=0,
+        pool_timeout=config.database_timeout_s,
+        pool_recycle=1800,
+        pool_pre_ping=False,
+        isolation_level="AUTOCOMMIT",
+        connect_args={"timeout": config.database_timeout_s, "tcp_keepalive": True},
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+    )
+
+    @event.listens_for(made, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        # the socket's own time-out is for connecting; a statement has the server's
+        connection._usock.settimeout(None)
+        cursor = connection.cursor()
+        cursor.execute(f"SET statement_timeout = {int(config.statement_timeout_s * 1000)}")
+        cursor.execute("SET jit = off")
+        cursor.execute("SET timezone = 'UTC'")
+        connection.commit()
+
+    return made
+
+
+class _Breaker:
+    """Remembers a failed connection for BREAKER_S seconds."""
+
+    failed_at: float = float("-inf")
+
+    def check(self) -> None:
+        if time.monotonic() - self.failed_at < BREAKER_S:
+            raise DatabaseUnavailable("Postgres does not answer; try again in a moment.")
+
+    def trip(self, error: Exception) -> DatabaseUnavailable:
+        self.failed_at = time.monotonic()
+        log.error("database unavailable", extra={"error": str(error.__cause__ or error)[:500]})
+        return DatabaseUnavailable("Postgres does not answer; try again in a moment.")
+
+
+breaker = _Breaker()
+
+
+def is_gone(error: Exception) -> bool:
+    """Whether ``error`` says that the server, not the statement, failed."""
+    if isinstance(error, (PoolTimeout, InterfaceError, ConnectionError, TimeoutError)):
+        return True
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        arguments = getattr(error.orig, "args", ())
+        state = arguments[0].get("C", "") if arguments and isinstance(arguments[0], dict) else ""
+        return str(state).startswith(GONE) or (isinstance(error, OperationalError) and not state)
+    return False
+
+
+def _run(work: Callable[[Connection], T], *, again: bool) -> T:
+    breaker.check()
+    try:
+        with engine().connect() as connection:
+            return work(connection)
+    except Exception as error:
+        if not is_gone(error):
+            raise
+        if again and not isinstance(error, PoolTimeout):
+            # a pooled connection may have died while it was idle: a read may simply be asked again, on a fresh one
+            engine().dispose()
+            return _run(work, again=False)
+        raise breaker.trip(error) from error
+
+
+def read(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
+    """Run one statement that changes nothing and return its rows. Raises DatabaseUnavailable when Postgres is away."""
+    return _run(lambda connection: list(connection.execute(text(sql), parameters)), again=True)
+
+
+def read_one(sql: str, **parameters: Any) -> Row[*tuple[Any, ...]] | None:
+    """Like ``read``, for at most one row."""
+    rows = read(sql, **parameters)
+    return rows[0] if rows else None
+
+
+def write(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
+    """Run one statement that is a transaction by itself and return the rows it returns (none without RETURNING)."""
+
+    def work(connection: Connection) -> list[Row[*tuple[Any, ...]]]:
+        result = connection.execute(text(sql), parameters)
+        return list(result) if result.returns_rows else []
+
+    return _run(work, again=False)
+
+
+@contextmanager
+def transaction(*, statement_timeout_s: float | None = None) -> Iterator[Connection]:
+    """Open a transaction over several statements: committed at the end, rolled back on an error.
+
+    ``statement_timeout_s`` replaces the setting for a job's long statements; 0 is no limit.
+    """
+    breaker.check()
+    try:
+        with engine().connect().execution_options(isolation_level="READ COMMITTED") as connection, connection.begin():
+            if statement_timeout_s is not None:
+                execute(connection, f"SET LOCAL statement_timeout = {int(statement_timeout_s * 1000)}")
+            yield connection
+    except Exception as error:
+        if not is_gone(error):
+            raise
+        engine().dispose()
+        raise breaker.trip(error) from error
+
+
+def execute(
+    connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None
+) -> list[Row[*tuple[Any, ...]]]:
+    """Run a statement inside ``transaction`` and return the rows it returns."""
+    result = connection.execute(text(sql), parameters or {})
+    return list(result) if result.returns_rows else []
+
+
+def copy_in(connection: Connection, statement: str, stream: Any) -> None:
+    """Run ``COPY … FROM STDIN`` with the bytes of ``stream`` inside ``transaction``."""
+    driver: Any = connection.connection.driver_connection
+    cursor = driver.cursor()
+    try:
+        cursor.execute(statement, stream=stream)
+    finally:
+        cursor.close()
+
+
+def close() -> None:
+    """Close the pool and forget it."""
+    if engine.cache_info().currsize:
+        engine().dispose()
+    engine.cache_clear()
+    breaker.failed_at = float("-inf")
+
+
+def ping() -> None:
+    """Raise DatabaseUnavailable unless Postgres answers."""
+    read("SELECT 1")

@@ -1,0 +1,279 @@
+"""What the recommendations function reads: everything on a user in one statement, the products to show in another."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from shared.domain.events import EVENT_WEIGHTS
+from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS, price_band
+from shared.domain.ranking import Candidate, Taste
+from shared.settings import settings
+from shared.storage import database
+
+CANDIDATES_BY_PROFILE: Final = 200
+CANDIDATES_BY_TASTE: Final = 60
+
+# One round trip: the active model's parameters, the profile, the summed neighbours, the taste, what is trending.
+# The serving formula's constants come from the model; the defaults here are for a model that says nothing.
+CANDIDATES: Final = """
+WITH RECURSIVE model AS MATERIALIZED (
+    SELECT version,
+           least(200, coalesce((parameters #>> '{serving,profile_events}')::int, :profile_events)) AS profile_events,
+           coalesce((parameters #>> '{serving,rank_decay}')::float8, 1.0) AS rank_decay,
+           (parameters #>> '{serving,half_life_days}')::float8 AS half_life_days,
+           coalesce((parameters #>> '{serving,blend}')::float8, 0.6) AS blend,
+           coalesce((parameters #>> '{serving,trending_prior}')::float8, 0.0) AS trending_prior,
+           coalesce((parameters #>> '{serving,repeats}')::boolean, false) AS repeats
+    FROM (SELECT version, parameters FROM models WHERE active
+          UNION ALL SELECT NULL, '{}'::jsonb ORDER BY version LIMIT 1) AS m
+), subtree AS (
+    SELECT id FROM categories WHERE id = cast(:category_id AS bigint)
+    UNION SELECT c.id FROM categories c JOIN subtree s ON c.parent_id = s.id
+), account AS MATERIALIZED (
+    SELECT id FROM users WHERE external_id = :user_id
+), recent AS MATERIALIZED (
+    SELECT e.product_id, e.event_type, e.occurred_at FROM events e
+    WHERE e.user_id = (SELECT id FROM account) AND e.product_id IS NOT NULL
+    ORDER BY e.occurred_at DESC LIMIT (SELECT profile_events FROM model)
+), profile AS MATERIALIZED (
+    SELECT product_id, kind, at,
+           weight * power(rank_decay, least(rank, 500) - 1)
+                  * CASE WHEN half_life_days IS NULL THEN 1
+                         ELSE power(2::float8, -least(extract(epoch FROM newest - at)::float8
+                                                      / 86400 / half_life_days, 200)) END AS weight
+    FROM (SELECT product_id, max(occurred_at) AS at, max(w.weight) AS weight,
+                 (array_agg(event_type ORDER BY w.weight DESC))[1] AS kind,
+                 row_number() OVER (ORDER BY max(occurred_at) DESC, product_id) AS rank,
+                 max(max(occurred_at)) OVER () AS newest
+          FROM recent
+          JOIN unnest(cast(:types AS text[]), cast(:weights AS float8[])) AS w(event_type, weight) USING (event_type)
+          WHERE w.weight > 0 GROUP BY product_id) AS seen, model
+), excluded AS MATERIALIZED (
+    SELECT unnest(cast(:exclude AS bigint[])) AS product_id
+    UNION SELECT product_id FROM user_purchases
+    WHERE user_id = (SELECT id FROM account) AND NOT (SELECT repeats FROM model)
+), taste AS MATERIALIZED (
+    SELECT kind, key, score
+        * power(2::float8, -least(extract(epoch FROM now() - as_of)::float8 / :half_life_s, :max_halvings)) AS score
+    FROM user_preferences WHERE user_id = (SELECT id FROM account)
+), favourites AS MATERIALIZED (
+    SELECT key::bigint AS category_id FROM taste WHERE kind = 'category' ORDER BY score DESC LIMIT 3
+), summed AS MATERIALIZED (
+    SELECT n.id, sum(profile.weight * n.score) AS cf
+    FROM profile
+    JOIN item_similarity s ON s.version = (SELECT version FROM model) AND s.product_id = profile.product_id,
+    unnest(s.neighbours, s.scores) AS n(id, score)
+    GROUP BY n.id
+), chosen AS (
+    (SELECT p.id, f.cf, 0 AS tier FROM summed f JOIN products p ON p.id = f.id
+     WHERE p.is_active AND (NOT :in_stock OR p.quantity > 0)
+       AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
+       AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
+     ORDER BY f.cf DESC, p.id LIMIT :by_profile)
+    UNION ALL
+    (SELECT p.id, 0, 0 FROM trending_scores t JOIN products p ON p.id = t.product_id
+     WHERE t.time_window = '30d' AND p.category_id IN (SELECT category_id FROM favourites)
+       AND p.is_active AND (NOT :in_stock OR p.quantity > 0)
+       AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
+       AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
+     ORDER BY t.score DESC, p.id LIMIT :by_taste)
+    UNION ALL
+    (SELECT p.id, 0, 1 FROM trending_scores t JOIN products p ON p.id = t.product_id
+     WHERE t.time_window = '7d' AND p.is_active AND (NOT :in_stock OR p.quantity > 0)
+       AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
+       AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
+     ORDER BY t.score DESC, p.id LIMIT :k)
+    UNION ALL
+    (SELECT p.id, 0, 2 FROM product_stats t JOIN products p ON p.id = t.product_id
+     WHERE p.is_active AND (NOT :in_stock OR p.quantity > 0)
+       AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
+       AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
+     ORDER BY t.purchase_count DESC, t.product_id LIMIT :k)
+    UNION ALL
+    (SELECT p.id, 0, 3 FROM products p
+     WHERE p.is_active AND (NOT :in_stock OR p.quantity > 0)
+       AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
+       AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
+     ORDER BY p.id DESC LIMIT :k)
+), merged AS (
+    SELECT id, max(cf) AS cf, min(tier) AS tier FROM chosen GROUP BY id
+)
+SELECT json_build_object(
+    'version', model.version, 'blend', model.blend, 'trending_prior', model.trending_prior,
+    'category_known', cast(:category_id AS bigint) IS NULL OR EXISTS (SELECT FROM subtree),
+    'profile', (SELECT coalesce(json_agg(json_build_array(product_id, weight, kind)), '[]') FROM profile),
+    'taste', (SELECT coalesce(json_agg(json_build_array(kind, key, score)), '[]') FROM taste),
+    'price', (SELECT json_build_array(weight, log_sum, square_sum) FROM user_price_bands
+              WHERE user_id = (SELECT id FROM account)),
+    'candidates', (SELECT coalesce(json_agg(json_build_array(
+            m.id, m.cf, coalesce(t.score, 0), p.category_id, p.brand, p.tags, p.price, p.quantity > 0,
+            p.latitude, p.longitude, m.tier)), '[]')
+        FROM merged m JOIN products p ON p.id = m.id
+        LEFT JOIN trending_scores t ON t.time_window = '7d' AND t.product_id = m.id)
+)::text FROM model
+"""
+
+SHOWN: Final = """
+SELECT product_json(p, c.name, s)::text
+FROM unnest(cast(:ids AS bigint[])) WITH ORDINALITY AS wanted(id, place)
+JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
+LEFT JOIN product_stats s ON s.product_id = p.id
+WHERE p.is_active ORDER BY place
+"""
+
+# as SHOWN, with the profile's product that speaks most for each: sum over one neighbour is its weight times similarity
+SHOWN_WITH_REASON: Final = """
+WITH wanted AS MATERIALIZED (SELECT * FROM unnest(cast(:ids AS bigint[])) WITH ORDINALITY AS w(id, place)),
+because AS (
+    SELECT DISTINCT ON (n.id) n.id, source.name, source.id AS source_id, q.kind
+    FROM unnest(cast(:profile AS bigint[]), cast(:weights AS float8[]), cast(:kinds AS text[]))
+        AS q(product_id, weight, kind)
+    JOIN item_similarity s ON s.version = :version AND s.product_id = q.product_id
+    JOIN products source ON source.id = q.product_id,
+    unnest(s.neighbours, s.scores) AS n(id, score)
+    WHERE n.id IN (SELECT id FROM wanted) ORDER BY n.id, q.weight * n.score DESC, source.id
+)
+SELECT product_json(p, c.name, s)::text, b.source_id, b.name, b.kind
+FROM wanted JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
+LEFT JOIN product_stats s ON s.product_id = p.id LEFT JOIN because b ON b.id = p.id
+WHERE p.is_active ORDER BY place
+"""
+
+SIMILAR: Final = """
+WITH target AS MATERIALIZED (SELECT id, category_id FROM products WHERE id = :product_id AND is_active),
+chosen AS (
+    (SELECT n.id, n.score, 0 AS tier FROM item_similarity s, unnest(s.neighbours, s.scores) AS n(id, score)
+     WHERE s.version = (SELECT version FROM models WHERE active) AND s.product_id = (SELECT id FROM target))
+    UNION ALL
+    -- a new product has no neighbours yet: what is trending in its category
+    (SELECT t.product_id, 0, 1 FROM trending_scores t JOIN products p ON p.id = t.product_id, target
+     WHERE t.time_window = '30d' AND p.category_id = target.category_id AND p.id <> target.id AND p.is_active
+     ORDER BY t.score DESC LIMIT :k)
+), merged AS (
+    SELECT id, max(score) AS score, min(tier) AS tier FROM chosen GROUP BY id
+)
+SELECT product_json(p, c.name, s)::text, m.score
+FROM merged m JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
+LEFT JOIN product_stats s ON s.product_id = p.id
+WHERE p.is_active ORDER BY m.tier, m.score DESC, p.id LIMIT :k
+"""
+
+TRENDING: Final = """
+WITH RECURSIVE subtree AS (
+    SELECT id FROM categories WHERE id = cast(:category_id AS bigint)
+    UNION SELECT c.id FROM categories c JOIN subtree s ON c.parent_id = s.id
+)
+SELECT product_json(p, c.name, s)::text, t.score, t.event_count
+FROM trending_scores t JOIN products p ON p.id = t.product_id
+LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id
+WHERE t.time_window = :window AND p.is_active
+  AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
+ORDER BY t.score DESC, p.id LIMIT :k
+"""
+
+POPULAR: Final = """
+SELECT product_json(p, c.name, s)::text, s.purchase_count
+FROM product_stats s JOIN products p ON p.id = s.product_id LEFT JOIN categories c ON c.id = p.category_id
+WHERE p.is_active ORDER BY s.purchase_count DESC, s.product_id LIMIT :k
+"""
+
+RECENTLY_VIEWED: Final = """
+SELECT product_json(p, c.name, s)::text, v.at
+FROM (SELECT product_id, max(occurred_at) AS at
+      FROM (SELECT product_id, occurred_at FROM events
+            WHERE user_id = (SELECT id FROM users WHERE external_id = :user_id) AND event_type = 'view'
+            ORDER BY occurred_at DESC LIMIT 500) AS latest
+      GROUP BY product_id) AS v
+JOIN products p ON p.id = v.product_id
+LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id
+WHERE p.is_active ORDER BY v.at DESC, p.id LIMIT :k
+"""
+
+EXISTS: Final = "SELECT 1 FROM products WHERE id = :id AND is_active"
+CATEGORY_EXISTS: Final = "SELECT 1 FROM categories WHERE id = :id"
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that ranking for one user needs."""
+
+    version: int | None
+    blend: float
+    trending_prior: float
+    category_known: bool
+    profile: list[tuple[int, float, str]]
+    taste: Taste
+    candidates: list[Candidate]
+
+
+def candidates(
+    user_id: str, *, k: int, category_id: int | None = None, exclude: list[int] | None = None, in_stock: bool = False
+) -> Found:
+    """Read the active model, the user's profile and taste, and the candidates that pass the filters."""
+    row = database.read_one(
+        CANDIDATES, user_id=user_id, k=k, category_id=category_id, exclude=exclude or [], in_stock=in_stock,
+        profile_events=settings().profile_events,
+        by_profile=CANDIDATES_BY_PROFILE + k, by_taste=CANDIDATES_BY_TASTE + k,
+        types=[event_type.value for event_type in EVENT_WEIGHTS], weights=list(EVENT_WEIGHTS.values()),
+        half_life_s=HALF_LIFE.total_seconds(), max_halvings=MAX_HALVINGS,
+    )  # fmt: skip
+    assert row is not None
+    found = orjson.loads(row[0])
+    scores: dict[str, dict[str, float]] = {}
+    for kind, key, score in found["taste"]:
+        scores.setdefault(kind, {})[key] = score
+    return Found(
+        version=found["version"],
+        blend=found["blend"],
+        trending_prior=found["trending_prior"],
+        category_known=found["category_known"],
+        profile=[(product_id, weight, kind) for product_id, weight, kind in found["profile"]],
+        taste=Taste(scores, price_band(*found["price"]) if found["price"] else None),
+        candidates=[Candidate(*columns) for columns in found["candidates"]],
+    )
+
+
+def shown(ids: list[int]) -> list[dict[str, Any]]:
+    """Return these products, in this order, without those that are gone since."""
+    return [orjson.loads(row[0]) for row in database.read(SHOWN, ids=ids)]
+
+
+def shown_with_reason(ids: list[int], found: Found) -> list[tuple[dict[str, Any], int | None, str | None, str | None]]:
+    """Return ``(product, id and name of the profile's product that speaks for it, how that was met)``."""
+    rows = database.read(
+        SHOWN_WITH_REASON, ids=ids, version=found.version, profile=[one[0] for one in found.profile],
+        weights=[one[1] for one in found.profile], kinds=[one[2] for one in found.profile],
+    )  # fmt: skip
+    return [(orjson.loads(row[0]), row[1], row[2], row[3]) for row in rows]
+
+
+def similar(product_id: int, k: int) -> list[tuple[dict[str, Any], float]]:
+    """Return ``(product, score)`` of the nearest others, best first."""
+    return [(orjson.loads(row[0]), float(row[1])) for row in database.read(SIMILAR, product_id=product_id, k=k)]
+
+
+def trending(window: str, category_id: int | None, k: int) -> list[tuple[dict[str, Any], float, int]]:
+    """Return ``(product, score, event_count)``, best first."""
+    rows = database.read(TRENDING, window=window, category_id=category_id, k=k)
+    return [(orjson.loads(row[0]), float(row[1]), int(row[2])) for row in rows]
+
+
+def popular(k: int) -> list[tuple[dict[str, Any], int]]:
+    """Return ``(product, purchase count)``, most bought first."""
+    return [(orjson.loads(row[0]), int(row[1])) for row in database.read(POPULAR, k=k)]
+
+
+def recently_viewed(user_id: str, k: int) -> list[tuple[dict[str, Any], Any]]:
+    """Return ``(product, when it was last viewed)``, newest first."""
+    return [(orjson.loads(row[0]), row[1]) for row in database.read(RECENTLY_VIEWED, user_id=user_id, k=k)]
+
+
+def product_exists(product_id: int) -> bool:
+    """Whether there is an active product of this id."""
+    return database.read_one(EXISTS, id=product_id) is not None
+
+
+def category_exists(category_id: int) -> bool:
+    """Whether there is a category of this id."""
+    return database.read_one(CATEGORY_EXISTS, id=category_id) is not None

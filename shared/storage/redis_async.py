@@ -1,0 +1,169 @@
+"""An asyncio Redis connection for the hot path: replies are parsed by hiredis, commands of concurrent requests share
+one write.
+
+redis-py's asynchronous client costs more than the rest of a cached answer together (docs/decisions/0003), so the few
+commands of the hot path go through this one; everything else uses redis-py.
+"""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections import deque
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
+
+import hiredis
+
+log = logging.getLogger(__name__)
+
+# After a failure nobody waits for Redis for this long.
+BREAKER_S = 1.0
+Reply = Any
+
+
+class RedisUnavailable(Exception):
+    """Redis did not answer in time; bypass it."""
+
+
+class _Protocol(asyncio.Protocol):
+    """One connection. Commands queue up during a turn of the event loop and leave in one write."""
+
+    def __init__(self) -> None:
+        self.reader = hiredis.Reader()
+        self.waiting: deque[tuple[int, list[Reply], asyncio.Future[list[Reply]]]] = deque()
+        self.out: list[bytes] = []
+        self.transport: asyncio.Transport | None = None
+        self.lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are no subclasses of asyncio's
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        reader = self.reader
+        reader.feed(data)
+        waiting = self.waiting
+        while waiting:
+            count, replies, future = waiting[0]
+            while len(replies) < count:
+                reply = reader.gets()
+                if reply is False:
+                    return
+                replies.append(reply)
+            waiting.popleft()
+            if not future.done():
+                future.set_result(replies)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.lost = True
+        for _count, _replies, future in self.waiting:
+            if not future.done():
+                future.set_exception(RedisUnavailable(str(error or "connection closed")))
+        self.waiting.clear()
+
+    def send(self, commands: list[tuple[str | bytes | int | float, ...]]) -> "asyncio.Future[list[Reply]]":
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Reply]] = loop.create_future()
+        self.waiting.append((len(commands), [], future))
+        if not self.out:
+            loop.call_soon(self.flush)
+        for command in commands:
+            self.out.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # the stub knows pairs only
+        return future
+
+    def flush(self) -> None:
+        if self.transport is not None and not self.lost:
+            self.transport.write(b"".join(self.out))
+        self.out.clear()
+
+
+class AsyncRedis:
+    """A lazily connected client bound to the running event loop. Every failure is RedisUnavailable, soon."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("redis", "rediss"):
+            raise ValueError("REDIS_URL must start with redis:// or rediss://")
+        self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 6379
+        self.database = int(parts.path.strip("/") or 0)
+        self.user, self.password = unquote(parts.username or ""), unquote(parts.password or "")
+        self.tls = ssl.create_default_context() if parts.scheme == "rediss" else None
+        self.timeout_s = timeout_s
+        self.failed_at = float("-inf")
+        self.protocol: _Protocol | None = None
+        self.connecting: asyncio.Task[_Protocol] | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    async def _connect(self) -> _Protocol:
+        loop = asyncio.get_running_loop()
+        _transport, protocol = await loop.create_connection(_Protocol, self.host, self.port, ssl=self.tls)
+        commands: list[tuple[str | bytes | int | float, ...]] = []
+        if self.password:
+            commands.append(("AUTH", self.user, self.password) if self.user else ("AUTH", self.password))
+        if self.database:
+            commands.append(("SELECT", self.database))
+        if commands:
+            for reply in await protocol.send(commands):
+                if isinstance(reply, hiredis.ReplyError):
+                    raise RedisUnavailable(str(reply))
+        self.protocol = protocol
+        return protocol
+
+    async def run(self, *commands: tuple[str | bytes | int | float, ...]) -> list[Reply]:
+        """Send the commands in one write and return their replies (bytes, int, list or None).
+
+        Raises RedisUnavailable when there is no answer within the time-out, at once while the breaker is open, and
+        when a reply is an error.
+        """
+        loop = asyncio.get_running_loop()
+        if self.loop is not loop:
+            # tests and reloads run several loops in one process
+            self.loop, self.protocol, self.connecting = loop, None, None
+        protocol = self.protocol
+        try:
+            if protocol is None or protocol.lost:
+                if time.monotonic() - self.failed_at < BREAKER_S:
+                    raise RedisUnavailable("not tried: it failed a moment ago")
+                if self.connecting is None or self.connecting.done():
+                    self.connecting = loop.create_task(self._connect())
+                protocol = await asyncio.wait_for(asyncio.shield(self.connecting), self.timeout_s)
+            future = protocol.send(list(commands))
+            # one timer instead of wait_for: no task, no shield
+            timer = loop.call_later(self.timeout_s, _expire, future)
+            try:
+                replies = await future
+            finally:
+                timer.cancel()
+        except (OSError, TimeoutError, RedisUnavailable) as error:
+            self._failed(error)
+            raise RedisUnavailable(str(error)) from error
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                raise RedisUnavailable(str(reply))
+        return replies
+
+    def _failed(self, error: Exception) -> None:
+        if time.monotonic() - self.failed_at >= BREAKER_S:
+            log.warning("redis bypassed", extra={"error": str(error) or type(error).__name__})
+            self.failed_at = time.monotonic()
+        if self.protocol is not None and self.protocol.transport is not None:
+            # replies that come too late must not be taken for the next command's
+            self.protocol.transport.abort()
+        self.protocol = None
+
+    def close(self) -> None:
+        """Drop the connection."""
+        if (
+            self.protocol is not None
+            and self.protocol.transport is not None
+            and self.loop is not None
+            and not self.loop.is_closed()
+        ):
+            self.protocol.transport.abort()
+        self.protocol = None
+
+
+def _expire(future: "asyncio.Future[list[Reply]]") -> None:
+    if not future.done():
+        future.set_exception(RedisUnavailable("no answer in time"))

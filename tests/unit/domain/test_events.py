@@ -1,0 +1,103 @@
+"""What makes an event valid, and what its id is."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from shared.domain.events import EVENT_WEIGHTS, Event, EventType, event_key, uuid7
+
+GOOD = {"user_id": "u1", "product_id": 1, "event_type": "view"}
+
+
+def test_every_event_type_has_a_weight() -> None:
+    assert set(EVENT_WEIGHTS) == set(EventType)
+    assert EVENT_WEIGHTS[EventType.VIEW] == 1
+    assert EVENT_WEIGHTS[EventType.ADD_TO_CART] == 3
+    assert EVENT_WEIGHTS[EventType.PURCHASE] == 5
+    assert EVENT_WEIGHTS[EventType.WISHLIST] == 2
+    assert EVENT_WEIGHTS[EventType.RECOMMENDATION_CLICK] == 1
+
+
+def test_a_minimal_event_is_valid() -> None:
+    event = Event.model_validate(GOOD)
+    assert (event.user_id, event.product_id, event.event_type) == ("u1", 1, EventType.VIEW)
+
+
+def test_only_a_search_needs_no_product() -> None:
+    assert (
+        Event.model_validate({"user_id": "u", "event_type": "search", "metadata": {"query": "heart"}}).product_id
+        is None
+    )
+    with pytest.raises(ValidationError, match="product_id is required"):
+        Event.model_validate({"user_id": "u", "event_type": "view"})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"user_id": ""}, "at least 1"),
+        ({"user_id": "u" * 256}, "at most 255"),
+        ({"user_id": "a\0b"}, "control characters"),
+        ({"user_id": 7}, "valid string"),
+        ({"product_id": 0}, "greater than or equal to 1"),
+        ({"product_id": "1"}, "valid integer"),
+        ({"product_id": True}, "valid integer"),
+        ({"product_id": 2**63}, "less than or equal"),
+        ({"event_type": "gaze"}, "Input should be"),
+        ({"timestamp": "2026-01-01T00:00:00"}, "timezone"),
+        ({"timestamp": 1_700_000_000}, "ISO 8601"),
+        ({"timestamp": "1700000000"}, "ISO 8601"),
+        ({"timestamp": "1999-12-31T23:59:59Z"}, "before 2000"),
+        ({"timestamp": "9999-12-31T23:59:59Z"}, "future"),
+        ({"timestamp": "yesterday"}, "datetime"),
+        ({"metadata": {"a": {"b": ["x\0"]}}}, "NUL"),
+        ({"metadata": {"a": "x" * 5000}}, "at most 4096 bytes"),
+        ({"metadata": {"a": float("nan")}}, "NaN"),
+        ({"metadata": [1]}, "valid dictionary"),
+        ({"session_id": ""}, "at least 1"),
+        ({"event_id": "e" * 129}, "at most 128"),
+        ({"colour": "red"}, "Extra inputs"),
+    ],
+)
+def test_a_bad_field_is_refused_and_named(change: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Event.model_validate(GOOD | change)
+
+
+def test_a_timestamp_of_any_zone_becomes_utc() -> None:
+    event = Event.model_validate(GOOD | {"timestamp": "2026-01-01T12:00:00+02:00"})
+    assert event.timestamp == datetime(2026, 1, 1, 10, tzinfo=UTC)
+    assert event.timestamp is not None
+    assert event.timestamp.utcoffset() == timedelta(0)
+
+
+def test_a_client_whose_clock_is_a_minute_ahead_is_believed() -> None:
+    ahead = datetime.now(UTC) + timedelta(minutes=1)
+    assert Event.model_validate(GOOD | {"timestamp": ahead.isoformat()}).timestamp == ahead
+
+
+def test_an_event_id_that_is_no_uuid_always_becomes_the_same_one() -> None:
+    assert event_key("order-1-line-2") == event_key("order-1-line-2") != event_key("order-1-line-3")
+    plain = "018f4a5e-7b7a-7c3d-8e9f-0a1b2c3d4e5f"
+    assert str(event_key(plain)) == plain == str(event_key(plain.upper()))
+
+
+def test_new_ids_are_version_7_and_in_order_of_time() -> None:
+    ids = [uuid7() for _ in range(1000)]
+    assert len(set(ids)) == 1000
+    assert {one.version for one in ids} == {7}
+    assert [one.int >> 80 for one in ids] == sorted(one.int >> 80 for one in ids)
+
+
+@given(
+    st.dictionaries(st.text(), st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists), max_size=5)
+)
+def test_any_metadata_is_either_storable_or_refused(metadata: dict[str, object]) -> None:
+    try:
+        event = Event.model_validate(GOOD | {"metadata": metadata})
+    except ValidationError:
+        return
+    assert "\0" not in str(event.metadata)

@@ -1,0 +1,49 @@
+"""Settings: read once, clear when wrong, all documented."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.errors import MissingSetting
+from shared.settings import Settings, read
+
+README = Path(__file__).parents[3] / "README.md"
+
+
+def test_an_empty_environment_has_defaults_for_all_that_does_not_differ() -> None:
+    assert read({}).profile_events == 50
+    assert read({"CORS_ORIGINS": ""}).cors_origins == ("*",)
+
+
+def test_origins_are_separated_by_commas() -> None:
+    assert read({"CORS_ORIGINS": "https://a.example, https://b.example"}).cors_origins == (
+        "https://a.example",
+        "https://b.example",
+    )
+
+
+def test_what_is_missing_is_named_with_what_it_is() -> None:
+    with pytest.raises(MissingSetting, match=r"DATABASE_URL.*postgresql"):
+        read({}).require("database_url")
+
+
+def test_what_is_wrong_is_named() -> None:
+    with pytest.raises(MissingSetting, match="DATABASE_POOL_SIZE"):
+        read({"DATABASE_POOL_SIZE": "many"})
+
+
+def test_a_short_admin_token_is_refused_and_not_shown() -> None:
+    with pytest.raises(MissingSetting, match="16 characters") as caught:
+        read({"ADMIN_TOKEN": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_secrets_are_not_printed() -> None:
+    assert "s3cret" not in repr(
+        read({"DATABASE_URL": "postgresql+pg8000://u:s3cret@h/d", "REDIS_URL": "redis://:s3cret@h"})
+    )
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    text = README.read_text()
+    assert [name.upper() for name in Settings.model_fields if f"`{name.upper()}`" not in text] == []
