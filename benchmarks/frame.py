@@ -1,0 +1,144 @@
+"""What every benchmark has in common: rows with targets, functions served as deployed, a shop of stated size."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from local.places import ROOT
+from local.processes import free_port
+from local.services import Services
+from local.state import State
+
+RUNS = 5
+EMPTY = Path(__file__).parent / "empty.py"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure beside its target. ``at_most``: smaller is better."""
+
+    name: str
+    value: float
+    unit: str
+    target: float | None = None
+    at_most: bool = False
+    note: str = ""
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the target was reached; None where there is none."""
+        if self.target is None:
+            return None
+        return self.value <= self.target if self.at_most else self.value >= self.target
+
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """Return the row as text."""
+        sign = "≤" if self.at_most else "≥"
+        target = "" if self.target is None else f"{sign} {self.target:g} {self.unit}"
+        mark = {True: "yes", False: "NO", None: ""}[self.reached]
+        return (
+            self.name,
+            f"{self.value:,.4g} {self.unit}" if self.value < 1000 else f"{self.value:,.0f} {self.unit}",
+            target,
+            mark,
+            self.note,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the row for the JSON report."""
+        return asdict(self) | {"reached": self.reached}
+
+
+@dataclass
+class Bench:
+    """The running services and the shop's size; benchmarks start what else they need."""
+
+    environment: dict[str, str]
+    products: int
+    events: int
+    say: Callable[[str], None] = field(default=lambda _line: None)
+
+    @contextmanager
+    def serving(self, target: str, *, source: Path = ROOT / "main.py", **settings: str) -> Iterator[str]:
+        """Serve a function by the framework's own command, in a process of its own; yields its URL."""
+        port = free_port()
+        with started(command(target, source, port), self.environment | settings, port) as url:
+            yield url
+
+
+def command(target: str, source: Path, port: int) -> list[str]:
+    """Return the command that serves a function as it is deployed."""
+    program = str(Path(sys.executable).with_name("functions-framework"))
+    return [program, "--target", target, "--source", str(source), "--host", "127.0.0.1", "--port", str(port)]
+
+
+@contextmanager
+def started(arguments: Sequence[str], settings: Mapping[str, str], port: int) -> Iterator[str]:
+    """Run a server until the block ends. Raises RuntimeError with its output when it does not come up."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(arguments, env=os.environ | dict(settings), stdout=output, stderr=output)
+        url = f"http://127.0.0.1:{port}"
+        try:
+            wait_for(f"{url}/health", process)
+            yield url
+        except TimeoutError:
+            output.seek(0)
+            raise RuntimeError(f"{' '.join(arguments)} did not come up:\n{output.read().decode()[-2000:]}") from None
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def wait_for(url: str, process: "subprocess.Popen[bytes]", timeout_s: float = 30) -> float:
+    """Wait until any HTTP answer comes and return the seconds it took. Raises TimeoutError."""
+    begun = time.perf_counter()
+    while time.perf_counter() - begun < timeout_s and process.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=5).read()
+        except urllib.error.HTTPError:
+            return time.perf_counter() - begun
+        except OSError:
+            time.sleep(0.002)
+            continue
+        return time.perf_counter() - begun
+    raise TimeoutError(url)
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median."""
+    return statistics.median(values)
+
+
+@contextmanager
+def bench(products: int, events: int, say: Callable[[str], None]) -> Iterator[Bench]:
+    """Start Postgres, Redis and Pub/Sub on a fresh state folder and load a synthetic shop of this size."""
+    with tempfile.TemporaryDirectory(prefix="aisle-bench-") as folder:
+        os.chmod(folder, 0o711)
+        with Services(
+            State.create(Path(folder) / "state"), report=say, own={"PATH": os.environ.get("PATH", "")}
+        ) as services:
+            os.environ.update(services.environment | {"RATE_LIMIT_PER_MINUTE": "1000000000", "LOG_LEVEL": "ERROR"})
+            from local import data
+            from shared import clients
+            from shared.storage.migrations import migrate
+
+            clients.reset()
+            migrate()
+            say(f"loading {products:,} products and {events:,} events")
+            data.load("synthetic", {"products": products, "events": events, "users": max(500, events // 100)}, say)
+            yield Bench(
+                dict(services.environment) | {"RATE_LIMIT_PER_MINUTE": "1000000000", "LOG_LEVEL": "ERROR"},
+                products,
+                events,
+                say,
+            )
+            clients.reset()
