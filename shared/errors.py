@@ -4,6 +4,7 @@
   + InvalidRequest          422 invalid-request
     + MalformedBody         400 malformed-body
     + BodyTooLarge          413 body-too-large
+    + UnsupportedMediaType  415 unsupported-media-type
     + IdempotencyMismatch   422 idempotency-key-reused
   + IdempotencyInProgress   409 request-in-progress
   + Unauthorized            401 unauthorized
@@ -72,6 +73,10 @@ class MalformedBody(InvalidRequest):
 
 class BodyTooLarge(InvalidRequest):
     status, slug, title = 413, "body-too-large", "The body is too large"
+
+
+class UnsupportedMediaType(InvalidRequest):
+    status, slug, title = 415, "unsupported-media-type", "The body's media type is not taken here"
 
 
 class IdempotencyMismatch(InvalidRequest):

@@ -76,6 +76,11 @@ def current_traceparent() -> str | None:
     return _context.get({}).get("traceparent")
 
 
+def current_request_id() -> str | None:
+    """Return the id of the request being served."""
+    return _context.get({}).get("request_id")
+
+
 @contextmanager
 def trace_of(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> Iterator[None]:
     """Put the request's id and trace on every line logged inside the block."""

@@ -81,8 +81,9 @@ def small(metadata: dict[str, Any]) -> dict[str, Any]:
 
 Text = Annotated[str, AfterValidator(printable)]
 UserId = Annotated[
-    Text,
+    str,
     StringConstraints(min_length=1, max_length=255),
+    AfterValidator(printable),
     Field(description="the shop's own id of the user, or one made by the browser"),
 ]
 ProductId = Annotated[int, Field(ge=1, le=2**53 - 1, description="the product's id")]
@@ -118,9 +119,9 @@ class Event(BaseModel):
     product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = None
     event_type: EventType
     timestamp: Annotated[AwareDatetime, AfterValidator(parse_timestamp)] | None = None
-    session_id: Annotated[Text, StringConstraints(min_length=1, max_length=255)] | None = None
+    session_id: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)] | None = None
     metadata: Annotated[dict[str, Any], AfterValidator(storable_json), AfterValidator(small)] | None = None
-    event_id: Annotated[Text, StringConstraints(min_length=1, max_length=128)] | None = None
+    event_id: Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(printable)] | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -32,6 +32,8 @@ class Candidate:
     longitude: float | None = None
     # 0: found by the profile or the taste; 1, 2, …: only there to fill up, in this order
     tier: int = 0
+    # its place within the tier
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,10 @@ def rank(
             score = 0.1 * trend
         score *= nearness(one, place)
         late = stock_first and not one.in_stock
-        keyed.append((late, tier, -score, -one.trending, one.id, Ranked(one.id, score, share, one.cf / cf_top)))
-    keyed.sort(key=lambda key: key[:5])
-    return [key[5] for key in keyed[:k]]
+        # fillers keep the order they were found in
+        place_in_tier = one.place if tier else 0
+        keyed.append(
+            (late, tier, place_in_tier, -score, -one.trending, one.id, Ranked(one.id, score, share, one.cf / cf_top))
+        )
+    keyed.sort(key=lambda key: key[:6])
+    return [key[6] for key in keyed[:k]]

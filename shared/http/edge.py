@@ -130,13 +130,12 @@ class Edge:
             except AppError as error:
                 if status == 0:
                     await problem_response(error, path, request_id)(scope, receive, tell)
-            except Exception as error:
+            except Exception:
                 log.exception("unhandled error", extra={"path": path})
                 if status == 0:
                     unexpected = AppError("The error was logged under this request id.")
                     await problem_response(unexpected, path, request_id)(scope, receive, tell)
-                else:
-                    raise error
+                # otherwise the answer is on its way: raised again, the framework would begin a second one
             took_ms = (time.perf_counter() - started) * 1000
             # the platform logs every request already; this one line has what it does not know
             if log.isEnabledFor(logging.DEBUG) or status >= 500 or took_ms > 1000:

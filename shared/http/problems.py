@@ -84,5 +84,10 @@ def install(app: FastAPI) -> None:
 
     app.add_exception_handler(AppError, ours)
     app.add_exception_handler(RequestValidationError, invalid)
+
+    async def unexpected(request: Request, _error: Exception) -> Response:
+        # Starlette answers this and raises the error again: the edge logs it
+        return respond(request, AppError("The error was logged under this request id."))
+
     app.add_exception_handler(HTTPException, http)
-    # what nobody expected becomes a problem at the edge: see edge.py
+    app.add_exception_handler(Exception, unexpected)

@@ -11,7 +11,7 @@ old answers age out. No KEYS, no SCAN.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 EPOCHS: Final = "epochs"
-SCOPES: Final = ("recommendations", "similar", "trending", "dashboard")
+SCOPES: Final = ("recommendations", "similar", "trending", "dashboard", "products")
 POPULAR: Final = "popular"
 POPULAR_PRODUCTS: Final = "popular:products"
 GENERATION_TTL_S: Final = 3600
@@ -136,6 +136,26 @@ def count_purchases(counts: Iterable[tuple[int, int]]) -> bool:
         pipeline = redis.pipeline(transaction=False)
         for product_id, count in counts:
             pipeline.zadd(POPULAR, {str(product_id): count}, incr=True, xx=True)
+        pipeline.execute()
+        return True
+
+    return attempt(work, False)
+
+
+def show_popular(products: Mapping[int, bytes | None]) -> bool:
+    """Renew the products that are in the live ranking by their JSON; take out those that are None, no longer shown."""
+
+    def work(redis: "Redis") -> bool:
+        ids = list(products)
+        present = redis.hmget(POPULAR_PRODUCTS, [str(product_id) for product_id in ids]) if ids else []
+        pipeline = redis.pipeline(transaction=True)
+        for product_id, stored in zip(ids, present, strict=True):
+            body = products[product_id]
+            if body is None:
+                pipeline.zrem(POPULAR, str(product_id))
+                pipeline.hdel(POPULAR_PRODUCTS, str(product_id))
+            elif stored is not None and stored != body:
+                pipeline.hset(POPULAR_PRODUCTS, str(product_id), body)
         pipeline.execute()
         return True
 

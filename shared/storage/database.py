@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 import orjson
+import pg8000
 from sqlalchemy import Connection, Engine, Row, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -21,6 +22,8 @@ T = TypeVar("T")
 # After a failed connection nothing waits for another one for this long: callers fall back at once.
 BREAKER_S = 1.0
 # SQLSTATE classes of a server that is gone, starting, stopping or full
+BROKEN = ("network error", "connection is closed", "create a connection", "Server refuses", "server")
+PLAN_CHANGED = "0A000"
 GONE = ("08", "57P", "53300", "25006")
 
 
@@ -72,17 +75,27 @@ class _Breaker:
 breaker = _Breaker()
 
 
+def sqlstate(error: BaseException | None) -> str:
+    """Return the SQLSTATE that Postgres gave; empty when the error is not Postgres'."""
+    arguments = getattr(error, "args", ())
+    return str(arguments[0].get("C", "")) if arguments and isinstance(arguments[0], dict) else ""
+
+
 def is_gone(error: Exception) -> bool:
     """Whether ``error`` says that the server, not the statement, failed."""
-    if isinstance(error, (PoolTimeout, InterfaceError, ConnectionError, TimeoutError)):
+    from pg8000.exceptions import InterfaceError as DriverInterfaceError
+
+    if isinstance(error, (PoolTimeout, OSError)):
         return True
+    if isinstance(error, (InterfaceError, DriverInterfaceError)):
+        # the driver raises the same error for a broken connection and for a statement it cannot read
+        return any(sign in str(error) for sign in BROKEN)
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:
             return True
-        arguments = getattr(error.orig, "args", ())
-        state = arguments[0].get("C", "") if arguments and isinstance(arguments[0], dict) else ""
-        return str(state).startswith(GONE) or (isinstance(error, OperationalError) and not state)
-    return False
+        state = sqlstate(error.orig)
+        return state.startswith(GONE) or (isinstance(error, OperationalError) and not state)
+    return sqlstate(error).startswith(GONE)
 
 
 def _run(work: Callable[[Connection], T], *, again: bool) -> T:
@@ -121,6 +134,34 @@ def write(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
     return _run(work, again=False)
 
 
+def run_prepared(sql: str, *, again: bool = True, **parameters: Any) -> list[list[Any]]:
+    """Run a constant statement that is a transaction by itself, prepared once per connection; returns its rows.
+
+    Parsing, planning and two of the driver's three round trips are then paid once, which on the hot paths is more than
+    the execution. ``again=False`` for what must not be asked twice when the connection breaks.
+    """
+    return _run(lambda connection: _execute_prepared(connection, sql, parameters), again=again)
+
+
+def _execute_prepared(connection: Connection, sql: str, parameters: dict[str, Any]) -> list[list[Any]]:
+    from pg8000.native import PreparedStatement
+
+    statements: dict[str, Any] = connection.info.setdefault("prepared", {})
+    driver = connection.connection.driver_connection
+    try:
+        statement = statements.get(sql)
+        if statement is None:
+            statement = statements[sql] = PreparedStatement(driver, sql)
+        return statement.run(**parameters) or []
+    except Exception as error:
+        if sqlstate(error) == PLAN_CHANGED and statements.pop(sql, None) is not None:
+            # a migration changed what the statement returns
+            return _execute_prepared(connection, sql, parameters)
+        if is_gone(error):
+            connection.invalidate(error)
+        raise
+
+
 @contextmanager
 def transaction(*, statement_timeout_s: float | None = None) -> Iterator[Connection]:
     """Open a transaction over several statements: committed at the end, rolled back on an error.
@@ -154,6 +195,12 @@ def copy_in(connection: Connection, statement: str, stream: Any) -> None:
     cursor = driver.cursor()
     try:
         cursor.execute(statement, stream=stream)
+    except pg8000.Error:
+        raise
+    except BaseException:
+        # the stream failed half way: the driver cannot leave the COPY, and a rollback would hide the reason
+        connection.invalidate()
+        raise
     finally:
         cursor.close()
 

@@ -14,15 +14,15 @@ from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
 from shared.storage import database
 
 # share of a decayed sum that is left between two times: shared/domain/preferences.py `decay`
-_DECAY: Final = (
+DECAY: Final = (
     "power(2::float8, -least(abs(extract(epoch FROM {later} - {earlier})::float8)"
     f" / {HALF_LIFE.total_seconds()}, {MAX_HALVINGS}))"
 )
 
 
-def _fold(table: str, column: str) -> str:
+def fold(table: str, column: str) -> str:
     """Return the assignment that merges EXCLUDED into the stored decayed sum."""
-    newer = _DECAY.format(later="EXCLUDED.as_of", earlier=f"{table}.as_of")
+    newer = DECAY.format(later="EXCLUDED.as_of", earlier=f"{table}.as_of")
     return f"""{column} = CASE WHEN EXCLUDED.as_of >= {table}.as_of
         THEN {table}.{column} * {newer} + EXCLUDED.{column}
         ELSE {table}.{column} + EXCLUDED.{column} * {newer} END"""
@@ -52,10 +52,10 @@ WITH incoming AS MATERIALIZED (
     RETURNING event_id
 ), new AS MATERIALIZED (
     SELECT i.*, w.weight,
-           coalesce(w.weight, 0) * {_DECAY.format(later="max(occurred_at) OVER ()", earlier="occurred_at")} AS decayed,
+           coalesce(w.weight, 0) * {DECAY.format(later="max(occurred_at) OVER ()", earlier="occurred_at")} AS decayed,
            max(occurred_at) OVER () AS latest
     FROM incoming i JOIN fresh USING (event_id)
-    LEFT JOIN unnest(cast(:types AS text[]), cast(:weights AS float8[])) AS w(event_type, weight) USING (event_type)
+    LEFT JOIN unnest(cast(:event_types AS text[]), cast(:weights AS float8[])) AS w(event_type, weight) USING (event_type)
 ), account AS (
     INSERT INTO users (external_id, last_seen_at)
     SELECT cast(:user_id AS text), max(occurred_at) FROM new HAVING count(*) > 0
@@ -92,14 +92,14 @@ WITH incoming AS MATERIALIZED (
     ) AS facet
     WHERE decayed > 0 GROUP BY 1, 2, 3, latest ORDER BY 1, 2, 3
     ON CONFLICT (user_id, kind, key) DO UPDATE SET
-        {_fold("user_preferences", "score")}, as_of = greatest(user_preferences.as_of, EXCLUDED.as_of)
+        {fold("user_preferences", "score")}, as_of = greatest(user_preferences.as_of, EXCLUDED.as_of)
 ), priced AS (
     INSERT INTO user_price_bands (user_id, weight, log_sum, square_sum, as_of)
     SELECT account.id, sum(decayed), sum(decayed * ln(price::float8)), sum(decayed * ln(price::float8) ^ 2), latest
     FROM new, account WHERE decayed > 0 AND price > 0 GROUP BY account.id, latest
     ON CONFLICT (user_id) DO UPDATE SET
-        {_fold("user_price_bands", "weight")}, {_fold("user_price_bands", "log_sum")},
-        {_fold("user_price_bands", "square_sum")}, as_of = greatest(user_price_bands.as_of, EXCLUDED.as_of)
+        {fold("user_price_bands", "weight")}, {fold("user_price_bands", "log_sum")},
+        {fold("user_price_bands", "square_sum")}, as_of = greatest(user_price_bands.as_of, EXCLUDED.as_of)
 )
 SELECT (SELECT count(*) FROM new) AS stored, (SELECT count(*) FROM rejected) AS rejected
 """
@@ -128,18 +128,19 @@ def store(message_id: str, user_id: str, events: Sequence[dict[str, Any]]) -> tu
     Each event is ``{position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata}``.
     Returns how many were new, and how many were rejected (unknown product). The same message again returns (0, 0).
     """
-    row = database.write(
+    # asked again after a broken connection: what the first attempt may have stored is then not new
+    (row,) = database.run_prepared(
         STORE,
         message_id=message_id,
         user_id=user_id,
         events=orjson.dumps(list(events)).decode(),
-        types=[event_type.value for event_type in EVENT_WEIGHTS],
+        event_types=[event_type.value for event_type in EVENT_WEIGHTS],
         weights=list(EVENT_WEIGHTS.values()),
-    )[0]
+    )
     return int(row[0]), int(row[1])
 
 
 def count_purchases(event_ids: Sequence[str], product_ids: Sequence[int]) -> list[tuple[int, int]]:
     """Count purchases not counted before; returns ``(product_id, new purchases)`` of the products that changed."""
-    rows = database.write(COUNT_PURCHASES, event_ids=list(event_ids), product_ids=list(product_ids))
+    rows = database.run_prepared(COUNT_PURCHASES, event_ids=list(event_ids), product_ids=list(product_ids))
     return [(int(row[0]), int(row[1])) for row in rows]

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from shared.settings import settings
 from shared.storage import pubsub
-from shared.storage.database import execute, transaction
+from shared.storage.database import execute, read, transaction
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,11 @@ CLAIM = """
 CLAIM_THESE = """
     SELECT id, topic, data, attributes FROM outbox
     WHERE published_at IS NULL AND id = ANY(:ids) ORDER BY id FOR UPDATE SKIP LOCKED"""
+# what a publisher holds right now is on its way, not left behind
+WAITING = """
+    SELECT count(*) FROM (
+        SELECT FROM outbox WHERE published_at IS NULL AND created_at < now() - make_interval(secs => :age_s)
+        FOR UPDATE SKIP LOCKED) AS waiting"""
 MARK = "UPDATE outbox SET published_at = now() WHERE id = ANY(:ids)"
 
 
@@ -69,3 +74,8 @@ def publish_unsent(*, older_than_s: float = 5.0, batch: int = 500) -> int:
         total += sent
         if sent < batch:
             return total
+
+
+def waiting(*, older_than_s: float = 5.0) -> int:
+    """Return how many messages are still unsent after ``older_than_s`` and held by no publisher."""
+    return int(read(WAITING, age_s=older_than_s)[0][0])

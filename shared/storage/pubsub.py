@@ -15,12 +15,29 @@ log = logging.getLogger(__name__)
 @cache
 def publisher() -> Any:
     """Return the process's publisher. A batch leaves after 2 ms: an event waits for nobody longer than that."""
+    from google.api_core import exceptions
+    from google.api_core.retry import Retry, if_exception_type
     from google.cloud import pubsub_v1
 
     timeout_s = settings().publish_timeout_s
+    # left to itself the client goes on for ten minutes: a message would leave after its sender was told that it had not
+    retry = Retry(
+        predicate=if_exception_type(
+            exceptions.Aborted,
+            exceptions.Cancelled,
+            exceptions.DeadlineExceeded,
+            exceptions.InternalServerError,
+            exceptions.ResourceExhausted,
+            exceptions.ServiceUnavailable,
+            exceptions.Unknown,
+        ),
+        initial=0.1,
+        maximum=2.0,
+        timeout=timeout_s,
+    )
     return pubsub_v1.PublisherClient(
         batch_settings=pubsub_v1.types.BatchSettings(max_messages=500, max_latency=0.002),
-        publisher_options=pubsub_v1.types.PublisherOptions(timeout=timeout_s),
+        publisher_options=pubsub_v1.types.PublisherOptions(timeout=timeout_s, retry=retry),
     )
 
 

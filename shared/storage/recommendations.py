@@ -47,7 +47,7 @@ WITH RECURSIVE model AS MATERIALIZED (
                  row_number() OVER (ORDER BY max(occurred_at) DESC, product_id) AS rank,
                  max(max(occurred_at)) OVER () AS newest
           FROM recent
-          JOIN unnest(cast(:types AS text[]), cast(:weights AS float8[])) AS w(event_type, weight) USING (event_type)
+          JOIN unnest(cast(:event_types AS text[]), cast(:weights AS float8[])) AS w(event_type, weight) USING (event_type)
           WHERE w.weight > 0 GROUP BY product_id) AS seen, model
 ), excluded AS MATERIALIZED (
     SELECT unnest(cast(:exclude AS bigint[])) AS product_id
@@ -65,39 +65,45 @@ WITH RECURSIVE model AS MATERIALIZED (
     JOIN item_similarity s ON s.version = (SELECT version FROM model) AND s.product_id = profile.product_id,
     unnest(s.neighbours, s.scores) AS n(id, score)
     GROUP BY n.id
+    -- the filters below rarely drop more than this, unless they are for a category or for stock
+    ORDER BY 2 DESC LIMIT (CASE WHEN cast(:category_id AS bigint) IS NULL AND NOT :in_stock
+                           THEN :by_profile + 300 + (SELECT count(*) FROM excluded) END)
 ), chosen AS (
-    (SELECT p.id, f.cf, 0 AS tier FROM summed f JOIN products p ON p.id = f.id
+    (SELECT p.id, f.cf, 0 AS tier, 0::bigint AS place FROM summed f JOIN products p ON p.id = f.id
      WHERE p.is_active AND (NOT :in_stock OR p.quantity > 0)
        AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
        AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
      ORDER BY f.cf DESC, p.id LIMIT :by_profile)
     UNION ALL
-    (SELECT p.id, 0, 0 FROM trending_scores t JOIN products p ON p.id = t.product_id
+    (SELECT p.id, 0, 0, 0 FROM trending_scores t JOIN products p ON p.id = t.product_id
      WHERE t.time_window = '30d' AND p.category_id IN (SELECT category_id FROM favourites)
        AND p.is_active AND (NOT :in_stock OR p.quantity > 0)
        AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
        AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
      ORDER BY t.score DESC, p.id LIMIT :by_taste)
     UNION ALL
-    (SELECT p.id, 0, 1 FROM trending_scores t JOIN products p ON p.id = t.product_id
+    (SELECT p.id, 0, 1, row_number() OVER (ORDER BY t.score DESC, p.id)
+     FROM trending_scores t JOIN products p ON p.id = t.product_id
      WHERE t.time_window = '7d' AND p.is_active AND (NOT :in_stock OR p.quantity > 0)
        AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
        AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
      ORDER BY t.score DESC, p.id LIMIT :k)
     UNION ALL
-    (SELECT p.id, 0, 2 FROM product_stats t JOIN products p ON p.id = t.product_id
+    (SELECT p.id, 0, 2, row_number() OVER (ORDER BY t.purchase_count DESC, t.product_id)
+     FROM product_stats t JOIN products p ON p.id = t.product_id
      WHERE p.is_active AND (NOT :in_stock OR p.quantity > 0)
        AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
        AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
      ORDER BY t.purchase_count DESC, t.product_id LIMIT :k)
     UNION ALL
-    (SELECT p.id, 0, 3 FROM products p
+    (SELECT p.id, 0, 3, row_number() OVER (ORDER BY p.id DESC)
+     FROM products p
      WHERE p.is_active AND (NOT :in_stock OR p.quantity > 0)
        AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
        AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
      ORDER BY p.id DESC LIMIT :k)
 ), merged AS (
-    SELECT id, max(cf) AS cf, min(tier) AS tier FROM chosen GROUP BY id
+    SELECT id, max(cf) AS cf, min(tier) AS tier, (array_agg(place ORDER BY tier))[1] AS place FROM chosen GROUP BY id
 )
 SELECT json_build_object(
     'version', model.version, 'blend', model.blend, 'trending_prior', model.trending_prior,
@@ -107,10 +113,11 @@ SELECT json_build_object(
     'price', (SELECT json_build_array(weight, log_sum, square_sum) FROM user_price_bands
               WHERE user_id = (SELECT id FROM account)),
     'candidates', (SELECT coalesce(json_agg(json_build_array(
-            m.id, m.cf, coalesce(t.score, 0), p.category_id, p.brand, p.tags, p.price, p.quantity > 0,
-            p.latitude, p.longitude, m.tier)), '[]')
-        FROM merged m JOIN products p ON p.id = m.id
-        LEFT JOIN trending_scores t ON t.time_window = '7d' AND t.product_id = m.id)
+            m.id, m.cf,
+            coalesce((SELECT score FROM trending_scores t WHERE t.time_window = '7d' AND t.product_id = m.id), 0),
+            p.category_id, p.brand, p.tags, p.price, p.quantity > 0,
+            p.latitude, p.longitude, m.tier, m.place)), '[]')
+        FROM merged m JOIN products p ON p.id = m.id)
 )::text FROM model
 """
 
@@ -211,14 +218,13 @@ def candidates(
     user_id: str, *, k: int, category_id: int | None = None, exclude: list[int] | None = None, in_stock: bool = False
 ) -> Found:
     """Read the active model, the user's profile and taste, and the candidates that pass the filters."""
-    row = database.read_one(
+    (row,) = database.run_prepared(
         CANDIDATES, user_id=user_id, k=k, category_id=category_id, exclude=exclude or [], in_stock=in_stock,
         profile_events=settings().profile_events,
         by_profile=CANDIDATES_BY_PROFILE + k, by_taste=CANDIDATES_BY_TASTE + k,
-        types=[event_type.value for event_type in EVENT_WEIGHTS], weights=list(EVENT_WEIGHTS.values()),
+        event_types=[event_type.value for event_type in EVENT_WEIGHTS], weights=list(EVENT_WEIGHTS.values()),
         half_life_s=HALF_LIFE.total_seconds(), max_halvings=MAX_HALVINGS,
     )  # fmt: skip
-    assert row is not None
     found = orjson.loads(row[0])
     scores: dict[str, dict[str, float]] = {}
     for kind, key, score in found["taste"]:
@@ -236,12 +242,12 @@ def candidates(
 
 def shown(ids: list[int]) -> list[dict[str, Any]]:
     """Return these products, in this order, without those that are gone since."""
-    return [orjson.loads(row[0]) for row in database.read(SHOWN, ids=ids)]
+    return [orjson.loads(row[0]) for row in database.run_prepared(SHOWN, ids=ids)]
 
 
 def shown_with_reason(ids: list[int], found: Found) -> list[tuple[dict[str, Any], int | None, str | None, str | None]]:
     """Return ``(product, id and name of the profile's product that speaks for it, how that was met)``."""
-    rows = database.read(
+    rows = database.run_prepared(
         SHOWN_WITH_REASON, ids=ids, version=found.version, profile=[one[0] for one in found.profile],
         weights=[one[1] for one in found.profile], kinds=[one[2] for one in found.profile],
     )  # fmt: skip
@@ -250,23 +256,23 @@ def shown_with_reason(ids: list[int], found: Found) -> list[tuple[dict[str, Any]
 
 def similar(product_id: int, k: int) -> list[tuple[dict[str, Any], float]]:
     """Return ``(product, score)`` of the nearest others, best first."""
-    return [(orjson.loads(row[0]), float(row[1])) for row in database.read(SIMILAR, product_id=product_id, k=k)]
+    return [(orjson.loads(row[0]), float(row[1])) for row in database.run_prepared(SIMILAR, product_id=product_id, k=k)]
 
 
 def trending(window: str, category_id: int | None, k: int) -> list[tuple[dict[str, Any], float, int]]:
     """Return ``(product, score, event_count)``, best first."""
-    rows = database.read(TRENDING, window=window, category_id=category_id, k=k)
+    rows = database.run_prepared(TRENDING, window=window, category_id=category_id, k=k)
     return [(orjson.loads(row[0]), float(row[1]), int(row[2])) for row in rows]
 
 
 def popular(k: int) -> list[tuple[dict[str, Any], int]]:
     """Return ``(product, purchase count)``, most bought first."""
-    return [(orjson.loads(row[0]), int(row[1])) for row in database.read(POPULAR, k=k)]
+    return [(orjson.loads(row[0]), int(row[1])) for row in database.run_prepared(POPULAR, k=k)]
 
 
 def recently_viewed(user_id: str, k: int) -> list[tuple[dict[str, Any], Any]]:
     """Return ``(product, when it was last viewed)``, newest first."""
-    return [(orjson.loads(row[0]), row[1]) for row in database.read(RECENTLY_VIEWED, user_id=user_id, k=k)]
+    return [(orjson.loads(row[0]), row[1]) for row in database.run_prepared(RECENTLY_VIEWED, user_id=user_id, k=k)]
 
 
 def product_exists(product_id: int) -> bool:

@@ -1,0 +1,247 @@
+"""All topics and subscriptions: what the services act on, and where a publish becomes deliveries.
+
+Everything runs on one event loop, so no state needs a lock. A publish is answered, and its messages handed out, only
+once they are on disk; the rest of the bookkeeping follows within LAZY_COMMIT_S.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from functools import partial
+from itertools import count
+from typing import Any
+
+from local.pubsub import wire
+from local.pubsub.errors import AlreadyExists, NotFound
+from local.pubsub.message import Delivery, Message
+from local.pubsub.push import Pusher
+from local.pubsub.store import DELETE_MESSAGE, INSERT_DELIVERY, INSERT_MESSAGE, MemoryStore
+from local.pubsub.subscription import DELETED_TOPIC, Subscription
+
+TRIM_EVERY_S = 60.0
+_DEAD_LETTER = "CloudPubSubDeadLetterSource"
+
+
+class Topic:
+    def __init__(self, pb: Any) -> None:
+        self.pb = pb
+        self.name: str = pb.name
+        self.subscriptions: dict[str, Subscription] = {}
+
+
+class Broker:
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+        self.topics: dict[str, Topic] = {}
+        self.subscriptions: dict[str, Subscription] = {}
+        self.pushers: dict[str, Pusher] = {}
+        self._loop = asyncio.get_running_loop()
+        # both start at the clock's microseconds: a message id or an ack id of an earlier run never means a new message
+        epoch_us = time.time_ns() // 1000
+        self.lease_numbers = count(epoch_us)
+        last_message = self._load()
+        self._message_ids = count(max(epoch_us, last_message + 1))
+        self._trimming = self._loop.call_later(TRIM_EVERY_S, self._trim)
+
+    def _load(self) -> int:
+        """Restore the saved state; return the highest message id in it."""
+        saved = self.store.load()
+        for pb in saved.topics:
+            topic = Topic(wire.Topic.FromString(pb))
+            self.topics[topic.name] = topic
+        by_id = {}
+        for id_, pb in saved.subscriptions:
+            by_id[id_] = self._attach(Subscription(self, id_, wire.Subscription.FromString(pb)))
+        self._subscription_ids = count(max(by_id, default=0) + 1)
+        messages = {id_: Message(id_, wire.PubsubMessage.FromString(pb), ms) for id_, ms, pb in saved.messages}
+        for subscription_id, message_id, attempts, done in saved.deliveries:
+            if subscription_id in by_id and message_id in messages:
+                by_id[subscription_id].restore(messages[message_id], attempts, bool(done))
+        return max(messages, default=0)
+
+    # topics
+
+    def topic(self, name: str) -> Topic:
+        topic = self.topics.get(name)
+        if topic is None:
+            raise NotFound("Topic not found")
+        return topic
+
+    async def create_topic(self, pb: Any) -> None:
+        if pb.name in self.topics:
+            raise AlreadyExists("Topic already exists")
+        self.topics[pb.name] = Topic(pb)
+        await self.save_topic(self.topics[pb.name])
+
+    async def save_topic(self, topic: Topic) -> None:
+        self.store.save_topic(topic.name, topic.pb.SerializeToString())
+        await self.store.commit()
+
+    async def delete_topic(self, name: str) -> None:
+        topic = self.topic(name)
+        del self.topics[name]
+        self.store.delete_topic(name)
+        for subscription in topic.subscriptions.values():
+            subscription.pb.topic = DELETED_TOPIC
+            self._save(subscription)
+        await self.store.commit()
+
+    # subscriptions
+
+    def subscription(self, name: str) -> Subscription:
+        subscription = self.subscriptions.get(name)
+        if subscription is None:
+            raise NotFound("Subscription does not exist")
+        return subscription
+
+    async def create_subscription(self, pb: Any) -> None:
+        if pb.name in self.subscriptions:
+            raise AlreadyExists("Subscription already exists")
+        subscription = self._attach(Subscription(self, next(self._subscription_ids), pb))
+        await self.save_subscription(subscription)
+
+    async def save_subscription(self, subscription: Subscription) -> None:
+        """Keep a change of a subscription's settings and act on it."""
+        self._save(subscription)
+        self._set_pusher(subscription)
+        if not subscription.pb.retain_acked_messages:
+            subscription.drop_acked()
+        await self.store.commit()
+
+    async def delete_subscription(self, name: str) -> None:
+        subscription = self.subscription(name)
+        del self.subscriptions[name]
+        self._detach(subscription)
+        subscription.drop_all()
+        subscription.close()
+        self.store.delete_subscription(subscription.id)
+        await self.store.commit()
+
+    async def detach_subscription(self, name: str) -> None:
+        subscription = self.subscription(name)
+        self._detach(subscription)
+        subscription.pb.detached = True
+        subscription.drop_all()
+        self._save(subscription)
+        await self.store.commit()
+
+    def _attach(self, subscription: Subscription) -> Subscription:
+        self.subscriptions[subscription.name] = subscription
+        topic = self.topics.get(subscription.pb.topic)
+        if topic is not None and not subscription.pb.detached:
+            topic.subscriptions[subscription.name] = subscription
+        self._set_pusher(subscription)
+        return subscription
+
+    def _detach(self, subscription: Subscription) -> None:
+        topic = self.topics.get(subscription.pb.topic)
+        if topic is not None:
+            topic.subscriptions.pop(subscription.name, None)
+        pusher = self.pushers.pop(subscription.name, None)
+        if pusher is not None:
+            pusher.stop()
+
+    def _save(self, subscription: Subscription) -> None:
+        self.store.save_subscription(subscription.id, subscription.name, subscription.pb.SerializeToString())
+
+    def _set_pusher(self, subscription: Subscription) -> None:
+        wanted = subscription.pb.push_config if not subscription.pb.detached else wire.PushConfig()
+        pusher = self.pushers.get(subscription.name)
+        if pusher is not None and pusher.config == wanted:
+            return
+        if pusher is not None:
+            del self.pushers[subscription.name]
+            pusher.stop()
+        if wanted.push_endpoint:
+            self.pushers[subscription.name] = Pusher(subscription, wanted)
+
+    # messages
+
+    async def publish(self, topic: Topic, messages: Iterable[Any]) -> list[str]:
+        """Accept messages, durably; return their ids."""
+        ids, stored = self._accept(topic, messages)
+        if stored is not None:
+            # shielded: a caller that goes away does not stop the delivery of what was accepted
+            await asyncio.shield(stored)
+        return ids
+
+    def _accept(self, topic: Topic, messages: Iterable[Any]) -> tuple[list[str], "asyncio.Future[None] | None"]:
+        published_ms = time.time_ns() // 1_000_000
+        ids: list[str] = []
+        routes: list[tuple[Message, list[Subscription]]] = []
+        rows: list[tuple[int, int, bytes]] = []
+        deliveries: list[tuple[int, int, int, int]] = []
+        for pb in messages:
+            id_ = next(self._message_ids)
+            pb.message_id = str(id_)
+            pb.publish_time.seconds, milliseconds = divmod(published_ms, 1000)
+            pb.publish_time.nanos = milliseconds * 1_000_000
+            ids.append(pb.message_id)
+            targets = [subscription for subscription in topic.subscriptions.values() if subscription.wants(pb)]
+            if targets:
+                message = Message(id_, pb, published_ms)
+                message.references = len(targets)
+                routes.append((message, targets))
+                rows.append((id_, published_ms, pb.SerializeToString()))
+                deliveries.extend((subscription.id, id_, 0, 0) for subscription in targets)
+        if not routes:
+            return ids, None
+        self.store.queue(INSERT_MESSAGE, rows)
+        self.store.queue(INSERT_DELIVERY, deliveries)
+        stored = self.store.commit()
+        stored.add_done_callback(partial(self._deliver, routes))
+        return ids, stored
+
+    def _deliver(self, routes: list[tuple[Message, list[Subscription]]], stored: "asyncio.Future[None]") -> None:
+        if stored.cancelled() or stored.exception() is not None:
+            return
+        for message, targets in routes:
+            for subscription in targets:
+                if subscription.alive and not subscription.pb.detached:
+                    subscription.deliver(message)
+                else:
+                    subscription.discard(message)
+
+    def forward(self, subscription: Subscription, delivery: Delivery) -> bool:
+        """Publish to the dead-letter topic what failed too often; False if there is no such topic."""
+        topic = self.topics.get(subscription.pb.dead_letter_policy.dead_letter_topic)
+        if topic is None:
+            return False
+        source = delivery.message
+        copy = wire.PubsubMessage()
+        copy.CopyFrom(source.pb)
+        _, project, _, name = subscription.name.split("/")
+        copy.attributes[f"{_DEAD_LETTER}Subscription"] = name
+        copy.attributes[f"{_DEAD_LETTER}SubscriptionProject"] = project
+        copy.attributes[f"{_DEAD_LETTER}DeliveryCount"] = str(delivery.attempts)
+        copy.attributes[f"{_DEAD_LETTER}TopicPublishTime"] = source.publish_time
+        self._accept(topic, [copy])
+        return True
+
+    def release(self, messages: Iterable[Message]) -> None:
+        """One subscription less keeps each of these messages."""
+        unused = []
+        for message in messages:
+            message.references -= 1
+            if message.references == 0:
+                unused.append((message.id,))
+        if unused:
+            self.store.queue(DELETE_MESSAGE, unused)
+
+    # upkeep
+
+    def _trim(self) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        for subscription in self.subscriptions.values():
+            subscription.trim(now_ms)
+        self._trimming = self._loop.call_later(TRIM_EVERY_S, self._trim)
+
+    async def close(self) -> None:
+        """Stop delivering, let what is being pushed finish, write what is queued."""
+        self._trimming.cancel()
+        for pusher in self.pushers.values():
+            pusher.stop()
+        await asyncio.gather(*(pusher.drained() for pusher in self.pushers.values()))
+        for subscription in self.subscriptions.values():
+            subscription.close()
+        await asyncio.to_thread(self.store.close)

@@ -1,0 +1,25 @@
+"""For every tier: the process's clients and settings are as new at the start of each test."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+# settings of a running system, or of the person who runs the tests, are not the tests'
+FOREIGN = (
+    "ADMIN_TOKEN", "AISLE_DATA", "AISLE_HOME", "AISLE_PORT", "DATABASE_URL", "ENVIRONMENT", "FUNCTION_SIGNATURE_TYPE",
+    "FUNCTION_TARGET", "GOOGLE_CLOUD_PROJECT", "JOBS_URL", "LOG_EXECUTION_ID", "PUBSUB_EMULATOR_HOST", "REDIS_URL",
+)  # fmt: skip
+for _name in FOREIGN:
+    os.environ.pop(_name, None)
+# gRPC's own log lines, from C, would mix with pytest's
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
+@pytest.fixture(autouse=True)
+def _no_clients_left() -> Iterator[None]:
+    """Forget cached clients and settings after each test, so that no test sees another's environment."""
+    from shared.clients import reset
+
+    yield
+    reset()

@@ -1,0 +1,233 @@
+"""Integration tests run against the real PostgreSQL, Redis and Pub/Sub, and functions made as they are deployed.
+
+* ``services``    the running services, once per session
+* ``env``         a migrated, empty database, an empty cache and the settings that lead there, new for each test
+* ``module_env``  the same, new for each module, for tests that only read
+* ``serve``       ``serve("products")`` is an HTTP client of the function or job, made by ``create_app``
+* ``messages``    ``take = messages("user-events")``; later ``take()`` are the messages published since
+"""
+
+import asyncio
+import itertools
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvloop
+
+from local import postgres
+from local.services import Services
+from local.state import State
+from local.topics import DEAD_LETTER
+from shared.manifest import manifest
+
+Environment = dict[str, str]
+TEMPLATE = "template_migrated"
+_numbers = itertools.count(1)
+
+
+@contextmanager
+def settings_of(environment: Environment) -> Iterator[None]:
+    """Apply settings to this process, and make its clients new before and after."""
+    from shared.clients import reset
+
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    reset()
+    try:
+        yield
+    finally:
+        reset()
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+class Running:
+    """The session's services, and clean databases on them."""
+
+    def __init__(self, state: State, services: Services) -> None:
+        self.state = state
+        self.environment = services.environment
+        self.postgres = services.parts[0]
+        self.redis = services.parts[1]
+        self.pubsub = services.parts[2]
+
+    @property
+    def password(self) -> str:
+        return self.state.secret("postgres")
+
+    def url(self, database: str) -> str:
+        return postgres.url(self.postgres.port or 0, self.password, database)
+
+    def administrate(self, *statements: str) -> None:
+        """Run statements outside any transaction and any of the tests' databases."""
+        with postgres.connection(self.postgres.port or 0, self.password) as connection:
+            for statement in statements:
+                connection.run(statement)
+
+    def make_template(self) -> None:
+        """Migrate the database that every clean one is copied from."""
+        from shared.storage.migrations import migrate
+
+        self.administrate(f"CREATE DATABASE {TEMPLATE}")
+        with settings_of(self.environment | {"DATABASE_URL": self.url(TEMPLATE)}):
+            migrate(lambda _line: None)
+
+    def make_topics(self) -> None:
+        """Make the topics, with nobody listening."""
+        from google.cloud import pubsub_v1
+
+        publisher = pubsub_v1.PublisherClient()
+        for name in manifest().topics:
+            for full in (name, name + DEAD_LETTER):
+                publisher.create_topic(name=publisher.topic_path(self.environment["GOOGLE_CLOUD_PROJECT"], full))
+        publisher.stop()
+        publisher.transport.close()
+
+    @contextmanager
+    def clean(self) -> Iterator[Environment]:
+        """Return settings that lead to a database and a cache in which nothing is."""
+        from redis import Redis
+
+        database = f"test_{next(_numbers)}"
+        self.administrate(f"CREATE DATABASE {database} TEMPLATE {TEMPLATE}")
+        with Redis.from_url(self.environment["REDIS_URL"]) as cache:
+            cache.flushdb()
+        environment = self.environment | {"DATABASE_URL": self.url(database)}
+        try:
+            with settings_of(environment):
+                yield environment
+        finally:
+            self.administrate(f"DROP DATABASE {database} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The services of this session, on ports and in a folder of their own; stopped at its end."""
+    state = State.create(tmp_path_factory.mktemp("services") / "state")
+    own = {name: os.environ[name] for name in ("AISLE_PUBSUB", "PATH", "JAVA_HOME") if name in os.environ}
+    with Services(state, durable=False, own=own) as started:
+        started.environment["ADMIN_TOKEN"] = "an-admin-token-for-tests"
+        running = Running(state, started)
+        with settings_of(running.environment):
+            running.make_template()
+            running.make_topics()
+        yield running
+
+
+@pytest.fixture
+def env(services: Running) -> Iterator[Environment]:
+    """Settings of a clean database and cache, applied to this process."""
+    with services.clean() as environment:
+        yield environment
+
+
+@pytest.fixture(scope="module")
+def module_env(services: Running) -> Iterator[Environment]:
+    """Settings of a database and cache that are clean when the module's first test begins."""
+    with services.clean() as environment:
+        yield environment
+
+
+class Server(threading.Thread):
+    """An ASGI application served by uvicorn, as deployed, in a thread."""
+
+    def __init__(self, app: Any) -> None:
+        import uvicorn
+
+        super().__init__(daemon=True)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        config = uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+        self.server = uvicorn.Server(config)
+
+    def run(self) -> None:
+        uvloop.run(self.until_stopped())
+
+    async def until_stopped(self) -> None:
+        """Serve, then close what was opened on this loop: a loop does not close around an open connection."""
+        from shared.http import answers
+
+        await self.server.serve(sockets=[self.socket])
+        answers.close()
+        await asyncio.sleep(0)
+
+    def __enter__(self) -> "Server":
+        self.start()
+        deadline = time.monotonic() + 10
+        while not self.server.started:
+            assert self.is_alive(), "uvicorn ended"
+            assert time.monotonic() < deadline, "uvicorn did not start"
+            time.sleep(0.005)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.should_exit = True
+        self.join()
+        self.socket.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[str], httpx.Client]]:
+    """Returns a client of a function or job by its name; ask for ``env`` or ``module_env`` beside it."""
+    from local.apps import create
+
+    with ExitStack() as stack:
+
+        def client(target: str) -> httpx.Client:
+            app = create(target)
+            if manifest().entries[target].kind == "http":
+                server = stack.enter_context(Server(app))
+                return stack.enter_context(httpx.Client(base_url=server.url, timeout=30))
+            return stack.enter_context(httpx.Client(transport=httpx.WSGITransport(app), base_url="http://function"))
+
+        yield client
+
+
+@pytest.fixture
+def messages(services: Running) -> Iterator[Callable[[str], Callable[..., list[Any]]]]:
+    """Returns, for a topic, what takes the messages published since: ``take(expected=1)`` waits for that many."""
+    from google.cloud import pubsub_v1
+
+    project = services.environment["GOOGLE_CLOUD_PROJECT"]
+    with settings_of(services.environment):
+        subscriber = pubsub_v1.SubscriberClient()
+    made = []
+
+    def listen(topic: str) -> Callable[..., list[Any]]:
+        path = subscriber.subscription_path(project, f"test-{next(_numbers)}")
+        subscriber.create_subscription(name=path, topic=subscriber.topic_path(project, topic))
+        made.append(path)
+
+        def take(expected: int = 1, timeout_s: float = 5) -> list[Any]:
+            found: list[Any] = []
+            deadline = time.monotonic() + timeout_s
+            while len(found) < expected and time.monotonic() < deadline:
+                answer = subscriber.pull(subscription=path, max_messages=1000, timeout=timeout_s)
+                if answer.received_messages:
+                    found += [one.message for one in answer.received_messages]
+                    ids = [one.ack_id for one in answer.received_messages]
+                    subscriber.acknowledge(subscription=path, ack_ids=ids)
+            return found
+
+        return take
+
+    yield listen
+    for path in made:
+        subscriber.delete_subscription(subscription=path)
+    subscriber.close()
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the source tree."""
+    return Path(__file__).parents[2]

@@ -1,0 +1,292 @@
+"""The recommendations function: every tier, cached and not, with everything there and with parts away."""
+
+import gzip
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import event as sqlalchemy_event
+
+from shared.storage import cache, database
+from tests.integration.conftest import settings_of
+from tests.integration.shop import NOW, add_model, add_products, deliver, event
+
+Serve = Callable[[str], httpx.Client]
+PRODUCT = {
+    "id", "external_id", "name", "description", "price", "image_url", "category_id", "category", "brand", "tags",
+    "quantity", "is_active", "views", "purchase_count", "created_at", "updated_at",
+}  # fmt: skip
+
+
+@pytest.fixture
+def client(env: dict[str, str], serve: Serve) -> httpx.Client:
+    add_products(20)
+    add_model({1: {2: 0.9, 3: 0.5, 4: 0.1}, 5: {6: 0.8, 2: 0.3}})
+    database.write(
+        """INSERT INTO trending_scores (time_window, product_id, score, event_count)
+           SELECT w, n, 100 - n, n FROM generate_series(10, 19) AS n, unnest(ARRAY['7d', '30d']) AS w"""
+    )
+    return serve("recommendations")
+
+
+def listed(answer: httpx.Response) -> list[int]:
+    assert answer.status_code == 200, answer.text
+    return [product["id"] for product in answer.json()["recommendations"]]
+
+
+def acts(serve: Serve, user: str, *events: dict[str, Any]) -> None:
+    assert deliver(serve("update_preferences"), user, *events).status_code == 200
+
+
+def test_an_unknown_user_gets_what_is_trending(client: httpx.Client) -> None:
+    answer = client.get("/recommendations", params={"user_id": "new", "k": 3})
+    assert listed(answer) == [10, 11, 12]
+    body = answer.json()
+    assert body["strategy"] == "trending"
+    assert set(body) == {"user_id", "recommendations", "strategy", "recommendation_id", "model_version", "generated_at"}
+    first = body["recommendations"][0]
+    assert set(first) == PRODUCT | {"score", "rank"}
+    assert first["rank"] == 1
+    assert isinstance(first["price"], float | int)
+
+
+def test_an_unknown_user_in_a_category_gets_that_category(client: httpx.Client) -> None:
+    answer = client.get("/recommendations", params={"user_id": "new", "k": 4, "category_id": 1})
+    assert answer.json()["strategy"] == "cold_start_category"
+    assert {product["category"] for product in answer.json()["recommendations"]} == {"Candles"}
+    missing = client.get("/recommendations", params={"user_id": "new", "category_id": 99})
+    assert (missing.status_code, missing.json()["type"]) == (404, "urn:aisle:problem:category-not-found")
+
+
+def test_a_view_changes_the_next_answer(client: httpx.Client, serve: Serve) -> None:
+    query = {"user_id": "u1", "k": 3}
+    assert client.get("/recommendations", params=query).json()["strategy"] == "trending"
+    acts(serve, "u1", event(1))
+    answer = client.get("/recommendations", params=query)
+    assert answer.json()["strategy"] == "personalized"
+    assert listed(answer)[0] == 2
+
+
+def test_what_speaks_for_a_product_is_named(client: httpx.Client, serve: Serve) -> None:
+    acts(serve, "u1", event(1, "purchase"), event(5))
+    answer = client.get("/recommendations", params={"user_id": "u1", "k": 20, "explain": True})
+    reasons = {product["id"]: product["reason"] for product in answer.json()["recommendations"]}
+    assert reasons[2] == {
+        "kind": "similar",
+        "product_id": 1,
+        "product_name": "Product 1",
+        "text": "Because you bought Product 1",
+    }
+    assert reasons[6]["text"] == "Because you viewed Product 5"
+    assert {reason["kind"] for reason in reasons.values()} >= {"similar", "taste"}
+
+
+def test_what_was_bought_is_not_recommended_again(client: httpx.Client, serve: Serve) -> None:
+    acts(serve, "u1", event(1), event(2, "purchase", ago=timedelta(days=200)))
+    assert 2 not in listed(client.get("/recommendations", params={"user_id": "u1", "k": 20}))
+
+
+def test_filters_hold_for_every_product(client: httpx.Client, serve: Serve) -> None:
+    acts(serve, "u1", event(1))
+    database.write("UPDATE products SET quantity = 0 WHERE id = 2")
+    database.write("UPDATE products SET is_active = false WHERE id = 3")
+    query = {"user_id": "u1", "k": 20}
+    assert 2 not in listed(client.get("/recommendations", params=query | {"in_stock": True}))
+    by_default = listed(client.get("/recommendations", params=query))
+    assert by_default[-1] == 2
+    assert 3 not in by_default
+    assert listed(client.get("/recommendations", params=query | {"in_stock": False}))[0] == 2
+    assert not {4, 10} & set(listed(client.get("/recommendations", params=query | {"exclude": "4,10"})))
+
+
+def test_a_category_includes_those_below_it(client: httpx.Client) -> None:
+    database.write("UPDATE categories SET parent_id = 1 WHERE id = 2")
+    found = client.get("/recommendations", params={"user_id": "new", "k": 20, "category_id": 1}).json()[
+        "recommendations"
+    ]
+    assert {product["category"] for product in found} == {"Candles", "Bags"}
+
+
+def test_the_models_own_serving_parameters_are_used(client: httpx.Client, serve: Serve) -> None:
+    acts(serve, "u1", event(1, ago=timedelta(days=2)), event(5, ago=timedelta(days=1)))
+    neighbours = {1: {2: 0.9}, 5: {6: 0.8}}
+    add_model(neighbours, {"serving": {"blend": 1.0, "profile_events": 1}})
+    cache.flush("recommendations")
+    assert listed(client.get("/recommendations", params={"user_id": "u1", "k": 2}))[0] == 6
+    add_model(neighbours, {"serving": {"blend": 1.0, "rank_decay": 1.0}})
+    cache.flush("recommendations")
+    assert listed(client.get("/recommendations", params={"user_id": "u1", "k": 2})) == [2, 6]
+    add_model(neighbours, {"serving": {"blend": 1.0, "half_life_days": 0.1}})
+    cache.flush("recommendations")
+    assert listed(client.get("/recommendations", params={"user_id": "u1", "k": 2})) == [6, 2]
+
+
+def test_a_repeated_request_is_answered_from_stored_bytes_compressed_and_not(client: httpx.Client) -> None:
+    first = client.get("/recommendations?user_id=u1&k=3")
+    again = client.get("/recommendations?user_id=u1&k=3", headers={"Accept-Encoding": "identity"})
+    assert again.json() == first.json()
+    assert "content-encoding" not in again.headers
+    zipped = client.get("/recommendations?user_id=u1&k=3", headers={"Accept-Encoding": "gzip"})
+    assert zipped.headers["content-encoding"] == "gzip"
+    assert zipped.json() == first.json()
+    stored = cache.client().hgetall("rec:u1")
+    assert stored[b"user_id=u1&k=3"] == b"0\n" + again.content
+    assert gzip.decompress(stored[b"z:user_id=u1&k=3"][2:]) == again.content
+    for name in ("x-request-id", "ratelimit", "cache-control"):
+        assert name in zipped.headers
+    cross = client.get("/recommendations?user_id=u1&k=3", headers={"Origin": "https://shop.example"})
+    assert cross.headers["access-control-allow-origin"] == "*"
+    assert cross.json() == first.json()
+
+
+def test_an_encoded_user_id_is_the_same_user(client: httpx.Client, serve: Serve) -> None:
+    acts(serve, "a b/ü", event(1))
+    for _ in range(2):
+        assert client.get("/recommendations?user_id=a%20b%2F%C3%BC&k=2").json()["user_id"] == "a b/ü"
+    assert cache.client().exists("rec:a b/ü") == 1
+    acts(serve, "a b/ü", event(5))
+    assert cache.client().exists("rec:a b/ü") == 0
+
+
+def test_an_answer_computed_before_an_event_is_not_stored_after_it(client: httpx.Client, env: dict[str, str]) -> None:
+    # the user acts while the answer is being computed: in the candidates' statement
+    @sqlalchemy_event.listens_for(database.engine(), "checkout")
+    def act(*_: object) -> None:
+        cache.forget_users(["racer"])
+
+    client.get("/recommendations", params={"user_id": "racer"})
+    sqlalchemy_event.remove(database.engine(), "checkout", act)
+    assert cache.client().exists("rec:racer") == 0
+    client.get("/recommendations", params={"user_id": "racer"})
+    assert cache.client().exists("rec:racer") == 1
+
+
+def test_flushing_makes_every_stored_answer_count_for_nothing(client: httpx.Client) -> None:
+    first = client.get("/recommendations?user_id=u1").json()["recommendation_id"]
+    assert client.get("/recommendations?user_id=u1").json()["recommendation_id"] == first
+    cache.flush("recommendations")
+    assert client.get("/recommendations?user_id=u1").json()["recommendation_id"] != first
+
+
+def test_a_user_with_many_different_queries_keeps_a_bounded_hash(client: httpx.Client) -> None:
+    for number in range(40):
+        client.get(f"/recommendations?user_id=u1&k={number + 1}")
+    assert cache.client().hlen("rec:u1") <= 34
+    assert 0 < cache.client().ttl("rec:u1") <= 300
+
+
+def test_a_miss_takes_two_statements(client: httpx.Client, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    acts(serve, "u1", event(1))
+    statements: list[str] = []
+    original = database.run_prepared
+
+    def counting(sql: str, **parameters: Any) -> Any:
+        statements.append(sql)
+        return original(sql, **parameters)
+
+    monkeypatch.setattr(database, "run_prepared", counting)
+    client.get("/recommendations", params={"user_id": "u1", "k": 100})
+    assert len(statements) == 2
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "", "user_id=", "user_id=u&k=0", "user_id=u&k=101", "user_id=u&k=x", "user_id=u&nope=1", "user_id=u&category_id=0",
+        "user_id=u&exclude=a", "user_id=u&latitude=1", "user_id=u&latitude=91&longitude=0", "user_id=u&latitude=nan&longitude=0",
+        "user_id=%00", "user_id=%ff", "user_id=" + "u" * 256, "user_id=u&explain=maybe", "user_id=u&category_id=9999999999999999999999",
+    ],
+)  # fmt: skip
+def test_a_bad_query_is_a_problem(client: httpx.Client, query: str) -> None:
+    for _ in range(2):
+        answer = client.get(f"/recommendations?{query}")
+        assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json"), query
+    assert cache.client().keys("rec:*") == []
+
+
+def test_without_redis_every_answer_is_computed(env: dict[str, str], client: httpx.Client, serve: Serve) -> None:
+    with settings_of(env | {"REDIS_URL": "redis://127.0.0.1:9/0"}):
+        alone = serve("recommendations")
+        assert listed(alone.get("/recommendations", params={"user_id": "new", "k": 2})) == [10, 11]
+        assert alone.get("/similar-products", params={"product_id": 1}).status_code == 200
+        assert len(alone.get("/popular").json()["products"]) == 0
+        assert alone.get("/health").json()["redis"] == "unhealthy"
+
+
+def test_without_postgres_everybody_gets_what_is_popular(
+    env: dict[str, str], client: httpx.Client, serve: Serve
+) -> None:
+    rows = database.read("SELECT product_json(p, NULL, NULL)::text FROM products p WHERE id IN (7, 8) ORDER BY id")
+    cache.publish_popular([(7, 3, rows[0][0].encode()), (8, 9, rows[1][0].encode())])
+    with settings_of(env | {"DATABASE_URL": "postgresql+pg8000://nobody@127.0.0.1:9/x"}):
+        alone = serve("recommendations")
+        answer = alone.get("/recommendations", params={"user_id": "u1", "k": 5})
+        assert answer.json()["strategy"] == "popular"
+        assert listed(answer) == [8, 7]
+        assert alone.get("/similar-products", params={"product_id": 1}).status_code == 503
+        assert alone.get("/health").json() | {"timestamp": ""} == {
+            "status": "degraded", "database": "unhealthy", "redis": "healthy", "timestamp": "",
+        }  # fmt: skip
+        cache.client().flushdb()
+        assert alone.get("/recommendations", params={"user_id": "u1"}).status_code == 503
+
+
+def test_similar_products_are_the_models_neighbours(client: httpx.Client) -> None:
+    answer = client.get("/similar-products", params={"product_id": 1, "k": 2})
+    assert set(answer.json()) == {"product_id", "similar_products", "generated_at"}
+    assert [(one["id"], one["score"]) for one in answer.json()["similar_products"]] == [(2, 0.9), (3, 0.5)]
+    etag = answer.headers["etag"]
+    assert "max-age" in answer.headers["cache-control"]
+    unchanged = client.get("/similar-products", params={"product_id": 1, "k": 2}, headers={"If-None-Match": etag})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert (
+        client.get("/similar-products", params={"product_id": 99}).json()["type"]
+        == "urn:aisle:problem:product-not-found"
+    )
+
+
+def test_a_product_without_neighbours_gets_its_categorys_trending_ones(client: httpx.Client) -> None:
+    found = client.get("/similar-products", params={"product_id": 20, "k": 3}).json()["similar_products"]
+    assert [one["id"] for one in found] == [10, 12, 14]
+
+
+def test_trending_by_window_and_category(client: httpx.Client) -> None:
+    answer = client.get("/trending", params={"window": "30d", "category_id": 2, "k": 2}).json()
+    assert answer["window"] == "30d"
+    assert [(one["id"], one["event_count"], one["rank"]) for one in answer["products"]] == [(11, 11, 1), (13, 13, 2)]
+    assert client.get("/trending", params={"window": "1d"}).status_code == 422
+    assert client.get("/trending", params={"category_id": 99}).status_code == 404
+
+
+def test_popular_is_live_and_falls_back_to_postgres(client: httpx.Client) -> None:
+    database.write("INSERT INTO product_stats (product_id, purchase_count) VALUES (4, 7), (5, 9)")
+    assert [(one["id"], one["score"]) for one in client.get("/popular?k=2").json()["products"]] == [(5, 9), (4, 7)]
+    (body,) = database.read("SELECT product_json(p, NULL, NULL)::text FROM products p WHERE id = 4")[0]
+    cache.publish_popular([(4, 70, body.encode())])
+    assert [(one["id"], one["score"]) for one in client.get("/popular?k=1").json()["products"]] == [(4, 70)]
+
+
+def test_recently_viewed_is_newest_first_and_each_product_once(client: httpx.Client, serve: Serve) -> None:
+    acts(
+        serve, "u1", event(1, ago=timedelta(hours=3)), event(2, ago=timedelta(hours=2)), event(1, ago=timedelta(hours=1)),
+        event(3, "purchase"),
+    )  # fmt: skip
+    found = client.get("/recently-viewed", params={"user_id": "u1"}).json()["products"]
+    assert [one["id"] for one in found] == [1, 2]
+    assert found[0]["viewed_at"] == (NOW - timedelta(hours=1)).isoformat()
+    assert client.get("/recently-viewed", params={"user_id": "nobody"}).json()["products"] == []
+
+
+def test_a_shop_without_events_or_model_shows_its_newest_products(env: dict[str, str], serve: Serve) -> None:
+    add_products(5)
+    client = serve("recommendations")
+    answer = client.get("/recommendations", params={"user_id": "u", "k": 3})
+    assert listed(answer) == [5, 4, 3]
+    assert answer.json()["model_version"] is None
+    assert client.get("/health/ready").json()["checks"] == {"postgres": True, "redis": True, "model": False}
+
+
+def test_an_empty_shop_is_an_empty_answer(env: dict[str, str], serve: Serve) -> None:
+    assert listed(serve("recommendations").get("/recommendations", params={"user_id": "u"})) == []
