@@ -127,4 +127,4 @@ def _answer(body: dict[str, Any], status: int, media_type: str) -> tuple[bytes, 
 
 def progress(message: str, **values: Any) -> None:
     """Say how far a long job has come: one log line."""
-    log.info(message, extra=values)
+    log.info(message, extra={"progress": values})

@@ -1,35 +1,42 @@
-"""Postgres: one pooled engine per process, and the four ways to talk to it."""
+"""Postgres: one pooled engine per process, and the ways to talk to it.
+
+SQLAlchemy is imported with the first statement: a stored answer does not wait for it.
+"""
+
+from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
-import pg8000
-from sqlalchemy import Connection, Engine, Row, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared.errors import DatabaseUnavailable
 from shared.settings import settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, Row
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # After a failed connection nothing waits for another one for this long: callers fall back at once.
 BREAKER_S = 1.0
-# SQLSTATE classes of a server that is gone, starting, stopping or full
+# what the driver says of a broken connection
 BROKEN = ("network error", "connection is closed", "create a connection", "Server refuses", "server")
 PLAN_CHANGED = "0A000"
+# SQLSTATE classes of a server that is gone, starting, stopping or full
 GONE = ("08", "57P", "53300", "25006")
 
 
 @cache
 def engine() -> Engine:
     """Return the process's engine. In autocommit by default: a read costs no BEGIN and no COMMIT."""
+    from sqlalchemy import create_engine, event
+
     config = settings()
     made = create_engine(
         config.require("database_url"),
@@ -84,8 +91,10 @@ def sqlstate(error: BaseException | None) -> str:
 def is_gone(error: Exception) -> bool:
     """Whether ``error`` says that the server, not the statement, failed."""
     from pg8000.exceptions import InterfaceError as DriverInterfaceError
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+    from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-    if isinstance(error, (PoolTimeout, OSError)):
+    if isinstance(error, PoolTimeout):
         return True
     if isinstance(error, (InterfaceError, DriverInterfaceError)):
         # the driver raises the same error for a broken connection and for a statement it cannot read
@@ -98,6 +107,13 @@ def is_gone(error: Exception) -> bool:
     return sqlstate(error).startswith(GONE)
 
 
+def is_full(error: Exception) -> bool:
+    """Whether every connection of the pool was in use for the whole time-out."""
+    from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+    return isinstance(error, PoolTimeout)
+
+
 def _run(work: Callable[[Connection], T], *, again: bool) -> T:
     breaker.check()
     try:
@@ -106,7 +122,7 @@ def _run(work: Callable[[Connection], T], *, again: bool) -> T:
     except Exception as error:
         if not is_gone(error):
             raise
-        if again and not isinstance(error, PoolTimeout):
+        if again and not is_full(error):
             # a pooled connection may have died while it was idle: a read may simply be asked again, on a fresh one
             engine().dispose()
             return _run(work, again=False)
@@ -115,7 +131,7 @@ def _run(work: Callable[[Connection], T], *, again: bool) -> T:
 
 def read(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
     """Run one statement that changes nothing and return its rows. Raises DatabaseUnavailable when Postgres is away."""
-    return _run(lambda connection: list(connection.execute(text(sql), parameters)), again=True)
+    return _run(lambda connection: execute(connection, sql, parameters), again=True)
 
 
 def read_one(sql: str, **parameters: Any) -> Row[*tuple[Any, ...]] | None:
@@ -126,12 +142,7 @@ def read_one(sql: str, **parameters: Any) -> Row[*tuple[Any, ...]] | None:
 
 def write(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
     """Run one statement that is a transaction by itself and return the rows it returns (none without RETURNING)."""
-
-    def work(connection: Connection) -> list[Row[*tuple[Any, ...]]]:
-        result = connection.execute(text(sql), parameters)
-        return list(result) if result.returns_rows else []
-
-    return _run(work, again=False)
+    return _run(lambda connection: execute(connection, sql, parameters), again=False)
 
 
 def run_prepared(sql: str, *, again: bool = True, **parameters: Any) -> list[list[Any]]:
@@ -185,12 +196,16 @@ def execute(
     connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None
 ) -> list[Row[*tuple[Any, ...]]]:
     """Run a statement inside ``transaction`` and return the rows it returns."""
+    from sqlalchemy import text
+
     result = connection.execute(text(sql), parameters or {})
     return list(result) if result.returns_rows else []
 
 
 def copy_in(connection: Connection, statement: str, stream: Any) -> None:
     """Run ``COPY … FROM STDIN`` with the bytes of ``stream`` inside ``transaction``."""
+    import pg8000
+
     driver: Any = connection.connection.driver_connection
     cursor = driver.cursor()
     try:

@@ -10,6 +10,7 @@ import logging
 import ssl
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
@@ -153,15 +154,12 @@ class AsyncRedis:
         self.protocol = None
 
     def close(self) -> None:
-        """Drop the connection."""
-        if (
-            self.protocol is not None
-            and self.protocol.transport is not None
-            and self.loop is not None
-            and not self.loop.is_closed()
-        ):
-            self.protocol.transport.abort()
+        """Drop the connection, from any thread: the transport is touched by its loop alone."""
+        protocol, loop = self.protocol, self.loop
         self.protocol = None
+        if protocol is not None and protocol.transport is not None and loop is not None:
+            with suppress(RuntimeError):  # the loop is closed, and its connections with it
+                loop.call_soon_threadsafe(protocol.transport.abort)
 
 
 def _expire(future: "asyncio.Future[list[Reply]]") -> None:

@@ -1,0 +1,42 @@
+"""What a data set is made into before it is stored: a catalogue and its events, as arrays."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+PRODUCT_COLUMNS: Final = (
+    "external_id", "name", "description", "price", "category", "brand", "tags", "quantity", "is_active", "created_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events as arrays of one length; ``product`` and ``user`` are positions in the shop's lists."""
+
+    ids: pa.Array
+    user: npt.NDArray[np.int32]
+    product: npt.NDArray[np.int32]
+    event_type: npt.NDArray[np.int8]
+    quantity: npt.NDArray[np.int32]
+    # in UTC
+    occurred_at: Any
+    session_id: Any = None
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A catalogue and its history.
+
+    ``products`` has PRODUCT_COLUMNS: price as decimal text, category by name, tags as lists, created_at in UTC without
+    saying so. ``users`` has external_id and is_anonymous. ``event_types`` are the names that ``events.event_type``
+    counts through.
+    """
+
+    products: pd.DataFrame
+    users: pd.DataFrame
+    event_types: tuple[str, ...]
+    events: Events

@@ -1,0 +1,108 @@
+"""Storing a shop: COPY what it is, derive what follows, in one transaction."""
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
+from sqlalchemy import Connection
+
+from local.data.shop import Events, Shop
+from shared.storage import history
+from shared.storage.database import copy_in, execute, transaction
+from shared.storage.history_rows import streams
+
+Report = Callable[[str], None]
+EVENTS_PER_CHUNK: Final = 1_000_000
+
+# any constant: of two loads at once the second waits, and then finds everything there
+LOCK: Final = "SELECT pg_advisory_xact_lock(4711002)"
+STAGE: Final = (
+    """CREATE TEMP TABLE shop_products (
+    external_id text, name text, description text, price numeric(12, 2), category text, brand text, tags text,
+    quantity integer, is_active boolean, created_at timestamptz) ON COMMIT DROP""",
+    """CREATE TEMP TABLE shop_users (
+    external_id text, is_anonymous boolean, first_at timestamptz, last_at timestamptz) ON COMMIT DROP""",
+)
+CATEGORIES: Final = """
+INSERT INTO categories (name) SELECT DISTINCT category FROM shop_products ORDER BY category ON CONFLICT DO NOTHING"""
+# what a shop has been told about a product since it was loaded stays
+PRODUCTS: Final = """
+INSERT INTO products (
+    external_id, name, description, price, category_id, brand, tags, quantity, is_active, created_at, updated_at)
+SELECT s.external_id, s.name, s.description, s.price, c.id, s.brand, string_to_array(s.tags, '|'), s.quantity,
+    s.is_active, s.created_at, s.created_at
+FROM shop_products s JOIN categories c ON c.name = s.category
+WHERE NOT EXISTS (SELECT FROM products p WHERE p.external_id = s.external_id) ORDER BY s.external_id
+ON CONFLICT (external_id) DO NOTHING"""
+STATS: Final = """
+INSERT INTO product_stats (product_id) SELECT p.id FROM products p JOIN shop_products USING (external_id) ORDER BY 1
+ON CONFLICT DO NOTHING"""
+USERS: Final = """
+INSERT INTO users (external_id, is_anonymous, created_at, last_seen_at)
+SELECT external_id, is_anonymous, coalesce(first_at, now()), coalesce(last_at, now())
+FROM shop_users ORDER BY first_at, external_id
+ON CONFLICT (external_id) DO NOTHING"""
+
+
+def _copy(connection: Connection, table: str, frame: pd.DataFrame) -> None:
+    stream = io.BytesIO()
+    csv.write_csv(pa.Table.from_pandas(frame, preserve_index=False), stream, csv.WriteOptions(include_header=False))
+    stream.seek(0)
+    copy_in(connection, f"COPY {table} FROM STDIN (FORMAT csv)", stream)
+
+
+def _users(shop: Shop) -> pd.DataFrame:
+    times = (
+        pd.Series(shop.events.occurred_at)
+        .groupby(shop.events.user)
+        .agg(["min", "max"])
+        .reindex(np.arange(len(shop.users)))
+    )
+    return shop.users.assign(**{name: times[name].dt.tz_localize("UTC") for name in ("min", "max")})
+
+
+def _chunks(shop: Shop) -> Iterator[dict[str, Any]]:
+    events: Events = shop.events
+    products, users = (pa.array(frame["external_id"]) for frame in (shop.products, shop.users))
+    types = pa.array(shop.event_types)
+    for start in range(0, len(events.ids), EVENTS_PER_CHUNK):
+        part = slice(start, start + EVENTS_PER_CHUNK)
+        chunk = {
+            "event_id": events.ids[part],
+            "user_key": users.take(pa.array(events.user[part])),
+            "external_id": products.take(pa.array(events.product[part])),
+            "event_type": types.take(pa.array(events.event_type[part])),
+            "quantity": events.quantity[part],
+            "occurred_at": events.occurred_at[part],
+        }
+        yield chunk if events.session_id is None else {**chunk, "session_id": events.session_id[part]}
+
+
+def store(shop: Shop, report: Report) -> None:
+    """Store a shop in a migrated database: all of it or nothing, and nothing that is there already."""
+    started = time.perf_counter()
+    with transaction(statement_timeout_s=0) as connection:
+        execute(connection, LOCK)
+        for statement in STAGE:
+            execute(connection, statement)
+        _copy(connection, "shop_products", shop.products.assign(tags=shop.products["tags"].map("|".join)))
+        _copy(connection, "shop_users", _users(shop))
+        for statement in (CATEGORIES, PRODUCTS, STATS, USERS):
+            execute(connection, statement)
+        execute(connection, "ANALYZE products, users")
+        report(f"{len(shop.products):,} products and {len(shop.users):,} users")
+        stored, dates = 0, set()
+        for number, chunk in enumerate(_chunks(shop)):
+            loaded = history.append(connection, streams(chunk))
+            stored += loaded.stored
+            dates |= loaded.dates
+            seen = min((number + 1) * EVENTS_PER_CHUNK, len(shop.events.ids))
+            report(f"{seen:,} of {len(shop.events.ids):,} events, {time.perf_counter() - started:.1f} s")
+        history.count_days(connection, sorted(dates))
+        history.analyze(connection)
+    report(f"{stored:,} new events in {time.perf_counter() - started:.1f} s")

@@ -1,0 +1,219 @@
+"""A made-up shop with known tastes, of any size: the reference shop of the literature this project grew from.
+
+Ten categories, 1,000 products, 500 users (70 % anonymous), 50,000 events over 90 days; each user has one or two
+preferred categories and does 90 % of what they do inside them; 80 % views, 15 % carts, 5 % purchases; recent days are
+busier. Every size is an option; the same options make the same shop, whatever the day.
+"""
+
+import zlib
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from local.data.shop import PRODUCT_COLUMNS, Events, Shop
+from local.errors import Refused
+from shared.domain.events import EventType
+from shared.storage.history_rows import event_ids, mix
+
+Ints = npt.NDArray[np.int32]
+Reals = npt.NDArray[np.float64]
+
+CATEGORIES: Final = (
+    ("Electronics", 120.0, ("Headphones", "Speaker", "Keyboard", "Charger", "Camera", "Monitor", "Tablet", "Router")),
+    ("Clothing", 35.0, ("T-Shirt", "Jacket", "Jeans", "Dress", "Sweater", "Scarf", "Coat", "Shirt")),
+    ("Home & Kitchen", 40.0, ("Kettle", "Pan", "Knife Set", "Blender", "Toaster", "Bowl", "Lamp", "Cushion")),
+    ("Books", 14.0, ("Novel", "Cookbook", "Atlas", "Biography", "Guide", "Thriller", "Anthology", "Diary")),
+    ("Sports & Outdoors", 50.0, ("Tent", "Backpack", "Yoga Mat", "Dumbbell", "Bottle", "Racket", "Helmet", "Compass")),
+    ("Beauty", 20.0, ("Serum", "Shampoo", "Lipstick", "Perfume", "Cream", "Brush", "Soap", "Mask")),
+    ("Toys & Games", 25.0, ("Puzzle", "Board Game", "Robot", "Doll", "Kite", "Blocks", "Train", "Plush Bear")),
+    ("Garden", 30.0, ("Planter", "Trowel", "Hose", "Lantern", "Bench", "Shears", "Bird Feeder", "Rake")),
+    ("Office", 18.0, ("Notebook", "Pen Set", "Desk Tray", "Stapler", "Calendar", "Whiteboard", "Folder", "Clock")),
+    ("Pets", 22.0, ("Leash", "Cat Tree", "Food Bowl", "Dog Bed", "Toy Mouse", "Carrier", "Brush Mitt", "Aquarium")),
+)  # fmt: skip
+MANNERS: Final = ("Classic", "Modern", "Vintage", "Compact", "Deluxe", "Eco", "Smart", "Essential", "Premium", "Mini")
+COLOURS: Final = ("red", "blue", "green", "black", "white", "yellow", "grey", "pink")
+MATERIALS: Final = ("cotton", "wood", "metal", "glass", "leather", "bamboo")
+BRANDS_PER_CATEGORY: Final = 5
+EVENT_TYPES: Final = (EventType.VIEW, EventType.ADD_TO_CART, EventType.PURCHASE)
+_BRANDS: Final = (
+    "Northwind",
+    "Halden",
+    "Lumora",
+    "Brightwell",
+    "Castor",
+    "Pinecroft",
+    "Velora",
+    "Ostra",
+    "Kestrel",
+    "Maple",
+)
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class Options(BaseModel):
+    """Sizes and proportions of the shop."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    categories: Annotated[int, Field(ge=1, le=1000)] = 10
+    products: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    users: Annotated[int, Field(ge=1, le=10_000_000)] = 500
+    events: Annotated[int, Field(ge=0, le=100_000_000)] = 50_000
+    days: Annotated[int, Field(ge=1, le=3650)] = 90
+    anonymous: Share = 0.7
+    # share of a user's events that are inside the one or two preferred categories
+    focus: Share = 0.9
+    view: Share = 0.8
+    add_to_cart: Share = 0.15
+    # 0: all days alike; 1: the density of events rises linearly from nothing to the present
+    recency: Share = 0.5
+    # exponent of a product's popularity by rank within its category: 0 is uniform, as in the plain reference shop
+    skew: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] = 0.0
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 42
+
+
+def options(values: dict[str, Any]) -> Options:
+    """Return the options from names and values. Raises Refused, naming the option, when one makes no sense."""
+    try:
+        made = Options.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        known = ", ".join(Options.model_fields)
+        why = (
+            f"is not an option of the synthetic shop; there are: {known}"
+            if first["type"] == "extra_forbidden"
+            else first["msg"]
+        )
+        raise Refused(f"{name}: {why}.") from None
+    if made.view + made.add_to_cart > 1:
+        raise Refused("view and add_to_cart are shares of all events: together at most 1, the rest are purchases.")
+    if made.products < made.categories:
+        raise Refused("products: at least one for each category.")
+    return made
+
+
+def category_of(products: int, categories: int) -> Ints:
+    """Return each product's category: consecutive runs of sizes that differ by one at most."""
+    return (np.arange(products, dtype=np.int64) * categories // products).astype(np.int32)
+
+
+def catalogue(chosen: Options, random: np.random.Generator, now: np.datetime64) -> pd.DataFrame:
+    """Return the products; see ``Shop``."""
+    category = category_of(chosen.products, chosen.categories)
+    n = chosen.products
+    noun, manner, colour, material, brand = (
+        random.integers(0, size, n) for size in (8, len(MANNERS), len(COLOURS), len(MATERIALS), BRANDS_PER_CATEGORY)
+    )
+    spread, quantity, age = (
+        random.normal(0, 0.6, n),
+        random.integers(1, 200, n),
+        random.integers(chosen.days, chosen.days + 365, n),
+    )
+    sold_out = random.random(n) < 0.03
+    rows = []
+    for index in range(n):
+        number = int(category[index])
+        base, typical, nouns = CATEGORIES[number % len(CATEGORIES)]
+        name = base if number < len(CATEGORIES) else f"{base} {number // len(CATEGORIES) + 1}"
+        thing, how, dye, stuff = (
+            nouns[noun[index]],
+            MANNERS[manner[index]],
+            COLOURS[colour[index]],
+            MATERIALS[material[index]],
+        )
+        rows.append((
+            f"SYN-{index + 1:06d}",
+            f"{how} {dye.capitalize()} {thing} {index + 1}",
+            f"{how} {thing.lower()} in {dye}, made of {stuff}. From our {name} range.",
+            str(Decimal(f"{max(typical * float(np.exp(spread[index])), 0.5):.1f}9")),
+            name,
+            _BRANDS[(number * 3 + int(brand[index])) % len(_BRANDS)],
+            [dye, stuff, how.lower()],
+            0 if sold_out[index] else int(quantity[index]),
+            True,
+            now - np.timedelta64(int(age[index]), "D"),
+        ))  # fmt: skip
+    return pd.DataFrame(rows, columns=list(PRODUCT_COLUMNS))
+
+
+def _products(chosen: Options, random: np.random.Generator, category: Ints) -> Ints:
+    """Return a product of each category asked for, by popularity within it."""
+    starts = np.searchsorted(category_of(chosen.products, chosen.categories), np.arange(chosen.categories + 1))
+    sizes = np.diff(starts)
+    draw = random.random(len(category))
+    if chosen.skew == 0:
+        rank = (draw * sizes[category]).astype(np.int32)
+    else:
+        # inverse of the cumulative popularity of the largest category, cut to the size of the smaller ones
+        cumulative = np.cumsum(np.arange(1, sizes.max() + 1, dtype=np.float64) ** -chosen.skew)
+        rank = np.searchsorted(cumulative, draw * cumulative[sizes[category] - 1], side="right").astype(np.int32)
+    chosen_products: Ints = (starts[category] + np.minimum(rank, sizes[category] - 1)).astype(np.int32)
+    return chosen_products
+
+
+def _ages(chosen: Options, random: np.random.Generator) -> Reals:
+    """Return how many days ago each event was, in [0, days), oldest first.
+
+    The density at age a is proportional to 1 − recency·a/days; the age is its inverse cumulative at a uniform draw.
+    """
+    draw = np.sort(random.random(chosen.events))[::-1]
+    bias = chosen.recency
+    share = draw if bias == 0 else (1 - np.sqrt(1 - bias * (2 - bias) * draw)) / bias
+    return share * chosen.days
+
+
+def make(values: dict[str, Any] | None = None, now: datetime | None = None) -> Shop:
+    """Return the shop as of ``now``. Time and memory are linear in its sizes: about 100 bytes and 0.5 µs an event.
+
+    Raises Refused when an option makes no sense.
+    """
+    chosen = options(values or {})
+    random = np.random.default_rng(chosen.seed)
+    moment = np.datetime64((now or datetime.now(UTC)).replace(tzinfo=None, microsecond=0), "s")
+    products = catalogue(chosen, random, moment)
+    anonymous = random.permutation(chosen.users) < round(chosen.users * chosen.anonymous)
+    users = pd.DataFrame(
+        {"external_id": [f"user-{number}" for number in range(1, chosen.users + 1)], "is_anonymous": anonymous}
+    )
+
+    first = random.integers(0, chosen.categories, chosen.users, dtype=np.int32)
+    # another one for half of the users, the same again for the others
+    other = (first + random.integers(1, max(chosen.categories, 2), chosen.users, dtype=np.int32)) % chosen.categories
+    second = np.where(random.random(chosen.users) < 0.5, first, other).astype(np.int32)
+
+    user = random.integers(0, chosen.users, chosen.events, dtype=np.int32)
+    category = np.where(random.random(chosen.events) < 0.5, first[user], second[user])
+    elsewhere = random.random(chosen.events) >= chosen.focus
+    category[elsewhere] = random.integers(0, chosen.categories, int(elsewhere.sum()), dtype=np.int32)
+    kind = np.searchsorted(
+        [chosen.view, chosen.view + chosen.add_to_cart], random.random(chosen.events), side="right"
+    ).astype(np.int8)
+    index = np.arange(chosen.events)
+    shape = mix(np.array([hash_of(chosen)], np.uint64))[0]
+    return Shop(
+        products=products,
+        users=users,
+        event_types=tuple(one.value for one in EVENT_TYPES),
+        events=Events(
+            # the same shop has the same ids on any day
+            ids=event_ids(index, mix(index, 1) ^ shape, mix(index, 2) ^ shape),
+            user=user,
+            product=_products(chosen, random, category),
+            event_type=kind,
+            quantity=np.ones(chosen.events, np.int32),
+            occurred_at=(moment - np.timedelta64(1, "s")).astype("datetime64[us]")
+            - (_ages(chosen, random) * 86_400e6).astype("timedelta64[us]"),
+        ),
+    )
+
+
+def hash_of(chosen: Options) -> int:
+    """Return a number that differs between shops of different options, in [0, 2^32)."""
+    return zlib.crc32(chosen.model_dump_json().encode())

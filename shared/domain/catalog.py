@@ -1,0 +1,148 @@
+"""What may be written about a product: one model for the API, for imports and for feeds."""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+
+from shared.domain.events import ProductId, printable
+
+# numeric(12, 2) in the products table
+MAX_PRICE: Final = Decimal("9999999999.99")
+MAX_TAGS: Final = 50
+MAX_CATEGORY_DEPTH: Final = 5
+# "Home > Candles" is the category Candles inside Home
+CATEGORY_SEPARATOR: Final = ">"
+
+_URL: Final = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
+
+
+def real_number(value: object) -> object:
+    """Refuse what is a number by courtesy only: text and booleans."""
+    if value is None or isinstance(value, (str, bytes, bool)):
+        raise ValueError("must be a number")
+    return value
+
+
+def web_address(value: str) -> str:
+    """Return ``value`` if a browser may load it; raise ValueError for anything but http and https."""
+    if not _URL.fullmatch(value):
+        raise ValueError("must be an http or https address")
+    return value
+
+
+def category_path(value: str) -> str:
+    """Return a category's path with its parts stripped; raise ValueError when a part is empty, too long or too deep."""
+    parts = [part.strip() for part in value.split(CATEGORY_SEPARATOR)]
+    if not all(parts):
+        raise ValueError("must name every level, such as 'Home > Candles'")
+    if len(parts) > MAX_CATEGORY_DEPTH:
+        raise ValueError(f"must have at most {MAX_CATEGORY_DEPTH} levels")
+    if len(set(parts)) < len(parts):
+        raise ValueError("must not be inside itself")
+    return f" {CATEGORY_SEPARATOR} ".join(parts)
+
+
+def distinct(values: list[str]) -> list[str]:
+    """Return the values without repetitions, in the order of their first mention."""
+    return list(dict.fromkeys(values))
+
+
+def _text(least: int, most: int) -> Any:
+    return StringConstraints(strip_whitespace=True, min_length=least, max_length=most, strict=True)
+
+
+ExternalId = Annotated[
+    str, _text(1, 255), AfterValidator(printable), Field(description="the shop's own id, such as a stock code")
+]
+Name = Annotated[str, _text(1, 500), AfterValidator(printable)]
+Description = Annotated[
+    str,
+    _text(0, 10_000),
+    AfterValidator(printable),
+    BeforeValidator(lambda value: "" if value is None else value),
+]
+Price = Annotated[
+    Decimal,
+    Field(ge=0, le=MAX_PRICE, decimal_places=2, allow_inf_nan=False),
+    BeforeValidator(real_number),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": float(MAX_PRICE), "examples": [12.5]}),
+]
+ImageUrl = Annotated[str, _text(1, 2000), AfterValidator(printable), AfterValidator(web_address)]
+CategoryPath = Annotated[
+    str,
+    _text(1, 500),
+    AfterValidator(printable),
+    AfterValidator(category_path),
+    Field(description="the category's name, made if new; 'Home > Candles' is Candles inside Home"),
+]
+Brand = Annotated[str, _text(1, 200), AfterValidator(printable)]
+Tag = Annotated[str, _text(1, 64), AfterValidator(printable)]
+Tags = Annotated[
+    list[Tag],
+    Field(max_length=MAX_TAGS),
+    AfterValidator(distinct),
+    BeforeValidator(lambda value: [] if value is None else value),
+]
+Quantity = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True, description="pieces in stock")]
+Active = Annotated[bool, Field(strict=True, description="false: not shown anywhere")]
+Latitude = Annotated[float, BeforeValidator(real_number), Field(ge=-90, le=90, allow_inf_nan=False)]
+Longitude = Annotated[float, BeforeValidator(real_number), Field(ge=-180, le=180, allow_inf_nan=False)]
+
+
+class _Written(BaseModel):
+    """Rules over several fields, the same for a new product and a change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image_url: ImageUrl | None = None
+    category: CategoryPath | None = None
+    category_id: ProductId | None = Field(None, description="an existing category, instead of its name")
+    brand: Brand | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+
+    @model_validator(mode="after")
+    def consistent(self) -> "_Written":
+        """Require latitude and longitude together, and one way to name the category."""
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("latitude and longitude belong together")
+        if self.category is not None and self.category_id is not None:
+            raise ValueError("give either category or category_id")
+        return self
+
+
+class ProductWrite(_Written):
+    """A product as it is created or imported.
+
+    On an import whose ``external_id`` exists, fields that were not given (``model_fields_set``) keep what is stored.
+    """
+
+    external_id: ExternalId | None = None
+    name: Name
+    description: Description = ""
+    price: Price
+    tags: Tags = []
+    quantity: Quantity = 0
+    is_active: Active = True
+
+
+class ProductPatch(_Written):
+    """A change to a product: only what is given (``model_fields_set``) is written. null clears what may be empty."""
+
+    name: Name = ""
+    description: Description = ""
+    price: Price = Decimal(0)
+    tags: Tags = []
+    quantity: Quantity = 0
+    is_active: Active = True

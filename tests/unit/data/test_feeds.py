@@ -1,0 +1,123 @@
+"""A feed gives every good row, and says which line of the others is wrong, and why."""
+
+import csv
+import io
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.feeds import Feed, csv_records, parse_csv, parse_json_lines
+from shared.errors import InvalidRequest
+
+HEADER = b"external_id,name,price,category,tags,quantity,is_active,latitude,longitude\n"
+
+
+def errors(feed: Feed) -> list[tuple[int, str]]:
+    return [(error.row, error.field) for error in feed.errors]
+
+
+def test_cells_become_what_their_column_holds() -> None:
+    feed = parse_csv(HEADER + b'a1,"A ""nice"" thing",2.50,Home>Candles,red| blue|red,5,yes,1.5,-2\n')
+    assert errors(feed) == []
+    line, product = feed.rows[0]
+    assert line == 2
+    assert product.name == 'A "nice" thing'
+    assert product.price == Decimal("2.50")
+    assert product.category == "Home > Candles"
+    assert product.tags == ["red", "blue"]
+    assert (product.quantity, product.is_active, product.latitude, product.longitude) == (5, True, 1.5, -2.0)
+
+
+def test_an_empty_cell_is_not_given() -> None:
+    product = parse_csv(HEADER + b"a1,A,1,,,,,,\n").rows[0][1]
+    assert product.model_fields_set == {"external_id", "name", "price"}
+
+
+def test_a_broken_row_is_named_and_the_others_load() -> None:
+    feed = parse_csv(
+        HEADER
+        + b"a1,A,1,,,,,,\n"
+        + b"a2,B,-1,,,,,,\n"  # line 3: negative price
+        + b"a3,C\n"  # line 4: cells missing
+        + b"a4,D,4,,,,,,\n"
+    )
+    assert [product.external_id for _line, product in feed.rows] == ["a1", "a4"]
+    assert errors(feed) == [(3, "price"), (4, "")]
+
+
+@pytest.mark.parametrize("after", [b"", b'a5,"E, or ""e""",5,,,,,,\n', b'a5,E,5,,,,,,\na6,"F",6,,,,,,\n'])
+def test_a_quote_that_never_closes_costs_its_own_line_only(after: bytes) -> None:
+    feed = parse_csv(HEADER + b"a1,A,1,,,,,,\n" + b'a2,"B,2,,,,,,\n' + b"a4,D,4,,,,,,\n" + after)
+    assert errors(feed) == [(3, "")]
+    assert [product.external_id for _line, product in feed.rows][:2] == ["a1", "a4"]
+    assert len(feed.rows) == 2 + after.count(b"\n")
+
+
+def test_a_record_over_several_lines_goes_by_its_first() -> None:
+    feed = parse_csv(HEADER + b'a1,"two\nlines",1,,,,,,\na2,B,x,,,,,,\n')
+    assert feed.rows[0][0] == 2
+    assert feed.rows[0][1].name == "two\nlines"
+    assert errors(feed) == [(4, "price")]
+
+
+def test_a_line_that_is_not_utf8_is_one_bad_row() -> None:
+    feed = parse_csv(HEADER + b"a1,caf\xe9,1,,,,,,\na2,caf\xc3\xa9,1,,,,,,\n")
+    assert errors(feed) == [(2, "")]
+    assert feed.rows[0][1].name == "café"
+
+
+def test_spreadsheets_marks_and_line_ends_are_no_part_of_a_cell() -> None:
+    feed = parse_csv(b'\xef\xbb\xbf"Name",price\r\nA,1\r\n\r\nB,2')
+    assert [product.name for _line, product in feed.rows] == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [(b"name,price,colour\n", "colour"), (b"name,quantity\n", "price"), (b"name,price,name\n", "twice"),
+     (b'"name\n', "quote")],
+)  # fmt: skip
+def test_a_header_that_is_wrong_is_one_problem(header: bytes, says: str) -> None:
+    with pytest.raises(InvalidRequest, match=says):
+        parse_csv(header + b"A,1,2\n")
+
+
+def test_json_lines_report_the_line_and_the_field() -> None:
+    feed = parse_json_lines(
+        b'{"name": "A", "price": 1.5, "tags": ["x"]}\n'
+        b"[1]\n"
+        b"\n"
+        b'{"name": "B"\n'
+        b'{"name": "C", "price": "2", "colour": 1}\n'
+        b'{"name": "\\ud800", "price": 1}\n'
+        b'{"name": "D", "price": 3}'
+    )
+    assert [(line, product.name) for line, product in feed.rows] == [(1, "A"), (7, "D")]
+    assert errors(feed) == [(2, ""), (4, ""), (5, "price"), (5, "colour"), (6, "")]
+
+
+def test_a_feed_that_is_too_long_is_refused_as_a_whole() -> None:
+    body = b"name,price\n" + b"A,1\n" * 11
+    assert len(parse_csv(body, max_rows=11).rows) == 11
+    with pytest.raises(InvalidRequest, match="more than 10 rows"):
+        parse_csv(body, max_rows=10)
+
+
+@given(st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"])), min_size=2, max_size=4), max_size=8))
+def test_what_a_csv_writer_wrote_is_read_back(rows: list[list[str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerows(rows)
+    read = [cells for _line, cells in csv_records(text.getvalue().encode().splitlines(keepends=True))]
+    assert read == rows
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_make_the_readers_fail(body: bytes) -> None:
+    for data in (b"name,price\n" + body, body):
+        try:
+            csv_feed = parse_csv(data)
+        except InvalidRequest:
+            continue
+        assert all(error.row >= 1 for error in csv_feed.errors)
+    assert all(error.row >= 1 for error in parse_json_lines(body).errors)
