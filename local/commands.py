@@ -1,0 +1,163 @@
+"""Commands about the running system: its settings, jobs, data, database; and the deletion of a stopped one's state."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from local import jobs
+from local.errors import CommandError, Refused
+from local.places import home
+from local.state import State, holder, is_state, living, read_json
+
+SHOPS = ("online_retail", "synthetic")
+START = "Start it with ./aisle up in another terminal"
+
+
+def running() -> dict[str, Any]:
+    """Return what the running system wrote about itself. Raises CommandError when none runs here."""
+    found = read_json(home() / "run.json")
+    if not holder(home()):
+        raise CommandError(f"Aisle is not running on {home()}. {START}.")
+    if not found.get("environment"):
+        raise CommandError("Aisle is still starting; try again in a moment.")
+    return found
+
+
+def env() -> int:
+    """Print the settings as lines for a shell."""
+    for name, value in sorted(running()["environment"].items()):
+        print(f"export {name}={quoted(value)}")
+    return 0
+
+
+def quoted(value: str) -> str:
+    """Return the value in single quotes, for any POSIX shell."""
+    return "'" + value.replace("'", "'\\''") + "'"
+
+
+def parameters(arguments: Sequence[str]) -> dict[str, Any]:
+    """Read ``key=value`` arguments: a value that is JSON is that, any other is text. Raises Refused."""
+    found: dict[str, Any] = {}
+    for argument in arguments:
+        key, separator, value = argument.partition("=")
+        if not separator or not key.isidentifier():
+            raise Refused(f"Expected KEY=VALUE, got {argument!r}. See ./aisle help.")
+        if key in found:
+            raise Refused(f"{key} is given twice.")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
+
+
+def job(arguments: Sequence[str]) -> int:
+    """Run one job of the running system and print its answer."""
+    from shared.manifest import manifest
+
+    known = [entry.name for entry in manifest().of_kind("job")]
+    if not arguments:
+        raise Refused(f"Which job? There are {', '.join(known)}.")
+    name, *rest = arguments
+    if name not in known:
+        raise Refused(f"There is no job {name!r}; there are {', '.join(known)}.")
+    return run_job(name, parameters(rest))
+
+
+def run_job(name: str, values: dict[str, Any]) -> int:
+    """Run a job through the gateway and print its answer."""
+    status, answer = jobs.run(f"http://127.0.0.1:{running()['port']}/_jobs", name, values)
+    if status >= 300:
+        problem = answer.get("detail") or answer.get("title") or answer
+        raise CommandError(f"Job {name} failed ({status}): {problem}")
+    print(json.dumps(answer, indent=2, ensure_ascii=False))
+    return 0
+
+
+def load(arguments: Sequence[str]) -> int:
+    """Load a file of events, or a whole shop into an empty database."""
+    if not arguments:
+        raise Refused(f"Load what? A file or URL of events, or one of {', '.join(SHOPS)}.")
+    what, *rest = arguments
+    values = parameters(rest)
+    if what in SHOPS:
+        return load_shop(what, values)
+    if "://" not in what:
+        # the jobs worker has another working folder
+        file = Path(what).expanduser().absolute()
+        if not file.is_file():
+            raise Refused(f"There is no file {file}. Name a file, a URL, or one of {', '.join(SHOPS)}.")
+        what = str(file)
+    return run_job("load_events", {"source": what} | values)
+
+
+def load_shop(name: str, options: dict[str, Any]) -> int:
+    """Load a shop into the running, empty system and run the jobs that complete it."""
+    found = running()
+    os.environ.update(found["environment"])
+    from local import prepare
+    from shared.errors import AppError
+    from shared.manifest import manifest
+
+    try:
+        if not prepare.is_empty():
+            raise Refused(
+                "The database has a shop in it. Stop Aisle, run ./aisle reset, and start it with "
+                "AISLE_DATA=none ./aisle up; then load again."
+            )
+        prepare.load(home(), name, options)
+    except AppError as error:
+        raise CommandError(error.detail or str(error)) from None
+    except (ValueError, TypeError) as error:
+        raise Refused(f"{name}: {error}") from None
+    for one in jobs.first_jobs(manifest()):
+        status, answer = jobs.run(found["environment"]["JOBS_URL"], one, {})
+        if status >= 300:
+            raise CommandError(f"Job {one} failed ({status}): {answer.get('detail') or answer}. The data is loaded.")
+        prepare.say(f"Job {one}: done in {answer.get('seconds', '?')} s")
+    prepare.remember_stage(home(), None)
+    return 0
+
+
+def psql(arguments: Sequence[str]) -> int:
+    """Open the running system's database with the wheel's psql."""
+    from local.postgres import programs
+
+    url = urlsplit(running()["environment"]["DATABASE_URL"])
+    environment = dict(os.environ) | {
+        "PGHOST": url.hostname or "127.0.0.1",
+        "PGPORT": str(url.port or 5432),
+        "PGUSER": unquote(url.username or ""),
+        "PGPASSWORD": unquote(url.password or ""),
+        "PGDATABASE": unquote(url.path.lstrip("/")),
+    }
+    return subprocess.run([programs() / "psql", *arguments], env=environment, check=False).returncode
+
+
+def reset(*, yes: bool) -> int:
+    """Delete the state folder's content, after asking."""
+    folder = home()
+    if holder(folder):
+        raise Refused(f"{living(folder)} Nothing was deleted.")
+    if not folder.exists():
+        print(f"There is nothing to delete: {folder} does not exist.")
+        return 0
+    if not is_state(folder):
+        raise Refused(f"{folder} is not a state folder of Aisle. Nothing was deleted.")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise Refused("reset deletes all data; say so with: ./aisle reset --yes")
+        if input(f"Delete the shop and all events in {folder}? [y/N] ").strip().lower() not in ("y", "yes"):
+            print("Nothing was deleted.")
+            return 1
+    state = State(folder)
+    state.lock()
+    state.delete()
+    state.unlock()
+    print(f"Deleted {folder}")
+    return 0

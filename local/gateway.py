@@ -1,0 +1,222 @@
+"""Every HTTP function on one port, by the paths of `functions.yaml`, as the load balancer does it in the cloud."""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from html import escape
+from typing import Any
+
+import httpx
+import orjson
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from local import openapi
+from shared.errors import AppError, JobNotFound, MethodNotAllowed, NotFound, Unavailable
+from shared.manifest import Manifest, manifest
+
+OWN = ("/", "/health", "/health/ready", "/openapi.json", "/docs")
+CHECKED = {"postgres": "database", "redis": "redis"}
+CHECK_S = 3.0
+# hop-by-hop or made anew by the server (RFC 9110, section 7.6.1)
+NOT_FORWARDED = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server", "host"}
+
+
+class Gateway:
+    """Hands a request to the application with the longest path that it equals or continues after a slash."""
+
+    def __init__(self, apps: Mapping[str, ASGIApp], otherwise: ASGIApp) -> None:
+        self.apps = dict(apps)
+        self.otherwise = otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.find(scope["path"])(scope, receive, send)
+
+    def find(self, path: str) -> ASGIApp:
+        """Return the application for a path."""
+        apps = self.apps
+        while path:
+            app = apps.get(path)
+            if app is not None:
+                return app
+            path = path.rpartition("/")[0]
+        return self.otherwise
+
+
+def problem(error: AppError, request: Request) -> Response:
+    """Return the answer for an error of the gateway itself."""
+    request_id = request.headers.get("x-request-id") or os.urandom(12).hex()
+    body = error.problem() | {"instance": request.url.path, "request_id": request_id}
+    headers = dict(error.headers) | {"X-Request-ID": request_id}
+    return Response(orjson.dumps(body), error.status, headers, "application/problem+json")
+
+
+class Own:
+    """What the gateway answers itself: index, health, the union of the descriptions, and jobs."""
+
+    def __init__(self, deployed: Manifest, functions: Mapping[str, ASGIApp], jobs_url: str | None) -> None:
+        self.deployed = deployed
+        self.functions = functions
+        self.jobs_url = jobs_url
+        self.description: bytes | None = None
+        self.client: httpx.AsyncClient | None = None
+
+    def app(self) -> Starlette:
+        """Return the routes as an application."""
+        origins = [one.strip() for one in os.environ.get("CORS_ORIGINS", "*").split(",") if one.strip()]
+        return Starlette(
+            routes=[
+                Route("/", self.index),
+                Route("/health", self.health),
+                Route("/health/ready", self.ready),
+                Route("/openapi.json", self.openapi),
+                Route("/docs", self.docs),
+                Route("/_jobs/{name}", self.job, methods=["POST"]),
+            ],
+            middleware=[Middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])],
+            exception_handlers={HTTPException: self.refused},
+        )
+
+    async def index(self, request: Request) -> Response:
+        """Name everything that is served: links for a browser, JSON for a program."""
+        served = {
+            "name": "Aisle",
+            "functions": {entry.name: list(entry.paths) for entry in self.deployed.of_kind("http")},
+            "jobs": [f"/_jobs/{entry.name}" for entry in self.deployed.of_kind("job")],
+            "links": {"docs": "/docs", "openapi": "/openapi.json", "health": "/health", "ready": "/health/ready"},
+        }
+        if "text/html" not in request.headers.get("accept", ""):
+            return JSONResponse(served)
+        links = [(path, path) for path in ("/docs", "/openapi.json", "/health", "/health/ready")]
+        links += [(path, f"{path} ({name})") for path, name in self.deployed.paths.items()]
+        items = "".join(f'<li><a href="{escape(path)}">{escape(text)}</a></li>' for path, text in links)
+        return HTMLResponse(
+            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Aisle</title><h1>Aisle</h1><ul>{items}</ul>'
+        )
+
+    async def _check(self, services: tuple[str, ...]) -> dict[str, bool]:
+        from shared.http.health import check
+
+        async def one(service: str) -> bool:
+            try:
+                return await asyncio.wait_for(asyncio.to_thread(check, service), CHECK_S)
+            except TimeoutError:
+                return False
+
+        return dict(zip(services, await asyncio.gather(*map(one, services)), strict=True))
+
+    async def health(self, _request: Request) -> Response:
+        """Say that the system is alive, and what of it is not."""
+        found = await self._check(tuple(CHECKED))
+        parts = {name: "healthy" if found[service] else "unhealthy" for service, name in CHECKED.items()}
+        status = "healthy" if all(found.values()) else "degraded"
+        return JSONResponse({"status": status, **parts, "timestamp": datetime.now(UTC).isoformat()})
+
+    async def ready(self, _request: Request) -> Response:
+        """Say whether everything that any function needs answers."""
+        found = await self._check(("postgres", "redis", "pubsub", "model"))
+        ok = all(found.values())
+        return JSONResponse({"ready": ok, "checks": found}, 200 if ok else 503)
+
+    async def openapi(self, _request: Request) -> Response:
+        """Describe all functions in one document."""
+        if self.description is None:
+            found = {}
+            for name, app in self.functions.items():
+                async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+                    answer = await client.get("/openapi.json")
+                if answer.status_code == 200:
+                    found[name] = answer.json()
+            self.description = orjson.dumps(openapi.union(found))
+        return Response(self.description, media_type="application/json")
+
+    async def docs(self, _request: Request) -> Response:
+        """Show the description in a browser."""
+        from fastapi.openapi.docs import get_swagger_ui_html
+
+        return get_swagger_ui_html(openapi_url="/openapi.json", title="Aisle")
+
+    async def job(self, request: Request) -> Response:
+        """Run a job as Cloud Scheduler would, in the jobs worker."""
+        name = request.path_params["name"]
+        known = [entry.name for entry in self.deployed.of_kind("job")]
+        if name not in known:
+            return problem(JobNotFound(f"There is no job {name!r}; there are {', '.join(known)}."), request)
+        if self.jobs_url is None:
+            return problem(Unavailable("Jobs are not served here: JOBS_URL is not set."), request)
+        if self.client is None:
+            # a job may take as long as it is allowed to
+            self.client = httpx.AsyncClient(timeout=httpx.Timeout(None, connect=5))
+        headers = {name: value for name, value in request.headers.items() if name not in NOT_FORWARDED}
+        try:
+            answer = await self.client.post(f"{self.jobs_url}/{name}", content=await request.body(), headers=headers)
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            return problem(Unavailable(f"The jobs worker does not answer: {reason}."), request)
+        kept = {name: value for name, value in answer.headers.items() if name not in NOT_FORWARDED}
+        return Response(answer.content, answer.status_code, kept)
+
+    async def refused(self, request: Request, error: Exception) -> Response:
+        """Answer what is not served here with a problem that says what is."""
+        assert isinstance(error, HTTPException)
+        path = request.url.path
+        if len(path) > 1 and path.endswith("/") and (path.rstrip("/") or "/") in OWN:
+            return Response(status_code=308, headers={"Location": path.rstrip("/") or "/"})
+        if error.status_code == 405:
+            refusal: AppError = MethodNotAllowed(f"{request.method} is not for {path}.", headers=error.headers)
+        else:
+            known = sorted([*self.deployed.paths, *OWN])
+            refusal = NotFound(f"There is nothing at {path}. There is something at {', '.join(known)}.", paths=known)
+        return problem(refusal, request)
+
+
+def gateway(
+    deployed: Manifest, create: Callable[[str], ASGIApp], jobs_url: str | None = None
+) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """Return the application that serves all HTTP functions; ``create`` makes one of them."""
+    functions = {entry.name: create(entry.name) for entry in deployed.of_kind("http")}
+    own = Own(deployed, functions, jobs_url)
+    return Gateway({path: functions[name] for path, name in deployed.paths.items()}, own.app())
+
+
+def serve(app: Any, sockets: list[socket.socket]) -> None:
+    """Serve until SIGTERM; requests that are running are finished."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        # the applications have no lifespan, and trust no proxy but those of their settings
+        lifespan="off",
+        proxy_headers=False,
+        access_log=False,
+        log_level="warning",
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=5,
+    )
+    uvicorn.Server(config).run(sockets=sockets)
+
+
+def main() -> None:
+    """Serve on sockets that the supervisor opened, given by their numbers."""
+    parser = argparse.ArgumentParser(prog="python -m local.gateway")
+    parser.add_argument("--fd", type=int, nargs="+", required=True)
+    chosen = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    from local.apps import create
+
+    serve(gateway(manifest(), create, os.environ.get("JOBS_URL")), [socket.socket(fileno=fd) for fd in chosen.fd])
+
+
+if __name__ == "__main__":
+    main()

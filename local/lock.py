@@ -1,0 +1,64 @@
+"""Recompile the three requirement files from `pyproject.toml`, with hashes.
+
+The longest list is resolved first and constrains the others, so that a package has one version wherever it is
+installed: what the tests run is what the jobs and the serving functions run. (The other way round, the shortest list
+takes versions that a job's dependencies then refuse.)
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from local.errors import Refused
+from local.places import ROOT
+
+# the output, the extras of pyproject.toml in it, and the outputs that constrain it
+FILES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("dev-requirements.txt", ("jobs", "dev"), ()),
+    ("jobs/requirements.txt", ("jobs",), ("dev-requirements.txt",)),
+    ("requirements.txt", (), ("dev-requirements.txt",)),
+)
+
+# Hashes come from PyPI itself, whatever mirror this machine installs from: the files are for every machine.
+INDEX = "https://pypi.org/simple"
+FOREIGN = ("UV_", "PIP_")
+
+
+def lock(upgrade: bool = False) -> None:
+    """Write the requirement files. Pins that still satisfy `pyproject.toml` stay, unless `upgrade`.
+
+    Raises Refused if a list cannot be resolved; the files are then as they were.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        shutil.copy(ROOT / "pyproject.toml", scratch)
+        (scratch / "jobs").mkdir()
+        for name, extras, constraints in FILES:
+            if (ROOT / name).exists():
+                shutil.copy(ROOT / name, scratch / name)
+            command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--output-file", name, "--quiet"]
+            command += ["--universal", "--generate-hashes", "--python-version", "3.11", "--no-config"]
+            command += ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
+            command += ["--default-index", INDEX]
+            command += [argument for extra in extras for argument in ("--extra", extra)]
+            command += [argument for constraint in constraints for argument in ("--constraint", constraint)]
+            command += ["--upgrade"] if upgrade else []
+            print(f"Resolving {name} ...", flush=True)
+            done = subprocess.run(
+                command,
+                cwd=scratch,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                raise Refused(f"{name} was not written, and no file was changed:\n{done.stderr.strip()[-3000:]}")
+        for name, _, _ in FILES:
+            shutil.copy(scratch / name, ROOT / name)
+    print("Wrote " + ", ".join(name for name, _, _ in FILES))

@@ -1,0 +1,12 @@
+"""Where the local system keeps things."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def home() -> Path:
+    """Return the state folder: AISLE_HOME, or `.aisle` beside the `aisle` script."""
+    chosen = os.environ.get("AISLE_HOME", "")
+    return Path(chosen).expanduser().absolute() if chosen else ROOT / ".aisle"

@@ -1,0 +1,98 @@
+"""What comes between running services and serving: schema, topics, and a first load of an empty shop.
+
+A process of its own, so that what it imports (and a load's memory) is gone when it ends.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from local.errors import CommandError, Refused
+from local.places import home
+from local.state import read_json, write_private
+
+DATA = ("online_retail", "synthetic", "none")
+
+
+def stage(folder: Path) -> str | None:
+    """Return how far an unfinished first load came: ``load``, ``jobs``, or None when there is none."""
+    found = read_json(folder / "loading").get("stage")
+    return str(found) if found else None
+
+
+def remember_stage(folder: Path, name: str | None) -> None:
+    """Note how far the first load came; None: it is finished."""
+    if name is None:
+        (folder / "loading").unlink(missing_ok=True)
+    else:
+        write_private(folder / "loading", {"stage": name})
+
+
+def is_empty() -> bool:
+    """Whether the migrated database has neither products nor events."""
+    from shared.storage.database import read
+
+    sql = "SELECT NOT EXISTS (SELECT FROM products) AND NOT EXISTS (SELECT FROM events)"
+    return bool(read(sql)[0][0])
+
+
+def say(line: str) -> None:
+    """Print a line of progress."""
+    print(f"  {line}", flush=True)
+
+
+def load(folder: Path, name: str, options: dict[str, Any]) -> None:
+    """Load a shop into the empty database and leave the stage at ``jobs``. Raises CommandError."""
+    from local.data import load as load_data
+
+    say(f"Data: loading {name} ...")
+    remember_stage(folder, "load")
+    load_data(name, options, say)
+    remember_stage(folder, "jobs")
+
+
+def prepare(folder: Path, data: str, endpoint: str) -> None:
+    """Migrate, make topics and subscriptions, and load ``data`` where the database is empty. Raises CommandError."""
+    from local import topics
+    from shared.manifest import manifest
+    from shared.storage import database, migrations
+
+    applied = migrations.migrate(lambda line: say(f"Schema: {line}"))
+    if not applied:
+        say("Schema: up to date")
+    topics.ensure(manifest(), endpoint, os.environ)
+    say("Topics and subscriptions: ready")
+    if is_empty():
+        if data != "none":
+            load(folder, data, {})
+    elif stage(folder) == "load":
+        raise CommandError(
+            "An earlier load into the database of DATABASE_URL was interrupted, so what is in it is incomplete. "
+            "Empty it (DROP SCHEMA public CASCADE; CREATE SCHEMA public) and start again."
+        )
+    database.close()
+
+
+def main() -> int:
+    """Run as `python -m local.prepare`; report a failure in one line."""
+    parser = argparse.ArgumentParser(prog="python -m local.prepare")
+    parser.add_argument("--data", choices=DATA, required=True)
+    parser.add_argument("--endpoint", required=True)
+    chosen = parser.parse_args()
+    from shared.errors import AppError
+
+    try:
+        prepare(home(), chosen.data, chosen.endpoint)
+    except (CommandError, Refused) as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except AppError as error:
+        print(error.detail or error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

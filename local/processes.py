@@ -1,0 +1,213 @@
+"""The parts of a running system: started on a leash, watched, stopped."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local.errors import CommandError
+from local.places import ROOT
+
+LEASH = Path(__file__).with_name("leash.py")
+KEPT_LOGS = 3
+
+# The kernel ties a child to the thread that started it, not to the process. This thread ends with the process.
+_spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """As whom a program runs: another user than root, perhaps with the right to pass closed folders."""
+
+    uid: int
+    search: bool = False
+
+
+@dataclass
+class Part:
+    """A running program of the system."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    port: int | None = None
+    stop_signal: int = signal.SIGTERM
+    started: float = field(default_factory=time.time)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def running(self) -> bool:
+        """Whether it still runs."""
+        return self.process.poll() is None
+
+    def ask_to_stop(self) -> None:
+        """Send the signal on which it ends cleanly."""
+        if self.running():
+            self.process.send_signal(self.stop_signal)
+
+    def stop(self, timeout_s: float = 15) -> None:
+        """Stop it cleanly; after ``timeout_s`` kill it and what it started."""
+        self.ask_to_stop()
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def obituary(self) -> str:
+        """Return how it ended and the last lines it wrote."""
+        code = self.process.returncode
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        last = tail(self.log)
+        return f"{self.name} {how}. Its log, {self.log}" + (f", ends with:\n{last}" if last else ", is empty.")
+
+
+def rotate(log: Path) -> None:
+    """Put the last run's log aside and keep a few."""
+    for age in range(KEPT_LOGS - 1, 0, -1):
+        older = log.with_name(f"{log.name}.{age}")
+        if older.exists():
+            older.replace(log.with_name(f"{log.name}.{age + 1}"))
+    if log.exists():
+        log.replace(log.with_name(f"{log.name}.1"))
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """Return the last lines of a log, indented."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 16_384))
+            last = file.read().decode(errors="replace").splitlines()[-lines:]
+    except OSError:
+        return ""
+    return "\n".join("    " + line[:500] for line in last)
+
+
+def leashed(
+    command: Sequence[str | Path], stop_signal: int = signal.SIGTERM, identity: Identity | None = None, nice: int = 0
+) -> list[str]:
+    """Return the command that runs ``command`` so that it ends with this process."""
+    leash = [sys.executable, "-I", "-S", str(LEASH), "--parent", str(os.getpid()), "--signal", str(int(stop_signal))]
+    if identity is not None:
+        leash += ["--uid", str(identity.uid)] + (["--search"] if identity.search else [])
+    if nice:
+        leash += ["--nice", str(nice)]
+    return [*leash, "--", *map(str, command)]
+
+
+def spawn(
+    name: str,
+    command: Sequence[str | Path],
+    log: Path,
+    environment: Mapping[str, str],
+    *,
+    port: int | None = None,
+    stop_signal: int = signal.SIGTERM,
+    identity: Identity | None = None,
+    sockets: Sequence[socket.socket] = (),
+    nice: int = 0,
+) -> Part:
+    """Start a program as a part that cannot outlive this process; its output goes to ``log``.
+
+    ``sockets`` are handed over with their numbers and closed here. The first word of ``command`` is a path.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+
+    def start() -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                leashed(command, stop_signal, identity, nice),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=dict(environment),
+                cwd=ROOT if identity is None else "/",
+                # Ctrl-C in the terminal is for us; we stop the parts in order
+                start_new_session=True,
+                pass_fds=[one.fileno() for one in sockets],
+            )
+
+    process = _spawner.submit(start).result()
+    for one in sockets:
+        one.close()
+    return Part(name, process, log, port, stop_signal)
+
+
+def start_step(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a program that does its work and ends, with our output as its own; it does not outlive us either."""
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(leashed(command), env=dict(environment), cwd=ROOT, start_new_session=True)
+
+    return _spawner.submit(start).result()
+
+
+def python(name: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of this project."""
+    return [sys.executable, "-m", name, *arguments]
+
+
+def wait_until(ready: Callable[[], bool], part: Part, timeout_s: float) -> None:
+    """Wait until ``ready()``. Raises CommandError when the part ends before, or needs longer than ``timeout_s``."""
+    deadline = time.monotonic() + timeout_s
+    pause_s = 0.01
+    while not ready():
+        if not part.running():
+            raise CommandError(part.obituary())
+        if time.monotonic() > deadline:
+            raise CommandError(
+                f"{part.name} is not ready after {timeout_s:.0f} s. Its log, {part.log}:\n{tail(part.log)}"
+            )
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, 0.1)
+
+
+def answers(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether something accepts connections on the port."""
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+    return True
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
+    """Return a listening socket. What connects before its server runs waits in the backlog instead of failing."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    server = socket.socket(family)
+    try:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        server.bind((host, port))
+        server.listen(1024)
+    except BaseException:
+        server.close()
+        raise
+    return server

@@ -1,0 +1,138 @@
+"""Cloud Scheduler's part: calls the jobs of `functions.yaml` by their cron expressions, in UTC."""
+
+import http.client
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from croniter import croniter
+
+from shared.manifest import Entry, manifest
+
+# longer than this nothing waits: a clock that jumps, or a laptop that slept, is noticed
+LONGEST_WAIT = timedelta(seconds=30)
+Run = Callable[[Entry], str | None]
+"""Runs a job and returns why it failed, or None."""
+
+
+def now() -> datetime:
+    """Return the time in UTC."""
+    return datetime.now(UTC)
+
+
+def report(severity: str, message: str, **values: object) -> None:
+    """Write one line of JSON."""
+    line = {"severity": severity, "message": message, "time": now().isoformat(), **values}
+    print(json.dumps(line, default=str), file=sys.stderr, flush=True)
+
+
+@dataclass
+class _Job:
+    entry: Entry
+    due: datetime
+    running: bool = False
+
+
+class Scheduler:
+    """Runs each job when it is due; a job that is still running is not started again, and the turn is reported.
+
+    ``clock`` returns the time, ``wait`` sleeps for a number of seconds and returns whether to stop.
+    """
+
+    def __init__(
+        self,
+        entries: Iterable[Entry],
+        run: Run,
+        *,
+        clock: Callable[[], datetime] = now,
+        tell: Callable[..., None] = report,
+    ) -> None:
+        self.run = run
+        self.clock = clock
+        self.tell = tell
+        start = clock()
+        self.jobs = [_Job(entry, next_time(entry, start)) for entry in entries if entry.schedule]
+        self.pool = ThreadPoolExecutor(max(1, len(self.jobs)), thread_name_prefix="job")
+
+    def tick(self) -> timedelta:
+        """Start what is due and return how long to wait. After a sleep each job runs once, not once per missed turn."""
+        moment = self.clock()
+        for job in self.jobs:
+            if job.due > moment:
+                # the clock went back: without this the job would wait for the old time to come again
+                if job.due - moment > next_time(job.entry, moment) - moment:
+                    job.due = next_time(job.entry, moment)
+                continue
+            job.due = next_time(job.entry, moment)
+            if job.running:
+                self.tell("WARNING", "job skipped: its last run has not ended", job=job.entry.name)
+                continue
+            job.running = True
+            self.pool.submit(self._run, job)
+        if not self.jobs:
+            return LONGEST_WAIT
+        return min(min(job.due for job in self.jobs) - moment, LONGEST_WAIT)
+
+    def _run(self, job: _Job) -> None:
+        try:
+            failure = self.run(job.entry)
+        except Exception as error:  # noqa: BLE001 — whatever a run does, the next turn comes
+            failure = f"{type(error).__name__}: {error}"
+        finally:
+            job.running = False
+        if failure is not None:
+            self.tell("ERROR", "job failed", job=job.entry.name, error=failure[:2000])
+
+    def serve(self, wait: Callable[[float], bool]) -> None:
+        """Run until ``wait`` says so. Runs that were started go on in the jobs worker."""
+        while not wait(max(0.0, self.tick().total_seconds())):
+            pass
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+
+def next_time(entry: Entry, after: datetime) -> datetime:
+    """Return when the entry is due next."""
+    found: datetime = croniter(entry.schedule, after).get_next(datetime)
+    return found
+
+
+def over_http(url: str) -> Run:
+    """Return what runs a job by POST, as Cloud Scheduler does."""
+    parts = urlsplit(url)
+
+    def run(entry: Entry) -> str | None:
+        connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=entry.timeout_s)
+        try:
+            headers = {"Content-Type": "application/json", "User-Agent": "Google-Cloud-Scheduler"}
+            connection.request("POST", f"{parts.path}/{entry.name}", b"{}", headers)
+            answer = connection.getresponse()
+            body = answer.read().decode(errors="replace")
+        except OSError as error:
+            return str(error) or type(error).__name__
+        finally:
+            connection.close()
+        # an administrator may have started it a moment ago: that run does what this one would have done
+        return None if answer.status < 300 or answer.status == 409 else f"{answer.status}: {body}"
+
+    return run
+
+
+def main() -> None:
+    """Schedule the repository's jobs until SIGTERM."""
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    Scheduler(manifest().of_kind("job"), over_http(os.environ["JOBS_URL"])).serve(stop.wait)
+    # threads that wait for a job's answer must not hold the process
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""What runs, and how it is."""
+
+import time
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import psutil
+
+from local import jobs
+from local.places import home
+from local.state import holder, read_json
+
+Row = tuple[str, ...]
+SUPERVISOR = "Supervisor"
+
+
+def status() -> int:
+    """Print parts, health and last job runs; 1 when nothing runs, or something that should does not."""
+    held = holder(home())
+    found = read_json(home() / "run.json")
+    if not held:
+        print(f"Aisle is not running on {home()}.")
+        return 1
+    if not found:
+        print(f"Aisle is starting on {home()} (process {held['pid']}).")
+        return 1
+    supervisor = {"name": SUPERVISOR, "pid": found["pid"], "port": None, "started": found["started"]}
+    rows: list[Row] = [("PART", "STATE", "PID", "PORT", "UPTIME", "MEMORY")]
+    rows += map(describe, [supervisor, *found["parts"]])
+    print(table(rows))
+    well = all(row[1] == "running" for row in rows[1:])
+    code, health = jobs.get(f"http://127.0.0.1:{found['port']}/health")
+    if code == 200:
+        print(f"\n{found['url']} is {health['status']}: database {health['database']}, redis {health['redis']}")
+        well = well and health["status"] == "healthy"
+    else:
+        print(f"\n{found['url']} does not answer yet.")
+        well = False
+    runs = last_runs(found.get("environment", {}).get("DATABASE_URL", ""))
+    if runs:
+        print("\n" + table([("JOB", "LAST RUN (UTC)", "OUTCOME", "SECONDS"), *runs]))
+    return 0 if well else 1
+
+
+def describe(part: dict[str, Any]) -> Row:
+    """Return a part's row."""
+    port = str(part["port"] or "-")
+    try:
+        process = psutil.Process(part["pid"])
+        if process.status() == psutil.STATUS_ZOMBIE:
+            raise psutil.NoSuchProcess(part["pid"])
+        # a supervisor's children have rows of their own
+        family = [process, *([] if part["name"] == SUPERVISOR else process.children(recursive=True))]
+        memory = sum(one.memory_info().rss for one in family)
+    except psutil.Error:
+        return part["name"], "stopped", str(part["pid"]), port, "-", "-"
+    return (
+        part["name"],
+        "running",
+        str(part["pid"]),
+        port,
+        duration(time.time() - part["started"]),
+        f"{memory >> 20} MB",
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in its two largest units."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def table(rows: list[Row]) -> str:
+    """Return the rows in columns."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def last_runs(url: str) -> list[Row]:
+    """Return each job's last run; nothing when the database does not answer."""
+    import pg8000.native
+
+    address = urlsplit(url)
+    try:
+        connection = pg8000.native.Connection(
+            unquote(address.username or ""),
+            host=address.hostname or "127.0.0.1",
+            port=address.port or 5432,
+            password=unquote(address.password or ""),
+            database=unquote(address.path.lstrip("/")),
+            timeout=5,
+        )
+    except (OSError, pg8000.exceptions.Error):
+        return []
+    try:
+        found = connection.run(
+            "SELECT DISTINCT ON (job) job, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), "
+            "coalesce(outcome, 'running'), coalesce(round(extract(epoch FROM ended_at - started_at), 1)::text, '-') "
+            "FROM job_runs ORDER BY job, started_at DESC"
+        )
+    except pg8000.exceptions.Error:
+        return []
+    finally:
+        connection.close()
+    return [tuple(map(str, row)) for row in found]

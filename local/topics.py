@@ -1,0 +1,83 @@
+"""The topics and subscriptions of `functions.yaml`, made on an emulator as Terraform makes them in the cloud.
+
+Per topic: the topic, ``<topic>-dead-letter`` and a pull subscription of that name, from which an administrator
+replays. Per event entry: a push subscription of the entry's name.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from local.services import PROJECT
+from shared.manifest import Entry, Manifest
+
+BACKOFF = (timedelta(seconds=1), timedelta(seconds=60))
+DEAD_LETTER = "-dead-letter"
+DEADLINE_S = 30
+
+
+def ensure(manifest: Manifest, endpoint: str, environment: Mapping[str, str]) -> None:
+    """Make what is missing and change what differs; ``endpoint`` is the events worker's, ``/_events`` included.
+
+    Reads PUBSUB_EMULATOR_HOST from the process's environment, as the client does.
+    """
+    from google.api_core.exceptions import AlreadyExists, NotFound
+    from google.cloud import pubsub_v1
+
+    project = environment.get("GOOGLE_CLOUD_PROJECT", PROJECT)
+    publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
+
+    def topic(name: str) -> str:
+        path: str = publisher.topic_path(project, name)
+        with contextlib.suppress(AlreadyExists):
+            publisher.create_topic(name=path, timeout=DEADLINE_S)
+        return path
+
+    def subscription(wanted: dict[str, Any], mutable: tuple[str, ...]) -> None:
+        try:
+            found = subscriber.get_subscription(subscription=wanted["name"], timeout=DEADLINE_S)
+        except NotFound:
+            subscriber.create_subscription(request=wanted, timeout=DEADLINE_S)
+            return
+        if found.filter != wanted.get("filter", "") or found.topic != wanted["topic"]:
+            # neither can be changed: what is waiting there was chosen by the old rule
+            subscriber.delete_subscription(subscription=wanted["name"], timeout=DEADLINE_S)
+            subscriber.create_subscription(request=wanted, timeout=DEADLINE_S)
+            return
+        want = pubsub_v1.types.Subscription(wanted)
+        changed = [name for name in mutable if getattr(found, name) != getattr(want, name)]
+        if changed:
+            request = {"subscription": want, "update_mask": {"paths": changed}}
+            subscriber.update_subscription(request=request, timeout=DEADLINE_S)
+
+    try:
+        topics = {name: topic(name) for name in manifest.topics}
+        dead = {name: topic(name + DEAD_LETTER) for name in manifest.topics}
+        for name, path in dead.items():
+            waiting = subscriber.subscription_path(project, name + DEAD_LETTER)
+            subscription({"name": waiting, "topic": path, "ack_deadline_seconds": 60}, ())
+        for entry in manifest.of_kind("event"):
+            path = subscriber.subscription_path(project, entry.name)
+            subscription(
+                push(entry, path, topics[entry.topic], dead[entry.topic], f"{endpoint}/{entry.name}"),
+                ("push_config", "retry_policy", "dead_letter_policy", "ack_deadline_seconds"),
+            )
+    finally:
+        subscriber.close()
+        publisher.stop()
+        publisher.transport.close()
+
+
+def push(entry: Entry, name: str, topic: str, dead_letter_topic: str, endpoint: str) -> dict[str, Any]:
+    """Return the subscription of an event entry."""
+    least, most = BACKOFF
+    return {
+        "name": name,
+        "topic": topic,
+        "filter": entry.filter,
+        "ack_deadline_seconds": min(max(entry.timeout_s, 10), 600),
+        "push_config": {"push_endpoint": endpoint},
+        "retry_policy": {"minimum_backoff": least, "maximum_backoff": most},
+        "dead_letter_policy": {"dead_letter_topic": dead_letter_topic, "max_delivery_attempts": entry.attempts},
+    }

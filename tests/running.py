@@ -1,0 +1,77 @@
+"""A whole system that a test starts, watches and stops."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from local.places import ROOT
+from local.processes import free_port
+from local.state import read_json
+
+READY = "Aisle is ready after"
+
+
+class Aisle:
+    """The command line with a state folder and a port of its own."""
+
+    def __init__(self, home: Path, data: str = "none") -> None:
+        self.home = home
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.output = home.with_name("output.txt")
+        self.process: subprocess.Popen[bytes] | None = None
+        self.environment = dict(os.environ) | {
+            "AISLE_HOME": str(home), "AISLE_PORT": str(self.port), "AISLE_DATA": data,
+            # from any folder, as the script arranges it
+            "PYTHONPATH": str(ROOT),
+        }  # fmt: skip
+
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-P", "-m", "local", *arguments]
+        return subprocess.run(
+            command, input=stdin, env=self.environment | environment, cwd=self.home.parent,
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    def start(self) -> None:
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "local", "up"], env=self.environment, cwd=self.home.parent,
+                stdout=output, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        deadline = time.monotonic() + 180
+        while READY not in self.said():
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.05)
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def parts(self) -> dict[str, psutil.Process]:
+        return {part["name"]: psutil.Process(part["pid"]) for part in read_json(self.home / "run.json")["parts"]}
+
+    def family(self) -> list[psutil.Process]:
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+def left(processes: list[psutil.Process], timeout_s: float = 10) -> list[psutil.Process]:
+    """Return those that still run after a while."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        found = [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+        if not found:
+            return []
+        time.sleep(0.05)
+    return found

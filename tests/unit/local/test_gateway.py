@@ -1,0 +1,115 @@
+"""Which function a path belongs to, and what the gateway answers itself."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from local.gateway import gateway
+from shared.manifest import manifest
+
+
+class Echo:
+    """Stands for a function: says its name and the path it was called with."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/openapi.json":
+            answer: Any = {"info": {"description": self.name}, "paths": {f"/{self.name}": {"get": {}}}}
+        else:
+            answer = {"function": self.name, "path": Request(scope).url.path}
+        await JSONResponse(answer)(scope, receive, send)
+
+
+class Client:
+    """Calls the gateway without a network."""
+
+    def __init__(self) -> None:
+        self.transport = httpx.ASGITransport(gateway(manifest(), Echo))
+
+    def request(self, method: str, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        async def send() -> httpx.Response:
+            async with httpx.AsyncClient(transport=self.transport) as client:
+                return await client.request(method, f"http://gateway{path}", headers=headers)
+
+        return asyncio.run(send())
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        return self.request("GET", path, headers)
+
+    def post(self, path: str) -> httpx.Response:
+        return self.request("POST", path)
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()
+
+
+@pytest.mark.parametrize(
+    ("path", "function"),
+    [
+        ("/products", "products"),
+        ("/products/", "products"),
+        ("/products/17", "products"),
+        ("/products/suggest?q=a", "products"),
+        ("/events/batch", "events"),
+        ("/popular", "recommendations"),
+        ("/recommendations/feedback", "recommendations"),
+        ("/admin/cache/flush/similar", "admin"),
+    ],
+)
+def test_a_request_goes_to_the_longest_path_that_it_continues(client: Client, path: str, function: str) -> None:
+    answer = client.get(path).json()
+    assert answer == {"function": function, "path": path.partition("?")[0]}
+
+
+@pytest.mark.parametrize("path", ["/productsale", "/product", "/nothing/products", "//products", "/recommendationsx/y"])
+def test_a_path_of_nobody_is_a_problem_that_names_the_known_ones(client: Client, path: str) -> None:
+    answer = client.get(path, headers={"X-Request-ID": "abc"})
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["type"] == "urn:aisle:problem:not-found"
+    assert problem["request_id"] == "abc"
+    assert "/similar-products" in problem["paths"]
+    assert "/similar-products" in problem["detail"]
+
+
+def test_the_wrong_method_is_a_problem(client: Client) -> None:
+    answer = client.post("/health")
+    assert answer.status_code == 405
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "GET" in answer.headers["allow"]
+
+
+def test_the_index_names_what_is_served(client: Client) -> None:
+    assert client.get("/").json()["functions"]["products"] == ["/products"]
+    assert '<a href="/docs">' in client.get("/", headers={"Accept": "text/html"}).text
+
+
+def test_the_descriptions_are_one(client: Client) -> None:
+    found = client.get("/openapi.json").json()
+    assert found["openapi"] == "3.1.0"
+    assert set(found["paths"]) == {"/products", "/events", "/recommendations", "/admin"}
+
+
+def test_an_unknown_job_is_a_problem_that_names_the_known_ones(client: Client) -> None:
+    answer = client.post("/_jobs/nothing")
+    assert answer.status_code == 404
+    assert "similarity" in answer.json()["detail"]
+
+
+def test_jobs_without_a_worker_are_unavailable(client: Client) -> None:
+    assert client.post("/_jobs/popular").status_code == 503
+
+
+def test_a_browser_of_another_origin_may_ask(client: Client) -> None:
+    answer = client.get("/openapi.json", headers={"Origin": "https://shop.example"})
+    assert answer.headers["access-control-allow-origin"] == "*"

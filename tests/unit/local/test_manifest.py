@@ -1,0 +1,116 @@
+"""functions.yaml: what it says is what is in the folders, and what cannot be is refused with the place named."""
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from croniter import croniter
+
+from shared.manifest import FILE, InvalidManifest, load, manifest, parse
+
+DOCUMENT: dict[str, Any] = {
+    "topics": {"things": {}},
+    "entries": {
+        "shop": {
+            "kind": "http", "public": True, "paths": ["/shop"], "needs": ["postgres"], "memory": 512, "cpu": 1,
+            "concurrency": 80, "min_instances": 0, "max_instances": 2, "timeout_s": 60, "environment": {},
+            "secrets": [],
+        },
+        "apply": {
+            "kind": "event", "topic": "things", "filter": "", "attempts": 5, "needs": [], "memory": 512, "cpu": 1,
+            "concurrency": 1, "min_instances": 0, "max_instances": 2, "timeout_s": 60, "environment": {}, "secrets": [],
+        },
+        "nightly": {
+            "kind": "job", "schedule": "0 2 * * *", "needs": [], "memory": 512, "cpu": 2,
+            "concurrency": 1, "min_instances": 0, "max_instances": 1, "timeout_s": 60, "environment": {}, "secrets": [],
+        },
+    },
+}  # fmt: skip
+
+
+def changed(entry: str, **values: Any) -> dict[str, Any]:
+    document = copy.deepcopy(DOCUMENT)
+    document["entries"][entry] |= values
+    return document
+
+
+def test_the_repository_s_own_is_valid() -> None:
+    found = manifest()
+    assert found.paths["/similar-products"] == "recommendations"
+    assert {entry.topic for entry in found.of_kind("event")} <= set(found.topics)
+    assert all(croniter.is_valid(entry.schedule) for entry in found.of_kind("job") if entry.schedule)
+
+
+def test_folders_and_entries_are_the_same() -> None:
+    root = FILE.parent
+    folders = {path.parent.name for path in root.glob("functions/*/main.py")}
+    modules = {path.stem for path in root.glob("jobs/*.py") if f"\ndef {path.stem}(" in path.read_text()}
+    found = manifest()
+    assert folders == {entry.name for entry in (*found.of_kind("http"), *found.of_kind("event"))}
+    assert modules == {entry.name for entry in found.of_kind("job")}
+
+
+def test_what_the_sample_says_is_what_is_read() -> None:
+    found = parse(DOCUMENT)
+    assert found.paths == {"/shop": "shop"}
+    assert found.entries["apply"].attempts == 5
+    assert found.entries["nightly"].schedule == "0 2 * * *"
+    assert not found.entries["nightly"].heavy
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (changed("shop", kind="web"), "shop: kind must be one of http, event, job, not 'web'"),
+        (changed("shop", memmory=1), "shop: unknown memmory"),
+        (changed("shop", topic="things"), "shop: unknown topic"),
+        (changed("shop", memory="512"), "shop: memory cannot be '512'"),
+        (changed("shop", memory=True), "shop: memory cannot be True"),
+        (changed("shop", memory=1), "shop: memory must be at least 128, not 1"),
+        (changed("shop", min_instances=3), "shop: max_instances is less than min_instances"),
+        (changed("shop", paths=[]), "shop: paths is empty"),
+        (changed("shop", paths=["shop"]), "shop: the path 'shop' must start with a slash"),
+        (changed("shop", paths=["/shop/"]), "shop: the path '/shop/' must start with a slash and not end"),
+        (changed("shop", paths=["/a", "/a"]), "shop: the path /a belongs to shop already"),
+        (changed("shop", needs=["mysql"]), "shop: needs mysql, known are postgres, redis, pubsub"),
+        (changed("shop", secrets=[1]), "shop: secrets must be a list of strings"),
+        (changed("shop", environment={"A": 1}), "shop: environment values must be strings"),
+        (changed("apply", topic="others"), "apply: topic 'others' is not one of things"),
+        (changed("apply", attempts=4), "apply: attempts must be at least 5, not 4"),
+        (changed("nightly", schedule="daily"), "nightly: schedule 'daily' does not have the five fields of cron"),
+        ({"topics": {}, "entries": {"Shop": {}}}, "Shop: a name is a Python identifier in lower case"),
+        ({"topics": {}, "entries": {"shop": None}}, "shop: must be a mapping"),
+        ({"topics": {}, "entries": {}, "more": 1}, "functions.yaml: unknown more"),
+        ({"entries": {}}, "topics: must be a mapping"),
+        ([], "functions.yaml: must be a mapping"),
+    ],
+)
+def test_what_cannot_be_is_refused(document: Any, message: str) -> None:
+    with pytest.raises(InvalidManifest, match=re.escape(message)):
+        parse(document)
+
+
+def test_a_missing_key_is_named() -> None:
+    document = copy.deepcopy(DOCUMENT)
+    del document["entries"]["shop"]["timeout_s"]
+    with pytest.raises(InvalidManifest, match="shop: timeout_s is missing"):
+        parse(document)
+
+
+def test_one_process_cannot_have_two_values_of_a_setting() -> None:
+    document = changed("shop", environment={"LOG_LEVEL": "INFO"})
+    document["entries"]["apply"]["environment"] = {"LOG_LEVEL": "DEBUG"}
+    with pytest.raises(InvalidManifest, match="apply: environment LOG_LEVEL differs from shop's"):
+        parse(document)
+
+
+def test_a_broken_file_is_refused_with_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "functions.yaml"
+    file.write_text("a: [")
+    with pytest.raises(InvalidManifest, match=r"functions\.yaml cannot be read"):
+        load(file)
+    file.write_text(yaml.safe_dump(DOCUMENT))
+    assert set(load(file).entries) == {"shop", "apply", "nightly"}

@@ -1,0 +1,147 @@
+"""What event functions and jobs are called with."""
+
+import base64
+import io
+import json
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from local.worker import Events, Jobs
+from shared.manifest import manifest
+
+Environ = dict[str, Any]
+PUSHED = {
+    "message": {
+        "data": base64.b64encode(b"{}").decode(),
+        "attributes": {"schema": "user-events/1"},
+        "messageId": "17",
+        "publishTime": "2026-03-01T00:00:00Z",
+    },
+    "subscription": "projects/p/subscriptions/update_preferences",
+    "deliveryAttempt": 2,
+}
+
+
+def call(
+    app: Any, path: str, body: bytes = b"{}", method: str = "POST", **more: str
+) -> tuple[str, dict[str, str], bytes]:
+    found: list[Any] = []
+    environ = {
+        "PATH_INFO": path, "REQUEST_METHOD": method, "CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body),
+        **more,
+    }  # fmt: skip
+    content = b"".join(app(environ, lambda status, headers: found.extend((status, dict(headers)))))
+    return found[0], found[1], content
+
+
+def recording(calls: list[tuple[str, Environ, bytes]]) -> Callable[[str], Any]:
+    def create(name: str) -> Any:
+        def app(environ: Environ, start_response: Any) -> Iterable[bytes]:
+            calls.append((name, environ, environ["wsgi.input"].read()))
+            start_response("200 OK", [])
+            return [b"OK"]
+
+        return app
+
+    return create
+
+
+def test_a_pushed_message_becomes_eventarc_s_cloud_event() -> None:
+    calls: list[tuple[str, Environ, bytes]] = []
+    events = Events(manifest(), "event", "/_events", recording(calls))
+    status, _, _ = call(events, "/_events/update_preferences", json.dumps(PUSHED).encode(), HTTP_CE_TYPE="forged")
+    assert status == "200 OK"
+    ((name, environ, body),) = calls
+    assert name == "update_preferences"
+    assert json.loads(body) == PUSHED
+    assert environ["PATH_INFO"] == "/"
+    assert {key: value for key, value in environ.items() if key.startswith("HTTP_CE_")} == {
+        "HTTP_CE_ID": "17",
+        "HTTP_CE_SPECVERSION": "1.0",
+        "HTTP_CE_TYPE": "google.cloud.pubsub.topic.v1.messagePublished",
+        "HTTP_CE_SOURCE": "//pubsub.googleapis.com/projects/p/topics/user-events",
+        "HTTP_CE_TIME": "2026-03-01T00:00:00Z",
+    }
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"message": 1}', b'{"message": {}}'])
+def test_what_pub_sub_would_not_send_is_refused(body: bytes) -> None:
+    calls: list[Any] = []
+    status, headers, _ = call(
+        Events(manifest(), "event", "/_events", recording(calls)), "/_events/refresh_catalog", body
+    )
+    assert status.startswith("422")
+    assert headers["Content-Type"] == "application/problem+json"
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [
+        ("/_events/nothing", "POST", "404"),
+        ("/_eventsrefresh_catalog", "POST", "404"),
+        ("/_events/trending", "POST", "404"),
+        ("/_events/refresh_catalog", "GET", "405"),
+        ("/health", "GET", "200"),
+    ],
+)
+def test_only_known_events_are_taken(path: str, method: str, status: str) -> None:
+    events = Events(manifest(), "event", "/_events", recording([]))
+    assert call(events, path, method=method)[0].startswith(status)
+
+
+def test_a_job_that_runs_is_not_started_again_but_another_is() -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    def create(name: str) -> Any:
+        def app(_environ: Environ, start_response: Any) -> Iterable[bytes]:
+            if name == "similarity":
+                inside.set()
+                leave.wait(10)
+            start_response("200 OK", [])
+            return [name.encode()]
+
+        return app
+
+    jobs = Jobs(manifest(), "job", "/_jobs", create)
+    first: list[Any] = []
+    thread = threading.Thread(target=lambda: first.append(call(jobs, "/_jobs/similarity")))
+    thread.start()
+    assert inside.wait(10)
+    status, _, content = call(jobs, "/_jobs/similarity")
+    assert status == "409 Conflict"
+    assert json.loads(content)["type"] == "urn:aisle:problem:job-running"
+    assert call(jobs, "/_jobs/popular")[2] == b"popular"
+    leave.set()
+    thread.join()
+    assert first[0][2] == b"similarity"
+    assert call(jobs, "/_jobs/similarity")[0] == "200 OK"
+
+
+def test_a_job_that_raises_may_run_again() -> None:
+    def create(_name: str) -> Any:
+        def app(_environ: Environ, _start_response: Any) -> Iterable[bytes]:
+            raise RuntimeError
+
+        return app
+
+    jobs = Jobs(manifest(), "job", "/_jobs", create)
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            call(jobs, "/_jobs/popular")
+
+
+def test_an_application_is_made_once() -> None:
+    made: list[str] = []
+
+    def create(name: str) -> Any:
+        made.append(name)
+        return recording([])(name)
+
+    jobs = Jobs(manifest(), "job", "/_jobs", create)
+    call(jobs, "/_jobs/popular")
+    call(jobs, "/_jobs/popular/")
+    assert made == ["popular"]
