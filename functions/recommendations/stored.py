@@ -68,9 +68,6 @@ async def hot(scope: Scope) -> tuple[int, bytes, HeaderList] | None:
     for name, value in scope["headers"]:
         if name == b"accept-encoding":
             zipped = b"gzip" in value
-        elif name == b"origin":
-            # CORS is the library's
-            return None
     try:
         stored, epoch = await redis().run(
             ("HGET", user_key(user_id), b"z:" + query if zipped else query), ("HGET", EPOCHS, SCOPE)

@@ -95,6 +95,16 @@ class Edge:
             )
         return request_id, headers, None
 
+    def cross_origin(self, origin: bytes) -> HeaderList:
+        """Return what CORSMiddleware adds to a simple answer, for the answers that do not pass through it."""
+        origins = settings().cors_origins
+        exposed = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
+        if "*" in origins:
+            return [(b"access-control-allow-origin", b"*"), exposed]
+        if origin.decode("latin-1") in origins:
+            return [(b"access-control-allow-origin", origin), (b"vary", b"Origin"), exposed]
+        return [(b"vary", b"Origin")]
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         begun = scope.get("aisle.begun")

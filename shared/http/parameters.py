@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Query(BaseModel):
-    """Base of query parameter models: an unknown or repeated scalar parameter is refused."""
+    """Base of query parameter models: an unknown parameter is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

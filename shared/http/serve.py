@@ -57,7 +57,8 @@ def serve(app: FastAPI, hot: HotPath | None = None) -> Any:
                 found = await hot(scope)
                 if found is not None:
                     status, body, headers = found
-                    return _Stored(status, body, headers + begun[1])
+                    origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
+                    return _Stored(status, body, headers + begun[1] + (edge.cross_origin(origin) if origin else []))
             # counted once: the edge must not begin again
             scope["aisle.begun"] = begun
         return _Run(edge)

@@ -139,6 +139,23 @@ def test_a_repeated_request_is_answered_from_stored_bytes_compressed_and_not(cli
     cross = client.get("/recommendations?user_id=u1&k=3", headers={"Origin": "https://shop.example"})
     assert cross.headers["access-control-allow-origin"] == "*"
     assert cross.json() == first.json()
+    # the same headers as an answer that passes through the library's middleware
+    through = client.get("/popular", headers={"Origin": "https://shop.example"})
+    for name in ("access-control-allow-origin", "access-control-expose-headers"):
+        assert cross.headers[name] == through.headers[name]
+
+
+def test_stored_answers_are_shared_with_the_storefronts_that_may_have_them(env: dict[str, str], serve: Serve) -> None:
+    with settings_of(env | {"CORS_ORIGINS": "https://shop.example"}):
+        client = serve("recommendations")
+        query = "/recommendations?user_id=u1&k=3"
+        client.get(query)
+        mine = client.get(query, headers={"Origin": "https://shop.example"})
+        assert mine.headers["access-control-allow-origin"] == "https://shop.example"
+        assert "Origin" in mine.headers["vary"]
+        assert (
+            "access-control-allow-origin" not in client.get(query, headers={"Origin": "https://other.example"}).headers
+        )
 
 
 def test_an_encoded_user_id_is_the_same_user(client: httpx.Client, serve: Serve) -> None:
@@ -194,11 +211,24 @@ def test_a_miss_takes_two_statements(client: httpx.Client, serve: Serve, monkeyp
 @pytest.mark.parametrize(
     "query",
     [
-        "", "user_id=", "user_id=u&k=0", "user_id=u&k=101", "user_id=u&k=x", "user_id=u&nope=1", "user_id=u&category_id=0",
-        "user_id=u&exclude=a", "user_id=u&latitude=1", "user_id=u&latitude=91&longitude=0", "user_id=u&latitude=nan&longitude=0",
-        "user_id=%00", "user_id=%ff", "user_id=" + "u" * 256, "user_id=u&explain=maybe", "user_id=u&category_id=9999999999999999999999",
+        "",
+        "user_id=",
+        "user_id=u&k=0",
+        "user_id=u&k=101",
+        "user_id=u&k=x",
+        "user_id=u&nope=1",
+        "user_id=u&category_id=0",
+        "user_id=u&exclude=a",
+        "user_id=u&latitude=1",
+        "user_id=u&latitude=91&longitude=0",
+        "user_id=u&latitude=nan&longitude=0",
+        "user_id=%00",
+        "user_id=%ff",
+        "user_id=" + "u" * 256,
+        "user_id=u&explain=maybe",
+        "user_id=u&category_id=9999999999999999999999",
     ],
-)  # fmt: skip
+)
 def test_a_bad_query_is_a_problem(client: httpx.Client, query: str) -> None:
     for _ in range(2):
         answer = client.get(f"/recommendations?{query}")
@@ -269,10 +299,8 @@ def test_popular_is_live_and_falls_back_to_postgres(client: httpx.Client) -> Non
 
 
 def test_recently_viewed_is_newest_first_and_each_product_once(client: httpx.Client, serve: Serve) -> None:
-    acts(
-        serve, "u1", event(1, ago=timedelta(hours=3)), event(2, ago=timedelta(hours=2)), event(1, ago=timedelta(hours=1)),
-        event(3, "purchase"),
-    )  # fmt: skip
+    views = [event(product, ago=timedelta(hours=hours)) for product, hours in ((1, 3), (2, 2), (1, 1))]
+    acts(serve, "u1", *views, event(3, "purchase"))
     found = client.get("/recently-viewed", params={"user_id": "u1"}).json()["products"]
     assert [one["id"] for one in found] == [1, 2]
     assert found[0]["viewed_at"] == (NOW - timedelta(hours=1)).isoformat()

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -92,6 +92,7 @@ def test_new_ids_are_version_7_and_in_order_of_time() -> None:
     assert [one.int >> 80 for one in ids] == sorted(one.int >> 80 for one in ids)
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     st.dictionaries(st.text(), st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists), max_size=5)
 )

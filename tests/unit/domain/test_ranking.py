@@ -35,9 +35,9 @@ def test_a_price_far_from_what_was_paid_halves_the_affinity() -> None:
 
 
 def test_fillers_come_last_in_order_of_their_tier() -> None:
-    found = ids([
-        Candidate(1, tier=2), Candidate(2, tier=1, place=2, trending=0.1), Candidate(3, tier=1, place=1, trending=5.0), Candidate(4, cf=0.01),
-    ])  # fmt: skip
+    found = ids(
+        [Candidate(1, tier=2), Candidate(2, tier=1, place=2), Candidate(3, tier=1, place=1), Candidate(4, cf=0.01)]
+    )
     assert found == [4, 3, 2, 1]
 
 

@@ -1,0 +1,77 @@
+"""Product search: no stored answer is hit, every answer has its facets and exact total, one client over HTTP."""
+
+import random
+from collections.abc import Iterator
+from urllib.parse import urlencode
+
+from benchmarks.frame import RUNS, Bench, Row, median
+from benchmarks.load import get, load
+
+REQUESTS = 200
+# words of the synthetic shop: as they are, several, begun, mistyped, narrowed
+SEARCHES: tuple[dict[str, str | float], ...] = (
+    {"search": "lantern"},
+    {"search": "lantren"},
+    {"search": "bamboo lamp"},
+    {"search": "vintage red kettel"},
+    {"search": "headph"},
+    {"search": "compact speaker", "sort": "price_asc"},
+    {"search": "blak jacket", "in_stock": "true"},
+    {"search": "toaster", "category": "home & kitchen"},
+    {"search": "premium backpack", "min_price": 5},
+    {"search": "cookbok"},
+    {"search": "wood", "page": 3},
+    {"search": "dog bed", "sort": "newest"},
+)
+BROWSES: tuple[dict[str, str | float], ...] = (
+    {"category": "Garden"},
+    {"category": "books", "sort": "price_desc", "page": 4},
+    {"min_price": 10, "in_stock": "true"},
+    {"sort": "newest"},
+)
+TYPED = ("l", "la", "lant", "lantern", "lantr", "hea", "headphnes", "red ke", "vintage l", "toa", "boks", "compact sp")
+
+
+def pages(kinds: tuple[dict[str, str | float], ...], seed: int) -> Iterator[bytes]:
+    """Yield requests that are all different, so that none is answered from Redis."""
+    chance = random.Random(seed)
+    for number in range(REQUESTS):
+        narrowed = dict(kinds[number % len(kinds)]) | {"max_price": round(chance.uniform(1e6, 1e9), 2)}
+        yield get("/products?" + urlencode(narrowed))
+
+
+def suggestions(seed: int) -> Iterator[bytes]:
+    """Yield what is typed, each with another number of trailing spaces and k: none is stored yet."""
+    for number in range(REQUESTS):
+        typed = TYPED[number % len(TYPED)] + " " * (number // len(TYPED))
+        yield get("/products/suggest?" + urlencode({"q": typed, "k": 5 + seed}))
+
+
+def rows(bench: Bench) -> list[Row]:
+    """Measure searches, browsing, suggestions and single products; medians over the runs."""
+    figures: dict[str, tuple[list[float], list[float]]] = {}
+    with bench.serving("products") as url:
+        load(url, list(pages(SEARCHES, -1)), connections=1)
+        for run in range(RUNS):
+            ids = random.Random(run).sample(range(1, bench.products + 1), min(REQUESTS, bench.products))
+            for name, requests in (
+                ("search", list(pages(SEARCHES, run))),
+                ("browse", list(pages(BROWSES, run))),
+                ("suggestion", list(suggestions(run))),
+                ("product", [get(f"/products/{number}") for number in ids]),
+            ):
+                measured = load(url, requests, connections=1)
+                if measured.failures:
+                    raise RuntimeError(f"{measured.failures} requests failed")
+                p50, p95 = figures.setdefault(name, ([], []))
+                p50.append(measured.percentile(0.5))
+                p95.append(measured.percentile(0.95))
+    size = f"{bench.products:,} products; typos, filters, facets and total; nothing cached"
+    return [
+        Row("product search, p50", median(figures["search"][0]), "ms", 15, at_most=True, note=size),
+        Row("… p95", median(figures["search"][1]), "ms"),
+        Row("… browsing without a text, p50", median(figures["browse"][0]), "ms"),
+        Row("suggestions, p50", median(figures["suggestion"][0]), "ms", 10, at_most=True),
+        Row("… p95", median(figures["suggestion"][1]), "ms"),
+        Row("one product, p50", median(figures["product"][0]), "ms"),
+    ]

@@ -1,0 +1,68 @@
+"""Event: after products were written, bring up to date what is derived from them."""
+
+import logging
+from typing import Any
+
+import functions_framework
+from cloudevents.http.event import CloudEvent
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared import logs, messages
+from shared.domain.events import ProductId
+from shared.storage import cache, products, rejected, search
+from shared.storage.database import transaction
+
+log = logging.getLogger(__name__)
+# answers that show products
+SCOPES = ("products", "similar", "recommendations", "trending")
+
+
+class CatalogChange(BaseModel):
+    """The body of a ``catalog-changes/1`` message. What is not known here may come from a later release."""
+
+    model_config = ConfigDict(strict=True)
+
+    product_ids: list[ProductId] = Field(min_length=1, max_length=10_000)
+
+
+def _read(event: CloudEvent) -> CatalogChange | None:
+    """Read the message; one that can never succeed goes to rejected_events and None is returned."""
+    try:
+        message = messages.read(event, messages.CATALOG_CHANGES_SCHEMA)
+    except messages.UnreadableMessage as error:
+        _reject(str(event["id"]), {"data": repr(event.data)[:10_000]}, str(error))
+        return None
+    try:
+        return CatalogChange.model_validate(message.body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raw: dict[str, Any] = {
+            "data": message.raw[:100_000].decode("utf-8", "backslashreplace").replace("\0", "\\0"),
+            "attributes": dict(message.attributes),
+        }
+        reason = f"not a {messages.CATALOG_CHANGES_SCHEMA} message: {where} {first['msg']}".replace("  ", " ")
+        _reject(message.id, raw, reason)
+        return None
+
+
+def _reject(message_id: str, raw: dict[str, Any], reason: str) -> None:
+    rejected.keep(message_id, [(-1, raw, reason)])
+    log.warning("message rejected", extra={"message_id": message_id, "reason": reason})
+
+
+@functions_framework.cloud_event
+def refresh_catalog(event: CloudEvent) -> None:
+    """Refresh search documents and vocabulary, the live popular ranking and stored answers. Idempotent."""
+    logs.configure()
+    change = _read(event)
+    if change is None:
+        return
+    # one after the other: each takes locks that others take in another order
+    with transaction() as connection:
+        search.refresh_documents(connection, change.product_ids)
+    with transaction() as connection:
+        search.refresh_words(connection, change.product_ids)
+    cache.show_popular(products.shown(change.product_ids))
+    # last: an answer computed from here on sees all of the above
+    cache.flush(*SCOPES)

@@ -1,0 +1,38 @@
+"""What the OpenAPI document says of the products function."""
+
+from collections.abc import Callable
+
+import httpx
+
+
+def test_every_route_is_documented_with_its_answers(env: dict[str, str], serve: Callable[[str], httpx.Client]) -> None:
+    document = serve("products").get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    answers = {
+        (method, path): set(operation["responses"])
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert {"200", "304", "422"} <= answers["get", "/products"]
+    assert {"200", "304", "404"} <= answers["get", "/products/{product_id}"]
+    assert {"201", "401", "403", "409", "422"} <= answers["post", "/products"]
+    assert {"200", "401", "403", "404"} <= answers["patch", "/products/{product_id}"]
+    assert {"204", "401", "403", "404"} <= answers["delete", "/products/{product_id}"]
+    assert {"200", "401", "403", "413", "415"} <= answers["post", "/products/import"]
+    body = document["paths"]["/products/import"]["post"]["requestBody"]["content"]
+    assert set(body) == {"application/x-ndjson", "application/jsonl", "text/csv"}
+    page = document["components"]["schemas"]["ProductPage"]["properties"]
+    assert {"products", "total", "page", "page_size", "total_pages", "facets"} <= set(page)
+    names = {parameter["name"] for parameter in document["paths"]["/products"]["get"]["parameters"]}
+    assert names == {
+        "search",
+        "category",
+        "category_id",
+        "min_price",
+        "max_price",
+        "in_stock",
+        "tags",
+        "sort",
+        "page",
+        "page_size",
+    }

@@ -1,0 +1,136 @@
+"""Bulk imports: a report per row, and bad rows that keep nobody else out."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import orjson
+
+from shared.domain.catalog import ProductWrite
+from shared.storage import catalog
+from shared.storage.database import read
+from tests.integration.products.conftest import catalogue_state
+
+JSON_LINES = {"Content-Type": "application/x-ndjson"}
+CSV = {"Content-Type": "text/csv; charset=utf-8"}
+
+
+def lines(*rows: Any) -> bytes:
+    return b"\n".join(row if isinstance(row, bytes) else orjson.dumps(row) for row in rows)
+
+
+def test_json_lines_create_and_change_and_the_report_names_bad_rows(
+    admin: httpx.Client, shop: dict[str, int], messages: Any
+) -> None:
+    take = messages("catalog-changes")
+    body = lines(
+        {"external_id": "N1", "name": "New one", "price": 1, "category": "New > Things"},
+        {"external_id": "H2", "name": "Heart renamed", "price": 2},
+        {"external_id": "N2", "name": "No price"},
+        {"external_id": "N3", "name": "Nowhere", "price": 1, "category_id": 99_999},
+        b"{broken",
+        {"external_id": "H3", "name": "Heart of Wicker, large", "price": 2.95},
+    )
+    answer = admin.post("/products/import", content=body, headers=JSON_LINES)
+    assert answer.status_code == 200
+    report = answer.json()
+    assert list(report) == ["created", "updated", "failed", "errors"]
+    assert (report["created"], report["updated"], report["failed"]) == (1, 1, 3)
+    assert [(error["row"], error["field"]) for error in report["errors"]] == [(3, "price"), (4, "category_id"), (5, "")]
+    assert all(error["message"] for error in report["errors"])
+    renamed = admin.get(f"/products/{shop['H2']}").json()
+    # what a row does not say stays as it was
+    assert (renamed["name"], renamed["price"], renamed["category"], renamed["tags"]) == (
+        "Heart renamed",
+        2,
+        "Decoration",
+        ["heart", "wicker"],
+    )
+    new = read("SELECT id FROM products WHERE external_id = 'N1'")[0][0]
+    told = sorted((orjson.loads(message.data) for message in take(2)), key=lambda body: body["change"])
+    assert told == [{"product_ids": [new], "change": "created"}, {"product_ids": [shop["H2"]], "change": "updated"}]
+    audited = {tuple(row) for row in read("SELECT action, subject, before ->> 'name' FROM audit_log")}
+    assert audited == {
+        ("product.create", f"product:{new}", None),
+        ("product.update", f"product:{shop['H2']}", "Heart of Wicker, small"),
+    }
+
+
+def test_a_csv_with_a_broken_row_loads_the_others(admin: httpx.Client) -> None:
+    rows = ["external_id,name,price,tags,quantity", 'A,"Lamp, brass",9.99,metal|brass,4', "B,Lamp,cheap,,", "C,Lamp,1"]
+    body = "\n".join([*rows, "D,Läufer,2,,"])
+    report = admin.post("/products/import", content=body.encode(), headers=CSV).json()
+    assert (report["created"], report["updated"], report["failed"]) == (2, 0, 2)
+    assert [error["row"] for error in report["errors"]] == [3, 4]
+    [lamp] = admin.get("/products", params={"search": "brass lamp"}).json()["products"]
+    assert (lamp["name"], lamp["price"], lamp["tags"], lamp["quantity"]) == ("Lamp, brass", 9.99, ["metal", "brass"], 4)
+
+
+def test_ten_thousand_rows_load_and_one_more_is_too_many(admin: httpx.Client) -> None:
+    rows = [
+        {"external_id": f"B{number}", "name": f"Bulk {number}", "price": number % 90, "tags": ["bulk"]}
+        for number in range(10_000)
+    ]
+    report = admin.post("/products/import", content=lines(*rows), headers=JSON_LINES).json()
+    assert report == {"created": 10_000, "updated": 0, "failed": 0, "errors": []}
+    assert admin.get("/products", params={"tags": "bulk"}).json()["total"] == 10_000
+    before = catalogue_state()
+    again = admin.post("/products/import", content=lines(*rows), headers=JSON_LINES).json()
+    assert again == {"created": 0, "updated": 0, "failed": 0, "errors": []}
+    answer = admin.post("/products/import", content=lines(*rows, {"name": "x", "price": 1}), headers=JSON_LINES)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:aisle:problem:invalid-request")
+    assert catalogue_state() == before
+
+
+def test_what_cannot_be_a_feed_changes_nothing(admin: httpx.Client) -> None:
+    before = catalogue_state()
+    for body, headers, status in (
+        (b"", JSON_LINES, 422),
+        (b"\n\n", JSON_LINES, 422),
+        (b"", CSV, 422),
+        (b"colour,size\nred,1\n", CSV, 422),
+        (b"name,name,price\na,b,1\n", CSV, 422),
+        (b"{}", {"Content-Type": "application/json"}, 415),
+        (b"{}", {}, 415),
+        (b" " * (33_554_432 + 1), JSON_LINES, 413),
+    ):
+        answer = admin.post("/products/import", content=body, headers=headers)
+        assert answer.status_code == status, (body[:20], headers)
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert catalogue_state() == before
+
+
+def test_two_rows_of_one_product_are_written_in_turn(admin: httpx.Client) -> None:
+    body = lines({"external_id": "T", "name": "First", "price": 1}, {"external_id": "T", "name": "Second", "price": 2})
+    assert admin.post("/products/import", content=body, headers=JSON_LINES).json()["failed"] == 0
+    assert [tuple(row) for row in read("SELECT name, price::float FROM products WHERE external_id = 'T'")] == [
+        ("Second", 2.0)
+    ]
+
+
+def test_imports_changes_and_refreshes_of_the_same_products_at_once_do_not_stop_each_other(
+    admin: httpx.Client, shop: dict[str, int], deliver: Callable[..., httpx.Response]
+) -> None:
+    def one(number: int) -> int:
+        if number % 3 == 0:
+            return deliver({"product_ids": list(shop.values()), "change": "updated"}).status_code
+        if number % 3 == 1:
+            return admin.patch(f"/products/{shop['H2']}", json={"price": number, "category": f"C{number}"}).status_code
+        known = [{"external_id": code, "name": f"{code} {number}", "price": 1} for code in sorted(shop)]
+        new = [{"external_id": f"{number}-{index}", "name": f"Heart {index}", "price": 1} for index in range(20)]
+        rows = [*new, *known] if number % 2 else [*known, *new]
+        if number % 4 == 0:
+            # what the job import_catalog does
+            catalog.import_products([ProductWrite.model_validate(row) for row in rows])
+            return 200
+        return admin.post("/products/import", content=lines(*rows), headers=JSON_LINES).status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(one, range(60))) == {200}
+    for _ in range(2):
+        deliver({"product_ids": [row[0] for row in read("SELECT id FROM products")], "change": "updated"})
+    counts = read("SELECT word, count(*) FROM product_words, unnest(words) AS word GROUP BY 1 ORDER BY 1")
+    assert [tuple(row) for row in counts] == [
+        tuple(row) for row in read("SELECT word, products FROM search_words ORDER BY word")
+    ]
