@@ -135,6 +135,7 @@ def bench(products: int, events: int, say: Callable[[str], None]) -> Iterator[Be
             migrate()
             say(f"loading {products:,} products and {events:,} events")
             data.load("synthetic", {"products": products, "events": events, "users": max(500, events // 100)}, say)
+            run_jobs(say)
             yield Bench(
                 dict(services.environment) | {"RATE_LIMIT_PER_MINUTE": "1000000000", "LOG_LEVEL": "ERROR"},
                 products,
@@ -142,3 +143,13 @@ def bench(products: int, events: int, say: Callable[[str], None]) -> Iterator[Be
                 say,
             )
             clients.reset()
+
+
+def run_jobs(say: Callable[[str], None]) -> None:
+    """Make the loaded shop complete: what is trending and popular, and a model, tuned only a little."""
+    from jobs.popular import Popular, popular
+    from jobs.similarity import Similarity, similarity
+    from jobs.trending import Trending, trending
+
+    for entry, parameters in ((trending, Trending()), (popular, Popular()), (similarity, Similarity(time_budget_s=20))):
+        say(f"{entry.__name__}: {entry.run(parameters)['seconds']} s")

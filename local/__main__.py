@@ -21,6 +21,7 @@ Usage: ./aisle COMMAND [ARGUMENT ...]
   test [ARGUMENT ...]      run the tests; arguments go to pytest
   check                    format, lint, types, imports
   bench [NAME ...] [--json FILE]   measure, beside the targets
+  evaluate --events FILE ...       how well recommendations on your own history would have been (needs no running system)
   lock [--upgrade]         write the requirement files anew from pyproject.toml
   help                     this text
 
@@ -72,6 +73,13 @@ def check(arguments: Sequence[str]) -> int:
 def bench(arguments: Sequence[str]) -> int:
     """Run the benchmarks."""
     from local.checks import bench as run
+
+    return run(arguments)
+
+
+def evaluate(arguments: Sequence[str]) -> int:
+    """Measure the quality of recommendations on a file of events."""
+    from jobs.quality.__main__ import main as run
 
     return run(arguments)
 
@@ -147,6 +155,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "test": test,
     "check": check,
     "bench": bench,
+    "evaluate": evaluate,
     "lock": lock,
     "reset": reset,
     "status": status,

@@ -115,8 +115,8 @@ def load_shop(name: str, options: dict[str, Any]) -> int:
         raise CommandError(error.detail or str(error)) from None
     except (ValueError, TypeError) as error:
         raise Refused(f"{name}: {error}") from None
-    for one in jobs.first_jobs(manifest()):
-        status, answer = jobs.run(found["environment"]["JOBS_URL"], one, {})
+    for one, parameters in jobs.first_jobs(manifest()).items():
+        status, answer = jobs.run(found["environment"]["JOBS_URL"], one, parameters)
         if status >= 300:
             raise CommandError(f"Job {one} failed ({status}): {answer.get('detail') or answer}. The data is loaded.")
         prepare.say(f"Job {one}: done in {answer.get('seconds', '?')} s")

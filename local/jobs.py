@@ -9,13 +9,16 @@ from local.errors import CommandError
 from shared.manifest import Manifest
 
 # after a first load, in this order: what is built on what; the others are for the clock only
-FIRST = ("trending", "popular", "similarity", "daily_stats")
+# nobody waits ten minutes for a first look: similarity tunes with its whole budget on its schedule
+FIRST: dict[str, dict[str, Any]] = {
+    "trending": {}, "popular": {}, "similarity": {"time_budget_s": 20}, "bought_together": {}, "daily_stats": {},
+}  # fmt: skip
 
 
-def first_jobs(deployed: Manifest) -> list[str]:
-    """Return the jobs that make a freshly loaded shop complete."""
+def first_jobs(deployed: Manifest) -> dict[str, dict[str, Any]]:
+    """Return the jobs that make a freshly loaded shop complete, with their parameters."""
     known = {entry.name for entry in deployed.of_kind("job")}
-    return [name for name in FIRST if name in known]
+    return {name: parameters for name, parameters in FIRST.items() if name in known}
 
 
 def run(url: str, name: str, parameters: dict[str, Any]) -> tuple[int, dict[str, Any]]:

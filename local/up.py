@@ -176,9 +176,9 @@ class System:
 
     def _first_jobs(self, jobs_url: str) -> None:
         failed = []
-        for name in jobs.first_jobs(manifest()):
+        for name, parameters in jobs.first_jobs(manifest()).items():
             begun = time.monotonic()
-            status, answer = jobs.run(jobs_url, name, {})
+            status, answer = jobs.run(jobs_url, name, parameters)
             self.check()
             if status < 300:
                 say(f"  Job {name}: done in {time.monotonic() - begun:.1f} s")

@@ -38,6 +38,9 @@ class Settings(BaseModel):
     all_history_below: int = Field(
         2_000_000, ge=0, description="shops with fewer events learn from their whole history"
     )
+    similarity_budget_s: float = Field(
+        600, ge=0, le=86_400, description="seconds that similarity may spend on choosing and tuning its model"
+    )
     event_retention_months: int = Field(13, ge=1, le=120, description="events older than this are dropped")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least severity that is logged")
 

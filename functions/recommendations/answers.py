@@ -1,27 +1,33 @@
 """Computing each answer of the recommendations function from what storage returns."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from shared.domain.diversity import diversified
 from shared.domain.events import uuid7
 from shared.domain.ranking import rank
+from shared.domain.rules import Rule, applied, with_pins
 from shared.errors import CategoryNotFound, DatabaseUnavailable, ProductNotFound
 from shared.http.answers import dump
+from shared.storage import content
 from shared.storage import recommendations as storage
+from shared.storage.attribution import Logged
 
 PAST = {"view": "viewed", "purchase": "bought", "add_to_cart": "added", "wishlist": "wished for"}
 
 
 class Reason(BaseModel):
-    """Why a product is shown; ``kind`` is similar, taste, trending or popular."""
+    """Why a product is shown; ``kind`` is similar, taste, trending, popular, or rule: an admin's, with its id."""
 
-    kind: Literal["similar", "taste", "trending", "popular"]
+    kind: Literal["similar", "taste", "trending", "popular", "rule"]
     product_id: int | None
     product_name: str | None
     text: str
+    rule_id: int | None = None
 
 
 class RankedProduct(BaseModel):
@@ -115,38 +121,74 @@ def placed(products: Sequence[tuple[dict[str, Any], float, dict[str, Any]]]) -> 
     ]
 
 
-def personal(
-    user_id: str, k: int, category_id: int | None, exclude: list[int], in_stock: bool | None, explain: bool,
-    place: tuple[float, float] | None,
-) -> bytes:  # fmt: skip
-    """Compute /recommendations in two statements: candidates, then the products shown. Raises CategoryNotFound."""
-    found = storage.candidates(user_id, k=k, category_id=category_id, exclude=exclude, in_stock=bool(in_stock))
-    if not found.category_known:
-        raise CategoryNotFound(f"There is no category {category_id}; GET /products/categories lists them.")
+@dataclass(frozen=True)
+class Asked:
+    """What /recommendations was asked; ``context`` are products looked at right now, newest first."""
+
+    user_id: str
+    k: int
+    category_id: int | None = None
+    exclude: Sequence[int] = ()
+    in_stock: bool | None = None
+    explain: bool = False
+    place: tuple[float, float] | None = None
+    context: Sequence[int] = ()
+    diversity: float = 0.0
+
+
+def chosen(asked: Asked, found: storage.Found) -> tuple[list[int], dict[int, float], dict[int, Rule]]:
+    """Return the ids to show, best first, the candidates' scores, and the rules that moved products."""
+    factors, because = applied(found.rules, found.candidates)
     best = rank(
-        found.candidates, found.taste, k,
-        blend=found.blend, trending_prior=found.trending_prior, place=place, stock_first=in_stock is not False,
+        found.candidates, found.taste, asked.k if asked.diversity == 0 else len(found.candidates),
+        blend=found.blend, trending_prior=found.trending_prior, affinity_trend=found.affinity_trend,
+        place=asked.place, stock_first=asked.in_stock is not False, factors=factors,
     )  # fmt: skip
-    ids = [one.id for one in best]
-    if explain:
-        products = storage.shown_with_reason(ids, found)
+    category = {one.id: one.category_id for one in found.candidates}
+    ids = diversified([(one.id, one.score, category[one.id]) for one in best], asked.k, asked.diversity)
+    ids, pins = with_pins(ids, found.rules, asked.k)
+    return ids, {one.id: one.score for one in best}, because | pins
+
+
+def personal(asked: Asked) -> bytes:
+    """Compute /recommendations in two statements: candidates, then the products shown. Raises CategoryNotFound."""
+    found = storage.candidates(
+        asked.user_id, k=asked.k, category_id=asked.category_id, exclude=list(asked.exclude),
+        in_stock=bool(asked.in_stock), context=list(asked.context),
+    )  # fmt: skip
+    if not found.category_known:
+        raise CategoryNotFound(f"There is no category {asked.category_id}; GET /products/categories lists them.")
+    ids, scores, because = chosen(asked, found)
+    strategy = "personalized" if found.profile else "trending" if asked.category_id is None else "cold_start_category"
+    log = Logged(str(uuid7()), asked.user_id, "recommendations", strategy, found.version)
+    if asked.explain:
+        products = storage.shown_with_reason(ids, log, found)
     else:
-        products = [(product, None, None, None) for product in storage.shown(ids)]
+        products = [(product, None, None, None) for product in storage.shown(ids, log)]
     tiers = {one.id: one.tier for one in found.candidates}
-    by_id = {one.id: one for one in best}
     listed = []
     for product, source_id, source_name, kind in products:
-        more = {"reason": reason_of(product, tiers[product["id"]], source_id, source_name, kind)} if explain else {}
-        listed.append((product, by_id[product["id"]].score, more))
-    strategy = "personalized" if found.profile else "trending" if category_id is None else "cold_start_category"
+        key = product["id"]
+        more = {}
+        if asked.explain:
+            rule = because.get(key)
+            more["reason"] = (
+                reason_of(product, tiers[key], source_id, source_name, kind) if rule is None else reason_of_rule(rule)
+            )
+        listed.append((product, scores.get(key, 0.0), more))
     return dump({
-        "user_id": user_id,
+        "user_id": asked.user_id,
         "recommendations": placed(listed),
         "strategy": strategy,
-        "recommendation_id": str(uuid7()),
+        "recommendation_id": log.id,
         "model_version": found.version,
         "generated_at": now(),
     })  # fmt: skip
+
+
+def reason_of_rule(rule: Rule) -> dict[str, Any]:
+    """Return the reason of a product that a rule put where it is."""
+    return {"kind": "rule", "product_id": None, "product_name": None, "text": rule.text, "rule_id": rule.id}
 
 
 def reason_of(
@@ -186,7 +228,7 @@ def without_database(user_id: str, popular: list[tuple[dict[str, Any], float]]) 
 
 def similar(product_id: int, k: int) -> bytes:
     """Compute /similar-products. Raises ProductNotFound."""
-    found = storage.similar(product_id, k)
+    found = content.similar(product_id, k)
     if not found and not storage.product_exists(product_id):
         raise ProductNotFound(f"There is no product {product_id}.")
     products = placed([(product, score, {}) for product, score in found])

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.recommendations import answers, stored
+from functions.recommendations import answers, kinds, stored
 from shared.domain.events import ProductId, UserId
 from shared.errors import DatabaseUnavailable
 from shared.http import K, Query, api, cached, fresh, serve
@@ -19,14 +19,28 @@ from shared.storage import recommendations as storage
 from shared.storage.cache import POPULAR, POPULAR_PRODUCTS
 from shared.storage.redis_async import RedisUnavailable
 
+MAX_RECENT = 50
+
 app = api("recommendations", "What to show a shopper next.", needs=("postgres", "redis", "model"))
 
 
 def listed_ids(value: str) -> str:
     """Check a comma-separated list of product ids."""
-    if value and not re.fullmatch(r"\d{1,16}(,\d{1,16}){0,199}", value):
+    if value and not re.fullmatch(r"\d{1,15}(,\d{1,15}){0,199}", value):
         raise ValueError("must be up to 200 product ids separated by commas")
     return value
+
+
+def few_listed_ids(value: str) -> str:
+    """Check a shorter comma-separated list of product ids."""
+    if listed_ids(value).count(",") >= MAX_RECENT:
+        raise ValueError(f"must be up to {MAX_RECENT} product ids separated by commas")
+    return value
+
+
+def ids_of(value: str) -> list[int]:
+    """Return the ids of a checked list, each once."""
+    return list(dict.fromkeys(int(one) for one in value.split(",") if one))
 
 
 class RecommendationsQuery(Query):
@@ -42,6 +56,13 @@ class RecommendationsQuery(Query):
         None, description="true: only what is in stock; not given: that first; false: no matter"
     )
     explain: bool = Field(False, description="add a reason to each product")
+    product_id: ProductId | None = Field(None, description="the product being looked at: what goes with it comes first")
+    recent: Annotated[str, AfterValidator(few_listed_ids)] = Field(
+        "", description="products looked at in this session, newest first, separated by commas"
+    )
+    diversity: float = Field(
+        0, ge=0, le=1, allow_inf_nan=False, description="0: the most relevant; 1: as many categories as there are"
+    )
     latitude: float | None = Field(None, ge=-90, le=90, allow_inf_nan=False)
     longitude: float | None = Field(None, ge=-180, le=180, allow_inf_nan=False)
 
@@ -90,17 +111,23 @@ def private(body: bytes) -> Response:
 async def recommend(request: Request, query: Annotated[RecommendationsQuery, QueryParameters()]) -> Response:
     """Recommend products to a user, from what they did until a second ago.
 
-    Unknown users get what is trending, in the category where one is given; while Postgres is away everybody gets what
-    is popular.
+    Who has no history may bring the products of this session (``product_id``, ``recent``): they count as views made
+    just now. Otherwise unknown users get what is trending, in the category where one is given; while Postgres is away
+    everybody gets what is popular.
     """
     raw: bytes = request.scope["query_string"]
 
     def compute() -> bytes:
-        exclude = [int(one) for one in query.exclude.split(",") if one]
+        exclude = ids_of(query.exclude)
+        context = ids_of(query.recent)
+        if query.product_id is not None:
+            context = [query.product_id, *(one for one in context if one != query.product_id)]
+            exclude = [*exclude, query.product_id]
         place = None if query.latitude is None or query.longitude is None else (query.latitude, query.longitude)
-        return answers.personal(
-            query.user_id, query.k, query.category_id, exclude, query.in_stock, query.explain, place
-        )
+        return answers.personal(answers.Asked(
+            query.user_id, query.k, query.category_id, exclude, query.in_stock, query.explain, place,
+            context, query.diversity,
+        ))  # fmt: skip
 
     async def work() -> bytes:
         state = await stored.before(query.user_id, raw)
@@ -119,7 +146,7 @@ async def recommend(request: Request, query: Annotated[RecommendationsQuery, Que
 
 @app.get("/similar-products", response_model=answers.SimilarProducts, response_model_exclude_unset=True)
 async def similar_products(request: Request, query: Annotated[SimilarQuery, QueryParameters()]) -> Response:
-    """Find the products most like one: wanted by the same people; for a new product, trending in its category."""
+    """Find the products most like one: wanted by the same people or, the newer it is the more, described alike."""
     body = await cached(
         "similar",
         f"sim:{query.product_id}:{query.k}",
@@ -175,5 +202,7 @@ async def live_popular(k: int) -> list[tuple[dict[str, Any], float]]:
         if body is not None
     ]
 
+
+app.include_router(kinds.router)
 
 recommendations = serve(app, stored.hot)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared import logs, messages
 from shared.domain.events import ProductId
-from shared.storage import cache, products, rejected, search
+from shared.storage import cache, content, products, rejected, search
 from shared.storage.database import transaction
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def _reject(message_id: str, raw: dict[str, Any], reason: str) -> None:
 
 @functions_framework.cloud_event
 def refresh_catalog(event: CloudEvent) -> None:
-    """Refresh search documents and vocabulary, the live popular ranking and stored answers. Idempotent."""
+    """Refresh search documents, vocabulary and content neighbours, the live popular ranking and stored answers. Idempotent."""
     logs.configure()
     change = _read(event)
     if change is None:
@@ -63,6 +63,8 @@ def refresh_catalog(event: CloudEvent) -> None:
         search.refresh_documents(connection, change.product_ids)
     with transaction() as connection:
         search.refresh_words(connection, change.product_ids)
+    with transaction() as connection:
+        content.refresh(connection, change.product_ids)
     cache.show_popular(products.shown(change.product_ids))
     # last: an answer computed from here on sees all of the above
     cache.flush(*SCOPES)

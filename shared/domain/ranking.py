@@ -1,7 +1,8 @@
 """Ranking candidates for one user: collaborative score, content affinity, trending prior, place; no I/O.
 
-score(j) = blend · cf(j)/max cf + (1 − blend) · affinity(j)/max affinity, where cf is summed in SQL over the profile and
-affinity(j) = (share of the user's taste that j matches) · (1 + trending share of j). DESIGN section 6.
+score(j) = blend · cf(j)/max cf + (1 − blend) · fit(j)/max fit + trending_prior · trend(j)/max trend, where cf is summed
+in SQL over the profile and fit(j) = (share of the user's taste that j matches) · (1 + affinity_trend · trend(j)/max
+trend). DESIGN section 6. jobs/quality/serving.py is the same formula over arrays, by which it is tuned and measured.
 """
 
 import math
@@ -99,31 +100,38 @@ def rank(
     *,
     blend: float = 0.6,
     trending_prior: float = 0.0,
+    affinity_trend: float = 1.0,
     place: tuple[float, float] | None = None,
     stock_first: bool = True,
+    factors: Mapping[int, float] | None = None,
 ) -> list[Ranked]:
     """Return the best ``k`` of the candidates, best first; ties by trending, then by id, so that an answer is stable.
 
-    Candidates that only fill up come after all others, in the order of their tier. ``stock_first`` puts what is sold
-    out after everything that is not. Scores are in [0, 1 + trending_prior].
+    Candidates that only fill up come after all others, in the order of their tier, unless they fit the user's taste or
+    a prior above 0 asks what is trending to compete. ``stock_first`` puts what is sold out after all that is not.
+    ``factors`` multiply scores (shared/domain/rules.py); among fillers they divide the place.
+    Scores are in [0, 1 + trending_prior], before factors.
     """
     trending_top = max((one.trending for one in candidates), default=0.0) or 1.0
     cf_top = max((one.cf for one in candidates), default=0.0) or 1.0
-    affinities = {one.id: affinity(one, taste) * (1.0 + one.trending / trending_top) for one in candidates}
+    affinities = {
+        one.id: affinity(one, taste) * (1.0 + affinity_trend * one.trending / trending_top) for one in candidates
+    }
     affinity_top = max(affinities.values(), default=0.0) or 1.0
     keyed: list[tuple[Any, ...]] = []
     for one in candidates:
         share = affinities[one.id] / affinity_top
         trend = one.trending / trending_top
         score = blend * one.cf / cf_top + (1.0 - blend) * share + trending_prior * trend
-        # a filler that fits the user's taste is none
-        tier = one.tier if share == 0 else 0
+        # a filler that fits the user's taste is none, nor one that competes by the prior
+        tier = 0 if share > 0 or (trending_prior > 0 and trend > 0) else one.tier
         if tier:
             score = 0.1 * trend
-        score *= nearness(one, place)
+        factor = factors.get(one.id, 1.0) if factors else 1.0
+        score *= nearness(one, place) * factor
         late = stock_first and not one.in_stock
         # fillers keep the order they were found in
-        place_in_tier = one.place if tier else 0
+        place_in_tier = one.place / factor if tier else 0
         keyed.append(
             (late, tier, place_in_tier, -score, -one.trending, one.id, Ranked(one.id, score, share, one.cf / cf_top))
         )

@@ -55,7 +55,8 @@ WITH incoming AS MATERIALIZED (
            coalesce(w.weight, 0) * {DECAY.format(later="max(occurred_at) OVER ()", earlier="occurred_at")} AS decayed,
            max(occurred_at) OVER () AS latest
     FROM incoming i JOIN fresh USING (event_id)
-    LEFT JOIN unnest(cast(:event_types AS text[]), cast(:weights AS float8[])) AS w(event_type, weight) USING (event_type)
+    LEFT JOIN unnest(cast(:event_types AS text[]), cast(:weights AS float8[])) AS w(event_type, weight)
+        USING (event_type)
 ), account AS (
     INSERT INTO users (external_id, last_seen_at)
     SELECT cast(:user_id AS text), max(occurred_at) FROM new HAVING count(*) > 0

@@ -8,37 +8,50 @@ import orjson
 from shared.domain.events import EVENT_WEIGHTS
 from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS, price_band
 from shared.domain.ranking import Candidate, Taste
+from shared.domain.rules import Rule
 from shared.settings import settings
 from shared.storage import database
+from shared.storage.attribution import LOGGED_IDS, Logged
 
 CANDIDATES_BY_PROFILE: Final = 200
 CANDIDATES_BY_TASTE: Final = 60
+# Filters and limits are written into the statement, not given as parameters: its plan is then as good prepared as new,
+# and planning it anew costs more than running it.
+LIMITS: Final = (20, 100)
 
 # One round trip: the active model's parameters, the profile, the summed neighbours, the taste, what is trending.
 # The serving formula's constants come from the model; the defaults here are for a model that says nothing.
-CANDIDATES: Final = """
+_CANDIDATES: Final = """
 WITH RECURSIVE model AS MATERIALIZED (
     SELECT version,
-           least(200, coalesce((parameters #>> '{serving,profile_events}')::int, :profile_events)) AS profile_events,
-           coalesce((parameters #>> '{serving,rank_decay}')::float8, 1.0) AS rank_decay,
-           (parameters #>> '{serving,half_life_days}')::float8 AS half_life_days,
-           coalesce((parameters #>> '{serving,blend}')::float8, 0.6) AS blend,
-           coalesce((parameters #>> '{serving,trending_prior}')::float8, 0.0) AS trending_prior,
-           coalesce((parameters #>> '{serving,repeats}')::boolean, false) AS repeats
+           least(200, coalesce((parameters #>> '{{serving,profile_events}}')::int, :profile_events)) AS profile_events,
+           coalesce((parameters #>> '{{serving,rank_decay}}')::float8, 1.0) AS rank_decay,
+           (parameters #>> '{{serving,half_life_days}}')::float8 AS half_life_days,
+           coalesce((parameters #>> '{{serving,blend}}')::float8, 0.6) AS blend,
+           coalesce((parameters #>> '{{serving,trending_prior}}')::float8, 0.0) AS trending_prior,
+           coalesce(parameters #>> '{{serving,trending_window}}', '7d') AS trending_window,
+           coalesce((parameters #>> '{{serving,affinity_trend}}')::float8, 1.0) AS affinity_trend,
+           coalesce((parameters #>> '{{serving,weight_power}}')::float8, 1.0) AS weight_power,
+           coalesce((parameters #>> '{{serving,repeat_weight}}')::float8, 0.0) AS repeat_weight,
+           coalesce(parameters #>> '{{serving,returning}}', 'unbought') AS may_return
     FROM (SELECT version, parameters FROM models WHERE active
-          UNION ALL SELECT NULL, '{}'::jsonb ORDER BY version LIMIT 1) AS m
+          UNION ALL SELECT NULL, '{{}}'::jsonb ORDER BY version LIMIT 1) AS m
 ), subtree AS (
     SELECT id FROM categories WHERE id = cast(:category_id AS bigint)
     UNION SELECT c.id FROM categories c JOIN subtree s ON c.parent_id = s.id
 ), account AS MATERIALIZED (
     SELECT id FROM users WHERE external_id = :user_id
 ), recent AS MATERIALIZED (
-    SELECT e.product_id, e.event_type, e.occurred_at FROM events e
-    WHERE e.user_id = (SELECT id FROM account) AND e.product_id IS NOT NULL
-    ORDER BY e.occurred_at DESC LIMIT (SELECT profile_events FROM model)
+    (SELECT e.product_id, e.event_type, e.occurred_at FROM events e
+     WHERE e.user_id = (SELECT id FROM account) AND e.product_id IS NOT NULL
+     ORDER BY e.occurred_at DESC LIMIT (SELECT profile_events FROM model))
+    UNION ALL
+    -- what is looked at right now comes before what is stored
+    SELECT p.id, 'view', now() + (200 - c.place) * interval '1 microsecond'
+    FROM unnest(cast(:context AS bigint[])) WITH ORDINALITY AS c(id, place) JOIN products p USING (id)
 ), profile AS MATERIALIZED (
     SELECT product_id, kind, at,
-           weight * power(rank_decay, least(rank, 500) - 1)
+           power(weight, weight_power) * power(rank_decay, least(rank, 500) - 1)
                   * CASE WHEN half_life_days IS NULL THEN 1
                          ELSE power(2::float8, -least(extract(epoch FROM newest - at)::float8
                                                       / 86400 / half_life_days, 200)) END AS weight
@@ -47,12 +60,20 @@ WITH RECURSIVE model AS MATERIALIZED (
                  row_number() OVER (ORDER BY max(occurred_at) DESC, product_id) AS rank,
                  max(max(occurred_at)) OVER () AS newest
           FROM recent
-          JOIN unnest(cast(:event_types AS text[]), cast(:weights AS float8[])) AS w(event_type, weight) USING (event_type)
+          JOIN unnest(cast(:event_types AS text[]), cast(:weights AS float8[])) AS w(event_type, weight)
+              USING (event_type)
           WHERE w.weight > 0 GROUP BY product_id) AS seen, model
 ), excluded AS MATERIALIZED (
     SELECT unnest(cast(:exclude AS bigint[])) AS product_id
+    UNION SELECT ruled_out.id FROM excluded_by_rules() AS ruled_out(id)
+    UNION SELECT unnest(cast(:context AS bigint[])) WHERE (SELECT may_return FROM model) = 'unseen'
     UNION SELECT product_id FROM user_purchases
-    WHERE user_id = (SELECT id FROM account) AND NOT (SELECT repeats FROM model)
+    WHERE user_id = (SELECT id FROM account) AND (SELECT may_return FROM model) <> 'all'
+    UNION SELECT product_id FROM (
+        SELECT product_id FROM events
+        WHERE user_id = (SELECT id FROM account) AND product_id IS NOT NULL
+          AND (SELECT may_return FROM model) = 'unseen'
+        ORDER BY occurred_at DESC LIMIT 1000) AS met
 ), taste AS MATERIALIZED (
     SELECT kind, key, score
         * power(2::float8, -least(extract(epoch FROM now() - as_of)::float8 / :half_life_s, :max_halvings)) AS score
@@ -60,68 +81,83 @@ WITH RECURSIVE model AS MATERIALIZED (
 ), favourites AS MATERIALIZED (
     SELECT key::bigint AS category_id FROM taste WHERE kind = 'category' ORDER BY score DESC LIMIT 3
 ), summed AS MATERIALIZED (
-    SELECT n.id, sum(profile.weight * n.score) AS cf
-    FROM profile
-    JOIN item_similarity s ON s.version = (SELECT version FROM model) AND s.product_id = profile.product_id,
-    unnest(s.neighbours, s.scores) AS n(id, score)
-    GROUP BY n.id
+    SELECT id, sum(cf) AS cf
+    FROM (SELECT n.id, profile.weight * n.score AS cf
+          FROM profile
+          JOIN item_similarity s ON s.version = (SELECT version FROM model) AND s.product_id = profile.product_id,
+          unnest(s.neighbours, s.scores) AS n(id, score)
+          UNION ALL
+          SELECT product_id, weight * repeat_weight FROM profile, model WHERE repeat_weight > 0) AS told
+    GROUP BY id
     -- the filters below rarely drop more than this, unless they are for a category or for stock
-    ORDER BY 2 DESC LIMIT (CASE WHEN cast(:category_id AS bigint) IS NULL AND NOT :in_stock
-                           THEN :by_profile + 300 + (SELECT count(*) FROM excluded) END)
+    ORDER BY 2 DESC LIMIT {summed}
 ), chosen AS (
     (SELECT p.id, f.cf, 0 AS tier, 0::bigint AS place FROM summed f JOIN products p ON p.id = f.id
-     WHERE p.is_active AND (NOT :in_stock OR p.quantity > 0)
-       AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
+     WHERE p.is_active {in_stock} {in_category}
        AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
-     ORDER BY f.cf DESC, p.id LIMIT :by_profile)
+     ORDER BY f.cf DESC, p.id LIMIT {by_profile})
     UNION ALL
-    (SELECT p.id, 0, 0, 0 FROM trending_scores t JOIN products p ON p.id = t.product_id
-     WHERE t.time_window = '30d' AND p.category_id IN (SELECT category_id FROM favourites)
-       AND p.is_active AND (NOT :in_stock OR p.quantity > 0)
-       AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
-       AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
-     ORDER BY t.score DESC, p.id LIMIT :by_taste)
+    (SELECT best.id, 0, 0, 0 FROM favourites, LATERAL (
+         SELECT p.id, t.score
+         FROM (SELECT product_id, score FROM trending_scores
+               WHERE time_window = '30d' AND category_id = favourites.category_id
+               ORDER BY score DESC, product_id LIMIT {by_taste} + 100 + (SELECT count(*) FROM excluded)) AS t
+         JOIN products p ON p.id = t.product_id
+         WHERE p.is_active {in_stock} {in_category}
+           AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
+         ORDER BY t.score DESC, p.id LIMIT {by_taste}) AS best
+     ORDER BY best.score DESC, best.id LIMIT {by_taste})
     UNION ALL
     (SELECT p.id, 0, 1, row_number() OVER (ORDER BY t.score DESC, p.id)
      FROM trending_scores t JOIN products p ON p.id = t.product_id
-     WHERE t.time_window = '7d' AND p.is_active AND (NOT :in_stock OR p.quantity > 0)
-       AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
+     WHERE t.time_window = (SELECT CASE trending_window WHEN 'all' THEN '7d' ELSE trending_window END FROM model)
+       AND p.is_active {in_stock} {in_category}
        AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
-     ORDER BY t.score DESC, p.id LIMIT :k)
+     ORDER BY t.score DESC, p.id LIMIT {k})
     UNION ALL
     (SELECT p.id, 0, 2, row_number() OVER (ORDER BY t.purchase_count DESC, t.product_id)
      FROM product_stats t JOIN products p ON p.id = t.product_id
-     WHERE p.is_active AND (NOT :in_stock OR p.quantity > 0)
-       AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
+     WHERE p.is_active {in_stock} {in_category}
        AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
-     ORDER BY t.purchase_count DESC, t.product_id LIMIT :k)
+     ORDER BY t.purchase_count DESC, t.product_id LIMIT {k})
     UNION ALL
     (SELECT p.id, 0, 3, row_number() OVER (ORDER BY p.id DESC)
      FROM products p
-     WHERE p.is_active AND (NOT :in_stock OR p.quantity > 0)
-       AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
+     WHERE p.is_active {in_stock} {in_category}
        AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
-     ORDER BY p.id DESC LIMIT :k)
+     ORDER BY p.id DESC LIMIT {k})
 ), merged AS (
     SELECT id, max(cf) AS cf, min(tier) AS tier, (array_agg(place ORDER BY tier))[1] AS place FROM chosen GROUP BY id
 )
 SELECT json_build_object(
     'version', model.version, 'blend', model.blend, 'trending_prior', model.trending_prior,
+    'affinity_trend', model.affinity_trend,
     'category_known', cast(:category_id AS bigint) IS NULL OR EXISTS (SELECT FROM subtree),
     'profile', (SELECT coalesce(json_agg(json_build_array(product_id, weight, kind)), '[]') FROM profile),
     'taste', (SELECT coalesce(json_agg(json_build_array(kind, key, score)), '[]') FROM taste),
+    'rules', (SELECT coalesce(json_agg(json_build_array(
+            r.id, r.kind, r.product_id, r.categories, r.brand, r.tag, r.price_min, r.price_max, r.factor, r.position,
+            r.note, p.id IS NOT NULL) ORDER BY r.id), '[]')
+        FROM active_rules r LEFT JOIN products p
+            ON r.kind = 'pin' AND p.id = r.product_id AND p.is_active {in_stock} {in_category}
+               AND p.id <> ALL (cast(:exclude AS bigint[])) AND p.id NOT IN (SELECT excluded_by_rules())
+        WHERE r.kind <> 'exclude'),
     'price', (SELECT json_build_array(weight, log_sum, square_sum) FROM user_price_bands
               WHERE user_id = (SELECT id FROM account)),
     'candidates', (SELECT coalesce(json_agg(json_build_array(
             m.id, m.cf,
-            coalesce((SELECT score FROM trending_scores t WHERE t.time_window = '7d' AND t.product_id = m.id), 0),
+            coalesce(CASE trending_window
+                     WHEN 'all' THEN (SELECT purchase_count FROM product_stats t WHERE t.product_id = m.id)
+                     ELSE (SELECT score FROM trending_scores t
+                           WHERE t.time_window = trending_window AND t.product_id = m.id) END, 0),
             p.category_id, p.brand, p.tags, p.price, p.quantity > 0,
             p.latitude, p.longitude, m.tier, m.place)), '[]')
         FROM merged m JOIN products p ON p.id = m.id)
 )::text FROM model
 """
 
-SHOWN: Final = """
+SHOWN: Final = f"""
+WITH {LOGGED_IDS}
 SELECT product_json(p, c.name, s)::text
 FROM unnest(cast(:ids AS bigint[])) WITH ORDINALITY AS wanted(id, place)
 JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
@@ -130,8 +166,9 @@ WHERE p.is_active ORDER BY place
 """
 
 # as SHOWN, with the profile's product that speaks most for each: sum over one neighbour is its weight times similarity
-SHOWN_WITH_REASON: Final = """
-WITH wanted AS MATERIALIZED (SELECT * FROM unnest(cast(:ids AS bigint[])) WITH ORDINALITY AS w(id, place)),
+SHOWN_WITH_REASON: Final = f"""
+WITH {LOGGED_IDS},
+wanted AS MATERIALIZED (SELECT * FROM unnest(cast(:ids AS bigint[])) WITH ORDINALITY AS w(id, place)),
 because AS (
     SELECT DISTINCT ON (n.id) n.id, source.name, source.id AS source_id, q.kind
     FROM unnest(cast(:profile AS bigint[]), cast(:weights AS float8[]), cast(:kinds AS text[]))
@@ -147,25 +184,6 @@ LEFT JOIN product_stats s ON s.product_id = p.id LEFT JOIN because b ON b.id = p
 WHERE p.is_active ORDER BY place
 """
 
-SIMILAR: Final = """
-WITH target AS MATERIALIZED (SELECT id, category_id FROM products WHERE id = :product_id AND is_active),
-chosen AS (
-    (SELECT n.id, n.score, 0 AS tier FROM item_similarity s, unnest(s.neighbours, s.scores) AS n(id, score)
-     WHERE s.version = (SELECT version FROM models WHERE active) AND s.product_id = (SELECT id FROM target))
-    UNION ALL
-    -- a new product has no neighbours yet: what is trending in its category
-    (SELECT t.product_id, 0, 1 FROM trending_scores t JOIN products p ON p.id = t.product_id, target
-     WHERE t.time_window = '30d' AND p.category_id = target.category_id AND p.id <> target.id AND p.is_active
-     ORDER BY t.score DESC LIMIT :k)
-), merged AS (
-    SELECT id, max(score) AS score, min(tier) AS tier FROM chosen GROUP BY id
-)
-SELECT product_json(p, c.name, s)::text, m.score
-FROM merged m JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
-LEFT JOIN product_stats s ON s.product_id = p.id
-WHERE p.is_active ORDER BY m.tier, m.score DESC, p.id LIMIT :k
-"""
-
 TRENDING: Final = """
 WITH RECURSIVE subtree AS (
     SELECT id FROM categories WHERE id = cast(:category_id AS bigint)
@@ -174,7 +192,7 @@ WITH RECURSIVE subtree AS (
 SELECT product_json(p, c.name, s)::text, t.score, t.event_count
 FROM trending_scores t JOIN products p ON p.id = t.product_id
 LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id
-WHERE t.time_window = :window AND p.is_active
+WHERE t.time_window = :window AND p.is_active AND p.id NOT IN (SELECT excluded_by_rules())
   AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
 ORDER BY t.score DESC, p.id LIMIT :k
 """
@@ -197,6 +215,23 @@ LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.pr
 WHERE p.is_active ORDER BY v.at DESC, p.id LIMIT :k
 """
 
+
+def _candidates(category: bool, in_stock: bool, k: int) -> str:
+    return _CANDIDATES.format(
+        in_category="AND p.category_id IN (SELECT id FROM subtree)" if category else "",
+        in_stock="AND p.quantity > 0" if in_stock else "",
+        summed="ALL" if category or in_stock
+               else f"{CANDIDATES_BY_PROFILE + k + 300} + (SELECT count(*) FROM excluded)",
+        by_profile=CANDIDATES_BY_PROFILE + k,
+        by_taste=CANDIDATES_BY_TASTE + k,
+        k=k,
+    )  # fmt: skip
+
+
+CANDIDATES: Final = {
+    (category, in_stock, k): _candidates(category, in_stock, k)
+    for category in (False, True) for in_stock in (False, True) for k in LIMITS
+}  # fmt: skip
 EXISTS: Final = "SELECT 1 FROM products WHERE id = :id AND is_active"
 CATEGORY_EXISTS: Final = "SELECT 1 FROM categories WHERE id = :id"
 
@@ -208,20 +243,26 @@ class Found:
     version: int | None
     blend: float
     trending_prior: float
+    affinity_trend: float
     category_known: bool
     profile: list[tuple[int, float, str]]
     taste: Taste
     candidates: list[Candidate]
+    rules: list[Rule]
 
 
 def candidates(
-    user_id: str, *, k: int, category_id: int | None = None, exclude: list[int] | None = None, in_stock: bool = False
-) -> Found:
-    """Read the active model, the user's profile and taste, and the candidates that pass the filters."""
+    user_id: str, *, k: int, category_id: int | None = None, exclude: list[int] | None = None, in_stock: bool = False,
+    context: list[int] | None = None,
+) -> Found:  # fmt: skip
+    """Read the active model, the user's profile and taste, the rules, and the candidates that pass the filters.
+
+    ``context`` are products looked at right now, newest first: they count as views made just now.
+    """
+    statement = CANDIDATES[category_id is not None, in_stock, next(limit for limit in LIMITS if k <= limit)]
     (row,) = database.run_prepared(
-        CANDIDATES, user_id=user_id, k=k, category_id=category_id, exclude=exclude or [], in_stock=in_stock,
+        statement, user_id=user_id, category_id=category_id, exclude=exclude or [], context=context or [],
         profile_events=settings().profile_events,
-        by_profile=CANDIDATES_BY_PROFILE + k, by_taste=CANDIDATES_BY_TASTE + k,
         event_types=[event_type.value for event_type in EVENT_WEIGHTS], weights=list(EVENT_WEIGHTS.values()),
         half_life_s=HALF_LIFE.total_seconds(), max_halvings=MAX_HALVINGS,
     )  # fmt: skip
@@ -233,30 +274,29 @@ def candidates(
         version=found["version"],
         blend=found["blend"],
         trending_prior=found["trending_prior"],
+        affinity_trend=found["affinity_trend"],
         category_known=found["category_known"],
         profile=[(product_id, weight, kind) for product_id, weight, kind in found["profile"]],
         taste=Taste(scores, price_band(*found["price"]) if found["price"] else None),
         candidates=[Candidate(*columns) for columns in found["candidates"]],
+        rules=[Rule(*columns) for columns in found["rules"]],
     )
 
 
-def shown(ids: list[int]) -> list[dict[str, Any]]:
-    """Return these products, in this order, without those that are gone since."""
-    return [orjson.loads(row[0]) for row in database.run_prepared(SHOWN, ids=ids)]
+def shown(ids: list[int], log: Logged) -> list[dict[str, Any]]:
+    """Return these products, in this order, without those that are gone since, and log the answer."""
+    return [orjson.loads(row[0]) for row in database.run_prepared(SHOWN, ids=ids, **log.parameters())]
 
 
-def shown_with_reason(ids: list[int], found: Found) -> list[tuple[dict[str, Any], int | None, str | None, str | None]]:
-    """Return ``(product, id and name of the profile's product that speaks for it, how that was met)``."""
+def shown_with_reason(
+    ids: list[int], log: Logged, found: Found
+) -> list[tuple[dict[str, Any], int | None, str | None, str | None]]:
+    """Return ``(product, id and name of the profile's product that speaks for it, how that was met)``, and log it."""
     rows = database.run_prepared(
         SHOWN_WITH_REASON, ids=ids, version=found.version, profile=[one[0] for one in found.profile],
-        weights=[one[1] for one in found.profile], kinds=[one[2] for one in found.profile],
+        weights=[one[1] for one in found.profile], kinds=[one[2] for one in found.profile], **log.parameters(),
     )  # fmt: skip
     return [(orjson.loads(row[0]), row[1], row[2], row[3]) for row in rows]
-
-
-def similar(product_id: int, k: int) -> list[tuple[dict[str, Any], float]]:
-    """Return ``(product, score)`` of the nearest others, best first."""
-    return [(orjson.loads(row[0]), float(row[1])) for row in database.run_prepared(SIMILAR, product_id=product_id, k=k)]
 
 
 def trending(window: str, category_id: int | None, k: int) -> list[tuple[dict[str, Any], float, int]]:

@@ -22,7 +22,8 @@ def add_products(count: int = 10, categories: Sequence[str] = ("Candles", "Bags"
         """INSERT INTO products (id, external_id, name, price, category_id, brand, tags, quantity)
            SELECT n, 'SKU' || n, 'Product ' || n, n, c.id, 'Brand ' || mod(n, 3), ARRAY['tag' || mod(n, 4)], 5
            FROM generate_series(1, :count) AS n
-           JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM categories) AS c ON c.place = mod(n, :categories)""",
+           JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM categories) AS c
+               ON c.place = mod(n, :categories)""",
         count=count, categories=len(categories),
     )  # fmt: skip
     database.write("SELECT setval(pg_get_serial_sequence('products', 'id'), :count)", count=count)
@@ -32,7 +33,8 @@ def add_model(neighbours: dict[int, dict[int, float]], parameters: dict[str, Any
     """Publish and activate a model with these neighbours; returns its version."""
     database.write("UPDATE models SET active = false")
     row = database.write(
-        "INSERT INTO models (algorithm, parameters, active) VALUES ('test', cast(:parameters AS jsonb), true) RETURNING version",
+        """INSERT INTO models (algorithm, parameters, active)
+           VALUES ('test', cast(:parameters AS jsonb), true) RETURNING version""",
         parameters=orjson.dumps(parameters or {}).decode(),
     )[0]
     version = int(row[0])

@@ -1,6 +1,5 @@
 """Loading a data set: fast, whole or not at all, and only once."""
 
-
 import pytest
 
 import local.data

@@ -34,8 +34,12 @@ def test_an_event_is_published_with_an_id_and_a_time(client: httpx.Client, take:
     assert UUID(answer.json()["event_id"]).version == 7
     (message,) = take()
     assert dict(message.attributes) == {
-        "schema": "user-events/1", "user_id": "u1", "event_types": "view", "has_purchase": "false", "traceparent": traceparent,
-    }  # fmt: skip
+        "schema": "user-events/1",
+        "user_id": "u1",
+        "event_types": "view",
+        "has_purchase": "false",
+        "traceparent": traceparent,
+    }
     body = orjson.loads(message.data)
     assert body["user_id"] == "u1"
     assert body["events"][0]["event_id"] == answer.json()["event_id"]

@@ -25,8 +25,9 @@ def client(env: dict[str, str], serve: Serve) -> httpx.Client:
     add_products(20)
     add_model({1: {2: 0.9, 3: 0.5, 4: 0.1}, 5: {6: 0.8, 2: 0.3}})
     database.write(
-        """INSERT INTO trending_scores (time_window, product_id, score, event_count)
-           SELECT w, n, 100 - n, n FROM generate_series(10, 19) AS n, unnest(ARRAY['7d', '30d']) AS w"""
+        """INSERT INTO trending_scores (time_window, product_id, score, event_count, category_id)
+           SELECT w, id, 100 - id, id, category_id FROM products, unnest(ARRAY['7d', '30d']) AS w
+           WHERE id BETWEEN 10 AND 19"""
     )
     return serve("recommendations")
 

@@ -1,0 +1,101 @@
+"""Trending over ten million events of history: the job reads the hourly rollup, so the past costs nothing.
+
+``python -m benchmarks.trending`` measures on the server of DATABASE_URL, in a database of its own, dropped again.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import make_url
+
+from benchmarks.frame import RUNS, Bench, Row, median
+from shared import clients
+from shared.settings import settings
+from shared.storage import database
+from shared.storage.database import execute, transaction
+
+TARGET_S: Final = 5.0
+EVENTS: Final = 10_000_000
+PRODUCTS: Final = 10_000
+DAYS: Final = 90
+SEED: Final = 0.5
+
+ADD_PRODUCTS: Final = """
+INSERT INTO products (name, price, quantity)
+SELECT 'product ' || n, mod(n, 100) + 0.99, 10 FROM generate_series(1, :products) AS n
+"""
+# Straight into the rollup, from which alone the job reads, in the order of time as events come. Popularity falls with
+# the square of a uniform number; the types are views, carts and purchases at 80, 15 and 5 %.
+ADD_EVENTS: Final = """
+INSERT INTO event_counts_hourly (hour, product_id, event_type, event_count)
+SELECT hour, product_id, event_type, count(*) FROM (
+    SELECT date_trunc('hour', now(), 'UTC') - make_interval(hours => floor(random() * 24 * :days)::integer) AS hour,
+           (SELECT min(id) FROM products) + floor(power(random(), 2) * :products)::bigint AS product_id,
+           CASE WHEN random() < 0.8 THEN 'view' WHEN random() < 0.75 THEN 'add_to_cart' ELSE 'purchase' END
+               AS event_type
+    FROM generate_series(1, :events)) AS happened
+GROUP BY 1, 2, 3 ORDER BY 1
+"""
+
+
+@contextmanager
+def scratch(name: str = "aisle_bench_trending") -> Iterator[None]:
+    """Lead this process to a migrated, empty database of its own beside the configured one, and drop it at the end."""
+    from shared.storage.migrations import migrate
+
+    before = settings().require("database_url")
+    database.write(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    database.write(f"CREATE DATABASE {name} TEMPLATE template0")
+    try:
+        os.environ["DATABASE_URL"] = make_url(before).set(database=name).render_as_string(hide_password=False)
+        clients.reset()
+        migrate()
+        yield
+    finally:
+        os.environ["DATABASE_URL"] = before
+        clients.reset()
+        database.write(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def generate(events: int, products: int, days: int) -> int:
+    """Fill the empty database by seed and return how many rows the rollup has."""
+    with transaction(statement_timeout_s=0) as connection:
+        execute(connection, "SELECT setseed(:seed)", {"seed": SEED})
+        execute(connection, ADD_PRODUCTS, {"products": products})
+        execute(connection, ADD_EVENTS, {"events": events, "products": products, "days": days})
+        rows_made = int(execute(connection, "SELECT count(*) FROM event_counts_hourly")[0][0])
+    database.write("VACUUM (ANALYZE) event_counts_hourly, products")
+    return rows_made
+
+
+def measure(events: int = EVENTS, products: int = PRODUCTS, days: int = DAYS) -> dict[str, Any]:
+    """Return the seconds of the job's runs over a history of this size, their median and the target."""
+    from jobs.trending import Trending, trending
+
+    with scratch():
+        rollup_rows = generate(events, products, days)
+        taken = []
+        for _ in range(RUNS):
+            started = time.perf_counter()
+            result = trending.run(Trending())
+            taken.append(time.perf_counter() - started)
+    return {
+        "events": events, "days": days, "rollup_rows": rollup_rows, "products": result["products"],
+        "seconds": [round(one, 3) for one in taken], "median_s": round(median(taken), 3), "target_s": TARGET_S,
+    }  # fmt: skip
+
+
+def rows(bench: Bench) -> list[Row]:
+    """Measure both windows over ten million events, whatever the size of the shop that the others use."""
+    bench.say(f"trending: {EVENTS:,} events of {DAYS} days")
+    found = measure(products=bench.products)
+    note = f"{EVENTS:,} events of {DAYS} days ({found['rollup_rows']:,} rollup rows), both windows"
+    return [Row("trending", found["median_s"], "s", TARGET_S, at_most=True, note=note)]
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(), indent=2))

@@ -1,0 +1,52 @@
+"""Running a job by its URL, as Cloud Scheduler does."""
+
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import orjson
+
+from shared.errors import Unavailable
+from shared.logs import current_traceparent
+from shared.settings import settings
+
+CONNECT_TIMEOUT_S: Final = 5.0
+# the admin function itself is given 120 s; a longer run goes on without anybody waiting
+WAIT_S: Final = 100.0
+
+
+def address() -> str:
+    """Return the URL under which jobs are run by name. Raises Unavailable where they are not."""
+    url = settings().jobs_url
+    if url is None:
+        raise Unavailable("Jobs cannot be started here: the setting JOBS_URL is not set.", retry_after_s=60)
+    return url
+
+
+def run(url: str, name: str, parameters: bytes) -> tuple[int, dict[str, Any]] | None:
+    """Run a job and return its status and answer; None when it is still running after WAIT_S.
+
+    Raises Unavailable when nothing answers at ``url``.
+    """
+    parts = urlsplit(url)
+    connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection = connect(parts.hostname or "127.0.0.1", parts.port, timeout=CONNECT_TIMEOUT_S)
+    headers = {"Content-Type": "application/json"}
+    if traceparent := current_traceparent():
+        headers["traceparent"] = traceparent
+    try:
+        connection.connect()
+        assert connection.sock is not None
+        connection.sock.settimeout(WAIT_S)
+        connection.request("POST", f"{parts.path.rstrip('/')}/{name}", parameters, headers)
+        answer = connection.getresponse()
+        found = orjson.loads(answer.read())
+    except TimeoutError:
+        if connection.sock is None:
+            raise Unavailable(f"Nothing answers at {url}.") from None
+        return None
+    except (OSError, HTTPException, orjson.JSONDecodeError) as error:
+        raise Unavailable(f"No answer from {url}: {error}.") from None
+    finally:
+        connection.close()
+    return answer.status, found if isinstance(found, dict) else {"answer": found}

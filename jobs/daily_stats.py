@@ -1,0 +1,28 @@
+"""Job, daily: events, users and products per day and type, and what became of recommendations, for the dashboard."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from shared.job import Parameters, job
+from shared.storage import attribution, cache
+from shared.storage.daily_stats import days_to_count, refresh
+from shared.storage.database import transaction
+
+
+class DailyStats(Parameters):
+    """How many days to count again, today included; more than the default is a backfill."""
+
+    days: Annotated[int, Field(ge=1, le=4000, strict=True)] = 2
+
+
+@job
+def daily_stats(parameters: DailyStats) -> dict[str, Any]:
+    """Count the last days and those never counted. The same run again changes nothing."""
+    with transaction(statement_timeout_s=0) as connection:
+        days = days_to_count(connection, parameters.days)
+        events = refresh(connection, days)
+        # a purchase counts for an answer of the day before
+        answers = attribution.count_days(connection, max(parameters.days, 3))
+    return {"first": days[0].isoformat(), "last": days[-1].isoformat(), "days": len(days), "events": events,
+            "answers": answers, "cache_flushed": cache.flush("dashboard")}  # fmt: skip

@@ -1,0 +1,59 @@
+"""Job, weekly: an offline quality report of what would have been served, without leakage."""
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from jobs.models.history import load_history
+from jobs.quality.catalogue import catalogue_of
+from jobs.quality.evaluation import evaluate
+from jobs.quality.report import page
+from jobs.quality.split import NothingToMeasure, last_days
+from shared.job import Parameters, job, progress
+from shared.settings import settings
+from shared.storage import models
+from shared.storage.database import transaction
+
+
+class Evaluation(Parameters):
+    """``days`` : what is held out, from the newest event back; ``time_budget_s`` : for tuning, both modes together."""
+
+    days: Annotated[float, Field(gt=0, le=3650, allow_inf_nan=False)] = 7
+    time_budget_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] | None = None
+
+
+@job
+def evaluation(parameters: Evaluation) -> dict[str, Any]:
+    """Measure new products and repeats apart, and write figures and HTML report to ``training_runs``.
+
+    ``details.results`` are the figures of each mode, ``details.report`` is the page. A history that cannot be measured
+    is written too, with its reason; the active model is not touched.
+    """
+    started_at, started = datetime.now(UTC), time.perf_counter()
+    budget_s = settings().similarity_budget_s if parameters.time_budget_s is None else parameters.time_budget_s
+    history = load_history(settings().similarity_lookback_days, settings().all_history_below)
+    catalogue = catalogue_of(history.product_ids)
+    results: list[dict[str, Any]] = []
+    reasons: dict[str, str] = {}
+    for new_only in (True, False):
+        mode = "new-only" if new_only else "repeats"
+        try:
+            split = last_days(history, parameters.days, new_only=new_only)
+            found = evaluate(split, catalogue, time_budget_s=budget_s / 2, holdout_days=parameters.days)
+        except NothingToMeasure as error:
+            reasons[mode] = str(error)
+            continue
+        results.append(found.as_json())
+        progress("evaluated", mode=mode, ndcg=results[-1]["served"]["ndcg@20"]["mean"])
+    outcome = "evaluated" if results else "nothing to measure"
+    details = {"days": parameters.days, "results": results, "reasons": reasons}
+    with transaction() as connection:
+        models.add_run(
+            connection, "evaluation", started_at, outcome, details | {"report": page(results) if results else None}
+        )
+    return {
+        "outcome": outcome, "reasons": reasons, "evaluate_s": round(time.perf_counter() - started, 3),
+        "served": {one["mode"]: one["served"] for one in results},
+    }  # fmt: skip

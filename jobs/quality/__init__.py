@@ -1,0 +1,1 @@
+"""Measuring recommendations: splits of a history in time, the serving formula over arrays, metrics, the report."""

@@ -1,0 +1,339 @@
+"""Tuning under a time budget: one step at a time along the values of each parameter, through the serving formula."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.models.ease import Unsuitable
+from jobs.models.neighbours import Matrix
+from jobs.models.weighting import Weighting, training_matrix
+from jobs.quality.formula import Formula
+from jobs.quality.metrics import hits, ndcg
+from jobs.quality.past import Catalogue, Past
+from jobs.quality.serving import Candidates, Server, similarities
+from jobs.quality.spaces import FORMULA, WEIGHTING, Space, Values
+from jobs.quality.split import Split
+
+NEIGHBOURS: Final = 50
+K: Final = 20
+MAX_USERS: Final = 800
+# a step must gain this share of the standard error of its gain: steps within the noise lead anywhere
+LEAST_GAIN: Final = 0.3
+# candidates this far behind the best, by share, are not tuned further
+GIVEN_UP: Final = 0.85
+
+Scores = NDArray[np.float64]
+Pool = tuple[Candidates, Scores]
+# what decides which pairs are candidates; the rest only ranks them
+_RANKING_ONLY: Final = frozenset({"blend", "trending_prior", "affinity_trend"})
+
+
+class Deadline:
+    """A time budget in seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.perf_counter() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds left, at least 0."""
+        return max(0.0, self._end - time.perf_counter())
+
+
+@dataclass
+class Trial:
+    """A candidate as far as it has been tuned. ``scores`` : NDCG@20 of each held-out user; None when it never ran."""
+
+    algorithm: str
+    parameters: dict[str, Any]
+    weighting: Weighting
+    formula: Formula
+    scores: Scores | None = None
+    similar: list[Matrix] | None = None
+    fits: int = 0
+    seconds: float = 0.0
+    fit_seconds: float = 0.0
+    note: str | None = None
+    tried: set[tuple[Any, ...]] = field(default_factory=set)
+
+    @property
+    def score(self) -> float:
+        """Mean NDCG@20, −1 when it never ran."""
+        return -1.0 if self.scores is None else float(self.scores.mean())
+
+    def summary(self) -> dict[str, Any]:
+        """Return what is written in ``models`` and ``training_runs``."""
+        return {
+            "algorithm": self.algorithm,
+            "ndcg@20": None if self.scores is None else round(self.score, 5),
+            "standard_error": None if self.scores is None else round(standard_error(self.scores), 5),
+            "parameters": self.parameters,
+            "weighting": asdict(self.weighting),
+            "serving": self.formula.parameters(),
+            "fits": self.fits,
+            "seconds": round(self.seconds, 2),
+            "note": self.note,
+        }
+
+
+def standard_error(values: Scores) -> float:
+    """Return the standard error of the mean."""
+    return float(values.std() / np.sqrt(len(values)))
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One split to tune on, with what serves its users and what they turned to; ``counts`` : shape (n_rows,)."""
+
+    split: Split
+    server: Server
+    relevant: Matrix
+    counts: NDArray[np.int64]
+
+
+class Bench:
+    """Splits to tune on: turns models and formulae into scores, user by user, and keeps what can be used again."""
+
+    def __init__(
+        self, splits: Sequence[Split], catalogue: Catalogue, *, seed: int = 0, max_users: int = MAX_USERS
+    ) -> None:
+        self.folds: list[Fold] = []
+        for split in splits:
+            users, room = split.users, max_users // len(splits)
+            if len(users) > room:
+                users = np.sort(np.random.default_rng(seed).choice(users, room, replace=False))
+            relevant = split.relevant[users]
+            past = Past(split.train, split.now, users, split.known_items, catalogue)
+            self.folds.append(Fold(split, Server(past, K), relevant, np.diff(relevant.indptr).astype(np.int64)))
+        self.new_only = splits[0].new_only
+        self.one_weight = all(len(np.unique(split.train.weights)) < 2 for split in splits)
+        self._matrices: dict[Weighting, list[Matrix]] = {}
+
+    def fit(self, space: Space, parameters: Mapping[str, Any], weighting: Weighting) -> list[Matrix]:
+        """Return the similarities that an algorithm learns before each cut."""
+        if weighting not in self._matrices:
+            if len(self._matrices) > 4:
+                self._matrices.clear()
+            self._matrices[weighting] = [
+                training_matrix(fold.split.train, fold.split.now, weighting) for fold in self.folds
+            ]
+        return [similarities(space.fit(one, NEIGHBOURS, **parameters)) for one in self._matrices[weighting]]
+
+    def serve(self, similar: Sequence[Matrix], formula: Formula) -> Scores:
+        """Return NDCG@20 of each user of each fold."""
+        return self.rank(self.candidates(similar, formula), formula)
+
+    def candidates(self, similar: Sequence[Matrix], formula: Formula) -> list[Pool]:
+        """Return the candidates of each fold, with their affinity."""
+        found = []
+        for fold, one in zip(self.folds, similar, strict=True):
+            pairs = fold.server.candidates(one, formula)
+            found.append((pairs, fold.server.affinity(pairs)))
+        return found
+
+    def rank(self, pools: Sequence[Pool], formula: Formula) -> Scores:
+        """Return NDCG@20 of each user of each fold, from candidates."""
+        return np.concatenate([
+            ndcg(hits(fold.server.rank(pairs, formula, affinity), fold.relevant), fold.counts)
+            for fold, (pairs, affinity) in zip(self.folds, pools, strict=True)
+        ])  # fmt: skip
+
+    def has_taste(self) -> bool:
+        """Whether anything is known of the products that a taste could be for."""
+        tastes = self.folds[-1].server.past.tastes
+        return bool(tastes.categories.size or tastes.brands.size or tastes.tags.any())
+
+
+def starting_formula(bench: Bench) -> Formula:
+    """Return where the search starts: what is asked for decides what may return."""
+    new_only = bench.new_only
+    return Formula(
+        profile_events=50,
+        weight_power=0.5,
+        blend=0.8 if bench.has_taste() else 1.0,
+        trending_prior=0.03,
+        trending_window="30d",
+        repeat_weight=0.0 if new_only else 0.3,
+        returning="unseen" if new_only else "all",
+    )
+
+
+def formula_values(bench: Bench) -> Values:
+    """Return what of the formula is tuned on this split."""
+    fixed: set[str] = set()
+    if bench.new_only:
+        fixed |= {"returning", "repeat_weight"}
+    if not bench.has_taste():
+        fixed |= {"blend", "affinity_trend"}
+    if bench.one_weight:
+        fixed |= {"weight_power"}
+    return {name: values for name, values in FORMULA.items() if name not in fixed}
+
+
+def weighting_values(bench: Bench) -> Values:
+    """Return what of the weighting is tuned on this split."""
+    return {name: values for name, values in WEIGHTING.items() if not (bench.one_weight and name == "weight_power")}
+
+
+def better(new: Scores, old: Scores) -> bool:
+    """Whether the gain is more than noise would often give."""
+    gain = new - old
+    return float(gain.mean()) > LEAST_GAIN * standard_error(gain) and float(gain.mean()) > 0
+
+
+def steps(values: Values, current: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield single changes: each parameter's values up to two away, and all others where they have no order."""
+    for name, options in values.items():
+        if any(isinstance(one, str) for one in options):
+            yield from ((name, one) for one in options if one != current[name])
+            continue
+        at = options.index(current[name]) if current[name] in options else 0
+        # far steps first: the neighbours of the best are tried in the end
+        for other in (at + 2, at - 2, at + 1, at - 1):
+            if 0 <= other < len(options):
+                yield name, options[other]
+
+
+def tune_formula(bench: Bench, trial: Trial, values: Values, deadline: Deadline) -> None:
+    """Improve the trial's formula in place, one constant after the other, as long as time is left."""
+    assert trial.similar is not None
+    assert trial.scores is not None
+    kept: tuple[Formula, list[Pool]] | None = None
+    for name, options in values.items():
+        tried = {getattr(trial.formula, name)}
+        moved = True
+        while moved:
+            moved = False
+            for _, value in steps({name: options}, asdict(trial.formula)):
+                if value in tried:
+                    continue
+                if deadline.left <= 0:
+                    return
+                tried.add(value)
+                formula = trial.formula.with_(**{name: value})
+                if name not in _RANKING_ONLY:
+                    scores = bench.serve(trial.similar, formula)
+                else:
+                    if kept is None or kept[0] != _of_candidates(formula):
+                        kept = (_of_candidates(formula), bench.candidates(trial.similar, formula))
+                    scores = bench.rank(kept[1], formula)
+                if better(scores, trial.scores):
+                    trial.formula, trial.scores = formula, scores
+                    moved = True
+                    break
+
+
+def _of_candidates(formula: Formula) -> Formula:
+    return formula.with_(**dict.fromkeys(_RANKING_ONLY, 0.0))
+
+
+def run_fit(bench: Bench, space: Space, trial: Trial, parameters: dict[str, Any], weighting: Weighting) -> bool:
+    """Fit and score, and take the result if it is better. Raises Unsuitable."""
+    started = time.perf_counter()
+    similar = bench.fit(space, parameters, weighting)
+    scores = bench.serve(similar, trial.formula)
+    trial.fits += 1
+    trial.fit_seconds = time.perf_counter() - started
+    trial.seconds += trial.fit_seconds
+    if trial.scores is not None and not better(scores, trial.scores):
+        return False
+    trial.parameters, trial.weighting, trial.scores, trial.similar = parameters, weighting, scores, similar
+    return True
+
+
+def tune(
+    bench: Bench, spaces: Mapping[str, Space], deadline: Deadline, report: Callable[[Trial], None] = lambda _: None
+) -> list[Trial]:
+    """Tune every candidate within the budget and return them, best first; the first always runs.
+
+    Everyone is fitted once at its start; then those within reach of the best share the time, a step a turn, the formula
+    being tuned again whenever a model has improved. A step that took longer than what is left is not begun.
+    """
+    weighting_space, formula_space = weighting_values(bench), formula_values(bench)
+    formula, weighting = starting_formula(bench), Weighting()
+    trials: list[Trial] = []
+    for name, space in spaces.items():
+        trial = Trial(name, dict(space.start), weighting, formula)
+        trials.append(trial)
+        if deadline.left <= 0 and any(one.scores is not None for one in trials):
+            trial.note = "not tried: the time budget was used up"
+            continue
+        try:
+            run_fit(bench, space, trial, trial.parameters, trial.weighting)
+        except Unsuitable as error:
+            trial.note = f"not tried: {error}"
+            continue
+        # no candidate may take what the others need
+        share = Deadline(min(deadline.left, deadline.seconds / 20))
+        with _timed(trial):
+            tune_formula(bench, trial, formula_space, share)
+        if trial.fit_seconds < deadline.seconds / 100:
+            # ages matter alike to all: what a quick one finds, the slow ones start from
+            while share.left > 0 and _turn(bench, space, trial, weighting_space, {}, share):
+                pass
+        report(trial)
+        best = max(trials, key=lambda one: one.score)
+        formula, weighting = best.formula, best.weighting
+    running = [trial for trial in trials if trial.scores is not None]
+    _take_turns(bench, spaces, running, weighting_space, formula_space, deadline, report)
+    return sorted(trials, key=lambda one: -one.score)
+
+
+def _take_turns(
+    bench: Bench,
+    spaces: Mapping[str, Space],
+    running: list[Trial],
+    weighting_space: Values,
+    formula_space: Values,
+    deadline: Deadline,
+    report: Callable[[Trial], None],
+) -> None:
+    pending = list(running)
+    while pending and deadline.left > 0:
+        best = max(trial.score for trial in running)
+        for trial in [one for one in pending if one.score < GIVEN_UP * best]:
+            trial.note = "given up: too far behind"
+            pending.remove(trial)
+        for trial in [one for one in pending if one.fit_seconds > deadline.left]:
+            trial.note = "stopped: no time for another fit"
+            pending.remove(trial)
+        if not pending:
+            return
+        # time is shared, not turns; who is a tenth behind gets a third as much
+        trial = min(pending, key=lambda one: one.seconds * (best / max(one.score, 1e-9)) ** 10)
+        if not _turn(bench, spaces[trial.algorithm], trial, weighting_space, formula_space, deadline):
+            trial.note = "done: no step gains"
+            pending.remove(trial)
+        report(trial)
+
+
+def _turn(
+    bench: Bench, space: Space, trial: Trial, weighting_space: Values, formula_space: Values, deadline: Deadline
+) -> bool:
+    """Take one step of the model, or of how it weighs; return whether there may be more."""
+    of_model = space.values if formula_space else {}
+    for name, value in (*steps(of_model, trial.parameters), *steps(weighting_space, asdict(trial.weighting))):
+        parameters, weights = dict(trial.parameters), asdict(trial.weighting)
+        (weights if name in weighting_space else parameters)[name] = value
+        key = (*sorted(parameters.items()), *weights.values())
+        if key in trial.tried:
+            continue
+        trial.tried.add(key)
+        if run_fit(bench, space, trial, parameters, Weighting(**weights)) and formula_space:
+            with _timed(trial):
+                tune_formula(bench, trial, formula_space, Deadline(min(deadline.left, deadline.seconds / 30)))
+        return True
+    return False
+
+
+@contextmanager
+def _timed(trial: Trial) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    trial.seconds += time.perf_counter() - started

@@ -1,0 +1,93 @@
+"""Rules by admins: what they select and what they do to a ranking; no I/O.
+
+A rule selects what matches everything it gives: a product, a category (and those below it), a brand, a tag, a price
+range. ``pin`` puts its product at a position, ``boost`` and ``bury`` multiply scores, ``exclude`` is done in SQL.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from shared.domain.ranking import Candidate
+
+Kind = Literal["pin", "boost", "bury", "exclude"]
+TEXTS: Final[dict[str, str]] = {
+    "pin": "Picked by the shop",
+    "boost": "Favoured by the shop",
+    "bury": "Put back by the shop",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule in force; what is None selects nothing in particular. ``eligible``: a pin passes the request's filters."""
+
+    id: int
+    kind: Kind
+    product_id: int | None = None
+    categories: Sequence[int] | None = None
+    brand: str | None = None
+    tag: str | None = None
+    price_min: float | None = None
+    price_max: float | None = None
+    factor: float | None = None
+    position: int | None = None
+    note: str = ""
+    eligible: bool = True
+
+    @property
+    def text(self) -> str:
+        """What can be shown as the reason: the note, where there is one."""
+        return self.note or TEXTS[self.kind]
+
+    def matches(self, product: Candidate) -> bool:
+        """Whether the rule selects this product."""
+        return (
+            (self.product_id is None or product.id == self.product_id)
+            and (self.categories is None or product.category_id in self.categories)
+            and (self.brand is None or product.brand == self.brand)
+            and (self.tag is None or self.tag in product.tags)
+            and (self.price_min is None or product.price >= self.price_min)
+            and (self.price_max is None or product.price <= self.price_max)
+        )
+
+
+def applied(rules: Sequence[Rule], candidates: Sequence[Candidate]) -> tuple[dict[int, float], dict[int, Rule]]:
+    """Return the product of the factors that apply to each candidate, and the rule that changes most for it."""
+    factors: dict[int, float] = {}
+    because: dict[int, Rule] = {}
+    for rule in rules:
+        if rule.kind not in ("boost", "bury") or rule.factor is None:
+            continue
+        for one in candidates:
+            if rule.matches(one):
+                factors[one.id] = factors.get(one.id, 1.0) * rule.factor
+                said = because.get(one.id)
+                if said is None or distance(rule.factor) > distance(said.factor or 1.0):
+                    because[one.id] = rule
+    return factors, because
+
+
+def distance(factor: float) -> float:
+    """Return how far a factor is from changing nothing: as far for 1/2 as for 2."""
+    return max(factor, 1 / factor)
+
+
+def with_pins(ids: Sequence[int], rules: Sequence[Rule], k: int) -> tuple[list[int], dict[int, Rule]]:
+    """Return at most ``k`` ids with the pinned ones at their positions, and each pinned product's rule.
+
+    Of two pins at one position the older comes first and the other follows it; of two pins of one product the better
+    position counts. A pin beyond the end of a shorter answer is its last; one beyond ``k`` is not shown.
+    """
+    pins: dict[int, Rule] = {}
+    for rule in sorted(rules, key=lambda rule: (rule.position or 0, rule.id)):
+        if rule.kind == "pin" and rule.eligible and rule.product_id is not None and (rule.position or 0) <= k:
+            pins.setdefault(rule.product_id, rule)
+    listed = [one for one in ids if one not in pins]
+    for product_id, rule in pins.items():
+        place = (rule.position or 1) - 1
+        # the place may be taken by a pin before this one
+        while place < len(listed) and listed[place] in pins:
+            place += 1
+        listed.insert(place, product_id)
+    return listed[:k], pins

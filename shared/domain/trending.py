@@ -1,0 +1,38 @@
+"""What is trending: weighted events of a window, each counting less with age.
+
+score = Σ weight · e^(−λ · age_days), where age is counted in whole hours (1/24 of a day) and the weights are those of
+shared/domain/events.py. The SQL in shared/storage/trending.py is the same rule over the hourly rollup.
+"""
+
+import math
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from shared.domain.events import EVENT_WEIGHTS, EventType
+
+
+class Window(NamedTuple):
+    """How far back trending looks, and λ: the share of its weight that an event loses per day."""
+
+    name: str
+    days: int
+    decay_per_day: float
+
+
+WINDOWS: Final = (Window("7d", 7, 0.3), Window("30d", 30, 0.1))
+
+
+def hour_of(time: datetime) -> datetime:
+    """Return the start of the hour."""
+    return time.replace(minute=0, second=0, microsecond=0)
+
+
+def score(window: Window, events: Iterable[tuple[EventType, datetime]], now: datetime) -> float:
+    """Return the score of one product's events at ``now``; an event ahead of the clock counts as of this hour."""
+    total = 0.0
+    for event_type, occurred_at in events:
+        age = max(hour_of(now) - hour_of(occurred_at), timedelta(0))
+        if age < timedelta(days=window.days):
+            total += EVENT_WEIGHTS[event_type] * math.exp(-window.decay_per_day * (age / timedelta(days=1)))
+    return total

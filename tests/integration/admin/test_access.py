@@ -1,0 +1,94 @@
+"""Who may use the admin routes: nobody without the token."""
+
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from functions.admin.main import app
+from shared import clients
+from shared.storage import database
+
+Serve = Callable[[str], httpx.Client]
+FILLED = {"scope": "similar", "version": "1", "name": "trending", "rule_id": "1"}
+
+
+def routes() -> list[tuple[str, str]]:
+    """Return method and path of every admin route, from the description: a route added later is in it."""
+    return [
+        (method.upper(), path.format(**FILLED))
+        for path, methods in app.openapi()["paths"].items()
+        for method in methods
+        if path.startswith("/admin")
+    ]
+
+
+def test_the_routes_are_those_of_the_contract() -> None:
+    assert sorted(routes()) == [
+        ("DELETE", "/admin/rules/1"),
+        ("GET", "/admin/audit-log"),
+        ("GET", "/admin/dashboard"),
+        ("GET", "/admin/jobs"),
+        ("GET", "/admin/models"),
+        ("GET", "/admin/rejected-events"),
+        ("GET", "/admin/rules"),
+        ("PATCH", "/admin/rules/1"),
+        ("POST", "/admin/cache/flush"),
+        ("POST", "/admin/cache/flush/similar"),
+        ("POST", "/admin/jobs/trending/run"),
+        ("POST", "/admin/models/1/activate"),
+        ("POST", "/admin/rules"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def client(module_env: object) -> Iterator[httpx.Client]:
+    from local.apps import create
+    from tests.integration.conftest import Server
+
+    with Server(create("admin")) as server, httpx.Client(base_url=server.url, timeout=30) as made:
+        yield made
+
+
+@pytest.mark.parametrize(("method", "path"), routes())
+@pytest.mark.parametrize(
+    ("authorization", "status", "slug"),
+    [
+        (None, 401, "unauthorized"),
+        ("", 401, "unauthorized"),
+        ("Basic YWRtaW46YWRtaW4=", 401, "unauthorized"),
+        ("Bearer", 401, "unauthorized"),
+        ("Bearer not-the-token-at-all", 403, "forbidden"),
+        ("Bearer an-admin-token-for-test", 403, "forbidden"),
+        ("Bearer an-admin-token-for-testsX", 403, "forbidden"),
+        ("Bearer \xfcber-secret-token", 403, "forbidden"),
+    ],
+)
+def test_without_the_token_there_is_only_a_problem(
+    client: httpx.Client, method: str, path: str, authorization: str | None, status: int, slug: str
+) -> None:
+    headers = {} if authorization is None else {b"Authorization": authorization.encode("latin-1")}
+    answer = client.request(method, path, headers=headers)  # type: ignore[arg-type]  # bytes are headers too
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == f"urn:aisle:problem:{slug}"
+    assert ("www-authenticate" in answer.headers) == (status == 401)
+
+
+def test_refused_writes_leave_no_trace(client: httpx.Client) -> None:
+    for method, path in routes():
+        client.request(method, path, headers={"Authorization": "Bearer wrong-wrong-wrong"})
+    assert database.read("SELECT count(*) FROM audit_log")[0][0] == 0
+    assert database.read("SELECT count(*) FROM job_runs")[0][0] == 0
+
+
+def test_where_no_token_is_set_every_token_is_wrong(env: object, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADMIN_TOKEN", "")
+    clients.reset()
+    answer = serve("admin").get("/admin/models", headers={"Authorization": "Bearer an-admin-token-for-tests"})
+    assert answer.status_code == 403
+
+
+def test_health_needs_no_token(client: httpx.Client) -> None:
+    assert client.get("/health").json()["status"] == "healthy"
+    assert client.get("/health/ready").status_code == 200

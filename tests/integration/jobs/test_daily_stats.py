@@ -1,0 +1,91 @@
+"""The job that counts days."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.storage import database
+from tests.integration.jobs.shop import Did, events, products
+
+Serve = Callable[[str], httpx.Client]
+
+
+@pytest.fixture
+def today() -> date:
+    return datetime.now(UTC).date()
+
+
+def at(day: date, hour: int = 12) -> float:
+    """Return how many hours ago that was; in the future it is the start of the day."""
+    moment = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
+    return (datetime.now(UTC) - moment) / timedelta(hours=1)
+
+
+def counted() -> dict[tuple[date, str], tuple[int, int, int]]:
+    rows: list[Any] = database.read("SELECT * FROM daily_event_stats")
+    return {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
+
+
+def test_events_users_and_products_are_counted_per_day_and_type(env: object, serve: Serve, today: date) -> None:
+    ids = products(3)
+    yesterday = today - timedelta(days=1)
+    events([
+        Did("a", ids[0], "view", at(yesterday, 0)), Did("a", ids[1], "view", at(yesterday, 23)),
+        Did("b", ids[0], "view", at(yesterday)), Did("b", ids[0], "purchase", at(yesterday)),
+        Did("a", None, "search", at(today, 0)), Did("a", ids[0], "view", at(today, 0)),
+    ])  # fmt: skip
+    answer = serve("daily_stats").post("/", json={}).json()
+    assert (answer["first"], answer["last"], answer["events"]) == (yesterday.isoformat(), today.isoformat(), 6)
+    assert counted() == {
+        (yesterday, "view"): (3, 2, 2), (yesterday, "purchase"): (1, 1, 1),
+        (today, "search"): (1, 1, 0), (today, "view"): (1, 1, 1),
+    }  # fmt: skip
+
+
+def test_the_same_run_again_changes_nothing(env: object, serve: Serve, today: date) -> None:
+    (product,) = products(1)
+    events([Did("a", product, "view", at(today, 0))])
+    job = serve("daily_stats")
+    job.post("/", json={})
+    first = counted()
+    assert first
+    job.post("/", json={})
+    assert counted() == first
+
+
+def test_a_day_never_counted_is_counted_by_itself_and_a_counted_one_waits_for_a_backfill(
+    env: object, serve: Serve, today: date
+) -> None:
+    (product,) = products(1)
+    old = today - timedelta(days=40)
+    events([Did("a", product, "view", at(old))])
+    job = serve("daily_stats")
+    job.post("/", json={})
+    assert counted()[old, "view"] == (1, 1, 1)
+    events([Did("b", product, "view", at(old))])
+    job.post("/", json={})
+    assert counted()[old, "view"] == (1, 1, 1)
+    assert job.post("/", json={"days": 41}).json()["days"] == 41
+    assert counted()[old, "view"] == (2, 2, 1)
+
+
+def test_a_day_whose_events_were_dropped_keeps_its_counts(env: object, serve: Serve, today: date) -> None:
+    (product,) = products(1)
+    yesterday = today - timedelta(days=1)
+    events([Did("a", product, "view", at(yesterday))])
+    job = serve("daily_stats")
+    job.post("/", json={})
+    database.write("DELETE FROM events")
+    job.post("/", json={})
+    assert counted()[yesterday, "view"] == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "body", [{"days": 0}, {"days": 4001}, {"days": "2"}, {"days": 1.5}, {"days": True}, {"day": 1}, []]
+)
+def test_days_that_make_no_sense_are_refused(env: object, serve: Serve, body: object) -> None:
+    assert serve("daily_stats").post("/", json=body).status_code == 422
+    assert database.read("SELECT count(*) FROM job_runs")[0][0] == 0

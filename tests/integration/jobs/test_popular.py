@@ -1,0 +1,85 @@
+"""The job that rebuilds the live ranking."""
+
+from collections.abc import Callable
+
+import httpx
+import orjson
+
+from shared.storage import cache, database
+from tests.integration.jobs.shop import products
+
+Serve = Callable[[str], httpx.Client]
+
+
+def bought(counts: dict[int, int]) -> None:
+    for product, count in counts.items():
+        database.write(
+            """INSERT INTO product_stats (product_id, purchase_count) VALUES (:product, :count)
+               ON CONFLICT (product_id) DO UPDATE SET purchase_count = EXCLUDED.purchase_count""",
+            product=product,
+            count=count,
+        )
+
+
+def ranking() -> list[tuple[int, float]]:
+    found = cache.client().zrevrange(cache.POPULAR, 0, -1, withscores=True)
+    return [(int(product), count) for product, count in found]
+
+
+def test_the_ranking_is_that_of_postgres_with_products_as_they_are_shown(env: object, serve: Serve) -> None:
+    ids = products(4, inactive=[3])
+    bought({ids[0]: 5, ids[1]: 9, ids[3]: 100})
+    answer = serve("popular").post("/", json={})
+    assert answer.json()["products"] == 2
+    assert ranking() == [(ids[1], 9), (ids[0], 5)]
+    shown = orjson.loads(cache.client().hget(cache.POPULAR_PRODUCTS, str(ids[1])))
+    assert (shown["id"], shown["name"], shown["price"], shown["purchase_count"]) == (ids[1], "product 1", 1.5, 9)
+
+
+def test_an_increment_that_redis_missed_or_made_up_lives_until_the_next_run(env: object, serve: Serve) -> None:
+    ids = products(2)
+    bought({ids[0]: 5, ids[1]: 4})
+    job = serve("popular")
+    job.post("/", json={})
+    cache.count_purchases([(ids[1], 50)])
+    assert ranking()[0] == (ids[1], 54)
+    bought({ids[1]: 6})
+    job.post("/", json={})
+    assert ranking() == [(ids[1], 6), (ids[0], 5)]
+
+
+def test_only_the_first_200_are_kept(env: object, serve: Serve) -> None:
+    ids = products(210)
+    database.write("INSERT INTO product_stats (product_id, purchase_count) SELECT id, id FROM products")
+    serve("popular").post("/", json={})
+    assert [product for product, _count in ranking()] == sorted(ids, reverse=True)[:200]
+
+
+def test_a_ranking_of_nothing_replaces_the_old_one(env: object, serve: Serve) -> None:
+    (product,) = products(1)
+    bought({product: 1})
+    job = serve("popular")
+    job.post("/", json={})
+    database.write("UPDATE products SET is_active = false")
+    assert job.post("/", json={}).json()["products"] == 0
+    assert ranking() == []
+    assert cache.client().exists(cache.POPULAR_PRODUCTS) == 0
+
+
+def test_without_redis_the_run_fails_and_says_so(env: object, serve: Serve, monkeypatch: object) -> None:
+    import os
+
+    from shared.clients import reset
+
+    job = serve("popular")
+    before = os.environ["REDIS_URL"]
+    os.environ["REDIS_URL"] = "redis://127.0.0.1:1/0"
+    reset()
+    try:
+        answer = job.post("/", json={})
+    finally:
+        os.environ["REDIS_URL"] = before
+        reset()
+    assert answer.status_code == 503
+    assert answer.json()["type"] == "urn:aisle:problem:unavailable"
+    assert database.read("SELECT outcome FROM job_runs")[0][0] == "failed"

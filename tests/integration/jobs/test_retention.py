@@ -1,0 +1,122 @@
+"""The job that drops what is past its time."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from shared import clients
+from shared.settings import settings
+from shared.storage import database, retention
+from tests.integration.jobs.shop import Did, events, products
+
+Serve = Callable[[str], httpx.Client]
+DAY = 24
+
+
+def partitions() -> set[str]:
+    rows = database.read("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass")
+    return {row[0] for row in rows}
+
+
+def month(time: datetime) -> str:
+    return f"events_{time:%Y_%m}"
+
+
+def run(serve: Serve) -> dict[str, Any]:
+    answer = serve("retention").post("/", json={})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_months_past_the_retention_go_whole_and_younger_ones_stay(
+    env: object, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENT_RETENTION_MONTHS", "2")
+    clients.reset()
+    assert settings().event_retention_months == 2
+    database.write("SELECT ensure_event_partitions((now() - interval '8 months')::date, current_date)")
+    (product,) = products(1)
+    events([Did("a", product, "view", DAY * days) for days in (1, 45, 130, 200)])
+    now = datetime.now(UTC)
+    answer = run(serve)
+    assert month(now - timedelta(days=200)) in answer["partitions_dropped"]
+    assert month(now - timedelta(days=130)) in answer["partitions_dropped"]
+    # a month goes when its last moment is old enough, not its first
+    assert month(now - timedelta(days=45)) in partitions()
+    assert partitions().isdisjoint(answer["partitions_dropped"])
+    assert database.read("SELECT count(*) FROM events")[0][0] == 2
+    assert run(serve)["partitions_dropped"] == []
+
+
+def test_partitions_three_months_ahead_are_made(env: object, serve: Serve) -> None:
+    ahead = [database.read(f"SELECT to_char(now() + interval '{n} months', 'YYYY_MM')")[0][0] for n in range(4)]
+    for name in ahead[2:]:
+        database.write(f"DROP TABLE events_{name}")
+    assert run(serve)["partitions_made"] == 2
+    assert {f"events_{name}" for name in ahead} <= partitions()
+    assert run(serve)["partitions_made"] == 0
+
+
+# how to add a row that is {} old, and the age from which on it goes
+OLD_AND_YOUNG = {
+    "events_default": (
+        """INSERT INTO events (event_id, user_id, event_type, occurred_at)
+           VALUES (gen_random_uuid(), 1, 'view', {})""",
+        "13 months",
+    ),
+    "event_ids": ("INSERT INTO event_ids VALUES (gen_random_uuid(), {})", "13 months"),
+    "counted_purchases": ("INSERT INTO counted_purchases VALUES (gen_random_uuid(), {})", "13 months"),
+    "event_counts_hourly": ("INSERT INTO event_counts_hourly VALUES ({}, 1, 'view', 1)", "13 months"),
+    "idempotency_keys": (
+        """INSERT INTO idempotency_keys (key, route, request_hash, created_at)
+           VALUES (gen_random_uuid(), 'r', '', {})""",
+        "24 hours",
+    ),
+    "outbox": (
+        """INSERT INTO outbox (topic, data, created_at, published_at)
+           VALUES ('t', '', now() - interval '9 years', {})""",
+        "7 days",
+    ),
+    "rejected_events": (
+        """INSERT INTO rejected_events (message_id, event, reason, rejected_at)
+           VALUES (gen_random_uuid(), '{{}}', 'r', {})""",
+        "90 days",
+    ),
+    "job_runs": ("INSERT INTO job_runs (job, outcome, started_at) VALUES ('j', 'succeeded', {})", "90 days"),
+}
+
+
+def test_every_rule_has_a_case_here() -> None:
+    assert {rule.table for rule in retention.RULES} == OLD_AND_YOUNG.keys()
+
+
+@pytest.mark.parametrize("table", OLD_AND_YOUNG)
+def test_what_is_older_than_its_time_is_deleted_and_counted(env: object, serve: Serve, table: str) -> None:
+    insert, age = OLD_AND_YOUNG[table]
+    for past in ("1 minute", "3 minutes"):
+        database.write(insert.format(f"now() - interval '{age}' - interval '{past}'"))
+    database.write(insert.format(f"now() - interval '{age}' + interval '10 minutes'"))
+    before = database.read(f"SELECT count(*) FROM {table}")[0][0]
+    deleted = run(serve)["rows_deleted"]
+    assert deleted == {rule.table: 2 if rule.table == table else 0 for rule in retention.RULES}
+    # the run's own row is one more
+    assert database.read(f"SELECT count(*) FROM {table}")[0][0] == before - 2 + (table == "job_runs")
+
+
+def test_an_unsent_message_is_kept_however_old(env: object, serve: Serve) -> None:
+    database.write("INSERT INTO outbox (topic, data, created_at) VALUES ('t', '', now() - interval '9 years')")
+    assert run(serve)["rows_deleted"]["outbox"] == 0
+    assert database.read("SELECT count(*) FROM outbox")[0][0] == 1
+
+
+def test_more_rows_than_a_batch_all_go(env: object, serve: Serve) -> None:
+    number = retention.BATCH * 2 + 5
+    database.write(
+        f"""INSERT INTO event_ids
+            SELECT gen_random_uuid(), now() - interval '2 years' FROM generate_series(1, {number})"""
+    )
+    assert run(serve)["rows_deleted"]["event_ids"] == number

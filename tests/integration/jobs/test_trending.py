@@ -1,0 +1,101 @@
+"""The job that scores what is trending."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from shared.domain.events import EventType
+from shared.domain.trending import WINDOWS, score
+from shared.storage import cache, database
+from tests.integration.jobs.shop import Did, events, products
+
+Serve = Callable[[str], httpx.Client]
+
+
+def scores(window: str) -> dict[int, tuple[float, int]]:
+    rows = database.read("SELECT product_id, score, event_count FROM trending_scores WHERE time_window = :w", w=window)
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def test_scores_are_those_of_the_formula(env: object, serve: Serve) -> None:
+    ids = products(4, inactive=[3])
+    done = [
+        Did("a", ids[0], "view", 0), Did("b", ids[0], "view", 0), Did("a", ids[0], "purchase", 30),
+        Did("a", ids[1], "add_to_cart", 24 * 8), Did("a", ids[1], "remove_from_cart", 2),
+        Did("a", ids[2], "purchase", 24 * 31), Did("a", ids[3], "purchase", 1), Did("a", None, "search", 1),
+    ]  # fmt: skip
+    before = datetime.now(UTC)
+    events(done)
+    answer = serve("trending").post("/", json={})
+    assert answer.status_code == 200
+    if datetime.now(UTC).hour != before.hour:
+        pytest.skip("the hour changed between the events and the job")
+    assert answer.json()["products"] == {"7d": 1, "30d": 2}
+
+    for window in WINDOWS:
+        expected = {}
+        for product in ids[:3]:
+            of_product = [
+                (EventType(one.event_type), before - timedelta(hours=one.hours_ago))
+                for one in done
+                if one.product == product
+            ]
+            value = score(window, of_product, before)
+            if value:
+                expected[product] = value
+        found = scores(window.name)
+        assert {product: value for product, (value, _count) in found.items()} == pytest.approx(expected)
+    # what weighs nothing is no event of a trend
+    assert scores("30d")[ids[1]][1] == 1
+
+
+def test_a_product_that_is_no_longer_active_or_bought_leaves(env: object, serve: Serve) -> None:
+    ids = products(2)
+    events([Did("a", ids[0]), Did("a", ids[1])])
+    job = serve("trending")
+    job.post("/", json={})
+    assert scores("7d").keys() == set(ids)
+    database.write("UPDATE products SET is_active = false WHERE id = :id", id=ids[0])
+    assert job.post("/", json={}).json()["products"] == {"7d": 1, "30d": 1}
+    assert scores("7d").keys() == scores("30d").keys() == {ids[1]}
+
+
+def test_an_empty_shop_has_no_trends(env: object, serve: Serve) -> None:
+    assert serve("trending").post("/", json={}).json()["products"] == {"7d": 0, "30d": 0}
+
+
+def test_answers_made_from_the_old_scores_are_dropped(env: object, serve: Serve) -> None:
+    before = cache.client().hget(cache.EPOCHS, "trending")
+    answer = serve("trending").post("/", json={})
+    assert answer.json()["cache_flushed"] is True
+    assert cache.client().hget(cache.EPOCHS, "trending") != before
+
+
+def test_readers_never_see_a_window_empty(env: object, serve: Serve) -> None:
+    ids = products(50)
+    events([Did("a", product) for product in ids])
+    job = serve("trending")
+    job.post("/", json={})
+    seen, stop = [], threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            seen.append(database.read("SELECT count(*) FROM trending_scores WHERE time_window = '7d'")[0][0])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(10):
+        assert job.post("/", json={}).status_code == 200
+    stop.set()
+    reader.join()
+    assert len(seen) > 10
+    assert set(seen) == {50}
+
+
+def test_an_unknown_parameter_is_refused(env: object, serve: Serve) -> None:
+    answer = serve("trending").post("/", json={"window": "1d"})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"

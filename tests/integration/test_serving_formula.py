@@ -1,0 +1,113 @@
+"""The formula over arrays, by which models are tuned and measured, is the one that serves."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from jobs.models.cosine import cosine_neighbours
+from jobs.models.history import History, load_history
+from jobs.models.rows import copy_rows
+from jobs.quality.catalogue import catalogue_of
+from jobs.quality.formula import Formula
+from jobs.quality.past import Past
+from jobs.quality.serving import Server, similarities
+from shared.domain.trending import WINDOWS
+from shared.storage import database, models, trending
+from tests.integration.jobs.shop import Did, events
+from tests.integration.shop import add_products
+
+# the lists are made for 20 or 100 products, whichever holds what is asked for
+K = 20
+PRODUCTS = 80
+FORMULAE = [
+    Formula(),
+    Formula(profile_events=7, rank_decay=0.8),
+    Formula(half_life_days=3.0, weight_power=0.5, blend=1.0),
+    Formula(trending_prior=0.3, returning="all", repeat_weight=0.4),
+    Formula(trending_prior=1.0, trending_window="30d", returning="unseen", affinity_trend=10.0),
+    Formula(trending_prior=2.0, trending_window="all", blend=0.2, affinity_trend=0.0),
+    Formula(blend=0.0, weight_power=0.0, returning="unseen"),
+]
+
+FOLD = """
+INSERT INTO user_preferences (user_id, kind, key, score, as_of)
+SELECT e.user_id, f.kind, f.key,
+       sum(w.weight * power(2::float8, -extract(epoch FROM now() - e.occurred_at)::float8 / 1209600)), now()
+FROM events e JOIN products p ON p.id = e.product_id
+JOIN (VALUES ('view', 1.0), ('add_to_cart', 3.0), ('purchase', 5.0)) AS w(event_type, weight) USING (event_type),
+LATERAL (SELECT 'category' AS kind, p.category_id::text AS key UNION ALL SELECT 'brand', p.brand
+         UNION ALL SELECT 'tag', tag FROM unnest(p.tags) AS tag) AS f
+GROUP BY 1, 2, 3
+"""
+PRICES = """
+INSERT INTO user_price_bands (user_id, weight, log_sum, square_sum, as_of)
+SELECT e.user_id, sum(d), sum(d * ln(p.price::float8)), sum(d * ln(p.price::float8) ^ 2), now()
+FROM events e JOIN products p ON p.id = e.product_id
+JOIN (VALUES ('view', 1.0), ('add_to_cart', 3.0), ('purchase', 5.0)) AS w(event_type, weight) USING (event_type),
+LATERAL (SELECT w.weight * power(2::float8, -extract(epoch FROM now() - e.occurred_at)::float8 / 1209600) AS d) AS x
+GROUP BY 1
+"""
+BOUGHT = """
+INSERT INTO user_purchases (user_id, product_id, purchase_count, first_at, last_at)
+SELECT user_id, product_id, count(*), min(occurred_at), max(occurred_at)
+FROM events WHERE event_type = 'purchase' GROUP BY 1, 2
+"""
+COUNTED = """
+INSERT INTO product_stats (product_id, purchase_count)
+SELECT product_id, count(*) FROM events WHERE event_type = 'purchase' GROUP BY 1
+ON CONFLICT (product_id) DO UPDATE SET purchase_count = EXCLUDED.purchase_count
+"""
+
+
+def wider(history: History, ids: NDArray[np.int64]) -> History:
+    """Return the history in codes for all of these products."""
+    codes = np.searchsorted(ids, history.product_ids).astype(np.int32)
+    return History(history.user_ids, ids, history.users, codes[history.items], history.weights, history.times)
+
+
+@pytest.fixture
+def shop(env: object) -> None:
+    """A shop of 25 users, whose state is what the event functions would have made of its events."""
+    add_products(PRODUCTS, ("Candles", "Bags", "Cards", "Toys", "Tins"))
+    rng = np.random.default_rng(3)
+    done = []
+    for user in range(25):
+        for _ in range(int(rng.integers(1, 40))):
+            # products of one kind attract each other; nothing happens in the same instant
+            product = 1 + (int(rng.integers(0, 15)) * 5 + user % 5 + int(rng.random() < 0.3)) % (PRODUCTS - 5)
+            kind = str(rng.choice(["view", "add_to_cart", "purchase"], p=[0.6, 0.25, 0.15]))
+            done.append(Did(f"u{user}", product, kind, float(rng.random() * 24 * 40) + 0.01))
+    events(done)
+    for statement in (FOLD, PRICES, BOUGHT, COUNTED):
+        database.write(statement)
+    with database.transaction() as connection:
+        for window in WINDOWS:
+            trending.replace(connection, window)
+
+
+@pytest.mark.parametrize("formula", FORMULAE, ids=range(len(FORMULAE)))
+def test_the_arrays_give_the_served_answers(shop: None, serve: Callable[[str], httpx.Client], formula: Formula) -> None:
+    # products nobody has met are in the shop too
+    ids = np.asarray([row[0] for row in database.read("SELECT id FROM products ORDER BY id")])
+    history = wider(load_history(90, 1_000_000), ids)
+    neighbours = cosine_neighbours(history.user_items(), 8)
+    models.publish(
+        job="test", started_at=datetime.now(UTC), algorithm="cosine",
+        parameters={"serving": formula.parameters()}, metrics={}, rows=copy_rows(ids, neighbours),
+    )  # fmt: skip
+    now = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")
+    users = np.arange(len(history.user_ids))
+    past = Past(history, now, users, np.ones(len(ids), np.bool_), catalogue_of(ids))
+    expected = Server(past, K).recommend(similarities(neighbours), formula)
+
+    names = {row[0]: row[1] for row in database.read("SELECT id, external_id FROM users")}
+    client = serve("recommendations")
+    for row, user_id in enumerate(history.user_ids.tolist()):
+        answer = client.get("/recommendations", params={"user_id": names[user_id], "k": K})
+        assert answer.status_code == 200, answer.text
+        served = [product["id"] for product in answer.json()["recommendations"]]
+        assert served == ids[expected[row]].tolist(), names[user_id]

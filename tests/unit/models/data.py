@@ -1,0 +1,111 @@
+"""Matrices with a known answer, and a reference too slow for anything but tests."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from jobs.models import Matrix, Neighbours
+
+
+def checkerboard(users: int, items: int) -> Matrix:
+    """Even users like even items, odd users odd ones."""
+    return sparse.csr_array(((np.arange(users)[:, None] + np.arange(items)) % 2 == 0).astype(np.float64))
+
+
+def random(users: int, items: int, density: float, seed: int) -> Matrix:
+    """Whole weights between 1 and 9: many ties."""
+    rng = np.random.default_rng(seed)
+    weights = rng.integers(1, 10, (users, items)) * (rng.random((users, items)) < density)
+    return sparse.csr_array(weights.astype(np.float64))
+
+
+def together(user_items: Matrix) -> NDArray[np.int64]:
+    """Return how many users have both items, shape (n_items, n_items)."""
+    seen = (user_items.toarray() > 0).astype(np.int64)
+    return seen.T @ seen
+
+
+def ranked(scores: NDArray[np.float64], counts: NDArray[np.int64], least: int, k: int) -> Neighbours:
+    """Rank a dense similarity one item at a time, as plainly as can be."""
+    n_items = len(scores)
+    found = Neighbours.none(n_items, k)
+    stored = np.clip(scores, 0, 1).astype(np.float32)
+    for item in range(n_items):
+        others = [other for other in range(n_items) if other != item and counts[item, other] >= least]
+        others.sort(key=lambda other: (-stored[item, other], -counts[item, other], other))
+        for place, other in enumerate(others[:k]):
+            found.indices[item, place] = other
+            found.scores[item, place] = stored[item, other]
+            found.co_occurrence[item, place] = counts[item, other]
+    return found
+
+
+def dense_cosine(user_items: Matrix, k: int) -> Neighbours:
+    """Return the plain cosine's neighbours with at least two users in common, from the whole dense matrix."""
+    weights = user_items.toarray()
+    norms = np.linalg.norm(weights, axis=0)
+    norms[norms == 0] = 1
+    unit = weights / norms
+    return ranked(unit.T @ unit, together(user_items), 2, k)
+
+
+def _cosine_of(weights: NDArray[np.float64], user_items: Matrix, k: int) -> Neighbours:
+    norms = np.linalg.norm(weights, axis=0)
+    norms[norms == 0] = 1
+    unit = weights / norms
+    return ranked_above_zero(unit.T @ unit, together(user_items), 2, k)
+
+
+def ranked_above_zero(scores: NDArray[np.float64], counts: NDArray[np.int64], least: int, k: int) -> Neighbours:
+    """Rank a dense similarity, of which only what is above 0 counts."""
+    return ranked(scores, np.where(scores.astype(np.float32) > 0, counts, -1), least, k)
+
+
+def rarity(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return each user's idf, shape (n_users, 1)."""
+    return np.log1p(weights.shape[1] / np.maximum((weights > 0).sum(axis=1, keepdims=True), 1))
+
+
+def dense_tfidf(user_items: Matrix, k: int) -> Neighbours:
+    """Return the neighbours by cosine of TF-IDF weights."""
+    weights = user_items.toarray()
+    return _cosine_of(np.sqrt(weights) * rarity(weights), user_items, k)
+
+
+def dense_bm25(user_items: Matrix, k: int) -> Neighbours:
+    """Return the neighbours by cosine of BM25 weights, k1 100 and b 0.5."""
+    weights = user_items.toarray()
+    lengths = weights.sum(axis=0)
+    norms = 100 * (0.5 + 0.5 * lengths / lengths[lengths > 0].mean())
+    return _cosine_of(weights * 101 / (weights + norms) * rarity(weights), user_items, k)
+
+
+def _divided(scores: NDArray[np.float64], user_items: Matrix) -> NDArray[np.float64]:
+    scores = np.where(together(user_items) >= 2, scores, 0)
+    np.fill_diagonal(scores, 0)
+    return scores / max(scores.max(), 1e-12)
+
+
+def dense_rp3beta(user_items: Matrix, k: int) -> Neighbours:
+    """Return where walks of three steps lead, alpha 1 and beta 0.4."""
+    weights = user_items.toarray()
+    from_user = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
+    from_item = (weights / np.maximum(weights.sum(axis=0), 1e-12)).T
+    walks = from_item @ from_user / np.maximum(weights.sum(axis=0), 1e-12) ** 0.4
+    return ranked_above_zero(_divided(walks, user_items), together(user_items), 2, k)
+
+
+def dense_ease(user_items: Matrix, k: int) -> Neighbours:
+    """Return the positive weights of the closed form, regularised by 1 × the mean squared length of the items."""
+    weights = user_items.toarray()
+    gram = weights.T @ weights
+    inverse = np.linalg.inv(gram + np.diag(gram).sum() / (weights > 0).any(axis=0).sum() * np.eye(len(gram)))
+    best = np.maximum(-inverse / np.diag(inverse), 0)
+    return ranked_above_zero(_divided(best, user_items), together(user_items), 2, k)
+
+
+def dense_popularity(user_items: Matrix, k: int) -> Neighbours:
+    """Return the items with the greatest sums."""
+    sums = user_items.toarray().sum(axis=0)
+    scores = np.tile(sums / sums.max(), (len(sums), 1))
+    return ranked_above_zero(scores, together(user_items), 0, k)

@@ -1,0 +1,185 @@
+"""What every item-to-item algorithm promises, on data with a known answer."""
+
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from jobs.models import ALGORITHMS, ItemToItem, Matrix, Neighbours
+from tests.unit.models import data
+
+# each algorithm's answer worked out slowly and densely; None where it is only approximated
+REFERENCES: dict[str, Callable[[Matrix, int], Neighbours] | None] = {
+    "cosine": data.dense_cosine,
+    "tfidf": data.dense_tfidf,
+    "bm25": data.dense_bm25,
+    "rp3beta": data.dense_rp3beta,
+    "ease": data.dense_ease,
+    "als": None,  # factors are found by iteration from a random start
+    "popularity": data.dense_popularity,
+}
+# what does not learn what goes together
+NOT_PERSONAL = {"popularity"}
+
+each = pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=ALGORITHMS.keys())
+personal = pytest.mark.parametrize(
+    "algorithm",
+    [ALGORITHMS[name] for name in sorted(ALGORITHMS.keys() - NOT_PERSONAL)],
+    ids=sorted(ALGORITHMS.keys() - NOT_PERSONAL),
+)
+
+
+def same(one: Neighbours, other: Neighbours) -> bool:
+    return (
+        np.array_equal(one.indices, other.indices)
+        and np.array_equal(one.scores, other.scores)
+        and np.array_equal(one.co_occurrence, other.co_occurrence)
+    )
+
+
+def test_every_algorithm_has_a_reference_or_says_that_it_has_none() -> None:
+    assert REFERENCES.keys() == ALGORITHMS.keys()
+
+
+@personal
+def test_on_a_checkerboard_an_items_neighbours_are_those_of_its_colour(algorithm: ItemToItem) -> None:
+    found = algorithm(data.checkerboard(users=20, items=12), 5)
+    assert (found.indices >= 0).all()
+    assert (found.indices % 2 == np.arange(12)[:, None] % 2).all()
+    assert (found.co_occurrence == 10).all()
+
+
+@each
+@pytest.mark.parametrize("seed", range(5))
+def test_neighbours_are_others_ranked_by_score_then_co_occurrence_then_index(algorithm: ItemToItem, seed: int) -> None:
+    user_items = data.random(users=30, items=25, density=0.3, seed=seed)
+    found = algorithm(user_items, 8)
+    counts = data.together(user_items)
+    assert (found.indices.dtype, found.scores.dtype, found.co_occurrence.dtype) == (np.int32, np.float32, np.int32)
+    assert found.indices.shape == found.scores.shape == found.co_occurrence.shape == (25, 8)
+    for item in range(25):
+        present = found.indices[item] >= 0
+        n = int(present.sum())
+        assert present[:n].all(), "padding comes last"
+        assert (found.scores[item, n:] == 0).all()
+        assert (found.co_occurrence[item, n:] == 0).all()
+        others = found.indices[item, :n]
+        assert item not in others
+        assert len(set(others.tolist())) == n
+        assert (found.co_occurrence[item, :n] == counts[item, others]).all()
+        keys = list(zip(-found.scores[item, :n], -found.co_occurrence[item, :n], others, strict=True))
+        assert keys == sorted(keys)
+    assert (found.scores >= 0).all()
+    assert (found.scores <= 1).all()
+    assert found.counts.tolist() == (found.indices >= 0).sum(axis=1).tolist()
+
+
+@pytest.mark.parametrize("name", [name for name, reference in REFERENCES.items() if reference is not None])
+@pytest.mark.parametrize(
+    ("users", "items", "density", "k"), [(40, 30, 0.2, 7), (60, 50, 0.5, 50), (200, 40, 0.05, 3), (8, 60, 0.9, 10)]
+)
+def test_the_best_are_exactly_those_of_the_dense_reference(
+    name: str, users: int, items: int, density: float, k: int
+) -> None:
+    reference = REFERENCES[name]
+    assert reference is not None
+    for seed in range(4):
+        user_items = data.random(users, items, density, seed)
+        found, expected = ALGORITHMS[name](user_items, k), reference(user_items, k)
+        # ties within the last digit of a float may be ranked either way; what is ranked must score the same
+        np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=1e-6)
+        assert found.counts.tolist() == expected.counts.tolist()
+        clear = np.abs(np.diff(expected.scores, axis=1, prepend=2, append=-1)) > 1e-6
+        alone = clear[:, :-1] & clear[:, 1:]
+        # the last place may tie with what was cut off
+        alone[:, -1] = False
+        assert alone.any()
+        assert (found.indices[alone] == expected.indices[alone]).all()
+        assert (found.co_occurrence[alone] == expected.co_occurrence[alone]).all()
+
+
+@each
+def test_fewer_neighbours_are_the_first_of_more(algorithm: ItemToItem) -> None:
+    user_items = data.random(users=50, items=40, density=0.4, seed=1)
+    few, many = algorithm(user_items, 4), algorithm(user_items, 20)
+    assert same(few, Neighbours(many.indices[:, :4], many.scores[:, :4], many.co_occurrence[:, :4]))
+
+
+@each
+def test_the_same_input_in_another_order_gives_the_same_arrays_and_is_left_alone(algorithm: ItemToItem) -> None:
+    user_items = data.random(users=30, items=20, density=0.4, seed=2)
+    backwards = user_items.copy()
+    for row in range(30):
+        entries = slice(backwards.indptr[row], backwards.indptr[row + 1])
+        backwards.indices[entries] = backwards.indices[entries][::-1]
+        backwards.data[entries] = backwards.data[entries][::-1]
+    backwards.has_sorted_indices = False
+    stored = backwards.data.copy(), backwards.indices.copy(), backwards.indptr.copy()
+    assert same(algorithm(user_items, 6), algorithm(backwards, 6))
+    for before, after in zip(stored, (backwards.data, backwards.indices, backwards.indptr), strict=True):
+        assert np.array_equal(before, after)
+
+
+@each
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (4, 5)])
+def test_nothing_gives_no_neighbours(algorithm: ItemToItem, shape: tuple[int, int]) -> None:
+    found = algorithm(sparse.csr_array(shape, dtype=np.float64), 3)
+    assert found.indices.shape == (shape[1], 3)
+    assert (found.indices == -1).all()
+
+
+@personal
+@pytest.mark.parametrize("shape", [(1, 6), (6, 1), (1, 1)])
+def test_one_user_or_one_item_gives_no_neighbours(algorithm: ItemToItem, shape: tuple[int, int]) -> None:
+    found = algorithm(sparse.csr_array(np.ones(shape)), 3)
+    assert (found.indices == -1).all()
+
+
+@each
+def test_a_stored_zero_is_no_interaction(algorithm: ItemToItem) -> None:
+    weights = data.checkerboard(users=8, items=6)
+    everything = sparse.csr_array(np.ones((8, 6)))
+    everything.data[:] = weights.toarray().ravel()
+    assert everything.nnz == 48
+    assert same(algorithm(everything, 3), algorithm(weights, 3))
+
+
+@personal
+def test_more_neighbours_than_items_are_padded(algorithm: ItemToItem) -> None:
+    found = algorithm(data.checkerboard(users=10, items=6), 50)
+    assert found.counts.tolist() == [2] * 6
+
+
+@each
+@pytest.mark.parametrize("k", [0, -1])
+def test_no_neighbours_cannot_be_asked_for(algorithm: ItemToItem, k: int) -> None:
+    with pytest.raises(ValueError, match="k"):
+        algorithm(data.checkerboard(users=4, items=4), k)
+
+
+@each
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_weights_that_are_none_are_refused(algorithm: ItemToItem, weight: float) -> None:
+    user_items = data.checkerboard(users=4, items=4)
+    user_items.data[0] = weight
+    with pytest.raises(ValueError, match="weights"):
+        algorithm(user_items, 2)
+
+
+@each
+def test_memory_does_not_grow_with_the_square_of_the_catalogue(algorithm: ItemToItem) -> None:
+    n_items = 5000
+    rng = np.random.default_rng(0)
+    items = np.concatenate([rng.choice(n_items, 700, replace=False) for _ in range(60)])
+    users = np.repeat(np.arange(60), 700)
+    user_items = sparse.csr_array((np.ones(len(items)), (users, items)), shape=(60, n_items))
+    tracemalloc.start()
+    try:
+        algorithm(user_items, 10)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # the whole similarity with its counts would be 25 million entries of 20 bytes or more
+    assert peak < 200_000_000

@@ -1,0 +1,117 @@
+"""Choosing: the right candidate wins, budgets hold, small shops are safe."""
+
+import time
+
+import numpy as np
+import pytest
+
+from jobs.models.ease import TooLarge, ease_side
+from jobs.models.neighbours import Matrix, Neighbours
+from jobs.quality.choice import choose, inner_splits
+from jobs.quality.past import Catalogue
+from jobs.quality.spaces import SPACES, Space
+from jobs.quality.split import NothingToMeasure
+from tests.unit.quality import data
+
+
+def nonsense(user_items: Matrix, k: int, **_: object) -> Neighbours:
+    """Speak for other items at random."""
+    n_items = user_items.shape[1]
+    found = Neighbours.none(n_items, k)
+    random = np.random.default_rng(0)
+    for item in range(n_items):
+        others = random.permutation(n_items)[:k]
+        found.indices[item, : len(others)] = others
+        found.scores[item, : len(others)] = 0.5
+    return found
+
+
+def unknown(items: int = 60) -> Catalogue:
+    return Catalogue.unknown(items)
+
+
+def test_what_knows_something_beats_what_does_not() -> None:
+    spaces = {"nonsense": Space(nonsense), "cosine": SPACES["cosine"]}
+    choice = choose(data.shop(), unknown(), time_budget_s=3, new_only=True, spaces=spaces)
+    assert choice.algorithm == "cosine"
+    scores = {one["algorithm"]: one["ndcg@20"] for one in choice.candidates}
+    assert scores["cosine"] > scores["nonsense"] > 0
+    assert choice.neighbours.indices.shape == (60, 50)
+    assert choice.score == pytest.approx(scores["cosine"], abs=1e-5)
+
+
+@pytest.mark.parametrize("budget_s", [0.0, 1.0])
+def test_a_budget_of_a_second_gives_an_answer_in_seconds(budget_s: float) -> None:
+    started = time.perf_counter()
+    choice = choose(data.shop(), unknown(), time_budget_s=budget_s)
+    assert time.perf_counter() - started < budget_s + 5
+    assert choice.neighbours.counts.any()
+    assert choice.score is not None
+    if budget_s == 0:
+        notes = {one["algorithm"]: one["note"] for one in choice.candidates if one["ndcg@20"] is None}
+        assert set(notes) == set(SPACES) - {"cosine"}
+        assert all("time budget" in note for note in notes.values())
+
+
+def test_a_small_shop_gets_the_plain_method_and_is_told_why() -> None:
+    choice = choose(data.shop(events=300), unknown(), time_budget_s=1)
+    assert (choice.algorithm, choice.score, choice.candidates) == ("cosine", None, [])
+    assert choice.reason == "safe default: 300 events, fewer than 1000"
+
+
+def test_a_shop_whose_users_never_come_back_gets_the_default() -> None:
+    history = data.history(*((user, user % 40, 5.0, user / 20) for user in range(1500)))
+    choice = choose(history, unknown(40), time_budget_s=1)
+    assert choice.reason.startswith("safe default: no user has both")
+
+
+def test_no_events_are_a_clear_reason() -> None:
+    with pytest.raises(NothingToMeasure, match="no events"):
+        choose(data.history(users=1, items=1), unknown(1), time_budget_s=1)
+
+
+def test_whether_bought_products_return_follows_what_users_do() -> None:
+    random = np.random.default_rng(1)
+    spaces = {"cosine": SPACES["cosine"]}
+    # everybody buys their own three products again and again
+    again = [
+        (int(user), (int(user) * 7 + int(random.integers(0, 3))) % 60, 5.0, day + random.random())
+        for day in range(90)
+        for user in random.integers(0, 100, 30)
+    ]
+    returning = choose(data.history(*again, items=60), unknown(), time_budget_s=4, spaces=spaces)
+    assert returning.score is not None
+    assert returning.formula.returning == "all"
+    assert returning.formula.repeat_weight > 0
+    # everybody buys everything of their kind, each once
+    once = [
+        (user, int(item) * 2 + user % 2, 5.0, float(random.random() * 90))
+        for user in range(100)
+        for item in random.permutation(30)
+    ]
+    moving_on = choose(data.history(*once, items=60), unknown(), time_budget_s=4, spaces=spaces)
+    assert moving_on.score is not None
+    assert moving_on.formula.returning != "all"
+
+
+def test_days_for_tuning_are_the_last_ones_and_leave_two_thirds_before_them() -> None:
+    history = data.shop(users=700, events=20_000, days=30)
+    splits, days = inner_splits(history, new_only=False)
+    assert days == 7
+    assert splits[0].train.times.max() <= history.times.max() - np.timedelta64(7, "D")
+    _, days = inner_splits(history, new_only=False, holdout_days=60)
+    assert days == pytest.approx(10, abs=0.1)
+
+
+def test_what_does_not_fit_its_memory_is_passed_over_with_a_reason() -> None:
+    def too_large(user_items: Matrix, _k: int, **_: object) -> Neighbours:
+        ease_side(*user_items.shape, memory_budget_bytes=100)
+        raise AssertionError
+
+    spaces = {"ease": Space(too_large), "cosine": SPACES["cosine"]}
+    choice = choose(data.shop(), unknown(), time_budget_s=1, spaces=spaces)
+    assert choice.algorithm == "cosine"
+    assert "budget" in next(one["note"] for one in choice.candidates if one["algorithm"] == "ease")
+    assert ease_side(10, 1_000_000) == 10
+    with pytest.raises(TooLarge):
+        ease_side(50_000, 60_000)

@@ -1,0 +1,57 @@
+"""What is learnt from lies before the cut, and nothing of what comes after is in it."""
+
+import numpy as np
+import pytest
+
+from jobs.quality.split import NothingToMeasure, by_file, last_days, leave_last_out
+from tests.unit.quality import data
+
+
+def test_the_last_days_are_held_out_and_only_carts_and_purchases_are_asked_for() -> None:
+    history = data.history((0, 0, 1, 0), (0, 1, 5, 1), (0, 2, 5, 9), (0, 3, 1, 9.5), (0, 1, 3, 10), (1, 2, 5, 10))
+    split = last_days(history, 3, new_only=False)
+    assert len(split.train) == 2
+    # user 1 has no past
+    assert split.users.tolist() == [0]
+    assert np.flatnonzero(split.relevant[[0]].toarray()[0]).tolist() == [1, 2]
+    assert split.known_items.tolist() == [True, True, False, False]
+    new = last_days(history, 3, new_only=True)
+    assert np.flatnonzero(new.relevant[[0]].toarray()[0]).tolist() == [2]
+
+
+def test_an_event_at_the_cut_is_learnt_from_and_none_after_it() -> None:
+    split = last_days(data.shop(), 7, new_only=False)
+    assert split.train.times.max() <= split.now
+
+
+def test_each_users_last_is_left_out_with_all_that_came_after_it() -> None:
+    history = data.history((0, 0, 5, 0), (0, 1, 5, 1), (0, 2, 1, 2), (1, 0, 1, 0), (1, 2, 3, 5), (2, 1, 1, 3))
+    split = leave_last_out(history, new_only=False)
+    assert split.users.tolist() == [0, 1]
+    assert split.relevant.toarray()[:2].tolist() == [[0, 1, 0], [0, 0, 1]]
+    # user 2 never did anything that could be asked for: all of it is learnt from
+    assert [(int(u), int(i)) for u, i in zip(split.train.users, split.train.items, strict=True)] == [
+        (0, 0), (1, 0), (2, 1),
+    ]  # fmt: skip
+
+
+def test_what_a_file_holds_out_is_not_learnt_from_even_where_the_events_go_on_beyond_it() -> None:
+    events = data.history((0, 0, 5, 0), (0, 1, 5, 3), (1, 1, 5, 0))
+    held_out = data.history((0, 2, 5, 2), users=2)
+    split = by_file(events, held_out, new_only=False)
+    # user 0's event of day 3 comes after what is asked for
+    assert [(int(u), int(i)) for u, i in zip(split.train.users, split.train.items, strict=True)] == [(0, 0), (1, 1)]
+    assert np.flatnonzero(split.relevant[[0]].toarray()[0]).tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        ([(0, 0, 5, 0)], "no events before"),
+        ([(0, 0, 5, 0), (1, 0, 5, 100)], "no user"),
+        ([(0, 0, 5, 0), (0, 1, 1, 100)], "no user"),
+    ],
+)
+def test_a_split_that_asks_for_nothing_says_so(events: list[tuple[int, int, float, float]], reason: str) -> None:
+    with pytest.raises(NothingToMeasure, match=reason):
+        last_days(data.history(*events, items=3), 10, new_only=True)
