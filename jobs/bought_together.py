@@ -28,7 +28,7 @@ class BoughtTogether(Parameters):
 
 def copy_text(found: Together) -> bytes:
     """Return a product's others as one line of COPY text."""
-    arrays = ("{" + ",".join(map(str, values.tolist())) + "}" for values in found[1:])  # type: ignore[attr-defined]  # all but the first are arrays
+    arrays = ("{" + ",".join(map(str, values.tolist())) + "}" for values in found[1:])
     return ("\t".join((str(found.product), *arrays)) + "\n").encode()
 
 
@@ -52,7 +52,7 @@ def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
     with transaction(statement_timeout_s=0) as connection:
         embedded = content.refresh(connection, None)
     return {
-        "baskets": read.count, "baskets_too_large": read.too_large, **counted, "intervals": intervals,
+        "baskets": read.number, "baskets_too_large": read.too_large, **counted, "intervals": intervals,
         "embeddings_changed": embedded,
         "cache_flushed": cache.flush("similar"),
     }  # fmt: skip

@@ -23,6 +23,6 @@ def daily_stats(parameters: DailyStats) -> dict[str, Any]:
         days = days_to_count(connection, parameters.days)
         events = refresh(connection, days)
         # a purchase counts for an answer of the day before
-        answers = attribution.count_days(connection, max(parameters.days, 3))
+        answers = attribution.count_days(connection, min(max(parameters.days, 3), attribution.LOGGED_DAYS))
     return {"first": days[0].isoformat(), "last": days[-1].isoformat(), "days": len(days), "events": events,
             "answers": answers, "cache_flushed": cache.flush("dashboard")}  # fmt: skip

@@ -82,6 +82,7 @@ class SimilarProducts(BaseModel):
 
     product_id: int
     similar_products: list[RankedProduct]
+    recommendation_id: str | None = None
     generated_at: datetime
 
 
@@ -226,13 +227,19 @@ def without_database(user_id: str, popular: list[tuple[dict[str, Any], float]]) 
     })  # fmt: skip
 
 
-def similar(product_id: int, k: int) -> bytes:
-    """Compute /similar-products. Raises ProductNotFound."""
-    found = content.similar(product_id, k)
+def similar(product_id: int, k: int, user_id: str | None = None) -> bytes:
+    """Compute /similar-products; for a user, with the id under which what becomes of it is counted.
+
+    Raises ProductNotFound.
+    """
+    log = None if user_id is None else Logged(str(uuid7()), user_id, "similar", "similar", None)
+    found = content.similar(product_id, k, log)
     if not found and not storage.product_exists(product_id):
         raise ProductNotFound(f"There is no product {product_id}.")
-    products = placed([(product, score, {}) for product, score in found])
-    return dump({"product_id": product_id, "similar_products": products, "generated_at": now()})
+    answer: dict[str, Any] = {"product_id": product_id, "similar_products": placed([(*one, {}) for one in found])}
+    if log is not None:
+        answer["recommendation_id"] = log.id
+    return dump(answer | {"generated_at": now()})
 
 
 def trending(window: str, category_id: int | None, k: int) -> bytes:

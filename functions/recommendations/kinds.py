@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from functions.recommendations.answers import RankedProduct, now, placed
 from shared.domain import replenishment
-from shared.domain.events import ProductId, UserId, uuid7
+from shared.domain.events import UserId, uuid7
 from shared.errors import NotFound, ProductNotFound
 from shared.http import K, Query, cached, fresh
 from shared.http.answers import dump

@@ -79,6 +79,7 @@ class SimilarQuery(Query):
 
     product_id: ProductId
     k: K = 10
+    user_id: UserId | None = Field(None, description="who is shown it: the answer then has a recommendation_id")
 
 
 class TrendingQuery(Query):
@@ -147,6 +148,10 @@ async def recommend(request: Request, query: Annotated[RecommendationsQuery, Que
 @app.get("/similar-products", response_model=answers.SimilarProducts, response_model_exclude_unset=True)
 async def similar_products(request: Request, query: Annotated[SimilarQuery, QueryParameters()]) -> Response:
     """Find the products most like one: wanted by the same people or, the newer it is the more, described alike."""
+    if query.user_id is not None:
+        # an answer of its own: what becomes of it is counted
+        body = await run_in_threadpool(answers.similar, query.product_id, query.k, query.user_id)
+        return fresh(request, body, max_age_s=0, public=False)
     body = await cached(
         "similar",
         f"sim:{query.product_id}:{query.k}",

@@ -53,7 +53,7 @@ def _reject(message_id: str, raw: dict[str, Any], reason: str) -> None:
 
 @functions_framework.cloud_event
 def refresh_catalog(event: CloudEvent) -> None:
-    """Refresh search documents, vocabulary and content neighbours, the live popular ranking and stored answers. Idempotent."""
+    """Refresh search documents, vocabulary, content, the live popular ranking and stored answers. Idempotent."""
     logs.configure()
     change = _read(event)
     if change is None:

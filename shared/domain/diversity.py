@@ -12,7 +12,8 @@ def diversified(ranked: Sequence[tuple[T, float, Hashable | None]], k: int, dive
 
     Each choice maximises (1 − diversity) · relevance − diversity · n/(n + 1), where n counts the items chosen before
     from the same category: the second of a category loses 1/2, the third 2/3, …; ties go to the better ranked.
-    Carbonell & Goldstein (SIGIR 1998) take the greatest similarity to what is chosen, which for categories is only 0 or 1.
+    Carbonell & Goldstein (SIGIR 1998) take the greatest similarity to what is chosen; for categories
+    that is only 0 or 1.
 
     ``ranked`` are ``(item, score ≥ 0, category)``, best first; an item without a category (None) is like no other.
     Relevance is the score as a share of the best, never more than that of the item before: the order holds where it

@@ -7,6 +7,9 @@ from sqlalchemy import Connection
 from shared.storage import database
 from shared.storage.database import execute
 
+# answers are kept for five days more than they are counted for (shared/storage/retention.py)
+LOGGED_DAYS: Final = 30
+
 # A common table expression for the statement that reads the products shown: the log costs no round trip of its own.
 # Asked again after a broken connection it writes nothing twice.
 LOGGED: Final = """logged AS (

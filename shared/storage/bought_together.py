@@ -17,8 +17,8 @@ from shared.storage.database import copy_in, execute
 # As packed big-endian integers: rows of the driver's own would cost more than everything else.
 BASKETS: Final = """
 WITH bought AS MATERIALIZED (
-    SELECT dense_rank() OVER (ORDER BY user_id, coalesce('s' || session_id, date_trunc('hour', occurred_at)::text)) AS basket,
-           product_id
+    SELECT product_id, dense_rank() OVER (
+               ORDER BY user_id, coalesce('s' || session_id, date_trunc('hour', occurred_at)::text)) AS basket
     FROM events
     WHERE event_type = 'purchase' AND product_id IS NOT NULL AND occurred_at > now() - make_interval(days => :days)
 ), sized AS MATERIALIZED (
@@ -70,7 +70,7 @@ class Baskets(NamedTuple):
 
     baskets: bytes
     products: bytes
-    count: int
+    number: int
     too_large: int
 
 

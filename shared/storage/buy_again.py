@@ -58,7 +58,8 @@ bought AS MATERIALIZED (
     SELECT coalesce((SELECT median_days FROM product_intervals WHERE product_id = 0), 30) AS median_days,
            coalesce((SELECT repeat_share FROM product_intervals WHERE product_id = 0), 0.1) AS repeat_share
 ), timed AS (
-    SELECT b.product_id, b.purchase_count, b.last_at, coalesce(o.median_days, i.median_days, shop.median_days) AS usual_days,
+    SELECT b.product_id, b.purchase_count, b.last_at,
+           coalesce(o.median_days, i.median_days, shop.median_days) AS usual_days,
            greatest(extract(epoch FROM now() - b.last_at)::float8 / 86400, 0.01) AS days,
            coalesce(i.repeat_share, shop.repeat_share) AS repeat_share
     FROM bought b CROSS JOIN shop LEFT JOIN own o USING (product_id) LEFT JOIN product_intervals i USING (product_id)
@@ -89,7 +90,7 @@ class Again(NamedTuple):
 
 
 def replace_intervals(connection: Connection, *, days: int, min_gaps: int) -> int:
-    """Learn the intervals anew from the last ``days``, inside the caller's transaction; return how many products have one.
+    """Learn the intervals anew from the last ``days``, inside the caller's transaction; return of how many products.
 
     A product with fewer than ``min_gaps`` gaps has the shop's interval.
     """

@@ -12,12 +12,13 @@ from sqlalchemy import Connection
 
 from shared.domain.content import EVIDENCE_PRIOR, LEAST_CONTENT
 from shared.storage import database
+from shared.storage.attribution import LOGGED, Logged
 from shared.storage.database import execute
 
 REFRESH: Final = "SELECT refresh_content(cast(:product_ids AS bigint[]))"
 
 # The index gives about 40 content neighbours (hnsw.ef_search). What remains is filled from the category's trending.
-SIMILAR: Final = """
+_SIMILAR: Final = """
 WITH target AS MATERIALIZED (SELECT id, category_id FROM products WHERE id = :product_id AND is_active),
 known AS MATERIALIZED (
     SELECT s.neighbours, s.scores, (SELECT coalesce(sum(c), 0) FROM unnest(s.co_occurrence) AS c) AS evidence
@@ -25,7 +26,8 @@ known AS MATERIALIZED (
     WHERE s.version = (SELECT version FROM models WHERE active) AND s.product_id = (SELECT id FROM target)
 ), alike AS MATERIALIZED (
     SELECT c.product_id AS id,
-           1 - (c.embedding <=> (SELECT embedding FROM product_content WHERE product_id = (SELECT id FROM target))) AS score
+           1 - (c.embedding <=> (SELECT embedding FROM product_content
+                                 WHERE product_id = (SELECT id FROM target))) AS score
     FROM product_content c
     ORDER BY c.embedding <=> (SELECT embedding FROM product_content WHERE product_id = (SELECT id FROM target))
     LIMIT cast(:k AS integer) + 20
@@ -43,25 +45,37 @@ known AS MATERIALIZED (
     SELECT id, max(score) AS score, min(tier) AS tier FROM chosen
     WHERE id NOT IN (SELECT id FROM target) AND id NOT IN (SELECT excluded_by_rules()) AND EXISTS (SELECT FROM target)
     GROUP BY id
-)
-SELECT product_json(p, c.name, s)::text, m.score
-FROM merged m JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
-LEFT JOIN product_stats s ON s.product_id = p.id
-LEFT JOIN trending_scores t ON t.time_window = '30d' AND t.product_id = p.id
-WHERE p.is_active ORDER BY m.tier, m.score DESC, t.score DESC NULLS LAST, p.id LIMIT :k
+), best AS MATERIALIZED (
+    SELECT m.id, m.score, p, row_number() OVER (ORDER BY m.tier, m.score DESC, t.score DESC NULLS LAST, m.id) AS place
+    FROM merged m JOIN products p ON p.id = m.id
+    LEFT JOIN trending_scores t ON t.time_window = '30d' AND t.product_id = m.id
+    WHERE p.is_active ORDER BY place LIMIT :k
+){logged}
+SELECT product_json(b.p, c.name, s)::text, b.score
+FROM best b LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.id
+ORDER BY b.place
 """
+SIMILAR: Final = _SIMILAR.replace("{logged}", "")
+# the model's version is read where the neighbours are
+SIMILAR_LOGGED: Final = _SIMILAR.replace(
+    "{logged}", ", " + LOGGED.format(ids="ARRAY(SELECT id FROM best ORDER BY place)").replace(
+        "cast(:log_version AS integer)", "(SELECT version FROM models WHERE active)")
+)  # fmt: skip
 
 
-def similar(product_id: int, k: int) -> list[tuple[dict[str, Any], float]]:
-    """Return ``(product, score in [0, 1])`` of the nearest others, best first."""
-    rows = database.run_prepared(
-        SIMILAR, product_id=product_id, k=k, prior=EVIDENCE_PRIOR, least=LEAST_CONTENT
-    )  # fmt: skip
+def similar(product_id: int, k: int, log: Logged | None = None) -> list[tuple[dict[str, Any], float]]:
+    """Return ``(product, score in [0, 1])`` of the nearest others, best first; log the answer where it is to be."""
+    parameters: dict[str, Any] = {"product_id": product_id, "k": k, "prior": EVIDENCE_PRIOR, "least": LEAST_CONTENT}
+    if log is None:
+        rows = database.run_prepared(SIMILAR, **parameters)
+    else:
+        logged = {name: value for name, value in log.parameters().items() if name != "log_version"}
+        rows = database.run_prepared(SIMILAR_LOGGED, **parameters, **logged)
     return [(orjson.loads(row[0]), float(row[1])) for row in rows]
 
 
 def refresh(connection: Connection, product_ids: Sequence[int] | None) -> int:
-    """Bring the embeddings of these products up to date (None: of all, counting the words anew); return how many changed.
+    """Bring the embeddings of these products up to date and return how many changed; None: of all, words counted anew.
 
     Takes the vocabulary's lock: to be called in a transaction that has locked no product.
     """

@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
 import orjson
 
@@ -55,6 +56,7 @@ def engine() -> Engine:
     def configure(connection: Any, _record: object) -> None:
         # the socket's own time-out is for connecting; a statement has the server's
         connection._usock.settimeout(None)
+        _opened.add(connection)
         # one round trip; disks of today read anywhere at about the same cost, and no statement is long enough for JIT
         connection.execute_simple(
             f"SET statement_timeout = {int(config.statement_timeout_s * 1000)}; SET jit = off; "
@@ -80,6 +82,8 @@ class _Breaker:
 
 
 breaker = _Breaker()
+# the driver's connections, as long as anybody holds them
+_opened: WeakSet[Any] = WeakSet()
 
 
 def sqlstate(error: BaseException | None) -> str:
@@ -107,26 +111,23 @@ def is_gone(error: Exception) -> bool:
     return sqlstate(error).startswith(GONE)
 
 
-def is_full(error: Exception) -> bool:
-    """Whether every connection of the pool was in use for the whole time-out."""
-    from sqlalchemy.exc import TimeoutError as PoolTimeout
-
-    return isinstance(error, PoolTimeout)
-
-
 def _run(work: Callable[[Connection], T], *, again: bool) -> T:
     breaker.check()
-    try:
-        with engine().connect() as connection:
-            return work(connection)
-    except Exception as error:
-        if not is_gone(error):
-            raise
-        if again and not is_full(error):
-            # a pooled connection may have died while it was idle: a read may simply be asked again, on a fresh one
-            engine().dispose()
-            return _run(work, again=False)
-        raise breaker.trip(error) from error
+    # every idle connection may have died with the server's last restart: each is found out by using it
+    attempts = settings().database_pool_size + 1 if again else 1
+    while True:
+        attempts -= 1
+        connected = False
+        try:
+            with engine().connect() as connection:
+                connected = True
+                return work(connection)
+        except Exception as error:
+            if not is_gone(error):
+                raise
+            if connected and attempts:
+                continue
+            raise breaker.trip(error) from error
 
 
 def read(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
@@ -188,7 +189,6 @@ def transaction(*, statement_timeout_s: float | None = None) -> Iterator[Connect
     except Exception as error:
         if not is_gone(error):
             raise
-        engine().dispose()
         raise breaker.trip(error) from error
 
 
@@ -221,10 +221,14 @@ def copy_in(connection: Connection, statement: str, stream: Any) -> None:
 
 
 def close() -> None:
-    """Close the pool and forget it."""
+    """Close every connection, those in use too, and forget the engine."""
     if engine.cache_info().currsize:
         engine().dispose()
     engine.cache_clear()
+    for connection in list(_opened):
+        with suppress(Exception):
+            connection.close()
+    _opened.clear()
     breaker.failed_at = float("-inf")
 
 

@@ -98,7 +98,7 @@ class AsyncRedis:
 
     async def _connect(self) -> _Protocol:
         loop = asyncio.get_running_loop()
-        _transport, protocol = await loop.create_connection(_Protocol, self.host, self.port, ssl=self.tls)
+        transport, protocol = await loop.create_connection(_Protocol, self.host, self.port, ssl=self.tls)
         commands: list[tuple[str | bytes | int | float, ...]] = []
         if self.password:
             commands.append(("AUTH", self.user, self.password) if self.user else ("AUTH", self.password))
@@ -108,6 +108,10 @@ class AsyncRedis:
             for reply in await protocol.send(commands):
                 if isinstance(reply, hiredis.ReplyError):
                     raise RedisUnavailable(str(reply))
+        if self.connecting is not asyncio.current_task():
+            # closed in the meantime: nobody would close this one, and its loop would wait for it
+            transport.abort()
+            raise RedisUnavailable("closed")
         self.protocol = protocol
         return protocol
 
@@ -120,7 +124,8 @@ class AsyncRedis:
         loop = asyncio.get_running_loop()
         if self.loop is not loop:
             # tests and reloads run several loops in one process
-            self.loop, self.protocol, self.connecting = loop, None, None
+            self.close()
+            self.loop = loop
         protocol = self.protocol
         try:
             if protocol is None or protocol.lost:
@@ -156,7 +161,7 @@ class AsyncRedis:
     def close(self) -> None:
         """Drop the connection, from any thread: the transport is touched by its loop alone."""
         protocol, loop = self.protocol, self.loop
-        self.protocol = None
+        self.protocol = self.connecting = None
         if protocol is not None and protocol.transport is not None and loop is not None:
             with suppress(RuntimeError):  # the loop is closed, and its connections with it
                 loop.call_soon_threadsafe(protocol.transport.abort)

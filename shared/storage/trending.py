@@ -9,17 +9,19 @@ from shared.domain.trending import Window
 from shared.storage.database import execute
 
 # One statement replaces a window: a reader sees the scores before it or after it, never none.
-# An hour ahead of the clock (a client's may be) has no negative age. shared/domain/trending.py has the formula.
+# Decay is worked out once per hour, not per row; the hour ahead, where a client's clock may be, has no negative age.
+# shared/domain/trending.py has the formula.
 REPLACE: Final = """
 MERGE INTO trending_scores AS t USING (
     SELECT cast(:window AS text) AS time_window, summed.*, p.category_id
     FROM (
-        SELECT h.product_id,
-               sum(w.weight * h.event_count * exp(-cast(:decay_per_day AS float8)
-                   * greatest(date_part('epoch', clock.hour - h.hour) / 86400, 0))) AS score,
-               sum(h.event_count) AS event_count
-        FROM (SELECT date_trunc('hour', now(), 'UTC') AS hour) AS clock
-        JOIN event_counts_hourly h ON h.hour > clock.hour - make_interval(hours => 24 * :days)
+        SELECT h.product_id, sum(h.event_count * w.weight * past.left_over) AS score, sum(h.event_count) AS event_count
+        FROM (
+            SELECT date_trunc('hour', now(), 'UTC') - make_interval(hours => age) AS hour,
+                   exp(-cast(:decay_per_day AS float8) * greatest(age, 0) / 24) AS left_over
+            FROM generate_series(-1, 24 * :days - 1) AS age
+        ) AS past
+        JOIN event_counts_hourly h ON h.hour = past.hour
         JOIN unnest(cast(:types AS text[]), cast(:weights AS float8[])) AS w(event_type, weight)
             ON w.event_type = h.event_type
         WHERE w.weight > 0

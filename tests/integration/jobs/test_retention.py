@@ -86,6 +86,16 @@ OLD_AND_YOUNG = {
            VALUES (gen_random_uuid(), '{{}}', 'r', {})""",
         "90 days",
     ),
+    "recommendation_log": (
+        """INSERT INTO recommendation_log (id, user_id, kind, strategy, product_ids, at)
+           VALUES (gen_random_uuid(), 'u', 'k', 's', '{{}}', {})""",
+        "35 days",
+    ),
+    "recommendation_feedback": (
+        """INSERT INTO recommendation_feedback (recommendation_id, product_id, action, at)
+           VALUES (gen_random_uuid(), 1, 'click', {})""",
+        "35 days",
+    ),
     "job_runs": ("INSERT INTO job_runs (job, outcome, started_at) VALUES ('j', 'succeeded', {})", "90 days"),
 }
 

@@ -1,0 +1,141 @@
+"""What becomes of recommendations: logged with the answer, told by the storefront, joined with purchases."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from shared.storage import attribution, database
+from tests.integration.jobs.shop import Did, events
+from tests.integration.shop import add_model, add_products
+
+Serve = Callable[[str], httpx.Client]
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def client(env: dict[str, str], serve: Serve) -> httpx.Client:
+    add_products(12)
+    return serve("recommendations")
+
+
+def recommend(client: httpx.Client, user: str, **query: Any) -> dict[str, Any]:
+    answer = client.get("/recommendations", params={"user_id": user, "k": 3} | query)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def tell(client: httpx.Client, answer: dict[str, Any], product_id: int, action: str, **more: Any) -> httpx.Response:
+    body = {"recommendation_id": answer["recommendation_id"], "product_id": product_id, "action": action} | more
+    return client.post("/recommendations/feedback", json=body)
+
+
+def backdate(hours: float) -> None:
+    """Move every answer into the past."""
+    database.write("UPDATE recommendation_log SET at = at - make_interval(secs => :s)", s=hours * 3600)
+
+
+def test_every_computed_answer_is_logged_as_it_was_shown(client: httpx.Client) -> None:
+    version = add_model({1: {2: 0.9}})
+    plain = recommend(client, "u")
+    again = recommend(client, "u")
+    explained = recommend(client, "u", explain=True, product_id=1)
+    bought = client.get("/buy-again?user_id=u").json()
+    both = client.get("/frequently-bought-together?product_id=1&user_id=u").json()
+    alike = client.get("/similar-products?product_id=1&k=2&user_id=u").json()
+    assert again == plain
+    rows = database.read(
+        "SELECT id::text, user_id, kind, strategy, model_version, product_ids FROM recommendation_log ORDER BY at"
+    )
+    shown = [[one["id"] for one in answer["recommendations"]] for answer in (plain, explained)]
+    assert [tuple(row) for row in rows] == [
+        (plain["recommendation_id"], "u", "recommendations", "trending", version, shown[0]),
+        (explained["recommendation_id"], "u", "recommendations", "personalized", version, shown[1]),
+        (bought["recommendation_id"], "u", "buy_again", "replenishment", None, []),
+        (both["recommendation_id"], "u", "bought_together", "baskets", None, []),
+        (
+            alike["recommendation_id"],
+            "u",
+            "similar",
+            "similar",
+            version,
+            [one["id"] for one in alike["similar_products"]],
+        ),
+    ]
+    for shared in ("/frequently-bought-together?product_id=1", "/similar-products?product_id=1"):
+        assert "recommendation_id" not in client.get(shared).json()
+
+
+def test_feedback_counts_once(client: httpx.Client) -> None:
+    answer = recommend(client, "u")
+    product = answer["recommendations"][0]["id"]
+    for _ in range(2):
+        assert tell(client, answer, product, "impression", position=1).json() == {"status": "accepted"}
+        assert tell(client, answer, product, "click").status_code == 202
+    rows = database.read("SELECT action, position FROM recommendation_feedback ORDER BY action")
+    assert [tuple(row) for row in rows] == [("click", None), ("impression", 1)]
+
+
+def test_feedback_on_what_was_not_shown_is_a_problem_and_changes_nothing(client: httpx.Client) -> None:
+    answer = recommend(client, "u")
+    assert tell(client, answer, 1, "click").status_code == 404
+    assert tell(client, {"recommendation_id": str(uuid4())}, 12, "click").status_code == 404
+    for body in (
+        {}, [], {"recommendation_id": "x", "product_id": 12, "action": "click"},
+        {"recommendation_id": answer["recommendation_id"], "product_id": 12, "action": "bought"},
+        {"recommendation_id": answer["recommendation_id"], "product_id": "12", "action": "click"},
+        {"recommendation_id": answer["recommendation_id"], "product_id": 12, "action": "click", "position": 0},
+        {"recommendation_id": answer["recommendation_id"], "product_id": 12, "action": "click", "nope": 1},
+    ):  # fmt: skip
+        refused = client.post("/recommendations/feedback", json=body)
+        assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json"), body
+    assert client.post("/recommendations/feedback", content=b"{", headers=JSON).status_code == 400
+    assert database.read("SELECT 1 FROM recommendation_feedback") == []
+
+
+def test_purchases_within_a_day_belong_to_the_last_answer_that_showed_the_product(client: httpx.Client) -> None:
+    first = recommend(client, "u")
+    shown = [one["id"] for one in first["recommendations"]]
+    backdate(5)
+    recommend(client, "u", in_stock=True)
+    recommend(client, "other")
+    backdate(1)
+    # two after both answers, one of something else, one by somebody who saw nothing
+    events([Did("u", shown[0], "purchase", 0.5), Did("u", shown[1], "add_to_cart", 0.5), Did("u", 1, "purchase", 0.5),
+            Did("x", shown[0], "purchase", 0.5)])  # fmt: skip
+    tell(client, first, shown[0], "impression")
+    tell(client, first, shown[0], "click")
+    (found,) = attribution.summary(30)
+    assert found == {
+        "kind": "recommendations", "strategy": "trending", "model_version": None, "answers": 3, "impressions": 1,
+        "clicks": 1, "add_to_carts": 1, "purchases": 1, "ctr": 1.0, "conversion": 0.3333,
+    }  # fmt: skip
+
+
+def test_a_purchase_before_the_answer_or_a_day_later_is_not_its_doing(client: httpx.Client) -> None:
+    answer = recommend(client, "u")
+    product = answer["recommendations"][0]["id"]
+    backdate(30)
+    events([Did("u", product, "purchase", 31), Did("u", product, "purchase", 5)])
+    assert attribution.summary(30)[0]["purchases"] == 0
+    events([Did("u", product, "purchase", 7)])
+    assert attribution.summary(30)[0]["purchases"] == 1
+
+
+def test_counted_days_and_days_counted_live_add_up(client: httpx.Client, serve: Serve) -> None:
+    for user in ("a", "b"):
+        recommend(client, user)
+    backdate(24 * 10)
+    recommend(client, "c")
+    assert attribution.summary(30)[0]["answers"] == 1
+    result = serve("daily_stats").post("/", json={"days": 30})
+    assert result.json()["answers"] == 3
+    for _ in range(2):
+        assert attribution.summary(30)[0]["answers"] == 3
+    recommend(client, "d")
+    assert attribution.summary(30)[0]["answers"] == 4
+    assert serve("daily_stats").post("/", json={}).json()["answers"] == 2
+    assert attribution.summary(30)[0]["answers"] == 4
