@@ -142,6 +142,9 @@ GROUP BY 1, 2 ORDER BY 1, 2
 ON CONFLICT (date, event_type) DO UPDATE SET
     event_count = EXCLUDED.event_count, unique_users = EXCLUDED.unique_users,
     unique_products = EXCLUDED.unique_products"""
+# Every statement here reads all it is given; of tables that were empty a moment ago the planner would think that a
+# look-up for each row is cheap.
+PLAN_IN_BULK: Final = ("SET LOCAL enable_nestloop = off", "SET LOCAL work_mem = '64MB'")
 # pg_class has no estimates of tables just filled, and the planner would guess
 ANALYZE: Final = """ANALYZE categories, products, product_stats, users, events, event_ids, event_counts_hourly,
     user_purchases, user_preferences, user_price_bands, daily_event_stats, counted_purchases"""
@@ -163,7 +166,7 @@ def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
     ``streams`` are binary files of CSV without a header, in the order of ``COLUMNS``. Call ``count_days`` with the
     dates afterwards, once. Cost is linear in the rows; Postgres needs about 300 bytes of temporary space for each.
     """
-    for statement in STAGE:
+    for statement in (*PLAN_IN_BULK, *STAGE):
         execute(connection, statement)
     for stream in streams:
         copy_in(connection, COPY, stream)
