@@ -21,7 +21,7 @@ Usage: ./aisle COMMAND [ARGUMENT ...]
   test [ARGUMENT ...]      run the tests; arguments go to pytest
   check                    format, lint, types, imports
   bench [NAME ...] [--json FILE]   measure, beside the targets
-  evaluate --events FILE ...       how well recommendations on your own history would have been (needs no running system)
+  evaluate --events FILE ...       measure recommendations on your own history; needs no running system
   lock [--upgrade]         write the requirement files anew from pyproject.toml
   help                     this text
 
