@@ -15,7 +15,6 @@ from functions.products.models import (
     Category,
     ImportReport,
     NoQuery,
-    Product,
     ProductPage,
     ProductQuery,
     Suggestions,
@@ -24,6 +23,7 @@ from functions.products.models import (
 from shared.auth import Admin
 from shared.domain import feeds
 from shared.domain.catalog import ProductPatch, ProductWrite
+from shared.domain.product import Product
 from shared.errors import InvalidRequest, UnsupportedMediaType
 from shared.http import api, cached, fresh, serve
 from shared.http.answers import dump

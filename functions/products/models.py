@@ -1,11 +1,11 @@
 """What goes in and out of the products function: parameters that are checked, answers that are documented."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
 from shared.domain.events import printable
+from shared.domain.product import Product
 from shared.http import K, Query
 
 MAX_TEXT = 200
@@ -63,27 +63,6 @@ class SuggestQuery(Query):
 
 class NoQuery(Query):
     """No parameters: whatever is given is refused."""
-
-
-class Product(BaseModel):
-    """A product as it is shown everywhere."""
-
-    id: int
-    external_id: str
-    name: str
-    description: str
-    price: float
-    image_url: str | None
-    category_id: int | None
-    category: str | None
-    brand: str | None
-    tags: list[str]
-    quantity: int
-    is_active: bool
-    views: int
-    purchase_count: int
-    created_at: datetime
-    updated_at: datetime
 
 
 class CategoryFacet(BaseModel):

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from shared.domain.diversity import diversified
 from shared.domain.events import uuid7
+from shared.domain.product import Product
 from shared.domain.ranking import rank
 from shared.domain.rules import Rule, applied, with_pins
 from shared.errors import CategoryNotFound, DatabaseUnavailable, ProductNotFound
@@ -30,25 +31,9 @@ class Reason(BaseModel):
     rule_id: int | None = None
 
 
-class RankedProduct(BaseModel):
+class RankedProduct(Product):
     """A product with its place in the answer. ``score`` compares products of one answer only."""
 
-    id: int
-    external_id: str
-    name: str
-    description: str
-    price: float
-    image_url: str | None
-    category_id: int | None
-    category: str | None
-    brand: str | None
-    tags: list[str]
-    quantity: int
-    is_active: bool
-    views: int
-    purchase_count: int
-    created_at: datetime
-    updated_at: datetime
     score: float
     rank: int
     reason: Reason | None = None
