@@ -13,8 +13,8 @@ from shared.settings import settings
 from shared.storage import database
 from shared.storage.attribution import LOGGED_IDS, Logged
 
-CANDIDATES_BY_PROFILE: Final = 200
-CANDIDATES_BY_TASTE: Final = 60
+CANDIDATES_BY_PROFILE: Final = 100
+CANDIDATES_BY_TASTE: Final = 40
 # Filters and limits are written into the statement, not given as parameters: its plan is then as good prepared as new,
 # and planning it anew costs more than running it.
 LIMITS: Final = (20, 100)
@@ -101,7 +101,7 @@ WITH RECURSIVE model AS MATERIALIZED (
          SELECT p.id, t.score
          FROM (SELECT product_id, score FROM trending_scores
                WHERE time_window = '30d' AND category_id = favourites.category_id
-               ORDER BY score DESC, product_id LIMIT {by_taste} + 100 + (SELECT count(*) FROM excluded)) AS t
+               ORDER BY score DESC, product_id LIMIT {by_taste} + 30 + (SELECT count(*) FROM excluded)) AS t
          JOIN products p ON p.id = t.product_id
          WHERE p.is_active {in_stock} {in_category}
            AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
@@ -221,7 +221,7 @@ def _candidates(category: bool, in_stock: bool, k: int) -> str:
         in_category="AND p.category_id IN (SELECT id FROM subtree)" if category else "",
         in_stock="AND p.quantity > 0" if in_stock else "",
         summed="ALL" if category or in_stock
-               else f"{CANDIDATES_BY_PROFILE + k + 300} + (SELECT count(*) FROM excluded)",
+               else f"{CANDIDATES_BY_PROFILE + k + 100} + (SELECT count(*) FROM excluded)",
         by_profile=CANDIDATES_BY_PROFILE + k,
         by_taste=CANDIDATES_BY_TASTE + k,
         k=k,

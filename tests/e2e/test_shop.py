@@ -77,7 +77,10 @@ def test_killing_any_part_loses_no_accepted_event(shop: Aisle, part: str) -> Non
 
     thread = threading.Thread(target=shopper)
     thread.start()
-    time.sleep(0.5)
+    # the first event of a fresh system waits for the publisher to connect
+    deadline = time.monotonic() + 20
+    while len(accepted) <= 20 and time.monotonic() < deadline:
+        time.sleep(0.05)
     (shop.process if part == SUPERVISOR else shop.parts()[part]).kill()
     assert shop.process.wait(30) == (-9 if part == SUPERVISOR else 1)
     thread.join()
