@@ -114,8 +114,8 @@ def publish(
     """Store a new version, make it the active one, and return its number.
 
     ``rows`` are chunks of COPY text: product_id, neighbours, scores and co_occurrence per line, without the version.
-    Readers see the previous version until the commit and this one after it. An error or a crash before the commit
-    leaves everything as it was.
+    Readers see the previous version until the switch and this one after it. An error or a crash while it is stored
+    leaves everything as it was; one before the switch leaves the version stored and not active.
     """
     with transaction(statement_timeout_s=0) as connection:
         values = {"algorithm": algorithm, "parameters": _json(parameters), "metrics": _json(metrics)}
@@ -128,6 +128,10 @@ def publish(
         # before the table's own lock, as in drop_surplus: taken in the other order the two could wait in a circle
         _lock(connection)
         execute(connection, ATTACH.format(version=version))
+    # A reader plans its statement before it takes its snapshot. Attached and switched in one commit, the version could
+    # be active in a snapshot whose plan has no such partition yet, and the reader would see no neighbours at all.
+    with transaction() as connection:
+        _lock(connection)
         _switch(connection, version)
         add_run(connection, job, started_at, "published", metrics, version)
     cache.flush("similar", "recommendations", "dashboard")
