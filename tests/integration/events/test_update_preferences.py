@@ -11,7 +11,6 @@ import pytest
 
 from shared import messages
 from shared.domain.preferences import Decayed, merge
-from shared.http.answers import redis as _redis  # noqa: F401 — importing it must not connect
 from shared.storage import cache, database
 from tests.integration.conftest import settings_of
 from tests.integration.shop import NOW, add_products, deliver, event, push
