@@ -6,8 +6,13 @@
     + BodyTooLarge          413 body-too-large
     + UnsupportedMediaType  415 unsupported-media-type
     + IdempotencyMismatch   422 idempotency-key-reused
+    + WeakPassword          422 weak-password
   + IdempotencyInProgress   409 request-in-progress
   + Unauthorized            401 unauthorized
+    + InvalidToken          401 invalid-token
+      + TokenExpired        401 token-expired
+      + TokenReused         401 token-reused
+    + LoginFailed           401 login-failed
     + Forbidden             403 forbidden
   + NotFound                404 not-found
     + ProductNotFound       404 product-not-found
@@ -15,8 +20,11 @@
     + JobNotFound           404 job-not-found
   + Conflict                409 conflict
     + JobRunning            409 job-running
+    + EmailTaken            409 email-taken
+    + UsernameTaken         409 username-taken
   + MethodNotAllowed        405 method-not-allowed
   + RateLimited             429 rate-limited
+    + LockedOut             429 locked-out
   + Unavailable             503 unavailable
     + DatabaseUnavailable   503 database-unavailable
     + PubSubUnavailable     503 pubsub-unavailable
@@ -83,8 +91,28 @@ class IdempotencyMismatch(InvalidRequest):
     slug, title = "idempotency-key-reused", "The idempotency key was used for another request"
 
 
+class WeakPassword(InvalidRequest):
+    slug, title = "weak-password", "The password is too easy to guess"
+
+
 class Unauthorized(AppError):
     status, slug, title = 401, "unauthorized", "Authentication is needed"
+
+
+class InvalidToken(Unauthorized):
+    slug, title = "invalid-token", "The token is not valid"
+
+
+class TokenExpired(InvalidToken):
+    slug, title = "token-expired", "The token has expired"
+
+
+class TokenReused(InvalidToken):
+    slug, title = "token-reused", "The refresh token was used before"
+
+
+class LoginFailed(Unauthorized):
+    slug, title = "login-failed", "Email or password is wrong"
 
 
 class Forbidden(Unauthorized):
@@ -123,8 +151,20 @@ class JobRunning(Conflict):
     slug, title = "job-running", "The job is already running"
 
 
+class EmailTaken(Conflict):
+    slug, title = "email-taken", "There is an account with this email"
+
+
+class UsernameTaken(Conflict):
+    slug, title = "username-taken", "There is an account with this username"
+
+
 class RateLimited(AppError):
     status, slug, title = 429, "rate-limited", "Too many requests"
+
+
+class LockedOut(RateLimited):
+    slug, title = "locked-out", "Too many failed attempts"
 
 
 class Unavailable(AppError):
