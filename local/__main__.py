@@ -14,6 +14,8 @@ Usage: ./aisle COMMAND [ARGUMENT ...]
   load WHAT [KEY=VALUE ...] load a file of events into the running system, or a shop into an empty one:
                            online_retail, synthetic (options as KEY=VALUE)
   env                      print the settings of the running system as export lines: eval "$(./aisle env)"
+  admin create EMAIL       make an admin, or an account one; asks for the password, or reads it from standard input;
+                           in the running system, or in the database of DATABASE_URL
   psql [ARGUMENT ...]      open its database
   redis-cli [COMMAND ...]  open its cache, or run one command
   reset [--yes]            delete the state folder
@@ -133,6 +135,13 @@ def load(arguments: Sequence[str]) -> int:
     return run(arguments)
 
 
+def admin(arguments: Sequence[str]) -> int:
+    """Make an admin."""
+    from local.admin import admin as run
+
+    return run(arguments)
+
+
 def psql(arguments: Sequence[str]) -> int:
     """Open the database."""
     from local.commands import psql as run
@@ -162,6 +171,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "env": env,
     "job": job,
     "load": load,
+    "admin": admin,
     "psql": psql,
     "redis-cli": redis_cli,
 }

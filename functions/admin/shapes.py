@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.http import Query
 
@@ -29,6 +29,15 @@ class JobsQuery(Query):
     """How many of each job's runs to list."""
 
     runs: Annotated[int, Field(ge=1, le=50)] = 5
+
+
+class Export(BaseModel):
+    """Everything held on a user; events and answers as they are stored."""
+
+    model_config = ConfigDict(extra="allow")
+
+    exported_at: datetime
+    profile: dict[str, Any]
 
 
 class Message(BaseModel):

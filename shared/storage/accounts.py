@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from shared.domain.identity import Role
-from shared.errors import EmailTaken, InvalidToken, NotFound, UsernameTaken
+from shared.errors import Conflict, EmailTaken, InvalidToken, NotFound, UsernameTaken
 from shared.storage.database import execute, read, read_one, sqlstate, write
 
 UNIQUE_VIOLATION: Final = "23505"
@@ -30,6 +30,8 @@ NEW_HASH: Final = "UPDATE users SET password_hash = :password_hash WHERE id = :i
 # unless it was changed while it was verified
 REHASH: Final = "UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :old"
 SET_ROLE: Final = "UPDATE users SET role = :role WHERE id = :id"
+# every admin, in the order of ids: of two admins who demote each other at once one waits here
+LOCK_ADMINS: Final = "SELECT external_id FROM users WHERE role = 'admin' AND email IS NOT NULL ORDER BY id FOR UPDATE"
 SEEN: Final = "UPDATE users SET last_seen_at = greatest(last_seen_at, now()) WHERE id = :id"
 PREFERENCES: Final = """
 WITH account AS (SELECT id FROM users WHERE external_id = :user_id),
@@ -162,10 +164,13 @@ def rehash(user: User, password_hash: str) -> None:
 
 
 def set_role(connection: Connection, user_id: str, role: Role) -> tuple[str, str]:
-    """Give an account a role; returns the one before and this one. Raises NotFound."""
+    """Give an account a role; returns the one before and this one. Raises NotFound, Conflict for the last admin."""
+    admins = [row[0] for row in execute(connection, LOCK_ADMINS)]
     user = locked(connection, user_id)
-    if user is None or user.is_anonymous:
+    if user is None or user.email is None:
         raise NotFound(f"There is no account {user_id}.")
+    if role != "admin" and admins == [user_id]:
+        raise Conflict("This is the last admin; make another one first.")
     execute(connection, SET_ROLE, {"id": user.id, "role": role})
     return user.role, role
 

@@ -78,7 +78,8 @@ PERSON: Final = f"{_IDS} SELECT id, external_id FROM person"
 LOCK: Final = "SELECT id FROM users WHERE id = ANY (:ids) ORDER BY id FOR UPDATE"
 NOBODY: Final = "INSERT INTO users (external_id, created_at) VALUES (:nobody, date_trunc('day', now())) RETURNING id"
 REMEMBER: Final = """
-INSERT INTO erased_users (digest) SELECT sha256(convert_to(user_id, 'UTF8')) FROM unnest(:user_ids) AS user_id
+INSERT INTO erased_users (digest)
+SELECT sha256(convert_to(user_id, 'UTF8')) FROM unnest(cast(:user_ids AS text[])) AS user_id
 WHERE starts_with(user_id, 'acct_') OR starts_with(user_id, 'guest_')
 ON CONFLICT DO NOTHING"""
 EVENTS: Final = """
@@ -89,12 +90,12 @@ ERASE: Final = (
     "DELETE FROM rejected_events WHERE event ->> 'user_id' = ANY (:user_ids)",
     "DELETE FROM outbox WHERE attributes ->> 'user_id' = ANY (:user_ids)",
     # an answer kept for a repeated request may name its user, in its route or in its body
-    """DELETE FROM idempotency_keys k USING unnest(:user_ids) AS one
+    """DELETE FROM idempotency_keys k USING unnest(cast(:user_ids AS text[])) AS one
     WHERE strpos(k.route, one) > 0 OR position(convert_to(one, 'UTF8') IN k.body) > 0""",
     # who did something as staff is no longer known; what was done is
     """UPDATE audit_log SET actor = 'erased' WHERE actor = ANY (:user_ids)""",
     """UPDATE audit_log SET subject = 'erased', before = before - 'user_id', after = after - 'user_id'
-    WHERE subject = ANY (SELECT 'user:' || one FROM unnest(:user_ids) AS one)""",
+    WHERE subject = ANY (SELECT 'user:' || one FROM unnest(cast(:user_ids AS text[])) AS one)""",
 )
 FAILURES: Final = "DELETE FROM login_failures WHERE subject = :subject"
 # with all that hangs on it: preferences, purchases, searches, logins, cart, wishlist; an order stays without its owner

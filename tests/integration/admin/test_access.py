@@ -10,7 +10,7 @@ from shared import clients
 from shared.storage import database
 
 Serve = Callable[[str], httpx.Client]
-FILLED = {"scope": "similar", "version": "1", "name": "trending", "rule_id": "1"}
+FILLED = {"scope": "similar", "version": "1", "name": "trending", "rule_id": "1", "user_id": "u"}
 
 
 def routes() -> list[tuple[str, str]]:
@@ -26,18 +26,22 @@ def routes() -> list[tuple[str, str]]:
 def test_the_routes_are_those_of_the_contract() -> None:
     assert sorted(routes()) == [
         ("DELETE", "/admin/rules/1"),
+        ("DELETE", "/admin/users/u"),
         ("GET", "/admin/audit-log"),
         ("GET", "/admin/dashboard"),
         ("GET", "/admin/jobs"),
         ("GET", "/admin/models"),
         ("GET", "/admin/rejected-events"),
         ("GET", "/admin/rules"),
+        ("GET", "/admin/users"),
+        ("GET", "/admin/users/u/export"),
         ("PATCH", "/admin/rules/1"),
         ("POST", "/admin/cache/flush"),
         ("POST", "/admin/cache/flush/similar"),
         ("POST", "/admin/jobs/trending/run"),
         ("POST", "/admin/models/1/activate"),
         ("POST", "/admin/rules"),
+        ("PUT", "/admin/users/u/role"),
     ]
 
 

@@ -1,0 +1,69 @@
+"""`./aisle admin create EMAIL`: the first admin, who has nobody yet to make them one."""
+
+import getpass
+import os
+import sys
+from collections.abc import Sequence
+
+from local.commands import running
+from local.errors import CommandError, Refused
+from local.services import with_driver
+
+
+def admin(arguments: Sequence[str]) -> int:
+    """Run the command. Raises Refused for what cannot be understood, CommandError for what cannot be done."""
+    if len(arguments) != 2 or arguments[0] != "create":
+        raise Refused("Expected: ./aisle admin create EMAIL. See ./aisle help.")
+    if os.environ.get("DATABASE_URL"):
+        os.environ["DATABASE_URL"] = with_driver(os.environ["DATABASE_URL"])
+    else:
+        os.environ.update(running()["environment"])
+    from shared.errors import AppError
+
+    try:
+        print(create(arguments[1]))
+    except AppError as error:
+        raise CommandError(error.detail or error.title) from None
+    return 0
+
+
+def create(email: str) -> str:
+    """Make an admin of this email, or make the account that has it one; returns what was done, in words."""
+    from functions.accounts.shapes import valid_email
+    from shared import passwords
+    from shared.domain.identity import new_account_id
+    from shared.storage import accounts, audit
+    from shared.storage.database import transaction
+
+    try:
+        email = valid_email(email.strip())
+    except ValueError as error:
+        raise Refused(f"EMAIL {error}.") from None
+    found = accounts.find_by_email(email)
+    if found is not None:
+        with transaction() as connection:
+            previous, _role = accounts.set_role(connection, found.user_id, "admin")
+            audit.record(
+                connection, "command-line", "user.role", f"user:{found.user_id}",
+                before={"role": previous}, after={"role": "admin"},
+            )  # fmt: skip
+        return f"{email} had an account as {previous}, and is an admin now: {found.user_id}. The password stays."
+    password_hash = passwords.hashed(passwords.check(asked(), email))
+    with transaction() as connection:
+        user = accounts.add(
+            connection, new_account_id(), username=None, email=email, password_hash=password_hash, role="admin"
+        )
+        audit.record(
+            connection, "command-line", "user.role", f"user:{user.user_id}", before=None, after={"role": "admin"}
+        )
+    return f"{email} is an admin: {user.user_id}. Log in at POST /auth/login."
+
+
+def asked() -> str:
+    """Return the password: typed twice at a terminal, otherwise the first line of standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass.getpass("Password: ")
+    if getpass.getpass("Again: ") != password:
+        raise Refused("The two passwords differ. Nothing was done.")
+    return password

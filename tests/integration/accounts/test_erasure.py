@@ -1,0 +1,168 @@
+"""Everything held on a person: exported whole, erased without a trace, in whichever table it is."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.storage import cache, database
+from shared.storage.personal import erase_again
+from tests.integration.accounts.people import bearer, count, login, registered
+from tests.integration.shop import add_products, deliver, event
+
+Serve = Callable[[str], httpx.Client]
+
+COLUMNS = """
+SELECT c.table_name, c.column_name, c.data_type FROM information_schema.columns c
+JOIN information_schema.tables t USING (table_schema, table_name)
+WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' ORDER BY 1, 2"""
+
+
+def found_in(*needles: str) -> list[str]:
+    """Return every ``table.column`` of the database in which one of the texts is, however it is stored there."""
+    found = []
+    for table, column, kind in database.read(COLUMNS):
+        # bytes are searched as text, whatever else they are
+        text = f"encode(\"{column}\", 'escape')" if kind == "bytea" else f'"{column}"::text'
+        condition = " OR ".join(f"strpos(lower({text}), lower(:n{number})) > 0" for number in range(len(needles)))
+        parameters = {f"n{number}": needle for number, needle in enumerate(needles)}
+        if count(f'"{table}"', condition, **parameters):
+            found.append(f"{table}.{column}")
+    return found
+
+
+@pytest.fixture
+def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
+    """An account that was a guest, and did all that can be done."""
+    add_products(10)
+    apply, shop, products = serve("update_preferences"), serve("recommendations"), serve("products")
+    guest = accounts.post("/auth/guest").json()
+    session = {"session_id": "of ada@example.com", "metadata": {"note": "ada-lovelace was here"}}
+    deliver(apply, guest["user_id"], event(1, **session), event(2, "purchase", **session), event(999))
+    tokens = registered(accounts, "ada-lovelace", email="ada@example.com", guest_user_id=guest["user_id"])
+    mine = bearer(tokens)
+    deliver(apply, tokens["user_id"], event(3, "add_to_cart", **session), event(998))
+    answer = shop.get("/recommendations?k=3", headers=mine).json()
+    feedback = {"recommendation_id": answer["recommendation_id"], "action": "click",
+                "product_id": answer["recommendations"][0]["id"]}  # fmt: skip
+    assert shop.post("/recommendations/feedback", json=feedback).status_code == 202
+    shop.get("/similar-products?product_id=1", headers=mine)
+    products.get("/products?search=ada-lovelace", headers=mine)
+    accounts.put("/users/me/location", json={"latitude": 51.5, "longitude": -0.1, "city": "London"}, headers=mine)
+    login(accounts, "ada", "a guess at it")
+    database.write(
+        """INSERT INTO audit_log (actor, action, subject, before) VALUES
+           (:u, 'rule.add', '1', NULL), ('admin', 'user.role', 'user:' || :u, '{"role": "user"}')""",
+        u=tokens["user_id"],
+    )  # fmt: skip
+    database.write(
+        """INSERT INTO outbox (topic, data, attributes)
+           VALUES ('user-events', :d, jsonb_build_object('user_id', cast(:u AS text)))""",
+        d=tokens["user_id"].encode(), u=tokens["user_id"],
+    )  # fmt: skip
+    database.write(
+        "INSERT INTO idempotency_keys (key, route, request_hash, body) VALUES ('k', 'POST /x ' || :u, '', :b)",
+        u=tokens["user_id"], b=f'{{"user_id": "{tokens["user_id"]}"}}'.encode(),
+    )  # fmt: skip
+    needles = (tokens["user_id"], guest["user_id"], "ada@example.com", "ada-lovelace")
+    return {"tokens": tokens, "guest": guest["user_id"], "needles": needles}
+
+
+def test_the_search_finds_what_there_is(person: dict[str, Any]) -> None:
+    found = found_in(*person["needles"])
+    assert {
+        "users.external_id", "users.email", "users.username", "recommendation_log.user_id", "rejected_events.event",
+        "events.metadata", "events.session_id", "search_history.query", "outbox.data", "idempotency_keys.body",
+        "audit_log.actor", "audit_log.subject",
+    } <= set(found)  # fmt: skip
+
+
+def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, person: dict[str, Any]) -> None:
+    before = count("events"), count("audit_log"), count("event_counts_hourly")
+    old_ids = [row[0] for row in database.read("SELECT id FROM users")]
+    mine = bearer(person["tokens"])
+    assert accounts.delete("/users/me", headers=mine).status_code == 204
+    assert found_in(*person["needles"]) == []
+    # what the shop counts is still there, and nobody's that was there before
+    assert (count("events"), count("audit_log"), count("event_counts_hourly")) == before
+    assert count("events", "user_id = ANY (:ids)", ids=old_ids) == 0
+    (nobody,) = database.read("SELECT DISTINCT external_id FROM events e JOIN users u ON u.id = e.user_id")
+    assert nobody[0].startswith("erased_")
+    for table in ("user_preferences", "user_price_bands", "user_purchases", "search_history", "refresh_tokens",
+                  "recommendation_log", "recommendation_feedback", "login_failures"):  # fmt: skip
+        left = 1 if table == "login_failures" else 0  # the address's: nobody knows whose
+        assert count(table) == left, table
+    assert not cache.client().exists(f"rec:{person['tokens']['user_id']}")
+
+
+def test_after_erasure_the_tokens_lead_nowhere(accounts: httpx.Client, person: dict[str, Any]) -> None:
+    mine = bearer(person["tokens"])
+    accounts.delete("/users/me", headers=mine)
+    for method, path in (("GET", ""), ("GET", "/preferences"), ("GET", "/export"), ("DELETE", "")):
+        answer = accounts.request(method, f"/users/me{path}", headers=mine)
+        assert (answer.status_code, answer.json()["type"]) == (401, "urn:aisle:problem:invalid-token")
+    refreshed = accounts.post("/auth/refresh", json={"refresh_token": person["tokens"]["refresh_token"]})
+    assert refreshed.status_code == 401
+    assert login(accounts, "ada").status_code == 401
+    # email and username are free again
+    registered(accounts, "ada-lovelace", email="ada@example.com")
+
+
+def test_events_and_searches_that_were_on_their_way_bring_nobody_back(
+    accounts: httpx.Client, serve: Serve, person: dict[str, Any]
+) -> None:
+    accounts.delete("/users/me", headers=bearer(person["tokens"]))
+    users = count("users")
+    apply = serve("update_preferences")
+    for user_id in (person["tokens"]["user_id"], person["guest"]):
+        assert deliver(apply, user_id, event(4), event(5, "purchase")).status_code == 200
+    serve("products").get("/products?search=bags", headers=bearer(person["tokens"]))
+    serve("recommendations").get("/recent-views", headers=bearer(person["tokens"]))
+    assert count("users") == users
+    assert "users.external_id" not in found_in(*person["needles"])
+
+
+def test_who_came_back_while_they_were_erased_is_erased_again(accounts: httpx.Client, person: dict[str, Any]) -> None:
+    user_id = person["tokens"]["user_id"]
+    accounts.delete("/users/me", headers=bearer(person["tokens"]))
+    database.write("ALTER TABLE users DISABLE TRIGGER users_stay_erased")
+    database.write("INSERT INTO users (external_id) VALUES (:u)", u=user_id)
+    database.write("ALTER TABLE users ENABLE TRIGGER users_stay_erased")
+    assert erase_again() == 1
+    assert found_in(*person["needles"]) == []
+    assert erase_again() == 0
+
+
+def test_an_export_has_everything_and_nothing_of_anybody_else(
+    accounts: httpx.Client, serve: Serve, person: dict[str, Any]
+) -> None:
+    deliver(serve("update_preferences"), "somebody else", event(7, metadata={"of": "somebody else"}))
+    answer = accounts.get("/users/me/export", headers=bearer(person["tokens"]))
+    assert answer.status_code == 200
+    found = answer.json()
+    assert "attachment" in answer.headers["content-disposition"]
+    assert found["profile"]["email"] == "ada@example.com"
+    assert found["guests"] == [{"user_id": person["guest"]}]
+    assert sorted(one["product_id"] for one in found["events"]) == [1, 2, 3]
+    assert [one["product_id"] for one in found["purchases"]] == [2]
+    assert [one["query"] for one in found["searches"]] == ["ada-lovelace"]
+    assert {one["kind"] for one in found["preferences"]} == {"category", "brand", "tag"}
+    assert len(found["recommendations"]) == 2
+    assert [one["action"] for one in found["feedback"]] == ["click"]
+    assert len(found["rejected_events"]) == 2
+    assert found["price_band"]
+    assert found["logins"]
+    assert "somebody else" not in answer.text
+    # secrets are not given out, not even to their owner
+    assert "argon2" not in answer.text
+    assert "digest" not in answer.text
+
+
+def test_a_guest_exports_and_erases_too(accounts: httpx.Client, serve: Serve) -> None:
+    add_products(3)
+    guest = accounts.post("/auth/guest").json()
+    deliver(serve("update_preferences"), guest["user_id"], event(1))
+    assert len(accounts.get("/users/me/export", headers=bearer(guest)).json()["events"]) == 1
+    assert accounts.delete("/users/me", headers=bearer(guest)).status_code == 204
+    assert found_in(guest["user_id"]) == []
