@@ -7,20 +7,31 @@
     + UnsupportedMediaType  415 unsupported-media-type
     + IdempotencyMismatch   422 idempotency-key-reused
   + IdempotencyInProgress   409 request-in-progress
+  + PaymentDeclined         402 payment-declined
   + Unauthorized            401 unauthorized
     + Forbidden             403 forbidden
   + NotFound                404 not-found
     + ProductNotFound       404 product-not-found
     + CategoryNotFound      404 category-not-found
     + JobNotFound           404 job-not-found
+    + OrderNotFound         404 order-not-found
+    + NotInCart             404 not-in-cart
+    + NotInWishlist         404 not-in-wishlist
   + Conflict                409 conflict
     + JobRunning            409 job-running
+    + OutOfStock            409 out-of-stock
+    + PriceChanged          409 price-changed
+    + CartEmpty             409 cart-empty
+    + CartFull              409 cart-full
+    + WishlistFull          409 wishlist-full
+    + OrderStateConflict    409 order-state
   + MethodNotAllowed        405 method-not-allowed
   + RateLimited             429 rate-limited
   + Unavailable             503 unavailable
     + DatabaseUnavailable   503 database-unavailable
     + PubSubUnavailable     503 pubsub-unavailable
     + ModelUnavailable      503 model-unavailable
+    + PaymentUnavailable    503 payment-unavailable
   + MissingSetting          500 missing-setting
 """
 
@@ -83,6 +94,10 @@ class IdempotencyMismatch(InvalidRequest):
     slug, title = "idempotency-key-reused", "The idempotency key was used for another request"
 
 
+class PaymentDeclined(AppError):
+    status, slug, title = 402, "payment-declined", "The payment was declined"
+
+
 class Unauthorized(AppError):
     status, slug, title = 401, "unauthorized", "Authentication is needed"
 
@@ -107,6 +122,18 @@ class JobNotFound(NotFound):
     slug, title = "job-not-found", "Job not found"
 
 
+class OrderNotFound(NotFound):
+    slug, title = "order-not-found", "Order not found"
+
+
+class NotInCart(NotFound):
+    slug, title = "not-in-cart", "The product is not in the cart"
+
+
+class NotInWishlist(NotFound):
+    slug, title = "not-in-wishlist", "The product is not on the wishlist"
+
+
 class MethodNotAllowed(AppError):
     status, slug, title = 405, "method-not-allowed", "Method not allowed"
 
@@ -121,6 +148,30 @@ class IdempotencyInProgress(Conflict):
 
 class JobRunning(Conflict):
     slug, title = "job-running", "The job is already running"
+
+
+class OutOfStock(Conflict):
+    slug, title = "out-of-stock", "There is not enough in stock"
+
+
+class PriceChanged(Conflict):
+    slug, title = "price-changed", "The total is not what was expected"
+
+
+class CartEmpty(Conflict):
+    slug, title = "cart-empty", "The cart is empty"
+
+
+class CartFull(Conflict):
+    slug, title = "cart-full", "The cart holds no more"
+
+
+class WishlistFull(Conflict):
+    slug, title = "wishlist-full", "The wishlist holds no more"
+
+
+class OrderStateConflict(Conflict):
+    slug, title = "order-state", "The order's state does not allow this"
 
 
 class RateLimited(AppError):
@@ -144,6 +195,10 @@ class PubSubUnavailable(Unavailable):
 
 class ModelUnavailable(Unavailable):
     slug, title = "model-unavailable", "No model is active yet"
+
+
+class PaymentUnavailable(Unavailable):
+    slug, title = "payment-unavailable", "The payment provider does not answer"
 
 
 class MissingSetting(AppError):

@@ -5,7 +5,8 @@ subscriber counts a message once.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from threading import Thread
 
 import orjson
 from sqlalchemy import Connection
@@ -55,13 +56,21 @@ def _publish(connection: Connection, rows: list[tuple[int, str, bytes, dict[str,
     return len(sent)
 
 
-def publish_now(ids: list[int]) -> None:
+def publish_now(ids: Sequence[int]) -> None:
     """Publish rows that were just committed. A failure is logged: the job publishes them within a minute."""
     try:
         with transaction() as connection:
-            _publish(connection, [tuple(row) for row in execute(connection, CLAIM_THESE, {"ids": ids})])
+            _publish(connection, [tuple(row) for row in execute(connection, CLAIM_THESE, {"ids": list(ids)})])
     except Exception as error:  # noqa: BLE001 — the write is committed; it must not fail now
         log.warning("outbox left to the job", extra={"error": str(error)[:500]})
+
+
+def publish_within(ids: Sequence[int], wait_s: float) -> None:
+    """``publish_now``, waited for at most ``wait_s``: a slow Pub/Sub holds up nobody whose write is committed."""
+    if ids:
+        publishing = Thread(target=publish_now, args=(ids,), daemon=True)
+        publishing.start()
+        publishing.join(wait_s)
 
 
 def publish_unsent(*, older_than_s: float = 5.0, batch: int = 500) -> int:

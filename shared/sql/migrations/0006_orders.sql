@@ -35,13 +35,16 @@ CREATE INDEX orders_unpaid ON orders (created_at) WHERE state = 'placed';
 
 -- What was sold, as it was then. event_id: the id under which the purchase counts once, whoever reports it.
 CREATE TABLE order_items (
-    order_id     uuid NOT NULL REFERENCES orders (id) ON DELETE CASCADE,
-    product_id   bigint NOT NULL REFERENCES products (id),
-    external_id  text NOT NULL,
-    name         text NOT NULL,
-    quantity     integer NOT NULL CHECK (quantity > 0),
-    price        numeric(12, 2) NOT NULL,
-    event_id     uuid NOT NULL,
+    order_id          uuid NOT NULL REFERENCES orders (id) ON DELETE CASCADE,
+    product_id        bigint NOT NULL REFERENCES products (id),
+    external_id       text NOT NULL,
+    name              text NOT NULL,
+    quantity          integer NOT NULL CHECK (quantity > 0),
+    price             numeric(12, 2) NOT NULL,
+    event_id          uuid NOT NULL,
+    -- of the cart's line, so that a failed payment gives it back as it was
+    price_when_added  numeric(12, 2) NOT NULL,
+    added_at          timestamptz NOT NULL,
     PRIMARY KEY (order_id, product_id)
 );
 
