@@ -93,6 +93,7 @@ class Services:
             "ENVIRONMENT": "local",
             "GOOGLE_CLOUD_PROJECT": self.own.get("GOOGLE_CLOUD_PROJECT") or PROJECT,
             "ADMIN_TOKEN": self.own.get("ADMIN_TOKEN") or self.state.secret("admin"),
+            "TOKEN_KEYS": self.own.get("TOKEN_KEYS") or f"local:{self.state.secret('tokens')}",
         }
 
     def _start_pubsub(self, log: Path) -> tuple[Part, str]:

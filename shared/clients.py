@@ -8,6 +8,7 @@ CLIENTS = (
     "shared.http.answers",
     "shared.storage.pubsub",
     "shared.payments",
+    "shared.tokens",
 )
 
 

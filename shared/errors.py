@@ -6,9 +6,14 @@
     + BodyTooLarge          413 body-too-large
     + UnsupportedMediaType  415 unsupported-media-type
     + IdempotencyMismatch   422 idempotency-key-reused
+    + WeakPassword          422 weak-password
   + IdempotencyInProgress   409 request-in-progress
   + PaymentDeclined         402 payment-declined
   + Unauthorized            401 unauthorized
+    + InvalidToken          401 invalid-token
+      + TokenExpired        401 token-expired
+      + TokenReused         401 token-reused
+    + LoginFailed           401 login-failed
     + Forbidden             403 forbidden
   + NotFound                404 not-found
     + ProductNotFound       404 product-not-found
@@ -25,8 +30,11 @@
     + CartFull              409 cart-full
     + WishlistFull          409 wishlist-full
     + OrderStateConflict    409 order-state
+    + EmailTaken            409 email-taken
+    + UsernameTaken         409 username-taken
   + MethodNotAllowed        405 method-not-allowed
   + RateLimited             429 rate-limited
+    + LockedOut             429 locked-out
   + Unavailable             503 unavailable
     + DatabaseUnavailable   503 database-unavailable
     + PubSubUnavailable     503 pubsub-unavailable
@@ -98,8 +106,28 @@ class PaymentDeclined(AppError):
     status, slug, title = 402, "payment-declined", "The payment was declined"
 
 
+class WeakPassword(InvalidRequest):
+    slug, title = "weak-password", "The password is too easy to guess"
+
+
 class Unauthorized(AppError):
     status, slug, title = 401, "unauthorized", "Authentication is needed"
+
+
+class InvalidToken(Unauthorized):
+    slug, title = "invalid-token", "The token is not valid"
+
+
+class TokenExpired(InvalidToken):
+    slug, title = "token-expired", "The token has expired"
+
+
+class TokenReused(InvalidToken):
+    slug, title = "token-reused", "The refresh token was used before"
+
+
+class LoginFailed(Unauthorized):
+    slug, title = "login-failed", "Email or password is wrong"
 
 
 class Forbidden(Unauthorized):
@@ -174,8 +202,20 @@ class OrderStateConflict(Conflict):
     slug, title = "order-state", "The order's state does not allow this"
 
 
+class EmailTaken(Conflict):
+    slug, title = "email-taken", "There is an account with this email"
+
+
+class UsernameTaken(Conflict):
+    slug, title = "username-taken", "There is an account with this username"
+
+
 class RateLimited(AppError):
     status, slug, title = 429, "rate-limited", "Too many requests"
+
+
+class LockedOut(RateLimited):
+    slug, title = "locked-out", "Too many failed attempts"
 
 
 class Unavailable(AppError):

@@ -1,10 +1,12 @@
 """What can be configured: one frozen object, read from the environment on first use, never at import."""
 
+import json
 import os
 from collections.abc import Mapping
 from functools import cache
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from shared.errors import MissingSetting
 
@@ -23,6 +25,12 @@ class Settings(BaseModel):
     redis_url: SecretStr | None = Field(None, description="redis[s]://:password@host:port/0")
     redis_timeout_s: float = Field(0.25, gt=0, le=10, description="longest wait for Redis before it is bypassed")
     admin_token: SecretStr | None = Field(None, description="bearer token of the admin routes (16 characters or more)")
+    token_keys: SecretStr | None = Field(
+        None, description="keys of access tokens: kid:secret,kid2:secret2 or JSON; the first signs, all are accepted"
+    )
+    token_algorithm: str = Field("HS256", pattern="^HS(256|384|512)$", description="how access tokens are signed")
+    access_token_s: int = Field(1800, ge=1, le=86_400, description="how long an access token is accepted")
+    refresh_token_s: int = Field(604_800, ge=1, le=7_776_000, description="how long a refresh token is accepted")
     jobs_url: str | None = Field(None, description="where jobs are run by name; in the cloud Cloud Scheduler does")
     cors_origins: tuple[str, ...] = Field(("*",), description="origins of storefronts, separated by commas; * for any")
     rate_limit_per_minute: int = Field(
@@ -30,6 +38,9 @@ class Settings(BaseModel):
     )
     trusted_proxies: int = Field(0, ge=0, le=5, description="proxies in front that append to X-Forwarded-For")
     publish_timeout_s: float = Field(10, gt=0, le=60, description="longest wait for Pub/Sub to take an event")
+    distance_half_km: float = Field(
+        50, gt=0, le=20_000, description="distance at which a product's bonus for being near is halved"
+    )
     recommendation_ttl_s: int = Field(300, ge=1, description="how long a user's answers are kept while nothing happens")
     profile_events: int = Field(
         50, ge=1, le=200, description="last events that make a profile, where the model says none"
@@ -64,6 +75,31 @@ class Settings(BaseModel):
             raise ValueError("needs at least 16 characters")
         return value
 
+    @model_validator(mode="after")
+    def signing_keys(self) -> Self:
+        """Refuse keys that cannot be read, or are shorter than the signature that they make (RFC 7518, 3.2)."""
+        least = int(self.token_algorithm.removeprefix("HS")) // 8
+        if any(len(secret) < least for secret in self.keys_by_id.values()):
+            raise ValueError(f"TOKEN_KEYS: each secret needs at least {least} bytes")
+        return self
+
+    @property
+    def keys_by_id(self) -> dict[str, bytes]:
+        """The secrets of TOKEN_KEYS by key id, in order; empty where none are set. Raises ValueError."""
+        if self.token_keys is None:
+            return {}
+        text = self.token_keys.get_secret_value().strip()
+        if text.startswith("{"):
+            try:
+                pairs = list(json.loads(text).items())
+            except json.JSONDecodeError:
+                raise ValueError("TOKEN_KEYS: is not valid JSON") from None
+        else:
+            pairs = [tuple(part.strip().partition(":")[::2]) for part in text.split(",")]
+        if not pairs or not all(kid and isinstance(secret, str) for kid, secret in pairs):
+            raise ValueError("TOKEN_KEYS: must be kid:secret,kid2:secret2 or a JSON object of them")
+        return {kid: secret.encode() for kid, secret in pairs}
+
     def require(self, name: str) -> str:
         """Return the value of a setting that has no default; raise MissingSetting, naming it, when it is not set."""
         value = getattr(self, name)
@@ -81,7 +117,12 @@ def read(environ: Mapping[str, str]) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        raise MissingSetting(f"The setting {str(first['loc'][0]).upper()} is not valid: {first['msg']}.") from None
+        # what is wrong with several settings at once has no place, and names itself
+        name = str(first["loc"][0]).upper() if first["loc"] else ""
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        if not name:
+            name, _, reason = reason.partition(": ")
+        raise MissingSetting(f"The setting {name} is not valid: {reason}.") from None
 
 
 @cache

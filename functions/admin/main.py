@@ -1,29 +1,31 @@
-"""HTTP: operating the shop: dashboard, caches, models, jobs, audit log, rejected events. Needs the admin token."""
+"""HTTP: operating the shop: dashboard, caches, models, jobs, audit log, rejected events. For staff and machines."""
 
 from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Path
 from fastapi import Query as QueryParameters
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.admin import rules, runner, shapes
-from shared.auth import Admin, require_admin
+from shared.auth import requires
 from shared.errors import AppError, InvalidRequest, JobNotFound, MalformedBody, Unavailable
 from shared.http import api, cached, fresh, serve
-from shared.http.api import problem_responses
+from shared.http.api import OWNED, problem_responses
 from shared.http.problems import MEDIA_TYPE
 from shared.manifest import manifest
 from shared.storage import audit, cache, dashboard, models, rejected, runs
 from shared.storage.database import transaction
 
-app = api("admin", "Operating the shop. Every route needs the admin token.", needs=("postgres", "redis", "pubsub"))
-# on the router, so that no route can forget it
-router = APIRouter(
-    prefix="/admin", tags=["admin"], dependencies=[Depends(require_admin)], responses=problem_responses(401, 403)
+app = api(
+    "admin",
+    "Operating the shop. Every route needs a permission: a token of staff, or ADMIN_TOKEN.",
+    needs=("postgres", "redis", "pubsub"),
 )
+# each route names its permission; tests/integration/admin/test_access.py holds that none forgets to
+router = APIRouter(prefix="/admin", tags=["admin"], responses=OWNED)
 
 Page = Annotated[shapes.Page, QueryParameters()]
 Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
@@ -45,7 +47,7 @@ def render() -> bytes:
     return dashboard.render(job_names())
 
 
-@router.get("/dashboard", response_model=shapes.Dashboard)
+@router.get("/dashboard", dependencies=[requires("dashboard:read")], response_model=shapes.Dashboard)
 async def get_dashboard(request: Request) -> Response:
     """Return the shop at a glance, at most a minute old."""
     body = await cached("dashboard", "admin:dashboard", ttl_s=DASHBOARD_TTL_S, compute=render)
@@ -62,25 +64,27 @@ def flush(actor: str, *scopes: str) -> shapes.Message:
 
 
 @router.post("/cache/flush")
-def flush_all(actor: Admin) -> shapes.Message:
+def flush_all(actor: Annotated[str, requires("cache:flush")]) -> shapes.Message:
     """Make every stored answer invalid."""
     return flush(actor)
 
 
 @router.post("/cache/flush/{scope}")
-def flush_scope(actor: Admin, scope: Literal["recommendations", "similar", "trending"]) -> shapes.Message:
+def flush_scope(
+    actor: Annotated[str, requires("cache:flush")], scope: Literal["recommendations", "similar", "trending"]
+) -> shapes.Message:
     """Make the stored answers of one kind invalid."""
     return flush(actor, scope)
 
 
-@router.get("/models", response_model=shapes.Models)
+@router.get("/models", dependencies=[requires("models:read")], response_model=shapes.Models)
 def get_models(request: Request) -> Response:
     """List the model versions, newest first."""
     return private(request, {"models": models.list_models()})
 
 
 @router.post("/models/{version}/activate", responses=problem_responses(404, 409))
-def activate_model(actor: Admin, version: Version) -> shapes.Activated:
+def activate_model(actor: Annotated[str, requires("models:activate")], version: Version) -> shapes.Activated:
     """Serve from a version published earlier, from the next request on."""
     with transaction() as connection:
         previous = models.activate(connection, version)
@@ -91,7 +95,7 @@ def activate_model(actor: Admin, version: Version) -> shapes.Activated:
     return shapes.Activated(version=version, previous=previous)
 
 
-@router.get("/jobs", response_model=shapes.Jobs)
+@router.get("/jobs", dependencies=[requires("jobs:read")], response_model=shapes.Jobs)
 def get_jobs(request: Request, query: Annotated[shapes.JobsQuery, QueryParameters()]) -> Response:
     """List the jobs with their schedules and last runs."""
     entries = manifest().of_kind("job")
@@ -114,7 +118,7 @@ def get_jobs(request: Request, query: Annotated[shapes.JobsQuery, QueryParameter
     responses={**problem_responses(404, 409), 202: {"model": shapes.Started, "description": "It goes on"}},
     openapi_extra={"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}},
 )
-async def run_job(actor: Admin, request: Request, name: str) -> Response:
+async def run_job(actor: Annotated[str, requires("jobs:run")], request: Request, name: str) -> Response:
     """Run a job now; the JSON body is its parameters. Waits for its result for a while, then answers 202."""
     if name not in job_names():
         raise JobNotFound(f"There is no job {name}; there are {', '.join(job_names())}.")
@@ -147,14 +151,14 @@ def start(actor: str, name: str, parameters: dict[str, Any], request: Request) -
     return Response(orjson.dumps(problem), status, media_type=MEDIA_TYPE)
 
 
-@router.get("/audit-log", response_model=shapes.AuditLog)
+@router.get("/audit-log", dependencies=[requires("audit:read")], response_model=shapes.AuditLog)
 def get_audit_log(request: Request, query: Page) -> Response:
     """Page through what was written by these routes, newest first."""
     entries, total = audit.page(query.page_size, query.offset)
     return private(request, {"entries": [entry._asdict() for entry in entries]} | query.of(total))
 
 
-@router.get("/rejected-events", response_model=shapes.RejectedEvents)
+@router.get("/rejected-events", dependencies=[requires("events:read")], response_model=shapes.RejectedEvents)
 def get_rejected_events(request: Request, query: Page) -> Response:
     """Page through the events that could never succeed, with their reasons, newest first."""
     entries, total = rejected.page(query.page_size, query.offset)

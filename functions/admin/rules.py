@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.types import StringConstraints
 from starlette.responses import Response
 
-from shared.auth import Admin
+from shared.auth import requires
 from shared.domain.events import ProductId, printable
 from shared.http.api import problem_responses
 from shared.http.idempotency import Finish, IdempotencyKey, fingerprint, once
@@ -16,9 +16,9 @@ from shared.http.problems import validation_problem
 from shared.storage import audit, cache, rules
 from shared.storage.database import transaction
 
-# included in the admin router, which asks for the token
 router = APIRouter(prefix="/rules")
 
+Writer = Annotated[str, requires("rules:write")]
 RuleId = Annotated[int, Path(ge=1, le=2**53 - 1)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)]
 Price = Annotated[float, Field(ge=0, le=9_999_999_999, allow_inf_nan=False)]
@@ -106,14 +106,14 @@ def done() -> None:
     cache.flush("recommendations", "similar", "trending")
 
 
-@router.get("")
+@router.get("", dependencies=[requires("rules:read")])
 def get_rules() -> Rules:
     """List every rule, in force or not."""
     return Rules.model_construct(rules=[Rule.model_construct(**one) for one in rules.listed()])
 
 
 @router.post("", status_code=201, response_model=Rule, responses=problem_responses(404, 409))
-def add_rule(actor: Admin, rule: NewRule, key: IdempotencyKey = None) -> Response:
+def add_rule(actor: Writer, rule: NewRule, key: IdempotencyKey = None) -> Response:
     """Add a rule; it is in force from the next answer on, or from its date."""
 
     def work(finish: Finish) -> Response:
@@ -133,7 +133,7 @@ def add_rule(actor: Admin, rule: NewRule, key: IdempotencyKey = None) -> Respons
 
 
 @router.patch("/{rule_id}", responses=problem_responses(404))
-def change_rule(actor: Admin, rule_id: RuleId, changes: ChangedRule) -> Rule:
+def change_rule(actor: Writer, rule_id: RuleId, changes: ChangedRule) -> Rule:
     """Change a rule; what is not given stays, null takes it away."""
     given = changes.model_extra or {}
     with transaction() as connection:
@@ -150,7 +150,7 @@ def change_rule(actor: Admin, rule_id: RuleId, changes: ChangedRule) -> Rule:
 
 
 @router.delete("/{rule_id}", status_code=204, responses=problem_responses(404))
-def delete_rule(actor: Admin, rule_id: RuleId) -> Response:
+def delete_rule(actor: Writer, rule_id: RuleId) -> Response:
     """Delete a rule."""
     with transaction() as connection:
         before = rules.locked(connection, rule_id)

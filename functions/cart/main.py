@@ -15,18 +15,17 @@ from functions.cart.models import (
     CheckoutRequest,
     ItemPatch,
     NewItem,
-    OfShopper,
     Order,
     ProductPath,
 )
 from shared.auth import Shopper
-from shared.http import api, serve
+from shared.http import UserQuery, api, serve
 from shared.http.api import problem_responses
 from shared.http.idempotency import Finish, IdempotencyKey, RequiredIdempotencyKey, fingerprint, once
 from shared.storage import carts
 from shared.storage.database import transaction
 
-Nothing = Annotated[OfShopper, InQuery()]
+Nothing = Annotated[UserQuery, InQuery()]
 
 app = api("cart", "A shopper's cart, checkout, orders and wishlist.", needs=("postgres", "redis", "pubsub"))
 

@@ -9,10 +9,10 @@ from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.domain.carts import MAX_QUANTITY, Shortness
-from shared.domain.events import UserId, printable
+from shared.domain.events import printable
 from shared.domain.orders import OrderState
 from shared.domain.product import Product
-from shared.http import Query
+from shared.http import UserQuery
 from shared.http.api import PROBLEM, problem_responses
 
 Quantity = Annotated[int, Field(strict=True, ge=1, le=MAX_QUANTITY)]
@@ -22,13 +22,7 @@ PageNumber = Annotated[int, Field(ge=1, le=2**31)]
 PageSize = Annotated[int, Field(ge=1, le=100)]
 
 
-class OfShopper(Query):
-    """Who acts, where no bearer token says so. `shared.auth.Shopper` reads it; here it is only not unknown."""
-
-    user_id: UserId | None = None
-
-
-class PageOfShopper(OfShopper):
+class PageOfShopper(UserQuery):
     """A page of what is the shopper's, newest first."""
 
     page: PageNumber = 1

@@ -8,16 +8,17 @@ from fastapi import Query as InQuery
 from starlette.responses import Response
 
 from functions.cart.committing import committed, private
-from functions.cart.models import SHOPPER, OfShopper, Order, OrderPage, OrderPath, PageOfShopper, StateChange
-from shared.auth import Admin, Shopper
+from functions.cart.models import SHOPPER, Order, OrderPage, OrderPath, PageOfShopper, StateChange
+from shared.auth import Shopper, requires
 from shared.domain.orders import OrderState
-from shared.http import Query
+from shared.http import Query, UserQuery
 from shared.http.api import problem_responses
 from shared.payments.releasing import release
 from shared.storage import orders
 from shared.storage.database import transaction
 
 router = APIRouter(tags=["orders"])
+OrdersAdmin = Annotated[str, requires("orders:write")]
 
 
 class NoQuery(Query):
@@ -31,13 +32,13 @@ def list_orders(shopper: Shopper, query: Annotated[PageOfShopper, InQuery()]) ->
 
 
 @router.get("/orders/{order_id}", response_model=Order, responses=SHOPPER | problem_responses(404))
-def get_order(shopper: Shopper, order_id: OrderPath, _query: Annotated[OfShopper, InQuery()]) -> Response:
+def get_order(shopper: Shopper, order_id: OrderPath, _query: Annotated[UserQuery, InQuery()]) -> Response:
     """Show one of the shopper's orders. A stranger's is not found."""
     return private(orders.one(shopper, order_id))
 
 
 @router.post("/orders/{order_id}/cancel", response_model=Order, responses=SHOPPER | problem_responses(404, 409))
-def cancel_order(shopper: Shopper, order_id: OrderPath, _query: Annotated[OfShopper, InQuery()]) -> Response:
+def cancel_order(shopper: Shopper, order_id: OrderPath, _query: Annotated[UserQuery, InQuery()]) -> Response:
     """Cancel one of the shopper's orders before it is shipped: stock and money go back. Again: the same answer."""
     return _change(order_id, OrderState.CANCELLED, "cancelled by the shopper", shopper=shopper)
 
@@ -46,7 +47,7 @@ def cancel_order(shopper: Shopper, order_id: OrderPath, _query: Annotated[OfShop
     "/orders/{order_id}/state", response_model=Order, responses=problem_responses(401, 403, 404, 409), tags=["admin"]
 )
 def change_state(
-    actor: Admin, order_id: OrderPath, change: StateChange, _query: Annotated[NoQuery, InQuery()]
+    actor: OrdersAdmin, order_id: OrderPath, change: StateChange, _query: Annotated[NoQuery, InQuery()]
 ) -> Response:
     """Ship, cancel or refund an order, for support and admins. Written to the audit log. Again: the same answer."""
     return _change(order_id, change.state, change.reason, staff=actor)

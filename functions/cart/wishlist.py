@@ -7,14 +7,15 @@ from fastapi import Query as InQuery
 from starlette.responses import Response
 
 from functions.cart.committing import committed, private
-from functions.cart.models import SHOPPER, OfShopper, PageOfShopper, ProductPath, WishlistItem, WishlistPage
+from functions.cart.models import SHOPPER, PageOfShopper, ProductPath, WishlistItem, WishlistPage
 from shared.auth import Shopper
+from shared.http import UserQuery
 from shared.http.api import problem_responses
 from shared.storage import wishlist
 from shared.storage.database import transaction
 
 router = APIRouter(prefix="/wishlist", tags=["wishlist"])
-Nothing = Annotated[OfShopper, InQuery()]
+Nothing = Annotated[UserQuery, InQuery()]
 
 
 @router.get("", response_model=WishlistPage, responses=SHOPPER)

@@ -6,22 +6,33 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import uuid5
 
-from fastapi import Header
+from fastapi import Depends, Header
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
 from starlette.responses import Response
 
 from shared import messages
+from shared.auth import Credentials, own
 from shared.domain.events import EVENT_ID_NAMESPACE, MAX_EVENTS_PER_REQUEST, Event, uuid7
-from shared.errors import AppError, PubSubUnavailable
+from shared.errors import AppError, PubSubUnavailable, Unauthorized
 from shared.http import api, serve
 from shared.http.answers import dump
+from shared.http.api import OWNED
 from shared.http.problems import validation_problem
 from shared.logs import current_traceparent
 from shared.settings import settings
 from shared.storage import pubsub
+from shared.tokens import verify
 
 app = api("events", "Takes user events; they change recommendations within a second.", needs=("pubsub",))
 EVENT = TypeAdapter(Event)
+
+
+async def _token(credentials: Credentials = None) -> str | None:
+    return credentials.credentials if credentials else None
+
+
+# of whoever sends events; an account's need its own (shared/auth.py), and are then nobody else's
+Token = Annotated[str | None, Depends(_token)]
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
 
 
@@ -93,24 +104,30 @@ async def publish(user_id: str, events: list[dict[str, Any]]) -> None:
         raise pubsub.refused(error) from error
 
 
-@app.post("/events", status_code=202, response_model=Accepted)
-async def post_event(event: Event, idempotency_key: IdempotencyKey = None) -> Response:
+@app.post("/events", status_code=202, response_model=Accepted, responses=OWNED)
+async def post_event(event: Event, token: Token, idempotency_key: IdempotencyKey = None) -> Response:
     """Take one event. 503 with Retry-After when Pub/Sub does not have it: nothing is half done, send it again."""
+    own(event.user_id, token)
     ready = prepared(event, idempotency_key, 0)
     await publish(event.user_id, [ready])
     return Response(dump({"event_id": ready["event_id"], "status": "accepted"}), 202, media_type="application/json")
 
 
-@app.post("/events/batch", status_code=202, response_model=BatchAccepted)
-async def post_batch(batch: Batch, idempotency_key: IdempotencyKey = None) -> Response:
+@app.post("/events/batch", status_code=202, response_model=BatchAccepted, responses=OWNED)
+async def post_batch(batch: Batch, token: Token, idempotency_key: IdempotencyKey = None) -> Response:
     """Take up to 500 events, published as one message per user. What is not taken is listed with its problem."""
+    if token is not None:
+        verify(token)
     rejected: dict[int, AppError] = {}
     by_user: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
     for index, raw in enumerate(batch.events):
         try:
             event = EVENT.validate_python(raw)
+            own(event.user_id, token)
         except ValidationError as error:
             rejected[index] = validation_problem(error)
+        except Unauthorized as error:
+            rejected[index] = error
         else:
             by_user[event.user_id][index] = prepared(event, idempotency_key, index)
 

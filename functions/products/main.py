@@ -19,7 +19,7 @@ from functions.products.models import (
     Suggestions,
     SuggestQuery,
 )
-from shared.auth import Admin
+from shared.auth import CatalogueAdmin
 from shared.domain import feeds
 from shared.domain.catalog import ProductPatch, ProductWrite
 from shared.domain.product import Product
@@ -120,7 +120,7 @@ def _by(actor: str, request: Request) -> By:
 
 @app.post("/products", status_code=201, response_model=Product, responses=CREATE, tags=["admin"])
 def create_product(
-    request: Request, actor: Admin, write: ProductWrite, _query: Nothing, key: IdempotencyKey = None
+    request: Request, actor: CatalogueAdmin, write: ProductWrite, _query: Nothing, key: IdempotencyKey = None
 ) -> Response:
     """Create a product. A category that is named and new is made."""
     unsent: list[int] = []
@@ -142,7 +142,7 @@ def create_product(
 
 @app.patch("/products/{product_id}", response_model=Product, responses=CHANGE, tags=["admin"])
 def change_product(
-    request: Request, actor: Admin, product_id: ProductId, patch: ProductPatch, _query: Nothing
+    request: Request, actor: CatalogueAdmin, product_id: ProductId, patch: ProductPatch, _query: Nothing
 ) -> Response:
     """Change what is given; null clears what may be empty."""
     with transaction() as connection:
@@ -153,7 +153,7 @@ def change_product(
 
 
 @app.delete("/products/{product_id}", status_code=204, responses=CHANGE, tags=["admin"])
-def delete_product(request: Request, actor: Admin, product_id: ProductId, _query: Nothing) -> Response:
+def delete_product(request: Request, actor: CatalogueAdmin, product_id: ProductId, _query: Nothing) -> Response:
     """Take a product out of the shop; its history stays. Again: the same answer."""
     with transaction() as connection:
         unsent = product_writes.hide(connection, product_id, _by(actor, request))
@@ -162,7 +162,9 @@ def delete_product(request: Request, actor: Admin, product_id: ProductId, _query
 
 
 @app.post("/products/import", response_model=ImportReport, responses=IMPORT, openapi_extra=IMPORT_BODY, tags=["admin"])
-async def import_products(request: Request, actor: Admin, _query: Nothing, key: IdempotencyKey = None) -> Response:
+async def import_products(
+    request: Request, actor: CatalogueAdmin, _query: Nothing, key: IdempotencyKey = None
+) -> Response:
     """Create or change up to 10,000 products by ``external_id``. Wrong rows are reported, the others load."""
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type not in IMPORT_TYPES:

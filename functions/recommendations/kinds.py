@@ -13,12 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.recommendations.answers import RankedProduct, now, placed
+from shared.auth import MaybeShopper, Shopper
 from shared.domain import replenishment
-from shared.domain.events import UserId, uuid7
+from shared.domain.events import uuid7
 from shared.errors import NotFound, ProductNotFound
-from shared.http import K, Query, cached, fresh
+from shared.http import K, UserQuery, cached, fresh
 from shared.http.answers import dump
-from shared.http.api import problem_responses
+from shared.http.api import OWNED, problem_responses
 from shared.storage import attribution, bought_together, buy_again
 from shared.storage.attribution import Logged
 
@@ -32,21 +33,19 @@ def few_ids(value: str) -> str:
     return value
 
 
-class TogetherQuery(Query):
-    """What /frequently-bought-together takes."""
+class TogetherQuery(UserQuery):
+    """What /frequently-bought-together takes. With a user the answer has a recommendation_id."""
 
     product_id: Annotated[str, AfterValidator(few_ids)] = Field(
         description="a product's id, or those of several, such as a cart's, separated by commas"
     )
     k: K = 10
     in_stock: bool = Field(False, description="only what is in stock")
-    user_id: UserId | None = Field(None, description="who is shown it: the answer then has a recommendation_id")
 
 
-class BuyAgainQuery(Query):
+class BuyAgainQuery(UserQuery):
     """What /buy-again takes."""
 
-    user_id: UserId
     k: K = 10
     in_stock: bool = Field(False, description="only what is in stock")
 
@@ -103,9 +102,9 @@ class Taken(BaseModel):
     status: Literal["accepted"]
 
 
-def together(ids: list[int], query: TogetherQuery) -> bytes:
+def together(ids: list[int], query: TogetherQuery, user_id: str | None) -> bytes:
     """Compute /frequently-bought-together. Raises ProductNotFound."""
-    log = None if query.user_id is None else Logged(str(uuid7()), query.user_id, "bought_together", "baskets", None)
+    log = None if user_id is None else Logged(str(uuid7()), user_id, "bought_together", "baskets", None)
     found = bought_together.together(ids, query.k, in_stock=query.in_stock, log=log)
     if not found and (unknown := bought_together.first_unknown(ids)) is not None:
         raise ProductNotFound(f"There is no product {unknown}.")
@@ -117,24 +116,26 @@ def together(ids: list[int], query: TogetherQuery) -> bytes:
 
 @router.get(
     "/frequently-bought-together", response_model=Together, response_model_exclude_unset=True,
-    responses=problem_responses(404),
+    responses=OWNED | problem_responses(404),
 )  # fmt: skip
-async def frequently_bought_together(request: Request, query: Annotated[TogetherQuery, QueryParameters()]) -> Response:
+async def frequently_bought_together(
+    request: Request, user_id: MaybeShopper, query: Annotated[TogetherQuery, QueryParameters()]
+) -> Response:
     """List what is bought in one order with a product, or with several."""
     ids = list(dict.fromkeys(int(one) for one in query.product_id.split(",")))
-    if query.user_id is not None:
+    if user_id is not None:
         # an answer of its own: what becomes of it is counted
-        return fresh(request, await run_in_threadpool(together, ids, query), max_age_s=0, public=False)
+        return fresh(request, await run_in_threadpool(together, ids, query, user_id), max_age_s=0, public=False)
     key = f"together:{','.join(map(str, ids))}:{query.k}:{int(query.in_stock)}"
-    body = await cached("similar", key, ttl_s=3600, compute=lambda: together(ids, query))
+    body = await cached("similar", key, ttl_s=3600, compute=lambda: together(ids, query, None))
     return fresh(request, body, max_age_s=60)
 
 
-def again(query: BuyAgainQuery) -> bytes:
+def again(user_id: str, query: BuyAgainQuery) -> bytes:
     """Compute /buy-again in one statement."""
-    log = Logged(str(uuid7()), query.user_id, "buy_again", "replenishment", None)
+    log = Logged(str(uuid7()), user_id, "buy_again", "replenishment", None)
     found = buy_again.again(
-        query.user_id, query.k, spread=replenishment.SPREAD, in_stock=query.in_stock, log=log
+        user_id, query.k, spread=replenishment.SPREAD, in_stock=query.in_stock, log=log
     )  # fmt: skip
     generated = now()
     products = []
@@ -145,14 +146,14 @@ def again(query: BuyAgainQuery) -> bytes:
             "due": due_at <= datetime.fromisoformat(generated), "due_at": due_at,
         }))  # fmt: skip
     return dump({
-        "user_id": query.user_id, "products": placed(products), "recommendation_id": log.id, "generated_at": generated,
+        "user_id": user_id, "products": placed(products), "recommendation_id": log.id, "generated_at": generated,
     })  # fmt: skip
 
 
-@router.get("/buy-again", response_model=BuyAgain, response_model_exclude_unset=True)
-async def get_buy_again(query: Annotated[BuyAgainQuery, QueryParameters()]) -> Response:
+@router.get("/buy-again", response_model=BuyAgain, response_model_exclude_unset=True, responses=OWNED)
+async def get_buy_again(user_id: Shopper, query: Annotated[BuyAgainQuery, QueryParameters()]) -> Response:
     """List what a user may need again, from the time since each purchase and how long it usually lasts."""
-    body = await run_in_threadpool(again, query)
+    body = await run_in_threadpool(again, user_id, query)
     return Response(body, media_type="application/json", headers={"Cache-Control": "private, no-cache"})
 
 

@@ -11,10 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.recommendations import answers, kinds, stored
-from shared.domain.events import ProductId, UserId
+from shared.auth import MaybeShopper, Shopper
+from shared.domain.events import ProductId
 from shared.errors import DatabaseUnavailable
-from shared.http import K, Query, api, cached, fresh, serve
+from shared.http import K, Query, UserQuery, api, cached, fresh, serve
 from shared.http.answers import redis
+from shared.http.api import OWNED, problem_responses
 from shared.storage import recommendations as storage
 from shared.storage.cache import POPULAR, POPULAR_PRODUCTS
 from shared.storage.redis_async import RedisUnavailable
@@ -43,10 +45,9 @@ def ids_of(value: str) -> list[int]:
     return list(dict.fromkeys(int(one) for one in value.split(",") if one))
 
 
-class RecommendationsQuery(Query):
+class RecommendationsQuery(UserQuery):
     """What /recommendations takes."""
 
-    user_id: UserId
     k: K = 10
     category_id: ProductId | None = Field(None, description="only this category and those below it")
     exclude: Annotated[str, AfterValidator(listed_ids)] = Field(
@@ -74,12 +75,11 @@ class RecommendationsQuery(Query):
         return self
 
 
-class SimilarQuery(Query):
-    """What /similar-products takes."""
+class SimilarQuery(UserQuery):
+    """What /similar-products takes. With a user the answer has a recommendation_id."""
 
     product_id: ProductId
     k: K = 10
-    user_id: UserId | None = Field(None, description="who is shown it: the answer then has a recommendation_id")
 
 
 class TrendingQuery(Query):
@@ -96,10 +96,9 @@ class PopularQuery(Query):
     k: K = 10
 
 
-class RecentlyViewedQuery(Query):
+class RecentlyViewedQuery(UserQuery):
     """What /recently-viewed takes."""
 
-    user_id: UserId
     k: K = 10
 
 
@@ -108,8 +107,13 @@ def private(body: bytes) -> Response:
     return Response(body, media_type="application/json", headers={"Cache-Control": "private, no-cache"})
 
 
-@app.get("/recommendations", response_model=answers.Recommendations, response_model_exclude_unset=True)
-async def recommend(request: Request, query: Annotated[RecommendationsQuery, QueryParameters()]) -> Response:
+@app.get(
+    "/recommendations", response_model=answers.Recommendations, response_model_exclude_unset=True,
+    responses=OWNED | problem_responses(404),
+)  # fmt: skip
+async def recommend(
+    request: Request, user_id: Shopper, query: Annotated[RecommendationsQuery, QueryParameters()]
+) -> Response:
     """Recommend products to a user, from what they did until a second ago.
 
     Who has no history may bring the products of this session (``product_id``, ``recent``): they count as views made
@@ -126,31 +130,36 @@ async def recommend(request: Request, query: Annotated[RecommendationsQuery, Que
             exclude = [*exclude, query.product_id]
         place = None if query.latitude is None or query.longitude is None else (query.latitude, query.longitude)
         return answers.personal(answers.Asked(
-            query.user_id, query.k, query.category_id, exclude, query.in_stock, query.explain, place,
+            user_id, query.k, query.category_id, exclude, query.in_stock, query.explain, place,
             context, query.diversity,
         ))  # fmt: skip
 
     async def work() -> bytes:
-        state = await stored.before(query.user_id, raw)
+        state = await stored.before(user_id, raw)
         if state is not None and state[0] is not None:
             return state[0]
         body = await run_in_threadpool(compute)
         if state is not None:
-            await stored.store(query.user_id, raw, body, *state[1:])
+            await stored.store(user_id, raw, body, *state[1:])
         return body
 
     try:
         return private(await work())
     except DatabaseUnavailable:
-        return private(answers.without_database(query.user_id, await live_popular(query.k)))
+        return private(answers.without_database(user_id, await live_popular(query.k)))
 
 
-@app.get("/similar-products", response_model=answers.SimilarProducts, response_model_exclude_unset=True)
-async def similar_products(request: Request, query: Annotated[SimilarQuery, QueryParameters()]) -> Response:
+@app.get(
+    "/similar-products", response_model=answers.SimilarProducts, response_model_exclude_unset=True,
+    responses=OWNED | problem_responses(404),
+)  # fmt: skip
+async def similar_products(
+    request: Request, user_id: MaybeShopper, query: Annotated[SimilarQuery, QueryParameters()]
+) -> Response:
     """Find the products most like one: wanted by the same people or, the newer it is the more, described alike."""
-    if query.user_id is not None:
+    if user_id is not None:
         # an answer of its own: what becomes of it is counted
-        body = await run_in_threadpool(answers.similar, query.product_id, query.k, query.user_id)
+        body = await run_in_threadpool(answers.similar, query.product_id, query.k, user_id)
         return fresh(request, body, max_age_s=0, public=False)
     body = await cached(
         "similar",
@@ -161,7 +170,9 @@ async def similar_products(request: Request, query: Annotated[SimilarQuery, Quer
     return fresh(request, body, max_age_s=60)
 
 
-@app.get("/trending", response_model=answers.Trending, response_model_exclude_unset=True)
+@app.get(
+    "/trending", response_model=answers.Trending, response_model_exclude_unset=True, responses=problem_responses(404)
+)
 async def trending(request: Request, query: Annotated[TrendingQuery, QueryParameters()]) -> Response:
     """List what rises: events of the window, newer ones weighing more."""
     body = await cached(
@@ -186,10 +197,10 @@ async def popular(request: Request, query: Annotated[PopularQuery, QueryParamete
     return fresh(request, answers.popular(found), max_age_s=10)
 
 
-@app.get("/recently-viewed", response_model=answers.RecentlyViewed, response_model_exclude_unset=True)
-async def recently_viewed(query: Annotated[RecentlyViewedQuery, QueryParameters()]) -> Response:
+@app.get("/recently-viewed", response_model=answers.RecentlyViewed, response_model_exclude_unset=True, responses=OWNED)
+async def recently_viewed(user_id: Shopper, query: Annotated[RecentlyViewedQuery, QueryParameters()]) -> Response:
     """List what a user viewed last, newest first."""
-    return private(await run_in_threadpool(answers.recently_viewed, query.user_id, query.k))
+    return private(await run_in_threadpool(answers.recently_viewed, user_id, query.k))
 
 
 async def live_popular(k: int) -> list[tuple[dict[str, Any], float]]:

@@ -11,6 +11,8 @@ from urllib.parse import unquote_plus
 
 from starlette.types import Scope
 
+from shared.auth import bearer, own
+from shared.errors import AppError, Unauthorized
 from shared.http.answers import redis
 from shared.http.edge import HeaderList
 from shared.settings import settings
@@ -43,12 +45,12 @@ GZIP_HEADERS: Final[HeaderList] = [*JSON_HEADERS, (b"content-encoding", b"gzip")
 
 
 def user_of(query: bytes) -> str | None:
-    """Return the user id of a raw query string; None when there is not exactly one."""
+    """Return the user id of a raw query string; None when there is none. Raises Unauthorized when there are several."""
     found = None
     for part in query.split(b"&"):
         if part.startswith(b"user_id="):
             if found is not None:
-                return None
+                raise Unauthorized("one user_id")
             found = part[8:]
     if not found:
         return None
@@ -61,13 +63,18 @@ async def hot(scope: Scope) -> tuple[int, bytes, HeaderList] | None:
     if scope["path"] != "/recommendations":
         return None
     query: bytes = scope["query_string"]
-    user_id = user_of(query)
-    if user_id is None:
-        return None
     zipped = False
+    authorization = None
     for name, value in scope["headers"]:
         if name == b"accept-encoding":
             zipped = b"gzip" in value
+        elif name == b"authorization":
+            authorization = value.decode("latin-1")
+    try:
+        user_id = own(user_of(query), bearer(authorization) if authorization else None)
+    except AppError:
+        # the application says why
+        return None
     try:
         stored, epoch = await redis().run(
             ("HGET", user_key(user_id), b"z:" + query if zipped else query), ("HGET", EPOCHS, SCOPE)

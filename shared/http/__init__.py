@@ -2,7 +2,7 @@
 
 from shared.http.answers import Answer, cached, fresh
 from shared.http.api import api
-from shared.http.parameters import K, Query
+from shared.http.parameters import K, Query, UserQuery
 from shared.http.serve import serve
 
-__all__ = ["Answer", "K", "Query", "api", "cached", "fresh", "serve"]
+__all__ = ["Answer", "K", "Query", "UserQuery", "api", "cached", "fresh", "serve"]

@@ -26,6 +26,10 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": "A problem (RFC 9457)", "content": content} for status in statuses}
 
 
+# of routes that take a Shopper, Holder or Account (shared/auth.py)
+OWNED = problem_responses(401, 403)
+
+
 def api(name: str, description: str, *, needs: tuple[str, ...], max_body: dict[str, int] | None = None) -> FastAPI:
     """Return the application of the function ``name``; ``needs`` are the services that its readiness depends on."""
     logs.configure()

@@ -77,6 +77,7 @@ class Edge:
             client = hops[-min(proxies, len(hops))].strip()
         else:
             client = (scope.get("client") or ("",))[0]
+        scope["aisle.client"] = client
         headers: HeaderList = [(b"x-request-id", request_id.encode())]
         limit = settings().rate_limit_per_minute
         if limit == 0 or scope["path"] in UNLIMITED:

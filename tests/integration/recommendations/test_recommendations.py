@@ -212,7 +212,6 @@ def test_a_miss_takes_two_statements(client: httpx.Client, serve: Serve, monkeyp
 @pytest.mark.parametrize(
     "query",
     [
-        "",
         "user_id=",
         "user_id=u&k=0",
         "user_id=u&k=101",
@@ -235,6 +234,12 @@ def test_a_bad_query_is_a_problem(client: httpx.Client, query: str) -> None:
         answer = client.get(f"/recommendations?{query}")
         assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json"), query
     assert cache.client().keys("rec:*") == []
+
+
+def test_nobody_to_recommend_to_is_a_problem_that_says_how(client: httpx.Client) -> None:
+    answer = client.get("/recommendations?k=5")
+    assert (answer.status_code, answer.json()["type"]) == (401, "urn:aisle:problem:unauthorized")
+    assert "user_id" in answer.json()["detail"]
 
 
 def test_without_redis_every_answer_is_computed(env: dict[str, str], client: httpx.Client, serve: Serve) -> None:
