@@ -9,7 +9,6 @@ from functions.cart import orders, wishlist
 from functions.cart.checkout import check_out
 from functions.cart.committing import committed, private
 from functions.cart.models import (
-    SHOPPER,
     SHORT,
     Cart,
     CheckoutRequest,
@@ -20,7 +19,7 @@ from functions.cart.models import (
 )
 from shared.auth import Shopper
 from shared.http import UserQuery, api, serve
-from shared.http.api import problem_responses
+from shared.http.api import OWNED, problem_responses
 from shared.http.idempotency import Finish, IdempotencyKey, RequiredIdempotencyKey, fingerprint, once
 from shared.storage import carts
 from shared.storage.database import transaction
@@ -30,7 +29,7 @@ Nothing = Annotated[UserQuery, InQuery()]
 app = api("cart", "A shopper's cart, checkout, orders and wishlist.", needs=("postgres", "redis", "pubsub"))
 
 
-@app.get("/cart", response_model=Cart, responses=SHOPPER)
+@app.get("/cart", response_model=Cart, responses=OWNED)
 def show_cart(shopper: Shopper, _query: Nothing) -> Response:
     """Show the cart; lines whose price or stock changed since they were added say so in ``changes``."""
     return private(carts.show(shopper))
@@ -39,7 +38,7 @@ def show_cart(shopper: Shopper, _query: Nothing) -> Response:
 @app.post(
     "/cart/items",
     response_model=Cart,
-    responses=SHOPPER | problem_responses(404) | SHORT | {201: {"model": Cart, "description": "The line is new."}},
+    responses=OWNED | problem_responses(404) | SHORT | {201: {"model": Cart, "description": "The line is new."}},
 )
 def add_item(shopper: Shopper, item: NewItem, _query: Nothing, key: IdempotencyKey = None) -> Response:
     """Put a product into the cart; quantities add up. 201 when the line is new, 200 when it was there."""
@@ -58,7 +57,7 @@ def add_item(shopper: Shopper, item: NewItem, _query: Nothing, key: IdempotencyK
     return answer
 
 
-@app.patch("/cart/items/{product_id}", response_model=Cart, responses=SHOPPER | problem_responses(404) | SHORT)
+@app.patch("/cart/items/{product_id}", response_model=Cart, responses=OWNED | problem_responses(404) | SHORT)
 def change_item(shopper: Shopper, product_id: ProductPath, patch: ItemPatch, _query: Nothing) -> Response:
     """Change how many of a product are in the cart."""
     with transaction() as connection:
@@ -68,13 +67,13 @@ def change_item(shopper: Shopper, product_id: ProductPath, patch: ItemPatch, _qu
     return private(body)
 
 
-@app.delete("/cart/items/{product_id}", response_model=Cart, responses=SHOPPER)
+@app.delete("/cart/items/{product_id}", response_model=Cart, responses=OWNED)
 def remove_item(shopper: Shopper, product_id: ProductPath, _query: Nothing) -> Response:
     """Take a product out of the cart. Again: the same answer."""
     return _remove(shopper, [product_id])
 
 
-@app.delete("/cart", response_model=Cart, responses=SHOPPER)
+@app.delete("/cart", response_model=Cart, responses=OWNED)
 def empty_cart(shopper: Shopper, _query: Nothing) -> Response:
     """Take everything out of the cart. Again: the same answer."""
     return _remove(shopper, None)
@@ -88,7 +87,7 @@ def _remove(shopper: str, product_ids: list[int] | None) -> Response:
     return private(body)
 
 
-@app.post("/cart/checkout", status_code=201, response_model=Order, responses=SHOPPER | problem_responses(402) | SHORT)
+@app.post("/cart/checkout", status_code=201, response_model=Order, responses=OWNED | problem_responses(402) | SHORT)
 def check_out_cart(
     shopper: Shopper, _query: Nothing, key: RequiredIdempotencyKey, request: CheckoutRequest | None = None
 ) -> Response:

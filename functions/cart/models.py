@@ -13,7 +13,7 @@ from shared.domain.events import printable
 from shared.domain.orders import OrderState
 from shared.domain.product import Product
 from shared.http import UserQuery
-from shared.http.api import PROBLEM, problem_responses
+from shared.http.api import PROBLEM
 
 Quantity = Annotated[int, Field(strict=True, ge=1, le=MAX_QUANTITY)]
 ProductPath = Annotated[int, Path(ge=1, le=2**53 - 1)]
@@ -185,4 +185,3 @@ _SHORT: Final[dict[str, Any]] = PROBLEM | {
 SHORT: Final[dict[int | str, dict[str, Any]]] = {
     409: {"description": "A problem (RFC 9457)", "content": {"application/problem+json": {"schema": _SHORT}}}
 }
-SHOPPER: Final = problem_responses(401, 403)

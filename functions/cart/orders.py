@@ -8,11 +8,11 @@ from fastapi import Query as InQuery
 from starlette.responses import Response
 
 from functions.cart.committing import committed, private
-from functions.cart.models import SHOPPER, Order, OrderPage, OrderPath, PageOfShopper, StateChange
+from functions.cart.models import Order, OrderPage, OrderPath, PageOfShopper, StateChange
 from shared.auth import Shopper, requires
 from shared.domain.orders import OrderState
 from shared.http import Query, UserQuery
-from shared.http.api import problem_responses
+from shared.http.api import OWNED, problem_responses
 from shared.payments.releasing import release
 from shared.storage import orders
 from shared.storage.database import transaction
@@ -25,19 +25,19 @@ class NoQuery(Query):
     """No parameters: whatever is given is refused."""
 
 
-@router.get("/orders", response_model=OrderPage, responses=SHOPPER)
+@router.get("/orders", response_model=OrderPage, responses=OWNED)
 def list_orders(shopper: Shopper, query: Annotated[PageOfShopper, InQuery()]) -> Response:
     """List the shopper's orders, newest first. A page beyond the end is empty."""
     return private(orders.page(shopper, query.page, query.page_size))
 
 
-@router.get("/orders/{order_id}", response_model=Order, responses=SHOPPER | problem_responses(404))
+@router.get("/orders/{order_id}", response_model=Order, responses=OWNED | problem_responses(404))
 def get_order(shopper: Shopper, order_id: OrderPath, _query: Annotated[UserQuery, InQuery()]) -> Response:
     """Show one of the shopper's orders. A stranger's is not found."""
     return private(orders.one(shopper, order_id))
 
 
-@router.post("/orders/{order_id}/cancel", response_model=Order, responses=SHOPPER | problem_responses(404, 409))
+@router.post("/orders/{order_id}/cancel", response_model=Order, responses=OWNED | problem_responses(404, 409))
 def cancel_order(shopper: Shopper, order_id: OrderPath, _query: Annotated[UserQuery, InQuery()]) -> Response:
     """Cancel one of the shopper's orders before it is shipped: stock and money go back. Again: the same answer."""
     return _change(order_id, OrderState.CANCELLED, "cancelled by the shopper", shopper=shopper)
