@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from shared.job import Parameters, job
 from shared.settings import settings
+from shared.storage.personal import erase_again
 from shared.storage.retention import RULES, delete_expired, drop_expired_partitions, ensure_partitions
 
 MONTHS_AHEAD: Final = 3
@@ -20,4 +21,6 @@ def retention(_parameters: Retention) -> dict[str, Any]:
     made = ensure_partitions(MONTHS_AHEAD)
     dropped = drop_expired_partitions(months)
     deleted = {rule.table: delete_expired(rule, months) for rule in RULES}
-    return {"partitions_made": made, "partitions_dropped": dropped, "rows_deleted": deleted}
+    return {
+        "partitions_made": made, "partitions_dropped": dropped, "rows_deleted": deleted, "erased_again": erase_again(),
+    }  # fmt: skip

@@ -1,5 +1,6 @@
 """HTTP: the catalogue. Search, filters and facets, suggestions, one product, categories; admin writes and imports."""
 
+import asyncio
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import Annotated, Any, Final
@@ -19,16 +20,16 @@ from functions.products.models import (
     Suggestions,
     SuggestQuery,
 )
-from shared.auth import CatalogueAdmin
+from shared.auth import CatalogueAdmin, MaybeShopper
 from shared.domain import feeds
 from shared.domain.catalog import ProductPatch, ProductWrite
 from shared.domain.product import Product
 from shared.errors import InvalidRequest, UnsupportedMediaType
 from shared.http import api, cached, fresh, serve
 from shared.http.answers import dump
-from shared.http.api import problem_responses
+from shared.http.api import OWNED, problem_responses
 from shared.http.idempotency import Finish, IdempotencyKey, fingerprint, once
-from shared.storage import cache, outbox, product_writes, search
+from shared.storage import cache, outbox, product_writes, search, search_history
 from shared.storage import products as catalogue
 from shared.storage.database import transaction
 from shared.storage.product_writes import By
@@ -75,13 +76,22 @@ async def _stored(request: Request, key: str, compute: Callable[[], bytes]) -> R
     return fresh(request, await cached("products", key, ttl_s=CACHE_TTL_S, compute=compute), max_age_s=MAX_AGE_S)
 
 
-@app.get("/products", response_model=ProductPage, responses=CACHED)
-async def list_products(request: Request, query: Annotated[ProductQuery, InQuery()]) -> Response:
+@app.get("/products", response_model=ProductPage, responses=CACHED | OWNED)
+async def list_products(request: Request, user_id: MaybeShopper, query: Annotated[ProductQuery, InQuery()]) -> Response:
     """Find products; all filters apply. Facets and total count everything found, on whatever page."""
-    narrowed = query.model_dump(exclude={"tags", "sort", "page", "page_size"})
+    narrowed = query.model_dump(exclude={"user_id", "tags", "sort", "page", "page_size"})
     filters = catalogue.Filters(**narrowed, tags=tuple(query.tags))
     page = catalogue.Page(query.page, query.page_size, query.sort)
-    return await _stored(request, _key("page", query.model_dump()), lambda: catalogue.find(filters, page))
+    key = _key("page", query.model_dump(exclude={"user_id"}))
+    if user_id is None:
+        return await _stored(request, key, lambda: catalogue.find(filters, page))
+    answer = cached("products", key, ttl_s=CACHE_TTL_S, compute=lambda: catalogue.find(filters, page))
+    if query.search.strip() and query.page == 1:
+        # what is found is the same for everybody; that it was searched for is the user's
+        body, _ = await asyncio.gather(answer, run_in_threadpool(search_history.keep, user_id, query.search))
+    else:
+        body = await answer
+    return fresh(request, body, max_age_s=0, public=False)
 
 
 @app.get("/products/suggest", response_model=Suggestions, responses=CACHED)

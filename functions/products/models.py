@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_
 
 from shared.domain.events import printable
 from shared.domain.product import Product
-from shared.http import K, Query
+from shared.http import K, Query, UserQuery
 
 MAX_TEXT = 200
 MAX_FILTER_TAGS = 20
@@ -30,8 +30,8 @@ Sort = Annotated[
 ]
 
 
-class ProductQuery(Query):
-    """Filters, order and page of GET /products. All that are given apply."""
+class ProductQuery(UserQuery):
+    """Filters, order and page of GET /products. All that are given apply. A user's search is kept in their history."""
 
     search: Text = Field("", description="words of name, brand, tags, category, description, or a stock code")
     category: SomeText | None = Field(None, description="by name, whatever its case, with the categories below it")

@@ -14,6 +14,7 @@ from shared.domain.ranking import rank
 from shared.domain.rules import Rule, applied, with_pins
 from shared.errors import CategoryNotFound, DatabaseUnavailable, ProductNotFound
 from shared.http.answers import dump
+from shared.settings import settings
 from shared.storage import content
 from shared.storage import recommendations as storage
 from shared.storage.attribution import Logged
@@ -128,7 +129,8 @@ def chosen(asked: Asked, found: storage.Found) -> tuple[list[int], dict[int, flo
     best = rank(
         found.candidates, found.taste, asked.k if asked.diversity == 0 else len(found.candidates),
         blend=found.blend, trending_prior=found.trending_prior, affinity_trend=found.affinity_trend,
-        place=asked.place, stock_first=asked.in_stock is not False, factors=factors,
+        place=asked.place or found.place, half_km=settings().distance_half_km,
+        stock_first=asked.in_stock is not False, factors=factors,
     )  # fmt: skip
     category = {one.id: one.category_id for one in found.candidates}
     ids = diversified([(one.id, one.score, category[one.id]) for one in best], asked.k, asked.diversity)

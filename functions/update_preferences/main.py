@@ -14,6 +14,6 @@ def update_preferences(event: CloudEvent) -> None:
     message = user_events.read(event)
     if message is None:
         return
-    events.store(message.message_id, message.user_id, message.events)
+    stored = events.store(message.message_id, message.user_id, message.events)
     # after the commit, and also when nothing was new: a crash may have come between the two
-    cache.forget_users([message.user_id])
+    cache.forget_users([message.user_id, *filter(None, [stored.followed])])

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 EARTH_RADIUS_KM: Final = 6371.0
-# at this distance a product with a place keeps three quarters of its score, far away a half
+# at this distance a product with a place keeps three quarters of its score, far away a half. A shop's own: the setting
+# DISTANCE_HALF_KM
 PLACE_HALF_KM: Final = 50.0
 # how much each kind of preference says; a tag says less: a product has several
 KIND_WEIGHTS: Final[Mapping[str, float]] = {"category": 1.0, "brand": 0.5, "tag": 0.5}
@@ -86,11 +87,11 @@ def distance_km(from_latitude: float, from_longitude: float, latitude: float, lo
     return 2 * EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(a)))
 
 
-def nearness(candidate: Candidate, place: tuple[float, float] | None) -> float:
+def nearness(candidate: Candidate, place: tuple[float, float] | None, half_km: float = PLACE_HALF_KM) -> float:
     """Return the factor for distance, in (0.5, 1]; 1 where user or product has no place."""
     if place is None or candidate.latitude is None or candidate.longitude is None:
         return 1.0
-    return 0.5 + 0.5 * 2 ** (-distance_km(*place, candidate.latitude, candidate.longitude) / PLACE_HALF_KM)
+    return 0.5 + 0.5 * 2 ** (-distance_km(*place, candidate.latitude, candidate.longitude) / half_km)
 
 
 def rank(
@@ -102,6 +103,7 @@ def rank(
     trending_prior: float = 0.0,
     affinity_trend: float = 1.0,
     place: tuple[float, float] | None = None,
+    half_km: float = PLACE_HALF_KM,
     stock_first: bool = True,
     factors: Mapping[int, float] | None = None,
 ) -> list[Ranked]:
@@ -128,7 +130,7 @@ def rank(
         if tier:
             score = 0.1 * trend
         factor = factors.get(one.id, 1.0) if factors else 1.0
-        score *= nearness(one, place) * factor
+        score *= nearness(one, place, half_km) * factor
         late = stock_first and not one.in_stock
         # fillers keep the order they were found in
         place_in_tier = one.place / factor if tier else 0

@@ -5,7 +5,7 @@ messages may update at once are written in key order, so that two messages never
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -61,7 +61,8 @@ WITH incoming AS MATERIALIZED (
     INSERT INTO users (external_id, last_seen_at)
     SELECT cast(:user_id AS text), max(occurred_at) FROM new HAVING count(*) > 0
     ON CONFLICT (external_id) DO UPDATE SET last_seen_at = greatest(users.last_seen_at, EXCLUDED.last_seen_at)
-    RETURNING id
+    -- what was on its way while its guest became part of an account is the account's (shared/storage/merging.py)
+    RETURNING CASE WHEN merged_at > now() - interval '10 minutes' THEN merged_into ELSE id END AS id
 ), stored AS (
     INSERT INTO events (event_id, user_id, product_id, event_type, quantity, occurred_at, session_id, metadata)
     SELECT event_id, account.id, product_id, event_type, quantity, occurred_at, session_id, metadata FROM new, account
@@ -102,7 +103,8 @@ WITH incoming AS MATERIALIZED (
         {fold("user_price_bands", "weight")}, {fold("user_price_bands", "log_sum")},
         {fold("user_price_bands", "square_sum")}, as_of = greatest(user_price_bands.as_of, EXCLUDED.as_of)
 )
-SELECT (SELECT count(*) FROM new) AS stored, (SELECT count(*) FROM rejected) AS rejected
+SELECT (SELECT count(*) FROM new) AS stored, (SELECT count(*) FROM rejected) AS rejected,
+       (SELECT u.external_id FROM account a JOIN users u ON u.id = a.id WHERE u.external_id <> :user_id) AS followed
 """
 
 # the product's purchases and its live rank: counted once by themselves, whatever STORE has done
@@ -123,11 +125,19 @@ RETURNING product_id, (SELECT purchases FROM counts WHERE counts.product_id = pr
 """
 
 
-def store(message_id: str, user_id: str, events: Sequence[dict[str, Any]]) -> tuple[int, int]:
+class Stored(NamedTuple):
+    """How many events were new and how many were rejected, and the account that a guest's became part of, if any."""
+
+    new: int
+    rejected: int
+    followed: str | None
+
+
+def store(message_id: str, user_id: str, events: Sequence[dict[str, Any]]) -> Stored:
     """Store one user's events and fold the new ones into counts and preferences, in one transaction.
 
     Each event is ``{position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata}``.
-    Returns how many were new, and how many were rejected (unknown product). The same message again returns (0, 0).
+    Rejected is what names an unknown product. The same message again has nothing new.
     """
     # asked again after a broken connection: what the first attempt may have stored is then not new
     (row,) = database.run_prepared(
@@ -138,7 +148,7 @@ def store(message_id: str, user_id: str, events: Sequence[dict[str, Any]]) -> tu
         event_types=[event_type.value for event_type in EVENT_WEIGHTS],
         weights=list(EVENT_WEIGHTS.values()),
     )
-    return int(row[0]), int(row[1])
+    return Stored(int(row[0]), int(row[1]), row[2])
 
 
 def count_purchases(event_ids: Sequence[str], product_ids: Sequence[int]) -> list[tuple[int, int]]:

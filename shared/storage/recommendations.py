@@ -40,7 +40,7 @@ WITH RECURSIVE model AS MATERIALIZED (
     SELECT id FROM categories WHERE id = cast(:category_id AS bigint)
     UNION SELECT c.id FROM categories c JOIN subtree s ON c.parent_id = s.id
 ), account AS MATERIALIZED (
-    SELECT id FROM users WHERE external_id = :user_id
+    SELECT id, latitude, longitude FROM users WHERE external_id = :user_id
 ), recent AS MATERIALIZED (
     (SELECT e.product_id, e.event_type, e.occurred_at FROM events e
      WHERE e.user_id = (SELECT id FROM account) AND e.product_id IS NOT NULL
@@ -144,6 +144,7 @@ SELECT json_build_object(
         WHERE r.kind <> 'exclude'),
     'price', (SELECT json_build_array(weight, log_sum, square_sum) FROM user_price_bands
               WHERE user_id = (SELECT id FROM account)),
+    'place', (SELECT json_build_array(latitude, longitude) FROM account WHERE latitude IS NOT NULL),
     'candidates', (SELECT coalesce(json_agg(json_build_array(
             m.id, m.cf,
             coalesce(CASE trending_window
@@ -249,6 +250,8 @@ class Found:
     taste: Taste
     candidates: list[Candidate]
     rules: list[Rule]
+    # where the user said they are
+    place: tuple[float, float] | None
 
 
 def candidates(
@@ -280,6 +283,7 @@ def candidates(
         taste=Taste(scores, price_band(*found["price"]) if found["price"] else None),
         candidates=[Candidate(*columns) for columns in found["candidates"]],
         rules=[Rule(*columns) for columns in found["rules"]],
+        place=tuple(found["place"]) if found["place"] else None,
     )
 
 

@@ -37,6 +37,9 @@ RULES: Final = (
     Rule("rejected_events", "rejected_at < now() - interval '90 days'"),
     Rule("recommendation_log", "at < now() - interval '35 days'"),
     Rule("recommendation_feedback", "at < now() - interval '35 days'"),
+    Rule("refresh_tokens", "expires_at < now()"),
+    Rule("login_failures", "last_at < now() - interval '2 days'"),
+    Rule("search_history", f"last_at < {EVENT_AGE}"),
     Rule("job_runs", "started_at < now() - interval '90 days'"),
 )
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from shared import messages
 from shared.domain.events import MAX_EVENTS_PER_REQUEST, EventType, uuid7
+from shared.errors import Forbidden
 from shared.logs import current_traceparent
 from shared.storage import outbox
 from shared.storage.database import execute
@@ -32,9 +33,12 @@ class Happened(NamedTuple):
 def lock_shopper(connection: Connection, shopper: str) -> int:
     """Make the shopper known, let nobody else change what is theirs until the transaction ends; return their row's id.
 
-    ``shopper`` is the external id.
+    ``shopper`` is the external id. Raises Forbidden for one that was erased: it never comes back.
     """
-    return int(execute(connection, LOCK_SHOPPER, {"shopper": shopper})[0][0])
+    rows = execute(connection, LOCK_SHOPPER, {"shopper": shopper})
+    if not rows:
+        raise Forbidden("This user was erased; go on with a new user_id.")
+    return int(rows[0][0])
 
 
 def tell(connection: Connection, shopper: str, happened: Sequence[Happened]) -> list[int]:

@@ -171,3 +171,12 @@ def test_the_same_key_adds_once(ann: Shopper) -> None:
         assert answer.status_code == 201
     assert ann.in_cart() == {1: 2}
     assert len(told()) == 1
+
+
+def test_who_was_erased_does_not_come_back_by_shopping(client: httpx.Client) -> None:
+    write("INSERT INTO erased_users (digest) VALUES (sha256('guest_gone'::bytea))")
+    gone = Shopper(client, "guest_gone")
+    assert gone.cart()["items"] == []
+    for answer in (gone.add(1), gone.check_out(), gone.ask("PUT", "/wishlist/1"), gone.ask("DELETE", "/cart")):
+        assert problem(answer) == (403, "forbidden")
+    assert told() == []

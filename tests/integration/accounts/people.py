@@ -1,0 +1,33 @@
+"""Guests and accounts for tests."""
+
+from typing import Any
+
+import httpx
+
+from shared.storage import database
+
+PASSWORD = "a plum in the rain"
+
+
+def bearer(tokens: dict[str, Any] | str) -> dict[str, str]:
+    """Return the header of a user's requests."""
+    return {"Authorization": f"Bearer {tokens if isinstance(tokens, str) else tokens['access_token']}"}
+
+
+def registered(client: httpx.Client, name: str = "ada", **more: Any) -> dict[str, Any]:
+    """Register an account and return its tokens."""
+    body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD} | more
+    answer = client.post("/auth/register", json=body)
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def login(client: httpx.Client, name: str = "ada", password: str = PASSWORD, **more: Any) -> httpx.Response:
+    """Log an account in."""
+    return client.post("/auth/login", json={"email": f"{name}@example.com", "password": password} | more)
+
+
+def count(table: str, condition: str = "true", **parameters: Any) -> int:
+    """Return how many rows there are."""
+    return int(database.read(f"SELECT count(*) FROM {table} WHERE {condition}", **parameters)[0][0])
