@@ -21,7 +21,7 @@ def committed(outbox_ids: Sequence[int], products: Sequence[int] = (), *, stock_
     cache.forget_products(products)
     if stock_crossed:
         cache.flush(*SCOPES)
-    outbox.publish_within(outbox_ids, PUBLISH_WAIT_S)
+    outbox.publish_now(outbox_ids, wait_s=PUBLISH_WAIT_S)
 
 
 def private(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -121,7 +121,7 @@ def _committed(outbox_ids: list[int]) -> None:
     if not outbox_ids:
         return
     cache.flush("products")
-    outbox.publish_within(outbox_ids, ANNOUNCE_TIMEOUT_S)
+    outbox.publish_now(outbox_ids, wait_s=ANNOUNCE_TIMEOUT_S)
 
 
 def _by(actor: str, request: Request) -> By:

@@ -9,7 +9,7 @@ from shared.domain.carts import MAX_LINES, MAX_QUANTITY, CartLine, check_stock
 from shared.domain.events import EventType
 from shared.errors import CartFull, NotInCart, ProductNotFound
 from shared.storage import shopping
-from shared.storage.database import execute, read
+from shared.storage.database import execute_prepared, read
 from shared.storage.shopping import Happened
 
 # {whose}: a fixed condition. `changes` says what CartLine.shortness says, and whether the price is another.
@@ -55,12 +55,12 @@ def show(shopper: str) -> bytes:
 
 def show_locked(connection: Connection, user_id: int) -> bytes:
     """Like ``show``, as the caller's transaction sees it."""
-    return str(execute(connection, SHOW_LOCKED, {"user_id": user_id})[0][0]).encode()
+    return str(execute_prepared(connection, SHOW_LOCKED, {"user_id": user_id})[0][0]).encode()
 
 
 def _line(connection: Connection, user_id: int, product_id: int) -> tuple[CartLine, int | None, int]:
     """Return the product as a line, how many of it are in the cart (None: it is not), and how many lines there are."""
-    rows = execute(connection, LINE, {"user_id": user_id, "product_id": product_id})
+    rows = execute_prepared(connection, LINE, {"user_id": user_id, "product_id": product_id})
     if not rows:
         raise ProductNotFound(f"There is no product {product_id}.")
     row = rows[0]
@@ -72,7 +72,7 @@ def _line(connection: Connection, user_id: int, product_id: int) -> tuple[CartLi
 
 def _put(connection: Connection, user_id: int, line: CartLine, *, seen: bool) -> None:
     parameters = {"user_id": user_id, "product_id": line.product_id, "quantity": line.quantity, "seen": seen}
-    execute(connection, PUT, parameters)
+    execute_prepared(connection, PUT, parameters)
 
 
 def _changed(line: CartLine, before: int) -> list[Happened]:
@@ -120,8 +120,8 @@ def remove(connection: Connection, shopper: str, product_ids: Sequence[int] | No
     """Take products, or (None) all, out of the cart; what is not in it is no error. Returns row id and outbox rows."""
     user_id = shopping.lock_shopper(connection, shopper)
     if product_ids is None:
-        gone = execute(connection, CLEAR, {"user_id": user_id})
+        gone = execute_prepared(connection, CLEAR, {"user_id": user_id})
     else:
-        gone = execute(connection, REMOVE, {"user_id": user_id, "product_ids": list(product_ids)})
+        gone = execute_prepared(connection, REMOVE, {"user_id": user_id, "product_ids": list(product_ids)})
     happened = [Happened(EventType.REMOVE_FROM_CART, int(row[0]), {"quantity": int(row[1])}) for row in gone]
     return user_id, shopping.tell(connection, shopper, happened)

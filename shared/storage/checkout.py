@@ -13,7 +13,7 @@ from shared.domain.events import uuid7
 from shared.domain.orders import OrderState, purchase_event_id
 from shared.errors import CartEmpty, IdempotencyMismatch, PriceChanged
 from shared.storage import catalog, shopping
-from shared.storage.database import execute
+from shared.storage.database import execute_prepared
 
 EARLIER: Final = "SELECT id, request_hash, state, total FROM orders WHERE checkout_id = :checkout_id"
 # the rows as they are once the locks are held: Postgres reads again what others changed while it waited
@@ -72,13 +72,13 @@ def place(
     line that is short, PriceChanged, and IdempotencyMismatch when the earlier run was another request's.
     """
     user_id = shopping.lock_shopper(connection, shopper)
-    earlier = execute(connection, EARLIER, {"checkout_id": checkout_id})
+    earlier = execute_prepared(connection, EARLIER, {"checkout_id": checkout_id})
     if earlier:
         order_id, earlier_hash, state, total = earlier[0]
         if bytes(earlier_hash) != request_hash:
             raise IdempotencyMismatch("This Idempotency-Key was used for a request with another body; use a new one.")
         return Placed(order_id, OrderState(state), total, [], False, [])
-    lines = [CartLine(*row) for row in execute(connection, LOCK_CART, {"user_id": user_id})]
+    lines = [CartLine(*row) for row in execute_prepared(connection, LOCK_CART, {"user_id": user_id})]
     if not lines:
         raise CartEmpty("There is nothing in the cart; add products with POST /cart/items.")
     carts.check_stock(lines)
@@ -101,6 +101,6 @@ def place(
         "lines": orjson.dumps(rows).decode(), "order_id": order_id, "user_id": user_id, "checkout_id": checkout_id,
         "request_hash": request_hash, "total": total, "provider": provider,
     }  # fmt: skip
-    sold_out = [int(row[0]) for row in execute(connection, PLACE, parameters)]
+    sold_out = [int(row[0]) for row in execute_prepared(connection, PLACE, parameters)]
     outbox = catalog.announce(connection, sold_out, "stock")
     return Placed(order_id, OrderState.PLACED, total, [line.product_id for line in lines], bool(sold_out), outbox)

@@ -13,7 +13,7 @@ from shared.domain.events import EventType
 from shared.domain.orders import OrderState, check_transition
 from shared.errors import OrderNotFound
 from shared.storage import audit, catalog, shopping
-from shared.storage.database import execute, read, read_one
+from shared.storage.database import execute, execute_prepared, read, read_one
 from shared.storage.shopping import Happened
 
 _ORDER: Final = """json_build_object(
@@ -70,8 +70,19 @@ SELECT o.user_id, i.product_id, i.quantity, i.price_when_added, i.added_at
 FROM orders o JOIN order_items i ON i.order_id = o.id
 WHERE o.id = :order_id AND o.user_id IS NOT NULL ORDER BY i.product_id
 ON CONFLICT (user_id, product_id) DO UPDATE SET quantity = least(cart_items.quantity + EXCLUDED.quantity, 999)"""
-LINES: Final = """
-SELECT product_id, quantity, event_id FROM order_items WHERE order_id = :order_id ORDER BY product_id"""
+# nothing but the order itself is locked: its stock was taken when it was placed
+PAY: Final = """
+WITH paid AS (
+    UPDATE orders SET state = 'paid', updated_at = now() WHERE id = :order_id AND state = 'placed'
+    RETURNING id, user_id
+), charged AS (
+    UPDATE payments SET state = 'approved', updated_at = now() FROM paid WHERE order_id = paid.id
+), told AS (
+    INSERT INTO order_state_changes (order_id, state) SELECT id, 'paid' FROM paid
+)
+SELECT u.external_id, i.product_id, i.quantity, i.event_id
+FROM paid JOIN order_items i ON i.order_id = paid.id LEFT JOIN users u ON u.id = paid.user_id ORDER BY i.product_id"""
+STATE: Final = "SELECT state FROM orders WHERE id = :order_id"
 
 # what a crash left between placing and paying
 ABANDONED: Final = """
@@ -106,7 +117,7 @@ def one(shopper: str, order_id: UUID) -> bytes:
 
 def one_in(connection: Connection, order_id: UUID) -> bytes:
     """Return any order's JSON as the caller's transaction sees it. Raises OrderNotFound."""
-    rows = execute(connection, ONE, {"order_id": order_id})
+    rows = execute_prepared(connection, ONE, {"order_id": order_id})
     if not rows:
         raise _not_found(order_id)
     return str(rows[0][0]).encode()
@@ -155,16 +166,17 @@ def pay(connection: Connection, order_id: UUID) -> Moved | None:
 
     Raises OrderStateConflict when it was given up meanwhile: what was charged has to be released.
     """
-    state, shopper = lock(connection, order_id)
-    if state is OrderState.PAID:
+    lines = execute_prepared(connection, PAY, {"order_id": order_id})
+    if not lines:
+        state = OrderState(execute(connection, STATE, {"order_id": order_id})[0][0])
+        if state is not OrderState.PAID:
+            check_transition(state, OrderState.PAID)
         return None
-    check_transition(state, OrderState.PAID)
-    _move(connection, order_id, OrderState.PAID, "approved", None)
+    shopper = lines[0][0]
     if shopper is None:
         return Moved()
-    lines = execute(connection, LINES, {"order_id": order_id})
     happened = [
-        Happened(EventType.PURCHASE, int(row[0]), {"quantity": int(row[1]), "order_id": str(order_id)}, row[2])
+        Happened(EventType.PURCHASE, int(row[1]), {"quantity": int(row[2]), "order_id": str(order_id)}, row[3])
         for row in lines
     ]
     return Moved(outbox=shopping.tell(connection, shopper, happened))

@@ -12,7 +12,7 @@ from shared.domain.events import MAX_EVENTS_PER_REQUEST, EventType, uuid7
 from shared.errors import Forbidden
 from shared.logs import current_traceparent
 from shared.storage import outbox
-from shared.storage.database import execute
+from shared.storage.database import execute_prepared
 
 # Locks, in this order, for whoever needs several: the shopper's row of users, the order, products by id, the cart's
 # rows. So no two requests wait for each other in a circle, and a cart is changed by one request at a time.
@@ -35,7 +35,7 @@ def lock_shopper(connection: Connection, shopper: str) -> int:
 
     ``shopper`` is the external id. Raises Forbidden for one that was erased: it never comes back.
     """
-    rows = execute(connection, LOCK_SHOPPER, {"shopper": shopper})
+    rows = execute_prepared(connection, LOCK_SHOPPER, {"shopper": shopper})
     if not rows:
         raise Forbidden("This user was erased; go on with a new user_id.")
     return int(rows[0][0])
