@@ -36,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[], Callable[[Bench], list[Row]]]] = {
     "search": lambda: _own("search"),
     "accepted": lambda: _ingest("accepted"),
     "applied": lambda: _ingest("applied"),
+    "checkout": lambda: _own("checkout"),
     "freshness": lambda: _ingest("freshness"),
     "trending": lambda: _own("trending"),
     "quality": lambda: _own("quality"),

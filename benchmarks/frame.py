@@ -8,7 +8,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,18 @@ def bench(products: int, events: int, say: Callable[[str], None]) -> Iterator[Be
                 say,
             )
             clients.reset()
+
+
+def make_topic(bench: Bench, topic: str) -> None:
+    """Make a topic with nobody listening, unless it is there."""
+    from google.api_core.exceptions import AlreadyExists
+    from google.cloud import pubsub_v1
+
+    publisher = pubsub_v1.PublisherClient()
+    with suppress(AlreadyExists):
+        publisher.create_topic(name=publisher.topic_path(bench.environment["GOOGLE_CLOUD_PROJECT"], topic))
+    publisher.stop()
+    publisher.transport.close()
 
 
 def run_jobs(say: Callable[[str], None]) -> None:

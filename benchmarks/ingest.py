@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from benchmarks.frame import RUNS, Bench, Row, median
+from benchmarks.frame import RUNS, Bench, Row, make_topic, median
 from benchmarks.load import load, post
 from local.places import ROOT
 from local.processes import free_port
@@ -30,13 +30,7 @@ def event(number: int, products: int) -> dict[str, Any]:
 
 def accepted(bench: Bench) -> list[Row]:
     """Post events over 16 connections to a function that publishes to the embedded Pub/Sub."""
-    from google.cloud import pubsub_v1
-
-    publisher = pubsub_v1.PublisherClient()
-    name = publisher.topic_path(bench.environment["GOOGLE_CLOUD_PROJECT"], messages.USER_EVENTS)
-    publisher.create_topic(name=name)
-    publisher.stop()
-    publisher.transport.close()
+    make_topic(bench, messages.USER_EVENTS)
     single = [post("/events", orjson.dumps(event(number, bench.products))) for number in range(1000)]
     batches = []
     for first in range(0, 10_000, 100):

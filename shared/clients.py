@@ -2,16 +2,19 @@
 
 import sys
 
+CLIENTS = (
+    "shared.storage.database",
+    "shared.storage.cache",
+    "shared.http.answers",
+    "shared.storage.pubsub",
+    "shared.payments",
+    "shared.tokens",
+)
+
 
 def reset() -> None:
     """Close and forget what was opened, where the module that holds it was imported at all."""
-    for name in (
-        "shared.storage.database",
-        "shared.storage.cache",
-        "shared.http.answers",
-        "shared.storage.pubsub",
-        "shared.tokens",
-    ):
+    for name in CLIENTS:
         module = sys.modules.get(name)
         if module is not None and hasattr(module, "close"):
             module.close()

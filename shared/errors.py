@@ -8,6 +8,7 @@
     + IdempotencyMismatch   422 idempotency-key-reused
     + WeakPassword          422 weak-password
   + IdempotencyInProgress   409 request-in-progress
+  + PaymentDeclined         402 payment-declined
   + Unauthorized            401 unauthorized
     + InvalidToken          401 invalid-token
       + TokenExpired        401 token-expired
@@ -18,8 +19,17 @@
     + ProductNotFound       404 product-not-found
     + CategoryNotFound      404 category-not-found
     + JobNotFound           404 job-not-found
+    + OrderNotFound         404 order-not-found
+    + NotInCart             404 not-in-cart
+    + NotInWishlist         404 not-in-wishlist
   + Conflict                409 conflict
     + JobRunning            409 job-running
+    + OutOfStock            409 out-of-stock
+    + PriceChanged          409 price-changed
+    + CartEmpty             409 cart-empty
+    + CartFull              409 cart-full
+    + WishlistFull          409 wishlist-full
+    + OrderStateConflict    409 order-state
     + EmailTaken            409 email-taken
     + UsernameTaken         409 username-taken
   + MethodNotAllowed        405 method-not-allowed
@@ -29,6 +39,7 @@
     + DatabaseUnavailable   503 database-unavailable
     + PubSubUnavailable     503 pubsub-unavailable
     + ModelUnavailable      503 model-unavailable
+    + PaymentUnavailable    503 payment-unavailable
   + MissingSetting          500 missing-setting
 """
 
@@ -91,6 +102,10 @@ class IdempotencyMismatch(InvalidRequest):
     slug, title = "idempotency-key-reused", "The idempotency key was used for another request"
 
 
+class PaymentDeclined(AppError):
+    status, slug, title = 402, "payment-declined", "The payment was declined"
+
+
 class WeakPassword(InvalidRequest):
     slug, title = "weak-password", "The password is too easy to guess"
 
@@ -135,6 +150,18 @@ class JobNotFound(NotFound):
     slug, title = "job-not-found", "Job not found"
 
 
+class OrderNotFound(NotFound):
+    slug, title = "order-not-found", "Order not found"
+
+
+class NotInCart(NotFound):
+    slug, title = "not-in-cart", "The product is not in the cart"
+
+
+class NotInWishlist(NotFound):
+    slug, title = "not-in-wishlist", "The product is not on the wishlist"
+
+
 class MethodNotAllowed(AppError):
     status, slug, title = 405, "method-not-allowed", "Method not allowed"
 
@@ -149,6 +176,30 @@ class IdempotencyInProgress(Conflict):
 
 class JobRunning(Conflict):
     slug, title = "job-running", "The job is already running"
+
+
+class OutOfStock(Conflict):
+    slug, title = "out-of-stock", "There is not enough in stock"
+
+
+class PriceChanged(Conflict):
+    slug, title = "price-changed", "The total is not what was expected"
+
+
+class CartEmpty(Conflict):
+    slug, title = "cart-empty", "The cart is empty"
+
+
+class CartFull(Conflict):
+    slug, title = "cart-full", "The cart holds no more"
+
+
+class WishlistFull(Conflict):
+    slug, title = "wishlist-full", "The wishlist holds no more"
+
+
+class OrderStateConflict(Conflict):
+    slug, title = "order-state", "The order's state does not allow this"
 
 
 class EmailTaken(Conflict):
@@ -184,6 +235,10 @@ class PubSubUnavailable(Unavailable):
 
 class ModelUnavailable(Unavailable):
     slug, title = "model-unavailable", "No model is active yet"
+
+
+class PaymentUnavailable(Unavailable):
+    slug, title = "payment-unavailable", "The payment provider does not answer"
 
 
 class MissingSetting(AppError):

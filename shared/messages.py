@@ -4,9 +4,9 @@ A ``user-events/1`` message holds the events of one request (1 to 500) of one us
 
     {"user_id": "u1", "events": [{"event_id", "product_id", "event_type", "timestamp", "session_id", "metadata"}]}
 
-A ``catalog-changes/1`` message names the products that were written::
+A ``catalog-changes/1`` message names the products that were written; ``stock``: only sold out, or in stock again::
 
-    {"product_ids": [1, 2], "change": "updated" | "created" | "deleted"}
+    {"product_ids": [1, 2], "change": "updated" | "created" | "deleted" | "stock"}
 """
 
 import base64

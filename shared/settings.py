@@ -53,6 +53,12 @@ class Settings(BaseModel):
         600, ge=0, le=86_400, description="seconds that similarity may spend on choosing and tuning its model"
     )
     event_retention_months: int = Field(13, ge=1, le=120, description="events older than this are dropped")
+    payment_provider: str = Field(
+        "fake",
+        pattern="^(fake|fake-declines|fake-times-out)$",
+        description="who takes the money: fake, fake-declines or fake-times-out",
+    )
+    payment_timeout_s: float = Field(10, gt=0, le=20, description="longest wait for the payment provider's answer")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least severity that is logged")
 
     @field_validator("cors_origins", mode="before")

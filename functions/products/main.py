@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from hashlib import blake2b
-from threading import Thread
 from typing import Annotated, Any, Final
 
 import orjson
@@ -114,7 +113,7 @@ async def list_categories(request: Request, _query: Nothing) -> Response:
 @app.get("/products/{product_id}", response_model=Product, responses=CACHED | problem_responses(404))
 async def get_product(request: Request, product_id: ProductId, _query: Nothing) -> Response:
     """Show one product. One that is not active is not found."""
-    return await _stored(request, f"products:one:{product_id}", lambda: catalogue.one(product_id))
+    return await _stored(request, cache.product_key(product_id), lambda: catalogue.one(product_id))
 
 
 def _committed(outbox_ids: list[int]) -> None:
@@ -122,9 +121,7 @@ def _committed(outbox_ids: list[int]) -> None:
     if not outbox_ids:
         return
     cache.flush("products")
-    publishing = Thread(target=outbox.publish_now, args=(outbox_ids,), daemon=True)
-    publishing.start()
-    publishing.join(ANNOUNCE_TIMEOUT_S)
+    outbox.publish_now(outbox_ids, wait_s=ANNOUNCE_TIMEOUT_S)
 
 
 def _by(actor: str, request: Request) -> By:

@@ -23,6 +23,7 @@ class CatalogChange(BaseModel):
     model_config = ConfigDict(strict=True)
 
     product_ids: list[ProductId] = Field(min_length=1, max_length=10_000)
+    change: str = "updated"
 
 
 def _read(event: CloudEvent) -> CatalogChange | None:
@@ -51,6 +52,16 @@ def _reject(message_id: str, raw: dict[str, Any], reason: str) -> None:
     log.warning("message rejected", extra={"message_id": message_id, "reason": reason})
 
 
+def _refresh_text(product_ids: list[int]) -> None:
+    # one after the other: each takes locks that others take in another order
+    with transaction() as connection:
+        search.refresh_documents(connection, product_ids)
+    with transaction() as connection:
+        search.refresh_words(connection, product_ids)
+    with transaction() as connection:
+        content.refresh(connection, product_ids)
+
+
 @functions_framework.cloud_event
 def refresh_catalog(event: CloudEvent) -> None:
     """Refresh search documents, vocabulary, content, the live popular ranking and stored answers. Idempotent."""
@@ -58,13 +69,9 @@ def refresh_catalog(event: CloudEvent) -> None:
     change = _read(event)
     if change is None:
         return
-    # one after the other: each takes locks that others take in another order
-    with transaction() as connection:
-        search.refresh_documents(connection, change.product_ids)
-    with transaction() as connection:
-        search.refresh_words(connection, change.product_ids)
-    with transaction() as connection:
-        content.refresh(connection, change.product_ids)
+    # sold out, or in stock again: no word of it has changed
+    if change.change != "stock":
+        _refresh_text(change.product_ids)
     cache.show_popular(products.shown(change.product_ids))
     # last: an answer computed from here on sees all of the above
     cache.flush(*SCOPES)

@@ -27,16 +27,16 @@ from shared.storage.idempotency import Claim, Stored
 
 log = logging.getLogger(__name__)
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x20-\x7e]+$",
-        description="makes a repetition safe: the same key and body get the same answer for 24 hours",
-    ),
-]
+_HEADER: Final = Header(
+    alias="Idempotency-Key",
+    min_length=1,
+    max_length=255,
+    pattern=r"^[\x20-\x7e]+$",
+    description="makes a repetition safe: the same key and body get the same answer for 24 hours",
+)
+IdempotencyKey = Annotated[str | None, _HEADER]
+# where doing it twice would cost somebody something
+RequiredIdempotencyKey = Annotated[str, _HEADER]
 Finish = Callable[[Connection, Response], None]
 # headers that are part of the answer itself
 KEPT_HEADERS: Final = ("location",)

@@ -76,6 +76,11 @@ def generation_key(user_id: str) -> str:
     return f"recgen:{user_id}"
 
 
+def product_key(product_id: int) -> str:
+    """Return the key of the stored answer that shows one product."""
+    return f"products:one:{product_id}"
+
+
 def forget_users(user_ids: Iterable[str]) -> bool:
     """Drop every cached answer of these users; False when Redis was away (answers then age out)."""
 
@@ -102,6 +107,12 @@ def flush(*scopes: str) -> bool:
         return True
 
     return attempt(work, False)
+
+
+def forget_products(product_ids: Iterable[int]) -> bool:
+    """Drop the stored answers of single products; False when Redis was away (they then age out)."""
+    keys = [product_key(product_id) for product_id in product_ids]
+    return attempt(lambda redis: bool(redis.delete(*keys)) or True, False) if keys else True
 
 
 def ping() -> bool:

@@ -29,6 +29,7 @@ BREAKER_S = 1.0
 # what the driver says of a broken connection
 BROKEN = ("network error", "connection is closed", "create a connection", "Server refuses", "server")
 PLAN_CHANGED = "0A000"
+ABORTED = "25P02"
 # SQLSTATE classes of a server that is gone, starting, stopping or full
 GONE = ("08", "57P", "53300", "25006")
 
@@ -200,6 +201,21 @@ def execute(
 
     result = connection.execute(text(sql), parameters or {})
     return list(result) if result.returns_rows else []
+
+
+def execute_prepared(connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:
+    """Like ``execute``, of a constant statement that is prepared once per connection: see ``run_prepared``."""
+    driver: Any = connection.connection.driver_connection
+    # the driver begins transactions itself, but not for these
+    if not driver.autocommit and not driver._in_transaction:
+        driver.execute_simple("begin transaction")
+    try:
+        return _execute_prepared(connection, sql, dict(parameters or {}))
+    except Exception as error:
+        if sqlstate(error) == ABORTED:
+            # a migration changed what the statement returns, and only the next transaction can prepare it anew
+            raise DatabaseUnavailable("The database was just changed; try again.") from error
+        raise
 
 
 def copy_in(connection: Connection, statement: str, stream: Any) -> None:

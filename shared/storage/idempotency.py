@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import Connection
 
 from shared.errors import IdempotencyInProgress, IdempotencyMismatch
-from shared.storage.database import execute, read_one, write
+from shared.storage.database import execute_prepared, read_one, run_prepared, write
 
 CLAIM_S: Final = 60
 KEPT_S: Final = 86_400
@@ -67,7 +67,9 @@ def claim(key: str, route: str, request_hash: bytes) -> Claim | Stored:
 
     Raises IdempotencyMismatch when the key belongs to another request, IdempotencyInProgress while that one runs.
     """
-    rows = write(CLAIM, key=key, route=route, request_hash=request_hash, claim_s=CLAIM_S, kept_s=KEPT_S)
+    rows = run_prepared(
+        CLAIM, again=False, key=key, route=route, request_hash=request_hash, claim_s=CLAIM_S, kept_s=KEPT_S
+    )
     if rows:
         return Claim(key, route, rows[0][0])
     row = read_one(STORED, key=key, route=route)
@@ -95,7 +97,7 @@ def finish(connection: Connection, held: Claim, answer: Stored) -> None:
         "body": answer.body,
         "headers": orjson.dumps(dict(answer.headers)).decode(),
     }
-    if not execute(connection, FINISH, parameters):
+    if not execute_prepared(connection, FINISH, parameters):
         raise IdempotencyInProgress("Another request with this Idempotency-Key took over; ask again in a moment.")
 
 

@@ -5,14 +5,16 @@ subscriber counts a message once.
 """
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import orjson
 from sqlalchemy import Connection
 
 from shared.settings import settings
 from shared.storage import pubsub
-from shared.storage.database import execute, read, transaction
+from shared.storage.database import execute, execute_prepared, read, run_prepared, transaction
 
 log = logging.getLogger(__name__)
 
@@ -22,44 +24,55 @@ CLAIM = """
     SELECT id, topic, data, attributes FROM outbox
     WHERE published_at IS NULL AND created_at < now() - make_interval(secs => :age_s)
     ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED"""
-CLAIM_THESE = """
+# their writer's own: the job leaves them alone for as long as this takes
+THESE = """
     SELECT id, topic, data, attributes FROM outbox
-    WHERE published_at IS NULL AND id = ANY(:ids) ORDER BY id FOR UPDATE SKIP LOCKED"""
+    WHERE published_at IS NULL AND id = ANY(cast(:ids AS bigint[])) ORDER BY id"""
 # what a publisher holds right now is on its way, not left behind
 WAITING = """
     SELECT count(*) FROM (
         SELECT FROM outbox WHERE published_at IS NULL AND created_at < now() - make_interval(secs => :age_s)
         FOR UPDATE SKIP LOCKED) AS waiting"""
-MARK = "UPDATE outbox SET published_at = now() WHERE id = ANY(:ids)"
+MARK = "UPDATE outbox SET published_at = now() WHERE id = ANY(cast(:ids AS bigint[]))"
 
 
 def add(connection: Connection, topic: str, data: bytes, attributes: Mapping[str, str]) -> int:
     """Write a message beside the caller's changes and return its id."""
     parameters = {"topic": topic, "data": data, "attributes": orjson.dumps(dict(attributes)).decode()}
-    return int(execute(connection, ADD, parameters)[0][0])
+    return int(execute_prepared(connection, ADD, parameters)[0][0])
 
 
-def _publish(connection: Connection, rows: list[tuple[int, str, bytes, dict[str, str]]]) -> int:
-    futures = [(row[0], pubsub.send(row[1], bytes(row[2]), row[3])) for row in rows]
+def _publish(rows: Sequence[Any], wait_s: float) -> list[int]:
+    """Publish rows and return the ids of those that Pub/Sub has within ``wait_s``; the others stay unsent."""
+    end = time.monotonic() + wait_s
+    futures = [(int(row[0]), pubsub.send(row[1], bytes(row[2]), row[3])) for row in rows]
     sent: list[int] = []
     failure: Exception | None = None
     for row_id, future in futures:
         try:
-            future.result(timeout=settings().publish_timeout_s)
+            future.result(timeout=max(0.0, end - time.monotonic()))
             sent.append(row_id)
         except Exception as error:  # noqa: BLE001 — whatever the client raises, the row stays unsent
             failure = error
-    execute(connection, MARK, {"ids": sent})
     if failure is not None:
-        log.warning("outbox not empty", extra={"error": str(failure)[:500], "unsent": len(rows) - len(sent)})
-    return len(sent)
+        reason = str(failure)[:500] or type(failure).__name__
+        log.warning("outbox not empty", extra={"error": reason, "unsent": len(rows) - len(sent)})
+    return sent
 
 
-def publish_now(ids: list[int]) -> None:
-    """Publish rows that were just committed. A failure is logged: the job publishes them within a minute."""
+def publish_now(ids: Sequence[int], *, wait_s: float | None = None) -> None:
+    """Publish rows that were just committed. A failure is logged: the job publishes them within a minute.
+
+    ``wait_s``: how long to wait for Pub/Sub, where that is less than PUBLISH_TIMEOUT_S. What it takes later than that
+    the job publishes again, and subscribers count once.
+    """
+    if not ids:
+        return
     try:
-        with transaction() as connection:
-            _publish(connection, [tuple(row) for row in execute(connection, CLAIM_THESE, {"ids": ids})])
+        rows = run_prepared(THESE, ids=list(ids))
+        sent = _publish(rows, settings().publish_timeout_s if wait_s is None else wait_s)
+        if sent:
+            run_prepared(MARK, ids=sent)
     except Exception as error:  # noqa: BLE001 — the write is committed; it must not fail now
         log.warning("outbox left to the job", extra={"error": str(error)[:500]})
 
@@ -70,9 +83,10 @@ def publish_unsent(*, older_than_s: float = 5.0, batch: int = 500) -> int:
     while True:
         with transaction() as connection:
             rows = execute(connection, CLAIM, {"age_s": older_than_s, "batch": batch})
-            sent = _publish(connection, [tuple(row) for row in rows])
-        total += sent
-        if sent < batch:
+            sent = _publish(rows, settings().publish_timeout_s)
+            execute(connection, MARK, {"ids": sent})
+        total += len(sent)
+        if len(sent) < batch:
             return total
 
 

@@ -1,0 +1,101 @@
+"""Checkout: whole orders over HTTP from 16 clients, beside the least that any order costs the same Postgres."""
+
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import orjson
+
+from benchmarks.frame import RUNS, Bench, Row, make_topic, median
+from benchmarks.load import load, post
+from shared import messages
+from shared.storage.database import read, write
+
+CLIENTS = 16
+ORDERS = 400
+LINES = 3
+REFERENCE_S = 2.0
+
+FILL = """
+WITH shoppers AS (
+    INSERT INTO users (external_id)
+    SELECT :name || '-' || n FROM generate_series(0, cast(:orders AS integer) - 1) AS n RETURNING id
+)
+INSERT INTO cart_items (user_id, product_id, quantity, price_when_added)
+SELECT s.id, p.id, 1, p.price FROM shoppers s
+CROSS JOIN LATERAL (SELECT id, price FROM products WHERE s.id > 0 ORDER BY random() LIMIT :lines) AS p"""
+
+
+def carts(name: str) -> list[bytes]:
+    """Fill the carts of new shoppers and return the requests that buy each once."""
+    write(FILL, name=name, orders=ORDERS, lines=LINES)
+    body = orjson.dumps({"payment_token": "benchmark"})
+    return [
+        post(f"/cart/checkout?user_id={name}-{number}", body, f"Idempotency-Key: {name}-{number}\r\n")
+        for number in range(ORDERS)
+    ]
+
+
+def bare(bench: Bench) -> tuple[float, float]:
+    """Commit one UPDATE of a product and one INSERT, over as many connections; returns commits/s and p95 in ms."""
+    from pg8000.native import Connection
+    from sqlalchemy import make_url
+
+    address = make_url(bench.environment["DATABASE_URL"])
+    write("CREATE TABLE IF NOT EXISTS bench_rows (id bigint GENERATED ALWAYS AS IDENTITY, data text)")
+    ready = threading.Barrier(CLIENTS)
+
+    def client(seed: int) -> list[float]:
+        chance = random.Random(seed)
+        connection = Connection(
+            address.username or "", host=address.host or "", port=address.port or 5432,
+            database=address.database, password=address.password,
+        )  # fmt: skip
+        update = connection.prepare("UPDATE products SET quantity = quantity - 1 WHERE id = :id")
+        insert = connection.prepare("INSERT INTO bench_rows (data) VALUES (:data)")
+        ready.wait()
+        taken = []
+        end = time.perf_counter() + REFERENCE_S
+        while (begun := time.perf_counter()) < end:
+            connection.run("BEGIN")
+            update.run(id=chance.randint(1, bench.products))
+            insert.run(data="x" * 200)
+            connection.run("COMMIT")
+            taken.append((time.perf_counter() - begun) * 1000)
+        connection.close()
+        return taken
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        taken = sorted(latency for latencies in pool.map(client, range(CLIENTS)) for latency in latencies)
+    return len(taken) / REFERENCE_S, taken[int(len(taken) * 0.95)]
+
+
+def rows(bench: Bench) -> list[Row]:
+    """Buy carts of three lines; each order is three transactions, two of them after the payment was asked for."""
+    for topic in (messages.USER_EVENTS, messages.CATALOG_CHANGES):
+        make_topic(bench, topic)
+    write("UPDATE products SET quantity = 1000000, is_active = true")
+    write("ANALYZE products")
+    rates, p95s, bare_rates, bare_p95s = [], [], [], []
+    with bench.serving("cart") as url:
+        load(url, carts("warm"), connections=CLIENTS)
+        for run in range(RUNS):
+            rate, p95 = bare(bench)
+            bare_rates.append(rate)
+            bare_p95s.append(p95)
+            measured = load(url, carts(f"run-{run}"), connections=CLIENTS)
+            if measured.failures:
+                raise RuntimeError(f"{measured.failures} checkouts failed")
+            rates.append(measured.per_second)
+            p95s.append(measured.percentile(0.95))
+    paid = int(read("SELECT count(*) FROM orders WHERE state = 'paid'")[0][0])
+    if paid != ORDERS * (RUNS + 1):
+        raise RuntimeError(f"{paid} orders were paid, not {ORDERS * (RUNS + 1)}")
+    return [
+        Row("checkout, one process", median(rates), "orders/s",
+            note=f"{CLIENTS} clients, {LINES} lines, {bench.products:,} products"),
+        Row("… p95", median(p95s), "ms"),
+        Row("… against committing one UPDATE and one INSERT", median(rates) / median(bare_rates), "×",
+            note=f"{median(bare_rates):,.0f}/s, p95 {median(bare_p95s):.1f} ms, {CLIENTS} connections"),
+    ]  # fmt: skip

@@ -1,0 +1,29 @@
+"""After a commit: what was done becomes visible, and subscribers hear of it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.responses import Response
+
+from shared.storage import cache, outbox
+
+# a shopper does not wait longer than this for Pub/Sub: what is unsent is the job publish_outbox's
+PUBLISH_WAIT_S: Final = 2.0
+# answers that show products, some of them only those in stock
+SCOPES: Final = ("products", "recommendations", "similar", "trending")
+
+
+def committed(outbox_ids: Sequence[int], products: Sequence[int] = (), *, stock_crossed: bool = False) -> None:
+    """Publish what the transaction wrote; drop stored answers of products whose stock changed.
+
+    ``stock_crossed``: some were sold out, or are in stock again, so that other answers than their own change too.
+    """
+    cache.forget_products(products)
+    if stock_crossed:
+        cache.flush(*SCOPES)
+    outbox.publish_now(outbox_ids, wait_s=PUBLISH_WAIT_S)
+
+
+def private(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a JSON answer that nobody but the shopper may keep."""
+    return Response(body, status, {"Cache-Control": "private, no-store", **(headers or {})}, "application/json")

@@ -1,0 +1,58 @@
+"""What a cart holds, and when a line of it cannot be bought."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, Final, Literal, NamedTuple
+
+from shared.errors import OutOfStock
+
+MAX_LINES: Final = 200
+MAX_QUANTITY: Final = 999
+MAX_WISHLIST: Final = 1000
+
+Shortness = Literal["unavailable", "out_of_stock", "insufficient_stock"]
+
+
+class CartLine(NamedTuple):
+    """A product in a cart, with what the catalogue says of it now."""
+
+    product_id: int
+    external_id: str
+    name: str
+    price: Decimal
+    stock: int
+    is_active: bool
+    quantity: int
+
+    @property
+    def shortness(self) -> Shortness | None:
+        """Why this many cannot be bought; None when they can. storage/carts.py says the same in SQL."""
+        if not self.is_active:
+            return "unavailable"
+        if self.stock == 0:
+            return "out_of_stock"
+        return "insufficient_stock" if self.stock < self.quantity else None
+
+
+def total(lines: Iterable[CartLine]) -> Decimal:
+    """Return what the lines cost together."""
+    return sum((line.price * line.quantity for line in lines), Decimal(0))
+
+
+def check_stock(lines: Iterable[CartLine]) -> None:
+    """Raise OutOfStock, naming every line that cannot be bought, unless all can."""
+    short: list[dict[str, Any]] = [
+        {
+            "product_id": line.product_id,
+            "name": line.name,
+            "requested": line.quantity,
+            "available": line.stock if line.is_active else 0,
+            "reason": line.shortness,
+        }
+        for line in lines
+        if line.shortness is not None
+    ]
+    if short:
+        names = ", ".join(f"{one['name']} ({one['available']} of {one['requested']})" for one in short[:5])
+        more = f" and {len(short) - 5} more" if len(short) > 5 else ""
+        raise OutOfStock(f"Not enough in stock: {names}{more}. Change or remove these lines.", lines=short)

@@ -1,0 +1,100 @@
+"""A small shop whose product n costs n and of which there are five, and a shopper's way through it."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from shared.payments import fake
+from shared.storage.database import read, write
+from tests.integration.shop import add_products
+
+STAFF = {"Authorization": "Bearer an-admin-token-for-tests"}
+_keys = itertools.count(1)
+
+
+@pytest.fixture
+def shop(env: dict[str, str]) -> None:
+    """Ten products, each five times, in a database of the test's own."""
+    add_products(10)
+    fake.ledger.charged.clear()
+
+
+@pytest.fixture
+def client(shop: None, serve: Callable[[str], httpx.Client]) -> httpx.Client:
+    """The cart function over the test's own shop."""
+    return serve("cart")
+
+
+class Shopper:
+    """A guest who shops by user id."""
+
+    def __init__(self, client: httpx.Client, user_id: str) -> None:
+        self.client, self.user_id = client, user_id
+
+    def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        params = {"user_id": self.user_id} | options.pop("params", {})
+        return self.client.request(method, path, params=params, **options)
+
+    def add(self, product_id: int, quantity: int = 1) -> httpx.Response:
+        return self.ask("POST", "/cart/items", json={"product_id": product_id, "quantity": quantity})
+
+    def cart(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.ask("GET", "/cart").json()
+        return found
+
+    def in_cart(self) -> dict[int, int]:
+        """Quantities by product."""
+        return {item["product"]["id"]: item["quantity"] for item in self.cart()["items"]}
+
+    def check_out(self, key: str | None = None, **body: Any) -> httpx.Response:
+        headers = {"Idempotency-Key": key or f"key-{next(_keys)}"}
+        return self.ask("POST", "/cart/checkout", json=body, headers=headers)
+
+    def orders(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.ask("GET", "/orders").json()["orders"]
+        return found
+
+
+@pytest.fixture
+def ann(client: httpx.Client) -> Shopper:
+    """A shopper."""
+    return Shopper(client, "ann")
+
+
+@pytest.fixture
+def bob(client: httpx.Client) -> Shopper:
+    """Another one."""
+    return Shopper(client, "bob")
+
+
+def stock(product_id: int) -> int:
+    return int(read("SELECT quantity FROM products WHERE id = :id", id=product_id)[0][0])
+
+
+def set_stock(product_id: int, quantity: int) -> None:
+    write("UPDATE products SET quantity = :quantity WHERE id = :id", id=product_id, quantity=quantity)
+
+
+def problem(answer: httpx.Response) -> tuple[int, str]:
+    """Status and slug of a problem."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    return answer.status_code, answer.json()["type"].removeprefix("urn:aisle:problem:")
+
+
+def told(event_types: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """The user events that were written to the outbox, oldest first, with their user; all of them: none named."""
+    found = []
+    for (data,) in read("SELECT data FROM outbox WHERE topic = 'user-events' ORDER BY id"):
+        message = orjson.loads(bytes(data))
+        found += [event | {"user_id": message["user_id"]} for event in message["events"]]
+    return [event for event in found if not event_types or event["event_type"] in event_types]
+
+
+def state() -> Any:
+    """Everything that a shopper can change: what was refused must leave it as it was."""
+    tables = ("products", "cart_items", "orders", "order_items", "payments", "wishlist_items", "outbox")
+    return [read(f"SELECT coalesce(json_agg(t ORDER BY t::text), '[]')::text FROM {table} t")[0][0] for table in tables]

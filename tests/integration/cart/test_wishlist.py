@@ -1,0 +1,49 @@
+"""The wishlist."""
+
+from shared.storage.database import write
+from tests.integration.cart.conftest import Shopper, problem, told
+
+
+def test_a_product_is_on_it_once_and_told_once(ann: Shopper, bob: Shopper) -> None:
+    first = ann.ask("PUT", "/wishlist/3")
+    again = ann.ask("PUT", "/wishlist/3")
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() == again.json() == ann.ask("GET", "/wishlist/3").json()
+    assert first.json()["product"]["id"] == 3
+    assert [(event["event_type"], event["product_id"], event["user_id"]) for event in told()] == [
+        ("wishlist", 3, "ann")
+    ]
+    assert problem(bob.ask("GET", "/wishlist/3")) == (404, "not-in-wishlist")
+
+
+def test_it_is_shown_newest_first_in_pages(ann: Shopper) -> None:
+    for product_id in (1, 2, 3):
+        ann.ask("PUT", f"/wishlist/{product_id}")
+    page = ann.ask("GET", "/wishlist", params={"page_size": 2}).json()
+    assert [item["product"]["id"] for item in page["items"]] == [3, 2]
+    assert (page["total"], page["total_pages"]) == (3, 2)
+
+
+def test_taking_off_is_the_same_again(ann: Shopper) -> None:
+    ann.ask("PUT", "/wishlist/1")
+    for _ in range(2):
+        assert ann.ask("DELETE", "/wishlist/1").status_code == 204
+    assert ann.ask("GET", "/wishlist").json() == {"items": [], "total": 0, "page": 1, "page_size": 20, "total_pages": 0}
+
+
+def test_what_is_not_sold_cannot_be_wished_for(ann: Shopper) -> None:
+    write("UPDATE products SET is_active = false WHERE id = 2")
+    for product_id in (2, 99):
+        assert problem(ann.ask("PUT", f"/wishlist/{product_id}")) == (404, "product-not-found")
+    for wrong in ("0", "-1", "x", "9007199254740993", "%27;--"):
+        assert problem(ann.ask("PUT", f"/wishlist/{wrong}")) == (422, "invalid-request")
+
+
+def test_it_holds_a_thousand(ann: Shopper) -> None:
+    write("""INSERT INTO products (id, external_id, name, price)
+             SELECT n, 'M' || n, 'More ' || n, 1 FROM generate_series(101, 1100) AS n""")
+    ann.ask("PUT", "/wishlist/101")
+    write(
+        """INSERT INTO wishlist_items (user_id, product_id) SELECT id, n FROM users, generate_series(102, 1100) AS n"""
+    )
+    assert problem(ann.ask("PUT", "/wishlist/1")) == (409, "wishlist-full")
