@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from shared.domain.carts import MAX_LINES, MAX_QUANTITY, MAX_WISHLIST
 from shared.storage.database import execute
 from shared.storage.events import fold
 
@@ -58,8 +59,35 @@ ON CONFLICT (user_id, query) DO UPDATE SET searches = search_history.searches + 
 SHOWN: Final = """
 UPDATE recommendation_log SET user_id = cast(:account_id AS text)
 WHERE user_id = :guest_id AND at > now() - interval '25 hours'"""
+# What the guest paid or waits for is the account's.
+ORDERS: Final = "UPDATE orders SET user_id = :account WHERE user_id = :guest"
+# Quantities add up to what is in stock; a line of what is sold out stays, and the cart says so. Of lines beyond what a
+# cart holds the oldest stay behind.
+CART: Final = f"""
+WITH moved AS (DELETE FROM cart_items WHERE user_id = :guest RETURNING *),
+lines AS (
+    SELECT m.product_id, m.price_when_added, m.added_at, mine.quantity IS NOT NULL AS known,
+           greatest(1, least(m.quantity + coalesce(mine.quantity, 0), p.quantity, {MAX_QUANTITY})) AS quantity,
+           row_number() OVER (PARTITION BY mine.quantity IS NULL ORDER BY m.added_at DESC, m.product_id) AS place
+    FROM moved m JOIN products p ON p.id = m.product_id
+    LEFT JOIN cart_items mine ON mine.user_id = :account AND mine.product_id = m.product_id
+)
+INSERT INTO cart_items (user_id, product_id, quantity, price_when_added, added_at)
+SELECT :account, product_id, quantity, price_when_added, added_at FROM lines
+WHERE known OR place <= {MAX_LINES} - (SELECT count(*) FROM cart_items WHERE user_id = :account) ORDER BY product_id
+ON CONFLICT (user_id, product_id) DO UPDATE SET quantity = EXCLUDED.quantity"""
+WISHLIST: Final = f"""
+WITH moved AS (DELETE FROM wishlist_items WHERE user_id = :guest RETURNING *),
+items AS (
+    SELECT m.product_id, m.added_at, row_number() OVER (ORDER BY m.added_at DESC, m.product_id) AS place
+    FROM moved m
+    WHERE NOT EXISTS (SELECT FROM wishlist_items w WHERE w.user_id = :account AND w.product_id = m.product_id)
+)
+INSERT INTO wishlist_items (user_id, product_id, added_at)
+SELECT :account, product_id, added_at FROM items
+WHERE place <= {MAX_WISHLIST} - (SELECT count(*) FROM wishlist_items WHERE user_id = :account) ORDER BY product_id"""
 TOKENS: Final = "DELETE FROM refresh_tokens WHERE user_id = :guest"
-STATEMENTS: Final = (EVENTS, PURCHASES, PREFERENCES, PRICE_BANDS, SEARCHES, TOKENS)
+STATEMENTS: Final = (EVENTS, PURCHASES, PREFERENCES, PRICE_BANDS, SEARCHES, ORDERS, CART, WISHLIST, TOKENS)
 
 
 def merge(connection: Connection, guest_id: str, account: int, account_id: str) -> bool:

@@ -16,7 +16,7 @@ from shared.storage import audit, catalog, shopping
 from shared.storage.database import execute, execute_prepared, read, read_one
 from shared.storage.shopping import Happened
 
-_ORDER: Final = """json_build_object(
+ORDER: Final = """json_build_object(
     'id', o.id, 'state', o.state,
     'items', (SELECT json_agg(json_build_object(
         'product_id', i.product_id, 'external_id', i.external_id, 'name', i.name, 'quantity', i.quantity,
@@ -35,11 +35,11 @@ page AS MATERIALIZED (
     ORDER BY created_at DESC, id DESC LIMIT :page_size OFFSET cast(:skipped AS bigint)
 )
 SELECT (SELECT count(*) FROM orders WHERE user_id = (SELECT id FROM owner)),
-       coalesce((SELECT json_agg({_ORDER} ORDER BY o.created_at DESC, o.id DESC) FROM page o), '[]')::text"""
+       coalesce((SELECT json_agg({ORDER} ORDER BY o.created_at DESC, o.id DESC) FROM page o), '[]')::text"""
 OF_SHOPPER: Final = f"""
-SELECT {_ORDER}::text FROM orders o
+SELECT {ORDER}::text FROM orders o
 WHERE o.id = :order_id AND o.user_id = (SELECT id FROM users WHERE external_id = :shopper)"""
-ONE: Final = f"SELECT {_ORDER}::text FROM orders o WHERE o.id = :order_id"
+ONE: Final = f"SELECT {ORDER}::text FROM orders o WHERE o.id = :order_id"
 
 LOCK_OWNER: Final = """
 SELECT u.external_id FROM users u WHERE u.id = (SELECT user_id FROM orders WHERE id = :order_id) FOR NO KEY UPDATE"""

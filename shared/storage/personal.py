@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from shared.storage.database import execute, read, read_one, transaction
+from shared.storage.orders import ORDER
 
 # the user's own id, and those of the guests that became part of them
 _IDS: Final = """WITH person AS (
@@ -48,6 +49,11 @@ SELECT json_build_object(
     'preferences', {_rows("kind, key, score, as_of", f"user_preferences WHERE {_MINE}", "kind, key")},
     'price_band', {_rows("weight, log_sum, square_sum, as_of", f"user_price_bands WHERE {_MINE}", "as_of")},
     'searches', {_rows("query, searches, first_at, last_at", f"search_history WHERE {_MINE}", "last_at")},
+    'cart', {
+    _rows("product_id, quantity, price_when_added, added_at", f"cart_items WHERE {_MINE}", "added_at, product_id")
+},
+    'wishlist', {_rows("product_id, added_at", f"wishlist_items WHERE {_MINE}", "added_at, product_id")},
+    'orders', (SELECT coalesce(json_agg({ORDER} ORDER BY o.created_at, o.id), '[]') FROM orders o WHERE o.{_MINE}),
     'logins', {_rows("issued_at, expires_at, used_at, revoked_at", f"refresh_tokens WHERE {_MINE}", "issued_at")},
     'recommendations', {
     _rows(

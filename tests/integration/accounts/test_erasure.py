@@ -49,6 +49,14 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
     assert shop.post("/recommendations/feedback", json=feedback).status_code == 202
     shop.get("/similar-products?product_id=1", headers=mine)
     products.get("/products?search=ada-lovelace", headers=mine)
+    cart = serve("cart")
+    for product in (4, 5):
+        added = cart.post("/cart/items", headers=mine, json={"product_id": product, "quantity": 1})
+        assert added.status_code == 201, added.text
+        if product == 4:
+            placed = cart.post("/cart/checkout", headers=mine | {"Idempotency-Key": "k"}, json={})
+            assert placed.status_code == 201, placed.text
+    assert cart.put("/wishlist/6", headers=mine).is_success
     accounts.put("/users/me/location", json={"latitude": 51.5, "longitude": -0.1, "city": "London"}, headers=mine)
     login(accounts, "ada", "a guess at it")
     database.write(
@@ -93,6 +101,8 @@ def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, p
                   "recommendation_log", "recommendation_feedback", "login_failures"):  # fmt: skip
         left = 1 if table == "login_failures" else 0  # the address's: nobody knows whose
         assert count(table) == left, table
+    assert count("cart_items") == count("wishlist_items") == 0
+    assert database.read("SELECT user_id, state FROM orders")[0] == (None, "paid")
     assert not cache.client().exists(f"rec:{person['tokens']['user_id']}")
 
 
@@ -152,6 +162,9 @@ def test_an_export_has_everything_and_nothing_of_anybody_else(
     assert [one["action"] for one in found["feedback"]] == ["click"]
     assert len(found["rejected_events"]) == 2
     assert found["price_band"]
+    assert [one["product_id"] for one in found["cart"]] == [5]
+    assert [one["product_id"] for one in found["wishlist"]] == [6]
+    assert [one["items"][0]["product_id"] for one in found["orders"]] == [4]
     assert found["logins"]
     assert "somebody else" not in answer.text
     # secrets are not given out, not even to their owner

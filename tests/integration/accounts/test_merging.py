@@ -137,3 +137,58 @@ def test_both_users_answers_are_new_after_a_merge(accounts: httpx.Client, serve:
         cache.client().hset(f"rec:{user}", "k=1", b"0\nstale")
     login(accounts, guest_user_id="browser-1")
     assert not cache.client().exists("rec:browser-1", f"rec:{account}")
+
+
+def items(client: httpx.Client, user: str | dict[str, str]) -> dict[int, int]:
+    """Return the cart of a guest (by id) or of a token's holder."""
+    params, headers = ({"user_id": user}, {}) if isinstance(user, str) else ({}, user)
+    found = client.get("/cart", params=params, headers=headers).json()
+    return {line["product"]["id"]: line["quantity"] for line in found["items"]}
+
+
+def test_cart_wishlist_and_orders_come_along_and_quantities_add_up_to_stock(
+    accounts: httpx.Client, serve: Serve
+) -> None:
+    add_products(10)
+    cart = serve("cart")
+    tokens = registered(accounts)
+    mine, guest = bearer(tokens), {"user_id": "browser-1"}
+    for product, quantity in ((4, 1),):
+        cart.post("/cart/items", params=guest, json={"product_id": product, "quantity": quantity})
+    order = cart.post("/cart/checkout", params=guest, json={}, headers={"Idempotency-Key": "first"})
+    assert order.status_code == 201, order.text
+    for product, quantity in ((1, 2), (2, 4), (3, 3), (5, 5)):
+        added = cart.post("/cart/items", params=guest, json={"product_id": product, "quantity": quantity})
+        assert added.status_code == 201, added.text
+    for product, quantity in ((2, 3), (3, 1), (6, 1)):
+        cart.post("/cart/items", headers=mine, json={"product_id": product, "quantity": quantity})
+    for product in (7, 8):
+        assert cart.put(f"/wishlist/{product}", params=guest).is_success
+    assert cart.put("/wishlist/8", headers=mine).is_success
+    database.write("UPDATE products SET quantity = 0 WHERE id = 5")
+    for _ in range(2):
+        assert login(accounts, guest_user_id="browser-1").status_code == 200
+        # of products 2 and 5 there are five and none; everything else adds up
+        assert items(cart, mine) == {1: 2, 2: 5, 3: 4, 5: 1, 6: 1}
+        assert items(cart, "browser-1") == {}
+        wished = cart.get("/wishlist", headers=mine).json()["items"]
+        assert {one["product"]["id"] for one in wished} == {7, 8}
+        orders = cart.get("/orders", headers=mine).json()["orders"]
+        assert [one["id"] for one in orders] == [order.json()["id"]]
+    sold_out = [one for one in cart.get("/cart", headers=mine).json()["items"] if one["product"]["id"] == 5]
+    assert sold_out[0]["changes"] == ["out_of_stock"]
+    assert cart.get("/orders", params=guest).json()["orders"] == []
+
+
+def test_a_merged_cart_holds_no_more_than_a_cart_does(accounts: httpx.Client, serve: Serve) -> None:
+    add_products(300)
+    account = registered(accounts)["user_id"]
+    database.write("INSERT INTO users (external_id) VALUES ('browser-1')")
+    fill = """INSERT INTO cart_items (user_id, product_id, quantity, price_when_added, added_at)
+              SELECT (SELECT id FROM users WHERE external_id = :u), n, 1, 1, now() + n * interval '1 second'
+              FROM generate_series(cast(:a AS integer), cast(:b AS integer)) AS n"""
+    database.write(fill, u=account, a=1, b=150)
+    database.write(fill, u="browser-1", a=101, b=300)
+    assert login(accounts, guest_user_id="browser-1").status_code == 200
+    rows = database.read("SELECT product_id FROM cart_items ORDER BY 1")
+    assert [row[0] for row in rows] == [*range(1, 151), *range(251, 301)]
