@@ -9,8 +9,6 @@ from shared.storage import cache, outbox
 
 # a shopper does not wait longer than this for Pub/Sub: what is unsent is the job publish_outbox's
 PUBLISH_WAIT_S: Final = 2.0
-# answers that show products, some of them only those in stock
-SCOPES: Final = ("products", "recommendations", "similar", "trending")
 
 
 def committed(outbox_ids: Sequence[int], products: Sequence[int] = (), *, stock_crossed: bool = False) -> None:
@@ -20,7 +18,7 @@ def committed(outbox_ids: Sequence[int], products: Sequence[int] = (), *, stock_
     """
     cache.forget_products(products)
     if stock_crossed:
-        cache.flush(*SCOPES)
+        cache.flush(*cache.PRODUCT_SCOPES)
     outbox.publish_now(outbox_ids, wait_s=PUBLISH_WAIT_S)
 
 

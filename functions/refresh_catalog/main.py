@@ -13,8 +13,6 @@ from shared.storage import cache, content, products, rejected, search
 from shared.storage.database import transaction
 
 log = logging.getLogger(__name__)
-# answers that show products
-SCOPES = ("products", "similar", "recommendations", "trending")
 
 
 class CatalogChange(BaseModel):
@@ -74,4 +72,4 @@ def refresh_catalog(event: CloudEvent) -> None:
         _refresh_text(change.product_ids)
     cache.show_popular(products.shown(change.product_ids))
     # last: an answer computed from here on sees all of the above
-    cache.flush(*SCOPES)
+    cache.flush(*cache.PRODUCT_SCOPES)

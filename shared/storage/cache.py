@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 EPOCHS: Final = "epochs"
+# answers that show products
+PRODUCT_SCOPES: Final = ("products", "similar", "recommendations", "trending")
 SCOPES: Final = ("recommendations", "similar", "trending", "dashboard", "products")
 POPULAR: Final = "popular"
 POPULAR_PRODUCTS: Final = "popular:products"

@@ -189,7 +189,7 @@ def transaction(*, statement_timeout_s: float | None = None) -> Iterator[Connect
     """
     breaker.check()
     try:
-        with engine().connect().execution_options(isolation_level="READ COMMITTED") as connection, connection.begin():
+        with engine().connect() as connection, _begun(connection):
             if statement_timeout_s is not None:
                 execute(connection, f"SET LOCAL statement_timeout = {int(statement_timeout_s * 1000)}")
             yield connection
@@ -197,6 +197,26 @@ def transaction(*, statement_timeout_s: float | None = None) -> Iterator[Connect
         if not is_gone(error):
             raise
         raise breaker.trip(error) from error
+
+
+@contextmanager
+def _begun(connection: Connection) -> Iterator[None]:
+    # by hand: SQLAlchemy would leave autocommit and come back to it in five more round trips
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.execute_simple("BEGIN ISOLATION LEVEL READ COMMITTED")
+        yield
+        driver.execute_simple("COMMIT")
+    except BaseException as error:
+        if isinstance(error, Exception) and is_gone(error):
+            # nothing to roll back, and nobody else may get this connection
+            connection.invalidate(error)
+        elif not connection.invalidated:
+            try:
+                driver.execute_simple("ROLLBACK")
+            except Exception:  # noqa: BLE001 — the first error is the one to tell
+                connection.invalidate()
+        raise
 
 
 def execute(
@@ -211,10 +231,6 @@ def execute(
 
 def execute_prepared(connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:
     """Like ``execute``, of a constant statement that is prepared once per connection: see ``run_prepared``."""
-    driver: Any = connection.connection.driver_connection
-    # the driver begins transactions itself, but not for these
-    if not driver.autocommit and not driver._in_transaction:
-        driver.execute_simple("begin transaction")
     try:
         return _execute_prepared(connection, sql, dict(parameters or {}))
     except Exception as error:

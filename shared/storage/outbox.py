@@ -24,7 +24,7 @@ CLAIM = """
     SELECT id, topic, data, attributes FROM outbox
     WHERE published_at IS NULL AND created_at < now() - make_interval(secs => :age_s)
     ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED"""
-# their writer's own: the job leaves them alone for as long as this takes
+# their writer's own: the job leaves them alone for five seconds, and what both publish counts once
 THESE = """
     SELECT id, topic, data, attributes FROM outbox
     WHERE published_at IS NULL AND id = ANY(cast(:ids AS bigint[])) ORDER BY id"""

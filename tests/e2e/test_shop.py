@@ -53,6 +53,47 @@ def test_a_view_changes_its_user_s_recommendations(shop: Aisle) -> None:
     assert found[0] == "personalized"
 
 
+def bought(shop: Aisle, product: int) -> tuple[int, int]:
+    """How often a product was bought: as the shop counts, and of that by the user `buyer`."""
+    counts = f"""SELECT (SELECT purchase_count FROM product_stats WHERE product_id = {product}),
+        coalesce((SELECT purchase_count FROM user_purchases p JOIN users u ON u.id = p.user_id
+                  WHERE u.external_id = 'buyer' AND p.product_id = {product}), 0)"""
+    of_shop, of_buyer = shop.run("psql", "-AtF", " ", "-c", counts).stdout.split()
+    return int(of_shop), int(of_buyer)
+
+
+def test_what_a_checkout_sells_out_is_gone_and_is_counted_once(shop: Aisle) -> None:
+    with httpx.Client(base_url=shop.url, timeout=30) as client:
+        popular = client.get("/products", params={"in_stock": "true", "sort": "popular", "page_size": 100}).json()
+        product = min(popular["products"], key=lambda one: one["quantity"])
+        number = product["id"]
+        before, _ = bought(shop, number)
+        me = {"user_id": "buyer"}
+        item = {"product_id": number, "quantity": product["quantity"]}
+        assert client.post("/cart/items", params=me, json=item).status_code == 201
+        order = client.post("/cart/checkout", params=me, headers={"Idempotency-Key": "k"})
+        assert order.status_code == 201
+        listed = {"search": product["name"], "in_stock": "true", "page_size": 100}
+        found = client.get("/products", params=listed).json()["products"]
+        assert number not in {one["id"] for one in found}
+        # within a second on a machine that has nothing else to do; the deadline is for what never follows
+        deadline = time.monotonic() + 60
+        while [one["id"] for one in client.get("/buy-again", params=me).json()["products"]] != [number]:
+            assert time.monotonic() < deadline, "the purchase was not stored"
+            time.sleep(0.02)
+        while bought(shop, number) != (before + 1, 1):
+            assert time.monotonic() < deadline, "the purchase was not counted"
+        # the storefront reports it too, and then something else that tells when both have arrived
+        event = me | {"product_id": number, "event_type": "purchase", "event_id": order.json()["items"][0]["event_id"]}
+        assert client.post("/events", json=event).status_code == 202
+        other = 1 if number != 1 else 2
+        bought_before, _ = bought(shop, other)
+        assert client.post("/events", json=event | {"product_id": other, "event_id": "other"}).status_code == 202
+        while bought(shop, other) != (bought_before + 1, 1):
+            assert time.monotonic() < deadline, "the events were not counted"
+        assert bought(shop, number) == (before + 1, 1)
+
+
 @pytest.mark.parametrize("part", KILLED)
 def test_killing_any_part_loses_no_accepted_event(shop: Aisle, part: str) -> None:
     if shop.process is None or shop.process.poll() is not None:

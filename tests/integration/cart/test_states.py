@@ -45,6 +45,15 @@ def test_support_ships_and_refunds_and_it_is_in_the_audit_log(ann: Shopper) -> N
     ]  # fmt: skip
 
 
+def test_support_sees_anybody_s_order(ann: Shopper) -> None:
+    order_id = bought(ann)
+    seen = ann.client.get(f"/orders/{order_id}/state", headers=STAFF)
+    assert (seen.status_code, seen.json()) == (200, ann.orders()[0])
+    missing = ann.client.get("/orders/00000000-0000-7000-8000-000000000000/state", headers=STAFF)
+    assert problem(missing) == (404, "order-not-found")
+    assert problem(ann.client.get(f"/orders/{order_id}/state")) == (401, "unauthorized")
+
+
 def test_what_may_not_follow_is_refused_and_says_what_may(ann: Shopper) -> None:
     order_id = bought(ann)
     before = state()

@@ -1,0 +1,88 @@
+"""The OpenAPI document: what is answered is what is documented."""
+
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from functions.cart import models
+from shared.storage.database import write
+from tests.integration.cart.conftest import Shopper
+
+# (method, path) with the statuses that can happen beside those that can happen to any request
+STATUSES = {
+    ("get", "/cart"): {200, 401, 403},
+    ("delete", "/cart"): {200, 401, 403},
+    ("post", "/cart/items"): {200, 201, 401, 403, 404, 409},
+    ("patch", "/cart/items/{product_id}"): {200, 401, 403, 404, 409},
+    ("delete", "/cart/items/{product_id}"): {200, 401, 403},
+    ("post", "/cart/checkout"): {201, 401, 402, 403, 409},
+    ("get", "/orders"): {200, 401, 403},
+    ("get", "/orders/{order_id}"): {200, 401, 403, 404},
+    ("post", "/orders/{order_id}/cancel"): {200, 401, 403, 404, 409},
+    ("get", "/orders/{order_id}/state"): {200, 401, 403, 404},
+    ("post", "/orders/{order_id}/state"): {200, 401, 403, 404, 409},
+    ("get", "/wishlist"): {200, 401, 403},
+    ("get", "/wishlist/{product_id}"): {200, 401, 403, 404},
+    ("put", "/wishlist/{product_id}"): {200, 201, 401, 403, 404, 409},
+    ("delete", "/wishlist/{product_id}"): {204, 401, 403},
+}
+ANY = {400, 413, 422, 429, 500, 503}
+
+
+def exactly(model: type[BaseModel], answer: httpx.Response) -> None:
+    """Fail unless the answer is the model: nothing missing, nothing more, at any depth."""
+
+    def compare(documented: Any, given: Any, path: str) -> None:
+        if isinstance(documented, BaseModel):
+            assert set(given) == set(type(documented).model_fields), path
+            for name in given:
+                compare(getattr(documented, name), given[name], f"{path}.{name}")
+        elif isinstance(documented, list):
+            for position, (one, other) in enumerate(zip(documented, given, strict=True)):
+                compare(one, other, f"{path}[{position}]")
+
+    compare(model.model_validate(answer.json()), answer.json(), model.__name__)
+
+
+def test_every_status_is_documented(client: httpx.Client) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    found = {
+        (method, path): {int(status) for status in operation["responses"]} - ANY
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+        if not path.startswith("/health")
+    }
+    assert found == STATUSES
+
+
+def test_a_key_is_documented_as_required_for_a_checkout_only(client: httpx.Client) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    required = {
+        path: parameter["required"]
+        for path, operations in paths.items()
+        for parameter in operations.get("post", {}).get("parameters", [])
+        if parameter["name"] == "Idempotency-Key"
+    }
+    assert required == {"/cart/items": False, "/cart/checkout": True}
+
+
+def test_answers_are_exactly_what_is_documented(ann: Shopper) -> None:
+    ann.add(1, 2)
+    ann.add(2)
+    write("UPDATE products SET price = price + 1, quantity = 1 WHERE id = 1")
+    exactly(models.Cart, ann.ask("GET", "/cart"))
+    ann.ask("DELETE", "/cart/items/1")
+    exactly(models.Order, ann.check_out())
+    exactly(models.OrderPage, ann.ask("GET", "/orders"))
+    exactly(models.WishlistItem, ann.ask("PUT", "/wishlist/3"))
+    exactly(models.WishlistPage, ann.ask("GET", "/wishlist"))
+
+
+@pytest.mark.parametrize("model", [models.NewItem, models.ItemPatch, models.CheckoutRequest, models.StateChange])
+def test_every_request_refuses_what_it_does_not_know_and_shows_an_example(model: type[BaseModel]) -> None:
+    config = ConfigDict(**model.model_config)
+    assert config["extra"] == "forbid"
+    examples = model.model_json_schema()["examples"]
+    assert [model.model_validate(one) for one in examples]
