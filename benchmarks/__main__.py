@@ -37,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[], Callable[[Bench], list[Row]]]] = {
     "accepted": lambda: _ingest("accepted"),
     "applied": lambda: _ingest("applied"),
     "checkout": lambda: _own("checkout"),
+    "login": lambda: _own("login"),
     "freshness": lambda: _ingest("freshness"),
     "trending": lambda: _own("trending"),
     "start": lambda: _own("start"),

@@ -57,7 +57,9 @@ async def get_dashboard(request: Request) -> Response:
 def flush(actor: str, *scopes: str) -> shapes.Message:
     """Make stored answers invalid, and write who did. Nothing is written when Redis is away."""
     with transaction() as connection:
-        audit.record(connection, actor, "cache.flush", ",".join(scopes) or "all")
+        audit.record(
+            connection, actor, "cache.flush", ",".join(scopes) or "all", after={"scopes": scopes or cache.SCOPES}
+        )
         if not cache.flush(*scopes):
             raise Unavailable("Redis is away: nothing was flushed, and nothing is answered from it.")
     return shapes.Message(message=f"Flushed the cache of {', '.join(scopes) or 'everything'}.")

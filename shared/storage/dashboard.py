@@ -42,7 +42,7 @@ ORDER BY length(w.name), t.score DESC, (t.p).id
 TOTALS: Final = """
 SELECT (SELECT coalesce(sum(event_count), 0)::bigint FROM daily_event_stats
         WHERE date <= current_date - cast(:days AS integer)),
-       (SELECT count(*) FROM users), (SELECT count(*) FROM products WHERE is_active),
+       (SELECT count(*) FROM users WHERE merged_into IS NULL), (SELECT count(*) FROM products WHERE is_active),
        (SELECT count(*) FROM rejected_events), (SELECT count(*) FROM outbox WHERE published_at IS NULL)
 """
 

@@ -1,0 +1,59 @@
+"""Login: 16 clients, each request another account, beside what the password hashes alone cost the same processors."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import orjson
+
+from benchmarks.frame import RUNS, Bench, Row, median
+from benchmarks.load import load, post
+from shared import passwords
+from shared.storage.database import write
+
+CLIENTS = 16
+LOGINS = 96
+PASSWORD = "a plum in the rain"  # noqa: S105 — of accounts that live as long as the benchmark
+
+FILL = """
+INSERT INTO users (external_id, is_anonymous, email, password_hash)
+SELECT 'acct_bench' || n, false, 'bench' || n || '@example.com', :password_hash
+FROM generate_series(0, cast(:logins AS integer) - 1) AS n"""
+
+
+def bare(stored: str) -> float:
+    """Return how many passwords a second are verified, as many at once as the function allows."""
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        if not all(pool.map(lambda _number: passwords.verify(stored, PASSWORD), range(LOGINS))):
+            raise RuntimeError("a password was not verified")
+    return LOGINS / (time.perf_counter() - begun)
+
+
+def rows(bench: Bench) -> list[Row]:
+    """Log in and get tokens; what a login costs is argon2, by intent."""
+    stored = passwords.hashed(PASSWORD)
+    write(FILL, password_hash=stored, logins=LOGINS)
+    requests = [
+        post("/auth/login", orjson.dumps({"email": f"bench{number}@example.com", "password": PASSWORD}))
+        for number in range(LOGINS)
+    ]
+    rates, p50s, p95s, alone = [], [], [], []
+    with bench.serving("accounts") as url:
+        load(url, requests[:CLIENTS], connections=CLIENTS)
+        for _ in range(RUNS):
+            alone.append(bare(stored))
+            measured = load(url, requests, connections=CLIENTS)
+            if measured.failures:
+                raise RuntimeError(f"{measured.failures} logins failed")
+            rates.append(measured.per_second)
+            p50s.append(measured.percentile(0.5))
+            p95s.append(measured.percentile(0.95))
+    parameters = (
+        f"argon2id, m = {passwords.MEMORY_KIB // 1024} MiB, t = {passwords.TIME_COST}, p = {passwords.PARALLELISM}"
+    )
+    return [
+        Row("login, one process", median(rates), "logins/s", note=f"{CLIENTS} clients; {parameters}"),
+        Row("… against argon2 alone", median(rates) / median(alone), "×", note=f"{median(alone):,.0f}/s"),
+        Row("… p50", median(p50s), "ms"),
+        Row("… p95", median(p95s), "ms"),
+    ]

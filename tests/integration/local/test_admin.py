@@ -1,0 +1,71 @@
+"""`./aisle admin create`: the first admin, in any database."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from local.places import ROOT
+from shared.storage import database
+from tests.integration.accounts.people import bearer, registered
+
+PASSWORD = "three plums in the rain"
+
+
+def create(
+    environment: dict[str, str], *arguments: str, stdin: str = PASSWORD + "\n"
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "local", "admin", *arguments]
+    settings = {name: environment[name] for name in ("DATABASE_URL", "AISLE_HOME") if name in environment}
+    return subprocess.run(
+        command, input=stdin, env=dict(os.environ) | {"PYTHONPATH": str(ROOT)} | settings, capture_output=True,
+        text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_the_first_admin_is_made_and_may_everything(env: dict[str, str], serve: Callable[[str], httpx.Client]) -> None:
+    done = create(env, "create", "boss@example.com")
+    assert done.returncode == 0, done.stderr
+    assert "boss@example.com is an admin: acct_" in done.stdout
+    login = {"email": "boss@example.com", "password": PASSWORD}
+    tokens = serve("accounts").post("/auth/login", json=login).json()
+    admin = serve("admin")
+    assert admin.get("/admin/users", headers=bearer(tokens)).json()["total"] == 1
+    entries = admin.get("/admin/audit-log", headers=bearer(tokens)).json()["entries"]
+    assert [(one["actor"], one["action"], one["after"]) for one in entries] == [
+        ("command-line", "user.role", {"role": "admin"})
+    ]
+
+
+def test_an_account_becomes_an_admin_and_keeps_its_password(
+    env: dict[str, str], serve: Callable[[str], httpx.Client]
+) -> None:
+    registered(serve("accounts"), "ada")
+    done = create(env, "create", "ADA@example.com", stdin="")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "had an account as user, and is an admin now" in done.stdout
+    assert database.read("SELECT role, username FROM users")[0] == ("admin", "ada")
+
+
+def test_what_cannot_be_an_admin_is_one_line(env: dict[str, str], tmp_path: Path) -> None:
+    for arguments, stdin, message in (
+        (("create", "boss"), PASSWORD, "EMAIL must be an email address"),
+        (("create", "boss@example.com"), "password1\n", "The password is among those"),
+        (("create", "boss@example.com"), "", "A password has 8 to 128 characters"),
+        (("create",), "", "Expected: ./aisle admin create EMAIL"),
+        (("delete", "boss@example.com"), "", "Expected: ./aisle admin create EMAIL"),
+    ):
+        done = create(env, *arguments, stdin=stdin)
+        assert done.returncode in (1, 2)
+        assert done.stderr.startswith(f"aisle: {message}"), done.stderr
+        assert done.stderr.count("\n") == 1
+    assert database.read("SELECT count(*) FROM users")[0][0] == 0
+
+
+def test_without_a_system_or_a_database_it_says_what_to_start(tmp_path: Path) -> None:
+    done = create({"AISLE_HOME": str(tmp_path / "nothing here")}, "create", "boss@example.com")
+    assert done.returncode == 1
+    assert "Aisle is not running" in done.stderr
