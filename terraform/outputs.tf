@@ -1,0 +1,40 @@
+output "urls" {
+  description = "The URL of each function and job."
+  value       = { for name, function in module.function : name => function.url }
+}
+
+output "public_urls" {
+  description = "The functions that a storefront calls: each path with its URL."
+  value = merge([
+    for name, entry in local.entries : {
+      for path in entry.paths : path => var.domain == null ? module.function[name].url : "https://${var.domain}"
+    } if entry.public
+  ]...)
+}
+
+output "sources" {
+  description = "The archive that each function is served from; what a rollback pins (var.pinned_sources)."
+  value       = { for name, object in google_storage_bucket_object.source : name => lookup(var.pinned_sources, name, object.name) }
+}
+
+output "database" {
+  description = "The instance as Cloud SQL's connector and gcloud call it, and its databases' name."
+  value       = { instance = google_sql_database_instance.this.connection_name, name = google_sql_database.this.name }
+}
+
+output "feeds" {
+  description = "The bucket for catalogue feeds and event histories."
+  value       = google_storage_bucket.feeds.url
+}
+
+output "next" {
+  description = "The exact next commands."
+  value       = <<-EOT
+    # bring the database's schema up to date; safe to repeat
+    curl --fail-with-body -X POST -H "Authorization: Bearer $(gcloud auth print-identity-token)" ${module.function[local.migrator].url}
+    # the administrator's token
+    gcloud secrets versions access latest --secret=aisle-admin-token --project=${var.project_id}
+    # see that it works
+    python -m delivery.smoke --outputs <(terraform -chdir=terraform output -json)
+  EOT
+}
