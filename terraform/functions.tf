@@ -76,11 +76,13 @@ locals {
       for inside, file in files : "${inside} ${filesha256("${local.root}/${file}")}"
     ])), 0, 16)
   }
+  # a function that is pinned to an earlier archive needs none made
+  made     = { for name, files in local.contents : name => files if !contains(keys(var.pinned_sources), name) }
   archives = { for name, hash in local.hashes : name => "${path.root}/.archives/${name}-${hash}.zip" }
 }
 
 data "archive_file" "source" {
-  for_each = local.contents
+  for_each = local.made
 
   type             = "zip"
   output_path      = local.archives[each.key]
@@ -111,7 +113,7 @@ resource "google_storage_bucket" "sources" {
 }
 
 resource "google_storage_bucket_object" "source" {
-  for_each = local.contents
+  for_each = local.made
 
   bucket = google_storage_bucket.sources.name
   name   = "${each.key}/${local.hashes[each.key]}.zip"
@@ -167,7 +169,7 @@ module "function" {
   region       = var.region
   repository   = google_artifact_registry_repository.functions.id
   builder      = google_service_account.builder.id
-  source_place = { bucket = google_storage_bucket.sources.name, object = lookup(var.pinned_sources, each.key, google_storage_bucket_object.source[each.key].name) }
+  source_place = { bucket = google_storage_bucket.sources.name, object = contains(keys(var.pinned_sources), each.key) ? var.pinned_sources[each.key] : google_storage_bucket_object.source[each.key].name }
 
   # private services are reached through the network; nothing else goes that way
   network = length(setintersection(each.value.needs, ["postgres", "redis"])) == 0 ? null : {

@@ -16,13 +16,32 @@ locals {
   }
 }
 
-# Pub/Sub refuses at the door what is not of the schema. JSON as it is sent: an Avro schema of the message's envelope,
-# loose where the events themselves are checked (docs/decisions/2026-11-21-topic-schemas.md)
+# Pub/Sub refuses at the door what is not of a topic's schema. user-events has none: its metadata is any JSON, which
+# neither of Pub/Sub's schema languages can say (docs/decisions/2026-11-21-push-subscriptions.md)
+resource "google_pubsub_schema" "this" {
+  for_each = { for topic in local.topics : topic => "${path.module}/schemas/${topic}.proto" if fileexists("${path.module}/schemas/${topic}.proto") }
+
+  name       = each.key
+  type       = "PROTOCOL_BUFFER"
+  definition = file(each.value)
+
+  depends_on = [google_project_service.api]
+}
+
 resource "google_pubsub_topic" "this" {
   for_each = local.topics
 
   name                       = each.key
   message_retention_duration = "604800s" # a week that can be replayed by seeking
+
+  dynamic "schema_settings" {
+    for_each = contains(keys(google_pubsub_schema.this), each.key) ? [1] : []
+
+    content {
+      schema   = google_pubsub_schema.this[each.key].id
+      encoding = "JSON"
+    }
+  }
 
   message_storage_policy {
     allowed_persistence_regions = [var.region]

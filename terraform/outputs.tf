@@ -4,7 +4,7 @@ output "urls" {
 }
 
 output "public_urls" {
-  description = "The functions that a storefront calls: each path with its URL."
+
   value = merge([
     for name, entry in local.entries : {
       for path in entry.paths : path => var.domain == null ? module.function[name].url : "https://${var.domain}"
@@ -14,7 +14,7 @@ output "public_urls" {
 
 output "sources" {
   description = "The archive that each function is served from; what a rollback pins (var.pinned_sources)."
-  value       = { for name, object in google_storage_bucket_object.source : name => lookup(var.pinned_sources, name, object.name) }
+  value       = merge({ for name, object in google_storage_bucket_object.source : name => object.name }, var.pinned_sources)
 }
 
 output "database" {
@@ -37,4 +37,9 @@ output "next" {
     # see that it works
     python -m delivery.smoke --outputs <(terraform -chdir=terraform output -json)
   EOT
+}
+
+output "address" {
+  description = "What the domain's A record must say; null without a domain."
+  value       = one(values(google_compute_global_address.balancer)[*].address)
 }
