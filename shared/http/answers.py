@@ -21,7 +21,7 @@ _flights: dict[str, "asyncio.Future[bytes]"] = {}
 @cache
 def redis() -> AsyncRedis:
     """Return the process's asynchronous Redis client."""
-    return AsyncRedis(settings().require("redis_url"), settings().redis_timeout_s)
+    return AsyncRedis(settings().require("redis_url"), settings().redis_timeout_s, settings().redis_ca)
 
 
 def etag_of(body: bytes) -> str:
