@@ -14,6 +14,7 @@ Usage: ./aisle COMMAND [ARGUMENT ...]
   load WHAT [KEY=VALUE ...] load a file of events into the running system, or a shop into an empty one:
                            online_retail, synthetic (options as KEY=VALUE)
   env                      print the settings of the running system as export lines: eval "$(./aisle env)"
+  doctor [URL]             check a deployment: by the URL of its admin function, or with the settings here
   psql [ARGUMENT ...]      open its database
   redis-cli [COMMAND ...]  open its cache, or run one command
   reset [--yes]            delete the state folder
@@ -133,6 +134,13 @@ def load(arguments: Sequence[str]) -> int:
     return run(arguments)
 
 
+def doctor(arguments: Sequence[str]) -> int:
+    """Check a deployment."""
+    from local.doctor import doctor as run
+
+    return run(arguments)
+
+
 def psql(arguments: Sequence[str]) -> int:
     """Open the database."""
     from local.commands import psql as run
@@ -162,6 +170,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "env": env,
     "job": job,
     "load": load,
+    "doctor": doctor,
     "psql": psql,
     "redis-cli": redis_cli,
 }
