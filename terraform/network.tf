@@ -44,7 +44,7 @@ resource "google_vpc_access_connector" "this" {
 
   name          = "aisle"
   region        = var.region
-  machine_type  = local.prod ? "e2-standard-4" : "e2-micro"
+  machine_type  = "e2-micro"
   min_instances = 2
   max_instances = local.prod ? 10 : 3
 
