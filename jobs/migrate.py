@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from shared.errors import InvalidRequest
 from shared.job import Parameters, job, progress
-from shared.storage import migrations
+from shared.settings import settings
+from shared.storage import migrations, roles
 
 
 class Migrate(Parameters):
@@ -12,5 +14,17 @@ class Migrate(Parameters):
 
 @job
 def migrate(_parameters: Migrate) -> dict[str, Any]:
-    """Apply the pending migrations in order; safe to run again, and twice at once."""
-    return {"applied": migrations.migrate(progress)}
+    """Apply the pending migrations in order; safe to run again, and twice at once.
+
+    Where functions log in as users of their own, their roles are made and given first.
+    """
+    owners, writers = settings().database_owners, settings().database_writers
+    if not owners:
+        return {"applied": migrations.migrate(progress)}
+    try:
+        roles.prepare(owners, writers)
+    except ValueError as error:
+        raise InvalidRequest(f"{error} terraform apply makes it; run that first.") from None
+    applied = migrations.migrate(progress, role=roles.OWNER)
+    roles.grant()
+    return {"applied": applied, "owners": len(owners), "writers": len(writers)}

@@ -16,6 +16,7 @@ Usage: ./aisle COMMAND [ARGUMENT ...]
   env                      print the settings of the running system as export lines: eval "$(./aisle env)"
   admin create EMAIL       make an admin, or an account one; asks for the password, or reads it from standard input;
                            in the running system, or in the database of DATABASE_URL
+  doctor [URL]             check a deployment: by the URL of its admin function, or with the settings here
   psql [ARGUMENT ...]      open its database
   redis-cli [COMMAND ...]  open its cache, or run one command
   reset [--yes]            delete the state folder
@@ -142,6 +143,13 @@ def admin(arguments: Sequence[str]) -> int:
     return run(arguments)
 
 
+def doctor(arguments: Sequence[str]) -> int:
+    """Check a deployment."""
+    from local.doctor import doctor as run
+
+    return run(arguments)
+
+
 def psql(arguments: Sequence[str]) -> int:
     """Open the database."""
     from local.commands import psql as run
@@ -172,6 +180,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "job": job,
     "load": load,
     "admin": admin,
+    "doctor": doctor,
     "psql": psql,
     "redis-cli": redis_cli,
 }

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from local.places import ROOT
 
-FOLDERS = ("main.py", "functions", "jobs", "shared", "local", "benchmarks", "tests")
+FOLDERS = ("main.py", "functions", "jobs", "shared", "local", "delivery", "benchmarks", "tests")
 
 
 def test(arguments: Sequence[str]) -> int:

@@ -9,6 +9,8 @@ CLIENTS = (
     "shared.storage.pubsub",
     "shared.payments",
     "shared.tokens",
+    "shared.storage.dead_letters",
+    "functions.admin.schedules",
 )
 
 

@@ -19,10 +19,29 @@ class Settings(BaseModel):
     environment: str = Field("local", pattern="^(local|dev|prod)$", description="local, dev or prod")
     google_cloud_project: str | None = Field(None, description="the project whose Pub/Sub topics are used")
     database_url: SecretStr | None = Field(None, description="postgresql+pg8000://user:password@host:port/name")
+    cloud_sql_instance: str | None = Field(
+        None,
+        pattern="^[a-z0-9:.-]+:[a-z0-9-]+:[a-z0-9-]+$",
+        description="project:region:instance in Cloud SQL, reached by its connector instead of DATABASE_URL",
+    )
+    database_user: str | None = Field(None, description="who logs in to CLOUD_SQL_INSTANCE with its Google identity")
+    database_name: str = Field("aisle", description="the database in CLOUD_SQL_INSTANCE")
+    database_role: str | None = Field(
+        None, pattern="^[a-z_][a-z0-9_]*$", description="the Postgres role that every connection acts in"
+    )
+    database_owners: tuple[str, ...] = Field(
+        (), description="for migrate: Postgres users that may change the schema, separated by commas"
+    )
+    database_writers: tuple[str, ...] = Field(
+        (), description="for migrate: Postgres users that may read and write rows, separated by commas"
+    )
     database_pool_size: int = Field(5, ge=1, le=50, description="connections per instance")
     database_timeout_s: float = Field(5, gt=0, le=300, description="longest wait for a connection to be made or freed")
     statement_timeout_s: float = Field(20, gt=0, le=3600, description="longest statement of a serving function")
     redis_url: SecretStr | None = Field(None, description="redis[s]://:password@host:port/0")
+    redis_ca: str | None = Field(
+        None, description="PEM of the authorities that a rediss:// server must be signed by; the system's if not set"
+    )
     redis_timeout_s: float = Field(0.25, gt=0, le=10, description="longest wait for Redis before it is bypassed")
     admin_token: SecretStr | None = Field(None, description="bearer token of the admin routes (16 characters or more)")
     token_keys: SecretStr | None = Field(
@@ -32,6 +51,10 @@ class Settings(BaseModel):
     access_token_s: int = Field(1800, ge=1, le=86_400, description="how long an access token is accepted")
     refresh_token_s: int = Field(604_800, ge=1, le=7_776_000, description="how long a refresh token is accepted")
     jobs_url: str | None = Field(None, description="where jobs are run by name; in the cloud Cloud Scheduler does")
+    scheduler_location: str | None = Field(
+        None, description="the region of Cloud Scheduler's jobs, which /admin/jobs then lists, runs and pauses"
+    )
+    scheduler_emulator_host: str | None = Field(None, description="host:port of a stand-in for Cloud Scheduler's API")
     cors_origins: tuple[str, ...] = Field(("*",), description="origins of storefronts, separated by commas; * for any")
     rate_limit_per_minute: int = Field(
         6000, ge=0, description="requests per client and minute and function; 0: no limit"
@@ -61,7 +84,7 @@ class Settings(BaseModel):
     payment_timeout_s: float = Field(10, gt=0, le=20, description="longest wait for the payment provider's answer")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least severity that is logged")
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "database_owners", "database_writers", mode="before")
     @classmethod
     def split_commas(cls, value: object) -> object:
         """Read a comma-separated list."""

@@ -5,18 +5,16 @@ from typing import Annotated, Any, Literal
 import orjson
 from fastapi import APIRouter, Path
 from fastapi import Query as QueryParameters
-from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.admin import rules, runner, shapes, users
+from functions.admin import dead_letters, doctor, jobs, rules, shapes, users
+from functions.admin.jobs import job_names
 from shared.auth import requires
-from shared.errors import AppError, InvalidRequest, JobNotFound, MalformedBody, Unavailable
+from shared.errors import Unavailable
 from shared.http import api, cached, fresh, serve
 from shared.http.api import OWNED, problem_responses
-from shared.http.problems import MEDIA_TYPE
-from shared.manifest import manifest
-from shared.storage import audit, cache, dashboard, models, rejected, runs
+from shared.storage import audit, cache, dashboard, models, rejected
 from shared.storage.database import transaction
 
 app = api(
@@ -35,11 +33,6 @@ DASHBOARD_TTL_S = 60
 def private(request: Request, body: Any) -> Response:
     """Return a JSON answer that only its asker may keep."""
     return fresh(request, body if isinstance(body, bytes) else orjson.dumps(body), max_age_s=0, public=False)
-
-
-def job_names() -> list[str]:
-    """Return the name of every job of functions.yaml."""
-    return [entry.name for entry in manifest().of_kind("job")]
 
 
 def render() -> bytes:
@@ -97,62 +90,6 @@ def activate_model(actor: Annotated[str, requires("models:activate")], version: 
     return shapes.Activated(version=version, previous=previous)
 
 
-@router.get("/jobs", dependencies=[requires("jobs:read")], response_model=shapes.Jobs)
-def get_jobs(request: Request, query: Annotated[shapes.JobsQuery, QueryParameters()]) -> Response:
-    """List the jobs with their schedules and last runs."""
-    entries = manifest().of_kind("job")
-    latest = runs.latest([entry.name for entry in entries], query.runs)
-    found = [
-        {
-            "name": entry.name,
-            "schedule": entry.schedule,
-            "timeout_s": entry.timeout_s,
-            "runs": [run._asdict() for run in latest[entry.name]],
-        }
-        for entry in entries
-    ]
-    return private(request, {"jobs": found})
-
-
-@router.post(
-    "/jobs/{name}/run",
-    response_model=shapes.Started,
-    responses={**problem_responses(404, 409), 202: {"model": shapes.Started, "description": "It goes on"}},
-    openapi_extra={"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}},
-)
-async def run_job(actor: Annotated[str, requires("jobs:run")], request: Request, name: str) -> Response:
-    """Run a job now; the JSON body is its parameters. Waits for its result for a while, then answers 202."""
-    if name not in job_names():
-        raise JobNotFound(f"There is no job {name}; there are {', '.join(job_names())}.")
-    body = await request.body()
-    try:
-        parameters = orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError as error:
-        raise MalformedBody(f"The body is not valid JSON: {error}.") from None
-    if not isinstance(parameters, dict):
-        raise InvalidRequest("The body must be an object: the job's parameters.")
-    return await run_in_threadpool(start, actor, name, parameters, request)
-
-
-def start(actor: str, name: str, parameters: dict[str, Any], request: Request) -> Response:
-    """Write who runs what, run it, and pass on its answer."""
-    url = runner.address()
-    with transaction() as connection:
-        audit.record(connection, actor, "job.run", name, after=parameters)
-    answer = runner.run(url, name, orjson.dumps(parameters))
-    if answer is None:
-        started = {"job": name, "status": "running", "result": None}
-        return Response(orjson.dumps(started), 202, media_type="application/json")
-    status, result = answer
-    if status == 200:
-        ended = {"job": name, "status": "succeeded", "result": result}
-        return Response(orjson.dumps(ended), media_type="application/json")
-    # the job's own problem, as an answer to this request
-    problem = AppError().problem() | {"status": status} | result
-    problem |= {"instance": request.url.path, "request_id": request.scope.get("request_id", "")}
-    return Response(orjson.dumps(problem), status, media_type=MEDIA_TYPE)
-
-
 @router.get("/audit-log", dependencies=[requires("audit:read")], response_model=shapes.AuditLog)
 def get_audit_log(request: Request, query: Page) -> Response:
     """Page through what was written by these routes, newest first."""
@@ -169,6 +106,9 @@ def get_rejected_events(request: Request, query: Page) -> Response:
 
 router.include_router(rules.router)
 router.include_router(users.router)
+router.include_router(jobs.router)
+router.include_router(dead_letters.router)
+router.include_router(doctor.router)
 app.include_router(router)
 
 admin = serve(app)

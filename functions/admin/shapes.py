@@ -3,9 +3,10 @@
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.http import Query
+from shared.manifest import manifest
 
 
 class Page(Query):
@@ -148,11 +149,27 @@ class Activated(BaseModel):
     previous: int | None
 
 
+class Schedule(BaseModel):
+    """What Cloud Scheduler says of a job."""
+
+    state: str = Field(description="enabled, paused, disabled or update_failed")
+    next_run_at: datetime | None
+    last_attempt_at: datetime | None
+    last_attempt_failed: bool
+
+
+class Scheduled(Schedule):
+    """A job whose schedule was changed."""
+
+    job: str
+
+
 class Job(BaseModel):
     """A job and its last runs, latest first; without a schedule it runs on demand."""
 
     name: str
     schedule: str | None
+    scheduler: Schedule | None = Field(None, description="what Cloud Scheduler says; null where it does not run jobs")
     timeout_s: int
     runs: list[Run]
 
@@ -213,3 +230,71 @@ class RejectedEvents(BaseModel):
     page: int
     page_size: int
     total_pages: int
+
+
+def a_topic(name: str) -> str:
+    """Return the name of a topic of functions.yaml; raise ValueError for any other."""
+    if name not in manifest().topics:
+        raise ValueError(f"there is no topic {name[:100]!r}; there are {', '.join(manifest().topics)}")
+    return name
+
+
+Topic = Annotated[str, AfterValidator(a_topic), Field(description="a topic of functions.yaml")]
+
+
+class DeadLetterQuery(Query):
+    """Which dead letters to list."""
+
+    topic: Topic | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+
+
+class DeadLetter(BaseModel):
+    """A message that no function took after all attempts; ``data`` is base64 where it is not UTF-8."""
+
+    topic: str
+    message_id: str
+    subscription: str | None = Field(description="that gave up; null where the emulator does not say")
+    attempts: int | None
+    published_at: str
+    attributes: dict[str, str]
+    data: str
+
+
+class DeadLetters(BaseModel):
+    """What waits."""
+
+    dead_letters: list[DeadLetter]
+
+
+class Replay(BaseModel):
+    """Which dead letters to publish again: all of a topic up to a limit, or those named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    topic: Topic
+    limit: int = Field(100, ge=1, le=1000)
+    message_ids: list[str] | None = Field(None, min_length=1, max_length=1000)
+
+
+class Replayed(BaseModel):
+    """What was published again, and how many were seen and left."""
+
+    topic: str
+    replayed: list[str]
+    left: int
+
+
+class Finding(BaseModel):
+    """What one check of the doctor saw."""
+
+    check: str
+    verdict: str = Field(description="well, warning, failed or skipped")
+    detail: str
+
+
+class Examination(BaseModel):
+    """What the doctor saw; healthy: nothing failed."""
+
+    healthy: bool
+    findings: list[Finding]

@@ -13,6 +13,7 @@ from starlette.types import Scope
 
 from shared.auth import bearer, own
 from shared.errors import AppError, Unauthorized
+from shared.http import tally
 from shared.http.answers import redis
 from shared.http.edge import HeaderList
 from shared.settings import settings
@@ -81,10 +82,10 @@ async def hot(scope: Scope) -> tuple[int, bytes, HeaderList] | None:
         )
     except RedisUnavailable:
         return None
-    if stored is None:
-        return None
     prefix = (epoch or b"0") + b"\n"
-    if not stored.startswith(prefix):
+    hit = stored is not None and stored.startswith(prefix)
+    tally.count(hit)
+    if not hit:
         return None
     body = stored[len(prefix) :]
     # short answers are stored as they are in both fields

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import any_pb2
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # it has no types
+from google.rpc import error_details_pb2, status_pb2
 
 from local.pubsub import wire
 from local.pubsub.errors import InvalidAckIds, Refused

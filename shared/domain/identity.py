@@ -23,6 +23,7 @@ Permission = Literal[
     "rules:read",
     "rules:write",
     "events:read",
+    "events:replay",
     "orders:read",
     "orders:write",
 ]
@@ -38,6 +39,7 @@ _EVERYTHING: Final[frozenset[Permission]] = _READING | frozenset[Permission](
         "models:activate",
         "jobs:run",
         "rules:write",
+        "events:replay",
         "orders:write",
     )
 )

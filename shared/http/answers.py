@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from shared.http import tally
 from shared.settings import settings
 from shared.storage.redis_async import AsyncRedis, RedisUnavailable
 
@@ -21,7 +22,7 @@ _flights: dict[str, "asyncio.Future[bytes]"] = {}
 @cache
 def redis() -> AsyncRedis:
     """Return the process's asynchronous Redis client."""
-    return AsyncRedis(settings().require("redis_url"), settings().redis_timeout_s)
+    return AsyncRedis(settings().require("redis_url"), settings().redis_timeout_s, settings().redis_ca)
 
 
 def etag_of(body: bytes) -> str:
@@ -74,7 +75,9 @@ async def cached(scope: str, key: str, *, ttl_s: int, compute: Callable[[], byte
     except RedisUnavailable:
         return await run_in_threadpool(compute)
     prefix = (epoch or b"0") + b"\n"
-    if stored is not None and stored.startswith(prefix):
+    hit = stored is not None and stored.startswith(prefix)
+    tally.count(hit)
+    if hit:
         body: bytes = stored[len(prefix) :]
         return body
 

@@ -40,8 +40,12 @@ def client() -> "Redis":
     from redis.retry import Retry
 
     timeout_s = settings().redis_timeout_s
+    url = settings().require("redis_url")
+    # the certificates of Memorystore's own authority name no address (redis_async.py)
+    trust = {"ssl_ca_data": settings().redis_ca, "ssl_check_hostname": False} if settings().redis_ca else {}
     return Redis.from_url(
-        settings().require("redis_url"),
+        url,
+        **(trust if url.startswith("rediss:") else {}),
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 1),

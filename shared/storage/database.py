@@ -6,6 +6,7 @@ SQLAlchemy is imported with the first statement: a stored answer does not wait f
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,7 +17,7 @@ from weakref import WeakSet
 import orjson
 
 from shared.errors import DatabaseUnavailable
-from shared.settings import settings
+from shared.settings import Settings, settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Row
@@ -38,23 +39,17 @@ GONE = ("08", "57P", "53300", "25006")
 @cache
 def engine() -> Engine:
     """Return the process's engine. In autocommit by default: a read costs no BEGIN and no COMMIT."""
-    from sqlalchemy import create_engine, event, make_url
+    from sqlalchemy import create_engine, event
 
     config = settings()
-    address = make_url(config.require("database_url"))
-    arguments: dict[str, Any] = {"timeout": config.database_timeout_s, "tcp_keepalive": True}
-    if address.host in LOOPBACK:
-        # the driver would read all of the system's certificates for each connection, to be told that TLS is not spoken
-        arguments["ssl_context"] = False
     made = create_engine(
-        address,
+        **_server(config),
         pool_size=config.database_pool_size,
         max_overflow=0,
         pool_timeout=config.database_timeout_s,
         pool_recycle=1800,
         pool_pre_ping=False,
         isolation_level="AUTOCOMMIT",
-        connect_args=arguments,
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
     )
@@ -68,9 +63,30 @@ def engine() -> Engine:
         connection.execute_simple(
             f"SET statement_timeout = {int(config.statement_timeout_s * 1000)}; SET jit = off; "
             "SET random_page_cost = 1.1; SET timezone = 'UTC'"
+            + (f"; SET ROLE {config.database_role}" if config.database_role else "")
         )
 
+    if config.cloud_sql_instance:
+        from shared.storage import cloud_sql
+
+        cloud_sql.survive_freezing(made)
     return made
+
+
+def _server(config: Settings) -> dict[str, Any]:
+    """Return where connections come from: Cloud SQL's connector, or an address."""
+    if config.cloud_sql_instance:
+        from shared.storage import cloud_sql
+
+        return {"url": "postgresql+pg8000://", "creator": cloud_sql.connect}
+    from sqlalchemy import make_url
+
+    address = make_url(config.require("database_url"))
+    arguments: dict[str, Any] = {"timeout": config.database_timeout_s, "tcp_keepalive": True}
+    if address.host in LOOPBACK:
+        # the driver would read all of the system's certificates for each connection, to be told that TLS is not spoken
+        arguments["ssl_context"] = False
+    return {"url": address, "connect_args": arguments}
 
 
 class _Breaker:
@@ -267,6 +283,8 @@ def close() -> None:
         with suppress(Exception):
             connection.close()
     _opened.clear()
+    if "shared.storage.cloud_sql" in sys.modules:
+        sys.modules["shared.storage.cloud_sql"].close()
     breaker.failed_at = float("-inf")
 
 

@@ -30,12 +30,17 @@ def pending() -> list[str]:
     return [file.stem for file in available() if file.stem not in applied]
 
 
-def migrate(report: Callable[[str], None] = lambda _line: None) -> list[str]:
-    """Apply what is pending and return its names. Safe to run twice at once, and again after a failure."""
+def migrate(report: Callable[[str], None] = lambda _line: None, role: str | None = None) -> list[str]:
+    """Apply what is pending and return its names. Safe to run twice at once, and again after a failure.
+
+    What is made belongs to ``role``, where one is given.
+    """
     done: list[str] = []
     for file in available():
         with transaction(statement_timeout_s=0) as connection:
             execute(connection, "SELECT pg_advisory_xact_lock(:lock)", {"lock": LOCK})
+            if role:
+                execute(connection, f"SET LOCAL ROLE {role}")
             execute(
                 connection,
                 """CREATE TABLE IF NOT EXISTS schema_migrations

@@ -79,17 +79,29 @@ class _Protocol(asyncio.Protocol):
         self.out.clear()
 
 
+def _tls(ca: str | None) -> ssl.SSLContext:
+    """Return a context that trusts ``ca`` (PEM) alone, or the system's authorities.
+
+    Memorystore's own authority signs one instance's certificates, which name no address: whoever has one is the
+    instance, and a host name to compare with there is none.
+    """
+    context = ssl.create_default_context(cadata=ca)
+    if ca is not None:
+        context.check_hostname = False
+    return context
+
+
 class AsyncRedis:
     """A lazily connected client bound to the running event loop. Every failure is RedisUnavailable, soon."""
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    def __init__(self, url: str, timeout_s: float, ca: str | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("redis", "rediss"):
             raise ValueError("REDIS_URL must start with redis:// or rediss://")
         self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 6379
         self.database = int(parts.path.strip("/") or 0)
         self.user, self.password = unquote(parts.username or ""), unquote(parts.password or "")
-        self.tls = ssl.create_default_context() if parts.scheme == "rediss" else None
+        self.tls = _tls(ca) if parts.scheme == "rediss" else None
         self.timeout_s = timeout_s
         self.failed_at = float("-inf")
         self.protocol: _Protocol | None = None

@@ -1,0 +1,175 @@
+"""Checks of a deployment from inside: settings, database, migrations, Redis, topics, schedules, last job runs.
+
+Each check says what it saw, and what to do where that is not well. Nothing is changed.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, NamedTuple
+
+from shared.errors import AppError
+from shared.manifest import Manifest, manifest
+from shared.settings import settings
+
+Verdict = Literal["well", "warning", "failed", "skipped"]
+# a job that has not succeeded for so many of its own intervals is late
+LATE: Final = 3
+TIMEOUT_S: Final = 5.0
+
+
+class Finding(NamedTuple):
+    """What one check saw."""
+
+    check: str
+    verdict: Verdict
+    detail: str
+
+
+def findings() -> Iterator[Finding]:
+    """Run every check; one that cannot be made is a finding too."""
+    checks: dict[str, Callable[[], Finding]] = {
+        "settings": _settings,
+        "database": _database,
+        "migrations": _migrations,
+        "model": _model,
+        "redis": _redis,
+        "topics": _topics,
+        "outbox": _outbox,
+        "jobs": _jobs,
+    }
+    for name, check in checks.items():
+        try:
+            yield check()
+        except AppError as error:
+            yield Finding(name, "failed", error.detail or error.title)
+        except Exception as error:  # noqa: BLE001 — a check that breaks is what this is to find
+            yield Finding(name, "failed", f"{type(error).__name__}: {str(error)[:300]}")
+
+
+def _settings() -> Finding:
+    found = settings()
+    database = found.cloud_sql_instance or found.database_url
+    missing = [
+        name
+        for name, value in (
+            ("CLOUD_SQL_INSTANCE or DATABASE_URL", database),
+            ("REDIS_URL", found.redis_url),
+            ("GOOGLE_CLOUD_PROJECT", found.google_cloud_project),
+            ("ADMIN_TOKEN", found.admin_token),
+        )
+        if value is None
+    ]
+    if found.cloud_sql_instance and found.database_user is None:
+        missing.append("DATABASE_USER")
+    if missing:
+        return Finding("settings", "failed", f"Not set: {', '.join(missing)}.")
+    if found.environment == "prod" and "*" in found.cors_origins:
+        return Finding("settings", "warning", "CORS_ORIGINS is * in production: name the shop's own origins.")
+    return Finding("settings", "well", f"environment {found.environment}")
+
+
+def _database() -> Finding:
+    from shared.storage import database
+
+    user, role, version, used, most = database.read(
+        "SELECT session_user, current_user, current_setting('server_version'), "
+        "(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'), "
+        "current_setting('max_connections')::int"
+    )[0]
+    detail = f"PostgreSQL {version} as {user} in the role {role}, {used} of {most} connections"
+    return Finding("database", "warning" if used > 0.8 * most else "well", detail)
+
+
+def _migrations() -> Finding:
+    from shared.storage import migrations
+
+    pending = migrations.pending()
+    if pending:
+        return Finding("migrations", "failed", f"Not applied: {', '.join(pending)}. Run the job migrate.")
+    return Finding("migrations", "well", f"all {len(migrations.available())} applied")
+
+
+def _model() -> Finding:
+    from shared.storage import database
+
+    row = database.read_one("SELECT version, algorithm, published_at FROM models WHERE active")
+    if row is None:
+        return Finding("model", "warning", "No model is active: run the job similarity once there are events.")
+    return Finding("model", "well", f"version {row[0]} ({row[1]}), of {row[2]:%Y-%m-%d %H:%M} UTC")
+
+
+def _redis() -> Finding:
+    from redis.exceptions import RedisError
+
+    from shared.storage import cache
+
+    try:
+        found = cache.client().info("memory")
+        version = cache.client().info("server")["redis_version"]
+    except (RedisError, OSError) as error:
+        return Finding("redis", "failed", f"{error}. Everything is computed until it answers (runbook redis-lost).")
+    used, most = found["used_memory"], found["maxmemory"]
+    detail = f"Redis {version}, {used / 2**20:.0f} MiB of {most / 2**20:.0f} MiB"
+    policy = found.get("maxmemory_policy", "allkeys-lru")
+    if policy != "allkeys-lru":
+        return Finding("redis", "warning", f"{detail}; its policy is {policy}, not allkeys-lru")
+    return Finding("redis", "well", detail)
+
+
+def _topics() -> Finding:
+    from google.api_core.exceptions import NotFound
+
+    from shared.storage import pubsub
+
+    missing = []
+    for topic in manifest().topics:
+        try:
+            pubsub.publisher().get_topic(topic=pubsub.topic_path(topic), timeout=TIMEOUT_S, retry=None)
+        except NotFound:
+            missing.append(topic)
+    if missing:
+        return Finding("topics", "failed", f"Missing: {', '.join(missing)}. terraform apply makes them.")
+    return Finding("topics", "well", ", ".join(manifest().topics))
+
+
+def _outbox() -> Finding:
+    from shared.storage import outbox, rejected
+
+    unsent, refused = outbox.waiting(), rejected.page(1, 0)[1]
+    detail = f"{unsent} messages wait, {refused} events were rejected"
+    return Finding("outbox", "warning" if unsent else "well", detail)
+
+
+def interval(schedule: str) -> timedelta:
+    """Return about how long a job's turns are apart: by the first of minute, hour, day and weekday that is every."""
+    minute, hour, day, _month, weekday = schedule.split()
+    if minute == "*":
+        return timedelta(minutes=1)
+    if minute.startswith("*/"):
+        return timedelta(minutes=int(minute[2:]))
+    if hour == "*" or hour.startswith("*/"):
+        return timedelta(hours=1 if hour == "*" else int(hour[2:]))
+    if weekday != "*":
+        return timedelta(days=7)
+    return timedelta(days=1 if day == "*" else 31)
+
+
+def _jobs(listed: Manifest | None = None) -> Finding:
+    from shared.storage import runs
+
+    scheduled = [entry for entry in (listed or manifest()).of_kind("job") if entry.schedule]
+    latest = runs.latest([entry.name for entry in scheduled], 1)
+    now, failed, late, never = datetime.now(UTC), [], [], []
+    for entry in scheduled:
+        assert entry.schedule is not None
+        if not latest[entry.name]:
+            never.append(entry.name)
+        elif latest[entry.name][0].outcome == "failed":
+            failed.append(f"{entry.name} ({latest[entry.name][0].details.get('error', 'no reason given')})")
+        elif now - latest[entry.name][0].started_at > LATE * interval(entry.schedule) + timedelta(minutes=5):
+            late.append(f"{entry.name} (last {latest[entry.name][0].started_at:%Y-%m-%d %H:%M} UTC)")
+    parts = {"failed": failed, "late": late, "never ran": never}
+    detail = "; ".join(f"{name}: {', '.join(jobs)}" for name, jobs in parts.items() if jobs)
+    if failed or late:
+        return Finding("jobs", "failed", detail)
+    return Finding("jobs", "warning" if never else "well", detail or f"all {len(scheduled)} ran in time")

@@ -1,0 +1,293 @@
+# With var.domain: one HTTPS address for web/ and all public functions. Paths are those of functions.yaml, as in the local
+# gateway: a request belongs to the path that it equals or continues after a slash, the longest first.
+
+locals {
+  balanced = var.domain == null ? {} : { for name, entry in local.entries : name => entry if entry.public }
+  # functions that have reads which they mark as public; Cloud CDN keeps nothing else
+  cached   = toset([for name, entry in local.balanced : name if var.cdn && length(setintersection(entry.paths, ["/products", "/recommendations"])) > 0])
+  balancer = toset(var.domain == null ? [] : ["this"])
+  web      = var.domain == null ? [] : setsubtract(fileset("${local.root}/web", "**"), fileset("${local.root}/web", "**/*.md"))
+  media = {
+    html = "text/html; charset=utf-8", css = "text/css; charset=utf-8", js = "text/javascript; charset=utf-8", json = "application/json"
+    mjs  = "text/javascript; charset=utf-8", svg = "image/svg+xml", png = "image/png", jpg = "image/jpeg", webp = "image/webp"
+    ico  = "image/x-icon", txt = "text/plain; charset=utf-8", woff2 = "font/woff2", webmanifest = "application/manifest+json"
+  }
+}
+
+resource "google_compute_region_network_endpoint_group" "function" {
+  for_each = local.balanced
+
+  name                  = "aisle-${replace(each.key, "_", "-")}"
+  region                = var.region
+  network_endpoint_type = "SERVERLESS"
+
+  cloud_run {
+    service = module.function[each.key].service
+  }
+}
+
+resource "google_compute_backend_service" "function" {
+  for_each = local.balanced
+
+  name                  = "aisle-${replace(each.key, "_", "-")}"
+  load_balancing_scheme = "EXTERNAL_MANAGED"
+  protocol              = "HTTPS"
+  security_policy       = var.armor ? google_compute_security_policy.this["this"].id : null
+  enable_cdn            = contains(local.cached, each.key)
+
+  backend {
+    group = google_compute_region_network_endpoint_group.function[each.key].id
+  }
+
+  dynamic "cdn_policy" {
+    for_each = contains(local.cached, each.key) ? [1] : []
+
+    content {
+      # what the function says: public reads for as long as their max-age, answers to one user never
+      cache_mode         = "USE_ORIGIN_HEADERS"
+      serve_while_stale  = 60
+      request_coalescing = true
+
+      # a browser of another origin gets headers of its own
+      cache_key_policy {
+        include_host         = true
+        include_protocol     = true
+        include_query_string = true
+        include_http_headers = ["Origin"]
+      }
+
+      bypass_cache_on_request_headers {
+        header_name = "Authorization"
+      }
+    }
+  }
+
+  log_config {
+    enable      = true
+    sample_rate = local.prod ? 0.1 : 1
+  }
+}
+
+resource "google_compute_security_policy" "this" {
+  for_each = var.armor ? local.balancer : []
+
+  name        = "aisle"
+  description = "Limits rates and refuses known attacks"
+
+  adaptive_protection_config {
+    layer_7_ddos_defense_config {
+      enable = true
+    }
+  }
+
+  # the OWASP core rule set, at the level that refuses what is certain
+  dynamic "rule" {
+    for_each = {
+      sqli-v33-stable             = 1000
+      xss-v33-stable              = 1010
+      lfi-v33-stable              = 1020
+      rfi-v33-stable              = 1030
+      rce-v33-stable              = 1040
+      scannerdetection-v33-stable = 1050
+      protocolattack-v33-stable   = 1060
+      sessionfixation-v33-stable  = 1070
+      cve-canary                  = 1080 # Log4Shell and its like
+    }
+
+    content {
+      action   = "deny(403)"
+      priority = rule.value
+
+      match {
+        expr {
+          expression = "evaluatePreconfiguredWaf('${rule.key}', {'sensitivity': 1})"
+        }
+      }
+    }
+  }
+
+  # everybody, within a rate
+  rule {
+    action   = "throttle"
+    priority = 2147483647
+
+    match {
+      versioned_expr = "SRC_IPS_V1"
+
+      config {
+        src_ip_ranges = ["*"]
+      }
+    }
+
+    rate_limit_options {
+      conform_action = "allow"
+      exceed_action  = "deny(429)"
+      enforce_on_key = "IP"
+
+      rate_limit_threshold {
+        count        = var.requests_per_minute
+        interval_sec = 60
+      }
+    }
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+# The storefront and the dashboard: static files, for everybody
+resource "google_storage_bucket" "web" {
+  for_each = local.balancer
+
+  name                        = "${var.project_id}-aisle-web"
+  location                    = var.region
+  uniform_bucket_level_access = true
+  force_destroy               = true # it is all in the repository
+
+  website {
+    main_page_suffix = "index.html"
+  }
+
+  versioning {
+    enabled = true
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_storage_bucket_iam_member" "web" {
+  for_each = local.balancer
+
+  bucket = google_storage_bucket.web[each.key].name
+  role   = "roles/storage.legacyObjectReader" # files by their names; no list of them
+  member = "allUsers"
+}
+
+resource "google_storage_bucket_object" "web" {
+  for_each = local.web
+
+  bucket         = google_storage_bucket.web["this"].name
+  name           = each.key
+  source         = "${local.root}/web/${each.key}"
+  source_md5hash = filemd5("${local.root}/web/${each.key}")
+  content_type   = lookup(local.media, element(split(".", each.key), -1), "application/octet-stream")
+  # a page names its parts without their hashes, so they are asked for again soon
+  cache_control = endswith(each.key, ".html") ? "no-cache" : "public, max-age=300"
+}
+
+resource "google_compute_backend_bucket" "web" {
+  for_each = local.balancer
+
+  name        = "aisle-web"
+  bucket_name = google_storage_bucket.web[each.key].name
+  enable_cdn  = var.cdn
+}
+
+resource "google_compute_url_map" "this" {
+  for_each = local.balancer
+
+  name            = "aisle"
+  default_service = google_compute_backend_bucket.web[each.key].id
+
+  host_rule {
+    hosts        = [var.domain]
+    path_matcher = "aisle"
+  }
+
+  path_matcher {
+    name            = "aisle"
+    default_service = google_compute_backend_bucket.web[each.key].id
+
+    dynamic "path_rule" {
+      for_each = local.balanced
+
+      content {
+        paths   = flatten([for path in path_rule.value.paths : [path, "${path}/*"]])
+        service = google_compute_backend_service.function[path_rule.key].id
+      }
+    }
+  }
+}
+
+resource "google_compute_managed_ssl_certificate" "this" {
+  for_each = local.balancer
+
+  name = "aisle-${substr(sha256(var.domain), 0, 8)}" # another domain is another certificate
+
+  managed {
+    domains = [var.domain]
+  }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_compute_ssl_policy" "this" {
+  for_each = local.balancer
+
+  name            = "aisle"
+  profile         = "MODERN"
+  min_tls_version = "TLS_1_2"
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_compute_target_https_proxy" "this" {
+  for_each = local.balancer
+
+  name             = "aisle"
+  url_map          = google_compute_url_map.this[each.key].id
+  ssl_certificates = [google_compute_managed_ssl_certificate.this[each.key].id]
+  ssl_policy       = google_compute_ssl_policy.this[each.key].id
+}
+
+resource "google_compute_global_address" "balancer" {
+  for_each = local.balancer
+
+  name = "aisle"
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_compute_global_forwarding_rule" "https" {
+  for_each = local.balancer
+
+  name                  = "aisle-https"
+  load_balancing_scheme = "EXTERNAL_MANAGED"
+  target                = google_compute_target_https_proxy.this[each.key].id
+  ip_address            = google_compute_global_address.balancer[each.key].id
+  port_range            = "443"
+}
+
+# Without encryption there is nothing but the way to it
+resource "google_compute_url_map" "redirect" {
+  for_each = local.balancer
+
+  name = "aisle-redirect"
+
+  default_url_redirect {
+    https_redirect = true
+    strip_query    = false
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_compute_target_http_proxy" "redirect" {
+  for_each = local.balancer
+
+  name    = "aisle-redirect"
+  url_map = google_compute_url_map.redirect[each.key].id
+}
+
+resource "google_compute_global_forwarding_rule" "http" {
+  for_each = local.balancer
+
+  name                  = "aisle-http"
+  load_balancing_scheme = "EXTERNAL_MANAGED"
+  target                = google_compute_target_http_proxy.redirect[each.key].id
+  ip_address            = google_compute_global_address.balancer[each.key].id
+  port_range            = "80"
+}

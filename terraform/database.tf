@@ -1,0 +1,139 @@
+# PostgreSQL on a private address. Nobody has a password: functions and operators log in with their Google identity.
+# docs/decisions/2026-11-21-database-roles.md has who owns what inside.
+
+locals {
+  database_size = {
+    dev  = { tier = "db-f1-micro", high_availability = false, disk_gb = 10, max_connections = 120 }
+    prod = { tier = "db-custom-2-7680", high_availability = true, disk_gb = 50, max_connections = 600 }
+  }[var.environment]
+  database = {
+    tier              = coalesce(var.database.tier, local.database_size.tier)
+    high_availability = coalesce(var.database.high_availability, local.database_size.high_availability)
+    disk_gb           = coalesce(var.database.disk_gb, local.database_size.disk_gb)
+    max_connections   = coalesce(var.database.max_connections, local.database_size.max_connections)
+  }
+  # what all functions may hold at once; 15 are left for operators, backups and Cloud SQL itself
+  connections = sum([
+    for name, entry in local.entries : entry.max_instances * entry.pool_size if contains(entry.needs, "postgres")
+  ])
+  # Cloud SQL calls a service account by its address without the ending
+  database_users = {
+    for name, entry in local.entries : name => "${local.accounts[name]}@${var.project_id}.iam"
+    if contains(entry.needs, "postgres")
+  }
+}
+
+resource "google_sql_database_instance" "this" {
+  name                = "aisle"
+  region              = var.region
+  database_version    = "POSTGRES_18"
+  deletion_protection = local.protected
+
+  settings {
+    edition                     = "ENTERPRISE" # Enterprise Plus, the default since PostgreSQL 16, has no small tiers
+    tier                        = local.database.tier
+    availability_type           = local.database.high_availability ? "REGIONAL" : "ZONAL"
+    disk_type                   = "PD_SSD"
+    disk_size                   = local.database.disk_gb
+    disk_autoresize             = true
+    disk_autoresize_limit       = local.database.disk_gb * 10
+    deletion_protection_enabled = local.protected
+    retain_backups_on_delete    = local.prod
+
+    ip_configuration {
+      ipv4_enabled                                  = false
+      private_network                               = google_compute_network.this.id
+      allocated_ip_range                            = google_compute_global_address.services.name
+      ssl_mode                                      = "ENCRYPTED_ONLY"
+      enable_private_path_for_google_cloud_services = true
+    }
+
+    backup_configuration {
+      enabled                        = true
+      start_time                     = "01:00" # before the nightly jobs
+      point_in_time_recovery_enabled = true
+      transaction_log_retention_days = 7
+
+      backup_retention_settings {
+        retained_backups = local.prod ? 30 : 7
+      }
+    }
+
+    maintenance_window {
+      day          = 7
+      hour         = 5
+      update_track = local.prod ? "stable" : "canary"
+    }
+
+    insights_config {
+      query_insights_enabled  = true
+      query_string_length     = 2048
+      query_plans_per_minute  = 5
+      record_application_tags = true
+    }
+
+    dynamic "database_flags" {
+      for_each = local.database_flags
+
+      content {
+        name  = database_flags.key
+        value = database_flags.value
+      }
+    }
+  }
+
+  lifecycle {
+    # it grows by itself; shrinking it would make it anew
+    ignore_changes = [settings[0].disk_size]
+
+    precondition {
+      condition     = local.connections + 15 <= local.database.max_connections
+      error_message = "Functions may open ${local.connections} connections and 15 are reserved, but max_connections is ${local.database.max_connections}: raise database.max_connections or lower max_instances."
+    }
+  }
+
+  depends_on = [google_service_networking_connection.services]
+}
+
+locals {
+  database_flags = {
+    "cloudsql.iam_authentication"         = "on"
+    "max_connections"                     = tostring(local.database.max_connections)
+    "random_page_cost"                    = "1.1" # SSD
+    "idle_in_transaction_session_timeout" = "60000"
+    "log_min_duration_statement"          = "1000"
+    "log_checkpoints"                     = "on"
+    "log_connections"                     = "on"
+    "log_disconnections"                  = "on"
+    "log_lock_waits"                      = "on"
+    "log_temp_files"                      = "0"
+    "log_statement"                       = "ddl"
+  }
+}
+
+resource "google_sql_database" "this" {
+  name     = "aisle"
+  instance = google_sql_database_instance.this.name
+}
+
+resource "google_sql_user" "function" {
+  for_each = { for name, entry in local.entries : name => entry if contains(entry.needs, "postgres") }
+
+  # through the account, which must be there first
+  name     = "${module.function[each.key].account}@${var.project_id}.iam"
+  instance = google_sql_database_instance.this.name
+  type     = "CLOUD_IAM_SERVICE_ACCOUNT"
+  # makes the roles that all others act in, and extensions
+  database_roles = each.key == local.migrator ? ["cloudsqlsuperuser"] : []
+  # a role that owns something cannot be dropped, and what it owns is not its own
+  deletion_policy = "ABANDON"
+}
+
+resource "google_sql_user" "operator" {
+  for_each = var.operators
+
+  name            = trimprefix(each.key, "user:")
+  instance        = google_sql_database_instance.this.name
+  type            = "CLOUD_IAM_USER"
+  deletion_policy = "ABANDON"
+}

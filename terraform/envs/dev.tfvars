@@ -1,0 +1,2 @@
+# Small and replaceable. project_id is the only thing left to say.
+environment = "dev"

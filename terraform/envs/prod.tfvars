@@ -1,0 +1,8 @@
+# Highly available and protected from deletion. Also wanted, and nobody's default:
+#   domain          = "shop.example.com"
+#   cors_origins    = ["https://shop.example.com"]
+#   alert_email     = "oncall@example.com"
+#   billing_account = "012345-6789AB-CDEF01"
+environment    = "prod"
+bigquery       = true
+warm_instances = 1

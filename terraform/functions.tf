@@ -1,0 +1,217 @@
+# Every entry of functions.yaml, by one module. Nothing here names a function.
+
+locals {
+  prod      = var.environment == "prod"
+  protected = coalesce(var.deletion_protection, local.prod)
+
+  root         = abspath("${path.module}/..")
+  manifest     = yamldecode(file("${local.root}/functions.yaml"))
+  function_tag = "aisle-function"
+
+  instance_limit = coalesce(var.max_instances, local.prod ? 1000 : 2)
+  # connections that one instance may hold: a job has its lock, its work and its log
+  pool_size = local.prod ? { http = 4, event = 4, job = 3 } : { http = 2, event = 2, job = 3 }
+
+  entries = {
+    for name, entry in local.manifest.entries : name => {
+      kind          = entry.kind
+      public        = try(entry.public, false)
+      paths         = try(entry.paths, [])
+      topic         = try(entry.topic, null)
+      filter        = try(entry.filter, "")
+      attempts      = try(entry.attempts, 5)
+      schedule      = try(entry.schedule, null)
+      heavy         = try(entry.heavy, false)
+      needs         = entry.needs
+      memory        = entry.memory
+      cpu           = entry.cpu
+      concurrency   = entry.concurrency
+      min_instances = try(entry.public, false) ? max(entry.min_instances, var.warm_instances) : entry.min_instances
+      max_instances = max(1, entry.min_instances, min(entry.max_instances, local.instance_limit))
+      pool_size     = local.pool_size[entry.kind]
+      timeout_s     = entry.timeout_s
+      environment   = entry.environment
+      secrets       = entry.secrets
+    }
+  }
+  # accounts take no underscore
+  accounts = { for name, entry in local.entries : name => "aisle-${replace(name, "_", "-")}" }
+
+  # the job that owns the schema is the one named so: it is run by hand and before new code (docs/runbooks/upgrade.md)
+  migrator = "migrate"
+
+  # An allow-list: what a function can import, and nothing of local/, tests/ or web/.
+  common = setunion(
+    fileset(local.root, "main.py"),
+    fileset(local.root, "functions.yaml"),
+    fileset(local.root, "shared/**/*.py"),
+    fileset(local.root, "shared/**/*.sql"),
+  )
+  files = {
+    for name, entry in local.entries : name => setunion(
+      local.common,
+      entry.kind == "job" ? setunion(
+        fileset(local.root, "jobs/__init__.py"),
+        fileset(local.root, "jobs/${name}.py"),
+        entry.heavy ? setunion(
+          fileset(local.root, "jobs/models/**/*.py"),
+          fileset(local.root, "jobs/quality/**/*.py"),
+        ) : [],
+        ) : setunion(
+        fileset(local.root, "functions/__init__.py"),
+        fileset(local.root, "functions/${name}/**/*.py"),
+      ),
+    )
+  }
+  # archive's name => file: the buildpack installs the requirements.txt at the archive's root
+  contents = {
+    for name, files in local.files : name => merge(
+      { for file in files : file => file },
+      { "requirements.txt" = local.entries[name].heavy ? "jobs/requirements.txt" : "requirements.txt" },
+    )
+  }
+  # of names and contents, so that it does not depend on how a zip is written
+  hashes = {
+    for name, files in local.contents : name => substr(sha256(join("\n", [
+      for inside, file in files : "${inside} ${filesha256("${local.root}/${file}")}"
+    ])), 0, 16)
+  }
+  # a function that is pinned to an earlier archive needs none made
+  made     = { for name, files in local.contents : name => files if !contains(keys(var.pinned_sources), name) }
+  archives = { for name, hash in local.hashes : name => "${path.root}/.archives/${name}-${hash}.zip" }
+}
+
+data "archive_file" "source" {
+  for_each = local.made
+
+  type             = "zip"
+  output_path      = local.archives[each.key]
+  output_file_mode = "0644"
+
+  dynamic "source" {
+    for_each = each.value
+
+    content {
+      filename = source.key
+      content  = file("${local.root}/${source.value}")
+    }
+  }
+}
+
+resource "google_storage_bucket" "sources" {
+  name                        = "${var.project_id}-aisle-sources"
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = !local.prod
+
+  versioning {
+    enabled = true
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_storage_bucket_object" "source" {
+  for_each = local.made
+
+  bucket = google_storage_bucket.sources.name
+  name   = "${each.key}/${local.hashes[each.key]}.zip"
+  # not by way of the data source, which would have Terraform read all archives' contents again for each object
+  source       = local.archives[each.key]
+  content_type = "application/zip"
+  # an earlier release can be served again: see var.pinned_sources
+  deletion_policy = "ABANDON"
+
+  lifecycle {
+    # its name says what is in it; another zip of the same content is no change
+    ignore_changes = [source, detect_md5hash, source_md5hash]
+  }
+
+  depends_on = [data.archive_file.source]
+}
+
+# Where the buildpacks' images go
+resource "google_artifact_registry_repository" "functions" {
+  location      = var.region
+  repository_id = "aisle-functions"
+  format        = "DOCKER"
+
+  cleanup_policies {
+    id     = "keep-the-last"
+    action = "KEEP"
+
+    most_recent_versions {
+      keep_count = 3
+    }
+  }
+
+  cleanup_policies {
+    id     = "delete-the-old"
+    action = "DELETE"
+
+    condition {
+      older_than = "2592000s" # 30 days
+    }
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+module "function" {
+  source   = "./modules/function"
+  for_each = local.entries
+
+  name         = each.key
+  account      = local.accounts[each.key]
+  entry        = each.value
+  project_id   = var.project_id
+  region       = var.region
+  repository   = google_artifact_registry_repository.functions.id
+  builder      = google_service_account.builder.id
+  source_place = { bucket = google_storage_bucket.sources.name, object = contains(keys(var.pinned_sources), each.key) ? var.pinned_sources[each.key] : google_storage_bucket_object.source[each.key].name }
+
+  # private services are reached through the network; nothing else goes that way
+  network = length(setintersection(each.value.needs, ["postgres", "redis"])) == 0 ? null : {
+    connector  = var.vpc_egress == "connector" ? google_vpc_access_connector.this[0].id : null
+    network    = google_compute_network.this.id
+    subnetwork = google_compute_subnetwork.functions.id
+    tag        = local.function_tag
+  }
+  # Pub/Sub's push and Cloud Scheduler count as internal; a job that is started by hand is called from outside
+  ingress = each.value.public ? (var.domain == null ? "ALLOW_ALL" : "ALLOW_INTERNAL_AND_GCLB") : (
+    each.value.kind == "job" && each.value.schedule == null ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
+  )
+  invokers = local.invokers[each.key]
+
+  environment = merge(
+    {
+      ENVIRONMENT          = var.environment
+      GOOGLE_CLOUD_PROJECT = var.project_id
+      SECRETS_GENERATION   = tostring(var.secrets_generation)
+      LOG_EXECUTION_ID     = "true"
+    },
+    each.value.kind == "http" ? {
+      CORS_ORIGINS    = join(",", var.cors_origins)
+      TRUSTED_PROXIES = var.domain == null ? "1" : "2" # Google's front end; the load balancer names itself too
+    } : {},
+    contains(each.value.needs, "postgres") ? {
+      CLOUD_SQL_INSTANCE = google_sql_database_instance.this.connection_name
+      DATABASE_NAME      = google_sql_database.this.name
+      DATABASE_POOL_SIZE = tostring(each.value.pool_size)
+      DATABASE_ROLE      = local.database_roles[each.key]
+    } : {},
+    contains(each.value.needs, "redis") && local.redis ? { REDIS_CA = local.redis_ca } : {},
+    # nothing answers there, so everything is computed
+    contains(each.value.needs, "redis") && !local.redis ? { REDIS_URL = "redis://127.0.0.1:1/0" } : {},
+    contains(local.schedule_readers, each.key) ? { SCHEDULER_LOCATION = var.region } : {},
+    each.key == local.migrator ? { DATABASE_OWNERS = join(",", concat(local.owners, [for one in sort(tolist(var.operators)) : trimprefix(one, "user:")])), DATABASE_WRITERS = join(",", local.writers) } : {},
+    each.value.environment,
+  )
+  secrets = {
+    for setting in concat(each.value.secrets, contains(each.value.needs, "redis") && local.redis ? ["REDIS_URL"] : []) :
+    setting => local.secret_ids[setting]
+  }
+
+  depends_on = [time_sleep.builder_roles]
+}

@@ -1,0 +1,149 @@
+# Who may do what, beyond what stands beside its resource. docs/service-accounts.md says why, account by account.
+
+# The buildpacks' account: reads archives, writes images and logs
+resource "google_service_account" "builder" {
+  account_id   = "aisle-builder"
+  display_name = "Aisle: builds functions"
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_storage_bucket_iam_member" "builder" {
+  bucket = google_storage_bucket.sources.name
+  role   = "roles/storage.objectViewer"
+  member = google_service_account.builder.member
+}
+
+resource "google_artifact_registry_repository_iam_member" "builder" {
+  repository = google_artifact_registry_repository.functions.name
+  location   = var.region
+  role       = "roles/artifactregistry.writer"
+  member     = google_service_account.builder.member
+}
+
+resource "google_project_iam_member" "builder" {
+  project = var.project_id
+  role    = "roles/logging.logWriter"
+  member  = google_service_account.builder.member
+}
+
+# the buildpacks stage the source in a bucket of Cloud Functions' own
+resource "google_project_iam_member" "builder_staging" {
+  project = var.project_id
+  role    = "roles/storage.objectViewer"
+  member  = google_service_account.builder.member
+
+  condition {
+    title      = "staged-sources"
+    expression = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-${data.google_project.this.number}\")"
+  }
+}
+
+# A new account's roles hold after a while; a build that starts before fails
+resource "time_sleep" "builder_roles" {
+  create_duration = "60s"
+
+  depends_on = [
+    google_storage_bucket_iam_member.builder,
+    google_artifact_registry_repository_iam_member.builder,
+    google_project_iam_member.builder,
+    google_project_iam_member.builder_staging,
+  ]
+}
+
+# Callers: Pub/Sub for event functions, Cloud Scheduler for jobs
+resource "google_service_account" "push" {
+  account_id   = "aisle-push"
+  display_name = "Aisle: Pub/Sub calls event functions as this"
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_service_account" "scheduler" {
+  account_id   = "aisle-scheduler"
+  display_name = "Aisle: Cloud Scheduler calls jobs as this"
+
+  depends_on = [google_project_service.api]
+}
+
+locals {
+  # public functions for everybody, everything else for its one caller
+  invokers = {
+    for name, entry in local.entries : name =>
+    entry.kind == "http" ? (entry.public ? { everybody = "allUsers" } : {}) :
+    entry.kind == "event" ? { push = google_service_account.push.member } :
+    entry.schedule != null ? { scheduler = google_service_account.scheduler.member } :
+    merge(
+      { for one in var.operators : one => one },
+      name == local.migrator && local.delivers ? { delivery = google_service_account.delivery[0].member } : {},
+    )
+  }
+
+  # Inside Postgres: jobs make and drop partitions, so they act as the owner; functions read and write rows.
+  database_roles = {
+    for name, entry in local.entries : name =>
+    name == local.migrator ? "cloudsqlsuperuser" : entry.kind == "job" ? "aisle_owner" : "aisle_app"
+  }
+  owners  = [for name in sort(keys(local.database_users)) : local.database_users[name] if local.entries[name].kind == "job"]
+  writers = [for name in sort(keys(local.database_users)) : local.database_users[name] if local.entries[name].kind != "job"]
+
+  # private administration: lists, starts and pauses schedules, and reads what was dead-lettered
+  schedule_readers = toset([for name, entry in local.entries : name if contains(entry.paths, "/admin")])
+}
+
+# Cloud SQL: to find the instance, and to log in
+resource "google_project_iam_member" "sql_client" {
+  for_each = local.database_users
+
+  project = var.project_id
+  role    = "roles/cloudsql.client"
+  member  = module.function[each.key].member
+}
+
+resource "google_project_iam_member" "sql_login" {
+  for_each = local.database_users
+
+  project = var.project_id
+  role    = "roles/cloudsql.instanceUser"
+  member  = module.function[each.key].member
+}
+
+resource "google_project_iam_member" "operator" {
+  for_each = {
+    for pair in setproduct(var.operators, ["roles/cloudsql.client", "roles/cloudsql.instanceUser", "roles/cloudsql.studioUser"]) :
+    join(" ", pair) => { member = pair[0], role = pair[1] }
+  }
+
+  project = var.project_id
+  role    = each.value.role
+  member  = each.value.member
+}
+
+# Feeds and histories lie in a bucket that on-demand jobs read
+resource "google_storage_bucket" "feeds" {
+  name                        = "${var.project_id}-aisle-feeds"
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = !local.prod
+
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+
+    condition {
+      age = 90
+    }
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_storage_bucket_iam_member" "feeds" {
+  for_each = { for name, entry in local.entries : name => entry if entry.kind == "job" && entry.schedule == null && entry.heavy }
+
+  bucket = google_storage_bucket.feeds.name
+  role   = "roles/storage.objectViewer"
+  member = module.function[each.key].member
+}

@@ -1,0 +1,170 @@
+# Topics of functions.yaml, each with its dead letters, and a push subscription for each event function.
+# Why subscriptions of our own and not Eventarc's triggers: docs/decisions/2026-11-21-push-subscriptions.md
+
+locals {
+  topics         = toset(keys(local.manifest.topics))
+  events         = { for name, entry in local.entries : name => entry if entry.kind == "event" }
+  pubsub_service = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+  # function and topic, for those that publish
+  publishers = {
+    for pair in setproduct([for name, entry in local.entries : name if contains(entry.needs, "pubsub")], local.topics) :
+    "${pair[0]} ${pair[1]}" => { function = pair[0], topic = pair[1] }
+  }
+  replayers = {
+    for pair in setproduct(local.schedule_readers, local.topics) :
+    "${pair[0]} ${pair[1]}" => { function = pair[0], topic = pair[1] }
+  }
+}
+
+# Pub/Sub refuses at the door what is not of a topic's schema. user-events has none: its metadata is any JSON, which
+# neither of Pub/Sub's schema languages can say (docs/decisions/2026-11-21-push-subscriptions.md)
+resource "google_pubsub_schema" "this" {
+  for_each = { for topic in local.topics : topic => "${path.module}/schemas/${topic}.proto" if fileexists("${path.module}/schemas/${topic}.proto") }
+
+  name       = each.key
+  type       = "PROTOCOL_BUFFER"
+  definition = file(each.value)
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_pubsub_topic" "this" {
+  for_each = local.topics
+
+  name                       = each.key
+  message_retention_duration = "604800s" # a week that can be replayed by seeking
+
+  dynamic "schema_settings" {
+    for_each = contains(keys(google_pubsub_schema.this), each.key) ? [1] : []
+
+    content {
+      schema   = google_pubsub_schema.this[each.key].id
+      encoding = "JSON"
+    }
+  }
+
+  message_storage_policy {
+    allowed_persistence_regions = [var.region]
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_pubsub_topic" "dead_letter" {
+  for_each = local.topics
+
+  name                       = "${each.key}-dead-letter"
+  message_retention_duration = "2678400s" # 31 days, the longest
+
+  message_storage_policy {
+    allowed_persistence_regions = [var.region]
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+# keeps dead letters until an administrator replays them
+resource "google_pubsub_subscription" "dead_letter" {
+  for_each = local.topics
+
+  name                       = "${each.key}-dead-letter"
+  topic                      = google_pubsub_topic.dead_letter[each.key].id
+  ack_deadline_seconds       = 60
+  message_retention_duration = "2678400s"
+
+  expiration_policy {
+    ttl = "" # never
+  }
+}
+
+resource "google_pubsub_subscription" "event" {
+  for_each = local.events
+
+  name                       = each.key
+  topic                      = google_pubsub_topic.this[each.value.topic].id
+  filter                     = each.value.filter
+  ack_deadline_seconds       = max(10, min(600, each.value.timeout_s))
+  message_retention_duration = "604800s"
+
+  push_config {
+    push_endpoint = module.function[each.key].url
+
+    oidc_token {
+      service_account_email = google_service_account.push.email
+      audience              = module.function[each.key].url
+    }
+  }
+
+  retry_policy {
+    minimum_backoff = "1s"
+    maximum_backoff = "60s"
+  }
+
+  dead_letter_policy {
+    dead_letter_topic     = google_pubsub_topic.dead_letter[each.value.topic].id
+    max_delivery_attempts = each.value.attempts
+  }
+
+  expiration_policy {
+    ttl = ""
+  }
+
+  # without these it would deliver nothing, or lose its dead letters
+  depends_on = [
+    google_pubsub_topic_iam_member.dead_letter,
+    google_service_account_iam_member.push_token,
+  ]
+}
+
+# Pub/Sub itself moves a message: it publishes to the dead-letter topic and acknowledges on the subscription
+resource "google_pubsub_topic_iam_member" "dead_letter" {
+  for_each = local.topics
+
+  topic  = google_pubsub_topic.dead_letter[each.key].id
+  role   = "roles/pubsub.publisher"
+  member = local.pubsub_service
+
+  depends_on = [google_pubsub_topic.this]
+}
+
+resource "google_pubsub_subscription_iam_member" "dead_letter" {
+  for_each = local.events
+
+  subscription = google_pubsub_subscription.event[each.key].id
+  role         = "roles/pubsub.subscriber"
+  member       = local.pubsub_service
+}
+
+# ... and signs the calls of the push account
+resource "google_service_account_iam_member" "push_token" {
+  service_account_id = google_service_account.push.name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = local.pubsub_service
+
+  depends_on = [google_pubsub_topic.this]
+}
+
+resource "google_pubsub_topic_iam_member" "publisher" {
+  for_each = local.publishers
+
+  topic  = google_pubsub_topic.this[each.value.topic].id
+  role   = "roles/pubsub.publisher"
+  member = module.function[each.value.function].member
+}
+
+# GET /health asks whether the topic is there
+resource "google_pubsub_topic_iam_member" "viewer" {
+  for_each = local.publishers
+
+  topic  = google_pubsub_topic.this[each.value.topic].id
+  role   = "roles/pubsub.viewer"
+  member = module.function[each.value.function].member
+}
+
+resource "google_pubsub_subscription_iam_member" "replayer" {
+  for_each = local.replayers
+
+  subscription = google_pubsub_subscription.dead_letter[each.value.topic].id
+  role         = "roles/pubsub.subscriber"
+  member       = module.function[each.value.function].member
+}

@@ -1,0 +1,45 @@
+output "urls" {
+  description = "The URL of each function and job."
+  value       = { for name, function in module.function : name => function.url }
+}
+
+output "public_urls" {
+
+  value = merge([
+    for name, entry in local.entries : {
+      for path in entry.paths : path => var.domain == null ? module.function[name].url : "https://${var.domain}"
+    } if entry.public
+  ]...)
+}
+
+output "sources" {
+  description = "The archive that each function is served from; what a rollback pins (var.pinned_sources)."
+  value       = merge({ for name, object in google_storage_bucket_object.source : name => object.name }, var.pinned_sources)
+}
+
+output "database" {
+  description = "The instance as Cloud SQL's connector and gcloud call it, and its databases' name."
+  value       = { instance = google_sql_database_instance.this.connection_name, name = google_sql_database.this.name }
+}
+
+output "feeds" {
+  description = "The bucket for catalogue feeds and event histories."
+  value       = google_storage_bucket.feeds.url
+}
+
+output "next" {
+  description = "The exact next commands."
+  value       = <<-EOT
+    # bring the database's schema up to date; safe to repeat
+    curl --fail-with-body -X POST -H "Authorization: Bearer $(gcloud auth print-identity-token)" ${module.function[local.migrator].url}
+    # the administrator's token
+    gcloud secrets versions access latest --secret=aisle-admin-token --project=${var.project_id}
+    # see that it works
+    python -m delivery.smoke --outputs <(terraform -chdir=terraform output -json)
+  EOT
+}
+
+output "address" {
+  description = "What the domain's A record must say; null without a domain."
+  value       = one(values(google_compute_global_address.balancer)[*].address)
+}

@@ -1,0 +1,43 @@
+# Every secret that functions.yaml names is made up here, ephemerally: neither plan nor state ever has its value.
+
+locals {
+  secrets = toset(flatten([for entry in values(local.entries) : entry.secrets]))
+}
+
+ephemeral "random_password" "secret" {
+  for_each = local.secrets
+
+  length  = 48
+  special = false
+}
+
+resource "google_secret_manager_secret" "this" {
+  for_each = local.secrets
+
+  secret_id = "aisle-${lower(replace(each.key, "_", "-"))}"
+
+  replication {
+    auto {}
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_secret_manager_secret_version" "this" {
+  for_each = local.secrets
+
+  secret = google_secret_manager_secret.this[each.key].id
+  # a set of keys is written name:secret (README, TOKEN_KEYS)
+  secret_data_wo         = endswith(each.key, "_KEYS") ? "k${var.secrets_generation}:${ephemeral.random_password.secret[each.key].result}" : ephemeral.random_password.secret[each.key].result
+  secret_data_wo_version = tostring(var.secrets_generation)
+  # what was issued under the last value is still read with it until it ends
+  deletion_policy = "ABANDON"
+}
+
+locals {
+  # setting => secret; through the version, so that no function starts before its secrets have a value
+  secret_ids = merge(
+    { for name, version in google_secret_manager_secret_version.this : name => version.secret },
+    local.redis ? { REDIS_URL = google_secret_manager_secret_version.redis_url[0].secret } : {},
+  )
+}

@@ -1,0 +1,25 @@
+# The APIs of the project. They stay enabled when this is destroyed: something else may use them.
+
+locals {
+  apis = toset(concat(
+    [
+      "artifactregistry", "cloudbuild", "cloudfunctions", "cloudscheduler", "compute", "iam", "logging", "monitoring",
+      "pubsub", "run", "secretmanager", "servicenetworking", "sqladmin", "storage",
+    ],
+    local.redis ? ["redis"] : [],
+    var.vpc_egress == "connector" ? ["vpcaccess"] : [],
+    var.bigquery ? ["bigquery"] : [],
+    var.billing_account == null ? [] : ["billingbudgets"],
+  ))
+}
+
+data "google_project" "this" {
+  project_id = var.project_id
+}
+
+resource "google_project_service" "api" {
+  for_each = local.apis
+
+  service            = "${each.key}.googleapis.com"
+  disable_on_destroy = false
+}

@@ -1,0 +1,191 @@
+# Each switch does what it says, and what cannot be is refused.
+mock_provider "google" {}
+mock_provider "archive" {}
+
+variables {
+  project_id = "shop-test-123"
+  # archives are what tests/terraform looks into; without them a run takes a second
+  pinned_sources = { for name in keys(yamldecode(file("../functions.yaml")).entries) : name => "${name}/earlier.zip" }
+}
+
+run "direct_egress_needs_no_connector" {
+  command = plan
+
+  variables {
+    vpc_egress = "direct"
+  }
+
+  assert {
+    condition     = length(google_vpc_access_connector.this) == 0 && length(google_compute_subnetwork.connector) == 0 && !contains(local.apis, "vpcaccess")
+    error_message = "there is still a connector"
+  }
+}
+
+run "without_redis_nothing_speaks_of_it" {
+  command = plan
+
+  variables {
+    redis = { tier = "NONE" }
+  }
+
+  assert {
+    condition     = length(google_redis_instance.this) == 0 && length(google_secret_manager_secret.redis_url) == 0 && !contains(local.apis, "redis") && !contains(keys(local.alerts), "redis-memory")
+    error_message = "something of Redis is left"
+  }
+}
+
+run "monitoring_can_be_off" {
+  command = plan
+
+  variables {
+    monitoring = false
+  }
+
+  assert {
+    condition     = length(google_monitoring_alert_policy.this) + length(google_monitoring_slo.availability) + length(google_monitoring_uptime_check_config.function) + length(google_monitoring_dashboard.this) == 0
+    error_message = "something is still watched"
+  }
+}
+
+run "the_smallest_profile_has_nothing_optional" {
+  command = plan
+
+  variables {
+    vpc_egress = "direct"
+    redis      = { tier = "NONE" }
+    monitoring = false
+  }
+
+  assert {
+    condition     = length(google_redis_instance.this) + length(google_vpc_access_connector.this) + length(google_compute_url_map.this) + length(google_bigquery_dataset.events) + length(google_monitoring_dashboard.this) == 0
+    error_message = "something optional is on"
+  }
+}
+
+run "a_balancer_without_cdn_and_armor" {
+  command = plan
+
+  variables {
+    domain = "shop.example.com"
+    cdn    = false
+    armor  = false
+  }
+
+  assert {
+    condition     = length(google_compute_security_policy.this) == 0 && alltrue([for one in google_compute_backend_service.function : !one.enable_cdn])
+    error_message = "CDN or Cloud Armor is on"
+  }
+}
+
+run "a_balancer_with_cdn_and_armor" {
+  command = plan
+
+  variables {
+    domain = "shop.example.com"
+  }
+
+  assert {
+    condition     = google_compute_backend_service.function["products"].enable_cdn && !google_compute_backend_service.function["admin"].enable_cdn
+    error_message = "the CDN is for public reads alone"
+  }
+
+  assert {
+    condition     = google_compute_security_policy.this["this"].rule != null && length(google_storage_bucket.web) == 1
+    error_message = "no rules, or no web"
+  }
+}
+
+run "bigquery_keeps_what_it_cannot_take" {
+  command = plan
+
+  variables {
+    bigquery = true
+  }
+
+  assert {
+    condition     = alltrue([for one in google_pubsub_subscription.bigquery : length(one.dead_letter_policy) == 1]) && length(google_pubsub_subscription_iam_member.bigquery) == length(google_pubsub_subscription.bigquery)
+    error_message = "a message that BigQuery refuses is lost"
+  }
+}
+
+run "deliveries_come_from_a_repository" {
+  command = plan
+
+  variables {
+    repository   = { owner = "example", name = "shop" }
+    state_bucket = "shop-test-123-state"
+  }
+
+  assert {
+    condition     = google_cloudbuild_trigger.push[0].filename == "cloudbuild.yaml" && google_cloudbuild_trigger.pull_request[0].filename == "cloudbuild.pull-request.yaml"
+    error_message = "the triggers run other files"
+  }
+
+  assert {
+    condition     = contains(keys(local.invokers["migrate"]), "delivery")
+    error_message = "the pipeline may not migrate"
+  }
+}
+
+run "operators_get_in" {
+  command = plan
+
+  variables {
+    operators = ["user:ada@example.com"]
+  }
+
+  assert {
+    condition     = google_sql_user.operator["user:ada@example.com"].type == "CLOUD_IAM_USER" && contains(values(local.invokers["migrate"]), "user:ada@example.com")
+    error_message = "an operator is locked out"
+  }
+}
+
+run "raising_the_generation_makes_secrets_anew" {
+  command = plan
+
+  variables {
+    secrets_generation = 7
+  }
+
+  assert {
+    condition     = alltrue([for one in google_secret_manager_secret_version.this : one.secret_data_wo_version == "7"])
+    error_message = "a secret stays as it was"
+  }
+}
+
+run "a_project_must_be_one" {
+  command         = plan
+  expect_failures = [var.project_id]
+
+  variables {
+    project_id = "X"
+  }
+}
+
+run "an_environment_must_be_known" {
+  command         = plan
+  expect_failures = [var.environment]
+
+  variables {
+    environment = "staging"
+  }
+}
+
+run "cloud_build_needs_the_state" {
+  command         = plan
+  expect_failures = [var.state_bucket]
+
+  variables {
+    repository = { owner = "example", name = "shop" }
+  }
+}
+
+run "more_connections_than_there_are_is_refused" {
+  command         = plan
+  expect_failures = [google_sql_database_instance.this]
+
+  variables {
+    database      = { max_connections = 40 }
+    max_instances = 20
+  }
+}

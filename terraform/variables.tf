@@ -1,0 +1,247 @@
+variable "project_id" {
+  description = "The project that everything is made in; one project for each environment."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
+    error_message = "A project id has 6 to 30 lower-case letters, digits and hyphens, and starts with a letter."
+  }
+}
+
+variable "region" {
+  description = "Where everything runs."
+  type        = string
+  default     = "europe-west1"
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "A region looks like europe-west1."
+  }
+}
+
+variable "environment" {
+  description = "dev: small and replaceable; prod: highly available and protected from deletion."
+  type        = string
+  default     = "dev"
+
+  validation {
+    condition     = contains(["dev", "prod"], var.environment)
+    error_message = "The environment is dev or prod."
+  }
+}
+
+variable "vpc_egress" {
+  description = "How functions reach the private network: connector (Serverless VPC Access) or direct (Direct VPC egress, no idle cost)."
+  type        = string
+  default     = "connector"
+
+  validation {
+    condition     = contains(["connector", "direct"], var.vpc_egress)
+    error_message = "vpc_egress is connector or direct."
+  }
+}
+
+variable "database" {
+  description = "What differs from the environment's own size: tier, high_availability, disk_gb, max_connections."
+  type = object({
+    tier              = optional(string)
+    high_availability = optional(bool)
+    disk_gb           = optional(number)
+    max_connections   = optional(number)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = coalesce(var.database.disk_gb, 10) >= 10
+    error_message = "Cloud SQL's least disk is 10 GB."
+  }
+
+  validation {
+    condition     = coalesce(var.database.max_connections, 100) >= 25 && coalesce(var.database.max_connections, 100) <= 5000
+    error_message = "max_connections is from 25 to 5000; a tier's memory limits it further."
+  }
+}
+
+variable "redis" {
+  description = "What differs from the environment's own cache. tier NONE: no Redis, every answer is computed."
+  type = object({
+    tier      = optional(string)
+    memory_gb = optional(number)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["BASIC", "STANDARD_HA", "NONE"], coalesce(var.redis.tier, "BASIC"))
+    error_message = "The tier of Redis is BASIC, STANDARD_HA or NONE."
+  }
+
+  validation {
+    condition     = coalesce(var.redis.memory_gb, 1) >= 1 && coalesce(var.redis.memory_gb, 1) <= 300
+    error_message = "Redis has 1 to 300 GB."
+  }
+}
+
+variable "max_instances" {
+  description = "Upper limit of any function's instances, below that of functions.yaml. By default 2 in dev, none in prod."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.max_instances == null ? true : var.max_instances >= 1
+    error_message = "At least one instance."
+  }
+}
+
+variable "warm_instances" {
+  description = "Instances of each public function that are kept running, so that no shopper meets a cold start."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.warm_instances >= 0 && var.warm_instances <= 10
+    error_message = "From 0 to 10."
+  }
+}
+
+variable "domain" {
+  description = "With a domain, an HTTPS load balancer serves functions and web/ under it; without, each function has its own URL."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.domain == null ? true : can(regex("^([a-z0-9-]+\\.)+[a-z]{2,}$", var.domain))
+    error_message = "A domain looks like shop.example.com."
+  }
+}
+
+variable "cdn" {
+  description = "Whether the load balancer caches public reads (Cloud CDN)."
+  type        = bool
+  default     = true
+}
+
+variable "armor" {
+  description = "Whether the load balancer limits rates and refuses known attacks (Cloud Armor)."
+  type        = bool
+  default     = true
+}
+
+variable "requests_per_minute" {
+  description = "What Cloud Armor lets one address ask for in a minute."
+  type        = number
+  default     = 1200
+
+  validation {
+    condition     = var.requests_per_minute >= 60
+    error_message = "At least 60: a page of a shop makes several requests."
+  }
+}
+
+variable "cors_origins" {
+  description = "Origins of storefronts that may call the functions from a browser; * for any."
+  type        = list(string)
+  default     = ["*"]
+
+  validation {
+    condition     = length(var.cors_origins) > 0
+    error_message = "Name an origin, or *."
+  }
+}
+
+variable "bigquery" {
+  description = "Whether raw events are kept in BigQuery too, by a subscription."
+  type        = bool
+  default     = false
+}
+
+variable "monitoring" {
+  description = "Whether there are uptime checks, objectives, alerts and a dashboard."
+  type        = bool
+  default     = true
+}
+
+variable "alert_email" {
+  description = "Who is told of alerts; nobody by default, alerts then show in the console alone."
+  type        = string
+  default     = null
+}
+
+variable "billing_account" {
+  description = "With a billing account (012345-6789AB-CDEF01), a budget on the project warns at 50, 90 and 100 %."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.billing_account == null ? true : can(regex("^[0-9A-F]{6}(-[0-9A-F]{6}){2}$", var.billing_account))
+    error_message = "A billing account looks like 012345-6789AB-CDEF01."
+  }
+}
+
+variable "monthly_budget" {
+  description = "The budget, in the currency of the billing account."
+  type        = number
+  default     = 100
+
+  validation {
+    condition     = var.monthly_budget > 0
+    error_message = "More than nothing."
+  }
+}
+
+variable "repository" {
+  description = "The GitHub repository that Cloud Build deploys from; connected once by hand (docs/runbooks/first-deployment.md)."
+  type = object({
+    owner  = string
+    name   = string
+    branch = optional(string, "main")
+  })
+  default = null
+}
+
+variable "state_bucket" {
+  description = "The bucket of Terraform's state, for Cloud Build; needed with repository."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.repository == null || var.state_bucket != null
+    error_message = "Cloud Build needs the name of the state's bucket."
+  }
+}
+
+variable "operators" {
+  description = "Who may run the jobs that are started by hand and open the database, as user:somebody@example.com."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for one in var.operators : can(regex("^user:.+@.+$", one))])
+    error_message = "Each is written user:somebody@example.com."
+  }
+}
+
+variable "secrets_generation" {
+  description = "Raised by one, every generated secret is made anew and every function restarted with it."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.secrets_generation >= 1 && floor(var.secrets_generation) == var.secrets_generation
+    error_message = "A whole number from 1 on."
+  }
+}
+
+variable "pinned_sources" {
+  description = "Archives that functions are served from instead of the ones made now: function => object. Rolling back sets it."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "deletion_protection" {
+  description = "Whether the database and the cache refuse to be destroyed; by default in prod."
+  type        = bool
+  default     = null
+}

@@ -1,0 +1,38 @@
+terraform {
+  # ephemeral resources, write-only arguments
+  required_version = ">= 1.11"
+
+  required_providers {
+    google = {
+      source  = "hashicorp/google"
+      version = "~> 8.7"
+    }
+    archive = {
+      source  = "hashicorp/archive"
+      version = "~> 2.7"
+    }
+    random = {
+      source  = "hashicorp/random"
+      version = "~> 3.7"
+    }
+    time = {
+      source  = "hashicorp/time"
+      version = "~> 0.13"
+    }
+  }
+
+  # docs/runbooks/first-deployment.md makes the bucket: terraform init -backend-config=bucket=...
+  backend "gcs" {
+    prefix = "aisle"
+  }
+}
+
+provider "google" {
+  project = var.project_id
+  region  = var.region
+
+  default_labels = {
+    application = "aisle"
+    environment = var.environment
+  }
+}

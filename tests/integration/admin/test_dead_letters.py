@@ -1,0 +1,111 @@
+"""What no function took waits as a dead letter, is seen, and is published again when an administrator says so."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.messages import CATALOG_CHANGES, USER_EVENTS, user_events
+from shared.storage import dead_letters
+from tests.integration.conftest import Running
+
+Serve = Callable[[str], httpx.Client]
+LETTER = f"{USER_EVENTS}-dead-letter"
+ADDED = {
+    "CloudPubSubDeadLetterSourceSubscription": "update_preferences",
+    "CloudPubSubDeadLetterSourceDeliveryCount": "5",
+}
+
+
+@pytest.fixture
+def client(services: Running, env: dict[str, str], serve: Serve) -> Iterator[httpx.Client]:
+    """An administrator, and empty dead-letter subscriptions as Terraform makes them."""
+    from google.cloud import pubsub_v1
+
+    project = env["GOOGLE_CLOUD_PROJECT"]
+    with pubsub_v1.SubscriberClient() as subscriber:
+        paths = [
+            subscriber.subscription_path(project, f"{topic}-dead-letter") for topic in (USER_EVENTS, CATALOG_CHANGES)
+        ]
+        for path in paths:
+            subscriber.create_subscription(name=path, topic=path.replace("/subscriptions/", "/topics/"))
+        made = serve("admin")
+        made.headers["Authorization"] = "Bearer an-admin-token-for-tests"
+        yield made
+        for path in paths:
+            subscriber.delete_subscription(subscription=path)
+
+
+def bury(user: str) -> tuple[str, bytes]:
+    """Publish a message as Pub/Sub does when a subscription gives up; return its id and data."""
+    from shared.storage import pubsub
+
+    event = {"event_id": f"e-{user}", "product_id": 1, "event_type": "view", "timestamp": "2026-11-21T10:00:00+00:00"}
+    data, attributes = user_events(user, [event])
+    return pubsub.publish(LETTER, data, attributes | ADDED), data
+
+
+def waiting(client: httpx.Client, expected: int) -> list[dict[str, Any]]:
+    """Return what waits, as soon as it is as many."""
+    deadline = time.monotonic() + 30
+    found: list[dict[str, Any]] = []
+    while len(found) != expected and time.monotonic() < deadline:
+        found = client.get("/admin/dead-letters").raise_for_status().json()["dead_letters"]
+    return found
+
+
+def test_dead_letters_are_shown_and_stay(client: httpx.Client) -> None:
+    message_id, data = bury("ada")
+    for _ in range(2):
+        (letter,) = waiting(client, 1)
+        assert letter["message_id"] == message_id
+        assert letter["data"] == data.decode()
+        assert (letter["subscription"], letter["attempts"]) == ("update_preferences", 5)
+        assert letter["attributes"]["user_id"] == "ada"
+        assert not [name for name in letter["attributes"] if name.startswith(dead_letters.ADDED)]
+
+
+def test_a_replay_publishes_them_again_as_they_were(client: httpx.Client, messages: Callable) -> None:
+    take = messages(USER_EVENTS)
+    _id, data = bury("ada")
+    waiting(client, 1)
+    answer = client.post("/admin/dead-letters/replay", json={"topic": USER_EVENTS})
+    assert len(answer.json()["replayed"]) == 1
+    (message,) = take()
+    assert message.data == data
+    assert dict(message.attributes) == user_events("ada", [{"event_type": "view"}])[1]
+    assert waiting(client, 0) == []
+    entry = client.get("/admin/audit-log").json()["entries"][0]
+    assert (entry["action"], entry["after"]["count"]) == ("dead-letters.replay", 1)
+
+
+def test_only_those_named_are_replayed(client: httpx.Client, messages: Callable) -> None:
+    take = messages(USER_EVENTS)
+    wanted, _ = bury("ada")
+    other, _ = bury("bob")
+    waiting(client, 2)
+    answer = client.post("/admin/dead-letters/replay", json={"topic": USER_EVENTS, "message_ids": [wanted]})
+    assert answer.json() == {"topic": USER_EVENTS, "replayed": [wanted], "left": 1}
+    assert [one.attributes["user_id"] for one in take()] == ["ada"]
+    assert [letter["message_id"] for letter in waiting(client, 1)] == [other]
+
+
+def test_what_cannot_be_published_stays(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    bury("ada")
+    waiting(client, 1)
+    monkeypatch.setattr(dead_letters.pubsub, "topic_path", lambda topic: f"projects/aisle-local/topics/no-{topic}")
+    assert client.post("/admin/dead-letters/replay", json={"topic": USER_EVENTS}).status_code == 503
+    monkeypatch.undo()
+    assert len(waiting(client, 1)) == 1
+
+
+def test_a_topic_that_is_not_there_is_refused(client: httpx.Client) -> None:
+    answer = client.post("/admin/dead-letters/replay", json={"topic": "gossip"})
+    assert answer.status_code == 422
+    assert "user-events" in answer.text
+
+
+def test_with_nothing_dead_nothing_is_done(client: httpx.Client) -> None:
+    assert client.post("/admin/dead-letters/replay", json={"topic": CATALOG_CHANGES}).json()["replayed"] == []

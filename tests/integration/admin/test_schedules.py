@@ -1,0 +1,99 @@
+"""In the cloud jobs belong to Cloud Scheduler: /admin/jobs lists, runs, pauses and resumes them there."""
+
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from shared.manifest import manifest
+from tests.integration.admin.scheduler_server import Scheduler
+from tests.integration.admin.scheduler_server import scheduler as stand_in
+from tests.integration.conftest import settings_of
+
+Serve = Callable[[str], httpx.Client]
+
+
+@pytest.fixture
+def scheduler(env: dict[str, str]) -> Iterator[Scheduler]:
+    with stand_in() as server:
+        cloud = {
+            "SCHEDULER_LOCATION": "europe-west1", "SCHEDULER_EMULATOR_HOST": server.host,
+            "GOOGLE_CLOUD_PROJECT": "aisle-local",
+        }  # fmt: skip
+        with settings_of(env | cloud):
+            yield server
+
+
+@pytest.fixture
+def client(scheduler: Scheduler, serve: Serve) -> httpx.Client:
+    made = serve("admin")
+    made.headers["Authorization"] = "Bearer an-admin-token-for-tests"
+    return made
+
+
+def jobs(client: httpx.Client) -> dict[str, dict]:
+    return {one["name"]: one for one in client.get("/admin/jobs").raise_for_status().json()["jobs"]}
+
+
+def test_jobs_are_listed_with_what_the_scheduler_says(client: httpx.Client, scheduler: Scheduler) -> None:
+    found = jobs(client)
+    assert set(found) == {entry.name for entry in manifest().of_kind("job")}
+    assert found["trending"]["scheduler"]["state"] == "enabled"
+    assert found["trending"]["scheduler"]["next_run_at"].startswith("2026-11-22T02:00:00")
+    assert found["migrate"]["scheduler"] is None
+
+
+def test_a_run_that_failed_shows(client: httpx.Client, scheduler: Scheduler) -> None:
+    scheduler.jobs["trending"]["status"] = {"code": 13}
+    assert jobs(client)["trending"]["scheduler"]["last_attempt_failed"] is True
+    assert jobs(client)["popular"]["scheduler"]["last_attempt_failed"] is False
+
+
+def test_a_job_is_run_by_the_scheduler_and_written_down(client: httpx.Client, scheduler: Scheduler) -> None:
+    answer = client.post("/admin/jobs/trending/run")
+    assert (answer.status_code, answer.json()["status"]) == (202, "running")
+    assert scheduler.ran == ["trending"]
+    entry = client.get("/admin/audit-log").json()["entries"][0]
+    assert (entry["action"], entry["subject"]) == ("job.run", "trending")
+
+
+def test_a_paused_job_stays_paused_until_it_is_resumed(client: httpx.Client, scheduler: Scheduler) -> None:
+    assert client.post("/admin/jobs/trending/pause").json()["state"] == "paused"
+    assert jobs(client)["trending"]["scheduler"]["state"] == "paused"
+    assert client.post("/admin/jobs/trending/resume").json()["state"] == "enabled"
+    actions = [entry["action"] for entry in client.get("/admin/audit-log").json()["entries"]]
+    assert actions == ["job.resume", "job.pause"]
+
+
+def test_parameters_are_refused_as_the_scheduler_takes_none(client: httpx.Client, scheduler: Scheduler) -> None:
+    answer = client.post("/admin/jobs/daily_stats/run", json={"days": 3})
+    assert answer.status_code == 422
+    assert "without parameters" in answer.json()["detail"]
+    assert scheduler.ran == []
+
+
+def test_a_job_on_demand_says_how_it_is_run(client: httpx.Client, scheduler: Scheduler) -> None:
+    answer = client.post("/admin/jobs/migrate/run")
+    assert answer.status_code == 503
+    assert "on demand" in answer.json()["detail"]
+
+
+def test_a_job_that_was_not_deployed_is_not_found(client: httpx.Client, scheduler: Scheduler) -> None:
+    del scheduler.jobs["trending"]
+    answer = client.post("/admin/jobs/trending/pause")
+    assert answer.status_code == 404
+    assert client.get("/admin/audit-log").json()["entries"] == []
+
+
+def test_without_permission_the_scheduler_is_unavailable(client: httpx.Client, scheduler: Scheduler) -> None:
+    scheduler.down = True
+    answer = client.get("/admin/jobs")
+    assert answer.status_code == 503
+    assert "Cloud Scheduler does not answer" in answer.json()["detail"]
+
+
+def test_at_home_there_is_nothing_to_pause(env: dict[str, str], serve: Serve) -> None:
+    client = serve("admin")
+    answer = client.post("/admin/jobs/trending/pause", headers={"Authorization": "Bearer an-admin-token-for-tests"})
+    assert answer.status_code == 503
+    assert "SCHEDULER_LOCATION" in answer.json()["detail"]

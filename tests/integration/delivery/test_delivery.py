@@ -1,0 +1,175 @@
+"""What a delivery runs: the order of a deployment, migrations, the smoke test, and the way back."""
+
+import json
+import os
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from delivery import migrate, pins, smoke
+from local.apps import create
+from local.gateway import gateway
+from local.places import ROOT
+from shared.manifest import manifest
+from tests.integration.conftest import Server
+
+# stands for Terraform: writes down what it was asked, and answers `output -json` with what is deployed
+TERRAFORM = """#!/bin/sh
+echo "$*" >> "$HERE/calls"
+case "$*" in
+*"output"*) cat "$HERE/outputs.json" ;;
+*"-var-file="*rollback*) touch "$HERE/rolled-back" ;;
+esac
+exit 0
+"""
+
+
+@pytest.fixture
+def shop(module_env: object) -> Iterator[str]:
+    """The HTTP functions behind one address."""
+    with Server(gateway(manifest(), create)) as server:
+        yield server.url
+
+
+def test_a_working_system_passes_the_smoke_test(shop: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert smoke.main(["--url", shop]) == 0
+    assert capsys.readouterr().out.count("ok ") == len(smoke.CHECKS)
+
+
+def test_a_wrong_answer_fails_it_and_is_named(shop: str) -> None:
+    answers = dict.fromkeys(("/products", "/trending", "/recommendations", "/admin", "/events"), shop)
+    assert smoke.smoke(answers, pause_s=0) == ["/popular is not deployed"]
+
+
+def test_nothing_there_fails_it(capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = smoke.smoke(dict.fromkeys(("/products",), "http://127.0.0.1:1"), pause_s=0)
+    assert "refused" in wrong[0]
+
+
+def test_the_paths_it_asks_for_are_deployed() -> None:
+    paths = {"/" + check.path.lstrip("/").partition("?")[0].partition("/")[0] for check in smoke.CHECKS}
+    assert paths <= set(manifest().paths)
+
+
+def test_migrate_is_called_until_it_answers(env: dict[str, str], serve: Callable[[str], httpx.Client]) -> None:
+    with WsgiServer(create("migrate")) as url:
+        answer = migrate.migrate(url, token="", pause_s=0)
+    assert answer["applied"] == []
+
+
+def test_migrate_that_refuses_is_not_called_again(env: dict[str, str]) -> None:
+    broken = WsgiServer(lambda _environ, start: (start("500 Broken", []), [b"no"])[1])
+    with broken as url, pytest.raises(RuntimeError, match="500: no"):
+        migrate.migrate(url, token="", pause_s=0)
+
+
+def test_what_is_deployed_becomes_what_a_rollback_pins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps({"sources": {"value": {"products": "products/1.zip"}}}))
+    assert pins.main([str(file)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"pinned_sources": {"products": "products/1.zip"}}
+
+
+def test_an_empty_project_has_nothing_to_pin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "outputs.json"
+    file.write_text("{}")
+    assert pins.main([str(file)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"pinned_sources": {}}
+
+
+class WsgiServer:
+    """A WSGI application on a port of its own."""
+
+    def __init__(self, app: object) -> None:
+        from werkzeug.serving import make_server
+
+        self.server = make_server("127.0.0.1", 0, app, threaded=True)
+
+    def __enter__(self) -> str:
+        import threading
+
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+class Delivery:
+    """`delivery/deploy.sh` on a copy of the scripts, with a stand-in for Terraform and gcloud."""
+
+    def __init__(self, home: Path, urls: dict[str, str], migrate_url: str) -> None:
+        self.home = home
+        (home / "delivery").mkdir()
+        (home / "terraform").mkdir()
+        for file in (ROOT / "delivery").iterdir():
+            if file.is_file():
+                (home / "delivery" / file.name).write_bytes(file.read_bytes())
+                (home / "delivery" / file.name).chmod(file.stat().st_mode)
+        outputs = {"urls": {"migrate": migrate_url}, "public_urls": urls, "sources": {"products": "products/old.zip"}}
+        (home / "outputs.json").write_text(json.dumps({name: {"value": value} for name, value in outputs.items()}))
+        for name, text in {"terraform-stub": TERRAFORM, "gcloud": "#!/bin/sh\necho a-token\n"}.items():
+            (home / name).write_text(text)
+            (home / name).chmod(stat.S_IRWXU)
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        import sys
+
+        environment = os.environ | {
+            "HERE": str(self.home), "TERRAFORM": str(self.home / "terraform-stub"), "STATE_BUCKET": "state",
+            "ENVIRONMENT": "dev", "TF_VAR_project_id": "shop-test-123", "PYTHON": sys.executable,
+            "PATH": f"{self.home}:{os.environ['PATH']}", "PYTHONPATH": str(self.home),
+        }  # fmt: skip
+        return subprocess.run(
+            [self.home / "delivery/deploy.sh"], env=environment, cwd=self.home,
+            capture_output=True, text=True, timeout=180, check=False,
+        )  # fmt: skip
+
+    def order(self) -> list[str]:
+        """What Terraform was asked, in order: outputs, targeted, all, back."""
+        found = []
+        for line in (self.home / "calls").read_text().splitlines():
+            if "-target=" in line:
+                found.append("prepare")
+            elif "rollback.tfvars.json" in line:
+                found.append("back")
+            elif " plan " in line:
+                found.append("plan")
+            elif " apply " in line:
+                found.append("apply")
+        return found
+
+
+def test_a_delivery_migrates_before_it_rolls_out(shop: str, tmp_path: Path) -> None:
+    with WsgiServer(create("migrate")) as url:
+        delivery = Delivery(tmp_path, dict.fromkeys(manifest().paths, shop), url)
+        done = delivery.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert delivery.order() == ["prepare", "plan", "apply"]
+    assert done.stdout.index("Migrations") < done.stdout.index("Roll out") < done.stdout.index("Smoke test")
+
+
+def test_a_delivery_that_answers_wrongly_goes_back_to_what_was_served(shop: str, tmp_path: Path) -> None:
+    with WsgiServer(create("migrate")) as url:
+        broken = dict.fromkeys(manifest().paths, shop) | {"/popular": f"{shop}/nowhere"}
+        delivery = Delivery(tmp_path, broken, url)
+        done = delivery.run()
+    assert done.returncode == 1
+    assert delivery.order() == ["prepare", "plan", "apply", "back"]
+    pinned = json.loads((tmp_path / "build/rollback.tfvars.json").read_text())
+    assert pinned == {"pinned_sources": {"products": "products/old.zip"}}
+
+
+def test_a_delivery_whose_migration_fails_changes_no_function(shop: str, tmp_path: Path) -> None:
+    with WsgiServer(lambda _environ, start: (start("500 Broken", []), [b"no"])[1]) as url:
+        delivery = Delivery(tmp_path, dict.fromkeys(manifest().paths, shop), url)
+        done = delivery.run()
+    assert done.returncode == 1
+    assert delivery.order() == ["prepare"]

@@ -1,0 +1,80 @@
+"""The engine through Cloud SQL's own connector, against a stand-in for the API and the embedded PostgreSQL."""
+
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.errors import DatabaseUnavailable
+from shared.storage import cloud_sql, database
+from tests.integration.conftest import Running, settings_of
+from tests.integration.storage.cloud_sql_server import INSTANCE, Api, Proxy
+from tests.integration.storage.cloud_sql_server import cloud_sql as stand_in
+from tests.integration.storage.conftest import FUNCTION
+
+Cloud = tuple[Api, Proxy]
+
+
+@pytest.fixture
+def cloud(
+    services: Running, users: tuple[str, ...], env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Cloud]:
+    """Settings as Terraform gives them, on a clean database."""
+    import google.cloud.sql.connector.connector as library
+
+    with stand_in(tmp_path, services.postgres.port or 0) as (api, proxy, credentials):
+        monkeypatch.setattr(cloud_sql, "API", api.url)
+        monkeypatch.setattr(library, "SERVER_PROXY_PORT", proxy.port)
+        settings = {
+            "DATABASE_URL": "", "CLOUD_SQL_INSTANCE": INSTANCE, "DATABASE_USER": FUNCTION, "DATABASE_POOL_SIZE": "2",
+            "DATABASE_NAME": env["DATABASE_URL"].rsplit("/", 1)[1],
+            "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
+        }  # fmt: skip
+        with settings_of(settings):
+            yield api, proxy
+
+
+def test_a_function_logs_in_as_itself_over_mutual_tls(cloud: Cloud) -> None:
+    _api, proxy = cloud
+    assert database.read("SELECT current_user")[0][0] == FUNCTION
+    assert "client" in proxy.clients[0]
+
+
+def test_connections_of_a_pool_share_one_certificate(cloud: Cloud) -> None:
+    api, proxy = cloud
+    with database.transaction(), database.transaction():
+        pass
+    assert len(proxy.clients) == 2
+    assert api.signed == 1
+
+
+def test_a_certificate_that_ran_out_while_nobody_looked_is_renewed_by_the_next_connection(cloud: Cloud) -> None:
+    api, proxy = cloud
+    # within the connector's margin: as good as run out
+    api.lifetime = datetime.timedelta(seconds=30)
+    database.read("SELECT 1")
+    proxy.cut()
+    assert database.read("SELECT 2")[0][0] == 2
+    assert api.signed == 2
+
+
+def test_connections_that_a_failover_broke_are_replaced(cloud: Cloud) -> None:
+    _api, proxy = cloud
+    database.read("SELECT 1")
+    proxy.cut()
+    assert database.read("SELECT 2")[0][0] == 2
+
+
+def test_a_connection_that_slept_for_long_is_not_used_again(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = database.read("SELECT pg_backend_pid()")[0][0]
+    assert database.read("SELECT pg_backend_pid()")[0][0] == first
+    monkeypatch.setattr(cloud_sql, "IDLE_S", 0.0)
+    assert database.read("SELECT pg_backend_pid()")[0][0] != first
+
+
+def test_without_permission_the_database_is_unavailable(cloud: Cloud) -> None:
+    api, _proxy = cloud
+    api.down = True
+    with pytest.raises(DatabaseUnavailable):
+        database.read("SELECT 1")

@@ -1,0 +1,87 @@
+"""In Cloud SQL every function is a Postgres user of its own: migrate gives each the role that it works in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from jobs import migrate as migrate_job
+from jobs import retention as retention_job
+from shared.errors import InvalidRequest
+from shared.storage import database, roles
+from tests.integration.conftest import Running, settings_of
+from tests.integration.storage.conftest import FUNCTION, JOB, MIGRATOR
+
+DATABASE = "cloud_roles"
+
+
+@pytest.fixture(scope="module")
+def empty(services: Running, users: tuple[str, ...]) -> Iterator[str]:
+    """A database as Cloud SQL's API makes one: it belongs to cloudsqlsuperuser."""
+    services.administrate(f"CREATE DATABASE {DATABASE} OWNER cloudsqlsuperuser")
+    yield DATABASE
+    services.administrate(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+
+
+@contextmanager
+def acting(services: Running, user: str, role: str, **more: str) -> Iterator[None]:
+    """Be a user in a role, by the settings that Terraform gives its function."""
+    address = f"postgresql+pg8000://{user.replace('@', '%40')}@127.0.0.1:{services.postgres.port}/{DATABASE}"
+    with settings_of(services.environment | {"DATABASE_URL": address, "DATABASE_ROLE": role} | more):
+        yield
+
+
+def run_migrate(services: Running, writers: str = FUNCTION) -> dict:
+    more = {"DATABASE_OWNERS": f"{JOB},{MIGRATOR}", "DATABASE_WRITERS": writers}
+    with acting(services, MIGRATOR, "cloudsqlsuperuser", **more):
+        return migrate_job.migrate.run(migrate_job.Migrate())
+
+
+@pytest.fixture(scope="module")
+def migrated(services: Running, empty: str) -> dict:
+    # the one extension that is not trusted: Cloud SQL lets cloudsqlsuperuser make it, PostgreSQL asks a superuser
+    from local import postgres
+
+    with postgres.connection(services.postgres.port or 0, services.password, empty) as connection:
+        for name in roles.EXTENSION.findall("\n".join(f.read_text() for f in roles.available())):
+            connection.run(f"CREATE EXTENSION IF NOT EXISTS {name}")
+    return run_migrate(services)
+
+
+def test_migrating_as_an_ordinary_user_makes_the_schema(migrated: dict, services: Running) -> None:
+    assert migrated["applied"][0] == "0001_shop"
+    with acting(services, FUNCTION, "aisle_app"):
+        owners = database.read("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+    assert [row[0] for row in owners] == ["aisle_owner"]
+
+
+def test_migrating_again_changes_nothing(migrated: dict, services: Running) -> None:
+    assert run_migrate(services)["applied"] == []
+
+
+def test_a_function_reads_and_writes_rows_and_changes_no_table(migrated: dict, services: Running) -> None:
+    with acting(services, FUNCTION, "aisle_app"):
+        database.write("INSERT INTO products (name, price) VALUES ('Lamp', 9.99)")
+        assert database.read("SELECT name FROM products")[0][0] == "Lamp"
+        with pytest.raises(DBAPIError, match="must be owner"):
+            database.write("DROP TABLE products")
+        with pytest.raises(DBAPIError, match="permission denied"):
+            database.write("CREATE TABLE mine (id integer)")
+
+
+def test_a_job_makes_partitions_that_functions_then_write(migrated: dict, services: Running) -> None:
+    with acting(services, JOB, "aisle_owner"):
+        retention_job.retention.run(retention_job.Retention())
+        database.write("SELECT ensure_event_partitions('2031-01-01', '2031-01-31')")
+    with acting(services, FUNCTION, "aisle_app"):
+        database.write(
+            "INSERT INTO events (event_id, user_id, event_type, occurred_at)"
+            " VALUES (gen_random_uuid(), 1, 'view', '2031-01-05')"
+        )
+        assert database.read("SELECT count(*) FROM events_2031_01")[0][0] == 1
+
+
+def test_a_user_that_terraform_has_not_made_is_named(migrated: dict, services: Running) -> None:
+    with pytest.raises(InvalidRequest, match=r"There is no Postgres user aisle-new@shop-test-123\.iam"):
+        run_migrate(services, writers="aisle-new@shop-test-123.iam")
