@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from starlette.responses import Response
 
 from shared import messages
-from shared.auth import Credentials, own
+from shared.auth import Credentials, acting, own
 from shared.domain.events import EVENT_ID_NAMESPACE, MAX_EVENTS_PER_REQUEST, Event, uuid7
 from shared.errors import AppError, PubSubUnavailable, Unauthorized
 from shared.http import api, serve
@@ -21,7 +21,6 @@ from shared.http.problems import validation_problem
 from shared.logs import current_traceparent
 from shared.settings import settings
 from shared.storage import pubsub
-from shared.tokens import verify
 
 app = api("events", "Takes user events; they change recommendations within a second.", needs=("pubsub",))
 EVENT = TypeAdapter(Event)
@@ -116,8 +115,7 @@ async def post_event(event: Event, token: Token, idempotency_key: IdempotencyKey
 @app.post("/events/batch", status_code=202, response_model=BatchAccepted, responses=OWNED)
 async def post_batch(batch: Batch, token: Token, idempotency_key: IdempotencyKey = None) -> Response:
     """Take up to 500 events, published as one message per user. What is not taken is listed with its problem."""
-    if token is not None:
-        verify(token)
+    acting(None, token)
     rejected: dict[int, AppError] = {}
     by_user: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
     for index, raw in enumerate(batch.events):

@@ -128,7 +128,8 @@ def test_flushing_makes_the_answers_of_a_scope_invalid(client: httpx.Client, pat
     assert answer.json().keys() == {"message"}
     after = epochs()
     assert {scope for scope in after if after[scope] != before.get(scope)} == scopes
-    assert audited() == [("admin-token", "cache.flush", path[1:] or "all", None, None)]
+    flushed = [path[1:]] if path else list(cache.SCOPES)
+    assert audited() == [("admin-token", "cache.flush", path[1:] or "all", None, {"scopes": flushed})]
 
 
 def test_an_unknown_scope_is_refused(client: httpx.Client) -> None:

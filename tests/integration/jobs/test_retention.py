@@ -96,6 +96,21 @@ OLD_AND_YOUNG = {
            VALUES (gen_random_uuid(), 1, 'click', {})""",
         "35 days",
     ),
+    "refresh_tokens": (
+        """WITH u AS (INSERT INTO users (external_id) VALUES (gen_random_uuid()) RETURNING id)
+           INSERT INTO refresh_tokens (digest, user_id, family, expires_at)
+           SELECT uuid_send(gen_random_uuid()), id, gen_random_uuid(), {} FROM u""",
+        "0 seconds",
+    ),
+    "login_failures": (
+        "INSERT INTO login_failures (subject, failures, last_at) VALUES (uuid_send(gen_random_uuid()), 1, {})",
+        "2 days",
+    ),
+    "search_history": (
+        """WITH u AS (INSERT INTO users (external_id) VALUES (gen_random_uuid()) RETURNING id)
+           INSERT INTO search_history (user_id, query, last_at) SELECT id, 'lamp', {} FROM u""",
+        "13 months",
+    ),
     "job_runs": ("INSERT INTO job_runs (job, outcome, started_at) VALUES ('j', 'succeeded', {})", "90 days"),
 }
 

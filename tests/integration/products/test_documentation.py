@@ -25,6 +25,7 @@ def test_every_route_is_documented_with_its_answers(env: dict[str, str], serve: 
     assert {"products", "total", "page", "page_size", "total_pages", "facets"} <= set(page)
     names = {parameter["name"] for parameter in document["paths"]["/products"]["get"]["parameters"]}
     assert names == {
+        "user_id",
         "search",
         "category",
         "category_id",

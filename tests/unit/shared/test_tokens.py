@@ -115,6 +115,15 @@ def test_staff_may_what_their_role_permits(monkeypatch: pytest.MonkeyPatch) -> N
         actor(None, "rules:write")
 
 
+def test_the_admin_token_is_no_shopper_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADMIN_TOKEN", "a-token-for-machines")
+    assert acting("17850", "a-token-for-machines") == "17850"
+    assert acting(None, "a-token-for-machines") is None
+    for user_id in (ACCOUNT, None):
+        with pytest.raises(Unauthorized):
+            own(user_id, "a-token-for-machines")
+
+
 def test_only_a_bearer_token_is_one() -> None:
     assert bearer("Bearer abc") == bearer("bearer  abc ") == "abc"
     assert [bearer(one) for one in (None, "", "Bearer", "Bearer ", "Basic abc")] == [None] * 5
