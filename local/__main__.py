@@ -15,6 +15,7 @@ Usage: ./aisle COMMAND [ARGUMENT ...]
                            online_retail, synthetic (options as KEY=VALUE)
   env                      print the settings of the running system as export lines: eval "$(./aisle env)"
   doctor [URL]             check a deployment: by the URL of its admin function, or with the settings here
+  rehearse                 restore from a backup, for practice: dump, destroy, restore, compare; on data of its own
   psql [ARGUMENT ...]      open its database
   redis-cli [COMMAND ...]  open its cache, or run one command
   reset [--yes]            delete the state folder
@@ -141,6 +142,14 @@ def doctor(arguments: Sequence[str]) -> int:
     return run(arguments)
 
 
+def rehearse(arguments: Sequence[str]) -> int:
+    """Practise a restore."""
+    none("rehearse", arguments)
+    from local.rehearse import rehearse as run
+
+    return run()
+
+
 def psql(arguments: Sequence[str]) -> int:
     """Open the database."""
     from local.commands import psql as run
@@ -171,6 +180,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "job": job,
     "load": load,
     "doctor": doctor,
+    "rehearse": rehearse,
     "psql": psql,
     "redis-cli": redis_cli,
 }
