@@ -30,6 +30,7 @@ BREAKER_S = 1.0
 # what the driver says of a broken connection
 BROKEN = ("network error", "connection is closed", "create a connection", "Server refuses", "server")
 PLAN_CHANGED = "0A000"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # SQLSTATE classes of a server that is gone, starting, stopping or full
 GONE = ("08", "57P", "53300", "25006")
 
@@ -77,10 +78,14 @@ def _server(config: Settings) -> dict[str, Any]:
         from shared.storage import cloud_sql
 
         return {"url": "postgresql+pg8000://", "creator": cloud_sql.connect}
-    return {
-        "url": config.require("database_url"),
-        "connect_args": {"timeout": config.database_timeout_s, "tcp_keepalive": True},
-    }
+    from sqlalchemy import make_url
+
+    address = make_url(config.require("database_url"))
+    arguments: dict[str, Any] = {"timeout": config.database_timeout_s, "tcp_keepalive": True}
+    if address.host in LOOPBACK:
+        # the driver would read all of the system's certificates for each connection, to be told that TLS is not spoken
+        arguments["ssl_context"] = False
+    return {"url": address, "connect_args": arguments}
 
 
 class _Breaker:
