@@ -70,6 +70,15 @@ resource "google_service_account_iam_member" "delivery" {
   depends_on = [module.function]
 }
 
+# ... and calls the migrate job, with a token that it signs for itself
+resource "google_service_account_iam_member" "delivery_identity" {
+  count = local.delivers ? 1 : 0
+
+  service_account_id = google_service_account.delivery[0].name
+  role               = "roles/iam.serviceAccountOpenIdTokenCreator"
+  member             = google_service_account.delivery[0].member
+}
+
 resource "google_service_account" "reader" {
   count = local.delivers ? 1 : 0
 
