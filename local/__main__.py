@@ -17,6 +17,7 @@ Usage: ./aisle COMMAND [ARGUMENT ...]
   admin create EMAIL       make an admin, or an account one; asks for the password, or reads it from standard input;
                            in the running system, or in the database of DATABASE_URL
   doctor [URL]             check a deployment: by the URL of its admin function, or with the settings here
+  rehearse                 restore from a backup, for practice: dump, destroy, restore, compare; on data of its own
   psql [ARGUMENT ...]      open its database
   redis-cli [COMMAND ...]  open its cache, or run one command
   reset [--yes]            delete the state folder
@@ -150,6 +151,14 @@ def doctor(arguments: Sequence[str]) -> int:
     return run(arguments)
 
 
+def rehearse(arguments: Sequence[str]) -> int:
+    """Practise a restore."""
+    none("rehearse", arguments)
+    from local.rehearse import rehearse as run
+
+    return run()
+
+
 def psql(arguments: Sequence[str]) -> int:
     """Open the database."""
     from local.commands import psql as run
@@ -181,6 +190,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "load": load,
     "admin": admin,
     "doctor": doctor,
+    "rehearse": rehearse,
     "psql": psql,
     "redis-cli": redis_cli,
 }

@@ -9,6 +9,7 @@ locals {
     local.redis ? ["redis"] : [],
     var.vpc_egress == "connector" ? ["vpcaccess"] : [],
     var.bigquery ? ["bigquery"] : [],
+    local.delivers ? ["iamcredentials"] : [],
     var.billing_account == null ? [] : ["billingbudgets"],
   ))
 }

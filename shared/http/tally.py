@@ -1,4 +1,4 @@
-"""How often Redis had the answer: counted in memory and said in one log line a minute; monitoring makes a metric of it.
+"""How often Redis had the answer: counted in memory, and said in one log line a minute for monitoring to count.
 
 A line for each request would cost more than the answer.
 """

@@ -119,6 +119,8 @@ class AsyncRedis:
         if commands:
             for reply in await protocol.send(commands):
                 if isinstance(reply, hiredis.ReplyError):
+                    # nobody else knows of it, and its loop would wait for it
+                    transport.abort()
                     raise RedisUnavailable(str(reply))
         if self.connecting is not asyncio.current_task():
             # closed in the meantime: nobody would close this one, and its loop would wait for it

@@ -4,6 +4,7 @@ Endpoints and credentials are those of the clouds' own clients: AWS_ENDPOINT_URL
 """
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
@@ -98,6 +99,8 @@ def _unreadable(source: str, error: Exception) -> InvalidRequest:
 @contextmanager
 def opened(source: str) -> Iterator[io.BufferedIOBase]:
     """Open a source for reading, decompressed by its name's ending. Raises InvalidRequest when it cannot be read."""
+    # feeds lie in ordinary buckets: asking which kind a bucket is would be another permission and another channel
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     import fsspec
 
     address = checked(source)

@@ -4,6 +4,7 @@ They need a Terraform that plans offline: the command that AISLE_TERRAFORM names
 repository. Elsewhere they are skipped; the rest of ``./aisle test`` needs neither.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -114,9 +115,19 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
 
 
 @pytest.fixture(scope="session")
-def dev(terraform: Terraform) -> Plan:
-    """The plan of an empty project with nothing but its id."""
-    return terraform.plan("-var-file=envs/dev.tfvars")
+def dev(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """The plan of an empty project with nothing but its id; made once for all processes that run tests."""
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    folder = tmp_path_factory.getbasetemp()
+    kept = (folder if alone else folder.parent) / "dev-plan.json"
+    with (kept.with_suffix(".lock")).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if kept.exists():
+            text = kept.read_text()
+            return Plan(json.loads(text), text)
+        plan = terraform.plan("-var-file=envs/dev.tfvars")
+        kept.write_text(plan.text)
+        return plan
 
 
 @pytest.fixture(scope="session")

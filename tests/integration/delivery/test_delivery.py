@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from delivery import migrate, pins, smoke
+from delivery import identity, migrate, pins, smoke
 from local.apps import create
 from local.gateway import gateway
 from local.places import ROOT
@@ -79,6 +79,29 @@ def test_an_empty_project_has_nothing_to_pin(tmp_path: Path, capsys: pytest.Capt
     file.write_text("{}")
     assert pins.main([str(file)]) == 0
     assert json.loads(capsys.readouterr().out) == {"pinned_sources": {}}
+
+
+def test_a_build_without_identities_signs_one_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def metadata(environ: dict, start: Callable) -> list[bytes]:
+        path = environ["PATH_INFO"]
+        asked.append(path)
+        if path.endswith("/identity"):
+            start("404 Not Found", [])
+            return [b""]
+        start("200 OK", [])
+        if path.endswith(":generateIdToken"):
+            body = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+            assert environ["HTTP_AUTHORIZATION"] == "Bearer an-access-token"
+            return [json.dumps({"token": f"signed for {body['audience']}"}).encode()]
+        return [b"build@example.com" if path.endswith("/email") else b'{"access_token": "an-access-token"}']
+
+    with WsgiServer(metadata) as url:
+        monkeypatch.setattr(identity, "METADATA", f"{url}/metadata")
+        monkeypatch.setattr(identity, "CREDENTIALS", f"{url}/accounts")
+        assert identity.token("https://migrate.example") == "signed for https://migrate.example"
+    assert asked[-1] == "/accounts/build@example.com:generateIdToken"
 
 
 class WsgiServer:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -75,6 +76,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def storage(env: dict[str, str], tmp_path: Path) -> Iterator[CloudStorage]:
+    # as shared/storage/sources.py does before the library is first imported
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     import gcsfs
 
     server = CloudStorage()
