@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.admin import rules, runner, shapes
+from functions.admin import rules, runner, shapes, training
 from shared.auth import Admin, require_admin
 from shared.errors import AppError, InvalidRequest, JobNotFound, MalformedBody, Unavailable
 from shared.http import api, cached, fresh, serve
@@ -162,6 +162,7 @@ def get_rejected_events(request: Request, query: Page) -> Response:
 
 
 router.include_router(rules.router)
+router.include_router(training.router)
 app.include_router(router)
 
 admin = serve(app)

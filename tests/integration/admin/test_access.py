@@ -10,7 +10,7 @@ from shared import clients
 from shared.storage import database
 
 Serve = Callable[[str], httpx.Client]
-FILLED = {"scope": "similar", "version": "1", "name": "trending", "rule_id": "1"}
+FILLED = {"run_id": 1, "scope": "similar", "version": "1", "name": "trending", "rule_id": "1"}
 
 
 def routes() -> list[tuple[str, str]]:
@@ -32,6 +32,8 @@ def test_the_routes_are_those_of_the_contract() -> None:
         ("GET", "/admin/models"),
         ("GET", "/admin/rejected-events"),
         ("GET", "/admin/rules"),
+        ("GET", "/admin/training-runs"),
+        ("GET", "/admin/training-runs/1/report"),
         ("PATCH", "/admin/rules/1"),
         ("POST", "/admin/cache/flush"),
         ("POST", "/admin/cache/flush/similar"),
