@@ -38,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[], Callable[[Bench], list[Row]]]] = {
     "applied": lambda: _ingest("applied"),
     "freshness": lambda: _ingest("freshness"),
     "trending": lambda: _own("trending"),
+    "start": lambda: _own("start"),
     "quality": lambda: _own("quality"),
     "similarity": lambda: _own("similarity"),
 }

@@ -24,11 +24,19 @@ def test(arguments: Sequence[str]) -> int:
         str(ROOT),
         "-c",
         str(ROOT / "pyproject.toml"),
+        *([] if one_process(arguments) else ["-n", str(max(2, os.cpu_count() or 1)), "--dist", "loadfile"]),
         *arguments,
     ]
     if not any(not argument.startswith("-") for argument in arguments):
         command.append(str(ROOT / "tests"))
     return subprocess.run(command, env=environment, check=False).returncode
+
+
+def one_process(arguments: Sequence[str]) -> bool:
+    """Whether tests run in this process: as somebody wants who debugs or chooses a few."""
+    return any(
+        argument in ("-n", "--pdb", "-s", "-x", "-k", "--collect-only") or "::" in argument for argument in arguments
+    )
 
 
 def check() -> int:

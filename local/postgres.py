@@ -109,7 +109,7 @@ def connection(port: int, password: str, database: str = "postgres") -> Iterator
     import pg8000.native
 
     opened = pg8000.native.Connection(
-        NAME, host="127.0.0.1", port=port, password=password, database=database, timeout=30
+        NAME, host="127.0.0.1", port=port, password=password, database=database, timeout=30, ssl_context=False
     )
     try:
         yield opened

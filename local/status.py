@@ -9,6 +9,7 @@ import psutil
 from local import jobs
 from local.places import home
 from local.state import holder, read_json
+from shared.storage.database import LOOPBACK
 
 Row = tuple[str, ...]
 SUPERVISOR = "Supervisor"
@@ -97,6 +98,7 @@ def last_runs(url: str) -> list[Row]:
             password=unquote(address.password or ""),
             database=unquote(address.path.lstrip("/")),
             timeout=5,
+            ssl_context=False if (address.hostname or LOOPBACK[1]) in LOOPBACK else None,
         )
     except (OSError, pg8000.exceptions.Error):
         return []

@@ -35,7 +35,7 @@ class Aisle:
         command = [sys.executable, "-P", "-m", "local", *arguments]
         return subprocess.run(
             command, input=stdin, env=self.environment | environment, cwd=self.home.parent,
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
 
     def start(self) -> None:
@@ -44,7 +44,7 @@ class Aisle:
                 [sys.executable, "-P", "-m", "local", "up"], env=self.environment, cwd=self.home.parent,
                 stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 300
         while READY not in self.said():
             assert self.process.poll() is None, self.said()
             assert time.monotonic() < deadline, self.said()
@@ -63,10 +63,10 @@ class Aisle:
     def stop(self, number: int = signal.SIGINT) -> int:
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
 
-def left(processes: list[psutil.Process], timeout_s: float = 10) -> list[psutil.Process]:
+def left(processes: list[psutil.Process], timeout_s: float = 30) -> list[psutil.Process]:
     """Return those that still run after a while."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

@@ -22,9 +22,9 @@ PAST = {"view": "viewed", "purchase": "bought", "add_to_cart": "added", "wishlis
 
 
 class Reason(BaseModel):
-    """Why a product is shown; ``kind`` is similar, taste, trending, popular, or rule: an admin's, with its id."""
+    """Why a product is shown: again (met before), similar, taste, trending, popular, or rule (an admin's)."""
 
-    kind: Literal["similar", "taste", "trending", "popular", "rule"]
+    kind: Literal["again", "similar", "taste", "trending", "popular", "rule"]
     product_id: int | None
     product_name: str | None
     text: str
@@ -152,15 +152,18 @@ def personal(asked: Asked) -> bytes:
     else:
         products = [(product, None, None, None) for product in storage.shown(ids, log)]
     tiers = {one.id: one.tier for one in found.candidates}
+    met = {product_id: kind for product_id, _weight, kind in found.profile}
     listed = []
     for product, source_id, source_name, kind in products:
         key = product["id"]
         more = {}
         if asked.explain:
-            rule = because.get(key)
-            more["reason"] = (
-                reason_of(product, tiers[key], source_id, source_name, kind) if rule is None else reason_of_rule(rule)
-            )
+            if key in because:
+                more["reason"] = reason_of_rule(because[key])
+            elif key in met:
+                more["reason"] = reason_of_meeting(product, met[key])
+            else:
+                more["reason"] = reason_of(product, tiers[key], source_id, source_name, kind)
         listed.append((product, scores.get(key, 0.0), more))
     return dump({
         "user_id": asked.user_id,
@@ -175,6 +178,14 @@ def personal(asked: Asked) -> bytes:
 def reason_of_rule(rule: Rule) -> dict[str, Any]:
     """Return the reason of a product that a rule put where it is."""
     return {"kind": "rule", "product_id": None, "product_name": None, "text": rule.text, "rule_id": rule.id}
+
+
+def reason_of_meeting(product: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Return the reason of a product that the user has met before: nothing speaks for it as much."""
+    return {
+        "kind": "again", "product_id": product["id"], "product_name": product["name"],
+        "text": f"You {PAST.get(kind, 'looked at')} this before",
+    }  # fmt: skip
 
 
 def reason_of(

@@ -8,7 +8,8 @@ trend). DESIGN section 6. jobs/quality/serving.py is the same formula over array
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import cached_property
+from typing import Final, NamedTuple
 
 EARTH_RADIUS_KM: Final = 6371.0
 # at this distance a product with a place keeps three quarters of its score, far away a half
@@ -17,8 +18,7 @@ PLACE_HALF_KM: Final = 50.0
 KIND_WEIGHTS: Final[Mapping[str, float]] = {"category": 1.0, "brand": 0.5, "tag": 0.5}
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A product that may be recommended, with what ranking needs to know of it."""
 
     id: int
@@ -37,16 +37,25 @@ class Candidate:
     place: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Taste:
     """A user's preferences as of now: score by key for each kind, and mean and deviation of log price."""
 
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     price_band: tuple[float, float] | None = None
 
+    @cached_property
+    def shares(self) -> Mapping[str, Mapping[str, float]]:
+        """For each kind, what a key says: its share of the kind's scores times the kind's weight."""
+        found: dict[str, dict[str, float]] = {kind: {} for kind in KIND_WEIGHTS}
+        for kind, scores in self.scores.items():
+            whole = sum(scores.values())
+            if whole > 0:
+                found[kind] = {key: KIND_WEIGHTS[kind] * score / whole for key, score in scores.items()}
+        return found
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+
+class Ranked(NamedTuple):
     """A product's place in the answer."""
 
     id: int
@@ -57,17 +66,13 @@ class Ranked:
 
 def affinity(candidate: Candidate, taste: Taste) -> float:
     """Return how well a product fits a taste, in [0, 2]."""
-    total = 0.0
-    for kind, keys in (
-        ("category", () if candidate.category_id is None else (str(candidate.category_id),)),
-        ("brand", () if candidate.brand is None else (candidate.brand,)),
-        ("tag", candidate.tags),
-    ):
-        scores = taste.scores.get(kind)
-        if scores and keys:
-            whole = sum(scores.values())
-            if whole > 0:
-                total += KIND_WEIGHTS[kind] * min(1.0, sum(scores.get(key, 0.0) for key in keys) / whole)
+    shares = taste.shares
+    total = shares["category"].get(str(candidate.category_id), 0.0)
+    if candidate.brand is not None:
+        total += shares["brand"].get(candidate.brand, 0.0)
+    tags = shares["tag"]
+    if tags and candidate.tags:
+        total += min(KIND_WEIGHTS["tag"], sum([tags.get(tag, 0.0) for tag in candidate.tags]))
     if total > 0 and taste.price_band is not None and candidate.price > 0:
         mean, deviation = taste.price_band
         # never narrower than a factor of 1.6: a single purchase says little of what else would be paid
@@ -114,13 +119,11 @@ def rank(
     """
     trending_top = max((one.trending for one in candidates), default=0.0) or 1.0
     cf_top = max((one.cf for one in candidates), default=0.0) or 1.0
-    affinities = {
-        one.id: affinity(one, taste) * (1.0 + affinity_trend * one.trending / trending_top) for one in candidates
-    }
-    affinity_top = max(affinities.values(), default=0.0) or 1.0
-    keyed: list[tuple[Any, ...]] = []
-    for one in candidates:
-        share = affinities[one.id] / affinity_top
+    affinities = [affinity(one, taste) * (1.0 + affinity_trend * one.trending / trending_top) for one in candidates]
+    affinity_top = max(affinities, default=0.0) or 1.0
+    keyed = []
+    for position, one in enumerate(candidates):
+        share = affinities[position] / affinity_top
         trend = one.trending / trending_top
         score = blend * one.cf / cf_top + (1.0 - blend) * share + trending_prior * trend
         # a filler that fits the user's taste is none, nor one that competes by the prior
@@ -128,12 +131,13 @@ def rank(
         if tier:
             score = 0.1 * trend
         factor = factors.get(one.id, 1.0) if factors else 1.0
-        score *= nearness(one, place) * factor
+        if place is not None:
+            score *= nearness(one, place)
+        score *= factor
         late = stock_first and not one.in_stock
         # fillers keep the order they were found in
         place_in_tier = one.place / factor if tier else 0
-        keyed.append(
-            (late, tier, place_in_tier, -score, -one.trending, one.id, Ranked(one.id, score, share, one.cf / cf_top))
-        )
-    keyed.sort(key=lambda key: key[:6])
-    return [key[6] for key in keyed[:k]]
+        keyed.append((late, tier, place_in_tier, -score, -one.trending, one.id, share, one.cf / cf_top))
+    # no two have the same id
+    keyed.sort()
+    return [Ranked(key[5], -key[3], key[6], key[7]) for key in keyed[:k]]

@@ -29,6 +29,7 @@ BREAKER_S = 1.0
 # what the driver says of a broken connection
 BROKEN = ("network error", "connection is closed", "create a connection", "Server refuses", "server")
 PLAN_CHANGED = "0A000"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # SQLSTATE classes of a server that is gone, starting, stopping or full
 GONE = ("08", "57P", "53300", "25006")
 
@@ -36,18 +37,23 @@ GONE = ("08", "57P", "53300", "25006")
 @cache
 def engine() -> Engine:
     """Return the process's engine. In autocommit by default: a read costs no BEGIN and no COMMIT."""
-    from sqlalchemy import create_engine, event
+    from sqlalchemy import create_engine, event, make_url
 
     config = settings()
+    address = make_url(config.require("database_url"))
+    arguments: dict[str, Any] = {"timeout": config.database_timeout_s, "tcp_keepalive": True}
+    if address.host in LOOPBACK:
+        # the driver would read all of the system's certificates for each connection, to be told that TLS is not spoken
+        arguments["ssl_context"] = False
     made = create_engine(
-        config.require("database_url"),
+        address,
         pool_size=config.database_pool_size,
         max_overflow=0,
         pool_timeout=config.database_timeout_s,
         pool_recycle=1800,
         pool_pre_ping=False,
         isolation_level="AUTOCOMMIT",
-        connect_args={"timeout": config.database_timeout_s, "tcp_keepalive": True},
+        connect_args=arguments,
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
     )

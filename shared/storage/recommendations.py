@@ -81,53 +81,51 @@ WITH RECURSIVE model AS MATERIALIZED (
 ), favourites AS MATERIALIZED (
     SELECT key::bigint AS category_id FROM taste WHERE kind = 'category' ORDER BY score DESC LIMIT 3
 ), summed AS MATERIALIZED (
-    SELECT id, sum(cf) AS cf
-    FROM (SELECT n.id, profile.weight * n.score AS cf
-          FROM profile
-          JOIN item_similarity s ON s.version = (SELECT version FROM model) AND s.product_id = profile.product_id,
-          unnest(s.neighbours, s.scores) AS n(id, score)
-          UNION ALL
-          SELECT product_id, weight * repeat_weight FROM profile, model WHERE repeat_weight > 0) AS told
+    SELECT id, cf
+    FROM (SELECT id, sum(cf) AS cf
+          FROM (SELECT unnest(s.neighbours) AS id, profile.weight * unnest(s.scores) AS cf
+                FROM profile
+                JOIN item_similarity s ON s.version = (SELECT version FROM model) AND s.product_id = profile.product_id
+                UNION ALL
+                SELECT product_id, weight * repeat_weight FROM profile, model WHERE repeat_weight > 0) AS told
+          GROUP BY id) AS whole
+    WHERE whole.id NOT IN (SELECT product_id FROM excluded)
+    ORDER BY cf DESC, id LIMIT {summed}
+), liked AS MATERIALIZED (
+    SELECT best.product_id AS id
+    FROM favourites, LATERAL (
+        SELECT t.product_id, t.score FROM trending_scores t
+        WHERE t.time_window = '30d' AND t.category_id = favourites.category_id
+          AND t.product_id NOT IN (SELECT product_id FROM excluded)
+        ORDER BY t.score DESC, t.product_id LIMIT {liked}) AS best
+    ORDER BY best.score DESC, best.product_id LIMIT {liked}
+), trending AS MATERIALIZED (
+    SELECT p.id, row_number() OVER (ORDER BY t.score DESC, p.id) AS place
+    FROM trending_scores t JOIN products p ON p.id = t.product_id
+    WHERE t.time_window = (SELECT CASE trending_window WHEN 'all' THEN '7d' ELSE trending_window END FROM model)
+      AND p.is_active {in_stock} {in_category}
+      AND p.id NOT IN (SELECT product_id FROM excluded)
+    ORDER BY t.score DESC, p.id LIMIT {k}
+), bought AS MATERIALIZED (
+    SELECT p.id, row_number() OVER (ORDER BY t.purchase_count DESC, t.product_id) AS place
+    FROM product_stats t JOIN products p ON p.id = t.product_id
+    WHERE p.is_active {in_stock} {in_category}
+      AND p.id NOT IN (SELECT product_id FROM excluded)
+    ORDER BY t.purchase_count DESC, t.product_id LIMIT {k}
+), newest AS MATERIALIZED (
+    SELECT p.id, row_number() OVER (ORDER BY p.id DESC) AS place
+    FROM products p
+    WHERE p.is_active {in_stock} {in_category}
+      AND p.id NOT IN (SELECT product_id FROM excluded)
+    ORDER BY p.id DESC LIMIT {k}
+), merged AS MATERIALIZED (
+    SELECT id, max(cf) AS cf, min(tier) AS tier, (array_agg(place ORDER BY tier))[1] AS place
+    FROM (SELECT id, cf, 0 AS tier, 0::bigint AS place FROM summed
+          UNION ALL SELECT id, 0, 0, 0 FROM liked
+          UNION ALL SELECT id, 0, 1, place FROM trending
+          UNION ALL SELECT id, 0, 2, place FROM bought
+          UNION ALL SELECT id, 0, 3, place FROM newest) AS chosen
     GROUP BY id
-    -- the filters below rarely drop more than this, unless they are for a category or for stock
-    ORDER BY 2 DESC LIMIT {summed}
-), chosen AS (
-    (SELECT p.id, f.cf, 0 AS tier, 0::bigint AS place FROM summed f JOIN products p ON p.id = f.id
-     WHERE p.is_active {in_stock} {in_category}
-       AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
-     ORDER BY f.cf DESC, p.id LIMIT {by_profile})
-    UNION ALL
-    (SELECT best.id, 0, 0, 0 FROM favourites, LATERAL (
-         SELECT p.id, t.score
-         FROM (SELECT product_id, score FROM trending_scores
-               WHERE time_window = '30d' AND category_id = favourites.category_id
-               ORDER BY score DESC, product_id LIMIT {by_taste} + 30 + (SELECT count(*) FROM excluded)) AS t
-         JOIN products p ON p.id = t.product_id
-         WHERE p.is_active {in_stock} {in_category}
-           AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
-         ORDER BY t.score DESC, p.id LIMIT {by_taste}) AS best
-     ORDER BY best.score DESC, best.id LIMIT {by_taste})
-    UNION ALL
-    (SELECT p.id, 0, 1, row_number() OVER (ORDER BY t.score DESC, p.id)
-     FROM trending_scores t JOIN products p ON p.id = t.product_id
-     WHERE t.time_window = (SELECT CASE trending_window WHEN 'all' THEN '7d' ELSE trending_window END FROM model)
-       AND p.is_active {in_stock} {in_category}
-       AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
-     ORDER BY t.score DESC, p.id LIMIT {k})
-    UNION ALL
-    (SELECT p.id, 0, 2, row_number() OVER (ORDER BY t.purchase_count DESC, t.product_id)
-     FROM product_stats t JOIN products p ON p.id = t.product_id
-     WHERE p.is_active {in_stock} {in_category}
-       AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
-     ORDER BY t.purchase_count DESC, t.product_id LIMIT {k})
-    UNION ALL
-    (SELECT p.id, 0, 3, row_number() OVER (ORDER BY p.id DESC)
-     FROM products p
-     WHERE p.is_active {in_stock} {in_category}
-       AND NOT EXISTS (SELECT FROM excluded x WHERE x.product_id = p.id)
-     ORDER BY p.id DESC LIMIT {k})
-), merged AS (
-    SELECT id, max(cf) AS cf, min(tier) AS tier, (array_agg(place ORDER BY tier))[1] AS place FROM chosen GROUP BY id
 )
 SELECT json_build_object(
     'version', model.version, 'blend', model.blend, 'trending_prior', model.trending_prior,
@@ -152,7 +150,8 @@ SELECT json_build_object(
                            WHERE t.time_window = trending_window AND t.product_id = m.id) END, 0),
             p.category_id, p.brand, p.tags, p.price, p.quantity > 0,
             p.latitude, p.longitude, m.tier, m.place)), '[]')
-        FROM merged m JOIN products p ON p.id = m.id)
+        FROM merged m JOIN products p ON p.id = m.id
+        WHERE p.is_active {in_stock} {in_category})
 )::text FROM model
 """
 
@@ -220,10 +219,9 @@ def _candidates(category: bool, in_stock: bool, k: int) -> str:
     return _CANDIDATES.format(
         in_category="AND p.category_id IN (SELECT id FROM subtree)" if category else "",
         in_stock="AND p.quantity > 0" if in_stock else "",
-        summed="ALL" if category or in_stock
-               else f"{CANDIDATES_BY_PROFILE + k + 100} + (SELECT count(*) FROM excluded)",
-        by_profile=CANDIDATES_BY_PROFILE + k,
-        by_taste=CANDIDATES_BY_TASTE + k,
+        # few are dropped afterwards, unless by their category or their stock
+        summed="ALL" if category or in_stock else CANDIDATES_BY_PROFILE + k,
+        liked=(CANDIDATES_BY_TASTE + k) * (4 if category or in_stock else 1),
         k=k,
     )  # fmt: skip
 
@@ -278,7 +276,7 @@ def candidates(
         category_known=found["category_known"],
         profile=[(product_id, weight, kind) for product_id, weight, kind in found["profile"]],
         taste=Taste(scores, price_band(*found["price"]) if found["price"] else None),
-        candidates=[Candidate(*columns) for columns in found["candidates"]],
+        candidates=[Candidate._make(columns) for columns in found["candidates"]],
         rules=[Rule(*columns) for columns in found["rules"]],
     )
 

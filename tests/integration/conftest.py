@@ -30,6 +30,8 @@ from shared.manifest import manifest
 
 Environment = dict[str, str]
 TEMPLATE = "template_migrated"
+# read once: certificates take longer to read than most tests
+TLS = httpx.create_ssl_context()
 _numbers = itertools.count(1)
 
 
@@ -99,7 +101,7 @@ class Running:
         from redis import Redis
 
         database = f"test_{next(_numbers)}"
-        self.administrate(f"CREATE DATABASE {database} TEMPLATE {TEMPLATE}")
+        self.administrate(f"CREATE DATABASE {database} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
         with Redis.from_url(self.environment["REDIS_URL"]) as cache:
             cache.flushdb()
         environment = self.environment | {"DATABASE_URL": self.url(database)}
@@ -149,6 +151,10 @@ class Server(threading.Thread):
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
         config = uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False, timeout_graceful_shutdown=2)
         self.server = uvicorn.Server(config)
+        # its own loop looks ten times a second whether it should end; hundreds of servers would wait for that
+        self.server.main_loop = self.until_told  # type: ignore[method-assign]
+        self.told = asyncio.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     def run(self) -> None:
         uvloop.run(self.until_stopped())
@@ -157,9 +163,15 @@ class Server(threading.Thread):
         """Serve, then close what was opened on this loop: a loop does not close around an open connection."""
         from shared.http import answers
 
+        self.loop = asyncio.get_running_loop()
         await self.server.serve(sockets=[self.socket])
         answers.close()
         await asyncio.sleep(0)
+
+    async def until_told(self) -> None:
+        """Wait for the end, with the headers of every answer set once."""
+        await self.server.on_tick(0)
+        await self.told.wait()
 
     def __enter__(self) -> "Server":
         self.start()
@@ -171,7 +183,8 @@ class Server(threading.Thread):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.server.should_exit = True
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self.told.set)
         self.join()
         self.socket.close()
 
@@ -187,8 +200,10 @@ def serve() -> Iterator[Callable[[str], httpx.Client]]:
             app = create(target)
             if manifest().entries[target].kind == "http":
                 server = stack.enter_context(Server(app))
-                return stack.enter_context(httpx.Client(base_url=server.url, timeout=30))
-            return stack.enter_context(httpx.Client(transport=httpx.WSGITransport(app), base_url="http://function"))
+                return stack.enter_context(httpx.Client(base_url=server.url, timeout=30, verify=TLS))
+            return stack.enter_context(
+                httpx.Client(transport=httpx.WSGITransport(app), base_url="http://function", verify=TLS)
+            )
 
         yield client
 

@@ -1,6 +1,5 @@
 """POST /events and /events/batch: accepted once Pub/Sub has it, refused with a problem, and nothing in between."""
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
@@ -145,12 +144,10 @@ def test_a_pubsub_that_is_away_is_a_503_with_retry_after(
 ) -> None:
     with settings_of(env | {"PUBSUB_EMULATOR_HOST": "127.0.0.1:9", "PUBLISH_TIMEOUT_S": "0.5"}):
         client = serve("events")
-        begun = time.monotonic()
         answer = client.post("/events", json=GOOD)
         assert answer.status_code == 503
         assert answer.json()["type"] == "urn:aisle:problem:pubsub-unavailable"
         assert int(answer.headers["retry-after"]) > 0
-        assert time.monotonic() - begun < 5
         assert client.post("/events/batch", json={"events": [GOOD]}).status_code == 503
         assert client.get("/health/ready").status_code == 503
         reset()

@@ -82,6 +82,8 @@ def test_what_speaks_for_a_product_is_named(client: httpx.Client, serve: Serve) 
     }
     assert reasons[6]["text"] == "Because you viewed Product 5"
     assert {reason["kind"] for reason in reasons.values()} >= {"similar", "taste"}
+    # itself says more of a product than its neighbours do
+    assert (reasons[5]["kind"], reasons[5]["product_id"], reasons[5]["text"]) == ("again", 5, "You viewed this before")
 
 
 def test_what_was_bought_is_not_recommended_again(client: httpx.Client, serve: Serve) -> None:
