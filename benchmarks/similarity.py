@@ -2,7 +2,7 @@
 
 160,000 users × 60,000 products × 25 million events, both by a power law, made by seed. Everyone finds the 50 nearest by
 cosine of every product in the same matrix, on two cores, in a process of their own; ours counts common users and leaves
-out pairs with fewer than two besides. The peers are the extra ``bench`` of pyproject.toml, installed where ``--peers``
+out pairs with fewer than two besides. The peers are those of benchmarks/requirements.txt, installed where ``--peers``
 or AISLE_PEERS_PYTHON says.
 """
 
