@@ -71,7 +71,8 @@ def worth_compiling(user_items: AnyMatrix) -> bool:
 
 def threads() -> int:
     """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0))
+    # not every system tells which
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Best:
