@@ -77,7 +77,7 @@ SPACES: Final[Mapping[str, Space]] = {
 WEIGHTING: Final[Values] = {
     "half_life_days": (None, 120.0, 60.0, 30.0, 15.0),
     "weight_power": (0.0, 0.5, 1.0),
-    "repeated": ("once", "log"),
+    "repeated": ("once", "log", "sum"),
 }
 
 # In the order in which they are varied. Priors go up to where popularity decides, for shops with little history.

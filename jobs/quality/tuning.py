@@ -1,7 +1,7 @@
 """Tuning under a time budget: one step at a time along the values of each parameter, through the serving formula."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from jobs.models.ease import Unsuitable
@@ -32,6 +32,19 @@ def starting_formula(bench: Bench) -> Formula:
         repeat_weight=0.0 if new_only else 0.3,
         returning="unseen" if new_only else "all",
     )
+
+
+def other_starts(bench: Bench, formula: Formula) -> list[Formula]:
+    """Return formulae far from where the search is, which single steps would not reach.
+
+    One lets long profiles speak alone, each product as often as it was met; the other is mostly what sells.
+    """
+    personal = formula.with_(
+        profile_events=200, frequency_power=1.0, blend=1.0, trending_prior=0.0, half_life_days=None, rank_decay=1.0,
+        weight_power=formula.weight_power if bench.one_weight else 0.0,
+        repeat_weight=0.0 if bench.new_only else 0.1,
+    )  # fmt: skip
+    return [personal, formula.with_(trending_prior=3.0, trending_window="all")]
 
 
 def formula_values(bench: Bench) -> Values:
@@ -68,6 +81,32 @@ def steps(values: Values, current: Mapping[str, Any]) -> Iterator[tuple[str, Any
         for other in (at + 2, at - 2, at + 1, at - 1):
             if 0 <= other < len(options):
                 yield name, options[other]
+
+
+def start_elsewhere(bench: Bench, space: Space, trial: Trial, deadline: Deadline) -> None:
+    """Move the trial to another start where that is better: of the formula, then of formula and weighting together.
+
+    Training on how often, rather than whether, suits profiles that count too; neither gains much without the other.
+    """
+    assert trial.similar is not None
+    assert trial.scores is not None
+    similar, weighting = trial.similar, trial.weighting
+    formulae = [trial.formula, *other_starts(bench, trial.formula)]
+    for repeated in (weighting.repeated, "sum"):
+        if repeated != weighting.repeated:
+            # a fit, and about as long again to serve from it
+            if 4 * trial.fit_seconds > deadline.left:
+                return
+            weighting = replace(weighting, repeated=repeated, weight_power=0.5 if bench.one_weight else 0.0)
+            similar = bench.fit(space, trial.parameters, weighting)
+            trial.fits += 1
+        for formula in formulae:
+            if deadline.left <= 0:
+                return
+            scores = bench.serve(similar, formula)
+            if better(scores, trial.scores):
+                trial.formula, trial.scores = formula, scores
+                trial.similar, trial.weighting = similar, weighting
 
 
 def tune_formula(bench: Bench, trial: Trial, values: Values, deadline: Deadline) -> None:
@@ -144,6 +183,7 @@ def tune(
         # no candidate may take what the others need
         share = deadline.part(1 / 20)
         with timed(trial, deadline.clock):
+            start_elsewhere(bench, space, trial, share)
             tune_formula(bench, trial, formula_space, share)
         if trial.fit_seconds < deadline.seconds / 100:
             # ages matter alike to all: what a quick one finds, the slow ones start from
