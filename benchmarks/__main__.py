@@ -42,9 +42,10 @@ BENCHMARKS: dict[str, Callable[[], Callable[[Bench], list[Row]]]] = {
     "trending": lambda: _own("trending"),
     "start": lambda: _own("start"),
     "quality": lambda: _own("quality"),
+    "similarity": lambda: _own("similarity"),
 }
-# asked for by name: it trains for many minutes, and compares with packages that nothing else needs
-LONG = {"quality"}
+# asked for by name: they run for many minutes, and compare with packages that nothing else needs
+LONG = {"quality", "similarity"}
 
 
 def table(rows: list[Row]) -> str:

@@ -1,7 +1,7 @@
 """Quality beside tuned peers: ``python -m benchmarks.quality --data DIR [--budget SECONDS] [NAME …]``.
 
 DIR holds a folder for each real shop with events.parquet and items.parquet, in the columns of ``./aisle evaluate``;
-the synthetic shop is made here. Everyone tunes on the same inner split with the same time.
+the others are made (benchmarks/shops.py). Everyone tunes on the same inner split with the same time.
 """
 
 import argparse
@@ -9,36 +9,25 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from benchmarks.frame import Bench, Row
-from benchmarks.peers import PEERS, best_answers
-from jobs.models.history import History
+from benchmarks.peers import PEERS, K, best_answers, matrix_of
+from benchmarks.shops import MADE, Case, made
 from jobs.quality.choice import inner_splits
 from jobs.quality.evaluation import evaluate
 from jobs.quality.files import histories, read_catalogue, read_events
 from jobs.quality.metrics import per_user, summary
-from jobs.quality.past import Catalogue
-from jobs.quality.split import last_days
-from shared.domain.events import EVENT_WEIGHTS, EventType
+from jobs.quality.split import Split, last_days
 
+ORACLE: Final = "knowing every taste"
 SEEDS: Final = (1, 2, 3, 4, 5)
-SHOPS: Final = ("online_retail", "complete_journey", "synthetic")
-
-
-@dataclass(frozen=True)
-class Case:
-    """A shop to measure, with its targets by ``(mode, metric)``."""
-
-    name: str
-    history: History
-    catalogue: Catalogue
-    days: float
+REAL: Final = ("online_retail", "complete_journey")
+SHOPS: Final = (*REAL, *MADE)
 
 
 TARGETS: Final = {
@@ -46,21 +35,6 @@ TARGETS: Final = {
     ("online_retail", False): ("ndcg@20", 0.29),
     ("synthetic", True): ("hit@20", 0.37),
 }
-
-
-def synthetic(seed: int) -> Case:
-    """Return the synthetic shop of this seed; what is known of its products is category, brand, tags and price."""
-    from local.data.synthetic import make
-
-    shop = make({"seed": seed})
-    weights = np.asarray([EVENT_WEIGHTS[EventType(name)] for name in shop.event_types], np.float32)
-    history = History(
-        np.arange(len(shop.users)), np.arange(len(shop.products)), shop.events.user, shop.events.product,
-        weights[shop.events.event_type], shop.events.occurred_at,
-    )  # fmt: skip
-    empty = Catalogue.unknown(len(shop.products))
-    codes = np.asarray(pd.factorize(shop.products["category"])[0], np.int64)
-    return Case("synthetic", history, Catalogue(codes, empty.brands, empty.tags, empty.prices), 7)
 
 
 def real(name: str, folder: Path) -> Case:
@@ -75,6 +49,8 @@ def measure(case: Case, *, new_only: bool, budget_s: float, peers: Sequence[str]
     found = evaluate(split, case.catalogue, time_budget_s=budget_s, holdout_days=case.days)
     results = {"served": summary(found.lines[0].per_user)}
     relevant = split.relevant[split.users]
+    if case.oracle is not None:
+        results[ORACLE] = summary(per_user(knowing(case.oracle, split), relevant))
     inner = inner_splits(split.train, new_only=new_only, holdout_days=case.days)[0][0]
     for name in peers:
         try:
@@ -86,11 +62,22 @@ def measure(case: Case, *, new_only: bool, budget_s: float, peers: Sequence[str]
     return results
 
 
+def knowing(oracle: NDArray[np.float64], split: Split) -> NDArray[np.int64]:
+    """Return the answers of who knows how likely each user is to turn to each product: what could be had."""
+    scores = oracle[split.users]
+    if split.new_only:
+        met = matrix_of(split, binary=True)[split.users]
+        scores[np.repeat(np.arange(len(scores)), np.diff(met.indptr)), met.indices] = -1
+    scores[:, ~split.known_items] = -1
+    # equals in any order, the same each time
+    return np.argsort(-scores * (1 + 1e-9 * np.random.default_rng(0).random(scores.shape)), axis=1)[:, :K]
+
+
 def cases(names: Sequence[str], folder: Path | None, seeds: Sequence[int]) -> Iterator[tuple[str, list[Case]]]:
-    """Yield each shop by name; the synthetic one once for each seed. Real shops without files are skipped."""
+    """Yield each shop by name; made ones once for each seed. Real shops without files are skipped."""
     for name in names:
-        if name == "synthetic":
-            yield name, [synthetic(seed) for seed in seeds]
+        if name in MADE:
+            yield name, [made(name, seed) for seed in seeds]
         elif folder is not None and (folder / name / "events.parquet").is_file():
             yield name, [real(name, folder)]
         else:
@@ -131,12 +118,17 @@ def table(told: Sequence[dict[str, Any]]) -> str:
 def rows(_bench: Bench) -> list[Row]:
     """Return the served figures beside their targets, for ``./aisle bench``."""
     folder = os.environ.get("AISLE_QUALITY_DATA")
-    told = run(SHOPS, Path(folder) if folder else None, budget_s=60, peers=())
+    told = run((*REAL, "synthetic"), Path(folder) if folder else None, budget_s=60, peers=())
     found = []
+    could = {(one["shop"], one["new_only"]): one["metrics"] for one in told if one["name"] == ORACLE}
     for one in told:
+        if one["name"] == ORACLE:
+            continue
         metric, target = TARGETS.get((one["shop"], one["new_only"]), ("ndcg@20", None))
         mode = "new" if one["new_only"] else "repeats"
-        found.append(Row(f"quality, {one['shop']}, {mode}", one["metrics"][metric], metric, target))
+        best = could.get((one["shop"], one["new_only"]))
+        note = "" if best is None else f"{ORACLE}: {best[metric]:.4f}"
+        found.append(Row(f"quality, {one['shop']}, {mode}", one["metrics"][metric], metric, target, note=note))
     return found
 
 
@@ -146,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SHOPS))
     parser.add_argument("--data", type=Path, metavar="DIR")
     parser.add_argument("--budget", type=float, default=120.0, metavar="SECONDS", help="for each to tune")
-    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="of the synthetic shop")
+    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="of each made shop")
     parser.add_argument("--peers", default=",".join(PEERS), help="which, separated by commas; empty: none")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args(argv)

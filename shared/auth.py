@@ -1,6 +1,7 @@
 """Who is asking, and may they: dependencies of routes, and the pure rule behind them for what has no routes.
 
 * ``Shopper``      whose data is asked for: the token's user, else the parameter ``user_id``; required
+* ``NamedShopper`` the same where ``user_id`` has always been a parameter: without it the request is not valid
 * ``MaybeShopper`` the same where a route serves anybody; None when nobody is named
 * ``Holder``       whoever holds a token, guests too
 * ``Account``      the holder of a registered account's token
@@ -20,7 +21,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared.domain.events import UserId
 from shared.domain.identity import Permission, allowed, is_account
-from shared.errors import Forbidden, Unauthorized
+from shared.errors import Forbidden, InvalidRequest, Unauthorized
 from shared.settings import settings
 from shared.tokens import Claims, verify
 
@@ -90,6 +91,13 @@ async def _shopper(credentials: Credentials = None, user_id: UserIdParameter = N
     return own(user_id, credentials.credentials if credentials else None)
 
 
+async def _named_shopper(found: Annotated[str | None, Depends(_maybe_shopper)]) -> str:
+    if found is None:
+        missing = {"field": "user_id", "message": "Field required", "type": "missing"}
+        raise InvalidRequest("user_id: Field required, unless an access token says who is asking.", errors=[missing])
+    return found
+
+
 async def _holder(credentials: Credentials = None) -> Claims:
     if credentials is None:
         raise Unauthorized("Send an access token: Authorization: Bearer <token>.", headers=CHALLENGE)
@@ -103,6 +111,7 @@ async def _account(claims: Annotated[Claims, Depends(_holder)]) -> Claims:
 
 
 Shopper = Annotated[str, Depends(_shopper)]
+NamedShopper = Annotated[str, Depends(_named_shopper)]
 MaybeShopper = Annotated[str | None, Depends(_maybe_shopper)]
 Holder = Annotated[Claims, Depends(_holder)]
 Account = Annotated[Claims, Depends(_account)]

@@ -68,6 +68,10 @@ class Settings(BaseModel):
     profile_events: int = Field(
         50, ge=1, le=200, description="last events that make a profile, where the model says none"
     )
+    exploration_share: float = Field(
+        0, ge=0, le=0.5, description="share of the places of /recommendations for new products; 0: none"
+    )
+    exploration_days: int = Field(14, ge=1, le=365, description="products younger than this are new")
     similarity_lookback_days: int = Field(90, ge=1, description="what similarity learns from; see ALL_HISTORY_BELOW")
     all_history_below: int = Field(
         2_000_000, ge=0, description="shops with fewer events learn from their whole history"

@@ -46,6 +46,7 @@ locals {
     fileset(local.root, "functions.yaml"),
     fileset(local.root, "shared/**/*.py"),
     fileset(local.root, "shared/**/*.sql"),
+    fileset(local.root, "shared/**/*.txt"),
   )
   files = {
     for name, entry in local.entries : name => setunion(

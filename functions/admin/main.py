@@ -8,7 +8,7 @@ from fastapi import Query as QueryParameters
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.admin import dead_letters, doctor, jobs, rules, shapes, users
+from functions.admin import dead_letters, doctor, jobs, rules, shapes, training, users
 from functions.admin.jobs import job_names
 from shared.auth import requires
 from shared.errors import Unavailable
@@ -109,6 +109,7 @@ router.include_router(users.router)
 router.include_router(jobs.router)
 router.include_router(dead_letters.router)
 router.include_router(doctor.router)
+router.include_router(training.router)
 app.include_router(router)
 
 admin = serve(app)

@@ -9,23 +9,26 @@ from pydantic import BaseModel
 
 from shared.domain.diversity import diversified
 from shared.domain.events import uuid7
+from shared.domain.exploration import with_new
 from shared.domain.product import Product
 from shared.domain.ranking import rank
 from shared.domain.rules import Rule, applied, with_pins
 from shared.errors import CategoryNotFound, DatabaseUnavailable, ProductNotFound
 from shared.http.answers import dump
 from shared.settings import settings
-from shared.storage import content
+from shared.storage import content, exploration
 from shared.storage import recommendations as storage
 from shared.storage.attribution import Logged
 
+# the tier of what only fills up by being new
+NEWEST = 3
 PAST = {"view": "viewed", "purchase": "bought", "add_to_cart": "added", "wishlist": "wished for"}
 
 
 class Reason(BaseModel):
-    """Why a product is shown: again (met before), similar, taste, trending, popular, or rule (an admin's)."""
+    """Why a product is shown: again (met before), similar, taste, trending, popular, new, or rule (an admin's)."""
 
-    kind: Literal["again", "similar", "taste", "trending", "popular", "rule"]
+    kind: Literal["again", "similar", "taste", "trending", "popular", "new", "rule"]
     product_id: int | None
     product_name: str | None
     text: str
@@ -123,7 +126,21 @@ class Asked:
     diversity: float = 0.0
 
 
-def chosen(asked: Asked, found: storage.Found) -> tuple[list[int], dict[int, float], dict[int, Rule]]:
+def explored(asked: Asked, found: storage.Found) -> list[int]:
+    """Return the new products that have places of their own; none unless the shop sets a share, or without a profile.
+
+    A statement more, and only then.
+    """
+    share = settings().exploration_share
+    return exploration.nearest_new(
+        found.profile, int(asked.k * share + 1e-9), days=settings().exploration_days, category_id=asked.category_id,
+        exclude=asked.exclude, in_stock=asked.in_stock is not False,
+    )  # fmt: skip
+
+
+def chosen(
+    asked: Asked, found: storage.Found, new: Sequence[int] = ()
+) -> tuple[list[int], dict[int, float], dict[int, Rule]]:
     """Return the ids to show, best first, the candidates' scores, and the rules that moved products."""
     factors, because = applied(found.rules, found.candidates)
     best = rank(
@@ -134,19 +151,24 @@ def chosen(asked: Asked, found: storage.Found) -> tuple[list[int], dict[int, flo
     )  # fmt: skip
     category = {one.id: one.category_id for one in found.candidates}
     ids = diversified([(one.id, one.score, category[one.id]) for one in best], asked.k, asked.diversity)
+    ids = with_new(ids, new, settings().exploration_share, asked.k)
     ids, pins = with_pins(ids, found.rules, asked.k)
     return ids, {one.id: one.score for one in best}, because | pins
 
 
 def personal(asked: Asked) -> bytes:
-    """Compute /recommendations in two statements: candidates, then the products shown. Raises CategoryNotFound."""
+    """Compute /recommendations in two statements: candidates, then the products shown; see ``explored`` for a third.
+
+    Raises CategoryNotFound.
+    """
     found = storage.candidates(
         asked.user_id, k=asked.k, category_id=asked.category_id, exclude=list(asked.exclude),
         in_stock=bool(asked.in_stock), context=list(asked.context),
     )  # fmt: skip
     if not found.category_known:
         raise CategoryNotFound(f"There is no category {asked.category_id}; GET /products/categories lists them.")
-    ids, scores, because = chosen(asked, found)
+    new = explored(asked, found)
+    ids, scores, because = chosen(asked, found, new)
     strategy = "personalized" if found.profile else "trending" if asked.category_id is None else "cold_start_category"
     log = Logged(str(uuid7()), asked.user_id, "recommendations", strategy, found.version)
     if asked.explain:
@@ -164,6 +186,8 @@ def personal(asked: Asked) -> bytes:
                 more["reason"] = reason_of_rule(because[key])
             elif key in met:
                 more["reason"] = reason_of_meeting(product, met[key])
+            elif key in new and tiers.get(key, NEWEST) == NEWEST:
+                more["reason"] = {"kind": "new", "product_id": None, "product_name": None, "text": "New for you"}
             else:
                 more["reason"] = reason_of(product, tiers[key], source_id, source_name, kind)
         listed.append((product, scores.get(key, 0.0), more))

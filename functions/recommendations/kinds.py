@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.recommendations.answers import RankedProduct, now, placed
-from shared.auth import MaybeShopper, Shopper
+from shared.auth import MaybeShopper, NamedShopper
 from shared.domain import replenishment
 from shared.domain.events import uuid7
 from shared.errors import NotFound, ProductNotFound
@@ -151,7 +151,7 @@ def again(user_id: str, query: BuyAgainQuery) -> bytes:
 
 
 @router.get("/buy-again", response_model=BuyAgain, response_model_exclude_unset=True, responses=OWNED)
-async def get_buy_again(user_id: Shopper, query: Annotated[BuyAgainQuery, QueryParameters()]) -> Response:
+async def get_buy_again(user_id: NamedShopper, query: Annotated[BuyAgainQuery, QueryParameters()]) -> Response:
     """List what a user may need again, from the time since each purchase and how long it usually lasts."""
     body = await run_in_threadpool(again, user_id, query)
     return Response(body, media_type="application/json", headers={"Cache-Control": "private, no-cache"})

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.recommendations import answers, kinds, stored
-from shared.auth import MaybeShopper, Shopper
+from shared.auth import MaybeShopper, NamedShopper
 from shared.domain.events import ProductId
 from shared.errors import DatabaseUnavailable
 from shared.http import K, Query, UserQuery, api, cached, fresh, serve
@@ -112,7 +112,7 @@ def private(body: bytes) -> Response:
     responses=OWNED | problem_responses(404),
 )  # fmt: skip
 async def recommend(
-    request: Request, user_id: Shopper, query: Annotated[RecommendationsQuery, QueryParameters()]
+    request: Request, user_id: NamedShopper, query: Annotated[RecommendationsQuery, QueryParameters()]
 ) -> Response:
     """Recommend products to a user, from what they did until a second ago.
 
@@ -198,7 +198,7 @@ async def popular(request: Request, query: Annotated[PopularQuery, QueryParamete
 
 
 @app.get("/recently-viewed", response_model=answers.RecentlyViewed, response_model_exclude_unset=True, responses=OWNED)
-async def recently_viewed(user_id: Shopper, query: Annotated[RecentlyViewedQuery, QueryParameters()]) -> Response:
+async def recently_viewed(user_id: NamedShopper, query: Annotated[RecentlyViewedQuery, QueryParameters()]) -> Response:
     """List what a user viewed last, newest first."""
     return private(await run_in_threadpool(answers.recently_viewed, user_id, query.k))
 

@@ -6,8 +6,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.models import pairs
 from jobs.models.neighbours import AnyMatrix, Matrix, Neighbours
 from jobs.models.topk import fill_top_k
+
+Reals = NDArray[np.float64]
 
 # Entries of a block of similarities held at once; each takes about 40 bytes at the peak.
 BLOCK_ENTRIES: Final = 4_000_000
@@ -41,31 +44,46 @@ def scaled(found: Neighbours) -> Neighbours:
 
 
 def sparse_neighbours(
-    left: Matrix, right: Matrix, k: int, *, min_co_occurrence: int = 2, block_entries: int = BLOCK_ENTRIES
+    user_items: Matrix,
+    k: int,
+    *,
+    source: Reals | None = None,
+    target: Reals | None = None,
+    min_co_occurrence: int = 2,
+    block_entries: int = BLOCK_ENTRIES,
 ) -> Neighbours:
-    """Return the best entries of each row of ``left @ right``, off the diagonal and above 0.
+    """Return each item's best others by source_i · target_j · (XᵀX)_ij, above 0.
 
     Parameters
     ----------
-    left : shape (n_items, n_users), and right : shape (n_users, n_items), one the transpose of the other in structure.
+    user_items : X, shape (n_users, n_items), entries above 0 as ``checked`` returns them.
+    source, target : shape (n_items,), 1 where not given.
     min_co_occurrence : pairs that fewer users have in common are not neighbours.
 
-    Scores are as computed; see ``scaled``. Time grows with the sum over users of their items squared; memory beyond the
-    input is about 40 bytes × max(block_entries, n_items).
+    Scores are as computed; see ``scaled``. Time grows with the sum over users of their items squared: large ones run
+    compiled (``jobs/models/pairs.py``). Memory beyond the input is about 40 bytes × max(block_entries, n_items), or
+    what ``best_pairs`` says.
     """
-    n_items = right.shape[1]
+    n_items = user_items.shape[1]
     found = Neighbours.none(n_items, k)
-    if right.nnz == 0:
+    if user_items.nnz == 0:
         return found
-    left_seen, right_seen = seen(left), seen(right)
+    if pairs.worth_compiling(user_items):
+        return pairs.best_pairs(user_items, k, source=source, target=target, least=min_co_occurrence)
+    items = user_items.T.tocsr()
+    items_seen, users_seen = seen(items), seen(user_items)
     step = max(1, block_entries // n_items)
     for first in range(0, n_items, step):
         rows = slice(first, min(first + step, n_items))
-        scores = left[rows] @ right
-        together = left_seen[rows] @ right_seen
+        scores = items[rows] @ user_items
+        together = items_seen[rows] @ users_seen
         # both products have one structure, so the product visits their entries in one order
         assert np.array_equal(scores.indices, together.indices)
         row_of = np.repeat(np.arange(first, rows.stop), np.diff(scores.indptr))
+        if source is not None:
+            scores.data *= source[row_of]
+        if target is not None:
+            scores.data *= target[scores.indices]
         keep = (together.data >= min_co_occurrence) & (scores.indices != row_of) & (scores.data > 0)
         indptr = np.concatenate(([0], np.cumsum(np.bincount(row_of[keep] - first, minlength=rows.stop - first))))
         fill_top_k(
@@ -99,10 +117,14 @@ def dense_neighbours(
     right: AnyMatrix = seen(user_items).astype(np.float32)
     left = right.T.tocsr()
     step = max(1, block_entries // max(1, n_items))
+    ranking = pairs.Ranking(right, found, min_co_occurrence) if pairs.worth_compiling(right) else None
     for first in range(0, n_items, step):
         last = min(first + step, n_items)
         scores = score_rows(first, last).astype(np.float32, copy=False)
         scores[np.arange(last - first), np.arange(first, last)] = 0
+        if ranking is not None:
+            ranking.fill(first, last, scores)
+            continue
         both = (left[first:last] @ right).toarray()
         if min_co_occurrence > 0:
             scores[both < min_co_occurrence] = 0

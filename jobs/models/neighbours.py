@@ -36,6 +36,11 @@ class Neighbours:
         found: NDArray[np.int64] = (self.indices != NOBODY).sum(axis=1, dtype=np.int64)
         return found
 
+    @property
+    def arrays(self) -> "tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]":
+        """Indices, scores and co-occurrence."""
+        return self.indices, self.scores, self.co_occurrence
+
     @classmethod
     def none(cls, n_items: int, k: int) -> "Neighbours":
         """Return neighbours of which nobody has any, to be filled in."""

@@ -23,7 +23,9 @@ def rp3beta_neighbours(
     matrix = checked(user_items, k)
     of_users = np.bincount(np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.data, matrix.shape[0])
     of_items = np.bincount(matrix.indices, weights=matrix.data, minlength=matrix.shape[1])
-    right, left = matrix.copy(), matrix
-    right.data = (right.data / np.repeat(of_users, np.diff(right.indptr))) ** alpha / of_items[right.indices] ** beta
-    left.data = (left.data / of_items[left.indices]) ** alpha
-    return scaled(sparse_neighbours(left.T.tocsr(), right, k, min_co_occurrence=min_co_occurrence))
+    # the walk through a user is the same in both directions, so half of it is each item's part
+    matrix.data = (matrix.data / np.sqrt(np.repeat(of_users, np.diff(matrix.indptr)))) ** alpha
+    weights = np.where(of_items > 0, of_items, 1.0)
+    return scaled(
+        sparse_neighbours(matrix, k, source=weights**-alpha, target=weights**-beta, min_co_occurrence=min_co_occurrence)
+    )

@@ -15,7 +15,7 @@ def _rarity(matrix: Matrix) -> NDArray[np.float64]:
 def _cosine(matrix: Matrix, k: int, min_co_occurrence: int) -> Neighbours:
     norms = np.sqrt(np.bincount(matrix.indices, weights=matrix.data**2, minlength=matrix.shape[1]))
     matrix.data /= norms[matrix.indices]
-    found = sparse_neighbours(matrix.T.tocsr(), matrix, k, min_co_occurrence=min_co_occurrence)
+    found = sparse_neighbours(matrix, k, min_co_occurrence=min_co_occurrence)
     np.clip(found.scores, 0.0, 1.0, out=found.scores)
     return found
 

@@ -13,7 +13,7 @@ from jobs.quality.files import EventFile, UnreadableFile, histories, read_catalo
 from jobs.quality.past import Catalogue
 from jobs.quality.report import page
 from jobs.quality.split import NothingToMeasure, Split, by_file, join, last_days, leave_last_out
-from jobs.quality.tuning import Trial
+from jobs.quality.trial import Trial
 
 METRICS: Final = ("ndcg@20", "recall@20", "precision@20", "hit@20", "mrr@20")
 

@@ -1,5 +1,6 @@
 """Choosing a shop's model on its own held-out days, and fitting the choice on all of its history."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -10,11 +11,13 @@ from jobs.models.ease import Unsuitable
 from jobs.models.history import History
 from jobs.models.neighbours import Neighbours
 from jobs.models.weighting import Weighting, training_matrix
+from jobs.quality.bench import NEIGHBOURS, Bench
 from jobs.quality.formula import Formula
 from jobs.quality.past import DAY, Catalogue
 from jobs.quality.spaces import SPACES, Space
 from jobs.quality.split import NothingToMeasure, Split, last_days, only
-from jobs.quality.tuning import NEIGHBOURS, Bench, Deadline, Trial, tune
+from jobs.quality.trial import Clock, Deadline, Trial
+from jobs.quality.tuning import tune
 
 # Below this many events, or held-out users, differences between candidates are noise.
 SMALL_SHOP_EVENTS: Final = 1_000
@@ -135,6 +138,7 @@ def choose(
     seed: int = 0,
     spaces: Mapping[str, Space] = SPACES,
     report: Callable[[Trial], None] = lambda _: None,
+    clock: Clock = time.perf_counter,
 ) -> Choice:
     """Tune every candidate on the history's own last days, and fit the best on all of it.
 
@@ -148,7 +152,7 @@ def choose(
     if len(history) < SMALL_SHOP_EVENTS:
         reason = f"safe default: {len(history)} events, fewer than {SMALL_SHOP_EVENTS}"
         return safe_default(history, catalogue, reason, new_only=new_only, now=now)
-    deadline = Deadline(time_budget_s)
+    deadline = Deadline(time_budget_s, clock)
     try:
         splits, days = inner_splits(sample(history, TUNING_EVENTS, seed), new_only=new_only, holdout_days=holdout_days)
     except NothingToMeasure as error:

@@ -1,5 +1,6 @@
 """The offline quality report: what is served, every candidate and plain popularity, on days nobody learnt from."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from jobs.models.ease import Unsuitable
 from jobs.models.neighbours import Neighbours
 from jobs.models.weighting import Weighting, training_matrix
+from jobs.quality.bench import NEIGHBOURS
 from jobs.quality.choice import Choice, choose
 from jobs.quality.formula import Formula
 from jobs.quality.metrics import AT, beyond_accuracy, interval, per_user
@@ -17,7 +19,7 @@ from jobs.quality.past import Catalogue, Past
 from jobs.quality.serving import Server, similarities
 from jobs.quality.spaces import SPACES
 from jobs.quality.split import RELEVANT_WEIGHT, Split
-from jobs.quality.tuning import NEIGHBOURS, Trial
+from jobs.quality.trial import Clock, Trial
 
 K: Final = AT[-1]
 # sizes of a user's history at which quality is told apart
@@ -121,6 +123,7 @@ def evaluate(
     holdout_days: float | None = None,
     seed: int = 0,
     report: Callable[[Trial], None] = lambda _: None,
+    clock: Clock = time.perf_counter,
 ) -> Evaluation:
     """Choose on what came before the cut, and measure the choice, every candidate and popularity on what came after.
 
@@ -129,7 +132,7 @@ def evaluate(
     """
     choice = choose(
         split.train, catalogue, time_budget_s=time_budget_s, new_only=split.new_only, now=split.now,
-        holdout_days=holdout_days, seed=seed, report=report,
+        holdout_days=holdout_days, seed=seed, report=report, clock=clock,
     )  # fmt: skip
     past = Past(split.train, split.now, split.users, split.known_items, catalogue)
     server = Server(past, K)

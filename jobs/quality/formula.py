@@ -15,7 +15,8 @@ class Formula:
     """How a profile becomes an answer; shared/storage/recommendations.py and shared/domain/ranking.py compute the same.
 
     profile: the products of the last ``profile_events`` events (at most 200), each with
-        w = (greatest event weight)^weight_power · rank_decay^(rank − 1) · 2^(−age / half_life_days),
+        w = (greatest event weight)^weight_power · (its events)^frequency_power · rank_decay^(rank − 1)
+            · 2^(−age / half_life_days),
         rank by last event, age in days before the user's newest event (no half-life: no decay by age).
     cf(j) = Σ_i w_i · sim(i, j) + repeat_weight · w_j
     score = blend · cf / max cf + (1 − blend) · fit / max fit + trending_prior · trend / max trend,
@@ -28,6 +29,7 @@ class Formula:
     rank_decay: float = 1.0
     half_life_days: float | None = None
     weight_power: float = 1.0
+    frequency_power: float = 0.0
     repeat_weight: float = 0.0
     blend: float = 0.6
     trending_prior: float = 0.0

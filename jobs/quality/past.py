@@ -108,15 +108,17 @@ class Past:
         rows, items = recent.rows[kept], recent.items[kept]
         keys = rows * self.n_items + items
         # newest first, so the first of each pair has its age
-        pairs, first, of = np.unique(keys, return_index=True, return_inverse=True)
+        pairs, first, of, times = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
         weights = np.zeros(len(pairs))
         np.maximum.at(weights, of, recent.weights[kept])
         ages = recent.ages[kept][first]
         rows, items = rows[first], items[first]
         order = np.lexsort((items, ages, rows))
-        rows, items, ages, weights = rows[order], items[order], ages[order], weights[order]
+        rows, items, ages, weights, times = rows[order], items[order], ages[order], weights[order], times[order]
         ranks = np.arange(len(rows)) - np.searchsorted(rows, rows)
         values = weights**formula.weight_power * formula.rank_decay ** np.minimum(ranks, 499)
+        if formula.frequency_power > 0:
+            values *= times.astype(np.float64) ** formula.frequency_power
         if formula.half_life_days is not None:
             values *= 2.0 ** -np.minimum(ages / formula.half_life_days, 200)
         return sparse.csr_array((values, (rows, items)), shape=(len(self.users), self.n_items))

@@ -16,10 +16,9 @@ from jobs.models.neighbours import NOBODY, Matrix, Neighbours
 from jobs.quality.formula import Formula, Returning, TrendingWindow
 from jobs.quality.past import Past
 from shared.domain.ranking import KIND_WEIGHTS
+from shared.storage.recommendations import CANDIDATES_BY_PROFILE, CANDIDATES_BY_TASTE
 
 # as shared/storage/recommendations.py
-BY_PROFILE: Final = 200
-BY_TASTE: Final = 60
 FAVOURITES: Final = 3
 NOT_FILLED: Final = -1
 
@@ -91,7 +90,7 @@ class Server:
         rows = np.repeat(np.arange(summed.shape[0]), np.diff(summed.indptr))
         items, cf = summed.indices.astype(np.int64), np.asarray(summed.data, np.float64)
         keep = (cf > 0) & self.past.active[items] & ~self._is_excluded(formula.returning, rows, items)
-        return best_per_row(rows[keep], items[keep], cf[keep], BY_PROFILE + self.k)
+        return best_per_row(rows[keep], items[keep], cf[keep], CANDIDATES_BY_PROFILE + self.k)
 
     def _is_excluded(self, returning: Returning, rows: Ints, items: Ints) -> NDArray[np.bool_]:
         excluded = self._excluded_keys(returning)
@@ -146,11 +145,11 @@ class Server:
             if tastes.shape[1]:
                 likes = tastes[row]
                 favourites = np.lexsort((np.arange(len(likes)), -likes))[:FAVOURITES]
-                lists = [of_category[code][: room + BY_TASTE] for code in favourites if likes[code] > 0]
+                lists = [of_category[code][: room + CANDIDATES_BY_TASTE] for code in favourites if likes[code] > 0]
                 if lists:
                     pool = np.concatenate(lists)
                     pool = pool[~hidden[pool]]
-                    found.append((pool[np.lexsort((pool, -month[pool]))][: BY_TASTE + k], 0))
+                    found.append((pool[np.lexsort((pool, -month[pool]))][: CANDIDATES_BY_TASTE + k], 0))
             for tier, order in enumerate(fill, start=1):
                 pool = order[:room]
                 found.append((pool[~hidden[pool]][:k], tier))

@@ -77,15 +77,16 @@ SPACES: Final[Mapping[str, Space]] = {
 WEIGHTING: Final[Values] = {
     "half_life_days": (None, 120.0, 60.0, 30.0, 15.0),
     "weight_power": (0.0, 0.5, 1.0),
-    "repeated": ("once", "log"),
+    "repeated": ("once", "log", "sum"),
 }
 
 # In the order in which they are varied. Priors go up to where popularity decides, for shops with little history.
 FORMULA: Final[Values] = {
     "returning": ("all", "unbought", "unseen"),
-    "repeat_weight": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0),
+    "repeat_weight": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
+    "frequency_power": (0.0, 0.5, 1.0),
     "blend": (0.0, 0.1, 0.3, 0.6, 0.8, 0.9, 1.0),
-    "trending_prior": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0),
+    "trending_prior": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
     "trending_window": ("7d", "30d", "all"),
     "half_life_days": (None, 240.0, 120.0, 60.0, 30.0, 15.0, 7.0),
     "profile_events": (10, 20, 50, 100, 200),

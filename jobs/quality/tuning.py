@@ -1,153 +1,23 @@
 """Tuning under a time budget: one step at a time along the values of each parameter, through the serving formula."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from jobs.models.ease import Unsuitable
-from jobs.models.neighbours import Matrix
-from jobs.models.weighting import Weighting, training_matrix
+from jobs.models.weighting import Weighting
+from jobs.quality.bench import Bench, Pool
 from jobs.quality.formula import Formula
-from jobs.quality.metrics import hits, ndcg
-from jobs.quality.past import Catalogue, Past
-from jobs.quality.serving import Candidates, Server, similarities
 from jobs.quality.spaces import FORMULA, WEIGHTING, Space, Values
-from jobs.quality.split import Split
+from jobs.quality.trial import Clock, Deadline, Scores, Trial, standard_error, timed
 
-NEIGHBOURS: Final = 50
-K: Final = 20
-MAX_USERS: Final = 800
 # a step must gain this share of the standard error of its gain: steps within the noise lead anywhere
 LEAST_GAIN: Final = 0.3
 # candidates this far behind the best, by share, are not tuned further
 GIVEN_UP: Final = 0.85
 
-Scores = NDArray[np.float64]
-Pool = tuple[Candidates, Scores]
 # what decides which pairs are candidates; the rest only ranks them
 _RANKING_ONLY: Final = frozenset({"blend", "trending_prior", "affinity_trend"})
-
-
-class Deadline:
-    """A time budget in seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._end = time.perf_counter() + seconds
-
-    @property
-    def left(self) -> float:
-        """Seconds left, at least 0."""
-        return max(0.0, self._end - time.perf_counter())
-
-
-@dataclass
-class Trial:
-    """A candidate as far as it has been tuned. ``scores`` : NDCG@20 of each held-out user; None when it never ran."""
-
-    algorithm: str
-    parameters: dict[str, Any]
-    weighting: Weighting
-    formula: Formula
-    scores: Scores | None = None
-    similar: list[Matrix] | None = None
-    fits: int = 0
-    seconds: float = 0.0
-    fit_seconds: float = 0.0
-    note: str | None = None
-    tried: set[tuple[Any, ...]] = field(default_factory=set)
-
-    @property
-    def score(self) -> float:
-        """Mean NDCG@20, −1 when it never ran."""
-        return -1.0 if self.scores is None else float(self.scores.mean())
-
-    def summary(self) -> dict[str, Any]:
-        """Return what is written in ``models`` and ``training_runs``."""
-        return {
-            "algorithm": self.algorithm,
-            "ndcg@20": None if self.scores is None else round(self.score, 5),
-            "standard_error": None if self.scores is None else round(standard_error(self.scores), 5),
-            "parameters": self.parameters,
-            "weighting": asdict(self.weighting),
-            "serving": self.formula.parameters(),
-            "fits": self.fits,
-            "seconds": round(self.seconds, 2),
-            "note": self.note,
-        }
-
-
-def standard_error(values: Scores) -> float:
-    """Return the standard error of the mean."""
-    return float(values.std() / np.sqrt(len(values)))
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One split to tune on, with what serves its users and what they turned to; ``counts`` : shape (n_rows,)."""
-
-    split: Split
-    server: Server
-    relevant: Matrix
-    counts: NDArray[np.int64]
-
-
-class Bench:
-    """Splits to tune on: turns models and formulae into scores, user by user, and keeps what can be used again."""
-
-    def __init__(
-        self, splits: Sequence[Split], catalogue: Catalogue, *, seed: int = 0, max_users: int = MAX_USERS
-    ) -> None:
-        self.folds: list[Fold] = []
-        for split in splits:
-            users, room = split.users, max_users // len(splits)
-            if len(users) > room:
-                users = np.sort(np.random.default_rng(seed).choice(users, room, replace=False))
-            relevant = split.relevant[users]
-            past = Past(split.train, split.now, users, split.known_items, catalogue)
-            self.folds.append(Fold(split, Server(past, K), relevant, np.diff(relevant.indptr).astype(np.int64)))
-        self.new_only = splits[0].new_only
-        self.one_weight = all(len(np.unique(split.train.weights)) < 2 for split in splits)
-        self._matrices: dict[Weighting, list[Matrix]] = {}
-
-    def fit(self, space: Space, parameters: Mapping[str, Any], weighting: Weighting) -> list[Matrix]:
-        """Return the similarities that an algorithm learns before each cut."""
-        if weighting not in self._matrices:
-            if len(self._matrices) > 4:
-                self._matrices.clear()
-            self._matrices[weighting] = [
-                training_matrix(fold.split.train, fold.split.now, weighting) for fold in self.folds
-            ]
-        return [similarities(space.fit(one, NEIGHBOURS, **parameters)) for one in self._matrices[weighting]]
-
-    def serve(self, similar: Sequence[Matrix], formula: Formula) -> Scores:
-        """Return NDCG@20 of each user of each fold."""
-        return self.rank(self.candidates(similar, formula), formula)
-
-    def candidates(self, similar: Sequence[Matrix], formula: Formula) -> list[Pool]:
-        """Return the candidates of each fold, with their affinity."""
-        found = []
-        for fold, one in zip(self.folds, similar, strict=True):
-            pairs = fold.server.candidates(one, formula)
-            found.append((pairs, fold.server.affinity(pairs)))
-        return found
-
-    def rank(self, pools: Sequence[Pool], formula: Formula) -> Scores:
-        """Return NDCG@20 of each user of each fold, from candidates."""
-        return np.concatenate([
-            ndcg(hits(fold.server.rank(pairs, formula, affinity), fold.relevant), fold.counts)
-            for fold, (pairs, affinity) in zip(self.folds, pools, strict=True)
-        ])  # fmt: skip
-
-    def has_taste(self) -> bool:
-        """Whether anything is known of the products that a taste could be for."""
-        tastes = self.folds[-1].server.past.tastes
-        return bool(tastes.categories.size or tastes.brands.size or tastes.tags.any())
 
 
 def starting_formula(bench: Bench) -> Formula:
@@ -162,6 +32,19 @@ def starting_formula(bench: Bench) -> Formula:
         repeat_weight=0.0 if new_only else 0.3,
         returning="unseen" if new_only else "all",
     )
+
+
+def other_starts(bench: Bench, formula: Formula) -> list[Formula]:
+    """Return formulae far from where the search is, which single steps would not reach.
+
+    One lets long profiles speak alone, each product as often as it was met; the other is mostly what sells.
+    """
+    personal = formula.with_(
+        profile_events=200, frequency_power=1.0, blend=1.0, trending_prior=0.0, half_life_days=None, rank_decay=1.0,
+        weight_power=formula.weight_power if bench.one_weight else 0.0,
+        repeat_weight=0.0 if bench.new_only else 0.1,
+    )  # fmt: skip
+    return [personal, formula.with_(trending_prior=3.0, trending_window="all")]
 
 
 def formula_values(bench: Bench) -> Values:
@@ -200,6 +83,32 @@ def steps(values: Values, current: Mapping[str, Any]) -> Iterator[tuple[str, Any
                 yield name, options[other]
 
 
+def start_elsewhere(bench: Bench, space: Space, trial: Trial, deadline: Deadline) -> None:
+    """Move the trial to another start where that is better: of the formula, then of formula and weighting together.
+
+    Training on how often, rather than whether, suits profiles that count too; neither gains much without the other.
+    """
+    assert trial.similar is not None
+    assert trial.scores is not None
+    similar, weighting = trial.similar, trial.weighting
+    formulae = [trial.formula, *other_starts(bench, trial.formula)]
+    for repeated in (weighting.repeated, "sum"):
+        if repeated != weighting.repeated:
+            # a fit, and about as long again to serve from it
+            if 4 * trial.fit_seconds > deadline.left:
+                return
+            weighting = replace(weighting, repeated=repeated, weight_power=0.5 if bench.one_weight else 0.0)
+            similar = bench.fit(space, trial.parameters, weighting)
+            trial.fits += 1
+        for formula in formulae:
+            if deadline.left <= 0:
+                return
+            scores = bench.serve(similar, formula)
+            if better(scores, trial.scores):
+                trial.formula, trial.scores = formula, scores
+                trial.similar, trial.weighting = similar, weighting
+
+
 def tune_formula(bench: Bench, trial: Trial, values: Values, deadline: Deadline) -> None:
     """Improve the trial's formula in place, one constant after the other, as long as time is left."""
     assert trial.similar is not None
@@ -233,13 +142,15 @@ def _of_candidates(formula: Formula) -> Formula:
     return formula.with_(**dict.fromkeys(_RANKING_ONLY, 0.0))
 
 
-def run_fit(bench: Bench, space: Space, trial: Trial, parameters: dict[str, Any], weighting: Weighting) -> bool:
+def run_fit(
+    bench: Bench, space: Space, trial: Trial, parameters: dict[str, Any], weighting: Weighting, clock: Clock
+) -> bool:
     """Fit and score, and take the result if it is better. Raises Unsuitable."""
-    started = time.perf_counter()
+    started = clock()
     similar = bench.fit(space, parameters, weighting)
     scores = bench.serve(similar, trial.formula)
     trial.fits += 1
-    trial.fit_seconds = time.perf_counter() - started
+    trial.fit_seconds = clock() - started
     trial.seconds += trial.fit_seconds
     if trial.scores is not None and not better(scores, trial.scores):
         return False
@@ -265,13 +176,14 @@ def tune(
             trial.note = "not tried: the time budget was used up"
             continue
         try:
-            run_fit(bench, space, trial, trial.parameters, trial.weighting)
+            run_fit(bench, space, trial, trial.parameters, trial.weighting, deadline.clock)
         except Unsuitable as error:
             trial.note = f"not tried: {error}"
             continue
         # no candidate may take what the others need
-        share = Deadline(min(deadline.left, deadline.seconds / 20))
-        with _timed(trial):
+        share = deadline.part(1 / 20)
+        with timed(trial, deadline.clock):
+            start_elsewhere(bench, space, trial, share)
             tune_formula(bench, trial, formula_space, share)
         if trial.fit_seconds < deadline.seconds / 100:
             # ages matter alike to all: what a quick one finds, the slow ones start from
@@ -325,15 +237,8 @@ def _turn(
         if key in trial.tried:
             continue
         trial.tried.add(key)
-        if run_fit(bench, space, trial, parameters, Weighting(**weights)) and formula_space:
-            with _timed(trial):
-                tune_formula(bench, trial, formula_space, Deadline(min(deadline.left, deadline.seconds / 30)))
+        if run_fit(bench, space, trial, parameters, Weighting(**weights), deadline.clock) and formula_space:
+            with timed(trial, deadline.clock):
+                tune_formula(bench, trial, formula_space, deadline.part(1 / 30))
         return True
     return False
-
-
-@contextmanager
-def _timed(trial: Trial) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    trial.seconds += time.perf_counter() - started

@@ -33,10 +33,12 @@ class Shop:
 
     ``products`` has PRODUCT_COLUMNS: price as decimal text, category by name, tags as lists, created_at in UTC without
     saying so. ``users`` has external_id and is_anonymous. ``event_types`` are the names that ``events.event_type``
-    counts through.
+    counts through. ``tastes`` : shape (n_users, n_categories), the share of each category in what a user does; None
+    where nobody knows, as in every real shop.
     """
 
     products: pd.DataFrame
     users: pd.DataFrame
     event_types: tuple[str, ...]
     events: Events
+    tastes: npt.NDArray[np.float64] | None = None

@@ -195,12 +195,16 @@ def make(values: dict[str, Any] | None = None, now: datetime | None = None) -> S
     kind = np.searchsorted(
         [chosen.view, chosen.view + chosen.add_to_cart], random.random(chosen.events), side="right"
     ).astype(np.int8)
+    tastes = np.full((chosen.users, chosen.categories), (1 - chosen.focus) / chosen.categories)
+    for preferred in (first, second):
+        tastes[np.arange(chosen.users), preferred] += chosen.focus / 2
     index = np.arange(chosen.events)
     shape = mix(np.array([hash_of(chosen)], np.uint64))[0]
     return Shop(
         products=products,
         users=users,
         event_types=tuple(one.value for one in EVENT_TYPES),
+        tastes=tastes,
         events=Events(
             # the same shop has the same ids on any day
             ids=event_ids(index, mix(index, 1) ^ shape, mix(index, 2) ^ shape),

@@ -32,6 +32,7 @@ WITH RECURSIVE model AS MATERIALIZED (
            coalesce(parameters #>> '{{serving,trending_window}}', '7d') AS trending_window,
            coalesce((parameters #>> '{{serving,affinity_trend}}')::float8, 1.0) AS affinity_trend,
            coalesce((parameters #>> '{{serving,weight_power}}')::float8, 1.0) AS weight_power,
+           coalesce((parameters #>> '{{serving,frequency_power}}')::float8, 0.0) AS frequency_power,
            coalesce((parameters #>> '{{serving,repeat_weight}}')::float8, 0.0) AS repeat_weight,
            coalesce(parameters #>> '{{serving,returning}}', 'unbought') AS may_return
     FROM (SELECT version, parameters FROM models WHERE active
@@ -51,11 +52,11 @@ WITH RECURSIVE model AS MATERIALIZED (
     FROM unnest(cast(:context AS bigint[])) WITH ORDINALITY AS c(id, place) JOIN products p USING (id)
 ), profile AS MATERIALIZED (
     SELECT product_id, kind, at,
-           power(weight, weight_power) * power(rank_decay, least(rank, 500) - 1)
+           power(weight, weight_power) * power(times, frequency_power) * power(rank_decay, least(rank, 500) - 1)
                   * CASE WHEN half_life_days IS NULL THEN 1
                          ELSE power(2::float8, -least(extract(epoch FROM newest - at)::float8
                                                       / 86400 / half_life_days, 200)) END AS weight
-    FROM (SELECT product_id, max(occurred_at) AS at, max(w.weight) AS weight,
+    FROM (SELECT product_id, max(occurred_at) AS at, max(w.weight) AS weight, count(*)::float8 AS times,
                  (array_agg(event_type ORDER BY w.weight DESC))[1] AS kind,
                  row_number() OVER (ORDER BY max(occurred_at) DESC, product_id) AS rank,
                  max(max(occurred_at)) OVER () AS newest

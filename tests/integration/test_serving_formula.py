@@ -31,6 +31,7 @@ FORMULAE = [
     Formula(trending_prior=1.0, trending_window="30d", returning="unseen", affinity_trend=10.0),
     Formula(trending_prior=2.0, trending_window="all", blend=0.2, affinity_trend=0.0),
     Formula(blend=0.0, weight_power=0.0, returning="unseen"),
+    Formula(frequency_power=0.7, returning="all", repeat_weight=0.1),
 ]
 
 FOLD = """

@@ -10,7 +10,9 @@ from shared import clients
 from shared.storage import database
 
 Serve = Callable[[str], httpx.Client]
-FILLED = {"scope": "similar", "version": "1", "name": "trending", "rule_id": "1", "user_id": "u"}
+FILLED = {
+    "run_id": 1, "scope": "similar", "version": "1", "name": "trending", "rule_id": "1", "user_id": "u",
+}  # fmt: skip
 
 
 def routes() -> list[tuple[str, str]]:
@@ -35,6 +37,8 @@ def test_the_routes_are_those_of_the_contract() -> None:
         ("GET", "/admin/models"),
         ("GET", "/admin/rejected-events"),
         ("GET", "/admin/rules"),
+        ("GET", "/admin/training-runs"),
+        ("GET", "/admin/training-runs/1/report"),
         ("GET", "/admin/users"),
         ("GET", "/admin/users/u/export"),
         ("PATCH", "/admin/rules/1"),

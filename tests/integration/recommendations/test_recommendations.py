@@ -240,8 +240,9 @@ def test_a_bad_query_is_a_problem(client: httpx.Client, query: str) -> None:
 
 def test_nobody_to_recommend_to_is_a_problem_that_says_how(client: httpx.Client) -> None:
     answer = client.get("/recommendations?k=5")
-    assert (answer.status_code, answer.json()["type"]) == (401, "urn:aisle:problem:unauthorized")
-    assert "user_id" in answer.json()["detail"]
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:aisle:problem:invalid-request")
+    assert [error["field"] for error in answer.json()["errors"]] == ["user_id"]
+    assert "token" in answer.json()["detail"]
 
 
 def test_without_redis_every_answer_is_computed(env: dict[str, str], client: httpx.Client, serve: Serve) -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from local.data.synthetic import category_of, make
@@ -86,3 +87,15 @@ def test_any_number_of_categories_will_do(categories: int) -> None:
 def test_an_option_that_makes_no_sense_is_named(options: dict[str, object], says: str) -> None:
     with pytest.raises(Refused, match=says):
         make(options)
+
+
+def test_what_users_do_follows_the_tastes_that_are_told() -> None:
+    shop = make({"users": 40, "events": 40_000, "seed": 3})
+    assert shop.tastes is not None
+    np.testing.assert_allclose(shop.tastes.sum(axis=1), 1.0)
+    categories = np.asarray(pd.factorize(shop.products["category"])[0])
+    done = np.zeros_like(shop.tastes)
+    np.add.at(done, (shop.events.user, categories[shop.events.product]), 1.0)
+    done /= done.sum(axis=1, keepdims=True)
+    # a thousand events a user: shares within a few standard errors of 0.016
+    assert np.abs(done - shop.tastes).max() < 0.08

@@ -1,0 +1,93 @@
+"""Histories large enough to choose on, but with nothing to learn: a clear end, and the active model stays."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from shared.storage import database, models
+from tests.integration.jobs.shop import Did, crowd, events, products
+
+Serve = Callable[[str], httpx.Client]
+# more than SMALL_SHOP_EVENTS of jobs/quality/choice.py
+MANY = 1_200
+DAYS = 60
+
+
+def one_user(ids: list[int]) -> list[Did]:
+    return [Did("a", ids[n % len(ids)], "purchase", 24 * DAYS * n / MANY) for n in range(MANY)]
+
+
+def one_product(ids: list[int]) -> list[Did]:
+    return [Did(f"u{n % 40}", ids[0], "purchase", 24 * DAYS * n / MANY) for n in range(MANY)]
+
+
+def all_alike(ids: list[int]) -> list[Did]:
+    # everybody buys the same four, again and again
+    return [Did(f"u{n % 60}", ids[n // 60 % 4], "purchase", 24 * DAYS * n / MANY) for n in range(MANY)]
+
+
+def unknown_types(ids: list[int]) -> list[Did]:
+    return [Did(f"u{n % 60}", ids[n % 6], "applause", 24 * DAYS * n / MANY) for n in range(MANY)]
+
+
+def deleted_products(ids: list[int]) -> list[Did]:
+    done = [Did(f"u{n % 60}", ids[n % 6], "purchase", 24 * DAYS * n / MANY) for n in range(MANY)]
+    database.write("UPDATE products SET is_active = false")
+    return done
+
+
+def run(serve: Serve, **parameters: Any) -> dict[str, Any]:
+    answer = serve("similarity").post("/", json=parameters)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@pytest.mark.parametrize("time_budget_s", [0, 1])
+@pytest.mark.parametrize(
+    ("history", "reason"),
+    [
+        (one_user, "one user"),
+        (one_product, "one product"),
+        (all_alike, "did the same"),
+        (unknown_types, "no events"),
+        (deleted_products, "no events"),
+    ],
+)
+def test_what_teaches_nothing_ends_with_its_reason_and_the_active_model_stays(
+    env: object, serve: Serve, history: Callable[[list[int]], list[Did]], reason: str, time_budget_s: float
+) -> None:
+    ids = products(6)
+    events(crowd(ids, 8))
+    version = run(serve)["version"]
+    database.write("DELETE FROM events")
+    events(history(ids))
+    answer = run(serve, time_budget_s=time_budget_s)
+    assert answer["outcome"] == "kept"
+    assert reason in answer["reason"]
+    active = models.active()
+    assert active is not None
+    assert active.version == version
+
+
+@pytest.mark.parametrize("time_budget_s", [0, 1])
+def test_a_budget_of_a_second_publishes_the_best_of_what_there_was_time_for(
+    env: object, serve: Serve, time_budget_s: float
+) -> None:
+    ids = products(40)
+    random = np.random.default_rng(5)
+    events(
+        Did(f"u{user}", ids[2 * int(random.integers(20)) + user % 2], "purchase", float(random.random() * 24 * DAYS))
+        for user in random.integers(0, 80, MANY).tolist()
+    )
+    answer = run(serve, time_budget_s=time_budget_s)
+    assert answer["outcome"] == "published"
+    scores = {one["algorithm"]: one["ndcg@20"] for one in answer["candidates"]}
+    assert scores["cosine"] > 0
+    assert answer["ndcg@20"] == max(score or 0 for score in scores.values())
+    active = models.active()
+    assert active is not None
+    assert active.version == answer["version"]

@@ -1,0 +1,32 @@
+"""Places for new products."""
+
+import pytest
+
+from shared.domain.exploration import with_new
+
+IDS = list(range(1, 11))
+
+
+def test_without_a_share_nothing_changes() -> None:
+    assert with_new(IDS, [90, 91], 0.0, 10) == IDS
+    assert with_new(IDS, [], 0.5, 10) == IDS
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (0.05, IDS),
+        (0.1, [1, 2, 3, 4, 5, 6, 7, 8, 9, 90]),
+        (0.2, [1, 2, 3, 4, 90, 5, 6, 7, 8, 91]),
+        (0.3, [1, 2, 3, 90, 4, 5, 91, 6, 7, 92]),
+        (0.5, [1, 90, 2, 91, 3, 92, 4, 93, 5, 94]),
+    ],
+)
+def test_each_share_has_its_places_and_the_first_is_never_one(share: float, expected: list[int]) -> None:
+    assert with_new(IDS, [90, 91, 92, 93, 94, 95], share, 10) == expected
+
+
+def test_what_is_shown_anyway_keeps_its_place_and_where_there_are_too_few_the_rest_closes_up() -> None:
+    assert with_new(IDS, [2, 90], 0.2, 10) == [1, 2, 3, 4, 90, 5, 6, 7, 8, 9]
+    assert with_new([1, 2], [90], 0.5, 4) == [1, 90, 2]
+    assert with_new([], [90, 91], 0.5, 4) == [90, 91]

@@ -1,0 +1,100 @@
+"""The compiled loops answer what SciPy answers, and what they would if they were not compiled."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from jobs.models import ALGORITHMS, Neighbours, pairs
+from tests.unit.models import data
+
+needs_numba = pytest.mark.skipif(not pairs.available(), reason="Numba has no wheel for this Python")
+ENGINES = ["interpreted", pytest.param("compiled", marks=needs_numba)]
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> pairs.Engine:
+    return pairs.INTERPRETED if request.param == "interpreted" else pairs.compiled()
+
+
+@pytest.fixture
+def loops_only(engine: pairs.Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Send every product through the loops, however small."""
+    with monkeypatch.context() as patched:
+        patched.setattr(pairs, "LEAST_WORK", 0)
+        patched.setattr(pairs, "available", lambda: True)
+        patched.setattr(pairs, "compiled", lambda: engine)
+        yield
+
+
+def alike(found: Neighbours, expected: Neighbours) -> None:
+    """Assert equality up to the order of what ties in single precision."""
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=1e-6)
+    assert found.counts.tolist() == expected.counts.tolist()
+    clear = np.abs(np.diff(expected.scores, axis=1, prepend=2, append=-1)) > 1e-6
+    alone = clear[:, :-1] & clear[:, 1:]
+    alone[:, -1] = False
+    assert alone.any()
+    assert (found.indices[alone] == expected.indices[alone]).all()
+    assert (found.co_occurrence[alone] == expected.co_occurrence[alone]).all()
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize(("users", "items", "density"), [(40, 30, 0.3), (12, 90, 0.05), (150, 20, 0.6)])
+def test_every_algorithm_answers_through_the_loops_as_through_scipy(
+    engine: pairs.Engine, monkeypatch: pytest.MonkeyPatch, name: str, users: int, items: int, density: float
+) -> None:
+    user_items = data.random(users, items, density, seed=5)
+    expected = ALGORITHMS[name](user_items, 8)
+    with monkeypatch.context() as patched:
+        patched.setattr(pairs, "LEAST_WORK", 0)
+        patched.setattr(pairs, "available", lambda: True)
+        patched.setattr(pairs, "compiled", lambda: engine)
+        found = ALGORITHMS[name](user_items, 8)
+    alike(found, expected)
+
+
+@pytest.mark.usefixtures("loops_only")
+def test_ties_go_to_the_more_common_and_then_to_the_first() -> None:
+    found = ALGORITHMS["cosine"](data.checkerboard(users=20, items=40), 5)
+    assert found.indices[0].tolist() == [2, 4, 6, 8, 10]
+    assert found.indices[39].tolist() == [1, 3, 5, 7, 9]
+    assert (found.co_occurrence == 10).all()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("least", [1, 2, 4])
+def test_how_many_threads_there_are_changes_nothing(
+    engine: pairs.Engine, workers: int, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs, "ITEMS_AT_ONCE", 3)
+    user_items = data.random(users=50, items=70, density=0.2, seed=9)
+    scales = np.random.default_rng(1).random((2, 70)) + 0.1
+
+    def run(number: int) -> Neighbours:
+        return pairs.best_pairs(
+            user_items, 6, source=scales[0], target=scales[1], least=least, engine=engine, workers=number
+        )
+
+    for one, other in zip(run(workers).arrays, run(1).arrays, strict=True):
+        assert np.array_equal(one, other)
+    weights, counts = user_items.toarray(), data.together(user_items)
+    expected = data.ranked_above_zero(scales[0][:, None] * (weights.T @ weights) * scales[1] / 10_000, counts, least, 6)
+    found = run(workers)
+    np.testing.assert_allclose(found.scores / 10_000, expected.scores, rtol=1e-5, atol=1e-7)
+
+
+@needs_numba
+def test_compiled_and_interpreted_agree_to_the_last_digit() -> None:
+    user_items = data.random(users=60, items=50, density=0.3, seed=2)
+    slow = pairs.best_pairs(user_items, 7, engine=pairs.INTERPRETED)
+    fast = pairs.best_pairs(user_items, 7, engine=pairs.compiled())
+    for one, other in zip(slow.arrays, fast.arrays, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_work_is_counted_before_it_is_done() -> None:
+    user_items = sparse.csr_array(np.array([[1.0, 1, 1, 0], [0, 0, 1, 1], [0, 0, 0, 0]]))
+    assert pairs.work_of(user_items) == 9 + 4
+    assert not pairs.worth_compiling(user_items)
