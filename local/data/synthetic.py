@@ -72,7 +72,7 @@ class Options(BaseModel):
     view: Share = 0.8
     add_to_cart: Share = 0.15
     # 0: all days alike; 1: the density of events rises linearly from nothing to the present
-    recency: Share = 0.5
+    recency: Share = 1.0
     # exponent of a product's popularity by rank within its category: 0 is uniform, as in the plain reference shop
     skew: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] = 0.0
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 42
