@@ -18,11 +18,11 @@ from typing import Annotated, Final
 
 from fastapi import Header
 from pydantic import BaseModel
-from sqlalchemy import Connection
 from starlette.responses import Response
 
 from shared.errors import AppError
 from shared.storage import idempotency
+from shared.storage.database import Connection
 from shared.storage.idempotency import Claim, Stored
 
 log = logging.getLogger(__name__)

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from shared.domain.identity import Role
 from shared.errors import Conflict, EmailTaken, InvalidToken, NotFound, UsernameTaken
-from shared.storage.database import execute, read, read_one, sqlstate, write
+from shared.storage.database import Connection, execute, read, read_one, sqlstate, write
 
 UNIQUE_VIOLATION: Final = "23505"
 COLUMNS: Final = """id, external_id, is_anonymous, username, email, password_hash, role, latitude, longitude, city,

@@ -2,10 +2,8 @@
 
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection
-
 from shared.storage import database
-from shared.storage.database import execute
+from shared.storage.database import Connection, execute
 
 # answers are kept for five days more than they are counted for (shared/storage/retention.py)
 LOGGED_DAYS: Final = 30

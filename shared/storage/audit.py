@@ -5,10 +5,9 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
-from sqlalchemy import Connection
 
 from shared.logs import current_request_id
-from shared.storage.database import execute, read
+from shared.storage.database import Connection, execute, read
 
 ADD: Final = """
 INSERT INTO audit_log (actor, action, subject, before, after, request_id)

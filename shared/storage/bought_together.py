@@ -8,11 +8,10 @@ from io import BytesIO
 from typing import Any, Final, NamedTuple
 
 import orjson
-from sqlalchemy import Connection
 
 from shared.storage import database
 from shared.storage.attribution import LOGGED, Logged
-from shared.storage.database import copy_in, execute
+from shared.storage.database import Connection, copy_in, execute
 
 # As packed big-endian integers: rows of the driver's own would cost more than everything else.
 BASKETS: Final = """

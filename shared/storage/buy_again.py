@@ -4,11 +4,10 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
-from sqlalchemy import Connection
 
 from shared.storage import database
 from shared.storage.attribution import LOGGED, Logged
-from shared.storage.database import execute
+from shared.storage.database import Connection, execute
 
 # purchases of a product by a user on one day are one; so gaps are whole days, at least 1
 CLEAR: Final = "DELETE FROM product_intervals"

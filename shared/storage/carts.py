@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection
-
 from shared.domain.carts import MAX_LINES, MAX_QUANTITY, CartLine, check_stock
 from shared.domain.events import EventType
 from shared.errors import CartFull, NotInCart, ProductNotFound
 from shared.storage import shopping
-from shared.storage.database import execute_prepared, read
+from shared.storage.database import Connection, execute_prepared, read
 from shared.storage.shopping import Happened
 
 # {whose}: a fixed condition. `changes` says what CartLine.shortness says, and whether the price is another.

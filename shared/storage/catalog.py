@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import Connection
-
 from shared import messages
 from shared.domain.catalog import CATEGORY_SEPARATOR, ProductWrite
 from shared.storage import outbox
-from shared.storage.database import copy_in, execute, transaction
+from shared.storage.database import Connection, copy_in, execute, transaction
 
 # most ids in one catalog-changes message
 IDS_PER_MESSAGE: Final = 1000

@@ -5,7 +5,6 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection
 
 from shared.domain import carts
 from shared.domain.carts import CartLine
@@ -13,7 +12,7 @@ from shared.domain.events import uuid7
 from shared.domain.orders import OrderState, purchase_event_id
 from shared.errors import CartEmpty, IdempotencyMismatch, PriceChanged
 from shared.storage import catalog, shopping
-from shared.storage.database import execute_prepared
+from shared.storage.database import Connection, execute_prepared
 
 EARLIER: Final = "SELECT id, request_hash, state, total FROM orders WHERE checkout_id = :checkout_id"
 # the rows as they are once the locks are held: Postgres reads again what others changed while it waited

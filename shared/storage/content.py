@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection
 
 from shared.domain.content import EVIDENCE_PRIOR, LEAST_CONTENT
 from shared.storage import database
 from shared.storage.attribution import LOGGED, Logged
-from shared.storage.database import execute
+from shared.storage.database import Connection, execute
 
 REFRESH: Final = "SELECT refresh_content(cast(:product_ids AS bigint[]))"
 

@@ -3,9 +3,7 @@
 from datetime import date
 from typing import Final
 
-from sqlalchemy import Connection
-
-from shared.storage.database import execute
+from shared.storage.database import Connection, execute
 
 # The last days, and those that have events in the hourly rollup but were never counted: after a bulk load, or when
 # the job did not run. Late events of a day that was counted wait for a backfill.

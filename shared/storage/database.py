@@ -20,7 +20,11 @@ from shared.errors import DatabaseUnavailable
 from shared.settings import Settings, settings
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine, Row
+    from sqlalchemy import Connection as Connection
+    from sqlalchemy import Engine, Row
+else:
+    # for annotations of other modules, without what it costs to import
+    Connection = Any
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from shared.domain.events import EVENT_WEIGHTS
-from shared.storage.database import copy_in, execute
+from shared.storage.database import Connection, copy_in, execute
 from shared.storage.events import DECAY, fold
 
 # `position` is the caller's number of the row; a product goes by `external_id` or by `product_id`, a search by neither

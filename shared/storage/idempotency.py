@@ -11,10 +11,9 @@ from datetime import datetime
 from typing import Final
 
 import orjson
-from sqlalchemy import Connection
 
 from shared.errors import IdempotencyInProgress, IdempotencyMismatch
-from shared.storage.database import execute_prepared, read_one, run_prepared, write
+from shared.storage.database import Connection, execute_prepared, read_one, run_prepared, write
 
 CLAIM_S: Final = 60
 KEPT_S: Final = 86_400

@@ -7,10 +7,8 @@ under the guest's id was on its way, and follows (STORE there).
 
 from typing import Final
 
-from sqlalchemy import Connection
-
 from shared.domain.carts import MAX_LINES, MAX_QUANTITY, MAX_WISHLIST
-from shared.storage.database import execute
+from shared.storage.database import Connection, execute
 from shared.storage.events import fold
 
 # in the order of ids, as everybody who locks several

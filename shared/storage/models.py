@@ -11,12 +11,10 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from shared.errors import Conflict, NotFound
 from shared.storage import cache
-from shared.storage.database import copy_in, execute, read, read_one, transaction
+from shared.storage.database import Connection, copy_in, execute, read, read_one, transaction
 
 log = logging.getLogger(__name__)
 
@@ -172,6 +170,8 @@ def drop_surplus() -> list[int]:
 
     Dropping needs the table to itself for a moment: when a reader does not give way in time, the next run does it.
     """
+    from sqlalchemy.exc import DBAPIError
+
     try:
         with transaction(statement_timeout_s=0) as connection:
             _lock(connection)

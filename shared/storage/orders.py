@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from shared.domain.events import EventType
 from shared.domain.orders import OrderState, check_transition
 from shared.errors import OrderNotFound
 from shared.storage import audit, catalog, shopping
-from shared.storage.database import execute, execute_prepared, read, read_one
+from shared.storage.database import Connection, execute, execute_prepared, read, read_one
 from shared.storage.shopping import Happened
 
 ORDER: Final = """json_build_object(

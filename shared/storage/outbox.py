@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection
 
 from shared.settings import settings
 from shared.storage import pubsub
-from shared.storage.database import execute, execute_prepared, read, run_prepared, transaction
+from shared.storage.database import Connection, execute, execute_prepared, read, run_prepared, transaction
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,7 @@ A table added later that holds an id must be named here: tests/integration/accou
 import secrets
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
-from shared.storage.database import execute, read, read_one, transaction
+from shared.storage.database import Connection, execute, read, read_one, transaction
 from shared.storage.orders import ORDER
 
 # the user's own id, and those of the guests that became part of them

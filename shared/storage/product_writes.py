@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection
-
 from shared.domain.catalog import ProductPatch, ProductWrite
 from shared.errors import Conflict, InvalidRequest, ProductNotFound
 from shared.storage import catalog, search
-from shared.storage.database import execute
+from shared.storage.database import Connection, execute
 
 # in the order of ids, as every writer of products locks them
 SNAPSHOT: Final = """

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import orjson
-from sqlalchemy import Connection
 
 from shared.domain import spelling
 from shared.errors import ProductNotFound
 from shared.storage import search
-from shared.storage.database import execute, read, read_one
+from shared.storage.database import Connection, execute, read, read_one
 
 Sort = Literal["relevance", "price_asc", "price_desc", "newest", "popular"]
 

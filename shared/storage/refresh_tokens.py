@@ -9,11 +9,9 @@ import secrets
 from typing import Final
 from uuid import uuid4
 
-from sqlalchemy import Connection
-
 from shared.errors import InvalidToken, TokenReused
 from shared.settings import settings
-from shared.storage.database import execute, transaction, write
+from shared.storage.database import Connection, execute, transaction, write
 
 ADD: Final = """
 INSERT INTO refresh_tokens (digest, user_id, family, expires_at)

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from shared.errors import CategoryNotFound, NotFound, ProductNotFound
-from shared.storage.database import execute, read
+from shared.storage.database import Connection, execute, read
 
 COLUMNS: Final = (
     "kind", "product_id", "category_id", "brand", "tag", "price_min", "price_max", "factor", "position",

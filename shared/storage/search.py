@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection
 
 from shared.domain import spelling
-from shared.storage.database import execute, read
+from shared.storage.database import Connection, execute, read
 
 # How many near words are weighed for one mistyped word, and for how many words.
 CANDIDATES: Final = 20

@@ -5,14 +5,12 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from shared import messages
 from shared.domain.events import MAX_EVENTS_PER_REQUEST, EventType, uuid7
 from shared.errors import Forbidden
 from shared.logs import current_traceparent
 from shared.storage import outbox
-from shared.storage.database import execute_prepared
+from shared.storage.database import Connection, execute_prepared
 
 # Locks, in this order, for whoever needs several: the shopper's row of users, the order, products by id, the cart's
 # rows. So no two requests wait for each other in a circle, and a cart is changed by one request at a time.

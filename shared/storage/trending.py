@@ -2,11 +2,9 @@
 
 from typing import Final
 
-from sqlalchemy import Connection
-
 from shared.domain.events import EVENT_WEIGHTS
 from shared.domain.trending import Window
-from shared.storage.database import execute
+from shared.storage.database import Connection, execute
 
 # One statement replaces a window: a reader sees the scores before it or after it, never none.
 # Decay is worked out once per hour, not per row; the hour ahead, where a client's clock may be, has no negative age.

@@ -2,13 +2,11 @@
 
 from typing import Final
 
-from sqlalchemy import Connection
-
 from shared.domain.carts import MAX_WISHLIST
 from shared.domain.events import EventType
 from shared.errors import NotInWishlist, ProductNotFound, WishlistFull
 from shared.storage import shopping
-from shared.storage.database import execute, read, read_one, write
+from shared.storage.database import Connection, execute, read, read_one, write
 from shared.storage.shopping import Happened
 
 _ITEM: Final = "json_build_object('product', product_json(p, c.name, s), 'added_at', w.added_at)"
