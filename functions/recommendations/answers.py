@@ -19,6 +19,7 @@ from shared.settings import settings
 from shared.storage import content, exploration
 from shared.storage import recommendations as storage
 from shared.storage.attribution import Logged
+from shared.storage.candidates import Found, candidates
 
 # the tier of what only fills up by being new
 NEWEST = 3
@@ -126,7 +127,7 @@ class Asked:
     diversity: float = 0.0
 
 
-def explored(asked: Asked, found: storage.Found) -> list[int]:
+def explored(asked: Asked, found: Found) -> list[int]:
     """Return the new products that have places of their own; none unless the shop sets a share, or without a profile.
 
     A statement more, and only then.
@@ -138,9 +139,7 @@ def explored(asked: Asked, found: storage.Found) -> list[int]:
     )  # fmt: skip
 
 
-def chosen(
-    asked: Asked, found: storage.Found, new: Sequence[int] = ()
-) -> tuple[list[int], dict[int, float], dict[int, Rule]]:
+def chosen(asked: Asked, found: Found, new: Sequence[int] = ()) -> tuple[list[int], dict[int, float], dict[int, Rule]]:
     """Return the ids to show, best first, the candidates' scores, and the rules that moved products."""
     factors, because = applied(found.rules, found.candidates)
     best = rank(
@@ -161,7 +160,7 @@ def personal(asked: Asked) -> bytes:
 
     Raises CategoryNotFound.
     """
-    found = storage.candidates(
+    found = candidates(
         asked.user_id, k=asked.k, category_id=asked.category_id, exclude=list(asked.exclude),
         in_stock=bool(asked.in_stock), context=list(asked.context),
     )  # fmt: skip

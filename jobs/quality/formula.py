@@ -12,7 +12,7 @@ TRENDING_WINDOWS: Final[tuple[TrendingWindow, ...]] = ("7d", "30d", "all")
 
 @dataclass(frozen=True)
 class Formula:
-    """How a profile becomes an answer; shared/storage/recommendations.py and shared/domain/ranking.py compute the same.
+    """How a profile becomes an answer; shared/storage/candidates.py and shared/domain/ranking.py compute the same.
 
     profile: the products of the last ``profile_events`` events (at most 200), each with
         w = (greatest event weight)^weight_power · (its events)^frequency_power · rank_decay^(rank − 1)

@@ -15,7 +15,7 @@ from shared.domain.events import EVENT_WEIGHTS, EventType
 from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
 from shared.domain.trending import WINDOWS
 
-# as shared/storage/recommendations.py: the longest profile, and how far back "met before" is remembered
+# as shared/storage/candidates.py: the longest profile, and how far back "met before" is remembered
 PROFILE_LIMIT: Final = 200
 MET_LIMIT: Final = 1000
 DAY: Final = np.timedelta64(86_400_000_000, "us")

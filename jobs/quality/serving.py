@@ -1,6 +1,6 @@
 """The serving path over arrays: candidates and ranking for many users at once, equal to what the function answers.
 
-The statement CANDIDATES in shared/storage/recommendations.py and ``rank`` in shared/domain/ranking.py are the other
+The statement CANDIDATES in shared/storage/candidates.py and ``rank`` in shared/domain/ranking.py are the other
 home of this formula; tests/integration/test_serving_formula.py holds the two against each other.
 """
 
@@ -16,9 +16,9 @@ from jobs.models.neighbours import NOBODY, Matrix, Neighbours
 from jobs.quality.formula import Formula, Returning, TrendingWindow
 from jobs.quality.past import Past
 from shared.domain.ranking import KIND_WEIGHTS
-from shared.storage.recommendations import CANDIDATES_BY_PROFILE, CANDIDATES_BY_TASTE
+from shared.storage.candidates import CANDIDATES_BY_PROFILE, CANDIDATES_BY_TASTE
 
-# as shared/storage/recommendations.py
+# as shared/storage/candidates.py
 FAVOURITES: Final = 3
 NOT_FILLED: Final = -1
 
