@@ -101,8 +101,7 @@ class Moved(NamedTuple):
 def page(shopper: str, number: int, size: int) -> bytes:
     """Return a page of a shopper's orders, newest first, as the JSON of ``GET /orders``."""
     total, orders = read(PAGE, shopper=shopper, page_size=size, skipped=(number - 1) * size)[0]
-    pages = -(-int(total) // size)
-    return f'{{"orders":{orders},"total":{total},"page":{number},"page_size":{size},"total_pages":{pages}}}'.encode()
+    return shopping.paged("orders", orders, int(total), number, size)
 
 
 def one(shopper: str, order_id: UUID) -> bytes:

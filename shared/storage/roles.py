@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from shared.storage.database import execute, transaction
+from shared.storage.database import Connection, execute, transaction
 from shared.storage.migrations import LOCK, available
 
 OWNER: Final = "aisle_owner"
@@ -67,5 +67,5 @@ def grant() -> None:
             execute(connection, statement)
 
 
-def _database(connection: object) -> str:
-    return str(execute(connection, "SELECT quote_ident(current_database())")[0][0])  # type: ignore[arg-type]
+def _database(connection: Connection) -> str:
+    return str(execute(connection, "SELECT quote_ident(current_database())")[0][0])

@@ -28,6 +28,12 @@ class Happened(NamedTuple):
     event_id: UUID | None = None
 
 
+def paged(name: str, items: str, total: int, number: int, size: int) -> bytes:
+    """Return a page as JSON, from a list that Postgres wrote and how many there are in all."""
+    pages = -(-total // size)
+    return f'{{"{name}":{items},"total":{total},"page":{number},"page_size":{size},"total_pages":{pages}}}'.encode()
+
+
 def lock_shopper(connection: Connection, shopper: str) -> int:
     """Make the shopper known, let nobody else change what is theirs until the transaction ends; return their row's id.
 

@@ -36,8 +36,7 @@ WHERE user_id = (SELECT id FROM users WHERE external_id = :shopper) AND product_
 def page(shopper: str, number: int, size: int) -> bytes:
     """Return a page of the wishlist as the JSON of ``GET /wishlist``."""
     total, items = read(PAGE, shopper=shopper, page_size=size, skipped=(number - 1) * size)[0]
-    pages = -(-int(total) // size)
-    return f'{{"items":{items},"total":{total},"page":{number},"page_size":{size},"total_pages":{pages}}}'.encode()
+    return shopping.paged("items", items, int(total), number, size)
 
 
 def one(shopper: str, product_id: int) -> bytes:

@@ -1,13 +1,12 @@
 """A stand-in for Cloud Scheduler's REST API: the jobs of functions.yaml, to be listed, run, paused and resumed."""
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import ThreadingHTTPServer
 
 from shared.manifest import manifest
+from tests.integration.answering import JsonHandler
 
 PARENT = "/v1/projects/aisle-local/locations/europe-west1/jobs"
 
@@ -38,24 +37,13 @@ class Scheduler(ThreadingHTTPServer):
         }
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(JsonHandler):
     server: Scheduler
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def answer(self, body: Any, status: int = 200) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
 
     def refuse(self, status: int, code: str, message: str) -> None:
         self.answer({"error": {"code": status, "status": code, "message": message}}, status)
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 — named by http.server
         if self.server.down:
             return self.refuse(403, "PERMISSION_DENIED", "the caller may not")
         path, _, query = self.path.partition("?")
@@ -65,7 +53,7 @@ class Handler(BaseHTTPRequestHandler):
         jobs, end = list(self.server.jobs.values()), start + self.server.page_size
         return self.answer({"jobs": jobs[start:end]} | ({"nextPageToken": str(end)} if end < len(jobs) else {}))
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 — named by http.server
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         name, _, verb = self.path.partition("?")[0].removeprefix(f"{PARENT}/").partition(":")
         job = self.server.jobs.get(name)

@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
+
+from tests.integration.answering import JsonHandler
 
 INSTANCE = "shop-test-123:europe-west1:aisle"
 TOKEN = "a-login-token"
@@ -169,21 +171,10 @@ class Api(ThreadingHTTPServer):
         self.lifetime = LIFETIME
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(JsonHandler):
     server: Api
 
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def answer(self, body: object, status: int = 200) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 — named by http.server
         if self.server.down:
             return self.answer({"error": {"message": "the caller may not"}}, 403)
         assert self.path.endswith("/projects/shop-test-123/instances/aisle/connectSettings")
@@ -194,7 +185,7 @@ class Handler(BaseHTTPRequestHandler):
             "serverCaCert": {"cert": certificate},
         })  # fmt: skip
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 — named by http.server
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path == "/token":
             token = base64.urlsafe_b64encode(TOKEN.encode()).decode()

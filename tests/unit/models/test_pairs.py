@@ -28,18 +28,6 @@ def loops_only(engine: pairs.Engine, monkeypatch: pytest.MonkeyPatch) -> Iterato
         yield
 
 
-def alike(found: Neighbours, expected: Neighbours) -> None:
-    """Assert equality up to the order of what ties in single precision."""
-    np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=1e-6)
-    assert found.counts.tolist() == expected.counts.tolist()
-    clear = np.abs(np.diff(expected.scores, axis=1, prepend=2, append=-1)) > 1e-6
-    alone = clear[:, :-1] & clear[:, 1:]
-    alone[:, -1] = False
-    assert alone.any()
-    assert (found.indices[alone] == expected.indices[alone]).all()
-    assert (found.co_occurrence[alone] == expected.co_occurrence[alone]).all()
-
-
 @pytest.mark.parametrize("name", ALGORITHMS)
 @pytest.mark.parametrize(("users", "items", "density"), [(40, 30, 0.3), (12, 90, 0.05), (150, 20, 0.6)])
 def test_every_algorithm_answers_through_the_loops_as_through_scipy(
@@ -52,7 +40,7 @@ def test_every_algorithm_answers_through_the_loops_as_through_scipy(
         patched.setattr(pairs, "available", lambda: True)
         patched.setattr(pairs, "compiled", lambda: engine)
         found = ALGORITHMS[name](user_items, 8)
-    alike(found, expected)
+    data.alike(found, expected)
 
 
 @pytest.mark.usefixtures("loops_only")
