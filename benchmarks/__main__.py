@@ -5,47 +5,38 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import Final
 
 from benchmarks.frame import Bench, Row, bench
 
-
-def _serving(name: str) -> Callable[[Bench], list[Row]]:
-    from benchmarks import serving
-
-    return getattr(serving, name)  # type: ignore[no-any-return]
-
-
-def _ingest(name: str) -> Callable[[Bench], list[Row]]:
-    from benchmarks import ingest
-
-    return getattr(ingest, name)  # type: ignore[no-any-return]
-
-
-def _own(name: str) -> Callable[[Bench], list[Row]]:
-    from importlib import import_module
-
-    return import_module(f"benchmarks.{name}").rows  # type: ignore[no-any-return]
-
-
-BENCHMARKS: dict[str, Callable[[], Callable[[Bench], list[Row]]]] = {
-    "cached": lambda: _serving("cached"),
-    "computed": lambda: _serving("computed"),
-    "cold_start": lambda: _serving("cold_start"),
-    "search": lambda: _own("search"),
-    "accepted": lambda: _ingest("accepted"),
-    "applied": lambda: _ingest("applied"),
-    "checkout": lambda: _own("checkout"),
-    "login": lambda: _own("login"),
-    "freshness": lambda: _ingest("freshness"),
-    "trending": lambda: _own("trending"),
-    "start": lambda: _own("start"),
-    "quality": lambda: _own("quality"),
-    "similarity": lambda: _own("similarity"),
+# name: module of this package, and its function that measures
+BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
+    "cached": ("serving", "cached"),
+    "computed": ("serving", "computed"),
+    "cold_start": ("serving", "cold_start"),
+    "search": ("search", "rows"),
+    "accepted": ("ingest", "accepted"),
+    "applied": ("ingest", "applied"),
+    "checkout": ("checkout", "rows"),
+    "login": ("login", "rows"),
+    "freshness": ("ingest", "freshness"),
+    "trending": ("trending", "rows"),
+    "start": ("start", "rows"),
+    "quality": ("quality", "rows"),
+    "similarity": ("similarity", "rows"),
 }
 # asked for by name: they run for many minutes, and compare with packages that nothing else needs
 LONG = {"quality", "similarity"}
+
+
+def measure(name: str, running: Bench) -> list[Row]:
+    """Run a benchmark; its module is imported only now, as some need packages that the others do not."""
+    module, function = BENCHMARKS[name]
+    rows: list[Row] = getattr(import_module(f"benchmarks.{module}"), function)(running)
+    return rows
 
 
 def table(rows: list[Row]) -> str:
@@ -74,7 +65,7 @@ def main() -> int:
         for name in options.names or [name for name in BENCHMARKS if name not in LONG]:
             begun = time.monotonic()
             say(f"{name} …")
-            rows += BENCHMARKS[name]()(running)
+            rows += measure(name, running)
             say(f"{name} took {time.monotonic() - begun:.0f} s")
     print(table(rows))
     if options.json:
