@@ -10,9 +10,9 @@ from pydantic import Field
 from jobs.models import Neighbours
 from jobs.models.history import History, load_history
 from jobs.models.rows import copy_rows
-from jobs.quality.bench import NEIGHBOURS
 from jobs.quality.catalogue import catalogue_of
 from jobs.quality.choice import choose
+from jobs.quality.fitting import NEIGHBOURS
 from jobs.quality.trial import Trial
 from shared.job import Parameters, job, progress
 from shared.settings import settings

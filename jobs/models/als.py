@@ -1,12 +1,33 @@
 """Implicit ALS: factors of users and items, read as a model from item to item."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.models import loops, pairs
 from jobs.models.blocks import checked, dense_neighbours, scaled
 from jobs.models.neighbours import AnyMatrix, Matrix, Neighbours
 
 Factors = NDArray[np.float32]
+
+# multiplications of one turn of one side from which compiled loops pay
+COMPILED_FROM: Final = 5_000_000
+# rows that a thread takes at a time
+ROWS_AT_ONCE: Final = 200
+
+
+@cache
+def compiled() -> Callable[..., None]:
+    """Return ``loops.improve_rows`` as machine code that lets other threads run. Raises ImportError without Numba."""
+    from numba import njit
+
+    # sums may be taken in any order: they are of single precision, and found by iteration
+    improve: Callable[..., None] = njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})(loops.improve_rows)
+    return improve
 
 
 def als_factors(
@@ -32,6 +53,9 @@ def als_factors(
 def _improve(rows: AnyMatrix, solved: Factors, fixed: Factors, regularisation: float, confidence: float) -> None:
     """Move ``solved`` towards the least squares solution given ``fixed`` (Takacs et al., RecSys 2011), in place."""
     base = fixed.T @ fixed + np.float32(regularisation) * np.eye(fixed.shape[1], dtype=np.float32)
+    if pairs.available() and rows.nnz * fixed.shape[1] >= COMPILED_FROM:
+        _improve_compiled(rows, solved, fixed, base, np.float32(confidence))
+        return
     step = max(1, 200_000 * rows.shape[0] // max(1, rows.nnz))
     for first in range(0, rows.shape[0], step):
         block = rows[first : first + step]
@@ -62,6 +86,14 @@ def _improve(rows: AnyMatrix, solved: Factors, fixed: Factors, regularisation: f
             new_length = np.einsum("ij,ij->i", rest, rest)
             direction = rest + (new_length / np.maximum(length, 1e-20))[:, None] * direction
             length = new_length
+
+
+def _improve_compiled(rows: AnyMatrix, solved: Factors, fixed: Factors, base: Factors, confidence: np.float32) -> None:
+    shared = (base, rows.indptr.astype(np.int64), rows.indices.astype(np.int32), confidence * rows.data, fixed, solved)
+    run = compiled()
+    with ThreadPoolExecutor(pairs.threads()) as pool:
+        firsts = range(0, rows.shape[0], ROWS_AT_ONCE)
+        list(pool.map(lambda first: run(first, min(first + ROWS_AT_ONCE, rows.shape[0]), *shared), firsts))
 
 
 def als_neighbours(

@@ -117,7 +117,8 @@ def dense_neighbours(
     right: AnyMatrix = seen(user_items).astype(np.float32)
     left = right.T.tocsr()
     step = max(1, block_entries // max(1, n_items))
-    ranking = pairs.Ranking(right, found, min_co_occurrence) if pairs.worth_compiling(right) else None
+    compile = pairs.worth_compiling(right) or pairs.worth_compiling_dense(n_items)
+    ranking = pairs.Ranking(right, found, min_co_occurrence) if compile else None
     for first in range(0, n_items, step):
         last = min(first + step, n_items)
         scores = score_rows(first, last).astype(np.float32, copy=False)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import lapack
 
+from jobs.models import pairs
 from jobs.models.blocks import checked, dense_neighbours, scaled
 from jobs.models.neighbours import AnyMatrix, Matrix, Neighbours
 
@@ -83,13 +84,17 @@ def ease_neighbours(
     # users and items without events change nothing
     active_users = np.flatnonzero(np.diff(matrix.indptr))
     active_items = int(np.count_nonzero(np.bincount(matrix.indices, minlength=1)))
-    side = ease_side(len(active_users), active_items, memory_budget_bytes)
+    ease_side(len(active_users), active_items, memory_budget_bytes)
     if matrix.nnz == 0:
         return Neighbours.none(matrix.shape[1], k)
     used: AnyMatrix = sparse.csr_array(matrix[active_users])
+    # the users' side multiplies more, so it must be much smaller, or all that fits
+    n_users, n_items = len(active_users), matrix.shape[1]
+    by_users = n_users < n_items / 2 or (n_users < n_items and 4 * n_items**2 > memory_budget_bytes)
+    side = n_users if by_users else n_items
     kind = np.float64 if 8 * side * side <= memory_budget_bytes else np.float32
     strength = regularisation * float((matrix.data**2).sum()) / active_items
-    if len(active_users) < active_items:
+    if by_users:
         return scaled(_from_users(used.astype(kind), k, strength, min_co_occurrence))
     return scaled(_from_items(used.astype(kind), k, strength, min_co_occurrence))
 
@@ -114,6 +119,8 @@ def _from_users(matrix: AnyMatrix, k: int, strength: float, least: int) -> Neigh
         rows = items[first : first + 1024]
         diagonal[first : first + 1024] = rows.multiply(rows @ kernel).sum(axis=1)
     per_item = 1 / np.maximum(1 - diagonal, np.finfo(matrix.dtype).eps)
+    if least >= 1 and pairs.worth_compiling_dense(matrix.shape[1]):
+        return pairs.best_by_users(matrix, k, kernel, per_item, least)
     return dense_neighbours(
         lambda first, last: (items @ (items[first:last] @ kernel).T).T * per_item, matrix, k, min_co_occurrence=least
     )

@@ -10,6 +10,8 @@ Ids = NDArray[np.int32]
 Places = NDArray[np.int64]
 Reals = NDArray[np.float32]
 Counts = NDArray[np.int32]
+Factors = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 
 def precedes(
@@ -187,3 +189,93 @@ def rank_given(
             if together[other] >= least and other != item:
                 insert(item, other, score, together[other], sizes, indices, scores, counts)
         together[:] = 0
+
+
+def rank_by_users(
+    first: int, last: int, least: int, kernel: Doubles, per_item: Doubles, item_users: Places, users: Ids,
+    weights: Doubles, user_items: Places, items: Ids, spoken: Doubles, together: Counts, met: Ids,
+    sizes: Counts, indices: Ids, scores: Reals, counts: Counts,
+) -> None:  # fmt: skip
+    """Put each item's best others by (XᵀKX)_ij · per_item_j, above 0, into the rows ``first`` to ``last``.
+
+    Only others that ``least`` users or more have as well, at least 1, are scored.
+    kernel : K, shape (n_users, n_users).
+    item_users, users, weights : items' users, as CSR of Xᵀ.  user_items, items : users' items.
+    spoken : shape (n_users,), scratch.  together : shape (n_items,), zeros.  met : shape (n_items,), scratch.
+    """
+    for item in range(first, last):
+        spoken[:] = 0
+        n_met = 0
+        for at in range(item_users[item], item_users[item + 1]):
+            user, weight = users[at], weights[at]
+            for other_user in range(len(spoken)):
+                spoken[other_user] += weight * kernel[user, other_user]
+            for entry in range(user_items[user], user_items[user + 1]):
+                other = items[entry]
+                if together[other] == 0:
+                    met[n_met] = other
+                    n_met += 1
+                together[other] += 1
+        for place in range(n_met):
+            other = met[place]
+            count = together[other]
+            together[other] = 0
+            if count < least or other == item:
+                continue
+            total = 0.0
+            for at in range(item_users[other], item_users[other + 1]):
+                total += weights[at] * spoken[users[at]]
+            # as it is stored, so that equals are equal
+            score = float(np.float32(total * per_item[other]))
+            if score > 0:
+                insert(item, other, score, count, sizes, indices, scores, counts)
+
+
+def improve_rows(
+    first: int, last: int, base: Factors, starts: Places, columns: Ids, extra: Reals, fixed: Factors, solved: Factors
+) -> None:
+    """Take three conjugate gradient steps towards the least squares solution of the rows ``first`` to ``last``.
+
+    Row u solves (base + Σ_i extra_i · y_i y_iᵀ) x = Σ_i (1 + extra_i) · y_i over its entries i, whose factors are
+    y_i = fixed[columns[i]]; base is YᵀY + λI (Takacs et al., RecSys 2011).
+    """
+    n = fixed.shape[1]
+    zero = np.float32(0)
+    rest, direction, along = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
+    for row in range(first, last):
+        x = solved[row]
+        for step in range(4):
+            what = direction if step else x
+            along[:] = zero
+            for one in range(n):
+                part = what[one]
+                for other in range(n):
+                    along[other] += part * base[one, other]
+            for entry in range(starts[row], starts[row + 1]):
+                factors = fixed[columns[entry]]
+                total = zero
+                for one in range(n):
+                    total += factors[one] * what[one]
+                # the first time what is wanted comes in too: rest = target − applied(x)
+                total = extra[entry] * total - (zero if step else np.float32(1) + extra[entry])
+                for one in range(n):
+                    along[one] += total * factors[one]
+            if step == 0:
+                length = zero
+                for one in range(n):
+                    rest[one] = direction[one] = -along[one]
+                    length += rest[one] * rest[one]
+                continue
+            size = zero
+            for one in range(n):
+                size += direction[one] * along[one]
+            size = length / max(size, np.float32(1e-20))
+            new_length = zero
+            for one in range(n):
+                x[one] += size * direction[one]
+                rest[one] -= size * along[one]
+                new_length += rest[one] * rest[one]
+            turn = new_length / max(length, np.float32(1e-20))
+            for one in range(n):
+                direction[one] = rest[one] + turn * direction[one]
+            length = new_length

@@ -22,9 +22,10 @@ from jobs.models import loops
 from jobs.models.neighbours import AnyMatrix, Neighbours
 
 # Multiplications from which compiling is worth it: SciPy takes about as long for as many.
-LEAST_WORK: Final = 100_000_000
+LEAST_WORK: Final = 10_000_000
 # items that a thread takes at a time: few, for an item's work varies by thousands
 ITEMS_AT_ONCE: Final = 32
+ITEMS_BY_USERS: Final = 256
 # scores must be above 0
 LEAST_SCORE: Final = np.finfo(np.float32).tiny
 
@@ -35,11 +36,12 @@ class Engine:
 
     score_pairs: Callable[..., None]
     rank_given: Callable[..., None]
+    rank_by_users: Callable[..., None]
     merge: Callable[..., None]
 
 
 # slow, and equal to the last digit: what tests compare with
-INTERPRETED: Final = Engine(loops.score_pairs, loops.rank_given, loops.merge)
+INTERPRETED: Final = Engine(loops.score_pairs, loops.rank_given, loops.rank_by_users, loops.merge)
 
 
 @cache
@@ -50,7 +52,8 @@ def compiled() -> Engine:
 
     for one in (loops.precedes, loops.insert, loops.offer):
         register_jitable(one)
-    return Engine(*(njit(nogil=True)(one) for one in (loops.score_pairs, loops.rank_given, loops.merge)))
+    all_of_them = (loops.score_pairs, loops.rank_given, loops.rank_by_users, loops.merge)
+    return Engine(*(njit(nogil=True)(one) for one in all_of_them))
 
 
 @cache
@@ -67,6 +70,11 @@ def work_of(user_items: AnyMatrix) -> int:
 def worth_compiling(user_items: AnyMatrix) -> bool:
     """Whether the pairs of this matrix are counted here: by its size alone, so that answers do not vary."""
     return available() and work_of(user_items) >= LEAST_WORK
+
+
+def worth_compiling_dense(n_items: int) -> bool:
+    """Whether the rows of a square of so many items are ranked here."""
+    return available() and n_items**2 >= LEAST_WORK
 
 
 def threads() -> int:
@@ -177,3 +185,32 @@ class Ranking:
 
         with ThreadPoolExecutor(threads()) as pool:
             list(pool.map(some, range(first, last, step)))
+
+
+def best_by_users(
+    user_items: AnyMatrix, k: int, kernel: NDArray[Any], per_item: NDArray[Any], least: int,
+    *, engine: Engine | None = None, workers: int | None = None,
+) -> Neighbours:  # fmt: skip
+    """Return each item's best others by (XᵀKX)_ij · per_item_j, above 0, of those that ``least`` users have as well.
+
+    user_items : X, shape (n_users, n_items);  kernel : K, shape (n_users, n_users);  per_item : shape (n_items,);
+    least : at least 1. Time: entries of X · n_users, and pairs that users have in common · users of each.
+    """
+    n_users, n_items = user_items.shape
+    run, workers = (engine or compiled()).rank_by_users, workers or threads()
+    found, sizes = Neighbours.none(n_items, k), np.zeros(n_items, np.int32)
+    turned = user_items.T.tocsr()
+    shared = (
+        least, kernel.astype(np.float64, copy=False), per_item.astype(np.float64),
+        turned.indptr.astype(np.int64), turned.indices.astype(np.int32), turned.data.astype(np.float64),
+        user_items.indptr.astype(np.int64), user_items.indices.astype(np.int32),
+    )  # fmt: skip
+
+    def some(first: int) -> None:
+        last = min(first + ITEMS_BY_USERS, n_items)
+        scratch = np.empty(n_users), np.zeros(n_items, np.int32), np.empty(n_items, np.int32)
+        run(first, last, *shared, *scratch, sizes, *found.arrays)
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(some, range(0, n_items, ITEMS_BY_USERS)))
+    return found

@@ -10,8 +10,10 @@ import numpy as np
 from jobs.models.ease import Unsuitable
 from jobs.models.history import History
 from jobs.models.neighbours import Neighbours
-from jobs.models.weighting import Weighting, training_matrix
-from jobs.quality.bench import NEIGHBOURS, Bench
+from jobs.models.pairs import available
+from jobs.models.weighting import Weighting
+from jobs.quality.bench import Bench
+from jobs.quality.fitting import NEIGHBOURS, fit
 from jobs.quality.formula import Formula
 from jobs.quality.past import DAY, Catalogue
 from jobs.quality.spaces import SPACES, Space
@@ -25,8 +27,14 @@ SMALL_SHOP_USERS: Final = 25
 # enough held-out users to tell candidates apart; the holdout grows until it has them
 ENOUGH_USERS: Final = 500
 HOLDOUT_DAYS: Final = (7.0, 14.0, 30.0, 60.0)
-# where even the longest has fewer, the cut is also made earlier, this often in all
+# what suits one month may not suit the next: the cut is also made earlier, twice at least where there is room, and
+# until so many users are held out in all
+MIN_FOLDS: Final = 2
 MAX_FOLDS: Final = 4
+USERS_IN_ALL: Final = 1_500
+# compiling pays from about here
+COMPILED_FROM_EVENTS: Final = 10_000
+COMPILED_FROM_SECONDS: Final = 20.0
 # a model is tuned on a sample of users of about this many events, and fitted on all
 TUNING_EVENTS: Final = 3_000_000
 
@@ -81,16 +89,15 @@ def safe_default(
     formula = DEFAULT.formula.with_(
         blend=0.6 if (catalogue.categories >= 0).any() else 1.0, returning="unseen" if new_only else "unbought"
     )
-    matrix = training_matrix(history, now or history.times.max(), DEFAULT.weighting)
-    found = SPACES["cosine"].fit(matrix, NEIGHBOURS, **DEFAULT.parameters)
+    found = fit(history, now or history.times.max(), "cosine", DEFAULT.parameters, DEFAULT.weighting)
     return Choice("cosine", DEFAULT.parameters, DEFAULT.weighting, formula, found, None, reason, None, [])
 
 
 def inner_splits(history: History, *, new_only: bool, holdout_days: float | None = None) -> tuple[list[Split], float]:
     """Split for tuning: the last days, as few as have enough users, and at most a third of the history.
 
-    Where users are few, earlier cuts are added, each with the same number of days held out, as long as half of the
-    history lies before them. Raises NothingToMeasure.
+    Earlier cuts are added, each with the same number of days held out, as long as half of the history lies before
+    them. Raises NothingToMeasure.
     """
     if len(history) == 0:
         raise NothingToMeasure("no events")
@@ -109,7 +116,9 @@ def inner_splits(history: History, *, new_only: bool, holdout_days: float | None
     if found is None:
         raise problem or NothingToMeasure("no events")
     splits, days = [found[0]], found[1]
-    while sum(len(one.users) for one in splits) < ENOUGH_USERS and len(splits) < MAX_FOLDS:
+    while len(splits) < MAX_FOLDS:
+        if len(splits) >= MIN_FOLDS and sum(len(one.users) for one in splits) >= USERS_IN_ALL:
+            break
         if span - days * (len(splits) + 1) < span / 2:
             break
         try:
@@ -161,7 +170,8 @@ def choose(
     if held_out < SMALL_SHOP_USERS:
         reason = f"safe default: {held_out} held-out users, fewer than {SMALL_SHOP_USERS}"
         return safe_default(history, catalogue, reason, new_only=new_only, now=now)
-    trials = tune(Bench(splits, catalogue, seed=seed), spaces, deadline, report)
+    compiled = available() and len(history) >= COMPILED_FROM_EVENTS and time_budget_s >= COMPILED_FROM_SECONDS
+    trials = tune(Bench(splits, catalogue, seed=seed, compile=compiled), spaces, deadline, report)
     return _fitted(history, trials, spaces, days, now)
 
 
@@ -173,9 +183,8 @@ def _fitted(
     for best in trials:
         if best.scores is None:
             continue
-        matrix = training_matrix(history, now or history.times.max(), best.weighting)
         try:
-            found = spaces[best.algorithm].fit(matrix, NEIGHBOURS, **best.parameters)
+            found = fit(history, now or history.times.max(), best.algorithm, best.parameters, best.weighting, spaces)
         except Unsuitable as error:
             next(one for one in summaries if one["algorithm"] == best.algorithm)["note"] = f"not published: {error}"
             continue

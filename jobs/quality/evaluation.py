@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from jobs.models.ease import Unsuitable
 from jobs.models.neighbours import Neighbours
-from jobs.models.weighting import Weighting, training_matrix
-from jobs.quality.bench import NEIGHBOURS
+from jobs.models.weighting import Weighting
 from jobs.quality.choice import Choice, choose
+from jobs.quality.fitting import fit
 from jobs.quality.formula import Formula
 from jobs.quality.metrics import AT, beyond_accuracy, interval, per_user
 from jobs.quality.past import Catalogue, Past
-from jobs.quality.serving import Server, similarities
-from jobs.quality.spaces import SPACES
+from jobs.quality.serving import Server
 from jobs.quality.split import RELEVANT_WEIGHT, Split
 from jobs.quality.trial import Clock, Trial
 
@@ -149,7 +148,7 @@ def evaluate(
         )
 
     def served(neighbours: Neighbours, formula: Formula) -> Answers:
-        return server.recommend(similarities(neighbours), formula)
+        return server.recommend(neighbours, formula)
 
     lines = [line("served", served(choice.neighbours, choice.formula))]
     lines.append(line("most popular", most_popular(past, new_only=split.new_only)))
@@ -158,8 +157,9 @@ def evaluate(
             continue
         formula = Formula(**one["serving"])
         try:
-            matrix = training_matrix(split.train, split.now, Weighting(**one["weighting"]))
-            found = SPACES[one["algorithm"]].fit(matrix, NEIGHBOURS, **one["parameters"])
+            found = fit(
+                split.train, split.now, one["algorithm"], one["parameters"], Weighting(**one["weighting"])
+            )  # fmt: skip
         except Unsuitable:
             continue
         lines.append(line(one["algorithm"], served(found, formula)))

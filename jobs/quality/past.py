@@ -60,6 +60,39 @@ class Recent:
 
 
 @dataclass(frozen=True)
+class Met:
+    """The products of the last events of each user, each once, by row, then the newest first.
+
+    starts : shape (n_rows + 1,), where each row begins. All others of shape (n_pairs,): items, the greatest of the
+    events' weights, their number, days of age before the user's newest event, and rank, 0 first and at most 499.
+    """
+
+    starts: NDArray[np.int64]
+    items: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    times: NDArray[np.float64]
+    ages: NDArray[np.float64]
+    ranks: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, recent: Recent, n_events: int, n_rows: int, n_items: int) -> "Met":
+        """Return what the last ``n_events`` of each user say."""
+        kept = recent.places < n_events
+        # newest first, so the first of each pair has its age
+        pairs, first, of, times = np.unique(
+            recent.rows[kept] * n_items + recent.items[kept], return_index=True, return_inverse=True, return_counts=True
+        )
+        weights = np.zeros(len(pairs))
+        np.maximum.at(weights, of, recent.weights[kept])
+        rows, items, ages = pairs // n_items, pairs % n_items, recent.ages[kept][first]
+        order = np.lexsort((items, ages, rows))
+        rows = rows[order]
+        starts = np.searchsorted(rows, np.arange(n_rows + 1))
+        ranks = np.minimum(np.arange(len(rows)) - starts[rows], 499)
+        return cls(starts, items[order], weights[order], times[order].astype(np.float64), ages[order], ranks)
+
+
+@dataclass(frozen=True)
 class Past:
     """The events before ``now``, seen for ``users`` (codes, ascending, shape (n_rows,)).
 
@@ -103,25 +136,22 @@ class Past:
 
     def profiles(self, formula: Formula) -> Matrix:
         """Return the weights of the users' profiles, shape (n_rows, n_items)."""
-        recent = self.recent
-        kept = recent.places < min(formula.profile_events, PROFILE_LIMIT)
-        rows, items = recent.rows[kept], recent.items[kept]
-        keys = rows * self.n_items + items
-        # newest first, so the first of each pair has its age
-        pairs, first, of, times = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-        weights = np.zeros(len(pairs))
-        np.maximum.at(weights, of, recent.weights[kept])
-        ages = recent.ages[kept][first]
-        rows, items = rows[first], items[first]
-        order = np.lexsort((items, ages, rows))
-        rows, items, ages, weights, times = rows[order], items[order], ages[order], weights[order], times[order]
-        ranks = np.arange(len(rows)) - np.searchsorted(rows, rows)
-        values = weights**formula.weight_power * formula.rank_decay ** np.minimum(ranks, 499)
+        met = self._met(min(formula.profile_events, PROFILE_LIMIT))
+        values = met.weights**formula.weight_power * formula.rank_decay**met.ranks
         if formula.frequency_power > 0:
-            values *= times.astype(np.float64) ** formula.frequency_power
+            values *= met.times**formula.frequency_power
         if formula.half_life_days is not None:
-            values *= 2.0 ** -np.minimum(ages / formula.half_life_days, 200)
-        return sparse.csr_array((values, (rows, items)), shape=(len(self.users), self.n_items))
+            values *= 2.0 ** -np.minimum(met.ages / formula.half_life_days, 200)
+        return sparse.csr_array((values, met.items, met.starts), shape=(len(self.users), self.n_items))
+
+    def _met(self, n_events: int) -> "Met":
+        if n_events not in self._known_profiles:
+            self._known_profiles[n_events] = Met.of(self.recent, n_events, len(self.users), self.n_items)
+        return self._known_profiles[n_events]
+
+    @cached_property
+    def _known_profiles(self) -> "dict[int, Met]":
+        return {}
 
     def excluded(self, returning: Returning) -> Matrix:
         """Return what may not be shown to each user, shape (n_rows, n_items), 1 where so."""

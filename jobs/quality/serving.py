@@ -1,5 +1,7 @@
 """The serving path over arrays: candidates and ranking for many users at once, equal to what the function answers.
 
+``jobs/quality/answering.py`` is the same compiled, for many answers.
+
 The statement CANDIDATES in shared/storage/candidates.py and ``rank`` in shared/domain/ranking.py are the other
 home of this formula; tests/integration/test_serving_formula.py holds the two against each other.
 """
@@ -57,12 +59,9 @@ class Server:
         self.past, self.k = past, k
         self._pools: dict[tuple[Returning, TrendingWindow], tuple[Ints, Ints, Ints, Ints]] = {}
 
-    def recommend(self, similar: Matrix, formula: Formula) -> NDArray[np.int64]:
-        """Return the best items of each user, shape (n_rows, k), best first, padded with -1.
-
-        ``similar`` : shape (n_items, n_items), of ``similarities``.
-        """
-        return self.rank(self.candidates(similar, formula), formula)
+    def recommend(self, neighbours: Neighbours, formula: Formula) -> NDArray[np.int64]:
+        """Return the best items of each user, shape (n_rows, k), best first, padded with -1."""
+        return self.rank(self.candidates(similarities(neighbours), formula), formula)
 
     # candidates ------------------------------------------------------------------------------------------------------
 
@@ -195,16 +194,13 @@ class Server:
         distance = (logs - tastes.mean_log_price[rows]) / np.maximum(tastes.deviation[rows], 0.5)
         return np.where(priced, total * (0.5 + 0.5 * np.exp(-0.5 * distance**2)), total)
 
-    def rank(self, pairs: Candidates, formula: Formula, affinity: Reals | None = None) -> NDArray[np.int64]:
-        """Return the best items of each row, shape (n_rows, k), best first, padded with -1; see ``Formula``.
-
-        ``affinity`` of the pairs, where it is known already.
-        """
+    def rank(self, pairs: Candidates, formula: Formula) -> NDArray[np.int64]:
+        """Return the best items of each row, shape (n_rows, k), best first, padded with -1; see ``Formula``."""
         n_rows = len(self.past.users)
         rows = pairs.rows
         trend = self.past.trends[formula.trending_window][pairs.items]
         share = trend / _top(rows, trend, n_rows)
-        fit = (self.affinity(pairs) if affinity is None else affinity) * (1.0 + formula.affinity_trend * share)
+        fit = self.affinity(pairs) * (1.0 + formula.affinity_trend * share)
         fit = fit / _top(rows, fit, n_rows)
         score = formula.blend * pairs.cf / _top(rows, pairs.cf, n_rows) + (1.0 - formula.blend) * fit
         score += formula.trending_prior * share

@@ -4,16 +4,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.models.neighbours import Matrix
+from jobs.models.neighbours import Neighbours
 from jobs.models.weighting import Weighting
 from jobs.quality.formula import Formula
 
 Scores: TypeAlias = NDArray[np.float64]
+# a step must gain this share of the standard error of its gain: steps within the noise lead anywhere
+LEAST_GAIN: Final = 0.3
 # returns seconds from any beginning
 Clock: TypeAlias = Callable[[], float]
 
@@ -44,7 +46,7 @@ class Trial:
     weighting: Weighting
     formula: Formula
     scores: Scores | None = None
-    similar: list[Matrix] | None = None
+    similar: list[Neighbours] | None = None
     fits: int = 0
     seconds: float = 0.0
     fit_seconds: float = 0.0
@@ -82,3 +84,11 @@ def timed(trial: Trial, clock: Clock) -> Iterator[None]:
     started = clock()
     yield
     trial.seconds += clock() - started
+
+
+def better(new: Scores, old: Scores | None) -> bool:
+    """Whether the gain is more than noise would often give; anything is better than nothing."""
+    if old is None:
+        return True
+    gain = new - old
+    return float(gain.mean()) > LEAST_GAIN * standard_error(gain) and float(gain.mean()) > 0

@@ -6,18 +6,16 @@ from typing import Any, Final
 
 from jobs.models.ease import Unsuitable
 from jobs.models.weighting import Weighting
-from jobs.quality.bench import Bench, Pool
+from jobs.quality.bench import Bench
 from jobs.quality.formula import Formula
+from jobs.quality.mixing import mix
 from jobs.quality.spaces import FORMULA, WEIGHTING, Space, Values
-from jobs.quality.trial import Clock, Deadline, Scores, Trial, standard_error, timed
+from jobs.quality.trial import Clock, Deadline, Trial, better, timed
 
-# a step must gain this share of the standard error of its gain: steps within the noise lead anywhere
-LEAST_GAIN: Final = 0.3
 # candidates this far behind the best, by share, are not tuned further
 GIVEN_UP: Final = 0.85
-
-# what decides which pairs are candidates; the rest only ranks them
-_RANKING_ONLY: Final = frozenset({"blend", "trending_prior", "affinity_trend"})
+# what is left of the budget for mixing the candidates
+MIXING: Final = 0.15
 
 
 def starting_formula(bench: Bench) -> Formula:
@@ -64,12 +62,6 @@ def weighting_values(bench: Bench) -> Values:
     return {name: values for name, values in WEIGHTING.items() if not (bench.one_weight and name == "weight_power")}
 
 
-def better(new: Scores, old: Scores) -> bool:
-    """Whether the gain is more than noise would often give."""
-    gain = new - old
-    return float(gain.mean()) > LEAST_GAIN * standard_error(gain) and float(gain.mean()) > 0
-
-
 def steps(values: Values, current: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield single changes: each parameter's values up to two away, and all others where they have no order."""
     for name, options in values.items():
@@ -113,7 +105,6 @@ def tune_formula(bench: Bench, trial: Trial, values: Values, deadline: Deadline)
     """Improve the trial's formula in place, one constant after the other, as long as time is left."""
     assert trial.similar is not None
     assert trial.scores is not None
-    kept: tuple[Formula, list[Pool]] | None = None
     for name, options in values.items():
         tried = {getattr(trial.formula, name)}
         moved = True
@@ -126,20 +117,11 @@ def tune_formula(bench: Bench, trial: Trial, values: Values, deadline: Deadline)
                     return
                 tried.add(value)
                 formula = trial.formula.with_(**{name: value})
-                if name not in _RANKING_ONLY:
-                    scores = bench.serve(trial.similar, formula)
-                else:
-                    if kept is None or kept[0] != _of_candidates(formula):
-                        kept = (_of_candidates(formula), bench.candidates(trial.similar, formula))
-                    scores = bench.rank(kept[1], formula)
+                scores = bench.serve(trial.similar, formula)
                 if better(scores, trial.scores):
                     trial.formula, trial.scores = formula, scores
                     moved = True
                     break
-
-
-def _of_candidates(formula: Formula) -> Formula:
-    return formula.with_(**dict.fromkeys(_RANKING_ONLY, 0.0))
 
 
 def run_fit(
@@ -152,7 +134,7 @@ def run_fit(
     trial.fits += 1
     trial.fit_seconds = clock() - started
     trial.seconds += trial.fit_seconds
-    if trial.scores is not None and not better(scores, trial.scores):
+    if not better(scores, trial.scores):
         return False
     trial.parameters, trial.weighting, trial.scores, trial.similar = parameters, weighting, scores, similar
     return True
@@ -164,7 +146,8 @@ def tune(
     """Tune every candidate within the budget and return them, best first; the first always runs.
 
     Everyone is fitted once at its start; then those within reach of the best share the time, a step a turn, the formula
-    being tuned again whenever a model has improved. A step that took longer than what is left is not begun.
+    being tuned again whenever a model has improved; in the end they are mixed. A step that took longer than what is
+    left is not begun.
     """
     weighting_space, formula_space = weighting_values(bench), formula_values(bench)
     formula, weighting = starting_formula(bench), Weighting()
@@ -193,8 +176,14 @@ def tune(
         best = max(trials, key=lambda one: one.score)
         formula, weighting = best.formula, best.weighting
     running = [trial for trial in trials if trial.scores is not None]
-    _take_turns(bench, spaces, running, weighting_space, formula_space, deadline, report)
-    return sorted(trials, key=lambda one: -one.score)
+    models_end = Deadline(deadline.left - deadline.seconds * MIXING, deadline.clock)
+    _take_turns(bench, spaces, running, weighting_space, formula_space, models_end, report)
+    trials.sort(key=lambda one: -one.score)
+    mixture = mix(bench, trials, deadline, lambda trial, end: tune_formula(bench, trial, formula_space, end))
+    if mixture is not None:
+        trials.insert(0, mixture)
+        report(mixture)
+    return trials
 
 
 def _take_turns(

@@ -14,7 +14,7 @@ from jobs.models.rows import copy_rows
 from jobs.quality.catalogue import catalogue_of
 from jobs.quality.formula import Formula
 from jobs.quality.past import Past
-from jobs.quality.serving import Server, similarities
+from jobs.quality.serving import Server
 from shared.domain.trending import WINDOWS
 from shared.storage import database, models, trending
 from tests.integration.jobs.shop import Did, events
@@ -103,7 +103,7 @@ def test_the_arrays_give_the_served_answers(shop: None, serve: Callable[[str], h
     now = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")
     users = np.arange(len(history.user_ids))
     past = Past(history, now, users, np.ones(len(ids), np.bool_), catalogue_of(ids))
-    expected = Server(past, K).recommend(similarities(neighbours), formula)
+    expected = Server(past, K).recommend(neighbours, formula)
 
     names = {row[0]: row[1] for row in database.read("SELECT id, external_id FROM users")}
     client = serve("recommendations")

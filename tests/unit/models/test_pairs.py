@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from jobs.models import ALGORITHMS, Neighbours, pairs
+from jobs.models import ALGORITHMS, Neighbours, als, loops, pairs
 from tests.unit.models import data
 
 needs_numba = pytest.mark.skipif(not pairs.available(), reason="Numba has no wheel for this Python")
@@ -86,3 +86,15 @@ def test_work_is_counted_before_it_is_done() -> None:
     user_items = sparse.csr_array(np.array([[1.0, 1, 1, 0], [0, 0, 1, 1], [0, 0, 0, 0]]))
     assert pairs.work_of(user_items) == 9 + 4
     assert not pairs.worth_compiling(user_items)
+
+
+@needs_numba
+def test_factors_improve_compiled_as_they_do_in_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    user_items = data.random(users=80, items=60, density=0.2, seed=3)
+    settings = {"factors": 8, "regularisation": 0.5, "confidence": 4.0, "iterations": 3, "seed": 1}
+    expected = als.als_factors(user_items, **settings)
+    monkeypatch.setattr(als, "COMPILED_FROM", 0)
+    for compiled in (als.compiled(), loops.improve_rows):
+        monkeypatch.setattr(als, "compiled", lambda compiled=compiled: compiled)
+        for one, other in zip(als.als_factors(user_items, **settings), expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)

@@ -1,0 +1,110 @@
+"""Answers in compiled loops: what tuning asks for hundreds of times, ten times as fast as with NumPy."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.models.neighbours import AnyMatrix, Neighbours
+from jobs.models.pairs import threads
+from jobs.quality import loops
+from jobs.quality.formula import Formula, Returning, TrendingWindow
+from jobs.quality.past import Past
+from jobs.quality.serving import NOT_FILLED, Server
+from shared.domain.ranking import KIND_WEIGHTS
+from shared.storage.candidates import CANDIDATES_BY_PROFILE
+
+# users that a thread answers at a time
+USERS_AT_ONCE: Final = 50
+
+
+@cache
+def compiled() -> Callable[..., None]:
+    """Return ``loops.answer`` as machine code that lets other threads run. Raises ImportError without Numba."""
+    from numba import njit
+    from numba.extending import register_jitable
+
+    for one in (loops.sum_up, loops.sink, loops.keep_best):
+        register_jitable(one)
+    answer: Callable[..., None] = njit(nogil=True)(loops.answer)
+    return answer
+
+
+class CompiledServer(Server):
+    """A Server whose answers come from ``jobs/quality/loops.py``; equal to its parent's."""
+
+    def __init__(self, past: Past, k: int, *, answer: Callable[..., None] | None = None) -> None:
+        super().__init__(past, k)
+        self._answer = answer or compiled()
+        self._rows: dict[Any, Any] = {}
+        self._idle = [self._scratch() for _ in range(threads())]
+
+    def recommend(self, neighbours: Neighbours, formula: Formula) -> NDArray[np.int64]:
+        """Return the best items of each user, shape (n_rows, k), best first, padded with -1."""
+        n_rows = len(self.past.users)
+        found = np.full((n_rows, self.k), NOT_FILLED, np.int64)
+        constants = loops.Constants(
+            formula.blend, formula.trending_prior, formula.affinity_trend, formula.repeat_weight,
+            CANDIDATES_BY_PROFILE + self.k,
+        )  # fmt: skip
+        shared = (
+            constants, _rows(self.past.profiles(formula)), neighbours.indices, neighbours.scores,
+            self._excluded_rows(formula.returning),
+            self._pool_rows(formula.returning, formula.trending_window), self.past.active,
+            self.past.trends[formula.trending_window], self._taste,
+        )  # fmt: skip
+
+        def some(first: int) -> None:
+            mine = self._idle.pop()
+            self._answer(first, min(first + USERS_AT_ONCE, n_rows), *shared, mine, found)
+            self._idle.append(mine)
+
+        with ThreadPoolExecutor(len(self._idle)) as pool:
+            list(pool.map(some, range(0, n_rows, USERS_AT_ONCE)))
+        return found
+
+    def _scratch(self) -> loops.Scratch:
+        n = self.past.n_items
+        return loops.Scratch(
+            np.zeros(n), np.zeros(n, np.int32), np.zeros(n, np.bool_), np.empty(n, np.int32), np.empty(n)
+        )  # fmt: skip
+
+    def _excluded_rows(self, returning: Returning) -> loops.Rows:
+        if returning not in self._rows:
+            self._rows[returning] = _rows(self.past.excluded(returning))
+        found: loops.Rows = self._rows[returning]
+        return found
+
+    def _pool_rows(self, returning: Returning, window: TrendingWindow) -> loops.Pool:
+        if (returning, window) not in self._rows:
+            rows, items, tiers, places = self._pool(returning, window)
+            starts = np.searchsorted(rows, np.arange(len(self.past.users) + 1))
+            turns = tiers * loops.TIER + places
+            self._rows[returning, window] = loops.Pool(*(one.astype(np.int32) for one in (starts, items, turns)))
+        found: loops.Pool = self._rows[returning, window]
+        return found
+
+    @cached_property
+    def _taste(self) -> loops.Taste:
+        tastes, catalogue = self.past.tastes, self.past.catalogue
+        priced = catalogue.prices > 0
+        return loops.Taste(
+            KIND_WEIGHTS["category"] * _shares(tastes.categories), catalogue.categories.astype(np.int32),
+            KIND_WEIGHTS["brand"] * _shares(tastes.brands), catalogue.brands.astype(np.int32),
+            _shares(tastes.tags), catalogue.tags.indptr.astype(np.int32), catalogue.tags.indices.astype(np.int32),
+            KIND_WEIGHTS["tag"],
+            np.where(priced, np.log(np.where(priced, catalogue.prices, 1.0)), np.nan),
+            np.where(tastes.has_prices, tastes.mean_log_price, np.nan), tastes.deviation,
+        )  # fmt: skip
+
+
+def _rows(matrix: AnyMatrix) -> loops.Rows:
+    return loops.Rows(matrix.indptr.astype(np.int32), matrix.indices.astype(np.int32), matrix.data.astype(np.float64))
+
+
+def _shares(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    whole = scores.sum(axis=1, keepdims=True)
+    return np.minimum(scores / np.where(whole > 0, whole, 1.0), 1.0)
