@@ -25,6 +25,7 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "freshness": ("ingest", "freshness"),
     "trending": ("trending", "rows"),
     "start": ("start", "rows"),
+    "tuning": ("tuning", "rows"),
     "quality": ("quality", "rows"),
     "similarity": ("similarity", "rows"),
 }

@@ -115,7 +115,8 @@ def als_neighbours(
 
     ``user_items`` : shape (n_users, n_items), weights at least 0; ``factors``, ``iterations`` at least 1,
     ``regularisation`` and ``confidence`` above 0. Raises ValueError if one is out of range. Memory beyond the input:
-    4 bytes × factors × (n_users + n_items), and a block of similarities.
+    4 bytes × factors × (n_users + n_items), and a block of similarities. Where few items have users in common, only
+    their pairs are scored.
     """
     if factors < 1 or iterations < 1 or regularisation <= 0 or confidence <= 0:
         raise ValueError("factors and iterations must be at least 1, regularisation and confidence above 0")
@@ -126,7 +127,10 @@ def als_neighbours(
         matrix, factors=factors, regularisation=regularisation, confidence=confidence, iterations=iterations, seed=seed
     )
     middle = np.linalg.inv(items.T @ items + regularisation * np.eye(factors, dtype=np.float32))
-    turned = items @ middle
+    turned = np.asarray(items @ middle, np.float32)
+    # where few users have two items in common, only those pairs are worth scoring
+    if min_co_occurrence >= 1 and pairs.worth_compiling_dense(len(items)) and pairs.work_of(matrix) < len(items) ** 2:
+        return scaled(pairs.best_by_factors(matrix, k, turned, items, min_co_occurrence))
     return scaled(
         dense_neighbours(
             lambda first, last: turned[first:last] @ items.T, matrix, k, min_co_occurrence=min_co_occurrence

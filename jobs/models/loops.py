@@ -168,54 +168,67 @@ def score_pairs(
             sums[:item] = 0
 
 
+def meet(item: int, item_users: Places, users: Ids, user_items: Places, items: Ids, together: Counts, met: Ids) -> int:
+    """List the items that an item's users have, itself among them, in ``met``; return how many they are.
+
+    together : shape (n_items,), zeros before, and users who have both after.
+    """
+    n_met = 0
+    for at in range(item_users[item], item_users[item + 1]):
+        user = users[at]
+        for entry in range(user_items[user], user_items[user + 1]):
+            other = items[entry]
+            if together[other] == 0:
+                met[n_met] = other
+                n_met += 1
+            together[other] += 1
+    return n_met
+
+
 def rank_given(
     first: int, last: int, least: int, given: Reals, item_users: Places, users: Ids, user_items: Places, items: Ids,
-    together: Counts, sizes: Counts, indices: Ids, scores: Reals, counts: Counts,
+    together: Counts, met: Ids, sizes: Counts, indices: Ids, scores: Reals, counts: Counts,
 ) -> None:  # fmt: skip
     """Put the best of ``given``, the scores of all items for those from ``first`` to ``last``, into their rows.
 
     Others that fewer than ``least`` users have as well are left out.  together : shape (n_items,), zeros.
+    met : shape (n_items,), scratch.
     """
     k = indices.shape[1]
     for item in range(first, last):
-        for at in range(item_users[item], item_users[item + 1]):
-            user = users[at]
-            for entry in range(user_items[user], user_items[user + 1]):
-                together[items[entry]] += 1
-        for other in range(given.shape[1]):
+        n_met = meet(item, item_users, users, user_items, items, together, met)
+        # nobody has the others as well
+        few = least > 0
+        for place in range(n_met if few else given.shape[1]):
+            other = met[place] if few else place
             score = given[item - first, other]
             if score <= 0 or (sizes[item] == k and score < scores[item, k - 1]):
                 continue
             if together[other] >= least and other != item:
                 insert(item, other, score, together[other], sizes, indices, scores, counts)
-        together[:] = 0
+        for place in range(n_met):
+            together[met[place]] = 0
 
 
 def rank_by_users(
-    first: int, last: int, least: int, kernel: Doubles, per_item: Doubles, item_users: Places, users: Ids,
-    weights: Doubles, user_items: Places, items: Ids, spoken: Doubles, together: Counts, met: Ids,
+    first: int, last: int, least: int, kernel: Doubles, per_item: Doubles, weights: Doubles, spoken: Doubles,
+    item_users: Places, users: Ids, user_items: Places, items: Ids, together: Counts, met: Ids,
     sizes: Counts, indices: Ids, scores: Reals, counts: Counts,
 ) -> None:  # fmt: skip
     """Put each item's best others by (XᵀKX)_ij · per_item_j, above 0, into the rows ``first`` to ``last``.
 
     Only others that ``least`` users or more have as well, at least 1, are scored.
-    kernel : K, shape (n_users, n_users).
-    item_users, users, weights : items' users, as CSR of Xᵀ.  user_items, items : users' items.
-    spoken : shape (n_users,), scratch.  together : shape (n_items,), zeros.  met : shape (n_items,), scratch.
+    kernel : K, shape (n_users, n_users).  weights : of ``users``.  spoken : shape (n_users,), scratch.
+    item_users, users : items' users.  user_items, items : users' items.
+    together : shape (n_items,), zeros.  met : shape (n_items,), scratch.
     """
     for item in range(first, last):
         spoken[:] = 0
-        n_met = 0
         for at in range(item_users[item], item_users[item + 1]):
             user, weight = users[at], weights[at]
             for other_user in range(len(spoken)):
                 spoken[other_user] += weight * kernel[user, other_user]
-            for entry in range(user_items[user], user_items[user + 1]):
-                other = items[entry]
-                if together[other] == 0:
-                    met[n_met] = other
-                    n_met += 1
-                together[other] += 1
+        n_met = meet(item, item_users, users, user_items, items, together, met)
         for place in range(n_met):
             other = met[place]
             count = together[other]
@@ -229,6 +242,30 @@ def rank_by_users(
             score = float(np.float32(total * per_item[other]))
             if score > 0:
                 insert(item, other, score, count, sizes, indices, scores, counts)
+
+
+def rank_by_factors(
+    first: int, last: int, least: int, speaking: Factors, spoken_for: Factors,
+    item_users: Places, users: Ids, user_items: Places, items: Ids, together: Counts, met: Ids,
+    sizes: Counts, indices: Ids, scores: Reals, counts: Counts,
+) -> None:  # fmt: skip
+    """Put each item's best others by speaking_i · spoken_for_j, above 0, into the rows ``first`` to ``last``.
+
+    As ``rank_by_users``; speaking, spoken_for : shape (n_items, n_factors).
+    """
+    for item in range(first, last):
+        n_met = meet(item, item_users, users, user_items, items, together, met)
+        for place in range(n_met):
+            other = met[place]
+            count = together[other]
+            together[other] = 0
+            if count < least or other == item:
+                continue
+            score = np.float32(0)
+            for factor in range(speaking.shape[1]):
+                score += speaking[item, factor] * spoken_for[other, factor]
+            if score > 0:
+                insert(item, other, float(score), count, sizes, indices, scores, counts)
 
 
 def improve_rows(

@@ -27,9 +27,8 @@ def mixed_neighbours(parts: Sequence[tuple[Neighbours, float]], k: int) -> Neigh
         filled = found.indices != NOBODY
         rows = np.repeat(np.arange(n_items), filled.sum(axis=1))
         values = found.scores[filled].astype(np.float64)
-        mean = values.mean() if len(values) and values.any() else 1.0
         keys.append(rows * n_items + found.indices[filled])
-        scores.append(share / mean * values)
+        scores.append(share / (found.mean_score or 1.0) * values)
         counts.append(found.co_occurrence[filled])
     into = Neighbours.none(n_items, k)
     key = np.concatenate(keys)

@@ -1,6 +1,7 @@
 """What every item-to-item algorithm returns."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -35,6 +36,12 @@ class Neighbours:
         """How many neighbours each item has, shape (n_items,)."""
         found: NDArray[np.int64] = (self.indices != NOBODY).sum(axis=1, dtype=np.int64)
         return found
+
+    @cached_property
+    def mean_score(self) -> float:
+        """The mean of the scores above 0, of neighbours that are filled in; 0 where there are none."""
+        scores = self.scores[self.scores > 0]
+        return float(scores.mean(dtype=np.float64)) if len(scores) else 0.0
 
     @property
     def arrays(self) -> "tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]":

@@ -22,10 +22,11 @@ from jobs.models import loops
 from jobs.models.neighbours import AnyMatrix, Neighbours
 
 # Multiplications from which compiling is worth it: SciPy takes about as long for as many.
-LEAST_WORK: Final = 10_000_000
+LEAST_WORK: Final = 2_000_000
 # items that a thread takes at a time: few, for an item's work varies by thousands
 ITEMS_AT_ONCE: Final = 32
-ITEMS_BY_USERS: Final = 256
+# the same where each writes its own rows only
+ITEMS_OF_THEIR_OWN: Final = 256
 # scores must be above 0
 LEAST_SCORE: Final = np.finfo(np.float32).tiny
 
@@ -37,11 +38,14 @@ class Engine:
     score_pairs: Callable[..., None]
     rank_given: Callable[..., None]
     rank_by_users: Callable[..., None]
+    rank_by_factors: Callable[..., None]
     merge: Callable[..., None]
 
 
 # slow, and equal to the last digit: what tests compare with
-INTERPRETED: Final = Engine(loops.score_pairs, loops.rank_given, loops.rank_by_users, loops.merge)
+INTERPRETED: Final = Engine(
+    loops.score_pairs, loops.rank_given, loops.rank_by_users, loops.rank_by_factors, loops.merge
+)
 
 
 @cache
@@ -50,10 +54,10 @@ def compiled() -> Engine:
     from numba import njit
     from numba.extending import register_jitable
 
-    for one in (loops.precedes, loops.insert, loops.offer):
+    for one in (loops.precedes, loops.insert, loops.offer, loops.meet):
         register_jitable(one)
-    all_of_them = (loops.score_pairs, loops.rank_given, loops.rank_by_users, loops.merge)
-    return Engine(*(njit(nogil=True)(one) for one in all_of_them))
+    fields = (INTERPRETED.score_pairs, INTERPRETED.rank_given, INTERPRETED.rank_by_users, INTERPRETED.rank_by_factors)
+    return Engine(*(njit(nogil=True)(one) for one in (*fields, INTERPRETED.merge)))
 
 
 @cache
@@ -180,7 +184,7 @@ class Ranking:
             end = min(start + step, last)
             self.engine.rank_given(
                 start, end, self.least, given[start - first : end - first], *self._shared,
-                np.zeros(given.shape[1], np.int32), self._sizes, *self.into.arrays,
+                np.zeros(given.shape[1], np.int32), np.empty(given.shape[1], np.int32), self._sizes, *self.into.arrays,
             )  # fmt: skip
 
         with ThreadPoolExecutor(threads()) as pool:
@@ -188,29 +192,51 @@ class Ranking:
 
 
 def best_by_users(
-    user_items: AnyMatrix, k: int, kernel: NDArray[Any], per_item: NDArray[Any], least: int,
-    *, engine: Engine | None = None, workers: int | None = None,
-) -> Neighbours:  # fmt: skip
+    user_items: AnyMatrix, k: int, kernel: NDArray[Any], per_item: NDArray[Any], least: int
+) -> Neighbours:
     """Return each item's best others by (XᵀKX)_ij · per_item_j, above 0, of those that ``least`` users have as well.
 
     user_items : X, shape (n_users, n_items);  kernel : K, shape (n_users, n_users);  per_item : shape (n_items,);
     least : at least 1. Time: entries of X · n_users, and pairs that users have in common · users of each.
     """
-    n_users, n_items = user_items.shape
-    run, workers = (engine or compiled()).rank_by_users, workers or threads()
+    weights = user_items.T.tocsr().data.astype(np.float64)
+    kernel, per_item = kernel.astype(np.float64, copy=False), per_item.astype(np.float64)
+    return _best_met(
+        user_items, k, compiled().rank_by_users,
+        lambda: (least, kernel, per_item, weights, np.empty(user_items.shape[0])),
+    )  # fmt: skip
+
+
+def best_by_factors(
+    user_items: AnyMatrix, k: int, speaking: NDArray[np.float32], spoken_for: NDArray[np.float32], least: int
+) -> Neighbours:
+    """Return each item's best others by speaking_i · spoken_for_j, above 0, of those that ``least`` users have as well.
+
+    speaking, spoken_for : shape (n_items, n_factors);  least : at least 1. Time: ``work_of``, and pairs that users have
+    in common · n_factors.
+    """
+    return _best_met(
+        user_items, k, compiled().rank_by_factors,
+        lambda: (least, np.ascontiguousarray(speaking), np.ascontiguousarray(spoken_for)),
+    )  # fmt: skip
+
+
+def _best_met(
+    user_items: AnyMatrix, k: int, run: Callable[..., None], of_thread: Callable[[], tuple[Any, ...]]
+) -> Neighbours:
+    n_items = user_items.shape[1]
     found, sizes = Neighbours.none(n_items, k), np.zeros(n_items, np.int32)
     turned = user_items.T.tocsr()
     shared = (
-        least, kernel.astype(np.float64, copy=False), per_item.astype(np.float64),
-        turned.indptr.astype(np.int64), turned.indices.astype(np.int32), turned.data.astype(np.float64),
+        turned.indptr.astype(np.int64), turned.indices.astype(np.int32),
         user_items.indptr.astype(np.int64), user_items.indices.astype(np.int32),
     )  # fmt: skip
 
     def some(first: int) -> None:
-        last = min(first + ITEMS_BY_USERS, n_items)
-        scratch = np.empty(n_users), np.zeros(n_items, np.int32), np.empty(n_items, np.int32)
-        run(first, last, *shared, *scratch, sizes, *found.arrays)
+        last = min(first + ITEMS_OF_THEIR_OWN, n_items)
+        scratch = np.zeros(n_items, np.int32), np.empty(n_items, np.int32)
+        run(first, last, *of_thread(), *shared, *scratch, sizes, *found.arrays)
 
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(some, range(0, n_items, ITEMS_BY_USERS)))
+    with ThreadPoolExecutor(threads()) as pool:
+        list(pool.map(some, range(0, n_items, ITEMS_OF_THEIR_OWN)))
     return found

@@ -12,7 +12,7 @@ from jobs.quality.evaluation import evaluate
 from jobs.quality.files import EventFile, UnreadableFile, histories, read_catalogue, read_events
 from jobs.quality.past import Catalogue
 from jobs.quality.report import page
-from jobs.quality.split import NothingToMeasure, Split, by_file, join, last_days, leave_last_out
+from jobs.quality.split import NothingToMeasure, Split, by_file, cut_days, join, last_days, leave_last_out
 from jobs.quality.trial import Trial
 
 METRICS: Final = ("ndcg@20", "recall@20", "precision@20", "hit@20", "mrr@20")
@@ -97,9 +97,12 @@ def run(options: argparse.Namespace, say: Any) -> dict[str, Any]:
     catalogue = read_catalogue(options.items, item_names) if options.items else Catalogue.unknown(len(item_names))
     if others:
         catalogue = catalogue.select(join(history, others[0]).product_ids)
+    if others:
+        days = cut_days(history, others[0])
     evaluation = evaluate(
-        split, catalogue, time_budget_s=options.time_budget, holdout_days=days, seed=options.seed, report=say
-    )
+        split, catalogue, time_budget_s=options.time_budget, holdout_days=days, leave_last=days is None,
+        seed=options.seed, report=say,
+    )  # fmt: skip
     dropped = {reason: number for one in files for reason, number in one.dropped.items()}
     return {"split": options.split, "left_out": dropped, **evaluation.as_json()}
 

@@ -68,9 +68,9 @@ class Bench:
         return [space.fit(one, NEIGHBOURS, **parameters) for one in self._matrices[weighting]]
 
     def serve(self, neighbours: Sequence[Neighbours], formula: Formula) -> Scores:
-        """Return NDCG@20 of each user of each fold."""
+        """Return NDCG@20 of each user of each fold; ``formula`` has its repeat weight in units of the mean score."""
         return np.concatenate([
-            ndcg(hits(fold.server.recommend(one, formula), fold.relevant), fold.counts)
+            ndcg(hits(fold.server.recommend(one, formula.in_scores_of(one)), fold.relevant), fold.counts)
             for fold, one in zip(self.folds, neighbours, strict=True)
         ])  # fmt: skip
 

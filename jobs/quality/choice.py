@@ -17,7 +17,7 @@ from jobs.quality.fitting import NEIGHBOURS, fit
 from jobs.quality.formula import Formula
 from jobs.quality.past import DAY, Catalogue
 from jobs.quality.spaces import SPACES, Space
-from jobs.quality.split import NothingToMeasure, Split, last_days, only
+from jobs.quality.split import NothingToMeasure, Split, last_days, leave_last_out, only
 from jobs.quality.trial import Clock, Deadline, Trial
 from jobs.quality.tuning import tune
 
@@ -93,14 +93,19 @@ def safe_default(
     return Choice("cosine", DEFAULT.parameters, DEFAULT.weighting, formula, found, None, reason, None, [])
 
 
-def inner_splits(history: History, *, new_only: bool, holdout_days: float | None = None) -> tuple[list[Split], float]:
+def inner_splits(
+    history: History, *, new_only: bool, holdout_days: float | None = None, leave_last: bool = False
+) -> tuple[list[Split], float | None]:
     """Split for tuning: the last days, as few as have enough users, and at most a third of the history.
 
     Earlier cuts are added, each with the same number of days held out, as long as half of the history lies before
-    them. Raises NothingToMeasure.
+    them, for the second a third. ``leave_last`` : each user's last relevant event is held out instead, and in a second
+    split the one before. Returns the days too, None for ``leave_last``. Raises NothingToMeasure.
     """
     if len(history) == 0:
         raise NothingToMeasure("no events")
+    if leave_last:
+        return _leaving_last(history, new_only=new_only), None
     span = float((history.times.max() - history.times.min()) / DAY)
     longest = max(span / 3, 1e-6)
     found: tuple[Split, float] | None = None
@@ -119,13 +124,24 @@ def inner_splits(history: History, *, new_only: bool, holdout_days: float | None
     while len(splits) < MAX_FOLDS:
         if len(splits) >= MIN_FOLDS and sum(len(one.users) for one in splits) >= USERS_IN_ALL:
             break
-        if span - days * (len(splits) + 1) < span / 2:
+        left = span - days * (len(splits) + 1)
+        if left < (span / 2 if len(splits) >= MIN_FOLDS else 0.33 * span):
             break
         try:
             splits.append(last_days(splits[-1].train, days, new_only=new_only))
         except NothingToMeasure:
             break
     return splits, days
+
+
+def _leaving_last(history: History, *, new_only: bool) -> list[Split]:
+    splits = [leave_last_out(history, new_only=new_only)]
+    while len(splits) < MIN_FOLDS:
+        try:
+            splits.append(leave_last_out(splits[-1].train, new_only=new_only))
+        except NothingToMeasure:
+            break
+    return splits
 
 
 def sample(history: History, most_events: int, seed: int) -> History:
@@ -144,6 +160,7 @@ def choose(
     new_only: bool = False,
     now: np.datetime64 | None = None,
     holdout_days: float | None = None,
+    leave_last: bool = False,
     seed: int = 0,
     spaces: Mapping[str, Space] = SPACES,
     report: Callable[[Trial], None] = lambda _: None,
@@ -152,8 +169,8 @@ def choose(
     """Tune every candidate on the history's own last days, and fit the best on all of it.
 
     ``catalogue`` is in the history's codes; ages count back from ``now``, by default the newest event. ``new_only``
-    asks for products that a user has not met; otherwise for all
-    they turn to, and whether bought ones return is tuned. The fit of the winner comes on top of ``time_budget_s``.
+    asks for products that a user has not met; otherwise for all they turn to, and whether bought ones return is tuned.
+    ``holdout_days``, ``leave_last`` : see ``inner_splits``. The fit of the winner comes on top of ``time_budget_s``.
     Raises NothingToMeasure for a history without events.
     """
     if len(history) == 0:
@@ -163,7 +180,9 @@ def choose(
         return safe_default(history, catalogue, reason, new_only=new_only, now=now)
     deadline = Deadline(time_budget_s, clock)
     try:
-        splits, days = inner_splits(sample(history, TUNING_EVENTS, seed), new_only=new_only, holdout_days=holdout_days)
+        splits, days = inner_splits(
+            sample(history, TUNING_EVENTS, seed), new_only=new_only, holdout_days=holdout_days, leave_last=leave_last
+        )
     except NothingToMeasure as error:
         return safe_default(history, catalogue, f"safe default: {error}", new_only=new_only, now=now)
     held_out = sum(len(one.users) for one in splits)
@@ -176,7 +195,7 @@ def choose(
 
 
 def _fitted(
-    history: History, trials: list[Trial], spaces: Mapping[str, Space], days: float, now: np.datetime64 | None
+    history: History, trials: list[Trial], spaces: Mapping[str, Space], days: float | None, now: np.datetime64 | None
 ) -> Choice:
     """Fit the best on everything; where that does not fit the memory budget, the next best that does."""
     summaries = [one.summary() for one in trials]
@@ -190,6 +209,14 @@ def _fitted(
             continue
         reason = f"best of {sum(one.scores is not None for one in trials)} candidates on {len(best.scores)} users"
         return Choice(
-            best.algorithm, best.parameters, best.weighting, best.formula, found, best.score, reason, days, summaries
+            best.algorithm,
+            best.parameters,
+            best.weighting,
+            best.formula.in_scores_of(found),
+            found,
+            best.score,
+            reason,
+            days,
+            summaries,
         )
     raise NothingToMeasure("no candidate could be fitted")

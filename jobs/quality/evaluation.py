@@ -120,6 +120,7 @@ def evaluate(
     *,
     time_budget_s: float,
     holdout_days: float | None = None,
+    leave_last: bool = False,
     seed: int = 0,
     report: Callable[[Trial], None] = lambda _: None,
     clock: Clock = time.perf_counter,
@@ -127,11 +128,11 @@ def evaluate(
     """Choose on what came before the cut, and measure the choice, every candidate and popularity on what came after.
 
     Nothing after the cut is seen by any model, by the tuning or by what is trending. ``catalogue`` is in the split's
-    codes. Raises NothingToMeasure.
+    codes. ``holdout_days`` and ``leave_last`` : tune on splits like this one. Raises NothingToMeasure.
     """
     choice = choose(
         split.train, catalogue, time_budget_s=time_budget_s, new_only=split.new_only, now=split.now,
-        holdout_days=holdout_days, seed=seed, report=report, clock=clock,
+        holdout_days=holdout_days, leave_last=leave_last, seed=seed, report=report, clock=clock,
     )  # fmt: skip
     past = Past(split.train, split.now, split.users, split.known_items, catalogue)
     server = Server(past, K)
@@ -162,5 +163,5 @@ def evaluate(
             )  # fmt: skip
         except Unsuitable:
             continue
-        lines.append(line(one["algorithm"], served(found, formula)))
+        lines.append(line(one["algorithm"], served(found, formula.in_scores_of(found))))
     return Evaluation(split, lines, choice)

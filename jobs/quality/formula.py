@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
+from jobs.models.neighbours import Neighbours
+
 Returning = Literal["all", "unbought", "unseen"]
 TrendingWindow = Literal["7d", "30d", "all"]
 
@@ -44,3 +46,11 @@ class Formula:
     def with_(self, **changes: Any) -> "Formula":
         """Return it with some constants changed."""
         return replace(self, **changes)
+
+    def in_scores_of(self, neighbours: Neighbours) -> "Formula":
+        """Return it with ``repeat_weight`` in the scores of these neighbours, from units of their mean.
+
+        It is tuned in those units: how large scores are beside the greatest, which is 1, differs from model to model,
+        and between what is fitted before a cut and on everything.
+        """
+        return self.with_(repeat_weight=self.repeat_weight * neighbours.mean_score)

@@ -80,10 +80,11 @@ WEIGHTING: Final[Values] = {
     "repeated": ("once", "log", "sum"),
 }
 
-# In the order in which they are varied. Priors go up to where popularity decides, for shops with little history.
+# In the order in which they are varied. Repeat weights are in units of the neighbours' mean score; priors go up to
+# where popularity decides, for shops with little history.
 FORMULA: Final[Values] = {
     "returning": ("all", "unbought", "unseen"),
-    "repeat_weight": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
+    "repeat_weight": (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0),
     "frequency_power": (0.0, 0.5, 1.0),
     "blend": (0.0, 0.1, 0.3, 0.6, 0.8, 0.9, 1.0),
     "trending_prior": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),

@@ -124,6 +124,17 @@ def by_file(history: History, test: History, *, new_only: bool) -> Split:
     return by_mask(kept, held_out[~future], new_only=new_only)
 
 
+def cut_days(history: History, test: History) -> float | None:
+    """Return how many days a file of held-out events spans after one cut; None where each user has a cut of their own.
+
+    One cut: less than a tenth of ``history`` is as late as the first of ``test``.
+    """
+    first = test.times.min()
+    if (history.times >= first).mean() > 0.1:
+        return None
+    return max(1.0, float((test.times.max() - first) / np.timedelta64(86_400_000_000, "us")))
+
+
 def join(one: History, other: History) -> History:
     """Return the events of both, in codes for the ids of both."""
     return history_of(

@@ -59,7 +59,7 @@ class Trial:
         return -1.0 if self.scores is None else float(self.scores.mean())
 
     def summary(self) -> dict[str, Any]:
-        """Return what is written in ``models`` and ``training_runs``."""
+        """Return what is written in ``models`` and ``training_runs``; repeat weight in units of the mean score."""
         return {
             "algorithm": self.algorithm,
             "ndcg@20": None if self.scores is None else round(self.score, 5),

@@ -1,6 +1,6 @@
 """Tuning under a time budget: one step at a time along the values of each parameter, through the serving formula."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ def starting_formula(bench: Bench) -> Formula:
         blend=0.8 if bench.has_taste() else 1.0,
         trending_prior=0.03,
         trending_window="30d",
-        repeat_weight=0.0 if new_only else 0.3,
+        repeat_weight=0.0 if new_only else 3.0,
         returning="unseen" if new_only else "all",
     )
 
@@ -40,7 +40,7 @@ def other_starts(bench: Bench, formula: Formula) -> list[Formula]:
     personal = formula.with_(
         profile_events=200, frequency_power=1.0, blend=1.0, trending_prior=0.0, half_life_days=None, rank_decay=1.0,
         weight_power=formula.weight_power if bench.one_weight else 0.0,
-        repeat_weight=0.0 if bench.new_only else 0.1,
+        repeat_weight=0.0 if bench.new_only else 1.0,
     )  # fmt: skip
     return [personal, formula.with_(trending_prior=3.0, trending_window="all")]
 
@@ -75,53 +75,71 @@ def steps(values: Values, current: Mapping[str, Any]) -> Iterator[tuple[str, Any
                 yield name, options[other]
 
 
-def start_elsewhere(bench: Bench, space: Space, trial: Trial, deadline: Deadline) -> None:
-    """Move the trial to another start where that is better: of the formula, then of formula and weighting together.
+def begin(bench: Bench, space: Space, trial: Trial, values: Values, deadline: Deadline) -> None:
+    """Tune the formula from several starts, and move the trial to where that led furthest.
 
-    Training on how often, rather than whether, suits profiles that count too; neither gains much without the other.
+    Each start takes the better of two weightings: training on how often, rather than whether, suits profiles that count
+    too, and neither gains much without the other.
     """
-    assert trial.similar is not None
-    assert trial.scores is not None
-    similar, weighting = trial.similar, trial.weighting
-    formulae = [trial.formula, *other_starts(bench, trial.formula)]
-    for repeated in (weighting.repeated, "sum"):
-        if repeated != weighting.repeated:
-            # a fit, and about as long again to serve from it
-            if 4 * trial.fit_seconds > deadline.left:
-                return
-            weighting = replace(weighting, repeated=repeated, weight_power=0.5 if bench.one_weight else 0.0)
+    fits = [trial]
+    for repeated in {trial.weighting.repeated, "sum"} - {trial.weighting.repeated}:
+        # a fit, and about as long again to serve from it
+        if 4 * trial.fit_seconds < deadline.left:
+            weighting = replace(trial.weighting, repeated=repeated, weight_power=0.5 if bench.one_weight else 0.0)
             similar = bench.fit(space, trial.parameters, weighting)
+            fits.append(replace(trial, weighting=weighting, similar=similar))
             trial.fits += 1
-        for formula in formulae:
-            if deadline.left <= 0:
-                return
-            scores = bench.serve(similar, formula)
-            if better(scores, trial.scores):
-                trial.formula, trial.scores = formula, scores
-                trial.similar, trial.weighting = similar, weighting
+    begun: list[Trial] = []
+    for formula in (trial.formula, *other_starts(bench, trial.formula)):
+        best: Trial | None = None
+        for one in fits:
+            assert one.similar is not None
+            if begun and deadline.left <= 0:
+                break
+            scores = trial.scores if formula is trial.formula and one is trial else bench.serve(one.similar, formula)
+            if best is None or (scores is not None and better(scores, best.scores)):
+                best = replace(one, formula=formula, scores=scores)
+        if best is not None:
+            begun.append(best)
+    # where the others came from first, then what looks best
+    for one in (begun[0], *sorted(begun[1:], key=lambda one: -one.score)):
+        tune_formula(bench, one, values, deadline)
+    for one in begun:
+        assert one.scores is not None
+        if better(one.scores, trial.scores):
+            trial.formula, trial.weighting, trial.scores, trial.similar = (
+                one.formula, one.weighting, one.scores, one.similar
+            )  # fmt: skip
 
 
 def tune_formula(bench: Bench, trial: Trial, values: Values, deadline: Deadline) -> None:
-    """Improve the trial's formula in place, one constant after the other, as long as time is left."""
+    """Improve the trial's formula in place, one constant after the other, twice, as long as time is left."""
+    for _ in range(2):
+        before = trial.formula
+        for name, options in values.items():
+            _tune_constant(bench, trial, name, options, deadline)
+        if trial.formula == before:
+            return
+
+
+def _tune_constant(bench: Bench, trial: Trial, name: str, options: Sequence[Any], deadline: Deadline) -> None:
     assert trial.similar is not None
-    assert trial.scores is not None
-    for name, options in values.items():
-        tried = {getattr(trial.formula, name)}
-        moved = True
-        while moved:
-            moved = False
-            for _, value in steps({name: options}, asdict(trial.formula)):
-                if value in tried:
-                    continue
-                if deadline.left <= 0:
-                    return
-                tried.add(value)
-                formula = trial.formula.with_(**{name: value})
-                scores = bench.serve(trial.similar, formula)
-                if better(scores, trial.scores):
-                    trial.formula, trial.scores = formula, scores
-                    moved = True
-                    break
+    tried = {getattr(trial.formula, name)}
+    moved = True
+    while moved:
+        moved = False
+        for _, value in steps({name: options}, asdict(trial.formula)):
+            if value in tried:
+                continue
+            if deadline.left <= 0:
+                return
+            tried.add(value)
+            formula = trial.formula.with_(**{name: value})
+            scores = bench.serve(trial.similar, formula)
+            if better(scores, trial.scores):
+                trial.formula, trial.scores = formula, scores
+                moved = True
+                break
 
 
 def run_fit(
@@ -164,10 +182,9 @@ def tune(
             trial.note = f"not tried: {error}"
             continue
         # no candidate may take what the others need
-        share = deadline.part(1 / 20)
+        share = deadline.part(1 / 16)
         with timed(trial, deadline.clock):
-            start_elsewhere(bench, space, trial, share)
-            tune_formula(bench, trial, formula_space, share)
+            begin(bench, space, trial, formula_space, share)
         if trial.fit_seconds < deadline.seconds / 100:
             # ages matter alike to all: what a quick one finds, the slow ones start from
             while share.left > 0 and _turn(bench, space, trial, weighting_space, {}, share):

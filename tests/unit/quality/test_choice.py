@@ -1,16 +1,18 @@
 """Choosing: the right candidate wins, budgets hold, small shops are safe."""
 
+import itertools
+import json
 import time
 
 import numpy as np
 import pytest
 
-from jobs.models.ease import TooLarge, ease_side
+from jobs.models.ease import TooLarge, Unsuitable, ease_side
 from jobs.models.neighbours import Matrix, Neighbours
 from jobs.quality.choice import choose, inner_splits
 from jobs.quality.past import Catalogue
 from jobs.quality.spaces import SPACES, Space
-from jobs.quality.split import NothingToMeasure
+from jobs.quality.split import NothingToMeasure, leave_last_out
 from tests.unit.quality import data
 
 
@@ -103,6 +105,26 @@ def test_days_for_tuning_are_the_last_ones_and_leave_two_thirds_before_them() ->
     assert days == pytest.approx(10, abs=0.1)
 
 
+def test_cuts_are_made_at_two_moments_and_more_where_users_are_few() -> None:
+    assert len(inner_splits(data.shop(), new_only=False)[0]) == 2
+    splits, days = inner_splits(data.shop(users=700, events=60_000), new_only=False)
+    assert days is not None
+    assert len(splits) == 3
+    for later, earlier in itertools.pairwise(splits):
+        assert earlier.train.times.max() <= later.now - np.timedelta64(round(0.99 * days * 24), "h")
+    many = data.shop(users=2500, items=100, events=60_000)
+    assert len(inner_splits(many, new_only=False)[0]) == 2
+
+
+def test_where_each_users_last_is_asked_for_tuning_asks_for_the_one_before() -> None:
+    history = data.history((0, 0, 5, 0), (0, 1, 5, 1), (0, 2, 5, 2), (1, 0, 5, 5), (1, 1, 5, 6), (1, 2, 5, 7))
+    splits, days = inner_splits(leave_last_out(history, new_only=False).train, new_only=False, leave_last=True)
+    assert days is None
+    assert len(splits) == 1
+    assert splits[0].relevant.toarray().tolist() == [[0, 1, 0], [0, 1, 0]]
+    assert len(inner_splits(data.shop(), new_only=False, leave_last=True)[0]) == 2
+
+
 def test_what_does_not_fit_its_memory_is_passed_over_with_a_reason() -> None:
     def too_large(user_items: Matrix, _k: int, **_: object) -> Neighbours:
         ease_side(*user_items.shape, memory_budget_bytes=100)
@@ -115,3 +137,43 @@ def test_what_does_not_fit_its_memory_is_passed_over_with_a_reason() -> None:
     assert ease_side(10, 1_000_000) == 10
     with pytest.raises(TooLarge):
         ease_side(50_000, 60_000)
+
+
+def half(kind: int) -> Space:
+    """Return a candidate that knows the products of one kind only."""
+
+    def fit(user_items: Matrix, k: int, **_: object) -> Neighbours:
+        found = SPACES["cosine"].fit(user_items, k, min_co_occurrence=1)
+        strangers = np.arange(len(found.indices)) % 2 != kind
+        found.indices[strangers], found.scores[strangers], found.co_occurrence[strangers] = -1, 0, 0
+        return found
+
+    return Space(fit)
+
+
+def test_candidates_that_know_different_things_are_mixed() -> None:
+    spaces = {"even": half(0), "odd": half(1)}
+    choice = choose(data.shop(), unknown(), time_budget_s=6, new_only=True, spaces=spaces)
+    assert choice.algorithm == "mixture"
+    parts = choice.model_parameters()["parts"]
+    assert {one["algorithm"] for one in parts} == {"even", "odd"}
+    assert all(one["share"] >= 1 for one in parts)
+    scores = {one["algorithm"]: one["ndcg@20"] for one in choice.candidates}
+    assert scores["mixture"] > max(scores["even"], scores["odd"])
+    # fitted on everything, both halves have neighbours
+    assert choice.neighbours.counts.all()
+    assert json.loads(json.dumps(choice.model_parameters()))["parts"] == parts
+
+
+def test_a_part_that_does_not_fit_on_everything_gives_way_to_the_next_best() -> None:
+    whole = data.shop()
+
+    def only_before_the_cut(user_items: Matrix, k: int, **_: object) -> Neighbours:
+        if user_items.nnz == whole.user_items().nnz:
+            raise Unsuitable("too much")
+        return half(1).fit(user_items, k)
+
+    spaces = {"even": half(0), "odd": Space(only_before_the_cut)}
+    choice = choose(whole, unknown(), time_budget_s=6, new_only=True, spaces=spaces)
+    assert choice.algorithm == "even"
+    assert next(one["note"] for one in choice.candidates if one["algorithm"] == "mixture") == "not published: too much"

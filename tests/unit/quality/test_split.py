@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jobs.quality.split import NothingToMeasure, by_file, last_days, leave_last_out
+from jobs.quality.split import NothingToMeasure, by_file, cut_days, last_days, leave_last_out, only
 from tests.unit.quality import data
 
 
@@ -55,3 +55,11 @@ def test_what_a_file_holds_out_is_not_learnt_from_even_where_the_events_go_on_be
 def test_a_split_that_asks_for_nothing_says_so(events: list[tuple[int, int, float, float]], reason: str) -> None:
     with pytest.raises(NothingToMeasure, match=reason):
         last_days(data.history(*events, items=3), 10, new_only=True)
+
+
+def test_a_file_of_the_last_days_is_told_from_one_of_each_users_last() -> None:
+    history = data.shop()
+    late = history.times > history.times.max() - np.timedelta64(10, "D")
+    assert cut_days(only(history, ~late), only(history, late)) == pytest.approx(10, abs=0.1)
+    lasts = np.isin(np.arange(len(history)), [np.flatnonzero(history.users == user)[-1] for user in range(120)])
+    assert cut_days(only(history, ~lasts), only(history, lasts)) is None

@@ -1,0 +1,63 @@
+"""How fast models are tuned: compiled loops beside the same in NumPy, on the shipped shop."""
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.frame import Bench, Row
+from benchmarks.quality import real
+from jobs.models import als
+from jobs.models.weighting import Weighting, training_matrix
+from jobs.quality.answering import CompiledServer
+from jobs.quality.formula import Formula
+from jobs.quality.past import Past
+from jobs.quality.serving import Server
+from jobs.quality.spaces import SPACES
+from jobs.quality.split import last_days
+
+DATA = Path(__file__).parents[1] / "local" / "data"
+K, USERS, RUNS = 20, 800, 5
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Return the median of some runs after one that does not count."""
+    run()
+    taken = []
+    for _ in range(RUNS):
+        started = time.perf_counter()
+        run()
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+
+
+def rows(bench: Bench) -> list[Row]:
+    """Measure one trial of the serving formula, and one fit of implicit ALS."""
+    bench.say("tuning: the shipped online_retail, last 30 days held out")
+    case = real("online_retail", DATA)
+    split = last_days(case.history, case.days, new_only=False)
+    past = Past(split.train, split.now, split.users[:USERS], split.known_items, case.catalogue)
+    matrix = training_matrix(split.train, split.now, Weighting())
+    neighbours = SPACES["cosine"].fit(matrix, 50, min_co_occurrence=2)
+    formula = Formula(trending_prior=0.3, returning="all", repeat_weight=0.1)
+    plain, compiled = Server(past, K), CompiledServer(past, K)
+    slow = seconds(lambda: plain.recommend(neighbours, formula))
+    fast = seconds(lambda: compiled.recommend(neighbours, formula))
+
+    def factors() -> object:
+        return als.als_factors(matrix, factors=64, regularisation=1.0, confidence=5.0, iterations=5, seed=0)
+
+    fast_als, least = seconds(factors), als.COMPILED_FROM
+    try:
+        als.COMPILED_FROM = 1 << 62  # type: ignore[misc]
+        slow_als = seconds(factors)
+    finally:
+        als.COMPILED_FROM = least  # type: ignore[misc]
+    return [
+        _row("one trial of the serving formula, against NumPy", slow, fast, f"{USERS} users"),
+        _row("implicit ALS, against NumPy", slow_als, fast_als, "64 factors, 5 turns"),
+    ]
+
+
+def _row(name: str, slow: float, fast: float, what: str) -> Row:
+    return Row(name, slow / fast, "×", note=f"{what}; {slow * 1000:.0f} ms and {fast * 1000:.0f} ms")
