@@ -75,51 +75,57 @@ def steps(values: Values, current: Mapping[str, Any]) -> Iterator[tuple[str, Any
                 yield name, options[other]
 
 
-def begin(bench: Bench, space: Space, trial: Trial, values: Values, deadline: Deadline) -> None:
-    """Tune the formula from several starts, and move the trial to where that led furthest.
+def start_elsewhere(bench: Bench, space: Space, trial: Trial, deadline: Deadline) -> list[Trial]:
+    """Move the trial to another start where that is better, and return it as it would be from each of the others.
 
     Each start takes the better of two weightings: training on how often, rather than whether, suits profiles that count
     too, and neither gains much without the other.
     """
     fits = [trial]
-    for repeated in {trial.weighting.repeated, "sum"} - {trial.weighting.repeated}:
-        # a fit, and about as long again to serve from it
-        if 4 * trial.fit_seconds < deadline.left:
-            weighting = replace(trial.weighting, repeated=repeated, weight_power=0.5 if bench.one_weight else 0.0)
-            similar = bench.fit(space, trial.parameters, weighting)
-            fits.append(replace(trial, weighting=weighting, similar=similar))
-            trial.fits += 1
-    begun: list[Trial] = []
-    for formula in (trial.formula, *other_starts(bench, trial.formula)):
-        best: Trial | None = None
+    # a fit, and about as long again to serve from it
+    if trial.weighting.repeated != "sum" and 4 * trial.fit_seconds < deadline.left:
+        weighting = replace(trial.weighting, repeated="sum", weight_power=0.5 if bench.one_weight else 0.0)
+        similar = bench.fit(space, trial.parameters, weighting)
+        fits.append(replace(trial, weighting=weighting, similar=similar))
+        trial.fits += 1
+    rivals: list[Trial] = []
+    for place, formula in enumerate((trial.formula, *other_starts(bench, trial.formula))):
+        best: Trial | None = None if place else replace(trial)
         for one in fits:
             assert one.similar is not None
-            if begun and deadline.left <= 0:
+            if deadline.left <= 0:
                 break
-            scores = trial.scores if formula is trial.formula and one is trial else bench.serve(one.similar, formula)
-            if best is None or (scores is not None and better(scores, best.scores)):
+            scores = bench.serve(one.similar, formula)
+            if best is None or better(scores, best.scores):
                 best = replace(one, formula=formula, scores=scores)
         if best is not None:
-            begun.append(best)
-    # where the others came from first, then what looks best
-    for one in (begun[0], *sorted(begun[1:], key=lambda one: -one.score)):
+            rivals.append(best)
+    for one in rivals:
+        take_over(trial, one)
+    return [one for one in rivals if one.formula != trial.formula]
+
+
+def take_over(trial: Trial, other: Trial) -> None:
+    """Move the trial to where another is, if that is better."""
+    assert other.scores is not None
+    if better(other.scores, trial.scores):
+        trial.formula, trial.weighting = other.formula, other.weighting
+        trial.scores, trial.similar = other.scores, other.similar
+
+
+def tune_rivals(bench: Bench, trial: Trial, rivals: Sequence[Trial], values: Values, deadline: Deadline) -> None:
+    """Tune the formula from the starts that did not look best too, the better ones first."""
+    for one in sorted(rivals, key=lambda one: -one.score):
+        if deadline.left <= 0:
+            return
         tune_formula(bench, one, values, deadline)
-    for one in begun:
-        assert one.scores is not None
-        if better(one.scores, trial.scores):
-            trial.formula, trial.weighting, trial.scores, trial.similar = (
-                one.formula, one.weighting, one.scores, one.similar
-            )  # fmt: skip
+        take_over(trial, one)
 
 
 def tune_formula(bench: Bench, trial: Trial, values: Values, deadline: Deadline) -> None:
-    """Improve the trial's formula in place, one constant after the other, twice, as long as time is left."""
-    for _ in range(2):
-        before = trial.formula
-        for name, options in values.items():
-            _tune_constant(bench, trial, name, options, deadline)
-        if trial.formula == before:
-            return
+    """Improve the trial's formula in place, one constant after the other, as long as time is left."""
+    for name, options in values.items():
+        _tune_constant(bench, trial, name, options, deadline)
 
 
 def _tune_constant(bench: Bench, trial: Trial, name: str, options: Sequence[Any], deadline: Deadline) -> None:
@@ -184,11 +190,17 @@ def tune(
         # no candidate may take what the others need
         share = deadline.part(1 / 16)
         with timed(trial, deadline.clock):
-            begin(bench, space, trial, formula_space, share)
+            rivals = start_elsewhere(bench, space, trial, share)
+            tune_formula(bench, trial, formula_space, share)
+            # where the model has little say, no step of it would gain: it is heard first
+            if trial.formula.blend < 0.5:
+                tune_rivals(bench, trial, rivals, formula_space, share)
         if trial.fit_seconds < deadline.seconds / 100:
             # ages matter alike to all: what a quick one finds, the slow ones start from
             while share.left > 0 and _turn(bench, space, trial, weighting_space, {}, share):
                 pass
+        with timed(trial, deadline.clock):
+            tune_rivals(bench, trial, rivals, formula_space, share)
         report(trial)
         best = max(trials, key=lambda one: one.score)
         formula, weighting = best.formula, best.weighting
