@@ -35,7 +35,9 @@ def _als(user_items: Any, **parameters: Any) -> Callable[[Any, NDArray[np.int64]
     model = import_module("implicit.als").AlternatingLeastSquares(
         iterations=15, random_state=0, num_threads=2, **parameters
     )
-    model.fit(sparse.csr_matrix(user_items, dtype=np.float32), show_progress=False)
+    # as the library asks for: BLAS threads beside its own make it several times slower
+    with import_module("threadpoolctl").threadpool_limits(1, "blas"):
+        model.fit(sparse.csr_matrix(user_items, dtype=np.float32), show_progress=False)
     return lambda _rows, users: np.asarray(model.user_factors[users] @ model.item_factors.T)
 
 

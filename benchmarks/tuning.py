@@ -1,12 +1,11 @@
-"""How fast models are tuned: compiled loops beside the same in NumPy, on the shipped shop."""
+"""How fast models are tuned: compiled loops beside the same in NumPy, on a made shop."""
 
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from benchmarks.frame import Bench, Row
-from benchmarks.quality import real
+from benchmarks.shops import made
 from jobs.models import als
 from jobs.models.weighting import Weighting, training_matrix
 from jobs.quality.answering import CompiledServer
@@ -16,8 +15,7 @@ from jobs.quality.serving import Server
 from jobs.quality.spaces import SPACES
 from jobs.quality.split import last_days
 
-DATA = Path(__file__).parents[1] / "local" / "data"
-K, USERS, RUNS = 20, 800, 5
+SHOP, K, USERS, RUNS = "view-heavy", 20, 800, 5
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -33,8 +31,8 @@ def seconds(run: Callable[[], object]) -> float:
 
 def rows(bench: Bench) -> list[Row]:
     """Measure one trial of the serving formula, and one fit of implicit ALS."""
-    bench.say("tuning: the shipped online_retail, last 30 days held out")
-    case = real("online_retail", DATA)
+    bench.say(f"tuning: the {SHOP} shop of benchmarks/shops.py")
+    case = made(SHOP, 1)
     split = last_days(case.history, case.days, new_only=False)
     past = Past(split.train, split.now, split.users[:USERS], split.known_items, case.catalogue)
     matrix = training_matrix(split.train, split.now, Weighting())
