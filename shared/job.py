@@ -27,6 +27,15 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+# whoever holds the job's lock runs alone: what still says that it runs was killed
+BEGIN_RUN = """
+WITH killed AS (
+    UPDATE job_runs SET ended_at = clock_timestamp(), outcome = 'failed', details = cast(:details AS jsonb)
+    WHERE job = :name AND outcome = 'running'
+)
+INSERT INTO job_runs (job) VALUES (:name) RETURNING id
+"""
+KILLED = orjson.dumps({"error": "ended without a word: its process was killed, found when the job ran again"}).decode()
 END_RUN = """
 UPDATE job_runs SET ended_at = clock_timestamp(), outcome = :outcome, details = cast(:details AS jsonb) WHERE id = :id
 """
@@ -52,7 +61,7 @@ def _begin(name: str) -> int | None:
     # `migrate` runs before the table exists
     if database.read("SELECT to_regclass('job_runs')")[0][0] is None:
         return None
-    return int(database.write("INSERT INTO job_runs (job) VALUES (:name) RETURNING id", name=name)[0][0])
+    return int(database.write(BEGIN_RUN, name=name, details=KILLED)[0][0])
 
 
 def _end(run: int | None, outcome: str, details: dict[str, Any]) -> None:
