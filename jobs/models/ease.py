@@ -36,6 +36,11 @@ def ease_side(n_users: int, n_items: int, memory_budget_bytes: int = MEMORY_BUDG
     return side
 
 
+def ease_seconds(n_users: int, n_items: int) -> float:
+    """Return about how long a fit takes, in seconds, on two cores of 2020 or later."""
+    return float(min(n_users, n_items)) ** 3 / 5e10
+
+
 def _inverse(matrix: NDArray[Any]) -> NDArray[Any]:
     """Invert a symmetric positive definite matrix in its own memory (Cholesky; LAPACK potrf, potri)."""
     double = matrix.dtype == np.float64

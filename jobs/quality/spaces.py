@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from jobs.models.als import als_neighbours
 from jobs.models.cosine import cosine_neighbours
-from jobs.models.ease import ease_neighbours
-from jobs.models.ease_head import ease_head_neighbours
+from jobs.models.ease import ease_neighbours, ease_seconds
+from jobs.models.ease_head import FIRST_HEAD, ease_head_neighbours, ease_head_seconds
 from jobs.models.neighbours import Neighbours
 from jobs.models.popularity import popularity_neighbours
 from jobs.models.rp3beta import rp3beta_neighbours
@@ -20,11 +20,15 @@ Values = Mapping[str, Sequence[Any]]
 
 @dataclass(frozen=True)
 class Space:
-    """One candidate: what fits it, the values of its parameters in order, and where the search starts."""
+    """One candidate: what fits it, the values of its parameters in order, and where the search starts.
+
+    ``seconds`` : about how long a fit takes for so many users and items; 0 where that is no matter.
+    """
 
     fit: Fit
     values: Values = field(default_factory=dict)
     start: Mapping[str, Any] = field(default_factory=dict)
+    seconds: Callable[[int, int], float] = lambda _users, _items: 0.0
 
 
 CO_OCCURRENCE: Final = (1, 2, 3, 5)
@@ -52,6 +56,7 @@ SPACES: Final[Mapping[str, Space]] = {
         ease_neighbours,
         {"regularisation": (0.3, 1.0, 3.0, 10.0, 30.0, 100.0), "min_co_occurrence": CO_OCCURRENCE},
         {"regularisation": 3.0, "min_co_occurrence": 2},
+        ease_seconds,
     ),
     "ease_head": Space(
         ease_head_neighbours,
@@ -60,7 +65,8 @@ SPACES: Final[Mapping[str, Space]] = {
             "regularisation": (0.3, 1.0, 3.0, 10.0, 30.0, 100.0),
             "min_co_occurrence": CO_OCCURRENCE,
         },
-        {"head": 4_000, "regularisation": 3.0, "min_co_occurrence": 2},
+        {"head": FIRST_HEAD, "regularisation": 3.0, "min_co_occurrence": 2},
+        ease_head_seconds,
     ),
     "als": Space(
         als_neighbours,

@@ -14,6 +14,8 @@ from jobs.quality.trial import Clock, Deadline, Trial, better, timed
 
 # candidates this far behind the best, by share, are not tuned further
 GIVEN_UP: Final = 0.85
+# a candidate of which one fit takes more of the budget is not tried
+MOST_OF_BUDGET: Final = 0.25
 # what is left of the budget for mixing the candidates
 MIXING: Final = 0.15
 
@@ -181,6 +183,9 @@ def tune(
         trials.append(trial)
         if deadline.left <= 0 and any(one.scores is not None for one in trials):
             trial.note = "not tried: the time budget was used up"
+            continue
+        if trials[0].scores is not None and bench.seconds(space) > MOST_OF_BUDGET * deadline.seconds:
+            trial.note = f"not tried: a fit would take more than {MOST_OF_BUDGET:.0%} of the time budget"
             continue
         try:
             run_fit(bench, space, trial, trial.parameters, trial.weighting, deadline.clock)

@@ -177,3 +177,14 @@ def test_a_part_that_does_not_fit_on_everything_gives_way_to_the_next_best() -> 
     choice = choose(whole, unknown(), time_budget_s=6, new_only=True, spaces=spaces)
     assert choice.algorithm == "even"
     assert next(one["note"] for one in choice.candidates if one["algorithm"] == "mixture") == "not published: too much"
+
+
+def test_a_candidate_that_would_take_what_the_others_need_is_not_tried() -> None:
+    spaces = {"cosine": SPACES["cosine"], "slow": Space(nonsense, seconds=lambda users, items: users * items / 1000)}
+    choice = choose(data.shop(), unknown(), time_budget_s=2, spaces=spaces)
+    slow = next(one for one in choice.candidates if one["algorithm"] == "slow")
+    assert slow["ndcg@20"] is None
+    assert slow["note"] == "not tried: a fit would take more than 25% of the time budget"
+    # 7,200 pairs before each of two cuts
+    patient = choose(data.shop(), unknown(), time_budget_s=60, spaces=spaces, clock=data.Ticks())
+    assert next(one for one in patient.candidates if one["algorithm"] == "slow")["ndcg@20"] is not None

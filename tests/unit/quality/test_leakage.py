@@ -23,19 +23,8 @@ def planted(history: History, split: Split) -> History:
     return replace(history, **extra)
 
 
-class Ticks:
-    """A clock that moves a tenth of a second whenever it is read: the same steps are taken on any machine."""
-
-    def __init__(self) -> None:
-        self.reads = 0
-
-    def __call__(self) -> float:
-        self.reads += 1
-        return self.reads / 10
-
-
 def measured(split: Split, time_budget_s: float = 0.0) -> Evaluation:
-    return evaluate(split, Catalogue.unknown(len(split.known_items)), time_budget_s=time_budget_s, clock=Ticks())
+    return evaluate(split, Catalogue.unknown(len(split.known_items)), time_budget_s=time_budget_s, clock=data.Ticks())
 
 
 @pytest.mark.parametrize(("time_budget_s", "new_only"), [(0.0, True), (0.0, False), (60.0, False)])
