@@ -10,12 +10,16 @@ from jobs.quality.bench import Bench
 from jobs.quality.formula import Formula
 from jobs.quality.mixing import mix
 from jobs.quality.spaces import FORMULA, WEIGHTING, Space, Values
-from jobs.quality.trial import Clock, Deadline, Trial, better, timed
+from jobs.quality.trial import Clock, Deadline, Trial, better, standard_error, timed
 
 # candidates this far behind the best, by share, are not tuned further
 GIVEN_UP: Final = 0.85
 # a candidate of which one fit takes more of the budget is not tried
 MOST_OF_BUDGET: Final = 0.25
+# what tuning found must be ahead of what was not tuned by so many standard errors of the gain
+TUNED_GAIN: Final = 1.75
+# the place of the personal start among the starts
+PERSONAL: Final = 1
 # what is left of the budget for mixing the candidates
 MIXING: Final = 0.15
 
@@ -77,8 +81,10 @@ def steps(values: Values, current: Mapping[str, Any]) -> Iterator[tuple[str, Any
                 yield name, options[other]
 
 
-def start_elsewhere(bench: Bench, space: Space, trial: Trial, deadline: Deadline) -> list[Trial]:
+def start_elsewhere(bench: Bench, space: Space, trial: Trial, deadline: Deadline) -> tuple[list[Trial], Trial | None]:
     """Move the trial to another start where that is better, and return it as it would be from each of the others.
+
+    What is returned beside is the personal start as it is, if there was time for it.
 
     Each start takes the better of two weightings: training on how often, rather than whether, suits profiles that count
     too, and neither gains much without the other.
@@ -91,6 +97,7 @@ def start_elsewhere(bench: Bench, space: Space, trial: Trial, deadline: Deadline
         fits.append(replace(trial, weighting=weighting, similar=similar))
         trial.fits += 1
     rivals: list[Trial] = []
+    plain: Trial | None = None
     for place, formula in enumerate((trial.formula, *other_starts(bench, trial.formula))):
         best: Trial | None = None if place else replace(trial)
         for one in fits:
@@ -102,9 +109,11 @@ def start_elsewhere(bench: Bench, space: Space, trial: Trial, deadline: Deadline
                 best = replace(one, formula=formula, scores=scores)
         if best is not None:
             rivals.append(best)
+        if best is not None and place == PERSONAL:
+            plain = replace(best)
     for one in rivals:
         take_over(trial, one)
-    return [one for one in rivals if one.formula != trial.formula]
+    return [one for one in rivals if one.formula != trial.formula], plain
 
 
 def take_over(trial: Trial, other: Trial) -> None:
@@ -178,6 +187,7 @@ def tune(
     weighting_space, formula_space = weighting_values(bench), formula_values(bench)
     formula, weighting = starting_formula(bench), Weighting()
     trials: list[Trial] = []
+    plains: list[Trial] = []
     for name, space in spaces.items():
         trial = Trial(name, dict(space.start), weighting, formula)
         trials.append(trial)
@@ -195,7 +205,8 @@ def tune(
         # no candidate may take what the others need
         share = deadline.part(1 / 16)
         with timed(trial, deadline.clock):
-            rivals = start_elsewhere(bench, space, trial, share)
+            rivals, plain = start_elsewhere(bench, space, trial, share)
+            plains += [plain] if plain else []
             tune_formula(bench, trial, formula_space, share)
             # where the model has little say, no step of it would gain: it is heard first
             if trial.formula.blend < 0.5:
@@ -217,7 +228,28 @@ def tune(
     if mixture is not None:
         trials.insert(0, mixture)
         report(mixture)
+    keep_plain(trials, plains)
     return trials
+
+
+def keep_plain(trials: list[Trial], plains: Sequence[Trial]) -> None:
+    """Put first, as it began, the best of what was not tuned, where all the tuning gained no more than noise would.
+
+    The best of hundreds of trials is ahead on the days it was chosen on, whatever it is worth on others.
+    """
+    if not plains or trials[0].scores is None:
+        return
+    plain = max(plains, key=lambda one: one.score)
+    assert plain.scores is not None
+    gain = trials[0].scores - plain.scores
+    if float(gain.mean()) > TUNED_GAIN * standard_error(gain):
+        return
+    kept = next(one for one in trials if one.algorithm == plain.algorithm)
+    kept.parameters, kept.weighting, kept.formula = plain.parameters, plain.weighting, plain.formula
+    kept.scores, kept.similar = plain.scores, plain.similar
+    kept.note = "as it began: what tuning gained is no more than noise"
+    trials.remove(kept)
+    trials.insert(0, kept)
 
 
 def _take_turns(
