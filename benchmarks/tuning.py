@@ -1,12 +1,13 @@
 """How fast models are tuned: compiled loops beside the same in NumPy, on a made shop."""
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
 from benchmarks.frame import Bench, Row
 from benchmarks.shops import made
-from jobs.models import als
+from jobs.models.als import als_factors
 from jobs.models.weighting import Weighting, training_matrix
 from jobs.quality.answering import CompiledServer
 from jobs.quality.formula import Formula
@@ -42,15 +43,12 @@ def rows(bench: Bench) -> list[Row]:
     slow = seconds(lambda: plain.recommend(neighbours, formula))
     fast = seconds(lambda: compiled.recommend(neighbours, formula))
 
-    def factors() -> object:
-        return als.als_factors(matrix, factors=64, regularisation=1.0, confidence=5.0, iterations=5, seed=0)
+    def factors(compiled_from: int) -> object:
+        return als_factors(
+            matrix, factors=64, regularisation=1.0, confidence=5.0, iterations=5, seed=0, compiled_from=compiled_from
+        )
 
-    fast_als, least = seconds(factors), als.COMPILED_FROM
-    try:
-        als.COMPILED_FROM = 1 << 62  # type: ignore[misc]
-        slow_als = seconds(factors)
-    finally:
-        als.COMPILED_FROM = least  # type: ignore[misc]
+    fast_als, slow_als = seconds(lambda: factors(0)), seconds(lambda: factors(sys.maxsize))
     return [
         _row("one trial of the serving formula, against NumPy", slow, fast, f"{USERS} users"),
         _row("implicit ALS, against NumPy", slow_als, fast_als, "64 factors, 5 turns"),

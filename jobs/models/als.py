@@ -31,30 +31,36 @@ def compiled() -> Callable[..., None]:
 
 
 def als_factors(
-    user_items: Matrix, *, factors: int, regularisation: float, confidence: float, iterations: int, seed: int
-) -> tuple[Factors, Factors]:
+    user_items: Matrix, *, factors: int, regularisation: float, confidence: float, iterations: int, seed: int,
+    compiled_from: int = COMPILED_FROM,
+) -> tuple[Factors, Factors]:  # fmt: skip
     """Factorise by alternating least squares (Hu, Koren, Volinsky, ICDM 2008), three conjugate gradient steps a turn.
 
     A pair with weight w is a 1 believed with 1 + confidence · w, all others are 0 believed with 1. Returns the factors
     of users, shape (n_users, factors), and of items, shape (n_items, factors). Deterministic for a seed. Time per
     iteration is about 12 · events · factors; events are taken in blocks of rows, of about 200,000 at once.
+    ``compiled_from`` : entries · factors from which the loops are compiled.
     """
+    loop = compiled() if pairs.available() and user_items.nnz * factors >= compiled_from else None
     random = np.random.default_rng(seed)
     users = random.normal(0, 0.1, (user_items.shape[0], factors)).astype(np.float32)
     items = random.normal(0, 0.1, (user_items.shape[1], factors)).astype(np.float32)
     by_user: AnyMatrix = user_items.astype(np.float32)
     by_item = by_user.T.tocsr()
     for _ in range(iterations):
-        _improve(by_user, users, items, regularisation, confidence)
-        _improve(by_item, items, users, regularisation, confidence)
+        _improve(by_user, users, items, regularisation, confidence, loop)
+        _improve(by_item, items, users, regularisation, confidence, loop)
     return users, items
 
 
-def _improve(rows: AnyMatrix, solved: Factors, fixed: Factors, regularisation: float, confidence: float) -> None:
+def _improve(
+    rows: AnyMatrix, solved: Factors, fixed: Factors, regularisation: float, confidence: float,
+    loop: Callable[..., None] | None,
+) -> None:  # fmt: skip
     """Move ``solved`` towards the least squares solution given ``fixed`` (Takacs et al., RecSys 2011), in place."""
     base = fixed.T @ fixed + np.float32(regularisation) * np.eye(fixed.shape[1], dtype=np.float32)
-    if pairs.available() and rows.nnz * fixed.shape[1] >= COMPILED_FROM:
-        _improve_compiled(rows, solved, fixed, base, np.float32(confidence))
+    if loop is not None:
+        _improve_compiled(rows, solved, fixed, base, np.float32(confidence), loop)
         return
     step = max(1, 200_000 * rows.shape[0] // max(1, rows.nnz))
     for first in range(0, rows.shape[0], step):
@@ -88,12 +94,13 @@ def _improve(rows: AnyMatrix, solved: Factors, fixed: Factors, regularisation: f
             length = new_length
 
 
-def _improve_compiled(rows: AnyMatrix, solved: Factors, fixed: Factors, base: Factors, confidence: np.float32) -> None:
+def _improve_compiled(
+    rows: AnyMatrix, solved: Factors, fixed: Factors, base: Factors, confidence: np.float32, loop: Callable[..., None]
+) -> None:
     shared = (base, rows.indptr.astype(np.int64), rows.indices.astype(np.int32), confidence * rows.data, fixed, solved)
-    run = compiled()
     with ThreadPoolExecutor(pairs.threads()) as pool:
         firsts = range(0, rows.shape[0], ROWS_AT_ONCE)
-        list(pool.map(lambda first: run(first, min(first + ROWS_AT_ONCE, rows.shape[0]), *shared), firsts))
+        list(pool.map(lambda first: loop(first, min(first + ROWS_AT_ONCE, rows.shape[0]), *shared), firsts))
 
 
 def als_neighbours(

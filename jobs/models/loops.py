@@ -185,6 +185,23 @@ def meet(item: int, item_users: Places, users: Ids, user_items: Places, items: I
     return n_met
 
 
+def sift(item: int, n_met: int, least: int, together: Counts, met: Ids, both: Counts) -> int:
+    """Keep of ``met`` the others that ``least`` users or more have as well; return how many they are.
+
+    both : shape (n_items,), how many users have each that is kept.  together : zeros again.
+    """
+    kept = 0
+    for place in range(n_met):
+        other = met[place]
+        count = together[other]
+        together[other] = 0
+        if count >= least and other != item:
+            met[kept] = other
+            both[kept] = count
+            kept += 1
+    return kept
+
+
 def rank_given(
     first: int, last: int, least: int, given: Reals, item_users: Places, users: Ids, user_items: Places, items: Ids,
     together: Counts, met: Ids, sizes: Counts, indices: Ids, scores: Reals, counts: Counts,
@@ -212,7 +229,7 @@ def rank_given(
 
 def rank_by_users(
     first: int, last: int, least: int, kernel: Doubles, per_item: Doubles, weights: Doubles, spoken: Doubles,
-    item_users: Places, users: Ids, user_items: Places, items: Ids, together: Counts, met: Ids,
+    item_users: Places, users: Ids, user_items: Places, items: Ids, together: Counts, met: Ids, both: Counts,
     sizes: Counts, indices: Ids, scores: Reals, counts: Counts,
 ) -> None:  # fmt: skip
     """Put each item's best others by (XᵀKX)_ij · per_item_j, above 0, into the rows ``first`` to ``last``.
@@ -220,7 +237,7 @@ def rank_by_users(
     Only others that ``least`` users or more have as well, at least 1, are scored.
     kernel : K, shape (n_users, n_users).  weights : of ``users``.  spoken : shape (n_users,), scratch.
     item_users, users : items' users.  user_items, items : users' items.
-    together : shape (n_items,), zeros.  met : shape (n_items,), scratch.
+    together : shape (n_items,), zeros.  met, both : shape (n_items,), scratch.
     """
     for item in range(first, last):
         spoken[:] = 0
@@ -229,24 +246,20 @@ def rank_by_users(
             for other_user in range(len(spoken)):
                 spoken[other_user] += weight * kernel[user, other_user]
         n_met = meet(item, item_users, users, user_items, items, together, met)
-        for place in range(n_met):
+        for place in range(sift(item, n_met, least, together, met, both)):
             other = met[place]
-            count = together[other]
-            together[other] = 0
-            if count < least or other == item:
-                continue
             total = 0.0
             for at in range(item_users[other], item_users[other + 1]):
                 total += weights[at] * spoken[users[at]]
             # as it is stored, so that equals are equal
             score = float(np.float32(total * per_item[other]))
             if score > 0:
-                insert(item, other, score, count, sizes, indices, scores, counts)
+                insert(item, other, score, both[place], sizes, indices, scores, counts)
 
 
 def rank_by_factors(
     first: int, last: int, least: int, speaking: Factors, spoken_for: Factors,
-    item_users: Places, users: Ids, user_items: Places, items: Ids, together: Counts, met: Ids,
+    item_users: Places, users: Ids, user_items: Places, items: Ids, together: Counts, met: Ids, both: Counts,
     sizes: Counts, indices: Ids, scores: Reals, counts: Counts,
 ) -> None:  # fmt: skip
     """Put each item's best others by speaking_i · spoken_for_j, above 0, into the rows ``first`` to ``last``.
@@ -255,17 +268,13 @@ def rank_by_factors(
     """
     for item in range(first, last):
         n_met = meet(item, item_users, users, user_items, items, together, met)
-        for place in range(n_met):
+        for place in range(sift(item, n_met, least, together, met, both)):
             other = met[place]
-            count = together[other]
-            together[other] = 0
-            if count < least or other == item:
-                continue
             score = np.float32(0)
             for factor in range(speaking.shape[1]):
                 score += speaking[item, factor] * spoken_for[other, factor]
             if score > 0:
-                insert(item, other, float(score), count, sizes, indices, scores, counts)
+                insert(item, other, float(score), both[place], sizes, indices, scores, counts)
 
 
 def improve_rows(

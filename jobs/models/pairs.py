@@ -54,10 +54,9 @@ def compiled() -> Engine:
     from numba import njit
     from numba.extending import register_jitable
 
-    for one in (loops.precedes, loops.insert, loops.offer, loops.meet):
+    for one in (loops.precedes, loops.insert, loops.offer, loops.meet, loops.sift):
         register_jitable(one)
-    fields = (INTERPRETED.score_pairs, INTERPRETED.rank_given, INTERPRETED.rank_by_users, INTERPRETED.rank_by_factors)
-    return Engine(*(njit(nogil=True)(one) for one in (*fields, INTERPRETED.merge)))
+    return Engine(**{name: njit(nogil=True)(loop) for name, loop in vars(INTERPRETED).items()})
 
 
 @cache
@@ -234,7 +233,7 @@ def _best_met(
 
     def some(first: int) -> None:
         last = min(first + ITEMS_OF_THEIR_OWN, n_items)
-        scratch = np.zeros(n_items, np.int32), np.empty(n_items, np.int32)
+        scratch = np.zeros((3, n_items), np.int32)
         run(first, last, *of_thread(), *shared, *scratch, sizes, *found.arrays)
 
     with ThreadPoolExecutor(threads()) as pool:
