@@ -1,4 +1,4 @@
-"""Answers in compiled loops: what tuning asks for hundreds of times, ten times as fast as with NumPy."""
+"""Answers in compiled loops, for tuning, which asks hundreds of times; ``./aisle bench tuning`` measures them."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -37,7 +37,7 @@ class Fold:
 class Bench:
     """Splits to tune on: turns models and formulae into scores, user by user, and keeps what can be used again.
 
-    ``compile`` : answer in compiled loops, which takes seconds to begin with and a fifth of the time afterwards.
+    ``compile`` : answer in compiled loops, which takes seconds to begin with and a fraction of the time afterwards.
     """
 
     def __init__(

@@ -83,9 +83,9 @@ def steps(values: Values, current: Mapping[str, Any]) -> Iterator[tuple[str, Any
 
 
 def start_elsewhere(bench: Bench, space: Space, trial: Trial, deadline: Deadline) -> tuple[list[Trial], Trial | None]:
-    """Move the trial to another start where that is better, and return it as it would be from each of the others.
+    """Move the trial to another start where that is better; return it as from each of the others, and as from PERSONAL.
 
-    What is returned beside is the personal start as it is, if there was time for it.
+    The last is None where there was no time for it.
 
     Each start takes the better of two weightings: training on how often, rather than whether, suits profiles that count
     too, and neither gains much without the other.
@@ -105,6 +105,8 @@ def start_elsewhere(bench: Bench, space: Space, trial: Trial, deadline: Deadline
             assert one.similar is not None
             if deadline.left <= 0:
                 break
+            if one is trial and not place:
+                continue
             scores = bench.serve(one.similar, formula)
             if best is None or better(scores, best.scores):
                 best = replace(one, formula=formula, scores=scores)
