@@ -10,7 +10,7 @@ import orjson
 from benchmarks.frame import RUNS, Bench, Row, make_topic, median
 from benchmarks.load import load, post
 from shared import messages
-from shared.storage.database import read, write
+from shared.clients.postgres import read, write
 
 CLIENTS = 16
 ORDERS = 400

@@ -129,7 +129,7 @@ def bench(products: int, events: int, say: Callable[[str], None]) -> Iterator[Be
             os.environ.update(services.environment | {"RATE_LIMIT_PER_MINUTE": "1000000000", "LOG_LEVEL": "ERROR"})
             from local import data
             from shared import clients
-            from shared.storage.migrations import migrate
+            from shared.storage.schema.migrations import migrate
 
             clients.reset()
             migrate()

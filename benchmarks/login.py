@@ -8,7 +8,7 @@ import orjson
 from benchmarks.frame import RUNS, Bench, Row, median
 from benchmarks.load import load, post
 from shared import passwords
-from shared.storage.database import write
+from shared.clients.postgres import write
 
 CLIENTS = 16
 LOGINS = 96

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jobs.quality.metrics import hits, ndcg
-from jobs.quality.split import Split
+from jobs.offline.metrics import hits, ndcg
+from jobs.offline.split import Split
 
 K: Final = 20
 Scores = NDArray[np.float32]

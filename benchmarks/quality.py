@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from benchmarks.frame import Bench, Row
 from benchmarks.peers import PEERS, K, best_answers, matrix_of
 from benchmarks.shops import MADE, Case, made
-from jobs.quality.choice import inner_splits
-from jobs.quality.evaluation import evaluate
-from jobs.quality.files import histories, read_catalogue, read_events
-from jobs.quality.metrics import per_user, summary
-from jobs.quality.split import Split, last_days
+from jobs.data.files import histories, read_catalog, read_events
+from jobs.offline.metrics import per_user, summary
+from jobs.offline.split import Split, last_days
+from jobs.reports.offline_evaluation import evaluate
+from jobs.tuning.selection import inner_splits
 
 ORACLE: Final = "knowing every taste"
 SEEDS: Final = (1, 2, 3, 4, 5)
@@ -40,13 +40,13 @@ TARGETS: Final = {
 def real(name: str, folder: Path) -> Case:
     """Return a shop read from its files."""
     (history,), item_names = histories(read_events(str(folder / name / "events.parquet")))
-    return Case(name, history, read_catalogue(str(folder / name / "items.parquet"), item_names), 30)
+    return Case(name, history, read_catalog(str(folder / name / "items.parquet"), item_names), 30)
 
 
 def measure(case: Case, *, new_only: bool, budget_s: float, peers: Sequence[str]) -> dict[str, dict[str, float]]:
     """Return metrics of the served path and of each peer."""
     split = last_days(case.history, case.days, new_only=new_only)
-    found = evaluate(split, case.catalogue, time_budget_s=budget_s, holdout_days=case.days)
+    found = evaluate(split, case.catalog, time_budget_s=budget_s, holdout_days=case.days)
     results = {"served": summary(found.lines[0].per_user)}
     relevant = split.relevant[split.users]
     if case.oracle is not None:

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jobs.models.history import History
-from jobs.quality.past import Catalogue
+from jobs.data.catalog import Catalog
+from jobs.data.history import History
 from shared.domain.events import EVENT_WEIGHTS, EventType
 
 
@@ -21,13 +21,13 @@ class Case:
 
     name: str
     history: History
-    catalogue: Catalogue
+    catalog: Catalog
     days: float
     oracle: NDArray[np.float64] | None = None
 
 
 # Options of local/data/synthetic.py. sparse: few events a user and a long tail; dense: hundreds a user in a small
-# catalogue; view-heavy: purchases alone are relevant, and three of a hundred events. Popularity is skewed, as it is.
+# catalog; view-heavy: purchases alone are relevant, and three of a hundred events. Popularity is skewed, as it is.
 MADE: Final[dict[str, dict[str, Any]]] = {
     "synthetic": {},
     "sparse": {"users": 8_000, "products": 8_000, "categories": 40, "events": 60_000, "skew": 0.9},
@@ -40,7 +40,7 @@ MADE: Final[dict[str, dict[str, Any]]] = {
 
 
 def made(name: str, seed: int) -> Case:
-    """Return a made shop of this seed; its catalogue says each product's category and nothing else."""
+    """Return a made shop of this seed; its catalog says each product's category and nothing else."""
     from local.data.synthetic import make
 
     shop = make({"seed": seed} | MADE[name])
@@ -49,12 +49,12 @@ def made(name: str, seed: int) -> Case:
         np.arange(len(shop.users)), np.arange(len(shop.products)), shop.events.user, shop.events.product,
         weights[shop.events.event_type], shop.events.occurred_at,
     )  # fmt: skip
-    unknown = Catalogue.unknown(len(shop.products))
+    unknown = Catalog.unknown(len(shop.products))
     codes = np.asarray(pd.factorize(shop.products["category"])[0], np.int64)
     assert shop.tastes is not None
     # products of a category stand together, the most popular first
     within = np.arange(len(codes)) - np.searchsorted(codes, codes)
     popularity = (within + 1.0) ** -float(MADE[name].get("skew", 0.0))
     popularity /= np.bincount(codes, weights=popularity)[codes]
-    catalogue = Catalogue(codes, unknown.brands, unknown.tags, unknown.prices)
-    return Case(name, history, catalogue, 7, shop.tastes[:, codes] * popularity)
+    catalog = Catalog(codes, unknown.brands, unknown.tags, unknown.prices)
+    return Case(name, history, catalog, 7, shop.tastes[:, codes] * popularity)

@@ -14,9 +14,9 @@ from sqlalchemy import make_url
 
 from benchmarks.frame import RUNS, Bench, Row, median
 from shared import clients
+from shared.clients import postgres
+from shared.clients.postgres import execute, transaction
 from shared.settings import settings
-from shared.storage import database
-from shared.storage.database import execute, transaction
 
 TARGET_S: Final = 5.0
 EVENTS: Final = 10_000_000
@@ -45,11 +45,11 @@ GROUP BY 1, 2, 3 ORDER BY 1
 @contextmanager
 def scratch(name: str = "aisle_bench_trending") -> Iterator[None]:
     """Lead this process to a migrated, empty database of its own beside the configured one, and drop it at the end."""
-    from shared.storage.migrations import migrate
+    from shared.storage.schema.migrations import migrate
 
     before = settings().require("database_url")
-    database.write(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    database.write(f"CREATE DATABASE {name} TEMPLATE template0")
+    postgres.write(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    postgres.write(f"CREATE DATABASE {name} TEMPLATE template0")
     try:
         os.environ["DATABASE_URL"] = make_url(before).set(database=name).render_as_string(hide_password=False)
         clients.reset()
@@ -58,7 +58,7 @@ def scratch(name: str = "aisle_bench_trending") -> Iterator[None]:
     finally:
         os.environ["DATABASE_URL"] = before
         clients.reset()
-        database.write(f"DROP DATABASE {name} WITH (FORCE)")
+        postgres.write(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def generate(events: int, products: int, days: int) -> int:
@@ -68,7 +68,7 @@ def generate(events: int, products: int, days: int) -> int:
         execute(connection, ADD_PRODUCTS, {"products": products})
         execute(connection, ADD_EVENTS, {"events": events, "products": products, "days": days})
         rows_made = int(execute(connection, "SELECT count(*) FROM event_counts_hourly")[0][0])
-    database.write("VACUUM (ANALYZE) event_counts_hourly, products")
+    postgres.write("VACUUM (ANALYZE) event_counts_hourly, products")
     return rows_made
 
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 from benchmarks.frame import Bench, Row
 from benchmarks.shops import made
+from jobs.data.weighting import Weighting, training_matrix
 from jobs.models.als import als_factors
-from jobs.models.weighting import Weighting, training_matrix
-from jobs.quality.answering import CompiledServer
-from jobs.quality.formula import Formula
-from jobs.quality.past import Past
-from jobs.quality.serving import Server
-from jobs.quality.spaces import SPACES
-from jobs.quality.split import last_days
+from jobs.offline.compiled import CompiledServer
+from jobs.offline.recommender import Server
+from jobs.offline.snapshot import Past
+from jobs.offline.split import last_days
+from jobs.tuning.space import SPACES
+from shared.domain.formula import Formula
 
 SHOP, K, USERS, RUNS = "view-heavy", 20, 800, 5
 
@@ -35,7 +35,7 @@ def rows(bench: Bench) -> list[Row]:
     bench.say(f"tuning: the {SHOP} shop of benchmarks/shops.py")
     case = made(SHOP, 1)
     split = last_days(case.history, case.days, new_only=False)
-    past = Past(split.train, split.now, split.users[:USERS], split.known_items, case.catalogue)
+    past = Past(split.train, split.now, split.users[:USERS], split.known_items, case.catalog)
     matrix = training_matrix(split.train, split.now, Weighting())
     neighbours = SPACES["cosine"].fit(matrix, 50, min_co_occurrence=2)
     formula = Formula(trending_prior=0.3, returning="all", repeat_weight=0.1)

@@ -8,10 +8,11 @@ from pydantic import Field
 
 from jobs.models.baskets import Together
 from jobs.models.baskets import bought_together as pairs_of
+from shared.clients.postgres import transaction
 from shared.job import Parameters, job
-from shared.storage import bought_together as pairs
-from shared.storage import buy_again, cache, content
-from shared.storage.database import transaction
+from shared.storage.answers import cache
+from shared.storage.recommending import bought_together as pairs
+from shared.storage.recommending import buy_again, similar_products
 
 NEIGHBOURS: Final = 50
 
@@ -50,7 +51,7 @@ def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
         intervals = buy_again.replace_intervals(connection, days=parameters.days, min_gaps=parameters.min_gaps)
     # once a day the words are counted anew: between, those of new products count as met once
     with transaction(statement_timeout_s=0) as connection:
-        embedded = content.refresh(connection, None)
+        embedded = similar_products.refresh(connection, None)
     return {
         "baskets": read.number, "baskets_too_large": read.too_large, **counted, "intervals": intervals,
         "embeddings_changed": embedded,

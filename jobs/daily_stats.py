@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from shared.clients.postgres import transaction
 from shared.job import Parameters, job
-from shared.storage import attribution, cache
-from shared.storage.daily_stats import days_to_count, refresh
-from shared.storage.database import transaction
+from shared.storage.answers import cache
+from shared.storage.operations.daily_stats import days_to_count, refresh
+from shared.storage.recommending import attribution
 
 
 class DailyStats(Parameters):

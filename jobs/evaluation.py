@@ -6,15 +6,15 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from jobs.models.history import load_history
-from jobs.quality.catalogue import catalogue_of
-from jobs.quality.evaluation import evaluate
-from jobs.quality.report import page
-from jobs.quality.split import NothingToMeasure, last_days
+from jobs.data.catalog import catalog_of
+from jobs.data.history import load_history
+from jobs.offline.split import NothingToMeasure, last_days
+from jobs.reports.offline_evaluation import evaluate
+from jobs.reports.report import page
+from shared.clients.postgres import transaction
 from shared.job import Parameters, job, progress
 from shared.settings import settings
-from shared.storage import models
-from shared.storage.database import transaction
+from shared.storage.recommending import models
 
 
 class Evaluation(Parameters):
@@ -34,14 +34,14 @@ def evaluation(parameters: Evaluation) -> dict[str, Any]:
     started_at, started = datetime.now(UTC), time.perf_counter()
     budget_s = settings().similarity_budget_s if parameters.time_budget_s is None else parameters.time_budget_s
     history = load_history(settings().similarity_lookback_days, settings().all_history_below)
-    catalogue = catalogue_of(history.product_ids)
+    catalog = catalog_of(history.product_ids)
     results: list[dict[str, Any]] = []
     reasons: dict[str, str] = {}
     for new_only in (True, False):
         mode = "new-only" if new_only else "repeats"
         try:
             split = last_days(history, parameters.days, new_only=new_only)
-            found = evaluate(split, catalogue, time_budget_s=budget_s / 2, holdout_days=parameters.days)
+            found = evaluate(split, catalog, time_budget_s=budget_s / 2, holdout_days=parameters.days)
         except NothingToMeasure as error:
             reasons[mode] = str(error)
             continue

@@ -1,4 +1,4 @@
-"""Job, on demand: take a catalogue feed (CSV, JSON lines or Parquet), row by row into products."""
+"""Job, on demand: take a catalog feed (CSV, JSON lines or Parquet), row by row into products."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from pydantic import Field
 
+from shared.clients import sources
 from shared.domain.catalog import ProductWrite
 from shared.domain.feeds import Row, RowError, read_csv, read_json_lines, validated
 from shared.errors import InvalidRequest
 from shared.job import Parameters, job, progress
-from shared.storage import catalog, sources
+from shared.storage.catalog import bulk_writes
 
 MAX_ERRORS_REPORTED: Final = 1000
 ROWS_PER_CHUNK: Final = 5000
@@ -87,14 +88,14 @@ def import_catalog(parameters: ImportCatalog) -> dict[str, Any]:
                     note(one)
                 else:
                     good.append(one)
-            done = catalog.import_products([product for _row, product in good])
+            done = bulk_writes.import_products([product for _row, product in good])
             for position, name, message in done.refused:
                 note([RowError(good[position][0], name, message)])
             counts["rows"] += len(chunk)
             counts["created"] += len(done.created)
             counts["updated"] += len(done.updated)
             counts["unchanged"] += len(good) - len(done.created) - len(done.updated) - len(done.refused)
-            progress("catalogue rows imported", counts=dict(counts))
+            progress("catalog rows imported", counts=dict(counts))
     return {
         "source": parameters.source,
         **counts,

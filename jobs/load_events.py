@@ -8,11 +8,13 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import Field
 
-from shared.domain import event_rows
+from jobs.data import event_files, event_rows
+from jobs.data.copy_rows import streams
+from shared.clients import sources
+from shared.clients.postgres import transaction
 from shared.job import Parameters, job, progress
-from shared.storage import cache, event_files, history, rejected, sources
-from shared.storage.database import transaction
-from shared.storage.history_rows import streams
+from shared.storage.answers import cache
+from shared.storage.events import bulk_loading, rejected
 
 EXAMPLES: Final = 5
 
@@ -94,7 +96,7 @@ def load_events(parameters: LoadEvents) -> dict[str, Any]:
             checked = event_rows.check(chunk.rows, chunk.numbers, parameters.timestamp_unit)
             events = checked.events
             with transaction(statement_timeout_s=0) as connection:
-                loaded = history.append(
+                loaded = bulk_loading.append(
                     connection, streams({str(name): pa.array(events[name]) for name in events}) if len(events) else ()
                 )
             wrong = chunk.broken + checked.rejected
@@ -108,7 +110,7 @@ def load_events(parameters: LoadEvents) -> dict[str, Any]:
             counts["rejected"] += len(wrong)
             progress("history rows loaded", counts=dict(counts))
     with transaction(statement_timeout_s=0) as connection:
-        history.count_days(connection, sorted(dates))
-        history.analyze(connection)
+        bulk_loading.count_days(connection, sorted(dates))
+        bulk_loading.analyze(connection)
     cache.flush()
     return {"source": parameters.source, **counts, "rejections": bad.summary(), "ignored_columns": sorted(ignored)}

@@ -5,7 +5,7 @@ from typing import Any
 from shared.errors import InvalidRequest
 from shared.job import Parameters, job, progress
 from shared.settings import settings
-from shared.storage import migrations, roles
+from shared.storage.schema import database_roles, migrations
 
 
 class Migrate(Parameters):
@@ -22,9 +22,9 @@ def migrate(_parameters: Migrate) -> dict[str, Any]:
     if not owners:
         return {"applied": migrations.migrate(progress)}
     try:
-        roles.prepare(owners, writers)
+        database_roles.prepare(owners, writers)
     except ValueError as error:
         raise InvalidRequest(f"{error} terraform apply makes it; run that first.") from None
-    applied = migrations.migrate(progress, role=roles.OWNER)
-    roles.grant()
+    applied = migrations.migrate(progress, role=database_roles.OWNER)
+    database_roles.grant()
     return {"applied": applied, "owners": len(owners), "writers": len(writers)}

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from shared.errors import Unavailable
 from shared.job import Parameters, job
-from shared.storage import cache
-from shared.storage.popularity import most_bought
+from shared.storage.answers import cache
+from shared.storage.recommending.popular import most_bought
 
 # as many as any answer shows, and enough to fill it after filters
 PRODUCTS: Final = 200

@@ -4,7 +4,7 @@ from typing import Any
 
 from shared.errors import PubSubUnavailable
 from shared.job import Parameters, job
-from shared.storage import outbox
+from shared.storage.events import outbox
 
 
 class PublishOutbox(Parameters):

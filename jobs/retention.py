@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from shared.job import Parameters, job
 from shared.settings import settings
-from shared.storage.personal import erase_again
-from shared.storage.retention import RULES, delete_expired, drop_expired_partitions, ensure_partitions
+from shared.storage.operations.retention import RULES, delete_expired, drop_expired_partitions, ensure_partitions
+from shared.storage.people.personal_data import erase_again
 
 MONTHS_AHEAD: Final = 3
 

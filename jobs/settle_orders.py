@@ -2,10 +2,12 @@
 
 from typing import Any, Final
 
+from shared.clients.postgres import transaction
 from shared.job import Parameters, job
 from shared.payments.releasing import release_due
-from shared.storage import cache, orders, outbox
-from shared.storage.database import transaction
+from shared.storage.answers import cache
+from shared.storage.events import outbox
+from shared.storage.shopping import orders
 
 # longer than a checkout may take, and than its Idempotency-Key is held by a run that crashed: who repeats the request
 # before this gets the order paid

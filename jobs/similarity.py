@@ -7,17 +7,17 @@ from typing import Annotated, Any, Final
 import numpy as np
 from pydantic import Field
 
+from jobs.data.catalog import catalog_of
+from jobs.data.history import History, load_history
 from jobs.models import Neighbours
-from jobs.models.history import History, load_history
 from jobs.models.rows import copy_rows
-from jobs.quality.catalogue import catalogue_of
-from jobs.quality.choice import choose
-from jobs.quality.fitting import NEIGHBOURS
-from jobs.quality.trial import Trial
+from jobs.tuning.fitting import NEIGHBOURS
+from jobs.tuning.selection import choose
+from jobs.tuning.trial import Trial
+from shared.clients.postgres import transaction
 from shared.job import Parameters, job, progress
 from shared.settings import settings
-from shared.storage import models
-from shared.storage.database import transaction
+from shared.storage.recommending import models
 
 MIN_CO_OCCURRENCE: Final = 2
 
@@ -67,7 +67,7 @@ def told(trial: Trial) -> None:
 def similarity(parameters: Similarity) -> dict[str, Any]:
     """Publish the best model of the shop's history; where there is nothing to learn the active model stays.
 
-    The candidates are tuned on the history's last days, through the formula that serves; see jobs/quality/choice.py.
+    The candidates are tuned on the history's last days, through the formula that serves; see jobs/tuning/selection.py.
     """
     started_at, started = datetime.now(UTC), time.perf_counter()
     history = load_history(settings().similarity_lookback_days, settings().all_history_below)
@@ -81,7 +81,7 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     started = time.perf_counter()
     budget_s = settings().similarity_budget_s if parameters.time_budget_s is None else parameters.time_budget_s
     progress("choosing", time_budget_s=budget_s, **details)
-    choice = choose(history, catalogue_of(history.product_ids), time_budget_s=budget_s, report=told)
+    choice = choose(history, catalog_of(history.product_ids), time_budget_s=budget_s, report=told)
     details |= {
         "algorithm": choice.algorithm, "products_with_neighbours": int(np.count_nonzero(choice.neighbours.counts)),
         "pairs": int(choice.neighbours.counts.sum()), "train_s": round(time.perf_counter() - started, 3),

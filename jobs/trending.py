@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from shared.clients.postgres import transaction
 from shared.domain.trending import WINDOWS
 from shared.job import Parameters, job
-from shared.storage import cache
-from shared.storage import trending as scores
-from shared.storage.database import transaction
+from shared.storage.answers import cache
+from shared.storage.recommending import trending as scores
 
 
 class Trending(Parameters):

@@ -83,7 +83,7 @@ def bench(arguments: Sequence[str]) -> int:
 
 def evaluate(arguments: Sequence[str]) -> int:
     """Measure the quality of recommendations on a file of events."""
-    from jobs.quality.__main__ import main as run
+    from jobs.reports.command import main as run
 
     return run(arguments)
 

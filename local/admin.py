@@ -29,11 +29,12 @@ def admin(arguments: Sequence[str]) -> int:
 
 def create(email: str) -> str:
     """Make an admin of this email, or make the account that has it one; returns what was done, in words."""
-    from functions.accounts.shapes import valid_email
+    from functions.accounts.schemas import valid_email
     from shared import passwords
+    from shared.clients.postgres import transaction
     from shared.domain.identity import new_account_id
-    from shared.storage import accounts, audit
-    from shared.storage.database import transaction
+    from shared.storage.operations import audit
+    from shared.storage.people import accounts
 
     try:
         email = valid_email(email.strip())

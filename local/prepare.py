@@ -32,7 +32,7 @@ def remember_stage(folder: Path, name: str | None) -> None:
 
 def is_empty() -> bool:
     """Whether the migrated database has neither products nor events."""
-    from shared.storage.database import read
+    from shared.clients.postgres import read
 
     sql = "SELECT NOT EXISTS (SELECT FROM products) AND NOT EXISTS (SELECT FROM events)"
     return bool(read(sql)[0][0])
@@ -56,8 +56,9 @@ def load(folder: Path, name: str, options: dict[str, Any]) -> None:
 def prepare(folder: Path, data: str, endpoint: str) -> None:
     """Migrate, make topics and subscriptions, and load ``data`` where the database is empty. Raises CommandError."""
     from local import topics
+    from shared.clients import postgres
     from shared.manifest import manifest
-    from shared.storage import database, migrations
+    from shared.storage.schema import migrations
 
     applied = migrations.migrate(lambda line: say(f"Schema: {line}"))
     if not applied:
@@ -72,7 +73,7 @@ def prepare(folder: Path, data: str, endpoint: str) -> None:
             "An earlier load into the database of DATABASE_URL was interrupted, so what is in it is incomplete. "
             "Empty it (DROP SCHEMA public CASCADE; CREATE SCHEMA public) and start again."
         )
-    database.close()
+    postgres.close()
 
 
 def main() -> int:

@@ -56,7 +56,7 @@ def rehearse(products: int = 200, events: int = 5_000) -> int:
             os.environ.update(services.environment)
             from local.prepare import load
             from shared.clients import reset
-            from shared.storage.migrations import migrate
+            from shared.storage.schema.migrations import migrate
 
             migrate(lambda _line: None)
             load(state.home, "synthetic", {"products": products, "users": 100, "events": events})

@@ -9,7 +9,7 @@ import psutil
 from local import jobs
 from local.places import home
 from local.state import holder, read_json
-from shared.storage.database import LOOPBACK
+from shared.clients.postgres import LOOPBACK
 
 Row = tuple[str, ...]
 SUPERVISOR = "Supervisor"

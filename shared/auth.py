@@ -150,4 +150,4 @@ def requires(permission: Permission) -> Any:
     return Depends(dependency)
 
 
-CatalogueAdmin = Annotated[str, requires("catalogue:write")]
+CatalogAdmin = Annotated[str, requires("catalog:write")]

@@ -69,9 +69,9 @@ def _settings() -> Finding:
 
 
 def _database() -> Finding:
-    from shared.storage import database
+    from shared.clients import postgres
 
-    user, role, version, used, most = database.read(
+    user, role, version, used, most = postgres.read(
         "SELECT session_user, current_user, current_setting('server_version'), "
         "(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'), "
         "current_setting('max_connections')::int"
@@ -81,7 +81,7 @@ def _database() -> Finding:
 
 
 def _migrations() -> Finding:
-    from shared.storage import migrations
+    from shared.storage.schema import migrations
 
     pending = migrations.pending()
     if pending:
@@ -90,9 +90,9 @@ def _migrations() -> Finding:
 
 
 def _model() -> Finding:
-    from shared.storage import database
+    from shared.clients import postgres
 
-    row = database.read_one("SELECT version, algorithm, published_at FROM models WHERE active")
+    row = postgres.read_one("SELECT version, algorithm, published_at FROM models WHERE active")
     if row is None:
         return Finding("model", "warning", "No model is active: run the job similarity once there are events.")
     return Finding("model", "well", f"version {row[0]} ({row[1]}), of {row[2]:%Y-%m-%d %H:%M} UTC")
@@ -101,7 +101,7 @@ def _model() -> Finding:
 def _redis() -> Finding:
     from redis.exceptions import RedisError
 
-    from shared.storage import cache
+    from shared.storage.answers import cache
 
     try:
         found = cache.client().info("memory")
@@ -119,7 +119,7 @@ def _redis() -> Finding:
 def _topics() -> Finding:
     from google.api_core.exceptions import NotFound
 
-    from shared.storage import pubsub
+    from shared.clients import pubsub
 
     missing = []
     for topic in manifest().topics:
@@ -133,7 +133,7 @@ def _topics() -> Finding:
 
 
 def _outbox() -> Finding:
-    from shared.storage import outbox, rejected
+    from shared.storage.events import outbox, rejected
 
     unsent, refused = outbox.waiting(), rejected.page(1, 0)[1]
     detail = f"{unsent} messages wait, {refused} events were rejected"
@@ -155,10 +155,10 @@ def interval(schedule: str) -> timedelta:
 
 
 def _jobs(listed: Manifest | None = None) -> Finding:
-    from shared.storage import runs
+    from shared.storage.operations import job_runs
 
     scheduled = [entry for entry in (listed or manifest()).of_kind("job") if entry.schedule]
-    latest = runs.latest([entry.name for entry in scheduled], 1)
+    latest = job_runs.latest([entry.name for entry in scheduled], 1)
     now, failed, late, never = datetime.now(UTC), [], [], []
     for entry in scheduled:
         assert entry.schedule is not None

@@ -13,8 +13,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared import logs
+from shared.clients import postgres
 from shared.errors import AppError, InvalidRequest, JobRunning, MalformedBody
-from shared.storage import database
 
 log = logging.getLogger(__name__)
 
@@ -45,28 +45,28 @@ P = TypeVar("P", bound=Parameters)
 @contextmanager
 def one_at_a_time(name: str) -> Iterator[None]:
     """Hold the job's advisory lock. Raises JobRunning when another run has it; a killed run's lock goes with it."""
-    with database.engine().connect() as connection:
+    with postgres.engine().connect() as connection:
         driver = connection.connection.dbapi_connection
         key = {"space": LOCK_NAMESPACE, "name": name}
-        if not database.execute(connection, "SELECT pg_try_advisory_lock(:space, hashtext(:name))", key)[0][0]:
+        if not postgres.execute(connection, "SELECT pg_try_advisory_lock(:space, hashtext(:name))", key)[0][0]:
             raise JobRunning(f"{name} is running already; wait for it to end.")
         try:
             yield
         finally:
             if driver is connection.connection.dbapi_connection:
-                database.execute(connection, "SELECT pg_advisory_unlock(:space, hashtext(:name))", key)
+                postgres.execute(connection, "SELECT pg_advisory_unlock(:space, hashtext(:name))", key)
 
 
 def _begin(name: str) -> int | None:
     # `migrate` runs before the table exists
-    if database.read("SELECT to_regclass('job_runs')")[0][0] is None:
+    if postgres.read("SELECT to_regclass('job_runs')")[0][0] is None:
         return None
-    return int(database.write(BEGIN_RUN, name=name, details=KILLED)[0][0])
+    return int(postgres.write(BEGIN_RUN, name=name, details=KILLED)[0][0])
 
 
 def _end(run: int | None, outcome: str, details: dict[str, Any]) -> None:
     if run is not None:
-        database.write(
+        postgres.write(
             END_RUN,
             id=run, outcome=outcome, details=orjson.dumps(details, default=str).decode(),
         )  # fmt: skip

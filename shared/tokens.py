@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Final
 from uuid import uuid4
 
+from shared.clients import closed_on_reset
 from shared.errors import InvalidToken, MissingSetting, TokenExpired
 from shared.settings import settings
 
@@ -82,6 +83,7 @@ def _signed(token: str) -> Claims:
     return Claims(user_id, role, expires_at)
 
 
+@closed_on_reset
 def close() -> None:
     """Forget which tokens were found valid: the keys may be others now."""
     _signed.cache_clear()

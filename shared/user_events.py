@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from shared import messages
 from shared.domain.events import Event, EventType, event_key
-from shared.storage import rejected
+from shared.storage.events import rejected
 
 log = logging.getLogger(__name__)
 MAX_QUANTITY = 10_000

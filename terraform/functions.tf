@@ -55,8 +55,11 @@ locals {
         fileset(local.root, "jobs/__init__.py"),
         fileset(local.root, "jobs/${name}.py"),
         entry.heavy ? setunion(
+          fileset(local.root, "jobs/data/**/*.py"),
           fileset(local.root, "jobs/models/**/*.py"),
-          fileset(local.root, "jobs/quality/**/*.py"),
+          fileset(local.root, "jobs/offline/**/*.py"),
+          fileset(local.root, "jobs/reports/**/*.py"),
+          fileset(local.root, "jobs/tuning/**/*.py"),
         ) : [],
         ) : setunion(
         fileset(local.root, "functions/__init__.py"),

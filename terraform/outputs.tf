@@ -23,7 +23,7 @@ output "database" {
 }
 
 output "feeds" {
-  description = "The bucket for catalogue feeds and event histories."
+  description = "The bucket for catalog feeds and event histories."
   value       = google_storage_bucket.feeds.url
 }
 

@@ -5,16 +5,17 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from functions.accounts.shapes import ChangePassword, Login, Refresh, Register, Tokens
+from functions.accounts.schemas import ChangePassword, Login, Refresh, Register, Tokens
 from shared import passwords, tokens
 from shared.auth import Account
+from shared.clients.postgres import transaction
 from shared.domain.identity import new_account_id, new_guest_id
 from shared.errors import EmailTaken, LoginFailed, UsernameTaken
 from shared.http.api import OWNED, problem_responses
 from shared.settings import settings
-from shared.storage import accounts, cache, login_failures, merging, refresh_tokens
-from shared.storage.accounts import User
-from shared.storage.database import transaction
+from shared.storage.answers import cache
+from shared.storage.people import accounts, login_failures, merging, refresh_tokens
+from shared.storage.people.accounts import User
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 NOBODY_KEEPS: Final = {"Cache-Control": "no-store"}

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi import Query as QueryParameters
 from starlette.responses import Response
 
-from functions.accounts.sessions import checked
-from functions.accounts.shapes import (
+from functions.accounts.schemas import (
     ChangeProfile,
     Export,
     Location,
@@ -20,13 +19,15 @@ from functions.accounts.shapes import (
     Search,
     SearchHistory,
 )
+from functions.accounts.sessions import checked
 from shared.auth import Account, Holder
+from shared.clients.postgres import transaction
 from shared.domain.preferences import price_band
 from shared.errors import InvalidToken
 from shared.http.api import OWNED, problem_responses
-from shared.storage import accounts, cache, personal, search_history
-from shared.storage.accounts import User
-from shared.storage.database import transaction
+from shared.storage.answers import cache
+from shared.storage.people import accounts, personal_data, search_history
+from shared.storage.people.accounts import User
 
 router = APIRouter(prefix="/users/me", tags=["users"], responses=OWNED)
 PRIVATE = {"Cache-Control": "private, no-store"}
@@ -111,7 +112,7 @@ def clear_searches(claims: Holder) -> Response:
 @router.get("/export", response_model=Export)
 def export(claims: Holder) -> Response:
     """Get everything held on the user, as one JSON document."""
-    body = personal.export(claims.user_id)
+    body = personal_data.export(claims.user_id)
     if body is None:
         raise InvalidToken("The user of this token does not exist any more.")
     headers = PRIVATE | {"Content-Disposition": 'attachment; filename="export.json"'}
@@ -125,6 +126,6 @@ def erase(claims: Holder) -> Response:
         user = accounts.locked(connection, claims.user_id)
         if user is None:
             raise InvalidToken("The user of this token does not exist any more.")
-        gone = personal.erase(connection, user.user_id, user.email)
+        gone = personal_data.erase(connection, user.user_id, user.email)
     cache.forget_users(gone)
     return Response(status_code=204)

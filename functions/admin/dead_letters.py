@@ -8,19 +8,20 @@ from fastapi import Query as QueryParameters
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.admin import shapes
+from functions.admin import schemas
 from shared.auth import requires
+from shared.clients.postgres import transaction
 from shared.http import fresh
 from shared.manifest import manifest
-from shared.storage import audit, dead_letters
-from shared.storage.database import transaction
+from shared.storage.events import dead_letters
+from shared.storage.operations import audit
 
 # included in the admin router
 router = APIRouter(prefix="/dead-letters")
 
 
-@router.get("", dependencies=[requires("events:read")], response_model=shapes.DeadLetters)
-def get_dead_letters(request: Request, query: Annotated[shapes.DeadLetterQuery, QueryParameters()]) -> Response:
+@router.get("", dependencies=[requires("events:read")], response_model=schemas.DeadLetters)
+def get_dead_letters(request: Request, query: Annotated[schemas.DeadLetterQuery, QueryParameters()]) -> Response:
     """List what waits, up to ``limit`` of each topic; nothing is taken out."""
     topics = [query.topic] if query.topic else manifest().topics
     found = [letter._asdict() for topic in topics for letter in dead_letters.waiting(topic, query.limit)]
@@ -28,7 +29,7 @@ def get_dead_letters(request: Request, query: Annotated[shapes.DeadLetterQuery, 
 
 
 @router.post("/replay")
-def replay(actor: Annotated[str, requires("events:replay")], wanted: shapes.Replay) -> shapes.Replayed:
+def replay(actor: Annotated[str, requires("events:replay")], wanted: schemas.Replay) -> schemas.Replayed:
     """Publish a topic's dead letters again, all or those named; what was applied once already has no second effect."""
     chosen = frozenset(wanted.message_ids) if wanted.message_ids is not None else None
     done, left = dead_letters.replay(wanted.topic, wanted.limit, chosen)
@@ -36,4 +37,4 @@ def replay(actor: Annotated[str, requires("events:replay")], wanted: shapes.Repl
         audit.record(
             connection, actor, "dead-letters.replay", wanted.topic, after={"replayed": done[:100], "count": len(done)}
         )
-    return shapes.Replayed(topic=wanted.topic, replayed=done, left=left)
+    return schemas.Replayed(topic=wanted.topic, replayed=done, left=left)

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.admin import schedules, shapes
+from functions.admin import schedules, schemas
 from shared.auth import requires
 from shared.doctor import Finding, findings
 from shared.errors import AppError
@@ -37,7 +37,7 @@ def scheduled() -> Finding:
     return Finding("schedules", "well", f"all {len(wanted)} enabled")
 
 
-@router.get("", dependencies=[requires("dashboard:read")], response_model=shapes.Examination)
+@router.get("", dependencies=[requires("dashboard:read")], response_model=schemas.Examination)
 def get_doctor(request: Request) -> Response:
     """Check settings, database, migrations, model, Redis, topics, outbox, jobs and schedules. Changes nothing."""
     found = [*findings(), scheduled()]

@@ -9,15 +9,15 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.admin import runner, schedules, shapes
+from functions.admin import runner, schedules, schemas
 from shared.auth import requires
+from shared.clients.postgres import transaction
 from shared.errors import AppError, InvalidRequest, JobNotFound, MalformedBody, Unavailable
 from shared.http import fresh
 from shared.http.api import problem_responses
 from shared.http.problems import MEDIA_TYPE
 from shared.manifest import manifest
-from shared.storage import audit, runs
-from shared.storage.database import transaction
+from shared.storage.operations import audit, job_runs
 
 # included in the admin router
 router = APIRouter(prefix="/jobs")
@@ -34,11 +34,11 @@ def known(name: str) -> None:
         raise JobNotFound(f"There is no job {name}; there are {', '.join(job_names())}.")
 
 
-@router.get("", dependencies=[requires("jobs:read")], response_model=shapes.Jobs)
-def get_jobs(request: Request, query: Annotated[shapes.JobsQuery, QueryParameters()]) -> Response:
+@router.get("", dependencies=[requires("jobs:read")], response_model=schemas.Jobs)
+def get_jobs(request: Request, query: Annotated[schemas.JobsQuery, QueryParameters()]) -> Response:
     """List the jobs with their schedules, what Cloud Scheduler says of them, and their last runs."""
     entries = manifest().of_kind("job")
-    latest = runs.latest([entry.name for entry in entries], query.runs)
+    latest = job_runs.latest([entry.name for entry in entries], query.runs)
     scheduled = schedules.listed() if schedules.here() else {}
     found = [
         {
@@ -55,8 +55,8 @@ def get_jobs(request: Request, query: Annotated[shapes.JobsQuery, QueryParameter
 
 @router.post(
     "/{name}/run",
-    response_model=shapes.Started,
-    responses={**problem_responses(404, 409), 202: {"model": shapes.Started, "description": "It goes on"}},
+    response_model=schemas.Started,
+    responses={**problem_responses(404, 409), 202: {"model": schemas.Started, "description": "It goes on"}},
     openapi_extra={"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}},
 )
 async def run_job(actor: Annotated[str, requires("jobs:run")], request: Request, name: str) -> Response:
@@ -106,18 +106,18 @@ def start(actor: str, name: str, parameters: dict[str, Any], request: Request) -
 
 
 @router.post("/{name}/pause", responses=problem_responses(404))
-def pause_job(actor: Annotated[str, requires("jobs:run")], name: str) -> shapes.Scheduled:
+def pause_job(actor: Annotated[str, requires("jobs:run")], name: str) -> schemas.Scheduled:
     """Stop a job's schedule until it is resumed. In the cloud only."""
     known(name)
     with transaction() as connection:
         audit.record(connection, actor, "job.pause", name)
-        return shapes.Scheduled(job=name, **schedules.pause(name)._asdict())
+        return schemas.Scheduled(job=name, **schedules.pause(name)._asdict())
 
 
 @router.post("/{name}/resume", responses=problem_responses(404))
-def resume_job(actor: Annotated[str, requires("jobs:run")], name: str) -> shapes.Scheduled:
+def resume_job(actor: Annotated[str, requires("jobs:run")], name: str) -> schemas.Scheduled:
     """Let a job's schedule go on. In the cloud only."""
     known(name)
     with transaction() as connection:
         audit.record(connection, actor, "job.resume", name)
-        return shapes.Scheduled(job=name, **schedules.resume(name)._asdict())
+        return schemas.Scheduled(job=name, **schedules.resume(name)._asdict())

@@ -9,12 +9,14 @@ from pydantic.types import StringConstraints
 from starlette.responses import Response
 
 from shared.auth import requires
+from shared.clients.postgres import transaction
 from shared.domain.events import ProductId, printable
 from shared.http.api import problem_responses
 from shared.http.idempotency import Finish, IdempotencyKey, fingerprint, once
 from shared.http.problems import validation_problem
-from shared.storage import audit, cache, rules
-from shared.storage.database import transaction
+from shared.storage.answers import cache
+from shared.storage.operations import audit
+from shared.storage.recommending import rules
 
 router = APIRouter(prefix="/rules")
 

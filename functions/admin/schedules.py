@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+from shared.clients import closed_on_reset
 from shared.errors import InvalidRequest, JobNotFound, Unavailable
 from shared.settings import settings
 
@@ -41,6 +42,7 @@ def client() -> Any:
     return scheduler_v1.CloudSchedulerClient(transport="rest")
 
 
+@closed_on_reset
 def close() -> None:
     """Close the client and forget it."""
     if client.cache_info().currsize:

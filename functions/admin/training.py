@@ -10,12 +10,12 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.admin.shapes import Page
+from functions.admin.schemas import Page
 from shared.auth import requires
 from shared.errors import NotFound
 from shared.http import fresh
 from shared.http.api import problem_responses
-from shared.storage import training_runs
+from shared.storage.operations import training_runs
 
 # included in the admin router
 router = APIRouter(prefix="/training-runs")

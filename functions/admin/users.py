@@ -11,20 +11,22 @@ from fastapi import Query as QueryParameters
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from starlette.responses import Response
 
-from functions.admin import shapes
+from functions.admin import schemas
 from shared.auth import requires
+from shared.clients.postgres import transaction
 from shared.domain.events import UserId
 from shared.errors import NotFound
 from shared.http.api import problem_responses
-from shared.storage import accounts, audit, cache, personal
-from shared.storage.database import transaction
+from shared.storage.answers import cache
+from shared.storage.operations import audit
+from shared.storage.people import accounts, personal_data
 
 router = APIRouter(prefix="/users")
 Writer = Annotated[str, requires("users:write")]
 Known = Annotated[UserId, Path(description="an account's id, a guest's, or the shop's own")]
 
 
-class UsersQuery(shapes.Page):
+class UsersQuery(schemas.Page):
     """Which accounts."""
 
     email: Annotated[str, StringConstraints(min_length=3, max_length=320)] | None = None
@@ -85,10 +87,10 @@ def give_role(actor: Writer, user_id: Known, body: Role) -> Given:
     return Given(user_id=user_id, role=role, previous=previous)
 
 
-@router.get("/{user_id}/export", response_model=shapes.Export, responses=problem_responses(404))
+@router.get("/{user_id}/export", response_model=schemas.Export, responses=problem_responses(404))
 def export_user(actor: Writer, user_id: Known) -> Response:
     """Get everything held on a person who asked the shop for it. That it was read is audited."""
-    body = personal.export(user_id)
+    body = personal_data.export(user_id)
     if body is None:
         raise NotFound("There is no such user.")
     with transaction() as connection:
@@ -103,7 +105,7 @@ def erase_user(actor: Writer, user_id: Known) -> Response:
         user = accounts.locked(connection, user_id)
         if user is None:
             raise NotFound("There is no such user.")
-        gone = personal.erase(connection, user.user_id, user.email)
+        gone = personal_data.erase(connection, user.user_id, user.email)
         audit.record(connection, actor, "user.erase", "erased")
     cache.forget_users(gone)
     return Response(status_code=204)

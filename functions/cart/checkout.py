@@ -12,17 +12,17 @@ from uuid import UUID
 from starlette.responses import Response
 
 from functions.cart.committing import committed, private
-from functions.cart.models import CheckoutRequest
+from functions.cart.schemas import CheckoutRequest
+from shared.clients.postgres import transaction
 from shared.domain.orders import OrderState, checkout_id
 from shared.errors import OrderStateConflict, PaymentDeclined
 from shared.http.idempotency import Finish, fingerprint, once
 from shared.payments import provider
 from shared.payments.releasing import release
 from shared.settings import settings
-from shared.storage import checkout as storage
-from shared.storage import orders, payments
-from shared.storage.checkout import Placed
-from shared.storage.database import transaction
+from shared.storage.shopping import checkout as storage
+from shared.storage.shopping import orders, payments
+from shared.storage.shopping.checkout import Placed
 
 log = logging.getLogger(__name__)
 

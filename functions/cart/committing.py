@@ -5,7 +5,8 @@ from typing import Final
 
 from starlette.responses import Response
 
-from shared.storage import cache, outbox
+from shared.storage.answers import cache
+from shared.storage.events import outbox
 
 # a shopper does not wait longer than this for Pub/Sub: what is unsent is the job publish_outbox's
 PUBLISH_WAIT_S: Final = 2.0

@@ -8,14 +8,14 @@ from fastapi import Query as InQuery
 from starlette.responses import Response
 
 from functions.cart.committing import committed, private
-from functions.cart.models import Order, OrderPage, OrderPath, PageOfShopper, StateChange
+from functions.cart.schemas import Order, OrderPage, OrderPath, PageOfShopper, StateChange
 from shared.auth import Shopper, requires
+from shared.clients.postgres import transaction
 from shared.domain.orders import OrderState
 from shared.http import Query, UserQuery
 from shared.http.api import OWNED, problem_responses
 from shared.payments.releasing import release
-from shared.storage import orders
-from shared.storage.database import transaction
+from shared.storage.shopping import orders
 
 router = APIRouter(tags=["orders"])
 OrdersReader = Annotated[str, requires("orders:read")]

@@ -7,12 +7,12 @@ from fastapi import Query as InQuery
 from starlette.responses import Response
 
 from functions.cart.committing import committed, private
-from functions.cart.models import PageOfShopper, ProductPath, WishlistItem, WishlistPage
+from functions.cart.schemas import PageOfShopper, ProductPath, WishlistItem, WishlistPage
 from shared.auth import Shopper
+from shared.clients.postgres import transaction
 from shared.http import UserQuery
 from shared.http.api import OWNED, problem_responses
-from shared.storage import wishlist
-from shared.storage.database import transaction
+from shared.storage.shopping import wishlist
 
 router = APIRouter(prefix="/wishlist", tags=["wishlist"])
 Nothing = Annotated[UserQuery, InQuery()]

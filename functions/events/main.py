@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from shared import messages
 from shared.auth import Credentials, acting, own
+from shared.clients import pubsub
 from shared.domain.events import EVENT_ID_NAMESPACE, MAX_EVENTS_PER_REQUEST, Event, uuid7
 from shared.errors import AppError, PubSubUnavailable, Unauthorized
 from shared.http import api, serve
@@ -20,7 +21,6 @@ from shared.http.api import OWNED
 from shared.http.problems import validation_problem
 from shared.logs import current_traceparent
 from shared.settings import settings
-from shared.storage import pubsub
 
 app = api("events", "Takes user events; they change recommendations within a second.", needs=("pubsub",))
 EVENT = TypeAdapter(Event)

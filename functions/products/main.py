@@ -1,4 +1,4 @@
-"""HTTP: the catalogue. Search, filters and facets, suggestions, one product, categories; admin writes and imports."""
+"""HTTP: the catalog. Search, filters and facets, suggestions, one product, categories; admin writes and imports."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from fastapi import Query as InQuery
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from functions.products.models import (
+from functions.products.schemas import (
     Category,
     ImportReport,
     NoQuery,
@@ -20,7 +20,8 @@ from functions.products.models import (
     Suggestions,
     SuggestQuery,
 )
-from shared.auth import CatalogueAdmin, MaybeShopper
+from shared.auth import CatalogAdmin, MaybeShopper
+from shared.clients.postgres import transaction
 from shared.domain import feeds
 from shared.domain.catalog import ProductPatch, ProductWrite
 from shared.domain.product import Product
@@ -29,13 +30,15 @@ from shared.http import api, cached, fresh, serve
 from shared.http.answers import dump
 from shared.http.api import OWNED, problem_responses
 from shared.http.idempotency import Finish, IdempotencyKey, fingerprint, once
-from shared.storage import cache, outbox, product_writes, search, search_history
-from shared.storage import products as catalogue
-from shared.storage.database import transaction
-from shared.storage.product_writes import By
+from shared.storage.answers import cache
+from shared.storage.catalog import product_writes, search
+from shared.storage.catalog import products as catalog
+from shared.storage.catalog.product_writes import By
+from shared.storage.events import outbox
+from shared.storage.people import search_history
 
 MAX_IMPORT_BYTES: Final = 33_554_432
-# stored answers: dropped with the next change of the catalogue, and old enough counts of views after this long
+# stored answers: dropped with the next change of the catalog, and old enough counts of views after this long
 CACHE_TTL_S: Final = 60
 # clients ask again, with the entity tag, after this long
 MAX_AGE_S: Final = 5
@@ -62,7 +65,7 @@ Nothing = Annotated[NoQuery, InQuery()]
 
 app = api(
     "products",
-    "The catalogue of the shop, and its administration.",
+    "The catalog of the shop, and its administration.",
     needs=("postgres", "redis", "pubsub"),
     max_body={"/products/import": MAX_IMPORT_BYTES},
 )
@@ -80,12 +83,12 @@ async def _stored(request: Request, key: str, compute: Callable[[], bytes]) -> R
 async def list_products(request: Request, user_id: MaybeShopper, query: Annotated[ProductQuery, InQuery()]) -> Response:
     """Find products; all filters apply. Facets and total count everything found, on whatever page."""
     narrowed = query.model_dump(exclude={"user_id", "tags", "sort", "page", "page_size"})
-    filters = catalogue.Filters(**narrowed, tags=tuple(query.tags))
-    page = catalogue.Page(query.page, query.page_size, query.sort)
+    filters = catalog.Filters(**narrowed, tags=tuple(query.tags))
+    page = catalog.Page(query.page, query.page_size, query.sort)
     key = _key("page", query.model_dump(exclude={"user_id"}))
     if user_id is None:
-        return await _stored(request, key, lambda: catalogue.find(filters, page))
-    answer = cached("products", key, ttl_s=CACHE_TTL_S, compute=lambda: catalogue.find(filters, page))
+        return await _stored(request, key, lambda: catalog.find(filters, page))
+    answer = cached("products", key, ttl_s=CACHE_TTL_S, compute=lambda: catalog.find(filters, page))
     if query.search.strip() and query.page == 1:
         # what is found is the same for everybody; that it was searched for is the user's
         body, _ = await asyncio.gather(answer, run_in_threadpool(search_history.keep, user_id, query.search))
@@ -107,13 +110,13 @@ async def suggest(request: Request, query: Annotated[SuggestQuery, InQuery()]) -
 @app.get("/products/categories", response_model=list[Category], responses=CACHED)
 async def list_categories(request: Request, _query: Nothing) -> Response:
     """List all categories by name."""
-    return await _stored(request, "products:categories", catalogue.categories)
+    return await _stored(request, "products:categories", catalog.categories)
 
 
 @app.get("/products/{product_id}", response_model=Product, responses=CACHED | problem_responses(404))
 async def get_product(request: Request, product_id: ProductId, _query: Nothing) -> Response:
     """Show one product. One that is not active is not found."""
-    return await _stored(request, cache.product_key(product_id), lambda: catalogue.one(product_id))
+    return await _stored(request, cache.product_key(product_id), lambda: catalog.one(product_id))
 
 
 def _committed(outbox_ids: list[int]) -> None:
@@ -130,7 +133,7 @@ def _by(actor: str, request: Request) -> By:
 
 @app.post("/products", status_code=201, response_model=Product, responses=CREATE, tags=["admin"])
 def create_product(
-    request: Request, actor: CatalogueAdmin, write: ProductWrite, _query: Nothing, key: IdempotencyKey = None
+    request: Request, actor: CatalogAdmin, write: ProductWrite, _query: Nothing, key: IdempotencyKey = None
 ) -> Response:
     """Create a product. A category that is named and new is made."""
     unsent: list[int] = []
@@ -139,7 +142,7 @@ def create_product(
         with transaction() as connection:
             done = product_writes.create(connection, write, _by(actor, request))
             product_id = done.created[0]
-            body = catalogue.one_in(connection, product_id)
+            body = catalog.one_in(connection, product_id)
             answer = Response(body, 201, {"Location": f"/products/{product_id}"}, "application/json")
             finish(connection, answer)
         unsent.extend(done.outbox)
@@ -152,18 +155,18 @@ def create_product(
 
 @app.patch("/products/{product_id}", response_model=Product, responses=CHANGE, tags=["admin"])
 def change_product(
-    request: Request, actor: CatalogueAdmin, product_id: ProductId, patch: ProductPatch, _query: Nothing
+    request: Request, actor: CatalogAdmin, product_id: ProductId, patch: ProductPatch, _query: Nothing
 ) -> Response:
     """Change what is given; null clears what may be empty."""
     with transaction() as connection:
         done = product_writes.change(connection, product_id, patch, _by(actor, request))
-        body = catalogue.one_in(connection, product_id)
+        body = catalog.one_in(connection, product_id)
     _committed(done.outbox)
     return Response(body, media_type="application/json")
 
 
 @app.delete("/products/{product_id}", status_code=204, responses=CHANGE, tags=["admin"])
-def delete_product(request: Request, actor: CatalogueAdmin, product_id: ProductId, _query: Nothing) -> Response:
+def delete_product(request: Request, actor: CatalogAdmin, product_id: ProductId, _query: Nothing) -> Response:
     """Take a product out of the shop; its history stays. Again: the same answer."""
     with transaction() as connection:
         unsent = product_writes.hide(connection, product_id, _by(actor, request))
@@ -173,7 +176,7 @@ def delete_product(request: Request, actor: CatalogueAdmin, product_id: ProductI
 
 @app.post("/products/import", response_model=ImportReport, responses=IMPORT, openapi_extra=IMPORT_BODY, tags=["admin"])
 async def import_products(
-    request: Request, actor: CatalogueAdmin, _query: Nothing, key: IdempotencyKey = None
+    request: Request, actor: CatalogAdmin, _query: Nothing, key: IdempotencyKey = None
 ) -> Response:
     """Create or change up to 10,000 products by ``external_id``. Wrong rows are reported, the others load."""
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()

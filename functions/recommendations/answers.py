@@ -16,10 +16,10 @@ from shared.domain.rules import Rule, applied, with_pins
 from shared.errors import CategoryNotFound, DatabaseUnavailable, ProductNotFound
 from shared.http.answers import dump
 from shared.settings import settings
-from shared.storage import content, exploration
-from shared.storage import recommendations as storage
-from shared.storage.attribution import Logged
-from shared.storage.candidates import Found, candidates
+from shared.storage.recommending import exploration, similar_products
+from shared.storage.recommending import listings as storage
+from shared.storage.recommending.attribution import Logged
+from shared.storage.recommending.candidates import Found, candidates
 
 # the tier of what only fills up by being new
 NEWEST = 3
@@ -254,7 +254,7 @@ def similar(product_id: int, k: int, user_id: str | None = None) -> bytes:
     Raises ProductNotFound.
     """
     log = None if user_id is None else Logged(str(uuid7()), user_id, "similar", "similar", None)
-    found = content.similar(product_id, k, log)
+    found = similar_products.similar(product_id, k, log)
     if not found and not storage.product_exists(product_id):
         raise ProductNotFound(f"There is no product {product_id}.")
     answer: dict[str, Any] = {"product_id": product_id, "similar_products": placed([(*one, {}) for one in found])}

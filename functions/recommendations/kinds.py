@@ -20,8 +20,8 @@ from shared.errors import NotFound, ProductNotFound
 from shared.http import K, UserQuery, cached, fresh
 from shared.http.answers import dump
 from shared.http.api import OWNED, problem_responses
-from shared.storage import attribution, bought_together, buy_again
-from shared.storage.attribution import Logged
+from shared.storage.recommending import attribution, bought_together, buy_again
+from shared.storage.recommending.attribution import Logged
 
 router = APIRouter()
 

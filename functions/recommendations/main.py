@@ -12,14 +12,14 @@ from starlette.responses import Response
 
 from functions.recommendations import answers, kinds, stored
 from shared.auth import MaybeShopper, NamedShopper
+from shared.clients.redis_async import RedisUnavailable
 from shared.domain.events import ProductId
 from shared.errors import DatabaseUnavailable
 from shared.http import K, Query, UserQuery, api, cached, fresh, serve
 from shared.http.answers import redis
 from shared.http.api import OWNED, problem_responses
-from shared.storage import recommendations as storage
-from shared.storage.cache import POPULAR, POPULAR_PRODUCTS
-from shared.storage.redis_async import RedisUnavailable
+from shared.storage.answers.cache import POPULAR, POPULAR_PRODUCTS
+from shared.storage.recommending import listings as storage
 
 MAX_RECENT = 50
 

@@ -1,7 +1,7 @@
 """A user's stored answers: one Redis hash per user, a field per query, so that one DEL forgets them all.
 
 The field is the query as it was sent: an answer is only stored after its query was found valid, so a hit needs no
-validation. The value begins with the scope's epoch (shared/storage/cache.py).
+validation. The value begins with the scope's epoch (shared/storage/answers/cache.py).
 """
 
 import gzip
@@ -12,13 +12,13 @@ from urllib.parse import unquote_plus
 from starlette.types import Scope
 
 from shared.auth import bearer, own
+from shared.clients.redis_async import RedisUnavailable
 from shared.errors import AppError, Unauthorized
 from shared.http import tally
 from shared.http.answers import redis
 from shared.http.edge import HeaderList
 from shared.settings import settings
-from shared.storage.cache import EPOCHS, generation_key, user_key
-from shared.storage.redis_async import RedisUnavailable
+from shared.storage.answers.cache import EPOCHS, generation_key, user_key
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,12 @@ from cloudevents.http.event import CloudEvent
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared import logs, messages
+from shared.clients.postgres import transaction
 from shared.domain.events import ProductId
-from shared.storage import cache, content, products, rejected, search
-from shared.storage.database import transaction
+from shared.storage.answers import cache
+from shared.storage.catalog import products, search
+from shared.storage.events import rejected
+from shared.storage.recommending import similar_products
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +60,7 @@ def _refresh_text(product_ids: list[int]) -> None:
     with transaction() as connection:
         search.refresh_words(connection, product_ids)
     with transaction() as connection:
-        content.refresh(connection, product_ids)
+        similar_products.refresh(connection, product_ids)
 
 
 @functions_framework.cloud_event

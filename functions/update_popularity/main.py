@@ -5,7 +5,8 @@ from cloudevents.http.event import CloudEvent
 
 from shared import logs, user_events
 from shared.domain.events import EventType
-from shared.storage import cache, events
+from shared.storage.answers import cache
+from shared.storage.events import ingestion
 
 
 @functions_framework.cloud_event
@@ -18,6 +19,8 @@ def update_popularity(event: CloudEvent) -> None:
     purchases = [one for one in message.events if one["event_type"] == EventType.PURCHASE]
     if not purchases:
         return
-    changed = events.count_purchases([one["event_id"] for one in purchases], [one["product_id"] for one in purchases])
+    changed = ingestion.count_purchases(
+        [event["event_id"] for event in purchases], [event["product_id"] for event in purchases]
+    )
     if changed:
         cache.count_purchases(changed)

@@ -4,7 +4,8 @@ import functions_framework
 from cloudevents.http.event import CloudEvent
 
 from shared import logs, user_events
-from shared.storage import cache, events
+from shared.storage.answers import cache
+from shared.storage.events import ingestion
 
 
 @functions_framework.cloud_event
@@ -14,6 +15,6 @@ def update_preferences(event: CloudEvent) -> None:
     message = user_events.read(event)
     if message is None:
         return
-    stored = events.store(message.message_id, message.user_id, message.events)
+    stored = ingestion.store(message.message_id, message.user_id, message.events)
     # after the commit, and also when nothing was new: a crash may have come between the two
     cache.forget_users([message.user_id, *filter(None, [stored.followed])])

@@ -1,4 +1,4 @@
-"""EASE for the products that are met most, RP3beta for the long tail: for catalogues whose inverse is too large."""
+"""EASE for the products that are met most, RP3beta for the long tail: for catalogs whose inverse is too large."""
 
 from typing import Final
 
@@ -33,7 +33,7 @@ def ease_head_neighbours(
     by their own greatest score, see there for the parameters.
 
     ``user_items`` : shape (n_users, n_items), weights at least 0. Raises ValueError if a parameter is out of range,
-    Unsuitable if the head is the whole catalogue. Time head³ and that of RP3beta; memory 8 bytes × head².
+    Unsuitable if the head is the whole catalog. Time head³ and that of RP3beta; memory 8 bytes × head².
     """
     if head < 1:
         raise ValueError("head must be at least 1")

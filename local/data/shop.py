@@ -1,4 +1,4 @@
-"""What a data set is made into before it is stored: a catalogue and its events, as arrays."""
+"""What a data set is made into before it is stored: a catalog and its events, as arrays."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -29,7 +29,7 @@ class Events:
 
 @dataclass(frozen=True)
 class Shop:
-    """A catalogue and its history.
+    """A catalog and its history.
 
     ``products`` has PRODUCT_COLUMNS: price as decimal text, category by name, tags as lists, created_at in UTC without
     saying so. ``users`` has external_id and is_anonymous. ``event_types`` are the names that ``events.event_type``

@@ -11,10 +11,10 @@ import pyarrow as pa
 from pyarrow import csv
 from sqlalchemy import Connection
 
+from jobs.data.copy_rows import streams
 from local.data.shop import Events, Shop
-from shared.storage import history
-from shared.storage.database import copy_in, execute, transaction
-from shared.storage.history_rows import streams
+from shared.clients.postgres import copy_in, execute, transaction
+from shared.storage.events import bulk_loading
 
 Report = Callable[[str], None]
 EVENTS_PER_CHUNK: Final = 1_000_000
@@ -98,11 +98,11 @@ def store(shop: Shop, report: Report) -> None:
         report(f"{len(shop.products):,} products and {len(shop.users):,} users")
         stored, dates = 0, set()
         for number, chunk in enumerate(_chunks(shop)):
-            loaded = history.append(connection, streams(chunk))
+            loaded = bulk_loading.append(connection, streams(chunk))
             stored += loaded.stored
             dates |= loaded.dates
             seen = min((number + 1) * EVENTS_PER_CHUNK, len(shop.events.ids))
             report(f"{seen:,} of {len(shop.events.ids):,} events, {time.perf_counter() - started:.1f} s")
-        history.count_days(connection, sorted(dates))
-        history.analyze(connection)
+        bulk_loading.count_days(connection, sorted(dates))
+        bulk_loading.analyze(connection)
     report(f"{stored:,} new events in {time.perf_counter() - started:.1f} s")

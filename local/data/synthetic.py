@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from jobs.data.copy_rows import event_ids, mix
 from local.data.shop import PRODUCT_COLUMNS, Events, Shop
 from local.errors import Refused
 from shared.domain.events import EventType
-from shared.storage.history_rows import event_ids, mix
 
 Ints = npt.NDArray[np.int32]
 Reals = npt.NDArray[np.float64]
@@ -104,7 +104,7 @@ def category_of(products: int, categories: int) -> Ints:
     return (np.arange(products, dtype=np.int64) * categories // products).astype(np.int32)
 
 
-def catalogue(chosen: Options, random: np.random.Generator, now: np.datetime64) -> pd.DataFrame:
+def catalog(chosen: Options, random: np.random.Generator, now: np.datetime64) -> pd.DataFrame:
     """Return the products; see ``Shop``."""
     category = category_of(chosen.products, chosen.categories)
     n = chosen.products
@@ -177,7 +177,7 @@ def make(values: dict[str, Any] | None = None, now: datetime | None = None) -> S
     chosen = options(values or {})
     random = np.random.default_rng(chosen.seed)
     moment = np.datetime64((now or datetime.now(UTC)).replace(tzinfo=None, microsecond=0), "s")
-    products = catalogue(chosen, random, moment)
+    products = catalog(chosen, random, moment)
     anonymous = random.permutation(chosen.users) < round(chosen.users * chosen.anonymous)
     users = pd.DataFrame(
         {"external_id": [f"user-{number}" for number in range(1, chosen.users + 1)], "is_anonymous": anonymous}

@@ -14,7 +14,7 @@ Shortness = Literal["unavailable", "out_of_stock", "insufficient_stock"]
 
 
 class CartLine(NamedTuple):
-    """A product in a cart, with what the catalogue says of it now."""
+    """A product in a cart, with what the catalog says of it now."""
 
     product_id: int
     external_id: str

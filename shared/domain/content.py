@@ -14,6 +14,9 @@ LEAST_CONTENT: Final = 0.2
 
 
 def mixed(collaborative: float, content: float, evidence: float) -> float:
-    """Return the mixed score of a neighbour, in [0, 1]; SIMILAR in shared/storage/content.py computes the same."""
+    """Return the mixed score of a neighbour, in [0, 1].
+
+    SIMILAR in shared/storage/recommending/similar_products.py computes the same.
+    """
     share = EVIDENCE_PRIOR / (EVIDENCE_PRIOR + evidence)
     return max(collaborative, share * content if content >= LEAST_CONTENT else 0.0)

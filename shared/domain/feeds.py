@@ -1,4 +1,4 @@
-"""Reading a catalogue feed (CSV or JSON lines): every good row, and why each of the others is not.
+"""Reading a catalog feed (CSV or JSON lines): every good row, and why each of the others is not.
 
 ``row`` in a report is the line of the file, the first being 1 (a CSV's header); a record over several lines goes by
 its first. A CSV's empty cell is a value not given, its ``tags`` are separated by ``|``.

@@ -14,7 +14,7 @@ Permission = Literal[
     "audit:read",
     "users:read",
     "users:write",
-    "catalogue:write",
+    "catalog:write",
     "cache:flush",
     "models:read",
     "models:activate",
@@ -34,7 +34,7 @@ _EVERYTHING: Final[frozenset[Permission]] = _READING | frozenset[Permission](
     (
         "audit:read",
         "users:write",
-        "catalogue:write",
+        "catalog:write",
         "cache:flush",
         "models:activate",
         "jobs:run",

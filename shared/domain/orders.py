@@ -16,7 +16,7 @@ class OrderState(StrEnum):
 
     * placed: stock is reserved, the payment is being asked for; lasts seconds
     * paid: the shopper has the order; only now its lines count as purchases
-    * shipped: on its way; what comes back is booked into the catalogue by hand, for it may be damaged
+    * shipped: on its way; what comes back is booked into the catalog by hand, for it may be damaged
     * cancelled: given up by the shopper, by support, or because it was not paid; whatever was charged goes back
     * refunded: was shipped, and the money went back
     """

@@ -2,7 +2,7 @@
 
 score(j) = blend · cf(j)/max cf + (1 − blend) · fit(j)/max fit + trending_prior · trend(j)/max trend, where cf is summed
 in SQL over the profile and fit(j) = (share of the user's taste that j matches) · (1 + affinity_trend · trend(j)/max
-trend). DESIGN section 6. jobs/quality/serving.py is the same formula over arrays, by which it is tuned and measured.
+trend). jobs/offline/recommender.py is the same formula over arrays, by which it is tuned and measured.
 """
 
 import math

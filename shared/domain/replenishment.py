@@ -22,7 +22,7 @@ SPREAD: Final = 1.0
 def score(repeat_share: float, purchases: int, days: float, usual_days: float, spread: float = SPREAD) -> float:
     """Return how likely a product is bought again about now, in [0, 1]; ``days`` and ``usual_days`` above 0.
 
-    shared/storage/buy_again.py computes the same where the purchases are.
+    shared/storage/recommending/buy_again.py computes the same where the purchases are.
     """
     again = 1 - (1 - min(repeat_share, 0.999)) ** purchases
     return again * math.exp(-0.5 * (math.log(days / usual_days) / spread) ** 2)

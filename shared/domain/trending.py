@@ -1,7 +1,7 @@
 """What is trending: weighted events of a window, each counting less with age.
 
 score = Σ weight · e^(−λ · age_days), where age is counted in whole hours (1/24 of a day) and the weights are those of
-shared/domain/events.py. The SQL in shared/storage/trending.py is the same rule over the hourly rollup.
+shared/domain/events.py. The SQL in shared/storage/recommending/trending.py is the same rule over the hourly rollup.
 """
 
 import math

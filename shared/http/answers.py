@@ -11,9 +11,10 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from shared.clients import closed_on_reset
+from shared.clients.redis_async import AsyncRedis, RedisUnavailable
 from shared.http import tally
 from shared.settings import settings
-from shared.storage.redis_async import AsyncRedis, RedisUnavailable
 
 Answer = bytes
 _flights: dict[str, "asyncio.Future[bytes]"] = {}
@@ -90,6 +91,7 @@ async def cached(scope: str, key: str, *, ttl_s: int, compute: Callable[[], byte
     return await single(key, work)
 
 
+@closed_on_reset
 def close() -> None:
     """Drop the connection and forget the client."""
     if redis.cache_info().currsize:

@@ -16,22 +16,22 @@ def check(service: str) -> bool:
     """Whether a service answers now."""
     try:
         if service == "postgres":
-            from shared.storage import database
+            from shared.clients import postgres
 
-            database.ping()
+            postgres.ping()
         elif service == "redis":
-            from shared.storage import cache
+            from shared.storage.answers import cache
 
             return cache.ping()
         elif service == "pubsub":
+            from shared.clients import pubsub
             from shared.messages import USER_EVENTS
-            from shared.storage import pubsub
 
             pubsub.publisher().get_topic(topic=pubsub.topic_path(USER_EVENTS), timeout=2, retry=None)
         elif service == "model":
-            from shared.storage import database
+            from shared.clients import postgres
 
-            return database.read_one("SELECT 1 FROM models WHERE active") is not None
+            return postgres.read_one("SELECT 1 FROM models WHERE active") is not None
     except AppError:
         return False
     except Exception:  # noqa: BLE001 — whatever a client raises, the service is not ready

@@ -20,10 +20,10 @@ from fastapi import Header
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from shared.clients.postgres import Connection
 from shared.errors import AppError
-from shared.storage import idempotency
-from shared.storage.database import Connection
-from shared.storage.idempotency import Claim, Stored
+from shared.storage.operations import idempotency
+from shared.storage.operations.idempotency import Claim, Stored
 
 log = logging.getLogger(__name__)
 

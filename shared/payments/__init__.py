@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Protocol
 
+from shared.clients import closed_on_reset
 from shared.settings import settings
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ def provider() -> Provider:
     return Fake(settings().payment_provider)
 
 
+@closed_on_reset
 def close() -> None:
     """Forget the provider: settings are read anew."""
     provider.cache_clear()

@@ -6,7 +6,7 @@ from uuid import UUID
 from shared.errors import PaymentUnavailable
 from shared.payments import provider
 from shared.settings import settings
-from shared.storage import payments
+from shared.storage.shopping import payments
 
 log = logging.getLogger(__name__)
 

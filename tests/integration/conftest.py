@@ -78,7 +78,7 @@ class Running:
 
     def make_template(self) -> None:
         """Migrate the database that every clean one is copied from."""
-        from shared.storage.migrations import migrate
+        from shared.storage.schema.migrations import migrate
 
         self.administrate(f"CREATE DATABASE {TEMPLATE}")
         with settings_of(self.environment | {"DATABASE_URL": self.url(TEMPLATE)}):

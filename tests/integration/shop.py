@@ -9,16 +9,16 @@ import httpx
 import orjson
 
 from shared import messages
+from shared.clients import postgres
 from shared.domain.events import uuid7
-from shared.storage import database
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 def add_products(count: int = 10, categories: Sequence[str] = ("Candles", "Bags")) -> None:
     """Add products 1 to ``count``; product n costs n and is in the category of n modulo their number."""
-    database.write("INSERT INTO categories (name) SELECT unnest(cast(:names AS text[]))", names=list(categories))
-    database.write(
+    postgres.write("INSERT INTO categories (name) SELECT unnest(cast(:names AS text[]))", names=list(categories))
+    postgres.write(
         """INSERT INTO products (id, external_id, name, price, category_id, brand, tags, quantity)
            SELECT n, 'SKU' || n, 'Product ' || n, n, c.id, 'Brand ' || mod(n, 3), ARRAY['tag' || mod(n, 4)], 5
            FROM generate_series(1, :count) AS n
@@ -26,22 +26,22 @@ def add_products(count: int = 10, categories: Sequence[str] = ("Candles", "Bags"
                ON c.place = mod(n, :categories)""",
         count=count, categories=len(categories),
     )  # fmt: skip
-    database.write("SELECT setval(pg_get_serial_sequence('products', 'id'), :count)", count=count)
+    postgres.write("SELECT setval(pg_get_serial_sequence('products', 'id'), :count)", count=count)
 
 
 def add_model(neighbours: dict[int, dict[int, float]], parameters: dict[str, Any] | None = None) -> int:
     """Publish and activate a model with these neighbours; returns its version."""
-    database.write("UPDATE models SET active = false")
-    row = database.write(
+    postgres.write("UPDATE models SET active = false")
+    row = postgres.write(
         """INSERT INTO models (algorithm, parameters, active)
            VALUES ('test', cast(:parameters AS jsonb), true) RETURNING version""",
         parameters=orjson.dumps(parameters or {}).decode(),
     )[0]
     version = int(row[0])
-    database.write(f"CREATE TABLE item_similarity_v{version} PARTITION OF item_similarity FOR VALUES IN ({version})")
+    postgres.write(f"CREATE TABLE item_similarity_v{version} PARTITION OF item_similarity FOR VALUES IN ({version})")
     for product_id, scores in neighbours.items():
         ordered = sorted(scores.items(), key=lambda pair: -pair[1])
-        database.write(
+        postgres.write(
             "INSERT INTO item_similarity VALUES (:version, :id, :neighbours, cast(:scores AS real[]), :counts)",
             version=version, id=product_id, neighbours=[one for one, _ in ordered],
             scores=[score for _, score in ordered], counts=[2] * len(ordered),

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from jobs.data.catalog import catalog_of
+from jobs.data.history import History, load_history
 from jobs.models.cosine import cosine_neighbours
-from jobs.models.history import History, load_history
 from jobs.models.rows import copy_rows
-from jobs.quality.catalogue import catalogue_of
-from jobs.quality.formula import Formula
-from jobs.quality.past import Past
-from jobs.quality.serving import Server
+from jobs.offline.recommender import Server
+from jobs.offline.snapshot import Past
+from shared.clients import postgres
+from shared.domain.formula import Formula
 from shared.domain.trending import WINDOWS
-from shared.storage import database, models, trending
+from shared.storage.recommending import models, trending
 from tests.integration.jobs.shop import Did, events
 from tests.integration.shop import add_products
 
@@ -84,8 +85,8 @@ def shop(env: object) -> None:
             done.append(Did(f"u{user}", product, kind, float(rng.random() * 24 * 40) + 0.01))
     events(done)
     for statement in (FOLD, PRICES, BOUGHT, COUNTED):
-        database.write(statement)
-    with database.transaction() as connection:
+        postgres.write(statement)
+    with postgres.transaction() as connection:
         for window in WINDOWS:
             trending.replace(connection, window)
 
@@ -93,7 +94,7 @@ def shop(env: object) -> None:
 @pytest.mark.parametrize("formula", FORMULAE, ids=range(len(FORMULAE)))
 def test_the_arrays_give_the_served_answers(shop: None, serve: Callable[[str], httpx.Client], formula: Formula) -> None:
     # products nobody has met are in the shop too
-    ids = np.asarray([row[0] for row in database.read("SELECT id FROM products ORDER BY id")])
+    ids = np.asarray([row[0] for row in postgres.read("SELECT id FROM products ORDER BY id")])
     history = wider(load_history(90, 1_000_000), ids)
     neighbours = cosine_neighbours(history.user_items(), 8)
     models.publish(
@@ -102,10 +103,10 @@ def test_the_arrays_give_the_served_answers(shop: None, serve: Callable[[str], h
     )  # fmt: skip
     now = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")
     users = np.arange(len(history.user_ids))
-    past = Past(history, now, users, np.ones(len(ids), np.bool_), catalogue_of(ids))
+    past = Past(history, now, users, np.ones(len(ids), np.bool_), catalog_of(ids))
     expected = Server(past, K).recommend(neighbours, formula)
 
-    names = {row[0]: row[1] for row in database.read("SELECT id, external_id FROM users")}
+    names = {row[0]: row[1] for row in postgres.read("SELECT id, external_id FROM users")}
     client = serve("recommendations")
     for row, user_id in enumerate(history.user_ids.tolist()):
         answer = client.get("/recommendations", params={"user_id": names[user_id], "k": K})

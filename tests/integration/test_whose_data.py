@@ -180,7 +180,7 @@ def test_a_shopper_is_no_staff(shop: httpx.Client, people: People, route: Route,
 
 
 def test_a_stored_answer_is_given_to_its_account_only(shop: httpx.Client, people: People) -> None:
-    from shared.storage import cache
+    from shared.storage.answers import cache
 
     url = f"/recommendations?user_id={people.victim['user_id']}&k=3"
     mine = bearer(people.victim)

@@ -1,4 +1,4 @@
-"""A real gift shop: every sale of a year, moved to end today, with a catalogue made up where the source has none."""
+"""A real gift shop: every sale of a year, moved to end today, with a catalog made up where the source has none."""
 
 import zlib
 from datetime import UTC, datetime
@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from jobs.data.copy_rows import event_ids, mix
 from local.data.online_retail import taxonomy
 from local.data.shop import PRODUCT_COLUMNS, Events, Shop
 from local.errors import Refused
-from shared.storage.history_rows import event_ids, mix
 
 FOLDER: Final = Path(__file__).parent
 # wholesale buyers: of 396,337 lines 103 are above, the largest of 80,995 pieces
@@ -52,7 +52,7 @@ def _read(name: str) -> pd.DataFrame:
         raise Refused(f"{path} is missing; restore it from the repository, or choose AISLE_DATA=synthetic.") from None
 
 
-def catalogue(items: pd.DataFrame, units: "pd.Series[int]", shift_days: int) -> pd.DataFrame:
+def catalog(items: pd.DataFrame, units: "pd.Series[int]", shift_days: int) -> pd.DataFrame:
     """Return the products of ``items`` that are articles; see ``Shop``. ``units``: pieces sold lately, by item_id."""
     rows = []
     article: dict[Any, Any]
@@ -105,7 +105,7 @@ def make(now: datetime | None = None) -> Shop:
     shift = days_to_move(last, now or datetime.now(UTC))
     recent = sales[sales["minute"] > last - _SALES_WINDOW_DAYS * _DAY_MINUTES]
     units = recent["quantity"].clip(upper=MAX_QUANTITY).groupby(recent["item_id"]).sum()
-    products = catalogue(items, units, shift)
+    products = catalog(items, units, shift)
     position = pd.Series(np.arange(len(products), dtype=np.int32), index=items.loc[items["is_product"], "item_id"])
     product: Any = position.loc[sales["item_id"]].to_numpy(np.int32)
     user, numbers = pd.factorize(sales["user_id"], sort=True)

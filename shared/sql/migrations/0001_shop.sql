@@ -1,4 +1,4 @@
--- The shop: catalogue, users, events and what is derived from them.
+-- The shop: catalog, users, events and what is derived from them.
 
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 CREATE EXTENSION IF NOT EXISTS vector;
@@ -54,7 +54,7 @@ CREATE TRIGGER products_write_document
     BEFORE INSERT OR UPDATE OF name, description, brand, tags, category_id, external_id, document ON products
     FOR EACH ROW EXECUTE FUNCTION write_product_document();
 
--- Counters apart from the catalogue row: they change with every event, and the row carries five indexes.
+-- Counters apart from the catalog row: they change with every event, and the row carries five indexes.
 CREATE TABLE product_stats (
     product_id      bigint PRIMARY KEY REFERENCES products (id) ON DELETE CASCADE,
     views           bigint NOT NULL DEFAULT 0,

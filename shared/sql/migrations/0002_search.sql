@@ -1,4 +1,4 @@
--- Search: the words of the catalogue, for completing and correcting what shoppers type.
+-- Search: the words of the catalog, for completing and correcting what shoppers type.
 
 -- The document of a product, in one place: the trigger writes it, and refresh_catalog finds those that are out of date.
 CREATE FUNCTION product_document(p products, category text) RETURNS tsvector LANGUAGE sql STABLE AS $$
@@ -12,7 +12,7 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- The catalogue is read far more often than written: no list of pending entries that each search would read through.
+-- The catalog is read far more often than written: no list of pending entries that each search would read through.
 ALTER INDEX products_document SET (fastupdate = off);
 ALTER INDEX products_tags SET (fastupdate = off);
 

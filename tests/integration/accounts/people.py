@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from shared.storage import database
+from shared.clients import postgres
 
 PASSWORD = "a plum in the rain"
 
@@ -30,4 +30,4 @@ def login(client: httpx.Client, name: str = "ada", password: str = PASSWORD, **m
 
 def count(table: str, condition: str = "true", **parameters: Any) -> int:
     """Return how many rows there are."""
-    return int(database.read(f"SELECT count(*) FROM {table} WHERE {condition}", **parameters)[0][0])
+    return int(postgres.read(f"SELECT count(*) FROM {table} WHERE {condition}", **parameters)[0][0])

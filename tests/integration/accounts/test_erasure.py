@@ -6,8 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.storage import cache, database
-from shared.storage.personal import erase_again
+from shared.clients import postgres
+from shared.storage.answers import cache
+from shared.storage.people.personal_data import erase_again
 from tests.integration.accounts.people import bearer, count, login, registered
 from tests.integration.shop import add_products, deliver, event
 
@@ -22,7 +23,7 @@ WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' ORDER BY 1, 2"""
 def found_in(*needles: str) -> list[str]:
     """Return every ``table.column`` of the database in which one of the texts is, however it is stored there."""
     found = []
-    for table, column, kind in database.read(COLUMNS):
+    for table, column, kind in postgres.read(COLUMNS):
         # bytes are searched as text, whatever else they are
         text = f"encode(\"{column}\", 'escape')" if kind == "bytea" else f'"{column}"::text'
         condition = " OR ".join(f"strpos(lower({text}), lower(:n{number})) > 0" for number in range(len(needles)))
@@ -59,17 +60,17 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
     assert cart.put("/wishlist/6", headers=mine).is_success
     accounts.put("/users/me/location", json={"latitude": 51.5, "longitude": -0.1, "city": "London"}, headers=mine)
     login(accounts, "ada", "a guess at it")
-    database.write(
+    postgres.write(
         """INSERT INTO audit_log (actor, action, subject, before) VALUES
            (:u, 'rule.add', '1', NULL), ('admin', 'user.role', 'user:' || :u, '{"role": "user"}')""",
         u=tokens["user_id"],
     )  # fmt: skip
-    database.write(
+    postgres.write(
         """INSERT INTO outbox (topic, data, attributes)
            VALUES ('user-events', :d, jsonb_build_object('user_id', cast(:u AS text)))""",
         d=tokens["user_id"].encode(), u=tokens["user_id"],
     )  # fmt: skip
-    database.write(
+    postgres.write(
         "INSERT INTO idempotency_keys (key, route, request_hash, body) VALUES ('k', 'POST /x ' || :u, '', :b)",
         u=tokens["user_id"], b=f'{{"user_id": "{tokens["user_id"]}"}}'.encode(),
     )  # fmt: skip
@@ -88,21 +89,21 @@ def test_the_search_finds_what_there_is(person: dict[str, Any]) -> None:
 
 def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, person: dict[str, Any]) -> None:
     before = count("events"), count("audit_log"), count("event_counts_hourly")
-    old_ids = [row[0] for row in database.read("SELECT id FROM users")]
+    old_ids = [row[0] for row in postgres.read("SELECT id FROM users")]
     mine = bearer(person["tokens"])
     assert accounts.delete("/users/me", headers=mine).status_code == 204
     assert found_in(*person["needles"]) == []
     # what the shop counts is still there, and nobody's that was there before
     assert (count("events"), count("audit_log"), count("event_counts_hourly")) == before
     assert count("events", "user_id = ANY (:ids)", ids=old_ids) == 0
-    (nobody,) = database.read("SELECT DISTINCT external_id FROM events e JOIN users u ON u.id = e.user_id")
+    (nobody,) = postgres.read("SELECT DISTINCT external_id FROM events e JOIN users u ON u.id = e.user_id")
     assert nobody[0].startswith("erased_")
     for table in ("user_preferences", "user_price_bands", "user_purchases", "search_history", "refresh_tokens",
                   "recommendation_log", "recommendation_feedback", "login_failures"):  # fmt: skip
         left = 1 if table == "login_failures" else 0  # the address's: nobody knows whose
         assert count(table) == left, table
     assert count("cart_items") == count("wishlist_items") == 0
-    assert database.read("SELECT user_id, state FROM orders")[0] == (None, "paid")
+    assert postgres.read("SELECT user_id, state FROM orders")[0] == (None, "paid")
     assert not cache.client().exists(f"rec:{person['tokens']['user_id']}")
 
 
@@ -151,9 +152,9 @@ def test_events_and_searches_that_were_on_their_way_bring_nobody_back(
 def test_who_came_back_while_they_were_erased_is_erased_again(accounts: httpx.Client, person: dict[str, Any]) -> None:
     user_id = person["tokens"]["user_id"]
     accounts.delete("/users/me", headers=bearer(person["tokens"]))
-    database.write("ALTER TABLE users DISABLE TRIGGER users_stay_erased")
-    database.write("INSERT INTO users (external_id) VALUES (:u)", u=user_id)
-    database.write("ALTER TABLE users ENABLE TRIGGER users_stay_erased")
+    postgres.write("ALTER TABLE users DISABLE TRIGGER users_stay_erased")
+    postgres.write("INSERT INTO users (external_id) VALUES (:u)", u=user_id)
+    postgres.write("ALTER TABLE users ENABLE TRIGGER users_stay_erased")
     assert erase_again() == 1
     assert found_in(*person["needles"]) == []
     assert erase_again() == 0

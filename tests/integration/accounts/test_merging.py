@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.storage import cache, database
+from shared.clients import postgres
+from shared.storage.answers import cache
 from tests.integration.accounts.people import bearer, count, login, registered
 from tests.integration.shop import NOW, add_products, deliver, event
 
@@ -21,7 +22,7 @@ EVENTS = [
 
 
 def taste(user_id: str) -> dict[tuple[str, str], tuple[float, Any]]:
-    rows = database.read(
+    rows = postgres.read(
         """SELECT kind, key, score, p.as_of FROM user_preferences p JOIN users u ON u.id = p.user_id
            WHERE external_id = :u ORDER BY 1, 2""", u=user_id,
     )  # fmt: skip
@@ -29,7 +30,7 @@ def taste(user_id: str) -> dict[tuple[str, str], tuple[float, Any]]:
 
 
 def band(user_id: str) -> list[Any]:
-    rows = database.read(
+    rows = postgres.read(
         """SELECT weight, log_sum, square_sum FROM user_price_bands b JOIN users u ON u.id = b.user_id
            WHERE external_id = :u""", u=user_id,
     )  # fmt: skip
@@ -49,7 +50,7 @@ def test_a_guest_becomes_what_one_user_would_have_been(accounts: httpx.Client, s
         assert taste(account) == taste("whole")
         assert band(account) == band("whole")
         assert count("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=account) == len(EVENTS)
-        bought = database.read(
+        bought = postgres.read(
             """SELECT product_id, purchase_count, first_at, last_at FROM user_purchases p
                JOIN users u ON u.id = p.user_id WHERE external_id = :u""", u=account,
         )  # fmt: skip
@@ -124,7 +125,7 @@ def test_events_that_were_on_their_way_follow_and_change_the_account_s_answers(
     assert count("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=tokens["user_id"]) == 2
     assert not cache.client().exists(f"rec:{tokens['user_id']}")
     # much later the id is a visitor's like any other: it does not write into the account
-    database.write("UPDATE users SET merged_at = now() - interval '11 minutes' WHERE merged_at IS NOT NULL")
+    postgres.write("UPDATE users SET merged_at = now() - interval '11 minutes' WHERE merged_at IS NOT NULL")
     deliver(apply, "browser-1", EVENTS[2])
     assert count("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=tokens["user_id"]) == 2
 
@@ -165,7 +166,7 @@ def test_cart_wishlist_and_orders_come_along_and_quantities_add_up_to_stock(
     for product in (7, 8):
         assert cart.put(f"/wishlist/{product}", params=guest).is_success
     assert cart.put("/wishlist/8", headers=mine).is_success
-    database.write("UPDATE products SET quantity = 0 WHERE id = 5")
+    postgres.write("UPDATE products SET quantity = 0 WHERE id = 5")
     for _ in range(2):
         assert login(accounts, guest_user_id="browser-1").status_code == 200
         # of products 2 and 5 there are five and none; everything else adds up
@@ -183,12 +184,12 @@ def test_cart_wishlist_and_orders_come_along_and_quantities_add_up_to_stock(
 def test_a_merged_cart_holds_no_more_than_a_cart_does(accounts: httpx.Client, serve: Serve) -> None:
     add_products(300)
     account = registered(accounts)["user_id"]
-    database.write("INSERT INTO users (external_id) VALUES ('browser-1')")
+    postgres.write("INSERT INTO users (external_id) VALUES ('browser-1')")
     fill = """INSERT INTO cart_items (user_id, product_id, quantity, price_when_added, added_at)
               SELECT (SELECT id FROM users WHERE external_id = :u), n, 1, 1, now() + n * interval '1 second'
               FROM generate_series(cast(:a AS integer), cast(:b AS integer)) AS n"""
-    database.write(fill, u=account, a=1, b=150)
-    database.write(fill, u="browser-1", a=101, b=300)
+    postgres.write(fill, u=account, a=1, b=150)
+    postgres.write(fill, u="browser-1", a=101, b=300)
     assert login(accounts, guest_user_id="browser-1").status_code == 200
-    rows = database.read("SELECT product_id FROM cart_items ORDER BY 1")
+    rows = postgres.read("SELECT product_id FROM cart_items ORDER BY 1")
     assert [row[0] for row in rows] == [*range(1, 151), *range(251, 301)]

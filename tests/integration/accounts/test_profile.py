@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.storage import database
+from shared.clients import postgres
 from tests.integration.accounts.people import PASSWORD, bearer, login, registered
 from tests.integration.shop import add_model, add_products, deliver, event
 
@@ -87,8 +87,8 @@ def test_a_place_that_cannot_be_is_a_problem(accounts: httpx.Client, body: dict[
 
 def test_a_new_place_changes_what_is_recommended_at_once(accounts: httpx.Client, serve: Serve) -> None:
     add_products(3, ("Candles",))
-    database.write("UPDATE products SET latitude = :a, longitude = :b WHERE id = 2", a=BERLIN[0], b=BERLIN[1])
-    database.write("UPDATE products SET latitude = :a, longitude = :b WHERE id = 3", a=MUNICH[0], b=MUNICH[1])
+    postgres.write("UPDATE products SET latitude = :a, longitude = :b WHERE id = 2", a=BERLIN[0], b=BERLIN[1])
+    postgres.write("UPDATE products SET latitude = :a, longitude = :b WHERE id = 3", a=MUNICH[0], b=MUNICH[1])
     add_model({1: {2: 0.5, 3: 0.49}})
     tokens = registered(accounts)
     mine = bearer(tokens)
@@ -161,7 +161,7 @@ def test_searches_are_kept_listed_and_cleared(accounts: httpx.Client, serve: Ser
     assert (history["total"], history["total_pages"]) == (2, 2)
     assert accounts.delete("/users/me/search-history", headers=mine).status_code == 204
     assert accounts.get("/users/me/search-history", headers=mine).json()["searches"] == []
-    assert database.read("SELECT count(*) FROM search_history")[0][0] == 1
+    assert postgres.read("SELECT count(*) FROM search_history")[0][0] == 1
 
 
 def test_a_search_is_answered_though_it_cannot_be_kept(
@@ -172,8 +172,8 @@ def test_a_search_is_answered_though_it_cannot_be_kept(
     mine = bearer(registered(accounts))
     assert products.get("/products?search=product").status_code == 200
     # Postgres is away for longer than this takes; the answer is in Redis
-    monkeypatch.setattr(database.breaker, "failed_at", time.monotonic())
-    monkeypatch.setattr(database, "BREAKER_S", 60)
+    monkeypatch.setattr(postgres.breaker, "failed_at", time.monotonic())
+    monkeypatch.setattr(postgres, "BREAKER_S", 60)
     assert products.get("/products?search=product", headers=mine).status_code == 200
     monkeypatch.undo()
     assert accounts.get("/users/me/search-history", headers=mine).json()["total"] == 0

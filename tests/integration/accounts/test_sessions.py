@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from shared import passwords
-from shared.storage import database
+from shared.clients import postgres
 from shared.tokens import verify
 from tests.integration.accounts.people import PASSWORD, bearer, count, login, registered
 
@@ -41,12 +41,12 @@ def test_a_guest_s_refresh_token_works_too(accounts: httpx.Client) -> None:
 
 def test_only_digests_of_secrets_are_stored(accounts: httpx.Client) -> None:
     tokens = registered(accounts)
-    stored = database.read(
+    stored = postgres.read(
         "SELECT u::text || coalesce((SELECT string_agg(t::text, '') FROM refresh_tokens t), '') FROM users u"
     )
     assert PASSWORD not in stored[0][0]
     assert tokens["refresh_token"] not in stored[0][0]
-    (row,) = database.read("SELECT password_hash FROM users")
+    (row,) = postgres.read("SELECT password_hash FROM users")
     assert row[0].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
@@ -92,9 +92,9 @@ def test_a_hash_of_older_parameters_is_made_anew(accounts: httpx.Client) -> None
 
     registered(accounts)
     old = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
-    database.write("UPDATE users SET password_hash = :old", old=old)
+    postgres.write("UPDATE users SET password_hash = :old", old=old)
     assert login(accounts).status_code == 200
-    (row,) = database.read("SELECT password_hash FROM users")
+    (row,) = postgres.read("SELECT password_hash FROM users")
     assert "m=19456,t=2,p=1" in row[0]
     assert login(accounts).status_code == 200
 
@@ -209,17 +209,17 @@ def test_a_refresh_token_used_by_several_at_once_makes_at_most_one_successor(acc
 
     assert sorted(at_once(use, 6)) == [200] + [401] * 5
     assert count("refresh_tokens") == 2
-    assert database.read("SELECT count(DISTINCT family) FROM refresh_tokens")[0][0] == 1
+    assert postgres.read("SELECT count(DISTINCT family) FROM refresh_tokens")[0][0] == 1
     assert count("refresh_tokens", "revoked_at IS NULL") == 0
 
 
 def test_a_refresh_token_of_long_ago_or_of_nobody_is_refused(accounts: httpx.Client) -> None:
     token = registered(accounts)["refresh_token"]
-    database.write("UPDATE refresh_tokens SET expires_at = now() - interval '1 second'")
+    postgres.write("UPDATE refresh_tokens SET expires_at = now() - interval '1 second'")
     for one in (token, "nonsense", "x" * 512, "'; DROP TABLE users; --"):
         answer = refresh(accounts, one)
         assert (answer.status_code, answer.json()["type"]) == (401, "urn:aisle:problem:invalid-token")
-    (row,) = database.read("SELECT expires_at - issued_at < interval '7 days' FROM refresh_tokens")
+    (row,) = postgres.read("SELECT expires_at - issued_at < interval '7 days' FROM refresh_tokens")
     assert row[0]
 
 
@@ -259,11 +259,11 @@ def test_guessing_an_account_s_password_is_slowed_down_more_and_more(accounts: h
         assert 1 <= int(locked.headers["Retry-After"]) <= 2
     waits = []
     for _ in range(3):
-        database.write("UPDATE login_failures SET locked_until = now() - interval '1 second' WHERE failures >= 5")
+        postgres.write("UPDATE login_failures SET locked_until = now() - interval '1 second' WHERE failures >= 5")
         assert login(accounts, password="a guess at it").status_code == 401
         waits.append(int(login(accounts).headers["Retry-After"]))
     assert waits == [4, 8, 16]
-    database.write("UPDATE login_failures SET locked_until = now() - interval '1 second'")
+    postgres.write("UPDATE login_failures SET locked_until = now() - interval '1 second'")
     assert login(accounts).status_code == 200
     # a success starts anew
     assert login(accounts, password="a guess at it").status_code == 401
@@ -285,7 +285,7 @@ def test_guesses_at_once_are_no_way_around(accounts: httpx.Client) -> None:
 def test_an_address_that_guesses_at_many_accounts_must_wait(accounts: httpx.Client) -> None:
     registered(accounts)
     login(accounts, "nobody", "a guess at it")
-    database.write("UPDATE login_failures SET failures = 49 WHERE subject = :s", s=address_subject())
+    postgres.write("UPDATE login_failures SET failures = 49 WHERE subject = :s", s=address_subject())
     assert login(accounts, "nobody2", "a guess at it").status_code == 401
     locked = login(accounts)
     assert locked.status_code == 429
@@ -293,6 +293,6 @@ def test_an_address_that_guesses_at_many_accounts_must_wait(accounts: httpx.Clie
 
 
 def address_subject() -> bytes:
-    from shared.storage.login_failures import of_address
+    from shared.storage.people.login_failures import of_address
 
     return of_address("127.0.0.1")

@@ -7,7 +7,7 @@ import pytest
 
 from functions.admin.main import app
 from shared import clients
-from shared.storage import database
+from shared.clients import postgres
 
 Serve = Callable[[str], httpx.Client]
 FILLED = {
@@ -91,8 +91,8 @@ def test_without_the_token_there_is_only_a_problem(
 def test_refused_writes_leave_no_trace(client: httpx.Client) -> None:
     for method, path in routes():
         client.request(method, path, headers={"Authorization": "Bearer wrong-wrong-wrong"})
-    assert database.read("SELECT count(*) FROM audit_log")[0][0] == 0
-    assert database.read("SELECT count(*) FROM job_runs")[0][0] == 0
+    assert postgres.read("SELECT count(*) FROM audit_log")[0][0] == 0
+    assert postgres.read("SELECT count(*) FROM job_runs")[0][0] == 0
 
 
 def test_where_no_token_is_set_every_token_is_wrong(env: object, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,11 @@ import httpx
 import orjson
 import pytest
 
-from functions.admin import runner, shapes
+from functions.admin import runner, schemas
 from shared import clients
-from shared.storage import cache, database, models
+from shared.clients import postgres
+from shared.storage.answers import cache
+from shared.storage.recommending import models
 from tests.integration.jobs.shop import Did, events, products
 from tests.integration.jobs.test_model_versions import publish
 
@@ -27,7 +29,7 @@ def client(env: object, serve: Serve) -> httpx.Client:
 
 
 def audited() -> list[tuple[Any, ...]]:
-    rows = database.read("SELECT actor, action, subject, before, after FROM audit_log ORDER BY id")
+    rows = postgres.read("SELECT actor, action, subject, before, after FROM audit_log ORDER BY id")
     return [tuple(row) for row in rows]
 
 
@@ -44,7 +46,7 @@ def test_an_empty_shop_has_an_empty_dashboard(client: httpx.Client) -> None:
     assert found["events_by_day"] == found["top_trending"] == found["jobs"] == []
     assert (found["total_events"], found["total_users"], found["total_products"]) == (0, 0, 0)
     assert found["active_model"] is None
-    shapes.Dashboard.model_validate(found)
+    schemas.Dashboard.model_validate(found)
 
 
 def test_the_dashboard_has_days_trends_totals_and_the_last_run_of_each_job(client: httpx.Client, serve: Serve) -> None:
@@ -56,7 +58,7 @@ def test_the_dashboard_has_days_trends_totals_and_the_last_run_of_each_job(clien
     version = publish()
     events([Did("c", ids[1], "view", 0), Did("c", ids[0], "view", 0)])
     found = client.get("/admin/dashboard").json()
-    shapes.Dashboard.model_validate(found)
+    schemas.Dashboard.model_validate(found)
     today = datetime.now(UTC).date()
     day = (datetime.now(UTC) - timedelta(days=3)).date()
     assert found["events_by_day"] == [
@@ -106,7 +108,7 @@ def test_without_redis_the_dashboard_is_computed(client: httpx.Client, monkeypat
     found = client.get("/admin/dashboard")
     assert found.status_code == 200
     assert found.json()["api_stats"] == {"cache": None}
-    shapes.Dashboard.model_validate(found.json())
+    schemas.Dashboard.model_validate(found.json())
 
 
 # cache
@@ -152,7 +154,7 @@ def test_a_flush_that_redis_did_not_take_is_no_success(client: httpx.Client, mon
 def test_models_are_listed_and_switched_and_the_answers_of_the_other_are_dropped(client: httpx.Client) -> None:
     first, second = publish(1), publish(2)
     listed = client.get("/admin/models").json()
-    shapes.Models.model_validate(listed)
+    schemas.Models.model_validate(listed)
     assert [(model["version"], model["active"], model["stored"]) for model in listed["models"]] == [
         (second, True, True), (first, False, True),
     ]  # fmt: skip
@@ -235,7 +237,7 @@ def test_every_job_is_listed_with_its_schedule_and_last_runs(client: httpx.Clien
     for _ in range(3):
         job.post("/", json={})
     found = client.get("/admin/jobs", params={"runs": 2}).json()
-    shapes.Jobs.model_validate(found)
+    schemas.Jobs.model_validate(found)
     by_name = {one["name"]: one for one in found["jobs"]}
     assert {
         "trending",
@@ -258,7 +260,7 @@ def test_a_job_is_run_with_its_parameters_and_its_result_is_the_answer(client: h
     answer = client.post("/admin/jobs/daily_stats/run", json={"days": 3})
     assert answer.status_code == 200, answer.text
     found = answer.json()
-    shapes.Started.model_validate(found)
+    schemas.Started.model_validate(found)
     assert (found["job"], found["status"], found["result"]["days"]) == ("daily_stats", "succeeded", 3)
     assert audited() == [("admin-token", "job.run", "daily_stats", None, {"days": 3})]
     assert client.post("/admin/jobs/daily_stats/run").json()["result"]["days"] == 2
@@ -323,7 +325,7 @@ def test_the_audit_log_is_paged_newest_first_with_the_requests_id(client: httpx.
     for number, scope in enumerate(("similar", "trending", "recommendations")):
         client.post(f"/admin/cache/flush/{scope}", headers={"X-Request-ID": f"request-{number}"})
     found = client.get("/admin/audit-log", params={"page_size": 2}).json()
-    shapes.AuditLog.model_validate(found)
+    schemas.AuditLog.model_validate(found)
     assert [(entry["subject"], entry["request_id"]) for entry in found["entries"]] == [
         ("recommendations", "request-2"), ("trending", "request-1"),
     ]  # fmt: skip
@@ -336,11 +338,11 @@ def test_the_audit_log_is_paged_newest_first_with_the_requests_id(client: httpx.
 
 
 def test_rejected_events_are_paged_with_their_reasons(client: httpx.Client) -> None:
-    from shared.storage import rejected
+    from shared.storage.events import rejected
 
     rejected.keep("m1", [(0, {"product_id": 7}, "unknown product 7"), (1, {"x": 1}, "no product")])
     found = client.get("/admin/rejected-events", params={"page_size": 1}).json()
-    shapes.RejectedEvents.model_validate(found)
+    schemas.RejectedEvents.model_validate(found)
     assert found["total"] == 2
     (entry,) = found["entries"]
     assert (entry["message_id"], entry["position"], entry["event"], entry["reason"]) == (

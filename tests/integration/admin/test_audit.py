@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from shared.clients import postgres
 from shared.manifest import manifest
-from shared.storage import database
 from shared.tokens import issue
 from tests.integration.accounts.people import bearer, registered
 from tests.integration.shop import add_model, add_products
@@ -64,23 +64,23 @@ def test_every_write_of_staff_is_written_down(shop: httpx.Client) -> None:
     add_products(5)
     first = add_model({1: {2: 1.0}})
     add_model({1: {3: 1.0}})
-    database.write(f"ALTER TABLE item_similarity_v{first} RENAME TO item_similarity_{first}")
+    postgres.write(f"ALTER TABLE item_similarity_v{first} RENAME TO item_similarity_{first}")
     boss, other = registered(shop, "boss"), registered(shop, "other")
-    database.write("UPDATE users SET role = 'admin' WHERE external_id = :u", u=boss["user_id"])
+    postgres.write("UPDATE users SET role = 'admin' WHERE external_id = :u", u=boss["user_id"])
     headers = {"Authorization": f"Bearer {issue(boss['user_id'], 'admin')}"}
     shop.post("/cart/items", json={"product_id": 2, "quantity": 1}, headers=bearer(other))
     order = shop.post("/cart/checkout", json={}, headers=bearer(other) | {"Idempotency-Key": "k"}).json()["id"]
     places = {"product_id": "1", "scope": "similar", "version": str(first), "name": "popular", "rule_id": "1",
               "user_id": other["user_id"], "order_id": order}  # fmt: skip
     for method, path, body, action, before, after in WRITES:
-        latest = database.read("SELECT coalesce(max(id), 0) FROM audit_log")[0][0]
+        latest = postgres.read("SELECT coalesce(max(id), 0) FROM audit_log")[0][0]
         if isinstance(body, str):
             sent = {"content": body, "headers": headers | {"Content-Type": "application/x-ndjson"}}
         else:
             sent = {"json": body, "headers": headers}
         answer = shop.request(method, path.format(**places), **sent)  # type: ignore[arg-type]
         assert answer.is_success or (action == "job.run" and answer.status_code == 503), f"{path}: {answer.text}"
-        rows = database.read(
+        rows = postgres.read(
             "SELECT actor, action, before, after, request_id FROM audit_log WHERE id > :latest", latest=latest
         )
         assert [(row[0], row[1]) for row in rows] == [(boss["user_id"], action)], path

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from shared.messages import CATALOG_CHANGES, USER_EVENTS, user_events
-from shared.storage import dead_letters
+from shared.storage.events import dead_letters
 from tests.integration.conftest import Running
 
 Serve = Callable[[str], httpx.Client]
@@ -40,7 +40,7 @@ def client(services: Running, env: dict[str, str], serve: Serve) -> Iterator[htt
 
 def bury(user: str) -> tuple[str, bytes]:
     """Publish a message as Pub/Sub does when a subscription gives up; return its id and data."""
-    from shared.storage import pubsub
+    from shared.clients import pubsub
 
     event = {"event_id": f"e-{user}", "product_id": 1, "event_type": "view", "timestamp": "2026-11-21T10:00:00+00:00"}
     data, attributes = user_events(user, [event])

@@ -9,8 +9,8 @@ import pytest
 from local import doctor as command
 from local.errors import Refused
 from shared import doctor
+from shared.clients import postgres
 from shared.manifest import manifest
-from shared.storage import database
 from tests.integration.conftest import Server, settings_of
 
 Serve = Callable[[str], httpx.Client]
@@ -30,13 +30,13 @@ def test_a_whole_system_has_nothing_failed(env: dict[str, str]) -> None:
 
 
 def test_a_migration_that_is_missing_is_named(env: dict[str, str]) -> None:
-    database.write("DELETE FROM schema_migrations WHERE name = '0001_shop'")
+    postgres.write("DELETE FROM schema_migrations WHERE name = '0001_shop'")
     assert seen()["migrations"].verdict == "failed"
     assert "0001_shop" in seen()["migrations"].detail
 
 
 def test_a_job_that_failed_is_named_with_its_reason(env: dict[str, str]) -> None:
-    database.write(
+    postgres.write(
         "INSERT INTO job_runs (job, outcome, details) VALUES ('trending', 'failed', '{\"error\": \"no disk\"}')"
     )
     assert seen()["jobs"].verdict == "failed"
@@ -45,9 +45,9 @@ def test_a_job_that_failed_is_named_with_its_reason(env: dict[str, str]) -> None
 
 def test_a_job_that_did_not_run_for_long_is_late(env: dict[str, str]) -> None:
     for entry in manifest().of_kind("job"):
-        database.write("INSERT INTO job_runs (job, outcome) VALUES (:name, 'succeeded')", name=entry.name)
+        postgres.write("INSERT INTO job_runs (job, outcome) VALUES (:name, 'succeeded')", name=entry.name)
     assert seen()["jobs"].verdict == "well"
-    database.write("UPDATE job_runs SET started_at = now() - interval '1 hour' WHERE job = 'popular'")
+    postgres.write("UPDATE job_runs SET started_at = now() - interval '1 hour' WHERE job = 'popular'")
     assert seen()["jobs"].verdict == "failed"
     assert "late: popular" in seen()["jobs"].detail
 

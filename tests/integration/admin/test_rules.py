@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.storage import database
+from shared.clients import postgres
 from tests.integration.shop import add_products
 
 Serve = Callable[[str], httpx.Client]
@@ -32,7 +32,7 @@ def test_every_write_is_audited_and_flushes(admin: httpx.Client) -> None:
     assert rule["factor"] == 2
     admin.patch(f"/admin/rules/{rule['id']}", json={"factor": 4})
     admin.delete(f"/admin/rules/{rule['id']}")
-    rows = database.read("SELECT action, subject, before->>'factor', after->>'factor' FROM audit_log ORDER BY id")
+    rows = postgres.read("SELECT action, subject, before->>'factor', after->>'factor' FROM audit_log ORDER BY id")
     subject = str(rule["id"])
     assert [tuple(row) for row in rows] == [
         ("rule.add", subject, None, "2.0"),
@@ -67,7 +67,7 @@ def test_a_bad_rule_is_a_problem_and_changes_nothing(admin: httpx.Client, body: 
     answer = admin.post("/admin/rules", json=body)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
     assert admin.get("/admin/rules").json() == {"rules": []}
-    assert database.read("SELECT 1 FROM audit_log") == []
+    assert postgres.read("SELECT 1 FROM audit_log") == []
 
 
 def test_a_bad_change_is_a_problem_and_changes_nothing(admin: httpx.Client) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.storage import database
+from shared.clients import postgres
 from shared.tokens import issue
 from tests.integration.accounts.people import bearer, count, registered
 from tests.integration.shop import add_products, deliver, event
@@ -26,7 +26,7 @@ def people(serve: Serve, admin: httpx.Client) -> dict[str, dict[str, Any]]:
     accounts = serve("accounts")
     made = {role: registered(accounts, f"the-{role}") for role in ("user", "support", "admin")}
     for role, tokens in made.items():
-        database.write("UPDATE users SET role = :r WHERE external_id = :u", r=role, u=tokens["user_id"])
+        postgres.write("UPDATE users SET role = :r WHERE external_id = :u", r=role, u=tokens["user_id"])
         tokens["access_token"] = issue(tokens["user_id"], role)
     return made
 
@@ -46,7 +46,7 @@ def test_each_role_may_what_its_permissions_name(admin: httpx.Client, people: di
     rule = {"kind": "exclude", "brand": "Brand 1"}
     assert admin.post("/admin/rules", json=rule, headers=bearer(people["support"])).status_code == 403
     assert admin.post("/admin/rules", json=rule, headers=bearer(people["admin"])).status_code == 201
-    assert database.read("SELECT actor FROM audit_log")[0][0] == people["admin"]["user_id"]
+    assert postgres.read("SELECT actor FROM audit_log")[0][0] == people["admin"]["user_id"]
 
 
 def test_a_role_is_given_by_an_admin_and_written_down(
@@ -109,7 +109,7 @@ def test_an_admin_exports_and_erases_a_customer_of_the_shop_s_own(
     assert admin.delete("/admin/users/customer-4711", headers=boss).status_code == 404
     assert admin.get("/admin/users/customer-4711/export", headers=boss).status_code == 404
     assert count("users", "external_id = 'customer-4711'") == 0
-    subjects = database.read("SELECT action, subject FROM audit_log ORDER BY id")
+    subjects = postgres.read("SELECT action, subject FROM audit_log ORDER BY id")
     assert [tuple(row) for row in subjects] == [("user.export", "erased"), ("user.erase", "erased")]
     # the shop's own id is the shop's to give again
     deliver(serve("update_preferences"), "customer-4711", event(2))

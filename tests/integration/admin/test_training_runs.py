@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from jobs.evaluation import Evaluation, evaluation
-from shared.storage import models
-from shared.storage.database import transaction
+from shared.clients.postgres import transaction
+from shared.storage.recommending import models
 from tests.integration.jobs.shop import Did, events, products
 
 Serve = Callable[[str], httpx.Client]

@@ -8,8 +8,8 @@ import httpx
 import orjson
 import pytest
 
+from shared.clients.postgres import read, write
 from shared.payments import fake
-from shared.storage.database import read, write
 from tests.integration.shop import add_products
 
 STAFF = {"Authorization": "Bearer an-admin-token-for-tests"}

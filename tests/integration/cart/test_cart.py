@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.storage.database import write
+from shared.clients.postgres import write
 from tests.integration.cart.conftest import Shopper, problem, set_stock, state, told
 
 SELECT = "'; DROP TABLE cart_items; --"

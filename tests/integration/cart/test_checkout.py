@@ -6,9 +6,9 @@ from uuid import UUID
 import httpx
 import pytest
 
+from shared.clients.postgres import read, write
 from shared.domain.orders import purchase_event_id
 from shared.payments import fake
-from shared.storage.database import read, write
 from tests.integration.cart.conftest import Shopper, problem, set_stock, state, stock, told
 
 

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from functions.cart import models
-from shared.storage.database import write
+from functions.cart import schemas
+from shared.clients.postgres import write
 from tests.integration.cart.conftest import Shopper
 
 # (method, path) with the statuses that can happen beside those that can happen to any request
@@ -72,15 +72,15 @@ def test_answers_are_exactly_what_is_documented(ann: Shopper) -> None:
     ann.add(1, 2)
     ann.add(2)
     write("UPDATE products SET price = price + 1, quantity = 1 WHERE id = 1")
-    exactly(models.Cart, ann.ask("GET", "/cart"))
+    exactly(schemas.Cart, ann.ask("GET", "/cart"))
     ann.ask("DELETE", "/cart/items/1")
-    exactly(models.Order, ann.check_out())
-    exactly(models.OrderPage, ann.ask("GET", "/orders"))
-    exactly(models.WishlistItem, ann.ask("PUT", "/wishlist/3"))
-    exactly(models.WishlistPage, ann.ask("GET", "/wishlist"))
+    exactly(schemas.Order, ann.check_out())
+    exactly(schemas.OrderPage, ann.ask("GET", "/orders"))
+    exactly(schemas.WishlistItem, ann.ask("PUT", "/wishlist/3"))
+    exactly(schemas.WishlistPage, ann.ask("GET", "/wishlist"))
 
 
-@pytest.mark.parametrize("model", [models.NewItem, models.ItemPatch, models.CheckoutRequest, models.StateChange])
+@pytest.mark.parametrize("model", [schemas.NewItem, schemas.ItemPatch, schemas.CheckoutRequest, schemas.StateChange])
 def test_every_request_refuses_what_it_does_not_know_and_shows_an_example(model: type[BaseModel]) -> None:
     config = ConfigDict(**model.model_config)
     assert config["extra"] == "forbid"

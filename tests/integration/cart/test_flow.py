@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.storage.database import read, write
+from shared.clients.postgres import read, write
 from tests.integration.cart.conftest import STAFF, Shopper
 from tests.integration.cart.test_payment import killed, order_states
 from tests.integration.shop import push

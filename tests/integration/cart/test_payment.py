@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from shared import clients, payments
+from shared.clients.postgres import read, transaction, write
 from shared.payments import fake
-from shared.storage import orders
-from shared.storage.database import read, transaction, write
+from shared.storage.shopping import orders
 from tests.integration.cart.conftest import Shopper, problem, set_stock, state, stock, told
 
 Serve = Callable[[str], httpx.Client]

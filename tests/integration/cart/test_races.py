@@ -10,8 +10,8 @@ import httpx
 import orjson
 import pytest
 
+from shared.clients.postgres import read, write
 from shared.messages import catalog_changes
-from shared.storage.database import read, write
 from tests.integration.cart.conftest import STAFF, Shopper, problem, set_stock, stock
 from tests.integration.shop import push
 
@@ -101,7 +101,7 @@ def test_200_checkouts_of_10_products_sell_exactly_what_there_is(patient: httpx.
     assert int(read("SELECT count(*) FROM cart_items")[0][0]) == 2 * statuses[409]
 
 
-def test_carts_in_opposite_order_cancels_and_catalogue_writes_never_wait_in_a_circle(
+def test_carts_in_opposite_order_cancels_and_catalog_writes_never_wait_in_a_circle(
     patient: httpx.Client, serve: Callable[[str], httpx.Client]
 ) -> None:
     write("UPDATE products SET quantity = 100000")
@@ -109,7 +109,7 @@ def test_carts_in_opposite_order_cancels_and_catalogue_writes_never_wait_in_a_ci
     products, refresh = serve("products"), serve("refresh_catalog")
     over = Event()
 
-    def catalogue() -> Counter[int]:
+    def catalog() -> Counter[int]:
         """Feeds in the opposite order, and what follows each, as long as others shop."""
         statuses = Counter[int]()
         headers = STAFF | {"Content-Type": "application/jsonl"}
@@ -140,7 +140,7 @@ def test_carts_in_opposite_order_cancels_and_catalogue_writes_never_wait_in_a_ci
         return statuses
 
     with ThreadPoolExecutor(17) as pool:
-        written = pool.submit(catalogue)
+        written = pool.submit(catalog)
         try:
             found = Counter(status for statuses in pool.map(shop, range(16)) for status in statuses)
         finally:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from shared.clients.postgres import read
 from shared.payments import fake
-from shared.storage.database import read
 from tests.integration.cart.conftest import STAFF, Shopper, problem, state, stock
 
 

@@ -1,6 +1,6 @@
 """The wishlist."""
 
-from shared.storage.database import write
+from shared.clients.postgres import write
 from tests.integration.cart.conftest import Shopper, problem, told
 
 

@@ -8,24 +8,24 @@ from typing import Any
 
 import pytest
 
+from shared.clients import postgres
 from shared.domain.events import EVENT_WEIGHTS, EventType
 from shared.domain.preferences import Decayed, decay, merge
-from shared.storage import database
 
 
 def _at_one_time(sums: dict[Any, Decayed]) -> dict[Any, float]:
     """Decayed sums mean the same at different times: bring each user's to the user's last event."""
-    last = dict(map(tuple, database.read("SELECT user_id, max(occurred_at) FROM events GROUP BY 1")))
+    last = dict(map(tuple, postgres.read("SELECT user_id, max(occurred_at) FROM events GROUP BY 1")))
     return {key: one.score * decay(last[key[0]] - one.as_of) for key, one in sums.items()}
 
 
 def expected(users: Sequence[int] | None = None) -> dict[str, Any]:
     """Return every derived table as a dict, from the events and products that are stored; of these users, or of all."""
-    products = {row[0]: row for row in database.read("SELECT id, category_id, brand, tags, price FROM products")}
+    products = {row[0]: row for row in postgres.read("SELECT id, category_id, brand, tags, price FROM products")}
     tables: dict[str, Any] = {name: Counter() for name in ("hourly", "views", "bought", "purchases", "days")}
     likes: dict[Any, Decayed] = {}
     day_users, day_products = defaultdict(set), defaultdict(set)
-    rows = database.read(
+    rows = postgres.read(
         """SELECT user_id, product_id, event_type, occurred_at FROM events
            WHERE :every OR user_id = ANY (cast(:users AS bigint[])) ORDER BY random()""",
         every=users is None, users=list(users or ()),
@@ -69,20 +69,20 @@ def stored(users: Sequence[int] | None = None) -> dict[str, Any]:
     of_users = "WHERE (:every OR user_id = ANY (cast(:users AS bigint[])))"
     likes = {
         (user, kind, key): Decayed(score, at)
-        for user, kind, key, score, at in database.read(
+        for user, kind, key, score, at in postgres.read(
             f"SELECT user_id, kind, key, score, as_of FROM user_preferences {of_users}", **some
         )
     }
-    for user, *sums, at in database.read(
+    for user, *sums, at in postgres.read(
         f"SELECT user_id, weight, log_sum, square_sum, as_of FROM user_price_bands {of_users} AND weight > 0", **some
     ):
         likes |= {(user, name): Decayed(sums[i], at) for i, name in enumerate(("weight", "log_sum", "square_sum"))}
-    purchases = database.read(f"SELECT user_id, product_id, purchase_count FROM user_purchases {of_users}", **some)
+    purchases = postgres.read(f"SELECT user_id, product_id, purchase_count FROM user_purchases {of_users}", **some)
     if users is not None:
         return {"likes": _at_one_time(likes), "purchases": {tuple(row[:2]): row[2] for row in purchases}}
-    days = database.read("SELECT date, event_type, event_count, unique_users, unique_products FROM daily_event_stats")
-    stats = database.read("SELECT product_id, views, purchase_count FROM product_stats")
-    hourly = database.read("SELECT hour, product_id, event_type, event_count FROM event_counts_hourly")
+    days = postgres.read("SELECT date, event_type, event_count, unique_users, unique_products FROM daily_event_stats")
+    stats = postgres.read("SELECT product_id, views, purchase_count FROM product_stats")
+    hourly = postgres.read("SELECT hour, product_id, event_type, event_count FROM event_counts_hourly")
     return {
         "hourly": {tuple(row[:3]): row[3] for row in hourly},
         "views": {row[0]: row[1] for row in stats if row[1]},
@@ -130,4 +130,4 @@ def counts() -> dict[str, int]:
         "outbox",
         "rejected_events",
     ]
-    return {name: database.read(f"SELECT count(*) FROM {name}")[0][0] for name in tables}
+    return {name: postgres.read(f"SELECT count(*) FROM {name}")[0][0] for name in tables}

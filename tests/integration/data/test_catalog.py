@@ -6,8 +6,9 @@ from typing import Any
 
 import orjson
 
+from shared.clients import postgres
 from shared.domain.catalog import ProductWrite
-from shared.storage import catalog, database
+from shared.storage.catalog import bulk_writes
 
 TREE = "SELECT c.name, p.name FROM categories c LEFT JOIN categories p ON p.id = c.parent_id ORDER BY 1"
 
@@ -17,13 +18,13 @@ def row(external_id: str | None = "a", **more: Any) -> ProductWrite:
     return ProductWrite.model_validate({**identity, "name": "Lantern", "price": 12.5, **more})
 
 
-def upsert(*rows: ProductWrite) -> catalog.Upserted:
-    with database.transaction() as connection:
-        return catalog.upsert(connection, rows)
+def upsert(*rows: ProductWrite) -> bulk_writes.Upserted:
+    with postgres.transaction() as connection:
+        return bulk_writes.upsert(connection, rows)
 
 
 def product(external_id: str) -> dict[str, Any]:
-    found = database.read_one(
+    found = postgres.read_one(
         """SELECT p.*, c.name AS category FROM products p LEFT JOIN categories c ON c.id = p.category_id
            WHERE external_id = :id""",
         id=external_id,
@@ -46,7 +47,7 @@ def test_a_new_row_is_a_product_as_it_was_written(env: object) -> None:
     assert stored["tags"] == ["x,y", 'q"q', "b\\s", "{}"]
     assert (stored["price"], stored["brand"], stored["category"]) == (Decimal("0.01"), "Bränd", "Candles")
     assert (stored["quantity"], stored["is_active"], stored["latitude"], stored["longitude"]) == (3, False, 1.5, -2.5)
-    tree = database.read(TREE)
+    tree = postgres.read(TREE)
     assert [tuple(one) for one in tree] == [("Candles", "Home"), ("Home", None)]
 
 
@@ -79,11 +80,11 @@ def test_the_last_of_several_rows_with_one_id_counts(env: object) -> None:
 def test_rows_without_an_id_are_new_products_with_ids_of_their_own(env: object) -> None:
     made = upsert(row(None), row(None))
     assert len(set(made.created)) == 2
-    assert len({one[0] for one in database.read("SELECT external_id FROM products")}) == 2
+    assert len({one[0] for one in postgres.read("SELECT external_id FROM products")}) == 2
 
 
 def test_an_unknown_category_id_refuses_its_row_only(env: object) -> None:
-    known = database.write("INSERT INTO categories (name) VALUES ('Known') RETURNING id")[0][0]
+    known = postgres.write("INSERT INTO categories (name) VALUES ('Known') RETURNING id")[0][0]
     made = upsert(row("a", category_id=known), row("b", category_id=known + 1))
     assert len(made.created) == 1
     assert made.refused == [(1, "category_id", f"there is no category {known + 1}")]
@@ -94,7 +95,7 @@ def test_a_category_that_exists_stays_where_it_is_in_the_tree(env: object) -> No
     upsert(
         row("a", category="Home > Candles"), row("b", category="Gifts > Candles"), row("c", category="Candles > Home")
     )
-    tree = database.read(TREE)
+    tree = postgres.read(TREE)
     parents = {name: parent for name, parent in tree}  # noqa: C416 — rows are not pairs to dict()
     assert set(parents) == {"Home", "Candles", "Gifts"}
     # whatever the order, no category is inside itself
@@ -105,29 +106,29 @@ def test_a_category_that_exists_stays_where_it_is_in_the_tree(env: object) -> No
             assert len(seen) <= 3
 
 
-def test_an_import_tells_the_catalogue_of_every_product_it_changed_in_messages_of_a_thousand(
+def test_an_import_tells_the_catalog_of_every_product_it_changed_in_messages_of_a_thousand(
     env: object, messages: Any
 ) -> None:
     take = messages("catalog-changes")
-    made = catalog.import_products([row(f"p{number}") for number in range(2500)])
+    made = bulk_writes.import_products([row(f"p{number}") for number in range(2500)])
     assert len(made.created) == 2500
     told = take(3)
     bodies = [orjson.loads(one.data) for one in told]
     assert sorted(len(body["product_ids"]) for body in bodies) == [500, 1000, 1000]
     assert sorted(id_ for body in bodies for id_ in body["product_ids"]) == sorted(made.created)
     assert {body["change"] for body in bodies} == {"created"}
-    catalog.import_products([row(f"p{number}") for number in range(2500)])
-    assert database.read("SELECT count(*) FROM outbox")[0][0] == 3
-    assert database.read("SELECT count(*) FROM outbox WHERE published_at IS NULL")[0][0] == 0
+    bulk_writes.import_products([row(f"p{number}") for number in range(2500)])
+    assert postgres.read("SELECT count(*) FROM outbox")[0][0] == 3
+    assert postgres.read("SELECT count(*) FROM outbox WHERE published_at IS NULL")[0][0] == 0
 
 
 def test_two_imports_of_the_same_products_at_once_both_succeed(env: object) -> None:
-    outcomes: list[catalog.Upserted | Exception] = []
+    outcomes: list[bulk_writes.Upserted | Exception] = []
 
     def work(order: int) -> None:
         rows = [row(f"p{number}", price=order, category=f"C{number % 7}") for number in range(300)]
         try:
-            outcomes.append(catalog.import_products(rows[::order]))
+            outcomes.append(bulk_writes.import_products(rows[::order]))
         except Exception as error:  # noqa: BLE001 — the test shows it
             outcomes.append(error)
 
@@ -136,6 +137,6 @@ def test_two_imports_of_the_same_products_at_once_both_succeed(env: object) -> N
         thread.start()
     for thread in threads:
         thread.join()
-    assert all(isinstance(one, catalog.Upserted) for one in outcomes), outcomes
-    assert database.read("SELECT count(*) FROM products")[0][0] == 300
-    assert sum(len(one.created) for one in outcomes if isinstance(one, catalog.Upserted)) == 300
+    assert all(isinstance(one, bulk_writes.Upserted) for one in outcomes), outcomes
+    assert postgres.read("SELECT count(*) FROM products")[0][0] == 300
+    assert sum(len(one.created) for one in outcomes if isinstance(one, bulk_writes.Upserted)) == 300

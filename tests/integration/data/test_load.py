@@ -4,7 +4,7 @@ import pytest
 
 import local.data
 from local.errors import Refused
-from shared.storage import database
+from shared.clients import postgres
 from tests.integration.data import oracle
 
 SMALL = {"products": 60, "users": 25, "events": 3000, "skew": 0.5}
@@ -20,27 +20,27 @@ def test_a_synthetic_shop_is_loaded_with_everything_that_follows_from_it(env: ob
     counts = oracle.counts()
     assert (counts["products"], counts["users"], counts["events"], counts["event_ids"]) == (60, 25, 3000, 3000)
     oracle.assert_derived()
-    assert database.read("SELECT count(*) FROM events_default")[0][0] == 0
-    assert database.read("SELECT count(*) FROM users WHERE NOT is_anonymous")[0][0] == 7
-    assert database.read("SELECT reltuples FROM pg_class WHERE relname = 'event_ids'")[0][0] == 3000
+    assert postgres.read("SELECT count(*) FROM events_default")[0][0] == 0
+    assert postgres.read("SELECT count(*) FROM users WHERE NOT is_anonymous")[0][0] == 7
+    assert postgres.read("SELECT reltuples FROM pg_class WHERE relname = 'event_ids'")[0][0] == 3000
     assert any("3,000 new events" in line for line in lines)
     # the search document is written with the row
-    found = database.read("SELECT count(*) FROM products WHERE document @@ plainto_tsquery('aisle', 'electronics')")
+    found = postgres.read("SELECT count(*) FROM products WHERE document @@ plainto_tsquery('aisle', 'electronics')")
     assert found[0][0] == 6
 
 
 def test_loading_twice_adds_nothing_and_takes_nothing_back(env: object) -> None:
     local.data.load("synthetic", SMALL, silent)
-    database.write("UPDATE products SET price = 1, quantity = 7 WHERE id = 1")
-    before = oracle.counts(), oracle.stored(), database.read("SELECT * FROM products ORDER BY id")
+    postgres.write("UPDATE products SET price = 1, quantity = 7 WHERE id = 1")
+    before = oracle.counts(), oracle.stored(), postgres.read("SELECT * FROM products ORDER BY id")
     local.data.load("synthetic", SMALL, silent)
-    assert (oracle.counts(), oracle.stored(), database.read("SELECT * FROM products ORDER BY id")) == before
+    assert (oracle.counts(), oracle.stored(), postgres.read("SELECT * FROM products ORDER BY id")) == before
 
 
 def test_an_interrupted_load_leaves_nothing(env: object) -> None:
     before = oracle.counts()
     partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass"
-    months = database.read(partitions)
+    months = postgres.read(partitions)
 
     def interrupt(line: str) -> None:
         if "3,000 of 3,000 events" in line:
@@ -49,7 +49,7 @@ def test_an_interrupted_load_leaves_nothing(env: object) -> None:
     with pytest.raises(KeyboardInterrupt):
         local.data.load("synthetic", SMALL, interrupt)
     assert oracle.counts() == before
-    assert database.read(partitions) == months
+    assert postgres.read(partitions) == months
     local.data.load("synthetic", SMALL, silent)
     oracle.assert_derived()
 
@@ -68,19 +68,19 @@ def test_the_real_shop_is_loaded_and_its_derived_tables_are_right(env: object) -
     assert (counts["products"], counts["users"], counts["events"]) == (3926, 4334, 396_337)
     assert counts["categories"] == 22
     # the rules are compared event by event on the small shop; here on some users, and by totals
-    oracle.assert_derived_of([row[0] for row in database.read("SELECT id FROM users ORDER BY hashint8(id) LIMIT 60")])
+    oracle.assert_derived_of([row[0] for row in postgres.read("SELECT id FROM users ORDER BY hashint8(id) LIMIT 60")])
     for total in (
         "SELECT sum(event_count) FROM event_counts_hourly",
         "SELECT sum(purchase_count) FROM product_stats",
         "SELECT sum(purchase_count) FROM user_purchases",
         "SELECT sum(event_count) FROM daily_event_stats",
     ):
-        assert database.read(total)[0][0] == 396_337, total
-    basket = database.read("SELECT count(*), count(DISTINCT user_id) FROM events WHERE session_id = '536365'")
+        assert postgres.read(total)[0][0] == 396_337, total
+    basket = postgres.read("SELECT count(*), count(DISTINCT user_id) FROM events WHERE session_id = '536365'")
     assert tuple(basket[0]) == (7, 1)
-    newest = database.read("SELECT max(occurred_at) <= now(), max(occurred_at) > now() - interval '2 days' FROM events")
+    newest = postgres.read("SELECT max(occurred_at) <= now(), max(occurred_at) > now() - interval '2 days' FROM events")
     assert tuple(newest[0]) == (True, True)
-    assert database.read("SELECT count(*) FROM events_default")[0][0] == 0
+    assert postgres.read("SELECT count(*) FROM events_default")[0][0] == 0
 
 
 def test_none_is_nothing(env: object) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from shared.clients import postgres
 from shared.messages import user_events
-from shared.storage import database
 
 Serve = Callable[[str], httpx.Client]
 EVENT = {
@@ -38,11 +38,11 @@ EVENTARC = {
 
 @pytest.fixture
 def product(env: dict[str, str]) -> None:
-    database.write("INSERT INTO products (id, name, price) VALUES (1, 'Lamp', 9.99)")
+    postgres.write("INSERT INTO products (id, name, price) VALUES (1, 'Lamp', 9.99)")
 
 
 def stored() -> int:
-    return int(database.read("SELECT count(*) FROM events")[0][0])
+    return int(postgres.read("SELECT count(*) FROM events")[0][0])
 
 
 def test_what_pubsub_pushes_is_applied(product: None, serve: Serve) -> None:
@@ -60,7 +60,7 @@ def test_a_message_that_comes_in_both_forms_counts_once(product: None, serve: Se
 
 def test_purchases_are_counted_from_a_push(product: None, serve: Serve) -> None:
     assert serve("update_popularity").post("/", json=push()).status_code == 200
-    assert database.read("SELECT purchase_count FROM product_stats WHERE product_id = 1")[0][0] == 1
+    assert postgres.read("SELECT purchase_count FROM product_stats WHERE product_id = 1")[0][0] == 1
 
 
 def test_what_is_no_message_is_not_acknowledged(env: dict[str, str], serve: Serve) -> None:

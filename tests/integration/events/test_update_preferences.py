@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from shared import messages
+from shared.clients import postgres
 from shared.domain.preferences import Decayed, merge
-from shared.storage import cache, database
+from shared.storage.answers import cache
 from tests.integration.conftest import settings_of
 from tests.integration.shop import NOW, add_products, deliver, event, push
 
@@ -23,7 +24,7 @@ def client(env: dict[str, str], serve: Callable[[str], httpx.Client]) -> httpx.C
 
 
 def rows(table: str, columns: str = "*", order: str = "1, 2, 3") -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in database.read(f"SELECT {columns} FROM {table} ORDER BY {order}")]
+    return [tuple(row) for row in postgres.read(f"SELECT {columns} FROM {table} ORDER BY {order}")]
 
 
 # what is left of a decayed sum today: the same state may be written down as of different times
@@ -132,7 +133,7 @@ def test_a_search_is_an_event_without_a_product(client: httpx.Client) -> None:
 def test_events_older_than_any_partition_find_a_place(client: httpx.Client) -> None:
     deliver(client, "u1", event(1, ago=timedelta(days=5000)))
     assert len(rows("events", "event_id", "1")) == 1
-    database.write(
+    postgres.write(
         "SELECT ensure_event_partitions(cast(:day AS date), cast(:day AS date))",
         day=(NOW - timedelta(days=5000)).date(),
     )

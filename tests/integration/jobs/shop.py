@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import orjson
 
-from shared.storage import database
+from shared.clients import postgres
 
 
 class Did(NamedTuple):
@@ -21,7 +21,7 @@ class Did(NamedTuple):
 
 def products(number: int, *, inactive: Iterable[int] = ()) -> list[int]:
     """Add products and return their ids, ascending; those at the positions ``inactive`` are not for sale."""
-    rows = database.write(
+    rows = postgres.write(
         """INSERT INTO products (name, price, quantity, is_active)
            SELECT 'product ' || n, n + 0.5, 10, n <> ALL(cast(:inactive AS integer[]))
            FROM generate_series(0, :number - 1) AS n ORDER BY n RETURNING id""",
@@ -45,15 +45,15 @@ def events(done: Iterable[Did]) -> None:
         for one in done
     ]
     listed = orjson.dumps(rows).decode()
-    with database.transaction() as connection:
-        database.execute(
+    with postgres.transaction() as connection:
+        postgres.execute(
             connection,
             """INSERT INTO users (external_id)
                SELECT DISTINCT e->>'user' FROM jsonb_array_elements(cast(:rows AS jsonb)) AS e
                ON CONFLICT DO NOTHING""",
             {"rows": listed},
         )
-        database.execute(
+        postgres.execute(
             connection,
             """WITH added AS (
                    INSERT INTO events (event_id, user_id, product_id, event_type, occurred_at)

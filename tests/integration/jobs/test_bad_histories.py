@@ -7,11 +7,12 @@ import httpx
 import numpy as np
 import pytest
 
-from shared.storage import database, models
+from shared.clients import postgres
+from shared.storage.recommending import models
 from tests.integration.jobs.shop import Did, crowd, events, products
 
 Serve = Callable[[str], httpx.Client]
-# more than SMALL_SHOP_EVENTS of jobs/quality/choice.py
+# more than SMALL_SHOP_EVENTS of jobs/tuning/selection.py
 MANY = 1_200
 DAYS = 60
 
@@ -35,7 +36,7 @@ def unknown_types(ids: list[int]) -> list[Did]:
 
 def deleted_products(ids: list[int]) -> list[Did]:
     done = [Did(f"u{n % 60}", ids[n % 6], "purchase", 24 * DAYS * n / MANY) for n in range(MANY)]
-    database.write("UPDATE products SET is_active = false")
+    postgres.write("UPDATE products SET is_active = false")
     return done
 
 
@@ -63,7 +64,7 @@ def test_what_teaches_nothing_ends_with_its_reason_and_the_active_model_stays(
     ids = products(6)
     events(crowd(ids, 8))
     version = run(serve)["version"]
-    database.write("DELETE FROM events")
+    postgres.write("DELETE FROM events")
     events(history(ids))
     answer = run(serve, time_budget_s=time_budget_s)
     assert answer["outcome"] == "kept"

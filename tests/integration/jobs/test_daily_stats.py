@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.storage import database
+from shared.clients import postgres
 from tests.integration.jobs.shop import Did, events, products
 
 Serve = Callable[[str], httpx.Client]
@@ -25,7 +25,7 @@ def at(day: date, hour: int = 12) -> float:
 
 
 def counted() -> dict[tuple[date, str], tuple[int, int, int]]:
-    rows: list[Any] = database.read("SELECT * FROM daily_event_stats")
+    rows: list[Any] = postgres.read("SELECT * FROM daily_event_stats")
     return {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
 
 
@@ -78,7 +78,7 @@ def test_a_day_whose_events_were_dropped_keeps_its_counts(env: object, serve: Se
     events([Did("a", product, "view", at(yesterday))])
     job = serve("daily_stats")
     job.post("/", json={})
-    database.write("DELETE FROM events")
+    postgres.write("DELETE FROM events")
     job.post("/", json={})
     assert counted()[yesterday, "view"] == (1, 1, 1)
 
@@ -88,4 +88,4 @@ def test_a_day_whose_events_were_dropped_keeps_its_counts(env: object, serve: Se
 )
 def test_days_that_make_no_sense_are_refused(env: object, serve: Serve, body: object) -> None:
     assert serve("daily_stats").post("/", json=body).status_code == 422
-    assert database.read("SELECT count(*) FROM job_runs")[0][0] == 0
+    assert postgres.read("SELECT count(*) FROM job_runs")[0][0] == 0

@@ -7,7 +7,8 @@ import pytest
 
 from jobs.evaluation import Evaluation, evaluation
 from jobs.similarity import Similarity, similarity
-from shared.storage import database, models
+from shared.clients import postgres
+from shared.storage.recommending import models
 from tests.integration.jobs.shop import Did, events, products
 
 
@@ -26,7 +27,7 @@ def shop(env: object) -> None:
 
 
 def runs(job: str) -> list[Any]:
-    return database.read("SELECT outcome, version, details FROM training_runs WHERE job = :job", job=job)
+    return postgres.read("SELECT outcome, version, details FROM training_runs WHERE job = :job", job=job)
 
 
 def test_the_report_is_written_and_the_active_model_is_left_alone(shop: None) -> None:

@@ -1,4 +1,4 @@
-"""The job that takes a catalogue feed."""
+"""The job that takes a catalog feed."""
 
 import gzip
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import orjson
 import pandas as pd
 import pytest
 
-from shared.storage import database
+from shared.clients import postgres
 
 Serve = Callable[[str], httpx.Client]
 HEADER = "external_id,name,price,category,tags,quantity\n"
@@ -22,7 +22,7 @@ def run(serve: Serve, source: Path | str, **parameters: Any) -> httpx.Response:
 
 
 def prices() -> dict[str, Decimal]:
-    return {row[0]: row[1] for row in database.read("SELECT external_id, price FROM products")}
+    return {row[0]: row[1] for row in postgres.read("SELECT external_id, price FROM products")}
 
 
 def test_a_feed_makes_changes_and_leaves_products_and_tells_of_it(
@@ -43,7 +43,7 @@ def test_a_feed_makes_changes_and_leaves_products_and_tells_of_it(
         ("created", 2),
         ("updated", 1),
     ]
-    found = database.read("SELECT c.name, p.tags, p.quantity FROM products p JOIN categories c ON c.id = p.category_id")
+    found = postgres.read("SELECT c.name, p.tags, p.quantity FROM products p JOIN categories c ON c.id = p.category_id")
     assert [tuple(row) for row in found] == [("Candles", ["red", "blue"], 5)]
 
 
@@ -95,7 +95,7 @@ def test_a_large_feed_goes_in_chunks(env: object, serve: Serve, tmp_path: Path) 
     body = run(serve, feed).json()
     assert (body["rows"], body["created"]) == (12_000, 12_000)
     assert run(serve, feed).json()["unchanged"] == 12_000
-    assert database.read("SELECT count(*) FROM categories")[0][0] == 9
+    assert postgres.read("SELECT count(*) FROM categories")[0][0] == 9
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ import httpx
 import pandas as pd
 import pytest
 
-from shared.storage import cache, database
+from shared.clients import postgres
+from shared.storage.answers import cache
 from tests.integration.data import oracle
 from tests.integration.shop import add_products, deliver, event
 
@@ -61,7 +62,7 @@ def test_rows_become_events_and_everything_that_follows_from_them(env: object, s
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert (body["rows"], body["stored"], body["known"], body["rejected"]) == (4, 4, 0, 0)
-    rows = database.read(
+    rows = postgres.read(
         """SELECT u.external_id, product_id, event_type, quantity, session_id, metadata FROM events e
            JOIN users u ON u.id = e.user_id ORDER BY occurred_at"""
     )
@@ -113,7 +114,7 @@ def test_epoch_numbers_need_their_unit(env: object, serve: Serve, tmp_path: Path
     refused = load(serve, str(tmp_path / "h.parquet")).json()
     assert (refused["stored"], refused["rejected"]) == (0, 20)
     assert load(serve, str(tmp_path / "h.parquet"), timestamp_unit=unit).json()["stored"] == 20
-    assert database.read("SELECT max(occurred_at) FROM events")[0][0] == BASE
+    assert postgres.read("SELECT max(occurred_at) FROM events")[0][0] == BASE
 
 
 def test_bad_rows_are_counted_with_examples_and_kept_and_the_others_load(
@@ -140,11 +141,11 @@ def test_bad_rows_are_counted_with_examples_and_kept_and_the_others_load(
         "has 3 cells where the header has 8": (1, [5]),
         "a quote is not closed": (1, [6]),
     }
-    kept = database.read("SELECT position, reason, event FROM rejected_events ORDER BY position")
+    kept = postgres.read("SELECT position, reason, event FROM rejected_events ORDER BY position")
     assert [row[0] for row in kept] == [3, 4, 5, 6, 7, 8]
     assert (kept[0][1], kept[0][2]["product_id"]) == ("unknown product: 999", "999")
     load(serve, source, keep_rejected=6, chunk_rows=7)
-    assert database.read("SELECT count(*) FROM rejected_events")[0][0] == 6
+    assert postgres.read("SELECT count(*) FROM rejected_events")[0][0] == 6
     oracle.assert_derived()
 
 
@@ -173,7 +174,7 @@ def test_history_and_live_events_count_each_event_once_in_any_order(env: object,
     body = load(serve, write(tmp_path / "h.csv", *rows), chunk_rows=17).json()
     assert (body["stored"], body["known"]) == (30, 10)
     send(events[10:40])
-    assert database.read("SELECT count(*) FROM events")[0][0] == 40
+    assert postgres.read("SELECT count(*) FROM events")[0][0] == 40
     oracle.assert_derived()
 
 
@@ -209,14 +210,14 @@ def test_a_load_that_was_interrupted_is_made_good_by_running_it_again(
 def test_one_row_of_long_ago_makes_one_partition(env: object, serve: Serve, tmp_path: Path) -> None:
     add_products()
     count = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass"
-    before = database.read(count)[0][0]
+    before = postgres.read(count)[0][0]
     body = load(
         serve, write(tmp_path / "h.csv", "ann,1,view,2003-05-31T23:30:00-05:00,,,,", f"ann,1,view,{at(0)},,,,")
     ).json()
     assert body["stored"] == 2
-    assert database.read(count)[0][0] - before <= 2
-    assert database.read("SELECT count(*) FROM events_default")[0][0] == 0
-    assert database.read("SELECT count(*) FROM events_2003_06")[0][0] == 1
+    assert postgres.read(count)[0][0] - before <= 2
+    assert postgres.read("SELECT count(*) FROM events_default")[0][0] == 0
+    assert postgres.read("SELECT count(*) FROM events_2003_06")[0][0] == 1
     oracle.assert_derived()
 
 

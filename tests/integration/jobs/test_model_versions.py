@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from shared.clients import postgres
+from shared.clients.postgres import transaction
 from shared.errors import Conflict, NotFound
-from shared.storage import database, models
-from shared.storage.database import transaction
+from shared.storage.recommending import models
 
 ROWS = 2000
 
@@ -36,7 +37,7 @@ def active() -> int | None:
 
 
 def tables() -> set[str]:
-    found = database.read("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE 'item\\_similarity\\_%'")
+    found = postgres.read("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE 'item\\_similarity\\_%'")
     return {row[0] for row in found}
 
 
@@ -46,7 +47,7 @@ def test_readers_see_the_whole_of_one_version_at_any_time(env: object) -> None:
 
     def read() -> None:
         while not stop.is_set():
-            found = database.read(
+            found = postgres.read(
                 """SELECT count(*), min(neighbours[1]), max(neighbours[1]) FROM item_similarity
                    WHERE version = (SELECT version FROM models WHERE active)"""
             )
@@ -80,7 +81,7 @@ def test_an_error_in_the_middle_leaves_the_active_version_and_no_litter(env: obj
     assert [model.version for model in models.list_models()] == [first]
     second = publish(3)
     assert active() == second
-    assert database.read("SELECT outcome, version FROM training_runs ORDER BY id") == [
+    assert postgres.read("SELECT outcome, version FROM training_runs ORDER BY id") == [
         ("published", first), ("published", second),
     ]  # fmt: skip
 
@@ -167,6 +168,6 @@ def test_a_version_that_never_was_or_was_dropped_cannot_be_activated(env: object
 def test_a_reader_that_does_not_give_way_only_postpones_the_drop(env: object) -> None:
     versions = [publish(marker) for marker in range(6)]
     with transaction() as connection:
-        database.execute(connection, "SELECT count(*) FROM item_similarity")
+        postgres.execute(connection, "SELECT count(*) FROM item_similarity")
         assert models.drop_surplus() == []
     assert models.drop_surplus() == [versions[0]]

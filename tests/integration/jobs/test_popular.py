@@ -5,7 +5,8 @@ from collections.abc import Callable
 import httpx
 import orjson
 
-from shared.storage import cache, database
+from shared.clients import postgres
+from shared.storage.answers import cache
 from tests.integration.jobs.shop import products
 
 Serve = Callable[[str], httpx.Client]
@@ -13,7 +14,7 @@ Serve = Callable[[str], httpx.Client]
 
 def bought(counts: dict[int, int]) -> None:
     for product, count in counts.items():
-        database.write(
+        postgres.write(
             """INSERT INTO product_stats (product_id, purchase_count) VALUES (:product, :count)
                ON CONFLICT (product_id) DO UPDATE SET purchase_count = EXCLUDED.purchase_count""",
             product=product,
@@ -50,7 +51,7 @@ def test_an_increment_that_redis_missed_or_made_up_lives_until_the_next_run(env:
 
 def test_only_the_first_200_are_kept(env: object, serve: Serve) -> None:
     ids = products(210)
-    database.write("INSERT INTO product_stats (product_id, purchase_count) SELECT id, id FROM products")
+    postgres.write("INSERT INTO product_stats (product_id, purchase_count) SELECT id, id FROM products")
     serve("popular").post("/", json={})
     assert [product for product, _count in ranking()] == sorted(ids, reverse=True)[:200]
 
@@ -60,7 +61,7 @@ def test_a_ranking_of_nothing_replaces_the_old_one(env: object, serve: Serve) ->
     bought({product: 1})
     job = serve("popular")
     job.post("/", json={})
-    database.write("UPDATE products SET is_active = false")
+    postgres.write("UPDATE products SET is_active = false")
     assert job.post("/", json={}).json()["products"] == 0
     assert ranking() == []
     assert cache.client().exists(cache.POPULAR_PRODUCTS) == 0
@@ -82,4 +83,4 @@ def test_without_redis_the_run_fails_and_says_so(env: object, serve: Serve, monk
         reset()
     assert answer.status_code == 503
     assert answer.json()["type"] == "urn:aisle:problem:unavailable"
-    assert database.read("SELECT outcome FROM job_runs")[0][0] == "failed"
+    assert postgres.read("SELECT outcome FROM job_runs")[0][0] == "failed"

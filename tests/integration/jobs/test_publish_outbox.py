@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 
 from shared import clients
+from shared.clients import postgres
+from shared.clients.postgres import transaction
 from shared.messages import CATALOG_CHANGES, catalog_changes
-from shared.storage import database, outbox
-from shared.storage.database import transaction
+from shared.storage.events import outbox
 
 Serve = Callable[[str], httpx.Client]
 Messages = Callable[[str], Callable[..., list[Any]]]
@@ -28,11 +29,11 @@ def add(numbers: range) -> None:
 
 def age() -> None:
     """Let the messages be old enough for the job: younger ones are their writer's to publish."""
-    database.write("UPDATE outbox SET created_at = created_at - interval '1 minute'")
+    postgres.write("UPDATE outbox SET created_at = created_at - interval '1 minute'")
 
 
 def unsent() -> int:
-    return int(database.read("SELECT count(*) FROM outbox WHERE published_at IS NULL")[0][0])
+    return int(postgres.read("SELECT count(*) FROM outbox WHERE published_at IS NULL")[0][0])
 
 
 KILLED = """

@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from shared import clients
+from shared.clients import postgres
 from shared.settings import settings
-from shared.storage import database, retention
+from shared.storage.operations import retention
 from tests.integration.jobs.shop import Did, events, products
 
 Serve = Callable[[str], httpx.Client]
@@ -17,7 +18,7 @@ DAY = 24
 
 
 def partitions() -> set[str]:
-    rows = database.read("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass")
+    rows = postgres.read("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass")
     return {row[0] for row in rows}
 
 
@@ -38,7 +39,7 @@ def test_months_past_the_retention_go_whole_and_younger_ones_stay(
     monkeypatch.setenv("EVENT_RETENTION_MONTHS", "2")
     clients.reset()
     assert settings().event_retention_months == 2
-    database.write("SELECT ensure_event_partitions((now() - interval '8 months')::date, current_date)")
+    postgres.write("SELECT ensure_event_partitions((now() - interval '8 months')::date, current_date)")
     (product,) = products(1)
     events([Did("a", product, "view", DAY * days) for days in (1, 45, 130, 200)])
     now = datetime.now(UTC)
@@ -48,14 +49,14 @@ def test_months_past_the_retention_go_whole_and_younger_ones_stay(
     # a month goes when its last moment is old enough, not its first
     assert month(now - timedelta(days=45)) in partitions()
     assert partitions().isdisjoint(answer["partitions_dropped"])
-    assert database.read("SELECT count(*) FROM events")[0][0] == 2
+    assert postgres.read("SELECT count(*) FROM events")[0][0] == 2
     assert run(serve)["partitions_dropped"] == []
 
 
 def test_partitions_three_months_ahead_are_made(env: object, serve: Serve) -> None:
-    ahead = [database.read(f"SELECT to_char(now() + interval '{n} months', 'YYYY_MM')")[0][0] for n in range(4)]
+    ahead = [postgres.read(f"SELECT to_char(now() + interval '{n} months', 'YYYY_MM')")[0][0] for n in range(4)]
     for name in ahead[2:]:
-        database.write(f"DROP TABLE events_{name}")
+        postgres.write(f"DROP TABLE events_{name}")
     assert run(serve)["partitions_made"] == 2
     assert {f"events_{name}" for name in ahead} <= partitions()
     assert run(serve)["partitions_made"] == 0
@@ -123,24 +124,24 @@ def test_every_rule_has_a_case_here() -> None:
 def test_what_is_older_than_its_time_is_deleted_and_counted(env: object, serve: Serve, table: str) -> None:
     insert, age = OLD_AND_YOUNG[table]
     for past in ("1 minute", "3 minutes"):
-        database.write(insert.format(f"now() - interval '{age}' - interval '{past}'"))
-    database.write(insert.format(f"now() - interval '{age}' + interval '10 minutes'"))
-    before = database.read(f"SELECT count(*) FROM {table}")[0][0]
+        postgres.write(insert.format(f"now() - interval '{age}' - interval '{past}'"))
+    postgres.write(insert.format(f"now() - interval '{age}' + interval '10 minutes'"))
+    before = postgres.read(f"SELECT count(*) FROM {table}")[0][0]
     deleted = run(serve)["rows_deleted"]
     assert deleted == {rule.table: 2 if rule.table == table else 0 for rule in retention.RULES}
     # the run's own row is one more
-    assert database.read(f"SELECT count(*) FROM {table}")[0][0] == before - 2 + (table == "job_runs")
+    assert postgres.read(f"SELECT count(*) FROM {table}")[0][0] == before - 2 + (table == "job_runs")
 
 
 def test_an_unsent_message_is_kept_however_old(env: object, serve: Serve) -> None:
-    database.write("INSERT INTO outbox (topic, data, created_at) VALUES ('t', '', now() - interval '9 years')")
+    postgres.write("INSERT INTO outbox (topic, data, created_at) VALUES ('t', '', now() - interval '9 years')")
     assert run(serve)["rows_deleted"]["outbox"] == 0
-    assert database.read("SELECT count(*) FROM outbox")[0][0] == 1
+    assert postgres.read("SELECT count(*) FROM outbox")[0][0] == 1
 
 
 def test_more_rows_than_a_batch_all_go(env: object, serve: Serve) -> None:
     number = retention.BATCH * 2 + 5
-    database.write(
+    postgres.write(
         f"""INSERT INTO event_ids
             SELECT gen_random_uuid(), now() - interval '2 years' FROM generate_series(1, {number})"""
     )

@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 import httpx
 
-from shared.storage import database
+from shared.clients import postgres
 
 Serve = Callable[[str], httpx.Client]
 
 
 def test_a_run_that_was_killed_says_so_when_the_job_runs_again(env: object, serve: Serve) -> None:
-    database.write("INSERT INTO job_runs (job) VALUES ('daily_stats'), ('popular')")
+    postgres.write("INSERT INTO job_runs (job) VALUES ('daily_stats'), ('popular')")
     assert serve("daily_stats").post("/", json={}).status_code == 200
-    rows = database.read("SELECT job, outcome, ended_at IS NOT NULL, details ->> 'error' FROM job_runs ORDER BY id")
+    rows = postgres.read("SELECT job, outcome, ended_at IS NOT NULL, details ->> 'error' FROM job_runs ORDER BY id")
     assert [row[:3] for row in rows] == [
         ("daily_stats", "failed", True), ("popular", "running", False), ("daily_stats", "succeeded", True),
     ]  # fmt: skip

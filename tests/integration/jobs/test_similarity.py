@@ -9,8 +9,10 @@ import pytest
 from scipy import sparse
 
 from shared import clients
+from shared.clients import postgres
 from shared.domain.events import EVENT_WEIGHTS, EventType
-from shared.storage import cache, database, models
+from shared.storage.answers import cache
+from shared.storage.recommending import models
 from tests.integration.jobs.shop import Did, crowd, events, products
 from tests.unit.models.data import dense_cosine
 
@@ -20,7 +22,7 @@ Neighbours = dict[int, tuple[list[int], list[float], list[int]]]
 
 def stored() -> Neighbours:
     """Return what the active model says, as readers see it."""
-    rows: list[Any] = database.read(
+    rows: list[Any] = postgres.read(
         """SELECT product_id, neighbours, scores, co_occurrence FROM item_similarity
            WHERE version = (SELECT version FROM models WHERE active)"""
     )
@@ -50,7 +52,7 @@ def test_users_of_a_checkerboard_are_shown_their_own_colour(env: object, serve: 
     for place, product in enumerate(ids):
         same_colour = [other for other in ids[place % 2 :: 2] if other != product]
         assert found[product] == (same_colour, [1.0, 1.0], [4, 4])
-    assert database.read("SELECT job, outcome, version FROM training_runs") == [
+    assert postgres.read("SELECT job, outcome, version FROM training_runs") == [
         ("similarity", "published", model.version)
     ]
 
@@ -128,7 +130,7 @@ def weightless_types(ids: list[int]) -> list[Did]:
 
 def deleted_products(ids: list[int]) -> list[Did]:
     done = [Did(one.user, one.product, "purchase") for one in crowd(ids, 8)]
-    database.write("UPDATE products SET is_active = false")
+    postgres.write("UPDATE products SET is_active = false")
     return done
 
 
@@ -152,7 +154,7 @@ def test_a_history_that_teaches_nothing_leaves_the_active_model(
     events(crowd(ids, 8))
     version = run(serve)["version"]
     before = stored()
-    database.write("DELETE FROM events")
+    postgres.write("DELETE FROM events")
     events(history(ids))
     answer = run(serve)
     assert answer["outcome"] == "kept"
@@ -161,14 +163,14 @@ def test_a_history_that_teaches_nothing_leaves_the_active_model(
     assert model is not None
     assert model.version == version
     assert stored() == before != {}
-    assert database.read("SELECT outcome, version FROM training_runs ORDER BY id DESC LIMIT 1") == [("kept", None)]
+    assert postgres.read("SELECT outcome, version FROM training_runs ORDER BY id DESC LIMIT 1") == [("kept", None)]
 
 
 def test_a_product_deleted_since_is_nobodys_neighbour(env: object, serve: Serve) -> None:
     ids = products(6)
     events(crowd(ids, 8))
-    database.write("UPDATE products SET is_active = false WHERE id = :id", id=ids[0])
-    database.write("DELETE FROM products WHERE id = :id", id=ids[1])
+    postgres.write("UPDATE products SET is_active = false WHERE id = :id", id=ids[0])
+    postgres.write("DELETE FROM products WHERE id = :id", id=ids[1])
     run(serve)
     assert {product: neighbours for product, (neighbours, _s, _c) in stored().items()} == {
         ids[2]: [ids[4]], ids[4]: [ids[2]], ids[3]: [ids[5]], ids[5]: [ids[3]],

@@ -7,16 +7,17 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from shared.clients import postgres
 from shared.domain.events import EventType
 from shared.domain.trending import WINDOWS, score
-from shared.storage import cache, database
+from shared.storage.answers import cache
 from tests.integration.jobs.shop import Did, events, products
 
 Serve = Callable[[str], httpx.Client]
 
 
 def scores(window: str) -> dict[int, tuple[float, int]]:
-    rows = database.read("SELECT product_id, score, event_count FROM trending_scores WHERE time_window = :w", w=window)
+    rows = postgres.read("SELECT product_id, score, event_count FROM trending_scores WHERE time_window = :w", w=window)
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
@@ -58,7 +59,7 @@ def test_a_product_that_is_no_longer_active_or_bought_leaves(env: object, serve:
     job = serve("trending")
     job.post("/", json={})
     assert scores("7d").keys() == set(ids)
-    database.write("UPDATE products SET is_active = false WHERE id = :id", id=ids[0])
+    postgres.write("UPDATE products SET is_active = false WHERE id = :id", id=ids[0])
     assert job.post("/", json={}).json()["products"] == {"7d": 1, "30d": 1}
     assert scores("7d").keys() == scores("30d").keys() == {ids[1]}
 
@@ -83,7 +84,7 @@ def test_readers_never_see_a_window_empty(env: object, serve: Serve) -> None:
 
     def read() -> None:
         while not stop.is_set():
-            seen.append(database.read("SELECT count(*) FROM trending_scores WHERE time_window = '7d'")[0][0])
+            seen.append(postgres.read("SELECT count(*) FROM trending_scores WHERE time_window = '7d'")[0][0])
 
     reader = threading.Thread(target=read)
     reader.start()

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from local.places import ROOT
-from shared.storage import database
+from shared.clients import postgres
 from tests.integration.accounts.people import bearer, registered
 
 PASSWORD = "three plums in the rain"
@@ -47,7 +47,7 @@ def test_an_account_becomes_an_admin_and_keeps_its_password(
     done = create(env, "create", "ADA@example.com", stdin="")
     assert (done.returncode, done.stderr) == (0, "")
     assert "had an account as user, and is an admin now" in done.stdout
-    assert database.read("SELECT role, username FROM users")[0] == ("admin", "ada")
+    assert postgres.read("SELECT role, username FROM users")[0] == ("admin", "ada")
 
 
 def test_what_cannot_be_an_admin_is_one_line(env: dict[str, str], tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_what_cannot_be_an_admin_is_one_line(env: dict[str, str], tmp_path: Path
         assert done.returncode in (1, 2)
         assert done.stderr.startswith(f"aisle: {message}"), done.stderr
         assert done.stderr.count("\n") == 1
-    assert database.read("SELECT count(*) FROM users")[0][0] == 0
+    assert postgres.read("SELECT count(*) FROM users")[0][0] == 0
 
 
 def test_without_a_system_or_a_database_it_says_what_to_start(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from shared.clients.postgres import read, transaction, write
 from shared.domain.catalog import ProductWrite
-from shared.storage import catalog
-from shared.storage.database import read, transaction, write
+from shared.storage.catalog import bulk_writes
 
 ADMIN = {"Authorization": "Bearer an-admin-token-for-tests"}
 
@@ -49,7 +49,7 @@ def fill() -> dict[str, int]:
         for code, name, price, category, tags, quantity, _purchases in SHOP
     ]
     with transaction() as connection:
-        catalog.upsert(connection, rows)
+        bulk_writes.upsert(connection, rows)
     write(
         """INSERT INTO product_stats (product_id, views, purchase_count)
            SELECT p.id, s.purchases * 3, s.purchases FROM products p
@@ -102,7 +102,7 @@ def deliver(serve: Callable[[str], httpx.Client]) -> Callable[..., httpx.Respons
     return send
 
 
-def catalogue_state() -> Any:
+def catalog_state() -> Any:
     """Return everything that an admin write changes: what was refused must leave it as it was."""
     tables = ("products", "categories", "audit_log", "outbox", "idempotency_keys")
     return [read(f"SELECT coalesce(json_agg(t ORDER BY t::text), '[]')::text FROM {table} t")[0][0] for table in tables]

@@ -6,8 +6,8 @@ import httpx
 import orjson
 import pytest
 
-from shared.storage.database import read
-from tests.integration.products.conftest import catalogue_state
+from shared.clients.postgres import read
+from tests.integration.products.conftest import catalog_state
 
 LAMP = {
     "external_id": "ZL",
@@ -64,10 +64,10 @@ def test_a_product_needs_only_a_name_and_a_price(admin: httpx.Client) -> None:
 
 
 def test_an_external_id_belongs_to_one_product(admin: httpx.Client) -> None:
-    before = catalogue_state()
+    before = catalog_state()
     answer = admin.post("/products", json={"external_id": "H2", "name": "Another", "price": 1})
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:aisle:problem:conflict")
-    assert catalogue_state() == before
+    assert catalog_state() == before
 
 
 def test_a_patch_changes_what_it_names_and_null_clears(admin: httpx.Client, shop: dict[str, int]) -> None:
@@ -97,10 +97,10 @@ def test_a_patch_changes_what_it_names_and_null_clears(admin: httpx.Client, shop
 
 
 def test_a_patch_that_changes_nothing_writes_nothing(admin: httpx.Client, shop: dict[str, int]) -> None:
-    before = catalogue_state()
+    before = catalog_state()
     for patch in ({}, {"price": 2.95}, {"quantity": 5, "name": "White Hanging Heart T-Light Holder"}):
         assert admin.patch(f"/products/{shop['85123A']}", json=patch).status_code == 200
-    assert catalogue_state() == before
+    assert catalog_state() == before
 
 
 def test_a_deleted_product_is_nowhere_to_be_seen_and_stays_deleted(
@@ -163,16 +163,16 @@ BAD_BODIES = (
 
 
 def test_a_product_that_is_not_valid_changes_nothing(admin: httpx.Client) -> None:
-    before = catalogue_state()
+    before = catalog_state()
     for body in [*map(orjson.dumps, BAD_PRODUCTS), *BAD_BODIES]:
         answer = admin.post("/products", content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code in (400, 422), body
         assert answer.headers["content-type"] == "application/problem+json", body
-    assert catalogue_state() == before
+    assert catalog_state() == before
 
 
 def test_a_patch_that_is_not_valid_changes_nothing(admin: httpx.Client, shop: dict[str, int]) -> None:
-    before = catalogue_state()
+    before = catalog_state()
     for patch in (
         {"price": -1},
         {"price": None},
@@ -193,7 +193,7 @@ def test_a_patch_that_is_not_valid_changes_nothing(admin: httpx.Client, shop: di
         assert answer.json()["errors"], patch
     assert admin.patch("/products/999999", json={"price": 1}).json()["type"] == "urn:aisle:problem:product-not-found"
     assert admin.delete("/products/999999").json()["type"] == "urn:aisle:problem:product-not-found"
-    assert catalogue_state() == before
+    assert catalog_state() == before
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_a_patch_that_is_not_valid_changes_nothing(admin: httpx.Client, shop: di
 def test_without_the_admins_token_nothing_is_written(
     client: httpx.Client, shop: dict[str, int], authorization: str | None, status: int
 ) -> None:
-    before = catalogue_state()
+    before = catalog_state()
     headers = {} if authorization is None else {"Authorization": authorization.encode()}
     path = f"/products/{shop['H2']}"
     answers = [
@@ -221,7 +221,7 @@ def test_without_the_admins_token_nothing_is_written(
     for answer in answers:
         assert answer.status_code == status
         assert ("www-authenticate" in answer.headers) == (status == 401)
-    assert catalogue_state() == before
+    assert catalog_state() == before
 
 
 def test_where_no_admin_token_is_set_the_admin_routes_are_closed(
@@ -236,11 +236,9 @@ def test_where_no_admin_token_is_set_the_admin_routes_are_closed(
     assert "ADMIN_TOKEN" in answer.json()["detail"]
 
 
-def test_the_catalogue_can_be_written_while_pubsub_is_away(
-    admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_catalog_can_be_written_while_pubsub_is_away(admin: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from shared.clients import pubsub
     from shared.settings import settings
-    from shared.storage import pubsub
 
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
     monkeypatch.setenv("PUBLISH_TIMEOUT_S", "0.5")
@@ -251,7 +249,7 @@ def test_the_catalogue_can_be_written_while_pubsub_is_away(
     assert read("SELECT count(*) FROM outbox WHERE published_at IS NULL")[0][0] == 1
 
 
-def test_the_catalogue_can_be_read_and_written_while_redis_is_away(
+def test_the_catalog_can_be_read_and_written_while_redis_is_away(
     admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from shared.clients import reset

@@ -6,10 +6,10 @@ import httpx
 import pytest
 from starlette.responses import Response
 
+from shared.clients.postgres import read, transaction, write
 from shared.errors import IdempotencyInProgress
 from shared.http.idempotency import Finish, once
-from shared.storage import idempotency
-from shared.storage.database import read, transaction, write
+from shared.storage.operations import idempotency
 
 BODY = {"name": "Lamp", "price": 1}
 KEY = {"Idempotency-Key": "key-1"}

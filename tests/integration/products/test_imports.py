@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import orjson
 
+from shared.clients.postgres import read
 from shared.domain.catalog import ProductWrite
-from shared.storage import catalog
-from shared.storage.database import read
-from tests.integration.products.conftest import catalogue_state
+from shared.storage.catalog import bulk_writes
+from tests.integration.products.conftest import catalog_state
 
 JSON_LINES = {"Content-Type": "application/x-ndjson"}
 CSV = {"Content-Type": "text/csv; charset=utf-8"}
@@ -75,16 +75,16 @@ def test_ten_thousand_rows_load_and_one_more_is_too_many(admin: httpx.Client) ->
     report = admin.post("/products/import", content=lines(*rows), headers=JSON_LINES).json()
     assert report == {"created": 10_000, "updated": 0, "failed": 0, "errors": []}
     assert admin.get("/products", params={"tags": "bulk"}).json()["total"] == 10_000
-    before = catalogue_state()
+    before = catalog_state()
     again = admin.post("/products/import", content=lines(*rows), headers=JSON_LINES).json()
     assert again == {"created": 0, "updated": 0, "failed": 0, "errors": []}
     answer = admin.post("/products/import", content=lines(*rows, {"name": "x", "price": 1}), headers=JSON_LINES)
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:aisle:problem:invalid-request")
-    assert catalogue_state() == before
+    assert catalog_state() == before
 
 
 def test_what_cannot_be_a_feed_changes_nothing(admin: httpx.Client) -> None:
-    before = catalogue_state()
+    before = catalog_state()
     for body, headers, status in (
         (b"", JSON_LINES, 422),
         (b"\n\n", JSON_LINES, 422),
@@ -98,7 +98,7 @@ def test_what_cannot_be_a_feed_changes_nothing(admin: httpx.Client) -> None:
         answer = admin.post("/products/import", content=body, headers=headers)
         assert answer.status_code == status, (body[:20], headers)
         assert answer.headers["content-type"] == "application/problem+json"
-    assert catalogue_state() == before
+    assert catalog_state() == before
 
 
 def test_two_rows_of_one_product_are_written_in_turn(admin: httpx.Client) -> None:
@@ -122,7 +122,7 @@ def test_imports_changes_and_refreshes_of_the_same_products_at_once_do_not_stop_
         rows = [*new, *known] if number % 2 else [*known, *new]
         if number % 4 == 0:
             # what the job import_catalog does
-            catalog.import_products([ProductWrite.model_validate(row) for row in rows])
+            bulk_writes.import_products([ProductWrite.model_validate(row) for row in rows])
             return 200
         return admin.post("/products/import", content=lines(*rows), headers=JSON_LINES).status_code
 

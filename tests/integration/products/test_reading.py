@@ -1,4 +1,4 @@
-"""Reading the catalogue over HTTP. The shop is filled once for the module: nothing here writes."""
+"""Reading the catalog over HTTP. The shop is filled once for the module: nothing here writes."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The event function that follows changes of the catalogue."""
+"""The event function that follows changes of the catalog."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.storage import cache
-from shared.storage.database import read, write
+from shared.clients.postgres import read, write
+from shared.storage.answers import cache
 
 Deliver = Callable[..., httpx.Response]
 

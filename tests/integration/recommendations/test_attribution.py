@@ -7,7 +7,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from shared.storage import attribution, database
+from shared.clients import postgres
+from shared.storage.recommending import attribution
 from tests.integration.jobs.shop import Did, events
 from tests.integration.shop import add_model, add_products
 
@@ -35,7 +36,7 @@ def tell(client: httpx.Client, answer: dict[str, Any], product_id: int, action: 
 
 def backdate(hours: float) -> None:
     """Move every answer into the past."""
-    database.write("UPDATE recommendation_log SET at = at - make_interval(secs => :s)", s=hours * 3600)
+    postgres.write("UPDATE recommendation_log SET at = at - make_interval(secs => :s)", s=hours * 3600)
 
 
 def test_every_computed_answer_is_logged_as_it_was_shown(client: httpx.Client) -> None:
@@ -47,7 +48,7 @@ def test_every_computed_answer_is_logged_as_it_was_shown(client: httpx.Client) -
     both = client.get("/frequently-bought-together?product_id=1&user_id=u").json()
     alike = client.get("/similar-products?product_id=1&k=2&user_id=u").json()
     assert again == plain
-    rows = database.read(
+    rows = postgres.read(
         "SELECT id::text, user_id, kind, strategy, model_version, product_ids FROM recommendation_log ORDER BY at"
     )
     shown = [[one["id"] for one in answer["recommendations"]] for answer in (plain, explained)]
@@ -75,7 +76,7 @@ def test_feedback_counts_once(client: httpx.Client) -> None:
     for _ in range(2):
         assert tell(client, answer, product, "impression", position=1).json() == {"status": "accepted"}
         assert tell(client, answer, product, "click").status_code == 202
-    rows = database.read("SELECT action, position FROM recommendation_feedback ORDER BY action")
+    rows = postgres.read("SELECT action, position FROM recommendation_feedback ORDER BY action")
     assert [tuple(row) for row in rows] == [("click", None), ("impression", 1)]
 
 
@@ -93,7 +94,7 @@ def test_feedback_on_what_was_not_shown_is_a_problem_and_changes_nothing(client:
         refused = client.post("/recommendations/feedback", json=body)
         assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json"), body
     assert client.post("/recommendations/feedback", content=b"{", headers=JSON).status_code == 400
-    assert database.read("SELECT 1 FROM recommendation_feedback") == []
+    assert postgres.read("SELECT 1 FROM recommendation_feedback") == []
 
 
 def test_purchases_within_a_day_belong_to_the_last_answer_that_showed_the_product(client: httpx.Client) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from shared.storage import cache, database
+from shared.clients import postgres
+from shared.storage.answers import cache
 from tests.integration.shop import add_model, add_products, deliver, event
 
 Serve = Callable[[str], httpx.Client]
@@ -61,8 +62,8 @@ def test_each_context_has_its_own_stored_answer(client: httpx.Client) -> None:
 
 
 def test_diversity_brings_in_other_categories(client: httpx.Client) -> None:
-    database.write("UPDATE products SET category_id = 1 WHERE id IN (2, 3, 6)")
-    database.write("UPDATE products SET category_id = 2 WHERE id = 8")
+    postgres.write("UPDATE products SET category_id = 1 WHERE id IN (2, 3, 6)")
+    postgres.write("UPDATE products SET category_id = 2 WHERE id = 8")
     add_model({1: {2: 0.9, 3: 0.8, 6: 0.7, 8: 0.3}}, {"serving": {"blend": 1.0}})
     assert ask(client, product_id=1, k=4) == [2, 3, 6, 8]
     assert ask(client, product_id=1, k=4, diversity=0) == [2, 3, 6, 8]

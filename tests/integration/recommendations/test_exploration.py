@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from shared import clients
-from shared.storage import database
+from shared.clients import postgres
 from tests.integration.shop import add_model, add_products
 
 Serve = Callable[[str], httpx.Client]
@@ -26,11 +26,11 @@ RETURNING id
 def new(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Twenty old products, the first a lantern, and four that nobody has met."""
     add_products(20)
-    database.write("UPDATE products SET created_at = now() - interval '1 year'")
-    database.write("UPDATE products SET name = 'Brass lantern' WHERE id = 1")
+    postgres.write("UPDATE products SET created_at = now() - interval '1 year'")
+    postgres.write("UPDATE products SET name = 'Brass lantern' WHERE id = 1")
     add_model({1: {2: 0.9, 3: 0.5, 4: 0.4, 5: 0.3, 6: 0.2}}, {"serving": {"blend": 1.0}})
-    ids = [row[0] for row in database.write(NEW)]
-    database.write("SELECT refresh_content(NULL)")
+    ids = [row[0] for row in postgres.write(NEW)]
+    postgres.write("SELECT refresh_content(NULL)")
     monkeypatch.setenv("EXPLORATION_SHARE", "0.2")
     clients.reset()
     return ids
@@ -48,14 +48,14 @@ def test_a_new_product_like_what_was_looked_at_has_the_last_place(new: list[int]
     found = ask(serve, explain=True)
     assert [one["id"] for one in found] == [2, 3, 4, 5, new[0]]
     assert found[-1]["reason"] == {"kind": "new", "product_id": None, "product_name": None, "text": "New for you"}
-    shown = database.read("SELECT product_ids FROM recommendation_log ORDER BY 1 DESC LIMIT 1")
+    shown = postgres.read("SELECT product_ids FROM recommendation_log ORDER BY 1 DESC LIMIT 1")
     assert new[0] in shown[0][0]
 
 
 def test_filters_and_rules_hold_for_new_products_too(new: list[int], serve: Serve) -> None:
     assert new[0] not in [one["id"] for one in ask(serve, exclude=str(new[0]))]
     assert [one["id"] for one in ask(serve, exclude=str(new[0]), in_stock=False)][-1] == new[2]
-    database.write("INSERT INTO rules (kind, product_id) VALUES ('exclude', :id)", id=new[0])
+    postgres.write("INSERT INTO rules (kind, product_id) VALUES ('exclude', :id)", id=new[0])
     assert new[0] not in [one["id"] for one in ask(serve, k=10)]
 
 

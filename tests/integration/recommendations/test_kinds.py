@@ -8,9 +8,10 @@ import httpx
 import pytest
 
 from functions.admin import rules
+from shared.clients import postgres
+from shared.clients.postgres import transaction
 from shared.domain.replenishment import score
-from shared.storage import content, database
-from shared.storage.database import transaction
+from shared.storage.recommending import similar_products
 from tests.integration.jobs.shop import Did, events
 from tests.integration.shop import add_model, add_products, push
 
@@ -27,7 +28,7 @@ def client(env: dict[str, str], serve: Serve) -> httpx.Client:
 def bought(*done: Did) -> None:
     """Store purchases as the event functions would."""
     events(done)
-    database.write(
+    postgres.write(
         """INSERT INTO user_purchases
            SELECT user_id, product_id, count(*), min(occurred_at), max(occurred_at)
            FROM events WHERE event_type = 'purchase' GROUP BY 1, 2"""
@@ -79,7 +80,7 @@ def test_a_session_is_a_basket_and_so_is_an_hour_without_one(client: httpx.Clien
              for n in range(3) for product, hours in ((1, 0), (2, 5), (3, 0))), Did("x", 9, "purchase"))  # fmt: skip
     assert run_job(serve)["baskets"] == 7
     assert [one["id"] for one in together(client, 1)] == [3]
-    database.write("UPDATE events SET session_id = 'one'")
+    postgres.write("UPDATE events SET session_id = 'one'")
     assert run_job(serve)["baskets"] == 4
     assert {one["id"] for one in together(client, 1)} == {2, 3}
 
@@ -95,7 +96,7 @@ def test_a_run_replaces_what_was_there_and_an_empty_shop_has_nothing(client: htt
     orders(*[(1, 2)] * 3, (3,))
     run_job(serve)
     assert len(together(client, 1)) == 1
-    database.write("TRUNCATE events, user_purchases")
+    postgres.write("TRUNCATE events, user_purchases")
     result = run_job(serve)
     assert (result["baskets"], result["pairs"], result["intervals"]) == (0, 0, 0)
     assert together(client, 1) == []
@@ -104,8 +105,8 @@ def test_a_run_replaces_what_was_there_and_an_empty_shop_has_nothing(client: htt
 def test_products_that_are_gone_or_excluded_are_not_shown(client: httpx.Client, serve: Serve) -> None:
     orders(*[(1, 2, 3, 4)] * 3, *[(5,)] * 5)
     run_job(serve)
-    database.write("UPDATE products SET is_active = false WHERE id = 2")
-    database.write("UPDATE products SET quantity = 0 WHERE id = 3")
+    postgres.write("UPDATE products SET is_active = false WHERE id = 2")
+    postgres.write("UPDATE products SET quantity = 0 WHERE id = 3")
     assert {one["id"] for one in together(client, 1)} == {3, 4}
     assert {one["id"] for one in together(client, 1, in_stock=True)} == {4}
     rules.add_rule("test", rules.NewRule(kind="exclude", product_id=4))
@@ -159,7 +160,7 @@ def test_one_purchase_takes_the_products_interval_or_the_shops(client: httpx.Cli
     # product 2 was bought once in all: the shop's interval, and hardly anybody bought it again
     assert found[2]["due"]
     assert found[1]["score"] > found[2]["score"]
-    (row,) = database.read("SELECT median_days, gaps, repeat_share FROM product_intervals WHERE product_id = 1")
+    (row,) = postgres.read("SELECT median_days, gaps, repeat_share FROM product_intervals WHERE product_id = 1")
     assert (row[0], row[1]) == (20, 10)
     assert found[1]["score"] == pytest.approx(score(row[2], 1, 30, 20), abs=1e-3)
 
@@ -171,8 +172,8 @@ def test_before_any_job_an_interval_is_assumed(client: httpx.Client) -> None:
 
 def test_only_what_is_for_sale_is_bought_again(client: httpx.Client) -> None:
     bought(*(Did("u", product, "purchase", 30 * DAY) for product in (1, 2, 3)), Did("u", 4, "view"))
-    database.write("UPDATE products SET is_active = false WHERE id = 1")
-    database.write("UPDATE products SET quantity = 0 WHERE id = 2")
+    postgres.write("UPDATE products SET is_active = false WHERE id = 1")
+    postgres.write("UPDATE products SET quantity = 0 WHERE id = 2")
     assert [one["id"] for one in again(client, "u")] == [2, 3]
     assert [one["id"] for one in again(client, "u", in_stock=True)] == [3]
     assert [one["id"] for one in again(client, "u", k=1)] == [2]
@@ -194,7 +195,7 @@ def similar(client: httpx.Client, product_id: int, k: int = 3) -> list[tuple[int
 
 
 def add(name: str, description: str = "") -> int:
-    rows = database.write(
+    rows = postgres.write(
         "INSERT INTO products (name, description, price, quantity) VALUES (:name, :text, 1, 1) RETURNING id",
         name=name, text=description,
     )  # fmt: skip
@@ -213,26 +214,26 @@ def test_a_product_added_a_moment_ago_has_neighbours(client: httpx.Client) -> No
 def test_a_changed_description_changes_the_neighbours(client: httpx.Client, serve: Serve) -> None:
     add("Red metal lantern")
     chair, thing = add("Wooden garden chair"), add("Red metal thing")
-    database.write("UPDATE products SET name = 'Wooden garden bench' WHERE id = :id", id=thing)
+    postgres.write("UPDATE products SET name = 'Wooden garden bench' WHERE id = :id", id=thing)
     with transaction() as connection:
-        assert content.refresh(connection, [thing]) == 1
+        assert similar_products.refresh(connection, [thing]) == 1
     assert similar(client, thing)[0][0] == chair
 
 
 def test_refresh_catalog_brings_content_up_to_date(env: object, serve: Serve) -> None:
     (thing,) = (add("Red metal thing"),)
-    database.write("UPDATE products SET is_active = false WHERE id = :id", id=thing)
+    postgres.write("UPDATE products SET is_active = false WHERE id = :id", id=thing)
     answer = push(serve("refresh_catalog"), b'{"product_ids": [%d]}' % thing, {"schema": "catalog-changes/1"})
     assert answer.status_code == 200
-    assert database.read("SELECT 1 FROM product_content") == []
+    assert postgres.read("SELECT 1 FROM product_content") == []
 
 
 def test_what_people_do_outweighs_what_words_say(client: httpx.Client) -> None:
     # product 1 and 3 are alike in words, product 1 and 2 in what people do; two users are not much evidence
     add_model({1: {2: 0.9}})
-    database.write("UPDATE item_similarity SET co_occurrence = '{2}'")
+    postgres.write("UPDATE item_similarity SET co_occurrence = '{2}'")
     few = dict(similar(client, 1, k=12))
-    database.write("UPDATE item_similarity SET co_occurrence = '{500}'")
+    postgres.write("UPDATE item_similarity SET co_occurrence = '{500}'")
     rules.done()
     many = dict(similar(client, 1, k=12))
     assert few[2] == many[2] == 0.9
@@ -242,8 +243,8 @@ def test_what_people_do_outweighs_what_words_say(client: httpx.Client) -> None:
 
 def test_words_of_all_products_are_counted_anew_by_the_job(client: httpx.Client, serve: Serve) -> None:
     add("Zinc bucket")
-    database.write("UPDATE content_words SET products = 1")
+    postgres.write("UPDATE content_words SET products = 1")
     assert run_job(serve)["embeddings_changed"] > 0
-    counted = dict(tuple(row) for row in database.read("SELECT word, products FROM content_words"))
+    counted = dict(tuple(row) for row in postgres.read("SELECT word, products FROM content_words"))
     assert (counted["product"], counted["zinc"]) == (12, 1)
     assert run_job(serve)["embeddings_changed"] == 0

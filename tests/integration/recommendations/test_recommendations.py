@@ -9,7 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
-from shared.storage import cache, database
+from shared.clients import postgres
+from shared.storage.answers import cache
 from tests.integration.conftest import settings_of
 from tests.integration.shop import NOW, add_model, add_products, deliver, event
 
@@ -24,7 +25,7 @@ PRODUCT = {
 def client(env: dict[str, str], serve: Serve) -> httpx.Client:
     add_products(20)
     add_model({1: {2: 0.9, 3: 0.5, 4: 0.1}, 5: {6: 0.8, 2: 0.3}})
-    database.write(
+    postgres.write(
         """INSERT INTO trending_scores (time_window, product_id, score, event_count, category_id)
            SELECT w, id, 100 - id, id, category_id FROM products, unnest(ARRAY['7d', '30d']) AS w
            WHERE id BETWEEN 10 AND 19"""
@@ -93,8 +94,8 @@ def test_what_was_bought_is_not_recommended_again(client: httpx.Client, serve: S
 
 def test_filters_hold_for_every_product(client: httpx.Client, serve: Serve) -> None:
     acts(serve, "u1", event(1))
-    database.write("UPDATE products SET quantity = 0 WHERE id = 2")
-    database.write("UPDATE products SET is_active = false WHERE id = 3")
+    postgres.write("UPDATE products SET quantity = 0 WHERE id = 2")
+    postgres.write("UPDATE products SET is_active = false WHERE id = 3")
     query = {"user_id": "u1", "k": 20}
     assert 2 not in listed(client.get("/recommendations", params=query | {"in_stock": True}))
     by_default = listed(client.get("/recommendations", params=query))
@@ -105,7 +106,7 @@ def test_filters_hold_for_every_product(client: httpx.Client, serve: Serve) -> N
 
 
 def test_a_category_includes_those_below_it(client: httpx.Client) -> None:
-    database.write("UPDATE categories SET parent_id = 1 WHERE id = 2")
+    postgres.write("UPDATE categories SET parent_id = 1 WHERE id = 2")
     found = client.get("/recommendations", params={"user_id": "new", "k": 20, "category_id": 1}).json()[
         "recommendations"
     ]
@@ -172,12 +173,12 @@ def test_an_encoded_user_id_is_the_same_user(client: httpx.Client, serve: Serve)
 
 def test_an_answer_computed_before_an_event_is_not_stored_after_it(client: httpx.Client, env: dict[str, str]) -> None:
     # the user acts while the answer is being computed: in the candidates' statement
-    @sqlalchemy_event.listens_for(database.engine(), "checkout")
+    @sqlalchemy_event.listens_for(postgres.engine(), "checkout")
     def act(*_: object) -> None:
         cache.forget_users(["racer"])
 
     client.get("/recommendations", params={"user_id": "racer"})
-    sqlalchemy_event.remove(database.engine(), "checkout", act)
+    sqlalchemy_event.remove(postgres.engine(), "checkout", act)
     assert cache.client().exists("rec:racer") == 0
     client.get("/recommendations", params={"user_id": "racer"})
     assert cache.client().exists("rec:racer") == 1
@@ -200,13 +201,13 @@ def test_a_user_with_many_different_queries_keeps_a_bounded_hash(client: httpx.C
 def test_a_miss_takes_two_statements(client: httpx.Client, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     acts(serve, "u1", event(1))
     statements: list[str] = []
-    original = database.run_prepared
+    original = postgres.run_prepared
 
     def counting(sql: str, **parameters: Any) -> Any:
         statements.append(sql)
         return original(sql, **parameters)
 
-    monkeypatch.setattr(database, "run_prepared", counting)
+    monkeypatch.setattr(postgres, "run_prepared", counting)
     client.get("/recommendations", params={"user_id": "u1", "k": 100})
     assert len(statements) == 2
 
@@ -257,7 +258,7 @@ def test_without_redis_every_answer_is_computed(env: dict[str, str], client: htt
 def test_without_postgres_everybody_gets_what_is_popular(
     env: dict[str, str], client: httpx.Client, serve: Serve
 ) -> None:
-    rows = database.read("SELECT product_json(p, NULL, NULL)::text FROM products p WHERE id IN (7, 8) ORDER BY id")
+    rows = postgres.read("SELECT product_json(p, NULL, NULL)::text FROM products p WHERE id IN (7, 8) ORDER BY id")
     cache.publish_popular([(7, 3, rows[0][0].encode()), (8, 9, rows[1][0].encode())])
     with settings_of(env | {"DATABASE_URL": "postgresql+pg8000://nobody@127.0.0.1:9/x"}):
         alone = serve("recommendations")
@@ -300,9 +301,9 @@ def test_trending_by_window_and_category(client: httpx.Client) -> None:
 
 
 def test_popular_is_live_and_falls_back_to_postgres(client: httpx.Client) -> None:
-    database.write("INSERT INTO product_stats (product_id, purchase_count) VALUES (4, 7), (5, 9)")
+    postgres.write("INSERT INTO product_stats (product_id, purchase_count) VALUES (4, 7), (5, 9)")
     assert [(one["id"], one["score"]) for one in client.get("/popular?k=2").json()["products"]] == [(5, 9), (4, 7)]
-    (body,) = database.read("SELECT product_json(p, NULL, NULL)::text FROM products p WHERE id = 4")[0]
+    (body,) = postgres.read("SELECT product_json(p, NULL, NULL)::text FROM products p WHERE id = 4")[0]
     cache.publish_popular([(4, 70, body.encode())])
     assert [(one["id"], one["score"]) for one in client.get("/popular?k=1").json()["products"]] == [(4, 70)]
 

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from functions.admin import rules
-from shared.storage import database
+from shared.clients import postgres
 from tests.integration.shop import add_model, add_products
 
 Serve = Callable[[str], httpx.Client]
@@ -65,14 +65,14 @@ def test_a_pin_respects_what_the_request_filters(shop: httpx.Client) -> None:
     assert ids(shop)[0] == 11
     assert 11 not in ids(shop, exclude="11")
     assert 11 not in ids(shop, category_id=1)
-    database.write("UPDATE products SET quantity = 0 WHERE id = 11")
+    postgres.write("UPDATE products SET quantity = 0 WHERE id = 11")
     assert 11 not in ids(shop, in_stock=True)
-    database.write("UPDATE products SET is_active = false WHERE id = 11")
+    postgres.write("UPDATE products SET is_active = false WHERE id = 11")
     assert 11 not in ids(shop, exclude="19")
 
 
 def test_exclude_wins_over_pin_and_holds_for_every_kind(shop: httpx.Client) -> None:
-    database.write("INSERT INTO trending_scores (time_window, product_id, score, event_count) VALUES ('7d', 2, 1, 1)")
+    postgres.write("INSERT INTO trending_scores (time_window, product_id, score, event_count) VALUES ('7d', 2, 1, 1)")
     add(kind="pin", product_id=2)
     add(kind="exclude", brand="Brand 2")
     assert 2 not in ids(shop, k=20)
@@ -90,8 +90,8 @@ def test_boost_and_bury_move_what_they_select(shop: httpx.Client) -> None:
 
 
 def test_a_category_includes_those_below_it(shop: httpx.Client) -> None:
-    database.write("INSERT INTO categories (id, name) VALUES (50, 'All')")
-    database.write("UPDATE categories SET parent_id = 50 WHERE name = 'Candles'")
+    postgres.write("INSERT INTO categories (id, name) VALUES (50, 'All')")
+    postgres.write("UPDATE categories SET parent_id = 50 WHERE name = 'Candles'")
     add(kind="exclude", category_id=50)
     assert {product["category"] for product in products(shop, k=20)} == {"Bags"}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.clients import cloud_sql, postgres
 from shared.errors import DatabaseUnavailable
-from shared.storage import cloud_sql, database
 from tests.integration.conftest import Running, settings_of
 from tests.integration.storage.cloud_sql_server import INSTANCE, Api, Proxy
 from tests.integration.storage.cloud_sql_server import cloud_sql as stand_in
@@ -37,13 +37,13 @@ def cloud(
 
 def test_a_function_logs_in_as_itself_over_mutual_tls(cloud: Cloud) -> None:
     _api, proxy = cloud
-    assert database.read("SELECT current_user")[0][0] == FUNCTION
+    assert postgres.read("SELECT current_user")[0][0] == FUNCTION
     assert "client" in proxy.clients[0]
 
 
 def test_connections_of_a_pool_share_one_certificate(cloud: Cloud) -> None:
     api, proxy = cloud
-    with database.transaction(), database.transaction():
+    with postgres.transaction(), postgres.transaction():
         pass
     assert len(proxy.clients) == 2
     assert api.signed == 1
@@ -53,28 +53,28 @@ def test_a_certificate_that_ran_out_while_nobody_looked_is_renewed_by_the_next_c
     api, proxy = cloud
     # within the connector's margin: as good as run out
     api.lifetime = datetime.timedelta(seconds=30)
-    database.read("SELECT 1")
+    postgres.read("SELECT 1")
     proxy.cut()
-    assert database.read("SELECT 2")[0][0] == 2
+    assert postgres.read("SELECT 2")[0][0] == 2
     assert api.signed == 2
 
 
 def test_connections_that_a_failover_broke_are_replaced(cloud: Cloud) -> None:
     _api, proxy = cloud
-    database.read("SELECT 1")
+    postgres.read("SELECT 1")
     proxy.cut()
-    assert database.read("SELECT 2")[0][0] == 2
+    assert postgres.read("SELECT 2")[0][0] == 2
 
 
 def test_a_connection_that_slept_for_long_is_not_used_again(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = database.read("SELECT pg_backend_pid()")[0][0]
-    assert database.read("SELECT pg_backend_pid()")[0][0] == first
+    first = postgres.read("SELECT pg_backend_pid()")[0][0]
+    assert postgres.read("SELECT pg_backend_pid()")[0][0] == first
     monkeypatch.setattr(cloud_sql, "IDLE_S", 0.0)
-    assert database.read("SELECT pg_backend_pid()")[0][0] != first
+    assert postgres.read("SELECT pg_backend_pid()")[0][0] != first
 
 
 def test_without_permission_the_database_is_unavailable(cloud: Cloud) -> None:
     api, _proxy = cloud
     api.down = True
     with pytest.raises(DatabaseUnavailable):
-        database.read("SELECT 1")
+        postgres.read("SELECT 1")

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from shared.storage import database
+from shared.clients import postgres
 from tests.integration.conftest import settings_of
 from tests.integration.storage.cloud_sql_server import Authority
 
@@ -76,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def storage(env: dict[str, str], tmp_path: Path) -> Iterator[CloudStorage]:
-    # as shared/storage/sources.py does before the library is first imported
+    # as shared/clients/sources.py does before the library is first imported
     os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     import gcsfs
 
@@ -104,7 +104,7 @@ def test_a_feed_is_imported_from_a_bucket_as_the_functions_account(storage: Clou
     storage.objects["feeds", "2026/feed.csv"] = FEED
     answer = serve("import_catalog").post("/", json={"source": "gs://feeds/2026/feed.csv"}).json()
     assert (answer["rows"], answer["created"], answer["rejected"]) == (2, 2, 0)
-    assert database.read("SELECT name FROM products ORDER BY name")[0][0] == "Lamp"
+    assert postgres.read("SELECT name FROM products ORDER BY name")[0][0] == "Lamp"
     assert storage.authorized == {"Bearer a-token"}
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from shared.clients import postgres
+from shared.clients.postgres import execute, execute_prepared, read, transaction, write
 from shared.errors import DatabaseUnavailable
-from shared.storage import database
-from shared.storage.database import execute, execute_prepared, read, transaction, write
 
 Run = Callable[..., list[object]]
 
@@ -57,7 +57,7 @@ def test_what_fails_at_the_commit_is_raised_and_undone(run: Run) -> None:
 def test_a_connection_that_broke_in_a_transaction_is_not_used_again(run: Run) -> None:
     with pytest.raises(DatabaseUnavailable):
         together(run, add(1), "SELECT pg_terminate_backend(pg_backend_pid())")
-    database.breaker.failed_at = float("-inf")
+    postgres.breaker.failed_at = float("-inf")
     together(run, add(2))
     assert kept() == [2]
 

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 import uvloop
 
+from shared.clients.redis_async import AsyncRedis, RedisUnavailable
 from shared.settings import settings
-from shared.storage import cache
-from shared.storage.redis_async import AsyncRedis, RedisUnavailable
+from shared.storage.answers import cache
 from tests.integration.conftest import settings_of
 from tests.integration.storage.cloud_sql_server import Authority, Proxy, pem
 

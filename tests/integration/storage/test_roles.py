@@ -8,8 +8,9 @@ from sqlalchemy.exc import DBAPIError
 
 from jobs import migrate as migrate_job
 from jobs import retention as retention_job
+from shared.clients import postgres
 from shared.errors import InvalidRequest
-from shared.storage import database, roles
+from shared.storage.schema import database_roles
 from tests.integration.conftest import Running, settings_of
 from tests.integration.storage.conftest import FUNCTION, JOB, MIGRATOR
 
@@ -41,10 +42,10 @@ def run_migrate(services: Running, writers: str = FUNCTION) -> dict:
 @pytest.fixture(scope="module")
 def migrated(services: Running, empty: str) -> dict:
     # the one extension that is not trusted: Cloud SQL lets cloudsqlsuperuser make it, PostgreSQL asks a superuser
-    from local import postgres
+    from local import postgres as server
 
-    with postgres.connection(services.postgres.port or 0, services.password, empty) as connection:
-        for name in roles.EXTENSION.findall("\n".join(f.read_text() for f in roles.available())):
+    with server.connection(services.postgres.port or 0, services.password, empty) as connection:
+        for name in database_roles.EXTENSION.findall("\n".join(f.read_text() for f in database_roles.available())):
             connection.run(f"CREATE EXTENSION IF NOT EXISTS {name}")
     return run_migrate(services)
 
@@ -52,7 +53,7 @@ def migrated(services: Running, empty: str) -> dict:
 def test_migrating_as_an_ordinary_user_makes_the_schema(migrated: dict, services: Running) -> None:
     assert migrated["applied"][0] == "0001_shop"
     with acting(services, FUNCTION, "aisle_app"):
-        owners = database.read("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+        owners = postgres.read("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
     assert [row[0] for row in owners] == ["aisle_owner"]
 
 
@@ -62,24 +63,24 @@ def test_migrating_again_changes_nothing(migrated: dict, services: Running) -> N
 
 def test_a_function_reads_and_writes_rows_and_changes_no_table(migrated: dict, services: Running) -> None:
     with acting(services, FUNCTION, "aisle_app"):
-        database.write("INSERT INTO products (name, price) VALUES ('Lamp', 9.99)")
-        assert database.read("SELECT name FROM products")[0][0] == "Lamp"
+        postgres.write("INSERT INTO products (name, price) VALUES ('Lamp', 9.99)")
+        assert postgres.read("SELECT name FROM products")[0][0] == "Lamp"
         with pytest.raises(DBAPIError, match="must be owner"):
-            database.write("DROP TABLE products")
+            postgres.write("DROP TABLE products")
         with pytest.raises(DBAPIError, match="permission denied"):
-            database.write("CREATE TABLE mine (id integer)")
+            postgres.write("CREATE TABLE mine (id integer)")
 
 
 def test_a_job_makes_partitions_that_functions_then_write(migrated: dict, services: Running) -> None:
     with acting(services, JOB, "aisle_owner"):
         retention_job.retention.run(retention_job.Retention())
-        database.write("SELECT ensure_event_partitions('2031-01-01', '2031-01-31')")
+        postgres.write("SELECT ensure_event_partitions('2031-01-01', '2031-01-31')")
     with acting(services, FUNCTION, "aisle_app"):
-        database.write(
+        postgres.write(
             "INSERT INTO events (event_id, user_id, event_type, occurred_at)"
             " VALUES (gen_random_uuid(), 1, 'view', '2031-01-05')"
         )
-        assert database.read("SELECT count(*) FROM events_2031_01")[0][0] == 1
+        assert postgres.read("SELECT count(*) FROM events_2031_01")[0][0] == 1
 
 
 def test_a_user_that_terraform_has_not_made_is_named(migrated: dict, services: Running) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.admin.shapes import Page
+from functions.admin.schemas import Page
 
 
 @pytest.mark.parametrize(("total", "pages"), [(0, 0), (1, 1), (50, 1), (51, 2), (100, 2)])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared.domain.event_rows import COLUMNS, Checked, TimestampUnit, check
+from jobs.data.event_rows import COLUMNS, Checked, TimestampUnit, check
 from shared.domain.events import Event, event_key
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import numpy as np
 
-from shared.storage.history_rows import event_ids, mix
+from jobs.data.copy_rows import event_ids, mix
 
 
 def test_ids_are_uuids_of_version_8_in_the_order_given() -> None:

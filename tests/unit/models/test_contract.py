@@ -160,7 +160,7 @@ def test_weights_that_are_none_are_refused(algorithm: ItemToItem, weight: float)
 
 
 @each
-def test_memory_does_not_grow_with_the_square_of_the_catalogue(algorithm: ItemToItem) -> None:
+def test_memory_does_not_grow_with_the_square_of_the_catalog(algorithm: ItemToItem) -> None:
     n_items = 5000
     rng = np.random.default_rng(0)
     items = np.concatenate([rng.choice(n_items, 700, replace=False) for _ in range(60)])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jobs.models.history import history_of
+from jobs.data.history import history_of
 
 
 def test_codes_stand_for_ascending_ids_and_weights_of_one_pair_add_up() -> None:

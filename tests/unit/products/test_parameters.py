@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from functions.products.models import MAX_FILTER_TAGS, ProductQuery, SuggestQuery
+from functions.products.schemas import MAX_FILTER_TAGS, ProductQuery, SuggestQuery
 from shared.http.idempotency import fingerprint
 
 

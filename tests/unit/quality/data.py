@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jobs.models.history import History
+from jobs.data.history import History
 
 START = np.datetime64("2026-01-01T00:00:00", "us")
 

@@ -7,32 +7,33 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from jobs.data.catalog import Catalog
 from jobs.models.cosine import cosine_neighbours
 from jobs.models.neighbours import Neighbours
 from jobs.models.pairs import available
-from jobs.quality import loops
-from jobs.quality.answering import CompiledServer, compiled
-from jobs.quality.formula import Formula
-from jobs.quality.past import Catalogue, Past
-from jobs.quality.serving import Server
-from jobs.quality.spaces import FORMULA
+from jobs.offline import kernels
+from jobs.offline.compiled import CompiledServer, compiled
+from jobs.offline.recommender import Server
+from jobs.offline.snapshot import Past
+from jobs.tuning.space import FORMULA
+from shared.domain.formula import Formula
 from tests.unit.quality import data
 
 ITEMS = 400
 ENGINES = [
-    pytest.param(lambda: loops.answer, id="interpreted"),
+    pytest.param(lambda: kernels.answer, id="interpreted"),
     pytest.param(
         compiled, id="compiled", marks=pytest.mark.skipif(not available(), reason="Numba has no wheel for this Python")
     ),
 ]
 
 
-def catalogue(seed: int) -> Catalogue:
+def catalog(seed: int) -> Catalog:
     """Return products that say a category, a brand, tags or a price, or not."""
     rng = np.random.default_rng(seed)
     tags = sparse.csr_array((rng.random((ITEMS, 7)) < 0.2).astype(np.float64))
     prices = np.where(rng.random(ITEMS) < 0.8, np.exp(rng.normal(2, 1, ITEMS)), 0.0)
-    return Catalogue(rng.integers(-1, 6, ITEMS), rng.integers(-1, 9, ITEMS), tags, prices)
+    return Catalog(rng.integers(-1, 6, ITEMS), rng.integers(-1, 9, ITEMS), tags, prices)
 
 
 @pytest.fixture(params=["told", "untold"])
@@ -41,7 +42,7 @@ def past(request: pytest.FixtureRequest) -> Past:
     rng = np.random.default_rng(3)
     # some are sold no more, and not everybody is asked for
     active, users = rng.random(ITEMS) < 0.9, np.flatnonzero(rng.random(60) < 0.8)
-    known = catalogue(1) if request.param == "told" else Catalogue.unknown(ITEMS)
+    known = catalog(1) if request.param == "told" else Catalog.unknown(ITEMS)
     return Past(history, history.times.max() + np.timedelta64(3, "h"), users, active, known)
 
 
@@ -80,6 +81,6 @@ def test_users_without_anything_get_what_sells(past: Past) -> None:
     nothing = Neighbours.none(ITEMS, 5)
     formula = Formula(blend=1.0)
     assert np.array_equal(
-        CompiledServer(past, 20, answer=loops.answer).recommend(nothing, formula),
+        CompiledServer(past, 20, answer=kernels.answer).recommend(nothing, formula),
         Server(past, 20).recommend(nothing, formula),
     )

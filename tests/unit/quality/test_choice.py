@@ -7,12 +7,12 @@ import time
 import numpy as np
 import pytest
 
+from jobs.data.catalog import Catalog
 from jobs.models.ease import TooLarge, Unsuitable, ease_side
 from jobs.models.neighbours import Matrix, Neighbours
-from jobs.quality.choice import choose, inner_splits
-from jobs.quality.past import Catalogue
-from jobs.quality.spaces import SPACES, Space
-from jobs.quality.split import NothingToMeasure, leave_last_out
+from jobs.offline.split import NothingToMeasure, leave_last_out
+from jobs.tuning.selection import choose, inner_splits
+from jobs.tuning.space import SPACES, Space
 from tests.unit.quality import data
 
 
@@ -28,8 +28,8 @@ def nonsense(user_items: Matrix, k: int, **_: object) -> Neighbours:
     return found
 
 
-def unknown(items: int = 60) -> Catalogue:
-    return Catalogue.unknown(items)
+def unknown(items: int = 60) -> Catalog:
+    return Catalog.unknown(items)
 
 
 def test_what_knows_something_beats_what_does_not() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jobs.quality.__main__ import main
+from jobs.reports.command import main
 from tests.unit.quality import data
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jobs.models.history import History
-from jobs.quality.evaluation import Evaluation, evaluate
-from jobs.quality.past import Catalogue
-from jobs.quality.split import Split, last_days
+from jobs.data.catalog import Catalog
+from jobs.data.history import History
+from jobs.offline.split import Split, last_days
+from jobs.reports.offline_evaluation import Evaluation, evaluate
 from tests.unit.quality import data
 
 
@@ -24,7 +24,7 @@ def planted(history: History, split: Split) -> History:
 
 
 def measured(split: Split, time_budget_s: float = 0.0) -> Evaluation:
-    return evaluate(split, Catalogue.unknown(len(split.known_items)), time_budget_s=time_budget_s, clock=data.Ticks())
+    return evaluate(split, Catalog.unknown(len(split.known_items)), time_budget_s=time_budget_s, clock=data.Ticks())
 
 
 @pytest.mark.parametrize(("time_budget_s", "new_only"), [(0.0, True), (0.0, False), (60.0, False)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from jobs.quality.metrics import beyond_accuracy, hits, interval, ndcg, per_user
+from jobs.offline.metrics import beyond_accuracy, hits, interval, ndcg, per_user
 
 
 def test_metrics_of_one_answer_are_those_worked_out_by_hand() -> None:

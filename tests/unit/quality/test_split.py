@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jobs.quality.split import NothingToMeasure, by_file, cut_days, last_days, leave_last_out, only
+from jobs.offline.split import NothingToMeasure, by_file, cut_days, last_days, leave_last_out, only
 from tests.unit.quality import data
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jobs.models.weighting import Weighting
-from jobs.quality.formula import Formula
-from jobs.quality.trial import Trial, better
-from jobs.quality.tuning import keep_plain
+from jobs.data.weighting import Weighting
+from jobs.tuning.search import keep_plain
+from jobs.tuning.trial import Trial, better
+from shared.domain.formula import Formula
 
 USERS = 400
 

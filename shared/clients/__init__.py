@@ -1,0 +1,25 @@
+"""Clients of Postgres, Redis, Pub/Sub and file stores. They know no tables.
+
+A module that keeps an open client or a cached setting registers what closes it; ``reset`` then closes all of them.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+Close = TypeVar("Close", bound=Callable[[], None])
+_registered: list[Callable[[], None]] = []
+
+
+def closed_on_reset(close: Close) -> Close:
+    """Register a function that closes a client and forgets it, and return it unchanged (a decorator)."""
+    _registered.append(close)
+    return close
+
+
+def reset() -> None:
+    """Close every client of this process and forget its cached settings: for tests, and after a fork."""
+    for close in _registered:
+        close()
+    from shared.settings import settings
+
+    settings.cache_clear()

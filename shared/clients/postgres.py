@@ -1,0 +1,299 @@
+"""Postgres: one pooled engine per process, and the ways to talk to it.
+
+SQLAlchemy is imported with the first statement: a stored answer does not wait for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
+
+import orjson
+
+from shared.clients import closed_on_reset
+from shared.errors import DatabaseUnavailable
+from shared.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as Connection
+    from sqlalchemy import Engine, Row
+else:
+    # for annotations of other modules, without what it costs to import
+    Connection = Any
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# After a failed connection nothing waits for another one for this long: callers fall back at once.
+BREAKER_S = 1.0
+# what the driver says of a broken connection
+BROKEN = ("network error", "connection is closed", "create a connection", "Server refuses", "server")
+PLAN_CHANGED = "0A000"
+ABORTED = "25P02"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# SQLSTATE classes of a server that is gone, starting, stopping or full
+GONE = ("08", "57P", "53300", "25006")
+
+
+@cache
+def engine() -> Engine:
+    """Return the process's engine. In autocommit by default: a read costs no BEGIN and no COMMIT."""
+    from sqlalchemy import create_engine, event
+
+    config = settings()
+    made = create_engine(
+        **_server(config),
+        pool_size=config.database_pool_size,
+        max_overflow=0,
+        pool_timeout=config.database_timeout_s,
+        pool_recycle=1800,
+        pool_pre_ping=False,
+        isolation_level="AUTOCOMMIT",
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+    )
+
+    @event.listens_for(made, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        # the socket's own time-out is for connecting; a statement has the server's
+        connection._usock.settimeout(None)
+        _opened.add(connection)
+        # one round trip; disks of today read anywhere at about the same cost, and no statement is long enough for JIT
+        connection.execute_simple(
+            f"SET statement_timeout = {int(config.statement_timeout_s * 1000)}; SET jit = off; "
+            "SET random_page_cost = 1.1; SET timezone = 'UTC'"
+            + (f"; SET ROLE {config.database_role}" if config.database_role else "")
+        )
+
+    if config.cloud_sql_instance:
+        from shared.clients import cloud_sql
+
+        cloud_sql.survive_freezing(made)
+    return made
+
+
+def _server(config: Settings) -> dict[str, Any]:
+    """Return where connections come from: Cloud SQL's connector, or an address."""
+    if config.cloud_sql_instance:
+        from shared.clients import cloud_sql
+
+        return {"url": "postgresql+pg8000://", "creator": cloud_sql.connect}
+    from sqlalchemy import make_url
+
+    address = make_url(config.require("database_url"))
+    arguments: dict[str, Any] = {"timeout": config.database_timeout_s, "tcp_keepalive": True}
+    if address.host in LOOPBACK:
+        # the driver would read all of the system's certificates for each connection, to be told that TLS is not spoken
+        arguments["ssl_context"] = False
+    return {"url": address, "connect_args": arguments}
+
+
+class _Breaker:
+    """Remembers a failed connection for BREAKER_S seconds."""
+
+    failed_at: float = float("-inf")
+
+    def check(self) -> None:
+        if time.monotonic() - self.failed_at < BREAKER_S:
+            raise DatabaseUnavailable("Postgres does not answer; try again in a moment.")
+
+    def trip(self, error: Exception) -> DatabaseUnavailable:
+        self.failed_at = time.monotonic()
+        log.error("database unavailable", extra={"error": str(error.__cause__ or error)[:500]})
+        return DatabaseUnavailable("Postgres does not answer; try again in a moment.")
+
+
+breaker = _Breaker()
+# the driver's connections, as long as anybody holds them
+_opened: WeakSet[Any] = WeakSet()
+
+
+def sqlstate(error: BaseException | None) -> str:
+    """Return the SQLSTATE that Postgres gave; empty when the error is not Postgres'."""
+    arguments = getattr(error, "args", ())
+    return str(arguments[0].get("C", "")) if arguments and isinstance(arguments[0], dict) else ""
+
+
+def is_gone(error: Exception) -> bool:
+    """Whether ``error`` says that the server, not the statement, failed."""
+    from pg8000.exceptions import InterfaceError as DriverInterfaceError
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+    from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+    if isinstance(error, PoolTimeout):
+        return True
+    if isinstance(error, (InterfaceError, DriverInterfaceError)):
+        # the driver raises the same error for a broken connection and for a statement it cannot read
+        return any(sign in str(error) for sign in BROKEN)
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        state = sqlstate(error.orig)
+        return state.startswith(GONE) or (isinstance(error, OperationalError) and not state)
+    return sqlstate(error).startswith(GONE)
+
+
+def _run(work: Callable[[Connection], T], *, again: bool) -> T:
+    breaker.check()
+    # every idle connection may have died with the server's last restart: each is found out by using it
+    attempts = settings().database_pool_size + 1 if again else 1
+    while True:
+        attempts -= 1
+        connected = False
+        try:
+            with engine().connect() as connection:
+                connected = True
+                return work(connection)
+        except Exception as error:
+            if not is_gone(error):
+                raise
+            if connected and attempts:
+                continue
+            raise breaker.trip(error) from error
+
+
+def read(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
+    """Run one statement that changes nothing and return its rows. Raises DatabaseUnavailable when Postgres is away."""
+    return _run(lambda connection: execute(connection, sql, parameters), again=True)
+
+
+def read_one(sql: str, **parameters: Any) -> Row[*tuple[Any, ...]] | None:
+    """Like ``read``, for at most one row."""
+    rows = read(sql, **parameters)
+    return rows[0] if rows else None
+
+
+def write(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
+    """Run one statement that is a transaction by itself and return the rows it returns (none without RETURNING)."""
+    return _run(lambda connection: execute(connection, sql, parameters), again=False)
+
+
+def run_prepared(sql: str, *, again: bool = True, **parameters: Any) -> list[list[Any]]:
+    """Run a constant statement that is a transaction by itself, prepared once per connection; returns its rows.
+
+    Parsing, planning and two of the driver's three round trips are then paid once, which on the hot paths is more than
+    the execution. ``again=False`` for what must not be asked twice when the connection breaks.
+    """
+    return _run(lambda connection: _execute_prepared(connection, sql, parameters), again=again)
+
+
+def _execute_prepared(connection: Connection, sql: str, parameters: dict[str, Any]) -> list[list[Any]]:
+    from pg8000.native import PreparedStatement
+
+    statements: dict[str, Any] = connection.info.setdefault("prepared", {})
+    driver = connection.connection.driver_connection
+    try:
+        statement = statements.get(sql)
+        if statement is None:
+            statement = statements[sql] = PreparedStatement(driver, sql)
+        return statement.run(**parameters) or []
+    except Exception as error:
+        if sqlstate(error) == PLAN_CHANGED and statements.pop(sql, None) is not None:
+            # a migration changed what the statement returns
+            return _execute_prepared(connection, sql, parameters)
+        if is_gone(error):
+            connection.invalidate(error)
+        raise
+
+
+@contextmanager
+def transaction(*, statement_timeout_s: float | None = None) -> Iterator[Connection]:
+    """Open a transaction over several statements: committed at the end, rolled back on an error.
+
+    ``statement_timeout_s`` replaces the setting for a job's long statements; 0 is no limit.
+    """
+    breaker.check()
+    try:
+        with engine().connect() as connection, _begun(connection):
+            if statement_timeout_s is not None:
+                execute(connection, f"SET LOCAL statement_timeout = {int(statement_timeout_s * 1000)}")
+            yield connection
+    except Exception as error:
+        if not is_gone(error):
+            raise
+        raise breaker.trip(error) from error
+
+
+@contextmanager
+def _begun(connection: Connection) -> Iterator[None]:
+    # by hand: SQLAlchemy would leave autocommit and come back to it in five more round trips
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.execute_simple("BEGIN ISOLATION LEVEL READ COMMITTED")
+        yield
+        driver.execute_simple("COMMIT")
+    except BaseException as error:
+        if isinstance(error, Exception) and is_gone(error):
+            # nothing to roll back, and nobody else may get this connection
+            connection.invalidate(error)
+        elif not connection.invalidated:
+            try:
+                driver.execute_simple("ROLLBACK")
+            except Exception:  # noqa: BLE001 — the first error is the one to tell
+                connection.invalidate()
+        raise
+
+
+def execute(
+    connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None
+) -> list[Row[*tuple[Any, ...]]]:
+    """Run a statement inside ``transaction`` and return the rows it returns."""
+    from sqlalchemy import text
+
+    result = connection.execute(text(sql), parameters or {})
+    return list(result) if result.returns_rows else []
+
+
+def execute_prepared(connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:
+    """Like ``execute``, of a constant statement that is prepared once per connection: see ``run_prepared``."""
+    try:
+        return _execute_prepared(connection, sql, dict(parameters or {}))
+    except Exception as error:
+        if sqlstate(error) == ABORTED:
+            # a migration changed what the statement returns, and only the next transaction can prepare it anew
+            raise DatabaseUnavailable("The database was just changed; try again.") from error
+        raise
+
+
+def copy_in(connection: Connection, statement: str, stream: Any) -> None:
+    """Run ``COPY … FROM STDIN`` with the bytes of ``stream`` inside ``transaction``."""
+    import pg8000
+
+    driver: Any = connection.connection.driver_connection
+    cursor = driver.cursor()
+    try:
+        cursor.execute(statement, stream=stream)
+    except pg8000.Error:
+        raise
+    except BaseException:
+        # the stream failed half way: the driver cannot leave the COPY, and a rollback would hide the reason
+        connection.invalidate()
+        raise
+    finally:
+        cursor.close()
+
+
+@closed_on_reset
+def close() -> None:
+    """Close every connection, those in use too, and forget the engine."""
+    if engine.cache_info().currsize:
+        engine().dispose()
+    engine.cache_clear()
+    for connection in list(_opened):
+        with suppress(Exception):
+            connection.close()
+    _opened.clear()
+    if "shared.clients.cloud_sql" in sys.modules:
+        sys.modules["shared.clients.cloud_sql"].close()
+    breaker.failed_at = float("-inf")
+
+
+def ping() -> None:
+    """Raise DatabaseUnavailable unless Postgres answers."""
+    read("SELECT 1")

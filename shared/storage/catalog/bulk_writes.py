@@ -1,0 +1,169 @@
+"""Writing many products at once: new ones made, known ones (by ``external_id``) changed, in a handful of statements."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import uuid4
+
+from shared import messages
+from shared.clients.postgres import Connection, copy_in, execute, transaction
+from shared.domain.catalog import CATEGORY_SEPARATOR, ProductWrite
+from shared.storage.events import outbox
+
+# most ids in one catalog-changes message
+IDS_PER_MESSAGE: Final = 1000
+
+# `given` names the fields that the row has: the others keep what a known product has
+STAGE: Final = """
+CREATE TEMP TABLE IF NOT EXISTS catalog_rows (
+    position integer PRIMARY KEY, external_id text NOT NULL, name text, description text, price numeric(12, 2),
+    image_url text, category text, category_id bigint, brand text, tags text[], quantity integer, is_active boolean,
+    latitude double precision, longitude double precision, given text[] NOT NULL
+) ON COMMIT DROP"""
+COPY: Final = "COPY catalog_rows FROM STDIN"
+
+# the whole path is made where it is new; a name that exists stays where it is in the tree
+CATEGORIES: Final = """
+WITH paths AS (
+    SELECT part.level, part.name,
+           lag(part.name) OVER (PARTITION BY path.names ORDER BY part.level) AS parent
+    FROM (SELECT DISTINCT string_to_array(category, :separator) AS names
+          FROM catalog_rows WHERE category IS NOT NULL) AS path,
+         unnest(path.names) WITH ORDINALITY AS part(name, level)
+), wanted AS (
+    SELECT DISTINCT ON (name) name, parent, level FROM paths ORDER BY name, level, parent
+)
+INSERT INTO categories (name, parent_id)
+SELECT w.name, p.id FROM wanted w LEFT JOIN categories p ON p.name = w.parent
+WHERE w.level = :level ORDER BY w.name
+ON CONFLICT (name) DO NOTHING"""
+RESOLVE: Final = """
+UPDATE catalog_rows r SET category_id = c.id
+FROM categories c WHERE c.name = split_part(r.category, :separator, -1)"""
+UNKNOWN_CATEGORIES: Final = """
+DELETE FROM catalog_rows r
+WHERE category_id IS NOT NULL AND NOT EXISTS (SELECT FROM categories c WHERE c.id = r.category_id)
+RETURNING position"""
+# the last of several rows with one id counts
+REPEATED: Final = """
+DELETE FROM catalog_rows r USING catalog_rows later
+WHERE later.external_id = r.external_id AND later.position > r.position"""
+# in one order, so that two imports never wait for each other in a circle
+LOCK: Final = """
+SELECT count(*) FROM (
+    SELECT 1 FROM products p JOIN catalog_rows r USING (external_id) ORDER BY p.id FOR NO KEY UPDATE OF p) AS locked"""
+
+_COLUMNS: Final = (
+    "name", "description", "price", "image_url", "category_id", "brand", "tags", "quantity", "is_active",
+    "latitude", "longitude",
+)  # fmt: skip
+_NEW: Final = ", ".join(
+    f"CASE WHEN '{name}' = ANY (r.given) THEN r.{name} ELSE p.{name} END AS {name}" for name in _COLUMNS
+)
+_SET: Final = ", ".join(f"{name} = n.{name}" for name in _COLUMNS)
+_OLD_VALUES: Final = ", ".join(f"p.{name}" for name in _COLUMNS)
+_NEW_VALUES: Final = ", ".join(f"n.{name}" for name in _COLUMNS)
+_LIST: Final = ", ".join(_COLUMNS)
+
+# a row that says what is stored already is no change: nothing is written and nobody is told
+UPDATE: Final = f"""
+WITH n AS (SELECT p.id, {_NEW} FROM products p JOIN catalog_rows r USING (external_id))
+UPDATE products p SET {_SET}, updated_at = now()
+FROM n WHERE n.id = p.id AND ({_OLD_VALUES}) IS DISTINCT FROM ({_NEW_VALUES})
+RETURNING p.id"""
+INSERT: Final = f"""
+INSERT INTO products (external_id, {_LIST})
+SELECT external_id, {_LIST} FROM catalog_rows r
+WHERE NOT EXISTS (SELECT FROM products p WHERE p.external_id = r.external_id)
+ORDER BY r.position
+ON CONFLICT (external_id) DO NOTHING
+RETURNING id"""
+
+
+@dataclass(frozen=True)
+class Upserted:
+    """What ``upsert`` did: ids of new and of changed products, and rows refused as ``(position, field, message)``.
+
+    Rows that repeated what is stored, or that a later row of the same ``external_id`` replaced, are in none of them.
+    """
+
+    created: list[int] = field(default_factory=list)
+    updated: list[int] = field(default_factory=list)
+    refused: list[tuple[int, str, str]] = field(default_factory=list)
+
+
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _cell(value: object) -> str:
+    """Return a value in COPY's text format."""
+    if value is None:
+        return "\\N"
+    if isinstance(value, list):
+        quoted = ['"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"' for item in value]
+        value = "{" + ",".join(quoted) + "}"
+    return str(value).translate(_ESCAPES)
+
+
+def _line(position: int, row: ProductWrite) -> str:
+    given = sorted(row.model_fields_set)
+    if row.category is not None or "category" in row.model_fields_set:
+        given.append("category_id")
+    cells: list[Any] = [
+        position, row.external_id or str(uuid4()), row.name, row.description, row.price, row.image_url, row.category,
+        row.category_id, row.brand, row.tags, row.quantity, row.is_active, row.latitude, row.longitude, given,
+    ]  # fmt: skip
+    return "\t".join(map(_cell, cells)) + "\n"
+
+
+def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
+    """Create or change products, by ``external_id``, inside the caller's transaction.
+
+    Categories that are named and new are made. A row that names an unknown ``category_id`` is refused, the others are
+    written. Positions count from 0. Memory and time grow with ``rows``: write a long feed in chunks.
+    """
+    if not rows:
+        return Upserted()
+    execute(connection, STAGE)
+    execute(connection, "TRUNCATE catalog_rows")
+    lines = "".join(_line(position, row) for position, row in enumerate(rows))
+    copy_in(connection, COPY, io.BytesIO(lines.encode()))
+    execute(connection, "ANALYZE catalog_rows")
+    separator = f" {CATEGORY_SEPARATOR} "
+    depth = max((row.category.count(CATEGORY_SEPARATOR) + 1 for row in rows if row.category), default=0)
+    for level in range(1, depth + 1):
+        execute(connection, CATEGORIES, {"separator": separator, "level": level})
+    execute(connection, RESOLVE, {"separator": separator})
+    unknown = {row[0] for row in execute(connection, UNKNOWN_CATEGORIES)}
+    execute(connection, REPEATED)
+    inserted = execute(connection, INSERT)
+    # after the insert: a product that somebody else made meanwhile is changed, one made here shows no difference
+    execute(connection, LOCK)
+    updated = [row[0] for row in execute(connection, UPDATE)]
+    return Upserted(
+        [row[0] for row in inserted],
+        updated,
+        [
+            (position, "category_id", f"there is no category {rows[position].category_id}")
+            for position in sorted(unknown)
+        ],
+    )
+
+
+def announce(connection: Connection, product_ids: Sequence[int], change: str) -> list[int]:
+    """Write the catalog-changes messages of a change beside it; returns the outbox ids to publish after commit."""
+    chunks = (product_ids[start : start + IDS_PER_MESSAGE] for start in range(0, len(product_ids), IDS_PER_MESSAGE))
+    return [
+        outbox.add(connection, messages.CATALOG_CHANGES, *messages.catalog_changes(chunk, change)) for chunk in chunks
+    ]
+
+
+def import_products(rows: Sequence[ProductWrite]) -> Upserted:
+    """``upsert`` in a transaction of its own, told to ``catalog-changes`` once it is committed."""
+    with transaction() as connection:
+        result = upsert(connection, rows)
+        unsent = announce(connection, result.created, "created") + announce(connection, result.updated, "updated")
+    if unsent:
+        outbox.publish_now(unsent)
+    return result

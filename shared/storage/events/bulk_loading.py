@@ -1,0 +1,201 @@
+"""Bulk loading of events, and everything that is derived from them, in a handful of set-based statements.
+
+The rules are those of one message (shared/storage/events/ingestion.py): ``event_ids`` decides what is new, and only
+new rows are counted and folded. So a history may be loaded twice, in parts, or beside a running shop, and each event
+counts once.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Final
+
+from shared.clients.postgres import Connection, copy_in, execute
+from shared.domain.events import EVENT_WEIGHTS
+from shared.storage.events.ingestion import DECAY, fold
+
+# `position` is the caller's number of the row; a product goes by `external_id` or by `product_id`, a search by neither
+STAGE: Final = (
+    """CREATE TEMP TABLE IF NOT EXISTS history_rows (
+    position bigint NOT NULL, event_id uuid NOT NULL, user_key text NOT NULL, external_id text, product_id bigint,
+    event_type text NOT NULL, quantity integer NOT NULL, occurred_at timestamptz NOT NULL, session_id text,
+    metadata jsonb
+) ON COMMIT DROP""",
+    """CREATE TEMP TABLE IF NOT EXISTS history_new (
+    event_id uuid NOT NULL, user_key text NOT NULL, product_id bigint, event_type text NOT NULL,
+    quantity integer NOT NULL, occurred_at timestamptz NOT NULL, session_id text, metadata jsonb
+) ON COMMIT DROP""",
+    # what each user's new events say of each product, decayed to the user's last new event
+    """CREATE TEMP TABLE IF NOT EXISTS history_pairs (
+    user_id bigint NOT NULL, product_id bigint NOT NULL, decayed double precision NOT NULL, latest timestamptz NOT NULL
+) ON COMMIT DROP""",
+    "TRUNCATE history_rows, history_new, history_pairs",
+    # aggregates over a whole chunk stay in memory
+    "SET LOCAL work_mem = '64MB'",
+)
+COLUMNS: Final = (
+    "position", "event_id", "user_key", "external_id", "product_id", "event_type", "quantity", "occurred_at",
+    "session_id", "metadata",
+)  # fmt: skip
+COPY: Final = f"COPY history_rows ({', '.join(COLUMNS)}) FROM STDIN (FORMAT csv)"
+
+# an id of the shop's own feed wins over one of ours
+_PRODUCT: Final = """LEFT JOIN products own ON own.external_id = r.external_id
+    LEFT JOIN products ours ON r.external_id IS NULL AND ours.id = r.product_id"""
+UNKNOWN_PRODUCTS: Final = f"""
+SELECT r.position, coalesce(r.external_id, r.product_id::text) FROM history_rows r {_PRODUCT}
+WHERE coalesce(r.external_id, r.product_id::text) IS NOT NULL AND coalesce(own.id, ours.id) IS NULL
+ORDER BY r.position"""
+# of the months that occur only: one row of long ago must not make hundreds
+PARTITIONS: Final = """
+SELECT sum(ensure_event_partitions(month, month)) FROM (
+    SELECT DISTINCT date_trunc('month', occurred_at AT TIME ZONE 'UTC')::date AS month
+    FROM history_rows ORDER BY 1) AS months"""
+NEW: Final = f"""
+WITH known AS MATERIALIZED (
+    SELECT DISTINCT ON (r.event_id) r.*, coalesce(own.id, ours.id) AS known_id FROM history_rows r {_PRODUCT}
+    WHERE coalesce(own.id, ours.id) IS NOT NULL OR (r.external_id IS NULL AND r.product_id IS NULL)
+    ORDER BY r.event_id, r.position
+), fresh AS (
+    INSERT INTO event_ids (event_id, occurred_at) SELECT event_id, occurred_at FROM known ORDER BY event_id
+    ON CONFLICT DO NOTHING
+    RETURNING event_id
+)
+INSERT INTO history_new
+SELECT event_id, user_key, known_id, event_type, quantity, occurred_at, session_id, metadata
+FROM known JOIN fresh USING (event_id)"""
+USERS: Final = """
+INSERT INTO users (external_id, created_at, last_seen_at)
+SELECT user_key, least(min(occurred_at), now()), max(occurred_at) FROM history_new GROUP BY user_key ORDER BY user_key
+ON CONFLICT (external_id) DO UPDATE SET last_seen_at = greatest(users.last_seen_at, EXCLUDED.last_seen_at)"""
+EVENTS: Final = """
+INSERT INTO events (event_id, user_id, product_id, event_type, quantity, occurred_at, session_id, metadata)
+SELECT n.event_id, u.id, n.product_id, n.event_type, n.quantity, n.occurred_at, n.session_id, n.metadata
+FROM history_new n JOIN users u ON u.external_id = n.user_key"""
+HOURLY: Final = """
+INSERT INTO event_counts_hourly (hour, product_id, event_type, event_count)
+SELECT date_trunc('hour', occurred_at, 'UTC'), product_id, event_type, count(*)
+FROM history_new WHERE product_id IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+ON CONFLICT (hour, product_id, event_type)
+    DO UPDATE SET event_count = event_counts_hourly.event_count + EXCLUDED.event_count"""
+VIEWS: Final = """
+INSERT INTO product_stats (product_id, views)
+SELECT product_id, count(*) FROM history_new WHERE event_type = 'view' AND product_id IS NOT NULL GROUP BY 1 ORDER BY 1
+ON CONFLICT (product_id) DO UPDATE SET views = product_stats.views + EXCLUDED.views"""
+# the same rule as update_popularity's, which may see these ids too
+PURCHASE_COUNTS: Final = """
+WITH fresh AS (
+    INSERT INTO counted_purchases (event_id)
+    SELECT event_id FROM history_new WHERE event_type = 'purchase' AND product_id IS NOT NULL ORDER BY event_id
+    ON CONFLICT DO NOTHING RETURNING event_id
+)
+INSERT INTO product_stats (product_id, purchase_count)
+SELECT product_id, count(*) FROM history_new JOIN fresh USING (event_id) GROUP BY 1 ORDER BY 1
+ON CONFLICT (product_id) DO UPDATE SET purchase_count = product_stats.purchase_count + EXCLUDED.purchase_count"""
+PURCHASES: Final = """
+INSERT INTO user_purchases (user_id, product_id, purchase_count, first_at, last_at)
+SELECT u.id, n.product_id, count(*), min(n.occurred_at), max(n.occurred_at)
+FROM history_new n JOIN users u ON u.external_id = n.user_key
+WHERE n.event_type = 'purchase' AND n.product_id IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
+ON CONFLICT (user_id, product_id) DO UPDATE SET
+    purchase_count = user_purchases.purchase_count + EXCLUDED.purchase_count,
+    first_at = least(user_purchases.first_at, EXCLUDED.first_at),
+    last_at = greatest(user_purchases.last_at, EXCLUDED.last_at)"""
+PAIRS: Final = f"""
+INSERT INTO history_pairs
+SELECT u.id, n.product_id, sum(w.weight * {DECAY.format(later="l.latest", earlier="n.occurred_at")}), l.latest
+FROM history_new n
+JOIN unnest(cast(:types AS text[]), cast(:weights AS float8[])) AS w(event_type, weight) USING (event_type)
+JOIN (SELECT user_key, max(occurred_at) AS latest FROM history_new GROUP BY 1) AS l USING (user_key)
+JOIN users u ON u.external_id = n.user_key
+WHERE w.weight > 0 AND n.product_id IS NOT NULL GROUP BY u.id, n.product_id, l.latest"""
+PREFERENCES: Final = f"""
+INSERT INTO user_preferences (user_id, kind, key, score, as_of)
+SELECT h.user_id, facet.kind, facet.key, sum(h.decayed), h.latest
+FROM history_pairs h JOIN products p ON p.id = h.product_id, LATERAL (
+    SELECT 'category' AS kind, p.category_id::text AS key WHERE p.category_id IS NOT NULL
+    UNION ALL SELECT 'brand', p.brand WHERE p.brand IS NOT NULL
+    UNION ALL SELECT 'tag', tag FROM unnest(p.tags) AS tag
+) AS facet
+WHERE h.decayed > 0 GROUP BY 1, 2, 3, h.latest ORDER BY 1, 2, 3
+ON CONFLICT (user_id, kind, key) DO UPDATE SET
+    {fold("user_preferences", "score")}, as_of = greatest(user_preferences.as_of, EXCLUDED.as_of)"""
+PRICE_BANDS: Final = f"""
+INSERT INTO user_price_bands (user_id, weight, log_sum, square_sum, as_of)
+SELECT h.user_id, sum(h.decayed), sum(h.decayed * ln(p.price::float8)),
+    sum(h.decayed * ln(p.price::float8) ^ 2), h.latest
+FROM history_pairs h JOIN products p ON p.id = h.product_id
+WHERE h.decayed > 0 AND p.price > 0 GROUP BY h.user_id, h.latest ORDER BY h.user_id
+ON CONFLICT (user_id) DO UPDATE SET
+    {fold("user_price_bands", "weight")}, {fold("user_price_bands", "log_sum")},
+    {fold("user_price_bands", "square_sum")}, as_of = greatest(user_price_bands.as_of, EXCLUDED.as_of)"""
+NEW_DATES: Final = "SELECT DISTINCT (occurred_at AT TIME ZONE 'UTC')::date FROM history_new ORDER BY 1"
+# unique counts cannot be added up: the days that got events are counted anew
+DAILY: Final = """
+INSERT INTO daily_event_stats (date, event_type, event_count, unique_users, unique_products)
+SELECT (occurred_at AT TIME ZONE 'UTC')::date, event_type, count(*), count(DISTINCT user_id), count(DISTINCT product_id)
+FROM events
+WHERE occurred_at >= cast(:first AS timestamptz) AND occurred_at < cast(:last AS timestamptz) + interval '1 day'
+  AND (occurred_at AT TIME ZONE 'UTC')::date = ANY (cast(:dates AS date[]))
+GROUP BY 1, 2 ORDER BY 1, 2
+ON CONFLICT (date, event_type) DO UPDATE SET
+    event_count = EXCLUDED.event_count, unique_users = EXCLUDED.unique_users,
+    unique_products = EXCLUDED.unique_products"""
+# Every statement here reads all it is given; of tables that were empty a moment ago the planner would think that a
+# look-up for each row is cheap.
+PLAN_IN_BULK: Final = ("SET LOCAL enable_nestloop = off", "SET LOCAL work_mem = '64MB'")
+# pg_class has no estimates of tables just filled, and the planner would guess
+ANALYZE: Final = """ANALYZE categories, products, product_stats, users, events, event_ids, event_counts_hourly,
+    user_purchases, user_preferences, user_price_bands, daily_event_stats, counted_purchases"""
+
+
+@dataclass
+class Loaded:
+    """What became of rows: how many were new, known already, and ``(position, product)`` of those without a product."""
+
+    stored: int = 0
+    known: int = 0
+    unknown_products: list[tuple[int, str]] = field(default_factory=list)
+    dates: set[date] = field(default_factory=set)
+
+
+def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
+    """Store events inside the caller's transaction and derive everything from the new ones but ``daily_event_stats``.
+
+    ``streams`` are binary files of CSV without a header, in the order of ``COLUMNS``. Call ``count_days`` with the
+    dates afterwards, once. Cost is linear in the rows; Postgres needs about 300 bytes of temporary space for each.
+    """
+    for statement in (*PLAN_IN_BULK, *STAGE):
+        execute(connection, statement)
+    for stream in streams:
+        copy_in(connection, COPY, stream)
+    execute(connection, "ANALYZE history_rows")
+    staged = int(execute(connection, "SELECT count(*) FROM history_rows")[0][0])
+    if not staged:
+        return Loaded()
+    unknown = [(int(row[0]), str(row[1])) for row in execute(connection, UNKNOWN_PRODUCTS)]
+    execute(connection, PARTITIONS)
+    execute(connection, NEW)
+    execute(connection, "ANALYZE history_new")
+    stored = int(execute(connection, "SELECT count(*) FROM history_new")[0][0])
+    if stored:
+        weights = {"types": [kind.value for kind in EVENT_WEIGHTS], "weights": list(EVENT_WEIGHTS.values())}
+        for statement in (USERS, EVENTS, HOURLY, VIEWS, PURCHASE_COUNTS, PURCHASES):
+            execute(connection, statement)
+        execute(connection, PAIRS, weights)
+        execute(connection, "ANALYZE history_pairs")
+        execute(connection, PREFERENCES)
+        execute(connection, PRICE_BANDS)
+    dates = {row[0] for row in execute(connection, NEW_DATES)}
+    return Loaded(stored, staged - stored - len(unknown), unknown, dates)
+
+
+def count_days(connection: Connection, dates: Sequence[date]) -> None:
+    """Count ``daily_event_stats`` anew for these days."""
+    if dates:
+        execute(connection, DAILY, {"first": min(dates), "last": max(dates), "dates": list(dates)})
+
+
+def analyze(connection: Connection) -> None:
+    """Give the planner the sizes of what was loaded."""
+    execute(connection, ANALYZE)

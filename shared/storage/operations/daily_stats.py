@@ -1,0 +1,41 @@
+"""Events per day and type, counted once a day so that no dashboard counts the events themselves."""
+
+from datetime import date
+from typing import Final
+
+from shared.clients.postgres import Connection, execute
+
+# The last days, and those that have events in the hourly rollup but were never counted: after a bulk load, or when
+# the job did not run. Late events of a day that was counted wait for a backfill.
+DAYS: Final = """
+SELECT day::date FROM generate_series(current_date - cast(:days AS integer) + 1, current_date, interval '1 day') AS day
+UNION
+SELECT day::date
+FROM generate_series((SELECT min(hour) FROM event_counts_hourly)::date, current_date, interval '1 day') AS day
+WHERE NOT EXISTS (SELECT FROM daily_event_stats d WHERE d.date = day::date)
+  AND EXISTS (SELECT FROM event_counts_hourly h WHERE h.hour >= day AND h.hour < day + interval '1 day')
+ORDER BY 1
+"""
+
+# Nothing is deleted: a day whose events the retention has dropped keeps what was counted of it.
+REFRESH: Final = """
+INSERT INTO daily_event_stats (date, event_type, event_count, unique_users, unique_products)
+SELECT (occurred_at AT TIME ZONE 'UTC')::date, event_type, count(*), count(DISTINCT user_id), count(DISTINCT product_id)
+FROM events
+WHERE occurred_at >= cast(:first AS date) AND occurred_at < cast(:last AS date) + 1
+  AND (occurred_at AT TIME ZONE 'UTC')::date = ANY(cast(:days AS date[]))
+GROUP BY 1, 2
+ON CONFLICT (date, event_type) DO UPDATE SET event_count = EXCLUDED.event_count,
+    unique_users = EXCLUDED.unique_users, unique_products = EXCLUDED.unique_products
+RETURNING event_count
+"""
+
+
+def days_to_count(connection: Connection, days: int) -> list[date]:
+    """Return the last ``days`` days, today included, and every day that has events but was never counted."""
+    return [row[0] for row in execute(connection, DAYS, {"days": days})]
+
+
+def refresh(connection: Connection, days: list[date]) -> int:
+    """Count these days again and return how many events they have."""
+    return sum(row[0] for row in execute(connection, REFRESH, {"days": days, "first": min(days), "last": max(days)}))

@@ -1,0 +1,188 @@
+"""Accounts: the rows of ``users`` that have an email, and what their owners and staff read and change of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from shared.clients.postgres import Connection, execute, read, read_one, sqlstate, write
+from shared.domain.identity import Role
+from shared.errors import Conflict, EmailTaken, InvalidToken, NotFound, UsernameTaken
+
+UNIQUE_VIOLATION: Final = "23505"
+COLUMNS: Final = """id, external_id, is_anonymous, username, email, password_hash, role, latitude, longitude, city,
+    created_at, registered_at"""
+BY_ID: Final = f"SELECT {COLUMNS} FROM users WHERE external_id = :user_id"
+BY_EMAIL: Final = f"SELECT {COLUMNS} FROM users WHERE lower(email) = lower(:email)"
+LOCK: Final = f"{BY_ID} FOR UPDATE"
+ADD: Final = f"""
+INSERT INTO users (external_id, is_anonymous, username, email, password_hash, role, registered_at)
+VALUES (:user_id, false, :username, :email, :password_hash, :role, now()) RETURNING {COLUMNS}"""
+ADD_GUEST: Final = "INSERT INTO users (external_id) VALUES (:user_id) RETURNING id"
+CHANGE: Final = f"""
+UPDATE users SET username = :username, email = :email, city = :city WHERE id = :id RETURNING {COLUMNS}"""
+PLACE: Final = f"""
+UPDATE users SET latitude = :latitude, longitude = :longitude, city = :city
+WHERE external_id = :user_id RETURNING {COLUMNS}"""
+NEW_HASH: Final = "UPDATE users SET password_hash = :password_hash WHERE id = :id"
+# unless it was changed while it was verified
+REHASH: Final = "UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :old"
+SET_ROLE: Final = "UPDATE users SET role = :role WHERE id = :id"
+# every admin, in the order of ids: of two admins who demote each other at once one waits here
+LOCK_ADMINS: Final = "SELECT external_id FROM users WHERE role = 'admin' AND email IS NOT NULL ORDER BY id FOR UPDATE"
+SEEN: Final = "UPDATE users SET last_seen_at = greatest(last_seen_at, now()) WHERE id = :id"
+PREFERENCES: Final = """
+WITH account AS (SELECT id FROM users WHERE external_id = :user_id),
+taste AS (
+    SELECT kind, key, score
+        * power(2::float8, -least(extract(epoch FROM now() - as_of)::float8 / :half_life_s, :max_halvings)) AS score
+    FROM user_preferences WHERE user_id = (SELECT id FROM account)
+)
+SELECT t.kind, t.key, c.name, t.score, t.score / nullif(sum(t.score) OVER (PARTITION BY t.kind), 0)
+FROM taste t LEFT JOIN categories c ON t.kind = 'category' AND c.id::text = t.key
+ORDER BY t.kind, t.score DESC, t.key LIMIT 1000"""
+PRICE_BAND: Final = """
+SELECT weight, log_sum, square_sum FROM user_price_bands
+WHERE user_id = (SELECT id FROM users WHERE external_id = :user_id)"""
+STAFF_PAGE: Final = f"""
+SELECT {COLUMNS} FROM users
+WHERE email IS NOT NULL AND (cast(:email AS text) IS NULL OR lower(email) = lower(:email))
+  AND (cast(:role AS text) IS NULL OR role = :role)
+ORDER BY id DESC LIMIT :limit OFFSET :offset"""
+STAFF_COUNT: Final = """
+SELECT count(*) FROM users
+WHERE email IS NOT NULL AND (cast(:email AS text) IS NULL OR lower(email) = lower(:email))
+  AND (cast(:role AS text) IS NULL OR role = :role)"""
+
+
+@dataclass(frozen=True)
+class User:
+    """A row of users; ``user_id`` is the public one."""
+
+    id: int
+    user_id: str
+    is_anonymous: bool
+    username: str | None
+    email: str | None
+    password_hash: str | None
+    role: str
+    latitude: float | None
+    longitude: float | None
+    city: str | None
+    created_at: datetime
+    registered_at: datetime | None
+
+    @property
+    def acting_role(self) -> str:
+        """The role of this user's tokens."""
+        return "guest" if self.is_anonymous else self.role
+
+
+def _taken(error: Exception) -> Exception:
+    """Return the problem behind a violated unique index; any other error as it is."""
+    original = getattr(error, "orig", None)
+    if sqlstate(original) != UNIQUE_VIOLATION:
+        return error
+    if "users_username" in str(original):
+        return UsernameTaken("This username is taken; choose another.")
+    return EmailTaken("There is an account with this email already; log in instead.")
+
+
+def find(user_id: str) -> User | None:
+    """Return the user of a public id."""
+    row = read_one(BY_ID, user_id=user_id)
+    return None if row is None else User(*row)
+
+
+def find_by_email(email: str) -> User | None:
+    """Return the account of an email, in whatever case."""
+    row = read_one(BY_EMAIL, email=email)
+    return None if row is None else User(*row)
+
+
+def holder(user_id: str) -> User:
+    """Return the user of a token. Raises InvalidToken when they were erased since it was issued."""
+    found = find(user_id)
+    if found is None:
+        raise InvalidToken("The user of this token does not exist any more.")
+    return found
+
+
+def locked(connection: Connection, user_id: str) -> User | None:
+    """Return a user whom nobody else may change until the transaction ends; None when there is none."""
+    rows = execute(connection, LOCK, {"user_id": user_id})
+    return User(*rows[0]) if rows else None
+
+
+def add(
+    connection: Connection, user_id: str, *, username: str | None, email: str, password_hash: str, role: Role = "user"
+) -> User:
+    """Add an account. Raises EmailTaken, UsernameTaken."""
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+    values = {"user_id": user_id, "username": username, "email": email, "password_hash": password_hash, "role": role}
+    try:
+        return User(*execute(connection, ADD, values)[0])
+    except (IntegrityError, ProgrammingError) as error:
+        raise _taken(error) from error
+
+
+def add_guest(connection: Connection, user_id: str) -> int:
+    """Add a guest and return the row's id."""
+    return int(execute(connection, ADD_GUEST, {"user_id": user_id})[0][0])
+
+
+def change(connection: Connection, user: User, changes: Mapping[str, Any]) -> User:
+    """Change username, email or city of a locked account. Raises EmailTaken, UsernameTaken."""
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+    values = {name: changes.get(name, getattr(user, name)) for name in ("username", "email", "city")}
+    try:
+        return User(*execute(connection, CHANGE, values | {"id": user.id})[0])
+    except (IntegrityError, ProgrammingError) as error:
+        raise _taken(error) from error
+
+
+def place(user_id: str, latitude: float | None, longitude: float | None, city: str | None) -> User:
+    """Set or, with None, clear where a user is. Raises InvalidToken when there is no such user."""
+    rows = write(PLACE, user_id=user_id, latitude=latitude, longitude=longitude, city=city)
+    if not rows:
+        raise InvalidToken("The user of this token does not exist any more.")
+    return User(*rows[0])
+
+
+def set_password(connection: Connection, user: User, password_hash: str) -> None:
+    """Replace the password."""
+    execute(connection, NEW_HASH, {"id": user.id, "password_hash": password_hash})
+
+
+def rehash(user: User, password_hash: str) -> None:
+    """Replace a hash by one of the same password with today's parameters."""
+    write(REHASH, id=user.id, old=user.password_hash, new=password_hash)
+
+
+def set_role(connection: Connection, user_id: str, role: Role) -> tuple[str, str]:
+    """Give an account a role; returns the one before and this one. Raises NotFound, Conflict for the last admin."""
+    admins = [row[0] for row in execute(connection, LOCK_ADMINS)]
+    user = locked(connection, user_id)
+    if user is None or user.email is None:
+        raise NotFound(f"There is no account {user_id}.")
+    if role != "admin" and admins == [user_id]:
+        raise Conflict("This is the last admin; make another one first.")
+    execute(connection, SET_ROLE, {"id": user.id, "role": role})
+    return user.role, role
+
+
+def page(limit: int, offset: int, email: str | None, role: str | None) -> tuple[list[User], int]:
+    """Return accounts, newest first, and how many there are in all."""
+    rows = read(STAFF_PAGE, limit=limit, offset=offset, email=email, role=role)
+    return [User(*row) for row in rows], int(read(STAFF_COUNT, email=email, role=role)[0][0])
+
+
+def preferences(user_id: str) -> tuple[list[tuple[str, str, str | None, float, float]], tuple[float, ...] | None]:
+    """Return ``(kind, key, category name, score now, share of its kind)`` rows, and the decayed sums of log price."""
+    from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
+
+    rows = read(PREFERENCES, user_id=user_id, half_life_s=HALF_LIFE.total_seconds(), max_halvings=MAX_HALVINGS)
+    band = read_one(PRICE_BAND, user_id=user_id)
+    return [(r[0], r[1], r[2], float(r[3]), float(r[4] or 0)) for r in rows], None if band is None else tuple(band)

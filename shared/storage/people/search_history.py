@@ -1,0 +1,54 @@
+"""What users searched for: each query once, with when and how often. Their owner lists and clears it."""
+
+import logging
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from shared.clients.postgres import read, write
+from shared.errors import DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+# what a crash of the server loses is a second of it: nobody waits for the disk
+KEEP: Final = """
+WITH account AS (
+    INSERT INTO users (external_id, last_seen_at) SELECT :user_id, now() WHERE without_waiting()
+    ON CONFLICT (external_id) DO UPDATE SET last_seen_at = now() RETURNING id
+)
+INSERT INTO search_history (user_id, query) SELECT id, :query FROM account
+ON CONFLICT (user_id, query) DO UPDATE SET searches = search_history.searches + 1, last_at = now()"""
+LIST: Final = """
+SELECT query, searches, first_at, last_at FROM search_history
+WHERE user_id = (SELECT id FROM users WHERE external_id = :user_id)
+ORDER BY last_at DESC, query LIMIT :limit OFFSET :offset"""
+COUNT: Final = """
+SELECT count(*) FROM search_history WHERE user_id = (SELECT id FROM users WHERE external_id = :user_id)"""
+CLEAR: Final = "DELETE FROM search_history WHERE user_id = (SELECT id FROM users WHERE external_id = :user_id)"
+
+
+class Search(NamedTuple):
+    """A query, and when and how often it was searched for."""
+
+    query: str
+    searches: int
+    first_at: datetime
+    last_at: datetime
+
+
+def keep(user_id: str, query: str) -> None:
+    """Note a search. A shop that cannot note it still answers it."""
+    try:
+        write(KEEP, user_id=user_id, query=" ".join(query.split()).lower())
+    except DatabaseUnavailable:
+        log.warning("search not kept")
+
+
+def page(user_id: str, limit: int, offset: int) -> tuple[list[Search], int]:
+    """Return a user's searches, latest first, and how many there are."""
+    rows = read(LIST, user_id=user_id, limit=limit, offset=offset)
+    return [Search(*row) for row in rows], int(read(COUNT, user_id=user_id)[0][0])
+
+
+def clear(user_id: str) -> None:
+    """Forget what a user searched for."""
+    write(CLEAR, user_id=user_id)

@@ -1,0 +1,104 @@
+"""What is bought together: purchases as baskets for the job, its result for the routes.
+
+A basket is the different products of one user's purchases with one session id or, without, within one clock hour.
+"""
+
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from shared.clients import postgres
+from shared.clients.postgres import Connection, copy_in, execute
+from shared.storage.recommending.attribution import LOGGED, Logged
+
+# As packed big-endian integers: rows of the driver's own would cost more than everything else.
+BASKETS: Final = """
+WITH bought AS MATERIALIZED (
+    SELECT product_id, dense_rank() OVER (
+               ORDER BY user_id, coalesce('s' || session_id, date_trunc('hour', occurred_at)::text)) AS basket
+    FROM events
+    WHERE event_type = 'purchase' AND product_id IS NOT NULL AND occurred_at > now() - make_interval(days => :days)
+), sized AS MATERIALIZED (
+    SELECT basket, count(DISTINCT product_id) AS size FROM bought GROUP BY 1
+)
+SELECT coalesce(string_agg(int8send(basket), ''), ''), coalesce(string_agg(int8send(product_id), ''), ''),
+       (SELECT count(*) FROM sized WHERE size <= :max_basket), (SELECT count(*) FROM sized WHERE size > :max_basket)
+FROM bought JOIN sized USING (basket) WHERE size <= :max_basket
+"""
+# readers see the old pairs until the transaction ends
+CLEAR: Final = "DELETE FROM bought_together"
+FILL: Final = "COPY bought_together (product_id, others, scores, lifts, confidences, counts) FROM STDIN"
+
+# Several products: who goes with more of them comes first, 1 − Π(1 − score); lift, confidence and count are those of
+# the product it goes with most.
+READ: Final = """
+WITH context AS MATERIALIZED (SELECT unnest(cast(:context AS bigint[])) AS id),
+told AS (
+    SELECT n.id, n.score, n.lift, n.confidence, n.count
+    FROM context c JOIN bought_together b ON b.product_id = c.id,
+    unnest(b.others, b.scores, b.lifts, b.confidences, b.counts) AS n(id, score, lift, confidence, count)
+    WHERE n.id NOT IN (SELECT id FROM context) AND n.id NOT IN (SELECT excluded_by_rules())
+), combined AS (
+    SELECT id, 1 - exp(sum(ln(greatest(1 - score::float8, 1e-9)))) AS score,
+           (array_agg(json_build_object('lift', round(lift::numeric, 4), 'confidence', round(confidence::numeric, 4),
+                                        'count', count) ORDER BY score DESC))[1] AS measures
+    FROM told GROUP BY id
+), best AS MATERIALIZED (
+    SELECT b.*, p FROM combined b JOIN products p ON p.id = b.id
+    WHERE p.is_active AND (NOT cast(:in_stock AS boolean) OR p.quantity > 0)
+    ORDER BY b.score DESC, b.id LIMIT :k
+){logged}
+SELECT product_json(b.p, c.name, s)::text, b.score, b.measures::text
+FROM best b LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.id
+ORDER BY b.score DESC, b.id
+"""
+READ_LOGGED: Final = READ.replace(
+    "{logged}", ", " + LOGGED.format(ids="ARRAY(SELECT id FROM best ORDER BY score DESC, id)")
+)
+READ_ONLY: Final = READ.replace("{logged}", "")
+UNKNOWN: Final = """
+SELECT id FROM unnest(cast(:ids AS bigint[])) AS asked(id)
+WHERE NOT EXISTS (SELECT FROM products p WHERE p.id = asked.id AND p.is_active) LIMIT 1
+"""
+
+
+class Baskets(NamedTuple):
+    """Lines as big-endian 64-bit integers; how many baskets they are, and how many were larger than asked for."""
+
+    baskets: bytes
+    products: bytes
+    number: int
+    too_large: int
+
+
+def read_baskets(*, days: int, max_basket: int) -> Baskets:
+    """Read the purchases of the last ``days`` in baskets of at most ``max_basket`` different products."""
+    with postgres.transaction(statement_timeout_s=0) as connection:
+        row = execute(connection, BASKETS, {"days": days, "max_basket": max_basket})[0]
+    return Baskets(bytes(row[0]), bytes(row[1]), int(row[2]), int(row[3]))
+
+
+def replace(connection: Connection, rows: Iterable[bytes]) -> None:
+    """Replace all pairs, inside the caller's transaction, by lines of COPY text in the order of FILL."""
+    execute(connection, CLEAR)
+    copy_in(connection, FILL, BytesIO(b"".join(rows)))
+
+
+def together(
+    context: Sequence[int], k: int, *, in_stock: bool, log: Logged | None
+) -> list[tuple[dict[str, Any], float, dict[str, Any]]]:
+    """Return ``(product, score in [0, 1], its lift, confidence and count)``, best first, in one statement."""
+    parameters: dict[str, Any] = {"context": list(context), "k": k, "in_stock": in_stock}
+    if log is None:
+        rows = postgres.run_prepared(READ_ONLY, **parameters)
+    else:
+        rows = postgres.run_prepared(READ_LOGGED, **parameters, **log.parameters())
+    return [(orjson.loads(row[0]), float(row[1]), orjson.loads(row[2])) for row in rows]
+
+
+def first_unknown(product_ids: Sequence[int]) -> int | None:
+    """Return one of the ids that is no active product's; None when all are."""
+    row = postgres.read_one(UNKNOWN, ids=list(product_ids))
+    return None if row is None else int(row[0])

@@ -1,0 +1,105 @@
+"""What a user may need again: intervals between purchases, learnt by the job, and a user's own, read with them."""
+
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from shared.clients import postgres
+from shared.clients.postgres import Connection, execute
+from shared.storage.recommending.attribution import LOGGED, Logged
+
+# purchases of a product by a user on one day are one; so gaps are whole days, at least 1
+CLEAR: Final = "DELETE FROM product_intervals"
+FILL: Final = """
+INSERT INTO product_intervals (product_id, median_days, gaps, repeat_share)
+WITH days AS MATERIALIZED (
+    SELECT DISTINCT user_id, product_id, (occurred_at AT TIME ZONE 'UTC')::date AS day
+    FROM events WHERE event_type = 'purchase' AND product_id IS NOT NULL
+      AND occurred_at > now() - make_interval(days => :days)
+), gaps AS MATERIALIZED (
+    SELECT product_id, day - lag(day) OVER (PARTITION BY user_id, product_id ORDER BY day) AS gap FROM days
+), buyers AS MATERIALIZED (
+    SELECT product_id, count(*) AS buyers, count(*) FILTER (WHERE n > 1) AS again
+    FROM (SELECT user_id, product_id, count(*) AS n FROM days GROUP BY 1, 2) AS each GROUP BY 1
+), shop AS MATERIALIZED (
+    SELECT coalesce(sum(again) / nullif(sum(buyers), 0), 0)::float8 AS repeat_share FROM buyers
+), medians AS (
+    SELECT product_id, percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) AS median_days, count(gap) AS gaps
+    FROM gaps WHERE gap IS NOT NULL GROUP BY 1
+)
+SELECT b.product_id, CASE WHEN m.gaps >= :min_gaps THEN m.median_days END, coalesce(m.gaps, 0),
+       -- as if five more buyers had behaved as the whole shop's do
+       (b.again + 5 * shop.repeat_share) / (b.buyers + 5)
+FROM buyers b CROSS JOIN shop LEFT JOIN medians m USING (product_id)
+UNION ALL
+SELECT 0, (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) FROM gaps WHERE gap IS NOT NULL),
+       (SELECT count(gap) FROM gaps), shop.repeat_share FROM shop
+RETURNING product_id
+"""
+
+# A user's purchases are at most the latest 2,000: what came before is long overdue whatever it is.
+READ: Final = f"""
+WITH account AS MATERIALIZED (SELECT id FROM users WHERE external_id = :user_id),
+bought AS MATERIALIZED (
+    SELECT u.product_id, u.purchase_count, u.last_at FROM user_purchases u
+    WHERE u.user_id = (SELECT id FROM account) AND u.product_id NOT IN (SELECT excluded_by_rules())
+    ORDER BY u.last_at DESC LIMIT 2000
+), own AS (
+    SELECT product_id, percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) AS median_days
+    FROM (SELECT product_id, day - lag(day) OVER (PARTITION BY product_id ORDER BY day) AS gap
+          FROM (SELECT DISTINCT product_id, (occurred_at AT TIME ZONE 'UTC')::date AS day
+                FROM (SELECT product_id, event_type, occurred_at FROM events
+                      WHERE user_id = (SELECT id FROM account) AND event_type = 'purchase' AND product_id IS NOT NULL
+                      ORDER BY occurred_at DESC LIMIT 2000) AS latest) AS days) AS gaps
+    GROUP BY 1 HAVING count(gap) >= 2
+), shop AS MATERIALIZED (
+    SELECT coalesce((SELECT median_days FROM product_intervals WHERE product_id = 0), 30) AS median_days,
+           coalesce((SELECT repeat_share FROM product_intervals WHERE product_id = 0), 0.1) AS repeat_share
+), timed AS (
+    SELECT b.product_id, b.purchase_count, b.last_at,
+           coalesce(o.median_days, i.median_days, shop.median_days) AS usual_days,
+           greatest(extract(epoch FROM now() - b.last_at)::float8 / 86400, 0.01) AS days,
+           coalesce(i.repeat_share, shop.repeat_share) AS repeat_share
+    FROM bought b CROSS JOIN shop LEFT JOIN own o USING (product_id) LEFT JOIN product_intervals i USING (product_id)
+), scored AS (
+    -- shared/domain/replenishment.py has the formula
+    SELECT *, (1 - power(1 - least(repeat_share, 0.999), purchase_count))
+              * exp(-0.5 * (ln(days / usual_days) / cast(:spread AS float8)) ^ 2) AS score
+    FROM timed
+), best AS MATERIALIZED (
+    SELECT t.*, p FROM scored t JOIN products p ON p.id = t.product_id
+    WHERE p.is_active AND (NOT cast(:in_stock AS boolean) OR p.quantity > 0)
+    ORDER BY t.score DESC, t.product_id LIMIT :k
+), {LOGGED.format(ids="ARRAY(SELECT product_id FROM best ORDER BY score DESC, product_id)")}
+SELECT product_json(b.p, c.name, s)::text, b.score, b.last_at, b.purchase_count, b.usual_days
+FROM best b LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.product_id
+ORDER BY b.score DESC, b.product_id
+"""
+
+
+class Again(NamedTuple):
+    """A product that a user bought, with the days that usually pass until it is bought again."""
+
+    product: dict[str, Any]
+    score: float
+    last_purchased_at: datetime
+    purchase_count: int
+    usual_days: float
+
+
+def replace_intervals(connection: Connection, *, days: int, min_gaps: int) -> int:
+    """Learn the intervals anew from the last ``days``, inside the caller's transaction; return of how many products.
+
+    A product with fewer than ``min_gaps`` gaps has the shop's interval.
+    """
+    execute(connection, CLEAR)
+    return len(execute(connection, FILL, {"days": days, "min_gaps": min_gaps})) - 1
+
+
+def again(user_id: str, k: int, *, spread: float, in_stock: bool, log: Logged) -> list[Again]:
+    """Return what a user is likely to buy again now, best first, and log the answer, in one statement."""
+    rows = postgres.run_prepared(
+        READ, user_id=user_id, k=k, spread=spread, in_stock=in_stock, **log.parameters()
+    )  # fmt: skip
+    return [Again(orjson.loads(row[0]), float(row[1]), row[2], int(row[3]), float(row[4])) for row in rows]

@@ -1,0 +1,46 @@
+"""New products that are described like what a user has met."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from shared.clients import postgres
+from shared.domain.content import LEAST_CONTENT
+
+# the profile's heaviest products speak; the newest of the new are compared
+SPEAKING: Final = 20
+COMPARED: Final = 500
+
+NEAREST_NEW: Final = f"""
+WITH RECURSIVE subtree AS (
+    SELECT id FROM categories WHERE id = cast(:category_id AS bigint)
+    UNION SELECT c.id FROM categories c JOIN subtree s ON c.parent_id = s.id
+), mine AS MATERIALIZED (
+    SELECT q.weight, c.embedding
+    FROM unnest(cast(:profile AS bigint[]), cast(:weights AS float8[])) AS q(product_id, weight)
+    JOIN product_content c USING (product_id) ORDER BY q.weight DESC LIMIT {SPEAKING}
+), fresh AS MATERIALIZED (
+    SELECT p.id, c.embedding FROM products p JOIN product_content c ON c.product_id = p.id
+    WHERE p.is_active AND p.created_at > now() - make_interval(days => :days)
+      AND (p.quantity > 0 OR NOT :in_stock) AND p.id <> ALL (cast(:exclude AS bigint[]))
+      AND p.id <> ALL (cast(:profile AS bigint[])) AND p.id NOT IN (SELECT excluded_by_rules())
+      AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
+    ORDER BY p.created_at DESC, p.id DESC LIMIT {COMPARED}
+)
+SELECT fresh.id FROM fresh, mine
+WHERE 1 - (fresh.embedding <=> mine.embedding) >= :least
+GROUP BY fresh.id ORDER BY max(mine.weight * (1 - (fresh.embedding <=> mine.embedding))) DESC, fresh.id LIMIT :n
+"""
+
+
+def nearest_new(
+    profile: Sequence[tuple[int, float, str]], n: int, *,
+    days: int, category_id: int | None, exclude: Sequence[int], in_stock: bool,
+) -> list[int]:  # fmt: skip
+    """Return up to ``n`` products younger than ``days`` that are most like a profile of ``(product, weight, kind)``."""
+    if not profile or n < 1:
+        return []
+    rows = postgres.run_prepared(
+        NEAREST_NEW, profile=[one[0] for one in profile], weights=[one[1] for one in profile], days=days,
+        category_id=category_id, exclude=list(exclude), in_stock=in_stock, least=LEAST_CONTENT, n=n,
+    )  # fmt: skip
+    return [row[0] for row in rows]

@@ -1,0 +1,76 @@
+"""Rules by admins, as they are written and listed; recommendations read those in force with their candidates."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shared.clients.postgres import Connection, execute, read
+from shared.errors import CategoryNotFound, NotFound, ProductNotFound
+
+COLUMNS: Final = (
+    "kind", "product_id", "category_id", "brand", "tag", "price_min", "price_max", "factor", "position",
+    "starts_at", "ends_at", "active", "note",
+)  # fmt: skip
+SELECT: Final = f"""
+SELECT r.id, {", ".join(f"r.{column}" for column in COLUMNS)}, r.created_at, r.updated_at,
+       EXISTS (SELECT FROM active_rules a WHERE a.id = r.id) AS in_force
+FROM rules r"""
+LIST: Final = f"{SELECT} ORDER BY r.id LIMIT 1000"
+GET: Final = f"{SELECT} WHERE r.id = :id"
+LOCK: Final = "SELECT 1 FROM rules WHERE id = :id FOR UPDATE"
+ADD: Final = f"""
+INSERT INTO rules ({", ".join(COLUMNS)}) VALUES ({", ".join(f":{column}" for column in COLUMNS)}) RETURNING id"""
+CHANGE: Final = f"""
+UPDATE rules SET {", ".join(f"{column} = :{column}" for column in COLUMNS)}, updated_at = now() WHERE id = :id"""
+DELETE: Final = "DELETE FROM rules WHERE id = :id"
+KNOWN: Final = """
+SELECT cast(:product_id AS bigint) IS NULL OR EXISTS (SELECT FROM products WHERE id = :product_id),
+       cast(:category_id AS bigint) IS NULL OR EXISTS (SELECT FROM categories WHERE id = :category_id)
+"""
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    found = dict(row._mapping)
+    for name in ("price_min", "price_max"):
+        found[name] = None if found[name] is None else float(found[name])
+    return found
+
+
+def listed() -> list[dict[str, Any]]:
+    """Return every rule, oldest first; ``in_force``: active and within its dates now."""
+    return [_shown(row) for row in read(LIST)]
+
+
+def locked(connection: Connection, rule_id: int) -> dict[str, Any]:
+    """Return a rule that nobody else may change until the transaction ends. Raises NotFound."""
+    if not execute(connection, LOCK, {"id": rule_id}):
+        raise NotFound(f"There is no rule {rule_id}; GET /admin/rules lists them.")
+    return _shown(execute(connection, GET, {"id": rule_id})[0])
+
+
+def _check(connection: Connection, rule: Mapping[str, Any]) -> None:
+    product, category = execute(
+        connection, KNOWN, {"product_id": rule["product_id"], "category_id": rule["category_id"]}
+    )[0]
+    if not product:
+        raise ProductNotFound(f"There is no product {rule['product_id']}.")
+    if not category:
+        raise CategoryNotFound(f"There is no category {rule['category_id']}; GET /products/categories lists them.")
+
+
+def add(connection: Connection, rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Add a rule of COLUMNS and return it. Raises ProductNotFound, CategoryNotFound."""
+    _check(connection, rule)
+    rule_id = execute(connection, ADD, {column: rule[column] for column in COLUMNS})[0][0]
+    return locked(connection, int(rule_id))
+
+
+def change(connection: Connection, rule_id: int, rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace a rule's COLUMNS and return it. Raises ProductNotFound, CategoryNotFound."""
+    _check(connection, rule)
+    execute(connection, CHANGE, {column: rule[column] for column in COLUMNS} | {"id": rule_id})
+    return locked(connection, rule_id)
+
+
+def delete(connection: Connection, rule_id: int) -> None:
+    """Delete a rule."""
+    execute(connection, DELETE, {"id": rule_id})

@@ -1,0 +1,71 @@
+"""Who owns what inside Postgres, where functions log in as themselves and not as one user.
+
+* ``aisle_owner`` owns the schema; jobs act in it, since they make and drop partitions
+* ``aisle_app`` reads and writes rows; functions act in it
+
+``prepare`` runs in a role that may make roles and extensions (in Cloud SQL ``cloudsqlsuperuser``), before migrations.
+docs/decisions/2026-11-21-database-roles.md
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from shared.clients.postgres import Connection, execute, transaction
+from shared.storage.schema.migrations import LOCK, available
+
+OWNER: Final = "aisle_owner"
+APP: Final = "aisle_app"
+EXTENSION: Final = re.compile(r"^CREATE EXTENSION IF NOT EXISTS (\w+)", re.MULTILINE)
+
+MISSING: Final = "SELECT name FROM unnest(cast(:names AS text[])) AS name WHERE to_regrole(quote_ident(name)) IS NULL"
+QUOTED: Final = "SELECT quote_ident(name) FROM unnest(cast(:names AS text[])) AS name ORDER BY name"
+# for everything that is there, and by default for what the owner makes later
+GRANTS: Final = tuple(
+    statement
+    for grant, kind in (
+        ("SELECT, INSERT, UPDATE, DELETE", "TABLES"),
+        ("USAGE, SELECT", "SEQUENCES"),
+        ("EXECUTE", "FUNCTIONS"),
+    )
+    for statement in (
+        f"GRANT {grant} ON ALL {kind} IN SCHEMA public TO {APP}",
+        f"ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER} IN SCHEMA public GRANT {grant} ON {kind} TO {APP}",
+    )
+)
+
+
+def prepare(owners: Sequence[str], writers: Sequence[str]) -> None:
+    """Make both roles and the extensions, and give each user its role. Safe to repeat; users must exist.
+
+    Raises ValueError when a user does not.
+    """
+    with transaction(statement_timeout_s=0) as connection:
+        execute(connection, "SELECT pg_advisory_xact_lock(:lock)", {"lock": LOCK})
+        for role, members in ((OWNER, owners), (APP, writers)):
+            if execute(connection, MISSING, {"names": [role]}):
+                execute(connection, f"CREATE ROLE {role} NOLOGIN")
+            if missing := execute(connection, MISSING, {"names": list(members)}):
+                raise ValueError(f"There is no Postgres user {missing[0][0]}.")
+            quoted = [row[0] for row in execute(connection, QUOTED, {"names": list(members)})]
+            # this role too: it writes its own run beside the owner's tables
+            execute(connection, f"GRANT {role} TO {', '.join(['CURRENT_ROLE', *quoted])}")
+        execute(connection, f"GRANT USAGE, CREATE ON SCHEMA public TO {OWNER}")
+        execute(connection, f"GRANT USAGE ON SCHEMA public TO {APP}")
+        # loads and imports make temporary tables
+        execute(connection, f"GRANT TEMPORARY ON DATABASE {_database(connection)} TO {OWNER}, {APP}")
+        for file in available():
+            for name in EXTENSION.findall(file.read_text()):
+                execute(connection, f"CREATE EXTENSION IF NOT EXISTS {name}")
+
+
+def grant() -> None:
+    """Let functions read and write every table, those of later migrations and partitions included."""
+    with transaction(statement_timeout_s=0) as connection:
+        execute(connection, f"SET LOCAL ROLE {OWNER}")
+        for statement in GRANTS:
+            execute(connection, statement)
+
+
+def _database(connection: Connection) -> str:
+    return str(execute(connection, "SELECT quote_ident(current_database())")[0][0])

@@ -1,0 +1,125 @@
+"""Carts: reading one as the API shows it, and changing it under its shopper's lock. Postgres writes the JSON."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from shared.clients.postgres import Connection, execute_prepared, read
+from shared.domain.carts import MAX_LINES, MAX_QUANTITY, CartLine, check_stock
+from shared.domain.events import EventType
+from shared.errors import CartFull, NotInCart, ProductNotFound
+from shared.storage.shopping import shoppers
+from shared.storage.shopping.shoppers import Happened
+
+# {whose}: a fixed condition. `changes` says what CartLine.shortness says, and whether the price is another.
+_SHOW: Final = """
+SELECT json_build_object(
+    'items', coalesce(json_agg(json_build_object(
+        'product', product_json(p, c.name, s), 'quantity', i.quantity, 'price_when_added', i.price_when_added,
+        'price', p.price, 'line_total', i.quantity * p.price, 'added_at', i.added_at,
+        'changes', array_remove(ARRAY[
+            CASE WHEN NOT p.is_active THEN 'unavailable' WHEN p.quantity = 0 THEN 'out_of_stock'
+                 WHEN p.quantity < i.quantity THEN 'insufficient_stock' END,
+            CASE WHEN p.price > i.price_when_added THEN 'price_increased'
+                 WHEN p.price < i.price_when_added THEN 'price_decreased' END], NULL)
+        ) ORDER BY i.added_at, i.product_id), '[]'),
+    'total', coalesce(sum(i.quantity * p.price), 0), 'item_count', coalesce(sum(i.quantity), 0))::text
+FROM cart_items i JOIN products p ON p.id = i.product_id
+LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id
+WHERE i.user_id = {whose}"""
+SHOW: Final = _SHOW.format(whose="(SELECT id FROM users WHERE external_id = :shopper)")
+SHOW_LOCKED: Final = _SHOW.format(whose=":user_id")
+
+LINE: Final = """
+SELECT p.id, p.external_id, p.name, p.price, p.quantity, p.is_active,
+       (SELECT quantity FROM cart_items WHERE user_id = :user_id AND product_id = p.id),
+       (SELECT count(*) FROM cart_items WHERE user_id = :user_id)
+FROM products p WHERE p.id = :product_id"""
+PUT: Final = """
+INSERT INTO cart_items (user_id, product_id, quantity, price_when_added)
+SELECT :user_id, id, :quantity, price FROM products WHERE id = :product_id
+ON CONFLICT (user_id, product_id) DO UPDATE SET quantity = EXCLUDED.quantity,
+    price_when_added = CASE WHEN cast(:seen AS boolean)
+        THEN EXCLUDED.price_when_added ELSE cart_items.price_when_added END"""
+REMOVE: Final = """
+DELETE FROM cart_items WHERE user_id = :user_id AND product_id = ANY (cast(:product_ids AS bigint[]))
+RETURNING product_id, quantity"""
+CLEAR: Final = "DELETE FROM cart_items WHERE user_id = :user_id RETURNING product_id, quantity"
+
+
+def show(shopper: str) -> bytes:
+    """Return a shopper's cart as JSON, at the prices and stock of now; one who is not known has an empty one."""
+    return str(read(SHOW, shopper=shopper)[0][0]).encode()
+
+
+def show_locked(connection: Connection, user_id: int) -> bytes:
+    """Like ``show``, as the caller's transaction sees it."""
+    return str(execute_prepared(connection, SHOW_LOCKED, {"user_id": user_id})[0][0]).encode()
+
+
+def _line(connection: Connection, user_id: int, product_id: int) -> tuple[CartLine, int | None, int]:
+    """Return the product as a line, how many of it are in the cart (None: it is not), and how many lines there are."""
+    rows = execute_prepared(connection, LINE, {"user_id": user_id, "product_id": product_id})
+    if not rows:
+        raise ProductNotFound(f"There is no product {product_id}.")
+    row = rows[0]
+    line = CartLine(int(row[0]), row[1], row[2], row[3], int(row[4]), bool(row[5]), int(row[6] or 0))
+    if not line.is_active:
+        raise ProductNotFound(f"Product {product_id} is no longer sold.")
+    return line, row[6], int(row[7])
+
+
+def _put(connection: Connection, user_id: int, line: CartLine, *, seen: bool) -> None:
+    parameters = {"user_id": user_id, "product_id": line.product_id, "quantity": line.quantity, "seen": seen}
+    execute_prepared(connection, PUT, parameters)
+
+
+def _changed(line: CartLine, before: int) -> list[Happened]:
+    more = line.quantity - before
+    if more == 0:
+        return []
+    kind = EventType.ADD_TO_CART if more > 0 else EventType.REMOVE_FROM_CART
+    return [Happened(kind, line.product_id, {"quantity": abs(more)})]
+
+
+def add(connection: Connection, shopper: str, product_id: int, quantity: int) -> tuple[int, bool, list[int]]:
+    """Put ``quantity`` more of a product into the cart, which is then locked.
+
+    Returns the shopper's row id, whether the line is new, and the outbox rows. Raises ProductNotFound (also where it
+    is no longer sold), OutOfStock, and CartFull beyond MAX_LINES lines or MAX_QUANTITY of one product.
+    """
+    user_id = shoppers.lock_shopper(connection, shopper)
+    product, before, lines = _line(connection, user_id, product_id)
+    line = product._replace(quantity=product.quantity + quantity)
+    if before is None and lines >= MAX_LINES:
+        raise CartFull(f"A cart holds at most {MAX_LINES} different products; remove one first.")
+    if line.quantity > MAX_QUANTITY:
+        raise CartFull(f"A cart holds at most {MAX_QUANTITY} of one product; there are {before or 0} in it.")
+    check_stock([line])
+    _put(connection, user_id, line, seen=True)
+    return user_id, before is None, shoppers.tell(connection, shopper, _changed(line, before or 0))
+
+
+def change(connection: Connection, shopper: str, product_id: int, quantity: int) -> tuple[int, list[int]]:
+    """Have ``quantity`` of a product in the cart; returns the shopper's row id and the outbox rows.
+
+    Raises NotInCart, ProductNotFound (also where it is no longer sold) and OutOfStock.
+    """
+    user_id = shoppers.lock_shopper(connection, shopper)
+    product, before, _lines = _line(connection, user_id, product_id)
+    if before is None:
+        raise NotInCart(f"Product {product_id} is not in the cart; add it with POST /cart/items.")
+    line = product._replace(quantity=quantity)
+    check_stock([line])
+    _put(connection, user_id, line, seen=False)
+    return user_id, shoppers.tell(connection, shopper, _changed(line, before))
+
+
+def remove(connection: Connection, shopper: str, product_ids: Sequence[int] | None) -> tuple[int, list[int]]:
+    """Take products, or (None) all, out of the cart; what is not in it is no error. Returns row id and outbox rows."""
+    user_id = shoppers.lock_shopper(connection, shopper)
+    if product_ids is None:
+        gone = execute_prepared(connection, CLEAR, {"user_id": user_id})
+    else:
+        gone = execute_prepared(connection, REMOVE, {"user_id": user_id, "product_ids": list(product_ids)})
+    happened = [Happened(EventType.REMOVE_FROM_CART, int(row[0]), {"quantity": int(row[1])}) for row in gone]
+    return user_id, shoppers.tell(connection, shopper, happened)

@@ -1,0 +1,106 @@
+"""Placing an order: one transaction locks the products, checks stock, writes order and lines and takes the stock."""
+
+from decimal import Decimal
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import orjson
+
+from shared.clients.postgres import Connection, execute_prepared
+from shared.domain import carts
+from shared.domain.carts import CartLine
+from shared.domain.events import uuid7
+from shared.domain.orders import OrderState, purchase_event_id
+from shared.errors import CartEmpty, IdempotencyMismatch, PriceChanged
+from shared.storage.catalog import bulk_writes
+from shared.storage.shopping import shoppers
+
+EARLIER: Final = "SELECT id, request_hash, state, total FROM orders WHERE checkout_id = :checkout_id"
+# the rows as they are once the locks are held: Postgres reads again what others changed while it waited
+LOCK_CART: Final = """
+SELECT p.id, p.external_id, p.name, p.price, p.quantity, p.is_active, i.quantity
+FROM cart_items i JOIN products p ON p.id = i.product_id
+WHERE i.user_id = :user_id ORDER BY p.id FOR NO KEY UPDATE OF p"""
+PLACE: Final = """
+WITH lines AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(cast(:lines AS jsonb)) AS l(
+        product_id bigint, external_id text, name text, quantity integer, price numeric, event_id uuid)
+), placed AS (
+    INSERT INTO orders (id, user_id, checkout_id, request_hash, state, total)
+    VALUES (:order_id, :user_id, :checkout_id, :request_hash, 'placed', :total)
+), emptied AS (
+    DELETE FROM cart_items WHERE user_id = :user_id RETURNING product_id, price_when_added, added_at
+), kept AS (
+    INSERT INTO order_items
+        (order_id, product_id, external_id, name, quantity, price, event_id, price_when_added, added_at)
+    SELECT :order_id, product_id, external_id, name, quantity, price, event_id, price_when_added, added_at
+    FROM lines JOIN emptied USING (product_id)
+), asked AS (
+    INSERT INTO payments (order_id, provider, state, amount) VALUES (:order_id, :provider, 'pending', :total)
+), began AS (
+    INSERT INTO order_state_changes (order_id, state) VALUES (:order_id, 'placed')
+), taken AS (
+    UPDATE products p SET quantity = p.quantity - l.quantity FROM lines l WHERE p.id = l.product_id
+    RETURNING p.id, p.quantity
+)
+SELECT id FROM taken WHERE quantity = 0 ORDER BY id"""
+
+
+class Placed(NamedTuple):
+    """An order that waits for its payment, or one that an earlier run of the same request made, in any state."""
+
+    order_id: UUID
+    state: OrderState
+    total: Decimal
+    products: list[int]
+    sold_out: bool
+    outbox: list[int]
+
+
+def place(
+    connection: Connection,
+    shopper: str,
+    checkout_id: UUID,
+    request_hash: bytes,
+    *,
+    expected_total: Decimal | None,
+    provider: str,
+) -> Placed:
+    """Turn the cart into an order with its stock taken, at the prices of now.
+
+    A request whose earlier run was cut short gets the order that it made. Raises CartEmpty, OutOfStock naming every
+    line that is short, PriceChanged, and IdempotencyMismatch when the earlier run was another request's.
+    """
+    user_id = shoppers.lock_shopper(connection, shopper)
+    earlier = execute_prepared(connection, EARLIER, {"checkout_id": checkout_id})
+    if earlier:
+        order_id, earlier_hash, state, total = earlier[0]
+        if bytes(earlier_hash) != request_hash:
+            raise IdempotencyMismatch("This Idempotency-Key was used for a request with another body; use a new one.")
+        return Placed(order_id, OrderState(state), total, [], False, [])
+    lines = [CartLine(*row) for row in execute_prepared(connection, LOCK_CART, {"user_id": user_id})]
+    if not lines:
+        raise CartEmpty("There is nothing in the cart; add products with POST /cart/items.")
+    carts.check_stock(lines)
+    total = carts.total(lines)
+    if expected_total is not None and expected_total != total:
+        raise PriceChanged(
+            f"The total is {total} now, not {expected_total}; show the cart again.",
+            expected_total=float(expected_total), total=float(total),
+        )  # fmt: skip
+    order_id = uuid7()
+    rows = [
+        {
+            "product_id": line.product_id, "external_id": line.external_id, "name": line.name,
+            "quantity": line.quantity, "price": str(line.price),
+            "event_id": str(purchase_event_id(order_id, line.product_id)),
+        }
+        for line in lines
+    ]  # fmt: skip
+    parameters = {
+        "lines": orjson.dumps(rows).decode(), "order_id": order_id, "user_id": user_id, "checkout_id": checkout_id,
+        "request_hash": request_hash, "total": total, "provider": provider,
+    }  # fmt: skip
+    sold_out = [int(row[0]) for row in execute_prepared(connection, PLACE, parameters)]
+    outbox = bulk_writes.announce(connection, sold_out, "stock")
+    return Placed(order_id, OrderState.PLACED, total, [line.product_id for line in lines], bool(sold_out), outbox)

@@ -1,0 +1,235 @@
+"""Orders: reading them as the API shows them, and the transitions of their state. Postgres writes the JSON.
+
+``shared/storage/shopping/checkout.py`` places them; ``shared/domain/orders.py`` says what may follow what.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+from uuid import UUID
+
+from shared.clients.postgres import Connection, execute, execute_prepared, read, read_one
+from shared.domain.events import EventType
+from shared.domain.orders import OrderState, check_transition
+from shared.errors import OrderNotFound
+from shared.storage.catalog import bulk_writes
+from shared.storage.operations import audit
+from shared.storage.shopping import shoppers
+from shared.storage.shopping.shoppers import Happened
+
+ORDER: Final = """json_build_object(
+    'id', o.id, 'state', o.state,
+    'items', (SELECT json_agg(json_build_object(
+        'product_id', i.product_id, 'external_id', i.external_id, 'name', i.name, 'quantity', i.quantity,
+        'price', i.price, 'line_total', i.quantity * i.price, 'event_id', i.event_id) ORDER BY i.product_id)
+        FROM order_items i WHERE i.order_id = o.id),
+    'total', o.total, 'item_count', (SELECT sum(i.quantity) FROM order_items i WHERE i.order_id = o.id),
+    'payment', (SELECT json_build_object('provider', y.provider, 'state', y.state)
+        FROM payments y WHERE y.order_id = o.id),
+    'history', (SELECT json_agg(json_build_object('state', h.state, 'at', h.changed_at, 'reason', h.reason)
+        ORDER BY h.id) FROM order_state_changes h WHERE h.order_id = o.id),
+    'created_at', o.created_at, 'updated_at', o.updated_at)"""
+PAGE: Final = f"""
+WITH owner AS MATERIALIZED (SELECT id FROM users WHERE external_id = :shopper),
+page AS MATERIALIZED (
+    SELECT * FROM orders WHERE user_id = (SELECT id FROM owner)
+    ORDER BY created_at DESC, id DESC LIMIT :page_size OFFSET cast(:skipped AS bigint)
+)
+SELECT (SELECT count(*) FROM orders WHERE user_id = (SELECT id FROM owner)),
+       coalesce((SELECT json_agg({ORDER} ORDER BY o.created_at DESC, o.id DESC) FROM page o), '[]')::text"""
+OF_SHOPPER: Final = f"""
+SELECT {ORDER}::text FROM orders o
+WHERE o.id = :order_id AND o.user_id = (SELECT id FROM users WHERE external_id = :shopper)"""
+ONE: Final = f"SELECT {ORDER}::text FROM orders o WHERE o.id = :order_id"
+
+LOCK_OWNER: Final = """
+SELECT u.external_id FROM users u WHERE u.id = (SELECT user_id FROM orders WHERE id = :order_id) FOR NO KEY UPDATE"""
+LOCK: Final = "SELECT state FROM orders WHERE id = :order_id FOR NO KEY UPDATE"
+LOCK_PRODUCTS: Final = """
+SELECT count(*) FROM (
+    SELECT FROM products p JOIN order_items i ON i.product_id = p.id WHERE i.order_id = :order_id
+    ORDER BY p.id FOR NO KEY UPDATE OF p) AS locked"""
+# a product's quantity may have been set near the type's end meanwhile
+RESTOCK: Final = """
+UPDATE products p SET quantity = least(p.quantity::bigint + i.quantity, 2147483647)::integer
+FROM order_items i WHERE i.order_id = :order_id AND p.id = i.product_id
+RETURNING p.id, old.quantity = 0"""
+MOVE: Final = """
+WITH moved AS (
+    UPDATE orders SET state = :state, updated_at = now(),
+        checkout_id = CASE WHEN cast(:forget_checkout AS boolean) THEN NULL ELSE checkout_id END
+    WHERE id = :order_id RETURNING id
+), paid AS (
+    UPDATE payments SET state = :payment, updated_at = now() FROM moved
+    WHERE order_id = moved.id AND cast(:payment AS text) IS NOT NULL
+)
+INSERT INTO order_state_changes (order_id, state, reason) SELECT id, :state, :reason FROM moved"""
+# as the lines were; what the shopper put in meanwhile is kept beside it
+GIVE_CART_BACK: Final = """
+INSERT INTO cart_items (user_id, product_id, quantity, price_when_added, added_at)
+SELECT o.user_id, i.product_id, i.quantity, i.price_when_added, i.added_at
+FROM orders o JOIN order_items i ON i.order_id = o.id
+WHERE o.id = :order_id AND o.user_id IS NOT NULL ORDER BY i.product_id
+ON CONFLICT (user_id, product_id) DO UPDATE SET quantity = least(cart_items.quantity + EXCLUDED.quantity, 999)"""
+# nothing but the order itself is locked: its stock was taken when it was placed
+PAY: Final = """
+WITH paid AS (
+    UPDATE orders SET state = 'paid', updated_at = now() WHERE id = :order_id AND state = 'placed'
+    RETURNING id, user_id
+), charged AS (
+    UPDATE payments SET state = 'approved', updated_at = now() FROM paid WHERE order_id = paid.id
+), told AS (
+    INSERT INTO order_state_changes (order_id, state) SELECT id, 'paid' FROM paid
+)
+SELECT u.external_id, i.product_id, i.quantity, i.event_id
+FROM paid JOIN order_items i ON i.order_id = paid.id LEFT JOIN users u ON u.id = paid.user_id ORDER BY i.product_id"""
+STATE: Final = "SELECT state FROM orders WHERE id = :order_id"
+
+# what a crash left between placing and paying
+ABANDONED: Final = """
+SELECT id FROM orders WHERE state = 'placed' AND created_at < now() - make_interval(secs => :age_s)
+ORDER BY created_at LIMIT :limit"""
+
+
+class Moved(NamedTuple):
+    """A transition: products whose stock changed, whether any of them was sold out before, the outbox rows, and
+    whether the payment is due to be released."""
+
+    products: Sequence[int] = ()
+    in_stock_again: bool = False
+    outbox: Sequence[int] = ()
+    releases: bool = False
+
+
+def page(shopper: str, number: int, size: int) -> bytes:
+    """Return a page of a shopper's orders, newest first, as the JSON of ``GET /orders``."""
+    total, orders = read(PAGE, shopper=shopper, page_size=size, skipped=(number - 1) * size)[0]
+    return shoppers.paged("orders", orders, int(total), number, size)
+
+
+def one(shopper: str, order_id: UUID) -> bytes:
+    """Return a shopper's own order as JSON. Raises OrderNotFound, also when it is somebody else's."""
+    row = read_one(OF_SHOPPER, shopper=shopper, order_id=order_id)
+    if row is None:
+        raise _not_found(order_id)
+    return str(row[0]).encode()
+
+
+def anybodys(order_id: UUID) -> bytes:
+    """Return any order as JSON. Raises OrderNotFound."""
+    row = read_one(ONE, order_id=order_id)
+    if row is None:
+        raise _not_found(order_id)
+    return str(row[0]).encode()
+
+
+def one_in(connection: Connection, order_id: UUID) -> bytes:
+    """Return any order's JSON as the caller's transaction sees it. Raises OrderNotFound."""
+    rows = execute_prepared(connection, ONE, {"order_id": order_id})
+    if not rows:
+        raise _not_found(order_id)
+    return str(rows[0][0]).encode()
+
+
+def _not_found(order_id: UUID) -> OrderNotFound:
+    return OrderNotFound(f"There is no order {order_id}.")
+
+
+def lock(connection: Connection, order_id: UUID, shopper: str | None = None) -> tuple[OrderState, str | None]:
+    """Lock an order with its shopper; returns its state and the shopper's external id (None: erased).
+
+    Raises OrderNotFound, also when it is not ``shopper``'s (None: whoever's).
+    """
+    owner = execute(connection, LOCK_OWNER, {"order_id": order_id})
+    rows = execute(connection, LOCK, {"order_id": order_id})
+    name = str(owner[0][0]) if owner else None
+    if not rows or (shopper is not None and name != shopper):
+        raise _not_found(order_id)
+    return OrderState(rows[0][0]), name
+
+
+def _move(
+    connection: Connection,
+    order_id: UUID,
+    state: OrderState,
+    payment: Literal["approved", "release_due", "released"] | None,
+    reason: str | None,
+    *,
+    forget_checkout: bool = False,
+) -> None:
+    execute(connection, MOVE, {"order_id": order_id, "state": state, "payment": payment, "reason": reason,
+                               "forget_checkout": forget_checkout})  # fmt: skip
+
+
+def _restock(connection: Connection, order_id: UUID) -> Moved:
+    execute(connection, LOCK_PRODUCTS, {"order_id": order_id})
+    rows = execute(connection, RESTOCK, {"order_id": order_id})
+    again = sorted(int(row[0]) for row in rows if row[1])
+    outbox = bulk_writes.announce(connection, again, "stock")
+    return Moved(sorted(int(row[0]) for row in rows), bool(again), outbox)
+
+
+def pay(connection: Connection, order_id: UUID) -> Moved | None:
+    """Make a placed order paid: from now on its lines count as purchases. None when it is paid already.
+
+    Raises OrderStateConflict when it was given up meanwhile: what was charged has to be released.
+    """
+    lines = execute_prepared(connection, PAY, {"order_id": order_id})
+    if not lines:
+        state = OrderState(execute(connection, STATE, {"order_id": order_id})[0][0])
+        if state is not OrderState.PAID:
+            check_transition(state, OrderState.PAID)
+        return None
+    shopper = lines[0][0]
+    if shopper is None:
+        return Moved()
+    happened = [
+        Happened(EventType.PURCHASE, int(row[1]), {"quantity": int(row[2]), "order_id": str(order_id)}, row[3])
+        for row in lines
+    ]
+    return Moved(outbox=shoppers.tell(connection, shopper, happened))
+
+
+def give_up(connection: Connection, order_id: UUID, reason: str, *, charged: bool) -> Moved | None:
+    """Cancel an order that was not paid: stock and cart are as before, and the same checkout may be tried again.
+
+    ``charged``: the provider may have taken money. None when somebody else ended it already.
+    """
+    state, _shopper = lock(connection, order_id)
+    if state is not OrderState.PLACED:
+        return None
+    moved = _restock(connection, order_id)
+    _move(connection, order_id, OrderState.CANCELLED, "release_due" if charged else "released", reason,
+          forget_checkout=True)  # fmt: skip
+    execute(connection, GIVE_CART_BACK, {"order_id": order_id})
+    return moved
+
+
+def change_state(
+    connection: Connection,
+    order_id: UUID,
+    state: OrderState,
+    reason: str | None,
+    *,
+    shopper: str | None = None,
+    staff: str | None = None,
+) -> Moved:
+    """Cancel, ship or refund an order; of ``shopper``'s own, or as ``staff``, which is audited. Again: no change.
+
+    Cancelling returns the stock, and what was charged is due to be released. Raises OrderNotFound, OrderStateConflict.
+    """
+    before, _owner = lock(connection, order_id, shopper)
+    if before is state:
+        return Moved()
+    check_transition(before, state)
+    moved = _restock(connection, order_id) if state is OrderState.CANCELLED else Moved()
+    release = state in (OrderState.CANCELLED, OrderState.REFUNDED)
+    _move(connection, order_id, state, "release_due" if release else None, reason)
+    if staff is not None:
+        audit.record(connection, staff, "order.state", f"order:{order_id}",
+                     before={"state": before}, after={"state": state, "reason": reason})  # fmt: skip
+    return moved._replace(releases=release)
+
+
+def abandoned(age_s: float, limit: int) -> list[UUID]:
+    """Return orders that have been waiting for their payment longer than any request does, oldest first."""
+    return [row[0] for row in read(ABANDONED, age_s=age_s, limit=limit)]
