@@ -49,9 +49,12 @@ def bare(bench: Bench) -> tuple[float, float]:
     def client(seed: int) -> list[float]:
         chance = random.Random(seed)
         connection = Connection(
-            address.username or "", host=address.host or "", port=address.port or 5432,
-            database=address.database, password=address.password,
-        )  # fmt: skip
+            address.username or "",
+            host=address.host or "",
+            port=address.port or 5432,
+            database=address.database,
+            password=address.password,
+        )
         update = connection.prepare("UPDATE products SET quantity = quantity - 1 WHERE id = :id")
         insert = connection.prepare("INSERT INTO bench_rows (data) VALUES (:data)")
         ready.wait()
@@ -93,9 +96,17 @@ def rows(bench: Bench) -> list[Row]:
     if paid != ORDERS * (RUNS + 1):
         raise RuntimeError(f"{paid} orders were paid, not {ORDERS * (RUNS + 1)}")
     return [
-        Row("checkout, one process", median(rates), "orders/s",
-            note=f"{CLIENTS} clients, {LINES} lines, {bench.products:,} products"),
+        Row(
+            "checkout, one process",
+            median(rates),
+            "orders/s",
+            note=f"{CLIENTS} clients, {LINES} lines, {bench.products:,} products",
+        ),
         Row("… p95", median(p95s), "ms"),
-        Row("… against committing one UPDATE and one INSERT", median(rates) / median(bare_rates), "×",
-            note=f"{median(bare_rates):,.0f}/s, p95 {median(bare_p95s):.1f} ms, {CLIENTS} connections"),
-    ]  # fmt: skip
+        Row(
+            "… against committing one UPDATE and one INSERT",
+            median(rates) / median(bare_rates),
+            "×",
+            note=f"{median(bare_rates):,.0f}/s, p95 {median(bare_p95s):.1f} ms, {CLIENTS} connections",
+        ),
+    ]

@@ -85,9 +85,14 @@ def cases(names: Sequence[str], folder: Path | None, seeds: Sequence[int]) -> It
 
 
 def run(
-    names: Sequence[str], folder: Path | None, *, budget_s: float, seeds: Sequence[int] = SEEDS,
-    peers: Sequence[str] = tuple(PEERS), say: Callable[[str], None] = lambda _line: None,
-) -> list[dict[str, Any]]:  # fmt: skip
+    names: Sequence[str],
+    folder: Path | None,
+    *,
+    budget_s: float,
+    seeds: Sequence[int] = SEEDS,
+    peers: Sequence[str] = tuple(PEERS),
+    say: Callable[[str], None] = lambda _line: None,
+) -> list[dict[str, Any]]:
     """Return ``{shop, mode, name, metrics}`` of everybody; over seeds the mean."""
     told = []
     for name, shops in cases(names, folder, seeds):

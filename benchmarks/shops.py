@@ -33,10 +33,15 @@ MADE: Final[dict[str, dict[str, Any]]] = {
     "sparse": {"users": 8_000, "products": 8_000, "categories": 40, "events": 60_000, "skew": 0.9},
     "dense": {"users": 400, "products": 300, "categories": 10, "events": 80_000, "skew": 0.6},
     "view-heavy": {
-        "users": 2_500, "products": 2_000, "categories": 20, "events": 150_000, "skew": 0.8,
-        "view": 0.97, "add_to_cart": 0.0,
+        "users": 2_500,
+        "products": 2_000,
+        "categories": 20,
+        "events": 150_000,
+        "skew": 0.8,
+        "view": 0.97,
+        "add_to_cart": 0.0,
     },
-}  # fmt: skip
+}
 
 
 def made(name: str, seed: int) -> Case:
@@ -46,9 +51,13 @@ def made(name: str, seed: int) -> Case:
     shop = make({"seed": seed} | MADE[name])
     weights = np.asarray([EVENT_WEIGHTS[EventType(one)] for one in shop.event_types], np.float32)
     history = History(
-        np.arange(len(shop.users)), np.arange(len(shop.products)), shop.events.user, shop.events.product,
-        weights[shop.events.event_type], shop.events.occurred_at,
-    )  # fmt: skip
+        np.arange(len(shop.users)),
+        np.arange(len(shop.products)),
+        shop.events.user,
+        shop.events.product,
+        weights[shop.events.event_type],
+        shop.events.occurred_at,
+    )
     unknown = Catalog.unknown(len(shop.products))
     codes = np.asarray(pd.factorize(shop.products["category"])[0], np.int64)
     assert shop.tastes is not None

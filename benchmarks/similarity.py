@@ -58,8 +58,11 @@ def once(name: str, python: str, path: Path) -> dict[str, float] | None:
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
         [python, "-W", "ignore", str(program), name, str(path)],
-        capture_output=True, text=True, check=False, env=environment,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
     if done.returncode:
         print(f"{name}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}", file=sys.stderr)
         return None
@@ -81,8 +84,10 @@ def measure(peers_python: str, say: Callable[[str], None], rounds: int = ROUNDS)
                 told = once(name, sys.executable if name == "ours" else peers_python, path)
                 if told is None:
                     continue
-                say(f"{name}: {told['seconds']:.1f} s, {told['cpu_seconds']:.1f} s of processor, "
-                    f"{told['peak_mb']:.0f} MB")  # fmt: skip
+                say(
+                    f"{name}: {told['seconds']:.1f} s, {told['cpu_seconds']:.1f} s of processor, "
+                    f"{told['peak_mb']:.0f} MB"
+                )
                 if name not in best or told["seconds"] < best[name]["seconds"]:
                     best[name] = told
     return best

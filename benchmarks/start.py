@@ -29,8 +29,11 @@ def start_once(home: Path, data: str) -> float:
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "local", "up"],
-            env=environment | {"PYTHONPATH": str(ROOT)}, cwd=home.parent, stdout=output, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            env=environment | {"PYTHONPATH": str(ROOT)},
+            cwd=home.parent,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
         try:
             deadline = time.monotonic() + TIMEOUT_S
             while time.monotonic() < deadline:

@@ -84,9 +84,14 @@ def measure(events: int = EVENTS, products: int = PRODUCTS, days: int = DAYS) ->
             result = trending.run(Trending())
             taken.append(time.perf_counter() - started)
     return {
-        "events": events, "days": days, "rollup_rows": rollup_rows, "products": result["products"],
-        "seconds": [round(one, 3) for one in taken], "median_s": round(median(taken), 3), "target_s": TARGET_S,
-    }  # fmt: skip
+        "events": events,
+        "days": days,
+        "rollup_rows": rollup_rows,
+        "products": result["products"],
+        "seconds": [round(one, 3) for one in taken],
+        "median_s": round(median(taken), 3),
+        "target_s": TARGET_S,
+    }
 
 
 def rows(bench: Bench) -> list[Row]:

@@ -115,16 +115,22 @@ SIZES: Final = (
         micro,
         lambda p: p.redis_basic_gib_hour * HOURS,
         lambda p: 2 * p.connector_micro_hour * HOURS,
-        0, False, False, True,
+        0,
+        False,
+        False,
+        True,
     ),
     Size(
         "prod",
         lambda p: machine(p, 2, 7.5, 50, zones=2),
         lambda p: 5 * p.redis_standard_gib_hour * HOURS,
         lambda p: 2 * p.connector_micro_hour * HOURS,
-        1, True, True, True,
+        1,
+        True,
+        True,
+        True,
     ),
-)  # fmt: skip
+)
 LOADS: Final = (Load("idle", 0), Load("100 k", 100_000), Load("10 M", 10_000_000))
 PUBLIC: Final = tuple(entry for entry in manifest().of_kind("http") if entry.public)
 JOBS: Final = tuple(entry for entry in manifest().of_kind("job") if entry.schedule)
@@ -202,8 +208,10 @@ def components(prices: Prices, size: Size, load: Load) -> dict[str, float]:
         found["Load balancer, CDN, Cloud Armor"] = (
             2 * prices.balancer_hour * HOURS
             + answers_gib * (prices.balancer_gib + prices.cdn_gib)
-            + prices.armor_policy_month + 10 * prices.armor_rule_month + load.requests / 1e6 * prices.armor_million
-        )  # fmt: skip
+            + prices.armor_policy_month
+            + 10 * prices.armor_rule_month
+            + load.requests / 1e6 * prices.armor_million
+        )
     if size.bigquery:
         found["BigQuery"] = event_gib * 13 * prices.bigquery_gib_month + event_gib / 1024 * prices.bigquery_ingest_tib
     return found

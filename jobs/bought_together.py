@@ -53,7 +53,10 @@ def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
     with transaction(statement_timeout_s=0) as connection:
         embedded = similar_products.refresh(connection, None)
     return {
-        "baskets": read.number, "baskets_too_large": read.too_large, **counted, "intervals": intervals,
+        "baskets": read.number,
+        "baskets_too_large": read.too_large,
+        **counted,
+        "intervals": intervals,
         "embeddings_changed": embedded,
         "cache_flushed": cache.flush("similar"),
-    }  # fmt: skip
+    }

@@ -25,5 +25,11 @@ def daily_stats(parameters: DailyStats) -> dict[str, Any]:
         events = refresh(connection, days)
         # a purchase counts for an answer of the day before
         answers = attribution.count_days(connection, min(max(parameters.days, 3), attribution.LOGGED_DAYS))
-    return {"first": days[0].isoformat(), "last": days[-1].isoformat(), "days": len(days), "events": events,
-            "answers": answers, "cache_flushed": cache.flush("dashboard")}  # fmt: skip
+    return {
+        "first": days[0].isoformat(),
+        "last": days[-1].isoformat(),
+        "days": len(days),
+        "events": events,
+        "answers": answers,
+        "cache_flushed": cache.flush("dashboard"),
+    }

@@ -54,6 +54,8 @@ def evaluation(parameters: Evaluation) -> dict[str, Any]:
             connection, "evaluation", started_at, outcome, details | {"report": page(results) if results else None}
         )
     return {
-        "outcome": outcome, "reasons": reasons, "evaluate_s": round(time.perf_counter() - started, 3),
+        "outcome": outcome,
+        "reasons": reasons,
+        "evaluate_s": round(time.perf_counter() - started, 3),
         "served": {one["mode"]: one["served"] for one in results},
-    }  # fmt: skip
+    }

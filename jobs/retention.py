@@ -22,5 +22,8 @@ def retention(_parameters: Retention) -> dict[str, Any]:
     dropped = drop_expired_partitions(months)
     deleted = {rule.table: delete_expired(rule, months) for rule in RULES}
     return {
-        "partitions_made": made, "partitions_dropped": dropped, "rows_deleted": deleted, "erased_again": erase_again(),
-    }  # fmt: skip
+        "partitions_made": made,
+        "partitions_dropped": dropped,
+        "rows_deleted": deleted,
+        "erased_again": erase_again(),
+    }

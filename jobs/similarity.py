@@ -72,9 +72,11 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     started_at, started = datetime.now(UTC), time.perf_counter()
     history = load_history(settings().similarity_lookback_days, settings().all_history_below)
     details: dict[str, Any] = {
-        "events": len(history), "users": len(history.user_ids), "products": len(history.product_ids),
+        "events": len(history),
+        "users": len(history.user_ids),
+        "products": len(history.product_ids),
         "load_s": round(time.perf_counter() - started, 3),
-    }  # fmt: skip
+    }
     if reason := why_not_train(history):
         return kept(started_at, reason, details)
 
@@ -83,10 +85,12 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     progress("choosing", time_budget_s=budget_s, **details)
     choice = choose(history, catalog_of(history.product_ids), time_budget_s=budget_s, report=told)
     details |= {
-        "algorithm": choice.algorithm, "products_with_neighbours": int(np.count_nonzero(choice.neighbours.counts)),
-        "pairs": int(choice.neighbours.counts.sum()), "train_s": round(time.perf_counter() - started, 3),
+        "algorithm": choice.algorithm,
+        "products_with_neighbours": int(np.count_nonzero(choice.neighbours.counts)),
+        "pairs": int(choice.neighbours.counts.sum()),
+        "train_s": round(time.perf_counter() - started, 3),
         **choice.metrics(),
-    }  # fmt: skip
+    }
     if reason := why_not_publish(choice.neighbours):
         return kept(started_at, reason, details)
 

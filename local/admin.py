@@ -45,9 +45,13 @@ def create(email: str) -> str:
         with transaction() as connection:
             previous, _role = accounts.set_role(connection, found.user_id, "admin")
             audit.record(
-                connection, "command-line", "user.role", f"user:{found.user_id}",
-                before={"role": previous}, after={"role": "admin"},
-            )  # fmt: skip
+                connection,
+                "command-line",
+                "user.role",
+                f"user:{found.user_id}",
+                before={"role": previous},
+                after={"role": "admin"},
+            )
         return f"{email} had an account as {previous}, and is an admin now: {found.user_id}. The password stays."
     password_hash = passwords.hashed(passwords.check(asked(), email))
     with transaction() as connection:

@@ -11,8 +11,12 @@ from shared.manifest import Manifest
 # after a first load, in this order: what is built on what; the others are for the clock only
 # nobody waits ten minutes for a first look: similarity tunes with its whole budget on its schedule
 FIRST: dict[str, dict[str, Any]] = {
-    "trending": {}, "popular": {}, "similarity": {"time_budget_s": 20}, "bought_together": {}, "daily_stats": {},
-}  # fmt: skip
+    "trending": {},
+    "popular": {},
+    "similarity": {"time_budget_s": 20},
+    "bought_together": {},
+    "daily_stats": {},
+}
 
 
 def first_jobs(deployed: Manifest) -> dict[str, dict[str, Any]]:

@@ -170,8 +170,12 @@ def can_search(data_parent: Path, binaries: Path) -> bool:
         # prints what it would do; for that it enters the data folder and reads its own shared files
         tried = subprocess.run(
             leashed([binaries / "initdb", "--show", "-D", folder], identity=Identity(owner, search=True)),
-            env=environment(), cwd="/", capture_output=True, timeout=30, check=False,
-        )  # fmt: skip
+            env=environment(),
+            cwd="/",
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
     return tried.returncode == 0
 
 
@@ -246,9 +250,14 @@ def initialise(state: State, data: Path, binaries: Path, identity: Identity | No
         if identity is not None and owner is not None:
             command = [*leashed(command, identity=Identity(owner, identity.search))]
         done = subprocess.run(
-            command, env=environment(), cwd="/" if owner is not None else data.parent,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
+            command,
+            env=environment(),
+            cwd="/" if owner is not None else data.parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
     if done.returncode:
         shutil.rmtree(partial, ignore_errors=True)
         raise CommandError(f"PostgreSQL could not make its data folder {data}:\n{done.stdout.strip()[-2000:]}")

@@ -41,8 +41,12 @@ def run(program: str, port: int, password: str, *arguments: str) -> None:
     where = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": postgres.NAME, "PGPASSWORD": password}
     done = subprocess.run(
         [postgres.programs() / program, *arguments],
-        env=dict(os.environ) | where, capture_output=True, text=True, timeout=900, check=False,
-    )  # fmt: skip
+        env=dict(os.environ) | where,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
     if done.returncode:
         raise CommandError(f"{program} failed: {done.stderr[-1000:]}")
 

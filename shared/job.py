@@ -68,8 +68,10 @@ def _end(run: int | None, outcome: str, details: dict[str, Any]) -> None:
     if run is not None:
         postgres.write(
             END_RUN,
-            id=run, outcome=outcome, details=orjson.dumps(details, default=str).decode(),
-        )  # fmt: skip
+            id=run,
+            outcome=outcome,
+            details=orjson.dumps(details, default=str).decode(),
+        )
 
 
 def run_job(name: str, work: Callable[[P], dict[str, Any]], parameters: P) -> dict[str, Any]:

@@ -28,10 +28,21 @@ _turn = threading.BoundedSemaphore(HASHES_AT_ONCE)
 _LIST: Final = Path(__file__).with_name("common_passwords.txt")
 # rows and columns of keyboards, and what is counted
 _RUNS: Final = (
-    "01234567890", "abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "asdfghjkl", "zxcvbnm", "azertyuiop", "qsdfghjklm",
-    "qwertzuiopü", "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p", "qazwsxedcrfvtgbyhnujmikolp", "1q2w3e4r5t6y7u8i9o0p",
-    "q1w2e3r4t5y6u7i8o9p0", "zaq1xsw2cde3vfr4bgt5nhy6mju7ki8lo9p0", "zaqxswcdevfrbgtnhymjukilop",
-)  # fmt: skip
+    "01234567890",
+    "abcdefghijklmnopqrstuvwxyz",
+    "qwertyuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "azertyuiop",
+    "qsdfghjklm",
+    "qwertzuiopü",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+    "qazwsxedcrfvtgbyhnujmikolp",
+    "1q2w3e4r5t6y7u8i9o0p",
+    "q1w2e3r4t5y6u7i8o9p0",
+    "zaq1xsw2cde3vfr4bgt5nhy6mju7ki8lo9p0",
+    "zaqxswcdevfrbgtnhymjukilop",
+)
 _LEET: Final = str.maketrans("@4310$5!7", "aaeiossit")
 
 

@@ -39,9 +39,14 @@ def issue(user_id: str, role: str) -> str:
     key_id, secret = next(iter(keys.items()))
     now = int(time.time())
     claims: dict[str, Any] = {
-        "iss": ISSUER, "sub": user_id, "role": role, "type": "access", "iat": now, "exp": now + config.access_token_s,
+        "iss": ISSUER,
+        "sub": user_id,
+        "role": role,
+        "type": "access",
+        "iat": now,
+        "exp": now + config.access_token_s,
         "jti": uuid4().hex,
-    }  # fmt: skip
+    }
     return jwt.encode(claims, secret, config.token_algorithm, headers={"kid": key_id})
 
 
@@ -72,9 +77,12 @@ def _signed(token: str) -> Claims:
             # never what the token itself asks for
             algorithms=[config.token_algorithm],
             issuer=ISSUER,
-            options={"require": ["iss", "sub", "role", "iat", "exp", "jti", "type"], "verify_exp": False,
-                     "verify_iat": False},
-        )  # fmt: skip
+            options={
+                "require": ["iss", "sub", "role", "iat", "exp", "jti", "type"],
+                "verify_exp": False,
+                "verify_iat": False,
+            },
+        )
         user_id, role, expires_at = found["sub"], found["role"], float(found["exp"])
     except (jwt.PyJWTError, ValueError, TypeError):
         raise InvalidToken(_NOT_VALID, headers=CHALLENGE) from None

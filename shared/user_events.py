@@ -59,16 +59,18 @@ def read(cloud_event: CloudEvent) -> UserEvents | None:
         except (ValidationError, ValueError, TypeError) as error:
             bad.append((position, {"user_id": user_id, "event": raw_event}, str(error)))
             continue
-        good.append({
-            "position": position,
-            "event_id": str(event_key(event.event_id)),
-            "product_id": event.product_id,
-            "event_type": event.event_type.value,
-            "quantity": quantity_of(event) if event.event_type is EventType.PURCHASE else 1,
-            "occurred_at": event.timestamp.isoformat(),
-            "session_id": event.session_id,
-            "metadata": event.metadata,
-        })  # fmt: skip
+        good.append(
+            {
+                "position": position,
+                "event_id": str(event_key(event.event_id)),
+                "product_id": event.product_id,
+                "event_type": event.event_type.value,
+                "quantity": quantity_of(event) if event.event_type is EventType.PURCHASE else 1,
+                "occurred_at": event.timestamp.isoformat(),
+                "session_id": event.session_id,
+                "metadata": event.metadata,
+            }
+        )
     if bad:
         rejected.keep(message.id, bad)
         log.warning("events rejected", extra={"message_id": message.id, "count": len(bad), "reason": bad[0][2][:300]})

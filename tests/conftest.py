@@ -7,10 +7,26 @@ import pytest
 
 # settings of a running system, or of the person who runs the tests, are not the tests'
 FOREIGN = (
-    "ADMIN_TOKEN", "AISLE_DATA", "AISLE_HOME", "AISLE_PORT", "CLOUD_SQL_INSTANCE", "DATABASE_ROLE", "DATABASE_URL",
-    "ENVIRONMENT", "FUNCTION_SIGNATURE_TYPE", "FUNCTION_TARGET", "GOOGLE_CLOUD_PROJECT", "JOBS_URL", "LOG_EXECUTION_ID",
-    "PUBSUB_EMULATOR_HOST", "REDIS_CA", "REDIS_URL", "SCHEDULER_EMULATOR_HOST", "SCHEDULER_LOCATION", "TOKEN_KEYS",
-)  # fmt: skip
+    "ADMIN_TOKEN",
+    "AISLE_DATA",
+    "AISLE_HOME",
+    "AISLE_PORT",
+    "CLOUD_SQL_INSTANCE",
+    "DATABASE_ROLE",
+    "DATABASE_URL",
+    "ENVIRONMENT",
+    "FUNCTION_SIGNATURE_TYPE",
+    "FUNCTION_TARGET",
+    "GOOGLE_CLOUD_PROJECT",
+    "JOBS_URL",
+    "LOG_EXECUTION_ID",
+    "PUBSUB_EMULATOR_HOST",
+    "REDIS_CA",
+    "REDIS_URL",
+    "SCHEDULER_EMULATOR_HOST",
+    "SCHEDULER_LOCATION",
+    "TOKEN_KEYS",
+)
 for _name in FOREIGN:
     os.environ.pop(_name, None)
 # gRPC's own log lines, from C, would mix with pytest's

@@ -26,24 +26,35 @@ class Aisle:
         self.output = home.with_name("output.txt")
         self.process: subprocess.Popen[bytes] | None = None
         self.environment = dict(os.environ) | {
-            "AISLE_HOME": str(home), "AISLE_PORT": str(self.port), "AISLE_DATA": data,
+            "AISLE_HOME": str(home),
+            "AISLE_PORT": str(self.port),
+            "AISLE_DATA": data,
             # from any folder, as the script arranges it
             "PYTHONPATH": str(ROOT),
-        }  # fmt: skip
+        }
 
     def run(self, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-P", "-m", "local", *arguments]
         return subprocess.run(
-            command, input=stdin, env=self.environment | environment, cwd=self.home.parent,
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+            command,
+            input=stdin,
+            env=self.environment | environment,
+            cwd=self.home.parent,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
     def start(self) -> None:
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "local", "up"], env=self.environment, cwd=self.home.parent,
-                stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                [sys.executable, "-P", "-m", "local", "up"],
+                env=self.environment,
+                cwd=self.home.parent,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
         deadline = time.monotonic() + 300
         while READY not in self.said():
             assert self.process.poll() is None, self.said()

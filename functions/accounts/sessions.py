@@ -25,9 +25,11 @@ WRONG: Final = "Email or password is wrong."
 def answer(user_id: str, role: str, refresh_token: str, status: int = 200) -> Response:
     """Return the tokens of a user."""
     made = Tokens(
-        access_token=tokens.issue(user_id, role), refresh_token=refresh_token,
-        expires_in=settings().access_token_s, user_id=user_id,
-    )  # fmt: skip
+        access_token=tokens.issue(user_id, role),
+        refresh_token=refresh_token,
+        expires_in=settings().access_token_s,
+        user_id=user_id,
+    )
     return Response(made.model_dump_json(), status, NOBODY_KEEPS, "application/json")
 
 

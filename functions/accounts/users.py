@@ -85,11 +85,14 @@ def get_preferences(claims: Holder) -> Preferences:
         kinds[kind].append(Preference(key=key, name=name, score=score, share=share))
     band = price_band(*sums) if sums else None
     return Preferences(
-        user_id=claims.user_id, categories=kinds["category"], brands=kinds["brand"], tags=kinds["tag"],
-        price_band=None if band is None else PriceBand(
-            mean=math.exp(band[0]), low=math.exp(band[0] - band[1]), high=math.exp(band[0] + band[1])
-        ),
-    )  # fmt: skip
+        user_id=claims.user_id,
+        categories=kinds["category"],
+        brands=kinds["brand"],
+        tags=kinds["tag"],
+        price_band=None
+        if band is None
+        else PriceBand(mean=math.exp(band[0]), low=math.exp(band[0] - band[1]), high=math.exp(band[0] + band[1])),
+    )
 
 
 @router.get("/search-history")
@@ -97,9 +100,12 @@ def get_searches(claims: Holder, query: Annotated[PageQuery, QueryParameters()])
     """Page through what the user searched for, latest first."""
     found, total = search_history.page(claims.user_id, query.page_size, (query.page - 1) * query.page_size)
     return SearchHistory(
-        searches=[Search(**one._asdict()) for one in found], total=total, page=query.page,
-        page_size=query.page_size, total_pages=-(-total // query.page_size),
-    )  # fmt: skip
+        searches=[Search(**one._asdict()) for one in found],
+        total=total,
+        page=query.page,
+        page_size=query.page_size,
+        total_pages=-(-total // query.page_size),
+    )
 
 
 @router.delete("/search-history", status_code=204)

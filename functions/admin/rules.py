@@ -123,9 +123,11 @@ def add_rule(actor: Writer, rule: NewRule, key: IdempotencyKey = None) -> Respon
             added = rules.add(connection, rule.model_dump())
             audit.record(connection, actor, "rule.add", str(added["id"]), after=added)
             answer = Response(
-                Rule.model_construct(**added).model_dump_json(), 201,
-                {"Location": f"/admin/rules/{added['id']}"}, "application/json",
-            )  # fmt: skip
+                Rule.model_construct(**added).model_dump_json(),
+                201,
+                {"Location": f"/admin/rules/{added['id']}"},
+                "application/json",
+            )
             finish(connection, answer)
         return answer
 

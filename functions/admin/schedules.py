@@ -35,9 +35,7 @@ def client() -> Any:
     if emulator := settings().scheduler_emulator_host:
         from google.auth.credentials import AnonymousCredentials
 
-        transport = CloudSchedulerRestTransport(
-            host=emulator, url_scheme="http", credentials=AnonymousCredentials()
-        )  # fmt: skip
+        transport = CloudSchedulerRestTransport(host=emulator, url_scheme="http", credentials=AnonymousCredentials())
         return scheduler_v1.CloudSchedulerClient(transport=transport)
     return scheduler_v1.CloudSchedulerClient(transport="rest")
 

@@ -79,7 +79,9 @@ def get_report(run_id: RunId) -> Response:
     if html is None:
         raise NotFound(f"Training run {run_id} left no report; GET /admin/training-runs says which did.")
     headers = {
-        "Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+        "Content-Security-Policy": POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
         "Cache-Control": "private, no-cache",
-    }  # fmt: skip
+    }
     return Response(html, media_type="text/html", headers=headers)

@@ -34,9 +34,13 @@ def check_out(shopper: str, request: CheckoutRequest, key: str) -> Response:
     def work(finish: Finish) -> Response:
         with transaction() as connection:
             placed = storage.place(
-                connection, shopper, checkout_id(shopper, key), request_hash,
-                expected_total=request.expected_total, provider=settings().payment_provider,
-            )  # fmt: skip
+                connection,
+                shopper,
+                checkout_id(shopper, key),
+                request_hash,
+                expected_total=request.expected_total,
+                provider=settings().payment_provider,
+            )
         committed(placed.outbox, placed.products, stock_crossed=placed.sold_out)
         if placed.state is OrderState.PLACED:
             _charge(placed, request.payment_token)

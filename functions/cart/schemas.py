@@ -54,9 +54,13 @@ class CheckoutRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"expected_total": 19.98}]})
 
     expected_total: Decimal | None = Field(
-        None, ge=0, max_digits=14, decimal_places=2, allow_inf_nan=False,
+        None,
+        ge=0,
+        max_digits=14,
+        decimal_places=2,
+        allow_inf_nan=False,
         description="the total that the shopper has seen: refused when it is another by now",
-    )  # fmt: skip
+    )
     payment_token: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)] | None = (
         Field(
             None,
@@ -169,10 +173,13 @@ _SHORT_LINE: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["product_id", "name", "requested", "available", "reason"],
     "properties": {
-        "product_id": {"type": "integer"}, "name": {"type": "string"}, "requested": {"type": "integer"},
-        "available": {"type": "integer"}, "reason": {"enum": ["unavailable", "out_of_stock", "insufficient_stock"]},
+        "product_id": {"type": "integer"},
+        "name": {"type": "string"},
+        "requested": {"type": "integer"},
+        "available": {"type": "integer"},
+        "reason": {"enum": ["unavailable", "out_of_stock", "insufficient_stock"]},
     },
-}  # fmt: skip
+}
 _SHORT: Final[dict[str, Any]] = PROBLEM | {
     "properties": {
         **PROBLEM["properties"],  # type: ignore[dict-item]  # the one mapping of that constant

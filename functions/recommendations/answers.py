@@ -134,20 +134,30 @@ def explored(asked: Asked, found: Found) -> list[int]:
     """
     share = settings().exploration_share
     return exploration.nearest_new(
-        found.profile, int(asked.k * share + 1e-9), days=settings().exploration_days, category_id=asked.category_id,
-        exclude=asked.exclude, in_stock=asked.in_stock is not False,
-    )  # fmt: skip
+        found.profile,
+        int(asked.k * share + 1e-9),
+        days=settings().exploration_days,
+        category_id=asked.category_id,
+        exclude=asked.exclude,
+        in_stock=asked.in_stock is not False,
+    )
 
 
 def chosen(asked: Asked, found: Found, new: Sequence[int] = ()) -> tuple[list[int], dict[int, float], dict[int, Rule]]:
     """Return the ids to show, best first, the candidates' scores, and the rules that moved products."""
     factors, because = applied(found.rules, found.candidates)
     best = rank(
-        found.candidates, found.taste, asked.k if asked.diversity == 0 else len(found.candidates),
-        blend=found.blend, trending_prior=found.trending_prior, affinity_trend=found.affinity_trend,
-        place=asked.place or found.place, half_km=settings().distance_half_km,
-        stock_first=asked.in_stock is not False, factors=factors,
-    )  # fmt: skip
+        found.candidates,
+        found.taste,
+        asked.k if asked.diversity == 0 else len(found.candidates),
+        blend=found.blend,
+        trending_prior=found.trending_prior,
+        affinity_trend=found.affinity_trend,
+        place=asked.place or found.place,
+        half_km=settings().distance_half_km,
+        stock_first=asked.in_stock is not False,
+        factors=factors,
+    )
     category = {one.id: one.category_id for one in found.candidates}
     ids = diversified([(one.id, one.score, category[one.id]) for one in best], asked.k, asked.diversity)
     ids = with_new(ids, new, settings().exploration_share, asked.k)
@@ -161,9 +171,13 @@ def personal(asked: Asked) -> bytes:
     Raises CategoryNotFound.
     """
     found = candidates(
-        asked.user_id, k=asked.k, category_id=asked.category_id, exclude=list(asked.exclude),
-        in_stock=bool(asked.in_stock), context=list(asked.context),
-    )  # fmt: skip
+        asked.user_id,
+        k=asked.k,
+        category_id=asked.category_id,
+        exclude=list(asked.exclude),
+        in_stock=bool(asked.in_stock),
+        context=list(asked.context),
+    )
     if not found.category_known:
         raise CategoryNotFound(f"There is no category {asked.category_id}; GET /products/categories lists them.")
     new = explored(asked, found)
@@ -190,14 +204,16 @@ def personal(asked: Asked) -> bytes:
             else:
                 more["reason"] = reason_of(product, tiers[key], source_id, source_name, kind)
         listed.append((product, scores.get(key, 0.0), more))
-    return dump({
-        "user_id": asked.user_id,
-        "recommendations": placed(listed),
-        "strategy": strategy,
-        "recommendation_id": log.id,
-        "model_version": found.version,
-        "generated_at": now(),
-    })  # fmt: skip
+    return dump(
+        {
+            "user_id": asked.user_id,
+            "recommendations": placed(listed),
+            "strategy": strategy,
+            "recommendation_id": log.id,
+            "model_version": found.version,
+            "generated_at": now(),
+        }
+    )
 
 
 def reason_of_rule(rule: Rule) -> dict[str, Any]:
@@ -208,9 +224,11 @@ def reason_of_rule(rule: Rule) -> dict[str, Any]:
 def reason_of_meeting(product: dict[str, Any], kind: str) -> dict[str, Any]:
     """Return the reason of a product that the user has met before: nothing speaks for it as much."""
     return {
-        "kind": "again", "product_id": product["id"], "product_name": product["name"],
+        "kind": "again",
+        "product_id": product["id"],
+        "product_name": product["name"],
         "text": f"You {PAST.get(kind, 'looked at')} this before",
-    }  # fmt: skip
+    }
 
 
 def reason_of(
@@ -219,9 +237,11 @@ def reason_of(
     """Return why a product is in the answer, in words that can be shown."""
     if source_id is not None and source_name is not None:
         return {
-            "kind": "similar", "product_id": source_id, "product_name": source_name,
+            "kind": "similar",
+            "product_id": source_id,
+            "product_name": source_name,
             "text": f"Because you {PAST.get(kind or '', 'looked at')} {source_name}",
-        }  # fmt: skip
+        }
     if tier == 0 and product["category"]:
         return {
             "kind": "taste",
@@ -238,14 +258,16 @@ def without_database(user_id: str, popular: list[tuple[dict[str, Any], float]]) 
     """Return what is shown while Postgres is away: the popular products that Redis holds."""
     if not popular:
         raise DatabaseUnavailable("Neither Postgres nor a stored answer is there; try again in a moment.")
-    return dump({
-        "user_id": user_id,
-        "recommendations": placed([(product, score, {}) for product, score in popular]),
-        "strategy": "popular",
-        "recommendation_id": str(uuid7()),
-        "model_version": None,
-        "generated_at": now(),
-    })  # fmt: skip
+    return dump(
+        {
+            "user_id": user_id,
+            "recommendations": placed([(product, score, {}) for product, score in popular]),
+            "strategy": "popular",
+            "recommendation_id": str(uuid7()),
+            "model_version": None,
+            "generated_at": now(),
+        }
+    )
 
 
 def similar(product_id: int, k: int, user_id: str | None = None) -> bytes:

@@ -115,9 +115,11 @@ def together(ids: list[int], query: TogetherQuery, user_id: str | None) -> bytes
 
 
 @router.get(
-    "/frequently-bought-together", response_model=Together, response_model_exclude_unset=True,
+    "/frequently-bought-together",
+    response_model=Together,
+    response_model_exclude_unset=True,
     responses=OWNED | problem_responses(404),
-)  # fmt: skip
+)
 async def frequently_bought_together(
     request: Request, user_id: MaybeShopper, query: Annotated[TogetherQuery, QueryParameters()]
 ) -> Response:
@@ -134,20 +136,31 @@ async def frequently_bought_together(
 def again(user_id: str, query: BuyAgainQuery) -> bytes:
     """Compute /buy-again in one statement."""
     log = Logged(str(uuid7()), user_id, "buy_again", "replenishment", None)
-    found = buy_again.again(
-        user_id, query.k, spread=replenishment.SPREAD, in_stock=query.in_stock, log=log
-    )  # fmt: skip
+    found = buy_again.again(user_id, query.k, spread=replenishment.SPREAD, in_stock=query.in_stock, log=log)
     generated = now()
     products = []
     for one in found:
         due_at = replenishment.due_at(one.last_purchased_at, one.usual_days)
-        products.append((one.product, one.score, {
-            "last_purchased_at": one.last_purchased_at, "purchase_count": one.purchase_count,
-            "due": due_at <= datetime.fromisoformat(generated), "due_at": due_at,
-        }))  # fmt: skip
-    return dump({
-        "user_id": user_id, "products": placed(products), "recommendation_id": log.id, "generated_at": generated,
-    })  # fmt: skip
+        products.append(
+            (
+                one.product,
+                one.score,
+                {
+                    "last_purchased_at": one.last_purchased_at,
+                    "purchase_count": one.purchase_count,
+                    "due": due_at <= datetime.fromisoformat(generated),
+                    "due_at": due_at,
+                },
+            )
+        )
+    return dump(
+        {
+            "user_id": user_id,
+            "products": placed(products),
+            "recommendation_id": log.id,
+            "generated_at": generated,
+        }
+    )
 
 
 @router.get("/buy-again", response_model=BuyAgain, response_model_exclude_unset=True, responses=OWNED)
@@ -160,9 +173,7 @@ async def get_buy_again(user_id: NamedShopper, query: Annotated[BuyAgainQuery, Q
 @router.post("/recommendations/feedback", status_code=202, responses=problem_responses(404))
 def give_feedback(feedback: Feedback) -> Taken:
     """Tell what a shopper did with a product of an answer; the same again changes nothing."""
-    found = attribution.keep(
-        str(feedback.recommendation_id), feedback.product_id, feedback.action, feedback.position
-    )  # fmt: skip
+    found = attribution.keep(str(feedback.recommendation_id), feedback.product_id, feedback.action, feedback.position)
     if not found.known:
         raise NotFound(f"There is no answer {feedback.recommendation_id}, or it is too old.")
     if not found.shown:

@@ -108,9 +108,11 @@ def private(body: bytes) -> Response:
 
 
 @app.get(
-    "/recommendations", response_model=answers.Recommendations, response_model_exclude_unset=True,
+    "/recommendations",
+    response_model=answers.Recommendations,
+    response_model_exclude_unset=True,
     responses=OWNED | problem_responses(404),
-)  # fmt: skip
+)
 async def recommend(
     request: Request, user_id: NamedShopper, query: Annotated[RecommendationsQuery, QueryParameters()]
 ) -> Response:
@@ -129,10 +131,19 @@ async def recommend(
             context = [query.product_id, *(one for one in context if one != query.product_id)]
             exclude = [*exclude, query.product_id]
         place = None if query.latitude is None or query.longitude is None else (query.latitude, query.longitude)
-        return answers.personal(answers.Asked(
-            user_id, query.k, query.category_id, exclude, query.in_stock, query.explain, place,
-            context, query.diversity,
-        ))  # fmt: skip
+        return answers.personal(
+            answers.Asked(
+                user_id,
+                query.k,
+                query.category_id,
+                exclude,
+                query.in_stock,
+                query.explain,
+                place,
+                context,
+                query.diversity,
+            )
+        )
 
     async def work() -> bytes:
         state = await stored.before(user_id, raw)
@@ -150,9 +161,11 @@ async def recommend(
 
 
 @app.get(
-    "/similar-products", response_model=answers.SimilarProducts, response_model_exclude_unset=True,
+    "/similar-products",
+    response_model=answers.SimilarProducts,
+    response_model_exclude_unset=True,
     responses=OWNED | problem_responses(404),
-)  # fmt: skip
+)
 async def similar_products(
     request: Request, user_id: MaybeShopper, query: Annotated[SimilarQuery, QueryParameters()]
 ) -> Response:
@@ -176,9 +189,11 @@ async def similar_products(
 async def trending(request: Request, query: Annotated[TrendingQuery, QueryParameters()]) -> Response:
     """List what rises: events of the window, newer ones weighing more."""
     body = await cached(
-        "trending", f"trending:{query.window}:{query.category_id or ''}:{query.k}", ttl_s=900,
+        "trending",
+        f"trending:{query.window}:{query.category_id or ''}:{query.k}",
+        ttl_s=900,
         compute=lambda: answers.trending(query.window, query.category_id, query.k),
-    )  # fmt: skip
+    )
     return fresh(request, body, max_age_s=60)
 
 

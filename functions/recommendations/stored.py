@@ -114,9 +114,21 @@ async def store(user_id: str, query: bytes, body: bytes, epoch: bytes, generatio
     prefix = epoch + b"\n"
     zipped = gzip.compress(body, 5, mtime=0) if len(body) >= GZIP_FROM_BYTES else body
     try:
-        await redis().run((
-            "EVAL", STORE, 2, user_key(user_id), generation_key(user_id), generation,
-            settings().recommendation_ttl_s, MAX_FIELDS, query, prefix + body, b"z:" + query, prefix + zipped,
-        ))  # fmt: skip
+        await redis().run(
+            (
+                "EVAL",
+                STORE,
+                2,
+                user_key(user_id),
+                generation_key(user_id),
+                generation,
+                settings().recommendation_ttl_s,
+                MAX_FIELDS,
+                query,
+                prefix + body,
+                b"z:" + query,
+                prefix + zipped,
+            )
+        )
     except RedisUnavailable:
         log.debug("answer not stored")

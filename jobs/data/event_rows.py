@@ -156,21 +156,23 @@ def check(
     good = reason.isna()
     named = pd.Series({index: count for index, (count, _why) in stated.items()}, dtype="float64").reindex(rows.index)
     counted = quantity.fillna(named).fillna(1).clip(upper=MAX_QUANTITY).astype("int64")
-    events = pd.DataFrame({
-        "position": numbers,
-        "user_key": rows["user_id"],
-        "external_id": rows["external_id"],
-        # an id of the shop's own wins
-        "product_id": product.where(rows["external_id"].isna()).astype("Int64"),
-        "product_text": rows["product_id"],
-        "event_type": rows["event_type"],
-        "quantity": counted.where(rows["event_type"] == EventType.PURCHASE.value, 1).astype("int32"),
-        "given_quantity": rows["quantity"],
-        "occurred_at": at,
-        "session_id": rows["session_id"],
-        "metadata": rows["metadata"],
-        "event_id": rows["event_id"],
-    })[good]  # fmt: skip
+    events = pd.DataFrame(
+        {
+            "position": numbers,
+            "user_key": rows["user_id"],
+            "external_id": rows["external_id"],
+            # an id of the shop's own wins
+            "product_id": product.where(rows["external_id"].isna()).astype("Int64"),
+            "product_text": rows["product_id"],
+            "event_type": rows["event_type"],
+            "quantity": counted.where(rows["event_type"] == EventType.PURCHASE.value, 1).astype("int32"),
+            "given_quantity": rows["quantity"],
+            "occurred_at": at,
+            "session_id": rows["session_id"],
+            "metadata": rows["metadata"],
+            "event_id": rows["event_id"],
+        }
+    )[good]
     given = events["event_id"].notna()
     events.loc[given, "event_id"] = [event_key(text).hex for text in events.loc[given, "event_id"]]
     events.loc[~given, "event_id"] = _derived(events[~given])

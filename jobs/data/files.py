@@ -92,9 +92,12 @@ def read_events(path: str) -> EventFile:
         keep &= ~bad
     chosen = table[keep]
     return EventFile(
-        _ids(chosen["user_id"]), _ids(chosen["item_id"]), weights[keep].to_numpy(np.float32),
-        times[keep].dt.tz_localize(None).to_numpy().astype("datetime64[us]"), dropped,
-    )  # fmt: skip
+        _ids(chosen["user_id"]),
+        _ids(chosen["item_id"]),
+        weights[keep].to_numpy(np.float32),
+        times[keep].dt.tz_localize(None).to_numpy().astype("datetime64[us]"),
+        dropped,
+    )
 
 
 def _codes(values: NDArray[np.object_]) -> tuple[NDArray[np.object_], NDArray[np.int32]]:
@@ -114,10 +117,14 @@ def histories(*files: EventFile) -> tuple[list[History], NDArray[np.object_]]:
         end = start + len(one.users)
         found.append(
             History(
-                np.arange(len(user_names)), np.arange(len(item_names)),
-                users[start:end], items[start:end], one.weights, one.times,
+                np.arange(len(user_names)),
+                np.arange(len(item_names)),
+                users[start:end],
+                items[start:end],
+                one.weights,
+                one.times,
             )
-        )  # fmt: skip
+        )
         start = end
     return found, item_names
 
@@ -154,8 +161,11 @@ def _tags(column: "pd.Series[Any]") -> Any:
     rows: list[int] = []
     names: list[str] = []
     for row, value in enumerate(column):
-        listed = value if isinstance(value, (list, tuple, np.ndarray)) else (
-            str(value).replace(";", ",").split(",") if isinstance(value, str) else [])  # fmt: skip
+        listed = (
+            value
+            if isinstance(value, (list, tuple, np.ndarray))
+            else (str(value).replace(";", ",").split(",") if isinstance(value, str) else [])
+        )
         unique = {str(tag).strip() for tag in listed} - {""}
         rows += [row] * len(unique)
         names += sorted(unique)

@@ -31,9 +31,15 @@ def compiled() -> Callable[..., None]:
 
 
 def als_factors(
-    user_items: Matrix, *, factors: int, regularisation: float, confidence: float, iterations: int, seed: int,
+    user_items: Matrix,
+    *,
+    factors: int,
+    regularisation: float,
+    confidence: float,
+    iterations: int,
+    seed: int,
     compiled_from: int = COMPILED_FROM,
-) -> tuple[Factors, Factors]:  # fmt: skip
+) -> tuple[Factors, Factors]:
     """Factorise by alternating least squares (Hu, Koren, Volinsky, ICDM 2008), three conjugate gradient steps a turn.
 
     A pair with weight w is a 1 believed with 1 + confidence · w, all others are 0 believed with 1. Returns the factors
@@ -54,9 +60,13 @@ def als_factors(
 
 
 def _improve(
-    rows: AnyMatrix, solved: Factors, fixed: Factors, regularisation: float, confidence: float,
+    rows: AnyMatrix,
+    solved: Factors,
+    fixed: Factors,
+    regularisation: float,
+    confidence: float,
     loop: Callable[..., None] | None,
-) -> None:  # fmt: skip
+) -> None:
     """Move ``solved`` towards the least squares solution given ``fixed`` (Takacs et al., RecSys 2011), in place."""
     base = fixed.T @ fixed + np.float32(regularisation) * np.eye(fixed.shape[1], dtype=np.float32)
     if loop is not None:
@@ -72,9 +82,12 @@ def _improve(
         weighted = block.copy()
 
         def applied(
-            x: Factors, others: Factors = others, row_of: NDArray[np.int64] = row_of,
-            extra: NDArray[np.float32] = extra, weighted: AnyMatrix = weighted,
-        ) -> Factors:  # fmt: skip
+            x: Factors,
+            others: Factors = others,
+            row_of: NDArray[np.int64] = row_of,
+            extra: NDArray[np.float32] = extra,
+            weighted: AnyMatrix = weighted,
+        ) -> Factors:
             weighted.data = extra * np.einsum("ij,ij->i", others, x[row_of])
             return np.asarray(x @ base + weighted @ fixed, dtype=np.float32)
 

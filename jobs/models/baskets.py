@@ -68,6 +68,10 @@ def bought_together(
             scores = counts / np.sqrt(both)
             best = np.lexsort((others, -scores))[:k]
             yield Together(
-                int(ids[row]), ids[others[best]], scores[best], (counts * float(total) / both)[best],
-                (counts / totals[row])[best], counts[best],
-            )  # fmt: skip
+                int(ids[row]),
+                ids[others[best]],
+                scores[best],
+                (counts * float(total) / both)[best],
+                (counts / totals[row])[best],
+                counts[best],
+            )

@@ -48,9 +48,16 @@ def insert(
 
 
 def offer(
-    row: int, name: int, score: float, count: int,
-    worst: Reals, sizes: Counts, indices: Ids, scores: Reals, counts: Counts,
-) -> None:  # fmt: skip
+    row: int,
+    name: int,
+    score: float,
+    count: int,
+    worst: Reals,
+    sizes: Counts,
+    indices: Ids,
+    scores: Reals,
+    counts: Counts,
+) -> None:
     """Put ``name`` among the best of a row that is a heap, whose first is the last in rank; it gives way.
 
     worst : shape (n_rows,), the score to reach. Threads share it: whatever any of them has k of that are better cannot
@@ -73,9 +80,15 @@ def offer(
         while 2 * at + 1 < k:
             below = 2 * at + 1
             if below + 1 < k and precedes(
-                scores[row, below], counts[row, below], indices[row, below],
-                row, below + 1, indices, scores, counts,
-            ):  # fmt: skip
+                scores[row, below],
+                counts[row, below],
+                indices[row, below],
+                row,
+                below + 1,
+                indices,
+                scores,
+                counts,
+            ):
                 below += 1
             if not precedes(score, count, name, row, below, indices, scores, counts):
                 break
@@ -93,23 +106,52 @@ def offer(
 
 
 def merge(
-    rows: Ids, more: Counts, from_indices: Ids, from_scores: Reals, from_counts: Counts,
-    sizes: Counts, indices: Ids, scores: Reals, counts: Counts,
-) -> None:  # fmt: skip
+    rows: Ids,
+    more: Counts,
+    from_indices: Ids,
+    from_scores: Reals,
+    from_counts: Counts,
+    sizes: Counts,
+    indices: Ids,
+    scores: Reals,
+    counts: Counts,
+) -> None:
     """Put what one thread found for its rows, in any order, among the best of the sorted rows ``rows``."""
     for at in range(len(rows)):
         for place in range(more[at]):
             insert(
-                rows[at], from_indices[at, place], from_scores[at, place], from_counts[at, place],
-                sizes, indices, scores, counts,
-            )  # fmt: skip
+                rows[at],
+                from_indices[at, place],
+                from_scores[at, place],
+                from_counts[at, place],
+                sizes,
+                indices,
+                scores,
+                counts,
+            )
 
 
 def score_pairs(
-    first: int, last: int, least: int, names: Ids, source: Reals, target: Reals,
-    item_users: Places, users: Ids, places: Places, user_items: Places, items: Ids, weights: Reals,
-    worst: Reals, sums: Reals, met: Ids, sizes: Counts, indices: Ids, scores: Reals, counts: Counts,
-) -> None:  # fmt: skip
+    first: int,
+    last: int,
+    least: int,
+    names: Ids,
+    source: Reals,
+    target: Reals,
+    item_users: Places,
+    users: Ids,
+    places: Places,
+    user_items: Places,
+    items: Ids,
+    weights: Reals,
+    worst: Reals,
+    sums: Reals,
+    met: Ids,
+    sizes: Counts,
+    indices: Ids,
+    scores: Reals,
+    counts: Counts,
+) -> None:
     """Score the items ``first`` to ``last`` with all before them, and put each pair among the best of both.
 
     With the weights of user u for items i and j, S_ij = Σ_u w_ui · w_uj; j counts source_i · target_j · S_ij for i.
@@ -203,9 +245,21 @@ def sift(item: int, n_met: int, least: int, together: Counts, met: Ids, both: Co
 
 
 def rank_given(
-    first: int, last: int, least: int, given: Reals, item_users: Places, users: Ids, user_items: Places, items: Ids,
-    together: Counts, met: Ids, sizes: Counts, indices: Ids, scores: Reals, counts: Counts,
-) -> None:  # fmt: skip
+    first: int,
+    last: int,
+    least: int,
+    given: Reals,
+    item_users: Places,
+    users: Ids,
+    user_items: Places,
+    items: Ids,
+    together: Counts,
+    met: Ids,
+    sizes: Counts,
+    indices: Ids,
+    scores: Reals,
+    counts: Counts,
+) -> None:
     """Put the best of ``given``, the scores of all items for those from ``first`` to ``last``, into their rows.
 
     Others that fewer than ``least`` users have as well are left out.  together : shape (n_items,), zeros.
@@ -228,10 +282,25 @@ def rank_given(
 
 
 def rank_by_users(
-    first: int, last: int, least: int, kernel: Doubles, per_item: Doubles, weights: Doubles, spoken: Doubles,
-    item_users: Places, users: Ids, user_items: Places, items: Ids, together: Counts, met: Ids, both: Counts,
-    sizes: Counts, indices: Ids, scores: Reals, counts: Counts,
-) -> None:  # fmt: skip
+    first: int,
+    last: int,
+    least: int,
+    kernel: Doubles,
+    per_item: Doubles,
+    weights: Doubles,
+    spoken: Doubles,
+    item_users: Places,
+    users: Ids,
+    user_items: Places,
+    items: Ids,
+    together: Counts,
+    met: Ids,
+    both: Counts,
+    sizes: Counts,
+    indices: Ids,
+    scores: Reals,
+    counts: Counts,
+) -> None:
     """Put each item's best others by (XᵀKX)_ij · per_item_j, above 0, into the rows ``first`` to ``last``.
 
     Only others that ``least`` users or more have as well, at least 1, are scored.
@@ -258,10 +327,23 @@ def rank_by_users(
 
 
 def rank_by_factors(
-    first: int, last: int, least: int, speaking: Factors, spoken_for: Factors,
-    item_users: Places, users: Ids, user_items: Places, items: Ids, together: Counts, met: Ids, both: Counts,
-    sizes: Counts, indices: Ids, scores: Reals, counts: Counts,
-) -> None:  # fmt: skip
+    first: int,
+    last: int,
+    least: int,
+    speaking: Factors,
+    spoken_for: Factors,
+    item_users: Places,
+    users: Ids,
+    user_items: Places,
+    items: Ids,
+    together: Counts,
+    met: Ids,
+    both: Counts,
+    sizes: Counts,
+    indices: Ids,
+    scores: Reals,
+    counts: Counts,
+) -> None:
     """Put each item's best others by speaking_i · spoken_for_j, above 0, into the rows ``first`` to ``last``.
 
     As ``rank_by_users``; speaking, spoken_for : shape (n_items, n_factors).

@@ -138,11 +138,18 @@ def best_pairs(
     )
     turned = entries.T.tocsr()
     shared = (
-        least, names, _scale(source, names), _scale(target, names),
-        turned.indptr.astype(np.int64), turned.indices.astype(np.int32), turned.data,
-        ordered.indptr.astype(np.int64), ordered.indices.astype(np.int32), ordered.data,
+        least,
+        names,
+        _scale(source, names),
+        _scale(target, names),
+        turned.indptr.astype(np.int64),
+        turned.indices.astype(np.int32),
+        turned.data,
+        ordered.indptr.astype(np.int64),
+        ordered.indices.astype(np.int32),
+        ordered.data,
         np.full(n_items, LEAST_SCORE),
-    )  # fmt: skip
+    )
     del entries, turned
     idle = [_Best(n_items, k) for _ in range(workers)]
 
@@ -170,9 +177,11 @@ class Ranking:
         self.into, self.least, self.engine = into, least, engine or compiled()
         turned = user_items.T.tocsr()
         self._shared = (
-            turned.indptr.astype(np.int64), turned.indices.astype(np.int32),
-            user_items.indptr.astype(np.int64), user_items.indices.astype(np.int32),
-        )  # fmt: skip
+            turned.indptr.astype(np.int64),
+            turned.indices.astype(np.int32),
+            user_items.indptr.astype(np.int64),
+            user_items.indices.astype(np.int32),
+        )
         self._sizes = np.zeros(user_items.shape[1], np.int32)
 
     def fill(self, first: int, last: int, given: NDArray[np.float32]) -> None:
@@ -182,9 +191,16 @@ class Ranking:
         def some(start: int) -> None:
             end = min(start + step, last)
             self.engine.rank_given(
-                start, end, self.least, given[start - first : end - first], *self._shared,
-                np.zeros(given.shape[1], np.int32), np.empty(given.shape[1], np.int32), self._sizes, *self.into.arrays,
-            )  # fmt: skip
+                start,
+                end,
+                self.least,
+                given[start - first : end - first],
+                *self._shared,
+                np.zeros(given.shape[1], np.int32),
+                np.empty(given.shape[1], np.int32),
+                self._sizes,
+                *self.into.arrays,
+            )
 
         with ThreadPoolExecutor(threads()) as pool:
             list(pool.map(some, range(first, last, step)))
@@ -201,9 +217,11 @@ def best_by_users(
     weights = user_items.T.tocsr().data.astype(np.float64)
     kernel, per_item = kernel.astype(np.float64, copy=False), per_item.astype(np.float64)
     return _best_met(
-        user_items, k, compiled().rank_by_users,
+        user_items,
+        k,
+        compiled().rank_by_users,
         lambda: (least, kernel, per_item, weights, np.empty(user_items.shape[0])),
-    )  # fmt: skip
+    )
 
 
 def best_by_factors(
@@ -215,9 +233,11 @@ def best_by_factors(
     in common · n_factors.
     """
     return _best_met(
-        user_items, k, compiled().rank_by_factors,
+        user_items,
+        k,
+        compiled().rank_by_factors,
         lambda: (least, np.ascontiguousarray(speaking), np.ascontiguousarray(spoken_for)),
-    )  # fmt: skip
+    )
 
 
 def _best_met(
@@ -227,9 +247,11 @@ def _best_met(
     found, sizes = Neighbours.none(n_items, k), np.zeros(n_items, np.int32)
     turned = user_items.T.tocsr()
     shared = (
-        turned.indptr.astype(np.int64), turned.indices.astype(np.int32),
-        user_items.indptr.astype(np.int64), user_items.indices.astype(np.int32),
-    )  # fmt: skip
+        turned.indptr.astype(np.int64),
+        turned.indices.astype(np.int32),
+        user_items.indptr.astype(np.int64),
+        user_items.indices.astype(np.int32),
+    )
 
     def some(first: int) -> None:
         last = min(first + ITEMS_OF_THEIR_OWN, n_items)

@@ -47,15 +47,23 @@ class CompiledServer(Server):
         n_rows = len(self.past.users)
         found = np.full((n_rows, self.k), NOT_FILLED, np.int64)
         constants = kernels.Constants(
-            formula.blend, formula.trending_prior, formula.affinity_trend, formula.repeat_weight,
+            formula.blend,
+            formula.trending_prior,
+            formula.affinity_trend,
+            formula.repeat_weight,
             CANDIDATES_BY_PROFILE + self.k,
-        )  # fmt: skip
+        )
         shared = (
-            constants, _rows(self.past.profiles(formula)), neighbours.indices, neighbours.scores,
+            constants,
+            _rows(self.past.profiles(formula)),
+            neighbours.indices,
+            neighbours.scores,
             self._excluded_rows(formula.returning),
-            self._pool_rows(formula.returning, formula.trending_window), self.past.active,
-            self.past.trends[formula.trending_window], self._taste,
-        )  # fmt: skip
+            self._pool_rows(formula.returning, formula.trending_window),
+            self.past.active,
+            self.past.trends[formula.trending_window],
+            self._taste,
+        )
 
         def some(first: int) -> None:
             mine = self._idle.pop()
@@ -70,7 +78,7 @@ class CompiledServer(Server):
         n = self.past.n_items
         return kernels.Scratch(
             np.zeros(n), np.zeros(n, np.int32), np.zeros(n, np.bool_), np.empty(n, np.int32), np.empty(n)
-        )  # fmt: skip
+        )
 
     def _excluded_rows(self, returning: Returning) -> kernels.Rows:
         if returning not in self._rows:
@@ -92,13 +100,18 @@ class CompiledServer(Server):
         tastes, catalog = self.past.tastes, self.past.catalog
         priced = catalog.prices > 0
         return kernels.Taste(
-            KIND_WEIGHTS["category"] * _shares(tastes.categories), catalog.categories.astype(np.int32),
-            KIND_WEIGHTS["brand"] * _shares(tastes.brands), catalog.brands.astype(np.int32),
-            _shares(tastes.tags), catalog.tags.indptr.astype(np.int32), catalog.tags.indices.astype(np.int32),
+            KIND_WEIGHTS["category"] * _shares(tastes.categories),
+            catalog.categories.astype(np.int32),
+            KIND_WEIGHTS["brand"] * _shares(tastes.brands),
+            catalog.brands.astype(np.int32),
+            _shares(tastes.tags),
+            catalog.tags.indptr.astype(np.int32),
+            catalog.tags.indices.astype(np.int32),
             KIND_WEIGHTS["tag"],
             np.where(priced, np.log(np.where(priced, catalog.prices, 1.0)), np.nan),
-            np.where(tastes.has_prices, tastes.mean_log_price, np.nan), tastes.deviation,
-        )  # fmt: skip
+            np.where(tastes.has_prices, tastes.mean_log_price, np.nan),
+            tastes.deviation,
+        )
 
 
 def _rows(matrix: AnyMatrix) -> kernels.Rows:

@@ -75,9 +75,13 @@ class Scratch(NamedTuple):
 
 
 def sum_up(
-    row: int, repeat_weight: float, profiles: Rows, neighbours: NDArray[np.int32], values: NDArray[np.float32],
+    row: int,
+    repeat_weight: float,
+    profiles: Rows,
+    neighbours: NDArray[np.int32],
+    values: NDArray[np.float32],
     scratch: Scratch,
-) -> int:  # fmt: skip
+) -> int:
     """Add up what the profile speaks for into ``sums``, and return how many items are in ``met``."""
     sums, known, met = scratch.sums, scratch.known, scratch.met
     n_met = 0
@@ -148,10 +152,20 @@ def sink(at: int, size: int, heap: Ids, sums: Reals) -> None:
 
 
 def answer(
-    first: int, last: int, constants: Constants, profiles: Rows, neighbours: NDArray[np.int32],
-    values: NDArray[np.float32], excluded: Rows, pool: Pool, active: NDArray[np.bool_], trend: Reals, taste: Taste,
-    scratch: Scratch, answers: NDArray[np.int64],
-) -> None:  # fmt: skip
+    first: int,
+    last: int,
+    constants: Constants,
+    profiles: Rows,
+    neighbours: NDArray[np.int32],
+    values: NDArray[np.float32],
+    excluded: Rows,
+    pool: Pool,
+    active: NDArray[np.bool_],
+    trend: Reals,
+    taste: Taste,
+    scratch: Scratch,
+    answers: NDArray[np.int64],
+) -> None:
     """Write the best items of the users ``first`` to ``last`` into ``answers``, shape (n_rows, k), filled with −1.
 
     neighbours, values : indices and scores of each item's neighbours, shape (n_items, n_neighbours), padded with −1.

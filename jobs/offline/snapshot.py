@@ -106,9 +106,12 @@ class Past:
         ages = (times[starts[rows]] - times) / DAY
         kept = places < MET_LIMIT
         return Recent(
-            rows[kept], self.history.items[events][kept].astype(np.int64),
-            self.history.weights[events][kept].astype(np.float64), ages[kept], places[kept],
-        )  # fmt: skip
+            rows[kept],
+            self.history.items[events][kept].astype(np.int64),
+            self.history.weights[events][kept].astype(np.float64),
+            ages[kept],
+            places[kept],
+        )
 
     def profiles(self, formula: Formula) -> Matrix:
         """Return the weights of the users' profiles, shape (n_rows, n_items)."""
@@ -180,10 +183,13 @@ class Past:
         mean = likes @ (np.log(prices) * priced) / safe
         square = likes @ (np.log(prices) ** 2 * priced) / safe
         return Tastes(
-            categories=_by_code(likes, catalog.categories), brands=_by_code(likes, catalog.brands),
+            categories=_by_code(likes, catalog.categories),
+            brands=_by_code(likes, catalog.brands),
             tags=np.asarray((likes @ catalog.tags).toarray()),
-            has_prices=whole > 0, mean_log_price=mean, deviation=np.sqrt(np.maximum(square - mean**2, 0.0)),
-        )  # fmt: skip
+            has_prices=whole > 0,
+            mean_log_price=mean,
+            deviation=np.sqrt(np.maximum(square - mean**2, 0.0)),
+        )
 
 
 def _by_code(likes: Matrix, codes: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -44,9 +44,13 @@ class Split:
 def only(history: History, mask: NDArray[np.bool_]) -> History:
     """Return the events that the mask keeps, under the same codes."""
     return History(
-        history.user_ids, history.product_ids, history.users[mask], history.items[mask],
-        history.weights[mask], history.times[mask],
-    )  # fmt: skip
+        history.user_ids,
+        history.product_ids,
+        history.users[mask],
+        history.items[mask],
+        history.weights[mask],
+        history.times[mask],
+    )
 
 
 def _pairs(history: History) -> Matrix:

@@ -66,9 +66,11 @@ def parser() -> argparse.ArgumentParser:
         "--items", metavar="FILE", help="CSV or parquet: item_id; category, brand, price, tags where known"
     )
     made.add_argument(
-        "--split", default="last:30d", metavar="SPLIT",
+        "--split",
+        default="last:30d",
+        metavar="SPLIT",
         help="last:30d, leave-last-out, or a file of held-out events (default: %(default)s)",
-    )  # fmt: skip
+    )
     mode = made.add_mutually_exclusive_group()
     mode.add_argument("--new-only", action="store_true", help="ask for products a user had not met (the default)")
     mode.add_argument("--repeats", action="store_true", help="ask for all products a user turned to")
@@ -100,9 +102,14 @@ def run(options: argparse.Namespace, say: Any) -> dict[str, Any]:
     if others:
         days = cut_days(history, others[0])
     evaluation = evaluate(
-        split, catalog, time_budget_s=options.time_budget, holdout_days=days, leave_last=days is None,
-        seed=options.seed, report=say,
-    )  # fmt: skip
+        split,
+        catalog,
+        time_budget_s=options.time_budget,
+        holdout_days=days,
+        leave_last=days is None,
+        seed=options.seed,
+        report=say,
+    )
     dropped = {reason: number for one in files for reason, number in one.dropped.items()}
     return {"split": options.split, "left_out": dropped, **evaluation.as_json()}
 

@@ -132,9 +132,17 @@ def evaluate(
     codes. ``holdout_days`` and ``leave_last`` : tune on splits like this one. Raises NothingToMeasure.
     """
     choice = choose(
-        split.train, catalog, time_budget_s=time_budget_s, new_only=split.new_only, now=split.now,
-        holdout_days=holdout_days, leave_last=leave_last, seed=seed, report=report, clock=clock,
-    )  # fmt: skip
+        split.train,
+        catalog,
+        time_budget_s=time_budget_s,
+        new_only=split.new_only,
+        now=split.now,
+        holdout_days=holdout_days,
+        leave_last=leave_last,
+        seed=seed,
+        report=report,
+        clock=clock,
+    )
     past = Past(split.train, split.now, split.users, split.known_items, catalog)
     server = Server(past, K)
     relevant = split.relevant[split.users]
@@ -159,9 +167,7 @@ def evaluate(
             continue
         formula = Formula(**one["serving"])
         try:
-            found = fit(
-                split.train, split.now, one["algorithm"], one["parameters"], Weighting(**one["weighting"])
-            )  # fmt: skip
+            found = fit(split.train, split.now, one["algorithm"], one["parameters"], Weighting(**one["weighting"]))
         except Unsuitable:
             continue
         lines.append(line(one["algorithm"], served(found, formula.in_scores_of(found.mean_score))))

@@ -19,9 +19,7 @@ MIXTURE: Final = "mixture"
 
 def part(algorithm: str, parameters: Mapping[str, Any], weighting: Weighting, share: float) -> dict[str, Any]:
     """Return one of a mixture's ``parts``."""
-    return {
-        "algorithm": algorithm, "parameters": dict(parameters), "weighting": asdict(weighting), "share": share
-    }  # fmt: skip
+    return {"algorithm": algorithm, "parameters": dict(parameters), "weighting": asdict(weighting), "share": share}
 
 
 def fit(

@@ -42,9 +42,14 @@ class Bench:
     """
 
     def __init__(
-        self, splits: Sequence[Split], catalog: Catalog, *, seed: int = 0, max_users: int = MAX_USERS,
+        self,
+        splits: Sequence[Split],
+        catalog: Catalog,
+        *,
+        seed: int = 0,
+        max_users: int = MAX_USERS,
         compile: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.folds: list[Fold] = []
         for split in splits:
             users, room = split.users, max_users // len(splits)
@@ -77,10 +82,12 @@ class Bench:
 
     def serve(self, neighbours: Sequence[Neighbours], formula: Formula) -> Scores:
         """Return NDCG@20 of each user of each fold; ``formula`` has its repeat weight in units of the mean score."""
-        return np.concatenate([
-            ndcg(hits(fold.server.recommend(one, formula.in_scores_of(one.mean_score)), fold.relevant), fold.counts)
-            for fold, one in zip(self.folds, neighbours, strict=True)
-        ])  # fmt: skip
+        return np.concatenate(
+            [
+                ndcg(hits(fold.server.recommend(one, formula.in_scores_of(one.mean_score)), fold.relevant), fold.counts)
+                for fold, one in zip(self.folds, neighbours, strict=True)
+            ]
+        )
 
     def has_taste(self) -> bool:
         """Whether anything is known of the products that a taste could be for."""

@@ -45,10 +45,15 @@ def other_starts(bench: Bench, formula: Formula) -> list[Formula]:
     One lets long profiles speak alone, each product as often as it was met; the other is mostly what sells.
     """
     personal = formula.with_(
-        profile_events=200, frequency_power=1.0, blend=1.0, trending_prior=0.0, half_life_days=None, rank_decay=1.0,
+        profile_events=200,
+        frequency_power=1.0,
+        blend=1.0,
+        trending_prior=0.0,
+        half_life_days=None,
+        rank_decay=1.0,
         weight_power=formula.weight_power if bench.one_weight else 0.0,
         repeat_weight=0.0 if bench.new_only else 1.0,
-    )  # fmt: skip
+    )
     return [personal, formula.with_(trending_prior=3.0, trending_window="all")]
 
 

@@ -70,8 +70,10 @@ class Choice:
         """Return the ``metrics`` of a model version."""
         return {
             "ndcg@20": None if self.score is None else round(self.score, 5),
-            "holdout_days": self.holdout_days, "why": self.reason, "candidates": self.candidates,
-        }  # fmt: skip
+            "holdout_days": self.holdout_days,
+            "why": self.reason,
+            "candidates": self.candidates,
+        }
 
 
 # the plain method of DESIGN section 6

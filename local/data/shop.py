@@ -9,8 +9,17 @@ import pandas as pd
 import pyarrow as pa
 
 PRODUCT_COLUMNS: Final = (
-    "external_id", "name", "description", "price", "category", "brand", "tags", "quantity", "is_active", "created_at",
-)  # fmt: skip
+    "external_id",
+    "name",
+    "description",
+    "price",
+    "category",
+    "brand",
+    "tags",
+    "quantity",
+    "is_active",
+    "created_at",
+)
 
 
 @dataclass(frozen=True)

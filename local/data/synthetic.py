@@ -34,7 +34,7 @@ CATEGORIES: Final = (
     ("Garden", 30.0, ("Planter", "Trowel", "Hose", "Lantern", "Bench", "Shears", "Bird Feeder", "Rake")),
     ("Office", 18.0, ("Notebook", "Pen Set", "Desk Tray", "Stapler", "Calendar", "Whiteboard", "Folder", "Clock")),
     ("Pets", 22.0, ("Leash", "Cat Tree", "Food Bowl", "Dog Bed", "Toy Mouse", "Carrier", "Brush Mitt", "Aquarium")),
-)  # fmt: skip
+)
 MANNERS: Final = ("Classic", "Modern", "Vintage", "Compact", "Deluxe", "Eco", "Smart", "Essential", "Premium", "Mini")
 COLOURS: Final = ("red", "blue", "green", "black", "white", "yellow", "grey", "pink")
 MATERIALS: Final = ("cotton", "wood", "metal", "glass", "leather", "bamboo")
@@ -128,18 +128,20 @@ def catalog(chosen: Options, random: np.random.Generator, now: np.datetime64) ->
             COLOURS[colour[index]],
             MATERIALS[material[index]],
         )
-        rows.append((
-            f"SYN-{index + 1:06d}",
-            f"{how} {dye.capitalize()} {thing} {index + 1}",
-            f"{how} {thing.lower()} in {dye}, made of {stuff}. From our {name} range.",
-            str(Decimal(f"{max(typical * float(np.exp(spread[index])), 0.5):.1f}9")),
-            name,
-            _BRANDS[(number * 3 + int(brand[index])) % len(_BRANDS)],
-            [dye, stuff, how.lower()],
-            0 if sold_out[index] else int(quantity[index]),
-            True,
-            now - np.timedelta64(int(age[index]), "D"),
-        ))  # fmt: skip
+        rows.append(
+            (
+                f"SYN-{index + 1:06d}",
+                f"{how} {dye.capitalize()} {thing} {index + 1}",
+                f"{how} {thing.lower()} in {dye}, made of {stuff}. From our {name} range.",
+                str(Decimal(f"{max(typical * float(np.exp(spread[index])), 0.5):.1f}9")),
+                name,
+                _BRANDS[(number * 3 + int(brand[index])) % len(_BRANDS)],
+                [dye, stuff, how.lower()],
+                0 if sold_out[index] else int(quantity[index]),
+                True,
+                now - np.timedelta64(int(age[index]), "D"),
+            )
+        )
     return pd.DataFrame(rows, columns=list(PRODUCT_COLUMNS))
 
 

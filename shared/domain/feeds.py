@@ -195,10 +195,12 @@ def read_csv(source: Iterable[bytes]) -> Iterator[Row | list[RowError]]:
     missing = [name for name in ("name", "price") if name not in header]
     if unknown or missing or len(set(header)) < len(header):
         wrong = (
-            f"has the unknown column {unknown[0]!r}" if unknown
-            else f"has no column {missing[0]!r}" if missing
+            f"has the unknown column {unknown[0]!r}"
+            if unknown
+            else f"has no column {missing[0]!r}"
+            if missing
             else "names a column twice"
-        )  # fmt: skip
+        )
         known = ", ".join(ProductWrite.model_fields)
         raise InvalidRequest(f"The CSV's header {wrong}; the first line must name columns out of: {known}.")
     for row, cells in records:

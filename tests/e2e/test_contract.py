@@ -40,11 +40,14 @@ def lines(_context: Any, value: Any) -> bytes:
 
 
 SCHEMA = schemathesis.openapi.from_dict(
-    openapi.union({
-        entry.name: import_module(f"functions.{entry.name}.main").app.openapi() for entry in manifest().of_kind("http")
-    }),
+    openapi.union(
+        {
+            entry.name: import_module(f"functions.{entry.name}.main").app.openapi()
+            for entry in manifest().of_kind("http")
+        }
+    ),
     config=SchemathesisConfig.from_dict({"generation": {"mode": "all", "deterministic": True}}),
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +60,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aisle]:
         token = read_json(made.home / "run.json")["environment"]["ADMIN_TOKEN"]
         products = [{"name": f"Lantern {n}", "price": n, "quantity": 9, "category": "Lamps"} for n in range(1, 21)]
         imported = httpx.post(
-            f"{made.url}/products/import", content="\n".join(map(json.dumps, products)),
+            f"{made.url}/products/import",
+            content="\n".join(map(json.dumps, products)),
             headers={"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson"},
-        )  # fmt: skip
+        )
         assert imported.json()["created"] == len(products), imported.text
         yield made
     finally:
@@ -94,9 +98,13 @@ def shoppers(shop: Aisle) -> Callable[[str], dict[str, str]]:
 
 @SCHEMA.parametrize()
 @settings(
-    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate],
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
-)  # fmt: skip
+)
 def test_every_answer_is_as_described(
     case: Any, shop: Aisle, staff: dict[str, str], shoppers: Callable[[str], dict[str, str]]
 ) -> None:

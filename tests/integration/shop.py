@@ -24,8 +24,9 @@ def add_products(count: int = 10, categories: Sequence[str] = ("Candles", "Bags"
            FROM generate_series(1, :count) AS n
            JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM categories) AS c
                ON c.place = mod(n, :categories)""",
-        count=count, categories=len(categories),
-    )  # fmt: skip
+        count=count,
+        categories=len(categories),
+    )
     postgres.write("SELECT setval(pg_get_serial_sequence('products', 'id'), :count)", count=count)
 
 
@@ -43,9 +44,12 @@ def add_model(neighbours: dict[int, dict[int, float]], parameters: dict[str, Any
         ordered = sorted(scores.items(), key=lambda pair: -pair[1])
         postgres.write(
             "INSERT INTO item_similarity VALUES (:version, :id, :neighbours, cast(:scores AS real[]), :counts)",
-            version=version, id=product_id, neighbours=[one for one, _ in ordered],
-            scores=[score for _, score in ordered], counts=[2] * len(ordered),
-        )  # fmt: skip
+            version=version,
+            id=product_id,
+            neighbours=[one for one, _ in ordered],
+            scores=[score for _, score in ordered],
+            counts=[2] * len(ordered),
+        )
     return version
 
 
@@ -54,9 +58,13 @@ def event(
 ) -> dict[str, Any]:
     """Return an event as it travels in a message."""
     return {
-        "event_id": str(uuid7()), "product_id": product_id, "event_type": event_type,
-        "timestamp": (NOW - ago).isoformat(), "session_id": None, "metadata": None,
-    } | more  # fmt: skip
+        "event_id": str(uuid7()),
+        "product_id": product_id,
+        "event_type": event_type,
+        "timestamp": (NOW - ago).isoformat(),
+        "session_id": None,
+        "metadata": None,
+    } | more
 
 
 def deliver(
@@ -72,8 +80,11 @@ def push(
     """Deliver a message as Eventarc does: a CloudEvent in binary mode around Pub/Sub's envelope."""
     message_id = message_id or str(uuid7())
     headers = {
-        "ce-id": message_id, "ce-specversion": "1.0", "ce-source": "//pubsub.googleapis.com/projects/p/topics/t",
-        "ce-type": "google.cloud.pubsub.topic.v1.messagePublished", "content-type": "application/json",
-    }  # fmt: skip
+        "ce-id": message_id,
+        "ce-specversion": "1.0",
+        "ce-source": "//pubsub.googleapis.com/projects/p/topics/t",
+        "ce-type": "google.cloud.pubsub.topic.v1.messagePublished",
+        "content-type": "application/json",
+    }
     message = {"data": base64.b64encode(data).decode(), "attributes": attributes, "messageId": message_id}
     return client.post("/", content=orjson.dumps({"message": message, "subscription": "s"}), headers=headers)

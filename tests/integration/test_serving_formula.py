@@ -98,9 +98,13 @@ def test_the_arrays_give_the_served_answers(shop: None, serve: Callable[[str], h
     history = wider(load_history(90, 1_000_000), ids)
     neighbours = cosine_neighbours(history.user_items(), 8)
     models.publish(
-        job="test", started_at=datetime.now(UTC), algorithm="cosine",
-        parameters={"serving": formula.parameters()}, metrics={}, rows=copy_rows(ids, neighbours),
-    )  # fmt: skip
+        job="test",
+        started_at=datetime.now(UTC),
+        algorithm="cosine",
+        parameters={"serving": formula.parameters()},
+        metrics={},
+        rows=copy_rows(ids, neighbours),
+    )
     now = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")
     users = np.arange(len(history.user_ids))
     past = Past(history, now, users, np.ones(len(ids), np.bool_), catalog_of(ids))

@@ -20,13 +20,21 @@ from tests.integration.accounts.people import bearer, registered
 
 # what anybody may ask, with nothing of anybody in the answer
 OPEN = {
-    ("GET", "/products/suggest"), ("GET", "/products/categories"), ("GET", "/products/{product_id}"),
-    ("GET", "/trending"), ("GET", "/popular"), ("POST", "/recommendations/feedback"),
+    ("GET", "/products/suggest"),
+    ("GET", "/products/categories"),
+    ("GET", "/products/{product_id}"),
+    ("GET", "/trending"),
+    ("GET", "/popular"),
+    ("POST", "/recommendations/feedback"),
     # tokens are what these are for
-    ("POST", "/auth/guest"), ("POST", "/auth/register"), ("POST", "/auth/login"), ("POST", "/auth/refresh"),
+    ("POST", "/auth/guest"),
+    ("POST", "/auth/register"),
+    ("POST", "/auth/login"),
+    ("POST", "/auth/refresh"),
     ("POST", "/auth/logout"),
-    ("GET", "/health"), ("GET", "/health/ready"),
-}  # fmt: skip
+    ("GET", "/health"),
+    ("GET", "/health/ready"),
+}
 # who is meant is in the body, which must be right for the question to be asked at all
 BODIES: dict[str, Callable[[str], Any]] = {
     "/events": lambda user: {"user_id": user, "product_id": 1, "event_type": "view"},
@@ -64,12 +72,15 @@ def described() -> list[Route]:
         for path, methods in document["paths"].items():
             for method, operation in methods.items():
                 parameters = [one for one in operation.get("parameters", ()) if one["in"] == "query"]
-                found.append(Route(
-                    method.upper(), path,
-                    frozenset(scheme for one in operation.get("security", ()) for scheme in one),
-                    any(one["name"] == "user_id" for one in parameters),
-                    tuple(one["name"] for one in parameters if one["required"]),
-                ))  # fmt: skip
+                found.append(
+                    Route(
+                        method.upper(),
+                        path,
+                        frozenset(scheme for one in operation.get("security", ()) for scheme in one),
+                        any(one["name"] == "user_id" for one in parameters),
+                        tuple(one["name"] for one in parameters if one["required"]),
+                    )
+                )
     return found
 
 
@@ -117,15 +128,19 @@ def people(shop: httpx.Client, module_env: dict[str, str]) -> People:
     def part(value: object) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
-    return People(victim, stranger, {
-        "none": None,
-        "a stranger's": stranger["access_token"],
-        "expired": jwt.encode(late, secret, "HS256", headers={"kid": kid}),
-        "alg none": f"{part({'alg': 'none', 'typ': 'JWT', 'kid': kid})}.{part(claims)}.",
-        "signed by another key": jwt.encode(claims, "x" * 32, "HS256", headers={"kid": kid}),
-        "of another kid": jwt.encode(claims, secret, "HS256", headers={"kid": "other"}),
-        "not a token": "nonsense",
-    })  # fmt: skip
+    return People(
+        victim,
+        stranger,
+        {
+            "none": None,
+            "a stranger's": stranger["access_token"],
+            "expired": jwt.encode(late, secret, "HS256", headers={"kid": kid}),
+            "alg none": f"{part({'alg': 'none', 'typ': 'JWT', 'kid': kid})}.{part(claims)}.",
+            "signed by another key": jwt.encode(claims, "x" * 32, "HS256", headers={"kid": kid}),
+            "of another kid": jwt.encode(claims, secret, "HS256", headers={"kid": "other"}),
+            "not a token": "nonsense",
+        },
+    )
 
 
 TOKENS = ("none", "a stranger's", "expired", "alg none", "signed by another key", "of another kid", "not a token")

@@ -89,8 +89,12 @@ class Terraform:
         environment = dict(os.environ) | {"TF_DATA_DIR": str(self.home / "data"), "TF_IN_AUTOMATION": "1"}
         done = subprocess.run(
             [TOOL, f"-chdir={self.folder}", *arguments],
-            env=environment, capture_output=True, text=True, timeout=DEADLINE_S, check=False,
-        )  # fmt: skip
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
         return done.stdout
 
@@ -135,11 +139,16 @@ def prod(terraform: Terraform) -> Plan:
     """The plan of production with everything on. Archives are those of dev, so none are made."""
     pinned = {name: f"{name}/earlier.zip" for name in manifest().entries}
     return terraform.plan(
-        "-var-file=envs/prod.tfvars", f"-var=pinned_sources={json.dumps(pinned)}", "-var=domain=shop.example.com",
-        "-var=alert_email=oncall@example.com", "-var=billing_account=012345-6789AB-CDEF01",
-        '-var=repository={"owner"="example","name"="shop"}', "-var=state_bucket=shop-test-123-state",
-        '-var=operators=["user:ada@example.com"]', "-var=vpc_egress=direct",
-    )  # fmt: skip
+        "-var-file=envs/prod.tfvars",
+        f"-var=pinned_sources={json.dumps(pinned)}",
+        "-var=domain=shop.example.com",
+        "-var=alert_email=oncall@example.com",
+        "-var=billing_account=012345-6789AB-CDEF01",
+        '-var=repository={"owner"="example","name"="shop"}',
+        "-var=state_bucket=shop-test-123-state",
+        '-var=operators=["user:ada@example.com"]',
+        "-var=vpc_egress=direct",
+    )
 
 
 @pytest.fixture(scope="session", params=["dev", "prod"])

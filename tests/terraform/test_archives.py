@@ -122,9 +122,10 @@ def test_whatever_of_ours_an_archive_imports_is_in_it(dev: Plan) -> None:
 
 def test_what_our_code_reads_beside_itself_is_in_every_archive(dev: Plan) -> None:
     read = {
-        str(path.relative_to(ROOT)) for path in (ROOT / "shared").rglob("*")
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "shared").rglob("*")
         if path.is_file() and path.suffix not in (".py", ".pyc")
-    }  # fmt: skip
+    }
     assert len(read) > 5
     for name, files in dev.archives().items():
         assert read <= set(files), name
@@ -157,7 +158,12 @@ def test_each_entry_is_served_from_its_archive_with_its_requirements_alone(
     for name in names:
         done = subprocess.run(
             [python, "-I", "-W", "ignore", probe, unpacked[name], name],
-            env=clean, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+            env=clean,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         assert done.returncode == 0, f"{name}: {done.stderr[-2000:]}"
         assert json.loads(done.stdout.splitlines()[-1]) == [], name

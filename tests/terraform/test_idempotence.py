@@ -10,9 +10,7 @@ def test_a_second_plan_changes_nothing(terraform: Terraform) -> None:
     pinned = {name: f"{name}/earlier.zip" for name in manifest().entries}
     chosen = ("-var-file=envs/dev.tfvars", f"-var=pinned_sources={json.dumps(pinned)}")
     try:
-        terraform.run(
-            "apply", "-input=false", "-no-color", "-auto-approve", f"-var=project_id={PROJECT}", *chosen
-        )  # fmt: skip
+        terraform.run("apply", "-input=false", "-no-color", "-auto-approve", f"-var=project_id={PROJECT}", *chosen)
         plan = terraform.plan(*chosen)
         changed = {
             one["address"]: one["change"]["actions"]

@@ -228,8 +228,9 @@ def test_a_function_reads_its_own_secrets_only(plan: Plan, listed: Manifest) -> 
 def test_the_balancer_sends_each_path_to_its_function(prod: Plan, listed: Manifest) -> None:
     matcher = prod.by_key("google_compute_url_map", "this")["this"]["path_matcher"][0]
     found = {path for rule in matcher["path_rule"] for path in rule["paths"]}
-    expected = {pattern for path, name in listed.paths.items() if listed.entries[name].public
-                for pattern in (path, f"{path}/*")}  # fmt: skip
+    expected = {
+        pattern for path, name in listed.paths.items() if listed.entries[name].public for pattern in (path, f"{path}/*")
+    }
     assert found == expected
 
 

@@ -67,19 +67,21 @@ def catalog(items: pd.DataFrame, units: "pd.Series[int]", shift_days: int) -> pd
         category = taxonomy.category(name) if sold else taxonomy.OTHER
         tags = taxonomy.tags(name) if sold else []
         first = article["first_minute"]
-        rows.append((
-            code,
-            name,
-            taxonomy.description(name, category, tags) if sold else "",
-            # to the penny; the source has thousandths for articles sold by the dozen
-            f"{max(round(price / 10), 1) / 100:.2f}" if sold else "0.00",
-            category,
-            taxonomy.brand(name) if sold else None,
-            tags,
-            stock(code, int(units.get(article["item_id"], 0))) if active else 0,
-            active,
-            int(first) if pd.notna(first) else int(items["first_minute"].min()),
-        ))  # fmt: skip
+        rows.append(
+            (
+                code,
+                name,
+                taxonomy.description(name, category, tags) if sold else "",
+                # to the penny; the source has thousandths for articles sold by the dozen
+                f"{max(round(price / 10), 1) / 100:.2f}" if sold else "0.00",
+                category,
+                taxonomy.brand(name) if sold else None,
+                tags,
+                stock(code, int(units.get(article["item_id"], 0))) if active else 0,
+                active,
+                int(first) if pd.notna(first) else int(items["first_minute"].min()),
+            )
+        )
     products = pd.DataFrame(rows, columns=list(PRODUCT_COLUMNS))
     created = products["created_at"].to_numpy(np.int64) + shift_days * _DAY_MINUTES
     return products.assign(created_at=(created * 60).astype("datetime64[s]"))

@@ -55,9 +55,18 @@ SELECT count(*) FROM (
     SELECT 1 FROM products p JOIN catalog_rows r USING (external_id) ORDER BY p.id FOR NO KEY UPDATE OF p) AS locked"""
 
 _COLUMNS: Final = (
-    "name", "description", "price", "image_url", "category_id", "brand", "tags", "quantity", "is_active",
-    "latitude", "longitude",
-)  # fmt: skip
+    "name",
+    "description",
+    "price",
+    "image_url",
+    "category_id",
+    "brand",
+    "tags",
+    "quantity",
+    "is_active",
+    "latitude",
+    "longitude",
+)
 _NEW: Final = ", ".join(
     f"CASE WHEN '{name}' = ANY (r.given) THEN r.{name} ELSE p.{name} END AS {name}" for name in _COLUMNS
 )
@@ -111,9 +120,22 @@ def _line(position: int, row: ProductWrite) -> str:
     if row.category is not None or "category" in row.model_fields_set:
         given.append("category_id")
     cells: list[Any] = [
-        position, row.external_id or str(uuid4()), row.name, row.description, row.price, row.image_url, row.category,
-        row.category_id, row.brand, row.tags, row.quantity, row.is_active, row.latitude, row.longitude, given,
-    ]  # fmt: skip
+        position,
+        row.external_id or str(uuid4()),
+        row.name,
+        row.description,
+        row.price,
+        row.image_url,
+        row.category,
+        row.category_id,
+        row.brand,
+        row.tags,
+        row.quantity,
+        row.is_active,
+        row.latitude,
+        row.longitude,
+        given,
+    ]
     return "\t".join(map(_cell, cells)) + "\n"
 
 

@@ -138,9 +138,12 @@ def _query(filters: Filters, page: Page, words: Sequence[str], *, any_word: bool
         order = _RELEVANCE if page.sort == "relevance" else order
     sql = _PAGE.format(
         subtrees="".join(_SUBTREES[name] for name in _SUBTREES if name in parameters),
-        text_query=text_query, columns=columns, source=source, order=order,
+        text_query=text_query,
+        columns=columns,
+        source=source,
+        order=order,
         conditions="".join(f" AND {condition}" for condition in conditions),
-    )  # fmt: skip
+    )
     parameters |= {
         "page_size": page.size,
         "skipped": (page.number - 1) * page.size,

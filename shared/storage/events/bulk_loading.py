@@ -34,9 +34,17 @@ STAGE: Final = (
     "SET LOCAL work_mem = '64MB'",
 )
 COLUMNS: Final = (
-    "position", "event_id", "user_key", "external_id", "product_id", "event_type", "quantity", "occurred_at",
-    "session_id", "metadata",
-)  # fmt: skip
+    "position",
+    "event_id",
+    "user_key",
+    "external_id",
+    "product_id",
+    "event_type",
+    "quantity",
+    "occurred_at",
+    "session_id",
+    "metadata",
+)
 COPY: Final = f"COPY history_rows ({', '.join(COLUMNS)}) FROM STDIN (FORMAT csv)"
 
 # an id of the shop's own feed wins over one of ours

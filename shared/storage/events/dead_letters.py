@@ -55,9 +55,7 @@ def _pull(topic: str, most: int) -> list[Any]:
     from google.api_core import exceptions
 
     try:
-        answer = subscriber().pull(
-            subscription=_path(topic), max_messages=most, timeout=PULL_TIMEOUT_S, retry=None
-        )  # fmt: skip
+        answer = subscriber().pull(subscription=_path(topic), max_messages=most, timeout=PULL_TIMEOUT_S, retry=None)
     except exceptions.DeadlineExceeded:
         # an empty subscription waits for its next message
         return []

@@ -47,8 +47,18 @@ def record(
     after: Mapping[str, Any] | None = None,
 ) -> None:
     """Write an entry inside ``transaction``; the request's id is taken from its log context."""
-    execute(connection, ADD, {"actor": actor, "action": action, "subject": subject, "before": _json(before),
-                              "after": _json(after), "request_id": current_request_id()})  # fmt: skip
+    execute(
+        connection,
+        ADD,
+        {
+            "actor": actor,
+            "action": action,
+            "subject": subject,
+            "before": _json(before),
+            "after": _json(after),
+            "request_id": current_request_id(),
+        },
+    )
 
 
 def page(limit: int, offset: int) -> tuple[list[Entry], int]:

@@ -80,16 +80,18 @@ def render(jobs: Sequence[str]) -> bytes:
     older, users, products, rejected, unsent = read(TOTALS, days=DAYS)[0]
     last_runs = job_runs.latest(jobs, 1)
     model = models.active()
-    return orjson.dumps({
-        "events_by_day": days,
-        "top_trending": trending,
-        "recommendations": attribution.summary(DAYS),
-        "api_stats": {"cache": redis_stats()},
-        "total_events": older + sum(day["event_count"] for day in days),
-        "total_users": users,
-        "total_products": products,
-        "active_model": model,
-        "jobs": [run._asdict() for found in last_runs.values() for run in found],
-        "rejected_events": rejected,
-        "unsent_messages": unsent,
-    })  # fmt: skip
+    return orjson.dumps(
+        {
+            "events_by_day": days,
+            "top_trending": trending,
+            "recommendations": attribution.summary(DAYS),
+            "api_stats": {"cache": redis_stats()},
+            "total_events": older + sum(day["event_count"] for day in days),
+            "total_users": users,
+            "total_products": products,
+            "active_model": model,
+            "jobs": [run._asdict() for found in last_runs.values() for run in found],
+            "rejected_events": rejected,
+            "unsent_messages": unsent,
+        }
+    )

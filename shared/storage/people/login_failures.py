@@ -59,10 +59,16 @@ def _refuse(seconds: float) -> LockedOut:
 
 def _count(subject: bytes, limit: Limit) -> bool:
     """Count an attempt; False when the subject is locked."""
-    return bool(write(
-        COUNT, subject=subject, free=limit.free, first_s=limit.first_s, longest_s=limit.longest_s,
-        forgotten_s=limit.forgotten_s,
-    ))  # fmt: skip
+    return bool(
+        write(
+            COUNT,
+            subject=subject,
+            free=limit.free,
+            first_s=limit.first_s,
+            longest_s=limit.longest_s,
+            forgotten_s=limit.forgotten_s,
+        )
+    )
 
 
 def begin(email: str, address: str) -> None:

@@ -83,9 +83,7 @@ class Feedback(NamedTuple):
 
 def keep(recommendation_id: str, product_id: int, action: str, position: int | None) -> Feedback:
     """Store what a shopper did with a product of an answer, once; nothing where the answer did not show it."""
-    rows = postgres.run_prepared(
-        KEEP, id=recommendation_id, product_id=product_id, action=action, position=position
-    )  # fmt: skip
+    rows = postgres.run_prepared(KEEP, id=recommendation_id, product_id=product_id, action=action, position=position)
     return Feedback(bool(rows[0][0]), bool(rows[0][1]))
 
 

@@ -99,7 +99,5 @@ def replace_intervals(connection: Connection, *, days: int, min_gaps: int) -> in
 
 def again(user_id: str, k: int, *, spread: float, in_stock: bool, log: Logged) -> list[Again]:
     """Return what a user is likely to buy again now, best first, and log the answer, in one statement."""
-    rows = postgres.run_prepared(
-        READ, user_id=user_id, k=k, spread=spread, in_stock=in_stock, **log.parameters()
-    )  # fmt: skip
+    rows = postgres.run_prepared(READ, user_id=user_id, k=k, spread=spread, in_stock=in_stock, **log.parameters())
     return [Again(orjson.loads(row[0]), float(row[1]), row[2], int(row[3]), float(row[4])) for row in rows]

@@ -165,13 +165,15 @@ def _candidates(category: bool, in_stock: bool, k: int) -> str:
         summed="ALL" if category or in_stock else CANDIDATES_BY_PROFILE + k,
         liked=(CANDIDATES_BY_TASTE + k) * (4 if category or in_stock else 1),
         k=k,
-    )  # fmt: skip
+    )
 
 
 CANDIDATES: Final = {
     (category, in_stock, k): _candidates(category, in_stock, k)
-    for category in (False, True) for in_stock in (False, True) for k in LIMITS
-}  # fmt: skip
+    for category in (False, True)
+    for in_stock in (False, True)
+    for k in LIMITS
+}
 
 
 @dataclass(frozen=True)
@@ -192,20 +194,31 @@ class Found:
 
 
 def candidates(
-    user_id: str, *, k: int, category_id: int | None = None, exclude: list[int] | None = None, in_stock: bool = False,
+    user_id: str,
+    *,
+    k: int,
+    category_id: int | None = None,
+    exclude: list[int] | None = None,
+    in_stock: bool = False,
     context: list[int] | None = None,
-) -> Found:  # fmt: skip
+) -> Found:
     """Read the active model, the user's profile and taste, the rules, and the candidates that pass the filters.
 
     ``context`` are products looked at right now, newest first: they count as views made just now.
     """
     statement = CANDIDATES[category_id is not None, in_stock, next(limit for limit in LIMITS if k <= limit)]
     (row,) = postgres.run_prepared(
-        statement, user_id=user_id, category_id=category_id, exclude=exclude or [], context=context or [],
+        statement,
+        user_id=user_id,
+        category_id=category_id,
+        exclude=exclude or [],
+        context=context or [],
         profile_events=settings().profile_events,
-        event_types=[event_type.value for event_type in EVENT_WEIGHTS], weights=list(EVENT_WEIGHTS.values()),
-        half_life_s=HALF_LIFE.total_seconds(), max_halvings=MAX_HALVINGS,
-    )  # fmt: skip
+        event_types=[event_type.value for event_type in EVENT_WEIGHTS],
+        weights=list(EVENT_WEIGHTS.values()),
+        half_life_s=HALF_LIFE.total_seconds(),
+        max_halvings=MAX_HALVINGS,
+    )
     found = orjson.loads(row[0])
     scores: dict[str, dict[str, float]] = {}
     for kind, key, score in found["taste"]:

@@ -33,14 +33,26 @@ GROUP BY fresh.id ORDER BY max(mine.weight * (1 - (fresh.embedding <=> mine.embe
 
 
 def nearest_new(
-    profile: Sequence[tuple[int, float, str]], n: int, *,
-    days: int, category_id: int | None, exclude: Sequence[int], in_stock: bool,
-) -> list[int]:  # fmt: skip
+    profile: Sequence[tuple[int, float, str]],
+    n: int,
+    *,
+    days: int,
+    category_id: int | None,
+    exclude: Sequence[int],
+    in_stock: bool,
+) -> list[int]:
     """Return up to ``n`` products younger than ``days`` that are most like a profile of ``(product, weight, kind)``."""
     if not profile or n < 1:
         return []
     rows = postgres.run_prepared(
-        NEAREST_NEW, profile=[one[0] for one in profile], weights=[one[1] for one in profile], days=days,
-        category_id=category_id, exclude=list(exclude), in_stock=in_stock, least=LEAST_CONTENT, n=n,
-    )  # fmt: skip
+        NEAREST_NEW,
+        profile=[one[0] for one in profile],
+        weights=[one[1] for one in profile],
+        days=days,
+        category_id=category_id,
+        exclude=list(exclude),
+        in_stock=in_stock,
+        least=LEAST_CONTENT,
+        n=n,
+    )
     return [row[0] for row in rows]

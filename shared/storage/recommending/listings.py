@@ -81,9 +81,14 @@ def shown_with_reason(
 ) -> list[tuple[dict[str, Any], int | None, str | None, str | None]]:
     """Return ``(product, id and name of the profile's product that speaks for it, how that was met)``, and log it."""
     rows = postgres.run_prepared(
-        SHOWN_WITH_REASON, ids=ids, version=found.version, profile=[one[0] for one in found.profile],
-        weights=[one[1] for one in found.profile], kinds=[one[2] for one in found.profile], **log.parameters(),
-    )  # fmt: skip
+        SHOWN_WITH_REASON,
+        ids=ids,
+        version=found.version,
+        profile=[one[0] for one in found.profile],
+        weights=[one[1] for one in found.profile],
+        kinds=[one[2] for one in found.profile],
+        **log.parameters(),
+    )
     return [(orjson.loads(row[0]), row[1], row[2], row[3]) for row in rows]
 
 

@@ -96,8 +96,11 @@ def add_run(
     version: int | None = None,
 ) -> None:
     """Write what came of a training run."""
-    execute(connection, ADD_RUN, {"job": job, "started_at": started_at, "outcome": outcome, "version": version,
-                                  "details": _json(details)})  # fmt: skip
+    execute(
+        connection,
+        ADD_RUN,
+        {"job": job, "started_at": started_at, "outcome": outcome, "version": version, "details": _json(details)},
+    )
 
 
 def publish(

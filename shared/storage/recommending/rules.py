@@ -7,9 +7,20 @@ from shared.clients.postgres import Connection, execute, read
 from shared.errors import CategoryNotFound, NotFound, ProductNotFound
 
 COLUMNS: Final = (
-    "kind", "product_id", "category_id", "brand", "tag", "price_min", "price_max", "factor", "position",
-    "starts_at", "ends_at", "active", "note",
-)  # fmt: skip
+    "kind",
+    "product_id",
+    "category_id",
+    "brand",
+    "tag",
+    "price_min",
+    "price_max",
+    "factor",
+    "position",
+    "starts_at",
+    "ends_at",
+    "active",
+    "note",
+)
 SELECT: Final = f"""
 SELECT r.id, {", ".join(f"r.{column}" for column in COLUMNS)}, r.created_at, r.updated_at,
        EXISTS (SELECT FROM active_rules a WHERE a.id = r.id) AS in_force

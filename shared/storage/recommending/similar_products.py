@@ -57,9 +57,12 @@ ORDER BY b.place
 SIMILAR: Final = _SIMILAR.replace("{logged}", "")
 # the model's version is read where the neighbours are
 SIMILAR_LOGGED: Final = _SIMILAR.replace(
-    "{logged}", ", " + LOGGED.format(ids="ARRAY(SELECT id FROM best ORDER BY place)").replace(
-        "cast(:log_version AS integer)", "(SELECT version FROM models WHERE active)")
-)  # fmt: skip
+    "{logged}",
+    ", "
+    + LOGGED.format(ids="ARRAY(SELECT id FROM best ORDER BY place)").replace(
+        "cast(:log_version AS integer)", "(SELECT version FROM models WHERE active)"
+    ),
+)
 
 
 def similar(product_id: int, k: int, log: Logged | None = None) -> list[tuple[dict[str, Any], float]]:

@@ -86,21 +86,30 @@ def place(
     if expected_total is not None and expected_total != total:
         raise PriceChanged(
             f"The total is {total} now, not {expected_total}; show the cart again.",
-            expected_total=float(expected_total), total=float(total),
-        )  # fmt: skip
+            expected_total=float(expected_total),
+            total=float(total),
+        )
     order_id = uuid7()
     rows = [
         {
-            "product_id": line.product_id, "external_id": line.external_id, "name": line.name,
-            "quantity": line.quantity, "price": str(line.price),
+            "product_id": line.product_id,
+            "external_id": line.external_id,
+            "name": line.name,
+            "quantity": line.quantity,
+            "price": str(line.price),
             "event_id": str(purchase_event_id(order_id, line.product_id)),
         }
         for line in lines
-    ]  # fmt: skip
+    ]
     parameters = {
-        "lines": orjson.dumps(rows).decode(), "order_id": order_id, "user_id": user_id, "checkout_id": checkout_id,
-        "request_hash": request_hash, "total": total, "provider": provider,
-    }  # fmt: skip
+        "lines": orjson.dumps(rows).decode(),
+        "order_id": order_id,
+        "user_id": user_id,
+        "checkout_id": checkout_id,
+        "request_hash": request_hash,
+        "total": total,
+        "provider": provider,
+    }
     sold_out = [int(row[0]) for row in execute_prepared(connection, PLACE, parameters)]
     outbox = bulk_writes.announce(connection, sold_out, "stock")
     return Placed(order_id, OrderState.PLACED, total, [line.product_id for line in lines], bool(sold_out), outbox)

@@ -156,8 +156,17 @@ def _move(
     *,
     forget_checkout: bool = False,
 ) -> None:
-    execute(connection, MOVE, {"order_id": order_id, "state": state, "payment": payment, "reason": reason,
-                               "forget_checkout": forget_checkout})  # fmt: skip
+    execute(
+        connection,
+        MOVE,
+        {
+            "order_id": order_id,
+            "state": state,
+            "payment": payment,
+            "reason": reason,
+            "forget_checkout": forget_checkout,
+        },
+    )
 
 
 def _restock(connection: Connection, order_id: UUID) -> Moved:
@@ -198,8 +207,14 @@ def give_up(connection: Connection, order_id: UUID, reason: str, *, charged: boo
     if state is not OrderState.PLACED:
         return None
     moved = _restock(connection, order_id)
-    _move(connection, order_id, OrderState.CANCELLED, "release_due" if charged else "released", reason,
-          forget_checkout=True)  # fmt: skip
+    _move(
+        connection,
+        order_id,
+        OrderState.CANCELLED,
+        "release_due" if charged else "released",
+        reason,
+        forget_checkout=True,
+    )
     execute(connection, GIVE_CART_BACK, {"order_id": order_id})
     return moved
 
@@ -225,8 +240,14 @@ def change_state(
     release = state in (OrderState.CANCELLED, OrderState.REFUNDED)
     _move(connection, order_id, state, "release_due" if release else None, reason)
     if staff is not None:
-        audit.record(connection, staff, "order.state", f"order:{order_id}",
-                     before={"state": before}, after={"state": state, "reason": reason})  # fmt: skip
+        audit.record(
+            connection,
+            staff,
+            "order.state",
+            f"order:{order_id}",
+            before={"state": before},
+            after={"state": state, "reason": reason},
+        )
     return moved._replace(releases=release)
 
 

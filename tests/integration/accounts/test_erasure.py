@@ -45,8 +45,11 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
     mine = bearer(tokens)
     deliver(apply, tokens["user_id"], event(3, "add_to_cart", **session), event(998))
     answer = shop.get("/recommendations?k=3", headers=mine).json()
-    feedback = {"recommendation_id": answer["recommendation_id"], "action": "click",
-                "product_id": answer["recommendations"][0]["id"]}  # fmt: skip
+    feedback = {
+        "recommendation_id": answer["recommendation_id"],
+        "action": "click",
+        "product_id": answer["recommendations"][0]["id"],
+    }
     assert shop.post("/recommendations/feedback", json=feedback).status_code == 202
     shop.get("/similar-products?product_id=1", headers=mine)
     products.get("/products?search=ada-lovelace", headers=mine)
@@ -64,16 +67,18 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
         """INSERT INTO audit_log (actor, action, subject, before) VALUES
            (:u, 'rule.add', '1', NULL), ('admin', 'user.role', 'user:' || :u, '{"role": "user"}')""",
         u=tokens["user_id"],
-    )  # fmt: skip
+    )
     postgres.write(
         """INSERT INTO outbox (topic, data, attributes)
            VALUES ('user-events', :d, jsonb_build_object('user_id', cast(:u AS text)))""",
-        d=tokens["user_id"].encode(), u=tokens["user_id"],
-    )  # fmt: skip
+        d=tokens["user_id"].encode(),
+        u=tokens["user_id"],
+    )
     postgres.write(
         "INSERT INTO idempotency_keys (key, route, request_hash, body) VALUES ('k', 'POST /x ' || :u, '', :b)",
-        u=tokens["user_id"], b=f'{{"user_id": "{tokens["user_id"]}"}}'.encode(),
-    )  # fmt: skip
+        u=tokens["user_id"],
+        b=f'{{"user_id": "{tokens["user_id"]}"}}'.encode(),
+    )
     needles = (tokens["user_id"], guest["user_id"], "ada@example.com", "ada-lovelace")
     return {"tokens": tokens, "guest": guest["user_id"], "needles": needles}
 
@@ -81,10 +86,19 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
 def test_the_search_finds_what_there_is(person: dict[str, Any]) -> None:
     found = found_in(*person["needles"])
     assert {
-        "users.external_id", "users.email", "users.username", "recommendation_log.user_id", "rejected_events.event",
-        "events.metadata", "events.session_id", "search_history.query", "outbox.data", "idempotency_keys.body",
-        "audit_log.actor", "audit_log.subject",
-    } <= set(found)  # fmt: skip
+        "users.external_id",
+        "users.email",
+        "users.username",
+        "recommendation_log.user_id",
+        "rejected_events.event",
+        "events.metadata",
+        "events.session_id",
+        "search_history.query",
+        "outbox.data",
+        "idempotency_keys.body",
+        "audit_log.actor",
+        "audit_log.subject",
+    } <= set(found)
 
 
 def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, person: dict[str, Any]) -> None:
@@ -98,8 +112,16 @@ def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, p
     assert count("events", "user_id = ANY (:ids)", ids=old_ids) == 0
     (nobody,) = postgres.read("SELECT DISTINCT external_id FROM events e JOIN users u ON u.id = e.user_id")
     assert nobody[0].startswith("erased_")
-    for table in ("user_preferences", "user_price_bands", "user_purchases", "search_history", "refresh_tokens",
-                  "recommendation_log", "recommendation_feedback", "login_failures"):  # fmt: skip
+    for table in (
+        "user_preferences",
+        "user_price_bands",
+        "user_purchases",
+        "search_history",
+        "refresh_tokens",
+        "recommendation_log",
+        "recommendation_feedback",
+        "login_failures",
+    ):
         left = 1 if table == "login_failures" else 0  # the address's: nobody knows whose
         assert count(table) == left, table
     assert count("cart_items") == count("wishlist_items") == 0

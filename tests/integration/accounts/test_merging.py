@@ -15,25 +15,29 @@ from tests.integration.shop import NOW, add_products, deliver, event
 
 Serve = Callable[[str], httpx.Client]
 EVENTS = [
-    event(1, "view", ago=timedelta(days=20)), event(2, "purchase", ago=timedelta(days=9)),
-    event(3, "add_to_cart", ago=timedelta(days=2)), event(2, "purchase", ago=timedelta(hours=1)),
+    event(1, "view", ago=timedelta(days=20)),
+    event(2, "purchase", ago=timedelta(days=9)),
+    event(3, "add_to_cart", ago=timedelta(days=2)),
+    event(2, "purchase", ago=timedelta(hours=1)),
     event(None, "search", ago=timedelta(hours=1)),
-]  # fmt: skip
+]
 
 
 def taste(user_id: str) -> dict[tuple[str, str], tuple[float, Any]]:
     rows = postgres.read(
         """SELECT kind, key, score, p.as_of FROM user_preferences p JOIN users u ON u.id = p.user_id
-           WHERE external_id = :u ORDER BY 1, 2""", u=user_id,
-    )  # fmt: skip
+           WHERE external_id = :u ORDER BY 1, 2""",
+        u=user_id,
+    )
     return {(row[0], row[1]): (pytest.approx(row[2], rel=1e-9), row[3]) for row in rows}
 
 
 def band(user_id: str) -> list[Any]:
     rows = postgres.read(
         """SELECT weight, log_sum, square_sum FROM user_price_bands b JOIN users u ON u.id = b.user_id
-           WHERE external_id = :u""", u=user_id,
-    )  # fmt: skip
+           WHERE external_id = :u""",
+        u=user_id,
+    )
     return [pytest.approx(value, rel=1e-9) for value in rows[0]] if rows else []
 
 
@@ -52,8 +56,9 @@ def test_a_guest_becomes_what_one_user_would_have_been(accounts: httpx.Client, s
         assert count("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=account) == len(EVENTS)
         bought = postgres.read(
             """SELECT product_id, purchase_count, first_at, last_at FROM user_purchases p
-               JOIN users u ON u.id = p.user_id WHERE external_id = :u""", u=account,
-        )  # fmt: skip
+               JOIN users u ON u.id = p.user_id WHERE external_id = :u""",
+            u=account,
+        )
         assert [tuple(row) for row in bought] == [(2, 2, NOW - timedelta(days=9), NOW - timedelta(hours=1))]
     assert taste("browser-1") == {}
     assert band("browser-1") == []
@@ -74,8 +79,15 @@ def test_searches_place_and_shown_answers_come_along(accounts: httpx.Client, ser
     assert [(one["query"], one["searches"]) for one in history["searches"]] == [("bag", 1), ("lantern", 2)]
     profile = accounts.get("/users/me", headers=mine).json()
     assert {name: profile[name] for name in place} == place
-    assert count("recommendation_log", "id = cast(:i AS uuid) AND user_id = :u",
-                 i=answer["recommendation_id"], u=tokens["user_id"]) == 1  # fmt: skip
+    assert (
+        count(
+            "recommendation_log",
+            "id = cast(:i AS uuid) AND user_id = :u",
+            i=answer["recommendation_id"],
+            u=tokens["user_id"],
+        )
+        == 1
+    )
     # the guest's tokens lead nowhere any more
     assert accounts.post("/auth/refresh", json={"refresh_token": guest["refresh_token"]}).status_code == 401
     assert accounts.get("/users/me/search-history", headers=bearer(guest)).json()["total"] == 0

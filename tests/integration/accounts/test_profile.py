@@ -21,8 +21,11 @@ def test_a_profile_is_shown_and_changed(accounts: httpx.Client) -> None:
     mine = bearer(tokens)
     profile = accounts.get("/users/me", headers=mine).json()
     assert (profile["user_id"], profile["username"], profile["email"], profile["role"]) == (
-        tokens["user_id"], "ada", "ada@example.com", "user",
-    )  # fmt: skip
+        tokens["user_id"],
+        "ada",
+        "ada@example.com",
+        "user",
+    )
     changed = accounts.patch("/users/me", json={"username": "countess", "city": "London"}, headers=mine)
     assert (changed.json()["username"], changed.json()["city"]) == ("countess", "London")
     assert accounts.patch("/users/me", json={"city": None}, headers=mine).json()["city"] is None
@@ -42,13 +45,17 @@ def test_a_new_email_needs_the_password(accounts: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "field"),
     [
-        ({}, 422, ""), ({"role": "admin"}, 422, "role"), ({"username": None}, 422, ""),
+        ({}, 422, ""),
+        ({"role": "admin"}, 422, "role"),
+        ({"username": None}, 422, ""),
         ({"username": "a"}, 422, "username"),
-        ({"city": "x" * 101}, 422, "city"), ({"city": "a\x00b"}, 422, "city"),
+        ({"city": "x" * 101}, 422, "city"),
+        ({"city": "a\x00b"}, 422, "city"),
         ({"is_anonymous": True}, 422, "is_anonymous"),
-        ({"username": "eve"}, 409, None), ({"email": "eve@example.com", "password": PASSWORD}, 409, None),
+        ({"username": "eve"}, 409, None),
+        ({"email": "eve@example.com", "password": PASSWORD}, 409, None),
     ],
-)  # fmt: skip
+)
 def test_a_profile_that_cannot_be_is_a_problem_and_changes_nothing(
     accounts: httpx.Client, body: dict[str, Any], status: int, field: str | None
 ) -> None:
@@ -73,12 +80,17 @@ def test_text_is_only_text(accounts: httpx.Client, text: str) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {}, {"latitude": 1}, {"latitude": 91, "longitude": 0}, {"latitude": 0, "longitude": -181},
-        {"latitude": "NaN", "longitude": 0}, {"latitude": None, "longitude": None},
+        {},
+        {"latitude": 1},
+        {"latitude": 91, "longitude": 0},
+        {"latitude": 0, "longitude": -181},
+        {"latitude": "NaN", "longitude": 0},
+        {"latitude": None, "longitude": None},
         {"latitude": "north", "longitude": 0},
-        {"latitude": 0, "longitude": 0, "city": ""}, {"latitude": 0, "longitude": 0, "country": "x"},
+        {"latitude": 0, "longitude": 0, "city": ""},
+        {"latitude": 0, "longitude": 0, "country": "x"},
     ],
-)  # fmt: skip
+)
 def test_a_place_that_cannot_be_is_a_problem(accounts: httpx.Client, body: dict[str, Any]) -> None:
     mine = bearer(registered(accounts))
     assert accounts.put("/users/me/location", json=body, headers=mine).status_code == 422

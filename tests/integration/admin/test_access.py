@@ -11,8 +11,13 @@ from shared.clients import postgres
 
 Serve = Callable[[str], httpx.Client]
 FILLED = {
-    "run_id": 1, "scope": "similar", "version": "1", "name": "trending", "rule_id": "1", "user_id": "u",
-}  # fmt: skip
+    "run_id": 1,
+    "scope": "similar",
+    "version": "1",
+    "name": "trending",
+    "rule_id": "1",
+    "user_id": "u",
+}
 
 
 def routes() -> list[tuple[str, str]]:

@@ -156,8 +156,9 @@ def test_models_are_listed_and_switched_and_the_answers_of_the_other_are_dropped
     listed = client.get("/admin/models").json()
     schemas.Models.model_validate(listed)
     assert [(model["version"], model["active"], model["stored"]) for model in listed["models"]] == [
-        (second, True, True), (first, False, True),
-    ]  # fmt: skip
+        (second, True, True),
+        (first, False, True),
+    ]
     before = epochs()
     answer = client.post(f"/admin/models/{first}/activate")
     assert answer.json() == {"version": first, "previous": second}
@@ -327,8 +328,9 @@ def test_the_audit_log_is_paged_newest_first_with_the_requests_id(client: httpx.
     found = client.get("/admin/audit-log", params={"page_size": 2}).json()
     schemas.AuditLog.model_validate(found)
     assert [(entry["subject"], entry["request_id"]) for entry in found["entries"]] == [
-        ("recommendations", "request-2"), ("trending", "request-1"),
-    ]  # fmt: skip
+        ("recommendations", "request-2"),
+        ("trending", "request-1"),
+    ]
     assert (found["total"], found["page"], found["page_size"], found["total_pages"]) == (3, 1, 2, 2)
     assert [entry["subject"] for entry in client.get("/admin/audit-log?page=2&page_size=2").json()["entries"]] == [
         "similar"

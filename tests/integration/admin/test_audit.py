@@ -70,8 +70,15 @@ def test_every_write_of_staff_is_written_down(shop: httpx.Client) -> None:
     headers = {"Authorization": f"Bearer {issue(boss['user_id'], 'admin')}"}
     shop.post("/cart/items", json={"product_id": 2, "quantity": 1}, headers=bearer(other))
     order = shop.post("/cart/checkout", json={}, headers=bearer(other) | {"Idempotency-Key": "k"}).json()["id"]
-    places = {"product_id": "1", "scope": "similar", "version": str(first), "name": "popular", "rule_id": "1",
-              "user_id": other["user_id"], "order_id": order}  # fmt: skip
+    places = {
+        "product_id": "1",
+        "scope": "similar",
+        "version": str(first),
+        "name": "popular",
+        "rule_id": "1",
+        "user_id": other["user_id"],
+        "order_id": order,
+    }
     for method, path, body, action, before, after in WRITES:
         latest = postgres.read("SELECT coalesce(max(id), 0) FROM audit_log")[0][0]
         if isinstance(body, str):

@@ -54,9 +54,15 @@ def test_a_job_that_did_not_run_for_long_is_late(env: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     ("schedule", "apart"),
-    [("* * * * *", timedelta(minutes=1)), ("*/5 * * * *", timedelta(minutes=5)), ("5 * * * *", timedelta(hours=1)),
-     ("0 2 * * *", timedelta(days=1)), ("0 4 * * 0", timedelta(days=7)), ("0 4 1 * *", timedelta(days=31))],
-)  # fmt: skip
+    [
+        ("* * * * *", timedelta(minutes=1)),
+        ("*/5 * * * *", timedelta(minutes=5)),
+        ("5 * * * *", timedelta(hours=1)),
+        ("0 2 * * *", timedelta(days=1)),
+        ("0 4 * * 0", timedelta(days=7)),
+        ("0 4 1 * *", timedelta(days=31)),
+    ],
+)
 def test_how_far_turns_are_apart_is_read_from_the_schedule(schedule: str, apart: timedelta) -> None:
     assert doctor.interval(schedule) == apart
 

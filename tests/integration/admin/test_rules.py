@@ -51,18 +51,27 @@ def test_the_same_idempotency_key_adds_one_rule(admin: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        ({}, 422), ({"kind": "exclude"}, 422), ({"kind": "hide", "product_id": 1}, 422),
-        ({"kind": "exclude", "product_id": 99}, 404), ({"kind": "exclude", "category_id": 99}, 404),
-        ({"kind": "pin", "brand": "x"}, 422), ({"kind": "pin", "product_id": 1, "position": 0}, 422),
-        ({"kind": "boost", "brand": "x", "factor": 0.5}, 422), ({"kind": "bury", "brand": "x", "factor": 2}, 422),
-        ({"kind": "boost", "brand": "x", "factor": 1}, 422), ({"kind": "exclude", "brand": "x", "factor": 2}, 422),
-        ({"kind": "exclude", "brand": ""}, 422), ({"kind": "exclude", "brand": "a\u0000b"}, 422),
-        ({"kind": "exclude", "price_min": 3, "price_max": 2}, 422), ({"kind": "exclude", "price_min": -1}, 422),
+        ({}, 422),
+        ({"kind": "exclude"}, 422),
+        ({"kind": "hide", "product_id": 1}, 422),
+        ({"kind": "exclude", "product_id": 99}, 404),
+        ({"kind": "exclude", "category_id": 99}, 404),
+        ({"kind": "pin", "brand": "x"}, 422),
+        ({"kind": "pin", "product_id": 1, "position": 0}, 422),
+        ({"kind": "boost", "brand": "x", "factor": 0.5}, 422),
+        ({"kind": "bury", "brand": "x", "factor": 2}, 422),
+        ({"kind": "boost", "brand": "x", "factor": 1}, 422),
+        ({"kind": "exclude", "brand": "x", "factor": 2}, 422),
+        ({"kind": "exclude", "brand": ""}, 422),
+        ({"kind": "exclude", "brand": "a\u0000b"}, 422),
+        ({"kind": "exclude", "price_min": 3, "price_max": 2}, 422),
+        ({"kind": "exclude", "price_min": -1}, 422),
         ({"kind": "exclude", "brand": "x", "starts_at": "2026-01-02T00:00:00Z", "ends_at": "2026-01-01T00:00Z"}, 422),
         ({"kind": "exclude", "brand": "x", "starts_at": "2026-01-02T00:00:00"}, 422),
-        ({"kind": "exclude", "brand": "x", "position": 1}, 422), ({"kind": "exclude", "brand": "x", "nope": 1}, 422),
+        ({"kind": "exclude", "brand": "x", "position": 1}, 422),
+        ({"kind": "exclude", "brand": "x", "nope": 1}, 422),
     ],
-)  # fmt: skip
+)
 def test_a_bad_rule_is_a_problem_and_changes_nothing(admin: httpx.Client, body: dict[str, Any], status: int) -> None:
     answer = admin.post("/admin/rules", json=body)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text

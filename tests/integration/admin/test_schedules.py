@@ -17,9 +17,10 @@ Serve = Callable[[str], httpx.Client]
 def scheduler(env: dict[str, str]) -> Iterator[Scheduler]:
     with stand_in() as server:
         cloud = {
-            "SCHEDULER_LOCATION": "europe-west1", "SCHEDULER_EMULATOR_HOST": server.host,
+            "SCHEDULER_LOCATION": "europe-west1",
+            "SCHEDULER_EMULATOR_HOST": server.host,
             "GOOGLE_CLOUD_PROJECT": "aisle-local",
-        }  # fmt: skip
+        }
         with settings_of(env | cloud):
             yield server
 

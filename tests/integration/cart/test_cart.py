@@ -45,9 +45,13 @@ def test_every_change_is_told_with_how_many(ann: Shopper) -> None:
     ann.ask("DELETE", "/cart/items/1")
     ann.ask("DELETE", "/cart")
     assert [(event["event_type"], event["product_id"], event["metadata"]["quantity"]) for event in told()] == [
-        ("add_to_cart", 1, 2), ("add_to_cart", 1, 3), ("remove_from_cart", 1, 1), ("add_to_cart", 2, 1),
-        ("remove_from_cart", 1, 4), ("remove_from_cart", 2, 1),
-    ]  # fmt: skip
+        ("add_to_cart", 1, 2),
+        ("add_to_cart", 1, 3),
+        ("remove_from_cart", 1, 1),
+        ("add_to_cart", 2, 1),
+        ("remove_from_cart", 1, 4),
+        ("remove_from_cart", 2, 1),
+    ]
     assert ann.in_cart() == {}
 
 
@@ -68,8 +72,12 @@ def test_a_line_says_what_changed_since_it_was_added(ann: Shopper) -> None:
     write("UPDATE products SET is_active = false WHERE id = 4")
     cart = ann.cart()
     assert [item["changes"] for item in cart["items"]] == [
-        ["price_increased"], ["insufficient_stock", "price_decreased"], ["out_of_stock"], ["unavailable"], [],
-    ]  # fmt: skip
+        ["price_increased"],
+        ["insufficient_stock", "price_decreased"],
+        ["out_of_stock"],
+        ["unavailable"],
+        [],
+    ]
     assert [(item["price_when_added"], item["price"]) for item in cart["items"][:2]] == [(1, 2), (2, 1)]
     assert cart["total"] == 2 * (2 + 1 + 3 + 4 + 5)
     # whoever adds it again has seen the price of now
@@ -145,10 +153,17 @@ def test_an_id_of_sql_or_script_is_only_an_id(client: httpx.Client) -> None:
 
 def test_without_a_user_or_a_token_nothing_is_shown(client: httpx.Client) -> None:
     for method, path in (
-        ("GET", "/cart"), ("POST", "/cart/items"), ("PATCH", "/cart/items/1"), ("DELETE", "/cart/items/1"),
-        ("DELETE", "/cart"), ("POST", "/cart/checkout"), ("GET", "/orders"), ("GET", "/wishlist"),
-        ("PUT", "/wishlist/1"), ("DELETE", "/wishlist/1"),
-    ):  # fmt: skip
+        ("GET", "/cart"),
+        ("POST", "/cart/items"),
+        ("PATCH", "/cart/items/1"),
+        ("DELETE", "/cart/items/1"),
+        ("DELETE", "/cart"),
+        ("POST", "/cart/checkout"),
+        ("GET", "/orders"),
+        ("GET", "/wishlist"),
+        ("PUT", "/wishlist/1"),
+        ("DELETE", "/wishlist/1"),
+    ):
         body = {"POST": {"product_id": 1}, "PATCH": {"quantity": 1}}.get(method)
         content = {} if path.endswith("checkout") else body
         answer = client.request(method, path, json=content, headers={"Idempotency-Key": "k"})

@@ -22,8 +22,9 @@ def test_a_cart_becomes_a_paid_order_at_the_prices_of_now(ann: Shopper) -> None:
     assert answer.headers["location"] == f"/orders/{order['id']}"
     assert order["state"] == "paid"
     assert [(item["product_id"], item["quantity"], item["price"], item["line_total"]) for item in order["items"]] == [
-        (1, 1, 1.25, 1.25), (2, 2, 2, 4),
-    ]  # fmt: skip
+        (1, 1, 1.25, 1.25),
+        (2, 2, 2, 4),
+    ]
     assert (order["total"], order["item_count"]) == (5.25, 3)
     assert order["payment"] == {"provider": "fake", "state": "approved"}
     assert [step["state"] for step in order["history"]] == ["placed", "paid"]
@@ -40,8 +41,9 @@ def test_the_lines_are_told_as_purchases_by_ids_of_their_own(ann: Shopper) -> No
     order = ann.check_out().json()
     events = told(("purchase",))
     assert [(event["product_id"], event["metadata"]) for event in events] == [
-        (1, {"quantity": 3, "order_id": order["id"]}), (2, {"quantity": 1, "order_id": order["id"]}),
-    ]  # fmt: skip
+        (1, {"quantity": 3, "order_id": order["id"]}),
+        (2, {"quantity": 1, "order_id": order["id"]}),
+    ]
     expected = [str(purchase_event_id(UUID(order["id"]), product_id)) for product_id in (1, 2)]
     assert [event["event_id"] for event in events] == expected == [item["event_id"] for item in order["items"]]
     assert {event["user_id"] for event in events} == {"ann"}
@@ -57,8 +59,10 @@ def test_every_line_that_is_short_is_named_and_nothing_changes(ann: Shopper) -> 
     answer = ann.check_out()
     assert problem(answer) == (409, "out-of-stock")
     assert [(line["product_id"], line["available"], line["reason"]) for line in answer.json()["lines"]] == [
-        (1, 2, "insufficient_stock"), (2, 0, "out_of_stock"), (3, 0, "unavailable"),
-    ]  # fmt: skip
+        (1, 2, "insufficient_stock"),
+        (2, 0, "out_of_stock"),
+        (3, 0, "unavailable"),
+    ]
     assert {line["requested"] for line in answer.json()["lines"]} == {3}
     assert state() == before
 
@@ -132,10 +136,17 @@ def test_what_costs_nothing_is_not_charged(ann: Shopper) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {"expected_total": -1}, {"expected_total": 1.001}, {"expected_total": "'; --"}, {"expected_total": 1e30},
-        {"payment_token": ""}, {"payment_token": "x" * 256}, {"payment_token": "a\0"}, {"total": 1}, [1],
+        {"expected_total": -1},
+        {"expected_total": 1.001},
+        {"expected_total": "'; --"},
+        {"expected_total": 1e30},
+        {"payment_token": ""},
+        {"payment_token": "x" * 256},
+        {"payment_token": "a\0"},
+        {"total": 1},
+        [1],
     ],
-)  # fmt: skip
+)
 def test_a_body_that_makes_no_sense_is_refused(ann: Shopper, body: Any) -> None:
     ann.add(1)
     before = state()

@@ -51,8 +51,11 @@ def test_a_purchase_counts_once_however_often_it_is_told(
     events = serve("events")
     for item in order["items"]:
         body = {
-            "user_id": "ann", "product_id": item["product_id"], "event_type": "purchase", "event_id": item["event_id"],
-        }  # fmt: skip
+            "user_id": "ann",
+            "product_id": item["product_id"],
+            "event_type": "purchase",
+            "event_id": item["event_id"],
+        }
         assert events.post("/events", json=body).status_code == 202
     subscribers(take(expected=2))
     assert counted() == {1: (1, 1), 2: (1, 1)}
@@ -63,9 +66,13 @@ def test_a_purchase_counts_once_however_often_it_is_told(
 
 
 def test_what_a_killed_process_committed_is_published_once_in_effect(
-    ann: Shopper, serve: Serve, messages: Messages, subscribers: Callable[[list[Any]], None], env: dict[str, str],
+    ann: Shopper,
+    serve: Serve,
+    messages: Messages,
+    subscribers: Callable[[list[Any]], None],
+    env: dict[str, str],
     repository: Path,
-) -> None:  # fmt: skip
+) -> None:
     ann.add(1, 2)
     take = messages("user-events")
     killed("committed", env, repository)
@@ -112,9 +119,10 @@ def test_a_product_that_sells_out_is_gone_from_answers_with_in_stock(
     (message,) = take()
     assert push(refresh, message.data, dict(message.attributes)).status_code == 200
     assert popular()[1] == 0
-    assert serve("cart").post(
-        f"/orders/{order['id']}/state", json={"state": "cancelled"}, headers=STAFF
-    ).status_code == 200  # fmt: skip
+    assert (
+        serve("cart").post(f"/orders/{order['id']}/state", json={"state": "cancelled"}, headers=STAFF).status_code
+        == 200
+    )
     assert (1 in in_stock(), quantity(1), quantity(2)) == (True, 5, 5)
     (message,) = take()
     assert push(refresh, message.data, dict(message.attributes)).status_code == 200

@@ -36,8 +36,10 @@ def fill_carts(carts: dict[str, dict[int, int]]) -> None:
            FROM unnest(cast(:names AS text[]), cast(:products AS bigint[]), cast(:counts AS integer[]))
                AS c(name, product_id, quantity)
            JOIN users u ON u.external_id = c.name JOIN products p ON p.id = c.product_id""",
-        names=[row[0] for row in rows], products=[row[1] for row in rows], counts=[row[2] for row in rows],
-    )  # fmt: skip
+        names=[row[0] for row in rows],
+        products=[row[1] for row in rows],
+        counts=[row[2] for row in rows],
+    )
 
 
 def check_out_all(client: httpx.Client, names: list[str], threads: int = 32) -> dict[str, httpx.Response]:
@@ -93,8 +95,7 @@ def test_200_checkouts_of_10_products_sell_exactly_what_there_is(patient: httpx.
     for name, answer in answers.items():
         if answer.status_code == 409:
             assert any(left[product] < count for product, count in carts[name].items()), name
-    bought = {int(row[0]): int(row[1]) for row in read(
-        "SELECT product_id, sum(quantity) FROM order_items GROUP BY 1")}  # fmt: skip
+    bought = {int(row[0]): int(row[1]) for row in read("SELECT product_id, sum(quantity) FROM order_items GROUP BY 1")}
     assert bought == dict(sold)
     orders = Counter(row[0] for row in read("SELECT state FROM orders"))
     assert orders == {"paid": statuses[201]}

@@ -40,9 +40,14 @@ def test_support_ships_and_refunds_and_it_is_in_the_audit_log(ann: Shopper) -> N
     rows = read("SELECT actor, action, subject, before, after FROM audit_log ORDER BY id")
     assert [tuple(row) for row in rows] == [
         ("admin-token", "order.state", f"order:{order_id}", {"state": "paid"}, {"state": "shipped", "reason": None}),
-        ("admin-token", "order.state", f"order:{order_id}", {"state": "shipped"},
-         {"state": "refunded", "reason": "arrived broken"}),
-    ]  # fmt: skip
+        (
+            "admin-token",
+            "order.state",
+            f"order:{order_id}",
+            {"state": "shipped"},
+            {"state": "refunded", "reason": "arrived broken"},
+        ),
+    ]
 
 
 def test_support_sees_anybody_s_order(ann: Shopper) -> None:

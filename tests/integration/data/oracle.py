@@ -28,8 +28,9 @@ def expected(users: Sequence[int] | None = None) -> dict[str, Any]:
     rows = postgres.read(
         """SELECT user_id, product_id, event_type, occurred_at FROM events
            WHERE :every OR user_id = ANY (cast(:users AS bigint[])) ORDER BY random()""",
-        every=users is None, users=list(users or ()),
-    )  # fmt: skip
+        every=users is None,
+        users=list(users or ()),
+    )
     for user, product, event_type, at in rows:
         weight = EVENT_WEIGHTS[EventType(event_type)]
         day = (at.astimezone(UTC).date(), event_type)

@@ -35,11 +35,21 @@ def product(external_id: str) -> dict[str, Any]:
 
 def test_a_new_row_is_a_product_as_it_was_written(env: object) -> None:
     made = upsert(
-        row("a\\1", name='A\t"tab", a\nline and a \\ slash', tags=["x,y", 'q"q', "b\\s", "{}"], price=0.01,
+        row(
+            "a\\1",
+            name='A\t"tab", a\nline and a \\ slash',
+            tags=["x,y", 'q"q', "b\\s", "{}"],
+            price=0.01,
             brand="Bränd",
-            category="Home > Candles", image_url="https://x.test/1.png", quantity=3, is_active=False, latitude=1.5,
-            longitude=-2.5, description="warm")
-    )  # fmt: skip
+            category="Home > Candles",
+            image_url="https://x.test/1.png",
+            quantity=3,
+            is_active=False,
+            latitude=1.5,
+            longitude=-2.5,
+            description="warm",
+        )
+    )
     assert len(made.created) == 1
     stored = product("a\\1")
     assert stored["id"] == made.created[0]

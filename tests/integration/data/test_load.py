@@ -96,7 +96,7 @@ def test_none_is_nothing(env: object) -> None:
         ("online_retail", {"users": 1}, "has no options"),
         ("synthetic", {"user": 1}, "user"),
     ],
-)  # fmt: skip
+)
 def test_a_name_or_option_that_does_not_exist_is_refused(name: str, options: dict[str, int], says: str) -> None:
     with pytest.raises(Refused, match=says):
         local.data.load(name, options, silent)

@@ -146,14 +146,24 @@ class Delivery:
         import sys
 
         environment = os.environ | {
-            "HERE": str(self.home), "TERRAFORM": str(self.home / "terraform-stub"), "STATE_BUCKET": "state",
-            "ENVIRONMENT": "dev", "TF_VAR_project_id": "shop-test-123", "PYTHON": sys.executable,
-            "PATH": f"{self.home}:{os.environ['PATH']}", "PYTHONPATH": str(self.home),
-        }  # fmt: skip
+            "HERE": str(self.home),
+            "TERRAFORM": str(self.home / "terraform-stub"),
+            "STATE_BUCKET": "state",
+            "ENVIRONMENT": "dev",
+            "TF_VAR_project_id": "shop-test-123",
+            "PYTHON": sys.executable,
+            "PATH": f"{self.home}:{os.environ['PATH']}",
+            "PYTHONPATH": str(self.home),
+        }
         return subprocess.run(
-            [self.home / "delivery/deploy.sh"], env=environment, cwd=self.home,
-            capture_output=True, text=True, timeout=180, check=False,
-        )  # fmt: skip
+            [self.home / "delivery/deploy.sh"],
+            env=environment,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
 
     def order(self) -> list[str]:
         """What Terraform was asked, in order: outputs, targeted, all, back."""

@@ -11,9 +11,11 @@ from shared.messages import user_events
 
 Serve = Callable[[str], httpx.Client]
 EVENT = {
-    "event_id": "0192f0c8-0000-7000-8000-000000000001", "product_id": 1, "event_type": "purchase",
+    "event_id": "0192f0c8-0000-7000-8000-000000000001",
+    "product_id": 1,
+    "event_type": "purchase",
     "timestamp": "2026-11-21T10:00:00+00:00",
-}  # fmt: skip
+}
 
 
 def push() -> dict:
@@ -22,18 +24,23 @@ def push() -> dict:
     return {
         "deliveryAttempt": 1,
         "message": {
-            "attributes": attributes, "data": base64.b64encode(data).decode(),
-            "messageId": "1234567890", "message_id": "1234567890",
-            "publishTime": "2026-11-21T10:00:00.123Z", "publish_time": "2026-11-21T10:00:00.123Z",
+            "attributes": attributes,
+            "data": base64.b64encode(data).decode(),
+            "messageId": "1234567890",
+            "message_id": "1234567890",
+            "publishTime": "2026-11-21T10:00:00.123Z",
+            "publish_time": "2026-11-21T10:00:00.123Z",
         },
         "subscription": "projects/shop-test-123/subscriptions/update_preferences",
-    }  # fmt: skip
+    }
 
 
 EVENTARC = {
-    "ce-id": "1234567890", "ce-specversion": "1.0", "ce-type": "google.cloud.pubsub.topic.v1.messagePublished",
+    "ce-id": "1234567890",
+    "ce-specversion": "1.0",
+    "ce-type": "google.cloud.pubsub.topic.v1.messagePublished",
     "ce-source": "//pubsub.googleapis.com/projects/shop-test-123/topics/user-events",
-}  # fmt: skip
+}
 
 
 @pytest.fixture

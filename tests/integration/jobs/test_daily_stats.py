@@ -32,17 +32,24 @@ def counted() -> dict[tuple[date, str], tuple[int, int, int]]:
 def test_events_users_and_products_are_counted_per_day_and_type(env: object, serve: Serve, today: date) -> None:
     ids = products(3)
     yesterday = today - timedelta(days=1)
-    events([
-        Did("a", ids[0], "view", at(yesterday, 0)), Did("a", ids[1], "view", at(yesterday, 23)),
-        Did("b", ids[0], "view", at(yesterday)), Did("b", ids[0], "purchase", at(yesterday)),
-        Did("a", None, "search", at(today, 0)), Did("a", ids[0], "view", at(today, 0)),
-    ])  # fmt: skip
+    events(
+        [
+            Did("a", ids[0], "view", at(yesterday, 0)),
+            Did("a", ids[1], "view", at(yesterday, 23)),
+            Did("b", ids[0], "view", at(yesterday)),
+            Did("b", ids[0], "purchase", at(yesterday)),
+            Did("a", None, "search", at(today, 0)),
+            Did("a", ids[0], "view", at(today, 0)),
+        ]
+    )
     answer = serve("daily_stats").post("/", json={}).json()
     assert (answer["first"], answer["last"], answer["events"]) == (yesterday.isoformat(), today.isoformat(), 6)
     assert counted() == {
-        (yesterday, "view"): (3, 2, 2), (yesterday, "purchase"): (1, 1, 1),
-        (today, "search"): (1, 1, 0), (today, "view"): (1, 1, 1),
-    }  # fmt: skip
+        (yesterday, "view"): (3, 2, 2),
+        (yesterday, "purchase"): (1, 1, 1),
+        (today, "search"): (1, 1, 0),
+        (today, "view"): (1, 1, 1),
+    }
 
 
 def test_the_same_run_again_changes_nothing(env: object, serve: Serve, today: date) -> None:

@@ -74,13 +74,15 @@ def test_at_most_a_thousand_errors_are_listed_and_all_are_counted(env: object, s
 
 def test_parquet_prices_are_the_decimals_that_were_meant(env: object, serve: Serve, tmp_path: Path) -> None:
     feed = tmp_path / "feed.parquet"
-    pd.DataFrame({
-        "external_id": ["a", "b", "c"],
-        "name": ["A", "B", None],
-        "price": pd.Series([1.55, 19.99, 3], dtype="float32"),
-        "tags": [["x", "y"], None, None],
-        "quantity": pd.Series([5, None, 1], dtype="Int32"),
-    }).to_parquet(feed)  # fmt: skip
+    pd.DataFrame(
+        {
+            "external_id": ["a", "b", "c"],
+            "name": ["A", "B", None],
+            "price": pd.Series([1.55, 19.99, 3], dtype="float32"),
+            "tags": [["x", "y"], None, None],
+            "quantity": pd.Series([5, None, 1], dtype="Int32"),
+        }
+    ).to_parquet(feed)
     body = run(serve, feed).json()
     assert (body["created"], body["rejected"]) == (2, 1)
     assert (body["errors"][0]["row"], body["errors"][0]["field"]) == (3, "name")

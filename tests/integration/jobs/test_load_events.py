@@ -40,12 +40,14 @@ def load(serve: Serve, source: str, **parameters: Any) -> httpx.Response:
 def history(count: int = 400) -> pd.DataFrame:
     """Return events over a month, of ten users and ten products, all different."""
     types = ("view", "view", "add_to_cart", "purchase", "wishlist", "remove_from_cart", "recommendation_click")
-    return pd.DataFrame({
-        "user_id": [f"u{n % 10}" for n in range(count)],
-        "item_id": [f"SKU{n * 7 % 10 + 1}" for n in range(count)],
-        "event_type": [types[n % 7] for n in range(count)],
-        "timestamp": [BASE - timedelta(hours=1.7 * n) for n in range(count)],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "user_id": [f"u{n % 10}" for n in range(count)],
+            "item_id": [f"SKU{n * 7 % 10 + 1}" for n in range(count)],
+            "event_type": [types[n % 7] for n in range(count)],
+            "timestamp": [BASE - timedelta(hours=1.7 * n) for n in range(count)],
+        }
+    )
 
 
 def test_rows_become_events_and_everything_that_follows_from_them(env: object, serve: Serve, tmp_path: Path) -> None:

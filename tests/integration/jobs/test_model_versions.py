@@ -26,9 +26,13 @@ def rows(marker: int, number: int = ROWS) -> Iterator[bytes]:
 
 def publish(marker: int = 1, lines: Iterator[bytes] | None = None) -> int:
     return models.publish(
-        job="similarity", started_at=datetime.now(UTC), algorithm="cosine", parameters={}, metrics={"marker": marker},
+        job="similarity",
+        started_at=datetime.now(UTC),
+        algorithm="cosine",
+        parameters={},
+        metrics={"marker": marker},
         rows=rows(marker) if lines is None else lines,
-    )  # fmt: skip
+    )
 
 
 def active() -> int | None:
@@ -82,8 +86,9 @@ def test_an_error_in_the_middle_leaves_the_active_version_and_no_litter(env: obj
     second = publish(3)
     assert active() == second
     assert postgres.read("SELECT outcome, version FROM training_runs ORDER BY id") == [
-        ("published", first), ("published", second),
-    ]  # fmt: skip
+        ("published", first),
+        ("published", second),
+    ]
 
 
 HANGS = """

@@ -66,8 +66,11 @@ def test_what_a_killed_process_committed_is_published_once(
 def test_a_message_just_written_is_left_to_its_writer(env: object, serve: Serve) -> None:
     add(range(1))
     assert serve("publish_outbox").post("/", json={}).json() | {"seconds": 0} == {
-        "job": "publish_outbox", "published": 0, "unsent": 0, "seconds": 0,
-    }  # fmt: skip
+        "job": "publish_outbox",
+        "published": 0,
+        "unsent": 0,
+        "seconds": 0,
+    }
     assert unsent() == 1
 
 

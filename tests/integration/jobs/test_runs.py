@@ -14,7 +14,9 @@ def test_a_run_that_was_killed_says_so_when_the_job_runs_again(env: object, serv
     assert serve("daily_stats").post("/", json={}).status_code == 200
     rows = postgres.read("SELECT job, outcome, ended_at IS NOT NULL, details ->> 'error' FROM job_runs ORDER BY id")
     assert [row[:3] for row in rows] == [
-        ("daily_stats", "failed", True), ("popular", "running", False), ("daily_stats", "succeeded", True),
-    ]  # fmt: skip
+        ("daily_stats", "failed", True),
+        ("popular", "running", False),
+        ("daily_stats", "succeeded", True),
+    ]
     assert "killed" in rows[0][3]
     assert rows[2][3] is None

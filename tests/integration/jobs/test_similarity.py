@@ -173,8 +173,11 @@ def test_a_product_deleted_since_is_nobodys_neighbour(env: object, serve: Serve)
     postgres.write("DELETE FROM products WHERE id = :id", id=ids[1])
     run(serve)
     assert {product: neighbours for product, (neighbours, _s, _c) in stored().items()} == {
-        ids[2]: [ids[4]], ids[4]: [ids[2]], ids[3]: [ids[5]], ids[5]: [ids[3]],
-    }  # fmt: skip
+        ids[2]: [ids[4]],
+        ids[4]: [ids[2]],
+        ids[3]: [ids[5]],
+        ids[5]: [ids[3]],
+    }
 
 
 def test_only_a_small_shop_learns_from_what_is_older_than_the_lookback(

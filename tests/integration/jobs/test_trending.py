@@ -24,10 +24,15 @@ def scores(window: str) -> dict[int, tuple[float, int]]:
 def test_scores_are_those_of_the_formula(env: object, serve: Serve) -> None:
     ids = products(4, inactive=[3])
     done = [
-        Did("a", ids[0], "view", 0), Did("b", ids[0], "view", 0), Did("a", ids[0], "purchase", 30),
-        Did("a", ids[1], "add_to_cart", 24 * 8), Did("a", ids[1], "remove_from_cart", 2),
-        Did("a", ids[2], "purchase", 24 * 31), Did("a", ids[3], "purchase", 1), Did("a", None, "search", 1),
-    ]  # fmt: skip
+        Did("a", ids[0], "view", 0),
+        Did("b", ids[0], "view", 0),
+        Did("a", ids[0], "purchase", 30),
+        Did("a", ids[1], "add_to_cart", 24 * 8),
+        Did("a", ids[1], "remove_from_cart", 2),
+        Did("a", ids[2], "purchase", 24 * 31),
+        Did("a", ids[3], "purchase", 1),
+        Did("a", None, "search", 1),
+    ]
     before = datetime.now(UTC)
     events(done)
     answer = serve("trending").post("/", json={})

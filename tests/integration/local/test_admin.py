@@ -21,9 +21,14 @@ def create(
     command = [sys.executable, "-P", "-m", "local", "admin", *arguments]
     settings = {name: environment[name] for name in ("DATABASE_URL", "AISLE_HOME") if name in environment}
     return subprocess.run(
-        command, input=stdin, env=dict(os.environ) | {"PYTHONPATH": str(ROOT)} | settings, capture_output=True,
-        text=True, timeout=60, check=False,
-    )  # fmt: skip
+        command,
+        input=stdin,
+        env=dict(os.environ) | {"PYTHONPATH": str(ROOT)} | settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_the_first_admin_is_made_and_may_everything(env: dict[str, str], serve: Callable[[str], httpx.Client]) -> None:

@@ -68,9 +68,13 @@ def test_the_database_knows_every_script_and_the_extensions(services: Running) -
     assert vector == "'straße':2 'ünïcödé':1"
     assert plain == "Creme"
     assert settings == {
-        "jit": "off", "TimeZone": "UTC", "listen_addresses": "127.0.0.1", "server_encoding": "UTF8",
-        "random_page_cost": "1.1", "max_connections": "100",
-    }  # fmt: skip
+        "jit": "off",
+        "TimeZone": "UTC",
+        "listen_addresses": "127.0.0.1",
+        "server_encoding": "UTF8",
+        "random_page_cost": "1.1",
+        "max_connections": "100",
+    }
 
 
 def test_a_wrong_password_opens_nothing(services: Running) -> None:

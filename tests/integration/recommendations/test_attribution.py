@@ -85,12 +85,14 @@ def test_feedback_on_what_was_not_shown_is_a_problem_and_changes_nothing(client:
     assert tell(client, answer, 1, "click").status_code == 404
     assert tell(client, {"recommendation_id": str(uuid4())}, 12, "click").status_code == 404
     for body in (
-        {}, [], {"recommendation_id": "x", "product_id": 12, "action": "click"},
+        {},
+        [],
+        {"recommendation_id": "x", "product_id": 12, "action": "click"},
         {"recommendation_id": answer["recommendation_id"], "product_id": 12, "action": "bought"},
         {"recommendation_id": answer["recommendation_id"], "product_id": "12", "action": "click"},
         {"recommendation_id": answer["recommendation_id"], "product_id": 12, "action": "click", "position": 0},
         {"recommendation_id": answer["recommendation_id"], "product_id": 12, "action": "click", "nope": 1},
-    ):  # fmt: skip
+    ):
         refused = client.post("/recommendations/feedback", json=body)
         assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json"), body
     assert client.post("/recommendations/feedback", content=b"{", headers=JSON).status_code == 400
@@ -105,15 +107,29 @@ def test_purchases_within_a_day_belong_to_the_last_answer_that_showed_the_produc
     recommend(client, "other")
     backdate(1)
     # two after both answers, one of something else, one by somebody who saw nothing
-    events([Did("u", shown[0], "purchase", 0.5), Did("u", shown[1], "add_to_cart", 0.5), Did("u", 1, "purchase", 0.5),
-            Did("x", shown[0], "purchase", 0.5)])  # fmt: skip
+    events(
+        [
+            Did("u", shown[0], "purchase", 0.5),
+            Did("u", shown[1], "add_to_cart", 0.5),
+            Did("u", 1, "purchase", 0.5),
+            Did("x", shown[0], "purchase", 0.5),
+        ]
+    )
     tell(client, first, shown[0], "impression")
     tell(client, first, shown[0], "click")
     (found,) = attribution.summary(30)
     assert found == {
-        "kind": "recommendations", "strategy": "trending", "model_version": None, "answers": 3, "impressions": 1,
-        "clicks": 1, "add_to_carts": 1, "purchases": 1, "ctr": 1.0, "conversion": 0.3333,
-    }  # fmt: skip
+        "kind": "recommendations",
+        "strategy": "trending",
+        "model_version": None,
+        "answers": 3,
+        "impressions": 1,
+        "clicks": 1,
+        "add_to_carts": 1,
+        "purchases": 1,
+        "ctr": 1.0,
+        "conversion": 0.3333,
+    }
 
 
 def test_a_purchase_before_the_answer_or_a_day_later_is_not_its_doing(client: httpx.Client) -> None:

@@ -72,9 +72,20 @@ def test_diversity_brings_in_other_categories(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["product_id=0", "product_id=x", "product_id=", "recent=1,x", "recent=,", "recent=" + ",".join(["1"] * 51),
-     "diversity=-0.1", "diversity=1.1", "diversity=nan", "diversity=much", "recent=99999999999999999999"],
-)  # fmt: skip
+    [
+        "product_id=0",
+        "product_id=x",
+        "product_id=",
+        "recent=1,x",
+        "recent=,",
+        "recent=" + ",".join(["1"] * 51),
+        "diversity=-0.1",
+        "diversity=1.1",
+        "diversity=nan",
+        "diversity=much",
+        "recent=99999999999999999999",
+    ],
+)
 def test_a_bad_context_is_a_problem(client: httpx.Client, query: str) -> None:
     answer = client.get(f"/recommendations?user_id=u&{query}")
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")

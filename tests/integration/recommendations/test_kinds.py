@@ -76,8 +76,14 @@ def test_several_products_are_combined_and_never_returned(client: httpx.Client, 
 
 
 def test_a_session_is_a_basket_and_so_is_an_hour_without_one(client: httpx.Client, serve: Serve) -> None:
-    bought(*(Did(f"u{n}", product, "purchase", 10 * DAY + hours)
-             for n in range(3) for product, hours in ((1, 0), (2, 5), (3, 0))), Did("x", 9, "purchase"))  # fmt: skip
+    bought(
+        *(
+            Did(f"u{n}", product, "purchase", 10 * DAY + hours)
+            for n in range(3)
+            for product, hours in ((1, 0), (2, 5), (3, 0))
+        ),
+        Did("x", 9, "purchase"),
+    )
     assert run_job(serve)["baskets"] == 7
     assert [one["id"] for one in together(client, 1)] == [3]
     postgres.write("UPDATE events SET session_id = 'one'")
@@ -115,10 +121,21 @@ def test_products_that_are_gone_or_excluded_are_not_shown(client: httpx.Client, 
 
 @pytest.mark.parametrize(
     ("query", "status"),
-    [("", 422), ("product_id=", 422), ("product_id=x", 422), ("product_id=0", 422), ("product_id=1,,2", 422),
-     ("product_id=1&k=0", 422), ("product_id=1&k=101", 422), ("product_id=1&nope=1", 422), ("product_id=99", 404),
-     ("product_id=1,99", 404), ("product_id=" + ",".join(["1"] * 21), 422), ("product_id=9999999999999999999", 422)],
-)  # fmt: skip
+    [
+        ("", 422),
+        ("product_id=", 422),
+        ("product_id=x", 422),
+        ("product_id=0", 422),
+        ("product_id=1,,2", 422),
+        ("product_id=1&k=0", 422),
+        ("product_id=1&k=101", 422),
+        ("product_id=1&nope=1", 422),
+        ("product_id=99", 404),
+        ("product_id=1,99", 404),
+        ("product_id=" + ",".join(["1"] * 21), 422),
+        ("product_id=9999999999999999999", 422),
+    ],
+)
 def test_a_bad_question_of_what_goes_together_is_a_problem(client: httpx.Client, query: str, status: int) -> None:
     answer = client.get(f"/frequently-bought-together?{query}")
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
@@ -197,8 +214,9 @@ def similar(client: httpx.Client, product_id: int, k: int = 3) -> list[tuple[int
 def add(name: str, description: str = "") -> int:
     rows = postgres.write(
         "INSERT INTO products (name, description, price, quantity) VALUES (:name, :text, 1, 1) RETURNING id",
-        name=name, text=description,
-    )  # fmt: skip
+        name=name,
+        text=description,
+    )
     return int(rows[0][0])
 
 

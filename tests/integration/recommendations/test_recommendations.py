@@ -16,9 +16,23 @@ from tests.integration.shop import NOW, add_model, add_products, deliver, event
 
 Serve = Callable[[str], httpx.Client]
 PRODUCT = {
-    "id", "external_id", "name", "description", "price", "image_url", "category_id", "category", "brand", "tags",
-    "quantity", "is_active", "views", "purchase_count", "created_at", "updated_at",
-}  # fmt: skip
+    "id",
+    "external_id",
+    "name",
+    "description",
+    "price",
+    "image_url",
+    "category_id",
+    "category",
+    "brand",
+    "tags",
+    "quantity",
+    "is_active",
+    "views",
+    "purchase_count",
+    "created_at",
+    "updated_at",
+}
 
 
 @pytest.fixture
@@ -267,8 +281,11 @@ def test_without_postgres_everybody_gets_what_is_popular(
         assert listed(answer) == [8, 7]
         assert alone.get("/similar-products", params={"product_id": 1}).status_code == 503
         assert alone.get("/health").json() | {"timestamp": ""} == {
-            "status": "degraded", "database": "unhealthy", "redis": "healthy", "timestamp": "",
-        }  # fmt: skip
+            "status": "degraded",
+            "database": "unhealthy",
+            "redis": "healthy",
+            "timestamp": "",
+        }
         cache.client().flushdb()
         assert alone.get("/recommendations", params={"user_id": "u1"}).status_code == 503
 

@@ -54,8 +54,12 @@ def test_a_pin_that_is_no_candidate_takes_its_place_with_its_reason(shop: httpx.
     assert [product["id"] for product in found] == [2, 11, 3, 4]
     assert [product["rank"] for product in found] == [1, 2, 3, 4]
     assert found[1]["reason"] == {
-        "kind": "rule", "product_id": None, "product_name": None, "text": "Summer sale", "rule_id": rule["id"],
-    }  # fmt: skip
+        "kind": "rule",
+        "product_id": None,
+        "product_name": None,
+        "text": "Summer sale",
+        "rule_id": rule["id"],
+    }
     assert found[0]["reason"]["kind"] == "similar"
     assert "reason" not in products(shop)[1]
 

@@ -45,11 +45,15 @@ class Authority:
     ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         builder = (
-            x509.CertificateBuilder().subject_name(name(subject)).issuer_name(name("authority")).public_key(key)
-            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(minutes=1))
+            x509.CertificateBuilder()
+            .subject_name(name(subject))
+            .issuer_name(name("authority"))
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(minutes=1))
             .not_valid_after(now + lifetime)
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        )  # fmt: skip
+        )
         return builder.sign(self.key, hashes.SHA256())
 
     def write(self, subject: str) -> Path:
@@ -73,10 +77,14 @@ class Authority:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         account = {
-            "type": "service_account", "project_id": "shop-test-123", "private_key_id": "1", "client_id": "1",
-            "private_key": private.decode(), "client_email": "aisle-products@shop-test-123.iam.gserviceaccount.com",
+            "type": "service_account",
+            "project_id": "shop-test-123",
+            "private_key_id": "1",
+            "client_id": "1",
+            "private_key": private.decode(),
+            "client_email": "aisle-products@shop-test-123.iam.gserviceaccount.com",
             "token_uri": token_uri,
-        }  # fmt: skip
+        }
         file = self.folder / "account.json"
         file.write_text(json.dumps(account))
         return file
@@ -180,10 +188,14 @@ class Handler(JsonHandler):
         assert self.path.endswith("/projects/shop-test-123/instances/aisle/connectSettings")
         certificate = pem(self.server.authority.certificate).decode()
         addresses = [{"type": "PRIVATE", "ipAddress": "127.0.0.1"}]
-        return self.answer({
-            "region": "europe-west1", "databaseVersion": "POSTGRES_18", "ipAddresses": addresses,
-            "serverCaCert": {"cert": certificate},
-        })  # fmt: skip
+        return self.answer(
+            {
+                "region": "europe-west1",
+                "databaseVersion": "POSTGRES_18",
+                "ipAddresses": addresses,
+                "serverCaCert": {"cert": certificate},
+            }
+        )
 
     def do_POST(self) -> None:  # noqa: N802 — named by http.server
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -29,7 +29,8 @@ def users(services: Running) -> Iterator[tuple[str, ...]]:
     rules.write_text(before)
     services.administrate(
         "SELECT pg_reload_conf()",
-        "DROP ROLE IF EXISTS aisle_owner", "DROP ROLE IF EXISTS aisle_app",
+        "DROP ROLE IF EXISTS aisle_owner",
+        "DROP ROLE IF EXISTS aisle_app",
         *(f'DROP ROLE "{user}"' for user in USERS),
         "DROP ROLE cloudsqlsuperuser",
-    )  # fmt: skip
+    )

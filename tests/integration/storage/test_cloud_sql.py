@@ -27,10 +27,13 @@ def cloud(
         monkeypatch.setattr(cloud_sql, "API", api.url)
         monkeypatch.setattr(library, "SERVER_PROXY_PORT", proxy.port)
         settings = {
-            "DATABASE_URL": "", "CLOUD_SQL_INSTANCE": INSTANCE, "DATABASE_USER": FUNCTION, "DATABASE_POOL_SIZE": "2",
+            "DATABASE_URL": "",
+            "CLOUD_SQL_INSTANCE": INSTANCE,
+            "DATABASE_USER": FUNCTION,
+            "DATABASE_POOL_SIZE": "2",
             "DATABASE_NAME": env["DATABASE_URL"].rsplit("/", 1)[1],
             "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
-        }  # fmt: skip
+        }
         with settings_of(settings):
             yield api, proxy
 

@@ -63,10 +63,15 @@ class Handler(BaseHTTPRequestHandler):
                 return self.answer(content[int(asked[1]) : end], 206, "application/octet-stream")
             return self.answer(content, 200, "application/octet-stream")
         metadata = {
-            "kind": "storage#object", "bucket": unquote(found[1]), "name": unquote(found[2]), "size": str(len(content)),
-            "generation": "1", "timeCreated": "2026-11-21T10:00:00Z", "updated": "2026-11-21T10:00:00Z",
+            "kind": "storage#object",
+            "bucket": unquote(found[1]),
+            "name": unquote(found[2]),
+            "size": str(len(content)),
+            "generation": "1",
+            "timeCreated": "2026-11-21T10:00:00Z",
+            "updated": "2026-11-21T10:00:00Z",
             "mediaLink": f"{self.server.url}/download{path}?alt=media",
-        }  # fmt: skip
+        }
         return self.answer(json.dumps(metadata).encode())
 
     def do_POST(self) -> None:

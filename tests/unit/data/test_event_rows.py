@@ -110,10 +110,17 @@ def test_a_derived_id_depends_on_all_that_a_row_says_and_on_nothing_else() -> No
     assert only({"timestamp": "2026-05-31T12:00:00+02:00"})["event_id"] == base
     assert UUID(base).version == 8
     others = [
-        {"user_id": "u2"}, {"product_id": "2"}, {"product_id": None, "external_id": "1"}, {"event_type": "purchase"},
-        {"timestamp": "2026-05-31T10:00:00.000001Z"}, {"session_id": "s"}, {"quantity": "2"}, {"metadata": "{}"},
-        {"user_id": "u11", "product_id": "1"}, {"session_id": "2"},
-    ]  # fmt: skip
+        {"user_id": "u2"},
+        {"product_id": "2"},
+        {"product_id": None, "external_id": "1"},
+        {"event_type": "purchase"},
+        {"timestamp": "2026-05-31T10:00:00.000001Z"},
+        {"session_id": "s"},
+        {"quantity": "2"},
+        {"metadata": "{}"},
+        {"user_id": "u11", "product_id": "1"},
+        {"session_id": "2"},
+    ]
     ids = [only(other)["event_id"] for other in others]
     assert len({base, *ids}) == len(others) + 1
 

@@ -75,9 +75,13 @@ def test_spreadsheets_marks_and_line_ends_are_no_part_of_a_cell() -> None:
 
 @pytest.mark.parametrize(
     ("header", "says"),
-    [(b"name,price,colour\n", "colour"), (b"name,quantity\n", "price"), (b"name,price,name\n", "twice"),
-     (b'"name\n', "quote")],
-)  # fmt: skip
+    [
+        (b"name,price,colour\n", "colour"),
+        (b"name,quantity\n", "price"),
+        (b"name,price,name\n", "twice"),
+        (b'"name\n', "quote"),
+    ],
+)
 def test_a_header_that_is_wrong_is_one_problem(header: bytes, says: str) -> None:
     with pytest.raises(InvalidRequest, match=says):
         parse_csv(header + b"A,1,2\n")

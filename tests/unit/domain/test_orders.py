@@ -11,8 +11,12 @@ from shared.domain.orders import TRANSITIONS, OrderState, check_transition, chec
 from shared.errors import OrderStateConflict, OutOfStock
 
 ALLOWED = {
-    ("placed", "paid"), ("placed", "cancelled"), ("paid", "shipped"), ("paid", "cancelled"), ("shipped", "refunded"),
-}  # fmt: skip
+    ("placed", "paid"),
+    ("placed", "cancelled"),
+    ("paid", "shipped"),
+    ("paid", "cancelled"),
+    ("shipped", "refunded"),
+}
 LAMP = CartLine(1, "L", "Lamp", Decimal("0.10"), 5, True, 3)
 
 

@@ -78,8 +78,12 @@ def test_an_unknown_shop_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_parameters_are_json_or_text() -> None:
     assert parameters(["k=5", "name=a=b", 'x=[1, "2"]', "y=true", "z="]) == {
-        "k": 5, "name": "a=b", "x": [1, "2"], "y": True, "z": "",
-    }  # fmt: skip
+        "k": 5,
+        "name": "a=b",
+        "x": [1, "2"],
+        "y": True,
+        "z": "",
+    }
     with pytest.raises(Refused, match="k is given twice"):
         parameters(["k=1", "k=2"])
 

@@ -30,9 +30,12 @@ def call(
 ) -> tuple[str, dict[str, str], bytes]:
     found: list[Any] = []
     environ = {
-        "PATH_INFO": path, "REQUEST_METHOD": method, "CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body),
+        "PATH_INFO": path,
+        "REQUEST_METHOD": method,
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
         **more,
-    }  # fmt: skip
+    }
     content = b"".join(app(environ, lambda status, headers: found.extend((status, dict(headers)))))
     return found[0], found[1], content
 

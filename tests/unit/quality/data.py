@@ -29,9 +29,13 @@ def shop(users: int = 120, items: int = 60, events: int = 4000, *, days: float =
     weights = random.choice([1.0, 3.0, 5.0], events, p=[0.6, 0.2, 0.2])
     times = START + (np.sort(random.random(events)) * days * 86_400e6).astype("timedelta64[us]")
     return History(
-        np.arange(users), np.arange(items), user.astype(np.int32), item.astype(np.int32),
-        weights.astype(np.float32), times,
-    )  # fmt: skip
+        np.arange(users),
+        np.arange(items),
+        user.astype(np.int32),
+        item.astype(np.int32),
+        weights.astype(np.float32),
+        times,
+    )
 
 
 class Ticks:

@@ -138,6 +138,8 @@ def test_rows_that_cannot_be_used_are_left_out_and_counted(files: Path, capsys: 
     code, mixed, _ = run(capsys, "--events", files / "mixed.csv", "--time-budget", 0, "--json")
     assert code == 0
     assert json.loads(mixed)["left_out"] == {
-        "unknown event type": 1, "event type of no weight": 1, "time that makes no sense": 1,
-    }  # fmt: skip
+        "unknown event type": 1,
+        "event type of no weight": 1,
+        "time that makes no sense": 1,
+    }
     assert json.loads(mixed)["results"] == json.loads(clean)["results"]

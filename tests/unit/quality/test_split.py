@@ -31,8 +31,10 @@ def test_each_users_last_is_left_out_with_all_that_came_after_it() -> None:
     assert split.relevant.toarray()[:2].tolist() == [[0, 1, 0], [0, 0, 1]]
     # user 2 never did anything that could be asked for: all of it is learnt from
     assert [(int(u), int(i)) for u, i in zip(split.train.users, split.train.items, strict=True)] == [
-        (0, 0), (1, 0), (2, 1),
-    ]  # fmt: skip
+        (0, 0),
+        (1, 0),
+        (2, 1),
+    ]
 
 
 def test_what_a_file_holds_out_is_not_learnt_from_even_where_the_events_go_on_beyond_it() -> None:

@@ -64,12 +64,28 @@ def unsigned() -> str:
 @pytest.mark.parametrize(
     "token",
     [
-        "", "a.b.c", "not a token", unsigned(), forged("z" * 32), forged(kid=None), forged(kid="unknown"),
-        forged(OLD, kid="new"), forged("n" * 64, algorithm="HS512"), forged(iss="else"), forged(type="refresh"),
-        forged(type=None), forged(sub=None), forged(exp=None), forged(role=None), forged(jti=None), forged(exp="soon"),
-        forged()[:-3] + "AAA", "x" * 5000, "ü.ö.ä",
+        "",
+        "a.b.c",
+        "not a token",
+        unsigned(),
+        forged("z" * 32),
+        forged(kid=None),
+        forged(kid="unknown"),
+        forged(OLD, kid="new"),
+        forged("n" * 64, algorithm="HS512"),
+        forged(iss="else"),
+        forged(type="refresh"),
+        forged(type=None),
+        forged(sub=None),
+        forged(exp=None),
+        forged(role=None),
+        forged(jti=None),
+        forged(exp="soon"),
+        forged()[:-3] + "AAA",
+        "x" * 5000,
+        "ü.ö.ä",
     ],
-)  # fmt: skip
+)
 def test_what_is_not_ours_is_refused(token: str) -> None:
     with pytest.raises(InvalidToken) as caught:
         verify(token)
@@ -106,9 +122,12 @@ def test_staff_may_what_their_role_permits(monkeypatch: pytest.MonkeyPatch) -> N
     assert actor(issue(ACCOUNT, "support"), "dashboard:read") == ACCOUNT
     assert actor("a-token-for-machines", "jobs:run") == "admin-token"
     for token, permission in (
-        (issue(ACCOUNT, "support"), "rules:write"), (issue(ACCOUNT, "user"), "dashboard:read"),
-        (issue(ACCOUNT, "owner"), "dashboard:read"), ("a-token-for-machines", "users:write"), ("wrong", "jobs:run"),
-    ):  # fmt: skip
+        (issue(ACCOUNT, "support"), "rules:write"),
+        (issue(ACCOUNT, "user"), "dashboard:read"),
+        (issue(ACCOUNT, "owner"), "dashboard:read"),
+        ("a-token-for-machines", "users:write"),
+        ("wrong", "jobs:run"),
+    ):
         with pytest.raises(Forbidden):
             actor(token, permission)  # type: ignore[arg-type]
     with pytest.raises(Unauthorized):
