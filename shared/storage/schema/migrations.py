@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shared.clients.postgres import execute, read, transaction
 
-FOLDER = Path(__file__).parent.parent / "sql" / "migrations"
+FOLDER = Path(__file__).parents[2] / "sql" / "migrations"
 # any constant: two migrators wait for each other on it
 LOCK = 4_711_001
 
