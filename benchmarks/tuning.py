@@ -9,11 +9,11 @@ from benchmarks.frame import Bench, Row
 from benchmarks.shops import made
 from jobs.data.weighting import Weighting, training_matrix
 from jobs.models.als import als_factors
+from jobs.models.registry import ALGORITHMS
 from jobs.offline.compiled import CompiledServer
 from jobs.offline.recommender import Server
 from jobs.offline.snapshot import Past
 from jobs.offline.split import last_days
-from jobs.tuning.space import SPACES
 from shared.domain.formula import Formula
 
 SHOP, K, USERS, RUNS = "view-heavy", 20, 800, 5
@@ -37,7 +37,7 @@ def rows(bench: Bench) -> list[Row]:
     split = last_days(case.history, case.days, new_only=False)
     past = Past(split.train, split.now, split.users[:USERS], split.known_items, case.catalog)
     matrix = training_matrix(split.train, split.now, Weighting())
-    neighbours = SPACES["cosine"].fit(matrix, 50, min_co_occurrence=2)
+    neighbours = ALGORITHMS["cosine"].fit(matrix, 50, min_co_occurrence=2)
     formula = Formula(trending_prior=0.3, returning="all", repeat_weight=0.1)
     plain, compiled = Server(past, K), CompiledServer(past, K)
     slow = seconds(lambda: plain.recommend(neighbours, formula))

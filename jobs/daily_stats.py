@@ -1,4 +1,4 @@
-"""Job, daily: events, users and products per day and type, and what became of recommendations, for the dashboard."""
+"""Job, daily: events, users and products per day and type, and outcomes of recommendations, for the dashboard."""
 
 from typing import Annotated, Any
 
@@ -12,18 +12,21 @@ from shared.storage.recommending import attribution
 
 
 class DailyStats(Parameters):
-    """How many days to count again, today included; more than the default is a backfill."""
+    """``days`` : days to recount, today included; more than the default is a backfill."""
 
     days: Annotated[int, Field(ge=1, le=4000, strict=True)] = 2
 
 
 @job
 def daily_stats(parameters: DailyStats) -> dict[str, Any]:
-    """Count the last days and those never counted. The same run again changes nothing."""
+    """Recount the last days, and count all days with events that were never counted. Repeating it changes nothing.
+
+    Returns the first and last day, and the numbers of days, events and logged answers counted.
+    """
     with transaction(statement_timeout_s=0) as connection:
         days = days_to_count(connection, parameters.days)
         events = refresh(connection, days)
-        # a purchase counts for an answer of the day before
+        # a purchase may belong to an answer of the day before
         answers = attribution.count_days(connection, min(max(parameters.days, 3), attribution.LOGGED_DAYS))
     return {
         "first": days[0].isoformat(),

@@ -1,4 +1,4 @@
-"""Job, on demand: bring the database's schema up to date before new code is rolled out."""
+"""Job, on demand: migrate the database schema before new code is rolled out."""
 
 from typing import Any
 
@@ -9,14 +9,15 @@ from shared.storage.schema import database_roles, migrations
 
 
 class Migrate(Parameters):
-    """Nothing to choose."""
+    """No parameters."""
 
 
 @job
 def migrate(_parameters: Migrate) -> dict[str, Any]:
-    """Apply the pending migrations in order; safe to run again, and twice at once.
+    """Apply the pending migrations in order; safe to repeat and to run concurrently.
 
-    Where functions log in as users of their own, their roles are made and given first.
+    If DATABASE_OWNERS is set, functions log in as users of their own: their roles are created and granted first.
+    Returns the migrations applied. Raises InvalidRequest if one of these users does not exist.
     """
     owners, writers = settings().database_owners, settings().database_writers
     if not owners:
@@ -24,7 +25,7 @@ def migrate(_parameters: Migrate) -> dict[str, Any]:
     try:
         database_roles.prepare(owners, writers)
     except ValueError as error:
-        raise InvalidRequest(f"{error} terraform apply makes it; run that first.") from None
+        raise InvalidRequest(f"{error} Run terraform apply first: it creates the user.") from None
     applied = migrations.migrate(progress, role=database_roles.OWNER)
     database_roles.grant()
     return {"applied": applied, "owners": len(owners), "writers": len(writers)}

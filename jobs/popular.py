@@ -1,4 +1,4 @@
-"""Job, every minute: rebuild the live popular ranking, so that an increment Redis missed lives a minute at most."""
+"""Job, every minute: rebuild the live popular ranking, so that an increment Redis missed is corrected in a minute."""
 
 from typing import Any, Final
 
@@ -7,18 +7,21 @@ from shared.job import Parameters, job
 from shared.storage.answers import cache
 from shared.storage.recommending.popular import most_bought
 
-# as many as any answer shows, and enough to fill it after filters
+# the most products that an answer shows, with a reserve for filters
 PRODUCTS: Final = 200
 
 
 class Popular(Parameters):
-    """Nothing to choose."""
+    """No parameters."""
 
 
 @job
 def popular(_parameters: Popular) -> dict[str, Any]:
-    """Replace the ranking and its products in Redis by what Postgres counted. Raises Unavailable without Redis."""
+    """Replace the ranking in Redis by the purchase counts of Postgres.
+
+    Returns the number of products. Raises Unavailable if Redis does not answer.
+    """
     rows = most_bought(PRODUCTS)
     if not cache.publish_popular(rows):
-        raise Unavailable("Redis did not take the popular ranking; the next run brings it.")
+        raise Unavailable("Redis did not accept the popular ranking; the next run, in a minute, tries again.")
     return {"products": len(rows)}

@@ -1,4 +1,4 @@
-"""Job, every minute: publish the messages that a crash left between their commit and Pub/Sub."""
+"""Job, every minute: publish messages that were committed but, after a crash or an outage, not published."""
 
 from typing import Any
 
@@ -8,14 +8,17 @@ from shared.storage.events import outbox
 
 
 class PublishOutbox(Parameters):
-    """Nothing to choose."""
+    """No parameters."""
 
 
 @job
 def publish_outbox(_parameters: PublishOutbox) -> dict[str, Any]:
-    """Publish what is unsent, oldest first. Raises PubSubUnavailable when Pub/Sub took none of it."""
+    """Publish the unsent messages of the outbox, oldest first.
+
+    Returns the numbers published and still unsent. Raises PubSubUnavailable if messages wait and none was published.
+    """
     published = outbox.publish_unsent()
-    left = outbox.waiting()
-    if left and not published:
-        raise PubSubUnavailable(f"{left} messages wait in the outbox; the next run tries again.")
-    return {"published": published, "unsent": left}
+    unsent = outbox.waiting()
+    if unsent and not published:
+        raise PubSubUnavailable(f"Pub/Sub accepted none of {unsent} messages in the outbox; the next run tries again.")
+    return {"published": published, "unsent": unsent}

@@ -1,4 +1,4 @@
-"""Job, daily: drop what is past its time, and make the next months' partitions."""
+"""Job, daily: delete expired data, and create the partitions of the coming months."""
 
 from typing import Any, Final
 
@@ -11,18 +11,22 @@ MONTHS_AHEAD: Final = 3
 
 
 class Retention(Parameters):
-    """Nothing to choose: how long events are kept is a setting."""
+    """No parameters: EVENT_RETENTION_MONTHS is a setting."""
 
 
 @job
 def retention(_parameters: Retention) -> dict[str, Any]:
-    """Make partitions ahead, drop expired months whole, delete the rest in batches; says what went."""
+    """Create partitions ahead, drop the partitions of expired months, and delete other expired rows in batches.
+
+    Users who were erased while one of their events was being stored are erased again. Returns what was created and
+    deleted.
+    """
     months = settings().event_retention_months
-    made = ensure_partitions(MONTHS_AHEAD)
+    created = ensure_partitions(MONTHS_AHEAD)
     dropped = drop_expired_partitions(months)
     deleted = {rule.table: delete_expired(rule, months) for rule in RULES}
     return {
-        "partitions_made": made,
+        "partitions_made": created,
         "partitions_dropped": dropped,
         "rows_deleted": deleted,
         "erased_again": erase_again(),

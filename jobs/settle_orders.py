@@ -1,4 +1,4 @@
-"""Job, every minute: give up orders that a crash left unpaid, and release payments that are due to go back."""
+"""Job, every minute: cancel orders that a crash left unpaid, and release the payments that are due."""
 
 from typing import Any, Final
 
@@ -9,27 +9,30 @@ from shared.storage.answers import cache
 from shared.storage.events import outbox
 from shared.storage.shopping import orders
 
-# longer than a checkout may take, and than its Idempotency-Key is held by a run that crashed: who repeats the request
-# before this gets the order paid
+# seconds: longer than a checkout takes, and than a crashed request holds its Idempotency-Key, so that a client that
+# repeats the request in time still gets the order paid
 ABANDONED_S: Final = 120
 BATCH: Final = 100
 
 
 class SettleOrders(Parameters):
-    """Nothing to choose."""
+    """No parameters."""
 
 
 @job
 def settle_orders(_parameters: SettleOrders) -> dict[str, Any]:
-    """Cancel what was never paid, with its stock and cart given back; tell the provider what not to charge."""
-    given_up = 0
-    # each in a transaction of its own: one that fails holds up no other, and products are locked for one order only
+    """Cancel abandoned orders, restoring stock and cart, and have the payment provider release their payments.
+
+    Returns the numbers of orders cancelled and payments released, and whether the provider answered.
+    """
+    cancelled = 0
+    # a transaction per order: a failure does not hold up the others, and locks on products are short
     for order_id in orders.abandoned(ABANDONED_S, BATCH):
         with transaction() as connection:
             moved = orders.give_up(connection, order_id, "payment never confirmed", charged=True)
         if moved is not None:
-            given_up += 1
+            cancelled += 1
             cache.forget_products(moved.products)
             outbox.publish_now(moved.outbox)
     released, answered = release_due(BATCH)
-    return {"given_up": given_up, "released": released, "provider_answered": answered}
+    return {"given_up": cancelled, "released": released, "provider_answered": answered}

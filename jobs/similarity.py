@@ -9,8 +9,8 @@ from pydantic import Field
 
 from jobs.data.catalog import catalog_of
 from jobs.data.history import History, load_history
-from jobs.models import Neighbours
-from jobs.models.rows import copy_rows
+from jobs.data.similarity_rows import format_rows
+from jobs.models.neighbours import Neighbours
 from jobs.tuning.fitting import NEIGHBOURS
 from jobs.tuning.selection import choose
 from jobs.tuning.trial import Trial
@@ -101,7 +101,7 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
         algorithm=choice.algorithm,
         parameters=choice.model_parameters(),
         metrics=details,
-        rows=copy_rows(history.product_ids, choice.neighbours),
+        rows=format_rows(history.product_ids, choice.neighbours),
     )
     dropped = models.drop_surplus()
     publish_s = round(time.perf_counter() - started, 3)

@@ -1,4 +1,4 @@
-"""Job, hourly: what is trending over the last 7 and 30 days."""
+"""Job, hourly: trending scores over the last 7 and 30 days."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from shared.storage.recommending import trending as scores
 
 
 class Trending(Parameters):
-    """Nothing to choose."""
+    """No parameters."""
 
 
 @job
 def trending(_parameters: Trending) -> dict[str, Any]:
-    """Replace the scores of every window at once, then drop the answers made from the old ones.
+    """Replace the scores of every window in one transaction, then invalidate the cached answers that show them.
 
-    Users' recommendations are left to age out: trending only fills what their own taste leaves empty.
+    Cached recommendations of users stay until they expire: they contain trending products only as fillers.
     """
     with transaction(statement_timeout_s=0) as connection:
         products = {window.name: scores.replace(connection, window) for window in WINDOWS}

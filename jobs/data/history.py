@@ -1,4 +1,4 @@
-"""A shop's events as arrays: what every algorithm and every split of the history starts from."""
+"""A shop's events as arrays: the input of every training matrix and every split."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -7,65 +7,62 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jobs.models.neighbours import Matrix
+from jobs.models.arrays import Float32Array, Int32Array, Int64Array, Matrix, TimeArray
 from shared.storage.events import interactions
 
-# Postgres counts microseconds from here
+# Postgres stores timestamps as microseconds since this moment
 EPOCH = np.datetime64("2000-01-01T00:00:00", "us")
 
 
 @dataclass(frozen=True)
 class History:
-    """Weighted events: parallel arrays of n_events, and the ids that their codes stand for, ascending.
+    """Weighted events as parallel arrays, with the ids of the users and products that their codes stand for.
 
     Attributes
     ----------
-    user_ids : int64, shape (n_users,);  product_ids : int64, shape (n_items,)
-    users, items : int32, shape (n_events,), positions in ``user_ids`` and ``product_ids``.
+    user_ids : int64, shape (n_users,), ascending.
+    product_ids : int64, shape (n_items,), ascending.
+    users, items : int32, shape (n_events,), codes: positions in ``user_ids`` and ``product_ids``.
     weights : float32, shape (n_events,), above 0.
     times : datetime64[us] in UTC, shape (n_events,).
     """
 
-    user_ids: NDArray[np.int64]
-    product_ids: NDArray[np.int64]
-    users: NDArray[np.int32]
-    items: NDArray[np.int32]
-    weights: NDArray[np.float32]
-    times: NDArray[np.datetime64]
+    user_ids: Int64Array
+    product_ids: Int64Array
+    users: Int32Array
+    items: Int32Array
+    weights: Float32Array
+    times: TimeArray
 
     def __len__(self) -> int:
         return len(self.users)
 
     def user_items(self) -> Matrix:
-        """Return the sum of each user's weights per item, shape (n_users, n_items)."""
+        """Return the sum of each user's weights for each item, shape (n_users, n_items)."""
         shape = (len(self.user_ids), len(self.product_ids))
         summed = sparse.coo_array((self.weights.astype(np.float64), (self.users, self.items)), shape=shape)
         return sparse.csr_array(summed)
 
 
-def history_of(
-    user_ids: NDArray[np.int64],
-    product_ids: NDArray[np.int64],
-    weights: NDArray[np.float32],
-    times: NDArray[np.datetime64],
-) -> History:
-    """Return the History of events given by ids, all of shape (n_events,)."""
-    known_users, users = np.unique(user_ids, return_inverse=True)
-    known_items, items = np.unique(product_ids, return_inverse=True)
-    return History(known_users, known_items, users.astype(np.int32), items.astype(np.int32), weights, times)
+def history_of(user_ids: Int64Array, product_ids: Int64Array, weights: Float32Array, times: TimeArray) -> History:
+    """Return the History of events given by their ids; all arrays of shape (n_events,)."""
+    distinct_users, users = np.unique(user_ids, return_inverse=True)
+    distinct_products, items = np.unique(product_ids, return_inverse=True)
+    return History(distinct_users, distinct_products, users.astype(np.int32), items.astype(np.int32), weights, times)
 
 
 def load_history(lookback_days: int, all_history_below: int) -> History:
-    """Read the last ``lookback_days`` days, or everything if the shop has fewer than ``all_history_below`` events."""
-    since = datetime.now(UTC) - timedelta(days=lookback_days) if interactions.at_least(all_history_below) else None
-    days = interactions.packed(since)
+    """Read the events of the last ``lookback_days`` days, or all if the shop has fewer than ``all_history_below``."""
+    is_large = interactions.has_at_least(all_history_below)
+    since = datetime.now(UTC) - timedelta(days=lookback_days) if is_large else None
+    days = interactions.read_packed(since)
 
-    def column(name: str, stored: str) -> NDArray[np.generic]:
-        return np.frombuffer(b"".join(getattr(day, name) for day in days), dtype=stored)
+    def unpack(name: str, dtype: str) -> NDArray[np.generic]:
+        return np.frombuffer(b"".join(getattr(day, name) for day in days), dtype=dtype)
 
     return history_of(
-        column("user_ids", ">i8").astype(np.int64),
-        column("product_ids", ">i8").astype(np.int64),
-        column("weights", ">f4").astype(np.float32),
-        EPOCH + column("times", ">i8").astype(np.int64).astype("timedelta64[us]"),
+        unpack("user_ids", ">i8").astype(np.int64),
+        unpack("product_ids", ">i8").astype(np.int64),
+        unpack("weights", ">f4").astype(np.float32),
+        EPOCH + unpack("times", ">i8").astype(np.int64).astype("timedelta64[us]"),
     )

@@ -1,24 +1,29 @@
-"""From a history to the matrix a model learns from: what an event type and its age count."""
+"""The training matrix of a history: how much an event's type, age and repetition count."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from scipy import sparse
 
 from jobs.data.history import History
-from jobs.models.neighbours import Matrix
+from jobs.models.arrays import Matrix
 
-DAY = np.timedelta64(86_400_000_000, "us")
+DAY: Final = np.timedelta64(86_400_000_000, "us")
+# an event keeps at least 2^-20 of its weight: a weight of 0 would remove its pair from the matrix
+MAX_HALVINGS: Final = 20
 
 
 @dataclass(frozen=True)
 class Weighting:
-    """How events weigh in training.
+    """The parameters of the training matrix.
 
-    half_life_days : an event counts half after as long, None: for ever the same.
-    weight_power : 0: all event types alike; 1: as they weigh.
-    repeated : what several events of one pair count: the greatest of them ("once"), log2(1 + their sum) ("log"), or
-        their sum ("sum").
+    Attributes
+    ----------
+    half_life_days : age at which an event counts half, in days; None if age does not matter.
+    weight_power : power of the event type's weight, in [0, 1]; 0 treats all types alike.
+    repeated : how several events of one user and item combine: their greatest weight ("once"), log2(1 + their sum)
+        ("log"), or their sum ("sum").
     """
 
     half_life_days: float | None = None
@@ -27,15 +32,17 @@ class Weighting:
 
 
 def training_matrix(history: History, now: np.datetime64, weighting: Weighting) -> Matrix:
-    """Return the weights, shape (n_users, n_items), the greatest single event's being about 1."""
+    """Return the weights of users and items, shape (n_users, n_items), with ages counted back from ``now``.
+
+    A new event of the heaviest type weighs 1.
+    """
     shape = (len(history.user_ids), len(history.product_ids))
     if len(history) == 0:
         return sparse.csr_array(shape, dtype=np.float64)
     weights = (history.weights.astype(np.float64) / history.weights.max()) ** weighting.weight_power
     if weighting.half_life_days is not None:
         ages = np.maximum((now - history.times) / DAY, 0)
-        # not to nothing: the matrix keeps its entries
-        weights *= 2.0 ** -np.minimum(ages / weighting.half_life_days, 20)
+        weights *= 2.0 ** -np.minimum(ages / weighting.half_life_days, MAX_HALVINGS)
     keys = history.users.astype(np.int64) * shape[1] + history.items
     order = np.argsort(keys, kind="stable")
     keys, weights = keys[order], weights[order]

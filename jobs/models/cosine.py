@@ -1,9 +1,10 @@
-"""Cosine between items: the plain method, and the reference the others are measured against."""
+"""Cosine similarity of items: the plain method, and the baseline of the others."""
 
 import numpy as np
 
-from jobs.models.blocks import BLOCK_ENTRIES, checked, sparse_neighbours
-from jobs.models.neighbours import Matrix, Neighbours
+from jobs.models.arrays import Matrix
+from jobs.models.blocks import BLOCK_ENTRIES, rank_co_occurring, validate
+from jobs.models.neighbours import Neighbours
 
 
 def cosine_neighbours(
@@ -15,22 +16,29 @@ def cosine_neighbours(
     ----------
     user_items : shape (n_users, n_items)
         Interaction weights, at least 0; a stored 0 is no interaction.
-    k : neighbours per item, at least 1; an item that has fewer is padded.
-    min_co_occurrence : pairs that fewer users have in common are not neighbours, at least 1.
-    block_entries : bounds memory: similarities held at once (but at least those of one item).
+    k : neighbours per item, at least 1; an item with fewer is padded.
+    min_co_occurrence : at least 1; pairs with fewer common users are not neighbours.
+    block_entries : similarities held at once, at least 1; bounds memory.
 
     Returns
     -------
     Neighbours of shape (n_items, k), best first; scores in [0, 1].
 
-    Raises ValueError if ``k`` or ``min_co_occurrence`` is out of range, or a weight is negative or not finite.
-    Time and memory: ``sparse_neighbours``.
+    Raises ValueError if ``k``, ``min_co_occurrence`` or ``block_entries`` is out of range, or a weight is negative or
+    not finite. Time and memory: ``rank_co_occurring``.
     """
     if min_co_occurrence < 1 or block_entries < 1:
         raise ValueError("min_co_occurrence and block_entries must be at least 1")
-    matrix = checked(user_items, k)
+    return rank_by_cosine(validate(user_items, k), k, min_co_occurrence, block_entries)
+
+
+def rank_by_cosine(matrix: Matrix, k: int, min_co_occurrence: int, block_entries: int = BLOCK_ENTRIES) -> Neighbours:
+    """Return the ``k`` best neighbours of each item by the cosine of the columns of ``matrix``, which it normalises.
+
+    matrix : shape (n_users, n_items), entries above 0; changed in place. Scores in [0, 1].
+    """
     norms = np.sqrt(np.bincount(matrix.indices, weights=matrix.data**2, minlength=matrix.shape[1]))
     matrix.data /= norms[matrix.indices]
-    found = sparse_neighbours(matrix, k, min_co_occurrence=min_co_occurrence, block_entries=block_entries)
-    np.clip(found.scores, 0.0, 1.0, out=found.scores)
-    return found
+    neighbours = rank_co_occurring(matrix, k, min_co_occurrence=min_co_occurrence, block_entries=block_entries)
+    np.clip(neighbours.scores, 0.0, 1.0, out=neighbours.scores)
+    return neighbours

@@ -1,4 +1,4 @@
-"""EASE: the best linear model of who has what, in closed form."""
+"""EASE: the best linear item-to-item model, in closed form."""
 
 from typing import Any, Final
 
@@ -8,48 +8,45 @@ from scipy import sparse
 from scipy.linalg import lapack
 
 from jobs.models import pairs
-from jobs.models.blocks import checked, dense_neighbours, scaled
-from jobs.models.neighbours import AnyMatrix, Matrix, Neighbours
+from jobs.models.arrays import AnyMatrix, Matrix
+from jobs.models.blocks import rank_rows, scale_scores, validate
+from jobs.models.errors import TooLarge
+from jobs.models.neighbours import Neighbours
 
 MEMORY_BUDGET_BYTES: Final = 2 << 30
 
 
-class Unsuitable(ValueError):
-    """The algorithm is not made for a shop of this size; the message says why."""
-
-
-class TooLarge(Unsuitable):
-    """The closed form would not fit the memory budget."""
-
-
 def ease_side(n_users: int, n_items: int, memory_budget_bytes: int = MEMORY_BUDGET_BYTES) -> int:
-    """Return the side of the square matrix to invert: users or items, whichever are fewer.
+    """Return the side of the square matrix to invert: the number of users or of items, whichever is smaller.
 
-    Raises TooLarge if the matrix, in single precision, would not fit the budget.
+    Raises TooLarge if the matrix, in single precision, exceeds the budget.
     """
     side = min(n_users, n_items)
     if 4 * side * side > memory_budget_bytes:
         raise TooLarge(
-            f"EASE of {n_users} users and {n_items} items inverts {side} x {side}: more than its budget of "
-            f"{memory_budget_bytes >> 20} MiB"
+            f"EASE with {n_users} users and {n_items} items inverts {side} x {side} numbers, which exceeds its budget "
+            f"of {memory_budget_bytes >> 20} MiB; ease_head suits such a catalog."
         )
     return side
 
 
-def ease_seconds(n_users: int, n_items: int) -> float:
-    """Return about how long a fit takes, in seconds: 5e10 multiplications a second, as a few cores do."""
+def estimate_ease_seconds(n_users: int, n_items: int) -> float:
+    """Return the approximate duration of a fit in seconds, at 5e10 multiplications a second (a few cores)."""
     return float(min(n_users, n_items)) ** 3 / 5e10
 
 
-def _inverse(matrix: NDArray[Any]) -> NDArray[Any]:
-    """Invert a symmetric positive definite matrix in its own memory (Cholesky; LAPACK potrf, potri)."""
+def _invert(matrix: NDArray[Any]) -> NDArray[Any]:
+    """Invert a symmetric positive definite matrix in its own memory (Cholesky; LAPACK potrf, potri).
+
+    Raises ValueError if it is not positive definite.
+    """
     double = matrix.dtype == np.float64
     factor, failed = (lapack.dpotrf if double else lapack.spotrf)(matrix.T, lower=1, overwrite_a=1, clean=0)
     if not failed:
         factor, failed = (lapack.dpotri if double else lapack.spotri)(factor, lower=1, overwrite_c=1)
     if failed:
-        raise ValueError("the matrix is not positive definite: the regularisation is too small")
-    # LAPACK fills one triangle
+        raise ValueError("regularisation is too small: the matrix is not positive definite; use a greater value")
+    # LAPACK fills one triangle only
     for first in range(0, len(factor), 1024):
         last = min(first + 1024, len(factor))
         corner = np.tril(factor[first:last, first:last])
@@ -66,66 +63,74 @@ def ease_neighbours(
     min_co_occurrence: int = 2,
     memory_budget_bytes: int = MEMORY_BUDGET_BYTES,
 ) -> Neighbours:
-    """Find each item's ``k`` greatest positive weights in the model of the others (Steck, WWW 2019).
+    """Find the items to whose scores each item adds most in EASE (Steck, WWW 2019).
 
-    With P = (XᵀX + λI)⁻¹ the weight of i in the score of j is B_ij = −P_ij / P_jj. Row i, the items that i speaks for,
-    is stored as i's neighbours: a profile's score is the sum of its rows. Negative weights are dropped. All are divided
-    by the greatest: scores in [0, 1] that keep their ratios.
+    With P = (XᵀX + λI)⁻¹ the weight of i in the score of j is B_ij = −P_ij / P_jj. Row i of B holds the neighbours of
+    i, so that the scores of a profile are the sum of its items' rows. Negative weights are dropped, the others divided
+    by the greatest.
 
     Parameters
     ----------
-    user_items : shape (n_users, n_items), weights at least 0.
-    regularisation : above 0, in units of the mean over items of the sum of squared weights, so that one range of values
-        suits shops of every size: λ = regularisation · mean.
-    min_co_occurrence : pairs that fewer users have in common are not neighbours.
+    user_items : X, shape (n_users, n_items), weights at least 0.
+    k : neighbours per item, at least 1.
+    regularisation : above 0, in units of the mean over items of their sum of squared weights, so that one range of
+        values suits shops of every size: λ = regularisation · mean.
+    min_co_occurrence : pairs with fewer common users are not neighbours.
+    memory_budget_bytes : limit of the inverse, in bytes.
 
-    Raises ValueError if a value is out of range, TooLarge if min(n_users, n_items)² numbers exceed the budget.
-    Where users are fewer than items, P comes from the users' side (Woodbury). Time min(n_users, n_items)³, and
-    events · n_items on the users' side; double precision where that fits the budget, else single.
+    Returns
+    -------
+    Neighbours of shape (n_items, k); scores in [0, 1], and in ratio over all items.
+
+    Raises ValueError if a value is out of range, TooLarge if min(n_users, n_items)² float32 numbers exceed the budget.
+    Where users are fewer than items, P comes from the users' side (Woodbury identity). Time: min(n_users, n_items)³,
+    plus entries · n_items on the users' side. Double precision where that fits the budget, else single.
     """
     if regularisation <= 0:
         raise ValueError("regularisation must be above 0")
-    matrix = checked(user_items, k)
-    # users and items without events change nothing
+    matrix = validate(user_items, k)
+    # users and items without events do not change the model
     active_users = np.flatnonzero(np.diff(matrix.indptr))
-    active_items = int(np.count_nonzero(np.bincount(matrix.indices, minlength=1)))
-    ease_side(len(active_users), active_items, memory_budget_bytes)
+    n_active_items = int(np.count_nonzero(np.bincount(matrix.indices, minlength=1)))
+    ease_side(len(active_users), n_active_items, memory_budget_bytes)
     if matrix.nnz == 0:
         return Neighbours.none(matrix.shape[1], k)
-    used: AnyMatrix = sparse.csr_array(matrix[active_users])
-    # the users' side multiplies more, so it must be much smaller, or all that fits
+    active: AnyMatrix = sparse.csr_array(matrix[active_users])
+    # the users' side takes more multiplications: it must be much smaller, or the only one that fits
     n_users, n_items = len(active_users), matrix.shape[1]
     by_users = n_users < n_items / 2 or (n_users < n_items and 4 * n_items**2 > memory_budget_bytes)
     side = n_users if by_users else n_items
-    kind = np.float64 if 8 * side * side <= memory_budget_bytes else np.float32
-    strength = regularisation * float((matrix.data**2).sum()) / active_items
-    if by_users:
-        return scaled(_from_users(used.astype(kind), k, strength, min_co_occurrence))
-    return scaled(_from_items(used.astype(kind), k, strength, min_co_occurrence))
+    dtype = np.float64 if 8 * side * side <= memory_budget_bytes else np.float32
+    penalty = regularisation * float((matrix.data**2).sum()) / n_active_items
+    solve = _solve_by_users if by_users else _solve_by_items
+    return scale_scores(solve(active.astype(dtype), k, penalty, min_co_occurrence))
 
 
-def _from_items(matrix: AnyMatrix, k: int, strength: float, least: int) -> Neighbours:
+def _solve_by_items(matrix: AnyMatrix, k: int, penalty: float, min_co_occurrence: int) -> Neighbours:
     gram = (matrix.T @ matrix).toarray()
-    gram[np.diag_indices_from(gram)] += strength
-    inverse = _inverse(gram)
+    gram[np.diag_indices_from(gram)] += penalty
+    inverse = _invert(gram)
     # 0 - x rather than -x: no negative zeros
-    per_item = 0 - 1 / np.diag(inverse)
-    return dense_neighbours(lambda first, last: inverse[first:last] * per_item, matrix, k, min_co_occurrence=least)
+    target = 0 - 1 / np.diag(inverse)
+    return rank_rows(lambda first, last: inverse[first:last] * target, matrix, k, min_co_occurrence=min_co_occurrence)
 
 
-def _from_users(matrix: AnyMatrix, k: int, strength: float, least: int) -> Neighbours:
-    # P = (I − Xᵀ(XXᵀ + λI)⁻¹X) / λ, so off the diagonal B_ij = (XᵀKX)_ij / (1 − (XᵀKX)_jj)
+def _solve_by_users(matrix: AnyMatrix, k: int, penalty: float, min_co_occurrence: int) -> Neighbours:
+    # P = (I − XᵀMX) / λ with M = (XXᵀ + λI)⁻¹, so off the diagonal B_ij = (XᵀMX)_ij / (1 − (XᵀMX)_jj)
     gram = (matrix @ matrix.T).toarray()
-    gram[np.diag_indices_from(gram)] += strength
-    kernel = _inverse(gram)
-    items = matrix.T.tocsr()
+    gram[np.diag_indices_from(gram)] += penalty
+    inverse = _invert(gram)
+    by_item = matrix.T.tocsr()
     diagonal = np.empty(matrix.shape[1], matrix.dtype)
     for first in range(0, matrix.shape[1], 1024):
-        rows = items[first : first + 1024]
-        diagonal[first : first + 1024] = rows.multiply(rows @ kernel).sum(axis=1)
-    per_item = 1 / np.maximum(1 - diagonal, np.finfo(matrix.dtype).eps)
-    if least >= 1 and pairs.worth_compiling_dense(matrix.shape[1]):
-        return pairs.best_by_users(matrix, k, kernel, per_item, least)
-    return dense_neighbours(
-        lambda first, last: (items @ (items[first:last] @ kernel).T).T * per_item, matrix, k, min_co_occurrence=least
+        rows = by_item[first : first + 1024]
+        diagonal[first : first + 1024] = rows.multiply(rows @ inverse).sum(axis=1)
+    target = 1 / np.maximum(1 - diagonal, np.finfo(matrix.dtype).eps)
+    if min_co_occurrence >= 1 and pairs.worth_compiling_dense(matrix.shape[1]):
+        return pairs.rank_by_users(matrix, k, inverse, target, min_co_occurrence)
+    return rank_rows(
+        lambda first, last: (by_item @ (by_item[first:last] @ inverse).T).T * target,
+        matrix,
+        k,
+        min_co_occurrence=min_co_occurrence,
     )

@@ -1,21 +1,23 @@
-"""EASE for the products that are met most, RP3beta for the long tail: for catalogs whose inverse is too large."""
+"""EASE for the most popular items and RP3beta for the long tail: for catalogs too large for EASE to invert."""
 
 from typing import Final
 
 import numpy as np
 
-from jobs.models.blocks import checked
-from jobs.models.ease import Unsuitable, ease_neighbours, ease_seconds
-from jobs.models.neighbours import NOBODY, Matrix, Neighbours
+from jobs.models.arrays import Matrix
+from jobs.models.blocks import validate
+from jobs.models.ease import ease_neighbours, estimate_ease_seconds
+from jobs.models.errors import Unsuitable
+from jobs.models.neighbours import NO_NEIGHBOUR, Neighbours
 from jobs.models.rp3beta import rp3beta_neighbours
 
-# where a search starts
+# the head that tuning tries first
 FIRST_HEAD: Final = 4_000
 
 
-def ease_head_seconds(_n_users: int, n_items: int) -> float:
-    """Return about how long a fit takes with the head that is tried first, in seconds; see ``ease_seconds``."""
-    return ease_seconds(n_items, min(n_items, FIRST_HEAD))
+def estimate_ease_head_seconds(_n_users: int, n_items: int) -> float:
+    """Return the approximate duration of a fit with a head of FIRST_HEAD items, in seconds."""
+    return estimate_ease_seconds(n_items, min(n_items, FIRST_HEAD))
 
 
 def ease_head_neighbours(
@@ -27,26 +29,37 @@ def ease_head_neighbours(
     beta: float = 0.4,
     min_co_occurrence: int = 2,
 ) -> Neighbours:
-    """Find neighbours by EASE among the ``head`` items with most users, by RP3beta for all others.
+    """Find neighbours by EASE among the ``head`` items with the most users, by RP3beta for all other items.
 
-    An item of the head has neighbours in the head only; one of the tail has them anywhere. Both are scaled to [0, 1]
-    by their own greatest score, see there for the parameters.
+    An item of the head has neighbours in the head only; an item of the tail has them anywhere. Each part is divided by
+    its own greatest score.
 
-    ``user_items`` : shape (n_users, n_items), weights at least 0. Raises ValueError if a parameter is out of range,
-    Unsuitable if the head is the whole catalog. Time head³ and that of RP3beta; memory 8 bytes × head².
+    Parameters
+    ----------
+    user_items : shape (n_users, n_items), weights at least 0.
+    k : neighbours per item, at least 1.
+    head : number of items in the head, at least 1.
+    regularisation : of the head, see ``ease_neighbours``.  beta : of the tail, see ``rp3beta_neighbours``.
+    min_co_occurrence : pairs with fewer common users are not neighbours.
+
+    Returns
+    -------
+    Neighbours of shape (n_items, k); scores in [0, 1].
+
+    Raises ValueError if a parameter is out of range, Unsuitable if no more than ``head`` items have events. Time: head³
+    and that of RP3beta; memory: 8 bytes × head².
     """
     if head < 1:
         raise ValueError("head must be at least 1")
-    matrix = checked(user_items, k)
-    users_of = np.bincount(matrix.indices, minlength=matrix.shape[1])
-    if np.count_nonzero(users_of) <= head:
-        raise Unsuitable(
-            f"the {np.count_nonzero(users_of)} items are no more than the head of {head}: plain EASE does it"
-        )
-    chosen = np.sort(np.argsort(-users_of, kind="stable")[:head])
-    found = rp3beta_neighbours(matrix, k, beta=beta, min_co_occurrence=min_co_occurrence)
-    best = ease_neighbours(matrix[:, chosen], k, regularisation=regularisation, min_co_occurrence=min_co_occurrence)
-    found.indices[chosen] = np.where(best.indices == NOBODY, NOBODY, chosen[best.indices])
-    found.scores[chosen] = best.scores
-    found.co_occurrence[chosen] = best.co_occurrence
-    return found
+    matrix = validate(user_items, k)
+    user_counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
+    n_active = int(np.count_nonzero(user_counts))
+    if n_active <= head:
+        raise Unsuitable(f"{n_active} items have events, no more than the head of {head}: use ease instead.")
+    head_items = np.sort(np.argsort(-user_counts, kind="stable")[:head])
+    neighbours = rp3beta_neighbours(matrix, k, beta=beta, min_co_occurrence=min_co_occurrence)
+    best = ease_neighbours(matrix[:, head_items], k, regularisation=regularisation, min_co_occurrence=min_co_occurrence)
+    neighbours.indices[head_items] = np.where(best.indices == NO_NEIGHBOUR, NO_NEIGHBOUR, head_items[best.indices])
+    neighbours.scores[head_items] = best.scores
+    neighbours.co_occurrence[head_items] = best.co_occurrence
+    return neighbours

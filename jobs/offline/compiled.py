@@ -8,8 +8,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.models.neighbours import AnyMatrix, Neighbours
-from jobs.models.pairs import threads
+from jobs.models.arrays import AnyMatrix
+from jobs.models.neighbours import Neighbours
+from jobs.models.pairs import count_threads
 from jobs.offline import kernels
 from jobs.offline.recommender import NOT_FILLED, Server
 from jobs.offline.snapshot import Past
@@ -40,7 +41,7 @@ class CompiledServer(Server):
         super().__init__(past, k)
         self._answer = answer or compiled()
         self._rows: dict[Any, Any] = {}
-        self._idle = [self._scratch() for _ in range(threads())]
+        self._idle = [self._scratch() for _ in range(count_threads())]
 
     def recommend(self, neighbours: Neighbours, formula: Formula) -> NDArray[np.int64]:
         """Return the best items of each user, shape (n_rows, k), best first, padded with -1."""

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.models.neighbours import Matrix
+from jobs.models.arrays import Matrix
 
 AT: Final = (5, 10, 20)
 # the order in which they are reported

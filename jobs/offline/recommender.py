@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jobs.models.neighbours import NOBODY, Matrix, Neighbours
+from jobs.models.arrays import Matrix
+from jobs.models.neighbours import NO_NEIGHBOUR, Neighbours
 from jobs.offline.snapshot import Past
 from shared.domain.formula import Formula, Returning, TrendingWindow
 from shared.domain.ranking import KIND_WEIGHTS
@@ -46,7 +47,7 @@ class Candidates:
 def similarities(neighbours: Neighbours) -> Matrix:
     """Return neighbours as a matrix, shape (n_items, n_items): row i holds what i speaks for."""
     n_items = len(neighbours.indices)
-    filled = neighbours.indices != NOBODY
+    filled = neighbours.indices != NO_NEIGHBOUR
     rows = np.repeat(np.arange(n_items), filled.sum(axis=1))
     scores = neighbours.scores[filled].astype(np.float64)
     return sparse.csr_array((scores, (rows, neighbours.indices[filled])), shape=(n_items, n_items))

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from jobs.data.catalog import Catalog
 from jobs.data.history import History
-from jobs.models.neighbours import Matrix
+from jobs.models.arrays import Matrix
 from shared.domain.events import EVENT_WEIGHTS, EventType
 from shared.domain.formula import Formula, Returning, TrendingWindow
 from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS

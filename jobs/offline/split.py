@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jobs.data.history import History, history_of
-from jobs.models.neighbours import Matrix
+from jobs.models.arrays import Matrix
 from shared.domain.events import EVENT_WEIGHTS, EventType
 
 # what a held-out event must weigh to be asked for: add_to_cart and purchase

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jobs.data.catalog import Catalog
 from jobs.data.weighting import Weighting
-from jobs.models.ease import Unsuitable
+from jobs.models.errors import Unsuitable
 from jobs.models.neighbours import Neighbours
 from jobs.offline.metrics import AT, beyond_accuracy, interval, per_user
 from jobs.offline.recommender import Server

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from jobs.models.mixture import mixed_neighbours
+from jobs.models.mixture import mix_models
 from jobs.models.neighbours import Neighbours
 from jobs.tuning.fitting import MIXTURE, NEIGHBOURS, part
 from jobs.tuning.objective import Bench
@@ -61,6 +61,6 @@ def mix(
 def _mixed(trials: Sequence[Trial], shares: dict[str, int]) -> list[Neighbours]:
     parts = [(trial.similar, shares[trial.algorithm]) for trial in trials if shares[trial.algorithm]]
     return [
-        mixed_neighbours([(similar[fold], share) for similar, share in parts if similar is not None], NEIGHBOURS)
+        mix_models([(similar[fold], share) for similar, share in parts if similar is not None], NEIGHBOURS)
         for fold in range(len(parts[0][0] or ()))
     ]

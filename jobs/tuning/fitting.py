@@ -1,4 +1,4 @@
-"""From what a candidate is called in ``models`` to its neighbours: one algorithm, or a mixture of several."""
+"""Fitting a model from its description in ``models``: one algorithm, or a mixture of several."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -8,17 +8,18 @@ import numpy as np
 
 from jobs.data.history import History
 from jobs.data.weighting import Weighting, training_matrix
-from jobs.models.mixture import mixed_neighbours
+from jobs.models.mixture import mix_models
 from jobs.models.neighbours import Neighbours
 from jobs.tuning.space import SPACES, Space
 
+# neighbours per item of a published model
 NEIGHBOURS: Final = 50
-# the algorithm of a mixture; its ``parts`` say the rest
+# the algorithm of a mixture, described by its parameter ``parts``
 MIXTURE: Final = "mixture"
 
 
 def part(algorithm: str, parameters: Mapping[str, Any], weighting: Weighting, share: float) -> dict[str, Any]:
-    """Return one of a mixture's ``parts``."""
+    """Return the description of one model of a mixture, an entry of ``parts``."""
     return {"algorithm": algorithm, "parameters": dict(parameters), "weighting": asdict(weighting), "share": share}
 
 
@@ -30,14 +31,21 @@ def fit(
     weighting: Weighting,
     spaces: Mapping[str, Space] = SPACES,
 ) -> Neighbours:
-    """Fit a candidate on a history; ages count back from ``now``. Raises Unsuitable.
+    """Fit a model on a history and return its neighbours, shape (n_items, NEIGHBOURS).
 
-    A mixture's ``weighting`` says nothing: each part has its own.
+    now : ages of events count back from here.
+    algorithm : a name in ``spaces``, or MIXTURE, each part of which has its own weighting in place of ``weighting``.
+
+    Raises Unsuitable if an algorithm does not suit a shop of this size.
     """
     if algorithm != MIXTURE:
-        return spaces[algorithm].fit(training_matrix(history, now, weighting), NEIGHBOURS, **parameters)
-    parts = [
-        (fit(history, now, one["algorithm"], one["parameters"], Weighting(**one["weighting"]), spaces), one["share"])
-        for one in parameters["parts"]
+        matrix = training_matrix(history, now, weighting)
+        return spaces[algorithm].algorithm.fit(matrix, NEIGHBOURS, **parameters)
+    models = [
+        (
+            fit(history, now, model["algorithm"], model["parameters"], Weighting(**model["weighting"]), spaces),
+            model["share"],
+        )
+        for model in parameters["parts"]
     ]
-    return mixed_neighbours(parts, NEIGHBOURS)
+    return mix_models(models, NEIGHBOURS)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from jobs.data.catalog import Catalog
 from jobs.data.weighting import Weighting, training_matrix
-from jobs.models.neighbours import Matrix, Neighbours
+from jobs.models.arrays import Matrix
+from jobs.models.neighbours import Neighbours
 from jobs.offline.compiled import CompiledServer
 from jobs.offline.metrics import hits, ndcg
 from jobs.offline.recommender import Server
@@ -71,12 +72,12 @@ class Bench:
             self._matrices[weighting] = [
                 training_matrix(fold.split.train, fold.split.now, weighting) for fold in self.folds
             ]
-        return [space.fit(one, NEIGHBOURS, **parameters) for one in self._matrices[weighting]]
+        return [space.algorithm.fit(one, NEIGHBOURS, **parameters) for one in self._matrices[weighting]]
 
     def seconds(self, space: Space) -> float:
         """Return about how long a fit before each cut takes, all together."""
         return sum(
-            space.seconds(len(np.unique(fold.split.train.users)), int(fold.split.known_items.sum()))
+            space.algorithm.estimate_seconds(len(np.unique(fold.split.train.users)), int(fold.split.known_items.sum()))
             for fold in self.folds
         )
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any, Final
 
 from jobs.data.weighting import Weighting
-from jobs.models.ease import Unsuitable
+from jobs.models.errors import Unsuitable
 from jobs.tuning.ensemble import mix
 from jobs.tuning.objective import Bench
 from jobs.tuning.space import FORMULA, WEIGHTING, Space, Values

@@ -10,9 +10,9 @@ import numpy as np
 from jobs.data.catalog import Catalog
 from jobs.data.history import History
 from jobs.data.weighting import Weighting
-from jobs.models.ease import Unsuitable
+from jobs.models.errors import Unsuitable
 from jobs.models.neighbours import Neighbours
-from jobs.models.pairs import available
+from jobs.models.pairs import numba_installed
 from jobs.offline.snapshot import DAY
 from jobs.offline.split import NothingToMeasure, Split, last_days, leave_last_out, only
 from jobs.tuning.fitting import NEIGHBOURS, fit
@@ -192,7 +192,7 @@ def choose(
     if held_out < SMALL_SHOP_USERS:
         reason = f"safe default: {held_out} held-out users, fewer than {SMALL_SHOP_USERS}"
         return safe_default(history, catalog, reason, new_only=new_only, now=now)
-    compiled = available() and len(history) >= COMPILED_FROM_EVENTS and time_budget_s >= COMPILED_FROM_SECONDS
+    compiled = numba_installed() and len(history) >= COMPILED_FROM_EVENTS and time_budget_s >= COMPILED_FROM_SECONDS
     trials = tune(Bench(splits, catalog, seed=seed, compile=compiled), spaces, deadline, report)
     return _fitted(history, trials, spaces, days, now)
 

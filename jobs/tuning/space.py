@@ -1,44 +1,41 @@
-"""What is tried: algorithms, their parameters' values in order, and where the search starts."""
+"""The search space: the algorithms to try, their parameters' values in order, and the starting point of each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from jobs.models.als import als_neighbours
-from jobs.models.cosine import cosine_neighbours
-from jobs.models.ease import ease_neighbours, ease_seconds
-from jobs.models.ease_head import FIRST_HEAD, ease_head_neighbours, ease_head_seconds
-from jobs.models.neighbours import Neighbours
-from jobs.models.popularity import popularity_neighbours
-from jobs.models.rp3beta import rp3beta_neighbours
-from jobs.models.text_weights import bm25_neighbours, tfidf_neighbours
+from jobs.models.ease_head import FIRST_HEAD
+from jobs.models.registry import ALGORITHMS, Algorithm
 
-# an algorithm of ``jobs/models``: ``(user_items, k, **parameters)``
-Fit = Callable[..., Neighbours]
 Values = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True)
 class Space:
-    """One candidate: what fits it, the values of its parameters in order, and where the search starts.
+    """The search space of one algorithm.
 
-    ``seconds`` : about how long a fit takes for so many users and items; 0 where that is no matter.
+    Attributes
+    ----------
+    algorithm : the algorithm under test.
+    values : for each parameter the values to try, in order: the search moves one step at a time along them.
+    start : the parameters to try first.
     """
 
-    fit: Fit
+    algorithm: Algorithm
     values: Values = field(default_factory=dict)
     start: Mapping[str, Any] = field(default_factory=dict)
-    seconds: Callable[[int, int], float] = lambda _users, _items: 0.0
 
 
 CO_OCCURRENCE: Final = (1, 2, 3, 5)
+EASE_REGULARISATION: Final = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
-# In the order in which they are first tried: cheap and safe ones first, so that a short budget has an answer.
+# By name in the registry, in the order in which they are first tried: the cheap and safe ones first, so that a short
+# budget has a result.
 SPACES: Final[Mapping[str, Space]] = {
-    "cosine": Space(cosine_neighbours, {"min_co_occurrence": CO_OCCURRENCE}, {"min_co_occurrence": 2}),
-    "popularity": Space(popularity_neighbours),
+    "cosine": Space(ALGORITHMS["cosine"], {"min_co_occurrence": CO_OCCURRENCE}, {"min_co_occurrence": 2}),
+    "popularity": Space(ALGORITHMS["popularity"]),
     "rp3beta": Space(
-        rp3beta_neighbours,
+        ALGORITHMS["rp3beta"],
         {
             "alpha": (0.4, 0.6, 0.8, 1.0, 1.3),
             "beta": (0.0, 0.2, 0.4, 0.6, 0.8),
@@ -47,29 +44,27 @@ SPACES: Final[Mapping[str, Space]] = {
         {"alpha": 1.0, "beta": 0.2, "min_co_occurrence": 2},
     ),
     "bm25": Space(
-        bm25_neighbours,
+        ALGORITHMS["bm25"],
         {"k1": (0.5, 2.0, 10.0, 100.0), "b": (0.0, 0.25, 0.5, 0.75, 1.0), "min_co_occurrence": CO_OCCURRENCE},
         {"k1": 2.0, "b": 0.5, "min_co_occurrence": 2},
     ),
-    "tfidf": Space(tfidf_neighbours, {"min_co_occurrence": CO_OCCURRENCE}, {"min_co_occurrence": 2}),
+    "tfidf": Space(ALGORITHMS["tfidf"], {"min_co_occurrence": CO_OCCURRENCE}, {"min_co_occurrence": 2}),
     "ease": Space(
-        ease_neighbours,
-        {"regularisation": (0.3, 1.0, 3.0, 10.0, 30.0, 100.0), "min_co_occurrence": CO_OCCURRENCE},
+        ALGORITHMS["ease"],
+        {"regularisation": EASE_REGULARISATION, "min_co_occurrence": CO_OCCURRENCE},
         {"regularisation": 3.0, "min_co_occurrence": 2},
-        ease_seconds,
     ),
     "ease_head": Space(
-        ease_head_neighbours,
+        ALGORITHMS["ease_head"],
         {
             "head": (2_000, 4_000, 8_000),
-            "regularisation": (0.3, 1.0, 3.0, 10.0, 30.0, 100.0),
+            "regularisation": EASE_REGULARISATION,
             "min_co_occurrence": CO_OCCURRENCE,
         },
         {"head": FIRST_HEAD, "regularisation": 3.0, "min_co_occurrence": 2},
-        ease_head_seconds,
     ),
     "als": Space(
-        als_neighbours,
+        ALGORITHMS["als"],
         {
             "factors": (32, 64, 128),
             "regularisation": (0.1, 1.0, 10.0, 100.0),
@@ -80,14 +75,16 @@ SPACES: Final[Mapping[str, Space]] = {
     ),
 }
 
+# of the training matrix, see jobs/data/weighting.py
 WEIGHTING: Final[Values] = {
     "half_life_days": (None, 120.0, 60.0, 30.0, 15.0),
     "weight_power": (0.0, 0.5, 1.0),
     "repeated": ("once", "log", "sum"),
 }
 
-# In the order in which they are varied. Repeat weights are in units of the neighbours' mean score; priors go up to
-# where popularity decides, for shops with little history.
+# Of the serving formula, see shared/domain/formula.py, in the order in which the search varies them. Repeat weights are
+# in units of the neighbours' mean score. Trending priors reach values at which popularity decides, for shops with
+# little history.
 FORMULA: Final[Values] = {
     "returning": ("all", "unbought", "unseen"),
     "repeat_weight": (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0),

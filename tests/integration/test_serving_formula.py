@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from jobs.data.catalog import catalog_of
 from jobs.data.history import History, load_history
+from jobs.data.similarity_rows import format_rows
 from jobs.models.cosine import cosine_neighbours
-from jobs.models.rows import copy_rows
 from jobs.offline.recommender import Server
 from jobs.offline.snapshot import Past
 from shared.clients import postgres
@@ -103,7 +103,7 @@ def test_the_arrays_give_the_served_answers(shop: None, serve: Callable[[str], h
         algorithm="cosine",
         parameters={"serving": formula.parameters()},
         metrics={},
-        rows=copy_rows(ids, neighbours),
+        rows=format_rows(ids, neighbours),
     )
     now = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")
     users = np.arange(len(history.user_ids))

@@ -1,4 +1,4 @@
-"""A shop's events as a model learns from them: packed columns, since a row at a time costs seconds per million."""
+"""A shop's events and products as training data, in packed columns: reading row by row takes seconds per million."""
 
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -6,9 +6,9 @@ from typing import Any, Final, NamedTuple
 from shared.clients import postgres
 from shared.domain.events import EVENT_WEIGHTS
 
-# One row per day, each with the day's events as packed big-endian columns: 400,000 events take a fifth of a second.
-# The aggregates of one group see its rows in one order. What weighs nothing, and products that are not for sale, teach
-# nothing that could be shown.
+# One row per day, with the day's events as packed big-endian columns: 400,000 events take a fifth of a second. The
+# aggregates of one group see its rows in the same order. Event types without a weight and inactive products are left
+# out: neither can lead to a recommendation.
 PACKED: Final = """
 SELECT string_agg(int8send(e.user_id), ''::bytea), string_agg(int8send(e.product_id), ''::bytea),
        string_agg(float4send(w.weight), ''::bytea), string_agg(timestamptz_send(e.occurred_at), ''::bytea)
@@ -19,19 +19,21 @@ WHERE w.weight > 0 AND (cast(:since AS timestamptz) IS NULL OR e.occurred_at >= 
 GROUP BY (e.occurred_at AT TIME ZONE 'UTC')::date ORDER BY (e.occurred_at AT TIME ZONE 'UTC')::date
 """
 
-# counts no further than it must: whether a shop is small is asked of large ones too
+# stops counting at the limit, so that it is cheap in large shops too
 AT_LEAST: Final = "SELECT count(*) >= :number FROM (SELECT FROM events LIMIT :number) AS first"
 
-# what is known of products, in the order of the ids asked for
+# attributes of products, in the order of the given ids
 PRODUCTS: Final = """
 SELECT coalesce(p.category_id, -1), p.brand, p.tags, coalesce(p.price, 0)::float8
 FROM unnest(cast(:ids AS bigint[])) WITH ORDINALITY AS wanted(id, place) LEFT JOIN products p USING (id) ORDER BY place
 """
 
 
-class Packed(NamedTuple):
-    """Events of one day, oldest day first: user ids and product ids (int64), weights (float32), times (int64,
-    microseconds since 2000-01-01 UTC), all big-endian."""
+class PackedEvents(NamedTuple):
+    """The events of one day as big-endian columns.
+
+    user_ids, product_ids : int64.  weights : float32.  times : int64, microseconds since 2000-01-01 UTC.
+    """
 
     user_ids: bytes
     product_ids: bytes
@@ -39,24 +41,25 @@ class Packed(NamedTuple):
     times: bytes
 
 
-def packed(since: datetime | None) -> list[Packed]:
-    """Return the weighted events of active products since ``since`` (None: all of them), one entry per day."""
+def read_packed(since: datetime | None) -> list[PackedEvents]:
+    """Return the weighted events of active products since ``since``, or all if it is None: one entry per day, oldest
+    first."""
     parameters: dict[str, Any] = {
         "types": [event_type.value for event_type in EVENT_WEIGHTS],
         "weights": list(EVENT_WEIGHTS.values()),
         "since": since,
     }
     with postgres.transaction(statement_timeout_s=0) as connection:
-        return [Packed(*row) for row in postgres.execute(connection, PACKED, parameters)]
+        return [PackedEvents(*row) for row in postgres.execute(connection, PACKED, parameters)]
 
 
-def products(ids: list[int]) -> list[tuple[int, str | None, list[str] | None, float]]:
-    """Return ``(category id or -1, brand, tags, price or 0)`` of each of these products, in this order."""
+def read_products(ids: list[int]) -> list[tuple[int, str | None, list[str] | None, float]]:
+    """Return ``(category id or -1, brand, tags, price or 0)`` of each product, in the order of ``ids``."""
     with postgres.transaction(statement_timeout_s=0) as connection:
         return [(row[0], row[1], row[2], row[3]) for row in postgres.execute(connection, PRODUCTS, {"ids": ids})]
 
 
-def at_least(number: int) -> bool:
-    """Whether the shop has at least ``number`` events."""
+def has_at_least(number: int) -> bool:
+    """Return whether the shop has at least ``number`` events."""
     with postgres.transaction(statement_timeout_s=0) as connection:
         return bool(postgres.execute(connection, AT_LEAST, {"number": number})[0][0])

@@ -1,10 +1,29 @@
-"""Matrices with a known answer, and a reference too slow for anything but tests."""
+"""Matrices with a known answer, and dense references of the algorithms."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jobs.models import Matrix, Neighbours
+from jobs.models.arrays import Matrix
+from jobs.models.neighbours import NO_NEIGHBOUR, Neighbours
+from jobs.models.registry import ALGORITHMS
+
+
+def small_shop_parameters(name: str, user_items: Matrix) -> dict[str, Any]:
+    """Return the parameters with which an algorithm suits the small matrices of these tests.
+
+    ``ease_head`` gets a head of half of the items that have users: the rest is its tail.
+    """
+    if name != "ease_head":
+        return {}
+    return {"head": max(1, len(np.unique(user_items.indices[user_items.data != 0])) // 2)}
+
+
+def fit(name: str, user_items: Matrix, k: int) -> Neighbours:
+    """Fit the algorithm of this name with parameters that suit a small matrix."""
+    return ALGORITHMS[name].fit(user_items, k, **small_shop_parameters(name, user_items))
 
 
 def checkerboard(users: int, items: int) -> Matrix:
@@ -25,13 +44,13 @@ def together(user_items: Matrix) -> NDArray[np.int64]:
     return seen.T @ seen
 
 
-def ranked(scores: NDArray[np.float64], counts: NDArray[np.int64], least: int, k: int) -> Neighbours:
-    """Rank a dense similarity one item at a time, as plainly as can be."""
+def ranked(scores: NDArray[np.float64], counts: NDArray[np.int64], min_co_occurrence: int, k: int) -> Neighbours:
+    """Rank a dense similarity one item at a time."""
     n_items = len(scores)
     found = Neighbours.none(n_items, k)
     stored = np.clip(scores, 0, 1).astype(np.float32)
     for item in range(n_items):
-        others = [other for other in range(n_items) if other != item and counts[item, other] >= least]
+        others = [other for other in range(n_items) if other != item and counts[item, other] >= min_co_occurrence]
         others.sort(key=lambda other: (-stored[item, other], -counts[item, other], other))
         for place, other in enumerate(others[:k]):
             found.indices[item, place] = other
@@ -56,9 +75,11 @@ def _cosine_of(weights: NDArray[np.float64], user_items: Matrix, k: int) -> Neig
     return ranked_above_zero(unit.T @ unit, together(user_items), 2, k)
 
 
-def ranked_above_zero(scores: NDArray[np.float64], counts: NDArray[np.int64], least: int, k: int) -> Neighbours:
-    """Rank a dense similarity, of which only what is above 0 counts."""
-    return ranked(scores, np.where(scores.astype(np.float32) > 0, counts, -1), least, k)
+def ranked_above_zero(
+    scores: NDArray[np.float64], counts: NDArray[np.int64], min_co_occurrence: int, k: int
+) -> Neighbours:
+    """Rank the entries above 0 of a dense similarity."""
+    return ranked(scores, np.where(scores.astype(np.float32) > 0, counts, -1), min_co_occurrence, k)
 
 
 def rarity(weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -87,7 +108,7 @@ def _divided(scores: NDArray[np.float64], user_items: Matrix) -> NDArray[np.floa
 
 
 def dense_rp3beta(user_items: Matrix, k: int) -> Neighbours:
-    """Return where walks of three steps lead, alpha 1 and beta 0.4."""
+    """Return the ends of random walks from item to user to item, alpha 1 and beta 0.4."""
     weights = user_items.toarray()
     from_user = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
     from_item = (weights / np.maximum(weights.sum(axis=0), 1e-12)).T
@@ -95,13 +116,26 @@ def dense_rp3beta(user_items: Matrix, k: int) -> Neighbours:
     return ranked_above_zero(_divided(walks, user_items), together(user_items), 2, k)
 
 
-def dense_ease(user_items: Matrix, k: int) -> Neighbours:
-    """Return the positive weights of the closed form, regularised by 1 × the mean squared length of the items."""
+def dense_ease(user_items: Matrix, k: int, regularisation: float = 1.0) -> Neighbours:
+    """Return the positive weights of the closed form, regularised in units of the items' mean squared length."""
     weights = user_items.toarray()
     gram = weights.T @ weights
-    inverse = np.linalg.inv(gram + np.diag(gram).sum() / (weights > 0).any(axis=0).sum() * np.eye(len(gram)))
+    penalty = regularisation * np.diag(gram).sum() / (weights > 0).any(axis=0).sum()
+    inverse = np.linalg.inv(gram + penalty * np.eye(len(gram)))
     best = np.maximum(-inverse / np.diag(inverse), 0)
     return ranked_above_zero(_divided(best, user_items), together(user_items), 2, k)
+
+
+def dense_ease_head(user_items: Matrix, k: int) -> Neighbours:
+    """Return EASE, regularised by 3, of the half with the most users, and RP3beta of the other half."""
+    user_counts = (user_items.toarray() > 0).sum(axis=0)
+    by_users = sorted(range(len(user_counts)), key=lambda item: (-user_counts[item], item))
+    head = np.sort(by_users[: (user_counts > 0).sum() // 2])
+    neighbours = dense_rp3beta(user_items, k)
+    best = dense_ease(sparse.csr_array(user_items[:, head]), k, regularisation=3.0)
+    neighbours.indices[head] = np.where(best.indices == NO_NEIGHBOUR, NO_NEIGHBOUR, head[best.indices])
+    neighbours.scores[head], neighbours.co_occurrence[head] = best.scores, best.co_occurrence
+    return neighbours
 
 
 def dense_popularity(user_items: Matrix, k: int) -> Neighbours:

@@ -1,4 +1,4 @@
-"""What is bought together, against counting by hand."""
+"""Associations of baskets, against counting by hand."""
 
 import itertools
 import math
@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from jobs.models import baskets as module
-from jobs.models.baskets import Together, bought_together
+from jobs.models.baskets import Associations, find_associations
 
 
-def run(baskets: list[list[int]], k: int = 50, min_count: int = 1) -> dict[int, Together]:
+def run(baskets: list[list[int]], k: int = 50, min_count: int = 1) -> dict[int, Associations]:
     lines = [(number, product) for number, basket in enumerate(baskets) for product in basket]
-    held = np.asarray([line[0] for line in lines], np.int64)
+    line_baskets = np.asarray([line[0] for line in lines], np.int64)
     products = np.asarray([line[1] for line in lines], np.int64)
-    return {found.product: found for found in bought_together(held, products, k, min_count)}
+    return {row.product: row for row in find_associations(line_baskets, products, k, min_count)}
 
 
 def test_measures_are_those_of_the_definitions() -> None:
@@ -35,13 +35,13 @@ def test_pairs_no_more_frequent_than_by_chance_are_left_out() -> None:
 
 def test_rare_products_and_pairs_say_nothing() -> None:
     found = run([[1, 2], [1, 2], [1, 2], [1, 3], [4, 5], [4, 5], [6]], min_count=3)
-    assert {product: one.others.tolist() for product, one in found.items()} == {1: [2], 2: [1]}
+    assert {product: row.others.tolist() for product, row in found.items()} == {1: [2], 2: [1]}
 
 
 def test_it_equals_counting_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BLOCK", 7)
     rng = np.random.default_rng(5)
-    baskets = [sorted({int(one) for one in rng.zipf(1.4, size=rng.integers(1, 9)) % 40}) for _ in range(400)]
+    baskets = [sorted({int(value) for value in rng.zipf(1.4, size=rng.integers(1, 9)) % 40}) for _ in range(400)]
     singles = Counter(product for basket in baskets for product in basket)
     pairs = Counter(pair for basket in baskets for pair in itertools.permutations(basket, 2))
     expected: dict[int, list[tuple[float, int]]] = {}
@@ -50,7 +50,7 @@ def test_it_equals_counting_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
             expected.setdefault(i, []).append((-count / math.sqrt(singles[i] * singles[j]), j))
     found = run(baskets, k=5, min_count=2)
     assert len(found) > 20
-    assert {product: one.others.tolist() for product, one in found.items()} == {
+    assert {product: row.others.tolist() for product, row in found.items()} == {
         product: [j for _, j in sorted(others)[:5]] for product, others in expected.items()
     }
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from jobs.models.ease import TooLarge, Unsuitable, ease_neighbours, ease_side
+from jobs.models.ease import ease_neighbours, ease_side
 from jobs.models.ease_head import ease_head_neighbours
+from jobs.models.errors import TooLarge, Unsuitable
 from tests.unit.models import data
 
 

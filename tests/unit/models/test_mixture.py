@@ -1,30 +1,30 @@
-"""A mixture says what its parts say, in their shares."""
+"""A mixture scores as its parts do, in their shares."""
 
 import numpy as np
 import pytest
 
 from jobs.models.cosine import cosine_neighbours
-from jobs.models.mixture import mixed_neighbours
+from jobs.models.mixture import mix_models
 from jobs.models.neighbours import Neighbours
 from jobs.models.rp3beta import rp3beta_neighbours
 from tests.unit.models import data
 
 
-def dense(found: Neighbours) -> np.ndarray:
+def dense(neighbours: Neighbours) -> np.ndarray:
     """Return the scores as a square, divided by their mean."""
-    n_items = len(found.indices)
+    n_items = len(neighbours.indices)
     square = np.zeros((n_items, n_items))
-    rows, places = np.nonzero(found.indices >= 0)
-    square[rows, found.indices[rows, places]] = found.scores[rows, places]
+    rows, places = np.nonzero(neighbours.indices >= 0)
+    square[rows, neighbours.indices[rows, places]] = neighbours.scores[rows, places]
     return square / square[square > 0].mean()
 
 
 @pytest.mark.parametrize("shares", [(1, 1), (1, 3), (0.25, 0.75)])
 def test_scores_are_the_parts_in_their_shares(shares: tuple[float, float]) -> None:
     user_items = data.random(users=50, items=30, density=0.3, seed=4)
-    one, other = cosine_neighbours(user_items, 6), rp3beta_neighbours(user_items, 6)
-    expected = shares[0] * dense(one) + shares[1] * dense(other)
-    found = mixed_neighbours([(one, shares[0]), (other, shares[1])], 30)
+    cosine, walk = cosine_neighbours(user_items, 6), rp3beta_neighbours(user_items, 6)
+    expected = shares[0] * dense(cosine) + shares[1] * dense(walk)
+    found = mix_models([(cosine, shares[0]), (walk, shares[1])], 30)
     assert found.counts.tolist() == (expected > 0).sum(axis=1).tolist()
     for item in range(30):
         mine = found.indices[item, : found.counts[item]]
@@ -34,8 +34,8 @@ def test_scores_are_the_parts_in_their_shares(shares: tuple[float, float]) -> No
 
 def test_it_keeps_the_best_and_how_many_users_have_both() -> None:
     user_items = data.random(users=50, items=30, density=0.3, seed=4)
-    one, other = cosine_neighbours(user_items, 6), rp3beta_neighbours(user_items, 6)
-    long, short = mixed_neighbours([(one, 1), (other, 1)], 30), mixed_neighbours([(one, 1), (other, 1)], 4)
+    parts = [(cosine_neighbours(user_items, 6), 1), (rp3beta_neighbours(user_items, 6), 1)]
+    long, short = mix_models(parts, 30), mix_models(parts, 4)
     assert np.array_equal(long.indices[:, :4], short.indices)
     assert np.array_equal(long.co_occurrence[:, :4], short.co_occurrence)
     together = data.together(user_items)
@@ -43,11 +43,11 @@ def test_it_keeps_the_best_and_how_many_users_have_both() -> None:
     assert np.array_equal(long.co_occurrence[rows, places], together[rows, long.indices[rows, places]])
 
 
-def test_a_model_alone_or_with_one_that_knows_nothing_stays_what_it_was() -> None:
+def test_a_model_alone_or_with_an_empty_one_keeps_its_ranking() -> None:
     found = cosine_neighbours(data.random(users=50, items=30, density=0.3, seed=4), 6)
     for parts in ([(found, 2.0)], [(found, 1.0), (Neighbours.none(30, 6), 1.0)]):
-        mixed = mixed_neighbours(parts, 6)
+        mixed = mix_models(parts, 6)
         assert np.array_equal(mixed.indices, found.indices)
         np.testing.assert_allclose(mixed.scores, found.scores / found.scores.max(), rtol=1e-6)
-    nobody = mixed_neighbours([(Neighbours.none(3, 2), 1.0)], 2)
-    assert not nobody.counts.any()
+    empty = mix_models([(Neighbours.none(3, 2), 1.0)], 2)
+    assert not empty.counts.any()

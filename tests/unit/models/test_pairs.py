@@ -1,4 +1,4 @@
-"""The compiled loops answer what SciPy answers, and what they would if they were not compiled."""
+"""The compiled kernels give the results of SciPy, and those of the interpreted kernels."""
 
 from collections.abc import Iterator
 
@@ -6,69 +6,79 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from jobs.models import ALGORITHMS, Neighbours, als, loops, pairs
+from jobs.models import als, als_kernel, pairs
+from jobs.models.neighbours import Neighbours
+from jobs.models.registry import ALGORITHMS
 from tests.unit.models import data
 
-needs_numba = pytest.mark.skipif(not pairs.available(), reason="Numba has no wheel for this Python")
+needs_numba = pytest.mark.skipif(not pairs.numba_installed(), reason="Numba has no wheel for this Python")
 ENGINES = ["interpreted", pytest.param("compiled", marks=needs_numba)]
 
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> pairs.Engine:
-    return pairs.INTERPRETED if request.param == "interpreted" else pairs.compiled()
+    return pairs.INTERPRETED if request.param == "interpreted" else pairs.compile_engine()
 
 
 @pytest.fixture
-def loops_only(engine: pairs.Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Send every product through the loops, however small."""
+def kernels_only(engine: pairs.Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Rank every matrix with the kernels, however small."""
     with monkeypatch.context() as patched:
-        patched.setattr(pairs, "LEAST_WORK", 0)
-        patched.setattr(pairs, "available", lambda: True)
-        patched.setattr(pairs, "compiled", lambda: engine)
+        patched.setattr(pairs, "MIN_COMPILED_WORK", 0)
+        patched.setattr(pairs, "numba_installed", lambda: True)
+        patched.setattr(pairs, "compile_engine", lambda: engine)
         yield
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 @pytest.mark.parametrize(("users", "items", "density"), [(40, 30, 0.3), (12, 90, 0.05), (150, 20, 0.6)])
-def test_every_algorithm_answers_through_the_loops_as_through_scipy(
+def test_every_algorithm_gives_the_same_with_the_kernels_as_with_scipy(
     engine: pairs.Engine, monkeypatch: pytest.MonkeyPatch, name: str, users: int, items: int, density: float
 ) -> None:
     user_items = data.random(users, items, density, seed=5)
-    expected = ALGORITHMS[name](user_items, 8)
+    expected = data.fit(name, user_items, 8)
     with monkeypatch.context() as patched:
-        patched.setattr(pairs, "LEAST_WORK", 0)
-        patched.setattr(pairs, "available", lambda: True)
-        patched.setattr(pairs, "compiled", lambda: engine)
-        found = ALGORITHMS[name](user_items, 8)
+        patched.setattr(pairs, "MIN_COMPILED_WORK", 0)
+        patched.setattr(pairs, "numba_installed", lambda: True)
+        patched.setattr(pairs, "compile_engine", lambda: engine)
+        found = data.fit(name, user_items, 8)
     data.alike(found, expected)
 
 
-@pytest.mark.usefixtures("loops_only")
+@pytest.mark.usefixtures("kernels_only")
 def test_ties_go_to_the_more_common_and_then_to_the_first() -> None:
-    found = ALGORITHMS["cosine"](data.checkerboard(users=20, items=40), 5)
+    found = data.fit("cosine", data.checkerboard(users=20, items=40), 5)
     assert found.indices[0].tolist() == [2, 4, 6, 8, 10]
     assert found.indices[39].tolist() == [1, 3, 5, 7, 9]
     assert (found.co_occurrence == 10).all()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
-@pytest.mark.parametrize("least", [1, 2, 4])
+@pytest.mark.parametrize("min_co_occurrence", [1, 2, 4])
 def test_how_many_threads_there_are_changes_nothing(
-    engine: pairs.Engine, workers: int, least: int, monkeypatch: pytest.MonkeyPatch
+    engine: pairs.Engine, workers: int, min_co_occurrence: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pairs, "ITEMS_AT_ONCE", 3)
+    monkeypatch.setattr(pairs, "SCORED_BATCH", 3)
     user_items = data.random(users=50, items=70, density=0.2, seed=9)
     scales = np.random.default_rng(1).random((2, 70)) + 0.1
 
     def run(number: int) -> Neighbours:
-        return pairs.best_pairs(
-            user_items, 6, source=scales[0], target=scales[1], least=least, engine=engine, workers=number
+        return pairs.score_co_occurring(
+            user_items,
+            6,
+            source=scales[0],
+            target=scales[1],
+            min_co_occurrence=min_co_occurrence,
+            engine=engine,
+            workers=number,
         )
 
-    for one, other in zip(run(workers).arrays, run(1).arrays, strict=True):
-        assert np.array_equal(one, other)
+    for parallel, serial in zip(run(workers).arrays, run(1).arrays, strict=True):
+        assert np.array_equal(parallel, serial)
     weights, counts = user_items.toarray(), data.together(user_items)
-    expected = data.ranked_above_zero(scales[0][:, None] * (weights.T @ weights) * scales[1] / 10_000, counts, least, 6)
+    expected = data.ranked_above_zero(
+        scales[0][:, None] * (weights.T @ weights) * scales[1] / 10_000, counts, min_co_occurrence, 6
+    )
     found = run(workers)
     np.testing.assert_allclose(found.scores / 10_000, expected.scores, rtol=1e-5, atol=1e-7)
 
@@ -76,15 +86,15 @@ def test_how_many_threads_there_are_changes_nothing(
 @needs_numba
 def test_compiled_and_interpreted_agree_to_the_last_digit() -> None:
     user_items = data.random(users=60, items=50, density=0.3, seed=2)
-    slow = pairs.best_pairs(user_items, 7, engine=pairs.INTERPRETED)
-    fast = pairs.best_pairs(user_items, 7, engine=pairs.compiled())
-    for one, other in zip(slow.arrays, fast.arrays, strict=True):
-        assert np.array_equal(one, other)
+    slow = pairs.score_co_occurring(user_items, 7, engine=pairs.INTERPRETED)
+    fast = pairs.score_co_occurring(user_items, 7, engine=pairs.compile_engine())
+    for expected, found in zip(slow.arrays, fast.arrays, strict=True):
+        assert np.array_equal(expected, found)
 
 
 def test_work_is_counted_before_it_is_done() -> None:
     user_items = sparse.csr_array(np.array([[1.0, 1, 1, 0], [0, 0, 1, 1], [0, 0, 0, 0]]))
-    assert pairs.work_of(user_items) == 9 + 4
+    assert pairs.count_pairs(user_items) == 9 + 4
     assert not pairs.worth_compiling(user_items)
 
 
@@ -93,7 +103,8 @@ def test_factors_improve_compiled_as_they_do_in_numpy(monkeypatch: pytest.Monkey
     user_items = data.random(users=80, items=60, density=0.2, seed=3)
     settings = {"factors": 8, "regularisation": 0.5, "confidence": 4.0, "iterations": 3, "seed": 1}
     expected = als.als_factors(user_items, **settings)
-    for compiled in (als.compiled(), loops.improve_rows):
-        monkeypatch.setattr(als, "compiled", lambda compiled=compiled: compiled)
-        for one, other in zip(als.als_factors(user_items, **settings, compiled_from=0), expected, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+    for kernel in (als.compile_kernel(), als_kernel.improve_rows):
+        monkeypatch.setattr(als, "compile_kernel", lambda kernel=kernel: kernel)
+        found = als.als_factors(user_items, **settings, compiled_from=0)
+        for factors, expected_factors in zip(found, expected, strict=True):
+            np.testing.assert_allclose(factors, expected_factors, rtol=1e-3, atol=1e-4)

@@ -10,7 +10,7 @@ from scipy import sparse
 from jobs.data.catalog import Catalog
 from jobs.models.cosine import cosine_neighbours
 from jobs.models.neighbours import Neighbours
-from jobs.models.pairs import available
+from jobs.models.pairs import numba_installed
 from jobs.offline import kernels
 from jobs.offline.compiled import CompiledServer, compiled
 from jobs.offline.recommender import Server
@@ -23,7 +23,9 @@ ITEMS = 400
 ENGINES = [
     pytest.param(lambda: kernels.answer, id="interpreted"),
     pytest.param(
-        compiled, id="compiled", marks=pytest.mark.skipif(not available(), reason="Numba has no wheel for this Python")
+        compiled,
+        id="compiled",
+        marks=pytest.mark.skipif(not numba_installed(), reason="Numba has no wheel for this Python"),
     ),
 ]
 

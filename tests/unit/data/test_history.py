@@ -18,7 +18,7 @@ def test_codes_stand_for_ascending_ids_and_weights_of_one_pair_add_up() -> None:
 
 
 def test_no_events_make_an_empty_matrix() -> None:
-    none = np.array([], np.int64)
-    history = history_of(none, none, none.astype(np.float32), none.astype("datetime64[us]"))
+    empty = np.array([], np.int64)
+    history = history_of(empty, empty, empty.astype(np.float32), empty.astype("datetime64[us]"))
     assert len(history) == 0
     assert history.user_items().shape == (0, 0)

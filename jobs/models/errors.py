@@ -1,0 +1,14 @@
+"""Errors that algorithms raise on purpose; every other ValueError is a parameter out of range.
+
+* ValueError
+  + Unsuitable
+    + TooLarge
+"""
+
+
+class Unsuitable(ValueError):
+    """The algorithm does not suit a shop of this size; the message says why. Tuning goes on with the others."""
+
+
+class TooLarge(Unsuitable):
+    """The fit would exceed the algorithm's memory budget."""
