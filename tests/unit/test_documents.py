@@ -28,9 +28,11 @@ def anchors(document: Path) -> set[str]:
 
 
 def sources() -> Iterator[Path]:
-    yield from ROOT.glob("*.*")
-    for folder in FOLDERS:
-        yield from (ROOT / folder).rglob("*")
+    """Yield the repository's text files, without those that tools leave behind (.terraform, .venv)."""
+    for file in (*ROOT.glob("*.*"), *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*"))):
+        hidden = any(part.startswith(".") for part in file.relative_to(ROOT).parts)
+        if file.suffix in KINDS and file.is_file() and not hidden:
+            yield file
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -50,7 +52,6 @@ def test_every_document_that_is_cited_exists() -> None:
     broken = {
         f"{source.relative_to(ROOT)}: {citation}"
         for source in sources()
-        if source.suffix in KINDS and source.is_file() and not any(part.startswith(".") for part in source.parts)
         for citation in CITATION.findall(source.read_text())
         if not (ROOT / citation).is_file()
     }
