@@ -14,7 +14,7 @@ from jobs.reports.report import page
 from shared.clients.postgres import transaction
 from shared.job import Parameters, job, progress
 from shared.settings import settings
-from shared.storage.recommending import models
+from shared.storage.operations import training_runs
 
 
 class Evaluation(Parameters):
@@ -50,7 +50,7 @@ def evaluation(parameters: Evaluation) -> dict[str, Any]:
     outcome = "evaluated" if results else "nothing to measure"
     details = {"days": parameters.days, "results": results, "reasons": reasons}
     with transaction() as connection:
-        models.add_run(
+        training_runs.add(
             connection, "evaluation", started_at, outcome, details | {"report": page(results) if results else None}
         )
     return {

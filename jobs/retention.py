@@ -5,7 +5,7 @@ from typing import Any, Final
 from shared.job import Parameters, job
 from shared.settings import settings
 from shared.storage.operations.retention import RULES, delete_expired, drop_expired_partitions, ensure_partitions
-from shared.storage.people.personal_data import erase_again
+from shared.storage.people.erasure import erase_returned
 
 MONTHS_AHEAD: Final = 3
 
@@ -29,5 +29,5 @@ def retention(_parameters: Retention) -> dict[str, Any]:
         "partitions_made": created,
         "partitions_dropped": dropped,
         "rows_deleted": deleted,
-        "erased_again": erase_again(),
+        "erased_again": erase_returned(),
     }

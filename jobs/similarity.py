@@ -17,6 +17,7 @@ from jobs.tuning.trial import Trial
 from shared.clients.postgres import transaction
 from shared.job import Parameters, job, progress
 from shared.settings import settings
+from shared.storage.operations import training_runs
 from shared.storage.recommending import models
 
 MIN_CO_OCCURRENCE: Final = 2
@@ -54,7 +55,7 @@ def kept(started_at: datetime, reason: str, details: dict[str, Any]) -> dict[str
     """Write that the active model stays, and why."""
     progress("model kept", reason=reason)
     with transaction() as connection:
-        models.add_run(connection, "similarity", started_at, "kept", {"reason": reason} | details)
+        training_runs.add(connection, "similarity", started_at, "kept", {"reason": reason} | details)
     return {"outcome": "kept", "reason": reason, **details}
 
 

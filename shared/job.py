@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from shared import logs
 from shared.clients import postgres
 from shared.errors import AppError, InvalidRequest, JobRunning, MalformedBody
+from shared.storage.operations import job_runs
+from shared.storage.schema import advisory_locks
 
 log = logging.getLogger(__name__)
-
-LOCK_NAMESPACE = 4711  # of advisory locks; the second key is the hash of the job's name
 
 
 class Parameters(BaseModel):
@@ -27,18 +27,6 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-# whoever holds the job's lock runs alone: what still says that it runs was killed
-BEGIN_RUN = """
-WITH killed AS (
-    UPDATE job_runs SET ended_at = clock_timestamp(), outcome = 'failed', details = cast(:details AS jsonb)
-    WHERE job = :name AND outcome = 'running'
-)
-INSERT INTO job_runs (job) VALUES (:name) RETURNING id
-"""
-KILLED = orjson.dumps({"error": "ended without a word: its process was killed, found when the job ran again"}).decode()
-END_RUN = """
-UPDATE job_runs SET ended_at = clock_timestamp(), outcome = :outcome, details = cast(:details AS jsonb) WHERE id = :id
-"""
 P = TypeVar("P", bound=Parameters)
 
 
@@ -47,7 +35,7 @@ def one_at_a_time(name: str) -> Iterator[None]:
     """Hold the job's advisory lock. Raises JobRunning when another run has it; a killed run's lock goes with it."""
     with postgres.engine().connect() as connection:
         driver = connection.connection.dbapi_connection
-        key = {"space": LOCK_NAMESPACE, "name": name}
+        key = {"space": advisory_locks.JOBS, "name": name}
         if not postgres.execute(connection, "SELECT pg_try_advisory_lock(:space, hashtext(:name))", key)[0][0]:
             raise JobRunning(f"{name} is running already; wait for it to end.")
         try:
@@ -57,39 +45,24 @@ def one_at_a_time(name: str) -> Iterator[None]:
                 postgres.execute(connection, "SELECT pg_advisory_unlock(:space, hashtext(:name))", key)
 
 
-def _begin(name: str) -> int | None:
-    # `migrate` runs before the table exists
-    if postgres.read("SELECT to_regclass('job_runs')")[0][0] is None:
-        return None
-    return int(postgres.write(BEGIN_RUN, name=name, details=KILLED)[0][0])
-
-
-def _end(run: int | None, outcome: str, details: dict[str, Any]) -> None:
-    if run is not None:
-        postgres.write(
-            END_RUN,
-            id=run,
-            outcome=outcome,
-            details=orjson.dumps(details, default=str).decode(),
-        )
-
-
 def run_job(name: str, work: Callable[[P], dict[str, Any]], parameters: P) -> dict[str, Any]:
     """Run ``work`` alone, write its row in ``job_runs``, and return its result with the seconds it took."""
     with one_at_a_time(name):
-        run = _begin(name)
+        run_id = job_runs.begin(name)
         started = time.perf_counter()
         try:
             result = work(parameters)
         except Exception as error:
             detail = error.detail if isinstance(error, AppError) else f"{type(error).__name__}: {error}"
             try:
-                _end(run, "failed", {"error": detail[:2000]})
+                if run_id is not None:
+                    job_runs.end(run_id, "failed", {"error": detail[:2000]})
             except AppError:
                 log.warning("job_runs not written", extra={"job": name})
             raise
         result = {"job": name, **result, "seconds": round(time.perf_counter() - started, 3)}
-        _end(run, "succeeded", result)
+        if run_id is not None:
+            job_runs.end(run_id, "succeeded", result)
         log.info("job done", extra={"job": name, "result": result})
         return result
 

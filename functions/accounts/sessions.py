@@ -42,12 +42,12 @@ def address(request: Request) -> str:
 def checked(email: str, password: str, request: Request) -> User:
     """Return the account whose password this is. Raises LoginFailed, after the same work whether there is one or not;
     LockedOut after too many attempts."""
-    login_failures.begin(email, address(request))
+    login_failures.begin_attempt(email, address(request))
     user = accounts.find_by_email(email)
     if not passwords.verify(user.password_hash if user else None, password) or user is None:
-        login_failures.failed(address(request))
+        login_failures.record_failure(address(request))
         raise LoginFailed(WRONG)
-    login_failures.succeeded(email)
+    login_failures.record_success(email)
     return user
 
 
@@ -71,7 +71,7 @@ def guest() -> Response:
 def register(request: Request, body: Register) -> Response:
     """Make an account and log in. 409 where email or username is taken; it then counts as a failed attempt."""
     password = passwords.check(body.password, body.email, body.username)
-    login_failures.begin(body.email, address(request))
+    login_failures.begin_attempt(body.email, address(request))
     password_hash = passwords.hashed(password)
     try:
         with transaction() as connection:
@@ -81,13 +81,13 @@ def register(request: Request, body: Register) -> Response:
             changed = merged(connection, body.guest_user_id, user)
             refresh_token = refresh_tokens.issue(connection, user.id)
     except EmailTaken:
-        login_failures.failed(address(request))
+        login_failures.record_failure(address(request))
         raise
     except UsernameTaken:
         # says nothing of the email
-        login_failures.succeeded(body.email)
+        login_failures.record_success(body.email)
         raise
-    login_failures.succeeded(body.email)
+    login_failures.record_success(body.email)
     cache.forget_users(changed)
     return answer(user.user_id, user.role, refresh_token, 201)
 

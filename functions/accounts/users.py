@@ -26,8 +26,9 @@ from shared.domain.preferences import price_band
 from shared.errors import InvalidToken
 from shared.http.api import OWNED, problem_responses
 from shared.storage.answers import cache
-from shared.storage.people import accounts, personal_data, search_history
+from shared.storage.people import accounts, erasure, search_history
 from shared.storage.people.accounts import User
+from shared.storage.people.export import read_user_data
 
 router = APIRouter(prefix="/users/me", tags=["users"], responses=OWNED)
 PRIVATE = {"Cache-Control": "private, no-store"}
@@ -118,7 +119,7 @@ def clear_searches(claims: Holder) -> Response:
 @router.get("/export", response_model=Export)
 def export(claims: Holder) -> Response:
     """Get everything held on the user, as one JSON document."""
-    body = personal_data.export(claims.user_id)
+    body = read_user_data(claims.user_id)
     if body is None:
         raise InvalidToken("The user of this token does not exist any more.")
     headers = PRIVATE | {"Content-Disposition": 'attachment; filename="export.json"'}
@@ -132,6 +133,6 @@ def erase(claims: Holder) -> Response:
         user = accounts.locked(connection, claims.user_id)
         if user is None:
             raise InvalidToken("The user of this token does not exist any more.")
-        gone = personal_data.erase(connection, user.user_id, user.email)
+        gone = erasure.erase(connection, user.user_id, user.email)
     cache.forget_users(gone)
     return Response(status_code=204)

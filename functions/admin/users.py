@@ -19,7 +19,8 @@ from shared.errors import NotFound
 from shared.http.api import problem_responses
 from shared.storage.answers import cache
 from shared.storage.operations import audit
-from shared.storage.people import accounts, personal_data
+from shared.storage.people import accounts, erasure
+from shared.storage.people.export import read_user_data
 
 router = APIRouter(prefix="/users")
 Writer = Annotated[str, requires("users:write")]
@@ -90,7 +91,7 @@ def give_role(actor: Writer, user_id: Known, body: Role) -> Given:
 @router.get("/{user_id}/export", response_model=schemas.Export, responses=problem_responses(404))
 def export_user(actor: Writer, user_id: Known) -> Response:
     """Get everything held on a person who asked the shop for it. That it was read is audited."""
-    body = personal_data.export(user_id)
+    body = read_user_data(user_id)
     if body is None:
         raise NotFound("There is no such user.")
     with transaction() as connection:
@@ -105,7 +106,7 @@ def erase_user(actor: Writer, user_id: Known) -> Response:
         user = accounts.locked(connection, user_id)
         if user is None:
             raise NotFound("There is no such user.")
-        gone = personal_data.erase(connection, user.user_id, user.email)
+        gone = erasure.erase(connection, user.user_id, user.email)
         audit.record(connection, actor, "user.erase", "erased")
     cache.forget_users(gone)
     return Response(status_code=204)

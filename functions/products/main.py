@@ -31,8 +31,8 @@ from shared.http.answers import dump
 from shared.http.api import OWNED, problem_responses
 from shared.http.idempotency import Finish, IdempotencyKey, fingerprint, once
 from shared.storage.answers import cache
-from shared.storage.catalog import product_writes, search
-from shared.storage.catalog import products as catalog
+from shared.storage.catalog import categories, product_pages, product_writes, suggestions
+from shared.storage.catalog import products as stored_products
 from shared.storage.catalog.product_writes import By
 from shared.storage.events import outbox
 from shared.storage.people import search_history
@@ -83,12 +83,12 @@ async def _stored(request: Request, key: str, compute: Callable[[], bytes]) -> R
 async def list_products(request: Request, user_id: MaybeShopper, query: Annotated[ProductQuery, InQuery()]) -> Response:
     """Find products; all filters apply. Facets and total count everything found, on whatever page."""
     narrowed = query.model_dump(exclude={"user_id", "tags", "sort", "page", "page_size"})
-    filters = catalog.Filters(**narrowed, tags=tuple(query.tags))
-    page = catalog.Page(query.page, query.page_size, query.sort)
+    filters = product_pages.Filters(**narrowed, tags=tuple(query.tags))
+    page = product_pages.Page(query.page, query.page_size, query.sort)
     key = _key("page", query.model_dump(exclude={"user_id"}))
     if user_id is None:
-        return await _stored(request, key, lambda: catalog.find(filters, page))
-    answer = cached("products", key, ttl_s=CACHE_TTL_S, compute=lambda: catalog.find(filters, page))
+        return await _stored(request, key, lambda: product_pages.find(filters, page))
+    answer = cached("products", key, ttl_s=CACHE_TTL_S, compute=lambda: product_pages.find(filters, page))
     if query.search.strip() and query.page == 1:
         # what is found is the same for everybody; that it was searched for is the user's
         body, _ = await asyncio.gather(answer, run_in_threadpool(search_history.keep, user_id, query.search))
@@ -102,7 +102,7 @@ async def suggest(request: Request, query: Annotated[SuggestQuery, InQuery()]) -
     """Complete what is being typed: queries (corrected where it is mistyped), categories, products."""
 
     def compute() -> bytes:
-        return dump({"suggestions": search.suggest(query.q, query.k)})
+        return dump({"suggestions": suggestions.suggest(query.q, query.k)})
 
     return await _stored(request, _key("suggest", query.q, query.k), compute)
 
@@ -110,13 +110,13 @@ async def suggest(request: Request, query: Annotated[SuggestQuery, InQuery()]) -
 @app.get("/products/categories", response_model=list[Category], responses=CACHED)
 async def list_categories(request: Request, _query: Nothing) -> Response:
     """List all categories by name."""
-    return await _stored(request, "products:categories", catalog.categories)
+    return await _stored(request, "products:categories", categories.list_categories)
 
 
 @app.get("/products/{product_id}", response_model=Product, responses=CACHED | problem_responses(404))
 async def get_product(request: Request, product_id: ProductId, _query: Nothing) -> Response:
     """Show one product. One that is not active is not found."""
-    return await _stored(request, cache.product_key(product_id), lambda: catalog.one(product_id))
+    return await _stored(request, cache.product_key(product_id), lambda: stored_products.get(product_id))
 
 
 def _committed(outbox_ids: list[int]) -> None:
@@ -142,7 +142,7 @@ def create_product(
         with transaction() as connection:
             done = product_writes.create(connection, write, _by(actor, request))
             product_id = done.created[0]
-            body = catalog.one_in(connection, product_id)
+            body = stored_products.get_in(connection, product_id)
             answer = Response(body, 201, {"Location": f"/products/{product_id}"}, "application/json")
             finish(connection, answer)
         unsent.extend(done.outbox)
@@ -160,7 +160,7 @@ def change_product(
     """Change what is given; null clears what may be empty."""
     with transaction() as connection:
         done = product_writes.change(connection, product_id, patch, _by(actor, request))
-        body = catalog.one_in(connection, product_id)
+        body = stored_products.get_in(connection, product_id)
     _committed(done.outbox)
     return Response(body, media_type="application/json")
 

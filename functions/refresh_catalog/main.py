@@ -11,7 +11,7 @@ from shared import logs, messages
 from shared.clients.postgres import transaction
 from shared.domain.events import ProductId
 from shared.storage.answers import cache
-from shared.storage.catalog import products, search
+from shared.storage.catalog import products, search_index
 from shared.storage.events import rejected
 from shared.storage.recommending import similar_products
 
@@ -56,9 +56,9 @@ def _reject(message_id: str, raw: dict[str, Any], reason: str) -> None:
 def _refresh_text(product_ids: list[int]) -> None:
     # one after the other: each takes locks that others take in another order
     with transaction() as connection:
-        search.refresh_documents(connection, product_ids)
+        search_index.refresh_documents(connection, product_ids)
     with transaction() as connection:
-        search.refresh_words(connection, product_ids)
+        search_index.refresh_vocabulary(connection, product_ids)
     with transaction() as connection:
         similar_products.refresh(connection, product_ids)
 
@@ -73,6 +73,6 @@ def refresh_catalog(event: CloudEvent) -> None:
     # sold out, or in stock again: no word of it has changed
     if change.change != "stock":
         _refresh_text(change.product_ids)
-    cache.show_popular(products.shown(change.product_ids))
+    cache.show_popular(products.get_public(change.product_ids))
     # last: an answer computed from here on sees all of the above
     cache.flush(*cache.PRODUCT_SCOPES)

@@ -15,12 +15,11 @@ from jobs.data.copy_rows import streams
 from local.data.shop import Events, Shop
 from shared.clients.postgres import copy_in, execute, transaction
 from shared.storage.events import bulk_loading
+from shared.storage.schema import advisory_locks
 
 Report = Callable[[str], None]
 EVENTS_PER_CHUNK: Final = 1_000_000
 
-# any constant: of two loads at once the second waits, and then finds everything there
-LOCK: Final = "SELECT pg_advisory_xact_lock(4711002)"
 STAGE: Final = (
     """CREATE TEMP TABLE shop_products (
     external_id text, name text, description text, price numeric(12, 2), category text, brand text, tags text,
@@ -87,7 +86,8 @@ def store(shop: Shop, report: Report) -> None:
     """Store a shop in a migrated database: all of it or nothing, and nothing that is there already."""
     started = time.perf_counter()
     with transaction(statement_timeout_s=0) as connection:
-        execute(connection, LOCK)
+        # a second load at the same time waits here, and then finds everything stored
+        advisory_locks.lock_until_commit(connection, advisory_locks.SHOP_LOAD)
         for statement in STAGE:
             execute(connection, statement)
         _copy(connection, "shop_products", shop.products.assign(tags=shop.products["tags"].map("|".join)))

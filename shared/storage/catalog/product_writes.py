@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from shared.clients.postgres import Connection, execute
 from shared.domain.catalog import ProductPatch, ProductWrite
 from shared.errors import Conflict, InvalidRequest, ProductNotFound
-from shared.storage.catalog import bulk_writes, search
+from shared.storage.catalog import bulk_writes, search_index
 
 # in the order of ids, as every writer of products locks them
 SNAPSHOT: Final = """
@@ -60,7 +60,7 @@ def _audit(connection: Connection, ids: Sequence[int], action: str, by: By) -> N
 
 def save(connection: Connection, rows: Sequence[ProductWrite], by: By) -> Written:
     """Create the products whose ``external_id`` is new and change the others. Bad rows are refused one by one."""
-    search.lock_words(connection)
+    search_index.lock_vocabulary(connection)
     _snapshot(connection, external_ids=[row.external_id for row in rows if row.external_id is not None])
     done = bulk_writes.upsert(connection, rows)
     _audit(connection, done.created + done.updated, "product.update", by)
@@ -90,7 +90,7 @@ def create(connection: Connection, row: ProductWrite, by: By) -> Written:
 
 def change(connection: Connection, product_id: int, patch: ProductPatch, by: By) -> Written:
     """Change what ``patch`` gives of one product. Raises ProductNotFound, InvalidRequest for an unknown category_id."""
-    search.lock_words(connection)
+    search_index.lock_vocabulary(connection)
     rows = execute(connection, EXTERNAL_ID, {"product_id": product_id})
     if not rows:
         raise ProductNotFound(f"There is no product {product_id}.")

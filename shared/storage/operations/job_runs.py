@@ -1,22 +1,39 @@
-"""What jobs did: their latest runs."""
+"""The table ``job_runs``: one row for each run of a job, written by shared/job.py and shown to staff."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from shared.clients.postgres import read
+import orjson
 
-# per job along its index: jobs that run every minute would make any scan long
+from shared.clients.postgres import read, write
+
+Outcome = Literal["succeeded", "failed"]
+
+TABLE: Final = "SELECT to_regclass('job_runs')"
+# The caller holds the job's lock, so a run that still counts as running was killed.
+BEGIN: Final = """
+WITH killed AS (
+    UPDATE job_runs SET ended_at = clock_timestamp(), outcome = 'failed', details = cast(:details AS jsonb)
+    WHERE job = :job AND outcome = 'running'
+)
+INSERT INTO job_runs (job) VALUES (:job) RETURNING id
+"""
+END: Final = """
+UPDATE job_runs SET ended_at = clock_timestamp(), outcome = :outcome, details = cast(:details AS jsonb) WHERE id = :id
+"""
+KILLED: Final = {"error": "The process was killed before the run ended; the next run of the job noticed it."}
+# One index scan for each job: jobs that run every minute would make any scan of the whole table long.
 LATEST: Final = """
 SELECT run.id, run.job, run.started_at, run.ended_at, run.outcome, run.details
-FROM unnest(cast(:jobs AS text[])) WITH ORDINALITY AS wanted(job, place),
-LATERAL (SELECT * FROM job_runs r WHERE r.job = wanted.job ORDER BY r.started_at DESC LIMIT :limit) AS run
-ORDER BY wanted.place, run.started_at DESC
+FROM unnest(cast(:jobs AS text[])) WITH ORDINALITY AS requested(job, position),
+LATERAL (SELECT * FROM job_runs r WHERE r.job = requested.job ORDER BY r.started_at DESC LIMIT :limit) AS run
+ORDER BY requested.position, run.started_at DESC
 """
 
 
 class Run(NamedTuple):
-    """One run; ``outcome`` is running, succeeded or failed, ``details`` its result or error."""
+    """A run of a job; ``outcome`` is running, succeeded or failed, ``details`` the result or the error."""
 
     id: int
     job: str
@@ -26,10 +43,29 @@ class Run(NamedTuple):
     details: dict[str, Any]
 
 
+def _json(details: Mapping[str, Any]) -> str:
+    return orjson.dumps(dict(details), default=str).decode()
+
+
+def begin(job: str) -> int | None:
+    """Record that a run begins, and that earlier runs without an end were killed; return the run's id.
+
+    The caller holds the job's lock. None before the table exists: the job ``migrate`` creates it.
+    """
+    if read(TABLE)[0][0] is None:
+        return None
+    return int(write(BEGIN, job=job, details=_json(KILLED))[0][0])
+
+
+def end(run_id: int, outcome: Outcome, details: Mapping[str, Any]) -> None:
+    """Record how a run ended. Raises DatabaseUnavailable."""
+    write(END, id=run_id, outcome=outcome, details=_json(details))
+
+
 def latest(jobs: Sequence[str], limit: int) -> dict[str, list[Run]]:
-    """Return each job's last ``limit`` runs, latest first; a job that never ran has none."""
-    found: dict[str, list[Run]] = {job: [] for job in jobs}
+    """Return the last ``limit`` runs of each job, latest first; an empty list for a job that never ran."""
+    runs: dict[str, list[Run]] = {job: [] for job in jobs}
     for row in read(LATEST, jobs=list(jobs), limit=limit):
         run = Run(*row)
-        found[run.job].append(run)
-    return found
+        runs[run.job].append(run)
+    return runs

@@ -1,11 +1,18 @@
-"""What training and evaluation came to, run by run, and the reports they left."""
+"""The table ``training_runs``: results of training and evaluation, run by run, and the HTML reports they left."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from shared.clients.postgres import read, read_one
+import orjson
 
-# a report is a whole page: it is read by itself
+from shared.clients.postgres import Connection, execute, read, read_one
+
+ADD: Final = """
+INSERT INTO training_runs (job, started_at, ended_at, outcome, version, details)
+VALUES (:job, :started_at, clock_timestamp(), :outcome, :version, cast(:details AS jsonb))
+"""
+# The list leaves the report out: it is a complete HTML page, and REPORT reads it by itself.
 PAGE: Final = """
 SELECT id, job, started_at, ended_at, outcome, version, details - 'report',
     coalesce(jsonb_typeof(details -> 'report') = 'string', false)
@@ -16,7 +23,7 @@ REPORT: Final = "SELECT details ->> 'report' FROM training_runs WHERE id = :id"
 
 
 class TrainingRun(NamedTuple):
-    """One run; ``version`` is what it published, ``has_report`` whether it left a page to read."""
+    """A run; ``version`` is the model version it published, ``has_report`` whether it left an HTML report."""
 
     id: int
     job: str
@@ -28,13 +35,35 @@ class TrainingRun(NamedTuple):
     has_report: bool
 
 
+def add(
+    connection: Connection,
+    job: str,
+    started_at: datetime,
+    outcome: str,
+    details: Mapping[str, Any],
+    version: int | None = None,
+) -> None:
+    """Record the result of a run inside the caller's transaction. It ends now."""
+    execute(
+        connection,
+        ADD,
+        {
+            "job": job,
+            "started_at": started_at,
+            "outcome": outcome,
+            "version": version,
+            "details": orjson.dumps(dict(details)).decode(),
+        },
+    )
+
+
 def page(limit: int, offset: int, job: str | None = None) -> tuple[list[TrainingRun], int]:
-    """Return runs of one job or of all, newest first, and how many there are in all."""
-    found = [TrainingRun(*row) for row in read(PAGE, limit=limit, offset=offset, job=job)]
-    return found, int(read(COUNT, job=job)[0][0])
+    """Return runs of one job or of all jobs, newest first, and their total number."""
+    runs = [TrainingRun(*row) for row in read(PAGE, limit=limit, offset=offset, job=job)]
+    return runs, int(read(COUNT, job=job)[0][0])
 
 
 def report(run_id: int) -> str | None:
-    """Return the HTML page of a run; None where there is no such run, or it left none."""
+    """Return the HTML report of a run; None if there is no such run, or it left no report."""
     row = read_one(REPORT, id=run_id)
     return None if row is None else row[0]

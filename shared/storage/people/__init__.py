@@ -1,0 +1,5 @@
+"""People: accounts and guests, their logins and searches, and what happens when they merge, leave or ask for a copy.
+
+May import ``shared.clients``, ``shared.domain`` and, for orders and the folding of events, the rooms ``shopping`` and
+``events``.
+"""

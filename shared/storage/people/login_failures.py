@@ -42,12 +42,12 @@ RETURNING 1"""
 FORGET: Final = "DELETE FROM login_failures WHERE subject = :subject"
 
 
-def of_account(email: str) -> bytes:
+def account_subject(email: str) -> bytes:
     """Return the subject of an email."""
     return hashlib.sha256(b"account:" + email.strip().lower().encode("utf-8", "replace")).digest()
 
 
-def of_address(address: str) -> bytes:
+def address_subject(address: str) -> bytes:
     """Return the subject of a client's address."""
     return hashlib.sha256(b"address:" + address.encode("utf-8", "replace")).digest()
 
@@ -71,9 +71,9 @@ def _count(subject: bytes, limit: Limit) -> bool:
     )
 
 
-def begin(email: str, address: str) -> None:
+def begin_attempt(email: str, address: str) -> None:
     """Count an attempt on an account. Raises LockedOut, with how long, for an account or address that must wait."""
-    subjects = [of_account(email), of_address(address)]
+    subjects = [account_subject(email), address_subject(address)]
     row = read_one(LOCKED, subjects=subjects)
     if row is not None and row[0] is not None:
         raise _refuse(row[0])
@@ -82,11 +82,11 @@ def begin(email: str, address: str) -> None:
         raise _refuse(ACCOUNT.first_s)
 
 
-def failed(address: str) -> None:
+def record_failure(address: str) -> None:
     """Count a failure of an address."""
-    _count(of_address(address), ADDRESS)
+    _count(address_subject(address), ADDRESS)
 
 
-def succeeded(email: str) -> None:
+def record_success(email: str) -> None:
     """Forget the attempts on an account."""
-    write(FORGET, subject=of_account(email))
+    write(FORGET, subject=account_subject(email))

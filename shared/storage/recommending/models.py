@@ -15,12 +15,12 @@ import orjson
 from shared.clients.postgres import Connection, copy_in, execute, read, read_one, transaction
 from shared.errors import Conflict, NotFound
 from shared.storage.answers import cache
+from shared.storage.operations import training_runs
+from shared.storage.schema.advisory_locks import MODEL_VERSIONS, lock_until_commit
 
 log = logging.getLogger(__name__)
 
 KEPT_VERSIONS: Final = 5
-# of advisory locks: whoever changes which version is active, or drops one, waits here
-LOCK: Final = 4_711_002
 DROP_LOCK_TIMEOUT_S: Final = 2
 
 ADD: Final = """
@@ -37,10 +37,6 @@ DROP: Final = "DROP TABLE IF EXISTS item_similarity_{version}"
 
 DEACTIVATE: Final = "UPDATE models SET active = false WHERE active RETURNING version"
 ACTIVATE: Final = "UPDATE models SET active = true WHERE version = :version"
-ADD_RUN: Final = """
-INSERT INTO training_runs (job, started_at, ended_at, outcome, version, details)
-VALUES (:job, :started_at, clock_timestamp(), :outcome, :version, cast(:details AS jsonb))
-"""
 
 STORED: Final = """
 SELECT substring(child.relname FROM '\\d+$')::integer AS version
@@ -87,22 +83,6 @@ def active() -> Model | None:
     return Model(*row) if row is not None else None
 
 
-def add_run(
-    connection: Connection,
-    job: str,
-    started_at: datetime,
-    outcome: str,
-    details: Mapping[str, Any],
-    version: int | None = None,
-) -> None:
-    """Write what came of a training run."""
-    execute(
-        connection,
-        ADD_RUN,
-        {"job": job, "started_at": started_at, "outcome": outcome, "version": version, "details": _json(details)},
-    )
-
-
 def publish(
     *,
     job: str,
@@ -134,14 +114,14 @@ def publish(
     with transaction() as connection:
         _lock(connection)
         _switch(connection, version)
-        add_run(connection, job, started_at, "published", metrics, version)
+        training_runs.add(connection, job, started_at, "published", metrics, version)
     cache.flush("similar", "recommendations", "dashboard")
     return version
 
 
 def _lock(connection: Connection) -> None:
     """Wait for the right to change versions: two at once would each see none active but their own."""
-    execute(connection, "SELECT pg_advisory_xact_lock(:lock)", {"lock": LOCK})
+    lock_until_commit(connection, MODEL_VERSIONS)
 
 
 def _switch(connection: Connection, version: int) -> int | None:

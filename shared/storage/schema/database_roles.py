@@ -1,10 +1,10 @@
-"""Who owns what inside Postgres, where functions log in as themselves and not as one user.
+"""Roles and grants in Postgres for deployments where every function logs in as a user of its own.
 
-* ``aisle_owner`` owns the schema; jobs act in it, since they make and drop partitions
-* ``aisle_app`` reads and writes rows; functions act in it
+* ``aisle_owner`` owns the schema. Jobs use it, because they create and drop partitions.
+* ``aisle_app`` reads and writes rows. Functions use it.
 
-``prepare`` runs in a role that may make roles and extensions (in Cloud SQL ``cloudsqlsuperuser``), before migrations.
-docs/decisions/2026-11-21-database-roles.md
+``prepare`` runs before the migrations, in a role that may create roles and extensions (in Cloud SQL
+``cloudsqlsuperuser``). See docs/decisions/2026-11-21-database-roles.md.
 """
 
 import re
@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.clients.postgres import Connection, execute, transaction
-from shared.storage.schema.migrations import LOCK, available
+from shared.storage.schema.advisory_locks import MIGRATIONS, lock_until_commit
+from shared.storage.schema.migrations import available
 
 OWNER: Final = "aisle_owner"
 APP: Final = "aisle_app"
@@ -20,7 +21,7 @@ EXTENSION: Final = re.compile(r"^CREATE EXTENSION IF NOT EXISTS (\w+)", re.MULTI
 
 MISSING: Final = "SELECT name FROM unnest(cast(:names AS text[])) AS name WHERE to_regrole(quote_ident(name)) IS NULL"
 QUOTED: Final = "SELECT quote_ident(name) FROM unnest(cast(:names AS text[])) AS name ORDER BY name"
-# for everything that is there, and by default for what the owner makes later
+# on everything that exists, and by default on everything that the owner creates later
 GRANTS: Final = tuple(
     statement
     for grant, kind in (
@@ -36,23 +37,23 @@ GRANTS: Final = tuple(
 
 
 def prepare(owners: Sequence[str], writers: Sequence[str]) -> None:
-    """Make both roles and the extensions, and give each user its role. Safe to repeat; users must exist.
+    """Create both roles and the extensions, and grant each user its role. Safe to repeat.
 
-    Raises ValueError when a user does not.
+    Raises ValueError if one of the users does not exist.
     """
     with transaction(statement_timeout_s=0) as connection:
-        execute(connection, "SELECT pg_advisory_xact_lock(:lock)", {"lock": LOCK})
+        lock_until_commit(connection, MIGRATIONS)
         for role, members in ((OWNER, owners), (APP, writers)):
             if execute(connection, MISSING, {"names": [role]}):
                 execute(connection, f"CREATE ROLE {role} NOLOGIN")
             if missing := execute(connection, MISSING, {"names": list(members)}):
                 raise ValueError(f"There is no Postgres user {missing[0][0]}.")
             quoted = [row[0] for row in execute(connection, QUOTED, {"names": list(members)})]
-            # this role too: it writes its own run beside the owner's tables
+            # the current role too: the job migrate records its own run in the owner's table
             execute(connection, f"GRANT {role} TO {', '.join(['CURRENT_ROLE', *quoted])}")
         execute(connection, f"GRANT USAGE, CREATE ON SCHEMA public TO {OWNER}")
         execute(connection, f"GRANT USAGE ON SCHEMA public TO {APP}")
-        # loads and imports make temporary tables
+        # loads and imports create temporary tables
         execute(connection, f"GRANT TEMPORARY ON DATABASE {_database(connection)} TO {OWNER}, {APP}")
         for file in available():
             for name in EXTENSION.findall(file.read_text()):
@@ -60,7 +61,7 @@ def prepare(owners: Sequence[str], writers: Sequence[str]) -> None:
 
 
 def grant() -> None:
-    """Let functions read and write every table, those of later migrations and partitions included."""
+    """Grant functions the rows of every table, including later migrations and partitions."""
     with transaction(statement_timeout_s=0) as connection:
         execute(connection, f"SET LOCAL ROLE {OWNER}")
         for statement in GRANTS:

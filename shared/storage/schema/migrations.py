@@ -1,20 +1,19 @@
 """Numbered, forward-only SQL migrations: `shared/sql/migrations/NNNN_name.sql`, each applied once in a transaction.
 
-Each must be safe beside the previous release's code: add first, remove a release later.
+The previous release's code still runs while a migration is applied: add in one release, remove in the next.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
 from shared.clients.postgres import execute, read, transaction
+from shared.storage.schema.advisory_locks import MIGRATIONS, lock_until_commit
 
 FOLDER = Path(__file__).parents[2] / "sql" / "migrations"
-# any constant: two migrators wait for each other on it
-LOCK = 4_711_001
 
 
 def available() -> list[Path]:
-    """Return the migrations in order. Raises ValueError when two have one number or one is missing."""
+    """Return the migrations in order. Raises ValueError if a number is missing or used twice."""
     files = sorted(FOLDER.glob("*.sql"))
     for position, file in enumerate(files, start=1):
         if not file.name.startswith(f"{position:04d}_"):
@@ -23,7 +22,7 @@ def available() -> list[Path]:
 
 
 def pending() -> list[str]:
-    """Return the names of the migrations that have not been applied."""
+    """Return the names of the migrations that are not applied yet."""
     if read("SELECT to_regclass('schema_migrations')")[0][0] is None:
         return [file.stem for file in available()]
     applied = {row[0] for row in read("SELECT name FROM schema_migrations")}
@@ -31,14 +30,14 @@ def pending() -> list[str]:
 
 
 def migrate(report: Callable[[str], None] = lambda _line: None, role: str | None = None) -> list[str]:
-    """Apply what is pending and return its names. Safe to run twice at once, and again after a failure.
+    """Apply the pending migrations and return their names. Safe to run twice at once, and again after a failure.
 
-    What is made belongs to ``role``, where one is given.
+    ``role`` will own the new tables; None: the connection's own role. ``report`` gets a line for each migration.
     """
-    done: list[str] = []
+    applied: list[str] = []
     for file in available():
         with transaction(statement_timeout_s=0) as connection:
-            execute(connection, "SELECT pg_advisory_xact_lock(:lock)", {"lock": LOCK})
+            lock_until_commit(connection, MIGRATIONS)
             if role:
                 execute(connection, f"SET LOCAL ROLE {role}")
             execute(
@@ -48,11 +47,11 @@ def migrate(report: Callable[[str], None] = lambda _line: None, role: str | None
             )
             if execute(connection, "SELECT 1 FROM schema_migrations WHERE name = :name", {"name": file.stem}):
                 continue
-            # the driver's own cursor: a migration's text has colons and percent signs that are nobody's parameters
+            # by the driver itself: the colons and percent signs in a migration are not parameters
             driver = connection.connection.driver_connection
             assert driver is not None
             driver.execute_simple(file.read_text())
             execute(connection, "INSERT INTO schema_migrations (name) VALUES (:name)", {"name": file.stem})
         report(f"migration {file.stem}")
-        done.append(file.stem)
-    return done
+        applied.append(file.stem)
+    return applied

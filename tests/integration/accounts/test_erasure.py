@@ -8,7 +8,7 @@ import pytest
 
 from shared.clients import postgres
 from shared.storage.answers import cache
-from shared.storage.people.personal_data import erase_again
+from shared.storage.people.erasure import erase_returned
 from tests.integration.accounts.people import bearer, count, login, registered
 from tests.integration.shop import add_products, deliver, event
 
@@ -177,9 +177,9 @@ def test_who_came_back_while_they_were_erased_is_erased_again(accounts: httpx.Cl
     postgres.write("ALTER TABLE users DISABLE TRIGGER users_stay_erased")
     postgres.write("INSERT INTO users (external_id) VALUES (:u)", u=user_id)
     postgres.write("ALTER TABLE users ENABLE TRIGGER users_stay_erased")
-    assert erase_again() == 1
+    assert erase_returned() == 1
     assert found_in(*person["needles"]) == []
-    assert erase_again() == 0
+    assert erase_returned() == 0
 
 
 def test_an_export_has_everything_and_nothing_of_anybody_else(

@@ -322,6 +322,6 @@ def test_an_address_that_guesses_at_many_accounts_must_wait(accounts: httpx.Clie
 
 
 def address_subject() -> bytes:
-    from shared.storage.people.login_failures import of_address
+    from shared.storage.people import login_failures
 
-    return of_address("127.0.0.1")
+    return login_failures.address_subject("127.0.0.1")

@@ -11,7 +11,7 @@ import pytest
 
 from jobs.evaluation import Evaluation, evaluation
 from shared.clients.postgres import transaction
-from shared.storage.recommending import models
+from shared.storage.operations import training_runs
 from tests.integration.jobs.shop import Did, events, products
 
 Serve = Callable[[str], httpx.Client]
@@ -79,7 +79,7 @@ def test_an_evaluation_leaves_a_page_that_needs_nothing_beside_it(client: httpx.
 def test_runs_are_listed_newest_first_a_page_at_a_time(client: httpx.Client) -> None:
     with transaction() as connection:
         for job, outcome in (("similarity", "kept"), ("evaluation", "nothing to measure"), ("similarity", "kept")):
-            models.add_run(connection, job, datetime.now(UTC), outcome, {"reason": "for this test"})
+            training_runs.add(connection, job, datetime.now(UTC), outcome, {"reason": "for this test"})
     found = client.get("/admin/training-runs", params={"page_size": 2}).json()
     assert [run["job"] for run in found["runs"]] == ["similarity", "evaluation"]
     assert (found["total"], found["total_pages"]) == (3, 2)
@@ -92,7 +92,7 @@ def test_runs_are_listed_newest_first_a_page_at_a_time(client: httpx.Client) -> 
 
 def test_a_run_without_a_report_is_a_problem_that_says_where_to_look(client: httpx.Client) -> None:
     with transaction() as connection:
-        models.add_run(connection, "evaluation", datetime.now(UTC), "nothing to measure", {"report": None})
+        training_runs.add(connection, "evaluation", datetime.now(UTC), "nothing to measure", {"report": None})
     run = client.get("/admin/training-runs").json()["runs"][0]
     for path in (f"/admin/training-runs/{run['id']}/report", "/admin/training-runs/999999/report"):
         answer = client.get(path)

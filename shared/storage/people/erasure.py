@@ -1,0 +1,88 @@
+"""Erasure: what is stored about a user is deleted, or no longer belongs to anybody.
+
+Events and orders stay, because the shop counts them, but without their owner: events move to a new user row without a
+known id, and lose session and metadata. A digest of the erased id stays, so that an event still on its way does not
+bring the user back. A table that is added later and holds a user's id must be added here and to export.py:
+tests/integration/accounts/test_erasure.py looks into every table.
+"""
+
+import secrets
+from typing import Final
+
+from shared.clients.postgres import Connection, execute, read, transaction
+from shared.storage.people.login_failures import account_subject
+
+# the user, and the guests that were merged into them
+PERSON: Final = """WITH person AS (
+    SELECT id, external_id FROM users WHERE external_id = :user_id
+    UNION ALL
+    SELECT g.id, g.external_id FROM users u JOIN users g ON g.merged_into = u.id WHERE u.external_id = :user_id
+)"""
+IDS: Final = f"{PERSON} SELECT id, external_id FROM person"
+LOCK: Final = "SELECT id FROM users WHERE id = ANY (:ids) ORDER BY id FOR UPDATE"
+ADD_ANONYMOUS_OWNER: Final = """
+INSERT INTO users (external_id, created_at) VALUES (:external_id, date_trunc('day', now())) RETURNING id"""
+ADD_DIGESTS: Final = """
+INSERT INTO erased_users (digest)
+SELECT sha256(convert_to(user_id, 'UTF8')) FROM unnest(cast(:user_ids AS text[])) AS user_id
+WHERE starts_with(user_id, 'acct_') OR starts_with(user_id, 'guest_')
+ON CONFLICT DO NOTHING"""
+ANONYMIZE_EVENTS: Final = """
+UPDATE events SET user_id = :owner, session_id = NULL, metadata = NULL WHERE user_id = ANY (:ids)"""
+ERASE: Final = (
+    """WITH deleted AS (DELETE FROM recommendation_log WHERE user_id = ANY (:user_ids) RETURNING id)
+    DELETE FROM recommendation_feedback WHERE recommendation_id IN (SELECT id FROM deleted)""",
+    "DELETE FROM rejected_events WHERE event ->> 'user_id' = ANY (:user_ids)",
+    "DELETE FROM outbox WHERE attributes ->> 'user_id' = ANY (:user_ids)",
+    # an answer stored for a repeated request may contain its user's id in the route or in the body
+    """DELETE FROM idempotency_keys k USING unnest(cast(:user_ids AS text[])) AS user_id
+    WHERE strpos(k.route, user_id) > 0 OR position(convert_to(user_id, 'UTF8') IN k.body) > 0""",
+    # the audit log still says what was done, but not by whom or to whom
+    """UPDATE audit_log SET actor = 'erased' WHERE actor = ANY (:user_ids)""",
+    """UPDATE audit_log SET subject = 'erased', before = before - 'user_id', after = after - 'user_id'
+    WHERE subject = ANY (SELECT 'user:' || user_id FROM unnest(cast(:user_ids AS text[])) AS user_id)""",
+)
+DELETE_LOGIN_FAILURES: Final = "DELETE FROM login_failures WHERE subject = :subject"
+# Preferences, purchases, searches, logins, cart and wishlist go with the row; an order stays without its owner.
+DELETE_USERS: Final = "DELETE FROM users WHERE id = ANY (:ids)"
+
+# users whom an event created again: it was being stored while the erasure committed
+RETURNED: Final = """
+SELECT external_id FROM users JOIN erased_users ON digest = sha256(convert_to(external_id, 'UTF8'))
+WHERE starts_with(external_id, 'acct_') OR starts_with(external_id, 'guest_') LIMIT 1000"""
+
+
+def erase(connection: Connection, user_id: str, email: str | None) -> list[str]:
+    """Erase a user and the guests merged into them; return their ids, or an empty list if there is no such user.
+
+    The caller drops the cached answers of these ids after the commit.
+    """
+    rows = execute(connection, IDS, {"user_id": user_id})
+    if not rows:
+        return []
+    ids: list[int] = [row[0] for row in rows]
+    user_ids: list[str] = [row[1] for row in rows]
+    execute(connection, LOCK, {"ids": ids})
+    external_id = f"erased_{secrets.token_hex(16)}"
+    owner = execute(connection, ADD_ANONYMOUS_OWNER, {"external_id": external_id})[0][0]
+    execute(connection, ADD_DIGESTS, {"user_ids": user_ids})
+    execute(connection, ANONYMIZE_EVENTS, {"owner": owner, "ids": ids})
+    for statement in ERASE:
+        execute(connection, statement, {"user_ids": user_ids})
+    if email is not None:
+        execute(connection, DELETE_LOGIN_FAILURES, {"subject": account_subject(email)})
+    # last: the rows deleted with these are found through them
+    execute(connection, DELETE_USERS, {"ids": ids})
+    return user_ids
+
+
+def erase_returned() -> int:
+    """Erase users whom an event brought back while they were being erased; return how many.
+
+    The job ``retention`` calls this.
+    """
+    rows = read(RETURNED)
+    for row in rows:
+        with transaction(statement_timeout_s=0) as connection:
+            erase(connection, row[0], None)
+    return len(rows)

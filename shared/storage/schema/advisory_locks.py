@@ -1,0 +1,28 @@
+"""Every advisory lock of Postgres that Aisle takes: its number, and what it protects.
+
+Numbers are shared with the previous release while both run, so they never change. A number has no meaning of its own.
+The migration ``shared/sql/migrations/0002_search.sql`` takes SEARCH_VOCABULARY in its function ``lock_search_words``.
+"""
+
+from typing import Final
+
+from shared.clients.postgres import Connection, execute
+
+# One migrator at a time. Also held while the roles are prepared.
+MIGRATIONS: Final = 4_711_001
+# One change of the active model, or removal of an old version, at a time.
+MODEL_VERSIONS: Final = 4_711_002
+# One load of a shop by the local system at a time. It has the number of MODEL_VERSIONS: a load also waits for a
+# publication, and a publication for a load.
+SHOP_LOAD: Final = 4_711_002
+# One writer of the search vocabulary at a time.
+SEARCH_VOCABULARY: Final = 4_711_005
+# The first key of a job's own lock; the second is the hash of the job's name.
+JOBS: Final = 4711
+
+_LOCK: Final = "SELECT pg_advisory_xact_lock(:lock)"
+
+
+def lock_until_commit(connection: Connection, lock: int) -> None:
+    """Wait for ``lock`` and hold it until the caller's transaction ends."""
+    execute(connection, _LOCK, {"lock": lock})
