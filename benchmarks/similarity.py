@@ -1,9 +1,9 @@
 """Similarity at scale beside the fastest libraries: ``python -m benchmarks.similarity [--peers PYTHON] [--json FILE]``.
 
-160,000 users × 60,000 products × 25 million events, both by a power law, made by seed. Everyone finds the 50 nearest by
-cosine of every product in the same matrix, on two cores, in a process of their own; ours counts common users and leaves
-out pairs with fewer than two besides. The peers are those of benchmarks/requirements.txt, installed where ``--peers``
-or AISLE_PEERS_PYTHON says.
+160,000 users × 60,000 products × 25 million events, drawn from power laws with a seed. Every contestant finds the 50
+nearest products by cosine in the same matrix, on two cores, in a process of its own. Ours also counts common users and
+leaves out pairs with fewer than two. ``--peers`` or AISLE_PEERS_PYTHON names a Python with the packages of
+benchmarks/requirements.txt.
 """
 
 import argparse
@@ -29,14 +29,15 @@ EVENTS: Final = 25_000_000
 USER_EXPONENT: Final = 0.6
 PRODUCT_EXPONENT: Final = 0.8
 SEED: Final = 1
-# the best of so many runs each, taken in turns: other work on the machine meets all alike
+# runs per contestant, of which the best counts; in turns, so that other load on the machine affects all alike
 ROUNDS: Final = 2
 PEAK_MB: Final = 4096.0
 
-Told = dict[str, dict[str, float]]
+# what ``all_pairs`` prints, by contestant
+Measurements = dict[str, dict[str, float]]
 
 
-def matrix(users: int = USERS, products: int = PRODUCTS, events: int = EVENTS, seed: int = SEED) -> Any:
+def random_matrix(users: int = USERS, products: int = PRODUCTS, events: int = EVENTS, seed: int = SEED) -> Any:
     """Return the summed weights of views, carts and purchases (80, 15 and 5 %), shape (users, products)."""
     random = np.random.default_rng(seed)
 
@@ -51,10 +52,10 @@ def matrix(users: int = USERS, products: int = PRODUCTS, events: int = EVENTS, s
     return sparse.csr_array(sparse.coo_array((weights, (rows, columns)), shape=(users, products)))
 
 
-def once(name: str, python: str, path: Path) -> dict[str, float] | None:
-    """Run one contestant and return what it told; None, with the reason on standard error, where it failed."""
+def run_contestant(name: str, python: str, path: Path) -> dict[str, float] | None:
+    """Run a contestant and return its measurements; if it fails, print the reason on standard error and return None."""
     program = Path(__file__).parent / "all_pairs.py"
-    # threads inside threads would only get into each other's way
+    # BLAS threads inside the contestants' threads would compete for the same cores
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
         [python, "-W", "ignore", str(program), name, str(path)],
@@ -66,47 +67,55 @@ def once(name: str, python: str, path: Path) -> dict[str, float] | None:
     if done.returncode:
         print(f"{name}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}", file=sys.stderr)
         return None
-    told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    measurements: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measurements
 
 
-def measure(peers_python: str, say: Callable[[str], None], rounds: int = ROUNDS) -> Told:
-    """Return each contestant's best run; peers that are not installed are left out."""
-    best: Told = {}
+def measure(peers_python: str, report_progress: Callable[[str], None], rounds: int = ROUNDS) -> Measurements:
+    """Return each contestant's best run, without the peers that are not installed."""
+    best: Measurements = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "matrix.npz"
-        made = matrix()
-        say(f"similarity: {made.nnz:,} pairs of {USERS:,} users and {PRODUCTS:,} products from {EVENTS:,} events")
-        np.savez(path, data=made.data, indices=made.indices, indptr=made.indptr, shape=made.shape)
-        del made
+        user_items = random_matrix()
+        report_progress(
+            f"similarity: {user_items.nnz:,} pairs of {USERS:,} users and {PRODUCTS:,} products from {EVENTS:,} events"
+        )
+        np.savez(
+            path,
+            data=user_items.data,
+            indices=user_items.indices,
+            indptr=user_items.indptr,
+            shape=user_items.shape,
+        )
+        del user_items
         for _ in range(rounds):
             for name in CONTESTANTS:
-                told = once(name, sys.executable if name == "ours" else peers_python, path)
-                if told is None:
+                run = run_contestant(name, sys.executable if name == "ours" else peers_python, path)
+                if run is None:
                     continue
-                say(
-                    f"{name}: {told['seconds']:.1f} s, {told['cpu_seconds']:.1f} s of processor, "
-                    f"{told['peak_mb']:.0f} MB"
+                report_progress(
+                    f"{name}: {run['seconds']:.1f} s, {run['cpu_seconds']:.1f} s of processor, {run['peak_mb']:.0f} MB"
                 )
-                if name not in best or told["seconds"] < best[name]["seconds"]:
-                    best[name] = told
+                if name not in best or run["seconds"] < best[name]["seconds"]:
+                    best[name] = run
     return best
 
 
-def rows_of(told: Told) -> list[Row]:
-    """Return the table's rows."""
-    mine, peers = told["ours"], {name: one for name, one in told.items() if name != "ours"}
+def rows_of(measurements: Measurements) -> list[Row]:
+    """Return the rows of the table."""
+    ours = measurements["ours"]
+    peers = {name: peer for name, peer in measurements.items() if name != "ours"}
     size = f"{USERS:,} users, {PRODUCTS:,} products, {EVENTS:,} events; top 50 with co-occurrence of 2 or more"
-    found = [Row("similarity at scale", mine["seconds"], "s", note=size)]
+    table = [Row("similarity at scale", ours["seconds"], "s", note=size)]
     if peers:
         fastest = min(peers, key=lambda name: peers[name]["seconds"])
-        note = ", ".join(f"{name} {one['seconds']:.1f} s" for name, one in peers.items())
-        ratio = mine["seconds"] / peers[fastest]["seconds"]
-        found.append(Row(f"… against the fastest, {fastest}", ratio, "×", 1.0, at_most=True, note=note))
-        thrift = mine["cpu_seconds"] / min(one["cpu_seconds"] for one in peers.values())
-        found.append(Row("… processor time against the least", thrift, "×"))
-    found.append(Row("… peak memory", mine["peak_mb"], "MB", PEAK_MB, at_most=True))
-    return found
+        note = ", ".join(f"{name} {peer['seconds']:.1f} s" for name, peer in peers.items())
+        ratio = ours["seconds"] / peers[fastest]["seconds"]
+        table.append(Row(f"… against the fastest, {fastest}", ratio, "×", 1.0, at_most=True, note=note))
+        cpu_ratio = ours["cpu_seconds"] / min(peer["cpu_seconds"] for peer in peers.values())
+        table.append(Row("… processor time against the least", cpu_ratio, "×"))
+    table.append(Row("… peak memory", ours["peak_mb"], "MB", PEAK_MB, at_most=True))
+    return table
 
 
 def rows(bench: Bench) -> list[Row]:
@@ -115,19 +124,19 @@ def rows(bench: Bench) -> list[Row]:
 
 
 def main() -> int:
-    """Run it alone. Exit code 1 when a target was missed."""
+    """Run this benchmark alone. Exit code 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", default=os.environ.get("AISLE_PEERS_PYTHON", sys.executable), metavar="PYTHON")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
-    told = measure(options.peers, lambda line: print(line, file=sys.stderr, flush=True), options.rounds)
-    found = rows_of(told)
-    for row in found:
+    measurements = measure(options.peers, lambda line: print(line, file=sys.stderr, flush=True), options.rounds)
+    table = rows_of(measurements)
+    for row in table:
         print(" | ".join(row.cells()))
     if options.json:
-        options.json.write_text(json.dumps(told, indent=1))
-    return 1 if any(row.reached is False for row in found) else 0
+        options.json.write_text(json.dumps(measurements, indent=1))
+    return 1 if any(row.reached is False for row in table) else 0
 
 
 if __name__ == "__main__":
