@@ -15,7 +15,7 @@ class PublishOutbox(Parameters):
 def publish_outbox(_parameters: PublishOutbox) -> dict[str, Any]:
     """Publish what is unsent, oldest first. Raises PubSubUnavailable when Pub/Sub took none of it."""
     published = outbox.publish_unsent()
-    left = outbox.waiting()
+    left = outbox.count_unsent()
     if left and not published:
         raise PubSubUnavailable(f"{left} messages wait in the outbox; the next run tries again.")
     return {"published": published, "unsent": left}

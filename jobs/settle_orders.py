@@ -24,7 +24,7 @@ def settle_orders(_parameters: SettleOrders) -> dict[str, Any]:
     """Cancel what was never paid, with its stock and cart given back; tell the provider what not to charge."""
     given_up = 0
     # each in a transaction of its own: one that fails holds up no other, and products are locked for one order only
-    for order_id in orders.abandoned(ABANDONED_S, BATCH):
+    for order_id in orders.list_abandoned(ABANDONED_S, BATCH):
         with transaction() as connection:
             moved = orders.give_up(connection, order_id, "payment never confirmed", charged=True)
         if moved is not None:
