@@ -31,7 +31,7 @@ def bare(stored: str) -> float:
 
 def rows(bench: Bench) -> list[Row]:
     """Log in and get tokens; what a login costs is argon2, by intent."""
-    stored = passwords.hashed(PASSWORD)
+    stored = passwords.hash_password(PASSWORD)
     write(FILL, password_hash=stored, logins=LOGINS)
     requests = [
         post("/auth/login", orjson.dumps({"email": f"bench{number}@example.com", "password": PASSWORD}))

@@ -56,7 +56,7 @@ class _Rejections:
         self._left -= len(kept)
         if kept:
             where = pd.Series(range(len(chunk.numbers)), index=chunk.numbers)
-            rejected.keep(
+            rejected.add(
                 self._message_id, [(number, self._row(chunk, where, number), reason) for number, reason in kept]
             )
 

@@ -18,7 +18,7 @@ def publish_outbox(_parameters: PublishOutbox) -> dict[str, Any]:
     Returns the numbers published and still unsent. Raises PubSubUnavailable if messages wait and none was published.
     """
     published = outbox.publish_unsent()
-    unsent = outbox.waiting()
+    unsent = outbox.count_unsent()
     if unsent and not published:
         raise PubSubUnavailable(f"Pub/Sub accepted none of {unsent} messages in the outbox; the next run tries again.")
     return {"published": published, "unsent": unsent}

@@ -27,7 +27,7 @@ def settle_orders(_parameters: SettleOrders) -> dict[str, Any]:
     """
     cancelled = 0
     # a transaction per order: a failure does not hold up the others, and locks on products are short
-    for order_id in orders.abandoned(ABANDONED_S, BATCH):
+    for order_id in orders.list_abandoned(ABANDONED_S, BATCH):
         with transaction() as connection:
             moved = orders.give_up(connection, order_id, "payment never confirmed", charged=True)
         if moved is not None:

@@ -53,7 +53,7 @@ def create(email: str) -> str:
                 after={"role": "admin"},
             )
         return f"{email} had an account as {previous}, and is an admin now: {found.user_id}. The password stays."
-    password_hash = passwords.hashed(passwords.check(asked(), email))
+    password_hash = passwords.hash_password(passwords.check(asked(), email))
     with transaction() as connection:
         user = accounts.add(
             connection, new_account_id(), username=None, email=email, password_hash=password_hash, role="admin"

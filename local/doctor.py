@@ -52,9 +52,9 @@ def looked() -> list[dict[str, Any]]:
 
         os.environ.update(running()["environment"])
     from shared.clients import reset
-    from shared.doctor import findings
+    from shared.doctor import run_checks
 
     try:
-        return [one._asdict() for one in findings()]
+        return [one._asdict() for one in run_checks()]
     finally:
         reset()

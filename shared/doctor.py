@@ -1,6 +1,6 @@
-"""Checks of a deployment from inside: settings, database, migrations, Redis, topics, schedules, last job runs.
+"""Checks of a deployment from inside: settings, database, migrations, model, Redis, topics, outbox, jobs.
 
-Each check says what it saw, and what to do where that is not well. Nothing is changed.
+Each check reports what it found and, if something is wrong, what to do. Checks change nothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,21 +12,21 @@ from shared.manifest import Manifest, manifest
 from shared.settings import settings
 
 Verdict = Literal["well", "warning", "failed", "skipped"]
-# a job that has not succeeded for so many of its own intervals is late
-LATE: Final = 3
+# a job is late if it has not started for this many of its intervals
+LATE_INTERVALS: Final = 3
 TIMEOUT_S: Final = 5.0
 
 
 class Finding(NamedTuple):
-    """What one check saw."""
+    """The result of a check."""
 
     check: str
     verdict: Verdict
     detail: str
 
 
-def findings() -> Iterator[Finding]:
-    """Run every check; one that cannot be made is a finding too."""
+def run_checks() -> Iterator[Finding]:
+    """Run every check and yield its finding; a check that raises yields a failed finding."""
     checks: dict[str, Callable[[], Finding]] = {
         "settings": _settings,
         "database": _database,
@@ -42,42 +42,42 @@ def findings() -> Iterator[Finding]:
             yield check()
         except AppError as error:
             yield Finding(name, "failed", error.detail or error.title)
-        except Exception as error:  # noqa: BLE001 — a check that breaks is what this is to find
+        except Exception as error:  # noqa: BLE001 — an error in a check is a finding
             yield Finding(name, "failed", f"{type(error).__name__}: {str(error)[:300]}")
 
 
 def _settings() -> Finding:
-    found = settings()
-    database = found.cloud_sql_instance or found.database_url
+    config = settings()
+    database = config.cloud_sql_instance or config.database_url
     missing = [
         name
         for name, value in (
             ("CLOUD_SQL_INSTANCE or DATABASE_URL", database),
-            ("REDIS_URL", found.redis_url),
-            ("GOOGLE_CLOUD_PROJECT", found.google_cloud_project),
-            ("ADMIN_TOKEN", found.admin_token),
+            ("REDIS_URL", config.redis_url),
+            ("GOOGLE_CLOUD_PROJECT", config.google_cloud_project),
+            ("ADMIN_TOKEN", config.admin_token),
         )
         if value is None
     ]
-    if found.cloud_sql_instance and found.database_user is None:
+    if config.cloud_sql_instance and config.database_user is None:
         missing.append("DATABASE_USER")
     if missing:
         return Finding("settings", "failed", f"Not set: {', '.join(missing)}.")
-    if found.environment == "prod" and "*" in found.cors_origins:
-        return Finding("settings", "warning", "CORS_ORIGINS is * in production: name the shop's own origins.")
-    return Finding("settings", "well", f"environment {found.environment}")
+    if config.environment == "prod" and "*" in config.cors_origins:
+        return Finding("settings", "warning", "CORS_ORIGINS is * in production: set it to the shop's own origins.")
+    return Finding("settings", "well", f"environment {config.environment}")
 
 
 def _database() -> Finding:
     from shared.clients import postgres
 
-    user, role, version, used, most = postgres.read(
+    user, role, version, connections, max_connections = postgres.read(
         "SELECT session_user, current_user, current_setting('server_version'), "
         "(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'), "
         "current_setting('max_connections')::int"
     )[0]
-    detail = f"PostgreSQL {version} as {user} in the role {role}, {used} of {most} connections"
-    return Finding("database", "warning" if used > 0.8 * most else "well", detail)
+    detail = f"PostgreSQL {version} as {user} in the role {role}, {connections} of {max_connections} connections"
+    return Finding("database", "warning" if connections > 0.8 * max_connections else "well", detail)
 
 
 def _migrations() -> Finding:
@@ -85,17 +85,18 @@ def _migrations() -> Finding:
 
     pending = migrations.pending()
     if pending:
-        return Finding("migrations", "failed", f"Not applied: {', '.join(pending)}. Run the job migrate.")
+        return Finding("migrations", "failed", f"Not applied: {', '.join(pending)}. Run the job `migrate`.")
     return Finding("migrations", "well", f"all {len(migrations.available())} applied")
 
 
 def _model() -> Finding:
-    from shared.clients import postgres
+    from shared.storage.recommending import models
 
-    row = postgres.read_one("SELECT version, algorithm, published_at FROM models WHERE active")
-    if row is None:
-        return Finding("model", "warning", "No model is active: run the job similarity once there are events.")
-    return Finding("model", "well", f"version {row[0]} ({row[1]}), of {row[2]:%Y-%m-%d %H:%M} UTC")
+    model = models.active()
+    if model is None:
+        return Finding("model", "warning", "No model is active: run the job `similarity` once there are events.")
+    published = f"{model.published_at:%Y-%m-%d %H:%M} UTC"
+    return Finding("model", "well", f"version {model.version} ({model.algorithm}), published {published}")
 
 
 def _redis() -> Finding:
@@ -104,15 +105,17 @@ def _redis() -> Finding:
     from shared.storage.answers import cache
 
     try:
-        found = cache.client().info("memory")
+        memory = cache.client().info("memory")
         version = cache.client().info("server")["redis_version"]
     except (RedisError, OSError) as error:
-        return Finding("redis", "failed", f"{error}. Everything is computed until it answers (runbook redis-lost).")
-    used, most = found["used_memory"], found["maxmemory"]
-    detail = f"Redis {version}, {used / 2**20:.0f} MiB of {most / 2**20:.0f} MiB"
-    policy = found.get("maxmemory_policy", "allkeys-lru")
+        return Finding(
+            "redis", "failed", f"{error}. Every answer is computed until Redis is back (docs/runbooks/redis-lost.md)."
+        )
+    used, maximum = memory["used_memory"], memory["maxmemory"]
+    detail = f"Redis {version}, {used / 2**20:.0f} MiB of {maximum / 2**20:.0f} MiB"
+    policy = memory.get("maxmemory_policy", "allkeys-lru")
     if policy != "allkeys-lru":
-        return Finding("redis", "warning", f"{detail}; its policy is {policy}, not allkeys-lru")
+        return Finding("redis", "warning", f"{detail}; set maxmemory-policy to allkeys-lru, not {policy}")
     return Finding("redis", "well", detail)
 
 
@@ -128,20 +131,20 @@ def _topics() -> Finding:
         except NotFound:
             missing.append(topic)
     if missing:
-        return Finding("topics", "failed", f"Missing: {', '.join(missing)}. terraform apply makes them.")
+        return Finding("topics", "failed", f"Missing: {', '.join(missing)}. `terraform apply` creates them.")
     return Finding("topics", "well", ", ".join(manifest().topics))
 
 
 def _outbox() -> Finding:
     from shared.storage.events import outbox, rejected
 
-    unsent, refused = outbox.waiting(), rejected.page(1, 0)[1]
-    detail = f"{unsent} messages wait, {refused} events were rejected"
+    unsent, rejections = outbox.count_unsent(), rejected.page(1, 0)[1]
+    detail = f"{unsent} messages not published, {rejections} events rejected"
     return Finding("outbox", "warning" if unsent else "well", detail)
 
 
 def interval(schedule: str) -> timedelta:
-    """Return about how long a job's turns are apart: by the first of minute, hour, day and weekday that is every."""
+    """Return the approximate time between two runs of a cron schedule."""
     minute, hour, day, _month, weekday = schedule.split()
     if minute == "*":
         return timedelta(minutes=1)
@@ -154,10 +157,10 @@ def interval(schedule: str) -> timedelta:
     return timedelta(days=1 if day == "*" else 31)
 
 
-def _jobs(listed: Manifest | None = None) -> Finding:
+def _jobs(deployed: Manifest | None = None) -> Finding:
     from shared.storage.operations import job_runs
 
-    scheduled = [entry for entry in (listed or manifest()).of_kind("job") if entry.schedule]
+    scheduled = [entry for entry in (deployed or manifest()).of_kind("job") if entry.schedule]
     latest = job_runs.latest([entry.name for entry in scheduled], 1)
     now, failed, late, never = datetime.now(UTC), [], [], []
     for entry in scheduled:
@@ -165,11 +168,11 @@ def _jobs(listed: Manifest | None = None) -> Finding:
         if not latest[entry.name]:
             never.append(entry.name)
         elif latest[entry.name][0].outcome == "failed":
-            failed.append(f"{entry.name} ({latest[entry.name][0].details.get('error', 'no reason given')})")
-        elif now - latest[entry.name][0].started_at > LATE * interval(entry.schedule) + timedelta(minutes=5):
+            failed.append(f"{entry.name} ({latest[entry.name][0].details.get('error', 'no reason recorded')})")
+        elif now - latest[entry.name][0].started_at > LATE_INTERVALS * interval(entry.schedule) + timedelta(minutes=5):
             late.append(f"{entry.name} (last {latest[entry.name][0].started_at:%Y-%m-%d %H:%M} UTC)")
     parts = {"failed": failed, "late": late, "never ran": never}
     detail = "; ".join(f"{name}: {', '.join(jobs)}" for name, jobs in parts.items() if jobs)
     if failed or late:
         return Finding("jobs", "failed", detail)
-    return Finding("jobs", "warning" if never else "well", detail or f"all {len(scheduled)} ran in time")
+    return Finding("jobs", "warning" if never else "well", detail or f"all {len(scheduled)} ran on time")

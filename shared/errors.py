@@ -1,4 +1,4 @@
-"""Every error raised on purpose, each with the status, slug and title of its problem answer (RFC 9457).
+"""Every error that Aisle raises on purpose, with the status, slug and title of its problem document (RFC 9457).
 
 * AppError                  500 internal-error
   + InvalidRequest          422 invalid-request
@@ -48,7 +48,8 @@ from typing import Any, ClassVar
 
 
 class AppError(Exception):
-    """An error with a documented problem answer; ``detail`` says what was wrong and what to do next."""
+    """Base of all errors. ``detail`` says what is wrong and what to do; ``errors`` lists the invalid fields, each with
+    ``field``, ``message`` and ``type``; ``extra`` becomes further members of the problem document."""
 
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal-error"
@@ -69,7 +70,7 @@ class AppError(Exception):
         self.extra = extra
 
     def problem(self) -> dict[str, Any]:
-        """Return the members of the problem document that do not depend on the request."""
+        """Return the problem document, without the members that depend on the request."""
         document: dict[str, Any] = {
             "type": f"urn:aisle:problem:{self.slug}",
             "title": self.title,
@@ -83,55 +84,55 @@ class AppError(Exception):
 
 
 class InvalidRequest(AppError):
-    status, slug, title = 422, "invalid-request", "The request is not valid"
+    status, slug, title = 422, "invalid-request", "Invalid request"
 
 
 class MalformedBody(InvalidRequest):
-    status, slug, title = 400, "malformed-body", "The body is not valid JSON"
+    status, slug, title = 400, "malformed-body", "Malformed JSON body"
 
 
 class BodyTooLarge(InvalidRequest):
-    status, slug, title = 413, "body-too-large", "The body is too large"
+    status, slug, title = 413, "body-too-large", "Request body too large"
 
 
 class UnsupportedMediaType(InvalidRequest):
-    status, slug, title = 415, "unsupported-media-type", "The body's media type is not taken here"
+    status, slug, title = 415, "unsupported-media-type", "Unsupported media type"
 
 
 class IdempotencyMismatch(InvalidRequest):
-    slug, title = "idempotency-key-reused", "The idempotency key was used for another request"
+    slug, title = "idempotency-key-reused", "Idempotency key reused"
 
 
 class PaymentDeclined(AppError):
-    status, slug, title = 402, "payment-declined", "The payment was declined"
+    status, slug, title = 402, "payment-declined", "Payment declined"
 
 
 class WeakPassword(InvalidRequest):
-    slug, title = "weak-password", "The password is too easy to guess"
+    slug, title = "weak-password", "Password too easy to guess"
 
 
 class Unauthorized(AppError):
-    status, slug, title = 401, "unauthorized", "Authentication is needed"
+    status, slug, title = 401, "unauthorized", "Authentication required"
 
 
 class InvalidToken(Unauthorized):
-    slug, title = "invalid-token", "The token is not valid"
+    slug, title = "invalid-token", "Invalid token"
 
 
 class TokenExpired(InvalidToken):
-    slug, title = "token-expired", "The token has expired"
+    slug, title = "token-expired", "Token expired"
 
 
 class TokenReused(InvalidToken):
-    slug, title = "token-reused", "The refresh token was used before"
+    slug, title = "token-reused", "Refresh token reused"
 
 
 class LoginFailed(Unauthorized):
-    slug, title = "login-failed", "Email or password is wrong"
+    slug, title = "login-failed", "Wrong email or password"
 
 
 class Forbidden(Unauthorized):
-    status, slug, title = 403, "forbidden", "This is not allowed"
+    status, slug, title = 403, "forbidden", "Forbidden"
 
 
 class NotFound(AppError):
@@ -155,11 +156,11 @@ class OrderNotFound(NotFound):
 
 
 class NotInCart(NotFound):
-    slug, title = "not-in-cart", "The product is not in the cart"
+    slug, title = "not-in-cart", "Product not in the cart"
 
 
 class NotInWishlist(NotFound):
-    slug, title = "not-in-wishlist", "The product is not on the wishlist"
+    slug, title = "not-in-wishlist", "Product not on the wishlist"
 
 
 class MethodNotAllowed(AppError):
@@ -167,47 +168,47 @@ class MethodNotAllowed(AppError):
 
 
 class Conflict(AppError):
-    status, slug, title = 409, "conflict", "The request conflicts with what is stored"
+    status, slug, title = 409, "conflict", "Conflict"
 
 
 class IdempotencyInProgress(Conflict):
-    slug, title = "request-in-progress", "A request with this idempotency key is still running"
+    slug, title = "request-in-progress", "Request still in progress"
 
 
 class JobRunning(Conflict):
-    slug, title = "job-running", "The job is already running"
+    slug, title = "job-running", "Job already running"
 
 
 class OutOfStock(Conflict):
-    slug, title = "out-of-stock", "There is not enough in stock"
+    slug, title = "out-of-stock", "Not enough stock"
 
 
 class PriceChanged(Conflict):
-    slug, title = "price-changed", "The total is not what was expected"
+    slug, title = "price-changed", "Total has changed"
 
 
 class CartEmpty(Conflict):
-    slug, title = "cart-empty", "The cart is empty"
+    slug, title = "cart-empty", "Cart is empty"
 
 
 class CartFull(Conflict):
-    slug, title = "cart-full", "The cart holds no more"
+    slug, title = "cart-full", "Cart is full"
 
 
 class WishlistFull(Conflict):
-    slug, title = "wishlist-full", "The wishlist holds no more"
+    slug, title = "wishlist-full", "Wishlist is full"
 
 
 class OrderStateConflict(Conflict):
-    slug, title = "order-state", "The order's state does not allow this"
+    slug, title = "order-state", "Order state does not allow this change"
 
 
 class EmailTaken(Conflict):
-    slug, title = "email-taken", "There is an account with this email"
+    slug, title = "email-taken", "Email already in use"
 
 
 class UsernameTaken(Conflict):
-    slug, title = "username-taken", "There is an account with this username"
+    slug, title = "username-taken", "Username already in use"
 
 
 class RateLimited(AppError):
@@ -226,20 +227,20 @@ class Unavailable(AppError):
 
 
 class DatabaseUnavailable(Unavailable):
-    slug, title = "database-unavailable", "The database is unavailable"
+    slug, title = "database-unavailable", "Database unavailable"
 
 
 class PubSubUnavailable(Unavailable):
-    slug, title = "pubsub-unavailable", "Events cannot be taken right now"
+    slug, title = "pubsub-unavailable", "Pub/Sub unavailable"
 
 
 class ModelUnavailable(Unavailable):
-    slug, title = "model-unavailable", "No model is active yet"
+    slug, title = "model-unavailable", "No active model"
 
 
 class PaymentUnavailable(Unavailable):
-    slug, title = "payment-unavailable", "The payment provider does not answer"
+    slug, title = "payment-unavailable", "Payment provider unavailable"
 
 
 class MissingSetting(AppError):
-    slug, title = "missing-setting", "A setting is missing"
+    slug, title = "missing-setting", "Missing or invalid setting"

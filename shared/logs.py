@@ -1,4 +1,4 @@
-"""Structured logs: one JSON line each, a constant message, values as fields, severity and trace as in Cloud Logging."""
+"""Structured logs: a line of JSON per record, with constant message, fields, and Cloud Logging's severity and trace."""
 
 import contextvars
 import logging
@@ -19,10 +19,10 @@ _STANDARD: Final = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON that Cloud Logging understands."""
+    """Formats a record as a line of JSON that Cloud Logging parses."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
+        """Return the line, without a line break."""
         line: dict[str, object] = {
             "severity": record.levelname,
             "message": record.getMessage(),
@@ -37,7 +37,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure() -> None:
-    """Send this project's records to standard error as JSON, once per process. Other libraries': warnings only."""
+    """Write log records to standard error as JSON; Aisle's from LOG_LEVEL on, those of libraries from warnings on.
+
+    Only the first call in a process has an effect.
+    """
     root = logging.getLogger()
     if any(isinstance(handler.formatter, JsonFormatter) for handler in root.handlers):
         return
@@ -60,7 +63,7 @@ def fields(**values: str) -> Iterator[None]:
 
 
 def trace_fields(traceparent: str | None) -> dict[str, str]:
-    """Return Cloud Logging's trace fields for a W3C ``traceparent``; empty when there is none or it is malformed."""
+    """Return Cloud Logging's trace fields for a W3C ``traceparent``; empty if it is missing or malformed."""
     match = TRACEPARENT.fullmatch(traceparent or "")
     if not match:
         return {}
@@ -72,18 +75,18 @@ def trace_fields(traceparent: str | None) -> dict[str, str]:
 
 
 def current_traceparent() -> str | None:
-    """Return the ``traceparent`` of the request being served."""
+    """Return the ``traceparent`` of the current request; None outside a request or if it has none."""
     return _context.get({}).get("traceparent")
 
 
 def current_request_id() -> str | None:
-    """Return the id of the request being served."""
+    """Return the id of the current request; None outside a request."""
     return _context.get({}).get("request_id")
 
 
 @contextmanager
 def trace_of(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> Iterator[None]:
-    """Put the request's id and trace on every line logged inside the block."""
+    """Add the request's id and trace to every line logged inside the block."""
     traceparent = next((value.decode("latin-1") for name, value in headers if name == b"traceparent"), None)
     values = {"request_id": request_id} | trace_fields(traceparent)
     if traceparent and len(values) > 1:

@@ -1,4 +1,7 @@
-"""What is deployed: `functions.yaml`, read and checked. Imports nothing heavier than a YAML parser."""
+"""The manifest `functions.yaml`, read and validated: every function and job that is deployed.
+
+Imports nothing heavier than a YAML parser, because functions read it too.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +15,12 @@ SERVICES: Final = ("postgres", "redis", "pubsub")
 
 
 class InvalidManifest(ValueError):
-    """`functions.yaml` says something that cannot be; the message names the entry and the key."""
+    """`functions.yaml` is not valid; the message names the entry and the key."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One function or job: what triggers it, and what it is given to run on."""
+    """A function or job: its trigger, its resources (memory in MiB, cpu in vCPU) and its environment."""
 
     name: str
     kind: str
@@ -44,7 +47,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The whole list, in the file's order."""
+    """All topics and entries, in the order of the file."""
 
     topics: tuple[str, ...]
     entries: Mapping[str, Entry]
@@ -55,16 +58,16 @@ class Manifest:
 
     @property
     def paths(self) -> dict[str, str]:
-        """Return the name of the function behind each path."""
+        """Return the name of the function that serves each path."""
         return {path: entry.name for entry in self.of_kind("http") for path in entry.paths}
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return what all entries are configured with: one process that serves several has one environment."""
+        """Return the environment of all entries together, for a process that serves several of them."""
         return {name: value for entry in self.entries.values() for name, value in entry.environment.items()}
 
 
-# key: the type of its value, and the least number allowed
+# key: the type of its value, and its minimum if it is a number
 COMMON: Final[dict[str, tuple[type | tuple[type, ...], float]]] = {
     "needs": (list, 0),
     "memory": (int, 128),
@@ -86,25 +89,25 @@ OPTIONAL: Final = ("heavy",)
 
 @cache
 def manifest() -> Manifest:
-    """Return the repository's manifest."""
+    """Return the manifest of this repository."""
     return load(FILE)
 
 
 def load(file: Path) -> Manifest:
-    """Read a manifest. Raises InvalidManifest."""
+    """Read and validate a manifest. Raises InvalidManifest."""
     import yaml
 
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise InvalidManifest(f"{file.name} cannot be read: {error}") from None
-    return parse(found)
+    return parse(document)
 
 
-def parse(found: Any) -> Manifest:
-    """Check what was read. Raises InvalidManifest."""
-    document = _mapping(found, "functions.yaml")
-    _known(document, {"topics", "entries"}, "functions.yaml")
+def parse(parsed: Any) -> Manifest:
+    """Validate a parsed manifest. Raises InvalidManifest."""
+    document = _mapping(parsed, "functions.yaml")
+    _check_keys(document, {"topics", "entries"}, "functions.yaml")
     topics = tuple(_mapping(document.get("topics"), "topics"))
     entries = {
         name: _entry(str(name), _mapping(values, str(name)))
@@ -115,26 +118,26 @@ def parse(found: Any) -> Manifest:
     for entry in entries.values():
         for path in entry.paths:
             if path in owners:
-                raise InvalidManifest(f"{entry.name}: the path {path} belongs to {owners[path]} already")
+                raise InvalidManifest(f"{entry.name}: the path {path} already belongs to {owners[path]}")
             owners[path] = entry.name
         if entry.kind == "event" and entry.topic not in topics:
             raise InvalidManifest(f"{entry.name}: topic {entry.topic!r} is not one of {', '.join(topics)}")
         for variable, value in entry.environment.items():
-            other, theirs = environment.setdefault(variable, (entry.name, value))
-            if theirs != value:
+            other, other_value = environment.setdefault(variable, (entry.name, value))
+            if other_value != value:
                 raise InvalidManifest(f"{entry.name}: environment {variable} differs from {other}'s")
     return Manifest(topics, entries)
 
 
 def _entry(name: str, values: Mapping[str, Any]) -> Entry:
     if not name.isidentifier() or name != name.lower():
-        raise InvalidManifest(f"{name}: a name is a Python identifier in lower case")
+        raise InvalidManifest(f"{name}: the name must be a Python identifier in lower case")
     kind = values.get("kind")
     if kind not in KINDS:
         raise InvalidManifest(f"{name}: kind must be one of {', '.join(KINDS)}, not {kind!r}")
     keys = COMMON | OWN[kind]
-    _known(values, {"kind", *keys}, name)
-    for key, (expected, least) in keys.items():
+    _check_keys(values, {"kind", *keys}, name)
+    for key, (expected, minimum) in keys.items():
         if key not in values:
             if key in OPTIONAL:
                 continue
@@ -142,12 +145,14 @@ def _entry(name: str, values: Mapping[str, Any]) -> Entry:
         value = values[key]
         if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
             raise InvalidManifest(f"{name}: {key} cannot be {value!r}")
-        if isinstance(value, (int, float)) and value < least:
-            raise InvalidManifest(f"{name}: {key} must be at least {least}, not {value}")
-        if isinstance(value, list) and not all(isinstance(one, str) for one in value):
+        if isinstance(value, (int, float)) and value < minimum:
+            raise InvalidManifest(f"{name}: {key} must be at least {minimum}, not {value}")
+        if isinstance(value, list) and not all(isinstance(item, str) for item in value):
             raise InvalidManifest(f"{name}: {key} must be a list of strings")
     if unknown := set(values["needs"]) - set(SERVICES):
-        raise InvalidManifest(f"{name}: needs {', '.join(sorted(unknown))}, known are {', '.join(SERVICES)}")
+        raise InvalidManifest(
+            f"{name}: needs has unknown services {', '.join(sorted(unknown))}; known are {', '.join(SERVICES)}"
+        )
     if values["max_instances"] < values["min_instances"]:
         raise InvalidManifest(f"{name}: max_instances is less than min_instances")
     if not all(isinstance(value, str) for value in values["environment"].values()):
@@ -163,12 +168,12 @@ def _entry(name: str, values: Mapping[str, Any]) -> Entry:
     return Entry(name, **checked)
 
 
-def _mapping(found: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(found, Mapping):
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
         raise InvalidManifest(f"{where}: must be a mapping of names to values")
-    return found
+    return value
 
 
-def _known(values: Mapping[str, Any], keys: set[str], where: str) -> None:
+def _check_keys(values: Mapping[str, Any], keys: set[str], where: str) -> None:
     if unknown := set(values) - keys:
-        raise InvalidManifest(f"{where}: unknown {', '.join(sorted(map(str, unknown)))}")
+        raise InvalidManifest(f"{where}: unknown keys {', '.join(sorted(map(str, unknown)))}")

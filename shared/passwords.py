@@ -1,7 +1,7 @@
-"""Passwords: what may be one, and how it is kept: argon2id, with parameters that may grow.
+"""Passwords: which are accepted, and their hashes by argon2id.
 
-m = 19 MiB, t = 2, p = 1 is OWASP's recommendation of 2026 (Password Storage Cheat Sheet). A hash made by other
-parameters still verifies, and is then made anew. argon2 is imported with the first password.
+m = 19 MiB, t = 2, p = 1 is OWASP's recommendation (Password Storage Cheat Sheet). A hash with other parameters still
+verifies; the login then replaces it. argon2 is imported with the first password.
 """
 
 import re
@@ -21,13 +21,13 @@ TIME_COST: Final = 2
 PARALLELISM: Final = 1
 MIN_CHARACTERS: Final = 8
 MAX_CHARACTERS: Final = 128
-# each takes MEMORY_KIB and a whole processor: more at once would only be slower together, and need memory
-HASHES_AT_ONCE: Final = 4
-_turn = threading.BoundedSemaphore(HASHES_AT_ONCE)
+# Each hash takes MEMORY_KIB and a processor: more at the same time would be slower together and take more memory.
+MAX_CONCURRENT_HASHES: Final = 4
+_slots = threading.BoundedSemaphore(MAX_CONCURRENT_HASHES)
 
-_LIST: Final = Path(__file__).with_name("common_passwords.txt")
-# rows and columns of keyboards, and what is counted
-_RUNS: Final = (
+_COMMON_PASSWORDS: Final = Path(__file__).with_name("common_passwords.txt")
+# digits, the alphabet, and rows, columns and zigzags of keyboards
+_SEQUENCES: Final = (
     "01234567890",
     "abcdefghijklmnopqrstuvwxyz",
     "qwertyuiop",
@@ -46,78 +46,83 @@ _RUNS: Final = (
 _LEET: Final = str.maketrans("@4310$5!7", "aaeiossit")
 
 
-def normal(password: str) -> str:
-    """Return the password as it is hashed: NFKC, so that it does not matter how a keyboard composes its letters."""
+def normalize(password: str) -> str:
+    """Return the password in NFKC, as it is hashed, so that keyboards may compose its letters differently."""
     return unicodedata.normalize("NFKC", password)
 
 
 @cache
 def _common() -> frozenset[str]:
-    lines = _LIST.read_text(encoding="utf-8").splitlines()
+    lines = _COMMON_PASSWORDS.read_text(encoding="utf-8").splitlines()
     return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
 
 
-def _is_run(text: str) -> bool:
-    """Whether the text only repeats one or two characters, or goes along a keyboard or the alphabet."""
+def _is_sequence(text: str) -> bool:
+    """Return whether the text repeats at most two characters, or follows a keyboard, the digits or the alphabet."""
     if len(set(text)) <= 2:
         return True
     half = len(text) // 2
     if len(text) % 2 == 0 and half >= 4 and text[:half] == text[half:]:
-        return _is_run(text[:half]) or text[:half] in _common()
-    return any(text in way or text[::-1] in way or text in way * 2 for way in _RUNS)
+        return _is_sequence(text[:half]) or text[:half] in _common()
+    return any(text in sequence or text[::-1] in sequence or text in sequence * 2 for sequence in _SEQUENCES)
 
 
 def check(password: str, *personal: str) -> str:
-    """Return the password as it is hashed. Raises WeakPassword for one that would be among the first guesses.
+    """Return the normalized password. Raises WeakPassword if it would be among the first guesses.
 
-    ``personal`` is what anybody knows of its owner: email, username.
+    ``personal`` holds what others know about the owner: email and username.
     """
-    password = normal(password)
+    password = normalize(password)
     if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
-        raise WeakPassword(f"A password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters.")
+        raise WeakPassword(f"A password must have {MIN_CHARACTERS} to {MAX_CHARACTERS} characters.")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in password):
-        raise WeakPassword("A password cannot have control characters.")
+        raise WeakPassword("A password must not contain control characters.")
     plain = password.lower()
-    known = {part for one in personal for part in (one.lower(), one.lower().partition("@")[0]) if len(part) > 2}
+    known = {part for text in personal for part in (text.lower(), text.lower().partition("@")[0]) if len(part) > 2}
     guesses = {plain, plain.translate(_LEET), re.sub(r"^[\W\d_]+|[\W\d_]+$", "", plain)}
     guesses |= {re.sub(r"^[\W\d_]+|[\W\d_]+$", "", re.sub(r"^[\W\d_]+|[\W\d_]+$", "", plain).translate(_LEET))}
     if guesses & known:
-        raise WeakPassword("The password is the email or the username; choose another.")
-    if guesses & _common() or _is_run(plain) or (plain.isdigit() and len(set(plain)) <= 4):
-        raise WeakPassword("The password is among those that are guessed first; choose a longer or an unusual one.")
+        raise WeakPassword("The password is the email or the username; choose another one.")
+    if guesses & _common() or _is_sequence(plain) or (plain.isdigit() and len(set(plain)) <= 4):
+        raise WeakPassword(
+            "The password is among the first that an attacker would guess; choose a longer or less common one."
+        )
     return password
 
 
 @cache
 def _hasher() -> "tuple[PasswordHasher, str]":
-    """Return the hasher, and a hash that no password has: a login of nobody takes as long as one of somebody."""
+    """Return the hasher, and a hash that no password matches, so that a login without an account takes as long."""
     import secrets
 
     from argon2 import PasswordHasher
     from argon2.low_level import Type
 
-    made = PasswordHasher(TIME_COST, MEMORY_KIB, PARALLELISM, hash_len=32, salt_len=16, type=Type.ID)
-    return made, made.hash(secrets.token_urlsafe())
+    hasher = PasswordHasher(TIME_COST, MEMORY_KIB, PARALLELISM, hash_len=32, salt_len=16, type=Type.ID)
+    return hasher, hasher.hash(secrets.token_urlsafe())
 
 
-def hashed(password: str) -> str:
-    """Return the hash of a checked password, with its parameters and salt (PHC string)."""
-    with _turn:
-        return _hasher()[0].hash(normal(password))
+def hash_password(password: str) -> str:
+    """Return the hash of a password, with parameters and salt, as a PHC string."""
+    with _slots:
+        return _hasher()[0].hash(normalize(password))
 
 
 def verify(stored: str | None, password: str) -> bool:
-    """Whether the password is that of the hash; None (nobody) takes as long, and is never."""
+    """Return whether the password matches the hash. None (no account) never matches, and takes as long."""
     from argon2.exceptions import InvalidHashError, VerificationError
 
-    with _turn:
-        hasher, nobody = _hasher()
+    with _slots:
+        hasher, unmatched = _hasher()
         try:
-            return hasher.verify(stored or nobody, normal(password).encode("utf-8", "replace")) and stored is not None
+            return (
+                hasher.verify(stored or unmatched, normalize(password).encode("utf-8", "replace"))
+                and stored is not None
+            )
         except (VerificationError, InvalidHashError):
             return False
 
 
-def outdated(stored: str) -> bool:
-    """Whether the hash was made by other parameters than those of today."""
+def is_outdated(stored: str) -> bool:
+    """Return whether the hash has other parameters than the current ones."""
     return _hasher()[0].check_needs_rehash(stored)

@@ -37,16 +37,11 @@ def read(cloud_event: CloudEvent) -> UserEvents | None:
     try:
         message = messages.read(cloud_event, messages.USER_EVENTS_SCHEMA)
     except messages.UnreadableMessage as error:
-        rejected.keep(str(cloud_event["id"]), [(-1, {"data": repr(cloud_event.data)[:10_000]}, str(error))])
+        rejected.add_envelope(cloud_event, str(error))
         return None
     body = message.body
     if not isinstance(body, dict) or not isinstance(body.get("events"), list):
-        reason = f"not a {messages.USER_EVENTS_SCHEMA} message"
-        raw = {
-            "data": message.raw[:100_000].decode("utf-8", "backslashreplace").replace("\0", "\\0"),
-            "attributes": dict(message.attributes),
-        }
-        rejected.keep(message.id, [(-1, raw, reason)])
+        rejected.add_message(message, f"not a {messages.USER_EVENTS_SCHEMA} message")
         return None
     user_id = body.get("user_id")
     good: list[dict[str, Any]] = []
@@ -72,6 +67,6 @@ def read(cloud_event: CloudEvent) -> UserEvents | None:
             }
         )
     if bad:
-        rejected.keep(message.id, bad)
+        rejected.add(message.id, bad)
         log.warning("events rejected", extra={"message_id": message.id, "count": len(bad), "reason": bad[0][2][:300]})
     return UserEvents(message.id, str(user_id), good) if good else None

@@ -72,7 +72,7 @@ def register(request: Request, body: Register) -> Response:
     """Make an account and log in. 409 where email or username is taken; it then counts as a failed attempt."""
     password = passwords.check(body.password, body.email, body.username)
     login_failures.begin_attempt(body.email, address(request))
-    password_hash = passwords.hashed(password)
+    password_hash = passwords.hash_password(password)
     try:
         with transaction() as connection:
             user = accounts.add(
@@ -99,8 +99,8 @@ def login(request: Request, body: Login) -> Response:
     with transaction() as connection:
         changed = merged(connection, body.guest_user_id, user)
         refresh_token = refresh_tokens.issue(connection, user.id)
-    if user.password_hash is not None and passwords.outdated(user.password_hash):
-        accounts.rehash(user, passwords.hashed(body.password))
+    if user.password_hash is not None and passwords.is_outdated(user.password_hash):
+        accounts.rehash(user, passwords.hash_password(body.password))
     cache.forget_users(changed)
     return answer(user.user_id, user.role, refresh_token)
 
@@ -122,10 +122,10 @@ def logout(body: Refresh) -> Response:
 @router.post("/password", response_model=Tokens, responses=OWNED)
 def change_password(request: Request, claims: Account, body: ChangePassword) -> Response:
     """Change the password: every other login ends, this one gets new tokens."""
-    user = accounts.holder(claims.user_id)
+    user = accounts.get_holder(claims.user_id)
     password = passwords.check(body.new_password, user.email or "", user.username or "")
     checked(user.email or "", body.current_password, request)
-    password_hash = passwords.hashed(password)
+    password_hash = passwords.hash_password(password)
     with transaction() as connection:
         accounts.set_password(connection, user, password_hash)
         refresh_tokens.revoke_all(connection, user.id)

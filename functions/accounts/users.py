@@ -44,7 +44,7 @@ def profile_of(user: User) -> Profile:
 @router.get("")
 def get_profile(claims: Holder) -> Profile:
     """Show the profile."""
-    return profile_of(accounts.holder(claims.user_id))
+    return profile_of(accounts.get_holder(claims.user_id))
 
 
 @router.patch("", responses=problem_responses(409))
@@ -52,9 +52,9 @@ def change_profile(request: Request, claims: Account, body: ChangeProfile) -> Pr
     """Change username, email or city; what is not given stays."""
     changes: dict[str, Any] = body.model_dump(include=body.model_fields_set - {"password"})
     if body.password is not None:
-        checked(accounts.holder(claims.user_id).email or "", body.password, request)
+        checked(accounts.get_holder(claims.user_id).email or "", body.password, request)
     with transaction() as connection:
-        user = accounts.locked(connection, claims.user_id)
+        user = accounts.lock(connection, claims.user_id)
         if user is None:
             raise InvalidToken("The user of this token does not exist any more.")
         return profile_of(accounts.change(connection, user, changes))
@@ -63,7 +63,7 @@ def change_profile(request: Request, claims: Account, body: ChangeProfile) -> Pr
 @router.put("/location")
 def put_location(claims: Holder, body: Location) -> Profile:
     """Tell where the user is: what is near is ranked higher, from the next answer on."""
-    user = accounts.place(claims.user_id, body.latitude, body.longitude, body.city)
+    user = accounts.set_location(claims.user_id, body.latitude, body.longitude, body.city)
     cache.forget_users([claims.user_id])
     return profile_of(user)
 
@@ -71,7 +71,7 @@ def put_location(claims: Holder, body: Location) -> Profile:
 @router.delete("/location", status_code=204)
 def delete_location(claims: Holder) -> Response:
     """Forget where the user is."""
-    accounts.place(claims.user_id, None, None, None)
+    accounts.set_location(claims.user_id, None, None, None)
     cache.forget_users([claims.user_id])
     return Response(status_code=204)
 
@@ -79,7 +79,7 @@ def delete_location(claims: Holder) -> Response:
 @router.get("/preferences")
 def get_preferences(claims: Holder) -> Preferences:
     """Show what the user likes, as the system sees it now."""
-    accounts.holder(claims.user_id)
+    accounts.get_holder(claims.user_id)
     rows, sums = accounts.preferences(claims.user_id)
     kinds: dict[str, list[Preference]] = {"category": [], "brand": [], "tag": []}
     for kind, key, name, score, share in rows:
@@ -130,7 +130,7 @@ def export(claims: Holder) -> Response:
 def erase(claims: Holder) -> Response:
     """Erase the user, at once and for good. What the shop counts stays, and belongs to nobody."""
     with transaction(statement_timeout_s=0) as connection:
-        user = accounts.locked(connection, claims.user_id)
+        user = accounts.lock(connection, claims.user_id)
         if user is None:
             raise InvalidToken("The user of this token does not exist any more.")
         gone = erasure.erase(connection, user.user_id, user.email)

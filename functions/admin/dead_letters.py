@@ -24,7 +24,7 @@ router = APIRouter(prefix="/dead-letters")
 def get_dead_letters(request: Request, query: Annotated[schemas.DeadLetterQuery, QueryParameters()]) -> Response:
     """List what waits, up to ``limit`` of each topic; nothing is taken out."""
     topics = [query.topic] if query.topic else manifest().topics
-    found = [letter._asdict() for topic in topics for letter in dead_letters.waiting(topic, query.limit)]
+    found = [letter._asdict() for topic in topics for letter in dead_letters.peek(topic, query.limit)]
     return fresh(request, orjson.dumps({"dead_letters": found}), max_age_s=0, public=False)
 
 

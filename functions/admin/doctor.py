@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from functions.admin import schedules, schemas
 from shared.auth import requires
-from shared.doctor import Finding, findings
+from shared.doctor import Finding, run_checks
 from shared.errors import AppError
 from shared.http import fresh
 from shared.manifest import manifest
@@ -40,6 +40,6 @@ def scheduled() -> Finding:
 @router.get("", dependencies=[requires("dashboard:read")], response_model=schemas.Examination)
 def get_doctor(request: Request) -> Response:
     """Check settings, database, migrations, model, Redis, topics, outbox, jobs and schedules. Changes nothing."""
-    found = [*findings(), scheduled()]
+    found = [*run_checks(), scheduled()]
     body = {"healthy": all(one.verdict != "failed" for one in found), "findings": [one._asdict() for one in found]}
     return fresh(request, orjson.dumps(body), max_age_s=0, public=False)

@@ -111,7 +111,7 @@ def done() -> None:
 @router.get("", dependencies=[requires("rules:read")])
 def get_rules() -> Rules:
     """List every rule, in force or not."""
-    return Rules.model_construct(rules=[Rule.model_construct(**one) for one in rules.listed()])
+    return Rules.model_construct(rules=[Rule.model_construct(**one) for one in rules.list_rules()])
 
 
 @router.post("", status_code=201, response_model=Rule, responses=problem_responses(404, 409))
@@ -141,7 +141,7 @@ def change_rule(actor: Writer, rule_id: RuleId, changes: ChangedRule) -> Rule:
     """Change a rule; what is not given stays, null takes it away."""
     given = changes.model_extra or {}
     with transaction() as connection:
-        before = rules.locked(connection, rule_id)
+        before = rules.lock(connection, rule_id)
         merged: dict[str, Any] = {name: before[name] for name in rules.COLUMNS} | given
         try:
             rule = NewRule.model_validate(merged)
@@ -157,7 +157,7 @@ def change_rule(actor: Writer, rule_id: RuleId, changes: ChangedRule) -> Rule:
 def delete_rule(actor: Writer, rule_id: RuleId) -> Response:
     """Delete a rule."""
     with transaction() as connection:
-        before = rules.locked(connection, rule_id)
+        before = rules.lock(connection, rule_id)
         rules.delete(connection, rule_id)
         audit.record(connection, actor, "rule.delete", str(rule_id), before=before)
     done()

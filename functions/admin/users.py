@@ -103,7 +103,7 @@ def export_user(actor: Writer, user_id: Known) -> Response:
 def erase_user(actor: Writer, user_id: Known) -> Response:
     """Erase a person who asked the shop for it; the log says that it was done, and not to whom."""
     with transaction(statement_timeout_s=0) as connection:
-        user = accounts.locked(connection, user_id)
+        user = accounts.lock(connection, user_id)
         if user is None:
             raise NotFound("There is no such user.")
         gone = erasure.erase(connection, user.user_id, user.email)

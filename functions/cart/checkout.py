@@ -77,7 +77,7 @@ def _paid(placed: Placed, finish: Finish) -> Response:
     try:
         with transaction() as connection:
             moved = orders.pay(connection, placed.order_id) if placed.state is OrderState.PLACED else None
-            body = orders.one_in(connection, placed.order_id)
+            body = orders.get_in(connection, placed.order_id)
             answer = private(body, 201, {"Location": f"/orders/{placed.order_id}"})
             finish(connection, answer)
     except OrderStateConflict:

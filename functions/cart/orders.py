@@ -35,7 +35,7 @@ def list_orders(shopper: Shopper, query: Annotated[PageOfShopper, InQuery()]) ->
 @router.get("/orders/{order_id}", response_model=Order, responses=OWNED | problem_responses(404))
 def get_order(shopper: Shopper, order_id: OrderPath, _query: Annotated[UserQuery, InQuery()]) -> Response:
     """Show one of the shopper's orders. A stranger's is not found."""
-    return private(orders.one(shopper, order_id))
+    return private(orders.get_own(shopper, order_id))
 
 
 @router.post("/orders/{order_id}/cancel", response_model=Order, responses=OWNED | problem_responses(404, 409))
@@ -49,7 +49,7 @@ def cancel_order(shopper: Shopper, order_id: OrderPath, _query: Annotated[UserQu
 )
 def get_state(_actor: OrdersReader, order_id: OrderPath, _query: Annotated[NoQuery, InQuery()]) -> Response:
     """Show anybody's order, for support and admins."""
-    return private(orders.anybodys(order_id))
+    return private(orders.get(order_id))
 
 
 @router.post(
@@ -67,7 +67,7 @@ def _change(
 ) -> Response:
     with transaction() as connection:
         moved = orders.change_state(connection, order_id, state, reason, shopper=shopper, staff=staff)
-        body = orders.one_in(connection, order_id)
+        body = orders.get_in(connection, order_id)
     committed(moved.outbox, moved.products, stock_crossed=moved.in_stock_again)
     if moved.releases:
         release(order_id)

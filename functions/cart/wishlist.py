@@ -27,7 +27,7 @@ def show_wishlist(shopper: Shopper, query: Annotated[PageOfShopper, InQuery()]) 
 @router.get("/{product_id}", response_model=WishlistItem, responses=OWNED | problem_responses(404))
 def show_wish(shopper: Shopper, product_id: ProductPath, _query: Nothing) -> Response:
     """Show whether a product is on the wishlist: 404 when it is not."""
-    return private(wishlist.one(shopper, product_id))
+    return private(wishlist.get_item(shopper, product_id))
 
 
 @router.put(
@@ -40,7 +40,7 @@ def add_wish(shopper: Shopper, product_id: ProductPath, _query: Nothing) -> Resp
     with transaction() as connection:
         unsent = wishlist.add(connection, shopper, product_id)
     committed(unsent or [])
-    return private(wishlist.one(shopper, product_id), 200 if unsent is None else 201)
+    return private(wishlist.get_item(shopper, product_id), 200 if unsent is None else 201)
 
 
 @router.delete("/{product_id}", status_code=204, responses=OWNED)

@@ -91,7 +91,7 @@ async def list_products(request: Request, user_id: MaybeShopper, query: Annotate
     answer = cached("products", key, ttl_s=CACHE_TTL_S, compute=lambda: product_pages.find(filters, page))
     if query.search.strip() and query.page == 1:
         # what is found is the same for everybody; that it was searched for is the user's
-        body, _ = await asyncio.gather(answer, run_in_threadpool(search_history.keep, user_id, query.search))
+        body, _ = await asyncio.gather(answer, run_in_threadpool(search_history.add, user_id, query.search))
     else:
         body = await answer
     return fresh(request, body, max_age_s=0, public=False)

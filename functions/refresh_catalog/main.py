@@ -1,8 +1,5 @@
 """Event: after products were written, bring up to date what is derived from them."""
 
-import logging
-from typing import Any
-
 import functions_framework
 from cloudevents.http.event import CloudEvent
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,8 +11,6 @@ from shared.storage.answers import cache
 from shared.storage.catalog import products, search_index
 from shared.storage.events import rejected
 from shared.storage.recommending import similar_products
-
-log = logging.getLogger(__name__)
 
 
 class CatalogChange(BaseModel):
@@ -32,25 +27,16 @@ def _read(event: CloudEvent) -> CatalogChange | None:
     try:
         message = messages.read(event, messages.CATALOG_CHANGES_SCHEMA)
     except messages.UnreadableMessage as error:
-        _reject(str(event["id"]), {"data": repr(event.data)[:10_000]}, str(error))
+        rejected.add_envelope(event, str(error))
         return None
     try:
         return CatalogChange.model_validate(message.body)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raw: dict[str, Any] = {
-            "data": message.raw[:100_000].decode("utf-8", "backslashreplace").replace("\0", "\\0"),
-            "attributes": dict(message.attributes),
-        }
         reason = f"not a {messages.CATALOG_CHANGES_SCHEMA} message: {where} {first['msg']}".replace("  ", " ")
-        _reject(message.id, raw, reason)
+        rejected.add_message(message, reason)
         return None
-
-
-def _reject(message_id: str, raw: dict[str, Any], reason: str) -> None:
-    rejected.keep(message_id, [(-1, raw, reason)])
-    log.warning("message rejected", extra={"message_id": message_id, "reason": reason})
 
 
 def _refresh_text(product_ids: list[int]) -> None:

@@ -17,4 +17,4 @@ def update_preferences(event: CloudEvent) -> None:
         return
     stored = ingestion.store(message.message_id, message.user_id, message.events)
     # after the commit, and also when nothing was new: a crash may have come between the two
-    cache.forget_users([message.user_id, *filter(None, [stored.followed])])
+    cache.forget_users([message.user_id, *filter(None, [stored.account_id])])

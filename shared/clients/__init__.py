@@ -1,6 +1,7 @@
-"""Clients of Postgres, Redis, Pub/Sub and file stores. They know no tables.
+"""Clients of Postgres, Redis, Pub/Sub and file stores. They know no tables, keys or messages.
 
-A module that keeps an open client or a cached setting registers what closes it; ``reset`` then closes all of them.
+May import ``shared.settings`` and ``shared.errors`` only. A module that keeps a client, here or elsewhere, registers
+the function that closes it with ``closed_on_reset``; ``reset`` then closes all of them.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ _registered: list[Callable[[], None]] = []
 
 
 def closed_on_reset(close: Close) -> Close:
-    """Register a function that closes a client and forgets it, and return it unchanged (a decorator)."""
+    """Register a function that closes a client and forgets it; a decorator that returns the function unchanged."""
     _registered.append(close)
     return close
 

@@ -1,7 +1,7 @@
-"""Cloud SQL by its connector: mutual TLS to the private address, and the function's Google identity as its login.
+"""Cloud SQL through its connector: mutual TLS to the private address, and the function's Google identity as login.
 
-Certificates are renewed when a connection is made (lazily), not by a thread: an idle instance has no CPU, and would
-wake with a certificate that nobody renewed (docs/decisions/2026-11-21-cloud-sql-connector.md).
+Certificates are renewed when a connection is opened, not by a thread: an idle instance has no CPU, so a thread could
+not renew them in time (docs/decisions/2026-11-21-cloud-sql-connector.md).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from shared.settings import settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-# A connection that slept for longer is not used again: what is between may have forgotten it without a word.
+# A connection idle for longer is replaced: a gateway on the way may have dropped it without notice.
 IDLE_S: Final = 240.0
-# How long sent bytes may stay unanswered before the connection counts as lost.
+# The longest time that sent bytes may stay unacknowledged before the connection counts as lost.
 UNANSWERED_MS: Final = 20_000
-# Cloud SQL's Admin API; a stand-in in tests
+# The address of Cloud SQL's Admin API; None for Google's. Tests set a stand-in.
 API: str | None = None
 
 
 @cache
 def connector() -> Any:
-    """Return the process's connector; the library costs a second to import, and only the first statement pays."""
-    # typed, unlike its neighbours in the namespace, which a type checker that followed it would no longer find
+    """Return the process's connector. Importing its library takes a second, which only the first statement pays."""
+    # By name: a type checker that follows this typed package loses the untyped rest of the namespace google.cloud.
     library = import_module("google.cloud.sql.connector")
     return library.Connector(
         ip_type="PRIVATE",
@@ -42,10 +42,10 @@ def connector() -> Any:
 
 
 def connect() -> Any:
-    """Return a new driver connection, as the engine's pool asks for one.
+    """Return a new connection of the driver, for the engine's pool.
 
-    Whatever keeps the connector from it — no answer, no permission, no such instance — is the driver's InterfaceError,
-    so that a caller sees what it sees of any server that is away.
+    Raises the driver's InterfaceError for every failure of the connector (no answer, no permission, no such instance),
+    so that callers handle it as they handle any server that does not answer.
     """
     from pg8000.exceptions import Error, InterfaceError
 
@@ -65,7 +65,7 @@ def connect() -> Any:
 
 
 def survive_freezing(engine: Engine) -> None:
-    """Have the pool replace what a frozen instance left open for too long, and notice a peer that is gone."""
+    """Make the pool replace connections that were idle for too long on a frozen instance, and detect a lost peer."""
     from sqlalchemy import event
     from sqlalchemy.exc import DisconnectionError
 
@@ -79,7 +79,7 @@ def survive_freezing(engine: Engine) -> None:
 
     @event.listens_for(engine, "invalidate")
     def drop(connection: Any, _record: object, _error: object) -> None:
-        # the driver closes a broken TLS socket only when its unsent bytes are collected
+        # the driver would close a broken TLS socket only when its unsent bytes are garbage collected
         with suppress(OSError, AttributeError):
             os.close(connection._usock.detach())
 
@@ -97,9 +97,9 @@ def survive_freezing(engine: Engine) -> None:
 def close() -> None:
     """Close the connector and forget it."""
     if connector.cache_info().currsize:
-        made = connector()
+        current = connector()
         with suppress(Exception):
-            made.close()
-            # the library stops its loop and leaves it open
-            made._loop.close()
+            current.close()
+            # the library stops its event loop without closing it
+            current._loop.close()
     connector.cache_clear()

@@ -1,6 +1,6 @@
-"""Postgres: one pooled engine per process, and the ways to talk to it.
+"""Postgres: one pooled engine per process, and functions that run statements on it.
 
-SQLAlchemy is imported with the first statement: a stored answer does not wait for it.
+SQLAlchemy is imported with the first statement, so that a cached answer does not wait for it.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection as Connection
     from sqlalchemy import Engine, Row
 else:
-    # for annotations of other modules, without what it costs to import
+    # other modules annotate with it; importing the real class would cost start-up time
     Connection = Any
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# After a failed connection nothing waits for another one for this long: callers fall back at once.
+# After a failed connection requests fail at once for this long instead of each waiting for a connection.
 BREAKER_S = 1.0
-# what the driver says of a broken connection
+# parts of the driver's messages about a broken connection
 BROKEN = ("network error", "connection is closed", "create a connection", "Server refuses", "server")
 PLAN_CHANGED = "0A000"
 ABORTED = "25P02"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-# SQLSTATE classes of a server that is gone, starting, stopping or full
+# SQLSTATE prefixes of a server that is gone, starting, stopping or out of connections
 GONE = ("08", "57P", "53300", "25006")
 
 
 @cache
 def engine() -> Engine:
-    """Return the process's engine. In autocommit by default: a read costs no BEGIN and no COMMIT."""
+    """Return the process's engine. Its connections autocommit, so that a read costs no BEGIN and no COMMIT."""
     from sqlalchemy import create_engine, event
 
     config = settings()
-    made = create_engine(
+    pooled = create_engine(
         **_server(config),
         pool_size=config.database_pool_size,
         max_overflow=0,
@@ -59,12 +59,13 @@ def engine() -> Engine:
         json_deserializer=orjson.loads,
     )
 
-    @event.listens_for(made, "connect")
+    @event.listens_for(pooled, "connect")
     def configure(connection: Any, _record: object) -> None:
-        # the socket's own time-out is for connecting; a statement has the server's
+        # The socket's time-out is for connecting; the server limits the time of statements.
         connection._usock.settimeout(None)
         _opened.add(connection)
-        # one round trip; disks of today read anywhere at about the same cost, and no statement is long enough for JIT
+        # One round trip for all. Random reads cost SSDs about as much as sequential ones, and statements are too short
+        # for JIT compilation to pay.
         connection.execute_simple(
             f"SET statement_timeout = {int(config.statement_timeout_s * 1000)}; SET jit = off; "
             "SET random_page_cost = 1.1; SET timezone = 'UTC'"
@@ -74,12 +75,12 @@ def engine() -> Engine:
     if config.cloud_sql_instance:
         from shared.clients import cloud_sql
 
-        cloud_sql.survive_freezing(made)
-    return made
+        cloud_sql.survive_freezing(pooled)
+    return pooled
 
 
 def _server(config: Settings) -> dict[str, Any]:
-    """Return where connections come from: Cloud SQL's connector, or an address."""
+    """Return the engine's arguments that say where to connect: through Cloud SQL's connector, or to an address."""
     if config.cloud_sql_instance:
         from shared.clients import cloud_sql
 
@@ -89,39 +90,41 @@ def _server(config: Settings) -> dict[str, Any]:
     address = make_url(config.require("database_url"))
     arguments: dict[str, Any] = {"timeout": config.database_timeout_s, "tcp_keepalive": True}
     if address.host in LOOPBACK:
-        # the driver would read all of the system's certificates for each connection, to be told that TLS is not spoken
+        # Otherwise the driver loads the system's certificates for each connection, although the server has no TLS.
         arguments["ssl_context"] = False
     return {"url": address, "connect_args": arguments}
 
 
 class _Breaker:
-    """Remembers a failed connection for BREAKER_S seconds."""
+    """A circuit breaker: remembers a failed connection for BREAKER_S seconds."""
 
     failed_at: float = float("-inf")
 
     def check(self) -> None:
+        """Raise DatabaseUnavailable if a connection failed within the last BREAKER_S seconds."""
         if time.monotonic() - self.failed_at < BREAKER_S:
             raise DatabaseUnavailable("Postgres does not answer; try again in a moment.")
 
     def trip(self, error: Exception) -> DatabaseUnavailable:
+        """Remember and log a failed connection; return the error to raise."""
         self.failed_at = time.monotonic()
         log.error("database unavailable", extra={"error": str(error.__cause__ or error)[:500]})
         return DatabaseUnavailable("Postgres does not answer; try again in a moment.")
 
 
 breaker = _Breaker()
-# the driver's connections, as long as anybody holds them
+# the driver's open connections, so that close() reaches those in use too
 _opened: WeakSet[Any] = WeakSet()
 
 
 def sqlstate(error: BaseException | None) -> str:
-    """Return the SQLSTATE that Postgres gave; empty when the error is not Postgres'."""
+    """Return the SQLSTATE of an error from Postgres; empty for any other error."""
     arguments = getattr(error, "args", ())
     return str(arguments[0].get("C", "")) if arguments and isinstance(arguments[0], dict) else ""
 
 
 def is_gone(error: Exception) -> bool:
-    """Whether ``error`` says that the server, not the statement, failed."""
+    """Return whether the server failed, and not the statement."""
     from pg8000.exceptions import InterfaceError as DriverInterfaceError
     from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
     from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -129,8 +132,8 @@ def is_gone(error: Exception) -> bool:
     if isinstance(error, PoolTimeout):
         return True
     if isinstance(error, (InterfaceError, DriverInterfaceError)):
-        # the driver raises the same error for a broken connection and for a statement it cannot read
-        return any(sign in str(error) for sign in BROKEN)
+        # the driver raises the same class for a broken connection and for a statement it cannot parse
+        return any(part in str(error) for part in BROKEN)
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:
             return True
@@ -141,7 +144,7 @@ def is_gone(error: Exception) -> bool:
 
 def _run(work: Callable[[Connection], T], *, again: bool) -> T:
     breaker.check()
-    # every idle connection may have died with the server's last restart: each is found out by using it
+    # After a restart of the server every idle connection of the pool is broken, and only using it shows that.
     attempts = settings().database_pool_size + 1 if again else 1
     while True:
         attempts -= 1
@@ -159,26 +162,32 @@ def _run(work: Callable[[Connection], T], *, again: bool) -> T:
 
 
 def read(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
-    """Run one statement that changes nothing and return its rows. Raises DatabaseUnavailable when Postgres is away."""
+    """Run a statement that changes nothing and return its rows. Repeats it once per broken connection of the pool.
+
+    Raises DatabaseUnavailable if Postgres does not answer.
+    """
     return _run(lambda connection: execute(connection, sql, parameters), again=True)
 
 
 def read_one(sql: str, **parameters: Any) -> Row[*tuple[Any, ...]] | None:
-    """Like ``read``, for at most one row."""
+    """Return the first row of ``read``; None if there is none."""
     rows = read(sql, **parameters)
     return rows[0] if rows else None
 
 
 def write(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
-    """Run one statement that is a transaction by itself and return the rows it returns (none without RETURNING)."""
+    """Run a statement as its own transaction and return its rows (none without RETURNING).
+
+    Raises DatabaseUnavailable if Postgres does not answer. Never repeated: it may have taken effect.
+    """
     return _run(lambda connection: execute(connection, sql, parameters), again=False)
 
 
 def run_prepared(sql: str, *, again: bool = True, **parameters: Any) -> list[list[Any]]:
-    """Run a constant statement that is a transaction by itself, prepared once per connection; returns its rows.
+    """Run a constant statement as its own transaction, prepared once per connection, and return its rows.
 
-    Parsing, planning and two of the driver's three round trips are then paid once, which on the hot paths is more than
-    the execution. ``again=False`` for what must not be asked twice when the connection breaks.
+    Parsing, planning and two of the driver's three round trips are then paid once; on the hot paths they cost more than
+    the execution. ``again=False`` is for statements that must not be repeated after a broken connection.
     """
     return _run(lambda connection: _execute_prepared(connection, sql, parameters), again=again)
 
@@ -195,7 +204,7 @@ def _execute_prepared(connection: Connection, sql: str, parameters: dict[str, An
         return statement.run(**parameters) or []
     except Exception as error:
         if sqlstate(error) == PLAN_CHANGED and statements.pop(sql, None) is not None:
-            # a migration changed what the statement returns
+            # a migration changed the columns that the statement returns
             return _execute_prepared(connection, sql, parameters)
         if is_gone(error):
             connection.invalidate(error)
@@ -204,9 +213,10 @@ def _execute_prepared(connection: Connection, sql: str, parameters: dict[str, An
 
 @contextmanager
 def transaction(*, statement_timeout_s: float | None = None) -> Iterator[Connection]:
-    """Open a transaction over several statements: committed at the end, rolled back on an error.
+    """Open a transaction over several statements: committed at the end, rolled back after an error.
 
-    ``statement_timeout_s`` replaces the setting for a job's long statements; 0 is no limit.
+    ``statement_timeout_s`` replaces STATEMENT_TIMEOUT_S for a job's long statements; 0 means no limit. Raises
+    DatabaseUnavailable if Postgres does not answer.
     """
     breaker.check()
     try:
@@ -222,7 +232,7 @@ def transaction(*, statement_timeout_s: float | None = None) -> Iterator[Connect
 
 @contextmanager
 def _begun(connection: Connection) -> Iterator[None]:
-    # by hand: SQLAlchemy would leave autocommit and come back to it in five more round trips
+    # By the driver itself: SQLAlchemy would need five more round trips to leave autocommit and to return to it.
     driver: Any = connection.connection.driver_connection
     try:
         driver.execute_simple("BEGIN ISOLATION LEVEL READ COMMITTED")
@@ -230,12 +240,12 @@ def _begun(connection: Connection) -> Iterator[None]:
         driver.execute_simple("COMMIT")
     except BaseException as error:
         if isinstance(error, Exception) and is_gone(error):
-            # nothing to roll back, and nobody else may get this connection
+            # There is nothing to roll back, and the pool must not hand out this connection again.
             connection.invalidate(error)
         elif not connection.invalidated:
             try:
                 driver.execute_simple("ROLLBACK")
-            except Exception:  # noqa: BLE001 — the first error is the one to tell
+            except Exception:  # noqa: BLE001 — the first error is the one to raise
                 connection.invalidate()
         raise
 
@@ -251,13 +261,13 @@ def execute(
 
 
 def execute_prepared(connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:
-    """Like ``execute``, of a constant statement that is prepared once per connection: see ``run_prepared``."""
+    """Like ``execute``, for a constant statement that is prepared once per connection: see ``run_prepared``."""
     try:
         return _execute_prepared(connection, sql, dict(parameters or {}))
     except Exception as error:
         if sqlstate(error) == ABORTED:
-            # a migration changed what the statement returns, and only the next transaction can prepare it anew
-            raise DatabaseUnavailable("The database was just changed; try again.") from error
+            # a migration changed the columns that the statement returns; only a new transaction can prepare it again
+            raise DatabaseUnavailable("The database schema was just changed; try again.") from error
         raise
 
 
@@ -272,7 +282,7 @@ def copy_in(connection: Connection, statement: str, stream: Any) -> None:
     except pg8000.Error:
         raise
     except BaseException:
-        # the stream failed half way: the driver cannot leave the COPY, and a rollback would hide the reason
+        # The stream failed half way: the driver cannot leave the COPY, and a rollback would hide the reason.
         connection.invalidate()
         raise
     finally:
@@ -281,7 +291,7 @@ def copy_in(connection: Connection, statement: str, stream: Any) -> None:
 
 @closed_on_reset
 def close() -> None:
-    """Close every connection, those in use too, and forget the engine."""
+    """Close every connection, including those in use, and forget the engine."""
     if engine.cache_info().currsize:
         engine().dispose()
     engine.cache_clear()
@@ -295,5 +305,5 @@ def close() -> None:
 
 
 def ping() -> None:
-    """Raise DatabaseUnavailable unless Postgres answers."""
+    """Raise DatabaseUnavailable if Postgres does not answer."""
     read("SELECT 1")

@@ -1,4 +1,4 @@
-"""Publishing: the real Pub/Sub client, one per process, in the cloud and against an emulator alike."""
+"""Pub/Sub: the publisher and the subscriber of this process, in the cloud and against an emulator alike."""
 
 import logging
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ log = logging.getLogger(__name__)
 
 @cache
 def publisher() -> Any:
-    """Return the process's publisher. A batch leaves after 2 ms: an event waits for nobody longer than that."""
+    """Return the process's publisher. A message waits at most 2 ms for others to share its batch."""
     from google.api_core import exceptions
     from google.api_core.retry import Retry, if_exception_type
     from google.cloud import pubsub_v1
 
     timeout_s = settings().publish_timeout_s
-    # left to itself the client goes on for ten minutes: a message would leave after its sender was told that it had not
+    # The client's default is to retry for ten minutes: a message could still leave after its sender got an error.
     retry = Retry(
         predicate=if_exception_type(
             exceptions.Aborted,
@@ -42,29 +42,45 @@ def publisher() -> Any:
     )
 
 
+@cache
+def subscriber() -> Any:
+    """Return the process's subscriber. It pulls; what is pushed to functions needs none."""
+    from google.cloud import pubsub_v1
+
+    return pubsub_v1.SubscriberClient()
+
+
 @closed_on_reset
 def close() -> None:
-    """Send what is queued and forget the client."""
+    """Send the queued messages, close both clients and forget them."""
     if publisher.cache_info().currsize:
         client = publisher()
         client.stop()
         client.transport.close()
     publisher.cache_clear()
+    if subscriber.cache_info().currsize:
+        subscriber().close()
+    subscriber.cache_clear()
 
 
 def topic_path(topic: str) -> str:
-    """Return the full name of one of functions.yaml's topics in this project."""
+    """Return the full name, in this project, of a topic in functions.yaml."""
     return f"projects/{settings().require('google_cloud_project')}/topics/{topic}"
 
 
+def subscription_path(subscription: str) -> str:
+    """Return the full name of a subscription in this project."""
+    return f"projects/{settings().require('google_cloud_project')}/subscriptions/{subscription}"
+
+
 def send(topic: str, data: bytes, attributes: Mapping[str, str]) -> "Future[str]":
-    """Hand a message to the publisher; the future is done when Pub/Sub has it."""
+    """Queue a message for publication; the future ends when Pub/Sub has stored it, or fails."""
     future: Future[str] = publisher().publish(topic_path(topic), data, **attributes)
     return future
 
 
 def publish(topic: str, data: bytes, attributes: Mapping[str, str]) -> str:
-    """Publish and wait until Pub/Sub has the message; return its id. Raises PubSubUnavailable."""
+    """Publish a message, wait until Pub/Sub has stored it, and return its id. Raises PubSubUnavailable."""
     try:
         return send(topic, data, attributes).result(timeout=settings().publish_timeout_s)
     except Exception as error:
@@ -72,6 +88,6 @@ def publish(topic: str, data: bytes, attributes: Mapping[str, str]) -> str:
 
 
 def refused(error: Exception) -> PubSubUnavailable:
-    """Log why Pub/Sub did not take a message and return the problem to answer with."""
+    """Log why Pub/Sub did not accept a message, and return the error to answer the request with."""
     log.error("publish failed", extra={"error": (str(error) or type(error).__name__)[:500]})
-    return PubSubUnavailable("Pub/Sub did not take the event; send it again.", retry_after_s=2)
+    return PubSubUnavailable("Pub/Sub did not accept the event; send the request again.", retry_after_s=2)

@@ -26,7 +26,7 @@ class CartLine(NamedTuple):
 
     @property
     def shortness(self) -> Shortness | None:
-        """Why this many cannot be bought; None when they can. storage/carts.py says the same in SQL."""
+        """Why this many cannot be bought; None when they can. shared/storage/shopping/carts.py says the same in SQL."""
         if not self.is_active:
             return "unavailable"
         if self.stock == 0:

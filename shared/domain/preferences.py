@@ -1,8 +1,8 @@
-"""What a user likes, learnt from what they did: the decayed fold, in one place.
+"""A user's preferences as exponentially decayed sums of event weights.
 
-A score halves every 14 days: s(t) = Σ weight · 2^(−(t − t_event) / half_life), kept as ``(score, as_of)``. Two such
-sums merge in any order, so events that arrive late or twice apart give the same state (``merge``; the SQL in
-shared/storage/preferences.py is the same rule).
+A score halves every 14 days: s(t) = Σ weight · 2^(−(t − t_event) / half_life), stored as ``(score, as_of)``. Sums merge
+in any order, so late events give the same state as events in time (``merge``). The statements in
+shared/storage/events/ingestion.py apply the same rule in SQL.
 """
 
 import math
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 HALF_LIFE: Final = timedelta(days=14)
-# beyond this many halvings a score is nothing; Postgres raises on underflow where Python rounds to zero
+# A score halved more often counts as zero. Postgres raises an error on underflow, where Python rounds to zero.
 MAX_HALVINGS: Final = 200.0
 
 
@@ -22,19 +22,18 @@ class Decayed(NamedTuple):
 
 
 def decay(age: timedelta) -> float:
-    """Return the share of a score that is left after ``age``."""
+    """Return the share of a score that remains after ``age``, in (0, 1]; a negative age counts as 0."""
     return math.pow(2.0, -min(max(age / HALF_LIFE, 0.0), MAX_HALVINGS))
 
 
-def merge(one: Decayed, other: Decayed) -> Decayed:
-    """Return the sum of two decayed sums at the later of their times; commutative."""
-    if one.as_of < other.as_of:
-        one, other = other, one
-    return Decayed(one.score + other.score * decay(one.as_of - other.as_of), one.as_of)
+def merge(first: Decayed, second: Decayed) -> Decayed:
+    """Return the sum of two decayed sums as of the later of their times. The order of the arguments does not matter."""
+    later, earlier = (first, second) if first.as_of >= second.as_of else (second, first)
+    return Decayed(later.score + earlier.score * decay(later.as_of - earlier.as_of), later.as_of)
 
 
 def price_band(weight: float, log_sum: float, square_sum: float) -> tuple[float, float] | None:
-    """Return mean and deviation of log price from the decayed sums; None without any weight."""
+    """Return mean and standard deviation of log price from its decayed sums; None if the weight is 0."""
     if weight <= 0:
         return None
     mean = log_sum / weight

@@ -1,14 +1,14 @@
-"""What a shopper typed: its words, and the word that a mistyped one most likely stands for."""
+"""Search text: its words, the likely correction of a mistyped word, and the tsquery texts of words."""
 
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-# words beyond this many add nothing to a search but cost
+# Further words are ignored: they cost time and hardly narrow a search.
 MAX_WORDS: Final = 16
 
-# a number with its fraction is one word, as it is for Postgres' parser; an apostrophe's "s" is none
+# A number with a fraction is one word, as in Postgres' parser; a possessive "s" is dropped.
 _WORD: Final = re.compile(r"\d+(?:\.\d+)+|[^\W_]+")
 _POSSESSIVE: Final = re.compile(r"(?<=\w)['’]s\b")
 
@@ -20,40 +20,40 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(plain)[:MAX_WORDS]
 
 
-def distance(one: str, other: str) -> int:
-    """Return how many insertions, deletions, substitutions and swaps of neighbours turn ``one`` into ``other``.
+def distance(first: str, second: str) -> int:
+    """Return how many insertions, deletions, substitutions and swaps of neighbours turn ``first`` into ``second``.
 
-    Optimal string alignment: no letter is touched twice. O(len(one) x len(other)).
+    Optimal string alignment: no letter is edited twice. Takes O(len(first) x len(second)) time.
     """
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, a in enumerate(one, start=1):
-        before, last, row = row, before, [i]
-        for j, b in enumerate(other, start=1):
-            best = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
-                best = min(best, last[j - 2] + 1)
+    previous: list[int] = []
+    row = list(range(len(second) + 1))
+    for i, a in enumerate(first, start=1):
+        previous, before_previous, row = row, previous, [i]
+        for j, b in enumerate(second, start=1):
+            best = min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == second[j - 2] and first[i - 2] == b:
+                best = min(best, before_previous[j - 2] + 1)
             row.append(best)
     return row[-1]
 
 
 def allowed_distance(word: str) -> int:
-    """Return how many mistakes are believable in a word of this length."""
+    """Return the largest distance at which a word of this length still counts as mistyped."""
     return 1 if len(word) <= 4 else 2 if len(word) <= 8 else 3
 
 
 def correction(word: str, candidates: Iterable[tuple[str, int]], *, partial: bool = False) -> str | None:
-    """Return the candidate that ``word`` most likely stands for, or None when none is near enough.
+    """Return the candidate that ``word`` most likely stands for; None if no candidate is near enough.
 
-    ``candidates`` are ``(word, products that have it)``. The nearest counts, then the one with the same first letter,
-    then the most frequent. A ``partial`` word, still being typed, may also be the beginning of a candidate.
+    ``candidates`` are ``(word, number of products with it)``. The nearest wins, then a candidate with the same first
+    letter, then the most frequent. A ``partial`` word, still being typed, may also be the beginning of a candidate.
     """
 
     def cost(candidate: str) -> int:
-        whole = distance(word, candidate)
+        full = distance(word, candidate)
         if not partial or len(candidate) <= len(word) or len(word) < 3:
-            return whole
-        return min(whole, distance(word, candidate[: len(word)]) + (not candidate.startswith(word)))
+            return full
+        return min(full, distance(word, candidate[: len(word)]) + (not candidate.startswith(word)))
 
     ranked = [(cost(other), other[0] != word[0], -products, other) for other, products in candidates if other != word]
     best = min(ranked, default=None)
@@ -61,20 +61,20 @@ def correction(word: str, candidates: Iterable[tuple[str, int]], *, partial: boo
 
 
 def _quoted(word: str) -> str:
-    # words are letters, digits and dots: nothing in them ends the quote
+    # words consist of letters, digits and dots, so nothing in them can end the quotes
     return f"'{word}'"
 
 
 def all_of(words: Sequence[str]) -> str:
-    """Return the tsquery text that asks for every word."""
+    """Return the tsquery text that matches all of the words."""
     return " & ".join(map(_quoted, words))
 
 
 def any_of(words: Sequence[str]) -> str:
-    """Return the tsquery text that asks for at least one of the words."""
+    """Return the tsquery text that matches at least one of the words."""
     return " | ".join(map(_quoted, words))
 
 
 def prefix(word: str) -> str:
-    """Return the tsquery text that asks for a word that begins with ``word``."""
+    """Return the tsquery text that matches words beginning with ``word``; empty for an empty word."""
     return f"{_quoted(word)}:*" if word else ""

@@ -1,6 +1,6 @@
-"""Taking money: what is asked of a payment provider. The setting PAYMENT_PROVIDER chooses who answers.
+"""Payments: the protocol of a payment provider, and the provider that the setting PAYMENT_PROVIDER chooses.
 
-A real provider is one more module here and one more name in ``provider``.
+To add a provider, add a module here that implements ``Provider``, and its name to ``provider`` and to the setting.
 """
 
 import logging
@@ -15,36 +15,36 @@ log = logging.getLogger(__name__)
 
 
 class Provider(Protocol):
-    """A payment provider, asked outside any transaction. ``reference`` is the order's id.
+    """A payment provider. It is called outside any transaction; ``reference`` is the order's id.
 
-    Both calls may be repeated: of one reference money is taken once and given back once.
+    Both methods may be repeated: a provider charges a reference once and releases it once.
     """
 
     def charge(self, reference: str, amount: Decimal, token: str | None, timeout_s: float) -> None:
-        """Take ``amount`` with the means of payment that the storefront got ``token`` for.
+        """Charge ``amount`` to the means of payment that the storefront's ``token`` stands for.
 
-        Raises PaymentDeclined when it is refused for good, and PaymentUnavailable when there was no answer within
-        ``timeout_s``: then nobody knows whether it was taken.
+        Raises PaymentDeclined if the charge is refused for good, and PaymentUnavailable if there is no answer within
+        ``timeout_s``: the charge may then have succeeded or failed.
         """
 
     def release(self, reference: str, timeout_s: float) -> None:
-        """Make sure that nothing is charged under ``reference``, now or later: refunded, voided or never taken.
+        """Make sure that nothing is charged for ``reference``, now or later: refund, void, or refuse a later charge.
 
-        Raises PaymentUnavailable when there was no answer.
+        Raises PaymentUnavailable if there is no answer within ``timeout_s``.
         """
 
 
 @cache
 def provider() -> Provider:
-    """Return the provider that the settings choose."""
+    """Return the provider that PAYMENT_PROVIDER names. All of today's values are fakes that charge nothing."""
     from shared.payments.fake import Fake
 
     if settings().environment == "prod":
-        log.warning("the payment provider is a fake: nothing is charged")
+        log.warning("the payment provider is a fake and charges nothing")
     return Fake(settings().payment_provider)
 
 
 @closed_on_reset
 def close() -> None:
-    """Forget the provider: settings are read anew."""
+    """Forget the provider, so that the next call reads the settings again."""
     provider.cache_clear()

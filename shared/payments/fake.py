@@ -1,4 +1,4 @@
-"""A provider that takes no money: it approves, declines or does not answer, by setting or by the request's token."""
+"""A payment provider that charges nothing: it approves, declines or times out, by setting or by the request's token."""
 
 import threading
 import time
@@ -8,57 +8,57 @@ from typing import Final
 
 from shared.errors import PaymentDeclined, PaymentUnavailable
 
-# references remembered; a real provider remembers all
+# references that the fake remembers; a real provider remembers all of them
 REMEMBERED: Final = 10_000
 DECLINES: Final = ("fake-declines", "decline")
 TIMES_OUT: Final = ("fake-times-out", "time-out")
 
 
 class Ledger:
-    """What a provider knows by reference: the amount charged, 0 once it was released."""
+    """The provider's records: by reference the amount charged, or 0 once it was released."""
 
     def __init__(self) -> None:
         self.charged: OrderedDict[str, Decimal] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, reference: str, amount: Decimal) -> bool:
-        """Charge once; False when the reference was released before."""
+    def charge(self, reference: str, amount: Decimal) -> bool:
+        """Charge a reference once; return False if it was released before."""
         with self._lock:
-            known = self.charged.setdefault(reference, amount)
+            charged = self.charged.setdefault(reference, amount)
             while len(self.charged) > REMEMBERED:
                 self.charged.popitem(last=False)
-            return known > 0
+            return charged > 0
 
-    def give_back(self, reference: str) -> None:
-        """Charge nothing under this reference, ever."""
+    def release(self, reference: str) -> None:
+        """Record that this reference is never charged, now or later."""
         with self._lock:
             self.charged[reference] = Decimal(0)
 
 
-# the provider's, not this process's settings': outlives a change of them
+# outlives the provider object, as a real provider's records outlive a change of settings
 ledger: Final = Ledger()
 
 
 class Fake:
-    """``behaviour`` is the setting; the tokens ``decline`` and ``time-out`` do the same for one request."""
+    """``behaviour`` is PAYMENT_PROVIDER; the tokens ``decline`` and ``time-out`` choose a behaviour for one request."""
 
     def __init__(self, behaviour: str) -> None:
         self.behaviour = behaviour
 
     def charge(self, reference: str, amount: Decimal, token: str | None, timeout_s: float) -> None:
-        """Take the amount; the worst of time-outs is when it was taken and only the answer is missing."""
+        """Charge the amount. A time-out has charged it, the worst case: only the answer is missing."""
         if self.behaviour in DECLINES or token in DECLINES:
-            raise PaymentDeclined("The payment was declined; try another means of payment.")
-        taken = ledger.take(reference, amount)
+            raise PaymentDeclined("The payment was declined; use another means of payment.")
+        charged = ledger.charge(reference, amount)
         if self.behaviour in TIMES_OUT or token in TIMES_OUT:
             time.sleep(timeout_s)
             raise PaymentUnavailable("The payment provider did not answer.", retry_after_s=5)
-        if not taken:
-            raise PaymentDeclined("The payment was given up before; order again.")
+        if not charged:
+            raise PaymentDeclined("The payment of this order was released; place a new order.")
 
     def release(self, reference: str, timeout_s: float) -> None:
-        """Give back what was taken. A provider that does not answer does not do so here either."""
+        """Release the reference. A provider set to time out does not answer here either."""
         if self.behaviour in TIMES_OUT:
             time.sleep(timeout_s)
             raise PaymentUnavailable("The payment provider did not answer.", retry_after_s=5)
-        ledger.give_back(reference)
+        ledger.release(reference)

@@ -1,4 +1,4 @@
-"""Giving money back: until the provider has understood that nothing may be charged for an order."""
+"""Releasing payments: repeated until the provider confirms that nothing is charged for an order."""
 
 import logging
 from uuid import UUID
@@ -12,25 +12,25 @@ log = logging.getLogger(__name__)
 
 
 def release(order_id: UUID) -> bool:
-    """Release one payment; False when the provider did not answer, and the job settle_orders has to."""
+    """Release a payment; return False if the provider did not answer and the job ``settle_orders`` must try again."""
     try:
         provider().release(str(order_id), settings().payment_timeout_s)
     except PaymentUnavailable as error:
         log.warning("payment not released yet", extra={"order_id": str(order_id), "error": error.detail})
         payments.postpone(order_id)
         return False
-    payments.released(order_id)
+    payments.mark_released(order_id)
     return True
 
 
 def release_due(limit: int) -> tuple[int, bool]:
-    """Release payments that are due; returns how many were, and whether the provider answered throughout.
+    """Release up to ``limit`` due payments; return how many were released, and whether the provider always answered.
 
-    Stops where it did not: the others would wait in vain. The next run begins with another one.
+    Stops at the first payment without an answer: the others would wait in vain. The next run starts with another.
     """
-    done = 0
-    for order_id in payments.due(limit):
+    released = 0
+    for order_id in payments.list_due(limit):
         if not release(order_id):
-            return done, False
-        done += 1
-    return done, True
+            return released, False
+        released += 1
+    return released, True

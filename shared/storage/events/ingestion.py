@@ -1,7 +1,8 @@
-"""Storing a message of events: one statement, one transaction, each event once.
+"""Storing the events of a message: one statement is the transaction, and each event takes effect once.
 
-``event_ids`` decides what is new; everything that is counted or folded sees only the new rows. Rows that several
-messages may update at once are written in key order, so that two messages never wait for each other in a circle.
+``event_ids`` decides which events are new, and only those are counted and folded into preferences. Rows that several
+messages may update at the same time are written in key order, so that messages never deadlock.
+See docs/decisions/0007-exactly-once-in-one-statement.md.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from shared.clients import postgres
 from shared.domain.events import EVENT_WEIGHTS
 from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
 
-# share of a decayed sum that is left between two times: shared/domain/preferences.py `decay`
+# the share of a decayed sum that remains after the time between two points: `decay` of shared/domain/preferences.py
 DECAY: Final = (
     "power(2::float8, -least(abs(extract(epoch FROM {later} - {earlier})::float8)"
     f" / {HALF_LIFE.total_seconds()}, {MAX_HALVINGS}))"
@@ -21,7 +22,7 @@ DECAY: Final = (
 
 
 def fold(table: str, column: str) -> str:
-    """Return the assignment that merges EXCLUDED into the stored decayed sum."""
+    """Return the assignment that merges EXCLUDED into a stored decayed sum, as shared/domain/preferences.py does."""
     newer = DECAY.format(later="EXCLUDED.as_of", earlier=f"{table}.as_of")
     return f"""{column} = CASE WHEN EXCLUDED.as_of >= {table}.as_of
         THEN {table}.{column} * {newer} + EXCLUDED.{column}
@@ -61,7 +62,7 @@ WITH incoming AS MATERIALIZED (
     INSERT INTO users (external_id, last_seen_at)
     SELECT cast(:user_id AS text), max(occurred_at) FROM new HAVING count(*) > 0
     ON CONFLICT (external_id) DO UPDATE SET last_seen_at = greatest(users.last_seen_at, EXCLUDED.last_seen_at)
-    -- what was on its way while its guest became part of an account is the account's (shared/storage/people/merging.py)
+    -- an event that arrives just after its guest was merged belongs to the account (shared/storage/people/merging.py)
     RETURNING CASE WHEN merged_at > now() - interval '10 minutes' THEN merged_into ELSE id END AS id
 ), stored AS (
     INSERT INTO events (event_id, user_id, product_id, event_type, quantity, occurred_at, session_id, metadata)
@@ -104,10 +105,10 @@ WITH incoming AS MATERIALIZED (
         {fold("user_price_bands", "square_sum")}, as_of = greatest(user_price_bands.as_of, EXCLUDED.as_of)
 )
 SELECT (SELECT count(*) FROM new) AS stored, (SELECT count(*) FROM rejected) AS rejected,
-       (SELECT u.external_id FROM account a JOIN users u ON u.id = a.id WHERE u.external_id <> :user_id) AS followed
+       (SELECT u.external_id FROM account a JOIN users u ON u.id = a.id WHERE u.external_id <> :user_id) AS account_id
 """
 
-# the product's purchases and its live rank: counted once by themselves, whatever STORE has done
+# For product_stats and the live popular ranking. `counted_purchases` makes it once each, independently of STORE.
 COUNT_PURCHASES: Final = """
 WITH incoming AS (
     SELECT DISTINCT ON (e.event_id) e.event_id, e.product_id
@@ -126,20 +127,20 @@ RETURNING product_id, (SELECT purchases FROM counts WHERE counts.product_id = pr
 
 
 class Stored(NamedTuple):
-    """How many events were new and how many were rejected, and the account that a guest's became part of, if any."""
+    """Numbers of new and of rejected events; ``account_id`` is set if they went to the account of a merged guest."""
 
     new: int
     rejected: int
-    followed: str | None
+    account_id: str | None
 
 
 def store(message_id: str, user_id: str, events: Sequence[dict[str, Any]]) -> Stored:
-    """Store one user's events and fold the new ones into counts and preferences, in one transaction.
+    """Store a user's events and fold the new ones into counts and preferences, in one transaction.
 
-    Each event is ``{position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata}``.
-    Rejected is what names an unknown product. The same message again has nothing new.
+    Each event is ``{position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata}``. An
+    event with an unknown product is rejected. The same message again stores nothing new.
     """
-    # asked again after a broken connection: what the first attempt may have stored is then not new
+    # Repeated after a broken connection: events that the first attempt stored are then not new.
     (row,) = postgres.run_prepared(
         STORE,
         message_id=message_id,
@@ -152,6 +153,6 @@ def store(message_id: str, user_id: str, events: Sequence[dict[str, Any]]) -> St
 
 
 def count_purchases(event_ids: Sequence[str], product_ids: Sequence[int]) -> list[tuple[int, int]]:
-    """Count purchases not counted before; returns ``(product_id, new purchases)`` of the products that changed."""
+    """Count purchases that were not counted yet; return ``(product_id, new purchases)`` of the changed products."""
     rows = postgres.run_prepared(COUNT_PURCHASES, event_ids=list(event_ids), product_ids=list(product_ids))
     return [(int(row[0]), int(row[1])) for row in rows]

@@ -1,13 +1,13 @@
-"""Messages that leave with a transaction: written beside what they tell of, published after commit, marked as sent.
+"""The outbox: messages written in the transaction of the change that they announce, and published after its commit.
 
-What a crash leaves between commit and mark is published by the job ``publish_outbox``: at least once, and every
-subscriber counts a message once.
+A message that a crash leaves unpublished is published by the job ``publish_outbox``. Delivery is at least once, and
+every subscriber counts a message once.
 """
 
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -17,78 +17,81 @@ from shared.settings import settings
 
 log = logging.getLogger(__name__)
 
-ADD = "INSERT INTO outbox (topic, data, attributes) VALUES (:topic, :data, cast(:attributes AS jsonb)) RETURNING id"
-# rows that another publisher holds are skipped: two runs share the work instead of doubling it
-CLAIM = """
+ADD: Final = (
+    "INSERT INTO outbox (topic, data, attributes) VALUES (:topic, :data, cast(:attributes AS jsonb)) RETURNING id"
+)
+# Rows that another publisher has locked are skipped: two runs share the work instead of repeating it.
+CLAIM_UNSENT: Final = """
     SELECT id, topic, data, attributes FROM outbox
     WHERE published_at IS NULL AND created_at < now() - make_interval(secs => :age_s)
     ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED"""
-# their writer's own: the job leaves them alone for five seconds, and what both publish counts once
-THESE = """
+# The writer reads its own rows without a lock: the job leaves rows of the last seconds to it, and a message that both
+# publish counts once.
+UNSENT_BY_ID: Final = """
     SELECT id, topic, data, attributes FROM outbox
     WHERE published_at IS NULL AND id = ANY(cast(:ids AS bigint[])) ORDER BY id"""
-# what a publisher holds right now is on its way, not left behind
-WAITING = """
+# Rows that a publisher has locked are being sent, so they do not count.
+COUNT_UNSENT: Final = """
     SELECT count(*) FROM (
         SELECT FROM outbox WHERE published_at IS NULL AND created_at < now() - make_interval(secs => :age_s)
-        FOR UPDATE SKIP LOCKED) AS waiting"""
-MARK = "UPDATE outbox SET published_at = now() WHERE id = ANY(cast(:ids AS bigint[]))"
+        FOR UPDATE SKIP LOCKED) AS unsent"""
+MARK_SENT: Final = "UPDATE outbox SET published_at = now() WHERE id = ANY(cast(:ids AS bigint[]))"
 
 
 def add(connection: Connection, topic: str, data: bytes, attributes: Mapping[str, str]) -> int:
-    """Write a message beside the caller's changes and return its id."""
+    """Write a message in the caller's transaction and return its id, for ``publish_now`` after the commit."""
     parameters = {"topic": topic, "data": data, "attributes": orjson.dumps(dict(attributes)).decode()}
     return int(execute_prepared(connection, ADD, parameters)[0][0])
 
 
 def _publish(rows: Sequence[Any], wait_s: float) -> list[int]:
-    """Publish rows and return the ids of those that Pub/Sub has within ``wait_s``; the others stay unsent."""
-    end = time.monotonic() + wait_s
+    """Publish rows and return the ids of those that Pub/Sub stored within ``wait_s``; the others stay unsent."""
+    deadline = time.monotonic() + wait_s
     futures = [(int(row[0]), pubsub.send(row[1], bytes(row[2]), row[3])) for row in rows]
     sent: list[int] = []
     failure: Exception | None = None
     for row_id, future in futures:
         try:
-            future.result(timeout=max(0.0, end - time.monotonic()))
+            future.result(timeout=max(0.0, deadline - time.monotonic()))
             sent.append(row_id)
-        except Exception as error:  # noqa: BLE001 — whatever the client raises, the row stays unsent
+        except Exception as error:  # noqa: BLE001 — after any error the row stays unsent
             failure = error
     if failure is not None:
         reason = str(failure)[:500] or type(failure).__name__
-        log.warning("outbox not empty", extra={"error": reason, "unsent": len(rows) - len(sent)})
+        log.warning("messages not published", extra={"error": reason, "unsent": len(rows) - len(sent)})
     return sent
 
 
 def publish_now(ids: Sequence[int], *, wait_s: float | None = None) -> None:
-    """Publish rows that were just committed. A failure is logged: the job publishes them within a minute.
+    """Publish rows that were just committed. A failure is only logged: the job publishes them within a minute.
 
-    ``wait_s``: how long to wait for Pub/Sub, where that is less than PUBLISH_TIMEOUT_S. What it takes later than that
-    the job publishes again, and subscribers count once.
+    ``wait_s`` is how long to wait for Pub/Sub instead of PUBLISH_TIMEOUT_S. A message that Pub/Sub stores later is
+    published again by the job, and subscribers count it once.
     """
     if not ids:
         return
     try:
-        rows = run_prepared(THESE, ids=list(ids))
+        rows = run_prepared(UNSENT_BY_ID, ids=list(ids))
         sent = _publish(rows, settings().publish_timeout_s if wait_s is None else wait_s)
         if sent:
-            run_prepared(MARK, ids=sent)
-    except Exception as error:  # noqa: BLE001 — the write is committed; it must not fail now
+            run_prepared(MARK_SENT, ids=sent)
+    except Exception as error:  # noqa: BLE001 — the change is committed, so its request must not fail
         log.warning("outbox left to the job", extra={"error": str(error)[:500]})
 
 
 def publish_unsent(*, older_than_s: float = 5.0, batch: int = 500) -> int:
-    """Publish what is still unsent after ``older_than_s`` and return how many; stops at the first batch that fails."""
+    """Publish messages unsent for ``older_than_s`` or longer; return how many. Stops at the first failed batch."""
     total = 0
     while True:
         with transaction() as connection:
-            rows = execute(connection, CLAIM, {"age_s": older_than_s, "batch": batch})
+            rows = execute(connection, CLAIM_UNSENT, {"age_s": older_than_s, "batch": batch})
             sent = _publish(rows, settings().publish_timeout_s)
-            execute(connection, MARK, {"ids": sent})
+            execute(connection, MARK_SENT, {"ids": sent})
         total += len(sent)
         if len(sent) < batch:
             return total
 
 
-def waiting(*, older_than_s: float = 5.0) -> int:
-    """Return how many messages are still unsent after ``older_than_s`` and held by no publisher."""
-    return int(read(WAITING, age_s=older_than_s)[0][0])
+def count_unsent(*, older_than_s: float = 5.0) -> int:
+    """Return how many messages are unsent for ``older_than_s`` or longer, and that no publisher is sending now."""
+    return int(read(COUNT_UNSENT, age_s=older_than_s)[0][0])

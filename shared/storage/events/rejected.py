@@ -1,5 +1,9 @@
-"""What can never succeed: kept with its reason and acknowledged, since a retry cannot mend it."""
+"""The table ``rejected_events``: events and messages that no retry can store, each with the reason.
 
+A subscriber records them here and acknowledges the message.
+"""
+
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -7,8 +11,17 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from shared.clients import postgres
+from shared.messages import Message
 
-INSERT: Final = """
+log = logging.getLogger(__name__)
+
+# the position of a message that was rejected as such, and not one of its events
+MESSAGE: Final = -1
+MAX_REASON_CHARACTERS: Final = 1000
+MAX_DATA_BYTES: Final = 100_000
+MAX_ENVELOPE_CHARACTERS: Final = 10_000
+
+ADD: Final = """
 INSERT INTO rejected_events (message_id, position, event, reason)
 SELECT :message_id, r.position, r.event, r.reason
 FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(position integer, event jsonb, reason text)
@@ -22,7 +35,7 @@ COUNT: Final = "SELECT count(*) FROM rejected_events"
 
 
 class Rejected(NamedTuple):
-    """What was not taken: one event of a message by its position, or (-1) the whole message."""
+    """A rejected event by its position in the message, or (position MESSAGE) the message itself."""
 
     id: int
     message_id: str
@@ -32,14 +45,33 @@ class Rejected(NamedTuple):
     rejected_at: datetime
 
 
-def keep(message_id: str, rows: Sequence[tuple[int, Any, str]]) -> None:
-    """Keep ``(position, event, reason)`` rows of a message; position -1 is the message itself. Idempotent."""
+def add(message_id: str, rows: Sequence[tuple[int, Any, str]]) -> None:
+    """Record ``(position, event, reason)`` rows of a message. The same rows again change nothing."""
     if rows:
-        listed = [{"position": position, "event": event, "reason": reason[:1000]} for position, event, reason in rows]
-        postgres.write(INSERT, message_id=message_id, rows=orjson.dumps(listed, default=repr).decode())
+        records = [
+            {"position": position, "event": event, "reason": reason[:MAX_REASON_CHARACTERS]}
+            for position, event, reason in rows
+        ]
+        postgres.write(ADD, message_id=message_id, rows=orjson.dumps(records, default=repr).decode())
+
+
+def add_message(message: Message, reason: str) -> None:
+    """Record a message whose body is not what its topic carries."""
+    data = message.raw[:MAX_DATA_BYTES].decode("utf-8", "backslashreplace").replace("\0", "\\0")
+    _add_whole(message.id, {"data": data, "attributes": dict(message.attributes)}, reason)
+
+
+def add_envelope(event: Any, reason: str) -> None:
+    """Record a CloudEvent that carries no Pub/Sub message."""
+    _add_whole(str(event["id"]), {"data": repr(event.data)[:MAX_ENVELOPE_CHARACTERS]}, reason)
+
+
+def _add_whole(message_id: str, content: dict[str, Any], reason: str) -> None:
+    add(message_id, [(MESSAGE, content, reason)])
+    log.warning("message rejected", extra={"message_id": message_id, "reason": reason})
 
 
 def page(limit: int, offset: int) -> tuple[list[Rejected], int]:
-    """Return what was rejected, newest first, and how much there is in all."""
+    """Return rejected events and messages, newest first, and their total number."""
     rows = postgres.read(PAGE, limit=limit, offset=offset)
     return [Rejected(*row) for row in rows], int(postgres.read(COUNT)[0][0])

@@ -1,4 +1,4 @@
-"""The audit log: who wrote what through the admin routes, in the same transaction as the write."""
+"""The audit log: each change through the admin routes, who made it, written in the transaction of the change."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,7 +21,7 @@ COUNT: Final = "SELECT count(*) FROM audit_log"
 
 
 class Entry(NamedTuple):
-    """One write: ``before`` and ``after`` are what it changed, where that is known."""
+    """A change; ``before`` and ``after`` hold the changed values if the action records them."""
 
     id: int
     at: datetime
@@ -46,7 +46,7 @@ def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write an entry inside ``transaction``; the request's id is taken from its log context."""
+    """Add an entry inside the caller's transaction, with the id of the current request."""
     execute(
         connection,
         ADD,
@@ -62,5 +62,5 @@ def record(
 
 
 def page(limit: int, offset: int) -> tuple[list[Entry], int]:
-    """Return entries, newest first, and how many there are in all."""
+    """Return entries, newest first, and their total number."""
     return [Entry(*row) for row in read(PAGE, limit=limit, offset=offset)], int(read(COUNT)[0][0])

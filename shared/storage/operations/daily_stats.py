@@ -1,13 +1,13 @@
-"""Events per day and type, counted once a day so that no dashboard counts the events themselves."""
+"""Events per day and type, counted once a day so that the dashboard need not count the events themselves."""
 
 from datetime import date
 from typing import Final
 
 from shared.clients.postgres import Connection, execute
 
-# The last days, and those that have events in the hourly rollup but were never counted: after a bulk load, or when
-# the job did not run. Late events of a day that was counted wait for a backfill.
-DAYS: Final = """
+# The last days, and days that have events in the hourly rollup but were never counted: after a bulk load, or if the
+# job did not run. Late events of an older day that is counted already need a backfill (parameter `days` of the job).
+DAYS_TO_COUNT: Final = """
 SELECT day::date FROM generate_series(current_date - cast(:days AS integer) + 1, current_date, interval '1 day') AS day
 UNION
 SELECT day::date
@@ -17,7 +17,7 @@ WHERE NOT EXISTS (SELECT FROM daily_event_stats d WHERE d.date = day::date)
 ORDER BY 1
 """
 
-# Nothing is deleted: a day whose events the retention has dropped keeps what was counted of it.
+# Nothing is deleted: a day whose events the retention job dropped keeps its counts.
 REFRESH: Final = """
 INSERT INTO daily_event_stats (date, event_type, event_count, unique_users, unique_products)
 SELECT (occurred_at AT TIME ZONE 'UTC')::date, event_type, count(*), count(DISTINCT user_id), count(DISTINCT product_id)
@@ -32,10 +32,10 @@ RETURNING event_count
 
 
 def days_to_count(connection: Connection, days: int) -> list[date]:
-    """Return the last ``days`` days, today included, and every day that has events but was never counted."""
-    return [row[0] for row in execute(connection, DAYS, {"days": days})]
+    """Return the last ``days`` days, including today, and every day that has events but was never counted."""
+    return [row[0] for row in execute(connection, DAYS_TO_COUNT, {"days": days})]
 
 
 def refresh(connection: Connection, days: list[date]) -> int:
-    """Count these days again and return how many events they have."""
+    """Count the events of these days, replacing earlier counts, and return their total number."""
     return sum(row[0] for row in execute(connection, REFRESH, {"days": days, "first": min(days), "last": max(days)}))

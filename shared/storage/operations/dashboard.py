@@ -1,4 +1,4 @@
-"""What the dashboard shows: counted days plus today live, what trends, and whether anything is stuck."""
+"""The dashboard: events by day, trending products, recommendations, cache, jobs, and work that is stuck."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from redis import Redis
 
 DAYS: Final = 30
-TOP: Final = 10
+TOP_PRODUCTS: Final = 10
 
-# The last counted day may have been counted before it was over: it and what follows are counted live.
+# The last counted day may have been counted before it ended, so that day and the following ones are counted live.
 EVENTS_BY_DAY: Final = """
 WITH live AS MATERIALIZED (
     SELECT greatest(least(coalesce(max(date), '-infinity'), current_date),
@@ -40,7 +40,7 @@ LEFT JOIN categories c ON c.id = (t.p).category_id LEFT JOIN product_stats s ON 
 ORDER BY length(w.name), t.score DESC, (t.p).id
 """
 
-# events themselves are never counted here: what is older than the days shown was counted by the daily job
+# Events older than the days shown are taken from the daily counts, because counting the table would take long.
 TOTALS: Final = """
 SELECT (SELECT coalesce(sum(event_count), 0)::bigint FROM daily_event_stats
         WHERE date <= current_date - cast(:days AS integer)),
@@ -50,9 +50,9 @@ SELECT (SELECT coalesce(sum(event_count), 0)::bigint FROM daily_event_stats
 
 
 def redis_stats() -> dict[str, Any] | None:
-    """Return what Redis counted since it started, over every key of the server; None when it is away."""
+    """Return statistics of the Redis server since it started, over all keys; None if Redis does not answer."""
 
-    def work(redis: "Redis") -> dict[str, Any]:
+    def read_stats(redis: "Redis") -> dict[str, Any]:
         stats: Any = redis.info("stats")
         memory: Any = redis.info("memory")
         hits, misses = int(stats["keyspace_hits"]), int(stats["keyspace_misses"])
@@ -64,18 +64,18 @@ def redis_stats() -> dict[str, Any] | None:
             "used_memory_bytes": int(memory["used_memory"]),
         }
 
-    return cache.attempt(work, None)
+    return cache.attempt(read_stats, None)
 
 
 def render(jobs: Sequence[str]) -> bytes:
-    """Return the dashboard as JSON, with the last run of each of ``jobs``. Raises DatabaseUnavailable."""
+    """Return the dashboard as JSON, with the last run of each job in ``jobs``. Raises DatabaseUnavailable."""
     days = [
         {"date": row[0], "event_type": row[1], "event_count": row[2], "unique_users": row[3], "unique_products": row[4]}
         for row in read(EVENTS_BY_DAY, days=DAYS)
     ]
     trending = [
         {"product": orjson.Fragment(row[3]), "score": row[1], "event_count": row[2], "time_window": row[0]}
-        for row in read(TOP_TRENDING, top=TOP)
+        for row in read(TOP_TRENDING, top=TOP_PRODUCTS)
     ]
     older, users, products, rejected, unsent = read(TOTALS, days=DAYS)[0]
     last_runs = job_runs.latest(jobs, 1)
@@ -90,7 +90,7 @@ def render(jobs: Sequence[str]) -> bytes:
             "total_users": users,
             "total_products": products,
             "active_model": model,
-            "jobs": [run._asdict() for found in last_runs.values() for run in found],
+            "jobs": [run._asdict() for runs in last_runs.values() for run in runs],
             "rejected_events": rejected,
             "unsent_messages": unsent,
         }

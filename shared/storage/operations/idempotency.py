@@ -1,8 +1,8 @@
-"""Idempotency keys: the first request with a key does the work, later ones get its answer.
+"""Idempotency keys: the first request with a key does the work, later requests get its answer.
 
-The answer is stored in the transaction of the work itself, so there is never one without the other. A claim without
-an answer is a run that is still going, or one that crashed: after CLAIM_S it may be taken over, and the run that lost
-it can no longer commit.
+The answer is stored in the transaction of the work, so neither exists without the other. A claim without an answer
+belongs to a request that is still running or has crashed: after CLAIM_S seconds another request may take it over, and
+the one that lost it can no longer commit.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,8 @@ from shared.clients.postgres import Connection, execute_prepared, read_one, run_
 from shared.errors import IdempotencyInProgress, IdempotencyMismatch
 
 CLAIM_S: Final = 60
-KEPT_S: Final = 86_400
+# how long an answer is repeated for its key
+RETENTION_S: Final = 86_400
 
 CLAIM: Final = """
 INSERT INTO idempotency_keys (key, route, request_hash, created_at)
@@ -24,11 +25,11 @@ VALUES (:key, :route, :request_hash, clock_timestamp())
 ON CONFLICT (key, route) DO UPDATE SET request_hash = EXCLUDED.request_hash, created_at = EXCLUDED.created_at,
     status = NULL, content_type = NULL, body = NULL, headers = '{}'
 WHERE idempotency_keys.created_at < clock_timestamp() - make_interval(secs =>
-    CASE WHEN idempotency_keys.status IS NULL THEN cast(:claim_s AS float8) ELSE cast(:kept_s AS float8) END)
+    CASE WHEN idempotency_keys.status IS NULL THEN cast(:claim_s AS float8) ELSE cast(:retention_s AS float8) END)
 RETURNING created_at"""
-STORED: Final = """
+GET: Final = """
 SELECT request_hash, status, content_type, body, headers FROM idempotency_keys WHERE key = :key AND route = :route"""
-# created_at is the claim: whoever took it over has another
+# created_at identifies the claim: a request that took it over has set another time
 FINISH: Final = """
 UPDATE idempotency_keys
 SET status = :status, content_type = :content_type, body = :body, headers = cast(:headers AS jsonb)
@@ -36,15 +37,14 @@ WHERE key = :key AND route = :route AND created_at = :claimed_at AND status IS N
 RETURNING 1"""
 RELEASE: Final = """
 DELETE FROM idempotency_keys WHERE key = :key AND route = :route AND created_at = :claimed_at AND status IS NULL"""
-# for the retention job
 DELETE_EXPIRED: Final = (
-    "DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(secs => :kept_s) RETURNING 1"
+    "DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(secs => :retention_s) RETURNING 1"
 )
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An answer as it was given."""
+    """A stored answer."""
 
     status: int
     content_type: str
@@ -54,7 +54,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to do the work of a key: at most one at a time."""
+    """The right to do the work of a key. At most one request holds it at a time."""
 
     key: str
     route: str
@@ -62,31 +62,34 @@ class Claim:
 
 
 def claim(key: str, route: str, request_hash: bytes) -> Claim | Stored:
-    """Return the claim to do the work, or the answer of the request that did it.
+    """Return a claim to do the work, or the stored answer of the request that did it.
 
-    Raises IdempotencyMismatch when the key belongs to another request, IdempotencyInProgress while that one runs.
+    Raises IdempotencyMismatch if the key was used with another request, IdempotencyInProgress while that request runs.
     """
     rows = run_prepared(
-        CLAIM, again=False, key=key, route=route, request_hash=request_hash, claim_s=CLAIM_S, kept_s=KEPT_S
+        CLAIM, again=False, key=key, route=route, request_hash=request_hash, claim_s=CLAIM_S, retention_s=RETENTION_S
     )
     if rows:
         return Claim(key, route, rows[0][0])
-    row = read_one(STORED, key=key, route=route)
+    row = read_one(GET, key=key, route=route)
     if row is None:
-        # released between the two statements
-        raise IdempotencyInProgress("Send the request again in a moment.", headers={"Retry-After": "1"})
+        # the other request released the key between the two statements
+        raise IdempotencyInProgress("Send the request again in a second.", headers={"Retry-After": "1"})
     if bytes(row[0]) != request_hash:
-        raise IdempotencyMismatch("This Idempotency-Key was used for a request with another body; use a new one.")
+        raise IdempotencyMismatch("This Idempotency-Key was used with another body; send a new key.")
     if row[1] is None:
         raise IdempotencyInProgress(
-            "The first request with this Idempotency-Key has not ended; ask again in a moment.",
+            "The first request with this Idempotency-Key is still running; send the request again in a second.",
             headers={"Retry-After": "1"},
         )
     return Stored(int(row[1]), row[2], bytes(row[3]), row[4])
 
 
 def finish(connection: Connection, held: Claim, answer: Stored) -> None:
-    """Store the answer inside the transaction of the work. Raises IdempotencyInProgress when another run took over."""
+    """Store the answer in the transaction of the work.
+
+    Raises IdempotencyInProgress if another request took the claim over: the transaction must not commit.
+    """
     parameters = {
         "key": held.key,
         "route": held.route,
@@ -97,14 +100,16 @@ def finish(connection: Connection, held: Claim, answer: Stored) -> None:
         "headers": orjson.dumps(dict(answer.headers)).decode(),
     }
     if not execute_prepared(connection, FINISH, parameters):
-        raise IdempotencyInProgress("Another request with this Idempotency-Key took over; ask again in a moment.")
+        raise IdempotencyInProgress(
+            "Another request with this Idempotency-Key took over; send the request again in a second."
+        )
 
 
 def release(held: Claim) -> None:
-    """Give the key back: the work failed and changed nothing, the client may correct it and try again."""
+    """Release the key after work that failed and changed nothing, so that the client may correct it and try again."""
     write(RELEASE, key=held.key, route=held.route, claimed_at=held.claimed_at)
 
 
 def delete_expired() -> int:
-    """Delete keys older than a day and return how many."""
-    return len(write(DELETE_EXPIRED, kept_s=KEPT_S))
+    """Delete the keys older than RETENTION_S and return how many."""
+    return len(write(DELETE_EXPIRED, retention_s=RETENTION_S))

@@ -1,4 +1,4 @@
-"""Dropping what is past its time: whole partitions of events, batches of everything else."""
+"""Retention: old events are dropped by partition, old rows of other tables are deleted in batches."""
 
 import logging
 import time
@@ -7,26 +7,27 @@ from typing import Final, NamedTuple
 from sqlalchemy.exc import DBAPIError
 
 from shared.clients import postgres
-from shared.clients.postgres import execute, transaction
+from shared.clients.postgres import execute, sqlstate, transaction
 
 log = logging.getLogger(__name__)
 
-BATCH: Final = 10_000
-# Attaching and dropping a partition lock the whole table: rather try again than make every event queue behind a reader.
+BATCH_ROWS: Final = 10_000
+# Attaching or dropping a partition locks the table of events. Giving up and trying again is better than making every
+# new event wait behind a long reader.
 LOCK_TIMEOUT_S: Final = 2
 ATTEMPTS: Final = 5
 LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
 class Rule(NamedTuple):
-    """Rows of ``table`` for which ``past`` holds are deleted; ``past`` may use ``:event_months``."""
+    """Rows of ``table`` that fulfil the condition ``expired`` are deleted; it may use ``:event_months``."""
 
     table: str
-    past: str
+    expired: str
 
 
 EVENT_AGE: Final = "now() - make_interval(months => cast(:event_months AS integer))"
-# names and conditions are constants of this file; only the age is a parameter
+# Tables and conditions are constants of this file; only the age is a parameter.
 RULES: Final = (
     Rule("events_default", f"occurred_at < {EVENT_AGE}"),
     Rule("event_ids", f"occurred_at < {EVENT_AGE}"),
@@ -44,13 +45,13 @@ RULES: Final = (
 )
 
 DELETE: Final = """
-WITH gone AS (
-    DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {past} LIMIT :batch)) AND {past}
+WITH deleted AS (
+    DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {expired} LIMIT :batch)) AND {expired}
     RETURNING 1
-) SELECT count(*) FROM gone
+) SELECT count(*) FROM deleted
 """
 
-# A month's partition goes when its last moment is past the retention.
+# The partition of a month expires when the end of the month is older than the retention.
 EXPIRED_PARTITIONS: Final = f"""
 SELECT child.relname
 FROM pg_inherits i JOIN pg_class child ON child.oid = i.inhrelid
@@ -63,46 +64,44 @@ SELECT ensure_event_partitions(current_date, (now() + make_interval(months => :m
 """
 
 
-def _quickly(sql: str, **parameters: object) -> list[tuple[object, ...]]:
-    """Run a statement that locks the table of events, giving way to others between attempts."""
+def _run_with_retries(sql: str, **parameters: object) -> list[tuple[object, ...]]:
+    """Run a statement that locks the table of events; wait between attempts, so that other transactions proceed."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with transaction(statement_timeout_s=0) as connection:
                 execute(connection, f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
                 return [tuple(row) for row in execute(connection, sql, parameters)]
         except DBAPIError as error:
-            arguments = getattr(error.orig, "args", ())
-            state = arguments[0].get("C") if arguments and isinstance(arguments[0], dict) else None
-            if state != LOCK_NOT_AVAILABLE or attempt == ATTEMPTS:
+            if sqlstate(error.orig) != LOCK_NOT_AVAILABLE or attempt == ATTEMPTS:
                 raise
-            log.info("table is in use; trying again", extra={"attempt": attempt})
+            log.info("table is locked; trying again", extra={"attempt": attempt})
             time.sleep(attempt)
     raise AssertionError("the last attempt returns or raises")
 
 
 def ensure_partitions(months_ahead: int) -> int:
-    """Make the partitions of this month and the next ones that are missing; return how many were made."""
-    made = _quickly(ENSURE_PARTITIONS, months=months_ahead)[0][0]
-    assert isinstance(made, int)
-    return made
+    """Create missing partitions of this month and ``months_ahead`` more; return how many were created."""
+    created = _run_with_retries(ENSURE_PARTITIONS, months=months_ahead)[0][0]
+    assert isinstance(created, int)
+    return created
 
 
 def drop_expired_partitions(event_months: int) -> list[str]:
-    """Drop the months of events older than ``event_months`` and return their tables' names."""
+    """Drop the partitions of events older than ``event_months`` months and return their names."""
     names = [str(row[0]) for row in postgres.read(EXPIRED_PARTITIONS, event_months=event_months)]
     for name in names:
-        # the name matched the pattern above: nothing to quote
-        _quickly(f"DROP TABLE IF EXISTS {name}")
+        # the name matches the pattern in EXPIRED_PARTITIONS, so it needs no quotes
+        _run_with_retries(f"DROP TABLE IF EXISTS {name}")
     return names
 
 
 def delete_expired(rule: Rule, event_months: int) -> int:
-    """Delete a rule's rows in batches, each a short transaction of its own; return how many there were."""
-    statement = DELETE.format(table=rule.table, past=rule.past)
-    parameters = {"event_months": event_months} if ":event_months" in rule.past else {}
+    """Delete the expired rows of a rule in batches, each in its own short transaction; return how many."""
+    statement = DELETE.format(table=rule.table, expired=rule.expired)
+    parameters = {"event_months": event_months} if ":event_months" in rule.expired else {}
     total = 0
     while True:
-        deleted = int(postgres.write(statement, batch=BATCH, **parameters)[0][0])
+        deleted = int(postgres.write(statement, batch=BATCH_ROWS, **parameters)[0][0])
         total += deleted
-        if deleted < BATCH:
+        if deleted < BATCH_ROWS:
             return total

@@ -1,4 +1,4 @@
-"""Accounts: the rows of ``users`` that have an email, and what their owners and staff read and change of them."""
+"""Users: guests, and accounts, which are the rows of ``users`` with an email. For their owners and for staff."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,16 +21,15 @@ VALUES (:user_id, false, :username, :email, :password_hash, :role, now()) RETURN
 ADD_GUEST: Final = "INSERT INTO users (external_id) VALUES (:user_id) RETURNING id"
 CHANGE: Final = f"""
 UPDATE users SET username = :username, email = :email, city = :city WHERE id = :id RETURNING {COLUMNS}"""
-PLACE: Final = f"""
+SET_LOCATION: Final = f"""
 UPDATE users SET latitude = :latitude, longitude = :longitude, city = :city
 WHERE external_id = :user_id RETURNING {COLUMNS}"""
-NEW_HASH: Final = "UPDATE users SET password_hash = :password_hash WHERE id = :id"
-# unless it was changed while it was verified
+REPLACE_HASH: Final = "UPDATE users SET password_hash = :password_hash WHERE id = :id"
+# only if the password was not changed while it was verified
 REHASH: Final = "UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :old"
 SET_ROLE: Final = "UPDATE users SET role = :role WHERE id = :id"
-# every admin, in the order of ids: of two admins who demote each other at once one waits here
+# All admins, in the order of ids: if two admins demote each other at the same time, one of them waits here.
 LOCK_ADMINS: Final = "SELECT external_id FROM users WHERE role = 'admin' AND email IS NOT NULL ORDER BY id FOR UPDATE"
-SEEN: Final = "UPDATE users SET last_seen_at = greatest(last_seen_at, now()) WHERE id = :id"
 PREFERENCES: Final = """
 WITH account AS (SELECT id FROM users WHERE external_id = :user_id),
 taste AS (
@@ -57,7 +56,7 @@ WHERE email IS NOT NULL AND (cast(:email AS text) IS NULL OR lower(email) = lowe
 
 @dataclass(frozen=True)
 class User:
-    """A row of users; ``user_id`` is the public one."""
+    """A row of ``users``; ``id`` is internal, ``user_id`` is the public id (column ``external_id``)."""
 
     id: int
     user_id: str
@@ -78,38 +77,38 @@ class User:
         return "guest" if self.is_anonymous else self.role
 
 
-def _taken(error: Exception) -> Exception:
-    """Return the problem behind a violated unique index; any other error as it is."""
+def _explain(error: Exception) -> Exception:
+    """Return UsernameTaken or EmailTaken for a violation of their unique indexes; any other error unchanged."""
     original = getattr(error, "orig", None)
     if sqlstate(original) != UNIQUE_VIOLATION:
         return error
     if "users_username" in str(original):
-        return UsernameTaken("This username is taken; choose another.")
-    return EmailTaken("There is an account with this email already; log in instead.")
+        return UsernameTaken("This username is taken; choose another one.")
+    return EmailTaken("An account with this email exists; log in instead.")
 
 
 def find(user_id: str) -> User | None:
-    """Return the user of a public id."""
+    """Return the user with this public id; None if there is none."""
     row = read_one(BY_ID, user_id=user_id)
     return None if row is None else User(*row)
 
 
 def find_by_email(email: str) -> User | None:
-    """Return the account of an email, in whatever case."""
+    """Return the account with this email, compared without case; None if there is none."""
     row = read_one(BY_EMAIL, email=email)
     return None if row is None else User(*row)
 
 
-def holder(user_id: str) -> User:
-    """Return the user of a token. Raises InvalidToken when they were erased since it was issued."""
-    found = find(user_id)
-    if found is None:
-        raise InvalidToken("The user of this token does not exist any more.")
-    return found
+def get_holder(user_id: str) -> User:
+    """Return the user of a token. Raises InvalidToken if the user was erased after the token was issued."""
+    user = find(user_id)
+    if user is None:
+        raise InvalidToken("The user of this token no longer exists; register or log in again.")
+    return user
 
 
-def locked(connection: Connection, user_id: str) -> User | None:
-    """Return a user whom nobody else may change until the transaction ends; None when there is none."""
+def lock(connection: Connection, user_id: str) -> User | None:
+    """Lock a user until the transaction ends and return them; None if there is no such user."""
     rows = execute(connection, LOCK, {"user_id": user_id})
     return User(*rows[0]) if rows else None
 
@@ -124,7 +123,7 @@ def add(
     try:
         return User(*execute(connection, ADD, values)[0])
     except (IntegrityError, ProgrammingError) as error:
-        raise _taken(error) from error
+        raise _explain(error) from error
 
 
 def add_guest(connection: Connection, user_id: str) -> int:
@@ -140,47 +139,53 @@ def change(connection: Connection, user: User, changes: Mapping[str, Any]) -> Us
     try:
         return User(*execute(connection, CHANGE, values | {"id": user.id})[0])
     except (IntegrityError, ProgrammingError) as error:
-        raise _taken(error) from error
+        raise _explain(error) from error
 
 
-def place(user_id: str, latitude: float | None, longitude: float | None, city: str | None) -> User:
-    """Set or, with None, clear where a user is. Raises InvalidToken when there is no such user."""
-    rows = write(PLACE, user_id=user_id, latitude=latitude, longitude=longitude, city=city)
+def set_location(user_id: str, latitude: float | None, longitude: float | None, city: str | None) -> User:
+    """Set a user's location, or clear it with None. Raises InvalidToken if there is no such user."""
+    rows = write(SET_LOCATION, user_id=user_id, latitude=latitude, longitude=longitude, city=city)
     if not rows:
-        raise InvalidToken("The user of this token does not exist any more.")
+        raise InvalidToken("The user of this token no longer exists; register or log in again.")
     return User(*rows[0])
 
 
 def set_password(connection: Connection, user: User, password_hash: str) -> None:
-    """Replace the password."""
-    execute(connection, NEW_HASH, {"id": user.id, "password_hash": password_hash})
+    """Replace the password hash of a user."""
+    execute(connection, REPLACE_HASH, {"id": user.id, "password_hash": password_hash})
 
 
 def rehash(user: User, password_hash: str) -> None:
-    """Replace a hash by one of the same password with today's parameters."""
+    """Replace an outdated hash by a new hash of the same password."""
     write(REHASH, id=user.id, old=user.password_hash, new=password_hash)
 
 
 def set_role(connection: Connection, user_id: str, role: Role) -> tuple[str, str]:
-    """Give an account a role; returns the one before and this one. Raises NotFound, Conflict for the last admin."""
+    """Set an account's role and return the previous and the new role.
+
+    Raises NotFound if there is no such account, and Conflict if it is the last admin.
+    """
     admins = [row[0] for row in execute(connection, LOCK_ADMINS)]
-    user = locked(connection, user_id)
+    user = lock(connection, user_id)
     if user is None or user.email is None:
         raise NotFound(f"There is no account {user_id}.")
     if role != "admin" and admins == [user_id]:
-        raise Conflict("This is the last admin; make another one first.")
+        raise Conflict("This is the only admin; give another account the role admin first.")
     execute(connection, SET_ROLE, {"id": user.id, "role": role})
     return user.role, role
 
 
 def page(limit: int, offset: int, email: str | None, role: str | None) -> tuple[list[User], int]:
-    """Return accounts, newest first, and how many there are in all."""
+    """Return accounts, newest first, and their total number. ``email`` and ``role`` filter them."""
     rows = read(STAFF_PAGE, limit=limit, offset=offset, email=email, role=role)
     return [User(*row) for row in rows], int(read(STAFF_COUNT, email=email, role=role)[0][0])
 
 
 def preferences(user_id: str) -> tuple[list[tuple[str, str, str | None, float, float]], tuple[float, ...] | None]:
-    """Return ``(kind, key, category name, score now, share of its kind)`` rows, and the decayed sums of log price."""
+    """Return rows ``(kind, key, category name, current score, share within the kind)``, and the sums of the price band.
+
+    The second value is ``(weight, log_sum, square_sum)`` of log price, decayed; None without priced events.
+    """
     from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
 
     rows = read(PREFERENCES, user_id=user_id, half_life_s=HALF_LIFE.total_seconds(), max_halvings=MAX_HALVINGS)

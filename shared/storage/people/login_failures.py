@@ -1,7 +1,7 @@
-"""Guessing passwords is slowed down: by account, whether there is one or not, and by address.
+"""Failed logins, counted by account (existing or not) and by client address, to slow down guessing of passwords.
 
-An account's attempt is counted before its password is looked at, so that many at once are no way around; a success
-takes the count back. An address is shared by honest people too: it has more attempts, and only its failures count.
+An attempt on an account counts before its password is verified, so that concurrent attempts cannot avoid the limit; a
+success deletes the count. Honest people share addresses, so an address has more attempts, and only failures count.
 """
 
 import hashlib
@@ -13,7 +13,8 @@ from shared.errors import LockedOut
 
 
 class Limit(NamedTuple):
-    """Failures that cost nothing, the first wait (doubled by each further failure), the longest, and the memory."""
+    """How many failures are free, the first wait after them (doubled by each further failure), the longest wait, and
+    after how long without an attempt the failures are forgotten."""
 
     free: int
     first_s: float
@@ -24,7 +25,7 @@ class Limit(NamedTuple):
 ACCOUNT: Final = Limit(5, 2, 900, 86_400)
 ADDRESS: Final = Limit(50, 2, 900, 3_600)
 
-LOCKED: Final = """
+GET_WAIT: Final = """
 SELECT extract(epoch FROM max(locked_until) - clock_timestamp())::float8 FROM login_failures
 WHERE subject = ANY (:subjects) AND locked_until > clock_timestamp()"""
 COUNT: Final = """
@@ -39,26 +40,26 @@ ON CONFLICT (subject) DO UPDATE SET
                             :longest_s, :first_s * power(2::float8, least(f.failures + 1 - :free, 30)))) END
 WHERE f.locked_until IS NULL OR f.locked_until <= clock_timestamp()
 RETURNING 1"""
-FORGET: Final = "DELETE FROM login_failures WHERE subject = :subject"
+DELETE: Final = "DELETE FROM login_failures WHERE subject = :subject"
 
 
 def account_subject(email: str) -> bytes:
-    """Return the subject of an email."""
+    """Return the key of an account by its email, without storing the email."""
     return hashlib.sha256(b"account:" + email.strip().lower().encode("utf-8", "replace")).digest()
 
 
 def address_subject(address: str) -> bytes:
-    """Return the subject of a client's address."""
+    """Return the key of a client's address, without storing the address."""
     return hashlib.sha256(b"address:" + address.encode("utf-8", "replace")).digest()
 
 
-def _refuse(seconds: float) -> LockedOut:
+def _locked_out(seconds: float) -> LockedOut:
     wait_s = max(1, math.ceil(seconds))
-    return LockedOut(f"Too many failed attempts; try again in {wait_s} s.", headers={"Retry-After": str(wait_s)})
+    return LockedOut(f"Too many failed attempts; try again in {wait_s} seconds.", headers={"Retry-After": str(wait_s)})
 
 
 def _count(subject: bytes, limit: Limit) -> bool:
-    """Count an attempt; False when the subject is locked."""
+    """Count an attempt; return False if the subject is locked."""
     return bool(
         write(
             COUNT,
@@ -72,21 +73,21 @@ def _count(subject: bytes, limit: Limit) -> bool:
 
 
 def begin_attempt(email: str, address: str) -> None:
-    """Count an attempt on an account. Raises LockedOut, with how long, for an account or address that must wait."""
+    """Count an attempt on an account. Raises LockedOut, with the time to wait, if the account or address is locked."""
     subjects = [account_subject(email), address_subject(address)]
-    row = read_one(LOCKED, subjects=subjects)
+    row = read_one(GET_WAIT, subjects=subjects)
     if row is not None and row[0] is not None:
-        raise _refuse(row[0])
+        raise _locked_out(row[0])
     if not _count(subjects[0], ACCOUNT):
-        # another attempt of the same moment was one too many
-        raise _refuse(ACCOUNT.first_s)
+        # a concurrent attempt locked the account since the check above
+        raise _locked_out(ACCOUNT.first_s)
 
 
 def record_failure(address: str) -> None:
-    """Count a failure of an address."""
+    """Count a failed login from an address."""
     _count(address_subject(address), ADDRESS)
 
 
 def record_success(email: str) -> None:
-    """Forget the attempts on an account."""
-    write(FORGET, subject=account_subject(email))
+    """Delete the counted attempts on an account, after a successful login."""
+    write(DELETE, subject=account_subject(email))

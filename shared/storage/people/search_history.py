@@ -1,4 +1,4 @@
-"""What users searched for: each query once, with when and how often. Their owner lists and clears it."""
+"""The search history of users: each query once, with its count and times. Its owner can list and clear it."""
 
 import logging
 from datetime import datetime
@@ -9,8 +9,9 @@ from shared.errors import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
-# what a crash of the server loses is a second of it: nobody waits for the disk
-KEEP: Final = """
+# without_waiting() commits asynchronously: a crash of the server loses about a second of history, and no search waits
+# for the disk.
+ADD: Final = """
 WITH account AS (
     INSERT INTO users (external_id, last_seen_at) SELECT :user_id, now() WHERE without_waiting()
     ON CONFLICT (external_id) DO UPDATE SET last_seen_at = now() RETURNING id
@@ -27,7 +28,7 @@ CLEAR: Final = "DELETE FROM search_history WHERE user_id = (SELECT id FROM users
 
 
 class Search(NamedTuple):
-    """A query, and when and how often it was searched for."""
+    """A query, how often it was searched for, and when first and last."""
 
     query: str
     searches: int
@@ -35,20 +36,20 @@ class Search(NamedTuple):
     last_at: datetime
 
 
-def keep(user_id: str, query: str) -> None:
-    """Note a search. A shop that cannot note it still answers it."""
+def add(user_id: str, query: str) -> None:
+    """Add a search. A failure is only logged, because the search itself must still be answered."""
     try:
-        write(KEEP, user_id=user_id, query=" ".join(query.split()).lower())
+        write(ADD, user_id=user_id, query=" ".join(query.split()).lower())
     except DatabaseUnavailable:
-        log.warning("search not kept")
+        log.warning("search not added to history")
 
 
 def page(user_id: str, limit: int, offset: int) -> tuple[list[Search], int]:
-    """Return a user's searches, latest first, and how many there are."""
+    """Return a user's searches, latest first, and their total number."""
     rows = read(LIST, user_id=user_id, limit=limit, offset=offset)
     return [Search(*row) for row in rows], int(read(COUNT, user_id=user_id)[0][0])
 
 
 def clear(user_id: str) -> None:
-    """Forget what a user searched for."""
+    """Delete a user's search history."""
     write(CLEAR, user_id=user_id)

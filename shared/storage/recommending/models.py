@@ -1,7 +1,7 @@
-"""Model versions: published whole, switched in one transaction, rolled back by one row.
+"""Model versions: stored completely, then activated in one transaction; a rollback activates an earlier version.
 
-A version's neighbours are a partition of item_similarity. Everything a reader could see changes in one transaction, so
-a publisher that dies leaves nothing behind; readers are never blocked, because attaching takes no lock that they need.
+The neighbours of a version are a partition of item_similarity. Readers see a change of version in one transaction, and
+a publication that dies leaves nothing behind. Attaching a partition takes no lock that blocks readers.
 """
 
 import logging
@@ -20,7 +20,7 @@ from shared.storage.schema.advisory_locks import MODEL_VERSIONS, lock_until_comm
 
 log = logging.getLogger(__name__)
 
-KEPT_VERSIONS: Final = 5
+MAX_VERSIONS: Final = 5
 DROP_LOCK_TIMEOUT_S: Final = 2
 
 ADD: Final = """
@@ -28,7 +28,7 @@ INSERT INTO models (algorithm, parameters, metrics)
 VALUES (:algorithm, cast(:parameters AS jsonb), cast(:metrics AS jsonb)) RETURNING version
 """
 CREATE_PARTITION: Final = "CREATE TABLE item_similarity_{version} (LIKE item_similarity INCLUDING ALL)"
-# lets ATTACH trust what it would otherwise scan for
+# With this constraint ATTACH need not scan the partition.
 CONSTRAIN: Final = "ALTER TABLE item_similarity_{version} ADD CONSTRAINT of_version CHECK (version = {version})"
 FILL: Final = "COPY item_similarity_{version} (version, product_id, neighbours, scores, co_occurrence) FROM STDIN"
 ANALYZE: Final = "ANALYZE item_similarity_{version}"
@@ -44,7 +44,7 @@ FROM pg_inherits i JOIN pg_class child ON child.oid = i.inhrelid
 WHERE i.inhparent = 'item_similarity'::regclass AND child.relname ~ '^item_similarity_\\d+$'
 """
 SURPLUS: Final = f"""
-SELECT version FROM ({STORED} ORDER BY version DESC OFFSET :kept) AS surplus
+SELECT version FROM ({STORED} ORDER BY version DESC OFFSET :max_versions) AS surplus
 WHERE version NOT IN (SELECT version FROM models WHERE active) ORDER BY version
 """
 LIST: Final = f"""
@@ -52,12 +52,12 @@ SELECT m.version, m.algorithm, m.parameters, m.metrics, m.active, m.published_at
 FROM models m LEFT JOIN ({STORED}) AS s USING (version) ORDER BY m.version DESC LIMIT :limit
 """
 ACTIVE: Final = f"{LIST.partition('ORDER BY')[0]} WHERE m.active"
-ONE: Final = f"{LIST.partition('ORDER BY')[0]} WHERE m.version = :version"
+GET: Final = f"{LIST.partition('ORDER BY')[0]} WHERE m.version = :version"
 
 
 @dataclass(frozen=True)
 class Model:
-    """One published version; ``stored`` is whether its neighbours are still there to be activated."""
+    """A published version; ``stored`` tells whether its neighbours still exist, so that it can be activated."""
 
     version: int
     algorithm: str
@@ -78,7 +78,7 @@ def list_models(limit: int = 100) -> list[Model]:
 
 
 def active() -> Model | None:
-    """Return the active version; None where nothing was published yet."""
+    """Return the active version; None if nothing is published yet."""
     row = read_one(ACTIVE)
     return Model(*row) if row is not None else None
 
@@ -92,11 +92,11 @@ def publish(
     metrics: Mapping[str, Any],
     rows: Iterable[bytes],
 ) -> int:
-    """Store a new version, make it the active one, and return its number.
+    """Store a new version, activate it, and return its number.
 
-    ``rows`` are chunks of COPY text: product_id, neighbours, scores and co_occurrence per line, without the version.
-    Readers see the previous version until the switch and this one after it. An error or a crash while it is stored
-    leaves everything as it was; one before the switch leaves the version stored and not active.
+    ``rows`` are chunks of COPY text, whose lines have product_id, neighbours, scores and co_occurrence. Readers see the
+    previous version until the switch. An error or a crash while the rows are stored changes nothing; one between
+    storing and switching leaves the version stored and inactive.
     """
     with transaction(statement_timeout_s=0) as connection:
         values = {"algorithm": algorithm, "parameters": _json(parameters), "metrics": _json(metrics)}
@@ -106,11 +106,11 @@ def publish(
         prefix = b"%d\t" % version
         copy_in(connection, FILL.format(version=version), (prefix + row for row in rows))
         execute(connection, ANALYZE.format(version=version))
-        # before the table's own lock, as in drop_surplus: taken in the other order the two could wait in a circle
+        # before the lock of the table, as in drop_surplus: in the other order the two could deadlock
         _lock(connection)
         execute(connection, ATTACH.format(version=version))
-    # A reader plans its statement before it takes its snapshot. Attached and switched in one commit, the version could
-    # be active in a snapshot whose plan has no such partition yet, and the reader would see no neighbours at all.
+    # A second transaction, because a reader plans its statement before it takes its snapshot. If one commit attached
+    # and activated the version, a snapshot could have it active while the plan lacks its partition: no neighbours.
     with transaction() as connection:
         _lock(connection)
         _switch(connection, version)
@@ -120,38 +120,39 @@ def publish(
 
 
 def _lock(connection: Connection) -> None:
-    """Wait for the right to change versions: two at once would each see none active but their own."""
+    """Wait until no other transaction changes versions: two at once would each activate their own."""
     lock_until_commit(connection, MODEL_VERSIONS)
 
 
 def _switch(connection: Connection, version: int) -> int | None:
-    """Make ``version`` the active one, under the lock, and return which was."""
+    """Activate ``version``, under the lock, and return the version that was active."""
     previous = execute(connection, DEACTIVATE)
     execute(connection, ACTIVATE, {"version": version})
     return int(previous[0][0]) if previous else None
 
 
 def activate(connection: Connection, version: int) -> int | None:
-    """Switch to a version published earlier, inside the caller's transaction; return which was active.
+    """Activate an earlier version in the caller's transaction; return the version that was active.
 
-    The caller flushes the cache scopes similar and recommendations after its commit. Raises NotFound for a version that
-    never was, Conflict for one whose neighbours have been dropped.
+    After the commit the caller flushes the cache scopes ``similar`` and ``recommendations``. Raises NotFound for an
+    unknown version, and Conflict if its neighbours were dropped.
     """
     _lock(connection)
-    found = execute(connection, ONE, {"version": version})
-    if not found:
+    rows = execute(connection, GET, {"version": version})
+    if not rows:
         raise NotFound(f"There is no model version {version}; GET /admin/models lists them.")
-    if not Model(*found[0]).stored:
+    if not Model(*rows[0]).stored:
         raise Conflict(
-            f"Version {version} was dropped: the last {KEPT_VERSIONS} are kept. Activate one that is stored."
+            f"Version {version} was dropped: only the last {MAX_VERSIONS} are stored. Activate a stored version."
         )
     return _switch(connection, version)
 
 
 def drop_surplus() -> list[int]:
-    """Drop the versions beyond the last five, never the active one, and return which went.
+    """Drop the versions beyond the last MAX_VERSIONS, except the active one, and return their numbers.
 
-    Dropping needs the table to itself for a moment: when a reader does not give way in time, the next run does it.
+    Dropping needs an exclusive lock on the table for a moment. If it is not free within DROP_LOCK_TIMEOUT_S, the next
+    publication drops them.
     """
     from sqlalchemy.exc import DBAPIError
 
@@ -159,7 +160,7 @@ def drop_surplus() -> list[int]:
         with transaction(statement_timeout_s=0) as connection:
             _lock(connection)
             execute(connection, f"SET LOCAL lock_timeout = '{DROP_LOCK_TIMEOUT_S}s'")
-            surplus = [int(row[0]) for row in execute(connection, SURPLUS, {"kept": KEPT_VERSIONS})]
+            surplus = [int(row[0]) for row in execute(connection, SURPLUS, {"max_versions": MAX_VERSIONS})]
             for version in surplus:
                 execute(connection, DROP.format(version=version))
             return surplus

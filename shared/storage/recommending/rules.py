@@ -1,4 +1,4 @@
-"""Rules by admins, as they are written and listed; recommendations read those in force with their candidates."""
+"""Merchandising rules as admins write and list them. Recommendations read the rules in force with the candidates."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -33,55 +33,55 @@ INSERT INTO rules ({", ".join(COLUMNS)}) VALUES ({", ".join(f":{column}" for col
 CHANGE: Final = f"""
 UPDATE rules SET {", ".join(f"{column} = :{column}" for column in COLUMNS)}, updated_at = now() WHERE id = :id"""
 DELETE: Final = "DELETE FROM rules WHERE id = :id"
-KNOWN: Final = """
+CHECK_REFERENCES: Final = """
 SELECT cast(:product_id AS bigint) IS NULL OR EXISTS (SELECT FROM products WHERE id = :product_id),
        cast(:category_id AS bigint) IS NULL OR EXISTS (SELECT FROM categories WHERE id = :category_id)
 """
 
 
-def _shown(row: Any) -> dict[str, Any]:
-    found = dict(row._mapping)
+def _to_dict(row: Any) -> dict[str, Any]:
+    rule = dict(row._mapping)
     for name in ("price_min", "price_max"):
-        found[name] = None if found[name] is None else float(found[name])
-    return found
+        rule[name] = None if rule[name] is None else float(rule[name])
+    return rule
 
 
-def listed() -> list[dict[str, Any]]:
-    """Return every rule, oldest first; ``in_force``: active and within its dates now."""
-    return [_shown(row) for row in read(LIST)]
+def list_rules() -> list[dict[str, Any]]:
+    """Return all rules, oldest first. ``in_force`` is true for an active rule within its dates."""
+    return [_to_dict(row) for row in read(LIST)]
 
 
-def locked(connection: Connection, rule_id: int) -> dict[str, Any]:
-    """Return a rule that nobody else may change until the transaction ends. Raises NotFound."""
+def lock(connection: Connection, rule_id: int) -> dict[str, Any]:
+    """Lock a rule until the transaction ends and return it. Raises NotFound."""
     if not execute(connection, LOCK, {"id": rule_id}):
         raise NotFound(f"There is no rule {rule_id}; GET /admin/rules lists them.")
-    return _shown(execute(connection, GET, {"id": rule_id})[0])
+    return _to_dict(execute(connection, GET, {"id": rule_id})[0])
 
 
 def _check(connection: Connection, rule: Mapping[str, Any]) -> None:
-    product, category = execute(
-        connection, KNOWN, {"product_id": rule["product_id"], "category_id": rule["category_id"]}
+    product_exists, category_exists = execute(
+        connection, CHECK_REFERENCES, {"product_id": rule["product_id"], "category_id": rule["category_id"]}
     )[0]
-    if not product:
+    if not product_exists:
         raise ProductNotFound(f"There is no product {rule['product_id']}.")
-    if not category:
+    if not category_exists:
         raise CategoryNotFound(f"There is no category {rule['category_id']}; GET /products/categories lists them.")
 
 
 def add(connection: Connection, rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Add a rule of COLUMNS and return it. Raises ProductNotFound, CategoryNotFound."""
+    """Add a rule, given by COLUMNS, and return it. Raises ProductNotFound, CategoryNotFound."""
     _check(connection, rule)
     rule_id = execute(connection, ADD, {column: rule[column] for column in COLUMNS})[0][0]
-    return locked(connection, int(rule_id))
+    return lock(connection, int(rule_id))
 
 
 def change(connection: Connection, rule_id: int, rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace a rule's COLUMNS and return it. Raises ProductNotFound, CategoryNotFound."""
+    """Replace the COLUMNS of a locked rule and return it. Raises ProductNotFound, CategoryNotFound."""
     _check(connection, rule)
     execute(connection, CHANGE, {column: rule[column] for column in COLUMNS} | {"id": rule_id})
-    return locked(connection, rule_id)
+    return lock(connection, rule_id)
 
 
 def delete(connection: Connection, rule_id: int) -> None:
-    """Delete a rule."""
+    """Delete a locked rule."""
     execute(connection, DELETE, {"id": rule_id})

@@ -1,4 +1,4 @@
-"""Carts: reading one as the API shows it, and changing it under its shopper's lock. Postgres writes the JSON."""
+"""Carts: their JSON, which Postgres writes, and their changes under the shopper's lock."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,10 +8,10 @@ from shared.domain.carts import MAX_LINES, MAX_QUANTITY, CartLine, check_stock
 from shared.domain.events import EventType
 from shared.errors import CartFull, NotInCart, ProductNotFound
 from shared.storage.shopping import shoppers
-from shared.storage.shopping.shoppers import Happened
+from shared.storage.shopping.shoppers import ShopperEvent
 
-# {whose}: a fixed condition. `changes` says what CartLine.shortness says, and whether the price is another.
-_SHOW: Final = """
+# {owner} is a fixed expression. `changes` has the shortages of CartLine.shortness and changes of the price.
+_GET: Final = """
 SELECT json_build_object(
     'items', coalesce(json_agg(json_build_object(
         'product', product_json(p, c.name, s), 'quantity', i.quantity, 'price_when_added', i.price_when_added,
@@ -25,9 +25,9 @@ SELECT json_build_object(
     'total', coalesce(sum(i.quantity * p.price), 0), 'item_count', coalesce(sum(i.quantity), 0))::text
 FROM cart_items i JOIN products p ON p.id = i.product_id
 LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id
-WHERE i.user_id = {whose}"""
-SHOW: Final = _SHOW.format(whose="(SELECT id FROM users WHERE external_id = :shopper)")
-SHOW_LOCKED: Final = _SHOW.format(whose=":user_id")
+WHERE i.user_id = {owner}"""
+GET: Final = _GET.format(owner="(SELECT id FROM users WHERE external_id = :shopper)")
+GET_BY_USER_ID: Final = _GET.format(owner=":user_id")
 
 LINE: Final = """
 SELECT p.id, p.external_id, p.name, p.price, p.quantity, p.is_active,
@@ -38,7 +38,7 @@ PUT: Final = """
 INSERT INTO cart_items (user_id, product_id, quantity, price_when_added)
 SELECT :user_id, id, :quantity, price FROM products WHERE id = :product_id
 ON CONFLICT (user_id, product_id) DO UPDATE SET quantity = EXCLUDED.quantity,
-    price_when_added = CASE WHEN cast(:seen AS boolean)
+    price_when_added = CASE WHEN cast(:update_price AS boolean)
         THEN EXCLUDED.price_when_added ELSE cart_items.price_when_added END"""
 REMOVE: Final = """
 DELETE FROM cart_items WHERE user_id = :user_id AND product_id = ANY (cast(:product_ids AS bigint[]))
@@ -47,17 +47,17 @@ CLEAR: Final = "DELETE FROM cart_items WHERE user_id = :user_id RETURNING produc
 
 
 def show(shopper: str) -> bytes:
-    """Return a shopper's cart as JSON, at the prices and stock of now; one who is not known has an empty one."""
-    return str(read(SHOW, shopper=shopper)[0][0]).encode()
+    """Return a shopper's cart as JSON, with current prices and stock; an unknown shopper has an empty cart."""
+    return str(read(GET, shopper=shopper)[0][0]).encode()
 
 
 def show_locked(connection: Connection, user_id: int) -> bytes:
-    """Like ``show``, as the caller's transaction sees it."""
-    return str(execute_prepared(connection, SHOW_LOCKED, {"user_id": user_id})[0][0]).encode()
+    """Return a cart as JSON, as the caller's transaction sees it; ``user_id`` is the id of the row."""
+    return str(execute_prepared(connection, GET_BY_USER_ID, {"user_id": user_id})[0][0]).encode()
 
 
 def _line(connection: Connection, user_id: int, product_id: int) -> tuple[CartLine, int | None, int]:
-    """Return the product as a line, how many of it are in the cart (None: it is not), and how many lines there are."""
+    """Return the product as a line of the cart, its quantity there (None: it is not there), and the number of lines."""
     rows = execute_prepared(connection, LINE, {"user_id": user_id, "product_id": product_id})
     if not rows:
         raise ProductNotFound(f"There is no product {product_id}.")
@@ -68,24 +68,29 @@ def _line(connection: Connection, user_id: int, product_id: int) -> tuple[CartLi
     return line, row[6], int(row[7])
 
 
-def _put(connection: Connection, user_id: int, line: CartLine, *, seen: bool) -> None:
-    parameters = {"user_id": user_id, "product_id": line.product_id, "quantity": line.quantity, "seen": seen}
+def _put(connection: Connection, user_id: int, line: CartLine, *, update_price: bool) -> None:
+    parameters = {
+        "user_id": user_id,
+        "product_id": line.product_id,
+        "quantity": line.quantity,
+        "update_price": update_price,
+    }
     execute_prepared(connection, PUT, parameters)
 
 
-def _changed(line: CartLine, before: int) -> list[Happened]:
-    more = line.quantity - before
-    if more == 0:
+def _cart_events(line: CartLine, before: int) -> list[ShopperEvent]:
+    difference = line.quantity - before
+    if difference == 0:
         return []
-    kind = EventType.ADD_TO_CART if more > 0 else EventType.REMOVE_FROM_CART
-    return [Happened(kind, line.product_id, {"quantity": abs(more)})]
+    kind = EventType.ADD_TO_CART if difference > 0 else EventType.REMOVE_FROM_CART
+    return [ShopperEvent(kind, line.product_id, {"quantity": abs(difference)})]
 
 
 def add(connection: Connection, shopper: str, product_id: int, quantity: int) -> tuple[int, bool, list[int]]:
-    """Put ``quantity`` more of a product into the cart, which is then locked.
+    """Add ``quantity`` of a product to the cart, which stays locked until the transaction ends.
 
-    Returns the shopper's row id, whether the line is new, and the outbox rows. Raises ProductNotFound (also where it
-    is no longer sold), OutOfStock, and CartFull beyond MAX_LINES lines or MAX_QUANTITY of one product.
+    Returns the shopper's row id, whether the line is new, and the ids of outbox rows. Raises ProductNotFound (also for
+    an inactive product), OutOfStock, and CartFull beyond MAX_LINES lines or MAX_QUANTITY of one product.
     """
     user_id = shoppers.lock_shopper(connection, shopper)
     product, before, lines = _line(connection, user_id, product_id)
@@ -93,16 +98,18 @@ def add(connection: Connection, shopper: str, product_id: int, quantity: int) ->
     if before is None and lines >= MAX_LINES:
         raise CartFull(f"A cart holds at most {MAX_LINES} different products; remove one first.")
     if line.quantity > MAX_QUANTITY:
-        raise CartFull(f"A cart holds at most {MAX_QUANTITY} of one product; there are {before or 0} in it.")
+        raise CartFull(
+            f"A cart holds at most {MAX_QUANTITY} of one product; it has {before or 0} of product {product_id}."
+        )
     check_stock([line])
-    _put(connection, user_id, line, seen=True)
-    return user_id, before is None, shoppers.tell(connection, shopper, _changed(line, before or 0))
+    _put(connection, user_id, line, update_price=True)
+    return user_id, before is None, shoppers.record_events(connection, shopper, _cart_events(line, before or 0))
 
 
 def change(connection: Connection, shopper: str, product_id: int, quantity: int) -> tuple[int, list[int]]:
-    """Have ``quantity`` of a product in the cart; returns the shopper's row id and the outbox rows.
+    """Set the quantity of a product in the cart; return the shopper's row id and the ids of outbox rows.
 
-    Raises NotInCart, ProductNotFound (also where it is no longer sold) and OutOfStock.
+    Raises NotInCart, ProductNotFound (also for an inactive product) and OutOfStock.
     """
     user_id = shoppers.lock_shopper(connection, shopper)
     product, before, _lines = _line(connection, user_id, product_id)
@@ -110,16 +117,19 @@ def change(connection: Connection, shopper: str, product_id: int, quantity: int)
         raise NotInCart(f"Product {product_id} is not in the cart; add it with POST /cart/items.")
     line = product._replace(quantity=quantity)
     check_stock([line])
-    _put(connection, user_id, line, seen=False)
-    return user_id, shoppers.tell(connection, shopper, _changed(line, before))
+    _put(connection, user_id, line, update_price=False)
+    return user_id, shoppers.record_events(connection, shopper, _cart_events(line, before))
 
 
 def remove(connection: Connection, shopper: str, product_ids: Sequence[int] | None) -> tuple[int, list[int]]:
-    """Take products, or (None) all, out of the cart; what is not in it is no error. Returns row id and outbox rows."""
+    """Remove products (None: all) from the cart; return the shopper's row id and the ids of outbox rows.
+
+    A product that is not in the cart is ignored.
+    """
     user_id = shoppers.lock_shopper(connection, shopper)
     if product_ids is None:
-        gone = execute_prepared(connection, CLEAR, {"user_id": user_id})
+        removed = execute_prepared(connection, CLEAR, {"user_id": user_id})
     else:
-        gone = execute_prepared(connection, REMOVE, {"user_id": user_id, "product_ids": list(product_ids)})
-    happened = [Happened(EventType.REMOVE_FROM_CART, int(row[0]), {"quantity": int(row[1])}) for row in gone]
-    return user_id, shoppers.tell(connection, shopper, happened)
+        removed = execute_prepared(connection, REMOVE, {"user_id": user_id, "product_ids": list(product_ids)})
+    events = [ShopperEvent(EventType.REMOVE_FROM_CART, int(row[0]), {"quantity": int(row[1])}) for row in removed]
+    return user_id, shoppers.record_events(connection, shopper, events)

@@ -1,4 +1,4 @@
-"""Placing an order: one transaction locks the products, checks stock, writes order and lines and takes the stock."""
+"""Placing an order: one transaction locks the products, checks their stock, takes it and writes order and lines."""
 
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -15,8 +15,8 @@ from shared.errors import CartEmpty, IdempotencyMismatch, PriceChanged
 from shared.storage.catalog import bulk_writes
 from shared.storage.shopping import shoppers
 
-EARLIER: Final = "SELECT id, request_hash, state, total FROM orders WHERE checkout_id = :checkout_id"
-# the rows as they are once the locks are held: Postgres reads again what others changed while it waited
+GET_BY_CHECKOUT: Final = "SELECT id, request_hash, state, total FROM orders WHERE checkout_id = :checkout_id"
+# Once it holds the locks, Postgres reads the rows again that others changed meanwhile: stock and prices are current.
 LOCK_CART: Final = """
 SELECT p.id, p.external_id, p.name, p.price, p.quantity, p.is_active, i.quantity
 FROM cart_items i JOIN products p ON p.id = i.product_id
@@ -25,29 +25,32 @@ PLACE: Final = """
 WITH lines AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(cast(:lines AS jsonb)) AS l(
         product_id bigint, external_id text, name text, quantity integer, price numeric, event_id uuid)
-), placed AS (
+), placed_order AS (
     INSERT INTO orders (id, user_id, checkout_id, request_hash, state, total)
     VALUES (:order_id, :user_id, :checkout_id, :request_hash, 'placed', :total)
 ), emptied AS (
     DELETE FROM cart_items WHERE user_id = :user_id RETURNING product_id, price_when_added, added_at
-), kept AS (
+), order_lines AS (
     INSERT INTO order_items
         (order_id, product_id, external_id, name, quantity, price, event_id, price_when_added, added_at)
     SELECT :order_id, product_id, external_id, name, quantity, price, event_id, price_when_added, added_at
     FROM lines JOIN emptied USING (product_id)
-), asked AS (
+), payment AS (
     INSERT INTO payments (order_id, provider, state, amount) VALUES (:order_id, :provider, 'pending', :total)
-), began AS (
+), history AS (
     INSERT INTO order_state_changes (order_id, state) VALUES (:order_id, 'placed')
-), taken AS (
+), stock AS (
     UPDATE products p SET quantity = p.quantity - l.quantity FROM lines l WHERE p.id = l.product_id
     RETURNING p.id, p.quantity
 )
-SELECT id FROM taken WHERE quantity = 0 ORDER BY id"""
+SELECT id FROM stock WHERE quantity = 0 ORDER BY id"""
 
 
 class Placed(NamedTuple):
-    """An order that waits for its payment, or one that an earlier run of the same request made, in any state."""
+    """A new order that awaits its payment, or the order of an earlier run of the same request, in any state.
+
+    ``sold_out``: at least one product is out of stock now. ``outbox`` lists the messages to publish after the commit.
+    """
 
     order_id: UUID
     state: OrderState
@@ -66,26 +69,27 @@ def place(
     expected_total: Decimal | None,
     provider: str,
 ) -> Placed:
-    """Turn the cart into an order with its stock taken, at the prices of now.
+    """Turn the cart into an order at current prices, and take its products from stock.
 
-    A request whose earlier run was cut short gets the order that it made. Raises CartEmpty, OutOfStock naming every
-    line that is short, PriceChanged, and IdempotencyMismatch when the earlier run was another request's.
+    If an earlier run of the same request placed the order and then stopped, that order is returned. Raises CartEmpty,
+    OutOfStock with every line that is short, PriceChanged if the total is not ``expected_total``, and
+    IdempotencyMismatch if the earlier run had another body.
     """
     user_id = shoppers.lock_shopper(connection, shopper)
-    earlier = execute_prepared(connection, EARLIER, {"checkout_id": checkout_id})
+    earlier = execute_prepared(connection, GET_BY_CHECKOUT, {"checkout_id": checkout_id})
     if earlier:
         order_id, earlier_hash, state, total = earlier[0]
         if bytes(earlier_hash) != request_hash:
-            raise IdempotencyMismatch("This Idempotency-Key was used for a request with another body; use a new one.")
+            raise IdempotencyMismatch("This Idempotency-Key was used with another body; send a new key.")
         return Placed(order_id, OrderState(state), total, [], False, [])
     lines = [CartLine(*row) for row in execute_prepared(connection, LOCK_CART, {"user_id": user_id})]
     if not lines:
-        raise CartEmpty("There is nothing in the cart; add products with POST /cart/items.")
+        raise CartEmpty("The cart is empty; add products with POST /cart/items.")
     carts.check_stock(lines)
     total = carts.total(lines)
     if expected_total is not None and expected_total != total:
         raise PriceChanged(
-            f"The total is {total} now, not {expected_total}; show the cart again.",
+            f"The total is now {total}, not {expected_total}; show the customer the cart again.",
             expected_total=float(expected_total),
             total=float(total),
         )

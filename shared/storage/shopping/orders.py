@@ -1,6 +1,6 @@
-"""Orders: reading them as the API shows them, and the transitions of their state. Postgres writes the JSON.
+"""Orders: their JSON, which Postgres writes, and the transitions of their state.
 
-``shared/storage/shopping/checkout.py`` places them; ``shared/domain/orders.py`` says what may follow what.
+``shared/storage/shopping/checkout.py`` places them; ``shared/domain/orders.py`` has the allowed transitions.
 """
 
 from collections.abc import Sequence
@@ -8,13 +8,14 @@ from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 from shared.clients.postgres import Connection, execute, execute_prepared, read, read_one
+from shared.domain.carts import MAX_QUANTITY
 from shared.domain.events import EventType
 from shared.domain.orders import OrderState, check_transition
 from shared.errors import OrderNotFound
 from shared.storage.catalog import bulk_writes
 from shared.storage.operations import audit
 from shared.storage.shopping import shoppers
-from shared.storage.shopping.shoppers import Happened
+from shared.storage.shopping.shoppers import ShopperEvent
 
 ORDER: Final = """json_build_object(
     'id', o.id, 'state', o.state,
@@ -36,10 +37,10 @@ page AS MATERIALIZED (
 )
 SELECT (SELECT count(*) FROM orders WHERE user_id = (SELECT id FROM owner)),
        coalesce((SELECT json_agg({ORDER} ORDER BY o.created_at DESC, o.id DESC) FROM page o), '[]')::text"""
-OF_SHOPPER: Final = f"""
+GET_OWN: Final = f"""
 SELECT {ORDER}::text FROM orders o
 WHERE o.id = :order_id AND o.user_id = (SELECT id FROM users WHERE external_id = :shopper)"""
-ONE: Final = f"SELECT {ORDER}::text FROM orders o WHERE o.id = :order_id"
+GET: Final = f"SELECT {ORDER}::text FROM orders o WHERE o.id = :order_id"
 
 LOCK_OWNER: Final = """
 SELECT u.external_id FROM users u WHERE u.id = (SELECT user_id FROM orders WHERE id = :order_id) FOR NO KEY UPDATE"""
@@ -48,7 +49,7 @@ LOCK_PRODUCTS: Final = """
 SELECT count(*) FROM (
     SELECT FROM products p JOIN order_items i ON i.product_id = p.id WHERE i.order_id = :order_id
     ORDER BY p.id FOR NO KEY UPDATE OF p) AS locked"""
-# a product's quantity may have been set near the type's end meanwhile
+# limited to the maximum of the type: staff may have raised the quantity meanwhile
 RESTOCK: Final = """
 UPDATE products p SET quantity = least(p.quantity::bigint + i.quantity, 2147483647)::integer
 FROM order_items i WHERE i.order_id = :order_id AND p.id = i.product_id
@@ -63,36 +64,37 @@ WITH moved AS (
     WHERE order_id = moved.id AND cast(:payment AS text) IS NOT NULL
 )
 INSERT INTO order_state_changes (order_id, state, reason) SELECT id, :state, :reason FROM moved"""
-# as the lines were; what the shopper put in meanwhile is kept beside it
-GIVE_CART_BACK: Final = """
+# the lines as they were, added to what the shopper has put into the cart meanwhile
+RESTORE_CART: Final = f"""
 INSERT INTO cart_items (user_id, product_id, quantity, price_when_added, added_at)
 SELECT o.user_id, i.product_id, i.quantity, i.price_when_added, i.added_at
 FROM orders o JOIN order_items i ON i.order_id = o.id
 WHERE o.id = :order_id AND o.user_id IS NOT NULL ORDER BY i.product_id
-ON CONFLICT (user_id, product_id) DO UPDATE SET quantity = least(cart_items.quantity + EXCLUDED.quantity, 999)"""
-# nothing but the order itself is locked: its stock was taken when it was placed
+ON CONFLICT (user_id, product_id) DO UPDATE
+    SET quantity = least(cart_items.quantity + EXCLUDED.quantity, {MAX_QUANTITY})"""
+# Only the order itself is locked: its stock was taken when it was placed.
 PAY: Final = """
 WITH paid AS (
     UPDATE orders SET state = 'paid', updated_at = now() WHERE id = :order_id AND state = 'placed'
     RETURNING id, user_id
 ), charged AS (
     UPDATE payments SET state = 'approved', updated_at = now() FROM paid WHERE order_id = paid.id
-), told AS (
+), history AS (
     INSERT INTO order_state_changes (order_id, state) SELECT id, 'paid' FROM paid
 )
 SELECT u.external_id, i.product_id, i.quantity, i.event_id
 FROM paid JOIN order_items i ON i.order_id = paid.id LEFT JOIN users u ON u.id = paid.user_id ORDER BY i.product_id"""
 STATE: Final = "SELECT state FROM orders WHERE id = :order_id"
 
-# what a crash left between placing and paying
-ABANDONED: Final = """
+# orders that a crash left unpaid
+LIST_ABANDONED: Final = """
 SELECT id FROM orders WHERE state = 'placed' AND created_at < now() - make_interval(secs => :age_s)
 ORDER BY created_at LIMIT :limit"""
 
 
-class Moved(NamedTuple):
-    """A transition: products whose stock changed, whether any of them was sold out before, the outbox rows, and
-    whether the payment is due to be released."""
+class Transition(NamedTuple):
+    """A change of an order's state: ``products`` whose stock changed, whether one of them was sold out before
+    (``in_stock_again``), ids of outbox rows, and whether the payment must be released."""
 
     products: Sequence[int] = ()
     in_stock_again: bool = False
@@ -103,28 +105,28 @@ class Moved(NamedTuple):
 def page(shopper: str, number: int, size: int) -> bytes:
     """Return a page of a shopper's orders, newest first, as the JSON of ``GET /orders``."""
     total, orders = read(PAGE, shopper=shopper, page_size=size, skipped=(number - 1) * size)[0]
-    return shoppers.paged("orders", orders, int(total), number, size)
+    return shoppers.page_json("orders", orders, int(total), number, size)
 
 
-def one(shopper: str, order_id: UUID) -> bytes:
-    """Return a shopper's own order as JSON. Raises OrderNotFound, also when it is somebody else's."""
-    row = read_one(OF_SHOPPER, shopper=shopper, order_id=order_id)
+def get_own(shopper: str, order_id: UUID) -> bytes:
+    """Return a shopper's order as JSON. Raises OrderNotFound, also for another shopper's order."""
+    row = read_one(GET_OWN, shopper=shopper, order_id=order_id)
     if row is None:
         raise _not_found(order_id)
     return str(row[0]).encode()
 
 
-def anybodys(order_id: UUID) -> bytes:
-    """Return any order as JSON. Raises OrderNotFound."""
-    row = read_one(ONE, order_id=order_id)
+def get(order_id: UUID) -> bytes:
+    """Return any shopper's order as JSON. Raises OrderNotFound."""
+    row = read_one(GET, order_id=order_id)
     if row is None:
         raise _not_found(order_id)
     return str(row[0]).encode()
 
 
-def one_in(connection: Connection, order_id: UUID) -> bytes:
-    """Return any order's JSON as the caller's transaction sees it. Raises OrderNotFound."""
-    rows = execute_prepared(connection, ONE, {"order_id": order_id})
+def get_in(connection: Connection, order_id: UUID) -> bytes:
+    """Return any shopper's order as JSON, as the caller's transaction sees it. Raises OrderNotFound."""
+    rows = execute_prepared(connection, GET, {"order_id": order_id})
     if not rows:
         raise _not_found(order_id)
     return str(rows[0][0]).encode()
@@ -135,9 +137,9 @@ def _not_found(order_id: UUID) -> OrderNotFound:
 
 
 def lock(connection: Connection, order_id: UUID, shopper: str | None = None) -> tuple[OrderState, str | None]:
-    """Lock an order with its shopper; returns its state and the shopper's external id (None: erased).
+    """Lock an order and its shopper; return its state and the shopper's external id (None: erased).
 
-    Raises OrderNotFound, also when it is not ``shopper``'s (None: whoever's).
+    Raises OrderNotFound, also if ``shopper`` is given and the order is another shopper's.
     """
     owner = execute(connection, LOCK_OWNER, {"order_id": order_id})
     rows = execute(connection, LOCK, {"order_id": order_id})
@@ -169,18 +171,18 @@ def _move(
     )
 
 
-def _restock(connection: Connection, order_id: UUID) -> Moved:
+def _restock(connection: Connection, order_id: UUID) -> Transition:
     execute(connection, LOCK_PRODUCTS, {"order_id": order_id})
     rows = execute(connection, RESTOCK, {"order_id": order_id})
     again = sorted(int(row[0]) for row in rows if row[1])
     outbox = bulk_writes.announce(connection, again, "stock")
-    return Moved(sorted(int(row[0]) for row in rows), bool(again), outbox)
+    return Transition(sorted(int(row[0]) for row in rows), bool(again), outbox)
 
 
-def pay(connection: Connection, order_id: UUID) -> Moved | None:
-    """Make a placed order paid: from now on its lines count as purchases. None when it is paid already.
+def pay(connection: Connection, order_id: UUID) -> Transition | None:
+    """Mark a placed order as paid and record its lines as purchases; return None if it was paid already.
 
-    Raises OrderStateConflict when it was given up meanwhile: what was charged has to be released.
+    Raises OrderStateConflict if it was cancelled meanwhile: the caller must release the payment.
     """
     lines = execute_prepared(connection, PAY, {"order_id": order_id})
     if not lines:
@@ -190,18 +192,18 @@ def pay(connection: Connection, order_id: UUID) -> Moved | None:
         return None
     shopper = lines[0][0]
     if shopper is None:
-        return Moved()
-    happened = [
-        Happened(EventType.PURCHASE, int(row[1]), {"quantity": int(row[2]), "order_id": str(order_id)}, row[3])
+        return Transition()
+    events = [
+        ShopperEvent(EventType.PURCHASE, int(row[1]), {"quantity": int(row[2]), "order_id": str(order_id)}, row[3])
         for row in lines
     ]
-    return Moved(outbox=shoppers.tell(connection, shopper, happened))
+    return Transition(outbox=shoppers.record_events(connection, shopper, events))
 
 
-def give_up(connection: Connection, order_id: UUID, reason: str, *, charged: bool) -> Moved | None:
-    """Cancel an order that was not paid: stock and cart are as before, and the same checkout may be tried again.
+def give_up(connection: Connection, order_id: UUID, reason: str, *, charged: bool) -> Transition | None:
+    """Cancel an unpaid order: stock and cart are restored, and the same checkout may be tried again.
 
-    ``charged``: the provider may have taken money. None when somebody else ended it already.
+    ``charged``: the provider may have charged it. Returns None if the order is no longer ``placed``.
     """
     state, _shopper = lock(connection, order_id)
     if state is not OrderState.PLACED:
@@ -215,7 +217,7 @@ def give_up(connection: Connection, order_id: UUID, reason: str, *, charged: boo
         reason,
         forget_checkout=True,
     )
-    execute(connection, GIVE_CART_BACK, {"order_id": order_id})
+    execute(connection, RESTORE_CART, {"order_id": order_id})
     return moved
 
 
@@ -227,16 +229,17 @@ def change_state(
     *,
     shopper: str | None = None,
     staff: str | None = None,
-) -> Moved:
-    """Cancel, ship or refund an order; of ``shopper``'s own, or as ``staff``, which is audited. Again: no change.
+) -> Transition:
+    """Cancel, ship or refund an order. ``shopper`` restricts it to their own; ``staff`` goes to the audit log.
 
-    Cancelling returns the stock, and what was charged is due to be released. Raises OrderNotFound, OrderStateConflict.
+    Cancelling returns the stock; after cancelling or refunding the payment must be released. An order that has the
+    state already does not change. Raises OrderNotFound, OrderStateConflict.
     """
     before, _owner = lock(connection, order_id, shopper)
     if before is state:
-        return Moved()
+        return Transition()
     check_transition(before, state)
-    moved = _restock(connection, order_id) if state is OrderState.CANCELLED else Moved()
+    moved = _restock(connection, order_id) if state is OrderState.CANCELLED else Transition()
     release = state in (OrderState.CANCELLED, OrderState.REFUNDED)
     _move(connection, order_id, state, "release_due" if release else None, reason)
     if staff is not None:
@@ -251,6 +254,6 @@ def change_state(
     return moved._replace(releases=release)
 
 
-def abandoned(age_s: float, limit: int) -> list[UUID]:
-    """Return orders that have been waiting for their payment longer than any request does, oldest first."""
-    return [row[0] for row in read(ABANDONED, age_s=age_s, limit=limit)]
+def list_abandoned(age_s: float, limit: int) -> list[UUID]:
+    """Return orders unpaid for longer than ``age_s``, which is longer than any request takes, oldest first."""
+    return [row[0] for row in read(LIST_ABANDONED, age_s=age_s, limit=limit)]

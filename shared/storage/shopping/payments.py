@@ -1,35 +1,35 @@
-"""Payments: which of them have to be released at their provider, and that they were."""
+"""Payments that must be released at their provider: which are due, and which are done."""
 
 from typing import Final
 from uuid import UUID
 
 from shared.clients.postgres import read, write
 
-# a payment that was released before its provider took it: released again
+# a payment that the provider may have taken after it was released
 REOPEN: Final = """
 UPDATE payments SET state = 'release_due', updated_at = now() WHERE order_id = :order_id AND state = 'released'"""
-# those tried least recently first, so that one that never succeeds holds up no other
+# the least recently tried first, so that a payment that always fails does not hold up the others
 DUE: Final = "SELECT order_id FROM payments WHERE state = 'release_due' ORDER BY updated_at LIMIT :limit"
-DONE: Final = """
+MARK_RELEASED: Final = """
 UPDATE payments SET state = 'released', updated_at = now() WHERE order_id = :order_id AND state = 'release_due'"""
 POSTPONE: Final = "UPDATE payments SET updated_at = now() WHERE order_id = :order_id AND state = 'release_due'"
 
 
 def reopen(order_id: UUID) -> None:
-    """Have a payment released again that may have been taken after it was released."""
+    """Make a released payment due again, because the provider may have taken it after the release."""
     write(REOPEN, order_id=order_id)
 
 
-def due(limit: int) -> list[UUID]:
-    """Return the orders whose payments have to be released."""
+def list_due(limit: int) -> list[UUID]:
+    """Return up to ``limit`` orders whose payments must be released, the least recently tried first."""
     return [row[0] for row in read(DUE, limit=limit)]
 
 
-def released(order_id: UUID) -> None:
-    """Remember that nothing is charged for an order any more."""
-    write(DONE, order_id=order_id)
+def mark_released(order_id: UUID) -> None:
+    """Record that the provider released an order's payment."""
+    write(MARK_RELEASED, order_id=order_id)
 
 
 def postpone(order_id: UUID) -> None:
-    """Remember that the provider did not answer: others are tried first."""
+    """Record that the provider did not answer, so that other payments are tried first."""
     write(POSTPONE, order_id=order_id)

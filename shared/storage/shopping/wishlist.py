@@ -1,4 +1,4 @@
-"""Wishlists: what a shopper keeps for later, newest first. Postgres writes the JSON."""
+"""Wishlists: the products that a shopper saved for later, newest first. Postgres writes the JSON."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from shared.domain.carts import MAX_WISHLIST
 from shared.domain.events import EventType
 from shared.errors import NotInWishlist, ProductNotFound, WishlistFull
 from shared.storage.shopping import shoppers
-from shared.storage.shopping.shoppers import Happened
+from shared.storage.shopping.shoppers import ShopperEvent
 
 _ITEM: Final = "json_build_object('product', product_json(p, c.name, s), 'added_at', w.added_at)"
 _PRODUCT: Final = """JOIN products p ON p.id = w.product_id
@@ -20,10 +20,10 @@ page AS MATERIALIZED (
 )
 SELECT (SELECT count(*) FROM wishlist_items WHERE user_id = (SELECT id FROM owner)),
        coalesce((SELECT json_agg({_ITEM} ORDER BY w.added_at DESC, w.product_id) FROM page w {_PRODUCT}), '[]')::text"""
-ONE: Final = f"""
+GET: Final = f"""
 SELECT {_ITEM}::text FROM wishlist_items w {_PRODUCT}
 WHERE w.user_id = (SELECT id FROM users WHERE external_id = :shopper) AND w.product_id = :product_id"""
-STATE: Final = """
+CHECK: Final = """
 SELECT p.is_active, EXISTS (SELECT FROM wishlist_items WHERE user_id = :user_id AND product_id = p.id),
        (SELECT count(*) FROM wishlist_items WHERE user_id = :user_id)
 FROM products p WHERE p.id = :product_id"""
@@ -36,35 +36,37 @@ WHERE user_id = (SELECT id FROM users WHERE external_id = :shopper) AND product_
 def page(shopper: str, number: int, size: int) -> bytes:
     """Return a page of the wishlist as the JSON of ``GET /wishlist``."""
     total, items = read(PAGE, shopper=shopper, page_size=size, skipped=(number - 1) * size)[0]
-    return shoppers.paged("items", items, int(total), number, size)
+    return shoppers.page_json("items", items, int(total), number, size)
 
 
-def one(shopper: str, product_id: int) -> bytes:
-    """Return one entry as JSON. Raises NotInWishlist."""
-    row = read_one(ONE, shopper=shopper, product_id=product_id)
+def get_item(shopper: str, product_id: int) -> bytes:
+    """Return a product of the wishlist as JSON. Raises NotInWishlist."""
+    row = read_one(GET, shopper=shopper, product_id=product_id)
     if row is None:
         raise NotInWishlist(f"Product {product_id} is not on the wishlist.")
     return str(row[0]).encode()
 
 
 def add(connection: Connection, shopper: str, product_id: int) -> list[int] | None:
-    """Put a product on the wishlist and return the outbox rows; None when it is there already.
+    """Add a product to the wishlist and return the ids of outbox rows; None if it is there already.
 
-    Raises ProductNotFound (also where it is no longer sold), and WishlistFull beyond MAX_WISHLIST products.
+    Raises ProductNotFound (also for an inactive product), and WishlistFull beyond MAX_WISHLIST products.
     """
     user_id = shoppers.lock_shopper(connection, shopper)
     parameters = {"user_id": user_id, "product_id": product_id}
-    rows = execute(connection, STATE, parameters)
+    rows = execute(connection, CHECK, parameters)
     if rows and rows[0][1]:
         return None
     if not rows or not rows[0][0]:
-        raise ProductNotFound(f"There is no product {product_id}." if not rows else "The product is no longer sold.")
+        raise ProductNotFound(
+            f"There is no product {product_id}." if not rows else f"Product {product_id} is no longer sold."
+        )
     if rows[0][2] >= MAX_WISHLIST:
         raise WishlistFull(f"A wishlist holds at most {MAX_WISHLIST} products; remove one first.")
     execute(connection, ADD, parameters)
-    return shoppers.tell(connection, shopper, [Happened(EventType.WISHLIST, product_id)])
+    return shoppers.record_events(connection, shopper, [ShopperEvent(EventType.WISHLIST, product_id)])
 
 
 def remove(shopper: str, product_id: int) -> None:
-    """Take a product off the wishlist; what is not on it is no error."""
+    """Remove a product from the wishlist. A product that is not there is ignored."""
     write(REMOVE, shopper=shopper, product_id=product_id)

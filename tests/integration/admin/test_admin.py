@@ -342,7 +342,7 @@ def test_the_audit_log_is_paged_newest_first_with_the_requests_id(client: httpx.
 def test_rejected_events_are_paged_with_their_reasons(client: httpx.Client) -> None:
     from shared.storage.events import rejected
 
-    rejected.keep("m1", [(0, {"product_id": 7}, "unknown product 7"), (1, {"x": 1}, "no product")])
+    rejected.add("m1", [(0, {"product_id": 7}, "unknown product 7"), (1, {"x": 1}, "no product")])
     found = client.get("/admin/rejected-events", params={"page_size": 1}).json()
     schemas.RejectedEvents.model_validate(found)
     assert found["total"] == 2

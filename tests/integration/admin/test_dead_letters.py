@@ -64,7 +64,7 @@ def test_dead_letters_are_shown_and_stay(client: httpx.Client) -> None:
         assert letter["data"] == data.decode()
         assert (letter["subscription"], letter["attempts"]) == ("update_preferences", 5)
         assert letter["attributes"]["user_id"] == "ada"
-        assert not [name for name in letter["attributes"] if name.startswith(dead_letters.ADDED)]
+        assert not [name for name in letter["attributes"] if name.startswith(dead_letters.ADDED_PREFIX)]
 
 
 def test_a_replay_publishes_them_again_as_they_were(client: httpx.Client, messages: Callable) -> None:

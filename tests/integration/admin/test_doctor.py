@@ -18,7 +18,7 @@ ADMIN = {"Authorization": "Bearer an-admin-token-for-tests"}
 
 
 def seen() -> dict[str, doctor.Finding]:
-    return {one.check: one for one in doctor.findings()}
+    return {one.check: one for one in doctor.run_checks()}
 
 
 def test_a_whole_system_has_nothing_failed(env: dict[str, str]) -> None:

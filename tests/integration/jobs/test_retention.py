@@ -140,7 +140,7 @@ def test_an_unsent_message_is_kept_however_old(env: object, serve: Serve) -> Non
 
 
 def test_more_rows_than_a_batch_all_go(env: object, serve: Serve) -> None:
-    number = retention.BATCH * 2 + 5
+    number = retention.BATCH_ROWS * 2 + 5
     postgres.write(
         f"""INSERT INTO event_ids
             SELECT gen_random_uuid(), now() - interval '2 years' FROM generate_series(1, {number})"""

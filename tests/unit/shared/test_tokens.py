@@ -150,7 +150,7 @@ def test_only_a_bearer_token_is_one() -> None:
 
 @pytest.mark.parametrize("value", ["k", "k:", ":" + "x" * 32, "k:short", "{}", "{", '{"k": 1}', '{"k": "short"}'])
 def test_keys_that_cannot_be_are_refused_and_not_shown(value: str) -> None:
-    with pytest.raises(MissingSetting, match="The setting TOKEN_KEYS is not valid") as caught:
+    with pytest.raises(MissingSetting, match="The environment variable TOKEN_KEYS is not valid") as caught:
         read({"TOKEN_KEYS": value})
     assert "short" not in str(caught.value)
 
