@@ -12,7 +12,7 @@ from shared.errors import MissingSetting
 
 
 class Settings(BaseModel):
-    """Every setting by its environment variable's name in lower case. README has the same table."""
+    """Every setting by its environment variable's name in lower case. docs/settings.md has the same table."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -3,7 +3,7 @@
 SciPy multiplies sparse matrices in two passes, writes all of the product, and needs another product for the counts. The
 loops of ``jobs/models/loops.py`` meet each pair of items once, add score and count side by side, and keep the best of
 both only. Numba compiles them when they are first needed, in seconds; without Numba, or where that is not worth it,
-``jobs/models/blocks.py`` does the same with SciPy alone. Measurements: docs/decisions/2026-11-21-compiled-pairs.md.
+``jobs/models/blocks.py`` does the same with SciPy alone. Measurements: docs/decisions/0011-compiled-pairs.md.
 """
 
 import os

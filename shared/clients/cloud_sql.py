@@ -1,7 +1,7 @@
 """Cloud SQL by its connector: mutual TLS to the private address, and the function's Google identity as its login.
 
 Certificates are renewed when a connection is made (lazily), not by a thread: an idle instance has no CPU, and would
-wake with a certificate that nobody renewed (docs/decisions/2026-11-21-cloud-sql-connector.md).
+wake with a certificate that nobody renewed (docs/decisions/0010-cloud-sql-connector.md).
 """
 
 from __future__ import annotations

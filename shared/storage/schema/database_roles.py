@@ -4,7 +4,7 @@
 * ``aisle_app`` reads and writes rows; functions act in it
 
 ``prepare`` runs in a role that may make roles and extensions (in Cloud SQL ``cloudsqlsuperuser``), before migrations.
-docs/decisions/2026-11-21-database-roles.md
+docs/decisions/0013-database-roles.md
 """
 
 import re
