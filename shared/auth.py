@@ -8,7 +8,7 @@
 * ``requires("rules:write")``  a member of staff, or the ADMIN_TOKEN; gives the name for the audit log
 
 A ``user_id`` that begins with ``acct_`` is an account's and needs its token. Any other is a capability: knowing it is
-enough (docs/decisions/2026-11-21-accounts.md). ``own`` decides this without I/O. Models of query parameters that
+enough (docs/decisions/0008-accounts.md). ``own`` decides this without I/O. Models of query parameters that
 refuse what they do not know need a ``user_id`` too: see ``shared/http/parameters.py``.
 """
 

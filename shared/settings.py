@@ -12,7 +12,7 @@ from shared.errors import MissingSetting
 
 
 class Settings(BaseModel):
-    """Every setting; its environment variable has the same name in upper case. README.md has the same table."""
+    """Every setting; its environment variable has the same name in upper case. docs/settings.md has the same table."""
 
     model_config = ConfigDict(frozen=True)
 

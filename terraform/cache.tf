@@ -42,7 +42,7 @@ resource "google_redis_instance" "this" {
 }
 
 # The address has the password in it, so it is a secret. The provider reads `auth_string` into the state, as it does for
-# every instance with AUTH: docs/decisions/2026-11-21-secrets.md
+# every instance with AUTH: docs/decisions/0018-secrets.md
 resource "google_secret_manager_secret" "redis_url" {
   count = local.redis ? 1 : 0
 

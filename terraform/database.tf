@@ -1,5 +1,5 @@
 # PostgreSQL on a private address. Nobody has a password: functions and operators log in with their Google identity.
-# docs/decisions/2026-11-21-database-roles.md has who owns what inside.
+# docs/decisions/0013-database-roles.md has who owns what inside.
 
 locals {
   database_size = {

@@ -1,5 +1,5 @@
 # Topics of functions.yaml, each with its dead letters, and a push subscription for each event function.
-# Why subscriptions of our own and not Eventarc's triggers: docs/decisions/2026-11-21-push-subscriptions.md
+# Why subscriptions of our own and not Eventarc's triggers: docs/decisions/0017-push-subscriptions.md
 
 locals {
   topics         = toset(keys(local.manifest.topics))
@@ -17,7 +17,7 @@ locals {
 }
 
 # Pub/Sub refuses at the door what is not of a topic's schema. user-events has none: its metadata is any JSON, which
-# neither of Pub/Sub's schema languages can say (docs/decisions/2026-11-21-push-subscriptions.md)
+# neither of Pub/Sub's schema languages can say (docs/decisions/0017-push-subscriptions.md)
 resource "google_pubsub_schema" "this" {
   for_each = { for topic in local.topics : topic => "${path.module}/schemas/${topic}.proto" if fileexists("${path.module}/schemas/${topic}.proto") }
 

@@ -27,7 +27,7 @@ resource "google_secret_manager_secret_version" "this" {
   for_each = local.secrets
 
   secret = google_secret_manager_secret.this[each.key].id
-  # a set of keys is written name:secret (README, TOKEN_KEYS)
+  # a set of keys is written name:secret (docs/settings.md, TOKEN_KEYS)
   secret_data_wo         = endswith(each.key, "_KEYS") ? "k${var.secrets_generation}:${ephemeral.random_password.secret[each.key].result}" : ephemeral.random_password.secret[each.key].result
   secret_data_wo_version = tostring(var.secrets_generation)
   # what was issued under the last value is still read with it until it ends

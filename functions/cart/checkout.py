@@ -1,4 +1,4 @@
-"""From a cart to a paid order. docs/decisions/2026-11-21-checkout.md says what happens when any step fails.
+"""From a cart to a paid order. docs/decisions/0009-checkout.md says what happens when any step fails.
 
 1. One transaction: products locked, stock checked and taken, order and lines written, cart emptied. State `placed`.
 2. The payment provider is asked, with no lock and no transaction held.

@@ -3,7 +3,7 @@
 SciPy multiplies sparse matrices in two passes, writes the entire product, and needs a second product for the counts.
 The kernels in ``jobs/models/pair_kernels.py`` visit each pair once, add up score and count side by side, and keep only
 the best. Numba compiles them on first use, in seconds. Without Numba, or where compiling does not pay,
-``jobs/models/blocks.py`` computes the same with SciPy. Measurements: docs/decisions/2026-11-21-compiled-pairs.md.
+``jobs/models/blocks.py`` computes the same with SciPy. Measurements: docs/decisions/0011-compiled-pairs.md.
 """
 
 import os

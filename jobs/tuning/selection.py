@@ -76,7 +76,7 @@ class Choice:
         }
 
 
-# the plain method of DESIGN section 6
+# the plain method of docs/architecture.md#similarity
 DEFAULT: Final = Trial(
     "cosine",
     {"min_co_occurrence": 2},

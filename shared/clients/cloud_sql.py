@@ -1,7 +1,7 @@
 """Cloud SQL through its connector: mutual TLS to the private address, and the function's Google identity as login.
 
 Certificates are renewed when a connection is opened, not by a thread: an idle instance has no CPU, so a thread could
-not renew them in time (docs/decisions/2026-11-21-cloud-sql-connector.md).
+not renew them in time (docs/decisions/0010-cloud-sql-connector.md).
 """
 
 from __future__ import annotations

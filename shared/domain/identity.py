@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 from uuid import uuid4
 
-# Decided by the id alone, without a look-up: docs/decisions/2026-11-21-accounts.md
+# Decided by the id alone, without a look-up: docs/decisions/0008-accounts.md
 ACCOUNT_PREFIX: Final = "acct_"
 GUEST_PREFIX: Final = "guest_"
 

@@ -7,6 +7,9 @@ from typing import Final
 
 import pytest
 
+from benchmarks.__main__ import BENCHMARKS
+from local.__main__ import COMMANDS
+
 ROOT: Final = Path(__file__).parents[2]
 DOCUMENTS: Final = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 DECISIONS: Final = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
@@ -84,3 +87,23 @@ def test_the_index_lists_every_decision_as_its_page_has_it() -> None:
         if row not in index:
             missing.append(row)
     assert missing == []
+
+
+def commands(document: Path) -> str:
+    """Return the code of a document: its blocks and what stands between backticks."""
+    text = document.read_text()
+    return "\n".join(
+        [*re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL), *re.findall(r"`([^`\n]+)`", text)]
+    )
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_of_the_repository_that_is_named_exists(document: Path) -> None:
+    code = commands(document)
+    modules = {name for name in re.findall(r"\bpython3? -m ([\w.]+)", code) if (ROOT / name.split(".")[0]).is_dir()}
+    files = [ROOT / name.replace(".", "/") for name in modules]
+    assert [
+        file for file in files if not file.with_suffix(".py").is_file() and not (file / "__main__.py").is_file()
+    ] == []
+    assert set(re.findall(r"\./aisle ([a-z][a-z-]*)", code)) <= COMMANDS.keys()
+    assert set(re.findall(r"\./aisle bench ([a-z_]+)", code)) <= BENCHMARKS.keys()

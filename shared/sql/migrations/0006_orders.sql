@@ -1,4 +1,4 @@
--- Cart, orders, payments, wishlist. docs/decisions/2026-11-21-checkout.md says how a checkout goes.
+-- Cart, orders, payments, wishlist. docs/decisions/0009-checkout.md says how a checkout goes.
 
 -- price_when_added is what the shopper saw; the price that counts is read at checkout.
 CREATE TABLE cart_items (

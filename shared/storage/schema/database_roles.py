@@ -4,7 +4,7 @@
 * ``aisle_app`` reads and writes rows. Functions use it.
 
 ``prepare`` runs before the migrations, in a role that may create roles and extensions (in Cloud SQL
-``cloudsqlsuperuser``). See docs/decisions/2026-11-21-database-roles.md.
+``cloudsqlsuperuser``). See docs/decisions/0013-database-roles.md.
 """
 
 import re
