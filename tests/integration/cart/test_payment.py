@@ -140,8 +140,8 @@ import os, signal, sys
 from shared.domain.orders import checkout_id
 from shared.http.idempotency import fingerprint
 from functions.cart import checkout
-from functions.cart.models import CheckoutRequest
-from shared.storage import outbox
+from functions.cart.schemas import CheckoutRequest
+from shared.storage.events import outbox
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
