@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from shared.domain.formula import NEARNESS_HALF_KM, PROFILE_EVENTS_MAX, Formula
 from shared.errors import MissingSetting
 
 
@@ -62,11 +63,14 @@ class Settings(BaseModel):
     trusted_proxies: int = Field(0, ge=0, le=5, description="proxies in front that append to X-Forwarded-For")
     publish_timeout_s: float = Field(10, gt=0, le=60, description="longest wait for Pub/Sub to take an event")
     distance_half_km: float = Field(
-        50, gt=0, le=20_000, description="distance at which a product's bonus for being near is halved"
+        NEARNESS_HALF_KM, gt=0, le=20_000, description="distance at which a product's bonus for being near is halved"
     )
     recommendation_ttl_s: int = Field(300, ge=1, description="how long a user's answers are kept while nothing happens")
     profile_events: int = Field(
-        50, ge=1, le=200, description="last events that make a profile, where the model says none"
+        Formula.profile_events,
+        ge=1,
+        le=PROFILE_EVENTS_MAX,
+        description="last events that make a profile, where the model says none",
     )
     exploration_share: float = Field(
         0, ge=0, le=0.5, description="share of the places of /recommendations for new products; 0: none"

@@ -19,7 +19,7 @@ from shared.settings import settings
 from shared.storage.recommending import exploration, similar_products
 from shared.storage.recommending import listings as storage
 from shared.storage.recommending.attribution import Logged
-from shared.storage.recommending.candidates import Found, candidates
+from shared.storage.recommending.candidates import CandidateSet, read_candidates
 
 # the tier of what only fills up by being new
 NEWEST = 3
@@ -127,7 +127,7 @@ class Asked:
     diversity: float = 0.0
 
 
-def explored(asked: Asked, found: Found) -> list[int]:
+def explored(asked: Asked, found: CandidateSet) -> list[int]:
     """Return the new products that have places of their own; none unless the shop sets a share, or without a profile.
 
     A statement more, and only then.
@@ -143,17 +143,17 @@ def explored(asked: Asked, found: Found) -> list[int]:
     )
 
 
-def chosen(asked: Asked, found: Found, new: Sequence[int] = ()) -> tuple[list[int], dict[int, float], dict[int, Rule]]:
+def chosen(
+    asked: Asked, found: CandidateSet, new: Sequence[int] = ()
+) -> tuple[list[int], dict[int, float], dict[int, Rule]]:
     """Return the ids to show, best first, the candidates' scores, and the rules that moved products."""
     factors, because = applied(found.rules, found.candidates)
     best = rank(
         found.candidates,
         found.taste,
+        found.formula,
         asked.k if asked.diversity == 0 else len(found.candidates),
-        blend=found.blend,
-        trending_prior=found.trending_prior,
-        affinity_trend=found.affinity_trend,
-        place=asked.place or found.place,
+        location=asked.place or found.location,
         half_km=settings().distance_half_km,
         stock_first=asked.in_stock is not False,
         factors=factors,
@@ -170,7 +170,7 @@ def personal(asked: Asked) -> bytes:
 
     Raises CategoryNotFound.
     """
-    found = candidates(
+    found = read_candidates(
         asked.user_id,
         k=asked.k,
         category_id=asked.category_id,

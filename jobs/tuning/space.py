@@ -12,6 +12,7 @@ from jobs.models.neighbours import Neighbours
 from jobs.models.popularity import popularity_neighbours
 from jobs.models.rp3beta import rp3beta_neighbours
 from jobs.models.text_weights import bm25_neighbours, tfidf_neighbours
+from shared.domain.formula import EXCLUSION_POLICIES, TRENDING_WINDOWS
 
 # an algorithm of ``jobs/models``: ``(user_items, k, **parameters)``
 Fit = Callable[..., Neighbours]
@@ -89,12 +90,12 @@ WEIGHTING: Final[Values] = {
 # In the order in which they are varied. Repeat weights are in units of the neighbours' mean score; priors go up to
 # where popularity decides, for shops with little history.
 FORMULA: Final[Values] = {
-    "returning": ("all", "unbought", "unseen"),
+    "exclusion_policy": EXCLUSION_POLICIES,
     "repeat_weight": (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0),
     "frequency_power": (0.0, 0.5, 1.0),
     "blend": (0.0, 0.1, 0.3, 0.6, 0.8, 0.9, 1.0),
     "trending_prior": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
-    "trending_window": ("7d", "30d", "all"),
+    "trending_window": TRENDING_WINDOWS,
     "half_life_days": (None, 240.0, 120.0, 60.0, 30.0, 15.0, 7.0),
     "profile_events": (10, 20, 50, 100, 200),
     "rank_decay": (1.0, 0.99, 0.97, 0.93, 0.85),
