@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from shared.domain.diversity import diversified
 from shared.domain.events import uuid7
 from shared.domain.exploration import with_new
+from shared.domain.formula import NEWEST_TIER
 from shared.domain.product import Product
 from shared.domain.ranking import rank
 from shared.domain.rules import Rule, applied, with_pins
@@ -21,8 +22,6 @@ from shared.storage.recommending import listings as storage
 from shared.storage.recommending.attribution import Logged
 from shared.storage.recommending.candidates import CandidateSet, read_candidates
 
-# the tier of what only fills up by being new
-NEWEST = 3
 PAST = {"view": "viewed", "purchase": "bought", "add_to_cart": "added", "wishlist": "wished for"}
 
 
@@ -199,7 +198,7 @@ def personal(asked: Asked) -> bytes:
                 more["reason"] = reason_of_rule(because[key])
             elif key in met:
                 more["reason"] = reason_of_meeting(product, met[key])
-            elif key in new and tiers.get(key, NEWEST) == NEWEST:
+            elif key in new and tiers.get(key, NEWEST_TIER) == NEWEST_TIER:
                 more["reason"] = {"kind": "new", "product_id": None, "product_name": None, "text": "New for you"}
             else:
                 more["reason"] = reason_of(product, tiers[key], source_id, source_name, kind)

@@ -22,7 +22,11 @@ from shared.domain.formula import (
     FAVOURITE_CATEGORIES,
     FILLER_WINDOW,
     KIND_WEIGHTS,
+    NEWEST_TIER,
+    POPULAR_TIER,
+    SUGGESTED_TIER,
     TASTE_WINDOW,
+    TRENDING_TIER,
     ExclusionPolicy,
     Formula,
     TrendingWindow,
@@ -138,44 +142,43 @@ class OfflineRecommender:
         """Return the candidates that do not depend on the profile: trending in favourite categories, and fillers."""
         snapshot, k = self.snapshot, self.k
         excluded, trends = snapshot.excluded(policy), snapshot.trends
-        # fillers by tier: trending, then most bought, then newest
-        tiers = [
-            _order_descending(trends[FILLER_WINDOW if window == "all" else window]),
-            _order_descending(trends["all"]),
-            np.flatnonzero(snapshot.active)[::-1],
-        ]
+        best_by_tier = {
+            TRENDING_TIER: _order_descending(trends[FILLER_WINDOW if window == "all" else window]),
+            POPULAR_TIER: _order_descending(trends["all"]),
+            NEWEST_TIER: np.flatnonzero(snapshot.active)[::-1],
+        }
         taste_trend = trends[TASTE_WINDOW]
         preferences, categories = snapshot.taste_profiles.categories, snapshot.catalog.categories
         best_by_category = [
             _order_descending(np.where(categories == code, taste_trend, 0.0)) for code in range(preferences.shape[1])
         ]
         is_excluded = np.zeros(snapshot.n_items, np.bool_)
-        starts = np.zeros(len(snapshot.users) + 1, np.int64)
         items: list[Int64Array] = []
         orders: list[Int64Array] = []
+        starts = [0]
         for row in range(len(snapshot.users)):
             hidden = excluded.indices[excluded.indptr[row] : excluded.indptr[row + 1]]
             is_excluded[hidden] = True
             enough = k + len(hidden)
-            lists = [
-                best_by_category[code][: enough + CANDIDATES_BY_TASTE]
-                for code in _order_descending(preferences[row])[:FAVOURITE_CATEGORIES]
-            ]
-            if lists:
-                liked = np.concatenate(lists)
-                liked = liked[~is_excluded[liked]]
-                liked = liked[np.lexsort((liked, -taste_trend[liked]))][: CANDIDATES_BY_TASTE + k]
-                items.append(liked)
-                orders.append(np.zeros(len(liked), np.int64))
-            for tier, best in enumerate(tiers, start=1):
+            favourites = _order_descending(preferences[row])[:FAVOURITE_CATEGORIES]
+            liked = np.concatenate(
+                [best_by_category[code][: enough + CANDIDATES_BY_TASTE] for code in favourites]
+                or [np.empty(0, np.int64)]
+            )
+            liked = liked[~is_excluded[liked]]
+            liked = liked[np.lexsort((liked, -taste_trend[liked]))][: CANDIDATES_BY_TASTE + k]
+            row_items, row_orders = [liked], [np.full(len(liked), SUGGESTED_TIER)]
+            for tier, best in best_by_tier.items():
                 fillers = best[:enough]
                 fillers = fillers[~is_excluded[fillers]][:k]
-                items.append(fillers)
-                orders.append(tier * kernels.TIER + np.arange(1, len(fillers) + 1))
+                row_items.append(fillers)
+                row_orders.append(tier * kernels.TIER + np.arange(1, len(fillers) + 1))
             is_excluded[hidden] = False
-            starts[row + 1] = starts[row] + sum(len(found) for found in items[-len(tiers) - bool(lists) :])
+            items += row_items
+            orders += row_orders
+            starts.append(starts[-1] + sum(map(len, row_items)))
         return kernels.FixedCandidates(
-            starts.astype(np.int32),
+            np.asarray(starts, np.int32),
             np.concatenate(items).astype(np.int32) if items else np.empty(0, np.int32),
             np.concatenate(orders).astype(np.int32) if orders else np.empty(0, np.int32),
         )

@@ -57,6 +57,11 @@ SEEN_EVENTS_MAX: Final = 1_000
 
 # Candidates ----------------------------------------------------------------------------------------------------------
 
+# Tiers of candidates. Profile or taste suggests those of the first; fillers complete the answer in this order.
+SUGGESTED_TIER: Final = 0
+TRENDING_TIER: Final = 1
+POPULAR_TIER: Final = 2
+NEWEST_TIER: Final = 3
 # Candidates with the greatest cf, beyond the k that are asked for.
 CANDIDATES_BY_PROFILE: Final = 100
 # Trending candidates from the user's favourite categories, beyond the k that are asked for.

@@ -17,11 +17,15 @@ from shared.domain.formula import (
     FAVOURITE_CATEGORIES,
     FILLER_WINDOW,
     HALVINGS_MAX,
+    NEWEST_TIER,
+    POPULAR_TIER,
     PROFILE_EVENTS_MAX,
     RANK_MAX,
     SEEN_EVENTS_MAX,
     STORED_EXCLUSION_POLICY,
+    SUGGESTED_TIER,
     TASTE_WINDOW,
+    TRENDING_TIER,
     Formula,
 )
 from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS, price_band
@@ -151,11 +155,11 @@ WITH RECURSIVE model AS MATERIALIZED (
     ORDER BY p.id DESC LIMIT {k}
 ), merged AS MATERIALIZED (
     SELECT id, max(cf) AS cf, min(tier) AS tier, (array_agg(position ORDER BY tier))[1] AS position
-    FROM (SELECT id, cf, 0 AS tier, 0::bigint AS position FROM summed
-          UNION ALL SELECT id, 0, 0, 0 FROM liked
-          UNION ALL SELECT id, 0, 1, position FROM trending
-          UNION ALL SELECT id, 0, 2, position FROM bought
-          UNION ALL SELECT id, 0, 3, position FROM newest) AS found
+    FROM (SELECT id, cf, {suggested_tier} AS tier, 0::bigint AS position FROM summed
+          UNION ALL SELECT id, 0, {suggested_tier}, 0 FROM liked
+          UNION ALL SELECT id, 0, {trending_tier}, position FROM trending
+          UNION ALL SELECT id, 0, {popular_tier}, position FROM bought
+          UNION ALL SELECT id, 0, {newest_tier}, position FROM newest) AS found
     GROUP BY id
 )
 SELECT json_build_object(
@@ -198,6 +202,10 @@ def _statement(category: bool, in_stock: bool, k: int) -> str:
         exclude_nothing=STORED_EXCLUSION_POLICY["nothing"],
         exclude_seen=STORED_EXCLUSION_POLICY["seen"],
         favourite_categories=FAVOURITE_CATEGORIES,
+        suggested_tier=SUGGESTED_TIER,
+        trending_tier=TRENDING_TIER,
+        popular_tier=POPULAR_TIER,
+        newest_tier=NEWEST_TIER,
         taste_window=TASTE_WINDOW,
         filler_window=FILLER_WINDOW,
         in_category="AND p.category_id IN (SELECT id FROM subtree)" if category else "",
