@@ -1,7 +1,7 @@
 """The libraries and models that a shop could take instead, tuned on the same split with the same time.
 
-Each is the plain model of its paper: users' rows are the counts of what they met, scores are dense and untruncated,
-what was met is left out where only new products are asked for.
+Each is the plain model of its paper: a user's row holds the counts of their events by product, scores are dense and
+untruncated, and known products are left out if only new products are relevant.
 """
 
 import time
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jobs.offline.metrics import hits, ndcg
+from jobs.offline.metrics import find_hits, ndcg
 from jobs.offline.split import Split
 
 K: Final = 20
@@ -87,15 +87,15 @@ def matrix_of(split: Split, binary: bool) -> Any:
     """Return how often each user met each item, or whether."""
     train = split.train
     shape = (len(train.user_ids), len(train.product_ids))
-    met = sparse.csr_array((np.ones(len(train)), (train.users, train.items)), shape=shape)
+    matrix = sparse.csr_array((np.ones(len(train)), (train.users, train.items)), shape=shape)
     if binary:
-        met.data[:] = 1
-    return met
+        matrix.data[:] = 1
+    return matrix
 
 
 def answers(split: Split, user_items: Any, score: Callable[[Any, NDArray[np.int64]], Scores]) -> Answers:
-    """Return each held-out user's best, shape (n_users, 20)."""
-    found = []
+    """Return each test user's best products, shape (n_users, 20), best first."""
+    blocks = []
     for first in range(0, len(split.users), 500):
         users = split.users[first : first + 500]
         rows = user_items[users]
@@ -105,29 +105,29 @@ def answers(split: Split, user_items: Any, score: Callable[[Any, NDArray[np.int6
         scores[:, ~split.known_items] = -np.inf
         top = np.argpartition(-scores, K, axis=1)[:, :K]
         order = np.take_along_axis(scores, top, 1).argsort(axis=1)[:, ::-1]
-        found.append(np.take_along_axis(top, order, 1))
-    return np.concatenate(found)
+        blocks.append(np.take_along_axis(top, order, 1))
+    return np.concatenate(blocks)
 
 
-def _ndcg(split: Split, given: Answers) -> NDArray[np.float64]:
+def _ndcg(split: Split, answers: Answers) -> NDArray[np.float64]:
     relevant = split.relevant[split.users]
-    return ndcg(hits(given, relevant), np.diff(relevant.indptr).astype(np.int64))
+    return ndcg(find_hits(answers, relevant), np.diff(relevant.indptr).astype(np.int64))
 
 
 def _trials(peer: Peer, seed: int) -> Iterator[tuple[bool, dict[str, Any]]]:
-    everything = [
+    combinations = [
         (binary, dict(zip(peer.values, chosen, strict=True)))
         for binary in (True, False)
         for chosen in product(*peer.values.values())
     ]
-    for place in np.random.default_rng(seed).permutation(len(everything)):
-        yield everything[place]
+    for place in np.random.default_rng(seed).permutation(len(combinations)):
+        yield combinations[place]
 
 
 def best_answers(name: str, outer: Split, inner: Split, *, time_budget_s: float, seed: int = 0) -> tuple[Answers, str]:
     """Search a peer's parameters at random on the inner split within the budget; return its answers on the outer one.
 
-    Raises ValueError for what does not fit.
+    Raises ValueError for a catalog that does not fit the peer's memory.
     """
     if name == "EASE" and len(outer.train.product_ids) > EASE_ITEMS:
         raise ValueError(f"untruncated EASE of {len(outer.train.product_ids)} items left out")
@@ -144,5 +144,5 @@ def best_answers(name: str, outer: Split, inner: Split, *, time_budget_s: float,
             best = (score, binary, parameters)
     assert best is not None
     user_items = matrix_of(outer, best[1])
-    told = f"{tried} tried; {best[2]}, {'binary' if best[1] else 'counts'}"
-    return answers(outer, user_items, peer.fit(user_items, **best[2])), told
+    description = f"{tried} tried; {best[2]}, {'binary' if best[1] else 'counts'}"
+    return answers(outer, user_items, peer.fit(user_items, **best[2])), description

@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from shared.domain.formula import NEARNESS_HALF_KM, PROFILE_EVENTS_MAX, Formula
 from shared.errors import MissingSetting
 
 
@@ -82,13 +83,19 @@ class Settings(BaseModel):
     )
     publish_timeout_s: float = Field(10, gt=0, le=60, description="seconds to wait for Pub/Sub to store an event")
     distance_half_km: float = Field(
-        50, gt=0, le=20_000, description="distance in km at which the bonus of a nearby product is half"
+        NEARNESS_HALF_KM, gt=0, le=20_000, description="distance in km at which the bonus of a nearby product is half"
     )
     recommendation_ttl_s: int = Field(
         300, ge=1, description="seconds for which a user's recommendations are cached if nothing changes"
     )
     profile_events: int = Field(
-        50, ge=1, le=200, description="number of a user's last events in their profile, unless the active model sets it"
+        Formula.profile_events,
+        ge=1,
+        le=PROFILE_EVENTS_MAX,
+        description="number of a user's last events in their profile, unless the active model sets it",
+        ge=1,
+        le=PROFILE_EVENTS_MAX,
+        description="number of a user's last events in their profile, unless the active model sets it",
     )
     exploration_share: float = Field(
         0,

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from shared.domain.diversity import diversified
 from shared.domain.events import uuid7
 from shared.domain.exploration import with_new
+from shared.domain.formula import NEWEST_TIER
 from shared.domain.product import Product
 from shared.domain.ranking import rank
 from shared.domain.rules import Rule, applied, with_pins
@@ -19,10 +20,8 @@ from shared.settings import settings
 from shared.storage.recommending import exploration, similar_products
 from shared.storage.recommending import listings as storage
 from shared.storage.recommending.attribution import Logged
-from shared.storage.recommending.candidates import Found, candidates
+from shared.storage.recommending.candidates import CandidateSet, read_candidates
 
-# the tier of what only fills up by being new
-NEWEST = 3
 PAST = {"view": "viewed", "purchase": "bought", "add_to_cart": "added", "wishlist": "wished for"}
 
 
@@ -127,7 +126,7 @@ class Asked:
     diversity: float = 0.0
 
 
-def explored(asked: Asked, found: Found) -> list[int]:
+def explored(asked: Asked, found: CandidateSet) -> list[int]:
     """Return the new products that have places of their own; none unless the shop sets a share, or without a profile.
 
     A statement more, and only then.
@@ -143,17 +142,17 @@ def explored(asked: Asked, found: Found) -> list[int]:
     )
 
 
-def chosen(asked: Asked, found: Found, new: Sequence[int] = ()) -> tuple[list[int], dict[int, float], dict[int, Rule]]:
+def chosen(
+    asked: Asked, found: CandidateSet, new: Sequence[int] = ()
+) -> tuple[list[int], dict[int, float], dict[int, Rule]]:
     """Return the ids to show, best first, the candidates' scores, and the rules that moved products."""
     factors, because = applied(found.rules, found.candidates)
     best = rank(
         found.candidates,
         found.taste,
+        found.formula,
         asked.k if asked.diversity == 0 else len(found.candidates),
-        blend=found.blend,
-        trending_prior=found.trending_prior,
-        affinity_trend=found.affinity_trend,
-        place=asked.place or found.place,
+        location=asked.place or found.location,
         half_km=settings().distance_half_km,
         stock_first=asked.in_stock is not False,
         factors=factors,
@@ -170,7 +169,7 @@ def personal(asked: Asked) -> bytes:
 
     Raises CategoryNotFound.
     """
-    found = candidates(
+    found = read_candidates(
         asked.user_id,
         k=asked.k,
         category_id=asked.category_id,
@@ -199,7 +198,7 @@ def personal(asked: Asked) -> bytes:
                 more["reason"] = reason_of_rule(because[key])
             elif key in met:
                 more["reason"] = reason_of_meeting(product, met[key])
-            elif key in new and tiers.get(key, NEWEST) == NEWEST:
+            elif key in new and tiers.get(key, NEWEST_TIER) == NEWEST_TIER:
                 more["reason"] = {"kind": "new", "product_id": None, "product_name": None, "text": "New for you"}
             else:
                 more["reason"] = reason_of(product, tiers[key], source_id, source_name, kind)

@@ -1,1 +1,1 @@
-"""Measuring recommendations: splits of a history in time, the serving formula over arrays, metrics, the report."""
+"""Offline measurement: splits of a history, snapshots of a shop, the serving formula over arrays, and metrics."""

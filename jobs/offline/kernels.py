@@ -1,256 +1,277 @@
-"""The serving formula as loops over users: plain Python that Numba understands.
+"""The serving formula as loops over users, in the part of Python that Numba compiles.
 
-Scalars, loops, arrays and named tuples of arrays only. ``jobs/offline/compiled.py`` compiles and calls them;
-``jobs/offline/recommender.py`` says the same in NumPy.
+The functions take scalars, flat arrays and named tuples of flat arrays only. jobs/offline/recommender.py prepares them,
+and runs the loops compiled, over arrays, or as they are, over lists. shared/domain/formula.py explains the formula.
 """
 
 import math
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+from jobs.models.arrays import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
+from shared.domain.formula import FILLER_SCORE, PRICE_DEVIATION_MIN, PRICE_FACTOR_MIN
 
-Ids = NDArray[np.int32]
-Reals = NDArray[np.float64]
-# more than a tier has places
+# Greater than any position within a tier of fillers.
 TIER = 1 << 20
 
 
-class Rows(NamedTuple):
-    """A sparse matrix by rows, as CSR."""
+class SparseRows(NamedTuple):
+    """A sparse matrix in CSR form: row r has ``columns`` and ``values`` from ``starts[r]`` to ``starts[r + 1]``."""
 
-    starts: Ids
-    columns: Ids
-    values: Reals
+    starts: Int32Array
+    columns: Int32Array
+    values: Float64Array
 
 
-class Pool(NamedTuple):
-    """What may be shown to each user whatever the profile, by row, then tier.
+class FlatNeighbours(NamedTuple):
+    """Neighbours and their scores by item, ``width`` each, padded with −1."""
 
-    ``turns`` : 0 for what competes, else tier · TIER + place, see ``serving.Candidates``.
+    items: Int32Array
+    scores: Float32Array
+    width: int
+
+
+class FixedCandidates(NamedTuple):
+    """Each user's candidates that do not depend on the profile, by row, then tier.
+
+    orders : 0 for a candidate suggested by the taste, tier · TIER + position for a filler.
     """
 
-    starts: Ids
-    items: Ids
-    turns: Ids
+    starts: Int32Array
+    items: Int32Array
+    orders: Int32Array
 
 
-class Taste(NamedTuple):
-    """What fits whom: shares of taste times what their kind says, shapes (n_rows, n_codes), and codes by item.
+class TasteArrays(NamedTuple):
+    """What affinity is computed from.
 
-    ``item_tags`` is a CSR without values.  log_prices : NaN where there is none.  means : NaN for users without prices.
+    category_shares, brand_shares : shares of the user's taste times the weight of their kind, of n_rows · n_codes.
+    categories, brands : code of each item, −1 if it has none.
+    tag_shares : shares of the user's taste, of n_rows · n_tags; tag_weight : the weight of tags.
+    tag_starts, tags : tags by item, from ``tag_starts[item]`` to ``tag_starts[item + 1]``.
+    log_prices : by item, NaN if it has no price.
+    means, deviations : the price band by row; the mean is NaN if the user has none.
     """
 
-    category_shares: Reals
-    categories: Ids
-    brand_shares: Reals
-    brands: Ids
-    tag_shares: Reals
-    tag_starts: Ids
-    tags: Ids
+    n_categories: int
+    category_shares: Float64Array
+    categories: Int32Array
+    n_brands: int
+    brand_shares: Float64Array
+    brands: Int32Array
+    n_tags: int
+    tag_shares: Float64Array
+    tag_starts: Int32Array
+    tags: Int32Array
     tag_weight: float
-    log_prices: Reals
-    means: Reals
-    deviations: Reals
+    log_prices: Float64Array
+    means: Float64Array
+    deviations: Float64Array
 
 
 class Constants(NamedTuple):
-    """The formula's constants that are not in profile or pool; ``most`` candidates come from the profile."""
+    """The formula's parameters that scores need; ``n_by_profile`` is the number of candidates from the profile."""
 
     blend: float
     trending_prior: float
     affinity_trend: float
     repeat_weight: float
-    most: int
+    n_by_profile: int
 
 
 class Scratch(NamedTuple):
-    """What one thread works on: all of shape (n_items,) and zeros, before and after, but ``met`` and ``kept``."""
+    """The working memory of one thread.
 
-    sums: Reals
-    turns: Ids
-    known: NDArray[np.bool_]
-    met: Ids
-    fits: Reals
+    cf, orders, is_candidate : by item, zero before and after each user.
+    candidates, fits : items of the current user's candidates and their fit to the taste; n_items long.
+    best_items, best_scores : the answer so far; k long.
+    """
+
+    cf: Float64Array
+    orders: Int32Array
+    is_candidate: BoolArray
+    candidates: Int32Array
+    fits: Float64Array
+    best_items: Int32Array
+    best_scores: Float64Array
 
 
-def sum_up(
-    row: int,
-    repeat_weight: float,
-    profiles: Rows,
-    neighbours: NDArray[np.int32],
-    values: NDArray[np.float32],
-    scratch: Scratch,
+def sum_neighbours(
+    row: int, repeat_weight: float, profiles: SparseRows, neighbours: FlatNeighbours, scratch: Scratch
 ) -> int:
-    """Add up what the profile speaks for into ``sums``, and return how many items are in ``met``."""
-    sums, known, met = scratch.sums, scratch.known, scratch.met
-    n_met = 0
+    """Add the profile's contributions up in ``cf``, list their items as candidates, and return how many there are."""
+    cf, is_candidate, candidates = scratch.cf, scratch.is_candidate, scratch.candidates
+    items, scores, width = neighbours.items, neighbours.scores, neighbours.width
+    n_candidates = 0
     for at in range(profiles.starts[row], profiles.starts[row + 1]):
-        item, weight = profiles.columns[at], profiles.values[at]
-        for place in range(neighbours.shape[1]):
-            other = neighbours[item, place]
+        first, weight = profiles.columns[at] * width, profiles.values[at]
+        for place in range(first, first + width):
+            other = items[place]
             if other < 0:
                 break
-            if not known[other]:
-                known[other] = True
-                met[n_met] = other
-                n_met += 1
-            sums[other] += weight * values[item, place]
+            if not is_candidate[other]:
+                is_candidate[other] = True
+                candidates[n_candidates] = other
+                n_candidates += 1
+            cf[other] += weight * scores[place]
     if repeat_weight > 0:
         for at in range(profiles.starts[row], profiles.starts[row + 1]):
             item = profiles.columns[at]
-            if not known[item]:
-                known[item] = True
-                met[n_met] = item
-                n_met += 1
-            sums[item] += repeat_weight * profiles.values[at]
-    return n_met
+            if not is_candidate[item]:
+                is_candidate[item] = True
+                candidates[n_candidates] = item
+                n_candidates += 1
+            cf[item] += repeat_weight * profiles.values[at]
+    return n_candidates
 
 
-def keep_best(n_met: int, most: int, active: NDArray[np.bool_], scratch: Scratch) -> int:
-    """Keep the ``most`` greatest sums above 0 of ``met``, ties by item, and return how many there are."""
-    sums, met, known = scratch.sums, scratch.met, scratch.known
+def keep_best(n_candidates: int, size: int, active: BoolArray, scratch: Scratch) -> int:
+    """Keep the ``size`` active candidates of the greatest cf above 0, ties by item, and return how many there are.
+
+    The candidates become a heap with the worst of them first.
+    """
+    cf, candidates, is_candidate = scratch.cf, scratch.candidates, scratch.is_candidate
     kept = 0
-    for place in range(n_met):
-        item = met[place]
-        if not (sums[item] > 0 and active[item]):
-            sums[item] = 0.0
-            known[item] = False
+    for place in range(n_candidates):
+        item = candidates[place]
+        if not (cf[item] > 0 and active[item]):
+            cf[item] = 0.0
+            is_candidate[item] = False
             continue
-        if kept < most:
-            met[kept] = item
+        if kept < size:
+            candidates[kept] = item
             kept += 1
-            if kept == most:
-                for start in range(most // 2 - 1, -1, -1):
-                    sink(start, most, met, sums)
+            if kept == size:
+                for start in range(size // 2 - 1, -1, -1):
+                    sift_down(start, size, candidates, cf)
             continue
-        worst = met[0]
-        if sums[item] > sums[worst] or (sums[item] == sums[worst] and item < worst):
-            met[0] = item
-            sink(0, most, met, sums)
+        worst = candidates[0]
+        if cf[item] > cf[worst] or (cf[item] == cf[worst] and item < worst):
+            candidates[0] = item
+            sift_down(0, size, candidates, cf)
             item = worst
-        sums[item] = 0.0
-        known[item] = False
+        cf[item] = 0.0
+        is_candidate[item] = False
     return kept
 
 
-def sink(at: int, size: int, heap: Ids, sums: Reals) -> None:
-    """Restore a heap whose first is the last in rank, from one place downwards."""
+def sift_down(at: int, size: int, heap: Int32Array, cf: Float64Array) -> None:
+    """Move the item at one place of a heap down to where it belongs; the heap's first item is the last in rank."""
     item = heap[at]
     while 2 * at + 1 < size:
-        below = 2 * at + 1
-        if below + 1 < size:
-            one, other = heap[below], heap[below + 1]
-            if sums[other] < sums[one] or (sums[other] == sums[one] and other > one):
-                below += 1
-        least = heap[below]
-        if sums[item] < sums[least] or (sums[item] == sums[least] and item > least):
+        child = 2 * at + 1
+        if child + 1 < size:
+            left, right = heap[child], heap[child + 1]
+            if cf[right] < cf[left] or (cf[right] == cf[left] and right > left):
+                child += 1
+        last = heap[child]
+        if cf[item] < cf[last] or (cf[item] == cf[last] and item > last):
             break
-        heap[at] = least
-        at = below
+        heap[at] = last
+        at = child
     heap[at] = item
 
 
-def answer(
+def recommend_rows(
     first: int,
     last: int,
     constants: Constants,
-    profiles: Rows,
-    neighbours: NDArray[np.int32],
-    values: NDArray[np.float32],
-    excluded: Rows,
-    pool: Pool,
-    active: NDArray[np.bool_],
-    trend: Reals,
-    taste: Taste,
+    profiles: SparseRows,
+    neighbours: FlatNeighbours,
+    excluded: SparseRows,
+    fixed: FixedCandidates,
+    active: BoolArray,
+    trend: Float64Array,
+    taste: TasteArrays,
     scratch: Scratch,
-    answers: NDArray[np.int64],
+    answers: Int64Array,
 ) -> None:
-    """Write the best items of the users ``first`` to ``last`` into ``answers``, shape (n_rows, k), filled with −1.
+    """Write the best items of the users in rows ``first`` to ``last`` − 1 into ``answers``.
 
-    neighbours, values : indices and scores of each item's neighbours, shape (n_items, n_neighbours), padded with −1.
-    trend : the score of the formula's trending window, shape (n_items,).
+    Parameters
+    ----------
+    profiles, excluded : shape (n_rows, n_items): weights w, and products that may not be shown.
+    active : by item, whether it may be recommended.
+    trend : by item, the score of the formula's trending window.
+    answers : shape (n_rows, k), filled with −1.
     """
-    sums, turns, known, met, fits = scratch.sums, scratch.turns, scratch.known, scratch.met, scratch.fits
-    # from a tuple, each would be counted as referred to whenever it is read
-    category_shares, categories, brand_shares, brands = (
-        taste.category_shares,
-        taste.categories,
-        taste.brand_shares,
-        taste.brands,
-    )
-    tag_shares, tag_starts, tags = taste.tag_shares, taste.tag_starts, taste.tags
+    cf, orders, is_candidate = scratch.cf, scratch.orders, scratch.is_candidate
+    candidates, fits = scratch.candidates, scratch.fits
+    best_items, best_scores = scratch.best_items, scratch.best_scores
+    # Numba counts a reference for each access through a tuple: locals avoid it inside the loops
+    n_categories, category_shares, categories = taste.n_categories, taste.category_shares, taste.categories
+    n_brands, brand_shares, brands = taste.n_brands, taste.brand_shares, taste.brands
+    n_tags, tag_shares, tag_starts, tags = taste.n_tags, taste.tag_shares, taste.tag_starts, taste.tags
     log_prices, means, deviations = taste.log_prices, taste.means, taste.deviations
-    has_categories, has_brands = category_shares.shape[1] > 0, brand_shares.shape[1] > 0
-    has_tags = tag_shares.shape[1] > 0
-    k = answers.shape[1]
-    scores = np.empty(k)
+    k = len(best_items)
     for row in range(first, last):
-        n = sum_up(row, constants.repeat_weight, profiles, neighbours, values, scratch)
+        n = sum_neighbours(row, constants.repeat_weight, profiles, neighbours, scratch)
         for at in range(excluded.starts[row], excluded.starts[row + 1]):
-            sums[excluded.columns[at]] = 0
-        n = keep_best(n, constants.most, active, scratch)
-        for at in range(pool.starts[row], pool.starts[row + 1]):
-            item = pool.items[at]
-            if not known[item]:
-                known[item] = True
-                turns[item] = pool.turns[at]
-                met[n] = item
+            cf[excluded.columns[at]] = 0
+        n = keep_best(n, constants.n_by_profile, active, scratch)
+        for at in range(fixed.starts[row], fixed.starts[row + 1]):
+            item = fixed.items[at]
+            if not is_candidate[item]:
+                is_candidate[item] = True
+                orders[item] = fixed.orders[at]
+                candidates[n] = item
                 n += 1
-        top_sum, top_trend = 0.0, 0.0
+        max_cf, max_trend = 0.0, 0.0
         for place in range(n):
-            top_sum, top_trend = max(top_sum, sums[met[place]]), max(top_trend, trend[met[place]])
-        top_sum, top_trend = top_sum or 1.0, top_trend or 1.0
-        top_fit = 0.0
+            item = candidates[place]
+            max_cf, max_trend = max(max_cf, cf[item]), max(max_trend, trend[item])
+        max_cf, max_trend = max_cf or 1.0, max_trend or 1.0
+        max_fit = 0.0
         for place in range(n):
-            item = met[place]
+            item = candidates[place]
             fit = 0.0
-            if has_categories and categories[item] >= 0:
-                fit += category_shares[row, categories[item]]
-            if has_brands and brands[item] >= 0:
-                fit += brand_shares[row, brands[item]]
-            if has_tags:
-                of_tags = 0.0
+            if n_categories > 0 and categories[item] >= 0:
+                fit += category_shares[row * n_categories + categories[item]]
+            if n_brands > 0 and brands[item] >= 0:
+                fit += brand_shares[row * n_brands + brands[item]]
+            if n_tags > 0:
+                tag_share = 0.0
                 for at in range(tag_starts[item], tag_starts[item + 1]):
-                    of_tags += tag_shares[row, tags[at]]
-                fit += taste.tag_weight * min(of_tags, 1.0)
+                    tag_share += tag_shares[row * n_tags + tags[at]]
+                fit += taste.tag_weight * min(tag_share, 1.0)
             if fit > 0 and not (math.isnan(log_prices[item]) or math.isnan(means[row])):
-                distance = (log_prices[item] - means[row]) / max(deviations[row], 0.5)
-                fit *= 0.5 + 0.5 * math.exp(-0.5 * distance * distance)
-            fits[place] = fit * (1.0 + constants.affinity_trend * (trend[item] / top_trend))
-            top_fit = max(top_fit, fits[place])
-        top_fit = top_fit or 1.0
+                distance = (log_prices[item] - means[row]) / max(deviations[row], PRICE_DEVIATION_MIN)
+                fit *= PRICE_FACTOR_MIN + (1.0 - PRICE_FACTOR_MIN) * math.exp(-0.5 * distance * distance)
+            fits[place] = fit * (1.0 + constants.affinity_trend * (trend[item] / max_trend))
+            max_fit = max(max_fit, fits[place])
+        max_fit = max_fit or 1.0
         filled = 0
-        for at in range(n):
-            item = met[at]
-            share = trend[item] / top_trend
-            score = constants.blend * sums[item] / top_sum + (1.0 - constants.blend) * (fits[at] / top_fit)
-            score += constants.trending_prior * share
-            if fits[at] > 0 or (constants.trending_prior > 0 and share > 0):
-                turns[item] = 0
-            elif turns[item] > 0:
-                score = 0.1 * share
-            # sorted by insertion: most are worse than the last
+        for place in range(n):
+            item = candidates[place]
+            trend_share = trend[item] / max_trend
+            score = constants.blend * cf[item] / max_cf + (1.0 - constants.blend) * (fits[place] / max_fit)
+            score += constants.trending_prior * trend_share
+            if fits[place] > 0 or (constants.trending_prior > 0 and trend_share > 0):
+                orders[item] = 0
+            elif orders[item] > 0:
+                score = FILLER_SCORE * trend_share
+            # insertion sort: most candidates are worse than the last of the answer
             to = filled
             while to > 0:
-                other = answers[row, to - 1]
-                if turns[item] != turns[other]:
-                    ahead = turns[item] < turns[other]
-                elif score != scores[to - 1]:
-                    ahead = score > scores[to - 1]
+                other = best_items[to - 1]
+                if orders[item] != orders[other]:
+                    is_better = orders[item] < orders[other]
+                elif score != best_scores[to - 1]:
+                    is_better = score > best_scores[to - 1]
                 elif trend[item] != trend[other]:
-                    ahead = trend[item] > trend[other]
+                    is_better = trend[item] > trend[other]
                 else:
-                    ahead = item < other
-                if not ahead:
+                    is_better = item < other
+                if not is_better:
                     break
                 to -= 1
             if to == k:
                 continue
             filled = min(filled + 1, k)
             for moved in range(filled - 1, to, -1):
-                answers[row, moved], scores[moved] = answers[row, moved - 1], scores[moved - 1]
-            answers[row, to], scores[to] = item, score
-        for at in range(n):
-            item = met[at]
-            sums[item], turns[item], known[item] = 0.0, 0, False
+                best_items[moved], best_scores[moved] = best_items[moved - 1], best_scores[moved - 1]
+            best_items[to], best_scores[to] = item, score
+        for place in range(filled):
+            answers[row, place] = best_items[place]
+        for place in range(n):
+            item = candidates[place]
+            cf[item], orders[item], is_candidate[item] = 0.0, 0, False

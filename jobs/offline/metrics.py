@@ -1,99 +1,111 @@
-"""What an answer is worth, user by user, and what a set of answers covers."""
+"""Metrics of recommendations: ranking metrics by user, and metrics of a set of answers."""
 
 from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from jobs.models.arrays import Matrix
+from jobs.models.arrays import BoolArray, Float64Array, Int64Array, Matrix
 
-AT: Final = (5, 10, 20)
-# the order in which they are reported
-RANKING: Final = ("ndcg", "recall", "precision", "hit", "mrr")
+# Lengths of the answer at which ranking metrics are computed.
+CUTOFFS: Final = (5, 10, 20)
+# The least share of users that novelty counts with: log2 of 0 is infinite.
+POPULARITY_MIN: Final = 1e-9
+# Values that one step of the bootstrap draws at most: bounds its memory at 16 MB.
+BOOTSTRAP_BLOCK: Final = 2_000_000
 
-Reals = NDArray[np.float64]
 
+def find_hits(answers: Int64Array, relevant: Matrix) -> BoolArray:
+    """Return the places of the answers that hold a relevant item, shape (n_rows, k).
 
-def hits(answers: NDArray[np.int64], relevant: Matrix) -> NDArray[np.bool_]:
-    """Return which places are right, shape (n_rows, k).
-
-    answers : items best first, shape (n_rows, k), padded with -1;  relevant : shape (n_rows, n_items), not 0 where so.
+    answers : items, best first, shape (n_rows, k), padded with −1.
+    relevant : shape (n_rows, n_items), not 0 where an item is relevant.
     """
     n_items = relevant.shape[1]
     rows = np.repeat(np.arange(relevant.shape[0]), np.diff(relevant.indptr))
-    right = np.sort(rows * n_items + relevant.indices.astype(np.int64))
+    relevant_keys = np.sort(rows * n_items + relevant.indices.astype(np.int64))
     keys = np.where(answers >= 0, np.arange(len(answers))[:, None] * n_items + answers, -1)
-    if not len(right):
+    if not len(relevant_keys):
         return np.zeros(answers.shape, np.bool_)
-    return np.asarray(right[np.minimum(np.searchsorted(right, keys), len(right) - 1)] == keys)
+    places = np.minimum(np.searchsorted(relevant_keys, keys), len(relevant_keys) - 1)
+    return np.asarray(relevant_keys[places] == keys)
 
 
-def discounts(k: int) -> Reals:
-    """Return what a hit at each of ``k`` places counts: 1 / log2(place + 1)."""
+def discounts(k: int) -> Float64Array:
+    """Return the gain of a hit at each of ``k`` places: 1 / log2(place + 1), with places from 1."""
     return np.asarray(1.0 / np.log2(np.arange(k) + 2.0))
 
 
-def ndcg(right: NDArray[np.bool_], counts: NDArray[np.int64]) -> Reals:
-    """Return NDCG per row: ``right`` of shape (n_rows, k), ``counts`` how many are relevant, at least 1."""
-    k = right.shape[1]
-    ideal = np.cumsum(discounts(k))[np.minimum(counts, k) - 1]
-    return np.asarray((right * discounts(k)).sum(axis=1) / ideal)
+def ndcg(hits: BoolArray, relevant_counts: Int64Array) -> Float64Array:
+    """Return NDCG by row (Järvelin and Kekäläinen, TOIS 2002), with gains of 0 and 1.
 
-
-def per_user(answers: NDArray[np.int64], relevant: Matrix) -> dict[str, Reals]:
-    """Return every ranking metric of each row, as ``ndcg@20`` and so on, each of shape (n_rows,).
-
-    Every row has at least one relevant item. Recall is of all relevant; precision is of k, filled or not; MRR is of the
-    first k.
+    hits : shape (n_rows, k).
+    relevant_counts : number of relevant items by row, at least 1, shape (n_rows,).
     """
-    counts = np.diff(relevant.indptr).astype(np.int64)
-    right = hits(answers, relevant)
-    found: dict[str, Reals] = {}
-    for k in AT:
-        first = right[:, :k]
-        number = first.sum(axis=1)
-        place = np.where(number > 0, first.argmax(axis=1) + 1.0, np.inf)
-        found[f"ndcg@{k}"] = ndcg(first, counts)
-        found[f"recall@{k}"] = number / counts
-        found[f"precision@{k}"] = number / k
-        found[f"hit@{k}"] = (number > 0) * 1.0
-        found[f"mrr@{k}"] = 1.0 / place
-    return found
+    k = hits.shape[1]
+    ideal = np.cumsum(discounts(k))[np.minimum(relevant_counts, k) - 1]
+    return np.asarray((hits * discounts(k)).sum(axis=1) / ideal)
+
+
+def score_users(answers: Int64Array, relevant: Matrix) -> dict[str, Float64Array]:
+    """Return each ranking metric by user, shape (n_rows,), under names such as ``ndcg@20``.
+
+    Each row has at least one relevant item. Recall is the share of all relevant items; precision is the share of k
+    places, filled or not; MRR counts the first k places.
+    """
+    relevant_counts = np.diff(relevant.indptr).astype(np.int64)
+    hits = find_hits(answers, relevant)
+    scores: dict[str, Float64Array] = {}
+    for k in CUTOFFS:
+        first = hits[:, :k]
+        hit_counts = first.sum(axis=1)
+        best_place = np.where(hit_counts > 0, first.argmax(axis=1) + 1.0, np.inf)
+        scores[f"ndcg@{k}"] = ndcg(first, relevant_counts)
+        scores[f"recall@{k}"] = hit_counts / relevant_counts
+        scores[f"precision@{k}"] = hit_counts / k
+        scores[f"hit@{k}"] = (hit_counts > 0) * 1.0
+        scores[f"mrr@{k}"] = 1.0 / best_place
+    return scores
 
 
 def beyond_accuracy(
-    answers: NDArray[np.int64], known: NDArray[np.bool_], popularity: Reals, categories: NDArray[np.int64]
+    answers: Int64Array, known: BoolArray, popularity: Float64Array, categories: Int64Array
 ) -> dict[str, float]:
-    """Return coverage, novelty and diversity at 20.
+    """Return coverage, novelty and diversity of the answers at 20.
 
-    coverage : share of the known items that are shown to somebody.
-    novelty : mean over shown of −log2(share of users who have it), in bits (Vargas and Castells, RecSys 2011).
-    diversity : mean over users of the share of pairs in an answer that differ in category; NaN without categories.
+    coverage : share of the known items that appear in at least one answer.
+    novelty : mean over recommended items of −log2(share of users with the item), in bits (Vargas and Castells, RecSys
+        2011).
+    diversity : mean over users of the share of pairs in an answer that differ in category; absent without categories.
 
-    popularity : share of users who have each item, shape (n_items,).
+    known : shape (n_items,), the items that can be recommended.
+    popularity : shape (n_items,), share of users with each item.
+    categories : shape (n_items,), code of each item, −1 for none.
     """
-    shown = answers[:, : AT[-1]]
-    filled = shown[shown >= 0]
-    novelty = -np.log2(np.maximum(popularity[filled], 1e-9)).mean() if len(filled) else 0.0
-    found = {"coverage@20": len(np.unique(filled)) / max(1, int(known.sum())), "novelty@20": float(novelty)}
+    top = answers[:, : CUTOFFS[-1]]
+    filled = top[top >= 0]
+    novelty = -np.log2(np.maximum(popularity[filled], POPULARITY_MIN)).mean() if len(filled) else 0.0
+    metrics = {"coverage@20": len(np.unique(filled)) / max(1, int(known.sum())), "novelty@20": float(novelty)}
     if (categories >= 0).any():
-        codes = np.where(shown >= 0, categories[np.maximum(shown, 0)], -1)
-        differ = (codes[:, :, None] != codes[:, None, :]) & (codes[:, :, None] >= 0) & (codes[:, None, :] >= 0)
-        both = (codes[:, :, None] >= 0) & (codes[:, None, :] >= 0) & ~np.eye(shown.shape[1], dtype=bool)
-        pairs = both.sum(axis=(1, 2))
-        if (pairs > 0).any():
-            found["diversity@20"] = float((differ.sum(axis=(1, 2))[pairs > 0] / pairs[pairs > 0]).mean())
-    return found
+        codes = np.where(top >= 0, categories[np.maximum(top, 0)], -1)
+        both_known = (codes[:, :, None] >= 0) & (codes[:, None, :] >= 0)
+        differ = (codes[:, :, None] != codes[:, None, :]) & both_known
+        pair_counts = (both_known & ~np.eye(top.shape[1], dtype=bool)).sum(axis=(1, 2))
+        has_pairs = pair_counts > 0
+        if has_pairs.any():
+            metrics["diversity@20"] = float((differ.sum(axis=(1, 2))[has_pairs] / pair_counts[has_pairs]).mean())
+    return metrics
 
 
-def interval(values: Reals, *, seed: int = 0, resamples: int = 1000, level: float = 0.95) -> tuple[float, float]:
+def bootstrap_interval(
+    values: Float64Array, *, seed: int = 0, resamples: int = 1000, level: float = 0.95
+) -> tuple[float, float]:
     """Return the bootstrap confidence interval of the mean over users (Efron, 1979; percentiles of resampled means)."""
     if len(values) < 2:
         return float(values.mean()), float(values.mean())
     random = np.random.default_rng(seed)
     means = np.empty(resamples)
-    step = max(1, 2_000_000 // len(values))
+    step = max(1, BOOTSTRAP_BLOCK // len(values))
     for first in range(0, resamples, step):
         size = min(step, resamples - first)
         means[first : first + size] = values[random.integers(0, len(values), (size, len(values)))].mean(axis=1)
@@ -101,6 +113,6 @@ def interval(values: Reals, *, seed: int = 0, resamples: int = 1000, level: floa
     return float(low), float(high)
 
 
-def summary(values: Mapping[str, Reals]) -> dict[str, float]:
+def mean_scores(scores: Mapping[str, Float64Array]) -> dict[str, float]:
     """Return the mean over users of each metric."""
-    return {name: float(one.mean()) for name, one in values.items()}
+    return {name: float(values.mean()) for name, values in scores.items()}

@@ -1,211 +1,242 @@
-"""A shop as it stood at one moment: what the serving path knew of its users and products then."""
+"""A shop as it stood at one moment: what the serving path knew about its users and products then."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from jobs.data.catalog import Catalog
 from jobs.data.history import History
-from jobs.models.arrays import Matrix
+from jobs.models.arrays import BoolArray, Float64Array, Int64Array, Matrix
 from shared.domain.events import EVENT_WEIGHTS, EventType
-from shared.domain.formula import Formula, Returning, TrendingWindow
+from shared.domain.formula import (
+    HALVINGS_MAX,
+    PROFILE_EVENTS_MAX,
+    RANK_MAX,
+    SEEN_EVENTS_MAX,
+    ExclusionPolicy,
+    Formula,
+    TrendingWindow,
+)
 from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
 from shared.domain.trending import WINDOWS
 
-# as shared/storage/recommending/candidates.py: the longest profile, and how far back "met before" is remembered
-PROFILE_LIMIT: Final = 200
-MET_LIMIT: Final = 1000
 DAY: Final = np.timedelta64(86_400_000_000, "us")
 _WINDOW_NAMES: Final[dict[str, TrendingWindow]] = {"7d": "7d", "30d": "30d"}
 
 
 @dataclass(frozen=True)
-class Recent:
-    """Events of some users, newest first by user: rows (positions in the list of users), items, weights, days of age
-    before the user's newest, and place (0 is the newest), all of shape (n_kept,)."""
+class RecentEvents:
+    """The latest events of each user, by row, then newest first. All arrays have the shape (n_recent,).
 
-    rows: NDArray[np.int64]
-    items: NDArray[np.int64]
-    weights: NDArray[np.float64]
-    ages: NDArray[np.float64]
-    places: NDArray[np.int64]
+    rows : positions in the list of users.
+    items, weights : the events' items and weights.
+    ages : days before the user's newest event.
+    positions : 0 for the user's newest event.
+    """
+
+    rows: Int64Array
+    items: Int64Array
+    weights: Float64Array
+    ages: Float64Array
+    positions: Int64Array
 
 
 @dataclass(frozen=True)
-class Met:
-    """The products of the last events of each user, each once, by row, then the newest first.
+class Interactions:
+    """The products of each user's latest events, each product once per user, by row, then the newest first.
 
-    starts : shape (n_rows + 1,), where each row begins. All others of shape (n_pairs,): items, the greatest of the
-    events' weights, their number, days of age before the user's newest event, and rank, 0 first and at most 499.
+    starts : shape (n_rows + 1,), where the pairs of each row begin. All other arrays have the shape (n_pairs,).
+    items : products.
+    weights : greatest weight of the pair's events.
+    event_counts : number of the pair's events.
+    ages : days between the pair's newest event and the user's newest event.
+    ranks : 0 for the product met last, at most RANK_MAX − 1.
     """
 
-    starts: NDArray[np.int64]
-    items: NDArray[np.int64]
-    weights: NDArray[np.float64]
-    times: NDArray[np.float64]
-    ages: NDArray[np.float64]
-    ranks: NDArray[np.int64]
+    starts: Int64Array
+    items: Int64Array
+    weights: Float64Array
+    event_counts: Float64Array
+    ages: Float64Array
+    ranks: Int64Array
 
     @classmethod
-    def of(cls, recent: Recent, n_events: int, n_rows: int, n_items: int) -> "Met":
-        """Return what the last ``n_events`` of each user say."""
-        kept = recent.places < n_events
-        # newest first, so the first of each pair has its age
-        pairs, first, of, times = np.unique(
-            recent.rows[kept] * n_items + recent.items[kept], return_index=True, return_inverse=True, return_counts=True
+    def from_events(cls, recent: RecentEvents, n_events: int, n_rows: int, n_items: int) -> "Interactions":
+        """Return the interactions in the latest ``n_events`` events of each user."""
+        mask = recent.positions < n_events
+        # events are newest first, so the first event of a pair has the pair's age
+        pairs, first, pair_of_event, event_counts = np.unique(
+            recent.rows[mask] * n_items + recent.items[mask], return_index=True, return_inverse=True, return_counts=True
         )
         weights = np.zeros(len(pairs))
-        np.maximum.at(weights, of, recent.weights[kept])
-        rows, items, ages = pairs // n_items, pairs % n_items, recent.ages[kept][first]
+        np.maximum.at(weights, pair_of_event, recent.weights[mask])
+        rows, items, ages = pairs // n_items, pairs % n_items, recent.ages[mask][first]
         order = np.lexsort((items, ages, rows))
         rows = rows[order]
         starts = np.searchsorted(rows, np.arange(n_rows + 1))
-        ranks = np.minimum(np.arange(len(rows)) - starts[rows], 499)
-        return cls(starts, items[order], weights[order], times[order].astype(np.float64), ages[order], ranks)
+        ranks = np.minimum(np.arange(len(rows)) - starts[rows], RANK_MAX - 1)
+        return cls(starts, items[order], weights[order], event_counts[order].astype(np.float64), ages[order], ranks)
 
 
 @dataclass(frozen=True)
-class Past:
-    """The events before ``now``, seen for ``users`` (codes, ascending, shape (n_rows,)).
+class TasteProfiles:
+    """The preferences of each user as of one moment: what ``TasteProfile`` of shared/domain/ranking.py is for one user.
 
-    ``active`` : bool, shape (n_items,), what may be recommended.
+    categories, brands, tags : decayed scores, shapes (n_rows, n_categories), (n_rows, n_brands), (n_rows, n_tags).
+    has_prices : shape (n_rows,), whether the user has a price band.
+    mean_log_price, deviation : shape (n_rows,), the price band.
+    """
+
+    categories: Float64Array
+    brands: Float64Array
+    tags: Float64Array
+    has_prices: BoolArray
+    mean_log_price: Float64Array
+    deviation: Float64Array
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The events before ``now`` and what followed from them for ``users``.
+
+    Attributes
+    ----------
+    history : events up to ``now``.
+    now : from when trends and preferences decay.
+    users : codes, ascending, shape (n_rows,); row r of every result belongs to ``users[r]``.
+    active : shape (n_items,), the products that may be recommended.
+    catalog : in the codes of the history.
     """
 
     history: History
     now: np.datetime64
-    users: NDArray[np.int64]
-    active: NDArray[np.bool_]
+    users: Int64Array
+    active: BoolArray
     catalog: Catalog
 
     @property
     def n_items(self) -> int:
-        """How many products there are."""
+        """Return the number of products."""
         return len(self.history.product_ids)
 
     @cached_property
-    def _mine(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The events of these users as positions in the history, and each event's row, newest first by row."""
-        row_of = np.full(len(self.history.user_ids), -1, np.int64)
-        row_of[self.users] = np.arange(len(self.users))
-        events = np.flatnonzero(row_of[self.history.users] >= 0)
-        rows = row_of[self.history.users[events]]
+    def _user_events(self) -> tuple[Int64Array, Int64Array]:
+        """The users' events as positions in the history, and the row of each, by row, then newest first."""
+        row_of_user = np.full(len(self.history.user_ids), -1, np.int64)
+        row_of_user[self.users] = np.arange(len(self.users))
+        events = np.flatnonzero(row_of_user[self.history.users] >= 0)
+        rows = row_of_user[self.history.users[events]]
         order = np.lexsort((-self.history.times[events].astype(np.int64), rows))
         return events[order].astype(np.int64), rows[order]
 
     @cached_property
-    def recent(self) -> Recent:
-        """The last events of each user, at most MET_LIMIT."""
-        events, rows = self._mine
+    def recent(self) -> RecentEvents:
+        """The latest events of each user, at most SEEN_EVENTS_MAX."""
+        events, rows = self._user_events
         starts = np.searchsorted(rows, np.arange(len(self.users)))
-        places = np.arange(len(rows)) - starts[rows]
+        positions = np.arange(len(rows)) - starts[rows]
         times = self.history.times[events]
         ages = (times[starts[rows]] - times) / DAY
-        kept = places < MET_LIMIT
-        return Recent(
-            rows[kept],
-            self.history.items[events][kept].astype(np.int64),
-            self.history.weights[events][kept].astype(np.float64),
-            ages[kept],
-            places[kept],
+        mask = positions < SEEN_EVENTS_MAX
+        return RecentEvents(
+            rows[mask],
+            self.history.items[events][mask].astype(np.int64),
+            self.history.weights[events][mask].astype(np.float64),
+            ages[mask],
+            positions[mask],
         )
 
     def profiles(self, formula: Formula) -> Matrix:
-        """Return the weights of the users' profiles, shape (n_rows, n_items)."""
-        met = self._met(min(formula.profile_events, PROFILE_LIMIT))
-        values = met.weights**formula.weight_power * formula.rank_decay**met.ranks
+        """Return the weights w of the users' profiles, shape (n_rows, n_items); see shared/domain/formula.py."""
+        interactions = self._interactions(min(formula.profile_events, PROFILE_EVENTS_MAX))
+        values = interactions.weights**formula.weight_power * formula.rank_decay**interactions.ranks
         if formula.frequency_power > 0:
-            values *= met.times**formula.frequency_power
+            values *= interactions.event_counts**formula.frequency_power
         if formula.half_life_days is not None:
-            values *= 2.0 ** -np.minimum(met.ages / formula.half_life_days, 200)
-        return sparse.csr_array((values, met.items, met.starts), shape=(len(self.users), self.n_items))
+            values *= 2.0 ** -np.minimum(interactions.ages / formula.half_life_days, HALVINGS_MAX)
+        return sparse.csr_array((values, interactions.items, interactions.starts), shape=self._shape)
 
-    def _met(self, n_events: int) -> "Met":
-        if n_events not in self._known_profiles:
-            self._known_profiles[n_events] = Met.of(self.recent, n_events, len(self.users), self.n_items)
-        return self._known_profiles[n_events]
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return len(self.users), self.n_items
+
+    def _interactions(self, n_events: int) -> Interactions:
+        if n_events not in self._interactions_by_length:
+            self._interactions_by_length[n_events] = Interactions.from_events(self.recent, n_events, *self._shape)
+        return self._interactions_by_length[n_events]
 
     @cached_property
-    def _known_profiles(self) -> "dict[int, Met]":
+    def _interactions_by_length(self) -> dict[int, Interactions]:
         return {}
 
-    def excluded(self, returning: Returning) -> Matrix:
-        """Return what may not be shown to each user, shape (n_rows, n_items), 1 where so."""
-        if returning == "unseen":
-            rows, items = self.recent.rows, self.recent.items
-            bought_rows, bought_items = self._bought
-            rows, items = np.concatenate((rows, bought_rows)), np.concatenate((items, bought_items))
-        elif returning == "unbought":
+    def excluded(self, exclusion_policy: ExclusionPolicy) -> Matrix:
+        """Return the products that may not be shown, shape (n_rows, n_items), 1 where a user may not see one."""
+        rows, items = np.empty(0, np.int64), np.empty(0, np.int64)
+        if exclusion_policy != "nothing":
             rows, items = self._bought
-        else:
-            rows, items = (np.empty(0, np.int64),) * 2
-        found = sparse.csr_array((np.ones(len(rows)), (rows, items)), shape=(len(self.users), self.n_items))
-        found.data[:] = 1
-        return found
+        if exclusion_policy == "seen":
+            rows, items = np.concatenate((self.recent.rows, rows)), np.concatenate((self.recent.items, items))
+        excluded = sparse.csr_array((np.ones(len(rows)), (rows, items)), shape=self._shape)
+        # repeated pairs were added up
+        excluded.data[:] = 1
+        return excluded
 
     @cached_property
-    def _bought(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        events, rows = self._mine
+    def _bought(self) -> tuple[Int64Array, Int64Array]:
+        """Rows and items of all purchases by these users."""
+        events, rows = self._user_events
         bought = self.history.weights[events] == EVENT_WEIGHTS[EventType.PURCHASE]
         return rows[bought], self.history.items[events][bought].astype(np.int64)
 
     @cached_property
-    def trends(self) -> dict[TrendingWindow, NDArray[np.float64]]:
-        """Trending scores by window, and purchase counts as "all", each of shape (n_items,); 0 for what is inactive."""
+    def trends(self) -> dict[TrendingWindow, Float64Array]:
+        """Trending scores by window, and the number of purchases as "all": shape (n_items,), 0 for inactive products.
+
+        The rule is that of shared/domain/trending.py.
+        """
         hours = self.now.astype("datetime64[h]") - self.history.times.astype("datetime64[h]")
         ages = np.maximum(hours.astype(np.int64), 0) / 24
-        found: dict[TrendingWindow, NDArray[np.float64]] = {}
+        trends: dict[TrendingWindow, Float64Array] = {}
         for window in WINDOWS:
             weights = self.history.weights * np.exp(-window.decay_per_day * ages) * (ages < window.days)
             scores = np.bincount(self.history.items, weights=weights, minlength=self.n_items)
-            found[_WINDOW_NAMES[window.name]] = np.asarray(scores * self.active, np.float64)
+            trends[_WINDOW_NAMES[window.name]] = np.asarray(scores * self.active, np.float64)
         bought = self.history.weights == EVENT_WEIGHTS[EventType.PURCHASE]
         counts = np.bincount(self.history.items[bought], minlength=self.n_items)
-        found["all"] = np.asarray(counts * self.active, np.float64)
-        return found
+        trends["all"] = np.asarray(counts * self.active, np.float64)
+        return trends
 
     @cached_property
-    def tastes(self) -> "Tastes":
-        """What these users like, by the rules of shared/domain/preferences.py, as of now."""
-        events, rows = self._mine
+    def taste_profiles(self) -> TasteProfiles:
+        """The users' preferences as of ``now``, by the rules of shared/domain/preferences.py."""
+        events, rows = self._user_events
         items = self.history.items[events].astype(np.int64)
         ages = np.maximum((self.now - self.history.times[events]) / np.timedelta64(HALF_LIFE), 0)
         weights = np.asarray(self.history.weights[events] * 2.0 ** -np.minimum(ages, MAX_HALVINGS), np.float64)
-        likes: Matrix = sparse.csr_array((weights, (rows, items)), shape=(len(self.users), self.n_items))
+        preferences: Matrix = sparse.csr_array((weights, (rows, items)), shape=self._shape)
         catalog = self.catalog
         prices = np.where(catalog.prices > 0, catalog.prices, 1.0)
-        priced = (catalog.prices > 0).astype(np.float64)
-        whole = np.asarray(likes @ priced)
-        safe = np.where(whole > 0, whole, 1.0)
-        mean = likes @ (np.log(prices) * priced) / safe
-        square = likes @ (np.log(prices) ** 2 * priced) / safe
-        return Tastes(
-            categories=_by_code(likes, catalog.categories),
-            brands=_by_code(likes, catalog.brands),
-            tags=np.asarray((likes @ catalog.tags).toarray()),
-            has_prices=whole > 0,
+        has_price = (catalog.prices > 0).astype(np.float64)
+        total = np.asarray(preferences @ has_price)
+        divisor = np.where(total > 0, total, 1.0)
+        mean = preferences @ (np.log(prices) * has_price) / divisor
+        mean_square = preferences @ (np.log(prices) ** 2 * has_price) / divisor
+        return TasteProfiles(
+            categories=_sum_by_code(preferences, catalog.categories),
+            brands=_sum_by_code(preferences, catalog.brands),
+            tags=np.asarray((preferences @ catalog.tags).toarray()),
+            has_prices=total > 0,
             mean_log_price=mean,
-            deviation=np.sqrt(np.maximum(square - mean**2, 0.0)),
+            deviation=np.sqrt(np.maximum(mean_square - mean**2, 0.0)),
         )
 
 
-def _by_code(likes: Matrix, codes: NDArray[np.int64]) -> NDArray[np.float64]:
+def _sum_by_code(preferences: Matrix, codes: Int64Array) -> Float64Array:
+    """Return the sums of each row's preferences by the codes of its items, shape (n_rows, n_codes)."""
     known = np.flatnonzero(codes >= 0)
-    width = int(codes.max(initial=-1)) + 1
-    belongs = sparse.csr_array((np.ones(len(known)), (known, codes[known])), shape=(len(codes), width))
-    return np.asarray((likes @ belongs).toarray())
-
-
-@dataclass(frozen=True)
-class Tastes:
-    """Decayed scores of users by category, brand and tag, shapes (n_rows, n_categories), …, and their price bands."""
-
-    categories: NDArray[np.float64]
-    brands: NDArray[np.float64]
-    tags: NDArray[np.float64]
-    has_prices: NDArray[np.bool_]
-    mean_log_price: NDArray[np.float64]
-    deviation: NDArray[np.float64]
+    n_codes = int(codes.max(initial=-1)) + 1
+    membership = sparse.csr_array((np.ones(len(known)), (known, codes[known])), shape=(len(codes), n_codes))
+    return np.asarray((preferences @ membership).toarray())

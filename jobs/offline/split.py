@@ -1,22 +1,24 @@
-"""Splits of a history in time: what may be learnt from, and what is asked for afterwards."""
+"""Splits of a history in time: the events that models learn from, and the products that recommendations should name."""
 
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from jobs.data.history import History, history_of
-from jobs.models.arrays import Matrix
+from jobs.models.arrays import BoolArray, Int64Array, Matrix
 from shared.domain.events import EVENT_WEIGHTS, EventType
 
-# what a held-out event must weigh to be asked for: add_to_cart and purchase
+DAY: Final = np.timedelta64(86_400_000_000, "us")
+# Held-out events of at least this weight make a product relevant: additions to the cart and purchases.
 RELEVANT_WEIGHT: Final = min(EVENT_WEIGHTS[EventType.ADD_TO_CART], EVENT_WEIGHTS[EventType.PURCHASE])
+# A file holds out the last days of a history if at most this share of the history is as late as its first event.
+OVERLAP_MAX: Final = 0.1
 
 
 class NothingToMeasure(ValueError):
-    """The split leaves no user with a past and something to ask for."""
+    """The split leaves no user with both events to learn from and a relevant product."""
 
 
 @dataclass(frozen=True)
@@ -25,24 +27,24 @@ class Split:
 
     Attributes
     ----------
-    train : what came up to the cut, in the codes of the whole history.
-    now : the time of the cut, for ages and decays.
-    users : int64, shape (n_test,), codes of the users with a past and something relevant after the cut, ascending.
-    relevant : shape (n_users, n_items), 1 where a user added to the cart or bought after the cut.
-    known_items : bool, shape (n_items,), met before the cut: only these can be recommended.
-    new_only : pairs met before are not asked for.
+    train : events before the cut, in the codes of the whole history.
+    now : the time of the cut, from which ages count back.
+    users : int64, shape (n_test,), codes of the users with events before the cut and relevant products, ascending.
+    relevant : shape (n_users, n_items), 1 where a user added a product to the cart or bought it after the cut.
+    known_items : bool, shape (n_items,), products with an event before the cut: only they can be recommended.
+    new_only : whether products that a user met before the cut are not relevant.
     """
 
     train: History
     now: np.datetime64
-    users: NDArray[np.int64]
+    users: Int64Array
     relevant: Matrix
-    known_items: NDArray[np.bool_]
+    known_items: BoolArray
     new_only: bool
 
 
-def only(history: History, mask: NDArray[np.bool_]) -> History:
-    """Return the events that the mask keeps, under the same codes."""
+def select_events(history: History, mask: BoolArray) -> History:
+    """Return the events where ``mask``, of shape (n_events,), is true, in the same codes."""
     return History(
         history.user_ids,
         history.product_ids,
@@ -53,26 +55,29 @@ def only(history: History, mask: NDArray[np.bool_]) -> History:
     )
 
 
-def _pairs(history: History) -> Matrix:
+def _user_item_pairs(history: History) -> Matrix:
+    """Return 1 where a user has an event with a product, shape (n_users, n_items)."""
     shape = (len(history.user_ids), len(history.product_ids))
     pairs = sparse.csr_array((np.ones(len(history)), (history.users, history.items)), shape=shape)
     pairs.data[:] = 1
     return pairs
 
 
-def by_mask(
-    history: History, held_out: NDArray[np.bool_], *, new_only: bool, now: np.datetime64 | None = None
-) -> Split:
-    """Split by a mask of the held-out events, shape (n_events,). Raises NothingToMeasure."""
-    train, test = only(history, ~held_out), only(history, held_out & (history.weights >= RELEVANT_WEIGHT))
+def split_by_mask(history: History, held_out: BoolArray, *, new_only: bool, now: np.datetime64 | None = None) -> Split:
+    """Hold out the events where the mask, of shape (n_events,), is true.
+
+    ``now`` is the newest event before the cut by default. Raises NothingToMeasure.
+    """
+    train = select_events(history, ~held_out)
+    test = select_events(history, held_out & (history.weights >= RELEVANT_WEIGHT))
     if len(train) == 0:
         raise NothingToMeasure("no events before the cut: nothing to learn from")
-    met, relevant = _pairs(train), _pairs(test)
+    known, relevant = _user_item_pairs(train), _user_item_pairs(test)
     if new_only:
-        relevant = sparse.csr_array(relevant - relevant.multiply(met))
+        relevant = sparse.csr_array(relevant - relevant.multiply(known))
         relevant.eliminate_zeros()
-    asked = (np.diff(relevant.indptr) > 0) & (np.diff(met.indptr) > 0)
-    if not asked.any():
+    is_test_user = (np.diff(relevant.indptr) > 0) & (np.diff(known.indptr) > 0)
+    if not is_test_user.any():
         raise NothingToMeasure(
             "no user has both events before the cut and "
             + ("a product they had not met before" if new_only else "a product")
@@ -81,69 +86,68 @@ def by_mask(
     return Split(
         train=train,
         now=train.times.max() if now is None else now,
-        users=np.flatnonzero(asked),
+        users=np.flatnonzero(is_test_user),
         relevant=relevant,
         known_items=np.bincount(train.items, minlength=len(history.product_ids)) > 0,
         new_only=new_only,
     )
 
 
-def last_days(history: History, days: float, *, new_only: bool) -> Split:
-    """Hold out what came in the last ``days`` days of the history. Raises NothingToMeasure."""
+def split_last_days(history: History, days: float, *, new_only: bool) -> Split:
+    """Hold out the last ``days`` days, counted back from the newest event. Raises NothingToMeasure."""
     if len(history) == 0:
         raise NothingToMeasure("no events")
     cut = history.times.max() - np.timedelta64(round(days * 86_400e6), "us")
-    return by_mask(history, history.times > cut, new_only=new_only, now=cut)
+    return split_by_mask(history, history.times > cut, new_only=new_only, now=cut)
 
 
 def leave_last_out(history: History, *, new_only: bool) -> Split:
-    """Hold out each user's last relevant event, and all of theirs after it. Raises NothingToMeasure.
+    """Hold out each user's last relevant event and all of their later events. Raises NothingToMeasure.
 
-    Ages are measured from the newest event that is learnt from: users' cuts lie at different times, so a model learns
-    from what some did after others were asked. It is the literature's split; ``last_days`` is the honest one.
+    Ages count back from the newest event before the cuts. The cuts of users lie at different times, so a model learns
+    from events that are later than other users' cuts: ``split_last_days`` leaks nothing, but the literature uses this.
     """
     if len(history) == 0:
         raise NothingToMeasure("no events")
     relevant = np.flatnonzero(history.weights >= RELEVANT_WEIGHT)
-    last = np.full(len(history.user_ids), history.times.max() + np.timedelta64(1, "us"))
+    cuts = np.full(len(history.user_ids), history.times.max() + np.timedelta64(1, "us"))
     if len(relevant):
-        last[history.users[relevant]] = np.datetime64("0001-01-01", "us")
-        np.maximum.at(last, history.users[relevant], history.times[relevant])
-    return by_mask(history, history.times >= last[history.users], new_only=new_only)
+        cuts[history.users[relevant]] = np.datetime64("0001-01-01", "us")
+        np.maximum.at(cuts, history.users[relevant], history.times[relevant])
+    return split_by_mask(history, history.times >= cuts[history.users], new_only=new_only)
 
 
-def by_file(history: History, test: History, *, new_only: bool) -> Split:
-    """Hold out the events of another history, in codes of the same ids; ``history`` is all learnt from.
+def split_by_file(history: History, test: History, *, new_only: bool) -> Split:
+    """Hold out the events of ``test``, which has its own codes for the same ids. Raises NothingToMeasure.
 
-    What of ``history`` came at or after the first held-out event of its user would be the future: it is left out.
+    Events of ``history`` at or after the first held-out event of their user lie in that user's future and are left out.
     """
     if len(test) == 0:
         raise NothingToMeasure("no events in the held-out file")
-    both = join(history, test)
-    held_out = np.arange(len(both)) >= len(history)
-    first = np.full(len(both.user_ids), both.times.max() + np.timedelta64(1, "us"))
-    np.minimum.at(first, both.users[held_out], both.times[held_out])
-    future = ~held_out & (both.times >= first[both.users])
-    kept = only(both, ~future)
-    return by_mask(kept, held_out[~future], new_only=new_only)
+    joined = join_histories(history, test)
+    held_out = np.arange(len(joined)) >= len(history)
+    cuts = np.full(len(joined.user_ids), joined.times.max() + np.timedelta64(1, "us"))
+    np.minimum.at(cuts, joined.users[held_out], joined.times[held_out])
+    is_future = ~held_out & (joined.times >= cuts[joined.users])
+    return split_by_mask(select_events(joined, ~is_future), held_out[~is_future], new_only=new_only)
 
 
-def cut_days(history: History, test: History) -> float | None:
-    """Return how many days a file of held-out events spans after one cut; None where each user has a cut of their own.
+def estimate_holdout_days(history: History, test: History) -> float | None:
+    """Return the days that a file of held-out events covers, at least 1; None if each user has a cut of their own.
 
-    One cut: less than a tenth of ``history`` is as late as the first of ``test``.
+    All users share one cut if at most OVERLAP_MAX of ``history`` is as late as the first event of ``test``.
     """
     first = test.times.min()
-    if (history.times >= first).mean() > 0.1:
+    if (history.times >= first).mean() > OVERLAP_MAX:
         return None
-    return max(1.0, float((test.times.max() - first) / np.timedelta64(86_400_000_000, "us")))
+    return max(1.0, float((test.times.max() - first) / DAY))
 
 
-def join(one: History, other: History) -> History:
-    """Return the events of both, in codes for the ids of both."""
+def join_histories(first: History, second: History) -> History:
+    """Return the events of both histories, those of ``first`` before those of ``second``, in common codes."""
     return history_of(
-        np.concatenate((one.user_ids[one.users], other.user_ids[other.users])),
-        np.concatenate((one.product_ids[one.items], other.product_ids[other.items])),
-        np.concatenate((one.weights, other.weights)),
-        np.concatenate((one.times, other.times)),
+        np.concatenate((first.user_ids[first.users], second.user_ids[second.users])),
+        np.concatenate((first.product_ids[first.items], second.product_ids[second.items])),
+        np.concatenate((first.weights, second.weights)),
+        np.concatenate((first.times, second.times)),
     )

@@ -10,9 +10,17 @@ from typing import Any, Final
 from jobs.data.catalog import Catalog
 from jobs.data.files import EventFile, UnreadableFile, histories, read_catalog, read_events
 from jobs.data.history import History
-from jobs.offline.split import NothingToMeasure, Split, by_file, cut_days, join, last_days, leave_last_out
+from jobs.offline.split import (
+    NothingToMeasure,
+    Split,
+    estimate_holdout_days,
+    join_histories,
+    leave_last_out,
+    split_by_file,
+    split_last_days,
+)
 from jobs.reports.offline_evaluation import evaluate
-from jobs.reports.report import page
+from jobs.reports.report import render_page
 from jobs.tuning.trial import Trial
 
 METRICS: Final = ("ndcg@20", "recall@20", "precision@20", "hit@20", "mrr@20")
@@ -34,10 +42,10 @@ def days_of(text: str) -> float | None:
 def _split(text: str, history: History, others: Sequence[History], *, new_only: bool) -> Split:
     days = days_of(text)
     if days is not None:
-        return last_days(history, days, new_only=new_only)
+        return split_last_days(history, days, new_only=new_only)
     if text == "leave-last-out":
         return leave_last_out(history, new_only=new_only)
-    return by_file(history, others[0], new_only=new_only)
+    return split_by_file(history, others[0], new_only=new_only)
 
 
 def _text(result: dict[str, Any]) -> str:
@@ -98,9 +106,9 @@ def run(options: argparse.Namespace, say: Any) -> dict[str, Any]:
     # codes with no event stay: catalog and history are in the codes of all files
     catalog = read_catalog(options.items, item_names) if options.items else Catalog.unknown(len(item_names))
     if others:
-        catalog = catalog.select(join(history, others[0]).product_ids)
+        catalog = catalog.select(join_histories(history, others[0]).product_ids)
     if others:
-        days = cut_days(history, others[0])
+        days = estimate_holdout_days(history, others[0])
     evaluation = evaluate(
         split,
         catalog,
@@ -124,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         result = run(options, say)
         if options.report:
-            Path(options.report).write_text(page([result]), encoding="utf-8")
+            Path(options.report).write_text(render_page([result]), encoding="utf-8")
     except (UnreadableFile, NothingToMeasure, ValueError, OSError) as error:
         sys.stderr.write(f"evaluate: {error}\n")
         return 2

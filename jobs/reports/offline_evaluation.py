@@ -1,4 +1,4 @@
-"""The offline quality report: what is served, every candidate and plain popularity, on days nobody learnt from."""
+"""Evaluates what would be served, every tuned algorithm and plain popularity on days that no model learnt from."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,83 +6,85 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jobs.data.catalog import Catalog
 from jobs.data.weighting import Weighting
+from jobs.models.arrays import Float64Array, Int64Array
 from jobs.models.errors import Unsuitable
-from jobs.models.neighbours import Neighbours
-from jobs.offline.metrics import AT, beyond_accuracy, interval, per_user
-from jobs.offline.recommender import Server
-from jobs.offline.snapshot import Past
+from jobs.models.pairs import numba_installed
+from jobs.offline.metrics import CUTOFFS, beyond_accuracy, bootstrap_interval, score_users
+from jobs.offline.recommender import NOT_FILLED, OfflineRecommender
+from jobs.offline.snapshot import Snapshot
 from jobs.offline.split import RELEVANT_WEIGHT, Split
 from jobs.tuning.fitting import fit
-from jobs.tuning.selection import Choice, choose
+from jobs.tuning.selection import Choice, choose_model, compiling_pays
 from jobs.tuning.trial import Clock, Trial
 from shared.domain.formula import Formula
 
-K: Final = AT[-1]
-# sizes of a user's history at which quality is told apart
+K: Final = CUTOFFS[-1]
+# The report shows quality by events in the user's history, in groups that begin at these numbers.
 HISTORY_SIZES: Final = (1, 5, 20, 50, 100)
-
-Answers = NDArray[np.int64]
+# Answers, of all methods together, that take as long uncompiled as compiling does.
+COMPILED_FROM_ANSWERS: Final = 20_000
 
 
 @dataclass(frozen=True)
-class Line:
-    """How one way of recommending did.
+class MethodResult:
+    """The quality of one method of recommending.
 
-    per_user : by metric (``ndcg@20``), each user's value, shape (n_users,); overall : coverage, novelty, diversity.
+    user_scores : by metric (such as ``ndcg@20``), each user's value, shape (n_users,).
+    overall : coverage, novelty and diversity.
     """
 
     name: str
-    per_user: Mapping[str, NDArray[np.float64]]
+    user_scores: Mapping[str, Float64Array]
     overall: Mapping[str, float]
 
     def as_json(self) -> dict[str, Any]:
-        """Return means, with the 95 % confidence intervals of the means."""
+        """Return the means, with their 95 % confidence intervals, and the overall metrics."""
         metrics = {}
-        for name, values in self.per_user.items():
-            low, high = interval(values)
+        for name, values in self.user_scores.items():
+            low, high = bootstrap_interval(values)
             metrics[name] = {"mean": round(float(values.mean()), 5), "low": round(low, 5), "high": round(high, 5)}
         return {"name": self.name, **metrics, **{name: round(value, 5) for name, value in self.overall.items()}}
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The lines, the served one first, and how it was chosen."""
+    """The results of all methods on a split, that of the served one first, and how it was chosen."""
 
     split: Split
-    lines: list[Line]
+    results: list[MethodResult]
     choice: Choice
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it as JSON: what ``training_runs`` keeps and the report is drawn from."""
-        sizes = np.bincount(self.split.train.users, minlength=len(self.split.train.user_ids))[self.split.users]
-        bins = np.searchsorted(HISTORY_SIZES, sizes, side="right") - 1
+        """Return the JSON object that ``training_runs`` stores and the report shows."""
+        train = self.split.train
+        history_sizes = np.bincount(train.users, minlength=len(train.user_ids))[self.split.users]
+        groups = np.searchsorted(HISTORY_SIZES, history_sizes, side="right") - 1
         return {
             "mode": "new-only" if self.split.new_only else "repeats",
             "cut": str(self.split.now.astype("datetime64[s]")),
             "users": len(self.split.users),
             "pairs": int(self.split.relevant.nnz),
             "train": {
-                "events": len(self.split.train),
-                "users": len(np.unique(self.split.train.users)),
+                "events": len(train),
+                "users": len(np.unique(train.users)),
                 "products": int(self.split.known_items.sum()),
             },
-            "served": self.lines[0].as_json(),
-            "results": [line.as_json() for line in self.lines],
+            "served": self.results[0].as_json(),
+            "results": [result.as_json() for result in self.results],
             "by_history": [
                 {
                     "from": size,
-                    "users": int((bins == place).sum()),
+                    "users": int((groups == group).sum()),
                     **{
-                        line.name: round(float(line.per_user[f"ndcg@{K}"][bins == place].mean()), 5)
-                        for line in self.lines
+                        result.name: round(float(result.user_scores[f"ndcg@{K}"][groups == group].mean()), 5)
+                        for result in self.results
                     },
                 }
-                for place, size in enumerate(HISTORY_SIZES)
-                if (bins == place).any()
+                for group, size in enumerate(HISTORY_SIZES)
+                if (groups == group).any()
             ],
             "choice": {
                 "algorithm": self.choice.algorithm,
@@ -92,27 +94,31 @@ class Evaluation:
         }
 
 
-def most_popular(past: Past, *, new_only: bool) -> Answers:
-    """Return what most users put into the cart or bought (where none did: have met).
+def recommend_popular(snapshot: Snapshot, *, new_only: bool) -> Int64Array:
+    """Return the products that most users have added to the cart or bought, shape (n_rows, k), padded with −1.
 
-    Shape (n_rows, k), best first, padded with -1.
-    ``new_only`` leaves out what a user has met.
+    All events count where there are no such ones. ``new_only`` leaves out what a user has met.
     """
-    history = past.history
-    bought = history.weights >= RELEVANT_WEIGHT
-    chosen = bought if bought.any() else np.ones(len(history), np.bool_)
-    pairs = np.unique(history.users[chosen].astype(np.int64) * past.n_items + history.items[chosen])
-    counts = np.bincount(pairs % past.n_items, minlength=past.n_items) * past.active
-    order = np.argsort(-counts, kind="stable")
-    order = order[counts[order] > 0]
-    excluded = past.excluded("unseen" if new_only else "all")
-    answers = np.full((len(past.users), K), -1, np.int64)
-    for row in range(len(past.users)):
-        mine = excluded.indices[excluded.indptr[row] : excluded.indptr[row + 1]]
-        shown = order[: K + len(mine)]
-        shown = shown[~np.isin(shown, mine)][:K]
-        answers[row, : len(shown)] = shown
+    history = snapshot.history
+    is_relevant = history.weights >= RELEVANT_WEIGHT
+    counted = is_relevant if is_relevant.any() else np.ones(len(history), np.bool_)
+    user_counts = count_users(history.users[counted], history.items[counted], snapshot.n_items) * snapshot.active
+    order = np.argsort(-user_counts, kind="stable")
+    order = order[user_counts[order] > 0]
+    excluded = snapshot.excluded("seen" if new_only else "nothing")
+    answers = np.full((len(snapshot.users), K), NOT_FILLED, np.int64)
+    for row in range(len(snapshot.users)):
+        hidden = excluded.indices[excluded.indptr[row] : excluded.indptr[row + 1]]
+        popular = order[: K + len(hidden)]
+        popular = popular[~np.isin(popular, hidden)][:K]
+        answers[row, : len(popular)] = popular
     return answers
+
+
+def count_users(users: np.ndarray[Any, Any], items: np.ndarray[Any, Any], n_items: int) -> Int64Array:
+    """Return the number of users of each item, shape (n_items,), from parallel codes of users and items."""
+    pairs = np.unique(users.astype(np.int64) * n_items + items)
+    return np.bincount(pairs % n_items, minlength=n_items)
 
 
 def evaluate(
@@ -126,12 +132,18 @@ def evaluate(
     report: Callable[[Trial], None] = lambda _: None,
     clock: Clock = time.perf_counter,
 ) -> Evaluation:
-    """Choose on what came before the cut, and measure the choice, every candidate and popularity on what came after.
+    """Choose a model on the events before the cut; measure it, every trial and popularity on those after it.
 
-    Nothing after the cut is seen by any model, by the tuning or by what is trending. ``catalog`` is in the split's
-    codes. ``holdout_days`` and ``leave_last`` : tune on splits like this one. Raises NothingToMeasure.
+    No model, no tuning and no trend sees an event after the cut.
+
+    Parameters
+    ----------
+    catalog : in the split's codes.
+    holdout_days, leave_last : make the splits to tune on like this split; see ``split_for_tuning``.
+
+    Raises NothingToMeasure.
     """
-    choice = choose(
+    choice = choose_model(
         split.train,
         catalog,
         time_budget_s=time_budget_s,
@@ -143,32 +155,31 @@ def evaluate(
         report=report,
         clock=clock,
     )
-    past = Past(split.train, split.now, split.users, split.known_items, catalog)
-    server = Server(past, K)
+    snapshot = Snapshot(split.train, split.now, split.users, split.known_items, catalog)
+    n_answers = len(split.users) * (1 + len(choice.trials))
+    compiled = compiling_pays(time_budget_s) or (numba_installed() and n_answers >= COMPILED_FROM_ANSWERS)
+    recommender = OfflineRecommender(snapshot, K, compiled=compiled)
     relevant = split.relevant[split.users]
-    owners = len(np.unique(split.train.users))
-    pairs = np.unique(split.train.users.astype(np.int64) * past.n_items + split.train.items)
-    popularity = np.bincount(pairs % past.n_items, minlength=past.n_items) / max(1, owners)
+    popularity = count_users(split.train.users, split.train.items, snapshot.n_items) / max(
+        1, len(np.unique(split.train.users))
+    )
 
-    def line(name: str, answers: Answers) -> Line:
-        return Line(
-            name,
-            per_user(answers, relevant),
-            beyond_accuracy(answers, split.known_items, popularity, catalog.categories),
-        )
+    def measure(name: str, answers: Int64Array) -> MethodResult:
+        overall = beyond_accuracy(answers, split.known_items, popularity, catalog.categories)
+        return MethodResult(name, score_users(answers, relevant), overall)
 
-    def served(neighbours: Neighbours, formula: Formula) -> Answers:
-        return server.recommend(neighbours, formula)
-
-    lines = [line("served", served(choice.neighbours, choice.formula))]
-    lines.append(line("most popular", most_popular(past, new_only=split.new_only)))
-    for one in choice.candidates:
-        if one["ndcg@20"] is None:
+    results = [
+        measure("served", recommender.recommend(choice.neighbours, choice.formula)),
+        measure("most popular", recommend_popular(snapshot, new_only=split.new_only)),
+    ]
+    for trial in choice.trials:
+        if trial["ndcg@20"] is None:
             continue
-        formula = Formula(**one["serving"])
+        algorithm, parameters, weighting = trial["algorithm"], trial["parameters"], Weighting(**trial["weighting"])
         try:
-            found = fit(split.train, split.now, one["algorithm"], one["parameters"], Weighting(**one["weighting"]))
+            neighbours = fit(split.train, split.now, algorithm, parameters, weighting)
         except Unsuitable:
             continue
-        lines.append(line(one["algorithm"], served(found, formula.in_scores_of(found.mean_score))))
-    return Evaluation(split, lines, choice)
+        formula = Formula.from_parameters(trial["serving"]).in_scores_of(neighbours.mean_score)
+        results.append(measure(algorithm, recommender.recommend(neighbours, formula)))
+    return Evaluation(split, results, choice)

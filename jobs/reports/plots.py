@@ -1,4 +1,4 @@
-"""Plots as inline SVG: no script, no file beside the page."""
+"""Plots as inline SVG, which needs no script and no other file."""
 
 from collections.abc import Sequence
 from html import escape
@@ -11,8 +11,8 @@ RIGHT: Final = 110
 COLOURS: Final = ("#1f6f54", "#b4532a", "#3b5b92", "#8a6d1d", "#6b4a86", "#4d7a86", "#8b3a4a", "#6f6f6f", "#2f2f2f")
 
 
-def bars(rows: Sequence[tuple[str, float, float, float]], title: str) -> str:
-    """Draw a bar for each ``(name, mean, low, high)``, with its interval as a whisker; the first is the one meant."""
+def draw_bars(rows: Sequence[tuple[str, float, float, float]], title: str) -> str:
+    """Return a bar for each ``(name, mean, low, high)``, the interval as a whisker; the first bar is highlighted."""
     top = max((high for *_, high in rows), default=0.0) or 1.0
     scale = (WIDTH - LEFT - RIGHT) / top
     height = ROW * len(rows) + 12
@@ -31,8 +31,8 @@ def bars(rows: Sequence[tuple[str, float, float, float]], title: str) -> str:
     return "".join(parts) + "</svg>"
 
 
-def lines(labels: Sequence[str], series: Sequence[tuple[str, Sequence[float]]], title: str) -> str:
-    """Draw one line for each ``(name, values)`` over the labels, with a legend beside them."""
+def draw_lines(labels: Sequence[str], series: Sequence[tuple[str, Sequence[float]]], title: str) -> str:
+    """Return a line for each ``(name, values)`` over the labels, and a legend; the first line is highlighted."""
     height, bottom, top_y = 240, 206, 12
     top = max((value for _, values in series for value in values), default=0.0) or 1.0
     right = WIDTH - 170

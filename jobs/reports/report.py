@@ -1,12 +1,22 @@
-"""The evaluation as one HTML page that needs nothing beside it."""
+"""Renders evaluations as one HTML page that needs no other file."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-from jobs.reports.plots import bars, lines
+from jobs.offline.metrics import CUTOFFS
+from jobs.reports.plots import draw_bars, draw_lines
 
-SHOWN: Final = ("ndcg@20", "recall@20", "precision@20", "hit@20", "mrr@20", "coverage@20", "novelty@20", "diversity@20")
+METRICS: Final = (
+    "ndcg@20",
+    "recall@20",
+    "precision@20",
+    "hit@20",
+    "mrr@20",
+    "coverage@20",
+    "novelty@20",
+    "diversity@20",
+)
 STYLE: Final = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c2321}
 h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2rem}
@@ -27,64 +37,65 @@ def _cell(value: Any) -> str:
     return f"<td>{value:.4f}</td>"
 
 
-def _table(results: Sequence[Mapping[str, Any]]) -> str:
-    names = [name for name in SHOWN if any(name in one for one in results)]
+def _results_table(results: Sequence[Mapping[str, Any]]) -> str:
+    names = [name for name in METRICS if any(name in result for result in results)]
     head = "".join(f"<th>{escape(name)}</th>" for name in ("", *names))
     body = "".join(
-        f'<tr class="{"served" if one["name"] == "served" else ""}"><td>{escape(one["name"])}</td>'
-        + "".join(_cell(one.get(name)) for name in names)
+        f'<tr class="{"served" if result["name"] == "served" else ""}"><td>{escape(result["name"])}</td>'
+        + "".join(_cell(result.get(name)) for name in names)
         + "</tr>"
-        for one in results
+        for result in results
     )
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 
 
-def _candidates(choice: Mapping[str, Any]) -> str:
+def _trials_table(trials: Sequence[Mapping[str, Any]]) -> str:
     rows = []
-    for one in choice["candidates"]:
-        told = {**one["parameters"], **{f"training {name}": value for name, value in one["weighting"].items()}}
-        text = ", ".join(f"{name} {value}" for name, value in told.items())
-        score = "" if one["ndcg@20"] is None else f"{one['ndcg@20']:.4f} ± {one['standard_error']:.4f}"
+    for trial in trials:
+        weighting = {f"training {name}": value for name, value in trial["weighting"].items()}
+        text = ", ".join(f"{name} {value}" for name, value in {**trial["parameters"], **weighting}.items())
+        score = "" if trial["ndcg@20"] is None else f"{trial['ndcg@20']:.4f} ± {trial['standard_error']:.4f}"
         rows.append(
-            f"<tr><td>{escape(one['algorithm'])}</td><td>{score}</td><td>{one['fits']}</td>"
-            f"<td>{one['seconds']:.1f}</td><td><code>{escape(text)}</code></td>"
-            f"<td>{escape(one['note'] or '')}</td></tr>"
+            f"<tr><td>{escape(trial['algorithm'])}</td><td>{score}</td><td>{trial['fits']}</td>"
+            f"<td>{trial['seconds']:.1f}</td><td><code>{escape(text)}</code></td>"
+            f"<td>{escape(trial['note'] or '')}</td></tr>"
         )
-    head = "<tr><th>candidate</th><th>NDCG@20, tuning days</th><th>fits</th><th>s</th><th>parameters</th><th></th></tr>"
+    head = "<tr><th>algorithm</th><th>NDCG@20, tuning days</th><th>fits</th><th>s</th><th>parameters</th><th></th></tr>"
     return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>' if rows else ""
 
 
-def section(result: Mapping[str, Any]) -> str:
-    """Return the part of the page on one evaluation, of ``Evaluation.as_json``."""
-    results, choice = result["results"], result["choice"]
-    intervals = [(one["name"], *(one["ndcg@20"][key] for key in ("mean", "low", "high"))) for one in results]
-    by_k = [(one["name"], [one[f"recall@{k}"]["mean"] for k in (5, 10, 20)]) for one in results]
-    history = result["by_history"]
-    by_history = [(one["name"], [group[one["name"]] for group in history]) for one in results]
-    asked = (
-        "products that a user had not met before" if result["mode"] == "new-only" else "all products a user turned to"
-    )
+def render_section(evaluation: Mapping[str, Any]) -> str:
+    """Return the part of the page on one evaluation, the JSON object of ``Evaluation.as_json``."""
+    results, choice, groups = evaluation["results"], evaluation["choice"], evaluation["by_history"]
+    intervals = [(result["name"], *(result["ndcg@20"][key] for key in ("mean", "low", "high"))) for result in results]
+    recall = [(result["name"], [result[f"recall@{k}"]["mean"] for k in CUTOFFS]) for result in results]
+    by_history = [(result["name"], [group[result["name"]] for group in groups]) for result in results]
+    is_new_only = evaluation["mode"] == "new-only"
+    relevant = "products that a user had not met before" if is_new_only else "all products, known ones included"
     serving = ", ".join(f"{name} {value}" for name, value in choice["parameters"]["serving"].items())
     return (
-        f"<h2>Asked for: {asked}</h2><p>{result['users']:,} users put {result['pairs']:,} such products into the cart "
-        f"or bought them after {escape(result['cut'])} UTC. Learnt from {result['train']['events']:,} events of "
-        f"{result['train']['users']:,} users and {result['train']['products']:,} products before that, and from "
-        f"nothing else. Ranges are 95 % bootstrap intervals over users.</p>"
-        + _table(results)
-        + f"<h2>NDCG@20</h2>{bars(intervals, 'NDCG at 20 by way of recommending')}"
-        + f"<h2>Recall by length of the answer</h2>{lines(['5', '10', '20'], by_k, 'recall at 5, 10 and 20')}"
+        f"<h2>Relevant: {relevant}</h2><p>{evaluation['users']:,} users added {evaluation['pairs']:,} such products to "
+        f"the cart or bought them after {escape(evaluation['cut'])} UTC. Models learnt only from the "
+        f"{evaluation['train']['events']:,} events of {evaluation['train']['users']:,} users and "
+        f"{evaluation['train']['products']:,} products before that. Ranges are 95 % bootstrap intervals over users.</p>"
+        + _results_table(results)
+        + f"<h2>NDCG@20</h2>{draw_bars(intervals, 'NDCG at 20 by method')}"
+        + "<h2>Recall by length of the answer</h2>"
+        + draw_lines([str(k) for k in CUTOFFS], recall, "recall at 5, 10 and 20")
         + "<h2>NDCG@20 by events in the user's history</h2>"
-        + lines([f"{group['from']}+ ({group['users']})" for group in history], by_history, "NDCG by history size")
-        + f"<h2>The choice: {escape(choice['algorithm'])}</h2><p>{escape(choice['why'])}. Serving formula: "
+        + draw_lines([f"{group['from']}+ ({group['users']})" for group in groups], by_history, "NDCG by history size")
+        + f"<h2>Chosen: {escape(choice['algorithm'])}</h2><p>{escape(choice['why'])}. Serving formula: "
         + f"<code>{escape(serving)}</code></p>"
-        + _candidates(choice)
+        + _trials_table(choice["candidates"])
     )
 
 
-def page(results: Sequence[Mapping[str, Any]], title: str = "Quality of recommendations") -> str:
-    """Return the whole page for one or more evaluations, of ``Evaluation.as_json``."""
+def render_page(evaluations: Sequence[Mapping[str, Any]], title: str = "Quality of recommendations") -> str:
+    """Return the page on one or more evaluations, each the JSON object of ``Evaluation.as_json``."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
-        f"<body><h1>{escape(title)}</h1>" + "".join(section(one) for one in results) + "</body></html>"
+        f"<body><h1>{escape(title)}</h1>"
+        + "".join(render_section(evaluation) for evaluation in evaluations)
+        + "</body></html>"
     )

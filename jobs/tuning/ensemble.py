@@ -1,4 +1,4 @@
-"""Mixing the tuned candidates: forward selection of what helps the best (Caruana et al., ICML 2004)."""
+"""Mixes tuned models by forward selection of the model that helps most (Caruana et al., ICML 2004)."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -6,61 +6,70 @@ from typing import Final
 from jobs.models.mixture import mix_models
 from jobs.models.neighbours import Neighbours
 from jobs.tuning.fitting import MIXTURE, NEIGHBOURS, part
-from jobs.tuning.objective import Bench
-from jobs.tuning.trial import Deadline, Trial, better
+from jobs.tuning.objective import Objective
+from jobs.tuning.trial import Deadline, Trial, is_better
 
-# candidates looked at, and how often one is taken in
-MOST_CANDIDATES: Final = 5
-MOST_ROUNDS: Final = 5
+# Trials that a mixture may take in, best first, and rounds, each of which takes one of them in once more.
+TRIALS_MAX: Final = 5
+ROUNDS_MAX: Final = 5
 
 
-def mix(
-    bench: Bench, trials: Sequence[Trial], deadline: Deadline, tune_formula: Callable[[Trial, Deadline], None]
+def mix_trials(
+    objective: Objective,
+    trials: Sequence[Trial],
+    deadline: Deadline,
+    tune_formula: Callable[[Trial, Deadline], None],
 ) -> Trial | None:
-    """Return the best mixture of candidates, sorted best first; None where no mixture is better than the best alone.
+    """Return the best mixture of the trials; None if no mixture is better than the best trial alone.
 
-    In each round the candidate that helps most is taken in once more, so shares are small whole numbers.
+    Each round takes in the trial that helps most once more, so shares are small whole numbers, and then tunes the
+    mixture's formula. ``trials`` are sorted, best first.
     """
-    able = [trial for trial in trials if trial.similar is not None][:MOST_CANDIDATES]
-    if len(able) < 2:
+    parts = [trial for trial in trials if trial.neighbours is not None][:TRIALS_MAX]
+    if len(parts) < 2:
         return None
-    best = able[0]
+    best = parts[0]
     assert best.scores is not None
-    shares = dict.fromkeys((trial.algorithm for trial in able), 0)
+    shares = dict.fromkeys((trial.algorithm for trial in parts), 0)
     shares[best.algorithm] = 1
-    found = Trial(MIXTURE, {}, best.weighting, best.formula, best.scores, best.similar)
+    mixture = Trial(MIXTURE, {}, best.weighting, best.formula, best.scores, best.neighbours)
     started = deadline.clock()
-    for _ in range(MOST_ROUNDS):
-        chosen: str | None = None
-        for one in able:
+    for _ in range(ROUNDS_MAX):
+        added: str | None = None
+        for trial in parts:
             if deadline.left <= 0:
                 break
-            similar = _mixed(able, shares | {one.algorithm: shares[one.algorithm] + 1})
-            # whose list it is mostly may need its own formula
-            for formula in dict.fromkeys((found.formula, one.formula)):
-                scores = bench.serve(similar, formula)
-                if better(scores, found.scores):
-                    chosen = one.algorithm
-                    found.scores, found.similar, found.formula = scores, similar, formula
-        if chosen is None:
+            neighbours = _mix_neighbours(parts, shares | {trial.algorithm: shares[trial.algorithm] + 1})
+            # a mixture that is mostly this trial may need its formula
+            for formula in dict.fromkeys((mixture.formula, trial.formula)):
+                scores = objective.score(neighbours, formula)
+                if is_better(scores, mixture.scores):
+                    added = trial.algorithm
+                    mixture.scores, mixture.neighbours, mixture.formula = scores, neighbours, formula
+        if added is None:
             break
-        shares[chosen] += 1
-        found.fits += 1
-        tune_formula(found, deadline)
-    found.seconds = deadline.clock() - started
-    found.parameters = {
+        shares[added] += 1
+        mixture.fits += 1
+        tune_formula(mixture, deadline)
+    mixture.seconds = deadline.clock() - started
+    mixture.parameters = {
         "parts": [
-            part(one.algorithm, one.parameters, one.weighting, shares[one.algorithm])
-            for one in able
-            if shares[one.algorithm]
+            part(trial.algorithm, trial.parameters, trial.weighting, shares[trial.algorithm])
+            for trial in parts
+            if shares[trial.algorithm]
         ]
     }
-    return found if len(found.parameters["parts"]) > 1 else None
+    return mixture if len(mixture.parameters["parts"]) > 1 else None
 
 
-def _mixed(trials: Sequence[Trial], shares: dict[str, int]) -> list[Neighbours]:
-    parts = [(trial.similar, shares[trial.algorithm]) for trial in trials if shares[trial.algorithm]]
+def _mix_neighbours(trials: Sequence[Trial], shares: dict[str, int]) -> list[Neighbours]:
+    """Return the neighbours of the mixture by fold."""
+    parts = [
+        (trial.neighbours, shares[trial.algorithm])
+        for trial in trials
+        if trial.neighbours is not None and shares[trial.algorithm]
+    ]
     return [
-        mix_models([(similar[fold], share) for similar, share in parts if similar is not None], NEIGHBOURS)
-        for fold in range(len(parts[0][0] or ()))
+        mix_models([(neighbours[fold], share) for neighbours, share in parts], NEIGHBOURS)
+        for fold in range(len(parts[0][0]))
     ]

@@ -1,45 +1,53 @@
-"""What candidates are tuned on: models and formulae in, each held-out user's score out."""
+"""What tuning maximises: the quality, user by user, of a model's neighbours served by a formula on held-out days."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jobs.data.catalog import Catalog
 from jobs.data.weighting import Weighting, training_matrix
-from jobs.models.arrays import Matrix
+from jobs.models.arrays import Float64Array, Int64Array, Matrix
 from jobs.models.neighbours import Neighbours
-from jobs.offline.compiled import CompiledServer
-from jobs.offline.metrics import hits, ndcg
-from jobs.offline.recommender import Server
-from jobs.offline.snapshot import Past
+from jobs.offline.metrics import find_hits, ndcg
+from jobs.offline.recommender import OfflineRecommender
+from jobs.offline.snapshot import Snapshot
 from jobs.offline.split import Split
 from jobs.tuning.fitting import NEIGHBOURS
 from jobs.tuning.space import Space
-from jobs.tuning.trial import Scores
 from shared.domain.formula import Formula
 
 K: Final = 20
-# users answered in one trial, all folds together
-MAX_USERS: Final = 1600
+# Users whose answers one evaluation scores, over all folds.
+USERS_MAX: Final = 1_600
+# Weightings whose training matrices are kept: they are the largest arrays of tuning.
+WEIGHTINGS_KEPT: Final = 5
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One split to tune on, with what serves its users and what they turned to; ``counts`` : shape (n_rows,)."""
+    """One split to tune on.
+
+    recommender : recommends to a sample of the split's test users, the rows.
+    relevant : shape (n_rows, n_items); relevant_counts : shape (n_rows,), its number of relevant items by row.
+    """
 
     split: Split
-    server: Server
+    recommender: OfflineRecommender
     relevant: Matrix
-    counts: NDArray[np.int64]
+    relevant_counts: Int64Array
 
 
-class Bench:
-    """Splits to tune on: turns models and formulae into scores, user by user, and keeps what can be used again.
+class Objective:
+    """Scores neighbours and formulae on the held-out users of some splits; keeps what further calls need again.
 
-    ``compile`` : answer in compiled loops, which takes seconds to begin with and a fraction of the time afterwards.
+    Parameters
+    ----------
+    splits : at least one, all with the same ``new_only``.
+    catalog : in the codes of the splits.
+    seed : of the sample of users, where there are more than ``users_max``.
+    compiled : whether answers come from compiled loops, which take seconds to compile.
     """
 
     def __init__(
@@ -48,49 +56,52 @@ class Bench:
         catalog: Catalog,
         *,
         seed: int = 0,
-        max_users: int = MAX_USERS,
-        compile: bool = False,
+        users_max: int = USERS_MAX,
+        compiled: bool = False,
     ) -> None:
         self.folds: list[Fold] = []
         for split in splits:
-            users, room = split.users, max_users // len(splits)
-            if len(users) > room:
-                users = np.sort(np.random.default_rng(seed).choice(users, room, replace=False))
+            users, fold_max = split.users, users_max // len(splits)
+            if len(users) > fold_max:
+                users = np.sort(np.random.default_rng(seed).choice(users, fold_max, replace=False))
             relevant = split.relevant[users]
-            past = Past(split.train, split.now, users, split.known_items, catalog)
-            server = CompiledServer(past, K) if compile else Server(past, K)
-            self.folds.append(Fold(split, server, relevant, np.diff(relevant.indptr).astype(np.int64)))
+            snapshot = Snapshot(split.train, split.now, users, split.known_items, catalog)
+            recommender = OfflineRecommender(snapshot, K, compiled=compiled)
+            self.folds.append(Fold(split, recommender, relevant, np.diff(relevant.indptr).astype(np.int64)))
         self.new_only = splits[0].new_only
-        self.one_weight = all(len(np.unique(split.train.weights)) < 2 for split in splits)
+        self.has_one_weight = all(len(np.unique(split.train.weights)) < 2 for split in splits)
         self._matrices: dict[Weighting, list[Matrix]] = {}
 
     def fit(self, space: Space, parameters: Mapping[str, Any], weighting: Weighting) -> list[Neighbours]:
-        """Return the neighbours that an algorithm learns before each cut."""
+        """Return the neighbours that an algorithm learns before each cut. Raises Unsuitable."""
         if weighting not in self._matrices:
-            if len(self._matrices) > 4:
+            if len(self._matrices) >= WEIGHTINGS_KEPT:
                 self._matrices.clear()
             self._matrices[weighting] = [
                 training_matrix(fold.split.train, fold.split.now, weighting) for fold in self.folds
             ]
-        return [space.algorithm.fit(one, NEIGHBOURS, **parameters) for one in self._matrices[weighting]]
+        return [space.algorithm.fit(matrix, NEIGHBOURS, **parameters) for matrix in self._matrices[weighting]]
 
-    def seconds(self, space: Space) -> float:
-        """Return about how long a fit before each cut takes, all together."""
+    def estimate_seconds(self, space: Space) -> float:
+        """Return the approximate time of a fit before each cut, for all folds together."""
         return sum(
             space.algorithm.estimate_seconds(len(np.unique(fold.split.train.users)), int(fold.split.known_items.sum()))
             for fold in self.folds
         )
 
-    def serve(self, neighbours: Sequence[Neighbours], formula: Formula) -> Scores:
-        """Return NDCG@20 of each user of each fold; ``formula`` has its repeat weight in units of the mean score."""
-        return np.concatenate(
-            [
-                ndcg(hits(fold.server.recommend(one, formula.in_scores_of(one.mean_score)), fold.relevant), fold.counts)
-                for fold, one in zip(self.folds, neighbours, strict=True)
-            ]
-        )
+    def score(self, neighbours: Sequence[Neighbours], formula: Formula) -> Float64Array:
+        """Return NDCG@20 of each user of each fold, shape (n_users,).
+
+        ``neighbours`` are by fold. ``formula`` has its repeat weight in units of their mean score.
+        """
+        scores = []
+        for fold, fold_neighbours in zip(self.folds, neighbours, strict=True):
+            fold_formula = formula.in_scores_of(fold_neighbours.mean_score)
+            answers = fold.recommender.recommend(fold_neighbours, fold_formula)
+            scores.append(ndcg(find_hits(answers, fold.relevant), fold.relevant_counts))
+        return np.concatenate(scores)
 
     def has_taste(self) -> bool:
-        """Whether anything is known of the products that a taste could be for."""
-        tastes = self.folds[-1].server.past.tastes
+        """Return whether the catalog knows a category, brand or tag that a taste could be for."""
+        tastes = self.folds[-1].recommender.snapshot.taste_profiles
         return bool(tastes.categories.size or tastes.brands.size or tastes.tags.any())

@@ -1,4 +1,4 @@
-"""Choosing a shop's model on its own held-out days, and fitting the choice on all of its history."""
+"""Chooses a shop's model on its own held-out days, and fits the choice on all of its history."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -13,38 +13,46 @@ from jobs.data.weighting import Weighting
 from jobs.models.errors import Unsuitable
 from jobs.models.neighbours import Neighbours
 from jobs.models.pairs import numba_installed
-from jobs.offline.snapshot import DAY
-from jobs.offline.split import NothingToMeasure, Split, last_days, leave_last_out, only
+from jobs.offline.split import DAY, NothingToMeasure, Split, leave_last_out, select_events, split_last_days
 from jobs.tuning.fitting import NEIGHBOURS, fit
-from jobs.tuning.objective import Bench
+from jobs.tuning.objective import Objective
 from jobs.tuning.search import tune
 from jobs.tuning.space import SPACES, Space
 from jobs.tuning.trial import Clock, Deadline, Trial
 from shared.domain.formula import Formula
 
-# Below this many events, or held-out users, differences between candidates are noise.
+# With fewer events or held-out users than these, differences between models are noise.
 SMALL_SHOP_EVENTS: Final = 1_000
 SMALL_SHOP_USERS: Final = 25
-# enough held-out users to tell candidates apart; the holdout grows until it has them
+# Held-out users that suffice to compare models; the shortest horizon with as many is used.
 ENOUGH_USERS: Final = 500
 HOLDOUT_DAYS: Final = (7.0, 14.0, 30.0, 60.0)
-# what suits one month may not suit the next: the cut is also made earlier, twice at least where there is room, and
-# until so many users are held out in all
-MIN_FOLDS: Final = 2
-MAX_FOLDS: Final = 4
+# The history is at least so many times as long as the held-out days.
+HOLDOUTS_IN_HISTORY: Final = 3
+# One month is not like the next, so the history is also cut earlier: twice where it is long enough, and more often
+# until the folds have USERS_IN_ALL held-out users.
+FOLDS_MIN: Final = 2
+FOLDS_MAX: Final = 4
 USERS_IN_ALL: Final = 1_500
-# compiling pays from about here
-COMPILED_FROM_EVENTS: Final = 10_000
+# The share of the history that lies before the earliest cut, of the second fold and of further ones.
+SECOND_FOLD_TRAIN_MIN: Final = 0.33
+FURTHER_FOLD_TRAIN_MIN: Final = 0.5
+# Budgets, in seconds, of which compiling takes a small part (2 to 3 s).
 COMPILED_FROM_SECONDS: Final = 20.0
-# a model is tuned on a sample of users of about this many events, and fitted on all
+# Models are tuned on a sample of users with about this many events, and fitted on all of them.
 TUNING_EVENTS: Final = 3_000_000
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What is published: the winner, fitted on everything, and how all candidates did.
+    """The model to publish, fitted on the whole history, and how all trials did.
 
-    ``score`` : the winner's mean NDCG@20 on the held-out days; None for a small shop's default.
+    Attributes
+    ----------
+    formula : with the repeat weight in units of similarity.
+    score : the model's mean NDCG@20 on the held-out days; None for a small shop's default.
+    reason : why this model was chosen.
+    trials : ``Trial.summary`` of every trial, best first.
     """
 
     algorithm: str
@@ -55,7 +63,7 @@ class Choice:
     score: float | None
     reason: str
     holdout_days: float | None
-    candidates: list[dict[str, Any]]
+    trials: list[dict[str, Any]]
 
     def model_parameters(self) -> dict[str, Any]:
         """Return the ``parameters`` of a model version."""
@@ -72,12 +80,12 @@ class Choice:
             "ndcg@20": None if self.score is None else round(self.score, 5),
             "holdout_days": self.holdout_days,
             "why": self.reason,
-            "candidates": self.candidates,
+            "candidates": self.trials,
         }
 
 
-# the plain method of docs/architecture.md#similarity
-DEFAULT: Final = Trial(
+# The model of a shop too small to choose on: cosine with a good share of the trend; repeat weight in similarity.
+DEFAULT_TRIAL: Final = Trial(
     "cosine",
     {"min_co_occurrence": 2},
     Weighting(None, 1.0, "sum"),
@@ -85,61 +93,66 @@ DEFAULT: Final = Trial(
 )
 
 
-def safe_default(
+def fit_default(
     history: History, catalog: Catalog, reason: str, *, new_only: bool = False, now: np.datetime64 | None = None
 ) -> Choice:
-    """Return the model of a shop too small to choose on: cosine, with a good share of what is trending."""
-    formula = DEFAULT.formula.with_(
-        blend=0.6 if (catalog.categories >= 0).any() else 1.0, returning="unseen" if new_only else "unbought"
+    """Return the choice for a shop too small to choose on, with the reason."""
+    formula = DEFAULT_TRIAL.formula.with_(
+        blend=Formula.blend if (catalog.categories >= 0).any() else 1.0,
+        exclusion_policy="seen" if new_only else "bought",
     )
-    found = fit(history, now or history.times.max(), "cosine", DEFAULT.parameters, DEFAULT.weighting)
-    return Choice("cosine", DEFAULT.parameters, DEFAULT.weighting, formula, found, None, reason, None, [])
+    algorithm, parameters, weighting = DEFAULT_TRIAL.algorithm, DEFAULT_TRIAL.parameters, DEFAULT_TRIAL.weighting
+    neighbours = fit(history, now or history.times.max(), algorithm, parameters, weighting)
+    return Choice(algorithm, parameters, weighting, formula, neighbours, None, reason, None, [])
 
 
-def inner_splits(
+def split_for_tuning(
     history: History, *, new_only: bool, holdout_days: float | None = None, leave_last: bool = False
 ) -> tuple[list[Split], float | None]:
-    """Split for tuning: the last days, as few as have enough users, and at most a third of the history.
+    """Return the splits to tune on, and their horizon in days (None with ``leave_last``).
 
-    Earlier cuts are added, each with the same number of days held out, as long as half of the history lies before
-    them, for the second a third. ``leave_last`` : each user's last relevant event is held out instead, and in a second
-    split the one before. Returns the days too, None for ``leave_last``. Raises NothingToMeasure.
+    The first split holds out the last days: ``holdout_days`` if given, otherwise the fewest of HOLDOUT_DAYS that have
+    ENOUGH_USERS; never more than a third of the history. Earlier cuts with the same horizon follow while enough of the
+    history lies before them. ``leave_last`` holds out each user's last relevant event instead, and in a second split
+    the one before it. Raises NothingToMeasure.
     """
     if len(history) == 0:
         raise NothingToMeasure("no events")
     if leave_last:
-        return _leaving_last(history, new_only=new_only), None
+        return _leave_last_splits(history, new_only=new_only), None
     span = float((history.times.max() - history.times.min()) / DAY)
-    longest = max(span / 3, 1e-6)
-    found: tuple[Split, float] | None = None
-    problem: NothingToMeasure | None = None
-    for days in (holdout_days,) if holdout_days else HOLDOUT_DAYS:
+    days_max = max(span / HOLDOUTS_IN_HISTORY, 1e-6)
+    first: Split | None = None
+    days, error = days_max, NothingToMeasure("no events")
+    for horizon in (holdout_days,) if holdout_days else HOLDOUT_DAYS:
         try:
-            found = last_days(history, min(days, longest), new_only=new_only), min(days, longest)
-        except NothingToMeasure as error:
-            problem = error
+            first = split_last_days(history, min(horizon, days_max), new_only=new_only)
+        except NothingToMeasure as problem:
+            error = problem
             continue
-        if len(found[0].users) >= ENOUGH_USERS or days >= longest:
+        days = min(horizon, days_max)
+        if len(first.users) >= ENOUGH_USERS or horizon >= days_max:
             break
-    if found is None:
-        raise problem or NothingToMeasure("no events")
-    splits, days = [found[0]], found[1]
-    while len(splits) < MAX_FOLDS:
-        if len(splits) >= MIN_FOLDS and sum(len(one.users) for one in splits) >= USERS_IN_ALL:
+    if first is None:
+        raise error
+    splits = [first]
+    while len(splits) < FOLDS_MAX:
+        if len(splits) >= FOLDS_MIN and sum(len(split.users) for split in splits) >= USERS_IN_ALL:
             break
-        left = span - days * (len(splits) + 1)
-        if left < (span / 2 if len(splits) >= MIN_FOLDS else 0.33 * span):
+        days_before = span - days * (len(splits) + 1)
+        train_min = FURTHER_FOLD_TRAIN_MIN if len(splits) >= FOLDS_MIN else SECOND_FOLD_TRAIN_MIN
+        if days_before < train_min * span:
             break
         try:
-            splits.append(last_days(splits[-1].train, days, new_only=new_only))
+            splits.append(split_last_days(splits[-1].train, days, new_only=new_only))
         except NothingToMeasure:
             break
     return splits, days
 
 
-def _leaving_last(history: History, *, new_only: bool) -> list[Split]:
+def _leave_last_splits(history: History, *, new_only: bool) -> list[Split]:
     splits = [leave_last_out(history, new_only=new_only)]
-    while len(splits) < MIN_FOLDS:
+    while len(splits) < FOLDS_MIN:
         try:
             splits.append(leave_last_out(splits[-1].train, new_only=new_only))
         except NothingToMeasure:
@@ -147,15 +160,15 @@ def _leaving_last(history: History, *, new_only: bool) -> list[Split]:
     return splits
 
 
-def sample(history: History, most_events: int, seed: int) -> History:
-    """Return the events of as many users as have about ``most_events``, under the same codes."""
-    if len(history) <= most_events:
+def sample_users(history: History, events_max: int, seed: int) -> History:
+    """Return the events of a random sample of users with about ``events_max`` events, in the same codes."""
+    if len(history) <= events_max:
         return history
-    kept = np.random.default_rng(seed).random(len(history.user_ids)) < most_events / len(history)
-    return only(history, kept[history.users])
+    is_sampled = np.random.default_rng(seed).random(len(history.user_ids)) < events_max / len(history)
+    return select_events(history, is_sampled[history.users])
 
 
-def choose(
+def choose_model(
     history: History,
     catalog: Catalog,
     *,
@@ -169,57 +182,72 @@ def choose(
     report: Callable[[Trial], None] = lambda _: None,
     clock: Clock = time.perf_counter,
 ) -> Choice:
-    """Tune every candidate on the history's own last days, and fit the best on all of it.
+    """Tune every algorithm on the history's own last days, and fit the best on all of it.
 
-    ``catalog`` is in the history's codes; ages count back from ``now``, by default the newest event. ``new_only``
-    asks for products that a user has not met; otherwise for all they turn to, and whether bought ones return is tuned.
-    ``holdout_days``, ``leave_last`` : see ``inner_splits``. The fit of the winner comes on top of ``time_budget_s``.
+    Parameters
+    ----------
+    catalog : in the history's codes.
+    time_budget_s : for tuning; the fit of the best on the whole history comes on top.
+    new_only : whether only products that a user has not met are relevant. Otherwise all are, and tuning decides
+        whether known products are shown.
+    now : from which ages count back; the newest event by default.
+    holdout_days, leave_last : see ``split_for_tuning``.
+
     Raises NothingToMeasure for a history without events.
     """
     if len(history) == 0:
         raise NothingToMeasure("no events")
     if len(history) < SMALL_SHOP_EVENTS:
         reason = f"safe default: {len(history)} events, fewer than {SMALL_SHOP_EVENTS}"
-        return safe_default(history, catalog, reason, new_only=new_only, now=now)
+        return fit_default(history, catalog, reason, new_only=new_only, now=now)
     deadline = Deadline(time_budget_s, clock)
     try:
-        splits, days = inner_splits(
-            sample(history, TUNING_EVENTS, seed), new_only=new_only, holdout_days=holdout_days, leave_last=leave_last
+        splits, days = split_for_tuning(
+            sample_users(history, TUNING_EVENTS, seed),
+            new_only=new_only,
+            holdout_days=holdout_days,
+            leave_last=leave_last,
         )
     except NothingToMeasure as error:
-        return safe_default(history, catalog, f"safe default: {error}", new_only=new_only, now=now)
-    held_out = sum(len(one.users) for one in splits)
-    if held_out < SMALL_SHOP_USERS:
-        reason = f"safe default: {held_out} held-out users, fewer than {SMALL_SHOP_USERS}"
-        return safe_default(history, catalog, reason, new_only=new_only, now=now)
-    compiled = numba_installed() and len(history) >= COMPILED_FROM_EVENTS and time_budget_s >= COMPILED_FROM_SECONDS
-    trials = tune(Bench(splits, catalog, seed=seed, compile=compiled), spaces, deadline, report)
-    return _fitted(history, trials, spaces, days, now)
+        return fit_default(history, catalog, f"safe default: {error}", new_only=new_only, now=now)
+    n_held_out = sum(len(split.users) for split in splits)
+    if n_held_out < SMALL_SHOP_USERS:
+        reason = f"safe default: {n_held_out} held-out users, fewer than {SMALL_SHOP_USERS}"
+        return fit_default(history, catalog, reason, new_only=new_only, now=now)
+    objective = Objective(splits, catalog, seed=seed, compiled=compiling_pays(time_budget_s))
+    return _fit_best(history, tune(objective, spaces, deadline, report), spaces, days, now)
 
 
-def _fitted(
+def compiling_pays(time_budget_s: float) -> bool:
+    """Return whether the formula's loops are compiled for a budget like this."""
+    return numba_installed() and time_budget_s >= COMPILED_FROM_SECONDS
+
+
+def _fit_best(
     history: History, trials: list[Trial], spaces: Mapping[str, Space], days: float | None, now: np.datetime64 | None
 ) -> Choice:
-    """Fit the best on everything; where that does not fit the memory budget, the next best that does."""
-    summaries = [one.summary() for one in trials]
-    for best in trials:
-        if best.scores is None:
+    """Fit the best trial on the whole history, or the next best if that does not fit the memory budget."""
+    summaries = [trial.summary() for trial in trials]
+    n_scored = sum(trial.scores is not None for trial in trials)
+    for trial, summary in zip(trials, summaries, strict=True):
+        if trial.scores is None:
             continue
         try:
-            found = fit(history, now or history.times.max(), best.algorithm, best.parameters, best.weighting, spaces)
+            neighbours = fit(
+                history, now or history.times.max(), trial.algorithm, trial.parameters, trial.weighting, spaces
+            )
         except Unsuitable as error:
-            next(one for one in summaries if one["algorithm"] == best.algorithm)["note"] = f"not published: {error}"
+            summary["note"] = f"not published: {error}"
             continue
-        reason = f"best of {sum(one.scores is not None for one in trials)} candidates on {len(best.scores)} users"
         return Choice(
-            best.algorithm,
-            best.parameters,
-            best.weighting,
-            best.formula.in_scores_of(found.mean_score),
-            found,
-            best.score,
-            reason,
+            trial.algorithm,
+            trial.parameters,
+            trial.weighting,
+            trial.formula.in_scores_of(neighbours.mean_score),
+            neighbours,
+            trial.score,
+            f"best of {n_scored} trials on {len(trial.scores)} held-out users",
             days,
             summaries,
         )
-    raise NothingToMeasure("no candidate could be fitted")
+    raise NothingToMeasure("no algorithm could be fitted on the whole history")

@@ -1,4 +1,4 @@
-"""A candidate while it is tuned, and the time it may take."""
+"""The state of an algorithm while it is tuned, and the time that tuning may take."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,21 +7,20 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jobs.data.weighting import Weighting
+from jobs.models.arrays import Float64Array
 from jobs.models.neighbours import Neighbours
 from shared.domain.formula import Formula
 
-Scores: TypeAlias = NDArray[np.float64]
-# a step must gain this share of the standard error of its gain: steps within the noise lead anywhere
-LEAST_GAIN: Final = 0.3
-# returns seconds from any beginning
+# A step must gain at least this share of the standard error of its gain: steps within the noise lead anywhere.
+GAIN_MIN: Final = 0.3
+# Returns seconds since any fixed moment.
 Clock: TypeAlias = Callable[[], float]
 
 
 class Deadline:
-    """A time budget in seconds, by a clock that tests may replace."""
+    """A time budget in seconds, on a clock that tests may replace."""
 
     def __init__(self, seconds: float, clock: Clock = time.perf_counter) -> None:
         self.seconds, self.clock = seconds, clock
@@ -29,24 +28,34 @@ class Deadline:
 
     @property
     def left(self) -> float:
-        """Seconds left, at least 0."""
+        """Return the seconds left, at least 0."""
         return max(0.0, self._end - self.clock())
 
     def part(self, share: float) -> "Deadline":
-        """Return a budget of this share of the whole, as far as there is so much left."""
+        """Return a budget of this share of the whole one, or of the time left if that is less."""
         return Deadline(min(self.left, self.seconds * share), self.clock)
 
 
 @dataclass
 class Trial:
-    """A candidate as far as it has been tuned. ``scores`` : NDCG@20 of each held-out user; None when it never ran."""
+    """An algorithm as far as it has been tuned.
+
+    Attributes
+    ----------
+    formula : with the repeat weight in units of the neighbours' mean score.
+    scores : NDCG@20 of each held-out user, shape (n_users,); None if no fit succeeded.
+    neighbours : the fit of each fold that the scores belong to.
+    fits : number of fits so far; seconds : time spent on them and on the formula; fit_seconds : time of the last fit.
+    note : why the trial ended, or why it never ran.
+    tried : parameters and weightings that have been fitted.
+    """
 
     algorithm: str
     parameters: dict[str, Any]
     weighting: Weighting
     formula: Formula
-    scores: Scores | None = None
-    similar: list[Neighbours] | None = None
+    scores: Float64Array | None = None
+    neighbours: list[Neighbours] | None = None
     fits: int = 0
     seconds: float = 0.0
     fit_seconds: float = 0.0
@@ -55,11 +64,14 @@ class Trial:
 
     @property
     def score(self) -> float:
-        """Mean NDCG@20, −1 when it never ran."""
+        """Return the mean NDCG@20, −1 if no fit succeeded."""
         return -1.0 if self.scores is None else float(self.scores.mean())
 
     def summary(self) -> dict[str, Any]:
-        """Return what is written in ``models`` and ``training_runs``; repeat weight in units of the mean score."""
+        """Return the JSON object that ``models`` and ``training_runs`` store.
+
+        The repeat weight of ``serving`` is in units of the mean score here.
+        """
         return {
             "algorithm": self.algorithm,
             "ndcg@20": None if self.scores is None else round(self.score, 5),
@@ -73,22 +85,22 @@ class Trial:
         }
 
 
-def standard_error(values: Scores) -> float:
+def standard_error(values: Float64Array) -> float:
     """Return the standard error of the mean."""
     return float(values.std() / np.sqrt(len(values)))
 
 
 @contextmanager
 def timed(trial: Trial, clock: Clock) -> Iterator[None]:
-    """Add what is done inside to the trial's seconds."""
+    """Add the time spent in the block to the trial's seconds."""
     started = clock()
     yield
     trial.seconds += clock() - started
 
 
-def better(new: Scores, old: Scores | None) -> bool:
-    """Whether the gain is more than noise would often give; anything is better than nothing."""
+def is_better(new: Float64Array, old: Float64Array | None) -> bool:
+    """Return whether the gain is larger than noise would often give; any scores are better than None."""
     if old is None:
         return True
     gain = new - old
-    return float(gain.mean()) > LEAST_GAIN * standard_error(gain) and float(gain.mean()) > 0
+    return float(gain.mean()) > GAIN_MIN * standard_error(gain) and float(gain.mean()) > 0

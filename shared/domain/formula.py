@@ -1,30 +1,111 @@
-"""The constants of the serving formula: what a model version says under ``parameters.serving``."""
+"""The serving formula: its parameters, limits and constants, each in this module only.
 
+A user's profile holds the products i of their latest ``profile_events`` events, at most PROFILE_EVENTS_MAX, each with
+
+    w_i = (greatest event weight)^weight_power · (number of events)^frequency_power · rank_decay^(rank − 1)
+          · 2^(−age / half_life_days)
+
+where the rank counts from the product met last and is capped at RANK_MAX, and the age is in days before the user's
+newest event. From the profile and the neighbours of the active model comes each product's collaborative score,
+
+    cf(j) = Σ_i w_i · similarity(i, j) + repeat_weight · w_j
+
+and a candidate's score is
+
+    blend · cf / max cf + (1 − blend) · fit / max fit + trending_prior · trend / max trend
+
+with fit(j) = affinity(j) · (1 + affinity_trend · trend(j) / max trend); maxima are over the candidates of one user.
+``affinity`` in shared/domain/ranking.py says how well a product fits the user's taste.
+
+Two implementations import this module: what serves, the statement of shared/storage/recommending/candidates.py with
+``rank`` of shared/domain/ranking.py; and what tunes and evaluates, jobs/offline over arrays. The test
+tests/integration/test_serving_formula.py compares their answers.
+"""
+
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
-Returning = Literal["all", "unbought", "unseen"]
+# The known products that are never shown: none, those bought, or all that the user has met (seen or bought).
+ExclusionPolicy = Literal["nothing", "bought", "seen"]
 TrendingWindow = Literal["7d", "30d", "all"]
 
-RETURNING: Final[tuple[Returning, ...]] = ("all", "unbought", "unseen")
+EXCLUSION_POLICIES: Final[tuple[ExclusionPolicy, ...]] = ("nothing", "bought", "seen")
 TRENDING_WINDOWS: Final[tuple[TrendingWindow, ...]] = ("7d", "30d", "all")
+
+# Model versions store an exclusion policy under the key ``returning``, as the products that may return.
+EXCLUSION_POLICY_KEY: Final = "returning"
+STORED_EXCLUSION_POLICY: Final[Mapping[ExclusionPolicy, str]] = {
+    "nothing": "all",
+    "bought": "unbought",
+    "seen": "unseen",
+}
+_EXCLUSION_POLICY_BY_STORED: Final[Mapping[str, ExclusionPolicy]] = {
+    stored: policy for policy, stored in STORED_EXCLUSION_POLICY.items()
+}
+
+# Profile -------------------------------------------------------------------------------------------------------------
+
+# Events of the longest profile, whatever the model says: bounds the time of the statement.
+PROFILE_EVENTS_MAX: Final = 200
+# Ranks beyond this one decay no further: rank_decay to a higher power would underflow, on which Postgres raises.
+RANK_MAX: Final = 500
+# Ages beyond this number of half-lives decay no further, for the same reason.
+HALVINGS_MAX: Final = 200
+# Latest events whose products the policy "seen" excludes. Bought products are excluded whatever their age.
+SEEN_EVENTS_MAX: Final = 1_000
+
+# Candidates ----------------------------------------------------------------------------------------------------------
+
+# Tiers of candidates. Profile or taste suggests those of the first; fillers complete the answer in this order.
+SUGGESTED_TIER: Final = 0
+TRENDING_TIER: Final = 1
+POPULAR_TIER: Final = 2
+NEWEST_TIER: Final = 3
+# Candidates with the greatest cf, beyond the k that are asked for.
+CANDIDATES_BY_PROFILE: Final = 100
+# Trending candidates from the user's favourite categories, beyond the k that are asked for.
+CANDIDATES_BY_TASTE: Final = 40
+# Categories of the greatest preference score that count as favourites.
+FAVOURITE_CATEGORIES: Final = 3
+# The trending window that ranks the products of favourite categories.
+TASTE_WINDOW: Final[TrendingWindow] = "30d"
+# Trending fillers come from the window of the formula, and from this one where that is "all".
+FILLER_WINDOW: Final[TrendingWindow] = "7d"
+# A filler, which neither profile nor taste suggests, scores this times trend / max trend: below what they suggest.
+FILLER_SCORE: Final = 0.1
+
+# Affinity and nearness -----------------------------------------------------------------------------------------------
+
+# Contribution of each kind of preference to affinity. Tags contribute less than a category: a product has several.
+KIND_WEIGHTS: Final[Mapping[str, float]] = {"category": 1.0, "brand": 0.5, "tag": 0.5}
+# The least deviation of log price that a price band has, a factor of 1.6: a single purchase says little about others.
+PRICE_DEVIATION_MIN: Final = 0.5
+# The factor that a price far outside the user's band keeps of affinity; a price at its mean keeps all.
+PRICE_FACTOR_MIN: Final = 0.5
+# The factor that a product far from the user keeps of its score; a product at the user's place keeps all.
+NEARNESS_MIN: Final = 0.5
+# Distance, in km, at which the bonus for nearness is halved; the setting DISTANCE_HALF_KM overrides it.
+NEARNESS_HALF_KM: Final = 50.0
 
 
 @dataclass(frozen=True)
 class Formula:
-    """How a profile becomes an answer.
+    """The parameters of the serving formula: a model version stores them, tuning varies them.
 
-    shared/storage/recommending/candidates.py and shared/domain/ranking.py compute the same.
-
-    profile: the products of the last ``profile_events`` events (at most 200), each with
-        w = (greatest event weight)^weight_power · (its events)^frequency_power · rank_decay^(rank − 1)
-            · 2^(−age / half_life_days),
-        rank by last event, age in days before the user's newest event (no half-life: no decay by age).
-    cf(j) = Σ_i w_i · sim(i, j) + repeat_weight · w_j
-    score = blend · cf / max cf + (1 − blend) · fit / max fit + trending_prior · trend / max trend,
-        where trend is the score of ``trending_window``, and "all" the number of purchases;
-        fit = affinity · (1 + affinity_trend · trend / max trend).
-    returning: which known products may be shown: all, those not bought yet, or only those never met.
+    Attributes
+    ----------
+    profile_events : latest events that make a profile, in [1, PROFILE_EVENTS_MAX].
+    rank_decay : factor per rank in the profile, in (0, 1]; 1 weighs all ranks alike.
+    half_life_days : days after which a product of the profile weighs half, above 0; None for no decay by age.
+    weight_power : exponent of the event weights, in [0, 1]; 0 weighs all event types alike.
+    frequency_power : exponent of the number of events with a product, in [0, 1]; 0 ignores repeated events.
+    repeat_weight : how strongly a product of the profile suggests itself, at least 0, in units of similarity.
+    blend : share of the collaborative score in what it shares with the fit to the user's taste, in [0, 1].
+    trending_prior : weight of the trend beside those two, at least 0.
+    affinity_trend : how much the trend raises the fit to the user's taste, at least 0.
+    trending_window : scores that count as trend: of 7 or 30 days, or "all", the number of purchases ever.
+    exclusion_policy : known products that are not shown: "nothing", "bought", or "seen" (seen or bought).
     """
 
     profile_events: int = 50
@@ -37,20 +118,40 @@ class Formula:
     trending_prior: float = 0.0
     affinity_trend: float = 1.0
     trending_window: TrendingWindow = "7d"
-    returning: Returning = "unbought"
+    exclusion_policy: ExclusionPolicy = "bought"
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any] | None, defaults: "Formula | None" = None) -> "Formula":
+        """Return the formula that a model version stores under ``parameters.serving``.
+
+        A missing or null key takes its value from ``defaults``, and so does an unknown policy; an unknown key is
+        ignored: a version published by an earlier or a later release can be served.
+        """
+        stored = {key: value for key, value in (parameters or {}).items() if value is not None}
+        values = {name: stored[name] for name in _KEYS if name in stored}
+        policy = _EXCLUSION_POLICY_BY_STORED.get(stored.get(EXCLUSION_POLICY_KEY, ""))
+        if policy is not None:
+            values["exclusion_policy"] = policy
+        return replace(defaults or cls(), **values)
 
     def parameters(self) -> dict[str, Any]:
-        """Return it as the JSON that a model version carries."""
-        return asdict(self)
+        """Return the JSON object that a model version stores under ``parameters.serving``."""
+        values = asdict(self)
+        policy: ExclusionPolicy = values.pop("exclusion_policy")
+        return {**values, EXCLUSION_POLICY_KEY: STORED_EXCLUSION_POLICY[policy]}
 
     def with_(self, **changes: Any) -> "Formula":
-        """Return it with some constants changed."""
+        """Return the formula with some parameters changed."""
         return replace(self, **changes)
 
     def in_scores_of(self, mean_score: float) -> "Formula":
-        """Return the formula with ``repeat_weight`` in units of scores, given in units of the neighbours' mean score.
+        """Return the formula with ``repeat_weight`` in units of similarity, given in units of the mean score.
 
-        It is tuned in those units: how large scores are beside the greatest, which is 1, differs from model to model,
-        and between what is fitted before a cut and on everything.
+        Tuning uses the latter: the greatest score of every model is 1, and how large the others are beside it differs
+        between models, and between a fit before a cut and a fit on the whole history.
         """
         return self.with_(repeat_weight=self.repeat_weight * mean_score)
+
+
+# stored under their own names
+_KEYS: Final = tuple(name for name in Formula.__dataclass_fields__ if name != "exclusion_policy")

@@ -1,9 +1,4 @@
-"""Ranking candidates for one user: collaborative score, content affinity, trending prior, place; no I/O.
-
-score(j) = blend · cf(j)/max cf + (1 − blend) · fit(j)/max fit + trending_prior · trend(j)/max trend, where cf is summed
-in SQL over the profile and fit(j) = (share of the user's taste that j matches) · (1 + affinity_trend · trend(j)/max
-trend). jobs/offline/recommender.py is the same formula over arrays, by which it is tuned and measured.
-"""
+"""Ranks the candidates of one user by the serving formula (shared/domain/formula.py); no I/O."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,16 +6,29 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
 
+from shared.domain.formula import (
+    FILLER_SCORE,
+    KIND_WEIGHTS,
+    NEARNESS_HALF_KM,
+    NEARNESS_MIN,
+    PRICE_DEVIATION_MIN,
+    PRICE_FACTOR_MIN,
+    Formula,
+)
+
 EARTH_RADIUS_KM: Final = 6371.0
-# at this distance a product with a place keeps three quarters of its score, far away a half. A shop's own: the setting
-# DISTANCE_HALF_KM
-PLACE_HALF_KM: Final = 50.0
-# how much each kind of preference says; a tag says less: a product has several
-KIND_WEIGHTS: Final[Mapping[str, float]] = {"category": 1.0, "brand": 0.5, "tag": 0.5}
 
 
 class Candidate(NamedTuple):
-    """A product that may be recommended, with what ranking needs to know of it."""
+    """A product that may be recommended, with the columns that ranking reads.
+
+    Attributes
+    ----------
+    cf : the collaborative score, at least 0.
+    trending : the score of the formula's trending window, at least 0.
+    tier : 0 if profile or taste suggests the product; 1, 2, … for a filler, in the order in which tiers fill up.
+    position : a filler's position within its tier, from 1.
+    """
 
     id: int
     cf: float = 0.0
@@ -32,32 +40,36 @@ class Candidate(NamedTuple):
     in_stock: bool = True
     latitude: float | None = None
     longitude: float | None = None
-    # 0: found by the profile or the taste; 1, 2, …: only there to fill up, in this order
     tier: int = 0
-    # its place within the tier
-    place: int = 0
+    position: int = 0
 
 
 @dataclass(frozen=True)
-class Taste:
-    """A user's preferences as of now: score by key for each kind, and mean and deviation of log price."""
+class TasteProfile:
+    """A user's preferences as of now.
+
+    Attributes
+    ----------
+    scores : by kind ("category", "brand", "tag"), then by key.
+    price_band : mean and standard deviation of log price; None if no price is known.
+    """
 
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     price_band: tuple[float, float] | None = None
 
     @cached_property
     def shares(self) -> Mapping[str, Mapping[str, float]]:
-        """For each kind, what a key says: its share of the kind's scores times the kind's weight."""
-        found: dict[str, dict[str, float]] = {kind: {} for kind in KIND_WEIGHTS}
+        """Each key's share of its kind's scores, times the weight of the kind."""
+        shares: dict[str, dict[str, float]] = {kind: {} for kind in KIND_WEIGHTS}
         for kind, scores in self.scores.items():
-            whole = sum(scores.values())
-            if whole > 0:
-                found[kind] = {key: KIND_WEIGHTS[kind] * score / whole for key, score in scores.items()}
-        return found
+            total = sum(scores.values())
+            if total > 0:
+                shares[kind] = {key: KIND_WEIGHTS[kind] * score / total for key, score in scores.items()}
+        return shares
 
 
 class Ranked(NamedTuple):
-    """A product's place in the answer."""
+    """A candidate in the answer; affinity and cf are shares of the greatest among the candidates, in [0, 1]."""
 
     id: int
     score: float
@@ -65,8 +77,8 @@ class Ranked(NamedTuple):
     cf: float
 
 
-def affinity(candidate: Candidate, taste: Taste) -> float:
-    """Return how well a product fits a taste, in [0, 2]."""
+def affinity(candidate: Candidate, taste: TasteProfile) -> float:
+    """Return how well a product fits a taste, in [0, 2]: the shares it matches, times the factor of its price."""
     shares = taste.shares
     total = shares["category"].get(str(candidate.category_id), 0.0)
     if candidate.brand is not None:
@@ -76,14 +88,13 @@ def affinity(candidate: Candidate, taste: Taste) -> float:
         total += min(KIND_WEIGHTS["tag"], sum([tags.get(tag, 0.0) for tag in candidate.tags]))
     if total > 0 and taste.price_band is not None and candidate.price > 0:
         mean, deviation = taste.price_band
-        # never narrower than a factor of 1.6: a single purchase says little of what else would be paid
-        distance = (math.log(candidate.price) - mean) / max(deviation, 0.5)
-        total *= 0.5 + 0.5 * math.exp(-0.5 * distance * distance)
+        distance = (math.log(candidate.price) - mean) / max(deviation, PRICE_DEVIATION_MIN)
+        total *= PRICE_FACTOR_MIN + (1.0 - PRICE_FACTOR_MIN) * math.exp(-0.5 * distance * distance)
     return total
 
 
 def distance_km(from_latitude: float, from_longitude: float, latitude: float, longitude: float) -> float:
-    """Return the great-circle distance (haversine)."""
+    """Return the great-circle distance in km between two points in degrees (haversine)."""
     phi, psi = math.radians(from_latitude), math.radians(latitude)
     a = (
         math.sin((psi - phi) / 2) ** 2
@@ -92,54 +103,64 @@ def distance_km(from_latitude: float, from_longitude: float, latitude: float, lo
     return 2 * EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(a)))
 
 
-def nearness(candidate: Candidate, place: tuple[float, float] | None, half_km: float = PLACE_HALF_KM) -> float:
-    """Return the factor for distance, in (0.5, 1]; 1 where user or product has no place."""
-    if place is None or candidate.latitude is None or candidate.longitude is None:
+def nearness(candidate: Candidate, location: tuple[float, float] | None, half_km: float = NEARNESS_HALF_KM) -> float:
+    """Return the factor for distance, in (NEARNESS_MIN, 1]; 1 if the user's or the product's location is unknown."""
+    if location is None or candidate.latitude is None or candidate.longitude is None:
         return 1.0
-    return 0.5 + 0.5 * 2 ** (-distance_km(*place, candidate.latitude, candidate.longitude) / half_km)
+    distance = distance_km(*location, candidate.latitude, candidate.longitude)
+    return NEARNESS_MIN + (1.0 - NEARNESS_MIN) * 2 ** (-distance / half_km)
 
 
 def rank(
     candidates: Sequence[Candidate],
-    taste: Taste,
+    taste: TasteProfile,
+    formula: Formula,
     k: int,
     *,
-    blend: float = 0.6,
-    trending_prior: float = 0.0,
-    affinity_trend: float = 1.0,
-    place: tuple[float, float] | None = None,
-    half_km: float = PLACE_HALF_KM,
+    location: tuple[float, float] | None = None,
+    half_km: float = NEARNESS_HALF_KM,
     stock_first: bool = True,
     factors: Mapping[int, float] | None = None,
 ) -> list[Ranked]:
-    """Return the best ``k`` of the candidates, best first; ties by trending, then by id, so that an answer is stable.
+    """Return the best ``k`` of the candidates, best first.
 
-    Candidates that only fill up come after all others, in the order of their tier, unless they fit the user's taste or
-    a prior above 0 asks what is trending to compete. ``stock_first`` puts what is sold out after all that is not.
-    ``factors`` multiply scores (shared/domain/rules.py); among fillers they divide the place.
-    Scores are in [0, 1 + trending_prior], before factors.
+    Ties go to the greater trend, then to the smaller id, so that the same candidates always give the same answer.
+
+    A filler comes after all other candidates, in the order of tiers and positions. It competes like the others if it
+    fits the user's taste, or if it trends and ``trending_prior`` is above 0.
+
+    Parameters
+    ----------
+    candidates : each product once.
+    location : latitude and longitude of the user, in degrees.
+    half_km : distance at which the bonus for nearness is halved.
+    stock_first : whether products out of stock come after all others.
+    factors : by product id, above 0: multiplies the score; divides the position of a filler.
+
+    Scores are in [0, 1 + trending_prior] before factors.
     """
-    trending_top = max((one.trending for one in candidates), default=0.0) or 1.0
-    cf_top = max((one.cf for one in candidates), default=0.0) or 1.0
-    affinities = [affinity(one, taste) * (1.0 + affinity_trend * one.trending / trending_top) for one in candidates]
-    affinity_top = max(affinities, default=0.0) or 1.0
+    blend, trending_prior, affinity_trend = formula.blend, formula.trending_prior, formula.affinity_trend
+    max_trend = max((candidate.trending for candidate in candidates), default=0.0) or 1.0
+    max_cf = max((candidate.cf for candidate in candidates), default=0.0) or 1.0
+    fits = [
+        affinity(candidate, taste) * (1.0 + affinity_trend * candidate.trending / max_trend) for candidate in candidates
+    ]
+    max_fit = max(fits, default=0.0) or 1.0
     keyed = []
-    for position, one in enumerate(candidates):
-        share = affinities[position] / affinity_top
-        trend = one.trending / trending_top
-        score = blend * one.cf / cf_top + (1.0 - blend) * share + trending_prior * trend
-        # a filler that fits the user's taste is none, nor one that competes by the prior
-        tier = 0 if share > 0 or (trending_prior > 0 and trend > 0) else one.tier
+    for candidate, candidate_fit in zip(candidates, fits, strict=True):
+        fit = candidate_fit / max_fit
+        trend = candidate.trending / max_trend
+        score = blend * candidate.cf / max_cf + (1.0 - blend) * fit + trending_prior * trend
+        tier = 0 if fit > 0 or (trending_prior > 0 and trend > 0) else candidate.tier
         if tier:
-            score = 0.1 * trend
-        factor = factors.get(one.id, 1.0) if factors else 1.0
-        if place is not None:
-            score *= nearness(one, place, half_km)
+            score = FILLER_SCORE * trend
+        factor = factors.get(candidate.id, 1.0) if factors else 1.0
+        if location is not None:
+            score *= nearness(candidate, location, half_km)
         score *= factor
-        late = stock_first and not one.in_stock
-        # fillers keep the order they were found in
-        place_in_tier = one.place / factor if tier else 0
-        keyed.append((late, tier, place_in_tier, -score, -one.trending, one.id, share, one.cf / cf_top))
-    # no two have the same id
+        is_last = stock_first and not candidate.in_stock
+        position = candidate.position / factor if tier else 0
+        keyed.append((is_last, tier, position, -score, -candidate.trending, candidate.id, fit, candidate.cf / max_cf))
+    # ids are unique, so the comparison never reaches what follows them
     keyed.sort()
     return [Ranked(key[5], -key[3], key[6], key[7]) for key in keyed[:k]]

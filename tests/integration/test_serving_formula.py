@@ -1,4 +1,4 @@
-"""The formula over arrays, by which models are tuned and measured, is the one that serves."""
+"""The formula over arrays, by which models are tuned and evaluated, gives the served answers."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,8 +12,8 @@ from jobs.data.catalog import catalog_of
 from jobs.data.history import History, load_history
 from jobs.data.similarity_rows import format_rows
 from jobs.models.cosine import cosine_neighbours
-from jobs.offline.recommender import Server
-from jobs.offline.snapshot import Past
+from jobs.offline.recommender import OfflineRecommender
+from jobs.offline.snapshot import Snapshot
 from shared.clients import postgres
 from shared.domain.formula import Formula
 from shared.domain.trending import WINDOWS
@@ -28,11 +28,11 @@ FORMULAE = [
     Formula(),
     Formula(profile_events=7, rank_decay=0.8),
     Formula(half_life_days=3.0, weight_power=0.5, blend=1.0),
-    Formula(trending_prior=0.3, returning="all", repeat_weight=0.4),
-    Formula(trending_prior=1.0, trending_window="30d", returning="unseen", affinity_trend=10.0),
+    Formula(trending_prior=0.3, exclusion_policy="nothing", repeat_weight=0.4),
+    Formula(trending_prior=1.0, trending_window="30d", exclusion_policy="seen", affinity_trend=10.0),
     Formula(trending_prior=2.0, trending_window="all", blend=0.2, affinity_trend=0.0),
-    Formula(blend=0.0, weight_power=0.0, returning="unseen"),
-    Formula(frequency_power=0.7, returning="all", repeat_weight=0.1),
+    Formula(blend=0.0, weight_power=0.0, exclusion_policy="seen"),
+    Formula(frequency_power=0.7, exclusion_policy="nothing", repeat_weight=0.1),
 ]
 
 FOLD = """
@@ -107,8 +107,8 @@ def test_the_arrays_give_the_served_answers(shop: None, serve: Callable[[str], h
     )
     now = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")
     users = np.arange(len(history.user_ids))
-    past = Past(history, now, users, np.ones(len(ids), np.bool_), catalog_of(ids))
-    expected = Server(past, K).recommend(neighbours, formula)
+    snapshot = Snapshot(history, now, users, np.ones(len(ids), np.bool_), catalog_of(ids))
+    expected = OfflineRecommender(snapshot, K, compiled=False).recommend(neighbours, formula)
 
     names = {row[0]: row[1] for row in postgres.read("SELECT id, external_id FROM users")}
     client = serve("recommendations")

@@ -102,7 +102,7 @@ def is_module(name: str) -> bool:
     [
         ("see shared/domain/formula.py, `jobs/models/`.", ["shared/domain/formula.py", "jobs/models/"]),
         ("[costs](docs/cost.md) and docs/decisions/0001-event-ids-apart.md.", ["docs/cost.md"]),
-        ("functions/<name>/main.py, jobs/{name}.py, docs/decisions/YYYY-MM-DD-title.md", []),
+        ("functions/<name>/main.py, jobs/{name}.py, docs/decisions/<title>.md", []),
         ("gs://bucket/jobs/events.csv ../shared/storage x/functions/main.py", []),
     ],
 )

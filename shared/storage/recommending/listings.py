@@ -6,7 +6,7 @@ import orjson
 
 from shared.clients import postgres
 from shared.storage.recommending.attribution import LOGGED_IDS, Logged
-from shared.storage.recommending.candidates import Found
+from shared.storage.recommending.candidates import CandidateSet
 
 SHOWN: Final = f"""
 WITH {LOGGED_IDS}
@@ -77,7 +77,7 @@ def shown(ids: list[int], log: Logged) -> list[dict[str, Any]]:
 
 
 def shown_with_reason(
-    ids: list[int], log: Logged, found: Found
+    ids: list[int], log: Logged, found: CandidateSet
 ) -> list[tuple[dict[str, Any], int | None, str | None, str | None]]:
     """Return ``(product, id and name of the profile's product that speaks for it, how that was met)``, and log it."""
     rows = postgres.run_prepared(

@@ -88,7 +88,11 @@ def test_a_budget_of_a_second_publishes_the_best_of_what_there_was_time_for(
     assert answer["outcome"] == "published"
     scores = {one["algorithm"]: one["ndcg@20"] for one in answer["candidates"]}
     assert scores["cosine"] > 0
-    assert answer["ndcg@20"] == max(score or 0 for score in scores.values())
+    # the best, unless its gain over an untuned trial is no more than noise: then that trial comes first, with a note
+    first = answer["candidates"][0]
+    assert (answer["algorithm"], answer["ndcg@20"]) == (first["algorithm"], first["ndcg@20"])
+    best = max(score or 0 for score in scores.values())
+    assert first["ndcg@20"] == best or first["note"].startswith("untuned")
     active = models.active()
     assert active is not None
     assert active.version == answer["version"]

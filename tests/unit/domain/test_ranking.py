@@ -1,24 +1,50 @@
-"""The serving formula on candidates small enough to work out by hand."""
+"""The serving formula on candidates few enough to work out by hand."""
 
 import pytest
 
-from shared.domain.ranking import Candidate, Taste, affinity, distance_km, rank
+from shared.domain.formula import Formula
+from shared.domain.ranking import Candidate, TasteProfile, affinity, distance_km, rank
 
-TASTE = Taste({"category": {"1": 3.0, "2": 1.0}, "tag": {"heart": 2.0}})
+TASTE = TasteProfile({"category": {"1": 3.0, "2": 1.0}, "tag": {"heart": 2.0}})
 
 
-def ids(candidates: list[Candidate], taste: Taste = TASTE, k: int = 10, **options: object) -> list[int]:
-    return [one.id for one in rank(candidates, taste, k, **options)]  # type: ignore[arg-type]  # options by name
+def ids(
+    candidates: list[Candidate],
+    taste: TasteProfile = TASTE,
+    formula: Formula | None = None,
+    k: int = 10,
+    **options: object,
+) -> list[int]:
+    ranked = rank(candidates, taste, formula or Formula(), k, **options)  # type: ignore[arg-type]  # options by name
+    return [product.id for product in ranked]
 
 
 def test_the_collaborative_score_orders_where_there_is_no_taste() -> None:
-    assert ids([Candidate(1, cf=0.2), Candidate(2, cf=0.9), Candidate(3, cf=0.5)], Taste()) == [2, 3, 1]
+    assert ids([Candidate(1, cf=0.2), Candidate(2, cf=0.9), Candidate(3, cf=0.5)], TasteProfile()) == [2, 3, 1]
 
 
 def test_blend_one_ignores_taste_and_blend_zero_ignores_neighbours() -> None:
     neighbour, liked = Candidate(1, cf=1.0, category_id=9), Candidate(2, cf=0.1, category_id=1)
-    assert ids([liked, neighbour], blend=1.0) == [1, 2]
-    assert ids([neighbour, liked], blend=0.0) == [2, 1]
+    assert ids([liked, neighbour], formula=Formula(blend=1.0)) == [1, 2]
+    assert ids([neighbour, liked], formula=Formula(blend=0.0)) == [2, 1]
+
+
+def test_a_score_is_the_formula_worked_out() -> None:
+    taste = TasteProfile({"category": {"1": 1.0, "2": 1.0}})
+    candidates = [Candidate(1, cf=2.0, trending=4.0), Candidate(2, cf=1.0, trending=2.0, category_id=1)]
+    ranked = rank(candidates, taste, Formula(blend=0.75, trending_prior=0.5, affinity_trend=2.0), 2)
+    # the only fit is the greatest one
+    assert {product.id: (product.score, product.affinity, product.cf) for product in ranked} == {
+        1: (pytest.approx(0.75 + 0.5), 0.0, 1.0),
+        2: (pytest.approx(0.75 * 0.5 + 0.25 + 0.5 * 0.5), 1.0, 0.5),
+    }
+
+
+def test_the_trend_raises_what_fits_by_affinity_trend() -> None:
+    plain, trending = Candidate(1, category_id=1), Candidate(2, category_id=2, trending=1.0)
+    # 3/4 of the taste against 1/4 of it
+    assert ids([plain, trending], formula=Formula(blend=0.0, affinity_trend=1.9)) == [1, 2]
+    assert ids([plain, trending], formula=Formula(blend=0.0, affinity_trend=2.1)) == [2, 1]
 
 
 def test_affinity_is_the_share_of_the_taste_that_a_product_matches() -> None:
@@ -28,17 +54,26 @@ def test_affinity_is_the_share_of_the_taste_that_a_product_matches() -> None:
 
 
 def test_a_price_far_from_what_was_paid_halves_the_affinity() -> None:
-    taste = Taste({"category": {"1": 1.0}}, price_band=(0.0, 0.5))
+    taste = TasteProfile({"category": {"1": 1.0}}, price_band=(0.0, 0.5))
     near, far = Candidate(1, category_id=1, price=1.0), Candidate(2, category_id=1, price=10_000.0)
     assert affinity(near, taste) == 1.0
     assert affinity(far, taste) == pytest.approx(0.5)
 
 
 def test_fillers_come_last_in_order_of_their_tier() -> None:
-    found = ids(
-        [Candidate(1, tier=2), Candidate(2, tier=1, place=2), Candidate(3, tier=1, place=1), Candidate(4, cf=0.01)]
-    )
-    assert found == [4, 3, 2, 1]
+    candidates = [
+        Candidate(1, tier=2),
+        Candidate(2, tier=1, position=2),
+        Candidate(3, tier=1, position=1),
+        Candidate(4, cf=0.01),
+    ]
+    assert ids(candidates) == [4, 3, 2, 1]
+
+
+def test_a_filler_competes_where_the_prior_counts_its_trend() -> None:
+    candidates = [Candidate(1, cf=0.1), Candidate(2, tier=1, position=1, trending=1.0), Candidate(3, cf=1.0)]
+    assert ids(candidates, TasteProfile()) == [3, 1, 2]
+    assert ids(candidates, TasteProfile(), Formula(trending_prior=0.3)) == [3, 2, 1]
 
 
 def test_what_is_sold_out_comes_after_all_that_is_not() -> None:
@@ -49,21 +84,21 @@ def test_what_is_sold_out_comes_after_all_that_is_not() -> None:
 
 def test_ties_are_broken_the_same_way_every_time() -> None:
     candidates = [Candidate(3, cf=1.0), Candidate(1, cf=1.0), Candidate(2, cf=1.0, trending=1.0)]
-    assert ids(candidates, Taste()) == ids(candidates[::-1], Taste()) == [2, 1, 3]
+    assert ids(candidates, TasteProfile()) == ids(candidates[::-1], TasteProfile()) == [2, 1, 3]
 
 
 def test_no_candidates_is_an_empty_answer() -> None:
-    assert rank([], TASTE, 10) == []
+    assert rank([], TASTE, Formula(), 10) == []
 
 
-def test_nearer_products_win_where_both_have_a_place() -> None:
+def test_nearer_products_win_where_both_have_a_location() -> None:
     london, paris = (
         Candidate(1, cf=1.0, latitude=51.5, longitude=-0.13),
         Candidate(2, cf=1.0, latitude=48.86, longitude=2.35),
     )
-    assert ids([london, paris], Taste(), place=(48.85, 2.3)) == [2, 1]
+    assert ids([london, paris], TasteProfile(), location=(48.85, 2.3)) == [2, 1]
     assert distance_km(51.5, -0.13, 48.86, 2.35) == pytest.approx(343, abs=3)
 
 
 def test_k_is_the_most_that_is_returned() -> None:
-    assert ids([Candidate(n, cf=n) for n in range(1, 50)], Taste(), k=3) == [49, 48, 47]
+    assert ids([Candidate(n, cf=n) for n in range(1, 50)], TasteProfile(), k=3) == [49, 48, 47]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from jobs.reports.command import main
-from tests.unit.quality import data
+from tests.unit.offline import data
 
 
 @pytest.fixture

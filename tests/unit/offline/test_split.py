@@ -3,24 +3,31 @@
 import numpy as np
 import pytest
 
-from jobs.offline.split import NothingToMeasure, by_file, cut_days, last_days, leave_last_out, only
-from tests.unit.quality import data
+from jobs.offline.split import (
+    NothingToMeasure,
+    estimate_holdout_days,
+    leave_last_out,
+    select_events,
+    split_by_file,
+    split_last_days,
+)
+from tests.unit.offline import data
 
 
 def test_the_last_days_are_held_out_and_only_carts_and_purchases_are_asked_for() -> None:
     history = data.history((0, 0, 1, 0), (0, 1, 5, 1), (0, 2, 5, 9), (0, 3, 1, 9.5), (0, 1, 3, 10), (1, 2, 5, 10))
-    split = last_days(history, 3, new_only=False)
+    split = split_last_days(history, 3, new_only=False)
     assert len(split.train) == 2
     # user 1 has no past
     assert split.users.tolist() == [0]
     assert np.flatnonzero(split.relevant[[0]].toarray()[0]).tolist() == [1, 2]
     assert split.known_items.tolist() == [True, True, False, False]
-    new = last_days(history, 3, new_only=True)
+    new = split_last_days(history, 3, new_only=True)
     assert np.flatnonzero(new.relevant[[0]].toarray()[0]).tolist() == [2]
 
 
 def test_an_event_at_the_cut_is_learnt_from_and_none_after_it() -> None:
-    split = last_days(data.shop(), 7, new_only=False)
+    split = split_last_days(data.shop(), 7, new_only=False)
     assert split.train.times.max() <= split.now
 
 
@@ -40,7 +47,7 @@ def test_each_users_last_is_left_out_with_all_that_came_after_it() -> None:
 def test_what_a_file_holds_out_is_not_learnt_from_even_where_the_events_go_on_beyond_it() -> None:
     events = data.history((0, 0, 5, 0), (0, 1, 5, 3), (1, 1, 5, 0))
     held_out = data.history((0, 2, 5, 2), users=2)
-    split = by_file(events, held_out, new_only=False)
+    split = split_by_file(events, held_out, new_only=False)
     # user 0's event of day 3 comes after what is asked for
     assert [(int(u), int(i)) for u, i in zip(split.train.users, split.train.items, strict=True)] == [(0, 0), (1, 1)]
     assert np.flatnonzero(split.relevant[[0]].toarray()[0]).tolist() == [2]
@@ -56,12 +63,14 @@ def test_what_a_file_holds_out_is_not_learnt_from_even_where_the_events_go_on_be
 )
 def test_a_split_that_asks_for_nothing_says_so(events: list[tuple[int, int, float, float]], reason: str) -> None:
     with pytest.raises(NothingToMeasure, match=reason):
-        last_days(data.history(*events, items=3), 10, new_only=True)
+        split_last_days(data.history(*events, items=3), 10, new_only=True)
 
 
 def test_a_file_of_the_last_days_is_told_from_one_of_each_users_last() -> None:
     history = data.shop()
     late = history.times > history.times.max() - np.timedelta64(10, "D")
-    assert cut_days(only(history, ~late), only(history, late)) == pytest.approx(10, abs=0.1)
+    assert estimate_holdout_days(select_events(history, ~late), select_events(history, late)) == pytest.approx(
+        10, abs=0.1
+    )
     lasts = np.isin(np.arange(len(history)), [np.flatnonzero(history.users == user)[-1] for user in range(120)])
-    assert cut_days(only(history, ~lasts), only(history, lasts)) is None
+    assert estimate_holdout_days(select_events(history, ~lasts), select_events(history, lasts)) is None

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from jobs.offline.metrics import beyond_accuracy, hits, interval, ndcg, per_user
+from jobs.offline.metrics import beyond_accuracy, bootstrap_interval, find_hits, ndcg, score_users
 
 
 def test_metrics_of_one_answer_are_those_worked_out_by_hand() -> None:
     answers = np.full((1, 20), -1)
     answers[0, :6] = [4, 1, 7, 2, 9, 3]
     relevant = sparse.csr_array(([1.0, 1.0, 1.0], ([0, 0, 0], [1, 3, 8])), shape=(1, 10))
-    found = {name: float(values[0]) for name, values in per_user(answers, relevant).items()}
+    found = {name: float(values[0]) for name, values in score_users(answers, relevant).items()}
     ideal = 1 + 1 / math.log2(3) + 1 / math.log2(4)
     assert found["ndcg@5"] == pytest.approx((1 / math.log2(3)) / ideal)
     assert found["ndcg@10"] == pytest.approx((1 / math.log2(3) + 1 / math.log2(7)) / ideal)
@@ -27,17 +27,17 @@ def test_a_perfect_answer_scores_one_however_many_are_relevant() -> None:
         relevant = sparse.csr_array(np.ones((1, count)))
         answers = np.full((1, 20), -1)
         answers[0, : min(count, 20)] = np.arange(min(count, 20))
-        assert per_user(answers, relevant)["ndcg@20"][0] == pytest.approx(1)
+        assert score_users(answers, relevant)["ndcg@20"][0] == pytest.approx(1)
 
 
 def test_an_answer_without_a_hit_scores_nothing() -> None:
     relevant = sparse.csr_array(([1.0], ([0], [3])), shape=(1, 5))
-    assert all(value[0] == 0 for value in per_user(np.full((1, 20), -1), relevant).values())
+    assert all(value[0] == 0 for value in score_users(np.full((1, 20), -1), relevant).values())
 
 
 def test_padding_is_no_hit() -> None:
     relevant = sparse.csr_array(([1.0], ([0], [4])), shape=(2, 5))
-    assert not hits(np.full((2, 3), -1), relevant).any()
+    assert not find_hits(np.full((2, 3), -1), relevant).any()
 
 
 def test_relevant_items_that_cannot_be_recommended_still_count_against_an_answer() -> None:
@@ -61,7 +61,7 @@ def test_the_interval_holds_the_mean_and_narrows_with_users() -> None:
     widths = []
     for users in (50, 5000):
         values = random.random(users)
-        low, high = interval(values)
+        low, high = bootstrap_interval(values)
         assert low < values.mean() < high
         widths.append(high - low)
     assert widths[1] < widths[0] / 5

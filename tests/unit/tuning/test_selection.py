@@ -9,14 +9,12 @@ import pytest
 
 from jobs.data.catalog import Catalog
 from jobs.models.arrays import Matrix
-from jobs.models.ease import ease_side
-from jobs.models.errors import TooLarge, Unsuitable
+from jobs.models.ease import TooLarge, Unsuitable, ease_side
 from jobs.models.neighbours import Neighbours
-from jobs.models.registry import Algorithm
 from jobs.offline.split import NothingToMeasure, leave_last_out
-from jobs.tuning.selection import choose, inner_splits
+from jobs.tuning.selection import choose_model, split_for_tuning
 from jobs.tuning.space import SPACES, Space
-from tests.unit.quality import data
+from tests.unit.offline import data
 
 
 def nonsense(user_items: Matrix, k: int, **_: object) -> Neighbours:
@@ -36,10 +34,10 @@ def unknown(items: int = 60) -> Catalog:
 
 
 def test_what_knows_something_beats_what_does_not() -> None:
-    spaces = {"nonsense": Space(Algorithm(nonsense)), "cosine": SPACES["cosine"]}
-    choice = choose(data.shop(), unknown(), time_budget_s=3, new_only=True, spaces=spaces)
+    spaces = {"nonsense": Space(nonsense), "cosine": SPACES["cosine"]}
+    choice = choose_model(data.shop(), unknown(), time_budget_s=3, new_only=True, spaces=spaces)
     assert choice.algorithm == "cosine"
-    scores = {one["algorithm"]: one["ndcg@20"] for one in choice.candidates}
+    scores = {trial["algorithm"]: trial["ndcg@20"] for trial in choice.trials}
     assert scores["cosine"] > scores["nonsense"] > 0
     assert choice.neighbours.indices.shape == (60, 50)
     assert choice.score == pytest.approx(scores["cosine"], abs=1e-5)
@@ -48,31 +46,31 @@ def test_what_knows_something_beats_what_does_not() -> None:
 @pytest.mark.parametrize("budget_s", [0.0, 1.0])
 def test_a_budget_of_a_second_gives_an_answer_in_seconds(budget_s: float) -> None:
     started = time.perf_counter()
-    choice = choose(data.shop(), unknown(), time_budget_s=budget_s)
+    choice = choose_model(data.shop(), unknown(), time_budget_s=budget_s)
     assert time.perf_counter() - started < budget_s + 60
     assert choice.neighbours.counts.any()
     assert choice.score is not None
     if budget_s == 0:
-        notes = {one["algorithm"]: one["note"] for one in choice.candidates if one["ndcg@20"] is None}
+        notes = {trial["algorithm"]: trial["note"] for trial in choice.trials if trial["ndcg@20"] is None}
         assert set(notes) == set(SPACES) - {"cosine"}
         assert all("time budget" in note for note in notes.values())
 
 
 def test_a_small_shop_gets_the_plain_method_and_is_told_why() -> None:
-    choice = choose(data.shop(events=300), unknown(), time_budget_s=1)
-    assert (choice.algorithm, choice.score, choice.candidates) == ("cosine", None, [])
+    choice = choose_model(data.shop(events=300), unknown(), time_budget_s=1)
+    assert (choice.algorithm, choice.score, choice.trials) == ("cosine", None, [])
     assert choice.reason == "safe default: 300 events, fewer than 1000"
 
 
 def test_a_shop_whose_users_never_come_back_gets_the_default() -> None:
     history = data.history(*((user, user % 40, 5.0, user / 20) for user in range(1500)))
-    choice = choose(history, unknown(40), time_budget_s=1)
+    choice = choose_model(history, unknown(40), time_budget_s=1)
     assert choice.reason.startswith("safe default: no user has both")
 
 
 def test_no_events_are_a_clear_reason() -> None:
     with pytest.raises(NothingToMeasure, match="no events"):
-        choose(data.history(users=1, items=1), unknown(1), time_budget_s=1)
+        choose_model(data.history(users=1, items=1), unknown(1), time_budget_s=1)
 
 
 def test_whether_bought_products_return_follows_what_users_do() -> None:
@@ -84,9 +82,9 @@ def test_whether_bought_products_return_follows_what_users_do() -> None:
         for day in range(90)
         for user in random.integers(0, 100, 30)
     ]
-    returning = choose(data.history(*again, items=60), unknown(), time_budget_s=4, spaces=spaces)
+    returning = choose_model(data.history(*again, items=60), unknown(), time_budget_s=4, spaces=spaces)
     assert returning.score is not None
-    assert returning.formula.returning == "all"
+    assert returning.formula.exclusion_policy == "nothing"
     assert returning.formula.repeat_weight > 0
     # everybody buys everything of their kind, each once
     once = [
@@ -94,38 +92,38 @@ def test_whether_bought_products_return_follows_what_users_do() -> None:
         for user in range(100)
         for item in random.permutation(30)
     ]
-    moving_on = choose(data.history(*once, items=60), unknown(), time_budget_s=4, spaces=spaces)
+    moving_on = choose_model(data.history(*once, items=60), unknown(), time_budget_s=4, spaces=spaces)
     assert moving_on.score is not None
-    assert moving_on.formula.returning != "all"
+    assert moving_on.formula.exclusion_policy != "nothing"
 
 
 def test_days_for_tuning_are_the_last_ones_and_leave_two_thirds_before_them() -> None:
     history = data.shop(users=700, events=20_000, days=30)
-    splits, days = inner_splits(history, new_only=False)
+    splits, days = split_for_tuning(history, new_only=False)
     assert days == 7
     assert splits[0].train.times.max() <= history.times.max() - np.timedelta64(7, "D")
-    _, days = inner_splits(history, new_only=False, holdout_days=60)
+    _, days = split_for_tuning(history, new_only=False, holdout_days=60)
     assert days == pytest.approx(10, abs=0.1)
 
 
 def test_cuts_are_made_at_two_moments_and_more_where_users_are_few() -> None:
-    assert len(inner_splits(data.shop(), new_only=False)[0]) == 2
-    splits, days = inner_splits(data.shop(users=700, events=60_000), new_only=False)
+    assert len(split_for_tuning(data.shop(), new_only=False)[0]) == 2
+    splits, days = split_for_tuning(data.shop(users=700, events=60_000), new_only=False)
     assert days is not None
     assert len(splits) == 3
     for later, earlier in itertools.pairwise(splits):
         assert earlier.train.times.max() <= later.now - np.timedelta64(round(0.99 * days * 24), "h")
     many = data.shop(users=2500, items=100, events=60_000)
-    assert len(inner_splits(many, new_only=False)[0]) == 2
+    assert len(split_for_tuning(many, new_only=False)[0]) == 2
 
 
 def test_where_each_users_last_is_asked_for_tuning_asks_for_the_one_before() -> None:
     history = data.history((0, 0, 5, 0), (0, 1, 5, 1), (0, 2, 5, 2), (1, 0, 5, 5), (1, 1, 5, 6), (1, 2, 5, 7))
-    splits, days = inner_splits(leave_last_out(history, new_only=False).train, new_only=False, leave_last=True)
+    splits, days = split_for_tuning(leave_last_out(history, new_only=False).train, new_only=False, leave_last=True)
     assert days is None
     assert len(splits) == 1
     assert splits[0].relevant.toarray().tolist() == [[0, 1, 0], [0, 1, 0]]
-    assert len(inner_splits(data.shop(), new_only=False, leave_last=True)[0]) == 2
+    assert len(split_for_tuning(data.shop(), new_only=False, leave_last=True)[0]) == 2
 
 
 def test_what_does_not_fit_its_memory_is_passed_over_with_a_reason() -> None:
@@ -133,10 +131,10 @@ def test_what_does_not_fit_its_memory_is_passed_over_with_a_reason() -> None:
         ease_side(*user_items.shape, memory_budget_bytes=100)
         raise AssertionError
 
-    spaces = {"ease": Space(Algorithm(too_large)), "cosine": SPACES["cosine"]}
-    choice = choose(data.shop(), unknown(), time_budget_s=1, spaces=spaces)
+    spaces = {"ease": Space(too_large), "cosine": SPACES["cosine"]}
+    choice = choose_model(data.shop(), unknown(), time_budget_s=1, spaces=spaces)
     assert choice.algorithm == "cosine"
-    assert "budget" in next(one["note"] for one in choice.candidates if one["algorithm"] == "ease")
+    assert "budget" in next(trial["note"] for trial in choice.trials if trial["algorithm"] == "ease")
     assert ease_side(10, 1_000_000) == 10
     with pytest.raises(TooLarge):
         ease_side(50_000, 60_000)
@@ -146,22 +144,22 @@ def half(kind: int) -> Space:
     """Return a candidate that knows the products of one kind only."""
 
     def fit(user_items: Matrix, k: int, **_: object) -> Neighbours:
-        found = SPACES["cosine"].algorithm.fit(user_items, k, min_co_occurrence=1)
+        found = SPACES["cosine"].fit(user_items, k, min_co_occurrence=1)
         strangers = np.arange(len(found.indices)) % 2 != kind
         found.indices[strangers], found.scores[strangers], found.co_occurrence[strangers] = -1, 0, 0
         return found
 
-    return Space(Algorithm(fit))
+    return Space(fit)
 
 
 def test_candidates_that_know_different_things_are_mixed() -> None:
     spaces = {"even": half(0), "odd": half(1)}
-    choice = choose(data.shop(), unknown(), time_budget_s=6, new_only=True, spaces=spaces)
+    choice = choose_model(data.shop(), unknown(), time_budget_s=6, new_only=True, spaces=spaces)
     assert choice.algorithm == "mixture"
     parts = choice.model_parameters()["parts"]
-    assert {one["algorithm"] for one in parts} == {"even", "odd"}
-    assert all(one["share"] >= 1 for one in parts)
-    scores = {one["algorithm"]: one["ndcg@20"] for one in choice.candidates}
+    assert {part["algorithm"] for part in parts} == {"even", "odd"}
+    assert all(part["share"] >= 1 for part in parts)
+    scores = {trial["algorithm"]: trial["ndcg@20"] for trial in choice.trials}
     assert scores["mixture"] > max(scores["even"], scores["odd"])
     # fitted on everything, both halves have neighbours
     assert choice.neighbours.counts.all()
@@ -174,21 +172,22 @@ def test_a_part_that_does_not_fit_on_everything_gives_way_to_the_next_best() -> 
     def only_before_the_cut(user_items: Matrix, k: int, **_: object) -> Neighbours:
         if user_items.nnz == whole.user_items().nnz:
             raise Unsuitable("too much")
-        return half(1).algorithm.fit(user_items, k)
+        return half(1).fit(user_items, k)
 
-    spaces = {"even": half(0), "odd": Space(Algorithm(only_before_the_cut))}
-    choice = choose(whole, unknown(), time_budget_s=6, new_only=True, spaces=spaces)
+    spaces = {"even": half(0), "odd": Space(only_before_the_cut)}
+    choice = choose_model(whole, unknown(), time_budget_s=6, new_only=True, spaces=spaces)
     assert choice.algorithm == "even"
-    assert next(one["note"] for one in choice.candidates if one["algorithm"] == "mixture") == "not published: too much"
+    assert (
+        next(trial["note"] for trial in choice.trials if trial["algorithm"] == "mixture") == "not published: too much"
+    )
 
 
 def test_a_candidate_that_would_take_what_the_others_need_is_not_tried() -> None:
-    slow_algorithm = Algorithm(nonsense, estimate_seconds=lambda users, items: users * items / 1000)
-    spaces = {"cosine": SPACES["cosine"], "slow": Space(slow_algorithm)}
-    choice = choose(data.shop(), unknown(), time_budget_s=2, spaces=spaces)
-    slow = next(one for one in choice.candidates if one["algorithm"] == "slow")
+    spaces = {"cosine": SPACES["cosine"], "slow": Space(nonsense, seconds=lambda users, items: users * items / 1000)}
+    choice = choose_model(data.shop(), unknown(), time_budget_s=2, spaces=spaces)
+    slow = next(trial for trial in choice.trials if trial["algorithm"] == "slow")
     assert slow["ndcg@20"] is None
     assert slow["note"] == "not tried: a fit would take more than 25% of the time budget"
     # 7,200 pairs before each of two cuts
-    patient = choose(data.shop(), unknown(), time_budget_s=60, spaces=spaces, clock=data.Ticks())
-    assert next(one for one in patient.candidates if one["algorithm"] == "slow")["ndcg@20"] is not None
+    patient = choose_model(data.shop(), unknown(), time_budget_s=60, spaces=spaces, clock=data.Ticks())
+    assert next(trial for trial in patient.trials if trial["algorithm"] == "slow")["ndcg@20"] is not None

@@ -1,0 +1,45 @@
+"""The serving formula's parameters: what a model version stores, and what is read from it."""
+
+import pytest
+
+from shared.domain.formula import EXCLUSION_POLICIES, TRENDING_WINDOWS, ExclusionPolicy, Formula, TrendingWindow
+
+STORED = {
+    "profile_events": 7,
+    "rank_decay": 0.9,
+    "half_life_days": 30.0,
+    "weight_power": 0.5,
+    "frequency_power": 1.0,
+    "repeat_weight": 2.0,
+    "blend": 0.8,
+    "trending_prior": 0.1,
+    "affinity_trend": 0.0,
+    "trending_window": "all",
+    "returning": "unseen",
+}
+
+
+def test_a_stored_formula_is_read_as_it_was_written() -> None:
+    formula = Formula(7, 0.9, 30.0, 0.5, 1.0, 2.0, 0.8, 0.1, 0.0, "all", "seen")
+    assert formula.parameters() == STORED
+    assert Formula.from_parameters(STORED) == formula
+
+
+@pytest.mark.parametrize("policy", EXCLUSION_POLICIES)
+@pytest.mark.parametrize("window", TRENDING_WINDOWS)
+def test_every_choice_survives_storage(policy: ExclusionPolicy, window: TrendingWindow) -> None:
+    formula = Formula(exclusion_policy=policy, trending_window=window)
+    assert Formula.from_parameters(formula.parameters()) == formula
+
+
+def test_models_store_the_policy_as_what_may_return() -> None:
+    stored = {policy: Formula(exclusion_policy=policy).parameters()["returning"] for policy in EXCLUSION_POLICIES}
+    assert stored == {"nothing": "all", "bought": "unbought", "seen": "unseen"}
+
+
+@pytest.mark.parametrize(
+    "parameters", [None, {}, {"blend": None}, {"returning": "whatever"}, {"of_a_later_release": 1}]
+)
+def test_what_a_version_does_not_say_takes_the_default(parameters: dict[str, object] | None) -> None:
+    assert Formula.from_parameters(parameters) == Formula()
+    assert Formula.from_parameters(parameters, Formula(profile_events=9)) == Formula(profile_events=9)

@@ -1,0 +1,164 @@
+"""The serving formula over arrays: compiled as interpreted, and both as ``rank`` works it out for one user."""
+
+import random
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from jobs.data.catalog import Catalog
+from jobs.models.cosine import cosine_neighbours
+from jobs.models.neighbours import Neighbours
+from jobs.models.pairs import numba_installed
+from jobs.offline.recommender import OfflineRecommender
+from jobs.offline.snapshot import Snapshot
+from jobs.tuning.space import FORMULA
+from shared.domain.formula import EXCLUSION_POLICIES, Formula
+from shared.domain.ranking import Candidate, TasteProfile, rank
+from tests.unit.offline import data
+
+ITEMS, K = 400, 20
+needs_numba = pytest.mark.skipif(not numba_installed(), reason="Numba has no wheel for this Python")
+ENGINES = [pytest.param(False, id="interpreted"), pytest.param(True, id="compiled", marks=needs_numba)]
+
+
+def made_catalog(seed: int) -> Catalog:
+    """Return products of which some have a category, a brand, tags or a price."""
+    rng = np.random.default_rng(seed)
+    tags = sparse.csr_array((rng.random((ITEMS, 7)) < 0.2).astype(np.float64))
+    prices = np.where(rng.random(ITEMS) < 0.8, np.exp(rng.normal(2, 1, ITEMS)), 0.0)
+    return Catalog(rng.integers(-1, 6, ITEMS), rng.integers(-1, 9, ITEMS), tags, prices)
+
+
+@pytest.fixture(params=["known catalog", "unknown catalog"])
+def snapshot(request: pytest.FixtureRequest) -> Snapshot:
+    history = data.shop(users=60, items=ITEMS, events=3000)
+    rng = np.random.default_rng(3)
+    # some products are inactive, and some users are not asked for
+    active, users = rng.random(ITEMS) < 0.9, np.flatnonzero(rng.random(60) < 0.8)
+    catalog = made_catalog(1) if request.param == "known catalog" else Catalog.unknown(ITEMS)
+    return Snapshot(history, history.times.max() + np.timedelta64(3, "h"), users, active, catalog)
+
+
+@pytest.fixture
+def neighbours(snapshot: Snapshot) -> Neighbours:
+    return cosine_neighbours(snapshot.history.user_items(), 40, min_co_occurrence=1)
+
+
+def random_formula(rng: random.Random) -> Formula:
+    return Formula(**{name: rng.choice(values) for name, values in FORMULA.items()})
+
+
+@needs_numba
+@pytest.mark.parametrize("seed", range(3))
+def test_compiled_loops_answer_as_interpreted_ones(snapshot: Snapshot, neighbours: Neighbours, seed: int) -> None:
+    rng = random.Random(seed)
+    interpreted = OfflineRecommender(snapshot, K, compiled=False)
+    compiled = OfflineRecommender(snapshot, K, compiled=True)
+    for _ in range(8):
+        formula = random_formula(rng)
+        expected = interpreted.recommend(neighbours, formula)
+        assert (expected >= 0).all(axis=1).any()
+        assert np.array_equal(compiled.recommend(neighbours, formula), expected), formula
+
+
+def taste_of(snapshot: Snapshot, row: int) -> TasteProfile:
+    """Return one user's taste as serving reads it."""
+    tastes = snapshot.taste_profiles
+    scores = {
+        kind: {str(code): float(score) for code, score in enumerate(values[row]) if score > 0}
+        for kind, values in (("category", tastes.categories), ("brand", tastes.brands), ("tag", tastes.tags))
+    }
+    band = (float(tastes.mean_log_price[row]), float(tastes.deviation[row])) if tastes.has_prices[row] else None
+    return TasteProfile(scores, band)
+
+
+def served(snapshot: Snapshot, neighbours: Neighbours, formula: Formula, row: int) -> list[int]:
+    """Return the answer of one user by the definitions: dense sums, every list as it is specified, and ``rank``."""
+    weights = snapshot.profiles(formula).toarray()[row]
+    cf = formula.repeat_weight * weights
+    for item in np.flatnonzero(weights):
+        for other, score in zip(neighbours.indices[item], neighbours.scores[item], strict=True):
+            if other >= 0:
+                cf[other] += weights[item] * score
+    shown = snapshot.active & (snapshot.excluded(formula.exclusion_policy).toarray()[row] == 0)
+    tiers: dict[int, tuple[int, int]] = {}
+
+    def best(scores: np.ndarray, size: int) -> list[int]:  # type: ignore[type-arg]  # of any dtype
+        order = sorted(np.flatnonzero(shown & (scores > 0)).tolist(), key=lambda item: (-scores[item], item))
+        return order[:size]
+
+    by_profile = best(cf, 100 + K)
+    categories, taste = snapshot.catalog.categories, taste_of(snapshot, row)
+    favourites = sorted(taste.scores["category"], key=lambda code: -taste.scores["category"][code])[:3]
+    in_favourites = np.isin(categories, [int(code) for code in favourites])
+    for item in (*by_profile, *best(np.where(in_favourites, snapshot.trends["30d"], 0.0), 40 + K)):
+        tiers[item] = (0, 0)
+    window = "7d" if formula.trending_window == "all" else formula.trending_window
+    newest = np.flatnonzero(shown)[::-1].tolist()[:K]
+    fillers = (best(snapshot.trends[window], K), best(snapshot.trends["all"], K), newest)
+    for tier, items in enumerate(fillers, start=1):
+        for position, item in enumerate(items, start=1):
+            tiers.setdefault(item, (tier, position))
+    tags = snapshot.catalog.tags.toarray()
+    candidates = [
+        Candidate(
+            item,
+            cf=float(cf[item]) if item in by_profile else 0.0,
+            trending=float(snapshot.trends[formula.trending_window][item]),
+            category_id=int(categories[item]) if categories[item] >= 0 else None,
+            brand=str(snapshot.catalog.brands[item]) if snapshot.catalog.brands[item] >= 0 else None,
+            tags=[str(tag) for tag in np.flatnonzero(tags[item])],
+            price=float(snapshot.catalog.prices[item]),
+            tier=tier,
+            position=position,
+        )
+        for item, (tier, position) in tiers.items()
+    ]
+    return [product.id for product in rank(candidates, taste, formula, K)]
+
+
+@pytest.mark.parametrize("compiled", ENGINES)
+def test_answers_are_those_of_the_serving_definitions(
+    snapshot: Snapshot, neighbours: Neighbours, compiled: bool
+) -> None:
+    rng = random.Random(11)
+    recommender = OfflineRecommender(snapshot, K, compiled=compiled)
+    for _ in range(6):
+        formula = random_formula(rng)
+        answers = recommender.recommend(neighbours, formula)
+        for row in range(0, len(snapshot.users), 5):
+            assert answers[row].tolist() == served(snapshot, neighbours, formula, row), (formula, row)
+
+
+@pytest.mark.parametrize("policy", EXCLUSION_POLICIES)
+def test_excluded_products_are_never_shown(snapshot: Snapshot, neighbours: Neighbours, policy: str) -> None:
+    formula = Formula(exclusion_policy=policy, repeat_weight=5.0)  # type: ignore[arg-type]  # one of the policies
+    answers = OfflineRecommender(snapshot, K, compiled=False).recommend(neighbours, formula)
+    bought = snapshot.history.weights == 5.0
+    for row, user in enumerate(snapshot.users):
+        of_user = snapshot.history.users == user
+        met = {"nothing": of_user & False, "bought": of_user & bought, "seen": of_user}[policy]
+        hidden = set(snapshot.history.items[met].tolist()) | set(np.flatnonzero(~snapshot.active).tolist())
+        assert not hidden & set(answers[row].tolist())
+
+
+@pytest.mark.parametrize("compiled", ENGINES)
+def test_ties_go_to_the_first_items(snapshot: Snapshot, compiled: bool) -> None:
+    uniform = Neighbours.none(ITEMS, 200)
+    # every item suggests 200 items equally: more than a profile's candidates
+    uniform.indices[:] = np.arange(200)
+    uniform.scores[:] = 0.5
+    formula = Formula(blend=1.0, exclusion_policy="nothing", weight_power=0.0)
+    answers = OfflineRecommender(snapshot, K, compiled=compiled).recommend(uniform, formula)
+    for row in range(0, len(snapshot.users), 7):
+        assert answers[row].tolist() == served(snapshot, uniform, formula, row)
+
+
+@pytest.mark.parametrize("compiled", ENGINES)
+def test_users_without_neighbours_get_taste_and_fillers(snapshot: Snapshot, compiled: bool) -> None:
+    nothing, formula = Neighbours.none(ITEMS, 5), Formula(blend=1.0)
+    answers = OfflineRecommender(snapshot, K, compiled=compiled).recommend(nothing, formula)
+    assert (answers >= 0).all()
+    for row in range(0, len(snapshot.users), 7):
+        assert answers[row].tolist() == served(snapshot, nothing, formula, row)
