@@ -10,7 +10,7 @@ from jobs.models.baskets import Together
 from jobs.models.baskets import bought_together as pairs_of
 from shared.clients.postgres import transaction
 from shared.job import Parameters, job
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation
 from shared.storage.recommending import bought_together as pairs
 from shared.storage.recommending import buy_again, similar_products
 
@@ -58,5 +58,5 @@ def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
         **counted,
         "intervals": intervals,
         "embeddings_changed": embedded,
-        "cache_flushed": cache.flush("similar"),
+        "cache_flushed": invalidation.flush("similar"),
     }

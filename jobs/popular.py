@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from shared.errors import Unavailable
 from shared.job import Parameters, job
-from shared.storage.answers import cache
+from shared.storage.answers import popular_ranking
 from shared.storage.recommending.popular import most_bought
 
 # as many as any answer shows, and enough to fill it after filters
@@ -19,6 +19,6 @@ class Popular(Parameters):
 def popular(_parameters: Popular) -> dict[str, Any]:
     """Replace the ranking and its products in Redis by what Postgres counted. Raises Unavailable without Redis."""
     rows = most_bought(PRODUCTS)
-    if not cache.publish_popular(rows):
+    if not popular_ranking.replace(rows):
         raise Unavailable("Redis did not take the popular ranking; the next run brings it.")
     return {"products": len(rows)}

@@ -101,11 +101,11 @@ def _model() -> Finding:
 def _redis() -> Finding:
     from redis.exceptions import RedisError
 
-    from shared.storage.answers import cache
+    from shared.clients import redis_sync
 
     try:
-        found = cache.client().info("memory")
-        version = cache.client().info("server")["redis_version"]
+        found = redis_sync.client().info("memory")
+        version = redis_sync.client().info("server")["redis_version"]
     except (RedisError, OSError) as error:
         return Finding("redis", "failed", f"{error}. Everything is computed until it answers (runbook redis-lost).")
     used, most = found["used_memory"], found["maxmemory"]

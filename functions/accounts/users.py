@@ -25,7 +25,7 @@ from shared.clients.postgres import transaction
 from shared.domain.preferences import price_band
 from shared.errors import InvalidToken
 from shared.http.api import OWNED, problem_responses
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation
 from shared.storage.people import accounts, personal_data, search_history
 from shared.storage.people.accounts import User
 
@@ -63,7 +63,7 @@ def change_profile(request: Request, claims: Account, body: ChangeProfile) -> Pr
 def put_location(claims: Holder, body: Location) -> Profile:
     """Tell where the user is: what is near is ranked higher, from the next answer on."""
     user = accounts.place(claims.user_id, body.latitude, body.longitude, body.city)
-    cache.forget_users([claims.user_id])
+    invalidation.forget_users([claims.user_id])
     return profile_of(user)
 
 
@@ -71,7 +71,7 @@ def put_location(claims: Holder, body: Location) -> Profile:
 def delete_location(claims: Holder) -> Response:
     """Forget where the user is."""
     accounts.place(claims.user_id, None, None, None)
-    cache.forget_users([claims.user_id])
+    invalidation.forget_users([claims.user_id])
     return Response(status_code=204)
 
 
@@ -133,5 +133,5 @@ def erase(claims: Holder) -> Response:
         if user is None:
             raise InvalidToken("The user of this token does not exist any more.")
         gone = personal_data.erase(connection, user.user_id, user.email)
-    cache.forget_users(gone)
+    invalidation.forget_users(gone)
     return Response(status_code=204)

@@ -15,7 +15,7 @@ from shared.clients.postgres import transaction
 from shared.errors import Unavailable
 from shared.http import api, cached, fresh, serve
 from shared.http.api import OWNED, problem_responses
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation, protocol
 from shared.storage.events import rejected
 from shared.storage.operations import audit, dashboard
 from shared.storage.recommending import models
@@ -54,9 +54,13 @@ def flush(actor: str, *scopes: str) -> schemas.Message:
     """Make stored answers invalid, and write who did. Nothing is written when Redis is away."""
     with transaction() as connection:
         audit.record(
-            connection, actor, "cache.flush", ",".join(scopes) or "all", after={"scopes": scopes or cache.SCOPES}
+            connection,
+            actor,
+            "cache.flush",
+            ",".join(scopes) or "all",
+            after={"scopes": scopes or protocol.SCOPES},
         )
-        if not cache.flush(*scopes):
+        if not invalidation.flush(*scopes):
             raise Unavailable("Redis is away: nothing was flushed, and nothing is answered from it.")
     return schemas.Message(message=f"Flushed the cache of {', '.join(scopes) or 'everything'}.")
 
@@ -89,7 +93,7 @@ def activate_model(actor: Annotated[str, requires("models:activate")], version: 
         audit.record(
             connection, actor, "model.activate", str(version), before={"version": previous}, after={"version": version}
         )
-    cache.flush("similar", "recommendations", "dashboard")
+    invalidation.flush("similar", "recommendations", "dashboard")
     return schemas.Activated(version=version, previous=previous)
 
 

@@ -17,7 +17,7 @@ from shared.clients.postgres import transaction
 from shared.domain.events import UserId
 from shared.errors import NotFound
 from shared.http.api import problem_responses
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation
 from shared.storage.operations import audit
 from shared.storage.people import accounts, personal_data
 
@@ -107,5 +107,5 @@ def erase_user(actor: Writer, user_id: Known) -> Response:
             raise NotFound("There is no such user.")
         gone = personal_data.erase(connection, user.user_id, user.email)
         audit.record(connection, actor, "user.erase", "erased")
-    cache.forget_users(gone)
+    invalidation.forget_users(gone)
     return Response(status_code=204)

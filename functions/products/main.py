@@ -30,7 +30,7 @@ from shared.http import api, cached, fresh, serve
 from shared.http.answers import dump
 from shared.http.api import OWNED, problem_responses
 from shared.http.idempotency import Finish, IdempotencyKey, fingerprint, once
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation, protocol
 from shared.storage.catalog import product_writes, search
 from shared.storage.catalog import products as catalog
 from shared.storage.catalog.product_writes import By
@@ -116,14 +116,14 @@ async def list_categories(request: Request, _query: Nothing) -> Response:
 @app.get("/products/{product_id}", response_model=Product, responses=CACHED | problem_responses(404))
 async def get_product(request: Request, product_id: ProductId, _query: Nothing) -> Response:
     """Show one product. One that is not active is not found."""
-    return await _stored(request, cache.product_key(product_id), lambda: catalog.one(product_id))
+    return await _stored(request, protocol.product_key(product_id), lambda: catalog.one(product_id))
 
 
 def _committed(outbox_ids: list[int]) -> None:
     """Make the change visible: no stored answer of before it is given any more, and subscribers hear of it."""
     if not outbox_ids:
         return
-    cache.flush("products")
+    invalidation.flush("products")
     outbox.publish_now(outbox_ids, wait_s=ANNOUNCE_TIMEOUT_S)
 
 

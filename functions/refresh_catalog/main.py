@@ -1,4 +1,4 @@
-"""Event: after products were written, bring up to date what is derived from them."""
+"""Event: after a change of products, refresh everything derived from them."""
 
 import logging
 from typing import Any
@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared import logs, messages
 from shared.clients.postgres import transaction
 from shared.domain.events import ProductId
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation, popular_ranking
+from shared.storage.answers.protocol import PRODUCT_SCOPES
 from shared.storage.catalog import products, search
 from shared.storage.events import rejected
 from shared.storage.recommending import similar_products
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class CatalogChange(BaseModel):
-    """The body of a ``catalog-changes/1`` message. What is not known here may come from a later release."""
+    """The body of a ``catalog-changes/1`` message. Unknown fields are ignored: a later release may add some."""
 
     model_config = ConfigDict(strict=True)
 
@@ -28,7 +29,7 @@ class CatalogChange(BaseModel):
 
 
 def _read(event: CloudEvent) -> CatalogChange | None:
-    """Read the message; one that can never succeed goes to rejected_events and None is returned."""
+    """Return the message. A message that can never succeed is written to rejected_events, and None is returned."""
     try:
         message = messages.read(event, messages.CATALOG_CHANGES_SCHEMA)
     except messages.UnreadableMessage as error:
@@ -54,7 +55,7 @@ def _reject(message_id: str, raw: dict[str, Any], reason: str) -> None:
 
 
 def _refresh_text(product_ids: list[int]) -> None:
-    # one after the other: each takes locks that others take in another order
+    # separate transactions: each takes locks that other transactions take in another order
     with transaction() as connection:
         search.refresh_documents(connection, product_ids)
     with transaction() as connection:
@@ -65,14 +66,14 @@ def _refresh_text(product_ids: list[int]) -> None:
 
 @functions_framework.cloud_event
 def refresh_catalog(event: CloudEvent) -> None:
-    """Refresh search documents, vocabulary, content, the live popular ranking and stored answers. Idempotent."""
+    """Refresh search documents, vocabulary, embeddings, the live popular ranking and stored answers. Idempotent."""
     logs.configure()
     change = _read(event)
     if change is None:
         return
-    # sold out, or in stock again: no word of it has changed
+    # a change of stock does not change any text
     if change.change != "stock":
         _refresh_text(change.product_ids)
-    cache.show_popular(products.shown(change.product_ids))
-    # last: an answer computed from here on sees all of the above
-    cache.flush(*cache.PRODUCT_SCOPES)
+    popular_ranking.refresh_products(products.shown(change.product_ids))
+    # last, so that every answer computed from now on includes all of the above
+    invalidation.flush(*PRODUCT_SCOPES)

@@ -14,7 +14,7 @@ import orjson
 
 from shared.clients.postgres import Connection, copy_in, execute, read, read_one, transaction
 from shared.errors import Conflict, NotFound
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ def publish(
         _lock(connection)
         _switch(connection, version)
         add_run(connection, job, started_at, "published", metrics, version)
-    cache.flush("similar", "recommendations", "dashboard")
+    invalidation.flush("similar", "recommendations", "dashboard")
     return version
 
 

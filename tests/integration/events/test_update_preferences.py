@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from shared import messages
-from shared.clients import postgres
+from shared.clients import postgres, redis_sync
 from shared.domain.preferences import Decayed, merge
-from shared.storage.answers import cache
+from shared.storage.answers import popular_ranking
 from tests.integration.conftest import settings_of
 from tests.integration.shop import NOW, add_products, deliver, event, push
 
@@ -142,7 +142,7 @@ def test_events_older_than_any_partition_find_a_place(client: httpx.Client) -> N
 
 
 def test_the_users_cached_answers_are_dropped(client: httpx.Client) -> None:
-    redis = cache.client()
+    redis = redis_sync.client()
     redis.hset("rec:u1", "query", "answer")
     redis.hset("rec:u2", "query", "answer")
     deliver(client, "u1", event(1))
@@ -197,9 +197,9 @@ def test_purchases_are_counted_once_in_postgres_and_in_the_live_ranking(
     client: httpx.Client, serve: Callable[[str], httpx.Client]
 ) -> None:
     popularity = serve("update_popularity")
-    cache.publish_popular([(1, 0, b"{}"), (2, 0, b"{}")])
+    popular_ranking.replace([(1, 0, b"{}"), (2, 0, b"{}")])
     message = (event(1, "purchase"), event(1, "purchase"), event(2, "purchase"), event(3, "purchase"), event(1))
     for _ in range(3):
         assert deliver(popularity, "u1", *message).status_code == 200
     assert rows("product_stats", "product_id, purchase_count", "1") == [(1, 2), (2, 1), (3, 1)]
-    assert cache.client().zrevrange("popular", 0, -1, withscores=True) == [(b"1", 2.0), (b"2", 1.0)]
+    assert redis_sync.client().zrevrange("popular", 0, -1, withscores=True) == [(b"1", 2.0), (b"2", 1.0)]

@@ -6,8 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from shared.clients import redis_sync
 from shared.clients.postgres import read, write
-from shared.storage.answers import cache
+from shared.storage.answers import popular_ranking, protocol
 
 Deliver = Callable[..., httpx.Response]
 
@@ -58,19 +59,19 @@ def test_stored_answers_that_show_products_are_dropped(
     assert client.get(path).json()["quantity"] == 0
     deliver({"product_ids": [shop["H2"]], "change": "updated"})
     assert client.get(path).json()["quantity"] == 8
-    epochs = cache.client().hgetall("epochs")
+    epochs = redis_sync.client().hgetall("epochs")
     assert {name.decode() for name in epochs} >= {"products", "similar", "recommendations", "trending"}
 
 
 def test_the_live_ranking_shows_the_change_and_loses_what_is_hidden(shop: dict[str, int], deliver: Deliver) -> None:
-    cache.publish_popular([(shop["H2"], 700, b"old"), (shop["H3"], 300, b"old")])
+    popular_ranking.replace([(shop["H2"], 700, b"old"), (shop["H3"], 300, b"old")])
     write("UPDATE products SET is_active = false WHERE id = :id", id=shop["H3"])
     deliver({"product_ids": [shop["H2"], shop["H3"], shop["L1"]], "change": "updated"})
-    redis = cache.client()
-    assert b'"Heart of Wicker, small"' in (redis.hget(cache.POPULAR_PRODUCTS, str(shop["H2"])) or b"")
+    redis = redis_sync.client()
+    assert b'"Heart of Wicker, small"' in (redis.hget(protocol.POPULAR_PRODUCTS, str(shop["H2"])) or b"")
     # a product that is not among the popular does not become so by being changed
-    assert redis.hkeys(cache.POPULAR_PRODUCTS) == [str(shop["H2"]).encode()]
-    assert redis.zrange(cache.POPULAR, 0, -1) == [str(shop["H2"]).encode()]
+    assert redis.hkeys(protocol.POPULAR_PRODUCTS) == [str(shop["H2"]).encode()]
+    assert redis.zrange(protocol.POPULAR, 0, -1) == [str(shop["H2"]).encode()]
 
 
 UNREADABLE: list[tuple[Any, dict[str, Any]]] = [

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from shared.clients import postgres
-from shared.storage.answers import cache
+from shared.clients import postgres, redis_sync
 from tests.integration.shop import add_model, add_products, deliver, event
 
 Serve = Callable[[str], httpx.Client]
@@ -58,7 +57,7 @@ def test_unknown_context_products_say_nothing(client: httpx.Client) -> None:
 def test_each_context_has_its_own_stored_answer(client: httpx.Client) -> None:
     assert ask(client, product_id=1)[0] == 2
     assert ask(client, product_id=9)[0] == 8
-    assert len([key for key in cache.client().hkeys("rec:visitor") if not key.startswith(b"z:")]) == 2
+    assert len([key for key in redis_sync.client().hkeys("rec:visitor") if not key.startswith(b"z:")]) == 2
 
 
 def test_diversity_brings_in_other_categories(client: httpx.Client) -> None:

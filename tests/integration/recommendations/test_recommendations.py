@@ -9,8 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
-from shared.clients import postgres
-from shared.storage.answers import cache
+from shared.clients import postgres, redis_sync
+from shared.storage.answers import invalidation, popular_ranking
 from tests.integration.conftest import settings_of
 from tests.integration.shop import NOW, add_model, add_products, deliver, event
 
@@ -131,13 +131,13 @@ def test_the_models_own_serving_parameters_are_used(client: httpx.Client, serve:
     acts(serve, "u1", event(1, ago=timedelta(days=2)), event(5, ago=timedelta(days=1)))
     neighbours = {1: {2: 0.9}, 5: {6: 0.8}}
     add_model(neighbours, {"serving": {"blend": 1.0, "profile_events": 1}})
-    cache.flush("recommendations")
+    invalidation.flush("recommendations")
     assert listed(client.get("/recommendations", params={"user_id": "u1", "k": 2}))[0] == 6
     add_model(neighbours, {"serving": {"blend": 1.0, "rank_decay": 1.0}})
-    cache.flush("recommendations")
+    invalidation.flush("recommendations")
     assert listed(client.get("/recommendations", params={"user_id": "u1", "k": 2})) == [2, 6]
     add_model(neighbours, {"serving": {"blend": 1.0, "half_life_days": 0.1}})
-    cache.flush("recommendations")
+    invalidation.flush("recommendations")
     assert listed(client.get("/recommendations", params={"user_id": "u1", "k": 2})) == [6, 2]
 
 
@@ -149,7 +149,7 @@ def test_a_repeated_request_is_answered_from_stored_bytes_compressed_and_not(cli
     zipped = client.get("/recommendations?user_id=u1&k=3", headers={"Accept-Encoding": "gzip"})
     assert zipped.headers["content-encoding"] == "gzip"
     assert zipped.json() == first.json()
-    stored = cache.client().hgetall("rec:u1")
+    stored = redis_sync.client().hgetall("rec:u1")
     assert stored[b"user_id=u1&k=3"] == b"0\n" + again.content
     assert gzip.decompress(stored[b"z:user_id=u1&k=3"][2:]) == again.content
     for name in ("x-request-id", "ratelimit", "cache-control"):
@@ -180,36 +180,36 @@ def test_an_encoded_user_id_is_the_same_user(client: httpx.Client, serve: Serve)
     acts(serve, "a b/ü", event(1))
     for _ in range(2):
         assert client.get("/recommendations?user_id=a%20b%2F%C3%BC&k=2").json()["user_id"] == "a b/ü"
-    assert cache.client().exists("rec:a b/ü") == 1
+    assert redis_sync.client().exists("rec:a b/ü") == 1
     acts(serve, "a b/ü", event(5))
-    assert cache.client().exists("rec:a b/ü") == 0
+    assert redis_sync.client().exists("rec:a b/ü") == 0
 
 
 def test_an_answer_computed_before_an_event_is_not_stored_after_it(client: httpx.Client, env: dict[str, str]) -> None:
     # the user acts while the answer is being computed: in the candidates' statement
     @sqlalchemy_event.listens_for(postgres.engine(), "checkout")
     def act(*_: object) -> None:
-        cache.forget_users(["racer"])
+        invalidation.forget_users(["racer"])
 
     client.get("/recommendations", params={"user_id": "racer"})
     sqlalchemy_event.remove(postgres.engine(), "checkout", act)
-    assert cache.client().exists("rec:racer") == 0
+    assert redis_sync.client().exists("rec:racer") == 0
     client.get("/recommendations", params={"user_id": "racer"})
-    assert cache.client().exists("rec:racer") == 1
+    assert redis_sync.client().exists("rec:racer") == 1
 
 
 def test_flushing_makes_every_stored_answer_count_for_nothing(client: httpx.Client) -> None:
     first = client.get("/recommendations?user_id=u1").json()["recommendation_id"]
     assert client.get("/recommendations?user_id=u1").json()["recommendation_id"] == first
-    cache.flush("recommendations")
+    invalidation.flush("recommendations")
     assert client.get("/recommendations?user_id=u1").json()["recommendation_id"] != first
 
 
 def test_a_user_with_many_different_queries_keeps_a_bounded_hash(client: httpx.Client) -> None:
     for number in range(40):
         client.get(f"/recommendations?user_id=u1&k={number + 1}")
-    assert cache.client().hlen("rec:u1") <= 34
-    assert 0 < cache.client().ttl("rec:u1") <= 300
+    assert redis_sync.client().hlen("rec:u1") <= 34
+    assert 0 < redis_sync.client().ttl("rec:u1") <= 300
 
 
 def test_a_miss_takes_two_statements(client: httpx.Client, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +250,7 @@ def test_a_bad_query_is_a_problem(client: httpx.Client, query: str) -> None:
     for _ in range(2):
         answer = client.get(f"/recommendations?{query}")
         assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json"), query
-    assert cache.client().keys("rec:*") == []
+    assert redis_sync.client().keys("rec:*") == []
 
 
 def test_nobody_to_recommend_to_is_a_problem_that_says_how(client: httpx.Client) -> None:
@@ -273,7 +273,7 @@ def test_without_postgres_everybody_gets_what_is_popular(
     env: dict[str, str], client: httpx.Client, serve: Serve
 ) -> None:
     rows = postgres.read("SELECT product_json(p, NULL, NULL)::text FROM products p WHERE id IN (7, 8) ORDER BY id")
-    cache.publish_popular([(7, 3, rows[0][0].encode()), (8, 9, rows[1][0].encode())])
+    popular_ranking.replace([(7, 3, rows[0][0].encode()), (8, 9, rows[1][0].encode())])
     with settings_of(env | {"DATABASE_URL": "postgresql+pg8000://nobody@127.0.0.1:9/x"}):
         alone = serve("recommendations")
         answer = alone.get("/recommendations", params={"user_id": "u1", "k": 5})
@@ -286,7 +286,7 @@ def test_without_postgres_everybody_gets_what_is_popular(
             "redis": "healthy",
             "timestamp": "",
         }
-        cache.client().flushdb()
+        redis_sync.client().flushdb()
         assert alone.get("/recommendations", params={"user_id": "u1"}).status_code == 503
 
 
@@ -321,7 +321,7 @@ def test_popular_is_live_and_falls_back_to_postgres(client: httpx.Client) -> Non
     postgres.write("INSERT INTO product_stats (product_id, purchase_count) VALUES (4, 7), (5, 9)")
     assert [(one["id"], one["score"]) for one in client.get("/popular?k=2").json()["products"]] == [(5, 9), (4, 7)]
     (body,) = postgres.read("SELECT product_json(p, NULL, NULL)::text FROM products p WHERE id = 4")[0]
-    cache.publish_popular([(4, 70, body.encode())])
+    popular_ranking.replace([(4, 70, body.encode())])
     assert [(one["id"], one["score"]) for one in client.get("/popular?k=1").json()["products"]] == [(4, 70)]
 
 

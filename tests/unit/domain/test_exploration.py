@@ -2,14 +2,14 @@
 
 import pytest
 
-from shared.domain.exploration import with_new
+from shared.domain.exploration import insert_new
 
 IDS = list(range(1, 11))
 
 
 def test_without_a_share_nothing_changes() -> None:
-    assert with_new(IDS, [90, 91], 0.0, 10) == IDS
-    assert with_new(IDS, [], 0.5, 10) == IDS
+    assert insert_new(IDS, [90, 91], 0.0, 10) == IDS
+    assert insert_new(IDS, [], 0.5, 10) == IDS
 
 
 @pytest.mark.parametrize(
@@ -23,10 +23,10 @@ def test_without_a_share_nothing_changes() -> None:
     ],
 )
 def test_each_share_has_its_places_and_the_first_is_never_one(share: float, expected: list[int]) -> None:
-    assert with_new(IDS, [90, 91, 92, 93, 94, 95], share, 10) == expected
+    assert insert_new(IDS, [90, 91, 92, 93, 94, 95], share, 10) == expected
 
 
 def test_what_is_shown_anyway_keeps_its_place_and_where_there_are_too_few_the_rest_closes_up() -> None:
-    assert with_new(IDS, [2, 90], 0.2, 10) == [1, 2, 3, 4, 90, 5, 6, 7, 8, 9]
-    assert with_new([1, 2], [90], 0.5, 4) == [1, 90, 2]
-    assert with_new([], [90, 91], 0.5, 4) == [90, 91]
+    assert insert_new(IDS, [2, 90], 0.2, 10) == [1, 2, 3, 4, 90, 5, 6, 7, 8, 9]
+    assert insert_new([1, 2], [90], 0.5, 4) == [1, 90, 2]
+    assert insert_new([], [90, 91], 0.5, 4) == [90, 91]
