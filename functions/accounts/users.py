@@ -24,13 +24,13 @@ from shared.auth import Account, Holder
 from shared.clients.postgres import transaction
 from shared.domain.preferences import price_band
 from shared.errors import InvalidToken
+from shared.http import private
 from shared.http.api import OWNED, problem_responses
 from shared.storage.answers import invalidation
 from shared.storage.people import accounts, personal_data, search_history
 from shared.storage.people.accounts import User
 
 router = APIRouter(prefix="/users/me", tags=["users"], responses=OWNED)
-PRIVATE = {"Cache-Control": "private, no-store"}
 
 
 def profile_of(user: User) -> Profile:
@@ -121,8 +121,7 @@ def export(claims: Holder) -> Response:
     body = personal_data.export(claims.user_id)
     if body is None:
         raise InvalidToken("The user of this token does not exist any more.")
-    headers = PRIVATE | {"Content-Disposition": 'attachment; filename="export.json"'}
-    return Response(body, media_type="application/json", headers=headers)
+    return private(body, headers={"Content-Disposition": 'attachment; filename="export.json"'})
 
 
 @router.delete("", status_code=204)

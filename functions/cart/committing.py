@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-from starlette.responses import Response
-
 from shared.storage.answers import invalidation, protocol
 from shared.storage.events import outbox
 
@@ -21,8 +19,3 @@ def committed(outbox_ids: Sequence[int], products: Sequence[int] = (), *, stock_
     if stock_crossed:
         invalidation.flush(*protocol.PRODUCT_SCOPES)
     outbox.publish_now(outbox_ids, wait_s=PUBLISH_WAIT_S)
-
-
-def private(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return a JSON answer that nobody but the shopper may keep."""
-    return Response(body, status, {"Cache-Control": "private, no-store", **(headers or {})}, "application/json")

@@ -76,6 +76,7 @@ def test_diversity_brings_in_other_categories(client: httpx.Client) -> None:
         "product_id=x",
         "product_id=",
         "recent=1,x",
+        "recent=1,0",
         "recent=,",
         "recent=" + ",".join(["1"] * 51),
         "diversity=-0.1",

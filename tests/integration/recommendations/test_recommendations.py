@@ -236,6 +236,7 @@ def test_a_miss_takes_two_statements(client: httpx.Client, serve: Serve, monkeyp
         "user_id=u&nope=1",
         "user_id=u&category_id=0",
         "user_id=u&exclude=a",
+        "user_id=u&exclude=0",
         "user_id=u&latitude=1",
         "user_id=u&latitude=91&longitude=0",
         "user_id=u&latitude=nan&longitude=0",
