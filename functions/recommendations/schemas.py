@@ -15,6 +15,7 @@ MAX_EXCLUDED: Final = 200
 MAX_RECENT: Final = 50
 MAX_CONTEXT: Final = 20
 
+CategoryId = Annotated[int, Field(ge=1, le=2**53 - 1)]
 InStockOnly = Annotated[bool, Field(description="`true` returns only products in stock.")]
 
 
@@ -22,7 +23,7 @@ class RecommendationsQuery(UserQuery):
     """The parameters of GET /recommendations."""
 
     k: K = 10
-    category_id: ProductId | None = Field(
+    category_id: CategoryId | None = Field(
         None, description="Returns only products of this category and of the categories below it."
     )
     exclude: Annotated[str, id_list(MAX_EXCLUDED)] = Field(
@@ -84,7 +85,7 @@ class TrendingProductsQuery(Query):
     """The parameters of GET /trending."""
 
     window: Literal["7d", "30d"] = Field("7d", description="The last 7 or 30 days.")
-    category_id: ProductId | None = Field(
+    category_id: CategoryId | None = Field(
         None, description="Returns only products of this category and of the categories below it."
     )
     k: K = 10

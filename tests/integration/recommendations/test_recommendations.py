@@ -1,4 +1,4 @@
-"""The recommendations function: every tier, cached and not, with everything there and with parts away."""
+"""The recommendations function: every tier, stored and computed, with all services and without Redis or Postgres."""
 
 import gzip
 from collections.abc import Callable
@@ -85,7 +85,7 @@ def test_a_view_changes_the_next_answer(client: httpx.Client, serve: Serve) -> N
     assert listed(answer)[0] == 2
 
 
-def test_what_speaks_for_a_product_is_named(client: httpx.Client, serve: Serve) -> None:
+def test_each_product_has_its_strongest_reason(client: httpx.Client, serve: Serve) -> None:
     acts(serve, "u1", event(1, "purchase"), event(5))
     answer = client.get("/recommendations", params={"user_id": "u1", "k": 20, "explain": True})
     reasons = {product["id"]: product["reason"] for product in answer.json()["recommendations"]}
@@ -97,16 +97,16 @@ def test_what_speaks_for_a_product_is_named(client: httpx.Client, serve: Serve) 
     }
     assert reasons[6]["text"] == "Because you viewed Product 5"
     assert {reason["kind"] for reason in reasons.values()} >= {"similar", "taste"}
-    # itself says more of a product than its neighbours do
+    # the product itself is a stronger reason than its neighbours
     assert (reasons[5]["kind"], reasons[5]["product_id"], reasons[5]["text"]) == ("again", 5, "You viewed this before")
 
 
-def test_what_was_bought_is_not_recommended_again(client: httpx.Client, serve: Serve) -> None:
+def test_purchased_products_are_not_recommended(client: httpx.Client, serve: Serve) -> None:
     acts(serve, "u1", event(1), event(2, "purchase", ago=timedelta(days=200)))
     assert 2 not in listed(client.get("/recommendations", params={"user_id": "u1", "k": 20}))
 
 
-def test_filters_hold_for_every_product(client: httpx.Client, serve: Serve) -> None:
+def test_filters_apply_to_every_product(client: httpx.Client, serve: Serve) -> None:
     acts(serve, "u1", event(1))
     postgres.write("UPDATE products SET quantity = 0 WHERE id = 2")
     postgres.write("UPDATE products SET is_active = false WHERE id = 3")
@@ -127,7 +127,7 @@ def test_a_category_includes_those_below_it(client: httpx.Client) -> None:
     assert {product["category"] for product in found} == {"Candles", "Bags"}
 
 
-def test_the_models_own_serving_parameters_are_used(client: httpx.Client, serve: Serve) -> None:
+def test_the_models_serving_parameters_are_used(client: httpx.Client, serve: Serve) -> None:
     acts(serve, "u1", event(1, ago=timedelta(days=2)), event(5, ago=timedelta(days=1)))
     neighbours = {1: {2: 0.9}, 5: {6: 0.8}}
     add_model(neighbours, {"serving": {"blend": 1.0, "profile_events": 1}})
@@ -163,7 +163,7 @@ def test_a_repeated_request_is_answered_from_stored_bytes_compressed_and_not(cli
         assert cross.headers[name] == through.headers[name]
 
 
-def test_stored_answers_are_shared_with_the_storefronts_that_may_have_them(env: dict[str, str], serve: Serve) -> None:
+def test_stored_answers_have_the_cors_headers_of_allowed_origins_only(env: dict[str, str], serve: Serve) -> None:
     with settings_of(env | {"CORS_ORIGINS": "https://shop.example"}):
         client = serve("recommendations")
         query = "/recommendations?user_id=u1&k=3"
@@ -186,7 +186,7 @@ def test_an_encoded_user_id_is_the_same_user(client: httpx.Client, serve: Serve)
 
 
 def test_an_answer_computed_before_an_event_is_not_stored_after_it(client: httpx.Client, env: dict[str, str]) -> None:
-    # the user acts while the answer is being computed: in the candidates' statement
+    # the user acts during the computation: in the candidates' statement
     @sqlalchemy_event.listens_for(postgres.engine(), "checkout")
     def act(*_: object) -> None:
         invalidation.forget_users(["racer"])
@@ -198,7 +198,7 @@ def test_an_answer_computed_before_an_event_is_not_stored_after_it(client: httpx
     assert redis_sync.client().exists("rec:racer") == 1
 
 
-def test_flushing_makes_every_stored_answer_count_for_nothing(client: httpx.Client) -> None:
+def test_a_flush_invalidates_every_stored_answer(client: httpx.Client) -> None:
     first = client.get("/recommendations?user_id=u1").json()["recommendation_id"]
     assert client.get("/recommendations?user_id=u1").json()["recommendation_id"] == first
     invalidation.flush("recommendations")
@@ -254,7 +254,7 @@ def test_a_bad_query_is_a_problem(client: httpx.Client, query: str) -> None:
     assert redis_sync.client().keys("rec:*") == []
 
 
-def test_nobody_to_recommend_to_is_a_problem_that_says_how(client: httpx.Client) -> None:
+def test_a_query_without_a_user_is_a_problem_that_names_both_remedies(client: httpx.Client) -> None:
     answer = client.get("/recommendations?k=5")
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:aisle:problem:invalid-request")
     assert [error["field"] for error in answer.json()["errors"]] == ["user_id"]
@@ -270,7 +270,7 @@ def test_without_redis_every_answer_is_computed(env: dict[str, str], client: htt
         assert alone.get("/health").json()["redis"] == "unhealthy"
 
 
-def test_without_postgres_everybody_gets_what_is_popular(
+def test_without_postgres_every_user_gets_popular_products(
     env: dict[str, str], client: httpx.Client, serve: Serve
 ) -> None:
     rows = postgres.read("SELECT product_json(p, NULL, NULL)::text FROM products p WHERE id IN (7, 8) ORDER BY id")
