@@ -46,7 +46,7 @@ def render() -> bytes:
 @router.get("/dashboard", dependencies=[requires("dashboard:read")], response_model=schemas.Dashboard)
 async def get_dashboard(request: Request) -> Response:
     """Return the shop at a glance, at most a minute old."""
-    body = await cached("dashboard", "admin:dashboard", ttl_s=DASHBOARD_TTL_S, compute=render)
+    body = await cached("dashboard", protocol.DASHBOARD, ttl_s=DASHBOARD_TTL_S, compute=render)
     return private(request, body)
 
 

@@ -2,10 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import Annotated, Any, Final
 
-import orjson
 from fastapi import Path, Request
 from fastapi import Query as InQuery
 from fastapi.concurrency import run_in_threadpool
@@ -71,10 +69,6 @@ app = api(
 )
 
 
-def _key(kind: str, *parts: Any) -> str:
-    return f"products:{kind}:{blake2b(orjson.dumps(parts), digest_size=16).hexdigest()}"
-
-
 async def _stored(request: Request, key: str, compute: Callable[[], bytes]) -> Response:
     return fresh(request, await cached("products", key, ttl_s=CACHE_TTL_S, compute=compute), max_age_s=MAX_AGE_S)
 
@@ -85,7 +79,7 @@ async def list_products(request: Request, user_id: MaybeShopper, query: Annotate
     narrowed = query.model_dump(exclude={"user_id", "tags", "sort", "page", "page_size"})
     filters = catalog.Filters(**narrowed, tags=tuple(query.tags))
     page = catalog.Page(query.page, query.page_size, query.sort)
-    key = _key("page", query.model_dump(exclude={"user_id"}))
+    key = protocol.catalog_key("page", query.model_dump(exclude={"user_id"}))
     if user_id is None:
         return await _stored(request, key, lambda: catalog.find(filters, page))
     answer = cached("products", key, ttl_s=CACHE_TTL_S, compute=lambda: catalog.find(filters, page))
@@ -104,13 +98,13 @@ async def suggest(request: Request, query: Annotated[SuggestQuery, InQuery()]) -
     def compute() -> bytes:
         return dump({"suggestions": search.suggest(query.q, query.k)})
 
-    return await _stored(request, _key("suggest", query.q, query.k), compute)
+    return await _stored(request, protocol.catalog_key("suggest", query.q, query.k), compute)
 
 
 @app.get("/products/categories", response_model=list[Category], responses=CACHED)
 async def list_categories(request: Request, _query: Nothing) -> Response:
     """List all categories by name."""
-    return await _stored(request, "products:categories", catalog.categories)
+    return await _stored(request, protocol.CATEGORIES, catalog.categories)
 
 
 @app.get("/products/{product_id}", response_model=Product, responses=CACHED | problem_responses(404))
