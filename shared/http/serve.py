@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shared.http.answers import NO_CACHE
 from shared.http.edge import Edge, HeaderList
 
-# Given the scope of a GET, starts to look up the stored JSON of this one user, which may be gzipped. Without a stored
+# Given the scope of a GET, starts looking up a user's stored JSON, which may be gzipped. Without a stored
 # answer (None, or an awaitable of None) the application runs.
 FindStored = Callable[[Scope], Awaitable[bytes | None] | None]
 
