@@ -9,7 +9,7 @@ from pydantic import Field
 from jobs.models.baskets import Associations, find_associations
 from shared.clients.postgres import transaction
 from shared.job import Parameters, job
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation
 from shared.storage.recommending import bought_together as pairs
 from shared.storage.recommending import buy_again, similar_products
 
@@ -67,5 +67,5 @@ def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
         **totals,
         "intervals": intervals,
         "embeddings_changed": embedded,
-        "cache_flushed": cache.flush("similar"),
+        "cache_flushed": invalidation.flush("similar"),
     }

@@ -13,7 +13,7 @@ from jobs.data.copy_rows import streams
 from shared.clients import sources
 from shared.clients.postgres import transaction
 from shared.job import Parameters, job, progress
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation
 from shared.storage.events import bulk_loading, rejected
 
 EXAMPLES: Final = 5
@@ -112,5 +112,5 @@ def load_events(parameters: LoadEvents) -> dict[str, Any]:
     with transaction(statement_timeout_s=0) as connection:
         bulk_loading.count_days(connection, sorted(dates))
         bulk_loading.analyze(connection)
-    cache.flush()
+    invalidation.flush()
     return {"source": parameters.source, **counts, "rejections": bad.summary(), "ignored_columns": sorted(ignored)}

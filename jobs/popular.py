@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from shared.errors import Unavailable
 from shared.job import Parameters, job
-from shared.storage.answers import cache
+from shared.storage.answers import popular_ranking
 from shared.storage.recommending.popular import most_bought
 
 # the most products that an answer shows, with a reserve for filters
@@ -22,6 +22,6 @@ def popular(_parameters: Popular) -> dict[str, Any]:
     Returns the number of products. Raises Unavailable if Redis does not answer.
     """
     rows = most_bought(PRODUCTS)
-    if not cache.publish_popular(rows):
+    if not popular_ranking.replace(rows):
         raise Unavailable("Redis did not accept the popular ranking; the next run, in a minute, tries again.")
     return {"products": len(rows)}

@@ -5,7 +5,7 @@ from typing import Any, Final
 from shared.clients.postgres import transaction
 from shared.job import Parameters, job
 from shared.payments.releasing import release_due
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation
 from shared.storage.events import outbox
 from shared.storage.shopping import orders
 
@@ -32,7 +32,7 @@ def settle_orders(_parameters: SettleOrders) -> dict[str, Any]:
             moved = orders.give_up(connection, order_id, "payment never confirmed", charged=True)
         if moved is not None:
             cancelled += 1
-            cache.forget_products(moved.products)
+            invalidation.forget_products(moved.products)
             outbox.publish_now(moved.outbox)
     released, answered = release_due(BATCH)
     return {"given_up": cancelled, "released": released, "provider_answered": answered}

@@ -5,7 +5,7 @@ from typing import Any
 from shared.clients.postgres import transaction
 from shared.domain.trending import WINDOWS
 from shared.job import Parameters, job
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation
 from shared.storage.recommending import trending as scores
 
 
@@ -21,4 +21,4 @@ def trending(_parameters: Trending) -> dict[str, Any]:
     """
     with transaction(statement_timeout_s=0) as connection:
         products = {window.name: scores.replace(connection, window) for window in WINDOWS}
-    return {"products": products, "cache_flushed": cache.flush("trending", "dashboard")}
+    return {"products": products, "cache_flushed": invalidation.flush("trending", "dashboard")}

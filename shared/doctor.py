@@ -102,11 +102,11 @@ def _model() -> Finding:
 def _redis() -> Finding:
     from redis.exceptions import RedisError
 
-    from shared.storage.answers import cache
+    from shared.clients import redis_sync
 
     try:
-        memory = cache.client().info("memory")
-        version = cache.client().info("server")["redis_version"]
+        memory = redis_sync.client().info("memory")
+        version = redis_sync.client().info("server")["redis_version"]
     except (RedisError, OSError) as error:
         return Finding(
             "redis", "failed", f"{error}. Every answer is computed until Redis is back (docs/runbooks/redis-lost.md)."

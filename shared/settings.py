@@ -93,9 +93,6 @@ class Settings(BaseModel):
         ge=1,
         le=PROFILE_EVENTS_MAX,
         description="number of a user's last events in their profile, unless the active model sets it",
-        ge=1,
-        le=PROFILE_EVENTS_MAX,
-        description="number of a user's last events in their profile, unless the active model sets it",
     )
     exploration_share: float = Field(
         0,

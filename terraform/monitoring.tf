@@ -248,7 +248,7 @@ resource "google_logging_metric" "job_failures" {
   depends_on = [google_project_service.api]
 }
 
-# An instance says once a minute what it found in Redis (shared/http/tally.py)
+# Each instance logs its cache hits and misses once a minute (shared/storage/answers/lookups.py).
 resource "google_logging_metric" "cache" {
   for_each = toset(var.monitoring ? ["hits", "misses"] : [])
 

@@ -13,7 +13,7 @@ from shared.domain.identity import new_account_id, new_guest_id
 from shared.errors import EmailTaken, LoginFailed, UsernameTaken
 from shared.http.api import OWNED, problem_responses
 from shared.settings import settings
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation
 from shared.storage.people import accounts, login_failures, merging, refresh_tokens
 from shared.storage.people.accounts import User
 
@@ -88,7 +88,7 @@ def register(request: Request, body: Register) -> Response:
         login_failures.record_success(body.email)
         raise
     login_failures.record_success(body.email)
-    cache.forget_users(changed)
+    invalidation.forget_users(changed)
     return answer(user.user_id, user.role, refresh_token, 201)
 
 
@@ -101,7 +101,7 @@ def login(request: Request, body: Login) -> Response:
         refresh_token = refresh_tokens.issue(connection, user.id)
     if user.password_hash is not None and passwords.is_outdated(user.password_hash):
         accounts.rehash(user, passwords.hash_password(body.password))
-    cache.forget_users(changed)
+    invalidation.forget_users(changed)
     return answer(user.user_id, user.role, refresh_token)
 
 

@@ -24,14 +24,14 @@ from shared.auth import Account, Holder
 from shared.clients.postgres import transaction
 from shared.domain.preferences import price_band
 from shared.errors import InvalidToken
+from shared.http import private
 from shared.http.api import OWNED, problem_responses
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation
 from shared.storage.people import accounts, erasure, search_history
 from shared.storage.people.accounts import User
 from shared.storage.people.export import read_user_data
 
 router = APIRouter(prefix="/users/me", tags=["users"], responses=OWNED)
-PRIVATE = {"Cache-Control": "private, no-store"}
 
 
 def profile_of(user: User) -> Profile:
@@ -64,7 +64,7 @@ def change_profile(request: Request, claims: Account, body: ChangeProfile) -> Pr
 def put_location(claims: Holder, body: Location) -> Profile:
     """Tell where the user is: what is near is ranked higher, from the next answer on."""
     user = accounts.set_location(claims.user_id, body.latitude, body.longitude, body.city)
-    cache.forget_users([claims.user_id])
+    invalidation.forget_users([claims.user_id])
     return profile_of(user)
 
 
@@ -72,7 +72,7 @@ def put_location(claims: Holder, body: Location) -> Profile:
 def delete_location(claims: Holder) -> Response:
     """Forget where the user is."""
     accounts.set_location(claims.user_id, None, None, None)
-    cache.forget_users([claims.user_id])
+    invalidation.forget_users([claims.user_id])
     return Response(status_code=204)
 
 
@@ -122,8 +122,7 @@ def export(claims: Holder) -> Response:
     body = read_user_data(claims.user_id)
     if body is None:
         raise InvalidToken("The user of this token does not exist any more.")
-    headers = PRIVATE | {"Content-Disposition": 'attachment; filename="export.json"'}
-    return Response(body, media_type="application/json", headers=headers)
+    return private(body, headers={"Content-Disposition": 'attachment; filename="export.json"'})
 
 
 @router.delete("", status_code=204)
@@ -134,5 +133,5 @@ def erase(claims: Holder) -> Response:
         if user is None:
             raise InvalidToken("The user of this token does not exist any more.")
         gone = erasure.erase(connection, user.user_id, user.email)
-    cache.forget_users(gone)
+    invalidation.forget_users(gone)
     return Response(status_code=204)

@@ -15,7 +15,7 @@ from shared.clients.postgres import transaction
 from shared.errors import Unavailable
 from shared.http import api, cached, fresh, serve
 from shared.http.api import OWNED, problem_responses
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation, protocol
 from shared.storage.events import rejected
 from shared.storage.operations import audit, dashboard
 from shared.storage.recommending import models
@@ -46,7 +46,7 @@ def render() -> bytes:
 @router.get("/dashboard", dependencies=[requires("dashboard:read")], response_model=schemas.Dashboard)
 async def get_dashboard(request: Request) -> Response:
     """Return the shop at a glance, at most a minute old."""
-    body = await cached("dashboard", "admin:dashboard", ttl_s=DASHBOARD_TTL_S, compute=render)
+    body = await cached("dashboard", protocol.DASHBOARD, ttl_s=DASHBOARD_TTL_S, compute=render)
     return private(request, body)
 
 
@@ -54,9 +54,13 @@ def flush(actor: str, *scopes: str) -> schemas.Message:
     """Make stored answers invalid, and write who did. Nothing is written when Redis is away."""
     with transaction() as connection:
         audit.record(
-            connection, actor, "cache.flush", ",".join(scopes) or "all", after={"scopes": scopes or cache.SCOPES}
+            connection,
+            actor,
+            "cache.flush",
+            ",".join(scopes) or "all",
+            after={"scopes": scopes or protocol.SCOPES},
         )
-        if not cache.flush(*scopes):
+        if not invalidation.flush(*scopes):
             raise Unavailable("Redis is away: nothing was flushed, and nothing is answered from it.")
     return schemas.Message(message=f"Flushed the cache of {', '.join(scopes) or 'everything'}.")
 
@@ -89,7 +93,7 @@ def activate_model(actor: Annotated[str, requires("models:activate")], version: 
         audit.record(
             connection, actor, "model.activate", str(version), before={"version": previous}, after={"version": version}
         )
-    cache.flush("similar", "recommendations", "dashboard")
+    invalidation.flush("similar", "recommendations", "dashboard")
     return schemas.Activated(version=version, previous=previous)
 
 

@@ -14,7 +14,7 @@ from shared.domain.events import ProductId, printable
 from shared.http.api import problem_responses
 from shared.http.idempotency import Finish, IdempotencyKey, fingerprint, once
 from shared.http.problems import validation_problem
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation
 from shared.storage.operations import audit
 from shared.storage.recommending import rules
 
@@ -105,7 +105,7 @@ class ChangedRule(BaseModel):
 
 def done() -> None:
     """Drop the answers made by other rules."""
-    cache.flush("recommendations", "similar", "trending")
+    invalidation.flush("recommendations", "similar", "trending")
 
 
 @router.get("", dependencies=[requires("rules:read")])

@@ -14,6 +14,7 @@ from functions.admin.schemas import Page
 from shared.auth import requires
 from shared.errors import NotFound
 from shared.http import fresh
+from shared.http.answers import NO_CACHE
 from shared.http.api import problem_responses
 from shared.storage.operations import training_runs
 
@@ -82,6 +83,6 @@ def get_report(run_id: RunId) -> Response:
         "Content-Security-Policy": POLICY,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
-        "Cache-Control": "private, no-cache",
+        "Cache-Control": NO_CACHE,
     }
     return Response(html, media_type="text/html", headers=headers)

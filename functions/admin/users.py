@@ -16,8 +16,9 @@ from shared.auth import requires
 from shared.clients.postgres import transaction
 from shared.domain.events import UserId
 from shared.errors import NotFound
+from shared.http import private
 from shared.http.api import problem_responses
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation
 from shared.storage.operations import audit
 from shared.storage.people import accounts, erasure
 from shared.storage.people.export import read_user_data
@@ -96,7 +97,7 @@ def export_user(actor: Writer, user_id: Known) -> Response:
         raise NotFound("There is no such user.")
     with transaction() as connection:
         audit.record(connection, actor, "user.export", f"user:{user_id}")
-    return Response(body, media_type="application/json", headers={"Cache-Control": "private, no-store"})
+    return private(body)
 
 
 @router.delete("/{user_id}", status_code=204, responses=problem_responses(404))
@@ -108,5 +109,5 @@ def erase_user(actor: Writer, user_id: Known) -> Response:
             raise NotFound("There is no such user.")
         gone = erasure.erase(connection, user.user_id, user.email)
         audit.record(connection, actor, "user.erase", "erased")
-    cache.forget_users(gone)
+    invalidation.forget_users(gone)
     return Response(status_code=204)

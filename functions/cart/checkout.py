@@ -11,11 +11,12 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from functions.cart.committing import committed, private
+from functions.cart.committing import committed
 from functions.cart.schemas import CheckoutRequest
 from shared.clients.postgres import transaction
 from shared.domain.orders import OrderState, checkout_id
 from shared.errors import OrderStateConflict, PaymentDeclined
+from shared.http import private
 from shared.http.idempotency import Finish, fingerprint, once
 from shared.payments import provider
 from shared.payments.releasing import release

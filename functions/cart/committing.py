@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from starlette.responses import Response
-
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation, protocol
 from shared.storage.events import outbox
 
 # a shopper does not wait longer than this for Pub/Sub: what is unsent is the job publish_outbox's
@@ -17,12 +15,7 @@ def committed(outbox_ids: Sequence[int], products: Sequence[int] = (), *, stock_
 
     ``stock_crossed``: some were sold out, or are in stock again, so that other answers than their own change too.
     """
-    cache.forget_products(products)
+    invalidation.forget_products(products)
     if stock_crossed:
-        cache.flush(*cache.PRODUCT_SCOPES)
+        invalidation.flush(*protocol.PRODUCT_SCOPES)
     outbox.publish_now(outbox_ids, wait_s=PUBLISH_WAIT_S)
-
-
-def private(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return a JSON answer that nobody but the shopper may keep."""
-    return Response(body, status, {"Cache-Control": "private, no-store", **(headers or {})}, "application/json")

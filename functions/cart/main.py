@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from functions.cart import orders, wishlist
 from functions.cart.checkout import check_out
-from functions.cart.committing import committed, private
+from functions.cart.committing import committed
 from functions.cart.schemas import SHORT, Cart, CheckoutRequest, ItemPatch, NewItem, Order, ProductPath
 from shared.auth import Shopper
 from shared.clients.postgres import transaction
-from shared.http import UserQuery, api, serve
+from shared.http import UserQuery, api, private, serve
 from shared.http.api import OWNED, problem_responses
 from shared.http.idempotency import Finish, IdempotencyKey, RequiredIdempotencyKey, fingerprint, once
 from shared.storage.shopping import carts

@@ -7,12 +7,12 @@ from fastapi import APIRouter
 from fastapi import Query as InQuery
 from starlette.responses import Response
 
-from functions.cart.committing import committed, private
+from functions.cart.committing import committed
 from functions.cart.schemas import Order, OrderPage, OrderPath, PageOfShopper, StateChange
 from shared.auth import Shopper, requires
 from shared.clients.postgres import transaction
 from shared.domain.orders import OrderState
-from shared.http import Query, UserQuery
+from shared.http import Query, UserQuery, private
 from shared.http.api import OWNED, problem_responses
 from shared.payments.releasing import release
 from shared.storage.shopping import orders

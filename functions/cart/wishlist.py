@@ -6,11 +6,11 @@ from fastapi import APIRouter
 from fastapi import Query as InQuery
 from starlette.responses import Response
 
-from functions.cart.committing import committed, private
+from functions.cart.committing import committed
 from functions.cart.schemas import PageOfShopper, ProductPath, WishlistItem, WishlistPage
 from shared.auth import Shopper
 from shared.clients.postgres import transaction
-from shared.http import UserQuery
+from shared.http import UserQuery, private
 from shared.http.api import OWNED, problem_responses
 from shared.storage.shopping import wishlist
 

@@ -2,10 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import Annotated, Any, Final
 
-import orjson
 from fastapi import Path, Request
 from fastapi import Query as InQuery
 from fastapi.concurrency import run_in_threadpool
@@ -30,7 +28,7 @@ from shared.http import api, cached, fresh, serve
 from shared.http.answers import dump
 from shared.http.api import OWNED, problem_responses
 from shared.http.idempotency import Finish, IdempotencyKey, fingerprint, once
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation, protocol
 from shared.storage.catalog import categories, product_pages, product_writes, suggestions
 from shared.storage.catalog import products as stored_products
 from shared.storage.catalog.product_writes import By
@@ -71,10 +69,6 @@ app = api(
 )
 
 
-def _key(kind: str, *parts: Any) -> str:
-    return f"products:{kind}:{blake2b(orjson.dumps(parts), digest_size=16).hexdigest()}"
-
-
 async def _stored(request: Request, key: str, compute: Callable[[], bytes]) -> Response:
     return fresh(request, await cached("products", key, ttl_s=CACHE_TTL_S, compute=compute), max_age_s=MAX_AGE_S)
 
@@ -85,7 +79,7 @@ async def list_products(request: Request, user_id: MaybeShopper, query: Annotate
     narrowed = query.model_dump(exclude={"user_id", "tags", "sort", "page", "page_size"})
     filters = product_pages.Filters(**narrowed, tags=tuple(query.tags))
     page = product_pages.Page(query.page, query.page_size, query.sort)
-    key = _key("page", query.model_dump(exclude={"user_id"}))
+    key = protocol.catalog_key("page", query.model_dump(exclude={"user_id"}))
     if user_id is None:
         return await _stored(request, key, lambda: product_pages.find(filters, page))
     answer = cached("products", key, ttl_s=CACHE_TTL_S, compute=lambda: product_pages.find(filters, page))
@@ -104,26 +98,26 @@ async def suggest(request: Request, query: Annotated[SuggestQuery, InQuery()]) -
     def compute() -> bytes:
         return dump({"suggestions": suggestions.suggest(query.q, query.k)})
 
-    return await _stored(request, _key("suggest", query.q, query.k), compute)
+    return await _stored(request, protocol.catalog_key("suggest", query.q, query.k), compute)
 
 
 @app.get("/products/categories", response_model=list[Category], responses=CACHED)
 async def list_categories(request: Request, _query: Nothing) -> Response:
     """List all categories by name."""
-    return await _stored(request, "products:categories", categories.list_categories)
+    return await _stored(request, protocol.CATEGORIES, categories.list_categories)
 
 
 @app.get("/products/{product_id}", response_model=Product, responses=CACHED | problem_responses(404))
 async def get_product(request: Request, product_id: ProductId, _query: Nothing) -> Response:
     """Show one product. One that is not active is not found."""
-    return await _stored(request, cache.product_key(product_id), lambda: stored_products.get(product_id))
+    return await _stored(request, protocol.product_key(product_id), lambda: stored_products.get(product_id))
 
 
 def _committed(outbox_ids: list[int]) -> None:
     """Make the change visible: no stored answer of before it is given any more, and subscribers hear of it."""
     if not outbox_ids:
         return
-    cache.flush("products")
+    invalidation.flush("products")
     outbox.publish_now(outbox_ids, wait_s=ANNOUNCE_TIMEOUT_S)
 
 

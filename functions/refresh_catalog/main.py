@@ -1,4 +1,4 @@
-"""Event: after products were written, bring up to date what is derived from them."""
+"""Event: after a change of products, refresh everything derived from them."""
 
 import functions_framework
 from cloudevents.http.event import CloudEvent
@@ -7,14 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared import logs, messages
 from shared.clients.postgres import transaction
 from shared.domain.events import ProductId
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation, popular_ranking, protocol
 from shared.storage.catalog import products, search_index
 from shared.storage.events import rejected
 from shared.storage.recommending import similar_products
 
 
 class CatalogChange(BaseModel):
-    """The body of a ``catalog-changes/1`` message. What is not known here may come from a later release."""
+    """The body of a ``catalog-changes/1`` message. Unknown fields are ignored: a later release may add some."""
 
     model_config = ConfigDict(strict=True)
 
@@ -23,7 +23,7 @@ class CatalogChange(BaseModel):
 
 
 def _read(event: CloudEvent) -> CatalogChange | None:
-    """Read the message; one that can never succeed goes to rejected_events and None is returned."""
+    """Return the message. A message that can never succeed is written to rejected_events, and None is returned."""
     try:
         message = messages.read(event, messages.CATALOG_CHANGES_SCHEMA)
     except messages.UnreadableMessage as error:
@@ -40,7 +40,7 @@ def _read(event: CloudEvent) -> CatalogChange | None:
 
 
 def _refresh_text(product_ids: list[int]) -> None:
-    # one after the other: each takes locks that others take in another order
+    # separate transactions: each takes locks that other transactions take in another order
     with transaction() as connection:
         search_index.refresh_documents(connection, product_ids)
     with transaction() as connection:
@@ -51,14 +51,14 @@ def _refresh_text(product_ids: list[int]) -> None:
 
 @functions_framework.cloud_event
 def refresh_catalog(event: CloudEvent) -> None:
-    """Refresh search documents, vocabulary, content, the live popular ranking and stored answers. Idempotent."""
+    """Refresh search documents, vocabulary, embeddings, the live popular ranking and stored answers. Idempotent."""
     logs.configure()
     change = _read(event)
     if change is None:
         return
-    # sold out, or in stock again: no word of it has changed
+    # a change of stock does not change any text
     if change.change != "stock":
         _refresh_text(change.product_ids)
-    cache.show_popular(products.get_public(change.product_ids))
+    popular_ranking.refresh_products(products.get_public(change.product_ids))
     # last: an answer computed from here on sees all of the above
-    cache.flush(*cache.PRODUCT_SCOPES)
+    invalidation.flush(*protocol.PRODUCT_SCOPES)

@@ -1,8 +1,7 @@
-"""An asyncio Redis connection for the hot path: replies are parsed by hiredis, commands of concurrent requests share
-one write.
+"""The asynchronous Redis client of the hot path. It knows no keys.
 
-redis-py's asynchronous client costs more than the rest of a cached answer together (docs/decisions/0003), so the few
-commands of the hot path go through this one; everything else uses redis-py.
+hiredis parses the replies, and the commands of concurrent requests leave in one write. redis-py's asynchronous client
+costs more than all the rest of a cached answer (docs/decisions/0003); off the hot path redis_sync.py is used.
 """
 
 import asyncio
@@ -11,24 +10,29 @@ import ssl
 import time
 from collections import deque
 from contextlib import suppress
+from functools import cache
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 import hiredis
 
+from shared.clients import closed_on_reset
+from shared.settings import settings
+
 log = logging.getLogger(__name__)
 
-# After a failure nobody waits for Redis for this long.
+# Seconds during which requests bypass Redis after a failure.
 BREAKER_S = 1.0
 Reply = Any
+Command = tuple[str | bytes | int | float, ...]
 
 
 class RedisUnavailable(Exception):
-    """Redis did not answer in time; bypass it."""
+    """Redis did not respond in time, or refused a command: bypass it."""
 
 
 class _Protocol(asyncio.Protocol):
-    """One connection. Commands queue up during a turn of the event loop and leave in one write."""
+    """One connection. The commands of one turn of the event loop are sent in one write."""
 
     def __init__(self) -> None:
         self.reader = hiredis.Reader()
@@ -38,7 +42,7 @@ class _Protocol(asyncio.Protocol):
         self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are no subclasses of asyncio's
+        # uvloop's transports are not subclasses of asyncio's
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
@@ -63,14 +67,14 @@ class _Protocol(asyncio.Protocol):
                 future.set_exception(RedisUnavailable(str(error or "connection closed")))
         self.waiting.clear()
 
-    def send(self, commands: list[tuple[str | bytes | int | float, ...]]) -> "asyncio.Future[list[Reply]]":
+    def send(self, commands: list[Command]) -> "asyncio.Future[list[Reply]]":
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Reply]] = loop.create_future()
         self.waiting.append((len(commands), [], future))
         if not self.out:
             loop.call_soon(self.flush)
         for command in commands:
-            self.out.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # the stub knows pairs only
+            self.out.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # the stub allows pairs only
         return future
 
     def flush(self) -> None:
@@ -80,10 +84,10 @@ class _Protocol(asyncio.Protocol):
 
 
 def _tls(ca: str | None) -> ssl.SSLContext:
-    """Return a context that trusts ``ca`` (PEM) alone, or the system's authorities.
+    """Return a context that trusts only ``ca`` (PEM), or the system's authorities if ``ca`` is None.
 
-    Memorystore's own authority signs one instance's certificates, which name no address: whoever has one is the
-    instance, and a host name to compare with there is none.
+    Memorystore creates an authority for each instance, and its certificates contain no host name. The signature alone
+    identifies the instance, so host names are not checked.
     """
     context = ssl.create_default_context(cadata=ca)
     if ca is not None:
@@ -92,7 +96,7 @@ def _tls(ca: str | None) -> ssl.SSLContext:
 
 
 class AsyncRedis:
-    """A lazily connected client bound to the running event loop. Every failure is RedisUnavailable, soon."""
+    """A client of the running event loop. It connects on first use; every failure raises RedisUnavailable in time."""
 
     def __init__(self, url: str, timeout_s: float, ca: str | None = None) -> None:
         parts = urlsplit(url)
@@ -111,7 +115,7 @@ class AsyncRedis:
     async def _connect(self) -> _Protocol:
         loop = asyncio.get_running_loop()
         transport, protocol = await loop.create_connection(_Protocol, self.host, self.port, ssl=self.tls)
-        commands: list[tuple[str | bytes | int | float, ...]] = []
+        commands: list[Command] = []
         if self.password:
             commands.append(("AUTH", self.user, self.password) if self.user else ("AUTH", self.password))
         if self.database:
@@ -119,37 +123,37 @@ class AsyncRedis:
         if commands:
             for reply in await protocol.send(commands):
                 if isinstance(reply, hiredis.ReplyError):
-                    # nobody else knows of it, and its loop would wait for it
+                    # nothing else refers to this connection, and the event loop would wait for it
                     transport.abort()
                     raise RedisUnavailable(str(reply))
         if self.connecting is not asyncio.current_task():
-            # closed in the meantime: nobody would close this one, and its loop would wait for it
+            # the client was closed in the meantime: nothing would close this connection
             transport.abort()
             raise RedisUnavailable("closed")
         self.protocol = protocol
         return protocol
 
-    async def run(self, *commands: tuple[str | bytes | int | float, ...]) -> list[Reply]:
+    async def run(self, *commands: Command) -> list[Reply]:
         """Send the commands in one write and return their replies (bytes, int, list or None).
 
-        Raises RedisUnavailable when there is no answer within the time-out, at once while the breaker is open, and
-        when a reply is an error.
+        Raises RedisUnavailable if the replies do not arrive within the time-out, if one of them is an error, and
+        immediately for BREAKER_S after a failure.
         """
         loop = asyncio.get_running_loop()
         if self.loop is not loop:
-            # tests and reloads run several loops in one process
+            # tests and reloads run several event loops in one process
             self.close()
             self.loop = loop
         protocol = self.protocol
         try:
             if protocol is None or protocol.lost:
                 if time.monotonic() - self.failed_at < BREAKER_S:
-                    raise RedisUnavailable("not tried: it failed a moment ago")
+                    raise RedisUnavailable("bypassed: Redis failed less than a second ago")
                 if self.connecting is None or self.connecting.done():
                     self.connecting = loop.create_task(self._connect())
                 protocol = await asyncio.wait_for(asyncio.shield(self.connecting), self.timeout_s)
             future = protocol.send(list(commands))
-            # one timer instead of wait_for: no task, no shield
+            # a timer is cheaper than wait_for, which creates a task
             timer = loop.call_later(self.timeout_s, _expire, future)
             try:
                 replies = await future
@@ -168,19 +172,33 @@ class AsyncRedis:
             log.warning("redis bypassed", extra={"error": str(error) or type(error).__name__})
             self.failed_at = time.monotonic()
         if self.protocol is not None and self.protocol.transport is not None:
-            # replies that come too late must not be taken for the next command's
+            # late replies must not be read as those of the next command
             self.protocol.transport.abort()
         self.protocol = None
 
     def close(self) -> None:
-        """Drop the connection, from any thread: the transport is touched by its loop alone."""
+        """Drop the connection. May be called from any thread: the event loop itself aborts the transport."""
         protocol, loop = self.protocol, self.loop
         self.protocol = self.connecting = None
         if protocol is not None and protocol.transport is not None and loop is not None:
-            with suppress(RuntimeError):  # the loop is closed, and its connections with it
+            with suppress(RuntimeError):  # the loop is already closed, and its connections with it
                 loop.call_soon_threadsafe(protocol.transport.abort)
 
 
 def _expire(future: "asyncio.Future[list[Reply]]") -> None:
     if not future.done():
-        future.set_exception(RedisUnavailable("no answer in time"))
+        future.set_exception(RedisUnavailable("no reply in time"))
+
+
+@cache
+def client() -> AsyncRedis:
+    """Return the process's client."""
+    return AsyncRedis(settings().require("redis_url"), settings().redis_timeout_s, settings().redis_ca)
+
+
+@closed_on_reset
+def close() -> None:
+    """Drop the connection and forget the client."""
+    if client.cache_info().currsize:
+        client().close()
+    client.cache_clear()

@@ -1,19 +1,21 @@
-"""A share of places for new products: nobody can want what nobody is shown. No I/O."""
+"""Positions reserved for new products: users cannot want products that are never shown to them. No I/O."""
 
 import math
 from collections.abc import Sequence
 
 
-def with_new(ids: Sequence[int], new: Sequence[int], share: float, k: int) -> list[int]:
-    """Return at most ``k`` ids in which every (1/share)-th place belongs to a product of ``new``, in their order.
+def insert_new(ids: Sequence[int], new: Sequence[int], share: float, k: int) -> list[int]:
+    """Return at most ``k`` ids in which every (1/share)-th position holds a product of ``new``, in their order.
 
-    The first place so given is the (1/share)-th, rounded up: what fits best stays first. What is in ``ids`` already is
-    not shown twice: it keeps the better of its places. Where ``new`` runs out, the rest closes up.
+    The first such position is 1/share, rounded up, so that the best products stay first. A product of ``new`` that is
+    already among the first ``k`` ids keeps its position. If ``new`` is too short, the other products move up.
+    ``share`` is in [0, 0.5]; 0 inserts nothing.
     """
-    many = int(k * share + 1e-9)
-    places = [math.ceil(number / share - 1e-9) for number in range(1, many + 1)]
+    # the margins absorb rounding: 10 · 0.3 is 3 positions
+    count = int(k * share + 1e-9)
+    positions = [math.ceil(number / share - 1e-9) for number in range(1, count + 1)]
     listed = list(ids[:k])
-    waiting = [one for one in dict.fromkeys(new) if one not in listed]
-    for place, one in zip(places, waiting, strict=False):
-        listed.insert(place - 1, one)
+    to_insert = [product_id for product_id in dict.fromkeys(new) if product_id not in listed]
+    for position, product_id in zip(positions, to_insert, strict=False):
+        listed.insert(position - 1, product_id)
     return listed[:k]

@@ -1,7 +1,7 @@
-"""What is trending: weighted events of a window, each counting less with age.
+"""The trending score: the weighted events of a window, which decay with age. No I/O.
 
-score = Σ weight · e^(−λ · age_days), where age is counted in whole hours (1/24 of a day) and the weights are those of
-shared/domain/events.py. The SQL in shared/storage/recommending/trending.py is the same rule over the hourly rollup.
+score = Σ weight · e^(−λ · age_days), where the age is in whole hours (1/24 of a day) and the weights are those of
+shared/domain/events.py. The SQL in shared/storage/recommending/trending.py computes the same from the hourly rollup.
 """
 
 import math
@@ -13,7 +13,7 @@ from shared.domain.events import EVENT_WEIGHTS, EventType
 
 
 class Window(NamedTuple):
-    """How far back trending looks, and λ: the share of its weight that an event loses per day."""
+    """A window of trending: its name, its length, and λ, the rate at which the weight of an event decays per day."""
 
     name: str
     days: int
@@ -29,7 +29,7 @@ def hour_of(time: datetime) -> datetime:
 
 
 def score(window: Window, events: Iterable[tuple[EventType, datetime]], now: datetime) -> float:
-    """Return the score of one product's events at ``now``; an event ahead of the clock counts as of this hour."""
+    """Return the score of a product's events at ``now``. Events in the future have age 0."""
     total = 0.0
     for event_type, occurred_at in events:
         age = max(hour_of(now) - hour_of(occurred_at), timedelta(0))

@@ -1,8 +1,9 @@
-"""What every HTTP function has in common: one application factory, one edge, one problem shape."""
+"""What every HTTP function shares: one application factory, one edge, one shape of problems."""
 
-from shared.http.answers import Answer, cached, fresh
+from shared.http.answers import fresh, private
 from shared.http.api import api
 from shared.http.parameters import K, Query, UserQuery
 from shared.http.serve import serve
+from shared.storage.answers.shared_answers import cached
 
-__all__ = ["Answer", "K", "Query", "UserQuery", "api", "cached", "fresh", "serve"]
+__all__ = ["K", "Query", "UserQuery", "api", "cached", "fresh", "private", "serve"]

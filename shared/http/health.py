@@ -20,9 +20,9 @@ def check(service: str) -> bool:
 
             postgres.ping()
         elif service == "redis":
-            from shared.storage.answers import cache
+            from shared.clients import redis_sync
 
-            return cache.ping()
+            return redis_sync.ping()
         elif service == "pubsub":
             from shared.clients import pubsub
             from shared.messages import USER_EVENTS

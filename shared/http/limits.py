@@ -59,7 +59,7 @@ class Limiter:
     async def merge(self) -> None:
         """Add what this instance counted to Redis and learn what all instances counted."""
         from shared.clients.redis_async import RedisUnavailable
-        from shared.http.answers import redis
+        from shared.clients.redis_async import client as redis
 
         window = self.started
         pending: Mapping[str, int] = {client: seen.pending for client, seen in self.clients.items() if seen.pending}

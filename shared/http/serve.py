@@ -1,8 +1,8 @@
-"""The whole bridge between functions-framework and an ASGI application."""
+"""The bridge between functions-framework and an ASGI application."""
 
 import gc
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import functions_framework.aio
 from fastapi import FastAPI
@@ -10,14 +10,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.http.answers import NO_CACHE
 from shared.http.edge import Edge, HeaderList
 
-# Given the scope, returns (body, headers) of a stored answer, or None to run the application.
-HotPath = Callable[[Scope], Awaitable[tuple[int, bytes, HeaderList] | None]]
+# Given the scope of a GET, starts looking up a user's stored JSON, which may be gzipped. Without a stored
+# answer (None, or an awaitable of None) the application runs.
+FindStored = Callable[[Scope], Awaitable[bytes | None] | None]
+
+GZIP_MAGIC: Final = b"\x1f\x8b"
+JSON_HEADERS: Final[HeaderList] = [
+    (b"content-type", b"application/json"),
+    (b"cache-control", NO_CACHE.encode()),
+    (b"vary", b"Accept-Encoding"),
+]
+GZIP_HEADERS: Final[HeaderList] = [*JSON_HEADERS, (b"content-encoding", b"gzip")]
 
 
-class _Run(Response):
-    """A response that, once the framework sends it, runs the application instead."""
+class _ApplicationResponse(Response):
+    """A response that runs the application when the framework sends it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -27,11 +37,11 @@ class _Run(Response):
         await self.app(scope, receive, send)
 
 
-class _Stored(Response):
-    """A stored answer: its bytes and headers as they are."""
+class _StoredResponse(Response):
+    """A stored answer: bytes and headers are sent unchanged."""
 
-    def __init__(self, status: int, body: bytes, headers: HeaderList) -> None:
-        self.status_code, self.body, self.raw_headers = status, body, headers
+    def __init__(self, body: bytes, headers: HeaderList) -> None:
+        self.status_code, self.body, self.raw_headers = 200, body, headers
         self.background = None
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
@@ -39,29 +49,39 @@ class _Stored(Response):
         await send({"type": "http.response.body", "body": self.body})
 
 
-def serve(app: FastAPI, hot: HotPath | None = None) -> Any:
+def serve(app: FastAPI, find_stored: FindStored | None = None) -> Any:
     """Return the entry point: an async function, registered under the application's name.
 
-    ``hot`` may answer a GET from stored bytes without running the application; ids, limits and CORS are the same.
+    A GET for which ``find_stored`` finds an answer never enters the application; request ids, rate limits and CORS
+    headers are the same either way.
     """
     edge: Edge = app.state.edge
-    # what start-up made lives for ever: a collection need not look at it again, which is what p99 was made of
+    # Objects made during start-up live as long as the process: the collector need not examine them again. Full
+    # collections over them dominated p99 (docs/decisions/0003).
     gc.collect()
     gc.freeze()
 
     async def function(request: Request) -> Response:
         scope = request.scope
-        if hot is not None and scope["method"] == "GET":
+        if find_stored is not None and scope["method"] == "GET":
             begun = edge.begin(scope)
             if begun[2] is None:
-                found = await hot(scope)
-                if found is not None:
-                    status, body, headers = found
+                lookup = find_stored(scope)
+                body = None if lookup is None else await lookup
+                if body is not None:
                     origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
-                    return _Stored(status, body, headers + begun[1] + (edge.cross_origin(origin) if origin else []))
-            # counted once: the edge must not begin again
+                    return _StoredResponse(
+                        body,
+                        [
+                            *(GZIP_HEADERS if body.startswith(GZIP_MAGIC) else JSON_HEADERS),
+                            (b"content-length", b"%d" % len(body)),
+                            *begun[1],
+                            *(edge.cross_origin(origin) if origin else ()),
+                        ],
+                    )
+            # the edge must not count this request against the rate limit a second time
             scope["aisle.begun"] = begun
-        return _Run(edge)
+        return _ApplicationResponse(edge)
 
     function.__name__ = function.__qualname__ = app.title
     return functions_framework.aio.http(function)

@@ -161,11 +161,11 @@ class Server(threading.Thread):
 
     async def until_stopped(self) -> None:
         """Serve, then close what was opened on this loop: a loop does not close around an open connection."""
-        from shared.http import answers
+        from shared.clients import redis_async
 
         self.loop = asyncio.get_running_loop()
         await self.server.serve(sockets=[self.socket])
-        answers.close()
+        redis_async.close()
         await asyncio.sleep(0)
 
     async def until_told(self) -> None:

@@ -195,14 +195,14 @@ def test_a_shopper_is_no_staff(shop: httpx.Client, people: People, route: Route,
 
 
 def test_a_stored_answer_is_given_to_its_account_only(shop: httpx.Client, people: People) -> None:
-    from shared.storage.answers import cache
+    from shared.clients import redis_sync
 
     url = f"/recommendations?user_id={people.victim['user_id']}&k=3"
     mine = bearer(people.victim)
     first, again = (shop.get(url, headers=mine) for _ in range(2))
     # no products: an empty answer is an answer, and is stored
     assert (first.status_code, again.status_code) == (200, 200)
-    assert cache.client().hlen(f"rec:{people.victim['user_id']}") > 0
+    assert redis_sync.client().hlen(f"rec:{people.victim['user_id']}") > 0
     assert first.json()["recommendation_id"] == again.json()["recommendation_id"]
     for kind, token in people.tokens.items():
         answer = shop.get(url, headers={} if token is None else bearer(token))

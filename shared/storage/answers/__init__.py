@@ -1,0 +1,9 @@
+"""Answers stored in Redis: the only package that knows its keys. Redis failures are logged and bypassed.
+
+* ``protocol``: keys, scopes and the encoding of a stored answer
+* ``shared_answers``: answers that are the same for every user
+* ``user_answers``: the personal answers of one user
+* ``popular_ranking``: the live ranking by purchases
+* ``invalidation``: what drops stored answers after a write
+* ``lookups``: counts hits and misses
+"""

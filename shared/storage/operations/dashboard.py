@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from shared.clients import redis_sync
 from shared.clients.postgres import read
-from shared.storage.answers import cache
 from shared.storage.operations import job_runs
 from shared.storage.recommending import attribution, models
 
@@ -64,7 +64,7 @@ def redis_stats() -> dict[str, Any] | None:
             "used_memory_bytes": int(memory["used_memory"]),
         }
 
-    return cache.attempt(read_stats, None)
+    return redis_sync.attempt(read_stats, None)
 
 
 def render(jobs: Sequence[str]) -> bytes:

@@ -1,15 +1,15 @@
-"""What became of recommendations: each computed answer, what shoppers did with it, and both counted per day."""
+"""Attribution: computed answers are logged, feedback on them is stored, and both are counted per day."""
 
 from typing import Any, Final, NamedTuple
 
 from shared.clients import postgres
 from shared.clients.postgres import Connection, execute
 
-# answers are kept for five days more than they are counted for (shared/storage/operations/retention.py)
+# days that are counted again; answers are kept five days longer (shared/storage/operations/retention.py)
 LOGGED_DAYS: Final = 30
 
-# A common table expression for the statement that reads the products shown: the log costs no round trip of its own.
-# Asked again after a broken connection it writes nothing twice.
+# A common table expression of the statement that reads the products: logging costs no round trip of its own.
+# Repeated after a broken connection, it writes nothing twice.
 LOGGED: Final = """logged AS (
     INSERT INTO recommendation_log (id, user_id, kind, strategy, model_version, product_ids)
     SELECT cast(:log_id AS uuid), cast(:log_user AS text), cast(:log_kind AS text), cast(:log_strategy AS text),
@@ -19,10 +19,10 @@ LOGGED: Final = """logged AS (
 )"""
 LOGGED_IDS: Final = LOGGED.format(ids="cast(:ids AS bigint[])")
 
-# known 0: no such answer; shown 0: it did not have that product
-KEEP: Final = """
+# first count 0: no such answer; second count 0: the answer did not contain the product
+RECORD_FEEDBACK: Final = """
 WITH answer AS (SELECT product_ids FROM recommendation_log WHERE id = cast(:id AS uuid)),
-kept AS (
+recorded AS (
     INSERT INTO recommendation_feedback (recommendation_id, product_id, action, position)
     SELECT cast(:id AS uuid), cast(:product_id AS bigint), cast(:action AS text), cast(:position AS integer)
     FROM answer WHERE :product_id = ANY (product_ids)
@@ -31,7 +31,7 @@ kept AS (
 SELECT count(*), count(*) FILTER (WHERE :product_id = ANY (product_ids)) FROM answer
 """
 
-# answers and what followed within 24 hours: the last three days may still change
+# A purchase counts up to 24 hours after its answer, so the last three days may still change.
 COUNT_DAYS: Final = """
 INSERT INTO recommendation_stats SELECT * FROM attribution(current_date - cast(:days AS integer) + 1, current_date)
 ON CONFLICT (date, kind, strategy, model_version) DO UPDATE SET
@@ -54,8 +54,8 @@ FROM both_parts GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 DESC
 """
 
 
-class Logged(NamedTuple):
-    """An answer as it is logged. ``kind`` is the route's, ``strategy`` how it was made."""
+class LoggedAnswer(NamedTuple):
+    """An answer to log. ``kind`` names its route, ``strategy`` how it was computed."""
 
     id: str
     user_id: str
@@ -74,35 +74,37 @@ class Logged(NamedTuple):
         }
 
 
-class Feedback(NamedTuple):
-    """Whether a feedback's answer is known, and whether it showed the product."""
+class FeedbackAnswer(NamedTuple):
+    """Whether the answer that feedback refers to exists, and whether it showed the product."""
 
-    known: bool
-    shown: bool
+    exists: bool
+    showed_product: bool
 
 
-def keep(recommendation_id: str, product_id: int, action: str, position: int | None) -> Feedback:
-    """Store what a shopper did with a product of an answer, once; nothing where the answer did not show it."""
-    rows = postgres.run_prepared(KEEP, id=recommendation_id, product_id=product_id, action=action, position=position)
-    return Feedback(bool(rows[0][0]), bool(rows[0][1]))
+def record_feedback(recommendation_id: str, product_id: int, action: str, position: int | None) -> FeedbackAnswer:
+    """Store once what a user did with a product of an answer. Stores nothing if the answer did not show it."""
+    ((answers, answers_with_product),) = postgres.run_prepared(
+        RECORD_FEEDBACK, id=recommendation_id, product_id=product_id, action=action, position=position
+    )
+    return FeedbackAnswer(bool(answers), bool(answers_with_product))
 
 
 def count_days(connection: Connection, days: int) -> int:
-    """Count the answers of the last ``days`` days, today included, anew; return how many there were."""
+    """Count the answers of the last ``days`` days again, today included; return the number of answers."""
     return sum(int(row[0]) for row in execute(connection, COUNT_DAYS, {"days": days}))
 
 
 def summary(days: int) -> list[dict[str, Any]]:
-    """Return answers and what became of them in the last ``days`` days by kind, strategy and model version.
+    """Return the answers of the last ``days`` days and their outcomes, by kind, strategy and model version.
 
-    ``ctr`` is clicks per impression (None without impressions), ``conversion`` the share of answers of which something
-    was bought within 24 hours.
+    ``ctr`` is clicks per impression (None without impressions). ``conversion`` is the share of answers with a purchase
+    of one of their products within 24 hours.
     """
     names = ("kind", "strategy", "model_version", "answers", "impressions", "clicks", "add_to_carts", "purchases")
-    found = []
+    lines = []
     for *values, converted in postgres.read(SUMMARY, days=days):
-        one = dict(zip(names, values, strict=True))
-        one["ctr"] = round(one["clicks"] / one["impressions"], 4) if one["impressions"] else None
-        one["conversion"] = round(converted / one["answers"], 4) if one["answers"] else None
-        found.append(one)
-    return found
+        line = dict(zip(names, values, strict=True))
+        line["ctr"] = round(line["clicks"] / line["impressions"], 4) if line["impressions"] else None
+        line["conversion"] = round(converted / line["answers"], 4) if line["answers"] else None
+        lines.append(line)
+    return lines

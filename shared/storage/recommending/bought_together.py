@@ -1,6 +1,6 @@
-"""What is bought together: purchases as baskets for the job, its result for the routes.
+"""Products bought together: the baskets that the job reads, and the pairs that the route reads.
 
-A basket is the different products of one user's purchases with one session id or, without, within one clock hour.
+A basket is the set of products that a user bought with one session id or, without a session id, in one clock hour.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,9 +11,9 @@ import orjson
 
 from shared.clients import postgres
 from shared.clients.postgres import Connection, copy_in, execute
-from shared.storage.recommending.attribution import LOGGED, Logged
+from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
 
-# As packed big-endian integers: rows of the driver's own would cost more than everything else.
+# Packed as big-endian integers: reading them as rows would cost more than all the rest.
 BASKETS: Final = """
 WITH bought AS MATERIALIZED (
     SELECT product_id, dense_rank() OVER (
@@ -27,15 +27,15 @@ SELECT coalesce(string_agg(int8send(basket), ''), ''), coalesce(string_agg(int8s
        (SELECT count(*) FROM sized WHERE size <= :max_basket), (SELECT count(*) FROM sized WHERE size > :max_basket)
 FROM bought JOIN sized USING (basket) WHERE size <= :max_basket
 """
-# readers see the old pairs until the transaction ends
+# readers see the old pairs until the transaction commits
 CLEAR: Final = "DELETE FROM bought_together"
 FILL: Final = "COPY bought_together (product_id, others, scores, lifts, confidences, counts) FROM STDIN"
 
-# Several products: who goes with more of them comes first, 1 − Π(1 − score); lift, confidence and count are those of
-# the product it goes with most.
+# The scores of several context products combine to 1 − Π(1 − score). Lift, confidence and count are those of the
+# context product with the highest score.
 READ: Final = """
 WITH context AS MATERIALIZED (SELECT unnest(cast(:context AS bigint[])) AS id),
-told AS (
+pairs AS (
     SELECT n.id, n.score, n.lift, n.confidence, n.count
     FROM context c JOIN bought_together b ON b.product_id = c.id,
     unnest(b.others, b.scores, b.lifts, b.confidences, b.counts) AS n(id, score, lift, confidence, count)
@@ -44,7 +44,7 @@ told AS (
     SELECT id, 1 - exp(sum(ln(greatest(1 - score::float8, 1e-9)))) AS score,
            (array_agg(json_build_object('lift', round(lift::numeric, 4), 'confidence', round(confidence::numeric, 4),
                                         'count', count) ORDER BY score DESC))[1] AS measures
-    FROM told GROUP BY id
+    FROM pairs GROUP BY id
 ), best AS MATERIALIZED (
     SELECT b.*, p FROM combined b JOIN products p ON p.id = b.id
     WHERE p.is_active AND (NOT cast(:in_stock AS boolean) OR p.quantity > 0)
@@ -59,13 +59,13 @@ READ_LOGGED: Final = READ.replace(
 )
 READ_ONLY: Final = READ.replace("{logged}", "")
 UNKNOWN: Final = """
-SELECT id FROM unnest(cast(:ids AS bigint[])) AS asked(id)
-WHERE NOT EXISTS (SELECT FROM products p WHERE p.id = asked.id AND p.is_active) LIMIT 1
+SELECT id FROM unnest(cast(:ids AS bigint[])) AS requested(id)
+WHERE NOT EXISTS (SELECT FROM products p WHERE p.id = requested.id AND p.is_active) LIMIT 1
 """
 
 
 class Baskets(NamedTuple):
-    """Lines as big-endian 64-bit integers; how many baskets they are, and how many were larger than asked for."""
+    """Pairs of basket and product as big-endian 64-bit integers, and the numbers of baskets read and left out."""
 
     baskets: bytes
     products: bytes
@@ -81,15 +81,18 @@ def read_baskets(*, days: int, max_basket: int) -> Baskets:
 
 
 def replace(connection: Connection, rows: Iterable[bytes]) -> None:
-    """Replace all pairs, inside the caller's transaction, by lines of COPY text in the order of FILL."""
+    """Replace all pairs inside the caller's transaction by lines of COPY text, with the columns of FILL."""
     execute(connection, CLEAR)
     copy_in(connection, FILL, BytesIO(b"".join(rows)))
 
 
 def together(
-    context: Sequence[int], k: int, *, in_stock: bool, log: Logged | None
+    context: Sequence[int], k: int, *, in_stock: bool, log: LoggedAnswer | None
 ) -> list[tuple[dict[str, Any], float, dict[str, Any]]]:
-    """Return ``(product, score in [0, 1], its lift, confidence and count)``, best first, in one statement."""
+    """Return ``(product, score in [0, 1], its lift, confidence and count)``, best first.
+
+    With ``log``, the same statement logs the answer.
+    """
     parameters: dict[str, Any] = {"context": list(context), "k": k, "in_stock": in_stock}
     if log is None:
         rows = postgres.run_prepared(READ_ONLY, **parameters)
@@ -99,6 +102,6 @@ def together(
 
 
 def first_unknown(product_ids: Sequence[int]) -> int | None:
-    """Return one of the ids that is no active product's; None when all are."""
+    """Return an id that is not an active product's, or None if all are."""
     row = postgres.read_one(UNKNOWN, ids=list(product_ids))
     return None if row is None else int(row[0])

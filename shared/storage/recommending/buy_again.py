@@ -1,4 +1,4 @@
-"""What a user may need again: intervals between purchases, learnt by the job, and a user's own, read with them."""
+"""What a user may need again: the intervals between purchases, learnt by the job, and the user's own purchases."""
 
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -7,9 +7,9 @@ import orjson
 
 from shared.clients import postgres
 from shared.clients.postgres import Connection, execute
-from shared.storage.recommending.attribution import LOGGED, Logged
+from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
 
-# purchases of a product by a user on one day are one; so gaps are whole days, at least 1
+# A user's purchases of a product on the same day count as one, so that gaps are whole days of at least 1.
 CLEAR: Final = "DELETE FROM product_intervals"
 FILL: Final = """
 INSERT INTO product_intervals (product_id, median_days, gaps, repeat_share)
@@ -38,7 +38,7 @@ SELECT 0, (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) FROM gaps WHE
 RETURNING product_id
 """
 
-# A user's purchases are at most the latest 2,000: what came before is long overdue whatever it is.
+# Only a user's latest 2,000 purchases count: anything older is long overdue.
 READ: Final = f"""
 WITH account AS MATERIALIZED (SELECT id FROM users WHERE external_id = :user_id),
 bought AS MATERIALIZED (
@@ -78,8 +78,8 @@ ORDER BY b.score DESC, b.product_id
 """
 
 
-class Again(NamedTuple):
-    """A product that a user bought, with the days that usually pass until it is bought again."""
+class Repurchase(NamedTuple):
+    """A product that a user bought. ``usual_days`` is the usual interval between its purchases."""
 
     product: dict[str, Any]
     score: float
@@ -89,7 +89,7 @@ class Again(NamedTuple):
 
 
 def replace_intervals(connection: Connection, *, days: int, min_gaps: int) -> int:
-    """Learn the intervals anew from the last ``days``, inside the caller's transaction; return of how many products.
+    """Compute the intervals of the last ``days`` inside the caller's transaction; return the number of products.
 
     A product with fewer than ``min_gaps`` gaps has the shop's interval.
     """
@@ -97,7 +97,7 @@ def replace_intervals(connection: Connection, *, days: int, min_gaps: int) -> in
     return len(execute(connection, FILL, {"days": days, "min_gaps": min_gaps})) - 1
 
 
-def again(user_id: str, k: int, *, spread: float, in_stock: bool, log: Logged) -> list[Again]:
-    """Return what a user is likely to buy again now, best first, and log the answer, in one statement."""
+def read(user_id: str, k: int, *, spread: float, in_stock: bool, log: LoggedAnswer) -> list[Repurchase]:
+    """Return the products that a user is most likely to buy again now, best first, and log the answer."""
     rows = postgres.run_prepared(READ, user_id=user_id, k=k, spread=spread, in_stock=in_stock, **log.parameters())
-    return [Again(orjson.loads(row[0]), float(row[1]), row[2], int(row[3]), float(row[4])) for row in rows]
+    return [Repurchase(orjson.loads(row[0]), float(row[1]), row[2], int(row[3]), float(row[4])) for row in rows]

@@ -1,4 +1,4 @@
-"""New products that are described like what a user has met."""
+"""New products whose descriptions are like those of a user's profile."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,9 +6,9 @@ from typing import Final
 from shared.clients import postgres
 from shared.domain.content import LEAST_CONTENT
 
-# the profile's heaviest products speak; the newest of the new are compared
-SPEAKING: Final = 20
-COMPARED: Final = 500
+# the heaviest products of the profile are compared with the newest products of the shop
+PROFILE_PRODUCTS: Final = 20
+NEW_PRODUCTS: Final = 500
 
 NEAREST_NEW: Final = f"""
 WITH RECURSIVE subtree AS (
@@ -17,14 +17,14 @@ WITH RECURSIVE subtree AS (
 ), mine AS MATERIALIZED (
     SELECT q.weight, c.embedding
     FROM unnest(cast(:profile AS bigint[]), cast(:weights AS float8[])) AS q(product_id, weight)
-    JOIN product_content c USING (product_id) ORDER BY q.weight DESC LIMIT {SPEAKING}
+    JOIN product_content c USING (product_id) ORDER BY q.weight DESC LIMIT {PROFILE_PRODUCTS}
 ), fresh AS MATERIALIZED (
     SELECT p.id, c.embedding FROM products p JOIN product_content c ON c.product_id = p.id
     WHERE p.is_active AND p.created_at > now() - make_interval(days => :days)
       AND (p.quantity > 0 OR NOT :in_stock) AND p.id <> ALL (cast(:exclude AS bigint[]))
       AND p.id <> ALL (cast(:profile AS bigint[])) AND p.id NOT IN (SELECT excluded_by_rules())
       AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
-    ORDER BY p.created_at DESC, p.id DESC LIMIT {COMPARED}
+    ORDER BY p.created_at DESC, p.id DESC LIMIT {NEW_PRODUCTS}
 )
 SELECT fresh.id FROM fresh, mine
 WHERE 1 - (fresh.embedding <=> mine.embedding) >= :least
@@ -41,13 +41,16 @@ def nearest_new(
     exclude: Sequence[int],
     in_stock: bool,
 ) -> list[int]:
-    """Return up to ``n`` products younger than ``days`` that are most like a profile of ``(product, weight, kind)``."""
+    """Return up to ``n`` ids of products younger than ``days``, those most like the profile first.
+
+    ``profile`` holds ``(product_id, weight, event type)``; if it is empty, so is the result.
+    """
     if not profile or n < 1:
         return []
     rows = postgres.run_prepared(
         NEAREST_NEW,
-        profile=[one[0] for one in profile],
-        weights=[one[1] for one in profile],
+        profile=[product_id for product_id, _weight, _event_type in profile],
+        weights=[weight for _product_id, weight, _event_type in profile],
         days=days,
         category_id=category_id,
         exclude=list(exclude),

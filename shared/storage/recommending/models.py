@@ -14,7 +14,7 @@ import orjson
 
 from shared.clients.postgres import Connection, copy_in, execute, read, read_one, transaction
 from shared.errors import Conflict, NotFound
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation
 from shared.storage.operations import training_runs
 from shared.storage.schema.advisory_locks import MODEL_VERSIONS, lock_until_commit
 
@@ -115,7 +115,7 @@ def publish(
         _lock(connection)
         _switch(connection, version)
         training_runs.add(connection, job, started_at, "published", metrics, version)
-    cache.flush("similar", "recommendations", "dashboard")
+    invalidation.flush("similar", "recommendations", "dashboard")
     return version
 
 

@@ -1,7 +1,7 @@
-"""Neighbours of a product: the active model's, mixed with those whose words are alike.
+"""Similar products: the active model's neighbours, mixed with those whose descriptions are alike.
 
-Embeddings are made where products are written, by ``refresh_content`` (migration 0003): a product that was added a
-moment ago has neighbours, whatever added it.
+A trigger computes embeddings when products are written (migration 0003), so that a product added a moment ago has
+neighbours, whatever added it.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ import orjson
 from shared.clients import postgres
 from shared.clients.postgres import Connection, execute
 from shared.domain.content import EVIDENCE_PRIOR, LEAST_CONTENT
-from shared.storage.recommending.attribution import LOGGED, Logged
+from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
 
 REFRESH: Final = "SELECT refresh_content(cast(:product_ids AS bigint[]))"
 
-# The index gives about 40 content neighbours (hnsw.ef_search). What remains is filled from the category's trending.
+# The index returns about 40 content neighbours (hnsw.ef_search). Trending products of the category fill up the rest.
 _SIMILAR: Final = """
 WITH target AS MATERIALIZED (SELECT id, category_id FROM products WHERE id = :product_id AND is_active),
 known AS MATERIALIZED (
@@ -55,7 +55,7 @@ FROM best b LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product
 ORDER BY b.place
 """
 SIMILAR: Final = _SIMILAR.replace("{logged}", "")
-# the model's version is read where the neighbours are
+# the model's version is read by the statement itself, as its neighbours are
 SIMILAR_LOGGED: Final = _SIMILAR.replace(
     "{logged}",
     ", "
@@ -65,8 +65,11 @@ SIMILAR_LOGGED: Final = _SIMILAR.replace(
 )
 
 
-def similar(product_id: int, k: int, log: Logged | None = None) -> list[tuple[dict[str, Any], float]]:
-    """Return ``(product, score in [0, 1])`` of the nearest others, best first; log the answer where it is to be."""
+def similar(product_id: int, k: int, log: LoggedAnswer | None = None) -> list[tuple[dict[str, Any], float]]:
+    """Return ``(product, score in [0, 1])`` of the most similar products, best first.
+
+    With ``log``, the same statement logs the answer.
+    """
     parameters: dict[str, Any] = {"product_id": product_id, "k": k, "prior": EVIDENCE_PRIOR, "least": LEAST_CONTENT}
     if log is None:
         rows = postgres.run_prepared(SIMILAR, **parameters)
@@ -77,9 +80,10 @@ def similar(product_id: int, k: int, log: Logged | None = None) -> list[tuple[di
 
 
 def refresh(connection: Connection, product_ids: Sequence[int] | None) -> int:
-    """Bring the embeddings of these products up to date and return how many changed; None: of all, words counted anew.
+    """Recompute the embeddings of these products and return how many changed.
 
-    Takes the vocabulary's lock: to be called in a transaction that has locked no product.
+    None means all products; the words of the vocabulary are then counted again. Takes the vocabulary's lock: call it
+    in a transaction that has locked no product.
     """
     ids = None if product_ids is None else list(product_ids)
     return int(execute(connection, REFRESH, {"product_ids": ids})[0][0])

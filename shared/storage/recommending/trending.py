@@ -1,25 +1,28 @@
-"""Trending scores: made from the hourly rollup, so their cost follows what happened lately, not the whole history."""
+"""Trending scores, computed from the hourly rollup: their cost depends on recent events, not on the whole history."""
 
-from typing import Final
+from typing import Any, Final
 
+import orjson
+
+from shared.clients import postgres
 from shared.clients.postgres import Connection, execute
 from shared.domain.events import EVENT_WEIGHTS
 from shared.domain.trending import Window
 
-# One statement replaces a window: a reader sees the scores before it or after it, never none.
-# Decay is worked out once per hour, not per row; the hour ahead, where a client's clock may be, has no negative age.
+# One statement replaces a window: readers see either the old or the new scores, never none.
+# The decay is computed once per hour, not per row. Clients' clocks may be an hour ahead: that hour has age 0.
 # shared/domain/trending.py has the formula.
 REPLACE: Final = """
 MERGE INTO trending_scores AS t USING (
     SELECT cast(:window AS text) AS time_window, summed.*, p.category_id
     FROM (
-        SELECT h.product_id, sum(h.event_count * w.weight * past.left_over) AS score, sum(h.event_count) AS event_count
+        SELECT h.product_id, sum(h.event_count * w.weight * ages.decay) AS score, sum(h.event_count) AS event_count
         FROM (
             SELECT date_trunc('hour', now(), 'UTC') - make_interval(hours => age) AS hour,
-                   exp(-cast(:decay_per_day AS float8) * greatest(age, 0) / 24) AS left_over
+                   exp(-cast(:decay_per_day AS float8) * greatest(age, 0) / 24) AS decay
             FROM generate_series(-1, 24 * :days - 1) AS age
-        ) AS past
-        JOIN event_counts_hourly h ON h.hour = past.hour
+        ) AS ages
+        JOIN event_counts_hourly h ON h.hour = ages.hour
         JOIN unnest(cast(:types AS text[]), cast(:weights AS float8[])) AS w(event_type, weight)
             ON w.event_type = h.event_type
         WHERE w.weight > 0
@@ -36,9 +39,23 @@ WHEN NOT MATCHED BY SOURCE AND t.time_window = :window THEN DELETE
 
 COUNT: Final = "SELECT count(*) FROM trending_scores WHERE time_window = :window"
 
+TOP: Final = """
+WITH RECURSIVE subtree AS (
+    SELECT id FROM categories WHERE id = cast(:category_id AS bigint)
+    UNION SELECT c.id FROM categories c JOIN subtree s ON c.parent_id = s.id
+)
+SELECT product_json(p, c.name, s)::text, t.score, t.event_count
+FROM trending_scores t JOIN products p ON p.id = t.product_id
+LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id
+WHERE t.time_window = :window AND p.is_active AND p.id NOT IN (SELECT excluded_by_rules())
+  AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
+ORDER BY t.score DESC, p.id LIMIT :k
+"""
+CATEGORY_EXISTS: Final = "SELECT 1 FROM categories WHERE id = :id"
+
 
 def replace(connection: Connection, window: Window) -> int:
-    """Replace a window's scores by those of now, inside the caller's transaction; return how many products have one."""
+    """Recompute a window's scores inside the caller's transaction; return the number of products with a score."""
     parameters = {
         "window": window.name,
         "days": window.days,
@@ -48,3 +65,14 @@ def replace(connection: Connection, window: Window) -> int:
     }
     execute(connection, REPLACE, parameters)
     return int(execute(connection, COUNT, {"window": window.name})[0][0])
+
+
+def top(window: str, category_id: int | None, k: int) -> list[tuple[dict[str, Any], float, int]]:
+    """Return up to ``k`` ``(product, score, event_count)``, best first, of all products or of a category's subtree."""
+    rows = postgres.run_prepared(TOP, window=window, category_id=category_id, k=k)
+    return [(orjson.loads(product), float(score), int(event_count)) for product, score, event_count in rows]
+
+
+def category_exists(category_id: int) -> bool:
+    """Return whether there is a category with this id."""
+    return postgres.read_one(CATEGORY_EXISTS, id=category_id) is not None

@@ -7,7 +7,6 @@ import httpx
 import pytest
 
 from shared.clients import postgres
-from shared.storage.answers import cache
 from shared.storage.people.erasure import erase_returned
 from tests.integration.accounts.people import bearer, count, login, registered
 from tests.integration.shop import add_products, deliver, event
@@ -126,12 +125,12 @@ def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, p
         assert count(table) == left, table
     assert count("cart_items") == count("wishlist_items") == 0
     assert postgres.read("SELECT user_id, state FROM orders")[0] == (None, "paid")
-    assert not cache.client().exists(f"rec:{person['tokens']['user_id']}")
+    assert not redis_sync.client().exists(f"rec:{person['tokens']['user_id']}")
 
 
 def test_an_erased_person_is_in_no_stored_answer(accounts: httpx.Client, person: dict[str, Any]) -> None:
     accounts.delete("/users/me", headers=bearer(person["tokens"]))
-    redis = cache.client()
+    redis = redis_sync.client()
     for key in redis.keys("*"):
         name = key.decode()
         if name.startswith("recgen:"):

@@ -8,8 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.clients import postgres
-from shared.storage.answers import cache
+from shared.clients import postgres, redis_sync
 from tests.integration.accounts.people import bearer, count, login, registered
 from tests.integration.shop import NOW, add_products, deliver, event
 
@@ -132,10 +131,10 @@ def test_events_that_were_on_their_way_follow_and_change_the_account_s_answers(
     apply = serve("update_preferences")
     deliver(apply, "browser-1", EVENTS[0])
     tokens = registered(accounts, guest_user_id="browser-1")
-    cache.client().hset(f"rec:{tokens['user_id']}", "k=1", b"0\nstale")
+    redis_sync.client().hset(f"rec:{tokens['user_id']}", "k=1", b"0\nstale")
     deliver(apply, "browser-1", EVENTS[1])
     assert count("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=tokens["user_id"]) == 2
-    assert not cache.client().exists(f"rec:{tokens['user_id']}")
+    assert not redis_sync.client().exists(f"rec:{tokens['user_id']}")
     # much later the id is a visitor's like any other: it does not write into the account
     postgres.write("UPDATE users SET merged_at = now() - interval '11 minutes' WHERE merged_at IS NOT NULL")
     deliver(apply, "browser-1", EVENTS[2])
@@ -147,9 +146,9 @@ def test_both_users_answers_are_new_after_a_merge(accounts: httpx.Client, serve:
     deliver(serve("update_preferences"), "browser-1", *EVENTS[:2])
     account = registered(accounts)["user_id"]
     for user in ("browser-1", account):
-        cache.client().hset(f"rec:{user}", "k=1", b"0\nstale")
+        redis_sync.client().hset(f"rec:{user}", "k=1", b"0\nstale")
     login(accounts, guest_user_id="browser-1")
-    assert not cache.client().exists("rec:browser-1", f"rec:{account}")
+    assert not redis_sync.client().exists("rec:browser-1", f"rec:{account}")
 
 
 def items(client: httpx.Client, user: str | dict[str, str]) -> dict[int, int]:

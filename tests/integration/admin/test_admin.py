@@ -12,8 +12,8 @@ import pytest
 
 from functions.admin import runner, schemas
 from shared import clients
-from shared.clients import postgres
-from shared.storage.answers import cache
+from shared.clients import postgres, redis_sync
+from shared.storage.answers import protocol
 from shared.storage.recommending import models
 from tests.integration.jobs.shop import Did, events, products
 from tests.integration.jobs.test_model_versions import publish
@@ -34,7 +34,7 @@ def audited() -> list[tuple[Any, ...]]:
 
 
 def epochs() -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = cache.client().hgetall(cache.EPOCHS)
+    found: dict[bytes, bytes] = redis_sync.client().hgetall(protocol.EPOCHS)
     return found
 
 
@@ -97,7 +97,7 @@ def test_the_dashboard_is_kept_for_a_minute_and_flushing_makes_it_new(client: ht
     assert first.headers["cache-control"] == "private, no-cache"
     unchanged = client.get("/admin/dashboard", headers={"If-None-Match": first.headers["etag"]})
     assert unchanged.status_code == 304
-    assert 0 < cache.client().ttl("admin:dashboard") <= 60
+    assert 0 < redis_sync.client().ttl("admin:dashboard") <= 60
     client.post("/admin/cache/flush")
     assert client.get("/admin/dashboard").json()["total_products"] == 1
 
@@ -117,7 +117,7 @@ def test_without_redis_the_dashboard_is_computed(client: httpx.Client, monkeypat
 @pytest.mark.parametrize(
     ("path", "scopes"),
     [
-        ("", {scope.encode() for scope in cache.SCOPES}),
+        ("", {scope.encode() for scope in protocol.SCOPES}),
         ("/recommendations", {b"recommendations"}),
         ("/similar", {b"similar"}),
         ("/trending", {b"trending"}),
@@ -130,7 +130,7 @@ def test_flushing_makes_the_answers_of_a_scope_invalid(client: httpx.Client, pat
     assert answer.json().keys() == {"message"}
     after = epochs()
     assert {scope for scope in after if after[scope] != before.get(scope)} == scopes
-    flushed = [path[1:]] if path else list(cache.SCOPES)
+    flushed = [path[1:]] if path else list(protocol.SCOPES)
     assert audited() == [("admin-token", "cache.flush", path[1:] or "all", None, {"scopes": flushed})]
 
 

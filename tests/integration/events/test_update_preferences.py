@@ -1,4 +1,4 @@
-"""Events applied: once, whatever is delivered how often and in which order."""
+"""Events are applied once, however often and in whatever order they are delivered."""
 
 import itertools
 import threading
@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from shared import messages
-from shared.clients import postgres
+from shared.clients import postgres, redis_sync
 from shared.domain.preferences import Decayed, merge
-from shared.storage.answers import cache
+from shared.storage.answers import popular_ranking
 from tests.integration.conftest import settings_of
 from tests.integration.shop import NOW, add_products, deliver, event, push
 
@@ -27,12 +27,12 @@ def rows(table: str, columns: str = "*", order: str = "1, 2, 3") -> list[tuple[A
     return [tuple(row) for row in postgres.read(f"SELECT {columns} FROM {table} ORDER BY {order}")]
 
 
-# what is left of a decayed sum today: the same state may be written down as of different times
+# the factor that decays a stored sum to NOW: equal states may be stored as of different times
 LEFT = f"power(2::float8, -extract(epoch FROM timestamptz '{NOW.isoformat()}' - as_of)::float8 / 1209600)"
 
 
 def everything() -> dict[str, list[tuple[Any, ...]]]:
-    """Return all that an event changes, rounded where the order of addition may show."""
+    """Return everything that an event changes, rounded where the order of addition may matter."""
     return {
         "events": rows("events", "event_id, product_id, event_type, occurred_at"),
         "hourly": rows("event_counts_hourly", "hour, product_id, event_type, event_count"),
@@ -45,7 +45,7 @@ def everything() -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
-def test_a_message_is_stored_and_folded(client: httpx.Client) -> None:
+def test_a_message_is_stored_and_updates_preferences(client: httpx.Client) -> None:
     bought = event(2, "purchase", metadata={"quantity": 3})
     assert deliver(client, "u1", event(1), bought).status_code == 200
     assert rows("events", "product_id, event_type, quantity", "1") == [(1, "view", 1), (2, "purchase", 3)]
@@ -74,7 +74,7 @@ def test_an_event_counts_once_under_two_timestamps_and_twice_in_one_message(clie
     assert len(rows("events", "event_id", "1")) == 1
 
 
-def test_any_order_and_any_split_of_events_gives_the_same_state(
+def test_the_state_does_not_depend_on_the_order_or_split_of_events(
     env: dict[str, str], services: Any, serve: Callable[[str], httpx.Client]
 ) -> None:
     events = [
@@ -96,7 +96,7 @@ def test_any_order_and_any_split_of_events_gives_the_same_state(
         assert states[number] == states[0]
 
 
-def test_the_sql_fold_is_the_domains(client: httpx.Client) -> None:
+def test_the_sql_computes_the_same_preferences_as_the_domain(client: httpx.Client) -> None:
     ages = [timedelta(days=20), timedelta(0), timedelta(days=5), timedelta(days=3000)]
     expected: Decayed | None = None
     for age in ages:
@@ -109,7 +109,7 @@ def test_the_sql_fold_is_the_domains(client: httpx.Client) -> None:
     assert as_of == expected.as_of
 
 
-def test_what_can_never_succeed_is_kept_with_its_reason_and_acknowledged(client: httpx.Client) -> None:
+def test_events_that_can_never_succeed_are_rejected_with_a_reason_and_acknowledged(client: httpx.Client) -> None:
     answer = deliver(client, "u1", event(1), event(999), event(2, "gaze"), event(None), message_id="m1")
     assert answer.status_code == 200
     assert rows("events", "product_id", "1") == [(1,)]
@@ -130,7 +130,7 @@ def test_a_search_is_an_event_without_a_product(client: httpx.Client) -> None:
     assert rows("event_counts_hourly") == []
 
 
-def test_events_older_than_any_partition_find_a_place(client: httpx.Client) -> None:
+def test_events_older_than_every_partition_are_stored(client: httpx.Client) -> None:
     deliver(client, "u1", event(1, ago=timedelta(days=5000)))
     assert len(rows("events", "event_id", "1")) == 1
     postgres.write(
@@ -141,8 +141,8 @@ def test_events_older_than_any_partition_find_a_place(client: httpx.Client) -> N
     assert len(rows("events", "event_id", "1")) == 1
 
 
-def test_the_users_cached_answers_are_dropped(client: httpx.Client) -> None:
-    redis = cache.client()
+def test_the_stored_answers_of_the_user_are_dropped(client: httpx.Client) -> None:
+    redis = redis_sync.client()
     redis.hset("rec:u1", "query", "answer")
     redis.hset("rec:u2", "query", "answer")
     deliver(client, "u1", event(1))
@@ -150,7 +150,7 @@ def test_the_users_cached_answers_are_dropped(client: httpx.Client) -> None:
     assert redis.exists("rec:u2") == 1
 
 
-def test_redis_away_delays_nothing_and_loses_nothing(
+def test_events_are_stored_while_redis_is_unavailable(
     env: dict[str, str], client: httpx.Client, serve: Callable[[str], httpx.Client]
 ) -> None:
     with settings_of(env | {"REDIS_URL": "redis://127.0.0.1:9/0"}):
@@ -158,7 +158,7 @@ def test_redis_away_delays_nothing_and_loses_nothing(
         assert len(rows("events", "event_id", "1")) == 1
 
 
-def test_postgres_away_is_a_failure_so_that_the_message_comes_again(
+def test_while_postgres_is_unavailable_the_message_is_redelivered(
     env: dict[str, str], serve: Callable[[str], httpx.Client]
 ) -> None:
     with settings_of(env | {"DATABASE_URL": "postgresql+pg8000://nobody@127.0.0.1:9/x"}):
@@ -167,7 +167,7 @@ def test_postgres_away_is_a_failure_so_that_the_message_comes_again(
         assert deliver(client, "u1", event(1)).status_code == 500
 
 
-def test_messages_of_many_users_about_the_same_products_at_once_lose_nothing(
+def test_concurrent_messages_about_the_same_products_are_all_counted(
     client: httpx.Client, serve: Callable[[str], httpx.Client]
 ) -> None:
     failures: list[int] = []
@@ -197,9 +197,9 @@ def test_purchases_are_counted_once_in_postgres_and_in_the_live_ranking(
     client: httpx.Client, serve: Callable[[str], httpx.Client]
 ) -> None:
     popularity = serve("update_popularity")
-    cache.publish_popular([(1, 0, b"{}"), (2, 0, b"{}")])
+    popular_ranking.replace([(1, 0, b"{}"), (2, 0, b"{}")])
     message = (event(1, "purchase"), event(1, "purchase"), event(2, "purchase"), event(3, "purchase"), event(1))
     for _ in range(3):
         assert deliver(popularity, "u1", *message).status_code == 200
     assert rows("product_stats", "product_id, purchase_count", "1") == [(1, 2), (2, 1), (3, 1)]
-    assert cache.client().zrevrange("popular", 0, -1, withscores=True) == [(b"1", 2.0), (b"2", 1.0)]
+    assert redis_sync.client().zrevrange("popular", 0, -1, withscores=True) == [(b"1", 2.0), (b"2", 1.0)]

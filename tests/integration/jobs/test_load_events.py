@@ -14,8 +14,8 @@ import httpx
 import pandas as pd
 import pytest
 
-from shared.clients import postgres
-from shared.storage.answers import cache
+from shared.clients import postgres, redis_sync
+from shared.storage.answers import protocol
 from tests.integration.data import oracle
 from tests.integration.shop import add_products, deliver, event
 
@@ -52,7 +52,7 @@ def history(count: int = 400) -> pd.DataFrame:
 
 def test_rows_become_events_and_everything_that_follows_from_them(env: object, serve: Serve, tmp_path: Path) -> None:
     add_products()
-    epochs = cache.client().hgetall(cache.EPOCHS)
+    epochs = redis_sync.client().hgetall(protocol.EPOCHS)
     source = write(
         tmp_path / "h.csv",
         f"ann,1,view,{at(0)},,s1,,",
@@ -75,7 +75,7 @@ def test_rows_become_events_and_everything_that_follows_from_them(env: object, s
         ("bob", None, "search", 1, None, {"query": "lantern"}),
     ]
     oracle.assert_derived()
-    assert cache.client().hgetall(cache.EPOCHS) != epochs, "stored answers are no longer valid"
+    assert redis_sync.client().hgetall(protocol.EPOCHS) != epochs, "stored answers are no longer valid"
 
 
 def test_the_same_file_again_adds_nothing(env: object, serve: Serve, tmp_path: Path) -> None:

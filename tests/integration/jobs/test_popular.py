@@ -5,8 +5,8 @@ from collections.abc import Callable
 import httpx
 import orjson
 
-from shared.clients import postgres
-from shared.storage.answers import cache
+from shared.clients import postgres, redis_sync
+from shared.storage.answers import popular_ranking, protocol
 from tests.integration.jobs.shop import products
 
 Serve = Callable[[str], httpx.Client]
@@ -23,7 +23,7 @@ def bought(counts: dict[int, int]) -> None:
 
 
 def ranking() -> list[tuple[int, float]]:
-    found = cache.client().zrevrange(cache.POPULAR, 0, -1, withscores=True)
+    found = redis_sync.client().zrevrange(protocol.POPULAR, 0, -1, withscores=True)
     return [(int(product), count) for product, count in found]
 
 
@@ -33,7 +33,7 @@ def test_the_ranking_is_that_of_postgres_with_products_as_they_are_shown(env: ob
     answer = serve("popular").post("/", json={})
     assert answer.json()["products"] == 2
     assert ranking() == [(ids[1], 9), (ids[0], 5)]
-    shown = orjson.loads(cache.client().hget(cache.POPULAR_PRODUCTS, str(ids[1])))
+    shown = orjson.loads(redis_sync.client().hget(protocol.POPULAR_PRODUCTS, str(ids[1])))
     assert (shown["id"], shown["name"], shown["price"], shown["purchase_count"]) == (ids[1], "product 1", 1.5, 9)
 
 
@@ -42,7 +42,7 @@ def test_an_increment_that_redis_missed_or_made_up_lives_until_the_next_run(env:
     bought({ids[0]: 5, ids[1]: 4})
     job = serve("popular")
     job.post("/", json={})
-    cache.count_purchases([(ids[1], 50)])
+    popular_ranking.count_purchases([(ids[1], 50)])
     assert ranking()[0] == (ids[1], 54)
     bought({ids[1]: 6})
     job.post("/", json={})
@@ -64,7 +64,7 @@ def test_a_ranking_of_nothing_replaces_the_old_one(env: object, serve: Serve) ->
     postgres.write("UPDATE products SET is_active = false")
     assert job.post("/", json={}).json()["products"] == 0
     assert ranking() == []
-    assert cache.client().exists(cache.POPULAR_PRODUCTS) == 0
+    assert redis_sync.client().exists(protocol.POPULAR_PRODUCTS) == 0
 
 
 def test_without_redis_the_run_fails_and_says_so(env: object, serve: Serve, monkeypatch: object) -> None:

@@ -9,9 +9,9 @@ import pytest
 from scipy import sparse
 
 from shared import clients
-from shared.clients import postgres
+from shared.clients import postgres, redis_sync
 from shared.domain.events import EVENT_WEIGHTS, EventType
-from shared.storage.answers import cache
+from shared.storage.answers import protocol
 from shared.storage.recommending import models
 from tests.integration.jobs.shop import Did, crowd, events, products
 from tests.unit.models.data import dense_cosine
@@ -90,9 +90,9 @@ def test_the_published_neighbours_are_those_of_the_dense_reference(env: object, 
 
 def test_a_new_model_drops_the_answers_of_the_old_one(env: object, serve: Serve) -> None:
     events(crowd(products(6), 8))
-    before = cache.client().hgetall(cache.EPOCHS)
+    before = redis_sync.client().hgetall(protocol.EPOCHS)
     run(serve)
-    after = cache.client().hgetall(cache.EPOCHS)
+    after = redis_sync.client().hgetall(protocol.EPOCHS)
     assert {scope for scope in after if after[scope] != before.get(scope)} == {
         b"similar",
         b"recommendations",

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from shared.clients import postgres
+from shared.clients import postgres, redis_sync
 from shared.domain.events import EventType
 from shared.domain.trending import WINDOWS, score
-from shared.storage.answers import cache
+from shared.storage.answers import protocol
 from tests.integration.jobs.shop import Did, events, products
 
 Serve = Callable[[str], httpx.Client]
@@ -74,10 +74,10 @@ def test_an_empty_shop_has_no_trends(env: object, serve: Serve) -> None:
 
 
 def test_answers_made_from_the_old_scores_are_dropped(env: object, serve: Serve) -> None:
-    before = cache.client().hget(cache.EPOCHS, "trending")
+    before = redis_sync.client().hget(protocol.EPOCHS, "trending")
     answer = serve("trending").post("/", json={})
     assert answer.json()["cache_flushed"] is True
-    assert cache.client().hget(cache.EPOCHS, "trending") != before
+    assert redis_sync.client().hget(protocol.EPOCHS, "trending") != before
 
 
 def test_readers_never_see_a_window_empty(env: object, serve: Serve) -> None:

@@ -1,4 +1,4 @@
-"""The event function that follows changes of the catalog."""
+"""The event function that refreshes everything derived from the catalog."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from shared.clients import redis_sync
 from shared.clients.postgres import read, write
-from shared.storage.answers import cache
+from shared.storage.answers import popular_ranking, protocol
 
 Deliver = Callable[..., httpx.Response]
 
@@ -19,12 +20,12 @@ def words() -> dict[str, int]:
 def test_the_vocabulary_counts_the_products_that_have_each_word(shop: dict[str, int]) -> None:
     counted = words()
     assert (counted["heart"], counted["wicker"], counted["christmas"], counted["onion"]) == (4, 2, 2, 1)
-    # of name, tags and category; nothing with digits, nothing of less than three letters
+    # words of name, tags and category, without digits and of at least three letters
     assert "85123a" not in counted
     assert "of" not in counted
 
 
-def test_words_follow_a_renamed_a_hidden_and_a_new_product_whatever_is_delivered_twice(
+def test_words_follow_renamed_hidden_and_new_products_even_if_delivered_twice(
     shop: dict[str, int], deliver: Deliver
 ) -> None:
     write("UPDATE products SET name = 'Wicker Basket', tags = '{}' WHERE id = :id", id=shop["H2"])
@@ -49,7 +50,7 @@ def test_products_are_found_by_the_new_name_of_their_category(
     assert client.get("/products", params={"search": "kitchen"}).json()["total"] == 0
 
 
-def test_stored_answers_that_show_products_are_dropped(
+def test_stored_answers_that_contain_products_are_dropped(
     shop: dict[str, int], client: httpx.Client, deliver: Deliver
 ) -> None:
     path = f"/products/{shop['H2']}"
@@ -58,19 +59,19 @@ def test_stored_answers_that_show_products_are_dropped(
     assert client.get(path).json()["quantity"] == 0
     deliver({"product_ids": [shop["H2"]], "change": "updated"})
     assert client.get(path).json()["quantity"] == 8
-    epochs = cache.client().hgetall("epochs")
+    epochs = redis_sync.client().hgetall("epochs")
     assert {name.decode() for name in epochs} >= {"products", "similar", "recommendations", "trending"}
 
 
-def test_the_live_ranking_shows_the_change_and_loses_what_is_hidden(shop: dict[str, int], deliver: Deliver) -> None:
-    cache.publish_popular([(shop["H2"], 700, b"old"), (shop["H3"], 300, b"old")])
+def test_the_live_ranking_shows_changes_and_drops_hidden_products(shop: dict[str, int], deliver: Deliver) -> None:
+    popular_ranking.replace([(shop["H2"], 700, b"old"), (shop["H3"], 300, b"old")])
     write("UPDATE products SET is_active = false WHERE id = :id", id=shop["H3"])
     deliver({"product_ids": [shop["H2"], shop["H3"], shop["L1"]], "change": "updated"})
-    redis = cache.client()
-    assert b'"Heart of Wicker, small"' in (redis.hget(cache.POPULAR_PRODUCTS, str(shop["H2"])) or b"")
-    # a product that is not among the popular does not become so by being changed
-    assert redis.hkeys(cache.POPULAR_PRODUCTS) == [str(shop["H2"]).encode()]
-    assert redis.zrange(cache.POPULAR, 0, -1) == [str(shop["H2"]).encode()]
+    redis = redis_sync.client()
+    assert b'"Heart of Wicker, small"' in (redis.hget(protocol.POPULAR_PRODUCTS, str(shop["H2"])) or b"")
+    # a change does not add a product to the ranking
+    assert redis.hkeys(protocol.POPULAR_PRODUCTS) == [str(shop["H2"]).encode()]
+    assert redis.zrange(protocol.POPULAR, 0, -1) == [str(shop["H2"]).encode()]
 
 
 UNREADABLE: list[tuple[Any, dict[str, Any]]] = [
@@ -86,7 +87,7 @@ UNREADABLE: list[tuple[Any, dict[str, Any]]] = [
 ]
 
 
-def test_a_message_that_can_never_succeed_is_kept_with_its_reason_and_acknowledged(
+def test_a_message_that_can_never_succeed_is_rejected_with_a_reason_and_acknowledged(
     env: dict[str, str], deliver: Deliver
 ) -> None:
     for number, (body, extra) in enumerate(UNREADABLE):
@@ -97,7 +98,7 @@ def test_a_message_that_can_never_succeed_is_kept_with_its_reason_and_acknowledg
     assert all("catalog-changes/1" in row[1] for row in kept)
 
 
-def test_a_failure_is_raised_so_that_the_message_comes_again(
+def test_after_a_failure_the_message_is_redelivered(
     shop: dict[str, int], deliver: Deliver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from shared.clients import reset

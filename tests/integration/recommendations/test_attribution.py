@@ -1,4 +1,4 @@
-"""What becomes of recommendations: logged with the answer, told by the storefront, joined with purchases."""
+"""Attribution: answers are logged, storefronts send feedback, and purchases are attributed to answers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +29,7 @@ def recommend(client: httpx.Client, user: str, **query: Any) -> dict[str, Any]:
     return found
 
 
-def tell(client: httpx.Client, answer: dict[str, Any], product_id: int, action: str, **more: Any) -> httpx.Response:
+def send(client: httpx.Client, answer: dict[str, Any], product_id: int, action: str, **more: Any) -> httpx.Response:
     body = {"recommendation_id": answer["recommendation_id"], "product_id": product_id, "action": action} | more
     return client.post("/recommendations/feedback", json=body)
 
@@ -74,16 +74,16 @@ def test_feedback_counts_once(client: httpx.Client) -> None:
     answer = recommend(client, "u")
     product = answer["recommendations"][0]["id"]
     for _ in range(2):
-        assert tell(client, answer, product, "impression", position=1).json() == {"status": "accepted"}
-        assert tell(client, answer, product, "click").status_code == 202
+        assert send(client, answer, product, "impression", position=1).json() == {"status": "accepted"}
+        assert send(client, answer, product, "click").status_code == 202
     rows = postgres.read("SELECT action, position FROM recommendation_feedback ORDER BY action")
     assert [tuple(row) for row in rows] == [("click", None), ("impression", 1)]
 
 
-def test_feedback_on_what_was_not_shown_is_a_problem_and_changes_nothing(client: httpx.Client) -> None:
+def test_feedback_on_products_that_were_not_shown_is_a_problem_and_changes_nothing(client: httpx.Client) -> None:
     answer = recommend(client, "u")
-    assert tell(client, answer, 1, "click").status_code == 404
-    assert tell(client, {"recommendation_id": str(uuid4())}, 12, "click").status_code == 404
+    assert send(client, answer, 1, "click").status_code == 404
+    assert send(client, {"recommendation_id": str(uuid4())}, 12, "click").status_code == 404
     for body in (
         {},
         [],
@@ -99,14 +99,14 @@ def test_feedback_on_what_was_not_shown_is_a_problem_and_changes_nothing(client:
     assert postgres.read("SELECT 1 FROM recommendation_feedback") == []
 
 
-def test_purchases_within_a_day_belong_to_the_last_answer_that_showed_the_product(client: httpx.Client) -> None:
+def test_purchases_within_a_day_are_attributed_to_the_last_answer_that_showed_the_product(client: httpx.Client) -> None:
     first = recommend(client, "u")
     shown = [one["id"] for one in first["recommendations"]]
     backdate(5)
     recommend(client, "u", in_stock=True)
     recommend(client, "other")
     backdate(1)
-    # two after both answers, one of something else, one by somebody who saw nothing
+    # two attributed events, one of a product not shown, and one by a user without answers
     events(
         [
             Did("u", shown[0], "purchase", 0.5),
@@ -115,8 +115,8 @@ def test_purchases_within_a_day_belong_to_the_last_answer_that_showed_the_produc
             Did("x", shown[0], "purchase", 0.5),
         ]
     )
-    tell(client, first, shown[0], "impression")
-    tell(client, first, shown[0], "click")
+    send(client, first, shown[0], "impression")
+    send(client, first, shown[0], "click")
     (found,) = attribution.summary(30)
     assert found == {
         "kind": "recommendations",
@@ -132,7 +132,7 @@ def test_purchases_within_a_day_belong_to_the_last_answer_that_showed_the_produc
     }
 
 
-def test_a_purchase_before_the_answer_or_a_day_later_is_not_its_doing(client: httpx.Client) -> None:
+def test_a_purchase_before_the_answer_or_a_day_later_is_not_attributed_to_it(client: httpx.Client) -> None:
     answer = recommend(client, "u")
     product = answer["recommendations"][0]["id"]
     backdate(30)
@@ -142,7 +142,7 @@ def test_a_purchase_before_the_answer_or_a_day_later_is_not_its_doing(client: ht
     assert attribution.summary(30)[0]["purchases"] == 1
 
 
-def test_counted_days_and_days_counted_live_add_up(client: httpx.Client, serve: Serve) -> None:
+def test_stored_counts_and_live_counts_add_up(client: httpx.Client, serve: Serve) -> None:
     for user in ("a", "b"):
         recommend(client, user)
     backdate(24 * 10)

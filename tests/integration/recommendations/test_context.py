@@ -5,8 +5,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from shared.clients import postgres
-from shared.storage.answers import cache
+from shared.clients import postgres, redis_sync
 from tests.integration.shop import add_model, add_products, deliver, event
 
 Serve = Callable[[str], httpx.Client]
@@ -25,7 +24,7 @@ def ask(client: httpx.Client, **query: object) -> list[int]:
     return [product["id"] for product in answer.json()["recommendations"]]
 
 
-def test_a_visitor_without_history_is_served_from_the_product_looked_at(client: httpx.Client) -> None:
+def test_a_visitor_without_history_gets_products_similar_to_the_one_viewed(client: httpx.Client) -> None:
     answer = client.get("/recommendations", params={"user_id": "visitor", "product_id": 1, "k": 2, "explain": True})
     body = answer.json()
     assert body["strategy"] == "personalized"
@@ -33,24 +32,24 @@ def test_a_visitor_without_history_is_served_from_the_product_looked_at(client: 
     assert body["recommendations"][0]["reason"]["text"] == "Because you viewed Product 1"
 
 
-def test_recent_products_weigh_less_the_longer_ago_they_were(client: httpx.Client) -> None:
+def test_recent_products_weigh_less_the_earlier_they_were_viewed(client: httpx.Client) -> None:
     assert ask(client, recent="9,1,5", k=2) == [8, 2]
     assert ask(client, recent="1,9,5", k=2) == [2, 3]
 
 
-def test_the_product_looked_at_is_never_recommended_and_comes_before_recent_ones(client: httpx.Client) -> None:
+def test_the_viewed_product_is_never_recommended_and_weighs_more_than_recent_ones(client: httpx.Client) -> None:
     found = ask(client, product_id=1, recent="5,1", k=20)
     assert 1 not in found
     assert found[:3] == [2, 3, 6]
 
 
-def test_context_comes_before_the_history(client: httpx.Client, serve: Serve) -> None:
+def test_the_context_weighs_more_than_the_history(client: httpx.Client, serve: Serve) -> None:
     assert deliver(serve("update_preferences"), "visitor", event(1)).status_code == 200
     assert ask(client, k=1) == [2]
     assert ask(client, product_id=9, k=2) == [8, 2]
 
 
-def test_unknown_context_products_say_nothing(client: httpx.Client) -> None:
+def test_unknown_context_products_have_no_effect(client: httpx.Client) -> None:
     answer = client.get("/recommendations", params={"user_id": "visitor", "recent": "777,888"})
     assert answer.json()["strategy"] == "trending"
 
@@ -58,10 +57,10 @@ def test_unknown_context_products_say_nothing(client: httpx.Client) -> None:
 def test_each_context_has_its_own_stored_answer(client: httpx.Client) -> None:
     assert ask(client, product_id=1)[0] == 2
     assert ask(client, product_id=9)[0] == 8
-    assert len([key for key in cache.client().hkeys("rec:visitor") if not key.startswith(b"z:")]) == 2
+    assert len([key for key in redis_sync.client().hkeys("rec:visitor") if not key.startswith(b"z:")]) == 2
 
 
-def test_diversity_brings_in_other_categories(client: httpx.Client) -> None:
+def test_diversity_adds_other_categories(client: httpx.Client) -> None:
     postgres.write("UPDATE products SET category_id = 1 WHERE id IN (2, 3, 6)")
     postgres.write("UPDATE products SET category_id = 2 WHERE id = 8")
     add_model({1: {2: 0.9, 3: 0.8, 6: 0.7, 8: 0.3}}, {"serving": {"blend": 1.0}})
@@ -77,6 +76,7 @@ def test_diversity_brings_in_other_categories(client: httpx.Client) -> None:
         "product_id=x",
         "product_id=",
         "recent=1,x",
+        "recent=1,0",
         "recent=,",
         "recent=" + ",".join(["1"] * 51),
         "diversity=-0.1",
@@ -91,5 +91,5 @@ def test_a_bad_context_is_a_problem(client: httpx.Client, query: str) -> None:
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
 
 
-def test_fifty_recent_products_are_taken(client: httpx.Client) -> None:
+def test_fifty_recent_products_are_accepted(client: httpx.Client) -> None:
     assert client.get("/recommendations?user_id=u&recent=" + ",".join(map(str, range(1, 51)))).status_code == 200

@@ -1,4 +1,4 @@
-"""New products among the recommendations, where a shop wants them."""
+"""New products among the recommendations, if the shop sets EXPLORATION_SHARE."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from tests.integration.shop import add_model, add_products
 
 Serve = Callable[[str], httpx.Client]
 
-# added a moment ago; nothing was ever done with them
+# products without events, all but the last added just now
 NEW = """
 INSERT INTO products (name, description, price, quantity, created_at) VALUES
 ('Brass hurricane lantern', 'a lantern of brass', 9, 5, now()),
@@ -24,7 +24,7 @@ RETURNING id
 
 @pytest.fixture
 def new(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Twenty old products, the first a lantern, and four that nobody has met."""
+    """Twenty old products, the first a lantern, and four new ones without events."""
     add_products(20)
     postgres.write("UPDATE products SET created_at = now() - interval '1 year'")
     postgres.write("UPDATE products SET name = 'Brass lantern' WHERE id = 1")
@@ -44,7 +44,7 @@ def ask(serve: Serve, **query: object) -> list[dict[str, object]]:
     return found
 
 
-def test_a_new_product_like_what_was_looked_at_has_the_last_place(new: list[int], serve: Serve) -> None:
+def test_a_new_product_similar_to_the_one_viewed_gets_the_last_position(new: list[int], serve: Serve) -> None:
     found = ask(serve, explain=True)
     assert [one["id"] for one in found] == [2, 3, 4, 5, new[0]]
     assert found[-1]["reason"] == {"kind": "new", "product_id": None, "product_name": None, "text": "New for you"}
@@ -52,14 +52,14 @@ def test_a_new_product_like_what_was_looked_at_has_the_last_place(new: list[int]
     assert new[0] in shown[0][0]
 
 
-def test_filters_and_rules_hold_for_new_products_too(new: list[int], serve: Serve) -> None:
+def test_filters_and_rules_apply_to_new_products_too(new: list[int], serve: Serve) -> None:
     assert new[0] not in [one["id"] for one in ask(serve, exclude=str(new[0]))]
     assert [one["id"] for one in ask(serve, exclude=str(new[0]), in_stock=False)][-1] == new[2]
     postgres.write("INSERT INTO rules (kind, product_id) VALUES ('exclude', :id)", id=new[0])
     assert new[0] not in [one["id"] for one in ask(serve, k=10)]
 
 
-def test_who_has_met_nothing_and_a_shop_that_sets_no_share_are_shown_nothing_new(
+def test_without_a_profile_or_without_a_share_no_new_product_is_inserted(
     new: list[int], serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = serve("recommendations").get("/recommendations", params={"user_id": "nobody", "k": 5})

@@ -1,4 +1,4 @@
-"""The recommendations function: every tier, cached and not, with everything there and with parts away."""
+"""The recommendations function: every tier, stored and computed, with all services and without Redis or Postgres."""
 
 import gzip
 from collections.abc import Callable
@@ -9,8 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
-from shared.clients import postgres
-from shared.storage.answers import cache
+from shared.clients import postgres, redis_sync
+from shared.storage.answers import invalidation, popular_ranking
 from tests.integration.conftest import settings_of
 from tests.integration.shop import NOW, add_model, add_products, deliver, event
 
@@ -85,7 +85,7 @@ def test_a_view_changes_the_next_answer(client: httpx.Client, serve: Serve) -> N
     assert listed(answer)[0] == 2
 
 
-def test_what_speaks_for_a_product_is_named(client: httpx.Client, serve: Serve) -> None:
+def test_each_product_has_its_strongest_reason(client: httpx.Client, serve: Serve) -> None:
     acts(serve, "u1", event(1, "purchase"), event(5))
     answer = client.get("/recommendations", params={"user_id": "u1", "k": 20, "explain": True})
     reasons = {product["id"]: product["reason"] for product in answer.json()["recommendations"]}
@@ -97,16 +97,16 @@ def test_what_speaks_for_a_product_is_named(client: httpx.Client, serve: Serve) 
     }
     assert reasons[6]["text"] == "Because you viewed Product 5"
     assert {reason["kind"] for reason in reasons.values()} >= {"similar", "taste"}
-    # itself says more of a product than its neighbours do
+    # the product itself is a stronger reason than its neighbours
     assert (reasons[5]["kind"], reasons[5]["product_id"], reasons[5]["text"]) == ("again", 5, "You viewed this before")
 
 
-def test_what_was_bought_is_not_recommended_again(client: httpx.Client, serve: Serve) -> None:
+def test_purchased_products_are_not_recommended(client: httpx.Client, serve: Serve) -> None:
     acts(serve, "u1", event(1), event(2, "purchase", ago=timedelta(days=200)))
     assert 2 not in listed(client.get("/recommendations", params={"user_id": "u1", "k": 20}))
 
 
-def test_filters_hold_for_every_product(client: httpx.Client, serve: Serve) -> None:
+def test_filters_apply_to_every_product(client: httpx.Client, serve: Serve) -> None:
     acts(serve, "u1", event(1))
     postgres.write("UPDATE products SET quantity = 0 WHERE id = 2")
     postgres.write("UPDATE products SET is_active = false WHERE id = 3")
@@ -127,17 +127,17 @@ def test_a_category_includes_those_below_it(client: httpx.Client) -> None:
     assert {product["category"] for product in found} == {"Candles", "Bags"}
 
 
-def test_the_models_own_serving_parameters_are_used(client: httpx.Client, serve: Serve) -> None:
+def test_the_models_serving_parameters_are_used(client: httpx.Client, serve: Serve) -> None:
     acts(serve, "u1", event(1, ago=timedelta(days=2)), event(5, ago=timedelta(days=1)))
     neighbours = {1: {2: 0.9}, 5: {6: 0.8}}
     add_model(neighbours, {"serving": {"blend": 1.0, "profile_events": 1}})
-    cache.flush("recommendations")
+    invalidation.flush("recommendations")
     assert listed(client.get("/recommendations", params={"user_id": "u1", "k": 2}))[0] == 6
     add_model(neighbours, {"serving": {"blend": 1.0, "rank_decay": 1.0}})
-    cache.flush("recommendations")
+    invalidation.flush("recommendations")
     assert listed(client.get("/recommendations", params={"user_id": "u1", "k": 2})) == [2, 6]
     add_model(neighbours, {"serving": {"blend": 1.0, "half_life_days": 0.1}})
-    cache.flush("recommendations")
+    invalidation.flush("recommendations")
     assert listed(client.get("/recommendations", params={"user_id": "u1", "k": 2})) == [6, 2]
 
 
@@ -149,7 +149,7 @@ def test_a_repeated_request_is_answered_from_stored_bytes_compressed_and_not(cli
     zipped = client.get("/recommendations?user_id=u1&k=3", headers={"Accept-Encoding": "gzip"})
     assert zipped.headers["content-encoding"] == "gzip"
     assert zipped.json() == first.json()
-    stored = cache.client().hgetall("rec:u1")
+    stored = redis_sync.client().hgetall("rec:u1")
     assert stored[b"user_id=u1&k=3"] == b"0\n" + again.content
     assert gzip.decompress(stored[b"z:user_id=u1&k=3"][2:]) == again.content
     for name in ("x-request-id", "ratelimit", "cache-control"):
@@ -163,7 +163,7 @@ def test_a_repeated_request_is_answered_from_stored_bytes_compressed_and_not(cli
         assert cross.headers[name] == through.headers[name]
 
 
-def test_stored_answers_are_shared_with_the_storefronts_that_may_have_them(env: dict[str, str], serve: Serve) -> None:
+def test_stored_answers_have_the_cors_headers_of_allowed_origins_only(env: dict[str, str], serve: Serve) -> None:
     with settings_of(env | {"CORS_ORIGINS": "https://shop.example"}):
         client = serve("recommendations")
         query = "/recommendations?user_id=u1&k=3"
@@ -180,36 +180,36 @@ def test_an_encoded_user_id_is_the_same_user(client: httpx.Client, serve: Serve)
     acts(serve, "a b/ü", event(1))
     for _ in range(2):
         assert client.get("/recommendations?user_id=a%20b%2F%C3%BC&k=2").json()["user_id"] == "a b/ü"
-    assert cache.client().exists("rec:a b/ü") == 1
+    assert redis_sync.client().exists("rec:a b/ü") == 1
     acts(serve, "a b/ü", event(5))
-    assert cache.client().exists("rec:a b/ü") == 0
+    assert redis_sync.client().exists("rec:a b/ü") == 0
 
 
 def test_an_answer_computed_before_an_event_is_not_stored_after_it(client: httpx.Client, env: dict[str, str]) -> None:
-    # the user acts while the answer is being computed: in the candidates' statement
+    # the user acts during the computation: in the candidates' statement
     @sqlalchemy_event.listens_for(postgres.engine(), "checkout")
     def act(*_: object) -> None:
-        cache.forget_users(["racer"])
+        invalidation.forget_users(["racer"])
 
     client.get("/recommendations", params={"user_id": "racer"})
     sqlalchemy_event.remove(postgres.engine(), "checkout", act)
-    assert cache.client().exists("rec:racer") == 0
+    assert redis_sync.client().exists("rec:racer") == 0
     client.get("/recommendations", params={"user_id": "racer"})
-    assert cache.client().exists("rec:racer") == 1
+    assert redis_sync.client().exists("rec:racer") == 1
 
 
-def test_flushing_makes_every_stored_answer_count_for_nothing(client: httpx.Client) -> None:
+def test_a_flush_invalidates_every_stored_answer(client: httpx.Client) -> None:
     first = client.get("/recommendations?user_id=u1").json()["recommendation_id"]
     assert client.get("/recommendations?user_id=u1").json()["recommendation_id"] == first
-    cache.flush("recommendations")
+    invalidation.flush("recommendations")
     assert client.get("/recommendations?user_id=u1").json()["recommendation_id"] != first
 
 
 def test_a_user_with_many_different_queries_keeps_a_bounded_hash(client: httpx.Client) -> None:
     for number in range(40):
         client.get(f"/recommendations?user_id=u1&k={number + 1}")
-    assert cache.client().hlen("rec:u1") <= 34
-    assert 0 < cache.client().ttl("rec:u1") <= 300
+    assert redis_sync.client().hlen("rec:u1") <= 34
+    assert 0 < redis_sync.client().ttl("rec:u1") <= 300
 
 
 def test_a_miss_takes_two_statements(client: httpx.Client, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,6 +236,7 @@ def test_a_miss_takes_two_statements(client: httpx.Client, serve: Serve, monkeyp
         "user_id=u&nope=1",
         "user_id=u&category_id=0",
         "user_id=u&exclude=a",
+        "user_id=u&exclude=0",
         "user_id=u&latitude=1",
         "user_id=u&latitude=91&longitude=0",
         "user_id=u&latitude=nan&longitude=0",
@@ -250,10 +251,10 @@ def test_a_bad_query_is_a_problem(client: httpx.Client, query: str) -> None:
     for _ in range(2):
         answer = client.get(f"/recommendations?{query}")
         assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json"), query
-    assert cache.client().keys("rec:*") == []
+    assert redis_sync.client().keys("rec:*") == []
 
 
-def test_nobody_to_recommend_to_is_a_problem_that_says_how(client: httpx.Client) -> None:
+def test_a_query_without_a_user_is_a_problem_that_names_both_remedies(client: httpx.Client) -> None:
     answer = client.get("/recommendations?k=5")
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:aisle:problem:invalid-request")
     assert [error["field"] for error in answer.json()["errors"]] == ["user_id"]
@@ -269,11 +270,11 @@ def test_without_redis_every_answer_is_computed(env: dict[str, str], client: htt
         assert alone.get("/health").json()["redis"] == "unhealthy"
 
 
-def test_without_postgres_everybody_gets_what_is_popular(
+def test_without_postgres_every_user_gets_popular_products(
     env: dict[str, str], client: httpx.Client, serve: Serve
 ) -> None:
     rows = postgres.read("SELECT product_json(p, NULL, NULL)::text FROM products p WHERE id IN (7, 8) ORDER BY id")
-    cache.publish_popular([(7, 3, rows[0][0].encode()), (8, 9, rows[1][0].encode())])
+    popular_ranking.replace([(7, 3, rows[0][0].encode()), (8, 9, rows[1][0].encode())])
     with settings_of(env | {"DATABASE_URL": "postgresql+pg8000://nobody@127.0.0.1:9/x"}):
         alone = serve("recommendations")
         answer = alone.get("/recommendations", params={"user_id": "u1", "k": 5})
@@ -286,7 +287,7 @@ def test_without_postgres_everybody_gets_what_is_popular(
             "redis": "healthy",
             "timestamp": "",
         }
-        cache.client().flushdb()
+        redis_sync.client().flushdb()
         assert alone.get("/recommendations", params={"user_id": "u1"}).status_code == 503
 
 
@@ -321,7 +322,7 @@ def test_popular_is_live_and_falls_back_to_postgres(client: httpx.Client) -> Non
     postgres.write("INSERT INTO product_stats (product_id, purchase_count) VALUES (4, 7), (5, 9)")
     assert [(one["id"], one["score"]) for one in client.get("/popular?k=2").json()["products"]] == [(5, 9), (4, 7)]
     (body,) = postgres.read("SELECT product_json(p, NULL, NULL)::text FROM products p WHERE id = 4")[0]
-    cache.publish_popular([(4, 70, body.encode())])
+    popular_ranking.replace([(4, 70, body.encode())])
     assert [(one["id"], one["score"]) for one in client.get("/popular?k=1").json()["products"]] == [(4, 70)]
 
 

@@ -1,4 +1,4 @@
-"""What admins' rules do to recommendations, from what writes them to the answer."""
+"""The shop's rules, from the route that writes them to the answers they change."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ def ids(shop: httpx.Client, **query: Any) -> list[int]:
     return [product["id"] for product in products(shop, **query)]
 
 
-def test_a_rule_is_in_force_at_once_and_gone_when_deleted(shop: httpx.Client) -> None:
+def test_a_rule_applies_at_once_and_until_it_is_deleted(shop: httpx.Client) -> None:
     assert ids(shop) == [2, 3, 4, 5]
     rule = add(kind="exclude", product_id=2)
     assert rule["in_force"] is True
@@ -48,7 +48,7 @@ def test_a_rule_is_in_force_at_once_and_gone_when_deleted(shop: httpx.Client) ->
     assert ids(shop) == [2, 3, 4, 5]
 
 
-def test_a_pin_that_is_no_candidate_takes_its_place_with_its_reason(shop: httpx.Client) -> None:
+def test_a_pinned_product_that_is_not_a_candidate_gets_its_position_and_reason(shop: httpx.Client) -> None:
     rule = add(kind="pin", product_id=11, position=2, note="Summer sale")
     found = products(shop, explain=True)
     assert [product["id"] for product in found] == [2, 11, 3, 4]
@@ -64,7 +64,7 @@ def test_a_pin_that_is_no_candidate_takes_its_place_with_its_reason(shop: httpx.
     assert "reason" not in products(shop)[1]
 
 
-def test_a_pin_respects_what_the_request_filters(shop: httpx.Client) -> None:
+def test_a_pin_respects_the_filters_of_the_request(shop: httpx.Client) -> None:
     add(kind="pin", product_id=11)
     assert ids(shop)[0] == 11
     assert 11 not in ids(shop, exclude="11")
@@ -75,7 +75,7 @@ def test_a_pin_respects_what_the_request_filters(shop: httpx.Client) -> None:
     assert 11 not in ids(shop, exclude="19")
 
 
-def test_exclude_wins_over_pin_and_holds_for_every_kind(shop: httpx.Client) -> None:
+def test_exclude_wins_over_pin_and_applies_to_every_route(shop: httpx.Client) -> None:
     postgres.write("INSERT INTO trending_scores (time_window, product_id, score, event_count) VALUES ('7d', 2, 1, 1)")
     add(kind="pin", product_id=2)
     add(kind="exclude", brand="Brand 2")
@@ -100,7 +100,7 @@ def test_a_category_includes_those_below_it(shop: httpx.Client) -> None:
     assert {product["category"] for product in products(shop, k=20)} == {"Bags"}
 
 
-def test_a_rule_counts_only_between_its_dates_and_while_it_is_active(shop: httpx.Client) -> None:
+def test_a_rule_applies_only_between_its_dates_and_while_it_is_active(shop: httpx.Client) -> None:
     now = datetime.now(UTC)
     ended = add(kind="exclude", product_id=2, ends_at=(now - timedelta(minutes=1)).isoformat())
     later = add(kind="exclude", product_id=3, starts_at=(now + timedelta(hours=1)).isoformat())

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 import uvloop
 
+from shared.clients import redis_sync
 from shared.clients.redis_async import AsyncRedis, RedisUnavailable
 from shared.settings import settings
-from shared.storage.answers import cache
+from shared.storage.answers import invalidation
 from tests.integration.conftest import settings_of
 from tests.integration.storage.cloud_sql_server import Authority, Proxy, pem
 
@@ -61,8 +62,8 @@ def test_the_hot_path_speaks_tls_to_a_server_of_its_own_authority(memorystore: A
 
 def test_redis_py_does_as_well(memorystore: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     with settings_of({"REDIS_TIMEOUT_S": "10"}):
-        assert cache.ping()
-        assert cache.flush("similar")
+        assert redis_sync.ping()
+        assert invalidation.flush("similar")
 
 
 def test_a_server_of_another_authority_is_not_believed(
@@ -73,7 +74,7 @@ def test_a_server_of_another_authority_is_not_believed(
     with pytest.raises(RedisUnavailable, match="certificate verify failed"):
         ask(other)
     with settings_of({"REDIS_CA": other, "REDIS_TIMEOUT_S": "10"}):
-        assert not cache.ping()
+        assert not redis_sync.ping()
 
 
 def test_nor_one_that_only_the_systems_authorities_would_have_to_know(memorystore: Authority) -> None:
@@ -91,4 +92,4 @@ def test_what_speaks_no_tls_is_bypassed(memorystore: Authority, env: dict[str, s
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"rediss://:x@127.0.0.1:{listening.getsockname()[1]}/0"
         with settings_of({"REDIS_URL": url, "REDIS_TIMEOUT_S": "0.3"}):
-            assert not cache.ping()
+            assert not redis_sync.ping()

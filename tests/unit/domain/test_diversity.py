@@ -1,34 +1,34 @@
-"""Variety of categories against relevance, on lists small enough to work out by hand."""
+"""Relevance against variety of categories, on lists short enough to calculate by hand."""
 
-from shared.domain.diversity import diversified
+from shared.domain.diversity import diversify
 
 RANKED = [("a1", 1.0, "a"), ("a2", 0.9, "a"), ("a3", 0.8, "a"), ("b1", 0.5, "b"), ("c1", 0.1, "c")]
 
 
 def test_no_diversity_keeps_the_order() -> None:
-    assert diversified(RANKED, 4, 0) == ["a1", "a2", "a3", "b1"]
+    assert diversify(RANKED, 4, 0) == ["a1", "a2", "a3", "b1"]
 
 
 def test_full_diversity_takes_a_product_of_each_category_in_turn() -> None:
-    assert diversified(RANKED, 5, 1) == ["a1", "b1", "c1", "a2", "a3"]
+    assert diversify(RANKED, 5, 1) == ["a1", "b1", "c1", "a2", "a3"]
 
 
-def test_between_them_a_category_pays_for_each_of_its_products() -> None:
+def test_in_between_each_further_product_of_a_category_loses_score() -> None:
     # the second of "a": 0.7 · 0.9 − 0.3/2 = 0.48, "b1": 0.7 · 0.5 = 0.35; the third of "a": 0.7 · 0.8 − 0.2 = 0.36
-    assert diversified(RANKED, 5, 0.3) == ["a1", "a2", "a3", "b1", "c1"]
+    assert diversify(RANKED, 5, 0.3) == ["a1", "a2", "a3", "b1", "c1"]
     # at 0.4: 0.6 · 0.9 − 0.2 = 0.34 against 0.3; then 0.6 · 0.8 − 0.4 · 2/3 = 0.213 against 0.3
-    assert diversified(RANKED, 5, 0.4) == ["a1", "a2", "b1", "a3", "c1"]
+    assert diversify(RANKED, 5, 0.4) == ["a1", "a2", "b1", "a3", "c1"]
 
 
 def test_products_without_a_category_are_like_no_other() -> None:
-    assert diversified([("x", 1.0, None), ("y", 0.9, None), ("a", 0.5, "a")], 3, 0.9) == ["x", "y", "a"]
+    assert diversify([("x", 1.0, None), ("y", 0.9, None), ("a", 0.5, "a")], 3, 0.9) == ["x", "y", "a"]
 
 
-def test_what_was_put_last_for_another_reason_stays_behind_its_equals() -> None:
+def test_an_order_that_is_not_based_on_scores_is_kept() -> None:
     # sold out, with a high score
-    assert diversified([("a", 0.2, None), ("b", 0.1, None), ("sold out", 1.0, None)], 3, 0.5) == ["a", "b", "sold out"]
+    assert diversify([("a", 0.2, None), ("b", 0.1, None), ("sold out", 1.0, None)], 3, 0.5) == ["a", "b", "sold out"]
 
 
-def test_nothing_and_fewer_than_asked_for() -> None:
-    assert diversified([], 5, 0.5) == []
-    assert diversified([("a", 0.0, "a"), ("b", 0.0, "a")], 5, 0.5) == ["a", "b"]
+def test_fewer_items_than_k_are_all_returned() -> None:
+    assert diversify([], 5, 0.5) == []
+    assert diversify([("a", 0.0, "a"), ("b", 0.0, "a")], 5, 0.5) == ["a", "b"]

@@ -1,15 +1,15 @@
-"""Places for new products."""
+"""Positions of new products."""
 
 import pytest
 
-from shared.domain.exploration import with_new
+from shared.domain.exploration import insert_new
 
 IDS = list(range(1, 11))
 
 
 def test_without_a_share_nothing_changes() -> None:
-    assert with_new(IDS, [90, 91], 0.0, 10) == IDS
-    assert with_new(IDS, [], 0.5, 10) == IDS
+    assert insert_new(IDS, [90, 91], 0.0, 10) == IDS
+    assert insert_new(IDS, [], 0.5, 10) == IDS
 
 
 @pytest.mark.parametrize(
@@ -22,11 +22,11 @@ def test_without_a_share_nothing_changes() -> None:
         (0.5, [1, 90, 2, 91, 3, 92, 4, 93, 5, 94]),
     ],
 )
-def test_each_share_has_its_places_and_the_first_is_never_one(share: float, expected: list[int]) -> None:
-    assert with_new(IDS, [90, 91, 92, 93, 94, 95], share, 10) == expected
+def test_each_share_has_its_positions_which_never_include_the_first(share: float, expected: list[int]) -> None:
+    assert insert_new(IDS, [90, 91, 92, 93, 94, 95], share, 10) == expected
 
 
-def test_what_is_shown_anyway_keeps_its_place_and_where_there_are_too_few_the_rest_closes_up() -> None:
-    assert with_new(IDS, [2, 90], 0.2, 10) == [1, 2, 3, 4, 90, 5, 6, 7, 8, 9]
-    assert with_new([1, 2], [90], 0.5, 4) == [1, 90, 2]
-    assert with_new([], [90, 91], 0.5, 4) == [90, 91]
+def test_listed_products_keep_their_position_and_the_rest_moves_up_if_new_ones_run_out() -> None:
+    assert insert_new(IDS, [2, 90], 0.2, 10) == [1, 2, 3, 4, 90, 5, 6, 7, 8, 9]
+    assert insert_new([1, 2], [90], 0.5, 4) == [1, 90, 2]
+    assert insert_new([], [90, 91], 0.5, 4) == [90, 91]

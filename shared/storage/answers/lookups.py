@@ -1,6 +1,6 @@
-"""How often Redis had the answer: counted in memory, and said in one log line a minute for monitoring to count.
+"""Hits and misses of look-ups in Redis, counted in memory and logged once a minute for monitoring.
 
-A line for each request would cost more than the answer.
+A log line for each request would cost more than the answer.
 """
 
 import logging
@@ -15,7 +15,7 @@ _since = time.monotonic()
 
 
 def count(hit: bool) -> None:
-    """Count one look-up; called on the event loop, so never twice at once."""
+    """Count one look-up. Call it on the event loop only: it is not thread-safe."""
     global _since
     _counts["hits" if hit else "misses"] += 1
     now = time.monotonic()

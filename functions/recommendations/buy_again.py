@@ -1,0 +1,61 @@
+"""GET /buy-again."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi import Query as QueryParameters
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from functions.recommendations.ranked_products import ranked_products
+from functions.recommendations.schemas import BuyAgain, BuyAgainQuery
+from shared.auth import NamedShopper
+from shared.domain import replenishment
+from shared.domain.events import uuid7
+from shared.http import private
+from shared.http.answers import NO_CACHE, dump
+from shared.http.api import OWNED
+from shared.storage.recommending import buy_again
+from shared.storage.recommending.attribution import LoggedAnswer
+from shared.storage.recommending.buy_again import Repurchase
+
+router = APIRouter()
+
+
+@router.get("/buy-again", response_model=BuyAgain, response_model_exclude_unset=True, responses=OWNED)
+async def list_buy_again(user_id: NamedShopper, query: Annotated[BuyAgainQuery, QueryParameters()]) -> Response:
+    """List the products that a user may need again.
+
+    Each is ranked by the time since its last purchase compared with the usual interval between purchases.
+    """
+    body = await run_in_threadpool(find_due, user_id, query.k, query.in_stock)
+    return private(body, cache_control=NO_CACHE)
+
+
+def find_due(user_id: str, k: int, in_stock: bool) -> bytes:
+    """Compute the answer in one statement."""
+    log = LoggedAnswer(str(uuid7()), user_id, "buy_again", "replenishment", None)
+    repurchases = buy_again.read(user_id, k, spread=replenishment.SPREAD, in_stock=in_stock, log=log)
+    now = datetime.now(UTC)
+    return dump(
+        {
+            "user_id": user_id,
+            "products": ranked_products(
+                (repurchase.product, repurchase.score, purchase_fields(repurchase, now)) for repurchase in repurchases
+            ),
+            "recommendation_id": log.id,
+            "generated_at": now,
+        }
+    )
+
+
+def purchase_fields(repurchase: Repurchase, now: datetime) -> dict[str, Any]:
+    """Return the fields that BuyAgainProduct adds to a ranked product."""
+    due_at = replenishment.due_at(repurchase.last_purchased_at, repurchase.usual_days)
+    return {
+        "last_purchased_at": repurchase.last_purchased_at,
+        "purchase_count": repurchase.purchase_count,
+        "due": due_at <= now,
+        "due_at": due_at,
+    }

@@ -1,0 +1,65 @@
+"""GET /frequently-bought-together."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi import Query as QueryParameters
+from fastapi.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.recommendations.ranked_products import ranked_products
+from functions.recommendations.schemas import MAX_CONTEXT, FrequentlyBoughtTogether, FrequentlyBoughtTogetherQuery
+from shared.auth import MaybeShopper
+from shared.domain.events import uuid7
+from shared.errors import ProductNotFound
+from shared.http import cached, fresh
+from shared.http.answers import dump
+from shared.http.api import OWNED, problem_responses
+from shared.http.parameters import ids_in
+from shared.storage.answers.protocol import bought_together_key
+from shared.storage.recommending import bought_together
+from shared.storage.recommending.attribution import LoggedAnswer
+
+router = APIRouter()
+
+
+@router.get(
+    "/frequently-bought-together",
+    response_model=FrequentlyBoughtTogether,
+    response_model_exclude_unset=True,
+    responses=OWNED | problem_responses(404),
+)
+async def list_frequently_bought_together(
+    request: Request, user_id: MaybeShopper, query: Annotated[FrequentlyBoughtTogetherQuery, QueryParameters()]
+) -> Response:
+    """List the products that are bought in the same order as one or several products."""
+    ids, k, in_stock = ids_in(query.product_id, MAX_CONTEXT), query.k, query.in_stock
+    if user_id is not None:
+        # never stored: each user's answer has an id of its own, under which feedback is counted
+        body = await run_in_threadpool(find_bought_together, ids, k, in_stock, user_id)
+        return fresh(request, body, max_age_s=0, public=False)
+    body = await cached(
+        "similar",
+        bought_together_key(ids, k, in_stock),
+        ttl_s=3600,
+        compute=lambda: find_bought_together(ids, k, in_stock),
+    )
+    return fresh(request, body, max_age_s=60)
+
+
+def find_bought_together(ids: Sequence[int], k: int, in_stock: bool, user_id: str | None = None) -> bytes:
+    """Compute the answer; with a user it is logged and has a recommendation_id. Raises ProductNotFound."""
+    log = None if user_id is None else LoggedAnswer(str(uuid7()), user_id, "bought_together", "baskets", None)
+    products = bought_together.together(ids, k, in_stock=in_stock, log=log)
+    if not products and (unknown := bought_together.first_unknown(ids)) is not None:
+        raise ProductNotFound(f"There is no product {unknown}.")
+    answer: dict[str, Any] = {
+        "product_id": ids[0] if len(ids) == 1 else ids,
+        "products": ranked_products(products),
+    }
+    if log is not None:
+        answer["recommendation_id"] = log.id
+    return dump(answer | {"generated_at": datetime.now(UTC)})

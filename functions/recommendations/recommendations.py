@@ -1,0 +1,175 @@
+"""GET /recommendations: what to show a user next, from everything they did until a second ago."""
+
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import unquote_plus
+
+from fastapi import APIRouter
+from fastapi import Query as QueryParameters
+from fastapi.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from functions.recommendations.ranked_products import ranked_products
+from functions.recommendations.reasons import Reasons
+from functions.recommendations.schemas import (
+    MAX_EXCLUDED,
+    MAX_RECENT,
+    Recommendations,
+    RecommendationsQuery,
+)
+from functions.recommendations.selection import RecommendationsRequest, select_products
+from shared.auth import NamedShopper, bearer, own
+from shared.domain.events import uuid7
+from shared.errors import AppError, CategoryNotFound, DatabaseUnavailable, Unauthorized
+from shared.http import private
+from shared.http.answers import NO_CACHE, dump
+from shared.http.api import OWNED, problem_responses
+from shared.http.parameters import ids_in
+from shared.storage.answers import popular_ranking, user_answers
+from shared.storage.recommending import answer_products
+from shared.storage.recommending.attribution import LoggedAnswer
+from shared.storage.recommending.candidates import read_candidates
+
+PATH = "/recommendations"
+
+router = APIRouter()
+
+
+def find_stored(scope: Scope) -> Awaitable[bytes | None] | None:
+    """Look up a stored answer without entering the application; None if the request is not for this route."""
+    if scope["path"] != PATH:
+        return None
+    query: bytes = scope["query_string"]
+    gzipped = False
+    authorization = None
+    for name, value in scope["headers"]:
+        if name == b"accept-encoding":
+            gzipped = b"gzip" in value
+        elif name == b"authorization":
+            authorization = value.decode("latin-1")
+    try:
+        user_id = own(user_id_in(query), bearer(authorization) if authorization else None)
+    except AppError:
+        # the application answers with the problem
+        return None
+    return user_answers.find(user_id, query, gzipped=gzipped)
+
+
+def user_id_in(query: bytes) -> str | None:
+    """Return the user id of a raw query string, or None. Raises Unauthorized if it has several."""
+    value = None
+    for part in query.split(b"&"):
+        if part.startswith(b"user_id="):
+            if value is not None:
+                raise Unauthorized("The query must contain user_id only once.")
+            value = part[8:]
+    if not value:
+        return None
+    text = value.decode("latin-1")
+    return unquote_plus(text) if "%" in text or "+" in text else text
+
+
+@router.get(
+    PATH,
+    response_model=Recommendations,
+    response_model_exclude_unset=True,
+    responses=OWNED | problem_responses(404),
+)
+async def get_recommendations(
+    request: Request, user_id: NamedShopper, query: Annotated[RecommendationsQuery, QueryParameters()]
+) -> Response:
+    """Recommend products to a user.
+
+    Everything the user did until a second ago counts. The products of the current session (`product_id`, `recent`)
+    count as views made just now, so that a user without history gets a personal answer too. Without either, the answer
+    is what is trending, in the category if one is given. While the database is unavailable, it is what is popular.
+    """
+    raw_query: bytes = request.scope["query_string"]
+    try:
+        before = await user_answers.read_before_computing(user_id, raw_query)
+        if before is not None and before.body is not None:
+            return private(before.body, cache_control=NO_CACHE)
+        body = await run_in_threadpool(recommend, recommendations_request(user_id, query))
+        if before is not None:
+            await user_answers.store(user_id, raw_query, body, before)
+    except DatabaseUnavailable:
+        body = popular_instead(user_id, await popular_ranking.top(query.k))
+    return private(body, cache_control=NO_CACHE)
+
+
+def recommendations_request(user_id: str, query: RecommendationsQuery) -> RecommendationsRequest:
+    """Return the request of validated parameters: the product being looked at leads the context and is excluded."""
+    exclude, context = ids_in(query.exclude, MAX_EXCLUDED), ids_in(query.recent, MAX_RECENT)
+    if query.product_id is not None:
+        context = [query.product_id, *(product_id for product_id in context if product_id != query.product_id)]
+        exclude = [*exclude, query.product_id]
+    location = None if query.latitude is None or query.longitude is None else (query.latitude, query.longitude)
+    return RecommendationsRequest(
+        user_id,
+        query.k,
+        query.category_id,
+        exclude,
+        query.in_stock,
+        query.explain,
+        location,
+        context,
+        query.diversity,
+    )
+
+
+def recommend(request: RecommendationsRequest) -> bytes:
+    """Compute the answer in two statements: the candidates, then the products. Exploration costs a third.
+
+    Raises CategoryNotFound and DatabaseUnavailable.
+    """
+    found = read_candidates(
+        request.user_id,
+        k=request.k,
+        category_id=request.category_id,
+        exclude=list(request.exclude),
+        in_stock=bool(request.in_stock),
+        context=list(request.context),
+    )
+    if not found.category_known:
+        raise CategoryNotFound(f"There is no category {request.category_id}; GET /products/categories lists them.")
+    selection = select_products(request, found)
+    strategy = "personalized" if found.profile else "trending" if request.category_id is None else "cold_start_category"
+    log = LoggedAnswer(str(uuid7()), request.user_id, "recommendations", strategy, found.version)
+    scores = selection.scores
+    if request.explain:
+        reasons = Reasons(found, selection)
+        listed = [
+            (product, scores.get(product["id"], 0.0), {"reason": reasons.reason(product, source)})
+            for product, source in answer_products.read_with_sources(selection.ids, log, found)
+        ]
+    else:
+        listed = [(product, scores.get(product["id"], 0.0), {}) for product in answer_products.read(selection.ids, log)]
+    return dump(
+        {
+            "user_id": request.user_id,
+            "recommendations": ranked_products(listed),
+            "strategy": strategy,
+            "recommendation_id": log.id,
+            "model_version": found.version,
+            "generated_at": datetime.now(UTC),
+        }
+    )
+
+
+def popular_instead(user_id: str, popular: list[tuple[dict[str, Any], float]]) -> bytes:
+    """Return the answer while Postgres is unavailable: the live ranking. Raises DatabaseUnavailable if it is empty."""
+    if not popular:
+        raise DatabaseUnavailable("Neither the database nor a stored answer is available; try again in a moment.")
+    return dump(
+        {
+            "user_id": user_id,
+            "recommendations": ranked_products((product, purchases, {}) for product, purchases in popular),
+            "strategy": "popular",
+            "recommendation_id": str(uuid7()),
+            "model_version": None,
+            "generated_at": datetime.now(UTC),
+        }
+    )

@@ -1,0 +1,256 @@
+"""Requests and responses of the recommendations function."""
+
+from datetime import datetime
+from typing import Annotated, Final, Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from shared.domain.events import ProductId
+from shared.domain.product import Product
+from shared.http import K, Query, UserQuery
+from shared.http.parameters import id_list
+
+MAX_EXCLUDED: Final = 200
+MAX_RECENT: Final = 50
+MAX_CONTEXT: Final = 20
+
+CategoryId = Annotated[int, Field(ge=1, le=2**53 - 1)]
+InStockOnly = Annotated[bool, Field(description="`true` returns only products in stock.")]
+
+
+class RecommendationsQuery(UserQuery):
+    """The parameters of GET /recommendations."""
+
+    k: K = 10
+    category_id: CategoryId | None = Field(
+        None, description="Returns only products of this category and of the categories below it."
+    )
+    exclude: Annotated[str, id_list(MAX_EXCLUDED)] = Field(
+        "", description=f"Ids of products not to return, separated by commas; at most {MAX_EXCLUDED}."
+    )
+    in_stock: bool | None = Field(
+        None,
+        description="`true` returns only products in stock. If omitted, products in stock come first. "
+        "`false` ignores stock.",
+    )
+    explain: bool = Field(False, description="`true` adds the reason for each product.")
+    product_id: ProductId | None = Field(
+        None, description="The product the user is looking at. It is not returned, and products like it come first."
+    )
+    recent: Annotated[str, id_list(MAX_RECENT)] = Field(
+        "",
+        description=f"Ids of products viewed in this session, newest first, separated by commas; at most {MAX_RECENT}.",
+    )
+    diversity: float = Field(
+        0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Trades relevance for variety: 0 returns the most relevant products, 1 as many categories as "
+        "possible.",
+    )
+    latitude: float | None = Field(
+        None,
+        ge=-90,
+        le=90,
+        allow_inf_nan=False,
+        description="Latitude of the user in degrees. Products with a location rank higher the nearer they are. "
+        "Requires `longitude`.",
+    )
+    longitude: float | None = Field(
+        None,
+        ge=-180,
+        le=180,
+        allow_inf_nan=False,
+        description="Longitude of the user in degrees. Requires `latitude`.",
+    )
+
+    @model_validator(mode="after")
+    def require_both_coordinates(self) -> Self:
+        """Refuse a single coordinate."""
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("latitude and longitude must be given together")
+        return self
+
+
+class SimilarProductsQuery(UserQuery):
+    """The parameters of GET /similar-products. With a user, the answer has a recommendation_id."""
+
+    product_id: ProductId
+    k: K = 10
+
+
+class TrendingProductsQuery(Query):
+    """The parameters of GET /trending."""
+
+    window: Literal["7d", "30d"] = Field("7d", description="The last 7 or 30 days.")
+    category_id: CategoryId | None = Field(
+        None, description="Returns only products of this category and of the categories below it."
+    )
+    k: K = 10
+
+
+class PopularProductsQuery(Query):
+    """The parameters of GET /popular."""
+
+    k: K = 10
+
+
+class RecentlyViewedQuery(UserQuery):
+    """The parameters of GET /recently-viewed."""
+
+    k: K = 10
+
+
+class FrequentlyBoughtTogetherQuery(UserQuery):
+    """The parameters of GET /frequently-bought-together. With a user, the answer has a recommendation_id."""
+
+    product_id: Annotated[str, id_list(MAX_CONTEXT)] = Field(
+        min_length=1,
+        description="The id of a product, or of several such as those in a cart, separated by commas; "
+        f"at most {MAX_CONTEXT}.",
+    )
+    k: K = 10
+    in_stock: InStockOnly = False
+
+
+class BuyAgainQuery(UserQuery):
+    """The parameters of GET /buy-again."""
+
+    k: K = 10
+    in_stock: InStockOnly = False
+
+
+class Reason(BaseModel):
+    """Why a product was recommended.
+
+    `again`: the user viewed or bought it before. `similar`: similar to `product_id`, which the user viewed or bought.
+    `taste`: matches the user's preferences. `trending`, `popular`: fills up the answer. `new`: recently added.
+    `rule`: moved by the shop's rule `rule_id`.
+    """
+
+    kind: Literal["again", "similar", "taste", "trending", "popular", "new", "rule"]
+    product_id: int | None
+    product_name: str | None
+    text: str = Field(description="The reason as a sentence to show.")
+    rule_id: int | None = None
+
+
+class RankedProduct(Product):
+    """A product with its rank and score."""
+
+    score: float = Field(description="Compares products within one answer only.")
+    rank: int = Field(description="1 is the best.")
+    reason: Reason | None = None
+
+
+class TrendingProduct(RankedProduct):
+    """A trending product."""
+
+    event_count: int = Field(description="The number of events of the window.")
+
+
+class RecentlyViewedProduct(RankedProduct):
+    """A product that the user viewed."""
+
+    viewed_at: datetime = Field(description="The time of the last view.")
+
+
+class FrequentlyBoughtTogetherProduct(RankedProduct):
+    """A product bought together with those given; the measures relate it to the given product it goes with most."""
+
+    lift: float = Field(
+        description="How many times more often both are bought together than if they were independent; above 1."
+    )
+    confidence: float = Field(description="The share of the orders with the given product that also contain this one.")
+    count: int = Field(description="The number of orders that contain both.")
+
+
+class BuyAgainProduct(RankedProduct):
+    """A product that the user bought and may need again."""
+
+    last_purchased_at: datetime
+    purchase_count: int = Field(description="How many times the user bought it.")
+    due: bool = Field(description="Whether `due_at` has passed.")
+    due_at: datetime = Field(description="The last purchase plus the usual interval between purchases.")
+
+
+class Recommendations(BaseModel):
+    """Products recommended to a user, best first."""
+
+    user_id: str
+    recommendations: list[RankedProduct]
+    strategy: Literal["personalized", "trending", "cold_start_category", "popular"]
+    recommendation_id: str = Field(description="Identifies this answer in POST /recommendations/feedback.")
+    model_version: int | None
+    generated_at: datetime
+
+
+class SimilarProducts(BaseModel):
+    """Products similar to a product, most similar first."""
+
+    product_id: int
+    similar_products: list[RankedProduct]
+    recommendation_id: str | None = Field(None, description="Given if the request named a user.")
+    generated_at: datetime
+
+
+class TrendingProducts(BaseModel):
+    """Trending products, best first."""
+
+    window: Literal["7d", "30d"]
+    products: list[TrendingProduct]
+    generated_at: datetime
+
+
+class PopularProducts(BaseModel):
+    """Products bought most; the score is the number of purchases."""
+
+    products: list[RankedProduct]
+    generated_at: datetime
+
+
+class RecentlyViewed(BaseModel):
+    """Products that the user viewed, newest first."""
+
+    user_id: str
+    products: list[RecentlyViewedProduct]
+    generated_at: datetime
+
+
+class FrequentlyBoughtTogether(BaseModel):
+    """Products bought together with those given, best first."""
+
+    product_id: int | list[int] = Field(description="A list if the request named several products.")
+    products: list[FrequentlyBoughtTogetherProduct]
+    recommendation_id: str | None = Field(None, description="Given if the request named a user.")
+    generated_at: datetime
+
+
+class BuyAgain(BaseModel):
+    """Products that the user may need again, most likely first."""
+
+    user_id: str
+    products: list[BuyAgainProduct]
+    recommendation_id: str
+    generated_at: datetime
+
+
+class Feedback(BaseModel):
+    """What a user did with a recommended product."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    recommendation_id: UUID = Field(description="The id of the answer that contained the product.")
+    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)]
+    action: Literal["impression", "click", "add_to_cart", "purchase"]
+    position: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = Field(
+        None, description="The position at which the product was shown; 1 is the first."
+    )
+
+
+class FeedbackAccepted(BaseModel):
+    """The feedback is stored. Repeated feedback changes nothing."""
+
+    status: Literal["accepted"]

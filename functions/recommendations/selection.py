@@ -1,0 +1,76 @@
+"""Selecting the products of a personal answer from its candidates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from shared.domain.diversity import diversify
+from shared.domain.exploration import insert_new
+from shared.domain.ranking import rank
+from shared.domain.rules import Rule, applied, with_pins
+from shared.settings import settings
+from shared.storage.recommending import exploration
+from shared.storage.recommending.candidates import CandidateSet
+
+
+@dataclass(frozen=True)
+class RecommendationsRequest:
+    """A request for recommendations. ``context`` are products the user is looking at, newest first."""
+
+    user_id: str
+    k: int
+    category_id: int | None = None
+    exclude: Sequence[int] = ()
+    in_stock: bool | None = None
+    explain: bool = False
+    location: tuple[float, float] | None = None
+    context: Sequence[int] = ()
+    diversity: float = 0.0
+
+
+class Selection(NamedTuple):
+    """Product ids, best first; the candidates' scores; the rules that moved products; the new products inserted."""
+
+    ids: list[int]
+    scores: dict[int, float]
+    rules: dict[int, Rule]
+    new: list[int]
+
+
+def find_new(request: RecommendationsRequest, candidates: CandidateSet) -> list[int]:
+    """Return new products to insert, best first. Empty unless the shop sets EXPLORATION_SHARE and there is a profile.
+
+    Only then does it cost a statement.
+    """
+    share = settings().exploration_share
+    return exploration.nearest_new(
+        candidates.profile,
+        # the margin keeps 10 · 0.3 from becoming 2
+        int(request.k * share + 1e-9),
+        days=settings().exploration_days,
+        category_id=request.category_id,
+        exclude=request.exclude,
+        in_stock=request.in_stock is not False,
+    )
+
+
+def select_products(request: RecommendationsRequest, candidates: CandidateSet) -> Selection:
+    """Rank the candidates, diversify, insert new products, and apply the shop's rules."""
+    new = find_new(request, candidates)
+    factors, rules = applied(candidates.rules, candidates.candidates)
+    ranked = rank(
+        candidates.candidates,
+        candidates.taste,
+        candidates.formula,
+        request.k if request.diversity == 0 else len(candidates.candidates),
+        location=request.location or candidates.location,
+        half_km=settings().distance_half_km,
+        stock_first=request.in_stock is not False,
+        factors=factors,
+    )
+    category = {candidate.id: candidate.category_id for candidate in candidates.candidates}
+    scored = [(product.id, product.score, category[product.id]) for product in ranked]
+    ids = diversify(scored, request.k, request.diversity)
+    ids = insert_new(ids, new, settings().exploration_share, request.k)
+    ids, pins = with_pins(ids, candidates.rules, request.k)
+    return Selection(ids, {product.id: product.score for product in ranked}, rules | pins, new)

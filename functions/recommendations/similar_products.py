@@ -1,0 +1,64 @@
+"""GET /similar-products."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi import Query as QueryParameters
+from fastapi.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.recommendations.ranked_products import ranked_products
+from functions.recommendations.schemas import SimilarProducts, SimilarProductsQuery
+from shared.auth import MaybeShopper
+from shared.domain.events import uuid7
+from shared.errors import ProductNotFound
+from shared.http import cached, fresh
+from shared.http.answers import dump
+from shared.http.api import OWNED, problem_responses
+from shared.storage.answers.protocol import similar_products_key
+from shared.storage.recommending import answer_products, similar_products
+from shared.storage.recommending.attribution import LoggedAnswer
+
+router = APIRouter()
+
+
+@router.get(
+    "/similar-products",
+    response_model=SimilarProducts,
+    response_model_exclude_unset=True,
+    responses=OWNED | problem_responses(404),
+)
+async def list_similar_products(
+    request: Request, user_id: MaybeShopper, query: Annotated[SimilarProductsQuery, QueryParameters()]
+) -> Response:
+    """List the products most similar to a product.
+
+    Products are similar if the same people are interested in them or if their descriptions are alike. Descriptions
+    weigh more the fewer people have met the product.
+    """
+    if user_id is not None:
+        # never stored: each user's answer has an id of its own, under which feedback is counted
+        body = await run_in_threadpool(find_similar, query.product_id, query.k, user_id)
+        return fresh(request, body, max_age_s=0, public=False)
+    body = await cached(
+        "similar",
+        similar_products_key(query.product_id, query.k),
+        ttl_s=3600,
+        compute=lambda: find_similar(query.product_id, query.k),
+    )
+    return fresh(request, body, max_age_s=60)
+
+
+def find_similar(product_id: int, k: int, user_id: str | None = None) -> bytes:
+    """Compute the answer; with a user it is logged and has a recommendation_id. Raises ProductNotFound."""
+    log = None if user_id is None else LoggedAnswer(str(uuid7()), user_id, "similar", "similar", None)
+    neighbours = similar_products.similar(product_id, k, log)
+    if not neighbours and not answer_products.exists(product_id):
+        raise ProductNotFound(f"There is no product {product_id}.")
+    products = ranked_products((product, score, {}) for product, score in neighbours)
+    answer: dict[str, Any] = {"product_id": product_id, "similar_products": products}
+    if log is not None:
+        answer["recommendation_id"] = log.id
+    return dump(answer | {"generated_at": datetime.now(UTC)})

@@ -1,0 +1,86 @@
+"""The live ranking by purchases. ``update_popularity`` increments it; the job ``popular`` replaces it every minute."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from shared.clients import redis_sync
+from shared.clients.redis_async import RedisUnavailable, client
+from shared.storage.answers.protocol import POPULAR, POPULAR_PRODUCTS
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+# outlives a long outage of Postgres, during which every user is shown this ranking
+TTL_S: Final = 86_400
+
+
+async def top(k: int) -> list[tuple[dict[str, Any], float]]:
+    """Return up to ``k`` ``(product, purchases)``, most purchases first; empty while Redis is unavailable."""
+    try:
+        (ranking,) = await client().run(("ZREVRANGE", POPULAR, 0, k - 1, "WITHSCORES"))
+        if not ranking:
+            return []
+        (bodies,) = await client().run(("HMGET", POPULAR_PRODUCTS, *ranking[::2]))
+    except RedisUnavailable:
+        return []
+    return [
+        (orjson.loads(body), float(purchases))
+        for body, purchases in zip(bodies, ranking[1::2], strict=True)
+        if body is not None
+    ]
+
+
+def replace(rows: list[tuple[int, int, bytes]]) -> bool:
+    """Replace the ranking by ``(product_id, purchases, product JSON)`` rows, atomically; False if Redis failed."""
+
+    def work(redis: "Redis") -> bool:
+        pipeline = redis.pipeline(transaction=True)
+        pipeline.delete(POPULAR, POPULAR_PRODUCTS)
+        if rows:
+            scores: Any = {product_id: purchases for product_id, purchases, _body in rows}
+            bodies: Any = {product_id: body for product_id, _purchases, body in rows}
+            pipeline.zadd(POPULAR, scores)
+            pipeline.hset(POPULAR_PRODUCTS, mapping=bodies)
+            pipeline.expire(POPULAR, TTL_S)
+            pipeline.expire(POPULAR_PRODUCTS, TTL_S)
+        pipeline.execute()
+        return True
+
+    return redis_sync.attempt(work, False)
+
+
+def count_purchases(counts: Iterable[tuple[int, int]]) -> bool:
+    """Add ``(product_id, purchases)`` to products already in the ranking; False if Redis failed.
+
+    The job ``popular`` adds the other products with its next run.
+    """
+
+    def work(redis: "Redis") -> bool:
+        pipeline = redis.pipeline(transaction=False)
+        for product_id, purchases in counts:
+            pipeline.zadd(POPULAR, {str(product_id): purchases}, incr=True, xx=True)
+        pipeline.execute()
+        return True
+
+    return redis_sync.attempt(work, False)
+
+
+def refresh_products(products: Mapping[int, bytes | None]) -> bool:
+    """Store the new JSON of products in the ranking, and remove inactive ones (None); False if Redis failed."""
+
+    def work(redis: "Redis") -> bool:
+        fields = [str(product_id) for product_id in products]
+        stored = redis.hmget(POPULAR_PRODUCTS, fields) if fields else []
+        pipeline = redis.pipeline(transaction=True)
+        for field, old, new in zip(fields, stored, products.values(), strict=True):
+            if new is None:
+                pipeline.zrem(POPULAR, field)
+                pipeline.hdel(POPULAR_PRODUCTS, field)
+            elif old is not None and old != new:
+                pipeline.hset(POPULAR_PRODUCTS, field, new)
+        pipeline.execute()
+        return True
+
+    return redis_sync.attempt(work, False)

@@ -1,0 +1,84 @@
+"""The protocol of stored answers: Redis keys, scopes, and epochs. No I/O.
+
+A stored answer is ``epoch + b"\\n" + body``. It is valid only while its epoch equals the current epoch of its scope,
+a field of the hash ``epochs``. Flushing a scope or activating a model is therefore one HINCRBY, which every instance
+sees with its next read; outdated answers expire. No KEYS, no SCAN (docs/decisions/0002).
+
+===================================================  ===============================================  ===============
+key                                                  value                                            scope
+===================================================  ===============================================  ===============
+``epochs``                                           hash: scope → epoch
+``rec:{user}``                                       hash: raw query string → personal answer         recommendations
+``recgen:{user}``                                    counter of the user's changes, their generation
+``sim:{product}:{k}``                                answer of /similar-products                      similar
+``together:{products}:{k}:{in_stock}``               answer of /frequently-bought-together            similar
+``trending:{window}:{category}:{k}``                 answer of /trending                              trending
+``products:one:{product}``                           answer of /products/{id}                         products
+``products:categories``, ``products:{kind}:{hash}``  other answers of the catalog                     products
+``admin:dashboard``                                  answer of /admin/dashboard                       dashboard
+``popular``                                          sorted set: product id by number of purchases
+``popular:products``                                 hash: product id → product as JSON
+===================================================  ===============================================  ===============
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any, Final
+
+import orjson
+
+EPOCHS: Final = "epochs"
+RECOMMENDATIONS: Final = "recommendations"
+SCOPES: Final = (RECOMMENDATIONS, "similar", "trending", "dashboard", "products")
+# scopes whose answers contain products
+PRODUCT_SCOPES: Final = ("products", "similar", RECOMMENDATIONS, "trending")
+
+POPULAR: Final = "popular"
+POPULAR_PRODUCTS: Final = "popular:products"
+DASHBOARD: Final = "admin:dashboard"
+CATEGORIES: Final = "products:categories"
+
+
+def user_key(user_id: str) -> str:
+    """Return the key of the hash that holds a user's answers."""
+    return f"rec:{user_id}"
+
+
+def generation_key(user_id: str) -> str:
+    """Return the key of the counter of a user's changes."""
+    return f"recgen:{user_id}"
+
+
+def product_key(product_id: int) -> str:
+    """Return the key of the stored answer that shows a single product."""
+    return f"products:one:{product_id}"
+
+
+def catalog_key(kind: str, *parameters: Any) -> str:
+    """Return the key of another answer of the catalog: pages and suggestions, by their parameters."""
+    return f"products:{kind}:{blake2b(orjson.dumps(parameters), digest_size=16).hexdigest()}"
+
+
+def similar_products_key(product_id: int, k: int) -> str:
+    """Return the key of a product's similar products."""
+    return f"sim:{product_id}:{k}"
+
+
+def bought_together_key(product_ids: Sequence[int], k: int, in_stock: bool) -> str:
+    """Return the key of the products bought together with these, whose order matters."""
+    return f"together:{','.join(map(str, product_ids))}:{k}:{int(in_stock)}"
+
+
+def trending_key(window: str, category_id: int | None, k: int) -> str:
+    """Return the key of the trending products of a window."""
+    return f"trending:{window}:{category_id or ''}:{k}"
+
+
+def epoch_prefix(epoch: bytes | None) -> bytes:
+    """Return how a valid answer begins. A scope that was never flushed (None) has epoch 0."""
+    return (epoch or b"0") + b"\n"
+
+
+def valid_body(stored: bytes | None, prefix: bytes) -> bytes | None:
+    """Return the body of a stored answer, or None if there is no answer or its epoch is outdated."""
+    return stored[len(prefix) :] if stored is not None and stored.startswith(prefix) else None

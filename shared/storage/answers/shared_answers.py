@@ -1,0 +1,65 @@
+"""Answers that are the same for every user: read from Redis, or computed once and stored."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from starlette.concurrency import run_in_threadpool
+
+from shared.clients import closed_on_reset
+from shared.clients.redis_async import RedisUnavailable, client
+from shared.storage.answers import lookups
+from shared.storage.answers.protocol import EPOCHS, epoch_prefix, valid_body
+
+_in_flight: dict[str, "asyncio.Future[bytes]"] = {}
+
+
+async def cached(scope: str, key: str, *, ttl_s: int, compute: Callable[[], bytes]) -> bytes:
+    """Return the valid stored answer of ``key``; otherwise run ``compute`` in a thread and store its result.
+
+    While Redis is unavailable every request computes its answer. What ``compute`` raises is raised.
+    """
+    try:
+        stored, epoch = await client().run(("GET", key), ("HGET", EPOCHS, scope))
+    except RedisUnavailable:
+        return await run_in_threadpool(compute)
+    prefix = epoch_prefix(epoch)
+    body = valid_body(stored, prefix)
+    lookups.count(body is not None)
+    if body is not None:
+        return body
+
+    async def compute_and_store() -> bytes:
+        computed = await run_in_threadpool(compute)
+        with contextlib.suppress(RedisUnavailable):
+            # stored under the epoch read above: an answer computed across a flush is never valid
+            await client().run(("SET", key, prefix + computed, "EX", ttl_s))
+        return computed
+
+    return await _once(key, compute_and_store)
+
+
+async def _once(key: str, compute: Callable[[], Awaitable[bytes]]) -> bytes:
+    """Compute once for all requests of this process that wait for ``key`` at the same time."""
+    future = _in_flight.get(key)
+    if future is not None and not future.get_loop().is_closed() and future.get_loop() is asyncio.get_running_loop():
+        return await asyncio.shield(future)
+    future = asyncio.get_running_loop().create_future()
+    _in_flight[key] = future
+    try:
+        body = await compute()
+        future.set_result(body)
+        return body
+    except BaseException as error:
+        future.set_exception(error)
+        # mark it as retrieved: without other waiters asyncio would log a warning
+        future.exception()
+        raise
+    finally:
+        _in_flight.pop(key, None)
+
+
+@closed_on_reset
+def forget_computations() -> None:
+    """Forget the computations in flight: they belong to an event loop that may be closed."""
+    _in_flight.clear()

@@ -1,0 +1,103 @@
+"""A user's personal answers: one Redis hash per user with a field per query, so that one DEL drops all of them.
+
+The field is the raw query string. An answer is stored only after its query was validated, so a hit needs no
+validation. Each answer is stored twice, plain and gzipped (field ``z:`` + query). The hash grows to at most
+MAX_FIELDS fields and expires recommendation_ttl_s after its first answer.
+"""
+
+import gzip
+import logging
+from typing import Final, NamedTuple
+
+from shared.clients.redis_async import RedisUnavailable, client
+from shared.settings import settings
+from shared.storage.answers import lookups
+from shared.storage.answers.protocol import (
+    EPOCHS,
+    RECOMMENDATIONS,
+    epoch_prefix,
+    generation_key,
+    user_key,
+    valid_body,
+)
+
+log = logging.getLogger(__name__)
+
+MAX_QUERY_BYTES: Final = 512
+MAX_FIELDS: Final = 32
+GZIP_FROM_BYTES: Final = 1024
+
+# Stores an answer only if the user's generation (KEYS[2]) is still ARGV[1], its value before the computation. A hash
+# of MAX_FIELDS fields starts again empty. The time to live counts from the first answer, so that none gets older.
+STORE: Final = """
+if (redis.call('GET', KEYS[2]) or '') ~= ARGV[1] then return 0 end
+if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) then redis.call('DEL', KEYS[1]) end
+redis.call('HSET', KEYS[1], unpack(ARGV, 4))
+if redis.call('TTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+return 1
+"""
+
+
+class Before(NamedTuple):
+    """What Redis held before an answer was computed; ``body`` is a valid stored answer, or None."""
+
+    body: bytes | None
+    epoch_prefix: bytes
+    generation: bytes
+
+
+async def find(user_id: str, query: bytes, *, gzipped: bool) -> bytes | None:
+    """Return the valid stored body of a raw query string; None if there is none or Redis is unavailable.
+
+    With ``gzipped``, bodies of at least GZIP_FROM_BYTES are gzip data; shorter ones are plain. Counts hits and misses.
+    """
+    try:
+        stored, epoch = await client().run(
+            ("HGET", user_key(user_id), b"z:" + query if gzipped else query), ("HGET", EPOCHS, RECOMMENDATIONS)
+        )
+    except RedisUnavailable:
+        return None
+    body = valid_body(stored, epoch_prefix(epoch))
+    lookups.count(body is not None)
+    return body
+
+
+async def read_before_computing(user_id: str, query: bytes) -> Before | None:
+    """Return a stored answer, or what ``store`` needs to store a new one; None if Redis is unavailable."""
+    try:
+        stored, epoch, generation = await client().run(
+            ("HGET", user_key(user_id), query), ("HGET", EPOCHS, RECOMMENDATIONS), ("GET", generation_key(user_id))
+        )
+    except RedisUnavailable:
+        return None
+    prefix = epoch_prefix(epoch)
+    return Before(valid_body(stored, prefix), prefix, generation or b"")
+
+
+async def store(user_id: str, query: bytes, body: bytes, before: Before) -> None:
+    """Store an answer, unless the user has acted since ``before``.
+
+    It is stored under the epoch of ``before``: if the scope was flushed in the meantime, the answer is not valid.
+    """
+    if len(query) > MAX_QUERY_BYTES:
+        return
+    gzipped = gzip.compress(body, 5, mtime=0) if len(body) >= GZIP_FROM_BYTES else body
+    try:
+        await client().run(
+            (
+                "EVAL",
+                STORE,
+                2,
+                user_key(user_id),
+                generation_key(user_id),
+                before.generation,
+                settings().recommendation_ttl_s,
+                MAX_FIELDS,
+                query,
+                before.epoch_prefix + body,
+                b"z:" + query,
+                before.epoch_prefix + gzipped,
+            )
+        )
+    except RedisUnavailable:
+        log.debug("answer not stored")

@@ -1,0 +1,76 @@
+"""The products of a personal answer. The statement that reads them also logs the answer."""
+
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from shared.clients import postgres
+from shared.storage.recommending.attribution import LOGGED_IDS, LoggedAnswer
+from shared.storage.recommending.candidates import CandidateSet
+
+READ: Final = f"""
+WITH {LOGGED_IDS}
+SELECT product_json(p, c.name, s)::text
+FROM unnest(cast(:ids AS bigint[])) WITH ORDINALITY AS wanted(id, place)
+JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
+LEFT JOIN product_stats s ON s.product_id = p.id
+WHERE p.is_active ORDER BY place
+"""
+
+# As READ, with the product of the profile that contributes most to each: its weight times the similarity.
+READ_WITH_SOURCES: Final = f"""
+WITH {LOGGED_IDS},
+wanted AS MATERIALIZED (SELECT * FROM unnest(cast(:ids AS bigint[])) WITH ORDINALITY AS w(id, place)),
+because AS (
+    SELECT DISTINCT ON (n.id) n.id, source.name, source.id AS source_id, q.kind
+    FROM unnest(cast(:profile AS bigint[]), cast(:weights AS float8[]), cast(:kinds AS text[]))
+        AS q(product_id, weight, kind)
+    JOIN item_similarity s ON s.version = :version AND s.product_id = q.product_id
+    JOIN products source ON source.id = q.product_id,
+    unnest(s.neighbours, s.scores) AS n(id, score)
+    WHERE n.id IN (SELECT id FROM wanted) ORDER BY n.id, q.weight * n.score DESC, source.id
+)
+SELECT product_json(p, c.name, s)::text, b.source_id, b.name, b.kind
+FROM wanted JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
+LEFT JOIN product_stats s ON s.product_id = p.id LEFT JOIN because b ON b.id = p.id
+WHERE p.is_active ORDER BY place
+"""
+
+EXISTS: Final = "SELECT 1 FROM products WHERE id = :id AND is_active"
+
+
+class Source(NamedTuple):
+    """The product of a user's profile to which a recommended product is most similar."""
+
+    product_id: int
+    name: str
+    event_type: str
+
+
+def read(ids: list[int], log: LoggedAnswer) -> list[dict[str, Any]]:
+    """Return these products in this order, without inactive ones, and log the answer."""
+    return [orjson.loads(row[0]) for row in postgres.run_prepared(READ, ids=ids, **log.parameters())]
+
+
+def read_with_sources(
+    ids: list[int], log: LoggedAnswer, found: CandidateSet
+) -> list[tuple[dict[str, Any], Source | None]]:
+    """Return the same with each product's source, or None if no product of the profile is similar to it."""
+    rows = postgres.run_prepared(
+        READ_WITH_SOURCES,
+        ids=ids,
+        version=found.version,
+        profile=[product_id for product_id, _weight, _event_type in found.profile],
+        weights=[weight for _product_id, weight, _event_type in found.profile],
+        kinds=[event_type for _product_id, _weight, event_type in found.profile],
+        **log.parameters(),
+    )
+    return [
+        (orjson.loads(product), None if source_id is None else Source(source_id, name, event_type))
+        for product, source_id, name, event_type in rows
+    ]
+
+
+def exists(product_id: int) -> bool:
+    """Return whether there is an active product with this id."""
+    return postgres.read_one(EXISTS, id=product_id) is not None

@@ -1,0 +1,35 @@
+"""Epochs and keys of stored answers. Keys must not change: releases that run side by side share them."""
+
+import pytest
+
+from shared.storage.answers import protocol
+
+
+@pytest.mark.parametrize(
+    ("stored", "epoch", "body"),
+    [
+        (None, None, None),
+        (None, b"3", None),
+        (b"0\n{}", None, b"{}"),
+        (b"3\n{}", b"3", b"{}"),
+        (b"2\n{}", b"3", None),
+        (b"33\n{}", b"3", None),
+        (b"0\n", None, b""),
+        (b'3\n{"a":\n1}', b"3", b'{"a":\n1}'),
+    ],
+)
+def test_an_answer_is_valid_only_with_the_epoch_of_its_scope(
+    stored: bytes | None, epoch: bytes | None, body: bytes | None
+) -> None:
+    assert protocol.valid_body(stored, protocol.epoch_prefix(epoch)) == body
+
+
+def test_keys_do_not_change() -> None:
+    assert protocol.user_key("u") == "rec:u"
+    assert protocol.generation_key("u") == "recgen:u"
+    assert protocol.product_key(7) == "products:one:7"
+    assert protocol.similar_products_key(7, 10) == "sim:7:10"
+    assert protocol.bought_together_key([7, 3], 10, True) == "together:7,3:10:1"
+    assert protocol.trending_key("7d", None, 10) == "trending:7d::10"
+    assert protocol.trending_key("30d", 2, 5) == "trending:30d:2:5"
+    assert protocol.catalog_key("suggest", "heart", 8) == "products:suggest:636b66ed052b8e742248bc8bbf15e029"
