@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared import logs
 from shared.clients import postgres
-from shared.errors import AppError, InvalidRequest, JobRunning, MalformedBody
+from shared.errors import AppError, JobRunning, MalformedBody
+from shared.validation import validation_problem
 
 log = logging.getLogger(__name__)
 
@@ -114,9 +115,7 @@ def job(work: Callable[[P], dict[str, Any]]) -> Any:
                 except orjson.JSONDecodeError as error:
                     raise MalformedBody(f"The body is not valid JSON: {error}.") from None
                 except ValidationError as error:
-                    first = error.errors(include_input=False, include_url=False)[0]
-                    where = ".".join(map(str, first["loc"]))
-                    raise InvalidRequest(f"{where}: {first['msg']}".removeprefix(": ")) from None
+                    raise validation_problem(error) from None
                 return _answer(run_job(name, work, parameters), 200, "application/json")
             except AppError as error:
                 if error.status >= 500:

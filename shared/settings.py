@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from shared.errors import MissingSetting
+from shared.validation import field_errors
 
 
 class Settings(BaseModel):
@@ -143,10 +144,9 @@ def read(environ: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        # what is wrong with several settings at once has no place, and names itself
-        name = str(first["loc"][0]).upper() if first["loc"] else ""
-        reason = str(first["msg"]).removeprefix("Value error, ")
+        first = field_errors(error)[0]
+        # an error over several settings has no field; its message begins with the setting's name
+        name, reason = first["field"].partition(".")[0].upper(), first["message"]
         if not name:
             name, _, reason = reason.partition(": ")
         raise MissingSetting(f"The setting {name} is not valid: {reason}.") from None

@@ -1,56 +1,25 @@
 """Event: after products were written, bring up to date what is derived from them."""
 
-import logging
-from typing import Any
-
 import functions_framework
 from cloudevents.http.event import CloudEvent
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared import logs, messages
 from shared.clients.postgres import transaction
 from shared.domain.events import ProductId
 from shared.storage.answers import cache
 from shared.storage.catalog import products, search
-from shared.storage.events import rejected
 from shared.storage.recommending import similar_products
-
-log = logging.getLogger(__name__)
+from shared.subscriptions import read_or_reject
 
 
 class CatalogChange(BaseModel):
-    """The body of a ``catalog-changes/1`` message. What is not known here may come from a later release."""
+    """The body of a ``catalog-changes/1`` message. Unknown fields are ignored: a later release may send them."""
 
     model_config = ConfigDict(strict=True)
 
     product_ids: list[ProductId] = Field(min_length=1, max_length=10_000)
     change: str = "updated"
-
-
-def _read(event: CloudEvent) -> CatalogChange | None:
-    """Read the message; one that can never succeed goes to rejected_events and None is returned."""
-    try:
-        message = messages.read(event, messages.CATALOG_CHANGES_SCHEMA)
-    except messages.UnreadableMessage as error:
-        _reject(str(event["id"]), {"data": repr(event.data)[:10_000]}, str(error))
-        return None
-    try:
-        return CatalogChange.model_validate(message.body)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raw: dict[str, Any] = {
-            "data": message.raw[:100_000].decode("utf-8", "backslashreplace").replace("\0", "\\0"),
-            "attributes": dict(message.attributes),
-        }
-        reason = f"not a {messages.CATALOG_CHANGES_SCHEMA} message: {where} {first['msg']}".replace("  ", " ")
-        _reject(message.id, raw, reason)
-        return None
-
-
-def _reject(message_id: str, raw: dict[str, Any], reason: str) -> None:
-    rejected.keep(message_id, [(-1, raw, reason)])
-    log.warning("message rejected", extra={"message_id": message_id, "reason": reason})
 
 
 def _refresh_text(product_ids: list[int]) -> None:
@@ -67,9 +36,10 @@ def _refresh_text(product_ids: list[int]) -> None:
 def refresh_catalog(event: CloudEvent) -> None:
     """Refresh search documents, vocabulary, content, the live popular ranking and stored answers. Idempotent."""
     logs.configure()
-    change = _read(event)
-    if change is None:
+    readable = read_or_reject(event, messages.CATALOG_CHANGES_SCHEMA, CatalogChange.model_validate)
+    if readable is None:
         return
+    _message, change = readable
     # sold out, or in stock again: no word of it has changed
     if change.change != "stock":
         _refresh_text(change.product_ids)

@@ -2,7 +2,20 @@
 
 from shared.http.answers import Answer, cached, fresh
 from shared.http.api import api
-from shared.http.parameters import K, Query, UserQuery
+from shared.http.parameters import IdempotencyKey, K, Page, PageQuery, Query, RequiredIdempotencyKey, UserQuery
 from shared.http.serve import serve
 
-__all__ = ["Answer", "K", "Query", "UserQuery", "api", "cached", "fresh", "serve"]
+__all__ = [
+    "Answer",
+    "IdempotencyKey",
+    "K",
+    "Page",
+    "PageQuery",
+    "Query",
+    "RequiredIdempotencyKey",
+    "UserQuery",
+    "api",
+    "cached",
+    "fresh",
+    "serve",
+]

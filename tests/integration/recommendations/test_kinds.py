@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from functions.admin import rules
+from functions.admin.schemas import RuleWrite
 from shared.clients import postgres
 from shared.clients.postgres import transaction
 from shared.domain.replenishment import score
@@ -115,7 +116,7 @@ def test_products_that_are_gone_or_excluded_are_not_shown(client: httpx.Client, 
     postgres.write("UPDATE products SET quantity = 0 WHERE id = 3")
     assert {one["id"] for one in together(client, 1)} == {3, 4}
     assert {one["id"] for one in together(client, 1, in_stock=True)} == {4}
-    rules.add_rule("test", rules.NewRule(kind="exclude", product_id=4))
+    rules.create_rule("test", RuleWrite(kind="exclude", product_id=4))
     assert {one["id"] for one in together(client, 1)} == {3}
 
 
@@ -252,7 +253,7 @@ def test_what_people_do_outweighs_what_words_say(client: httpx.Client) -> None:
     postgres.write("UPDATE item_similarity SET co_occurrence = '{2}'")
     few = dict(similar(client, 1, k=12))
     postgres.write("UPDATE item_similarity SET co_occurrence = '{500}'")
-    rules.done()
+    rules.drop_answers()
     many = dict(similar(client, 1, k=12))
     assert few[2] == many[2] == 0.9
     assert few[3] > 10 * many[3] > 0

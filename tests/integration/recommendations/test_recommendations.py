@@ -282,6 +282,7 @@ def test_without_postgres_everybody_gets_what_is_popular(
         assert alone.get("/similar-products", params={"product_id": 1}).status_code == 503
         assert alone.get("/health").json() | {"timestamp": ""} == {
             "status": "degraded",
+            "service": "recommendations",
             "database": "unhealthy",
             "redis": "healthy",
             "timestamp": "",
