@@ -136,8 +136,8 @@ class UserProfile(BaseModel):
 class ProfileChange(Body):
     """The fields to change. A new email needs the current password too."""
 
-    username: Username | None = None
-    email: Email | None = None
+    username: Username | None = Field(None, description="The new name.")
+    email: Email | None = Field(None, description="The new email.")
     city: City | None = Field(None, description="Name of the city; null removes it.")
     password: Password | None = Field(None, description="The current password; required to change the email.")
 
@@ -160,7 +160,7 @@ class UserLocation(Body):
 
     latitude: float = Field(ge=-90, le=90, allow_inf_nan=False, description="Degrees north.")
     longitude: float = Field(ge=-180, le=180, allow_inf_nan=False, description="Degrees east.")
-    city: City | None = None
+    city: City | None = Field(None, description="Name of the city; omitted or null removes it.")
 
 
 class Preference(BaseModel):

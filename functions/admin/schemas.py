@@ -94,7 +94,7 @@ class Dashboard(BaseModel):
     events_by_day: list[DailyEventCount] = Field(description="The last 30 days, today live.")
     top_trending: list[TrendingEntry] = Field(description="The first ten products of each window.")
     recommendations: list[RecommendationMetrics] = Field(description="Reactions to recommendations.")
-    api_stats: ApiStatistics = Field(description="Measurements of the API.")
+    api_stats: ApiStatistics = Field(description="How the API performs.")
     total_events: int = Field(description="Number of events.")
     total_users: int = Field(description="Number of users.")
     total_products: int = Field(description="Number of active products.")

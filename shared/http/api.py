@@ -38,7 +38,7 @@ PROBLEM = {
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI responses for the problems with these statuses."""
+    """Return the OpenAPI responses of problems with these statuses."""
     content = {"application/problem+json": {"schema": PROBLEM}}
     return {status: {"description": "A problem (RFC 9457).", "content": content} for status in statuses}
 
