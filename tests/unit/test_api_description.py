@@ -1,5 +1,6 @@
 """The OpenAPI description of all functions is what client libraries are generated from: classes, methods and texts."""
 
+import ast
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from local.openapi import union
+from local.places import ROOT
 from shared.manifest import manifest
 
 VERBS = {
@@ -130,3 +132,14 @@ def test_a_schema_is_named_by_a_noun_and_its_fields_are_described(name: str) -> 
     assert is_prose(schema["description"]), schema["description"]
     for field, definition in schema.get("properties", {}).items():
         assert is_prose(definition.get("description")), (field, definition.get("description"))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in UNDER_REVISION])
+def test_a_function_s_main_only_puts_its_resources_together(name: str) -> None:
+    package = ROOT / "functions" / name
+    assert (package / "schemas.py").is_file()
+    tree = ast.parse((package / "main.py").read_text())
+    assert not [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    for module in package.glob("*.py"):
+        if module.name not in ("schemas.py", "__init__.py"):
+            assert "(BaseModel)" not in module.read_text(), module

@@ -1,6 +1,8 @@
 """Who may do what: the whole table of ``authorise``, and what a token is taken for."""
 
+import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -161,6 +163,14 @@ def test_the_kind_of_an_id_is_its_prefix() -> None:
         IdKind.GUEST,
         IdKind.OTHER,
     ]
+
+
+def test_no_function_decides_by_itself_whose_something_is() -> None:
+    functions = Path(__file__).parents[3] / "functions"
+    decides = re.compile(r"tokens\.verify|import verify|Claims|ACCOUNT_PREFIX|GUEST_PREFIX|startswith\(.acct_")
+    files = sorted(functions.rglob("*.py"))
+    assert len(files) > 30
+    assert [str(file) for file in files if decides.search(file.read_text())] == []
 
 
 def test_only_a_bearer_token_is_a_token() -> None:
