@@ -1,41 +1,138 @@
-"""Who is asking, and may they: dependencies of routes, and the pure rule behind them for what has no routes.
+"""Who may do what: ``authorise`` decides everywhere; the dependencies below read the credential and call it.
 
-* ``Shopper``      whose data is asked for: the token's user, else the parameter ``user_id``; required
-* ``NamedShopper`` the same where ``user_id`` has always been a parameter: without it the request is not valid
-* ``MaybeShopper`` the same where a route serves anybody; None when nobody is named
-* ``Holder``       whoever holds a token, guests too
-* ``Account``      the holder of a registered account's token
-* ``requires("rules:write")``  a member of staff, or the ADMIN_TOKEN; gives the name for the audit log
+* ``Shopper``        the user whose data a route reads or changes: the token's, else the parameter ``user_id``; required
+* ``NamedShopper``   the same, where a request without ``user_id`` and token is invalid (422), not unauthorised
+* ``MaybeShopper``   the same, where a route also answers without a user: then None
+* ``TokenHolder``    the user of an access token, a guest's or an account's
+* ``DataOwner``      the same, to erase that user or to export everything held on them
+* ``AccountHolder``  the user of a registered account's access token
+* ``requires("rules:write")``  a member of staff, or the holder of ADMIN_TOKEN; gives the actor for the audit log
 
-A ``user_id`` that begins with ``acct_`` is an account's and needs its token. Any other is a capability: knowing it is
-enough (docs/decisions/0008-accounts.md). ``own`` decides this without I/O. Models of query parameters that
-refuse what they do not know need a ``user_id`` too: see ``shared/http/parameters.py``.
+Today an account's id (``acct_…``) needs its access token, and possession of any other id suffices
+(docs/decisions/2026-11-21-accounts.md). Query models that refuse unknown parameters must declare ``user_id``
+themselves: see ``UserQuery`` in ``shared/http/parameters.py``.
 """
 
 import hmac
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared.domain.events import UserId
-from shared.domain.identity import Permission, allowed, is_account
-from shared.errors import Forbidden, InvalidRequest, Unauthorized
+from shared.domain.identity import IdKind, Permission, allowed, kind_of
+from shared.errors import Forbidden, InvalidRequest, InvalidToken, Unauthorized
 from shared.settings import settings
+from shared.tokens import CHALLENGE as INVALID_TOKEN_CHALLENGE
 from shared.tokens import Claims, verify
 
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="aisle"'}
 ADMIN_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="aisle admin"'}
-_token = HTTPBearer(auto_error=False, scheme_name="token", bearerFormat="JWT", description="An access token.")
-_admin = HTTPBearer(
-    auto_error=False, scheme_name="admin", description="An access token of staff, or the ADMIN_TOKEN setting."
-)
-Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_token)]
-UserIdParameter = Annotated[
-    UserId | None,
-    Query(description="the shop's own id of the user, or one made by the browser; not needed with a token"),
-]
+# the name under which ADMIN_TOKEN acts in the audit log
+MACHINE_ACTOR: Final = "admin-token"
+
+
+class Action(Enum):
+    """What is done with a user's data. What is done to the shop is a ``Permission``."""
+
+    WRITE_EVENTS = auto()
+    """Report what the user did."""
+    ACCESS_OWN_DATA = auto()
+    """Read or change recommendations, viewed products, cart, orders, wishlist."""
+    MERGE = auto()
+    """Make the guest's data an account's."""
+    USE_PROFILE = auto()
+    """Read or change profile, location, preferences, search history."""
+    ERASE_OR_EXPORT = auto()
+    """Erase the user, or export everything held on them."""
+    CHANGE_LOGIN = auto()
+    """Change what an account logs in with: username, email, password."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoCredential:
+    """The request has no token."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserToken:
+    """A valid access token of a guest, an account or a member of staff."""
+
+    claims: Claims
+
+
+@dataclass(frozen=True, slots=True)
+class AdminToken:
+    """The setting ADMIN_TOKEN: it operates the shop and is no user."""
+
+
+Credential = NoCredential | UserToken | AdminToken
+NO_CREDENTIAL: Final = NoCredential()
+_ADMIN_TOKEN: Final = AdminToken()
+# actions for which possession of an id never suffices
+_NEEDS_TOKEN: Final = frozenset({Action.USE_PROFILE, Action.ERASE_OR_EXPORT, Action.CHANGE_LOGIN})
+
+
+def authorise(user_id: str | None, credential: Credential, action: Action | Permission) -> str:
+    """Return the user whose data the action concerns, or, for a permission, the actor's name for the audit log.
+
+    ``user_id`` is the id that the request names; None where it names none, and for a permission. Without it the
+    user is the token's. Raises Unauthorized where a credential is needed, InvalidToken where the given one is no
+    user's, and Forbidden where it is another user's or does not suffice. Does no I/O.
+
+    ================= ================== ==========================
+    action            ``acct_…``         any other id
+    ================= ================== ==========================
+    WRITE_EVENTS      its token          its token or the id itself
+    ACCESS_OWN_DATA   its token          its token or the id itself
+    MERGE             its token          its token or the id itself
+    USE_PROFILE       its token          its token
+    ERASE_OR_EXPORT   its token          its token
+    CHANGE_LOGIN      its token          nothing: it has no login
+    ================= ================== ==========================
+    """
+    if not isinstance(action, Action):
+        return _staff(credential, action)
+    if isinstance(credential, UserToken):
+        owner = credential.claims.user_id
+        if user_id is not None and user_id != owner:
+            raise Forbidden("The access token belongs to another user than user_id; send only one of the two.")
+        if action is Action.CHANGE_LOGIN and kind_of(owner) is not IdKind.ACCOUNT:
+            raise Forbidden("This needs an account. POST /auth/register creates one and keeps the guest's data.")
+        return owner
+    if action in _NEEDS_TOKEN:
+        if isinstance(credential, AdminToken):
+            raise InvalidToken(
+                "ADMIN_TOKEN belongs to no user; send a user's access token.", headers=INVALID_TOKEN_CHALLENGE
+            )
+        raise Unauthorized("Send an access token: Authorization: Bearer <token>.", headers=CHALLENGE)
+    if user_id is None:
+        raise Unauthorized(
+            "Name the user: send the parameter user_id, or an access token (Authorization: Bearer <token>).",
+            headers=CHALLENGE,
+        )
+    if kind_of(user_id) is IdKind.ACCOUNT:
+        raise Unauthorized(
+            "This user_id is an account's: send its access token (Authorization: Bearer <token>).", headers=CHALLENGE
+        )
+    return user_id
+
+
+def _staff(credential: Credential, permission: Permission) -> str:
+    if isinstance(credential, NoCredential):
+        raise Unauthorized("Send a staff member's token: Authorization: Bearer <token>.", headers=ADMIN_CHALLENGE)
+    if isinstance(credential, AdminToken):
+        if not allowed("machine", permission):
+            raise Forbidden(
+                f"ADMIN_TOKEN is for scripts and does not have the permission {permission}; log in as a staff member."
+            )
+        return MACHINE_ACTOR
+    if not allowed(credential.claims.role, permission):
+        raise Forbidden(f"The role {credential.claims.role} does not have the permission {permission}.")
+    return credential.claims.user_id
 
 
 def bearer(authorization: str | None) -> str | None:
@@ -45,108 +142,120 @@ def bearer(authorization: str | None) -> str | None:
     return token if token and scheme.lower() == "bearer" else None
 
 
-def _is_machine(token: str) -> bool:
-    """Whether this is ADMIN_TOKEN: whoever sends it along where shoppers are served is nobody."""
+def _is_admin_token(token: str) -> bool:
     expected = settings().admin_token
-    # over bytes: compare_digest takes no other text than ASCII
+    # compared as bytes: compare_digest takes text only if it is ASCII
     return expected is not None and hmac.compare_digest(
         token.encode("utf-8", "replace"), expected.get_secret_value().encode()
     )
 
 
-def acting(user_id: str | None, token: str | None) -> str | None:
-    """Return the id of the user whose data is asked for; None when nobody is named.
+def credential_of(token: str | None) -> Credential:
+    """Return what a request for users' data carries. Raises InvalidToken and TokenExpired."""
+    if token is None:
+        return NO_CREDENTIAL
+    return _ADMIN_TOKEN if _is_admin_token(token) else UserToken(verify(token))
 
-    Raises Unauthorized (InvalidToken, TokenExpired) for an account's id without its token, Forbidden for another's.
+
+def staff_credential_of(token: str | None) -> Credential:
+    """Return what a request to operate the shop carries.
+
+    Raises InvalidToken and TokenExpired for a JWT, and Forbidden for any other token that is not ADMIN_TOKEN.
     """
-    if token is not None and not _is_machine(token):
-        claims = verify(token)
-        if user_id is not None and user_id != claims.user_id:
-            raise Forbidden("The token is another user's than user_id names; leave user_id out, or the token.")
-        return claims.user_id
-    if user_id is not None and is_account(user_id):
-        raise Unauthorized(
-            "This user_id is an account's: send its access token, Authorization: Bearer <token>.", headers=CHALLENGE
-        )
-    return user_id
+    if token is None:
+        return NO_CREDENTIAL
+    # a JWT has two dots; a token made by `openssl rand` or `secrets` has none
+    if token.count(".") == 2:
+        return UserToken(verify(token))
+    if settings().admin_token is None:
+        raise Forbidden("ADMIN_TOKEN is not set: log in as an admin and send that access token.")
+    if not _is_admin_token(token):
+        raise Forbidden("The token is not ADMIN_TOKEN; send the setting's value, or a staff member's access token.")
+    return _ADMIN_TOKEN
 
 
 def own(user_id: str | None, token: str | None) -> str:
-    """Like ``acting``; raises Unauthorized also when nobody is named."""
-    found = acting(user_id, token)
-    if found is None:
-        raise Unauthorized(
-            "Say who is asking: the parameter user_id, or an access token (Authorization: Bearer <token>).",
-            headers=CHALLENGE,
-        )
-    return found
+    """Return the user whose data a request may access, from its ``user_id`` and token: for the hot path."""
+    return authorise(user_id, credential_of(token), Action.ACCESS_OWN_DATA)
 
 
-# Dependencies are `async` though none waits: FastAPI runs a plain function in a thread.
-async def _maybe_shopper(credentials: Credentials = None, user_id: UserIdParameter = None) -> str | None:
-    return acting(user_id, credentials.credentials if credentials else None)
+# FastAPI's dependencies. They are `async` although they await nothing: FastAPI runs a plain function in a thread.
+_token = HTTPBearer(
+    auto_error=False,
+    scheme_name="token",
+    bearerFormat="JWT",
+    description="Access token of a guest or an account, from POST /auth/guest, /auth/register or /auth/login.",
+)
+_admin = HTTPBearer(
+    auto_error=False,
+    scheme_name="admin",
+    description="Access token of a staff member, or the value of the setting ADMIN_TOKEN.",
+)
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_token)]
+USER_ID_DESCRIPTION: Final = (
+    "Id of the user: the shop's own, or one that the browser generated. Not needed with an access token."
+)
+UserIdParameter = Annotated[UserId | None, Query(description=USER_ID_DESCRIPTION)]
 
 
-async def _shopper(credentials: Credentials = None, user_id: UserIdParameter = None) -> str:
-    return own(user_id, credentials.credentials if credentials else None)
+async def _bearer_token(credentials: Credentials = None) -> str | None:
+    return credentials.credentials if credentials else None
 
 
-async def _named_shopper(found: Annotated[str | None, Depends(_maybe_shopper)]) -> str:
-    if found is None:
+BearerToken = Annotated[str | None, Depends(_bearer_token)]
+
+
+async def _credential(token: BearerToken) -> Credential:
+    return credential_of(token)
+
+
+PresentedCredential = Annotated[Credential, Depends(_credential)]
+
+
+async def _shopper(credential: PresentedCredential, user_id: UserIdParameter = None) -> str:
+    return authorise(user_id, credential, Action.ACCESS_OWN_DATA)
+
+
+async def _maybe_shopper(credential: PresentedCredential, user_id: UserIdParameter = None) -> str | None:
+    if user_id is None and not isinstance(credential, UserToken):
+        return None
+    return authorise(user_id, credential, Action.ACCESS_OWN_DATA)
+
+
+async def _named_shopper(shopper: Annotated[str | None, Depends(_maybe_shopper)]) -> str:
+    if shopper is None:
         missing = {"field": "user_id", "message": "Field required", "type": "missing"}
-        raise InvalidRequest("user_id: Field required, unless an access token says who is asking.", errors=[missing])
-    return found
+        raise InvalidRequest("user_id: Field required, unless an access token names the user.", errors=[missing])
+    return shopper
 
 
-async def _holder(credentials: Credentials = None) -> Claims:
-    if credentials is None:
-        raise Unauthorized("Send an access token: Authorization: Bearer <token>.", headers=CHALLENGE)
-    return verify(credentials.credentials)
+async def _token_holder(credential: PresentedCredential) -> str:
+    return authorise(None, credential, Action.USE_PROFILE)
 
 
-async def _account(claims: Annotated[Claims, Depends(_holder)]) -> Claims:
-    if not is_account(claims.user_id):
-        raise Forbidden("This needs an account; POST /auth/register makes one and keeps what the guest did.")
-    return claims
+async def _erasing_or_exporting(credential: PresentedCredential) -> str:
+    return authorise(None, credential, Action.ERASE_OR_EXPORT)
+
+
+async def _account_holder(credential: PresentedCredential) -> str:
+    return authorise(None, credential, Action.CHANGE_LOGIN)
 
 
 Shopper = Annotated[str, Depends(_shopper)]
 NamedShopper = Annotated[str, Depends(_named_shopper)]
 MaybeShopper = Annotated[str | None, Depends(_maybe_shopper)]
-Holder = Annotated[Claims, Depends(_holder)]
-Account = Annotated[Claims, Depends(_account)]
-
-
-def actor(token: str | None, permission: Permission) -> str:
-    """Return who is acting, as the audit log names them.
-
-    Raises Unauthorized without a token or with one that is not valid, Forbidden where it does not give the permission
-    or ADMIN_TOKEN is another or not set.
-    """
-    if token is None:
-        raise Unauthorized("Send a token of staff: Authorization: Bearer <token>.", headers=ADMIN_CHALLENGE)
-    # a JWT has two dots; a token made by `openssl rand` or `secrets` has none
-    if token.count(".") == 2:
-        claims = verify(token)
-        if not allowed(claims.role, permission):
-            raise Forbidden(f"The role {claims.role} does not have the permission {permission}.")
-        return claims.user_id
-    if settings().admin_token is None:
-        raise Forbidden("The setting ADMIN_TOKEN is not set here: log in as an admin and send that access token.")
-    if not _is_machine(token):
-        raise Forbidden("The admin token is wrong.")
-    if not allowed("machine", permission):
-        raise Forbidden(f"ADMIN_TOKEN is for machines, and does not have the permission {permission}.")
-    return "admin-token"
+TokenHolder = Annotated[str, Depends(_token_holder)]
+DataOwner = Annotated[str, Depends(_erasing_or_exporting)]
+AccountHolder = Annotated[str, Depends(_account_holder)]
 
 
 def requires(permission: Permission) -> Any:
     """Return the dependency of a route that needs a permission; its value is the actor's name for the audit log."""
 
-    async def checked(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_admin)] = None) -> str:
-        return actor(credentials.credentials if credentials else None, permission)
+    async def actor(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_admin)] = None) -> str:
+        return authorise(None, staff_credential_of(credentials.credentials if credentials else None), permission)
 
-    dependency: Callable[..., Awaitable[str]] = checked
+    dependency: Callable[..., Awaitable[str]] = actor
     return Depends(dependency)
 
 

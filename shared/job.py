@@ -1,4 +1,4 @@
-"""What every job has in common: parameters from the request, one run at a time, a ``job_runs`` row, a JSON answer."""
+"""What all jobs share: parameters from the request, one run at a time, a row in ``job_runs``, a JSON response."""
 
 import functools
 import inspect
@@ -14,15 +14,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared import logs
 from shared.clients import postgres
-from shared.errors import AppError, InvalidRequest, JobRunning, MalformedBody
+from shared.errors import AppError, JobRunning, MalformedBody
 from shared.storage.operations import job_runs
 from shared.storage.schema import advisory_locks
+from shared.validation import validation_problem
 
 log = logging.getLogger(__name__)
 
 
 class Parameters(BaseModel):
-    """Base of a job's parameters: the JSON body of the request that runs it. Unknown ones are refused."""
+    """Base of a job's parameters, the JSON body of the request that runs it. Unknown parameters are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,7 +33,7 @@ P = TypeVar("P", bound=Parameters)
 
 @contextmanager
 def one_at_a_time(name: str) -> Iterator[None]:
-    """Hold the job's advisory lock. Raises JobRunning when another run has it; a killed run's lock goes with it."""
+    """Hold the job's advisory lock. Raises JobRunning while another run holds it. Postgres frees a killed run's."""
     with postgres.engine().connect() as connection:
         driver = connection.connection.dbapi_connection
         key = {"space": advisory_locks.JOBS, "name": name}
@@ -46,7 +47,7 @@ def one_at_a_time(name: str) -> Iterator[None]:
 
 
 def run_job(name: str, work: Callable[[P], dict[str, Any]], parameters: P) -> dict[str, Any]:
-    """Run ``work`` alone, write its row in ``job_runs``, and return its result with the seconds it took."""
+    """Run ``work`` while no other run of the job does, record it in ``job_runs``, and return its result and seconds."""
     with one_at_a_time(name):
         run_id = job_runs.begin(name)
         started = time.perf_counter()
@@ -68,10 +69,11 @@ def run_job(name: str, work: Callable[[P], dict[str, Any]], parameters: P) -> di
 
 
 def job(work: Callable[[P], dict[str, Any]]) -> Any:
-    """Make a function of parameters the HTTP entry point that Cloud Scheduler calls.
+    """Turn a function of parameters into the HTTP entry point that Cloud Scheduler calls.
 
-    The JSON body (or nothing) becomes the parameters; the answer is the result. A refused request or a failure is a
-    problem (RFC 9457); Scheduler retries what is not 2xx. ``entry.run(parameters)`` runs it without HTTP.
+    The JSON body, which may be empty, holds the parameters; the response has the result. A refused request and a
+    failure are answered with a problem (RFC 9457), and Cloud Scheduler retries whatever is not 2xx.
+    ``entry.run(parameters)`` runs the job without HTTP.
     """
     name = work.__name__
     model: type[P] = next(iter(inspect.signature(work, eval_str=True).parameters.values())).annotation
@@ -87,9 +89,7 @@ def job(work: Callable[[P], dict[str, Any]]) -> Any:
                 except orjson.JSONDecodeError as error:
                     raise MalformedBody(f"The body is not valid JSON: {error}.") from None
                 except ValidationError as error:
-                    first = error.errors(include_input=False, include_url=False)[0]
-                    where = ".".join(map(str, first["loc"]))
-                    raise InvalidRequest(f"{where}: {first['msg']}".removeprefix(": ")) from None
+                    raise validation_problem(error) from None
                 return _answer(run_job(name, work, parameters), 200, "application/json")
             except AppError as error:
                 if error.status >= 500:
@@ -101,7 +101,7 @@ def job(work: Callable[[P], dict[str, Any]]) -> Any:
                 return _answer(problem | {"instance": request.path}, 500, "application/problem+json")
 
     entry.run = functools.partial(run_job, name, work)  # type: ignore[attr-defined]  # an entry point is a function
-    del entry.__wrapped__  # its signature is the request, not the parameters
+    del entry.__wrapped__  # the signature is that of a request, not of the parameters
     return functions_framework.http(entry)
 
 
@@ -110,5 +110,5 @@ def _answer(body: dict[str, Any], status: int, media_type: str) -> tuple[bytes, 
 
 
 def progress(message: str, **values: Any) -> None:
-    """Say how far a long job has come: one log line."""
+    """Log the progress of a long job."""
     log.info(message, extra={"progress": values})

@@ -1,10 +1,11 @@
-"""What travels on the topics: schemas, attributes, and reading them back from a CloudEvent.
+"""Messages on the topics: their schemas and attributes, and reading them from a CloudEvent.
 
 A ``user-events/1`` message holds the events of one request (1 to 500) of one user::
 
     {"user_id": "u1", "events": [{"event_id", "product_id", "event_type", "timestamp", "session_id", "metadata"}]}
 
-A ``catalog-changes/1`` message names the products that were written; ``stock``: only sold out, or in stock again::
+A ``catalog-changes/1`` message names the products that changed. ``stock`` means that they only sold out, or came back
+into stock::
 
     {"product_ids": [1, 2], "change": "updated" | "created" | "deleted" | "stock"}
 """
@@ -24,12 +25,12 @@ CATALOG_CHANGES_SCHEMA: Final = "catalog-changes/1"
 
 
 class UnreadableMessage(ValueError):
-    """A message that no retry can mend; ``str`` says why."""
+    """A CloudEvent without a readable message, which no retry can mend; ``str`` is the reason."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """A delivered message: its id, attributes and decoded JSON body."""
+    """A delivered message. ``body`` is its decoded JSON, None if it is not JSON or of another schema."""
 
     id: str
     attributes: Mapping[str, str]
@@ -40,7 +41,7 @@ class Message:
 def user_events(
     user_id: str, events: Sequence[Mapping[str, Any]], traceparent: str | None = None
 ) -> tuple[bytes, dict[str, str]]:
-    """Return data and attributes of one message with the events of one user."""
+    """Return the data and attributes of a message with events of one user."""
     types = {str(event["event_type"]) for event in events}
     attributes = {
         "schema": USER_EVENTS_SCHEMA,
@@ -54,12 +55,12 @@ def user_events(
 
 
 def catalog_changes(product_ids: Sequence[int], change: str) -> tuple[bytes, dict[str, str]]:
-    """Return data and attributes of one message that names changed products."""
+    """Return the data and attributes of a message that names changed products."""
     return orjson.dumps({"product_ids": list(product_ids), "change": change}), {"schema": CATALOG_CHANGES_SCHEMA}
 
 
 def read(event: Any, schema: str) -> Message:
-    """Read a Pub/Sub CloudEvent (``message`` envelope). Raises UnreadableMessage when it is not of ``schema``."""
+    """Return the message of a Pub/Sub CloudEvent. Raises UnreadableMessage if the event carries none."""
     envelope = event.data if isinstance(event.data, dict) else {}
     message = envelope.get("message")
     if not isinstance(message, dict):

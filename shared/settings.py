@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from shared.domain.formula import NEARNESS_HALF_KM, PROFILE_EVENTS_MAX, Formula
 from shared.errors import MissingSetting
+from shared.validation import field_errors
 
 
 class Settings(BaseModel):
@@ -185,10 +186,9 @@ def read(environ: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        # an error of a model validator has no location; its message begins with the name
-        name = str(first["loc"][0]).upper() if first["loc"] else ""
-        reason = str(first["msg"]).removeprefix("Value error, ")
+        first = field_errors(error)[0]
+        # an error over several settings has no field; its message begins with the setting's name
+        name, reason = first["field"].partition(".")[0].upper(), first["message"]
         if not name:
             name, _, reason = reason.partition(": ")
         raise MissingSetting(f"The environment variable {name} is not valid: {reason}.") from None

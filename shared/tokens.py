@@ -1,6 +1,6 @@
 """Access tokens: short-lived JWTs, signed with the first of TOKEN_KEYS, accepted from any of them by their `kid`.
 
-PyJWT is imported with the first token: what is asked without one does not pay for it.
+PyJWT is imported with the first token, so that requests without a token do not pay for it.
 """
 
 import time
@@ -16,12 +16,12 @@ from shared.settings import settings
 ISSUER: Final = "aisle"
 MAX_CHARACTERS: Final = 2048
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="aisle", error="invalid_token"'}
-_NOT_VALID: Final = "The access token is not one of ours, or was changed; log in again."
+_NOT_VALID: Final = "The access token was not issued here or was altered; log in again."
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says: who, as what, until when (seconds since 1970)."""
+    """The user and role of an access token; ``expires_at`` in seconds since 1970."""
 
     user_id: str
     role: str
@@ -35,7 +35,7 @@ def issue(user_id: str, role: str) -> str:
     config = settings()
     keys = config.keys_by_id
     if not keys:
-        raise MissingSetting("Set the environment variable TOKEN_KEYS: without a key no token can be signed.")
+        raise MissingSetting("Set the environment variable TOKEN_KEYS: signing a token needs a key.")
     key_id, secret = next(iter(keys.items()))
     now = int(time.time())
     claims: dict[str, Any] = {
@@ -51,14 +51,14 @@ def issue(user_id: str, role: str) -> str:
 
 
 def verify(token: str) -> Claims:
-    """Return what a token of ours says. Raises InvalidToken and TokenExpired."""
+    """Return the claims of a token that was issued here. Raises InvalidToken and TokenExpired."""
     claims = _signed(token)
     if claims.expires_at <= time.time():
         raise TokenExpired("The access token has expired; get a new one at POST /auth/refresh.", headers=CHALLENGE)
     return claims
 
 
-# the same bytes are signed by the same key or not, however often they come; only time changes, and is looked at above
+# The signature of the same bytes never changes, so its check is cached; ``verify`` checks the time on every call.
 @lru_cache(maxsize=4096)
 def _signed(token: str) -> Claims:
     import jwt
@@ -71,10 +71,10 @@ def _signed(token: str) -> Claims:
         secret = config.keys_by_id.get(key_id) if isinstance(key_id, str) else None
         if secret is None:
             raise InvalidToken(_NOT_VALID, headers=CHALLENGE)
-        found = jwt.decode(
+        claims = jwt.decode(
             token,
             secret,
-            # never what the token itself asks for
+            # never the algorithm that the token itself names
             algorithms=[config.token_algorithm],
             issuer=ISSUER,
             options={
@@ -83,15 +83,15 @@ def _signed(token: str) -> Claims:
                 "verify_iat": False,
             },
         )
-        user_id, role, expires_at = found["sub"], found["role"], float(found["exp"])
+        user_id, role, expires_at = claims["sub"], claims["role"], float(claims["exp"])
     except (jwt.PyJWTError, ValueError, TypeError):
         raise InvalidToken(_NOT_VALID, headers=CHALLENGE) from None
-    if found["type"] != "access" or not isinstance(user_id, str) or not isinstance(role, str):
+    if claims["type"] != "access" or not isinstance(user_id, str) or not isinstance(role, str):
         raise InvalidToken(_NOT_VALID, headers=CHALLENGE)
     return Claims(user_id, role, expires_at)
 
 
 @closed_on_reset
 def close() -> None:
-    """Forget which tokens were found valid: the keys may be others now."""
+    """Forget the checked signatures: the keys may have changed."""
     _signed.cache_clear()

@@ -1,4 +1,4 @@
-"""Reading a ``user-events/1`` message on the subscribers' side."""
+"""Reading a ``user-events/1`` message in a subscriber."""
 
 import logging
 from dataclasses import dataclass
@@ -8,53 +8,44 @@ from cloudevents.http.event import CloudEvent
 from pydantic import ValidationError
 
 from shared import messages
-from shared.domain.events import Event, EventType, event_key
+from shared.domain.events import Event, EventType, event_key, quantity_of
 from shared.storage.events import rejected
+from shared.subscriptions import read_or_reject
 
 log = logging.getLogger(__name__)
-MAX_QUANTITY = 10_000
 
 
 @dataclass(frozen=True)
 class UserEvents:
-    """One user's events, each ``{position, event_id, product_id, event_type, quantity, occurred_at, …}``."""
+    """One user's valid events, each ``{position, event_id, product_id, event_type, quantity, occurred_at, …}``."""
 
     message_id: str
     user_id: str
     events: list[dict[str, Any]]
 
 
-def quantity_of(event: Event) -> int:
-    """Return how many pieces a purchase was of: metadata's ``quantity``, 1 where it is missing or makes no sense."""
-    quantity = (event.metadata or {}).get("quantity", 1)
-    if isinstance(quantity, bool) or not isinstance(quantity, int) or quantity < 1:
-        return 1
-    return min(quantity, MAX_QUANTITY)
-
-
 def read(cloud_event: CloudEvent) -> UserEvents | None:
-    """Read a message; what can never succeed goes to rejected_events with its reason. None when nothing is left."""
-    try:
-        message = messages.read(cloud_event, messages.USER_EVENTS_SCHEMA)
-    except messages.UnreadableMessage as error:
-        rejected.add_envelope(cloud_event, str(error))
+    """Return a message's valid events; None when there are none.
+
+    An invalid event, or a message that is not of this schema, is kept in rejected_events with its reason: a retry
+    could not mend it.
+    """
+    readable = read_or_reject(cloud_event, messages.USER_EVENTS_SCHEMA, _body)
+    if readable is None:
         return None
-    body = message.body
-    if not isinstance(body, dict) or not isinstance(body.get("events"), list):
-        rejected.add_message(message, f"not a {messages.USER_EVENTS_SCHEMA} message")
-        return None
+    message, body = readable
     user_id = body.get("user_id")
-    good: list[dict[str, Any]] = []
-    bad: list[tuple[int, Any, str]] = []
+    valid: list[dict[str, Any]] = []
+    invalid: list[tuple[int, Any, str]] = []
     for position, raw_event in enumerate(body["events"]):
         try:
             event = Event.model_validate({"user_id": user_id, **raw_event})
             if event.event_id is None or event.timestamp is None:
                 raise ValueError("event_id and timestamp are required in a message")
         except (ValidationError, ValueError, TypeError) as error:
-            bad.append((position, {"user_id": user_id, "event": raw_event}, str(error)))
+            invalid.append((position, {"user_id": user_id, "event": raw_event}, str(error)))
             continue
-        good.append(
+        valid.append(
             {
                 "position": position,
                 "event_id": str(event_key(event.event_id)),
@@ -66,7 +57,17 @@ def read(cloud_event: CloudEvent) -> UserEvents | None:
                 "metadata": event.metadata,
             }
         )
-    if bad:
-        rejected.add(message.id, bad)
-        log.warning("events rejected", extra={"message_id": message.id, "count": len(bad), "reason": bad[0][2][:300]})
-    return UserEvents(message.id, str(user_id), good) if good else None
+    if invalid:
+        rejected.add(message.id, invalid)
+        log.warning(
+            "events rejected", extra={"message_id": message.id, "count": len(invalid), "reason": invalid[0][2][:300]}
+        )
+    return UserEvents(message.id, str(user_id), valid) if valid else None
+
+
+def _body(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise ValueError("the body must be a JSON object, with the attribute schema on the message")
+    if not isinstance(body.get("events"), list):
+        raise ValueError("events must be a list")
+    return body

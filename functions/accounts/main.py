@@ -1,9 +1,17 @@
-"""HTTP: who a shopper is: guests, accounts and their tokens; what is known of them, and its end."""
+"""HTTP: guests, accounts and their tokens; a user's profile and personal data."""
 
 from functions.accounts import sessions, users
 from shared.http import api, serve
 
-app = api("accounts", "Guests, accounts, and what is known of them.", needs=("postgres", "redis"))
+app = api(
+    "accounts",
+    "Guests and accounts, their tokens, profiles and personal data.",
+    needs=("postgres", "redis"),
+    tags={
+        "sessions": "Guests, registration, login and tokens.",
+        "users": "The user of the access token: profile, location, preferences, search history, export and erasure.",
+    },
+)
 app.include_router(sessions.router)
 app.include_router(users.router)
 

@@ -1,21 +1,21 @@
-"""What goes in and out of the accounts function: bodies that are checked, answers that are documented."""
+"""Request and response models of the accounts function."""
 
 import re
 import unicodedata
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.domain.events import UserId, printable
 from shared.domain.identity import is_account
-from shared.http import Query
+from shared.http import Page
 
 EMAIL = re.compile(r"[^\s@<>\"(),:;\[\]\\]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]{1,62}")
 
 
 def valid_email(value: str) -> str:
-    """Return the email in NFKC. Whether somebody reads it only a message there can tell."""
+    """Return the email in NFKC; raise ValueError if it has not the form of an email address."""
     value = unicodedata.normalize("NFKC", value)
     if len(value) > 254 or not EMAIL.fullmatch(value) or ".." in value or value.startswith("."):
         raise ValueError("must be an email address, such as name@example.com")
@@ -23,7 +23,7 @@ def valid_email(value: str) -> str:
 
 
 def one_line(value: str) -> str:
-    """Return printable text without line breaks or space around it."""
+    """Return the text in NFKC, stripped; raise ValueError if it is empty, not printable or has line breaks."""
     value = printable(unicodedata.normalize("NFKC", value)).strip()
     if any(character in value for character in "\n\r\t"):
         raise ValueError("must be one line")
@@ -33,178 +33,173 @@ def one_line(value: str) -> str:
 
 
 def guest_id(value: str) -> str:
-    """Refuse an account's id where a guest's is meant."""
+    """Return ``value``; raise ValueError for an account's id."""
     if is_account(value):
         raise ValueError("must be a guest's id, not an account's")
     return value
 
 
 Email = Annotated[
-    str, StringConstraints(min_length=3, max_length=320, strip_whitespace=True), AfterValidator(valid_email)
+    str,
+    StringConstraints(min_length=3, max_length=320, strip_whitespace=True),
+    AfterValidator(valid_email),
+    Field(description="Email address, with which the account logs in."),
 ]
 Username = Annotated[
     str,
-    # a letter or digit first and last, so that two names cannot only look alike by what is around them
+    # a letter or digit first and last: names that differ only by punctuation around them look alike
     StringConstraints(min_length=3, max_length=50, pattern=r"^[^\W_]([\w.-]*[^\W_])?$"),
     AfterValidator(one_line),
+    Field(description="Unique name: letters, digits, `_`, `.` and `-`, with a letter or digit first and last."),
 ]
-# its rules are those of shared/passwords.py, for new ones; an old one is only compared
+# only the length: shared/passwords.py has the rules for new passwords, and an old one is only compared
 Password = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-City = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(one_line)]
-Guest = Annotated[
-    Annotated[UserId, AfterValidator(guest_id)] | None,
-    Field(description="the guest who logs in: cart, wishlist, history and preferences become the account's, once"),
+City = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100),
+    AfterValidator(one_line),
+    Field(description="Name of the city."),
 ]
-RefreshToken = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+GuestUserId = Annotated[
+    Annotated[UserId, AfterValidator(guest_id)] | None,
+    Field(description="Id of a guest whose cart, wishlist, history and preferences become the account's, once."),
+]
+RefreshToken = Annotated[
+    str, StringConstraints(min_length=1, max_length=512), Field(description="A refresh token; it can be used once.")
+]
 
 
 class Body(BaseModel):
-    """Base of bodies: an unknown field is refused."""
+    """Base of request bodies: an unknown field is refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Register(Body):
+class AccountRegistration(Body):
     """A new account."""
 
     username: Username
     email: Email
-    password: Password = Field(description="8 to 128 characters, and not among those that are guessed first")
-    guest_user_id: Guest = None
+    password: Password = Field(description="8 to 128 characters; common passwords are refused.")
+    guest_user_id: GuestUserId = None
 
 
-class Login(Body):
-    """Who logs in."""
+class LoginRequest(Body):
+    """Email and password of an account."""
 
-    email: Annotated[str, StringConstraints(min_length=1, max_length=320, strip_whitespace=True)]
-    password: Password
-    guest_user_id: Guest = None
+    email: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=320, strip_whitespace=True),
+        Field(description="Email address of the account."),
+    ]
+    password: Password = Field(description="Password of the account.")
+    guest_user_id: GuestUserId = None
 
 
-class Refresh(Body):
-    """A refresh token; it can be used once."""
+class RefreshRequest(Body):
+    """A refresh token."""
 
     refresh_token: RefreshToken
 
 
-class ChangePassword(Body):
-    """The password as it is, and as it shall be."""
+class PasswordChange(Body):
+    """The current password and the new one."""
 
-    current_password: Password
-    new_password: Password
-
-
-class Tokens(BaseModel):
-    """What guests, accounts and refreshing clients get alike; ``expires_in``: seconds of the access token."""
-
-    access_token: str
-    refresh_token: str
-    token_type: Literal["bearer"] = "bearer"  # noqa: S105 — the kind of token
-    expires_in: int
-    user_id: str
+    current_password: Password = Field(description="The current password.")
+    new_password: Password = Field(description="8 to 128 characters; common passwords are refused.")
 
 
-class Profile(BaseModel):
-    """A user as they see themselves; a guest has no username and email."""
+class TokenPair(BaseModel):
+    """An access token with its refresh token. Guests and accounts get the same."""
 
-    user_id: str
-    username: str | None
-    email: str | None
-    role: Literal["guest", "user", "support", "admin"]
-    city: str | None
-    latitude: float | None
-    longitude: float | None
-    created_at: datetime
-    registered_at: datetime | None
+    access_token: str = Field(description="JWT to send as `Authorization: Bearer <token>`.")
+    refresh_token: str = Field(description="Exchanges for a new pair at POST /auth/refresh, once.")
+    token_type: Literal["bearer"] = Field("bearer", description="Always `bearer`.")
+    expires_in: int = Field(description="Seconds for which the access token is valid.")
+    user_id: str = Field(description="Id of the user.")
 
 
-class ChangeProfile(Body):
-    """What to change; a new email needs the password too."""
+class UserProfile(BaseModel):
+    """A user's own view of their profile. A guest has neither username nor email."""
 
-    username: Username | None = None
-    email: Email | None = None
-    city: City | None = Field(None, description="null takes it away")
-    password: Password | None = Field(None, description="the current one; needed to change the email")
+    user_id: str = Field(description="Id of the user.")
+    username: str | None = Field(description="Name of the account; null for a guest.")
+    email: str | None = Field(description="Email of the account; null for a guest.")
+    role: Literal["guest", "user", "support", "admin"] = Field(description="Role, which decides what staff may do.")
+    city: str | None = Field(description="City; null if not set.")
+    latitude: float | None = Field(description="Degrees north; null if no location is set.")
+    longitude: float | None = Field(description="Degrees east; null if no location is set.")
+    created_at: datetime = Field(description="When the user was first seen.")
+    registered_at: datetime | None = Field(description="When the account was registered; null for a guest.")
+
+
+class ProfileChange(Body):
+    """The fields to change. A new email needs the current password too."""
+
+    username: Username | None = Field(None, description="The new name.")
+    email: Email | None = Field(None, description="The new email.")
+    city: City | None = Field(None, description="Name of the city; null removes it.")
+    password: Password | None = Field(None, description="The current password; required to change the email.")
 
     @model_validator(mode="after")
-    def whole(self) -> "ChangeProfile":
-        """Require something to change, and the password for the address that the account goes by."""
-        given = self.model_fields_set - {"password"}
-        if not given:
+    def complete(self) -> "ProfileChange":
+        """Require a field to change, and the password for a new email."""
+        changed = self.model_fields_set - {"password"}
+        if not changed:
             raise ValueError("give username, email or city")
         for name in ("username", "email"):
-            if name in given and getattr(self, name) is None:
-                raise ValueError(f"{name} cannot be taken away")
-        if "email" in given and self.password is None:
-            raise ValueError("changing the email needs the current password")
+            if name in changed and getattr(self, name) is None:
+                raise ValueError(f"{name} must not be null")
+        if "email" in changed and self.password is None:
+            raise ValueError("changing the email requires password, the current one")
         return self
 
 
-class Location(Body):
+class UserLocation(Body):
     """Where a user is."""
 
-    latitude: float = Field(ge=-90, le=90, allow_inf_nan=False)
-    longitude: float = Field(ge=-180, le=180, allow_inf_nan=False)
-    city: City | None = None
+    latitude: float = Field(ge=-90, le=90, allow_inf_nan=False, description="Degrees north.")
+    longitude: float = Field(ge=-180, le=180, allow_inf_nan=False, description="Degrees east.")
+    city: City | None = Field(None, description="Name of the city; omitted or null removes it.")
 
 
 class Preference(BaseModel):
-    """Something liked: its decayed score now, and its share of its kind."""
+    """A category, brand or tag that the user likes."""
 
-    key: str
-    name: str | None = None
-    score: float
-    share: float
-
-
-class PriceBand(BaseModel):
-    """What is usually paid: the geometric mean, and the band in which two thirds lie."""
-
-    mean: float
-    low: float
-    high: float
+    key: str = Field(description="Id of the category, or the brand or tag itself.")
+    name: str | None = Field(None, description="Name of the category; null for brands and tags.")
+    score: float = Field(description="Sum of the user's event weights, decayed to now.")
+    share: float = Field(description="Score as a share of all scores of this kind, from 0 to 1.")
 
 
-class Preferences(BaseModel):
-    """A user's preferences as the system sees them, strongest first; a category's key is its id."""
+class UsualPrices(BaseModel):
+    """The prices that a user usually pays."""
 
-    user_id: str
-    categories: list[Preference]
-    brands: list[Preference]
-    tags: list[Preference]
-    price_band: PriceBand | None
+    mean: float = Field(description="Geometric mean.")
+    low: float = Field(description="One standard deviation below the mean, of logarithms.")
+    high: float = Field(description="One standard deviation above the mean, of logarithms.")
 
 
-class PageQuery(Query):
-    """Which page of a list."""
+class UserPreferences(BaseModel):
+    """A user's preferences, derived from their events; strongest first."""
 
-    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    page_size: Annotated[int, Field(ge=1, le=100)] = 50
-
-
-class Search(BaseModel):
-    """A query, and when and how often it was searched for."""
-
-    query: str
-    searches: int
-    first_at: datetime
-    last_at: datetime
+    user_id: str = Field(description="Id of the user.")
+    categories: list[Preference] = Field(description="Preferred categories.")
+    brands: list[Preference] = Field(description="Preferred brands.")
+    tags: list[Preference] = Field(description="Preferred tags.")
+    price_band: UsualPrices | None = Field(description="Usual prices; null without enough events.")
 
 
-class SearchHistory(BaseModel):
-    """A page of searches, latest first."""
+class PastSearch(BaseModel):
+    """A text that the user searched for."""
 
-    searches: list[Search]
-    total: int
-    page: int
-    page_size: int
-    total_pages: int
+    query: str = Field(description="The text.")
+    searches: int = Field(description="How often it was searched for.")
+    first_at: datetime = Field(description="When it was first searched for.")
+    last_at: datetime = Field(description="When it was last searched for.")
 
 
-class Export(BaseModel):
-    """Everything held on a user; events and answers as they are stored."""
+class SearchHistoryPage(Page):
+    """A page of past searches, latest first."""
 
-    model_config = ConfigDict(extra="allow")
-
-    exported_at: datetime
-    profile: dict[str, Any]
+    searches: list[PastSearch] = Field(description="The searches of this page.")

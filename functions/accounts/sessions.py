@@ -1,14 +1,14 @@
-"""Becoming somebody: guests, registration, login, refresh, logout, passwords. Every answer is the same ``Tokens``."""
+"""Routes for guests, registration, login, refresh, logout and passwords. All but logout answer with ``TokenPair``."""
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from functions.accounts.schemas import ChangePassword, Login, Refresh, Register, Tokens
+from functions.accounts.schemas import AccountRegistration, LoginRequest, PasswordChange, RefreshRequest, TokenPair
 from shared import passwords, tokens
-from shared.auth import Account
-from shared.clients.postgres import transaction
+from shared.auth import NO_CREDENTIAL, AccountHolder, Action, authorise
+from shared.clients.postgres import Connection, transaction
 from shared.domain.identity import new_account_id, new_guest_id
 from shared.errors import EmailTaken, LoginFailed, UsernameTaken
 from shared.http.api import OWNED, problem_responses
@@ -17,117 +17,125 @@ from shared.storage.answers import invalidation
 from shared.storage.people import accounts, login_failures, merging, refresh_tokens
 from shared.storage.people.accounts import User
 
-router = APIRouter(prefix="/auth", tags=["auth"])
-NOBODY_KEEPS: Final = {"Cache-Control": "no-store"}
-WRONG: Final = "Email or password is wrong."
+router = APIRouter(prefix="/auth", tags=["sessions"])
+NO_STORE: Final = {"Cache-Control": "no-store"}
+WRONG_CREDENTIALS: Final = "Email or password is wrong."
 
 
-def answer(user_id: str, role: str, refresh_token: str, status: int = 200) -> Response:
-    """Return the tokens of a user."""
-    made = Tokens(
+def token_response(user_id: str, role: str, refresh_token: str, status: int = 200) -> Response:
+    """Return the response with a new access token and this refresh token."""
+    pair = TokenPair(
         access_token=tokens.issue(user_id, role),
         refresh_token=refresh_token,
         expires_in=settings().access_token_s,
         user_id=user_id,
     )
-    return Response(made.model_dump_json(), status, NOBODY_KEEPS, "application/json")
+    return Response(pair.model_dump_json(), status, NO_STORE, "application/json")
 
 
-def address(request: Request) -> str:
-    """Return the client's address, as rate limits see it."""
-    found: str = request.scope.get("aisle.client", "")
-    return found
+def client_address(request: Request) -> str:
+    """Return the client's address, as the edge determined it."""
+    address: str = request.scope.get("aisle.client", "")
+    return address
 
 
-def checked(email: str, password: str, request: Request) -> User:
-    """Return the account whose password this is. Raises LoginFailed, after the same work whether there is one or not;
-    LockedOut after too many attempts."""
-    login_failures.begin_attempt(email, address(request))
+def verified_account(email: str, password: str, request: Request) -> User:
+    """Return the account with this email and password.
+
+    Raises LoginFailed after the same work whether the account exists or not, and LockedOut after too many attempts.
+    """
+    login_failures.begin_attempt(email, client_address(request))
     user = accounts.find_by_email(email)
     if not passwords.verify(user.password_hash if user else None, password) or user is None:
-        login_failures.record_failure(address(request))
-        raise LoginFailed(WRONG)
+        login_failures.record_failure(client_address(request))
+        raise LoginFailed(WRONG_CREDENTIALS)
     login_failures.record_success(email)
     return user
 
 
-def merged(connection: Any, guest_user_id: str | None, user: User) -> list[str]:
-    """Make a guest part of an account; returns whose cached answers are now others."""
-    if guest_user_id is None or not merging.merge(connection, guest_user_id, user.id, user.user_id):
+def merge_guest(connection: Connection, guest_user_id: str | None, user: User) -> list[str]:
+    """Merge a guest into an account, and return the users whose stored answers must be dropped."""
+    if guest_user_id is None:
+        return []
+    guest_user_id = authorise(guest_user_id, NO_CREDENTIAL, Action.MERGE)
+    if not merging.merge(connection, guest_user_id, user.id, user.user_id):
         return []
     return [guest_user_id, user.user_id]
 
 
-@router.post("/guest", status_code=201, response_model=Tokens)
-def guest() -> Response:
-    """Make a guest: an id that nobody can guess, and tokens for it."""
+@router.post("/guest", status_code=201, response_model=TokenPair)
+def create_guest() -> Response:
+    """Create a guest, with an id that cannot be guessed and tokens for it."""
     user_id = new_guest_id()
     with transaction() as connection:
         refresh_token = refresh_tokens.issue(connection, accounts.add_guest(connection, user_id))
-    return answer(user_id, "guest", refresh_token, 201)
+    return token_response(user_id, "guest", refresh_token, 201)
 
 
-@router.post("/register", status_code=201, response_model=Tokens, responses=problem_responses(409))
-def register(request: Request, body: Register) -> Response:
-    """Make an account and log in. 409 where email or username is taken; it then counts as a failed attempt."""
+@router.post("/register", status_code=201, response_model=TokenPair, responses=problem_responses(409))
+def register_account(request: Request, body: AccountRegistration) -> Response:
+    """Register an account and log in.
+
+    409 if the email or the username is taken; a taken email counts as a failed login.
+    """
     password = passwords.check(body.password, body.email, body.username)
-    login_failures.begin_attempt(body.email, address(request))
+    login_failures.begin_attempt(body.email, client_address(request))
     password_hash = passwords.hash_password(password)
     try:
         with transaction() as connection:
             user = accounts.add(
                 connection, new_account_id(), username=body.username, email=body.email, password_hash=password_hash
             )
-            changed = merged(connection, body.guest_user_id, user)
+            changed = merge_guest(connection, body.guest_user_id, user)
             refresh_token = refresh_tokens.issue(connection, user.id)
     except EmailTaken:
-        login_failures.record_failure(address(request))
+        login_failures.record_failure(client_address(request))
         raise
     except UsernameTaken:
-        # says nothing of the email
+        # reveals nothing about the email, so it is no attempt on it
         login_failures.record_success(body.email)
         raise
     login_failures.record_success(body.email)
     invalidation.forget_users(changed)
-    return answer(user.user_id, user.role, refresh_token, 201)
+    return token_response(user.user_id, user.role, refresh_token, 201)
 
 
-@router.post("/login", response_model=Tokens, responses=problem_responses(401))
-def login(request: Request, body: Login) -> Response:
-    """Log in. A guest that is named becomes part of the account, once."""
-    user = checked(body.email, body.password, request)
+@router.post("/login", response_model=TokenPair, responses=problem_responses(401))
+def log_in(request: Request, body: LoginRequest) -> Response:
+    """Log in to an account. The guest of `guest_user_id` is merged into it, once."""
+    user = verified_account(body.email, body.password, request)
     with transaction() as connection:
-        changed = merged(connection, body.guest_user_id, user)
+        changed = merge_guest(connection, body.guest_user_id, user)
         refresh_token = refresh_tokens.issue(connection, user.id)
     if user.password_hash is not None and passwords.is_outdated(user.password_hash):
         accounts.rehash(user, passwords.hash_password(body.password))
     invalidation.forget_users(changed)
-    return answer(user.user_id, user.role, refresh_token)
+    return token_response(user.user_id, user.role, refresh_token)
 
 
-@router.post("/refresh", response_model=Tokens, responses=problem_responses(401))
-def refresh(body: Refresh) -> Response:
-    """Get new tokens for a refresh token, which is used up by it. Used again, it ends all that followed from it."""
+@router.post("/refresh", response_model=TokenPair, responses=problem_responses(401))
+def refresh_session(body: RefreshRequest) -> Response:
+    """Exchange a refresh token for new tokens. Used twice, it revokes every token that descends from it."""
     following, user_id, role = refresh_tokens.rotate(body.refresh_token)
-    return answer(user_id, role, following)
+    return token_response(user_id, role, following)
 
 
 @router.post("/logout", status_code=204)
-def logout(body: Refresh) -> Response:
-    """End a login: its refresh tokens are no longer taken. Access tokens last until they expire."""
+def log_out(body: RefreshRequest) -> Response:
+    """Log out: revoke the login's refresh tokens. Access tokens stay valid until they expire."""
     refresh_tokens.revoke(body.refresh_token)
     return Response(status_code=204)
 
 
-@router.post("/password", response_model=Tokens, responses=OWNED)
-def change_password(request: Request, claims: Account, body: ChangePassword) -> Response:
-    """Change the password: every other login ends, this one gets new tokens."""
-    user = accounts.get_holder(claims.user_id)
+@router.post("/password", response_model=TokenPair, responses=OWNED)
+def change_password(request: Request, user_id: AccountHolder, body: PasswordChange) -> Response:
+    """Change the password. Every other login ends; this one gets new tokens."""
+    user = accounts.get_holder(user_id)
     password = passwords.check(body.new_password, user.email or "", user.username or "")
-    checked(user.email or "", body.current_password, request)
+    verified_account(user.email or "", body.current_password, request)
     password_hash = passwords.hash_password(password)
     with transaction() as connection:
         accounts.set_password(connection, user, password_hash)
         refresh_tokens.revoke_all(connection, user.id)
         refresh_token = refresh_tokens.issue(connection, user.id)
-    return answer(user.user_id, user.acting_role, refresh_token)
+    return token_response(user.user_id, user.acting_role, refresh_token)

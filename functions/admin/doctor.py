@@ -1,45 +1,44 @@
-"""The doctor, where the deployment is: it sees the private network, which nobody outside does."""
+"""Route of the doctor, which checks the deployment from inside its private network."""
 
-import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.admin import schedules, schemas
+from functions.admin import schedules
+from functions.admin.answering import private
+from functions.admin.schemas import DoctorReport
 from shared.auth import requires
 from shared.doctor import Finding, run_checks
 from shared.errors import AppError
-from shared.http import fresh
 from shared.manifest import manifest
 
-# included in the admin router
-router = APIRouter(prefix="/doctor")
+router = APIRouter(prefix="/doctor", tags=["doctor"])
 
 
-def scheduled() -> Finding:
+def check_schedules() -> Finding:
     """Compare Cloud Scheduler's jobs with functions.yaml."""
-    if not schedules.here():
-        return Finding("schedules", "skipped", "jobs are not run by Cloud Scheduler here")
+    if not schedules.managed_by_cloud_scheduler():
+        return Finding("schedules", "skipped", "Cloud Scheduler does not run the jobs here.")
     try:
-        found = schedules.listed()
+        deployed = schedules.list_schedules()
     except AppError as error:
         return Finding("schedules", "failed", error.detail)
-    wanted = {entry.name for entry in manifest().of_kind("job") if entry.schedule}
-    missing = sorted(wanted - set(found))
-    off = sorted(name for name in wanted & set(found) if found[name].state != "enabled")
-    failing = sorted(name for name in wanted & set(found) if found[name].last_attempt_failed)
+    expected = {entry.name for entry in manifest().of_kind("job") if entry.schedule}
+    missing = sorted(expected - set(deployed))
+    inactive = sorted(name for name in expected & set(deployed) if deployed[name].state != "enabled")
+    failing = sorted(name for name in expected & set(deployed) if deployed[name].last_attempt_failed)
     if missing:
-        return Finding("schedules", "failed", f"Not deployed: {', '.join(missing)}. terraform apply makes them.")
-    if off or failing:
-        parts = {"paused": off, "last attempt failed": failing}
+        return Finding("schedules", "failed", f"Not deployed: {', '.join(missing)}. Run terraform apply.")
+    if inactive or failing:
+        parts = {"paused": inactive, "last attempt failed": failing}
         detail = "; ".join(f"{name}: {', '.join(jobs)}" for name, jobs in parts.items() if jobs)
         return Finding("schedules", "warning", detail)
-    return Finding("schedules", "well", f"all {len(wanted)} enabled")
+    return Finding("schedules", "well", f"All {len(expected)} are enabled.")
 
 
-@router.get("", dependencies=[requires("dashboard:read")], response_model=schemas.Examination)
-def get_doctor(request: Request) -> Response:
+@router.get("", dependencies=[requires("dashboard:read")], response_model=DoctorReport)
+def get_doctor_report(request: Request) -> Response:
     """Check settings, database, migrations, model, Redis, topics, outbox, jobs and schedules. Changes nothing."""
-    found = [*run_checks(), scheduled()]
-    body = {"healthy": all(one.verdict != "failed" for one in found), "findings": [one._asdict() for one in found]}
-    return fresh(request, orjson.dumps(body), max_age_s=0, public=False)
+    results = [*run_checks(), check_schedules()]
+    healthy = all(finding.verdict != "failed" for finding in results)
+    return private(request, {"healthy": healthy, "findings": [finding._asdict() for finding in results]})

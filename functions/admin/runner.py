@@ -1,4 +1,4 @@
-"""Running a job by its URL, as Cloud Scheduler does."""
+"""Running a job by its URL, as Cloud Scheduler does. For the local system, which has no Cloud Scheduler."""
 
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, Final
@@ -11,20 +11,20 @@ from shared.logs import current_traceparent
 from shared.settings import settings
 
 CONNECT_TIMEOUT_S: Final = 5.0
-# the admin function itself is given 120 s; a longer run goes on without anybody waiting
+# Seconds to wait for the result, below the 120 s of the admin function itself. A longer run continues.
 WAIT_S: Final = 100.0
 
 
-def address() -> str:
-    """Return the URL under which jobs are run by name. Raises Unavailable where they are not."""
+def jobs_url() -> str:
+    """Return the URL under which jobs run by name. Raises Unavailable where there is none."""
     url = settings().jobs_url
     if url is None:
-        raise Unavailable("Jobs cannot be started here: the setting JOBS_URL is not set.", retry_after_s=60)
+        raise Unavailable("Jobs cannot be started here: set JOBS_URL.", retry_after_s=60)
     return url
 
 
 def run(url: str, name: str, parameters: bytes) -> tuple[int, dict[str, Any]] | None:
-    """Run a job and return its status and answer; None when it is still running after WAIT_S.
+    """Run a job and return its HTTP status and JSON answer; None if it is still running after WAIT_S.
 
     Raises Unavailable when nothing answers at ``url``.
     """
@@ -40,7 +40,7 @@ def run(url: str, name: str, parameters: bytes) -> tuple[int, dict[str, Any]] | 
         connection.sock.settimeout(WAIT_S)
         connection.request("POST", f"{parts.path.rstrip('/')}/{name}", parameters, headers)
         answer = connection.getresponse()
-        found = orjson.loads(answer.read())
+        body = orjson.loads(answer.read())
     except TimeoutError:
         if connection.sock is None:
             raise Unavailable(f"Nothing answers at {url}.") from None
@@ -49,4 +49,4 @@ def run(url: str, name: str, parameters: bytes) -> tuple[int, dict[str, Any]] | 
         raise Unavailable(f"No answer from {url}: {error}.") from None
     finally:
         connection.close()
-    return answer.status, found if isinstance(found, dict) else {"answer": found}
+    return answer.status, body if isinstance(body, dict) else {"answer": body}

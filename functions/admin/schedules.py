@@ -1,4 +1,4 @@
-"""Cloud Scheduler's jobs: their state, and running, pausing and resuming them."""
+"""Cloud Scheduler: the state of its jobs, and running, pausing and resuming them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ TIMEOUT_S: Final = 10.0
 
 
 class Schedule(NamedTuple):
-    """What Cloud Scheduler says of a job; ``state`` is enabled, paused, disabled or update_failed."""
+    """A job's state in Cloud Scheduler; ``state`` is enabled, paused, disabled or update_failed."""
 
     state: str
     next_run_at: str | None
@@ -21,14 +21,14 @@ class Schedule(NamedTuple):
     last_attempt_failed: bool
 
 
-def here() -> bool:
-    """Whether jobs are run by Cloud Scheduler here."""
+def managed_by_cloud_scheduler() -> bool:
+    """Whether Cloud Scheduler runs the jobs of this deployment."""
     return settings().scheduler_location is not None
 
 
 @cache
 def client() -> Any:
-    """Return the process's client, over REST: gRPC would cost this rare call another channel and its threads."""
+    """Return the process's client. It uses REST: these rare calls are not worth a gRPC channel and its threads."""
     from google.cloud import scheduler_v1
     from google.cloud.scheduler_v1.services.cloud_scheduler.transports import CloudSchedulerRestTransport
 
@@ -49,53 +49,53 @@ def close() -> None:
 
 
 def parent() -> str:
-    """Return the folder of this project's jobs. Raises Unavailable where Cloud Scheduler does not run them."""
-    if not here():
-        raise Unavailable("Schedules are paused and resumed in the cloud only: SCHEDULER_LOCATION is not set.")
+    """Return the resource name that contains the jobs. Raises Unavailable where Cloud Scheduler does not run them."""
+    if not managed_by_cloud_scheduler():
+        raise Unavailable("Schedules can be paused and resumed in the cloud only, where SCHEDULER_LOCATION is set.")
     return f"projects/{settings().require('google_cloud_project')}/locations/{settings().scheduler_location}"
 
 
 @contextmanager
-def _asked(name: str = "") -> Iterator[None]:
-    """Make the library's errors ours."""
+def _translated_errors(name: str = "") -> Iterator[None]:
+    """Raise the library's errors as JobNotFound, InvalidRequest and Unavailable."""
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError
 
     try:
         yield
     except exceptions.NotFound:
-        raise JobNotFound(f"Cloud Scheduler has no job {name}: it has no schedule, or was not deployed.") from None
+        raise JobNotFound(f"Cloud Scheduler has no job {name}: the job has no schedule, or is not deployed.") from None
     except exceptions.FailedPrecondition as error:
         raise InvalidRequest(f"Cloud Scheduler refuses: {error.message}") from None
     except (exceptions.GoogleAPIError, GoogleAuthError, OSError) as error:
         raise Unavailable(f"Cloud Scheduler does not answer: {str(error)[:300]}") from error
 
 
-def listed() -> dict[str, Schedule]:
-    """Return every job's schedule by its name; jobs that run on demand have none."""
-    with _asked():
-        found = client().list_jobs(parent=parent(), timeout=TIMEOUT_S)
-        return {job.name.rsplit("/", 1)[1]: _schedule(job) for job in found}
+def list_schedules() -> dict[str, Schedule]:
+    """Return the schedule of each job by its name; jobs that run on demand have none."""
+    with _translated_errors():
+        jobs = client().list_jobs(parent=parent(), timeout=TIMEOUT_S)
+        return {job.name.rsplit("/", 1)[1]: _schedule(job) for job in jobs}
 
 
 def run(name: str) -> None:
-    """Have Cloud Scheduler run the job now; it goes on by itself."""
+    """Have Cloud Scheduler run the job now, without waiting for it."""
     path = f"{parent()}/jobs/{name}"
-    with _asked(name):
+    with _translated_errors(name):
         client().run_job(name=path, timeout=TIMEOUT_S)
 
 
 def pause(name: str) -> Schedule:
-    """Stop the job's schedule until it is resumed; a run that has begun goes on."""
+    """Pause the job's schedule. A run that has begun continues."""
     path = f"{parent()}/jobs/{name}"
-    with _asked(name):
+    with _translated_errors(name):
         return _schedule(client().pause_job(name=path, timeout=TIMEOUT_S))
 
 
 def resume(name: str) -> Schedule:
-    """Let the job's schedule go on."""
+    """Resume the job's schedule."""
     path = f"{parent()}/jobs/{name}"
-    with _asked(name):
+    with _translated_errors(name):
         return _schedule(client().resume_job(name=path, timeout=TIMEOUT_S))
 
 

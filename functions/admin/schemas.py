@@ -1,300 +1,459 @@
-"""The answers of the admin routes, for their description."""
+"""Request and response models of the admin function."""
 
-from datetime import date, datetime
-from typing import Annotated, Any
+from datetime import date as Date  # noqa: N812 — a field is called `date`, which would hide the type
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from shared.http import Query
+from shared.domain.events import ProductId, printable
+from shared.domain.product import Product
+from shared.domain.rules import Kind
+from shared.http import Page, PageQuery, Query
 from shared.manifest import manifest
 
-
-class Page(Query):
-    """Which page of a list."""
-
-    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    page_size: Annotated[int, Field(ge=1, le=100)] = 50
-
-    @property
-    def offset(self) -> int:
-        """How many entries come before this page."""
-        return (self.page - 1) * self.page_size
-
-    def of(self, total: int) -> dict[str, int]:
-        """Return the members that say where in the whole this page is."""
-        pages = -(-total // self.page_size)
-        return {"total": total, "page": self.page, "page_size": self.page_size, "total_pages": pages}
+# dashboard
 
 
-class JobsQuery(Query):
-    """How many of each job's runs to list."""
-
-    runs: Annotated[int, Field(ge=1, le=50)] = 5
-
-
-class Export(BaseModel):
-    """Everything held on a user; events and answers as they are stored."""
-
-    model_config = ConfigDict(extra="allow")
-
-    exported_at: datetime
-    profile: dict[str, Any]
-
-
-class Message(BaseModel):
-    """What was done, in words."""
-
-    message: str
-
-
-class Day(BaseModel):
+class DailyEventCount(BaseModel):
     """Events of one type on one day (UTC)."""
 
-    date: date
-    event_type: str
-    event_count: int
-    unique_users: int
-    unique_products: int
+    date: Date = Field(description="The day.")
+    event_type: str = Field(description="Type of the events.")
+    event_count: int = Field(description="Number of events.")
+    unique_users: int = Field(description="Number of different users.")
+    unique_products: int = Field(description="Number of different products.")
 
 
-class Trend(BaseModel):
-    """A product that trends; ``product`` is a whole Product."""
+class TrendingEntry(BaseModel):
+    """A trending product."""
 
-    product: dict[str, Any]
-    score: float
-    event_count: int
-    time_window: str
-
-
-class CacheStats(BaseModel):
-    """What Redis counted since it started, over all keys."""
-
-    hits: int
-    misses: int
-    hit_rate: float | None
-    commands_per_second: int
-    used_memory_bytes: int
+    product: Product = Field(description="The product.")
+    score: float = Field(description="Trending score; compares products of one window.")
+    event_count: int = Field(description="Number of events in the window.")
+    time_window: str = Field(description="`7d` or `30d`.")
 
 
-class ApiStats(BaseModel):
-    """What is measured of the API; ``cache`` is null while Redis is away."""
+class CacheStatistics(BaseModel):
+    """Counters of Redis since it started, over all keys."""
 
-    cache: CacheStats | None
-
-
-class Run(BaseModel):
-    """One run of a job."""
-
-    id: int
-    job: str
-    started_at: datetime
-    ended_at: datetime | None
-    outcome: str = Field(description="running, succeeded or failed")
-    details: dict[str, Any]
+    hits: int = Field(description="Reads that found a key.")
+    misses: int = Field(description="Reads that found none.")
+    hit_rate: float | None = Field(description="Hits as a share of reads; null without reads.")
+    commands_per_second: int = Field(description="Commands in the last second.")
+    used_memory_bytes: int = Field(description="Memory in bytes.")
 
 
-class Model(BaseModel):
-    """One model version; ``stored``: it can be activated."""
+class ApiStatistics(BaseModel):
+    """Measurements of the API."""
 
-    version: int
-    algorithm: str
-    parameters: dict[str, Any]
-    metrics: dict[str, Any]
-    active: bool
-    published_at: datetime
-    stored: bool
+    cache: CacheStatistics | None = Field(description="Counters of Redis; null while it does not answer.")
 
 
-class Shown(BaseModel):
-    """What became of the recommendations of one kind, strategy and model version in the last 30 days."""
+class JobRun(BaseModel):
+    """A run of a job."""
 
-    kind: str
-    strategy: str
-    model_version: int | None
-    answers: int = Field(description="computed; a stored one that is given again counts once")
-    impressions: int
-    clicks: int
-    ctr: float | None = Field(description="clicks per impression")
-    add_to_carts: int = Field(description="of products shown, by the same user within 24 hours")
-    purchases: int
-    conversion: float | None = Field(description="the share of answers of which something was bought")
+    id: int = Field(description="Id of the run.")
+    job: str = Field(description="Name of the job.")
+    started_at: datetime = Field(description="When it started.")
+    ended_at: datetime | None = Field(description="When it ended; null while it runs.")
+    outcome: str = Field(description="`running`, `succeeded` or `failed`.")
+    details: dict[str, Any] = Field(description="Its result, or the error.")
+
+
+class ModelVersion(BaseModel):
+    """A version of the recommendation model."""
+
+    version: int = Field(description="Number of the version.")
+    algorithm: str = Field(description="Algorithm.")
+    parameters: dict[str, Any] = Field(description="Parameters of the algorithm.")
+    metrics: dict[str, Any] = Field(description="Metrics of its evaluation.")
+    active: bool = Field(description="Whether it serves.")
+    published_at: datetime = Field(description="When it was published.")
+    stored: bool = Field(description="Whether it is still stored and can be activated.")
+
+
+class RecommendationMetrics(BaseModel):
+    """Reactions to the recommendations of one kind, strategy and model version in the last 30 days."""
+
+    kind: str = Field(description="Kind of recommendation.")
+    strategy: str = Field(description="How the products were chosen.")
+    model_version: int | None = Field(description="Model version; null where none was used.")
+    answers: int = Field(description="Computed answers. A stored answer that is served again counts once.")
+    impressions: int = Field(description="Products reported as seen.")
+    clicks: int = Field(description="Products reported as clicked.")
+    ctr: float | None = Field(description="Clicks per impression; null without impressions.")
+    add_to_carts: int = Field(description="Recommended products that the same user put in the cart within 24 hours.")
+    purchases: int = Field(description="Recommended products that the same user bought within 24 hours.")
+    conversion: float | None = Field(description="Share of answers that led to a purchase; null without answers.")
 
 
 class Dashboard(BaseModel):
     """The shop at a glance, at most a minute old."""
 
-    events_by_day: list[Day] = Field(description="the last 30 days, today live")
-    top_trending: list[Trend] = Field(description="the first ten of each window")
-    recommendations: list[Shown]
-    api_stats: ApiStats
-    total_events: int
-    total_users: int
-    total_products: int
-    active_model: Model | None
-    jobs: list[Run] = Field(description="the last run of each job")
-    rejected_events: int
-    unsent_messages: int
+    events_by_day: list[DailyEventCount] = Field(description="The last 30 days, today live.")
+    top_trending: list[TrendingEntry] = Field(description="The first ten products of each window.")
+    recommendations: list[RecommendationMetrics] = Field(description="Reactions to recommendations.")
+    api_stats: ApiStatistics = Field(description="How the API performs.")
+    total_events: int = Field(description="Number of events.")
+    total_users: int = Field(description="Number of users.")
+    total_products: int = Field(description="Number of active products.")
+    active_model: ModelVersion | None = Field(description="The model version that serves; null if there is none.")
+    jobs: list[JobRun] = Field(description="The last run of each job.")
+    rejected_events: int = Field(description="Number of rejected events.")
+    unsent_messages: int = Field(description="Messages in the outbox that Pub/Sub does not have yet.")
 
 
-class Models(BaseModel):
+# cache
+
+
+class CacheFlush(BaseModel):
+    """Result of a flush."""
+
+    message: str = Field(description="What was flushed.")
+
+
+# models
+
+
+class ModelVersionList(BaseModel):
     """Model versions, newest first."""
 
-    models: list[Model]
+    models: list[ModelVersion] = Field(description="The versions.")
 
 
-class Activated(BaseModel):
-    """The version that is active now, and the one that was."""
+class ModelActivation(BaseModel):
+    """A change of the model version that serves."""
 
-    version: int
-    previous: int | None
-
-
-class Schedule(BaseModel):
-    """What Cloud Scheduler says of a job."""
-
-    state: str = Field(description="enabled, paused, disabled or update_failed")
-    next_run_at: datetime | None
-    last_attempt_at: datetime | None
-    last_attempt_failed: bool
+    version: int = Field(description="The version that serves now.")
+    previous: int | None = Field(description="The version that served before; null if there was none.")
 
 
-class Scheduled(Schedule):
-    """A job whose schedule was changed."""
+# training runs
 
-    job: str
+
+class TrainingRunsQuery(PageQuery):
+    """A page of training runs."""
+
+    job: Literal["similarity", "evaluation"] | None = Field(None, description="Only runs of this job.")
+
+
+class TrainingRun(BaseModel):
+    """A run of training or evaluation."""
+
+    id: int = Field(description="Id of the run.")
+    job: str = Field(description="Name of the job.")
+    started_at: datetime = Field(description="When it started.")
+    ended_at: datetime = Field(description="When it ended.")
+    outcome: str = Field(description="How it ended.")
+    version: int | None = Field(description="The model version it published; null if none.")
+    details: dict[str, Any] = Field(description="Its figures and reasons.")
+    report: str | None = Field(description="Path of its report; null if it left none.")
+
+
+class TrainingRunPage(Page):
+    """A page of training runs, newest first."""
+
+    runs: list[TrainingRun] = Field(description="The runs of this page.")
+
+
+# jobs
+
+
+class JobsQuery(Query):
+    """How many runs of each job to list."""
+
+    runs: Annotated[int, Field(ge=1, le=50, description="Runs of each job.")] = 5
+
+
+class JobSchedule(BaseModel):
+    """A job's state in Cloud Scheduler."""
+
+    state: str = Field(description="`enabled`, `paused`, `disabled` or `update_failed`.")
+    next_run_at: datetime | None = Field(description="When it runs next; null if not known.")
+    last_attempt_at: datetime | None = Field(description="When it was last started; null if never.")
+    last_attempt_failed: bool = Field(description="Whether the last attempt failed.")
+
+
+class JobScheduleChange(JobSchedule):
+    """The schedule of a job after a change."""
+
+    job: str = Field(description="Name of the job.")
 
 
 class Job(BaseModel):
-    """A job and its last runs, latest first; without a schedule it runs on demand."""
+    """A job and its last runs, latest first."""
 
-    name: str
-    schedule: str | None
-    scheduler: Schedule | None = Field(None, description="what Cloud Scheduler says; null where it does not run jobs")
-    timeout_s: int
-    runs: list[Run]
-
-
-class Jobs(BaseModel):
-    """Every job there is."""
-
-    jobs: list[Job]
+    name: str = Field(description="Name of the job.")
+    schedule: str | None = Field(description="Cron expression; null if the job runs on demand.")
+    scheduler: JobSchedule | None = Field(
+        None, description="State in Cloud Scheduler; null where that does not run the jobs."
+    )
+    timeout_s: int = Field(description="Longest run in seconds.")
+    runs: list[JobRun] = Field(description="The last runs.")
 
 
-class Started(BaseModel):
-    """A run that ended (200, with its result) or goes on (202)."""
+class JobList(BaseModel):
+    """All jobs."""
 
-    job: str
-    status: str
-    result: dict[str, Any] | None = None
+    jobs: list[Job] = Field(description="The jobs.")
 
 
-class AuditEntry(BaseModel):
-    """One write through the admin routes."""
+class JobRunResult(BaseModel):
+    """A run that ended (200) or continues (202)."""
 
-    id: int
-    at: datetime
-    actor: str
-    action: str
-    subject: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-    request_id: str | None
+    job: str = Field(description="Name of the job.")
+    status: str = Field(description="`succeeded` or `running`.")
+    result: dict[str, Any] | None = Field(None, description="The job's result; null while it runs.")
 
 
-class AuditLog(BaseModel):
+# audit log
+
+
+class AuditLogEntry(BaseModel):
+    """A change by staff or a script."""
+
+    id: int = Field(description="Id of the entry.")
+    at: datetime = Field(description="When it was made.")
+    actor: str = Field(description="Id of the user, or `admin-token`.")
+    action: str = Field(description="What was done, such as `rule.add`.")
+    subject: str = Field(description="What it was done to.")
+    before: dict[str, Any] | None = Field(description="The state before; null if it does not apply.")
+    after: dict[str, Any] | None = Field(description="The state after; null if it does not apply.")
+    request_id: str | None = Field(description="Id of the request.")
+
+
+class AuditLogPage(Page):
     """A page of the audit log, newest first."""
 
-    entries: list[AuditEntry]
-    total: int
-    page: int
-    page_size: int
-    total_pages: int
+    entries: list[AuditLogEntry] = Field(description="The entries of this page.")
+
+
+# rejected events and dead letters
 
 
 class RejectedEvent(BaseModel):
-    """What could never succeed; position -1 is a whole message."""
+    """An event or message that can never be processed."""
 
-    id: int
-    message_id: str
-    position: int
-    event: Any
-    reason: str
-    rejected_at: datetime
-
-
-class RejectedEvents(BaseModel):
-    """A page of what was rejected, newest first."""
-
-    entries: list[RejectedEvent]
-    total: int
-    page: int
-    page_size: int
-    total_pages: int
+    id: int = Field(description="Id of the entry.")
+    message_id: str = Field(description="Id of the message.")
+    position: int = Field(description="Position of the event in the message, from 0; -1 for the message itself.")
+    event: Any = Field(description="The event as it was received.")
+    reason: str = Field(description="Why it was rejected.")
+    rejected_at: datetime = Field(description="When it was rejected.")
 
 
-def a_topic(name: str) -> str:
+class RejectedEventPage(Page):
+    """A page of rejected events, newest first."""
+
+    entries: list[RejectedEvent] = Field(description="The events of this page.")
+
+
+def topic_name(name: str) -> str:
     """Return the name of a topic of functions.yaml; raise ValueError for any other."""
     if name not in manifest().topics:
-        raise ValueError(f"there is no topic {name[:100]!r}; there are {', '.join(manifest().topics)}")
+        raise ValueError(f"there is no topic {name[:100]!r}; topics: {', '.join(manifest().topics)}")
     return name
 
 
-Topic = Annotated[str, AfterValidator(a_topic), Field(description="a topic of functions.yaml")]
+Topic = Annotated[str, AfterValidator(topic_name), Field(description="Name of a topic of functions.yaml.")]
 
 
 class DeadLetterQuery(Query):
     """Which dead letters to list."""
 
-    topic: Topic | None = None
-    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    topic: Topic | None = Field(None, description="Only dead letters of this topic of functions.yaml.")
+    limit: Annotated[int, Field(ge=1, le=100, description="Greatest number of each topic.")] = 50
 
 
 class DeadLetter(BaseModel):
-    """A message that no function took after all attempts; ``data`` is base64 where it is not UTF-8."""
+    """A message that a subscriber failed to process in every attempt."""
 
-    topic: str
-    message_id: str
-    subscription: str | None = Field(description="that gave up; null where the emulator does not say")
-    attempts: int | None
-    published_at: str
-    attributes: dict[str, str]
-    data: str
-
-
-class DeadLetters(BaseModel):
-    """What waits."""
-
-    dead_letters: list[DeadLetter]
+    topic: str = Field(description="Topic of the message.")
+    message_id: str = Field(description="Id of the message.")
+    subscription: str | None = Field(description="The subscription that gave up; null where it is not known.")
+    attempts: int | None = Field(description="Number of attempts; null where it is not known.")
+    published_at: str = Field(description="When the message was published.")
+    attributes: dict[str, str] = Field(description="Attributes of the message.")
+    data: str = Field(description="Body of the message as text, as base64 if it is not UTF-8.")
 
 
-class Replay(BaseModel):
-    """Which dead letters to publish again: all of a topic up to a limit, or those named."""
+class DeadLetterList(BaseModel):
+    """Waiting dead letters."""
+
+    dead_letters: list[DeadLetter] = Field(description="The dead letters.")
+
+
+class ReplayRequest(BaseModel):
+    """Which dead letters of a topic to publish again."""
 
     model_config = ConfigDict(extra="forbid")
 
     topic: Topic
-    limit: int = Field(100, ge=1, le=1000)
-    message_ids: list[str] | None = Field(None, min_length=1, max_length=1000)
+    limit: int = Field(100, ge=1, le=1000, description="Greatest number of dead letters to look at.")
+    message_ids: list[str] | None = Field(
+        None, min_length=1, max_length=1000, description="Ids of the messages. If omitted, all up to `limit`."
+    )
 
 
-class Replayed(BaseModel):
-    """What was published again, and how many were seen and left."""
+class ReplayResult(BaseModel):
+    """Result of a replay."""
 
-    topic: str
-    replayed: list[str]
-    left: int
-
-
-class Finding(BaseModel):
-    """What one check of the doctor saw."""
-
-    check: str
-    verdict: str = Field(description="well, warning, failed or skipped")
-    detail: str
+    topic: str = Field(description="The topic.")
+    replayed: list[str] = Field(description="Ids of the messages that were published again.")
+    left: int = Field(description="Number of dead letters that were seen and left waiting.")
 
 
-class Examination(BaseModel):
-    """What the doctor saw; healthy: nothing failed."""
+# doctor
 
-    healthy: bool
-    findings: list[Finding]
+
+class DoctorFinding(BaseModel):
+    """Result of one check."""
+
+    check: str = Field(description="Name of the check.")
+    verdict: str = Field(description="`well`, `warning`, `failed` or `skipped`.")
+    detail: str = Field(description="What was seen, and how to mend it.")
+
+
+class DoctorReport(BaseModel):
+    """Result of all checks."""
+
+    healthy: bool = Field(description="Whether no check failed.")
+    findings: list[DoctorFinding] = Field(description="The results.")
+
+
+# accounts
+
+
+class AccountsQuery(PageQuery):
+    """Which accounts to list."""
+
+    email: Annotated[str, StringConstraints(min_length=3, max_length=320)] | None = Field(
+        None, description="Only the account with this email."
+    )
+    role: Literal["user", "support", "admin"] | None = Field(None, description="Only accounts with this role.")
+
+
+class Account(BaseModel):
+    """An account, as staff see it."""
+
+    user_id: str = Field(description="Id of the user.")
+    username: str | None = Field(description="Name of the account.")
+    email: str | None = Field(description="Email of the account.")
+    role: str = Field(description="`user`, `support` or `admin`.")
+    city: str | None = Field(description="City; null if not set.")
+    registered_at: datetime | None = Field(description="When it was registered.")
+
+
+class AccountPage(Page):
+    """A page of accounts, newest first."""
+
+    users: list[Account] = Field(description="The accounts of this page.")
+
+
+class RoleAssignment(BaseModel):
+    """The role to assign to an account. docs/accounts.md lists the permissions of each role."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Literal["user", "support", "admin"] = Field(description="The new role.")
+
+
+class RoleChange(BaseModel):
+    """A change of an account's role."""
+
+    user_id: str = Field(description="Id of the user.")
+    role: str = Field(description="The role now.")
+    previous: str = Field(description="The role before.")
+
+
+# rules
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)]
+Price = Annotated[float, Field(ge=0, le=9_999_999_999, allow_inf_nan=False)]
+# lowest and highest factor of each kind that has one, and its default
+FACTORS: Final = {"boost": (1.0, 100.0, 2.0), "bury": (0.01, 1.0, 0.5)}
+
+
+class RuleWrite(BaseModel):
+    """A rule for recommendations: an effect, the products it applies to, and a period."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Kind = Field(
+        description="`pin` shows a product at a position, `boost` and `bury` multiply scores, `exclude` hides products."
+    )
+    product_id: ProductId | None = Field(None, description="Applies to this product.")
+    category_id: ProductId | None = Field(
+        None, description="Applies to products of the category with this id and its subcategories."
+    )
+    brand: Name | None = Field(None, description="Applies to products of this brand.")
+    tag: Name | None = Field(None, description="Applies to products with this tag.")
+    price_min: Price | None = Field(None, description="Applies to products that cost at least this much.")
+    price_max: Price | None = Field(None, description="Applies to products that cost at most this much.")
+    factor: float | None = Field(
+        None,
+        ge=0.01,
+        le=100,
+        allow_inf_nan=False,
+        description="Multiplies scores: above 1 for `boost` (2 if omitted), below 1 for `bury` (0.5 if omitted).",
+    )
+    position: int | None = Field(None, ge=1, le=100, description="Position of a pinned product, from 1.")
+    starts_at: AwareDatetime | None = Field(None, description="Start of the period; null for at once.")
+    ends_at: AwareDatetime | None = Field(None, description="End of the period; null for never.")
+    active: bool = Field(True, description="`false` suspends the rule.")
+    note: Annotated[str, StringConstraints(max_length=500), AfterValidator(printable)] = Field(
+        "", description="Text that is shown as the reason where recommendations are explained."
+    )
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        """Require what the kind needs, refuse what it does not use, and set the default factor."""
+        selectors = (self.product_id, self.category_id, self.brand, self.tag, self.price_min, self.price_max)
+        if all(selector is None for selector in selectors):
+            raise ValueError("give product_id, category_id, brand, tag, price_min or price_max")
+        if self.kind == "pin" and (self.product_id is None or any(value is not None for value in selectors[1:])):
+            raise ValueError("a pin selects one product, by product_id alone")
+        if self.kind == "pin" and self.position is None:
+            self.position = 1
+        if self.kind != "pin" and self.position is not None:
+            raise ValueError("position is for pin only; leave it out")
+        if self.kind in FACTORS:
+            low, high, default = FACTORS[self.kind]
+            if self.factor is None:
+                self.factor = default
+            if not low <= self.factor <= high or self.factor == 1:
+                raise ValueError(f"the factor of a {self.kind} must be from {low:g} to {high:g}, and not 1")
+        elif self.factor is not None:
+            raise ValueError("factor is for boost and bury only; leave it out")
+        if self.price_min is not None and self.price_max is not None and self.price_min > self.price_max:
+            raise ValueError("price_min must not be greater than price_max")
+        if self.starts_at is not None and self.ends_at is not None and self.starts_at >= self.ends_at:
+            raise ValueError("ends_at must be after starts_at")
+        return self
+
+
+class Rule(RuleWrite):
+    """A stored rule."""
+
+    id: int = Field(description="Id of the rule.")
+    in_force: bool = Field(description="Whether it is active and now is within its period.")
+    created_at: datetime = Field(description="When it was created.")
+    updated_at: datetime = Field(description="When it last changed.")
+
+
+class RuleList(BaseModel):
+    """All rules, oldest first."""
+
+    rules: list[Rule] = Field(description="The rules.")
+
+
+def _rule_without_required_fields(schema: dict[str, Any]) -> None:
+    schema.update(RuleWrite.model_json_schema() | {"title": "RulePatch", "required": []})
+    schema["description"] = "The fields of a rule to change. Omitted fields stay as they are; null clears a field."
+
+
+class RulePatch(BaseModel):
+    """The fields of a rule to change. They are validated with the stored rule's other fields."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=_rule_without_required_fields)

@@ -1,22 +1,29 @@
-"""From a cart to a paid order. docs/decisions/0009-checkout.md says what happens when any step fails.
+"""The checkout, from a cart to a paid order, in three steps.
 
-1. One transaction: products locked, stock checked and taken, order and lines written, cart emptied. State `placed`.
-2. The payment provider is asked, with no lock and no transaction held.
-3. One transaction: state `paid`, purchase events, and the answer of the Idempotency-Key. Or, not paid: state
-   `cancelled`, stock and cart as before.
+1. One transaction locks the products, checks and takes the stock, writes the order and its lines and empties the
+   cart. The order's state is `placed`.
+2. The payment provider is asked for the money, with no lock and no transaction held.
+3. One transaction writes the state `paid`, the purchase events and the answer of the Idempotency-Key. Without the
+   money it writes the state `cancelled` instead and restores stock and cart.
+
+docs/decisions/2026-11-21-checkout.md says what happens when any step fails.
 """
 
 import logging
 from uuid import UUID
 
+from fastapi import APIRouter
 from starlette.responses import Response
 
-from functions.cart.committing import committed
-from functions.cart.schemas import CheckoutRequest
+from functions.cart.committing import after_commit
+from functions.cart.schemas import STOCK_CONFLICT, CheckoutRequest, OnlyUserQuery, Order
+from shared.auth import Shopper
 from shared.clients.postgres import transaction
 from shared.domain.orders import OrderState, checkout_id
 from shared.errors import OrderStateConflict, PaymentDeclined
-from shared.http import private
+from shared.http import RequiredIdempotencyKey
+from shared.http.answers import private
+from shared.http.api import OWNED, problem_responses
 from shared.http.idempotency import Finish, fingerprint, once
 from shared.payments import provider
 from shared.payments.releasing import release
@@ -26,10 +33,25 @@ from shared.storage.shopping import orders, payments
 from shared.storage.shopping.checkout import Placed
 
 log = logging.getLogger(__name__)
+router = APIRouter(prefix="/cart", tags=["checkout"])
 
 
-def check_out(shopper: str, request: CheckoutRequest, key: str) -> Response:
-    """Return the answer of a checkout, done once per shopper and key, whatever was cut short in between."""
+@router.post(
+    "/checkout", status_code=201, response_model=Order, responses=OWNED | problem_responses(402) | STOCK_CONFLICT
+)
+def check_out(
+    shopper: Shopper, _query: OnlyUserQuery, key: RequiredIdempotencyKey, request: CheckoutRequest | None = None
+) -> Response:
+    """Buy everything in the cart at current prices, or nothing.
+
+    409 names every item whose stock does not suffice. 402 when the payment was declined, 503 when its provider does
+    not answer: the cart is as before, and the request can be repeated with the same Idempotency-Key.
+    """
+    return place_order(shopper, request or CheckoutRequest(), key)
+
+
+def place_order(shopper: str, request: CheckoutRequest, key: str) -> Response:
+    """Place and pay an order, once per shopper and key even after an interruption, and return the response."""
     request_hash = fingerprint(request)
 
     def work(finish: Finish) -> Response:
@@ -42,7 +64,7 @@ def check_out(shopper: str, request: CheckoutRequest, key: str) -> Response:
                 expected_total=request.expected_total,
                 provider=settings().payment_provider,
             )
-        committed(placed.outbox, placed.products, stock_crossed=placed.sold_out)
+        after_commit(placed.outbox, placed.products, stock_crossed=placed.sold_out)
         if placed.state is OrderState.PLACED:
             _charge(placed, request.payment_token)
         return _paid(placed, finish)
@@ -51,7 +73,7 @@ def check_out(shopper: str, request: CheckoutRequest, key: str) -> Response:
 
 
 def _charge(placed: Placed, token: str | None) -> None:
-    """Ask for the money; without it the order is given up before the error goes on."""
+    """Charge the order's total. Cancels the order before it lets an error of the payment pass."""
     if placed.total == 0:
         return
     try:
@@ -60,7 +82,7 @@ def _charge(placed: Placed, token: str | None) -> None:
         _give_up(placed.order_id, "payment declined", charged=False)
         raise
     except Exception:
-        # no answer, or one that nobody understood: it may have been taken
+        # no answer, or not an intelligible one: the money may have been taken
         _give_up(placed.order_id, "payment not confirmed", charged=True)
         raise
 
@@ -69,7 +91,7 @@ def _give_up(order_id: UUID, reason: str, *, charged: bool) -> None:
     with transaction() as connection:
         moved = orders.give_up(connection, order_id, reason, charged=charged)
     if moved is not None:
-        committed(moved.outbox, moved.products, stock_crossed=moved.in_stock_again)
+        after_commit(moved.outbox, moved.products, stock_crossed=moved.in_stock_again)
     if charged:
         release(order_id)
 
@@ -82,10 +104,10 @@ def _paid(placed: Placed, finish: Finish) -> Response:
             answer = private(body, 201, {"Location": f"/orders/{placed.order_id}"})
             finish(connection, answer)
     except OrderStateConflict:
-        # cancelled while it was being paid
+        # the order was cancelled while the payment was under way
         payments.reopen(placed.order_id)
         release(placed.order_id)
         raise
     if moved is not None:
-        committed(moved.outbox)
+        after_commit(moved.outbox)
     return answer

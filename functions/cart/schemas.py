@@ -1,4 +1,4 @@
-"""What goes in and out of the cart function: requests that are checked, answers that are documented."""
+"""Request and response models of the cart function."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -6,42 +6,43 @@ from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import Path
+from fastapi import Query as InQuery
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.domain.carts import MAX_QUANTITY, Shortness
 from shared.domain.events import printable
 from shared.domain.orders import OrderState
 from shared.domain.product import Product
-from shared.http import UserQuery
+from shared.http import Page, UserQuery
 from shared.http.api import PROBLEM
 
-Quantity = Annotated[int, Field(strict=True, ge=1, le=MAX_QUANTITY)]
-ProductPath = Annotated[int, Path(ge=1, le=2**53 - 1)]
-OrderPath = Annotated[UUID, Path(description="the order's id")]
-PageNumber = Annotated[int, Field(ge=1, le=2**31)]
-PageSize = Annotated[int, Field(ge=1, le=100)]
+Quantity = Annotated[int, Field(strict=True, ge=1, le=MAX_QUANTITY, description="Number of pieces.")]
+ProductPath = Annotated[int, Path(ge=1, le=2**53 - 1, description="Id of the product.")]
+OrderPath = Annotated[UUID, Path(description="Id of the order.")]
+# routes whose only query parameter is user_id
+OnlyUserQuery = Annotated[UserQuery, InQuery()]
 
 
-class PageOfShopper(UserQuery):
-    """A page of what is the shopper's, newest first."""
+class ShopperPageQuery(UserQuery):
+    """A page of a shopper's list, newest first."""
 
-    page: PageNumber = 1
-    page_size: PageSize = 20
+    page: Annotated[int, Field(ge=1, le=2**31, description="Number of the page, from 1.")] = 1
+    page_size: Annotated[int, Field(ge=1, le=100, description="Entries per page.")] = 20
 
 
-class NewItem(BaseModel):
-    """What is put into the cart; of a product that is in it already, so many more."""
+class NewCartItem(BaseModel):
+    """A product to add to the cart. If it is in the cart, the quantity is added."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, json_schema_extra={"examples": [{"product_id": 42, "quantity": 2}]}
     )
 
-    product_id: Annotated[int, Field(strict=True, ge=1, le=2**53 - 1)]
+    product_id: Annotated[int, Field(strict=True, ge=1, le=2**53 - 1, description="Id of the product.")]
     quantity: Quantity = 1
 
 
-class ItemPatch(BaseModel):
-    """How many of a product are to be in the cart. None at all: DELETE it."""
+class CartItemPatch(BaseModel):
+    """A change of a cart item. To remove it, send DELETE."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"quantity": 3}]})
 
@@ -49,7 +50,7 @@ class ItemPatch(BaseModel):
 
 
 class CheckoutRequest(BaseModel):
-    """How to buy what is in the cart."""
+    """Conditions and means of payment of a checkout."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"expected_total": 19.98}]})
 
@@ -59,136 +60,145 @@ class CheckoutRequest(BaseModel):
         max_digits=14,
         decimal_places=2,
         allow_inf_nan=False,
-        description="the total that the shopper has seen: refused when it is another by now",
+        description="The total that the shopper saw. 409 if the total has changed since.",
     )
     payment_token: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)] | None = (
         Field(
             None,
-            description="what the payment provider gave the storefront; the fake one takes any, `decline` and "
-            "`time-out` do what they say",
+            description="The token that the storefront got from the payment provider. The built-in test provider "
+            "accepts any token; `decline` and `time-out` make it decline and not answer.",
         )
     )
 
 
-class StateChange(BaseModel):
-    """What an order is to become."""
+class OrderStateChange(BaseModel):
+    """The new state of an order."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"state": "shipped"}]})
 
-    state: Literal[OrderState.SHIPPED, OrderState.CANCELLED, OrderState.REFUNDED]
+    state: Literal[OrderState.SHIPPED, OrderState.CANCELLED, OrderState.REFUNDED] = Field(description="The new state.")
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(printable)] | None = Field(
-        None, description="the shopper sees it"
+        None, description="Reason, which the shopper sees."
     )
 
 
 class CartItem(BaseModel):
-    """A line of the cart, at the price and stock of now; ``changes`` since it was added, empty when all is well."""
+    """A product in the cart, at its current price and stock."""
 
-    product: Product
-    quantity: int
-    price_when_added: float
-    price: float
-    line_total: float
-    added_at: datetime
-    changes: list[Shortness | Literal["price_increased", "price_decreased"]]
+    product: Product = Field(description="The product as it is now.")
+    quantity: int = Field(description="Number of pieces.")
+    price_when_added: float = Field(description="Price of a piece when it was added.")
+    price: float = Field(description="Price of a piece now.")
+    line_total: float = Field(description="Price now times quantity.")
+    added_at: datetime = Field(description="When the product was added.")
+    changes: list[Shortness | Literal["price_increased", "price_decreased"]] = Field(
+        description="What changed since it was added; empty if it can be bought as it was added."
+    )
 
 
 class Cart(BaseModel):
-    """A shopper's cart, oldest line first. ``total`` is of all lines at the prices of now, ``item_count`` of pieces."""
+    """A shopper's cart."""
 
-    items: list[CartItem]
-    total: float
-    item_count: int
+    items: list[CartItem] = Field(description="The products, oldest first.")
+    total: float = Field(description="Total of all items at current prices.")
+    item_count: int = Field(description="Number of pieces of all items.")
 
 
 class OrderItem(BaseModel):
-    """What was sold, as it was then. ``event_id``: a purchase event with this id counts once, whoever reports it."""
+    """A product of an order, as it was when it was ordered."""
 
-    product_id: int
-    external_id: str
-    name: str
-    quantity: int
-    price: float
-    line_total: float
-    event_id: UUID
+    product_id: int = Field(description="Id of the product.")
+    external_id: str = Field(description="The shop's own id of the product.")
+    name: str = Field(description="Name of the product.")
+    quantity: int = Field(description="Number of pieces.")
+    price: float = Field(description="Price of a piece.")
+    line_total: float = Field(description="Price times quantity.")
+    event_id: UUID = Field(
+        description="Id of the purchase event. A storefront that reports the purchase too sends this id, and it counts "
+        "once."
+    )
 
 
 class Payment(BaseModel):
-    """Where the money is; ``release_due`` is on its way back, ``released`` is back or was never taken."""
+    """The payment of an order."""
 
-    provider: str
-    state: Literal["pending", "approved", "release_due", "released"]
+    provider: str = Field(description="Name of the payment provider.")
+    state: Literal["pending", "approved", "release_due", "released"] = Field(
+        description="`release_due`: the money is to be returned. `released`: it was returned, or never taken."
+    )
 
 
-class OrderStep(BaseModel):
-    """A state that the order came into, and why, where somebody said."""
+class OrderStateEntry(BaseModel):
+    """A state that the order entered."""
 
-    state: OrderState
-    at: datetime
-    reason: str | None
+    state: OrderState = Field(description="The state.")
+    at: datetime = Field(description="When the order entered it.")
+    reason: str | None = Field(description="Reason; null if none was given.")
 
 
 class Order(BaseModel):
-    """An order, with its history, oldest first."""
+    """An order with its history."""
 
-    id: UUID
-    state: OrderState
-    items: list[OrderItem]
-    total: float
-    item_count: int
-    payment: Payment
-    history: list[OrderStep]
-    created_at: datetime
-    updated_at: datetime
+    id: UUID = Field(description="Id of the order.")
+    state: OrderState = Field(description="Current state.")
+    items: list[OrderItem] = Field(description="The ordered products.")
+    total: float = Field(description="Total of all items.")
+    item_count: int = Field(description="Number of pieces of all items.")
+    payment: Payment = Field(description="The payment.")
+    history: list[OrderStateEntry] = Field(description="The states so far, oldest first.")
+    created_at: datetime = Field(description="When the order was placed.")
+    updated_at: datetime = Field(description="When its state last changed.")
 
 
-class OrderPage(BaseModel):
-    """A page of orders, newest first; ``total`` is exact."""
+class OrderPage(Page):
+    """A page of orders, newest first."""
 
-    orders: list[Order]
-    total: int
-    page: int
-    page_size: int
-    total_pages: int
+    orders: list[Order] = Field(description="The orders of this page.")
 
 
 class WishlistItem(BaseModel):
-    """A product that the shopper keeps for later."""
+    """A product on the wishlist."""
 
-    product: Product
-    added_at: datetime
+    product: Product = Field(description="The product as it is now.")
+    added_at: datetime = Field(description="When the product was added.")
 
 
-class WishlistPage(BaseModel):
-    """A page of the wishlist, newest first; ``total`` is exact."""
+class WishlistPage(Page):
+    """A page of the wishlist, newest first."""
 
-    items: list[WishlistItem]
-    total: int
-    page: int
-    page_size: int
-    total_pages: int
+    items: list[WishlistItem] = Field(description="The products of this page.")
 
 
 _SHORT_LINE: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["product_id", "name", "requested", "available", "reason"],
     "properties": {
-        "product_id": {"type": "integer"},
-        "name": {"type": "string"},
-        "requested": {"type": "integer"},
-        "available": {"type": "integer"},
-        "reason": {"enum": ["unavailable", "out_of_stock", "insufficient_stock"]},
+        "product_id": {"type": "integer", "description": "Id of the product."},
+        "name": {"type": "string", "description": "Name of the product."},
+        "requested": {"type": "integer", "description": "Pieces in the cart."},
+        "available": {"type": "integer", "description": "Pieces in stock."},
+        "reason": {
+            "enum": ["unavailable", "out_of_stock", "insufficient_stock"],
+            "description": "`unavailable`: no longer sold. `insufficient_stock`: fewer in stock than requested.",
+        },
     },
 }
-_SHORT: Final[dict[str, Any]] = PROBLEM | {
+_STOCK_PROBLEM: Final[dict[str, Any]] = PROBLEM | {
     "properties": {
-        **PROBLEM["properties"],  # type: ignore[dict-item]  # the one mapping of that constant
-        "lines": {"type": "array", "items": _SHORT_LINE, "description": "of out-of-stock: every line that is short"},
-        "expected_total": {"type": "number", "description": "of price-changed"},
-        "total": {"type": "number", "description": "of price-changed: what it is now"},
+        **PROBLEM["properties"],  # type: ignore[dict-item]  # the only mapping among the values of PROBLEM
+        "lines": {
+            "type": "array",
+            "items": _SHORT_LINE,
+            "description": "Of `out-of-stock`: every item that cannot be bought.",
+        },
+        "expected_total": {"type": "number", "description": "Of `price-changed`: the total of the request."},
+        "total": {"type": "number", "description": "Of `price-changed`: the current total."},
     }
 }
-# where stock is asked for
-SHORT: Final[dict[int | str, dict[str, Any]]] = {
-    409: {"description": "A problem (RFC 9457)", "content": {"application/problem+json": {"schema": _SHORT}}}
+# the 409 of routes that check the stock
+STOCK_CONFLICT: Final[dict[int | str, dict[str, Any]]] = {
+    409: {
+        "description": "A problem (RFC 9457).",
+        "content": {"application/problem+json": {"schema": _STOCK_PROBLEM}},
+    }
 }

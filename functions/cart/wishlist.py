@@ -1,50 +1,48 @@
-"""The wishlist: what a shopper keeps for later."""
+"""Routes of the wishlist."""
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
 from fastapi import Query as InQuery
 from starlette.responses import Response
 
-from functions.cart.committing import committed
-from functions.cart.schemas import PageOfShopper, ProductPath, WishlistItem, WishlistPage
+from functions.cart.committing import after_commit
+from functions.cart.schemas import OnlyUserQuery, ProductPath, ShopperPageQuery, WishlistItem, WishlistPage
 from shared.auth import Shopper
 from shared.clients.postgres import transaction
-from shared.http import UserQuery, private
+from shared.http.answers import private
 from shared.http.api import OWNED, problem_responses
 from shared.storage.shopping import wishlist
 
 router = APIRouter(prefix="/wishlist", tags=["wishlist"])
-Nothing = Annotated[UserQuery, InQuery()]
+ADDED: Final[dict[int | str, dict[str, Any]]] = {
+    201: {"model": WishlistItem, "description": "The product is new on the wishlist."}
+}
 
 
 @router.get("", response_model=WishlistPage, responses=OWNED)
-def show_wishlist(shopper: Shopper, query: Annotated[PageOfShopper, InQuery()]) -> Response:
-    """Show the wishlist, newest first. A page beyond the end is empty."""
+def get_wishlist(shopper: Shopper, query: Annotated[ShopperPageQuery, InQuery()]) -> Response:
+    """Get the wishlist, newest first."""
     return private(wishlist.page(shopper, query.page, query.page_size))
 
 
 @router.get("/{product_id}", response_model=WishlistItem, responses=OWNED | problem_responses(404))
-def show_wish(shopper: Shopper, product_id: ProductPath, _query: Nothing) -> Response:
-    """Show whether a product is on the wishlist: 404 when it is not."""
+def get_wishlist_item(shopper: Shopper, product_id: ProductPath, _query: OnlyUserQuery) -> Response:
+    """Get a product of the wishlist. 404 if it is not on it."""
     return private(wishlist.get_item(shopper, product_id))
 
 
-@router.put(
-    "/{product_id}",
-    response_model=WishlistItem,
-    responses=OWNED | problem_responses(404, 409) | {201: {"model": WishlistItem, "description": "It is new on it."}},
-)
-def add_wish(shopper: Shopper, product_id: ProductPath, _query: Nothing) -> Response:
-    """Put a product on the wishlist: 201 when it is new on it, 200 when it was there."""
+@router.put("/{product_id}", response_model=WishlistItem, responses=OWNED | problem_responses(404, 409) | ADDED)
+def add_wishlist_item(shopper: Shopper, product_id: ProductPath, _query: OnlyUserQuery) -> Response:
+    """Add a product to the wishlist. 201 if it is new on it, otherwise 200."""
     with transaction() as connection:
         unsent = wishlist.add(connection, shopper, product_id)
-    committed(unsent or [])
+    after_commit(unsent or [])
     return private(wishlist.get_item(shopper, product_id), 200 if unsent is None else 201)
 
 
 @router.delete("/{product_id}", status_code=204, responses=OWNED)
-def remove_wish(shopper: Shopper, product_id: ProductPath, _query: Nothing) -> Response:
-    """Take a product off the wishlist. Again: the same answer."""
+def remove_wishlist_item(shopper: Shopper, product_id: ProductPath, _query: OnlyUserQuery) -> Response:
+    """Remove a product from the wishlist. Idempotent: it need not be on it."""
     wishlist.remove(shopper, product_id)
     return Response(status_code=204)

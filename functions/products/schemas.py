@@ -1,4 +1,4 @@
-"""What goes in and out of the products function: parameters that are checked, answers that are documented."""
+"""Request and response models of the products function."""
 
 from typing import Annotated, Literal
 
@@ -6,145 +6,145 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_
 
 from shared.domain.events import printable
 from shared.domain.product import Product
-from shared.http import K, Query, UserQuery
+from shared.http import Page, Query, UserQuery
 
 MAX_TEXT = 200
 MAX_FILTER_TAGS = 20
 
 
 def split_commas(values: list[str]) -> list[str]:
-    """Return the tags of repeated and comma-separated parameters, each once."""
+    """Return the tags of repeated and comma-separated parameters, each once; raise ValueError if there are too many."""
     tags = [tag.strip() for value in values for tag in value.split(",") if tag.strip()]
     if len(tags) > MAX_FILTER_TAGS:
-        raise ValueError(f"at most {MAX_FILTER_TAGS} tags")
+        raise ValueError(f"must be at most {MAX_FILTER_TAGS} tags")
     return list(dict.fromkeys(tags))
 
 
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(printable)]
 SomeText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT), AfterValidator(printable)]
-Bound = Annotated[float, Field(ge=0, le=1e10, allow_inf_nan=False)]
+PriceBound = Annotated[float, Field(ge=0, le=1e10, allow_inf_nan=False)]
 PositiveId = Annotated[int, Field(ge=1, le=2**53 - 1)]
 Sort = Annotated[
     Literal["relevance", "price_asc", "price_desc", "newest", "popular"],
-    Field(description="relevance: by match, then popularity; without a search the same as popular"),
+    Field(description="Order. `relevance` is by match, then popularity; without `search` it is `popular`."),
 ]
 
 
 class ProductQuery(UserQuery):
-    """Filters, order and page of GET /products. All that are given apply. A user's search is kept in their history."""
+    """Filters, order and page of GET /products. A user's search is added to their search history."""
 
-    search: Text = Field("", description="words of name, brand, tags, category, description, or a stock code")
-    category: SomeText | None = Field(None, description="by name, whatever its case, with the categories below it")
-    category_id: PositiveId | None = Field(None, description="with the categories below it")
-    min_price: Bound | None = None
-    max_price: Bound | None = None
-    in_stock: bool | None = Field(None, description="true: only what is in stock; false: only what is sold out")
+    search: Text = Field("", description="Words of name, brand, tags, category or description, or a stock code.")
+    category: SomeText | None = Field(
+        None, description="Name of a category, in any case. Its subcategories are included."
+    )
+    category_id: PositiveId | None = Field(None, description="Id of a category. Its subcategories are included.")
+    min_price: PriceBound | None = Field(None, description="Lowest price.")
+    max_price: PriceBound | None = Field(None, description="Highest price.")
+    in_stock: bool | None = Field(
+        None, description="`true` returns only products in stock, `false` only sold-out products."
+    )
     tags: Annotated[list[Text], AfterValidator(split_commas)] = Field(
-        [], description="products that have all of these; repeated, or separated by commas"
+        [], description="Tags that the products must all have; repeated, or separated by commas."
     )
     sort: Sort = "relevance"
-    page: PositiveId = 1
-    page_size: Annotated[int, Field(ge=1, le=100)] = 20
+    page: PositiveId = Field(1, description="Number of the page, from 1.")
+    page_size: Annotated[int, Field(ge=1, le=100, description="Products per page.")] = 20
 
     @model_validator(mode="after")
     def ordered(self) -> "ProductQuery":
-        """Refuse a price range that nothing can be in."""
+        """Refuse a price range that contains no price."""
         if self.min_price is not None and self.max_price is not None and self.min_price > self.max_price:
             raise ValueError("min_price must not be greater than max_price")
         return self
 
 
-class SuggestQuery(Query):
-    """What has been typed so far."""
+class SuggestionQuery(Query):
+    """The text typed so far."""
 
-    q: SomeText
-    k: K = 10
+    q: SomeText = Field(description="The text typed so far.")
+    k: Annotated[int, Field(ge=1, le=100, description="Greatest number of suggestions.")] = 10
 
 
 class NoQuery(Query):
-    """No parameters: whatever is given is refused."""
+    """No query parameters."""
 
 
 class CategoryFacet(BaseModel):
-    """How many of the found products are in a category (itself, not those below it)."""
+    """Number of found products in a category, without its subcategories."""
 
-    id: int
-    name: str
-    count: int
+    id: int = Field(description="Id of the category.")
+    name: str = Field(description="Name of the category.")
+    count: int = Field(description="Number of found products.")
 
 
-class PriceBand(BaseModel):
-    """How many of the found products cost from ``min`` to ``max``, both included; no ``max``: or more."""
+class PriceFacet(BaseModel):
+    """Number of found products in a range of prices."""
 
-    min: float
-    max: float | None
-    count: int
+    min: float = Field(description="Lowest price, included.")
+    max: float | None = Field(description="Highest price, included; null for no upper bound.")
+    count: int = Field(description="Number of found products.")
 
 
 class TagFacet(BaseModel):
-    """How many of the found products have a tag; the 20 most frequent tags are counted."""
+    """Number of found products with a tag."""
 
-    tag: str
-    count: int
+    tag: str = Field(description="The tag.")
+    count: int = Field(description="Number of found products.")
 
 
 class Facets(BaseModel):
-    """Counts over everything that was found, on all pages."""
+    """Numbers of found products, over all pages."""
 
-    categories: list[CategoryFacet]
-    price_bands: list[PriceBand]
-    tags: list[TagFacet]
+    categories: list[CategoryFacet] = Field(description="By category.")
+    price_bands: list[PriceFacet] = Field(description="By price.")
+    tags: list[TagFacet] = Field(description="By tag: the 20 most frequent.")
 
 
-class ProductPage(BaseModel):
-    """One page of what was found; ``total`` is exact. A page beyond the end is empty."""
+class ProductPage(Page):
+    """A page of found products."""
 
-    products: list[Product]
-    total: int
-    page: int
-    page_size: int
-    total_pages: int
-    facets: Facets
+    products: list[Product] = Field(description="The products of this page.")
+    facets: Facets = Field(description="Counts over all pages.")
     corrected_query: str | None = Field(
-        None, description="only where the search found nothing as it was typed: what was searched for instead"
+        None, description="The text that was searched for instead, if `search` as typed found nothing."
     )
 
 
 class Suggestion(BaseModel):
-    """Something to complete what is being typed; a product comes with its id."""
+    """A completion of the text."""
 
-    text: str
-    kind: Literal["query", "category", "product"]
-    product_id: int | None = Field(None, description="only of a product")
+    text: str = Field(description="The completed text.")
+    kind: Literal["query", "category", "product"] = Field(description="What the text names; `query` is a search.")
+    product_id: int | None = Field(None, description="Id of the product, if it is one.")
 
 
-class Suggestions(BaseModel):
-    """Best first: queries, categories, products."""
+class SuggestionList(BaseModel):
+    """Suggestions of all kinds, best first."""
 
-    suggestions: list[Suggestion]
+    suggestions: list[Suggestion] = Field(description="The suggestions.")
 
 
 class Category(BaseModel):
-    """A category and how many products are in it or below it."""
+    """A category."""
 
-    id: int
-    name: str
-    parent_id: int | None
-    product_count: int
+    id: int = Field(description="Id of the category.")
+    name: str = Field(description="Name of the category.")
+    parent_id: int | None = Field(description="Id of the category that contains it; null at the top.")
+    product_count: int = Field(description="Number of products in the category and its subcategories.")
 
 
 class RowProblem(BaseModel):
-    """Why a row was not taken. Rows are lines of the body, from 1 (a CSV's header)."""
+    """Why a row of an import was rejected."""
 
-    row: int
-    field: str
-    message: str
+    row: int = Field(description="Line of the body, from 1; the header of a CSV counts.")
+    field: str = Field(description="The invalid field; empty for the whole row.")
+    message: str = Field(description="The rule that the row breaks.")
 
 
 class ImportReport(BaseModel):
-    """What an import did. Rows that say what is stored already count nowhere."""
+    """Result of an import. Rows that equal what is stored are not counted."""
 
-    created: int
-    updated: int
-    failed: int
-    errors: list[RowProblem]
+    created: int = Field(description="Number of products created.")
+    updated: int = Field(description="Number of products changed.")
+    failed: int = Field(description="Number of rows rejected.")
+    errors: list[RowProblem] = Field(description="Why rows were rejected.")

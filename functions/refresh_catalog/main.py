@@ -2,15 +2,15 @@
 
 import functions_framework
 from cloudevents.http.event import CloudEvent
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared import logs, messages
 from shared.clients.postgres import transaction
 from shared.domain.events import ProductId
 from shared.storage.answers import invalidation, popular_ranking, protocol
 from shared.storage.catalog import products, search_index
-from shared.storage.events import rejected
 from shared.storage.recommending import similar_products
+from shared.subscriptions import read_or_reject
 
 
 class CatalogChange(BaseModel):
@@ -20,23 +20,6 @@ class CatalogChange(BaseModel):
 
     product_ids: list[ProductId] = Field(min_length=1, max_length=10_000)
     change: str = "updated"
-
-
-def _read(event: CloudEvent) -> CatalogChange | None:
-    """Return the message. A message that can never succeed is written to rejected_events, and None is returned."""
-    try:
-        message = messages.read(event, messages.CATALOG_CHANGES_SCHEMA)
-    except messages.UnreadableMessage as error:
-        rejected.add_envelope(event, str(error))
-        return None
-    try:
-        return CatalogChange.model_validate(message.body)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        reason = f"not a {messages.CATALOG_CHANGES_SCHEMA} message: {where} {first['msg']}".replace("  ", " ")
-        rejected.add_message(message, reason)
-        return None
 
 
 def _refresh_text(product_ids: list[int]) -> None:
@@ -53,9 +36,10 @@ def _refresh_text(product_ids: list[int]) -> None:
 def refresh_catalog(event: CloudEvent) -> None:
     """Refresh search documents, vocabulary, embeddings, the live popular ranking and stored answers. Idempotent."""
     logs.configure()
-    change = _read(event)
-    if change is None:
+    readable = read_or_reject(event, messages.CATALOG_CHANGES_SCHEMA, CatalogChange.model_validate)
+    if readable is None:
         return
+    _message, change = readable
     # a change of stock does not change any text
     if change.change != "stock":
         _refresh_text(change.product_ids)

@@ -13,15 +13,21 @@ import numpy.typing as npt
 import orjson
 import pandas as pd
 
-from shared.domain.events import EARLIEST, MAX_CLOCK_SKEW, EventType, event_key, small, storable_json
+from shared.domain.events import (
+    EARLIEST,
+    MAX_CLOCK_SKEW,
+    MAX_EVENT_QUANTITY,
+    EventType,
+    event_key,
+    small,
+    storable_json,
+)
 
 TimestampUnit = Literal["iso", "s", "ms"]
 
 REQUIRED: Final = ("user_id", "event_type", "timestamp")
 OPTIONAL: Final = ("product_id", "external_id", "session_id", "quantity", "metadata", "event_id")
 COLUMNS: Final = REQUIRED + OPTIONAL
-# a wholesale order is one purchase; the same limit as for events that arrive one by one
-MAX_QUANTITY: Final = 10_000
 _CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
 _ZONED: Final = r"(?i)\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)"
 # splits fields where text cannot
@@ -155,7 +161,7 @@ def check(
 
     good = reason.isna()
     named = pd.Series({index: count for index, (count, _why) in stated.items()}, dtype="float64").reindex(rows.index)
-    counted = quantity.fillna(named).fillna(1).clip(upper=MAX_QUANTITY).astype("int64")
+    counted = quantity.fillna(named).fillna(1).clip(upper=MAX_EVENT_QUANTITY).astype("int64")
     events = pd.DataFrame(
         {
             "position": numbers,

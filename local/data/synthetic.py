@@ -19,6 +19,7 @@ from jobs.data.copy_rows import event_ids, mix
 from local.data.shop import PRODUCT_COLUMNS, Events, Shop
 from local.errors import Refused
 from shared.domain.events import EventType
+from shared.validation import field_errors
 
 Ints = npt.NDArray[np.int32]
 Reals = npt.NDArray[np.float64]
@@ -83,13 +84,13 @@ def options(values: dict[str, Any]) -> Options:
     try:
         made = Options.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = ".".join(map(str, first["loc"]))
+        first = field_errors(error)[0]
+        name = first["field"]
         known = ", ".join(Options.model_fields)
         why = (
             f"is not an option of the synthetic shop; there are: {known}"
             if first["type"] == "extra_forbidden"
-            else first["msg"]
+            else first["message"]
         )
         raise Refused(f"{name}: {why}.") from None
     if made.view + made.add_to_cart > 1:

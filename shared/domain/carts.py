@@ -1,4 +1,4 @@
-"""What a cart holds, and when a line of it cannot be bought."""
+"""Carts: their limits, and the lines that cannot be bought."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -14,7 +14,7 @@ Shortness = Literal["unavailable", "out_of_stock", "insufficient_stock"]
 
 
 class CartLine(NamedTuple):
-    """A product in a cart, with what the catalog says of it now."""
+    """A product in a cart, with its current price and stock."""
 
     product_id: int
     external_id: str
@@ -35,12 +35,12 @@ class CartLine(NamedTuple):
 
 
 def total(lines: Iterable[CartLine]) -> Decimal:
-    """Return what the lines cost together."""
+    """Return the total price of the lines."""
     return sum((line.price * line.quantity for line in lines), Decimal(0))
 
 
 def check_stock(lines: Iterable[CartLine]) -> None:
-    """Raise OutOfStock, naming every line that cannot be bought, unless all can."""
+    """Raise OutOfStock, which names every line that cannot be bought, unless there is none."""
     short: list[dict[str, Any]] = [
         {
             "product_id": line.product_id,
@@ -53,6 +53,6 @@ def check_stock(lines: Iterable[CartLine]) -> None:
         if line.shortness is not None
     ]
     if short:
-        names = ", ".join(f"{one['name']} ({one['available']} of {one['requested']})" for one in short[:5])
+        names = ", ".join(f"{line['name']} ({line['available']} of {line['requested']})" for line in short[:5])
         more = f" and {len(short) - 5} more" if len(short) > 5 else ""
         raise OutOfStock(f"Not enough in stock: {names}{more}. Change or remove these lines.", lines=short)

@@ -1,4 +1,4 @@
-"""What may be written about a product: one model for the API, for imports and for feeds."""
+"""What can be written to a product: the same rules for the API, imports and feeds."""
 
 import re
 from decimal import Decimal
@@ -28,21 +28,21 @@ _URL: Final = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 
 
 def real_number(value: object) -> object:
-    """Refuse what is a number by courtesy only: text and booleans."""
+    """Return ``value``; raise ValueError for text, booleans and null, which Pydantic would convert to a number."""
     if value is None or isinstance(value, (str, bytes, bool)):
         raise ValueError("must be a number")
     return value
 
 
 def web_address(value: str) -> str:
-    """Return ``value`` if a browser may load it; raise ValueError for anything but http and https."""
+    """Return ``value``; raise ValueError unless it is an http or https address."""
     if not _URL.fullmatch(value):
         raise ValueError("must be an http or https address")
     return value
 
 
 def category_path(value: str) -> str:
-    """Return a category's path with its parts stripped; raise ValueError when a part is empty, too long or too deep."""
+    """Return the path with its levels stripped; raise ValueError for an empty or repeated level, or too many."""
     parts = [part.strip() for part in value.split(CATEGORY_SEPARATOR)]
     if not all(parts):
         raise ValueError("must name every level, such as 'Home > Candles'")
@@ -54,7 +54,7 @@ def category_path(value: str) -> str:
 
 
 def distinct(values: list[str]) -> list[str]:
-    """Return the values without repetitions, in the order of their first mention."""
+    """Return the values without repetitions, in their order."""
     return list(dict.fromkeys(values))
 
 
@@ -63,18 +63,19 @@ def _text(least: int, most: int) -> Any:
 
 
 ExternalId = Annotated[
-    str, _text(1, 255), AfterValidator(printable), Field(description="the shop's own id, such as a stock code")
+    str, _text(1, 255), AfterValidator(printable), Field(description="The shop's own id, such as a stock code.")
 ]
-Name = Annotated[str, _text(1, 500), AfterValidator(printable)]
+Name = Annotated[str, _text(1, 500), AfterValidator(printable), Field(description="Name.")]
 Description = Annotated[
     str,
     _text(0, 10_000),
     AfterValidator(printable),
     BeforeValidator(lambda value: "" if value is None else value),
+    Field(description="Description."),
 ]
 Price = Annotated[
     Decimal,
-    Field(ge=0, le=MAX_PRICE, decimal_places=2, allow_inf_nan=False),
+    Field(ge=0, le=MAX_PRICE, decimal_places=2, allow_inf_nan=False, description="Price of a piece."),
     BeforeValidator(real_number),
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": float(MAX_PRICE), "examples": [12.5]}),
 ]
@@ -84,51 +85,55 @@ CategoryPath = Annotated[
     _text(1, 500),
     AfterValidator(printable),
     AfterValidator(category_path),
-    Field(description="the category's name, made if new; 'Home > Candles' is Candles inside Home"),
+    Field(description="Path of the category, such as `Home > Candles` for Candles inside Home. Created if new."),
 ]
 Brand = Annotated[str, _text(1, 200), AfterValidator(printable)]
 Tag = Annotated[str, _text(1, 64), AfterValidator(printable)]
 Tags = Annotated[
     list[Tag],
-    Field(max_length=MAX_TAGS),
+    Field(max_length=MAX_TAGS, description="Tags."),
     AfterValidator(distinct),
     BeforeValidator(lambda value: [] if value is None else value),
 ]
-Quantity = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True, description="pieces in stock")]
-Active = Annotated[bool, Field(strict=True, description="false: not shown anywhere")]
+Quantity = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True, description="Pieces in stock.")]
+Active = Annotated[bool, Field(strict=True, description="`false` hides the product from shoppers.")]
 Latitude = Annotated[float, BeforeValidator(real_number), Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, BeforeValidator(real_number), Field(ge=-180, le=180, allow_inf_nan=False)]
 
 
 class _Written(BaseModel):
-    """Rules over several fields, the same for a new product and a change."""
+    """Optional fields, and the rules over several fields, of a new product and of a change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    image_url: ImageUrl | None = None
-    category: CategoryPath | None = None
-    category_id: ProductId | None = Field(None, description="an existing category, instead of its name")
-    brand: Brand | None = None
-    latitude: Latitude | None = None
-    longitude: Longitude | None = None
+    image_url: ImageUrl | None = Field(None, description="Address of an image, http or https.")
+    category: CategoryPath | None = Field(
+        None, description="Path of the category, such as `Home > Candles` for Candles inside Home. Created if new."
+    )
+    category_id: ProductId | None = Field(None, description="Id of an existing category, instead of `category`.")
+    brand: Brand | None = Field(None, description="Brand.")
+    latitude: Latitude | None = Field(None, description="Degrees north of where the product is; needs `longitude`.")
+    longitude: Longitude | None = Field(None, description="Degrees east of where the product is; needs `latitude`.")
 
     @model_validator(mode="after")
     def consistent(self) -> "_Written":
         """Require latitude and longitude together, and one way to name the category."""
         if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude belong together")
+            raise ValueError("latitude and longitude must be given together")
         if self.category is not None and self.category_id is not None:
             raise ValueError("give either category or category_id")
         return self
 
 
 class ProductWrite(_Written):
-    """A product as it is created or imported.
+    """A product to create or import.
 
-    On an import whose ``external_id`` exists, fields that were not given (``model_fields_set``) keep what is stored.
+    An import of an `external_id` that exists changes that product, and omitted fields stay as they are.
     """
 
-    external_id: ExternalId | None = None
+    external_id: ExternalId | None = Field(
+        None, description="The shop's own id, such as a stock code. If omitted, generated."
+    )
     name: Name
     description: Description = ""
     price: Price
@@ -138,7 +143,7 @@ class ProductWrite(_Written):
 
 
 class ProductPatch(_Written):
-    """A change to a product: only what is given (``model_fields_set``) is written. null clears what may be empty."""
+    """The fields of a product to change. Omitted fields stay as they are; null clears an optional field."""
 
     name: Name = ""
     description: Description = ""

@@ -1,4 +1,4 @@
-"""What a user did: event types, their weights, and what makes an event valid."""
+"""Events: what a user did with a product. Their types, weights and validity, and the ids under which they count."""
 
 import os
 import re
@@ -14,14 +14,16 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 MAX_EVENTS_PER_REQUEST: Final = 500
 MAX_METADATA_BYTES: Final = 4096
+# pieces of one purchase event, however it arrives: a wholesale order is one purchase and must not outweigh all others
+MAX_EVENT_QUANTITY: Final = 10_000
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 MAX_CLOCK_SKEW: Final = timedelta(minutes=10)
-# event ids that are not UUIDs become one under this namespace
+# event ids that are not UUIDs become UUIDs under this namespace: never change it
 EVENT_ID_NAMESPACE: Final = UUID("5f0c9a52-6c0b-4c39-9b7e-2f6f6a1f0d11")
 
 
 class EventType(StrEnum):
-    """What happened between a user and a product."""
+    """What a user did with a product. Only `search` needs no product."""
 
     VIEW = "view"
     ADD_TO_CART = "add_to_cart"
@@ -32,7 +34,7 @@ class EventType(StrEnum):
     RECOMMENDATION_CLICK = "recommendation_click"
 
 
-# The one home of the weights. A type that says nothing good of the product weighs nothing.
+# The only home of the weights. A type that is no sign of interest weighs 0.
 EVENT_WEIGHTS: Final[dict[EventType, float]] = {
     EventType.VIEW: 1.0,
     EventType.ADD_TO_CART: 3.0,
@@ -45,14 +47,14 @@ EVENT_WEIGHTS: Final[dict[EventType, float]] = {
 
 
 def printable(text: str) -> str:
-    """Return ``text`` if all can hold it; raise ValueError on control characters other than tab and newline."""
+    """Return ``text``; raise ValueError if it has control characters other than tab, line feed and carriage return."""
     if not text.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n\r" for c in text):
         raise ValueError("must not contain control characters")
     return text
 
 
 def storable_json(value: Any) -> Any:
-    """Return ``value`` if jsonb can hold it; raise ValueError on NUL or lone surrogates anywhere in it."""
+    """Return ``value``; raise ValueError if jsonb cannot hold it: NUL, lone surrogates, NaN or infinity anywhere."""
     if isinstance(value, str):
         if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
             raise ValueError("must not contain NUL or lone surrogates")
@@ -69,7 +71,7 @@ def storable_json(value: Any) -> Any:
 
 
 def small(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return ``metadata`` if it is at most MAX_METADATA_BYTES as JSON; raise ValueError otherwise."""
+    """Return ``metadata``; raise ValueError if it is longer than MAX_METADATA_BYTES as JSON."""
     try:
         size = len(orjson.dumps(metadata))
     except orjson.JSONEncodeError as error:
@@ -84,13 +86,17 @@ UserId = Annotated[
     str,
     StringConstraints(min_length=1, max_length=255),
     AfterValidator(printable),
-    Field(description="the shop's own id of the user, or one made by the browser"),
+    Field(
+        description="Id of the user: an account's (`acct_…`), a guest's (`guest_…`), the shop's own, or one that the "
+        "browser generated."
+    ),
 ]
-ProductId = Annotated[int, Field(ge=1, le=2**53 - 1, description="the product's id")]
+# 2**53 - 1 is the largest integer that every JSON parser keeps exact
+ProductId = Annotated[int, Field(ge=1, le=2**53 - 1, description="Id of the product.")]
 
 
 def parse_timestamp(value: datetime) -> datetime:
-    """Return ``value`` in UTC; raise ValueError before 2000 or further ahead than clocks differ."""
+    """Return ``value`` in UTC; raise ValueError before 2000 or more than MAX_CLOCK_SKEW in the future."""
     value = value.astimezone(UTC)
     if value < EARLIEST:
         raise ValueError("must not be before 2000")
@@ -100,14 +106,14 @@ def parse_timestamp(value: datetime) -> datetime:
 
 
 def not_a_number(value: object) -> object:
-    """Refuse epoch numbers: whether they are seconds or milliseconds is a guess."""
+    """Return ``value``; raise ValueError for epoch numbers, which may be seconds or milliseconds."""
     if isinstance(value, (int, float)) or (isinstance(value, str) and re.fullmatch(r"[\d.+-]+", value)):
         raise ValueError("must be an ISO 8601 time with a zone, such as 2026-01-31T12:00:00Z")
     return value
 
 
 class Event(BaseModel):
-    """One event as clients send it. ``quantity`` of a purchase is metadata's ``quantity``, 1 where there is none."""
+    """What a user did with a product. The quantity of a purchase is `metadata.quantity`, 1 if omitted."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -116,31 +122,50 @@ class Event(BaseModel):
     )
 
     user_id: UserId
-    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = None
-    event_type: EventType
-    timestamp: Annotated[AwareDatetime, AfterValidator(parse_timestamp)] | None = None
-    session_id: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)] | None = None
-    metadata: Annotated[dict[str, Any], AfterValidator(storable_json), AfterValidator(small)] | None = None
-    event_id: Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(printable)] | None = None
+    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = Field(
+        None, description="Id of the product. Required, except for a `search`."
+    )
+    event_type: EventType = Field(description="What the user did.")
+    timestamp: Annotated[AwareDatetime, AfterValidator(parse_timestamp)] | None = Field(
+        None, description="When it happened, in ISO 8601 with a time zone. If omitted, the time of the request."
+    )
+    session_id: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)] | None = (
+        Field(None, description="The client's id of the visit.")
+    )
+    metadata: Annotated[dict[str, Any], AfterValidator(storable_json), AfterValidator(small)] | None = Field(
+        None,
+        description="Further facts, at most 4,096 bytes of JSON, such as the `quantity` of a purchase.",
+    )
+    event_id: Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(printable)] | None = Field(
+        None, description="The client's own id of the event; events with the same id count once. If omitted, generated."
+    )
 
     @model_validator(mode="before")
     @classmethod
     def iso_time(cls, values: object) -> object:
-        """Refuse epoch numbers as timestamps before Pydantic guesses their unit."""
+        """Refuse epoch numbers as timestamps, before Pydantic guesses their unit."""
         if isinstance(values, dict) and values.get("timestamp") is not None:
             not_a_number(values["timestamp"])
         return values
 
     @model_validator(mode="after")
     def has_product(self) -> "Event":
-        """Require a product for everything but a search."""
+        """Require a product, except for a search."""
         if self.product_id is None and self.event_type is not EventType.SEARCH:
             raise ValueError("product_id is required, except for a search")
         return self
 
 
+def quantity_of(event: Event) -> int:
+    """Return the pieces of a purchase, in [1, MAX_EVENT_QUANTITY]: metadata's ``quantity``, 1 if that is no count."""
+    quantity = (event.metadata or {}).get("quantity", 1)
+    if isinstance(quantity, bool) or not isinstance(quantity, int) or quantity < 1:
+        return 1
+    return min(quantity, MAX_EVENT_QUANTITY)
+
+
 def event_key(event_id: str) -> UUID:
-    """Return the id under which an event counts once: the UUID itself, or one derived from any other string."""
+    """Return the UUID under which an event counts once: the id itself, or derived from an id that is no UUID."""
     try:
         return UUID(event_id)
     except ValueError:
@@ -148,6 +173,6 @@ def event_key(event_id: str) -> UUID:
 
 
 def uuid7() -> UUID:
-    """Return a new time-ordered id (RFC 9562, version 7): index inserts stay at the right edge of the tree."""
+    """Return a new time-ordered id (RFC 9562, version 7), which keeps index inserts at the right edge of the tree."""
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
     return UUID(int=value & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62)

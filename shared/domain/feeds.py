@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from shared.domain.catalog import ProductWrite
 from shared.errors import InvalidRequest
+from shared.validation import field_errors
 
 # the longest record, in bytes: a name and a description of four-byte characters, and some
 MAX_RECORD_BYTES: Final = 131_072
@@ -77,14 +78,7 @@ def validated(row: int, values: Any) -> Row | list[RowError]:
     try:
         return row, ProductWrite.model_validate(values)
     except ValidationError as error:
-        return [
-            RowError(
-                row,
-                ".".join(str(part) for part in one["loc"]),
-                "is not known here" if one["type"] == "extra_forbidden" else one["msg"].removeprefix("Value error, "),
-            )
-            for one in error.errors(include_input=False, include_url=False)
-        ]
+        return [RowError(row, problem["field"], problem["message"]) for problem in field_errors(error)]
 
 
 def _without_mark(lines: Iterable[bytes]) -> Iterator[bytes]:

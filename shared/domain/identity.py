@@ -1,10 +1,11 @@
-"""Whose an id is, and what a role may do. No I/O: the hot path and `events` decide by this alone."""
+"""User ids and their kinds, roles and their permissions. No I/O, so that the hot path can use it."""
 
 from collections.abc import Mapping
+from enum import Enum, auto
 from typing import Final, Literal
 from uuid import uuid4
 
-# Decided by the id alone, without a look-up: docs/decisions/0008-accounts.md
+# the kind of an id is read from the id alone, without a look-up: docs/decisions/2026-11-21-accounts.md
 ACCOUNT_PREFIX: Final = "acct_"
 GUEST_PREFIX: Final = "guest_"
 
@@ -48,26 +49,44 @@ PERMISSIONS: Final[Mapping[str, frozenset[Permission]]] = {
     "user": frozenset(),
     "support": _READING | frozenset[Permission](("orders:write",)),
     "admin": _EVERYTHING,
-    # whoever holds ADMIN_TOKEN: a script that runs the shop, and has nothing to do with people's accounts
+    # the holder of ADMIN_TOKEN: a script that operates the shop and has no business with accounts
     "machine": _EVERYTHING - {"users:read", "users:write"},
 }
 
 
+class IdKind(Enum):
+    """Who issued a user id, and thereby what protects it."""
+
+    ACCOUNT = auto()
+    """`acct_…`: a registered account."""
+    GUEST = auto()
+    """`guest_…`: issued by POST /auth/guest, and too random to be guessed."""
+    OTHER = auto()
+    """The shop's own id, or one that a browser generated."""
+
+
+def kind_of(user_id: str) -> IdKind:
+    """Return the kind of a user id."""
+    if user_id.startswith(ACCOUNT_PREFIX):
+        return IdKind.ACCOUNT
+    return IdKind.GUEST if user_id.startswith(GUEST_PREFIX) else IdKind.OTHER
+
+
 def is_account(user_id: str) -> bool:
-    """Whether the id is a registered account's: it then needs that account's token."""
-    return user_id.startswith(ACCOUNT_PREFIX)
+    """Whether the id is a registered account's."""
+    return kind_of(user_id) is IdKind.ACCOUNT
 
 
 def new_account_id() -> str:
-    """Return a new account's id."""
+    """Return the id of a new account."""
     return ACCOUNT_PREFIX + uuid4().hex
 
 
 def new_guest_id() -> str:
-    """Return a new guest's id: random enough that knowing it is the right to use it."""
+    """Return the id of a new guest, with 122 random bits: possession of the id can serve as a credential."""
     return GUEST_PREFIX + uuid4().hex
 
 
 def allowed(role: str, permission: Permission) -> bool:
-    """Whether a role has a permission; one that is not known has none."""
+    """Whether a role has a permission; an unknown role has none."""
     return permission in PERMISSIONS.get(role, frozenset())

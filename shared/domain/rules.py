@@ -1,7 +1,8 @@
-"""Rules by admins: what they select and what they do to a ranking; no I/O.
+"""The shop's rules for recommendations: the products they select, and their effect on a ranking. No I/O.
 
-A rule selects what matches everything it gives: a product, a category (and those below it), a brand, a tag, a price
-range. ``pin`` puts its product at a position, ``boost`` and ``bury`` multiply scores, ``exclude`` is done in SQL.
+A rule selects the products that match every criterion it has: a product, a category with its subcategories, a brand, a
+tag, a price range. ``pin`` puts its product at a position, ``boost`` and ``bury`` multiply scores; ``exclude`` is
+applied in SQL.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,10 @@ TEXTS: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule in force; what is None selects nothing in particular. ``eligible``: a pin passes the request's filters."""
+    """A rule in force. A criterion that is None matches every product.
+
+    ``eligible`` is whether a pinned product passes the request's filters.
+    """
 
     id: int
     kind: Kind
@@ -37,7 +41,7 @@ class Rule:
 
     @property
     def text(self) -> str:
-        """What can be shown as the reason: the note, where there is one."""
+        """The reason to show: the note, or else a text of the kind."""
         return self.note or TEXTS[self.kind]
 
     def matches(self, product: Candidate) -> bool:
@@ -53,40 +57,43 @@ class Rule:
 
 
 def applied(rules: Sequence[Rule], candidates: Sequence[Candidate]) -> tuple[dict[int, float], dict[int, Rule]]:
-    """Return the product of the factors that apply to each candidate, and the rule that changes most for it."""
+    """Return the product of the factors of each candidate, and its rule whose factor is furthest from 1.
+
+    Both are by product id; candidates that no rule selects are missing.
+    """
     factors: dict[int, float] = {}
-    because: dict[int, Rule] = {}
+    reasons: dict[int, Rule] = {}
     for rule in rules:
         if rule.kind not in ("boost", "bury") or rule.factor is None:
             continue
-        for one in candidates:
-            if rule.matches(one):
-                factors[one.id] = factors.get(one.id, 1.0) * rule.factor
-                said = because.get(one.id)
-                if said is None or distance(rule.factor) > distance(said.factor or 1.0):
-                    because[one.id] = rule
-    return factors, because
+        for candidate in candidates:
+            if rule.matches(candidate):
+                factors[candidate.id] = factors.get(candidate.id, 1.0) * rule.factor
+                strongest = reasons.get(candidate.id)
+                if strongest is None or distance(rule.factor) > distance(strongest.factor or 1.0):
+                    reasons[candidate.id] = rule
+    return factors, reasons
 
 
 def distance(factor: float) -> float:
-    """Return how far a factor is from changing nothing: as far for 1/2 as for 2."""
+    """Return how far a factor is from 1: at least 1, and the same for 1/2 as for 2."""
     return max(factor, 1 / factor)
 
 
 def with_pins(ids: Sequence[int], rules: Sequence[Rule], k: int) -> tuple[list[int], dict[int, Rule]]:
     """Return at most ``k`` ids with the pinned ones at their positions, and each pinned product's rule.
 
-    Of two pins at one position the older comes first and the other follows it; of two pins of one product the better
-    position counts. A pin beyond the end of a shorter answer is its last; one beyond ``k`` is not shown.
+    Of two pins at one position the older comes first and the other follows it. Of two pins of one product the better
+    position counts. A pin beyond the end of a shorter answer comes last; a pin beyond ``k`` is left out.
     """
     pins: dict[int, Rule] = {}
     for rule in sorted(rules, key=lambda rule: (rule.position or 0, rule.id)):
         if rule.kind == "pin" and rule.eligible and rule.product_id is not None and (rule.position or 0) <= k:
             pins.setdefault(rule.product_id, rule)
-    listed = [one for one in ids if one not in pins]
+    listed = [product_id for product_id in ids if product_id not in pins]
     for product_id, rule in pins.items():
         place = (rule.position or 1) - 1
-        # the place may be taken by a pin before this one
+        # an earlier pin may have this place
         while place < len(listed) and listed[place] in pins:
             place += 1
         listed.insert(place, product_id)

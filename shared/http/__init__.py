@@ -2,8 +2,21 @@
 
 from shared.http.answers import fresh, private
 from shared.http.api import api
-from shared.http.parameters import K, Query, UserQuery
+from shared.http.parameters import IdempotencyKey, K, Page, PageQuery, Query, RequiredIdempotencyKey, UserQuery
 from shared.http.serve import serve
 from shared.storage.answers.shared_answers import cached
 
-__all__ = ["K", "Query", "UserQuery", "api", "cached", "fresh", "private", "serve"]
+__all__ = [
+    "IdempotencyKey",
+    "K",
+    "Page",
+    "PageQuery",
+    "Query",
+    "RequiredIdempotencyKey",
+    "UserQuery",
+    "api",
+    "cached",
+    "fresh",
+    "private",
+    "serve",
+]

@@ -1,8 +1,10 @@
 """The application factory of every HTTP function."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from shared import logs
 from shared.http import health, problems
@@ -10,19 +12,25 @@ from shared.http.edge import Edge
 
 PROBLEM = {
     "type": "object",
+    "description": "A problem document (RFC 9457).",
     "required": ["type", "title", "status", "instance", "request_id"],
     "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "request_id": {"type": "string"},
+        "type": {"type": "string", "description": "`urn:aisle:problem:` and the slug of the problem."},
+        "title": {"type": "string", "description": "Summary of the kind of problem."},
+        "status": {"type": "integer", "description": "HTTP status."},
+        "detail": {"type": "string", "description": "What was wrong and how to mend it."},
+        "instance": {"type": "string", "description": "Path of the request."},
+        "request_id": {"type": "string", "description": "Id of the request, also in the logs."},
         "errors": {
             "type": "array",
+            "description": "The invalid fields.",
             "items": {
                 "type": "object",
-                "properties": {"field": {"type": "string"}, "message": {"type": "string"}, "type": {"type": "string"}},
+                "properties": {
+                    "field": {"type": "string", "description": "Path of the field, with dots."},
+                    "message": {"type": "string", "description": "The rule that the value breaks."},
+                    "type": {"type": "string", "description": "Name of the rule."},
+                },
             },
         },
     },
@@ -30,17 +38,33 @@ PROBLEM = {
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI responses for the problems with these statuses."""
+    """Return the OpenAPI responses of problems with these statuses."""
     content = {"application/problem+json": {"schema": PROBLEM}}
-    return {status: {"description": "A problem (RFC 9457)", "content": content} for status in statuses}
+    return {status: {"description": "A problem (RFC 9457).", "content": content} for status in statuses}
 
 
-# of routes that take a Shopper, Holder or Account (shared/auth.py)
+# of routes that take a credential of a user (shared/auth.py)
 OWNED = problem_responses(401, 403)
 
 
-def api(name: str, description: str, *, needs: tuple[str, ...], max_body: dict[str, int] | None = None) -> FastAPI:
-    """Return the application of the function ``name``; ``needs`` are the services that its readiness depends on."""
+def operation_id(route: APIRoute) -> str:
+    """Return the route function's name: clients are generated from the description, one method per operation."""
+    return route.name
+
+
+def api(
+    name: str,
+    description: str,
+    *,
+    needs: tuple[str, ...],
+    max_body: dict[str, int] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> FastAPI:
+    """Return the application of the function ``name``.
+
+    ``needs`` are the services that its readiness depends on, ``max_body`` the greatest body in bytes of paths that
+    take more than usual, ``tags`` the descriptions of the tags (resources) of its routes.
+    """
     logs.configure()
     app = FastAPI(
         title=name,
@@ -48,10 +72,12 @@ def api(name: str, description: str, *, needs: tuple[str, ...], max_body: dict[s
         version="1",
         openapi_url="/openapi.json",
         redirect_slashes=False,
-        # documented where they can happen to any request
+        generate_unique_id_function=operation_id,
+        openapi_tags=[{"name": tag, "description": text} for tag, text in (tags or {}).items()],
+        # any request may be answered with these
         responses=problem_responses(400, 413, 422, 429, 500, 503),
     )
     problems.install(app)
-    health.install(app, needs)
+    health.install(app, name, needs)
     app.state.edge = Edge(app, name, max_body)
     return app

@@ -1,6 +1,6 @@
-"""What happens to every request before and after its function: ids, limits, CORS, compression, problems, logs.
+"""The layer around every function: request ids, limits, CORS, compression, problems, logs.
 
-``Edge`` is one plain ASGI layer. The same rules serve the hot path (serve.py), which skips the application.
+``Edge`` is one plain ASGI layer. The hot path (serve.py), which skips the application, applies the same rules.
 """
 
 import logging
@@ -31,7 +31,7 @@ UNLIMITED = ("/health", "/health/ready")
 
 
 class Edge:
-    """Wraps an application; ``begin`` holds what the hot path shares with it."""
+    """Wraps an application. ``begin`` is the part that the hot path shares."""
 
     def __init__(self, app: ASGIApp, name: str, max_body: dict[str, int] | None = None) -> None:
         self.name = name
@@ -41,7 +41,7 @@ class Edge:
 
     @cached_property
     def stack(self) -> ASGIApp:
-        """The application inside the library's compression and CORS; made with the first request, for the settings."""
+        """The application inside Starlette's compression and CORS. Needs the settings: built with the first request."""
         origins = settings().cors_origins
         return CORSMiddleware(
             GZipMiddleware(self.inner, minimum_size=1024, compresslevel=5),
@@ -60,7 +60,7 @@ class Edge:
         )
 
     def begin(self, scope: Scope) -> tuple[str, HeaderList, AppError | None]:
-        """Return the request's id, the headers of its answer, and why it is refused, if it is."""
+        """Return the request's id, headers for its response, and the error that refuses it, if any."""
         request_id = ""
         client = ""
         for name, value in scope["headers"]:
@@ -72,7 +72,7 @@ class Edge:
             request_id = os.urandom(12).hex()
         proxies = settings().trusted_proxies
         if client and proxies:
-            # each trusted proxy appended one address; what is left of them the client may have invented
+            # each trusted proxy appends one address; the client may have invented the addresses left of those
             hops = client.split(",")
             client = hops[-min(proxies, len(hops))].strip()
         else:
@@ -90,14 +90,14 @@ class Edge:
                 request_id,
                 headers,
                 errors.RateLimited(
-                    f"More than {limit} requests in a minute; try again in {reset_s} s.",
+                    f"More than {limit} requests in a minute. Try again in {reset_s} s.",
                     headers={"Retry-After": str(reset_s)},
                 ),
             )
         return request_id, headers, None
 
     def cross_origin(self, origin: bytes) -> HeaderList:
-        """Return what CORSMiddleware adds to a simple answer, for the answers that do not pass through it."""
+        """Return the headers that CORSMiddleware would add, for responses that do not pass through it."""
         origins = settings().cors_origins
         exposed = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
         if "*" in origins:
@@ -113,7 +113,7 @@ class Edge:
         path: str = scope["path"]
         if len(path) > 1 and path.endswith("/"):
             path = path.rstrip("/") or "/"
-        # the framework's catch-all route leaves its own path parameters and root behind
+        # the framework's catch-all route leaves its own path parameters and router in the scope
         scope = {
             **scope,
             "path": path,
@@ -124,7 +124,7 @@ class Edge:
         }
         status = 0
 
-        async def tell(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -137,18 +137,18 @@ class Edge:
             try:
                 if refusal is not None:
                     raise refusal
-                await self.stack(scope, _limited(receive, limit), tell)
+                await self.stack(scope, _limited(receive, limit), send_with_headers)
             except AppError as error:
                 if status == 0:
-                    await problem_response(error, path, request_id)(scope, receive, tell)
+                    await problem_response(error, path, request_id)(scope, receive, send_with_headers)
             except Exception:
                 log.exception("unhandled error", extra={"path": path})
                 if status == 0:
                     unexpected = AppError("The error was logged under this request id.")
-                    await problem_response(unexpected, path, request_id)(scope, receive, tell)
-                # otherwise the answer is on its way: raised again, the framework would begin a second one
+                    await problem_response(unexpected, path, request_id)(scope, receive, send_with_headers)
+                # Otherwise the response has begun. If the error were raised, the framework would begin another one.
             took_ms = (time.perf_counter() - started) * 1000
-            # the platform logs every request already; this one line has what it does not know
+            # the platform logs every request; this line adds the fields that the platform does not know
             if log.isEnabledFor(logging.DEBUG) or status >= 500 or took_ms > 1000:
                 level = logging.ERROR if status >= 500 else logging.WARNING if took_ms > 1000 else logging.DEBUG
                 log.log(
@@ -158,13 +158,13 @@ class Edge:
                 )
 
     def refuse(self, scope: Scope, limit: int) -> AppError | None:
-        """Return why a request is refused before its function sees it."""
+        """Return the error that refuses a request before its function sees it; None for an acceptable request."""
         query: bytes = scope["query_string"]
         if b"\0" in query or "\0" in scope["path"] or b"%00" in query or not _is_text(query):
-            return errors.InvalidRequest("The query is not text: it has a NUL byte or is not UTF-8.")
+            return errors.InvalidRequest("The query string is not text: remove NUL bytes and encode it as UTF-8.")
         for name, value in scope["headers"]:
             if name == b"content-length" and value.isdigit() and int(value) > limit:
-                return errors.BodyTooLarge(f"At most {limit} bytes are taken here.")
+                return errors.BodyTooLarge(f"The body must be at most {limit} bytes.")
         return None
 
 
@@ -179,16 +179,16 @@ def _is_text(query: bytes) -> bool:
 
 
 def _limited(receive: Receive, limit: int) -> Receive:
-    """Count a body that comes without a length."""
-    taken = 0
+    """Limit a body that comes without Content-Length."""
+    received = 0
 
     async def counted() -> Message:
-        nonlocal taken
+        nonlocal received
         message = await receive()
         if message["type"] == "http.request":
-            taken += len(message.get("body", b""))
-            if taken > limit:
-                raise errors.BodyTooLarge(f"At most {limit} bytes are taken here.")
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise errors.BodyTooLarge(f"The body must be at most {limit} bytes.")
         return message
 
     return counted

@@ -1,4 +1,4 @@
-"""GET /health (alive, and what is degraded) and GET /health/ready (all that the function needs answers)."""
+"""GET /health (the function is alive, and which services behind it are not) and GET /health/ready."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ CHECKS = ("postgres", "redis", "pubsub", "model")
 
 
 def check(service: str) -> bool:
-    """Whether a service answers now."""
+    """Whether a service of CHECKS answers now; ``model`` is whether a model is active."""
     try:
         if service == "postgres":
             from shared.clients import postgres
@@ -34,27 +34,27 @@ def check(service: str) -> bool:
             return postgres.read_one("SELECT 1 FROM models WHERE active") is not None
     except AppError:
         return False
-    except Exception:  # noqa: BLE001 — whatever a client raises, the service is not ready
+    except Exception:  # noqa: BLE001 — whatever error a client raises, the service is not ready
         return False
     return True
 
 
-def install(app: FastAPI, needs: tuple[str, ...]) -> None:
-    """Add both routes; a function that needs neither Postgres nor Redis is healthy without them."""
+def install(app: FastAPI, name: str, needs: tuple[str, ...]) -> None:
+    """Add both routes for the function ``name``, which needs the services ``needs`` of CHECKS."""
 
     @app.get("/health", tags=["health"])
-    def health() -> dict[str, Any]:
-        """Report that the function is alive, and whether a service behind it is not."""
-        found = {service: check(service) for service in needs if service != "model"}
-        answer: dict[str, Any] = {"status": "healthy" if all(found.values()) else "degraded"}
-        for service, name in (("postgres", "database"), ("redis", "redis"), ("pubsub", "pubsub")):
-            if service in found:
-                answer[name] = "healthy" if found[service] else "unhealthy"
-        return answer | {"timestamp": datetime.now(UTC).isoformat()}
+    def get_health() -> dict[str, Any]:
+        """Report that the function is alive, and which services that it needs are not."""
+        healthy = {service: check(service) for service in needs if service != "model"}
+        body: dict[str, Any] = {"status": "healthy" if all(healthy.values()) else "degraded", "service": name}
+        for service, member in (("postgres", "database"), ("redis", "redis"), ("pubsub", "pubsub")):
+            if service in healthy:
+                body[member] = "healthy" if healthy[service] else "unhealthy"
+        return body | {"timestamp": datetime.now(UTC).isoformat()}
 
     @app.get("/health/ready", tags=["health"])
-    async def ready() -> JSONResponse:
-        """Answer 200 when everything the function needs answers, otherwise 503 with what does not."""
-        found = {service: await run_in_threadpool(check, service) for service in needs}
-        ok = all(found.values())
-        return JSONResponse({"ready": ok, "checks": found}, 200 if ok else 503)
+    async def get_readiness() -> JSONResponse:
+        """Answer 200 when every service that the function needs is ready, and 503 otherwise."""
+        ready = {service: await run_in_threadpool(check, service) for service in needs}
+        all_ready = all(ready.values())
+        return JSONResponse({"ready": all_ready, "checks": ready}, 200 if all_ready else 503)

@@ -1,22 +1,23 @@
-"""``Idempotency-Key`` on POSTs that create: the same key and request get the same answer, done once.
+"""``Idempotency-Key`` on POSTs that create: the same key and request take effect once and get the same answer.
 
-def create(write: ProductWrite, key: IdempotencyKey = None) -> Response:
-    return once(key, "POST /products", fingerprint(write), work)
+The answer is kept for 24 hours. A route is written so::
 
-def work(finish: Finish) -> Response:
-    with transaction() as connection:
-        ...
-        answer = Response(...)
-        finish(connection, answer)      # before the commit, so that work and answer are stored together
-    return answer
+    def create_product(write: ProductWrite, key: IdempotencyKey = None) -> Response:
+        def work(finish: Finish) -> Response:
+            with transaction() as connection:
+                ...
+                answer = Response(...)
+                finish(connection, answer)  # before the commit, so that work and answer are stored together
+            return answer
+
+        return once(key, "POST /products", fingerprint(write), work)
 """
 
 import hashlib
 import logging
 from collections.abc import Callable
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import Header
 from pydantic import BaseModel
 from starlette.responses import Response
 
@@ -27,23 +28,13 @@ from shared.storage.operations.idempotency import Claim, Stored
 
 log = logging.getLogger(__name__)
 
-_HEADER: Final = Header(
-    alias="Idempotency-Key",
-    min_length=1,
-    max_length=255,
-    pattern=r"^[\x20-\x7e]+$",
-    description="makes a repetition safe: the same key and body get the same answer for 24 hours",
-)
-IdempotencyKey = Annotated[str | None, _HEADER]
-# where doing it twice would cost somebody something
-RequiredIdempotencyKey = Annotated[str, _HEADER]
 Finish = Callable[[Connection, Response], None]
 # headers that are part of the answer itself
 KEPT_HEADERS: Final = ("location",)
 
 
 def fingerprint(*parts: BaseModel | bytes | str) -> bytes:
-    """Return the hash by which two requests are the same."""
+    """Return the hash of a request's parts; requests with equal hashes are the same request."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.model_dump_json(exclude_unset=True).encode() if isinstance(part, BaseModel) else part
@@ -53,10 +44,10 @@ def fingerprint(*parts: BaseModel | bytes | str) -> bytes:
 
 
 def once(key: str | None, route: str, request_hash: bytes, work: Callable[[Finish], Response]) -> Response:
-    """Return the answer of ``work``, done once per key and route; without a key it is simply done.
+    """Return the answer of ``work``, which runs once per key and route; without a key it runs each time.
 
-    ``route`` should name whoever the key belongs to where that is not everybody. Work that raises gives the key back.
-    Raises IdempotencyMismatch and IdempotencyInProgress.
+    ``route`` must contain the user where keys are a user's own. If ``work`` raises, the key can be used again.
+    Raises IdempotencyMismatch for a key of another request and IdempotencyInProgress while the first one runs.
     """
     if key is None:
         return work(lambda _connection, _answer: None)
@@ -67,7 +58,7 @@ def once(key: str | None, route: str, request_hash: bytes, work: Callable[[Finis
     try:
         return work(lambda connection, answer: idempotency.finish(connection, held, _stored(answer)))
     except Exception:
-        _give_back(held)
+        _release(held)
         raise
 
 
@@ -76,8 +67,8 @@ def _stored(answer: Response) -> Stored:
     return Stored(answer.status_code, answer.media_type or "application/json", bytes(answer.body), headers)
 
 
-def _give_back(held: Claim) -> None:
+def _release(held: Claim) -> None:
     try:
         idempotency.release(held)
     except AppError as error:
-        log.warning("idempotency key not given back", extra={"error": error.detail, "expires_s": idempotency.CLAIM_S})
+        log.warning("idempotency key not released", extra={"error": error.detail, "expires_s": idempotency.CLAIM_S})

@@ -1,7 +1,7 @@
 """Rate limiting per client and function.
 
-Counts are kept in the process and merged with the other instances' through Redis in the background every second: a
-request never waits for the limiter, and a client that spreads over instances is held back within a second or two.
+Each process counts for itself and merges its counts with other instances through Redis, in the background, every
+second. So no request waits for the limiter, and a client that spreads over instances is limited within two seconds.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ SYNC_S = 1.0
 
 @dataclass
 class _Window:
-    """Requests of one client in the running minute: seen here since the last merge, and the merged total."""
+    """Requests of one client in the current minute: counted here since the last merge, and the merged total."""
 
     pending: int = 0
     total: int = 0
@@ -25,7 +25,7 @@ class _Window:
 
 @dataclass
 class Limiter:
-    """Fixed one-minute windows, as announced in the RateLimit-Policy header."""
+    """Counts requests in fixed windows of a minute, as the header RateLimit-Policy announces."""
 
     name: str
     started: int = 0
@@ -34,7 +34,7 @@ class Limiter:
     task: "asyncio.Task[None] | None" = None
 
     def take(self, client: str) -> tuple[int, int]:
-        """Count a request and return ``(remaining, seconds until the window ends)``; remaining is -1 when refused."""
+        """Count a request and return ``(remaining, seconds to the window's end)``; -1 remaining means refused."""
         limit = settings().rate_limit_per_minute
         now = time.time()
         window = int(now) // WINDOW_S
@@ -57,7 +57,7 @@ class Limiter:
         return limit - seen.total - seen.pending, reset_s
 
     async def merge(self) -> None:
-        """Add what this instance counted to Redis and learn what all instances counted."""
+        """Add this instance's counts to Redis and read the totals of all instances."""
         from shared.clients.redis_async import RedisUnavailable
         from shared.clients.redis_async import client as redis
 

@@ -1,11 +1,26 @@
-"""Parameters shared by the functions: models that refuse what they do not know."""
+"""Parameters that several functions share. Query models refuse unknown parameters."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Final
 
+from fastapi import Header
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from shared.auth import USER_ID_DESCRIPTION
 from shared.domain.events import UserId
+
+K = Annotated[int, Field(ge=1, le=100, description="Greatest number of products to return.")]
+
+_IDEMPOTENCY_KEY: Final = Header(
+    alias="Idempotency-Key",
+    min_length=1,
+    max_length=255,
+    pattern=r"^[\x20-\x7e]+$",
+    description="Makes repeating the request safe: sent again with the same key, it takes effect once.",
+)
+IdempotencyKey = Annotated[str | None, _IDEMPOTENCY_KEY]
+# for requests that must never take effect twice
+RequiredIdempotencyKey = Annotated[str, _IDEMPOTENCY_KEY]
 
 
 class Query(BaseModel):
@@ -15,14 +30,35 @@ class Query(BaseModel):
 
 
 class UserQuery(Query):
-    """Base of the parameters of routes that take a ``Shopper`` (shared/auth.py), which is who is then asking."""
+    """Base of the query parameters of routes that depend on a user (shared/auth.py), who then has ``user_id``."""
 
-    user_id: UserId | None = Field(
-        None, description="the shop's own id of the user, or one made by the browser; not needed with a token"
-    )
+    user_id: UserId | None = Field(None, description=USER_ID_DESCRIPTION)
 
 
-K = Annotated[int, Field(ge=1, le=100, description="how many products")]
+class PageQuery(Query):
+    """A page of a list."""
+
+    page: Annotated[int, Field(ge=1, le=1_000_000, description="Number of the page, from 1.")] = 1
+    page_size: Annotated[int, Field(ge=1, le=100, description="Entries per page.")] = 50
+
+    @property
+    def offset(self) -> int:
+        """Number of entries before this page."""
+        return (self.page - 1) * self.page_size
+
+    def members(self, total: int) -> dict[str, int]:
+        """Return ``total``, ``page``, ``page_size`` and ``total_pages``, as every page of a list shows them."""
+        pages = -(-total // self.page_size)
+        return {"total": total, "page": self.page, "page_size": self.page_size, "total_pages": pages}
+
+
+class Page(BaseModel):
+    """Base of response models that are a page of a list. A page beyond the end is empty."""
+
+    total: int = Field(description="Number of entries on all pages.")
+    page: int = Field(description="Number of this page, from 1.")
+    page_size: int = Field(description="Entries per page.")
+    total_pages: int = Field(description="Number of pages.")
 
 
 def ids_in(value: str, max_ids: int) -> list[int]:

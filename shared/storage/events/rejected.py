@@ -57,6 +57,7 @@ def add(message_id: str, rows: Sequence[tuple[int, Any, str]]) -> None:
 
 def add_message(message: Message, reason: str) -> None:
     """Record a message whose body is not what its topic carries."""
+    # jsonb holds no NUL; bytes that are not UTF-8 stay visible as escapes
     data = message.raw[:MAX_DATA_BYTES].decode("utf-8", "backslashreplace").replace("\0", "\\0")
     _add_whole(message.id, {"data": data, "attributes": dict(message.attributes)}, reason)
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.clients import postgres
+from shared.clients import postgres, redis_sync
 from shared.storage.people.erasure import erase_returned
 from tests.integration.accounts.people import bearer, count, login, registered
 from tests.integration.shop import add_products, deliver, event

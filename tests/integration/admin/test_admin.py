@@ -154,7 +154,7 @@ def test_a_flush_that_redis_did_not_take_is_no_success(client: httpx.Client, mon
 def test_models_are_listed_and_switched_and_the_answers_of_the_other_are_dropped(client: httpx.Client) -> None:
     first, second = publish(1), publish(2)
     listed = client.get("/admin/models").json()
-    schemas.Models.model_validate(listed)
+    schemas.ModelVersionList.model_validate(listed)
     assert [(model["version"], model["active"], model["stored"]) for model in listed["models"]] == [
         (second, True, True),
         (first, False, True),
@@ -238,7 +238,7 @@ def test_every_job_is_listed_with_its_schedule_and_last_runs(client: httpx.Clien
     for _ in range(3):
         job.post("/", json={})
     found = client.get("/admin/jobs", params={"runs": 2}).json()
-    schemas.Jobs.model_validate(found)
+    schemas.JobList.model_validate(found)
     by_name = {one["name"]: one for one in found["jobs"]}
     assert {
         "trending",
@@ -261,7 +261,7 @@ def test_a_job_is_run_with_its_parameters_and_its_result_is_the_answer(client: h
     answer = client.post("/admin/jobs/daily_stats/run", json={"days": 3})
     assert answer.status_code == 200, answer.text
     found = answer.json()
-    schemas.Started.model_validate(found)
+    schemas.JobRunResult.model_validate(found)
     assert (found["job"], found["status"], found["result"]["days"]) == ("daily_stats", "succeeded", 3)
     assert audited() == [("admin-token", "job.run", "daily_stats", None, {"days": 3})]
     assert client.post("/admin/jobs/daily_stats/run").json()["result"]["days"] == 2
@@ -326,7 +326,7 @@ def test_the_audit_log_is_paged_newest_first_with_the_requests_id(client: httpx.
     for number, scope in enumerate(("similar", "trending", "recommendations")):
         client.post(f"/admin/cache/flush/{scope}", headers={"X-Request-ID": f"request-{number}"})
     found = client.get("/admin/audit-log", params={"page_size": 2}).json()
-    schemas.AuditLog.model_validate(found)
+    schemas.AuditLogPage.model_validate(found)
     assert [(entry["subject"], entry["request_id"]) for entry in found["entries"]] == [
         ("recommendations", "request-2"),
         ("trending", "request-1"),
@@ -344,7 +344,7 @@ def test_rejected_events_are_paged_with_their_reasons(client: httpx.Client) -> N
 
     rejected.add("m1", [(0, {"product_id": 7}, "unknown product 7"), (1, {"x": 1}, "no product")])
     found = client.get("/admin/rejected-events", params={"page_size": 1}).json()
-    schemas.RejectedEvents.model_validate(found)
+    schemas.RejectedEventPage.model_validate(found)
     assert found["total"] == 2
     (entry,) = found["entries"]
     assert (entry["message_id"], entry["position"], entry["event"], entry["reason"]) == (

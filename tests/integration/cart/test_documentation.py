@@ -80,7 +80,9 @@ def test_answers_are_exactly_what_is_documented(ann: Shopper) -> None:
     exactly(schemas.WishlistPage, ann.ask("GET", "/wishlist"))
 
 
-@pytest.mark.parametrize("model", [schemas.NewItem, schemas.ItemPatch, schemas.CheckoutRequest, schemas.StateChange])
+@pytest.mark.parametrize(
+    "model", [schemas.NewCartItem, schemas.CartItemPatch, schemas.CheckoutRequest, schemas.OrderStateChange]
+)
 def test_every_request_refuses_what_it_does_not_know_and_shows_an_example(model: type[BaseModel]) -> None:
     config = ConfigDict(**model.model_config)
     assert config["extra"] == "forbid"

@@ -153,7 +153,7 @@ elif sys.argv[1] == "after":
     checkout._paid = die
 else:
     outbox.publish_now = lambda ids, **_: die() if ids else None
-checkout.check_out("ann", CheckoutRequest(), "k")
+checkout.place_order("ann", CheckoutRequest(), "k")
 """
 
 

@@ -283,6 +283,7 @@ def test_without_postgres_every_user_gets_popular_products(
         assert alone.get("/similar-products", params={"product_id": 1}).status_code == 503
         assert alone.get("/health").json() | {"timestamp": ""} == {
             "status": "degraded",
+            "service": "recommendations",
             "database": "unhealthy",
             "redis": "healthy",
             "timestamp": "",

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from functions.admin import rules
+from functions.admin.schemas import RulePatch, RuleWrite
 from shared.clients import postgres
 from tests.integration.shop import add_model, add_products
 
@@ -24,7 +25,7 @@ def shop(env: dict[str, str], serve: Serve) -> httpx.Client:
 
 def add(**rule: Any) -> dict[str, Any]:
     """Add a rule by the function behind the route: two applications do not share a process."""
-    found: dict[str, Any] = orjson.loads(rules.add_rule("test", rules.NewRule.model_validate(rule)).body)
+    found: dict[str, Any] = orjson.loads(rules.create_rule("test", RuleWrite.model_validate(rule)).body)
     return found
 
 
@@ -107,6 +108,6 @@ def test_a_rule_applies_only_between_its_dates_and_while_it_is_active(shop: http
     asleep = add(kind="exclude", product_id=4, active=False)
     assert not any(rule["in_force"] for rule in (ended, later, asleep))
     assert ids(shop) == [2, 3, 4, 5]
-    assert rules.change_rule("test", later["id"], rules.ChangedRule.model_validate({"starts_at": None})).in_force
+    assert rules.update_rule("test", later["id"], RulePatch.model_validate({"starts_at": None})).in_force
     assert ids(shop) == [2, 4, 5, 20]
-    assert [rule.in_force for rule in rules.get_rules().rules] == [False, True, False]
+    assert [rule.in_force for rule in rules.list_rules().rules] == [False, True, False]

@@ -38,8 +38,13 @@ def test_different_components_are_renamed_with_what_refers_to_them() -> None:
     assert reference(found, "/b") == "#/components/schemas/b_Page"
 
 
-def test_operations_are_named_once_and_tagged_with_their_function() -> None:
-    found = union({"a": described("/a"), "b": described("/b")})
+def test_operations_are_named_once_and_tagged_with_their_function_or_resource() -> None:
+    other = described("/b")
+    other["tags"] = [{"name": "orders", "description": "Orders."}]
+    other["paths"]["/b/orders"] = {"get": {"operationId": "list_orders", "tags": ["orders"]}}
+    found = union({"a": described("/a"), "b": other})
+    assert found["paths"]["/b/orders"]["get"]["tags"] == ["orders"]
+    assert [tag["name"] for tag in found["tags"]] == ["a", "orders", "b"]
     assert found["paths"]["/a"]["get"]["operationId"] == "read"
     assert found["paths"]["/b"]["get"]["operationId"] == "b_read"
     assert found["paths"]["/b"]["get"]["tags"] == ["b"]

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from functions.products.schemas import MAX_FILTER_TAGS, ProductQuery, SuggestQuery
+from functions.products.schemas import MAX_FILTER_TAGS, ProductQuery, SuggestionQuery
 from shared.http.idempotency import fingerprint
 
 
@@ -53,10 +53,10 @@ def test_equal_bounds_of_the_price_are_a_range() -> None:
 @pytest.mark.parametrize("values", [{}, {"q": ""}, {"q": "x" * 201}, {"q": "a", "k": 0}, {"q": "a", "k": 101}])
 def test_a_suggestion_needs_a_text_and_a_number_from_1_to_100(values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        SuggestQuery.model_validate(values)
+        SuggestionQuery.model_validate(values)
 
 
 def test_two_requests_are_the_same_only_part_by_part() -> None:
     assert fingerprint("ab", b"c") == fingerprint(b"ab", "c")
     assert fingerprint("a", "bc") != fingerprint("ab", "c")
-    assert fingerprint(SuggestQuery(q="a")) != fingerprint(SuggestQuery(q="a", k=10))
+    assert fingerprint(SuggestionQuery(q="a")) != fingerprint(SuggestionQuery(q="a", k=10))

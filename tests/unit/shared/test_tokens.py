@@ -10,8 +10,7 @@ import jwt
 import pytest
 
 from shared import clients
-from shared.auth import acting, actor, bearer, own
-from shared.errors import Forbidden, InvalidToken, MissingSetting, TokenExpired, Unauthorized
+from shared.errors import InvalidToken, MissingSetting, TokenExpired
 from shared.settings import read
 from shared.tokens import issue, verify
 
@@ -100,52 +99,6 @@ def test_a_token_is_refused_once_it_has_expired_however_often_it_was_accepted(mo
     with pytest.raises(TokenExpired):
         verify(token)
     monkeypatch.undo()
-
-
-def test_an_account_s_id_needs_its_token_and_any_other_is_enough() -> None:
-    token = issue(ACCOUNT, "user")
-    assert own("17850", None) == "17850"
-    assert own(None, token) == own(ACCOUNT, token) == ACCOUNT
-    assert acting(None, None) is None
-    with pytest.raises(Unauthorized):
-        own(ACCOUNT, None)
-    with pytest.raises(Unauthorized):
-        own(None, None)
-    for other in ("17850", "acct_" + "2" * 32):
-        with pytest.raises(Forbidden):
-            own(other, token)
-
-
-def test_staff_may_what_their_role_permits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ADMIN_TOKEN", "a-token-for-machines")
-    assert actor(issue(ACCOUNT, "admin"), "rules:write") == ACCOUNT
-    assert actor(issue(ACCOUNT, "support"), "dashboard:read") == ACCOUNT
-    assert actor("a-token-for-machines", "jobs:run") == "admin-token"
-    for token, permission in (
-        (issue(ACCOUNT, "support"), "rules:write"),
-        (issue(ACCOUNT, "user"), "dashboard:read"),
-        (issue(ACCOUNT, "owner"), "dashboard:read"),
-        ("a-token-for-machines", "users:write"),
-        ("wrong", "jobs:run"),
-    ):
-        with pytest.raises(Forbidden):
-            actor(token, permission)  # type: ignore[arg-type]
-    with pytest.raises(Unauthorized):
-        actor(None, "rules:write")
-
-
-def test_the_admin_token_is_no_shopper_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ADMIN_TOKEN", "a-token-for-machines")
-    assert acting("17850", "a-token-for-machines") == "17850"
-    assert acting(None, "a-token-for-machines") is None
-    for user_id in (ACCOUNT, None):
-        with pytest.raises(Unauthorized):
-            own(user_id, "a-token-for-machines")
-
-
-def test_only_a_bearer_token_is_one() -> None:
-    assert bearer("Bearer abc") == bearer("bearer  abc ") == "abc"
-    assert [bearer(one) for one in (None, "", "Bearer", "Bearer ", "Basic abc")] == [None] * 5
 
 
 @pytest.mark.parametrize("value", ["k", "k:", ":" + "x" * 32, "k:short", "{}", "{", '{"k": 1}', '{"k": "short"}'])

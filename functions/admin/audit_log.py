@@ -1,0 +1,23 @@
+"""Route of the audit log."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from fastapi import Query as QueryParameters
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.admin.answering import private
+from functions.admin.schemas import AuditLogPage
+from shared.auth import requires
+from shared.http import PageQuery
+from shared.storage.operations import audit
+
+router = APIRouter(prefix="/audit-log", tags=["audit-log"])
+
+
+@router.get("", dependencies=[requires("audit:read")], response_model=AuditLogPage)
+def list_audit_log(request: Request, query: Annotated[PageQuery, QueryParameters()]) -> Response:
+    """List the changes made through these routes, newest first."""
+    entries, total = audit.page(query.page_size, query.offset)
+    return private(request, {"entries": [entry._asdict() for entry in entries]} | query.members(total))

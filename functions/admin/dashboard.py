@@ -1,0 +1,26 @@
+"""Route of the dashboard."""
+
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.admin.answering import private
+from functions.admin.jobs import job_names
+from functions.admin.schemas import Dashboard
+from shared.auth import requires
+from shared.http import cached
+from shared.storage.operations import dashboard
+
+router = APIRouter(prefix="/dashboard", tags=["dashboard"])
+DASHBOARD_TTL_S: Final = 60
+
+
+@router.get("", dependencies=[requires("dashboard:read")], response_model=Dashboard)
+async def get_dashboard(request: Request) -> Response:
+    """Get the shop at a glance, at most a minute old."""
+    body = await cached(
+        "dashboard", "admin:dashboard", ttl_s=DASHBOARD_TTL_S, compute=lambda: dashboard.render(job_names())
+    )
+    return private(request, body)

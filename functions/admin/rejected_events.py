@@ -1,0 +1,23 @@
+"""Route of rejected events."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from fastapi import Query as QueryParameters
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.admin.answering import private
+from functions.admin.schemas import RejectedEventPage
+from shared.auth import requires
+from shared.http import PageQuery
+from shared.storage.events import rejected
+
+router = APIRouter(prefix="/rejected-events", tags=["rejected-events"])
+
+
+@router.get("", dependencies=[requires("events:read")], response_model=RejectedEventPage)
+def list_rejected_events(request: Request, query: Annotated[PageQuery, QueryParameters()]) -> Response:
+    """List the events that can never be processed, with their reasons, newest first."""
+    entries, total = rejected.page(query.page_size, query.offset)
+    return private(request, {"entries": [entry._asdict() for entry in entries]} | query.members(total))

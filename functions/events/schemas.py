@@ -1,0 +1,52 @@
+"""Request and response models of the events function."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from shared.domain.events import MAX_EVENTS_PER_REQUEST
+
+
+class EventAccepted(BaseModel):
+    """The event was accepted and will be stored."""
+
+    event_id: str = Field(description="Id under which the event counts once: the client's own, or a new UUIDv7.")
+    status: Literal["accepted"] = Field("accepted", description="Always `accepted`.")
+
+
+class EventBatch(BaseModel):
+    """Up to 500 events of any users. Each event is accepted or rejected by itself."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"events": [{"user_id": "browser-7f3a", "product_id": 42, "event_type": "view"}]}]
+        },
+    )
+
+    events: Annotated[
+        list[Any],
+        Field(min_length=1, max_length=MAX_EVENTS_PER_REQUEST, description="The events, in any order."),
+        WithJsonSchema(
+            {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MAX_EVENTS_PER_REQUEST,
+                "items": {"$ref": "#/components/schemas/Event"},
+            }
+        ),
+    ]
+
+
+class EventRejection(BaseModel):
+    """An event of a batch that was not accepted."""
+
+    index: int = Field(description="Position of the event in the request, from 0.")
+    problem: dict[str, Any] = Field(description="What is wrong with the event, as a problem (RFC 9457).")
+
+
+class EventBatchResult(BaseModel):
+    """How many events of a batch were accepted, and which were rejected."""
+
+    accepted: int = Field(description="Number of accepted events.")
+    rejected: list[EventRejection] = Field(description="The other events, in the order of the request.")

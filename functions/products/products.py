@@ -1,0 +1,106 @@
+"""Routes of products: search, one product, and changes by staff."""
+
+import asyncio
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Request
+from fastapi import Query as InQuery
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from functions.products.answering import (
+    CACHE_TTL_S,
+    NOT_MODIFIED,
+    ProductId,
+    WithoutQuery,
+    after_commit,
+    answer_key,
+    author,
+    stored_answer,
+)
+from functions.products.schemas import ProductPage, ProductQuery
+from shared.auth import CatalogAdmin, MaybeShopper
+from shared.clients.postgres import transaction
+from shared.domain.catalog import ProductPatch, ProductWrite
+from shared.domain.product import Product
+from shared.http import IdempotencyKey, cached, fresh
+from shared.http.api import OWNED, problem_responses
+from shared.http.idempotency import Finish, fingerprint, once
+from shared.storage.answers import protocol
+from shared.storage.catalog import product_pages, product_writes
+from shared.storage.catalog import products as catalog
+from shared.storage.people import search_history
+
+router = APIRouter(prefix="/products", tags=["products"])
+CREATE: Final = problem_responses(401, 403, 409)
+CHANGE: Final = problem_responses(401, 403, 404)
+
+
+@router.get("", response_model=ProductPage, responses=NOT_MODIFIED | OWNED)
+async def list_products(request: Request, user_id: MaybeShopper, query: Annotated[ProductQuery, InQuery()]) -> Response:
+    """Search and filter products.
+
+    All filters apply together. Facets and total count every product found, on all pages.
+    """
+    filter_values = query.model_dump(exclude={"user_id", "tags", "sort", "page", "page_size"})
+    filters = product_pages.Filters(**filter_values, tags=tuple(query.tags))
+    page = product_pages.Page(query.page, query.page_size, query.sort)
+    key = answer_key("page", query.model_dump(exclude={"user_id"}))
+    if user_id is None:
+        return await stored_answer(request, key, lambda: product_pages.find(filters, page))
+    answer = cached("products", key, ttl_s=CACHE_TTL_S, compute=lambda: product_pages.find(filters, page))
+    if query.search.strip() and query.page == 1:
+        # the answer is the same for everybody; the user's search history is their own
+        body, _ = await asyncio.gather(answer, run_in_threadpool(search_history.add, user_id, query.search))
+    else:
+        body = await answer
+    return fresh(request, body, max_age_s=0, public=False)
+
+
+@router.get("/{product_id}", response_model=Product, responses=NOT_MODIFIED | problem_responses(404))
+async def get_product(request: Request, product_id: ProductId, _query: WithoutQuery) -> Response:
+    """Get a product. 404 for a product that is not active."""
+    return await stored_answer(request, protocol.product_key(product_id), lambda: catalog.get(product_id))
+
+
+@router.post("", status_code=201, response_model=Product, responses=CREATE)
+def create_product(
+    request: Request, actor: CatalogAdmin, write: ProductWrite, _query: WithoutQuery, key: IdempotencyKey = None
+) -> Response:
+    """Create a product. A new category is created with it."""
+    unsent: list[int] = []
+
+    def work(finish: Finish) -> Response:
+        with transaction() as connection:
+            done = product_writes.create(connection, write, author(actor, request))
+            product_id = done.created[0]
+            body = catalog.get_in(connection, product_id)
+            answer = Response(body, 201, {"Location": f"/products/{product_id}"}, "application/json")
+            finish(connection, answer)
+        unsent.extend(done.outbox)
+        return answer
+
+    answer = once(key, "POST /products", fingerprint(write), work)
+    after_commit(unsent)
+    return answer
+
+
+@router.patch("/{product_id}", response_model=Product, responses=CHANGE)
+def update_product(
+    request: Request, actor: CatalogAdmin, product_id: ProductId, patch: ProductPatch, _query: WithoutQuery
+) -> Response:
+    """Change a product. Omitted fields stay as they are; null clears an optional field."""
+    with transaction() as connection:
+        done = product_writes.change(connection, product_id, patch, author(actor, request))
+        body = catalog.get_in(connection, product_id)
+    after_commit(done.outbox)
+    return Response(body, media_type="application/json")
+
+
+@router.delete("/{product_id}", status_code=204, responses=CHANGE)
+def delete_product(request: Request, actor: CatalogAdmin, product_id: ProductId, _query: WithoutQuery) -> Response:
+    """Remove a product from the shop. Its history is kept. Idempotent."""
+    with transaction() as connection:
+        unsent = product_writes.deactivate(connection, product_id, author(actor, request))
+    after_commit(unsent)
+    return Response(status_code=204)

@@ -1,0 +1,24 @@
+"""Route of suggestions: completions of what a shopper types."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from fastapi import Query as InQuery
+from starlette.responses import Response
+
+from functions.products.answering import NOT_MODIFIED, answer_key, stored_answer
+from functions.products.schemas import SuggestionList, SuggestionQuery
+from shared.http.answers import dump
+from shared.storage.catalog import suggestions
+
+router = APIRouter(prefix="/products/suggest", tags=["suggestions"])
+
+
+@router.get("", response_model=SuggestionList, responses=NOT_MODIFIED)
+async def list_suggestions(request: Request, query: Annotated[SuggestionQuery, InQuery()]) -> Response:
+    """Complete a text that is being typed, with searches, categories and products. Typing errors are corrected."""
+
+    def compute() -> bytes:
+        return dump({"suggestions": suggestions.suggest(query.q, query.k)})
+
+    return await stored_answer(request, answer_key("suggest", query.q, query.k), compute)

@@ -1,0 +1,105 @@
+"""Publishing what users did: check, authorise, give ids and times, and hand one message per user to Pub/Sub.
+
+Functions that take events in other dialects translate them to ``Event`` fields and call the same two functions.
+Neither Postgres nor Redis is needed.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid5
+
+from pydantic import ValidationError
+
+from shared import messages
+from shared.auth import Action, Credential, authorise
+from shared.clients import pubsub
+from shared.domain.events import EVENT_ID_NAMESPACE, Event, uuid7
+from shared.errors import AppError, PubSubUnavailable, Unauthorized
+from shared.logs import current_traceparent
+from shared.settings import settings
+from shared.validation import validation_problem
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """How many events of a batch were accepted, and the problem of each other event by its index."""
+
+    accepted: int
+    rejected: Mapping[int, AppError]
+
+
+def prepare(event: Event, idempotency_key: str | None = None, index: int = 0) -> dict[str, Any]:
+    """Return the event as a message carries it, with an id and a time.
+
+    A missing id is a new UUIDv7; with an idempotency key it is derived from user, key and ``index``, so that the same
+    request sent again counts once.
+    """
+    event_id = event.event_id
+    if event_id is None:
+        key = f"{event.user_id}\n{idempotency_key}\n{index}"
+        event_id = str(uuid7() if idempotency_key is None else uuid5(EVENT_ID_NAMESPACE, key))
+    return {
+        "event_id": event_id,
+        "product_id": event.product_id,
+        "event_type": event.event_type.value,
+        "timestamp": (event.timestamp or datetime.now(UTC)).isoformat(),
+        "session_id": event.session_id,
+        "metadata": event.metadata,
+    }
+
+
+async def publish_event(event: Event, credential: Credential, idempotency_key: str | None = None) -> str:
+    """Publish one event and return its id once Pub/Sub has it. Raises Unauthorized and PubSubUnavailable."""
+    authorise(event.user_id, credential, Action.WRITE_EVENTS)
+    prepared = prepare(event, idempotency_key)
+    await _publish(event.user_id, [prepared])
+    return str(prepared["event_id"])
+
+
+async def publish_batch(
+    raw_events: Sequence[Any], credential: Credential, idempotency_key: str | None = None
+) -> BatchResult:
+    """Publish a batch as one message per user, and return what was accepted once Pub/Sub has it.
+
+    ``raw_events`` are the fields of ``Event``, not yet validated. An event that is invalid, or whose user the
+    credential does not cover, is rejected alone; so are the events of a user whose message Pub/Sub refused. Raises
+    PubSubUnavailable when it refused every message.
+    """
+    rejected: dict[int, AppError] = {}
+    by_user: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+    for index, raw in enumerate(raw_events):
+        try:
+            event = Event.model_validate(raw)
+            authorise(event.user_id, credential, Action.WRITE_EVENTS)
+        except ValidationError as error:
+            rejected[index] = validation_problem(error)
+        except Unauthorized as error:
+            rejected[index] = error
+        else:
+            by_user[event.user_id][index] = prepare(event, idempotency_key, index)
+    outcomes = await asyncio.gather(
+        *(_publish(user_id, list(events.values())) for user_id, events in by_user.items()), return_exceptions=True
+    )
+    refusals = [outcome for outcome in outcomes if isinstance(outcome, PubSubUnavailable)]
+    for events, outcome in zip(by_user.values(), outcomes, strict=True):
+        if isinstance(outcome, AppError):
+            rejected.update(dict.fromkeys(events, outcome))
+        elif isinstance(outcome, BaseException):
+            raise outcome
+    if refusals and len(refusals) == len(by_user):
+        raise refusals[0]
+    return BatchResult(len(raw_events) - len(rejected), dict(sorted(rejected.items())))
+
+
+async def _publish(user_id: str, events: list[dict[str, Any]]) -> None:
+    """Publish one message and wait until Pub/Sub has it. Raises PubSubUnavailable."""
+    data, attributes = messages.user_events(user_id, events, current_traceparent())
+    try:
+        future = pubsub.send(messages.USER_EVENTS, data, attributes)
+        await asyncio.wait_for(asyncio.wrap_future(future), settings().publish_timeout_s)
+    except Exception as error:
+        raise pubsub.refused(error) from error

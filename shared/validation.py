@@ -1,0 +1,55 @@
+"""The one reading of Pydantic's validation errors: as field errors, as one sentence, and as the problem to answer."""
+
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+from shared.errors import AppError, InvalidRequest, MalformedBody
+
+# where FastAPI says that a value came from; clients name the value alone
+_SOURCES: Final = ("body", "query", "path", "header")
+
+
+class Invalid(Protocol):
+    """A ``pydantic.ValidationError``, or FastAPI's ``RequestValidationError``."""
+
+    def errors(self) -> Sequence[Any]:
+        """Return one mapping per error with ``loc``, ``msg`` and ``type``."""
+
+
+def field_errors(error: Invalid) -> list[dict[str, str]]:
+    """Return each error as ``{field, message, type}``; ``field`` is a dotted path, empty for an error of the whole.
+
+    The rejected value is left out: it may be secret, or not even text.
+    """
+    result = []
+    for entry in error.errors():
+        location = [str(part) for part in entry["loc"]]
+        source = location[0] if location and location[0] in _SOURCES else ""
+        field = ".".join(location[1:] if source else location)
+        kind = str(entry["type"])
+        message = str(entry["msg"]).removeprefix("Value error, ")
+        if kind == "extra_forbidden":
+            message = f"Unknown {'query parameter' if source == 'query' else 'field'} `{field}`."
+        result.append({"field": field, "message": message, "type": kind})
+    return result
+
+
+def first_error(error: Invalid) -> str:
+    """Return the first error as text, ``field: message``."""
+    return describe(field_errors(error)[0])
+
+
+def describe(error: dict[str, str]) -> str:
+    """Return one field error as text, ``field: message``; an unknown field's message names the field itself."""
+    if not error["field"] or error["type"] == "extra_forbidden":
+        return error["message"]
+    return f"{error['field']}: {error['message']}"
+
+
+def validation_problem(error: Invalid) -> AppError:
+    """Return InvalidRequest with all field errors, or MalformedBody for a body that is not JSON."""
+    errors = field_errors(error)
+    if any(entry["type"] == "json_invalid" for entry in errors):
+        return MalformedBody("The body is not valid JSON: " + errors[0]["message"] + ".")
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return InvalidRequest(describe(errors[0]) + more, errors=errors)

@@ -1,0 +1,120 @@
+"""Publishing events without any HTTP framework around it, to a Pub/Sub in memory."""
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+
+from shared import clients
+from shared.auth import NO_CREDENTIAL
+from shared.clients import pubsub
+from shared.domain.events import Event
+from shared.errors import InvalidRequest, PubSubUnavailable, Unauthorized
+from shared.event_publishing import prepare, publish_batch, publish_event
+
+VIEW = {"user_id": "u1", "product_id": 1, "event_type": "view"}
+ACCOUNT = "acct_" + "1" * 32
+
+
+class FakePubSub:
+    """Keeps messages; refuses those of the users in ``refused``."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, dict[str, Any], Mapping[str, str]]] = []
+        self.refused: set[str] = set()
+
+    def send(self, topic: str, data: bytes, attributes: Mapping[str, str]) -> "Future[str]":
+        future: Future[str] = Future()
+        if attributes["user_id"] in self.refused:
+            future.set_exception(TimeoutError())
+        else:
+            self.messages.append((topic, orjson.loads(data), attributes))
+            future.set_result("message-id")
+        return future
+
+    def events_of(self, user_id: str) -> list[list[int]]:
+        """Product ids of each message of a user."""
+        return [
+            [event["product_id"] for event in body["events"]]
+            for _topic, body, _attributes in self.messages
+            if body["user_id"] == user_id
+        ]
+
+
+@pytest.fixture
+def topic(monkeypatch: pytest.MonkeyPatch) -> FakePubSub:
+    fake = FakePubSub()
+    monkeypatch.setattr(pubsub, "send", fake.send)
+    clients.reset()
+    return fake
+
+
+def test_an_event_is_published_under_the_id_that_is_returned(topic: FakePubSub) -> None:
+    event_id = asyncio.run(publish_event(Event.model_validate(VIEW), NO_CREDENTIAL))
+    ((name, body, attributes),) = topic.messages
+    assert UUID(event_id).version == 7
+    assert (name, body["user_id"], body["events"][0]["event_id"]) == ("user-events", "u1", event_id)
+    assert attributes["schema"] == "user-events/1"
+
+
+def test_an_event_of_an_account_needs_its_token(topic: FakePubSub) -> None:
+    with pytest.raises(Unauthorized):
+        asyncio.run(publish_event(Event.model_validate(VIEW | {"user_id": ACCOUNT}), NO_CREDENTIAL))
+    assert topic.messages == []
+
+
+def test_a_batch_is_one_message_per_user_and_each_other_event_has_its_problem(topic: FakePubSub) -> None:
+    events = [
+        VIEW,
+        VIEW | {"user_id": "u2"},
+        VIEW | {"product_id": 0},
+        VIEW | {"product_id": 2},
+        VIEW | {"user_id": ACCOUNT},
+        "nonsense",
+    ]
+    result = asyncio.run(publish_batch(events, NO_CREDENTIAL))
+    assert result.accepted == 3
+    assert {index: type(error) for index, error in result.rejected.items()} == {
+        2: InvalidRequest,
+        4: Unauthorized,
+        5: InvalidRequest,
+    }
+    assert topic.events_of("u1") == [[1, 2]]
+    assert topic.events_of("u2") == [[1]]
+
+
+def test_events_that_pubsub_refuses_are_rejected_alone(topic: FakePubSub) -> None:
+    topic.refused = {"u1"}
+    result = asyncio.run(publish_batch([VIEW, VIEW | {"user_id": "u2"}, VIEW], NO_CREDENTIAL))
+    assert result.accepted == 1
+    assert {index: type(error) for index, error in result.rejected.items()} == {
+        0: PubSubUnavailable,
+        2: PubSubUnavailable,
+    }
+    assert topic.events_of("u2") == [[1]]
+
+
+def test_a_batch_that_pubsub_refuses_altogether_is_an_error(topic: FakePubSub) -> None:
+    topic.refused = {"u1", "u2"}
+    with pytest.raises(PubSubUnavailable):
+        asyncio.run(publish_batch([VIEW, VIEW | {"user_id": "u2"}, "nonsense"], NO_CREDENTIAL))
+
+
+def test_an_idempotency_key_gives_each_event_of_a_request_the_same_id_every_time() -> None:
+    event, other = Event.model_validate(VIEW), Event.model_validate(VIEW | {"user_id": "u2"})
+    ids = [
+        prepare(event, "key", 0)["event_id"],
+        prepare(event, "key", 1)["event_id"],
+        prepare(event, "other", 0)["event_id"],
+        prepare(other, "key", 0)["event_id"],
+    ]
+    assert len(set(ids)) == 4
+    assert prepare(event, "key", 0)["event_id"] == ids[0]
+    # stored ids were derived like this: never change it
+    assert ids[0] == "39f72034-2729-5335-9fe8-5f155db4c9c8"
+    assert prepare(event)["event_id"] != prepare(event)["event_id"]
+    assert prepare(Event.model_validate(VIEW | {"event_id": "mine"}), "key")["event_id"] == "mine"
