@@ -25,7 +25,7 @@ def ease_side(n_users: int, n_items: int, memory_budget_bytes: int = MEMORY_BUDG
     if 4 * side * side > memory_budget_bytes:
         raise TooLarge(
             f"EASE with {n_users} users and {n_items} items inverts {side} x {side} numbers, which exceeds its budget "
-            f"of {memory_budget_bytes >> 20} MiB; ease_head suits such a catalog."
+            f"of {memory_budget_bytes >> 20} MiB; use ease_head instead"
         )
     return side
 

@@ -55,7 +55,7 @@ def ease_head_neighbours(
     user_counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
     n_active = int(np.count_nonzero(user_counts))
     if n_active <= head:
-        raise Unsuitable(f"{n_active} items have events, no more than the head of {head}: use ease instead.")
+        raise Unsuitable(f"{n_active} items have events, no more than the head of {head}: use ease instead")
     head_items = np.sort(np.argsort(-user_counts, kind="stable")[:head])
     neighbours = rp3beta_neighbours(matrix, k, beta=beta, min_co_occurrence=min_co_occurrence)
     best = ease_neighbours(matrix[:, head_items], k, regularisation=regularisation, min_co_occurrence=min_co_occurrence)
