@@ -33,7 +33,7 @@ from shared.http.idempotency import Finish, IdempotencyKey, fingerprint, once
 from shared.storage.answers import cache
 from shared.storage.catalog import categories, product_pages, product_writes, suggestions
 from shared.storage.catalog import products as stored_products
-from shared.storage.catalog.product_writes import By
+from shared.storage.catalog.product_writes import Author
 from shared.storage.events import outbox
 from shared.storage.people import search_history
 
@@ -127,8 +127,8 @@ def _committed(outbox_ids: list[int]) -> None:
     outbox.publish_now(outbox_ids, wait_s=ANNOUNCE_TIMEOUT_S)
 
 
-def _by(actor: str, request: Request) -> By:
-    return By(actor, request.scope.get("request_id", ""))
+def _by(actor: str, request: Request) -> Author:
+    return Author(actor, request.scope.get("request_id", ""))
 
 
 @app.post("/products", status_code=201, response_model=Product, responses=CREATE, tags=["admin"])
@@ -169,7 +169,7 @@ def change_product(
 def delete_product(request: Request, actor: CatalogAdmin, product_id: ProductId, _query: Nothing) -> Response:
     """Take a product out of the shop; its history stays. Again: the same answer."""
     with transaction() as connection:
-        unsent = product_writes.hide(connection, product_id, _by(actor, request))
+        unsent = product_writes.deactivate(connection, product_id, _by(actor, request))
     _committed(unsent)
     return Response(status_code=204)
 
@@ -186,7 +186,7 @@ async def import_products(
     return await run_in_threadpool(_import, media_type, body, _by(actor, request), key)
 
 
-def _import(media_type: str, body: bytes, by: By, key: str | None) -> Response:
+def _import(media_type: str, body: bytes, by: Author, key: str | None) -> Response:
     unsent: list[int] = []
 
     def work(finish: Finish) -> Response:
