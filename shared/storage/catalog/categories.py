@@ -4,8 +4,8 @@ from typing import Final
 
 from shared.clients.postgres import read
 
-# Active products of each category and of the categories below it. A category cannot be its own ancestor in a sound
-# catalog; CYCLE keeps one that is from running for ever.
+# Active products of each category and of the categories below it. CYCLE ends the recursion if a category were its own
+# ancestor.
 LIST: Final = """
 WITH RECURSIVE ancestors AS (
     SELECT id AS category_id, id, parent_id FROM categories

@@ -1,4 +1,4 @@
-"""Changing the catalog by hand: each write is one transaction with its audit log rows and its outbox messages."""
+"""Changes of products by staff: each is one transaction with its rows of the audit log and its outbox messages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from shared.domain.catalog import ProductPatch, ProductWrite
 from shared.errors import Conflict, InvalidRequest, ProductNotFound
 from shared.storage.catalog import bulk_writes, search_index
 
-# in the order of ids, as every writer of products locks them
+# The state before the change, for the audit log. BEFORE locks the rows in the order of ids, like every writer.
 SNAPSHOT: Final = """
 CREATE TEMP TABLE IF NOT EXISTS products_before (id bigint PRIMARY KEY, product jsonb NOT NULL) ON COMMIT DROP"""
 BEFORE: Final = """
@@ -26,12 +26,12 @@ FROM products p LEFT JOIN products_before b USING (id) LEFT JOIN categories c ON
 WHERE p.id = ANY (cast(:ids AS bigint[])) ORDER BY p.id"""
 EXISTING: Final = "SELECT id FROM products WHERE external_id = :external_id"
 EXTERNAL_ID: Final = "SELECT external_id FROM products WHERE id = :product_id FOR NO KEY UPDATE"
-HIDE: Final = """
+DEACTIVATE: Final = """
 UPDATE products SET is_active = false, updated_at = now() WHERE id = :product_id AND is_active RETURNING id"""
 
 
-class By(NamedTuple):
-    """Who writes, and in which request."""
+class Author(NamedTuple):
+    """Who makes a change, and in which request: for the audit log."""
 
     actor: str
     request_id: str
@@ -39,8 +39,8 @@ class By(NamedTuple):
 
 @dataclass(frozen=True)
 class Written:
-    """What a write did: ids of new and changed products, rows refused ``(position, field, message)``, and the outbox
-    rows to publish after the commit."""
+    """The result of a write: ids of created and updated products, refused rows as ``(position, field, message)``, and
+    ids of outbox rows to publish after the commit."""
 
     created: list[int]
     updated: list[int]
@@ -54,58 +54,68 @@ def _snapshot(connection: Connection, *, ids: Sequence[int] = (), external_ids: 
     execute(connection, BEFORE, {"ids": list(ids), "external_ids": list(external_ids)})
 
 
-def _audit(connection: Connection, ids: Sequence[int], action: str, by: By) -> None:
-    execute(connection, AUDIT, {"actor": by.actor, "action": action, "ids": list(ids), "request_id": by.request_id})
+def _audit(connection: Connection, ids: Sequence[int], action: str, author: Author) -> None:
+    execute(
+        connection, AUDIT, {"actor": author.actor, "action": action, "ids": list(ids), "request_id": author.request_id}
+    )
 
 
-def save(connection: Connection, rows: Sequence[ProductWrite], by: By) -> Written:
-    """Create the products whose ``external_id`` is new and change the others. Bad rows are refused one by one."""
+def save(connection: Connection, rows: Sequence[ProductWrite], author: Author) -> Written:
+    """Create products with a new ``external_id``, update the others, and refuse rows that are not valid."""
     search_index.lock_vocabulary(connection)
     _snapshot(connection, external_ids=[row.external_id for row in rows if row.external_id is not None])
-    done = bulk_writes.upsert(connection, rows)
-    _audit(connection, done.created + done.updated, "product.update", by)
-    outbox = bulk_writes.announce(connection, done.created, "created")
-    outbox += bulk_writes.announce(connection, done.updated, "updated")
-    return Written(done.created, done.updated, done.refused, outbox)
+    result = bulk_writes.upsert(connection, rows)
+    _audit(connection, result.created + result.updated, "product.update", author)
+    outbox = bulk_writes.announce(connection, result.created, "created")
+    outbox += bulk_writes.announce(connection, result.updated, "updated")
+    return Written(result.created, result.updated, result.refused, outbox)
 
 
-def _save_one(connection: Connection, row: ProductWrite, by: By) -> Written:
-    done = save(connection, [row], by)
-    if done.refused:
-        _position, field, message = done.refused[0]
+def _save_one(connection: Connection, row: ProductWrite, author: Author) -> Written:
+    written = save(connection, [row], author)
+    if written.refused:
+        _position, field, message = written.refused[0]
         raise InvalidRequest(f"{field}: {message}", errors=[{"field": field, "message": message, "type": "not_found"}])
-    return done
+    return written
 
 
-def create(connection: Connection, row: ProductWrite, by: By) -> Written:
-    """Create one product. Raises Conflict if its ``external_id`` exists, InvalidRequest for an unknown category_id."""
+def create(connection: Connection, row: ProductWrite, author: Author) -> Written:
+    """Create a product.
+
+    Raises Conflict if its ``external_id`` exists, and InvalidRequest if its ``category_id`` does not.
+    """
     existing = None
     if row.external_id is not None:
         existing = execute(connection, EXISTING, {"external_id": row.external_id})
-    done = None if existing else _save_one(connection, row, by)
-    if done is None or not done.created:
-        raise Conflict(f"There is already a product with external_id {row.external_id!r}; change it with PATCH.")
-    return done
+    written = None if existing else _save_one(connection, row, author)
+    if written is None or not written.created:
+        raise Conflict(
+            f"A product with external_id {row.external_id!r} exists; change it with PATCH /products/{{product_id}}."
+        )
+    return written
 
 
-def change(connection: Connection, product_id: int, patch: ProductPatch, by: By) -> Written:
-    """Change what ``patch`` gives of one product. Raises ProductNotFound, InvalidRequest for an unknown category_id."""
+def change(connection: Connection, product_id: int, patch: ProductPatch, author: Author) -> Written:
+    """Change the fields of a product that ``patch`` sets.
+
+    Raises ProductNotFound, and InvalidRequest if the new ``category_id`` does not exist.
+    """
     search_index.lock_vocabulary(connection)
     rows = execute(connection, EXTERNAL_ID, {"product_id": product_id})
     if not rows:
         raise ProductNotFound(f"There is no product {product_id}.")
-    given: dict[str, Any] = {name: getattr(patch, name) for name in type(patch).model_fields}
-    # validated already; fields that were not given are not written, whatever they say here
-    row = ProductWrite.model_construct({"external_id", *patch.model_fields_set}, **given, external_id=rows[0][0])
-    return _save_one(connection, row, by)
+    values: dict[str, Any] = {name: getattr(patch, name) for name in type(patch).model_fields}
+    # `patch` is validated already. Only fields in the first argument (model_fields_set) are written.
+    row = ProductWrite.model_construct({"external_id", *patch.model_fields_set}, **values, external_id=rows[0][0])
+    return _save_one(connection, row, author)
 
 
-def hide(connection: Connection, product_id: int, by: By) -> list[int]:
-    """Take one product out of the shop and return the outbox rows; again is no change. Raises ProductNotFound."""
+def deactivate(connection: Connection, product_id: int, author: Author) -> list[int]:
+    """Deactivate a product and return ids of outbox rows, none if it is inactive already. Raises ProductNotFound."""
     _snapshot(connection, ids=[product_id])
     if not execute(connection, "SELECT 1 FROM products_before"):
         raise ProductNotFound(f"There is no product {product_id}.")
-    if not execute(connection, HIDE, {"product_id": product_id}):
+    if not execute(connection, DEACTIVATE, {"product_id": product_id}):
         return []
-    _audit(connection, [product_id], "product.delete", by)
+    _audit(connection, [product_id], "product.delete", author)
     return bulk_writes.announce(connection, [product_id], "deleted")

@@ -18,6 +18,7 @@ from shared.errors import IdempotencyInProgress, IdempotencyMismatch
 CLAIM_S: Final = 60
 # how long an answer is repeated for its key
 RETENTION_S: Final = 86_400
+KEY_REUSED: Final = "This Idempotency-Key was used with another body; send a new key."
 
 CLAIM: Final = """
 INSERT INTO idempotency_keys (key, route, request_hash, created_at)
@@ -76,7 +77,7 @@ def claim(key: str, route: str, request_hash: bytes) -> Claim | Stored:
         # the other request released the key between the two statements
         raise IdempotencyInProgress("Send the request again in a second.", headers={"Retry-After": "1"})
     if bytes(row[0]) != request_hash:
-        raise IdempotencyMismatch("This Idempotency-Key was used with another body; send a new key.")
+        raise IdempotencyMismatch(KEY_REUSED)
     if row[1] is None:
         raise IdempotencyInProgress(
             "The first request with this Idempotency-Key is still running; send the request again in a second.",

@@ -13,6 +13,7 @@ from shared.domain.events import uuid7
 from shared.domain.orders import OrderState, purchase_event_id
 from shared.errors import CartEmpty, IdempotencyMismatch, PriceChanged
 from shared.storage.catalog import bulk_writes
+from shared.storage.operations.idempotency import KEY_REUSED
 from shared.storage.shopping import shoppers
 
 GET_BY_CHECKOUT: Final = "SELECT id, request_hash, state, total FROM orders WHERE checkout_id = :checkout_id"
@@ -80,7 +81,7 @@ def place(
     if earlier:
         order_id, earlier_hash, state, total = earlier[0]
         if bytes(earlier_hash) != request_hash:
-            raise IdempotencyMismatch("This Idempotency-Key was used with another body; send a new key.")
+            raise IdempotencyMismatch(KEY_REUSED)
         return Placed(order_id, OrderState(state), total, [], False, [])
     lines = [CartLine(*row) for row in execute_prepared(connection, LOCK_CART, {"user_id": user_id})]
     if not lines:

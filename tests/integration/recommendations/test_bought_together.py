@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from functions.admin import rules
+from functions.admin.schemas import RuleWrite
 from shared.clients import postgres
 from tests.integration.jobs.shop import Did
 from tests.integration.recommendations.purchases import run_job, store_purchases
@@ -97,7 +98,7 @@ def test_inactive_and_excluded_products_are_not_shown(client: httpx.Client, serv
     postgres.write("UPDATE products SET quantity = 0 WHERE id = 3")
     assert {one["id"] for one in together(client, 1)} == {3, 4}
     assert {one["id"] for one in together(client, 1, in_stock=True)} == {4}
-    rules.add_rule("test", rules.NewRule(kind="exclude", product_id=4))
+    rules.create_rule("test", RuleWrite(kind="exclude", product_id=4))
     assert {one["id"] for one in together(client, 1)} == {3}
 
 

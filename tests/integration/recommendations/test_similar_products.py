@@ -68,7 +68,7 @@ def test_behaviour_outweighs_descriptions_the_more_evidence_there_is(client: htt
     postgres.write("UPDATE item_similarity SET co_occurrence = '{2}'")
     few = dict(similar(client, 1, k=12))
     postgres.write("UPDATE item_similarity SET co_occurrence = '{500}'")
-    rules.done()
+    rules.drop_answers()
     many = dict(similar(client, 1, k=12))
     assert few[2] == many[2] == 0.9
     assert few[3] > 10 * many[3] > 0

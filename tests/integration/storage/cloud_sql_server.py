@@ -1,7 +1,7 @@
-"""A stand-in for Cloud SQL: its Admin API, Google's token endpoint, and the proxy in front of each instance.
+"""A stand-in for Cloud SQL: its Admin API, Google's token endpoint, and the proxy in front of an instance.
 
-What the real connector needs, and as strict: the certificate that a client connects with must be one that the API
-signed for a token that it issued. Behind the proxy is the embedded PostgreSQL.
+It serves what the real connector calls, and is as strict: a client must connect with a certificate that the API signed
+for a token that the endpoint issued. Behind the proxy is the embedded PostgreSQL.
 """
 
 import base64
@@ -33,7 +33,7 @@ def name(text: str) -> x509.Name:
 
 
 class Authority:
-    """Signs the instance's certificate and those of its clients."""
+    """A certificate authority: signs the certificates of the instance and of its clients."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -72,7 +72,7 @@ class Authority:
         return file
 
     def credentials(self, token_uri: str) -> Path:
-        """Write a service account's key, as application default credentials find it."""
+        """Write a service account's key in the form that application default credentials read."""
         private = self.key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -95,7 +95,7 @@ def pem(certificate: x509.Certificate) -> bytes:
 
 
 class Proxy(threading.Thread):
-    """Takes TLS from clients with a certificate of the authority, and passes on what they say to PostgreSQL."""
+    """Accepts TLS from clients with a certificate of the authority, and forwards their bytes to PostgreSQL."""
 
     def __init__(self, authority: Authority, postgres_port: int) -> None:
         super().__init__(daemon=True)
@@ -142,31 +142,31 @@ class Proxy(threading.Thread):
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 target.sendall(data)
-        for one in (source, target):
+        for end in (source, target):
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                end.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Stop listening, end what is open, and wait for those who served it."""
+        """Stop listening, break the open connections, and wait for their threads."""
         self.cut()
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
         for thread in self.threads:
             thread.join(10)
-        for one in self.all:
-            one.close()
+        for connection in self.all:
+            connection.close()
 
     def cut(self) -> None:
         """Break every connection, as a failover does."""
-        for one in self.open:
+        for connection in self.open:
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
         self.open.clear()
 
 
 class Api(ThreadingHTTPServer):
-    """connectSettings, generateEphemeralCert, and tokens."""
+    """The Admin API's connectSettings and generateEphemeralCert, and the token endpoint."""
 
     daemon_threads = True
 
@@ -184,7 +184,7 @@ class Handler(JsonHandler):
 
     def do_GET(self) -> None:  # noqa: N802 — named by http.server
         if self.server.down:
-            return self.answer({"error": {"message": "the caller may not"}}, 403)
+            return self.answer({"error": {"message": "the caller has no permission"}}, 403)
         assert self.path.endswith("/projects/shop-test-123/instances/aisle/connectSettings")
         certificate = pem(self.server.authority.certificate).decode()
         addresses = [{"type": "PRIVATE", "ipAddress": "127.0.0.1"}]
@@ -203,12 +203,12 @@ class Handler(JsonHandler):
             token = base64.urlsafe_b64encode(TOKEN.encode()).decode()
             return self.answer({"access_token": token, "expires_in": 3600, "token_type": "Bearer"})
         if self.server.down:
-            return self.answer({"error": {"message": "the caller may not"}}, 403)
+            return self.answer({"error": {"message": "the caller has no permission"}}, 403)
         assert self.path.endswith(":generateEphemeralCert")
-        asked = json.loads(body)
-        if not asked.get("access_token"):
+        request = json.loads(body)
+        if not request.get("access_token"):
             return self.answer({"error": {"message": "no login token: IAM authentication is off"}}, 400)
-        key = serialization.load_pem_public_key(asked["public_key"].encode())
+        key = serialization.load_pem_public_key(request["public_key"].encode())
         self.server.signed += 1
         certificate = self.server.authority.sign("client", key, lifetime=self.server.lifetime)
         return self.answer({"ephemeralCert": {"cert": pem(certificate).decode()}})
@@ -216,7 +216,7 @@ class Handler(JsonHandler):
 
 @contextlib.contextmanager
 def cloud_sql(folder: Path, postgres_port: int) -> Iterator[tuple[Api, Proxy, Path]]:
-    """Run a stand-in; yields the API, the proxy and the file of the function's credentials."""
+    """Run a stand-in; yield the API, the proxy and the file with the function's credentials."""
     authority = Authority(folder)
     api, proxy = Api(authority), Proxy(authority, postgres_port)
     threading.Thread(target=api.serve_forever, daemon=True).start()

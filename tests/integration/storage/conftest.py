@@ -1,4 +1,4 @@
-"""Postgres users as Cloud SQL makes them: roles of their own, and logins without a password."""
+"""Postgres users as Cloud SQL creates them: each logs in as itself, without a password."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,9 @@ USERS = (MIGRATOR, JOB, FUNCTION)
 
 @pytest.fixture(scope="module")
 def users(services: Running) -> Iterator[tuple[str, ...]]:
-    """The server with Cloud SQL's roles and users; whoever comes through the proxy has shown who they are."""
+    """Add Cloud SQL's roles and users to the server. It trusts them without a password, because the proxy in front of
+    Cloud SQL has authenticated them.
+    """
     services.administrate(
         "CREATE ROLE cloudsqlsuperuser NOLOGIN CREATEROLE CREATEDB",
         *(f'CREATE ROLE "{user}" LOGIN' for user in USERS),

@@ -1,4 +1,4 @@
-"""The engine through Cloud SQL's own connector, against a stand-in for the API and the embedded PostgreSQL."""
+"""The engine with Cloud SQL's real connector, against a stand-in for the API and the embedded PostgreSQL."""
 
 import datetime
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ Cloud = tuple[Api, Proxy]
 def cloud(
     services: Running, users: tuple[str, ...], env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Cloud]:
-    """Settings as Terraform gives them, on a clean database."""
+    """The settings that Terraform gives a function, on a clean database."""
     import google.cloud.sql.connector.connector as library
 
     with stand_in(tmp_path, services.postgres.port or 0) as (api, proxy, credentials):
@@ -52,9 +52,9 @@ def test_connections_of_a_pool_share_one_certificate(cloud: Cloud) -> None:
     assert api.signed == 1
 
 
-def test_a_certificate_that_ran_out_while_nobody_looked_is_renewed_by_the_next_connection(cloud: Cloud) -> None:
+def test_the_next_connection_renews_an_expired_certificate(cloud: Cloud) -> None:
     api, proxy = cloud
-    # within the connector's margin: as good as run out
+    # less than the connector's margin, so it counts as expired
     api.lifetime = datetime.timedelta(seconds=30)
     postgres.read("SELECT 1")
     proxy.cut()
@@ -69,7 +69,7 @@ def test_connections_that_a_failover_broke_are_replaced(cloud: Cloud) -> None:
     assert postgres.read("SELECT 2")[0][0] == 2
 
 
-def test_a_connection_that_slept_for_long_is_not_used_again(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_was_idle_for_too_long_is_replaced(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     first = postgres.read("SELECT pg_backend_pid()")[0][0]
     assert postgres.read("SELECT pg_backend_pid()")[0][0] == first
     monkeypatch.setattr(cloud_sql, "IDLE_S", 0.0)

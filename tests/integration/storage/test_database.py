@@ -1,4 +1,4 @@
-"""Transactions against the real Postgres: all of one or nothing, and a broken connection is nobody else's."""
+"""Transactions in the real Postgres: they take effect completely or not at all, and broken connections are dropped."""
 
 from collections.abc import Callable
 
@@ -13,16 +13,16 @@ Run = Callable[..., list[object]]
 
 @pytest.fixture(autouse=True)
 def things(env: dict[str, str]) -> None:
-    """A table whose key is checked at the end of a transaction."""
+    """Create a table whose key is only checked at the commit."""
     write("CREATE TABLE things (id bigint PRIMARY KEY DEFERRABLE INITIALLY DEFERRED)")
 
 
-def kept() -> list[int]:
+def stored_ids() -> list[int]:
     return [int(row[0]) for row in read("SELECT id FROM things ORDER BY 1")]
 
 
-def together(run: Run, *statements: str, then: Exception | None = None) -> None:
-    """Run statements in one transaction."""
+def run_in_transaction(run: Run, *statements: str, then: Exception | None = None) -> None:
+    """Run statements in one transaction, and raise ``then`` inside it."""
     with transaction() as connection:
         for statement in statements:
             run(connection, statement)
@@ -35,36 +35,36 @@ def add(number: int) -> str:
 
 
 @pytest.mark.parametrize("run", [execute, execute_prepared])
-def test_all_of_a_transaction_is_kept_or_nothing(run: Run) -> None:
-    together(run, add(1), add(2))
+def test_a_transaction_takes_effect_completely_or_not_at_all(run: Run) -> None:
+    run_in_transaction(run, add(1), add(2))
     with pytest.raises(ValueError, match="half way"):
-        together(run, add(3), then=ValueError("half way"))
+        run_in_transaction(run, add(3), then=ValueError("half way"))
     with pytest.raises(Exception, match="division by zero"):
-        together(run, add(4), "SELECT 1 / 0")
-    assert kept() == [1, 2]
+        run_in_transaction(run, add(4), "SELECT 1 / 0")
+    assert stored_ids() == [1, 2]
 
 
 @pytest.mark.parametrize("run", [execute, execute_prepared])
-def test_what_fails_at_the_commit_is_raised_and_undone(run: Run) -> None:
-    together(run, add(1))
+def test_an_error_at_the_commit_is_raised_and_rolled_back(run: Run) -> None:
+    run_in_transaction(run, add(1))
     with pytest.raises(Exception, match="duplicate key"):
-        together(run, add(5), add(1))
-    assert kept() == [1]
+        run_in_transaction(run, add(5), add(1))
+    assert stored_ids() == [1]
     assert not read("SELECT FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'")
 
 
 @pytest.mark.parametrize("run", [execute, execute_prepared])
 def test_a_connection_that_broke_in_a_transaction_is_not_used_again(run: Run) -> None:
     with pytest.raises(DatabaseUnavailable):
-        together(run, add(1), "SELECT pg_terminate_backend(pg_backend_pid())")
+        run_in_transaction(run, add(1), "SELECT pg_terminate_backend(pg_backend_pid())")
     postgres.breaker.failed_at = float("-inf")
-    together(run, add(2))
-    assert kept() == [2]
+    run_in_transaction(run, add(2))
+    assert stored_ids() == [2]
 
 
-def test_a_statement_whose_answer_a_migration_changed_is_prepared_anew() -> None:
-    together(execute_prepared, "SELECT * FROM things")
+def test_a_statement_whose_columns_a_migration_changed_is_prepared_again() -> None:
+    run_in_transaction(execute_prepared, "SELECT * FROM things")
     write("ALTER TABLE things ADD COLUMN name text")
     with pytest.raises(DatabaseUnavailable):
-        together(execute_prepared, "SELECT * FROM things")
-    together(execute_prepared, "SELECT * FROM things")
+        run_in_transaction(execute_prepared, "SELECT * FROM things")
+    run_in_transaction(execute_prepared, "SELECT * FROM things")

@@ -1,4 +1,4 @@
-"""Redis with TLS and a password, as Memorystore has them: its own authority, and certificates without an address."""
+"""Redis with TLS and a password, like Memorystore: an authority of its own, and certificates without an address."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ from tests.integration.storage.cloud_sql_server import Authority, Proxy, pem
 
 
 class Memorystore(Proxy):
-    """TLS in front of the embedded server, whose build has none; clients have no certificate, but a password."""
+    """TLS in front of the embedded server, which is built without it. Clients have a password and no certificate."""
 
     def __init__(self, authority: Authority, port: int) -> None:
         super().__init__(authority, port)
@@ -29,7 +29,7 @@ class Memorystore(Proxy):
 
 @pytest.fixture
 def memorystore(env: dict[str, str], tmp_path: Path) -> Iterator[Authority]:
-    """Settings as Terraform gives them."""
+    """The settings that Terraform gives a function."""
     address = urlsplit(env["REDIS_URL"])
     authority = Authority(tmp_path)
     server = Memorystore(authority, address.port or 0)
@@ -42,8 +42,8 @@ def memorystore(env: dict[str, str], tmp_path: Path) -> Iterator[Authority]:
         server.close()
 
 
-def ask(ca: str | None, url: str | None = None) -> list:
-    """Ask through the hot path's client, and wait for what it leaves on its loop."""
+def set_and_get(ca: str | None, url: str | None = None) -> list:
+    """Run two commands by the client of the hot path, and wait until its loop has closed the connection."""
 
     async def work() -> list:
         client = AsyncRedis(url or settings().require("redis_url"), 30, ca)
@@ -56,39 +56,39 @@ def ask(ca: str | None, url: str | None = None) -> list:
     return uvloop.run(work())
 
 
-def test_the_hot_path_speaks_tls_to_a_server_of_its_own_authority(memorystore: Authority) -> None:
-    assert ask(settings().redis_ca)[1] == b"red"
+def test_the_hot_path_connects_by_tls_to_a_server_of_a_private_authority(memorystore: Authority) -> None:
+    assert set_and_get(settings().redis_ca)[1] == b"red"
 
 
-def test_redis_py_does_as_well(memorystore: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redis_py_connects_by_tls_to_a_server_of_a_private_authority(memorystore: Authority) -> None:
     with settings_of({"REDIS_TIMEOUT_S": "10"}):
         assert redis_sync.ping()
         assert invalidation.flush("similar")
 
 
-def test_a_server_of_another_authority_is_not_believed(
+def test_a_server_of_another_authority_is_rejected(
     memorystore: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "other").mkdir()
     other = pem(Authority(tmp_path / "other").certificate).decode()
     with pytest.raises(RedisUnavailable, match="certificate verify failed"):
-        ask(other)
+        set_and_get(other)
     with settings_of({"REDIS_CA": other, "REDIS_TIMEOUT_S": "10"}):
         assert not redis_sync.ping()
 
 
-def test_nor_one_that_only_the_systems_authorities_would_have_to_know(memorystore: Authority) -> None:
+def test_without_redis_ca_only_authorities_of_the_system_are_trusted(memorystore: Authority) -> None:
     with pytest.raises(RedisUnavailable, match="certificate verify failed"):
-        ask(None)
+        set_and_get(None)
 
 
-def test_without_the_password_nothing_is_answered(memorystore: Authority) -> None:
+def test_a_wrong_password_is_rejected(memorystore: Authority) -> None:
     url = urlsplit(settings().require("redis_url"))
     with pytest.raises(RedisUnavailable):
-        ask(settings().redis_ca, f"rediss://:wrong@127.0.0.1:{url.port}/0")
+        set_and_get(settings().redis_ca, f"rediss://:wrong@127.0.0.1:{url.port}/0")
 
 
-def test_what_speaks_no_tls_is_bypassed(memorystore: Authority, env: dict[str, str]) -> None:
+def test_a_server_without_tls_is_bypassed(memorystore: Authority, env: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"rediss://:x@127.0.0.1:{listening.getsockname()[1]}/0"
         with settings_of({"REDIS_URL": url, "REDIS_TIMEOUT_S": "0.3"}):

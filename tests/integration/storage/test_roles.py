@@ -1,4 +1,4 @@
-"""In Cloud SQL every function is a Postgres user of its own: migrate gives each the role that it works in."""
+"""In Cloud SQL every function is a Postgres user of its own; the job ``migrate`` grants each its role."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ DATABASE = "cloud_roles"
 
 @pytest.fixture(scope="module")
 def empty(services: Running, users: tuple[str, ...]) -> Iterator[str]:
-    """A database as Cloud SQL's API makes one: it belongs to cloudsqlsuperuser."""
+    """Create a database as Cloud SQL's API does: it belongs to cloudsqlsuperuser."""
     services.administrate(f"CREATE DATABASE {DATABASE} OWNER cloudsqlsuperuser")
     yield DATABASE
     services.administrate(f"DROP DATABASE {DATABASE} WITH (FORCE)")
@@ -27,7 +27,7 @@ def empty(services: Running, users: tuple[str, ...]) -> Iterator[str]:
 
 @contextmanager
 def acting(services: Running, user: str, role: str, **more: str) -> Iterator[None]:
-    """Be a user in a role, by the settings that Terraform gives its function."""
+    """Act as a user in a role, with the settings that Terraform gives its function."""
     address = f"postgresql+pg8000://{user.replace('@', '%40')}@127.0.0.1:{services.postgres.port}/{DATABASE}"
     with settings_of(services.environment | {"DATABASE_URL": address, "DATABASE_ROLE": role} | more):
         yield
@@ -41,7 +41,7 @@ def run_migrate(services: Running, writers: str = FUNCTION) -> dict:
 
 @pytest.fixture(scope="module")
 def migrated(services: Running, empty: str) -> dict:
-    # the one extension that is not trusted: Cloud SQL lets cloudsqlsuperuser make it, PostgreSQL asks a superuser
+    # One extension is not trusted: in Cloud SQL cloudsqlsuperuser may create it, in PostgreSQL only a superuser.
     from local import postgres as server
 
     with server.connection(services.postgres.port or 0, services.password, empty) as connection:
@@ -50,7 +50,7 @@ def migrated(services: Running, empty: str) -> dict:
     return run_migrate(services)
 
 
-def test_migrating_as_an_ordinary_user_makes_the_schema(migrated: dict, services: Running) -> None:
+def test_an_ordinary_user_can_migrate_and_aisle_owner_owns_the_schema(migrated: dict, services: Running) -> None:
     assert migrated["applied"][0] == "0001_shop"
     with acting(services, FUNCTION, "aisle_app"):
         owners = postgres.read("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
@@ -61,7 +61,7 @@ def test_migrating_again_changes_nothing(migrated: dict, services: Running) -> N
     assert run_migrate(services)["applied"] == []
 
 
-def test_a_function_reads_and_writes_rows_and_changes_no_table(migrated: dict, services: Running) -> None:
+def test_a_function_reads_and_writes_rows_but_cannot_change_tables(migrated: dict, services: Running) -> None:
     with acting(services, FUNCTION, "aisle_app"):
         postgres.write("INSERT INTO products (name, price) VALUES ('Lamp', 9.99)")
         assert postgres.read("SELECT name FROM products")[0][0] == "Lamp"
@@ -71,7 +71,7 @@ def test_a_function_reads_and_writes_rows_and_changes_no_table(migrated: dict, s
             postgres.write("CREATE TABLE mine (id integer)")
 
 
-def test_a_job_makes_partitions_that_functions_then_write(migrated: dict, services: Running) -> None:
+def test_functions_can_write_to_partitions_that_a_job_created(migrated: dict, services: Running) -> None:
     with acting(services, JOB, "aisle_owner"):
         retention_job.retention.run(retention_job.Retention())
         postgres.write("SELECT ensure_event_partitions('2031-01-01', '2031-01-31')")
@@ -83,6 +83,6 @@ def test_a_job_makes_partitions_that_functions_then_write(migrated: dict, servic
         assert postgres.read("SELECT count(*) FROM events_2031_01")[0][0] == 1
 
 
-def test_a_user_that_terraform_has_not_made_is_named(migrated: dict, services: Running) -> None:
+def test_the_error_names_a_user_that_does_not_exist(migrated: dict, services: Running) -> None:
     with pytest.raises(InvalidRequest, match=r"There is no Postgres user aisle-new@shop-test-123\.iam"):
         run_migrate(services, writers="aisle-new@shop-test-123.iam")

@@ -1,4 +1,4 @@
-"""The decayed fold: any order, any split, one result."""
+"""Decayed sums: the order of events and how they are split does not change the result."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -14,14 +14,14 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 sums = st.builds(Decayed, st.floats(0, 1000), st.integers(0, 2000).map(lambda hours: START + timedelta(hours=hours)))
 
 
-def test_a_score_halves_in_a_half_life() -> None:
+def test_a_score_halves_after_each_half_life() -> None:
     assert decay(HALF_LIFE) == 0.5
     assert decay(timedelta(0)) == 1.0
     merged = merge(Decayed(4.0, START), Decayed(1.0, START + HALF_LIFE))
     assert merged == Decayed(3.0, START + HALF_LIFE)
 
 
-def test_a_late_event_counts_as_if_it_had_come_in_time() -> None:
+def test_late_events_give_the_same_sum_as_events_in_time() -> None:
     events = [Decayed(5.0, START), Decayed(1.0, START + timedelta(days=3)), Decayed(3.0, START + timedelta(days=40))]
     results = set()
     for order in permutations(events):
@@ -33,19 +33,19 @@ def test_a_late_event_counts_as_if_it_had_come_in_time() -> None:
 
 
 @given(sums, sums)
-def test_merging_is_commutative(one: Decayed, other: Decayed) -> None:
-    left, right = merge(one, other), merge(other, one)
+def test_merging_is_commutative(first: Decayed, second: Decayed) -> None:
+    left, right = merge(first, second), merge(second, first)
     assert left.as_of == right.as_of
     assert left.score == pytest.approx(right.score)
 
 
-def test_an_age_beyond_all_history_is_nothing_but_no_error() -> None:
+def test_an_extreme_age_gives_a_tiny_share_and_no_error() -> None:
     assert 0 <= decay(timedelta(days=200_000)) < 1e-50
 
 
-def test_a_price_band_is_mean_and_deviation_of_log_price() -> None:
+def test_a_price_band_is_mean_and_standard_deviation_of_log_price() -> None:
     logs = [math.log(2), math.log(8)]
-    mean, deviation = price_band(2.0, sum(logs), sum(one**2 for one in logs)) or (0, 0)
+    mean, deviation = price_band(2.0, sum(logs), sum(log**2 for log in logs)) or (0, 0)
     assert mean == pytest.approx(math.log(4))
     assert deviation == pytest.approx(math.log(2))
     assert price_band(0.0, 0.0, 0.0) is None

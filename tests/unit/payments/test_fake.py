@@ -1,4 +1,4 @@
-"""What every payment provider must do, of the fake one: take money once per reference, and never after a release."""
+"""The rules of every payment provider, tested on the fake: charge a reference once, and never after its release."""
 
 from decimal import Decimal
 
@@ -13,10 +13,10 @@ TEN = Decimal(10)
 
 @pytest.fixture(autouse=True)
 def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
-    """What the provider knows, new for each test."""
-    made = Ledger()
-    monkeypatch.setattr(fake, "ledger", made)
-    return made
+    """The provider's records, empty for each test."""
+    empty = Ledger()
+    monkeypatch.setattr(fake, "ledger", empty)
+    return empty
 
 
 def test_a_reference_is_charged_once(ledger: Ledger) -> None:
@@ -25,7 +25,7 @@ def test_a_reference_is_charged_once(ledger: Ledger) -> None:
     assert ledger.charged == {"a": TEN}
 
 
-def test_what_was_released_is_never_charged(ledger: Ledger) -> None:
+def test_a_released_reference_is_never_charged(ledger: Ledger) -> None:
     provider = Fake("fake")
     provider.release("never charged", 0.01)
     provider.charge("charged", TEN, None, 0.01)
@@ -38,23 +38,21 @@ def test_what_was_released_is_never_charged(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize(("behaviour", "token"), [("fake-declines", None), ("fake", "decline")])
-def test_a_declined_charge_takes_nothing(ledger: Ledger, behaviour: str, token: str | None) -> None:
+def test_a_declined_charge_charges_nothing(ledger: Ledger, behaviour: str, token: str | None) -> None:
     with pytest.raises(PaymentDeclined):
         Fake(behaviour).charge("a", TEN, token, 0.01)
     assert not ledger.charged
 
 
 @pytest.mark.parametrize(("behaviour", "token"), [("fake-times-out", None), ("fake", "time-out")])
-def test_a_time_out_has_taken_the_money_and_says_when_to_come_back(
-    ledger: Ledger, behaviour: str, token: str | None
-) -> None:
+def test_a_time_out_has_charged_and_says_when_to_retry(ledger: Ledger, behaviour: str, token: str | None) -> None:
     with pytest.raises(PaymentUnavailable) as raised:
         Fake(behaviour).charge("a", TEN, token, 0.01)
     assert raised.value.headers["Retry-After"]
     assert ledger.charged == {"a": TEN}
 
 
-def test_only_so_many_references_are_remembered(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_references_are_forgotten(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fake, "REMEMBERED", 3)
     for number in range(5):
         Fake("fake").charge(str(number), TEN, None, 0.01)

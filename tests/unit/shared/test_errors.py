@@ -1,4 +1,4 @@
-"""Every error has the one problem shape, is in the tree, and is documented."""
+"""Every error has the problem document's shape, is in the tree of the docstring, and is documented."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Settings: read once, clear when wrong, all documented."""
+"""Settings: defaults, parsing, errors that name the setting, and documentation."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ DOCUMENT = Path(__file__).parents[3] / "docs/settings.md"
 ROW = re.compile(r"^\| `(\w+)` \| (?:`([^`]*)`|—) \|", re.MULTILINE)
 
 
-def test_an_empty_environment_has_defaults_for_all_that_does_not_differ() -> None:
+def test_settings_that_do_not_differ_between_environments_have_defaults() -> None:
     assert read({}).profile_events == 50
     assert read({"CORS_ORIGINS": ""}).cors_origins == ("*",)
 
@@ -24,17 +24,17 @@ def test_origins_are_separated_by_commas() -> None:
     )
 
 
-def test_what_is_missing_is_named_with_what_it_is() -> None:
+def test_the_error_of_a_missing_setting_names_and_describes_it() -> None:
     with pytest.raises(MissingSetting, match=r"DATABASE_URL.*postgresql"):
         read({}).require("database_url")
 
 
-def test_what_is_wrong_is_named() -> None:
+def test_the_error_of_a_wrong_setting_names_it() -> None:
     with pytest.raises(MissingSetting, match="DATABASE_POOL_SIZE"):
         read({"DATABASE_POOL_SIZE": "many"})
 
 
-def test_a_short_admin_token_is_refused_and_not_shown() -> None:
+def test_a_short_admin_token_is_rejected_and_not_printed() -> None:
     with pytest.raises(MissingSetting, match="16 characters") as caught:
         read({"ADMIN_TOKEN": "hunter2"})
     assert "hunter2" not in str(caught.value)

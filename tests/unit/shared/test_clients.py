@@ -1,0 +1,32 @@
+"""Clients know how to connect and run statements; what is stored where belongs to shared/storage."""
+
+import ast
+import re
+from pathlib import Path
+
+SHARED = Path(__file__).parents[3] / "shared"
+MIGRATIONS = "".join(file.read_text() for file in sorted((SHARED / "sql" / "migrations").glob("*.sql")))
+TABLES = set(re.findall(r"CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?(\w+)", MIGRATIONS))
+
+
+def tables_in(source: str) -> set[str]:
+    """Return the tables that the strings of a module's statements name."""
+    strings = [
+        node.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    named = re.findall(r"\b(?:FROM|JOIN|INTO|UPDATE|TABLE|COPY)\s+(\w+)", "\n".join(strings), flags=re.IGNORECASE)
+    return TABLES & set(named)
+
+
+def test_no_client_names_a_table() -> None:
+    assert {file.name: tables_in(file.read_text()) for file in (SHARED / "clients").glob("*.py")} == {
+        name: set()
+        for name in ("__init__.py", "cloud_sql.py", "postgres.py", "pubsub.py", "redis_async.py", "sources.py")
+    }
+
+
+def test_tables_are_recognized() -> None:
+    assert "job_runs" in tables_in((SHARED / "storage" / "operations" / "job_runs.py").read_text())
+    assert len(TABLES) > 20
