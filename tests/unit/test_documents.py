@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.__main__ import BENCHMARKS
 from local.__main__ import COMMANDS
+from shared.manifest import manifest
 
 ROOT: Final = Path(__file__).parents[2]
 DOCUMENTS: Final = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -107,3 +108,9 @@ def test_every_command_of_the_repository_that_is_named_exists(document: Path) ->
     ] == []
     assert set(re.findall(r"\./aisle ([a-z][a-z-]*)", code)) <= COMMANDS.keys()
     assert set(re.findall(r"\./aisle bench ([a-z_]+)", code)) <= BENCHMARKS.keys()
+
+
+def test_the_architecture_describes_every_entry() -> None:
+    table = (ROOT / "docs/architecture.md").read_text().partition("| entry | kind |")[2].partition("\n\n")[0]
+    first_cells = "".join(re.findall(r"^\|([^|]+)\|", table, re.MULTILINE))
+    assert sorted(re.findall(r"`(\w+)`", first_cells)) == sorted(manifest().entries)
