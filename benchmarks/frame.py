@@ -6,13 +6,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from delivery import http
 from local.places import ROOT
 from local.processes import free_port
 from local.services import Services
@@ -103,13 +103,11 @@ def wait_for(url: str, process: "subprocess.Popen[bytes]", timeout_s: float = 30
     begun = time.perf_counter()
     while time.perf_counter() - begun < timeout_s and process.poll() is None:
         try:
-            urllib.request.urlopen(url, timeout=5).read()
-        except urllib.error.HTTPError:
-            return time.perf_counter() - begun
-        except OSError:
+            http.get(url, timeout_s=5)
+        except http.NoAnswer:
             time.sleep(0.002)
-            continue
-        return time.perf_counter() - begun
+        else:
+            return time.perf_counter() - begun
     raise TimeoutError(url)
 
 

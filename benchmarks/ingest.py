@@ -1,13 +1,11 @@
 """Events: accepted (published), applied (stored and folded into preferences), and until a recommendation changed."""
 
 import base64
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import orjson
 
 from benchmarks.frame import RUNS, Bench, Row, make_topic, median
 from benchmarks.load import load, post
+from delivery import http
 from local.places import ROOT
 from local.processes import free_port
 from shared import messages
@@ -135,10 +134,9 @@ def wait_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
         if process.poll() is not None:
             raise RuntimeError("the local system did not start")
         try:
-            with urllib.request.urlopen(f"{url}/health/ready", timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
+            if http.get(f"{url}/health/ready", timeout_s=5).status == 200:
+                return
+        except http.NoAnswer:
             pass
         time.sleep(0.2)
     raise RuntimeError("the local system did not get ready")
@@ -146,13 +144,14 @@ def wait_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
 
 def one_change(url: str, user: str, product: int) -> float:
     """Return the milliseconds from sending an event to the first changed answer."""
-    ask = f"{url}/recommendations?user_id={user}&k=5"
-    before = json.load(urllib.request.urlopen(ask))["strategy"]
-    body = orjson.dumps({"user_id": user, "product_id": product, "event_type": "view"})
-    request = urllib.request.Request(f"{url}/events", body, {"Content-Type": "application/json"})
+
+    def strategy() -> str:
+        return str(http.get(f"{url}/recommendations?user_id={user}&k=5").json()["strategy"])
+
+    before = strategy()
     begun = time.perf_counter()
-    urllib.request.urlopen(request).read()
-    while json.load(urllib.request.urlopen(ask))["strategy"] == before:
+    http.post(f"{url}/events", {"user_id": user, "product_id": product, "event_type": "view"})
+    while strategy() == before:
         if time.perf_counter() - begun > 30:
             raise RuntimeError("the recommendation did not change within 30 s")
         time.sleep(0.002)

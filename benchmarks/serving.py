@@ -3,11 +3,11 @@
 import os
 import subprocess
 import time
-import urllib.request
 from pathlib import Path
 
 from benchmarks.frame import EMPTY, RUNS, Bench, Row, command, median, wait_for
 from benchmarks.load import get, load
+from delivery import http
 from local.places import ROOT
 from local.processes import free_port
 
@@ -74,7 +74,7 @@ def cold_start(bench: Bench) -> list[Row]:
     """Measure from starting the process to its first answer, in turns with the empty function."""
     path = "/recommendations?user_id=user-1&k=10"
     with bench.serving("recommendations") as url:
-        urllib.request.urlopen(url + path).read()
+        http.get(url + path)
 
     def seconds(target: str, source: Path, path: str) -> float:
         port = free_port()

@@ -1,6 +1,5 @@
 """Cloud Scheduler's part: calls the jobs of `functions.yaml` by their cron expressions, in UTC."""
 
-import http.client
 import json
 import os
 import signal
@@ -10,10 +9,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 
 from croniter import croniter
 
+from delivery import http
 from shared.manifest import Entry, manifest
 
 # longer than this nothing waits: a clock that jumps, or a laptop that slept, is noticed
@@ -104,22 +103,16 @@ def next_time(entry: Entry, after: datetime) -> datetime:
 
 
 def over_http(url: str) -> Run:
-    """Return what runs a job by POST, as Cloud Scheduler does."""
-    parts = urlsplit(url)
+    """Return a function that runs a job by POST, as Cloud Scheduler does."""
 
     def run(entry: Entry) -> str | None:
-        connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=entry.timeout_s)
+        headers = {"User-Agent": "Google-Cloud-Scheduler"}
         try:
-            headers = {"Content-Type": "application/json", "User-Agent": "Google-Cloud-Scheduler"}
-            connection.request("POST", f"{parts.path}/{entry.name}", b"{}", headers)
-            answer = connection.getresponse()
-            body = answer.read().decode(errors="replace")
-        except OSError as error:
-            return str(error) or type(error).__name__
-        finally:
-            connection.close()
+            answer = http.post(f"{url}/{entry.name}", {}, headers=headers, timeout_s=entry.timeout_s)
+        except http.NoAnswer as error:
+            return str(error)
         # an administrator may have started it a moment ago: that run does what this one would have done
-        return None if answer.status < 300 or answer.status == 409 else f"{answer.status}: {body}"
+        return None if answer.status < 300 or answer.status == 409 else f"{answer.status}: {answer.text()}"
 
     return run
 
