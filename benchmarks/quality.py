@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.frame import Bench, Row
 from benchmarks.peers import PEERS, K, best_answers, matrix_of
-from benchmarks.shops import MADE, Case, made
+from benchmarks.shops import SYNTHETIC_SHOPS, Case, synthetic_case
 from jobs.data.files import histories, read_catalog, read_events
 from jobs.offline.metrics import per_user, summary
 from jobs.offline.split import Split, last_days
@@ -27,7 +27,7 @@ from jobs.tuning.selection import inner_splits
 ORACLE: Final = "knowing every taste"
 SEEDS: Final = (1, 2, 3, 4, 5)
 REAL: Final = ("online_retail", "complete_journey")
-SHOPS: Final = (*REAL, *MADE)
+SHOPS: Final = (*REAL, *SYNTHETIC_SHOPS)
 
 
 TARGETS: Final = {
@@ -76,8 +76,8 @@ def knowing(oracle: NDArray[np.float64], split: Split) -> NDArray[np.int64]:
 def cases(names: Sequence[str], folder: Path | None, seeds: Sequence[int]) -> Iterator[tuple[str, list[Case]]]:
     """Yield each shop by name; made ones once for each seed. Real shops without files are skipped."""
     for name in names:
-        if name in MADE:
-            yield name, [made(name, seed) for seed in seeds]
+        if name in SYNTHETIC_SHOPS:
+            yield name, [synthetic_case(name, seed) for seed in seeds]
         elif folder is not None and (folder / name / "events.parquet").is_file():
             yield name, [real(name, folder)]
         else:

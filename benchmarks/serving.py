@@ -13,7 +13,7 @@ from local.processes import free_port
 
 
 def cached(bench: Bench) -> list[Row]:
-    """Serve one stored answer over 16 connections, in turns with both empty functions."""
+    """Serve a cached answer over 16 connections, in turns with both empty functions."""
     request = get("/recommendations?user_id=user-1&k=10")
     ours, sync, empty, p99 = [], [], [], []
     with (
@@ -51,7 +51,7 @@ def cached(bench: Bench) -> list[Row]:
 
 
 def computed(bench: Bench) -> list[Row]:
-    """Compute answers for users who have none stored, one client."""
+    """Compute answers for users without a cached one, with one client."""
     users = [get(f"/recommendations?user_id=user-{number}&k=10") for number in range(2, 1002)]
     p50, p95 = [], []
     with bench.serving("recommendations") as url:
@@ -71,7 +71,7 @@ def computed(bench: Bench) -> list[Row]:
 
 
 def cold_start(bench: Bench) -> list[Row]:
-    """Measure from starting the process to its first answer, in turns with the empty function."""
+    """Measure the time from starting the process to its first answer, in turns with the empty function."""
     path = "/recommendations?user_id=user-1&k=10"
     with bench.serving("recommendations") as url:
         http.get(url + path)
