@@ -1,4 +1,4 @@
-"""Measure every speed that the README claims, beside its target: ``python -m benchmarks [NAME …] [--json FILE]``."""
+"""Measure the published speeds and compare them with their targets: ``python -m benchmarks [NAME …] [--json FILE]``."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ from typing import Final
 
 from benchmarks.frame import Bench, Row, bench
 
-# name: module of this package, and its function that measures
+# name: a module of this package, and its function that measures
 BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "cached": ("serving", "cached"),
     "computed": ("serving", "computed"),
@@ -29,12 +29,12 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "quality": ("quality", "rows"),
     "similarity": ("similarity", "rows"),
 }
-# asked for by name: they run for many minutes, and compare with packages that nothing else needs
+# run only when named: they take many minutes, and compare with packages that nothing else needs
 LONG = {"quality", "similarity"}
 
 
 def measure(name: str, running: Bench) -> list[Row]:
-    """Run a benchmark; its module is imported only now, as some need packages that the others do not."""
+    """Run a benchmark. Its module is imported here, because some need packages that the others do not."""
     module, function = BENCHMARKS[name]
     rows: list[Row] = getattr(import_module(f"benchmarks.{module}"), function)(running)
     return rows
@@ -42,21 +42,21 @@ def measure(name: str, running: Bench) -> list[Row]:
 
 def table(rows: list[Row]) -> str:
     """Return the rows as a Markdown table."""
-    lines = ["| what | measured | target | reached | |", "|---|---|---|---|---|"]
+    lines = ["| figure | measured | target | reached | |", "|---|---|---|---|---|"]
     return "\n".join(lines + ["| " + " | ".join(row.cells()) + " |" for row in rows])
 
 
 def main() -> int:
-    """Run the named benchmarks (all: none named). Exit code 1 when a target was missed."""
+    """Run the named benchmarks, by default all but LONG. Exit code 1 if a target was missed."""
     parser = argparse.ArgumentParser(prog="./aisle bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
     parser.add_argument("--products", type=int, default=10_000)
     parser.add_argument("--events", type=int, default=1_000_000)
     options = parser.parse_args()
     unknown = set(options.names) - set(BENCHMARKS)
     if unknown:
-        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+        parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; the benchmarks are {', '.join(BENCHMARKS)}")
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Checkout: whole orders over HTTP from 16 clients, beside the least that any order costs the same Postgres."""
+"""Checkout: complete orders over HTTP from 16 clients, beside the least that an order costs the same Postgres."""
 
 import random
 import threading
@@ -28,7 +28,7 @@ CROSS JOIN LATERAL (SELECT id, price FROM products WHERE s.id > 0 ORDER BY rando
 
 
 def carts(name: str) -> list[bytes]:
-    """Fill the carts of new shoppers and return the requests that buy each once."""
+    """Fill the carts of new shoppers and return a request to buy each."""
     write(FILL, name=name, orders=ORDERS, lines=LINES)
     body = orjson.dumps({"payment_token": "benchmark"})
     return [
@@ -37,14 +37,14 @@ def carts(name: str) -> list[bytes]:
     ]
 
 
-def bare(bench: Bench) -> tuple[float, float]:
-    """Commit one UPDATE of a product and one INSERT, over as many connections; returns commits/s and p95 in ms."""
+def bare_commits(bench: Bench) -> tuple[float, float]:
+    """Commit an UPDATE of a product and an INSERT over CLIENTS connections; return commits/s and the p95 in ms."""
     from pg8000.native import Connection
     from sqlalchemy import make_url
 
     address = make_url(bench.environment["DATABASE_URL"])
     write("CREATE TABLE IF NOT EXISTS bench_rows (id bigint GENERATED ALWAYS AS IDENTITY, data text)")
-    ready = threading.Barrier(CLIENTS)
+    start_line = threading.Barrier(CLIENTS)
 
     def client(seed: int) -> list[float]:
         chance = random.Random(seed)
@@ -57,25 +57,25 @@ def bare(bench: Bench) -> tuple[float, float]:
         )
         update = connection.prepare("UPDATE products SET quantity = quantity - 1 WHERE id = :id")
         insert = connection.prepare("INSERT INTO bench_rows (data) VALUES (:data)")
-        ready.wait()
-        taken = []
+        start_line.wait()
+        latencies_ms = []
         end = time.perf_counter() + REFERENCE_S
         while (begun := time.perf_counter()) < end:
             connection.run("BEGIN")
             update.run(id=chance.randint(1, bench.products))
             insert.run(data="x" * 200)
             connection.run("COMMIT")
-            taken.append((time.perf_counter() - begun) * 1000)
+            latencies_ms.append((time.perf_counter() - begun) * 1000)
         connection.close()
-        return taken
+        return latencies_ms
 
     with ThreadPoolExecutor(CLIENTS) as pool:
-        taken = sorted(latency for latencies in pool.map(client, range(CLIENTS)) for latency in latencies)
-    return len(taken) / REFERENCE_S, taken[int(len(taken) * 0.95)]
+        latencies_ms = sorted(latency for part in pool.map(client, range(CLIENTS)) for latency in part)
+    return len(latencies_ms) / REFERENCE_S, latencies_ms[int(len(latencies_ms) * 0.95)]
 
 
 def rows(bench: Bench) -> list[Row]:
-    """Buy carts of three lines; each order is three transactions, two of them after the payment was asked for."""
+    """Buy carts of three lines. Each order is three transactions, two of them after the payment call."""
     for topic in (messages.USER_EVENTS, messages.CATALOG_CHANGES):
         make_topic(bench, topic)
     write("UPDATE products SET quantity = 1000000, is_active = true")
@@ -84,7 +84,7 @@ def rows(bench: Bench) -> list[Row]:
     with bench.serving("cart") as url:
         load(url, carts("warm"), connections=CLIENTS)
         for run in range(RUNS):
-            rate, p95 = bare(bench)
+            rate, p95 = bare_commits(bench)
             bare_rates.append(rate)
             bare_p95s.append(p95)
             measured = load(url, carts(f"run-{run}"), connections=CLIENTS)

@@ -1,4 +1,4 @@
-"""The references: what the framework costs when a function does nothing."""
+"""Functions that do nothing: the reference for the cost of the framework."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 @functions_framework.http
 def empty_sync(_request: Any) -> str:
-    """Answer nothing, by Flask."""
+    """Answer at once, through Flask."""
     return "ok"
 
 
 @functions_framework.aio.http
 async def empty_async(_request: Any) -> Response:
-    """Answer nothing, by Starlette."""
+    """Answer at once, through Starlette."""
     return Response("ok")

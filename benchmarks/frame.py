@@ -1,4 +1,4 @@
-"""What every benchmark has in common: rows with targets, functions served as deployed, a shop of stated size."""
+"""The frame of every benchmark: rows with targets, functions served as deployed, and a shop of a stated size."""
 
 import os
 import statistics
@@ -6,13 +6,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from delivery import http
 from local.places import ROOT
 from local.processes import free_port
 from local.services import Services
@@ -24,7 +24,7 @@ EMPTY = Path(__file__).parent / "empty.py"
 
 @dataclass(frozen=True)
 class Row:
-    """One measured figure beside its target. ``at_most``: smaller is better."""
+    """A measured figure beside its target. ``at_most``: smaller is better."""
 
     name: str
     value: float
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the target was reached; None where there is none."""
+        """Whether the target was reached; None if there is no target."""
         if self.target is None:
             return None
         return self.value <= self.target if self.at_most else self.value >= self.target
@@ -60,7 +60,7 @@ class Row:
 
 @dataclass
 class Bench:
-    """The running services and the shop's size; benchmarks start what else they need."""
+    """The running services and the size of the shop. Benchmarks start the functions that they need."""
 
     environment: dict[str, str]
     products: int
@@ -69,7 +69,7 @@ class Bench:
 
     @contextmanager
     def serving(self, target: str, *, source: Path = ROOT / "main.py", **settings: str) -> Iterator[str]:
-        """Serve a function by the framework's own command, in a process of its own; yields its URL."""
+        """Serve a function with functions-framework, in a process of its own, and yield its URL."""
         port = free_port()
         with started(command(target, source, port), self.environment | settings, port) as url:
             yield url
@@ -83,7 +83,7 @@ def command(target: str, source: Path, port: int) -> list[str]:
 
 @contextmanager
 def started(arguments: Sequence[str], settings: Mapping[str, str], port: int) -> Iterator[str]:
-    """Run a server until the block ends. Raises RuntimeError with its output when it does not come up."""
+    """Run a server until the block ends. Raises RuntimeError with its output if it does not start."""
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(arguments, env=os.environ | dict(settings), stdout=output, stderr=output)
         url = f"http://127.0.0.1:{port}"
@@ -92,24 +92,22 @@ def started(arguments: Sequence[str], settings: Mapping[str, str], port: int) ->
             yield url
         except TimeoutError:
             output.seek(0)
-            raise RuntimeError(f"{' '.join(arguments)} did not come up:\n{output.read().decode()[-2000:]}") from None
+            raise RuntimeError(f"{' '.join(arguments)} did not start:\n{output.read().decode()[-2000:]}") from None
         finally:
             process.terminate()
             process.wait(10)
 
 
 def wait_for(url: str, process: "subprocess.Popen[bytes]", timeout_s: float = 30) -> float:
-    """Wait until any HTTP answer comes and return the seconds it took. Raises TimeoutError."""
+    """Wait for any HTTP answer and return the seconds it took. Raises TimeoutError, also if the process ends."""
     begun = time.perf_counter()
     while time.perf_counter() - begun < timeout_s and process.poll() is None:
         try:
-            urllib.request.urlopen(url, timeout=5).read()
-        except urllib.error.HTTPError:
-            return time.perf_counter() - begun
-        except OSError:
+            http.get(url, timeout_s=5)
+        except http.NoAnswer:
             time.sleep(0.002)
-            continue
-        return time.perf_counter() - begun
+        else:
+            return time.perf_counter() - begun
     raise TimeoutError(url)
 
 
@@ -146,7 +144,7 @@ def bench(products: int, events: int, say: Callable[[str], None]) -> Iterator[Be
 
 
 def make_topic(bench: Bench, topic: str) -> None:
-    """Make a topic with nobody listening, unless it is there."""
+    """Create a topic without subscriptions, unless it exists."""
     from google.api_core.exceptions import AlreadyExists
     from google.cloud import pubsub_v1
 
@@ -158,7 +156,7 @@ def make_topic(bench: Bench, topic: str) -> None:
 
 
 def run_jobs(say: Callable[[str], None]) -> None:
-    """Make the loaded shop complete: what is trending and popular, and a model, tuned only a little."""
+    """Complete the loaded shop: trending and popular products, and a briefly tuned model."""
     from jobs.popular import Popular, popular
     from jobs.similarity import Similarity, similarity
     from jobs.trending import Trending, trending

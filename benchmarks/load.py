@@ -1,4 +1,7 @@
-"""A load generator light enough not to be what is measured: raw HTTP/1.1 over keep-alive connections, one process."""
+"""A load generator that is light enough not to limit the figures: raw HTTP/1.1 over keep-alive connections.
+
+It parses no more of an answer than its end; a general HTTP client would cost more than the functions it measures.
+"""
 
 import asyncio
 import time
@@ -11,7 +14,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Measured:
-    """What one run saw. Latencies in milliseconds, sorted."""
+    """The result of a run. Latencies in milliseconds, ascending."""
 
     seconds: float
     latencies_ms: list[float]
@@ -41,10 +44,10 @@ def post(path: str, body: bytes, headers: str = "", media_type: str = "applicati
 
 
 class _Connection(asyncio.Protocol):
-    """Sends the next request as soon as the last one is answered."""
+    """Sends the next request as soon as the last is answered."""
 
-    def __init__(self, requests: Iterator[bytes], until: Callable[[], bool], done: "asyncio.Future[None]") -> None:
-        self.requests, self.until, self.done = requests, until, done
+    def __init__(self, requests: Iterator[bytes], is_over: Callable[[], bool], end: "asyncio.Future[None]") -> None:
+        self.requests, self.is_over, self.end = requests, is_over, end
         self.buffer = b""
         self.latencies: list[float] = []
         self.failures = 0
@@ -52,29 +55,29 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]  # uvloop's is no subclass
-        self.next()
+        self.send_next()
 
-    def next(self) -> None:
-        request = None if self.until() else next(self.requests, None)
+    def send_next(self) -> None:
+        request = None if self.is_over() else next(self.requests, None)
         if request is None:
             self.transport.close()
-            if not self.done.done():
-                self.done.set_result(None)
+            if not self.end.done():
+                self.end.set_result(None)
             return
         self.sent_at = time.perf_counter()
         self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self.buffer = self.buffer + data if self.buffer else data
-        end = self.buffer.find(b"\r\n\r\n")
-        if end < 0:
+        head_end = self.buffer.find(b"\r\n\r\n")
+        if head_end < 0:
             return
-        head = self.buffer[:end].lower()
+        head = self.buffer[:head_end].lower()
         start = head.find(b"content-length:")
         if start >= 0:
             stop = head.find(b"\r\n", start)
             length = int(head[start + 15 : stop if stop > 0 else None])
-            if len(self.buffer) < end + 4 + length:
+            if len(self.buffer) < head_end + 4 + length:
                 return
         elif b"transfer-encoding: chunked" in head and not self.buffer.endswith(b"0\r\n\r\n"):
             return
@@ -84,41 +87,41 @@ class _Connection(asyncio.Protocol):
         self.buffer = b""
         if b"connection: close" in head:
             self.transport.close()
-            if not self.done.done():
-                self.done.set_exception(ConnectionError("the server closes connections"))
+            if not self.end.done():
+                self.end.set_exception(ConnectionError("the server closes connections"))
             return
-        self.next()
+        self.send_next()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(error or ConnectionError("the server closed the connection"))
+        if not self.end.done():
+            self.end.set_exception(error or ConnectionError("the server closed the connection"))
 
 
 def _same(connection: _Connection) -> _Connection:
     return connection
 
 
-async def _run(url: str, requests: Iterator[bytes], connections: int, until: Callable[[], bool]) -> Measured:
+async def _run(url: str, requests: Iterator[bytes], connections: int, is_over: Callable[[], bool]) -> Measured:
     address = urlsplit(url)
     host, port = address.hostname or "127.0.0.1", address.port or 80
     loop = asyncio.get_running_loop()
-    made: list[_Connection] = []
+    opened: list[_Connection] = []
     started = time.perf_counter()
     waits = []
     for _ in range(connections):
-        done: asyncio.Future[None] = loop.create_future()
-        connection = _Connection(requests, until, done)
-        made.append(connection)
-        waits.append(done)
+        end: asyncio.Future[None] = loop.create_future()
+        connection = _Connection(requests, is_over, end)
+        opened.append(connection)
+        waits.append(end)
         await loop.create_connection(partial(_same, connection), host, port)
     await asyncio.gather(*waits)
     seconds = time.perf_counter() - started
-    latencies = sorted(latency for one in made for latency in one.latencies)
-    return Measured(seconds, latencies, sum(one.failures for one in made))
+    latencies = sorted(latency for connection in opened for latency in connection.latencies)
+    return Measured(seconds, latencies, sum(connection.failures for connection in opened))
 
 
 def load(url: str, requests: list[bytes], *, connections: int, seconds: float | None = None) -> Measured:
-    """Send ``requests`` over ``connections``: round and round for ``seconds``, or each once when that is None."""
+    """Send ``requests`` over ``connections``: repeatedly for ``seconds``, or each once if that is None."""
     import uvloop
 
     if seconds is None:

@@ -1,4 +1,4 @@
-"""Login: 16 clients, each request another account, beside what the password hashes alone cost the same processors."""
+"""Login: 16 clients, each request with another account, compared with the password hashes alone on the same machine."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from shared.clients.postgres import write
 
 CLIENTS = 16
 LOGINS = 96
-PASSWORD = "a plum in the rain"  # noqa: S105 — of accounts that live as long as the benchmark
+PASSWORD = "a plum in the rain"  # noqa: S105 — its accounts exist during the benchmark only
 
 FILL = """
 INSERT INTO users (external_id, is_anonymous, email, password_hash)
@@ -20,8 +20,8 @@ SELECT 'acct_bench' || n, false, 'bench' || n || '@example.com', :password_hash
 FROM generate_series(0, cast(:logins AS integer) - 1) AS n"""
 
 
-def bare(stored: str) -> float:
-    """Return how many passwords a second are verified, as many at once as the function allows."""
+def bare_hashes(stored: str) -> float:
+    """Return how many passwords are verified per second, from CLIENTS threads."""
     begun = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as pool:
         if not all(pool.map(lambda _number: passwords.verify(stored, PASSWORD), range(LOGINS))):
@@ -30,7 +30,7 @@ def bare(stored: str) -> float:
 
 
 def rows(bench: Bench) -> list[Row]:
-    """Log in and get tokens; what a login costs is argon2, by intent."""
+    """Log in and receive tokens. The cost of a login is argon2, by design."""
     stored = passwords.hash_password(PASSWORD)
     write(FILL, password_hash=stored, logins=LOGINS)
     requests = [
@@ -41,7 +41,7 @@ def rows(bench: Bench) -> list[Row]:
     with bench.serving("accounts") as url:
         load(url, requests[:CLIENTS], connections=CLIENTS)
         for _ in range(RUNS):
-            alone.append(bare(stored))
+            alone.append(bare_hashes(stored))
             measured = load(url, requests, connections=CLIENTS)
             if measured.failures:
                 raise RuntimeError(f"{measured.failures} logins failed")

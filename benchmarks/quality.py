@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.frame import Bench, Row
 from benchmarks.peers import PEERS, K, best_answers, matrix_of
-from benchmarks.shops import MADE, Case, made
+from benchmarks.shops import SYNTHETIC_SHOPS, Case, synthetic_case
 from jobs.data.files import histories, read_catalog, read_events
 from jobs.offline.metrics import mean_scores, score_users
 from jobs.offline.split import Split, split_last_days
@@ -27,7 +27,7 @@ from jobs.tuning.selection import split_for_tuning
 ORACLE: Final = "knowing every taste"
 SEEDS: Final = (1, 2, 3, 4, 5)
 REAL: Final = ("online_retail", "complete_journey")
-SHOPS: Final = (*REAL, *MADE)
+SHOPS: Final = (*REAL, *SYNTHETIC_SHOPS)
 
 
 TARGETS: Final = {
@@ -76,8 +76,8 @@ def answer_by_oracle(oracle: NDArray[np.float64], split: Split) -> NDArray[np.in
 def cases(names: Sequence[str], folder: Path | None, seeds: Sequence[int]) -> Iterator[tuple[str, list[Case]]]:
     """Yield each shop by name, made shops once per seed. Real shops without files are skipped."""
     for name in names:
-        if name in MADE:
-            yield name, [made(name, seed) for seed in seeds]
+        if name in SYNTHETIC_SHOPS:
+            yield name, [synthetic_case(name, seed) for seed in seeds]
         elif folder is not None and (folder / name / "events.parquet").is_file():
             yield name, [real(name, folder)]
         else:

@@ -1,4 +1,4 @@
-"""Product search: no stored answer is hit, every answer has its facets and exact total, one client over HTTP."""
+"""Product search by one client over HTTP: no answer is cached, and each has its facets and exact total."""
 
 import random
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from benchmarks.frame import RUNS, Bench, Row, median
 from benchmarks.load import get, load
 
 REQUESTS = 200
-# words of the synthetic shop: as they are, several, begun, mistyped, narrowed
+# words of the synthetic shop: spelled correctly, several, incomplete, misspelled, with filters
 SEARCHES: tuple[dict[str, str | float], ...] = (
     {"search": "lantern"},
     {"search": "lantren"},
@@ -33,15 +33,15 @@ TYPED = ("l", "la", "lant", "lantern", "lantr", "hea", "headphnes", "red ke", "v
 
 
 def pages(kinds: tuple[dict[str, str | float], ...], seed: int) -> Iterator[bytes]:
-    """Yield requests that are all different, so that none is answered from Redis."""
+    """Yield requests that all differ, so that none is answered from Redis."""
     chance = random.Random(seed)
     for number in range(REQUESTS):
-        narrowed = dict(kinds[number % len(kinds)]) | {"max_price": round(chance.uniform(1e6, 1e9), 2)}
-        yield get("/products?" + urlencode(narrowed))
+        parameters = dict(kinds[number % len(kinds)]) | {"max_price": round(chance.uniform(1e6, 1e9), 2)}
+        yield get("/products?" + urlencode(parameters))
 
 
 def suggestions(seed: int) -> Iterator[bytes]:
-    """Yield what is typed, each with another number of trailing spaces and k: none is stored yet."""
+    """Yield incomplete words, each with another number of trailing spaces or another k, so that none is cached."""
     for number in range(REQUESTS):
         typed = TYPED[number % len(TYPED)] + " " * (number // len(TYPED))
         yield get("/products/suggest?" + urlencode({"q": typed, "k": 5 + seed}))
@@ -70,7 +70,7 @@ def rows(bench: Bench) -> list[Row]:
     return [
         Row("product search, p50", median(figures["search"][0]), "ms", 15, at_most=True, note=size),
         Row("… p95", median(figures["search"][1]), "ms"),
-        Row("… browsing without a text, p50", median(figures["browse"][0]), "ms"),
+        Row("… browsing without a search, p50", median(figures["browse"][0]), "ms"),
         Row("suggestions, p50", median(figures["suggestion"][0]), "ms", 10, at_most=True),
         Row("… p95", median(figures["suggestion"][1]), "ms"),
         Row("one product, p50", median(figures["product"][0]), "ms"),

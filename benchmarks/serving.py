@@ -3,17 +3,17 @@
 import os
 import subprocess
 import time
-import urllib.request
 from pathlib import Path
 
 from benchmarks.frame import EMPTY, RUNS, Bench, Row, command, median, wait_for
 from benchmarks.load import get, load
+from delivery import http
 from local.places import ROOT
 from local.processes import free_port
 
 
 def cached(bench: Bench) -> list[Row]:
-    """Serve one stored answer over 16 connections, in turns with both empty functions."""
+    """Serve a cached answer over 16 connections, in turns with both empty functions."""
     request = get("/recommendations?user_id=user-1&k=10")
     ours, sync, empty, p99 = [], [], [], []
     with (
@@ -51,7 +51,7 @@ def cached(bench: Bench) -> list[Row]:
 
 
 def computed(bench: Bench) -> list[Row]:
-    """Compute answers for users who have none stored, one client."""
+    """Compute answers for users without a cached one, with one client."""
     users = [get(f"/recommendations?user_id=user-{number}&k=10") for number in range(2, 1002)]
     p50, p95 = [], []
     with bench.serving("recommendations") as url:
@@ -71,10 +71,10 @@ def computed(bench: Bench) -> list[Row]:
 
 
 def cold_start(bench: Bench) -> list[Row]:
-    """Measure from starting the process to its first answer, in turns with the empty function."""
+    """Measure the time from starting the process to its first answer, in turns with the empty function."""
     path = "/recommendations?user_id=user-1&k=10"
     with bench.serving("recommendations") as url:
-        urllib.request.urlopen(url + path).read()
+        http.get(url + path)
 
     def seconds(target: str, source: Path, path: str) -> float:
         port = free_port()

@@ -1,4 +1,4 @@
-"""Shops made for the quality benchmark: the reference shop, and three of other kinds."""
+"""Synthetic shops for the quality benchmark: the default one, and three of other kinds."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,9 +14,9 @@ from shared.domain.events import EVENT_WEIGHTS, EventType
 
 @dataclass(frozen=True)
 class Case:
-    """A shop to measure: what was done, what is known of its products, and how many days are held out.
+    """A shop to measure: its history, its catalog, and the number of days to hold out.
 
-    ``oracle`` : where the shop was made, how likely each user is to turn to each product, shape (n_users, n_items).
+    ``oracle`` : for a synthetic shop, the probability of each product in a user's events, shape (n_users, n_items).
     """
 
     name: str
@@ -26,9 +26,9 @@ class Case:
     oracle: NDArray[np.float64] | None = None
 
 
-# Options of local/data/synthetic.py. sparse: few events a user and a long tail; dense: hundreds a user in a small
-# catalog; view-heavy: purchases alone are relevant, and three of a hundred events. Popularity is skewed, as it is.
-MADE: Final[dict[str, dict[str, Any]]] = {
+# Options of local/data/synthetic.py. sparse: few events per user and a long tail; dense: hundreds per user in a small
+# catalog; view-heavy: only purchases are relevant, three events of a hundred. Popularity is skewed, as in real shops.
+SYNTHETIC_SHOPS: Final[dict[str, dict[str, Any]]] = {
     "synthetic": {},
     "sparse": {"users": 8_000, "products": 8_000, "categories": 40, "events": 60_000, "skew": 0.9},
     "dense": {"users": 400, "products": 300, "categories": 10, "events": 80_000, "skew": 0.6},
@@ -44,12 +44,12 @@ MADE: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def made(name: str, seed: int) -> Case:
-    """Return a made shop of this seed; its catalog says each product's category and nothing else."""
+def synthetic_case(name: str, seed: int) -> Case:
+    """Return a synthetic shop of this seed. Its catalog has the categories of products and nothing else."""
     from local.data.synthetic import make
 
-    shop = make({"seed": seed} | MADE[name])
-    weights = np.asarray([EVENT_WEIGHTS[EventType(one)] for one in shop.event_types], np.float32)
+    shop = make({"seed": seed} | SYNTHETIC_SHOPS[name])
+    weights = np.asarray([EVENT_WEIGHTS[EventType(event_type)] for event_type in shop.event_types], np.float32)
     history = History(
         np.arange(len(shop.users)),
         np.arange(len(shop.products)),
@@ -61,9 +61,9 @@ def made(name: str, seed: int) -> Case:
     unknown = Catalog.unknown(len(shop.products))
     codes = np.asarray(pd.factorize(shop.products["category"])[0], np.int64)
     assert shop.tastes is not None
-    # products of a category stand together, the most popular first
+    # products of a category are adjacent, the most popular first
     within = np.arange(len(codes)) - np.searchsorted(codes, codes)
-    popularity = (within + 1.0) ** -float(MADE[name].get("skew", 0.0))
+    popularity = (within + 1.0) ** -float(SYNTHETIC_SHOPS[name].get("skew", 0.0))
     popularity /= np.bincount(codes, weights=popularity)[codes]
     catalog = Catalog(codes, unknown.brands, unknown.tags, unknown.prices)
     return Case(name, history, catalog, 7, shop.tastes[:, codes] * popularity)

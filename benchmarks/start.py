@@ -1,4 +1,4 @@
-"""Starting the whole local system: the first time, with the real shop loaded and its jobs run, and again."""
+"""The start of the complete local system: the first, which loads the real shop and runs its jobs, and later ones."""
 
 import os
 import re
@@ -14,14 +14,14 @@ from local.places import ROOT
 from local.processes import free_port
 
 READY = re.compile(r"Aisle is ready after ([0-9.]+) s")
-AGAIN = 3
+RESTARTS = 3
 TIMEOUT_S = 600
 
 
 def start_once(home: Path, data: str) -> float:
-    """Start the system, wait until it says that it is ready, stop it; return the seconds it says.
+    """Start the system, wait until it reports that it is ready, stop it, and return the seconds it reports.
 
-    Raises RuntimeError with its output when it does not come up.
+    Raises RuntimeError with its output if it does not start.
     """
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     environment.pop("PUBSUB_EMULATOR_HOST", None)
@@ -38,26 +38,26 @@ def start_once(home: Path, data: str) -> float:
             deadline = time.monotonic() + TIMEOUT_S
             while time.monotonic() < deadline:
                 output.seek(0)
-                said = output.read()
-                if found := READY.search(said):
-                    return float(found[1])
+                text = output.read()
+                if match := READY.search(text):
+                    return float(match[1])
                 if process.poll() is not None:
                     break
                 time.sleep(0.1)
-            raise RuntimeError(f"./aisle up did not come up:\n{said[-2000:]}")
+            raise RuntimeError(f"./aisle up did not start:\n{text[-2000:]}")
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)
 
 
 def rows(_bench: Bench) -> list[Row]:
-    """Start on a fresh folder, then again on the same."""
+    """Start on an empty folder, then again on the same folder."""
     with tempfile.TemporaryDirectory(prefix="aisle-start-") as folder:
         os.chmod(folder, 0o711)
         home = Path(folder) / "state"
         first = start_once(home, "online_retail")
-        again = [start_once(home, "online_retail") for _ in range(AGAIN)]
+        restarts = [start_once(home, "online_retail") for _ in range(RESTARTS)]
     return [
-        Row("first ./aisle up, installed already", first, "s", note="396,337 events loaded, jobs run"),
-        Row("second ./aisle up", median(again), "s", 10, at_most=True),
+        Row("first ./aisle up, after installation", first, "s", note="396,337 events loaded, jobs run"),
+        Row("second ./aisle up", median(restarts), "s", 10, at_most=True),
     ]

@@ -1,6 +1,6 @@
-"""Trending over ten million events of history: the job reads the hourly rollup, so the past costs nothing.
+"""Trending over a history of ten million events. The job reads the hourly rollup, not the events.
 
-``python -m benchmarks.trending`` measures on the server of DATABASE_URL, in a database of its own, dropped again.
+``python -m benchmarks.trending`` measures on the server of DATABASE_URL, in a database that it creates and drops.
 """
 
 import json
@@ -28,8 +28,8 @@ ADD_PRODUCTS: Final = """
 INSERT INTO products (name, price, quantity)
 SELECT 'product ' || n, mod(n, 100) + 0.99, 10 FROM generate_series(1, :products) AS n
 """
-# Straight into the rollup, from which alone the job reads, in the order of time as events come. Popularity falls with
-# the square of a uniform number; the types are views, carts and purchases at 80, 15 and 5 %.
+# Rows go straight into the rollup, which is all that the job reads, in the order of time. Popularity falls with the
+# square of a uniform number; the types are views, additions to carts and purchases at 80, 15 and 5 %.
 ADD_EVENTS: Final = """
 INSERT INTO event_counts_hourly (hour, product_id, event_type, event_count)
 SELECT hour, product_id, event_type, count(*) FROM (
@@ -44,7 +44,7 @@ GROUP BY 1, 2, 3 ORDER BY 1
 
 @contextmanager
 def scratch(name: str = "aisle_bench_trending") -> Iterator[None]:
-    """Lead this process to a migrated, empty database of its own beside the configured one, and drop it at the end."""
+    """Point this process to a migrated, empty database beside the configured one, and drop it at the end."""
     from shared.storage.schema.migrations import migrate
 
     before = settings().require("database_url")
@@ -62,44 +62,44 @@ def scratch(name: str = "aisle_bench_trending") -> Iterator[None]:
 
 
 def generate(events: int, products: int, days: int) -> int:
-    """Fill the empty database by seed and return how many rows the rollup has."""
+    """Fill the empty database with seeded random rows and return how many the rollup has."""
     with transaction(statement_timeout_s=0) as connection:
         execute(connection, "SELECT setseed(:seed)", {"seed": SEED})
         execute(connection, ADD_PRODUCTS, {"products": products})
         execute(connection, ADD_EVENTS, {"events": events, "products": products, "days": days})
-        rows_made = int(execute(connection, "SELECT count(*) FROM event_counts_hourly")[0][0])
+        rollup_rows = int(execute(connection, "SELECT count(*) FROM event_counts_hourly")[0][0])
     postgres.write("VACUUM (ANALYZE) event_counts_hourly, products")
-    return rows_made
+    return rollup_rows
 
 
 def measure(events: int = EVENTS, products: int = PRODUCTS, days: int = DAYS) -> dict[str, Any]:
-    """Return the seconds of the job's runs over a history of this size, their median and the target."""
+    """Run the job over a history of this size; return the seconds of each run, their median and the target."""
     from jobs.trending import Trending, trending
 
     with scratch():
         rollup_rows = generate(events, products, days)
-        taken = []
+        durations_s = []
         for _ in range(RUNS):
             started = time.perf_counter()
             result = trending.run(Trending())
-            taken.append(time.perf_counter() - started)
+            durations_s.append(time.perf_counter() - started)
     return {
         "events": events,
         "days": days,
         "rollup_rows": rollup_rows,
         "products": result["products"],
-        "seconds": [round(one, 3) for one in taken],
-        "median_s": round(median(taken), 3),
+        "seconds": [round(duration_s, 3) for duration_s in durations_s],
+        "median_s": round(median(durations_s), 3),
         "target_s": TARGET_S,
     }
 
 
 def rows(bench: Bench) -> list[Row]:
-    """Measure both windows over ten million events, whatever the size of the shop that the others use."""
+    """Measure both windows over ten million events, independent of the size of the benchmark's shop."""
     bench.say(f"trending: {EVENTS:,} events of {DAYS} days")
-    found = measure(products=bench.products)
-    note = f"{EVENTS:,} events of {DAYS} days ({found['rollup_rows']:,} rollup rows), both windows"
-    return [Row("trending", found["median_s"], "s", TARGET_S, at_most=True, note=note)]
+    result = measure(products=bench.products)
+    note = f"{EVENTS:,} events of {DAYS} days ({result['rollup_rows']:,} rollup rows), both windows"
+    return [Row("trending", result["median_s"], "s", TARGET_S, at_most=True, note=note)]
 
 
 if __name__ == "__main__":

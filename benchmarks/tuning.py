@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks.frame import Bench, Row
-from benchmarks.shops import made
+from benchmarks.shops import synthetic_case
 from jobs.data.weighting import Weighting, training_matrix
 from jobs.models.als import als_factors
 from jobs.offline.recommender import OfflineRecommender
@@ -32,7 +32,7 @@ def median_seconds(run: Callable[[], object]) -> float:
 def rows(bench: Bench) -> list[Row]:
     """Measure one trial of the serving formula, and one fit of implicit ALS."""
     bench.say(f"tuning: the {SHOP} shop of benchmarks/shops.py")
-    case = made(SHOP, 1)
+    case = synthetic_case(SHOP, 1)
     split = split_last_days(case.history, case.days, new_only=False)
     snapshot = Snapshot(split.train, split.now, split.users[:USERS], split.known_items, case.catalog)
     matrix = training_matrix(split.train, split.now, Weighting())

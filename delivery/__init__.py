@@ -1,1 +1,1 @@
-"""What Cloud Build runs, and what a person can run instead: migrate, smoke test, roll back, costs."""
+"""Commands of a delivery, run by Cloud Build or by hand: migrate, smoke test, roll back, costs."""

@@ -1,9 +1,9 @@
-"""Who may do what in a deployment, and why: writes docs/service-accounts.md from functions.yaml.
+"""The service accounts of a deployment, their roles, and why: writes docs/service-accounts.md from functions.yaml.
 
     python -m delivery.accounts            write docs/service-accounts.md
-    python -m delivery.accounts --check    fail when it would be written differently
+    python -m delivery.accounts --check    fail if docs/service-accounts.md is out of date
 
-terraform/ gives the same roles by the same rules; tests/terraform holds the plan against functions.yaml.
+terraform/ grants the same roles by the same rules; tests/terraform compares the plan with functions.yaml.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from shared.manifest import Entry, manifest
 FILE: Final = Path(__file__).parent.parent / "docs/service-accounts.md"
 TEXT: Final = """# Service accounts and their roles
 
-Written by `python -m delivery.accounts` from `functions.yaml`. No role is primitive, and no account has a key. A role is on
-one resource unless "project" is said: Cloud SQL's roles and the schedules' have nothing smaller to be given on.
+Written by `python -m delivery.accounts` from `functions.yaml`. There are no primitive roles and no account keys. A role is
+granted on a single resource, unless it is marked "project": Cloud SQL and Cloud Scheduler grant nothing smaller.
 
 ## Functions and jobs
 
@@ -25,41 +25,41 @@ one resource unless "project" is said: Cloud SQL's roles and the schedules' have
 |---|---|---|---|---|
 {functions}
 
-* **cloudsql.client**, **cloudsql.instanceUser** (project): the connector finds the instance, and logs in as the account.
-* **secretmanager.secretAccessor** on each secret it is given, and on no other. `REDIS_URL` has Redis' password in it.
-* **pubsub.publisher**, **pubsub.viewer** on each topic: it publishes; `/health` asks whether the topic is there.
-* **pubsub.subscriber** on dead-letter subscriptions: `/admin/dead-letters` looks and replays.
-* **aisleSchedules** (project; a role of ours: get, list, run, pause and enable Cloud Scheduler's jobs): `/admin/jobs`.
+* **cloudsql.client**, **cloudsql.instanceUser** (project): the connector finds the instance and logs in as the account.
+* **secretmanager.secretAccessor** on the listed secrets only. `REDIS_URL` contains the password of Redis.
+* **pubsub.publisher**, **pubsub.viewer** on each topic: the function publishes, and `/health` checks that the topic exists.
+* **pubsub.subscriber** on dead-letter subscriptions: `/admin/dead-letters` lists and replays messages.
+* **aisleSchedules** (project; a custom role: get, list, run, pause and enable jobs of Cloud Scheduler): `/admin/jobs`.
 * **storage.objectViewer** on the bucket of feeds: imports read `gs://`.
-* In Postgres `aisle_app` reads and writes rows; `aisle_owner` owns the tables, since jobs make and drop partitions;
-  `migrate` starts as `cloudsqlsuperuser`, which makes both roles and the extensions.
+* In Postgres, `aisle_app` reads and writes rows. `aisle_owner` owns the tables, because jobs create and drop partitions.
+  `migrate` starts as `cloudsqlsuperuser`, which creates both roles and the extensions.
 
 ## Callers
 
 | account | may call | why |
 |---|---|---|
-| everybody (`allUsers`) | {public} | shoppers have no Google identity; administration asks for a token of its own |
-| `aisle-push` | {events} | Pub/Sub calls as it; Pub/Sub's own agent signs (serviceAccountTokenCreator on it) |
-| `aisle-scheduler` | {scheduled} | Cloud Scheduler calls as it |
-| `operators`, `aisle-delivery` | {on_demand} | run by hand; `aisle-delivery` may run `migrate` alone |
+| everybody (`allUsers`) | {public} | shoppers have no Google identity; administration requires a token of its own |
+| `aisle-push` | {events} | the account of Pub/Sub's push; Pub/Sub's agent signs its tokens (serviceAccountTokenCreator on it) |
+| `aisle-scheduler` | {scheduled} | the account of Cloud Scheduler |
+| `operators`, `aisle-delivery` | {on_demand} | run by hand; `aisle-delivery` may run `migrate` only |
 
-Cloud Run's IAM checks the OIDC token (signature, audience, account) before a function is started: code of ours that checked
-it again would have nothing left to find, so there is none. Event functions and scheduled jobs also take calls from inside
-the project only (`ALLOW_INTERNAL_ONLY`, which Pub/Sub's push and Cloud Scheduler count as).
+Cloud Run's IAM checks the OIDC token (signature, audience, account) before a function starts, so our code does not check
+it again. Event functions and scheduled jobs accept internal calls only (`ALLOW_INTERNAL_ONLY`, which includes Pub/Sub's
+push and Cloud Scheduler).
 
 ## Machinery
 
 | account | roles | why |
 |---|---|---|
-| `aisle-builder` | artifactregistry.writer on the images; storage.objectViewer on the archives and on Cloud Functions' staging bucket; logging.logWriter | the buildpacks run as it |
-| Pub/Sub's agent | pubsub.publisher on each dead-letter topic, pubsub.subscriber on each subscription, bigquery.dataEditor on the tables | it moves what failed, and writes to BigQuery |
-| `aisle-delivery` | what `terraform/delivery.tf` lists; may grant only the roles that Aisle uses; serviceAccountUser on Aisle's accounts | Cloud Build deploys as it |
-| `aisle-plans` | viewers; storage.objectViewer on the state | Cloud Build plans pull requests as it; it changes nothing |
+| `aisle-builder` | artifactregistry.writer on the images; storage.objectViewer on the archives and on Cloud Functions' staging bucket; logging.logWriter | the account of the buildpacks |
+| Pub/Sub's agent | pubsub.publisher on each dead-letter topic, pubsub.subscriber on each subscription, bigquery.dataEditor on the tables | it moves failed messages, and writes to BigQuery |
+| `aisle-delivery` | the list in `terraform/delivery.tf`; may grant only the roles that Aisle uses; serviceAccountUser on Aisle's accounts | the account of Cloud Build's deployments |
+| `aisle-plans` | viewers; storage.objectViewer on the state | the account of Cloud Build's plans of pull requests; it changes nothing |
 """
 
 
 def caller(entry: Entry) -> str:
-    """Return who calls an entry."""
+    """Return the callers of an entry."""
     if entry.kind == "http":
         return "everybody" if entry.public else "nobody yet"
     if entry.kind == "event":
@@ -69,23 +69,23 @@ def caller(entry: Entry) -> str:
 
 def roles(entry: Entry, topics: tuple[str, ...]) -> str:
     """Return an entry's roles, each by its short name."""
-    found = []
+    granted = []
     if "postgres" in entry.needs:
-        found.append("cloudsql.client, cloudsql.instanceUser")
+        granted.append("cloudsql.client, cloudsql.instanceUser")
     secrets = [*entry.secrets, *(["REDIS_URL"] if "redis" in entry.needs else [])]
     if secrets:
-        found.append(f"secretAccessor: {', '.join(secrets)}")
+        granted.append(f"secretAccessor: {', '.join(secrets)}")
     if "pubsub" in entry.needs:
-        found.append(f"pubsub.publisher, pubsub.viewer: {', '.join(topics)}")
+        granted.append(f"pubsub.publisher, pubsub.viewer: {', '.join(topics)}")
     if "/admin" in entry.paths:
-        found.append("pubsub.subscriber: dead letters; aisleSchedules")
+        granted.append("pubsub.subscriber: dead letters; aisleSchedules")
     if entry.kind == "job" and entry.schedule is None and entry.heavy:
-        found.append("storage.objectViewer: feeds")
-    return "; ".join(found) or "none"
+        granted.append("storage.objectViewer: feeds")
+    return "; ".join(granted) or "none"
 
 
-def acting(entry: Entry) -> str:
-    """Return the role that an entry acts in inside Postgres."""
+def postgres_role(entry: Entry) -> str:
+    """Return the role that an entry assumes in Postgres."""
     if "postgres" not in entry.needs:
         return "—"
     if entry.name == "migrate":
@@ -94,7 +94,7 @@ def acting(entry: Entry) -> str:
 
 
 def page() -> str:
-    """Return docs/service-accounts.md."""
+    """Return the text of docs/service-accounts.md."""
     listed = manifest()
     entries = listed.entries.values()
 
@@ -103,28 +103,28 @@ def page() -> str:
 
     return TEXT.format(
         functions="\n".join(
-            f"| {one.name} | `aisle-{one.name.replace('_', '-')}` | {caller(one)} | {roles(one, listed.topics)} "
-            f"| {acting(one)} |"
-            for one in entries
+            f"| {entry.name} | `aisle-{entry.name.replace('_', '-')}` | {caller(entry)} | {roles(entry, listed.topics)} "
+            f"| {postgres_role(entry)} |"
+            for entry in entries
         ),
-        public=names([one for one in entries if one.public]),
-        events=names([one for one in entries if one.kind == "event"]),
-        scheduled=names([one for one in entries if one.schedule]),
-        on_demand=names([one for one in entries if one.kind == "job" and not one.schedule]),
+        public=names([entry for entry in entries if entry.public]),
+        events=names([entry for entry in entries if entry.kind == "event"]),
+        scheduled=names([entry for entry in entries if entry.schedule]),
+        on_demand=names([entry for entry in entries if entry.kind == "job" and not entry.schedule]),
     )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m delivery.accounts")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when the page is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is out of date")
     chosen = parser.parse_args(arguments)
     if not chosen.check:
         FILE.write_text(page())
         print(f"wrote {FILE}")
         return 0
     if not FILE.exists() or FILE.read_text() != page():
-        print("docs/service-accounts.md is out of date: run python -m delivery.accounts", file=sys.stderr)
+        print("docs/service-accounts.md is out of date. Run: python -m delivery.accounts", file=sys.stderr)
         return 1
     return 0
 

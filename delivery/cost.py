@@ -1,11 +1,11 @@
-"""What a deployment costs in a month, by component: writes docs/cost.md.
+"""The monthly cost of a deployment by component: writes docs/cost.md.
 
     python -m delivery.cost            write docs/cost.md
-    python -m delivery.cost --check    fail when it would be written differently
+    python -m delivery.cost --check    fail if docs/cost.md is out of date
 
-Prices are list prices in USD of europe-west1 without discounts, entered by hand on PRICES_OF and not compared with a
-bill: look at https://cloud.google.com/pricing before relying on them, change the numbers here and run it again. A month
-has 730 hours.
+Prices are list prices in USD for europe-west1 without discounts, entered by hand on PRICES_OF and not compared with a
+bill. Before relying on them, look at https://cloud.google.com/pricing, change the numbers here, and run this again. A
+month has 730 hours.
 """
 
 import argparse
@@ -68,7 +68,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class Size:
-    """What terraform/ makes of a profile."""
+    """The resources that terraform/ creates for a profile of terraform/envs/."""
 
     name: str
     sql: Callable[[Prices], float]
@@ -82,29 +82,29 @@ class Size:
 
 @dataclass(frozen=True)
 class Load:
-    """A month's requests, and what they are made of."""
+    """A month's requests and their average properties."""
 
     name: str
     requests: float
-    # of a request: seconds of an instance that serves ten at a time, KiB of answer, share found in the CDN
+    # per request: seconds, requests that an instance serves at once, KiB of answer, share answered by the CDN
     seconds: float = 0.03
-    together: float = 10.0
+    concurrency: float = 10.0
     answer_kib: float = 6.0
     cached: float = 0.4
-    # events per request, and KiB of each with its attributes
+    # events per request, and KiB per event with its attributes
     events: float = 0.4
     event_kib: float = 0.6
     handler_seconds: float = 0.05
 
 
 def machine(prices: Prices, cpus: float, gib: float, disk: float, *, zones: int) -> float:
-    """Return the month of a Cloud SQL instance with its disk and about as much of backups."""
+    """Return the monthly cost of a Cloud SQL instance with its disk and backups of about the same size."""
     hourly = cpus * prices.sql_cpu_hour + gib * prices.sql_memory_gib_hour
     return zones * (hourly * HOURS + disk * prices.sql_ssd_gib_month) + disk * prices.sql_backup_gib_month
 
 
 def micro(prices: Prices) -> float:
-    """Return the month of the smallest Cloud SQL instance."""
+    """Return the monthly cost of the smallest Cloud SQL instance."""
     return prices.sql_micro_month + 10 * (prices.sql_ssd_gib_month + prices.sql_backup_gib_month)
 
 
@@ -134,13 +134,13 @@ SIZES: Final = (
 LOADS: Final = (Load("idle", 0), Load("100 k", 100_000), Load("10 M", 10_000_000))
 PUBLIC: Final = tuple(entry for entry in manifest().of_kind("http") if entry.public)
 JOBS: Final = tuple(entry for entry in manifest().of_kind("job") if entry.schedule)
-# seconds of a run, as measured on the shipped shop; heavy jobs grow with the shop
+# seconds per run, measured on the shop in this repository; heavy jobs grow with the shop
 JOB_SECONDS: Final = 1.0
 HEAVY_JOB_SECONDS: Final = 120.0
 
 
 def runs_per_month(schedule: str) -> float:
-    """Return how often a cron expression comes due in 30 days, for those that functions.yaml has."""
+    """Return how often a cron expression of the forms in functions.yaml is due in 30 days."""
     minute, hour, day, _month, weekday = schedule.split()
     per_hour = 60.0 if minute == "*" else 60 / int(minute[2:]) if minute.startswith("*/") else 1.0
     hours = 24.0 if hour == "*" else 24 / int(hour[2:]) if hour.startswith("*/") else 1.0
@@ -149,21 +149,21 @@ def runs_per_month(schedule: str) -> float:
 
 
 def functions(prices: Prices, size: Size, load: Load) -> float:
-    """Return what running functions costs, the free tier taken off."""
+    """Return the monthly cost of running functions, after the free tier."""
     served = load.requests * (1 - load.cached if size.balancer else 1.0)
-    seconds = served * load.seconds / load.together
+    seconds = served * load.seconds / load.concurrency
     cpu_s, gib_s, calls = seconds, seconds * 0.5, served
     events = load.requests * load.events
-    # one message for each event function that listens
+    # each event is one message for every event function
     handlers = len(manifest().of_kind("event"))
     cpu_s += events * handlers * load.handler_seconds
     gib_s += events * handlers * load.handler_seconds * 0.5
     calls += events * handlers
     for job in JOBS:
         runs = runs_per_month(job.schedule or "")
-        took = HEAVY_JOB_SECONDS if job.heavy else JOB_SECONDS
-        cpu_s += runs * took * job.cpu
-        gib_s += runs * took * job.memory / 1024
+        run_s = HEAVY_JOB_SECONDS if job.heavy else JOB_SECONDS
+        cpu_s += runs * run_s * job.cpu
+        gib_s += runs * run_s * job.memory / 1024
         calls += runs
     paid = (
         max(0, cpu_s - prices.free_cpu_s) * prices.cpu_s
@@ -175,16 +175,16 @@ def functions(prices: Prices, size: Size, load: Load) -> float:
 
 
 def components(prices: Prices, size: Size, load: Load) -> dict[str, float]:
-    """Return the month's cost of each component in USD."""
+    """Return the monthly cost of each component in USD."""
     event_gib = load.requests * load.events * load.event_kib / 2**20
     answers_gib = load.requests * load.answer_kib / 2**20
-    # published once, delivered to each event function and perhaps to BigQuery
+    # published once, delivered to each event function, and to BigQuery if that is on
     pubsub_gib = event_gib * (1 + len(manifest().of_kind("event")) + size.bigquery)
     log_gib = load.requests * 1.5 / 2**20
     secrets = len({secret for entry in manifest().entries.values() for secret in entry.secrets}) + 1
-    checks = len(PUBLIC) * 6 * 12 * HOURS  # six places, every five minutes
+    checks = len(PUBLIC) * 6 * 12 * HOURS  # from six locations, every five minutes
     conditions = 7 + len(PUBLIC) * 9
-    found = {
+    costs = {
         "Cloud SQL": size.sql(prices),
         "Memorystore": size.redis(prices),
         "VPC connector": size.connector(prices),
@@ -192,7 +192,7 @@ def components(prices: Prices, size: Size, load: Load) -> dict[str, float]:
         "Pub/Sub": max(0, pubsub_gib - prices.free_pubsub_gib) / 1024 * prices.pubsub_tib,
         "Cloud Scheduler": max(0, len(JOBS) - prices.free_scheduler_jobs) * prices.scheduler_job_month,
         "Secrets": max(0, secrets - prices.free_secret_versions) * prices.secret_version_month,
-        # about 0.2 GiB of image for each function, three kept
+        # about 0.2 GiB per image; three images of each function are kept
         "Images, archives": max(0, len(manifest().entries) * 0.2 * 3 - prices.free_registry_gib)
         * prices.registry_gib_month,
         "Logs": max(0, log_gib - prices.free_log_gib) * prices.log_gib,
@@ -202,10 +202,10 @@ def components(prices: Prices, size: Size, load: Load) -> dict[str, float]:
         "Traffic to shoppers": 0.0 if size.balancer else answers_gib * prices.egress_gib,
     }
     if size.monitoring:
-        found["Monitoring"] = max(0, checks - prices.free_uptime) / 1e6 * prices.uptime_million
-        found["Monitoring"] += conditions * prices.alert_condition_month
+        costs["Monitoring"] = max(0, checks - prices.free_uptime) / 1e6 * prices.uptime_million
+        costs["Monitoring"] += conditions * prices.alert_condition_month
     if size.balancer:
-        found["Load balancer, CDN, Cloud Armor"] = (
+        costs["Load balancer, CDN, Cloud Armor"] = (
             2 * prices.balancer_hour * HOURS
             + answers_gib * (prices.balancer_gib + prices.cdn_gib)
             + prices.armor_policy_month
@@ -213,12 +213,12 @@ def components(prices: Prices, size: Size, load: Load) -> dict[str, float]:
             + load.requests / 1e6 * prices.armor_million
         )
     if size.bigquery:
-        found["BigQuery"] = event_gib * 13 * prices.bigquery_gib_month + event_gib / 1024 * prices.bigquery_ingest_tib
-    return found
+        costs["BigQuery"] = event_gib * 13 * prices.bigquery_gib_month + event_gib / 1024 * prices.bigquery_ingest_tib
+    return costs
 
 
 def table(prices: Prices) -> str:
-    """Return the table: a row for each component, a column for each size and load."""
+    """Return the table in Markdown: a row per component, a column per size and load."""
     columns = [(size, load) for size in SIZES for load in LOADS]
     costs = [components(prices, size, load) for size, load in columns]
     lines = [
@@ -226,48 +226,49 @@ def table(prices: Prices) -> str:
         "|---|" + "---:|" * len(columns),
     ]
     lines += [f"| {name} | " + " | ".join(f"{cost[name]:,.2f}" for cost in costs) + " |" for name in costs[0]]
-    lines.append("| **all** | " + " | ".join(f"**{sum(cost.values()):,.0f}**" for cost in costs) + " |")
+    lines.append("| **total** | " + " | ".join(f"**{sum(cost.values()):,.0f}**" for cost in costs) + " |")
     return "\n".join(lines)
 
 
 def page(prices: Prices) -> str:
-    """Return docs/cost.md."""
+    """Return the text of docs/cost.md."""
     load = replace(LOADS[-1])
-    return f"""# What it costs
+    return f"""# Monthly cost
 
 Written by `python -m delivery.cost` from the prices in `delivery/cost.py` (list prices in USD, europe-west1, entered by
-hand on {PRICES_OF}, without discounts or credits) and from `functions.yaml`. It is arithmetic on assumptions, not a bill,
-and no deployment was measured for it: look prices up, compare with the first bill, and set `billing_account` so that a
-budget warns.
+hand on {PRICES_OF}, without discounts or credits) and from `functions.yaml`. It is an estimate, not a bill, and was not
+measured on a deployment. Look the prices up, compare the estimate with the first bill, and set `billing_account` to get
+warnings from a budget.
 
 {table(prices)}
 
-Sizes are those of `terraform/envs/`. Loads are requests a month: of each, {load.seconds * 1000:.0f} ms of an instance that serves
-{load.together:.0f} at a time, {load.answer_kib:.0f} KiB of answer, {load.events} events of {load.event_kib} KiB, and {load.cached:.0%} answered by the CDN where there is one.
-Jobs run as scheduled, {JOB_SECONDS:.0f} s each, {HEAVY_JOB_SECONDS:.0f} s the heavy ones.
+The sizes are those of `terraform/envs/`; the loads are requests per month. A request takes {load.seconds * 1000:.0f} ms of an instance that
+serves {load.concurrency:.0f} at a time, has an answer of {load.answer_kib:.0f} KiB, and brings {load.events} events of {load.event_kib} KiB. With a CDN, {load.cached:.0%} of the requests
+are answered there. Jobs run as scheduled and take {JOB_SECONDS:.0f} s each, heavy jobs {HEAVY_JOB_SECONDS:.0f} s.
 
-## What nobody shopping costs
+## The cost of an idle shop
 
-Functions, Pub/Sub, Scheduler and storage are next to nothing when idle. What is paid all the time, and its switch:
+Functions, Pub/Sub, Cloud Scheduler and storage cost almost nothing when idle. These components cost the same at any load;
+each can be switched off:
 
-| component | switch | given up |
+| component | switch | what you give up |
 |---|---|---|
 | Memorystore | `redis = {{ tier = "NONE" }}` | the cache: every answer is computed, rate limits count per instance; `/health` says degraded |
-| VPC connector | `vpc_egress = "direct"` | nothing; each instance takes an address of the subnet while it runs |
+| VPC connector | `vpc_egress = "direct"` | nothing; each running instance takes an address of the subnet |
 | Cloud SQL, second zone | `database = {{ high_availability = false }}` | a zone's outage lasts until it ends, or until a restore |
-| warm instances | `warm_instances = 0` | a first shopper waits for a cold start |
+| warm instances | `warm_instances = 0` | the first shopper after a pause waits for a cold start |
 | load balancer, CDN, Cloud Armor | `domain` unset, or `cdn`, `armor` = false | a domain, caching at the edge, limits and rules in front |
 | monitoring | `monitoring = false` | uptime checks, objectives, alerts, the dashboard |
 | BigQuery | `bigquery = false` | raw events beyond what Postgres keeps |
 
-`envs/smallest.tfvars` switches all of it off. The database is what is left: it cannot be off while the shop is open.
+`envs/smallest.tfvars` switches all of them off. The database remains: a shop cannot run without it.
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m delivery.cost")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when docs/cost.md is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if docs/cost.md is out of date")
     chosen = parser.parse_args(arguments)
     text = page(Prices())
     if not chosen.check:
@@ -275,7 +276,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"wrote {FILE}")
         return 0
     if not FILE.exists() or FILE.read_text() != text:
-        print("docs/cost.md is out of date: run python -m delivery.cost", file=sys.stderr)
+        print("docs/cost.md is out of date. Run: python -m delivery.cost", file=sys.stderr)
         return 1
     return 0
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# A whole delivery, in the order that keeps a shop open: what is deployed is written down, the schema is migrated beside
-# the code that runs, everything is rolled out, and asked for what a shopper asks. When that fails, every function goes back to
-# the archive it was served from, and this fails. The schema stays: each migration is safe beside the release before it.
+# A delivery, in the order that keeps the shop open: record what is deployed, migrate the schema beside the running code,
+# roll everything out, and run the smoke test. If that fails, every function goes back to its previous archive, and this
+# script fails. The schema stays: each migration is safe beside the previous release.
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
 python=${PYTHON:-python3}
 say() { printf '\n=== %s ===\n' "$1"; }
 
-say "What is deployed now"
+say "Record what is deployed now"
 delivery/terraform.sh before
-say "Migrations, beside the code that runs"
+say "Migrations, beside the running code"
 delivery/terraform.sh prepare
 "$python" -m delivery.migrate --outputs build/outputs.json
 say "Roll out"

@@ -1,50 +1,52 @@
-"""Identity tokens for calling what is not public: from the metadata server in Cloud Build, otherwise from gcloud."""
+"""Identity tokens for calling private functions: from the metadata server in Cloud Build, otherwise from gcloud."""
 
-import json
 import subprocess
-from urllib.error import URLError
 from urllib.parse import quote
-from urllib.request import Request, urlopen
+
+from delivery import http
 
 METADATA = "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default"
 CREDENTIALS = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts"
 TIMEOUT_S = 5
 
 
-def _get(path: str) -> str:
-    request = Request(f"{METADATA}/{path}", headers={"Metadata-Flavor": "Google"})
-    with urlopen(request, timeout=TIMEOUT_S) as answer:
-        return str(answer.read().decode()).strip()
+def _checked(answer: http.Answer) -> http.Answer:
+    if answer.status != 200:
+        raise OSError(f"{answer.status}: {answer.text(300)}")
+    return answer
 
 
-def of_the_machine(audience: str) -> str:
+def _metadata(path: str) -> http.Answer:
+    return _checked(http.get(f"{METADATA}/{path}", headers={"Metadata-Flavor": "Google"}, timeout_s=TIMEOUT_S))
+
+
+def machine_token(audience: str) -> str:
     """Return a token of the account that this machine runs as. Raises OSError where there is none.
 
     A build's metadata server may have access tokens and no identities: then the account signs one for itself, which
     terraform/delivery.tf lets it.
     """
     try:
-        return _get(f"identity?audience={quote(audience, safe='')}")
-    except URLError:
-        email, access = _get("email"), json.loads(_get("token"))["access_token"]
-    body = json.dumps({"audience": audience, "includeEmail": True}).encode()
-    headers = {"Authorization": f"Bearer {access}", "Content-Type": "application/json"}
-    request = Request(f"{CREDENTIALS}/{quote(email)}:generateIdToken", body, headers)
-    with urlopen(request, timeout=TIMEOUT_S) as answer:
-        return str(json.load(answer)["token"])
+        return _metadata(f"identity?audience={quote(audience, safe='')}").body.decode().strip()
+    except OSError:
+        email, access = _metadata("email").body.decode().strip(), _metadata("token").json()["access_token"]
+    body = {"audience": audience, "includeEmail": True}
+    url = f"{CREDENTIALS}/{quote(email)}:generateIdToken"
+    signed = _checked(http.post(url, body, headers={"Authorization": f"Bearer {access}"}, timeout_s=TIMEOUT_S))
+    return str(signed.json()["token"])
 
 
 def token(audience: str) -> str:
-    """Return a token that says who we are to ``audience``. Raises RuntimeError with what to do when there is none."""
+    """Return a token that proves our identity to ``audience``. Raises RuntimeError with the remedy if there is none."""
     try:
-        return of_the_machine(audience)
+        return machine_token(audience)
     except OSError:
         pass
     try:
-        # a person's token has no audience of one's choice, and Cloud Run takes it without
-        done = subprocess.run(
+        # a person's token cannot name an audience, and Cloud Run accepts it without
+        gcloud = subprocess.run(
             ["gcloud", "auth", "print-identity-token"], capture_output=True, text=True, timeout=60, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise RuntimeError(f"No identity token: log in with gcloud auth login ({error}).") from error
-    return done.stdout.strip()
+        raise RuntimeError(f"No identity token ({error}). Log in with: gcloud auth login") from error
+    return gcloud.stdout.strip()

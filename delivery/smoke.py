@@ -1,9 +1,9 @@
-"""Ask a deployment for what a shopper asks, and compare the answers with what they must be.
+"""Send a deployment the requests of a shopper, and check the answers.
 
     python -m delivery.smoke --outputs outputs.json        a deployment, by terraform output -json
     python -m delivery.smoke --url http://localhost:8080   a system behind one address, as the local one
 
-Nothing is written but one event of a user that nobody is. Exits with 1 when an answer is wrong.
+It writes one event, of a user that does not exist. Exits with 1 if an answer is wrong.
 """
 
 import argparse
@@ -12,25 +12,22 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
-from delivery import outputs
+from delivery import http, outputs
 
 TIMEOUT_S = 30
 # the first request after a deployment starts an instance
 ATTEMPTS = 5
 PAUSE_S = 3.0
 USER = "smoke-test"
-Answer = tuple[int, Any]
 
 
 class Check(NamedTuple):
-    """A request and what its answer must be."""
+    """A request, and whether a status and body are a correct answer to it. With ``body`` the request is a POST."""
 
     path: str
-    says: str
-    right: Callable[[int, Any], bool]
+    title: str
+    is_correct: Callable[[int, Any], bool]
     body: dict[str, Any] | None = None
 
 
@@ -43,7 +40,7 @@ CHECKS = (
     Check("/trending?window=7d&k=3", "trending products", lambda status, body: status == 200 and "products" in body),
     Check(
         f"/recommendations?user_id={USER}&k=3",
-        "recommendations for somebody new",
+        "recommendations for a new user",
         lambda status, body: status == 200 and bool(body.get("strategy")),
     ),
     Check("/admin/dashboard", "administration is closed", lambda status, _body: status in (401, 403)),
@@ -56,63 +53,67 @@ CHECKS = (
 )
 
 
-def ask(url: str, body: dict[str, Any] | None) -> Answer:
-    """Return status and body; status 0 when nothing answers."""
-    headers = {"Content-Type": "application/json", "User-Agent": "aisle-smoke"}
-    request = Request(url, json.dumps(body).encode() if body is not None else None, headers)
+def send(url: str, body: dict[str, Any] | None) -> tuple[int, Any]:
+    """Return status and JSON of the answer; status 0 when none comes."""
+    headers = {"User-Agent": "aisle-smoke"}
     try:
-        with urlopen(request, timeout=TIMEOUT_S) as answer:
-            return answer.status, json.loads(answer.read() or b"{}")
-    except HTTPError as error:
-        text = error.read().decode(errors="replace")
-        try:
-            return error.code, json.loads(text)
-        except ValueError:
-            return error.code, {"answer": text[:300]}
-    except (URLError, OSError, ValueError) as error:
+        answer = (
+            http.get(url, headers=headers, timeout_s=TIMEOUT_S)
+            if body is None
+            else http.post(url, body, headers=headers, timeout_s=TIMEOUT_S)
+        )
+    except http.NoAnswer as error:
         return 0, {"answer": str(error)}
+    try:
+        return answer.status, answer.json()
+    except ValueError:
+        return answer.status, {"answer": answer.text(300)}
+
+
+def first_part(path: str) -> str:
+    """Return a path up to its second slash: what terraform's public_urls are listed by."""
+    return "/" + path.lstrip("/").partition("?")[0].partition("/")[0]
 
 
 def smoke(addresses: dict[str, str], pause_s: float = PAUSE_S) -> list[str]:
-    """Run every check whose path is deployed; return what was wrong. ``addresses``: a path's first part to its URL."""
-    wrong = []
+    """Run every check and return what is wrong, one line each. ``addresses``: the first part of a path to its URL."""
+    faults = []
     for check in CHECKS:
-        start = "/" + check.path.lstrip("/").partition("?")[0].partition("/")[0]
+        start = first_part(check.path)
         if start not in addresses:
-            wrong.append(f"{start} is not deployed")
+            faults.append(f"{start} is not deployed")
             continue
         url = addresses[start].rstrip("/") + check.path
         for attempt in range(1, ATTEMPTS + 1):
             began = time.monotonic()
-            status, body = ask(url, check.body)
+            status, body = send(url, check.body)
             took_ms = (time.monotonic() - began) * 1000
-            right = isinstance(body, dict) and check.right(status, body)
-            # an error of the client's will not go away
-            if right or attempt == ATTEMPTS or 0 < status < 500:
+            correct = isinstance(body, dict) and check.is_correct(status, body)
+            # only a server's error may go away
+            if correct or attempt == ATTEMPTS or 0 < status < 500:
                 break
             time.sleep(pause_s)
-        print(f"{'ok    ' if right else 'WRONG '} {status:>3} {took_ms:>6.0f} ms  {check.says:<34} {url}")
-        if not right:
-            wrong.append(f"{check.path}: {status} {json.dumps(body)[:300]}")
-    return wrong
+        print(f"{'ok    ' if correct else 'WRONG '} {status:>3} {took_ms:>6.0f} ms  {check.title:<34} {url}")
+        if not correct:
+            faults.append(f"{check.path}: {status} {json.dumps(body)[:300]}")
+    return faults
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m delivery.smoke")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--outputs", help="what terraform output -json printed; - for standard input")
-    source.add_argument("--url", help="an address that has all paths")
+    source.add_argument("--outputs", help="a file with the output of terraform output -json; - reads standard input")
+    source.add_argument("--url", help="one address that serves every path")
     chosen = parser.parse_args(arguments)
     if chosen.url:
-        starts = {"/" + check.path.lstrip("/").partition("?")[0].partition("/")[0] for check in CHECKS}
-        addresses = dict.fromkeys(starts, chosen.url)
+        addresses = dict.fromkeys(map(first_part, (check.path for check in CHECKS)), chosen.url)
     else:
-        addresses = outputs.wanted(outputs.read(chosen.outputs), "public_urls")
-    wrong = smoke(addresses)
-    for one in wrong:
-        print(one, file=sys.stderr)
-    return 1 if wrong else 0
+        addresses = outputs.required(outputs.read(chosen.outputs), "public_urls")
+    faults = smoke(addresses)
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Terraform as a delivery runs it. The state's bucket and the environment come from STATE_BUCKET and ENVIRONMENT, the
-# project from TF_VAR_project_id; settings beyond envs/ENVIRONMENT.tfvars from environment variables TF_VAR_….
-#   terraform.sh plan        what would change, into build/plan; nothing is locked or changed
-#   terraform.sh before      what is deployed, into build/previous.json and build/rollback.tfvars.json
-#   terraform.sh prepare     the migrate job, the database's users and what they rest on: new schema, old code
-#   terraform.sh apply       everything, from a plan file made against what prepare left
-#   terraform.sh outputs     into build/outputs.json
-#   terraform.sh rollback    every function back to the archive of build/rollback.tfvars.json
+# The steps of Terraform in a delivery. STATE_BUCKET names the bucket of the state, ENVIRONMENT the file in envs/, and
+# TF_VAR_project_id the project; other variables TF_VAR_… override settings of envs/ENVIRONMENT.tfvars.
+#   terraform.sh plan        write the planned changes to build/plan; lock and change nothing
+#   terraform.sh before      write what is deployed to build/previous.json and build/rollback.tfvars.json
+#   terraform.sh prepare     apply the migrate job, the database's users and their dependencies: new schema, old code
+#   terraform.sh apply       plan and apply everything
+#   terraform.sh outputs     write the outputs to build/outputs.json
+#   terraform.sh rollback    serve every function from its archive in build/rollback.tfvars.json
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
-: "${STATE_BUCKET:?the bucket of the state}" "${ENVIRONMENT:?dev or prod}" "${TF_VAR_project_id:?the project}"
+: "${STATE_BUCKET:?set it to the bucket of Terraform state}" "${ENVIRONMENT:?set it to dev or prod}" "${TF_VAR_project_id:?set it to the project id}"
 export TF_IN_AUTOMATION=1 TF_INPUT=0
 mkdir -p build
 terraform=("${TERRAFORM:-terraform}" "-chdir=terraform")
@@ -37,7 +37,7 @@ prepare)
         -target='module.function["migrate"]' -target=google_sql_user.function -target=google_sql_user.operator \
         -target=google_sql_database.this -target=google_project_iam_member.sql_client \
         -target=google_project_iam_member.sql_login
-    # its URL, which the targeted apply has made
+    # they include the URL of the migrate job
     "${terraform[@]}" output -no-color -json >build/outputs.json
     ;;
 apply)
@@ -53,7 +53,7 @@ outputs)
 rollback)
     init
     if grep -q '"pinned_sources": {}' build/rollback.tfvars.json; then
-        echo "nothing was deployed before: there is nothing to go back to" >&2
+        echo "Nothing was deployed before, so there is no release to go back to." >&2
         exit 1
     fi
     "${terraform[@]}" apply -no-color -auto-approve "${variables[@]}" -var-file="$PWD/build/rollback.tfvars.json"

@@ -8,52 +8,58 @@ from local.errors import CommandError, Refused
 HELP = """\
 Usage: ./aisle COMMAND [ARGUMENT ...]
 
-  up                       start everything and serve it until Ctrl-C
-  status                   show the parts that run, their health, and each job's last run
-  job NAME [KEY=VALUE ...] run a job of the running system and print its answer
-  load WHAT [KEY=VALUE ...] load a file of events into the running system, or a shop into an empty one:
-                           online_retail, synthetic (options as KEY=VALUE)
-  env                      print the settings of the running system as export lines: eval "$(./aisle env)"
-  admin create EMAIL       make an admin, or an account one; asks for the password, or reads it from standard input;
-                           in the running system, or in the database of DATABASE_URL
-  doctor [URL]             check a deployment: by the URL of its admin function, or with the settings here
-  rehearse                 restore from a backup, for practice: dump, destroy, restore, compare; on data of its own
-  psql [ARGUMENT ...]      open its database
-  redis-cli [COMMAND ...]  open its cache, or run one command
-  reset [--yes]            delete the state folder
+Run the system
+  up                       start the whole system and serve it until Ctrl-C
+  status                   show the running parts, their health, and the last run of each job
+  env                      print the settings of the running system, for a shell: eval "$(./aisle env)"
+  reset [--yes]            delete the state folder with all data
 
-  test [ARGUMENT ...]      run the tests; arguments go to pytest
-  check                    format, lint, types, imports
-  bench [NAME ...] [--json FILE]   measure, beside the targets
-  evaluate --events FILE ...       measure recommendations on your own history; needs no running system
-  lock [--upgrade]         write the requirement files anew from pyproject.toml
-  help                     this text
+Use the running system
+  job NAME [KEY=VALUE ...] run a job and print its answer
+  load WHAT [KEY=VALUE ...] load a file of events; or load a shop into an empty system:
+                           online_retail, or synthetic with its sizes as KEY=VALUE
+  admin create EMAIL       create an admin, or make an existing account one. Asks for the password, or reads it from
+                           standard input. Uses the database of DATABASE_URL if that is set
+  psql [ARGUMENT ...]      open the database
+  redis-cli [COMMAND ...]  open the cache, or run one command
 
-Settings (environment):
+Check a deployment
+  doctor [URL]             check a deployment by the URL of its admin function, or with the settings of this shell
+  rehearse                 practise a restore on a database of its own: dump, drop, restore, compare
+
+Develop
+  test [ARGUMENT ...]      run the tests; the arguments go to pytest
+  check                    check format, lint, types and imports
+  bench [NAME ...] [--json FILE]   run the benchmarks and compare them with their targets
+  evaluate --events FILE ...       measure recommendations on your own history; no running system is needed
+  lock [--upgrade]         compile the requirement files from pyproject.toml
+  help                     show this text
+
+Settings (environment variables, with their defaults)
   AISLE_PORT     port of the gateway (8080)
   AISLE_HOME     state folder (.aisle beside the script)
-  AISLE_DATA     first data of an empty shop: online_retail (default), synthetic, none
+  AISLE_DATA     data that a new system starts with: online_retail (default), synthetic or none
   AISLE_VENV     virtual environment (.venv beside the script)
-  AISLE_PUBSUB   google: Google's emulator instead of the embedded one
-  DATABASE_URL, REDIS_URL, PUBSUB_EMULATOR_HOST   one's own instead of the embedded part
+  AISLE_PUBSUB   google: run Google's emulator instead of the embedded Pub/Sub
+  DATABASE_URL, REDIS_URL, PUBSUB_EMULATOR_HOST   use this service instead of starting an embedded one
 """
 
 
-def none(command: str, arguments: Sequence[str]) -> None:
-    """Raise Refused when a command that takes no arguments was given some."""
+def refuse_arguments(command: str, arguments: Sequence[str]) -> None:
+    """Raise Refused if there are arguments: the command takes none."""
     if arguments:
-        raise Refused(f"{command} takes no arguments, but was given {' '.join(arguments)!r}. See ./aisle help.")
+        raise Refused(f"{command} takes no arguments; remove {' '.join(arguments)!r}. See ./aisle help.")
 
 
 def show_help(_arguments: Sequence[str]) -> int:
-    """Print the commands."""
+    """Print the help text."""
     print(HELP, end="")
     return 0
 
 
 def up(arguments: Sequence[str]) -> int:
     """Run the system."""
-    none("up", arguments)
+    refuse_arguments("up", arguments)
     from local.up import up as run
 
     return run()
@@ -68,7 +74,7 @@ def test(arguments: Sequence[str]) -> int:
 
 def check(arguments: Sequence[str]) -> int:
     """Run the checks."""
-    none("check", arguments)
+    refuse_arguments("check", arguments)
     from local.checks import check as run
 
     return run()
@@ -91,7 +97,7 @@ def evaluate(arguments: Sequence[str]) -> int:
 def lock(arguments: Sequence[str]) -> int:
     """Write the requirement files."""
     if list(arguments) not in ([], ["--upgrade"]):
-        raise Refused("lock takes nothing but --upgrade. See ./aisle help.")
+        raise Refused("The only argument of lock is --upgrade. See ./aisle help.")
     from local.lock import lock as run
 
     run(upgrade=bool(arguments))
@@ -101,7 +107,7 @@ def lock(arguments: Sequence[str]) -> int:
 def reset(arguments: Sequence[str]) -> int:
     """Delete the state."""
     if list(arguments) not in ([], ["--yes"]):
-        raise Refused("reset takes nothing but --yes. See ./aisle help.")
+        raise Refused("The only argument of reset is --yes. See ./aisle help.")
     from local.commands import reset as run
 
     return run(yes=bool(arguments))
@@ -109,7 +115,7 @@ def reset(arguments: Sequence[str]) -> int:
 
 def status(arguments: Sequence[str]) -> int:
     """Show what runs."""
-    none("status", arguments)
+    refuse_arguments("status", arguments)
     from local.status import status as run
 
     return run()
@@ -117,7 +123,7 @@ def status(arguments: Sequence[str]) -> int:
 
 def env(arguments: Sequence[str]) -> int:
     """Print the settings."""
-    none("env", arguments)
+    refuse_arguments("env", arguments)
     from local.commands import env as run
 
     return run()
@@ -138,7 +144,7 @@ def load(arguments: Sequence[str]) -> int:
 
 
 def admin(arguments: Sequence[str]) -> int:
-    """Make an admin."""
+    """Create an admin."""
     from local.admin import admin as run
 
     return run(arguments)
@@ -153,7 +159,7 @@ def doctor(arguments: Sequence[str]) -> int:
 
 def rehearse(arguments: Sequence[str]) -> int:
     """Practise a restore."""
-    none("rehearse", arguments)
+    refuse_arguments("rehearse", arguments)
     from local.rehearse import rehearse as run
 
     return run()
@@ -201,7 +207,7 @@ def main(arguments: Sequence[str]) -> int:
     name, *rest = arguments or ["help"]
     try:
         if name not in COMMANDS:
-            raise Refused(f"There is no command {name!r}. See ./aisle help.")
+            raise Refused(f"Unknown command {name!r}. See ./aisle help.")
         return COMMANDS[name](rest)
     except CommandError as error:
         print(f"aisle: {error}", file=sys.stderr)
@@ -209,7 +215,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # whoever read our output has seen enough
+        # the reader of our output, such as head, has closed the pipe
         sys.stderr.close()
         return 1
 

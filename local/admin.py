@@ -1,4 +1,4 @@
-"""`./aisle admin create EMAIL`: the first admin, who has nobody yet to make them one."""
+"""`./aisle admin create EMAIL`: create the first admin, before any admin can grant the role."""
 
 import getpass
 import os
@@ -11,7 +11,7 @@ from local.services import with_driver
 
 
 def admin(arguments: Sequence[str]) -> int:
-    """Run the command. Raises Refused for what cannot be understood, CommandError for what cannot be done."""
+    """Run the command. Raises Refused for wrong arguments, CommandError if the database refuses."""
     if len(arguments) != 2 or arguments[0] != "create":
         raise Refused("Expected: ./aisle admin create EMAIL. See ./aisle help.")
     if os.environ.get("DATABASE_URL"):
@@ -28,7 +28,7 @@ def admin(arguments: Sequence[str]) -> int:
 
 
 def create(email: str) -> str:
-    """Make an admin of this email, or make the account that has it one; returns what was done, in words."""
+    """Create an admin with this email, or give its account the role; return a sentence that says which."""
     from functions.accounts.schemas import valid_email
     from shared import passwords
     from shared.clients.postgres import transaction
@@ -40,20 +40,20 @@ def create(email: str) -> str:
         email = valid_email(email.strip())
     except ValueError as error:
         raise Refused(f"EMAIL {error}.") from None
-    found = accounts.find_by_email(email)
-    if found is not None:
+    existing = accounts.find_by_email(email)
+    if existing is not None:
         with transaction() as connection:
-            previous, _role = accounts.set_role(connection, found.user_id, "admin")
+            previous, _role = accounts.set_role(connection, existing.user_id, "admin")
             audit.record(
                 connection,
                 "command-line",
                 "user.role",
-                f"user:{found.user_id}",
+                f"user:{existing.user_id}",
                 before={"role": previous},
                 after={"role": "admin"},
             )
-        return f"{email} had an account as {previous}, and is an admin now: {found.user_id}. The password stays."
-    password_hash = passwords.hash_password(passwords.check(asked(), email))
+        return f"{email} was {previous} and is now an admin ({existing.user_id}). The password is unchanged."
+    password_hash = passwords.hash_password(passwords.check(read_password(), email))
     with transaction() as connection:
         user = accounts.add(
             connection, new_account_id(), username=None, email=email, password_hash=password_hash, role="admin"
@@ -61,14 +61,14 @@ def create(email: str) -> str:
         audit.record(
             connection, "command-line", "user.role", f"user:{user.user_id}", before=None, after={"role": "admin"}
         )
-    return f"{email} is an admin: {user.user_id}. Log in at POST /auth/login."
+    return f"{email} is now an admin ({user.user_id}). Log in with POST /auth/login."
 
 
-def asked() -> str:
-    """Return the password: typed twice at a terminal, otherwise the first line of standard input."""
+def read_password() -> str:
+    """Return the password, typed twice at a terminal, otherwise from the first line of standard input."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     password = getpass.getpass("Password: ")
     if getpass.getpass("Again: ") != password:
-        raise Refused("The two passwords differ. Nothing was done.")
+        raise Refused("The two passwords differ. No admin was created; run the command again.")
     return password

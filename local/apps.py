@@ -1,4 +1,4 @@
-"""Functions as they are deployed: made by functions-framework from the root `main.py`, several in one process."""
+"""Functions as deployed: functions-framework creates each from the root `main.py`; several share one process."""
 
 import os
 import sys
@@ -6,15 +6,15 @@ from typing import Any
 
 from local.places import ROOT
 
-# what create_app leaves behind for the next target to trip over
-LEFT = ("FUNCTION_TARGET", "FUNCTION_SIGNATURE_TYPE")
+# create_app sets these, and they would mislead the next call
+FRAMEWORK_VARIABLES = ("FUNCTION_TARGET", "FUNCTION_SIGNATURE_TYPE")
 
 
 def create(target: str) -> Any:
     """Return the target's application: ASGI for an HTTP function, WSGI (Flask) for an event function or a job."""
     import functions_framework
 
-    before = {name: os.environ.pop(name, None) for name in LEFT}
+    before = {name: os.environ.pop(name, None) for name in FRAMEWORK_VARIABLES}
     main, path = sys.modules.pop("main", None), list(sys.path)
     try:
         return functions_framework.create_app(target, str(ROOT / "main.py"))  # type: ignore[no-untyped-call]

@@ -12,8 +12,8 @@ FOLDERS = ("main.py", "functions", "jobs", "shared", "local", "delivery", "bench
 
 
 def test(arguments: Sequence[str]) -> int:
-    """Run pytest: all of it, or what the arguments choose (relative to where one is)."""
-    # what is set for a running system is not for tests, which start their own
+    """Run pytest on all tests, or on those that the arguments name (paths relative to the current folder)."""
+    # tests start systems of their own, so the settings of a running one must not reach them
     environment = {name: value for name, value in os.environ.items() if name not in ("FUNCTION_TARGET", "AISLE_HOME")}
     command = [
         sys.executable,
@@ -24,7 +24,7 @@ def test(arguments: Sequence[str]) -> int:
         str(ROOT),
         "-c",
         str(ROOT / "pyproject.toml"),
-        *([] if one_process(arguments) else ["-n", str(max(2, os.cpu_count() or 1)), "--dist", "loadfile"]),
+        *([] if in_one_process(arguments) else ["-n", str(max(2, os.cpu_count() or 1)), "--dist", "loadfile"]),
         *arguments,
     ]
     if not any(not argument.startswith("-") for argument in arguments):
@@ -32,22 +32,22 @@ def test(arguments: Sequence[str]) -> int:
     return subprocess.run(command, env=environment, check=False).returncode
 
 
-def one_process(arguments: Sequence[str]) -> bool:
-    """Whether tests run in this process: as somebody wants who debugs or chooses a few."""
+def in_one_process(arguments: Sequence[str]) -> bool:
+    """Whether to run tests in this process: for a debugger, or for a few named tests."""
     return any(
         argument in ("-n", "--pdb", "-s", "-x", "-k", "--collect-only") or "::" in argument for argument in arguments
     )
 
 
 def check() -> int:
-    """Run every check, also after one failed; print which failed."""
+    """Run every check, even after a failure, and print which failed."""
     folders = [name for name in FOLDERS if (ROOT / name).exists()]
     module = [sys.executable, "-m"]
     checks: dict[str, list[str]] = {
         "format (ruff format --check)": [*module, "ruff", "format", "--check", *folders],
         "lint (ruff check)": [*module, "ruff", "check", *folders],
         "types (mypy --strict)": [*module, "mypy", "--strict"],
-        # its module does nothing when it is run
+        # importlinter has no __main__ module
         "imports (lint-imports)": [
             sys.executable,
             "-c",
@@ -67,5 +67,5 @@ def check() -> int:
 
 
 def bench(arguments: Sequence[str]) -> int:
-    """Run the benchmarks; file names in the arguments are relative to where one is."""
+    """Run the benchmarks; paths in the arguments are relative to the current folder."""
     return subprocess.run([sys.executable, "-P", "-m", "benchmarks", *arguments], check=False).returncode

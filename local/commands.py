@@ -1,4 +1,4 @@
-"""Commands about the running system: its settings, jobs, data, database; and the deletion of a stopped one's state."""
+"""Commands on the running system (settings, jobs, data, database), and `reset`, which deletes a stopped one's state."""
 
 import json
 import os
@@ -19,17 +19,17 @@ START = "Start it with ./aisle up in another terminal"
 
 
 def running() -> dict[str, Any]:
-    """Return what the running system wrote about itself. Raises CommandError when none runs here."""
-    found = read_json(home() / "run.json")
+    """Return the running system's description, from run.json. Raises CommandError if none runs here."""
+    run = read_json(home() / "run.json")
     if not holder(home()):
         raise CommandError(f"Aisle is not running on {home()}. {START}.")
-    if not found.get("environment"):
-        raise CommandError("Aisle is still starting; try again in a moment.")
-    return found
+    if not run.get("environment"):
+        raise CommandError("Aisle is still starting. Try again in a moment.")
+    return run
 
 
 def env() -> int:
-    """Print the settings as lines for a shell."""
+    """Print the settings as export lines for a shell."""
     for name, value in sorted(running()["environment"].items()):
         print(f"export {name}={quoted(value)}")
     return 0
@@ -41,31 +41,31 @@ def quoted(value: str) -> str:
 
 
 def parameters(arguments: Sequence[str]) -> dict[str, Any]:
-    """Read ``key=value`` arguments: a value that is JSON is that, any other is text. Raises Refused."""
-    found: dict[str, Any] = {}
+    """Parse ``key=value`` arguments: a value that is JSON is parsed, any other is text. Raises Refused."""
+    values: dict[str, Any] = {}
     for argument in arguments:
         key, separator, value = argument.partition("=")
         if not separator or not key.isidentifier():
             raise Refused(f"Expected KEY=VALUE, got {argument!r}. See ./aisle help.")
-        if key in found:
-            raise Refused(f"{key} is given twice.")
+        if key in values:
+            raise Refused(f"{key} is given twice. Give it once.")
         try:
-            found[key] = json.loads(value)
+            values[key] = json.loads(value)
         except ValueError:
-            found[key] = value
-    return found
+            values[key] = value
+    return values
 
 
 def job(arguments: Sequence[str]) -> int:
     """Run one job of the running system and print its answer."""
     from shared.manifest import manifest
 
-    known = [entry.name for entry in manifest().of_kind("job")]
+    names = [entry.name for entry in manifest().of_kind("job")]
     if not arguments:
-        raise Refused(f"Which job? There are {', '.join(known)}.")
+        raise Refused(f"Name a job: {', '.join(names)}.")
     name, *rest = arguments
-    if name not in known:
-        raise Refused(f"There is no job {name!r}; there are {', '.join(known)}.")
+    if name not in names:
+        raise Refused(f"Unknown job {name!r}. The jobs are {', '.join(names)}.")
     return run_job(name, parameters(rest))
 
 
@@ -148,10 +148,10 @@ def reset(*, yes: bool) -> int:
         print(f"There is nothing to delete: {folder} does not exist.")
         return 0
     if not is_state(folder):
-        raise Refused(f"{folder} is not a state folder of Aisle. Nothing was deleted.")
+        raise Refused(f"{folder} was not created by Aisle, so nothing was deleted. Check AISLE_HOME.")
     if not yes:
         if not sys.stdin.isatty():
-            raise Refused("reset deletes all data; say so with: ./aisle reset --yes")
+            raise Refused("reset deletes all data. Confirm it with: ./aisle reset --yes")
         if input(f"Delete the shop and all events in {folder}? [y/N] ").strip().lower() not in ("y", "yes"):
             print("Nothing was deleted.")
             return 1

@@ -1,12 +1,10 @@
-"""./aisle doctor: check a deployment. By URL the deployed doctor says what it sees; otherwise this process looks."""
+"""./aisle doctor: check a deployment, through its admin function or from this process."""
 
-import json
 import os
 from collections.abc import Sequence
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
+from delivery import http
 from local.errors import CommandError, Refused
 
 SIGNS = {"well": "  well   ", "warning": "? warning", "failed": "! FAILED ", "skipped": "  skipped"}
@@ -14,39 +12,43 @@ DEADLINE_S = 60
 
 
 def doctor(arguments: Sequence[str]) -> int:
-    """Print each finding; 1 when something failed.
+    """Print each finding; return 1 when a check failed.
 
-    ``doctor URL`` asks the admin function there, with ADMIN_TOKEN. Without a URL the settings are the environment's
-    where it names a database, and otherwise the running local system's.
+    ``doctor URL`` calls the admin function there, with ADMIN_TOKEN. Without a URL this process checks with the settings
+    of the environment if they name a database, otherwise with those of the running local system.
     """
     if len(arguments) > 1:
-        raise Refused("doctor takes the URL of a deployment or nothing. See ./aisle help.")
-    found = asked(arguments[0]) if arguments else looked()
-    for one in found:
-        print(f"{SIGNS.get(one['verdict'], one['verdict'])}  {one['check']:<11} {one['detail']}")
-    return int(any(one["verdict"] == "failed" for one in found))
+        raise Refused("doctor takes at most one argument, the URL of the admin function. See ./aisle help.")
+    findings = remote_findings(arguments[0]) if arguments else own_findings()
+    for finding in findings:
+        print(f"{SIGNS.get(finding['verdict'], finding['verdict'])}  {finding['check']:<11} {finding['detail']}")
+    return int(any(finding["verdict"] == "failed" for finding in findings))
 
 
-def asked(url: str) -> list[dict[str, Any]]:
-    """Return what the deployed doctor sees."""
+def remote_findings(url: str) -> list[dict[str, Any]]:
+    """Return the findings of the admin function at ``url``. Raises Refused or CommandError."""
     if not url.startswith(("https://", "http://")):
-        raise Refused(f"{url!r} is not a URL. Give the one of the admin function.")
+        raise Refused(f"{url!r} is not a URL. Give the URL of the admin function, as in https://admin-….run.app.")
     token = os.environ.get("ADMIN_TOKEN", "")
     if not token:
-        raise Refused("Set ADMIN_TOKEN: the deployment's, from Secret Manager (docs/runbooks/first-deployment.md).")
-    request = Request(f"{url.rstrip('/')}/admin/doctor", headers={"Authorization": f"Bearer {token}"})  # noqa: S310 — checked above
+        raise Refused("Set ADMIN_TOKEN to the deployment's, from Secret Manager (docs/runbooks/first-deployment.md).")
     try:
-        with urlopen(request, timeout=DEADLINE_S) as answer:  # noqa: S310 — same
-            findings: list[dict[str, Any]] = json.load(answer)["findings"]
-            return findings
-    except HTTPError as error:
-        raise CommandError(f"{url} answers {error.code}: {error.read().decode(errors='replace')[:300]}") from None
-    except (URLError, OSError, ValueError, KeyError) as error:
-        raise CommandError(f"{url} does not answer as the doctor: {error}") from None
+        answer = http.get(
+            f"{url.rstrip('/')}/admin/doctor", headers={"Authorization": f"Bearer {token}"}, timeout_s=DEADLINE_S
+        )
+    except http.NoAnswer as error:
+        raise CommandError(f"{url} does not answer: {error}. Check the URL and your network.") from None
+    if answer.status >= 300:
+        raise CommandError(f"{url} answers {answer.status}: {answer.text(300)}")
+    try:
+        findings: list[dict[str, Any]] = answer.json()["findings"]
+    except (ValueError, KeyError, TypeError):
+        raise CommandError(f"{url} is not Aisle's admin function: its answer holds no findings.") from None
+    return findings
 
 
-def looked() -> list[dict[str, Any]]:
-    """Return what this process sees."""
+def own_findings() -> list[dict[str, Any]]:
+    """Return the findings of this process."""
     if not (os.environ.get("CLOUD_SQL_INSTANCE") or os.environ.get("DATABASE_URL")):
         from local.commands import running
 
@@ -55,6 +57,6 @@ def looked() -> list[dict[str, Any]]:
     from shared.doctor import run_checks
 
     try:
-        return [one._asdict() for one in run_checks()]
+        return [finding._asdict() for finding in run_checks()]
     finally:
         reset()

@@ -1,4 +1,4 @@
-"""Every HTTP function on one port, by the paths of `functions.yaml`, as the load balancer does it in the cloud."""
+"""All HTTP functions behind one port, routed by the paths of `functions.yaml` like the load balancer in the cloud."""
 
 import argparse
 import asyncio
@@ -25,19 +25,19 @@ from local import openapi
 from shared.errors import AppError, JobNotFound, MethodNotAllowed, NotFound, Unavailable
 from shared.manifest import Manifest, manifest
 
-OWN = ("/", "/health", "/health/ready", "/openapi.json", "/docs")
-CHECKED = {"postgres": "database", "redis": "redis"}
-CHECK_S = 3.0
-# hop-by-hop or made anew by the server (RFC 9110, section 7.6.1)
+OWN_PATHS = ("/", "/health", "/health/ready", "/openapi.json", "/docs")
+HEALTH_NAMES = {"postgres": "database", "redis": "redis"}
+CHECK_TIMEOUT_S = 3.0
+# hop-by-hop (RFC 9110, section 7.6.1), or set by the server itself
 NOT_FORWARDED = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server", "host"}
 
 
 class Gateway:
-    """Hands a request to the application with the longest path that it equals or continues after a slash."""
+    """Routes a request to the application with the longest path that is the request's path or a parent of it."""
 
-    def __init__(self, apps: Mapping[str, ASGIApp], otherwise: ASGIApp) -> None:
+    def __init__(self, apps: Mapping[str, ASGIApp], fallback: ASGIApp) -> None:
         self.apps = dict(apps)
-        self.otherwise = otherwise
+        self.fallback = fallback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.find(scope["path"])(scope, receive, send)
@@ -50,7 +50,7 @@ class Gateway:
             if app is not None:
                 return app
             path = path.rpartition("/")[0]
-        return self.otherwise
+        return self.fallback
 
 
 def problem(error: AppError, request: Request) -> Response:
@@ -61,8 +61,8 @@ def problem(error: AppError, request: Request) -> Response:
     return Response(orjson.dumps(body), error.status, headers, "application/problem+json")
 
 
-class Own:
-    """What the gateway answers itself: index, health, the union of the descriptions, and jobs."""
+class OwnRoutes:
+    """The routes that the gateway answers itself: index, health, the union of the OpenAPI documents, and jobs."""
 
     def __init__(self, deployed: Manifest, functions: Mapping[str, ASGIApp], jobs_url: str | None) -> None:
         self.deployed = deployed
@@ -73,7 +73,7 @@ class Own:
 
     def app(self) -> Starlette:
         """Return the routes as an application."""
-        origins = [one.strip() for one in os.environ.get("CORS_ORIGINS", "*").split(",") if one.strip()]
+        origins = [origin.strip() for origin in os.environ.get("CORS_ORIGINS", "*").split(",") if origin.strip()]
         return Starlette(
             routes=[
                 Route("/", self.index),
@@ -84,11 +84,11 @@ class Own:
                 Route("/_jobs/{name}", self.job, methods=["POST"]),
             ],
             middleware=[Middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])],
-            exception_handlers={HTTPException: self.refused},
+            exception_handlers={HTTPException: self.not_served},
         )
 
     async def index(self, request: Request) -> Response:
-        """Name everything that is served: links for a browser, JSON for a program."""
+        """List everything that is served: links for a browser, JSON for a program."""
         served = {
             "name": "Aisle",
             "functions": {entry.name: list(entry.paths) for entry in self.deployed.of_kind("http")},
@@ -107,41 +107,41 @@ class Own:
     async def _check(self, services: tuple[str, ...]) -> dict[str, bool]:
         from shared.http.health import check
 
-        async def one(service: str) -> bool:
+        async def is_healthy(service: str) -> bool:
             try:
-                return await asyncio.wait_for(asyncio.to_thread(check, service), CHECK_S)
+                return await asyncio.wait_for(asyncio.to_thread(check, service), CHECK_TIMEOUT_S)
             except TimeoutError:
                 return False
 
-        return dict(zip(services, await asyncio.gather(*map(one, services)), strict=True))
+        return dict(zip(services, await asyncio.gather(*map(is_healthy, services)), strict=True))
 
     async def health(self, _request: Request) -> Response:
-        """Say that the system is alive, and what of it is not."""
-        found = await self._check(tuple(CHECKED))
-        parts = {name: "healthy" if found[service] else "unhealthy" for service, name in CHECKED.items()}
-        status = "healthy" if all(found.values()) else "degraded"
+        """Answer 200 while the gateway is alive, with the state of the database and the cache."""
+        healthy = await self._check(tuple(HEALTH_NAMES))
+        parts = {name: "healthy" if healthy[service] else "unhealthy" for service, name in HEALTH_NAMES.items()}
+        status = "healthy" if all(healthy.values()) else "degraded"
         return JSONResponse({"status": status, **parts, "timestamp": datetime.now(UTC).isoformat()})
 
     async def ready(self, _request: Request) -> Response:
-        """Say whether everything that any function needs answers."""
-        found = await self._check(("postgres", "redis", "pubsub", "model"))
-        ok = all(found.values())
-        return JSONResponse({"ready": ok, "checks": found}, 200 if ok else 503)
+        """Answer 200 if every service that any function needs is there, otherwise 503."""
+        checks = await self._check(("postgres", "redis", "pubsub", "model"))
+        ready = all(checks.values())
+        return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503)
 
     async def openapi(self, _request: Request) -> Response:
-        """Describe all functions in one document."""
+        """Return the OpenAPI document of all functions together."""
         if self.description is None:
-            found = {}
+            documents = {}
             for name, app in self.functions.items():
                 async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
                     answer = await client.get("/openapi.json")
                 if answer.status_code == 200:
-                    found[name] = answer.json()
-            self.description = orjson.dumps(openapi.union(found))
+                    documents[name] = answer.json()
+            self.description = orjson.dumps(openapi.union(documents))
         return Response(self.description, media_type="application/json")
 
     async def docs(self, _request: Request) -> Response:
-        """Show the description in a browser."""
+        """Return a page that shows the OpenAPI document."""
         from fastapi.openapi.docs import get_swagger_ui_html
 
         return get_swagger_ui_html(openapi_url="/openapi.json", title="Aisle")
@@ -149,48 +149,48 @@ class Own:
     async def job(self, request: Request) -> Response:
         """Run a job as Cloud Scheduler would, in the jobs worker."""
         name = request.path_params["name"]
-        known = [entry.name for entry in self.deployed.of_kind("job")]
-        if name not in known:
-            return problem(JobNotFound(f"There is no job {name!r}; there are {', '.join(known)}."), request)
+        names = [entry.name for entry in self.deployed.of_kind("job")]
+        if name not in names:
+            return problem(JobNotFound(f"Unknown job {name!r}. The jobs are {', '.join(names)}."), request)
         if self.jobs_url is None:
-            return problem(Unavailable("Jobs are not served here: JOBS_URL is not set."), request)
+            return problem(Unavailable("Jobs cannot be run here: set JOBS_URL."), request)
         if self.client is None:
-            # a job may take as long as it is allowed to
+            # a job may take as long as its time-out allows
             self.client = httpx.AsyncClient(timeout=httpx.Timeout(None, connect=5))
         headers = {name: value for name, value in request.headers.items() if name not in NOT_FORWARDED}
         try:
             answer = await self.client.post(f"{self.jobs_url}/{name}", content=await request.body(), headers=headers)
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
-            return problem(Unavailable(f"The jobs worker does not answer: {reason}."), request)
-        kept = {name: value for name, value in answer.headers.items() if name not in NOT_FORWARDED}
-        return Response(answer.content, answer.status_code, kept)
+            return problem(Unavailable(f"The jobs worker does not answer: {reason}. See ./aisle status."), request)
+        forwarded = {name: value for name, value in answer.headers.items() if name not in NOT_FORWARDED}
+        return Response(answer.content, answer.status_code, forwarded)
 
-    async def refused(self, request: Request, error: Exception) -> Response:
-        """Answer what is not served here with a problem that says what is."""
+    async def not_served(self, request: Request, error: Exception) -> Response:
+        """Answer a path or a method that is not served with a problem that names the served paths."""
         assert isinstance(error, HTTPException)
         path = request.url.path
-        if len(path) > 1 and path.endswith("/") and (path.rstrip("/") or "/") in OWN:
+        if len(path) > 1 and path.endswith("/") and (path.rstrip("/") or "/") in OWN_PATHS:
             return Response(status_code=308, headers={"Location": path.rstrip("/") or "/"})
         if error.status_code == 405:
-            refusal: AppError = MethodNotAllowed(f"{request.method} is not for {path}.", headers=error.headers)
+            refusal: AppError = MethodNotAllowed(f"{path} does not accept {request.method}.", headers=error.headers)
         else:
-            known = sorted([*self.deployed.paths, *OWN])
-            refusal = NotFound(f"There is nothing at {path}. There is something at {', '.join(known)}.", paths=known)
+            paths = sorted([*self.deployed.paths, *OWN_PATHS])
+            refusal = NotFound(f"Nothing is served at {path}. The paths are {', '.join(paths)}.", paths=paths)
         return problem(refusal, request)
 
 
 def gateway(
     deployed: Manifest, create: Callable[[str], ASGIApp], jobs_url: str | None = None
 ) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """Return the application that serves all HTTP functions; ``create`` makes one of them."""
+    """Return the application that serves all HTTP functions; ``create`` returns the application of a function."""
     functions = {entry.name: create(entry.name) for entry in deployed.of_kind("http")}
-    own = Own(deployed, functions, jobs_url)
+    own = OwnRoutes(deployed, functions, jobs_url)
     return Gateway({path: functions[name] for path, name in deployed.paths.items()}, own.app())
 
 
 def serve(app: Any, sockets: list[socket.socket]) -> None:
-    """Serve until SIGTERM; requests that are running are finished."""
+    """Serve until SIGTERM, then finish the running requests."""
     import uvicorn
 
     config = uvicorn.Config(
@@ -207,7 +207,7 @@ def serve(app: Any, sockets: list[socket.socket]) -> None:
 
 
 def main() -> None:
-    """Serve on sockets that the supervisor opened, given by their numbers."""
+    """Serve on sockets that the supervisor opened, passed as descriptor numbers."""
     parser = argparse.ArgumentParser(prog="python -m local.gateway")
     parser.add_argument("--fd", type=int, nargs="+", required=True)
     chosen = parser.parse_args()

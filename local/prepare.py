@@ -1,6 +1,6 @@
-"""What comes between running services and serving: schema, topics, and a first load of an empty shop.
+"""Prepare running services for serving: schema, topics, and the first load of an empty shop.
 
-A process of its own, so that what it imports (and a load's memory) is gone when it ends.
+It runs as a process of its own, whose imports and memory are gone when it ends.
 """
 
 import argparse
@@ -17,13 +17,13 @@ DATA = ("online_retail", "synthetic", "none")
 
 
 def stage(folder: Path) -> str | None:
-    """Return how far an unfinished first load came: ``load``, ``jobs``, or None when there is none."""
-    found = read_json(folder / "loading").get("stage")
-    return str(found) if found else None
+    """Return the stage that an unfinished first load has reached, ``load`` or ``jobs``; None if none is unfinished."""
+    name = read_json(folder / "loading").get("stage")
+    return str(name) if name else None
 
 
 def remember_stage(folder: Path, name: str | None) -> None:
-    """Note how far the first load came; None: it is finished."""
+    """Record the stage of the first load; None records that it is finished."""
     if name is None:
         (folder / "loading").unlink(missing_ok=True)
     else:
@@ -54,7 +54,7 @@ def load(folder: Path, name: str, options: dict[str, Any]) -> None:
 
 
 def prepare(folder: Path, data: str, endpoint: str) -> None:
-    """Migrate, make topics and subscriptions, and load ``data`` where the database is empty. Raises CommandError."""
+    """Migrate, create topics and subscriptions, and load ``data`` if the database is empty. Raises CommandError."""
     from local import topics
     from shared.clients import postgres
     from shared.manifest import manifest
@@ -70,7 +70,7 @@ def prepare(folder: Path, data: str, endpoint: str) -> None:
             load(folder, data, {})
     elif stage(folder) == "load":
         raise CommandError(
-            "An earlier load into the database of DATABASE_URL was interrupted, so what is in it is incomplete. "
+            "An earlier load into the database of DATABASE_URL was interrupted, so its data is incomplete. "
             "Empty it (DROP SCHEMA public CASCADE; CREATE SCHEMA public) and start again."
         )
     postgres.close()

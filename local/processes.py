@@ -1,4 +1,4 @@
-"""The parts of a running system: started on a leash, watched, stopped."""
+"""The parts of a running system: child processes that are started, watched and stopped, and never outlive us."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from local.errors import CommandError
 from local.places import ROOT
 
 LEASH = Path(__file__).with_name("leash.py")
-KEPT_LOGS = 3
+LOGS_PER_PART = 3
 
 # The kernel ties a child to the thread that started it, not to the process. This thread ends with the process.
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
@@ -23,7 +23,7 @@ _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 
 @dataclass(frozen=True)
 class Identity:
-    """As whom a program runs: another user than root, perhaps with the right to pass closed folders."""
+    """The user a program runs as instead of root; with ``search`` it may pass through closed folders."""
 
     uid: int
     search: bool = False
@@ -45,16 +45,16 @@ class Part:
         return self.process.pid
 
     def running(self) -> bool:
-        """Whether it still runs."""
+        """Return whether it still runs."""
         return self.process.poll() is None
 
     def ask_to_stop(self) -> None:
-        """Send the signal on which it ends cleanly."""
+        """Send the signal that ends it cleanly."""
         if self.running():
             self.process.send_signal(self.stop_signal)
 
     def stop(self, timeout_s: float = 15) -> None:
-        """Stop it cleanly; after ``timeout_s`` kill it and what it started."""
+        """Stop it cleanly; after ``timeout_s`` kill it and its children."""
         self.ask_to_stop()
         try:
             self.process.wait(timeout_s)
@@ -63,16 +63,16 @@ class Part:
             self.process.wait()
 
     def obituary(self) -> str:
-        """Return how it ended and the last lines it wrote."""
+        """Return how it ended, and the last lines of its log."""
         code = self.process.returncode
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        last = tail(self.log)
-        return f"{self.name} {how}. Its log, {self.log}" + (f", ends with:\n{last}" if last else ", is empty.")
+        ending = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        lines = tail(self.log)
+        return f"{self.name} {ending}. Its log, {self.log}" + (f", ends with:\n{lines}" if lines else ", is empty.")
 
 
 def rotate(log: Path) -> None:
-    """Put the last run's log aside and keep a few."""
-    for age in range(KEPT_LOGS - 1, 0, -1):
+    """Rename the last run's log, so that a new one begins; keep LOGS_PER_PART old ones."""
+    for age in range(LOGS_PER_PART - 1, 0, -1):
         older = log.with_name(f"{log.name}.{age}")
         if older.exists():
             older.replace(log.with_name(f"{log.name}.{age + 1}"))
@@ -85,16 +85,16 @@ def tail(log: Path, lines: int = 15) -> str:
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 16_384))
-            last = file.read().decode(errors="replace").splitlines()[-lines:]
+            ending = file.read().decode(errors="replace").splitlines()[-lines:]
     except OSError:
         return ""
-    return "\n".join("    " + line[:500] for line in last)
+    return "\n".join("    " + line[:500] for line in ending)
 
 
 def leashed(
     command: Sequence[str | Path], stop_signal: int = signal.SIGTERM, identity: Identity | None = None, nice: int = 0
 ) -> list[str]:
-    """Return the command that runs ``command`` so that it ends with this process."""
+    """Return a command that runs ``command`` and ends when this process ends."""
     leash = [sys.executable, "-I", "-S", str(LEASH), "--parent", str(os.getpid()), "--signal", str(int(stop_signal))]
     if identity is not None:
         leash += ["--uid", str(identity.uid)] + (["--search"] if identity.search else [])
@@ -117,7 +117,7 @@ def spawn(
 ) -> Part:
     """Start a program as a part that cannot outlive this process; its output goes to ``log``.
 
-    ``sockets`` are handed over with their numbers and closed here. The first word of ``command`` is a path.
+    ``sockets`` are inherited under their descriptor numbers and closed here. The first word of ``command`` is a path.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
 
@@ -130,19 +130,19 @@ def spawn(
                 stderr=output,
                 env=dict(environment),
                 cwd=ROOT if identity is None else "/",
-                # Ctrl-C in the terminal is for us; we stop the parts in order
+                # Ctrl-C in the terminal is for this process, which stops the parts in order
                 start_new_session=True,
-                pass_fds=[one.fileno() for one in sockets],
+                pass_fds=[listener.fileno() for listener in sockets],
             )
 
     process = _spawner.submit(start).result()
-    for one in sockets:
-        one.close()
+    for listener in sockets:
+        listener.close()
     return Part(name, process, log, port, stop_signal)
 
 
 def start_step(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a program that does its work and ends, with our output as its own; it does not outlive us either."""
+    """Start a program that ends by itself and shares our output; it cannot outlive this process either."""
 
     def start() -> subprocess.Popen[bytes]:
         return subprocess.Popen(leashed(command), env=dict(environment), cwd=ROOT, start_new_session=True)
@@ -155,11 +155,11 @@ def python(name: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", name, *arguments]
 
 
-def wait_until(ready: Callable[[], bool], part: Part, timeout_s: float) -> None:
-    """Wait until ``ready()``. Raises CommandError when the part ends before, or needs longer than ``timeout_s``."""
+def wait_until(is_ready: Callable[[], bool], part: Part, timeout_s: float) -> None:
+    """Wait until ``is_ready()``. Raises CommandError if the part ends first, or is not ready after ``timeout_s``."""
     deadline = time.monotonic() + timeout_s
     pause_s = 0.01
-    while not ready():
+    while not is_ready():
         if not part.running():
             raise CommandError(part.obituary())
         if time.monotonic() > deadline:
@@ -171,7 +171,7 @@ def wait_until(ready: Callable[[], bool], part: Part, timeout_s: float) -> None:
 
 
 def answers(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether something accepts connections on the port."""
+    """Return whether something accepts connections on the port."""
     try:
         with socket.create_connection((host, port), timeout=1):
             return True
@@ -180,7 +180,7 @@ def answers(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the port now."""
+    """Return whether a server could listen on the port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -198,7 +198,7 @@ def free_port() -> int:
 
 
 def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
-    """Return a listening socket. What connects before its server runs waits in the backlog instead of failing."""
+    """Return a listening socket. Connections made before its server runs wait in the backlog instead of failing."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     server = socket.socket(family)
     try:

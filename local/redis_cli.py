@@ -1,4 +1,4 @@
-"""A small `redis-cli`: one command from the arguments, or a prompt. The wheel brings the server only."""
+"""A small `redis-cli`: one command from the arguments, or a prompt. The Valkey wheel holds no client."""
 
 import contextlib
 import shlex
@@ -9,7 +9,7 @@ from typing import Any
 from local.commands import running
 from local.errors import CommandError
 
-# replies that are no values; the client does not tell them apart
+# RESP status replies, which the client returns as bytes like values
 STATUS = (b"OK", b"PONG", b"QUEUED")
 
 
@@ -18,7 +18,7 @@ def redis_cli(arguments: Sequence[str]) -> int:
     from redis import Redis
 
     url = running()["environment"]["REDIS_URL"]
-    # RESP2 and raw bytes: what is printed is what is stored
+    # RESP2 and raw bytes, so that values are printed as they are stored
     with Redis.from_url(url, protocol=2, socket_connect_timeout=5) as client:
         if arguments:
             text, ok = answer(client, arguments)
@@ -45,12 +45,12 @@ def redis_cli(arguments: Sequence[str]) -> int:
 
 
 def answer(client: Any, words: Sequence[str]) -> tuple[str, bool]:
-    """Return a command's reply as text, and whether it succeeded. Raises CommandError when the server is gone."""
-    from redis.exceptions import ConnectionError as Gone
+    """Return a command's reply as text, and whether it succeeded. Raises CommandError if the server does not answer."""
+    from redis.exceptions import ConnectionError as RedisConnectionError
     from redis.exceptions import RedisError, ResponseError
 
     try:
-        # no per-command parsing: the reply as it came
+        # the plain reply, without the client's parsing per command
         connection = client.connection_pool.get_connection()
         try:
             connection.send_command(*words)
@@ -59,14 +59,14 @@ def answer(client: Any, words: Sequence[str]) -> tuple[str, bool]:
             client.connection_pool.release(connection)
     except ResponseError as error:
         return f"(error) {error}", False
-    except (Gone, OSError) as error:
-        raise CommandError(f"Redis does not answer: {error}; see ./aisle status.") from None
+    except (RedisConnectionError, OSError) as error:
+        raise CommandError(f"Redis does not answer: {error}. See ./aisle status.") from None
     except RedisError as error:
         return f"(error) {error}", False
 
 
 def formatted(reply: Any, indent: str = "") -> str:
-    """Return a reply as redis-cli shows it."""
+    """Return a reply in the format of redis-cli."""
     if reply is None:
         return "(nil)"
     if isinstance(reply, int):
@@ -79,15 +79,15 @@ def formatted(reply: Any, indent: str = "") -> str:
         return f"(error) {reply}"
     if isinstance(reply, (list, tuple, set)):
         lines = []
-        for position, one in enumerate(reply, start=1):
+        for position, element in enumerate(reply, start=1):
             label = f"{position}) "
-            lines.append((indent if position > 1 else "") + label + formatted(one, indent + " " * len(label)))
+            lines.append((indent if position > 1 else "") + label + formatted(element, indent + " " * len(label)))
         return "\n".join(lines) or "(empty array)"
     return repr(reply)
 
 
 def quoted(value: bytes) -> str:
-    """Return text in quotes, and bytes that are none escaped."""
+    """Return the bytes in quotes: as text if they are printable UTF-8, otherwise with escapes."""
     try:
         text = value.decode()
     except UnicodeDecodeError:

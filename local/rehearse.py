@@ -1,7 +1,7 @@
-"""./aisle rehearse: restore from a backup, for practice: dump, destroy, restore, compare. On a database of its own.
+"""./aisle rehearse: practise a restore on a database of its own.
 
-A shop is loaded into a new embedded server, dumped with pg_dump, its database dropped, made again from the dump, and
-every table compared by a checksum of its rows. docs/runbooks/restore.md has the same in the cloud.
+It loads a shop into a new embedded server, dumps the database with pg_dump, drops it, restores it from the dump, and
+compares a checksum of every table's rows. docs/runbooks/restore.md describes the same in the cloud.
 """
 
 import os
@@ -20,39 +20,39 @@ TABLES = """
 SELECT format('%I', c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1
 """
-# independent of the order of rows
+# the order of rows does not change it
 CHECKSUM = "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text FROM {table} AS t"
 SEQUENCES = "SELECT sequencename, coalesce(last_value, 0) FROM pg_sequences WHERE schemaname = 'public' ORDER BY 1"
 
 
 def fingerprint(port: int, password: str, database: str = postgres.NAME) -> dict[str, tuple[Any, ...]]:
-    """Return rows and checksum of every table, and where every sequence is."""
+    """Return row count and checksum of every table, and the value of every sequence."""
     with postgres.connection(port, password, database) as connection:
-        found: dict[str, tuple[Any, ...]] = {}
+        state: dict[str, tuple[Any, ...]] = {}
         for (table,) in connection.run(TABLES):
-            found[table] = tuple(connection.run(CHECKSUM.format(table=table))[0])
+            state[table] = tuple(connection.run(CHECKSUM.format(table=table))[0])
         for name, value in connection.run(SEQUENCES):
-            found[f"sequence {name}"] = (value,)
-        return found
+            state[f"sequence {name}"] = (value,)
+        return state
 
 
 def run(program: str, port: int, password: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs against the server. Raises CommandError with what it said."""
-    where = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": postgres.NAME, "PGPASSWORD": password}
-    done = subprocess.run(
+    """Run one of PostgreSQL's programs against the server. Raises CommandError with its error output."""
+    connection = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": postgres.NAME, "PGPASSWORD": password}
+    process = subprocess.run(
         [postgres.programs() / program, *arguments],
-        env=dict(os.environ) | where,
+        env=dict(os.environ) | connection,
         capture_output=True,
         text=True,
         timeout=900,
         check=False,
     )
-    if done.returncode:
-        raise CommandError(f"{program} failed: {done.stderr[-1000:]}")
+    if process.returncode:
+        raise CommandError(f"{program} failed: {process.stderr[-1000:]}")
 
 
 def rehearse(products: int = 200, events: int = 5_000) -> int:
-    """Do it and say what was seen; 1 when anything differs."""
+    """Rehearse the restore and print each step; return 1 if a table or sequence differs."""
     with tempfile.TemporaryDirectory(prefix="aisle-rehearsal-") as home:
         state = State.create(Path(home) / "state")
         with Services(state, durable=False, own={}) as services:
@@ -65,7 +65,7 @@ def rehearse(products: int = 200, events: int = 5_000) -> int:
             migrate(lambda _line: None)
             load(state.home, "synthetic", {"products": products, "users": 100, "events": events})
             before = fingerprint(port, password)
-            # nothing of ours may hold the database while it is dropped
+            # no connection of this process may hold the database while it is dropped
             reset()
             dump = Path(home) / "backup.dump"
             began = time.monotonic()
@@ -74,13 +74,13 @@ def rehearse(products: int = 200, events: int = 5_000) -> int:
             with postgres.connection(port, password) as connection:
                 connection.run(f"DROP DATABASE {postgres.NAME} WITH (FORCE)")
                 connection.run(f"CREATE DATABASE {postgres.NAME}")
-            print("destroyed the database")
+            print("dropped   the database")
             began = time.monotonic()
             run("pg_restore", port, password, "--exit-on-error", f"--dbname={postgres.NAME}", str(dump))
             print(f"restored  in {time.monotonic() - began:.1f} s")
             after = fingerprint(port, password)
             reset()
-    rows = sum(one[0] for name, one in before.items() if not name.startswith("sequence "))
+    rows = sum(counted[0] for name, counted in before.items() if not name.startswith("sequence "))
     different = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     for name in different:
         print(f"DIFFERS   {name}: {before.get(name)} before, {after.get(name)} after")

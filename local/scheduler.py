@@ -1,6 +1,5 @@
-"""Cloud Scheduler's part: calls the jobs of `functions.yaml` by their cron expressions, in UTC."""
+"""The local Cloud Scheduler: calls the jobs of `functions.yaml` by their cron expressions, in UTC."""
 
-import http.client
 import json
 import os
 import signal
@@ -10,13 +9,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 
 from croniter import croniter
 
+from delivery import http
 from shared.manifest import Entry, manifest
 
-# longer than this nothing waits: a clock that jumps, or a laptop that slept, is noticed
+# the scheduler looks at the clock at least this often, to notice a clock that jumped or a laptop that slept
 LONGEST_WAIT = timedelta(seconds=30)
 Run = Callable[[Entry], str | None]
 """Runs a job and returns why it failed, or None."""
@@ -41,9 +40,9 @@ class _Job:
 
 
 class Scheduler:
-    """Runs each job when it is due; a job that is still running is not started again, and the turn is reported.
+    """Runs each job when it is due. It reports a job whose last run has not ended, and skips it.
 
-    ``clock`` returns the time, ``wait`` sleeps for a number of seconds and returns whether to stop.
+    ``clock`` returns the time. ``report`` writes a log line.
     """
 
     def __init__(
@@ -52,27 +51,27 @@ class Scheduler:
         run: Run,
         *,
         clock: Callable[[], datetime] = now,
-        tell: Callable[..., None] = report,
+        report: Callable[..., None] = report,
     ) -> None:
         self.run = run
         self.clock = clock
-        self.tell = tell
+        self.report = report
         start = clock()
         self.jobs = [_Job(entry, next_time(entry, start)) for entry in entries if entry.schedule]
         self.pool = ThreadPoolExecutor(max(1, len(self.jobs)), thread_name_prefix="job")
 
     def tick(self) -> timedelta:
-        """Start what is due and return how long to wait. After a sleep each job runs once, not once per missed turn."""
+        """Start the jobs that are due and return how long to wait. Several missed times are one run."""
         moment = self.clock()
         for job in self.jobs:
             if job.due > moment:
-                # the clock went back: without this the job would wait for the old time to come again
+                # the clock went back: otherwise the job would wait until the old time comes again
                 if job.due - moment > next_time(job.entry, moment) - moment:
                     job.due = next_time(job.entry, moment)
                 continue
             job.due = next_time(job.entry, moment)
             if job.running:
-                self.tell("WARNING", "job skipped: its last run has not ended", job=job.entry.name)
+                self.report("WARNING", "job skipped: its last run has not ended", job=job.entry.name)
                 continue
             job.running = True
             self.pool.submit(self._run, job)
@@ -83,15 +82,15 @@ class Scheduler:
     def _run(self, job: _Job) -> None:
         try:
             failure = self.run(job.entry)
-        except Exception as error:  # noqa: BLE001 — whatever a run does, the next turn comes
+        except Exception as error:  # noqa: BLE001 — no failure of a run may stop the schedule
             failure = f"{type(error).__name__}: {error}"
         finally:
             job.running = False
         if failure is not None:
-            self.tell("ERROR", "job failed", job=job.entry.name, error=failure[:2000])
+            self.report("ERROR", "job failed", job=job.entry.name, error=failure[:2000])
 
     def serve(self, wait: Callable[[float], bool]) -> None:
-        """Run until ``wait`` says so. Runs that were started go on in the jobs worker."""
+        """Run until ``wait``, which sleeps for a number of seconds, returns True. Runs go on in the jobs worker."""
         while not wait(max(0.0, self.tick().total_seconds())):
             pass
         self.pool.shutdown(wait=False, cancel_futures=True)
@@ -99,27 +98,21 @@ class Scheduler:
 
 def next_time(entry: Entry, after: datetime) -> datetime:
     """Return when the entry is due next."""
-    found: datetime = croniter(entry.schedule, after).get_next(datetime)
-    return found
+    following: datetime = croniter(entry.schedule, after).get_next(datetime)
+    return following
 
 
 def over_http(url: str) -> Run:
-    """Return what runs a job by POST, as Cloud Scheduler does."""
-    parts = urlsplit(url)
+    """Return a function that runs a job by POST, as Cloud Scheduler does."""
 
     def run(entry: Entry) -> str | None:
-        connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=entry.timeout_s)
+        headers = {"User-Agent": "Google-Cloud-Scheduler"}
         try:
-            headers = {"Content-Type": "application/json", "User-Agent": "Google-Cloud-Scheduler"}
-            connection.request("POST", f"{parts.path}/{entry.name}", b"{}", headers)
-            answer = connection.getresponse()
-            body = answer.read().decode(errors="replace")
-        except OSError as error:
-            return str(error) or type(error).__name__
-        finally:
-            connection.close()
+            answer = http.post(f"{url}/{entry.name}", {}, headers=headers, timeout_s=entry.timeout_s)
+        except http.NoAnswer as error:
+            return str(error)
         # an administrator may have started it a moment ago: that run does what this one would have done
-        return None if answer.status < 300 or answer.status == 409 else f"{answer.status}: {body}"
+        return None if answer.status < 300 or answer.status == 409 else f"{answer.status}: {answer.text()}"
 
     return run
 
@@ -130,7 +123,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     Scheduler(manifest().of_kind("job"), over_http(os.environ["JOBS_URL"])).serve(stop.wait)
-    # threads that wait for a job's answer must not hold the process
+    # threads that wait for a job's answer must not keep the process alive
     os._exit(0)
 
 

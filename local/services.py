@@ -1,4 +1,4 @@
-"""PostgreSQL, Redis and Pub/Sub of one state folder, each embedded unless the environment names one of one's own."""
+"""PostgreSQL, Redis and Pub/Sub of one state folder. Each is embedded unless the environment names another."""
 
 import os
 import shutil
@@ -21,13 +21,14 @@ Report = Callable[[str], None]
 
 
 def quiet(_line: str) -> None:
-    """Report nothing."""
+    """Discard a line of progress."""
 
 
 class Services:
-    """The services as a context manager; ``environment`` then holds the settings that lead to them.
+    """The services as a context manager; once started, ``environment`` holds the settings that address them.
 
-    Not durable: without the disk writes that only a power cut makes necessary, for tests and benchmarks.
+    With ``durable=False``, for tests and benchmarks, no write waits for the disk, and a crash may lose data.
+    ``own`` replaces the process's environment.
     """
 
     def __init__(
@@ -51,41 +52,41 @@ class Services:
         self.stop()
 
     def start(self) -> None:
-        """Start what is embedded, all at once, and wait until everything answers. Raises CommandError."""
+        """Start the embedded services at the same time and wait until all answer. Raises CommandError."""
         logs = self.state.home / "logs"
         begun = time.monotonic()
         waits: list[Callable[[], tuple[str, str, str]]] = []
         try:
             if url := self.own.get("DATABASE_URL"):
                 self.environment["DATABASE_URL"] = with_driver(url)
-                self.report("PostgreSQL: the one of DATABASE_URL")
+                self.report("PostgreSQL: using DATABASE_URL")
             else:
                 first = not (postgres.data_folder(self.state) / "PG_VERSION").exists()
                 if first:
-                    self.report("PostgreSQL 18: making its data folder ...")
+                    self.report("PostgreSQL 18: creating its data folder ...")
                 database = postgres.start(self.state, logs / "postgres.log", durable=self.durable)
                 self.embedded_postgres = database
                 self.parts.append(database)
                 waits.append(lambda: ("DATABASE_URL", postgres.wait_ready(self.state, database), "PostgreSQL 18"))
             if url := self.own.get("REDIS_URL"):
                 self.environment["REDIS_URL"] = url
-                self.report("Redis: the one of REDIS_URL")
+                self.report("Redis: using REDIS_URL")
             else:
                 cache = valkey.start(self.state, logs / "redis.log")
                 self.parts.append(cache)
                 waits.append(lambda: ("REDIS_URL", valkey.wait_ready(self.state, cache), "Redis (Valkey 9)"))
             if host := self.own.get("PUBSUB_EMULATOR_HOST"):
                 self.environment["PUBSUB_EMULATOR_HOST"] = host
-                self.report("Pub/Sub: the one of PUBSUB_EMULATOR_HOST")
+                self.report("Pub/Sub: using PUBSUB_EMULATOR_HOST")
             else:
-                broker, name = self._start_pubsub(logs / "pubsub.log")
+                broker, broker_name = self._start_pubsub(logs / "pubsub.log")
                 self.parts.append(broker)
-                waits.append(lambda: ("PUBSUB_EMULATOR_HOST", _wait_for_pubsub(broker), name))
+                waits.append(lambda: ("PUBSUB_EMULATOR_HOST", _wait_for_pubsub(broker), broker_name))
             with ThreadPoolExecutor(max(1, len(waits))) as pool:
-                for done in as_completed([pool.submit(wait) for wait in waits]):
-                    setting, value, ready = done.result()
+                for waited in as_completed([pool.submit(wait) for wait in waits]):
+                    setting, value, name = waited.result()
                     self.environment[setting] = value
-                    self.report(f"{ready}: ready after {time.monotonic() - begun:.1f} s")
+                    self.report(f"{name}: ready after {time.monotonic() - begun:.1f} s")
         except BaseException:
             self.stop()
             raise
@@ -115,41 +116,44 @@ class Services:
         return spawn("Pub/Sub", python("local.pubsub", *arguments), log, environment, port=port), "Pub/Sub"
 
     def recreate_database(self) -> None:
-        """Empty the embedded database by making it anew."""
+        """Empty the embedded database by dropping and creating it."""
         if self.embedded_postgres is None or self.embedded_postgres.port is None:
-            raise Refused("Only the embedded database is emptied; empty the one of DATABASE_URL yourself.")
+            raise Refused("Aisle empties only its embedded database. Empty the database of DATABASE_URL yourself.")
         postgres.recreate(self.state, self.embedded_postgres.port)
 
     def stop(self) -> None:
-        """Stop what was started: Pub/Sub first, so that it does not deliver to what is going away."""
+        """Stop the embedded services, Pub/Sub first: it must not deliver to functions that have lost their database."""
         for part in reversed(self.parts):
             part.stop()
         self.parts.clear()
 
 
 def with_driver(url: str) -> str:
-    """Return a database URL that names the driver in use, whichever way it was written."""
+    """Return a PostgreSQL URL with our driver in its scheme."""
     scheme, separator, rest = url.partition("://")
     return f"postgresql+pg8000://{rest}" if separator and scheme in ("postgres", "postgresql") else url
 
 
 def google_emulator(environment: Mapping[str, str]) -> Path:
     """Return the program of Google's Pub/Sub emulator. Raises Refused with how to install it."""
-    advice = "install it with: gcloud components install pubsub-emulator, or leave AISLE_PUBSUB out"
+    advice = "Install it with: gcloud components install pubsub-emulator; or unset AISLE_PUBSUB"
     gcloud = shutil.which("gcloud", path=environment.get("PATH"))
     if gcloud is None:
-        raise Refused(f"AISLE_PUBSUB=google needs Google's emulator, and gcloud is not on PATH; {advice}.")
+        raise Refused(f"AISLE_PUBSUB=google needs Google's emulator, but gcloud is not on PATH. {advice}.")
     program = Path(gcloud).resolve().parent.parent / "platform/pubsub-emulator/bin/cloud-pubsub-emulator"
     if not program.exists():
-        raise Refused(f"AISLE_PUBSUB=google needs Google's emulator, and it is not in {program.parents[3]}; {advice}.")
+        raise Refused(f"AISLE_PUBSUB=google needs Google's emulator, but {program.parents[3]} lacks it. {advice}.")
     if shutil.which("java", path=environment.get("PATH")) is None and "JAVA_HOME" not in environment:
-        raise Refused("AISLE_PUBSUB=google needs Google's emulator, which needs Java 11 or newer; java is not on PATH.")
+        raise Refused(
+            "Google's Pub/Sub emulator needs Java 11 or newer, but java is not on PATH. Install it, "
+            "or unset AISLE_PUBSUB."
+        )
     return program
 
 
 def _wait_for_pubsub(part: Part) -> str:
     # the file is written once calls are answered; Google's emulator accepts connections only then
-    arguments = list(map(str, part.process.args))  # type: ignore[arg-type]  # a list: we made it
+    arguments = list(map(str, part.process.args))  # type: ignore[arg-type]  # spawn passes a list
     if "--ready-file" in arguments:
         ready = Path(arguments[arguments.index("--ready-file") + 1])
         wait_until(ready.exists, part, 30)
@@ -159,7 +163,7 @@ def _wait_for_pubsub(part: Part) -> str:
 
 
 def check_own(own: Mapping[str, str]) -> None:
-    """Check what the user chose, before anything is started. Raises Refused, or CommandError when nothing answers."""
+    """Check the services that the environment names. Raises Refused for a bad setting, CommandError if one is down."""
     for setting, default in (("DATABASE_URL", 5432), ("REDIS_URL", 6379), ("PUBSUB_EMULATOR_HOST", 8085)):
         if not (value := own.get(setting)):
             continue
@@ -167,17 +171,17 @@ def check_own(own: Mapping[str, str]) -> None:
             address = urlsplit(value if "://" in value else f"//{value}")
             host, port = address.hostname or "localhost", address.port or default
         except ValueError:
-            raise Refused(f"{setting} is not an address: {value!r}.") from None
+            raise Refused(f"{setting} is not an address: {value!r}. Give host and port, or unset it.") from None
         if not answers(port, host):
             raise CommandError(
-                f"Nothing answers at {host}:{port}, which {setting} names. Start it, or unset {setting}."
+                f"Nothing answers at {host}:{port}, the address in {setting}. Start that service, or unset {setting}."
             )
     chosen = own.get("AISLE_PUBSUB") or "embedded"
     if chosen not in ("embedded", "google"):
-        raise Refused(f"AISLE_PUBSUB cannot be {chosen!r}. Leave it out, or set it to google.")
+        raise Refused(f"AISLE_PUBSUB cannot be {chosen!r}. Set it to google, or unset it.")
     if chosen == "google" and not own.get("PUBSUB_EMULATOR_HOST"):
         google_emulator(own)
 
 
 if sys.platform == "win32":
-    raise ImportError("the local system runs on Linux and macOS; on Windows use WSL")
+    raise ImportError("The local system runs on Linux and macOS. On Windows, use WSL.")

@@ -1,9 +1,9 @@
-"""The state folder of a local system: its lock, secrets, remembered ports, and what is running.
+"""The state folder of a local system: its lock, secrets, ports, and the description of the running system.
 
-* ``state.json``  secrets and ports, kept (0600); its presence marks the folder as Aisle's
-* ``run.json``    parts and settings of the running system (0600); gone when it is stopped
-* ``lock``        held by the running system, with its process id and port
-* ``loading``     there while a first load is unfinished, with the stage that was reached
+* ``state.json``  secrets and ports (0600); its presence marks the folder as Aisle's
+* ``run.json``    parts and settings of the running system (0600); deleted when it stops
+* ``lock``        held by the running system; contains its process id and port
+* ``loading``     exists while a first load is unfinished; contains its stage
 * ``postgres/ valkey/ pubsub/ logs/``
 """
 
@@ -24,7 +24,7 @@ MARK = "an Aisle state folder"
 
 
 def write_private(path: Path, content: dict[str, Any]) -> None:
-    """Replace a file that only its owner may read, whole or not at all."""
+    """Replace a file atomically, readable by its owner only."""
     partial = path.with_name(path.name + ".new")
     with contextlib.suppress(FileNotFoundError):
         partial.unlink()
@@ -36,9 +36,9 @@ def write_private(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a file; empty when there is none."""
+    """Return the JSON object in a file; an empty one if the file does not exist. Raises Refused."""
     try:
-        found = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except PermissionError:
@@ -47,11 +47,11 @@ def read_json(path: Path) -> dict[str, Any]:
         ) from None
     except ValueError:
         raise Refused(f"{path} is damaged. Set AISLE_HOME to another folder, or delete {path.parent}.") from None
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def is_state(home: Path) -> bool:
-    """Whether the folder was made by Aisle."""
+    """Return whether Aisle created the folder."""
     return read_json(home / "state.json").get("this is") == MARK
 
 
@@ -60,34 +60,34 @@ class State:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self._kept = read_json(home / "state.json")
+        self._saved = read_json(home / "state.json")
         self._lock: int | None = None
 
     @classmethod
     def create(cls, home: Path) -> "State":
-        """Open the folder, making it where it is missing.
+        """Open the folder; create it if it does not exist.
 
-        Raises Refused when it cannot be written or is somebody's folder with other things in it.
+        Raises Refused if it cannot be written, or holds files that are not Aisle's.
         """
-        how = "Set AISLE_HOME to a folder that can be written."
+        remedy = "Set AISLE_HOME to a folder that you can write."
         try:
             home.mkdir(parents=True, exist_ok=True, mode=0o711)
             if not is_state(home):
                 if any(path.name != "lock" for path in home.iterdir()):
-                    raise Refused(f"{home} has other things in it. Set AISLE_HOME to a new or empty folder.")
+                    raise Refused(f"{home} holds files that are not Aisle's. Set AISLE_HOME to a new or empty folder.")
                 write_private(home / "state.json", {"this is": MARK, "secrets": {}, "ports": {}})
-            # even where the folder existed before
+            # an existing folder may be read-only
             probe = home / ".writable"
             probe.touch()
             probe.unlink()
         except (FileExistsError, NotADirectoryError):
-            raise Refused(f"The state folder {home} is not a folder. {how}") from None
+            raise Refused(f"The state folder {home} is not a folder. {remedy}") from None
         except OSError as error:
-            raise Refused(f"The state folder {home} cannot be written: {error.strerror}. {how}") from None
+            raise Refused(f"The state folder {home} cannot be written: {error.strerror}. {remedy}") from None
         return cls(home)
 
     def lock(self, port: int | None = None) -> None:
-        """Hold the folder until this process ends. Raises Refused when a living system holds it."""
+        """Hold the folder until this process ends. Raises Refused if a running system holds it."""
         handle = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -101,62 +101,62 @@ class State:
         self._lock = handle
 
     def unlock(self) -> None:
-        """Give the folder back."""
+        """Release the folder."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def secret(self, name: str) -> str:
-        """Return a random secret, the same every time."""
-        kept: dict[str, str] = self._kept.setdefault("secrets", {})
-        if name not in kept:
-            kept[name] = secrets.token_urlsafe(24)
+        """Return a random secret, which is created on first use and then stays the same."""
+        values: dict[str, str] = self._saved.setdefault("secrets", {})
+        if name not in values:
+            values[name] = secrets.token_urlsafe(24)
             self.save()
-        return kept[name]
+        return values[name]
 
     def port(self, name: str) -> int:
-        """Return the port that the part had before, if it is free, otherwise a free one, and remember it."""
-        kept: dict[str, int] = self._kept.setdefault("ports", {})
-        taken = {port for part, port in kept.items() if part != name}
-        if name not in kept or not is_free(kept[name]):
-            while (port := free_port()) in taken:
+        """Return the part's port of its last run if that is still free, otherwise another free one, and save it."""
+        ports: dict[str, int] = self._saved.setdefault("ports", {})
+        reserved = {port for part, port in ports.items() if part != name}
+        if name not in ports or not is_free(ports[name]):
+            while (port := free_port()) in reserved:
                 pass
             self.remember_port(name, port)
-        return kept[name]
+        return ports[name]
 
     def remember_port(self, name: str, port: int) -> None:
-        """Ask for this port again next time."""
-        self._kept.setdefault("ports", {})[name] = port
+        """Save this port for the part's next run."""
+        self._saved.setdefault("ports", {})[name] = port
         self.save()
 
     @property
     def elsewhere(self) -> Path | None:
-        """The folder outside that holds what cannot be inside; see postgres.py."""
-        kept = self._kept.get("elsewhere")
-        return Path(kept) if kept else None
+        """The folder outside of this one that holds the database where it cannot lie inside; see postgres.py."""
+        folder = self._saved.get("elsewhere")
+        return Path(folder) if folder else None
 
     def remember_elsewhere(self, folder: Path) -> None:
-        """Note a folder that belongs to this one."""
-        self._kept["elsewhere"] = str(folder)
+        """Save the folder that belongs to this one."""
+        self._saved["elsewhere"] = str(folder)
         self.save()
 
     @property
     def prepared(self) -> str:
-        """The migrations that the embedded database is known to have been through."""
-        return str(self._kept.get("prepared", ""))
+        """The migrations that have been applied to the embedded database, as far as is known."""
+        return str(self._saved.get("prepared", ""))
 
     def remember_prepared(self, migrations: str) -> None:
-        """Note that the embedded database has been through these migrations."""
+        """Save which migrations have been applied to the embedded database."""
         if migrations != self.prepared:
-            self._kept["prepared"] = migrations
+            self._saved["prepared"] = migrations
             self.save()
 
     def save(self) -> None:
-        """Write what is kept."""
-        write_private(self.home / "state.json", self._kept)
+        """Write state.json."""
+        write_private(self.home / "state.json", self._saved)
 
     def delete(self) -> None:
-        """Delete the state: only what Aisle made, and the folder if nothing else is in it."""
+        """Delete Aisle's files, and the folder if it is then empty."""
         if self.elsewhere is not None and self.elsewhere.name.startswith("aisle-"):
             shutil.rmtree(self.elsewhere, ignore_errors=True)
         for name in ("postgres", "postgres.new", "valkey", "pubsub", "logs"):
@@ -169,7 +169,7 @@ class State:
 
 
 def holder(home: Path) -> dict[str, Any]:
-    """Return process id and port of the system that holds the folder; empty when none does."""
+    """Return process id and port of the system that holds the folder; empty if none does."""
     try:
         handle = os.open(home / "lock", os.O_RDWR)
     except OSError:
@@ -179,20 +179,20 @@ def holder(home: Path) -> dict[str, Any]:
     except OSError:
         content = os.pread(handle, 4096, 0)
         try:
-            found = json.loads(content)
+            owner = json.loads(content)
         except ValueError:
-            found = {}
-        return {"pid": found.get("pid"), "port": found.get("port")}
+            owner = {}
+        return {"pid": owner.get("pid"), "port": owner.get("port")}
     finally:
         os.close(handle)
     return {}
 
 
 def living(home: Path) -> str:
-    """Return the message that names the living system and how to go on."""
-    found = holder(home)
-    where = f"http://localhost:{found['port']}" if found.get("port") else "not serving yet"
+    """Return a message that names the running system and says what to do."""
+    owner = holder(home)
+    url = f"http://localhost:{owner['port']}" if owner.get("port") else "not serving yet"
     return (
-        f"Aisle is running already on {home} (process {found.get('pid', 'unknown')}, {where}). "
-        "Use it, stop it with Ctrl-C, or set AISLE_HOME and AISLE_PORT to run another beside it."
+        f"Aisle is already running on {home} (process {owner.get('pid', 'unknown')}, {url}). "
+        "Use it, stop it with Ctrl-C, or set AISLE_HOME and AISLE_PORT to run another system beside it."
     )

@@ -1,4 +1,4 @@
-"""What runs, and how it is."""
+"""`./aisle status`: the parts of the running system, their health, and the last run of each job."""
 
 import time
 from typing import Any
@@ -16,43 +16,43 @@ SUPERVISOR = "Supervisor"
 
 
 def status() -> int:
-    """Print parts, health and last job runs; 1 when nothing runs, or something that should does not."""
-    held = holder(home())
-    found = read_json(home() / "run.json")
-    if not held:
-        print(f"Aisle is not running on {home()}.")
+    """Print parts, health and last job runs; return 1 unless every part runs and is healthy."""
+    owner = holder(home())
+    run = read_json(home() / "run.json")
+    if not owner:
+        print(f"Aisle is not running on {home()}. Start it with ./aisle up.")
         return 1
-    if not found:
-        print(f"Aisle is starting on {home()} (process {held['pid']}).")
+    if not run:
+        print(f"Aisle is starting on {home()} (process {owner['pid']}).")
         return 1
-    supervisor = {"name": SUPERVISOR, "pid": found["pid"], "port": None, "started": found["started"]}
+    supervisor = {"name": SUPERVISOR, "pid": run["pid"], "port": None, "started": run["started"]}
     rows: list[Row] = [("PART", "STATE", "PID", "PORT", "UPTIME", "MEMORY")]
-    rows += map(describe, [supervisor, *found["parts"]])
+    rows += map(describe, [supervisor, *run["parts"]])
     print(table(rows))
-    well = all(row[1] == "running" for row in rows[1:])
-    code, health = jobs.get(f"http://127.0.0.1:{found['port']}/health")
+    healthy = all(row[1] == "running" for row in rows[1:])
+    code, health = jobs.get(f"http://127.0.0.1:{run['port']}/health")
     if code == 200:
-        print(f"\n{found['url']} is {health['status']}: database {health['database']}, redis {health['redis']}")
-        well = well and health["status"] == "healthy"
+        print(f"\n{run['url']} is {health['status']}: database {health['database']}, redis {health['redis']}")
+        healthy = healthy and health["status"] == "healthy"
     else:
-        print(f"\n{found['url']} does not answer yet.")
-        well = False
-    runs = last_runs(found.get("environment", {}).get("DATABASE_URL", ""))
+        print(f"\n{run['url']} does not answer yet.")
+        healthy = False
+    runs = last_runs(run.get("environment", {}).get("DATABASE_URL", ""))
     if runs:
         print("\n" + table([("JOB", "LAST RUN (UTC)", "OUTCOME", "SECONDS"), *runs]))
-    return 0 if well else 1
+    return 0 if healthy else 1
 
 
 def describe(part: dict[str, Any]) -> Row:
-    """Return a part's row."""
+    """Return the row of a part."""
     port = str(part["port"] or "-")
     try:
         process = psutil.Process(part["pid"])
         if process.status() == psutil.STATUS_ZOMBIE:
             raise psutil.NoSuchProcess(part["pid"])
-        # a supervisor's children have rows of their own
+        # the supervisor's children are parts with rows of their own
         family = [process, *([] if part["name"] == SUPERVISOR else process.children(recursive=True))]
-        memory = sum(one.memory_info().rss for one in family)
+        memory = sum(member.memory_info().rss for member in family)
     except psutil.Error:
         return part["name"], "stopped", str(part["pid"]), port, "-", "-"
     return (
@@ -86,7 +86,7 @@ def table(rows: list[Row]) -> str:
 
 
 def last_runs(url: str) -> list[Row]:
-    """Return each job's last run; nothing when the database does not answer."""
+    """Return a row for each job's last run; none if the database does not answer."""
     import pg8000.native
 
     address = urlsplit(url)
@@ -103,7 +103,7 @@ def last_runs(url: str) -> list[Row]:
     except (OSError, pg8000.exceptions.Error):
         return []
     try:
-        found = connection.run(
+        runs = connection.run(
             "SELECT DISTINCT ON (job) job, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), "
             "coalesce(outcome, 'running'), coalesce(round(extract(epoch FROM ended_at - started_at), 1)::text, '-') "
             "FROM job_runs ORDER BY job, started_at DESC"
@@ -112,4 +112,4 @@ def last_runs(url: str) -> list[Row]:
         return []
     finally:
         connection.close()
-    return [tuple(map(str, row)) for row in found]
+    return [tuple(map(str, row)) for row in runs]

@@ -1,7 +1,7 @@
-"""The topics and subscriptions of `functions.yaml`, made on an emulator as Terraform makes them in the cloud.
+"""The topics and subscriptions of `functions.yaml`, created on an emulator as Terraform creates them in the cloud.
 
-Per topic: the topic, ``<topic>-dead-letter`` and a pull subscription of that name, from which an administrator
-replays. Per event entry: a push subscription of the entry's name.
+For each topic: the topic, ``<topic>-dead-letter`` and a pull subscription of that name, from which an administrator
+replays. For each event function: a push subscription of its name.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ DEADLINE_S = 30
 
 
 def ensure(manifest: Manifest, endpoint: str, environment: Mapping[str, str]) -> None:
-    """Make what is missing and change what differs; ``endpoint`` is the events worker's, ``/_events`` included.
+    """Create what is missing and update what differs. ``endpoint`` is the events worker's URL with ``/_events``.
 
     Reads PUBSUB_EMULATOR_HOST from the process's environment, as the client does.
     """
@@ -34,21 +34,21 @@ def ensure(manifest: Manifest, endpoint: str, environment: Mapping[str, str]) ->
             publisher.create_topic(name=path, timeout=DEADLINE_S)
         return path
 
-    def subscription(wanted: dict[str, Any], mutable: tuple[str, ...]) -> None:
+    def subscription(settings: dict[str, Any], mutable: tuple[str, ...]) -> None:
         try:
-            found = subscriber.get_subscription(subscription=wanted["name"], timeout=DEADLINE_S)
+            existing = subscriber.get_subscription(subscription=settings["name"], timeout=DEADLINE_S)
         except NotFound:
-            subscriber.create_subscription(request=wanted, timeout=DEADLINE_S)
+            subscriber.create_subscription(request=settings, timeout=DEADLINE_S)
             return
-        if found.filter != wanted.get("filter", "") or found.topic != wanted["topic"]:
-            # neither can be changed: what is waiting there was chosen by the old rule
-            subscriber.delete_subscription(subscription=wanted["name"], timeout=DEADLINE_S)
-            subscriber.create_subscription(request=wanted, timeout=DEADLINE_S)
+        if existing.filter != settings.get("filter", "") or existing.topic != settings["topic"]:
+            # neither can be updated, and the waiting messages were chosen by the old filter
+            subscriber.delete_subscription(subscription=settings["name"], timeout=DEADLINE_S)
+            subscriber.create_subscription(request=settings, timeout=DEADLINE_S)
             return
-        want = pubsub_v1.types.Subscription(wanted)
-        changed = [name for name in mutable if getattr(found, name) != getattr(want, name)]
+        desired = pubsub_v1.types.Subscription(settings)
+        changed = [name for name in mutable if getattr(existing, name) != getattr(desired, name)]
         if changed:
-            request = {"subscription": want, "update_mask": {"paths": changed}}
+            request = {"subscription": desired, "update_mask": {"paths": changed}}
             subscriber.update_subscription(request=request, timeout=DEADLINE_S)
 
     try:
@@ -70,14 +70,14 @@ def ensure(manifest: Manifest, endpoint: str, environment: Mapping[str, str]) ->
 
 
 def push(entry: Entry, name: str, topic: str, dead_letter_topic: str, endpoint: str) -> dict[str, Any]:
-    """Return the subscription of an event entry."""
-    least, most = BACKOFF
+    """Return the settings of an event function's subscription."""
+    shortest, longest = BACKOFF
     return {
         "name": name,
         "topic": topic,
         "filter": entry.filter,
         "ack_deadline_seconds": min(max(entry.timeout_s, 10), 600),
         "push_config": {"push_endpoint": endpoint},
-        "retry_policy": {"minimum_backoff": least, "maximum_backoff": most},
+        "retry_policy": {"minimum_backoff": shortest, "maximum_backoff": longest},
         "dead_letter_policy": {"dead_letter_topic": dead_letter_topic, "max_delivery_attempts": entry.attempts},
     }

@@ -1,4 +1,4 @@
-"""The whole system in the foreground, until Ctrl-C: starts the parts in order, watches them, stops them in order."""
+"""`./aisle up`: run the whole system in the foreground. It starts the parts in order, watches them, and stops them."""
 
 import contextlib
 import os
@@ -25,11 +25,11 @@ WATCH_S = 0.2
 
 
 class Stopped(BaseException):
-    """Somebody asked the system to stop."""
+    """A signal requests the system to stop."""
 
 
 def say(line: str = "") -> None:
-    """Print a line of progress; nobody reading it is no reason to stop."""
+    """Print a line of progress; go on without output if the terminal or pipe is closed."""
     try:
         print(line, flush=True)
     except OSError:
@@ -37,7 +37,7 @@ def say(line: str = "") -> None:
 
 
 def chosen_port() -> int:
-    """Return AISLE_PORT. Raises Refused when it is none."""
+    """Return AISLE_PORT. Raises Refused if it is not a port."""
     value = os.environ.get("AISLE_PORT") or "8080"
     if not value.isascii() or not value.isdigit() or not 0 < int(value) < 65_536:
         raise Refused(f"AISLE_PORT cannot be {value!r}. Set it to a number from 1 to 65535.")
@@ -45,7 +45,7 @@ def chosen_port() -> int:
 
 
 def chosen_data() -> str:
-    """Return AISLE_DATA. Raises Refused when it is none of the known shops."""
+    """Return AISLE_DATA. Raises Refused if it is not one of DATA."""
     value = os.environ.get("AISLE_DATA") or DATA[0]
     if value not in DATA:
         raise Refused(f"AISLE_DATA cannot be {value!r}. Set it to one of {', '.join(DATA)}.")
@@ -53,27 +53,30 @@ def chosen_data() -> str:
 
 
 def open_port(port: int) -> list[socket.socket]:
-    """Return listening sockets for the name localhost. Raises Refused when the port is taken."""
+    """Return listening sockets for the addresses of localhost. Raises Refused if the port is in use."""
     try:
         sockets = [listen(port)]
     except PermissionError:
-        raise Refused(f"Port {port} is only for root. Set AISLE_PORT to one from 1024 up.") from None
+        raise Refused(f"Port {port} needs root. Set AISLE_PORT to a number from 1024 to 65535.") from None
     except OSError:
-        who = user_of(port)
-        other = f"AISLE_PORT={port + 1 if port < 65_535 else 8080} ./aisle up"
-        raise Refused(f"Port {port} is in use{who}. Stop what uses it, or take another: {other}") from None
-    # no IPv6, or the port is somebody else's there: the name has the other address too
+        command = f"AISLE_PORT={port + 1 if port < 65_535 else 8080} ./aisle up"
+        raise Refused(
+            f"Port {port} is in use{user_of(port)}. Stop that process, or use another port: {command}"
+        ) from None
+    # localhost is reachable by IPv4 alone if there is no IPv6, or the port is in use there
     with contextlib.suppress(OSError):
         sockets.append(listen(port, "::1"))
     return sockets
 
 
 def user_of(port: int) -> str:
-    """Return which process listens on the port, where we may know."""
+    """Return " by process …" for the process that listens on the port; empty if it cannot be seen."""
     try:
-        for found in psutil.net_connections("tcp"):
-            if found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == port and found.pid:
-                return f" by process {found.pid} ({psutil.Process(found.pid).name()})"
+        for connection in psutil.net_connections("tcp"):
+            if connection.status != psutil.CONN_LISTEN or not connection.laddr or not connection.pid:
+                continue
+            if connection.laddr.port == port:
+                return f" by process {connection.pid} ({psutil.Process(connection.pid).name()})"
     except (psutil.Error, OSError):
         pass
     return ""
@@ -95,7 +98,7 @@ class System:
         self.jobs_socket: socket.socket | None = None
 
     def start(self, sockets: list[socket.socket]) -> None:
-        """Start everything; returns when the gateway serves. Raises CommandError."""
+        """Start all parts and return once the gateway serves. Raises CommandError."""
         self.events_socket, events_port = self._worker_socket("events")
         self.jobs_socket, jobs_port = self._worker_socket("jobs")
         self.services.start()
@@ -108,23 +111,23 @@ class System:
             self.state.remember_prepared("")
             remember_stage(self.state.home, None)
         process = {**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"}
-        schema = migrations_there_are()
+        schema = migration_names()
         preparing = self._start_preparing(f"http://127.0.0.1:{events_port}/_events")
         if self.state.prepared != schema:
-            # nothing may be served, and no event applied, before the tables are what the code expects
+            # nothing may be served, and no event applied, before the tables match the code
             self._finish_preparing(preparing)
         begun = time.monotonic()
         self._spawn(
             "events", "Events worker", python("local.worker", "events"), process, [self.events_socket], events_port
         )
-        # jobs have the processors that nobody else wants: serving comes first
+        # jobs run at low priority: serving comes first
         self._spawn(
             "jobs", "Jobs worker", python("local.worker", "jobs"), process, [self.jobs_socket], jobs_port, nice=10
         )
         self._spawn("gateway", "Gateway", python("local.gateway"), process, sockets, self.port)
         self.write_run()
         self._finish_preparing(preparing)
-        # an own database may be another at the next start
+        # DATABASE_URL may name another database at the next start
         self.state.remember_prepared(schema if self.services.embedded_postgres else "")
         for name, port in (("events", events_port), ("jobs", jobs_port)):
             part = self.parts[name]
@@ -137,7 +140,7 @@ class System:
         self.write_run()
 
     def _worker_socket(self, name: str) -> tuple[socket.socket, int]:
-        # opened before Pub/Sub starts: what it delivers then waits, and does not count as a failed attempt
+        # opened before Pub/Sub starts: its early deliveries then wait instead of counting as failed attempts
         port = self.state.port(name)
         return listen(port), port
 
@@ -154,7 +157,7 @@ class System:
         log = self.state.home / "logs" / f"{key}.log"
         rotate(log)
         if sockets:
-            command = [*command, "--fd", *(str(one.fileno()) for one in sockets)]
+            command = [*command, "--fd", *(str(listener.fileno()) for listener in sockets)]
         self.parts[key] = spawn(name, command, log, environment, port=port, sockets=sockets, nice=nice)
 
     def _start_preparing(self, endpoint: str) -> "subprocess.Popen[bytes]":
@@ -172,7 +175,7 @@ class System:
             process.wait()
             raise
         if process.returncode:
-            raise CommandError("The database could not be prepared; the reason is above.")
+            raise CommandError("The database could not be prepared. The reason is above.")
 
     def _first_jobs(self, jobs_url: str) -> None:
         failed = []
@@ -186,28 +189,28 @@ class System:
                 failed.append(name)
                 say(f"  Job {name}: failed with {answer.get('detail') or answer}")
         if failed:
-            say(f"  Run again with: ./aisle job {failed[0]} (or they are run at the next start)")
+            say(f"  Run again: ./aisle job {failed[0]} (the next start runs all of them again)")
         else:
             remember_stage(self.state.home, None)
 
     def check(self) -> None:
-        """Raise CommandError when a part has ended."""
+        """Raise CommandError if a part has ended."""
         for part in [*self.services.parts, *self.parts.values()]:
             if not part.running():
                 raise CommandError(part.obituary())
 
     def write_run(self) -> None:
-        """Write what is running for the other commands."""
+        """Write run.json, from which the other commands learn what is running."""
         parts = [*self.services.parts, *self.parts.values()]
-        found = [
-            {"name": one.name, "pid": one.pid, "port": one.port, "started": one.started, "log": str(one.log)}
-            for one in parts
+        rows = [
+            {"name": part.name, "pid": part.pid, "port": part.port, "started": part.started, "log": str(part.log)}
+            for part in parts
         ]
         content = {"pid": os.getpid(), "port": self.port, "url": self.url, "started": self.started}
-        write_private(self.state.home / "run.json", content | {"parts": found, "environment": self.environment})
+        write_private(self.state.home / "run.json", content | {"parts": rows, "environment": self.environment})
 
     def stop(self) -> None:
-        """Stop in an order in which nobody is missed: who calls first, who is called last."""
+        """Stop callers before the parts that they call."""
         for keys in (("gateway", "scheduler"), ("pubsub",), ("events", "jobs")):
             if keys == ("pubsub",):
                 group = [part for part in self.services.parts if part.name == "Pub/Sub"]
@@ -221,26 +224,26 @@ class System:
         (self.state.home / "run.json").unlink(missing_ok=True)
 
 
-def migrations_there_are() -> str:
-    """Return the names of all migrations: what a prepared database has been through."""
+def migration_names() -> str:
+    """Return the names of all migrations, as State.prepared records them."""
     return " ".join(sorted(path.stem for path in (ROOT / "shared/sql/migrations").glob("*.sql")))
 
 
 def wait_for_leftovers(folder: Path, timeout_s: float = 20) -> None:
-    """Wait for parts whose supervisor was killed a moment ago: they are ending. Raises CommandError if they do not."""
+    """Wait until the parts of a supervisor that was killed have ended. Raises CommandError if they do not."""
     deadline = time.monotonic() + timeout_s
-    for found in read_json(folder / "run.json").get("parts", ()):
-        while _is_still(found):
+    for part in read_json(folder / "run.json").get("parts", ()):
+        while _still_runs(part):
             if time.monotonic() > deadline:
-                pid = found["pid"]
+                pid = part["pid"]
                 raise CommandError(
-                    f"{found['name']} of an earlier run (process {pid}) does not end. Stop it: kill {pid}"
+                    f"{part['name']} of an earlier run (process {pid}) does not end. Stop it with: kill {pid}"
                 )
             time.sleep(0.05)
 
 
-def _is_still(part: dict[str, object]) -> bool:
-    # the same number may by now be another process's
+def _still_runs(part: dict[str, object]) -> bool:
+    # the process id may have been reused, so the start time must match too
     try:
         process = psutil.Process(int(str(part["pid"])))
         return abs(process.create_time() - float(str(part["started"]))) < 5 and process.status() != psutil.STATUS_ZOMBIE
@@ -249,20 +252,20 @@ def _is_still(part: dict[str, object]) -> bool:
 
 
 def example(url: str, data: str) -> str:
-    """Return what to try first."""
+    """Return two commands to try first."""
     user = "17850" if data == "online_retail" else "you"
-    status, found = jobs.get(f"{url.replace('localhost', '127.0.0.1')}/products?page_size=1")
-    products = found.get("products") if status == 200 and isinstance(found, dict) else None
+    status, body = jobs.get(f"{url.replace('localhost', '127.0.0.1')}/products?page_size=1")
+    products = body.get("products") if status == 200 and isinstance(body, dict) else None
     product = products[0]["id"] if products else 1
-    body = f'{{"user_id": "{user}", "product_id": {product}, "event_type": "view"}}'
+    event = f'{{"user_id": "{user}", "product_id": {product}, "event_type": "view"}}'
     return (
         f"  curl '{url}/recommendations?user_id={user}&k=5'\n"
-        f"  curl '{url}/events' -H 'Content-Type: application/json' -d '{body}'"
+        f"  curl '{url}/events' -H 'Content-Type: application/json' -d '{event}'"
     )
 
 
 def up() -> int:
-    """Run the system until it is asked to stop (0) or a part fails (CommandError)."""
+    """Run the system until a signal stops it; return 0. Raises CommandError if a part fails."""
     port, data = chosen_port(), chosen_data()
     check_own(os.environ)
     manifest()
@@ -279,8 +282,8 @@ def up() -> int:
             stopping = True
             raise Stopped(number)
 
-    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(one, stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
     system = System(state, port, data)
     say(f"Starting Aisle on {state.home}")
     try:
@@ -288,17 +291,17 @@ def up() -> int:
             system.start(sockets)
             say()
             say(f"Aisle is ready after {time.time() - system.started:.1f} s")
-            say(f"  {system.url}/         what is served")
-            say(f"  {system.url}/docs     the API, to read and to try")
-            say(f"  {system.url}/health   whether all is well")
+            say(f"  {system.url}/         list of everything that is served")
+            say(f"  {system.url}/docs     the API to read and try")
+            say(f"  {system.url}/health   the state of its parts")
             say("Try it:")
             say(example(system.url, data))
-            say("./aisle status shows the parts, ./aisle env the settings, ADMIN_TOKEN among them. Ctrl-C stops.")
+            say("./aisle status shows the parts, ./aisle env the settings with ADMIN_TOKEN. Stop with Ctrl-C.")
             while True:
                 system.check()
                 time.sleep(WATCH_S)
         finally:
-            # from here on signals no longer interrupt: everything is stopped, in order
+            # from here on signals no longer interrupt: all parts stop in order
             stopping = True
             say("Stopping ...")
             system.stop()

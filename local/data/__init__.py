@@ -9,17 +9,17 @@ NAMES: Final = ("online_retail", "synthetic", "none")
 
 
 def load(name: str, options: dict[str, Any], report: Callable[[str], None]) -> None:
-    """Load a data set into a migrated database, with everything that is derived from events; all of it or nothing.
+    """Load a data set into a migrated database in one transaction, with everything that is derived from events.
 
-    What is there already stays: loading twice adds nothing. ``options`` are those of ``synthetic.Options``; the other
-    sets have none. ``report`` gets a line now and then. Raises Refused for an unknown name or option.
+    Existing rows stay: loading twice adds nothing. ``options`` are those of ``synthetic.Options``; the other sets have
+    none. ``report`` receives lines of progress. Raises Refused for an unknown name or option.
     """
     if name not in NAMES:
-        raise Refused(f"There is no data set {name!r}; there are: {', '.join(NAMES)}.")
+        raise Refused(f"Unknown data set {name!r}. The data sets are {', '.join(NAMES)}.")
     if name != "synthetic" and options:
-        raise Refused(f"{next(iter(options))}: {name} has no options.")
+        raise Refused(f"{name} has no options. Remove {next(iter(options))}.")
     if name == "none":
-        report("no data asked for")
+        report("no data, as requested")
         return
     # imported on demand: NumPy and pandas are slow to start, and `none` needs neither
     from local.data import store
@@ -32,5 +32,5 @@ def load(name: str, options: dict[str, Any], report: Callable[[str], None]) -> N
     else:
         from local.data import synthetic
 
-        report("making a synthetic shop")
+        report("generating a synthetic shop")
         store.store(synthetic.make(options), report)

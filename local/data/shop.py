@@ -1,4 +1,4 @@
-"""What a data set is made into before it is stored: a catalog and its events, as arrays."""
+"""A shop in memory: a catalog and its events as arrays. Every data set is read into this form, then stored."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -41,9 +41,9 @@ class Shop:
     """A catalog and its history.
 
     ``products`` has PRODUCT_COLUMNS: price as decimal text, category by name, tags as lists, created_at in UTC without
-    saying so. ``users`` has external_id and is_anonymous. ``event_types`` are the names that ``events.event_type``
-    counts through. ``tastes`` : shape (n_users, n_categories), the share of each category in what a user does; None
-    where nobody knows, as in every real shop.
+    a zone. ``users`` has external_id and is_anonymous. ``events.event_type`` indexes ``event_types``.
+    ``tastes`` : shape (n_users, n_categories), the share of each category in a user's events; None for a real shop,
+    where it is unknown.
     """
 
     products: pd.DataFrame

@@ -1,4 +1,4 @@
-"""Storing a shop: COPY what it is, derive what follows, in one transaction."""
+"""Storing a shop in one transaction: COPY its rows into staging tables, and insert the rest from them."""
 
 import io
 import time
@@ -29,7 +29,7 @@ STAGE: Final = (
 )
 CATEGORIES: Final = """
 INSERT INTO categories (name) SELECT DISTINCT category FROM shop_products ORDER BY category ON CONFLICT DO NOTHING"""
-# what a shop has been told about a product since it was loaded stays
+# an existing product keeps its columns: they may have changed since the first load
 PRODUCTS: Final = """
 INSERT INTO products (
     external_id, name, description, price, category_id, brand, tags, quantity, is_active, created_at, updated_at)
@@ -83,7 +83,7 @@ def _chunks(shop: Shop) -> Iterator[dict[str, Any]]:
 
 
 def store(shop: Shop, report: Report) -> None:
-    """Store a shop in a migrated database: all of it or nothing, and nothing that is there already."""
+    """Store a shop in a migrated database, completely or not at all. Existing rows stay as they are."""
     started = time.perf_counter()
     with transaction(statement_timeout_s=0) as connection:
         # a second load at the same time waits here, and then finds everything stored

@@ -1,8 +1,8 @@
-"""A made-up shop with known tastes, of any size: the reference shop of the literature this project grew from.
+"""A synthetic shop of any size, whose users have known tastes.
 
-Ten categories, 1,000 products, 500 users (70 % anonymous), 50,000 events over 90 days; each user has one or two
-preferred categories and does 90 % of what they do inside them; 80 % views, 15 % carts, 5 % purchases; recent days are
-busier. Every size is an option; the same options make the same shop, whatever the day.
+By default it has ten categories, 1,000 products, 500 users (70 % anonymous) and 50,000 events over 90 days: 80 % views,
+15 % additions to the cart, 5 % purchases. Each user prefers one or two categories, which get 90 % of their events.
+Recent days are busier. Every size is an option; the same options give the same shop on every day.
 """
 
 import zlib
@@ -36,7 +36,7 @@ CATEGORIES: Final = (
     ("Office", 18.0, ("Notebook", "Pen Set", "Desk Tray", "Stapler", "Calendar", "Whiteboard", "Folder", "Clock")),
     ("Pets", 22.0, ("Leash", "Cat Tree", "Food Bowl", "Dog Bed", "Toy Mouse", "Carrier", "Brush Mitt", "Aquarium")),
 )
-MANNERS: Final = ("Classic", "Modern", "Vintage", "Compact", "Deluxe", "Eco", "Smart", "Essential", "Premium", "Mini")
+STYLES: Final = ("Classic", "Modern", "Vintage", "Compact", "Deluxe", "Eco", "Smart", "Essential", "Premium", "Mini")
 COLOURS: Final = ("red", "blue", "green", "black", "white", "yellow", "grey", "pink")
 MATERIALS: Final = ("cotton", "wood", "metal", "glass", "leather", "bamboo")
 BRANDS_PER_CATEGORY: Final = 5
@@ -68,40 +68,42 @@ class Options(BaseModel):
     events: Annotated[int, Field(ge=0, le=100_000_000)] = 50_000
     days: Annotated[int, Field(ge=1, le=3650)] = 90
     anonymous: Share = 0.7
-    # share of a user's events that are inside the one or two preferred categories
+    # share of a user's events in their one or two preferred categories
     focus: Share = 0.9
     view: Share = 0.8
     add_to_cart: Share = 0.15
-    # 0: all days alike; 1: the density of events rises linearly from nothing to the present
+    # 0: all days are alike; 1: the density of events rises linearly from zero to its present value
     recency: Share = 1.0
-    # exponent of a product's popularity by rank within its category: 0 is uniform, as in the plain reference shop
+    # exponent of a product's popularity by rank within its category; 0 is uniform
     skew: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] = 0.0
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 42
 
 
 def options(values: dict[str, Any]) -> Options:
-    """Return the options from names and values. Raises Refused, naming the option, when one makes no sense."""
+    """Return the validated options. Raises Refused, which names the option, for an unknown name or a bad value."""
     try:
-        made = Options.model_validate(values)
+        chosen = Options.model_validate(values)
     except ValidationError as error:
         first = field_errors(error)[0]
         name = first["field"]
-        known = ", ".join(Options.model_fields)
+        names = ", ".join(Options.model_fields)
         why = (
-            f"is not an option of the synthetic shop; there are: {known}"
+            f"is not an option of the synthetic shop. The options are {names}"
             if first["type"] == "extra_forbidden"
             else first["message"]
         )
         raise Refused(f"{name}: {why}.") from None
-    if made.view + made.add_to_cart > 1:
-        raise Refused("view and add_to_cart are shares of all events: together at most 1, the rest are purchases.")
-    if made.products < made.categories:
-        raise Refused("products: at least one for each category.")
-    return made
+    if chosen.view + chosen.add_to_cart > 1:
+        raise Refused(
+            "view and add_to_cart are shares of all events. Their sum must be at most 1; the rest are purchases."
+        )
+    if chosen.products < chosen.categories:
+        raise Refused("products must be at least the number of categories.")
+    return chosen
 
 
 def category_of(products: int, categories: int) -> Ints:
-    """Return each product's category: consecutive runs of sizes that differ by one at most."""
+    """Return each product's category. Products of a category are consecutive; sizes differ by at most one."""
     return (np.arange(products, dtype=np.int64) * categories // products).astype(np.int32)
 
 
@@ -109,8 +111,8 @@ def catalog(chosen: Options, random: np.random.Generator, now: np.datetime64) ->
     """Return the products; see ``Shop``."""
     category = category_of(chosen.products, chosen.categories)
     n = chosen.products
-    noun, manner, colour, material, brand = (
-        random.integers(0, size, n) for size in (8, len(MANNERS), len(COLOURS), len(MATERIALS), BRANDS_PER_CATEGORY)
+    noun, style, colour, material, brand = (
+        random.integers(0, size, n) for size in (8, len(STYLES), len(COLOURS), len(MATERIALS), BRANDS_PER_CATEGORY)
     )
     spread, quantity, age = (
         random.normal(0, 0.6, n),
@@ -123,21 +125,21 @@ def catalog(chosen: Options, random: np.random.Generator, now: np.datetime64) ->
         number = int(category[index])
         base, typical, nouns = CATEGORIES[number % len(CATEGORIES)]
         name = base if number < len(CATEGORIES) else f"{base} {number // len(CATEGORIES) + 1}"
-        thing, how, dye, stuff = (
+        kind, manner, hue, fabric = (
             nouns[noun[index]],
-            MANNERS[manner[index]],
+            STYLES[style[index]],
             COLOURS[colour[index]],
             MATERIALS[material[index]],
         )
         rows.append(
             (
                 f"SYN-{index + 1:06d}",
-                f"{how} {dye.capitalize()} {thing} {index + 1}",
-                f"{how} {thing.lower()} in {dye}, made of {stuff}. From our {name} range.",
+                f"{manner} {hue.capitalize()} {kind} {index + 1}",
+                f"{manner} {kind.lower()} in {hue}, made of {fabric}. From our {name} range.",
                 str(Decimal(f"{max(typical * float(np.exp(spread[index])), 0.5):.1f}9")),
                 name,
                 _BRANDS[(number * 3 + int(brand[index])) % len(_BRANDS)],
-                [dye, stuff, how.lower()],
+                [hue, fabric, manner.lower()],
                 0 if sold_out[index] else int(quantity[index]),
                 True,
                 now - np.timedelta64(int(age[index]), "D"),
@@ -147,7 +149,7 @@ def catalog(chosen: Options, random: np.random.Generator, now: np.datetime64) ->
 
 
 def _products(chosen: Options, random: np.random.Generator, category: Ints) -> Ints:
-    """Return a product of each category asked for, by popularity within it."""
+    """Return a product of each given category, drawn by popularity within it."""
     starts = np.searchsorted(category_of(chosen.products, chosen.categories), np.arange(chosen.categories + 1))
     sizes = np.diff(starts)
     draw = random.random(len(category))
@@ -173,9 +175,9 @@ def _ages(chosen: Options, random: np.random.Generator) -> Reals:
 
 
 def make(values: dict[str, Any] | None = None, now: datetime | None = None) -> Shop:
-    """Return the shop as of ``now``. Time and memory are linear in its sizes: about 100 bytes and 0.5 µs an event.
+    """Return the shop as of ``now``. Time and memory are linear in its sizes: about 100 bytes and 0.5 µs per event.
 
-    Raises Refused when an option makes no sense.
+    Raises Refused for an unknown option or a bad value.
     """
     chosen = options(values or {})
     random = np.random.default_rng(chosen.seed)
@@ -187,9 +189,9 @@ def make(values: dict[str, Any] | None = None, now: datetime | None = None) -> S
     )
 
     first = random.integers(0, chosen.categories, chosen.users, dtype=np.int32)
-    # another one for half of the users, the same again for the others
-    other = (first + random.integers(1, max(chosen.categories, 2), chosen.users, dtype=np.int32)) % chosen.categories
-    second = np.where(random.random(chosen.users) < 0.5, first, other).astype(np.int32)
+    # half of the users prefer a second category
+    another = (first + random.integers(1, max(chosen.categories, 2), chosen.users, dtype=np.int32)) % chosen.categories
+    second = np.where(random.random(chosen.users) < 0.5, first, another).astype(np.int32)
 
     user = random.integers(0, chosen.users, chosen.events, dtype=np.int32)
     category = np.where(random.random(chosen.events) < 0.5, first[user], second[user])
@@ -206,10 +208,10 @@ def make(values: dict[str, Any] | None = None, now: datetime | None = None) -> S
     return Shop(
         products=products,
         users=users,
-        event_types=tuple(one.value for one in EVENT_TYPES),
+        event_types=tuple(event_type.value for event_type in EVENT_TYPES),
         tastes=tastes,
         events=Events(
-            # the same shop has the same ids on any day
+            # the same shop has the same event ids on every day
             ids=event_ids(index, mix(index, 1) ^ shape, mix(index, 2) ^ shape),
             user=user,
             product=_products(chosen, random, category),

@@ -1,4 +1,4 @@
-"""A durable Pub/Sub server for one machine, spoken to by the unmodified google-cloud-pubsub client."""
+"""A durable Pub/Sub server for one machine. The google-cloud-pubsub client talks to it unmodified."""
 
 from local.pubsub.errors import StartError
 from local.pubsub.server import PubSubServer

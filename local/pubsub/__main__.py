@@ -13,18 +13,20 @@ from typing import TextIO
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local.pubsub", description="Durable local Pub/Sub server.")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8085, help="0 picks a free one (default: %(default)s)")
-    parser.add_argument("--state", type=Path, help="SQLite file that survives restarts; in memory without it")
-    parser.add_argument("--ready-file", type=Path, help="written with host:port once calls are answered")
+    parser.add_argument("--port", type=int, default=8085, help="0 picks a free port (default: %(default)s)")
+    parser.add_argument(
+        "--state", type=Path, help="SQLite file that keeps messages across restarts (default: in memory)"
+    )
+    parser.add_argument("--ready-file", type=Path, help="file to which host:port is written once the server answers")
     options = parser.parse_args(arguments)
 
-    # gRPC logs to standard error from C; what matters reaches us as exceptions
+    # gRPC logs to standard error from C; its failures reach us as exceptions
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from local.pubsub import PubSubServer, StartError  # after the setting above, which gRPC reads once
+    from local.pubsub import PubSubServer, StartError  # imported after the setting above, which gRPC reads once
 
     server = PubSubServer(options.host, options.port, options.state)
     signals = {signal.SIGINT, signal.SIGTERM}
-    # blocked before the threads start, so that only sigwait below ever sees them
+    # blocked before the threads start, so that only sigwait below receives them
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         server.start()

@@ -1,9 +1,9 @@
-"""One subscription's unacknowledged messages: what is ready, what is leased to a consumer, what waits for a retry.
+"""One subscription's unacknowledged messages: ready, leased to a consumer, or waiting for a retry.
 
-Times are seconds of one monotonic clock, given by the caller; nothing here waits, writes or sends.
+Times are seconds of one monotonic clock, passed by the caller; nothing here waits, writes or sends.
 
-With ordering on, messages of one key go out in publish order, as a run: the next ones wait until all that are out have
-been acknowledged. When one fails, it and every later one of its key go out again.
+With ordering on, messages of a key go out in publish order, as a run: the next ones wait until all that are out have
+been acknowledged. When a message fails, it and every later message of its key go out again.
 """
 
 import heapq
@@ -16,7 +16,7 @@ from local.pubsub.message import Delivery
 
 
 class Holder(Protocol):
-    """A consumer that wants to hear when a message it was given is no longer its concern."""
+    """A consumer that is notified when a message is no longer leased to it."""
 
     def release(self, delivery: Delivery) -> None: ...
 
@@ -58,7 +58,7 @@ class Backlog:
 
     @property
     def wake_at(self) -> float | None:
-        """When ``expired`` or ``resume`` next has something to do."""
+        """When to call ``resume`` and ``expired`` next; None while nothing is delayed or leased."""
         times = [heap[0][0] for heap in (self._expiries, self._delayed) if heap]
         return min(times) if times else None
 
@@ -77,26 +77,26 @@ class Backlog:
     ) -> list[Delivery]:
         """Lease up to ``limit`` ready messages, at most about ``max_bytes`` but at least one.
 
-        ``run`` bounds how many of one ordering key may be out together, 0 for any number.
+        ``run`` bounds how many messages of an ordering key may be out at once; 0 sets no bound.
         """
-        taken: list[Delivery] = []
+        leased: list[Delivery] = []
         size = 0
-        while self._ready and len(taken) < limit and (not taken or size < max_bytes):
+        while self._ready and len(leased) < limit and (not leased or size < max_bytes):
             item = self._ready.popleft()
             if isinstance(item, Delivery):
                 batch: Iterable[Delivery] = () if item.done or item.leased else (item,)
             else:
-                batch = self._take_run(item, min(limit - len(taken), run or limit))
+                batch = self._take_run(item, min(limit - len(leased), run or limit))
             for delivery in batch:
                 self._lease(delivery, now + lease_s, holder)
-                taken.append(delivery)
+                leased.append(delivery)
                 size += delivery.message.size
-        return taken
+        return leased
 
     def acknowledge(self, lease: int, *, late: bool = True) -> Delivery | None:
-        """Finish what ``lease`` handed out; None if that no longer counts.
+        """Finish the delivery of a lease and return it; None if the lease no longer counts.
 
-        A lease that ran out still counts while nobody has been given the message since, if ``late`` is allowed.
+        With ``late``, an expired lease still counts until the message is handed out again.
         """
         delivery = self._leases.get(lease)
         if delivery is None or (not delivery.leased and not late):
@@ -105,7 +105,7 @@ class Backlog:
         return delivery
 
     def fail(self, lease: int) -> Delivery | None:
-        """Take back what ``lease`` handed out; the caller decides when it goes out again: ``retry`` or ``finish``."""
+        """End a lease and return its delivery, or None; the caller decides between ``retry`` and ``finish``."""
         delivery = self._leases.get(lease)
         if delivery is None or not delivery.leased:
             return None
@@ -114,7 +114,7 @@ class Backlog:
         return delivery
 
     def extend(self, lease: int, deadline: float) -> bool:
-        """Move a lease's deadline; False if the lease no longer counts."""
+        """Move a lease's deadline; return False if the lease no longer counts."""
         delivery = self._leases.get(lease)
         if delivery is None or not delivery.leased:
             return False
@@ -123,7 +123,7 @@ class Backlog:
         return True
 
     def expired(self, now: float) -> list[Delivery]:
-        """Take back what was not acknowledged in time; the caller decides on each as after ``fail``."""
+        """End the leases whose deadline has passed; return their deliveries, to be handled as after ``fail``."""
         late = []
         while self._expiries and self._expiries[0][0] <= now:
             deadline, lease = heapq.heappop(self._expiries)
@@ -134,13 +134,13 @@ class Backlog:
         return late
 
     def retry(self, delivery: Delivery, at: float, now: float) -> None:
-        """Let a delivery that was taken back go out again at time ``at``."""
+        """Schedule a delivery whose lease has ended to go out again at time ``at``."""
         if delivery.done:
             return
         name = delivery.message.pb.ordering_key
         if self._ordered and name:
             key = self._key(name)
-            # sorted, because what is put back belongs before what never went out
+            # sorted: a message that was out goes before those that were not
             key.waiting = deque(sorted((*key.waiting, delivery), key=_message_id))
             if at > now:
                 key.retry_at = max(key.retry_at, at)
@@ -151,7 +151,7 @@ class Backlog:
             self._ready.append(delivery)
 
     def resume(self, now: float) -> None:
-        """Make ready whatever has waited long enough."""
+        """Make the deliveries ready whose retry is due."""
         while self._delayed and self._delayed[0][0] <= now:
             _, _, item = heapq.heappop(self._delayed)
             if isinstance(item, OrderedKey):
@@ -162,27 +162,27 @@ class Backlog:
                 self._ready.append(item)
 
     def finish(self, delivery: Delivery) -> None:
-        """Forget a delivery, wherever it is: acknowledged, forwarded, too old or skipped by a seek."""
+        """Forget a delivery: it is acknowledged, forwarded, too old or skipped by a seek."""
         self.open.pop(delivery.message.id, None)
         delivery.done = True
         self._forget_lease(delivery)
         if delivery.leased:
             delivery.leased = False
-            _tell(delivery)
+            _notify_holder(delivery)
         key = self._key_of(delivery)
         if key is not None:
             key.out.pop(delivery.message.id, None)
             self._queue_key(key)
 
     def clear(self) -> list[Delivery]:
-        """Forget everything; return what there was."""
-        everything = list(self.open.values())
-        for delivery in everything:
+        """Forget every delivery and return them."""
+        deliveries = list(self.open.values())
+        for delivery in deliveries:
             self.finish(delivery)
         self._ready.clear()
         self._delayed.clear()
         self._keys.clear()
-        return everything
+        return deliveries
 
     def _lease(self, delivery: Delivery, deadline: float, holder: Holder | None) -> None:
         self._forget_lease(delivery)
@@ -202,19 +202,19 @@ class Backlog:
         self._deadlines.pop(delivery.lease, None)
 
     def _take_back(self, delivery: Delivery) -> None:
-        """End a hand-out. In order, those of the same key that went out later come back with it, leases void."""
+        """End a lease. With ordering, it ends the leases of the key's later messages too, which then wait again."""
         delivery.leased = False
-        _tell(delivery)
+        _notify_holder(delivery)
         key = self._key_of(delivery)
         if key is None:
             return
         key.out.pop(delivery.message.id, None)
-        later = [other for id_, other in key.out.items() if id_ > delivery.message.id]
-        for other in later:
-            del key.out[other.message.id]
-            other.leased = False
-            self._forget_lease(other)
-            _tell(other)
+        later = [successor for id_, successor in key.out.items() if id_ > delivery.message.id]
+        for successor in later:
+            del key.out[successor.message.id]
+            successor.leased = False
+            self._forget_lease(successor)
+            _notify_holder(successor)
         key.waiting.extendleft(sorted(later, key=_message_id, reverse=True))
 
     def _take_run(self, key: OrderedKey, limit: int) -> list[Delivery]:
@@ -256,7 +256,7 @@ def _message_id(delivery: Delivery) -> int:
     return delivery.message.id
 
 
-def _tell(delivery: Delivery) -> None:
+def _notify_holder(delivery: Delivery) -> None:
     holder, delivery.holder = delivery.holder, None
     if holder is not None:
         holder.release(delivery)

@@ -1,7 +1,7 @@
-"""All topics and subscriptions: what the services act on, and where a publish becomes deliveries.
+"""All topics and subscriptions. The gRPC services act on it, and it turns a publish into deliveries.
 
-Everything runs on one event loop, so no state needs a lock. A publish is answered, and its messages handed out, only
-once they are on disk; the rest of the bookkeeping follows within LAZY_COMMIT_S.
+Everything runs on one event loop, so no state needs a lock. A publish is answered, and its messages are delivered, only
+once they are on disk. Other changes reach the disk within LAZY_COMMIT_S.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class Broker:
         self.subscriptions: dict[str, Subscription] = {}
         self.pushers: dict[str, Pusher] = {}
         self._loop = asyncio.get_running_loop()
-        # both start at the clock's microseconds: a message id or an ack id of an earlier run never means a new message
+        # message and ack ids start at the clock's microseconds, so an id of an earlier run never names a new message
         epoch_us = time.time_ns() // 1000
         self.lease_numbers = count(epoch_us)
         last_message = self._load()
@@ -44,7 +44,7 @@ class Broker:
         self._trimming = self._loop.call_later(TRIM_EVERY_S, self._trim)
 
     def _load(self) -> int:
-        """Restore the saved state; return the highest message id in it."""
+        """Restore the saved state and return its highest message id."""
         saved = self.store.load()
         for pb in saved.topics:
             topic = Topic(wire.Topic.FromString(pb))
@@ -101,7 +101,7 @@ class Broker:
         await self.save_subscription(subscription)
 
     async def save_subscription(self, subscription: Subscription) -> None:
-        """Keep a change of a subscription's settings and act on it."""
+        """Store and apply a change of a subscription's settings."""
         self._save(subscription)
         self._set_pusher(subscription)
         if not subscription.pb.retain_acked_messages:
@@ -145,23 +145,23 @@ class Broker:
         self.store.save_subscription(subscription.id, subscription.name, subscription.pb.SerializeToString())
 
     def _set_pusher(self, subscription: Subscription) -> None:
-        wanted = subscription.pb.push_config if not subscription.pb.detached else wire.PushConfig()
+        config = subscription.pb.push_config if not subscription.pb.detached else wire.PushConfig()
         pusher = self.pushers.get(subscription.name)
-        if pusher is not None and pusher.config == wanted:
+        if pusher is not None and pusher.config == config:
             return
         if pusher is not None:
             del self.pushers[subscription.name]
             pusher.stop()
-        if wanted.push_endpoint:
-            self.pushers[subscription.name] = Pusher(subscription, wanted)
+        if config.push_endpoint:
+            self.pushers[subscription.name] = Pusher(subscription, config)
 
     # messages
 
     async def publish(self, topic: Topic, messages: Iterable[Any]) -> list[str]:
-        """Accept messages, durably; return their ids."""
+        """Store messages, start their delivery, and return their ids."""
         ids, stored = self._accept(topic, messages)
         if stored is not None:
-            # shielded: a caller that goes away does not stop the delivery of what was accepted
+            # shielded: a caller that disconnects must not cancel the delivery of accepted messages
             await asyncio.shield(stored)
         return ids
 
@@ -203,7 +203,7 @@ class Broker:
                     subscription.discard(message)
 
     def forward(self, subscription: Subscription, delivery: Delivery) -> bool:
-        """Publish to the dead-letter topic what failed too often; False if there is no such topic."""
+        """Publish a message that failed too often to the dead-letter topic; return False if that does not exist."""
         topic = self.topics.get(subscription.pb.dead_letter_policy.dead_letter_topic)
         if topic is None:
             return False
@@ -219,7 +219,7 @@ class Broker:
         return True
 
     def release(self, messages: Iterable[Message]) -> None:
-        """One subscription less keeps each of these messages."""
+        """Drop a reference to each message, and delete those that no subscription keeps."""
         unused = []
         for message in messages:
             message.references -= 1
@@ -237,7 +237,7 @@ class Broker:
         self._trimming = self._loop.call_later(TRIM_EVERY_S, self._trim)
 
     async def close(self) -> None:
-        """Stop delivering, let what is being pushed finish, write what is queued."""
+        """Stop delivering, finish the pushes under way, and write queued changes."""
         self._trimming.cancel()
         for pusher in self.pushers.values():
             pusher.stop()

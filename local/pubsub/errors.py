@@ -1,13 +1,13 @@
 """Every error raised on purpose.
 
 * PubSubError
-  + Refused          a request is answered with a gRPC status; the code and the text are Google's
+  + Refused          a request fails with this gRPC status; code and text are those of Google's emulator
     - InvalidArgument (InvalidAckIds)
     - NotFound
     - AlreadyExists
     - OutOfRange
     - FailedPrecondition
-  + StartError       the server cannot start: port in use, state file in use or not ours
+  + StartError       the server cannot start: the port or the state file is in use, or the file is not ours
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class InvalidArgument(Refused):
 
 
 class InvalidAckIds(InvalidArgument):
-    """Ack ids that an exactly-once subscription no longer honours; ``reasons`` is ack id → reason."""
+    """Ack ids that an exactly-once subscription no longer accepts; ``reasons`` maps each to a reason."""
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
         super().__init__("Some acknowledgement ids in the request were invalid.")

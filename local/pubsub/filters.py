@@ -31,7 +31,7 @@ _OPERATORS = frozenset({"AND", "OR", "NOT"})
 
 
 class FilterError(ValueError):
-    """The text is not a filter; the message says where and why."""
+    """The text is not a valid filter; the message says where and why."""
 
 
 def parse_filter(text: str) -> Predicate:
@@ -131,10 +131,10 @@ class _Parser:
         self._next += 1
         return token
 
-    def _expect(self, wanted: str) -> None:
+    def _expect(self, expected: str) -> None:
         token = self._take()
-        if token != wanted:
-            raise FilterError(f"expected {wanted!r}, not {token!r}")
+        if token != expected:
+            raise FilterError(f"expected {expected!r}, not {token!r}")
 
 
 def _tokenize(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 client for pushing: POST, look at the status, keep the connection.
+"""A small HTTP/1.1 client for pushing: POST, report the status, keep the connection. httptools parses the answers.
 
 One endpoint, callbacks instead of tasks: a push costs tens of microseconds, where a general client costs hundreds.
 """
@@ -9,15 +9,18 @@ from collections.abc import Callable
 from typing import cast
 from urllib.parse import urlsplit
 
+import httptools
+
 CONNECT_TIMEOUT_S = 10.0
 MAX_HEADER_BYTES = 65_536
 
 Outcome = int | Exception
+"""A status, or the reason why there is none."""
 Done = Callable[[Outcome], None]
 
 
 class NotSent(ConnectionError):
-    """No connection could be made: nobody has seen the request."""
+    """No connection could be made, so the endpoint has not seen the request."""
 
 
 class Endpoint:
@@ -40,7 +43,7 @@ class Endpoint:
         self._closed = False
 
     def post(self, headers: str, body: bytes, timeout_s: float, done: Done) -> None:
-        """Send; ``done`` is called once, with the status or with what went wrong."""
+        """Send a request. ``done`` is called once, with the outcome."""
         request = f"{self._head}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
         while self._idle:
             connection = self._idle.pop()
@@ -51,6 +54,7 @@ class Endpoint:
         self._connect(request, timeout_s, done)
 
     def close(self) -> None:
+        """Close every connection. Requests under way end with an error."""
         self._closed = True
         for task in self._connecting:
             task.cancel()
@@ -102,18 +106,17 @@ class _OnStale:
 
 
 class _Connection(asyncio.Protocol):
-    """One request at a time; what follows the status is read only to know where the next answer begins."""
+    """One request at a time. The status settles it; the body is read only to find where the next answer begins."""
 
     def __init__(self, give_back: Callable[["_Connection", bool], None]) -> None:
         self._give_back = give_back
         self._transport: asyncio.Transport | None = None
         self._done: Done | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._buffer = b""
-        self._body_left: int | None = 0
-        self._chunked = False
-        self._answered = False
-        self._keep_alive = True
+        self._parser = httptools.HttpResponseParser(self)
+        self._head_bytes = 0
+        self._status: int | None = None
+        self._complete = self._keep = False
 
     @property
     def usable(self) -> bool:
@@ -121,11 +124,13 @@ class _Connection(asyncio.Protocol):
 
     def send(self, request: bytes, timeout_s: float, done: Done) -> None:
         self._done = done
-        self._answered = False
-        self._buffer = b""
+        self._parser = httptools.HttpResponseParser(self)
+        self._head_bytes = 0
+        self._status = None
+        self._complete = self._keep = False
         self._timer = asyncio.get_running_loop().call_later(timeout_s, self._timed_out)
         if self._transport is None or self._transport.is_closing():
-            self._finish(ConnectionResetError("closed"))
+            self._settle(ConnectionResetError("closed"))
             return
         self._transport.write(request)
 
@@ -134,102 +139,75 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by name
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transport does not inherit from it
 
     def connection_lost(self, _: Exception | None) -> None:
         self._transport = None
-        started = bool(self._buffer)
-        self._finish(ConnectionAbortedError("the answer ends early") if started else ConnectionResetError("closed"))
+        begun = self._head_bytes > 0
+        self._settle(ConnectionAbortedError("the answer ends early") if begun else ConnectionResetError("closed"))
         self._give_back(self, False)
 
     def data_received(self, data: bytes) -> None:
         if self._timer is None:
-            # nobody asked: whatever this is, it is no answer
+            # no request is under way, so this is no answer
             self.close()
             return
-        self._buffer += data
-        while not self._answered:
-            head, separator, rest = self._buffer.partition(b"\r\n\r\n")
-            if not separator:
-                if len(head) > MAX_HEADER_BYTES:
-                    self._finish(ValueError("the answer's head is too long"))
-                    self.close()
-                return
-            self._buffer = rest
-            try:
-                self._read_head(head)
-            except ValueError as error:
-                self._finish(error)
-                self.close()
-                return
-        self._read_body()
-
-    def _read_head(self, head: bytes) -> None:
-        status_line, *lines = head.decode("latin-1").split("\r\n")
-        version, _, rest = status_line.partition(" ")
-        if not version.startswith("HTTP/1."):
-            raise ValueError(f"not an HTTP/1 answer: {status_line[:50]!r}")
-        status = int(rest[:3])
-        if status < 200 and status != 102:
-            return  # an interim answer: the real one follows
-        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        self._answered = True
-        # a 102 settles the matter for Pub/Sub, but what follows it on the connection is anyone's guess
-        self._keep_alive = headers.get("connection", "").lower() != "close" and version == "HTTP/1.1" and status != 102
-        self._chunked = "chunked" in headers.get("transfer-encoding", "").lower()
-        if status in (102, 204, 304):
-            self._chunked, self._body_left = False, 0
-        elif "content-length" in headers:
-            self._body_left = int(headers["content-length"])
-        else:
-            self._body_left = None  # until the connection closes
-        self._answer(status)
-
-    def _read_body(self) -> None:
-        if self._chunked:
-            while (line_end := self._buffer.find(b"\r\n")) >= 0:
-                try:
-                    size = int(self._buffer[:line_end].split(b";")[0], 16)
-                except ValueError:
-                    self.close()
-                    return
-                chunk_end = line_end + 2 + size + 2
-                if len(self._buffer) < chunk_end:
-                    return
-                self._buffer = self._buffer[chunk_end:]
-                if size == 0:
-                    # trailers are so rare that a connection which has some is simply not used again
-                    self._end(reusable=not self._buffer)
-                    return
+        if self._status is None:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._fail(ValueError(f"not an HTTP/1.1 answer: {error}"))
             return
-        if self._body_left is None:
-            self._buffer = b""
-            return
-        self._body_left -= len(self._buffer)
-        self._buffer = b""
-        if self._body_left <= 0:
-            self._end(reusable=self._body_left == 0)
+        if self._status is not None:
+            self._report(self._status)
+            if self._complete:
+                self._end()
+        elif self._head_bytes > MAX_HEADER_BYTES:
+            self._fail(ValueError("the answer's head is too long"))
 
-    def _answer(self, outcome: Outcome) -> None:
-        done, self._done = self._done, None
-        if done is not None:
-            done(outcome)
+    # what the parser calls
 
-    def _end(self, reusable: bool) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if reusable and self._keep_alive and self.usable:
+    def on_message_begin(self) -> None:
+        if self._complete:
+            self._keep = False  # a second answer to one request would be taken for the next request's
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        # after an interim answer the final one follows; 102 alone is final for Pub/Sub
+        if self._status is None and (status >= 200 or status == 102):
+            self._status = status
+
+    def on_message_complete(self) -> None:
+        if self._status is not None and not self._complete:
+            self._complete = True
+            # after a 102 the endpoint may still send its final answer
+            self._keep = self._parser.should_keep_alive() and self._status != 102
+
+    def _end(self) -> None:
+        self._cancel_timer()
+        if self._keep and self.usable:
             self._give_back(self, True)
         else:
             self.close()
 
-    def _finish(self, outcome: Outcome) -> None:
+    def _report(self, outcome: Outcome) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            done(outcome)
+
+    def _settle(self, outcome: Outcome) -> None:
+        self._cancel_timer()
+        self._report(outcome)
+
+    def _fail(self, error: Exception) -> None:
+        self._settle(error)
+        self.close()
+
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._answer(outcome)
 
     def _timed_out(self) -> None:
-        self._finish(TimeoutError("no answer in time"))
-        self.close()
+        self._fail(TimeoutError("no answer in time"))

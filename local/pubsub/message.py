@@ -8,7 +8,7 @@ from typing import Any
 class Message:
     """One message as published.
 
-    ``references`` counts the subscriptions that still keep it; at 0 it can be forgotten. ``published_ms`` is the
+    ``references`` counts the subscriptions that still keep it; at 0 it can be deleted. ``published_ms`` is the
     publish time in milliseconds since the epoch, the precision in which Pub/Sub shows it.
     """
 
@@ -31,8 +31,8 @@ class Message:
 class Delivery:
     """A message on its way through one subscription.
 
-    ``lease`` numbers its latest hand-out, 0 before the first; ``leased`` says whether that hand-out still counts.
-    ``attempts`` counts hand-outs that failed: nacked, or not acknowledged in time.
+    ``lease`` is the number of its latest lease, 0 before the first; ``leased`` says whether that lease still holds.
+    ``attempts`` counts failed deliveries: nacked, or not acknowledged in time.
     """
 
     __slots__ = ("attempts", "done", "holder", "lease", "leased", "message")

@@ -1,9 +1,9 @@
-"""Push delivery: every message a POST, as many at once as the endpoint has shown it can take.
+"""Push delivery: each message is a POST request, and a window limits how many run at once.
 
-The window of concurrent requests starts small, grows with each acknowledgement and halves with each failure. After a
-failure nothing is sent for a moment that doubles with each further failure, so an endpoint that is down is asked
-every few seconds, not continuously; the first success ends that. A request that could not even be sent is no delivery
-attempt: an endpoint that is being restarted must not drive its messages to the dead-letter topic.
+The window starts small, grows with each acknowledgement and halves with each failure. After a failure nothing is sent
+for a pause that doubles with each further failure, so an endpoint that is down receives a request every few seconds;
+the first success ends the pauses. A request that could not be sent is no delivery attempt: restarting an endpoint must
+not move its messages to the dead-letter topic.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ ACKNOWLEDGING = frozenset({102, 200, 201, 202, 204})
 FIRST_WINDOW, MAX_WINDOW = 8.0, 64.0
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 5.0
 DRAIN_S = 2.0
-"""How long a stopping server waits for the answers to what it has already pushed."""
+"""How long a stopping server waits for the answers to pushes under way."""
 
 
 class Pusher:
@@ -51,11 +51,11 @@ class Pusher:
         if self._stopped or room <= 0 or not self._subscription.alive or self._loop.time() < self._paused_until:
             return False
         if self._failures:
-            room = min(room, 1 - self._in_flight)  # one request finds out whether the endpoint is back
+            room = min(room, 1 - self._in_flight)  # a single request tests whether the endpoint is back
             if room <= 0:
                 return False
         timeout_s = float(self._subscription.pb.ack_deadline_seconds)
-        # the lease outlives the request, whose end decides; a key's messages go one by one, since requests overtake
+        # the lease outlives the request; a key's messages are sent one at a time, as requests can overtake
         deliveries = self._subscription.take(room, lease_s=timeout_s + 30, run=1)
         for delivery in deliveries:
             headers, body = self._encode(delivery)
@@ -65,14 +65,14 @@ class Pusher:
         return bool(deliveries)
 
     def stop(self) -> None:
-        """Send nothing more. What is under way still counts."""
+        """Send nothing more. Pushes under way still count."""
         self._stopped = True
         self._subscription.unsubscribe(self)
         if self._in_flight == 0:
             self._endpoint.close()
 
     async def drained(self) -> None:
-        """Wait for the answers under way, but not for long."""
+        """Wait up to DRAIN_S for the answers under way, then close the connections."""
         try:
             async with asyncio.timeout(DRAIN_S):
                 await self._idle.wait()
@@ -95,14 +95,14 @@ class Pusher:
             return
         self._window = max(1.0, self._window / 2)
         pause_s = min(MAX_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures, 10))
-        if self._loop.time() >= self._paused_until:  # of several that fail together, one lengthens the pause
+        if self._loop.time() >= self._paused_until:  # requests that fail together lengthen the pause once
             self._failures += 1
             self._paused_until = self._loop.time() + pause_s
             self._loop.call_later(pause_s, self._subscription.pump_soon)
         self._subscription.nack(lease, delay_s=pause_s, counts=not isinstance(outcome, NotSent))
 
     def _wrapped(self, delivery: Delivery) -> tuple[str, bytes]:
-        """Return the JSON envelope: Google's emulator's fields, and the service's for ordering and dead letters."""
+        """Return the JSON envelope of Google's emulator, with the service's fields for ordering and dead letters."""
         pb = delivery.message.pb
         published = delivery.message.publish_time
         message = {
@@ -121,7 +121,7 @@ class Pusher:
         return "Content-Type: application/json\r\n", orjson.dumps(envelope)
 
     def _unwrapped(self, delivery: Delivery) -> tuple[str, bytes]:
-        """Return the message's data as it is, and on request its metadata as headers."""
+        """Return the message's data as the body, with its metadata as headers if the subscription asks for them."""
         pb = delivery.message.pb
         headers = {}
         if self.config.no_wrapper.write_metadata:

@@ -1,4 +1,4 @@
-"""How a service of coroutines becomes gRPC handlers: names to methods, ``Refused`` to a status."""
+"""gRPC handlers for services of coroutines. A ``Refused`` becomes the call's status."""
 
 import logging
 import sqlite3
@@ -54,7 +54,7 @@ def service_handler(name: str, handlers: Mapping[str, Any]) -> Any:
 
 
 class Unimplemented(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
-    """Answers every other method of the package: schemas, snapshots."""
+    """Answers every method that is not implemented, such as those of schemas and snapshots, with UNIMPLEMENTED."""
 
     def service(self, details: Any) -> Any:
         path: str = details.method.lstrip("/")

@@ -1,4 +1,4 @@
-"""The server: an event loop of its own in a thread, gRPC in front of a broker."""
+"""The server: gRPC in front of a broker, on an event loop in a thread of its own."""
 
 import asyncio
 import socket
@@ -19,11 +19,11 @@ from local.pubsub.subscriber import Subscriber
 MAX_REQUEST_BYTES = 20 * 1024 * 1024
 STOP_GRACE_S = 0.2
 _OPTIONS = (
-    # otherwise two servers would share a port and each see half of the calls
+    # otherwise two servers could share a port, and each would receive half of the calls
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
     ("grpc.max_send_message_length", -1),
-    # clients keep streams open for hours and ping while nothing happens
+    # clients keep idle streams open for hours and ping them
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -31,7 +31,7 @@ _OPTIONS = (
 
 
 class PubSubServer:
-    """A Pub/Sub server. ``state_path=None`` keeps everything in memory; ``port=0`` picks a free one.
+    """A Pub/Sub server. ``state_path=None`` keeps everything in memory; ``port=0`` picks a free port.
 
     ``start`` raises StartError. Usable as a context manager.
     """
@@ -48,12 +48,12 @@ class PubSubServer:
 
     @property
     def address(self) -> str:
-        """host:port, once started."""
+        """The address as host:port, once the server has started."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{host}:{self._port}"
 
     def start(self) -> None:
-        """Return once calls are answered."""
+        """Start the server and return once it answers calls. Raises StartError."""
         self._thread = threading.Thread(target=self._run, name="pubsub-server", daemon=True)
         self._thread.start()
         self._started.wait()
@@ -62,7 +62,7 @@ class PubSubServer:
             raise self._error
 
     def stop(self) -> None:
-        """Stop answering, finish what is under way, write everything down."""
+        """Stop accepting calls, finish those under way, and write all state to disk."""
         if self._thread is None or self._loop is None or self._stopping is None:
             return
         if self._thread.is_alive():
@@ -107,7 +107,7 @@ class PubSubServer:
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:
-    """uvloop where there is one: it answers about a quarter more calls per second."""
+    """Return a uvloop event loop if uvloop is installed: it answers about a quarter more calls per second."""
     try:
         import uvloop
     except ImportError:
@@ -130,12 +130,12 @@ def _build(broker: Broker) -> Any:
 
 
 def _check_free(host: str, port: int) -> None:
-    """Raise StartError if the port cannot be had; gRPC itself would write several lines about it."""
+    """Raise StartError if the port is in use; gRPC itself would print several lines about it."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-            probe.listen(1)  # with SO_REUSEADDR only this notices another listener everywhere
+            probe.listen(1)  # with SO_REUSEADDR, on some systems only listen notices another listener
     except OSError as error:
         raise StartError(f"cannot listen on {host}:{port}: {error.strerror}") from error

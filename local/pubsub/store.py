@@ -1,11 +1,11 @@
-"""Durable state in SQLite: one writer thread that commits whatever has queued up since its last commit.
+"""Durable state in SQLite: one writer thread commits the changes that have been queued since its last commit.
 
-The event loop queues row changes and asks for a commit; everything queued while the previous commit was syncing to disk
-goes into the next one, so a disk flush is shared by all publishes that wait for it. ``synchronous=FULL``: what was
-answered survives a power cut, not just a kill.
+The event loop queues row changes and requests a commit. Changes that are queued while a commit is syncing to disk go
+into the next one, so all publishes that wait share a disk flush. With ``synchronous=FULL`` an answered publish survives
+a power cut, not only a kill.
 
-Within one commit changes of the same kind are merged into statements of many rows. That is for the interpreter's lock,
-not for SQLite: the sqlite3 module gives up the lock at every step and has to win it back from a busy event loop.
+Within a commit, changes of the same kind are merged into statements of many rows. That spares the interpreter's lock,
+not SQLite: the sqlite3 module releases the lock at every step and has to win it back from a busy event loop.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 LAZY_COMMIT_S = 0.05
 _LOCK_WAIT_S = 0.5
 _CHUNKS = (256, 32, 4, 1)
-"""Row counts of the merged statements: a few fixed ones, so that SQLite's cache of prepared statements holds them."""
+"""Row counts of merged statements. They are few and fixed, so that the cache of prepared statements holds them all."""
 
 _SCHEMA = """
 CREATE TABLE topics (name TEXT PRIMARY KEY, pb BLOB NOT NULL) WITHOUT ROWID;
@@ -50,7 +50,7 @@ Row = tuple[Any, ...]
 
 
 class SavedState(NamedTuple):
-    """What a state file holds: serialised topics, subscriptions and messages, and which deliveries are open."""
+    """The content of a state file: serialised topics, subscriptions and messages, and the open deliveries."""
 
     topics: list[bytes]
     subscriptions: list[tuple[int, bytes]]
@@ -59,7 +59,7 @@ class SavedState(NamedTuple):
 
 
 class MemoryStore:
-    """Nothing is kept beyond the process's life."""
+    """A store that keeps nothing beyond the life of the process."""
 
     def load(self) -> SavedState:
         return SavedState([], [], [], [])
@@ -75,9 +75,9 @@ class MemoryStore:
     def queue(self, statement: str, rows: Sequence[Row]) -> None: ...
 
     def commit(self) -> asyncio.Future[None]:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.set_result(None)
-        return done
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        stored.set_result(None)
+        return stored
 
     def close(self) -> None: ...
 
@@ -91,14 +91,14 @@ class Store(MemoryStore):
         self._wake = threading.Condition()
         self._segments: list[dict[str, list[Row]]] = []
         self._waiting: list[asyncio.Future[None]] = []
-        self._asked = False
+        self._commit_requested = False
         self._closing = False
         self._lazy: asyncio.TimerHandle | None = None
         self._failure: Exception | None = None
         self._writer = threading.Thread(target=self._write, name="pubsub-store", daemon=True)
 
     def load(self) -> SavedState:
-        """Read everything, then start writing."""
+        """Read the saved state and start the writer thread."""
         read = self._connection.execute
         state = SavedState(
             [pb for (pb,) in read("SELECT pb FROM topics")],
@@ -133,16 +133,16 @@ class Store(MemoryStore):
         self._commit_soon()
 
     def commit(self) -> asyncio.Future[None]:
-        """Return a future that is done once everything queued so far is on disk; it fails if that is impossible."""
-        done: asyncio.Future[None] = self._loop.create_future()
+        """Return a future that completes once all queued changes are on disk, or fails if they cannot be written."""
+        stored: asyncio.Future[None] = self._loop.create_future()
         with self._wake:
-            self._waiting.append(done)
-            self._asked = True
+            self._waiting.append(stored)
+            self._commit_requested = True
             self._wake.notify()
-        return done
+        return stored
 
     def close(self) -> None:
-        """Write what is queued and let go of the file. Blocks until then; not for the event loop's thread."""
+        """Write queued changes and close the file. It blocks, so it must not run on the event loop's thread."""
         with self._wake:
             self._closing = True
             self._wake.notify()
@@ -163,12 +163,12 @@ class Store(MemoryStore):
 
     def _commit_soon(self) -> None:
         if self._lazy is None:
-            self._lazy = self._loop.call_later(LAZY_COMMIT_S, self._ask)
+            self._lazy = self._loop.call_later(LAZY_COMMIT_S, self._request_commit)
 
-    def _ask(self) -> None:
+    def _request_commit(self) -> None:
         self._lazy = None
         with self._wake:
-            self._asked = True
+            self._commit_requested = True
             self._wake.notify()
 
     # the writer's thread
@@ -176,15 +176,15 @@ class Store(MemoryStore):
     def _write(self) -> None:
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._asked or self._closing)
-                self._asked = False
+                self._wake.wait_for(lambda: self._commit_requested or self._closing)
+                self._commit_requested = False
                 segments, self._segments = self._segments, []
                 waiting, self._waiting = self._waiting, []
                 closing = self._closing
             try:
                 self._commit(segments)
             except sqlite3.Error as error:
-                # nothing can be promised any more: refuse from here on, rather than lose quietly
+                # durability can no longer be promised, so every later commit fails
                 self._failure = error
             if waiting:
                 self._loop.call_soon_threadsafe(_settle, waiting, self._failure)
@@ -225,13 +225,13 @@ def _chunks(rows: list[Row]) -> Iterator[list[Row]]:
 
 
 def _settle(waiting: list[asyncio.Future[None]], failure: Exception | None) -> None:
-    for done in waiting:
-        if done.done():
+    for stored in waiting:
+        if stored.done():
             continue
         if failure is None:
-            done.set_result(None)
+            stored.set_result(None)
         else:
-            done.set_exception(failure)
+            stored.set_exception(failure)
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -241,7 +241,7 @@ def _open(path: Path) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise StartError(f"cannot open the state file {path}: {error}") from error
     try:
-        # held for the process's life, so that a second server on the same file is told at once
+        # held for the life of the process, so that a second server on the same file fails at once
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

@@ -1,4 +1,4 @@
-"""StreamingPull: messages flow out as flow control allows, acknowledgements and lease changes flow in."""
+"""StreamingPull: the server sends messages as flow control allows, the client sends acks and lease changes."""
 
 import asyncio
 from typing import Any
@@ -20,7 +20,7 @@ _Response = wire.StreamingPullResponse
 
 
 class Stream:
-    """One open stream: takes messages while its client has room for them, one response at a time."""
+    """An open stream. It takes messages while its client has room for them, one response at a time."""
 
     def __init__(self, subscription: Subscription, first: Any) -> None:
         self.changed = asyncio.Event()
@@ -58,14 +58,14 @@ class Stream:
         return bool(self._batch)
 
     def release(self, delivery: Delivery) -> None:
-        """A message given to this stream is off its client's hands."""
+        """Free the room of a message that is no longer leased to this stream."""
         self._outstanding -= 1
         self._outstanding_bytes -= delivery.message.size
         if not self.closed:
             self._subscription.pump_soon()
 
     def receive(self, request: Any) -> None:
-        """Act on a request that came in on the stream. Raises Refused."""
+        """Apply a request of the client. Raises Refused."""
         if request.stream_ack_deadline_seconds:
             self._lease_s = _stream_deadline(request)
         acked: dict[str, str] = {}
@@ -89,12 +89,12 @@ class Stream:
             self._confirm(request, acked, modified)
 
     def response(self) -> Any:
-        """Return what is to be sent next, None if nothing is."""
+        """Return the next response to send; None if there is none."""
         if not self._batch and self._confirmation is None:
             return None
         response = self._confirmation or _Response()
         self._confirmation = None
-        # a lease may have ended between the taking and the sending
+        # a lease may have ended since the message was taken
         response.received_messages.extend(self._subscription.received(d) for d in self._batch if d.leased)
         response.subscription_properties.exactly_once_delivery_enabled = (
             self._subscription.pb.enable_exactly_once_delivery
@@ -114,7 +114,7 @@ class Stream:
         self.changed.set()
 
     def _confirm(self, request: Any, acked: dict[str, str], modified: dict[str, str]) -> None:
-        """Tell the client of an exactly-once subscription which of its ids counted."""
+        """Confirm to the client of an exactly-once subscription which of its ack ids were accepted."""
         if self._confirmation is None:
             self._confirmation = _Response()
         acks = self._confirmation.acknowledge_confirmation
@@ -178,7 +178,7 @@ async def _write(context: Any, stream: Stream) -> None:
 
 
 async def _read(context: Any, stream: Stream) -> None:
-    """Take in requests until the client has no more; the stream then ends, as Google's does."""
+    """Apply requests until the client sends no more; then end the stream, as Google's emulator does."""
     try:
         while (request := await context.read()) is not grpc.aio.EOF:
             if request.subscription:

@@ -30,7 +30,7 @@ _SeekResponse = wire.raw("SeekResponse")
 
 
 class _WaitingPull:
-    """A consumer that takes once and is done."""
+    """A consumer that takes messages once."""
 
     def __init__(self, subscription: Subscription, limit: int) -> None:
         self.answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()

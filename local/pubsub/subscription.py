@@ -1,4 +1,4 @@
-"""A subscription at work: its backlog, its policies on failure, and the consumers that take from it."""
+"""A subscription: its backlog, its retry and dead-letter policies, and the consumers that take messages from it."""
 
 import asyncio
 from collections import deque
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 DELETED_TOPIC = "_deleted-topic_"
 MAX_RESPONSE_BYTES = 3_500_000
-"""Stays below gRPC's default limit of 4 MB for a client that did not raise it."""
+"""Below the 4 MB that a gRPC client accepts by default."""
 
 
 class Consumer(Protocol):
-    """Someone who takes ready messages: a waiting pull, an open stream, the pusher."""
+    """It takes ready messages: a waiting pull, an open stream, or the pusher."""
 
     def feed(self) -> bool:
-        """Take what is wanted now; whether anything was."""
+        """Take as many messages as there is room for now; return whether there were any."""
         ...
 
 
@@ -53,10 +53,10 @@ class Subscription:
         self._backlog.add(Delivery(message, attempts))
         self.pump_soon()
 
-    def restore(self, message: Message, attempts: int, done: bool) -> None:
-        """Put back what the state file holds."""
+    def restore(self, message: Message, attempts: int, acknowledged: bool) -> None:
+        """Restore a delivery from the state file."""
         message.references += 1
-        if done:
+        if acknowledged:
             self.acked[message.id] = Delivery(message, attempts)
         else:
             self.deliver(message, attempts)
@@ -80,18 +80,18 @@ class Subscription:
         max_bytes: int = MAX_RESPONSE_BYTES,
         run: int = 0,
     ) -> list[Delivery]:
-        """Lease ready messages, for the subscription's ack deadline unless told."""
+        """Lease up to ``limit`` ready messages for ``lease_s``, by default the subscription's ack deadline."""
         now = self._loop.time()
         self._backlog.resume(now)
-        taken = self._backlog.take(
+        leased = self._backlog.take(
             limit, lease_s or self.pb.ack_deadline_seconds, now, max_bytes=max_bytes, holder=holder, run=run
         )
-        if taken:
+        if leased:
             self._arm()
-        return taken
+        return leased
 
     def received(self, delivery: Delivery) -> Any:
-        """Return the ReceivedMessage to hand out for a leased delivery."""
+        """Return the ReceivedMessage of a leased delivery."""
         return wire.ReceivedMessage(
             ack_id=f"{self.name}:{delivery.lease}",
             message=delivery.message.pb,
@@ -99,7 +99,7 @@ class Subscription:
         )
 
     def pump_soon(self) -> None:
-        """Offer what is ready to the consumers, once, after whatever the event loop is doing now."""
+        """Offer ready messages to the consumers on the next turn of the event loop; several calls count once."""
         if not self._pumping:
             self._pumping = True
             self._loop.call_soon(self._pump)
@@ -136,10 +136,10 @@ class Subscription:
         self._timer = None
         self._pump()
 
-    # what became of them
+    # outcomes
 
     def acknowledge(self, ack_ids: Iterable[str]) -> None:
-        """Finish messages. Raises InvalidAckIds on an exactly-once subscription if some no longer count."""
+        """Finish messages. Raises InvalidAckIds on an exactly-once subscription if some ids no longer count."""
         exactly_once = self.pb.enable_exactly_once_delivery
         finished, refused = [], []
         for ack_id, lease in self._leases(ack_ids):
@@ -169,9 +169,9 @@ class Subscription:
             self._acknowledged([delivery])
 
     def nack(self, lease: int, *, delay_s: float = 0.0, counts: bool = True) -> bool:
-        """Let a message go out again, after the retry policy's back-off or ``delay_s``, whichever is longer.
+        """Deliver a message again, after the retry policy's back-off or ``delay_s``, whichever is longer.
 
-        ``counts=False`` when nobody has seen the message: it is then no delivery attempt.
+        ``counts=False`` if no consumer has seen the message: it is then no delivery attempt.
         """
         delivery = self._backlog.fail(lease)
         if delivery is None:
@@ -240,15 +240,17 @@ class Subscription:
     # upkeep
 
     def discard(self, message: Message) -> None:
-        """Forget a message that was accepted for this subscription but may no longer be delivered."""
+        """Forget an accepted message that may no longer be delivered to this subscription."""
         self._forget([Delivery(message)])
 
     def seek(self, to_ms: int) -> None:
-        """Mark what was published before ``to_ms`` as acknowledged and the rest, as far as it is kept, as not."""
-        known = {delivery.message.id: delivery.message for delivery in (*self._backlog.clear(), *self.acked.values())}
+        """Acknowledge the messages published before ``to_ms``, and redeliver the kept ones published since."""
+        messages = {
+            delivery.message.id: delivery.message for delivery in (*self._backlog.clear(), *self.acked.values())
+        }
         self.acked.clear()
         past: list[Delivery] = []
-        for _, message in sorted(known.items()):
+        for _, message in sorted(messages.items()):
             if message.published_ms < to_ms:
                 past.append(Delivery(message))
             else:
@@ -260,8 +262,8 @@ class Subscription:
         """Forget messages older than the subscription's retention."""
         oldest_ms = now_ms - int(wire.seconds(self.pb.message_retention_duration) * 1000)
         old = []
-        for known in (self._backlog.open, self.acked):
-            for delivery in known.values():  # in order of publication
+        for deliveries in (self._backlog.open, self.acked):
+            for delivery in deliveries.values():  # in order of publication
                 if delivery.message.published_ms >= oldest_ms:
                     break
                 old.append(delivery)
@@ -280,7 +282,7 @@ class Subscription:
         self.drop_acked()
 
     def close(self) -> None:
-        """Stop delivering; open streams and waiting pulls hear of it."""
+        """Stop delivering, and end open streams and waiting pulls."""
         self.alive = False
         if self._timer is not None:
             self._timer.cancel()

@@ -1,6 +1,6 @@
-"""What requests may contain: codes and texts of Google's emulator; where that checks nothing, the service's limits.
+"""Checks of requests, with the codes and texts of Google's emulator; where that checks nothing, the service's limits.
 
-Everything here raises a ``Refused`` or returns, and fills in the defaults a stored resource shows.
+The functions raise a ``Refused``, or fill in the defaults that a stored resource shows.
 """
 
 import re
@@ -34,7 +34,7 @@ SUBSCRIPTION_FIELDS = frozenset(
     {"ack_deadline_seconds", "dead_letter_policy", "enable_exactly_once_delivery", "expiration_policy", "labels"}
     | {"message_retention_duration", "push_config", "retain_acked_messages", "retry_policy"}
 )
-"""What an update may change; a subscription's topic, ordering and filter are fixed for its life."""
+"""The fields that an update may change; a subscription's topic, ordering and filter are fixed."""
 
 _RESOURCE = re.compile(r"projects/[^/]+/(?P<kind>topics|subscriptions)/(?!goog)[A-Za-z][A-Za-z0-9\-._~+%]{2,254}")
 
@@ -50,12 +50,12 @@ def check_project(name: str) -> None:
         raise InvalidArgument(f"Invalid [projects] name: (name={name})")
 
 
-def check_mask(request: str, kind: str, known: Collection[str], paths: Collection[str], message: Any) -> None:
-    """Check an update's field mask. ``kind`` and ``request`` are names for the text."""
+def check_mask(request: str, kind: str, mutable: Collection[str], paths: Collection[str], message: Any) -> None:
+    """Check an update's field mask. ``kind`` and ``request`` are names for the error text."""
     if not paths:
         raise InvalidArgument(f"The update_mask in the {request} must be set, and must contain a non-empty paths list.")
     for path in paths:
-        if path in known:
+        if path in mutable:
             continue
         if kind == "Subscription" and path in message.DESCRIPTOR.fields_by_name:
             why = f"the {path} field in the {kind} is not mutable."
@@ -118,7 +118,7 @@ def check_push_config(config: Any) -> None:
 
 
 def check_publish(messages: Any, size: int) -> None:
-    """Check a publish request's messages; ``size`` is the request's in bytes."""
+    """Check a publish request's messages; ``size`` is the size of the request in bytes."""
     if not messages:
         raise InvalidArgument("No messages to publish")
     if len(messages) > MAX_PUBLISH_MESSAGES:
@@ -154,11 +154,11 @@ def _check_retention(duration: Any) -> None:
 
 
 def _check_retry_policy(policy: Any) -> None:
-    default_least, default_most = DEFAULT_BACKOFF_S
+    default_minimum_s, default_maximum_s = DEFAULT_BACKOFF_S
     if not policy.HasField("minimum_backoff"):
-        policy.minimum_backoff.seconds = default_least
+        policy.minimum_backoff.seconds = default_minimum_s
     if not policy.HasField("maximum_backoff"):
-        policy.maximum_backoff.seconds = default_most
+        policy.maximum_backoff.seconds = default_maximum_s
     for field in ("minimum_backoff", "maximum_backoff"):
         value = wire.seconds(getattr(policy, field))
         if not 0 <= value <= MAX_BACKOFF_S:
@@ -166,11 +166,11 @@ def _check_retry_policy(policy: Any) -> None:
                 f"The value for {field} is out of bounds. You passed {value:g}s in the request, but the value must be "
                 f"between 0s and {MAX_BACKOFF_S}s."
             )
-    least, most = wire.seconds(policy.minimum_backoff), wire.seconds(policy.maximum_backoff)
-    if most < least:
+    minimum_s, maximum_s = wire.seconds(policy.minimum_backoff), wire.seconds(policy.maximum_backoff)
+    if maximum_s < minimum_s:
         raise InvalidArgument(
-            f"The value for maximum_backoff is too small. You passed {most:g}s in the request, but the minimum "
-            f"value is {least:g}s."
+            f"The value for maximum_backoff is too small. You passed {maximum_s:g}s in the request, but the minimum "
+            f"value is {minimum_s:g}s."
         )
 
 

@@ -1,7 +1,7 @@
-"""The raw protobuf classes of google.pubsub.v1, without proto-plus around them.
+"""The raw protobuf classes of google.pubsub.v1, without their proto-plus wrappers.
 
-proto-plus costs several times the CPU of the message it wraps. The classes are untyped, as is grpc, so ``Any`` ends
-here and in the gRPC handlers.
+A wrapper costs several times the CPU of its message. The classes are untyped, like grpc, hence ``Any`` here and in the
+gRPC handlers.
 """
 
 from typing import Any

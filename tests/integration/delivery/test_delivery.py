@@ -16,6 +16,7 @@ from local.gateway import gateway
 from local.places import ROOT
 from shared.manifest import manifest
 from tests.integration.conftest import Server
+from tests.integration.delivery.servers import WsgiServer
 
 # stands for Terraform: writes down what it was asked, and answers `output -json` with what is deployed
 TERRAFORM = """#!/bin/sh
@@ -102,27 +103,6 @@ def test_a_build_without_identities_signs_one_for_itself(monkeypatch: pytest.Mon
         monkeypatch.setattr(identity, "CREDENTIALS", f"{url}/accounts")
         assert identity.token("https://migrate.example") == "signed for https://migrate.example"
     assert asked[-1] == "/accounts/build@example.com:generateIdToken"
-
-
-class WsgiServer:
-    """A WSGI application on a port of its own."""
-
-    def __init__(self, app: object) -> None:
-        from werkzeug.serving import make_server
-
-        self.server = make_server("127.0.0.1", 0, app, threaded=True)
-
-    def __enter__(self) -> str:
-        import threading
-
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self.thread.start()
-        return f"http://127.0.0.1:{self.server.server_port}"
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
 
 class Delivery:

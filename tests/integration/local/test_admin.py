@@ -31,16 +31,18 @@ def create(
     )
 
 
-def test_the_first_admin_is_made_and_may_everything(env: dict[str, str], serve: Callable[[str], httpx.Client]) -> None:
-    done = create(env, "create", "boss@example.com")
-    assert done.returncode == 0, done.stderr
-    assert "boss@example.com is an admin: acct_" in done.stdout
+def test_the_first_admin_is_created_and_may_do_everything(
+    env: dict[str, str], serve: Callable[[str], httpx.Client]
+) -> None:
+    process = create(env, "create", "boss@example.com")
+    assert process.returncode == 0, process.stderr
+    assert "boss@example.com is now an admin (acct_" in process.stdout
     login = {"email": "boss@example.com", "password": PASSWORD}
     tokens = serve("accounts").post("/auth/login", json=login).json()
     admin = serve("admin")
     assert admin.get("/admin/users", headers=bearer(tokens)).json()["total"] == 1
     entries = admin.get("/admin/audit-log", headers=bearer(tokens)).json()["entries"]
-    assert [(one["actor"], one["action"], one["after"]) for one in entries] == [
+    assert [(entry["actor"], entry["action"], entry["after"]) for entry in entries] == [
         ("command-line", "user.role", {"role": "admin"})
     ]
 
@@ -49,13 +51,13 @@ def test_an_account_becomes_an_admin_and_keeps_its_password(
     env: dict[str, str], serve: Callable[[str], httpx.Client]
 ) -> None:
     registered(serve("accounts"), "ada")
-    done = create(env, "create", "ADA@example.com", stdin="")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "had an account as user, and is an admin now" in done.stdout
+    process = create(env, "create", "ADA@example.com", stdin="")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert "was user and is now an admin" in process.stdout
     assert postgres.read("SELECT role, username FROM users")[0] == ("admin", "ada")
 
 
-def test_what_cannot_be_an_admin_is_one_line(env: dict[str, str], tmp_path: Path) -> None:
+def test_bad_input_is_one_line(env: dict[str, str], tmp_path: Path) -> None:
     for arguments, stdin, message in (
         (("create", "boss"), PASSWORD, "EMAIL must be an email address"),
         (("create", "boss@example.com"), "password1\n", "The password is among those"),
@@ -63,14 +65,14 @@ def test_what_cannot_be_an_admin_is_one_line(env: dict[str, str], tmp_path: Path
         (("create",), "", "Expected: ./aisle admin create EMAIL"),
         (("delete", "boss@example.com"), "", "Expected: ./aisle admin create EMAIL"),
     ):
-        done = create(env, *arguments, stdin=stdin)
-        assert done.returncode in (1, 2)
-        assert done.stderr.startswith(f"aisle: {message}"), done.stderr
-        assert done.stderr.count("\n") == 1
+        process = create(env, *arguments, stdin=stdin)
+        assert process.returncode in (1, 2)
+        assert process.stderr.startswith(f"aisle: {message}"), process.stderr
+        assert process.stderr.count("\n") == 1
     assert postgres.read("SELECT count(*) FROM users")[0][0] == 0
 
 
-def test_without_a_system_or_a_database_it_says_what_to_start(tmp_path: Path) -> None:
-    done = create({"AISLE_HOME": str(tmp_path / "nothing here")}, "create", "boss@example.com")
-    assert done.returncode == 1
-    assert "Aisle is not running" in done.stderr
+def test_without_a_system_or_a_database_it_says_to_start_one(tmp_path: Path) -> None:
+    process = create({"AISLE_HOME": str(tmp_path / "nothing here")}, "create", "boss@example.com")
+    assert process.returncode == 1
+    assert "Aisle is not running" in process.stderr

@@ -1,4 +1,4 @@
-"""A restore is practised: what comes back from a dump is compared, and a difference would be seen."""
+"""The rehearsal of a restore: it compares the restored database with the original, and notices a difference."""
 
 import os
 
@@ -15,8 +15,8 @@ def test_a_database_comes_back_from_its_dump_as_it_was(capsys: pytest.CaptureFix
     finally:
         os.environ.clear()
         os.environ.update(before)
-    said = capsys.readouterr().out
-    assert said.index("destroyed") < said.index("restored") < said.index("compared")
+    output = capsys.readouterr().out
+    assert output.index("dropped") < output.index("restored") < output.index("compared")
 
 
 def test_a_row_that_is_missing_or_changed_shows(services: Running) -> None:

@@ -1,4 +1,4 @@
-"""The embedded services: settings, state across stops and kills, and what they say when they cannot start."""
+"""The embedded services: settings, state across stops and kills, and the message if one cannot start."""
 
 import os
 import signal
@@ -43,17 +43,17 @@ def start_elsewhere(home: Path) -> tuple[subprocess.Popen[str], list[psutil.Proc
     return parent, [psutil.Process(int(pid)) for pid in line.split()]
 
 
-def gone(processes: list[psutil.Process], timeout_s: float = 10) -> bool:
-    """Wait until they have ended; one that nobody has asked about yet (a zombie) has."""
+def ended(processes: list[psutil.Process], timeout_s: float = 10) -> bool:
+    """Wait until they have ended; a zombie has ended too."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        if not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in processes):
+        if not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes):
             return True
         time.sleep(0.05)
     return False
 
 
-def test_the_database_knows_every_script_and_the_extensions(services: Running) -> None:
+def test_the_database_has_every_script_s_lower_case_and_the_extensions(services: Running) -> None:
     with postgres.connection(services.postgres.port or 0, services.password, "template_migrated") as connection:
         ((lower, vector, plain),) = connection.run(
             "SELECT lower('ÄÖÉÑ ΣΑΣ'), to_tsvector('simple', 'Ünïcödé straße')::text, unaccent('Crème')"
@@ -121,7 +121,7 @@ def test_data_and_ports_survive_a_stop_and_a_kill(tmp_path: Path) -> None:
         services.parts[0].process.kill()
         services.parts[0].process.wait()
     assert (postgres.data_folder(state) / "postmaster.pid").exists()
-    # after a reboot the number in the file belongs to anybody
+    # after a reboot the process id in the file may belong to another program
     file = postgres.data_folder(state) / "postmaster.pid"
     file.write_text(file.read_text().replace(file.read_text().split()[0], str(os.getpid()), 1))
     with Services(State.create(tmp_path / "state"), own={}) as services:
@@ -133,24 +133,24 @@ def test_data_and_ports_survive_a_stop_and_a_kill(tmp_path: Path) -> None:
 def test_nothing_outlives_a_killed_parent_and_the_next_start_is_clean(tmp_path: Path) -> None:
     parent, processes = start_elsewhere(tmp_path / "state")
     assert len(processes) == 3
-    children = [child for one in processes for child in one.children(recursive=True)]
+    children = [child for process in processes for child in process.children(recursive=True)]
     assert children
     parent.kill()
     parent.wait()
     # at once, while they are ending
     with Services(State.create(tmp_path / "state"), durable=False, own={}) as services:
         assert all(part.running() for part in services.parts)
-    assert gone(processes + children)
+    assert ended(processes + children)
 
 
 def test_a_normal_end_stops_all(tmp_path: Path) -> None:
     parent, processes = start_elsewhere(tmp_path / "state")
     parent.send_signal(signal.SIGINT)
     parent.wait()
-    assert gone(processes)
+    assert ended(processes)
 
 
-def test_a_service_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_a_service_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
     state = State.create(tmp_path / "state")
     with Services(state, durable=False, own={}):
         pass
@@ -163,9 +163,9 @@ def test_a_service_that_cannot_start_says_why(tmp_path: Path) -> None:
     assert services.parts == []
 
 
-def test_one_s_own_services_are_not_started(services: Running, tmp_path: Path) -> None:
+def test_services_that_the_environment_names_are_not_started(services: Running, tmp_path: Path) -> None:
     own = {name: services.environment[name] for name in ("DATABASE_URL", "REDIS_URL", "PUBSUB_EMULATOR_HOST")}
-    with Services(State.create(tmp_path / "state"), own=own | {"GOOGLE_CLOUD_PROJECT": "mine"}) as found:
-        assert found.parts == []
-        assert found.environment["GOOGLE_CLOUD_PROJECT"] == "mine"
-        assert found.environment["DATABASE_URL"] == own["DATABASE_URL"]
+    with Services(State.create(tmp_path / "state"), own=own | {"GOOGLE_CLOUD_PROJECT": "mine"}) as started:
+        assert started.parts == []
+        assert started.environment["GOOGLE_CLOUD_PROJECT"] == "mine"
+        assert started.environment["DATABASE_URL"] == own["DATABASE_URL"]

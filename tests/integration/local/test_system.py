@@ -1,4 +1,4 @@
-"""`./aisle up` and the commands about a running system, as processes."""
+"""`./aisle up` and the commands on a running system, run as processes."""
 
 import json
 import os
@@ -20,20 +20,20 @@ from tests.running import READY, Aisle, left
 @pytest.fixture(scope="module")
 def aisle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aisle]:
     """A system that runs for all tests of this module; stopped by Ctrl-C at the end."""
-    made = Aisle(tmp_path_factory.mktemp("system") / "it's a state")
-    made.start()
-    family = made.family()
-    yield made
-    if made.process is not None and made.process.poll() is None:
-        assert made.stop() == 0
+    system = Aisle(tmp_path_factory.mktemp("system") / "it's a state")
+    system.start()
+    family = system.family()
+    yield system
+    if system.process is not None and system.process.poll() is None:
+        assert system.stop() == 0
         assert left(family) == []
-        assert made.said().endswith("Stopping ...\nStopped.\n")
+        assert system.said().endswith("Stopping ...\nStopped.\n")
 
 
 def test_it_serves_health_and_every_function(aisle: Aisle) -> None:
-    found = httpx.get(f"{aisle.url}/health").json()
-    assert (found["status"], found["database"], found["redis"]) == ("healthy", "healthy", "healthy")
-    assert "timestamp" in found
+    health = httpx.get(f"{aisle.url}/health").json()
+    assert (health["status"], health["database"], health["redis"]) == ("healthy", "healthy", "healthy")
+    assert "timestamp" in health
     assert httpx.get(f"{aisle.url}/products?page_size=1").status_code == 200
     assert httpx.get(f"{aisle.url}/products/?page_size=1").status_code == 200
     paths = set(httpx.get(f"{aisle.url}/openapi.json").json()["paths"])
@@ -46,18 +46,18 @@ def test_its_settings_go_through_a_shell(aisle: Aisle) -> None:
     printed = aisle.run("env").stdout
     assert all(re.fullmatch(r"export [A-Z_]+='.*'", line) for line in printed.splitlines())
     script = f'{printed}\nprintf "%s\\n" "$ENVIRONMENT" "$GOOGLE_CLOUD_PROJECT" "$ADMIN_TOKEN" "$DATABASE_URL"'
-    shown = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout.split("\n")
-    wanted = read_json(aisle.home / "run.json")["environment"]
-    assert shown[:4] == ["local", "aisle-local", wanted["ADMIN_TOKEN"], wanted["DATABASE_URL"]]
+    printed_back = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout.split("\n")
+    settings = read_json(aisle.home / "run.json")["environment"]
+    assert printed_back[:4] == ["local", "aisle-local", settings["ADMIN_TOKEN"], settings["DATABASE_URL"]]
     for name in ("run.json", "state.json", "lock"):
         assert (aisle.home / name).stat().st_mode & 0o077 == 0
 
 
 def test_status_shows_parts_health_and_runs(aisle: Aisle) -> None:
-    # none that the scheduler may be running at this very moment
+    # a job that the scheduler does not run at the same time
     assert aisle.run("job", "daily_stats").returncode == 0
-    done = aisle.run("status")
-    assert done.returncode == 0, done.stdout
+    process = aisle.run("status")
+    assert process.returncode == 0, process.stdout
     for name in (
         "Supervisor",
         "PostgreSQL",
@@ -68,9 +68,9 @@ def test_status_shows_parts_health_and_runs(aisle: Aisle) -> None:
         "Jobs worker",
         "Scheduler",
     ):
-        assert re.search(rf"^{name} +running +\d+ ", done.stdout, re.MULTILINE), done.stdout
-    assert "is healthy: database healthy, redis healthy" in done.stdout
-    assert re.search(r"^daily_stats +\d{4}-.* +succeeded +[\d.]+$", done.stdout, re.MULTILINE), done.stdout
+        assert re.search(rf"^{name} +running +\d+ ", process.stdout, re.MULTILINE), process.stdout
+    assert "is healthy: database healthy, redis healthy" in process.stdout
+    assert re.search(r"^daily_stats +\d{4}-.* +succeeded +[\d.]+$", process.stdout, re.MULTILINE), process.stdout
 
 
 def test_jobs_answer_and_refuse(aisle: Aisle) -> None:
@@ -93,11 +93,11 @@ def test_the_database_and_the_cache_can_be_opened(aisle: Aisle) -> None:
 
 def test_a_second_one_is_refused_with_the_first_named(aisle: Aisle) -> None:
     assert aisle.process is not None
-    done = aisle.run("up")
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert f"process {aisle.process.pid}, http://localhost:{aisle.port}" in done.stderr
-    assert "AISLE_HOME" in done.stderr
+    process = aisle.run("up")
+    assert process.returncode == 2
+    assert process.stderr.count("\n") == 1
+    assert f"process {aisle.process.pid}, http://localhost:{aisle.port}" in process.stderr
+    assert "AISLE_HOME" in process.stderr
     refused = aisle.run("reset", "--yes")
     assert refused.returncode == 2
     assert "Nothing was deleted" in refused.stderr
@@ -107,19 +107,19 @@ def test_a_second_one_is_refused_with_the_first_named(aisle: Aisle) -> None:
 def test_a_taken_port_is_refused_with_its_user_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = Aisle(tmp_path / "state").run("up", AISLE_PORT=str(port))
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"aisle: Port {port} is in use by process {os.getpid()} (")
-    assert f"AISLE_PORT={port + 1 if port < 65_535 else 8080} ./aisle up" in done.stderr
-    assert done.stdout == ""
+        process = Aisle(tmp_path / "state").run("up", AISLE_PORT=str(port))
+    assert process.returncode == 2
+    assert process.stderr.startswith(f"aisle: Port {port} is in use by process {os.getpid()} (")
+    assert f"AISLE_PORT={port + 1 if port < 65_535 else 8080} ./aisle up" in process.stderr
+    assert process.stdout == ""
 
 
 def test_a_state_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    # /proc takes no folders from anybody, root included
-    done = Aisle(tmp_path / "state").run("up", AISLE_HOME="/proc/aisle")
-    assert done.returncode == 2
-    assert done.stderr.startswith("aisle: The state folder /proc/aisle cannot be written")
-    assert "Set AISLE_HOME" in done.stderr
+    # not even root can create a folder in /proc
+    process = Aisle(tmp_path / "state").run("up", AISLE_HOME="/proc/aisle")
+    assert process.returncode == 2
+    assert process.stderr.startswith("aisle: The state folder /proc/aisle cannot be written")
+    assert "Set AISLE_HOME" in process.stderr
 
 
 @pytest.mark.parametrize(
@@ -128,21 +128,21 @@ def test_a_state_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> Non
         ("AISLE_PORT", "http", "AISLE_PORT cannot be 'http'"),
         ("AISLE_DATA", "books", "AISLE_DATA cannot be 'books'"),
         ("AISLE_PUBSUB", "kafka", "AISLE_PUBSUB cannot be 'kafka'"),
-        ("REDIS_URL", "redis://127.0.0.1:1/0", "Nothing answers at 127.0.0.1:1, which REDIS_URL names"),
+        ("REDIS_URL", "redis://127.0.0.1:1/0", "Nothing answers at 127.0.0.1:1, the address in REDIS_URL"),
     ],
 )
 def test_a_setting_that_cannot_be_is_one_line(tmp_path: Path, setting: str, value: str, message: str) -> None:
-    done = Aisle(tmp_path / "state").run("up", **{setting: value})
-    assert done.returncode in (1, 2)
-    assert done.stderr.startswith(f"aisle: {message}")
-    assert done.stderr.count("\n") == 1
+    process = Aisle(tmp_path / "state").run("up", **{setting: value})
+    assert process.returncode in (1, 2)
+    assert process.stderr.startswith(f"aisle: {message}")
+    assert process.stderr.count("\n") == 1
 
 
 def test_an_event_reaches_its_function(aisle: Aisle) -> None:
     environment = read_json(aisle.home / "run.json")["environment"]
     columns = "name, price, quantity"
-    made = aisle.run("psql", "-Atqc", f"INSERT INTO products ({columns}) VALUES ('Lantern', 3, 5) RETURNING id")
-    product = int(made.stdout)
+    inserted = aisle.run("psql", "-Atqc", f"INSERT INTO products ({columns}) VALUES ('Lantern', 3, 5) RETURNING id")
+    product = int(inserted.stdout)
     event: dict[str, Any] = {"user_id": "someone", "product_id": product, "event_type": "view"}
     assert httpx.post(f"{aisle.url}/events", json=event).status_code == 202
     deadline = time.monotonic() + 60
@@ -156,9 +156,9 @@ def test_a_crash_is_reported_and_the_others_are_stopped(aisle: Aisle) -> None:
     family = aisle.family()
     aisle.parts()["Events worker"].kill()
     assert aisle.process.wait(60) == 1
-    said = aisle.said()
-    assert "Events worker was ended by SIGKILL. Its log, " in said
-    assert "Traceback" not in said.rpartition(READY)[2]
+    output = aisle.said()
+    assert "Events worker was ended by SIGKILL. Its log, " in output
+    assert "Traceback" not in output.rpartition(READY)[2]
     assert left(family) == []
     assert not (aisle.home / "run.json").exists()
 
@@ -174,7 +174,7 @@ def test_the_next_start_finds_what_was_stored_and_nothing_outlives_a_kill(aisle:
     aisle.process.kill()
     aisle.process.wait()
     assert left(family) == []
-    # run.json is still there, but nobody holds the folder
+    # run.json is still there, but no process holds the folder
     assert aisle.run("status").returncode == 1
     assert aisle.run("reset", "--yes").returncode == 0
     assert not aisle.home.exists()

@@ -1,4 +1,4 @@
-"""What the tests hold in their hands: Google's own client, unmodified, and an HTTP endpoint to be pushed to."""
+"""Google's own client, unmodified; an HTTP endpoint to push to; and builders of messages."""
 
 import contextlib
 import json
@@ -28,8 +28,18 @@ def wait_until(condition: Callable[[], Any], *, what: str, timeout_s: float = 15
     return value
 
 
+def data(messages: Iterable[Any]) -> list[str]:
+    """Return the data of received messages as text."""
+    return [received.message.data.decode() for received in messages]
+
+
+def keyed(*names: str, key: str = "shopper") -> list[dict[str, Any]]:
+    """Return messages of one ordering key."""
+    return [{"data": name.encode(), "ordering_key": key} for name in names]
+
+
 class Client:
-    """Google's client against one address, in one project, with short words for what the tests do all the time."""
+    """Google's client against one address, in one project, with short methods for the calls that the tests repeat."""
 
     def __init__(self, address: str, project: str) -> None:
         self.address = address

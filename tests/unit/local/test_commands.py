@@ -1,4 +1,4 @@
-"""The command line: what it takes, what it prints, and what it says to bad input."""
+"""The command line: its arguments, output, and messages for bad input."""
 
 import json
 import os
@@ -25,15 +25,15 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["serve"], "There is no command 'serve'. See ./aisle help."),
-        (["up", "--port", "1"], "up takes no arguments, but was given '--port 1'. See ./aisle help."),
-        (["job"], "Which job? There are trending"),
-        (["job", "nothing"], "There is no job 'nothing'; there are trending"),
+        (["serve"], "Unknown command 'serve'. See ./aisle help."),
+        (["up", "--port", "1"], "up takes no arguments; remove '--port 1'. See ./aisle help."),
+        (["job"], "Name a job: trending"),
+        (["job", "nothing"], "Unknown job 'nothing'. The jobs are trending"),
         (["job", "popular", "k"], "Expected KEY=VALUE, got 'k'"),
         (["load"], "Load what?"),
         (["load", "/no/such.csv"], "There is no file /no/such.csv."),
-        (["reset", "--force"], "reset takes nothing but --yes"),
-        (["lock", "now"], "lock takes nothing but --upgrade"),
+        (["reset", "--force"], "The only argument of reset is --yes"),
+        (["lock", "now"], "The only argument of lock is --upgrade"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
@@ -47,7 +47,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
 
 
 @pytest.mark.parametrize("command", ["env", "job popular", "psql", "redis-cli PING", "load synthetic"])
-def test_what_needs_a_running_system_says_so(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_on_a_running_system_say_that_none_runs(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command.split()) == 1
     assert "Aisle is not running on" in capsys.readouterr().err
 
@@ -64,7 +64,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "-1", "http", "80 80", "²"])
-def test_a_port_that_is_none_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_number_that_is_no_port_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AISLE_PORT", value)
     with pytest.raises(Refused, match="AISLE_PORT cannot be"):
         chosen_port()
@@ -99,12 +99,12 @@ def test_a_database_url_gets_the_driver_in_use() -> None:
     assert with_driver("postgresql+pg8000://u@h/d") == "postgresql+pg8000://u@h/d"
 
 
-def test_google_s_emulator_that_is_not_there_says_how_to_get_it(tmp_path: Path) -> None:
+def test_a_missing_google_emulator_names_how_to_install_it(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="gcloud components install pubsub-emulator"):
         google_emulator({"PATH": str(tmp_path)})
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "gcloud").touch(mode=0o755)
-    with pytest.raises(Refused, match=f"it is not in {tmp_path}"):
+    with pytest.raises(Refused, match=f"but {tmp_path} lacks it"):
         google_emulator({"PATH": str(tmp_path / "bin")})
 
 
@@ -119,7 +119,7 @@ def test_replies_look_as_redis_cli_s() -> None:
 
 def test_tables_and_durations() -> None:
     assert table([("A", "BB"), ("ccc", "d")]) == "A    BB\nccc  d"
-    assert [duration(one) for one in (5, 65, 3_700, 90_000)] == ["5 s", "1 min 5 s", "1 h 1 min", "1 d 1 h"]
+    assert [duration(seconds) for seconds in (5, 65, 3_700, 90_000)] == ["5 s", "1 min 5 s", "1 h 1 min", "1 d 1 h"]
 
 
 def test_secrets_and_ports_are_kept_and_private(tmp_path: Path) -> None:
@@ -133,11 +133,11 @@ def test_secrets_and_ports_are_kept_and_private(tmp_path: Path) -> None:
     assert json.loads((home / "state.json").read_text())["ports"] == {"redis": 12345}
 
 
-def test_somebody_else_s_folder_is_refused(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     home = tmp_path / "photos"
     home.mkdir()
     (home / "cat.jpg").touch()
-    with pytest.raises(Refused, match="has other things in it"):
+    with pytest.raises(Refused, match="holds files that are not Aisle's"):
         State.create(home)
     assert [path.name for path in home.iterdir()] == ["cat.jpg"]
 
@@ -156,7 +156,7 @@ def test_damaged_state_is_refused_with_its_name(tmp_path: Path) -> None:
         State.create(tmp_path / "state")
 
 
-def test_a_held_folder_names_its_holder(tmp_path: Path) -> None:
+def test_a_folder_in_use_names_the_process(tmp_path: Path) -> None:
     first, second = State.create(tmp_path / "s"), State.create(tmp_path / "s")
     first.lock(8123)
     with pytest.raises(Refused, match=rf"process {os.getpid()}, http://localhost:8123"):
@@ -166,7 +166,7 @@ def test_a_held_folder_names_its_holder(tmp_path: Path) -> None:
     second.unlock()
 
 
-def test_reset_deletes_what_aisle_made_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reset_deletes_aisle_s_files_and_no_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = tmp_path / "state"
     assert main(["reset", "--yes"]) == 0
     home.mkdir()

@@ -1,4 +1,4 @@
-"""Which function a path belongs to, and what the gateway answers itself."""
+"""Routing by path, and the gateway's own routes."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ from shared.manifest import manifest
 
 
 class Echo:
-    """Stands for a function: says its name and the path it was called with."""
+    """Stands for a function: answers with its name and the requested path."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -71,7 +71,7 @@ def test_a_request_goes_to_the_longest_path_that_it_continues(client: Client, pa
 
 
 @pytest.mark.parametrize("path", ["/productsale", "/product", "/nothing/products", "//products", "/recommendationsx/y"])
-def test_a_path_of_nobody_is_a_problem_that_names_the_known_ones(client: Client, path: str) -> None:
+def test_an_unknown_path_is_a_problem_that_names_the_served_ones(client: Client, path: str) -> None:
     answer = client.get(path, headers={"X-Request-ID": "abc"})
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
@@ -94,13 +94,13 @@ def test_the_index_names_what_is_served(client: Client) -> None:
     assert '<a href="/docs">' in client.get("/", headers={"Accept": "text/html"}).text
 
 
-def test_the_descriptions_are_one(client: Client) -> None:
-    found = client.get("/openapi.json").json()
-    assert found["openapi"] == "3.1.0"
-    assert set(found["paths"]) == {"/" + entry.name for entry in manifest().of_kind("http")}
+def test_the_openapi_documents_become_one(client: Client) -> None:
+    document = client.get("/openapi.json").json()
+    assert document["openapi"] == "3.1.0"
+    assert set(document["paths"]) == {"/" + entry.name for entry in manifest().of_kind("http")}
 
 
-def test_an_unknown_job_is_a_problem_that_names_the_known_ones(client: Client) -> None:
+def test_an_unknown_job_is_a_problem_that_names_the_jobs(client: Client) -> None:
     answer = client.post("/_jobs/nothing")
     assert answer.status_code == 404
     assert "similarity" in answer.json()["detail"]
@@ -110,6 +110,6 @@ def test_jobs_without_a_worker_are_unavailable(client: Client) -> None:
     assert client.post("/_jobs/popular").status_code == 503
 
 
-def test_a_browser_of_another_origin_may_ask(client: Client) -> None:
+def test_a_page_of_another_origin_may_read_the_answers(client: Client) -> None:
     answer = client.get("/openapi.json", headers={"Origin": "https://shop.example"})
     assert answer.headers["access-control-allow-origin"] == "*"

@@ -28,18 +28,18 @@ class World:
     def clock(self) -> datetime:
         return self.time
 
-    def run(self, one: Entry) -> str | None:
-        self.runs.append((one.name, self.time))
+    def run(self, entry: Entry) -> str | None:
+        self.runs.append((entry.name, self.time))
         self.may_end.wait(10)
         if isinstance(self.failure, Exception):
             raise self.failure
         return self.failure
 
-    def tell(self, severity: str, message: str, **values: Any) -> None:
+    def report(self, severity: str, message: str, **values: Any) -> None:
         self.reports.append((severity, message, values))
 
     def scheduler(self, *entries: Entry) -> Scheduler:
-        return Scheduler(entries, self.run, clock=self.clock, tell=self.tell)
+        return Scheduler(entries, self.run, clock=self.clock, report=self.report)
 
     def pass_time(self, scheduler: Scheduler, span: timedelta, steps: int) -> None:
         for _ in range(steps):
@@ -89,7 +89,7 @@ def test_a_run_that_has_not_ended_is_not_started_again() -> None:
     assert len(world.runs) == 2
 
 
-def test_a_failed_run_is_reported_and_the_next_turn_comes() -> None:
+def test_a_failed_run_is_reported_and_the_next_run_comes() -> None:
     world = World()
     scheduler = world.scheduler(entry("minutely", "* * * * *"))
     world.failure = "500: no"
@@ -102,7 +102,7 @@ def test_a_failed_run_is_reported_and_the_next_turn_comes() -> None:
     ]
 
 
-def test_after_a_sleep_a_job_runs_once_not_once_per_missed_turn() -> None:
+def test_after_a_sleep_a_job_runs_once_not_once_per_missed_time() -> None:
     world = World()
     scheduler = world.scheduler(entry("minutely", "* * * * *"))
     world.pass_time(scheduler, timedelta(hours=8), 1)
@@ -118,7 +118,7 @@ def test_a_clock_that_goes_back_does_not_stop_a_job() -> None:
     assert len(world.runs) == 2
 
 
-def test_it_serves_until_it_is_told_to_stop() -> None:
+def test_it_serves_until_wait_says_stop() -> None:
     world = World()
     scheduler = world.scheduler(entry("minutely", "* * * * *"))
     waits: list[float] = []

@@ -1,4 +1,4 @@
-"""What event functions and jobs are called with."""
+"""The requests that event functions and jobs receive from the workers."""
 
 import base64
 import io
@@ -28,7 +28,7 @@ PUSHED = {
 def call(
     app: Any, path: str, body: bytes = b"{}", method: str = "POST", **more: str
 ) -> tuple[str, dict[str, str], bytes]:
-    found: list[Any] = []
+    answer: list[Any] = []
     environ = {
         "PATH_INFO": path,
         "REQUEST_METHOD": method,
@@ -36,8 +36,8 @@ def call(
         "wsgi.input": io.BytesIO(body),
         **more,
     }
-    content = b"".join(app(environ, lambda status, headers: found.extend((status, dict(headers)))))
-    return found[0], found[1], content
+    content = b"".join(app(environ, lambda status, headers: answer.extend((status, dict(headers)))))
+    return answer[0], answer[1], content
 
 
 def recording(calls: list[tuple[str, Environ, bytes]]) -> Callable[[str], Any]:
@@ -71,7 +71,7 @@ def test_a_pushed_message_becomes_eventarc_s_cloud_event() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"message": 1}', b'{"message": {}}'])
-def test_what_pub_sub_would_not_send_is_refused(body: bytes) -> None:
+def test_a_body_that_is_no_push_request_is_refused(body: bytes) -> None:
     calls: list[Any] = []
     status, headers, _ = call(
         Events(manifest(), "event", "/_events", recording(calls)), "/_events/refresh_catalog", body
@@ -91,7 +91,7 @@ def test_what_pub_sub_would_not_send_is_refused(body: bytes) -> None:
         ("/health", "GET", "200"),
     ],
 )
-def test_only_known_events_are_taken(path: str, method: str, status: str) -> None:
+def test_only_event_functions_of_the_manifest_are_served(path: str, method: str, status: str) -> None:
     events = Events(manifest(), "event", "/_events", recording([]))
     assert call(events, path, method=method)[0].startswith(status)
 
@@ -137,14 +137,14 @@ def test_a_job_that_raises_may_run_again() -> None:
             call(jobs, "/_jobs/popular")
 
 
-def test_an_application_is_made_once() -> None:
-    made: list[str] = []
+def test_an_application_is_created_once() -> None:
+    created: list[str] = []
 
     def create(name: str) -> Any:
-        made.append(name)
+        created.append(name)
         return recording([])(name)
 
     jobs = Jobs(manifest(), "job", "/_jobs", create)
     call(jobs, "/_jobs/popular")
     call(jobs, "/_jobs/popular/")
-    assert made == ["popular"]
+    assert created == ["popular"]
