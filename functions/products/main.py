@@ -11,9 +11,9 @@ from fastapi import Query as InQuery
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from functions.products import imports
 from functions.products.schemas import (
     Category,
-    ImportReport,
     NoQuery,
     ProductPage,
     ProductQuery,
@@ -22,10 +22,8 @@ from functions.products.schemas import (
 )
 from shared.auth import CatalogAdmin, MaybeShopper
 from shared.clients.postgres import transaction
-from shared.domain import feeds
 from shared.domain.catalog import ProductPatch, ProductWrite
 from shared.domain.product import Product
-from shared.errors import InvalidRequest, UnsupportedMediaType
 from shared.http import api, cached, fresh, serve
 from shared.http.answers import dump
 from shared.http.api import OWNED, problem_responses
@@ -37,29 +35,15 @@ from shared.storage.catalog.product_writes import By
 from shared.storage.events import outbox
 from shared.storage.people import search_history
 
-MAX_IMPORT_BYTES: Final = 33_554_432
 # stored answers: dropped with the next change of the catalog, and old enough counts of views after this long
 CACHE_TTL_S: Final = 60
 # clients ask again, with the entity tag, after this long
 MAX_AGE_S: Final = 5
 # an admin does not wait longer than this for Pub/Sub: what is unsent is the job publish_outbox's
 ANNOUNCE_TIMEOUT_S: Final = 2.0
-IMPORT_TYPES: Final = {
-    "application/x-ndjson": feeds.parse_json_lines,
-    "application/jsonl": feeds.parse_json_lines,
-    "text/csv": feeds.parse_csv,
-}
 CACHED: dict[int | str, dict[str, Any]] = {304: {"description": "The client's copy is still right (If-None-Match)."}}
 CREATE = problem_responses(401, 403, 409)
 CHANGE = problem_responses(401, 403, 404)
-IMPORT = problem_responses(401, 403, 409, 415)
-IMPORT_BODY = {
-    "requestBody": {
-        "required": True,
-        "description": "One product a line or row, up to 10,000, of the fields of ProductWrite.",
-        "content": {media_type: {"schema": {"type": "string"}} for media_type in IMPORT_TYPES},
-    }
-}
 ProductId = Annotated[int, Path(ge=1, le=2**53 - 1)]
 Nothing = Annotated[NoQuery, InQuery()]
 
@@ -67,8 +51,9 @@ app = api(
     "products",
     "The catalog of the shop, and its administration.",
     needs=("postgres", "redis", "pubsub"),
-    max_body={"/products/import": MAX_IMPORT_BYTES},
+    max_body={imports.PATH: imports.MAX_IMPORT_BYTES},
 )
+app.include_router(imports.router)
 
 
 def _key(kind: str, *parts: Any) -> str:
@@ -172,47 +157,6 @@ def delete_product(request: Request, actor: CatalogAdmin, product_id: ProductId,
         unsent = product_writes.hide(connection, product_id, _by(actor, request))
     _committed(unsent)
     return Response(status_code=204)
-
-
-@app.post("/products/import", response_model=ImportReport, responses=IMPORT, openapi_extra=IMPORT_BODY, tags=["admin"])
-async def import_products(
-    request: Request, actor: CatalogAdmin, _query: Nothing, key: IdempotencyKey = None
-) -> Response:
-    """Create or change up to 10,000 products by ``external_id``. Wrong rows are reported, the others load."""
-    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type not in IMPORT_TYPES:
-        raise UnsupportedMediaType(f"Send one of these as Content-Type: {', '.join(IMPORT_TYPES)}.")
-    body = await request.body()
-    return await run_in_threadpool(_import, media_type, body, _by(actor, request), key)
-
-
-def _import(media_type: str, body: bytes, by: By, key: str | None) -> Response:
-    unsent: list[int] = []
-
-    def work(finish: Finish) -> Response:
-        feed = IMPORT_TYPES[media_type](body)
-        if not feed.rows and not feed.errors:
-            raise InvalidRequest("The body has no rows.")
-        with transaction() as connection:
-            done = product_writes.save(connection, [row for _line, row in feed.rows], by)
-            problems = [(one.row, one.field, one.message) for one in feed.errors]
-            problems += [(feed.rows[position][0], field, message) for position, field, message in done.refused]
-            report = {
-                "created": len(done.created),
-                "updated": len(done.updated),
-                "failed": len({row for row, _field, _message in problems}),
-                "errors": [
-                    {"row": row, "field": field, "message": message} for row, field, message in sorted(problems)
-                ],
-            }
-            answer = Response(dump(report), media_type="application/json")
-            finish(connection, answer)
-        unsent.extend(done.outbox)
-        return answer
-
-    answer = once(key, "POST /products/import", fingerprint(media_type, body), work)
-    _committed(unsent)
-    return answer
 
 
 products = serve(app)

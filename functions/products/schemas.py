@@ -131,20 +131,3 @@ class Category(BaseModel):
     name: str
     parent_id: int | None
     product_count: int
-
-
-class RowProblem(BaseModel):
-    """Why a row was not taken. Rows are lines of the body, from 1 (a CSV's header)."""
-
-    row: int
-    field: str
-    message: str
-
-
-class ImportReport(BaseModel):
-    """What an import did. Rows that say what is stored already count nowhere."""
-
-    created: int
-    updated: int
-    failed: int
-    errors: list[RowProblem]

@@ -8,8 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.feeds import Feed, csv_records, parse_csv, parse_json_lines
 from shared.errors import InvalidRequest
+from shared.tables.csv_files import csv_records
+from shared.tables.products import Feed, parse_products
+
+
+def parse_csv(body: bytes, max_rows: int = 10_000) -> Feed:
+    return parse_products(body, "csv", max_rows=max_rows)
+
+
+def parse_json_lines(body: bytes) -> Feed:
+    return parse_products(body, "jsonl")
+
 
 HEADER = b"external_id,name,price,category,tags,quantity,is_active,latitude,longitude\n"
 
