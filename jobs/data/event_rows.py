@@ -70,9 +70,9 @@ class Checked:
     zoneless: npt.NDArray[np.int64]
 
 
-def _normal(cells: "pd.Series[Any]", plain: str) -> "pd.Series[Any]":
-    """Rewrite times that pandas does not read as they are: ``10:00:00 UTC``, ``10:00:00 +0100``, ``10:00:00,5``."""
-    odd = cells.notna() & ~cells.str.fullmatch(plain, na=False)
+def _normal(cells: "pd.Series[Any]", plain: "pd.Series[bool]") -> "pd.Series[Any]":
+    """Rewrite times that are not plain, as pandas reads them: ``10:00:00 UTC``, ``10:00:00 +0100``, ``10:00:00,5``."""
+    odd = cells.notna() & ~plain
     if odd.any():
         written = cells[odd].str.upper().str.replace(r" ?(?:UTC|GMT)$", "Z", regex=True)
         written = written.str.replace(r" (?=[Z+-])", "", regex=True).str.replace(",", ".", regex=False)
@@ -99,12 +99,16 @@ def _instants(cells: "pd.Series[Any]", rules: EventRules) -> tuple["pd.Series[An
     times: pd.Series[Any] = pd.Series(pd.NaT, index=cells.index, dtype="datetime64[us, UTC]")
     zoneless = nowhere
     if rules.unit in ("auto", "iso"):
-        zoned = cells.where(cells.str.fullmatch(ZONED_TIME, na=False))
-        times = pd.to_datetime(_normal(zoned, _PLAIN_ZONED), format="ISO8601", utc=True, errors="coerce")
-        times = times.dt.as_unit("us")
+        plain = cells.str.fullmatch(_PLAIN_ZONED, na=False)
+        zoned = cells if plain.all() else cells.where(plain | cells.str.fullmatch(ZONED_TIME, na=False))
+        normal = cells if plain.all() else _normal(zoned, plain)
+        times = pd.to_datetime(normal, format="ISO8601", utc=True, errors="coerce").dt.as_unit("us")
+        if plain.all() and times.notna().all():
+            return times, zoneless
         local = cells.str.fullmatch(LOCAL_TIME, na=False) & zoned.isna()
         if local.any():
-            read = pd.to_datetime(_normal(cells[local], _PLAIN_LOCAL), format="ISO8601", errors="coerce")
+            plain = cells[local].str.fullmatch(_PLAIN_LOCAL)
+            read = pd.to_datetime(_normal(cells[local], plain), format="ISO8601", errors="coerce")
             times[local] = _localized(read.dt.as_unit("us"), rules.zone)
             zoneless = local
     if rules.unit != "iso":
@@ -132,6 +136,8 @@ def _event_types(cells: "pd.Series[Any]", mapping: Mapping[str, EventType]) -> "
 
 
 def _plain_id(cells: "pd.Series[Any]") -> "pd.Series[Any]":
+    if not cells.str.contains(".0", regex=False, na=False).any():
+        return cells
     floats = cells.str.fullmatch(WHOLE_FLOAT_ID, na=False)
     if floats.any():
         cells = cells.copy()

@@ -83,7 +83,7 @@ def _open_parquet(file: io.BufferedIOBase, columns: Columns, options: TextOption
                     row += 1
                     given = _values(values, decimal)
                     if given:
-                        yield validated(row, given, decimal)
+                        yield validated(row, given, decimal, from_text=True)
         except pa.ArrowInvalid as error:
             raise problem(error) from None
 

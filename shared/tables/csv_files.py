@@ -7,7 +7,7 @@ import codecs
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Any, Final
 
@@ -104,11 +104,16 @@ def split_lines(blocks: Iterable[bytes], end: bytes) -> Iterator[bytes]:
 
 @dataclass
 class TextFile:
-    """A text file as lines of bytes in ``encoding``, and its first lines for whoever looks for a pattern in them."""
+    """A text file as lines of bytes in ``encoding``.
+
+    sample : the file's first lines, which ``lines`` yields too.
+    written : the encoding of the file itself, before it was converted to one whose line ends are single bytes.
+    """
 
     encoding: str
     lines: Iterator[bytes]
     sample: list[bytes]
+    written: str
 
 
 def open_text(blocks: Iterable[bytes], encoding: str | None = None) -> TextFile:
@@ -126,10 +131,11 @@ def open_text(blocks: Iterable[bytes], encoding: str | None = None) -> TextFile:
     chosen = encoding or find_encoding(head)
     if chosen.startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
         # their line ends are not single bytes
-        return open_text(_transcoded(rest, chosen), "utf-8")
+        return replace(open_text(_transcoded(rest, chosen), "utf-8"), written=chosen)
     end = b"\r" if b"\r" in head and b"\n" not in head else b"\n"
     sample = list(split_lines((head[:SAMPLE_BYTES],), end))
-    return TextFile("utf-8" if chosen == "utf-8-sig" else chosen, split_lines(rest, end), sample)
+    plain = "utf-8" if chosen == "utf-8-sig" else chosen
+    return TextFile(plain, split_lines(rest, end), sample, plain)
 
 
 class _Lines:
@@ -270,7 +276,7 @@ class CsvFile:
     encoding: str
     options: TextOptions
     _sample: Sequence[bytes] = field(repr=False)
-    _first: int = field(repr=False)
+    _written: str
 
     def decimal(self, positions: Iterable[int]) -> str | None:
         """Return the decimal mark of the columns at these positions; None where the file shows none."""
@@ -288,12 +294,10 @@ class CsvFile:
 
     def description(self) -> dict[str, Any]:
         """Return how the file was read, for reports."""
-        return {"separator": self.separator, "encoding": _label(self.encoding)}
+        return {"separator": self.separator, "encoding": _label(self._written)}
 
 
-def _even(
-    records: Iterable[tuple[int, list[str] | str]], width: int, least: int
-) -> Iterator[tuple[int, list[str] | str]]:
+def _even(records: Iterable[tuple[int, list[str] | str]], width: int) -> Iterator[tuple[int, list[str] | str]]:
     """Drop the empty cells at a row's end that the header lacks, and rows that are empty."""
     for row, cells in records:
         if isinstance(cells, str):
@@ -303,9 +307,7 @@ def _even(
                 yield row, cells
         elif not any(map(str.strip, cells)):
             continue
-        elif len(cells) < least:
-            yield row, f"has {len(cells)} cells where the header has {least}"
-        elif any(map(str.strip, cells[width:])):
+        elif len(cells) < width or any(map(str.strip, cells[width:])):
             yield row, f"has {len(cells)} cells where the header has {width}"
         else:
             yield row, cells[:width]
@@ -344,10 +346,10 @@ def read_csv(blocks: Iterable[bytes], options: TextOptions, is_column: Callable[
         header.pop()
     return CsvFile(
         header,
-        _even(records, len(header), len(header)),
+        _even(records, len(header)),
         separator,
         text.encoding,
         options,
         sample,
-        first,
+        text.written,
     )

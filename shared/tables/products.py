@@ -107,19 +107,24 @@ _MESSAGES: Final = {
 }
 
 
-def _message(name: str, kind: str, message: str, value: object, decimal: str | None) -> str:
-    if kind in _MESSAGES:
-        return _MESSAGES[kind]
-    if isinstance(value, str) and name in NUMBERS:
-        if number_text(value, ".") is None and number_text(value, ",") is None:
-            return f"{message.removeprefix('Value error, ')}, such as 12.50; got {value[:40]!r}"
-        mark = f"the file's decimal mark is {decimal!r}" if decimal else "the file does not show its decimal mark"
-        return f"{message.removeprefix('Value error, ')}; got {value[:40]!r}, and {mark}: give decimal"
-    return message.removeprefix("Value error, ")
+def _number_message(name: str, text: str, decimal: str | None, *, from_text: bool) -> str:
+    """Return why a text is not the number that the field needs, and what to do."""
+    if not from_text:
+        return f"must be a number, not text; got {text[:40]!r}"
+    wanted = "a whole number such as 3" if name in ("quantity", "category_id") else "a number such as 12.50"
+    message = f"must be {wanted}; got {text[:40]!r}"
+    if decimal is None and "," in text and number_text(text, ".") is not None:
+        return message + ", where the comma may be a decimal mark or not: give decimal"
+    if number_text(text, decimal) is None and any(number_text(text, mark) is not None for mark in ".,"):
+        return message + f", and the file's decimal mark is {decimal or '.'!r}: give decimal if it is not"
+    return message
 
 
-def validated(row: int, values: Any, decimal: str | None = ".") -> Row | list[RowError]:
-    """Return the product of one row, or what is wrong with it, field by field."""
+def validated(row: int, values: Any, decimal: str | None = ".", *, from_text: bool = False) -> Row | list[RowError]:
+    """Return the product of one row, or what is wrong with it, field by field.
+
+    ``from_text``: numbers were written as text, with this decimal mark.
+    """
     if isinstance(values, str):
         return [RowError(row, "", values)]
     try:
@@ -128,8 +133,12 @@ def validated(row: int, values: Any, decimal: str | None = ".") -> Row | list[Ro
         problems = []
         for problem in error.errors(include_url=False):
             name = ".".join(str(part) for part in problem["loc"])
-            value = values.get(name) if isinstance(values, dict) else None
-            problems.append(RowError(row, name, _message(name, problem["type"], problem["msg"], value, decimal)))
+            value = values.get(name)
+            if isinstance(value, str) and name in NUMBERS:
+                message = _number_message(name, value, decimal, from_text=from_text)
+            else:
+                message = _MESSAGES.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+            problems.append(RowError(row, name, message))
         return problems
 
 
@@ -184,7 +193,7 @@ def _read_csv(blocks: Iterable[bytes], columns: Columns, options: TextOptions, f
                 yield [RowError(row, "", cells)]
                 continue
             named = {name: cells[place] for name, place in resolved.positions.items()}
-            yield validated(row, from_text(named, decimal), decimal)
+            yield validated(row, from_text(named, decimal), decimal, from_text=True)
 
     found.rows = rows()
 
@@ -264,7 +273,7 @@ def count_errors(left_out: LeftOut, errors: Iterable[RowError]) -> None:
     """Count a row under the first of its errors."""
     first = next(iter(errors))
     # a value in the message is not part of the reason
-    reason = first.message.split("; got ")[0].split(", such as ")[0].replace(": ", ", ")
+    reason = first.message.split("; got ")[0].replace(": ", ", ")
     left_out.add(first.row, f"{first.field} {reason}".strip())
 
 
