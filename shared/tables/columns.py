@@ -80,27 +80,26 @@ class Resolved:
 def parse_columns(text: str | None, schema: Collection[str]) -> dict[str, str]:
     """Read a mapping such as ``external_id:Handle,name:Title``: the field, then the file's column.
 
-    A column's name may have commas and colons. Raises InvalidRequest for a field that does not exist.
+    A column's name may have commas. Raises InvalidRequest for a field that does not exist.
     """
     mapping: dict[str, str] = {}
     last = ""
-    for part in (text or "").split(","):
+    for part in filter(str.strip, (text or "").split(",")):
         field, separator, column = part.partition(":")
         field = field.strip()
-        if separator and (field in schema or not last):
-            if field not in schema:
-                raise InvalidRequest(f"columns: there is no field {field[:100]!r}; the fields are {', '.join(schema)}.")
-            if field in mapping:
-                raise InvalidRequest(f"columns: {field} is given twice.")
-            mapping[field], last = column.strip(), field
-        elif last and part.strip():
-            if separator and field.isidentifier() and field.islower():
-                raise InvalidRequest(f"columns: there is no field {field[:100]!r}; the fields are {', '.join(schema)}.")
+        if not separator and last:
+            # a comma of the column's own name
             mapping[last] += "," + part
-        elif part.strip():
+        elif not separator:
             raise InvalidRequest(
                 f"columns: write FIELD:COLUMN pairs, as in external_id:Handle,name:Title; got {part.strip()[:100]!r}."
             )
+        elif field not in schema:
+            raise InvalidRequest(f"columns: there is no field {field[:100]!r}; the fields are {', '.join(schema)}.")
+        elif field in mapping:
+            raise InvalidRequest(f"columns: {field} is given twice.")
+        else:
+            mapping[field], last = column.strip(), field
     for field, column in mapping.items():
         if not column.strip():
             raise InvalidRequest(f"columns: name the file's column after {field}:, as in {field}:Title.")
