@@ -108,6 +108,9 @@ class ImportReport(BaseModel):
     repeated: list[RepeatedRow] = Field(description="Rows that a later row of the same `external_id` replaced.")
     left_out: list[LeftOutRows] = Field(description="The rejected rows by reason, the most frequent first.")
     ignored_columns: list[str] = Field(description="Columns that were not read.")
+    read_as: dict[str, str | None] = Field(
+        description="How a CSV was read: its separator, encoding, and decimal mark (null if no number shows one)."
+    )
 
 
 def unpack(body: bytes) -> bytes:
@@ -206,6 +209,7 @@ class _Import:
                 ],
                 "left_out": feed.left_out.summary(),
                 "ignored_columns": feed.ignored,
+                "read_as": feed.read_as,
             }
             answer = Response(dump(report), media_type="application/json")
             finish(connection, answer)

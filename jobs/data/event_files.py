@@ -112,7 +112,7 @@ def _read_csv(
         raise InvalidRequest("The source is empty: it has no CSV header.")
     resolved = columns.resolve(table.header)
     check_columns(columns, resolved, table.header, fixed)
-    decimal = table.decimal([resolved.positions["quantity"]] if "quantity" in resolved.positions else [])
+    decimals = table.decimals({name: place for name, place in resolved.positions.items() if name == "quantity"})
 
     def chunks() -> Iterator[Chunk]:
         while records := list(islice(table.records, chunk_rows)):
@@ -134,10 +134,10 @@ def _read_csv(
             )
             frame = frame.where(frame != "")
             if "quantity" in frame:
-                frame["quantity"] = _quantities(frame["quantity"], decimal)
+                frame["quantity"] = _quantities(frame["quantity"], decimals["quantity"])
             yield Chunk(frame, np.array(numbers, np.int64), broken)
 
-    return EventFile(chunks(), {*resolved.unknown, *resolved.unused}, table.description() | {"decimal": decimal})
+    return EventFile(chunks(), {*resolved.unknown, *resolved.unused}, table.description(decimals))
 
 
 def _quantities(cells: "pd.Series[Any]", decimal: str | None) -> "pd.Series[Any]":

@@ -25,9 +25,9 @@ from shared.errors import InvalidRequest
 from shared.tables.columns import PRODUCT_COLUMNS, STANDALONE_EVENT_COLUMNS, Columns
 from shared.tables.csv_files import TextOptions, read_csv
 from shared.tables.json_lines import json_records
-from shared.tables.products import NUMBERS, rename_fields
+from shared.tables.products import rename_fields
 from shared.tables.reports import LeftOut
-from shared.tables.values import find_decimal, id_of, number_text
+from shared.tables.values import find_decimals, id_of, number_text
 
 # public histories for research are older than any shop's
 EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
@@ -228,13 +228,13 @@ def _csv_items(file: io.BufferedIOBase, columns: Columns, options: TextOptions, 
     resolved = columns.resolve(table.header)
     _need_ids(resolved.positions, table.header)
     ignored.update(resolved.unknown, resolved.unused)
-    decimal = table.decimal(place for name, place in resolved.positions.items() if name in NUMBERS)
+    decimals = table.decimals({name: place for name, place in resolved.positions.items() if name == "price"})
     for row, cells in table.records:
         if isinstance(cells, str):
             yield row, cells
         else:
             values: dict[str, Any] = {name: cells[place].strip() for name, place in resolved.positions.items()}
-            yield row, values | {"price": number_text(values.get("price", ""), decimal)}
+            yield row, values | {"price": number_text(values.get("price", ""), decimals.get("price"))}
 
 
 def _json_items(file: io.BufferedIOBase, columns: Columns, options: TextOptions, ignored: set[str]) -> Iterator[Record]:
@@ -267,7 +267,7 @@ def _need_ids(positions: Any, names: list[str]) -> None:
 def _price(value: Any) -> float:
     """Return a price, 0 where there is none."""
     if isinstance(value, str):
-        value = number_text(value, find_decimal([value])) or "nan"
+        value = number_text(value, find_decimals({"price": [value]})["price"]) or "nan"
     try:
         price = float(value)
     except (TypeError, ValueError):

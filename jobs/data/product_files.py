@@ -11,6 +11,7 @@ from shared.tables.columns import PRODUCT_COLUMNS, Columns
 from shared.tables.csv_files import TextOptions
 from shared.tables.products import (
     NUMBERS,
+    Decimals,
     ProductRows,
     Row,
     RowError,
@@ -20,7 +21,7 @@ from shared.tables.products import (
     read_products,
     validated,
 )
-from shared.tables.values import find_decimal
+from shared.tables.values import find_decimals
 
 ROWS_PER_BATCH: Final = 5000
 
@@ -32,7 +33,7 @@ def _plain(value: Any) -> Any:
     return None if value != value else Decimal(repr(value))
 
 
-def _values(row: dict[str, Any], decimal: str | None) -> dict[str, Any]:
+def _values(row: dict[str, Any], decimals: Decimals) -> dict[str, Any]:
     """Return a row's values; a column of text is read as a CSV's cells are."""
     given = {name: value for name, value in row.items() if value is not None and value == value}
     text = {
@@ -43,7 +44,7 @@ def _values(row: dict[str, Any], decimal: str | None) -> dict[str, Any]:
     typed = from_values({name: value for name, value in given.items() if name not in text})
     if "price" in typed:
         typed["price"] = _plain(typed["price"])
-    return typed | from_text(text, decimal)
+    return typed | from_text(text, decimals)
 
 
 def _open_parquet(file: io.BufferedIOBase, columns: Columns, options: TextOptions) -> ProductRows:
@@ -72,18 +73,18 @@ def _open_parquet(file: io.BufferedIOBase, columns: Columns, options: TextOption
                     for array in batch.columns
                 ]
                 renamed = [fields[name] for name in batch.schema.names]
-                decimal = options.decimal or find_decimal(
-                    text
+                texts = {
+                    name: [text for text in array.drop_null().to_pylist() if isinstance(text, str)]
                     for name, array in zip(renamed, arrays, strict=True)
                     if name in NUMBERS
-                    for text in array.drop_null().to_pylist()
-                    if isinstance(text, str)
-                )
+                }
+                texts = {name: cells for name, cells in texts.items() if cells}
+                decimals = dict.fromkeys(texts, options.decimal) if options.decimal else find_decimals(texts)
                 for values in pa.RecordBatch.from_arrays(arrays, names=renamed).to_pylist():
                     row += 1
-                    given = _values(values, decimal)
+                    given = _values(values, decimals)
                     if given:
-                        yield validated(row, given, decimal, from_text=True)
+                        yield validated(row, given, decimals)
         except pa.ArrowInvalid as error:
             raise problem(error) from None
 

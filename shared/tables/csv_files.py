@@ -6,13 +6,13 @@ A record's number is its first line in the file, the first line being 1.
 import codecs
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
-from typing import Any, Final
+from typing import Final
 
 from shared.errors import InvalidRequest
-from shared.tables.values import find_decimal
+from shared.tables.values import find_decimals
 
 # the longest record, in bytes: a name and a description of four-byte characters, and some
 MAX_RECORD_BYTES: Final = 131_072
@@ -278,23 +278,31 @@ class CsvFile:
     _sample: Sequence[bytes] = field(repr=False)
     _written: str
 
-    def decimal(self, positions: Iterable[int]) -> str | None:
-        """Return the decimal mark of the columns at these positions; None where the file shows none."""
+    def decimals(self, positions: Mapping[str, int]) -> dict[str, str | None]:
+        """Return the decimal mark of each number column, by the columns' positions; None where the file shows none."""
         if self.options.decimal is not None:
-            return self.options.decimal
-        places = tuple(positions)
-        records = islice(csv_records(self._sample, self.separator, self.encoding), 1, None)
-        return find_decimal(
-            cells[place].strip()
-            for _row, cells in records
+            return dict.fromkeys(positions, self.options.decimal)
+        records = [
+            cells
+            for _row, cells in islice(csv_records(self._sample, self.separator, self.encoding), 1, None)
             if not isinstance(cells, str)
-            for place in places
-            if place < len(cells)
+        ]
+        return find_decimals(
+            {
+                name: [cells[place].strip() for cells in records if place < len(cells)]
+                for name, place in positions.items()
+            }
         )
 
-    def description(self) -> dict[str, Any]:
+    def description(self, decimals: Mapping[str, str | None]) -> dict[str, str | None]:
         """Return how the file was read, for reports."""
-        return {"separator": self.separator, "encoding": _label(self._written)}
+        marks = {mark for mark in decimals.values() if mark is not None}
+        decimal = (
+            min(marks, default=None)
+            if len(marks) < 2
+            else "; ".join(f"{name} {mark}" for name, mark in decimals.items() if mark is not None)
+        )
+        return {"separator": self.separator, "encoding": _label(self._written), "decimal": decimal}
 
 
 def _even(records: Iterable[tuple[int, list[str] | str]], width: int) -> Iterator[tuple[int, list[str] | str]]:

@@ -35,6 +35,8 @@ class RowError:
 
 
 Row = tuple[int, ProductWrite]
+# the decimal mark of each number column that is text; None where it is not known
+Decimals = Mapping[str, str | None]
 TextFormat = Literal["csv", "jsonl"]
 
 
@@ -70,10 +72,14 @@ _CELLS: Final[Mapping[str, Callable[[str, str | None], object]]] = {
 }
 
 
-def from_text(cells: Mapping[str, str], decimal: str | None = ".") -> dict[str, Any]:
+def from_text(cells: Mapping[str, str], decimals: Decimals) -> dict[str, Any]:
     """Return a row of text cells as typed values; what cannot be read stays text, for validation to name."""
     stripped = {name: cell.strip() for name, cell in cells.items()}
-    return {name: _CELLS[name](cell, decimal) if name in _CELLS else cell for name, cell in stripped.items() if cell}
+    return {
+        name: _CELLS[name](cell, decimals.get(name)) if name in _CELLS else cell
+        for name, cell in stripped.items()
+        if cell
+    }
 
 
 def _typed(name: str, value: Any) -> Any:
@@ -107,23 +113,24 @@ _MESSAGES: Final = {
 }
 
 
-def _number_message(name: str, text: str, decimal: str | None, *, from_text: bool) -> str:
+def _number_message(name: str, text: str, decimals: Decimals) -> str:
     """Return why a text is not the number that the field needs, and what to do."""
-    if not from_text:
+    if name not in decimals:
         return f"must be a number, not text; got {text[:40]!r}"
+    decimal = decimals[name]
     wanted = "a whole number such as 3" if name in ("quantity", "category_id") else "a number such as 12.50"
     message = f"must be {wanted}; got {text[:40]!r}"
-    if decimal is None and "," in text and number_text(text, ".") is not None:
-        return message + ", where the comma may be a decimal mark or not: give decimal"
-    if number_text(text, decimal) is None and any(number_text(text, mark) is not None for mark in ".,"):
-        return message + f", and the file's decimal mark is {decimal or '.'!r}: give decimal if it is not"
-    return message
+    if number_text(text, decimal) is not None or all(number_text(text, mark) is None for mark in ".,"):
+        return message
+    if decimal is None:
+        return message + ", and the column does not show its decimal mark: give decimal"
+    return message + f", and the column's decimal mark is {decimal!r}: give decimal if it is not"
 
 
-def validated(row: int, values: Any, decimal: str | None = ".", *, from_text: bool = False) -> Row | list[RowError]:
+def validated(row: int, values: Any, decimals: Decimals | None = None) -> Row | list[RowError]:
     """Return the product of one row, or what is wrong with it, field by field.
 
-    ``from_text``: numbers were written as text, with this decimal mark.
+    ``decimals`` : of the fields whose numbers were written as text.
     """
     if isinstance(values, str):
         return [RowError(row, "", values)]
@@ -135,7 +142,7 @@ def validated(row: int, values: Any, decimal: str | None = ".", *, from_text: bo
             name = ".".join(str(part) for part in problem["loc"])
             value = values.get(name)
             if isinstance(value, str) and name in NUMBERS:
-                message = _number_message(name, value, decimal, from_text=from_text)
+                message = _number_message(name, value, decimals or {})
             else:
                 message = _MESSAGES.get(problem["type"], problem["msg"].removeprefix("Value error, "))
             problems.append(RowError(row, name, message))
@@ -184,8 +191,8 @@ def _read_csv(blocks: Iterable[bytes], columns: Columns, options: TextOptions, f
     resolved = columns.resolve(table.header)
     check_header(columns, resolved, table.header)
     found.ignored.update(resolved.unknown, resolved.unused)
-    decimal = table.decimal(place for name, place in resolved.positions.items() if name in NUMBERS)
-    found.read_as.update(table.description(), decimal=decimal)
+    decimals = table.decimals({name: place for name, place in resolved.positions.items() if name in NUMBERS})
+    found.read_as.update(table.description(decimals))
 
     def rows() -> Iterator[Row | list[RowError]]:
         for row, cells in table.records:
@@ -193,7 +200,7 @@ def _read_csv(blocks: Iterable[bytes], columns: Columns, options: TextOptions, f
                 yield [RowError(row, "", cells)]
                 continue
             named = {name: cells[place] for name, place in resolved.positions.items()}
-            yield validated(row, from_text(named, decimal), decimal, from_text=True)
+            yield validated(row, from_text(named, decimals), decimals)
 
     found.rows = rows()
 

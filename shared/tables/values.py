@@ -92,16 +92,27 @@ def _shows(text: str, mark: str) -> bool:
     ) or (text.count(other) >= 2 and _GROUPED[mark].fullmatch(text) is not None)
 
 
-def find_decimal(cells: Iterable[str]) -> str | None:
-    """Return the decimal mark that number cells show; None where no cell shows one, or cells contradict each other."""
-    point = comma = False
+def _marks(cells: Iterable[str]) -> set[str]:
+    """Return the decimal marks that number cells show."""
+    marks: set[str] = set()
     for cell in cells:
         if "," in cell or "." in cell:
-            point = point or _shows(cell, ".")
-            comma = comma or _shows(cell, ",")
-            if point and comma:
-                return None
-    return "." if point else "," if comma else None
+            marks.update(mark for mark in ".," if mark not in marks and _shows(cell, mark))
+            if len(marks) == 2:
+                break
+    return marks
+
+
+def find_decimals(columns: Mapping[str, Iterable[str]]) -> dict[str, str | None]:
+    """Return the decimal mark of each number column.
+
+    A column that shows no mark has the one that the others show. None where nothing shows one, or where the cells of
+    a column contradict each other.
+    """
+    shown = {name: _marks(cells) for name, cells in columns.items()}
+    all_marks = set().union(*shown.values())
+    common = next(iter(all_marks)) if len(all_marks) == 1 else None
+    return {name: common if not marks else (min(marks) if len(marks) == 1 else None) for name, marks in shown.items()}
 
 
 # by their letters and digits only, in lower case: Add-to-Cart, add_to_cart and addToCart are one name

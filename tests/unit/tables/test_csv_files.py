@@ -64,7 +64,7 @@ def test_excels_first_line_names_the_separator_and_counts_as_a_line(first: str, 
 def test_the_encoding_is_found(encoding: str, label: str, block: int) -> None:
     table = opened("id;name\r\n1;Schüssel groß\r\n2;Käse\r\n".encode(encoding), block=block)
     assert list(table.records) == [(2, ["1", "Schüssel groß"]), (3, ["2", "Käse"])]
-    assert table.description()["encoding"] == label
+    assert table.description({})["encoding"] == label
 
 
 def test_an_encoding_that_is_given_is_used_and_a_byte_order_mark_counts_more() -> None:
@@ -136,9 +136,10 @@ def test_a_line_that_is_too_long_is_one_bad_row() -> None:
 
 def test_the_decimal_mark_is_found_in_the_number_columns_only() -> None:
     table = opened(b'id;name;price\n1;"1.5 l, 2,5 kg";12,50\n2;3.75;1.299,00\n')
-    assert table.decimal([2]) == ","
-    assert table.decimal([1]) == "."
-    assert table.decimal([0]) is None
+    assert table.decimals({"price": 2}) == {"price": ","}
+    assert table.decimals({"price": 2, "quantity": 0}) == {"price": ",", "quantity": ","}
+    assert table.description({"price": ",", "latitude": "."})["decimal"] == "price ,; latitude ."
+    assert table.description({"price": None})["decimal"] is None
 
 
 def test_an_empty_file_has_no_header() -> None:

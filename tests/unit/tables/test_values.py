@@ -4,7 +4,7 @@ import pytest
 
 from shared.domain.events import EventType
 from shared.errors import InvalidRequest
-from shared.tables.values import event_type_of, find_decimal, id_of, number_text, parse_event_types, whole_number
+from shared.tables.values import event_type_of, find_decimals, id_of, number_text, parse_event_types, whole_number
 
 
 @pytest.mark.parametrize("value", [1001, 1001.0, "1001", "1001.0", " 1001 ", "1001.00"])
@@ -97,7 +97,13 @@ def test_whole_numbers_may_be_written_as_floats(text: str, number: int | None) -
     ],
 )
 def test_the_decimal_mark_is_the_one_that_cells_show(cells: list[str], mark: str | None) -> None:
-    assert find_decimal(cells) == mark
+    assert find_decimals({"price": cells}) == {"price": mark}
+
+
+def test_a_column_without_a_mark_has_the_one_of_the_others_unless_they_differ() -> None:
+    assert find_decimals({"a": ["1,5"], "b": ["1,299"]}) == {"a": ",", "b": ","}
+    assert find_decimals({"a": ["1,5"], "b": ["4.0"], "c": ["1,299"]}) == {"a": ",", "b": ".", "c": None}
+    assert find_decimals({"a": ["1.5"], "b": ["1,5", "1.5"]}) == {"a": ".", "b": None}
 
 
 @pytest.mark.parametrize(
