@@ -1,4 +1,4 @@
-"""What may be written about a product: one model for the API, for imports and for feeds."""
+"""Products as they are written: one model for the API, imports and jobs."""
 
 import re
 from decimal import Decimal
@@ -28,7 +28,7 @@ _URL: Final = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 
 
 def real_number(value: object) -> object:
-    """Refuse what is a number by courtesy only: text and booleans."""
+    """Return a number; raise ValueError for text and booleans, which Pydantic would convert."""
     if value is None or isinstance(value, (str, bytes, bool)):
         raise ValueError("must be a number")
     return value
@@ -42,7 +42,7 @@ def web_address(value: str) -> str:
 
 
 def category_path(value: str) -> str:
-    """Return a category's path with its parts stripped; raise ValueError when a part is empty, too long or too deep."""
+    """Return a category's path with stripped parts; raise ValueError for an empty or repeated part, or too many."""
     parts = [part.strip() for part in value.split(CATEGORY_SEPARATOR)]
     if not all(parts):
         raise ValueError("must name every level, such as 'Home > Candles'")
@@ -63,7 +63,10 @@ def _text(least: int, most: int) -> Any:
 
 
 ExternalId = Annotated[
-    str, _text(1, 255), AfterValidator(printable), Field(description="the shop's own id, such as a stock code")
+    str,
+    _text(1, 255),
+    AfterValidator(printable),
+    Field(description="The shop's own id of the product, such as a stock code."),
 ]
 Name = Annotated[str, _text(1, 500), AfterValidator(printable)]
 Description = Annotated[
@@ -84,7 +87,7 @@ CategoryPath = Annotated[
     _text(1, 500),
     AfterValidator(printable),
     AfterValidator(category_path),
-    Field(description="the category's name, made if new; 'Home > Candles' is Candles inside Home"),
+    Field(description="Name of the category, which is created if it is new. `Home > Candles` is Candles inside Home."),
 ]
 Brand = Annotated[str, _text(1, 200), AfterValidator(printable)]
 Tag = Annotated[str, _text(1, 64), AfterValidator(printable)]
@@ -94,20 +97,20 @@ Tags = Annotated[
     AfterValidator(distinct),
     BeforeValidator(lambda value: [] if value is None else value),
 ]
-Quantity = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True, description="pieces in stock")]
-Active = Annotated[bool, Field(strict=True, description="false: not shown anywhere")]
+Quantity = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True, description="Pieces in stock.")]
+Active = Annotated[bool, Field(strict=True, description="`false` hides the product everywhere.")]
 Latitude = Annotated[float, BeforeValidator(real_number), Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, BeforeValidator(real_number), Field(ge=-180, le=180, allow_inf_nan=False)]
 
 
 class _Written(BaseModel):
-    """Rules over several fields, the same for a new product and a change."""
+    """Fields and rules that a new product and a change have in common."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     image_url: ImageUrl | None = None
     category: CategoryPath | None = None
-    category_id: ProductId | None = Field(None, description="an existing category, instead of its name")
+    category_id: ProductId | None = Field(None, description="Id of an existing category, instead of `category`.")
     brand: Brand | None = None
     latitude: Latitude | None = None
     longitude: Longitude | None = None
@@ -125,7 +128,7 @@ class _Written(BaseModel):
 class ProductWrite(_Written):
     """A product as it is created or imported.
 
-    On an import whose ``external_id`` exists, fields that were not given (``model_fields_set``) keep what is stored.
+    If an import's `external_id` exists, omitted fields (`model_fields_set`) keep their stored values.
     """
 
     external_id: ExternalId | None = None
@@ -138,7 +141,7 @@ class ProductWrite(_Written):
 
 
 class ProductPatch(_Written):
-    """A change to a product: only what is given (``model_fields_set``) is written. null clears what may be empty."""
+    """A change to a product: only given fields (`model_fields_set`) are written. `null` clears an optional field."""
 
     name: Name = ""
     description: Description = ""
