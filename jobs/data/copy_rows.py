@@ -42,7 +42,7 @@ def event_ids(order: npt.NDArray[Any], high_bits: UInt64, low_bits: UInt64) -> p
 def streams(columns: Mapping[str, Any], rows: int = 500_000) -> Iterator[io.BytesIO]:
     """Yield CSV for ``bulk_loading.append``, ``rows`` at a time. Omitted columns are empty; an omitted quantity is 1.
 
-    ``columns`` are arrays of one length, by the names of ``bulk_loading.COLUMNS``; ``occurred_at`` is datetime64 in UTC.
+    ``columns`` are arrays of one length, by the names of ``bulk_loading.COLUMNS``. ``occurred_at`` is datetime64, UTC.
     """
     length = len(columns["event_id"])
     filled: dict[str, Any] = {"position": np.arange(length), "quantity": np.ones(length, np.int32), **columns}

@@ -145,7 +145,8 @@ def _line(position: int, row: ProductWrite) -> str:
 def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
     """Create or change products, by ``external_id``, inside the caller's transaction.
 
-    New categories are created. A row with an unknown ``category_id`` is refused; the others are written. Positions count from 0. Memory and time grow with ``rows``: write a long feed in chunks.
+    New categories are created. A row with an unknown ``category_id`` is refused; the others are written. Positions
+    count from 0. Memory and time grow with ``rows``: write a long feed in chunks.
     """
     if not rows:
         return Upserted()
@@ -162,7 +163,7 @@ def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
     unknown = {row[0] for row in execute(connection, UNKNOWN_CATEGORIES)}
     execute(connection, REPEATED)
     inserted = execute(connection, INSERT)
-    # after the insert: a product that another transaction created meanwhile is changed; one created here has no difference
+    # after the insert: a product that another transaction created meanwhile is changed too
     execute(connection, LOCK)
     updated = [row[0] for row in execute(connection, UPDATE)]
     return Upserted(

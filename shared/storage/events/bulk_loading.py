@@ -14,7 +14,7 @@ from shared.clients.postgres import Connection, copy_in, execute
 from shared.domain.events import EVENT_WEIGHTS
 from shared.storage.events.ingestion import DECAY, fold
 
-# `position` is the caller's number of the row; `external_id` or `product_id` identifies the product, a search has neither
+# `position` is the caller's number of the row; `external_id` or `product_id` names the product, a search has neither
 STAGE: Final = (
     """CREATE TEMP TABLE IF NOT EXISTS history_rows (
     position bigint NOT NULL, event_id uuid NOT NULL, user_key text NOT NULL, external_id text, product_id bigint,
