@@ -30,6 +30,7 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_DIVIDED: Final = re.compile(rb"[\x80-\xff]{1,3}\Z")
 _HIGH_BYTES: Final = re.compile(rb"[\x80-\xff]")
 _UTF8_CHARACTERS: Final = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 # Excel's own first line names the separator
@@ -117,23 +118,35 @@ class TextFile:
 
 
 def open_text(blocks: Iterable[bytes], encoding: str | None = None) -> TextFile:
-    """Return a file's lines. A byte order mark decides on the encoding, then ``encoding``, then the file's content."""
+    """Return a file's lines. A byte order mark decides on the encoding, then ``encoding``, then the file's content.
+
+    Raises InvalidRequest for a workbook.
+    """
     source = iter(blocks)
     head = b""
-    while len(head) < SAMPLE_BYTES and (block := next(source, None)) is not None:
+    # a byte more than the sample: whether it is cut
+    while len(head) <= SAMPLE_BYTES and (block := next(source, None)) is not None:
         head += block
+    if head.startswith(b"PK\x03\x04"):
+        raise InvalidRequest("The file is an Excel workbook or a zip archive; save it as CSV.")
     rest = chain((head,), source)
     marked = next(((mark, name) for mark, name in _MARKS if head.startswith(mark)), None)
     if marked is not None:
         head = head.removeprefix(marked[0])
         rest = chain((head,), source)
         encoding = marked[1]
-    chosen = encoding or find_encoding(head)
+    is_cut = len(head) > SAMPLE_BYTES
+    begin = head[:SAMPLE_BYTES]
+    # a character that the cut divides is no evidence
+    chosen = encoding or find_encoding(_DIVIDED.sub(b"", begin) if is_cut else begin)
     if chosen.startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
         # their line ends are not single bytes
         return replace(open_text(_transcoded(rest, chosen), "utf-8"), written=chosen)
     end = b"\r" if b"\r" in head and b"\n" not in head else b"\n"
-    sample = list(split_lines((head[:SAMPLE_BYTES],), end))
+    sample = list(split_lines((begin,), end))
+    if is_cut and len(sample) > 1:
+        # nor is half a line
+        sample.pop()
     plain = "utf-8" if chosen == "utf-8-sig" else chosen
     return TextFile(plain, split_lines(rest, end), sample, plain)
 
@@ -240,7 +253,7 @@ def _record(lines: _Lines, separator: str, encoding: str) -> tuple[int, list[str
         return row, f"is longer than {MAX_RECORD_BYTES} bytes"
     text = _decoded(first, encoding)
     if text is None:
-        return row, f"is not {_label(encoding)}"
+        return row, f"is not {_label(encoding)}; give encoding if the file has another"
     if '"' not in text:
         # most lines: nothing to unquote
         return row, text.rstrip("\r\n").split(separator)
@@ -346,7 +359,7 @@ def read_csv(blocks: Iterable[bytes], options: TextOptions, is_column: Callable[
     records = csv_records(lines, separator, text.encoding, first)
     _row, cells = next(records, (0, []))
     if isinstance(cells, str):
-        raise InvalidRequest(f"The CSV's header {cells}. If the file has another encoding, give encoding.")
+        raise InvalidRequest(f"The CSV's header {cells}.")
     if not cells:
         return None
     header = [name.strip() for name in cells]

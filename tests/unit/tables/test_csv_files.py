@@ -7,6 +7,7 @@ import pytest
 from shared.errors import InvalidRequest
 from shared.tables.csv_files import (
     MAX_RECORD_BYTES,
+    SAMPLE_BYTES,
     CsvFile,
     csv_records,
     find_encoding,
@@ -74,7 +75,10 @@ def test_an_encoding_that_is_given_is_used_and_a_byte_order_mark_counts_more() -
 
 
 def test_a_broken_line_does_not_change_the_encoding_of_the_others() -> None:
-    assert rows("id,name\n1,é\n".encode() + b"2,\xe9\n") == [(2, ["1", "é"]), (3, "is not UTF-8")]
+    assert rows("id,name\n1,é\n".encode() + b"2,\xe9\n") == [
+        (2, ["1", "é"]),
+        (3, "is not UTF-8; give encoding if the file has another"),
+    ]
     assert find_encoding(b"plain") == "utf-8"
 
 
@@ -165,6 +169,30 @@ def test_an_option_that_makes_no_sense_is_named(options: tuple[str | None, ...],
 
 def test_a_separator_may_be_named() -> None:
     assert [text_options(name, None, None).separator for name in ("tab", "\\t", "semicolon")] == ["\t", "\t", ";"]
+
+
+def test_a_workbook_is_refused_with_the_remedy() -> None:
+    with pytest.raises(InvalidRequest, match="save it as CSV"):
+        opened(b"PK\x03\x04\x14\x00\x06\x00")
+
+
+def cut_inside(row: bytes, place: int) -> bytes:
+    """Return a CSV of which the sample ends inside this row, after ``place`` of its bytes."""
+    header, filler = b"id;price\n", b"a;1\n"
+    length = SAMPLE_BYTES - place - len(header)
+    padding = b"a" * (length % len(filler) + len(filler) - 3) + b";1\n"
+    return header + filler * ((length - len(padding)) // len(filler)) + padding + row + b"\n" + filler * 9
+
+
+@pytest.mark.parametrize("block", [1 << 30, 1 << 20, 1000])
+def test_half_a_number_and_half_a_character_at_the_samples_end_are_no_evidence(block: int) -> None:
+    body = cut_inside(b"b;1,299", 5)
+    assert body[:SAMPLE_BYTES].endswith(b"\nb;1,2")
+    table = opened(body, block=block)
+    assert table.decimals({"price": 1}) == {"price": None}
+    body = cut_inside("é;1".encode(), 1)
+    assert body[:SAMPLE_BYTES].endswith(b"\n\xc3")
+    assert ["é", "1"] in [cells for _row, cells in opened(body, block=block).records]
 
 
 def test_what_is_no_text_is_refused_as_a_header() -> None:
