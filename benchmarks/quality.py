@@ -40,7 +40,7 @@ TARGETS: Final = {
 def real(name: str, folder: Path) -> Case:
     """Return a shop read from its files."""
     (history,), item_names = histories(read_events(str(folder / name / "events.parquet")))
-    return Case(name, history, read_catalog(str(folder / name / "items.parquet"), item_names), 30)
+    return Case(name, history, read_catalog(str(folder / name / "items.parquet"), item_names).catalog, 30)
 
 
 def measure(case: Case, *, new_only: bool, budget_s: float, peers: Sequence[str]) -> dict[str, dict[str, float]]:

@@ -1,68 +1,26 @@
 """Job, on demand: take a catalog feed (CSV, JSON lines or Parquet), row by row into products."""
 
-from collections.abc import Iterator
-from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
 
-from pydantic import Field
-
+from jobs.data.options import TableParameters
+from jobs.data.product_files import open_products
 from shared.clients import sources
-from shared.domain.catalog import ProductWrite
-from shared.domain.feeds import Row, RowError, read_csv, read_json_lines, validated
 from shared.errors import InvalidRequest
-from shared.job import Parameters, job, progress
+from shared.job import job, progress
 from shared.storage.catalog import bulk_writes
+from shared.tables.columns import PRODUCT_COLUMNS, Columns, parse_columns
+from shared.tables.products import Repeated, Repetitions, RowError, count_errors
+from shared.tables.reports import LeftOut
 
 MAX_ERRORS_REPORTED: Final = 1000
+MAX_REPEATED_REPORTED: Final = 1000
 ROWS_PER_CHUNK: Final = 5000
 
 
-class ImportCatalog(Parameters):
-    """Where the feed is. Columns or fields are those of `POST /products`; ``external_id`` finds a known product."""
-
-    source: str = Field(
-        min_length=1, max_length=2000, description="gs://, s3://, https://; locally a file's absolute path too"
-    )
-    format: sources.Format | None = Field(None, description="csv, jsonl or parquet; by default by the name's ending")
-
-
-def _plain(value: Any) -> Any:
-    # binary fractions of a Parquet file: the shortest decimal that means the same
-    return Decimal(repr(value)) if isinstance(value, float) else value
-
-
-def _parquet(file: Any) -> Iterator[Row | list[RowError]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.ParquetFile(file)
-        unknown = sorted(set(table.schema_arrow.names) - set(ProductWrite.model_fields))
-        if unknown:
-            raise InvalidRequest(
-                f"The feed has the unknown column {unknown[0]!r}; known are: {', '.join(ProductWrite.model_fields)}."
-            )
-        row = 0
-        for batch in table.iter_batches(batch_size=ROWS_PER_CHUNK):
-            arrays = [
-                array.cast(pa.string()).cast(pa.float64()) if pa.types.is_float32(array.type) else array
-                for array in batch.columns
-            ]
-            for values in pa.RecordBatch.from_arrays(arrays, names=batch.schema.names).to_pylist():
-                row += 1
-                given = {name: value for name, value in values.items() if value is not None}
-                if isinstance(given.get("tags"), str):
-                    given["tags"] = [tag.strip() for tag in given["tags"].split("|") if tag.strip()]
-                yield validated(row, {**given, "price": _plain(given["price"])} if "price" in given else given)
-    except pa.ArrowInvalid as error:
-        raise InvalidRequest(f"The source is not a readable Parquet file: {error}.") from None
-
-
-def _read(file: Any, form: sources.Format) -> Iterator[Row | list[RowError]]:
-    if form == "parquet":
-        return _parquet(sources.seekable(file))
-    return read_csv(sources.lines(file)) if form == "csv" else read_json_lines(sources.lines(file))
+class ImportCatalog(TableParameters):
+    """Where the feed is, and how it is written. Columns or fields are those of `POST /products`, or usual names of
+    them; ``external_id`` identifies a known product."""
 
 
 @job
@@ -70,35 +28,65 @@ def import_catalog(parameters: ImportCatalog) -> dict[str, Any]:
     """Create or change the products of a feed and report what became of its rows.
 
     Rows with errors are reported by their line and left out; the others load, in chunks that are transactions: run an
-    interrupted import again, what is stored already is no change. Products that a feed no longer names stay.
+    interrupted import again, what is stored already is no change. Products that a feed no longer names stay. Raises
+    InvalidRequest, with the reasons, when no row can be used.
     """
-    counts = dict.fromkeys(("rows", "created", "updated", "unchanged", "rejected"), 0)
+    options = parameters.text_options()
+    columns = Columns(PRODUCT_COLUMNS, parse_columns(parameters.columns, PRODUCT_COLUMNS))
+    counts = dict.fromkeys(("rows", "created", "updated", "unchanged", "rejected", "repeated"), 0)
     errors: list[RowError] = []
+    left_out = LeftOut()
+    repetitions, repeated = Repetitions(), list[Repeated]()
 
-    def note(found: list[RowError]) -> None:
+    def reject(problems: list[RowError]) -> None:
         counts["rejected"] += 1
-        errors.extend(found[: MAX_ERRORS_REPORTED - len(errors)])
+        count_errors(left_out, problems)
+        errors.extend(problems[: MAX_ERRORS_REPORTED - len(errors)])
 
     with sources.opened(parameters.source) as file:
-        read = _read(file, sources.format_of(parameters.source, parameters.format))
-        while chunk := list(islice(read, ROWS_PER_CHUNK)):
+        feed = open_products(file, sources.format_of(parameters.source, parameters.format), columns, options)
+        rows = iter(feed)
+        while chunk := list(islice(rows, ROWS_PER_CHUNK)):
             good = []
-            for one in chunk:
-                if isinstance(one, list):
-                    note(one)
+            for row in chunk:
+                if isinstance(row, list):
+                    reject(row)
                 else:
-                    good.append(one)
+                    good.append(row)
             done = bulk_writes.import_products([product for _row, product in good])
+            refused = {position for position, _name, _message in done.refused}
             for position, name, message in done.refused:
-                note([RowError(good[position][0], name, message)])
+                reject([RowError(good[position][0], name, message)])
+            replaced = repetitions.add(row for position, row in enumerate(good) if position not in refused)
+            first = good[0][0] if good else 0
+            # a row that a later row of its own chunk replaced was not written
+            unwritten = sum(pair.row >= first for pair in replaced)
+            repeated += replaced[: MAX_REPEATED_REPORTED - len(repeated)]
             counts["rows"] += len(chunk)
             counts["created"] += len(done.created)
             counts["updated"] += len(done.updated)
-            counts["unchanged"] += len(good) - len(done.created) - len(done.updated) - len(done.refused)
+            counts["repeated"] += len(replaced)
+            counts["unchanged"] += len(good) - len(done.created) - len(done.updated) - len(refused) - unwritten
             progress("catalog rows imported", counts=dict(counts))
-    return {
+    used = counts["rows"] - counts["rejected"]
+    report: dict[str, Any] = {
         "source": parameters.source,
         **counts,
+        "used": used,
         "errors": [{"row": error.row, "field": error.field, "message": error.message} for error in errors],
         "errors_truncated": len(errors) >= MAX_ERRORS_REPORTED,
+        "left_out": left_out.summary(),
+        "repeated_rows": [
+            {"row": pair.row, "external_id": pair.external_id, "replaced_by": pair.replaced_by} for pair in repeated
+        ],
+        "ignored_columns": sorted(feed.ignored),
+        "read_as": feed.read_as,
     }
+    if not used:
+        reasons = left_out.sentence() or "the feed has no rows"
+        raise InvalidRequest(
+            f"No product of {counts['rows']} rows could be used: {reasons}.",
+            **{name: value for name, value in report.items() if name != "errors"},
+            row_errors=report["errors"],
+        )
+    return report

@@ -1,8 +1,7 @@
 """Job, on demand: load a history of events (CSV, JSON lines or Parquet) into a new or a running shop."""
 
-from collections import Counter
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -10,48 +9,38 @@ from pydantic import Field
 
 from jobs.data import event_files, event_rows
 from jobs.data.copy_rows import streams
+from jobs.data.options import HistoryParameters
 from shared.clients import sources
 from shared.clients.postgres import transaction
-from shared.job import Parameters, job, progress
+from shared.errors import InvalidRequest
+from shared.job import job, progress
 from shared.storage.answers import invalidation
 from shared.storage.events import bulk_loading, rejected
+from shared.tables.columns import EVENT_COLUMNS, Columns, parse_columns
+from shared.tables.reports import LeftOut
 
-EXAMPLES: Final = 5
 
+class LoadEvents(HistoryParameters):
+    """Where the history is, and how it is written.
 
-class LoadEvents(Parameters):
-    """Where the history is, and how its times are written.
-
-    Columns: user_id, event_type, timestamp, product_id or external_id (also called item_id), and as wanted session_id,
-    quantity, metadata (a JSON object), event_id.
+    Columns: user_id, event_type, timestamp, product_id or external_id (or another usual name), and optionally
+    session_id, quantity, metadata (a JSON object), event_id.
     """
 
-    source: str = Field(
-        min_length=1, max_length=2000, description="gs://, s3://, https://; locally a file's absolute path too"
-    )
-    format: sources.Format | None = Field(None, description="csv, jsonl or parquet; by default by the name's ending")
-    timestamp_unit: event_rows.TimestampUnit = Field(
-        "iso", description="iso: ISO 8601 with a zone; s or ms: since 1970"
-    )
     chunk_rows: int = Field(250_000, ge=1, le=2_000_000, description="rows in memory and in a transaction at once")
     keep_rejected: int = Field(1000, ge=0, le=100_000, description="how many bad rows are kept in rejected_events")
 
 
 class _Rejections:
-    """Bad rows: counted by reason, with examples, and kept up to a limit."""
+    """Bad rows: counted by reason, and stored in ``rejected_events`` up to a limit."""
 
     def __init__(self, source: str, keep: int) -> None:
-        self.counts: Counter[str] = Counter()
-        self.examples: dict[str, list[int]] = {}
+        self.left_out = LeftOut()
         self._message_id, self._left = f"load_events {source}", keep
 
     def add(self, rows: list[tuple[int, str]], chunk: event_files.Chunk) -> None:
         for number, reason in rows:
-            # a reason that names a value is one of its kind
-            kind = reason.split(":")[0]
-            self.counts[kind] += 1
-            if self.counts[kind] <= EXAMPLES:
-                self.examples.setdefault(kind, []).append(number)
+            self.left_out.add(number, reason)
         kept = sorted(rows)[: self._left]
         self._left -= len(kept)
         if kept:
@@ -71,30 +60,32 @@ class _Rejections:
             for name, value in cells.items()
         }
 
-    def summary(self) -> list[dict[str, Any]]:
-        return [
-            {"reason": reason, "count": count, "rows": self.examples[reason]}
-            for reason, count in self.counts.most_common()
-        ]
-
 
 @job
 def load_events(parameters: LoadEvents) -> dict[str, Any]:
     """Store a history's events and fold the new ones into counts, purchases and preferences, each event once.
 
-    An event goes by its ``event_id`` or, without one, by all that its row says: the same file again adds nothing. Bad
-    rows are counted by reason and left out. Chunks are transactions: run an interrupted load again.
+    An event's id is its ``event_id`` or, without one, made from all that its row says: the same file again adds
+    nothing. Bad rows are counted by reason and left out. Chunks are transactions: run an interrupted load again.
+    Raises InvalidRequest, with the reasons, when no row can be used.
     """
+    rules, options = parameters.rules(), parameters.text_options()
+    columns = Columns(EVENT_COLUMNS, parse_columns(parameters.columns, EVENT_COLUMNS))
     bad = _Rejections(parameters.source, parameters.keep_rejected)
     counts = dict.fromkeys(("rows", "stored", "known", "rejected"), 0)
     dates: set[date] = set()
-    ignored: set[str] = set()
+    zoneless: list[int] = []
+    zoneless_rows = 0
     with sources.opened(parameters.source) as file:
         form = sources.format_of(parameters.source, parameters.format)
-        for unread, chunk in event_files.chunks(file, form, parameters.chunk_rows):
-            ignored.update(unread)
-            checked = event_rows.check(chunk.rows, chunk.numbers, parameters.timestamp_unit)
+        history = event_files.open_events(
+            file, form, parameters.chunk_rows, columns=columns, options=options, fixed=parameters.fixed()
+        )
+        for chunk in history.chunks:
+            checked = event_rows.check(chunk.rows, chunk.numbers, rules)
             events = checked.events
+            zoneless += checked.zoneless[: 1 - len(zoneless)].tolist()
+            zoneless_rows += len(checked.zoneless)
             with transaction(statement_timeout_s=0) as connection:
                 loaded = bulk_loading.append(
                     connection, streams({str(name): pa.array(events[name]) for name in events}) if len(events) else ()
@@ -104,13 +95,31 @@ def load_events(parameters: LoadEvents) -> dict[str, Any]:
             bad.add(wrong, chunk)
             # of all rows, not only of new ones: a load that was interrupted before the days were counted is made good
             dates.update(events["occurred_at"].dt.date.unique())
-            counts["rows"] += len(chunk.numbers) + len(chunk.broken)
+            counts["rows"] += len(chunk)
             counts["stored"] += loaded.stored
             counts["known"] += loaded.known
             counts["rejected"] += len(wrong)
             progress("history rows loaded", counts=dict(counts))
+    used = counts["stored"] + counts["known"]
+    report: dict[str, Any] = {
+        "source": parameters.source,
+        **counts,
+        "used": used,
+        "rejections": bad.left_out.summary(),
+        "ignored_columns": sorted(history.ignored),
+        "read_as": history.read_as,
+    }
+    if zoneless:
+        report["times_without_zone"] = {
+            "rows": zoneless_rows,
+            "first_row": zoneless[0],
+            "read_in": parameters.timezone or "UTC",
+        }
+    if not used:
+        reasons = bad.left_out.sentence() or "the file has no rows"
+        raise InvalidRequest(f"No event of {counts['rows']} rows could be used: {reasons}.", **report)
     with transaction(statement_timeout_s=0) as connection:
         bulk_loading.count_days(connection, sorted(dates))
         bulk_loading.analyze(connection)
     invalidation.flush()
-    return {"source": parameters.source, **counts, "rejections": bad.summary(), "ignored_columns": sorted(ignored)}
+    return report

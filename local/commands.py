@@ -80,7 +80,10 @@ def run_job(name: str, values: dict[str, Any]) -> int:
 
 
 def load(arguments: Sequence[str]) -> int:
-    """Load a file of events, or a whole shop into an empty database."""
+    """Load a file of events by the job load_events, or a whole shop into an empty database.
+
+    KEY=VALUE arguments are the job's parameters (docs/import.md), or the shop's options.
+    """
     if not arguments:
         raise Refused(f"Load what? A file or URL of events, or one of {', '.join(SHOPS)}.")
     what, *rest = arguments
@@ -88,7 +91,7 @@ def load(arguments: Sequence[str]) -> int:
     if what in SHOPS:
         return load_shop(what, values)
     if "://" not in what:
-        # the jobs worker has another working folder
+        # the worker that runs jobs has another working folder
         file = Path(what).expanduser().absolute()
         if not file.is_file():
             raise Refused(f"There is no file {file}. Name a file, a URL, or one of {', '.join(SHOPS)}.")

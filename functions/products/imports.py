@@ -1,78 +1,155 @@
-"""Route of imports: creating and changing many products at once."""
+"""Route of imports: creating and changing many products at once, from CSV or JSON lines."""
 
-from typing import Final
+import gzip
+import io
+import zlib
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request
+from fastapi import Query as InQuery
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from functions.products.answering import WithoutQuery, after_commit, author
-from functions.products.schemas import ImportReport
+from functions.products.answering import after_commit, author
+from functions.products.schemas import ImportQuery, ImportReport
 from shared.auth import CatalogAdmin
 from shared.clients.postgres import transaction
-from shared.domain import feeds
-from shared.errors import InvalidRequest, UnsupportedMediaType
+from shared.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
 from shared.http import IdempotencyKey
 from shared.http.answers import dump
 from shared.http.api import problem_responses
 from shared.http.idempotency import Finish, fingerprint, once
 from shared.storage.catalog import product_writes
 from shared.storage.catalog.product_writes import Author
+from shared.tables.columns import PRODUCT_COLUMNS, Columns, parse_columns
+from shared.tables.csv_files import TextOptions, text_options
+from shared.tables.products import Repetitions, RowError, TextFormat, count_errors, parse_products
 
 PATH: Final = "/products/import"
+# of the body as it is sent, and as it is after decompression
 MAX_IMPORT_BYTES: Final = 33_554_432
-IMPORT_TYPES: Final = {
-    "application/x-ndjson": feeds.parse_json_lines,
-    "application/jsonl": feeds.parse_json_lines,
-    "text/csv": feeds.parse_csv,
+IMPORT_TYPES: Final[dict[str, TextFormat]] = {
+    "application/x-ndjson": "jsonl",
+    "application/jsonl": "jsonl",
+    "text/csv": "csv",
 }
+# what clients send as well; a gzip file's own content says what it is
+OTHER_TYPES: Final[dict[str, TextFormat | None]] = {
+    "application/csv": "csv",
+    "text/tab-separated-values": "csv",
+    "application/ndjson": "jsonl",
+    "application/gzip": None,
+    "application/x-gzip": None,
+}
+GZIP_MAGIC: Final = b"\x1f\x8b"
 IMPORT: Final = problem_responses(401, 403, 409, 415)
 IMPORT_BODY: Final = {
     "requestBody": {
         "required": True,
-        "description": "Up to 10,000 lines or rows of one product each, with the fields of ProductWrite.",
+        "description": "Up to 10,000 rows or lines of one product each, with the fields of ProductWrite or usual names "
+        "of them. gzip is accepted, as Content-Encoding or as Content-Type application/gzip, up to 32 MiB unpacked.",
         "content": {media_type: {"schema": {"type": "string"}} for media_type in IMPORT_TYPES},
     }
 }
 router = APIRouter(prefix=PATH, tags=["imports"])
 
 
+def unpack(body: bytes) -> bytes:
+    """Return the content of a gzip body. Raises InvalidRequest, and BodyTooLarge beyond MAX_IMPORT_BYTES."""
+    try:
+        content = gzip.GzipFile(fileobj=io.BytesIO(body)).read(MAX_IMPORT_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InvalidRequest(f"The body is not valid gzip: {error}.") from None
+    if len(content) > MAX_IMPORT_BYTES:
+        raise BodyTooLarge(f"The unpacked body must be at most {MAX_IMPORT_BYTES} bytes.")
+    return content
+
+
 @router.post("", response_model=ImportReport, responses=IMPORT, openapi_extra=IMPORT_BODY)
 async def import_products(
-    request: Request, actor: CatalogAdmin, _query: WithoutQuery, key: IdempotencyKey = None
+    request: Request, actor: CatalogAdmin, query: Annotated[ImportQuery, InQuery()], key: IdempotencyKey = None
 ) -> Response:
     """Create or change up to 10,000 products by `external_id`. Invalid rows are reported; the others are imported."""
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type not in IMPORT_TYPES:
-        raise UnsupportedMediaType(f"Send one of these as Content-Type: {', '.join(IMPORT_TYPES)}.")
+    if media_type not in IMPORT_TYPES and media_type not in OTHER_TYPES:
+        raise UnsupportedMediaType(f"Send one of these as Content-Type: {', '.join((*IMPORT_TYPES, *OTHER_TYPES))}.")
+    packing = request.headers.get("content-encoding", "").strip().lower()
+    if packing not in ("", "identity", "gzip", "x-gzip"):
+        raise UnsupportedMediaType("Send the body as it is, or with Content-Encoding: gzip.")
     body = await request.body()
-    return await run_in_threadpool(_import, media_type, body, author(actor, request), key)
+    if "gzip" in packing and not body.startswith(GZIP_MAGIC):
+        raise InvalidRequest("The body is not gzip, which Content-Encoding says.")
+    work = _Import(media_type, body, query, author(actor, request))
+    charset = _charset(request.headers.get("content-type", ""))
+    return await run_in_threadpool(work.run, charset, key)
 
 
-def _import(media_type: str, body: bytes, by: Author, key: str | None) -> Response:
-    unsent: list[int] = []
+def _charset(content_type: str) -> str | None:
+    """Return the body's encoding by its header. UTF-8 is what clients add by themselves: it says nothing."""
+    for part in content_type.split(";")[1:]:
+        name, _, value = part.partition("=")
+        charset = value.strip().strip("\"'").lower()
+        if name.strip().lower() == "charset" and charset and charset.replace("_", "-") not in ("utf-8", "utf8"):
+            return charset
+    return None
 
-    def work(finish: Finish) -> Response:
-        feed = IMPORT_TYPES[media_type](body)
+
+class _Import:
+    """One import: its request, and what is left to publish after the commit."""
+
+    def __init__(self, media_type: str, body: bytes, query: ImportQuery, by: Author) -> None:
+        self.media_type, self.body, self.query, self.by = media_type, body, query, by
+        self.unsent: list[int] = []
+
+    def run(self, charset: str | None, key: str | None) -> Response:
+        query = self.query
+        columns = Columns(PRODUCT_COLUMNS, parse_columns(query.columns, PRODUCT_COLUMNS))
+        options = text_options(query.separator, query.encoding or charset, query.decimal)
+        parts = (query,) if query.model_fields_set else ()
+
+        def work(finish: Finish) -> Response:
+            return self._work(columns, options, finish)
+
+        answer = once(key, f"POST {PATH}", fingerprint(self.media_type, self.body, *parts), work)
+        after_commit(self.unsent)
+        return answer
+
+    def _work(self, columns: Columns, options: TextOptions, finish: Finish) -> Response:
+        body = unpack(self.body) if self.body.startswith(GZIP_MAGIC) else self.body
+        form = IMPORT_TYPES.get(self.media_type) or OTHER_TYPES[self.media_type]
+        if form is None:
+            form = "jsonl" if body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else "csv"
+        feed = parse_products(body, form, columns, options)
         if not feed.rows and not feed.errors:
             raise InvalidRequest("The body has no rows.")
         with transaction() as connection:
-            done = product_writes.save(connection, [row for _line, row in feed.rows], by)
-            problems = [(one.row, one.field, one.message) for one in feed.errors]
-            problems += [(feed.rows[position][0], field, message) for position, field, message in done.refused]
-            report = {
+            done = product_writes.save(connection, [product for _row, product in feed.rows], self.by)
+            refused = {
+                position: RowError(feed.rows[position][0], field, message) for position, field, message in done.refused
+            }
+            for error in refused.values():
+                count_errors(feed.left_out, [error])
+            errors = sorted((error.row, error.field, error.message) for error in (*feed.errors, *refused.values()))
+            good = [row for position, row in enumerate(feed.rows) if position not in refused]
+            repeated = Repetitions().add(good)
+            failed = len({row for row, _field, _message in errors})
+            report: dict[str, Any] = {
                 "created": len(done.created),
                 "updated": len(done.updated),
-                "failed": len({row for row, _field, _message in problems}),
-                "errors": [
-                    {"row": row, "field": field, "message": message} for row, field, message in sorted(problems)
+                "failed": failed,
+                "errors": [{"row": row, "field": field, "message": message} for row, field, message in errors],
+                "rows": len(good) + failed,
+                "used": len(good),
+                "unchanged": len(good) - len(done.created) - len(done.updated) - len(repeated),
+                "repeated": [
+                    {"row": pair.row, "external_id": pair.external_id, "replaced_by": pair.replaced_by}
+                    for pair in repeated
                 ],
+                "left_out": feed.left_out.summary(),
+                "ignored_columns": feed.ignored,
+                "read_as": feed.read_as,
             }
             answer = Response(dump(report), media_type="application/json")
             finish(connection, answer)
-        unsent.extend(done.outbox)
+        self.unsent = list(done.outbox)
         return answer
-
-    answer = once(key, "POST /products/import", fingerprint(media_type, body), work)
-    after_commit(unsent)
-    return answer

@@ -133,6 +133,19 @@ class Category(BaseModel):
     product_count: int = Field(description="Number of products in the category and its subcategories.")
 
 
+class ImportQuery(Query):
+    """Format of the file. Omitted values are detected."""
+
+    columns: str | None = Field(
+        None,
+        max_length=5000,
+        description="FIELD:COLUMN pairs, such as `external_id:Handle,name:Title`. Other columns are then ignored.",
+    )
+    separator: str | None = Field(None, max_length=10, description="Separator of a CSV: one character, or `tab`.")
+    encoding: str | None = Field(None, max_length=50, description="Text encoding, such as `windows-1252`.")
+    decimal: str | None = Field(None, max_length=1, description="Decimal mark of a CSV's numbers: `.` or `,`.")
+
+
 class RowProblem(BaseModel):
     """Why a row of an import was rejected."""
 
@@ -141,10 +154,36 @@ class RowProblem(BaseModel):
     message: str = Field(description="The rule that the row breaks.")
 
 
+class LeftOutRows(BaseModel):
+    """The rows that were rejected for one reason."""
+
+    reason: str = Field(description="Why the rows were rejected.")
+    count: int = Field(description="Number of these rows.")
+    rows: list[int] = Field(description="The first five of these rows.")
+    example: str | None = Field(None, description="The value of the first of these rows, if there is one to show.")
+
+
+class RepeatedRow(BaseModel):
+    """A row that was not stored because a later row has the same `external_id`."""
+
+    row: int = Field(description="The row that was not stored.")
+    external_id: str = Field(description="The repeated id.")
+    replaced_by: int = Field(description="The row that was stored instead.")
+
+
 class ImportReport(BaseModel):
-    """Result of an import. Rows that equal what is stored are not counted."""
+    """Result of an import."""
 
     created: int = Field(description="Number of products created.")
     updated: int = Field(description="Number of products changed.")
     failed: int = Field(description="Number of rows rejected.")
     errors: list[RowProblem] = Field(description="Why rows were rejected.")
+    rows: int = Field(description="Number of rows read.")
+    used: int = Field(description="Number of rows that were not rejected.")
+    unchanged: int = Field(description="Number of rows that equal the stored product.")
+    repeated: list[RepeatedRow] = Field(description="Rows that a later row of the same `external_id` replaced.")
+    left_out: list[LeftOutRows] = Field(description="The rejected rows by reason, the most frequent first.")
+    ignored_columns: list[str] = Field(description="Columns that were not read.")
+    read_as: dict[str, str | None] = Field(
+        description="How a CSV was read: its separator, encoding, and decimal mark (null if no number shows one)."
+    )

@@ -1,4 +1,4 @@
-"""Arrays of events as the CSV that ``history.append`` takes, and ids made from what an event is. Needs NumPy."""
+"""Arrays of events as the CSV that ``bulk_loading.append`` takes, and ids derived from events. Needs pyarrow."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -24,14 +24,14 @@ def mix(values: npt.NDArray[Any], seed: int = 0) -> UInt64:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def event_ids(order: npt.NDArray[Any], one: UInt64, other: UInt64) -> pa.Array:
+def event_ids(order: npt.NDArray[Any], high_bits: UInt64, low_bits: UInt64) -> pa.Array:
     """Return UUIDs (RFC 9562, version 8) as 32 hexadecimal digits, shape (n,).
 
-    order : what they sort by, 48 bits (such as milliseconds): ids that arrive in order grow the index at its edge.
-    one, other : 74 bits of what tells two events of the same ``order`` apart.
+    order : sort key of 48 bits, such as milliseconds: ids that arrive in order grow the index at its edge.
+    high_bits, low_bits : 12 and 62 bits that distinguish events of the same ``order``.
     """
-    high = (order.astype(np.uint64) << np.uint64(16)) | np.uint64(0x8000) | (one & np.uint64(0xFFF))
-    low = (other & np.uint64(0x3FFFFFFFFFFFFFFF)) | np.uint64(0x8000000000000000)
+    high = (order.astype(np.uint64) << np.uint64(16)) | np.uint64(0x8000) | (high_bits & np.uint64(0xFFF))
+    low = (low_bits & np.uint64(0x3FFFFFFFFFFFFFFF)) | np.uint64(0x8000000000000000)
     octets = np.stack([high, low], axis=1).astype(">u8").view(np.uint8).reshape(-1, 16)
     digits = np.empty((len(octets), 32), np.uint8)
     digits[:, 0::2], digits[:, 1::2] = _HEX[octets >> 4], _HEX[octets & 15]
@@ -40,9 +40,9 @@ def event_ids(order: npt.NDArray[Any], one: UInt64, other: UInt64) -> pa.Array:
 
 
 def streams(columns: Mapping[str, Any], rows: int = 500_000) -> Iterator[io.BytesIO]:
-    """Yield CSV for ``history.append``, ``rows`` at a time; columns that are not given are empty, quantity 1.
+    """Yield CSV for ``bulk_loading.append``, ``rows`` at a time. Omitted columns are empty; an omitted quantity is 1.
 
-    ``columns`` are arrays of one length by the names of ``history.COLUMNS``; ``occurred_at`` is datetime64 in UTC.
+    ``columns`` are arrays of one length, by the names of ``bulk_loading.COLUMNS``. ``occurred_at`` is datetime64, UTC.
     """
     length = len(columns["event_id"])
     filled: dict[str, Any] = {"position": np.arange(length), "quantity": np.ones(length, np.int32), **columns}

@@ -1,6 +1,6 @@
-"""Histories as chunks of text cells, whatever file they are in: CSV, JSON lines or Parquet. For jobs: needs pandas.
+"""Event histories as chunks of text cells, from CSV, JSON lines or Parquet. For jobs: needs pandas and pyarrow.
 
-A chunk is a frame of the columns of ``event_rows.COLUMNS`` that the file has, and its rows' numbers: the line of the
+A chunk is a frame of the columns of ``event_rows.COLUMNS`` that the file has, with its rows' numbers: the line of the
 file, the first being 1 (a CSV's header), or the row of a Parquet file, from 1.
 """
 
@@ -19,153 +19,244 @@ import pyarrow.parquet as pq
 
 from jobs.data.event_rows import COLUMNS, REQUIRED
 from shared.clients import sources
-from shared.domain.feeds import csv_records
 from shared.errors import InvalidRequest
+from shared.tables.columns import EVENT_COLUMNS, Columns, Resolved
+from shared.tables.csv_files import TextOptions, read_csv
+from shared.tables.json_lines import json_records
+from shared.tables.values import id_of, number_text
 
-ALIASES: Final = {"item_id": "external_id"}
+IDS: Final = ("user_id", "external_id", "product_id", "session_id", "event_id")
+# floats up to here are exact whole numbers
+_EXACT: Final = 2**53
 
 
 @dataclass
 class Chunk:
-    """Rows as text cells with their numbers, and rows that were not even rows."""
+    """Rows as text cells with their numbers, and the rows that could not be read, with the reason."""
 
     rows: pd.DataFrame
     numbers: npt.NDArray[np.int64]
     broken: list[tuple[int, str]] = field(default_factory=list)
 
+    def __len__(self) -> int:
+        """Return how many rows were read."""
+        return len(self.numbers) + len(self.broken)
 
-def columns(names: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Return which columns of a file are read under which name, and those that are not.
 
-    Raises InvalidRequest when one that is needed is missing or there twice.
+@dataclass
+class EventFile:
+    """A history as it is read.
+
+    chunks : at most ``chunk_rows`` rows each.
+    ignored : columns that were not read, complete when the chunks are.
+    read_as : how a CSV was read: separator, encoding and decimal mark.
     """
-    read = {name: ALIASES.get(name.strip().lower(), name.strip().lower()) for name in names}
-    known = {name: wanted for name, wanted in read.items() if wanted in COLUMNS}
-    missing = [name for name in REQUIRED if name not in known.values()]
-    if not {"product_id", "external_id"} & set(known.values()):
-        missing.append("product_id or external_id")
+
+    chunks: Iterator[Chunk] = field(default_factory=lambda: iter(()))
+    ignored: set[str] = field(default_factory=set)
+    read_as: dict[str, Any] = field(default_factory=dict)
+
+
+def check_columns(columns: Columns, resolved: Resolved, names: list[str], fixed: set[str]) -> None:
+    """Raise InvalidRequest when a column is missing that every event needs and that is not ``fixed`` by an option."""
+    missing = [name for name in REQUIRED if name not in resolved.positions and name not in fixed]
+    products = [name for name in ("product_id", "external_id") if name in columns.fields]
+    if not set(products) & set(resolved.positions):
+        missing.append(" or ".join(products))
     if missing:
-        raise InvalidRequest(f"The source has no column {missing[0]}; it has: {', '.join(names)[:500]}.")
-    if len(set(known.values())) < len(known) or len(set(names)) < len(names):
-        raise InvalidRequest(f"The source names a column twice: {', '.join(names)[:500]}.")
-    return known, [name for name in names if name not in known]
+        raise InvalidRequest(
+            f"The source has no column {missing[0]}; it has: {', '.join(names)[:500]}. "
+            f"Name yours with columns={missing[0].split()[-1]}:NAME; if the columns are not split, give separator."
+        )
 
 
-def _text(array: Any) -> Any:
-    """Return a column as text cells, None where empty; a zoned time stays one."""
+def _text(array: Any, name: str) -> Any:
+    """Return a column as text cells, None where empty; times stay times."""
     kind = array.type
     if pa.types.is_timestamp(kind):
-        if kind.tz is None:
-            raise InvalidRequest(
-                "The source's timestamps name no zone; write them in UTC, or as epoch numbers with timestamp_unit."
-            )
         return pd.Series(array.to_pandas())
+    if pa.types.is_date(kind):
+        return pd.Series(array.cast(pa.timestamp("us")).to_pandas())
     if pa.types.is_struct(kind) or pa.types.is_map(kind):
-        # nothing but the fields that a row has: a struct column has them all for every row
+        # only the fields that a row has: a struct column has all of them in every row
         objects = (dict(value) if isinstance(value, list) else value for value in array.to_pylist())
-        kept = [
+        given = [
             None if value is None else {key: inner for key, inner in value.items() if inner is not None}
             for value in objects
         ]
-        return pd.Series([orjson.dumps(value, default=str).decode() if value else None for value in kept], dtype="str")
+        return pd.Series([orjson.dumps(value, default=str).decode() if value else None for value in given], dtype="str")
     if pa.types.is_dictionary(kind):
         array = array.cast(kind.value_type)
     if pa.types.is_floating(array.type):
-        # whole numbers with gaps are floats in many a file
+        # whole numbers with gaps are floats in many files
         values = array.to_pandas()
-        whole = values.notna() & (values % 1 == 0) & (values.abs() < 2**53)
+        whole = values.notna() & (values % 1 == 0) & (values.abs() < _EXACT)
         return pd.Series(
-            [str(int(v)) if w else (None if pd.isna(v) else repr(v)) for v, w in zip(values, whole, strict=True)],
+            [
+                str(int(value)) if is_whole else (None if pd.isna(value) else repr(float(value)))
+                for value, is_whole in zip(values, whole, strict=True)
+            ],
             dtype="str",
         )
-    text = pd.Series(array.cast(pa.string()).to_pandas(), dtype="str")
+    if name != "metadata" and (pa.types.is_list(array.type) or pa.types.is_boolean(array.type)):
+        raise InvalidRequest(f"The source's column for {name} holds {array.type}, not text, numbers or times.")
+    text = pd.Series(array.cast(pa.string()).to_pandas(), dtype="str").str.strip()
     return text.where(text != "")
 
 
-def _frame(batch: Any, known: dict[str, str]) -> pd.DataFrame:
-    return pd.DataFrame({wanted: _text(batch.column(name)) for name, wanted in known.items()})
+def _read_csv(
+    file: io.BufferedIOBase, columns: Columns, options: TextOptions, fixed: set[str], chunk_rows: int
+) -> EventFile:
+    table = read_csv(sources.blocks(file), options, columns.is_known)
+    if table is None:
+        raise InvalidRequest("The source is empty: it has no CSV header.")
+    resolved = columns.resolve(table.header)
+    check_columns(columns, resolved, table.header, fixed)
+    decimals = table.decimals({name: place for name, place in resolved.positions.items() if name == "quantity"})
+
+    def chunks() -> Iterator[Chunk]:
+        while records := list(islice(table.records, chunk_rows)):
+            broken: list[tuple[int, str]] = []
+            numbers: list[int] = []
+            rows: list[list[str]] = []
+            for number, cells in records:
+                if isinstance(cells, str):
+                    broken.append((number, cells))
+                else:
+                    numbers.append(number)
+                    rows.append(cells)
+            by_column = list(zip(*rows, strict=True)) if rows else [()] * len(table.header)
+            frame = pd.DataFrame(
+                {
+                    name: pd.Series(by_column[place], dtype="str").str.strip()
+                    for name, place in resolved.positions.items()
+                }
+            )
+            frame = frame.where(frame != "")
+            if "quantity" in frame:
+                frame["quantity"] = _quantities(frame["quantity"], decimals["quantity"])
+            yield Chunk(frame, np.array(numbers, np.int64), broken)
+
+    return EventFile(chunks(), {*resolved.unknown, *resolved.unused}, table.description(decimals))
 
 
-def _read_csv(file: io.BufferedIOBase, chunk_rows: int) -> Iterator[tuple[list[str], Chunk]]:
-    records = csv_records(sources.lines(file))
-    _line, header = next(records, (0, []))
-    if isinstance(header, str) or not header:
-        raise InvalidRequest("The source's first line is no CSV header.")
-    known, ignored = columns(header)
-    positions = {wanted: header.index(name) for name, wanted in known.items()}
-    while records_of_chunk := list(islice(records, chunk_rows)):
-        broken: list[tuple[int, str]] = []
-        numbers: list[int] = []
-        rows: list[list[str]] = []
-        for number, cells in records_of_chunk:
-            if isinstance(cells, str):
-                broken.append((number, cells))
-            elif len(cells) != len(header):
-                broken.append((number, f"has {len(cells)} cells where the header has {len(header)}"))
-            else:
-                numbers.append(number)
-                rows.append(cells)
-        by_column = list(zip(*rows, strict=True)) if rows else [()] * len(header)
-        frame = pd.DataFrame(
-            {name: pd.Series(by_column[at], dtype="str").str.strip() for name, at in positions.items()}
-        )
-        yield ignored, Chunk(frame.where(frame != ""), np.array(numbers, np.int64), broken)
+def _quantities(cells: "pd.Series[Any]", decimal: str | None) -> "pd.Series[Any]":
+    """Return numbers as Python writes them; what is no number stays as it is, to be refused."""
+    odd = cells.notna() & ~cells.str.fullmatch("[0-9]+", na=False)
+    if odd.any():
+        cells = cells.copy()
+        cells[odd] = [number_text(text, decimal) or text for text in cells[odd]]
+    return cells
 
 
-def _cell(value: Any) -> str | None:
+def _cell(name: str, value: Any) -> str | None:
+    """Return a JSON value as a text cell. Raises ValueError where the column cannot hold it."""
+    if name in IDS:
+        try:
+            return id_of(value)
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from None
     if value is None or value == "":
         return None
     if isinstance(value, str):
-        return value
+        return value.strip() or None
     if isinstance(value, (dict, list)):
         return orjson.dumps(value).decode()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         return str(int(value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _read_json_lines(file: Any, chunk_rows: int) -> Iterator[tuple[list[str], Chunk]]:
-    lines = enumerate(sources.lines(file), start=1)
-    ignored: list[str] = []
-    while True:
-        cells: list[dict[str, str | None]] = []
-        numbers: list[int] = []
-        broken: list[tuple[int, str]] = []
-        for number, line in lines:
-            if not line.strip():
-                continue
+def _read_json_lines(
+    file: io.BufferedIOBase, columns: Columns, options: TextOptions, _fixed: set[str], chunk_rows: int
+) -> EventFile:
+    opened = EventFile()
+    known: dict[tuple[str, ...], Resolved] = {}
+
+    def fields(values: dict[str, Any]) -> dict[str, str | None]:
+        given = {name: value for name, value in values.items() if value is not None}
+        names = tuple(given)
+        resolved = known.get(names)
+        if resolved is None:
             try:
-                values = orjson.loads(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
-            except orjson.JSONDecodeError:
-                values = None
-            if isinstance(values, dict):
-                named = {ALIASES.get(name, name): value for name, value in values.items()}
-                ignored.extend(str(name) for name in named.keys() - set(COLUMNS) - set(ignored))
-                cells.append({name: _cell(named.get(name)) for name in COLUMNS})
-                numbers.append(number)
-            else:
-                broken.append((number, "is not a JSON object"))
-            if len(cells) + len(broken) >= chunk_rows:
-                break
-        if not cells and not broken:
-            return
-        frame = pd.DataFrame(cells, columns=list(COLUMNS), dtype="str")
-        yield ignored, Chunk(frame, np.array(numbers, np.int64), broken)
+                resolved = columns.resolve(names, every_mapped=False)
+            except InvalidRequest as error:
+                raise ValueError(error.detail) from None
+            opened.ignored.update(resolved.unknown, resolved.unused)
+            if len(known) < 1000:
+                known[names] = resolved
+        listed = list(given.values())
+        return {name: _cell(name, listed[place]) for name, place in resolved.positions.items()}
+
+    def chunks() -> Iterator[Chunk]:
+        records = json_records(sources.blocks(file), options.encoding)
+        while read := list(islice(records, chunk_rows)):
+            cells: list[dict[str, str | None]] = []
+            numbers: list[int] = []
+            broken: list[tuple[int, str]] = []
+            for number, values in read:
+                try:
+                    if isinstance(values, str):
+                        raise ValueError(values)
+                    cells.append(fields(values))
+                    numbers.append(number)
+                except ValueError as error:
+                    broken.append((number, str(error)))
+            yield Chunk(pd.DataFrame(cells, columns=list(COLUMNS), dtype="str"), np.array(numbers, np.int64), broken)
+
+    opened.chunks = chunks()
+    return opened
 
 
-def _read_parquet(file: Any, chunk_rows: int) -> Iterator[tuple[list[str], Chunk]]:
+def _read_parquet(
+    file: io.BufferedIOBase, columns: Columns, _options: TextOptions, fixed: set[str], chunk_rows: int
+) -> EventFile:
     table = pq.ParquetFile(sources.seekable(file))
-    known, ignored = columns(table.schema_arrow.names)
-    row = 1
-    for batch in table.iter_batches(batch_size=chunk_rows, columns=list(known)):
-        yield ignored, Chunk(_frame(batch, known), np.arange(row, row + batch.num_rows))
-        row += batch.num_rows
+    names = table.schema_arrow.names
+    resolved = columns.resolve(names)
+    check_columns(columns, resolved, names, fixed)
+    read = {name: names[place] for name, place in resolved.positions.items()}
+
+    def chunks() -> Iterator[Chunk]:
+        row = 1
+        for batch in table.iter_batches(batch_size=chunk_rows, columns=list(read.values())):
+            frame = pd.DataFrame({name: _text(batch.column(column), name) for name, column in read.items()})
+            numbers = np.arange(row, row + batch.num_rows)
+            row += batch.num_rows
+            full = frame.notna().any(axis=1).to_numpy()
+            yield Chunk(frame[full], numbers[full])
+
+    return EventFile(chunks(), {*resolved.unknown, *resolved.unused})
 
 
-def chunks(file: io.BufferedIOBase, form: sources.Format, chunk_rows: int) -> Iterator[tuple[list[str], Chunk]]:
-    """Yield ``(columns not read, chunk)``. Raises InvalidRequest when the file is not of this format."""
+def open_events(
+    file: io.BufferedIOBase,
+    form: sources.Format,
+    chunk_rows: int,
+    *,
+    columns: Columns | None = None,
+    options: TextOptions | None = None,
+    fixed: set[str] | None = None,
+) -> EventFile:
+    """Open a history. ``fixed``: columns that an option gives for all rows.
+
+    Raises InvalidRequest, also while it is read, when the file is not of this format or lacks a column.
+    """
     read = {"csv": _read_csv, "jsonl": _read_json_lines, "parquet": _read_parquet}[form]
+
+    def guarded(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        try:
+            yield from chunks
+        except pa.ArrowInvalid as error:
+            raise _unreadable(form, error) from None
+
     try:
-        yield from read(file, chunk_rows)
+        opened = read(file, columns or Columns(EVENT_COLUMNS), options or TextOptions(), fixed or set(), chunk_rows)
     except pa.ArrowInvalid as error:
-        raise InvalidRequest(f"The source cannot be read as {form}: {str(error)[:300]}.") from None
+        raise _unreadable(form, error) from None
+    opened.chunks = guarded(opened.chunks)
+    return opened
+
+
+def _unreadable(form: str, error: Exception) -> InvalidRequest:
+    return InvalidRequest(f"The source cannot be read as {form}: {str(error)[:300]}.")

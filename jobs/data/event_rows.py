@@ -1,12 +1,13 @@
-"""What makes a history's row an event: the rules of shared/domain/events.py, for whole columns at once. Needs pandas.
+"""Which rows of a history are events: the rules of shared/domain/events.py and shared/tables for whole columns.
 
-Cells arrive as text (None where empty); what is wrong with a row is one reason, the first of the checks that it fails.
+Cells arrive as text, None where empty. A bad row has one reason: the first check that it fails. Needs pandas.
 """
 
 import hashlib
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,41 +23,132 @@ from shared.domain.events import (
     small,
     storable_json,
 )
-
-TimestampUnit = Literal["iso", "s", "ms"]
+from shared.tables.times import EPOCH_NUMBER, EPOCH_UNITS, LOCAL_TIME, ZONED_TIME, TimestampUnit
+from shared.tables.values import WHOLE_FLOAT_ID, event_type_of
 
 REQUIRED: Final = ("user_id", "event_type", "timestamp")
 OPTIONAL: Final = ("product_id", "external_id", "session_id", "quantity", "metadata", "event_id")
 COLUMNS: Final = REQUIRED + OPTIONAL
 _CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
-_ZONED: Final = r"(?i)\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)"
+# what pandas reads as it is; other ways of writing are turned into this first
+_PLAIN_ZONED: Final = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d(?::?\d\d)?)"
+_PLAIN_LOCAL: Final = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)?"
 # splits fields where text cannot
 _FIELD: Final = "\x1f"
+_NO_TIME: Final[dict[str, str]] = {
+    "auto": "timestamp is neither an ISO 8601 time nor seconds, milliseconds or microseconds since 1970",
+    "iso": "timestamp is not an ISO 8601 time, with or without a zone",
+    "s": "timestamp is not a number of seconds",
+    "ms": "timestamp is not a number of milliseconds",
+    "us": "timestamp is not a number of microseconds",
+}
+
+
+@dataclass(frozen=True)
+class EventRules:
+    """What the caller says of a history's rows.
+
+    unit : how times are written; "auto" takes ISO 8601 and epoch numbers of any unit, by their size.
+    zone : of times that name none.
+    event_types : names of event types beside the usual ones, as ``name_key`` writes them.
+    event_type : of every row of a file that has no such column.
+    earliest : events before it are refused.
+    """
+
+    unit: TimestampUnit = "auto"
+    zone: tzinfo = UTC
+    event_types: Mapping[str, EventType] = field(default_factory=dict)
+    event_type: EventType | None = None
+    earliest: datetime = EARLIEST
 
 
 @dataclass(frozen=True)
 class Checked:
-    """``events``: the good rows, in the columns of ``history.COLUMNS``; ``rejected``: (row, reason) of the others."""
+    """The rows of a chunk after the checks.
+
+    events : the good rows, in the columns of ``bulk_loading.COLUMNS``.
+    rejected : (row, reason) of the others.
+    zoneless : the numbers of good rows whose times name no zone.
+    """
 
     events: pd.DataFrame
     rejected: list[tuple[int, str]]
+    zoneless: npt.NDArray[np.int64]
 
 
-def _instants(cells: "pd.Series[Any]", unit: TimestampUnit) -> "pd.Series[Any]":
-    """Return the times in UTC, NaT where a cell is none."""
-    times: pd.Series[Any]
+def _normal(cells: "pd.Series[Any]", plain: "pd.Series[bool]") -> "pd.Series[Any]":
+    """Rewrite times that are not plain, as pandas reads them: ``10:00:00 UTC``, ``10:00:00 +0100``, ``10:00:00,5``."""
+    odd = cells.notna() & ~plain
+    if odd.any():
+        written = cells[odd].str.upper().str.replace(r" ?(?:UTC|GMT)$", "Z", regex=True)
+        written = written.str.replace(r" (?=[Z+-])", "", regex=True).str.replace(",", ".", regex=False)
+        cells = cells.copy()
+        cells[odd] = written
+    return cells
+
+
+def _localized(times: "pd.Series[Any]", zone: tzinfo) -> "pd.Series[Any]":
+    """Return times of a zone in UTC. An hour that the clocks show twice is the first; a skipped one is the next."""
+    localized = times.dt.tz_localize(zone, ambiguous=np.ones(len(times), bool), nonexistent="shift_forward")
+    instants: pd.Series[Any] = localized.dt.tz_convert("UTC").dt.as_unit("us")
+    return instants
+
+
+def _instants(cells: "pd.Series[Any]", rules: EventRules) -> tuple["pd.Series[Any]", "pd.Series[bool]"]:
+    """Return the times in UTC, NaT where a cell is none, and which cells name no zone."""
+    nowhere = pd.Series(False, index=cells.index)
     if isinstance(cells.dtype, pd.DatetimeTZDtype):
-        times = cells.dt.tz_convert("UTC").dt.as_unit("us")
-        return times
-    if unit == "iso":
-        zoned = cells.where(cells.str.fullmatch(_ZONED, na=False))
-        return pd.to_datetime(zoned, format="ISO8601", utc=True, errors="coerce").dt.as_unit("us")
-    numbers: pd.Series[float] = pd.to_numeric(cells, errors="coerce").astype("float64")
-    # beyond this is no year that any clock shows; before it, int64 holds the microseconds
-    sensible = numbers.where(numbers.abs() < (1e11 if unit == "s" else 1e14))
-    micros = (sensible * (1e6 if unit == "s" else 1e3)).round()
-    times = pd.to_datetime(micros, unit="us", utc=True, errors="coerce").dt.as_unit("us")
+        zoned_times: pd.Series[Any] = cells.dt.tz_convert("UTC").dt.as_unit("us")
+        return zoned_times, nowhere
+    if pd.api.types.is_datetime64_any_dtype(cells.dtype):
+        return _localized(cells.dt.as_unit("us"), rules.zone), cells.notna()
+    times: pd.Series[Any] = pd.Series(pd.NaT, index=cells.index, dtype="datetime64[us, UTC]")
+    zoneless = nowhere
+    if rules.unit in ("auto", "iso"):
+        plain = cells.str.fullmatch(_PLAIN_ZONED, na=False)
+        zoned = cells if plain.all() else cells.where(plain | cells.str.fullmatch(ZONED_TIME, na=False))
+        normal = cells if plain.all() else _normal(zoned, plain)
+        times = pd.to_datetime(normal, format="ISO8601", utc=True, errors="coerce").dt.as_unit("us")
+        if plain.all() and times.notna().all():
+            return times, zoneless
+        local = cells.str.fullmatch(LOCAL_TIME, na=False) & zoned.isna()
+        if local.any():
+            plain = cells[local].str.fullmatch(_PLAIN_LOCAL)
+            read = pd.to_datetime(_normal(cells[local], plain), format="ISO8601", errors="coerce")
+            times[local] = _localized(read.dt.as_unit("us"), rules.zone)
+            zoneless = local
+    if rules.unit != "iso":
+        numbers = cells.where(cells.str.fullmatch(EPOCH_NUMBER, na=False) & times.isna())
+        if numbers.notna().any():
+            times = times.where(numbers.isna(), _epochs(numbers, rules.unit))
+    return times, zoneless
+
+
+def _epochs(cells: "pd.Series[Any]", unit: TimestampUnit) -> "pd.Series[Any]":
+    """Return epoch numbers as times in UTC, NaT where a number is too large for its unit."""
+    numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
+    micros = pd.Series(np.nan, index=cells.index)
+    for name, (limit, factor) in EPOCH_UNITS.items():
+        if unit in ("auto", name):
+            micros = micros.where(micros.notna(), (numbers.where(numbers < limit) * factor).round())
+    times: pd.Series[Any] = pd.to_datetime(micros, unit="us", utc=True, errors="coerce").dt.as_unit("us")
     return times
+
+
+def _event_types(cells: "pd.Series[Any]", mapping: Mapping[str, EventType]) -> "pd.Series[Any]":
+    """Return Aisle's names of the event types, None where a name is not known."""
+    names = {name: event_type_of(name, mapping) for name in cells.dropna().unique()}
+    return cells.map({name: kind.value for name, kind in names.items() if kind is not None}).astype("str")
+
+
+def _plain_id(cells: "pd.Series[Any]") -> "pd.Series[Any]":
+    if not cells.str.contains(".0", regex=False, na=False).any():
+        return cells
+    floats = cells.str.fullmatch(WHOLE_FLOAT_ID, na=False)
+    if floats.any():
+        cells = cells.copy()
+        cells[floats] = cells[floats].str.replace(r"\.0+$", "", regex=True)
+    return cells
 
 
 def _text_problem(cells: "pd.Series[str]", most: int) -> "pd.Series[bool]":
@@ -108,51 +200,60 @@ def _derived(events: pd.DataFrame) -> list[str]:
 
 
 def check(
-    rows: pd.DataFrame, numbers: npt.NDArray[np.int64], unit: TimestampUnit, now: datetime | None = None
+    rows: pd.DataFrame, numbers: npt.NDArray[np.int64], rules: EventRules | None = None, now: datetime | None = None
 ) -> Checked:
     """Check rows of text cells (columns out of COLUMNS) that have these row numbers.
 
-    ``timestamp`` may also be of a zoned datetime type. Linear in the rows, about 5 µs each.
+    ``timestamp`` may also be of a datetime type. Linear in the rows, about 5 µs each.
     """
+    rules = rules or EventRules()
     rows = rows.reset_index(drop=True)
     missing = pd.DataFrame({name: pd.Series([None] * len(rows), dtype="str") for name in COLUMNS if name not in rows})
     rows = pd.concat([rows, missing], axis=1)
+    for name in ("user_id", "external_id", "product_id", "session_id"):
+        rows[name] = _plain_id(rows[name])
+    if rules.event_type is not None:
+        rows["event_type"] = rows["event_type"].fillna(rules.event_type.value)
+    kind = _event_types(rows["event_type"], rules.event_types)
     product = pd.to_numeric(
         rows["product_id"].where(rows["product_id"].str.fullmatch(r"[0-9]{1,16}", na=False)), errors="coerce"
     )
     product = product.where((product >= 1) & (product <= 2**53 - 1))
-    quantity = pd.to_numeric(
-        rows["quantity"].where(rows["quantity"].str.fullmatch(r"[0-9]{1,15}(?:\.0*)?", na=False)), errors="coerce"
-    )
-    at = _instants(rows["timestamp"], unit)
+    whole = rows["quantity"].str.fullmatch(r"\+?[0-9]{1,15}(?:\.0*)?", na=False)
+    quantity = pd.to_numeric(rows["quantity"].where(whole), errors="coerce")
+    # 3.0 says what 3 says
+    rows["quantity"] = rows["quantity"].str.replace(r"\.0*$", "", regex=True).where(whole, rows["quantity"])
+    at, zoneless = _instants(rows["timestamp"], rules)
     latest = (now or datetime.now(UTC)) + MAX_CLOCK_SKEW
     texts = rows["metadata"].dropna()
     stated = dict(zip(texts.index.tolist(), map(_metadata, texts), strict=True))
     reason = pd.Series([None] * len(rows), dtype=object)
 
-    def refuse(wrong: "pd.Series[bool]", why: str) -> None:
-        reason[wrong & reason.isna()] = why
+    def refuse(wrong: "pd.Series[bool]", why: str, values: "pd.Series[Any] | None" = None) -> None:
+        bad = wrong & reason.isna()
+        if values is None or not bad.any():
+            reason[bad] = why
+        else:
+            reason[bad] = [f"{why}: {str(value)[:100]}" for value in values[bad]]
 
     refuse(rows["user_id"].isna(), "no user_id")
     refuse(_text_problem(rows["user_id"], 255), "user_id is longer than 255 or has control characters")
     refuse(rows["event_type"].isna(), "no event_type")
-    refuse(~rows["event_type"].isin([one.value for one in EventType]), "unknown event_type")
+    refuse(kind.isna(), "unknown event_type", rows["event_type"])
     refuse(rows["timestamp"].isna(), "no timestamp")
+    refuse(at.isna(), _NO_TIME[rules.unit], rows["timestamp"])
+    refuse(at < rules.earliest, f"timestamp is before {rules.earliest.year}")
+    refuse(at > latest, "timestamp is in the future", rows["timestamp"])
     refuse(
-        at.isna(),
-        "timestamp is no ISO 8601 time with a zone"
-        if unit == "iso"
-        else "timestamp is not a number of " + ("seconds" if unit == "s" else "milliseconds"),
+        rows["product_id"].notna() & product.isna(),
+        "product_id is not a number of Aisle's; read the shop's own ids with columns=external_id",
+        rows["product_id"],
     )
-    refuse(at < EARLIEST, "timestamp is before 2000")
-    refuse(at > latest, "timestamp is in the future")
-    refuse(rows["product_id"].notna() & product.isna(), "product_id is not a product's number")
     refuse(_text_problem(rows["external_id"], 255), "external_id is longer than 255 or has control characters")
+    refuse(rows["product_id"].isna() & rows["external_id"].isna() & (kind != EventType.SEARCH.value), "no product")
     refuse(
-        rows["product_id"].isna() & rows["external_id"].isna() & (rows["event_type"] != EventType.SEARCH.value),
-        "no product",
+        rows["quantity"].notna() & ~(quantity >= 1), "quantity is not a whole number of at least 1", rows["quantity"]
     )
-    refuse(rows["quantity"].notna() & ~(quantity >= 1), "quantity is not a whole number of at least 1")
     refuse(_text_problem(rows["session_id"], 255), "session_id is longer than 255 or has control characters")
     refuse(_text_problem(rows["event_id"], 128), "event_id is longer than 128 or has control characters")
     for index, (_quantity, why) in stated.items():
@@ -170,8 +271,8 @@ def check(
             # an id of the shop's own wins
             "product_id": product.where(rows["external_id"].isna()).astype("Int64"),
             "product_text": rows["product_id"],
-            "event_type": rows["event_type"],
-            "quantity": counted.where(rows["event_type"] == EventType.PURCHASE.value, 1).astype("int32"),
+            "event_type": kind,
+            "quantity": counted.where(kind == EventType.PURCHASE.value, 1).astype("int32"),
             "given_quantity": rows["quantity"],
             "occurred_at": at,
             "session_id": rows["session_id"],
@@ -186,4 +287,5 @@ def check(
     return Checked(
         events.drop(columns=["product_text", "given_quantity"]),
         list(zip(numbers[wrong.index].tolist(), wrong.tolist(), strict=True)),
+        numbers[(good & zoneless).to_numpy()],
     )

@@ -1,20 +1,37 @@
-"""Events and products from files: what can be measured without a running system."""
+"""Events and products from files, for evaluation without a running system."""
 
-from dataclasses import dataclass
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy import sparse
 
 from jobs.data.catalog import Catalog
+from jobs.data.event_files import open_events
+from jobs.data.event_rows import EventRules, check
 from jobs.data.history import History
+from shared.clients import sources
 from shared.domain.events import EVENT_WEIGHTS
+from shared.errors import InvalidRequest
+from shared.tables.columns import PRODUCT_COLUMNS, STANDALONE_EVENT_COLUMNS, Columns
+from shared.tables.csv_files import TextOptions, read_csv
+from shared.tables.json_lines import json_records
+from shared.tables.products import rename_fields
+from shared.tables.reports import LeftOut
+from shared.tables.values import find_decimals, id_of, number_text
 
-COLUMNS: Final = ("user_id", "item_id", "event_type", "timestamp")
-TIMES: Final = ("1990-01-01", "2100-01-01")
+# public histories for research are older than any shop's
+EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
+CHUNK_ROWS: Final = 500_000
 
 
 class UnreadableFile(ValueError):
@@ -23,81 +40,125 @@ class UnreadableFile(ValueError):
 
 @dataclass(frozen=True)
 class EventFile:
-    """The events of one file, before they are codes: ids as text, weights above 0, times.
+    """The events of one file with their ids as text, before they become codes.
 
-    ``dropped`` : how many rows were left out, by reason.
+    users, items : shape (n_events,). weights : above 0. times : in UTC.
+    rows : how many rows the file has. left_out : those that are no events, by reason.
+    times_without_zone : how many events name no zone. ignored : columns that were not read.
     """
 
+    path: str
     users: NDArray[np.object_]
     items: NDArray[np.object_]
     weights: NDArray[np.float32]
     times: NDArray[np.datetime64]
-    dropped: dict[str, int]
+    rows: int
+    left_out: LeftOut
+    times_without_zone: int = 0
+    ignored: list[str] = field(default_factory=list)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many rows were left out, by reason."""
+        return dict(self.left_out.counts)
+
+    def report(self) -> dict[str, Any]:
+        """Return what became of the file's rows, as JSON."""
+        return {
+            "file": self.path,
+            "rows": self.rows,
+            "used": len(self.users),
+            "left_out": self.left_out.summary(),
+            "times_without_zone": self.times_without_zone,
+            "ignored_columns": self.ignored,
+        }
 
 
-def _table(path: str) -> pd.DataFrame:
+@contextmanager
+def _opened(path: str) -> Iterator[io.BufferedIOBase]:
+    """Open a file of this machine, decompressed. Raises UnreadableFile, also for what its reader finds wrong."""
     if not Path(path).is_file():
         raise UnreadableFile(f"{path}: there is no such file")
     try:
-        if path.endswith((".parquet", ".pq")):
-            return pd.read_parquet(path)
-        return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
-    except Exception as error:  # noqa: BLE001  # readers raise anything on what is not a table
-        raise UnreadableFile(f"{path}: not readable as CSV or parquet: {error}") from None
+        with open(path, "rb") as file, sources.unpacked(file, path) as plain:
+            yield plain
+    except InvalidRequest as error:
+        raise UnreadableFile(f"{path}: {error.detail}") from None
+    except (pa.ArrowException, UnicodeError, OSError) as error:
+        raise UnreadableFile(f"{path}: not readable: {error}") from None
 
 
-def _times(column: "pd.Series[Any]", path: str) -> "pd.Series[Any]":
-    """Return times in UTC, NaT where one makes no sense: numbers are milliseconds since 1970, text is ISO 8601."""
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return pd.to_datetime(column, utc=True)
-    numbers = pd.to_numeric(column, errors="coerce")
-    if column.notna().any() and numbers.notna().sum() >= 0.5 * column.notna().sum():
-        times = pd.to_datetime(numbers, unit="ms", utc=True, errors="coerce")
-        if times.notna().any() and times.max() < pd.Timestamp(TIMES[0], tz="UTC"):
-            raise UnreadableFile(f"{path}: timestamps look like seconds; give milliseconds since 1970, or ISO 8601")
-        return times
-    return pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
+def _format(path: str) -> sources.Format:
+    try:
+        return sources.format_of(path, None)
+    except InvalidRequest:
+        # a name that says nothing: text
+        return "csv"
 
 
-def _ids(column: "pd.Series[Any]") -> NDArray[np.object_]:
-    return np.asarray(column.astype(str).to_numpy(dtype=object))
+def read_events(
+    path: str,
+    *,
+    columns: Columns | None = None,
+    options: TextOptions | None = None,
+    rules: EventRules | None = None,
+    form: sources.Format | None = None,
+) -> EventFile:
+    """Read events from CSV, JSON lines or Parquet, by the rules of ``load_events``.
 
-
-def read_events(path: str) -> EventFile:
-    """Read events: columns user_id, item_id, event_type and timestamp; others are ignored. CSV or parquet, by name.
-
-    Unknown event types, types that weigh nothing, missing ids and times that make no sense are left out and counted.
+    Left out and counted are the rows that ``load_events`` refuses, repeated events, and types that weigh nothing.
     Raises UnreadableFile, saying what is wrong.
     """
-    table = _table(path)
-    missing = [name for name in COLUMNS if name not in table.columns]
-    if missing:
-        raise UnreadableFile(f"{path}: lacks the column {', '.join(missing)}; needed are {', '.join(COLUMNS)}")
-    types = table["event_type"].astype("object").map(str)
-    known = {one.value: weight for one, weight in EVENT_WEIGHTS.items()}
-    weights = types.map(known).astype("float64")
-    times = _times(table["timestamp"], path)
-    low, high = (pd.Timestamp(one, tz="UTC") for one in TIMES)
-    reasons = {
-        "no id": table["user_id"].isna() | table["item_id"].isna(),
-        "time that makes no sense": times.isna() | (times < low) | (times > high),
-        "unknown event type": weights.isna(),
-        "event type of no weight": weights == 0,
-    }
-    keep = pd.Series(True, index=table.index)
-    dropped: dict[str, int] = {}
-    for reason, bad in reasons.items():
-        if number := int((bad & keep).sum()):
-            dropped[reason] = number
-        keep &= ~bad
-    chosen = table[keep]
+    rules = replace(rules or EventRules(), earliest=EARLIEST)
+    weights = {kind.value: weight for kind, weight in EVENT_WEIGHTS.items()}
+    left_out = LeftOut()
+    parts: list[pd.DataFrame] = []
+    seen: set[str] = set()
+    rows = zoneless = 0
+    with _opened(path) as file:
+        history = open_events(
+            file,
+            form or _format(path),
+            CHUNK_ROWS,
+            columns=columns or Columns(STANDALONE_EVENT_COLUMNS),
+            options=options,
+            fixed={"event_type"} if rules.event_type is not None else set(),
+        )
+        for chunk in history.chunks:
+            checked = check(chunk.rows, chunk.numbers, rules)
+            rows += len(chunk)
+            zoneless += len(checked.zoneless)
+            for number, reason in sorted(chunk.broken + checked.rejected):
+                left_out.add(number, reason)
+            events = checked.events
+            weight = events["event_type"].map(weights)
+            for number in events["position"][weight == 0]:
+                left_out.add(int(number), "event_type has no weight")
+            events = events.assign(weight=weight)[weight > 0]
+            # an event counts once, as it does in a shop
+            repeated = events["event_id"].duplicated() | events["event_id"].isin(seen)
+            for number in events["position"][repeated]:
+                left_out.add(int(number), "repeats an earlier row")
+            events = events[~repeated]
+            seen.update(events["event_id"])
+            parts.append(events[["user_key", "external_id", "weight", "occurred_at"]])
+    table = pd.concat(parts) if parts else pd.DataFrame({"user_key": [], "external_id": [], "weight": []})
+    times = table["occurred_at"].dt.tz_localize(None).to_numpy() if len(table) else np.empty(0, "datetime64[us]")
     return EventFile(
-        _ids(chosen["user_id"]),
-        _ids(chosen["item_id"]),
-        weights[keep].to_numpy(np.float32),
-        times[keep].dt.tz_localize(None).to_numpy().astype("datetime64[us]"),
-        dropped,
+        path,
+        _texts(table["user_key"]),
+        _texts(table["external_id"]),
+        table["weight"].to_numpy(np.float32),
+        times.astype("datetime64[us]"),
+        rows,
+        left_out,
+        zoneless,
+        sorted(history.ignored),
     )
+
+
+def _texts(column: "pd.Series[Any]") -> NDArray[np.object_]:
+    return np.asarray(column.to_numpy(dtype=object))
 
 
 def _codes(values: NDArray[np.object_]) -> tuple[NDArray[np.object_], NDArray[np.int32]]:
@@ -108,66 +169,186 @@ def _codes(values: NDArray[np.object_]) -> tuple[NDArray[np.object_], NDArray[np
 def histories(*files: EventFile) -> tuple[list[History], NDArray[np.object_]]:
     """Return each file's events in common codes, and the items' ids, shape (n_items,).
 
-    The ids of the histories are the codes themselves: files may name users and items by anything.
+    The ids of the histories are the codes themselves: files may name users and items by any text.
     """
-    user_names, users = _codes(np.concatenate([one.users for one in files]))
-    item_names, items = _codes(np.concatenate([one.items for one in files]))
-    found, start = [], 0
-    for one in files:
-        end = start + len(one.users)
-        found.append(
+    user_names, users = _codes(np.concatenate([file.users for file in files]))
+    item_names, items = _codes(np.concatenate([file.items for file in files]))
+    results, start = [], 0
+    for file in files:
+        end = start + len(file.users)
+        results.append(
             History(
                 np.arange(len(user_names)),
                 np.arange(len(item_names)),
                 users[start:end],
                 items[start:end],
-                one.weights,
-                one.times,
+                file.weights,
+                file.times,
             )
         )
         start = end
-    return found, item_names
+    return results, item_names
 
 
-def _labels(column: "pd.Series[Any]") -> NDArray[np.int64]:
-    return np.asarray(pd.factorize(column.astype("object").where(column.notna(), None))[0], np.int64)
+@dataclass(frozen=True)
+class CatalogFile:
+    """What a file says of the items of a history.
 
-
-def read_catalog(path: str, item_names: NDArray[np.object_]) -> Catalog:
-    """Read what is known of these items: columns item_id and, where they are there, category, brand, price, tags.
-
-    Tags are separated by commas or semicolons (or lists, in parquet). Raises UnreadableFile.
+    rows : how many rows the file has. matched : how many items of the history it has a row of.
+    left_out : rows that are not used, by reason.
     """
-    table = _table(path)
-    if "item_id" not in table.columns:
-        raise UnreadableFile(f"{path}: lacks the column item_id")
-    table = table.assign(item_id=_ids(table["item_id"])).drop_duplicates("item_id").set_index("item_id")
-    table = table.reindex(item_names)
-    n_items = len(item_names)
-    none = Catalog.unknown(n_items)
-    prices = none.prices
-    if "price" in table:
-        prices = np.nan_to_num(pd.to_numeric(table["price"], errors="coerce").to_numpy(np.float64, copy=True))
-        prices[~np.isfinite(prices) | (prices < 0)] = 0
-    return Catalog(
-        categories=_labels(table["category"]) if "category" in table else none.categories,
-        brands=_labels(table["brand"]) if "brand" in table else none.brands,
-        tags=_tags(table["tags"]) if "tags" in table else none.tags,
-        prices=prices,
+
+    path: str
+    catalog: Catalog
+    rows: int
+    matched: int
+    left_out: LeftOut
+    ignored: list[str]
+
+    def report(self) -> dict[str, Any]:
+        """Return what became of the file's rows, as JSON."""
+        return {
+            "file": self.path,
+            "rows": self.rows,
+            "matched": self.matched,
+            "of": len(self.catalog.categories),
+            "left_out": self.left_out.summary(),
+            "ignored_columns": self.ignored,
+        }
+
+
+Record = tuple[int, dict[str, Any] | str]
+_ITEM_FIELDS: Final = ("category", "brand", "price", "tags")
+
+
+def _csv_items(file: io.BufferedIOBase, columns: Columns, options: TextOptions, ignored: set[str]) -> Iterator[Record]:
+    table = read_csv(sources.blocks(file), options, columns.is_known)
+    if table is None:
+        raise InvalidRequest("The file is empty: it has no CSV header.")
+    resolved = columns.resolve(table.header)
+    _need_ids(resolved.positions, table.header)
+    ignored.update(resolved.unknown, resolved.unused)
+    decimals = table.decimals({name: place for name, place in resolved.positions.items() if name == "price"})
+    for row, cells in table.records:
+        if isinstance(cells, str):
+            yield row, cells
+        else:
+            values: dict[str, Any] = {name: cells[place].strip() for name, place in resolved.positions.items()}
+            yield row, values | {"price": number_text(values.get("price", ""), decimals.get("price"))}
+
+
+def _json_items(file: io.BufferedIOBase, columns: Columns, options: TextOptions, ignored: set[str]) -> Iterator[Record]:
+    known: dict[tuple[str, ...], Any] = {}
+    for row, values in json_records(sources.blocks(file), options.encoding):
+        yield row, values if isinstance(values, str) else rename_fields(values, columns, known, ignored)
+
+
+def _parquet_items(file: io.BufferedIOBase, columns: Columns, ignored: set[str]) -> Iterator[Record]:
+    table = pq.ParquetFile(sources.seekable(file))
+    names = table.schema_arrow.names
+    resolved = columns.resolve(names)
+    _need_ids(resolved.positions, names)
+    ignored.update(resolved.unknown, resolved.unused)
+    row = 0
+    fields = {name: names[place] for name, place in resolved.positions.items()}
+    for batch in table.iter_batches(batch_size=CHUNK_ROWS, columns=list(fields.values())):
+        for values in batch.to_pylist():
+            row += 1
+            yield row, {name: values[column] for name, column in fields.items()}
+
+
+def _need_ids(positions: Any, names: list[str]) -> None:
+    if "external_id" not in positions:
+        raise InvalidRequest(
+            f"The file has no column item_id; it has: {', '.join(names)[:500]}. Name yours with external_id:NAME."
+        )
+
+
+def _price(value: Any) -> float:
+    """Return a price, 0 where there is none."""
+    if isinstance(value, str):
+        value = number_text(value, find_decimals({"price": [value]})["price"]) or "nan"
+    try:
+        price = float(value)
+    except (TypeError, ValueError):
+        return 0.0
+    return price if 0 <= price < float("inf") else 0.0
+
+
+def read_catalog(
+    path: str,
+    item_names: NDArray[np.object_],
+    *,
+    columns: Columns | None = None,
+    options: TextOptions | None = None,
+) -> CatalogFile:
+    """Read what is known of these items: an id and, where they are there, category, brand, price, tags.
+
+    Tags are separated by ``|``, commas or semicolons (or lists). Of several rows of one item the last counts, as in an
+    import. Raises UnreadableFile.
+    """
+    columns, options = columns or Columns(PRODUCT_COLUMNS), options or TextOptions()
+    form = _format(path)
+    left_out, ignored, rows = LeftOut(), set[str](), 0
+    known: dict[str, tuple[int, dict[str, Any]]] = {}
+    wanted = set(item_names.tolist())
+    with _opened(path) as file:
+        records = (
+            _parquet_items(file, columns, ignored)
+            if form == "parquet"
+            else (_csv_items if form == "csv" else _json_items)(file, columns, options, ignored)
+        )
+        for row, values in records:
+            if isinstance(values, dict) and not any(value not in (None, "", []) for value in values.values()):
+                continue
+            rows += 1
+            if isinstance(values, str):
+                left_out.add(row, values)
+                continue
+            try:
+                item = id_of(values.get("external_id"))
+            except ValueError as error:
+                left_out.add(row, f"external_id {error}")
+                continue
+            if item is None:
+                left_out.add(row, "no external_id")
+            elif item not in wanted:
+                left_out.add(row, "no event has this item")
+            else:
+                if item in known:
+                    left_out.add(known[item][0], "a later row has the same external_id")
+                known[item] = row, values
+    facts = [known.get(name, (0, {}))[1] for name in item_names.tolist()]
+    present = {name for values in facts for name in _ITEM_FIELDS if values.get(name) is not None}
+    nothing = Catalog.unknown(len(item_names))
+    catalog = Catalog(
+        categories=_labels(facts, "category") if "category" in present else nothing.categories,
+        brands=_labels(facts, "brand") if "brand" in present else nothing.brands,
+        tags=_tags([values.get("tags") for values in facts]) if "tags" in present else nothing.tags,
+        prices=np.asarray([_price(values.get("price")) for values in facts], np.float64),
     )
+    return CatalogFile(path, catalog, rows, len(known), left_out, sorted(ignored))
 
 
-def _tags(column: "pd.Series[Any]") -> Any:
+def _labels(facts: list[dict[str, Any]], name: str) -> NDArray[np.int64]:
+    labels = [None if values.get(name) in (None, "") else str(values[name]) for values in facts]
+    return np.asarray(pd.factorize(np.asarray(labels, dtype=object))[0], np.int64)
+
+
+def _split_tags(value: Any) -> set[str]:
+    if isinstance(value, str):
+        listed: list[Any] = value.split("|") if "|" in value else value.replace(";", ",").split(",")
+    else:
+        listed = value if isinstance(value, list) else []
+    return {str(tag).strip() for tag in listed} - {""}
+
+
+def _tags(values: list[Any]) -> Any:
     rows: list[int] = []
     names: list[str] = []
-    for row, value in enumerate(column):
-        listed = (
-            value
-            if isinstance(value, (list, tuple, np.ndarray))
-            else (str(value).replace(";", ",").split(",") if isinstance(value, str) else [])
-        )
-        unique = {str(tag).strip() for tag in listed} - {""}
+    for row, value in enumerate(values):
+        unique = _split_tags(value)
         rows += [row] * len(unique)
         names += sorted(unique)
     codes, known = pd.factorize(np.asarray(names, dtype=object))
-    return sparse.csr_array((np.ones(len(rows)), (rows, codes)), shape=(len(column), max(1, len(known))))
+    return sparse.csr_array((np.ones(len(rows)), (rows, codes)), shape=(len(values), max(1, len(known))))

@@ -1,14 +1,16 @@
-"""``./aisle evaluate``: measure recommendations on files of events; needs no running system."""
+"""``./aisle evaluate``: measure recommendations on files of events, without a running system."""
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from jobs.data.catalog import Catalog
-from jobs.data.files import EventFile, UnreadableFile, histories, read_catalog, read_events
+from jobs.data.event_rows import EventRules
+from jobs.data.files import CatalogFile, EventFile, UnreadableFile, histories, read_catalog, read_events
 from jobs.data.history import History
 from jobs.offline.split import (
     NothingToMeasure,
@@ -22,7 +24,14 @@ from jobs.offline.split import (
 from jobs.reports.offline_evaluation import evaluate
 from jobs.reports.report import render_page
 from jobs.tuning.trial import Trial
+from shared.domain.events import EventType
+from shared.errors import InvalidRequest
+from shared.tables.columns import PRODUCT_COLUMNS, STANDALONE_EVENT_COLUMNS, Columns, parse_columns
+from shared.tables.csv_files import text_options
+from shared.tables.times import TimestampUnit, parse_zone
+from shared.tables.values import parse_event_types
 
+UNITS: Final = get_args(TimestampUnit)
 METRICS: Final = ("ndcg@20", "recall@20", "precision@20", "hit@20", "mrr@20")
 
 
@@ -48,17 +57,45 @@ def _split(text: str, history: History, others: Sequence[History], *, new_only: 
     return split_by_file(history, others[0], new_only=new_only)
 
 
+def _file_lines(result: dict[str, Any]) -> list[str]:
+    """Return what became of each file's rows, a line each."""
+    lines = []
+    for file in result["files"]:
+        line = f"{file['file']}: {file['rows']} rows read, {file['used']} used"
+        if file["times_without_zone"]:
+            line += f"; {file['times_without_zone']} times name no zone and were read in {result['timezone']}"
+        lines.append(line)
+        lines += _left_out_lines(file["left_out"])
+    if items := result.get("items"):
+        lines.append(
+            f"{items['file']}: {items['rows']} rows read; {items['matched']} of the {items['of']} items of the events "
+            "are in it"
+        )
+        lines += _left_out_lines(items["left_out"])
+    return lines
+
+
+def _left_out_lines(entries: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"  left out: {entry['count']}, the first in row {entry['rows'][0]}: {entry['reason']}"
+        + (f" ({entry['example']})" if "example" in entry else "")
+        for entry in entries
+    ]
+
+
 def _text(result: dict[str, Any]) -> str:
     lines = [
-        f"{result['users']} users, {result['pairs']} pairs asked for ({result['mode']}), cut {result['cut']} UTC; "
-        f"learnt from {result['train']['events']} events",
+        *_file_lines(result),
+        "",
+        f"{result['users']} users, {result['pairs']} pairs to predict ({result['mode']}), cut {result['cut']} UTC; "
+        f"trained on {result['train']['events']} events",
         f"choice: {result['choice']['algorithm']}: {result['choice']['why']}",
         "",
         " ".join(f"{name:>14}" for name in ("", *METRICS, "coverage@20")),
     ]
-    for one in result["results"]:
-        cells = [f"{one[name]['mean']:.4f}" for name in METRICS] + [f"{one['coverage@20']:.4f}"]
-        lines.append(" ".join(f"{cell:>14}" for cell in (one["name"], *cells)))
+    for line in result["results"]:
+        cells = [f"{line[name]['mean']:.4f}" for name in METRICS] + [f"{line['coverage@20']:.4f}"]
+        lines.append(" ".join(f"{cell:>14}" for cell in (line["name"], *cells)))
     served = result["served"]["ndcg@20"]
     lines += ["", f"served NDCG@20 {served['mean']:.4f}, 95 % interval {served['low']:.4f} to {served['high']:.4f}"]
     return "\n".join(lines)
@@ -66,48 +103,99 @@ def _text(result: dict[str, Any]) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = argparse.ArgumentParser(prog="./aisle evaluate", description=__doc__)
-    made.add_argument(
-        "--events", required=True, metavar="FILE", help="CSV or parquet: user_id, item_id, event_type, timestamp"
+    command = argparse.ArgumentParser(prog="./aisle evaluate", description=__doc__)
+    command.add_argument(
+        "--events",
+        required=True,
+        metavar="FILE",
+        help="CSV, JSON lines or Parquet: user_id, item_id, event_type, timestamp, or usual names of them",
     )
-    made.add_argument(
-        "--items", metavar="FILE", help="CSV or parquet: item_id; category, brand, price, tags where known"
+    command.add_argument(
+        "--items", metavar="FILE", help="CSV, JSON lines or Parquet: item_id; category, brand, price, tags where known"
     )
-    made.add_argument(
+    command.add_argument(
         "--split",
         default="last:30d",
         metavar="SPLIT",
         help="last:30d, leave-last-out, or a file of held-out events (default: %(default)s)",
     )
-    mode = made.add_mutually_exclusive_group()
-    mode.add_argument("--new-only", action="store_true", help="ask for products a user had not met (the default)")
-    mode.add_argument("--repeats", action="store_true", help="ask for all products a user turned to")
-    made.add_argument(
+    mode = command.add_mutually_exclusive_group()
+    mode.add_argument("--new-only", action="store_true", help="predict products that are new to a user (the default)")
+    mode.add_argument("--repeats", action="store_true", help="predict all products that a user carted or bought")
+    command.add_argument(
         "--time-budget", type=float, default=600.0, metavar="SECONDS", help="for tuning (default: %(default)g)"
     )
-    made.add_argument("--seed", type=int, default=0)
-    made.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    made.add_argument("--report", metavar="FILE", help="write the HTML report here")
-    return made
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    command.add_argument("--report", metavar="FILE", help="write the HTML report here")
+    reading = command.add_argument_group("how the files of events are written (by default this is found in the file)")
+    reading.add_argument("--columns", metavar="FIELD:COLUMN,...", help="as in user_id:Kunde,external_id:Artikel")
+    reading.add_argument("--event-types", metavar="NAME:TYPE,...", help="as in kauf:purchase")
+    reading.add_argument("--event-type", choices=list(EventType), help="of a file without a column of event types")
+    reading.add_argument("--timestamp-unit", choices=UNITS, default="auto", help="default: each time by its form")
+    reading.add_argument("--timezone", metavar="ZONE", help="of times that name none (default: UTC)")
+    reading.add_argument("--separator", metavar="CHARACTER", help="of a CSV's cells; or the word tab")
+    reading.add_argument("--encoding", metavar="NAME", help="such as windows-1252")
+    reading.add_argument("--decimal", metavar="MARK", help="decimal mark of a CSV's numbers: . or ,")
+    reading.add_argument("--format", choices=("csv", "jsonl", "parquet"), help="default: by the file's name")
+    reading.add_argument("--items-columns", metavar="FIELD:COLUMN,...", help="the same as --columns, of --items")
+    return command
 
 
-def run(options: argparse.Namespace, say: Any) -> dict[str, Any]:
+def _read_files(options: argparse.Namespace, *paths: str) -> list[EventFile]:
+    columns = Columns(STANDALONE_EVENT_COLUMNS, parse_columns(options.columns, STANDALONE_EVENT_COLUMNS))
+    written = text_options(options.separator, options.encoding, options.decimal)
+    rules = EventRules(
+        options.timestamp_unit,
+        parse_zone(options.timezone),
+        parse_event_types(options.event_types),
+        EventType(options.event_type) if options.event_type else None,
+    )
+    files = [read_events(path, columns=columns, options=written, rules=rules, form=options.format) for path in paths]
+    for file in files:
+        if not len(file.users):
+            reasons = file.left_out.sentence() or "it has no rows"
+            raise NothingToMeasure(f"{file.path}: no usable events of {file.rows} rows: {reasons}")
+    return files
+
+
+def _with_left_out(message: str, files: Sequence[EventFile]) -> str:
+    """Return the message with what was left out of the files: it may be the reason."""
+    reasons = [f"{file.path}: {file.left_out.sentence()}" for file in files if file.left_out.counts]
+    return message + (f" (left out: {'; '.join(reasons)})" if reasons else "")
+
+
+def run(options: argparse.Namespace, report_trial: Callable[[Trial], None]) -> dict[str, Any]:
     """Return the evaluation as JSON. Raises UnreadableFile, NothingToMeasure or ValueError, with the reason."""
     if not 0 <= options.time_budget < 1e6:
         raise ValueError("--time-budget must be a number of seconds, at least 0")
     days = days_of(options.split)
-    files: list[EventFile] = [read_events(options.events)]
+    paths = [options.events]
     if days is None and options.split != "leave-last-out":
-        files.append(read_events(options.split))
+        paths.append(options.split)
+    try:
+        files = _read_files(options, *paths)
+        items_columns = Columns(PRODUCT_COLUMNS, parse_columns(options.items_columns, PRODUCT_COLUMNS))
+    except InvalidRequest as error:
+        raise ValueError(error.detail) from None
     (history, *others), item_names = histories(*files)
-    if len(history) == 0:
-        raise NothingToMeasure(f"{options.events}: no usable events; left out: {files[0].dropped or 'none'}")
-    split = _split(options.split, history, others, new_only=not options.repeats)
-    # codes with no event stay: catalog and history are in the codes of all files
-    catalog = read_catalog(options.items, item_names) if options.items else Catalog.unknown(len(item_names))
+    try:
+        split = _split(options.split, history, others, new_only=not options.repeats)
+    except NothingToMeasure as error:
+        raise NothingToMeasure(_with_left_out(str(error), files)) from None
+    items: CatalogFile | None = None
+    # codes without an event stay: catalog and history are in the codes of all files
+    catalog = Catalog.unknown(len(item_names))
+    if options.items:
+        items = read_catalog(options.items, item_names, columns=items_columns)
+        if not items.matched:
+            raise UnreadableFile(
+                f"{options.items}: none of its {items.rows} rows has the id of an item of the events; their ids look "
+                f"like {', '.join(map(str, item_names[:3]))}"
+            )
+        catalog = items.catalog
     if others:
         catalog = catalog.select(join_histories(history, others[0]).product_ids)
-    if others:
         days = estimate_holdout_days(history, others[0])
     evaluation = evaluate(
         split,
@@ -116,25 +204,33 @@ def run(options: argparse.Namespace, say: Any) -> dict[str, Any]:
         holdout_days=days,
         leave_last=days is None,
         seed=options.seed,
-        report=say,
+        report=report_trial,
     )
-    dropped = {reason: number for one in files for reason, number in one.dropped.items()}
-    return {"split": options.split, "left_out": dropped, **evaluation.as_json()}
+    dropped: Counter[str] = sum((file.left_out.counts for file in files), Counter())
+    result: dict[str, Any] = {
+        "split": options.split,
+        "left_out": dict(dropped),
+        "timezone": options.timezone or "UTC",
+        "files": [file.report() for file in files],
+    }
+    if items is not None:
+        result["items"] = items.report()
+    return {**result, **evaluation.as_json()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Exit code 2, with one line of reason, for input that cannot be measured."""
     options = parser().parse_args(argv)
 
-    def say(trial: Trial) -> None:
+    def report_trial(trial: Trial) -> None:
         sys.stderr.write(f"{trial.algorithm:>12} NDCG@20 {trial.score:.4f}, {trial.fits} fits\n")
 
     try:
-        result = run(options, say)
+        result = run(options, report_trial)
         if options.report:
             Path(options.report).write_text(render_page([result]), encoding="utf-8")
     except (UnreadableFile, NothingToMeasure, ValueError, OSError) as error:
-        sys.stderr.write(f"evaluate: {error}\n")
+        sys.stderr.write(f"evaluate: {' '.join(str(error).split())}\n")
         return 2
     sys.stdout.write((json.dumps(result, indent=1) if options.json else _text(result)) + "\n")
     return 0

@@ -1,6 +1,6 @@
-"""Reading feeds and histories from where shops keep them: ``gs://``, ``s3://``, ``https://``, or a file at home.
+"""Read catalogs and event histories from where shops keep them: ``gs://``, ``s3://``, ``https://``, or a local file.
 
-Endpoints and credentials are those of the clouds' own clients: AWS_ENDPOINT_URL, application default credentials, ….
+Endpoints and credentials are those of the cloud providers' clients: AWS_ENDPOINT_URL, application default credentials.
 """
 
 import io
@@ -19,21 +19,25 @@ Format = Literal["csv", "jsonl", "parquet"]
 REMOTE: Final = ("gs", "s3", "https")
 # on a developer's machine only: a deployed job reads neither its own disk nor, unencrypted, its neighbours
 LOCAL_ONLY: Final = ("file", "http")
-MAX_LINE_BYTES: Final = 1_048_576
+BLOCK_BYTES: Final = 1_048_576
+GZIP_MAGIC: Final = b"\x1f\x8b"
 _COMPRESSIONS: Final = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 _FORMATS: Final[dict[str, Format]] = {
     ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "jsonl",
     ".parquet": "parquet",
+    ".pq": "parquet",
 }
 
 
 def checked(source: str) -> str:
-    """Return the source as fsspec wants it. Raises InvalidRequest for one that this environment does not read."""
-    at_home = settings().environment == "local"
-    allowed = REMOTE + (LOCAL_ONLY if at_home else ())
+    """Return the source as fsspec takes it. Raises InvalidRequest for a source that this environment does not read."""
+    is_local = settings().environment == "local"
+    allowed = REMOTE + (LOCAL_ONLY if is_local else ())
     scheme = urlsplit(source).scheme if "://" in source else "file"
     # `::` would chain file systems, and so get round this list
     if "::" in source or scheme not in allowed:
@@ -48,18 +52,20 @@ def checked(source: str) -> str:
 
 
 def format_of(source: str, chosen: Format | None) -> Format:
-    """Return the format by choice, or by the name's ending. Raises InvalidRequest when it tells nothing."""
+    """Return the chosen format, or the one of the name's ending. Raises InvalidRequest when neither names a format."""
     if chosen is not None:
         return chosen
     suffixes = PurePosixPath(urlsplit(source).path).suffixes
     ending = next((suffix.lower() for suffix in reversed(suffixes) if suffix.lower() not in _COMPRESSIONS), "")
     if ending not in _FORMATS:
-        raise InvalidRequest("format: the name does not tell it; give csv, jsonl or parquet.")
+        raise InvalidRequest(
+            f"format: the name's ending {ending or '(none)'} is not a known format; give csv, jsonl or parquet."
+        )
     return _FORMATS[ending]
 
 
 class _Guarded(io.RawIOBase):
-    """A file whose failures name the source: whatever a cloud's client raises is one problem for the caller."""
+    """A file whose failures name the source: any error of a provider's client becomes one InvalidRequest."""
 
     def __init__(self, file: Any, source: str) -> None:
         self._file, self._source = file, source
@@ -97,9 +103,25 @@ def _unreadable(source: str, error: Exception) -> InvalidRequest:
 
 
 @contextmanager
+def unpacked(file: Any, source: str) -> Iterator[io.BufferedIOBase]:
+    """Give a file's content, decompressed if its name or its first bytes say so. Reading raises InvalidRequest."""
+    guarded = io.BufferedReader(_Guarded(file, source), BLOCK_BYTES)
+    compression = _COMPRESSIONS.get(PurePosixPath(urlsplit(source).path).suffix.lower())
+    if compression is None and guarded.peek(2)[:2] == GZIP_MAGIC:
+        compression = "gzip"
+    if compression is None:
+        yield guarded
+    else:
+        import pyarrow as pa
+
+        with pa.CompressedInputStream(guarded, compression) as plain:
+            yield io.BufferedReader(_Guarded(plain, source), BLOCK_BYTES)
+
+
+@contextmanager
 def opened(source: str) -> Iterator[io.BufferedIOBase]:
-    """Open a source for reading, decompressed by its name's ending. Raises InvalidRequest when it cannot be read."""
-    # feeds lie in ordinary buckets: asking which kind a bucket is would be another permission and another channel
+    """Open a source for reading, decompressed. Raises InvalidRequest when it cannot be read."""
+    # feeds are in ordinary buckets: to ask for a bucket's kind would need another permission and another channel
     os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     import fsspec
 
@@ -108,25 +130,14 @@ def opened(source: str) -> Iterator[io.BufferedIOBase]:
         file = fsspec.open(address, "rb").open()
     except Exception as error:
         raise _unreadable(source, error) from error
-    with file:
-        guarded = io.BufferedReader(_Guarded(file, source), 1 << 20)
-        compression = _COMPRESSIONS.get(PurePosixPath(urlsplit(source).path).suffix.lower())
-        if compression is None:
-            yield guarded
-        else:
-            import pyarrow as pa
-
-            with pa.CompressedInputStream(guarded, compression) as plain:
-                yield io.BufferedReader(_Guarded(plain, source), 1 << 20)
+    with file, unpacked(file, source) as plain:
+        yield plain
 
 
-def lines(file: io.BufferedIOBase) -> Iterator[bytes]:
-    """Yield the lines of a file; one longer than MAX_LINE_BYTES is cut to a byte more: it is seen to be too long."""
-    while line := file.readline(MAX_LINE_BYTES + 1):
-        rest = line
-        while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
-            rest = file.readline(MAX_LINE_BYTES + 1)
-        yield line
+def blocks(file: io.BufferedIOBase) -> Iterator[bytes]:
+    """Yield a file's content in blocks of BLOCK_BYTES."""
+    while block := file.read(BLOCK_BYTES):
+        yield block
 
 
 def seekable(file: io.BufferedIOBase) -> io.BufferedIOBase:

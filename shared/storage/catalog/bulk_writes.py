@@ -1,4 +1,4 @@
-"""Writing many products at once: new ones made, known ones (by ``external_id``) changed, in a handful of statements."""
+"""Write many products at once: create new ones and change known ones, by ``external_id``, in a few statements."""
 
 import io
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from shared.clients.postgres import Connection, copy_in, execute, transaction
 from shared.domain.catalog import CATEGORY_SEPARATOR, ProductWrite
 from shared.storage.events import outbox
 
-# most ids in one catalog-changes message
+# limit of ids in one catalog-changes message
 IDS_PER_MESSAGE: Final = 1000
 
-# `given` names the fields that the row has: the others keep what a known product has
+# `given` names the fields of the row; a known product keeps its values in the others
 STAGE: Final = """
 CREATE TEMP TABLE IF NOT EXISTS catalog_rows (
     position integer PRIMARY KEY, external_id text NOT NULL, name text, description text, price numeric(12, 2),
@@ -23,7 +23,7 @@ CREATE TEMP TABLE IF NOT EXISTS catalog_rows (
 ) ON COMMIT DROP"""
 COPY: Final = "COPY catalog_rows FROM STDIN"
 
-# the whole path is made where it is new; a name that exists stays where it is in the tree
+# new parts of a path are created; a category that exists stays where it is in the tree
 CATEGORIES: Final = """
 WITH paths AS (
     SELECT part.level, part.name,
@@ -49,7 +49,7 @@ RETURNING position"""
 REPEATED: Final = """
 DELETE FROM catalog_rows r USING catalog_rows later
 WHERE later.external_id = r.external_id AND later.position > r.position"""
-# in one order, so that two imports never wait for each other in a circle
+# ordered, so that two imports cannot deadlock
 LOCK: Final = """
 SELECT count(*) FROM (
     SELECT 1 FROM products p JOIN catalog_rows r USING (external_id) ORDER BY p.id FOR NO KEY UPDATE OF p) AS locked"""
@@ -75,7 +75,7 @@ _OLD_VALUES: Final = ", ".join(f"p.{name}" for name in _COLUMNS)
 _NEW_VALUES: Final = ", ".join(f"n.{name}" for name in _COLUMNS)
 _LIST: Final = ", ".join(_COLUMNS)
 
-# a row that says what is stored already is no change: nothing is written and nobody is told
+# a row that equals what is stored is no change: nothing is written or published
 UPDATE: Final = f"""
 WITH n AS (SELECT p.id, {_NEW} FROM products p JOIN catalog_rows r USING (external_id))
 UPDATE products p SET {_SET}, updated_at = now()
@@ -92,9 +92,12 @@ RETURNING id"""
 
 @dataclass(frozen=True)
 class Upserted:
-    """What ``upsert`` did: ids of new and of changed products, and rows refused as ``(position, field, message)``.
+    """Result of ``upsert``.
 
-    Rows that repeated what is stored, or that a later row of the same ``external_id`` replaced, are in none of them.
+    created, updated : ids of products.
+    refused : ``(position, field, message)`` of rows.
+
+    Rows that equal what is stored, or that a later row of the same ``external_id`` replaced, are in none of them.
     """
 
     created: list[int] = field(default_factory=list)
@@ -142,8 +145,8 @@ def _line(position: int, row: ProductWrite) -> str:
 def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
     """Create or change products, by ``external_id``, inside the caller's transaction.
 
-    Categories that are named and new are made. A row that names an unknown ``category_id`` is refused, the others are
-    written. Positions count from 0. Memory and time grow with ``rows``: write a long feed in chunks.
+    New categories are created. A row with an unknown ``category_id`` is refused; the others are written. Positions
+    count from 0. Memory and time grow with ``rows``: write a long feed in chunks.
     """
     if not rows:
         return Upserted()
@@ -160,7 +163,7 @@ def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
     unknown = {row[0] for row in execute(connection, UNKNOWN_CATEGORIES)}
     execute(connection, REPEATED)
     inserted = execute(connection, INSERT)
-    # after the insert: a product that somebody else made meanwhile is changed, one made here shows no difference
+    # after the insert: a product that another transaction created meanwhile is changed too
     execute(connection, LOCK)
     updated = [row[0] for row in execute(connection, UPDATE)]
     return Upserted(
@@ -174,7 +177,7 @@ def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
 
 
 def announce(connection: Connection, product_ids: Sequence[int], change: str) -> list[int]:
-    """Write the catalog-changes messages of a change beside it; returns the outbox ids to publish after commit."""
+    """Put the catalog-changes messages of a change into the outbox; return the outbox ids to publish after commit."""
     chunks = (product_ids[start : start + IDS_PER_MESSAGE] for start in range(0, len(product_ids), IDS_PER_MESSAGE))
     return [
         outbox.add(connection, messages.CATALOG_CHANGES, *messages.catalog_changes(chunk, change)) for chunk in chunks
@@ -182,7 +185,7 @@ def announce(connection: Connection, product_ids: Sequence[int], change: str) ->
 
 
 def import_products(rows: Sequence[ProductWrite]) -> Upserted:
-    """``upsert`` in a transaction of its own, told to ``catalog-changes`` once it is committed."""
+    """Run ``upsert`` in its own transaction and publish to ``catalog-changes`` after the commit."""
     with transaction() as connection:
         result = upsert(connection, rows)
         unsent = announce(connection, result.created, "created") + announce(connection, result.updated, "updated")

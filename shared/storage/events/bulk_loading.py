@@ -1,8 +1,8 @@
-"""Bulk loading of events, and everything that is derived from them, in a handful of set-based statements.
+"""Load events in bulk, and derive everything from them, in a few set-based statements.
 
 The rules are those of one message (shared/storage/events/ingestion.py): ``event_ids`` decides what is new, and only
-new rows are counted and folded. So a history may be loaded twice, in parts, or beside a running shop, and each event
-counts once.
+new rows are counted and folded. So each event of a history counts once, however often it is loaded, in parts or into a
+running shop.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from shared.clients.postgres import Connection, copy_in, execute
 from shared.domain.events import EVENT_WEIGHTS
 from shared.storage.events.ingestion import DECAY, fold
 
-# `position` is the caller's number of the row; a product goes by `external_id` or by `product_id`, a search by neither
+# `position` is the caller's number of the row; `external_id` or `product_id` names the product, a search has neither
 STAGE: Final = (
     """CREATE TEMP TABLE IF NOT EXISTS history_rows (
     position bigint NOT NULL, event_id uuid NOT NULL, user_key text NOT NULL, external_id text, product_id bigint,
@@ -25,7 +25,7 @@ STAGE: Final = (
     event_id uuid NOT NULL, user_key text NOT NULL, product_id bigint, event_type text NOT NULL,
     quantity integer NOT NULL, occurred_at timestamptz NOT NULL, session_id text, metadata jsonb
 ) ON COMMIT DROP""",
-    # what each user's new events say of each product, decayed to the user's last new event
+    # weights of each user's new events by product, decayed to the user's last new event
     """CREATE TEMP TABLE IF NOT EXISTS history_pairs (
     user_id bigint NOT NULL, product_id bigint NOT NULL, decayed double precision NOT NULL, latest timestamptz NOT NULL
 ) ON COMMIT DROP""",
@@ -47,14 +47,14 @@ COLUMNS: Final = (
 )
 COPY: Final = f"COPY history_rows ({', '.join(COLUMNS)}) FROM STDIN (FORMAT csv)"
 
-# an id of the shop's own feed wins over one of ours
+# the shop's own id wins over Aisle's
 _PRODUCT: Final = """LEFT JOIN products own ON own.external_id = r.external_id
     LEFT JOIN products ours ON r.external_id IS NULL AND ours.id = r.product_id"""
 UNKNOWN_PRODUCTS: Final = f"""
 SELECT r.position, coalesce(r.external_id, r.product_id::text) FROM history_rows r {_PRODUCT}
 WHERE coalesce(r.external_id, r.product_id::text) IS NOT NULL AND coalesce(own.id, ours.id) IS NULL
 ORDER BY r.position"""
-# of the months that occur only: one row of long ago must not make hundreds
+# only for months that occur: a single old row must not create hundreds of partitions
 PARTITIONS: Final = """
 SELECT sum(ensure_event_partitions(month, month)) FROM (
     SELECT DISTINCT date_trunc('month', occurred_at AT TIME ZONE 'UTC')::date AS month
@@ -138,7 +138,7 @@ ON CONFLICT (user_id) DO UPDATE SET
     {fold("user_price_bands", "weight")}, {fold("user_price_bands", "log_sum")},
     {fold("user_price_bands", "square_sum")}, as_of = greatest(user_price_bands.as_of, EXCLUDED.as_of)"""
 NEW_DATES: Final = "SELECT DISTINCT (occurred_at AT TIME ZONE 'UTC')::date FROM history_new ORDER BY 1"
-# unique counts cannot be added up: the days that got events are counted anew
+# unique counts cannot be added up: days with new events are recounted
 DAILY: Final = """
 INSERT INTO daily_event_stats (date, event_type, event_count, unique_users, unique_products)
 SELECT (occurred_at AT TIME ZONE 'UTC')::date, event_type, count(*), count(DISTINCT user_id), count(DISTINCT product_id)
@@ -149,17 +149,21 @@ GROUP BY 1, 2 ORDER BY 1, 2
 ON CONFLICT (date, event_type) DO UPDATE SET
     event_count = EXCLUDED.event_count, unique_users = EXCLUDED.unique_users,
     unique_products = EXCLUDED.unique_products"""
-# Every statement here reads all it is given; of tables that were empty a moment ago the planner would think that a
-# look-up for each row is cheap.
+# Every statement reads all rows; for tables that were just empty the planner would choose a look-up for each row.
 PLAN_IN_BULK: Final = ("SET LOCAL enable_nestloop = off", "SET LOCAL work_mem = '64MB'")
-# pg_class has no estimates of tables just filled, and the planner would guess
+# pg_class has no estimates for tables that were just filled
 ANALYZE: Final = """ANALYZE categories, products, product_stats, users, events, event_ids, event_counts_hourly,
     user_purchases, user_preferences, user_price_bands, daily_event_stats, counted_purchases"""
 
 
 @dataclass
 class Loaded:
-    """What became of rows: how many were new, known already, and ``(position, product)`` of those without a product."""
+    """Result of ``append``.
+
+    stored, known : how many events were new, and how many were stored before.
+    unknown_products : ``(position, product)`` of rows of unknown products.
+    dates : days of the new events, in UTC.
+    """
 
     stored: int = 0
     known: int = 0
@@ -168,7 +172,7 @@ class Loaded:
 
 
 def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
-    """Store events inside the caller's transaction and derive everything from the new ones but ``daily_event_stats``.
+    """Store events inside the caller's transaction and derive everything but ``daily_event_stats`` from the new ones.
 
     ``streams`` are binary files of CSV without a header, in the order of ``COLUMNS``. Call ``count_days`` with the
     dates afterwards, once. Cost is linear in the rows; Postgres needs about 300 bytes of temporary space for each.
@@ -199,11 +203,11 @@ def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
 
 
 def count_days(connection: Connection, dates: Sequence[date]) -> None:
-    """Count ``daily_event_stats`` anew for these days."""
+    """Recount ``daily_event_stats`` for these days."""
     if dates:
         execute(connection, DAILY, {"first": min(dates), "last": max(dates), "dates": list(dates)})
 
 
 def analyze(connection: Connection) -> None:
-    """Give the planner the sizes of what was loaded."""
+    """Update the planner's statistics of the loaded tables."""
     execute(connection, ANALYZE)

@@ -123,3 +123,95 @@ def test_a_missing_feed_is_one_clear_problem(env: object, serve: Serve, tmp_path
     answer = run(serve, tmp_path / "nothing.csv")
     assert answer.status_code == 422
     assert "does not exist" in answer.json()["detail"]
+
+
+def test_the_later_of_two_rows_of_one_product_counts_and_the_report_names_both(
+    env: object, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = tmp_path / "feed.csv"
+    feed.write_text("external_id,name,price\nX1,First,1\nX2,Other,2\nX1,Second,x\nX1,Third,3\n")
+    body = run(serve, feed).json()
+    assert body["repeated_rows"] == [{"row": 2, "external_id": "X1", "replaced_by": 5}]
+    assert (body["rows"], body["created"], body["unchanged"], body["repeated"], body["rejected"]) == (4, 2, 0, 1, 1)
+    assert prices() == {"X1": 3, "X2": 2}
+    # rows of different chunks too: the first is written before the second is read
+    monkeypatch.setattr("jobs.import_catalog.ROWS_PER_CHUNK", 1)
+    feed.write_text("external_id,name,price\nX1,Third,4\nX2,Other,2\nX1,Third,5\n")
+    body = run(serve, feed).json()
+    assert body["repeated_rows"] == [{"row": 2, "external_id": "X1", "replaced_by": 4}]
+    assert (body["updated"], body["unchanged"]) == (2, 1)
+    assert prices()["X1"] == 5
+
+
+@pytest.mark.parametrize("name", ["feed.csv", "feed.parquet", "feed.jsonl"])
+def test_whole_numbers_and_ids_may_be_floats_in_every_format(
+    env: object, serve: Serve, tmp_path: Path, name: str
+) -> None:
+    frame = pd.DataFrame(
+        {
+            "external_id": [9001, 9002],
+            "name": ["Cup", 1984],
+            "price": [9.99, 5.0],
+            "quantity": [3.0, None],
+            "is_active": [1.0, 0.0],
+        }
+    )
+    if name == "feed.parquet":
+        frame.assign(name=["Cup", "1984"], external_id=[9001.0, 9002.0]).to_parquet(tmp_path / name)
+    elif name == "feed.csv":
+        # with pandas' index, a column without a name
+        frame.to_csv(tmp_path / name)
+    else:
+        frame.drop(columns="quantity").assign(quantity=[3.0, 0.0]).to_json(
+            tmp_path / name, orient="records", lines=True
+        )
+    body = run(serve, tmp_path / name).json()
+    assert (body["created"], body["rejected"]) == (2, 0), body
+    rows = postgres.read("SELECT external_id, name, price, quantity, is_active FROM products ORDER BY 1")
+    assert [tuple(row) for row in rows] == [
+        ("9001", "Cup", Decimal("9.99"), 3, True),
+        ("9002", "1984", Decimal("5.00"), 0, False),
+    ]
+
+
+@pytest.mark.parametrize("name", ["feed.csv", "feed.csv.gz", "feed.tsv"])
+def test_a_spreadsheets_file_is_read_as_it_is(env: object, serve: Serve, tmp_path: Path, name: str) -> None:
+    separator = "\t" if name == "feed.tsv" else ";"
+    rows = [["SKU", "Title", "Price", "Qty", ""], ["D1", 'Schüssel 5" groß', "1.299,00", "4", ""], [""] * 5]
+    text = "\r\n".join(separator.join(row) for row in rows).encode("cp1252")
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    body = run(serve, tmp_path / name).json()
+    assert (body["rows"], body["created"]) == (1, 1), body
+    assert body["read_as"] == {"separator": separator, "encoding": "windows-1252", "decimal": ","}
+    stored = postgres.read("SELECT external_id, name, price, quantity FROM products")[0]
+    assert tuple(stored) == ("D1", 'Schüssel 5" groß', Decimal("1299.00"), 4)
+
+
+def test_columns_are_read_by_a_mapping_and_the_others_are_named(env: object, serve: Serve, tmp_path: Path) -> None:
+    for name, content in (
+        ("feed.csv", "Handle,Title,Variant Price,Status\nh1,Shirt,39.00,active\n"),
+        ("feed.jsonl", '{"Handle": "h1", "Title": "Shirt", "Variant Price": 39, "Status": "active"}\n'),
+    ):
+        (tmp_path / name).write_text(content)
+        answer = run(serve, tmp_path / name, columns="external_id:Handle,name:Title,price:Variant Price")
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["ignored_columns"] == ["Status"]
+    assert prices() == {"h1": Decimal("39.00")}
+    refused = run(serve, tmp_path / "feed.csv")
+    assert refused.status_code == 422
+    assert "unknown column 'Handle'" in refused.json()["detail"]
+    assert "columns=" in refused.json()["detail"]
+
+
+def test_a_feed_of_which_nothing_can_be_used_is_a_problem_that_says_why(
+    env: object, serve: Serve, tmp_path: Path
+) -> None:
+    feed = tmp_path / "feed.csv"
+    feed.write_text(HEADER + "a,A,Free,,,\nb,B,1_000,,,\n")
+    answer = run(serve, feed)
+    assert answer.status_code == 422
+    assert "price must be a number such as 12.50: 2 rows, the first in row 2" in answer.json()["detail"]
+    assert [error["row"] for error in answer.json()["row_errors"]] == [2, 3]
+    feed.write_text(HEADER + ",,,,,\n")
+    assert "no rows" in run(serve, feed).json()["detail"]
+    assert prices() == {}

@@ -107,16 +107,20 @@ def test_every_format_says_the_same(env: object, serve: Serve, tmp_path: Path, n
     assert load(serve, str(tmp_path / "same.csv")).json()["known"] == 400
 
 
-@pytest.mark.parametrize(("unit", "factor"), [("s", 1), ("ms", 1000)])
-def test_epoch_numbers_need_their_unit(env: object, serve: Serve, tmp_path: Path, unit: str, factor: int) -> None:
+@pytest.mark.parametrize(("unit", "factor"), [("s", 1), ("ms", 1000), ("us", 1_000_000)])
+def test_the_unit_of_epoch_numbers_follows_from_their_size(
+    env: object, serve: Serve, tmp_path: Path, unit: str, factor: int
+) -> None:
     add_products()
     frame = history(20)
-    frame["timestamp"] = [int(one.timestamp() * factor) for one in frame["timestamp"]]
+    frame["timestamp"] = [int(time.timestamp() * factor) for time in frame["timestamp"]]
     frame.to_parquet(tmp_path / "h.parquet")
-    refused = load(serve, str(tmp_path / "h.parquet")).json()
-    assert (refused["stored"], refused["rejected"]) == (0, 20)
-    assert load(serve, str(tmp_path / "h.parquet"), timestamp_unit=unit).json()["stored"] == 20
+    refused = load(serve, str(tmp_path / "h.parquet"), timestamp_unit="iso")
+    assert refused.status_code == 422
+    assert (refused.json()["stored"], refused.json()["rejected"]) == (0, 20)
+    assert load(serve, str(tmp_path / "h.parquet")).json()["stored"] == 20
     assert postgres.read("SELECT max(occurred_at) FROM events")[0][0] == BASE
+    assert load(serve, str(tmp_path / "h.parquet"), timestamp_unit=unit).json()["known"] == 20
 
 
 def test_bad_rows_are_counted_with_examples_and_kept_and_the_others_load(
@@ -135,7 +139,7 @@ def test_bad_rows_are_counted_with_examples_and_kept_and_the_others_load(
     )
     body = load(serve, source, keep_rejected=6, chunk_rows=7).json()
     assert (body["rows"], body["stored"], body["rejected"]) == (14, 2, 12)
-    reasons = {one["reason"]: (one["count"], one["rows"]) for one in body["rejections"]}
+    reasons = {entry["reason"]: (entry["count"], entry["rows"]) for entry in body["rejections"]}
     assert reasons == {
         "no user_id": (8, [7, 8, 9, 10, 11]),
         "unknown product": (1, [3]),
@@ -261,13 +265,100 @@ def test_a_file_that_is_no_history_is_one_clear_problem(
     assert says in answer.json()["detail"]
 
 
-def test_times_without_a_zone_are_not_guessed(env: object, serve: Serve, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["h.parquet", "h.csv"])
+def test_times_without_a_zone_are_in_the_zone_that_is_given_and_the_report_says_so(
+    env: object, serve: Serve, tmp_path: Path, name: str
+) -> None:
+    add_products()
     frame = history(5)
     frame["timestamp"] = frame["timestamp"].dt.tz_localize(None)
-    frame.to_parquet(tmp_path / "h.parquet")
-    answer = load(serve, str(tmp_path / "h.parquet"))
+    if name == "h.csv":
+        frame.to_csv(tmp_path / name, index=False)
+    else:
+        frame.to_parquet(tmp_path / name)
+    body = load(serve, str(tmp_path / name)).json()
+    first = 2 if name == "h.csv" else 1
+    assert body["times_without_zone"] == {"rows": 5, "first_row": first, "read_in": "UTC"}
+    assert postgres.read("SELECT max(occurred_at) FROM events")[0][0] == BASE
+    assert load(serve, str(tmp_path / name), timezone="+02:00").json()["stored"] == 5
+    assert postgres.read("SELECT count(*) FROM events WHERE occurred_at = :at", at=BASE - timedelta(hours=2))[0][0] == 1
+    refused = load(serve, str(tmp_path / name), timezone="Mars/Olympus")
+    assert refused.status_code == 422
+    assert "timezone" in refused.json()["detail"]
+
+
+# what tools write for one and the same event: header, row, and the options that the file needs
+WRITTEN: dict[str, tuple[str, str, dict[str, str]]] = {
+    "bigquery.csv": ("user_id,item_id,event_type,timestamp", "7,SKU1,purchase,2026-03-01 10:00:00 UTC", {}),
+    "caps.csv": ("User_ID,Item_ID,Event_Type,TIMESTAMP", "7,SKU1,purchase,2026-03-01T10:00:00Z", {}),
+    "retailrocket.csv": ("timestamp,visitorid,event,itemid,transactionid", "1772359200000,7,transaction,SKU1,1", {}),
+    "reviews.csv": ("reviewerID;asin;type;unixReviewTime", "7.0;SKU1;Purchase;1772359200", {}),
+    "excel.csv": ("sep=;\r\nuser_id;sku;event;event_time;;", "7;SKU1;buy;2026-03-01T11:00:00+01:00;;\r\n;;;;;", {}),
+    "index.tsv": ("\tuser_id\titem_id\tevent_type\ttimestamp", "0\t7\tSKU1\torder\t2026-03-01T10:00:00Z", {}),
+    "mapped.csv": (
+        "Kunde,Artikel,Vorgang,Zeit",
+        "7,SKU1,Kauf,2026-03-01 11:00",
+        {
+            "columns": "user_id:Kunde,external_id:Artikel,event_type:Vorgang,timestamp:Zeit",
+            "event_types": "kauf:purchase",
+            "timezone": "Europe/Berlin",
+        },
+    ),
+    "constant.csv": ("user_id,item_id,timestamp", "7,SKU1,2026-03-01T10:00:00Z", {"event_type": "purchase"}),
+    "float.jsonl": ('{"userId": 7.0, "itemId": "SKU1", "event": "transaction", "ts": 1772359200000}', "", {}),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_tools_write_is_one_and_the_same_event(env: object, serve: Serve, tmp_path: Path, name: str) -> None:
+    add_products()
+    header, row, options = WRITTEN[name]
+    (tmp_path / name).write_text(f"{header}\n{row}\n", newline="")
+    answer = load(serve, str(tmp_path / name), **options)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["rows"], answer.json()["stored"]) == (1, 1)
+    expected = write(
+        tmp_path / "plain.csv", "7,SKU1,purchase,2026-03-01T10:00:00Z", header="user_id,item_id,event_type,timestamp\n"
+    )
+    assert load(serve, expected).json()["known"] == 1
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-8-sig"])
+def test_a_history_is_read_in_the_encoding_that_it_has(
+    env: object, serve: Serve, tmp_path: Path, encoding: str
+) -> None:
+    add_products()
+    text = f"user_id,item_id,event_type,timestamp\nMüller,SKU1,view,{at(0)}\n"
+    (tmp_path / "h.csv").write_bytes(text.encode(encoding))
+    assert load(serve, str(tmp_path / "h.csv")).json()["stored"] == 1
+    assert postgres.read("SELECT external_id FROM users")[0][0] == "Müller"
+
+
+def test_a_file_of_which_nothing_can_be_used_is_a_problem_that_says_why(
+    env: object, serve: Serve, tmp_path: Path
+) -> None:
+    add_products()
+    source = write(tmp_path / "h.csv", f"ann,99,view,{at(0)},,,,", f"ann,1,applause,{at(0)},,,,")
+    answer = load(serve, source)
     assert answer.status_code == 422
-    assert "name no zone" in answer.json()["detail"]
+    body = answer.json()
+    assert "unknown product (99): 1 row, the first in row 2" in body["detail"]
+    assert "unknown event_type (applause): 1 row, the first in row 3" in body["detail"]
+    assert sorted(entry["rows"] for entry in body["rejections"]) == [[2], [3]]
+    empty = load(serve, write(tmp_path / "empty.csv"))
+    assert empty.status_code == 422
+    assert "has no rows" in empty.json()["detail"]
+
+
+def test_a_row_of_the_far_future_is_refused_and_named(env: object, serve: Serve, tmp_path: Path) -> None:
+    add_products()
+    body = load(
+        serve, write(tmp_path / "h.csv", f"ann,1,view,{at(0)},,,,", "ann,1,view,2099-01-01T00:00:00Z,,,,")
+    ).json()
+    assert (body["rows"], body["used"], body["rejected"]) == (2, 1, 1)
+    assert body["rejections"] == [
+        {"reason": "timestamp is in the future", "count": 1, "rows": [3], "example": "2099-01-01T00:00:00Z"}
+    ]
 
 
 @pytest.mark.parametrize("source", ["/etc/hostname", "file:///etc/hostname", "http://metadata.google.internal/x.csv"])
@@ -283,7 +374,7 @@ def test_a_deployed_job_reads_neither_its_own_disk_nor_its_neighbours(
     assert "must begin with one of gs://, s3://, https://" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("parameters", [{"chunk_rows": 0}, {"timestamp_unit": "us"}, {"format": "xml"}, {"sauce": 1}])
+@pytest.mark.parametrize("parameters", [{"chunk_rows": 0}, {"timestamp_unit": "days"}, {"format": "xml"}, {"sauce": 1}])
 def test_a_parameter_that_makes_no_sense_is_refused(env: object, serve: Serve, parameters: dict[str, Any]) -> None:
     answer = load(serve, "/tmp/h.csv", **parameters)  # noqa: S108 — never opened
     assert answer.status_code == 422

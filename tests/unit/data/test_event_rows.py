@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jobs.data.event_rows import COLUMNS, Checked, TimestampUnit, check
-from shared.domain.events import Event, event_key
+from jobs.data.event_rows import COLUMNS, Checked, EventRules, check
+from shared.domain.events import Event, EventType, event_key
+from shared.tables.times import TimestampUnit, parse_zone
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 GOOD = {"user_id": "u1", "product_id": "1", "event_type": "view", "timestamp": "2026-05-31T10:00:00Z"}
@@ -17,7 +18,7 @@ GOOD = {"user_id": "u1", "product_id": "1", "event_type": "view", "timestamp": "
 
 def checked(*rows: dict[str, Any], unit: TimestampUnit = "iso") -> Checked:
     frame = pd.DataFrame([{**GOOD, **row} for row in rows], columns=list(COLUMNS), dtype="str")
-    return check(frame, np.arange(2, 2 + len(rows)), unit, NOW)
+    return check(frame, np.arange(2, 2 + len(rows)), EventRules(unit), NOW)
 
 
 def only(row: dict[str, Any], unit: TimestampUnit = "iso") -> dict[str, Any]:
@@ -35,7 +36,7 @@ def only(row: dict[str, Any], unit: TimestampUnit = "iso") -> dict[str, Any]:
         ({"event_type": None}, "no event_type"),
         ({"event_type": "look"}, "unknown event_type"),
         ({"timestamp": None}, "no timestamp"),
-        ({"timestamp": "2026-05-31T10:00:00"}, "zone"),
+        ({"timestamp": "31.05.2026 10:00"}, "zone"),
         ({"timestamp": "1780000000"}, "zone"),
         ({"timestamp": "2026-13-31T10:00:00Z"}, "zone"),
         ({"timestamp": "1999-12-31T23:59:59Z"}, "before 2000"),
@@ -71,6 +72,77 @@ def test_times_are_read_in_every_way_that_names_its_zone() -> None:
         assert only({"timestamp": text})["occurred_at"] == expected
     assert only({"timestamp": "1780221600.5"}, unit="s")["occurred_at"] == expected
     assert only({"timestamp": "1780221600500"}, unit="ms")["occurred_at"] == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-05-31 10:00:00 UTC",
+        "2026-05-31 10:00:00.000 utc",
+        "2026-05-31T12:00:00,0+02:00",
+        "2026-05-31 12:00:00 +0200",
+        "2026-05-31T10:00Z",
+        "20260531T100000Z",
+        "2026-05-31t10:00:00z",
+        "2026-05-31T10:00:00",
+        "2026-05-31 10:00",
+        "1780221600",
+        "1780221600.0",
+        "1780221600000",
+        "1780221600000000",
+        "1.7802216e9",
+    ],
+)
+def test_every_way_of_writing_a_time_is_read_without_being_told_which(text: str) -> None:
+    row = {"timestamp": text}
+    result = check(pd.DataFrame([{**GOOD, **row}], columns=list(COLUMNS), dtype="str"), np.arange(1), now=NOW)
+    assert result.rejected == []
+    assert result.events.iloc[0]["occurred_at"] == pd.Timestamp("2026-05-31T10:00:00Z")
+    assert len(result.zoneless) == (text in ("2026-05-31T10:00:00", "2026-05-31 10:00"))
+
+
+@pytest.mark.parametrize(
+    "text", ["20260531", "5", "1e30", "yesterday", "31/05/2026", "2026-05-31T25:00:00Z", "178022160000000000000"]
+)
+def test_what_may_be_no_time_is_refused(text: str) -> None:
+    row = {"timestamp": text}
+    result = check(pd.DataFrame([{**GOOD, **row}], columns=list(COLUMNS), dtype="str"), np.arange(1), now=NOW)
+    assert len(result.rejected) == 1
+    assert "timestamp" in result.rejected[0][1]
+
+
+def test_times_without_a_zone_are_in_the_zone_that_is_given() -> None:
+    rules = EventRules(zone=parse_zone("Europe/Berlin"))
+    texts = ["2026-03-28T12:00:00", "2026-03-29T12:00:00", "2026-03-29T02:30:00", "2025-10-26T02:30:00"]
+    frame = pd.DataFrame([{**GOOD, "timestamp": text} for text in texts], columns=list(COLUMNS), dtype="str")
+    expected = [
+        pd.Timestamp("2026-03-28T11:00:00Z"),
+        pd.Timestamp("2026-03-29T10:00:00Z"),
+        # an hour that the clocks skip, and one that they show twice
+        pd.Timestamp("2026-03-29T01:00:00Z"),
+        pd.Timestamp("2025-10-26T00:30:00Z"),
+    ]
+    for rows in (frame, frame.assign(timestamp=pd.to_datetime(frame["timestamp"]))):
+        assert check(rows, np.arange(4), rules, NOW).events["occurred_at"].tolist() == expected
+
+
+def test_names_of_event_types_are_read_as_they_are_known_and_given() -> None:
+    assert only({"event_type": "addToCart"})["event_type"] == "add_to_cart"
+    rules = EventRules(event_types={"kauf": EventType.PURCHASE}, event_type=EventType.VIEW)
+    frame = pd.DataFrame(
+        [{**GOOD, "event_type": name} for name in ("Kauf", None, "look")], columns=list(COLUMNS), dtype="str"
+    )
+    result = check(frame, np.arange(3), rules, NOW)
+    assert result.events["event_type"].tolist() == ["purchase", "view"]
+    assert result.rejected == [(2, "unknown event_type: look")]
+
+
+def test_an_id_that_is_a_whole_float_is_the_whole_number() -> None:
+    plain = only({"product_id": "7", "user_id": "1001", "quantity": "3", "event_type": "purchase"})
+    floats = only({"product_id": "7.0", "user_id": "1001.0", "quantity": "3.0", "event_type": "transaction"})
+    assert floats == plain
+    assert (plain["product_id"], plain["user_key"], plain["quantity"]) == (7, "1001", 3)
+    assert only({"external_id": "007.0"})["external_id"] == "007.0"
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "1e30", "2026-05-31T10:00:00Z", "-1"])
@@ -140,5 +212,5 @@ def test_every_accepted_row_would_be_accepted_by_the_api() -> None:
 
 
 def test_no_rows_are_no_events() -> None:
-    result = check(pd.DataFrame(columns=list(COLUMNS), dtype="str"), np.arange(0), "iso", NOW)
+    result = check(pd.DataFrame(columns=list(COLUMNS), dtype="str"), np.arange(0), EventRules("iso"), NOW)
     assert (len(result.events), result.rejected) == (0, [])

@@ -2,14 +2,27 @@
 
 import csv
 import io
+import subprocess
+import sys
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.feeds import Feed, csv_records, parse_csv, parse_json_lines
 from shared.errors import InvalidRequest
+from shared.tables.csv_files import csv_records
+from shared.tables.products import Feed, Repeated, Repetitions, parse_products
+from shared.tables.reports import LeftOut
+
+
+def parse_csv(body: bytes, max_rows: int = 10_000) -> Feed:
+    return parse_products(body, "csv", max_rows=max_rows)
+
+
+def parse_json_lines(body: bytes) -> Feed:
+    return parse_products(body, "jsonl")
+
 
 HEADER = b"external_id,name,price,category,tags,quantity,is_active,latitude,longitude\n"
 
@@ -125,3 +138,58 @@ def test_no_bytes_make_the_readers_fail(body: bytes) -> None:
             continue
         assert all(error.row >= 1 for error in csv_feed.errors)
     assert all(error.row >= 1 for error in parse_json_lines(body).errors)
+
+
+def test_a_function_that_imports_the_rules_loads_no_pandas() -> None:
+    code = "import sys, functions.products.imports; print({'numpy', 'pandas', 'pyarrow', 'fsspec'} & set(sys.modules))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "set()"
+
+
+def test_a_json_line_may_use_usual_names_and_numbers_for_ids_and_texts() -> None:
+    feed = parse_json_lines(
+        b'{"SKU": 12345, "title": "Cup", "price": 9.99, "Qty": 3.0}\n'
+        b'{"sku": 12345.0, "Title": 1984, "price": 1, "qty": 2}\n'
+        b'{"sku": 1e23, "title": "Cup", "price": 1}\n'
+        b'{"sku": true, "title": "Cup", "price": 1}\n'
+        b'{"sku": "a", "asin": "b", "title": "Cup", "price": 1}\n'
+        b'{"sku": "a", "title": "Cup", "price": 1, "quantity": 2.5}\n'
+    )
+    assert [(product.external_id, product.name, product.quantity) for _row, product in feed.rows] == [
+        ("12345", "Cup", 3),
+        ("12345", "1984", 2),
+    ]
+    assert errors(feed) == [(3, "external_id"), (4, "external_id"), (5, ""), (6, "quantity")]
+
+
+@pytest.mark.parametrize("price", ["1_000", "١٢", "NaN", "sNaN", "Infinity", "19.99 USD", "$5", "Free", "1,299"])
+def test_a_price_that_is_no_number_or_may_be_two_is_refused_with_its_text(price: str) -> None:
+    feed = parse_products(f'external_id,name,price\na,A,"{price}"\n'.encode(), "csv")
+    assert errors(feed) == [(2, "price")]
+    assert price in feed.errors[0].message
+    assert feed.left_out.summary()[0]["count"] == 1
+
+
+def test_prices_of_a_file_with_commas_are_read_with_commas() -> None:
+    feed = parse_products(b"external_id;name;price;latitude;longitude\na;A;1.299,00;51.5;0.125\nb;B;3;;\n", "csv")
+    assert errors(feed) == []
+    first, second = (product for _row, product in feed.rows)
+    assert (first.price, first.latitude, second.price) == (Decimal("1299.00"), 51.5, 3)
+    assert feed.read_as["decimal"] == "price ,; latitude .; longitude ."
+
+
+def test_a_row_that_a_later_one_replaces_is_named_with_it() -> None:
+    feed = parse_products(b"external_id,name,price\n7,A,1\n8,B,1\n7.0,C,1\n 7 ,D,1\n,E,1\n,E,1\n", "csv")
+    assert Repetitions().add(feed.rows) == [Repeated(2, "7", 4), Repeated(4, "7", 5)]
+
+
+def test_many_reasons_are_summed_up() -> None:
+    left_out = LeftOut()
+    for row in range(1, 301):
+        left_out.add(row, f"reason {row}")
+        left_out.add(row, f"unknown product: p{row}")
+    summary = left_out.summary()
+    assert summary[0] == {"reason": "unknown product", "count": 300, "rows": [1, 2, 3, 4, 5], "example": "p1"}
+    assert summary[1]["reason"] == "other reasons"
+    assert len(summary) <= 102
+    assert sum(entry["count"] for entry in summary) == 600

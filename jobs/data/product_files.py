@@ -1,0 +1,101 @@
+"""Catalogs from CSV, JSON lines or Parquet, by the rules of shared/tables/products.py. Parquet needs pyarrow."""
+
+import io
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, Final
+
+from shared.clients import sources
+from shared.errors import InvalidRequest
+from shared.tables.columns import PRODUCT_COLUMNS, Columns
+from shared.tables.csv_files import TextOptions
+from shared.tables.products import (
+    NUMBERS,
+    Decimals,
+    ProductRows,
+    Row,
+    RowError,
+    check_header,
+    from_text,
+    from_values,
+    read_products,
+    validated,
+)
+from shared.tables.values import find_decimals
+
+ROWS_PER_BATCH: Final = 5000
+
+
+def _plain(value: Any) -> Any:
+    """Return a float as the shortest decimal that means the same: it is what was written. NaN is no value."""
+    if not isinstance(value, float):
+        return value
+    return None if value != value else Decimal(repr(value))
+
+
+def _values(row: dict[str, Any], decimals: Decimals) -> dict[str, Any]:
+    """Return a row's values; a column of text is read as a CSV's cells are."""
+    given = {name: value for name, value in row.items() if value is not None and value == value}
+    text = {
+        name: value
+        for name, value in given.items()
+        if isinstance(value, str) and name in (*NUMBERS, "external_id", "tags", "is_active")
+    }
+    typed = from_values({name: value for name, value in given.items() if name not in text})
+    if "price" in typed:
+        typed["price"] = _plain(typed["price"])
+    return typed | from_text(text, decimals)
+
+
+def _open_parquet(file: io.BufferedIOBase, columns: Columns, options: TextOptions) -> ProductRows:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def problem(error: Exception) -> InvalidRequest:
+        return InvalidRequest(f"The source is not a readable Parquet file: {error}.")
+
+    try:
+        table = pq.ParquetFile(sources.seekable(file))
+    except pa.ArrowInvalid as error:
+        raise problem(error) from None
+    names = table.schema_arrow.names
+    resolved = columns.resolve(names)
+    check_header(columns, resolved, names)
+    fields = {names[place]: name for name, place in resolved.positions.items()}
+
+    def rows() -> Iterator[Row | list[RowError]]:
+        row = 0
+        try:
+            for batch in table.iter_batches(batch_size=ROWS_PER_BATCH, columns=list(fields)):
+                arrays = [
+                    # float32: the shortest decimal of its own precision
+                    array.cast(pa.string()).cast(pa.float64()) if pa.types.is_float32(array.type) else array
+                    for array in batch.columns
+                ]
+                renamed = [fields[name] for name in batch.schema.names]
+                texts = {
+                    name: [text for text in array.drop_null().to_pylist() if isinstance(text, str)]
+                    for name, array in zip(renamed, arrays, strict=True)
+                    if name in NUMBERS
+                }
+                texts = {name: cells for name, cells in texts.items() if cells}
+                decimals = dict.fromkeys(texts, options.decimal) if options.decimal else find_decimals(texts)
+                for values in pa.RecordBatch.from_arrays(arrays, names=renamed).to_pylist():
+                    row += 1
+                    given = _values(values, decimals)
+                    if given:
+                        yield validated(row, given, decimals)
+        except pa.ArrowInvalid as error:
+            raise problem(error) from None
+
+    return ProductRows(rows(), {*resolved.unknown, *resolved.unused})
+
+
+def open_products(
+    file: io.BufferedIOBase, form: sources.Format, columns: Columns | None = None, options: TextOptions | None = None
+) -> ProductRows:
+    """Open a catalog. Raises InvalidRequest when the file is not of this format, or for a header that is wrong."""
+    columns, options = columns or Columns(PRODUCT_COLUMNS), options or TextOptions()
+    if form == "parquet":
+        return _open_parquet(file, columns, options)
+    return read_products(sources.blocks(file), form, columns, options)
