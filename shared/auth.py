@@ -9,7 +9,7 @@
 * ``requires("rules:write")``  a member of staff, or the holder of ADMIN_TOKEN; gives the actor for the audit log
 
 Today an account's id (``acct_…``) needs its access token, and possession of any other id suffices
-(docs/decisions/2026-11-21-accounts.md). Query models that refuse unknown parameters must declare ``user_id``
+(docs/decisions/0008-accounts.md). Query models that refuse unknown parameters must declare ``user_id``
 themselves: see ``UserQuery`` in ``shared/http/parameters.py``.
 """
 

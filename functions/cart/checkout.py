@@ -6,7 +6,7 @@
 3. One transaction writes the state `paid`, the purchase events and the answer of the Idempotency-Key. Without the
    money it writes the state `cancelled` instead and restores stock and cart.
 
-docs/decisions/2026-11-21-checkout.md says what happens when any step fails.
+docs/decisions/0009-checkout.md says what happens when any step fails.
 """
 
 import logging

@@ -2,7 +2,7 @@
 
 Each algorithm is fitted once at its start. Those within reach of the best then share the time: a step of the model, and
 the formula again whenever the model has improved. In the end the best models are mixed.
-docs/decisions/2026-11-21-model-choice.md gives the reasons.
+docs/decisions/0016-model-choice.md gives the reasons.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

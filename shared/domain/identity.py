@@ -5,7 +5,7 @@ from enum import Enum, auto
 from typing import Final, Literal
 from uuid import uuid4
 
-# the kind of an id is read from the id alone, without a look-up: docs/decisions/2026-11-21-accounts.md
+# the kind of an id is read from the id alone, without a look-up: docs/decisions/0008-accounts.md
 ACCOUNT_PREFIX: Final = "acct_"
 GUEST_PREFIX: Final = "guest_"
 

@@ -18,6 +18,7 @@ from shared.tables.csv_files import TextOptions, read_csv
 from shared.tables.json_lines import json_records
 from shared.tables.reports import LeftOut
 from shared.tables.values import MAX_EXACT_FLOAT, id_of, id_text, number_text, whole_number
+from shared.validation import field_errors
 
 REQUIRED: Final = ("name", "price")
 NUMBERS: Final = ("price", "quantity", "category_id", "latitude", "longitude")
@@ -138,13 +139,13 @@ def validated(row: int, values: Any, decimals: Decimals | None = None) -> Row | 
         return row, ProductWrite.model_validate(values)
     except ValidationError as error:
         problems = []
-        for problem in error.errors(include_url=False):
-            name = ".".join(str(part) for part in problem["loc"])
+        for problem in field_errors(error):
+            name = problem["field"]
             value = values.get(name)
             if isinstance(value, str) and name in NUMBERS:
                 message = _number_message(name, value, decimals or {})
             else:
-                message = _MESSAGES.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+                message = _MESSAGES.get(problem["type"], problem["message"])
             problems.append(RowError(row, name, message))
         return problems
 
