@@ -57,7 +57,7 @@ def serve(app: FastAPI, find_stored: FindStored | None = None) -> Any:
     """
     edge: Edge = app.state.edge
     # Objects made during start-up live as long as the process: the collector need not examine them again. Full
-    # collections over them dominated p99 (docs/decisions/0003).
+    # collections over them dominated p99 (docs/decisions/0003-redis-on-the-hot-path.md).
     gc.collect()
     gc.freeze()
 

@@ -23,7 +23,15 @@ def tables_in(source: str) -> set[str]:
 def test_no_client_names_a_table() -> None:
     assert {file.name: tables_in(file.read_text()) for file in (SHARED / "clients").glob("*.py")} == {
         name: set()
-        for name in ("__init__.py", "cloud_sql.py", "postgres.py", "pubsub.py", "redis_async.py", "sources.py")
+        for name in (
+            "__init__.py",
+            "cloud_sql.py",
+            "postgres.py",
+            "pubsub.py",
+            "redis_async.py",
+            "redis_sync.py",
+            "sources.py",
+        )
     }
 
 

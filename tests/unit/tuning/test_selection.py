@@ -9,7 +9,8 @@ import pytest
 
 from jobs.data.catalog import Catalog
 from jobs.models.arrays import Matrix
-from jobs.models.ease import TooLarge, Unsuitable, ease_side
+from jobs.models.ease import ease_side
+from jobs.models.errors import TooLarge, Unsuitable
 from jobs.models.neighbours import Neighbours
 from jobs.offline.split import NothingToMeasure, leave_last_out
 from jobs.tuning.selection import choose_model, split_for_tuning
