@@ -1,4 +1,4 @@
-"""What can be written to a product: the same rules for the API, imports and feeds."""
+"""Products as they are written: one model for the API, imports and jobs."""
 
 import re
 from decimal import Decimal
@@ -28,21 +28,21 @@ _URL: Final = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 
 
 def real_number(value: object) -> object:
-    """Return ``value``; raise ValueError for text, booleans and null, which Pydantic would convert to a number."""
+    """Return a number; raise ValueError for text and booleans, which Pydantic would convert."""
     if value is None or isinstance(value, (str, bytes, bool)):
         raise ValueError("must be a number")
     return value
 
 
 def web_address(value: str) -> str:
-    """Return ``value``; raise ValueError unless it is an http or https address."""
+    """Return ``value`` if a browser may load it; raise ValueError for anything but http and https."""
     if not _URL.fullmatch(value):
         raise ValueError("must be an http or https address")
     return value
 
 
 def category_path(value: str) -> str:
-    """Return the path with its levels stripped; raise ValueError for an empty or repeated level, or too many."""
+    """Return a category's path with stripped parts; raise ValueError for an empty or repeated part, or too many."""
     parts = [part.strip() for part in value.split(CATEGORY_SEPARATOR)]
     if not all(parts):
         raise ValueError("must name every level, such as 'Home > Candles'")
@@ -54,7 +54,7 @@ def category_path(value: str) -> str:
 
 
 def distinct(values: list[str]) -> list[str]:
-    """Return the values without repetitions, in their order."""
+    """Return the values without repetitions, in the order of their first mention."""
     return list(dict.fromkeys(values))
 
 
@@ -63,7 +63,10 @@ def _text(least: int, most: int) -> Any:
 
 
 ExternalId = Annotated[
-    str, _text(1, 255), AfterValidator(printable), Field(description="The shop's own id, such as a stock code.")
+    str,
+    _text(1, 255),
+    AfterValidator(printable),
+    Field(description="The shop's own id of the product, such as a stock code."),
 ]
 Name = Annotated[str, _text(1, 500), AfterValidator(printable), Field(description="Name.")]
 Description = Annotated[
@@ -85,7 +88,7 @@ CategoryPath = Annotated[
     _text(1, 500),
     AfterValidator(printable),
     AfterValidator(category_path),
-    Field(description="Path of the category, such as `Home > Candles` for Candles inside Home. Created if new."),
+    Field(description="Name of the category, which is created if it is new. `Home > Candles` is Candles inside Home."),
 ]
 Brand = Annotated[str, _text(1, 200), AfterValidator(printable)]
 Tag = Annotated[str, _text(1, 64), AfterValidator(printable)]
@@ -96,19 +99,20 @@ Tags = Annotated[
     BeforeValidator(lambda value: [] if value is None else value),
 ]
 Quantity = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True, description="Pieces in stock.")]
-Active = Annotated[bool, Field(strict=True, description="`false` hides the product from shoppers.")]
+Active = Annotated[bool, Field(strict=True, description="`false` hides the product everywhere.")]
 Latitude = Annotated[float, BeforeValidator(real_number), Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, BeforeValidator(real_number), Field(ge=-180, le=180, allow_inf_nan=False)]
 
 
 class _Written(BaseModel):
-    """Optional fields, and the rules over several fields, of a new product and of a change."""
+    """Fields and rules that a new product and a change have in common."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     image_url: ImageUrl | None = Field(None, description="Address of an image, http or https.")
     category: CategoryPath | None = Field(
-        None, description="Path of the category, such as `Home > Candles` for Candles inside Home. Created if new."
+        None,
+        description="Name of the category, which is created if it is new. `Home > Candles` is Candles inside Home.",
     )
     category_id: ProductId | None = Field(None, description="Id of an existing category, instead of `category`.")
     brand: Brand | None = Field(None, description="Brand.")
@@ -119,7 +123,7 @@ class _Written(BaseModel):
     def consistent(self) -> "_Written":
         """Require latitude and longitude together, and one way to name the category."""
         if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude must be given together")
+            raise ValueError("latitude and longitude belong together")
         if self.category is not None and self.category_id is not None:
             raise ValueError("give either category or category_id")
         return self
@@ -128,7 +132,7 @@ class _Written(BaseModel):
 class ProductWrite(_Written):
     """A product to create or import.
 
-    An import of an `external_id` that exists changes that product, and omitted fields stay as they are.
+    An import of an `external_id` that exists changes that product; omitted fields keep their stored values.
     """
 
     external_id: ExternalId | None = Field(
@@ -143,7 +147,7 @@ class ProductWrite(_Written):
 
 
 class ProductPatch(_Written):
-    """The fields of a product to change. Omitted fields stay as they are; null clears an optional field."""
+    """The fields of a product to change. Omitted fields keep their values; `null` clears an optional field."""
 
     name: Name = ""
     description: Description = ""

@@ -64,6 +64,15 @@ def test_an_idempotency_key_makes_the_same_event_id_every_time(client: httpx.Cli
     assert first == second != other
 
 
+@pytest.mark.parametrize("path", ["/events", "/events/batch"])
+@pytest.mark.parametrize("key", [b"", b"k" * 256, "clé".encode()])
+def test_an_idempotency_key_obeys_the_rules_of_all_routes(client: httpx.Client, path: str, key: bytes) -> None:
+    body = GOOD if path == "/events" else {"events": [GOOD]}
+    answer = client.post(path, json=body, headers=[(b"Idempotency-Key", key)])
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == ["Idempotency-Key"]
+
+
 def test_a_batch_is_one_message_per_user_and_names_what_it_rejects(client: httpx.Client, take: Take) -> None:
     events = [GOOD, GOOD | {"user_id": "u2"}, GOOD | {"product_id": 0}, GOOD | {"product_id": 2}, "nonsense"]
     answer = client.post("/events/batch", json={"events": events})
