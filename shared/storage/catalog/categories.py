@@ -4,7 +4,7 @@ from typing import Final
 
 from shared.clients.postgres import read
 
-# Active products of each category and of the categories below it. CYCLE ends the recursion if a category were its own
+# Active products of each category and of the categories below it. CYCLE ends the recursion if a category is its own
 # ancestor.
 LIST: Final = """
 WITH RECURSIVE ancestors AS (

@@ -59,15 +59,15 @@ def add_message(message: Message, reason: str) -> None:
     """Record a message whose body is not what its topic carries."""
     # jsonb holds no NUL; bytes that are not UTF-8 stay visible as escapes
     data = message.raw[:MAX_DATA_BYTES].decode("utf-8", "backslashreplace").replace("\0", "\\0")
-    _add_whole(message.id, {"data": data, "attributes": dict(message.attributes)}, reason)
+    _add_and_log(message.id, {"data": data, "attributes": dict(message.attributes)}, reason)
 
 
 def add_envelope(event: Any, reason: str) -> None:
     """Record a CloudEvent that carries no Pub/Sub message."""
-    _add_whole(str(event["id"]), {"data": repr(event.data)[:MAX_ENVELOPE_CHARACTERS]}, reason)
+    _add_and_log(str(event["id"]), {"data": repr(event.data)[:MAX_ENVELOPE_CHARACTERS]}, reason)
 
 
-def _add_whole(message_id: str, content: dict[str, Any], reason: str) -> None:
+def _add_and_log(message_id: str, content: dict[str, Any], reason: str) -> None:
     add(message_id, [(MESSAGE, content, reason)])
     log.warning("message rejected", extra={"message_id": message_id, "reason": reason})
 

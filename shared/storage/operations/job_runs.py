@@ -23,7 +23,7 @@ END: Final = """
 UPDATE job_runs SET ended_at = clock_timestamp(), outcome = :outcome, details = cast(:details AS jsonb) WHERE id = :id
 """
 KILLED: Final = {"error": "The process was killed before the run ended; the next run of the job noticed it."}
-# One index scan for each job: jobs that run every minute would make any scan of the whole table long.
+# One index scan for each job: jobs that run every minute would make a scan of the table long.
 LATEST: Final = """
 SELECT run.id, run.job, run.started_at, run.ended_at, run.outcome, run.details
 FROM unnest(cast(:jobs AS text[])) WITH ORDINALITY AS requested(job, position),
