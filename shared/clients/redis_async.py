@@ -1,7 +1,8 @@
 """The asynchronous Redis client of the hot path. It knows no keys.
 
 hiredis parses the replies, and the commands of concurrent requests leave in one write. redis-py's asynchronous client
-costs more than all the rest of a cached answer (docs/decisions/0003-redis-on-the-hot-path.md); off the hot path redis_sync.py is used.
+costs more than all the rest of a cached answer, so it is not used (docs/decisions/0003-redis-on-the-hot-path.md). Off
+the hot path redis_sync.py is used.
 """
 
 import asyncio

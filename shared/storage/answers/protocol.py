@@ -2,7 +2,8 @@
 
 A stored answer is ``epoch + b"\\n" + body``. It is valid only while its epoch equals the current epoch of its scope,
 a field of the hash ``epochs``. Flushing a scope or activating a model is therefore one HINCRBY, which every instance
-sees with its next read; outdated answers expire. No KEYS, no SCAN (docs/decisions/0002-epochs-instead-of-versions-in-keys.md).
+sees with its next read; outdated answers expire. No KEYS, no SCAN
+(docs/decisions/0002-epochs-instead-of-versions-in-keys.md).
 
 ===================================================  ===============================================  ===============
 key                                                  value                                            scope

@@ -21,18 +21,9 @@ def tables_in(source: str) -> set[str]:
 
 
 def test_no_client_names_a_table() -> None:
-    assert {file.name: tables_in(file.read_text()) for file in (SHARED / "clients").glob("*.py")} == {
-        name: set()
-        for name in (
-            "__init__.py",
-            "cloud_sql.py",
-            "postgres.py",
-            "pubsub.py",
-            "redis_async.py",
-            "redis_sync.py",
-            "sources.py",
-        )
-    }
+    clients = sorted((SHARED / "clients").glob("*.py"))
+    assert {"postgres.py", "redis_sync.py"} <= {file.name for file in clients}
+    assert {file.name: tables for file in clients if (tables := tables_in(file.read_text()))} == {}
 
 
 def test_tables_are_recognized() -> None:

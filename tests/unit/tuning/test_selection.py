@@ -12,6 +12,7 @@ from jobs.models.arrays import Matrix
 from jobs.models.ease import ease_side
 from jobs.models.errors import TooLarge, Unsuitable
 from jobs.models.neighbours import Neighbours
+from jobs.models.registry import Algorithm
 from jobs.offline.split import NothingToMeasure, leave_last_out
 from jobs.tuning.selection import choose_model, split_for_tuning
 from jobs.tuning.space import SPACES, Space
@@ -35,7 +36,7 @@ def unknown(items: int = 60) -> Catalog:
 
 
 def test_what_knows_something_beats_what_does_not() -> None:
-    spaces = {"nonsense": Space(nonsense), "cosine": SPACES["cosine"]}
+    spaces = {"nonsense": Space(Algorithm(nonsense)), "cosine": SPACES["cosine"]}
     choice = choose_model(data.shop(), unknown(), time_budget_s=3, new_only=True, spaces=spaces)
     assert choice.algorithm == "cosine"
     scores = {trial["algorithm"]: trial["ndcg@20"] for trial in choice.trials}
@@ -132,7 +133,7 @@ def test_what_does_not_fit_its_memory_is_passed_over_with_a_reason() -> None:
         ease_side(*user_items.shape, memory_budget_bytes=100)
         raise AssertionError
 
-    spaces = {"ease": Space(too_large), "cosine": SPACES["cosine"]}
+    spaces = {"ease": Space(Algorithm(too_large)), "cosine": SPACES["cosine"]}
     choice = choose_model(data.shop(), unknown(), time_budget_s=1, spaces=spaces)
     assert choice.algorithm == "cosine"
     assert "budget" in next(trial["note"] for trial in choice.trials if trial["algorithm"] == "ease")
@@ -145,12 +146,12 @@ def half(kind: int) -> Space:
     """Return a candidate that knows the products of one kind only."""
 
     def fit(user_items: Matrix, k: int, **_: object) -> Neighbours:
-        found = SPACES["cosine"].fit(user_items, k, min_co_occurrence=1)
+        found = SPACES["cosine"].algorithm.fit(user_items, k, min_co_occurrence=1)
         strangers = np.arange(len(found.indices)) % 2 != kind
         found.indices[strangers], found.scores[strangers], found.co_occurrence[strangers] = -1, 0, 0
         return found
 
-    return Space(fit)
+    return Space(Algorithm(fit))
 
 
 def test_candidates_that_know_different_things_are_mixed() -> None:
@@ -173,9 +174,9 @@ def test_a_part_that_does_not_fit_on_everything_gives_way_to_the_next_best() -> 
     def only_before_the_cut(user_items: Matrix, k: int, **_: object) -> Neighbours:
         if user_items.nnz == whole.user_items().nnz:
             raise Unsuitable("too much")
-        return half(1).fit(user_items, k)
+        return half(1).algorithm.fit(user_items, k)
 
-    spaces = {"even": half(0), "odd": Space(only_before_the_cut)}
+    spaces = {"even": half(0), "odd": Space(Algorithm(only_before_the_cut))}
     choice = choose_model(whole, unknown(), time_budget_s=6, new_only=True, spaces=spaces)
     assert choice.algorithm == "even"
     assert (
@@ -184,7 +185,8 @@ def test_a_part_that_does_not_fit_on_everything_gives_way_to_the_next_best() -> 
 
 
 def test_a_candidate_that_would_take_what_the_others_need_is_not_tried() -> None:
-    spaces = {"cosine": SPACES["cosine"], "slow": Space(nonsense, seconds=lambda users, items: users * items / 1000)}
+    slow_algorithm = Algorithm(nonsense, estimate_seconds=lambda users, items: users * items / 1000)
+    spaces = {"cosine": SPACES["cosine"], "slow": Space(slow_algorithm)}
     choice = choose_model(data.shop(), unknown(), time_budget_s=2, spaces=spaces)
     slow = next(trial for trial in choice.trials if trial["algorithm"] == "slow")
     assert slow["ndcg@20"] is None
