@@ -130,11 +130,15 @@ class Reason(BaseModel):
     `rule`: moved by the shop's rule `rule_id`.
     """
 
-    kind: Literal["again", "similar", "taste", "trending", "popular", "new", "rule"]
-    product_id: int | None
-    product_name: str | None
+    kind: Literal["again", "similar", "taste", "trending", "popular", "new", "rule"] = Field(
+        description="Kind of reason."
+    )
+    product_id: int | None = Field(
+        description="Id of the product that the reason refers to; null if it refers to none."
+    )
+    product_name: str | None = Field(description="Name of that product; null if there is none.")
     text: str = Field(description="The reason as a sentence to show.")
-    rule_id: int | None = None
+    rule_id: int | None = Field(None, description="Id of the shop's rule, if `kind` is `rule`.")
 
 
 class RankedProduct(Product):
@@ -142,7 +146,9 @@ class RankedProduct(Product):
 
     score: float = Field(description="Compares products within one answer only.")
     rank: int = Field(description="1 is the best.")
-    reason: Reason | None = None
+    reason: Reason | None = Field(
+        None, description="Why the product was recommended, if the request has `explain=true`."
+    )
 
 
 class TrendingProduct(RankedProduct):
@@ -170,7 +176,7 @@ class FrequentlyBoughtTogetherProduct(RankedProduct):
 class BuyAgainProduct(RankedProduct):
     """A product that the user bought and may need again."""
 
-    last_purchased_at: datetime
+    last_purchased_at: datetime = Field(description="When the user last bought it.")
     purchase_count: int = Field(description="How many times the user bought it.")
     due: bool = Field(description="Whether `due_at` has passed.")
     due_at: datetime = Field(description="The last purchase plus the usual interval between purchases.")
@@ -179,62 +185,64 @@ class BuyAgainProduct(RankedProduct):
 class Recommendations(BaseModel):
     """Products recommended to a user, best first."""
 
-    user_id: str
-    recommendations: list[RankedProduct]
-    strategy: Literal["personalized", "trending", "cold_start_category", "popular"]
+    user_id: str = Field(description="Id of the user.")
+    recommendations: list[RankedProduct] = Field(description="The products, best first.")
+    strategy: Literal["personalized", "trending", "cold_start_category", "popular"] = Field(
+        description="How the products were chosen."
+    )
     recommendation_id: str = Field(description="Identifies this answer in POST /recommendations/feedback.")
-    model_version: int | None
-    generated_at: datetime
+    model_version: int | None = Field(description="Model version; null if no model is active or none was used.")
+    generated_at: datetime = Field(description="When the answer was computed.")
 
 
 class SimilarProducts(BaseModel):
     """Products similar to a product, most similar first."""
 
-    product_id: int
-    similar_products: list[RankedProduct]
+    product_id: int = Field(description="Id of the product of the request.")
+    similar_products: list[RankedProduct] = Field(description="The products, most similar first.")
     recommendation_id: str | None = Field(None, description="Given if the request named a user.")
-    generated_at: datetime
+    generated_at: datetime = Field(description="When the answer was computed.")
 
 
 class TrendingProducts(BaseModel):
     """Trending products, best first."""
 
-    window: Literal["7d", "30d"]
-    products: list[TrendingProduct]
-    generated_at: datetime
+    window: Literal["7d", "30d"] = Field(description="The last 7 or 30 days.")
+    products: list[TrendingProduct] = Field(description="The products, best first.")
+    generated_at: datetime = Field(description="When the answer was computed.")
 
 
 class PopularProducts(BaseModel):
     """Products bought most; the score is the number of purchases."""
 
-    products: list[RankedProduct]
-    generated_at: datetime
+    products: list[RankedProduct] = Field(description="The products, best first.")
+    generated_at: datetime = Field(description="When the answer was computed.")
 
 
 class RecentlyViewed(BaseModel):
     """Products that the user viewed, newest first."""
 
-    user_id: str
-    products: list[RecentlyViewedProduct]
-    generated_at: datetime
+    user_id: str = Field(description="Id of the user.")
+    products: list[RecentlyViewedProduct] = Field(description="The products, last viewed first.")
+    generated_at: datetime = Field(description="When the answer was computed.")
 
 
 class FrequentlyBoughtTogether(BaseModel):
     """Products bought together with those given, best first."""
 
     product_id: int | list[int] = Field(description="A list if the request named several products.")
-    products: list[FrequentlyBoughtTogetherProduct]
+    products: list[FrequentlyBoughtTogetherProduct] = Field(description="The products, best first.")
     recommendation_id: str | None = Field(None, description="Given if the request named a user.")
-    generated_at: datetime
+    generated_at: datetime = Field(description="When the answer was computed.")
 
 
 class BuyAgain(BaseModel):
     """Products that the user may need again, most likely first."""
 
-    user_id: str
-    products: list[BuyAgainProduct]
-    recommendation_id: str
-    generated_at: datetime
+    user_id: str = Field(description="Id of the user.")
+    products: list[BuyAgainProduct] = Field(description="The products, most likely first.")
+    recommendation_id: str = Field(description="Identifies this answer in POST /recommendations/feedback.")
+    generated_at: datetime = Field(description="When the answer was computed.")
 
 
 class Feedback(BaseModel):
@@ -243,8 +251,8 @@ class Feedback(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     recommendation_id: UUID = Field(description="The id of the answer that contained the product.")
-    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)]
-    action: Literal["impression", "click", "add_to_cart", "purchase"]
+    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] = Field(description="Id of the product.")
+    action: Literal["impression", "click", "add_to_cart", "purchase"] = Field(description="What the user did with it.")
     position: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = Field(
         None, description="The position at which the product was shown; 1 is the first."
     )
@@ -253,4 +261,4 @@ class Feedback(BaseModel):
 class FeedbackAccepted(BaseModel):
     """The feedback is stored. Repeated feedback changes nothing."""
 
-    status: Literal["accepted"]
+    status: Literal["accepted"] = Field(description="Always `accepted`.")
