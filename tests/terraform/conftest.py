@@ -113,8 +113,8 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     """A Terraform that plans offline."""
     if not TOOL.exists():
         pytest.skip(
-            "There is no Terraform that plans offline: set AISLE_TERRAFORM to one, as CI does. Where the providers can be "
-            "downloaded, `terraform test` with mock providers covers a part."
+            "There is no Terraform that plans offline: set AISLE_TERRAFORM to one, as CI does. Where the providers can "
+            "be downloaded, `terraform test` with mock providers covers a part."
         )
     return Terraform(tmp_path_factory.mktemp("terraform"))
 
