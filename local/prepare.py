@@ -31,7 +31,7 @@ def remember_stage(folder: Path, name: str | None) -> None:
 
 
 def is_empty() -> bool:
-    """Whether the migrated database has neither products nor events."""
+    """Return whether the migrated database has neither products nor events."""
     from shared.clients.postgres import read
 
     sql = "SELECT NOT EXISTS (SELECT FROM products) AND NOT EXISTS (SELECT FROM events)"

@@ -1,4 +1,4 @@
-# With var.bigquery: every raw event in BigQuery too, without code. What grows past one machine is computed from here.
+# With var.bigquery, a subscription also writes every raw event to BigQuery, for analyses that outgrow one machine.
 
 locals {
   analysed = var.bigquery ? local.topics : []
@@ -15,7 +15,7 @@ resource "google_bigquery_dataset" "events" {
 }
 
 resource "google_bigquery_table" "messages" {
-  #checkov:skip=CKV_GCP_80:encrypted by keys of Google's; keys of one's own would be one more thing to lose
+  #checkov:skip=CKV_GCP_80:Google's keys encrypt it; customer-managed keys could be lost
   for_each = local.analysed
 
   dataset_id          = google_bigquery_dataset.events[0].dataset_id
@@ -26,10 +26,10 @@ resource "google_bigquery_table" "messages" {
   time_partitioning {
     type          = "DAY"
     field         = "publish_time"
-    expiration_ms = 34214400000 # 13 months of 30.46 days: as long as Postgres keeps them
+    expiration_ms = 34214400000 # 13 months of 30.46 days, as in Postgres
   }
 
-  # the columns of a subscription that writes metadata, and the message as JSON
+  # the columns that a subscription with write_metadata fills: metadata, and the message as JSON
   schema = jsonencode([
     { name = "subscription_name", type = "STRING" },
     { name = "message_id", type = "STRING" },

@@ -1,9 +1,9 @@
-# With var.domain: one HTTPS address for web/ and all public functions. Paths are those of functions.yaml, as in the local
-# gateway: a request belongs to the path that it equals or continues after a slash, the longest first.
+# With var.domain, one HTTPS address serves web/ and all public functions by the paths of functions.yaml. As in the local
+# gateway, a request goes to the longest path that equals its own path or is a parent of it.
 
 locals {
   balanced = var.domain == null ? {} : { for name, entry in local.entries : name => entry if entry.public }
-  # functions that have reads which they mark as public; Cloud CDN keeps nothing else
+  # functions that mark some answers as public; Cloud CDN caches only those
   cached   = toset([for name, entry in local.balanced : name if var.cdn && length(setintersection(entry.paths, ["/products", "/recommendations"])) > 0])
   balancer = toset(var.domain == null ? [] : ["this"])
   web      = var.domain == null ? [] : setsubtract(fileset("${local.root}/web", "**"), fileset("${local.root}/web", "**/*.md"))
@@ -43,12 +43,12 @@ resource "google_compute_backend_service" "function" {
     for_each = contains(local.cached, each.key) ? [1] : []
 
     content {
-      # what the function says: public reads for as long as their max-age, answers to one user never
+      # as the function says: public answers for their max-age, answers to a user never
       cache_mode         = "USE_ORIGIN_HEADERS"
       serve_while_stale  = 60
       request_coalescing = true
 
-      # a browser of another origin gets headers of its own
+      # the CORS headers depend on the origin of the page
       cache_key_policy {
         include_host         = true
         include_protocol     = true
@@ -69,7 +69,7 @@ resource "google_compute_backend_service" "function" {
 }
 
 resource "google_compute_security_policy" "this" {
-  #checkov:skip=CKV_GCP_73:the rule cve-canary is made by a dynamic block, which is not evaluated
+  #checkov:skip=CKV_GCP_73:a dynamic block, which is not evaluated, creates the rule cve-canary
   for_each = var.armor ? local.balancer : []
 
   name        = "aisle"
@@ -81,7 +81,7 @@ resource "google_compute_security_policy" "this" {
     }
   }
 
-  # the OWASP core rule set, at the level that refuses what is certain
+  # the OWASP core rule set, at the sensitivity with the fewest false positives
   dynamic "rule" {
     for_each = {
       sqli-v33-stable             = 1000
@@ -92,7 +92,7 @@ resource "google_compute_security_policy" "this" {
       scannerdetection-v33-stable = 1050
       protocolattack-v33-stable   = 1060
       sessionfixation-v33-stable  = 1070
-      cve-canary                  = 1080 # Log4Shell and its like
+      cve-canary                  = 1080 # Log4Shell and similar
     }
 
     content {
@@ -107,7 +107,7 @@ resource "google_compute_security_policy" "this" {
     }
   }
 
-  # everybody, within a rate
+  # all other requests, within a rate
   rule {
     action   = "throttle"
     priority = 2147483647
@@ -135,16 +135,16 @@ resource "google_compute_security_policy" "this" {
   depends_on = [google_project_service.api]
 }
 
-# The storefront and the dashboard: static files, for everybody
+# The storefront and the dashboard: public static files
 resource "google_storage_bucket" "web" {
-  #checkov:skip=CKV_GCP_114:a website is for everybody
-  #checkov:skip=CKV_GCP_62:every access would be a line; administration is in the audit log already
+  #checkov:skip=CKV_GCP_114:a website is public
+  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log has administration
   for_each = local.balancer
 
   name                        = "${var.project_id}-aisle-web"
   location                    = var.region
   uniform_bucket_level_access = true
-  force_destroy               = true # it is all in the repository
+  force_destroy               = true # every file is in the repository
 
   website {
     main_page_suffix = "index.html"
@@ -158,11 +158,11 @@ resource "google_storage_bucket" "web" {
 }
 
 resource "google_storage_bucket_iam_member" "web" {
-  #checkov:skip=CKV_GCP_28:a website is for everybody
+  #checkov:skip=CKV_GCP_28:a website is public
   for_each = local.balancer
 
   bucket = google_storage_bucket.web[each.key].name
-  role   = "roles/storage.legacyObjectReader" # files by their names; no list of them
+  role   = "roles/storage.legacyObjectReader" # reads files by name; cannot list them
   member = "allUsers"
 }
 
@@ -174,7 +174,7 @@ resource "google_storage_bucket_object" "web" {
   source         = "${local.root}/web/${each.key}"
   source_md5hash = filemd5("${local.root}/web/${each.key}")
   content_type   = lookup(local.media, element(split(".", each.key), -1), "application/octet-stream")
-  # a page names its parts without their hashes, so they are asked for again soon
+  # pages refer to their files without a hash in the name, so caches must revalidate them soon
   cache_control = endswith(each.key, ".html") ? "no-cache" : "public, max-age=300"
 }
 
@@ -215,7 +215,7 @@ resource "google_compute_url_map" "this" {
 resource "google_compute_managed_ssl_certificate" "this" {
   for_each = local.balancer
 
-  name = "aisle-${substr(sha256(var.domain), 0, 8)}" # another domain is another certificate
+  name = "aisle-${substr(sha256(var.domain), 0, 8)}" # a new domain needs a new certificate
 
   managed {
     domains = [var.domain]
@@ -265,7 +265,7 @@ resource "google_compute_global_forwarding_rule" "https" {
   port_range            = "443"
 }
 
-# Without encryption there is nothing but the way to it
+# Plain HTTP only redirects to HTTPS
 resource "google_compute_url_map" "redirect" {
   for_each = local.balancer
 

@@ -1,4 +1,4 @@
-# Redis on a private address, with a password (AUTH) and TLS. It holds nothing that cannot be computed again.
+# Redis on a private address, with a password (AUTH) and TLS. Everything in it can be computed again.
 
 locals {
   redis_size = {
@@ -41,8 +41,8 @@ resource "google_redis_instance" "this" {
   depends_on = [google_service_networking_connection.services, google_project_service.api]
 }
 
-# The address has the password in it, so it is a secret. The provider reads `auth_string` into the state, as it does for
-# every instance with AUTH: docs/decisions/0018-secrets.md
+# The address contains the password, so it is a secret. The provider reads `auth_string` into the state of every instance
+# with AUTH: docs/decisions/0018-secrets.md
 resource "google_secret_manager_secret" "redis_url" {
   count = local.redis ? 1 : 0
 
@@ -60,11 +60,11 @@ resource "google_secret_manager_secret_version" "redis_url" {
 
   secret         = google_secret_manager_secret.redis_url[0].id
   secret_data_wo = "rediss://:${google_redis_instance.this[0].auth_string}@${google_redis_instance.this[0].host}:${google_redis_instance.this[0].port}/0"
-  # written again when the password or the address changes; eight digits of a hash tell nobody what was hashed
+  # written again when the password or the address changes; eight digits of a hash do not reveal them
   secret_data_wo_version = nonsensitive(substr(sha256("${google_redis_instance.this[0].auth_string}@${google_redis_instance.this[0].host}"), 0, 8))
 }
 
 locals {
-  # the authorities that its certificate may be signed by: two of them while they change over
+  # the authorities that may have signed its certificate: two during a rotation
   redis_ca = local.redis ? join("\n", google_redis_instance.this[0].server_ca_certs[*].cert) : ""
 }

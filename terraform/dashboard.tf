@@ -1,4 +1,4 @@
-# One dashboard: what shoppers see on top, what it rests on below.
+# The dashboard: what shoppers experience on top, the services below.
 
 locals {
   charts = concat(

@@ -1,5 +1,5 @@
-# PostgreSQL on a private address. Nobody has a password: functions and operators log in with their Google identity.
-# docs/decisions/0013-database-roles.md has who owns what inside.
+# PostgreSQL on a private address. There are no passwords: functions and operators log in with their Google identity.
+# docs/decisions/0013-database-roles.md describes the roles inside.
 
 locals {
   database_size = {
@@ -12,11 +12,11 @@ locals {
     disk_gb           = coalesce(var.database.disk_gb, local.database_size.disk_gb)
     max_connections   = coalesce(var.database.max_connections, local.database_size.max_connections)
   }
-  # what all functions may hold at once; 15 are left for operators, backups and Cloud SQL itself
+  # connections of all functions together; 15 more are reserved for operators, backups and Cloud SQL itself
   connections = sum([
     for name, entry in local.entries : entry.max_instances * entry.pool_size if contains(entry.needs, "postgres")
   ])
-  # Cloud SQL calls a service account by its address without the ending
+  # Cloud SQL names a service account by its address without .gserviceaccount.com
   database_users = {
     for name, entry in local.entries : name => "${local.accounts[name]}@${var.project_id}.iam"
     if contains(entry.needs, "postgres")
@@ -24,16 +24,16 @@ locals {
 }
 
 resource "google_sql_database_instance" "this" {
-  #checkov:skip=CKV_GCP_6:ssl_mode ENCRYPTED_ONLY refuses what is not encrypted; client certificates come with the connector
+  #checkov:skip=CKV_GCP_6:ssl_mode ENCRYPTED_ONLY refuses plain connections; the connector brings client certificates
   #checkov:skip=CKV_GCP_51:set in local.database_flags; a dynamic block is not evaluated
   #checkov:skip=CKV_GCP_52:set in local.database_flags; a dynamic block is not evaluated
   #checkov:skip=CKV_GCP_53:set in local.database_flags; a dynamic block is not evaluated
   #checkov:skip=CKV_GCP_54:set in local.database_flags; a dynamic block is not evaluated
   #checkov:skip=CKV_GCP_111:set in local.database_flags; a dynamic block is not evaluated
-  #checkov:skip=CKV_GCP_108:a name look-up for each connection; addresses are private and logged
-  #checkov:skip=CKV_GCP_109:the default level, warning, has errors in it
-  #checkov:skip=CKV_GCP_110:administration is in audit_log; every statement in a log would be personal data in a log
-  #checkov:skip=CKV2_GCP_13:query insights have the durations without a line for each statement
+  #checkov:skip=CKV_GCP_108:it needs a DNS look-up for each connection; private addresses are logged
+  #checkov:skip=CKV_GCP_109:the default level, warning, includes errors
+  #checkov:skip=CKV_GCP_110:the table audit_log has administration; logged statements would contain personal data
+  #checkov:skip=CKV2_GCP_13:query insights record durations without a log line for each statement
   name                = "aisle"
   region              = var.region
   database_version    = "POSTGRES_18"
@@ -93,12 +93,12 @@ resource "google_sql_database_instance" "this" {
   }
 
   lifecycle {
-    # it grows by itself; shrinking it would make it anew
+    # the disk grows by itself; shrinking it would recreate the instance
     ignore_changes = [settings[0].disk_size]
 
     precondition {
       condition     = local.connections + 15 <= local.database.max_connections
-      error_message = "Functions may open ${local.connections} connections and 15 are reserved, but max_connections is ${local.database.max_connections}: raise database.max_connections or lower max_instances."
+      error_message = "Functions may open ${local.connections} connections and 15 are reserved, but max_connections is ${local.database.max_connections}. Raise database.max_connections or lower max_instances."
     }
   }
 
@@ -129,13 +129,13 @@ resource "google_sql_database" "this" {
 resource "google_sql_user" "function" {
   for_each = { for name, entry in local.entries : name => entry if contains(entry.needs, "postgres") }
 
-  # through the account, which must be there first
+  # refers to the account, which must exist first
   name     = "${module.function[each.key].account}@${var.project_id}.iam"
   instance = google_sql_database_instance.this.name
   type     = "CLOUD_IAM_SERVICE_ACCOUNT"
-  # makes the roles that all others act in, and extensions
+  # creates the roles of all other users, and the extensions
   database_roles = each.key == local.migrator ? ["cloudsqlsuperuser"] : []
-  # a role that owns something cannot be dropped, and what it owns is not its own
+  # a role that owns objects cannot be dropped
   deletion_policy = "ABANDON"
 }
 

@@ -1,5 +1,5 @@
-# With var.repository: Cloud Build deploys what is pushed and plans what is proposed. Its account may change what this
-# folder describes and nothing else; that of pull requests may read it.
+# With var.repository, Cloud Build deploys pushes and plans pull requests. The account of deployments may change only the
+# resources in this folder; the account of plans may only read them.
 
 locals {
   delivers = var.repository != null
@@ -11,7 +11,7 @@ locals {
     "roles/servicenetworking.networksAdmin", "roles/serviceusage.serviceUsageAdmin", "roles/storage.admin", "roles/vpcaccess.admin",
     "roles/bigquery.admin",
   ]
-  # what it may grant to others, so that it cannot make itself an owner
+  # the roles that it may grant, so that it cannot become an owner
   granted_roles = [
     "roles/cloudsql.client", "roles/cloudsql.instanceUser", "roles/cloudsql.studioUser", "roles/logging.logWriter",
     "roles/storage.objectViewer", "projects/${var.project_id}/roles/aisleSchedules",
@@ -35,7 +35,7 @@ resource "google_service_account" "delivery" {
 }
 
 resource "google_project_iam_member" "delivery" {
-  #checkov:skip=CKV_GCP_49:it makes the accounts of functions; what it may grant is limited in delivery_grants
+  #checkov:skip=CKV_GCP_49:it creates the accounts of functions; delivery_grants limits the roles it may grant
   for_each = toset(local.delivers ? local.delivery_roles : [])
 
   project = var.project_id
@@ -56,7 +56,7 @@ resource "google_project_iam_member" "delivery_grants" {
   }
 }
 
-# it deploys functions that run as their own accounts, and as nobody else's
+# it deploys functions that run as their own accounts, and as no others
 resource "google_service_account_iam_member" "delivery" {
   for_each = local.delivers ? merge(
     { for name in keys(local.entries) : name => "projects/${var.project_id}/serviceAccounts/${local.accounts[name]}@${var.project_id}.iam.gserviceaccount.com" },
@@ -70,7 +70,7 @@ resource "google_service_account_iam_member" "delivery" {
   depends_on = [module.function]
 }
 
-# ... and calls the migrate job, with a token that it signs for itself
+# ... and calls the migrate job with a token that it signs for itself
 resource "google_service_account_iam_member" "delivery_identity" {
   count = local.delivers ? 1 : 0
 
@@ -96,7 +96,7 @@ resource "google_project_iam_member" "reader" {
   member  = google_service_account.reader[0].member
 }
 
-# the state; a plan of a proposal takes no lock, so reading is enough
+# the state; a plan of a pull request takes no lock, so read access is enough
 resource "google_storage_bucket_iam_member" "state" {
   count = local.delivers ? 1 : 0
 
@@ -105,10 +105,10 @@ resource "google_storage_bucket_iam_member" "state" {
   member = google_service_account.reader[0].member
 }
 
-# Pip's downloads, between builds
+# Pip's cache between builds
 resource "google_storage_bucket" "cache" {
-  #checkov:skip=CKV_GCP_62:every access would be a line; administration is in the audit log already
-  #checkov:skip=CKV_GCP_78:downloads that can be downloaded again
+  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log has administration
+  #checkov:skip=CKV_GCP_78:its files can be downloaded again
   count = local.delivers ? 1 : 0
 
   name                        = "${var.project_id}-aisle-build-cache"
@@ -170,7 +170,7 @@ resource "google_cloudbuild_trigger" "pull_request" {
 
     pull_request {
       branch = "^${var.repository.branch}$"
-      # a stranger's proposal is code that would run here
+      # the code of a stranger's pull request would run here
       comment_control = "COMMENTS_ENABLED_FOR_EXTERNAL_CONTRIBUTORS_ONLY"
     }
   }

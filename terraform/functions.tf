@@ -1,4 +1,4 @@
-# Every entry of functions.yaml, by one module. Nothing here names a function.
+# Every entry of functions.yaml, through one module. Only the job migrate is treated by name.
 
 locals {
   prod      = var.environment == "prod"
@@ -9,7 +9,7 @@ locals {
   function_tag = "aisle-function"
 
   instance_limit = coalesce(var.max_instances, local.prod ? 1000 : 2)
-  # connections that one instance may hold: a job has its lock, its work and its log
+  # database connections of an instance: a job uses one each for its lock, its work and its log
   pool_size = local.prod ? { http = 4, event = 4, job = 3 } : { http = 2, event = 2, job = 3 }
 
   entries = {
@@ -34,13 +34,13 @@ locals {
       secrets       = entry.secrets
     }
   }
-  # accounts take no underscore
+  # names of accounts have no underscore
   accounts = { for name, entry in local.entries : name => "aisle-${replace(name, "_", "-")}" }
 
-  # the job that owns the schema is the one named so: it is run by hand and before new code (docs/runbooks/upgrade.md)
+  # this job owns the schema; it runs by hand and before new code (docs/runbooks/upgrade.md)
   migrator = "migrate"
 
-  # An allow-list: what a function can import, and nothing of local/, tests/ or web/.
+  # An allow-list of the files that a function can import; nothing of local/, tests/ or web/.
   common = setunion(
     fileset(local.root, "main.py"),
     fileset(local.root, "functions.yaml"),
@@ -67,20 +67,20 @@ locals {
       ),
     )
   }
-  # archive's name => file: the buildpack installs the requirements.txt at the archive's root
+  # archive => its requirements file, which becomes requirements.txt at the root, where the buildpack looks for it
   contents = {
     for name, files in local.files : name => merge(
       { for file in files : file => file },
       { "requirements.txt" = local.entries[name].heavy ? "jobs/requirements.txt" : "requirements.txt" },
     )
   }
-  # of names and contents, so that it does not depend on how a zip is written
+  # a hash of names and contents, which does not depend on how the zip is written
   hashes = {
     for name, files in local.contents : name => substr(sha256(join("\n", [
       for inside, file in files : "${inside} ${filesha256("${local.root}/${file}")}"
     ])), 0, 16)
   }
-  # a function that is pinned to an earlier archive needs none made
+  # a function that is pinned to an earlier archive needs no new one
   made     = { for name, files in local.contents : name => files if !contains(keys(var.pinned_sources), name) }
   archives = { for name, hash in local.hashes : name => "${path.root}/.archives/${name}-${hash}.zip" }
 }
@@ -103,7 +103,7 @@ data "archive_file" "source" {
 }
 
 resource "google_storage_bucket" "sources" {
-  #checkov:skip=CKV_GCP_62:every access would be a line; administration is in the audit log already
+  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log has administration
   name                        = "${var.project_id}-aisle-sources"
   location                    = var.region
   uniform_bucket_level_access = true
@@ -122,23 +122,23 @@ resource "google_storage_bucket_object" "source" {
 
   bucket = google_storage_bucket.sources.name
   name   = "${each.key}/${local.hashes[each.key]}.zip"
-  # not by way of the data source, which would have Terraform read all archives' contents again for each object
+  # not through the data source, for which Terraform would read all archives again for each object
   source       = local.archives[each.key]
   content_type = "application/zip"
-  # an earlier release can be served again: see var.pinned_sources
+  # kept, so that an earlier release can be served again: see var.pinned_sources
   deletion_policy = "ABANDON"
 
   lifecycle {
-    # its name says what is in it; another zip of the same content is no change
+    # the name contains the hash of the content; another zip of the same content is no change
     ignore_changes = [source, detect_md5hash, source_md5hash]
   }
 
   depends_on = [data.archive_file.source]
 }
 
-# Where the buildpacks' images go
+# The repository of the images that the buildpacks build
 resource "google_artifact_registry_repository" "functions" {
-  #checkov:skip=CKV_GCP_84:encrypted by keys of Google's; keys of one's own would be one more thing to lose
+  #checkov:skip=CKV_GCP_84:Google's keys encrypt it; customer-managed keys could be lost
   location      = var.region
   repository_id = "aisle-functions"
   format        = "DOCKER"
@@ -177,14 +177,14 @@ module "function" {
   builder      = google_service_account.builder.id
   source_place = { bucket = google_storage_bucket.sources.name, object = contains(keys(var.pinned_sources), each.key) ? var.pinned_sources[each.key] : google_storage_bucket_object.source[each.key].name }
 
-  # private services are reached through the network; nothing else goes that way
+  # only traffic to private services goes through the network
   network = length(setintersection(each.value.needs, ["postgres", "redis"])) == 0 ? null : {
     connector  = var.vpc_egress == "connector" ? google_vpc_access_connector.this[0].id : null
     network    = google_compute_network.this.id
     subnetwork = google_compute_subnetwork.functions.id
     tag        = local.function_tag
   }
-  # Pub/Sub's push and Cloud Scheduler count as internal; a job that is started by hand is called from outside
+  # calls of Pub/Sub's push and Cloud Scheduler are internal; calls of jobs by hand come from outside
   ingress = each.value.public ? (var.domain == null ? "ALLOW_ALL" : "ALLOW_INTERNAL_AND_GCLB") : (
     each.value.kind == "job" && each.value.schedule == null ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
   )
@@ -199,7 +199,7 @@ module "function" {
     },
     each.value.kind == "http" ? {
       CORS_ORIGINS    = join(",", var.cors_origins)
-      TRUSTED_PROXIES = var.domain == null ? "1" : "2" # Google's front end; the load balancer names itself too
+      TRUSTED_PROXIES = var.domain == null ? "1" : "2" # Google's front end, and the load balancer
     } : {},
     contains(each.value.needs, "postgres") ? {
       CLOUD_SQL_INSTANCE = google_sql_database_instance.this.connection_name
@@ -208,7 +208,7 @@ module "function" {
       DATABASE_ROLE      = local.database_roles[each.key]
     } : {},
     contains(each.value.needs, "redis") && local.redis ? { REDIS_CA = local.redis_ca } : {},
-    # nothing answers there, so everything is computed
+    # no server answers there, so every answer is computed
     contains(each.value.needs, "redis") && !local.redis ? { REDIS_URL = "redis://127.0.0.1:1/0" } : {},
     contains(local.schedule_readers, each.key) ? { SCHEDULER_LOCATION = var.region } : {},
     each.key == local.migrator ? { DATABASE_OWNERS = join(",", concat(local.owners, [for one in sort(tolist(var.operators)) : trimprefix(one, "user:")])), DATABASE_WRITERS = join(",", local.writers) } : {},

@@ -1,4 +1,4 @@
-# Who may do what, beyond what stands beside its resource. docs/service-accounts.md says why, account by account.
+# Accounts and roles that do not stand beside their resource. docs/service-accounts.md gives the reasons by account.
 
 # The buildpacks' account: reads archives, writes images and logs
 resource "google_service_account" "builder" {
@@ -27,7 +27,7 @@ resource "google_project_iam_member" "builder" {
   member  = google_service_account.builder.member
 }
 
-# the buildpacks stage the source in a bucket of Cloud Functions' own
+# the buildpacks stage the source in a bucket of Cloud Functions
 resource "google_project_iam_member" "builder_staging" {
   project = var.project_id
   role    = "roles/storage.objectViewer"
@@ -39,7 +39,7 @@ resource "google_project_iam_member" "builder_staging" {
   }
 }
 
-# A new account's roles hold after a while; a build that starts before fails
+# The roles of a new account take effect after a while; a build that starts earlier fails
 resource "time_sleep" "builder_roles" {
   create_duration = "60s"
 
@@ -67,7 +67,7 @@ resource "google_service_account" "scheduler" {
 }
 
 locals {
-  # public functions for everybody, everything else for its one caller
+  # everybody may call public functions; each other function has one caller
   invokers = {
     for name, entry in local.entries : name =>
     entry.kind == "http" ? (entry.public ? { everybody = "allUsers" } : {}) :
@@ -79,7 +79,7 @@ locals {
     )
   }
 
-  # Inside Postgres: jobs make and drop partitions, so they act as the owner; functions read and write rows.
+  # In Postgres, jobs act as the owner, because they create and drop partitions; functions read and write rows.
   database_roles = {
     for name, entry in local.entries : name =>
     name == local.migrator ? "cloudsqlsuperuser" : entry.kind == "job" ? "aisle_owner" : "aisle_app"
@@ -87,11 +87,11 @@ locals {
   owners  = [for name in sort(keys(local.database_users)) : local.database_users[name] if local.entries[name].kind == "job"]
   writers = [for name in sort(keys(local.database_users)) : local.database_users[name] if local.entries[name].kind != "job"]
 
-  # private administration: lists, starts and pauses schedules, and reads what was dead-lettered
+  # the admin function lists, starts and pauses schedules, and reads dead letters
   schedule_readers = toset([for name, entry in local.entries : name if contains(entry.paths, "/admin")])
 }
 
-# Cloud SQL: to find the instance, and to log in
+# Cloud SQL: find the instance, and log in
 resource "google_project_iam_member" "sql_client" {
   for_each = local.database_users
 
@@ -119,10 +119,10 @@ resource "google_project_iam_member" "operator" {
   member  = each.value.member
 }
 
-# Feeds and histories lie in a bucket that on-demand jobs read
+# The bucket of feeds and histories, which on-demand jobs read
 resource "google_storage_bucket" "feeds" {
-  #checkov:skip=CKV_GCP_62:every access would be a line; administration is in the audit log already
-  #checkov:skip=CKV_GCP_78:copies of files that the shop has
+  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log has administration
+  #checkov:skip=CKV_GCP_78:it holds copies; the shop has the originals
   name                        = "${var.project_id}-aisle-feeds"
   location                    = var.region
   uniform_bucket_level_access = true

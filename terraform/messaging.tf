@@ -1,11 +1,11 @@
-# Topics of functions.yaml, each with its dead letters, and a push subscription for each event function.
-# Why subscriptions of our own and not Eventarc's triggers: docs/decisions/0017-push-subscriptions.md
+# The topics of functions.yaml, each with a dead-letter topic, and a push subscription for each event function.
+# Why our own subscriptions instead of Eventarc's triggers: docs/decisions/0017-push-subscriptions.md
 
 locals {
   topics         = toset(keys(local.manifest.topics))
   events         = { for name, entry in local.entries : name => entry if entry.kind == "event" }
   pubsub_service = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
-  # function and topic, for those that publish
+  # pairs of function and topic, for the functions that publish
   publishers = {
     for pair in setproduct([for name, entry in local.entries : name if contains(entry.needs, "pubsub")], local.topics) :
     "${pair[0]} ${pair[1]}" => { function = pair[0], topic = pair[1] }
@@ -16,8 +16,8 @@ locals {
   }
 }
 
-# Pub/Sub refuses at the door what is not of a topic's schema. user-events has none: its metadata is any JSON, which
-# neither of Pub/Sub's schema languages can say (docs/decisions/0017-push-subscriptions.md)
+# Pub/Sub refuses messages that do not match the schema of their topic. user-events has none: its metadata is any JSON,
+# which neither of Pub/Sub's schema languages can express (docs/decisions/0017-push-subscriptions.md)
 resource "google_pubsub_schema" "this" {
   for_each = { for topic in local.topics : topic => "${path.module}/schemas/${topic}.proto" if fileexists("${path.module}/schemas/${topic}.proto") }
 
@@ -29,11 +29,11 @@ resource "google_pubsub_schema" "this" {
 }
 
 resource "google_pubsub_topic" "this" {
-  #checkov:skip=CKV_GCP_83:encrypted by keys of Google's; keys of one's own would be one more thing to lose
+  #checkov:skip=CKV_GCP_83:Google's keys encrypt it; customer-managed keys could be lost
   for_each = local.topics
 
   name                       = each.key
-  message_retention_duration = "604800s" # a week that can be replayed by seeking
+  message_retention_duration = "604800s" # a week, which can be replayed by seeking
 
   dynamic "schema_settings" {
     for_each = contains(keys(google_pubsub_schema.this), each.key) ? [1] : []
@@ -52,11 +52,11 @@ resource "google_pubsub_topic" "this" {
 }
 
 resource "google_pubsub_topic" "dead_letter" {
-  #checkov:skip=CKV_GCP_83:encrypted by keys of Google's; keys of one's own would be one more thing to lose
+  #checkov:skip=CKV_GCP_83:Google's keys encrypt it; customer-managed keys could be lost
   for_each = local.topics
 
   name                       = "${each.key}-dead-letter"
-  message_retention_duration = "2678400s" # 31 days, the longest
+  message_retention_duration = "2678400s" # 31 days, the maximum
 
   message_storage_policy {
     allowed_persistence_regions = [var.region]
@@ -111,14 +111,14 @@ resource "google_pubsub_subscription" "event" {
     ttl = ""
   }
 
-  # without these it would deliver nothing, or lose its dead letters
+  # without these grants it would deliver nothing, or lose dead letters
   depends_on = [
     google_pubsub_topic_iam_member.dead_letter,
     google_service_account_iam_member.push_token,
   ]
 }
 
-# Pub/Sub itself moves a message: it publishes to the dead-letter topic and acknowledges on the subscription
+# Pub/Sub's agent moves a dead letter: it publishes to the dead-letter topic and acknowledges on the subscription
 resource "google_pubsub_topic_iam_member" "dead_letter" {
   for_each = local.topics
 
@@ -137,7 +137,7 @@ resource "google_pubsub_subscription_iam_member" "dead_letter" {
   member       = local.pubsub_service
 }
 
-# ... and signs the calls of the push account
+# ... and signs the tokens of the push account
 resource "google_service_account_iam_member" "push_token" {
   service_account_id = google_service_account.push.name
   role               = "roles/iam.serviceAccountTokenCreator"
@@ -154,7 +154,7 @@ resource "google_pubsub_topic_iam_member" "publisher" {
   member = module.function[each.value.function].member
 }
 
-# GET /health asks whether the topic is there
+# GET /health checks that the topic exists
 resource "google_pubsub_topic_iam_member" "viewer" {
   for_each = local.publishers
 

@@ -1,15 +1,15 @@
-# With var.monitoring: is it there, is it fast, and what is about to go wrong. Thresholds are those of docs/runbooks.
+# With var.monitoring: uptime checks, objectives and alerts. docs/runbooks explains the thresholds.
 
 locals {
   watched  = var.monitoring ? { for name, entry in local.entries : name => entry if entry.kind == "http" && entry.public } : {}
   channels = var.monitoring && var.alert_email != null ? [google_monitoring_notification_channel.email[0].id] : []
-  # good requests of 28 days, and how many of them within how long; a cold start is a slow request
+  # over 28 days: the share of successful requests, and the share of fast ones; cold starts count
   objectives  = { availability = local.prod ? 0.999 : 0.99, latency = 0.95 }
   fast_ms     = 500
   run_service = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"%s\""
   runbooks    = "docs/runbooks/%s.md in the repository"
 
-  # alerts on one number each: filter, how it is aggregated, and from where on somebody should look
+  # alerts on a single metric: its filter, aggregation and threshold
   alerts = merge(
     {
       dead-letters = {
@@ -80,7 +80,7 @@ resource "google_monitoring_uptime_check_config" "function" {
   }
 
   monitored_resource {
-    # on the function itself: uptime checks count as internal where a load balancer is the only other way in
+    # checks the function itself: uptime checks pass as internal where only the load balancer may call it
     type   = "uptime_url"
     labels = { project_id = var.project_id, host = trimprefix(module.function[each.key].url, "https://") }
   }
@@ -119,7 +119,7 @@ resource "google_monitoring_alert_policy" "uptime" {
   }
 }
 
-# Objectives, over what Cloud Run counts of each public function
+# Objectives, from the metrics of Cloud Run for each public function
 resource "google_monitoring_custom_service" "function" {
   for_each = local.watched
 
@@ -166,7 +166,7 @@ resource "google_monitoring_slo" "latency" {
   }
 }
 
-# The budget of errors burns: fast (2 % of it in an hour), or slowly (5 % in six hours). Both windows must agree.
+# Burn rates of the error budget: fast (2 % in an hour) and slow (5 % in six hours). Both windows must exceed the rate.
 resource "google_monitoring_alert_policy" "burn" {
   for_each = {
     for pair in setproduct(keys(local.watched), ["availability", "latency"], ["fast", "slow"]) :
@@ -231,13 +231,13 @@ resource "google_monitoring_alert_policy" "this" {
   depends_on = [google_project_service.api]
 }
 
-# Metrics out of logs
+# Metrics from logs
 resource "google_logging_metric" "job_failures" {
   count = var.monitoring ? 1 : 0
 
   name        = "aisle/job-failures"
   description = "Calls of jobs that Cloud Scheduler saw fail"
-  # 409: it is running already, started by an administrator
+  # 409: an administrator has started it, and it still runs
   filter = "resource.type=\"cloud_scheduler_job\" AND severity>=ERROR AND jsonPayload.status!=\"ABORTED\""
 
   metric_descriptor {
@@ -248,7 +248,7 @@ resource "google_logging_metric" "job_failures" {
   depends_on = [google_project_service.api]
 }
 
-# Each instance logs its cache hits and misses once a minute (shared/storage/answers/lookups.py).
+# Each instance logs its cache hits and misses once a minute (shared/storage/answers/lookups.py)
 resource "google_logging_metric" "cache" {
   for_each = toset(var.monitoring ? ["hits", "misses"] : [])
 
@@ -280,7 +280,7 @@ resource "google_logging_metric" "cache" {
   depends_on = [google_project_service.api]
 }
 
-# by the platform's own log of requests: what a shopper waits for, cold starts included
+# from the request log of Cloud Run: the time that a shopper waits, including cold starts
 resource "google_logging_metric" "recommendation_latency" {
   count = var.monitoring ? 1 : 0
 

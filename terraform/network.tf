@@ -1,5 +1,5 @@
-# One private network. Postgres and Redis have no public address; functions reach them through the connector or an
-# interface of their own. What goes to the internet does not pass through here.
+# The private network. Postgres and Redis have no public address; functions reach them through the connector or an
+# interface of their own. Traffic to the internet does not pass through here.
 
 resource "google_compute_network" "this" {
   name                    = "aisle"
@@ -8,7 +8,7 @@ resource "google_compute_network" "this" {
   depends_on = [google_project_service.api]
 }
 
-# Direct VPC egress takes an address for each instance from here: a /24 is enough for 120 instances while they change over
+# Direct VPC egress takes an address per instance from here. A /24 is enough to replace 120 running instances
 resource "google_compute_subnetwork" "functions" {
   name                     = "aisle-functions"
   network                  = google_compute_network.this.id
@@ -29,7 +29,7 @@ resource "google_compute_subnetwork" "connector" {
   name                     = "aisle-connector"
   network                  = google_compute_network.this.id
   region                   = var.region
-  ip_cidr_range            = "10.20.1.0/28" # a connector takes exactly a /28
+  ip_cidr_range            = "10.20.1.0/28" # a connector needs exactly a /28
   private_ip_google_access = true
 
   log_config {
@@ -55,7 +55,7 @@ resource "google_vpc_access_connector" "this" {
   depends_on = [google_project_service.api]
 }
 
-# Where Google puts Cloud SQL and Memorystore, peered with the network
+# The peered range of Cloud SQL and Memorystore
 resource "google_compute_global_address" "services" {
   name          = "aisle-services"
   network       = google_compute_network.this.id
@@ -69,13 +69,13 @@ resource "google_service_networking_connection" "services" {
   network                 = google_compute_network.this.id
   service                 = "servicenetworking.googleapis.com"
   reserved_peering_ranges = [google_compute_global_address.services.name]
-  # the peering is refused to be deleted while Cloud SQL forgets its addresses (four days); it goes with the network
+  # Cloud SQL holds its addresses for four days after its deletion, which blocks the peering; it goes with the network
   deletion_policy = "ABANDON"
 
   depends_on = [google_project_service.api]
 }
 
-# Nothing listens in this network, so nothing may come in ...
+# Nothing listens in this network, so no ingress is allowed ...
 resource "google_compute_firewall" "nothing_in" {
   name          = "aisle-nothing-in"
   network       = google_compute_network.this.id
@@ -88,7 +88,7 @@ resource "google_compute_firewall" "nothing_in" {
   }
 }
 
-# ... and functions with an interface here speak to the database and the cache alone
+# ... and functions with an interface here may reach the database and the cache only
 resource "google_compute_firewall" "services_out" {
   name               = "aisle-services-out"
   network            = google_compute_network.this.id

@@ -13,12 +13,12 @@ output "public_urls" {
 }
 
 output "sources" {
-  description = "The archive that each function is served from; what a rollback pins (var.pinned_sources)."
+  description = "The archive that each function is served from; a rollback passes them as var.pinned_sources."
   value       = merge({ for name, object in google_storage_bucket_object.source : name => object.name }, var.pinned_sources)
 }
 
 output "database" {
-  description = "The instance as Cloud SQL's connector and gcloud call it, and its databases' name."
+  description = "The connection name of the Cloud SQL instance, and the name of its database."
   value       = { instance = google_sql_database_instance.this.connection_name, name = google_sql_database.this.name }
 }
 
@@ -28,7 +28,7 @@ output "feeds" {
 }
 
 output "next" {
-  description = "The exact next commands."
+  description = "The commands to run next."
   value       = <<-EOT
     # bring the database's schema up to date; safe to repeat
     curl --fail-with-body -X POST -H "Authorization: Bearer $(gcloud auth print-identity-token)" ${module.function[local.migrator].url}
@@ -40,6 +40,6 @@ output "next" {
 }
 
 output "address" {
-  description = "What the domain's A record must say; null without a domain."
+  description = "The address for the domain's A record; null without a domain."
   value       = one(values(google_compute_global_address.balancer)[*].address)
 }

@@ -1,4 +1,4 @@
-# Cloud Scheduler calls each job by its cron expression, with a token that the job's IAM asks for.
+# Cloud Scheduler calls each job by its cron expression, with the token that the job's IAM requires.
 
 locals {
   schedules = { for name, entry in local.entries : name => entry if entry.kind == "job" && entry.schedule != null }
@@ -26,19 +26,19 @@ resource "google_cloud_scheduler_job" "this" {
   }
 
   retry_config {
-    # what runs every minute is retried by its next turn
+    # a job that runs every minute needs no retry: its next run follows soon
     retry_count          = startswith(each.value.schedule, "* ") ? 0 : 2
     min_backoff_duration = "60s"
     max_backoff_duration = "600s"
   }
 
   lifecycle {
-    # POST /admin/jobs/{name}/pause is an administrator's, and not undone by a deployment
+    # an administrator pauses jobs with POST /admin/jobs/{name}/pause; a deployment must not resume them
     ignore_changes = [paused]
   }
 }
 
-# /admin/jobs lists, runs, pauses and resumes these, and nothing else of the project
+# the role for /admin/jobs: list, run, pause and resume schedules, and nothing else
 resource "google_project_iam_custom_role" "schedules" {
   role_id     = "aisleSchedules"
   title       = "Aisle: run and pause schedules"

@@ -1,4 +1,4 @@
-# Every secret that functions.yaml names is made up here, ephemerally: neither plan nor state ever has its value.
+# Every secret that functions.yaml names is generated here as an ephemeral value: neither plan nor state contains it.
 
 locals {
   secrets = toset(flatten([for entry in values(local.entries) : entry.secrets]))
@@ -27,15 +27,15 @@ resource "google_secret_manager_secret_version" "this" {
   for_each = local.secrets
 
   secret = google_secret_manager_secret.this[each.key].id
-  # a set of keys is written name:secret (docs/settings.md, TOKEN_KEYS)
+  # a set of keys is written name:secret (see the setting TOKEN_KEYS)
   secret_data_wo         = endswith(each.key, "_KEYS") ? "k${var.secrets_generation}:${ephemeral.random_password.secret[each.key].result}" : ephemeral.random_password.secret[each.key].result
   secret_data_wo_version = tostring(var.secrets_generation)
-  # what was issued under the last value is still read with it until it ends
+  # the previous value stays, to verify tokens that were issued with it until they expire
   deletion_policy = "ABANDON"
 }
 
 locals {
-  # setting => secret; through the version, so that no function starts before its secrets have a value
+  # setting => secret; refers to the version, so that no function starts before its secrets have a value
   secret_ids = merge(
     { for name, version in google_secret_manager_secret_version.this : name => version.secret },
     local.redis ? { REDIS_URL = google_secret_manager_secret_version.redis_url[0].secret } : {},

@@ -1,4 +1,4 @@
-# The APIs of the project. They stay enabled when this is destroyed: something else may use them.
+# The APIs of the project. They stay enabled when this is destroyed: other software in the project may use them.
 
 locals {
   apis = toset(concat(

@@ -1,5 +1,5 @@
 variable "project_id" {
-  description = "The project that everything is made in; one project for each environment."
+  description = "The project of all resources; use a project for each environment."
   type        = string
 
   validation {
@@ -9,7 +9,7 @@ variable "project_id" {
 }
 
 variable "region" {
-  description = "Where everything runs."
+  description = "The region of all resources."
   type        = string
   default     = "europe-west1"
 
@@ -42,7 +42,7 @@ variable "vpc_egress" {
 }
 
 variable "database" {
-  description = "What differs from the environment's own size: tier, high_availability, disk_gb, max_connections."
+  description = "Overrides of the environment's database: tier, high_availability, disk_gb, max_connections."
   type = object({
     tier              = optional(string)
     high_availability = optional(bool)
@@ -54,17 +54,17 @@ variable "database" {
 
   validation {
     condition     = coalesce(var.database.disk_gb, 10) >= 10
-    error_message = "Cloud SQL's least disk is 10 GB."
+    error_message = "disk_gb must be at least 10."
   }
 
   validation {
     condition     = coalesce(var.database.max_connections, 100) >= 25 && coalesce(var.database.max_connections, 100) <= 5000
-    error_message = "max_connections is from 25 to 5000; a tier's memory limits it further."
+    error_message = "max_connections must be from 25 to 5000; the memory of the tier limits it further."
   }
 }
 
 variable "redis" {
-  description = "What differs from the environment's own cache. tier NONE: no Redis, every answer is computed."
+  description = "Overrides of the environment's cache. With the tier NONE there is no Redis, and every answer is computed."
   type = object({
     tier      = optional(string)
     memory_gb = optional(number)
@@ -84,29 +84,29 @@ variable "redis" {
 }
 
 variable "max_instances" {
-  description = "Upper limit of any function's instances, below that of functions.yaml. By default 2 in dev, none in prod."
+  description = "Upper limit on the instances of each function, if lower than in functions.yaml. Default: 2 in dev, none in prod."
   type        = number
   default     = null
 
   validation {
     condition     = var.max_instances == null ? true : var.max_instances >= 1
-    error_message = "At least one instance."
+    error_message = "max_instances must be at least 1."
   }
 }
 
 variable "warm_instances" {
-  description = "Instances of each public function that are kept running, so that no shopper meets a cold start."
+  description = "Instances of each public function that always run, so that shoppers do not wait for cold starts."
   type        = number
   default     = 0
 
   validation {
     condition     = var.warm_instances >= 0 && var.warm_instances <= 10
-    error_message = "From 0 to 10."
+    error_message = "warm_instances must be from 0 to 10."
   }
 }
 
 variable "domain" {
-  description = "With a domain, an HTTPS load balancer serves functions and web/ under it; without, each function has its own URL."
+  description = "With a domain, an HTTPS load balancer serves functions and web/ under it. Without one, each function has its own URL."
   type        = string
   default     = null
 
@@ -123,19 +123,19 @@ variable "cdn" {
 }
 
 variable "armor" {
-  description = "Whether the load balancer limits rates and refuses known attacks (Cloud Armor)."
+  description = "Whether the load balancer limits rates and blocks known attacks (Cloud Armor)."
   type        = bool
   default     = true
 }
 
 variable "requests_per_minute" {
-  description = "What Cloud Armor lets one address ask for in a minute."
+  description = "Requests per minute that Cloud Armor allows an address."
   type        = number
   default     = 1200
 
   validation {
     condition     = var.requests_per_minute >= 60
-    error_message = "At least 60: a page of a shop makes several requests."
+    error_message = "The limit must be at least 60: a page of a shop makes several requests."
   }
 }
 
@@ -146,30 +146,30 @@ variable "cors_origins" {
 
   validation {
     condition     = length(var.cors_origins) > 0
-    error_message = "Name an origin, or *."
+    error_message = "cors_origins must name an origin, or be *."
   }
 }
 
 variable "bigquery" {
-  description = "Whether raw events are kept in BigQuery too, by a subscription."
+  description = "Whether a subscription also writes raw events to BigQuery."
   type        = bool
   default     = false
 }
 
 variable "monitoring" {
-  description = "Whether there are uptime checks, objectives, alerts and a dashboard."
+  description = "Whether to create uptime checks, objectives, alerts and a dashboard."
   type        = bool
   default     = true
 }
 
 variable "alert_email" {
-  description = "Who is told of alerts; nobody by default, alerts then show in the console alone."
+  description = "The address that receives alerts. If empty, alerts show in the console only."
   type        = string
   default     = null
 }
 
 variable "billing_account" {
-  description = "With a billing account (012345-6789AB-CDEF01), a budget on the project warns at 50, 90 and 100 %."
+  description = "With a billing account (012345-6789AB-CDEF01), a budget of the project warns at 50, 90 and 100 %."
   type        = string
   default     = null
 
@@ -186,12 +186,12 @@ variable "monthly_budget" {
 
   validation {
     condition     = var.monthly_budget > 0
-    error_message = "More than nothing."
+    error_message = "The budget must be greater than 0."
   }
 }
 
 variable "repository" {
-  description = "The GitHub repository that Cloud Build deploys from; connected once by hand (docs/runbooks/first-deployment.md)."
+  description = "The GitHub repository that Cloud Build deploys from. Connect it once by hand (docs/runbooks/first-deployment.md)."
   type = object({
     owner  = string
     name   = string
@@ -201,47 +201,47 @@ variable "repository" {
 }
 
 variable "state_bucket" {
-  description = "The bucket of Terraform's state, for Cloud Build; needed with repository."
+  description = "The bucket of the Terraform state, for Cloud Build; required with repository."
   type        = string
   default     = null
 
   validation {
     condition     = var.repository == null || var.state_bucket != null
-    error_message = "Cloud Build needs the name of the state's bucket."
+    error_message = "With repository, set state_bucket to the bucket of the Terraform state."
   }
 }
 
 variable "operators" {
-  description = "Who may run the jobs that are started by hand and open the database, as user:somebody@example.com."
+  description = "Members who may run on-demand jobs and open the database, written user:name@example.com."
   type        = set(string)
   default     = []
 
   validation {
     condition     = alltrue([for one in var.operators : can(regex("^user:.+@.+$", one))])
-    error_message = "Each is written user:somebody@example.com."
+    error_message = "Write each operator as user:name@example.com."
   }
 }
 
 variable "secrets_generation" {
-  description = "Raised by one, every generated secret is made anew and every function restarted with it."
+  description = "Raise it by one to generate every secret anew and restart every function with it."
   type        = number
   default     = 1
 
   validation {
     condition     = var.secrets_generation >= 1 && floor(var.secrets_generation) == var.secrets_generation
-    error_message = "A whole number from 1 on."
+    error_message = "The version must be a whole number, at least 1."
   }
 }
 
 variable "pinned_sources" {
-  description = "Archives that functions are served from instead of the ones made now: function => object. Rolling back sets it."
+  description = "Archives to serve functions from instead of the current ones: function => object. A rollback sets it."
   type        = map(string)
   default     = {}
   nullable    = false
 }
 
 variable "deletion_protection" {
-  description = "Whether the database and the cache refuse to be destroyed; by default in prod."
+  description = "Whether the database and the cache are protected from deletion; by default in prod."
   type        = bool
   default     = null
 }

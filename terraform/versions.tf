@@ -1,5 +1,5 @@
 terraform {
-  # ephemeral resources, write-only arguments
+  # has ephemeral resources and write-only arguments
   required_version = ">= 1.11"
 
   required_providers {
@@ -21,7 +21,7 @@ terraform {
     }
   }
 
-  # docs/runbooks/first-deployment.md makes the bucket: terraform init -backend-config=bucket=...
+  # docs/runbooks/first-deployment.md creates the bucket: terraform init -backend-config=bucket=...
   backend "gcs" {
     prefix = "aisle"
   }

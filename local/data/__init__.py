@@ -15,7 +15,7 @@ def load(name: str, options: dict[str, Any], report: Callable[[str], None]) -> N
     none. ``report`` receives lines of progress. Raises Refused for an unknown name or option.
     """
     if name not in NAMES:
-        raise Refused(f"Unknown data set {name!r}. The data sets are {', '.join(NAMES)}.")
+        raise Refused(f"There is no data set {name!r}. The data sets are {', '.join(NAMES)}.")
     if name != "synthetic" and options:
         raise Refused(f"{name} has no options. Remove {next(iter(options))}.")
     if name == "none":

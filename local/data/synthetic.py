@@ -98,7 +98,7 @@ def options(values: dict[str, Any]) -> Options:
             "view and add_to_cart are shares of all events. Their sum must be at most 1; the rest are purchases."
         )
     if chosen.products < chosen.categories:
-        raise Refused("products must be at least the number of categories.")
+        raise Refused("products: there must be at least one for each category.")
     return chosen
 
 

@@ -16,7 +16,7 @@ MAX_HEADER_BYTES = 65_536
 
 Outcome = int | Exception
 """A status, or the reason why there is none."""
-Done = Callable[[Outcome], None]
+OnOutcome = Callable[[Outcome], None]
 
 
 class NotSent(ConnectionError):
@@ -42,16 +42,18 @@ class Endpoint:
         self._connecting: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    def post(self, headers: str, body: bytes, timeout_s: float, done: Done) -> None:
-        """Send a request. ``done`` is called once, with the outcome."""
+    def post(self, headers: str, body: bytes, timeout_s: float, on_outcome: OnOutcome) -> None:
+        """Send a request. ``on_outcome`` is called once, with the outcome."""
         request = f"{self._head}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
         while self._idle:
             connection = self._idle.pop()
             if connection.usable:
                 # the endpoint may have closed an idle connection without us knowing yet: that is worth a second try
-                connection.send(request, timeout_s, _OnStale(done, lambda: self._connect(request, timeout_s, done)))
+                connection.send(
+                    request, timeout_s, _OnStale(on_outcome, lambda: self._connect(request, timeout_s, on_outcome))
+                )
                 return
-        self._connect(request, timeout_s, done)
+        self._connect(request, timeout_s, on_outcome)
 
     def close(self) -> None:
         """Close every connection. Requests under way end with an error."""
@@ -61,12 +63,12 @@ class Endpoint:
         for connection in list(self._open):
             connection.close()
 
-    def _connect(self, request: bytes, timeout_s: float, done: Done) -> None:
-        task = asyncio.get_running_loop().create_task(self._connect_and_send(request, timeout_s, done))
+    def _connect(self, request: bytes, timeout_s: float, on_outcome: OnOutcome) -> None:
+        task = asyncio.get_running_loop().create_task(self._connect_and_send(request, timeout_s, on_outcome))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
-    async def _connect_and_send(self, request: bytes, timeout_s: float, done: Done) -> None:
+    async def _connect_and_send(self, request: bytes, timeout_s: float, on_outcome: OnOutcome) -> None:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(min(CONNECT_TIMEOUT_S, timeout_s)):
@@ -74,13 +76,13 @@ class Endpoint:
                     lambda: _Connection(self._give_back), self._host, self._port, ssl=self._tls
                 )
         except (OSError, TimeoutError) as error:
-            done(NotSent(str(error)))
+            on_outcome(NotSent(str(error)))
             return
         except asyncio.CancelledError:
-            done(NotSent("stopped"))
+            on_outcome(NotSent("stopped"))
             raise
         self._open.add(connection)
-        connection.send(request, timeout_s, done)
+        connection.send(request, timeout_s, on_outcome)
 
     def _give_back(self, connection: "_Connection", reusable: bool) -> None:
         if reusable and not self._closed:
@@ -92,17 +94,17 @@ class Endpoint:
 
 
 class _OnStale:
-    """Calls ``again`` instead of ``done`` when a reused connection turned out to be closed before any answer."""
+    """Calls ``again`` instead of ``on_outcome`` when a reused connection turned out to be closed before any answer."""
 
-    def __init__(self, done: Done, again: Callable[[], None]) -> None:
-        self._done = done
+    def __init__(self, on_outcome: OnOutcome, again: Callable[[], None]) -> None:
+        self._on_outcome = on_outcome
         self._again = again
 
     def __call__(self, outcome: Outcome) -> None:
         if isinstance(outcome, ConnectionResetError):
             self._again()
         else:
-            self._done(outcome)
+            self._on_outcome(outcome)
 
 
 class _Connection(asyncio.Protocol):
@@ -111,7 +113,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self, give_back: Callable[["_Connection", bool], None]) -> None:
         self._give_back = give_back
         self._transport: asyncio.Transport | None = None
-        self._done: Done | None = None
+        self._on_outcome: OnOutcome | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._head_bytes = 0
@@ -122,8 +124,8 @@ class _Connection(asyncio.Protocol):
     def usable(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
-    def send(self, request: bytes, timeout_s: float, done: Done) -> None:
-        self._done = done
+    def send(self, request: bytes, timeout_s: float, on_outcome: OnOutcome) -> None:
+        self._on_outcome = on_outcome
         self._parser = httptools.HttpResponseParser(self)
         self._head_bytes = 0
         self._status = None
@@ -192,9 +194,9 @@ class _Connection(asyncio.Protocol):
             self.close()
 
     def _report(self, outcome: Outcome) -> None:
-        done, self._done = self._done, None
-        if done is not None:
-            done(outcome)
+        on_outcome, self._on_outcome = self._on_outcome, None
+        if on_outcome is not None:
+            on_outcome(outcome)
 
     def _settle(self, outcome: Outcome) -> None:
         self._cancel_timer()

@@ -1,2 +1,2 @@
-# Small and replaceable. project_id is the only thing left to say.
+# Small and replaceable. Only project_id has to be set.
 environment = "dev"

@@ -1,4 +1,4 @@
-# Highly available and protected from deletion. Also wanted, and nobody's default:
+# Highly available and protected from deletion. Set these too; they have no default:
 #   domain          = "shop.example.com"
 #   cors_origins    = ["https://shop.example.com"]
 #   alert_email     = "oncall@example.com"

@@ -1,7 +1,7 @@
-"""Tests of `terraform/` on its own plan: real Terraform, a stand-in for the provider, no network, no cloud.
+"""Plans of `terraform/` for tests: real Terraform with a stand-in for the provider, without network or cloud.
 
-They need a Terraform that plans offline: the command that AISLE_TERRAFORM names, or the tool that CI has beside the
-repository. Elsewhere they are skipped; the rest of ``./aisle test`` needs neither.
+They need a Terraform that plans offline: the command in AISLE_TERRAFORM, or the tool that CI has beside the repository.
+Without one these tests are skipped; the rest of ``./aisle test`` needs neither.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ PROJECT = "shop-test-123"
 PARTS = ("functions", "jobs", "shared", "terraform", "web")
 FILES = ("functions.yaml", "main.py", "requirements.txt")
 DEADLINE_S = 600
-# secrets made up by the stand-in for ephemeral and sensitive values: none may be in a plan
+# the stand-in's values for ephemeral and sensitive attributes: none may be in a plan
 SECRET_VALUES = ("stub-result", "stub-auth_string")
 
 
@@ -42,12 +42,12 @@ class Plan:
 
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
         """Return the values of all resources of a type by their addresses."""
-        return {one["address"]: one["values"] for one in self.resources if one["type"] == kind}
+        return {resource["address"]: resource["values"] for resource in self.resources if resource["type"] == kind}
 
     def by_key(self, kind: str, name: str) -> dict[str, dict[str, Any]]:
         """Return the values of the instances of one resource by their keys."""
-        found = [one for one in self.resources if one["type"] == kind and one["name"] == name]
-        return {str(one.get("index", "")): one["values"] for one in found}
+        instances = [resource for resource in self.resources if resource["type"] == kind and resource["name"] == name]
+        return {str(instance.get("index", "")): instance["values"] for instance in instances}
 
     def functions(self) -> dict[str, dict[str, Any]]:
         """Return each function's values by its name in functions.yaml."""
@@ -55,23 +55,24 @@ class Plan:
 
     def inside(self, kind: str) -> dict[str, list[dict[str, Any]]]:
         """Return the values of a type within the function module, by the function's name."""
-        found: dict[str, list[dict[str, Any]]] = {}
+        by_function: dict[str, list[dict[str, Any]]] = {}
         for address, values in self.of(kind).items():
             if address.startswith("module.function["):
-                found.setdefault(address.split('"')[1], []).append(values)
-        return found
+                by_function.setdefault(address.split('"')[1], []).append(values)
+        return by_function
 
     def archives(self) -> dict[str, dict[str, str]]:
         """Return the content of each archive: file name to text, as the archive provider writes it."""
-        found = {}
-        for one in self.document["prior_state"]["values"]["root_module"]["resources"]:
-            if one["type"] == "archive_file":
-                found[one["index"]] = {part["filename"]: part["content"] for part in one["values"]["source"]}
-        return found
+        contents = {}
+        for resource in self.document["prior_state"]["values"]["root_module"]["resources"]:
+            if resource["type"] == "archive_file":
+                files = resource["values"]["source"]
+                contents[resource["index"]] = {file["filename"]: file["content"] for file in files}
+        return contents
 
 
 class Terraform:
-    """Terraform on a copy of what it reads, with its state on this disk."""
+    """Terraform on a copy of the files that it reads, with its state on this disk."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -87,7 +88,7 @@ class Terraform:
 
     def run(self, *arguments: str) -> str:
         environment = dict(os.environ) | {"TF_DATA_DIR": str(self.home / "data"), "TF_IN_AUTOMATION": "1"}
-        done = subprocess.run(
+        process = subprocess.run(
             [TOOL, f"-chdir={self.folder}", *arguments],
             env=environment,
             capture_output=True,
@@ -95,8 +96,8 @@ class Terraform:
             timeout=DEADLINE_S,
             check=False,
         )
-        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-        return done.stdout
+        assert process.returncode == 0, process.stdout[-4000:] + process.stderr[-4000:]
+        return process.stdout
 
     def plan(self, *arguments: str) -> Plan:
         file = self.home / "plan"
@@ -112,31 +113,31 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     """A Terraform that plans offline."""
     if not TOOL.exists():
         pytest.skip(
-            "no Terraform that plans without a network: set AISLE_TERRAFORM to one (CI has it; `terraform test` with "
-            "mock providers covers a part, where the providers can be downloaded)"
+            "There is no Terraform that plans offline: set AISLE_TERRAFORM to one, as CI does. Where the providers can "
+            "be downloaded, `terraform test` with mock providers covers a part."
         )
     return Terraform(tmp_path_factory.mktemp("terraform"))
 
 
 @pytest.fixture(scope="session")
 def dev(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    """The plan of an empty project with nothing but its id; made once for all processes that run tests."""
+    """The plan of an empty project with only its id set; planned once for all test processes."""
     alone = "PYTEST_XDIST_WORKER" not in os.environ
     folder = tmp_path_factory.getbasetemp()
-    kept = (folder if alone else folder.parent) / "dev-plan.json"
-    with (kept.with_suffix(".lock")).open("w") as lock:
+    cache = (folder if alone else folder.parent) / "dev-plan.json"
+    with (cache.with_suffix(".lock")).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if kept.exists():
-            text = kept.read_text()
+        if cache.exists():
+            text = cache.read_text()
             return Plan(json.loads(text), text)
         plan = terraform.plan("-var-file=envs/dev.tfvars")
-        kept.write_text(plan.text)
+        cache.write_text(plan.text)
         return plan
 
 
 @pytest.fixture(scope="session")
 def prod(terraform: Terraform) -> Plan:
-    """The plan of production with everything on. Archives are those of dev, so none are made."""
+    """The plan of production with everything on. Functions are pinned to archives, so none are created."""
     pinned = {name: f"{name}/earlier.zip" for name in manifest().entries}
     return terraform.plan(
         "-var-file=envs/prod.tfvars",
@@ -153,12 +154,12 @@ def prod(terraform: Terraform) -> Plan:
 
 @pytest.fixture(scope="session", params=["dev", "prod"])
 def plan(request: pytest.FixtureRequest) -> Plan:
-    """Each of the two."""
-    found: Plan = request.getfixturevalue(request.param)
-    return found
+    """The plans of dev and prod in turn."""
+    chosen: Plan = request.getfixturevalue(request.param)
+    return chosen
 
 
 @pytest.fixture(scope="session")
 def listed() -> Manifest:
-    """What functions.yaml says."""
+    """The manifest, functions.yaml."""
     return manifest()

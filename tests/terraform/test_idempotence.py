@@ -1,4 +1,4 @@
-"""What was applied is not changed by the next plan, as far as that can be known without the cloud."""
+"""After an apply the next plan changes nothing, as far as a stand-in for the provider can show."""
 
 import json
 
@@ -13,9 +13,9 @@ def test_a_second_plan_changes_nothing(terraform: Terraform) -> None:
         terraform.run("apply", "-input=false", "-no-color", "-auto-approve", f"-var=project_id={PROJECT}", *chosen)
         plan = terraform.plan(*chosen)
         changed = {
-            one["address"]: one["change"]["actions"]
-            for one in plan.document["resource_changes"]
-            if one["change"]["actions"] not in (["no-op"], ["read"])
+            change["address"]: change["change"]["actions"]
+            for change in plan.document["resource_changes"]
+            if change["change"]["actions"] not in (["no-op"], ["read"])
         }
         assert changed == {}
         assert len(plan.resources) > 100

@@ -1,4 +1,4 @@
-"""`terraform/` deploys functions.yaml: nothing of it is missing, nothing more is public, no secret is in the plan."""
+"""`terraform/` deploys functions.yaml completely, makes nothing else public, and has no secret in the plan."""
 
 import re
 
@@ -18,10 +18,10 @@ def environment(function: dict) -> dict[str, str]:
 
 
 def secrets(function: dict) -> set[str]:
-    return {one["key"] for one in function["service_config"][0].get("secret_environment_variables", [])}
+    return {variable["key"] for variable in function["service_config"][0].get("secret_environment_variables", [])}
 
 
-def test_every_entry_has_its_function_and_no_other_is_there(plan: Plan, listed: Manifest) -> None:
+def test_functions_are_exactly_the_entries(plan: Plan, listed: Manifest) -> None:
     functions = plan.functions()
     assert set(functions) == set(listed.entries)
     for name, entry in listed.entries.items():
@@ -35,22 +35,24 @@ def test_every_entry_has_its_function_and_no_other_is_there(plan: Plan, listed: 
 
 
 def test_every_function_runs_as_its_own_account(plan: Plan, listed: Manifest) -> None:
-    accounts = {name: found[0]["account_id"] for name, found in plan.inside("google_service_account").items()}
+    accounts = {name: values[0]["account_id"] for name, values in plan.inside("google_service_account").items()}
     assert accounts == {name: account_of(name) for name in listed.entries}
 
 
-def test_only_the_public_functions_are_for_everybody(plan: Plan, listed: Manifest) -> None:
+def test_everybody_may_call_the_public_functions_only(plan: Plan, listed: Manifest) -> None:
     invokers = plan.inside("google_cloud_run_v2_service_iam_member")
-    public = {name for name, found in invokers.items() if any(one.get("member") == "allUsers" for one in found)}
+    public = {name for name, grants in invokers.items() if any(grant.get("member") == "allUsers" for grant in grants)}
     assert public == {name for name, entry in listed.entries.items() if entry.public}
-    assert all(one["role"] == "roles/run.invoker" for found in invokers.values() for one in found)
+    assert all(grant["role"] == "roles/run.invoker" for grants in invokers.values() for grant in grants)
 
 
-def test_nothing_but_functions_and_the_website_is_for_everybody(plan: Plan) -> None:
-    everybody = {
-        one["address"] for one in plan.resources if one["values"].get("member") in ("allUsers", "allAuthenticatedUsers")
+def test_only_functions_and_the_website_are_public(plan: Plan) -> None:
+    public = {
+        resource["address"]
+        for resource in plan.resources
+        if resource["values"].get("member") in ("allUsers", "allAuthenticatedUsers")
     }
-    others = {address for address in everybody if not address.startswith("module.function[")}
+    others = {address for address in public if not address.startswith("module.function[")}
     assert others <= {'google_storage_bucket_iam_member.web["this"]'}
 
 
@@ -60,11 +62,11 @@ def test_everything_else_has_one_caller(dev: Plan, listed: Manifest) -> None:
         if not entry.public and (entry.kind == "event" or entry.schedule):
             assert len(invokers[name]) == 1, name
         elif not entry.public:
-            # on demand: whoever administers the project, until operators are named
+            # on demand: only administrators of the project, until operators are named
             assert name not in invokers
 
 
-def test_what_is_not_public_is_not_reached_from_outside(plan: Plan, listed: Manifest) -> None:
+def test_private_functions_accept_no_calls_from_outside(plan: Plan, listed: Manifest) -> None:
     for name, function in plan.functions().items():
         ingress, entry = function["service_config"][0]["ingress_settings"], listed.entries[name]
         if entry.kind == "event" or (entry.kind == "job" and entry.schedule):
@@ -73,7 +75,7 @@ def test_what_is_not_public_is_not_reached_from_outside(plan: Plan, listed: Mani
             assert ingress in ("ALLOW_ALL", "ALLOW_INTERNAL_AND_GCLB")
 
 
-def test_behind_the_balancer_public_functions_have_no_door_of_their_own(prod: Plan, listed: Manifest) -> None:
+def test_behind_the_balancer_public_functions_accept_no_direct_calls(prod: Plan, listed: Manifest) -> None:
     for name, function in prod.functions().items():
         if listed.entries[name].public:
             assert function["service_config"][0]["ingress_settings"] == "ALLOW_INTERNAL_AND_GCLB"
@@ -83,14 +85,14 @@ def test_every_event_function_has_its_subscription(plan: Plan, listed: Manifest)
     subscriptions = plan.by_key("google_pubsub_subscription", "event")
     assert set(subscriptions) == {entry.name for entry in listed.of_kind("event")}
     for entry in listed.of_kind("event"):
-        found = subscriptions[entry.name]
-        assert (found.get("filter") or "") == entry.filter
-        assert found["dead_letter_policy"][0]["max_delivery_attempts"] == entry.attempts
-        assert found["ack_deadline_seconds"] >= min(entry.timeout_s, 600)
-        assert found["retry_policy"][0]["maximum_backoff"] == "60s"
-        # the token that the function's IAM asks for
-        assert len(found["push_config"][0]["oidc_token"]) == 1
-        assert found["expiration_policy"][0]["ttl"] == ""
+        subscription = subscriptions[entry.name]
+        assert (subscription.get("filter") or "") == entry.filter
+        assert subscription["dead_letter_policy"][0]["max_delivery_attempts"] == entry.attempts
+        assert subscription["ack_deadline_seconds"] >= min(entry.timeout_s, 600)
+        assert subscription["retry_policy"][0]["maximum_backoff"] == "60s"
+        # the token that the function's IAM requires
+        assert len(subscription["push_config"][0]["oidc_token"]) == 1
+        assert subscription["expiration_policy"][0]["ttl"] == ""
 
 
 def test_every_dead_letter_topic_has_its_subscription_and_iam(plan: Plan, listed: Manifest) -> None:
@@ -101,10 +103,10 @@ def test_every_dead_letter_topic_has_its_subscription_and_iam(plan: Plan, listed
     assert set(publishes) == set(listed.topics)
     takes = plan.by_key("google_pubsub_subscription_iam_member", "dead_letter")
     assert set(takes) == {entry.name for entry in listed.of_kind("event")}
-    for one in (*publishes.values(), *takes.values()):
-        assert re.fullmatch(r"serviceAccount:service-.*@gcp-sa-pubsub\.iam\.gserviceaccount\.com", one["member"])
-    assert {one["role"] for one in publishes.values()} == {"roles/pubsub.publisher"}
-    assert {one["role"] for one in takes.values()} == {"roles/pubsub.subscriber"}
+    for grant in (*publishes.values(), *takes.values()):
+        assert re.fullmatch(r"serviceAccount:service-.*@gcp-sa-pubsub\.iam\.gserviceaccount\.com", grant["member"])
+    assert {grant["role"] for grant in publishes.values()} == {"roles/pubsub.publisher"}
+    assert {grant["role"] for grant in takes.values()} == {"roles/pubsub.subscriber"}
 
 
 def test_schedules_are_those_of_functions_yaml(plan: Plan, listed: Manifest) -> None:
@@ -131,11 +133,11 @@ def test_settings_follow_from_what_a_function_needs(plan: Plan, listed: Manifest
 def test_every_database_user_is_a_service_account_that_may_log_in(plan: Plan, listed: Manifest) -> None:
     needing = {entry.name for entry in listed.entries.values() if "postgres" in entry.needs}
     users = plan.by_key("google_sql_user", "function")
-    assert {name: one["name"] for name, one in users.items()} == {
+    assert {name: user["name"] for name, user in users.items()} == {
         name: f"{account_of(name)}@{PROJECT}.iam" for name in needing
     }
-    assert all(one["type"] == "CLOUD_IAM_SERVICE_ACCOUNT" for one in users.values())
-    assert {name for name, one in users.items() if one.get("database_roles")} == {"migrate"}
+    assert all(user["type"] == "CLOUD_IAM_SERVICE_ACCOUNT" for user in users.values())
+    assert {name for name, user in users.items() if user.get("database_roles")} == {"migrate"}
     assert set(plan.by_key("google_project_iam_member", "sql_login")) == needing
     assert set(plan.by_key("google_project_iam_member", "sql_client")) == needing
 
@@ -143,20 +145,20 @@ def test_every_database_user_is_a_service_account_that_may_log_in(plan: Plan, li
 def test_migrate_names_all_users_that_it_gives_roles_to(plan: Plan, listed: Manifest) -> None:
     settings = environment(plan.functions()["migrate"])
     named = set(settings["DATABASE_OWNERS"].split(",")) | set(settings["DATABASE_WRITERS"].split(","))
-    assert named == {one["name"] for one in plan.of("google_sql_user").values()}
-    roles = {environment(one).get("DATABASE_ROLE") for one in plan.functions().values()}
+    assert named == {user["name"] for user in plan.of("google_sql_user").values()}
+    roles = {environment(function).get("DATABASE_ROLE") for function in plan.functions().values()}
     assert roles == {None, "aisle_app", "aisle_owner", "cloudsqlsuperuser"}
 
 
 def test_functions_open_fewer_connections_than_postgres_takes(plan: Plan) -> None:
     flags = {
-        one["name"]: one["value"]
-        for one in plan.by_key("google_sql_database_instance", "this")[""]["settings"][0]["database_flags"]
+        flag["name"]: flag["value"]
+        for flag in plan.by_key("google_sql_database_instance", "this")[""]["settings"][0]["database_flags"]
     }
     opened = sum(
-        one["service_config"][0]["max_instance_count"] * int(environment(one)["DATABASE_POOL_SIZE"])
-        for one in plan.functions().values()
-        if "DATABASE_POOL_SIZE" in environment(one)
+        function["service_config"][0]["max_instance_count"] * int(environment(function)["DATABASE_POOL_SIZE"])
+        for function in plan.functions().values()
+        if "DATABASE_POOL_SIZE" in environment(function)
     )
     assert opened + 15 <= int(flags["max_connections"])
     assert flags["cloudsql.iam_authentication"] == "on"
@@ -181,13 +183,13 @@ def test_direct_egress_gives_an_interface_and_no_connector(prod: Plan, listed: M
 
 
 def test_publishers_are_those_that_need_pubsub(plan: Plan, listed: Manifest) -> None:
-    found = set(plan.by_key("google_pubsub_topic_iam_member", "publisher"))
+    publishers = set(plan.by_key("google_pubsub_topic_iam_member", "publisher"))
     needing = [entry.name for entry in listed.entries.values() if "pubsub" in entry.needs]
-    assert found == {f"{name} {topic}" for name in needing for topic in listed.topics}
+    assert publishers == {f"{name} {topic}" for name in needing for topic in listed.topics}
 
 
 def test_no_role_is_primitive(plan: Plan) -> None:
-    roles = {one["values"]["role"] for one in plan.resources if "role" in one["values"]}
+    roles = {resource["values"]["role"] for resource in plan.resources if "role" in resource["values"]}
     assert roles
     assert not roles & PRIMITIVE
 
@@ -213,9 +215,9 @@ def test_no_secret_value_is_in_the_plan(plan: Plan) -> None:
         assert user.get("password") is None
 
 
-def test_every_secret_of_functions_yaml_is_made(plan: Plan, listed: Manifest) -> None:
-    wanted = {secret for entry in listed.entries.values() for secret in entry.secrets}
-    assert set(plan.by_key("google_secret_manager_secret", "this")) == wanted
+def test_every_secret_of_functions_yaml_is_created(plan: Plan, listed: Manifest) -> None:
+    expected = {secret for entry in listed.entries.values() for secret in entry.secrets}
+    assert set(plan.by_key("google_secret_manager_secret", "this")) == expected
 
 
 def test_a_function_reads_its_own_secrets_only(plan: Plan, listed: Manifest) -> None:
@@ -227,11 +229,11 @@ def test_a_function_reads_its_own_secrets_only(plan: Plan, listed: Manifest) -> 
 
 def test_the_balancer_sends_each_path_to_its_function(prod: Plan, listed: Manifest) -> None:
     matcher = prod.by_key("google_compute_url_map", "this")["this"]["path_matcher"][0]
-    found = {path for rule in matcher["path_rule"] for path in rule["paths"]}
+    patterns = {path for rule in matcher["path_rule"] for path in rule["paths"]}
     expected = {
         pattern for path, name in listed.paths.items() if listed.entries[name].public for pattern in (path, f"{path}/*")
     }
-    assert found == expected
+    assert patterns == expected
 
 
 def test_every_public_function_is_watched(plan: Plan, listed: Manifest) -> None:
@@ -244,7 +246,7 @@ def test_every_public_function_is_watched(plan: Plan, listed: Manifest) -> None:
     assert alerts >= {"dead-letters", "job-failures", "sql-connections", "sql-disk", "redis-memory"}
 
 
-def test_in_production_the_important_is_protected(prod: Plan) -> None:
+def test_in_production_the_database_and_the_cache_are_protected(prod: Plan) -> None:
     database = prod.by_key("google_sql_database_instance", "this")[""]
     assert database["deletion_protection"] is True
     assert database["settings"][0]["availability_type"] == "REGIONAL"

@@ -9,7 +9,7 @@ terraform {
 }
 
 locals {
-  # Cloud Functions take no underscore
+  # names of Cloud Functions have no underscore
   name = replace(var.name, "_", "-")
 }
 
@@ -58,7 +58,7 @@ resource "google_cloudfunctions2_function" "this" {
 
     environment_variables = merge(
       var.environment,
-      # how Cloud SQL calls this account
+      # the name of this account in Cloud SQL
       contains(var.entry.needs, "postgres") ? { DATABASE_USER = "${var.account}@${var.project_id}.iam" } : {},
     )
 
@@ -91,7 +91,7 @@ resource "google_cloudfunctions2_function" "this" {
   depends_on = [google_secret_manager_secret_iam_member.this]
 }
 
-# a second-generation function is a Cloud Run service of its name
+# a second-generation function is a Cloud Run service of the same name
 resource "google_cloud_run_v2_service_iam_member" "invoker" {
   for_each = var.invokers
 

@@ -1,10 +1,10 @@
 output "url" {
-  description = "Where it is called."
+  description = "The URL of the function."
   value       = google_cloudfunctions2_function.this.service_config[0].uri
 }
 
 output "service" {
-  description = "The Cloud Run service behind it."
+  description = "The Cloud Run service of the function."
   value       = google_cloudfunctions2_function.this.name
 }
 
@@ -14,6 +14,6 @@ output "account" {
 }
 
 output "member" {
-  description = "Its service account, as IAM writes it."
+  description = "Its service account as an IAM member."
   value       = google_service_account.this.member
 }

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "The entry's name in functions.yaml, and the function's in Python."
+  description = "The name in functions.yaml and in Python."
   type        = string
 }
 
@@ -14,7 +14,7 @@ variable "account" {
 }
 
 variable "entry" {
-  description = "What functions.yaml says of it."
+  description = "The entry of functions.yaml."
   type = object({
     kind          = string
     needs         = list(string)
@@ -28,17 +28,17 @@ variable "entry" {
 
   validation {
     condition     = var.entry.concurrency == 1 || var.entry.cpu >= 1
-    error_message = "Cloud Run serves several requests at once only with a whole CPU."
+    error_message = "A concurrency above 1 needs at least 1 CPU."
   }
 
   validation {
     condition     = var.entry.memory <= 4096 || var.entry.cpu >= 2
-    error_message = "More than 4 GiB need two CPUs."
+    error_message = "More than 4 GiB of memory need at least 2 CPUs."
   }
 
   validation {
     condition     = var.entry.timeout_s <= 3600
-    error_message = "A function runs for an hour at most."
+    error_message = "timeout_s must be at most 3600."
   }
 }
 
@@ -48,7 +48,7 @@ variable "project_id" {
 }
 
 variable "region" {
-  description = "Where it runs."
+  description = "The region."
   type        = string
 }
 
@@ -63,12 +63,12 @@ variable "builder" {
 }
 
 variable "source_place" {
-  description = "Its archive."
+  description = "The archive of its source."
   type        = object({ bucket = string, object = string })
 }
 
 variable "network" {
-  description = "How it reaches private addresses: by a connector, or where that is null by an interface of its own. Null: not at all."
+  description = "Access to private addresses: through a connector or, if that is null, an interface of its own. Null: no access."
   type = object({
     connector  = optional(string)
     network    = string
@@ -79,17 +79,17 @@ variable "network" {
 }
 
 variable "ingress" {
-  description = "From where it may be called, before IAM is asked."
+  description = "The allowed sources of calls, checked before IAM."
   type        = string
 }
 
 variable "invokers" {
-  description = "Who may call it: a name of ours for each member."
+  description = "The members who may call it, each under a name of ours."
   type        = map(string)
 }
 
 variable "environment" {
-  description = "Its settings."
+  description = "The settings, as environment variables."
   type        = map(string)
 }
 

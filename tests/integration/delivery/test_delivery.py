@@ -1,4 +1,4 @@
-"""What a delivery runs: the order of a deployment, migrations, the smoke test, and the way back."""
+"""The commands of a delivery: the order of a deployment, migrations, the smoke test, and the rollback."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from shared.manifest import manifest
 from tests.integration.conftest import Server
 from tests.integration.delivery.servers import WsgiServer
 
-# stands for Terraform: writes down what it was asked, and answers `output -json` with what is deployed
+# stands for Terraform: records its arguments, and answers `output -json` with what is deployed
 TERRAFORM = """#!/bin/sh
 echo "$*" >> "$HERE/calls"
 case "$*" in
@@ -41,17 +41,17 @@ def test_a_working_system_passes_the_smoke_test(shop: str, capsys: pytest.Captur
     assert capsys.readouterr().out.count("ok ") == len(smoke.CHECKS)
 
 
-def test_a_wrong_answer_fails_it_and_is_named(shop: str) -> None:
-    answers = dict.fromkeys(("/products", "/trending", "/recommendations", "/admin", "/events"), shop)
-    assert smoke.smoke(answers, pause_s=0) == ["/popular is not deployed"]
+def test_a_path_that_is_not_deployed_fails_the_smoke_test(shop: str) -> None:
+    addresses = dict.fromkeys(("/products", "/trending", "/recommendations", "/admin", "/events"), shop)
+    assert smoke.smoke(addresses, pause_s=0) == ["/popular is not deployed"]
 
 
-def test_nothing_there_fails_it(capsys: pytest.CaptureFixture[str]) -> None:
-    wrong = smoke.smoke(dict.fromkeys(("/products",), "http://127.0.0.1:1"), pause_s=0)
-    assert "refused" in wrong[0]
+def test_a_server_that_does_not_answer_fails_the_smoke_test(capsys: pytest.CaptureFixture[str]) -> None:
+    faults = smoke.smoke(dict.fromkeys(("/products",), "http://127.0.0.1:1"), pause_s=0)
+    assert "refused" in faults[0]
 
 
-def test_the_paths_it_asks_for_are_deployed() -> None:
+def test_every_path_of_the_smoke_test_is_deployed() -> None:
     paths = {"/" + check.path.lstrip("/").partition("?")[0].partition("/")[0] for check in smoke.CHECKS}
     assert paths <= set(manifest().paths)
 
@@ -82,12 +82,12 @@ def test_an_empty_project_has_nothing_to_pin(tmp_path: Path, capsys: pytest.Capt
     assert json.loads(capsys.readouterr().out) == {"pinned_sources": {}}
 
 
-def test_a_build_without_identities_signs_one_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+def test_a_build_without_identity_tokens_signs_one_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = []
 
     def metadata(environ: dict, start: Callable) -> list[bytes]:
         path = environ["PATH_INFO"]
-        asked.append(path)
+        paths.append(path)
         if path.endswith("/identity"):
             start("404 Not Found", [])
             return [b""]
@@ -102,7 +102,7 @@ def test_a_build_without_identities_signs_one_for_itself(monkeypatch: pytest.Mon
         monkeypatch.setattr(identity, "METADATA", f"{url}/metadata")
         monkeypatch.setattr(identity, "CREDENTIALS", f"{url}/accounts")
         assert identity.token("https://migrate.example") == "signed for https://migrate.example"
-    assert asked[-1] == "/accounts/build@example.com:generateIdToken"
+    assert paths[-1] == "/accounts/build@example.com:generateIdToken"
 
 
 class Delivery:
@@ -146,35 +146,35 @@ class Delivery:
         )
 
     def order(self) -> list[str]:
-        """What Terraform was asked, in order: outputs, targeted, all, back."""
-        found = []
+        """The steps that Terraform ran, in order: prepare, plan, apply, back."""
+        steps = []
         for line in (self.home / "calls").read_text().splitlines():
             if "-target=" in line:
-                found.append("prepare")
+                steps.append("prepare")
             elif "rollback.tfvars.json" in line:
-                found.append("back")
+                steps.append("back")
             elif " plan " in line:
-                found.append("plan")
+                steps.append("plan")
             elif " apply " in line:
-                found.append("apply")
-        return found
+                steps.append("apply")
+        return steps
 
 
 def test_a_delivery_migrates_before_it_rolls_out(shop: str, tmp_path: Path) -> None:
     with WsgiServer(create("migrate")) as url:
         delivery = Delivery(tmp_path, dict.fromkeys(manifest().paths, shop), url)
-        done = delivery.run()
-    assert done.returncode == 0, done.stdout + done.stderr
+        process = delivery.run()
+    assert process.returncode == 0, process.stdout + process.stderr
     assert delivery.order() == ["prepare", "plan", "apply"]
-    assert done.stdout.index("Migrations") < done.stdout.index("Roll out") < done.stdout.index("Smoke test")
+    assert process.stdout.index("Migrations") < process.stdout.index("Roll out") < process.stdout.index("Smoke test")
 
 
 def test_a_delivery_that_answers_wrongly_goes_back_to_what_was_served(shop: str, tmp_path: Path) -> None:
     with WsgiServer(create("migrate")) as url:
         broken = dict.fromkeys(manifest().paths, shop) | {"/popular": f"{shop}/nowhere"}
         delivery = Delivery(tmp_path, broken, url)
-        done = delivery.run()
-    assert done.returncode == 1
+        process = delivery.run()
+    assert process.returncode == 1
     assert delivery.order() == ["prepare", "plan", "apply", "back"]
     pinned = json.loads((tmp_path / "build/rollback.tfvars.json").read_text())
     assert pinned == {"pinned_sources": {"products": "products/old.zip"}}
@@ -183,6 +183,6 @@ def test_a_delivery_that_answers_wrongly_goes_back_to_what_was_served(shop: str,
 def test_a_delivery_whose_migration_fails_changes_no_function(shop: str, tmp_path: Path) -> None:
     with WsgiServer(lambda _environ, start: (start("500 Broken", []), [b"no"])[1]) as url:
         delivery = Delivery(tmp_path, dict.fromkeys(manifest().paths, shop), url)
-        done = delivery.run()
-    assert done.returncode == 1
+        process = delivery.run()
+    assert process.returncode == 1
     assert delivery.order() == ["prepare"]

@@ -19,11 +19,11 @@ from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrp
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 
-def wait_until(condition: Callable[[], Any], *, what: str, timeout_s: float = 15.0) -> Any:
+def wait_until(condition: Callable[[], Any], *, awaited: str, timeout_s: float = 15.0) -> Any:
     """Return the first true value of ``condition``; fail if there is none in time."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
+        assert time.monotonic() < deadline, f"waited {timeout_s} s for {awaited}"
         time.sleep(0.01)
     return value
 
@@ -144,7 +144,7 @@ class Stream:
         self._requests.put(types.StreamingPullRequest(request))
 
     def wait_for(self, count: int) -> list[Any]:
-        wait_until(lambda: len(self.received) >= count or self.error, what=f"{count} messages on the stream")
+        wait_until(lambda: len(self.received) >= count or self.error, awaited=f"{count} messages on the stream")
         return list(self.received)
 
     def close(self) -> None:
@@ -212,5 +212,5 @@ class Endpoint:
         self._server.server_close()
 
     def wait_for(self, count: int) -> list[dict[str, Any]]:
-        wait_until(lambda: len(self.posts) >= count, what=f"{count} posts")
+        wait_until(lambda: len(self.posts) >= count, awaited=f"{count} posts")
         return list(self.posts)

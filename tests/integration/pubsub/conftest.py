@@ -35,7 +35,7 @@ class Process:
         command = [sys.executable, "-W", "error", "-m", "local.pubsub", "--port", str(self._port)]
         command += ["--state", str(self.state), "--ready-file", str(self._ready)]
         self._process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
-        wait_until(lambda: self._ready.exists() or self.exited, what="the server to start")
+        wait_until(lambda: self._ready.exists() or self.exited, awaited="the server to start")
         assert not self.exited
         self.address = self._ready.read_text()
         self._port = int(self.address.rpartition(":")[2])
@@ -66,9 +66,9 @@ def embedded_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def google_address() -> Iterator[str]:
-    given = os.environ.get("PUBSUB_EMULATOR_HOST_FOR_CONFORMANCE")
-    if given:
-        yield given
+    address = os.environ.get("PUBSUB_EMULATOR_HOST_FOR_CONFORMANCE")
+    if address:
+        yield address
         return
     launcher = _launcher()
     if launcher is None:
@@ -85,7 +85,7 @@ def google_address() -> Iterator[str]:
         start_new_session=True,
     )
     try:
-        wait_until(lambda: _answers(port), what="Google's emulator to start", timeout_s=30)
+        wait_until(lambda: _answers(port), awaited="Google's emulator to start", timeout_s=30)
         yield f"127.0.0.1:{port}"
     finally:
         with contextlib.suppress(ProcessLookupError):

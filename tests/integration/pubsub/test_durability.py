@@ -1,4 +1,4 @@
-"""What our server promises beyond Google's emulator: nothing accepted is lost, and it starts and stops cleanly."""
+"""Promises beyond those of Google's emulator: no accepted message is lost, and the server starts and stops cleanly."""
 
 import json
 import signal
@@ -44,7 +44,7 @@ def test_kill_nine_under_load_loses_no_accepted_message(server: Process) -> None
         workers = [threading.Thread(target=publish, args=(n,)) for n in range(8)]
         for worker in workers:
             worker.start()
-        wait_until(lambda: len(accepted) > 500, what="some load")
+        wait_until(lambda: len(accepted) > 500, awaited="some load")
         stopping.set()
         server.kill()
         for worker in workers:
@@ -78,14 +78,14 @@ def test_everything_about_a_subscription_survives_a_kill(server: Process) -> Non
         server.kill()
     server.start()
     with Client(server.address, "crash") as client:
-        again = client.pull(subscription)
-        assert [r.message.message_id for r in again] == ids[1:]
-        assert again[0].delivery_attempt == 3
+        redelivered = client.pull(subscription)
+        assert [r.message.message_id for r in redelivered] == ids[1:]
+        assert redelivered[0].delivery_attempt == 3
         assert client.publisher.get_topic(topic=topic).labels == {"a": "b"}
         client.publish(topic, b"filtered out")
         for _ in range(3):
-            client.nack(subscription, again[:1])
-            again = client.pull(subscription, wait_s=0.5)
+            client.nack(subscription, redelivered[:1])
+            redelivered = client.pull(subscription, wait_s=0.5)
         assert client.pull(graveyard)[0].message.data == b"2"
 
 
@@ -116,9 +116,9 @@ def test_ids_of_an_earlier_run_are_never_given_to_new_messages(server: Process) 
     with Client(server.address, "crash") as client:
         after = client.publish(topic, b"y")
         assert int(after[0]) > int(before[0])
-        again = client.pull(subscription)
+        redelivered = client.pull(subscription)
         client.acknowledge(subscription, received)  # the old ack id means nothing now
-        client.nack(subscription, again)
+        client.nack(subscription, redelivered)
         assert [r.message.data for r in client.pull(subscription)] == [b"y"]
 
 
@@ -129,12 +129,12 @@ def test_a_signal_ends_it_cleanly_even_with_an_open_stream(server: Process, with
         with client.stream(subscription) as stream:
             time.sleep(0.1)
             assert server.stop(with_signal) == 0
-            wait_until(lambda: stream.error, what="the stream's end")
+            wait_until(lambda: stream.error, awaited="the stream's end")
 
 
 def test_a_port_in_use_is_one_line_and_exit_code_2() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        ended = run("--port", str(taken.getsockname()[1]))
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        ended = run("--port", str(occupied.getsockname()[1]))
     assert ended.returncode == 2
     assert ended.stdout == ""
     (line,) = ended.stderr.splitlines()

@@ -11,9 +11,9 @@ def test_a_nack_brings_the_message_back_at_once(client: Client) -> None:
     client.publish(topic, b"x")
     first = client.pull(subscription)
     client.nack(subscription, first)
-    again = client.pull(subscription)
-    assert again[0].message.message_id == first[0].message.message_id
-    assert again[0].ack_id != first[0].ack_id
+    redelivered = client.pull(subscription)
+    assert redelivered[0].message.message_id == first[0].message.message_id
+    assert redelivered[0].ack_id != first[0].ack_id
 
 
 def test_a_lease_runs_out_and_can_be_extended(client: Client) -> None:

@@ -15,9 +15,9 @@ def test_messages_of_a_key_are_pulled_in_order(client: Client) -> None:
         batch = client.pull(subscription, 4)
         client.acknowledge(subscription, batch)
         received += batch
-    of = {key: [r for r in received if r.message.ordering_key == key] for key in "ac"}
-    assert data(of["a"]) == [f"{n}{half}" for n in range(5) for half in "ab"]
-    assert data(of["c"]) == [f"{n}c" for n in range(5)]
+    by_key = {key: [r for r in received if r.message.ordering_key == key] for key in "ac"}
+    assert data(by_key["a"]) == [f"{n}{half}" for n in range(5) for half in "ab"]
+    assert data(by_key["c"]) == [f"{n}c" for n in range(5)]
 
 
 def test_a_key_waits_for_what_is_out(client: Client) -> None:
@@ -83,5 +83,5 @@ def test_a_key_is_pushed_in_order_even_through_failures(client: Client, endpoint
     topic = client.topic()
     client.subscription(topic, enable_message_ordering=True, push_config={"push_endpoint": endpoint.url})
     client.publish(topic, *keyed("1", "2", "3", "4"))
-    wait_until(lambda: len(accepted) == 4, what="four accepted pushes")
+    wait_until(lambda: len(accepted) == 4, awaited="four accepted pushes")
     assert accepted == ["MQ==", "Mg==", "Mw==", "NA=="]

@@ -122,7 +122,7 @@ def test_an_endpoint_that_is_down_loses_nothing_and_is_not_stormed(embedded: Cli
         embedded.subscriber.modify_push_config(
             subscription=f"projects/{embedded.project}/subscriptions/worker", push_config={"push_endpoint": back.url}
         )
-        wait_until(lambda: len({p["message"]["messageId"] for p in back.posts}) == 20, what="all 20 messages")
+        wait_until(lambda: len({p["message"]["messageId"] for p in back.posts}) == 20, awaited="all 20 messages")
         assert {post["deliveryAttempt"] for post in back.posts} == {1}
 
 

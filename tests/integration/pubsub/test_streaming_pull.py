@@ -23,7 +23,7 @@ def test_the_client_librarys_subscriber_gets_everything_and_acknowledges_it(clie
     futures = [client.publisher.publish(topic, str(n).encode(), n=str(n)) for n in range(300)]
     for published in futures:
         published.result(timeout=20)
-    wait_until(lambda: len(set(seen)) == 300, what="300 messages")
+    wait_until(lambda: len(set(seen)) == 300, awaited="300 messages")
     future.cancel()
     future.result(timeout=20)
     assert len(seen) == 300
@@ -36,7 +36,7 @@ def test_the_client_library_confirms_acks_of_an_exactly_once_subscription(client
 
     future = client.subscriber.subscribe(subscription, lambda message: outcomes.append(message.ack_with_response()))
     client.publish(topic, b"a", b"b", b"c")
-    wait_until(lambda: len(outcomes) == 3, what="three messages")
+    wait_until(lambda: len(outcomes) == 3, awaited="three messages")
     assert [outcome.result(timeout=10).name for outcome in outcomes] == ["SUCCESS"] * 3
     future.cancel()
     future.result(timeout=20)
@@ -91,7 +91,7 @@ def test_a_lease_can_be_shortened_on_the_stream(embedded: Client) -> None:
 def test_a_stream_that_opens_wrongly_is_refused(client: Client, first: dict[str, Any], code: Any) -> None:
     subscription = client.subscription(client.topic())
     with client.stream(**{"subscription": subscription, **first}) as stream:
-        wait_until(lambda: stream.error, what="the refusal")
+        wait_until(lambda: stream.error, awaited="the refusal")
     assert stream.error is not None
     assert stream.error.code() == code
 
@@ -100,7 +100,7 @@ def test_a_stream_names_its_subscription_only_once(client: Client) -> None:
     subscription = client.subscription(client.topic())
     with client.stream(subscription) as stream:
         stream.send(subscription=subscription)
-        wait_until(lambda: stream.error, what="the refusal")
+        wait_until(lambda: stream.error, awaited="the refusal")
     assert stream.error is not None
     assert stream.error.code() == grpc.StatusCode.INVALID_ARGUMENT
 
@@ -110,7 +110,7 @@ def test_deleting_the_subscription_ends_its_streams(client: Client) -> None:
     with client.stream(subscription) as stream:
         time.sleep(0.3)
         client.subscriber.delete_subscription(subscription=subscription)
-        wait_until(lambda: stream.error, what="the end of the stream")
+        wait_until(lambda: stream.error, awaited="the end of the stream")
     assert stream.error is not None
     assert stream.error.code() == grpc.StatusCode.NOT_FOUND
 
@@ -118,7 +118,7 @@ def test_deleting_the_subscription_ends_its_streams(client: Client) -> None:
 def test_a_push_subscription_cannot_be_streamed(client: Client, endpoint: Endpoint) -> None:
     subscription = client.subscription(client.topic(), push_config={"push_endpoint": endpoint.url})
     with client.stream(subscription) as stream:
-        wait_until(lambda: stream.error, what="the refusal")
+        wait_until(lambda: stream.error, awaited="the refusal")
     assert stream.error is not None
     assert stream.error.code() == grpc.StatusCode.FAILED_PRECONDITION
 

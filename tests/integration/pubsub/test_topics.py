@@ -8,10 +8,10 @@ from tests.integration.pubsub.client import Client, data
 
 def test_a_topic_is_created_read_listed_and_deleted(client: Client) -> None:
     topic = client.topic("events", labels={"team": "shop"})
-    other = client.topic("other")
+    second = client.topic("other")
 
     assert client.publisher.get_topic(topic=topic).labels == {"team": "shop"}
-    assert [t.name for t in client.publisher.list_topics(project=f"projects/{client.project}")] == [topic, other]
+    assert [t.name for t in client.publisher.list_topics(project=f"projects/{client.project}")] == [topic, second]
     client.publisher.delete_topic(topic=topic)
     with pytest.raises(exceptions.NotFound, match="Topic not found"):
         client.publisher.get_topic(topic=topic)

@@ -1,4 +1,4 @@
-"""The union of several OpenAPI descriptions."""
+"""The union of several OpenAPI documents."""
 
 from typing import Any
 
@@ -12,40 +12,40 @@ def described(path: str, **schemas: Any) -> dict[str, Any]:
 
 
 def reference(document: dict[str, Any], path: str) -> str:
-    found: str = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
-    return found
+    target: str = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
+    return target
 
 
 def test_equal_components_are_shared() -> None:
     page = {"type": "object"}
-    found = union({"a": described("/a", Page=page), "b": described("/b", Page=page)})
-    assert found["components"] == {"schemas": {"Page": page}}
-    assert reference(found, "/b") == "#/components/schemas/Page"
+    document = union({"a": described("/a", Page=page), "b": described("/b", Page=page)})
+    assert document["components"] == {"schemas": {"Page": page}}
+    assert reference(document, "/b") == "#/components/schemas/Page"
 
 
 def test_different_components_are_renamed_with_what_refers_to_them() -> None:
     item = {"$ref": "#/components/schemas/Item"}
-    one = described("/a", Page={"items": item}, Item={"type": "string"})
-    two = described("/b", Page={"items": item}, Item={"type": "integer"})
-    found = union({"a": one, "b": two})
-    schemas = found["components"]["schemas"]
+    first = described("/a", Page={"items": item}, Item={"type": "string"})
+    second = described("/b", Page={"items": item}, Item={"type": "integer"})
+    document = union({"a": first, "b": second})
+    schemas = document["components"]["schemas"]
     assert schemas["Item"] == {"type": "string"}
     assert schemas["b_Item"] == {"type": "integer"}
     # equal in text, but not in meaning
     assert schemas["b_Page"] == {"items": {"$ref": "#/components/schemas/b_Item"}}
     assert schemas["Page"] == {"items": item}
-    assert reference(found, "/a") == "#/components/schemas/Page"
-    assert reference(found, "/b") == "#/components/schemas/b_Page"
+    assert reference(document, "/a") == "#/components/schemas/Page"
+    assert reference(document, "/b") == "#/components/schemas/b_Page"
 
 
 def test_operations_are_named_once_and_tagged_with_their_function_or_resource() -> None:
     other = described("/b")
     other["tags"] = [{"name": "orders", "description": "Orders."}]
     other["paths"]["/b/orders"] = {"get": {"operationId": "list_orders", "tags": ["orders"]}}
-    found = union({"a": described("/a"), "b": other})
-    assert found["paths"]["/b/orders"]["get"]["tags"] == ["orders"]
-    assert [tag["name"] for tag in found["tags"]] == ["a", "orders", "b"]
-    assert found["paths"]["/a"]["get"]["operationId"] == "read"
-    assert found["paths"]["/b"]["get"]["operationId"] == "b_read"
-    assert found["paths"]["/b"]["get"]["tags"] == ["b"]
-    assert "/health" not in found["paths"]
+    document = union({"a": described("/a"), "b": other})
+    assert document["paths"]["/b/orders"]["get"]["tags"] == ["orders"]
+    assert [tag["name"] for tag in document["tags"]] == ["a", "orders", "b"]
+    assert document["paths"]["/a"]["get"]["operationId"] == "read"
+    assert document["paths"]["/b"]["get"]["operationId"] == "b_read"
+    assert document["paths"]["/b"]["get"]["tags"] == ["b"]
+    assert "/health" not in document["paths"]
