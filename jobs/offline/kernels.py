@@ -104,15 +104,16 @@ def sum_neighbours(
     n_candidates = 0
     for at in range(profiles.starts[row], profiles.starts[row + 1]):
         first, weight = profiles.columns[at] * width, profiles.values[at]
-        for place in range(first, first + width):
-            other = items[place]
+        others, similarities = items[first : first + width], scores[first : first + width]
+        for place in range(width):
+            other = others[place]
             if other < 0:
                 break
             if not is_candidate[other]:
                 is_candidate[other] = True
                 candidates[n_candidates] = other
                 n_candidates += 1
-            cf[other] += weight * scores[place]
+            cf[other] += weight * similarities[place]
     if repeat_weight > 0:
         for at in range(profiles.starts[row], profiles.starts[row + 1]):
             item = profiles.columns[at]
