@@ -104,15 +104,16 @@ def sum_neighbours(
     n_candidates = 0
     for at in range(profiles.starts[row], profiles.starts[row + 1]):
         first, weight = profiles.columns[at] * width, profiles.values[at]
-        for place in range(first, first + width):
-            other = items[place]
+        others, similarities = items[first : first + width], scores[first : first + width]
+        for place in range(width):
+            other = others[place]
             if other < 0:
                 break
             if not is_candidate[other]:
                 is_candidate[other] = True
                 candidates[n_candidates] = other
                 n_candidates += 1
-            cf[other] += weight * scores[place]
+            cf[other] += weight * similarities[place]
     if repeat_weight > 0:
         for at in range(profiles.starts[row], profiles.starts[row + 1]):
             item = profiles.columns[at]
@@ -204,6 +205,11 @@ def recommend_rows(
     log_prices, means, deviations = taste.log_prices, taste.means, taste.deviations
     k = len(best_items)
     for row in range(first, last):
+        row_categories = category_shares[row * n_categories : (row + 1) * n_categories]
+        row_brands = brand_shares[row * n_brands : (row + 1) * n_brands]
+        row_tags = tag_shares[row * n_tags : (row + 1) * n_tags]
+        mean, deviation = means[row], max(deviations[row], PRICE_DEVIATION_MIN)
+        has_band = not math.isnan(mean)
         n = sum_neighbours(row, constants.repeat_weight, profiles, neighbours, scratch)
         for at in range(excluded.starts[row], excluded.starts[row + 1]):
             cf[excluded.columns[at]] = 0
@@ -225,16 +231,16 @@ def recommend_rows(
             item = candidates[place]
             fit = 0.0
             if n_categories > 0 and categories[item] >= 0:
-                fit += category_shares[row * n_categories + categories[item]]
+                fit += row_categories[categories[item]]
             if n_brands > 0 and brands[item] >= 0:
-                fit += brand_shares[row * n_brands + brands[item]]
+                fit += row_brands[brands[item]]
             if n_tags > 0:
                 tag_share = 0.0
                 for at in range(tag_starts[item], tag_starts[item + 1]):
-                    tag_share += tag_shares[row * n_tags + tags[at]]
+                    tag_share += row_tags[tags[at]]
                 fit += taste.tag_weight * min(tag_share, 1.0)
-            if fit > 0 and not (math.isnan(log_prices[item]) or math.isnan(means[row])):
-                distance = (log_prices[item] - means[row]) / max(deviations[row], PRICE_DEVIATION_MIN)
+            if fit > 0 and has_band and not math.isnan(log_prices[item]):
+                distance = (log_prices[item] - mean) / deviation
                 fit *= PRICE_FACTOR_MIN + (1.0 - PRICE_FACTOR_MIN) * math.exp(-0.5 * distance * distance)
             fits[place] = fit * (1.0 + constants.affinity_trend * (trend[item] / max_trend))
             max_fit = max(max_fit, fits[place])

@@ -67,6 +67,8 @@ class OfflineRecommender:
         self._prepared: dict[tuple[str, ...], Any] = {}
         # the interpreter runs one thread at a time
         self._idle = [self._scratch() for _ in range(count_threads() if compiled else 1)]
+        # its threads start with the first answers and end with this object
+        self._pool = ThreadPoolExecutor(len(self._idle))
 
     def recommend(self, neighbours: Neighbours, formula: Formula) -> Int64Array:
         """Return the best items of each user, shape (n_rows, k), best first, padded with −1.
@@ -102,8 +104,7 @@ class OfflineRecommender:
             self._kernel(first, min(first + ROWS_AT_ONCE, n_rows), *inputs, scratch, answers)
             self._idle.append(scratch)
 
-        with ThreadPoolExecutor(len(self._idle)) as pool:
-            list(pool.map(recommend_some, range(0, n_rows, ROWS_AT_ONCE)))
+        list(self._pool.map(recommend_some, range(0, n_rows, ROWS_AT_ONCE)))
         return answers
 
     def _prepare(self, key: tuple[str, ...], build: Callable[[], Any]) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from jobs.data.catalog import Catalog
 from jobs.data.weighting import Weighting
-from jobs.models.arrays import Float64Array, Int64Array
+from jobs.models.arrays import Float64Array, Int64Array, IntArray
 from jobs.models.errors import Unsuitable
 from jobs.models.pairs import numba_installed
 from jobs.offline.metrics import CUTOFFS, beyond_accuracy, bootstrap_interval, score_users
@@ -115,7 +115,7 @@ def recommend_popular(snapshot: Snapshot, *, new_only: bool) -> Int64Array:
     return answers
 
 
-def count_users(users: np.ndarray[Any, Any], items: np.ndarray[Any, Any], n_items: int) -> Int64Array:
+def count_users(users: IntArray, items: IntArray, n_items: int) -> Int64Array:
     """Return the number of users of each item, shape (n_items,), from parallel codes of users and items."""
     pairs = np.unique(users.astype(np.int64) * n_items + items)
     return np.bincount(pairs % n_items, minlength=n_items)

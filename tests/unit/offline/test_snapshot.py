@@ -1,0 +1,84 @@
+"""A snapshot of a shop, against figures worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from jobs.data.catalog import Catalog
+from jobs.data.history import History
+from jobs.offline.snapshot import Snapshot
+from shared.domain.formula import SEEN_EVENTS_MAX, ExclusionPolicy, Formula
+from tests.unit.offline import data
+
+# user 0 views and buys product 0, then carts product 1; user 1 only views product 2
+HISTORY = data.history((0, 0, 1, 0), (0, 0, 5, 1), (0, 1, 3, 3), (1, 2, 1, 2), items=4)
+
+
+def taken(history: History, catalog: Catalog | None = None, users: tuple[int, ...] = (0,)) -> Snapshot:
+    """Return the snapshot at the newest event."""
+    n_items = len(history.product_ids)
+    active = np.ones(n_items, np.bool_)
+    return Snapshot(history, history.times.max(), np.asarray(users), active, catalog or Catalog.unknown(n_items))
+
+
+def test_a_profile_weighs_products_by_weight_count_rank_and_age() -> None:
+    formula = Formula(rank_decay=0.5, half_life_days=2.0, frequency_power=1.0)
+    # product 0: weight 5, two events, second in rank, two days before the newest event
+    assert taken(HISTORY).profiles(formula).toarray().tolist() == [[5 * 2 * 0.5 * 0.5, 3.0, 0.0, 0.0]]
+    assert taken(HISTORY).profiles(Formula(weight_power=0.0)).toarray().tolist() == [[1.0, 1.0, 0.0, 0.0]]
+
+
+def test_only_the_latest_events_make_a_profile() -> None:
+    assert taken(HISTORY).profiles(Formula(profile_events=1)).toarray().tolist() == [[0.0, 3.0, 0.0, 0.0]]
+    # no profile is longer than 200 events, whatever the formula says
+    long = data.history(*((0, item, 1.0, float(item)) for item in range(250)))
+    weights = taken(long).profiles(Formula(profile_events=500)).toarray()[0]
+    assert np.flatnonzero(weights).tolist() == list(range(50, 250))
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("nothing", []), ("bought", [[0, 0]]), ("seen", [[0, 0], [0, 1], [1, 2]])]
+)
+def test_the_policy_decides_which_known_products_are_excluded(
+    policy: ExclusionPolicy, expected: list[list[int]]
+) -> None:
+    excluded = taken(HISTORY, users=(0, 1)).excluded(policy)
+    assert np.argwhere(excluded.toarray()).tolist() == expected
+    assert set(excluded.data.tolist()) <= {1.0}
+
+
+def test_purchases_are_excluded_for_ever_and_views_among_the_latest_events() -> None:
+    old = [(0, 0, 5.0, 0.0), (0, 1, 1.0, 0.5)]
+    latest = [(0, 2, 1.0, 1 + number / 10_000) for number in range(SEEN_EVENTS_MAX)]
+    excluded = taken(data.history(*old, *latest)).excluded("seen").toarray()
+    assert np.flatnonzero(excluded[0]).tolist() == [0, 2]
+
+
+def test_trends_are_decayed_weights_and_all_is_the_number_of_purchases() -> None:
+    trends = taken(HISTORY).trends
+    assert trends["7d"] == pytest.approx([math.exp(-0.9) + 5 * math.exp(-0.6), 3.0, math.exp(-0.3), 0.0])
+    assert trends["30d"] == pytest.approx([math.exp(-0.3) + 5 * math.exp(-0.2), 3.0, math.exp(-0.1), 0.0])
+    assert trends["all"].tolist() == [1.0, 0.0, 0.0, 0.0]
+
+
+def test_what_is_inactive_has_no_trend() -> None:
+    snapshot = Snapshot(
+        HISTORY, HISTORY.times.max(), np.asarray([0]), np.asarray([False, True, True, True]), Catalog.unknown(4)
+    )
+    assert [scores[0] for scores in snapshot.trends.values()] == [0.0, 0.0, 0.0]
+
+
+def test_tastes_are_decayed_sums_by_category_and_price() -> None:
+    history = data.history((0, 0, 1, 0), (0, 1, 2, 14))
+    catalog = Catalog(
+        np.asarray([1, 0]), np.asarray([-1, 0]), sparse.csr_array(np.asarray([[1.0], [0.0]])), np.asarray([1.0, math.e])
+    )
+    tastes = taken(history, catalog).taste_profiles
+    # the first event lies one half-life back
+    assert tastes.categories.tolist() == [[2.0, 0.5]]
+    assert tastes.brands.tolist() == [[2.0]]
+    assert tastes.tags.tolist() == [[0.5]]
+    assert tastes.mean_log_price[0] == pytest.approx(2 / 2.5)
+    assert tastes.deviation[0] == pytest.approx(math.sqrt(2 / 2.5 - (2 / 2.5) ** 2))
