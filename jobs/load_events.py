@@ -28,7 +28,7 @@ class LoadEvents(HistoryParameters):
     """
 
     chunk_rows: int = Field(250_000, ge=1, le=2_000_000, description="rows in memory and in a transaction at once")
-    keep_rejected: int = Field(1000, ge=0, le=100_000, description="how many bad rows are kept in rejected_events")
+    keep_rejected: int = Field(1000, ge=0, le=100_000, description="how many bad rows to store in rejected_events")
 
 
 class _Rejections:
@@ -65,9 +65,9 @@ class _Rejections:
 def load_events(parameters: LoadEvents) -> dict[str, Any]:
     """Store a history's events and fold the new ones into counts, purchases and preferences, each event once.
 
-    An event's id is its ``event_id`` or, without one, made from all that its row says: the same file again adds
-    nothing. Bad rows are counted by reason and left out. Chunks are transactions: run an interrupted load again.
-    Raises InvalidRequest, with the reasons, when no row can be used.
+    An event without ``event_id`` has an id derived from all values of its row: loading a file again adds nothing. Bad
+    rows are counted by reason and left out. Chunks are transactions: run an interrupted load again. Raises
+    InvalidRequest, with the reasons, when no row can be used.
     """
     rules, options = parameters.rules(), parameters.text_options()
     columns = Columns(EVENT_COLUMNS, parse_columns(parameters.columns, EVENT_COLUMNS))
@@ -93,7 +93,7 @@ def load_events(parameters: LoadEvents) -> dict[str, Any]:
             wrong = chunk.broken + checked.rejected
             wrong += [(number, f"unknown product: {product}") for number, product in loaded.unknown_products]
             bad.add(wrong, chunk)
-            # of all rows, not only of new ones: a load that was interrupted before the days were counted is made good
+            # days of all rows, not only of new ones: an interrupted load may not have counted its days
             dates.update(events["occurred_at"].dt.date.unique())
             counts["rows"] += len(chunk)
             counts["stored"] += loaded.stored

@@ -58,7 +58,7 @@ router = APIRouter(prefix=PATH)
 
 
 class ImportQuery(Query):
-    """How the file is written. What is omitted is found in the file."""
+    """How the file is written. Omitted parameters are detected in the file."""
 
     columns: str | None = Field(
         None,

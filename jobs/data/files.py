@@ -35,12 +35,12 @@ CHUNK_ROWS: Final = 500_000
 
 
 class UnreadableFile(ValueError):
-    """A file that is not what it should be; the message says what is wrong with it."""
+    """A file that cannot be read as events or as a catalog; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class EventFile:
-    """The events of one file with their ids as text, before they become codes.
+    """The events of a file with their ids as text, before they become codes.
 
     users, items : shape (n_events,). weights : above 0. times : in UTC.
     rows : how many rows the file has. left_out : those that are no events, by reason.
@@ -107,7 +107,7 @@ def read_events(
     """Read events from CSV, JSON lines or Parquet, by the rules of ``load_events``.
 
     Left out and counted are the rows that ``load_events`` refuses, repeated events, and types that weigh nothing.
-    Raises UnreadableFile, saying what is wrong.
+    Raises UnreadableFile.
     """
     rules = replace(rules or EventRules(), earliest=EARLIEST)
     weights = {kind.value: weight for kind, weight in EVENT_WEIGHTS.items()}
@@ -286,7 +286,7 @@ def read_catalog(
     columns: Columns | None = None,
     options: TextOptions | None = None,
 ) -> CatalogFile:
-    """Read what is known of these items: an id and, where they are there, category, brand, price, tags.
+    """Read the catalog of these items: an id and, if present, category, brand, price and tags.
 
     Tags are separated by ``|``, commas or semicolons (or lists). Of several rows of one item the last counts, as in an
     import. Raises UnreadableFile.

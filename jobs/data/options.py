@@ -12,7 +12,7 @@ from shared.tables.values import parse_event_types
 
 
 class TableParameters(Parameters):
-    """Which file to read, and what to know of it. What is not given is found in the file."""
+    """A file and how it is written. Omitted options are detected in the file."""
 
     source: str = Field(
         min_length=1, max_length=2000, description="gs://, s3://, https://; locally also a file's absolute path"
@@ -23,17 +23,17 @@ class TableParameters(Parameters):
         max_length=5000,
         description="FIELD:COLUMN pairs, as in external_id:Handle,name:Title, for columns without a usual name",
     )
-    separator: str | None = Field(None, max_length=10, description="of a CSV's cells: one character, or tab")
+    separator: str | None = Field(None, max_length=10, description="separator of a CSV's cells: a character, or tab")
     encoding: str | None = Field(None, max_length=50, description="of a text file, such as windows-1252")
     decimal: str | None = Field(None, max_length=1, description="decimal mark of a CSV's numbers: . or ,")
 
     def text_options(self) -> TextOptions:
-        """Return what is said of a text file. Raises InvalidRequest."""
+        """Return the options of a text file. Raises InvalidRequest."""
         return text_options(self.separator, self.encoding, self.decimal)
 
 
 class HistoryParameters(TableParameters):
-    """The same, of a file of events."""
+    """A file of events and how it is written."""
 
     timestamp_unit: TimestampUnit = Field(
         "auto",

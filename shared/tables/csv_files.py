@@ -1,4 +1,4 @@
-"""Text tables: encoding, separator and decimal mark (given, or found), lines, and the records of a CSV.
+"""Text tables: their encoding, separator and decimal mark, given or detected; lines; the records of a CSV.
 
 A record's number is its first line in the file, the first line being 1.
 """
@@ -16,7 +16,7 @@ from shared.tables.values import find_decimals
 
 # the longest record, in bytes: a name and a description of four-byte characters, and some
 MAX_RECORD_BYTES: Final = 131_072
-# encoding, line ends, separator and decimal mark are found in this much of a file's beginning
+# the beginning of a file that encoding, line ends, separator and decimal mark are detected in
 SAMPLE_BYTES: Final = 1_048_576
 # how much may be read again after quotes that never close, beyond eight times the file
 WASTED_BYTES: Final = 33_554_432
@@ -39,7 +39,7 @@ _SEP_LINE: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 @dataclass(frozen=True)
 class TextOptions:
-    """What the caller says of a text table. None: found in the table."""
+    """Options of a text table. None: detected in the table."""
 
     separator: str | None = None
     encoding: str | None = None
