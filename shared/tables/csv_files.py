@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import Final
 
 from shared.errors import InvalidRequest
-from shared.tables.values import find_decimals
+from shared.tables.values import UNKNOWN, find_decimals
 
 # the longest record, in bytes: a name and a description of four-byte characters, and some
 MAX_RECORD_BYTES: Final = 131_072
@@ -300,20 +300,27 @@ class CsvFile:
             for _row, cells in islice(csv_records(self._sample, self.separator, self.encoding), 1, None)
             if not isinstance(cells, str)
         ]
-        return find_decimals(
+        decimals = find_decimals(
             {
                 name: [cells[place].strip() for cells in records if place < len(cells)]
                 for name, place in positions.items()
             }
         )
+        if self.separator == ",":
+            return decimals
+        # where commas do not separate cells they may well be decimal marks; coordinates have many decimals anyway
+        return {
+            name: UNKNOWN if mark is None and name not in ("latitude", "longitude") else mark
+            for name, mark in decimals.items()
+        }
 
     def description(self, decimals: Mapping[str, str | None]) -> dict[str, str | None]:
         """Return how the file was read, for reports."""
-        marks = {mark for mark in decimals.values() if mark is not None}
+        marks = {mark for mark in decimals.values() if mark}
         decimal = (
             min(marks, default=None)
             if len(marks) < 2
-            else "; ".join(f"{name} {mark}" for name, mark in decimals.items() if mark is not None)
+            else "; ".join(f"{name} {mark}" for name, mark in decimals.items() if mark)
         )
         return {"separator": self.separator, "encoding": _label(self._written), "decimal": decimal}
 

@@ -122,7 +122,7 @@ def _number_message(name: str, text: str, decimals: Decimals) -> str:
     message = f"must be {wanted}; got {text[:40]!r}"
     if number_text(text, decimal) is not None or all(number_text(text, mark) is None for mark in ".,"):
         return message
-    if decimal is None:
+    if not decimal:
         return message + ", and the column does not show its decimal mark: give decimal"
     return message + f", and the column's decimal mark is {decimal!r}: give decimal if it is not"
 

@@ -53,20 +53,24 @@ _GROUPED: Final = {
 _AMBIGUOUS: Final = {
     mark: re.compile(rf"[+-]?[1-9][0-9]{{0,2}}{escaped}[0-9]{{3}}") for mark, escaped in ((".", r"\."), (",", ","))
 }
+# a decimal mark that may be a point or a comma
+UNKNOWN: Final = ""
 _WHOLE: Final = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
 
 
 def number_text(text: str, decimal: str | None = ".") -> str | None:
     """Return a number as Python writes it, such as ``1299.50`` for ``1.299,50``; None for other text.
 
-    ``decimal`` is the file's decimal mark; None where it is not known: then ``1,299`` is no number, since it may be
-    1299 or 1.299.
+    ``decimal`` is the file's decimal mark. None where it is not known but is most likely a point: then ``1,299`` is no
+    number, since it may be 1299 or 1.299. ``UNKNOWN`` where either is likely: then ``1.299`` is no number either.
     """
     mark = decimal or "."
+    if decimal == UNKNOWN and _AMBIGUOUS["."].fullmatch(text):
+        return None
     if (_POINT if mark == "." else _COMMA).fullmatch(text):
         return text.replace(",", ".")
     grouped = _GROUPED[mark].fullmatch(text)
-    if grouped is None or (decimal is None and _AMBIGUOUS[","].fullmatch(text)):
+    if grouped is None or (not decimal and _AMBIGUOUS[","].fullmatch(text)):
         return None
     return text.replace(grouped[1], "").replace(mark, ".")
 
