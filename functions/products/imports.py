@@ -103,7 +103,7 @@ class ImportReport(BaseModel):
     failed: int = Field(description="Rows that were rejected.")
     errors: list[RowProblem]
     rows: int = Field(description="Rows that were read.")
-    used: int = Field(description="Rows that were not rejected.")
+    used: int = Field(description="Rows that were neither rejected nor replaced by a later row.")
     unchanged: int = Field(description="Rows that equal what is stored.")
     repeated: list[RepeatedRow] = Field(description="Rows that a later row of the same `external_id` replaced.")
     left_out: list[LeftOutRows] = Field(description="The rejected rows by reason, the most frequent first.")
@@ -201,7 +201,7 @@ class _Import:
                 "failed": failed,
                 "errors": [{"row": row, "field": field, "message": message} for row, field, message in errors],
                 "rows": len(good) + failed,
-                "used": len(good),
+                "used": len(good) - len(repeated),
                 "unchanged": len(good) - len(done.created) - len(done.updated) - len(repeated),
                 "repeated": [
                     {"row": pair.row, "external_id": pair.external_id, "replaced_by": pair.replaced_by}

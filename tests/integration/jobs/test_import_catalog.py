@@ -133,6 +133,7 @@ def test_the_later_of_two_rows_of_one_product_counts_and_the_report_names_both(
     body = run(serve, feed).json()
     assert body["repeated_rows"] == [{"row": 2, "external_id": "X1", "replaced_by": 5}]
     assert (body["rows"], body["created"], body["unchanged"], body["repeated"], body["rejected"]) == (4, 2, 0, 1, 1)
+    assert body["used"] == 2
     assert prices() == {"X1": 3, "X2": 2}
     # rows of different chunks too: the first is written before the second is read
     monkeypatch.setattr("jobs.import_catalog.ROWS_PER_CHUNK", 1)

@@ -111,7 +111,7 @@ def test_what_cannot_be_a_feed_changes_nothing(admin: httpx.Client) -> None:
 def test_two_rows_of_one_product_are_written_in_turn(admin: httpx.Client) -> None:
     body = lines({"external_id": "T", "name": "First", "price": 1}, {"external_id": "T", "name": "Second", "price": 2})
     report = admin.post("/products/import", content=body, headers=JSON_LINES).json()
-    assert (report["rows"], report["created"], report["unchanged"], report["failed"]) == (2, 1, 0, 0)
+    assert (report["rows"], report["used"], report["created"], report["unchanged"], report["failed"]) == (2, 1, 1, 0, 0)
     assert report["repeated"] == [{"row": 1, "external_id": "T", "replaced_by": 2}]
     assert [tuple(row) for row in read("SELECT name, price::float FROM products WHERE external_id = 'T'")] == [
         ("Second", 2.0)
