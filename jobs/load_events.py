@@ -9,26 +9,50 @@ from pydantic import Field
 
 from jobs.data import event_files, event_rows
 from jobs.data.copy_rows import streams
-from jobs.data.options import HistoryParameters
+from jobs.data.options import TableParameters
 from shared.clients import sources
 from shared.clients.postgres import transaction
+from shared.domain.events import EventType
 from shared.errors import InvalidRequest
 from shared.job import job, progress
 from shared.storage.answers import cache
 from shared.storage.events import bulk_loading, rejected
 from shared.tables.columns import EVENT_COLUMNS, Columns, parse_columns
 from shared.tables.reports import LeftOut
+from shared.tables.times import TimestampUnit, parse_zone
+from shared.tables.values import parse_event_types
 
 
-class LoadEvents(HistoryParameters):
+class LoadEvents(TableParameters):
     """Where the history is, and how it is written.
 
     Columns: user_id, event_type, timestamp, product_id or external_id (or another usual name), and optionally
     session_id, quantity, metadata (a JSON object), event_id.
     """
 
+    timestamp_unit: TimestampUnit = Field(
+        "auto",
+        description="iso: ISO 8601; s, ms, us: (milli-, micro-)seconds since 1970; auto: each time by its form",
+    )
+    timezone: str | None = Field(
+        None, max_length=100, description="of times that name none, such as Europe/Berlin or +01:00; by default UTC"
+    )
+    event_types: str | None = Field(
+        None, max_length=5000, description="NAME:TYPE pairs, as in kauf:purchase, for types without a usual name"
+    )
+    event_type: EventType | None = Field(None, description="of every row of a file without a column of event types")
     chunk_rows: int = Field(250_000, ge=1, le=2_000_000, description="rows in memory and in a transaction at once")
     keep_rejected: int = Field(1000, ge=0, le=100_000, description="how many bad rows to store in rejected_events")
+
+    def rules(self) -> event_rows.EventRules:
+        """Return the rules for the rows. Raises InvalidRequest."""
+        return event_rows.EventRules(
+            self.timestamp_unit, parse_zone(self.timezone), parse_event_types(self.event_types), self.event_type
+        )
+
+    def fixed(self) -> set[str]:
+        """Return the columns that an option gives for all rows."""
+        return {"event_type"} if self.event_type is not None else set()
 
 
 class _Rejections:
