@@ -68,7 +68,7 @@ def import_catalog(parameters: ImportCatalog) -> dict[str, Any]:
             counts["repeated"] += len(replaced)
             counts["unchanged"] += len(good) - len(done.created) - len(done.updated) - len(refused) - unwritten
             progress("catalog rows imported", counts=dict(counts))
-    used = counts["rows"] - counts["rejected"]
+    used = counts["rows"] - counts["rejected"] - counts["repeated"]
     report: dict[str, Any] = {
         "source": parameters.source,
         **counts,

@@ -9,26 +9,50 @@ from pydantic import Field
 
 from jobs.data import event_files, event_rows
 from jobs.data.copy_rows import streams
-from jobs.data.options import HistoryParameters
+from jobs.data.options import TableParameters
 from shared.clients import sources
 from shared.clients.postgres import transaction
+from shared.domain.events import EventType
 from shared.errors import InvalidRequest
 from shared.job import job, progress
 from shared.storage.answers import invalidation
 from shared.storage.events import bulk_loading, rejected
 from shared.tables.columns import EVENT_COLUMNS, Columns, parse_columns
 from shared.tables.reports import LeftOut
+from shared.tables.times import TimestampUnit, parse_zone
+from shared.tables.values import parse_event_types
 
 
-class LoadEvents(HistoryParameters):
+class LoadEvents(TableParameters):
     """Where the history is, and how it is written.
 
     Columns: user_id, event_type, timestamp, product_id or external_id (or another usual name), and optionally
     session_id, quantity, metadata (a JSON object), event_id.
     """
 
+    timestamp_unit: TimestampUnit = Field(
+        "auto",
+        description="iso: ISO 8601; s, ms, us: (milli-, micro-)seconds since 1970; auto: each time by its form",
+    )
+    timezone: str | None = Field(
+        None, max_length=100, description="of times that name none, such as Europe/Berlin or +01:00; by default UTC"
+    )
+    event_types: str | None = Field(
+        None, max_length=5000, description="NAME:TYPE pairs, as in kauf:purchase, for types without a usual name"
+    )
+    event_type: EventType | None = Field(None, description="of every row of a file without a column of event types")
     chunk_rows: int = Field(250_000, ge=1, le=2_000_000, description="rows in memory and in a transaction at once")
-    keep_rejected: int = Field(1000, ge=0, le=100_000, description="how many bad rows are kept in rejected_events")
+    keep_rejected: int = Field(1000, ge=0, le=100_000, description="how many bad rows to store in rejected_events")
+
+    def rules(self) -> event_rows.EventRules:
+        """Return the rules for the rows. Raises InvalidRequest."""
+        return event_rows.EventRules(
+            self.timestamp_unit, parse_zone(self.timezone), parse_event_types(self.event_types), self.event_type
+        )
+
+    def fixed(self) -> set[str]:
+        """Return the columns that an option gives for all rows."""
+        return {"event_type"} if self.event_type is not None else set()
 
 
 class _Rejections:
@@ -65,9 +89,9 @@ class _Rejections:
 def load_events(parameters: LoadEvents) -> dict[str, Any]:
     """Store a history's events and fold the new ones into counts, purchases and preferences, each event once.
 
-    An event's id is its ``event_id`` or, without one, made from all that its row says: the same file again adds
-    nothing. Bad rows are counted by reason and left out. Chunks are transactions: run an interrupted load again.
-    Raises InvalidRequest, with the reasons, when no row can be used.
+    An event without ``event_id`` has an id derived from all values of its row: loading a file again adds nothing. Bad
+    rows are counted by reason and left out. Chunks are transactions: run an interrupted load again. Raises
+    InvalidRequest, with the reasons, when no row can be used.
     """
     rules, options = parameters.rules(), parameters.text_options()
     columns = Columns(EVENT_COLUMNS, parse_columns(parameters.columns, EVENT_COLUMNS))
@@ -93,7 +117,7 @@ def load_events(parameters: LoadEvents) -> dict[str, Any]:
             wrong = chunk.broken + checked.rejected
             wrong += [(number, f"unknown product: {product}") for number, product in loaded.unknown_products]
             bad.add(wrong, chunk)
-            # of all rows, not only of new ones: a load that was interrupted before the days were counted is made good
+            # days of all rows, not only of new ones: an interrupted load may not have counted its days
             dates.update(events["occurred_at"].dt.date.unique())
             counts["rows"] += len(chunk)
             counts["stored"] += loaded.stored

@@ -139,7 +139,7 @@ class _Import:
                 "failed": failed,
                 "errors": [{"row": row, "field": field, "message": message} for row, field, message in errors],
                 "rows": len(good) + failed,
-                "used": len(good),
+                "used": len(good) - len(repeated),
                 "unchanged": len(good) - len(done.created) - len(done.updated) - len(repeated),
                 "repeated": [
                     {"row": pair.row, "external_id": pair.external_id, "replaced_by": pair.replaced_by}

@@ -179,7 +179,7 @@ class ImportReport(BaseModel):
     failed: int = Field(description="Number of rows rejected.")
     errors: list[RowProblem] = Field(description="Why rows were rejected.")
     rows: int = Field(description="Number of rows read.")
-    used: int = Field(description="Number of rows that were not rejected.")
+    used: int = Field(description="Number of rows that were neither rejected nor replaced by a later row.")
     unchanged: int = Field(description="Number of rows that equal the stored product.")
     repeated: list[RepeatedRow] = Field(description="Rows that a later row of the same `external_id` replaced.")
     left_out: list[LeftOutRows] = Field(description="The rejected rows by reason, the most frequent first.")

@@ -1,4 +1,4 @@
-"""Which rows of a history are events: the rules of shared/domain/events.py and shared/tables for whole columns.
+"""Check rows of a history by the rules of shared/domain/events.py and shared/tables, a column at a time.
 
 Cells arrive as text, None where empty. A bad row has one reason: the first check that it fails. Needs pandas.
 """
@@ -46,7 +46,7 @@ _NO_TIME: Final[dict[str, str]] = {
 
 @dataclass(frozen=True)
 class EventRules:
-    """What the caller says of a history's rows.
+    """Options for the rows of a history.
 
     unit : how times are written; "auto" takes ISO 8601 and epoch numbers of any unit, by their size.
     zone : of times that name none.
@@ -171,7 +171,7 @@ def _metadata(text: str) -> tuple[int | None, str | None]:
 
 
 def _derived(events: pd.DataFrame) -> list[str]:
-    """Return the id of each row without one: made from what the row says, so that the same row is the same event.
+    """Return ids of rows that have none, derived from all values of a row: the same row is the same event.
 
     Version 8 of RFC 9562, its first 48 bits the time: a history's ids arrive in order.
     """
@@ -189,7 +189,7 @@ def _derived(events: pd.DataFrame) -> list[str]:
             "metadata",
         )
     ]
-    # as one frame: pandas joins a list of columns too, which its types do not know
+    # as a frame: pandas also joins a list of columns, but its type stubs do not know that
     content = parts[0].str.cat(pd.concat([*parts[1:], micros], axis=1), sep=_FIELD)
     ids = []
     for time, text in zip(millis, content, strict=True):

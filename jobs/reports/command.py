@@ -128,7 +128,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--json", action="store_true", help="print JSON instead of a table")
     command.add_argument("--report", metavar="FILE", help="write the HTML report here")
-    reading = command.add_argument_group("how the files of events are written (by default this is found in the file)")
+    reading = command.add_argument_group("how the files of events are written (default: detected in the file)")
     reading.add_argument("--columns", metavar="FIELD:COLUMN,...", help="as in user_id:Kunde,external_id:Artikel")
     reading.add_argument("--event-types", metavar="NAME:TYPE,...", help="as in kauf:purchase")
     reading.add_argument("--event-type", choices=list(EventType), help="of a file without a column of event types")
@@ -219,7 +219,7 @@ def run(options: argparse.Namespace, report_trial: Callable[[Trial], None]) -> d
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command. Exit code 2, with one line of reason, for input that cannot be measured."""
+    """Run the command and return its exit code: 2, with the reason in a line, for input that cannot be measured."""
     options = parser().parse_args(argv)
 
     def report_trial(trial: Trial) -> None:

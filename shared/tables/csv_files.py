@@ -1,4 +1,4 @@
-"""Text tables: encoding, separator and decimal mark (given, or found), lines, and the records of a CSV.
+"""Text tables: their encoding, separator and decimal mark, given or detected; lines; the records of a CSV.
 
 A record's number is its first line in the file, the first line being 1.
 """
@@ -12,11 +12,11 @@ from itertools import chain, islice
 from typing import Final
 
 from shared.errors import InvalidRequest
-from shared.tables.values import find_decimals
+from shared.tables.values import UNKNOWN, find_decimals
 
 # the longest record, in bytes: a name and a description of four-byte characters, and some
 MAX_RECORD_BYTES: Final = 131_072
-# encoding, line ends, separator and decimal mark are found in this much of a file's beginning
+# the beginning of a file that encoding, line ends, separator and decimal mark are detected in
 SAMPLE_BYTES: Final = 1_048_576
 # how much may be read again after quotes that never close, beyond eight times the file
 WASTED_BYTES: Final = 33_554_432
@@ -39,7 +39,7 @@ _SEP_LINE: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 @dataclass(frozen=True)
 class TextOptions:
-    """What the caller says of a text table. None: found in the table."""
+    """Options of a text table. None: detected in the table."""
 
     separator: str | None = None
     encoding: str | None = None
@@ -300,20 +300,27 @@ class CsvFile:
             for _row, cells in islice(csv_records(self._sample, self.separator, self.encoding), 1, None)
             if not isinstance(cells, str)
         ]
-        return find_decimals(
+        decimals = find_decimals(
             {
                 name: [cells[place].strip() for cells in records if place < len(cells)]
                 for name, place in positions.items()
             }
         )
+        if self.separator == ",":
+            return decimals
+        # where commas do not separate cells they may well be decimal marks; coordinates have many decimals anyway
+        return {
+            name: UNKNOWN if mark is None and name not in ("latitude", "longitude") else mark
+            for name, mark in decimals.items()
+        }
 
     def description(self, decimals: Mapping[str, str | None]) -> dict[str, str | None]:
         """Return how the file was read, for reports."""
-        marks = {mark for mark in decimals.values() if mark is not None}
+        marks = {mark for mark in decimals.values() if mark}
         decimal = (
             min(marks, default=None)
             if len(marks) < 2
-            else "; ".join(f"{name} {mark}" for name, mark in decimals.items() if mark is not None)
+            else "; ".join(f"{name} {mark}" for name, mark in decimals.items() if mark)
         )
         return {"separator": self.separator, "encoding": _label(self._written), "decimal": decimal}
 

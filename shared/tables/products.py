@@ -28,7 +28,7 @@ _TRUTH: Final = dict.fromkeys(("true", "yes", "1", "1.0"), True) | dict.fromkeys
 
 @dataclass(frozen=True)
 class RowError:
-    """Why a row was not taken; ``field`` is empty where the row as a whole is meant."""
+    """Why a row was not taken; an empty ``field`` means the row."""
 
     row: int
     field: str
@@ -84,8 +84,8 @@ def from_text(cells: Mapping[str, str], decimals: Decimals) -> dict[str, Any]:
 
 
 def _typed(name: str, value: Any) -> Any:
-    """Return a value of JSON or Parquet as the field holds it: a column of whole numbers with gaps is one of floats."""
-    is_whole = type(value) in (float, Decimal) and value == value // 1 and abs(value) < MAX_EXACT_FLOAT
+    """Return a value of JSON or Parquet as the field holds it: whole numbers with gaps are floats there."""
+    is_whole = type(value) in (float, Decimal) and abs(value) < MAX_EXACT_FLOAT and value == value // 1
     if is_whole and name in ("quantity", "category_id", *TEXTS):
         value = int(value)
     if name == "is_active" and type(value) in (int, float) and value in (0, 1):
@@ -123,7 +123,7 @@ def _number_message(name: str, text: str, decimals: Decimals) -> str:
     message = f"must be {wanted}; got {text[:40]!r}"
     if number_text(text, decimal) is not None or all(number_text(text, mark) is None for mark in ".,"):
         return message
-    if decimal is None:
+    if not decimal:
         return message + ", and the column does not show its decimal mark: give decimal"
     return message + f", and the column's decimal mark is {decimal!r}: give decimal if it is not"
 
@@ -173,7 +173,7 @@ def check_header(columns: Columns, resolved: Resolved, names: Iterable[str]) -> 
     """
     missing = [name for name in REQUIRED if name not in resolved.positions]
     if (resolved.unknown and not columns.mapping) or missing:
-        # what is not split is one column with an unknown name
+        # a header that is not split is a single unknown column
         wrong = (
             f"has the unknown column {resolved.unknown[0][:100]!r}"
             if resolved.unknown and not columns.mapping
@@ -185,15 +185,15 @@ def check_header(columns: Columns, resolved: Resolved, names: Iterable[str]) -> 
         )
 
 
-def _read_csv(blocks: Iterable[bytes], columns: Columns, options: TextOptions, found: ProductRows) -> None:
+def _read_csv(blocks: Iterable[bytes], columns: Columns, options: TextOptions, catalog: ProductRows) -> None:
     table = read_csv(blocks, options, columns.is_known)
     if table is None:
         return
     resolved = columns.resolve(table.header)
     check_header(columns, resolved, table.header)
-    found.ignored.update(resolved.unknown, resolved.unused)
+    catalog.ignored.update(resolved.unknown, resolved.unused)
     decimals = table.decimals({name: place for name, place in resolved.positions.items() if name in NUMBERS})
-    found.read_as.update(table.description(decimals))
+    catalog.read_as.update(table.description(decimals))
 
     def rows() -> Iterator[Row | list[RowError]]:
         for row, cells in table.records:
@@ -203,7 +203,7 @@ def _read_csv(blocks: Iterable[bytes], columns: Columns, options: TextOptions, f
             named = {name: cells[place] for name, place in resolved.positions.items()}
             yield validated(row, from_text(named, decimals), decimals)
 
-    found.rows = rows()
+    catalog.rows = rows()
 
 
 def rename_fields(
@@ -229,25 +229,25 @@ def rename_fields(
     return {**fields, **{name: values[name] for name in resolved.unknown}}
 
 
-def _read_json_lines(blocks: Iterable[bytes], columns: Columns, options: TextOptions, found: ProductRows) -> None:
+def _read_json_lines(blocks: Iterable[bytes], columns: Columns, options: TextOptions, catalog: ProductRows) -> None:
     known: dict[tuple[str, ...], Resolved] = {}
 
     def rows() -> Iterator[Row | list[RowError]]:
         for row, values in json_records(blocks, options.encoding):
-            fields = values if isinstance(values, str) else rename_fields(values, columns, known, found.ignored)
+            fields = values if isinstance(values, str) else rename_fields(values, columns, known, catalog.ignored)
             yield validated(row, fields if isinstance(fields, str) else from_values(fields))
 
-    found.rows = rows()
+    catalog.rows = rows()
 
 
 def read_products(
     blocks: Iterable[bytes], form: TextFormat, columns: Columns | None = None, options: TextOptions | None = None
 ) -> ProductRows:
     """Open a catalog of text. Raises InvalidRequest for a header that is wrong, and for options that do not fit it."""
-    found = ProductRows()
+    catalog = ProductRows()
     read = _read_csv if form == "csv" else _read_json_lines
-    read(blocks, columns or Columns(PRODUCT_COLUMNS), options or TextOptions(), found)
-    return found
+    read(blocks, columns or Columns(PRODUCT_COLUMNS), options or TextOptions(), catalog)
+    return catalog
 
 
 @dataclass(frozen=True)
@@ -303,12 +303,12 @@ def parse_products(
     options: TextOptions | None = None,
     max_rows: int = 10_000,
 ) -> Feed:
-    """Read a catalog in memory. Raises InvalidRequest for a header that is wrong, and for one of too many rows."""
-    found = read_products((body,), form, columns, options)
+    """Read a catalog in memory. Raises InvalidRequest for a wrong header or too many rows."""
+    catalog = read_products((body,), form, columns, options)
     rows: list[Row] = []
     errors: list[RowError] = []
     left_out = LeftOut()
-    for count, row in enumerate(found, start=1):
+    for count, row in enumerate(catalog, start=1):
         if count > max_rows:
             raise InvalidRequest(f"The feed has more than {max_rows} rows; split it, or run the job import_catalog.")
         if isinstance(row, list):
@@ -316,4 +316,4 @@ def parse_products(
             count_errors(left_out, row)
         else:
             rows.append(row)
-    return Feed(rows, errors, left_out, sorted(found.ignored), found.read_as)
+    return Feed(rows, errors, left_out, sorted(catalog.ignored), catalog.read_as)

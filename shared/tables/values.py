@@ -7,9 +7,9 @@ from typing import Any, Final
 from shared.domain.events import EventType
 from shared.errors import InvalidRequest
 
-# 1001.0: what a column of whole numbers with gaps becomes in pandas, Spark and Excel
+# 1001.0: pandas, Spark and Excel write whole numbers like this in columns with gaps
 WHOLE_FLOAT_ID: Final = r"^(-?(?:0|[1-9][0-9]{0,17}))\.0+$"
-# a float holds every whole number up to here
+# up to here a float is exact for every whole number
 MAX_EXACT_FLOAT: Final = 2**53
 _WHOLE_FLOAT_ID: Final = re.compile(WHOLE_FLOAT_ID)
 
@@ -17,8 +17,8 @@ _WHOLE_FLOAT_ID: Final = re.compile(WHOLE_FLOAT_ID)
 def id_text(text: str) -> str:
     """Return an id without the surrounding space and without the ``.0`` that makes a whole number a float."""
     text = text.strip()
-    found = _WHOLE_FLOAT_ID.match(text)
-    return found[1] if found else text
+    match = _WHOLE_FLOAT_ID.match(text)
+    return match[1] if match else text
 
 
 def id_of(value: Any) -> str | None:
@@ -53,32 +53,36 @@ _GROUPED: Final = {
 _AMBIGUOUS: Final = {
     mark: re.compile(rf"[+-]?[1-9][0-9]{{0,2}}{escaped}[0-9]{{3}}") for mark, escaped in ((".", r"\."), (",", ","))
 }
+# a decimal mark that may be a point or a comma
+UNKNOWN: Final = ""
 _WHOLE: Final = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
 
 
 def number_text(text: str, decimal: str | None = ".") -> str | None:
-    """Return a number as Python writes it, such as ``1299.50`` for ``1.299,50``; None where the text is none.
+    """Return a number as Python writes it, such as ``1299.50`` for ``1.299,50``; None for other text.
 
-    ``decimal`` is the file's decimal mark; None where it is not known: then ``1,299`` is no number, since it may be
-    1299 or 1.299.
+    ``decimal`` is the file's decimal mark. None where it is not known but is most likely a point: then ``1,299`` is no
+    number, since it may be 1299 or 1.299. ``UNKNOWN`` where either is likely: then ``1.299`` is no number either.
     """
     mark = decimal or "."
+    if decimal == UNKNOWN and _AMBIGUOUS["."].fullmatch(text):
+        return None
     if (_POINT if mark == "." else _COMMA).fullmatch(text):
         return text.replace(",", ".")
     grouped = _GROUPED[mark].fullmatch(text)
-    if grouped is None or (decimal is None and _AMBIGUOUS[","].fullmatch(text)):
+    if grouped is None or (not decimal and _AMBIGUOUS[","].fullmatch(text)):
         return None
     return text.replace(grouped[1], "").replace(mark, ".")
 
 
 def whole_number(text: str, decimal: str | None = ".") -> int | None:
-    """Return a whole number written as ``3``, ``3.0`` or ``1,000``; None where the text is none.
+    """Return a whole number written as ``3``, ``3.0`` or ``1,000``; None for other text.
 
     Powers of ten (``1e2``) are refused: spreadsheets write them for numbers of which they dropped digits.
     """
     number = number_text(text, decimal)
-    found = _WHOLE.fullmatch(number) if number is not None else None
-    return int(found[1]) if found else None
+    match = _WHOLE.fullmatch(number) if number is not None else None
+    return int(match[1]) if match else None
 
 
 def _shows(text: str, mark: str) -> bool:
@@ -115,7 +119,7 @@ def find_decimals(columns: Mapping[str, Iterable[str]]) -> dict[str, str | None]
     return {name: common if not marks else (min(marks) if len(marks) == 1 else None) for name, marks in shown.items()}
 
 
-# by their letters and digits only, in lower case: Add-to-Cart, add_to_cart and addToCart are one name
+# as name_key() writes them: Add-to-Cart, add_to_cart and addToCart are the same name
 _EVENT_TYPES: Final[Mapping[EventType, str]] = {
     EventType.VIEW: "view views viewed pageview productview productviewed viewitem viewproduct itemview detailpageview "
     "viewcontent click clicked pv impression",

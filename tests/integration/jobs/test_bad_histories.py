@@ -1,4 +1,4 @@
-"""Histories large enough to choose on, but with nothing to learn: a clear end, and the active model stays."""
+"""Histories that are large enough for a choice but teach nothing: the job says so, and the active model stays."""
 
 from collections.abc import Callable
 from typing import Any
@@ -43,8 +43,8 @@ def deleted_products(ids: list[int]) -> list[Did]:
 def run(serve: Serve, **parameters: Any) -> dict[str, Any]:
     answer = serve("similarity").post("/", json=parameters)
     assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    result: dict[str, Any] = answer.json()
+    return result
 
 
 @pytest.mark.parametrize("time_budget_s", [0, 1])
@@ -86,7 +86,7 @@ def test_a_budget_of_a_second_publishes_the_best_of_what_there_was_time_for(
     )
     answer = run(serve, time_budget_s=time_budget_s)
     assert answer["outcome"] == "published"
-    scores = {one["algorithm"]: one["ndcg@20"] for one in answer["candidates"]}
+    scores = {trial["algorithm"]: trial["ndcg@20"] for trial in answer["candidates"]}
     assert scores["cosine"] > 0
     # the best, unless its gain over an untuned trial is no more than noise: then that trial comes first, with a note
     first = answer["candidates"][0]

@@ -1,4 +1,4 @@
-"""The job that takes a catalog feed."""
+"""The job that imports a catalog feed."""
 
 import gzip
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def prices() -> dict[str, Decimal]:
     return {row[0]: row[1] for row in postgres.read("SELECT external_id, price FROM products")}
 
 
-def test_a_feed_makes_changes_and_leaves_products_and_tells_of_it(
+def test_a_feed_creates_changes_and_leaves_products_and_publishes_it(
     env: object, serve: Serve, tmp_path: Path, messages: Any
 ) -> None:
     take = messages("catalog-changes")
@@ -37,14 +37,14 @@ def test_a_feed_makes_changes_and_leaves_products_and_tells_of_it(
     second = run(serve, feed).json()
     assert (second["created"], second["updated"], second["unchanged"]) == (1, 1, 1)
     assert prices() == {"a": 1, "b": Decimal("2.50"), "c": 3}
-    told = [orjson.loads(one.data) for one in take(3)]
-    assert sorted((body["change"], len(body["product_ids"])) for body in told) == [
+    published = [orjson.loads(message.data) for message in take(3)]
+    assert sorted((body["change"], len(body["product_ids"])) for body in published) == [
         ("created", 1),
         ("created", 2),
         ("updated", 1),
     ]
-    found = postgres.read("SELECT c.name, p.tags, p.quantity FROM products p JOIN categories c ON c.id = p.category_id")
-    assert [tuple(row) for row in found] == [("Candles", ["red", "blue"], 5)]
+    rows = postgres.read("SELECT c.name, p.tags, p.quantity FROM products p JOIN categories c ON c.id = p.category_id")
+    assert [tuple(row) for row in rows] == [("Candles", ["red", "blue"], 5)]
 
 
 def test_a_broken_row_is_named_and_the_others_load(env: object, serve: Serve, tmp_path: Path) -> None:
@@ -133,6 +133,7 @@ def test_the_later_of_two_rows_of_one_product_counts_and_the_report_names_both(
     body = run(serve, feed).json()
     assert body["repeated_rows"] == [{"row": 2, "external_id": "X1", "replaced_by": 5}]
     assert (body["rows"], body["created"], body["unchanged"], body["repeated"], body["rejected"]) == (4, 2, 0, 1, 1)
+    assert body["used"] == 2
     assert prices() == {"X1": 3, "X2": 2}
     # rows of different chunks too: the first is written before the second is read
     monkeypatch.setattr("jobs.import_catalog.ROWS_PER_CHUNK", 1)

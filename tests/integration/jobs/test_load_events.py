@@ -1,4 +1,4 @@
-"""The job that loads a history: from wherever it is, each event once, into a new or a running shop."""
+"""The job that loads a history: from any source, each event once, into a new or a running shop."""
 
 import gzip
 import http.server
@@ -103,7 +103,7 @@ def test_every_format_says_the_same(env: object, serve: Serve, tmp_path: Path, n
     assert first.status_code == 200, first.text
     assert (first.json()["stored"], first.json()["rejected"]) == (400, 0)
     frame.to_csv(tmp_path / "same.csv", index=False)
-    # an event's id depends on what it is, not on the file that told of it
+    # an event's id depends on its values, not on the file
     assert load(serve, str(tmp_path / "same.csv")).json()["known"] == 400
 
 
@@ -176,7 +176,7 @@ def test_history_and_live_events_count_each_event_once_in_any_order(env: object,
     send(events[5:15])
     # counted by one subscriber, not yet stored by the other
     deliver(live[1], "ann", *events[15:20])
-    rows = [f"ann,{one['product_id']},{one['event_type']},{one['timestamp']},,,,{one['event_id']}" for one in events]
+    rows = [f"ann,{row['product_id']},{row['event_type']},{row['timestamp']},,,,{row['event_id']}" for row in events]
     body = load(serve, write(tmp_path / "h.csv", *rows), chunk_rows=17).json()
     assert (body["stored"], body["known"]) == (30, 10)
     send(events[10:40])
@@ -201,13 +201,13 @@ def test_a_load_that_was_interrupted_is_made_good_by_running_it_again(
     add_products()
     rows = [f"ann,{n % 10 + 1},view,{at(n / 10)},,,," for n in range(30)]
     source = tmp_path / "h.csv.gz"
-    whole = gzip.compress((HEADER + "\n".join(rows)).encode(), mtime=0)
+    complete = gzip.compress((HEADER + "\n".join(rows)).encode(), mtime=0)
     # cut where the reader has some rows already
-    source.write_bytes(whole[: len(whole) // 2])
+    source.write_bytes(complete[: len(complete) // 2])
     broken = load(serve, str(source), chunk_rows=1)
     assert broken.status_code == 422
     assert "cannot be read" in broken.json()["detail"]
-    source.write_bytes(whole)
+    source.write_bytes(complete)
     body = load(serve, str(source)).json()
     assert body["stored"] + body["known"] == 30
     oracle.assert_derived()
@@ -403,7 +403,7 @@ def test_a_history_is_read_over_http(env: object, serve: Serve, tmp_path: Path) 
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, bytes], str]]:
-    """Returns what puts an object into a bucket of moto's S3, and names it."""
+    """Returns a function that puts an object into a bucket of moto's S3 and returns its address."""
     import boto3
     from moto.server import ThreadedMotoServer
 

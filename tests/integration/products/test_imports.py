@@ -1,4 +1,4 @@
-"""Bulk imports: a report per row, and bad rows that keep nobody else out."""
+"""Bulk imports: a report for each row; bad rows do not keep out the others."""
 
 import gzip
 from collections.abc import Callable
@@ -52,8 +52,11 @@ def test_json_lines_create_and_change_and_the_report_names_bad_rows(
         ["heart", "wicker"],
     )
     new = read("SELECT id FROM products WHERE external_id = 'N1'")[0][0]
-    told = sorted((orjson.loads(message.data) for message in take(2)), key=lambda body: body["change"])
-    assert told == [{"product_ids": [new], "change": "created"}, {"product_ids": [shop["H2"]], "change": "updated"}]
+    published = sorted((orjson.loads(message.data) for message in take(2)), key=lambda body: body["change"])
+    assert published == [
+        {"product_ids": [new], "change": "created"},
+        {"product_ids": [shop["H2"]], "change": "updated"},
+    ]
     audited = {tuple(row) for row in read("SELECT action, subject, before ->> 'name' FROM audit_log")}
     assert audited == {
         ("product.create", f"product:{new}", None),
@@ -108,7 +111,7 @@ def test_what_cannot_be_a_feed_changes_nothing(admin: httpx.Client) -> None:
 def test_two_rows_of_one_product_are_written_in_turn(admin: httpx.Client) -> None:
     body = lines({"external_id": "T", "name": "First", "price": 1}, {"external_id": "T", "name": "Second", "price": 2})
     report = admin.post("/products/import", content=body, headers=JSON_LINES).json()
-    assert (report["rows"], report["created"], report["unchanged"], report["failed"]) == (2, 1, 0, 0)
+    assert (report["rows"], report["used"], report["created"], report["unchanged"], report["failed"]) == (2, 1, 1, 0, 0)
     assert report["repeated"] == [{"row": 1, "external_id": "T", "replaced_by": 2}]
     assert [tuple(row) for row in read("SELECT name, price::float FROM products WHERE external_id = 'T'")] == [
         ("Second", 2.0)
@@ -201,7 +204,7 @@ def test_gzip_is_unpacked_up_to_a_limit(admin: httpx.Client) -> None:
 def test_imports_changes_and_refreshes_of_the_same_products_at_once_do_not_stop_each_other(
     admin: httpx.Client, shop: dict[str, int], deliver: Callable[..., httpx.Response]
 ) -> None:
-    def one(number: int) -> int:
+    def write(number: int) -> int:
         if number % 3 == 0:
             return deliver({"product_ids": list(shop.values()), "change": "updated"}).status_code
         if number % 3 == 1:
@@ -216,7 +219,7 @@ def test_imports_changes_and_refreshes_of_the_same_products_at_once_do_not_stop_
         return admin.post("/products/import", content=lines(*rows), headers=JSON_LINES).status_code
 
     with ThreadPoolExecutor(6) as pool:
-        assert set(pool.map(one, range(60))) == {200}
+        assert set(pool.map(write, range(60))) == {200}
     for _ in range(2):
         deliver({"product_ids": [row[0] for row in read("SELECT id FROM products")], "change": "updated"})
     counts = read("SELECT word, count(*) FROM product_words, unnest(words) AS word GROUP BY 1 ORDER BY 1")

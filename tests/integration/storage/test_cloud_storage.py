@@ -1,4 +1,4 @@
-"""Feeds in gs:// are read by fsspec and gcsfs, here from a stand-in for the few calls of Cloud Storage that takes."""
+"""Feeds in gs:// are read by fsspec and gcsfs, here from a stand-in for the Cloud Storage calls that they make."""
 
 import gzip
 import json
@@ -23,7 +23,7 @@ FEED = b"external_id,name,price\nlamp,Lamp,9.99\nvase,Vase,12\n"
 
 
 class CloudStorage(ThreadingHTTPServer):
-    """Objects in memory: their metadata, their bytes and parts of them, and tokens."""
+    """Objects in memory, served as metadata, bytes and ranges of bytes; and tokens."""
 
     daemon_threads = True
 
@@ -58,9 +58,9 @@ class Handler(BaseHTTPRequestHandler):
         if found is None or content is None:
             return self.answer(b'{"error": {"code": 404, "message": "No such object"}}', 404)
         if "alt=media" in query or path.startswith("/download"):
-            if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
-                end = int(asked[2]) + 1 if asked[2] else len(content)
-                return self.answer(content[int(asked[1]) : end], 206, "application/octet-stream")
+            if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
+                end = int(wanted[2]) + 1 if wanted[2] else len(content)
+                return self.answer(content[int(wanted[1]) : end], 206, "application/octet-stream")
             return self.answer(content, 200, "application/octet-stream")
         metadata = {
             "kind": "storage#object",
@@ -118,7 +118,7 @@ def test_a_packed_feed_is_unpacked_on_the_way(storage: CloudStorage, serve: Serv
     assert serve("import_catalog").post("/", json={"source": "gs://feeds/feed.csv.gz"}).json()["created"] == 2
 
 
-def test_a_feed_that_is_not_there_is_said_to_be_missing(storage: CloudStorage, serve: Serve) -> None:
+def test_a_missing_feed_is_reported_as_missing(storage: CloudStorage, serve: Serve) -> None:
     answer = serve("import_catalog").post("/", json={"source": "gs://feeds/nothing.csv"})
     assert answer.status_code == 422
     assert "does not exist" in answer.json()["detail"]

@@ -15,6 +15,7 @@ from shared.tables.csv_files import (
     split_lines,
     text_options,
 )
+from shared.tables.values import UNKNOWN
 
 KNOWN = {"id", "name", "price"}
 
@@ -189,7 +190,7 @@ def test_half_a_number_and_half_a_character_at_the_samples_end_are_no_evidence(b
     body = cut_inside(b"b;1,299", 5)
     assert body[:SAMPLE_BYTES].endswith(b"\nb;1,2")
     table = opened(body, block=block)
-    assert table.decimals({"price": 1}) == {"price": None}
+    assert table.decimals({"price": 1}) == {"price": UNKNOWN}
     body = cut_inside("é;1".encode(), 1)
     assert body[:SAMPLE_BYTES].endswith(b"\n\xc3")
     assert ["é", "1"] in [cells for _row, cells in opened(body, block=block).records]

@@ -178,6 +178,17 @@ def test_prices_of_a_file_with_commas_are_read_with_commas() -> None:
     assert feed.read_as["decimal"] == "price ,; latitude .; longitude ."
 
 
+@pytest.mark.parametrize("price", ["1.500", "1,500"])
+def test_a_price_without_a_known_mark_is_refused_where_the_mark_may_be_either(price: str) -> None:
+    feed = parse_products(f"name;price;latitude;longitude\nA;{price};51.507;13.405\n".encode(), "csv")
+    assert errors(feed) == [(2, "price")]
+    assert "give decimal" in feed.errors[0].message
+    shown = parse_products(f"name;price\nA;{price}\nB;{price[:1]}{price[1]}5\n".encode(), "csv")
+    assert [product.price for _row, product in shown.rows] == [Decimal("1.500"), Decimal("1.5")]
+    points = parse_products(b"name,price\nA,1.500\n", "csv")
+    assert points.rows[0][1].price == Decimal("1.5")
+
+
 def test_a_row_that_a_later_one_replaces_is_named_with_it() -> None:
     feed = parse_products(b"external_id,name,price\n7,A,1\n8,B,1\n7.0,C,1\n 7 ,D,1\n,E,1\n,E,1\n", "csv")
     assert Repetitions().add(feed.rows) == [Repeated(2, "7", 4), Repeated(4, "7", 5)]

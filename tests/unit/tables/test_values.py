@@ -53,6 +53,11 @@ def test_a_value_that_cannot_be_an_id_is_refused(value: object) -> None:
         ("1e3", ".", "1e3"),
         # 1299 or 1.299
         ("1,299", None, None),
+        ("1.500", "", None),
+        ("1,500", "", None),
+        ("1.50", "", "1.50"),
+        ("1500", "", "1500"),
+        ("1.500", None, "1.500"),
         # two decimals are no group of thousands
         ("12,50", ".", None),
         ("12.50", ",", None),
