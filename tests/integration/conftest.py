@@ -27,8 +27,11 @@ from local.services import Services
 from local.state import State
 from local.topics import DEAD_LETTER
 from shared.manifest import manifest
+from tests.integration.people import ADMIN_TOKEN
 
 Environment = dict[str, str]
+Serve = Callable[[str], httpx.Client]
+Messages = Callable[[str], Callable[..., list[Any]]]
 TEMPLATE = "template_migrated"
 # read once: certificates take longer to read than most tests
 TLS = httpx.create_ssl_context()
@@ -118,7 +121,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     state = State.create(tmp_path_factory.mktemp("services") / "state")
     own = {name: os.environ[name] for name in ("AISLE_PUBSUB", "PATH", "JAVA_HOME") if name in os.environ}
     with Services(state, durable=False, own=own) as started:
-        started.environment["ADMIN_TOKEN"] = "an-admin-token-for-tests"
+        started.environment["ADMIN_TOKEN"] = ADMIN_TOKEN
         running = Running(state, started)
         with settings_of(running.environment):
             running.make_template()
@@ -190,7 +193,7 @@ class Server(threading.Thread):
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[str], httpx.Client]]:
+def serve() -> Iterator[Serve]:
     """Returns a client of a function or job by its name; ask for ``env`` or ``module_env`` beside it."""
     from local.apps import create
 
@@ -209,7 +212,7 @@ def serve() -> Iterator[Callable[[str], httpx.Client]]:
 
 
 @pytest.fixture
-def messages(services: Running) -> Iterator[Callable[[str], Callable[..., list[Any]]]]:
+def messages(services: Running) -> Iterator[Messages]:
     """Returns, for a topic, what takes the messages published since: ``take(expected=1)`` waits for that many."""
     from google.cloud import pubsub_v1
 
@@ -246,3 +249,31 @@ def messages(services: Running) -> Iterator[Callable[[str], Callable[..., list[A
 def repository() -> Path:
     """The root of the source tree."""
     return Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def cloud_sql_users(services: Running) -> Iterator[tuple[str, ...]]:
+    """Add Cloud SQL's roles and users to the server.
+
+    The server trusts them without a password, because the proxy in front of Cloud SQL has authenticated them.
+    """
+    from tests.integration import cloud_sql_server
+
+    services.administrate(
+        "CREATE ROLE cloudsqlsuperuser NOLOGIN CREATEROLE CREATEDB",
+        *(f'CREATE ROLE "{user}" LOGIN' for user in cloud_sql_server.USERS),
+        f'GRANT cloudsqlsuperuser TO "{cloud_sql_server.MIGRATOR}"',
+    )
+    rules = postgres.data_folder(services.state) / "pg_hba.conf"
+    before = rules.read_text()
+    rules.write_text("".join(f'host all "{user}" 127.0.0.1/32 trust\n' for user in cloud_sql_server.USERS) + before)
+    services.administrate("SELECT pg_reload_conf()")
+    yield cloud_sql_server.USERS
+    rules.write_text(before)
+    services.administrate(
+        "SELECT pg_reload_conf()",
+        "DROP ROLE IF EXISTS aisle_owner",
+        "DROP ROLE IF EXISTS aisle_app",
+        *(f'DROP ROLE "{user}"' for user in cloud_sql_server.USERS),
+        "DROP ROLE cloudsqlsuperuser",
+    )

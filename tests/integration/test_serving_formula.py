@@ -1,9 +1,7 @@
 """The formula over arrays, by which models are tuned and evaluated, gives the served answers."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
-import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -18,8 +16,8 @@ from shared.clients import postgres
 from shared.domain.formula import Formula
 from shared.domain.trending import WINDOWS
 from shared.storage.recommending import models, trending
-from tests.integration.jobs.shop import Did, events
-from tests.integration.shop import add_products
+from tests.integration.conftest import Serve
+from tests.integration.shop import StoredEvent, add_events, add_products
 
 # the lists are made for 20 or 100 products, whichever holds what is asked for
 K = 20
@@ -82,8 +80,8 @@ def shop(env: object) -> None:
             # products of one kind attract each other; nothing happens in the same instant
             product = 1 + (int(rng.integers(0, 15)) * 5 + user % 5 + int(rng.random() < 0.3)) % (PRODUCTS - 5)
             kind = str(rng.choice(["view", "add_to_cart", "purchase"], p=[0.6, 0.25, 0.15]))
-            done.append(Did(f"u{user}", product, kind, float(rng.random() * 24 * 40) + 0.01))
-    events(done)
+            done.append(StoredEvent(f"u{user}", product, kind, float(rng.random() * 24 * 40) + 0.01))
+    add_events(done)
     for statement in (FOLD, PRICES, BOUGHT, COUNTED):
         postgres.write(statement)
     with postgres.transaction() as connection:
@@ -92,7 +90,7 @@ def shop(env: object) -> None:
 
 
 @pytest.mark.parametrize("formula", FORMULAE, ids=range(len(FORMULAE)))
-def test_the_arrays_give_the_served_answers(shop: None, serve: Callable[[str], httpx.Client], formula: Formula) -> None:
+def test_the_arrays_give_the_served_answers(shop: None, serve: Serve, formula: Formula) -> None:
     # products nobody has met are in the shop too
     ids = np.asarray([row[0] for row in postgres.read("SELECT id FROM products ORDER BY id")])
     history = wider(load_history(90, 1_000_000), ids)

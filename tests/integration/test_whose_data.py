@@ -16,7 +16,7 @@ import jwt
 import pytest
 
 from shared.manifest import manifest
-from tests.integration.accounts.people import bearer, registered
+from tests.integration.people import bearer, register
 
 # what anybody may ask, with nothing of anybody in the answer
 OPEN = {
@@ -120,7 +120,7 @@ class People:
 @pytest.fixture(scope="module")
 def people(shop: httpx.Client, module_env: dict[str, str]) -> People:
     """Both registered, with something in their history."""
-    victim, stranger = registered(shop, "victim"), registered(shop, "stranger")
+    victim, stranger = register(shop, "victim"), register(shop, "stranger")
     kid, _, secret = module_env["TOKEN_KEYS"].partition(":")
     claims = jwt.decode(victim["access_token"], options={"verify_signature": False})
     late = claims | {"exp": int(time.time()) - 1}

@@ -1,6 +1,5 @@
 """Everything held on a person: exported whole, erased without a trace, in whichever table it is."""
 
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -8,10 +7,11 @@ import pytest
 
 from shared.clients import postgres, redis_sync
 from shared.storage.people.erasure import erase_returned
-from tests.integration.accounts.people import bearer, count, login, registered
-from tests.integration.shop import add_products, deliver, event
-
-Serve = Callable[[str], httpx.Client]
+from tests.integration.conftest import Serve
+from tests.integration.deliveries import deliver, event
+from tests.integration.people import bearer, login, register
+from tests.integration.shop import add_products
+from tests.integration.tables import count_rows
 
 COLUMNS = """
 SELECT c.table_name, c.column_name, c.data_type FROM information_schema.columns c
@@ -27,7 +27,7 @@ def found_in(*needles: str) -> list[str]:
         text = f"encode(\"{column}\", 'escape')" if kind == "bytea" else f'"{column}"::text'
         condition = " OR ".join(f"strpos(lower({text}), lower(:n{number})) > 0" for number in range(len(needles)))
         parameters = {f"n{number}": needle for number, needle in enumerate(needles)}
-        if count(f'"{table}"', condition, **parameters):
+        if count_rows(f'"{table}"', condition, **parameters):
             found.append(f"{table}.{column}")
     return found
 
@@ -40,7 +40,7 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
     guest = accounts.post("/auth/guest").json()
     session = {"session_id": "of ada@example.com", "metadata": {"note": "ada-lovelace was here"}}
     deliver(apply, guest["user_id"], event(1, **session), event(2, "purchase", **session), event(999))
-    tokens = registered(accounts, "ada-lovelace", email="ada@example.com", guest_user_id=guest["user_id"])
+    tokens = register(accounts, "ada-lovelace", email="ada@example.com", guest_user_id=guest["user_id"])
     mine = bearer(tokens)
     deliver(apply, tokens["user_id"], event(3, "add_to_cart", **session), event(998))
     answer = shop.get("/recommendations?k=3", headers=mine).json()
@@ -101,14 +101,14 @@ def test_the_search_finds_what_there_is(person: dict[str, Any]) -> None:
 
 
 def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, person: dict[str, Any]) -> None:
-    before = count("events"), count("audit_log"), count("event_counts_hourly")
+    before = count_rows("events"), count_rows("audit_log"), count_rows("event_counts_hourly")
     old_ids = [row[0] for row in postgres.read("SELECT id FROM users")]
     mine = bearer(person["tokens"])
     assert accounts.delete("/users/me", headers=mine).status_code == 204
     assert found_in(*person["needles"]) == []
     # what the shop counts is still there, and nobody's that was there before
-    assert (count("events"), count("audit_log"), count("event_counts_hourly")) == before
-    assert count("events", "user_id = ANY (:ids)", ids=old_ids) == 0
+    assert (count_rows("events"), count_rows("audit_log"), count_rows("event_counts_hourly")) == before
+    assert count_rows("events", "user_id = ANY (:ids)", ids=old_ids) == 0
     (nobody,) = postgres.read("SELECT DISTINCT external_id FROM events e JOIN users u ON u.id = e.user_id")
     assert nobody[0].startswith("erased_")
     for table in (
@@ -122,8 +122,8 @@ def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, p
         "login_failures",
     ):
         left = 1 if table == "login_failures" else 0  # the address's: nobody knows whose
-        assert count(table) == left, table
-    assert count("cart_items") == count("wishlist_items") == 0
+        assert count_rows(table) == left, table
+    assert count_rows("cart_items") == count_rows("wishlist_items") == 0
     assert postgres.read("SELECT user_id, state FROM orders")[0] == (None, "paid")
     assert not redis_sync.client().exists(f"rec:{person['tokens']['user_id']}")
 
@@ -153,20 +153,20 @@ def test_after_erasure_the_tokens_lead_nowhere(accounts: httpx.Client, person: d
     assert refreshed.status_code == 401
     assert login(accounts, "ada").status_code == 401
     # email and username are free again
-    registered(accounts, "ada-lovelace", email="ada@example.com")
+    register(accounts, "ada-lovelace", email="ada@example.com")
 
 
 def test_events_and_searches_that_were_on_their_way_bring_nobody_back(
     accounts: httpx.Client, serve: Serve, person: dict[str, Any]
 ) -> None:
     accounts.delete("/users/me", headers=bearer(person["tokens"]))
-    users = count("users")
+    users = count_rows("users")
     apply = serve("update_preferences")
     for user_id in (person["tokens"]["user_id"], person["guest"]):
         assert deliver(apply, user_id, event(4), event(5, "purchase")).status_code == 200
     serve("products").get("/products?search=bags", headers=bearer(person["tokens"]))
     serve("recommendations").get("/recent-views", headers=bearer(person["tokens"]))
-    assert count("users") == users
+    assert count_rows("users") == users
     assert "users.external_id" not in found_in(*person["needles"])
 
 

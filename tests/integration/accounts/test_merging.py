@@ -1,7 +1,6 @@
 """A guest who logs in: what they did is the account's then, once."""
 
 import threading
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,10 +8,12 @@ import httpx
 import pytest
 
 from shared.clients import postgres, redis_sync
-from tests.integration.accounts.people import bearer, count, login, registered
-from tests.integration.shop import NOW, add_products, deliver, event
+from tests.integration.conftest import Serve
+from tests.integration.deliveries import deliver, event
+from tests.integration.people import bearer, login, register
+from tests.integration.shop import NOW, add_products
+from tests.integration.tables import count_rows
 
-Serve = Callable[[str], httpx.Client]
 EVENTS = [
     event(1, "view", ago=timedelta(days=20)),
     event(2, "purchase", ago=timedelta(days=9)),
@@ -43,7 +44,7 @@ def band(user_id: str) -> list[Any]:
 def test_a_guest_becomes_what_one_user_would_have_been(accounts: httpx.Client, serve: Serve) -> None:
     add_products(10)
     apply = serve("update_preferences")
-    account = registered(accounts)["user_id"]
+    account = register(accounts)["user_id"]
     # the same events: of one user; and split between an account and a guest
     deliver(apply, "whole", *[one | {"event_id": one["event_id"][:-4] + "0000"} for one in EVENTS])
     deliver(apply, account, EVENTS[0], EVENTS[3])
@@ -52,7 +53,7 @@ def test_a_guest_becomes_what_one_user_would_have_been(accounts: httpx.Client, s
         assert login(accounts, guest_user_id="browser-1").status_code == 200
         assert taste(account) == taste("whole")
         assert band(account) == band("whole")
-        assert count("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=account) == len(EVENTS)
+        assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=account) == len(EVENTS)
         bought = postgres.read(
             """SELECT product_id, purchase_count, first_at, last_at FROM user_purchases p
                JOIN users u ON u.id = p.user_id WHERE external_id = :u""",
@@ -72,14 +73,14 @@ def test_searches_place_and_shown_answers_come_along(accounts: httpx.Client, ser
     for query in ("lantern", "Lantern ", "bag"):
         products.get("/products", params={"search": query, "user_id": guest["user_id"]})
     answer = shown.get("/recommendations", params={"user_id": guest["user_id"], "k": 2}).json()
-    tokens = registered(accounts, guest_user_id=guest["user_id"])
+    tokens = register(accounts, guest_user_id=guest["user_id"])
     mine = bearer(tokens)
     history = accounts.get("/users/me/search-history", headers=mine).json()
     assert [(one["query"], one["searches"]) for one in history["searches"]] == [("bag", 1), ("lantern", 2)]
     profile = accounts.get("/users/me", headers=mine).json()
     assert {name: profile[name] for name in place} == place
     assert (
-        count(
+        count_rows(
             "recommendation_log",
             "id = cast(:i AS uuid) AND user_id = :u",
             i=answer["recommendation_id"],
@@ -95,14 +96,14 @@ def test_searches_place_and_shown_answers_come_along(accounts: httpx.Client, ser
 def test_a_guest_belongs_to_the_first_account_that_names_them(accounts: httpx.Client, serve: Serve) -> None:
     add_products(10)
     deliver(serve("update_preferences"), "browser-1", *EVENTS[:2])
-    first, second = registered(accounts, guest_user_id="browser-1"), registered(accounts, "eve")
+    first, second = register(accounts, guest_user_id="browser-1"), register(accounts, "eve")
     assert login(accounts, "eve", guest_user_id="browser-1").status_code == 200
-    assert count("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=first["user_id"]) == 2
-    assert count("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=second["user_id"]) == 0
+    assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=first["user_id"]) == 2
+    assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=second["user_id"]) == 0
 
 
 def test_a_guest_that_nobody_knows_is_no_hindrance(accounts: httpx.Client) -> None:
-    tokens = registered(accounts, guest_user_id="never seen")
+    tokens = register(accounts, guest_user_id="never seen")
     assert login(accounts, guest_user_id="never seen either").status_code == 200
     assert login(accounts, guest_user_id=None).status_code == 200
     answer = login(accounts, guest_user_id=tokens["user_id"])
@@ -113,7 +114,7 @@ def test_logins_at_once_merge_once(accounts: httpx.Client, serve: Serve) -> None
     add_products(10)
     deliver(serve("update_preferences"), "browser-1", *EVENTS)
     before = taste("browser-1")
-    account = registered(accounts)["user_id"]
+    account = register(accounts)["user_id"]
     threads = [
         threading.Thread(target=login, args=(accounts,), kwargs={"guest_user_id": "browser-1"}) for _ in range(4)
     ]
@@ -130,21 +131,21 @@ def test_events_that_were_on_their_way_follow_and_change_the_account_s_answers(
     add_products(10)
     apply = serve("update_preferences")
     deliver(apply, "browser-1", EVENTS[0])
-    tokens = registered(accounts, guest_user_id="browser-1")
+    tokens = register(accounts, guest_user_id="browser-1")
     redis_sync.client().hset(f"rec:{tokens['user_id']}", "k=1", b"0\nstale")
     deliver(apply, "browser-1", EVENTS[1])
-    assert count("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=tokens["user_id"]) == 2
+    assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=tokens["user_id"]) == 2
     assert not redis_sync.client().exists(f"rec:{tokens['user_id']}")
     # much later the id is a visitor's like any other: it does not write into the account
     postgres.write("UPDATE users SET merged_at = now() - interval '11 minutes' WHERE merged_at IS NOT NULL")
     deliver(apply, "browser-1", EVENTS[2])
-    assert count("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=tokens["user_id"]) == 2
+    assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=tokens["user_id"]) == 2
 
 
 def test_both_users_answers_are_new_after_a_merge(accounts: httpx.Client, serve: Serve) -> None:
     add_products(10)
     deliver(serve("update_preferences"), "browser-1", *EVENTS[:2])
-    account = registered(accounts)["user_id"]
+    account = register(accounts)["user_id"]
     for user in ("browser-1", account):
         redis_sync.client().hset(f"rec:{user}", "k=1", b"0\nstale")
     login(accounts, guest_user_id="browser-1")
@@ -163,7 +164,7 @@ def test_cart_wishlist_and_orders_come_along_and_quantities_add_up_to_stock(
 ) -> None:
     add_products(10)
     cart = serve("cart")
-    tokens = registered(accounts)
+    tokens = register(accounts)
     mine, guest = bearer(tokens), {"user_id": "browser-1"}
     for product, quantity in ((4, 1),):
         cart.post("/cart/items", params=guest, json={"product_id": product, "quantity": quantity})
@@ -194,7 +195,7 @@ def test_cart_wishlist_and_orders_come_along_and_quantities_add_up_to_stock(
 
 def test_a_merged_cart_holds_no_more_than_a_cart_does(accounts: httpx.Client, serve: Serve) -> None:
     add_products(300)
-    account = registered(accounts)["user_id"]
+    account = register(accounts)["user_id"]
     postgres.write("INSERT INTO users (external_id) VALUES ('browser-1')")
     fill = """INSERT INTO cart_items (user_id, product_id, quantity, price_when_added, added_at)
               SELECT (SELECT id FROM users WHERE external_id = :u), n, 1, 1, now() + n * interval '1 second'

@@ -9,9 +9,9 @@ import pytest
 
 from shared.messages import CATALOG_CHANGES, USER_EVENTS, user_events
 from shared.storage.events import dead_letters
-from tests.integration.conftest import Running
+from tests.integration.conftest import Running, Serve
+from tests.integration.people import as_admin
 
-Serve = Callable[[str], httpx.Client]
 LETTER = f"{USER_EVENTS}-dead-letter"
 ADDED = {
     "CloudPubSubDeadLetterSourceSubscription": "update_preferences",
@@ -31,9 +31,7 @@ def client(services: Running, env: dict[str, str], serve: Serve) -> Iterator[htt
         ]
         for path in paths:
             subscriber.create_subscription(name=path, topic=path.replace("/subscriptions/", "/topics/"))
-        made = serve("admin")
-        made.headers["Authorization"] = "Bearer an-admin-token-for-tests"
-        yield made
+        yield as_admin(serve("admin"))
         for path in paths:
             subscriber.delete_subscription(subscription=path)
 

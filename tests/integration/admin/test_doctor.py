@@ -1,9 +1,7 @@
 """The doctor says what is wrong with a deployment, and what to do."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
-import httpx
 import pytest
 
 from local import doctor as command
@@ -12,9 +10,7 @@ from shared import doctor
 from shared.clients import postgres
 from shared.manifest import manifest
 from tests.integration.conftest import Server, settings_of
-
-Serve = Callable[[str], httpx.Client]
-ADMIN = {"Authorization": "Bearer an-admin-token-for-tests"}
+from tests.integration.people import ADMIN_TOKEN
 
 
 def seen() -> dict[str, doctor.Finding]:
@@ -87,7 +83,7 @@ def test_the_deployed_doctor_is_asked_by_its_url(
     from local.apps import create
 
     with Server(create("admin")) as server:
-        monkeypatch.setenv("ADMIN_TOKEN", ADMIN["Authorization"].removeprefix("Bearer "))
+        monkeypatch.setenv("ADMIN_TOKEN", ADMIN_TOKEN)
         assert command.doctor([server.url]) == 0
         assert "database" in capsys.readouterr().out
 

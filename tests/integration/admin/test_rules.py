@@ -1,23 +1,20 @@
 """The routes by which admins write rules."""
 
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
 from shared.clients import postgres
+from tests.integration.conftest import Serve
+from tests.integration.people import as_admin
 from tests.integration.shop import add_products
-
-Serve = Callable[[str], httpx.Client]
 
 
 @pytest.fixture
 def admin(env: dict[str, str], serve: Serve) -> httpx.Client:
     add_products(5)
-    client = serve("admin")
-    client.headers["Authorization"] = "Bearer an-admin-token-for-tests"
-    return client
+    return as_admin(serve("admin"))
 
 
 def add(admin: httpx.Client, **rule: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """In the cloud jobs belong to Cloud Scheduler: /admin/jobs lists, runs, pauses and resumes them there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -8,9 +8,8 @@ import pytest
 from shared.manifest import manifest
 from tests.integration.admin.scheduler_server import Scheduler
 from tests.integration.admin.scheduler_server import scheduler as stand_in
-from tests.integration.conftest import settings_of
-
-Serve = Callable[[str], httpx.Client]
+from tests.integration.conftest import Serve, settings_of
+from tests.integration.people import ADMIN, as_admin
 
 
 @pytest.fixture
@@ -27,9 +26,7 @@ def scheduler(env: dict[str, str]) -> Iterator[Scheduler]:
 
 @pytest.fixture
 def client(scheduler: Scheduler, serve: Serve) -> httpx.Client:
-    made = serve("admin")
-    made.headers["Authorization"] = "Bearer an-admin-token-for-tests"
-    return made
+    return as_admin(serve("admin"))
 
 
 def jobs(client: httpx.Client) -> dict[str, dict]:
@@ -95,6 +92,6 @@ def test_without_permission_the_scheduler_is_unavailable(client: httpx.Client, s
 
 def test_at_home_there_is_nothing_to_pause(env: dict[str, str], serve: Serve) -> None:
     client = serve("admin")
-    answer = client.post("/admin/jobs/trending/pause", headers={"Authorization": "Bearer an-admin-token-for-tests"})
+    answer = client.post("/admin/jobs/trending/pause", headers=ADMIN)
     assert answer.status_code == 503
     assert "SCHEDULER_LOCATION" in answer.json()["detail"]

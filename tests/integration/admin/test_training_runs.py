@@ -1,32 +1,21 @@
 """What training and evaluation came to, and the page they leave."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import httpx
 import numpy as np
-import pytest
 
 from jobs.evaluation import Evaluation, evaluation
 from shared.clients.postgres import transaction
 from shared.storage.operations import training_runs
-from tests.integration.jobs.shop import Did, events, products
-
-Serve = Callable[[str], httpx.Client]
-
-
-@pytest.fixture
-def client(env: object, serve: Serve) -> httpx.Client:
-    made = serve("admin")
-    made.headers["Authorization"] = "Bearer an-admin-token-for-tests"
-    return made
+from tests.integration.shop import StoredEvent, add_events, add_plain_products
 
 
 def evaluated() -> None:
     """Evaluate a shop of two kinds of users."""
-    ids = products(40)
+    ids = add_plain_products(40)
     random = np.random.default_rng(5)
     done = []
     for _ in range(1600):
@@ -34,8 +23,8 @@ def evaluated() -> None:
         kind = user % 2 if random.random() < 0.9 else 1 - user % 2
         event_type = str(random.choice(["view", "add_to_cart", "purchase"], p=[0.5, 0.2, 0.3]))
         hours = float(random.random() * 24 * 60)
-        done.append(Did(f"u{user}", ids[2 * int(random.integers(20)) + kind], event_type, hours))
-    events(done)
+        done.append(StoredEvent(f"u{user}", ids[2 * int(random.integers(20)) + kind], event_type, hours))
+    add_events(done)
     evaluation.run(Evaluation(days=14, time_budget_s=0))
 
 

@@ -1,7 +1,11 @@
 """A small shop whose product n costs n and of which there are five, and a shopper's way through it."""
 
 import itertools
-from collections.abc import Callable
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,9 +14,10 @@ import pytest
 
 from shared.clients.postgres import read, write
 from shared.payments import fake
+from tests.integration.conftest import Serve
 from tests.integration.shop import add_products
+from tests.integration.tables import table_contents
 
-STAFF = {"Authorization": "Bearer an-admin-token-for-tests"}
 _keys = itertools.count(1)
 
 
@@ -24,7 +29,7 @@ def shop(env: dict[str, str]) -> None:
 
 
 @pytest.fixture
-def client(shop: None, serve: Callable[[str], httpx.Client]) -> httpx.Client:
+def client(shop: None, serve: Serve) -> httpx.Client:
     """The cart function over the test's own shop."""
     return serve("cart")
 
@@ -94,7 +99,43 @@ def told(event_types: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     return [event for event in found if not event_types or event["event_type"] in event_types]
 
 
-def state() -> Any:
-    """Everything that a shopper can change: what was refused must leave it as it was."""
-    tables = ("products", "cart_items", "orders", "order_items", "payments", "wishlist_items", "outbox")
-    return [read(f"SELECT coalesce(json_agg(t ORDER BY t::text), '[]')::text FROM {table} t")[0][0] for table in tables]
+def state() -> list[str]:
+    """Return everything that a shopper can change: a refused request must leave it unchanged."""
+    return table_contents("products", "cart_items", "orders", "order_items", "payments", "wishlist_items", "outbox")
+
+
+def order_states() -> list[tuple[str, str]]:
+    rows = read("SELECT o.state, y.state FROM orders o JOIN payments y ON y.order_id = o.id ORDER BY o.created_at")
+    return [tuple(row) for row in rows]
+
+
+KILLED = """
+import os, signal, sys
+from shared.domain.orders import checkout_id
+from shared.http.idempotency import fingerprint
+from functions.cart import checkout
+from functions.cart.schemas import CheckoutRequest
+from shared.storage.events import outbox
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+# where it is killed: before the provider is asked, after the money was taken, or once all is committed
+if sys.argv[1] == "before":
+    checkout._charge = die
+elif sys.argv[1] == "after":
+    checkout._paid = die
+else:
+    outbox.publish_now = lambda ids, **_: die() if ids else None
+checkout.place_order("ann", CheckoutRequest(), "k")
+"""
+
+
+def killed(where: str, env: dict[str, str], repository: Path) -> None:
+    """Check out ann's cart with the key ``k`` in a process that is killed: ``before`` or ``after`` it was charged, or
+    once everything is ``committed``.
+    """
+    process = subprocess.run(
+        [sys.executable, "-c", KILLED, where], cwd=repository, env=os.environ | env, check=False, timeout=60
+    )
+    assert process.returncode == -signal.SIGKILL

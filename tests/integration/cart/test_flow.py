@@ -4,16 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from shared.clients.postgres import read, write
-from tests.integration.cart.conftest import STAFF, Shopper
-from tests.integration.cart.test_payment import killed, order_states
-from tests.integration.shop import push
-
-Serve = Callable[[str], httpx.Client]
-Messages = Callable[[str], Callable[..., list[Any]]]
+from tests.integration.cart.conftest import Shopper, killed, order_states
+from tests.integration.conftest import Messages, Serve
+from tests.integration.deliveries import push
+from tests.integration.people import ADMIN
 
 
 @pytest.fixture
@@ -120,7 +117,7 @@ def test_a_product_that_sells_out_is_gone_from_answers_with_in_stock(
     assert push(refresh, message.data, dict(message.attributes)).status_code == 200
     assert popular()[1] == 0
     assert (
-        serve("cart").post(f"/orders/{order['id']}/state", json={"state": "cancelled"}, headers=STAFF).status_code
+        serve("cart").post(f"/orders/{order['id']}/state", json={"state": "cancelled"}, headers=ADMIN).status_code
         == 200
     )
     assert (1 in in_stock(), quantity(1), quantity(2)) == (True, 5, 5)

@@ -1,29 +1,17 @@
 """Payment that fails, does not answer or is cut short: no order is ever half done."""
 
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 
 from shared import clients, payments
 from shared.clients.postgres import read, transaction, write
 from shared.payments import fake
 from shared.storage.shopping import orders
-from tests.integration.cart.conftest import Shopper, problem, set_stock, state, stock, told
-
-Serve = Callable[[str], httpx.Client]
-
-
-def order_states() -> list[tuple[str, str]]:
-    rows = read("SELECT o.state, y.state FROM orders o JOIN payments y ON y.order_id = o.id ORDER BY o.created_at")
-    return [tuple(row) for row in rows]
+from tests.integration.cart.conftest import Shopper, killed, order_states, problem, set_stock, state, stock, told
+from tests.integration.conftest import Serve
 
 
 def settings(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
@@ -133,35 +121,6 @@ def test_an_order_cancelled_while_it_is_paid_is_not_charged(ann: Shopper, monkey
     assert list(fake.ledger.charged.values()) == [0]
     assert stock(1) == 5
     assert told(("purchase",)) == []
-
-
-KILLED = """
-import os, signal, sys
-from shared.domain.orders import checkout_id
-from shared.http.idempotency import fingerprint
-from functions.cart import checkout
-from functions.cart.schemas import CheckoutRequest
-from shared.storage.events import outbox
-
-def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-# where it is killed: before the provider is asked, after the money was taken, or once all is committed
-if sys.argv[1] == "before":
-    checkout._charge = die
-elif sys.argv[1] == "after":
-    checkout._paid = die
-else:
-    outbox.publish_now = lambda ids, **_: die() if ids else None
-checkout.place_order("ann", CheckoutRequest(), "k")
-"""
-
-
-def killed(where: str, env: dict[str, str], repository: Path) -> None:
-    found = subprocess.run(
-        [sys.executable, "-c", KILLED, where], cwd=repository, env=os.environ | env, check=False, timeout=60
-    )
-    assert found.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("where", ["before", "after"])

@@ -1,7 +1,6 @@
 """Many shoppers at once, in real threads against the real Postgres: nothing oversold, nobody waiting in a circle."""
 
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from threading import Barrier, Event
@@ -12,8 +11,10 @@ import pytest
 
 from shared.clients.postgres import read, write
 from shared.messages import catalog_changes
-from tests.integration.cart.conftest import STAFF, Shopper, problem, set_stock, stock
-from tests.integration.shop import push
+from tests.integration.cart.conftest import Shopper, problem, set_stock, stock
+from tests.integration.conftest import Serve
+from tests.integration.deliveries import push
+from tests.integration.people import ADMIN
 
 # a request that waits in a circle is ended by Postgres after a second, and is a 500 here; this is for a hang
 DEADLINE_S = 120
@@ -103,7 +104,7 @@ def test_200_checkouts_of_10_products_sell_exactly_what_there_is(patient: httpx.
 
 
 def test_carts_in_opposite_order_cancels_and_catalog_writes_never_wait_in_a_circle(
-    patient: httpx.Client, serve: Callable[[str], httpx.Client]
+    patient: httpx.Client, serve: Serve
 ) -> None:
     write("UPDATE products SET quantity = 100000")
     fill_carts({f"shopper-{number}": {} for number in range(16)})
@@ -113,7 +114,7 @@ def test_carts_in_opposite_order_cancels_and_catalog_writes_never_wait_in_a_circ
     def catalog() -> Counter[int]:
         """Feeds in the opposite order, and what follows each, as long as others shop."""
         statuses = Counter[int]()
-        headers = STAFF | {"Content-Type": "application/jsonl"}
+        headers = ADMIN | {"Content-Type": "application/jsonl"}
         while not over.is_set():
             name = f"renamed {sum(statuses.values())}"
             rows = [{"external_id": f"SKU{number}", "name": f"{name} {number}"} for number in range(10, 0, -1)]

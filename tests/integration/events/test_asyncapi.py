@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import orjson
 
-from tests.unit.shared.test_asyncapi import problems
+from tests.integration.conftest import Serve
+from tests.unit.test_asyncapi import problems
 
 
 def test_published_messages_are_valid(
-    env: dict[str, str], serve: Callable[[str], httpx.Client], messages: Callable[[str], Callable[..., list[Any]]]
+    env: dict[str, str], serve: Serve, messages: Callable[[str], Callable[..., list[Any]]]
 ) -> None:
     take = messages("user-events")
     client = serve("events")

@@ -9,14 +9,14 @@ import orjson
 import pytest
 
 from shared.clients import reset
-from tests.integration.conftest import settings_of
+from tests.integration.conftest import Serve, settings_of
 
 GOOD = {"user_id": "u1", "product_id": 1, "event_type": "view"}
 Take = Callable[..., list[Any]]
 
 
 @pytest.fixture
-def client(env: dict[str, str], serve: Callable[[str], httpx.Client]) -> httpx.Client:
+def client(env: dict[str, str], serve: Serve) -> httpx.Client:
     return serve("events")
 
 
@@ -136,7 +136,7 @@ def test_unknown_paths_methods_and_parameters_are_problems(client: httpx.Client)
 
 
 @pytest.fixture
-def alone(env: dict[str, str], serve: Callable[[str], httpx.Client]) -> Iterator[httpx.Client]:
+def alone(env: dict[str, str], serve: Serve) -> Iterator[httpx.Client]:
     gone = {"DATABASE_URL": "postgresql+pg8000://nobody@127.0.0.1:9/x", "REDIS_URL": "redis://127.0.0.1:9/0"}
     with settings_of(env | gone):
         yield serve("events")
@@ -149,9 +149,7 @@ def test_events_are_taken_while_postgres_and_redis_are_down(alone: httpx.Client,
     assert (health["status"], health["service"]) == ("healthy", "events")
 
 
-def test_a_pubsub_that_is_away_is_a_503_with_retry_after(
-    env: dict[str, str], serve: Callable[[str], httpx.Client]
-) -> None:
+def test_a_pubsub_that_is_away_is_a_503_with_retry_after(env: dict[str, str], serve: Serve) -> None:
     with settings_of(env | {"PUBSUB_EMULATOR_HOST": "127.0.0.1:9", "PUBLISH_TIMEOUT_S": "0.5"}):
         client = serve("events")
         answer = client.post("/events", json=GOOD)
@@ -174,9 +172,7 @@ def test_what_every_answer_has(client: httpx.Client) -> None:
     assert len(made) == 24
 
 
-def test_a_client_beyond_the_limit_gets_429_and_when_to_return(
-    env: dict[str, str], serve: Callable[[str], httpx.Client]
-) -> None:
+def test_a_client_beyond_the_limit_gets_429_and_when_to_return(env: dict[str, str], serve: Serve) -> None:
     with settings_of(env | {"RATE_LIMIT_PER_MINUTE": "3", "TRUSTED_PROXIES": "1"}):
         client = serve("events")
         # what stands before the trusted proxy's address the client may have made up

@@ -1,16 +1,13 @@
 """The job that counts days."""
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from shared.clients import postgres
-from tests.integration.jobs.shop import Did, events, products
-
-Serve = Callable[[str], httpx.Client]
+from tests.integration.conftest import Serve
+from tests.integration.shop import StoredEvent, add_events, add_plain_products
 
 
 @pytest.fixture
@@ -30,16 +27,16 @@ def counted() -> dict[tuple[date, str], tuple[int, int, int]]:
 
 
 def test_events_users_and_products_are_counted_per_day_and_type(env: object, serve: Serve, today: date) -> None:
-    ids = products(3)
+    ids = add_plain_products(3)
     yesterday = today - timedelta(days=1)
-    events(
+    add_events(
         [
-            Did("a", ids[0], "view", at(yesterday, 0)),
-            Did("a", ids[1], "view", at(yesterday, 23)),
-            Did("b", ids[0], "view", at(yesterday)),
-            Did("b", ids[0], "purchase", at(yesterday)),
-            Did("a", None, "search", at(today, 0)),
-            Did("a", ids[0], "view", at(today, 0)),
+            StoredEvent("a", ids[0], "view", at(yesterday, 0)),
+            StoredEvent("a", ids[1], "view", at(yesterday, 23)),
+            StoredEvent("b", ids[0], "view", at(yesterday)),
+            StoredEvent("b", ids[0], "purchase", at(yesterday)),
+            StoredEvent("a", None, "search", at(today, 0)),
+            StoredEvent("a", ids[0], "view", at(today, 0)),
         ]
     )
     answer = serve("daily_stats").post("/", json={}).json()
@@ -53,8 +50,8 @@ def test_events_users_and_products_are_counted_per_day_and_type(env: object, ser
 
 
 def test_the_same_run_again_changes_nothing(env: object, serve: Serve, today: date) -> None:
-    (product,) = products(1)
-    events([Did("a", product, "view", at(today, 0))])
+    (product,) = add_plain_products(1)
+    add_events([StoredEvent("a", product, "view", at(today, 0))])
     job = serve("daily_stats")
     job.post("/", json={})
     first = counted()
@@ -66,13 +63,13 @@ def test_the_same_run_again_changes_nothing(env: object, serve: Serve, today: da
 def test_a_day_never_counted_is_counted_by_itself_and_a_counted_one_waits_for_a_backfill(
     env: object, serve: Serve, today: date
 ) -> None:
-    (product,) = products(1)
+    (product,) = add_plain_products(1)
     old = today - timedelta(days=40)
-    events([Did("a", product, "view", at(old))])
+    add_events([StoredEvent("a", product, "view", at(old))])
     job = serve("daily_stats")
     job.post("/", json={})
     assert counted()[old, "view"] == (1, 1, 1)
-    events([Did("b", product, "view", at(old))])
+    add_events([StoredEvent("b", product, "view", at(old))])
     job.post("/", json={})
     assert counted()[old, "view"] == (1, 1, 1)
     assert job.post("/", json={"days": 41}).json()["days"] == 41
@@ -80,9 +77,9 @@ def test_a_day_never_counted_is_counted_by_itself_and_a_counted_one_waits_for_a_
 
 
 def test_a_day_whose_events_were_dropped_keeps_its_counts(env: object, serve: Serve, today: date) -> None:
-    (product,) = products(1)
+    (product,) = add_plain_products(1)
     yesterday = today - timedelta(days=1)
-    events([Did("a", product, "view", at(yesterday))])
+    add_events([StoredEvent("a", product, "view", at(yesterday))])
     job = serve("daily_stats")
     job.post("/", json={})
     postgres.write("DELETE FROM events")

@@ -9,21 +9,23 @@ from jobs.evaluation import Evaluation, evaluation
 from jobs.similarity import Similarity, similarity
 from shared.clients import postgres
 from shared.storage.recommending import models
-from tests.integration.jobs.shop import Did, events, products
+from tests.integration.shop import StoredEvent, add_events, add_plain_products
 
 
 @pytest.fixture
 def shop(env: object) -> None:
     """Two kinds of users, each with products of its own; 1,600 events over 60 days."""
-    ids = products(40)
+    ids = add_plain_products(40)
     rng = np.random.default_rng(5)
     done = []
     for _ in range(1600):
         user = int(rng.integers(80))
         kind = user % 2 if rng.random() < 0.9 else 1 - user % 2
         event_type = str(rng.choice(["view", "add_to_cart", "purchase"], p=[0.5, 0.2, 0.3]))
-        done.append(Did(f"u{user}", ids[2 * int(rng.integers(20)) + kind], event_type, float(rng.random() * 24 * 60)))
-    events(done)
+        done.append(
+            StoredEvent(f"u{user}", ids[2 * int(rng.integers(20)) + kind], event_type, float(rng.random() * 24 * 60))
+        )
+    add_events(done)
 
 
 def runs(job: str) -> list[Any]:

@@ -1,7 +1,6 @@
 """The job that takes a catalog feed."""
 
 import gzip
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ import pandas as pd
 import pytest
 
 from shared.clients import postgres
+from tests.integration.conftest import Serve
 
-Serve = Callable[[str], httpx.Client]
 HEADER = "external_id,name,price,category,tags,quantity\n"
 
 

@@ -16,10 +16,11 @@ import pytest
 
 from shared.clients import postgres, redis_sync
 from shared.storage.answers import protocol
-from tests.integration.data import oracle
-from tests.integration.shop import add_products, deliver, event
+from tests.integration import derived_tables
+from tests.integration.conftest import Serve
+from tests.integration.deliveries import deliver, event
+from tests.integration.shop import add_products
 
-Serve = Callable[[str], httpx.Client]
 BASE = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=3)
 HEADER = "user_id,product_id,event_type,timestamp,quantity,session_id,metadata,event_id\n"
 
@@ -74,7 +75,7 @@ def test_rows_become_events_and_everything_that_follows_from_them(env: object, s
         ("bob", 2, "add_to_cart", 1, None, None),
         ("bob", None, "search", 1, None, {"query": "lantern"}),
     ]
-    oracle.assert_derived()
+    derived_tables.assert_match_events()
     assert redis_sync.client().hgetall(protocol.EPOCHS) != epochs, "stored answers are no longer valid"
 
 
@@ -82,11 +83,11 @@ def test_the_same_file_again_adds_nothing(env: object, serve: Serve, tmp_path: P
     add_products()
     history().to_csv(tmp_path / "h.csv", index=False)
     assert load(serve, str(tmp_path / "h.csv"), chunk_rows=150).json()["stored"] == 400
-    before = oracle.counts(), oracle.stored()
+    before = derived_tables.row_counts(), derived_tables.stored()
     again = load(serve, str(tmp_path / "h.csv")).json()
     assert (again["stored"], again["known"], again["rejected"]) == (0, 400, 0)
-    assert (oracle.counts(), oracle.stored()) == before
-    oracle.assert_derived()
+    assert (derived_tables.row_counts(), derived_tables.stored()) == before
+    derived_tables.assert_match_events()
 
 
 @pytest.mark.parametrize("name", ["h.csv", "h.csv.gz", "h.jsonl", "h.ndjson.gz", "h.parquet"])
@@ -152,7 +153,7 @@ def test_bad_rows_are_counted_with_examples_and_kept_and_the_others_load(
     assert (kept[0][1], kept[0][2]["product_id"]) == ("unknown product: 999", "999")
     load(serve, source, keep_rejected=6, chunk_rows=7)
     assert postgres.read("SELECT count(*) FROM rejected_events")[0][0] == 6
-    oracle.assert_derived()
+    derived_tables.assert_match_events()
 
 
 def test_history_and_live_events_count_each_event_once_in_any_order(env: object, serve: Serve, tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_history_and_live_events_count_each_event_once_in_any_order(env: object,
     assert (body["stored"], body["known"]) == (30, 10)
     send(events[10:40])
     assert postgres.read("SELECT count(*) FROM events")[0][0] == 40
-    oracle.assert_derived()
+    derived_tables.assert_match_events()
 
 
 def test_old_events_into_a_running_shop_change_its_preferences_as_if_they_had_come_in_time(
@@ -192,7 +193,7 @@ def test_old_events_into_a_running_shop_change_its_preferences_as_if_they_had_co
     for part in (frame[::3], frame[1::3], frame[2::3]):
         part.to_csv(tmp_path / "part.csv", index=False)
         assert load(serve, str(tmp_path / "part.csv")).json()["rejected"] == 0
-    oracle.assert_derived()
+    derived_tables.assert_match_events()
 
 
 def test_a_load_that_was_interrupted_is_made_good_by_running_it_again(
@@ -210,7 +211,7 @@ def test_a_load_that_was_interrupted_is_made_good_by_running_it_again(
     source.write_bytes(whole)
     body = load(serve, str(source)).json()
     assert body["stored"] + body["known"] == 30
-    oracle.assert_derived()
+    derived_tables.assert_match_events()
 
 
 def test_one_row_of_long_ago_makes_one_partition(env: object, serve: Serve, tmp_path: Path) -> None:
@@ -224,7 +225,7 @@ def test_one_row_of_long_ago_makes_one_partition(env: object, serve: Serve, tmp_
     assert postgres.read(count)[0][0] - before <= 2
     assert postgres.read("SELECT count(*) FROM events_default")[0][0] == 0
     assert postgres.read("SELECT count(*) FROM events_2003_06")[0][0] == 1
-    oracle.assert_derived()
+    derived_tables.assert_match_events()
 
 
 @pytest.mark.parametrize(
@@ -437,4 +438,4 @@ def test_a_history_is_read_from_s3(env: object, serve: Serve, bucket: Callable[[
     assert missing.status_code == 422
     assert "does not exist" in missing.json()["detail"]
     assert json.loads(json.dumps(missing.json()))["status"] == 422
-    oracle.assert_derived()
+    derived_tables.assert_match_events()

@@ -1,15 +1,11 @@
 """The job that rebuilds the live ranking."""
 
-from collections.abc import Callable
-
-import httpx
 import orjson
 
 from shared.clients import postgres, redis_sync
 from shared.storage.answers import popular_ranking, protocol
-from tests.integration.jobs.shop import products
-
-Serve = Callable[[str], httpx.Client]
+from tests.integration.conftest import Serve
+from tests.integration.shop import add_plain_products
 
 
 def bought(counts: dict[int, int]) -> None:
@@ -28,7 +24,7 @@ def ranking() -> list[tuple[int, float]]:
 
 
 def test_the_ranking_is_that_of_postgres_with_products_as_they_are_shown(env: object, serve: Serve) -> None:
-    ids = products(4, inactive=[3])
+    ids = add_plain_products(4, inactive=[3])
     bought({ids[0]: 5, ids[1]: 9, ids[3]: 100})
     answer = serve("popular").post("/", json={})
     assert answer.json()["products"] == 2
@@ -38,7 +34,7 @@ def test_the_ranking_is_that_of_postgres_with_products_as_they_are_shown(env: ob
 
 
 def test_an_increment_that_redis_missed_or_made_up_lives_until_the_next_run(env: object, serve: Serve) -> None:
-    ids = products(2)
+    ids = add_plain_products(2)
     bought({ids[0]: 5, ids[1]: 4})
     job = serve("popular")
     job.post("/", json={})
@@ -50,14 +46,14 @@ def test_an_increment_that_redis_missed_or_made_up_lives_until_the_next_run(env:
 
 
 def test_only_the_first_200_are_kept(env: object, serve: Serve) -> None:
-    ids = products(210)
+    ids = add_plain_products(210)
     postgres.write("INSERT INTO product_stats (product_id, purchase_count) SELECT id, id FROM products")
     serve("popular").post("/", json={})
     assert [product for product, _count in ranking()] == sorted(ids, reverse=True)[:200]
 
 
 def test_a_ranking_of_nothing_replaces_the_old_one(env: object, serve: Serve) -> None:
-    (product,) = products(1)
+    (product,) = add_plain_products(1)
     bought({product: 1})
     job = serve("popular")
     job.post("/", json={})

@@ -5,20 +5,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import httpx
 
 from shared import clients
 from shared.clients import postgres
 from shared.clients.postgres import transaction
 from shared.messages import CATALOG_CHANGES, catalog_changes
 from shared.storage.events import outbox
-
-Serve = Callable[[str], httpx.Client]
-Messages = Callable[[str], Callable[..., list[Any]]]
+from tests.integration.conftest import Messages, Serve
 
 
 def add(numbers: range) -> None:

@@ -1,19 +1,17 @@
 """The job that drops what is past its time."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from shared import clients
 from shared.clients import postgres
 from shared.settings import settings
 from shared.storage.operations import retention
-from tests.integration.jobs.shop import Did, events, products
+from tests.integration.conftest import Serve
+from tests.integration.shop import StoredEvent, add_events, add_plain_products
 
-Serve = Callable[[str], httpx.Client]
 DAY = 24
 
 
@@ -40,8 +38,8 @@ def test_months_past_the_retention_go_whole_and_younger_ones_stay(
     clients.reset()
     assert settings().event_retention_months == 2
     postgres.write("SELECT ensure_event_partitions((now() - interval '8 months')::date, current_date)")
-    (product,) = products(1)
-    events([Did("a", product, "view", DAY * days) for days in (1, 45, 130, 200)])
+    (product,) = add_plain_products(1)
+    add_events([StoredEvent("a", product, "view", DAY * days) for days in (1, 45, 130, 200)])
     now = datetime.now(UTC)
     answer = run(serve)
     assert month(now - timedelta(days=200)) in answer["partitions_dropped"]

@@ -1,12 +1,7 @@
 """What a job's runs say of themselves."""
 
-from collections.abc import Callable
-
-import httpx
-
 from shared.clients import postgres
-
-Serve = Callable[[str], httpx.Client]
+from tests.integration.conftest import Serve
 
 
 def test_a_run_that_was_killed_says_so_when_the_job_runs_again(env: object, serve: Serve) -> None:

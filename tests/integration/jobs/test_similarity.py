@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 from scipy import sparse
@@ -13,10 +12,10 @@ from shared.clients import postgres, redis_sync
 from shared.domain.events import EVENT_WEIGHTS, EventType
 from shared.storage.answers import protocol
 from shared.storage.recommending import models
-from tests.integration.jobs.shop import Did, crowd, events, products
+from tests.integration.conftest import Serve
+from tests.integration.shop import StoredEvent, add_events, add_plain_products, checkerboard_views
 from tests.unit.models.data import dense_cosine
 
-Serve = Callable[[str], httpx.Client]
 Neighbours = dict[int, tuple[list[int], list[float], list[int]]]
 
 
@@ -37,8 +36,8 @@ def run(serve: Serve) -> dict[str, Any]:
 
 
 def test_users_of_a_checkerboard_are_shown_their_own_colour(env: object, serve: Serve) -> None:
-    ids = products(6)
-    events(crowd(ids, 8))
+    ids = add_plain_products(6)
+    add_events(checkerboard_views(ids, 8))
     answer = run(serve)
     assert (answer["outcome"], answer["events"], answer["users"], answer["products"]) == ("published", 24, 8, 6)
     model = models.active()
@@ -58,14 +57,16 @@ def test_users_of_a_checkerboard_are_shown_their_own_colour(env: object, serve: 
 
 
 def test_the_published_neighbours_are_those_of_the_dense_reference(env: object, serve: Serve) -> None:
-    ids = products(30)
+    ids = add_plain_products(30)
     rng = np.random.default_rng(4)
     types = [kind.value for kind in EventType if kind is not EventType.SEARCH]
     done = [
-        Did(f"u{rng.integers(20)}", ids[int(rng.integers(30)) // int(rng.integers(1, 3))], str(rng.choice(types)))
+        StoredEvent(
+            f"u{rng.integers(20)}", ids[int(rng.integers(30)) // int(rng.integers(1, 3))], str(rng.choice(types))
+        )
         for _ in range(400)
     ]
-    events(done)
+    add_events(done)
     run(serve)
     # users in the order of their ids does not matter; products do
     weights = np.zeros((20, 30))
@@ -89,7 +90,7 @@ def test_the_published_neighbours_are_those_of_the_dense_reference(env: object, 
 
 
 def test_a_new_model_drops_the_answers_of_the_old_one(env: object, serve: Serve) -> None:
-    events(crowd(products(6), 8))
+    add_events(checkerboard_views(add_plain_products(6), 8))
     before = redis_sync.client().hgetall(protocol.EPOCHS)
     run(serve)
     after = redis_sync.client().hgetall(protocol.EPOCHS)
@@ -100,36 +101,36 @@ def test_a_new_model_drops_the_answers_of_the_old_one(env: object, serve: Serve)
     }
 
 
-def nothing(_ids: list[int]) -> list[Did]:
+def nothing(_ids: list[int]) -> list[StoredEvent]:
     return []
 
 
-def one_user(ids: list[int]) -> list[Did]:
-    return [Did("a", product) for product in ids]
+def one_user(ids: list[int]) -> list[StoredEvent]:
+    return [StoredEvent("a", product) for product in ids]
 
 
-def one_product(ids: list[int]) -> list[Did]:
-    return [Did(f"u{n}", ids[0]) for n in range(5)]
+def one_product(ids: list[int]) -> list[StoredEvent]:
+    return [StoredEvent(f"u{n}", ids[0]) for n in range(5)]
 
 
-def never_twice(ids: list[int]) -> list[Did]:
-    return [Did("a", ids[0]), Did("a", ids[1]), Did("b", ids[2]), Did("b", ids[3])]
+def never_twice(ids: list[int]) -> list[StoredEvent]:
+    return [StoredEvent("a", ids[0]), StoredEvent("a", ids[1]), StoredEvent("b", ids[2]), StoredEvent("b", ids[3])]
 
 
-def all_alike(ids: list[int]) -> list[Did]:
-    return [Did(f"u{n}", product) for n in range(5) for product in ids[:4]]
+def all_alike(ids: list[int]) -> list[StoredEvent]:
+    return [StoredEvent(f"u{n}", product) for n in range(5) for product in ids[:4]]
 
 
-def unknown_types(ids: list[int]) -> list[Did]:
-    return [Did(one.user, one.product, "applause") for one in crowd(ids, 8)]
+def unknown_types(ids: list[int]) -> list[StoredEvent]:
+    return [StoredEvent(one.user, one.product, "applause") for one in checkerboard_views(ids, 8)]
 
 
-def weightless_types(ids: list[int]) -> list[Did]:
-    return [Did(one.user, one.product, "remove_from_cart") for one in crowd(ids, 8)]
+def weightless_types(ids: list[int]) -> list[StoredEvent]:
+    return [StoredEvent(one.user, one.product, "remove_from_cart") for one in checkerboard_views(ids, 8)]
 
 
-def deleted_products(ids: list[int]) -> list[Did]:
-    done = [Did(one.user, one.product, "purchase") for one in crowd(ids, 8)]
+def deleted_products(ids: list[int]) -> list[StoredEvent]:
+    done = [StoredEvent(one.user, one.product, "purchase") for one in checkerboard_views(ids, 8)]
     postgres.write("UPDATE products SET is_active = false")
     return done
 
@@ -148,14 +149,14 @@ def deleted_products(ids: list[int]) -> list[Did]:
     ],
 )
 def test_a_history_that_teaches_nothing_leaves_the_active_model(
-    env: object, serve: Serve, history: Callable[[list[int]], list[Did]], reason: str
+    env: object, serve: Serve, history: Callable[[list[int]], list[StoredEvent]], reason: str
 ) -> None:
-    ids = products(6)
-    events(crowd(ids, 8))
+    ids = add_plain_products(6)
+    add_events(checkerboard_views(ids, 8))
     version = run(serve)["version"]
     before = stored()
     postgres.write("DELETE FROM events")
-    events(history(ids))
+    add_events(history(ids))
     answer = run(serve)
     assert answer["outcome"] == "kept"
     assert reason in answer["reason"]
@@ -167,8 +168,8 @@ def test_a_history_that_teaches_nothing_leaves_the_active_model(
 
 
 def test_a_product_deleted_since_is_nobodys_neighbour(env: object, serve: Serve) -> None:
-    ids = products(6)
-    events(crowd(ids, 8))
+    ids = add_plain_products(6)
+    add_events(checkerboard_views(ids, 8))
     postgres.write("UPDATE products SET is_active = false WHERE id = :id", id=ids[0])
     postgres.write("DELETE FROM products WHERE id = :id", id=ids[1])
     run(serve)
@@ -183,9 +184,9 @@ def test_a_product_deleted_since_is_nobodys_neighbour(env: object, serve: Serve)
 def test_only_a_small_shop_learns_from_what_is_older_than_the_lookback(
     env: object, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = products(6)
-    events(crowd(ids, 8))
-    events(Did(one.user, one.product, "view", 24 * 100) for one in crowd(ids, 8))
+    ids = add_plain_products(6)
+    add_events(checkerboard_views(ids, 8))
+    add_events(StoredEvent(one.user, one.product, "view", 24 * 100) for one in checkerboard_views(ids, 8))
     assert run(serve)["events"] == 48
     monkeypatch.setenv("ALL_HISTORY_BELOW", "48")
     clients.reset()
@@ -196,7 +197,9 @@ def test_only_a_small_shop_learns_from_what_is_older_than_the_lookback(
 
 
 def test_at_most_fifty_neighbours_are_kept(env: object, serve: Serve) -> None:
-    ids = products(60)
-    events([Did(f"u{n}", product, "view") for n in range(3) for product in ids] + [Did("u4", ids[0])])
+    ids = add_plain_products(60)
+    add_events(
+        [StoredEvent(f"u{n}", product, "view") for n in range(3) for product in ids] + [StoredEvent("u4", ids[0])]
+    )
     run(serve)
     assert {len(neighbours) for neighbours, _s, _c in stored().values()} == {50}

@@ -1,8 +1,8 @@
 """Bulk imports: a report per row, and bad rows that keep nobody else out."""
 
 import gzip
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import httpx
@@ -12,6 +12,8 @@ import pytest
 from shared.clients.postgres import read
 from shared.domain.catalog import ProductWrite
 from shared.storage.catalog import bulk_writes
+from tests.integration.conftest import Serve
+from tests.integration.deliveries import deliver_catalog_change
 from tests.integration.products.conftest import catalog_state
 
 JSON_LINES = {"Content-Type": "application/x-ndjson"}
@@ -199,8 +201,10 @@ def test_gzip_is_unpacked_up_to_a_limit(admin: httpx.Client) -> None:
 
 
 def test_imports_changes_and_refreshes_of_the_same_products_at_once_do_not_stop_each_other(
-    admin: httpx.Client, shop: dict[str, int], deliver: Callable[..., httpx.Response]
+    admin: httpx.Client, shop: dict[str, int], serve: Serve
 ) -> None:
+    deliver = partial(deliver_catalog_change, serve("refresh_catalog"))
+
     def one(number: int) -> int:
         if number % 3 == 0:
             return deliver({"product_ids": list(shop.values()), "change": "updated"}).status_code

@@ -1,6 +1,5 @@
 """Attribution: answers are logged, storefronts send feedback, and purchases are attributed to answers."""
 
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -9,10 +8,9 @@ import pytest
 
 from shared.clients import postgres
 from shared.storage.recommending import attribution
-from tests.integration.jobs.shop import Did, events
-from tests.integration.shop import add_model, add_products
+from tests.integration.conftest import Serve
+from tests.integration.shop import StoredEvent, add_events, add_model, add_products
 
-Serve = Callable[[str], httpx.Client]
 JSON = {"Content-Type": "application/json"}
 
 
@@ -107,12 +105,12 @@ def test_purchases_within_a_day_are_attributed_to_the_last_answer_that_showed_th
     recommend(client, "other")
     backdate(1)
     # two attributed events, one of a product not shown, and one by a user without answers
-    events(
+    add_events(
         [
-            Did("u", shown[0], "purchase", 0.5),
-            Did("u", shown[1], "add_to_cart", 0.5),
-            Did("u", 1, "purchase", 0.5),
-            Did("x", shown[0], "purchase", 0.5),
+            StoredEvent("u", shown[0], "purchase", 0.5),
+            StoredEvent("u", shown[1], "add_to_cart", 0.5),
+            StoredEvent("u", 1, "purchase", 0.5),
+            StoredEvent("x", shown[0], "purchase", 0.5),
         ]
     )
     send(client, first, shown[0], "impression")
@@ -136,9 +134,9 @@ def test_a_purchase_before_the_answer_or_a_day_later_is_not_attributed_to_it(cli
     answer = recommend(client, "u")
     product = answer["recommendations"][0]["id"]
     backdate(30)
-    events([Did("u", product, "purchase", 31), Did("u", product, "purchase", 5)])
+    add_events([StoredEvent("u", product, "purchase", 31), StoredEvent("u", product, "purchase", 5)])
     assert attribution.summary(30)[0]["purchases"] == 0
-    events([Did("u", product, "purchase", 7)])
+    add_events([StoredEvent("u", product, "purchase", 7)])
     assert attribution.summary(30)[0]["purchases"] == 1
 
 

@@ -1,6 +1,5 @@
 """Buy again, from purchases to the answers."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -9,11 +8,10 @@ import pytest
 
 from shared.clients import postgres
 from shared.domain.replenishment import score
-from tests.integration.jobs.shop import Did
+from tests.integration.conftest import Serve
 from tests.integration.recommendations.purchases import run_job, store_purchases
-from tests.integration.shop import add_products
+from tests.integration.shop import StoredEvent, add_products
 
-Serve = Callable[[str], httpx.Client]
 DAY = 24.0
 
 
@@ -31,9 +29,9 @@ def again(client: httpx.Client, user: str, **query: Any) -> list[dict[str, Any]]
     return found
 
 
-def purchases_at_interval(days: float, user: str, product: int, times: int, *, last: float) -> list[Did]:
+def purchases_at_interval(days: float, user: str, product: int, times: int, *, last: float) -> list[StoredEvent]:
     """Return purchases of a product every ``days`` days, the latest ``last`` days ago."""
-    return [Did(user, product, "purchase", DAY * (last + n * days)) for n in range(times)]
+    return [StoredEvent(user, product, "purchase", DAY * (last + n * days)) for n in range(times)]
 
 
 def test_the_users_own_interval_decides_which_products_are_due(client: httpx.Client, serve: Serve) -> None:
@@ -49,7 +47,7 @@ def test_the_users_own_interval_decides_which_products_are_due(client: httpx.Cli
 
 def test_after_one_purchase_the_interval_is_the_products_or_the_shops(client: httpx.Client, serve: Serve) -> None:
     others = [one for n in range(5) for one in purchases_at_interval(20, f"o{n}", 1, 3, last=40)]
-    store_purchases(*others, Did("u", 1, "purchase", 30 * DAY), Did("u", 2, "purchase", 30 * DAY))
+    store_purchases(*others, StoredEvent("u", 1, "purchase", 30 * DAY), StoredEvent("u", 2, "purchase", 30 * DAY))
     run_job(serve)
     found = {one["id"]: one for one in again(client, "u")}
     assert found[1]["due"]
@@ -62,12 +60,14 @@ def test_after_one_purchase_the_interval_is_the_products_or_the_shops(client: ht
 
 
 def test_before_the_first_run_of_the_job_the_interval_is_30_days(client: httpx.Client) -> None:
-    store_purchases(Did("u", 1, "purchase", 10 * DAY), Did("u", 2, "purchase", 40 * DAY))
+    store_purchases(StoredEvent("u", 1, "purchase", 10 * DAY), StoredEvent("u", 2, "purchase", 40 * DAY))
     assert [(one["id"], one["due"]) for one in again(client, "u")] == [(2, True), (1, False)]
 
 
 def test_inactive_products_are_never_listed_and_sold_out_ones_only_without_in_stock(client: httpx.Client) -> None:
-    store_purchases(*(Did("u", product, "purchase", 30 * DAY) for product in (1, 2, 3)), Did("u", 4, "view"))
+    store_purchases(
+        *(StoredEvent("u", product, "purchase", 30 * DAY) for product in (1, 2, 3)), StoredEvent("u", 4, "view")
+    )
     postgres.write("UPDATE products SET is_active = false WHERE id = 1")
     postgres.write("UPDATE products SET quantity = 0 WHERE id = 2")
     assert [one["id"] for one in again(client, "u")] == [2, 3]

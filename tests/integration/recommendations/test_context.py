@@ -1,14 +1,12 @@
 """Session context and diversity of /recommendations."""
 
-from collections.abc import Callable
-
 import httpx
 import pytest
 
 from shared.clients import postgres, redis_sync
-from tests.integration.shop import add_model, add_products, deliver, event
-
-Serve = Callable[[str], httpx.Client]
+from tests.integration.conftest import Serve
+from tests.integration.deliveries import deliver, event
+from tests.integration.shop import add_model, add_products
 
 
 @pytest.fixture

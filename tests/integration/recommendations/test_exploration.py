@@ -1,15 +1,11 @@
 """New products among the recommendations, if the shop sets EXPLORATION_SHARE."""
 
-from collections.abc import Callable
-
-import httpx
 import pytest
 
 from shared import clients
 from shared.clients import postgres
+from tests.integration.conftest import Serve
 from tests.integration.shop import add_model, add_products
-
-Serve = Callable[[str], httpx.Client]
 
 # products without events, all but the last added just now
 NEW = """

@@ -1,7 +1,6 @@
 """The recommendations function: every tier, stored and computed, with all services and without Redis or Postgres."""
 
 import gzip
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +10,10 @@ from sqlalchemy import event as sqlalchemy_event
 
 from shared.clients import postgres, redis_sync
 from shared.storage.answers import invalidation, popular_ranking
-from tests.integration.conftest import settings_of
-from tests.integration.shop import NOW, add_model, add_products, deliver, event
+from tests.integration.conftest import Serve, settings_of
+from tests.integration.deliveries import deliver, event
+from tests.integration.shop import NOW, add_model, add_products
 
-Serve = Callable[[str], httpx.Client]
 PRODUCT = {
     "id",
     "external_id",

@@ -1,6 +1,5 @@
 """The shop's rules, from the route that writes them to the answers they change."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,9 +10,8 @@ import pytest
 from functions.admin import rules
 from functions.admin.schemas import RulePatch, RuleWrite
 from shared.clients import postgres
+from tests.integration.conftest import Serve
 from tests.integration.shop import add_model, add_products
-
-Serve = Callable[[str], httpx.Client]
 
 
 @pytest.fixture

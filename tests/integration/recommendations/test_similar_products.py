@@ -1,7 +1,5 @@
 """Content neighbours, from products to the answers of /similar-products."""
 
-from collections.abc import Callable
-
 import httpx
 import pytest
 
@@ -9,10 +7,10 @@ from functions.admin import rules
 from shared.clients import postgres
 from shared.clients.postgres import transaction
 from shared.storage.recommending import similar_products
+from tests.integration.conftest import Serve
+from tests.integration.deliveries import push
 from tests.integration.recommendations.purchases import run_job
-from tests.integration.shop import add_model, add_products, push
-
-Serve = Callable[[str], httpx.Client]
+from tests.integration.shop import add_model, add_products
 
 
 @pytest.fixture

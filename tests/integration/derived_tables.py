@@ -1,0 +1,134 @@
+"""What is derived from events, computed slowly: one event after the other, by the rules of shared/domain."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Any
+
+import pytest
+
+from shared.clients import postgres
+from shared.domain.events import EVENT_WEIGHTS, EventType
+from shared.domain.preferences import Decayed, decay, merge
+
+
+def _at_one_time(sums: dict[Any, Decayed]) -> dict[Any, float]:
+    """Decayed sums mean the same at different times: bring each user's to the user's last event."""
+    last = dict(map(tuple, postgres.read("SELECT user_id, max(occurred_at) FROM events GROUP BY 1")))
+    return {key: one.score * decay(last[key[0]] - one.as_of) for key, one in sums.items()}
+
+
+def expected(users: Sequence[int] | None = None) -> dict[str, Any]:
+    """Return every derived table as a dict, from the events and products that are stored; of these users, or of all."""
+    products = {row[0]: row for row in postgres.read("SELECT id, category_id, brand, tags, price FROM products")}
+    tables: dict[str, Any] = {name: Counter() for name in ("hourly", "views", "bought", "purchases", "days")}
+    likes: dict[Any, Decayed] = {}
+    day_users, day_products = defaultdict(set), defaultdict(set)
+    rows = postgres.read(
+        """SELECT user_id, product_id, event_type, occurred_at FROM events
+           WHERE :every OR user_id = ANY (cast(:users AS bigint[])) ORDER BY random()""",
+        every=users is None,
+        users=list(users or ()),
+    )
+    for user, product, event_type, at in rows:
+        weight = EVENT_WEIGHTS[EventType(event_type)]
+        day = (at.astimezone(UTC).date(), event_type)
+        tables["days"][day] += 1
+        day_users[day].add(user)
+        day_products[day].update({product} - {None})
+        if product is None:
+            continue
+        tables["hourly"][at.replace(minute=0, second=0, microsecond=0), product, event_type] += 1
+        tables["views"][product] += event_type == "view"
+        tables["bought"][product] += event_type == "purchase"
+        tables["purchases"][user, product] += event_type == "purchase"
+        if weight == 0:
+            continue
+        _id, category, brand, tags, price = products[product]
+        facets = [("category", str(category))] if category is not None else []
+        facets += [("brand", brand)] if brand is not None else []
+        facets += [("tag", tag) for tag in tags]
+        sums = {(user, *facet): weight for facet in facets}
+        if price > 0:
+            log = math.log(price)
+            sums |= {(user, "weight"): weight, (user, "log_sum"): weight * log, (user, "square_sum"): weight * log**2}
+        for key, value in sums.items():
+            new = Decayed(value, at)
+            likes[key] = merge(likes[key], new) if key in likes else new
+    return {
+        **{name: {key: count for key, count in counts.items() if count} for name, counts in tables.items()},
+        "day_users": {day: len(users) for day, users in day_users.items()},
+        "day_products": {day: len(found) for day, found in day_products.items()},
+        "likes": _at_one_time(likes),
+    }
+
+
+def stored(users: Sequence[int] | None = None) -> dict[str, Any]:
+    """Return the same from the derived tables; of these users, what is kept for each, or of all, everything."""
+    some = {"every": users is None, "users": list(users or ())}
+    of_users = "WHERE (:every OR user_id = ANY (cast(:users AS bigint[])))"
+    likes = {
+        (user, kind, key): Decayed(score, at)
+        for user, kind, key, score, at in postgres.read(
+            f"SELECT user_id, kind, key, score, as_of FROM user_preferences {of_users}", **some
+        )
+    }
+    for user, *sums, at in postgres.read(
+        f"SELECT user_id, weight, log_sum, square_sum, as_of FROM user_price_bands {of_users} AND weight > 0", **some
+    ):
+        likes |= {(user, name): Decayed(sums[i], at) for i, name in enumerate(("weight", "log_sum", "square_sum"))}
+    purchases = postgres.read(f"SELECT user_id, product_id, purchase_count FROM user_purchases {of_users}", **some)
+    if users is not None:
+        return {"likes": _at_one_time(likes), "purchases": {tuple(row[:2]): row[2] for row in purchases}}
+    days = postgres.read("SELECT date, event_type, event_count, unique_users, unique_products FROM daily_event_stats")
+    stats = postgres.read("SELECT product_id, views, purchase_count FROM product_stats")
+    hourly = postgres.read("SELECT hour, product_id, event_type, event_count FROM event_counts_hourly")
+    return {
+        "hourly": {tuple(row[:3]): row[3] for row in hourly},
+        "views": {row[0]: row[1] for row in stats if row[1]},
+        "bought": {row[0]: row[2] for row in stats if row[2]},
+        "purchases": {tuple(row[:2]): row[2] for row in purchases},
+        "days": {tuple(row[:2]): row[2] for row in days},
+        "day_users": {tuple(row[:2]): row[3] for row in days},
+        "day_products": {tuple(row[:2]): row[4] for row in days},
+        "likes": _at_one_time(likes),
+    }
+
+
+def assert_match_events(*, days: bool = True) -> None:
+    """Assert that every derived table is what its events say. ``days``: also the daily rollup."""
+    wanted, found = expected(), stored()
+    assert wanted["hourly"], "nothing to compare"
+    for name in ("hourly", "views", "bought", "purchases", *(("days", "day_users", "day_products") if days else ())):
+        assert found[name] == wanted[name], name
+    assert found["likes"] == pytest.approx(wanted["likes"], rel=1e-9, abs=0)
+
+
+def assert_match_events_of(users: Sequence[int]) -> None:
+    """Assert that what is kept for each of these users is what their events say."""
+    wanted, found = expected(users), stored(users)
+    assert wanted["likes"], "nothing to compare"
+    assert found["purchases"] == wanted["purchases"]
+    assert found["likes"] == pytest.approx(wanted["likes"], rel=1e-9, abs=0)
+
+
+def row_counts() -> dict[str, int]:
+    """Return the number of rows of every table that a load may write."""
+    tables = [
+        "categories",
+        "products",
+        "product_stats",
+        "users",
+        "events",
+        "event_ids",
+        "event_counts_hourly",
+        "user_purchases",
+        "counted_purchases",
+        "user_preferences",
+        "user_price_bands",
+        "daily_event_stats",
+        "outbox",
+        "rejected_events",
+    ]
+    return {name: postgres.read(f"SELECT count(*) FROM {name}")[0][0] for name in tables}
