@@ -155,8 +155,8 @@ class Server(threading.Thread):
         config = uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False, timeout_graceful_shutdown=2)
         self.server = uvicorn.Server(config)
         # its own loop looks ten times a second whether it should end; hundreds of servers would wait for that
-        self.server.main_loop = self.until_told  # type: ignore[method-assign]
-        self.told = asyncio.Event()
+        self.server.main_loop = self.until_stop  # type: ignore[method-assign]
+        self.stop_requested = asyncio.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
 
     def run(self) -> None:
@@ -171,10 +171,10 @@ class Server(threading.Thread):
         redis_async.close()
         await asyncio.sleep(0)
 
-    async def until_told(self) -> None:
+    async def until_stop(self) -> None:
         """Wait for the end, with the headers of every answer set once."""
         await self.server.on_tick(0)
-        await self.told.wait()
+        await self.stop_requested.wait()
 
     def __enter__(self) -> "Server":
         self.start()
@@ -187,7 +187,7 @@ class Server(threading.Thread):
 
     def __exit__(self, *_: object) -> None:
         if self.loop is not None:
-            self.loop.call_soon_threadsafe(self.told.set)
+            self.loop.call_soon_threadsafe(self.stop_requested.set)
         self.join()
         self.socket.close()
 
@@ -219,28 +219,28 @@ def messages(services: Running) -> Iterator[Messages]:
     project = services.environment["GOOGLE_CLOUD_PROJECT"]
     with settings_of(services.environment):
         subscriber = pubsub_v1.SubscriberClient()
-    made = []
+    subscriptions = []
 
     def listen(topic: str) -> Callable[..., list[Any]]:
         path = subscriber.subscription_path(project, f"test-{next(_numbers)}")
         subscriber.create_subscription(name=path, topic=subscriber.topic_path(project, topic))
-        made.append(path)
+        subscriptions.append(path)
 
         def take(expected: int = 1, timeout_s: float = 5) -> list[Any]:
-            found: list[Any] = []
+            messages: list[Any] = []
             deadline = time.monotonic() + timeout_s
-            while len(found) < expected and time.monotonic() < deadline:
+            while len(messages) < expected and time.monotonic() < deadline:
                 answer = subscriber.pull(subscription=path, max_messages=1000, timeout=timeout_s)
                 if answer.received_messages:
-                    found += [one.message for one in answer.received_messages]
-                    ids = [one.ack_id for one in answer.received_messages]
+                    messages += [received.message for received in answer.received_messages]
+                    ids = [received.ack_id for received in answer.received_messages]
                     subscriber.acknowledge(subscription=path, ack_ids=ids)
-            return found
+            return messages
 
         return take
 
     yield listen
-    for path in made:
+    for path in subscriptions:
         subscriber.delete_subscription(subscription=path)
     subscriber.close()
 

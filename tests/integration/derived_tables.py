@@ -16,7 +16,7 @@ from shared.domain.preferences import Decayed, decay, merge
 def _at_one_time(sums: dict[Any, Decayed]) -> dict[Any, float]:
     """Decayed sums mean the same at different times: bring each user's to the user's last event."""
     last = dict(map(tuple, postgres.read("SELECT user_id, max(occurred_at) FROM events GROUP BY 1")))
-    return {key: one.score * decay(last[key[0]] - one.as_of) for key, one in sums.items()}
+    return {key: decayed.score * decay(last[key[0]] - decayed.as_of) for key, decayed in sums.items()}
 
 
 def expected(users: Sequence[int] | None = None) -> dict[str, Any]:
@@ -31,15 +31,15 @@ def expected(users: Sequence[int] | None = None) -> dict[str, Any]:
         every=users is None,
         users=list(users or ()),
     )
-    for user, product, event_type, at in rows:
+    for user, product, event_type, occurred_at in rows:
         weight = EVENT_WEIGHTS[EventType(event_type)]
-        day = (at.astimezone(UTC).date(), event_type)
+        day = (occurred_at.astimezone(UTC).date(), event_type)
         tables["days"][day] += 1
         day_users[day].add(user)
         day_products[day].update({product} - {None})
         if product is None:
             continue
-        tables["hourly"][at.replace(minute=0, second=0, microsecond=0), product, event_type] += 1
+        tables["hourly"][occurred_at.replace(minute=0, second=0, microsecond=0), product, event_type] += 1
         tables["views"][product] += event_type == "view"
         tables["bought"][product] += event_type == "purchase"
         tables["purchases"][user, product] += event_type == "purchase"
@@ -54,31 +54,34 @@ def expected(users: Sequence[int] | None = None) -> dict[str, Any]:
             log = math.log(price)
             sums |= {(user, "weight"): weight, (user, "log_sum"): weight * log, (user, "square_sum"): weight * log**2}
         for key, value in sums.items():
-            new = Decayed(value, at)
+            new = Decayed(value, occurred_at)
             likes[key] = merge(likes[key], new) if key in likes else new
     return {
         **{name: {key: count for key, count in counts.items() if count} for name, counts in tables.items()},
         "day_users": {day: len(users) for day, users in day_users.items()},
-        "day_products": {day: len(found) for day, found in day_products.items()},
+        "day_products": {day: len(product_ids) for day, product_ids in day_products.items()},
         "likes": _at_one_time(likes),
     }
 
 
 def stored(users: Sequence[int] | None = None) -> dict[str, Any]:
     """Return the same from the derived tables; of these users, what is kept for each, or of all, everything."""
-    some = {"every": users is None, "users": list(users or ())}
+    parameters = {"every": users is None, "users": list(users or ())}
     of_users = "WHERE (:every OR user_id = ANY (cast(:users AS bigint[])))"
     likes = {
-        (user, kind, key): Decayed(score, at)
-        for user, kind, key, score, at in postgres.read(
-            f"SELECT user_id, kind, key, score, as_of FROM user_preferences {of_users}", **some
+        (user, kind, key): Decayed(score, as_of)
+        for user, kind, key, score, as_of in postgres.read(
+            f"SELECT user_id, kind, key, score, as_of FROM user_preferences {of_users}", **parameters
         )
     }
-    for user, *sums, at in postgres.read(
-        f"SELECT user_id, weight, log_sum, square_sum, as_of FROM user_price_bands {of_users} AND weight > 0", **some
+    for user, *sums, as_of in postgres.read(
+        f"SELECT user_id, weight, log_sum, square_sum, as_of FROM user_price_bands {of_users} AND weight > 0",
+        **parameters,
     ):
-        likes |= {(user, name): Decayed(sums[i], at) for i, name in enumerate(("weight", "log_sum", "square_sum"))}
-    purchases = postgres.read(f"SELECT user_id, product_id, purchase_count FROM user_purchases {of_users}", **some)
+        likes |= {(user, name): Decayed(sums[i], as_of) for i, name in enumerate(("weight", "log_sum", "square_sum"))}
+    purchases = postgres.read(
+        f"SELECT user_id, product_id, purchase_count FROM user_purchases {of_users}", **parameters
+    )
     if users is not None:
         return {"likes": _at_one_time(likes), "purchases": {tuple(row[:2]): row[2] for row in purchases}}
     days = postgres.read("SELECT date, event_type, event_count, unique_users, unique_products FROM daily_event_stats")
@@ -98,19 +101,19 @@ def stored(users: Sequence[int] | None = None) -> dict[str, Any]:
 
 def assert_match_events(*, days: bool = True) -> None:
     """Assert that every derived table is what its events say. ``days``: also the daily rollup."""
-    wanted, found = expected(), stored()
-    assert wanted["hourly"], "nothing to compare"
+    from_events, from_tables = expected(), stored()
+    assert from_events["hourly"], "nothing to compare"
     for name in ("hourly", "views", "bought", "purchases", *(("days", "day_users", "day_products") if days else ())):
-        assert found[name] == wanted[name], name
-    assert found["likes"] == pytest.approx(wanted["likes"], rel=1e-9, abs=0)
+        assert from_tables[name] == from_events[name], name
+    assert from_tables["likes"] == pytest.approx(from_events["likes"], rel=1e-9, abs=0)
 
 
 def assert_match_events_of(users: Sequence[int]) -> None:
     """Assert that what is kept for each of these users is what their events say."""
-    wanted, found = expected(users), stored(users)
-    assert wanted["likes"], "nothing to compare"
-    assert found["purchases"] == wanted["purchases"]
-    assert found["likes"] == pytest.approx(wanted["likes"], rel=1e-9, abs=0)
+    from_events, from_tables = expected(users), stored(users)
+    assert from_events["likes"], "nothing to compare"
+    assert from_tables["purchases"] == from_events["purchases"]
+    assert from_tables["likes"] == pytest.approx(from_events["likes"], rel=1e-9, abs=0)
 
 
 def row_counts() -> dict[str, int]:

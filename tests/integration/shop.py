@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+import numpy as np
 import orjson
 
 from shared.clients import postgres
@@ -165,3 +166,20 @@ def add_events(events: Iterable[StoredEvent]) -> None:
 def checkerboard_views(ids: list[int], users: int) -> list[StoredEvent]:
     """Return the views of a checkerboard: even users view the products at even positions, odd users the others."""
     return [StoredEvent(f"u{u}", ids[p]) for u in range(users) for p in range(len(ids)) if (u + p) % 2 == 0]
+
+
+def add_two_kinds_of_users() -> None:
+    """Add 40 products, 80 users of two kinds and 1,600 events over 60 days.
+
+    Nine of ten events are of products of the user's own kind.
+    """
+    ids = add_plain_products(40)
+    rng = np.random.default_rng(5)
+    events = []
+    for _ in range(1600):
+        user = int(rng.integers(80))
+        kind = user % 2 if rng.random() < 0.9 else 1 - user % 2
+        event_type = str(rng.choice(["view", "add_to_cart", "purchase"], p=[0.5, 0.2, 0.3]))
+        product_id = ids[2 * int(rng.integers(20)) + kind]
+        events.append(StoredEvent(f"u{user}", product_id, event_type, float(rng.random() * 24 * 60)))
+    add_events(events)

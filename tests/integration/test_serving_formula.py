@@ -74,14 +74,14 @@ def shop(env: object) -> None:
     """A shop of 25 users, whose state is what the event functions would have made of its events."""
     add_products(PRODUCTS, ("Candles", "Bags", "Cards", "Toys", "Tins"))
     rng = np.random.default_rng(3)
-    done = []
+    events = []
     for user in range(25):
         for _ in range(int(rng.integers(1, 40))):
             # products of one kind attract each other; nothing happens in the same instant
             product = 1 + (int(rng.integers(0, 15)) * 5 + user % 5 + int(rng.random() < 0.3)) % (PRODUCTS - 5)
             kind = str(rng.choice(["view", "add_to_cart", "purchase"], p=[0.6, 0.25, 0.15]))
-            done.append(StoredEvent(f"u{user}", product, kind, float(rng.random() * 24 * 40) + 0.01))
-    add_events(done)
+            events.append(StoredEvent(f"u{user}", product, kind, float(rng.random() * 24 * 40) + 0.01))
+    add_events(events)
     for statement in (FOLD, PRICES, BOUGHT, COUNTED):
         postgres.write(statement)
     with postgres.transaction() as connection:

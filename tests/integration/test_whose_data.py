@@ -66,22 +66,22 @@ class Route:
 
 
 def described() -> list[Route]:
-    found = []
+    routes = []
     for entry in manifest().of_kind("http"):
         document = import_module(f"functions.{entry.name}.main").app.openapi()
         for path, methods in document["paths"].items():
             for method, operation in methods.items():
-                parameters = [one for one in operation.get("parameters", ()) if one["in"] == "query"]
-                found.append(
+                parameters = [parameter for parameter in operation.get("parameters", ()) if parameter["in"] == "query"]
+                routes.append(
                     Route(
                         method.upper(),
                         path,
-                        frozenset(scheme for one in operation.get("security", ()) for scheme in one),
-                        any(one["name"] == "user_id" for one in parameters),
-                        tuple(one["name"] for one in parameters if one["required"]),
+                        frozenset(scheme for requirement in operation.get("security", ()) for scheme in requirement),
+                        any(parameter["name"] == "user_id" for parameter in parameters),
+                        tuple(parameter["name"] for parameter in parameters if parameter["required"]),
                     )
                 )
-    return found
+    return routes
 
 
 ROUTES = described()
@@ -198,17 +198,17 @@ def test_a_stored_answer_is_given_to_its_account_only(shop: httpx.Client, people
     from shared.clients import redis_sync
 
     url = f"/recommendations?user_id={people.victim['user_id']}&k=3"
-    mine = bearer(people.victim)
-    first, again = (shop.get(url, headers=mine) for _ in range(2))
+    headers = bearer(people.victim)
+    first, second = (shop.get(url, headers=headers) for _ in range(2))
     # no products: an empty answer is an answer, and is stored
-    assert (first.status_code, again.status_code) == (200, 200)
+    assert (first.status_code, second.status_code) == (200, 200)
     assert redis_sync.client().hlen(f"rec:{people.victim['user_id']}") > 0
-    assert first.json()["recommendation_id"] == again.json()["recommendation_id"]
+    assert first.json()["recommendation_id"] == second.json()["recommendation_id"]
     for kind, token in people.tokens.items():
         answer = shop.get(url, headers={} if token is None else bearer(token))
         assert answer.status_code == (403 if kind == "a stranger's" else 401)
     # by the token alone it is the same user's
-    assert shop.get("/recommendations?k=3", headers=mine).json()["user_id"] == people.victim["user_id"]
+    assert shop.get("/recommendations?k=3", headers=headers).json()["user_id"] == people.victim["user_id"]
 
 
 def test_an_account_s_own_token_opens_everything_that_is_its_own(shop: httpx.Client, people: People) -> None:

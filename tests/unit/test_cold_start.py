@@ -25,7 +25,7 @@ LATER = (
 @pytest.mark.parametrize("name", [entry.name for entry in manifest().of_kind("http")])
 def test_a_function_imports_at_its_start_only_what_every_answer_needs(name: str) -> None:
     probe = f"import sys, functions.{name}.main; print(*sorted(set(sys.modules) & set({LATER!r})))"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-P", "-c", probe], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == []
+    assert process.stdout.split() == []

@@ -72,9 +72,9 @@ def test_a_decision_says_when_it_was_made_and_when_to_revisit_it(decision: Path)
         r"# (\d+)\. .+\n\nDate: \d{4}-\d\d-\d\d\n"
         r"Status: (?:proposed|accepted|reversed|superseded by \d{4})\nRevisit when: .+\n"
     )
-    found = heading.match(decision.read_text())
-    assert found is not None
-    assert int(found[1]) == int(decision.name[:4])
+    match = heading.match(decision.read_text())
+    assert match is not None
+    assert int(match[1]) == int(decision.name[:4])
 
 
 def test_the_index_lists_every_decision_as_its_page_has_it() -> None:

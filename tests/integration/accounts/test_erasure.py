@@ -21,15 +21,15 @@ WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' ORDER BY 1, 2"""
 
 def found_in(*needles: str) -> list[str]:
     """Return every ``table.column`` of the database in which one of the texts is, however it is stored there."""
-    found = []
+    columns = []
     for table, column, kind in postgres.read(COLUMNS):
         # bytes are searched as text, whatever else they are
         text = f"encode(\"{column}\", 'escape')" if kind == "bytea" else f'"{column}"::text'
         condition = " OR ".join(f"strpos(lower({text}), lower(:n{number})) > 0" for number in range(len(needles)))
         parameters = {f"n{number}": needle for number, needle in enumerate(needles)}
         if count_rows(f'"{table}"', condition, **parameters):
-            found.append(f"{table}.{column}")
-    return found
+            columns.append(f"{table}.{column}")
+    return columns
 
 
 @pytest.fixture
@@ -41,26 +41,26 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
     session = {"session_id": "of ada@example.com", "metadata": {"note": "ada-lovelace was here"}}
     deliver(apply, guest["user_id"], event(1, **session), event(2, "purchase", **session), event(999))
     tokens = register(accounts, "ada-lovelace", email="ada@example.com", guest_user_id=guest["user_id"])
-    mine = bearer(tokens)
+    headers = bearer(tokens)
     deliver(apply, tokens["user_id"], event(3, "add_to_cart", **session), event(998))
-    answer = shop.get("/recommendations?k=3", headers=mine).json()
+    answer = shop.get("/recommendations?k=3", headers=headers).json()
     feedback = {
         "recommendation_id": answer["recommendation_id"],
         "action": "click",
         "product_id": answer["recommendations"][0]["id"],
     }
     assert shop.post("/recommendations/feedback", json=feedback).status_code == 202
-    shop.get("/similar-products?product_id=1", headers=mine)
-    products.get("/products?search=ada-lovelace", headers=mine)
+    shop.get("/similar-products?product_id=1", headers=headers)
+    products.get("/products?search=ada-lovelace", headers=headers)
     cart = serve("cart")
     for product in (4, 5):
-        added = cart.post("/cart/items", headers=mine, json={"product_id": product, "quantity": 1})
+        added = cart.post("/cart/items", headers=headers, json={"product_id": product, "quantity": 1})
         assert added.status_code == 201, added.text
         if product == 4:
-            placed = cart.post("/cart/checkout", headers=mine | {"Idempotency-Key": "k"}, json={})
+            placed = cart.post("/cart/checkout", headers=headers | {"Idempotency-Key": "k"}, json={})
             assert placed.status_code == 201, placed.text
-    assert cart.put("/wishlist/6", headers=mine).is_success
-    accounts.put("/users/me/location", json={"latitude": 51.5, "longitude": -0.1, "city": "London"}, headers=mine)
+    assert cart.put("/wishlist/6", headers=headers).is_success
+    accounts.put("/users/me/location", json={"latitude": 51.5, "longitude": -0.1, "city": "London"}, headers=headers)
     login(accounts, "ada", "a guess at it")
     postgres.write(
         """INSERT INTO audit_log (actor, action, subject, before) VALUES
@@ -83,7 +83,7 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
 
 
 def test_the_search_finds_what_there_is(person: dict[str, Any]) -> None:
-    found = found_in(*person["needles"])
+    columns = found_in(*person["needles"])
     assert {
         "users.external_id",
         "users.email",
@@ -97,20 +97,20 @@ def test_the_search_finds_what_there_is(person: dict[str, Any]) -> None:
         "idempotency_keys.body",
         "audit_log.actor",
         "audit_log.subject",
-    } <= set(found)
+    } <= set(columns)
 
 
 def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, person: dict[str, Any]) -> None:
     before = count_rows("events"), count_rows("audit_log"), count_rows("event_counts_hourly")
     old_ids = [row[0] for row in postgres.read("SELECT id FROM users")]
-    mine = bearer(person["tokens"])
-    assert accounts.delete("/users/me", headers=mine).status_code == 204
+    headers = bearer(person["tokens"])
+    assert accounts.delete("/users/me", headers=headers).status_code == 204
     assert found_in(*person["needles"]) == []
     # what the shop counts is still there, and nobody's that was there before
     assert (count_rows("events"), count_rows("audit_log"), count_rows("event_counts_hourly")) == before
     assert count_rows("events", "user_id = ANY (:ids)", ids=old_ids) == 0
-    (nobody,) = postgres.read("SELECT DISTINCT external_id FROM events e JOIN users u ON u.id = e.user_id")
-    assert nobody[0].startswith("erased_")
+    (substitute,) = postgres.read("SELECT DISTINCT external_id FROM events e JOIN users u ON u.id = e.user_id")
+    assert substitute[0].startswith("erased_")
     for table in (
         "user_preferences",
         "user_price_bands",
@@ -121,8 +121,8 @@ def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, p
         "recommendation_feedback",
         "login_failures",
     ):
-        left = 1 if table == "login_failures" else 0  # the address's: nobody knows whose
-        assert count_rows(table) == left, table
+        expected = 1 if table == "login_failures" else 0  # the address's: nobody knows whose
+        assert count_rows(table) == expected, table
     assert count_rows("cart_items") == count_rows("wishlist_items") == 0
     assert postgres.read("SELECT user_id, state FROM orders")[0] == (None, "paid")
     assert not redis_sync.client().exists(f"rec:{person['tokens']['user_id']}")
@@ -144,10 +144,10 @@ def test_an_erased_person_is_in_no_stored_answer(accounts: httpx.Client, person:
 
 
 def test_after_erasure_the_tokens_lead_nowhere(accounts: httpx.Client, person: dict[str, Any]) -> None:
-    mine = bearer(person["tokens"])
-    accounts.delete("/users/me", headers=mine)
+    headers = bearer(person["tokens"])
+    accounts.delete("/users/me", headers=headers)
     for method, path in (("GET", ""), ("GET", "/preferences"), ("GET", "/export"), ("DELETE", "")):
-        answer = accounts.request(method, f"/users/me{path}", headers=mine)
+        answer = accounts.request(method, f"/users/me{path}", headers=headers)
         assert (answer.status_code, answer.json()["type"]) == (401, "urn:aisle:problem:invalid-token")
     refreshed = accounts.post("/auth/refresh", json={"refresh_token": person["tokens"]["refresh_token"]})
     assert refreshed.status_code == 401
@@ -187,22 +187,22 @@ def test_an_export_has_everything_and_nothing_of_anybody_else(
     deliver(serve("update_preferences"), "somebody else", event(7, metadata={"of": "somebody else"}))
     answer = accounts.get("/users/me/export", headers=bearer(person["tokens"]))
     assert answer.status_code == 200
-    found = answer.json()
+    export = answer.json()
     assert "attachment" in answer.headers["content-disposition"]
-    assert found["profile"]["email"] == "ada@example.com"
-    assert found["guests"] == [{"user_id": person["guest"]}]
-    assert sorted(one["product_id"] for one in found["events"]) == [1, 2, 3]
-    assert [one["product_id"] for one in found["purchases"]] == [2]
-    assert [one["query"] for one in found["searches"]] == ["ada-lovelace"]
-    assert {one["kind"] for one in found["preferences"]} == {"category", "brand", "tag"}
-    assert len(found["recommendations"]) == 2
-    assert [one["action"] for one in found["feedback"]] == ["click"]
-    assert len(found["rejected_events"]) == 2
-    assert found["price_band"]
-    assert [one["product_id"] for one in found["cart"]] == [5]
-    assert [one["product_id"] for one in found["wishlist"]] == [6]
-    assert [one["items"][0]["product_id"] for one in found["orders"]] == [4]
-    assert found["logins"]
+    assert export["profile"]["email"] == "ada@example.com"
+    assert export["guests"] == [{"user_id": person["guest"]}]
+    assert sorted(event["product_id"] for event in export["events"]) == [1, 2, 3]
+    assert [purchase["product_id"] for purchase in export["purchases"]] == [2]
+    assert [search["query"] for search in export["searches"]] == ["ada-lovelace"]
+    assert {preference["kind"] for preference in export["preferences"]} == {"category", "brand", "tag"}
+    assert len(export["recommendations"]) == 2
+    assert [entry["action"] for entry in export["feedback"]] == ["click"]
+    assert len(export["rejected_events"]) == 2
+    assert export["price_band"]
+    assert [item["product_id"] for item in export["cart"]] == [5]
+    assert [item["product_id"] for item in export["wishlist"]] == [6]
+    assert [order["items"][0]["product_id"] for order in export["orders"]] == [4]
+    assert export["logins"]
     assert "somebody else" not in answer.text
     # secrets are not given out, not even to their owner
     assert "argon2" not in answer.text

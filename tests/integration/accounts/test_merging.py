@@ -46,7 +46,7 @@ def test_a_guest_becomes_what_one_user_would_have_been(accounts: httpx.Client, s
     apply = serve("update_preferences")
     account = register(accounts)["user_id"]
     # the same events: of one user; and split between an account and a guest
-    deliver(apply, "whole", *[one | {"event_id": one["event_id"][:-4] + "0000"} for one in EVENTS])
+    deliver(apply, "whole", *[event | {"event_id": event["event_id"][:-4] + "0000"} for event in EVENTS])
     deliver(apply, account, EVENTS[0], EVENTS[3])
     deliver(apply, "browser-1", EVENTS[1], EVENTS[2], EVENTS[4])
     for _ in range(2):
@@ -66,18 +66,18 @@ def test_a_guest_becomes_what_one_user_would_have_been(accounts: httpx.Client, s
 
 def test_searches_place_and_shown_answers_come_along(accounts: httpx.Client, serve: Serve) -> None:
     add_products(10)
-    products, shown = serve("products"), serve("recommendations")
+    products, recommendations = serve("products"), serve("recommendations")
     guest = accounts.post("/auth/guest").json()
     place = {"latitude": 52.5, "longitude": 13.4, "city": "Berlin"}
     assert accounts.put("/users/me/location", json=place, headers=bearer(guest)).status_code == 200
     for query in ("lantern", "Lantern ", "bag"):
         products.get("/products", params={"search": query, "user_id": guest["user_id"]})
-    answer = shown.get("/recommendations", params={"user_id": guest["user_id"], "k": 2}).json()
+    answer = recommendations.get("/recommendations", params={"user_id": guest["user_id"], "k": 2}).json()
     tokens = register(accounts, guest_user_id=guest["user_id"])
-    mine = bearer(tokens)
-    history = accounts.get("/users/me/search-history", headers=mine).json()
-    assert [(one["query"], one["searches"]) for one in history["searches"]] == [("bag", 1), ("lantern", 2)]
-    profile = accounts.get("/users/me", headers=mine).json()
+    headers = bearer(tokens)
+    history = accounts.get("/users/me/search-history", headers=headers).json()
+    assert [(search["query"], search["searches"]) for search in history["searches"]] == [("bag", 1), ("lantern", 2)]
+    profile = accounts.get("/users/me", headers=headers).json()
     assert {name: profile[name] for name in place} == place
     assert (
         count_rows(
@@ -155,8 +155,8 @@ def test_both_users_answers_are_new_after_a_merge(accounts: httpx.Client, serve:
 def items(client: httpx.Client, user: str | dict[str, str]) -> dict[int, int]:
     """Return the cart of a guest (by id) or of a token's holder."""
     params, headers = ({"user_id": user}, {}) if isinstance(user, str) else ({}, user)
-    found = client.get("/cart", params=params, headers=headers).json()
-    return {line["product"]["id"]: line["quantity"] for line in found["items"]}
+    cart = client.get("/cart", params=params, headers=headers).json()
+    return {line["product"]["id"]: line["quantity"] for line in cart["items"]}
 
 
 def test_cart_wishlist_and_orders_come_along_and_quantities_add_up_to_stock(
@@ -165,7 +165,7 @@ def test_cart_wishlist_and_orders_come_along_and_quantities_add_up_to_stock(
     add_products(10)
     cart = serve("cart")
     tokens = register(accounts)
-    mine, guest = bearer(tokens), {"user_id": "browser-1"}
+    headers, guest = bearer(tokens), {"user_id": "browser-1"}
     for product, quantity in ((4, 1),):
         cart.post("/cart/items", params=guest, json={"product_id": product, "quantity": quantity})
     order = cart.post("/cart/checkout", params=guest, json={}, headers={"Idempotency-Key": "first"})
@@ -174,21 +174,21 @@ def test_cart_wishlist_and_orders_come_along_and_quantities_add_up_to_stock(
         added = cart.post("/cart/items", params=guest, json={"product_id": product, "quantity": quantity})
         assert added.status_code == 201, added.text
     for product, quantity in ((2, 3), (3, 1), (6, 1)):
-        cart.post("/cart/items", headers=mine, json={"product_id": product, "quantity": quantity})
+        cart.post("/cart/items", headers=headers, json={"product_id": product, "quantity": quantity})
     for product in (7, 8):
         assert cart.put(f"/wishlist/{product}", params=guest).is_success
-    assert cart.put("/wishlist/8", headers=mine).is_success
+    assert cart.put("/wishlist/8", headers=headers).is_success
     postgres.write("UPDATE products SET quantity = 0 WHERE id = 5")
     for _ in range(2):
         assert login(accounts, guest_user_id="browser-1").status_code == 200
         # of products 2 and 5 there are five and none; everything else adds up
-        assert items(cart, mine) == {1: 2, 2: 5, 3: 4, 5: 1, 6: 1}
+        assert items(cart, headers) == {1: 2, 2: 5, 3: 4, 5: 1, 6: 1}
         assert items(cart, "browser-1") == {}
-        wished = cart.get("/wishlist", headers=mine).json()["items"]
-        assert {one["product"]["id"] for one in wished} == {7, 8}
-        orders = cart.get("/orders", headers=mine).json()["orders"]
-        assert [one["id"] for one in orders] == [order.json()["id"]]
-    sold_out = [one for one in cart.get("/cart", headers=mine).json()["items"] if one["product"]["id"] == 5]
+        wished = cart.get("/wishlist", headers=headers).json()["items"]
+        assert {item["product"]["id"] for item in wished} == {7, 8}
+        orders = cart.get("/orders", headers=headers).json()["orders"]
+        assert [placed["id"] for placed in orders] == [order.json()["id"]]
+    sold_out = [item for item in cart.get("/cart", headers=headers).json()["items"] if item["product"]["id"] == 5]
     assert sold_out[0]["changes"] == ["out_of_stock"]
     assert cart.get("/orders", params=guest).json()["orders"] == []
 

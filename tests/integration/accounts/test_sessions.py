@@ -18,19 +18,19 @@ SHAPE = {"access_token", "refresh_token", "token_type", "expires_in", "user_id"}
 def test_guests_accounts_logins_and_refreshes_get_the_same_shape(accounts: httpx.Client) -> None:
     guest = accounts.post("/auth/guest")
     assert guest.status_code == 201
-    made = register(accounts)
-    again = login(accounts).json()
-    refreshed = accounts.post("/auth/refresh", json={"refresh_token": again["refresh_token"]})
-    for answer in (guest.json(), made, again, refreshed.json()):
+    account = register(accounts)
+    second_login = login(accounts).json()
+    refreshed = accounts.post("/auth/refresh", json={"refresh_token": second_login["refresh_token"]})
+    for answer in (guest.json(), account, second_login, refreshed.json()):
         assert set(answer) == SHAPE
         assert (answer["token_type"], answer["expires_in"]) == ("bearer", 1800)
     assert refreshed.headers["cache-control"] == "no-store"
     assert guest.json()["user_id"].startswith("guest_")
     assert len(guest.json()["user_id"]) == len("guest_") + 32
-    assert made["user_id"].startswith("acct_")
-    assert made["user_id"] == again["user_id"] == refreshed.json()["user_id"]
+    assert account["user_id"].startswith("acct_")
+    assert account["user_id"] == second_login["user_id"] == refreshed.json()["user_id"]
     assert verify(guest.json()["access_token"]).role == "guest"
-    assert verify(made["access_token"]).role == "user"
+    assert verify(account["access_token"]).role == "user"
 
 
 def test_a_guest_s_refresh_token_works_too(accounts: httpx.Client) -> None:
@@ -219,7 +219,7 @@ def refresh(client: httpx.Client, token: str) -> httpx.Response:
 
 def test_a_refresh_token_is_used_once_and_used_again_it_ends_its_family(accounts: httpx.Client) -> None:
     first = register(accounts)
-    other = login(accounts).json()
+    second_login = login(accounts).json()
     second = refresh(accounts, first["refresh_token"]).json()
     assert second["refresh_token"] != first["refresh_token"]
     reused = refresh(accounts, first["refresh_token"])
@@ -227,7 +227,7 @@ def test_a_refresh_token_is_used_once_and_used_again_it_ends_its_family(accounts
     # who has the second may be the thief: it ends too; another login of the same user does not
     ended = refresh(accounts, second["refresh_token"])
     assert (ended.status_code, ended.json()["type"]) == (401, "urn:aisle:problem:invalid-token")
-    assert refresh(accounts, other["refresh_token"]).status_code == 200
+    assert refresh(accounts, second_login["refresh_token"]).status_code == 200
 
 
 def test_a_refresh_token_used_by_several_at_once_makes_at_most_one_successor(accounts: httpx.Client) -> None:
@@ -246,8 +246,8 @@ def test_a_refresh_token_used_by_several_at_once_makes_at_most_one_successor(acc
 def test_a_refresh_token_of_long_ago_or_of_nobody_is_refused(accounts: httpx.Client) -> None:
     token = register(accounts)["refresh_token"]
     postgres.write("UPDATE refresh_tokens SET expires_at = now() - interval '1 second'")
-    for one in (token, "nonsense", "x" * 512, "'; DROP TABLE users; --"):
-        answer = refresh(accounts, one)
+    for refused in (token, "nonsense", "x" * 512, "'; DROP TABLE users; --"):
+        answer = refresh(accounts, refused)
         assert (answer.status_code, answer.json()["type"]) == (401, "urn:aisle:problem:invalid-token")
     (row,) = postgres.read("SELECT expires_at - issued_at < interval '7 days' FROM refresh_tokens")
     assert row[0]
@@ -307,9 +307,9 @@ def test_guesses_at_once_are_no_way_around(accounts: httpx.Client) -> None:
         body = {"email": "ada@example.com", "password": "a guess at it"}
         return accounts.post("/auth/login", json=body).status_code
 
-    found = at_once(guess, 12)
-    assert found.count(401) == 5
-    assert found.count(429) == 7
+    statuses = at_once(guess, 12)
+    assert statuses.count(401) == 5
+    assert statuses.count(429) == 7
 
 
 def test_an_address_that_guesses_at_many_accounts_must_wait(accounts: httpx.Client) -> None:

@@ -67,18 +67,18 @@ def test_every_write_of_staff_is_written_down(shop: httpx.Client) -> None:
     first = add_model({1: {2: 1.0}})
     add_model({1: {3: 1.0}})
     postgres.write(f"ALTER TABLE item_similarity_v{first} RENAME TO item_similarity_{first}")
-    boss, other = register(shop, "boss"), register(shop, "other")
-    postgres.write("UPDATE users SET role = 'admin' WHERE external_id = :u", u=boss["user_id"])
-    headers = {"Authorization": f"Bearer {issue(boss['user_id'], 'admin')}"}
-    shop.post("/cart/items", json={"product_id": 2, "quantity": 1}, headers=bearer(other))
-    order = shop.post("/cart/checkout", json={}, headers=bearer(other) | {"Idempotency-Key": "k"}).json()["id"]
+    admin, customer = register(shop, "boss"), register(shop, "other")
+    postgres.write("UPDATE users SET role = 'admin' WHERE external_id = :u", u=admin["user_id"])
+    headers = {"Authorization": f"Bearer {issue(admin['user_id'], 'admin')}"}
+    shop.post("/cart/items", json={"product_id": 2, "quantity": 1}, headers=bearer(customer))
+    order = shop.post("/cart/checkout", json={}, headers=bearer(customer) | {"Idempotency-Key": "k"}).json()["id"]
     places = {
         "product_id": "1",
         "scope": "similar",
         "version": str(first),
         "name": "popular",
         "rule_id": "1",
-        "user_id": other["user_id"],
+        "user_id": customer["user_id"],
         "order_id": order,
     }
     for method, path, body, action, before, after in WRITES:
@@ -92,7 +92,7 @@ def test_every_write_of_staff_is_written_down(shop: httpx.Client) -> None:
         rows = postgres.read(
             "SELECT actor, action, before, after, request_id FROM audit_log WHERE id > :latest", latest=latest
         )
-        assert [(row[0], row[1]) for row in rows] == [(boss["user_id"], action)], path
+        assert [(row[0], row[1]) for row in rows] == [(admin["user_id"], action)], path
         assert (rows[0][2] is not None, rows[0][3] is not None) == (before, after), path
         assert rows[0][4] == answer.headers["x-request-id"], path
 
@@ -100,13 +100,13 @@ def test_every_write_of_staff_is_written_down(shop: httpx.Client) -> None:
 def test_the_audit_log_is_paged_newest_first_with_the_requests_id(client: httpx.Client) -> None:
     for number, scope in enumerate(("similar", "trending", "recommendations")):
         client.post(f"/admin/cache/flush/{scope}", headers={"X-Request-ID": f"request-{number}"})
-    found = client.get("/admin/audit-log", params={"page_size": 2}).json()
-    schemas.AuditLogPage.model_validate(found)
-    assert [(entry["subject"], entry["request_id"]) for entry in found["entries"]] == [
+    page = client.get("/admin/audit-log", params={"page_size": 2}).json()
+    schemas.AuditLogPage.model_validate(page)
+    assert [(entry["subject"], entry["request_id"]) for entry in page["entries"]] == [
         ("recommendations", "request-2"),
         ("trending", "request-1"),
     ]
-    assert (found["total"], found["page"], found["page_size"], found["total_pages"]) == (3, 1, 2, 2)
+    assert (page["total"], page["page"], page["page_size"], page["total_pages"]) == (3, 1, 2, 2)
     assert [entry["subject"] for entry in client.get("/admin/audit-log?page=2&page_size=2").json()["entries"]] == [
         "similar"
     ]

@@ -14,11 +14,11 @@ from tests.integration.storage.recommending.test_models import publish
 
 
 def test_an_empty_shop_has_an_empty_dashboard(client: httpx.Client) -> None:
-    found = client.get("/admin/dashboard").json()
-    assert found["events_by_day"] == found["top_trending"] == found["jobs"] == []
-    assert (found["total_events"], found["total_users"], found["total_products"]) == (0, 0, 0)
-    assert found["active_model"] is None
-    schemas.Dashboard.model_validate(found)
+    dashboard = client.get("/admin/dashboard").json()
+    assert dashboard["events_by_day"] == dashboard["top_trending"] == dashboard["jobs"] == []
+    assert (dashboard["total_events"], dashboard["total_users"], dashboard["total_products"]) == (0, 0, 0)
+    assert dashboard["active_model"] is None
+    schemas.Dashboard.model_validate(dashboard)
 
 
 def test_the_dashboard_has_days_trends_totals_and_the_last_run_of_each_job(client: httpx.Client, serve: Serve) -> None:
@@ -35,43 +35,43 @@ def test_the_dashboard_has_days_trends_totals_and_the_last_run_of_each_job(clien
         serve("daily_stats").post("/", json={})
     version = publish()
     add_events([StoredEvent("c", ids[1], "view", 0), StoredEvent("c", ids[0], "view", 0)])
-    found = client.get("/admin/dashboard").json()
-    schemas.Dashboard.model_validate(found)
+    dashboard = client.get("/admin/dashboard").json()
+    schemas.Dashboard.model_validate(dashboard)
     today = datetime.now(UTC).date()
     day = (datetime.now(UTC) - timedelta(days=3)).date()
-    assert found["events_by_day"] == [
+    assert dashboard["events_by_day"] == [
         {"date": day.isoformat(), "event_type": "purchase", "event_count": 1, "unique_users": 1, "unique_products": 1},
         {"date": day.isoformat(), "event_type": "view", "event_count": 1, "unique_users": 1, "unique_products": 1},
         {"date": today.isoformat(), "event_type": "view", "event_count": 2, "unique_users": 1, "unique_products": 2},
     ]
     # the one of two months ago is in the total
-    assert (found["total_events"], found["total_users"], found["total_products"]) == (5, 3, 2)
-    first = found["top_trending"][0]
+    assert (dashboard["total_events"], dashboard["total_users"], dashboard["total_products"]) == (5, 3, 2)
+    first = dashboard["top_trending"][0]
     assert (first["time_window"], first["event_count"], first["product"]["id"]) == ("7d", 2, ids[0])
     assert first["product"]["price"] == 0.5
-    assert {trend["time_window"] for trend in found["top_trending"]} == {"7d", "30d"}
-    assert found["active_model"]["version"] == version
-    assert {run["job"]: run["outcome"] for run in found["jobs"]} == {
+    assert {trend["time_window"] for trend in dashboard["top_trending"]} == {"7d", "30d"}
+    assert dashboard["active_model"]["version"] == version
+    assert {run["job"]: run["outcome"] for run in dashboard["jobs"]} == {
         "trending": "succeeded",
         "daily_stats": "succeeded",
     }
-    assert len(found["jobs"]) == 2
-    assert found["api_stats"]["cache"]["misses"] > 0
+    assert len(dashboard["jobs"]) == 2
+    assert dashboard["api_stats"]["cache"]["misses"] > 0
 
 
 def test_what_was_never_counted_is_counted_live(client: httpx.Client) -> None:
     (product,) = add_plain_products(1)
     add_events([StoredEvent("a", product, "view", 24 * days) for days in (0, 1, 2, 20)])
-    found = client.get("/admin/dashboard").json()
-    assert [day["event_count"] for day in found["events_by_day"]] == [1, 1, 1, 1]
-    assert found["total_events"] == 4
+    dashboard = client.get("/admin/dashboard").json()
+    assert [day["event_count"] for day in dashboard["events_by_day"]] == [1, 1, 1, 1]
+    assert dashboard["total_events"] == 4
 
 
 def test_the_dashboard_is_kept_for_a_minute_and_flushing_makes_it_new(client: httpx.Client) -> None:
     first = client.get("/admin/dashboard")
     add_plain_products(1)
-    again = client.get("/admin/dashboard")
-    assert again.json() == first.json()
+    second = client.get("/admin/dashboard")
+    assert second.json() == first.json()
     assert first.headers["cache-control"] == "private, no-cache"
     unchanged = client.get("/admin/dashboard", headers={"If-None-Match": first.headers["etag"]})
     assert unchanged.status_code == 304
@@ -83,7 +83,7 @@ def test_the_dashboard_is_kept_for_a_minute_and_flushing_makes_it_new(client: ht
 def test_without_redis_the_dashboard_is_computed(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
     clients.reset()
-    found = client.get("/admin/dashboard")
-    assert found.status_code == 200
-    assert found.json()["api_stats"] == {"cache": None}
-    schemas.Dashboard.model_validate(found.json())
+    answer = client.get("/admin/dashboard")
+    assert answer.status_code == 200
+    assert answer.json()["api_stats"] == {"cache": None}
+    schemas.Dashboard.model_validate(answer.json())

@@ -48,10 +48,10 @@ def bury(user: str) -> tuple[str, bytes]:
 def waiting(client: httpx.Client, expected: int) -> list[dict[str, Any]]:
     """Return what waits, as soon as it is as many."""
     deadline = time.monotonic() + 30
-    found: list[dict[str, Any]] = []
-    while len(found) != expected and time.monotonic() < deadline:
-        found = client.get("/admin/dead-letters").raise_for_status().json()["dead_letters"]
-    return found
+    letters: list[dict[str, Any]] = []
+    while len(letters) != expected and time.monotonic() < deadline:
+        letters = client.get("/admin/dead-letters").raise_for_status().json()["dead_letters"]
+    return letters
 
 
 def test_dead_letters_are_shown_and_stay(client: httpx.Client) -> None:
@@ -81,13 +81,13 @@ def test_a_replay_publishes_them_again_as_they_were(client: httpx.Client, messag
 
 def test_only_those_named_are_replayed(client: httpx.Client, messages: Callable) -> None:
     take = messages(USER_EVENTS)
-    wanted, _ = bury("ada")
-    other, _ = bury("bob")
+    replayed, _ = bury("ada")
+    left_behind, _ = bury("bob")
     waiting(client, 2)
-    answer = client.post("/admin/dead-letters/replay", json={"topic": USER_EVENTS, "message_ids": [wanted]})
-    assert answer.json() == {"topic": USER_EVENTS, "replayed": [wanted], "left": 1}
-    assert [one.attributes["user_id"] for one in take()] == ["ada"]
-    assert [letter["message_id"] for letter in waiting(client, 1)] == [other]
+    answer = client.post("/admin/dead-letters/replay", json={"topic": USER_EVENTS, "message_ids": [replayed]})
+    assert answer.json() == {"topic": USER_EVENTS, "replayed": [replayed], "left": 1}
+    assert [message.attributes["user_id"] for message in take()] == ["ada"]
+    assert [letter["message_id"] for letter in waiting(client, 1)] == [left_behind]
 
 
 def test_what_cannot_be_published_stays(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,9 +52,9 @@ def test_every_job_is_listed_with_its_schedule_and_last_runs(client: httpx.Clien
     job = serve("trending")
     for _ in range(3):
         job.post("/", json={})
-    found = client.get("/admin/jobs", params={"runs": 2}).json()
-    schemas.JobList.model_validate(found)
-    by_name = {one["name"]: one for one in found["jobs"]}
+    body = client.get("/admin/jobs", params={"runs": 2}).json()
+    schemas.JobList.model_validate(body)
+    by_name = {job["name"]: job for job in body["jobs"]}
     assert {
         "trending",
         "similarity",
@@ -75,9 +75,9 @@ def test_every_job_is_listed_with_its_schedule_and_last_runs(client: httpx.Clien
 def test_a_job_is_run_with_its_parameters_and_its_result_is_the_answer(client: httpx.Client, jobs: type[Jobs]) -> None:
     answer = client.post("/admin/jobs/daily_stats/run", json={"days": 3})
     assert answer.status_code == 200, answer.text
-    found = answer.json()
-    schemas.JobRunResult.model_validate(found)
-    assert (found["job"], found["status"], found["result"]["days"]) == ("daily_stats", "succeeded", 3)
+    run = answer.json()
+    schemas.JobRunResult.model_validate(run)
+    assert (run["job"], run["status"], run["result"]["days"]) == ("daily_stats", "succeeded", 3)
     assert audited() == [("admin-token", "job.run", "daily_stats", None, {"days": 3})]
     assert client.post("/admin/jobs/daily_stats/run").json()["result"]["days"] == 2
 

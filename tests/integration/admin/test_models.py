@@ -40,9 +40,9 @@ def test_a_version_that_is_none_is_refused(client: httpx.Client, version: str, s
     answer = client.post(f"/admin/models/{version}/activate")
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
-    found = models.active()
-    assert found is not None
-    assert found.version == active
+    model = models.active()
+    assert model is not None
+    assert model.version == active
     assert audited() == []
 
 

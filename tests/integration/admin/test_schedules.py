@@ -30,15 +30,15 @@ def client(scheduler: Scheduler, serve: Serve) -> httpx.Client:
 
 
 def jobs(client: httpx.Client) -> dict[str, dict]:
-    return {one["name"]: one for one in client.get("/admin/jobs").raise_for_status().json()["jobs"]}
+    return {job["name"]: job for job in client.get("/admin/jobs").raise_for_status().json()["jobs"]}
 
 
 def test_jobs_are_listed_with_what_the_scheduler_says(client: httpx.Client, scheduler: Scheduler) -> None:
-    found = jobs(client)
-    assert set(found) == {entry.name for entry in manifest().of_kind("job")}
-    assert found["trending"]["scheduler"]["state"] == "enabled"
-    assert found["trending"]["scheduler"]["next_run_at"].startswith("2026-11-22T02:00:00")
-    assert found["migrate"]["scheduler"] is None
+    listed = jobs(client)
+    assert set(listed) == {entry.name for entry in manifest().of_kind("job")}
+    assert listed["trending"]["scheduler"]["state"] == "enabled"
+    assert listed["trending"]["scheduler"]["next_run_at"].startswith("2026-11-22T02:00:00")
+    assert listed["migrate"]["scheduler"] is None
 
 
 def test_a_run_that_failed_shows(client: httpx.Client, scheduler: Scheduler) -> None:

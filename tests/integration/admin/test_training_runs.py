@@ -5,27 +5,11 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import httpx
-import numpy as np
 
 from jobs.evaluation import Evaluation, evaluation
 from shared.clients.postgres import transaction
 from shared.storage.operations import training_runs
-from tests.integration.shop import StoredEvent, add_events, add_plain_products
-
-
-def evaluated() -> None:
-    """Evaluate a shop of two kinds of users."""
-    ids = add_plain_products(40)
-    random = np.random.default_rng(5)
-    done = []
-    for _ in range(1600):
-        user = int(random.integers(80))
-        kind = user % 2 if random.random() < 0.9 else 1 - user % 2
-        event_type = str(random.choice(["view", "add_to_cart", "purchase"], p=[0.5, 0.2, 0.3]))
-        hours = float(random.random() * 24 * 60)
-        done.append(StoredEvent(f"u{user}", ids[2 * int(random.integers(20)) + kind], event_type, hours))
-    add_events(done)
-    evaluation.run(Evaluation(days=14, time_budget_s=0))
+from tests.integration.shop import add_two_kinds_of_users
 
 
 class Outside(HTMLParser):
@@ -42,12 +26,13 @@ class Outside(HTMLParser):
 
 
 def test_an_evaluation_leaves_a_page_that_needs_nothing_beside_it(client: httpx.Client) -> None:
-    evaluated()
+    add_two_kinds_of_users()
+    evaluation.run(Evaluation(days=14, time_budget_s=0))
     answer = client.get("/admin/training-runs", params={"job": "evaluation"})
     (run,) = answer.json()["runs"]
     assert (run["job"], run["outcome"]) == ("evaluation", "evaluated")
     assert "report" not in run["details"]
-    assert [one["mode"] for one in run["details"]["results"]] == ["new-only", "repeats"]
+    assert [result["mode"] for result in run["details"]["results"]] == ["new-only", "repeats"]
     page = client.get(run["report"])
     assert page.status_code == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -69,13 +54,13 @@ def test_runs_are_listed_newest_first_a_page_at_a_time(client: httpx.Client) -> 
     with transaction() as connection:
         for job, outcome in (("similarity", "kept"), ("evaluation", "nothing to measure"), ("similarity", "kept")):
             training_runs.add(connection, job, datetime.now(UTC), outcome, {"reason": "for this test"})
-    found = client.get("/admin/training-runs", params={"page_size": 2}).json()
-    assert [run["job"] for run in found["runs"]] == ["similarity", "evaluation"]
-    assert (found["total"], found["total_pages"]) == (3, 2)
-    assert found["runs"][0]["report"] is None
-    assert found["runs"][0]["details"] == {"reason": "for this test"}
-    found = client.get("/admin/training-runs", params={"job": "similarity"}).json()
-    assert [run["job"] for run in found["runs"]] == ["similarity", "similarity"]
+    page = client.get("/admin/training-runs", params={"page_size": 2}).json()
+    assert [run["job"] for run in page["runs"]] == ["similarity", "evaluation"]
+    assert (page["total"], page["total_pages"]) == (3, 2)
+    assert page["runs"][0]["report"] is None
+    assert page["runs"][0]["details"] == {"reason": "for this test"}
+    page = client.get("/admin/training-runs", params={"job": "similarity"}).json()
+    assert [run["job"] for run in page["runs"]] == ["similarity", "similarity"]
     assert client.get("/admin/training-runs", params={"job": "trending"}).status_code == 422
 
 

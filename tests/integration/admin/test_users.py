@@ -23,11 +23,11 @@ def admin(env: dict[str, str], serve: Serve) -> httpx.Client:
 def people(serve: Serve, admin: httpx.Client) -> dict[str, dict[str, Any]]:
     """An account of each role."""
     accounts = serve("accounts")
-    made = {role: register(accounts, f"the-{role}") for role in ("user", "support", "admin")}
-    for role, tokens in made.items():
+    tokens_by_role = {role: register(accounts, f"the-{role}") for role in ("user", "support", "admin")}
+    for role, tokens in tokens_by_role.items():
         postgres.write("UPDATE users SET role = :r WHERE external_id = :u", r=role, u=tokens["user_id"])
         tokens["access_token"] = issue(tokens["user_id"], role)
-    return made
+    return tokens_by_role
 
 
 def test_each_role_may_what_its_permissions_name(admin: httpx.Client, people: dict[str, dict[str, Any]]) -> None:
@@ -54,21 +54,21 @@ def test_a_role_is_given_by_an_admin_and_written_down(
     user, path = people["user"], f"/admin/users/{people['user']['user_id']}/role"
     for refused in (bearer(people["support"]), bearer(user), ADMIN):
         assert admin.put(path, json={"role": "admin"}, headers=refused).status_code == 403
-    given = admin.put(path, json={"role": "support"}, headers=bearer(people["admin"]))
-    assert given.json() == {"user_id": user["user_id"], "role": "support", "previous": "user"}
+    answer = admin.put(path, json={"role": "support"}, headers=bearer(people["admin"]))
+    assert answer.json() == {"user_id": user["user_id"], "role": "support", "previous": "user"}
     refreshed = serve("accounts").post("/auth/refresh", json={"refresh_token": user["refresh_token"]}).json()
     assert admin.get("/admin/users", headers=bearer(refreshed)).status_code == 200
     entries = admin.get("/admin/audit-log", headers=bearer(people["admin"])).json()["entries"]
-    assert [(one["action"], one["actor"], one["subject"], one["before"], one["after"]) for one in entries] == [
-        ("user.role", people["admin"]["user_id"], f"user:{user['user_id']}", {"role": "user"}, {"role": "support"})
-    ]
+    assert [
+        (entry["action"], entry["actor"], entry["subject"], entry["before"], entry["after"]) for entry in entries
+    ] == [("user.role", people["admin"]["user_id"], f"user:{user['user_id']}", {"role": "user"}, {"role": "support"})]
 
 
 def test_the_last_admin_stays_one(admin: httpx.Client, people: dict[str, dict[str, Any]]) -> None:
     boss, path = bearer(people["admin"]), f"/admin/users/{people['admin']['user_id']}/role"
     assert admin.put(path, json={"role": "user"}, headers=boss).status_code == 409
-    other = f"/admin/users/{people['support']['user_id']}/role"
-    assert admin.put(other, json={"role": "admin"}, headers=boss).status_code == 200
+    support_path = f"/admin/users/{people['support']['user_id']}/role"
+    assert admin.put(support_path, json={"role": "admin"}, headers=boss).status_code == 200
     assert admin.put(path, json={"role": "user"}, headers=boss).status_code == 200
 
 
@@ -88,11 +88,11 @@ def test_a_role_that_there_is_not_is_a_problem(
 
 def test_staff_find_accounts_by_email_and_role(admin: httpx.Client, people: dict[str, dict[str, Any]]) -> None:
     headers = bearer(people["support"])
-    found = admin.get("/admin/users?email=THE-USER@example.com", headers=headers).json()
-    assert [one["user_id"] for one in found["users"]] == [people["user"]["user_id"]]
-    assert "password_hash" not in found["users"][0]
-    found = admin.get("/admin/users?role=admin", headers=headers).json()
-    assert (found["total"], found["users"][0]["username"]) == (1, "the-admin")
+    page = admin.get("/admin/users?email=THE-USER@example.com", headers=headers).json()
+    assert [user["user_id"] for user in page["users"]] == [people["user"]["user_id"]]
+    assert "password_hash" not in page["users"][0]
+    page = admin.get("/admin/users?role=admin", headers=headers).json()
+    assert (page["total"], page["users"][0]["username"]) == (1, "the-admin")
     assert admin.get("/admin/users?page_size=2", headers=headers).json()["total_pages"] == 2
 
 

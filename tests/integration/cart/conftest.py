@@ -48,8 +48,8 @@ class Shopper:
         return self.ask("POST", "/cart/items", json={"product_id": product_id, "quantity": quantity})
 
     def cart(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.ask("GET", "/cart").json()
-        return found
+        body: dict[str, Any] = self.ask("GET", "/cart").json()
+        return body
 
     def in_cart(self) -> dict[int, int]:
         """Quantities by product."""
@@ -60,8 +60,8 @@ class Shopper:
         return self.ask("POST", "/cart/checkout", json=body, headers=headers)
 
     def orders(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.ask("GET", "/orders").json()["orders"]
-        return found
+        listed: list[dict[str, Any]] = self.ask("GET", "/orders").json()["orders"]
+        return listed
 
 
 @pytest.fixture
@@ -90,13 +90,13 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["type"].removeprefix("urn:aisle:problem:")
 
 
-def told(event_types: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+def outbox_events(event_types: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """The user events that were written to the outbox, oldest first, with their user; all of them: none named."""
-    found = []
+    events = []
     for (data,) in read("SELECT data FROM outbox WHERE topic = 'user-events' ORDER BY id"):
         message = orjson.loads(bytes(data))
-        found += [event | {"user_id": message["user_id"]} for event in message["events"]]
-    return [event for event in found if not event_types or event["event_type"] in event_types]
+        events += [event | {"user_id": message["user_id"]} for event in message["events"]]
+    return [event for event in events if not event_types or event["event_type"] in event_types]
 
 
 def state() -> list[str]:
@@ -131,11 +131,11 @@ checkout.place_order("ann", CheckoutRequest(), "k")
 """
 
 
-def killed(where: str, env: dict[str, str], repository: Path) -> None:
+def check_out_and_be_killed(moment: str, env: dict[str, str], repository: Path) -> None:
     """Check out ann's cart with the key ``k`` in a process that is killed: ``before`` or ``after`` it was charged, or
     once everything is ``committed``.
     """
     process = subprocess.run(
-        [sys.executable, "-c", KILLED, where], cwd=repository, env=os.environ | env, check=False, timeout=60
+        [sys.executable, "-c", KILLED, moment], cwd=repository, env=os.environ | env, check=False, timeout=60
     )
     assert process.returncode == -signal.SIGKILL

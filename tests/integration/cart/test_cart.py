@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from shared.clients.postgres import write
-from tests.integration.cart.conftest import Shopper, problem, set_stock, state, told
+from tests.integration.cart.conftest import Shopper, outbox_events, problem, set_stock, state
 
 SELECT = "'; DROP TABLE cart_items; --"
 SCRIPT = "<script>alert(1)</script>"
@@ -20,13 +20,13 @@ def test_a_new_shopper_s_cart_is_empty(ann: Shopper) -> None:
 
 def test_adding_again_adds_up(ann: Shopper) -> None:
     assert ann.add(2, 1).status_code == 201
-    again = ann.add(2, 2)
-    assert again.status_code == 200
-    (item,) = again.json()["items"]
+    second = ann.add(2, 2)
+    assert second.status_code == 200
+    (item,) = second.json()["items"]
     assert (item["quantity"], item["price"], item["line_total"], item["changes"]) == (3, 2, 6, [])
     assert item["product"]["name"] == "Product 2"
-    assert (again.json()["total"], again.json()["item_count"]) == (6, 3)
-    assert again.json() == ann.cart()
+    assert (second.json()["total"], second.json()["item_count"]) == (6, 3)
+    assert second.json() == ann.cart()
 
 
 def test_carts_are_their_shoppers_own(ann: Shopper, bob: Shopper) -> None:
@@ -44,7 +44,7 @@ def test_every_change_is_told_with_how_many(ann: Shopper) -> None:
     ann.ask("DELETE", "/cart/items/1")
     ann.ask("DELETE", "/cart/items/1")
     ann.ask("DELETE", "/cart")
-    assert [(event["event_type"], event["product_id"], event["metadata"]["quantity"]) for event in told()] == [
+    assert [(event["event_type"], event["product_id"], event["metadata"]["quantity"]) for event in outbox_events()] == [
         ("add_to_cart", 1, 2),
         ("add_to_cart", 1, 3),
         ("remove_from_cart", 1, 1),
@@ -148,7 +148,7 @@ def test_an_id_of_sql_or_script_is_only_an_id(client: httpx.Client) -> None:
         shopper = Shopper(client, user_id)
         assert shopper.add(1).status_code == 201
         assert shopper.in_cart() == {1: 1}
-    assert told()[0]["user_id"] == SELECT
+    assert outbox_events()[0]["user_id"] == SELECT
 
 
 def test_without_a_user_or_a_token_nothing_is_shown(client: httpx.Client) -> None:
@@ -185,13 +185,13 @@ def test_the_same_key_adds_once(ann: Shopper) -> None:
         answer = ann.ask("POST", "/cart/items", json={"product_id": 1, "quantity": 2}, headers={"Idempotency-Key": "k"})
         assert answer.status_code == 201
     assert ann.in_cart() == {1: 2}
-    assert len(told()) == 1
+    assert len(outbox_events()) == 1
 
 
 def test_who_was_erased_does_not_come_back_by_shopping(client: httpx.Client) -> None:
     write("INSERT INTO erased_users (digest) VALUES (sha256('guest_gone'::bytea))")
-    gone = Shopper(client, "guest_gone")
-    assert gone.cart()["items"] == []
-    for answer in (gone.add(1), gone.check_out(), gone.ask("PUT", "/wishlist/1"), gone.ask("DELETE", "/cart")):
+    erased = Shopper(client, "guest_gone")
+    assert erased.cart()["items"] == []
+    for answer in (erased.add(1), erased.check_out(), erased.ask("PUT", "/wishlist/1"), erased.ask("DELETE", "/cart")):
         assert problem(answer) == (403, "forbidden")
-    assert told() == []
+    assert outbox_events() == []

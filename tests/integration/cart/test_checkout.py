@@ -9,7 +9,7 @@ import pytest
 from shared.clients.postgres import read, write
 from shared.domain.orders import purchase_event_id
 from shared.payments import fake
-from tests.integration.cart.conftest import Shopper, problem, set_stock, state, stock, told
+from tests.integration.cart.conftest import Shopper, outbox_events, problem, set_stock, state, stock
 
 
 def test_a_cart_becomes_a_paid_order_at_the_prices_of_now(ann: Shopper) -> None:
@@ -39,7 +39,7 @@ def test_the_lines_are_told_as_purchases_by_ids_of_their_own(ann: Shopper) -> No
     ann.add(1, 3)
     ann.add(2)
     order = ann.check_out().json()
-    events = told(("purchase",))
+    events = outbox_events(("purchase",))
     assert [(event["product_id"], event["metadata"]) for event in events] == [
         (1, {"quantity": 3, "order_id": order["id"]}),
         (2, {"quantity": 1, "order_id": order["id"]}),
@@ -98,11 +98,11 @@ def test_the_same_key_buys_once_and_gets_the_same_answer(ann: Shopper) -> None:
     ann.add(1)
     first = ann.check_out("k")
     ann.add(1)
-    again = ann.check_out("k")
-    assert (first.status_code, again.status_code) == (201, 201)
-    assert first.content == again.content
-    assert again.headers["idempotent-replayed"] == "true"
-    assert again.headers["location"] == first.headers["location"]
+    second = ann.check_out("k")
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.content == second.content
+    assert second.headers["idempotent-replayed"] == "true"
+    assert second.headers["location"] == first.headers["location"]
     assert len(ann.orders()) == 1
     assert stock(1) == 4
 
@@ -178,8 +178,8 @@ def test_strangers_see_none_of_it(ann: Shopper, bob: Shopper) -> None:
     assert problem(bob.ask("GET", f"/orders/{order_id}")) == (404, "order-not-found")
     assert problem(bob.ask("POST", f"/orders/{order_id}/cancel")) == (404, "order-not-found")
     assert bob.orders() == []
-    nobody = Shopper(ann.client, "nobody")
-    assert problem(nobody.ask("POST", f"/orders/{order_id}/cancel")) == (404, "order-not-found")
+    stranger = Shopper(ann.client, "nobody")
+    assert problem(stranger.ask("POST", f"/orders/{order_id}/cancel")) == (404, "order-not-found")
     assert problem(ann.ask("GET", f"/orders/{UUID(int=7)}")) == (404, "order-not-found")
     for wrong in ("1", "'; DROP TABLE orders; --", "<script>"):
         assert ann.client.get(f"/orders/{wrong}", params={"user_id": "ann"}).status_code in (404, 422)
@@ -187,15 +187,15 @@ def test_strangers_see_none_of_it(ann: Shopper, bob: Shopper) -> None:
 
 
 def test_orders_come_in_pages_newest_first(ann: Shopper) -> None:
-    made = []
+    order_ids = []
     for _ in range(3):
         ann.add(1)
-        made.append(ann.check_out().json()["id"])
+        order_ids.append(ann.check_out().json()["id"])
     page = ann.ask("GET", "/orders", params={"page": 1, "page_size": 2}).json()
-    assert [order["id"] for order in page["orders"]] == made[:0:-1]
+    assert [order["id"] for order in page["orders"]] == order_ids[:0:-1]
     assert (page["total"], page["total_pages"], page["page"], page["page_size"]) == (3, 2, 1, 2)
     page = ann.ask("GET", "/orders", params={"page": 2, "page_size": 2}).json()
-    assert [order["id"] for order in page["orders"]] == made[:1]
+    assert [order["id"] for order in page["orders"]] == order_ids[:1]
     beyond = ann.ask("GET", "/orders", params={"page": 9}).json()
     assert (beyond["orders"], beyond["total"]) == ([], 3)
 

@@ -1,5 +1,6 @@
 """The states of an order: who may change them, to what, and what it does."""
 
+import httpx
 import pytest
 
 from shared.clients.postgres import read
@@ -14,7 +15,7 @@ def bought(ann: Shopper, quantity: int = 2) -> str:
     return order_id
 
 
-def to(ann: Shopper, order_id: str, state: str, **more: str):  # type: ignore[no-untyped-def]
+def change_state(ann: Shopper, order_id: str, state: str, **more: str) -> httpx.Response:
     return ann.client.post(f"/orders/{order_id}/state", json={"state": state, **more}, headers=ADMIN)
 
 
@@ -33,9 +34,9 @@ def test_cancelling_returns_stock_and_money_once(ann: Shopper) -> None:
 
 def test_support_ships_and_refunds_and_it_is_in_the_audit_log(ann: Shopper) -> None:
     order_id = bought(ann)
-    assert to(ann, order_id, "shipped").json()["state"] == "shipped"
+    assert change_state(ann, order_id, "shipped").json()["state"] == "shipped"
     assert problem(ann.ask("POST", f"/orders/{order_id}/cancel")) == (409, "order-state")
-    refunded = to(ann, order_id, "refunded", reason="arrived broken").json()
+    refunded = change_state(ann, order_id, "refunded", reason="arrived broken").json()
     assert (refunded["state"], refunded["history"][-1]["reason"]) == ("refunded", "arrived broken")
     assert (stock(1), fake.ledger.charged[order_id]) == (3, 0)
     rows = read("SELECT actor, action, subject, before, after FROM audit_log ORDER BY id")
@@ -63,21 +64,21 @@ def test_support_sees_anybody_s_order(ann: Shopper) -> None:
 def test_what_may_not_follow_is_refused_and_says_what_may(ann: Shopper) -> None:
     order_id = bought(ann)
     before = state()
-    answer = to(ann, order_id, "refunded")
+    answer = change_state(ann, order_id, "refunded")
     assert problem(answer) == (409, "order-state")
     assert answer.json()["state"] == "paid"
     assert "cancelled, shipped" in answer.json()["detail"]
     assert state() == before
-    to(ann, order_id, "cancelled")
+    change_state(ann, order_id, "cancelled")
     for after in ("shipped", "refunded"):
-        assert problem(to(ann, order_id, after)) == (409, "order-state")
+        assert problem(change_state(ann, order_id, after)) == (409, "order-state")
 
 
 def test_asking_again_changes_nothing(ann: Shopper) -> None:
     order_id = bought(ann)
-    to(ann, order_id, "shipped")
+    change_state(ann, order_id, "shipped")
     before = state()
-    assert to(ann, order_id, "shipped").status_code == 200
+    assert change_state(ann, order_id, "shipped").status_code == 200
     assert state() == before
 
 

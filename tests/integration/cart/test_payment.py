@@ -10,7 +10,16 @@ from shared import clients, payments
 from shared.clients.postgres import read, transaction, write
 from shared.payments import fake
 from shared.storage.shopping import orders
-from tests.integration.cart.conftest import Shopper, killed, order_states, problem, set_stock, state, stock, told
+from tests.integration.cart.conftest import (
+    Shopper,
+    check_out_and_be_killed,
+    order_states,
+    outbox_events,
+    problem,
+    set_stock,
+    state,
+    stock,
+)
 from tests.integration.conftest import Serve
 
 
@@ -36,11 +45,11 @@ def test_a_declined_payment_leaves_stock_and_cart_as_they_were(ann: Shopper) -> 
     assert order_states() == [("cancelled", "released")]
     (order,) = ann.orders()
     assert order["history"][-1]["reason"] == "payment declined"
-    assert told(("purchase",)) == []
+    assert outbox_events(("purchase",)) == []
     # the same key again, with another means of payment
     assert ann.check_out("k", payment_token="tok_good").json()["state"] == "paid"
     assert (stock(1), stock(2)) == (0, 4)
-    assert len(told(("purchase",))) == 2
+    assert len(outbox_events(("purchase",))) == 2
 
 
 def test_a_payment_without_an_answer_is_given_back(ann: Shopper, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,15 +129,15 @@ def test_an_order_cancelled_while_it_is_paid_is_not_charged(ann: Shopper, monkey
     assert order_states() == [("cancelled", "released")]
     assert list(fake.ledger.charged.values()) == [0]
     assert stock(1) == 5
-    assert told(("purchase",)) == []
+    assert outbox_events(("purchase",)) == []
 
 
-@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_process_killed_before_the_order_was_paid_is_swept_up(
-    where: str, ann: Shopper, serve: Serve, env: dict[str, str], repository: Path
+    moment: str, ann: Shopper, serve: Serve, env: dict[str, str], repository: Path
 ) -> None:
     ann.add(1, 5)
-    killed(where, env, repository)
+    check_out_and_be_killed(moment, env, repository)
     assert order_states() == [("placed", "pending")]
     assert (stock(1), ann.in_cart()) == (0, {})
     job = serve("settle_orders")
@@ -139,24 +148,24 @@ def test_a_process_killed_before_the_order_was_paid_is_swept_up(
     assert (report["given_up"], report["released"]) == (1, 1)
     assert order_states() == [("cancelled", "released")]
     assert (stock(1), ann.in_cart()) == (5, {1: 5})
-    assert told(("purchase",)) == []
+    assert outbox_events(("purchase",)) == []
     write("DELETE FROM idempotency_keys")
     assert ann.check_out("k").json()["state"] == "paid"
 
 
-@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_request_repeated_after_a_crash_finishes_its_order(
-    where: str, ann: Shopper, env: dict[str, str], repository: Path
+    moment: str, ann: Shopper, env: dict[str, str], repository: Path
 ) -> None:
     ann.add(1, 2)
-    killed(where, env, repository)
+    check_out_and_be_killed(moment, env, repository)
     assert problem(ann.check_out("k")) == (409, "request-in-progress")
     write("UPDATE idempotency_keys SET created_at = created_at - interval '61 seconds'")
     order = ann.check_out("k").json()
     assert order["state"] == "paid"
     assert ann.orders() == [order]
     assert stock(1) == 3
-    assert len(told(("purchase",))) == 1
+    assert len(outbox_events(("purchase",))) == 1
 
 
 def test_a_sweep_that_comes_late_leaves_a_paid_order_alone(ann: Shopper) -> None:

@@ -45,13 +45,13 @@ def fill_carts(carts: dict[str, dict[int, int]]) -> None:
 
 def check_out_all(client: httpx.Client, names: list[str], threads: int = 32) -> dict[str, httpx.Response]:
     """Check out everybody's cart at once."""
-    ready = Barrier(threads)
+    barrier = Barrier(threads)
 
-    def one(name: str) -> httpx.Response:
+    def check_out(name: str) -> httpx.Response:
         return Shopper(client, name).check_out()
 
-    with ThreadPoolExecutor(threads, initializer=ready.wait) as pool:
-        return dict(zip(names, pool.map(one, names), strict=True))
+    with ThreadPoolExecutor(threads, initializer=barrier.wait) as pool:
+        return dict(zip(names, pool.map(check_out, names), strict=True))
 
 
 def test_two_shoppers_racing_for_the_last_one_get_one_order_and_one_refusal(patient: httpx.Client) -> None:
@@ -89,13 +89,13 @@ def test_200_checkouts_of_10_products_sell_exactly_what_there_is(patient: httpx.
     for name, answer in answers.items():
         if answer.status_code == 201:
             sold.update(carts[name])
-    left = {int(row[0]): int(row[1]) for row in read("SELECT id, quantity FROM products")}
-    assert {product: 30 - sold[product] for product in left} == left
-    assert min(left.values()) >= 0
+    remaining = {int(row[0]): int(row[1]) for row in read("SELECT id, quantity FROM products")}
+    assert {product: 30 - sold[product] for product in remaining} == remaining
+    assert min(remaining.values()) >= 0
     # who was refused would have got too little even now: nobody was refused for nothing
     for name, answer in answers.items():
         if answer.status_code == 409:
-            assert any(left[product] < count for product, count in carts[name].items()), name
+            assert any(remaining[product] < count for product, count in carts[name].items()), name
     bought = {int(row[0]): int(row[1]) for row in read("SELECT product_id, sum(quantity) FROM order_items GROUP BY 1")}
     assert bought == dict(sold)
     orders = Counter(row[0] for row in read("SELECT state FROM orders"))
@@ -144,16 +144,16 @@ def test_carts_in_opposite_order_cancels_and_catalog_writes_never_wait_in_a_circ
     with ThreadPoolExecutor(17) as pool:
         written = pool.submit(catalog)
         try:
-            found = Counter(status for statuses in pool.map(shop, range(16)) for status in statuses)
+            seen = Counter(status for statuses in pool.map(shop, range(16)) for status in statuses)
         finally:
             over.set()
-    assert set(found) == {200, 201, 402}, found
+    assert set(seen) == {200, 201, 402}, seen
     assert set(written.result()) == {200}
     sold = read("""SELECT coalesce(sum(i.quantity), 0) FROM order_items i JOIN orders o ON o.id = i.order_id
                    WHERE o.state = 'paid'""")
-    left = read("SELECT sum(100000 - quantity) FROM products")
+    taken_from_stock = read("SELECT sum(100000 - quantity) FROM products")
     # twelve shoppers, two orders each that were not cancelled, of ten products
-    assert (int(sold[0][0]), int(left[0][0])) == (240, 240)
+    assert (int(sold[0][0]), int(taken_from_stock[0][0])) == (240, 240)
 
 
 def test_one_shopper_in_two_windows_buys_a_cart_once(patient: httpx.Client) -> None:

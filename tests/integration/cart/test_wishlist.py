@@ -1,16 +1,16 @@
 """The wishlist."""
 
 from shared.clients.postgres import write
-from tests.integration.cart.conftest import Shopper, problem, told
+from tests.integration.cart.conftest import Shopper, outbox_events, problem
 
 
 def test_a_product_is_on_it_once_and_told_once(ann: Shopper, bob: Shopper) -> None:
     first = ann.ask("PUT", "/wishlist/3")
-    again = ann.ask("PUT", "/wishlist/3")
-    assert (first.status_code, again.status_code) == (201, 200)
-    assert first.json() == again.json() == ann.ask("GET", "/wishlist/3").json()
+    second = ann.ask("PUT", "/wishlist/3")
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json() == second.json() == ann.ask("GET", "/wishlist/3").json()
     assert first.json()["product"]["id"] == 3
-    assert [(event["event_type"], event["product_id"], event["user_id"]) for event in told()] == [
+    assert [(event["event_type"], event["product_id"], event["user_id"]) for event in outbox_events()] == [
         ("wishlist", 3, "ann")
     ]
     assert problem(bob.ask("GET", "/wishlist/3")) == (404, "not-in-wishlist")

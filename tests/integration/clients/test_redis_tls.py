@@ -70,10 +70,10 @@ def test_a_server_of_another_authority_is_rejected(
     memorystore: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "other").mkdir()
-    other = pem(Authority(tmp_path / "other").certificate).decode()
+    other_authority = pem(Authority(tmp_path / "other").certificate).decode()
     with pytest.raises(RedisUnavailable, match="certificate verify failed"):
-        set_and_get(other)
-    with settings_of({"REDIS_CA": other, "REDIS_TIMEOUT_S": "10"}):
+        set_and_get(other_authority)
+    with settings_of({"REDIS_CA": other_authority, "REDIS_TIMEOUT_S": "10"}):
         assert not redis_sync.ping()
 
 

@@ -51,19 +51,19 @@ class Handler(BaseHTTPRequestHandler):
         if path.endswith("/o"):
             # a name that is no object may be a folder
             return self.answer(b'{"kind": "storage#objects", "items": []}')
-        found = OBJECT.fullmatch(path)
-        content = self.server.objects.get((unquote(found[1]), unquote(found[2]))) if found else None
-        if found is None or content is None:
+        match = OBJECT.fullmatch(path)
+        content = self.server.objects.get((unquote(match[1]), unquote(match[2]))) if match else None
+        if match is None or content is None:
             return self.answer(b'{"error": {"code": 404, "message": "No such object"}}', 404)
         if "alt=media" in query or path.startswith("/download"):
-            if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
-                end = int(asked[2]) + 1 if asked[2] else len(content)
-                return self.answer(content[int(asked[1]) : end], 206, "application/octet-stream")
+            if byte_range := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
+                end = int(byte_range[2]) + 1 if byte_range[2] else len(content)
+                return self.answer(content[int(byte_range[1]) : end], 206, "application/octet-stream")
             return self.answer(content, 200, "application/octet-stream")
         metadata = {
             "kind": "storage#object",
-            "bucket": unquote(found[1]),
-            "name": unquote(found[2]),
+            "bucket": unquote(match[1]),
+            "name": unquote(match[2]),
             "size": str(len(content)),
             "generation": "1",
             "timeCreated": "2026-11-21T10:00:00Z",

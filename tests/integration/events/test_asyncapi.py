@@ -19,8 +19,8 @@ def test_published_messages_are_valid(
     search = {"user_id": "ada", "event_type": "search", "timestamp": "2026-01-31T12:00:00Z"}
     assert client.post("/events", json=view).status_code == 202
     assert client.post("/events/batch", json={"events": [purchase, search]}).json()["accepted"] == 2
-    found = take(2)
-    assert sorted(message.attributes["has_purchase"] for message in found) == ["false", "true"]
-    for message in found:
+    published = take(2)
+    assert sorted(message.attributes["has_purchase"] for message in published) == ["false", "true"]
+    for message in published:
         assert problems("userEvents", "payload", orjson.loads(message.data)) == []
         assert problems("userEvents", "headers", dict(message.attributes)) == []

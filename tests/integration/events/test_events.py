@@ -57,11 +57,11 @@ def test_the_clients_own_event_id_is_kept(client: httpx.Client, take: Take) -> N
 
 
 def test_an_idempotency_key_makes_the_same_event_id_every_time(client: httpx.Client) -> None:
-    first, second, other = (
+    first, second, of_another_key = (
         client.post("/events", json=GOOD, headers={"Idempotency-Key": key}).json()["event_id"]
         for key in ("a", "a", "b")
     )
-    assert first == second != other
+    assert first == second != of_another_key
 
 
 @pytest.mark.parametrize("path", ["/events", "/events/batch"])
@@ -78,11 +78,11 @@ def test_a_batch_is_one_message_per_user_and_names_what_it_rejects(client: httpx
     answer = client.post("/events/batch", json={"events": events})
     assert answer.status_code == 202
     assert answer.json()["accepted"] == 3
-    assert [one["index"] for one in answer.json()["rejected"]] == [2, 4]
+    assert [rejection["index"] for rejection in answer.json()["rejected"]] == [2, 4]
     assert answer.json()["rejected"][0]["problem"]["errors"][0]["field"] == "product_id"
-    found = {one.attributes["user_id"]: orjson.loads(one.data)["events"] for one in take(2)}
-    assert [one["product_id"] for one in found["u1"]] == [1, 2]
-    assert len(found["u2"]) == 1
+    by_user = {message.attributes["user_id"]: orjson.loads(message.data)["events"] for message in take(2)}
+    assert [event["product_id"] for event in by_user["u1"]] == [1, 2]
+    assert len(by_user["u2"]) == 1
 
 
 def test_a_batch_of_500_is_taken_and_501_refused(client: httpx.Client) -> None:
@@ -125,7 +125,7 @@ def test_a_bad_body_is_a_problem_and_publishes_nothing(
     assert problem["instance"] == "/events"
     assert problem["request_id"] == answer.headers["x-request-id"]
     client.post("/events", json=GOOD | {"user_id": "after"})
-    assert [one.attributes["user_id"] for one in take()] == ["after"]
+    assert [message.attributes["user_id"] for message in take()] == ["after"]
 
 
 def test_unknown_paths_methods_and_parameters_are_problems(client: httpx.Client) -> None:
@@ -137,8 +137,8 @@ def test_unknown_paths_methods_and_parameters_are_problems(client: httpx.Client)
 
 @pytest.fixture
 def alone(env: dict[str, str], serve: Serve) -> Iterator[httpx.Client]:
-    gone = {"DATABASE_URL": "postgresql+pg8000://nobody@127.0.0.1:9/x", "REDIS_URL": "redis://127.0.0.1:9/0"}
-    with settings_of(env | gone):
+    unreachable = {"DATABASE_URL": "postgresql+pg8000://nobody@127.0.0.1:9/x", "REDIS_URL": "redis://127.0.0.1:9/0"}
+    with settings_of(env | unreachable):
         yield serve("events")
 
 
@@ -167,24 +167,29 @@ def test_what_every_answer_has(client: httpx.Client) -> None:
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "X-Request-ID" in answer.headers["access-control-expose-headers"]
     assert answer.headers["ratelimit-policy"] == '"minute";q=6000;w=60'
-    made = client.post("/events", json=GOOD, headers={"X-Request-ID": "spaces are not taken"}).headers["x-request-id"]
-    assert made != "spaces are not taken"
-    assert len(made) == 24
+    generated = client.post("/events", json=GOOD, headers={"X-Request-ID": "spaces are not taken"}).headers[
+        "x-request-id"
+    ]
+    assert generated != "spaces are not taken"
+    assert len(generated) == 24
 
 
 def test_a_client_beyond_the_limit_gets_429_and_when_to_return(env: dict[str, str], serve: Serve) -> None:
     with settings_of(env | {"RATE_LIMIT_PER_MINUTE": "3", "TRUSTED_PROXIES": "1"}):
         client = serve("events")
         # what stands before the trusted proxy's address the client may have made up
-        mine, other = {"X-Forwarded-For": "10.9.9.9, 192.0.2.7"}, {"X-Forwarded-For": "192.0.2.7, 192.0.2.8"}
-        answers = [client.post("/events", json=GOOD, headers=mine) for _ in range(8)]
+        from_limited, from_other = (
+            {"X-Forwarded-For": "10.9.9.9, 192.0.2.7"},
+            {"X-Forwarded-For": "192.0.2.7, 192.0.2.8"},
+        )
+        answers = [client.post("/events", json=GOOD, headers=from_limited) for _ in range(8)]
         # a minute may end in between: then twice three are taken
         assert sum(answer.status_code == 202 for answer in answers) in (3, 6)
         refused = [answer for answer in answers if answer.status_code == 429][-1]
         assert refused.json()["type"] == "urn:aisle:problem:rate-limited"
         assert 0 < int(refused.headers["retry-after"]) <= 60
-        assert client.post("/events", json=GOOD, headers=other).status_code == 202
-        assert client.get("/health", headers=mine).status_code == 200
+        assert client.post("/events", json=GOOD, headers=from_other).status_code == 202
+        assert client.get("/health", headers=from_limited).status_code == 200
 
 
 def test_a_preflight_is_answered(client: httpx.Client) -> None:

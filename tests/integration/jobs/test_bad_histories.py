@@ -34,16 +34,16 @@ def unknown_types(ids: list[int]) -> list[StoredEvent]:
 
 
 def deleted_products(ids: list[int]) -> list[StoredEvent]:
-    done = [StoredEvent(f"u{n % 60}", ids[n % 6], "purchase", 24 * DAYS * n / MANY) for n in range(MANY)]
+    purchases = [StoredEvent(f"u{n % 60}", ids[n % 6], "purchase", 24 * DAYS * n / MANY) for n in range(MANY)]
     postgres.write("UPDATE products SET is_active = false")
-    return done
+    return purchases
 
 
 def run(serve: Serve, **parameters: Any) -> dict[str, Any]:
     answer = serve("similarity").post("/", json=parameters)
     assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    result: dict[str, Any] = answer.json()
+    return result
 
 
 @pytest.mark.parametrize("time_budget_s", [0, 1])
@@ -87,7 +87,7 @@ def test_a_budget_of_a_second_publishes_the_best_of_what_there_was_time_for(
     )
     answer = run(serve, time_budget_s=time_budget_s)
     assert answer["outcome"] == "published"
-    scores = {one["algorithm"]: one["ndcg@20"] for one in answer["candidates"]}
+    scores = {trial["algorithm"]: trial["ndcg@20"] for trial in answer["candidates"]}
     assert scores["cosine"] > 0
     # the best, unless its gain over an untuned trial is no more than noise: then that trial comes first, with a note
     first = answer["candidates"][0]

@@ -15,7 +15,7 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def at(day: date, hour: int = 12) -> float:
+def hours_since(day: date, hour: int = 12) -> float:
     """Return how many hours ago that was; in the future it is the start of the day."""
     moment = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
     return (datetime.now(UTC) - moment) / timedelta(hours=1)
@@ -31,12 +31,12 @@ def test_events_users_and_products_are_counted_per_day_and_type(env: object, ser
     yesterday = today - timedelta(days=1)
     add_events(
         [
-            StoredEvent("a", ids[0], "view", at(yesterday, 0)),
-            StoredEvent("a", ids[1], "view", at(yesterday, 23)),
-            StoredEvent("b", ids[0], "view", at(yesterday)),
-            StoredEvent("b", ids[0], "purchase", at(yesterday)),
-            StoredEvent("a", None, "search", at(today, 0)),
-            StoredEvent("a", ids[0], "view", at(today, 0)),
+            StoredEvent("a", ids[0], "view", hours_since(yesterday, 0)),
+            StoredEvent("a", ids[1], "view", hours_since(yesterday, 23)),
+            StoredEvent("b", ids[0], "view", hours_since(yesterday)),
+            StoredEvent("b", ids[0], "purchase", hours_since(yesterday)),
+            StoredEvent("a", None, "search", hours_since(today, 0)),
+            StoredEvent("a", ids[0], "view", hours_since(today, 0)),
         ]
     )
     answer = serve("daily_stats").post("/", json={}).json()
@@ -51,7 +51,7 @@ def test_events_users_and_products_are_counted_per_day_and_type(env: object, ser
 
 def test_the_same_run_again_changes_nothing(env: object, serve: Serve, today: date) -> None:
     (product,) = add_plain_products(1)
-    add_events([StoredEvent("a", product, "view", at(today, 0))])
+    add_events([StoredEvent("a", product, "view", hours_since(today, 0))])
     job = serve("daily_stats")
     job.post("/", json={})
     first = counted()
@@ -65,11 +65,11 @@ def test_a_day_never_counted_is_counted_by_itself_and_a_counted_one_waits_for_a_
 ) -> None:
     (product,) = add_plain_products(1)
     old = today - timedelta(days=40)
-    add_events([StoredEvent("a", product, "view", at(old))])
+    add_events([StoredEvent("a", product, "view", hours_since(old))])
     job = serve("daily_stats")
     job.post("/", json={})
     assert counted()[old, "view"] == (1, 1, 1)
-    add_events([StoredEvent("b", product, "view", at(old))])
+    add_events([StoredEvent("b", product, "view", hours_since(old))])
     job.post("/", json={})
     assert counted()[old, "view"] == (1, 1, 1)
     assert job.post("/", json={"days": 41}).json()["days"] == 41
@@ -79,7 +79,7 @@ def test_a_day_never_counted_is_counted_by_itself_and_a_counted_one_waits_for_a_
 def test_a_day_whose_events_were_dropped_keeps_its_counts(env: object, serve: Serve, today: date) -> None:
     (product,) = add_plain_products(1)
     yesterday = today - timedelta(days=1)
-    add_events([StoredEvent("a", product, "view", at(yesterday))])
+    add_events([StoredEvent("a", product, "view", hours_since(yesterday))])
     job = serve("daily_stats")
     job.post("/", json={})
     postgres.write("DELETE FROM events")

@@ -36,14 +36,16 @@ def test_a_feed_makes_changes_and_leaves_products_and_tells_of_it(
     second = run(serve, feed).json()
     assert (second["created"], second["updated"], second["unchanged"]) == (1, 1, 1)
     assert prices() == {"a": 1, "b": Decimal("2.50"), "c": 3}
-    told = [orjson.loads(one.data) for one in take(3)]
-    assert sorted((body["change"], len(body["product_ids"])) for body in told) == [
+    announced = [orjson.loads(message.data) for message in take(3)]
+    assert sorted((body["change"], len(body["product_ids"])) for body in announced) == [
         ("created", 1),
         ("created", 2),
         ("updated", 1),
     ]
-    found = postgres.read("SELECT c.name, p.tags, p.quantity FROM products p JOIN categories c ON c.id = p.category_id")
-    assert [tuple(row) for row in found] == [("Candles", ["red", "blue"], 5)]
+    stored = postgres.read(
+        "SELECT c.name, p.tags, p.quantity FROM products p JOIN categories c ON c.id = p.category_id"
+    )
+    assert [tuple(row) for row in stored] == [("Candles", ["red", "blue"], 5)]
 
 
 def test_a_broken_row_is_named_and_the_others_load(env: object, serve: Serve, tmp_path: Path) -> None:

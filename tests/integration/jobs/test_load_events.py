@@ -25,7 +25,7 @@ BASE = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(
 HEADER = "user_id,product_id,event_type,timestamp,quantity,session_id,metadata,event_id\n"
 
 
-def at(hours: float) -> str:
+def time_after(hours: float) -> str:
     return (BASE + timedelta(hours=hours)).isoformat()
 
 
@@ -56,10 +56,10 @@ def test_rows_become_events_and_everything_that_follows_from_them(env: object, s
     epochs = redis_sync.client().hgetall(protocol.EPOCHS)
     source = write(
         tmp_path / "h.csv",
-        f"ann,1,view,{at(0)},,s1,,",
-        f'ann,1,purchase,{at(1)},3,s1,"{{""order"": ""o1""}}",o1-1',
-        f"bob,2,add_to_cart,{at(2)},,,,",
-        f'bob,,search,{at(2.5)},,,"{{""query"": ""lantern""}}",',
+        f"ann,1,view,{time_after(0)},,s1,,",
+        f'ann,1,purchase,{time_after(1)},3,s1,"{{""order"": ""o1""}}",o1-1',
+        f"bob,2,add_to_cart,{time_after(2)},,,,",
+        f'bob,,search,{time_after(2.5)},,,"{{""query"": ""lantern""}}",',
     )
     answer = load(serve, source)
     assert answer.status_code == 200, answer.text
@@ -84,8 +84,8 @@ def test_the_same_file_again_adds_nothing(env: object, serve: Serve, tmp_path: P
     history().to_csv(tmp_path / "h.csv", index=False)
     assert load(serve, str(tmp_path / "h.csv"), chunk_rows=150).json()["stored"] == 400
     before = derived_tables.row_counts(), derived_tables.stored()
-    again = load(serve, str(tmp_path / "h.csv")).json()
-    assert (again["stored"], again["known"], again["rejected"]) == (0, 400, 0)
+    second = load(serve, str(tmp_path / "h.csv")).json()
+    assert (second["stored"], second["known"], second["rejected"]) == (0, 400, 0)
     assert (derived_tables.row_counts(), derived_tables.stored()) == before
     derived_tables.assert_match_events()
 
@@ -130,13 +130,13 @@ def test_bad_rows_are_counted_with_examples_and_kept_and_the_others_load(
     add_products()
     source = write(
         tmp_path / "h.csv",
-        f"ann,1,view,{at(0)},,,,",
-        f"ann,999,view,{at(0)},,,,",  # line 3
-        f"ann,1,look,{at(0)},,,,",  # line 4
+        f"ann,1,view,{time_after(0)},,,,",
+        f"ann,999,view,{time_after(0)},,,,",  # line 3
+        f"ann,1,look,{time_after(0)},,,,",  # line 4
         "ann,1,view",  # line 5
-        f'"ann,1,view,{at(1)},,,,',  # line 6: a quote that never closes
-        *(f",1,view,{at(0)},,,," for _ in range(8)),  # lines 7 to 14
-        f"ann,2,view,{at(0)},,,,",
+        f'"ann,1,view,{time_after(1)},,,,',  # line 6: a quote that never closes
+        *(f",1,view,{time_after(0)},,,," for _ in range(8)),  # lines 7 to 14
+        f"ann,2,view,{time_after(0)},,,,",
     )
     body = load(serve, source, keep_rejected=6, chunk_rows=7).json()
     assert (body["rows"], body["stored"], body["rejected"]) == (14, 2, 12)
@@ -148,9 +148,9 @@ def test_bad_rows_are_counted_with_examples_and_kept_and_the_others_load(
         "has 3 cells where the header has 8": (1, [5]),
         "a quote is not closed": (1, [6]),
     }
-    kept = postgres.read("SELECT position, reason, event FROM rejected_events ORDER BY position")
-    assert [row[0] for row in kept] == [3, 4, 5, 6, 7, 8]
-    assert (kept[0][1], kept[0][2]["product_id"]) == ("unknown product: 999", "999")
+    rejected = postgres.read("SELECT position, reason, event FROM rejected_events ORDER BY position")
+    assert [row[0] for row in rejected] == [3, 4, 5, 6, 7, 8]
+    assert (rejected[0][1], rejected[0][2]["product_id"]) == ("unknown product: 999", "999")
     load(serve, source, keep_rejected=6, chunk_rows=7)
     assert postgres.read("SELECT count(*) FROM rejected_events")[0][0] == 6
     derived_tables.assert_match_events()
@@ -177,7 +177,10 @@ def test_history_and_live_events_count_each_event_once_in_any_order(env: object,
     send(events[5:15])
     # counted by one subscriber, not yet stored by the other
     deliver(live[1], "ann", *events[15:20])
-    rows = [f"ann,{one['product_id']},{one['event_type']},{one['timestamp']},,,,{one['event_id']}" for one in events]
+    rows = [
+        f"ann,{event['product_id']},{event['event_type']},{event['timestamp']},,,,{event['event_id']}"
+        for event in events
+    ]
     body = load(serve, write(tmp_path / "h.csv", *rows), chunk_rows=17).json()
     assert (body["stored"], body["known"]) == (30, 10)
     send(events[10:40])
@@ -200,15 +203,15 @@ def test_a_load_that_was_interrupted_is_made_good_by_running_it_again(
     env: object, serve: Serve, tmp_path: Path
 ) -> None:
     add_products()
-    rows = [f"ann,{n % 10 + 1},view,{at(n / 10)},,,," for n in range(30)]
+    rows = [f"ann,{n % 10 + 1},view,{time_after(n / 10)},,,," for n in range(30)]
     source = tmp_path / "h.csv.gz"
-    whole = gzip.compress((HEADER + "\n".join(rows)).encode(), mtime=0)
+    complete = gzip.compress((HEADER + "\n".join(rows)).encode(), mtime=0)
     # cut where the reader has some rows already
-    source.write_bytes(whole[: len(whole) // 2])
+    source.write_bytes(complete[: len(complete) // 2])
     broken = load(serve, str(source), chunk_rows=1)
     assert broken.status_code == 422
     assert "cannot be read" in broken.json()["detail"]
-    source.write_bytes(whole)
+    source.write_bytes(complete)
     body = load(serve, str(source)).json()
     assert body["stored"] + body["known"] == 30
     derived_tables.assert_match_events()
@@ -219,7 +222,7 @@ def test_one_row_of_long_ago_makes_one_partition(env: object, serve: Serve, tmp_
     count = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass"
     before = postgres.read(count)[0][0]
     body = load(
-        serve, write(tmp_path / "h.csv", "ann,1,view,2003-05-31T23:30:00-05:00,,,,", f"ann,1,view,{at(0)},,,,")
+        serve, write(tmp_path / "h.csv", "ann,1,view,2003-05-31T23:30:00-05:00,,,,", f"ann,1,view,{time_after(0)},,,,")
     ).json()
     assert body["stored"] == 2
     assert postgres.read(count)[0][0] - before <= 2
@@ -329,7 +332,7 @@ def test_a_history_is_read_in_the_encoding_that_it_has(
     env: object, serve: Serve, tmp_path: Path, encoding: str
 ) -> None:
     add_products()
-    text = f"user_id,item_id,event_type,timestamp\nMüller,SKU1,view,{at(0)}\n"
+    text = f"user_id,item_id,event_type,timestamp\nMüller,SKU1,view,{time_after(0)}\n"
     (tmp_path / "h.csv").write_bytes(text.encode(encoding))
     assert load(serve, str(tmp_path / "h.csv")).json()["stored"] == 1
     assert postgres.read("SELECT external_id FROM users")[0][0] == "Müller"
@@ -339,7 +342,7 @@ def test_a_file_of_which_nothing_can_be_used_is_a_problem_that_says_why(
     env: object, serve: Serve, tmp_path: Path
 ) -> None:
     add_products()
-    source = write(tmp_path / "h.csv", f"ann,99,view,{at(0)},,,,", f"ann,1,applause,{at(0)},,,,")
+    source = write(tmp_path / "h.csv", f"ann,99,view,{time_after(0)},,,,", f"ann,1,applause,{time_after(0)},,,,")
     answer = load(serve, source)
     assert answer.status_code == 422
     body = answer.json()
@@ -354,7 +357,7 @@ def test_a_file_of_which_nothing_can_be_used_is_a_problem_that_says_why(
 def test_a_row_of_the_far_future_is_refused_and_named(env: object, serve: Serve, tmp_path: Path) -> None:
     add_products()
     body = load(
-        serve, write(tmp_path / "h.csv", f"ann,1,view,{at(0)},,,,", "ann,1,view,2099-01-01T00:00:00Z,,,,")
+        serve, write(tmp_path / "h.csv", f"ann,1,view,{time_after(0)},,,,", "ann,1,view,2099-01-01T00:00:00Z,,,,")
     ).json()
     assert (body["rows"], body["used"], body["rejected"]) == (2, 1, 1)
     assert body["rejections"] == [

@@ -19,8 +19,8 @@ def bought(counts: dict[int, int]) -> None:
 
 
 def ranking() -> list[tuple[int, float]]:
-    found = redis_sync.client().zrevrange(protocol.POPULAR, 0, -1, withscores=True)
-    return [(int(product), count) for product, count in found]
+    members = redis_sync.client().zrevrange(protocol.POPULAR, 0, -1, withscores=True)
+    return [(int(product), count) for product, count in members]
 
 
 def test_the_ranking_is_that_of_postgres_with_products_as_they_are_shown(env: object, serve: Serve) -> None:
@@ -29,8 +29,13 @@ def test_the_ranking_is_that_of_postgres_with_products_as_they_are_shown(env: ob
     answer = serve("popular").post("/", json={})
     assert answer.json()["products"] == 2
     assert ranking() == [(ids[1], 9), (ids[0], 5)]
-    shown = orjson.loads(redis_sync.client().hget(protocol.POPULAR_PRODUCTS, str(ids[1])))
-    assert (shown["id"], shown["name"], shown["price"], shown["purchase_count"]) == (ids[1], "product 1", 1.5, 9)
+    product = orjson.loads(redis_sync.client().hget(protocol.POPULAR_PRODUCTS, str(ids[1])))
+    assert (product["id"], product["name"], product["price"], product["purchase_count"]) == (
+        ids[1],
+        "product 1",
+        1.5,
+        9,
+    )
 
 
 def test_an_increment_that_redis_missed_or_made_up_lives_until_the_next_run(env: object, serve: Serve) -> None:

@@ -81,8 +81,10 @@ def test_two_runs_at_once_publish_each_message_once(env: object, messages: Messa
     for thread in threads:
         thread.join()
     assert sum(published) == 300
-    found = take(expected=300) + take(expected=1, timeout_s=0.5)
-    assert sorted(message.data for message in found) == sorted(catalog_changes([n], "updated")[0] for n in range(300))
+    received = take(expected=300) + take(expected=1, timeout_s=0.5)
+    assert sorted(message.data for message in received) == sorted(
+        catalog_changes([n], "updated")[0] for n in range(300)
+    )
 
 
 def test_a_second_run_of_the_job_is_told_that_one_is_running(env: object, serve: Serve) -> None:

@@ -27,8 +27,8 @@ def month(time: datetime) -> str:
 def run(serve: Serve) -> dict[str, Any]:
     answer = serve("retention").post("/", json={})
     assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    result: dict[str, Any] = answer.json()
+    return result
 
 
 def test_months_past_the_retention_go_whole_and_younger_ones_stay(

@@ -31,8 +31,8 @@ def stored() -> Neighbours:
 def run(serve: Serve) -> dict[str, Any]:
     answer = serve("similarity").post("/", json={})
     assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    result: dict[str, Any] = answer.json()
+    return result
 
 
 def test_users_of_a_checkerboard_are_shown_their_own_colour(env: object, serve: Serve) -> None:
@@ -46,11 +46,11 @@ def test_users_of_a_checkerboard_are_shown_their_own_colour(env: object, serve: 
     assert model.parameters.items() >= {"k": 50, "min_co_occurrence": 2}.items()
     assert model.metrics["why"] == "safe default: 24 events, fewer than 1000"
     assert model.metrics["products_with_neighbours"] == 6
-    found = stored()
-    assert found.keys() == set(ids)
+    model_rows = stored()
+    assert model_rows.keys() == set(ids)
     for place, product in enumerate(ids):
-        same_colour = [other for other in ids[place % 2 :: 2] if other != product]
-        assert found[product] == (same_colour, [1.0, 1.0], [4, 4])
+        same_colour = [neighbour for neighbour in ids[place % 2 :: 2] if neighbour != product]
+        assert model_rows[product] == (same_colour, [1.0, 1.0], [4, 4])
     assert postgres.read("SELECT job, outcome, version FROM training_runs") == [
         ("similarity", "published", model.version)
     ]
@@ -60,33 +60,35 @@ def test_the_published_neighbours_are_those_of_the_dense_reference(env: object, 
     ids = add_plain_products(30)
     rng = np.random.default_rng(4)
     types = [kind.value for kind in EventType if kind is not EventType.SEARCH]
-    done = [
+    events = [
         StoredEvent(
             f"u{rng.integers(20)}", ids[int(rng.integers(30)) // int(rng.integers(1, 3))], str(rng.choice(types))
         )
         for _ in range(400)
     ]
-    add_events(done)
+    add_events(events)
     run(serve)
     # users in the order of their ids does not matter; products do
     weights = np.zeros((20, 30))
-    for one in done:
-        assert one.product is not None
-        weights[int(one.user[1:]), ids.index(one.product)] += EVENT_WEIGHTS[EventType(one.event_type)]
+    for event in events:
+        assert event.product is not None
+        weights[int(event.user[1:]), ids.index(event.product)] += EVENT_WEIGHTS[EventType(event.event_type)]
     expected = dense_cosine(sparse.csr_array(weights), 50)
-    found = stored()
-    assert len(found) > 20
+    model_rows = stored()
+    assert len(model_rows) > 20
     for place, product in enumerate(ids):
         n = int(expected.counts[place])
         if n == 0:
-            assert product not in found
+            assert product not in model_rows
             continue
-        neighbours, scores, together = found[product]
+        neighbours, scores, co_occurrence = model_rows[product]
         assert scores == pytest.approx(expected.scores[place, :n].tolist(), abs=1e-6)
         in_reference = dict(
             zip(expected.indices[place, :n].tolist(), expected.co_occurrence[place, :n].tolist(), strict=True)
         )
-        assert {ids.index(other): count for other, count in zip(neighbours, together, strict=True)} == in_reference
+        assert {
+            ids.index(neighbour): count for neighbour, count in zip(neighbours, co_occurrence, strict=True)
+        } == in_reference
 
 
 def test_a_new_model_drops_the_answers_of_the_old_one(env: object, serve: Serve) -> None:
@@ -122,17 +124,17 @@ def all_alike(ids: list[int]) -> list[StoredEvent]:
 
 
 def unknown_types(ids: list[int]) -> list[StoredEvent]:
-    return [StoredEvent(one.user, one.product, "applause") for one in checkerboard_views(ids, 8)]
+    return [StoredEvent(event.user, event.product, "applause") for event in checkerboard_views(ids, 8)]
 
 
 def weightless_types(ids: list[int]) -> list[StoredEvent]:
-    return [StoredEvent(one.user, one.product, "remove_from_cart") for one in checkerboard_views(ids, 8)]
+    return [StoredEvent(event.user, event.product, "remove_from_cart") for event in checkerboard_views(ids, 8)]
 
 
 def deleted_products(ids: list[int]) -> list[StoredEvent]:
-    done = [StoredEvent(one.user, one.product, "purchase") for one in checkerboard_views(ids, 8)]
+    purchases = [StoredEvent(event.user, event.product, "purchase") for event in checkerboard_views(ids, 8)]
     postgres.write("UPDATE products SET is_active = false")
-    return done
+    return purchases
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,7 @@ def test_only_a_small_shop_learns_from_what_is_older_than_the_lookback(
 ) -> None:
     ids = add_plain_products(6)
     add_events(checkerboard_views(ids, 8))
-    add_events(StoredEvent(one.user, one.product, "view", 24 * 100) for one in checkerboard_views(ids, 8))
+    add_events(StoredEvent(event.user, event.product, "view", 24 * 100) for event in checkerboard_views(ids, 8))
     assert run(serve)["events"] == 48
     monkeypatch.setenv("ALL_HISTORY_BELOW", "48")
     clients.reset()

@@ -20,7 +20,7 @@ def scores(window: str) -> dict[int, tuple[float, int]]:
 
 def test_scores_are_those_of_the_formula(env: object, serve: Serve) -> None:
     ids = add_plain_products(4, inactive=[3])
-    done = [
+    events = [
         StoredEvent("a", ids[0], "view", 0),
         StoredEvent("b", ids[0], "view", 0),
         StoredEvent("a", ids[0], "purchase", 30),
@@ -31,7 +31,7 @@ def test_scores_are_those_of_the_formula(env: object, serve: Serve) -> None:
         StoredEvent("a", None, "search", 1),
     ]
     before = datetime.now(UTC)
-    add_events(done)
+    add_events(events)
     answer = serve("trending").post("/", json={})
     assert answer.status_code == 200
     if datetime.now(UTC).hour != before.hour:
@@ -42,15 +42,15 @@ def test_scores_are_those_of_the_formula(env: object, serve: Serve) -> None:
         expected = {}
         for product in ids[:3]:
             of_product = [
-                (EventType(one.event_type), before - timedelta(hours=one.hours_ago))
-                for one in done
-                if one.product == product
+                (EventType(event.event_type), before - timedelta(hours=event.hours_ago))
+                for event in events
+                if event.product == product
             ]
             value = score(window, of_product, before)
             if value:
                 expected[product] = value
-        found = scores(window.name)
-        assert {product: value for product, (value, _count) in found.items()} == pytest.approx(expected)
+        stored = scores(window.name)
+        assert {product: value for product, (value, _count) in stored.items()} == pytest.approx(expected)
     # what weighs nothing is no event of a trend
     assert scores("30d")[ids[1]][1] == 1
 

@@ -21,11 +21,11 @@ def products() -> int:
 
 def test_the_same_request_again_gets_the_same_answer_and_is_done_once(admin: httpx.Client) -> None:
     first = admin.post("/products", json=BODY, headers=KEY)
-    again = admin.post("/products", json=BODY, headers=KEY)
-    assert first.status_code == again.status_code == 201
-    assert first.content == again.content
-    assert first.headers["location"] == again.headers["location"]
-    assert ("idempotent-replayed" in first.headers, again.headers["idempotent-replayed"]) == (False, "true")
+    second = admin.post("/products", json=BODY, headers=KEY)
+    assert first.status_code == second.status_code == 201
+    assert first.content == second.content
+    assert first.headers["location"] == second.headers["location"]
+    assert ("idempotent-replayed" in first.headers, second.headers["idempotent-replayed"]) == (False, "true")
     assert products() == 1
 
 
@@ -48,8 +48,8 @@ def test_another_route_has_keys_of_its_own(admin: httpx.Client) -> None:
 
 
 def test_a_refused_request_gives_its_key_back(admin: httpx.Client) -> None:
-    taken = {"external_id": "H2", "name": "Lamp", "price": 1}
-    assert admin.post("/products", json=taken, headers=KEY).status_code == 409
+    conflicting = {"external_id": "H2", "name": "Lamp", "price": 1}
+    assert admin.post("/products", json=conflicting, headers=KEY).status_code == 409
     assert admin.post("/products", json=BODY, headers=KEY).status_code == 201
 
 

@@ -54,8 +54,11 @@ def test_json_lines_create_and_change_and_the_report_names_bad_rows(
         ["heart", "wicker"],
     )
     new = read("SELECT id FROM products WHERE external_id = 'N1'")[0][0]
-    told = sorted((orjson.loads(message.data) for message in take(2)), key=lambda body: body["change"])
-    assert told == [{"product_ids": [new], "change": "created"}, {"product_ids": [shop["H2"]], "change": "updated"}]
+    announced = sorted((orjson.loads(message.data) for message in take(2)), key=lambda body: body["change"])
+    assert announced == [
+        {"product_ids": [new], "change": "created"},
+        {"product_ids": [shop["H2"]], "change": "updated"},
+    ]
     audited = {tuple(row) for row in read("SELECT action, subject, before ->> 'name' FROM audit_log")}
     assert audited == {
         ("product.create", f"product:{new}", None),
@@ -82,8 +85,8 @@ def test_ten_thousand_rows_load_and_one_more_is_too_many(admin: httpx.Client) ->
     assert (report["created"], report["updated"], report["failed"], report["errors"]) == (10_000, 0, 0, [])
     assert admin.get("/products", params={"tags": "bulk"}).json()["total"] == 10_000
     before = catalog_state()
-    again = admin.post("/products/import", content=lines(*rows), headers=JSON_LINES).json()
-    assert (again["created"], again["updated"], again["failed"], again["unchanged"]) == (0, 0, 0, 10_000)
+    second = admin.post("/products/import", content=lines(*rows), headers=JSON_LINES).json()
+    assert (second["created"], second["updated"], second["failed"], second["unchanged"]) == (0, 0, 0, 10_000)
     answer = admin.post("/products/import", content=lines(*rows, {"name": "x", "price": 1}), headers=JSON_LINES)
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:aisle:problem:invalid-request")
     assert catalog_state() == before
@@ -169,10 +172,10 @@ def test_one_key_with_other_parameters_is_another_request(admin: httpx.Client) -
     headers = CSV | {"Idempotency-Key": "import-1"}
     body = b"name;price\nA;1,5\n"
     assert admin.post("/products/import", content=body, headers=headers).status_code == 200
-    again = admin.post("/products/import", content=body, headers=headers)
-    assert again.headers["idempotent-replayed"] == "true"
-    other = admin.post("/products/import", params={"decimal": ","}, content=body, headers=headers)
-    assert other.json()["type"] == "urn:aisle:problem:idempotency-key-reused"
+    second = admin.post("/products/import", content=body, headers=headers)
+    assert second.headers["idempotent-replayed"] == "true"
+    with_parameter = admin.post("/products/import", params={"decimal": ","}, content=body, headers=headers)
+    assert with_parameter.json()["type"] == "urn:aisle:problem:idempotency-key-reused"
 
 
 def test_gzip_is_unpacked_up_to_a_limit(admin: httpx.Client) -> None:
@@ -205,14 +208,14 @@ def test_imports_changes_and_refreshes_of_the_same_products_at_once_do_not_stop_
 ) -> None:
     deliver = partial(deliver_catalog_change, serve("refresh_catalog"))
 
-    def one(number: int) -> int:
+    def change(number: int) -> int:
         if number % 3 == 0:
             return deliver({"product_ids": list(shop.values()), "change": "updated"}).status_code
         if number % 3 == 1:
             return admin.patch(f"/products/{shop['H2']}", json={"price": number, "category": f"C{number}"}).status_code
-        known = [{"external_id": code, "name": f"{code} {number}", "price": 1} for code in sorted(shop)]
+        existing = [{"external_id": code, "name": f"{code} {number}", "price": 1} for code in sorted(shop)]
         new = [{"external_id": f"{number}-{index}", "name": f"Heart {index}", "price": 1} for index in range(20)]
-        rows = [*new, *known] if number % 2 else [*known, *new]
+        rows = [*new, *existing] if number % 2 else [*existing, *new]
         if number % 4 == 0:
             # what the job import_catalog does
             bulk_writes.import_products([ProductWrite.model_validate(row) for row in rows])
@@ -220,7 +223,7 @@ def test_imports_changes_and_refreshes_of_the_same_products_at_once_do_not_stop_
         return admin.post("/products/import", content=lines(*rows), headers=JSON_LINES).status_code
 
     with ThreadPoolExecutor(6) as pool:
-        assert set(pool.map(one, range(60))) == {200}
+        assert set(pool.map(change, range(60))) == {200}
     for _ in range(2):
         deliver({"product_ids": [row[0] for row in read("SELECT id FROM products")], "change": "updated"})
     counts = read("SELECT word, count(*) FROM product_words, unnest(words) AS word GROUP BY 1 ORDER BY 1")

@@ -39,7 +39,7 @@ def test_a_new_product_is_stored_told_audited_and_found_at_once(admin: httpx.Cli
     assert admin.get(answer.headers["location"]).json() == product
     assert admin.get("/products", params={"search": "zanzibar"}).json()["products"] == [product]
     assert admin.get("/products/suggest", params={"q": "zanz"}).json()["suggestions"][0]["text"] == "zanzibar"
-    lamps = next(one for one in admin.get("/products/categories").json() if one["name"] == "Lamps")
+    lamps = next(category for category in admin.get("/products/categories").json() if category["name"] == "Lamps")
     assert (lamps["id"], lamps["product_count"]) == (product["category_id"], 1)
     [message] = take()
     assert orjson.loads(message.data) == {"product_ids": [product["id"]], "change": "created"}
@@ -112,7 +112,7 @@ def test_a_deleted_product_is_nowhere_to_be_seen_and_stays_deleted(
     assert [admin.delete(path).status_code for _ in range(2)] == [204, 204]
     assert admin.get(path).status_code == 404
     assert "H2" not in [
-        one["external_id"] for one in admin.get("/products", params={"search": "heart"}).json()["products"]
+        product["external_id"] for product in admin.get("/products", params={"search": "heart"}).json()["products"]
     ]
     assert [orjson.loads(message.data) for message in take()] == [{"product_ids": [shop["H2"]], "change": "deleted"}]
     [(_actor, action, _subject, before, after)] = audit()

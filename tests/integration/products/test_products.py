@@ -39,18 +39,18 @@ def client(ids: dict[str, int], serve: Serve) -> Iterator[httpx.Client]:
     return serve("products")
 
 
-def found(client: httpx.Client, **query: Any) -> dict[str, Any]:
+def search(client: httpx.Client, **query: Any) -> dict[str, Any]:
     answer = client.get("/products", params=query)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
 def codes(client: httpx.Client, **query: Any) -> list[str]:
-    return [product["external_id"] for product in found(client, **query)["products"]]
+    return [product["external_id"] for product in search(client, **query)["products"]]
 
 
 def test_a_page_has_the_shape_of_the_contract(client: httpx.Client) -> None:
-    page = found(client, page_size=5)
+    page = search(client, page_size=5)
     assert list(page) == ["products", "total", "page", "page_size", "total_pages", "facets"]
     assert list(page["facets"]) == ["categories", "price_bands", "tags"]
     assert (page["total"], page["page"], page["page_size"], page["total_pages"]) == (len(CATALOG), 1, 5, 3)
@@ -74,17 +74,17 @@ def test_without_a_search_the_most_bought_come_first(client: httpx.Client) -> No
 def test_pages_join_up_and_one_beyond_the_end_is_empty_with_the_true_total(client: httpx.Client) -> None:
     joined = [code for page in (1, 2, 3) for code in codes(client, page=page, page_size=5, sort="price_asc")]
     assert joined == codes(client, sort="price_asc")
-    beyond = found(client, page=10**12, page_size=5)
+    beyond = search(client, page=10**12, page_size=5)
     assert (beyond["products"], beyond["total"], beyond["total_pages"]) == ([], len(CATALOG), 3)
-    assert beyond["facets"] == found(client)["facets"]
+    assert beyond["facets"] == search(client)["facets"]
 
 
 def test_sorting_by_price_and_age(client: httpx.Client, ids: dict[str, int]) -> None:
-    prices = [product["price"] for product in found(client, sort="price_asc")["products"]]
+    prices = [product["price"] for product in search(client, sort="price_asc")["products"]]
     assert prices == sorted(prices)
-    prices = [product["price"] for product in found(client, sort="price_desc")["products"]]
+    prices = [product["price"] for product in search(client, sort="price_desc")["products"]]
     assert prices == sorted(prices, reverse=True)
-    newest = [product["id"] for product in found(client, sort="newest")["products"]]
+    newest = [product["id"] for product in search(client, sort="newest")["products"]]
     assert newest == sorted(ids.values(), reverse=True)
 
 
@@ -111,16 +111,16 @@ SEARCHES: dict[str, set[str]] = {
 
 
 def test_a_search_finds_what_was_meant(client: httpx.Client) -> None:
-    pages = {text: found(client, search=text) for text in SEARCHES}
-    assert {text: {one["external_id"] for one in page["products"]} for text, page in pages.items()} == SEARCHES
+    pages = {text: search(client, search=text) for text in SEARCHES}
+    assert {text: {product["external_id"] for product in page["products"]} for text, page in pages.items()} == SEARCHES
     assert {text: page["total"] for text, page in pages.items()} == {text: len(SEARCHES[text]) for text in SEARCHES}
 
 
 def test_among_near_words_the_frequent_one_is_meant_and_told(client: httpx.Client) -> None:
-    assert found(client, search="hart")["corrected_query"] == "heart"
-    assert found(client, search="red chrismas")["corrected_query"] == "red christmas"
-    assert "corrected_query" not in found(client, search="heart")
-    assert "corrected_query" not in found(client, search="xyzzyqwv")
+    assert search(client, search="hart")["corrected_query"] == "heart"
+    assert search(client, search="red chrismas")["corrected_query"] == "red christmas"
+    assert "corrected_query" not in search(client, search="heart")
+    assert "corrected_query" not in search(client, search="xyzzyqwv")
 
 
 def test_the_best_match_comes_first_then_the_most_bought(client: httpx.Client) -> None:
@@ -137,10 +137,10 @@ def test_a_stock_code_finds_its_product_first(client: httpx.Client) -> None:
 
 
 def test_words_that_no_product_has_together_find_those_with_any(client: httpx.Client) -> None:
-    page = found(client, search="onion lantern")
+    page = search(client, search="onion lantern")
     assert {product["external_id"] for product in page["products"]} == {"O1", "L1", "L2"}
     # unless it was a filter that left nothing
-    assert found(client, search="paper lantern", category="Bags")["total"] == 0
+    assert search(client, search="paper lantern", category="Bags")["total"] == 0
 
 
 def test_a_search_may_be_sorted_by_price(client: httpx.Client) -> None:
@@ -201,18 +201,18 @@ FILTERS: list[tuple[dict[str, Any], set[str]]] = [
 
 def test_filters_narrow_together(client: httpx.Client) -> None:
     for query, expected in FILTERS:
-        page = found(client, **query)
+        page = search(client, **query)
         assert {product["external_id"] for product in page["products"]} == expected, query
         assert page["total"] == len(expected), query
 
 
 def test_a_category_is_named_by_its_id_too(client: httpx.Client) -> None:
-    home = next(one for one in client.get("/products/categories").json() if one["name"] == "Home")
+    home = next(category for category in client.get("/products/categories").json() if category["name"] == "Home")
     assert codes(client, category_id=home["id"]) == codes(client, category="Home")
 
 
 def test_facets_count_everything_that_was_found(client: httpx.Client) -> None:
-    page = found(client, search="heart", page_size=1)
+    page = search(client, search="heart", page_size=1)
     counts = {facet["name"]: facet["count"] for facet in page["facets"]["categories"]}
     assert counts == {"Decoration": 2, "Candles": 1, "Garden": 1}
     assert page["facets"]["price_bands"] == [
@@ -225,9 +225,9 @@ def test_facets_count_everything_that_was_found(client: httpx.Client) -> None:
 
 
 def test_a_price_band_as_a_filter_finds_what_it_counted(client: httpx.Client) -> None:
-    for band in found(client)["facets"]["price_bands"]:
+    for band in search(client)["facets"]["price_bands"]:
         narrowed = {"min_price": band["min"]} | ({} if band["max"] is None else {"max_price": band["max"]})
-        assert found(client, **narrowed)["total"] == band["count"]
+        assert search(client, **narrowed)["total"] == band["count"]
 
 
 def test_one_product_is_shown_with_and_without_a_trailing_slash(client: httpx.Client, ids: dict[str, int]) -> None:
@@ -250,7 +250,7 @@ def test_categories_are_a_list_that_counts_what_is_below_them(client: httpx.Clie
 def suggested(client: httpx.Client, text: str, k: int = 10) -> list[tuple[str, str]]:
     answer = client.get("/products/suggest", params={"q": text, "k": k})
     assert answer.status_code == 200
-    return [(one["kind"], one["text"]) for one in answer.json()["suggestions"]]
+    return [(suggestion["kind"], suggestion["text"]) for suggestion in answer.json()["suggestions"]]
 
 
 def test_suggestions_complete_the_word_and_name_categories_and_products(
@@ -259,8 +259,12 @@ def test_suggestions_complete_the_word_and_name_categories_and_products(
     assert suggested(client, "chris")[:1] == [("query", "christmas")]
     assert ("category", "Candles") in suggested(client, "cand")
     assert ("product", "Onion Jar") in suggested(client, "on")
-    one = next(one for one in client.get("/products/suggest?q=onion").json()["suggestions"] if one["kind"] == "product")
-    assert one == {"text": "Onion Jar", "kind": "product", "product_id": ids["O1"]}
+    completion = next(
+        suggestion
+        for suggestion in client.get("/products/suggest?q=onion").json()["suggestions"]
+        if suggestion["kind"] == "product"
+    )
+    assert completion == {"text": "Onion Jar", "kind": "product", "product_id": ids["O1"]}
 
 
 def test_suggestions_correct_and_complete_the_last_of_several_words(client: httpx.Client) -> None:
@@ -279,8 +283,8 @@ def test_reads_may_be_kept_for_a_moment_and_asked_again_by_tag(client: httpx.Cli
     for path in ("/products", f"/products/{ids['H3']}", "/products/categories", "/products/suggest?q=heart"):
         answer = client.get(path)
         assert answer.headers["cache-control"] == "public, max-age=5"
-        again = client.get(path, headers={"If-None-Match": answer.headers["etag"]})
-        assert (again.status_code, again.content) == (304, b"")
+        revalidated = client.get(path, headers={"If-None-Match": answer.headers["etag"]})
+        assert (revalidated.status_code, revalidated.content) == (304, b"")
 
 
 PROBLEMS = (

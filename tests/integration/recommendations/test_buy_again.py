@@ -21,12 +21,12 @@ def client(env: dict[str, str], serve: Serve) -> httpx.Client:
     return serve("recommendations")
 
 
-def again(client: httpx.Client, user: str, **query: Any) -> list[dict[str, Any]]:
+def buy_again(client: httpx.Client, user: str, **query: Any) -> list[dict[str, Any]]:
     answer = client.get("/buy-again", params={"user_id": user} | query)
     assert answer.status_code == 200, answer.text
     assert set(answer.json()) == {"user_id", "products", "recommendation_id", "generated_at"}
-    found: list[dict[str, Any]] = answer.json()["products"]
-    return found
+    products: list[dict[str, Any]] = answer.json()["products"]
+    return products
 
 
 def purchases_at_interval(days: float, user: str, product: int, times: int, *, last: float) -> list[StoredEvent]:
@@ -37,7 +37,7 @@ def purchases_at_interval(days: float, user: str, product: int, times: int, *, l
 def test_the_users_own_interval_decides_which_products_are_due(client: httpx.Client, serve: Serve) -> None:
     store_purchases(*purchases_at_interval(10, "u", 1, 4, last=12), *purchases_at_interval(60, "u", 2, 4, last=12))
     run_job(serve)
-    first, second = again(client, "u")
+    first, second = buy_again(client, "u")
     assert (first["id"], first["due"], first["purchase_count"]) == (1, True, 4)
     assert (second["id"], second["due"]) == (2, False)
     last, due = (datetime.fromisoformat(first[name]) for name in ("last_purchased_at", "due_at"))
@@ -46,22 +46,22 @@ def test_the_users_own_interval_decides_which_products_are_due(client: httpx.Cli
 
 
 def test_after_one_purchase_the_interval_is_the_products_or_the_shops(client: httpx.Client, serve: Serve) -> None:
-    others = [one for n in range(5) for one in purchases_at_interval(20, f"o{n}", 1, 3, last=40)]
-    store_purchases(*others, StoredEvent("u", 1, "purchase", 30 * DAY), StoredEvent("u", 2, "purchase", 30 * DAY))
+    purchases = [purchase for n in range(5) for purchase in purchases_at_interval(20, f"o{n}", 1, 3, last=40)]
+    store_purchases(*purchases, StoredEvent("u", 1, "purchase", 30 * DAY), StoredEvent("u", 2, "purchase", 30 * DAY))
     run_job(serve)
-    found = {one["id"]: one for one in again(client, "u")}
-    assert found[1]["due"]
+    by_id = {product["id"]: product for product in buy_again(client, "u")}
+    assert by_id[1]["due"]
     # product 2 was bought only once: it has the shop's interval and a low repeat share
-    assert found[2]["due"]
-    assert found[1]["score"] > found[2]["score"]
+    assert by_id[2]["due"]
+    assert by_id[1]["score"] > by_id[2]["score"]
     (row,) = postgres.read("SELECT median_days, gaps, repeat_share FROM product_intervals WHERE product_id = 1")
     assert (row[0], row[1]) == (20, 10)
-    assert found[1]["score"] == pytest.approx(score(row[2], 1, 30, 20), abs=1e-3)
+    assert by_id[1]["score"] == pytest.approx(score(row[2], 1, 30, 20), abs=1e-3)
 
 
 def test_before_the_first_run_of_the_job_the_interval_is_30_days(client: httpx.Client) -> None:
     store_purchases(StoredEvent("u", 1, "purchase", 10 * DAY), StoredEvent("u", 2, "purchase", 40 * DAY))
-    assert [(one["id"], one["due"]) for one in again(client, "u")] == [(2, True), (1, False)]
+    assert [(product["id"], product["due"]) for product in buy_again(client, "u")] == [(2, True), (1, False)]
 
 
 def test_inactive_products_are_never_listed_and_sold_out_ones_only_without_in_stock(client: httpx.Client) -> None:
@@ -70,10 +70,10 @@ def test_inactive_products_are_never_listed_and_sold_out_ones_only_without_in_st
     )
     postgres.write("UPDATE products SET is_active = false WHERE id = 1")
     postgres.write("UPDATE products SET quantity = 0 WHERE id = 2")
-    assert [one["id"] for one in again(client, "u")] == [2, 3]
-    assert [one["id"] for one in again(client, "u", in_stock=True)] == [3]
-    assert [one["id"] for one in again(client, "u", k=1)] == [2]
-    assert again(client, "nobody") == []
+    assert [product["id"] for product in buy_again(client, "u")] == [2, 3]
+    assert [product["id"] for product in buy_again(client, "u", in_stock=True)] == [3]
+    assert [product["id"] for product in buy_again(client, "u", k=1)] == [2]
+    assert buy_again(client, "nobody") == []
 
 
 @pytest.mark.parametrize("query", ["user_id=", "user_id=u&k=0", "user_id=u&nope=1", "user_id=%00"])

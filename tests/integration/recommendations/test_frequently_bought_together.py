@@ -28,22 +28,22 @@ def orders(*baskets: tuple[int, ...]) -> None:
     )
 
 
-def together(client: httpx.Client, product_id: object, **query: Any) -> list[dict[str, Any]]:
+def bought_together(client: httpx.Client, product_id: object, **query: Any) -> list[dict[str, Any]]:
     answer = client.get("/frequently-bought-together", params={"product_id": product_id} | query)
     assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()["products"]
-    return found
+    products: list[dict[str, Any]] = answer.json()["products"]
+    return products
 
 
 def test_products_of_the_same_orders_go_together(client: httpx.Client, serve: Serve) -> None:
     orders(*[(1, 2)] * 3, (1, 3), (4,), (5,), (1,))
     result = run_job(serve)
     assert (result["baskets"], result["products"], result["pairs"], result["baskets_too_large"]) == (7, 2, 2, 0)
-    (found,) = together(client, 1)
-    assert (found["id"], found["count"], found["rank"]) == (2, 3, 1)
-    assert found["confidence"] == pytest.approx(3 / 5, abs=1e-4)
-    assert found["lift"] == pytest.approx(3 * 7 / (5 * 3), abs=1e-4)
-    assert together(client, 4) == []
+    (product,) = bought_together(client, 1)
+    assert (product["id"], product["count"], product["rank"]) == (2, 3, 1)
+    assert product["confidence"] == pytest.approx(3 / 5, abs=1e-4)
+    assert product["lift"] == pytest.approx(3 * 7 / (5 * 3), abs=1e-4)
+    assert bought_together(client, 4) == []
 
 
 def test_several_products_are_combined_and_never_returned(client: httpx.Client, serve: Serve) -> None:
@@ -51,8 +51,8 @@ def test_several_products_are_combined_and_never_returned(client: httpx.Client, 
     run_job(serve)
     answer = client.get("/frequently-bought-together", params={"product_id": "1,2"}).json()
     assert answer["product_id"] == [1, 2]
-    assert [one["id"] for one in answer["products"]] == [3, 4]
-    alone = {one["id"]: one["score"] for one in together(client, 2)}
+    assert [product["id"] for product in answer["products"]] == [3, 4]
+    alone = {product["id"]: product["score"] for product in bought_together(client, 2)}
     assert answer["products"][0]["score"] > alone[3] - 1e-9
 
 
@@ -66,27 +66,27 @@ def test_a_basket_is_a_session_or_an_hour_without_one(client: httpx.Client, serv
         StoredEvent("x", 9, "purchase"),
     )
     assert run_job(serve)["baskets"] == 7
-    assert [one["id"] for one in together(client, 1)] == [3]
+    assert [product["id"] for product in bought_together(client, 1)] == [3]
     postgres.write("UPDATE events SET session_id = 'one'")
     assert run_job(serve)["baskets"] == 4
-    assert {one["id"] for one in together(client, 1)} == {2, 3}
+    assert {product["id"] for product in bought_together(client, 1)} == {2, 3}
 
 
 def test_giant_baskets_are_left_out_and_counted(client: httpx.Client, serve: Serve) -> None:
     orders(*[tuple(range(1, 11))] * 5, *[(1, 2)] * 3, (3,))
     result = run_job(serve, max_basket=9)
     assert (result["baskets"], result["baskets_too_large"]) == (4, 5)
-    assert [one["id"] for one in together(client, 1)] == [2]
+    assert [product["id"] for product in bought_together(client, 1)] == [2]
 
 
 def test_a_run_replaces_all_pairs_and_an_empty_shop_has_none(client: httpx.Client, serve: Serve) -> None:
     orders(*[(1, 2)] * 3, (3,))
     run_job(serve)
-    assert len(together(client, 1)) == 1
+    assert len(bought_together(client, 1)) == 1
     postgres.write("TRUNCATE events, user_purchases")
     result = run_job(serve)
     assert (result["baskets"], result["pairs"], result["intervals"]) == (0, 0, 0)
-    assert together(client, 1) == []
+    assert bought_together(client, 1) == []
 
 
 def test_inactive_and_excluded_products_are_not_shown(client: httpx.Client, serve: Serve) -> None:
@@ -94,10 +94,10 @@ def test_inactive_and_excluded_products_are_not_shown(client: httpx.Client, serv
     run_job(serve)
     postgres.write("UPDATE products SET is_active = false WHERE id = 2")
     postgres.write("UPDATE products SET quantity = 0 WHERE id = 3")
-    assert {one["id"] for one in together(client, 1)} == {3, 4}
-    assert {one["id"] for one in together(client, 1, in_stock=True)} == {4}
+    assert {product["id"] for product in bought_together(client, 1)} == {3, 4}
+    assert {product["id"] for product in bought_together(client, 1, in_stock=True)} == {4}
     rules.create_rule("test", RuleWrite(kind="exclude", product_id=4))
-    assert {one["id"] for one in together(client, 1)} == {3}
+    assert {product["id"] for product in bought_together(client, 1)} == {3}
 
 
 @pytest.mark.parametrize(

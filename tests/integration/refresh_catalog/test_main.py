@@ -93,9 +93,9 @@ def test_a_message_that_can_never_succeed_is_rejected_with_a_reason_and_acknowle
     for number, (body, extra) in enumerate(UNREADABLE):
         for _ in range(2):
             assert deliver(body, message_id=f"bad-{number}", **extra).status_code == 200, (body, extra)
-    kept = read("SELECT message_id, reason FROM rejected_events ORDER BY id")
-    assert [row[0] for row in kept] == [f"bad-{number}" for number in range(len(UNREADABLE))]
-    assert all("catalog-changes/1" in row[1] for row in kept)
+    rejected = read("SELECT message_id, reason FROM rejected_events ORDER BY id")
+    assert [row[0] for row in rejected] == [f"bad-{number}" for number in range(len(UNREADABLE))]
+    assert all("catalog-changes/1" in row[1] for row in rejected)
 
 
 def test_after_a_failure_the_message_is_redelivered(

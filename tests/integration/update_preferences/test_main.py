@@ -88,8 +88,8 @@ def test_the_state_does_not_depend_on_the_order_or_split_of_events(
         with services.clean() as fresh, settings_of(fresh):
             add_products()
             client = serve("update_preferences")
-            for one in order or ():
-                deliver(client, "u1", one)
+            for single_event in order or ():
+                deliver(client, "u1", single_event)
             if order is None:
                 deliver(client, "u1", *events)
             states.append(everything())
@@ -101,8 +101,8 @@ def test_the_sql_computes_the_same_preferences_as_the_domain(client: httpx.Clien
     expected: Decayed | None = None
     for age in ages:
         deliver(client, "u1", event(1, "add_to_cart", ago=age))
-        one = Decayed(3.0, NOW - age)
-        expected = one if expected is None else merge(expected, one)
+        decayed = Decayed(3.0, NOW - age)
+        expected = decayed if expected is None else merge(expected, decayed)
     assert expected is not None
     ((score, as_of),) = rows("user_preferences WHERE kind = 'category'", "score, as_of", "1")
     assert score == pytest.approx(expected.score)
@@ -113,10 +113,10 @@ def test_events_that_can_never_succeed_are_rejected_with_a_reason_and_acknowledg
     answer = deliver(client, "u1", event(1), event(999), event(2, "gaze"), event(None), message_id="m1")
     assert answer.status_code == 200
     assert rows("events", "product_id", "1") == [(1,)]
-    kept = rows("rejected_events", "position, reason", "1")
-    assert [position for position, _ in kept] == [1, 2, 3]
-    assert kept[0][1] == "unknown product 999"
-    assert "event_type" in kept[1][1]
+    rejected = rows("rejected_events", "position, reason", "1")
+    assert [position for position, _ in rejected] == [1, 2, 3]
+    assert rejected[0][1] == "unknown product 999"
+    assert "event_type" in rejected[1][1]
     deliver(client, "u1", event(999), message_id="m1")
     push(client, b"not json", {"schema": "user-events/1"}, message_id="m2")
     push(client, b"\xff\x00", {"schema": "user-events/1"}, message_id="m3")
@@ -167,11 +167,11 @@ def test_concurrent_messages_about_the_same_products_are_all_counted(client: htt
     failures: list[int] = []
 
     def shopper(number: int) -> None:
-        mine = serve("update_preferences")
+        function = serve("update_preferences")
         for turn in range(10):
             products = [(number + turn + step) % 10 + 1 for step in range(5)]
             status = deliver(
-                mine, f"u{number}", *(event(one, "purchase") for one in products), event(products[0])
+                function, f"u{number}", *(event(product, "purchase") for product in products), event(products[0])
             ).status_code
             if status != 200:
                 failures.append(status)

@@ -12,8 +12,8 @@ def test_ids_are_uuids_of_version_8_in_the_order_given() -> None:
     ids = event_ids(index, mix(index, 1), mix(index, 2)).to_pylist()
     assert ids == sorted(ids)
     assert len(set(ids)) == 1000
-    assert {UUID(one).version for one in ids} == {8}
-    assert {UUID(one).variant for one in ids} == {"specified in RFC 4122"}
+    assert {UUID(event_id).version for event_id in ids} == {8}
+    assert {UUID(event_id).variant for event_id in ids} == {"specified in RFC 4122"}
     assert UUID(ids[513]).int >> 80 == 513
 
 

@@ -181,7 +181,7 @@ def test_a_derived_id_depends_on_all_that_a_row_says_and_on_nothing_else() -> No
     assert only({})["event_id"] == base
     assert only({"timestamp": "2026-05-31T12:00:00+02:00"})["event_id"] == base
     assert UUID(base).version == 8
-    others = [
+    variants = [
         {"user_id": "u2"},
         {"product_id": "2"},
         {"product_id": None, "external_id": "1"},
@@ -193,8 +193,8 @@ def test_a_derived_id_depends_on_all_that_a_row_says_and_on_nothing_else() -> No
         {"user_id": "u11", "product_id": "1"},
         {"session_id": "2"},
     ]
-    ids = [only(other)["event_id"] for other in others]
-    assert len({base, *ids}) == len(others) + 1
+    ids = [only(variant)["event_id"] for variant in variants]
+    assert len({base, *ids}) == len(variants) + 1
 
 
 def test_derived_ids_sort_by_time() -> None:

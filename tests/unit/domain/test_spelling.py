@@ -42,7 +42,7 @@ def test_a_prefix_of_nothing_asks_for_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "expected"),
+    ("word", "other_word", "expected"),
     [
         ("hart", "heart", 1),
         ("lantren", "lantern", 1),
@@ -55,19 +55,21 @@ def test_a_prefix_of_nothing_asks_for_nothing() -> None:
         ("sunday", "saturday", 3),
     ],
 )
-def test_distance_counts_insertions_deletions_substitutions_and_swaps(one: str, other: str, expected: int) -> None:
-    assert distance(one, other) == expected
+def test_distance_counts_insertions_deletions_substitutions_and_swaps(
+    word: str, other_word: str, expected: int
+) -> None:
+    assert distance(word, other_word) == expected
 
 
 words = st.text("abcd", max_size=7)
 
 
 @given(words, words)
-def test_distance_is_symmetric_and_bounded_by_the_longer_word(one: str, other: str) -> None:
-    found = distance(one, other)
-    assert found == distance(other, one)
-    assert abs(len(one) - len(other)) <= found <= max(len(one), len(other))
-    assert (found == 0) == (one == other)
+def test_distance_is_symmetric_and_bounded_by_the_longer_word(word: str, other_word: str) -> None:
+    edits = distance(word, other_word)
+    assert edits == distance(other_word, word)
+    assert abs(len(word) - len(other_word)) <= edits <= max(len(word), len(other_word))
+    assert (edits == 0) == (word == other_word)
 
 
 def test_the_nearest_word_wins_then_the_most_frequent() -> None:

@@ -38,9 +38,9 @@ def files(tmp_path: Path) -> Path:
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    code = main([str(one) for one in arguments])
-    told = capsys.readouterr()
-    return code, told.out, told.err
+    code = main([str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
 
 
 def test_the_same_events_as_csv_and_parquet_give_the_same_figures(
@@ -65,7 +65,7 @@ def test_the_same_events_as_csv_and_parquet_give_the_same_figures(
     assert results[0]["results"] == results[1]["results"]
     served = results[0]["served"]
     assert 0 < served["ndcg@20"]["low"] <= served["ndcg@20"]["mean"] <= served["ndcg@20"]["high"] <= 1
-    assert [one["name"] for one in results[0]["results"]] == ["served", "most popular", "cosine"]
+    assert [result["name"] for result in results[0]["results"]] == ["served", "most popular", "cosine"]
     assert {"coverage@20", "novelty@20", "diversity@20"} <= served.keys()
 
 
@@ -132,10 +132,10 @@ def test_options_that_make_no_sense_are_refused(
 
 def test_rows_that_cannot_be_used_are_left_out_and_counted(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = pd.read_csv(files / "events.csv")
-    bad = table.head(3).assign(
+    unusable = table.head(3).assign(
         event_type=["applause", "search", "view"], timestamp=["2026-01-01", "2026-01-01", "never"]
     )
-    pd.concat([table, bad]).to_csv(files / "mixed.csv")
+    pd.concat([table, unusable]).to_csv(files / "mixed.csv")
     _, clean, _ = run(capsys, "--events", files / "events.csv", "--time-budget", 0, "--json")
     code, mixed, _ = run(capsys, "--events", files / "mixed.csv", "--time-budget", 0, "--json")
     assert code == 0

@@ -52,9 +52,9 @@ def test_the_table_names_every_action() -> None:
 def test_an_account_s_token_opens_what_is_the_account_s_and_nothing_else(action: Action) -> None:
     assert authorise(None, token_of(ACCOUNT), action) == ACCOUNT
     assert authorise(ACCOUNT, token_of(ACCOUNT), action) == ACCOUNT
-    for other in (OTHER_ACCOUNT, GUEST, SHOPS_OWN):
+    for foreign_id in (OTHER_ACCOUNT, GUEST, SHOPS_OWN):
         with pytest.raises(Forbidden):
-            authorise(other, token_of(ACCOUNT), action)
+            authorise(foreign_id, token_of(ACCOUNT), action)
 
 
 @pytest.mark.parametrize("action", Action)

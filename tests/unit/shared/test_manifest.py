@@ -67,27 +67,27 @@ def changed(entry: str, **values: Any) -> dict[str, Any]:
 
 
 def test_the_repository_s_own_is_valid() -> None:
-    found = manifest()
-    assert found.paths["/similar-products"] == "recommendations"
-    assert {entry.topic for entry in found.of_kind("event")} <= set(found.topics)
-    assert all(croniter.is_valid(entry.schedule) for entry in found.of_kind("job") if entry.schedule)
+    own = manifest()
+    assert own.paths["/similar-products"] == "recommendations"
+    assert {entry.topic for entry in own.of_kind("event")} <= set(own.topics)
+    assert all(croniter.is_valid(entry.schedule) for entry in own.of_kind("job") if entry.schedule)
 
 
 def test_folders_and_entries_are_the_same() -> None:
     root = FILE.parent
     folders = {path.parent.name for path in root.glob("functions/*/main.py")}
     modules = {path.stem for path in root.glob("jobs/*.py") if f"\ndef {path.stem}(" in path.read_text()}
-    found = manifest()
-    assert folders == {entry.name for entry in (*found.of_kind("http"), *found.of_kind("event"))}
-    assert modules == {entry.name for entry in found.of_kind("job")}
+    own = manifest()
+    assert folders == {entry.name for entry in (*own.of_kind("http"), *own.of_kind("event"))}
+    assert modules == {entry.name for entry in own.of_kind("job")}
 
 
 def test_what_the_sample_says_is_what_is_read() -> None:
-    found = parse(DOCUMENT)
-    assert found.paths == {"/shop": "shop"}
-    assert found.entries["apply"].attempts == 5
-    assert found.entries["nightly"].schedule == "0 2 * * *"
-    assert not found.entries["nightly"].heavy
+    parsed = parse(DOCUMENT)
+    assert parsed.paths == {"/shop": "shop"}
+    assert parsed.entries["apply"].attempts == 5
+    assert parsed.entries["nightly"].schedule == "0 2 * * *"
+    assert not parsed.entries["nightly"].heavy
 
 
 @pytest.mark.parametrize(

@@ -120,10 +120,10 @@ def test_a_quote_matters_only_where_a_cell_begins(line: str, cells: list[str]) -
 
 @pytest.mark.parametrize("line", ['1,"a', '1,"a "b" c', '1,"a"b', '1,"Frame 5" wide"'])
 def test_a_wrong_quote_costs_its_own_line_only(line: str) -> None:
-    first, *others = rows(f'id,name\n{line}\n2,b\n3,"c"\n'.encode())
+    first, *following = rows(f'id,name\n{line}\n2,b\n3,"c"\n'.encode())
     assert first[0] == 2
     assert isinstance(first[1], str)
-    assert others == [(3, ["2", "b"]), (4, ["3", "c"])]
+    assert following == [(3, ["2", "b"]), (4, ["3", "c"])]
 
 
 def test_quotes_that_never_close_cannot_make_the_work_grow_with_the_square_of_the_file() -> None:

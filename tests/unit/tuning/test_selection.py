@@ -22,13 +22,13 @@ from tests.unit.offline import data
 def nonsense(user_items: Matrix, k: int, **_: object) -> Neighbours:
     """Speak for other items at random."""
     n_items = user_items.shape[1]
-    found = Neighbours.none(n_items, k)
+    neighbours = Neighbours.none(n_items, k)
     random = np.random.default_rng(0)
     for item in range(n_items):
-        others = random.permutation(n_items)[:k]
-        found.indices[item, : len(others)] = others
-        found.scores[item, : len(others)] = 0.5
-    return found
+        items = random.permutation(n_items)[:k]
+        neighbours.indices[item, : len(items)] = items
+        neighbours.scores[item, : len(items)] = 0.5
+    return neighbours
 
 
 def unknown(items: int = 60) -> Catalog:
@@ -79,12 +79,12 @@ def test_whether_bought_products_return_follows_what_users_do() -> None:
     random = np.random.default_rng(1)
     spaces = {"cosine": SPACES["cosine"]}
     # everybody buys their own three products again and again
-    again = [
+    repurchases = [
         (int(user), (int(user) * 7 + int(random.integers(0, 3))) % 60, 5.0, day + random.random())
         for day in range(90)
         for user in random.integers(0, 100, 30)
     ]
-    returning = choose_model(data.history(*again, items=60), unknown(), time_budget_s=4, spaces=spaces)
+    returning = choose_model(data.history(*repurchases, items=60), unknown(), time_budget_s=4, spaces=spaces)
     assert returning.score is not None
     assert returning.formula.exclusion_policy == "nothing"
     assert returning.formula.repeat_weight > 0
@@ -115,8 +115,8 @@ def test_cuts_are_made_at_two_moments_and_more_where_users_are_few() -> None:
     assert len(splits) == 3
     for later, earlier in itertools.pairwise(splits):
         assert earlier.train.times.max() <= later.now - np.timedelta64(round(0.99 * days * 24), "h")
-    many = data.shop(users=2500, items=100, events=60_000)
-    assert len(split_for_tuning(many, new_only=False)[0]) == 2
+    large_shop = data.shop(users=2500, items=100, events=60_000)
+    assert len(split_for_tuning(large_shop, new_only=False)[0]) == 2
 
 
 def test_where_each_users_last_is_asked_for_tuning_asks_for_the_one_before() -> None:
@@ -146,10 +146,10 @@ def half(kind: int) -> Space:
     """Return a candidate that knows the products of one kind only."""
 
     def fit(user_items: Matrix, k: int, **_: object) -> Neighbours:
-        found = SPACES["cosine"].algorithm.fit(user_items, k, min_co_occurrence=1)
-        strangers = np.arange(len(found.indices)) % 2 != kind
-        found.indices[strangers], found.scores[strangers], found.co_occurrence[strangers] = -1, 0, 0
-        return found
+        neighbours = SPACES["cosine"].algorithm.fit(user_items, k, min_co_occurrence=1)
+        strangers = np.arange(len(neighbours.indices)) % 2 != kind
+        neighbours.indices[strangers], neighbours.scores[strangers], neighbours.co_occurrence[strangers] = -1, 0, 0
+        return neighbours
 
     return Space(Algorithm(fit))
 
@@ -169,15 +169,15 @@ def test_candidates_that_know_different_things_are_mixed() -> None:
 
 
 def test_a_part_that_does_not_fit_on_everything_gives_way_to_the_next_best() -> None:
-    whole = data.shop()
+    history = data.shop()
 
     def only_before_the_cut(user_items: Matrix, k: int, **_: object) -> Neighbours:
-        if user_items.nnz == whole.user_items().nnz:
+        if user_items.nnz == history.user_items().nnz:
             raise Unsuitable("too much")
         return half(1).algorithm.fit(user_items, k)
 
     spaces = {"even": half(0), "odd": Space(Algorithm(only_before_the_cut))}
-    choice = choose_model(whole, unknown(), time_budget_s=6, new_only=True, spaces=spaces)
+    choice = choose_model(history, unknown(), time_budget_s=6, new_only=True, spaces=spaces)
     assert choice.algorithm == "even"
     assert (
         next(trial["note"] for trial in choice.trials if trial["algorithm"] == "mixture") == "not published: too much"

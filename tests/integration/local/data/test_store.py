@@ -25,8 +25,8 @@ def test_a_synthetic_shop_is_loaded_with_everything_that_follows_from_it(env: ob
     assert postgres.read("SELECT reltuples FROM pg_class WHERE relname = 'event_ids'")[0][0] == 3000
     assert any("3,000 new events" in line for line in lines)
     # the search document is written with the row
-    found = postgres.read("SELECT count(*) FROM products WHERE document @@ plainto_tsquery('aisle', 'electronics')")
-    assert found[0][0] == 6
+    matches = postgres.read("SELECT count(*) FROM products WHERE document @@ plainto_tsquery('aisle', 'electronics')")
+    assert matches[0][0] == 6
 
 
 def test_loading_twice_adds_nothing_and_takes_nothing_back(env: object) -> None:

@@ -24,17 +24,17 @@ def upsert(*rows: ProductWrite) -> bulk_writes.Upserted:
 
 
 def product(external_id: str) -> dict[str, Any]:
-    found = postgres.read_one(
+    row = postgres.read_one(
         """SELECT p.*, c.name AS category FROM products p LEFT JOIN categories c ON c.id = p.category_id
            WHERE external_id = :id""",
         id=external_id,
     )
-    assert found is not None
-    return dict(found._mapping)
+    assert row is not None
+    return dict(row._mapping)
 
 
 def test_a_new_row_is_a_product_as_it_was_written(env: object) -> None:
-    made = upsert(
+    result = upsert(
         row(
             "a\\1",
             name='A\t"tab", a\nline and a \\ slash',
@@ -50,15 +50,15 @@ def test_a_new_row_is_a_product_as_it_was_written(env: object) -> None:
             description="warm",
         )
     )
-    assert len(made.created) == 1
+    assert len(result.created) == 1
     stored = product("a\\1")
-    assert stored["id"] == made.created[0]
+    assert stored["id"] == result.created[0]
     assert stored["name"] == 'A\t"tab", a\nline and a \\ slash'
     assert stored["tags"] == ["x,y", 'q"q', "b\\s", "{}"]
     assert (stored["price"], stored["brand"], stored["category"]) == (Decimal("0.01"), "Bränd", "Candles")
     assert (stored["quantity"], stored["is_active"], stored["latitude"], stored["longitude"]) == (3, False, 1.5, -2.5)
     tree = postgres.read(TREE)
-    assert [tuple(one) for one in tree] == [("Candles", "Home"), ("Home", None)]
+    assert [tuple(row) for row in tree] == [("Candles", "Home"), ("Home", None)]
 
 
 def test_what_a_row_does_not_say_keeps_what_is_stored(env: object) -> None:
@@ -76,28 +76,28 @@ def test_what_a_row_does_not_say_keeps_what_is_stored(env: object) -> None:
 def test_a_row_that_says_nothing_new_is_no_change(env: object) -> None:
     upsert(row(tags=["t"], category="A > B"))
     before = product("a")
-    again = upsert(row(tags=["t"], category="A > B"))
-    assert (again.created, again.updated, again.refused) == ([], [], [])
+    result = upsert(row(tags=["t"], category="A > B"))
+    assert (result.created, result.updated, result.refused) == ([], [], [])
     assert product("a") == before
 
 
 def test_the_last_of_several_rows_with_one_id_counts(env: object) -> None:
-    made = upsert(row(price=1), row("b"), row(price=2))
-    assert len(made.created) == 2
+    result = upsert(row(price=1), row("b"), row(price=2))
+    assert len(result.created) == 2
     assert product("a")["price"] == 2
 
 
 def test_rows_without_an_id_are_new_products_with_ids_of_their_own(env: object) -> None:
-    made = upsert(row(None), row(None))
-    assert len(set(made.created)) == 2
-    assert len({one[0] for one in postgres.read("SELECT external_id FROM products")}) == 2
+    result = upsert(row(None), row(None))
+    assert len(set(result.created)) == 2
+    assert len({stored_row[0] for stored_row in postgres.read("SELECT external_id FROM products")}) == 2
 
 
 def test_an_unknown_category_id_refuses_its_row_only(env: object) -> None:
-    known = postgres.write("INSERT INTO categories (name) VALUES ('Known') RETURNING id")[0][0]
-    made = upsert(row("a", category_id=known), row("b", category_id=known + 1))
-    assert len(made.created) == 1
-    assert made.refused == [(1, "category_id", f"there is no category {known + 1}")]
+    category_id = postgres.write("INSERT INTO categories (name) VALUES ('Known') RETURNING id")[0][0]
+    result = upsert(row("a", category_id=category_id), row("b", category_id=category_id + 1))
+    assert len(result.created) == 1
+    assert result.refused == [(1, "category_id", f"there is no category {category_id + 1}")]
     assert product("a")["category"] == "Known"
 
 
@@ -120,12 +120,12 @@ def test_an_import_tells_the_catalog_of_every_product_it_changed_in_messages_of_
     env: object, messages: Any
 ) -> None:
     take = messages("catalog-changes")
-    made = bulk_writes.import_products([row(f"p{number}") for number in range(2500)])
-    assert len(made.created) == 2500
-    told = take(3)
-    bodies = [orjson.loads(one.data) for one in told]
+    result = bulk_writes.import_products([row(f"p{number}") for number in range(2500)])
+    assert len(result.created) == 2500
+    announced = take(3)
+    bodies = [orjson.loads(message.data) for message in announced]
     assert sorted(len(body["product_ids"]) for body in bodies) == [500, 1000, 1000]
-    assert sorted(id_ for body in bodies for id_ in body["product_ids"]) == sorted(made.created)
+    assert sorted(id_ for body in bodies for id_ in body["product_ids"]) == sorted(result.created)
     assert {body["change"] for body in bodies} == {"created"}
     bulk_writes.import_products([row(f"p{number}") for number in range(2500)])
     assert postgres.read("SELECT count(*) FROM outbox")[0][0] == 3
@@ -147,6 +147,6 @@ def test_two_imports_of_the_same_products_at_once_both_succeed(env: object) -> N
         thread.start()
     for thread in threads:
         thread.join()
-    assert all(isinstance(one, bulk_writes.Upserted) for one in outcomes), outcomes
+    assert all(isinstance(outcome, bulk_writes.Upserted) for outcome in outcomes), outcomes
     assert postgres.read("SELECT count(*) FROM products")[0][0] == 300
-    assert sum(len(one.created) for one in outcomes if isinstance(one, bulk_writes.Upserted)) == 300
+    assert sum(len(outcome.created) for outcome in outcomes if isinstance(outcome, bulk_writes.Upserted)) == 300

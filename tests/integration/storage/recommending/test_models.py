@@ -36,13 +36,13 @@ def publish(marker: int = 1, lines: Iterator[bytes] | None = None) -> int:
 
 
 def active() -> int | None:
-    found = models.active()
-    return None if found is None else found.version
+    model = models.active()
+    return None if model is None else model.version
 
 
 def tables() -> set[str]:
-    found = postgres.read("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE 'item\\_similarity\\_%'")
-    return {row[0] for row in found}
+    names = postgres.read("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE 'item\\_similarity\\_%'")
+    return {row[0] for row in names}
 
 
 def test_readers_see_the_whole_of_one_version_at_any_time(env: object) -> None:
@@ -51,11 +51,11 @@ def test_readers_see_the_whole_of_one_version_at_any_time(env: object) -> None:
 
     def read() -> None:
         while not stop.is_set():
-            found = postgres.read(
+            row = postgres.read(
                 """SELECT count(*), min(neighbours[1]), max(neighbours[1]) FROM item_similarity
                    WHERE version = (SELECT version FROM models WHERE active)"""
             )
-            seen.add(tuple(found[0]))
+            seen.add(tuple(row[0]))
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -141,9 +141,9 @@ def test_publishers_at_once_both_publish_and_one_version_is_active(env: object) 
     for thread in threads:
         thread.join()
     assert errors == []
-    found = models.list_models()
-    assert len(found) == 4
-    assert [model.version for model in found if model.active] == [active()]
+    versions = models.list_models()
+    assert len(versions) == 4
+    assert [model.version for model in versions if model.active] == [active()]
 
 
 def test_the_last_five_versions_are_kept_and_the_active_one_whatever_its_age(env: object) -> None:

@@ -37,16 +37,16 @@ def test_nine_tenths_of_what_a_user_does_is_in_one_or_two_categories() -> None:
     ordered = np.sort(counts, axis=1)[:, ::-1] / counts.sum(axis=1, keepdims=True)
     # elsewhere is uniform over all ten, so a tenth to a fifth of it falls inside
     assert abs(ordered[:, :2].sum(axis=1).mean() - 0.915) < 0.01
-    one = ordered[:, 0] > 0.8
-    assert 0.35 < one.mean() < 0.65
-    assert np.all(ordered[~one, 1] > 0.3)
+    single_category = ordered[:, 0] > 0.8
+    assert 0.35 < single_category.mean() < 0.65
+    assert np.all(ordered[~single_category, 1] > 0.3)
 
 
 def test_the_same_options_make_the_same_shop_on_any_day() -> None:
-    one, other = make({"events": 1000}, NOW), make({"events": 1000}, datetime(2026, 7, 1, tzinfo=UTC))
-    assert one.events.ids.equals(other.events.ids)
-    assert np.array_equal(one.events.product, other.events.product)
-    assert one.products.drop(columns="created_at").equals(other.products.drop(columns="created_at"))
+    early, late = make({"events": 1000}, NOW), make({"events": 1000}, datetime(2026, 7, 1, tzinfo=UTC))
+    assert early.events.ids.equals(late.events.ids)
+    assert np.array_equal(early.events.product, late.events.product)
+    assert early.products.drop(columns="created_at").equals(late.products.drop(columns="created_at"))
 
 
 def test_another_seed_or_size_is_another_shop() -> None:
@@ -94,8 +94,8 @@ def test_what_users_do_follows_the_tastes_that_are_told() -> None:
     assert shop.tastes is not None
     np.testing.assert_allclose(shop.tastes.sum(axis=1), 1.0)
     categories = np.asarray(pd.factorize(shop.products["category"])[0])
-    done = np.zeros_like(shop.tastes)
-    np.add.at(done, (shop.events.user, categories[shop.events.product]), 1.0)
-    done /= done.sum(axis=1, keepdims=True)
+    shares = np.zeros_like(shop.tastes)
+    np.add.at(shares, (shop.events.user, categories[shop.events.product]), 1.0)
+    shares /= shares.sum(axis=1, keepdims=True)
     # a thousand events a user: shares within a few standard errors of 0.016
-    assert np.abs(done - shop.tastes).max() < 0.08
+    assert np.abs(shares - shop.tastes).max() < 0.08
