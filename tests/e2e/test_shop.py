@@ -62,7 +62,7 @@ def bought(shop: Aisle, product: int) -> tuple[int, int]:
     return int(of_shop), int(of_buyer)
 
 
-def test_what_a_checkout_sells_out_is_gone_and_is_counted_once(shop: Aisle) -> None:
+def test_a_sold_out_product_disappears_and_its_purchase_counts_once(shop: Aisle) -> None:
     with httpx.Client(base_url=shop.url, timeout=30) as client:
         popular = client.get("/products", params={"in_stock": "true", "sort": "popular", "page_size": 100}).json()
         product = min(popular["products"], key=lambda candidate: candidate["quantity"])

@@ -82,7 +82,7 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
     return {"tokens": tokens, "guest": guest["user_id"], "needles": needles}
 
 
-def test_the_search_finds_what_there_is(person: dict[str, Any]) -> None:
+def test_the_search_for_personal_data_covers_every_kind_of_column(person: dict[str, Any]) -> None:
     columns = found_in(*person["needles"])
     assert {
         "users.external_id",
@@ -156,7 +156,7 @@ def test_after_erasure_the_tokens_lead_nowhere(accounts: httpx.Client, person: d
     register(accounts, "ada-lovelace", email="ada@example.com")
 
 
-def test_events_and_searches_that_were_on_their_way_bring_nobody_back(
+def test_late_events_and_searches_do_not_restore_an_erased_user(
     accounts: httpx.Client, serve: Serve, person: dict[str, Any]
 ) -> None:
     accounts.delete("/users/me", headers=bearer(person["tokens"]))
@@ -170,7 +170,7 @@ def test_events_and_searches_that_were_on_their_way_bring_nobody_back(
     assert "users.external_id" not in found_in(*person["needles"])
 
 
-def test_who_came_back_while_they_were_erased_is_erased_again(accounts: httpx.Client, person: dict[str, Any]) -> None:
+def test_a_user_recreated_during_erasure_is_erased_again(accounts: httpx.Client, person: dict[str, Any]) -> None:
     user_id = person["tokens"]["user_id"]
     accounts.delete("/users/me", headers=bearer(person["tokens"]))
     postgres.write("ALTER TABLE users DISABLE TRIGGER users_stay_erased")
@@ -181,7 +181,7 @@ def test_who_came_back_while_they_were_erased_is_erased_again(accounts: httpx.Cl
     assert erase_returned() == 0
 
 
-def test_an_export_has_everything_and_nothing_of_anybody_else(
+def test_an_export_is_complete_and_contains_nothing_of_another_user(
     accounts: httpx.Client, serve: Serve, person: dict[str, Any]
 ) -> None:
     deliver(serve("update_preferences"), "somebody else", event(7, metadata={"of": "somebody else"}))

@@ -41,7 +41,7 @@ def band(user_id: str) -> list[Any]:
     return [pytest.approx(value, rel=1e-9) for value in rows[0]] if rows else []
 
 
-def test_a_guest_becomes_what_one_user_would_have_been(accounts: httpx.Client, serve: Serve) -> None:
+def test_a_merged_guest_leaves_the_same_state_as_a_single_user(accounts: httpx.Client, serve: Serve) -> None:
     add_products(10)
     apply = serve("update_preferences")
     account = register(accounts)["user_id"]
@@ -64,7 +64,7 @@ def test_a_guest_becomes_what_one_user_would_have_been(accounts: httpx.Client, s
     assert band("browser-1") == []
 
 
-def test_searches_place_and_shown_answers_come_along(accounts: httpx.Client, serve: Serve) -> None:
+def test_searches_location_and_logged_answers_are_merged(accounts: httpx.Client, serve: Serve) -> None:
     add_products(10)
     products, recommendations = serve("products"), serve("recommendations")
     guest = accounts.post("/auth/guest").json()
@@ -102,7 +102,7 @@ def test_a_guest_belongs_to_the_first_account_that_names_them(accounts: httpx.Cl
     assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=second["user_id"]) == 0
 
 
-def test_a_guest_that_nobody_knows_is_no_hindrance(accounts: httpx.Client) -> None:
+def test_an_unknown_guest_does_not_prevent_a_login(accounts: httpx.Client) -> None:
     tokens = register(accounts, guest_user_id="never seen")
     assert login(accounts, guest_user_id="never seen either").status_code == 200
     assert login(accounts, guest_user_id=None).status_code == 200
@@ -159,7 +159,7 @@ def items(client: httpx.Client, user: str | dict[str, str]) -> dict[int, int]:
     return {line["product"]["id"]: line["quantity"] for line in cart["items"]}
 
 
-def test_cart_wishlist_and_orders_come_along_and_quantities_add_up_to_stock(
+def test_cart_wishlist_and_orders_are_merged_and_quantities_add_up_to_the_stock(
     accounts: httpx.Client, serve: Serve
 ) -> None:
     add_products(10)

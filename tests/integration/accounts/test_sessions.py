@@ -64,7 +64,7 @@ def test_login_takes_the_email_in_any_case_and_only_the_right_password(accounts:
     assert hidden[0] == hidden[1]
 
 
-def test_nobody_s_password_is_as_much_work_as_somebody_s(
+def test_an_unknown_account_costs_as_much_hashing_as_a_known_one(
     accounts: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(accounts)
@@ -88,7 +88,7 @@ def test_a_composed_and_a_decomposed_letter_are_one_password(accounts: httpx.Cli
     assert login(accounts, password="cafe\u0301 au lait").status_code == 200
 
 
-def test_a_hash_of_older_parameters_is_made_anew(accounts: httpx.Client) -> None:
+def test_a_hash_with_older_parameters_is_replaced_at_login(accounts: httpx.Client) -> None:
     from argon2 import PasswordHasher
 
     register(accounts)
@@ -125,7 +125,7 @@ def test_a_hash_of_older_parameters_is_made_anew(accounts: httpx.Client) -> None
         ({"guest_user_id": "\x00"}, "guest_user_id"),
     ],
 )
-def test_what_cannot_be_registered_names_its_field(accounts: httpx.Client, change: dict[str, Any], field: str) -> None:
+def test_an_invalid_registration_names_its_field(accounts: httpx.Client, change: dict[str, Any], field: str) -> None:
     body = {"username": "ada", "email": "ada@example.com", "password": PASSWORD} | change
     answer = accounts.post("/auth/register", json=body)
     assert answer.status_code == 422, answer.text
@@ -174,7 +174,7 @@ def test_weak_and_leaked_passwords_are_refused(accounts: httpx.Client, password:
 @pytest.mark.parametrize(
     "password", ["a plum in the rain", "kT9#vq2LxZ", "correcthorse mule", "пароль-для-дачи", "x" * 64 + "yz" * 32]
 )
-def test_other_passwords_are_taken(password: str) -> None:
+def test_strong_passwords_are_accepted(password: str) -> None:
     assert passwords.check(password, "ada@example.com", "ada") == password
 
 
@@ -217,7 +217,7 @@ def refresh(client: httpx.Client, token: str) -> httpx.Response:
     return client.post("/auth/refresh", json={"refresh_token": token})
 
 
-def test_a_refresh_token_is_used_once_and_used_again_it_ends_its_family(accounts: httpx.Client) -> None:
+def test_reuse_of_a_refresh_token_revokes_its_family(accounts: httpx.Client) -> None:
     first = register(accounts)
     second_login = login(accounts).json()
     second = refresh(accounts, first["refresh_token"]).json()
@@ -243,7 +243,7 @@ def test_a_refresh_token_used_by_several_at_once_makes_at_most_one_successor(acc
     assert count_rows("refresh_tokens", "revoked_at IS NULL") == 0
 
 
-def test_a_refresh_token_of_long_ago_or_of_nobody_is_refused(accounts: httpx.Client) -> None:
+def test_an_expired_or_unknown_refresh_token_is_refused(accounts: httpx.Client) -> None:
     token = register(accounts)["refresh_token"]
     postgres.write("UPDATE refresh_tokens SET expires_at = now() - interval '1 second'")
     for refused in (token, "nonsense", "x" * 512, "'; DROP TABLE users; --"):
@@ -300,7 +300,7 @@ def test_guessing_an_account_s_password_is_slowed_down_more_and_more(accounts: h
     assert login(accounts).status_code == 200
 
 
-def test_guesses_at_once_are_no_way_around(accounts: httpx.Client) -> None:
+def test_concurrent_guesses_do_not_evade_the_lock(accounts: httpx.Client) -> None:
     register(accounts)
 
     def guess(_number: int) -> int:

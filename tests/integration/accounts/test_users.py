@@ -56,7 +56,7 @@ def test_a_new_email_needs_the_password(accounts: httpx.Client) -> None:
         ({"email": "eve@example.com", "password": PASSWORD}, 409, None),
     ],
 )
-def test_a_profile_that_cannot_be_is_a_problem_and_changes_nothing(
+def test_an_invalid_profile_is_a_problem_and_changes_nothing(
     accounts: httpx.Client, body: dict[str, Any], status: int, field: str | None
 ) -> None:
     headers = bearer(register(accounts))
@@ -70,7 +70,7 @@ def test_a_profile_that_cannot_be_is_a_problem_and_changes_nothing(
 
 
 @pytest.mark.parametrize("text", ["'; DROP TABLE users; --", "<script>alert(1)</script>", "{{7*7}}", "São Tomé", "Ḿ̷̛"])
-def test_text_is_only_text(accounts: httpx.Client, text: str) -> None:
+def test_sql_and_markup_are_stored_as_text(accounts: httpx.Client, text: str) -> None:
     headers = bearer(register(accounts))
     answer = accounts.put("/users/me/location", json={"latitude": 1, "longitude": 2, "city": text}, headers=headers)
     assert answer.json()["city"] == unicodedata.normalize("NFKC", text)
@@ -91,13 +91,13 @@ def test_text_is_only_text(accounts: httpx.Client, text: str) -> None:
         {"latitude": 0, "longitude": 0, "country": "x"},
     ],
 )
-def test_a_place_that_cannot_be_is_a_problem(accounts: httpx.Client, body: dict[str, Any]) -> None:
+def test_an_impossible_location_is_a_problem(accounts: httpx.Client, body: dict[str, Any]) -> None:
     headers = bearer(register(accounts))
     assert accounts.put("/users/me/location", json=body, headers=headers).status_code == 422
     assert accounts.get("/users/me", headers=headers).json()["latitude"] is None
 
 
-def test_a_new_place_changes_what_is_recommended_at_once(accounts: httpx.Client, serve: Serve) -> None:
+def test_a_new_location_changes_the_recommendations_at_once(accounts: httpx.Client, serve: Serve) -> None:
     add_products(3, ("Candles",))
     postgres.write("UPDATE products SET latitude = :a, longitude = :b WHERE id = 2", a=BERLIN[0], b=BERLIN[1])
     postgres.write("UPDATE products SET latitude = :a, longitude = :b WHERE id = 3", a=MUNICH[0], b=MUNICH[1])
@@ -153,7 +153,7 @@ def test_preferences_are_shown_as_the_system_sees_them(accounts: httpx.Client, s
     assert 2 <= preferences["price_band"]["mean"] <= 4
 
 
-def test_searches_are_kept_listed_and_cleared(accounts: httpx.Client, serve: Serve) -> None:
+def test_searches_are_recorded_listed_and_cleared(accounts: httpx.Client, serve: Serve) -> None:
     add_products(10)
     products = serve("products")
     tokens = register(accounts)
@@ -176,7 +176,7 @@ def test_searches_are_kept_listed_and_cleared(accounts: httpx.Client, serve: Ser
     assert postgres.read("SELECT count(*) FROM search_history")[0][0] == 1
 
 
-def test_a_search_is_answered_though_it_cannot_be_kept(
+def test_a_search_is_answered_if_it_cannot_be_recorded(
     accounts: httpx.Client, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_products(3)

@@ -83,7 +83,7 @@ def client(module_env: object) -> Iterator[httpx.Client]:
         ("Bearer \xfcber-secret-token", 403, "forbidden"),
     ],
 )
-def test_without_the_token_there_is_only_a_problem(
+def test_every_route_without_the_admin_token_is_a_problem(
     client: httpx.Client, method: str, path: str, authorization: str | None, status: int, slug: str
 ) -> None:
     headers = {} if authorization is None else {b"Authorization": authorization.encode("latin-1")}

@@ -57,12 +57,12 @@ def shop(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx
         yield client
 
 
-def test_every_write_of_staff_is_one_that_is_known() -> None:
+def test_every_write_of_staff_is_tested_here_or_elsewhere() -> None:
     described = {(route.method, route.path) for route in STAFF if route.method != "GET"}
     assert described == {(write[0], write[1]) for write in WRITES} | ELSEWHERE
 
 
-def test_every_write_of_staff_is_written_down(shop: httpx.Client) -> None:
+def test_every_write_of_staff_is_in_the_audit_log(shop: httpx.Client) -> None:
     add_products(5)
     first = add_model({1: {2: 1.0}})
     add_model({1: {3: 1.0}})
@@ -119,7 +119,7 @@ def test_the_audit_log_is_paged_newest_first_with_the_requests_id(client: httpx.
     "query",
     ["page=0", "page=-1", "page=x", "page_size=0", "page_size=101", "page=1.5", "limit=5", "page=99999999999999999999"],
 )
-def test_pages_that_make_no_sense_are_refused(client: httpx.Client, path: str, query: str) -> None:
+def test_invalid_pages_are_refused(client: httpx.Client, path: str, query: str) -> None:
     answer = client.get(f"{path}?{query}")
     assert answer.status_code == 422
     assert orjson.loads(answer.content)["errors"]

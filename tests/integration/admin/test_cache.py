@@ -33,7 +33,7 @@ def test_an_unknown_scope_is_refused(client: httpx.Client) -> None:
     assert audited() == []
 
 
-def test_a_flush_that_redis_did_not_take_is_no_success(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flush_that_redis_does_not_accept_fails(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
     clients.reset()
     answer = client.post("/admin/cache/flush/similar")

@@ -59,7 +59,7 @@ def test_the_dashboard_has_days_trends_totals_and_the_last_run_of_each_job(clien
     assert dashboard["api_stats"]["cache"]["misses"] > 0
 
 
-def test_what_was_never_counted_is_counted_live(client: httpx.Client) -> None:
+def test_days_without_a_rollup_are_counted_live(client: httpx.Client) -> None:
     (product,) = add_plain_products(1)
     add_events([StoredEvent("a", product, "view", 24 * days) for days in (0, 1, 2, 20)])
     dashboard = client.get("/admin/dashboard").json()
@@ -67,7 +67,7 @@ def test_what_was_never_counted_is_counted_live(client: httpx.Client) -> None:
     assert dashboard["total_events"] == 4
 
 
-def test_the_dashboard_is_kept_for_a_minute_and_flushing_makes_it_new(client: httpx.Client) -> None:
+def test_the_dashboard_is_stored_for_a_minute_and_a_flush_recomputes_it(client: httpx.Client) -> None:
     first = client.get("/admin/dashboard")
     add_plain_products(1)
     second = client.get("/admin/dashboard")

@@ -65,7 +65,7 @@ def test_dead_letters_are_shown_and_stay(client: httpx.Client) -> None:
         assert not [name for name in letter["attributes"] if name.startswith(dead_letters.ADDED_PREFIX)]
 
 
-def test_a_replay_publishes_them_again_as_they_were(client: httpx.Client, messages: Callable) -> None:
+def test_a_replay_publishes_dead_letters_unchanged(client: httpx.Client, messages: Callable) -> None:
     take = messages(USER_EVENTS)
     _id, data = bury("ada")
     waiting(client, 1)
@@ -90,7 +90,7 @@ def test_only_those_named_are_replayed(client: httpx.Client, messages: Callable)
     assert [letter["message_id"] for letter in waiting(client, 1)] == [left_behind]
 
 
-def test_what_cannot_be_published_stays(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_letter_that_cannot_be_published_stays(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     bury("ada")
     waiting(client, 1)
     monkeypatch.setattr(dead_letters.pubsub, "topic_path", lambda topic: f"projects/aisle-local/topics/no-{topic}")
@@ -99,11 +99,11 @@ def test_what_cannot_be_published_stays(client: httpx.Client, monkeypatch: pytes
     assert len(waiting(client, 1)) == 1
 
 
-def test_a_topic_that_is_not_there_is_refused(client: httpx.Client) -> None:
+def test_an_unknown_topic_is_refused(client: httpx.Client) -> None:
     answer = client.post("/admin/dead-letters/replay", json={"topic": "gossip"})
     assert answer.status_code == 422
     assert "user-events" in answer.text
 
 
-def test_with_nothing_dead_nothing_is_done(client: httpx.Client) -> None:
+def test_without_dead_letters_a_replay_does_nothing(client: httpx.Client) -> None:
     assert client.post("/admin/dead-letters/replay", json={"topic": CATALOG_CHANGES}).json()["replayed"] == []

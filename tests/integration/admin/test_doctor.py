@@ -17,7 +17,7 @@ def findings_by_check() -> dict[str, doctor.Finding]:
     return {finding.check: finding for finding in doctor.run_checks()}
 
 
-def test_a_whole_system_has_nothing_failed(env: dict[str, str]) -> None:
+def test_no_check_fails_on_a_complete_system(env: dict[str, str]) -> None:
     findings = findings_by_check()
     assert [finding for finding in findings.values() if finding.verdict == "failed"] == []
     assert findings["migrations"].verdict == findings["redis"].verdict == findings["topics"].verdict == "well"
@@ -59,25 +59,25 @@ def test_a_job_that_did_not_run_for_long_is_late(env: dict[str, str]) -> None:
         ("0 4 1 * *", timedelta(days=31)),
     ],
 )
-def test_how_far_turns_are_apart_is_read_from_the_schedule(schedule: str, apart: timedelta) -> None:
+def test_the_interval_between_runs_is_read_from_the_schedule(schedule: str, apart: timedelta) -> None:
     assert doctor.interval(schedule) == apart
 
 
-def test_what_is_away_is_said_and_the_rest_is_looked_at(env: dict[str, str]) -> None:
+def test_an_unreachable_service_fails_its_check_and_no_other(env: dict[str, str]) -> None:
     with settings_of(env | {"REDIS_URL": "redis://127.0.0.1:1/0"}):
         findings = findings_by_check()
     assert findings["redis"].verdict == "failed"
     assert findings["database"].verdict == "well"
 
 
-def test_without_a_database_every_other_check_still_says_something(env: dict[str, str]) -> None:
+def test_without_a_database_the_other_checks_still_run(env: dict[str, str]) -> None:
     with settings_of(env | {"DATABASE_URL": "postgresql+pg8000://nobody:x@127.0.0.1:1/nothing"}):
         findings = findings_by_check()
     assert findings["database"].verdict == findings["migrations"].verdict == "failed"
     assert findings["redis"].verdict == "well"
 
 
-def test_the_deployed_doctor_is_asked_by_its_url(
+def test_the_command_reads_a_deployed_doctor_by_its_url(
     env: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from local.apps import create
@@ -95,6 +95,6 @@ def test_the_command_looks_itself_where_settings_name_a_database(
     assert "applied" in capsys.readouterr().out
 
 
-def test_what_is_no_url_is_refused() -> None:
+def test_an_argument_that_is_not_a_url_is_refused() -> None:
     with pytest.raises(Refused, match="is not a URL"):
         command.doctor(["production"])

@@ -92,7 +92,7 @@ def test_a_jobs_own_problem_is_passed_on(client: httpx.Client, jobs: type[Jobs])
     assert (problem["instance"], problem["request_id"]) == ("/admin/jobs/daily_stats/run", "r-1")
 
 
-def test_a_run_that_takes_longer_than_anybody_waits_goes_on(
+def test_a_run_continues_after_the_request_has_timed_out(
     client: httpx.Client, jobs: type[Jobs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs.wait = threading.Event()
@@ -116,7 +116,7 @@ def test_an_unknown_job_is_not_found_and_the_answer_names_the_jobs(client: httpx
 @pytest.mark.parametrize(
     ("body", "status"), [(b"{", 400), (b"[]", 422), (b"1", 422), (b'"x"', 422), (b"\xff", 400), (b"null", 422)]
 )
-def test_parameters_that_are_none_are_refused(client: httpx.Client, jobs: type[Jobs], body: bytes, status: int) -> None:
+def test_invalid_parameters_are_refused(client: httpx.Client, jobs: type[Jobs], body: bytes, status: int) -> None:
     answer = client.post("/admin/jobs/trending/run", content=body)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
@@ -124,7 +124,7 @@ def test_parameters_that_are_none_are_refused(client: httpx.Client, jobs: type[J
 
 
 @pytest.mark.parametrize("url", ["", "http://127.0.0.1:1/_jobs"])
-def test_where_jobs_cannot_be_run_the_answer_says_so(
+def test_without_a_jobs_url_the_problem_names_the_setting(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("JOBS_URL", url)

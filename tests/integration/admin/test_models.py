@@ -35,7 +35,7 @@ def test_models_are_listed_and_switched_and_the_answers_of_the_other_are_dropped
 @pytest.mark.parametrize(
     ("version", "status"), [("999", 404), ("0", 422), ("-1", 422), ("x", 422), ("2147483648", 422), ("1.5", 422)]
 )
-def test_a_version_that_is_none_is_refused(client: httpx.Client, version: str, status: int) -> None:
+def test_an_invalid_or_unknown_version_is_refused(client: httpx.Client, version: str, status: int) -> None:
     active = publish()
     answer = client.post(f"/admin/models/{version}/activate")
     assert answer.status_code == status

@@ -25,7 +25,7 @@ class Outside(HTMLParser):
         self.found += [f"{tag} {name}" for name, _ in attrs if name in {"src", "href"} or name.startswith("on")]
 
 
-def test_an_evaluation_leaves_a_page_that_needs_nothing_beside_it(client: httpx.Client) -> None:
+def test_an_evaluation_writes_a_self_contained_page(client: httpx.Client) -> None:
     add_two_kinds_of_users()
     evaluation.run(Evaluation(days=14, time_budget_s=0))
     answer = client.get("/admin/training-runs", params={"job": "evaluation"})
@@ -64,7 +64,7 @@ def test_runs_are_listed_newest_first_a_page_at_a_time(client: httpx.Client) -> 
     assert client.get("/admin/training-runs", params={"job": "trending"}).status_code == 422
 
 
-def test_a_run_without_a_report_is_a_problem_that_says_where_to_look(client: httpx.Client) -> None:
+def test_a_run_without_a_report_is_a_problem_that_names_the_list_of_runs(client: httpx.Client) -> None:
     with transaction() as connection:
         training_runs.add(connection, "evaluation", datetime.now(UTC), "nothing to measure", {"report": None})
     run = client.get("/admin/training-runs").json()["runs"][0]

@@ -30,7 +30,7 @@ def people(serve: Serve, admin: httpx.Client) -> dict[str, dict[str, Any]]:
     return tokens_by_role
 
 
-def test_each_role_may_what_its_permissions_name(admin: httpx.Client, people: dict[str, dict[str, Any]]) -> None:
+def test_each_role_has_its_permissions_and_no_others(admin: httpx.Client, people: dict[str, dict[str, Any]]) -> None:
     expected = {
         "/admin/dashboard": {"support": 200, "admin": 200, "machine": 200},
         "/admin/users": {"support": 200, "admin": 200, "machine": 403},
@@ -48,7 +48,7 @@ def test_each_role_may_what_its_permissions_name(admin: httpx.Client, people: di
     assert postgres.read("SELECT actor FROM audit_log")[0][0] == people["admin"]["user_id"]
 
 
-def test_a_role_is_given_by_an_admin_and_written_down(
+def test_an_admin_changes_a_role_and_the_change_is_in_the_audit_log(
     admin: httpx.Client, serve: Serve, people: dict[str, dict[str, Any]]
 ) -> None:
     user, path = people["user"], f"/admin/users/{people['user']['user_id']}/role"
@@ -64,7 +64,7 @@ def test_a_role_is_given_by_an_admin_and_written_down(
     ] == [("user.role", people["admin"]["user_id"], f"user:{user['user_id']}", {"role": "user"}, {"role": "support"})]
 
 
-def test_the_last_admin_stays_one(admin: httpx.Client, people: dict[str, dict[str, Any]]) -> None:
+def test_the_last_admin_cannot_lose_the_role(admin: httpx.Client, people: dict[str, dict[str, Any]]) -> None:
     boss, path = bearer(people["admin"]), f"/admin/users/{people['admin']['user_id']}/role"
     assert admin.put(path, json={"role": "user"}, headers=boss).status_code == 409
     support_path = f"/admin/users/{people['support']['user_id']}/role"
@@ -73,7 +73,7 @@ def test_the_last_admin_stays_one(admin: httpx.Client, people: dict[str, dict[st
 
 
 @pytest.mark.parametrize("body", [{}, {"role": "owner"}, {"role": "guest"}, {"role": "admin", "more": 1}])
-def test_a_role_that_there_is_not_is_a_problem(
+def test_an_unknown_role_or_account_is_a_problem(
     admin: httpx.Client, people: dict[str, dict[str, Any]], body: dict[str, Any]
 ) -> None:
     path = f"/admin/users/{people['user']['user_id']}/role"

@@ -35,7 +35,7 @@ def test_a_cart_becomes_a_paid_order_at_the_prices_of_now(ann: Shopper) -> None:
     assert fake.ledger.charged == {order["id"]: 5.25}
 
 
-def test_the_lines_are_told_as_purchases_by_ids_of_their_own(ann: Shopper) -> None:
+def test_each_line_is_a_purchase_event_with_an_id_of_its_own(ann: Shopper) -> None:
     ann.add(1, 3)
     ann.add(2)
     order = ann.check_out().json()
@@ -89,7 +89,7 @@ def test_a_key_is_required(ann: Shopper) -> None:
     assert ann.orders() == []
 
 
-def test_no_body_is_a_body_without_wishes(ann: Shopper) -> None:
+def test_an_empty_body_is_a_checkout_with_the_defaults(ann: Shopper) -> None:
     ann.add(1)
     assert ann.ask("POST", "/cart/checkout", headers={"Idempotency-Key": "k"}).status_code == 201
 
@@ -126,7 +126,7 @@ def test_a_key_is_its_shopper_s_own(ann: Shopper, bob: Shopper) -> None:
     assert (first["items"][0]["product_id"], second["items"][0]["product_id"]) == (1, 2)
 
 
-def test_what_costs_nothing_is_not_charged(ann: Shopper) -> None:
+def test_a_free_order_is_not_charged(ann: Shopper) -> None:
     write("UPDATE products SET price = 0 WHERE id = 1")
     ann.add(1)
     assert ann.check_out(payment_token="decline").json()["state"] == "paid"
@@ -147,7 +147,7 @@ def test_what_costs_nothing_is_not_charged(ann: Shopper) -> None:
         [1],
     ],
 )
-def test_a_body_that_makes_no_sense_is_refused(ann: Shopper, body: Any) -> None:
+def test_an_invalid_body_is_refused(ann: Shopper, body: Any) -> None:
     ann.add(1)
     before = state()
     answer = ann.ask("POST", "/cart/checkout", json=body, headers={"Idempotency-Key": "k"})
@@ -172,7 +172,7 @@ def test_sold_out_is_announced_and_so_is_in_stock_again(ann: Shopper) -> None:
     assert (stock(1), stock(2)) == (1, 5)
 
 
-def test_strangers_see_none_of_it(ann: Shopper, bob: Shopper) -> None:
+def test_strangers_cannot_see_or_cancel_an_order(ann: Shopper, bob: Shopper) -> None:
     ann.add(1)
     order_id = ann.check_out().json()["id"]
     assert problem(bob.ask("GET", f"/orders/{order_id}")) == (404, "order-not-found")

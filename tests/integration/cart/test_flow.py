@@ -34,7 +34,7 @@ def counted() -> dict[int, tuple[int, int]]:
     return {int(row[0]): (int(row[1]), int(row[2])) for row in rows if row[1] or row[2]}
 
 
-def test_a_purchase_counts_once_however_often_it_is_told(
+def test_a_purchase_counts_once_however_often_it_is_reported(
     ann: Shopper, serve: Serve, messages: Messages, subscribers: Callable[[list[Any]], None]
 ) -> None:
     ann.add(1, 3)
@@ -62,7 +62,7 @@ def test_a_purchase_counts_once_however_often_it_is_told(
     assert [tuple(row) for row in read("SELECT product_id, quantity FROM events ORDER BY 1")] == [(1, 3), (2, 1)]
 
 
-def test_what_a_killed_process_committed_is_published_once_in_effect(
+def test_a_checkout_committed_by_a_killed_process_counts_once(
     ann: Shopper,
     serve: Serve,
     messages: Messages,

@@ -61,7 +61,7 @@ def test_support_sees_anybody_s_order(ann: Shopper) -> None:
     assert problem(ann.client.get(f"/orders/{order_id}/state")) == (401, "unauthorized")
 
 
-def test_what_may_not_follow_is_refused_and_says_what_may(ann: Shopper) -> None:
+def test_a_forbidden_transition_is_refused_and_names_the_allowed_ones(ann: Shopper) -> None:
     order_id = bought(ann)
     before = state()
     answer = change_state(ann, order_id, "refunded")
@@ -74,7 +74,7 @@ def test_what_may_not_follow_is_refused_and_says_what_may(ann: Shopper) -> None:
         assert problem(change_state(ann, order_id, after)) == (409, "order-state")
 
 
-def test_asking_again_changes_nothing(ann: Shopper) -> None:
+def test_a_repeated_change_of_state_changes_nothing(ann: Shopper) -> None:
     order_id = bought(ann)
     change_state(ann, order_id, "shipped")
     before = state()
@@ -83,13 +83,13 @@ def test_asking_again_changes_nothing(ann: Shopper) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["placed", "paid", "lost", "", None, "'; DROP TABLE orders; --"])
-def test_only_what_staff_decides_can_be_asked_for(ann: Shopper, wrong: str | None) -> None:
+def test_staff_cannot_request_other_states(ann: Shopper, wrong: str | None) -> None:
     order_id = bought(ann)
     answer = ann.client.post(f"/orders/{order_id}/state", json={"state": wrong}, headers=ADMIN)
     assert problem(answer) == (422, "invalid-request")
 
 
-def test_only_staff_may(ann: Shopper) -> None:
+def test_only_staff_may_change_the_state(ann: Shopper) -> None:
     order_id = bought(ann)
     before = state()
     assert problem(ann.ask("POST", f"/orders/{order_id}/state", json={"state": "shipped"}))[0] in (401, 422)

@@ -65,7 +65,9 @@ def test_a_payment_without_an_answer_is_given_back(ann: Shopper, monkeypatch: py
     assert ann.check_out("k").json()["state"] == "paid"
 
 
-def test_a_provider_that_stays_away_is_told_later(ann: Shopper, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_payment_is_released_later_if_the_provider_does_not_answer(
+    ann: Shopper, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings(monkeypatch, PAYMENT_TIMEOUT_S="0.1", PAYMENT_PROVIDER="fake-times-out")
     ann.add(1)
     ann.add(2)
@@ -100,7 +102,7 @@ def test_a_provider_that_breaks_is_treated_as_one_without_an_answer(
     assert list(fake.ledger.charged.values()) == [0]
 
 
-def test_what_was_put_into_the_cart_meanwhile_is_kept(ann: Shopper, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_items_added_during_a_failed_checkout_stay_in_the_cart(ann: Shopper, monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow(fake.Fake):
         def charge(self, reference: str, amount: Any, token: str | None, timeout_s: float) -> None:
             assert ann.in_cart() == {}

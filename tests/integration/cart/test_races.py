@@ -71,7 +71,7 @@ def test_two_shoppers_racing_for_the_last_one_get_one_order_and_one_refusal(pati
         assert len(Shopper(patient, lost).in_cart()) == 2
 
 
-def test_200_checkouts_of_10_products_sell_exactly_what_there_is(patient: httpx.Client) -> None:
+def test_200_checkouts_of_10_products_sell_exactly_the_stock(patient: httpx.Client) -> None:
     chance = Random(7)
     # about 600 pieces are asked for, 300 are there
     write("UPDATE products SET quantity = 30")

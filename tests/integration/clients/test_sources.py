@@ -116,7 +116,7 @@ def test_a_packed_feed_is_unpacked_on_the_way(storage: CloudStorage, serve: Serv
     assert serve("import_catalog").post("/", json={"source": "gs://feeds/feed.csv.gz"}).json()["created"] == 2
 
 
-def test_a_feed_that_is_not_there_is_said_to_be_missing(storage: CloudStorage, serve: Serve) -> None:
+def test_a_missing_feed_is_reported_as_missing(storage: CloudStorage, serve: Serve) -> None:
     answer = serve("import_catalog").post("/", json={"source": "gs://feeds/nothing.csv"})
     assert answer.status_code == 422
     assert "does not exist" in answer.json()["detail"]

@@ -46,7 +46,7 @@ def test_an_event_is_published_with_an_id_and_a_time(client: httpx.Client, take:
     assert body["events"][0]["timestamp"].endswith("+00:00")
 
 
-def test_a_purchase_says_so_in_the_attributes(client: httpx.Client, take: Take) -> None:
+def test_a_purchase_is_marked_in_the_attributes(client: httpx.Client, take: Take) -> None:
     client.post("/events", json=GOOD | {"event_type": "purchase"})
     assert take()[0].attributes["has_purchase"] == "true"
 
@@ -73,7 +73,7 @@ def test_an_idempotency_key_obeys_the_rules_of_all_routes(client: httpx.Client, 
     assert [error["field"] for error in answer.json()["errors"]] == ["Idempotency-Key"]
 
 
-def test_a_batch_is_one_message_per_user_and_names_what_it_rejects(client: httpx.Client, take: Take) -> None:
+def test_a_batch_is_one_message_per_user_and_names_the_rejected_events(client: httpx.Client, take: Take) -> None:
     events = [GOOD, GOOD | {"user_id": "u2"}, GOOD | {"product_id": 0}, GOOD | {"product_id": 2}, "nonsense"]
     answer = client.post("/events/batch", json={"events": events})
     assert answer.status_code == 202
@@ -161,7 +161,7 @@ def test_a_pubsub_that_is_away_is_a_503_with_retry_after(env: dict[str, str], se
         reset()
 
 
-def test_what_every_answer_has(client: httpx.Client) -> None:
+def test_every_answer_has_the_headers_of_the_edge(client: httpx.Client) -> None:
     answer = client.post("/events", json=GOOD, headers={"X-Request-ID": "my-id", "Origin": "https://shop.example"})
     assert answer.headers["x-request-id"] == "my-id"
     assert answer.headers["access-control-allow-origin"] == "*"

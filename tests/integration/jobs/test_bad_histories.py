@@ -57,7 +57,7 @@ def run(serve: Serve, **parameters: Any) -> dict[str, Any]:
         (deleted_products, "no events"),
     ],
 )
-def test_what_teaches_nothing_ends_with_its_reason_and_the_active_model_stays(
+def test_a_large_history_without_a_pattern_leaves_the_active_model_with_a_reason(
     env: object, serve: Serve, history: Callable[[list[int]], list[StoredEvent]], reason: str, time_budget_s: float
 ) -> None:
     ids = add_plain_products(6)
@@ -74,7 +74,7 @@ def test_what_teaches_nothing_ends_with_its_reason_and_the_active_model_stays(
 
 
 @pytest.mark.parametrize("time_budget_s", [0, 1])
-def test_a_budget_of_a_second_publishes_the_best_of_what_there_was_time_for(
+def test_a_budget_of_a_second_publishes_the_best_trial_within_it(
     env: object, serve: Serve, time_budget_s: float
 ) -> None:
     ids = add_plain_products(40)

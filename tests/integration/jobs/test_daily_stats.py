@@ -49,7 +49,7 @@ def test_events_users_and_products_are_counted_per_day_and_type(env: object, ser
     }
 
 
-def test_the_same_run_again_changes_nothing(env: object, serve: Serve, today: date) -> None:
+def test_a_second_run_changes_nothing(env: object, serve: Serve, today: date) -> None:
     (product,) = add_plain_products(1)
     add_events([StoredEvent("a", product, "view", hours_since(today, 0))])
     job = serve("daily_stats")
@@ -90,6 +90,6 @@ def test_a_day_whose_events_were_dropped_keeps_its_counts(env: object, serve: Se
 @pytest.mark.parametrize(
     "body", [{"days": 0}, {"days": 4001}, {"days": "2"}, {"days": 1.5}, {"days": True}, {"day": 1}, []]
 )
-def test_days_that_make_no_sense_are_refused(env: object, serve: Serve, body: object) -> None:
+def test_invalid_days_are_refused(env: object, serve: Serve, body: object) -> None:
     assert serve("daily_stats").post("/", json=body).status_code == 422
     assert postgres.read("SELECT count(*) FROM job_runs")[0][0] == 0

@@ -38,14 +38,14 @@ def test_the_report_is_written_and_the_active_model_is_left_alone(shop: None) ->
     assert active.version == version
 
 
-def test_an_empty_shop_cannot_be_measured_and_says_so(env: object) -> None:
+def test_the_evaluation_of_an_empty_shop_has_its_reason(env: object) -> None:
     answer = evaluation.run(Evaluation(time_budget_s=0))
     assert answer["outcome"] == "nothing to measure"
     assert answer["reasons"] == {"new-only": "no events", "repeats": "no events"}
     assert runs("evaluation")[0][0] == "nothing to measure"
 
 
-def test_the_chosen_model_is_published_with_what_it_was_chosen_by_and_what_it_serves_with(shop: None) -> None:
+def test_the_chosen_model_is_published_with_its_trials_and_its_formula(shop: None) -> None:
     answer = similarity.run(Similarity(time_budget_s=2))
     assert answer["outcome"] == "published"
     model = models.active()

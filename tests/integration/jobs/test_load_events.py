@@ -79,7 +79,7 @@ def test_rows_become_events_and_everything_that_follows_from_them(env: object, s
     assert redis_sync.client().hgetall(protocol.EPOCHS) != epochs, "stored answers are no longer valid"
 
 
-def test_the_same_file_again_adds_nothing(env: object, serve: Serve, tmp_path: Path) -> None:
+def test_loading_the_same_file_twice_adds_nothing(env: object, serve: Serve, tmp_path: Path) -> None:
     add_products()
     history().to_csv(tmp_path / "h.csv", index=False)
     assert load(serve, str(tmp_path / "h.csv"), chunk_rows=150).json()["stored"] == 400
@@ -91,7 +91,7 @@ def test_the_same_file_again_adds_nothing(env: object, serve: Serve, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["h.csv", "h.csv.gz", "h.jsonl", "h.ndjson.gz", "h.parquet"])
-def test_every_format_says_the_same(env: object, serve: Serve, tmp_path: Path, name: str) -> None:
+def test_every_format_loads_the_same_events(env: object, serve: Serve, tmp_path: Path, name: str) -> None:
     add_products()
     frame, path = history(), tmp_path / name
     if name == "h.parquet":
@@ -199,9 +199,7 @@ def test_old_events_into_a_running_shop_change_its_preferences_as_if_they_had_co
     derived_tables.assert_match_events()
 
 
-def test_a_load_that_was_interrupted_is_made_good_by_running_it_again(
-    env: object, serve: Serve, tmp_path: Path
-) -> None:
+def test_a_second_run_completes_an_interrupted_load(env: object, serve: Serve, tmp_path: Path) -> None:
     add_products()
     rows = [f"ann,{n % 10 + 1},view,{time_after(n / 10)},,,," for n in range(30)]
     source = tmp_path / "h.csv.gz"
@@ -242,7 +240,7 @@ def test_one_row_of_long_ago_makes_one_partition(env: object, serve: Serve, tmp_
         ("http://127.0.0.1:9/h.csv", "cannot be reached"),
     ],
 )
-def test_a_source_that_cannot_be_read_is_one_clear_problem(env: object, serve: Serve, source: str, says: str) -> None:
+def test_an_unreadable_source_is_a_problem_with_its_reason(env: object, serve: Serve, source: str, says: str) -> None:
     answer = load(serve, source)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
@@ -260,7 +258,7 @@ def test_a_source_that_cannot_be_read_is_one_clear_problem(env: object, serve: S
         (b"not gzip", "h.csv.gz", "cannot be read"),
     ],
 )
-def test_a_file_that_is_no_history_is_one_clear_problem(
+def test_a_file_that_is_not_a_history_is_a_problem_with_its_reason(
     env: object, serve: Serve, tmp_path: Path, content: bytes, name: str, says: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
@@ -270,7 +268,7 @@ def test_a_file_that_is_no_history_is_one_clear_problem(
 
 
 @pytest.mark.parametrize("name", ["h.parquet", "h.csv"])
-def test_times_without_a_zone_are_in_the_zone_that_is_given_and_the_report_says_so(
+def test_times_without_a_zone_are_read_in_the_given_zone_and_reported(
     env: object, serve: Serve, tmp_path: Path, name: str
 ) -> None:
     add_products()
@@ -314,7 +312,7 @@ WRITTEN: dict[str, tuple[str, str, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_what_tools_write_is_one_and_the_same_event(env: object, serve: Serve, tmp_path: Path, name: str) -> None:
+def test_the_formats_of_common_tools_load_the_same_event(env: object, serve: Serve, tmp_path: Path, name: str) -> None:
     add_products()
     header, row, options = WRITTEN[name]
     (tmp_path / name).write_text(f"{header}\n{row}\n", newline="")
@@ -338,9 +336,7 @@ def test_a_history_is_read_in_the_encoding_that_it_has(
     assert postgres.read("SELECT external_id FROM users")[0][0] == "Müller"
 
 
-def test_a_file_of_which_nothing_can_be_used_is_a_problem_that_says_why(
-    env: object, serve: Serve, tmp_path: Path
-) -> None:
+def test_a_file_without_usable_rows_is_a_problem_with_the_reasons(env: object, serve: Serve, tmp_path: Path) -> None:
     add_products()
     source = write(tmp_path / "h.csv", f"ann,99,view,{time_after(0)},,,,", f"ann,1,applause,{time_after(0)},,,,")
     answer = load(serve, source)
@@ -379,7 +375,7 @@ def test_a_deployed_job_reads_neither_its_own_disk_nor_its_neighbours(
 
 
 @pytest.mark.parametrize("parameters", [{"chunk_rows": 0}, {"timestamp_unit": "days"}, {"format": "xml"}, {"sauce": 1}])
-def test_a_parameter_that_makes_no_sense_is_refused(env: object, serve: Serve, parameters: dict[str, Any]) -> None:
+def test_an_invalid_parameter_is_refused(env: object, serve: Serve, parameters: dict[str, Any]) -> None:
     answer = load(serve, "/tmp/h.csv", **parameters)  # noqa: S108 — never opened
     assert answer.status_code == 422
     assert next(iter(parameters)) in answer.json()["detail"]

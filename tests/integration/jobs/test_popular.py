@@ -57,7 +57,7 @@ def test_only_the_first_200_are_kept(env: object, serve: Serve) -> None:
     assert [product for product, _count in ranking()] == sorted(ids, reverse=True)[:200]
 
 
-def test_a_ranking_of_nothing_replaces_the_old_one(env: object, serve: Serve) -> None:
+def test_an_empty_ranking_replaces_the_old_one(env: object, serve: Serve) -> None:
     (product,) = add_plain_products(1)
     bought({product: 1})
     job = serve("popular")
@@ -68,7 +68,7 @@ def test_a_ranking_of_nothing_replaces_the_old_one(env: object, serve: Serve) ->
     assert redis_sync.client().exists(protocol.POPULAR_PRODUCTS) == 0
 
 
-def test_without_redis_the_run_fails_and_says_so(env: object, serve: Serve, monkeypatch: object) -> None:
+def test_without_redis_the_run_fails_as_unavailable(env: object, serve: Serve, monkeypatch: object) -> None:
     import os
 
     from shared.clients import reset

@@ -40,7 +40,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_what_a_killed_process_committed_is_published_once(
+def test_messages_committed_by_a_killed_process_are_published_once(
     env: dict[str, str], serve: Serve, messages: Messages, repository: Path
 ) -> None:
     take = messages(CATALOG_CHANGES)
@@ -87,7 +87,7 @@ def test_two_runs_at_once_publish_each_message_once(env: object, messages: Messa
     )
 
 
-def test_a_second_run_of_the_job_is_told_that_one_is_running(env: object, serve: Serve) -> None:
+def test_a_second_run_of_the_job_is_a_conflict(env: object, serve: Serve) -> None:
     from shared.job import one_at_a_time
 
     with one_at_a_time("publish_outbox"):

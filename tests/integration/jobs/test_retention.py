@@ -119,7 +119,7 @@ def test_every_rule_has_a_case_here() -> None:
 
 
 @pytest.mark.parametrize("table", OLD_AND_YOUNG)
-def test_what_is_older_than_its_time_is_deleted_and_counted(env: object, serve: Serve, table: str) -> None:
+def test_rows_past_their_retention_are_deleted_and_counted(env: object, serve: Serve, table: str) -> None:
     insert, age = OLD_AND_YOUNG[table]
     for past in ("1 minute", "3 minutes"):
         postgres.write(insert.format(f"now() - interval '{age}' - interval '{past}'"))

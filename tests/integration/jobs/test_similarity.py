@@ -150,7 +150,7 @@ def deleted_products(ids: list[int]) -> list[StoredEvent]:
         (deleted_products, "no events"),
     ],
 )
-def test_a_history_that_teaches_nothing_leaves_the_active_model(
+def test_a_history_without_a_pattern_leaves_the_active_model(
     env: object, serve: Serve, history: Callable[[list[int]], list[StoredEvent]], reason: str
 ) -> None:
     ids = add_plain_products(6)
@@ -169,7 +169,7 @@ def test_a_history_that_teaches_nothing_leaves_the_active_model(
     assert postgres.read("SELECT outcome, version FROM training_runs ORDER BY id DESC LIMIT 1") == [("kept", None)]
 
 
-def test_a_product_deleted_since_is_nobodys_neighbour(env: object, serve: Serve) -> None:
+def test_a_deleted_product_is_not_a_neighbour(env: object, serve: Serve) -> None:
     ids = add_plain_products(6)
     add_events(checkerboard_views(ids, 8))
     postgres.write("UPDATE products SET is_active = false WHERE id = :id", id=ids[0])

@@ -92,7 +92,7 @@ def test_ten_thousand_rows_load_and_one_more_is_too_many(admin: httpx.Client) ->
     assert catalog_state() == before
 
 
-def test_what_cannot_be_a_feed_changes_nothing(admin: httpx.Client) -> None:
+def test_an_invalid_feed_changes_nothing(admin: httpx.Client) -> None:
     before = catalog_state()
     for body, headers, status in (
         (b"", JSON_LINES, 422),
@@ -124,7 +124,7 @@ FILE = 'sep=;\r\nSKU;Title;Price;Stock;\r\nSP1;Schüssel groß;12,50;4.0;\r\n;;;
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
-def test_a_spreadsheets_file_is_read_as_it_is(admin: httpx.Client, encoding: str) -> None:
+def test_a_spreadsheets_file_is_read_without_parameters(admin: httpx.Client, encoding: str) -> None:
     report = admin.post("/products/import", content=FILE.encode(encoding), headers=CSV).json()
     assert (report["rows"], report["created"], report["failed"]) == (2, 2, 0), report
     stored = read(
@@ -133,7 +133,7 @@ def test_a_spreadsheets_file_is_read_as_it_is(admin: httpx.Client, encoding: str
     assert [tuple(row) for row in stored] == [("SP1", "Schüssel groß", 12.5, 4), ("SP2", 'Frame 5" wide', 1299.0, 0)]
 
 
-def test_a_file_is_read_as_its_parameters_say(admin: httpx.Client) -> None:
+def test_parameters_set_columns_separator_encoding_and_decimal_mark(admin: httpx.Client) -> None:
     body = "Handle|Title|Net price|Colour\nP1|Größe M|1,250|red\n".encode("mac_roman")
     answer = admin.post(
         "/products/import",
@@ -162,7 +162,7 @@ def test_a_file_is_read_as_its_parameters_say(admin: httpx.Client) -> None:
     "parameters",
     [{"columns": "nmae:Title"}, {"separator": "ab"}, {"encoding": "klingon"}, {"decimal": ";"}, {"sauce": "1"}],
 )
-def test_a_parameter_that_makes_no_sense_is_named(admin: httpx.Client, parameters: dict[str, str]) -> None:
+def test_an_invalid_parameter_is_named(admin: httpx.Client, parameters: dict[str, str]) -> None:
     answer = admin.post("/products/import", params=parameters, content=b"name,price\nA,1\n", headers=CSV)
     assert answer.status_code == 422
     assert next(iter(parameters)) in answer.text

@@ -23,7 +23,7 @@ def audit() -> list[Any]:
     return [tuple(row) for row in read("SELECT actor, action, subject, before, after FROM audit_log ORDER BY id")]
 
 
-def test_a_new_product_is_stored_told_audited_and_found_at_once(admin: httpx.Client, messages: Any) -> None:
+def test_a_new_product_is_stored_published_audited_and_searchable_at_once(admin: httpx.Client, messages: Any) -> None:
     take = messages("catalog-changes")
     assert admin.get("/products", params={"search": "zanzibar"}).json()["total"] == 0
     answer = admin.post("/products", json=LAMP, headers={"X-Request-ID": "request-1"})
@@ -70,7 +70,9 @@ def test_an_external_id_belongs_to_one_product(admin: httpx.Client) -> None:
     assert catalog_state() == before
 
 
-def test_a_patch_changes_what_it_names_and_null_clears(admin: httpx.Client, shop: dict[str, int]) -> None:
+def test_a_patch_changes_the_fields_that_it_names_and_null_clears_a_field(
+    admin: httpx.Client, shop: dict[str, int]
+) -> None:
     path = f"/products/{shop['85123A']}"
     old = admin.get(path).json()
     changed = admin.patch(path, json={"price": 3.5, "category": None, "tags": None, "brand": "Acme"}).json()
@@ -260,7 +262,7 @@ def test_the_catalog_can_be_read_and_written_while_redis_is_away(
     assert admin.get("/products", params={"search": "zanzibar"}).json()["total"] == 1
 
 
-def test_without_postgres_the_answer_is_a_problem_that_says_when_to_come_back(
+def test_without_postgres_the_answer_is_a_problem_with_a_retry_after(
     admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from shared.clients import reset

@@ -110,13 +110,13 @@ SEARCHES: dict[str, set[str]] = {
 }
 
 
-def test_a_search_finds_what_was_meant(client: httpx.Client) -> None:
+def test_a_search_corrects_spelling_and_completes_words(client: httpx.Client) -> None:
     pages = {text: search(client, search=text) for text in SEARCHES}
     assert {text: {product["external_id"] for product in page["products"]} for text, page in pages.items()} == SEARCHES
     assert {text: page["total"] for text, page in pages.items()} == {text: len(SEARCHES[text]) for text in SEARCHES}
 
 
-def test_among_near_words_the_frequent_one_is_meant_and_told(client: httpx.Client) -> None:
+def test_the_most_frequent_near_word_is_searched_and_returned_as_the_correction(client: httpx.Client) -> None:
     assert search(client, search="hart")["corrected_query"] == "heart"
     assert search(client, search="red chrismas")["corrected_query"] == "red christmas"
     assert "corrected_query" not in search(client, search="heart")
@@ -238,7 +238,7 @@ def test_one_product_is_shown_with_and_without_a_trailing_slash(client: httpx.Cl
     assert client.get("/products/", params={"page_size": 1}).json()["total"] == len(CATALOG)
 
 
-def test_categories_are_a_list_that_counts_what_is_below_them(client: httpx.Client) -> None:
+def test_a_category_counts_the_products_of_its_subcategories(client: httpx.Client) -> None:
     listed = client.get("/products/categories").json()
     assert [list(category) for category in listed] == [["id", "name", "parent_id", "product_count"]] * len(listed)
     assert [category["name"] for category in listed] == sorted(category["name"] for category in listed)
@@ -279,7 +279,7 @@ def test_no_more_suggestions_than_asked_for(client: httpx.Client) -> None:
         assert 1 <= len(suggested(client, "h", k)) <= k
 
 
-def test_reads_may_be_kept_for_a_moment_and_asked_again_by_tag(client: httpx.Client, ids: dict[str, int]) -> None:
+def test_reads_may_be_cached_briefly_and_revalidated_by_etag(client: httpx.Client, ids: dict[str, int]) -> None:
     for path in ("/products", f"/products/{ids['H3']}", "/products/categories", "/products/suggest?q=heart"):
         answer = client.get(path)
         assert answer.headers["cache-control"] == "public, max-age=5"
@@ -311,7 +311,7 @@ PROBLEMS = (
 )
 
 
-def test_a_request_that_makes_no_sense_gets_its_problem(client: httpx.Client) -> None:
+def test_an_invalid_request_gets_its_problem(client: httpx.Client) -> None:
     for path, status, slug in PROBLEMS:
         answer = client.get(path)
         assert answer.status_code == status, path

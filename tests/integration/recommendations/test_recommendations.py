@@ -55,7 +55,7 @@ def send_events(serve: Serve, user: str, *events: dict[str, Any]) -> None:
     assert deliver(serve("update_preferences"), user, *events).status_code == 200
 
 
-def test_an_unknown_user_gets_what_is_trending(client: httpx.Client) -> None:
+def test_an_unknown_user_gets_trending_products(client: httpx.Client) -> None:
     answer = client.get("/recommendations", params={"user_id": "new", "k": 3})
     assert listed(answer) == [10, 11, 12]
     body = answer.json()

@@ -83,7 +83,7 @@ def test_exclude_wins_over_pin_and_applies_to_every_route(shop: httpx.Client) ->
     assert shop.get("/trending").json()["products"] == []
 
 
-def test_boost_and_bury_move_what_they_select(shop: httpx.Client) -> None:
+def test_boost_and_bury_move_the_products_that_they_select(shop: httpx.Client) -> None:
     add(kind="boost", price_min=5, price_max=5, factor=3)
     bury = add(kind="bury", product_id=2)
     listed = products(shop, explain=True)

@@ -73,7 +73,7 @@ def test_behaviour_outweighs_descriptions_the_more_evidence_there_is(client: htt
     assert 1 not in with_500_users
 
 
-def test_the_job_counts_the_words_of_all_products_again(client: httpx.Client, serve: Serve) -> None:
+def test_the_job_recounts_the_words_of_all_products(client: httpx.Client, serve: Serve) -> None:
     add("Zinc bucket")
     postgres.write("UPDATE content_words SET products = 1")
     assert run_job(serve)["embeddings_changed"] > 0

@@ -57,7 +57,7 @@ def test_a_message_is_stored_and_updates_preferences(client: httpx.Client) -> No
     assert likes["tag", "tag2"] == pytest.approx(5)
 
 
-def test_the_same_message_again_changes_nothing(client: httpx.Client) -> None:
+def test_a_redelivered_message_changes_nothing(client: httpx.Client) -> None:
     message = (event(1), event(2, "purchase"))
     deliver(client, "u1", *message)
     before = everything()

@@ -50,7 +50,7 @@ def stored() -> int:
     return int(postgres.read("SELECT count(*) FROM events")[0][0])
 
 
-def test_what_pubsub_pushes_is_applied(product: None, serve: Serve) -> None:
+def test_a_pushed_message_is_applied(product: None, serve: Serve) -> None:
     # the platform would call a function that is deployed for HTTP so; what the code declares counts
     assert serve("update_preferences").post("/", json=push()).status_code == 200
     assert stored() == 1
@@ -68,5 +68,5 @@ def test_purchases_are_counted_from_a_push(product: None, serve: Serve) -> None:
     assert postgres.read("SELECT purchase_count FROM product_stats WHERE product_id = 1")[0][0] == 1
 
 
-def test_what_is_no_message_is_not_acknowledged(env: dict[str, str], serve: Serve) -> None:
+def test_a_body_without_a_message_is_not_acknowledged(env: dict[str, str], serve: Serve) -> None:
     assert serve("update_preferences").post("/", json={"hello": "world"}).status_code == 400

@@ -5,7 +5,7 @@ import pytest
 from delivery import accounts, cost
 
 
-def test_the_page_is_what_the_script_writes() -> None:
+def test_the_page_equals_the_output_of_its_script() -> None:
     assert cost.main(["--check"]) == 0
 
 
@@ -32,5 +32,5 @@ def test_a_price_that_doubles_doubles_its_component() -> None:
     }
 
 
-def test_the_table_of_accounts_is_what_its_script_writes() -> None:
+def test_the_table_of_accounts_equals_the_output_of_its_script() -> None:
     assert accounts.main(["--check"]) == 0

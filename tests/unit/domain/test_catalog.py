@@ -87,7 +87,7 @@ def test_a_price_is_the_decimal_that_was_written() -> None:
     assert str(ProductWrite.model_validate({**GOOD, "price": 9_999_999_999.99}).price) == "9999999999.99"
 
 
-def test_a_patch_holds_only_what_was_given() -> None:
+def test_a_patch_contains_only_the_fields_that_were_sent() -> None:
     patch = ProductPatch.model_validate({"brand": None, "quantity": 0})
     assert patch.model_fields_set == {"brand", "quantity"}
     for field in ("name", "price", "quantity", "is_active"):

@@ -18,7 +18,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(OrderState, OrderState)))
-def test_only_what_is_allowed_may_follow(before: OrderState, after: OrderState) -> None:
+def test_only_allowed_transitions_are_accepted(before: OrderState, after: OrderState) -> None:
     if (before, after) in ALLOWED:
         check_transition(before, after)
     else:

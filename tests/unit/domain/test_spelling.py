@@ -36,7 +36,7 @@ def test_no_text_ends_the_quotes_of_a_tsquery(text: str) -> None:
     assert all_of(words).count("'") == 2 * len(words) == any_of(words).count("'")
 
 
-def test_a_prefix_of_nothing_asks_for_nothing() -> None:
+def test_the_prefix_query_of_an_empty_word_is_empty() -> None:
     assert prefix("") == ""
     assert prefix("lan") == "'lan':*"
 

@@ -33,12 +33,12 @@ def test_pairs_no_more_frequent_than_by_chance_are_left_out() -> None:
     assert run([[1, 2], [1, 2], [2], [2]]) == {}
 
 
-def test_rare_products_and_pairs_say_nothing() -> None:
+def test_rare_products_and_pairs_are_left_out() -> None:
     associations = run([[1, 2], [1, 2], [1, 2], [1, 3], [4, 5], [4, 5], [6]], min_count=3)
     assert {product: row.others.tolist() for product, row in associations.items()} == {1: [2], 2: [1]}
 
 
-def test_it_equals_counting_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_associations_equal_a_count_of_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BLOCK", 7)
     rng = np.random.default_rng(5)
     baskets = [sorted({int(value) for value in rng.zipf(1.4, size=rng.integers(1, 9)) % 40}) for _ in range(400)]

@@ -173,7 +173,7 @@ def test_the_same_input_in_another_order_gives_the_same_arrays_and_is_left_alone
 
 @each
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (4, 5)])
-def test_nothing_gives_no_neighbours(name: str, shape: tuple[int, int]) -> None:
+def test_an_empty_matrix_gives_no_neighbours(name: str, shape: tuple[int, int]) -> None:
     neighbours = fit_or_none(name, sparse.csr_array(shape, dtype=np.float64), 3)
     assert neighbours.indices.shape == (shape[1], 3)
     assert (neighbours.indices == -1).all()

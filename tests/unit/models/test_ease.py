@@ -21,7 +21,7 @@ def test_users_fewer_than_items_give_the_same_as_from_the_items_side() -> None:
     assert (from_users.indices == from_items.indices).mean() > 0.95
 
 
-def test_what_exceeds_the_budget_is_refused_with_its_size() -> None:
+def test_a_matrix_beyond_the_memory_budget_is_refused_with_its_size() -> None:
     assert ease_side(10, 1_000_000) == 10
     with pytest.raises(TooLarge, match="inverts 50000 x 50000"):
         ease_side(50_000, 60_000)

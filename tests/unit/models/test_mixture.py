@@ -34,7 +34,7 @@ def test_scores_are_the_parts_in_their_shares(shares: tuple[float, float]) -> No
         assert (np.diff(mixture.scores[item]) <= 0).all()
 
 
-def test_it_keeps_the_best_and_how_many_users_have_both() -> None:
+def test_a_mixture_keeps_the_best_neighbours_and_their_co_occurrence() -> None:
     user_items = data.random(users=50, items=30, density=0.3, seed=4)
     parts = [(cosine_neighbours(user_items, 6), 1), (rp3beta_neighbours(user_items, 6), 1)]
     long, short = mix_models(parts, 30), mix_models(parts, 4)

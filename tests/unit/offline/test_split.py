@@ -14,7 +14,7 @@ from jobs.offline.split import (
 from tests.unit.offline import data
 
 
-def test_the_last_days_are_held_out_and_only_carts_and_purchases_are_asked_for() -> None:
+def test_the_last_days_are_held_out_and_only_carts_and_purchases_are_relevant() -> None:
     history = data.history((0, 0, 1, 0), (0, 1, 5, 1), (0, 2, 5, 9), (0, 3, 1, 9.5), (0, 1, 3, 10), (1, 2, 5, 10))
     split = split_last_days(history, 3, new_only=False)
     assert len(split.train) == 2
@@ -44,7 +44,7 @@ def test_each_users_last_is_left_out_with_all_that_came_after_it() -> None:
     ]
 
 
-def test_what_a_file_holds_out_is_not_learnt_from_even_where_the_events_go_on_beyond_it() -> None:
+def test_events_after_the_held_out_file_are_not_learnt_from() -> None:
     events = data.history((0, 0, 5, 0), (0, 1, 5, 3), (1, 1, 5, 0))
     held_out = data.history((0, 2, 5, 2), users=2)
     split = split_by_file(events, held_out, new_only=False)
@@ -61,12 +61,14 @@ def test_what_a_file_holds_out_is_not_learnt_from_even_where_the_events_go_on_be
         ([(0, 0, 5, 0), (0, 1, 1, 100)], "no user"),
     ],
 )
-def test_a_split_that_asks_for_nothing_says_so(events: list[tuple[int, int, float, float]], reason: str) -> None:
+def test_a_split_without_test_events_is_refused_with_its_reason(
+    events: list[tuple[int, int, float, float]], reason: str
+) -> None:
     with pytest.raises(NothingToMeasure, match=reason):
         split_last_days(data.history(*events, items=3), 10, new_only=True)
 
 
-def test_a_file_of_the_last_days_is_told_from_one_of_each_users_last() -> None:
+def test_a_holdout_of_the_last_days_is_distinguished_from_each_users_last_event() -> None:
     history = data.shop()
     late = history.times > history.times.max() - np.timedelta64(10, "D")
     assert estimate_holdout_days(select_events(history, ~late), select_events(history, late)) == pytest.approx(

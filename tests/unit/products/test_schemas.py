@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from functions.products.schemas import MAX_FILTER_TAGS, ProductQuery, SuggestionQuery
 
 
-def test_without_parameters_the_first_twenty_products_are_asked_for() -> None:
+def test_the_default_query_is_the_first_twenty_products() -> None:
     query = ProductQuery()
     assert (query.page, query.page_size, query.sort, query.search, query.tags) == (1, 20, "relevance", "", [])
 
@@ -42,7 +42,7 @@ def test_tags_may_be_repeated_or_separated_by_commas() -> None:
         {"unknown": 1},
     ],
 )
-def test_parameters_that_make_no_sense_are_refused(values: dict[str, Any]) -> None:
+def test_invalid_parameters_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ProductQuery.model_validate(values)
 

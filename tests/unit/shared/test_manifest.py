@@ -82,7 +82,7 @@ def test_folders_and_entries_are_the_same() -> None:
     assert modules == {entry.name for entry in own.of_kind("job")}
 
 
-def test_what_the_sample_says_is_what_is_read() -> None:
+def test_the_sample_is_parsed() -> None:
     parsed = parse(DOCUMENT)
     assert parsed.paths == {"/shop": "shop"}
     assert parsed.entries["apply"].attempts == 5

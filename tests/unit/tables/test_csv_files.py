@@ -162,7 +162,7 @@ def test_an_empty_file_has_no_header() -> None:
         ((None, None, ";"), "decimal"),
     ],
 )
-def test_an_option_that_makes_no_sense_is_named(options: tuple[str | None, ...], says: str) -> None:
+def test_an_invalid_option_is_named(options: tuple[str | None, ...], says: str) -> None:
     with pytest.raises(InvalidRequest, match=says):
         text_options(*options)
 
@@ -195,6 +195,6 @@ def test_half_a_number_and_half_a_character_at_the_samples_end_are_no_evidence(b
     assert ["é", "1"] in [cells for _row, cells in opened(body, block=block).records]
 
 
-def test_what_is_no_text_is_refused_as_a_header() -> None:
+def test_a_header_that_is_not_text_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="header"):
         opened(gzip.compress(b"id,name\n" * 100), encoding="utf-8")

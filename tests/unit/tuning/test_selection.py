@@ -35,7 +35,7 @@ def unknown(items: int = 60) -> Catalog:
     return Catalog.unknown(items)
 
 
-def test_what_knows_something_beats_what_does_not() -> None:
+def test_an_algorithm_that_learns_beats_a_random_one() -> None:
     spaces = {"nonsense": Space(Algorithm(nonsense)), "cosine": SPACES["cosine"]}
     choice = choose_model(data.shop(), unknown(), time_budget_s=3, new_only=True, spaces=spaces)
     assert choice.algorithm == "cosine"
@@ -58,7 +58,7 @@ def test_a_budget_of_a_second_gives_an_answer_in_seconds(budget_s: float) -> Non
         assert all("time budget" in note for note in notes.values())
 
 
-def test_a_small_shop_gets_the_plain_method_and_is_told_why() -> None:
+def test_a_small_shop_gets_plain_cosine_with_the_reason() -> None:
     choice = choose_model(data.shop(events=300), unknown(), time_budget_s=1)
     assert (choice.algorithm, choice.score, choice.trials) == ("cosine", None, [])
     assert choice.reason == "safe default: 300 events, fewer than 1000"
@@ -75,7 +75,7 @@ def test_no_events_are_a_clear_reason() -> None:
         choose_model(data.history(users=1, items=1), unknown(1), time_budget_s=1)
 
 
-def test_whether_bought_products_return_follows_what_users_do() -> None:
+def test_the_exclusion_policy_follows_the_share_of_repurchases() -> None:
     random = np.random.default_rng(1)
     spaces = {"cosine": SPACES["cosine"]}
     # everybody buys their own three products again and again
@@ -119,7 +119,7 @@ def test_cuts_are_made_at_two_moments_and_more_where_users_are_few() -> None:
     assert len(split_for_tuning(large_shop, new_only=False)[0]) == 2
 
 
-def test_where_each_users_last_is_asked_for_tuning_asks_for_the_one_before() -> None:
+def test_leave_last_out_tunes_on_each_users_event_before_the_last() -> None:
     history = data.history((0, 0, 5, 0), (0, 1, 5, 1), (0, 2, 5, 2), (1, 0, 5, 5), (1, 1, 5, 6), (1, 2, 5, 7))
     splits, days = split_for_tuning(leave_last_out(history, new_only=False).train, new_only=False, leave_last=True)
     assert days is None
@@ -128,7 +128,7 @@ def test_where_each_users_last_is_asked_for_tuning_asks_for_the_one_before() -> 
     assert len(split_for_tuning(data.shop(), new_only=False, leave_last=True)[0]) == 2
 
 
-def test_what_does_not_fit_its_memory_is_passed_over_with_a_reason() -> None:
+def test_an_algorithm_beyond_its_memory_limit_is_skipped_with_a_reason() -> None:
     def too_large(user_items: Matrix, _k: int, **_: object) -> Neighbours:
         ease_side(*user_items.shape, memory_budget_bytes=100)
         raise AssertionError
@@ -184,7 +184,7 @@ def test_a_part_that_does_not_fit_on_everything_gives_way_to_the_next_best() -> 
     )
 
 
-def test_a_candidate_that_would_take_what_the_others_need_is_not_tried() -> None:
+def test_an_algorithm_whose_fit_exceeds_its_share_of_the_budget_is_not_tried() -> None:
     slow_algorithm = Algorithm(nonsense, estimate_seconds=lambda users, items: users * items / 1000)
     spaces = {"cosine": SPACES["cosine"], "slow": Space(slow_algorithm)}
     choice = choose_model(data.shop(), unknown(), time_budget_s=2, spaces=spaces)

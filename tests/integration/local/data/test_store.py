@@ -89,7 +89,7 @@ def test_the_real_shop_is_loaded_and_its_derived_tables_are_right(env: object) -
     assert postgres.read("SELECT count(*) FROM events_default")[0][0] == 0
 
 
-def test_none_is_nothing(env: object) -> None:
+def test_the_data_set_none_loads_nothing(env: object) -> None:
     before = derived_tables.row_counts()
     local.data.load("none", {}, silent)
     assert derived_tables.row_counts() == before

@@ -61,7 +61,7 @@ def test_a_new_row_is_a_product_as_it_was_written(env: object) -> None:
     assert [tuple(row) for row in tree] == [("Candles", "Home"), ("Home", None)]
 
 
-def test_what_a_row_does_not_say_keeps_what_is_stored(env: object) -> None:
+def test_fields_missing_from_a_row_keep_their_stored_values(env: object) -> None:
     upsert(row(brand="B", tags=["t"], quantity=5, category="Candles", latitude=1, longitude=2))
     changed = upsert(row(price=13))
     stored = product("a")
@@ -73,7 +73,7 @@ def test_what_a_row_does_not_say_keeps_what_is_stored(env: object) -> None:
     assert (stored["brand"], stored["tags"], stored["category"], stored["quantity"]) == (None, [], None, 0)
 
 
-def test_a_row_that_says_nothing_new_is_no_change(env: object) -> None:
+def test_a_row_without_new_values_is_no_change(env: object) -> None:
     upsert(row(tags=["t"], category="A > B"))
     before = product("a")
     result = upsert(row(tags=["t"], category="A > B"))
@@ -116,9 +116,7 @@ def test_a_category_that_exists_stays_where_it_is_in_the_tree(env: object) -> No
             assert len(seen) <= 3
 
 
-def test_an_import_tells_the_catalog_of_every_product_it_changed_in_messages_of_a_thousand(
-    env: object, messages: Any
-) -> None:
+def test_an_import_publishes_every_changed_product_in_messages_of_a_thousand(env: object, messages: Any) -> None:
     take = messages("catalog-changes")
     result = bulk_writes.import_products([row(f"p{number}") for number in range(2500)])
     assert len(result.created) == 2500

@@ -104,7 +104,7 @@ publish(9, hang())
 """
 
 
-def test_a_publisher_that_is_killed_leaves_the_active_version_and_blocks_nobody(
+def test_a_killed_publisher_leaves_the_active_version_and_does_not_block_others(
     env: dict[str, str], repository: Path
 ) -> None:
     first = publish(1)
@@ -160,7 +160,7 @@ def test_the_last_five_versions_are_kept_and_the_active_one_whatever_its_age(env
     assert models.drop_surplus() == []
 
 
-def test_a_version_that_never_was_or_was_dropped_cannot_be_activated(env: object) -> None:
+def test_an_unknown_or_dropped_version_cannot_be_activated(env: object) -> None:
     versions = [publish(marker) for marker in range(6)]
     assert models.drop_surplus() == [versions[0]]
     with pytest.raises(Conflict), transaction() as connection:

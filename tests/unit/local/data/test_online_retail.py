@@ -32,7 +32,7 @@ def test_every_sale_to_a_known_customer_is_there(loaded: Shop) -> None:
     assert {"85123A", "22423", "85099B"} <= set(loaded.products["external_id"])
 
 
-def test_a_line_of_the_source_is_found_again(loaded: Shop) -> None:
+def test_a_line_of_the_source_is_in_the_loaded_shop(loaded: Shop) -> None:
     # invoice 536365, the first of the source: six of 85123A to customer 17850 on 2010-12-01 at 08:26, a Wednesday
     positions = [index for index in range(100) if loaded.events.session_id[index].as_py() == "536365"]
     codes = loaded.products["external_id"].to_numpy()[loaded.events.product[positions]]
@@ -73,7 +73,7 @@ def test_nothing_lies_in_the_future_and_nothing_is_sold_before_it_exists(loaded:
     assert np.all(loaded.products["created_at"].to_numpy() <= first)
 
 
-def test_what_was_sold_is_active_with_a_name_and_a_price(loaded: Shop) -> None:
+def test_every_sold_product_is_active_with_a_name_and_a_price(loaded: Shop) -> None:
     active = loaded.products["is_active"].to_numpy()
     unsold = set(loaded.products["external_id"][~active][loaded.products["name"].str.startswith("Article")])
     sold = set(loaded.products["external_id"].to_numpy()[np.unique(loaded.events.product)])

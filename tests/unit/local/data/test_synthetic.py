@@ -29,7 +29,7 @@ def test_the_default_is_the_reference_shop() -> None:
     assert abs(recent - 3 / 4) < 0.01
 
 
-def test_nine_tenths_of_what_a_user_does_is_in_one_or_two_categories() -> None:
+def test_nine_tenths_of_a_users_events_are_in_one_or_two_categories() -> None:
     shop = make({"users": 200, "events": 200_000})
     category = category_of(1000, 10)[shop.events.product]
     counts = np.zeros((200, 10))
@@ -57,7 +57,7 @@ def test_another_seed_or_size_is_another_shop() -> None:
     assert not ids[0] & ids[2]
 
 
-def test_skew_makes_some_products_popular_and_leaves_none_out_of_reach() -> None:
+def test_skew_makes_some_products_popular_and_every_product_has_events() -> None:
     flat, skewed = (
         np.bincount(make({"events": 200_000, "skew": skew}).events.product, minlength=1000) for skew in (0.0, 1.0)
     )
@@ -84,12 +84,12 @@ def test_any_number_of_categories_will_do(categories: int) -> None:
         ({"recency": "much"}, "recency"),
     ],
 )
-def test_an_option_that_makes_no_sense_is_named(options: dict[str, object], says: str) -> None:
+def test_an_invalid_option_is_named(options: dict[str, object], says: str) -> None:
     with pytest.raises(Refused, match=says):
         make(options)
 
 
-def test_what_users_do_follows_the_tastes_that_are_told() -> None:
+def test_events_follow_the_tastes_that_the_shop_reports() -> None:
     shop = make({"users": 40, "events": 40_000, "seed": 3})
     assert shop.tastes is not None
     np.testing.assert_allclose(shop.tastes.sum(axis=1), 1.0)

@@ -70,12 +70,12 @@ def test_a_filter_selects_by_attributes(text: str, attributes: dict[str, str], m
         "(" * 200 + "attributes:a" + ")" * 200,
     ],
 )
-def test_what_is_no_filter_is_refused(text: str) -> None:
+def test_an_invalid_filter_is_refused(text: str) -> None:
     with pytest.raises(FilterError):
         parse_filter(text)
 
 
-def test_mixing_and_with_or_says_what_is_missing() -> None:
+def test_mixing_and_with_or_names_the_missing_parentheses() -> None:
     with pytest.raises(FilterError, match="parentheses"):
         parse_filter("attributes:a AND attributes:b OR attributes:c")
 

@@ -14,8 +14,8 @@ import pytest
 from google.api_core import exceptions
 
 from local.pubsub import PubSubServer, StartError
-from tests.integration.pubsub.client import Client, Endpoint, wait_until
-from tests.integration.pubsub.conftest import REPOSITORY, Process
+from tests.integration.local.pubsub.client import Client, Endpoint, wait_until
+from tests.integration.local.pubsub.conftest import REPOSITORY, Process
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

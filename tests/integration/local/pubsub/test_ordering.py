@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.integration.pubsub.client import Client, Endpoint, data, keyed, wait_until
+from tests.integration.local.pubsub.client import Client, Endpoint, data, keyed, wait_until
 
 
 def test_messages_of_a_key_are_pulled_in_order(client: Client) -> None:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.pubsub.client import Client, Endpoint, wait_until
+from tests.integration.local.pubsub.client import Client, Endpoint, wait_until
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 LAUNCHER = "platform/pubsub-emulator/bin/cloud-pubsub-emulator"
 
 

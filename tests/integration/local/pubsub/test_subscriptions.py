@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 
-from tests.integration.pubsub.client import Client
+from tests.integration.local.pubsub.client import Client
 
 
 def test_a_subscription_shows_its_settings_and_their_defaults(client: Client) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from google.api_core import exceptions
 
-from tests.integration.pubsub.client import Client, data
+from tests.integration.local.pubsub.client import Client, data
 
 
 def test_a_topic_is_created_read_listed_and_deleted(client: Client) -> None:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.integration.pubsub.client import Client, Endpoint, data, keyed, wait_until
+from tests.integration.local.pubsub.client import Client, Endpoint, data, keyed, wait_until
 
 
 def test_a_push_carries_googles_envelope(client: Client, endpoint: Endpoint) -> None:

@@ -6,7 +6,7 @@ import pytest
 from google.api_core import exceptions
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tests.integration.pubsub.client import Client, data
+from tests.integration.local.pubsub.client import Client, data
 
 
 def test_seeking_back_brings_retained_messages_again(client: Client) -> None:

@@ -5,7 +5,7 @@ import time
 import pytest
 from google.api_core import exceptions
 
-from tests.integration.pubsub.client import Client, data
+from tests.integration.local.pubsub.client import Client, data
 
 
 def test_what_is_acknowledged_does_not_come_again(client: Client) -> None:

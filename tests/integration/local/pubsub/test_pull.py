@@ -6,7 +6,7 @@ import time
 import pytest
 from google.api_core import exceptions
 
-from tests.integration.pubsub.client import Client, data
+from tests.integration.local.pubsub.client import Client, data
 
 
 def test_an_empty_pull_waits_for_a_message_and_then_answers_at_once(client: Client) -> None:

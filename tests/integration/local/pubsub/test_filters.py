@@ -3,7 +3,7 @@
 import pytest
 from google.api_core import exceptions
 
-from tests.integration.pubsub.client import Client, data
+from tests.integration.local.pubsub.client import Client, data
 
 
 def test_a_filter_lets_only_matching_messages_through(embedded: Client) -> None:

@@ -2,7 +2,7 @@
 
 import time
 
-from tests.integration.pubsub.client import Client, data
+from tests.integration.local.pubsub.client import Client, data
 
 
 def test_a_nack_brings_the_message_back_at_once(client: Client) -> None:

@@ -7,7 +7,7 @@ import grpc
 import pytest
 from google.cloud import pubsub_v1
 
-from tests.integration.pubsub.client import Client, Endpoint, data, wait_until
+from tests.integration.local.pubsub.client import Client, Endpoint, data, wait_until
 
 
 def test_the_client_librarys_subscriber_gets_everything_and_acknowledges_it(client: Client) -> None:

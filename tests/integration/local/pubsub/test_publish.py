@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 
-from tests.integration.pubsub.client import Client, data
+from tests.integration.local.pubsub.client import Client, data
 
 
 def test_a_message_arrives_as_it_was_published(client: Client) -> None:

@@ -2,7 +2,7 @@
 
 import time
 
-from tests.integration.pubsub.client import Client, Endpoint, data
+from tests.integration.local.pubsub.client import Client, Endpoint, data
 
 
 def test_a_message_that_keeps_failing_goes_to_the_dead_letter_topic(client: Client) -> None:
