@@ -1,4 +1,4 @@
-"""For every tier: the process's clients and settings are as new at the start of each test."""
+"""For every tier: each test starts with new clients and settings."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A whole system that a test starts, watches and stops."""
+"""A local system that a test starts, watches and stops."""
 
 import os
 import signal

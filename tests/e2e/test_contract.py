@@ -1,6 +1,6 @@
-"""The contract: whatever a client sends, each route answers what its description says, and never that it broke.
+"""The contract: whatever a client sends, each route answers as its description says, and never with a server error.
 
-schemathesis makes requests from the functions' own descriptions, right ones and wrong ones, the same every time, and
+schemathesis generates valid and invalid requests from the functions' own descriptions, the same in every run, and
 sends them to a running system.
 """
 
@@ -72,7 +72,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aisle]:
 
 @pytest.fixture(scope="module")
 def staff(shop: Aisle) -> dict[str, str]:
-    """The header of an admin, made by the command."""
+    """The header of an admin whom the command created."""
     process = shop.run("admin", "create", "admin@example.com", stdin="a plum in the rain\n")
     assert process.returncode == 0, process.stderr
     login = {"email": "admin@example.com", "password": "a plum in the rain"}
@@ -82,7 +82,7 @@ def staff(shop: Aisle) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def shoppers(shop: Aisle) -> Callable[[str], dict[str, str]]:
-    """Returns the header of a new account for each route: one may be erased, or have another password."""
+    """Returns the header of a new account for each route: a route may erase the account or change its password."""
 
     numbers = count()
 

@@ -1,4 +1,4 @@
-"""A shop as it is used: an event changes what its user is shown, and no accepted event is lost whatever dies."""
+"""A shop in use: an event changes its user's recommendations, and no accepted event is lost when a process dies."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ KILLED = ("PostgreSQL", "Redis", "Pub/Sub", "Events worker", "Jobs worker", "Gat
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aisle]:
-    """A synthetic shop, loaded and with its jobs run."""
+    """A synthetic shop, loaded, whose jobs have run."""
     system = Aisle(tmp_path_factory.mktemp("shop") / "state", data="synthetic")
     system.start()
     yield system
@@ -54,7 +54,7 @@ def test_a_view_changes_its_user_s_recommendations(shop: Aisle) -> None:
 
 
 def bought(shop: Aisle, product: int) -> tuple[int, int]:
-    """How often a product was bought: as the shop counts, and of that by the user `buyer`."""
+    """Return how often a product was bought: by all users, and by the user `buyer`."""
     counts = f"""SELECT (SELECT purchase_count FROM product_stats WHERE product_id = {product}),
         coalesce((SELECT purchase_count FROM user_purchases p JOIN users u ON u.id = p.user_id
                   WHERE u.external_id = 'buyer' AND p.product_id = {product}), 0)"""

@@ -1,6 +1,6 @@
 """A stand-in for Cloud SQL: its Admin API, Google's token endpoint, and the proxy in front of an instance.
 
-It serves what the real connector calls, and is as strict: a client must connect with a certificate that the API signed
+It serves the calls of the real connector and is as strict: a client must connect with a certificate that the API signed
 for a token that the endpoint issued. Behind the proxy is the embedded PostgreSQL.
 """
 

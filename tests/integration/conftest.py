@@ -1,4 +1,4 @@
-"""Integration tests run against the real PostgreSQL, Redis and Pub/Sub, and functions made as they are deployed.
+"""Integration tests run against the real PostgreSQL, Redis and Pub/Sub, and serve functions as they are deployed.
 
 * ``services``    the running services, once per session
 * ``env``         a migrated, empty database, an empty cache and the settings that lead there, new for each test
@@ -40,7 +40,7 @@ _numbers = itertools.count(1)
 
 @contextmanager
 def settings_of(environment: Environment) -> Iterator[None]:
-    """Apply settings to this process, and make its clients new before and after."""
+    """Apply settings to this process, and reset its clients before and after."""
     from shared.clients import reset
 
     before = {name: os.environ.get(name) for name in environment}
@@ -80,7 +80,7 @@ class Running:
                 connection.run(statement)
 
     def make_template(self) -> None:
-        """Migrate the database that every clean one is copied from."""
+        """Migrate the database that is the template of every clean one."""
         from shared.storage.schema.migrations import migrate
 
         self.administrate(f"CREATE DATABASE {TEMPLATE}")
@@ -88,7 +88,7 @@ class Running:
             migrate(lambda _line: None)
 
     def make_topics(self) -> None:
-        """Make the topics, with nobody listening."""
+        """Create the topics without subscriptions."""
         from google.cloud import pubsub_v1
 
         publisher = pubsub_v1.PublisherClient()
@@ -100,7 +100,7 @@ class Running:
 
     @contextmanager
     def clean(self) -> Iterator[Environment]:
-        """Return settings that lead to a database and a cache in which nothing is."""
+        """Yield the settings of an empty, migrated database and an empty cache."""
         from redis import Redis
 
         database = f"test_{next(_numbers)}"
@@ -163,7 +163,7 @@ class Server(threading.Thread):
         uvloop.run(self.until_stopped())
 
     async def until_stopped(self) -> None:
-        """Serve, then close what was opened on this loop: a loop does not close around an open connection."""
+        """Serve, then close the connections of this loop: a loop does not close while a connection is open."""
         from shared.clients import redis_async
 
         self.loop = asyncio.get_running_loop()
@@ -172,7 +172,7 @@ class Server(threading.Thread):
         await asyncio.sleep(0)
 
     async def until_stop(self) -> None:
-        """Wait for the end, with the headers of every answer set once."""
+        """Wait for the request to stop; set the default headers once."""
         await self.server.on_tick(0)
         await self.stop_requested.wait()
 
@@ -213,7 +213,7 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture
 def messages(services: Running) -> Iterator[Messages]:
-    """Returns, for a topic, what takes the messages published since: ``take(expected=1)`` waits for that many."""
+    """Returns ``listen(topic)``, whose ``take(expected=1)`` waits for that many messages published since."""
     from google.cloud import pubsub_v1
 
     project = services.environment["GOOGLE_CLOUD_PROJECT"]

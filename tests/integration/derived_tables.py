@@ -1,4 +1,4 @@
-"""What is derived from events, computed slowly: one event after the other, by the rules of shared/domain."""
+"""The tables derived from events, computed slowly by the rules of shared/domain, one event after the other."""
 
 import math
 from collections import Counter, defaultdict
@@ -14,13 +14,13 @@ from shared.domain.preferences import Decayed, decay, merge
 
 
 def _at_one_time(sums: dict[Any, Decayed]) -> dict[Any, float]:
-    """Decayed sums mean the same at different times: bring each user's to the user's last event."""
+    """Return decayed sums as of each user's last event, because equal sums may be stored as of different times."""
     last = dict(map(tuple, postgres.read("SELECT user_id, max(occurred_at) FROM events GROUP BY 1")))
     return {key: decayed.score * decay(last[key[0]] - decayed.as_of) for key, decayed in sums.items()}
 
 
 def expected(users: Sequence[int] | None = None) -> dict[str, Any]:
-    """Return every derived table as a dict, from the events and products that are stored; of these users, or of all."""
+    """Return every derived table as a dict, computed from the stored events and products of these users, or of all."""
     products = {row[0]: row for row in postgres.read("SELECT id, category_id, brand, tags, price FROM products")}
     tables: dict[str, Any] = {name: Counter() for name in ("hourly", "views", "bought", "purchases", "days")}
     likes: dict[Any, Decayed] = {}
@@ -65,7 +65,7 @@ def expected(users: Sequence[int] | None = None) -> dict[str, Any]:
 
 
 def stored(users: Sequence[int] | None = None) -> dict[str, Any]:
-    """Return the same from the derived tables; of these users, what is kept for each, or of all, everything."""
+    """Return the stored derived tables as dicts: the tables per user for these users, or all tables for all users."""
     parameters = {"every": users is None, "users": list(users or ())}
     of_users = "WHERE (:every OR user_id = ANY (cast(:users AS bigint[])))"
     likes = {
@@ -100,7 +100,7 @@ def stored(users: Sequence[int] | None = None) -> dict[str, Any]:
 
 
 def assert_match_events(*, days: bool = True) -> None:
-    """Assert that every derived table is what its events say. ``days``: also the daily rollup."""
+    """Assert that every derived table follows from the events; ``days`` includes the daily rollup."""
     from_events, from_tables = expected(), stored()
     assert from_events["hourly"], "nothing to compare"
     for name in ("hourly", "views", "bought", "purchases", *(("days", "day_users", "day_products") if days else ())):
@@ -109,7 +109,7 @@ def assert_match_events(*, days: bool = True) -> None:
 
 
 def assert_match_events_of(users: Sequence[int]) -> None:
-    """Assert that what is kept for each of these users is what their events say."""
+    """Assert that the tables per user follow from the events of these users."""
     from_events, from_tables = expected(users), stored(users)
     assert from_events["likes"], "nothing to compare"
     assert from_tables["purchases"] == from_events["purchases"]

@@ -1,4 +1,4 @@
-"""The formula over arrays, by which models are tuned and evaluated, gives the served answers."""
+"""The array formula, which tunes and evaluates models, gives the served answers."""
 
 from datetime import UTC, datetime
 
@@ -71,7 +71,7 @@ def wider(history: History, ids: NDArray[np.int64]) -> History:
 
 @pytest.fixture
 def shop(env: object) -> None:
-    """A shop of 25 users, whose state is what the event functions would have made of its events."""
+    """A shop of 25 users with the state that the event functions would have stored."""
     add_products(PRODUCTS, ("Candles", "Bags", "Cards", "Toys", "Tins"))
     rng = np.random.default_rng(3)
     events = []

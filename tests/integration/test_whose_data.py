@@ -1,6 +1,6 @@
-"""Whose data: every route of every function with no token, a stranger's, an expired and a forged one.
+"""Access to personal data: every route of every function with no token and with a foreign, expired or forged token.
 
-The routes come from the functions' descriptions: one that is added later is asked too, or must be said to be open.
+The routes come from the functions' descriptions, so new routes are included; open routes must be listed in ``OPEN``.
 """
 
 import base64
@@ -110,7 +110,7 @@ def shop(module_env: dict[str, str]) -> Iterator[httpx.Client]:
 
 @dataclass(frozen=True)
 class People:
-    """A victim, a stranger, and tokens that nobody should take for the victim's."""
+    """A victim, a stranger, and tokens that must not open the victim's data."""
 
     victim: dict[str, Any]
     stranger: dict[str, Any]
@@ -119,7 +119,7 @@ class People:
 
 @pytest.fixture(scope="module")
 def people(shop: httpx.Client, module_env: dict[str, str]) -> People:
-    """Both registered, with something in their history."""
+    """A victim and a stranger, both registered."""
     victim, stranger = register(shop, "victim"), register(shop, "stranger")
     kid, _, secret = module_env["TOKEN_KEYS"].partition(":")
     claims = jwt.decode(victim["access_token"], options={"verify_signature": False})

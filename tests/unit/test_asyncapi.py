@@ -1,4 +1,4 @@
-"""docs/asyncapi.yaml describes the messages that are built, and refuses those that the readers refuse."""
+"""docs/asyncapi.yaml accepts the messages that the code builds, and refuses those that its readers refuse."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +25,7 @@ EVENT: Final[dict[str, Any]] = {
 
 
 def problems(message: str, part: str, value: Any) -> list[str]:
-    """Return what the document's schema says against a payload or the headers (attributes) of a message."""
+    """Return the violations of the document's schema by a message's payload or headers (attributes)."""
     schema = {"$ref": f"#/components/messages/{message}/{part}", "components": DOCUMENT["components"]}
     # AsyncAPI 3.0 schemas are those of JSON Schema draft 7
     return [error.message for error in jsonschema.Draft7Validator(schema).iter_errors(value)]

@@ -1,4 +1,4 @@
-"""What a serving function must not import before it serves: each would be waited for at every cold start."""
+"""Modules that a serving function must not import at its start, because they would delay every cold start."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Documents lead a reader somewhere: links and citations resolve, and the index of decisions is complete."""
+"""Links and citations in documents resolve, and the index of decisions is complete."""
 
 import re
 from collections.abc import Iterator
@@ -91,7 +91,7 @@ def test_the_index_lists_every_decision_with_its_title_and_status() -> None:
 
 
 def commands(document: Path) -> str:
-    """Return the code of a document: its blocks and what stands between backticks."""
+    """Return the code of a document: its blocks and the text between backticks."""
     text = document.read_text()
     return "\n".join(
         [*re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL), *re.findall(r"`([^`\n]+)`", text)]

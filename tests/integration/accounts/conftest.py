@@ -1,4 +1,4 @@
-"""Clients of the functions that people's tests talk to."""
+"""The accounts function."""
 
 import httpx
 import pytest

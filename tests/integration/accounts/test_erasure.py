@@ -1,4 +1,4 @@
-"""Everything held on a person: exported whole, erased without a trace, in whichever table it is."""
+"""Personal data in every table: the export is complete, and erasure leaves no trace."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' ORDER BY 1, 2"""
 
 
 def found_in(*needles: str) -> list[str]:
-    """Return every ``table.column`` of the database in which one of the texts is, however it is stored there."""
+    """Return every ``table.column`` of the database that contains one of the texts, in whatever type."""
     columns = []
     for table, column, kind in postgres.read(COLUMNS):
         # bytes are searched as text, whatever else they are
@@ -34,7 +34,7 @@ def found_in(*needles: str) -> list[str]:
 
 @pytest.fixture
 def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
-    """An account that was a guest, and did all that can be done."""
+    """An account that was a guest and has used every feature that stores data."""
     add_products(10)
     apply, shop, products = serve("update_preferences"), serve("recommendations"), serve("products")
     guest = accounts.post("/auth/guest").json()

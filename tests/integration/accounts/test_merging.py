@@ -1,4 +1,4 @@
-"""A guest who logs in: what they did is the account's then, once."""
+"""A guest who logs in: the guest's data belong to the account afterwards, and count once."""
 
 import threading
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Guests, registration, login, refresh, logout, passwords: who gets tokens, and who does not."""
+"""Guests, registration, login, refresh, logout and passwords: which requests get tokens."""
 
 import threading
 from typing import Any

@@ -1,4 +1,4 @@
-"""Profile, place, preferences, searches: what their owner sees and changes."""
+"""Users read and change their own profile, location, preferences and searches."""
 
 import time
 import unicodedata

@@ -1,4 +1,4 @@
-"""Who may use the admin routes: nobody without the token."""
+"""The admin routes need the admin token."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ FILLED = {
 
 
 def routes() -> list[tuple[str, str]]:
-    """Return method and path of every admin route, from the description: a route added later is in it."""
+    """Return method and path of every admin route; they come from the description, so new routes are included."""
     return [
         (method.upper(), path.format(**FILLED))
         for path, methods in app.openapi()["paths"].items()

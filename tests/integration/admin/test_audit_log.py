@@ -1,4 +1,4 @@
-"""Every write by staff is in the audit log, with what was before and after it; a route that is added is asked too."""
+"""Every write by staff is in the audit log with the state before and after. New routes are included."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -45,7 +45,7 @@ ELSEWHERE = {
 
 @pytest.fixture
 def shop(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
-    """Every function behind one address; jobs are run at one where nobody is."""
+    """Every function behind one address; the address of the jobs does not answer."""
     from local.apps import create
     from local.gateway import gateway
     from shared.clients import reset

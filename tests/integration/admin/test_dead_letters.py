@@ -1,4 +1,4 @@
-"""What no function took waits as a dead letter, is seen, and is published again when an administrator says so."""
+"""A message that no function accepted waits as a dead letter until an administrator publishes it again."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ ADDED = {
 
 @pytest.fixture
 def client(services: Running, env: dict[str, str], serve: Serve) -> Iterator[httpx.Client]:
-    """An administrator, and empty dead-letter subscriptions as Terraform makes them."""
+    """An administrator's client, with empty dead-letter subscriptions as Terraform creates them."""
     from google.cloud import pubsub_v1
 
     project = env["GOOGLE_CLOUD_PROJECT"]
@@ -46,7 +46,7 @@ def bury(user: str) -> tuple[str, bytes]:
 
 
 def waiting(client: httpx.Client, expected: int) -> list[dict[str, Any]]:
-    """Return what waits, as soon as it is as many."""
+    """Return the waiting letters, as soon as there are ``expected`` or after 30 seconds."""
     deadline = time.monotonic() + 30
     letters: list[dict[str, Any]] = []
     while len(letters) != expected and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The doctor says what is wrong with a deployment, and what to do."""
+"""The doctor names what is wrong with a deployment, and the remedy."""
 
 from datetime import timedelta
 

@@ -14,7 +14,7 @@ from tests.integration.conftest import Serve
 
 
 class Jobs(BaseHTTPRequestHandler):
-    """Hands a request to the job of its path, as the local system does."""
+    """Passes a request to the job of its path, as the local system does."""
 
     serve: Serve
     wait: threading.Event | None = None
@@ -35,7 +35,7 @@ class Jobs(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def jobs(client: httpx.Client, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Jobs]]:
-    """Runs jobs by URL beside the admin function."""
+    """A server that runs jobs by URL beside the admin function."""
     handler = type("Handler", (Jobs,), {"serve": staticmethod(serve)})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)

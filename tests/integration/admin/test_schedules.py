@@ -1,4 +1,4 @@
-"""In the cloud jobs belong to Cloud Scheduler: /admin/jobs lists, runs, pauses and resumes them there."""
+"""In the cloud, /admin/jobs lists, runs, pauses and resumes the jobs of Cloud Scheduler."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What training and evaluation came to, and the page they leave."""
+"""The results of training and evaluation, and the report page."""
 
 import re
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from tests.integration.shop import add_two_kinds_of_users
 
 
 class Outside(HTMLParser):
-    """Collects what a page would fetch or run."""
+    """Collects everything that a page would fetch or run."""
 
     def __init__(self) -> None:
         super().__init__()

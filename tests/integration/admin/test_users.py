@@ -1,4 +1,4 @@
-"""Staff: what each role may, who gives roles, and that it is all written down."""
+"""Staff: the permissions of each role, and changes of roles in the audit log."""
 
 from typing import Any
 

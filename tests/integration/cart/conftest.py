@@ -1,4 +1,4 @@
-"""A small shop whose product n costs n and of which there are five, and a shopper's way through it."""
+"""A small shop in which product n costs n and has a stock of five, and its shoppers."""
 
 import itertools
 import os
@@ -23,7 +23,7 @@ _keys = itertools.count(1)
 
 @pytest.fixture
 def shop(env: dict[str, str]) -> None:
-    """Ten products, each five times, in a database of the test's own."""
+    """Ten products with a stock of five each, in a database of the test's own."""
     add_products(10)
     fake.ledger.charged.clear()
 
@@ -52,7 +52,7 @@ class Shopper:
         return body
 
     def in_cart(self) -> dict[int, int]:
-        """Quantities by product."""
+        """Return quantities by product id."""
         return {item["product"]["id"]: item["quantity"] for item in self.cart()["items"]}
 
     def check_out(self, key: str | None = None, **body: Any) -> httpx.Response:
@@ -72,7 +72,7 @@ def ann(client: httpx.Client) -> Shopper:
 
 @pytest.fixture
 def bob(client: httpx.Client) -> Shopper:
-    """Another one."""
+    """Another shopper."""
     return Shopper(client, "bob")
 
 
@@ -85,13 +85,13 @@ def set_stock(product_id: int, quantity: int) -> None:
 
 
 def problem(answer: httpx.Response) -> tuple[int, str]:
-    """Status and slug of a problem."""
+    """Return status and slug of a problem."""
     assert answer.headers["content-type"] == "application/problem+json", answer.text
     return answer.status_code, answer.json()["type"].removeprefix("urn:aisle:problem:")
 
 
 def outbox_events(event_types: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """The user events that were written to the outbox, oldest first, with their user; all of them: none named."""
+    """Return the user events in the outbox with their user, oldest first: those of the given types, or all."""
     events = []
     for (data,) in read("SELECT data FROM outbox WHERE topic = 'user-events' ORDER BY id"):
         message = orjson.loads(bytes(data))

@@ -1,4 +1,4 @@
-"""The cart: adding, changing, removing, and what changed since."""
+"""The cart: adding, changing and removing items, and changes of price and stock since."""
 
 from typing import Any
 

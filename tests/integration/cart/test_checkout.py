@@ -1,4 +1,4 @@
-"""Checkout: what is bought, at which price, and what is refused."""
+"""Checkout: items, prices, and refusals."""
 
 from typing import Any
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what is answered is what is documented."""
+"""The OpenAPI document describes the answers exactly."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ ANY = {400, 413, 422, 429, 500, 503}
 
 
 def assert_exactly(model: type[BaseModel], answer: httpx.Response) -> None:
-    """Fail unless the answer is the model: nothing missing, nothing more, at any depth."""
+    """Assert that the answer has exactly the model's fields, at any depth."""
 
     def compare(documented: Any, answered: Any, path: str) -> None:
         if isinstance(documented, BaseModel):

@@ -1,4 +1,4 @@
-"""What follows a checkout: purchases counted once, whatever is killed or repeated; what is sold out is gone."""
+"""After a checkout: purchases count once despite crashes and repetitions, and sold-out products disappear."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.integration.people import ADMIN
 
 @pytest.fixture
 def subscribers(shop: None, serve: Serve) -> Callable[[list[Any]], None]:
-    """Returns what delivers messages of user-events to both functions that take them."""
+    """Returns a function that delivers messages of user-events to both of their subscribers."""
     functions = [serve("update_preferences"), serve("update_popularity")]
 
     def deliver(messages: list[Any]) -> None:
@@ -27,7 +27,7 @@ def subscribers(shop: None, serve: Serve) -> Callable[[list[Any]], None]:
 
 
 def counted() -> dict[int, tuple[int, int]]:
-    """By product: purchases of the product, and of it by users."""
+    """Return by product id: its purchases, and the sum of its users' purchases."""
     rows = read("""SELECT p.id, coalesce(s.purchase_count, 0), coalesce((
                        SELECT sum(u.purchase_count) FROM user_purchases u WHERE u.product_id = p.id), 0)
                    FROM products p LEFT JOIN product_stats s ON s.product_id = p.id""")

@@ -1,4 +1,4 @@
-"""The states of an order: who may change them, to what, and what it does."""
+"""The states of an order: allowed changes, permissions and effects."""
 
 import httpx
 import pytest

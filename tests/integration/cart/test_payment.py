@@ -1,4 +1,4 @@
-"""Payment that fails, does not answer or is cut short: no order is ever half done."""
+"""Payments that fail, time out or are interrupted leave no order half done."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Many shoppers at once, in real threads against the real Postgres: nothing oversold, nobody waiting in a circle."""
+"""Many shoppers at once, in real threads against the real Postgres: no overselling and no deadlock."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -22,13 +22,13 @@ DEADLINE_S = 120
 
 @pytest.fixture
 def patient(client: httpx.Client) -> httpx.Client:
-    """A client whose requests may take long: many share a few processors here."""
+    """A client whose requests may take long, because many requests share few processors."""
     client.timeout = httpx.Timeout(DEADLINE_S)
     return client
 
 
 def fill_carts(carts: dict[str, dict[int, int]]) -> None:
-    """Put carts into the database at once: users by name, quantities by product."""
+    """Store carts: quantities by product, by the user's name."""
     write("INSERT INTO users (external_id) SELECT unnest(cast(:names AS text[]))", names=list(carts))
     rows = [(name, product, count) for name, cart in carts.items() for product, count in cart.items()]
     write(
@@ -44,7 +44,7 @@ def fill_carts(carts: dict[str, dict[int, int]]) -> None:
 
 
 def check_out_all(client: httpx.Client, names: list[str], threads: int = 32) -> dict[str, httpx.Response]:
-    """Check out everybody's cart at once."""
+    """Check out all carts at once; return the answers by name."""
     barrier = Barrier(threads)
 
     def check_out(name: str) -> httpx.Response:
@@ -112,7 +112,7 @@ def test_carts_in_opposite_order_cancels_and_catalog_writes_never_wait_in_a_circ
     over = Event()
 
     def catalog() -> Counter[int]:
-        """Feeds in the opposite order, and what follows each, as long as others shop."""
+        """Import feeds in the opposite order and refresh the catalog until the shoppers have finished."""
         statuses = Counter[int]()
         headers = ADMIN | {"Content-Type": "application/jsonl"}
         while not over.is_set():

@@ -1,4 +1,4 @@
-"""Redis with TLS and a password, like Memorystore: an authority of its own, and certificates without an address."""
+"""Redis with TLS and a password, like Memorystore: a private authority, and certificates without an address."""
 
 import asyncio
 import socket

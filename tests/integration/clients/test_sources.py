@@ -1,4 +1,4 @@
-"""Feeds in gs:// are read by fsspec and gcsfs, here from a stand-in for the few calls of Cloud Storage that takes."""
+"""fsspec and gcsfs read feeds in gs://, here from a stand-in for the few calls of Cloud Storage that they need."""
 
 import gzip
 import json

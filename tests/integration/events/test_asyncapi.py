@@ -1,4 +1,4 @@
-"""What POST /events really publishes is what docs/asyncapi.yaml says."""
+"""The messages that POST /events publishes follow docs/asyncapi.yaml."""
 
 from collections.abc import Callable
 from typing import Any

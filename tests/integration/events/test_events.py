@@ -1,4 +1,4 @@
-"""POST /events and /events/batch: accepted once Pub/Sub has it, refused with a problem, and nothing in between."""
+"""POST /events and /events/batch: an event is accepted once Pub/Sub has it, or refused with a problem."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

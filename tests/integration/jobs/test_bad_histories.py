@@ -1,4 +1,4 @@
-"""Histories large enough to choose on, but with nothing to learn: a clear end, and the active model stays."""
+"""Histories large enough for a choice, but without a pattern: the active model stays, with a reason."""
 
 from collections.abc import Callable
 from typing import Any

@@ -16,7 +16,7 @@ def today() -> date:
 
 
 def hours_since(day: date, hour: int = 12) -> float:
-    """Return how many hours ago that was; in the future it is the start of the day."""
+    """Return the hours since this time of the day; negative in the future."""
     moment = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
     return (datetime.now(UTC) - moment) / timedelta(hours=1)
 

@@ -1,4 +1,4 @@
-"""The weekly report, and the choice on a shop large enough to choose on."""
+"""The weekly report, and the choice of a model for a shop that is large enough."""
 
 from typing import Any
 

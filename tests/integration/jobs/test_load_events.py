@@ -1,4 +1,4 @@
-"""The job that loads a history: from wherever it is, each event once, into a new or a running shop."""
+"""The job that loads a history from any source, each event once, into a new or a running shop."""
 
 import gzip
 import http.server
@@ -403,7 +403,7 @@ def test_a_history_is_read_over_http(env: object, serve: Serve, tmp_path: Path) 
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, bytes], str]]:
-    """Returns what puts an object into a bucket of moto's S3, and names it."""
+    """Returns ``put(key, body)``, which stores an object in a bucket of moto's S3 and returns its URL."""
     import boto3
     from moto.server import ThreadedMotoServer
 

@@ -23,7 +23,7 @@ def add(numbers: range) -> None:
 
 
 def age() -> None:
-    """Let the messages be old enough for the job: younger ones are their writer's to publish."""
+    """Make the messages old enough for the job; younger messages are left to their writer."""
     postgres.write("UPDATE outbox SET created_at = created_at - interval '1 minute'")
 
 

@@ -1,4 +1,4 @@
-"""The job that drops what is past its time."""
+"""The job that deletes rows past their retention."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

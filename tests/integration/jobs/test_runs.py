@@ -1,4 +1,4 @@
-"""What a job's runs say of themselves."""
+"""The records of a job's runs."""
 
 from shared.clients import postgres
 from tests.integration.conftest import Serve

@@ -20,7 +20,7 @@ Neighbours = dict[int, tuple[list[int], list[float], list[int]]]
 
 
 def stored() -> Neighbours:
-    """Return what the active model says, as readers see it."""
+    """Return the rows of the active model as readers see them, by product id."""
     rows: list[Any] = postgres.read(
         """SELECT product_id, neighbours, scores, co_occurrence FROM item_similarity
            WHERE version = (SELECT version FROM models WHERE active)"""

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the products function."""
+"""The OpenAPI document of the products function."""
 
 from tests.integration.conftest import Serve
 

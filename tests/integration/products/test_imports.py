@@ -1,4 +1,4 @@
-"""Bulk imports: a report per row, and bad rows that keep nobody else out."""
+"""Bulk imports: a report per row, and good rows that load despite bad ones."""
 
 import gzip
 from concurrent.futures import ThreadPoolExecutor

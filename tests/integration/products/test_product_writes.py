@@ -1,4 +1,4 @@
-"""Creating, changing and hiding products: what is written beside them, and that what is refused changes nothing."""
+"""Creating, changing and hiding products, with audit log and messages; a refused request changes nothing."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Reading the catalog over HTTP. The shop is filled once for the module: nothing here writes."""
+"""Reading the catalog over HTTP. The shop is filled once for the module, because no test writes."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Events are applied once, however often and in whatever order they are delivered."""
+"""Events are applied once, in whatever order and however often they are delivered."""
 
 import itertools
 import threading

@@ -1,4 +1,4 @@
-"""Event functions take what Pub/Sub pushes as it is, and the CloudEvent that Eventarc makes of it."""
+"""Event functions accept both the body that Pub/Sub pushes and the CloudEvent that Eventarc creates from it."""
 
 import base64
 
@@ -17,7 +17,7 @@ EVENT = {
 
 
 def push() -> dict:
-    """The body of Pub/Sub's push request, with both spellings of its fields, as it is sent."""
+    """Return the body of Pub/Sub's push request, which has both spellings of its fields."""
     data, attributes = user_events("ada", [EVENT])
     return {
         "deliveryAttempt": 1,

@@ -1,4 +1,4 @@
-"""Ids made from what an event is."""
+"""Event ids derived from an event's values."""
 
 from uuid import UUID
 

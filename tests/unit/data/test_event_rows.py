@@ -1,4 +1,4 @@
-"""Which rows of a history are events, and what they are."""
+"""Rows of a history as events, and the reasons why rows are left out."""
 
 from datetime import UTC, datetime
 from typing import Any

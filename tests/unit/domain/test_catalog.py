@@ -1,4 +1,4 @@
-"""What may be written about a product."""
+"""The rules for a product's fields."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What makes an event valid, and what its id is."""
+"""Valid events, and their ids."""
 
 from datetime import UTC, datetime, timedelta
 

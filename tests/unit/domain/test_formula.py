@@ -1,4 +1,4 @@
-"""The serving formula's parameters: what a model version stores, and what is read from it."""
+"""The serving formula's parameters, as a model version stores them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What rules select and do to a ranking."""
+"""The products that rules select, and their effect on a ranking."""
 
 import pytest
 

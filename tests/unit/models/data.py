@@ -27,12 +27,12 @@ def fit(name: str, user_items: Matrix, k: int) -> Neighbours:
 
 
 def checkerboard(users: int, items: int) -> Matrix:
-    """Even users like even items, odd users odd ones."""
+    """Return interactions of even users with even items, and of odd users with odd items."""
     return sparse.csr_array(((np.arange(users)[:, None] + np.arange(items)) % 2 == 0).astype(np.float64))
 
 
 def random(users: int, items: int, density: float, seed: int) -> Matrix:
-    """Whole weights between 1 and 9: many ties."""
+    """Return random whole weights between 1 and 9, which give many ties."""
     rng = np.random.default_rng(seed)
     weights = rng.integers(1, 10, (users, items)) * (rng.random((users, items)) < density)
     return sparse.csr_array(weights.astype(np.float64))

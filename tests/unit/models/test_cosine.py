@@ -1,4 +1,4 @@
-"""The plain method's own knobs."""
+"""Parameters of plain cosine."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The closed form's own promises."""
+"""Properties of EASE that the contract does not cover."""
 
 import numpy as np
 import pytest

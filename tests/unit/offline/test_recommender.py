@@ -1,4 +1,4 @@
-"""The serving formula over arrays: compiled as interpreted, and both as ``rank`` works it out for one user."""
+"""The serving formula over arrays: compiled and interpreted loops agree with ``rank``."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""What is learnt from lies before the cut, and nothing of what comes after is in it."""
+"""Training events lie before the cut, and no later event is among them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The command line: files in, figures out, and one line of reason for what cannot be measured."""
+"""The command line: figures from files, or one line with the reason why they cannot be measured."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Who may do what: the whole table of ``authorise``, and what a token is taken for."""
+"""Permissions: the complete table of ``authorise``, and the claims of tokens."""
 
 import re
 import time

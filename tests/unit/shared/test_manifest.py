@@ -1,4 +1,4 @@
-"""functions.yaml: what it says is what is in the folders, and what cannot be is refused with the place named."""
+"""functions.yaml agrees with the folders; an invalid manifest is refused with the place of the fault."""
 
 import copy
 import re

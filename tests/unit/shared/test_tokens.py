@@ -1,4 +1,4 @@
-"""Access tokens: only ours, only unchanged, only in time, by whichever of our keys."""
+"""Access tokens: only unchanged, unexpired tokens signed with a current key are accepted."""
 
 import base64
 import json

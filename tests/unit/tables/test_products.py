@@ -1,4 +1,4 @@
-"""A feed gives every good row, and says which line of the others is wrong, and why."""
+"""A feed yields every good row, and the line and reason of every bad one."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Time zones of times that name none."""
+"""Time zones for times without one."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Choosing: the right candidate wins, budgets hold, small shops are safe."""
+"""Model selection: the right algorithm wins, budgets hold, and small shops get a safe default."""
 
 import itertools
 import json
@@ -20,7 +20,7 @@ from tests.unit.offline import data
 
 
 def nonsense(user_items: Matrix, k: int, **_: object) -> Neighbours:
-    """Speak for other items at random."""
+    """Return random neighbours."""
     n_items = user_items.shape[1]
     neighbours = Neighbours.none(n_items, k)
     random = np.random.default_rng(0)
@@ -143,7 +143,7 @@ def test_an_algorithm_beyond_its_memory_limit_is_skipped_with_a_reason() -> None
 
 
 def half(kind: int) -> Space:
-    """Return a candidate that knows the products of one kind only."""
+    """Return a space whose algorithm finds neighbours of one kind of products only."""
 
     def fit(user_items: Matrix, k: int, **_: object) -> Neighbours:
         neighbours = SPACES["cosine"].algorithm.fit(user_items, k, min_co_occurrence=1)

@@ -1,4 +1,4 @@
-"""Loading a data set: fast, whole or not at all, and only once."""
+"""Loading a data set: completely or not at all, and only once."""
 
 import pytest
 
@@ -11,7 +11,7 @@ SMALL = {"products": 60, "users": 25, "events": 3000, "skew": 0.5}
 
 
 def silent(_line: str) -> None:
-    """A report that nobody reads."""
+    """Ignore the report."""
 
 
 def test_a_synthetic_shop_is_loaded_with_everything_that_follows_from_it(env: object) -> None:

@@ -1,4 +1,4 @@
-"""The shipped shop: whole, dated to today, and sorted into shelves that a shopper would understand."""
+"""The shipped shop: complete, dated to today, with categories that a shopper would understand."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The made-up shop is what it says it is."""
+"""The synthetic shop has the distributions that its options name."""
 
 from datetime import UTC, datetime
 

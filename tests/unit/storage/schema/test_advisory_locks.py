@@ -1,4 +1,4 @@
-"""Advisory locks have one home: no number stands anywhere else, and the migrations use the same ones."""
+"""Advisory locks have one home: no other module has a number, and the migrations use the same numbers."""
 
 import re
 from pathlib import Path
