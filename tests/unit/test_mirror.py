@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CODE = (ROOT, ROOT / "shared", ROOT / "jobs", ROOT / "functions")
-# the contract of all algorithms of jobs/models
-SHARED_BY_MODULES = frozenset({"models/test_contract.py"})
+# the contract of all algorithms of jobs/models; the documentation of all readers of files
+SHARED_BY_MODULES = frozenset({"models/test_contract.py", "tables/test_documentation.py"})
 
 
 def code_folders(folder: Path) -> list[Path]:

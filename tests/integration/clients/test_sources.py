@@ -1,4 +1,4 @@
-"""fsspec and gcsfs read feeds in gs://, here from a stand-in for the few calls of Cloud Storage that they need."""
+"""Feeds in gs:// are read by fsspec and gcsfs, here from a stand-in for the Cloud Storage calls that they make."""
 
 import gzip
 import json
@@ -56,9 +56,9 @@ class Handler(BaseHTTPRequestHandler):
         if match is None or content is None:
             return self.answer(b'{"error": {"code": 404, "message": "No such object"}}', 404)
         if "alt=media" in query or path.startswith("/download"):
-            if byte_range := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
-                end = int(byte_range[2]) + 1 if byte_range[2] else len(content)
-                return self.answer(content[int(byte_range[1]) : end], 206, "application/octet-stream")
+            if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
+                end = int(wanted[2]) + 1 if wanted[2] else len(content)
+                return self.answer(content[int(wanted[1]) : end], 206, "application/octet-stream")
             return self.answer(content, 200, "application/octet-stream")
         metadata = {
             "kind": "storage#object",

@@ -1,4 +1,4 @@
-"""Histories large enough for a choice, but without a pattern: the active model stays, with a reason."""
+"""Histories that are large enough for a choice but teach nothing: the job says so, and the active model stays."""
 
 from collections.abc import Callable
 from typing import Any

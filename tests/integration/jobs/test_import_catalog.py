@@ -24,7 +24,7 @@ def prices() -> dict[str, Decimal]:
     return {row[0]: row[1] for row in postgres.read("SELECT external_id, price FROM products")}
 
 
-def test_a_feed_creates_and_updates_products_and_publishes_the_changes(
+def test_a_feed_creates_changes_and_leaves_products_and_publishes_it(
     env: object, serve: Serve, tmp_path: Path, messages: Any
 ) -> None:
     take = messages("catalog-changes")
@@ -36,16 +36,14 @@ def test_a_feed_creates_and_updates_products_and_publishes_the_changes(
     second = run(serve, feed).json()
     assert (second["created"], second["updated"], second["unchanged"]) == (1, 1, 1)
     assert prices() == {"a": 1, "b": Decimal("2.50"), "c": 3}
-    announced = [orjson.loads(message.data) for message in take(3)]
-    assert sorted((body["change"], len(body["product_ids"])) for body in announced) == [
+    published = [orjson.loads(message.data) for message in take(3)]
+    assert sorted((body["change"], len(body["product_ids"])) for body in published) == [
         ("created", 1),
         ("created", 2),
         ("updated", 1),
     ]
-    stored = postgres.read(
-        "SELECT c.name, p.tags, p.quantity FROM products p JOIN categories c ON c.id = p.category_id"
-    )
-    assert [tuple(row) for row in stored] == [("Candles", ["red", "blue"], 5)]
+    rows = postgres.read("SELECT c.name, p.tags, p.quantity FROM products p JOIN categories c ON c.id = p.category_id")
+    assert [tuple(row) for row in rows] == [("Candles", ["red", "blue"], 5)]
 
 
 def test_a_broken_row_is_named_and_the_others_load(env: object, serve: Serve, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The job that loads a history from any source, each event once, into a new or a running shop."""
+"""The job that loads a history: from any source, each event once, into a new or a running shop."""
 
 import gzip
 import http.server
@@ -177,10 +177,7 @@ def test_history_and_live_events_count_each_event_once_in_any_order(env: object,
     send(events[5:15])
     # counted by one subscriber, not yet stored by the other
     deliver(live[1], "ann", *events[15:20])
-    rows = [
-        f"ann,{event['product_id']},{event['event_type']},{event['timestamp']},,,,{event['event_id']}"
-        for event in events
-    ]
+    rows = [f"ann,{row['product_id']},{row['event_type']},{row['timestamp']},,,,{row['event_id']}" for row in events]
     body = load(serve, write(tmp_path / "h.csv", *rows), chunk_rows=17).json()
     assert (body["stored"], body["known"]) == (30, 10)
     send(events[10:40])
@@ -403,7 +400,7 @@ def test_a_history_is_read_over_http(env: object, serve: Serve, tmp_path: Path) 
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, bytes], str]]:
-    """Returns ``put(key, body)``, which stores an object in a bucket of moto's S3 and returns its URL."""
+    """Returns a function that puts an object into a bucket of moto's S3 and returns its address."""
     import boto3
     from moto.server import ThreadedMotoServer
 

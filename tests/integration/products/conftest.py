@@ -1,9 +1,13 @@
 """A small catalog, and the function that serves it."""
 
+from collections.abc import Callable
+from functools import partial
+
 import httpx
 import pytest
 
 from tests.integration.conftest import Serve
+from tests.integration.deliveries import deliver_catalog_change
 from tests.integration.people import as_admin
 from tests.integration.shop import add_catalog
 from tests.integration.tables import table_contents
@@ -25,6 +29,12 @@ def client(shop: dict[str, int], serve: Serve) -> httpx.Client:
 def admin(client: httpx.Client) -> httpx.Client:
     """The same client with the admin token."""
     return as_admin(client)
+
+
+@pytest.fixture
+def deliver(serve: Serve) -> Callable[..., httpx.Response]:
+    """Returns ``deliver(body)``, which delivers a message to refresh_catalog."""
+    return partial(deliver_catalog_change, serve("refresh_catalog"))
 
 
 def catalog_state() -> list[str]:

@@ -1,8 +1,8 @@
-"""Bulk imports: a report per row, and good rows that load despite bad ones."""
+"""Bulk imports: a report for each row; bad rows do not keep out the others."""
 
 import gzip
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 import httpx
@@ -12,8 +12,6 @@ import pytest
 from shared.clients.postgres import read
 from shared.domain.catalog import ProductWrite
 from shared.storage.catalog import bulk_writes
-from tests.integration.conftest import Serve
-from tests.integration.deliveries import deliver_catalog_change
 from tests.integration.products.conftest import catalog_state
 
 JSON_LINES = {"Content-Type": "application/x-ndjson"}
@@ -54,8 +52,8 @@ def test_json_lines_create_and_change_and_the_report_names_bad_rows(
         ["heart", "wicker"],
     )
     new = read("SELECT id FROM products WHERE external_id = 'N1'")[0][0]
-    announced = sorted((orjson.loads(message.data) for message in take(2)), key=lambda body: body["change"])
-    assert announced == [
+    published = sorted((orjson.loads(message.data) for message in take(2)), key=lambda body: body["change"])
+    assert published == [
         {"product_ids": [new], "change": "created"},
         {"product_ids": [shop["H2"]], "change": "updated"},
     ]
@@ -204,11 +202,9 @@ def test_gzip_is_unpacked_up_to_a_limit(admin: httpx.Client) -> None:
 
 
 def test_imports_changes_and_refreshes_of_the_same_products_at_once_do_not_stop_each_other(
-    admin: httpx.Client, shop: dict[str, int], serve: Serve
+    admin: httpx.Client, shop: dict[str, int], deliver: Callable[..., httpx.Response]
 ) -> None:
-    deliver = partial(deliver_catalog_change, serve("refresh_catalog"))
-
-    def change(number: int) -> int:
+    def write(number: int) -> int:
         if number % 3 == 0:
             return deliver({"product_ids": list(shop.values()), "change": "updated"}).status_code
         if number % 3 == 1:
@@ -223,7 +219,7 @@ def test_imports_changes_and_refreshes_of_the_same_products_at_once_do_not_stop_
         return admin.post("/products/import", content=lines(*rows), headers=JSON_LINES).status_code
 
     with ThreadPoolExecutor(6) as pool:
-        assert set(pool.map(change, range(60))) == {200}
+        assert set(pool.map(write, range(60))) == {200}
     for _ in range(2):
         deliver({"product_ids": [row[0] for row in read("SELECT id FROM products")], "change": "updated"})
     counts = read("SELECT word, count(*) FROM product_words, unnest(words) AS word GROUP BY 1 ORDER BY 1")

@@ -65,7 +65,7 @@ def test_the_same_events_as_csv_and_parquet_give_the_same_figures(
     assert results[0]["results"] == results[1]["results"]
     served = results[0]["served"]
     assert 0 < served["ndcg@20"]["low"] <= served["ndcg@20"]["mean"] <= served["ndcg@20"]["high"] <= 1
-    assert [result["name"] for result in results[0]["results"]] == ["served", "most popular", "cosine"]
+    assert [line["name"] for line in results[0]["results"]] == ["served", "most popular", "cosine"]
     assert {"coverage@20", "novelty@20", "diversity@20"} <= served.keys()
 
 

@@ -1,4 +1,4 @@
-"""functions.yaml agrees with the folders; an invalid manifest is refused with the place of the fault."""
+"""functions.yaml: it lists exactly the folders and jobs, and an invalid entry is refused by name."""
 
 import copy
 import re
@@ -66,23 +66,23 @@ def changed(entry: str, **values: Any) -> dict[str, Any]:
     return document
 
 
-def test_the_repository_s_own_is_valid() -> None:
-    own = manifest()
-    assert own.paths["/similar-products"] == "recommendations"
-    assert {entry.topic for entry in own.of_kind("event")} <= set(own.topics)
-    assert all(croniter.is_valid(entry.schedule) for entry in own.of_kind("job") if entry.schedule)
+def test_the_manifest_of_the_repository_is_valid() -> None:
+    parsed = manifest()
+    assert parsed.paths["/similar-products"] == "recommendations"
+    assert {entry.topic for entry in parsed.of_kind("event")} <= set(parsed.topics)
+    assert all(croniter.is_valid(entry.schedule) for entry in parsed.of_kind("job") if entry.schedule)
 
 
 def test_folders_and_entries_are_the_same() -> None:
     root = FILE.parent
     folders = {path.parent.name for path in root.glob("functions/*/main.py")}
     modules = {path.stem for path in root.glob("jobs/*.py") if f"\ndef {path.stem}(" in path.read_text()}
-    own = manifest()
-    assert folders == {entry.name for entry in (*own.of_kind("http"), *own.of_kind("event"))}
-    assert modules == {entry.name for entry in own.of_kind("job")}
+    parsed = manifest()
+    assert folders == {entry.name for entry in (*parsed.of_kind("http"), *parsed.of_kind("event"))}
+    assert modules == {entry.name for entry in parsed.of_kind("job")}
 
 
-def test_the_sample_is_parsed() -> None:
+def test_a_manifest_is_parsed_into_entries() -> None:
     parsed = parse(DOCUMENT)
     assert parsed.paths == {"/shop": "shop"}
     assert parsed.entries["apply"].attempts == 5
