@@ -13,6 +13,25 @@ from shared.domain.catalog import ProductWrite
 from shared.storage.catalog import bulk_writes
 
 NOW = datetime.now(UTC).replace(microsecond=0)
+# the fields of a product in every answer, in order
+PRODUCT_FIELDS = [
+    "id",
+    "external_id",
+    "name",
+    "description",
+    "price",
+    "image_url",
+    "category_id",
+    "category",
+    "brand",
+    "tags",
+    "quantity",
+    "is_active",
+    "views",
+    "purchase_count",
+    "created_at",
+    "updated_at",
+]
 
 # (external_id, name, price, category, tags, quantity, purchases)
 CATALOG: list[tuple[str, str, float, str | None, list[str], int, int]] = [

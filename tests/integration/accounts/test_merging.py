@@ -1,6 +1,5 @@
 """A guest who logs in: the guest's data belong to the account afterwards, and count once."""
 
-import threading
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +7,7 @@ import httpx
 import pytest
 
 from shared.clients import postgres, redis_sync
+from tests.integration.concurrency import run_concurrently
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event
 from tests.integration.people import bearer, login, register
@@ -115,13 +115,7 @@ def test_logins_at_once_merge_once(accounts: httpx.Client, serve: Serve) -> None
     deliver(serve("update_preferences"), "browser-1", *EVENTS)
     before = taste("browser-1")
     account = register(accounts)["user_id"]
-    threads = [
-        threading.Thread(target=login, args=(accounts,), kwargs={"guest_user_id": "browser-1"}) for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_concurrently(lambda _number: login(accounts, guest_user_id="browser-1"), range(4))
     assert taste(account) == before
 
 

@@ -1,6 +1,5 @@
 """Guests, registration, login, refresh, logout and passwords: which requests get tokens."""
 
-import threading
 from typing import Any
 
 import httpx
@@ -9,6 +8,7 @@ import pytest
 from shared import passwords
 from shared.clients import postgres
 from shared.tokens import verify
+from tests.integration.concurrency import run_concurrently
 from tests.integration.people import PASSWORD, bearer, login, register
 from tests.integration.tables import count_rows
 
@@ -188,28 +188,12 @@ def test_email_and_username_are_unique_in_any_case(accounts: httpx.Client) -> No
     assert count_rows("users") == 1
 
 
-def at_once(work: Any, times: int) -> list[Any]:
-    results: list[Any] = []
-    barrier = threading.Barrier(times)
-
-    def run(number: int) -> None:
-        barrier.wait()
-        results.append(work(number))
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(times)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
-
-
 def test_of_registrations_at_once_one_gets_the_email(accounts: httpx.Client) -> None:
     def register(number: int) -> int:
         body = {"username": f"ada{number}", "email": "ada@example.com", "password": PASSWORD}
         return accounts.post("/auth/register", json=body).status_code
 
-    assert sorted(at_once(register, 4)) == [201, 409, 409, 409]
+    assert sorted(run_concurrently(register, range(4))) == [201, 409, 409, 409]
     assert count_rows("users") == 1
 
 
@@ -237,7 +221,7 @@ def test_a_refresh_token_used_by_several_at_once_makes_at_most_one_successor(acc
         answer = accounts.post("/auth/refresh", json={"refresh_token": first})
         return answer.status_code
 
-    assert sorted(at_once(use, 6)) == [200] + [401] * 5
+    assert sorted(run_concurrently(use, range(6))) == [200] + [401] * 5
     assert count_rows("refresh_tokens") == 2
     assert postgres.read("SELECT count(DISTINCT family) FROM refresh_tokens")[0][0] == 1
     assert count_rows("refresh_tokens", "revoked_at IS NULL") == 0
@@ -307,7 +291,7 @@ def test_concurrent_guesses_do_not_evade_the_lock(accounts: httpx.Client) -> Non
         body = {"email": "ada@example.com", "password": "a guess at it"}
         return accounts.post("/auth/login", json=body).status_code
 
-    statuses = at_once(guess, 12)
+    statuses = run_concurrently(guess, range(12))
     assert statuses.count(401) == 5
     assert statuses.count(429) == 7
 

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from shared.clients import postgres
 from shared.clients.postgres import transaction
 from shared.messages import CATALOG_CHANGES, catalog_changes
 from shared.storage.events import outbox
+from tests.integration.concurrency import run_concurrently
 from tests.integration.conftest import Messages, Serve
 
 
@@ -73,13 +73,8 @@ def test_two_runs_at_once_publish_each_message_once(env: object, messages: Messa
     take = messages(CATALOG_CHANGES)
     add(range(300))
     age()
-    published = []
-    # beneath the job, whose lock would let only one of them run
-    threads = [threading.Thread(target=lambda: published.append(outbox.publish_unsent(batch=20))) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    # below the job, whose lock would let only one of the two run
+    published = run_concurrently(lambda _number: outbox.publish_unsent(batch=20), range(2))
     assert sum(published) == 300
     received = take(expected=300) + take(expected=1, timeout_s=0.5)
     assert sorted(message.data for message in received) == sorted(

@@ -7,26 +7,7 @@ import httpx
 import pytest
 
 from tests.integration.conftest import Serve
-from tests.integration.shop import CATALOG, add_catalog
-
-PRODUCT_FIELDS = [
-    "id",
-    "external_id",
-    "name",
-    "description",
-    "price",
-    "image_url",
-    "category_id",
-    "category",
-    "brand",
-    "tags",
-    "quantity",
-    "is_active",
-    "views",
-    "purchase_count",
-    "created_at",
-    "updated_at",
-]
+from tests.integration.shop import CATALOG, PRODUCT_FIELDS, add_catalog
 
 
 @pytest.fixture(scope="module")

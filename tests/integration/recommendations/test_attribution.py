@@ -4,20 +4,13 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import pytest
 
 from shared.clients import postgres
 from shared.storage.recommending import attribution
 from tests.integration.conftest import Serve
-from tests.integration.shop import StoredEvent, add_events, add_model, add_products
+from tests.integration.shop import StoredEvent, add_events, add_model
 
 JSON = {"Content-Type": "application/json"}
-
-
-@pytest.fixture
-def client(env: dict[str, str], serve: Serve) -> httpx.Client:
-    add_products(12)
-    return serve("recommendations")
 
 
 def recommend(client: httpx.Client, user: str, **query: Any) -> dict[str, Any]:

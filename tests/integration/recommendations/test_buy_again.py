@@ -10,15 +10,9 @@ from shared.clients import postgres
 from shared.domain.replenishment import score
 from tests.integration.conftest import Serve
 from tests.integration.recommendations.purchases import run_job, store_purchases
-from tests.integration.shop import StoredEvent, add_products
+from tests.integration.shop import StoredEvent
 
 DAY = 24.0
-
-
-@pytest.fixture
-def client(env: dict[str, str], serve: Serve) -> httpx.Client:
-    add_products(12)
-    return serve("recommendations")
 
 
 def buy_again(client: httpx.Client, user: str, **query: Any) -> list[dict[str, Any]]:

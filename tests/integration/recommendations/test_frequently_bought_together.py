@@ -10,15 +10,9 @@ from functions.admin.schemas import RuleWrite
 from shared.clients import postgres
 from tests.integration.conftest import Serve
 from tests.integration.recommendations.purchases import run_job, store_purchases
-from tests.integration.shop import StoredEvent, add_products
+from tests.integration.shop import StoredEvent
 
 DAY = 24.0
-
-
-@pytest.fixture
-def client(env: dict[str, str], serve: Serve) -> httpx.Client:
-    add_products(12)
-    return serve("recommendations")
 
 
 def orders(*baskets: tuple[int, ...]) -> None:

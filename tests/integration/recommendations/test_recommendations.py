@@ -12,26 +12,7 @@ from shared.clients import postgres, redis_sync
 from shared.storage.answers import invalidation, popular_ranking
 from tests.integration.conftest import Serve, settings_of
 from tests.integration.deliveries import deliver, event
-from tests.integration.shop import NOW, add_model, add_products
-
-PRODUCT = {
-    "id",
-    "external_id",
-    "name",
-    "description",
-    "price",
-    "image_url",
-    "category_id",
-    "category",
-    "brand",
-    "tags",
-    "quantity",
-    "is_active",
-    "views",
-    "purchase_count",
-    "created_at",
-    "updated_at",
-}
+from tests.integration.shop import NOW, PRODUCT_FIELDS, add_model, add_products
 
 
 @pytest.fixture
@@ -62,7 +43,7 @@ def test_an_unknown_user_gets_trending_products(client: httpx.Client) -> None:
     assert body["strategy"] == "trending"
     assert set(body) == {"user_id", "recommendations", "strategy", "recommendation_id", "model_version", "generated_at"}
     first = body["recommendations"][0]
-    assert set(first) == PRODUCT | {"score", "rank"}
+    assert set(first) == {*PRODUCT_FIELDS, "score", "rank"}
     assert first["rank"] == 1
     assert isinstance(first["price"], float | int)
 

@@ -1,7 +1,6 @@
 """Content neighbours, from products to the answers of /similar-products."""
 
 import httpx
-import pytest
 
 from functions.admin import rules
 from shared.clients import postgres
@@ -10,13 +9,7 @@ from shared.storage.recommending import similar_products
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import push
 from tests.integration.recommendations.purchases import run_job
-from tests.integration.shop import add_model, add_products
-
-
-@pytest.fixture
-def client(env: dict[str, str], serve: Serve) -> httpx.Client:
-    add_products(12)
-    return serve("recommendations")
+from tests.integration.shop import add_model
 
 
 def similar(client: httpx.Client, product_id: int, k: int = 3) -> list[tuple[int, float]]:

@@ -1,29 +1,5 @@
-"""A small catalog, and the functions that serve and refresh it."""
+"""The catalog of the tests of products, and deliveries to refresh_catalog."""
 
-from collections.abc import Callable
-from functools import partial
+from tests.integration.products.conftest import client, deliver, shop
 
-import httpx
-import pytest
-
-from tests.integration.conftest import Serve
-from tests.integration.deliveries import deliver_catalog_change
-from tests.integration.shop import add_catalog
-
-
-@pytest.fixture
-def shop(env: dict[str, str]) -> dict[str, int]:
-    """The catalog in a database of the test's own: ids by ``external_id``."""
-    return add_catalog()
-
-
-@pytest.fixture
-def client(shop: dict[str, int], serve: Serve) -> httpx.Client:
-    """The products function over the test's own shop."""
-    return serve("products")
-
-
-@pytest.fixture
-def deliver(serve: Serve) -> Callable[..., httpx.Response]:
-    """Returns ``deliver(body)``, which delivers a message to refresh_catalog."""
-    return partial(deliver_catalog_change, serve("refresh_catalog"))
+__all__ = ["client", "deliver", "shop"]

@@ -1,7 +1,6 @@
 """Events are applied once, in whatever order and however often they are delivered."""
 
 import itertools
-import threading
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from shared import messages
 from shared.clients import postgres, redis_sync
 from shared.domain.preferences import Decayed, merge
 from shared.storage.answers import popular_ranking
+from tests.integration.concurrency import run_concurrently
 from tests.integration.conftest import Serve, settings_of
 from tests.integration.deliveries import deliver, event, push
 from tests.integration.shop import NOW, add_products
@@ -164,24 +164,16 @@ def test_while_postgres_is_unavailable_the_message_is_redelivered(env: dict[str,
 
 
 def test_concurrent_messages_about_the_same_products_are_all_counted(client: httpx.Client, serve: Serve) -> None:
-    failures: list[int] = []
-
-    def shopper(number: int) -> None:
+    def shop(number: int) -> list[int]:
         function = serve("update_preferences")
+        statuses = []
         for turn in range(10):
             products = [(number + turn + step) % 10 + 1 for step in range(5)]
-            status = deliver(
-                function, f"u{number}", *(event(product, "purchase") for product in products), event(products[0])
-            ).status_code
-            if status != 200:
-                failures.append(status)
+            purchases = [event(product, "purchase") for product in products]
+            statuses.append(deliver(function, f"u{number}", *purchases, event(products[0])).status_code)
+        return statuses
 
-    threads = [threading.Thread(target=shopper, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    assert run_concurrently(shop, range(8)) == [[200] * 10] * 8
     assert rows("events", "count(*)", "1") == [(480,)]
     assert rows("product_stats", "sum(views)", "1") == [(80,)]
     assert rows("event_counts_hourly", "sum(event_count)", "1") == [(480,)]

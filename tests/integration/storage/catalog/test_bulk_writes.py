@@ -1,6 +1,5 @@
 """Writing many products at once."""
 
-import threading
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +8,7 @@ import orjson
 from shared.clients import postgres
 from shared.domain.catalog import ProductWrite
 from shared.storage.catalog import bulk_writes
+from tests.integration.concurrency import run_concurrently
 
 TREE = "SELECT c.name, p.name FROM categories c LEFT JOIN categories p ON p.id = c.parent_id ORDER BY 1"
 
@@ -131,20 +131,10 @@ def test_an_import_publishes_every_changed_product_in_messages_of_a_thousand(env
 
 
 def test_two_imports_of_the_same_products_at_once_both_succeed(env: object) -> None:
-    outcomes: list[bulk_writes.Upserted | Exception] = []
-
-    def work(order: int) -> None:
+    def work(order: int) -> bulk_writes.Upserted:
         rows = [row(f"p{number}", price=order, category=f"C{number % 7}") for number in range(300)]
-        try:
-            outcomes.append(bulk_writes.import_products(rows[::order]))
-        except Exception as error:  # noqa: BLE001 — the test shows it
-            outcomes.append(error)
+        return bulk_writes.import_products(rows[::order])
 
-    threads = [threading.Thread(target=work, args=(order,)) for order in (1, 2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert all(isinstance(outcome, bulk_writes.Upserted) for outcome in outcomes), outcomes
+    outcomes = run_concurrently(work, (1, 2))
     assert postgres.read("SELECT count(*) FROM products")[0][0] == 300
-    assert sum(len(outcome.created) for outcome in outcomes if isinstance(outcome, bulk_writes.Upserted)) == 300
+    assert sum(len(outcome.created) for outcome in outcomes) == 300

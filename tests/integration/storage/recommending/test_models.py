@@ -15,6 +15,7 @@ from shared.clients import postgres
 from shared.clients.postgres import transaction
 from shared.errors import Conflict, NotFound
 from shared.storage.recommending import models
+from tests.integration.concurrency import run_concurrently
 
 ROWS = 2000
 
@@ -126,21 +127,11 @@ def test_a_killed_publisher_leaves_the_active_version_and_does_not_block_others(
 
 
 def test_publishers_at_once_both_publish_and_one_version_is_active(env: object) -> None:
-    errors: list[BaseException] = []
-
     def work(marker: int) -> None:
-        try:
-            publish(marker)
-            models.drop_surplus()
-        except BaseException as error:  # noqa: BLE001 — told by the test's own thread
-            errors.append(error)
+        publish(marker)
+        models.drop_surplus()
 
-    threads = [threading.Thread(target=work, args=(marker,)) for marker in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    run_concurrently(work, range(4))
     versions = models.list_models()
     assert len(versions) == 4
     assert [model.version for model in versions if model.active] == [active()]
