@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-# settings of a running system, or of the person who runs the tests, are not the tests'
+# settings of a running system or of the developer's shell must not reach the tests
 FOREIGN = (
     "ADMIN_TOKEN",
     "AISLE_DATA",

@@ -19,7 +19,7 @@ from shared.storage.recommending import models, trending
 from tests.integration.conftest import Serve
 from tests.integration.shop import StoredEvent, add_events, add_products
 
-# the lists are made for 20 or 100 products, whichever holds what is asked for
+# serving computes lists of 20 or of 100 products, whichever is enough for k
 K = 20
 PRODUCTS = 80
 FORMULAE = [
@@ -91,7 +91,7 @@ def shop(env: object) -> None:
 
 @pytest.mark.parametrize("formula", FORMULAE, ids=range(len(FORMULAE)))
 def test_the_arrays_give_the_served_answers(shop: None, serve: Serve, formula: Formula) -> None:
-    # products nobody has met are in the shop too
+    # the shop also has products without events
     ids = np.asarray([row[0] for row in postgres.read("SELECT id FROM products ORDER BY id")])
     history = wider(load_history(90, 1_000_000), ids)
     neighbours = cosine_neighbours(history.user_items(), 8)

@@ -18,7 +18,7 @@ import pytest
 from shared.manifest import manifest
 from tests.integration.people import bearer, register
 
-# what anybody may ask, with nothing of anybody in the answer
+# routes open to everybody, without personal data in the answer
 OPEN = {
     ("GET", "/products/suggest"),
     ("GET", "/products/categories"),
@@ -26,7 +26,7 @@ OPEN = {
     ("GET", "/trending"),
     ("GET", "/popular"),
     ("POST", "/recommendations/feedback"),
-    # tokens are what these are for
+    # routes that issue or revoke tokens
     ("POST", "/auth/guest"),
     ("POST", "/auth/register"),
     ("POST", "/auth/login"),
@@ -35,7 +35,7 @@ OPEN = {
     ("GET", "/health"),
     ("GET", "/health/ready"),
 }
-# who is meant is in the body, which must be right for the question to be asked at all
+# the body names the user, and must be valid for the request to reach authorisation
 BODIES: dict[str, Callable[[str], Any]] = {
     "/events": lambda user: {"user_id": user, "product_id": 1, "event_type": "view"},
     "/events/batch": lambda user: {"events": [{"user_id": user, "product_id": 1, "event_type": "view"}]},
@@ -163,12 +163,12 @@ def test_an_account_s_data_needs_its_own_token(shop: httpx.Client, people: Peopl
     token, victim = people.tokens[kind], people.victim["user_id"]
     answer = ask(shop, route, token, victim)
     if route.path == "/events/batch" and answer.status_code == 202:
-        # each event by itself: none was taken
+        # a batch authorises each event by itself: none was accepted
         assert answer.json()["accepted"] == 0
         assert answer.json()["rejected"][0]["problem"]["status"] in (401, 403)
         return
     if kind == "a stranger's" and not route.takes_user_id and route.path not in BODIES:
-        # there is no way to name anybody else: what is answered is the stranger's own
+        # the request cannot name another user: the answer is the stranger's own
         assert victim not in answer.text
         assert "victim" not in answer.text
         return
@@ -207,7 +207,7 @@ def test_a_stored_answer_is_given_to_its_account_only(shop: httpx.Client, people
     for kind, token in people.tokens.items():
         answer = shop.get(url, headers={} if token is None else bearer(token))
         assert answer.status_code == (403 if kind == "a stranger's" else 401)
-    # by the token alone it is the same user's
+    # the token alone identifies the same user
     assert shop.get("/recommendations?k=3", headers=headers).json()["user_id"] == people.victim["user_id"]
 
 

@@ -106,7 +106,7 @@ def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, p
     headers = bearer(person["tokens"])
     assert accounts.delete("/users/me", headers=headers).status_code == 204
     assert found_in(*person["needles"]) == []
-    # what the shop counts is still there, and nobody's that was there before
+    # the shop's counts are unchanged, and belong to none of the former users
     assert (count_rows("events"), count_rows("audit_log"), count_rows("event_counts_hourly")) == before
     assert count_rows("events", "user_id = ANY (:ids)", ids=old_ids) == 0
     (substitute,) = postgres.read("SELECT DISTINCT external_id FROM events e JOIN users u ON u.id = e.user_id")
@@ -121,7 +121,7 @@ def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, p
         "recommendation_feedback",
         "login_failures",
     ):
-        expected = 1 if table == "login_failures" else 0  # the address's: nobody knows whose
+        expected = 1 if table == "login_failures" else 0  # of the network address, which belongs to no account
         assert count_rows(table) == expected, table
     assert count_rows("cart_items") == count_rows("wishlist_items") == 0
     assert postgres.read("SELECT user_id, state FROM orders")[0] == (None, "paid")
@@ -134,7 +134,7 @@ def test_an_erased_person_is_in_no_stored_answer(accounts: httpx.Client, person:
     for key in redis.keys("*"):
         name = key.decode()
         if name.startswith("recgen:"):
-            # that something changed is known for an hour: an answer computed before must not be stored after it
+            # the generation lives for an hour, so that an answer computed before the erasure is not stored after it
             assert 0 < redis.ttl(name) <= 3600
             continue
         value = redis.dump(name) or b""

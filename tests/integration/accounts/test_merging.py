@@ -45,7 +45,7 @@ def test_a_merged_guest_leaves_the_same_state_as_a_single_user(accounts: httpx.C
     add_products(10)
     apply = serve("update_preferences")
     account = register(accounts)["user_id"]
-    # the same events: of one user; and split between an account and a guest
+    # the same events of a single user, and split between an account and a guest
     deliver(apply, "whole", *[event | {"event_id": event["event_id"][:-4] + "0000"} for event in EVENTS])
     deliver(apply, account, EVENTS[0], EVENTS[3])
     deliver(apply, "browser-1", EVENTS[1], EVENTS[2], EVENTS[4])
@@ -130,7 +130,7 @@ def test_events_that_were_on_their_way_follow_and_change_the_account_s_answers(
     deliver(apply, "browser-1", EVENTS[1])
     assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=tokens["user_id"]) == 2
     assert not redis_sync.client().exists(f"rec:{tokens['user_id']}")
-    # much later the id is a visitor's like any other: it does not write into the account
+    # much later the id is an ordinary visitor's again and does not write into the account
     postgres.write("UPDATE users SET merged_at = now() - interval '11 minutes' WHERE merged_at IS NOT NULL")
     deliver(apply, "browser-1", EVENTS[2])
     assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=tokens["user_id"]) == 2

@@ -60,7 +60,7 @@ def test_login_takes_the_email_in_any_case_and_only_the_right_password(accounts:
         assert answer.status_code == 401
         assert answer.json()["type"] == "urn:aisle:problem:login-failed"
     hidden = [{k: v for k, v in answer.json().items() if k != "request_id"} for answer in problems]
-    # nobody learns which emails there are
+    # the answers do not reveal which emails exist
     assert hidden[0] == hidden[1]
 
 
@@ -208,7 +208,7 @@ def test_reuse_of_a_refresh_token_revokes_its_family(accounts: httpx.Client) -> 
     assert second["refresh_token"] != first["refresh_token"]
     reused = refresh(accounts, first["refresh_token"])
     assert (reused.status_code, reused.json()["type"]) == (401, "urn:aisle:problem:token-reused")
-    # who has the second may be the thief: it ends too; another login of the same user does not
+    # the second token may be the thief's, so it is revoked too; another login of the same user is not
     ended = refresh(accounts, second["refresh_token"])
     assert (ended.status_code, ended.json()["type"]) == (401, "urn:aisle:problem:invalid-token")
     assert refresh(accounts, second_login["refresh_token"]).status_code == 200

@@ -120,7 +120,7 @@ def test_a_new_location_changes_the_recommendations_at_once(accounts: httpx.Clie
     assert recommended() == recommended() == [3, 2]
     move(BERLIN)
     assert recommended() == [2, 3]
-    # what is asked for goes before what is stored
+    # the location of the request precedes the stored one
     answer = shop.get(f"/recommendations?k=2&exclude=1&latitude={MUNICH[0]}&longitude={MUNICH[1]}", headers=headers)
     assert [product["id"] for product in answer.json()["recommendations"]] == [3, 2]
     move(MUNICH)
@@ -163,7 +163,7 @@ def test_searches_are_recorded_listed_and_cleared(accounts: httpx.Client, serve:
     assert answer.headers["cache-control"] == "private, no-cache"
     products.get("/products?search=bags", headers=headers)
     products.get("/products?search=PRODUCT", headers=headers)
-    # not a search; another page of one; nobody's; a stranger's
+    # no search; another page of the same search; a search without a user; a stranger's search
     products.get("/products", headers=headers)
     products.get("/products?search=product&page=2", headers=headers)
     assert "public" in products.get("/products?search=nobody").headers["cache-control"]

@@ -16,7 +16,7 @@ from tests.integration.shop import add_model, add_products
 from tests.integration.test_whose_data import STAFF
 
 LINES = '{"name": "Bag", "price": 1}'
-# method, path, what is sent, the action, and whether something was before and is after
+# method, path, body, action, and whether the entry has a state before and after
 WRITES: list[tuple[str, str, Any, str, bool, bool]] = [
     ("POST", "/products", {"name": "Lamp", "price": 1}, "product.create", False, True),
     ("PATCH", "/products/{product_id}", {"price": 2}, "product.update", True, True),
@@ -31,11 +31,11 @@ WRITES: list[tuple[str, str, Any, str, bool, bool]] = [
     ("DELETE", "/admin/rules/{rule_id}", None, "rule.delete", True, False),
     ("PUT", "/admin/users/{user_id}/role", {"role": "support"}, "user.role", True, True),
     ("POST", "/orders/{order_id}/state", {"state": "shipped"}, "order.state", True, True),
-    # who it was is what is erased
+    # the entry keeps nothing of the erased person
     ("DELETE", "/admin/users/{user_id}", None, "user.erase", False, False),
 ]
 
-# what needs Cloud Scheduler or a dead-letter subscription is held to it by test_schedules.py and test_dead_letters.py
+# test_schedules.py and test_dead_letters.py cover the routes that need Cloud Scheduler or dead-letter subscriptions
 ELSEWHERE = {
     ("POST", "/admin/jobs/{name}/pause"),
     ("POST", "/admin/jobs/{name}/resume"),

@@ -120,7 +120,7 @@ from shared.storage.events import outbox
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-# where it is killed: before the provider is asked, after the money was taken, or once all is committed
+# it is killed before the charge, after the charge, or after the commit
 if sys.argv[1] == "before":
     checkout._charge = die
 elif sys.argv[1] == "after":

@@ -80,7 +80,7 @@ def test_a_line_lists_the_changes_since_it_was_added(ann: Shopper) -> None:
     ]
     assert [(item["price_when_added"], item["price"]) for item in cart["items"][:2]] == [(1, 2), (2, 1)]
     assert cart["total"] == 2 * (2 + 1 + 3 + 4 + 5)
-    # whoever adds it again has seen the price of now
+    # adding a product again acknowledges its current price
     assert ann.add(1).json()["items"][0]["changes"] == []
 
 

@@ -121,7 +121,7 @@ def test_an_order_cancelled_while_it_is_paid_is_not_charged(ann: Shopper, monkey
     class Cancelling(fake.Fake):
         def charge(self, reference: str, amount: Any, token: str | None, timeout_s: float) -> None:
             assert ann.ask("POST", f"/orders/{reference}/cancel").json()["state"] == "cancelled"
-            # this provider takes the money of what it was told to release
+            # this provider charges a reference that it was asked to release
             fake.ledger.charged[reference] = amount
 
     monkeypatch.setattr("functions.cart.checkout.provider", lambda: Cancelling("fake"))

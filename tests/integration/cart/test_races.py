@@ -73,7 +73,7 @@ def test_two_shoppers_racing_for_the_last_one_get_one_order_and_one_refusal(pati
 
 def test_200_checkouts_of_10_products_sell_exactly_the_stock(patient: httpx.Client) -> None:
     chance = Random(7)
-    # about 600 pieces are asked for, 300 are there
+    # the carts contain about 600 pieces, the stock is 300
     write("UPDATE products SET quantity = 30")
     carts = {
         f"shopper-{number}": {product: chance.randint(1, 2) for product in chance.sample(range(1, 11), 2)}
@@ -92,7 +92,7 @@ def test_200_checkouts_of_10_products_sell_exactly_the_stock(patient: httpx.Clie
     remaining = {int(row[0]): int(row[1]) for row in read("SELECT id, quantity FROM products")}
     assert {product: 30 - sold[product] for product in remaining} == remaining
     assert min(remaining.values()) >= 0
-    # who was refused would have got too little even now: nobody was refused for nothing
+    # each refusal was right: the remaining stock is still too small for the cart
     for name, answer in answers.items():
         if answer.status_code == 409:
             assert any(remaining[product] < count for product, count in carts[name].items()), name

@@ -155,7 +155,7 @@ def assert_alike(neighbours: Neighbours, expected: Neighbours) -> None:
     assert neighbours.counts.tolist() == expected.counts.tolist()
     clear = np.abs(np.diff(expected.scores, axis=1, prepend=2, append=-1)) > 1e-6
     alone = clear[:, :-1] & clear[:, 1:]
-    # the last place may tie with what was cut off
+    # the last place may tie with a neighbour beyond k
     alone[:, -1] = False
     assert alone.any()
     assert (neighbours.indices[alone] == expected.indices[alone]).all()

@@ -34,7 +34,7 @@ def made_catalog(seed: int) -> Catalog:
 def snapshot(request: pytest.FixtureRequest) -> Snapshot:
     history = data.shop(users=60, items=ITEMS, events=3000)
     rng = np.random.default_rng(3)
-    # some products are inactive, and some users are not asked for
+    # some products are inactive, and some users are left out
     active, users = rng.random(ITEMS) < 0.9, np.flatnonzero(rng.random(60) < 0.8)
     catalog = made_catalog(1) if request.param == "known catalog" else Catalog.unknown(ITEMS)
     return Snapshot(history, history.times.max() + np.timedelta64(3, "h"), users, active, catalog)

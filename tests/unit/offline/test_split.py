@@ -36,7 +36,7 @@ def test_each_users_last_is_left_out_with_all_that_came_after_it() -> None:
     split = leave_last_out(history, new_only=False)
     assert split.users.tolist() == [0, 1]
     assert split.relevant.toarray()[:2].tolist() == [[0, 1, 0], [0, 0, 1]]
-    # user 2 never did anything that could be asked for: all of it is learnt from
+    # user 2 has no relevant event, so all events of user 2 are training events
     assert [(int(u), int(i)) for u, i in zip(split.train.users, split.train.items, strict=True)] == [
         (0, 0),
         (1, 0),
@@ -48,7 +48,7 @@ def test_events_after_the_held_out_file_are_not_learnt_from() -> None:
     events = data.history((0, 0, 5, 0), (0, 1, 5, 3), (1, 1, 5, 0))
     held_out = data.history((0, 2, 5, 2), users=2)
     split = split_by_file(events, held_out, new_only=False)
-    # user 0's event of day 3 comes after what is asked for
+    # user 0's event of day 3 comes after the held-out one
     assert [(int(u), int(i)) for u, i in zip(split.train.users, split.train.items, strict=True)] == [(0, 0), (1, 1)]
     assert np.flatnonzero(split.relevant[[0]].toarray()[0]).tolist() == [2]
 
