@@ -37,6 +37,7 @@ def push(
     client: httpx.Client,
     data: bytes,
     attributes: dict[str, str],
+    /,
     *,
     message_id: str | None = None,
     structured: bool = False,
