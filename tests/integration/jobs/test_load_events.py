@@ -104,7 +104,7 @@ def test_every_format_loads_the_same_events(env: object, serve: Serve, tmp_path:
     assert first.status_code == 200, first.text
     assert (first.json()["stored"], first.json()["rejected"]) == (400, 0)
     frame.to_csv(tmp_path / "same.csv", index=False)
-    # an event's id depends on its values, not on its file
+    # an event's id depends on its values, not on the file
     assert load(serve, str(tmp_path / "same.csv")).json()["known"] == 400
 
 
