@@ -1,0 +1,35 @@
+"""Accounts, and the credentials of users and of the shop's own machines."""
+
+from typing import Any
+
+import httpx
+
+PASSWORD = "a plum in the rain"
+ADMIN_TOKEN = "an-admin-token-for-tests"
+# the header of a machine of the shop's own
+ADMIN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+
+
+def bearer(tokens: dict[str, Any] | str) -> dict[str, str]:
+    """Return the header of a user's requests."""
+    return {"Authorization": f"Bearer {tokens if isinstance(tokens, str) else tokens['access_token']}"}
+
+
+def register(client: httpx.Client, name: str = "ada", **more: Any) -> dict[str, Any]:
+    """Register an account and return its tokens."""
+    body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD} | more
+    answer = client.post("/auth/register", json=body)
+    assert answer.status_code == 201, answer.text
+    tokens: dict[str, Any] = answer.json()
+    return tokens
+
+
+def login(client: httpx.Client, name: str = "ada", password: str = PASSWORD, **more: Any) -> httpx.Response:
+    """Log an account in."""
+    return client.post("/auth/login", json={"email": f"{name}@example.com", "password": password} | more)
+
+
+def as_admin(client: httpx.Client) -> httpx.Client:
+    """Let a client send the admin token with every request, and return it."""
+    client.headers.update(ADMIN)
+    return client
