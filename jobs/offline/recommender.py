@@ -1,7 +1,7 @@
 """The serving formula for many users of a snapshot at once, equal to what the recommendations function answers.
 
-The loops are those of jobs/offline/kernels.py. Numba compiles them in 2 to 3 seconds, after which a trial takes a
-hundredth of the time (docs/decisions/0021-one-array-formula.md has the figures).
+The loops are those of jobs/offline/kernels.py. Numba compiles them in about 2 seconds, after which a trial takes a
+tenth to a fortieth of the time; docs/decisions/0021-one-array-formula.md has the figures.
 """
 
 from collections.abc import Callable
