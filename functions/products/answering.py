@@ -7,8 +7,8 @@ from fastapi import Path, Request
 from fastapi import Query as InQuery
 from starlette.responses import Response
 
-from functions.products.schemas import NoQuery
 from shared.http import cached, fresh
+from shared.http.parameters import NoQuery
 from shared.storage.answers import invalidation
 from shared.storage.answers.protocol import PRODUCTS
 from shared.storage.catalog.product_writes import Author

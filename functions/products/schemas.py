@@ -65,10 +65,6 @@ class SuggestionQuery(Query):
     k: Annotated[int, Field(ge=1, le=100, description="Greatest number of suggestions.")] = 10
 
 
-class NoQuery(Query):
-    """No query parameters."""
-
-
 class CategoryFacet(BaseModel):
     """Number of found products in a category, without its subcategories."""
 

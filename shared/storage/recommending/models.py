@@ -52,6 +52,7 @@ LIST: Final = f"""
 SELECT m.version, m.algorithm, m.parameters, m.metrics, m.active, m.published_at, s.version IS NOT NULL AS stored
 FROM models m LEFT JOIN ({STORED}) AS s USING (version) ORDER BY m.version DESC LIMIT :limit
 """
+HAS_ACTIVE: Final = "SELECT 1 FROM models WHERE active"
 ACTIVE: Final = f"{LIST.partition('ORDER BY')[0]} WHERE m.active"
 GET: Final = f"{LIST.partition('ORDER BY')[0]} WHERE m.version = :version"
 
@@ -82,6 +83,11 @@ def active() -> Model | None:
     """Return the active version; None if nothing is published yet."""
     row = read_one(ACTIVE)
     return Model(*row) if row is not None else None
+
+
+def has_active() -> bool:
+    """Return whether a version is active."""
+    return read_one(HAS_ACTIVE) is not None
 
 
 def publish(
