@@ -146,7 +146,7 @@ class RowProblem(BaseModel):
     """Why a row of an import was rejected."""
 
     row: int = Field(description="Line of the body, from 1; the header of a CSV counts.")
-    field: str = Field(description="The invalid field; empty for the whole row.")
+    field: str = Field(description="The invalid field; empty if the row as such is invalid.")
     message: str = Field(description="The rule that the row breaks.")
 
 
