@@ -60,8 +60,8 @@ def test_an_account_becomes_an_admin_and_keeps_its_password(
 def test_bad_input_is_one_line(env: dict[str, str], tmp_path: Path) -> None:
     for arguments, stdin, message in (
         (("create", "boss"), PASSWORD, "EMAIL must be an email address"),
-        (("create", "boss@example.com"), "password1\n", "The password is among those"),
-        (("create", "boss@example.com"), "", "A password has 8 to 128 characters"),
+        (("create", "boss@example.com"), "password1\n", "The password is among the first"),
+        (("create", "boss@example.com"), "", "A password must have 8 to 128 characters"),
         (("create",), "", "Expected: ./aisle admin create EMAIL"),
         (("delete", "boss@example.com"), "", "Expected: ./aisle admin create EMAIL"),
     ):
