@@ -17,7 +17,7 @@ class Invalid(Protocol):
 
 
 def field_errors(error: Invalid) -> list[dict[str, str]]:
-    """Return each error as ``{field, message, type}``; ``field`` is a dotted path, empty for an error of the whole.
+    """Return each error as ``{field, message, type}``; ``field`` is a dotted path, empty if the error has no field.
 
     The rejected value is left out: it may be secret, or not even text.
     """

@@ -65,10 +65,6 @@ class SuggestionQuery(Query):
     k: Annotated[int, Field(ge=1, le=100, description="Greatest number of suggestions.")] = 10
 
 
-class NoQuery(Query):
-    """No query parameters."""
-
-
 class CategoryFacet(BaseModel):
     """Number of found products in a category, without its subcategories."""
 
@@ -150,7 +146,7 @@ class RowProblem(BaseModel):
     """Why a row of an import was rejected."""
 
     row: int = Field(description="Line of the body, from 1; the header of a CSV counts.")
-    field: str = Field(description="The invalid field; empty for the whole row.")
+    field: str = Field(description="The invalid field; empty if the row as such is invalid.")
     message: str = Field(description="The rule that the row breaks.")
 
 

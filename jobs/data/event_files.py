@@ -23,11 +23,9 @@ from shared.errors import InvalidRequest
 from shared.tables.columns import EVENT_COLUMNS, Columns, Resolved
 from shared.tables.csv_files import TextOptions, read_csv
 from shared.tables.json_lines import json_records
-from shared.tables.values import id_of, number_text
+from shared.tables.values import MAX_EXACT_FLOAT, id_of, number_text
 
 IDS: Final = ("user_id", "external_id", "product_id", "session_id", "event_id")
-# floats up to here are exact whole numbers
-_EXACT: Final = 2**53
 
 
 @dataclass
@@ -90,7 +88,7 @@ def _text(array: Any, name: str) -> Any:
     if pa.types.is_floating(array.type):
         # whole numbers with gaps are floats in many files
         values = array.to_pandas()
-        whole = values.notna() & (values % 1 == 0) & (values.abs() < _EXACT)
+        whole = values.notna() & (values % 1 == 0) & (values.abs() < MAX_EXACT_FLOAT)
         return pd.Series(
             [
                 str(int(value)) if is_whole else (None if pd.isna(value) else repr(float(value)))
@@ -162,7 +160,7 @@ def _cell(name: str, value: Any) -> str | None:
         return value.strip() or None
     if isinstance(value, (dict, list)):
         return orjson.dumps(value).decode()
-    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+    if isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT_FLOAT:
         return str(int(value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -173,7 +173,7 @@ class OfflineRecommender:
                 fillers = best[:enough]
                 fillers = fillers[~is_excluded[fillers]][:k]
                 row_items.append(fillers)
-                row_orders.append(tier * kernels.TIER + np.arange(1, len(fillers) + 1))
+                row_orders.append(tier * kernels.ORDERS_PER_TIER + np.arange(1, len(fillers) + 1))
             is_excluded[hidden] = False
             items += row_items
             orders += row_orders

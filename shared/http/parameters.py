@@ -29,6 +29,10 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class NoQuery(Query):
+    """No query parameters."""
+
+
 class UserQuery(Query):
     """Base of the query parameters of routes that depend on a user (shared/auth.py), who then has ``user_id``."""
 
