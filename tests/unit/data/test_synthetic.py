@@ -78,7 +78,7 @@ def test_any_number_of_categories_will_do(categories: int) -> None:
     [
         ({"product": 5}, "product: is not an option"),
         ({"products": 0}, "products"),
-        ({"products": 5}, "at least the number of categories"),
+        ({"products": 5}, "at least one for each category"),
         ({"view": 0.9, "add_to_cart": 0.2}, "at most 1"),
         ({"seed": -1}, "seed"),
         ({"recency": "much"}, "recency"),

@@ -1,5 +1,6 @@
 """A feed gives every good row, and says which line of the others is wrong, and why."""
 
+import contextlib
 import csv
 import io
 import subprocess
@@ -137,7 +138,8 @@ def test_no_bytes_make_the_readers_fail(body: bytes) -> None:
         except InvalidRequest:
             continue
         assert all(error.row >= 1 for error in csv_feed.errors)
-    assert all(error.row >= 1 for error in parse_json_lines(body).errors)
+    with contextlib.suppress(InvalidRequest):
+        assert all(error.row >= 1 for error in parse_json_lines(body).errors)
 
 
 def test_a_function_that_imports_the_rules_loads_no_pandas() -> None:
