@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.data.event_rows import COLUMNS, REQUIRED
-from jobs.data.parquet_columns import is_text
+from jobs.data.parquet_columns import ids, is_small_float, is_text, plain
 from shared.clients import sources
 from shared.errors import InvalidRequest
 from shared.tables.columns import EVENT_COLUMNS, Columns, Resolved
@@ -89,15 +89,11 @@ def _within_calendar(array: Any) -> Any:
     return pc.min_element_wise(numbers, last, skip_nulls=False).cast(array.type)
 
 
-def _float_text(value: float, name: str) -> str:
-    """Return a float as text; an id that is too large to be exact in a form that is refused."""
-    return f"{value:.16e}" if name in IDS and abs(value) >= _EXACT else repr(value)
-
-
 def _text(array: Any, name: str) -> Any:
     """Return a column as text cells, None where empty; times stay times."""
-    if pa.types.is_dictionary(array.type):
-        array = array.cast(array.type.value_type)
+    if name == "timestamp" and is_small_float(array.type):
+        raise InvalidRequest(f"The source's column for timestamp holds {array.type}, in which no time is exact.")
+    array = ids(array) if name in IDS else plain(array)
     if pa.types.is_date(array.type):
         array = array.cast(pa.timestamp("s" if pa.types.is_date32(array.type) else "ms"))
     kind = array.type
@@ -119,7 +115,7 @@ def _text(array: Any, name: str) -> Any:
         whole = values.notna() & (values % 1 == 0) & (values.abs() < _EXACT)
         return pd.Series(
             [
-                str(int(value)) if is_whole else (None if pd.isna(value) else _float_text(float(value), name))
+                str(int(value)) if is_whole else (None if pd.isna(value) else repr(float(value)))
                 for value, is_whole in zip(values, whole, strict=True)
             ],
             dtype="str",

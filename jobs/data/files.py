@@ -20,7 +20,7 @@ from jobs.data.catalog import Catalog
 from jobs.data.event_files import open_events
 from jobs.data.event_rows import EventRules, check
 from jobs.data.history import History
-from jobs.data.parquet_columns import plain
+from jobs.data.parquet_columns import ids, plain
 from shared.clients import sources
 from shared.domain.events import EVENT_WEIGHTS
 from shared.errors import InvalidRequest
@@ -263,7 +263,7 @@ def _parquet_items(file: io.BufferedIOBase, columns: Columns, ignored: set[str])
     row = 0
     fields = {name: names[place] for name, place in resolved.positions.items()}
     for batch in table.iter_batches(batch_size=CHUNK_ROWS, columns=list(fields.values())):
-        arrays = [plain(batch.column(column)) for column in fields.values()]
+        arrays = [(ids if name == "external_id" else plain)(batch.column(column)) for name, column in fields.items()]
         for values in pa.RecordBatch.from_arrays(arrays, names=list(fields)).to_pylist():
             row += 1
             # NaN is no value

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from jobs.data.parquet_columns import plain
+from jobs.data.parquet_columns import ids, plain
 from shared.clients import sources
 from shared.errors import InvalidRequest
 from shared.tables.columns import PRODUCT_COLUMNS, Columns
@@ -75,8 +75,11 @@ def _open_parquet(file: io.BufferedIOBase, columns: Columns, options: TextOption
         row = 0
         try:
             for batch in table.iter_batches(batch_size=ROWS_PER_BATCH, columns=list(fields)):
-                arrays = [plain(array) for array in batch.columns]
                 renamed = [fields[name] for name in batch.schema.names]
+                arrays = [
+                    ids(array) if name == "external_id" else plain(array)
+                    for name, array in zip(renamed, batch.columns, strict=True)
+                ]
                 texts = {
                     name: [text for text in array.drop_null().to_pylist() if isinstance(text, str)]
                     for name, array in zip(renamed, arrays, strict=True)

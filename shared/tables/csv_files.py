@@ -372,6 +372,11 @@ def _even(records: Iterable[tuple[int, list[str] | str]], width: int) -> Iterato
             yield row, cells[:width]
 
 
+def _header(records: Iterator[tuple[int, list[str] | str]]) -> list[str] | str:
+    """Take the records up to the first that is not empty, and return that one's cells; none where all are empty."""
+    return next((cells for _row, cells in records if isinstance(cells, str) or any(map(str.strip, cells))), [])
+
+
 def read_csv(blocks: Iterable[bytes], options: TextOptions, is_column: Callable[[str], bool]) -> CsvFile | None:
     """Open a CSV and read its header; None where the file is empty. ``is_column``: whether a column has this name.
 
@@ -388,14 +393,14 @@ def read_csv(blocks: Iterable[bytes], options: TextOptions, is_column: Callable[
     if separator is None:
         best = (-1, -1)
         for candidate in SEPARATORS:
-            _row, cells = next(csv_records(sample, candidate, text.encoding), (0, []))
+            cells = _header(csv_records(sample, candidate, text.encoding))
             names = [] if isinstance(cells, str) else cells
             score = sum(is_column(name) for name in names), len(names)
             if score > best:
                 separator, best = candidate, score
     assert separator is not None
     records = csv_records(lines, separator, text.encoding, first, text.written)
-    _row, cells = next(records, (0, []))
+    cells = _header(records)
     if isinstance(cells, str):
         raise InvalidRequest(f"The CSV's header {cells}.")
     if cells and _JSON.match(cells[0]):
