@@ -111,13 +111,11 @@ def _unreadable(source: str, error: Exception) -> InvalidRequest:
 
 @contextmanager
 def unpacked(file: Any, source: str) -> Iterator[io.BufferedIOBase]:
-    """Give a file's content, decompressed if its first bytes say so. Reading raises InvalidRequest.
-
-    The name is not asked: servers and clients unpack a file and leave its name, and the other way round.
-    """
+    """Give a file's content, decompressed if its first bytes or its name say so. Reading raises InvalidRequest."""
     guarded = io.BufferedReader(_Guarded(file, source), BLOCK_BYTES)
     head = guarded.peek(4)
-    compression = next((name for magic, name in _MAGICS if head.startswith(magic)), None)
+    by_name = _COMPRESSIONS.get(PurePosixPath(urlsplit(source).path).suffix.lower()) if head else None
+    compression = next((name for magic, name in _MAGICS if head.startswith(magic)), by_name)
     if compression is None:
         yield guarded
     else:

@@ -51,7 +51,7 @@ def events(
     path = folder / name
     path.write_bytes(body if isinstance(body, bytes) else body.encode())
     pairs, reasons = [], {}
-    with path.open("rb") as file, sources.unpacked(file, name) as plain:
+    with path.open("rb") as file, sources.unpacked(file, str(path)) as plain:
         opened = open_events(plain, sources.format_of(name, None), 1000, columns=Columns(EVENT_COLUMNS, mapping))
         for chunk in opened.chunks:
             checked = check(chunk.rows, chunk.numbers, rules)
@@ -78,7 +78,7 @@ def catalog(folder: Path, body: bytes, name: str) -> tuple[dict[str | None, Deci
     """Return ids and prices of a catalog's products, and the errors of the other rows, as the job gives them."""
     path = folder / name
     path.write_bytes(body)
-    with path.open("rb") as file, sources.unpacked(file, name) as plain:
+    with path.open("rb") as file, sources.unpacked(file, str(path)) as plain:
         rows = list(open_products(plain, sources.format_of(name, None)))
     products = {row[1].external_id: row[1].price for row in rows if isinstance(row, tuple)}
     found = read_catalog(str(path), np.array([name for name in products if name], dtype=object))
@@ -332,12 +332,16 @@ def test_a_file_of_another_kind_than_its_name_says_is_called_what_it_is(tmp_path
     assert says in refusal(tmp_path, body)
 
 
-@pytest.mark.parametrize(
-    "pack", [gzip.compress, bz2.compress, lambda body: pa.compress(body, "zstd", asbytes=True), bytes]
-)
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lambda body: pa.compress(body, "zstd", asbytes=True)])
 @pytest.mark.parametrize("name", ["e.csv", "e.csv.gz", "e.csv.zst", "e.csv.bz2"])
 def test_the_first_bytes_say_how_a_file_is_packed(tmp_path: Path, pack: Callable[[bytes], bytes], name: str) -> None:
     assert events(tmp_path, pack((HEAD + f"u,1,view,{AT}\n").encode()), name) == ([("u", "1")], {})
+
+
+@pytest.mark.parametrize("cut", [slice(None, -20), slice(None, -4), slice(10, None)])
+def test_a_damaged_packed_file_is_one_line_of_reason(tmp_path: Path, cut: slice) -> None:
+    body = gzip.compress((HEAD + "".join(f"u{row},1,view,{AT}\n" for row in range(5000))).encode())[cut]
+    assert "cannot be read" in refusal(tmp_path, body, "e.csv.gz")
 
 
 def test_a_price_that_cannot_be_read_is_reported_by_an_evaluation(tmp_path: Path) -> None:
