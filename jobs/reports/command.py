@@ -72,12 +72,13 @@ def _file_lines(result: dict[str, Any]) -> list[str]:
             "are in it"
         )
         lines += _left_out_lines(items["left_out"])
+        lines += _left_out_lines(items["unread"], "read without its price")
     return lines
 
 
-def _left_out_lines(entries: list[dict[str, Any]]) -> list[str]:
+def _left_out_lines(entries: list[dict[str, Any]], what: str = "left out") -> list[str]:
     return [
-        f"  left out: {entry['count']}, the first in row {entry['rows'][0]}: {entry['reason']}"
+        f"  {what}: {entry['count']}, the first in row {entry['rows'][0]}: {entry['reason']}"
         + (f" ({entry['example']})" if "example" in entry else "")
         for entry in entries
     ]
