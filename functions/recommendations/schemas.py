@@ -164,7 +164,7 @@ class RecentlyViewedProduct(RankedProduct):
 
 
 class FrequentlyBoughtTogetherProduct(RankedProduct):
-    """A product bought together with those given; the measures relate it to the given product it goes with most."""
+    """A product bought together with those given; its measures refer to the given product with the highest score."""
 
     lift: float = Field(
         description="How many times more often both are bought together than if they were independent; above 1."
