@@ -70,7 +70,7 @@ class RecommendationsQuery(UserQuery):
     def require_both_coordinates(self) -> Self:
         """Refuse a single coordinate."""
         if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude must be given together")
+            raise ValueError("Give both latitude and longitude, or neither.")
         return self
 
 
@@ -164,7 +164,7 @@ class RecentlyViewedProduct(RankedProduct):
 
 
 class FrequentlyBoughtTogetherProduct(RankedProduct):
-    """A product bought together with the requested ones. Its measures refer to the one that it is bought with most."""
+    """A product bought together with those given; its measures refer to the given product with the highest score."""
 
     lift: float = Field(
         description="How many times more often both are bought together than if they were independent; above 1."
