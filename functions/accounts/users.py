@@ -17,7 +17,7 @@ from functions.accounts.schemas import (
     UserProfile,
     UsualPrices,
 )
-from functions.accounts.sessions import verified_account
+from functions.accounts.sessions import lock_verified, verified_account
 from shared.auth import AccountHolder, DataOwner, TokenHolder
 from shared.clients.postgres import transaction
 from shared.domain.preferences import price_band
@@ -26,6 +26,7 @@ from shared.http import PageQuery
 from shared.http.api import OWNED, problem_responses
 from shared.http.schemas import PersonalDataExport
 from shared.storage.answers import invalidation
+from shared.storage.operations import audit
 from shared.storage.people import accounts, erasure, export, search_history
 from shared.storage.people.accounts import User
 
@@ -51,13 +52,20 @@ def get_profile(user_id: TokenHolder) -> UserProfile:
 def update_profile(request: Request, user_id: AccountHolder, body: ProfileChange) -> UserProfile:
     """Change username, email or city. Omitted fields stay as they are."""
     changes: dict[str, Any] = body.model_dump(include=body.model_fields_set - {"password"})
+    verified = None
     if body.password is not None:
-        verified_account(accounts.get_holder(user_id).email or "", body.password, request)
+        verified = verified_account(accounts.get_holder(user_id).email or "", body.password, request)
     with transaction() as connection:
-        user = accounts.lock(connection, user_id)
+        if verified is not None and body.password is not None:
+            user: User | None = lock_verified(connection, verified, body.password)
+        else:
+            user = accounts.lock(connection, user_id)
         if user is None:
             raise InvalidToken(USER_GONE)
-        return profile_of(accounts.change(connection, user, changes))
+        changed = accounts.change(connection, user, changes)
+        if changed.email != user.email:
+            audit.record(connection, user_id, "email.change", f"user:{user_id}")
+        return profile_of(changed)
 
 
 @router.put("/location")

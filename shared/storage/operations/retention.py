@@ -39,6 +39,8 @@ RULES: Final = (
     Rule("recommendation_log", "at < now() - interval '35 days'"),
     Rule("recommendation_feedback", "at < now() - interval '35 days'"),
     Rule("refresh_tokens", "expires_at < now()"),
+    # the database deletes no other entries: see migration 0007
+    Rule("audit_log", "action IN ('login', 'login.failure') AND at < now() - interval '13 months'"),
     Rule("login_failures", "last_at < now() - interval '2 days'"),
     Rule("search_history", f"last_at < {EVENT_AGE}"),
     Rule("job_runs", "started_at < now() - interval '90 days'"),
