@@ -56,7 +56,7 @@ def verified_account(email: str, password: str, request: Request) -> User:
             subject = f"user:{user.user_id}" if user else "unknown"
             audit.record(connection, audit.ANONYMOUS, "login.failure", subject)
         raise LoginFailed(WRONG_CREDENTIALS)
-    login_failures.record_success(email)
+    login_failures.record_success(email, client_address(request))
     return user
 
 
@@ -114,9 +114,9 @@ def register_account(request: Request, body: AccountRegistration) -> Response:
         raise
     except UsernameTaken:
         # reveals nothing about the email, so it is no attempt on it
-        login_failures.record_success(body.email)
+        login_failures.take_back(body.email, client_address(request))
         raise
-    login_failures.record_success(body.email)
+    login_failures.record_success(body.email, client_address(request))
     invalidation.forget_users(changed)
     return token_response(session, 201)
 

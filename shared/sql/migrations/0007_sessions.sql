@@ -9,6 +9,13 @@ ALTER TABLE refresh_tokens
     -- derives the successor from the used token, so that a lost answer can be repeated; of the last used token only
     ADD COLUMN successor_key bytea;
 
+-- Attempts are counted by account and address together, by address, and by account. `account` is the digest of the
+-- account that a row is about; an address from which that account has logged in is known by `succeeded_at`.
+ALTER TABLE login_failures
+    ADD COLUMN account bytea,
+    ADD COLUMN succeeded_at timestamptz;
+CREATE INDEX login_failures_account ON login_failures (account) WHERE account IS NOT NULL;
+
 -- The answer of a request belongs to a user; the previous release wrote that user into the route.
 ALTER TABLE idempotency_keys ADD COLUMN owner text;
 UPDATE idempotency_keys SET owner = substring(route FROM '^POST /cart/(?:items|checkout) (.*)$')

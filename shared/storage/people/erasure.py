@@ -37,7 +37,7 @@ ERASE: Final = (
     "DELETE FROM outbox WHERE attributes ->> 'user_id' = ANY (:user_ids)",
     "DELETE FROM idempotency_keys WHERE owner = ANY (:user_ids)",
 )
-DELETE_LOGIN_FAILURES: Final = "DELETE FROM login_failures WHERE subject = :subject"
+DELETE_LOGIN_FAILURES: Final = "DELETE FROM login_failures WHERE account = :account OR subject = :account"
 # Preferences, purchases, searches, logins, cart and wishlist go with the row; an order stays without its owner.
 DELETE_USERS: Final = "DELETE FROM users WHERE id = ANY (:ids)"
 
@@ -65,7 +65,7 @@ def erase(connection: Connection, user_id: str, email: str | None) -> list[str]:
     for statement in ERASE:
         execute(connection, statement, {"user_ids": user_ids})
     if email is not None:
-        execute(connection, DELETE_LOGIN_FAILURES, {"subject": account_subject(email)})
+        execute(connection, DELETE_LOGIN_FAILURES, {"account": account_subject(email)})
     # last: the rows deleted with these are found through them
     execute(connection, DELETE_USERS, {"ids": ids})
     return user_ids
