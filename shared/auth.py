@@ -8,13 +8,15 @@
 * ``AccountHolder``  the user of a registered account's access token
 * ``requires("rules:write")``  a member of staff, or the holder of ADMIN_TOKEN; gives the actor for the audit log
 
+The last four look the token's session up and refuse it as soon as the session ends; elsewhere an access token is valid
+until it expires.
+
 Today an account's id (``acct_…``) needs its access token, and possession of any other id suffices
 (docs/decisions/0008-accounts.md). Query models that refuse unknown parameters must declare ``user_id``
 themselves: see ``UserQuery`` in ``shared/http/parameters.py``.
 """
 
 import hmac
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Annotated, Any, Final
@@ -174,12 +176,29 @@ def staff_credential_of(token: str | None) -> Credential:
     return _ADMIN_TOKEN
 
 
+def require_session(credential: Credential) -> None:
+    """Raise InvalidToken if the credential is a token whose session has ended. Reads Postgres."""
+    if not isinstance(credential, UserToken):
+        return
+    claims = credential.claims
+    if kind_of(claims.user_id) is IdKind.OTHER:
+        # nobody logs in with the shop's own ids, so a token of one has no session
+        return
+    # imported here: most functions and requests never look a session up
+    from shared.storage.people import refresh_tokens
+
+    try:
+        refresh_tokens.require_session(claims.user_id, claims.role, claims.epoch, claims.session_id)
+    except InvalidToken as error:
+        raise InvalidToken(error.detail, headers=INVALID_TOKEN_CHALLENGE) from None
+
+
 def own(user_id: str | None, token: str | None) -> str:
     """Return the user whose data a request may access, from its ``user_id`` and token: for the hot path."""
     return authorise(user_id, credential_of(token), Action.ACCESS_OWN_DATA)
 
 
-# FastAPI's dependencies. They are `async` although they await nothing: FastAPI runs a plain function in a thread.
+# FastAPI's dependencies. They are `async` where they await nothing: FastAPI runs a plain function in a thread.
 _token = HTTPBearer(
     auto_error=False,
     scheme_name="token",
@@ -212,6 +231,15 @@ async def _credential(token: BearerToken) -> Credential:
 PresentedCredential = Annotated[Credential, Depends(_credential)]
 
 
+def _live_credential(credential: PresentedCredential) -> Credential:
+    # not `async`: it waits for Postgres, so FastAPI runs it in a thread
+    require_session(credential)
+    return credential
+
+
+LiveCredential = Annotated[Credential, Depends(_live_credential)]
+
+
 async def _shopper(credential: PresentedCredential, user_id: UserIdParameter = None) -> str:
     return authorise(user_id, credential, Action.ACCESS_OWN_DATA)
 
@@ -229,15 +257,15 @@ async def _named_shopper(shopper: Annotated[str | None, Depends(_maybe_shopper)]
     return shopper
 
 
-async def _token_holder(credential: PresentedCredential) -> str:
+async def _token_holder(credential: LiveCredential) -> str:
     return authorise(None, credential, Action.USE_PROFILE)
 
 
-async def _erasing_or_exporting(credential: PresentedCredential) -> str:
+async def _erasing_or_exporting(credential: LiveCredential) -> str:
     return authorise(None, credential, Action.ERASE_OR_EXPORT)
 
 
-async def _account_holder(credential: PresentedCredential) -> str:
+async def _account_holder(credential: LiveCredential) -> str:
     return authorise(None, credential, Action.CHANGE_LOGIN)
 
 
@@ -252,11 +280,14 @@ AccountHolder = Annotated[str, Depends(_account_holder)]
 def requires(permission: Permission) -> Any:
     """Return the dependency of a route that needs a permission; its value is the actor's name for the audit log."""
 
-    async def actor(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_admin)] = None) -> str:
-        return authorise(None, staff_credential_of(credentials.credentials if credentials else None), permission)
+    # not `async`: see _live_credential
+    def actor(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_admin)] = None) -> str:
+        credential = staff_credential_of(credentials.credentials if credentials else None)
+        name = authorise(None, credential, permission)
+        require_session(credential)
+        return name
 
-    dependency: Callable[..., Awaitable[str]] = actor
-    return Depends(dependency)
+    return Depends(actor)
 
 
 CatalogAdmin = Annotated[str, requires("catalog:write")]

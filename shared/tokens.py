@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from shared.clients import closed_on_reset
 from shared.errors import InvalidToken, MissingSetting, TokenExpired
@@ -21,15 +21,20 @@ _NOT_VALID: Final = "The access token was not issued here or was altered; log in
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The user and role of an access token; ``expires_at`` in seconds since 1970."""
+    """The user and role of an access token; ``expires_at`` in seconds since 1970.
+
+    ``epoch`` and ``session_id`` say whether its session has ended: shared/storage/people/refresh_tokens.py.
+    """
 
     user_id: str
     role: str
     expires_at: float
+    epoch: int = 0
+    session_id: str | None = None
 
 
-def issue(user_id: str, role: str) -> str:
-    """Return a new access token. Raises MissingSetting without TOKEN_KEYS."""
+def issue(user_id: str, role: str, *, epoch: int = 0, session_id: str | None = None) -> str:
+    """Return a new access token of a session. Raises MissingSetting without TOKEN_KEYS."""
     import jwt
 
     config = settings()
@@ -43,10 +48,13 @@ def issue(user_id: str, role: str) -> str:
         "sub": user_id,
         "role": role,
         "type": "access",
+        "epoch": epoch,
         "iat": now,
         "exp": now + config.access_token_s,
         "jti": uuid4().hex,
     }
+    if session_id is not None:
+        claims["sid"] = session_id
     return jwt.encode(claims, secret, config.token_algorithm, headers={"kid": key_id})
 
 
@@ -84,11 +92,14 @@ def _signed(token: str) -> Claims:
             },
         )
         user_id, role, expires_at = claims["sub"], claims["role"], float(claims["exp"])
-    except (jwt.PyJWTError, ValueError, TypeError):
+        # the previous release issued tokens without these
+        epoch, session_id = int(claims.get("epoch", 0)), claims.get("sid")
+        session_id = None if session_id is None else str(UUID(session_id))
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
         raise InvalidToken(_NOT_VALID, headers=CHALLENGE) from None
     if claims["type"] != "access" or not isinstance(user_id, str) or not isinstance(role, str):
         raise InvalidToken(_NOT_VALID, headers=CHALLENGE)
-    return Claims(user_id, role, expires_at)
+    return Claims(user_id, role, expires_at, epoch, session_id)
 
 
 @closed_on_reset

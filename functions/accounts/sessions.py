@@ -14,21 +14,24 @@ from shared.errors import EmailTaken, LoginFailed, UsernameTaken
 from shared.http.api import OWNED, problem_responses
 from shared.settings import settings
 from shared.storage.answers import invalidation
+from shared.storage.operations import audit
 from shared.storage.people import accounts, login_failures, merging, refresh_tokens
 from shared.storage.people.accounts import User
+from shared.storage.people.refresh_tokens import Session
 
 router = APIRouter(prefix="/auth", tags=["sessions"])
 NO_STORE: Final = {"Cache-Control": "no-store"}
 WRONG_CREDENTIALS: Final = "Email or password is wrong."
 
 
-def token_response(user_id: str, role: str, refresh_token: str, status: int = 200) -> Response:
-    """Return the response with a new access token and this refresh token."""
+def token_response(session: Session, status: int = 200) -> Response:
+    """Return the response with a new access token and the refresh token of a session."""
+    access_token = tokens.issue(session.user_id, session.role, epoch=session.epoch, session_id=session.session_id)
     pair = TokenPair(
-        access_token=tokens.issue(user_id, role),
-        refresh_token=refresh_token,
+        access_token=access_token,
+        refresh_token=session.refresh_token,
         expires_in=settings().access_token_s,
-        user_id=user_id,
+        user_id=session.user_id,
     )
     return Response(pair.model_dump_json(), status, NO_STORE, "application/json")
 
@@ -48,8 +51,26 @@ def verified_account(email: str, password: str, request: Request) -> User:
     user = accounts.find_by_email(email)
     if not passwords.verify(user.password_hash if user else None, password) or user is None:
         login_failures.record_failure(client_address(request))
+        # written for an unknown email too, so that both cases take equally long
+        with transaction() as connection:
+            subject = f"user:{user.user_id}" if user else "unknown"
+            audit.record(connection, audit.ANONYMOUS, "login.failure", subject)
         raise LoginFailed(WRONG_CREDENTIALS)
-    login_failures.record_success(email)
+    login_failures.record_success(email, client_address(request))
+    return user
+
+
+def lock_verified(connection: Connection, verified: User, password: str, guest_user_id: str | None = None) -> User:
+    """Lock an account, and a guest to be merged into it, and return it. Raises LoginFailed if its password changed.
+
+    The password was verified before the lock, since hashing takes long; only a hash that was replaced meanwhile is
+    verified again.
+    """
+    user = accounts.lock(connection, verified.user_id, guest_user_id)
+    if user is None or (
+        user.password_hash != verified.password_hash and not passwords.verify(user.password_hash, password)
+    ):
+        raise LoginFailed(WRONG_CREDENTIALS)
     return user
 
 
@@ -68,8 +89,8 @@ def create_guest() -> Response:
     """Create a guest, with an id that cannot be guessed and tokens for it."""
     user_id = new_guest_id()
     with transaction() as connection:
-        refresh_token = refresh_tokens.issue(connection, accounts.add_guest(connection, user_id))
-    return token_response(user_id, "guest", refresh_token, 201)
+        session = refresh_tokens.begin(connection, accounts.add_guest(connection, user_id))
+    return token_response(session, 201)
 
 
 @router.post("/register", status_code=201, response_model=TokenPair, responses=problem_responses(409))
@@ -87,42 +108,50 @@ def register_account(request: Request, body: AccountRegistration) -> Response:
                 connection, new_account_id(), username=body.username, email=body.email, password_hash=password_hash
             )
             changed = merge_guest(connection, body.guest_user_id, user)
-            refresh_token = refresh_tokens.issue(connection, user.id)
+            session = refresh_tokens.begin(connection, user.id)
     except EmailTaken:
         login_failures.record_failure(client_address(request))
         raise
     except UsernameTaken:
         # reveals nothing about the email, so it is no attempt on it
-        login_failures.record_success(body.email)
+        login_failures.take_back(body.email, client_address(request))
         raise
-    login_failures.record_success(body.email)
+    login_failures.record_success(body.email, client_address(request))
     invalidation.forget_users(changed)
-    return token_response(user.user_id, user.role, refresh_token, 201)
+    return token_response(session, 201)
 
 
 @router.post("/login", response_model=TokenPair, responses=problem_responses(401))
 def log_in(request: Request, body: LoginRequest) -> Response:
     """Log in to an account. The guest of `guest_user_id` is merged into it, once."""
-    user = verified_account(body.email, body.password, request)
+    verified = verified_account(body.email, body.password, request)
     with transaction() as connection:
+        user = lock_verified(connection, verified, body.password, body.guest_user_id)
         changed = merge_guest(connection, body.guest_user_id, user)
-        refresh_token = refresh_tokens.issue(connection, user.id)
+        session = refresh_tokens.begin(connection, user.id)
+        audit.record(connection, user.user_id, "login", f"user:{user.user_id}")
     if user.password_hash is not None and passwords.is_outdated(user.password_hash):
         accounts.rehash(user, passwords.hash_password(body.password))
     invalidation.forget_users(changed)
-    return token_response(user.user_id, user.role, refresh_token)
+    return token_response(session)
 
 
 @router.post("/refresh", response_model=TokenPair, responses=problem_responses(401))
 def refresh_session(body: RefreshRequest) -> Response:
-    """Exchange a refresh token for new tokens. Used twice, it revokes every token that descends from it."""
-    following, user_id, role = refresh_tokens.rotate(body.refresh_token)
-    return token_response(user_id, role, following)
+    """Exchange a refresh token for new tokens.
+
+    Within 10 seconds the same token gets the same new refresh token, for a client that lost the answer. Used later, or
+    after the new one was used, it revokes every token of its login. A login ends after 30 days at most.
+    """
+    return token_response(refresh_tokens.rotate(body.refresh_token))
 
 
 @router.post("/logout", status_code=204)
 def log_out(body: RefreshRequest) -> Response:
-    """Log out: revoke the login's refresh tokens. Access tokens stay valid until they expire."""
+    """Log out: revoke the login's refresh tokens.
+
+    Its access tokens are refused at once under `/users/me`, `/auth/password` and `/admin`, elsewhere when they expire.
+    """
     refresh_tokens.revoke(body.refresh_token)
     return Response(status_code=204)
 
@@ -132,10 +161,12 @@ def change_password(request: Request, user_id: AccountHolder, body: PasswordChan
     """Change the password. Every other login ends; this one gets new tokens."""
     user = accounts.get_holder(user_id)
     password = passwords.check(body.new_password, user.email or "", user.username or "")
-    verified_account(user.email or "", body.current_password, request)
+    verified = verified_account(user.email or "", body.current_password, request)
     password_hash = passwords.hash_password(password)
     with transaction() as connection:
+        user = lock_verified(connection, verified, body.current_password)
         accounts.set_password(connection, user, password_hash)
         refresh_tokens.revoke_all(connection, user.id)
-        refresh_token = refresh_tokens.issue(connection, user.id)
-    return token_response(user.user_id, user.acting_role, refresh_token)
+        audit.record(connection, user.user_id, "password.change", f"user:{user.user_id}")
+        session = refresh_tokens.begin(connection, user.id)
+    return token_response(session)

@@ -17,16 +17,17 @@ from functions.accounts.schemas import (
     UserProfile,
     UsualPrices,
 )
-from functions.accounts.sessions import verified_account
+from functions.accounts.sessions import client_address, lock_verified, verified_account
 from shared.auth import AccountHolder, DataOwner, TokenHolder
 from shared.clients.postgres import transaction
 from shared.domain.preferences import price_band
-from shared.errors import InvalidToken
+from shared.errors import EmailTaken, InvalidToken, UsernameTaken
 from shared.http import PageQuery
 from shared.http.api import OWNED, problem_responses
 from shared.http.schemas import PersonalDataExport
 from shared.storage.answers import invalidation
-from shared.storage.people import accounts, erasure, export, search_history
+from shared.storage.operations import audit
+from shared.storage.people import accounts, erasure, export, login_failures, search_history
 from shared.storage.people.accounts import User
 
 router = APIRouter(prefix="/users/me", tags=["users"], responses=OWNED)
@@ -51,13 +52,41 @@ def get_profile(user_id: TokenHolder) -> UserProfile:
 def update_profile(request: Request, user_id: AccountHolder, body: ProfileChange) -> UserProfile:
     """Change username, email or city. Omitted fields stay as they are."""
     changes: dict[str, Any] = body.model_dump(include=body.model_fields_set - {"password"})
+    verified = None
     if body.password is not None:
-        verified_account(accounts.get_holder(user_id).email or "", body.password, request)
+        verified = verified_account(accounts.get_holder(user_id).email or "", body.password, request)
+    address = client_address(request)
+    # a new email is an attempt like that of a registration: the answer says whether it has an account
+    attempted = body.email if body.email and (verified is None or body.email != verified.email) else None
+    if attempted is not None:
+        login_failures.begin_attempt(attempted, address)
+    try:
+        profile = change_profile(user_id, changes, verified, body.password)
+    except EmailTaken:
+        login_failures.record_failure(address)
+        raise
+    except UsernameTaken:
+        if attempted is not None:
+            login_failures.take_back(attempted, address)
+        raise
+    if attempted is not None:
+        login_failures.record_success(attempted, address)
+    return profile
+
+
+def change_profile(user_id: str, changes: dict[str, Any], verified: User | None, password: str | None) -> UserProfile:
+    """Change an account, after its password was verified if one is needed. Raises EmailTaken, UsernameTaken."""
     with transaction() as connection:
-        user = accounts.lock(connection, user_id)
+        if verified is not None and password is not None:
+            user: User | None = lock_verified(connection, verified, password)
+        else:
+            user = accounts.lock(connection, user_id)
         if user is None:
             raise InvalidToken(USER_GONE)
-        return profile_of(accounts.change(connection, user, changes))
+        changed = accounts.change(connection, user, changes)
+        if changed.email != user.email:
+            audit.record(connection, user_id, "email.change", f"user:{user_id}")
+        return profile_of(changed)
 
 
 @router.put("/location")

@@ -8,16 +8,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.admin.answering import private
-from functions.admin.schemas import AuditLogPage
+from functions.admin.schemas import AuditLogPage, AuditLogQuery
 from shared.auth import requires
-from shared.http import PageQuery
 from shared.storage.operations import audit
 
 router = APIRouter(prefix="/audit-log", tags=["audit-log"])
 
 
 @router.get("", dependencies=[requires("audit:read")], response_model=AuditLogPage)
-def list_audit_log(request: Request, query: Annotated[PageQuery, QueryParameters()]) -> Response:
-    """List the changes made through these routes, newest first."""
-    entries, total = audit.page(query.page_size, query.offset)
+def list_audit_log(request: Request, query: Annotated[AuditLogQuery, QueryParameters()]) -> Response:
+    """List the changes by staff and scripts, and security events, newest first."""
+    entries, total = audit.page(query.page_size, query.offset, security=query.security)
     return private(request, {"entries": [entry._asdict() for entry in entries]} | query.members(total))

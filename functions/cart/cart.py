@@ -38,7 +38,7 @@ def add_cart_item(shopper: Shopper, item: NewCartItem, _query: OnlyUserQuery, ke
         unsent.extend(outbox_ids)
         return answer
 
-    answer = once(key, f"POST /cart/items {shopper}", fingerprint(item), work)
+    answer = once(key, f"POST /cart/items {shopper}", fingerprint(item), work, owner=shopper)
     after_commit(unsent)
     return answer
 

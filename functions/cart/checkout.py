@@ -69,7 +69,7 @@ def place_order(shopper: str, request: CheckoutRequest, key: str) -> Response:
             _charge(placed, request.payment_token)
         return _paid(placed, finish)
 
-    return once(key, f"POST /cart/checkout {shopper}", request_hash, work)
+    return once(key, f"POST /cart/checkout {shopper}", request_hash, work, owner=shopper)
 
 
 def _charge(placed: Placed, token: str | None) -> None:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import errors
 from shared.errors import AppError
+from shared.http.client_address import client_address
 from shared.http.limits import WINDOW_S, Limiter
 from shared.http.problems import problem_response
 from shared.logs import trace_of
@@ -62,21 +63,13 @@ class Edge:
     def begin(self, scope: Scope) -> tuple[str, HeaderList, AppError | None]:
         """Return the request's id, headers for its response, and the error that refuses it, if any."""
         request_id = ""
-        client = ""
         for name, value in scope["headers"]:
             if name == b"x-request-id":
                 request_id = value.decode("latin-1")
-            elif name == b"x-forwarded-for":
-                client = value.decode("latin-1")
         if not request_id or not REQUEST_ID.fullmatch(request_id):
             request_id = os.urandom(12).hex()
-        proxies = settings().trusted_proxies
-        if client and proxies:
-            # each trusted proxy appends one address; the client may have invented the addresses left of those
-            hops = client.split(",")
-            client = hops[-min(proxies, len(hops))].strip()
-        else:
-            client = (scope.get("client") or ("",))[0]
+        peer = (scope.get("client") or ("",))[0]
+        client = client_address(scope["headers"], peer, settings().trusted_proxies)
         scope["aisle.client"] = client
         headers: HeaderList = [(b"x-request-id", request_id.encode())]
         limit = settings().rate_limit_per_minute

@@ -43,15 +43,23 @@ def fingerprint(*parts: BaseModel | bytes | str) -> bytes:
     return digest.digest()
 
 
-def once(key: str | None, route: str, request_hash: bytes, work: Callable[[Finish], Response]) -> Response:
+def once(
+    key: str | None,
+    route: str,
+    request_hash: bytes,
+    work: Callable[[Finish], Response],
+    *,
+    owner: str | None = None,
+) -> Response:
     """Return the answer of ``work``, which runs once per key and route; without a key it runs each time.
 
-    ``route`` must contain the user where keys are a user's own. If ``work`` raises, the key can be used again.
+    ``route`` must contain the user where keys are a user's own, and ``owner`` is that user: the stored answer is erased
+    with them. If ``work`` raises, the key can be used again.
     Raises IdempotencyMismatch for a key of another request and IdempotencyInProgress while the first one runs.
     """
     if key is None:
         return work(lambda _connection, _answer: None)
-    held = idempotency.claim(key, route, request_hash)
+    held = idempotency.claim(key, route, request_hash, owner)
     if isinstance(held, Stored):
         headers = {**held.headers, "Idempotent-Replayed": "true"}
         return Response(held.body, held.status, headers, held.content_type)

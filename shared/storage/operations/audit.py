@@ -1,4 +1,9 @@
-"""The audit log: each change through the admin routes, who made it, written in the transaction of the change."""
+"""The audit log: each change by staff and scripts, and security events, written in the transaction of the change.
+
+Staff and customers are stored by the numbers of their rows (a trigger of migration 0007 replaces `acct_…` as an actor
+and `user:…` as a subject), other actors by a name; so no id that a client chose is ever an actor's, and an erased user
+is in no entry. The database refuses to change entries, and to delete them except old log-ins.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,15 +18,26 @@ ADD: Final = """
 INSERT INTO audit_log (actor, action, subject, before, after, request_id)
 VALUES (:actor, :action, :subject, cast(:before AS jsonb), cast(:after AS jsonb), :request_id)
 """
-PAGE: Final = """
-SELECT id, at, actor, action, subject, before, after, request_id
-FROM audit_log ORDER BY at DESC, id DESC LIMIT :limit OFFSET :offset
+# the actor of an event whose client has not logged in
+ANONYMOUS: Final = "anonymous"
+# what happens to accounts and logins, beside the changes that staff make
+SECURITY: Final = ("login", "login.failure", "password.change", "email.change", "token.reuse", "user.role")
+_ACTIONS: Final = ", ".join(f"'{action}'" for action in SECURITY)
+_FILTER: Final = f"cast(:security AS boolean) IS NULL OR (action IN ({_ACTIONS})) = cast(:security AS boolean)"
+PAGE: Final = f"""
+SELECT a.id, a.at,
+       CASE WHEN a.actor_user_id IS NULL THEN a.actor ELSE coalesce(actor.external_id, 'erased') END, a.action,
+       CASE WHEN a.subject_user_id IS NULL THEN a.subject ELSE coalesce('user:' || subject.external_id, 'erased') END,
+       a.before, a.after, a.request_id
+FROM (SELECT * FROM audit_log WHERE {_FILTER} ORDER BY at DESC, id DESC LIMIT :limit OFFSET :offset) AS a
+LEFT JOIN users actor ON actor.id = a.actor_user_id LEFT JOIN users subject ON subject.id = a.subject_user_id
+ORDER BY a.at DESC, a.id DESC
 """
-COUNT: Final = "SELECT count(*) FROM audit_log"
+COUNT: Final = f"SELECT count(*) FROM audit_log WHERE {_FILTER}"
 
 
 class Entry(NamedTuple):
-    """A change; ``before`` and ``after`` hold the changed values if the action records them."""
+    """A change or a security event; ``before`` and ``after`` hold the changed values if the action records them."""
 
     id: int
     at: datetime
@@ -46,7 +62,10 @@ def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add an entry inside the caller's transaction, with the id of the current request."""
+    """Add an entry inside the caller's transaction, with the id of the current request.
+
+    ``actor`` is the id of an account or the name of a machine; ``subject`` is `user:` and an id, or any other text.
+    """
     execute(
         connection,
         ADD,
@@ -61,6 +80,10 @@ def record(
     )
 
 
-def page(limit: int, offset: int) -> tuple[list[Entry], int]:
-    """Return entries, newest first, and their total number."""
-    return [Entry(*row) for row in read(PAGE, limit=limit, offset=offset)], int(read(COUNT)[0][0])
+def page(limit: int, offset: int, *, security: bool | None = None) -> tuple[list[Entry], int]:
+    """Return entries, newest first, and their total number.
+
+    ``security``: true returns security events only, false all other entries.
+    """
+    entries = [Entry(*row) for row in read(PAGE, limit=limit, offset=offset, security=security)]
+    return entries, int(read(COUNT, security=security)[0][0])

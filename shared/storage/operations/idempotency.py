@@ -21,10 +21,10 @@ RETENTION_S: Final = 86_400
 KEY_REUSED: Final = "This Idempotency-Key was used with another body; send a new key."
 
 CLAIM: Final = """
-INSERT INTO idempotency_keys (key, route, request_hash, created_at)
-VALUES (:key, :route, :request_hash, clock_timestamp())
+INSERT INTO idempotency_keys (key, route, request_hash, owner, created_at)
+VALUES (:key, :route, :request_hash, :owner, clock_timestamp())
 ON CONFLICT (key, route) DO UPDATE SET request_hash = EXCLUDED.request_hash, created_at = EXCLUDED.created_at,
-    status = NULL, content_type = NULL, body = NULL, headers = '{}'
+    owner = EXCLUDED.owner, status = NULL, content_type = NULL, body = NULL, headers = '{}'
 WHERE idempotency_keys.created_at < clock_timestamp() - make_interval(secs =>
     CASE WHEN idempotency_keys.status IS NULL THEN cast(:claim_s AS float8) ELSE cast(:retention_s AS float8) END)
 RETURNING created_at"""
@@ -62,13 +62,21 @@ class Claim:
     claimed_at: datetime
 
 
-def claim(key: str, route: str, request_hash: bytes) -> Claim | Stored:
+def claim(key: str, route: str, request_hash: bytes, owner: str | None = None) -> Claim | Stored:
     """Return a claim to do the work, or the stored answer of the request that did it.
 
+    ``owner`` is the user whom the answer is about; it is erased with them.
     Raises IdempotencyMismatch if the key was used with another request, IdempotencyInProgress while that request runs.
     """
     rows = run_prepared(
-        CLAIM, again=False, key=key, route=route, request_hash=request_hash, claim_s=CLAIM_S, retention_s=RETENTION_S
+        CLAIM,
+        again=False,
+        key=key,
+        route=route,
+        request_hash=request_hash,
+        owner=owner,
+        claim_s=CLAIM_S,
+        retention_s=RETENTION_S,
     )
     if rows:
         return Claim(key, route, rows[0][0])

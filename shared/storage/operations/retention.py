@@ -41,7 +41,13 @@ RULES: Final = (
     Rule("recommendation_log", f"at < now() - interval '{KEPT_DAYS} days'"),
     Rule("recommendation_feedback", f"at < now() - interval '{KEPT_DAYS} days'"),
     Rule("refresh_tokens", "expires_at < now()"),
-    Rule("login_failures", "last_at < now() - interval '2 days'"),
+    # the database deletes no other entries: see migration 0007
+    Rule("audit_log", "action IN ('login', 'login.failure') AND at < now() - interval '13 months'"),
+    # an address from which an account logged in is known for 30 days
+    Rule(
+        "login_failures",
+        "last_at < now() - CASE WHEN succeeded_at IS NULL THEN interval '2 days' ELSE interval '30 days' END",
+    ),
     Rule("search_history", f"last_at < {EVENT_AGE}"),
     Rule("job_runs", "started_at < now() - interval '90 days'"),
 )

@@ -14,7 +14,8 @@ COLUMNS: Final = """id, external_id, is_anonymous, username, email, password_has
     created_at, registered_at"""
 BY_ID: Final = f"SELECT {COLUMNS} FROM users WHERE external_id = :user_id"
 BY_EMAIL: Final = f"SELECT {COLUMNS} FROM users WHERE lower(email) = lower(:email)"
-LOCK: Final = f"{BY_ID} FOR UPDATE"
+# in the order of ids, like every transaction that locks several users
+LOCK: Final = f"SELECT {COLUMNS} FROM users WHERE external_id IN (:user_id, :other_id) ORDER BY id FOR UPDATE"
 ADD: Final = f"""
 INSERT INTO users (external_id, is_anonymous, username, email, password_hash, role, registered_at)
 VALUES (:user_id, false, :username, :email, :password_hash, :role, now()) RETURNING {COLUMNS}"""
@@ -107,10 +108,13 @@ def get_holder(user_id: str) -> User:
     return user
 
 
-def lock(connection: Connection, user_id: str) -> User | None:
-    """Lock a user until the transaction ends and return them; None if there is no such user."""
-    rows = execute(connection, LOCK, {"user_id": user_id})
-    return User(*rows[0]) if rows else None
+def lock(connection: Connection, user_id: str, other_id: str | None = None) -> User | None:
+    """Lock a user until the transaction ends and return them; None if there is no such user.
+
+    ``other_id``: a guest to lock too, who will be merged into the user.
+    """
+    rows = execute(connection, LOCK, {"user_id": user_id, "other_id": other_id})
+    return next((user for user in (User(*row) for row in rows) if user.user_id == user_id), None)
 
 
 def add(

@@ -44,6 +44,7 @@ SELECT json_build_object(
     'wishlist', {_rows("product_id, added_at", f"wishlist_items WHERE {_OWN}", "added_at, product_id")},
     'orders', (SELECT coalesce(json_agg({ORDER} ORDER BY o.created_at, o.id), '[]') FROM orders o WHERE o.{_OWN}),
     'logins', {_rows("issued_at, expires_at, used_at, revoked_at", f"refresh_tokens WHERE {_OWN}", "issued_at")},
+    'account_events', {_rows("at, action", "audit_log WHERE subject_user_id IN (SELECT id FROM person)", "at, id")},
     'recommendations', {
     _rows(
         "id, kind, strategy, model_version, product_ids, at",

@@ -1,12 +1,16 @@
-"""Failed logins, counted by account (existing or not) and by client address, to slow down guessing of passwords.
+"""Failed logins, counted to slow down the guessing of passwords and of which emails have accounts.
 
-An attempt on an account counts before its password is verified, so that concurrent attempts cannot avoid the limit; a
-success deletes the count. Honest people share addresses, so an address has more attempts, and only failures count.
+* by account and address together: a guesser delays nobody but themselves
+* by address: it guesses at many accounts; honest people share addresses, so it has more attempts
+* by account: many addresses guess at it; an address from which the account has logged in before is not delayed by it
+
+An attempt counts before its password is verified, so that concurrent attempts cannot avoid the limit; a success deletes
+the count. Accounts that do not exist count like those that do. Only digests of emails and addresses are stored.
 """
 
 import hashlib
 import math
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from shared.clients.postgres import read_one, write
 from shared.errors import LockedOut
@@ -22,17 +26,28 @@ class Limit(NamedTuple):
     forgotten_s: float
 
 
-ACCOUNT: Final = Limit(5, 2, 900, 86_400)
+PAIR: Final = Limit(5, 2, 900, 86_400)
 ADDRESS: Final = Limit(50, 2, 900, 3_600)
+ACCOUNT: Final = Limit(100, 2, 900, 86_400)
+# an address is known for this long after a login
+KNOWN_DAYS: Final = 30
 
-GET_WAIT: Final = """
+# The same function by which accounts are found and are unique (shared/storage/people/accounts.py). Python folds some
+# letters otherwise, and each such spelling of an email would have attempts of its own.
+FOLD: Final = "SELECT lower(:email)"
+_IS_KNOWN: Final = f"""EXISTS (
+    SELECT FROM login_failures WHERE subject = :pair AND succeeded_at > now() - interval '{KNOWN_DAYS} days')"""
+GET_WAIT: Final = f"""
 SELECT extract(epoch FROM max(locked_until) - clock_timestamp())::float8 FROM login_failures
-WHERE subject = ANY (:subjects) AND locked_until > clock_timestamp()"""
-COUNT: Final = """
-INSERT INTO login_failures AS f (subject, failures, last_at) VALUES (:subject, 1, clock_timestamp())
+WHERE locked_until > clock_timestamp()
+  AND (subject = :pair OR subject = :address OR subject = :account AND NOT {_IS_KNOWN})"""
+_COUNT: Final = """
+INSERT INTO login_failures AS f (subject, account, failures, last_at)
+SELECT :subject, cast(:account AS bytea), 1, clock_timestamp() WHERE {condition}
 ON CONFLICT (subject) DO UPDATE SET
     failures = CASE WHEN f.last_at < clock_timestamp() - make_interval(secs => :forgotten_s) THEN 1
                     ELSE f.failures + 1 END,
+    account = EXCLUDED.account,
     last_at = clock_timestamp(),
     locked_until = CASE WHEN f.last_at >= clock_timestamp() - make_interval(secs => :forgotten_s)
                              AND f.failures + 1 >= :free
@@ -40,17 +55,36 @@ ON CONFLICT (subject) DO UPDATE SET
                             :longest_s, :first_s * power(2::float8, least(f.failures + 1 - :free, 30)))) END
 WHERE f.locked_until IS NULL OR f.locked_until <= clock_timestamp()
 RETURNING 1"""
-DELETE: Final = "DELETE FROM login_failures WHERE subject = :subject"
+COUNT: Final = _COUNT.format(condition="true")
+COUNT_UNLESS_KNOWN: Final = _COUNT.format(condition=f"NOT {_IS_KNOWN}")
+TAKE_BACK: Final = """
+UPDATE login_failures SET failures = failures - 1, locked_until = NULL WHERE subject = :pair OR subject = :account"""
+SUCCEED: Final = """
+WITH ended AS (DELETE FROM login_failures WHERE subject = :account)
+INSERT INTO login_failures (subject, account, failures, last_at, succeeded_at)
+VALUES (:pair, :account, 0, clock_timestamp(), clock_timestamp())
+ON CONFLICT (subject) DO UPDATE SET failures = 0, locked_until = NULL, account = EXCLUDED.account,
+    last_at = EXCLUDED.last_at, succeeded_at = EXCLUDED.succeeded_at"""
+
+
+def _folded(email: str) -> bytes:
+    row = read_one(FOLD, email=email.strip())
+    assert row is not None
+    return str(row[0]).encode("utf-8", "replace")
 
 
 def account_subject(email: str) -> bytes:
     """Return the key of an account by its email, without storing the email."""
-    return hashlib.sha256(b"account:" + email.strip().lower().encode("utf-8", "replace")).digest()
+    return hashlib.sha256(b"account:" + _folded(email)).digest()
 
 
 def address_subject(address: str) -> bytes:
-    """Return the key of a client's address, without storing the address."""
+    """Return the key of a client's address, as the edge determined it, without storing the address."""
     return hashlib.sha256(b"address:" + address.encode("utf-8", "replace")).digest()
+
+
+def _pair_subject(account: bytes, address: str) -> bytes:
+    return hashlib.sha256(b"pair:" + account + address.encode("utf-8", "replace")).digest()
 
 
 def _locked_out(seconds: float) -> LockedOut:
@@ -58,36 +92,47 @@ def _locked_out(seconds: float) -> LockedOut:
     return LockedOut(f"Too many failed attempts; try again in {wait_s} seconds.", headers={"Retry-After": str(wait_s)})
 
 
-def _count(subject: bytes, limit: Limit) -> bool:
+def _count(sql: str, subject: bytes, limit: Limit, **parameters: Any) -> bool:
     """Count an attempt; return False if the subject is locked."""
     return bool(
         write(
-            COUNT,
+            sql,
             subject=subject,
             free=limit.free,
             first_s=limit.first_s,
             longest_s=limit.longest_s,
             forgotten_s=limit.forgotten_s,
+            **parameters,
         )
     )
 
 
 def begin_attempt(email: str, address: str) -> None:
-    """Count an attempt on an account. Raises LockedOut, with the time to wait, if the account or address is locked."""
-    subjects = [account_subject(email), address_subject(address)]
-    row = read_one(GET_WAIT, subjects=subjects)
+    """Count an attempt on an account from an address. Raises LockedOut, with the time to wait, if it must wait."""
+    account = account_subject(email)
+    pair = _pair_subject(account, address)
+    row = read_one(GET_WAIT, pair=pair, account=account, address=address_subject(address))
     if row is not None and row[0] is not None:
         raise _locked_out(row[0])
-    if not _count(subjects[0], ACCOUNT):
-        # a concurrent attempt locked the account since the check above
-        raise _locked_out(ACCOUNT.first_s)
+    if not _count(COUNT, pair, PAIR, account=account):
+        # a concurrent attempt locked the pair since the check above
+        raise _locked_out(PAIR.first_s)
+    # not refused here: the check above refuses the next attempt
+    _count(COUNT_UNLESS_KNOWN, account, ACCOUNT, account=account, pair=pair)
 
 
 def record_failure(address: str) -> None:
     """Count a failed login from an address."""
-    _count(address_subject(address), ADDRESS)
+    _count(COUNT, address_subject(address), ADDRESS, account=None)
 
 
-def record_success(email: str) -> None:
-    """Delete the counted attempts on an account, after a successful login."""
-    write(DELETE, subject=account_subject(email))
+def record_success(email: str, address: str) -> None:
+    """Delete the counted attempts on an account, after a successful login, and remember the address."""
+    account = account_subject(email)
+    write(SUCCEED, account=account, pair=_pair_subject(account, address))
+
+
+def take_back(email: str, address: str) -> None:
+    """Take an attempt back that revealed nothing about the email."""
+    account = account_subject(email)
+    write(TAKE_BACK, account=account, pair=_pair_subject(account, address))

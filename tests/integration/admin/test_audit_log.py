@@ -90,7 +90,9 @@ def test_every_write_of_staff_is_in_the_audit_log(shop: httpx.Client) -> None:
         answer = shop.request(method, path.format(**places), **sent)  # type: ignore[arg-type]
         assert answer.is_success or (action == "job.run" and answer.status_code == 503), f"{path}: {answer.text}"
         rows = postgres.read(
-            "SELECT actor, action, before, after, request_id FROM audit_log WHERE id > :latest", latest=latest
+            """SELECT external_id, action, before, after, request_id
+            FROM audit_log a JOIN users ON users.id = actor_user_id WHERE a.id > :latest""",
+            latest=latest,
         )
         assert [(row[0], row[1]) for row in rows] == [(admin["user_id"], action)], path
         assert (rows[0][2] is not None, rows[0][3] is not None) == (before, after), path

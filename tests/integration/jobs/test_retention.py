@@ -101,6 +101,7 @@ OLD_AND_YOUNG = {
            SELECT uuid_send(gen_random_uuid()), id, gen_random_uuid(), {} FROM u""",
         "0 seconds",
     ),
+    "audit_log": ("INSERT INTO audit_log (actor, action, subject, at) VALUES ('a', 'login', 's', {})", "13 months"),
     "login_failures": (
         "INSERT INTO login_failures (subject, failures, last_at) VALUES (uuid_send(gen_random_uuid()), 1, {})",
         "2 days",

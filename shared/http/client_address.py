@@ -1,0 +1,47 @@
+"""The client's address, from which keys are made: rate limits and lockouts.
+
+An IPv6 subscriber has a /64 at least, so its prefix stands for the client. One address has one spelling here: without
+port, brackets and zone, and an IPv4 address that is written as IPv6 is an IPv4 address.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Final
+
+PREFIX_LENGTH: Final = 64
+
+
+@lru_cache(maxsize=8192)
+def client_of(address: str) -> str | None:
+    """Return the IPv4 address or the IPv6 /64 of an address, with or without a port; None if it is no address."""
+    text = address.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        parsed: IPv4Address | IPv6Address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Network((int(parsed), PREFIX_LENGTH), strict=False))
+
+
+def client_address(headers: Iterable[tuple[bytes, bytes]], peer: str, trusted_proxies: int) -> str:
+    """Return the client of a request: an IPv4 address or an IPv6 /64; ``peer`` if that is no address.
+
+    Each of the ``trusted_proxies`` appends the address that it saw to X-Forwarded-For. The client may have invented
+    whatever is left of those, so the address is counted from the right.
+    """
+    if trusted_proxies:
+        forwarded = b",".join(value for name, value in headers if name == b"x-forwarded-for")
+        if forwarded:
+            hops = forwarded.decode("latin-1").split(",")
+            client = client_of(hops[-min(trusted_proxies, len(hops))])
+            if client is not None:
+                return client
+    return client_of(peer) or peer
