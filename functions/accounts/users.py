@@ -63,7 +63,9 @@ def update_profile(request: Request, user_id: AccountHolder, body: ProfileChange
 @router.put("/location")
 def set_location(user_id: TokenHolder, body: UserLocation) -> UserProfile:
     """Set the user's location. From the next request on, products nearby rank higher."""
-    user = accounts.set_location(user_id, body.latitude, body.longitude, body.city)
+    user = accounts.set_location(
+        user_id, body.latitude, body.longitude, body.city, keep_city="city" not in body.model_fields_set
+    )
     invalidation.forget_users([user_id])
     return profile_of(user)
 

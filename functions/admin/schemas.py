@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.domain.events import ProductId, printable
+from shared.domain.patches import without_defaults
 from shared.domain.product import Product
 from shared.domain.rules import Kind
 from shared.http import Page, PageQuery, Query
@@ -450,6 +451,7 @@ class RuleList(BaseModel):
 
 def _rule_without_required_fields(schema: dict[str, Any]) -> None:
     schema.update(RuleWrite.model_json_schema() | {"title": "RulePatch", "required": []})
+    without_defaults(schema)
     schema["description"] = "The fields of a rule to change. Omitted fields stay as they are; null clears a field."
 
 
