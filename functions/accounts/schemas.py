@@ -18,7 +18,14 @@ EMAIL = re.compile(r"[^\s@<>\"(),:;\[\]\\]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?
 def valid_email(value: str) -> str:
     """Return the email in NFKC; raise ValueError if it has not the form of an email address."""
     value = unicodedata.normalize("NFKC", value)
-    if len(value) > 254 or not EMAIL.fullmatch(value) or ".." in value or value.startswith("."):
+    # invisible characters too: nobody could type them to log in
+    if (
+        len(value) > 254
+        or not value.isprintable()
+        or not EMAIL.fullmatch(value)
+        or ".." in value
+        or value.startswith(".")
+    ):
         raise ValueError("must be an email address, such as name@example.com")
     return value
 
@@ -91,6 +98,7 @@ class LoginRequest(Body):
     email: Annotated[
         str,
         StringConstraints(min_length=1, max_length=320, strip_whitespace=True),
+        AfterValidator(printable),
         Field(description="Email address of the account."),
     ]
     password: Password = Field(description="Password of the account.")
