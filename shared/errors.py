@@ -37,6 +37,7 @@
     + LockedOut             429 locked-out
   + Unavailable             503 unavailable
     + DatabaseUnavailable   503 database-unavailable
+      + StatementTimeout    503 statement-timeout
     + PubSubUnavailable     503 pubsub-unavailable
     + ModelUnavailable      503 model-unavailable
     + PaymentUnavailable    503 payment-unavailable
@@ -228,6 +229,10 @@ class Unavailable(AppError):
 
 class DatabaseUnavailable(Unavailable):
     slug, title = "database-unavailable", "Database unavailable"
+
+
+class StatementTimeout(DatabaseUnavailable):
+    slug, title = "statement-timeout", "Database too slow"
 
 
 class PubSubUnavailable(Unavailable):

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from shared.domain.events import UserId, printable
 from shared.domain.identity import is_account
+from shared.domain.patches import without_defaults
 from shared.http import Page
 
 EMAIL = re.compile(r"[^\s@<>\"(),:;\[\]\\]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]{1,62}")
@@ -17,7 +18,14 @@ EMAIL = re.compile(r"[^\s@<>\"(),:;\[\]\\]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?
 def valid_email(value: str) -> str:
     """Return the email in NFKC; raise ValueError if it has not the form of an email address."""
     value = unicodedata.normalize("NFKC", value)
-    if len(value) > 254 or not EMAIL.fullmatch(value) or ".." in value or value.startswith("."):
+    # invisible characters too: nobody could type them to log in
+    if (
+        len(value) > 254
+        or not value.isprintable()
+        or not EMAIL.fullmatch(value)
+        or ".." in value
+        or value.startswith(".")
+    ):
         raise ValueError("must be an email address, such as name@example.com")
     return value
 
@@ -90,6 +98,7 @@ class LoginRequest(Body):
     email: Annotated[
         str,
         StringConstraints(min_length=1, max_length=320, strip_whitespace=True),
+        AfterValidator(printable),
         Field(description="Email address of the account."),
     ]
     password: Password = Field(description="Password of the account.")
@@ -136,6 +145,8 @@ class UserProfile(BaseModel):
 class ProfileChange(Body):
     """The fields to change. A new email needs the current password too."""
 
+    model_config = ConfigDict(json_schema_extra=without_defaults)
+
     username: Username | None = Field(None, description="The new name.")
     email: Email | None = Field(None, description="The new email.")
     city: City | None = Field(None, description="Name of the city; null removes it.")
@@ -158,9 +169,11 @@ class ProfileChange(Body):
 class UserLocation(Body):
     """Where a user is."""
 
+    model_config = ConfigDict(json_schema_extra=without_defaults)
+
     latitude: float = Field(ge=-90, le=90, allow_inf_nan=False, description="Degrees north.")
     longitude: float = Field(ge=-180, le=180, allow_inf_nan=False, description="Degrees east.")
-    city: City | None = Field(None, description="Name of the city; omitted or null removes it.")
+    city: City | None = Field(None, description="Name of the city. Omitted, it stays; null removes it.")
 
 
 class Preference(BaseModel):

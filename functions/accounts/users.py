@@ -92,7 +92,9 @@ def change_profile(user_id: str, changes: dict[str, Any], verified: User | None,
 @router.put("/location")
 def set_location(user_id: TokenHolder, body: UserLocation) -> UserProfile:
     """Set the user's location. From the next request on, products nearby rank higher."""
-    user = accounts.set_location(user_id, body.latitude, body.longitude, body.city)
+    user = accounts.set_location(
+        user_id, body.latitude, body.longitude, body.city, keep_city="city" not in body.model_fields_set
+    )
     invalidation.forget_users([user_id])
     return profile_of(user)
 

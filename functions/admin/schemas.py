@@ -4,9 +4,10 @@ from datetime import date as Date  # noqa: N812 — a field is called `date`, wh
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from shared.domain.events import ProductId, printable
+from shared.domain.events import ProductId, Text, ZonedTime, printable
+from shared.domain.patches import without_defaults
 from shared.domain.product import Product
 from shared.domain.rules import Kind
 from shared.http import Page, PageQuery, Query
@@ -303,7 +304,7 @@ class ReplayRequest(BaseModel):
 
     topic: Topic
     limit: int = Field(100, ge=1, le=1000, description="Maximum number of dead letters to look at.")
-    message_ids: list[str] | None = Field(
+    message_ids: list[Text] | None = Field(
         None, min_length=1, max_length=1000, description="Ids of the messages. If omitted, all up to `limit`."
     )
 
@@ -340,7 +341,7 @@ class DoctorReport(BaseModel):
 class AccountsQuery(PageQuery):
     """Which accounts to list."""
 
-    email: Annotated[str, StringConstraints(min_length=3, max_length=320)] | None = Field(
+    email: Annotated[Text, StringConstraints(min_length=3, max_length=320)] | None = Field(
         None, description="Only the account with this email."
     )
     role: Literal["user", "support", "admin"] | None = Field(None, description="Only accounts with this role.")
@@ -411,8 +412,8 @@ class RuleWrite(BaseModel):
         description="Multiplies scores: above 1 for `boost` (2 if omitted), below 1 for `bury` (0.5 if omitted).",
     )
     position: int | None = Field(None, ge=1, le=100, description="Position of a pinned product, from 1.")
-    starts_at: AwareDatetime | None = Field(None, description="Start of the period; null for at once.")
-    ends_at: AwareDatetime | None = Field(None, description="End of the period; null for never.")
+    starts_at: ZonedTime | None = Field(None, description="Start of the period; null for at once.")
+    ends_at: ZonedTime | None = Field(None, description="End of the period; null for never.")
     active: bool = Field(True, description="`false` suspends the rule.")
     note: Annotated[str, StringConstraints(max_length=500), AfterValidator(printable)] = Field(
         "", description="Text that is shown as the reason where recommendations are explained."
@@ -462,6 +463,7 @@ class RuleList(BaseModel):
 
 def _rule_without_required_fields(schema: dict[str, Any]) -> None:
     schema.update(RuleWrite.model_json_schema() | {"title": "RulePatch", "required": []})
+    without_defaults(schema)
     schema["description"] = "The fields of a rule to change. Omitted fields stay as they are; null clears a field."
 
 

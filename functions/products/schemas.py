@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
+from shared.domain.events import Text as Line
 from shared.domain.events import printable
 from shared.domain.product import Product
 from shared.http import Page, Query, UserQuery
@@ -132,14 +133,14 @@ class Category(BaseModel):
 class ImportQuery(Query):
     """Format of the file. Omitted values are detected."""
 
-    columns: str | None = Field(
+    columns: Line | None = Field(
         None,
         max_length=5000,
         description="FIELD:COLUMN pairs, such as `external_id:Handle,name:Title`. Other columns are then ignored.",
     )
-    separator: str | None = Field(None, max_length=10, description="Separator of a CSV: one character, or `tab`.")
-    encoding: str | None = Field(None, max_length=50, description="Text encoding, such as `windows-1252`.")
-    decimal: str | None = Field(None, max_length=1, description="Decimal mark of a CSV's numbers: `.` or `,`.")
+    separator: Line | None = Field(None, max_length=10, description="Separator of a CSV: one character, or `tab`.")
+    encoding: Line | None = Field(None, max_length=50, description="Text encoding, such as `windows-1252`.")
+    decimal: Line | None = Field(None, max_length=1, description="Decimal mark of a CSV's numbers: `.` or `,`.")
 
 
 class RowProblem(BaseModel):

@@ -17,7 +17,7 @@ from weakref import WeakSet
 import orjson
 
 from shared.clients import closed_on_reset
-from shared.errors import DatabaseUnavailable
+from shared.errors import DatabaseUnavailable, StatementTimeout
 from shared.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ BREAKER_S = 1.0
 BROKEN = ("network error", "connection is closed", "create a connection", "Server refuses", "server")
 PLAN_CHANGED = "0A000"
 ABORTED = "25P02"
+# the server cancelled a statement: it ran longer than STATEMENT_TIMEOUT_S
+CANCELLED = "57014"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # SQLSTATE prefixes of a server that is gone, starting, stopping or out of connections
 GONE = ("08", "57P", "53300", "25006")
@@ -54,6 +56,8 @@ def engine() -> Engine:
         pool_timeout=config.database_timeout_s,
         pool_recycle=1800,
         pool_pre_ping=False,
+        # parameters are personal: emails, hashes and searches must not reach the logs in a driver's message
+        hide_parameters=True,
         isolation_level="AUTOCOMMIT",
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
@@ -64,6 +68,7 @@ def engine() -> Engine:
         # The socket's time-out is for connecting; the server limits the time of statements.
         connection._usock.settimeout(None)
         _opened.add(connection)
+        connection.register_out_adapter(list, array_literal)
         # One round trip for all. Random reads cost SSDs about as much as sequential ones, and statements are too short
         # for JIT compilation to pay.
         connection.execute_simple(
@@ -77,6 +82,25 @@ def engine() -> Engine:
 
         cloud_sql.survive_freezing(pooled)
     return pooled
+
+
+def array_literal(values: list[Any]) -> str:
+    """Return a list parameter in Postgres' array syntax. Every text is quoted, so that ``null`` stays a text.
+
+    The driver's own adapter quotes only what it takes to be special, and not ``null`` in small letters.
+    """
+    from pg8000.converters import array_out
+
+    parts = []
+    for value in values:
+        if type(value) is str:
+            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+            parts.append(f'"{escaped}"')
+        elif isinstance(value, list):
+            parts.append(array_literal(value))
+        else:
+            parts.append(array_out(value))
+    return f"{{{','.join(parts)}}}"
 
 
 def _server(config: Settings) -> dict[str, Any]:
@@ -142,6 +166,17 @@ def is_gone(error: Exception) -> bool:
     return sqlstate(error).startswith(GONE)
 
 
+def timed_out(error: Exception) -> StatementTimeout | None:
+    """Return the error to raise for a statement that the server cancelled; None for any other error."""
+    if CANCELLED not in (sqlstate(error), sqlstate(getattr(error, "orig", None))):
+        return None
+    log.warning("statement cancelled", extra={"timeout_s": settings().statement_timeout_s})
+    return StatementTimeout(
+        "The database did not finish in time. Ask for less (a smaller page, fewer words or filters) or try later.",
+        retry_after_s=5,
+    )
+
+
 def _run(work: Callable[[Connection], T], *, again: bool) -> T:
     breaker.check()
     # After a restart of the server every idle connection of the pool is broken, and only using it shows that.
@@ -154,6 +189,8 @@ def _run(work: Callable[[Connection], T], *, again: bool) -> T:
                 connected = True
                 return work(connection)
         except Exception as error:
+            if (timeout := timed_out(error)) is not None:
+                raise timeout from error
             if not is_gone(error):
                 raise
             if connected and attempts:
@@ -164,7 +201,7 @@ def _run(work: Callable[[Connection], T], *, again: bool) -> T:
 def read(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
     """Run a statement that changes nothing and return its rows. Repeats it once per broken connection of the pool.
 
-    Raises DatabaseUnavailable if Postgres does not answer.
+    Raises DatabaseUnavailable if Postgres does not answer, and StatementTimeout if it takes too long.
     """
     return _run(lambda connection: execute(connection, sql, parameters), again=True)
 
@@ -225,6 +262,8 @@ def transaction(*, statement_timeout_s: float | None = None) -> Iterator[Connect
                 execute(connection, f"SET LOCAL statement_timeout = {int(statement_timeout_s * 1000)}")
             yield connection
     except Exception as error:
+        if (timeout := timed_out(error)) is not None:
+            raise timeout from error
         if not is_gone(error):
             raise
         raise breaker.trip(error) from error

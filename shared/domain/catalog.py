@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from shared.domain.events import ProductId, printable
+from shared.domain.patches import without_defaults
 
 # numeric(12, 2) in the products table
 MAX_PRICE: Final = Decimal("9999999999.99")
@@ -148,6 +149,9 @@ class ProductWrite(_Written):
 
 class ProductPatch(_Written):
     """The fields of a product to change. Omitted fields keep their values; `null` clears an optional field."""
+
+    # The values stand for omitted fields in Python alone; only model_fields_set is written.
+    model_config = ConfigDict(json_schema_extra=without_defaults)
 
     name: Name = ""
     description: Description = ""

@@ -104,9 +104,21 @@ UserId = Annotated[
 ProductId = Annotated[int, Field(ge=1, le=2**53 - 1, description="Id of the product.")]
 
 
+def in_utc(value: datetime) -> datetime:
+    """Return ``value`` in UTC; raise ValueError if the calendar ends before it, as for 9999-12-31T23:59-23:59."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be within the years 1 to 9999 in UTC") from None
+
+
+# a time with a zone that Postgres can store and return
+ZonedTime = Annotated[AwareDatetime, AfterValidator(in_utc)]
+
+
 def parse_timestamp(value: datetime) -> datetime:
     """Return ``value`` in UTC; raise ValueError before 2000 or more than MAX_CLOCK_SKEW in the future."""
-    value = value.astimezone(UTC)
+    value = in_utc(value)
     if value < EARLIEST:
         raise ValueError("must not be before 2000")
     if value > datetime.now(UTC) + MAX_CLOCK_SKEW:

@@ -23,7 +23,8 @@ ADD_GUEST: Final = "INSERT INTO users (external_id) VALUES (:user_id) RETURNING 
 CHANGE: Final = f"""
 UPDATE users SET username = :username, email = :email, city = :city WHERE id = :id RETURNING {COLUMNS}"""
 SET_LOCATION: Final = f"""
-UPDATE users SET latitude = :latitude, longitude = :longitude, city = :city
+UPDATE users SET latitude = :latitude, longitude = :longitude,
+    city = CASE WHEN :keep_city THEN city ELSE :city END
 WHERE external_id = :user_id RETURNING {COLUMNS}"""
 REPLACE_HASH: Final = "UPDATE users SET password_hash = :password_hash WHERE id = :id"
 # only if the password was not changed while it was verified
@@ -146,9 +147,14 @@ def change(connection: Connection, user: User, changes: Mapping[str, Any]) -> Us
         raise _explain(error) from error
 
 
-def set_location(user_id: str, latitude: float | None, longitude: float | None, city: str | None) -> User:
-    """Set a user's location, or clear it with None. Raises InvalidToken if there is no such user."""
-    rows = write(SET_LOCATION, user_id=user_id, latitude=latitude, longitude=longitude, city=city)
+def set_location(
+    user_id: str, latitude: float | None, longitude: float | None, city: str | None, *, keep_city: bool = False
+) -> User:
+    """Set a user's location, or clear it with None; ``keep_city`` leaves the stored city as it is.
+
+    Raises InvalidToken if there is no such user.
+    """
+    rows = write(SET_LOCATION, user_id=user_id, latitude=latitude, longitude=longitude, city=city, keep_city=keep_city)
     if not rows:
         raise InvalidToken("The user of this token no longer exists; register or log in again.")
     return User(*rows[0])

@@ -8,8 +8,8 @@ import pytest
 from shared.clients import postgres
 from shared.errors import LockedOut
 from shared.storage.people import login_failures
-from tests.integration.people import PASSWORD, bearer, count, registered
 from tests.integration.conftest import settings_of
+from tests.integration.people import PASSWORD, bearer, count, registered
 
 Serve = Callable[[str], httpx.Client]
 OWNER, GUESSER, BYSTANDER = "192.0.2.1", "192.0.2.66", "192.0.2.99"
