@@ -53,6 +53,8 @@ resource "google_compute_backend_service" "function" {
         include_host         = true
         include_protocol     = true
         include_query_string = true
+        # publishable API keys: the functions remove them too
+        query_string_blacklist = ["key"]
         include_http_headers = ["Origin"]
       }
 

@@ -199,6 +199,7 @@ module "function" {
     },
     each.value.kind == "http" ? {
       CORS_ORIGINS    = join(",", var.cors_origins)
+      TRUST_SHOP_IDS  = tostring(var.trust_shop_ids)
       TRUSTED_PROXIES = var.domain == null ? "1" : "2" # Google's front end, and the load balancer
     } : {},
     contains(each.value.needs, "postgres") ? {

@@ -9,6 +9,7 @@ import pytest
 FOREIGN = (
     "ADMIN_TOKEN",
     "AISLE_DATA",
+    "API_MAC_KEYS",
     "AISLE_HOME",
     "AISLE_PORT",
     "CLOUD_SQL_INSTANCE",
@@ -26,6 +27,7 @@ FOREIGN = (
     "SCHEDULER_EMULATOR_HOST",
     "SCHEDULER_LOCATION",
     "TOKEN_KEYS",
+    "TRUST_SHOP_IDS",
 )
 for _name in FOREIGN:
     os.environ.pop(_name, None)
