@@ -21,8 +21,10 @@ from enum import Enum, auto
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
+from shared import identity_tokens
 from shared.api_keys import KEY_CHALLENGE, ApiKey
 from shared.domain.events import UserId
 from shared.domain.identity import IdKind, Permission, allowed, kind_of
@@ -178,13 +180,16 @@ def _is_admin_token(token: str) -> bool:
     )
 
 
-def credential_of(token: str | None, key: ApiKey | None = None) -> Credential:
+def credential_of(token: str | None, key: ApiKey | None = None, *, may_block: bool = False) -> Credential:
     """Return what a request for users' data carries: the token, else the API key.
 
-    ``key`` is a checked key, as the edge leaves it in the request. Raises InvalidToken and TokenExpired.
+    ``key`` is a checked key, as the edge leaves it in the request. ``may_block`` allows reading the keys of an identity
+    token's issuer. Raises InvalidToken, TokenExpired and IssuerKeysUnknown.
     """
     if token is None:
         return NO_CREDENTIAL if key is None else key
+    if (issuer := identity_tokens.issuer_of(token)) is not None:
+        return UserToken(identity_tokens.verify(token, issuer, may_read_keys=may_block))
     return _ADMIN_TOKEN if _is_admin_token(token) else UserToken(verify(token))
 
 
@@ -250,7 +255,10 @@ async def _api_key(request: Request, _described: Annotated[str | None, Depends(_
 
 
 async def _credential(token: BearerToken, key: Annotated[ApiKey | None, Depends(_api_key)]) -> Credential:
-    return credential_of(token, key)
+    try:
+        return credential_of(token, key)
+    except identity_tokens.IssuerKeysUnknown:
+        return await run_in_threadpool(credential_of, token, key, may_block=True)
 
 
 PresentedCredential = Annotated[Credential, Depends(_credential)]

@@ -33,6 +33,22 @@ def _keys_by_id(name: str, value: SecretStr | None) -> dict[str, bytes]:
     return {kid: secret.encode() for kid, secret in pairs}
 
 
+class IdentityIssuer(BaseModel):
+    """Somebody who issues identity tokens of the shop's users (OpenID Connect)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    issuer: str = Field(min_length=1, max_length=500, description="value of the claim `iss`")
+    audience: tuple[str, ...] = Field(min_length=1, description="accepted values of the claim `aud`: one or a list")
+    jwks_url: str = Field(pattern="^https?://", description="address of the issuer's public keys")
+
+    @field_validator("audience", mode="before")
+    @classmethod
+    def one_or_several(cls, value: object) -> object:
+        """Take one audience without brackets."""
+        return (value,) if isinstance(value, str) else value
+
+
 class Settings(BaseModel):
     """Every setting; its environment variable has the same name in upper case. docs/settings.md has the same table."""
 
@@ -87,6 +103,11 @@ class Settings(BaseModel):
     api_mac_keys: SecretStr | None = Field(
         None,
         description="keys of the MACs in API keys, written like TOKEN_KEYS; the first makes new API keys, all verify",
+    )
+    identity_issuers: tuple[IdentityIssuer, ...] = Field(
+        (),
+        description="issuers of the shop's own OpenID Connect tokens, as a JSON list of objects with "
+        "`issuer`, `audience` and `jwks_url`",
     )
     trust_shop_ids: bool | None = Field(
         None,
@@ -163,6 +184,17 @@ class Settings(BaseModel):
         """Split a comma-separated list; ignore spaces and empty parts."""
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("identity_issuers", mode="before")
+    @classmethod
+    def parse_json(cls, value: object) -> object:
+        """Parse the JSON of an environment variable."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            raise ValueError("must be a JSON list of objects with issuer, audience and jwks_url") from None
+
     @field_validator("admin_token")
     @classmethod
     def not_guessable(cls, value: SecretStr | None) -> SecretStr | None:
@@ -179,6 +211,18 @@ class Settings(BaseModel):
             raise ValueError(f"TOKEN_KEYS: each secret must have at least {minimum} bytes")
         if any(len(secret) < MIN_MAC_KEY_BYTES for secret in self.mac_keys):
             raise ValueError(f"API_MAC_KEYS: each secret must have at least {MIN_MAC_KEY_BYTES} bytes")
+        return self
+
+    @model_validator(mode="after")
+    def trustworthy_issuers(self) -> Self:
+        """Reject issuers that are ambiguous, or whose keys could be replaced on their way."""
+        names = [issuer.issuer for issuer in self.identity_issuers]
+        if len(names) != len(set(names)) or "aisle" in names:
+            raise ValueError("IDENTITY_ISSUERS: each issuer must be listed once, and none may be named aisle")
+        if self.environment != "local" and any(
+            not issuer.jwks_url.startswith("https://") for issuer in self.identity_issuers
+        ):
+            raise ValueError("IDENTITY_ISSUERS: jwks_url must begin with https:// outside the environment local")
         return self
 
     @property

@@ -55,7 +55,7 @@ resource "google_compute_backend_service" "function" {
         include_query_string = true
         # publishable API keys: the functions remove them too
         query_string_blacklist = ["key"]
-        include_http_headers = ["Origin"]
+        include_http_headers   = ["Origin"]
       }
 
       bypass_cache_on_request_headers {

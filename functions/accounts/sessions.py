@@ -69,7 +69,8 @@ def guest_to_merge(request: Request, guest_user_id: str | None) -> str | None:
     """
     if guest_user_id is None:
         return None
-    credential = credential_of(bearer(request.headers.get("authorization")), request.scope.get("aisle.key"))
+    token = bearer(request.headers.get("authorization"))
+    credential = credential_of(token, request.scope.get("aisle.key"), may_block=True)
     return authorise(guest_user_id, credential, Action.MERGE)
 
 

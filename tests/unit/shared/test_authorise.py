@@ -1,5 +1,6 @@
 """The table of ``authorise``: action × kind of id × credential × TRUST_SHOP_IDS, each cell by its right answer."""
 
+import json
 import time
 from itertools import product
 
@@ -8,7 +9,8 @@ import pytest
 from shared import clients
 from shared.api_keys import ApiKey
 from shared.auth import NO_CREDENTIAL, Action, AdminToken, Credential, UserToken, authorise, credential_of, own
-from shared.errors import AppError, Forbidden, Unauthorized
+from shared.errors import AppError, Forbidden, MissingSetting, Unauthorized
+from shared.settings import read
 from shared.tokens import Claims, issue
 
 IDS = {"account": "acct_" + "1" * 32, "guest": "guest_" + "1" * 32, "shop": "17850"}
@@ -106,3 +108,32 @@ def test_a_token_decides_before_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert credential_of(None, SECRET) is SECRET
     with pytest.raises(AppError):
         credential_of("nonsense", SECRET)
+
+
+def issuers(**more: object) -> str:
+    issuer = {"issuer": "https://a.example", "audience": "shop", "jwks_url": "https://a.example/jwks.json"}
+    return json.dumps([issuer | more])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "nonsense",
+        "{}",
+        '[{"issuer": "https://a.example"}]',
+        issuers(jwks_url="http://a.example/jwks.json"),
+        issuers(jwks_url="file:///etc/passwd"),
+        issuers(issuer="aisle"),
+        issuers(audience=[]),
+        issuers(secret="x"),
+        json.dumps(json.loads(issuers()) * 2),
+    ],
+)
+def test_issuers_that_are_no_use_are_refused_by_name(value: str) -> None:
+    with pytest.raises(MissingSetting, match="IDENTITY_ISSUERS"):
+        read({"ENVIRONMENT": "prod", "IDENTITY_ISSUERS": value})
+
+
+def test_an_issuer_has_one_audience_or_several() -> None:
+    assert read({"IDENTITY_ISSUERS": issuers()}).identity_issuers[0].audience == ("shop",)
+    assert read({"IDENTITY_ISSUERS": issuers(audience=["a", "b"])}).identity_issuers[0].audience == ("a", "b")
