@@ -10,11 +10,13 @@ from benchmarks.load import get, load
 from delivery import http
 from local.places import ROOT
 from local.processes import free_port
+from shared import api_keys
 
 
 def cached(bench: Bench) -> list[Row]:
-    """Serve a cached answer over 16 connections, in turns with both empty functions."""
-    request = get("/recommendations?user_id=user-1&k=10")
+    """Serve a cached answer to a secret API key over 16 connections, in turns with both empty functions."""
+    _, key = api_keys.create("secret")
+    request = get("/recommendations?user_id=user-1&k=10", f"X-API-Key: {key}\r\n")
     ours, sync, empty, p99 = [], [], [], []
     with (
         bench.serving("recommendations") as url,

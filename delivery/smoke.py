@@ -3,11 +3,13 @@
     python -m delivery.smoke --outputs outputs.json        a deployment, by terraform output -json
     python -m delivery.smoke --url http://localhost:8080   a system behind one address, as the local one
 
-It writes one event, of a user that does not exist. Exits with 1 if an answer is wrong.
+It writes one event, of a guest that does not exist. With a secret API key in AISLE_API_KEY it also asks for the data of
+a user of the shop's own. Exits with 1 if an answer is wrong.
 """
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -19,16 +21,23 @@ TIMEOUT_S = 30
 # the first request after a deployment starts an instance
 ATTEMPTS = 5
 PAUSE_S = 3.0
-USER = "smoke-test"
+# nobody's; a guest's id needs no credential
+USER = "guest_" + "5" * 32
+# a key in an argument would be in every list of processes
+KEY_VARIABLE = "AISLE_API_KEY"
 
 
 class Check(NamedTuple):
-    """A request, and whether a status and body are a correct answer to it. With ``body`` the request is a POST."""
+    """A request, and whether a status and body are a correct answer to it. With ``body`` the request is a POST.
+
+    ``with_key``: the request carries the API key.
+    """
 
     path: str
     title: str
     is_correct: Callable[[int, Any], bool]
     body: dict[str, Any] | None = None
+    with_key: bool = False
 
 
 CHECKS = (
@@ -51,11 +60,26 @@ CHECKS = (
         {"user_id": USER, "product_id": 1, "event_type": "view"},
     ),
 )
+# the same questions for a user of the shop's own, for whom a deployment needs the key
+WITH_KEY = (
+    Check(
+        "/recommendations?user_id=smoke-test&k=3",
+        "a secret key acts for the shop's user",
+        lambda status, body: status == 200 and bool(body.get("strategy")),
+        with_key=True,
+    ),
+    Check(
+        "/admin/dashboard",
+        "a secret key does not administer",
+        lambda status, _body: status in (401, 403),
+        with_key=True,
+    ),
+)
 
 
-def send(url: str, body: dict[str, Any] | None) -> tuple[int, Any]:
+def send(url: str, body: dict[str, Any] | None, key: str | None = None) -> tuple[int, Any]:
     """Return status and JSON of the answer; status 0 when none comes."""
-    headers = {"User-Agent": "aisle-smoke"}
+    headers = {"User-Agent": "aisle-smoke"} | ({} if key is None else {"X-API-Key": key})
     try:
         answer = (
             http.get(url, headers=headers, timeout_s=TIMEOUT_S)
@@ -75,10 +99,13 @@ def first_part(path: str) -> str:
     return "/" + path.lstrip("/").partition("?")[0].partition("/")[0]
 
 
-def smoke(addresses: dict[str, str], pause_s: float = PAUSE_S) -> list[str]:
-    """Run every check and return what is wrong, one line each. ``addresses``: the first part of a path to its URL."""
+def smoke(addresses: dict[str, str], pause_s: float = PAUSE_S, key: str | None = None) -> list[str]:
+    """Run every check and return what is wrong, one line each. ``addresses``: the first part of a path to its URL.
+
+    ``key`` is a secret API key; without it the checks that need it are left out.
+    """
     faults = []
-    for check in CHECKS:
+    for check in CHECKS if key is None else CHECKS + WITH_KEY:
         start = first_part(check.path)
         if start not in addresses:
             faults.append(f"{start} is not deployed")
@@ -86,7 +113,7 @@ def smoke(addresses: dict[str, str], pause_s: float = PAUSE_S) -> list[str]:
         url = addresses[start].rstrip("/") + check.path
         for attempt in range(1, ATTEMPTS + 1):
             began = time.monotonic()
-            status, body = send(url, check.body)
+            status, body = send(url, check.body, key if check.with_key else None)
             took_ms = (time.monotonic() - began) * 1000
             correct = isinstance(body, dict) and check.is_correct(status, body)
             # only a server's error may go away
@@ -110,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
         addresses = dict.fromkeys(map(first_part, (check.path for check in CHECKS)), chosen.url)
     else:
         addresses = outputs.required(outputs.read(chosen.outputs), "public_urls")
-    faults = smoke(addresses)
+    faults = smoke(addresses, key=os.environ.get(KEY_VARIABLE) or None)
     for fault in faults:
         print(fault, file=sys.stderr)
     return 1 if faults else 0

@@ -94,6 +94,7 @@ class Services:
             "ENVIRONMENT": "local",
             "GOOGLE_CLOUD_PROJECT": self.own.get("GOOGLE_CLOUD_PROJECT") or PROJECT,
             "ADMIN_TOKEN": self.own.get("ADMIN_TOKEN") or self.state.secret("admin"),
+            "API_MAC_KEYS": self.own.get("API_MAC_KEYS") or f"local:{self.state.secret('api-keys')}",
             "TOKEN_KEYS": self.own.get("TOKEN_KEYS") or f"local:{self.state.secret('tokens')}",
         }
 

@@ -5,15 +5,16 @@
 * ``MaybeShopper``   the same, where a route also answers without a user: then None
 * ``TokenHolder``    the user of an access token, a guest's or an account's
 * ``DataOwner``      the same, to erase that user or to export everything held on them
+* ``SecretKeyHolder``  the shop's own server, by its secret API key; gives the key's id
 * ``AccountHolder``  the user of a registered account's access token
 * ``requires("rules:write")``  a member of staff, or the holder of ADMIN_TOKEN; gives the actor for the audit log
 
 The last four look the token's session up and refuse it as soon as the session ends; elsewhere an access token is valid
 until it expires.
 
-Today an account's id (``acct_…``) needs its access token, and possession of any other id suffices
-(docs/decisions/0008-accounts.md). Query models that refuse unknown parameters must declare ``user_id``
-themselves: see ``UserQuery`` in ``shared/http/parameters.py``.
+A request may carry an access token (``Authorization: Bearer``), an API key (``X-API-Key``) or both; a token decides
+before a key, because it says more exactly who asks. Query models that refuse unknown parameters must declare
+``user_id`` themselves: see ``UserQuery`` in ``shared/http/parameters.py``.
 """
 
 import hmac
@@ -21,9 +22,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Query
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
+from shared import identity_tokens
+from shared.api_keys import KEY_CHALLENGE, ApiKey
 from shared.domain.events import UserId
 from shared.domain.identity import IdKind, Permission, allowed, kind_of
 from shared.errors import Forbidden, InvalidRequest, InvalidToken, Unauthorized
@@ -71,11 +75,11 @@ class AdminToken:
     """The setting ADMIN_TOKEN: it operates the shop and is no user."""
 
 
-Credential = NoCredential | UserToken | AdminToken
+Credential = NoCredential | UserToken | AdminToken | ApiKey
 NO_CREDENTIAL: Final = NoCredential()
 _ADMIN_TOKEN: Final = AdminToken()
 # actions for which possession of an id never suffices
-_NEEDS_TOKEN: Final = frozenset({Action.USE_PROFILE, Action.ERASE_OR_EXPORT, Action.CHANGE_LOGIN})
+_NEEDS_CREDENTIAL: Final = frozenset({Action.MERGE, Action.USE_PROFILE, Action.ERASE_OR_EXPORT, Action.CHANGE_LOGIN})
 
 
 def authorise(user_id: str | None, credential: Credential, action: Action | Permission) -> str:
@@ -85,16 +89,21 @@ def authorise(user_id: str | None, credential: Credential, action: Action | Perm
     user is the token's. Raises Unauthorized where a credential is needed, InvalidToken where the given one is no
     user's, and Forbidden where it is another user's or does not suffice. Does no I/O.
 
-    ================= ================== ==========================
-    action            ``acct_…``         any other id
-    ================= ================== ==========================
-    WRITE_EVENTS      its token          its token or the id itself
-    ACCESS_OWN_DATA   its token          its token or the id itself
-    MERGE             its token          its token or the id itself
-    USE_PROFILE       its token          its token
-    ERASE_OR_EXPORT   its token          its token
-    CHANGE_LOGIN      its token          nothing: it has no login
-    ================= ================== ==========================
+    ================= ========================= ============================ =============================
+    action            ``acct_…``                ``guest_…``                  any other id (the shop's own)
+    ================= ========================= ============================ =============================
+    WRITE_EVENTS      its token, a secret key   anybody                      anybody
+    ACCESS_OWN_DATA   its token, a secret key   its token, a secret key, the its token, a secret key, or
+                                                id itself                    TRUST_SHOP_IDS
+    MERGE             its token, a secret key   its token, a secret key      its token, a secret key
+    USE_PROFILE       its token, a secret key   its token, a secret key      its token, a secret key
+    ERASE_OR_EXPORT   its token, a secret key   its token, a secret key      its token, a secret key
+    CHANGE_LOGIN      its token                 nothing: it has no login     nothing: it has no login
+    ================= ========================= ============================ =============================
+
+    A guest's id has 122 random bits, so that knowing it proves something; the shop's own ids are often numbers in a
+    row, so that knowing them proves nothing. A token of another user is refused even where anybody may: the request
+    contradicts itself. A publishable key opens nothing.
     """
     if not isinstance(action, Action):
         return _staff(credential, action)
@@ -105,26 +114,47 @@ def authorise(user_id: str | None, credential: Credential, action: Action | Perm
         if action is Action.CHANGE_LOGIN and kind_of(owner) is not IdKind.ACCOUNT:
             raise Forbidden("This needs an account. POST /auth/register creates one and keeps the guest's data.")
         return owner
-    if action in _NEEDS_TOKEN:
+    if action is Action.CHANGE_LOGIN:
+        # the login is the person's, not the shop's
+        user_id = None
+    is_secret_key = isinstance(credential, ApiKey) and credential.kind == "secret"
+    if user_id is not None and is_secret_key:
+        return user_id
+    if action in _NEEDS_CREDENTIAL:
         if isinstance(credential, AdminToken):
             raise InvalidToken(
                 "ADMIN_TOKEN belongs to no user; send a user's access token.", headers=INVALID_TOKEN_CHALLENGE
             )
-        raise Unauthorized("Send an access token: Authorization: Bearer <token>.", headers=CHALLENGE)
+        raise Unauthorized(
+            "Send an access token: Authorization: Bearer <token>."
+            if action is Action.CHANGE_LOGIN
+            else "Send the user's access token (Authorization: Bearer <token>), or user_id with a secret API key "
+            "(X-API-Key).",
+            headers=CHALLENGE,
+        )
     if user_id is None:
         raise Unauthorized(
             "Name the user: send the parameter user_id, or an access token (Authorization: Bearer <token>).",
             headers=CHALLENGE,
         )
-    if kind_of(user_id) is IdKind.ACCOUNT:
+    kind = kind_of(user_id)
+    if kind is IdKind.ACCOUNT:
         raise Unauthorized(
-            "This user_id is an account's: send its access token (Authorization: Bearer <token>).", headers=CHALLENGE
+            "This user_id is an account's: send its access token (Authorization: Bearer <token>), or a secret API key "
+            "(X-API-Key).",
+            headers=CHALLENGE,
         )
-    return user_id
+    if action is Action.WRITE_EVENTS or kind is IdKind.GUEST or settings().shop_ids_suffice:
+        return user_id
+    raise Unauthorized(
+        "This user_id is the shop's own: send a secret API key (X-API-Key) from the shop's server, or a token of "
+        "POST /auth/user-token (Authorization: Bearer <token>). A browser without either uses POST /auth/guest.",
+        headers=CHALLENGE,
+    )
 
 
 def _staff(credential: Credential, permission: Permission) -> str:
-    if isinstance(credential, NoCredential):
+    if isinstance(credential, NoCredential | ApiKey):
         raise Unauthorized("Send a staff member's token: Authorization: Bearer <token>.", headers=ADMIN_CHALLENGE)
     if isinstance(credential, AdminToken):
         if not allowed("machine", permission):
@@ -152,10 +182,16 @@ def _is_admin_token(token: str) -> bool:
     )
 
 
-def credential_of(token: str | None) -> Credential:
-    """Return what a request for users' data carries. Raises InvalidToken and TokenExpired."""
+def credential_of(token: str | None, key: ApiKey | None = None, *, may_block: bool = False) -> Credential:
+    """Return what a request for users' data carries: the token, else the API key.
+
+    ``key`` is a checked key, as the edge leaves it in the request. ``may_block`` allows reading the keys of an identity
+    token's issuer. Raises InvalidToken, TokenExpired and IssuerKeysUnknown.
+    """
     if token is None:
-        return NO_CREDENTIAL
+        return NO_CREDENTIAL if key is None else key
+    if (issuer := identity_tokens.issuer_of(token)) is not None:
+        return UserToken(identity_tokens.verify(token, issuer, may_read_keys=may_block))
     return _ADMIN_TOKEN if _is_admin_token(token) else UserToken(verify(token))
 
 
@@ -193,9 +229,9 @@ def require_session(credential: Credential) -> None:
         raise InvalidToken(error.detail, headers=INVALID_TOKEN_CHALLENGE) from None
 
 
-def own(user_id: str | None, token: str | None) -> str:
-    """Return the user whose data a request may access, from its ``user_id`` and token: for the hot path."""
-    return authorise(user_id, credential_of(token), Action.ACCESS_OWN_DATA)
+def own(user_id: str | None, token: str | None, key: ApiKey | None = None) -> str:
+    """Return the user whose data a request may access, from its ``user_id``, token and key: for the hot path."""
+    return authorise(user_id, credential_of(token, key), Action.ACCESS_OWN_DATA)
 
 
 # FastAPI's dependencies. They are `async` where they await nothing: FastAPI runs a plain function in a thread.
@@ -209,6 +245,13 @@ _admin = HTTPBearer(
     auto_error=False,
     scheme_name="admin",
     description="Access token of a staff member, or the value of the setting ADMIN_TOKEN.",
+)
+_key = APIKeyHeader(
+    name="X-API-Key",
+    auto_error=False,
+    scheme_name="key",
+    description="A secret API key (`sk_…`) acts for any user, from the shop's server only. A publishable one (`pk_…`) "
+    "identifies a client and may also be the query parameter `key`.",
 )
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_token)]
 USER_ID_DESCRIPTION: Final = (
@@ -224,8 +267,17 @@ async def _bearer_token(credentials: Credentials = None) -> str | None:
 BearerToken = Annotated[str | None, Depends(_bearer_token)]
 
 
-async def _credential(token: BearerToken) -> Credential:
-    return credential_of(token)
+async def _api_key(request: Request, _described: Annotated[str | None, Depends(_key)] = None) -> ApiKey | None:
+    # the edge has checked the key (shared/http/edge.py), and taken it from the URL
+    key: ApiKey | None = request.scope.get("aisle.key")
+    return key
+
+
+async def _credential(token: BearerToken, key: Annotated[ApiKey | None, Depends(_api_key)]) -> Credential:
+    try:
+        return credential_of(token, key)
+    except identity_tokens.IssuerKeysUnknown:
+        return await run_in_threadpool(credential_of, token, key, may_block=True)
 
 
 PresentedCredential = Annotated[Credential, Depends(_credential)]
@@ -238,6 +290,15 @@ def _live_credential(credential: PresentedCredential) -> Credential:
 
 
 LiveCredential = Annotated[Credential, Depends(_live_credential)]
+
+
+async def _secret_key_holder(key: Annotated[ApiKey | None, Depends(_api_key)]) -> str:
+    if key is None or key.kind != "secret":
+        raise Unauthorized("Send a secret API key: X-API-Key: sk_….", headers=KEY_CHALLENGE)
+    return key.id
+
+
+SecretKeyHolder = Annotated[str, Depends(_secret_key_holder)]
 
 
 async def _shopper(credential: PresentedCredential, user_id: UserIdParameter = None) -> str:
@@ -257,12 +318,12 @@ async def _named_shopper(shopper: Annotated[str | None, Depends(_maybe_shopper)]
     return shopper
 
 
-async def _token_holder(credential: LiveCredential) -> str:
-    return authorise(None, credential, Action.USE_PROFILE)
+async def _token_holder(credential: LiveCredential, user_id: UserIdParameter = None) -> str:
+    return authorise(user_id, credential, Action.USE_PROFILE)
 
 
-async def _erasing_or_exporting(credential: LiveCredential) -> str:
-    return authorise(None, credential, Action.ERASE_OR_EXPORT)
+async def _erasing_or_exporting(credential: LiveCredential, user_id: UserIdParameter = None) -> str:
+    return authorise(user_id, credential, Action.ERASE_OR_EXPORT)
 
 
 async def _account_holder(credential: LiveCredential) -> str:

@@ -12,6 +12,7 @@
     + InvalidToken          401 invalid-token
       + TokenExpired        401 token-expired
       + TokenReused         401 token-reused
+    + InvalidApiKey         401 invalid-api-key
     + LoginFailed           401 login-failed
     + Forbidden             403 forbidden
   + NotFound                404 not-found
@@ -126,6 +127,10 @@ class TokenExpired(InvalidToken):
 
 class TokenReused(InvalidToken):
     slug, title = "token-reused", "Refresh token reused"
+
+
+class InvalidApiKey(Unauthorized):
+    status, slug, title = 401, "invalid-api-key", "Invalid API key"
 
 
 class LoginFailed(Unauthorized):

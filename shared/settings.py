@@ -4,13 +4,49 @@ import json
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Self
+from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from shared.domain.formula import NEARNESS_HALF_KM, PROFILE_EVENTS_MAX, Formula
 from shared.errors import MissingSetting
 from shared.validation import field_errors
+
+# the length of the hash (SHA-256): RFC 2104, section 3
+MIN_MAC_KEY_BYTES: Final = 32
+
+
+def _keys_by_id(name: str, value: SecretStr | None) -> dict[str, bytes]:
+    """Return the secrets of a setting that holds a set of keys, by key id. Raises ValueError."""
+    if value is None:
+        return {}
+    text = value.get_secret_value().strip()
+    if text.startswith("{"):
+        try:
+            pairs = list(json.loads(text).items())
+        except json.JSONDecodeError:
+            raise ValueError(f"{name}: it is not valid JSON") from None
+    else:
+        pairs = [tuple(part.strip().partition(":")[::2]) for part in text.split(",")]
+    if not pairs or not all(kid and isinstance(secret, str) for kid, secret in pairs):
+        raise ValueError(f"{name}: it must be kid:secret,kid2:secret2 or a JSON object from key id to secret")
+    return {kid: secret.encode() for kid, secret in pairs}
+
+
+class IdentityIssuer(BaseModel):
+    """Somebody who issues identity tokens of the shop's users (OpenID Connect)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    issuer: str = Field(min_length=1, max_length=500, description="value of the claim `iss`")
+    audience: tuple[str, ...] = Field(min_length=1, description="accepted values of the claim `aud`: one or a list")
+    jwks_url: str = Field(pattern="^https?://", description="address of the issuer's public keys")
+
+    @field_validator("audience", mode="before")
+    @classmethod
+    def one_or_several(cls, value: object) -> object:
+        """Take one audience without brackets."""
+        return (value,) if isinstance(value, str) else value
 
 
 class Settings(BaseModel):
@@ -63,6 +99,20 @@ class Settings(BaseModel):
     )
     token_algorithm: str = Field(
         "HS256", pattern="^HS(256|384|512)$", description="algorithm that signs access tokens: HS256, HS384 or HS512"
+    )
+    api_mac_keys: SecretStr | None = Field(
+        None,
+        description="keys of the MACs in API keys, written like TOKEN_KEYS; the first makes new API keys, all verify",
+    )
+    identity_issuers: tuple[IdentityIssuer, ...] = Field(
+        (),
+        description="issuers of the shop's own OpenID Connect tokens, as a JSON list of objects with "
+        "`issuer`, `audience` and `jwks_url`",
+    )
+    trust_shop_ids: bool | None = Field(
+        None,
+        description="whether a user id of the shop's own suffices to read and change that user's data; "
+        "if not set, true in the environment `local` and false in others",
     )
     access_token_s: int = Field(1800, ge=1, le=86_400, description="seconds for which an access token is valid")
     refresh_token_s: int = Field(604_800, ge=1, le=7_776_000, description="seconds for which a refresh token is valid")
@@ -134,6 +184,17 @@ class Settings(BaseModel):
         """Split a comma-separated list; ignore spaces and empty parts."""
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("identity_issuers", mode="before")
+    @classmethod
+    def parse_json(cls, value: object) -> object:
+        """Parse the JSON of an environment variable."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            raise ValueError("must be a JSON list of objects with issuer, audience and jwks_url") from None
+
     @field_validator("admin_token")
     @classmethod
     def not_guessable(cls, value: SecretStr | None) -> SecretStr | None:
@@ -148,24 +209,36 @@ class Settings(BaseModel):
         minimum = int(self.token_algorithm.removeprefix("HS")) // 8
         if any(len(secret) < minimum for secret in self.keys_by_id.values()):
             raise ValueError(f"TOKEN_KEYS: each secret must have at least {minimum} bytes")
+        if any(len(secret) < MIN_MAC_KEY_BYTES for secret in self.mac_keys):
+            raise ValueError(f"API_MAC_KEYS: each secret must have at least {MIN_MAC_KEY_BYTES} bytes")
+        return self
+
+    @model_validator(mode="after")
+    def trustworthy_issuers(self) -> Self:
+        """Reject issuers that are ambiguous, or whose keys could be replaced on their way."""
+        names = [issuer.issuer for issuer in self.identity_issuers]
+        if len(names) != len(set(names)) or "aisle" in names:
+            raise ValueError("IDENTITY_ISSUERS: each issuer must be listed once, and none may be named aisle")
+        if self.environment != "local" and any(
+            not issuer.jwks_url.startswith("https://") for issuer in self.identity_issuers
+        ):
+            raise ValueError("IDENTITY_ISSUERS: jwks_url must begin with https:// outside the environment local")
         return self
 
     @property
     def keys_by_id(self) -> dict[str, bytes]:
         """The secrets of TOKEN_KEYS by key id, in order; empty if it is not set. Raises ValueError."""
-        if self.token_keys is None:
-            return {}
-        text = self.token_keys.get_secret_value().strip()
-        if text.startswith("{"):
-            try:
-                pairs = list(json.loads(text).items())
-            except json.JSONDecodeError:
-                raise ValueError("TOKEN_KEYS: it is not valid JSON") from None
-        else:
-            pairs = [tuple(part.strip().partition(":")[::2]) for part in text.split(",")]
-        if not pairs or not all(kid and isinstance(secret, str) for kid, secret in pairs):
-            raise ValueError("TOKEN_KEYS: it must be kid:secret,kid2:secret2 or a JSON object from key id to secret")
-        return {kid: secret.encode() for kid, secret in pairs}
+        return _keys_by_id("TOKEN_KEYS", self.token_keys)
+
+    @property
+    def mac_keys(self) -> tuple[bytes, ...]:
+        """The secrets of API_MAC_KEYS in order; empty if it is not set. Raises ValueError."""
+        return tuple(_keys_by_id("API_MAC_KEYS", self.api_mac_keys).values())
+
+    @property
+    def shop_ids_suffice(self) -> bool:
+        """TRUST_SHOP_IDS, or its default for the environment."""
+        return self.environment == "local" if self.trust_shop_ids is None else self.trust_shop_ids
 
     def require(self, name: str) -> str:
         """Return the value of a setting without a default. Raises MissingSetting, with its name, if it is not set."""

@@ -53,7 +53,9 @@ resource "google_compute_backend_service" "function" {
         include_host         = true
         include_protocol     = true
         include_query_string = true
-        include_http_headers = ["Origin"]
+        # publishable API keys: the functions remove them too
+        query_string_blacklist = ["key"]
+        include_http_headers   = ["Origin"]
       }
 
       bypass_cache_on_request_headers {

@@ -198,8 +198,10 @@ module "function" {
       LOG_EXECUTION_ID     = "true"
     },
     each.value.kind == "http" ? {
-      CORS_ORIGINS    = join(",", var.cors_origins)
-      TRUSTED_PROXIES = var.domain == null ? "1" : "2" # Google's front end, and the load balancer
+      CORS_ORIGINS     = join(",", var.cors_origins)
+      IDENTITY_ISSUERS = jsonencode(var.identity_issuers)
+      TRUST_SHOP_IDS   = tostring(var.trust_shop_ids)
+      TRUSTED_PROXIES  = var.domain == null ? "1" : "2" # Google's front end, and the load balancer
     } : {},
     contains(each.value.needs, "postgres") ? {
       CLOUD_SQL_INSTANCE = google_sql_database_instance.this.connection_name

@@ -150,6 +150,22 @@ variable "cors_origins" {
   }
 }
 
+variable "identity_issuers" {
+  description = "Issuers of the shop's own OpenID Connect tokens: docs/accounts.md."
+  type = list(object({
+    issuer   = string
+    audience = list(string)
+    jwks_url = string
+  }))
+  default = []
+}
+
+variable "trust_shop_ids" {
+  description = "Whether a user id of the shop's own suffices to read and change that user's data: docs/runbooks/first-deployment.md."
+  type        = bool
+  default     = false
+}
+
 variable "bigquery" {
   description = "Whether a subscription also writes raw events to BigQuery."
   type        = bool

@@ -9,6 +9,7 @@ import pytest
 FOREIGN = (
     "ADMIN_TOKEN",
     "AISLE_DATA",
+    "API_MAC_KEYS",
     "AISLE_HOME",
     "AISLE_PORT",
     "CLOUD_SQL_INSTANCE",
@@ -18,6 +19,7 @@ FOREIGN = (
     "FUNCTION_SIGNATURE_TYPE",
     "FUNCTION_TARGET",
     "GOOGLE_CLOUD_PROJECT",
+    "IDENTITY_ISSUERS",
     "JOBS_URL",
     "LOG_EXECUTION_ID",
     "PUBSUB_EMULATOR_HOST",
@@ -26,6 +28,7 @@ FOREIGN = (
     "SCHEDULER_EMULATOR_HOST",
     "SCHEDULER_LOCATION",
     "TOKEN_KEYS",
+    "TRUST_SHOP_IDS",
 )
 for _name in FOREIGN:
     os.environ.pop(_name, None)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.domain.events import UserId, printable
-from shared.domain.identity import is_account
+from shared.domain.identity import IdKind, is_account, kind_of
 from shared.domain.patches import without_defaults
 from shared.http import Page
 
@@ -47,6 +47,13 @@ def guest_id(value: str) -> str:
     return value
 
 
+def shop_id(value: str) -> str:
+    """Return ``value``; raise ValueError for an id that was issued here."""
+    if kind_of(value) is not IdKind.OTHER:
+        raise ValueError("must be the shop's own id; accounts and guests get tokens at /auth/login and /auth/guest")
+    return value
+
+
 Email = Annotated[
     str,
     StringConstraints(min_length=3, max_length=320, strip_whitespace=True),
@@ -70,7 +77,10 @@ City = Annotated[
 ]
 GuestUserId = Annotated[
     Annotated[UserId, AfterValidator(guest_id)] | None,
-    Field(description="Id of a guest whose cart, wishlist, history and preferences become the account's, once."),
+    Field(
+        description="Id of a guest whose cart, wishlist, history and preferences become the account's, once. "
+        "The request carries that guest's access token (`Authorization: Bearer`) or a secret API key."
+    ),
 ]
 RefreshToken = Annotated[
     str, StringConstraints(min_length=1, max_length=512), Field(description="A refresh token; it can be used once.")
@@ -111,6 +121,12 @@ class RefreshRequest(Body):
     refresh_token: RefreshToken
 
 
+class UserTokenRequest(Body):
+    """One of the shop's own users."""
+
+    user_id: Annotated[UserId, AfterValidator(shop_id)] = Field(description="The shop's own id of the user.")
+
+
 class PasswordChange(Body):
     """The current password and the new one."""
 
@@ -123,6 +139,15 @@ class TokenPair(BaseModel):
 
     access_token: str = Field(description="JWT to send as `Authorization: Bearer <token>`.")
     refresh_token: str = Field(description="Exchanges for a new pair at POST /auth/refresh, once.")
+    token_type: Literal["bearer"] = Field("bearer", description="Always `bearer`.")
+    expires_in: int = Field(description="Seconds for which the access token is valid.")
+    user_id: str = Field(description="Id of the user.")
+
+
+class AccessToken(BaseModel):
+    """An access token without a refresh token: the shop's server gets the next one."""
+
+    access_token: str = Field(description="JWT to send as `Authorization: Bearer <token>`.")
     token_type: Literal["bearer"] = Field("bearer", description="Always `bearer`.")
     expires_in: int = Field(description="Seconds for which the access token is valid.")
     user_id: str = Field(description="Id of the user.")

@@ -5,9 +5,17 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from functions.accounts.schemas import AccountRegistration, LoginRequest, PasswordChange, RefreshRequest, TokenPair
+from functions.accounts.schemas import (
+    AccessToken,
+    AccountRegistration,
+    LoginRequest,
+    PasswordChange,
+    RefreshRequest,
+    TokenPair,
+    UserTokenRequest,
+)
 from shared import passwords, tokens
-from shared.auth import NO_CREDENTIAL, AccountHolder, Action, authorise
+from shared.auth import AccountHolder, Action, SecretKeyHolder, authorise, bearer, credential_of
 from shared.clients.postgres import Connection, transaction
 from shared.domain.identity import new_account_id, new_guest_id
 from shared.errors import EmailTaken, LoginFailed, UsernameTaken
@@ -74,11 +82,23 @@ def lock_verified(connection: Connection, verified: User, password: str, guest_u
     return user
 
 
+def guest_to_merge(request: Request, guest_user_id: str | None) -> str | None:
+    """Return the guest whose data a login takes along, proven by the guest's access token or a secret API key.
+
+    Without ``guest_user_id`` no credential is read, so that an expired one hinders no login. Raises Unauthorized,
+    Forbidden, InvalidToken and TokenExpired.
+    """
+    if guest_user_id is None:
+        return None
+    token = bearer(request.headers.get("authorization"))
+    credential = credential_of(token, request.scope.get("aisle.key"), may_block=True)
+    return authorise(guest_user_id, credential, Action.MERGE)
+
+
 def merge_guest(connection: Connection, guest_user_id: str | None, user: User) -> list[str]:
     """Merge a guest into an account, and return the users whose stored answers must be dropped."""
     if guest_user_id is None:
         return []
-    guest_user_id = authorise(guest_user_id, NO_CREDENTIAL, Action.MERGE)
     if not merging.merge(connection, guest_user_id, user.id, user.user_id):
         return []
     return [guest_user_id, user.user_id]
@@ -93,13 +113,15 @@ def create_guest() -> Response:
     return token_response(session, 201)
 
 
-@router.post("/register", status_code=201, response_model=TokenPair, responses=problem_responses(409))
+@router.post("/register", status_code=201, response_model=TokenPair, responses=OWNED | problem_responses(409))
 def register_account(request: Request, body: AccountRegistration) -> Response:
     """Register an account and log in.
 
+    With `guest_user_id` the guest's data becomes the account's; send the guest's access token or a secret API key.
     409 if the email or the username is taken; a taken email counts as a failed login.
     """
     password = passwords.check(body.password, body.email, body.username)
+    guest_user_id = guest_to_merge(request, body.guest_user_id)
     login_failures.begin_attempt(body.email, client_address(request))
     password_hash = passwords.hash_password(password)
     try:
@@ -107,7 +129,7 @@ def register_account(request: Request, body: AccountRegistration) -> Response:
             user = accounts.add(
                 connection, new_account_id(), username=body.username, email=body.email, password_hash=password_hash
             )
-            changed = merge_guest(connection, body.guest_user_id, user)
+            changed = merge_guest(connection, guest_user_id, user)
             session = refresh_tokens.begin(connection, user.id)
     except EmailTaken:
         login_failures.record_failure(client_address(request))
@@ -121,13 +143,17 @@ def register_account(request: Request, body: AccountRegistration) -> Response:
     return token_response(session, 201)
 
 
-@router.post("/login", response_model=TokenPair, responses=problem_responses(401))
+@router.post("/login", response_model=TokenPair, responses=OWNED)
 def log_in(request: Request, body: LoginRequest) -> Response:
-    """Log in to an account. The guest of `guest_user_id` is merged into it, once."""
+    """Log in to an account. The guest of `guest_user_id` is merged into it, once.
+
+    A merge needs the guest's access token (`Authorization: Bearer`) or a secret API key.
+    """
+    guest_user_id = guest_to_merge(request, body.guest_user_id)
     verified = verified_account(body.email, body.password, request)
     with transaction() as connection:
-        user = lock_verified(connection, verified, body.password, body.guest_user_id)
-        changed = merge_guest(connection, body.guest_user_id, user)
+        user = lock_verified(connection, verified, body.password, guest_user_id)
+        changed = merge_guest(connection, guest_user_id, user)
         session = refresh_tokens.begin(connection, user.id)
         audit.record(connection, user.user_id, "login", f"user:{user.user_id}")
     if user.password_hash is not None and passwords.is_outdated(user.password_hash):
@@ -170,3 +196,15 @@ def change_password(request: Request, user_id: AccountHolder, body: PasswordChan
         audit.record(connection, user.user_id, "password.change", f"user:{user.user_id}")
         session = refresh_tokens.begin(connection, user.id)
     return token_response(session)
+
+
+@router.post("/user-token", response_model=AccessToken, responses=OWNED)
+def create_user_token(_key: SecretKeyHolder, body: UserTokenRequest) -> Response:
+    """Create an access token for one of the shop's own users, whom the shop has logged in itself.
+
+    The shop's server asks with its secret API key and gives the token to the browser, which needs no proxy then.
+    """
+    token = AccessToken(
+        access_token=tokens.issue(body.user_id, "guest"), expires_in=settings().access_token_s, user_id=body.user_id
+    )
+    return Response(token.model_dump_json(), 200, NO_STORE, "application/json")

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from functions.admin import (
+    api_keys,
     audit_log,
     cache,
     dashboard,
@@ -30,6 +31,7 @@ app = api(
         "jobs": "Scheduled jobs and their runs.",
         "cache": "Stored answers.",
         "user-administration": "Accounts, their roles, and personal data at a user's request.",
+        "api-keys": "Keys with which the shop's servers and pages identify themselves.",
         "audit-log": "What staff and scripts changed.",
         "rejected-events": "Events and messages that can never be processed.",
         "dead-letters": "Messages that subscribers failed to process, to be published again.",
@@ -46,6 +48,7 @@ for module in (
     rejected_events,
     rules,
     users,
+    api_keys,
     jobs,
     dead_letters,
     doctor,

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from functions.events.schemas import EventAccepted, EventBatch, EventBatchResult
-from shared.auth import BearerToken, credential_of
+from shared.auth import PresentedCredential
 from shared.domain.events import Event
 from shared.event_publishing import publish_batch, publish_event
 from shared.http import IdempotencyKey
@@ -15,22 +15,26 @@ router = APIRouter(prefix="/events", tags=["events"])
 
 
 @router.post("", status_code=202, response_model=EventAccepted, responses=OWNED)
-async def record_event(event: Event, token: BearerToken, idempotency_key: IdempotencyKey = None) -> Response:
+async def record_event(
+    event: Event, credential: PresentedCredential, idempotency_key: IdempotencyKey = None
+) -> Response:
     """Record what a user did with a product.
 
     503 with `Retry-After` when Pub/Sub does not take the event: nothing was recorded, so send it again.
     """
-    event_id = await publish_event(event, credential_of(token), idempotency_key)
+    event_id = await publish_event(event, credential, idempotency_key)
     return Response(dump({"event_id": event_id, "status": "accepted"}), 202, media_type="application/json")
 
 
 @router.post("/batch", status_code=202, response_model=EventBatchResult, responses=OWNED)
-async def record_event_batch(batch: EventBatch, token: BearerToken, idempotency_key: IdempotencyKey = None) -> Response:
+async def record_event_batch(
+    batch: EventBatch, credential: PresentedCredential, idempotency_key: IdempotencyKey = None
+) -> Response:
     """Record up to 500 events at once.
 
     An event that cannot be accepted is listed in `rejected`; the others are recorded.
     """
-    result = await publish_batch(batch.events, credential_of(token), idempotency_key)
+    result = await publish_batch(batch.events, credential, idempotency_key)
     body = {
         "accepted": result.accepted,
         "rejected": [{"index": index, "problem": error.problem()} for index, error in result.rejected.items()],

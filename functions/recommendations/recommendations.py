@@ -51,7 +51,7 @@ def find_stored(scope: Scope) -> Awaitable[bytes | None] | None:
         elif name == b"authorization":
             authorization = value.decode("latin-1")
     try:
-        user_id = own(user_id_in(query), bearer(authorization) if authorization else None)
+        user_id = own(user_id_in(query), bearer(authorization) if authorization else None, scope.get("aisle.key"))
     except AppError:
         # the application answers with the problem
         return None

@@ -27,6 +27,8 @@ Permission = Literal[
     "events:replay",
     "orders:read",
     "orders:write",
+    "api-keys:read",
+    "api-keys:write",
 ]
 _READING: Final[frozenset[Permission]] = frozenset(
     ("dashboard:read", "users:read", "models:read", "jobs:read", "rules:read", "events:read", "orders:read")
@@ -42,6 +44,8 @@ _EVERYTHING: Final[frozenset[Permission]] = _READING | frozenset[Permission](
         "rules:write",
         "events:replay",
         "orders:write",
+        "api-keys:read",
+        "api-keys:write",
     )
 )
 PERMISSIONS: Final[Mapping[str, frozenset[Permission]]] = {

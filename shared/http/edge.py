@@ -14,8 +14,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import errors
+from shared import api_keys, errors
+from shared.api_keys import KEY_CHALLENGE
 from shared.errors import AppError
+from shared.http import revocations
 from shared.http.client_address import client_address
 from shared.http.limits import WINDOW_S, Limiter
 from shared.http.problems import problem_response
@@ -53,6 +55,7 @@ class Edge:
                 "Content-Type",
                 "Idempotency-Key",
                 "If-None-Match",
+                "X-API-Key",
                 "X-Request-ID",
                 "traceparent",
             ],
@@ -61,20 +64,35 @@ class Edge:
         )
 
     def begin(self, scope: Scope) -> tuple[str, HeaderList, AppError | None]:
-        """Return the request's id, headers for its response, and the error that refuses it, if any."""
+        """Return the request's id, headers for its response, and the error that refuses it, if any.
+
+        A valid API key goes from the header or the query string into ``scope["aisle.key"]``.
+        """
         request_id = ""
+        keys: list[str] = []
+        has_origin = False
         for name, value in scope["headers"]:
             if name == b"x-request-id":
                 request_id = value.decode("latin-1")
+            elif name == b"x-api-key":
+                keys.append(value.decode("latin-1").strip())
+            elif name == b"origin":
+                has_origin = True
+        query: bytes = scope["query_string"]
+        keys_in_url: list[str] = []
+        if b"key=" in query:
+            # before logs, validation and keys of stored answers
+            scope["query_string"], keys_in_url = api_keys.take_from_query(query)
         if not request_id or not REQUEST_ID.fullmatch(request_id):
             request_id = os.urandom(12).hex()
         peer = (scope.get("client") or ("",))[0]
         client = client_address(scope["headers"], peer, settings().trusted_proxies)
         scope["aisle.client"] = client
         headers: HeaderList = [(b"x-request-id", request_id.encode())]
+        refusal = self.admit_key(scope, keys, keys_in_url, has_origin) if keys or keys_in_url else None
         limit = settings().rate_limit_per_minute
         if limit == 0 or scope["path"] in UNLIMITED:
-            return request_id, headers, None
+            return request_id, headers, refusal
         remaining, reset_s = self.limiter.take(client)
         headers.append((b"ratelimit-policy", b'"minute";q=%d;w=%d' % (limit, WINDOW_S)))
         headers.append((b"ratelimit", b'"minute";r=%d;t=%d' % (max(remaining, 0), reset_s)))
@@ -87,7 +105,34 @@ class Edge:
                     headers={"Retry-After": str(reset_s)},
                 ),
             )
-        return request_id, headers, None
+        return request_id, headers, refusal
+
+    @staticmethod
+    def admit_key(scope: Scope, keys: list[str], keys_in_url: list[str], has_origin: bool) -> AppError | None:
+        """Put the request's API key into the scope, or return the error that refuses it. Does no I/O."""
+        if any(text.startswith("sk_") for text in keys_in_url):
+            return errors.Forbidden(
+                "A secret API key must never be in a URL: logs and histories have it now. Revoke it, and send its "
+                "successor in the header X-API-Key."
+            )
+        texts = {*keys, *keys_in_url}
+        if len(texts) > 1:
+            return errors.InvalidApiKey("Send one API key, in the header X-API-Key.", headers=KEY_CHALLENGE)
+        key = api_keys.verify(texts.pop())
+        if key is None:
+            return errors.InvalidApiKey(
+                "The API key was not made here, or its signing key was rotated; GET /admin/api-keys lists the valid "
+                "ones. Reading the catalog needs none.",
+                headers=KEY_CHALLENGE,
+            )
+        if key.kind == "secret" and has_origin:
+            return errors.Forbidden(
+                "A secret API key must not be sent by a browser, whose users can read it. Use a publishable key, and a "
+                "token of POST /auth/user-token for the user."
+            )
+        scope["aisle.key"] = key
+        revocations.refresh()
+        return _revoked() if revocations.is_revoked(key.id) else None
 
     def cross_origin(self, origin: bytes) -> HeaderList:
         """Return the headers that CORSMiddleware would add, for responses that do not pass through it."""
@@ -128,6 +173,9 @@ class Edge:
         refusal = refusal or self.refuse(scope, limit)
         with trace_of(scope["headers"], request_id):
             try:
+                if refusal is None and "aisle.key" in scope and not revocations.is_known():
+                    await revocations.first_read()
+                    refusal = _revoked() if revocations.is_revoked(scope["aisle.key"].id) else None
                 if refusal is not None:
                     raise refusal
                 await self.stack(scope, _limited(receive, limit), send_with_headers)
@@ -159,6 +207,10 @@ class Edge:
             if name == b"content-length" and value.isdigit() and int(value) > limit:
                 return errors.BodyTooLarge(f"The body must be at most {limit} bytes.")
         return None
+
+
+def _revoked() -> AppError:
+    return errors.InvalidApiKey("The API key is revoked; use another one.", headers=KEY_CHALLENGE)
 
 
 def _is_text(query: bytes) -> bool:

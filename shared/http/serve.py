@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.http import revocations
 from shared.http.answers import NO_CACHE
 from shared.http.edge import Edge, HeaderList
 
@@ -65,7 +66,8 @@ def serve(app: FastAPI, find_stored: FindStored | None = None) -> Any:
         scope = request.scope
         if find_stored is not None and scope["method"] == "GET":
             begun = edge.begin(scope)
-            if begun[2] is None:
+            # until the revoked keys are known, a request with a key waits for them in the application
+            if begun[2] is None and ("aisle.key" not in scope or revocations.is_known()):
                 lookup = find_stored(scope)
                 body = None if lookup is None else await lookup
                 if body is not None:

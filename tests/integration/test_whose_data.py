@@ -41,7 +41,15 @@ BODIES: dict[str, Callable[[str], Any]] = {
     "/events/batch": lambda user: {"events": [{"user_id": user, "product_id": 1, "event_type": "view"}]},
 }
 NEEDED = {"product_id": "1", "k": "1"}
-FILLED = {"product_id": "1", "version": "1", "rule_id": "1", "name": "trending", "scope": "similar", "order_id": "1"}
+FILLED = {
+    "product_id": "1",
+    "version": "1",
+    "rule_id": "1",
+    "name": "trending",
+    "scope": "similar",
+    "order_id": "1",
+    "key_id": "0" * 12,
+}
 
 
 @dataclass(frozen=True)

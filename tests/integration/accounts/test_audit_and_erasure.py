@@ -9,8 +9,9 @@ from sqlalchemy.exc import DBAPIError
 
 from shared.clients import postgres
 from shared.storage.operations import audit
-from tests.integration.people import PASSWORD, bearer, count, login, registered
+from tests.integration.people import PASSWORD, bearer, login, register
 from tests.integration.shop import add_products
+from tests.integration.tables import count_rows
 
 Serve = Callable[[str], httpx.Client]
 MACHINE = {"Authorization": "Bearer an-admin-token-for-tests"}
@@ -33,7 +34,7 @@ def test_erasing_merged_guests_with_treacherous_ids_touches_nothing_of_others(
 ) -> None:
     add_products(3)
     admin, cart = serve("admin"), serve("cart")
-    bystander, person = registered(accounts, "bob"), registered(accounts)
+    bystander, person = register(accounts, "bob"), register(accounts)
     assert admin.post("/admin/rules", json={"kind": "exclude", "brand": "Brand 1"}, headers=MACHINE).is_success
     with postgres.transaction() as connection:
         audit.record(connection, "command-line", "user.role", f"user:{bystander['user_id']}")
@@ -46,12 +47,12 @@ def test_erasing_merged_guests_with_treacherous_ids_touches_nothing_of_others(
         assert cart.post("/cart/items", params={"user_id": guest}, json={"product_id": 2, "quantity": 1}).is_success
         assert login(accounts, guest_user_id=guest).status_code == 200
     of_others = "owner IS DISTINCT FROM cast(:person AS text)"
-    before = count("idempotency_keys", of_others, person=person["user_id"])
+    before = count_rows("idempotency_keys", of_others, person=person["user_id"])
     audited, named = stored("audit_log", "*"), [entry for entry in entries() if person["user_id"] not in str(entry)]
     assert accounts.delete("/users/me", headers=bearer(login(accounts).json())).status_code == 204
-    assert count("users", "external_id = ANY (:ids)", ids=TREACHEROUS) == 0
-    assert count("idempotency_keys", of_others, person=person["user_id"]) == before == 1
-    assert count("idempotency_keys", "owner = :person", person=person["user_id"]) == 0
+    assert count_rows("users", "external_id = ANY (:ids)", ids=TREACHEROUS) == 0
+    assert count_rows("idempotency_keys", of_others, person=person["user_id"]) == before == 1
+    assert count_rows("idempotency_keys", "owner = :person", person=person["user_id"]) == 0
     assert stored("audit_log", "*")[: len(audited)] == audited
     assert [entry for entry in entries() if entry[0] != "erased"] == named
     assert ("erased", "login", "erased") in entries()
@@ -89,7 +90,7 @@ def test_the_database_refuses_to_change_the_audit_log(env: dict[str, str], state
 
 
 def test_logins_failures_and_changes_are_security_events(accounts: httpx.Client, serve: Serve) -> None:
-    tokens, admin = registered(accounts), serve("admin")
+    tokens, admin = register(accounts), serve("admin")
     user_id = tokens["user_id"]
     subject = f"user:{user_id}"
     login(accounts)
@@ -120,7 +121,7 @@ def test_logins_failures_and_changes_are_security_events(accounts: httpx.Client,
 
 
 def test_no_password_and_no_email_is_in_the_audit_log(accounts: httpx.Client) -> None:
-    registered(accounts)
+    register(accounts)
     login(accounts, password="a guess at it")
     login(accounts)
     text = postgres.read("SELECT string_agg(a::text, '') FROM audit_log a")[0][0]
@@ -129,8 +130,8 @@ def test_no_password_and_no_email_is_in_the_audit_log(accounts: httpx.Client) ->
 
 
 def test_an_export_has_the_account_s_events_and_not_another_s(accounts: httpx.Client) -> None:
-    registered(accounts, "bob")
-    tokens = registered(accounts)
+    register(accounts, "bob")
+    tokens = register(accounts)
     login(accounts, "bob")
     login(accounts, password="a guess at it")
     exported = accounts.get("/users/me/export", headers=bearer(tokens)).json()

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.integration.accounts.people import PASSWORD, bearer, count, registered
+from tests.integration.people import PASSWORD, bearer, register
+from tests.integration.tables import count_rows
 
 JSON = {"Content-Type": "application/json"}
 
@@ -15,7 +16,7 @@ def test_an_email_with_such_a_character_makes_no_account(
     env: dict[str, str], serve: Callable[[str], httpx.Client], character: str
 ) -> None:
     accounts = serve("accounts")
-    mine = bearer(registered(accounts))
+    mine = bearer(register(accounts))
     email = f"x{character}y@example.com"
     body = f'{{"username": "bob", "email": "{email}", "password": "{PASSWORD}"}}'
     assert accounts.post("/auth/register", content=body, headers=JSON).status_code == 422
@@ -23,8 +24,8 @@ def test_an_email_with_such_a_character_makes_no_account(
     assert answer.status_code == (401 if character in ("\\u200b", "\\u202e") else 422)
     body = f'{{"email": "{email}", "password": "{PASSWORD}"}}'
     assert accounts.patch("/users/me", content=body, headers=mine | JSON).status_code == 422
-    assert count("users", "email IS NOT NULL") == 1
-    assert count("users", "email = 'ada@example.com'") == 1
+    assert count_rows("users", "email IS NOT NULL") == 1
+    assert count_rows("users", "email = 'ada@example.com'") == 1
 
 
 @pytest.mark.parametrize("body", [b'{"a\\u0000": 1}', b'{"a": ["\\u0000"]}'])

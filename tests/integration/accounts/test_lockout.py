@@ -9,7 +9,8 @@ from shared.clients import postgres
 from shared.errors import LockedOut
 from shared.storage.people import login_failures
 from tests.integration.conftest import settings_of
-from tests.integration.people import PASSWORD, bearer, count, registered
+from tests.integration.people import PASSWORD, bearer, register
+from tests.integration.tables import count_rows
 
 Serve = Callable[[str], httpx.Client]
 OWNER, GUESSER, BYSTANDER = "192.0.2.1", "192.0.2.66", "192.0.2.99"
@@ -31,17 +32,17 @@ def login(client: httpx.Client, address: str, password: str = PASSWORD, email: s
     return client.post("/auth/login", json=body, headers=at(address)).status_code
 
 
-def register(client: httpx.Client, address: str, name: str, email: str) -> int:
+def register_at(client: httpx.Client, address: str, name: str, email: str) -> int:
     body = {"username": name, "email": email, "password": PASSWORD}
     return client.post("/auth/register", json=body, headers=at(address)).status_code
 
 
 def test_guesses_lock_the_guesser_out_and_not_the_owner(shop: httpx.Client) -> None:
-    registered(shop)
+    register(shop)
     assert [login(shop, GUESSER, "a guess at it") for _ in range(6)] == [401] * 5 + [429]
     # neither the right password nor a registration helps the guesser; the owner logs in, from wherever they are
     assert login(shop, GUESSER) == 429
-    assert register(shop, GUESSER, "eve", "ada@example.com") == 429
+    assert register_at(shop, GUESSER, "eve", "ada@example.com") == 429
     assert login(shop, OWNER) == 200
     assert login(shop, BYSTANDER) == 200
     # the owner's success does not let the guesser go on
@@ -49,14 +50,14 @@ def test_guesses_lock_the_guesser_out_and_not_the_owner(shop: httpx.Client) -> N
 
 
 def test_registrations_with_somebody_s_email_do_not_lock_them_out(shop: httpx.Client) -> None:
-    registered(shop)
-    answers = [register(shop, GUESSER, f"eve{number}", "ADA@example.com") for number in range(6)]
+    register(shop)
+    answers = [register_at(shop, GUESSER, f"eve{number}", "ADA@example.com") for number in range(6)]
     assert answers == [409] * 5 + [429]
     assert login(shop, OWNER) == 200
 
 
 def test_an_ipv6_household_is_one_guesser(shop: httpx.Client) -> None:
-    registered(shop)
+    register(shop)
     answers = [login(shop, f"2001:db8:1:2::{number:x}", "a guess at it") for number in range(1, 7)]
     assert answers == [401] * 5 + [429]
     assert login(shop, "2001:db8:1:3::1") == 200
@@ -90,10 +91,10 @@ def test_ninety_nine_guesses_from_many_addresses_lock_nobody_out(env: dict[str, 
 
 def test_every_spelling_that_finds_an_account_counts_as_one(shop: httpx.Client) -> None:
     email = "iris@example.com"
-    registered(shop, "iris", email=email)
+    register(shop, "iris", email=email)
     spellings = ["iris@example.com", "IRIS@example.com", "İris@example.com", "İrİs@EXAMPLE.com", "ırıs@example.com"]
     # what finds the account has the account's attempts; what does not find it cannot guess its password
-    finding = [one for one in spellings if count("users", "lower(email) = lower(:e)", e=one)]
+    finding = [one for one in spellings if count_rows("users", "lower(email) = lower(:e)", e=one)]
     subjects = {login_failures.account_subject(one) for one in finding}
     assert len(finding) >= 2
     assert subjects == {login_failures.account_subject(email)}
@@ -102,8 +103,8 @@ def test_every_spelling_that_finds_an_account_counts_as_one(shop: httpx.Client) 
 
 
 def test_a_profile_s_new_email_is_an_attempt_like_a_registration_s(shop: httpx.Client) -> None:
-    registered(shop)
-    eve = bearer(registered(shop, "eve"))
+    register(shop)
+    eve = bearer(register(shop, "eve"))
 
     def try_email(email: str) -> int:
         body = {"email": email, "password": PASSWORD}
@@ -111,11 +112,11 @@ def test_a_profile_s_new_email_is_an_attempt_like_a_registration_s(shop: httpx.C
 
     assert [try_email("ada@example.com") for _ in range(6)] == [409] * 5 + [429]
     address = login_failures.address_subject(GUESSER)
-    assert count("login_failures", "subject = :s AND failures = 5", s=address) == 1
+    assert count_rows("login_failures", "subject = :s AND failures = 5", s=address) == 1
     # the address counts the emails it tried, as with registrations: after fifty it must wait
     postgres.write("UPDATE login_failures SET failures = 48 WHERE subject = :s", s=address)
-    registered(shop, "bob")
-    registered(shop, "carol")
+    register(shop, "bob")
+    register(shop, "carol")
     assert [try_email(f"{name}@example.com") for name in ("bob", "carol", "dan")] == [409, 409, 429]
     # own emails and other addresses are not affected
     assert login(shop, OWNER) == 200
@@ -124,19 +125,21 @@ def test_a_profile_s_new_email_is_an_attempt_like_a_registration_s(shop: httpx.C
 
 
 def test_a_taken_username_is_no_attempt_on_the_email(shop: httpx.Client) -> None:
-    registered(shop)
+    register(shop)
     for _ in range(7):
-        assert register(shop, OWNER, "ada", "new@example.com") == 409
-    assert register(shop, OWNER, "new", "new@example.com") == 201
+        assert register_at(shop, OWNER, "ada", "new@example.com") == 409
+    assert register_at(shop, OWNER, "new", "new@example.com") == 201
 
 
 def test_erasure_deletes_every_count_of_the_account_and_no_other(shop: httpx.Client) -> None:
-    tokens = registered(shop)
-    registered(shop, "bob")
+    tokens = register(shop)
+    register(shop, "bob")
     login(shop, GUESSER, "a guess at it")
     login(shop, GUESSER, "a guess at it", "bob@example.com")
     ada, bob = (login_failures.account_subject(f"{name}@example.com") for name in ("ada", "bob"))
-    assert count("login_failures", "account = :a", a=ada) == count("login_failures", "account = :a", a=bob) == 3
+    assert (
+        count_rows("login_failures", "account = :a", a=ada) == count_rows("login_failures", "account = :a", a=bob) == 3
+    )
     assert shop.delete("/users/me", headers=bearer(tokens)).status_code == 204
-    assert count("login_failures", "account = :a", a=ada) == 0
-    assert count("login_failures", "account = :a", a=bob) == 3
+    assert count_rows("login_failures", "account = :a", a=ada) == 0
+    assert count_rows("login_failures", "account = :a", a=bob) == 3

@@ -14,7 +14,8 @@ from shared.storage.people import accounts as people
 from shared.storage.people import refresh_tokens
 from shared.storage.people.accounts import User
 from shared.storage.people.refresh_tokens import Session
-from tests.integration.people import PASSWORD, bearer, count, login, registered
+from tests.integration.people import PASSWORD, bearer, login, register
+from tests.integration.tables import count_rows
 
 Serve = Callable[[str], httpx.Client]
 TRIALS = 200
@@ -119,7 +120,7 @@ def test_no_token_survives_its_family_s_end_by_a_reused_token(user: User, pool: 
         with pytest.raises(TokenReused):
             refresh_tokens.rotate(session.refresh_token)
         loop.result()
-        alive = count("refresh_tokens", "revoked_at IS NULL AND family = cast(:f AS uuid)", f=session.session_id)
+        alive = count_rows("refresh_tokens", "revoked_at IS NULL AND family = cast(:f AS uuid)", f=session.session_id)
         assert alive == 0, trial
 
 
@@ -132,7 +133,7 @@ def test_no_token_survives_a_logout(user: User, pool: ThreadPoolExecutor) -> Non
         barrier.wait()
         refresh_tokens.revoke(session.refresh_token)
         loop.result()
-        alive = count("refresh_tokens", "revoked_at IS NULL AND family = cast(:f AS uuid)", f=session.session_id)
+        alive = count_rows("refresh_tokens", "revoked_at IS NULL AND family = cast(:f AS uuid)", f=session.session_id)
         assert alive == 0, trial
     assert refresh_tokens.rotate(other.refresh_token).session_id == other.session_id
 
@@ -168,7 +169,7 @@ def test_no_login_with_the_old_password_survives_the_new_one(
 
 def test_over_http_a_new_password_ends_refresh_loops_and_logins_at_the_same_time(accounts: httpx.Client) -> None:
     password = PASSWORD
-    registered(accounts)
+    register(accounts)
     for trial in range(8):
         tokens = login(accounts, password=password).json()
         old: list[str] = [tokens["refresh_token"]]
@@ -202,7 +203,7 @@ def test_over_http_a_new_password_ends_refresh_loops_and_logins_at_the_same_time
 
 
 def test_a_lost_answer_is_given_again_for_ten_seconds(accounts: httpx.Client) -> None:
-    first = registered(accounts)
+    first = register(accounts)
     second = refresh(accounts, first).json()
     postgres.write(AGED, seconds=9)
     again = refresh(accounts, first)
@@ -212,7 +213,7 @@ def test_a_lost_answer_is_given_again_for_ten_seconds(accounts: httpx.Client) ->
 
 
 def test_a_stolen_token_used_after_ten_seconds_ends_its_family_only(accounts: httpx.Client) -> None:
-    first, elsewhere = registered(accounts), login(accounts).json()
+    first, elsewhere = register(accounts), login(accounts).json()
     second = refresh(accounts, first).json()
     postgres.write(AGED, seconds=11)
     assert refresh(accounts, first).json()["type"] == "urn:aisle:problem:token-reused"
@@ -221,14 +222,14 @@ def test_a_stolen_token_used_after_ten_seconds_ends_its_family_only(accounts: ht
 
 
 def test_a_token_whose_successor_was_used_ends_its_family_even_within_ten_seconds(accounts: httpx.Client) -> None:
-    first = registered(accounts)
+    first = register(accounts)
     third = refresh(accounts, refresh(accounts, first).json()).json()
     assert refresh(accounts, first).json()["type"] == "urn:aisle:problem:token-reused"
     assert refresh(accounts, third).status_code == 401
 
 
 def test_two_tabs_that_refresh_at_once_stay_logged_in(accounts: httpx.Client) -> None:
-    token = registered(accounts)
+    token = register(accounts)
     for _ in range(10):
         with ThreadPoolExecutor(2) as tabs:
             answers = list(tabs.map(lambda _tab, token=token: refresh(accounts, token), range(2)))
@@ -238,18 +239,18 @@ def test_two_tabs_that_refresh_at_once_stay_logged_in(accounts: httpx.Client) ->
 
 
 def test_the_key_of_a_successor_is_deleted_when_the_successor_is_used(accounts: httpx.Client) -> None:
-    first = registered(accounts)
+    first = register(accounts)
     second = refresh(accounts, first).json()
-    assert count("refresh_tokens", "successor_key IS NOT NULL") == 1
+    assert count_rows("refresh_tokens", "successor_key IS NOT NULL") == 1
     refresh(accounts, second)
-    assert count("refresh_tokens", "successor_key IS NOT NULL") == 1
+    assert count_rows("refresh_tokens", "successor_key IS NOT NULL") == 1
 
 
 @pytest.mark.parametrize(("days", "status"), [(29.99, 200), (30.01, 401)])
 def test_a_session_ends_after_thirty_days_however_often_it_is_refreshed(
     accounts: httpx.Client, days: float, status: int
 ) -> None:
-    tokens = refresh(accounts, registered(accounts)).json()
+    tokens = refresh(accounts, register(accounts)).json()
     postgres.write(
         """UPDATE refresh_tokens SET started_at = started_at - :age * interval '1 day',
         expires_at = least(expires_at, started_at - :age * interval '1 day' + interval '30 days')""",
@@ -310,7 +311,7 @@ def end_by_reuse(client: httpx.Client, tokens: dict[str, Any], _elsewhere: dict[
 def test_the_access_token_of_an_ended_session_is_refused_at_once(
     accounts: httpx.Client, end: Any, elsewhere_too: bool
 ) -> None:
-    tokens, bystander = registered(accounts), registered(accounts, "bob")
+    tokens, bystander = register(accounts), register(accounts, "bob")
     elsewhere = login(accounts).json()
     assert sensitive(accounts, tokens) == ACCEPTED
     end(accounts, tokens, elsewhere)
@@ -318,19 +319,19 @@ def test_the_access_token_of_an_ended_session_is_refused_at_once(
     assert sensitive(accounts, elsewhere) == (REFUSED if elsewhere_too else ACCEPTED)
     assert sensitive(accounts, bystander) == ACCEPTED
     assert accounts.delete("/users/me", headers=bearer(tokens)).status_code == 401
-    assert count("users") == 2
+    assert count_rows("users") == 2
 
 
 def test_the_token_that_comes_with_a_new_password_is_accepted(accounts: httpx.Client) -> None:
-    changed = set_password(accounts, registered(accounts)).json()
+    changed = set_password(accounts, register(accounts)).json()
     assert sensitive(accounts, changed) == ACCEPTED | {"POST /auth/password": 422}
     assert sensitive(accounts, refresh(accounts, changed).json())["GET /users/me"] == 200
 
 
 def test_admin_routes_refuse_an_ended_session_and_a_role_that_was_taken(accounts: httpx.Client, serve: Serve) -> None:
     admin = serve("admin")
-    registered(accounts, "boss")
-    registered(accounts, "other")
+    register(accounts, "boss")
+    register(accounts, "other")
     postgres.write("UPDATE users SET role = 'admin'")
     boss, other = login(accounts, "boss").json(), login(accounts, "other").json()
     assert [admin.get("/admin/users", headers=bearer(one)).status_code for one in (boss, other)] == [200, 200]

@@ -18,6 +18,7 @@ FILLED = {
     "name": "trending",
     "rule_id": "1",
     "user_id": "u",
+    "key_id": "0" * 12,
 }
 
 
@@ -33,8 +34,10 @@ def routes() -> list[tuple[str, str]]:
 
 def test_the_routes_are_those_of_the_contract() -> None:
     assert sorted(routes()) == [
+        ("DELETE", "/admin/api-keys/000000000000"),
         ("DELETE", "/admin/rules/1"),
         ("DELETE", "/admin/users/u"),
+        ("GET", "/admin/api-keys"),
         ("GET", "/admin/audit-log"),
         ("GET", "/admin/dashboard"),
         ("GET", "/admin/dead-letters"),
@@ -48,6 +51,7 @@ def test_the_routes_are_those_of_the_contract() -> None:
         ("GET", "/admin/users"),
         ("GET", "/admin/users/u/export"),
         ("PATCH", "/admin/rules/1"),
+        ("POST", "/admin/api-keys"),
         ("POST", "/admin/cache/flush"),
         ("POST", "/admin/cache/flush/similar"),
         ("POST", "/admin/dead-letters/replay"),

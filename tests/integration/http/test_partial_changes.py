@@ -8,7 +8,7 @@ import pytest
 
 from local.openapi import union
 from shared.clients.postgres import read, write
-from tests.integration.accounts.people import PASSWORD, bearer, registered
+from tests.integration.people import PASSWORD, bearer, register
 from tests.integration.shop import add_products
 from tests.unit.test_api_description import DOCUMENTS
 
@@ -173,8 +173,8 @@ def test_a_rule_keeps_its_other_fields(env: dict[str, str], serve: Serve, field:
 )
 def test_a_profile_keeps_its_other_fields(env: dict[str, str], serve: Serve, route: str, field: str) -> None:
     accounts = serve("accounts")
-    registered(accounts, "bystander")
-    mine = bearer(registered(accounts, "ada"))
+    register(accounts, "bystander")
+    mine = bearer(register(accounts, "ada"))
     place = {"latitude": 50.0, "longitude": 10.0, "city": "Ulm"}
     assert accounts.put("/users/me/location", json=place, headers=mine).status_code == 200
     ignored = {"updated_at", "last_seen_at"}
@@ -206,8 +206,8 @@ def test_a_cart_keeps_its_other_lines(env: dict[str, str], serve: Serve) -> None
 
 def test_a_role_is_assigned_to_one_account(env: dict[str, str], serve: Serve) -> None:
     accounts, admin = serve("accounts"), serve("admin")
-    registered(accounts, "bystander")
-    user, staff = registered(accounts, "ada"), registered(accounts, "boss")
+    register(accounts, "bystander")
+    user, staff = register(accounts, "ada"), register(accounts, "boss")
     write("UPDATE users SET role = 'admin' WHERE external_id = :id", id=staff["user_id"])
     token = accounts.post("/auth/login", json={"email": "boss@example.com", "password": PASSWORD}).json()
     ignored = {"updated_at", "last_seen_at"}

@@ -40,8 +40,8 @@ def token_of(user_id: str, role: str = "user") -> UserToken:
     return UserToken(Claims(user_id, role, time.time() + 60))
 
 
-BY_ID = (Action.WRITE_EVENTS, Action.ACCESS_OWN_DATA, Action.MERGE)
-BY_TOKEN = (Action.USE_PROFILE, Action.ERASE_OR_EXPORT, Action.CHANGE_LOGIN)
+BY_ID = (Action.WRITE_EVENTS, Action.ACCESS_OWN_DATA)
+BY_TOKEN = (Action.MERGE, Action.USE_PROFILE, Action.ERASE_OR_EXPORT, Action.CHANGE_LOGIN)
 
 
 def test_the_table_names_every_action() -> None:

@@ -1,0 +1,79 @@
+"""Which API keys are revoked, as far as this process has learnt: in the background, while keys are presented.
+
+A revoked key is refused within MAX_DELAY_S. A function with neither Redis nor Postgres (``events``) never learns of it;
+there a key ends with the rotation of API_MAC_KEYS.
+"""
+
+import asyncio
+import logging
+import time
+from typing import Final
+
+from shared.clients import closed_on_reset
+from shared.errors import AppError
+
+log = logging.getLogger(__name__)
+
+SYNC_S: Final = 10.0
+# a copy in Redis may be a minute old (shared/storage/operations/api_keys.py)
+MAX_DELAY_S: Final = 70
+# the first request with a key waits this long for the ids: Redis or Postgres may be slow, but the shop goes on
+FIRST_WAIT_S: Final = 1.0
+
+
+class _Revocations:
+    def __init__(self) -> None:
+        self.ids: frozenset[str] = frozenset()
+        self.known = False
+        self.synced_at = float("-inf")
+        self.task: asyncio.Task[None] | None = None
+
+    async def sync(self) -> None:
+        from shared.storage.operations.api_keys import revoked_ids
+
+        try:
+            ids = await revoked_ids()
+        except AppError as error:
+            # what is known stays in force
+            log.warning("revoked API keys not read", extra={"error": str(error)})
+        else:
+            self.ids = ids or frozenset()
+            self.known = True
+
+
+_state = _Revocations()
+
+
+def refresh() -> None:
+    """Begin to read the revoked ids if they were not read for SYNC_S. Needs a running loop."""
+    now = time.monotonic()
+    if now - _state.synced_at < SYNC_S:
+        return
+    loop = asyncio.get_running_loop()
+    if _state.task is None or _state.task.done() or _state.task.get_loop() is not loop:
+        _state.synced_at = now
+        _state.task = loop.create_task(_state.sync())
+
+
+def is_known() -> bool:
+    """Whether the revoked ids were read at least once."""
+    return _state.known
+
+
+async def first_read() -> None:
+    """Wait until the revoked ids were read once, at most FIRST_WAIT_S."""
+    task = _state.task
+    if not _state.known and task is not None and task.get_loop() is asyncio.get_running_loop():
+        await asyncio.wait({task}, timeout=FIRST_WAIT_S)
+
+
+def is_revoked(key_id: str) -> bool:
+    """Whether the key is known to be revoked."""
+    return key_id in _state.ids
+
+
+@closed_on_reset
+def close() -> None:
+    """Forget everything: the next request reads anew."""
+    global _state
+    _state = _Revocations()

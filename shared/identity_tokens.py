@@ -1,0 +1,174 @@
+"""Identity tokens: the shop's own OpenID Connect tokens (RS256, ES256), accepted from IDENTITY_ISSUERS.
+
+An issuer's keys (JWKS) are read when a token first needs them, and again every hour or for an unknown key id, at most
+every COOLDOWN_S. Reading them blocks: ``verify`` does it only if it may, and the hot path never does.
+"""
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.clients import closed_on_reset
+from shared.domain.events import UserId
+from shared.domain.identity import IdKind, kind_of
+from shared.errors import InvalidToken, TokenExpired, Unavailable
+from shared.settings import IdentityIssuer, settings
+from shared.tokens import CHALLENGE, MAX_CHARACTERS, Claims
+
+ALGORITHMS: Final = ("RS256", "ES256")
+KEYS_S: Final = 3600.0
+# keys that cannot be read again stay valid this long: an issuer's outage of a night locks nobody out
+STALE_KEYS_S: Final = 86_400.0
+COOLDOWN_S: Final = 30.0
+TIMEOUT_S: Final = 3.0
+MAX_JWKS_BYTES: Final = 262_144
+_NOT_VALID: Final = "The identity token is not valid for this shop: issuer, audience, algorithm or signature is wrong."
+_user_id: TypeAdapter[str] = TypeAdapter(UserId)
+
+
+class IssuerKeysUnknown(Unavailable):
+    """The issuer's keys were not read yet, or cannot be read now."""
+
+
+@dataclass
+class _Keys:
+    """An issuer's public keys by id; times in seconds of the monotonic clock."""
+
+    by_id: dict[str, Any] = field(default_factory=dict)
+    read_at: float = float("-inf")
+    tried_at: float = float("-inf")
+    generation: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_keys: dict[str, _Keys] = {}
+
+
+def issuer_of(token: str) -> IdentityIssuer | None:
+    """Return the configured issuer that the token names, before any check; None for every other token."""
+    issuers = settings().identity_issuers
+    if not issuers:
+        return None
+    name = _named_issuer(token)
+    return next((issuer for issuer in issuers if issuer.issuer == name), None)
+
+
+def verify(token: str, issuer: IdentityIssuer, *, may_read_keys: bool) -> Claims:
+    """Return the user of an identity token: its subject, one of the shop's own ids.
+
+    Raises InvalidToken, TokenExpired, and IssuerKeysUnknown if the issuer's keys are needed but cannot be read, or
+    must not be read because of ``may_read_keys``.
+    """
+    key_id = _key_id(token)
+    keys = _keys.setdefault(issuer.issuer, _Keys())
+    now = time.monotonic()
+    if _is_due(keys, key_id, now):
+        if not may_read_keys:
+            raise IssuerKeysUnknown("The keys of the token's issuer were not read yet; try again in a moment.")
+        with keys.lock:
+            if _is_due(keys, key_id, time.monotonic()):
+                _read_keys(keys, issuer)
+    if time.monotonic() - keys.read_at > STALE_KEYS_S:
+        raise IssuerKeysUnknown("The keys of the token's issuer cannot be read; try again in a moment.")
+    if key_id not in keys.by_id:
+        raise InvalidToken(_NOT_VALID, headers=CHALLENGE)
+    claims = _signed(token, issuer, keys.generation)
+    if claims.expires_at <= time.time():
+        raise TokenExpired("The identity token has expired; get a new one from its issuer.", headers=CHALLENGE)
+    return claims
+
+
+def _is_due(keys: _Keys, key_id: str, now: float) -> bool:
+    """Whether the keys must be read before a token with this key id can be judged."""
+    is_needed = key_id not in keys.by_id or now - keys.read_at > KEYS_S
+    return is_needed and now - keys.tried_at > COOLDOWN_S
+
+
+def _read_keys(keys: _Keys, issuer: IdentityIssuer) -> None:
+    """Read an issuer's keys; if that fails, those that are known stay."""
+    # imported with the first identity token: a cold start does not pay for it
+    import urllib.request
+
+    import jwt
+
+    class NoRedirect(urllib.request.HTTPRedirectHandler):
+        """The keys come from the configured address and from nowhere else."""
+
+        def redirect_request(self, *_arguments: Any) -> None:
+            return None
+
+    keys.tried_at = time.monotonic()
+    try:
+        # https, or http in a local system: the setting's rule (shared/settings.py)
+        with urllib.request.build_opener(NoRedirect).open(issuer.jwks_url, timeout=TIMEOUT_S) as answer:
+            document = json.loads(answer.read(MAX_JWKS_BYTES))
+        by_id = {
+            key.key_id: key.key
+            for key in jwt.PyJWKSet.from_dict(document).keys
+            if key.key_id is not None and key.key_type in ("RSA", "EC")
+        }
+    except (OSError, ValueError, AttributeError, TypeError, jwt.PyJWTError):
+        return
+    keys.by_id, keys.read_at = by_id, time.monotonic()
+    keys.generation += 1
+
+
+@lru_cache(maxsize=4096)
+def _named_issuer(token: str) -> str | None:
+    import jwt
+
+    if len(token) > MAX_CHARACTERS:
+        return None
+    try:
+        name = jwt.decode(token, options={"verify_signature": False}).get("iss")
+    except (jwt.PyJWTError, ValueError):
+        return None
+    return name if isinstance(name, str) else None
+
+
+def _key_id(token: str) -> str:
+    import jwt
+
+    try:
+        key_id = jwt.get_unverified_header(token).get("kid")
+    except jwt.PyJWTError:
+        key_id = None
+    if not isinstance(key_id, str):
+        raise InvalidToken(_NOT_VALID, headers=CHALLENGE)
+    return key_id
+
+
+# The same bytes have the same signature while the issuer's keys (``generation``) stay; ``verify`` checks the time.
+@lru_cache(maxsize=4096)
+def _signed(token: str, issuer: IdentityIssuer, generation: int) -> Claims:  # noqa: ARG001 — part of the cache's key
+    import jwt
+
+    try:
+        claims = jwt.decode(
+            token,
+            _keys[issuer.issuer].by_id[_key_id(token)],
+            # never the algorithm that the token itself names: a public key is no HMAC secret
+            algorithms=list(ALGORITHMS),
+            issuer=issuer.issuer,
+            audience=list(issuer.audience),
+            options={"require": ["iss", "sub", "aud", "exp"], "verify_exp": False, "verify_iat": False},
+        )
+        user_id, expires_at = _user_id.validate_python(claims["sub"], strict=True), float(claims["exp"])
+    except (jwt.PyJWTError, ValidationError, ValueError, TypeError, KeyError):
+        raise InvalidToken(_NOT_VALID, headers=CHALLENGE) from None
+    if kind_of(user_id) is not IdKind.OTHER:
+        raise InvalidToken("The subject of an identity token must be the shop's own id of a user.", headers=CHALLENGE)
+    return Claims(user_id, "guest", expires_at)
+
+
+@closed_on_reset
+def close() -> None:
+    """Forget keys and checked signatures: the settings may have changed."""
+    _keys.clear()
+    _named_issuer.cache_clear()
+    _signed.cache_clear()
