@@ -70,7 +70,7 @@ class RecommendationsQuery(UserQuery):
     def require_both_coordinates(self) -> Self:
         """Refuse a single coordinate."""
         if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude must be given together")
+            raise ValueError("Give both latitude and longitude, or neither.")
         return self
 
 
