@@ -50,7 +50,8 @@ def events(
     """Return users and items of the events, and the reasons of the other rows, as both readers of events give them."""
     path = folder / name
     path.write_bytes(body if isinstance(body, bytes) else body.encode())
-    pairs, reasons = [], {}
+    pairs: Pairs = []
+    reasons: dict[int, str] = {}
     with path.open("rb") as file, sources.unpacked(file, str(path)) as plain:
         opened = open_events(plain, sources.format_of(name, None), 1000, columns=Columns(EVENT_COLUMNS, mapping))
         for chunk in opened.chunks:
@@ -67,7 +68,7 @@ def events(
 def refusal(folder: Path, body: bytes | str, name: str = "events.csv", **mapping: str) -> str:
     """Return why both readers of events refuse a file: the same message in one line."""
     with pytest.raises(InvalidRequest) as refused:
-        events(folder, body, name, **mapping)
+        events(folder, body, name, None, **mapping)
     with pytest.raises(UnreadableFile, match=r"\A[^\n]*\Z") as alone:
         read_events(str(folder / name), columns=Columns(STANDALONE_EVENT_COLUMNS, mapping))
     assert refused.value.detail in str(alone.value)
