@@ -118,7 +118,7 @@ class _Import:
         body = unpack(self.body) if self.body.startswith(GZIP_MAGIC) else self.body
         form = IMPORT_TYPES.get(self.media_type) or OTHER_TYPES[self.media_type]
         if form is None:
-            form = "jsonl" if body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else "csv"
+            form = "jsonl" if body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")) else "csv"
         feed = parse_products(body, form, columns, options)
         if not feed.rows and not feed.errors:
             raise InvalidRequest("The body has no rows.")

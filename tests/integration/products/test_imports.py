@@ -195,6 +195,7 @@ def test_gzip_is_unpacked_up_to_a_limit(admin: httpx.Client) -> None:
         (gzip.compress(csv)[:-9], CSV | {"Content-Encoding": "gzip"}, 422),
         (csv, CSV | {"Content-Encoding": "gzip"}, 422),
         (csv, CSV | {"Content-Encoding": "br"}, 415),
+        (gzip.compress(b'[{"name": "Cup", "price": 1}]'), {"Content-Type": "application/gzip"}, 422),
     ):
         answer = admin.post("/products/import", content=body, headers=headers)
         assert answer.status_code == status, answer.text

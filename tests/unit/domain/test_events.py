@@ -102,3 +102,9 @@ def test_any_metadata_is_either_storable_or_refused(metadata: dict[str, object])
     except ValidationError:
         return
     assert "\0" not in str(event.metadata)
+
+
+def test_a_timestamp_that_is_none_names_its_field() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Event.model_validate({"user_id": "u", "product_id": 1, "event_type": "view", "timestamp": "yesterday"})
+    assert [error["loc"] for error in caught.value.errors()] == [("timestamp",)]
