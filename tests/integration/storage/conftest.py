@@ -32,6 +32,7 @@ def users(services: Running) -> Iterator[tuple[str, ...]]:
     services.administrate(
         "SELECT pg_reload_conf()",
         "DROP ROLE IF EXISTS aisle_owner",
+        "DROP ROLE IF EXISTS aisle_jobs",
         "DROP ROLE IF EXISTS aisle_app",
         *(f'DROP ROLE "{user}"' for user in USERS),
         "DROP ROLE cloudsqlsuperuser",
