@@ -31,8 +31,9 @@ granted on a single resource, unless it is marked "project": Cloud SQL and Cloud
 * **pubsub.subscriber** on dead-letter subscriptions: `/admin/dead-letters` lists and replays messages.
 * **aisleSchedules** (project; a custom role: get, list, run, pause and enable jobs of Cloud Scheduler): `/admin/jobs`.
 * **storage.objectViewer** on the bucket of feeds: imports read `gs://`.
-* In Postgres, `aisle_app` reads and writes rows. `aisle_owner` owns the tables, because jobs create and drop partitions.
-  `migrate` starts as `cloudsqlsuperuser`, which creates both roles and the extensions.
+* In Postgres, `aisle_app` reads and writes rows, and so does `aisle_jobs`, which also creates and drops partitions by
+  functions of the owner. `aisle_owner` owns the tables. `migrate` starts as `cloudsqlsuperuser`, which creates the roles
+  and the extensions.
 
 ## Callers
 
@@ -90,7 +91,7 @@ def postgres_role(entry: Entry) -> str:
         return "—"
     if entry.name == "migrate":
         return "`cloudsqlsuperuser`"
-    return "`aisle_owner`" if entry.kind == "job" else "`aisle_app`"
+    return "`aisle_jobs`" if entry.kind == "job" else "`aisle_app`"
 
 
 def page() -> str:

@@ -16,16 +16,16 @@ class Migrate(Parameters):
 def migrate(_parameters: Migrate) -> dict[str, Any]:
     """Apply the pending migrations in order; safe to repeat and to run concurrently.
 
-    If DATABASE_OWNERS is set, functions log in as users of their own: their roles are created and granted first.
-    Returns the migrations applied. Raises InvalidRequest if one of these users does not exist.
+    If DATABASE_OWNERS is set, functions and jobs log in as users of their own: their roles are created and granted
+    first. Returns the migrations applied. Raises InvalidRequest if one of these users does not exist.
     """
-    owners, writers = settings().database_owners, settings().database_writers
+    owners, jobs, writers = settings().database_owners, settings().database_jobs, settings().database_writers
     if not owners:
         return {"applied": migrations.migrate(progress)}
     try:
-        database_roles.prepare(owners, writers)
+        database_roles.prepare(owners, jobs, writers)
     except ValueError as error:
         raise InvalidRequest(f"{error} Run terraform apply first: it creates the user.") from None
     applied = migrations.migrate(progress, role=database_roles.OWNER)
     database_roles.grant()
-    return {"applied": applied, "owners": len(owners), "writers": len(writers)}
+    return {"applied": applied, "owners": len(owners), "jobs": len(jobs), "writers": len(writers)}

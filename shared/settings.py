@@ -74,6 +74,9 @@ class Settings(BaseModel):
     database_owners: tuple[str, ...] = Field(
         (), description="for the job `migrate`: Postgres users that may change the schema, separated by commas"
     )
+    database_jobs: tuple[str, ...] = Field(
+        (), description="for the job `migrate`: Postgres users that run jobs, separated by commas"
+    )
     database_writers: tuple[str, ...] = Field(
         (), description="for the job `migrate`: Postgres users that may read and write rows, separated by commas"
     )
@@ -178,7 +181,7 @@ class Settings(BaseModel):
         description="lowest severity that is logged: DEBUG, INFO, WARNING or ERROR",
     )
 
-    @field_validator("cors_origins", "database_owners", "database_writers", mode="before")
+    @field_validator("cors_origins", "database_owners", "database_jobs", "database_writers", mode="before")
     @classmethod
     def split_commas(cls, value: object) -> object:
         """Split a comma-separated list; ignore spaces and empty parts."""

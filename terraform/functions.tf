@@ -213,7 +213,11 @@ module "function" {
     # no server answers there, so every answer is computed
     contains(each.value.needs, "redis") && !local.redis ? { REDIS_URL = "redis://127.0.0.1:1/0" } : {},
     contains(local.schedule_readers, each.key) ? { SCHEDULER_LOCATION = var.region } : {},
-    each.key == local.migrator ? { DATABASE_OWNERS = join(",", concat(local.owners, [for one in sort(tolist(var.operators)) : trimprefix(one, "user:")])), DATABASE_WRITERS = join(",", local.writers) } : {},
+    each.key == local.migrator ? {
+      DATABASE_OWNERS  = join(",", local.owners)
+      DATABASE_JOBS    = join(",", local.jobs)
+      DATABASE_WRITERS = join(",", local.writers)
+    } : {},
     each.value.environment,
   )
   secrets = {

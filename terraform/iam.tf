@@ -79,12 +79,13 @@ locals {
     )
   }
 
-  # In Postgres, jobs act as the owner, because they create and drop partitions; functions read and write rows.
+  # Inside Postgres: jobs and functions read and write rows; jobs also call the owner's functions that make partitions.
   database_roles = {
     for name, entry in local.entries : name =>
-    name == local.migrator ? "cloudsqlsuperuser" : entry.kind == "job" ? "aisle_owner" : "aisle_app"
+    name == local.migrator ? "cloudsqlsuperuser" : entry.kind == "job" ? "aisle_jobs" : "aisle_app"
   }
-  owners  = [for name in sort(keys(local.database_users)) : local.database_users[name] if local.entries[name].kind == "job"]
+  owners  = concat([local.database_users[local.migrator]], [for one in sort(tolist(var.operators)) : trimprefix(one, "user:")])
+  jobs    = [for name in sort(keys(local.database_users)) : local.database_users[name] if local.entries[name].kind == "job" && name != local.migrator]
   writers = [for name in sort(keys(local.database_users)) : local.database_users[name] if local.entries[name].kind != "job"]
 
   # the admin function lists, starts and pauses schedules, and reads dead letters

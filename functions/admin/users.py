@@ -38,7 +38,8 @@ def list_accounts(query: Annotated[AccountsQuery, QueryParameters()]) -> Account
 def assign_role(actor: UsersAdmin, user_id: UserIdPath, body: RoleAssignment) -> RoleChange:
     """Assign a role to an account. Audited.
 
-    Its tokens carry the role from the next refresh on. 409 if it would leave the shop without an admin.
+    Access tokens with the previous role are refused here and under `/users/me`; a refresh gives the new one. 409 if it
+    would leave the shop without an admin.
     """
     with transaction() as connection:
         previous, role = accounts.set_role(connection, user_id, body.role)

@@ -273,6 +273,7 @@ def cloud_sql_users(services: Running) -> Iterator[tuple[str, ...]]:
     services.administrate(
         "SELECT pg_reload_conf()",
         "DROP ROLE IF EXISTS aisle_owner",
+        "DROP ROLE IF EXISTS aisle_jobs",
         "DROP ROLE IF EXISTS aisle_app",
         *(f'DROP ROLE "{user}"' for user in cloud_sql_server.USERS),
         "DROP ROLE cloudsqlsuperuser",

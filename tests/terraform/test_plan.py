@@ -144,10 +144,11 @@ def test_every_database_user_is_a_service_account_that_may_log_in(plan: Plan, li
 
 def test_migrate_names_all_users_that_it_gives_roles_to(plan: Plan, listed: Manifest) -> None:
     settings = environment(plan.functions()["migrate"])
-    named = set(settings["DATABASE_OWNERS"].split(",")) | set(settings["DATABASE_WRITERS"].split(","))
-    assert named == {user["name"] for user in plan.of("google_sql_user").values()}
-    roles = {environment(function).get("DATABASE_ROLE") for function in plan.functions().values()}
-    assert roles == {None, "aisle_app", "aisle_owner", "cloudsqlsuperuser"}
+    listed_users = [settings[f"DATABASE_{role}"].split(",") for role in ("OWNERS", "JOBS", "WRITERS")]
+    named = {user for users in listed_users for user in users}
+    assert named == {one["name"] for one in plan.of("google_sql_user").values()}
+    roles = {environment(one).get("DATABASE_ROLE") for one in plan.functions().values()}
+    assert roles == {None, "aisle_app", "aisle_jobs", "cloudsqlsuperuser"}
 
 
 def test_functions_open_fewer_connections_than_postgres_takes(plan: Plan) -> None:

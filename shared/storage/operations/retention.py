@@ -98,8 +98,7 @@ def drop_expired_partitions(event_months: int) -> list[str]:
     """Drop the partitions of events older than ``event_months`` months and return their names."""
     names = [str(row[0]) for row in postgres.read(EXPIRED_PARTITIONS, event_months=event_months)]
     for name in names:
-        # the name matches the pattern in EXPIRED_PARTITIONS, so it needs no quotes
-        _run_with_retries(f"DROP TABLE IF EXISTS {name}")
+        _run_with_retries("SELECT drop_event_partition(:name)", name=name)
     return names
 
 

@@ -28,13 +28,12 @@ ADD: Final = """
 INSERT INTO models (algorithm, parameters, metrics)
 VALUES (:algorithm, cast(:parameters AS jsonb), cast(:metrics AS jsonb)) RETURNING version
 """
-CREATE_PARTITION: Final = "CREATE TABLE item_similarity_{version} (LIKE item_similarity INCLUDING ALL)"
-# With this constraint ATTACH need not scan the partition.
-CONSTRAIN: Final = "ALTER TABLE item_similarity_{version} ADD CONSTRAINT of_version CHECK (version = {version})"
+# functions of migration 0007, which act as the owner of the schema: jobs own no table
+CREATE_PARTITION: Final = "SELECT create_similarity_partition(:version)"
 FILL: Final = "COPY item_similarity_{version} (version, product_id, neighbours, scores, co_occurrence) FROM STDIN"
 ANALYZE: Final = "ANALYZE item_similarity_{version}"
-ATTACH: Final = "ALTER TABLE item_similarity ATTACH PARTITION item_similarity_{version} FOR VALUES IN ({version})"
-DROP: Final = "DROP TABLE IF EXISTS item_similarity_{version}"
+ATTACH: Final = "SELECT attach_similarity_partition(:version)"
+DROP: Final = "SELECT drop_similarity_partition(:version)"
 
 DEACTIVATE: Final = "UPDATE models SET active = false WHERE active RETURNING version"
 ACTIVATE: Final = "UPDATE models SET active = true WHERE version = :version"
@@ -108,14 +107,13 @@ def publish(
     with transaction(statement_timeout_s=0) as connection:
         values = {"algorithm": algorithm, "parameters": _json(parameters), "metrics": _json(metrics)}
         version = int(execute(connection, ADD, values)[0][0])
-        for statement in (CREATE_PARTITION, CONSTRAIN):
-            execute(connection, statement.format(version=version))
+        execute(connection, CREATE_PARTITION, {"version": version})
         prefix = b"%d\t" % version
         copy_in(connection, FILL.format(version=version), (prefix + row for row in rows))
         execute(connection, ANALYZE.format(version=version))
         # before the lock of the table, as in drop_surplus: in the other order the two could deadlock
         _lock(connection)
-        execute(connection, ATTACH.format(version=version))
+        execute(connection, ATTACH, {"version": version})
     # A second transaction, because a reader plans its statement before it takes its snapshot. If one commit attached
     # and activated the version, a snapshot could have it active while the plan lacks its partition: no neighbours.
     with transaction() as connection:
@@ -169,7 +167,7 @@ def drop_surplus() -> list[int]:
             execute(connection, f"SET LOCAL lock_timeout = '{DROP_LOCK_TIMEOUT_S}s'")
             surplus = [int(row[0]) for row in execute(connection, SURPLUS, {"max_versions": MAX_VERSIONS})]
             for version in surplus:
-                execute(connection, DROP.format(version=version))
+                execute(connection, DROP, {"version": version})
             return surplus
     except DBAPIError as error:
         log.warning("old model versions not dropped", extra={"error": str(error.orig)[:500]})

@@ -39,7 +39,8 @@ def test_the_first_admin_is_created_and_may_do_everything(env: dict[str, str], s
     assert admin.get("/admin/users", headers=bearer(tokens)).json()["total"] == 1
     entries = admin.get("/admin/audit-log", headers=bearer(tokens)).json()["entries"]
     assert [(entry["actor"], entry["action"], entry["after"]) for entry in entries] == [
-        ("command-line", "user.role", {"role": "admin"})
+        (tokens["user_id"], "login", None),
+        ("command-line", "user.role", {"role": "admin"}),
     ]
 
 
