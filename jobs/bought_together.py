@@ -10,6 +10,7 @@ from jobs.models.baskets import Associations, find_associations
 from shared.clients.postgres import transaction
 from shared.job import Parameters, job
 from shared.storage.answers import invalidation
+from shared.storage.answers.protocol import SIMILAR
 from shared.storage.recommending import bought_together as pairs
 from shared.storage.recommending import buy_again, similar_products
 
@@ -67,5 +68,5 @@ def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
         **totals,
         "intervals": intervals,
         "embeddings_changed": embedded,
-        "cache_flushed": invalidation.flush("similar"),
+        "cache_flushed": invalidation.flush(SIMILAR),
     }

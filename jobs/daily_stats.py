@@ -6,7 +6,7 @@ from pydantic import Field
 
 from shared.clients.postgres import transaction
 from shared.job import Parameters, job
-from shared.storage.answers import invalidation
+from shared.storage.answers import invalidation, protocol
 from shared.storage.operations.daily_stats import days_to_count, refresh
 from shared.storage.recommending import attribution
 
@@ -34,5 +34,5 @@ def daily_stats(parameters: DailyStats) -> dict[str, Any]:
         "days": len(days),
         "events": events,
         "answers": answers,
-        "cache_flushed": invalidation.flush("dashboard"),
+        "cache_flushed": invalidation.flush(protocol.DASHBOARD),
     }

@@ -17,6 +17,7 @@ from shared.errors import InvalidRequest
 from shared.job import job, progress
 from shared.storage.answers import invalidation
 from shared.storage.events import bulk_loading, rejected
+from shared.storage.operations import daily_stats
 from shared.tables.columns import EVENT_COLUMNS, Columns, parse_columns
 from shared.tables.reports import LeftOut
 from shared.tables.times import TimestampUnit, parse_zone
@@ -143,7 +144,7 @@ def load_events(parameters: LoadEvents) -> dict[str, Any]:
         reasons = bad.left_out.sentence() or "the file has no rows"
         raise InvalidRequest(f"No event of {counts['rows']} rows could be used: {reasons}.", **report)
     with transaction(statement_timeout_s=0) as connection:
-        bulk_loading.count_days(connection, sorted(dates))
+        daily_stats.refresh(connection, sorted(dates))
         bulk_loading.analyze(connection)
     invalidation.flush()
     return report

@@ -6,6 +6,7 @@ from shared.clients.postgres import transaction
 from shared.domain.trending import WINDOWS
 from shared.job import Parameters, job
 from shared.storage.answers import invalidation
+from shared.storage.answers.protocol import DASHBOARD, TRENDING
 from shared.storage.recommending import trending as scores
 
 
@@ -21,4 +22,4 @@ def trending(_parameters: Trending) -> dict[str, Any]:
     """
     with transaction(statement_timeout_s=0) as connection:
         products = {window.name: scores.replace(connection, window) for window in WINDOWS}
-    return {"products": products, "cache_flushed": invalidation.flush("trending", "dashboard")}
+    return {"products": products, "cache_flushed": invalidation.flush(TRENDING, DASHBOARD)}

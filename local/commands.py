@@ -123,7 +123,7 @@ def load_shop(name: str, options: dict[str, Any]) -> int:
         if status >= 300:
             raise CommandError(f"Job {one} failed ({status}): {answer.get('detail') or answer}. The data is loaded.")
         prepare.say(f"Job {one}: done in {answer.get('seconds', '?')} s")
-    prepare.remember_stage(home(), None)
+    prepare.remember_first_jobs(home(), due=False)
     return 0
 
 

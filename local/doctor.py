@@ -31,7 +31,10 @@ def remote_findings(url: str) -> list[dict[str, Any]]:
         raise Refused(f"{url!r} is not a URL. Give the URL of the admin function, as in https://admin-….run.app.")
     token = os.environ.get("ADMIN_TOKEN", "")
     if not token:
-        raise Refused("Set ADMIN_TOKEN to the deployment's, from Secret Manager (docs/runbooks/first-deployment.md).")
+        raise Refused(
+            "Set ADMIN_TOKEN to the deployment's admin token. It is in Secret Manager "
+            "(docs/runbooks/first-deployment.md); ./aisle env prints that of the local system."
+        )
     try:
         answer = http.get(
             f"{url.rstrip('/')}/admin/doctor", headers={"Authorization": f"Bearer {token}"}, timeout_s=DEADLINE_S

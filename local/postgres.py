@@ -119,13 +119,6 @@ def connection(port: int, password: str, database: str = "postgres") -> Iterator
         opened.close()
 
 
-def recreate(state: State, port: int) -> None:
-    """Empty the database by dropping and creating it."""
-    with connection(port, state.secret("postgres")) as administrator:
-        administrator.run(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
-        administrator.run(f"CREATE DATABASE {NAME}")
-
-
 def environment() -> dict[str, str]:
     """Return the environment of the programs: the search path, and settings that fix time zone and language."""
     return {"PATH": os.environ.get("PATH", os.defpath), "TZ": "UTC", "LC_ALL": "C"}

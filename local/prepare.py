@@ -11,23 +11,22 @@ from typing import Any
 
 from local.errors import CommandError, Refused
 from local.places import home
-from local.state import read_json, write_private
+from local.state import write_private
 
 DATA = ("online_retail", "synthetic", "none")
 
 
-def stage(folder: Path) -> str | None:
-    """Return the stage that an unfinished first load has reached, ``load`` or ``jobs``; None if none is unfinished."""
-    name = read_json(folder / "loading").get("stage")
-    return str(name) if name else None
+def first_jobs_are_due(folder: Path) -> bool:
+    """Return whether a load began whose first jobs have not all succeeded."""
+    return (folder / "loading").exists()
 
 
-def remember_stage(folder: Path, name: str | None) -> None:
-    """Record the stage of the first load; None records that it is finished."""
-    if name is None:
-        (folder / "loading").unlink(missing_ok=True)
+def remember_first_jobs(folder: Path, *, due: bool) -> None:
+    """Record whether the first jobs have to run."""
+    if due:
+        write_private(folder / "loading", {"stage": "jobs"})
     else:
-        write_private(folder / "loading", {"stage": name})
+        (folder / "loading").unlink(missing_ok=True)
 
 
 def is_empty() -> bool:
@@ -44,13 +43,20 @@ def say(line: str) -> None:
 
 
 def load(folder: Path, name: str, options: dict[str, Any]) -> None:
-    """Load a shop into the empty database and leave the stage at ``jobs``. Raises CommandError."""
+    """Load a shop into the empty database in one transaction, after which its first jobs are due.
+
+    Raises Refused, CommandError or AppError; then nothing is stored.
+    """
     from local.data import load as load_data
 
     say(f"Data: loading {name} ...")
-    remember_stage(folder, "load")
-    load_data(name, options, say)
-    remember_stage(folder, "jobs")
+    # recorded first: a crash right after the commit must not leave a shop without its jobs
+    remember_first_jobs(folder, due=True)
+    try:
+        load_data(name, options, say)
+    except Exception:
+        remember_first_jobs(folder, due=False)
+        raise
 
 
 def prepare(folder: Path, data: str, endpoint: str) -> None:
@@ -65,14 +71,8 @@ def prepare(folder: Path, data: str, endpoint: str) -> None:
         say("Schema: up to date")
     topics.ensure(manifest(), endpoint, os.environ)
     say("Topics and subscriptions: ready")
-    if is_empty():
-        if data != "none":
-            load(folder, data, {})
-    elif stage(folder) == "load":
-        raise CommandError(
-            "An earlier load into the database of DATABASE_URL was interrupted, so its data is incomplete. "
-            "Empty it (DROP SCHEMA public CASCADE; CREATE SCHEMA public) and start again."
-        )
+    if is_empty() and data != "none":
+        load(folder, data, {})
     postgres.close()
 
 

@@ -116,12 +116,6 @@ class Services:
         arguments += ["--ready-file", str(ready)]
         return spawn("Pub/Sub", python("local.pubsub", *arguments), log, environment, port=port), "Pub/Sub"
 
-    def recreate_database(self) -> None:
-        """Empty the embedded database by dropping and creating it."""
-        if self.embedded_postgres is None or self.embedded_postgres.port is None:
-            raise Refused("Aisle empties only its embedded database. Empty the database of DATABASE_URL yourself.")
-        postgres.recreate(self.state, self.embedded_postgres.port)
-
     def stop(self) -> None:
         """Stop the embedded services, Pub/Sub first: it must not deliver to functions that have lost their database."""
         for part in reversed(self.parts):

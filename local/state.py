@@ -3,7 +3,7 @@
 * ``state.json``  secrets and ports (0600); its presence marks the folder as Aisle's
 * ``run.json``    parts and settings of the running system (0600); deleted when it stops
 * ``lock``        held by the running system; contains its process id and port
-* ``loading``     exists while a first load is unfinished; contains its stage
+* ``loading``     exists while the first jobs of a load are due
 * ``postgres/ valkey/ pubsub/ logs/``
 """
 

@@ -15,7 +15,7 @@ import psutil
 from local import jobs
 from local.errors import CommandError, Refused
 from local.places import ROOT, home
-from local.prepare import DATA, remember_stage, stage
+from local.prepare import DATA, first_jobs_are_due, remember_first_jobs
 from local.processes import Part, listen, python, rotate, spawn, start_step, wait_until
 from local.services import Services, check_own
 from local.state import State, read_json, write_private
@@ -105,11 +105,6 @@ class System:
         jobs_url = f"http://127.0.0.1:{jobs_port}/_jobs"
         self.environment = manifest().environment | self.services.environment | {"JOBS_URL": jobs_url}
         self.write_run()
-        if stage(self.state.home) == "load" and self.services.embedded_postgres is not None:
-            say("  Data: the last load was interrupted; starting over")
-            self.services.recreate_database()
-            self.state.remember_prepared("")
-            remember_stage(self.state.home, None)
         process = {**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"}
         schema = migration_names()
         preparing = self._start_preparing(f"http://127.0.0.1:{events_port}/_events")
@@ -134,7 +129,7 @@ class System:
             wait_until(lambda port=port: jobs.get(f"http://127.0.0.1:{port}/health")[0] == 200, part, 60)  # type: ignore[misc]
         wait_until(lambda: jobs.get(f"http://127.0.0.1:{self.port}/health")[0] == 200, self.parts["gateway"], 60)
         say(f"  Functions: serving after {time.monotonic() - begun:.1f} s")
-        if stage(self.state.home) == "jobs":
+        if first_jobs_are_due(self.state.home):
             self._first_jobs(jobs_url)
         self._spawn("scheduler", "Scheduler", python("local.scheduler"), process, [], None)
         self.write_run()
@@ -191,7 +186,7 @@ class System:
         if failed:
             say(f"  Run again: ./aisle job {failed[0]} (the next start runs all of them again)")
         else:
-            remember_stage(self.state.home, None)
+            remember_first_jobs(self.state.home, due=False)
 
     def check(self) -> None:
         """Raise CommandError if a part has ended."""

@@ -139,7 +139,7 @@ def _outbox() -> Finding:
     from shared.storage.events import outbox, rejected
 
     unsent, rejections = outbox.count_unsent(), rejected.page(1, 0)[1]
-    detail = f"{unsent} messages not published, {rejections} events rejected"
+    detail = f"unpublished messages: {unsent}, rejected events: {rejections}"
     return Finding("outbox", "warning" if unsent else "well", detail)
 
 

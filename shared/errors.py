@@ -7,7 +7,6 @@
     + UnsupportedMediaType  415 unsupported-media-type
     + IdempotencyMismatch   422 idempotency-key-reused
     + WeakPassword          422 weak-password
-  + IdempotencyInProgress   409 request-in-progress
   + PaymentDeclined         402 payment-declined
   + Unauthorized            401 unauthorized
     + InvalidToken          401 invalid-token
@@ -24,6 +23,7 @@
     + NotInCart             404 not-in-cart
     + NotInWishlist         404 not-in-wishlist
   + Conflict                409 conflict
+    + IdempotencyInProgress 409 request-in-progress
     + JobRunning            409 job-running
     + OutOfStock            409 out-of-stock
     + PriceChanged          409 price-changed

@@ -17,7 +17,7 @@ class Invalid(Protocol):
 
 
 def field_errors(error: Invalid) -> list[dict[str, str]]:
-    """Return each error as ``{field, message, type}``; ``field`` is a dotted path, empty for an error of the whole.
+    """Return each error as ``{field, message, type}``; ``field`` is a dotted path, empty if the error has no field.
 
     The rejected value is left out: it may be secret, or not even text.
     """
@@ -30,6 +30,8 @@ def field_errors(error: Invalid) -> list[dict[str, str]]:
         message = str(entry["msg"]).removeprefix("Value error, ")
         if kind == "extra_forbidden":
             message = f"Unknown {'query parameter' if source == 'query' else 'field'} `{field}`."
+        elif kind == "model_attributes_type" and source == "body" and not field:
+            message = "The body must be a JSON object, sent with `Content-Type: application/json`."
         result.append({"field": field, "message": message, "type": kind})
     return result
 

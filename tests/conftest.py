@@ -1,11 +1,11 @@
-"""For every tier: the process's clients and settings are as new at the start of each test."""
+"""For every tier: each test starts with new clients and settings."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
 
-# settings of a running system, or of the person who runs the tests, are not the tests'
+# settings of a running system or of the developer's shell must not reach the tests
 FOREIGN = (
     "ADMIN_TOKEN",
     "AISLE_DATA",

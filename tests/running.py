@@ -1,4 +1,4 @@
-"""A whole system that a test starts, watches and stops."""
+"""A local system that a test starts, watches and stops."""
 
 import os
 import signal
@@ -56,12 +56,12 @@ class Aisle:
                 stderr=subprocess.STDOUT,
             )
         deadline = time.monotonic() + 300
-        while READY not in self.said():
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < deadline, self.said()
+        while READY not in self.printed():
+            assert self.process.poll() is None, self.printed()
+            assert time.monotonic() < deadline, self.printed()
             time.sleep(0.05)
 
-    def said(self) -> str:
+    def printed(self) -> str:
         return self.output.read_text()
 
     def parts(self) -> dict[str, psutil.Process]:
@@ -77,12 +77,14 @@ class Aisle:
         return self.process.wait(60)
 
 
-def left(processes: list[psutil.Process], timeout_s: float = 30) -> list[psutil.Process]:
-    """Return those that still run after a while."""
+def still_running(processes: list[psutil.Process], timeout_s: float = 30) -> list[psutil.Process]:
+    """Return the processes that still run after ``timeout_s`` seconds."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        found = [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
-        if not found:
+        running = [
+            process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        ]
+        if not running:
             return []
         time.sleep(0.05)
-    return found
+    return running

@@ -11,6 +11,7 @@ from functions.admin.jobs import job_names
 from functions.admin.schemas import Dashboard
 from shared.auth import requires
 from shared.http import cached
+from shared.storage.answers.protocol import DASHBOARD, DASHBOARD_KEY
 from shared.storage.operations import dashboard
 
 router = APIRouter(prefix="/dashboard", tags=["dashboard"])
@@ -20,7 +21,5 @@ DASHBOARD_TTL_S: Final = 60
 @router.get("", dependencies=[requires("dashboard:read")], response_model=Dashboard)
 async def get_dashboard(request: Request) -> Response:
     """Get the shop at a glance, at most a minute old."""
-    body = await cached(
-        "dashboard", "admin:dashboard", ttl_s=DASHBOARD_TTL_S, compute=lambda: dashboard.render(job_names())
-    )
+    body = await cached(DASHBOARD, DASHBOARD_KEY, ttl_s=DASHBOARD_TTL_S, compute=lambda: dashboard.render(job_names()))
     return private(request, body)

@@ -11,7 +11,7 @@ from functions.admin.schemas import ModelActivation, ModelVersionList
 from shared.auth import requires
 from shared.clients.postgres import transaction
 from shared.http.api import problem_responses
-from shared.storage.answers import invalidation
+from shared.storage.answers import invalidation, protocol
 from shared.storage.operations import audit
 from shared.storage.recommending import models
 
@@ -33,5 +33,5 @@ def activate_model(actor: Annotated[str, requires("models:activate")], version: 
         audit.record(
             connection, actor, "model.activate", str(version), before={"version": previous}, after={"version": version}
         )
-    invalidation.flush("similar", "recommendations", "dashboard")
+    invalidation.flush(*protocol.MODEL_SCOPES)
     return ModelActivation(version=version, previous=previous)

@@ -12,7 +12,7 @@ from shared.clients.postgres import transaction
 from shared.http import IdempotencyKey
 from shared.http.api import problem_responses
 from shared.http.idempotency import Finish, fingerprint, once
-from shared.storage.answers import invalidation
+from shared.storage.answers import invalidation, protocol
 from shared.storage.operations import audit
 from shared.storage.recommending import rules
 from shared.validation import validation_problem
@@ -24,7 +24,7 @@ RuleId = Annotated[int, Path(ge=1, le=2**53 - 1, description="Id of the rule.")]
 
 def drop_answers() -> None:
     """Drop the stored answers that rules affect."""
-    invalidation.flush("recommendations", "similar", "trending")
+    invalidation.flush(*protocol.RULE_SCOPES)
 
 
 @router.get("", dependencies=[requires("rules:read")])

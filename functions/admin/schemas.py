@@ -170,7 +170,7 @@ class JobSchedule(BaseModel):
     """A job's state in Cloud Scheduler."""
 
     state: str = Field(description="`enabled`, `paused`, `disabled` or `update_failed`.")
-    next_run_at: datetime | None = Field(description="When it runs next; null if not known.")
+    next_run_at: datetime | None = Field(description="When it runs next; null if unknown.")
     last_attempt_at: datetime | None = Field(description="When it was last started; null if never.")
     last_attempt_failed: bool = Field(description="Whether the last attempt failed.")
 
@@ -189,7 +189,7 @@ class Job(BaseModel):
     scheduler: JobSchedule | None = Field(
         None, description="State in Cloud Scheduler; null where that does not run the jobs."
     )
-    timeout_s: int = Field(description="Longest run in seconds.")
+    timeout_s: int = Field(description="Maximum duration of a run, in seconds.")
     runs: list[JobRun] = Field(description="The last runs.")
 
 
@@ -263,7 +263,7 @@ class DeadLetterQuery(Query):
     """Which dead letters to list."""
 
     topic: Topic | None = Field(None, description="Only dead letters of this topic of functions.yaml.")
-    limit: Annotated[int, Field(ge=1, le=100, description="Greatest number of each topic.")] = 50
+    limit: Annotated[int, Field(ge=1, le=100, description="Maximum number of dead letters of each topic.")] = 50
 
 
 class DeadLetter(BaseModel):
@@ -271,8 +271,8 @@ class DeadLetter(BaseModel):
 
     topic: str = Field(description="Topic of the message.")
     message_id: str = Field(description="Id of the message.")
-    subscription: str | None = Field(description="The subscription that gave up; null where it is not known.")
-    attempts: int | None = Field(description="Number of attempts; null where it is not known.")
+    subscription: str | None = Field(description="The subscription that gave up; null if unknown.")
+    attempts: int | None = Field(description="Number of attempts; null if unknown.")
     published_at: str = Field(description="When the message was published.")
     attributes: dict[str, str] = Field(description="Attributes of the message.")
     data: str = Field(description="Body of the message as text, as base64 if it is not UTF-8.")
@@ -290,7 +290,7 @@ class ReplayRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     topic: Topic
-    limit: int = Field(100, ge=1, le=1000, description="Greatest number of dead letters to look at.")
+    limit: int = Field(100, ge=1, le=1000, description="Maximum number of dead letters to look at.")
     message_ids: list[str] | None = Field(
         None, min_length=1, max_length=1000, description="Ids of the messages. If omitted, all up to `limit`."
     )
@@ -312,7 +312,7 @@ class DoctorFinding(BaseModel):
 
     check: str = Field(description="Name of the check.")
     verdict: str = Field(description="`well`, `warning`, `failed` or `skipped`.")
-    detail: str = Field(description="What was seen, and how to mend it.")
+    detail: str = Field(description="What was found, and how to fix it.")
 
 
 class DoctorReport(BaseModel):

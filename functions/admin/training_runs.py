@@ -11,6 +11,7 @@ from functions.admin.answering import private
 from functions.admin.schemas import TrainingRunPage, TrainingRunsQuery
 from shared.auth import requires
 from shared.errors import NotFound
+from shared.http.answers import NO_CACHE
 from shared.http.api import problem_responses
 from shared.storage.operations import training_runs
 
@@ -50,6 +51,6 @@ def get_training_report(run_id: RunId) -> Response:
         "Content-Security-Policy": CONTENT_SECURITY_POLICY,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
-        "Cache-Control": "private, no-cache",
+        "Cache-Control": NO_CACHE,
     }
     return Response(html, media_type="text/html", headers=headers)

@@ -14,6 +14,7 @@ from shared.auth import requires
 from shared.clients.postgres import transaction
 from shared.domain.events import UserId
 from shared.errors import NotFound
+from shared.http import private
 from shared.http.api import problem_responses
 from shared.http.schemas import PersonalDataExport
 from shared.storage.answers import invalidation
@@ -53,7 +54,7 @@ def export_user(actor: UsersAdmin, user_id: UserIdPath) -> Response:
         raise NotFound(f"There is no user {user_id}.")
     with transaction() as connection:
         audit.record(connection, actor, "user.export", f"user:{user_id}")
-    return Response(body, media_type="application/json", headers={"Cache-Control": "private, no-store"})
+    return private(body)
 
 
 @router.delete("/{user_id}", status_code=204, responses=problem_responses(404))

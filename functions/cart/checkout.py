@@ -2,7 +2,7 @@
 
 1. One transaction locks the products, checks and takes the stock, writes the order and its lines and empties the
    cart. The order's state is `placed`.
-2. The payment provider is asked for the money, with no lock and no transaction held.
+2. The payment provider charges the total, while no lock and no transaction is held.
 3. One transaction writes the state `paid`, the purchase events and the answer of the Idempotency-Key. Without the
    money it writes the state `cancelled` instead and restores stock and cart.
 

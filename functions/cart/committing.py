@@ -1,15 +1,9 @@
 """What follows a committed change: stored answers are dropped and subscribers are notified."""
 
 from collections.abc import Sequence
-from typing import Final
-
-from starlette.responses import Response
 
 from shared.storage.answers import invalidation, protocol
 from shared.storage.events import outbox
-
-# Seconds that a shopper waits for Pub/Sub; the job publish_outbox sends what is still unsent.
-PUBLISH_WAIT_S: Final = 2.0
 
 
 def after_commit(outbox_ids: Sequence[int], products: Sequence[int] = (), *, stock_crossed: bool = False) -> None:
@@ -20,9 +14,4 @@ def after_commit(outbox_ids: Sequence[int], products: Sequence[int] = (), *, sto
     invalidation.forget_products(products)
     if stock_crossed:
         invalidation.flush(*protocol.PRODUCT_SCOPES)
-    outbox.publish_now(outbox_ids, wait_s=PUBLISH_WAIT_S)
-
-
-def private(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return a JSON response that no cache may store."""
-    return Response(body, status, {"Cache-Control": "private, no-store", **(headers or {})}, "application/json")
+    outbox.publish_now(outbox_ids, wait_s=outbox.REQUEST_WAIT_S)

@@ -2,6 +2,7 @@
 
 from functions.cart import cart as cart_routes
 from functions.cart import checkout, orders, wishlist
+from functions.cart.schemas import CART_PROBLEM_SCHEMAS
 from shared.http import api, serve
 
 app = api(
@@ -14,6 +15,7 @@ app = api(
         "orders": "A shopper's orders, and their states, which staff change.",
         "wishlist": "The products that a shopper wants to remember.",
     },
+    schemas=CART_PROBLEM_SCHEMAS,
 )
 app.include_router(cart_routes.router)
 app.include_router(checkout.router)

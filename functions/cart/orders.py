@@ -12,19 +12,15 @@ from functions.cart.schemas import OnlyUserQuery, Order, OrderPage, OrderPath, O
 from shared.auth import Shopper, requires
 from shared.clients.postgres import transaction
 from shared.domain.orders import OrderState
-from shared.http import Query
 from shared.http.answers import private
 from shared.http.api import OWNED, problem_responses
+from shared.http.parameters import NoQuery
 from shared.payments.releasing import release
 from shared.storage.shopping import orders
 
 router = APIRouter(prefix="/orders", tags=["orders"])
 OrdersReader = Annotated[str, requires("orders:read")]
 OrdersAdmin = Annotated[str, requires("orders:write")]
-
-
-class NoQuery(Query):
-    """No query parameters."""
 
 
 @router.get("", response_model=OrderPage, responses=OWNED)

@@ -14,7 +14,7 @@ from shared.domain.events import printable
 from shared.domain.orders import OrderState
 from shared.domain.product import Product
 from shared.http import Page, UserQuery
-from shared.http.api import PROBLEM
+from shared.http.api import problem_responses
 
 Quantity = Annotated[int, Field(strict=True, ge=1, le=MAX_QUANTITY, description="Number of pieces.")]
 ProductPath = Annotated[int, Path(ge=1, le=2**53 - 1, description="Id of the product.")]
@@ -169,8 +169,9 @@ class WishlistPage(Page):
     items: list[WishlistItem] = Field(description="The products of this page.")
 
 
-_SHORT_LINE: Final[dict[str, Any]] = {
+_STOCK_SHORTAGE: Final[dict[str, Any]] = {
     "type": "object",
+    "description": "An item of the cart that cannot be bought as requested.",
     "required": ["product_id", "name", "requested", "available", "reason"],
     "properties": {
         "product_id": {"type": "integer", "description": "Id of the product."},
@@ -178,27 +179,30 @@ _SHORT_LINE: Final[dict[str, Any]] = {
         "requested": {"type": "integer", "description": "Pieces in the cart."},
         "available": {"type": "integer", "description": "Pieces in stock."},
         "reason": {
+            "type": "string",
             "enum": ["unavailable", "out_of_stock", "insufficient_stock"],
             "description": "`unavailable`: no longer sold. `insufficient_stock`: fewer in stock than requested.",
         },
     },
 }
-_STOCK_PROBLEM: Final[dict[str, Any]] = PROBLEM | {
-    "properties": {
-        **PROBLEM["properties"],  # type: ignore[dict-item]  # the only mapping among the values of PROBLEM
-        "lines": {
-            "type": "array",
-            "items": _SHORT_LINE,
-            "description": "Of `out-of-stock`: every item that cannot be bought.",
+_CART_PROBLEM: Final[dict[str, Any]] = {
+    "description": "Why the cart does not allow this, with further members of `out-of-stock` and `price-changed`.",
+    "allOf": [
+        {"$ref": "#/components/schemas/Problem"},
+        {
+            "type": "object",
+            "properties": {
+                "lines": {
+                    "type": "array",
+                    "items": {"$ref": "#/components/schemas/StockShortage"},
+                    "description": "Of `out-of-stock`: every item that cannot be bought.",
+                },
+                "expected_total": {"type": "number", "description": "Of `price-changed`: the total of the request."},
+                "total": {"type": "number", "description": "Of `price-changed`: the current total."},
+            },
         },
-        "expected_total": {"type": "number", "description": "Of `price-changed`: the total of the request."},
-        "total": {"type": "number", "description": "Of `price-changed`: the current total."},
-    }
+    ],
 }
+CART_PROBLEM_SCHEMAS: Final = {"CartProblem": _CART_PROBLEM, "StockShortage": _STOCK_SHORTAGE}
 # the 409 of routes that check the stock
-STOCK_CONFLICT: Final[dict[int | str, dict[str, Any]]] = {
-    409: {
-        "description": "A problem (RFC 9457).",
-        "content": {"application/problem+json": {"schema": _STOCK_PROBLEM}},
-    }
-}
+STOCK_CONFLICT: Final = problem_responses(409, schema="CartProblem")

@@ -1,17 +1,16 @@
 """What the routes of products share: stored answers, and what follows a committed change."""
 
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import Annotated, Any, Final
 
-import orjson
 from fastapi import Path, Request
 from fastapi import Query as InQuery
 from starlette.responses import Response
 
-from functions.products.schemas import NoQuery
 from shared.http import cached, fresh
+from shared.http.parameters import NoQuery
 from shared.storage.answers import invalidation
+from shared.storage.answers.protocol import PRODUCTS
 from shared.storage.catalog.product_writes import Author
 from shared.storage.events import outbox
 
@@ -19,8 +18,6 @@ from shared.storage.events import outbox
 CACHE_TTL_S: Final = 60
 # Seconds after which clients ask again, with the entity tag.
 MAX_AGE_S: Final = 5
-# Seconds that staff wait for Pub/Sub; the job publish_outbox sends what is still unsent.
-PUBLISH_WAIT_S: Final = 2.0
 NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {
     304: {"description": "The client's copy (If-None-Match) is current."}
 }
@@ -28,22 +25,17 @@ ProductId = Annotated[int, Path(ge=1, le=2**53 - 1, description="Id of the produ
 WithoutQuery = Annotated[NoQuery, InQuery()]
 
 
-def answer_key(kind: str, *parts: Any) -> str:
-    """Return the key under which the answer of a kind to these parameters is stored."""
-    return f"products:{kind}:{blake2b(orjson.dumps(parts), digest_size=16).hexdigest()}"
-
-
 async def stored_answer(request: Request, key: str, compute: Callable[[], bytes]) -> Response:
     """Return the stored answer of ``key``; computes and stores it if there is none."""
-    return fresh(request, await cached("products", key, ttl_s=CACHE_TTL_S, compute=compute), max_age_s=MAX_AGE_S)
+    return fresh(request, await cached(PRODUCTS, key, ttl_s=CACHE_TTL_S, compute=compute), max_age_s=MAX_AGE_S)
 
 
 def after_commit(outbox_ids: list[int]) -> None:
     """Drop the stored answers of before the change, and publish what the transaction put in the outbox."""
     if not outbox_ids:
         return
-    invalidation.flush("products")
-    outbox.publish_now(outbox_ids, wait_s=PUBLISH_WAIT_S)
+    invalidation.flush(PRODUCTS)
+    outbox.publish_now(outbox_ids, wait_s=outbox.REQUEST_WAIT_S)
 
 
 def author(actor: str, request: Request) -> Author:

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from functions.products.answering import NOT_MODIFIED, WithoutQuery, stored_answer
 from functions.products.schemas import Category
+from shared.storage.answers.protocol import CATEGORIES_KEY
 from shared.storage.catalog import categories
 
 router = APIRouter(prefix="/products/categories", tags=["categories"])
@@ -13,4 +14,4 @@ router = APIRouter(prefix="/products/categories", tags=["categories"])
 @router.get("", response_model=list[Category], responses=NOT_MODIFIED)
 async def list_categories(request: Request, _query: WithoutQuery) -> Response:
     """List all categories by name."""
-    return await stored_answer(request, "products:categories", categories.list_categories)
+    return await stored_answer(request, CATEGORIES_KEY, categories.list_categories)

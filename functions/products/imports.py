@@ -19,6 +19,7 @@ from shared.http import IdempotencyKey
 from shared.http.answers import dump
 from shared.http.api import problem_responses
 from shared.http.idempotency import Finish, fingerprint, once
+from shared.http.serve import GZIP_MAGIC
 from shared.storage.catalog import product_writes
 from shared.storage.catalog.product_writes import Author
 from shared.tables.columns import PRODUCT_COLUMNS, Columns, parse_columns
@@ -41,7 +42,6 @@ OTHER_TYPES: Final[dict[str, TextFormat | None]] = {
     "application/gzip": None,
     "application/x-gzip": None,
 }
-GZIP_MAGIC: Final = b"\x1f\x8b"
 IMPORT: Final = problem_responses(401, 403, 409, 415)
 IMPORT_BODY: Final = {
     "requestBody": {

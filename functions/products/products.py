@@ -14,7 +14,6 @@ from functions.products.answering import (
     ProductId,
     WithoutQuery,
     after_commit,
-    answer_key,
     author,
     stored_answer,
 )
@@ -45,10 +44,10 @@ async def list_products(request: Request, user_id: MaybeShopper, query: Annotate
     filter_values = query.model_dump(exclude={"user_id", "tags", "sort", "page", "page_size"})
     filters = product_pages.Filters(**filter_values, tags=tuple(query.tags))
     page = product_pages.Page(query.page, query.page_size, query.sort)
-    key = answer_key("page", query.model_dump(exclude={"user_id"}))
+    key = protocol.catalog_key("page", query.model_dump(exclude={"user_id"}))
     if user_id is None:
         return await stored_answer(request, key, lambda: product_pages.find(filters, page))
-    answer = cached("products", key, ttl_s=CACHE_TTL_S, compute=lambda: product_pages.find(filters, page))
+    answer = cached(protocol.PRODUCTS, key, ttl_s=CACHE_TTL_S, compute=lambda: product_pages.find(filters, page))
     if query.search.strip() and query.page == 1:
         # the answer is the same for everybody; the user's search history is their own
         body, _ = await asyncio.gather(answer, run_in_threadpool(search_history.add, user_id, query.search))

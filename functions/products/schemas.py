@@ -62,38 +62,34 @@ class SuggestionQuery(Query):
     """The text typed so far."""
 
     q: SomeText = Field(description="The text typed so far.")
-    k: Annotated[int, Field(ge=1, le=100, description="Greatest number of suggestions.")] = 10
-
-
-class NoQuery(Query):
-    """No query parameters."""
+    k: Annotated[int, Field(ge=1, le=100, description="Maximum number of suggestions.")] = 10
 
 
 class CategoryFacet(BaseModel):
-    """Number of found products in a category, without its subcategories."""
+    """Number of products found in a category, not counting its subcategories."""
 
     id: int = Field(description="Id of the category.")
     name: str = Field(description="Name of the category.")
-    count: int = Field(description="Number of found products.")
+    count: int = Field(description="Number of products found.")
 
 
 class PriceFacet(BaseModel):
-    """Number of found products in a range of prices."""
+    """Number of products found in a price range."""
 
     min: float = Field(description="Lowest price, included.")
     max: float | None = Field(description="Highest price, included; null for no upper bound.")
-    count: int = Field(description="Number of found products.")
+    count: int = Field(description="Number of products found.")
 
 
 class TagFacet(BaseModel):
-    """Number of found products with a tag."""
+    """Number of products found with a tag."""
 
     tag: str = Field(description="The tag.")
-    count: int = Field(description="Number of found products.")
+    count: int = Field(description="Number of products found.")
 
 
 class Facets(BaseModel):
-    """Numbers of found products, over all pages."""
+    """Numbers of products found, on all pages together."""
 
     categories: list[CategoryFacet] = Field(description="By category.")
     price_bands: list[PriceFacet] = Field(description="By price.")
@@ -101,7 +97,7 @@ class Facets(BaseModel):
 
 
 class ProductPage(Page):
-    """A page of found products."""
+    """A page of the products found."""
 
     products: list[Product] = Field(description="The products of this page.")
     facets: Facets = Field(description="Counts over all pages.")
@@ -150,7 +146,7 @@ class RowProblem(BaseModel):
     """Why a row of an import was rejected."""
 
     row: int = Field(description="Line of the body, from 1; the header of a CSV counts.")
-    field: str = Field(description="The invalid field; empty for the whole row.")
+    field: str = Field(description="The invalid field; empty if the row as such is invalid.")
     message: str = Field(description="The rule that the row breaks.")
 
 

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Request
 from fastapi import Query as InQuery
 from starlette.responses import Response
 
-from functions.products.answering import NOT_MODIFIED, answer_key, stored_answer
+from functions.products.answering import NOT_MODIFIED, stored_answer
 from functions.products.schemas import SuggestionList, SuggestionQuery
 from shared.http.answers import dump
+from shared.storage.answers.protocol import catalog_key
 from shared.storage.catalog import suggestions
 
 router = APIRouter(prefix="/products/suggest", tags=["suggestions"])
@@ -21,4 +22,4 @@ async def list_suggestions(request: Request, query: Annotated[SuggestionQuery, I
     def compute() -> bytes:
         return dump({"suggestions": suggestions.suggest(query.q, query.k)})
 
-    return await stored_answer(request, answer_key("suggest", query.q, query.k), compute)
+    return await stored_answer(request, catalog_key("suggest", query.q, query.k), compute)

@@ -19,7 +19,7 @@ from shared.http import cached, fresh
 from shared.http.answers import dump
 from shared.http.api import OWNED, problem_responses
 from shared.http.parameters import ids_in
-from shared.storage.answers.protocol import bought_together_key
+from shared.storage.answers.protocol import SIMILAR, bought_together_key
 from shared.storage.recommending import bought_together
 from shared.storage.recommending.attribution import LoggedAnswer
 
@@ -42,7 +42,7 @@ async def list_frequently_bought_together(
         body = await run_in_threadpool(find_bought_together, ids, k, in_stock, user_id)
         return fresh(request, body, max_age_s=0, public=False)
     body = await cached(
-        "similar",
+        SIMILAR,
         bought_together_key(ids, k, in_stock),
         ttl_s=3600,
         compute=lambda: find_bought_together(ids, k, in_stock),

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from functions.recommendations.selection import Selection
+from shared.domain.formula import NEWEST_TIER, SUGGESTED_TIER, TRENDING_TIER
 from shared.storage.recommending.answer_products import Source
 from shared.storage.recommending.candidates import CandidateSet
 
-# the tier of candidates that fill up an answer only because they are the newest (candidates.py in shared/storage)
-NEWEST_TIER: Final = 3
 VERBS: Final[Mapping[str, str]] = {
     "view": "viewed",
     "purchase": "bought",
@@ -41,9 +40,11 @@ class Reasons:
             verb = VERBS.get(source.event_type, OTHER_VERB)
             return _reason("similar", f"Because you {verb} {source.name}", source.product_id, source.name)
         tier = self.tiers[product_id]
-        if tier == 0 and product["category"]:
+        if tier == SUGGESTED_TIER and product["category"]:
             return _reason("taste", f"Because you like {product['category']}")
-        return _reason("trending", "Trending now") if tier <= 1 else _reason("popular", "Popular in this shop")
+        if tier <= TRENDING_TIER:
+            return _reason("trending", "Trending now")
+        return _reason("popular", "Popular in this shop")
 
 
 def _reason(kind: str, text: str, product_id: int | None = None, product_name: str | None = None) -> dict[str, Any]:

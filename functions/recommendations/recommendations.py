@@ -84,8 +84,9 @@ async def get_recommendations(
     """Recommend products to a user.
 
     Everything the user did until a second ago counts. The products of the current session (`product_id`, `recent`)
-    count as views made just now, so that a user without history gets a personal answer too. Without either, the answer
-    is what is trending, in the category if one is given. While the database is unavailable, it is what is popular.
+    count as views made just now, so that a user without history gets a personal answer too. Without history and
+    session, the answer has trending products, of the requested category if there is one. While the database is
+    unavailable, it has popular products.
     """
     raw_query: bytes = request.scope["query_string"]
     try:

@@ -70,7 +70,7 @@ class RecommendationsQuery(UserQuery):
     def require_both_coordinates(self) -> Self:
         """Refuse a single coordinate."""
         if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude must be given together")
+            raise ValueError("Give both latitude and longitude, or neither.")
         return self
 
 
@@ -164,12 +164,14 @@ class RecentlyViewedProduct(RankedProduct):
 
 
 class FrequentlyBoughtTogetherProduct(RankedProduct):
-    """A product bought together with those given; the measures relate it to the given product it goes with most."""
+    """A product bought together with those given; its measures refer to the given product with the highest score."""
 
     lift: float = Field(
         description="How many times more often both are bought together than if they were independent; above 1."
     )
-    confidence: float = Field(description="The share of the orders with the given product that also contain this one.")
+    confidence: float = Field(
+        description="The share of the orders with the requested product that also contain this one."
+    )
     count: int = Field(description="The number of orders that contain both.")
 
 
@@ -228,7 +230,7 @@ class RecentlyViewed(BaseModel):
 
 
 class FrequentlyBoughtTogether(BaseModel):
-    """Products bought together with those given, best first."""
+    """Products bought together with the requested ones, best first."""
 
     product_id: int | list[int] = Field(description="A list if the request named several products.")
     products: list[FrequentlyBoughtTogetherProduct] = Field(description="The products, best first.")

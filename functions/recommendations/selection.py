@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from shared.domain.diversity import diversify
-from shared.domain.exploration import insert_new
+from shared.domain.exploration import count_reserved, insert_new
 from shared.domain.ranking import rank
 from shared.domain.rules import Rule, applied, with_pins
 from shared.settings import settings
@@ -42,11 +42,9 @@ def find_new(request: RecommendationsRequest, candidates: CandidateSet) -> list[
 
     Only then does it cost a statement.
     """
-    share = settings().exploration_share
     return exploration.nearest_new(
         candidates.profile,
-        # the margin keeps 10 · 0.3 from becoming 2
-        int(request.k * share + 1e-9),
+        count_reserved(settings().exploration_share, request.k),
         days=settings().exploration_days,
         category_id=request.category_id,
         exclude=request.exclude,

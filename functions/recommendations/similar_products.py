@@ -17,7 +17,7 @@ from shared.errors import ProductNotFound
 from shared.http import cached, fresh
 from shared.http.answers import dump
 from shared.http.api import OWNED, problem_responses
-from shared.storage.answers.protocol import similar_products_key
+from shared.storage.answers.protocol import SIMILAR, similar_products_key
 from shared.storage.recommending import answer_products, similar_products
 from shared.storage.recommending.attribution import LoggedAnswer
 
@@ -43,7 +43,7 @@ async def list_similar_products(
         body = await run_in_threadpool(find_similar, query.product_id, query.k, user_id)
         return fresh(request, body, max_age_s=0, public=False)
     body = await cached(
-        "similar",
+        SIMILAR,
         similar_products_key(query.product_id, query.k),
         ttl_s=3600,
         compute=lambda: find_similar(query.product_id, query.k),

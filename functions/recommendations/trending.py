@@ -14,7 +14,7 @@ from shared.errors import CategoryNotFound
 from shared.http import cached, fresh
 from shared.http.answers import dump
 from shared.http.api import problem_responses
-from shared.storage.answers.protocol import trending_key
+from shared.storage.answers.protocol import TRENDING, trending_key
 from shared.storage.recommending import trending
 
 router = APIRouter()
@@ -28,7 +28,7 @@ async def list_trending_products(
 ) -> Response:
     """List trending products: those with most events in the window, where newer events weigh more."""
     body = await cached(
-        "trending",
+        TRENDING,
         trending_key(query.window, query.category_id, query.k),
         ttl_s=900,
         compute=lambda: find_trending(query.window, query.category_id, query.k),

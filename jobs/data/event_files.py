@@ -7,6 +7,7 @@ file, the first being 1 (a CSV's header), or the row of a Parquet file, from 1.
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
@@ -15,19 +16,19 @@ import numpy.typing as npt
 import orjson
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.data.event_rows import COLUMNS, REQUIRED
+from jobs.data.parquet_columns import ids, is_small_float, is_text, plain
 from shared.clients import sources
 from shared.errors import InvalidRequest
 from shared.tables.columns import EVENT_COLUMNS, Columns, Resolved
 from shared.tables.csv_files import TextOptions, read_csv
 from shared.tables.json_lines import json_records
-from shared.tables.values import id_of, number_text
+from shared.tables.values import MAX_EXACT_FLOAT, find_decimals, id_of, number_text
 
 IDS: Final = ("user_id", "external_id", "product_id", "session_id", "event_id")
-# floats up to here are exact whole numbers
-_EXACT: Final = 2**53
 
 
 @dataclass
@@ -70,27 +71,46 @@ def check_columns(columns: Columns, resolved: Resolved, names: list[str], fixed:
         )
 
 
+# times beyond are refused anyway, and neither Python nor pandas can write them
+_CALENDAR: Final = tuple(int(datetime(*day, tzinfo=UTC).timestamp()) for day in ((2, 1, 1), (9999, 12, 31)))
+_PER_SECOND: Final = {"s": 1, "ms": 10**3, "us": 10**6}
+
+
+def _within_calendar(array: Any) -> Any:
+    """Return times as they are, or the nearest one that the calendar has."""
+    factor = _PER_SECOND.get(array.type.unit)
+    if factor is None:
+        # nanoseconds end in 2262
+        return array
+    first, last = (pa.scalar(second * factor, pa.int64()) for second in _CALENDAR)
+    numbers = pc.max_element_wise(array.cast(pa.int64()), first, skip_nulls=False)
+    return pc.min_element_wise(numbers, last, skip_nulls=False).cast(array.type)
+
+
 def _text(array: Any, name: str) -> Any:
     """Return a column as text cells, None where empty; times stay times."""
+    if name == "timestamp" and is_small_float(array.type):
+        raise InvalidRequest(f"The source's column for timestamp holds {array.type}, in which no time is exact.")
+    array = ids(array) if name in IDS else plain(array)
+    if pa.types.is_date(array.type):
+        array = array.cast(pa.timestamp("s" if pa.types.is_date32(array.type) else "ms"))
     kind = array.type
     if pa.types.is_timestamp(kind):
-        return pd.Series(array.to_pandas())
-    if pa.types.is_date(kind):
-        return pd.Series(array.cast(pa.timestamp("us")).to_pandas())
-    if pa.types.is_struct(kind) or pa.types.is_map(kind):
+        return pd.Series(_within_calendar(array).to_pandas())
+    if pa.types.is_boolean(kind) or (pa.types.is_nested(kind) and name != "metadata"):
+        raise InvalidRequest(f"The source's column for {name} holds {kind}, not text, numbers or times.")
+    if pa.types.is_nested(kind):
         # only the fields that a row has: a struct column has all of them in every row
-        objects = (dict(value) if isinstance(value, list) else value for value in array.to_pylist())
+        objects = (dict(value) if pa.types.is_map(kind) and value else value for value in array.to_pylist())
         given = [
-            None if value is None else {key: inner for key, inner in value.items() if inner is not None}
+            {key: inner for key, inner in value.items() if inner is not None} if isinstance(value, dict) else value
             for value in objects
         ]
         return pd.Series([orjson.dumps(value, default=str).decode() if value else None for value in given], dtype="str")
-    if pa.types.is_dictionary(kind):
-        array = array.cast(kind.value_type)
     if pa.types.is_floating(array.type):
         # whole numbers with gaps are floats in many files
         values = array.to_pandas()
-        whole = values.notna() & (values % 1 == 0) & (values.abs() < _EXACT)
+        whole = values.notna() & (values % 1 == 0) & (values.abs() < MAX_EXACT_FLOAT)
         return pd.Series(
             [
                 str(int(value)) if is_whole else (None if pd.isna(value) else repr(float(value)))
@@ -98,8 +118,6 @@ def _text(array: Any, name: str) -> Any:
             ],
             dtype="str",
         )
-    if name != "metadata" and (pa.types.is_list(array.type) or pa.types.is_boolean(array.type)):
-        raise InvalidRequest(f"The source's column for {name} holds {array.type}, not text, numbers or times.")
     text = pd.Series(array.cast(pa.string()).to_pandas(), dtype="str").str.strip()
     return text.where(text != "")
 
@@ -162,7 +180,7 @@ def _cell(name: str, value: Any) -> str | None:
         return value.strip() or None
     if isinstance(value, (dict, list)):
         return orjson.dumps(value).decode()
-    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+    if isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT_FLOAT:
         return str(int(value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -189,7 +207,7 @@ def _read_json_lines(
         return {name: _cell(name, listed[place]) for name, place in resolved.positions.items()}
 
     def chunks() -> Iterator[Chunk]:
-        records = json_records(sources.blocks(file), options.encoding)
+        records = json_records(sources.blocks(file), options.encoding, columns)
         while read := list(islice(records, chunk_rows)):
             cells: list[dict[str, str | None]] = []
             numbers: list[int] = []
@@ -209,7 +227,7 @@ def _read_json_lines(
 
 
 def _read_parquet(
-    file: io.BufferedIOBase, columns: Columns, _options: TextOptions, fixed: set[str], chunk_rows: int
+    file: io.BufferedIOBase, columns: Columns, options: TextOptions, fixed: set[str], chunk_rows: int
 ) -> EventFile:
     table = pq.ParquetFile(sources.seekable(file))
     names = table.schema_arrow.names
@@ -221,6 +239,9 @@ def _read_parquet(
         row = 1
         for batch in table.iter_batches(batch_size=chunk_rows, columns=list(read.values())):
             frame = pd.DataFrame({name: _text(batch.column(column), name) for name, column in read.items()})
+            if "quantity" in frame and is_text(batch.column(read["quantity"]).type):
+                found = find_decimals({"quantity": frame["quantity"].dropna()})["quantity"]
+                frame["quantity"] = _quantities(frame["quantity"], options.decimal or found)
             numbers = np.arange(row, row + batch.num_rows)
             row += batch.num_rows
             full = frame.notna().any(axis=1).to_numpy()
@@ -247,16 +268,16 @@ def open_events(
     def guarded(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         try:
             yield from chunks
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, OSError) as error:
             raise _unreadable(form, error) from None
 
     try:
         opened = read(file, columns or Columns(EVENT_COLUMNS), options or TextOptions(), fixed or set(), chunk_rows)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         raise _unreadable(form, error) from None
     opened.chunks = guarded(opened.chunks)
     return opened
 
 
 def _unreadable(form: str, error: Exception) -> InvalidRequest:
-    return InvalidRequest(f"The source cannot be read as {form}: {str(error)[:300]}.")
+    return InvalidRequest(f"The source cannot be read as {form}: {' '.join(str(error).split())[:300].rstrip('.')}.")

@@ -24,7 +24,7 @@ from shared.domain.events import (
     storable_json,
 )
 from shared.tables.times import EPOCH_NUMBER, EPOCH_UNITS, LOCAL_TIME, ZONED_TIME, TimestampUnit
-from shared.tables.values import WHOLE_FLOAT_ID, event_type_of
+from shared.tables.values import MISSING, SHORTENED, SHORTENED_ID, event_type_of, id_text
 
 REQUIRED: Final = ("user_id", "event_type", "timestamp")
 OPTIONAL: Final = ("product_id", "external_id", "session_id", "quantity", "metadata", "event_id")
@@ -33,6 +33,7 @@ _CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
 # what pandas reads as it is; other ways of writing are turned into this first
 _PLAIN_ZONED: Final = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d(?::?\d\d)?)"
 _PLAIN_LOCAL: Final = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)?"
+_ZONED_RANGE: Final = (pd.Timestamp("0002-01-01"), pd.Timestamp("9998-12-31"))
 # splits fields where text cannot
 _FIELD: Final = "\x1f"
 _NO_TIME: Final[dict[str, str]] = {
@@ -89,9 +90,11 @@ def _normal(cells: "pd.Series[Any]", plain: "pd.Series[bool]") -> "pd.Series[Any
 
 def _localized(times: "pd.Series[Any]", zone: tzinfo) -> "pd.Series[Any]":
     """Return times of a zone in UTC. An hour that the clocks show twice is the first; a skipped one is the next."""
-    localized = times.dt.tz_localize(zone, ambiguous=np.ones(len(times), bool), nonexistent="shift_forward")
+    # in the first and the last year of the calendar a zone may lead out of it; such a time is refused anyway
+    near = times.where(times.between(*_ZONED_RANGE))
+    localized = near.dt.tz_localize(zone, ambiguous=np.ones(len(times), bool), nonexistent="shift_forward")
     instants: pd.Series[Any] = localized.dt.tz_convert("UTC").dt.as_unit("us")
-    return instants
+    return instants.where(near.notna(), times.dt.tz_localize("UTC"))
 
 
 def _instants(cells: "pd.Series[Any]", rules: EventRules) -> tuple["pd.Series[Any]", "pd.Series[bool]"]:
@@ -142,12 +145,11 @@ def _event_types(cells: "pd.Series[Any]", mapping: Mapping[str, EventType]) -> "
 
 
 def _plain_id(cells: "pd.Series[Any]") -> "pd.Series[Any]":
-    if not cells.str.contains(".0", regex=False, na=False).any():
-        return cells
-    floats = cells.str.fullmatch(WHOLE_FLOAT_ID, na=False)
-    if floats.any():
+    """Return ids as ``id_text`` does, None where one is missing."""
+    odd = cells.isin(MISSING) | cells.str.contains(r'\.0+$|,0$|^="', na=False)
+    if odd.any():
         cells = cells.copy()
-        cells[floats] = cells[floats].str.replace(r"\.0+$", "", regex=True)
+        cells[odd] = [id_text(text) or None for text in cells[odd]]
     return cells
 
 
@@ -212,6 +214,8 @@ def check(
     rows = pd.concat([rows, missing], axis=1)
     for name in ("user_id", "external_id", "product_id", "session_id"):
         rows[name] = _plain_id(rows[name])
+    # a missing id of an event would make all of them one event
+    rows["event_id"] = rows["event_id"].mask(rows["event_id"].isin(MISSING))
     if rules.event_type is not None:
         rows["event_type"] = rows["event_type"].fillna(rules.event_type.value)
     kind = _event_types(rows["event_type"], rules.event_types)
@@ -238,6 +242,7 @@ def check(
 
     refuse(rows["user_id"].isna(), "no user_id")
     refuse(_text_problem(rows["user_id"], 255), "user_id is longer than 255 or has control characters")
+    refuse(rows["user_id"].str.fullmatch(SHORTENED, na=False), f"user_id {SHORTENED_ID}", rows["user_id"])
     refuse(rows["event_type"].isna(), "no event_type")
     refuse(kind.isna(), "unknown event_type", rows["event_type"])
     refuse(rows["timestamp"].isna(), "no timestamp")
@@ -250,6 +255,7 @@ def check(
         rows["product_id"],
     )
     refuse(_text_problem(rows["external_id"], 255), "external_id is longer than 255 or has control characters")
+    refuse(rows["external_id"].str.fullmatch(SHORTENED, na=False), f"external_id {SHORTENED_ID}", rows["external_id"])
     refuse(rows["product_id"].isna() & rows["external_id"].isna() & (kind != EventType.SEARCH.value), "no product")
     refuse(
         rows["quantity"].notna() & ~(quantity >= 1), "quantity is not a whole number of at least 1", rows["quantity"]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from jobs.data.catalog import Catalog
 from jobs.data.event_files import open_events
 from jobs.data.event_rows import EventRules, check
 from jobs.data.history import History
+from jobs.data.parquet_columns import ids, plain
 from shared.clients import sources
 from shared.domain.events import EVENT_WEIGHTS
 from shared.errors import InvalidRequest
@@ -27,7 +29,7 @@ from shared.tables.csv_files import TextOptions, read_csv
 from shared.tables.json_lines import json_records
 from shared.tables.products import rename_fields
 from shared.tables.reports import LeftOut
-from shared.tables.values import find_decimals, id_of, number_text
+from shared.tables.values import MISSING, find_decimals, id_of, number_text
 
 # public histories for research are older than any shop's
 EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
@@ -199,7 +201,7 @@ class CatalogFile:
     """What a file says of the items of a history.
 
     rows : how many rows the file has. matched : how many items of the history it has a row of.
-    left_out : rows that are not used, by reason.
+    left_out : rows that are not used, by reason. unread : prices of used rows that are no numbers.
     """
 
     path: str
@@ -207,6 +209,7 @@ class CatalogFile:
     rows: int
     matched: int
     left_out: LeftOut
+    unread: LeftOut
     ignored: list[str]
 
     def report(self) -> dict[str, Any]:
@@ -217,6 +220,7 @@ class CatalogFile:
             "matched": self.matched,
             "of": len(self.catalog.categories),
             "left_out": self.left_out.summary(),
+            "unread": self.unread.summary(),
             "ignored_columns": self.ignored,
         }
 
@@ -238,12 +242,15 @@ def _csv_items(file: io.BufferedIOBase, columns: Columns, options: TextOptions, 
             yield row, cells
         else:
             values: dict[str, Any] = {name: cells[place].strip() for name, place in resolved.positions.items()}
-            yield row, values | {"price": number_text(values.get("price", ""), decimals.get("price"))}
+            if price := values.get("price"):
+                number = number_text(price, decimals.get("price"))
+                values["price"] = _UnreadPrice(price) if number is None else number
+            yield row, values
 
 
 def _json_items(file: io.BufferedIOBase, columns: Columns, options: TextOptions, ignored: set[str]) -> Iterator[Record]:
     known: dict[tuple[str, ...], Any] = {}
-    for row, values in json_records(sources.blocks(file), options.encoding):
+    for row, values in json_records(sources.blocks(file), options.encoding, columns):
         yield row, values if isinstance(values, str) else rename_fields(values, columns, known, ignored)
 
 
@@ -256,9 +263,11 @@ def _parquet_items(file: io.BufferedIOBase, columns: Columns, ignored: set[str])
     row = 0
     fields = {name: names[place] for name, place in resolved.positions.items()}
     for batch in table.iter_batches(batch_size=CHUNK_ROWS, columns=list(fields.values())):
-        for values in batch.to_pylist():
+        arrays = [(ids if name == "external_id" else plain)(batch.column(column)) for name, column in fields.items()]
+        for values in pa.RecordBatch.from_arrays(arrays, names=list(fields)).to_pylist():
             row += 1
-            yield row, {name: values[column] for name, column in fields.items()}
+            # NaN is no value
+            yield row, {name: value if value == value else None for name, value in values.items()}
 
 
 def _need_ids(positions: Any, names: list[str]) -> None:
@@ -268,15 +277,24 @@ def _need_ids(positions: Any, names: list[str]) -> None:
         )
 
 
-def _price(value: Any) -> float:
-    """Return a price, 0 where there is none."""
+class _UnreadPrice(str):
+    """The text of a price that the rules for the file's numbers refuse."""
+
+    __slots__ = ()
+
+
+def _price(value: Any) -> float | None:
+    """Return a price, 0 where there is none, None where it is no number."""
+    if value is None or (isinstance(value, str) and (not value.strip() or value.strip() in MISSING)):
+        return 0.0
     if isinstance(value, str):
-        value = number_text(value, find_decimals({"price": [value]})["price"]) or "nan"
+        number = number_text(value.strip(), find_decimals({"price": [value.strip()]})["price"])
+        value = None if isinstance(value, _UnreadPrice) else number
     try:
         price = float(value)
     except (TypeError, ValueError):
-        return 0.0
-    return price if 0 <= price < float("inf") else 0.0
+        return None
+    return price if 0 <= price < float("inf") else None
 
 
 def read_catalog(
@@ -322,6 +340,15 @@ def read_catalog(
                 if item in known:
                     left_out.add(known[item][0], "a later row has the same external_id")
                 known[item] = row, values
+    unread = LeftOut()
+    for row, values in sorted(known.values(), key=itemgetter(0)):
+        for name in ("category", "brand"):
+            if isinstance(values.get(name), str) and values[name].strip() in MISSING:
+                values[name] = None
+        price = _price(values.get("price"))
+        if price is None:
+            unread.add(row, f"price is not a number that can be read: {values['price']}")
+        values["price"] = price
     facts = [known.get(name, (0, {}))[1] for name in item_names.tolist()]
     present = {name for values in facts for name in _ITEM_FIELDS if values.get(name) is not None}
     nothing = Catalog.unknown(len(item_names))
@@ -329,9 +356,9 @@ def read_catalog(
         categories=_labels(facts, "category") if "category" in present else nothing.categories,
         brands=_labels(facts, "brand") if "brand" in present else nothing.brands,
         tags=_tags([values.get("tags") for values in facts]) if "tags" in present else nothing.tags,
-        prices=np.asarray([_price(values.get("price")) for values in facts], np.float64),
+        prices=np.asarray([values.get("price") or 0.0 for values in facts], np.float64),
     )
-    return CatalogFile(path, catalog, rows, len(known), left_out, sorted(ignored))
+    return CatalogFile(path, catalog, rows, len(known), left_out, unread, sorted(ignored))
 
 
 def _labels(facts: list[dict[str, Any]], name: str) -> NDArray[np.int64]:

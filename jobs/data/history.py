@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,8 @@ from jobs.models.arrays import Float32Array, Int32Array, Int64Array, Matrix, Tim
 from shared.storage.events import interactions
 
 # Postgres stores timestamps as microseconds since this moment
-EPOCH = np.datetime64("2000-01-01T00:00:00", "us")
+EPOCH: Final = np.datetime64("2000-01-01T00:00:00", "us")
+DAY: Final = np.timedelta64(86_400_000_000, "us")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
+from jobs.data.parquet_columns import ids, plain
 from shared.clients import sources
 from shared.errors import InvalidRequest
 from shared.tables.columns import PRODUCT_COLUMNS, Columns
@@ -35,7 +36,12 @@ def _plain(value: Any) -> Any:
 
 def _values(row: dict[str, Any], decimals: Decimals) -> dict[str, Any]:
     """Return a row's values; a column of text is read as a CSV's cells are."""
-    given = {name: value for name, value in row.items() if value is not None and value == value}
+    given = {
+        name: value
+        for name, value in row.items()
+        # an empty text is not given, as in a CSV
+        if value is not None and value == value and not (isinstance(value, str) and not value.strip())
+    }
     text = {
         name: value
         for name, value in given.items()
@@ -52,11 +58,13 @@ def _open_parquet(file: io.BufferedIOBase, columns: Columns, options: TextOption
     import pyarrow.parquet as pq
 
     def problem(error: Exception) -> InvalidRequest:
-        return InvalidRequest(f"The source is not a readable Parquet file: {error}.")
+        return InvalidRequest(
+            f"The source is not a readable Parquet file: {' '.join(str(error).split())[:300].rstrip('.')}."
+        )
 
     try:
         table = pq.ParquetFile(sources.seekable(file))
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         raise problem(error) from None
     names = table.schema_arrow.names
     resolved = columns.resolve(names)
@@ -67,12 +75,11 @@ def _open_parquet(file: io.BufferedIOBase, columns: Columns, options: TextOption
         row = 0
         try:
             for batch in table.iter_batches(batch_size=ROWS_PER_BATCH, columns=list(fields)):
-                arrays = [
-                    # float32: the shortest decimal of its own precision
-                    array.cast(pa.string()).cast(pa.float64()) if pa.types.is_float32(array.type) else array
-                    for array in batch.columns
-                ]
                 renamed = [fields[name] for name in batch.schema.names]
+                arrays = [
+                    ids(array) if name == "external_id" else plain(array)
+                    for name, array in zip(renamed, batch.columns, strict=True)
+                ]
                 texts = {
                     name: [text for text in array.drop_null().to_pylist() if isinstance(text, str)]
                     for name, array in zip(renamed, arrays, strict=True)
@@ -85,7 +92,7 @@ def _open_parquet(file: io.BufferedIOBase, columns: Columns, options: TextOption
                     given = _values(values, decimals)
                     if given:
                         yield validated(row, given, decimals)
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, OSError) as error:
             raise problem(error) from None
 
     return ProductRows(rows(), {*resolved.unknown, *resolved.unused})

@@ -6,10 +6,9 @@ from typing import Final
 import numpy as np
 from scipy import sparse
 
-from jobs.data.history import History
+from jobs.data.history import DAY, History
 from jobs.models.arrays import Matrix
 
-DAY: Final = np.timedelta64(86_400_000_000, "us")
 # an event keeps at least 2^-20 of its weight: a weight of 0 would remove its pair from the matrix
 MAX_HALVINGS: Final = 20
 

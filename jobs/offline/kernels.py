@@ -10,8 +10,8 @@ from typing import NamedTuple
 from jobs.models.arrays import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
 from shared.domain.formula import FILLER_SCORE, PRICE_DEVIATION_MIN, PRICE_FACTOR_MIN
 
-# Greater than any position within a tier of fillers.
-TIER = 1 << 20
+# Orders of one tier of fillers: more than a tier has positions.
+ORDERS_PER_TIER = 1 << 20
 
 
 class SparseRows(NamedTuple):
@@ -33,7 +33,7 @@ class FlatNeighbours(NamedTuple):
 class FixedCandidates(NamedTuple):
     """Each user's candidates that do not depend on the profile, by row, then tier.
 
-    orders : 0 for a candidate suggested by the taste, tier · TIER + position for a filler.
+    orders : 0 for a candidate suggested by the taste, tier · ORDERS_PER_TIER + position for a filler.
     """
 
     starts: Int32Array

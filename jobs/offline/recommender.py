@@ -1,7 +1,7 @@
 """The serving formula for many users of a snapshot at once, equal to what the recommendations function answers.
 
-The loops are those of jobs/offline/kernels.py. Numba compiles them in 2 to 3 seconds, after which a trial takes a
-hundredth of the time (docs/decisions/0021-one-array-formula.md has the figures).
+The loops are those of jobs/offline/kernels.py. Numba compiles them in about 2 seconds, after which a trial takes a
+tenth to a fortieth of the time; docs/decisions/0021-one-array-formula.md has the figures.
 """
 
 from collections.abc import Callable
@@ -173,7 +173,7 @@ class OfflineRecommender:
                 fillers = best[:enough]
                 fillers = fillers[~is_excluded[fillers]][:k]
                 row_items.append(fillers)
-                row_orders.append(tier * kernels.TIER + np.arange(1, len(fillers) + 1))
+                row_orders.append(tier * kernels.ORDERS_PER_TIER + np.arange(1, len(fillers) + 1))
             is_excluded[hidden] = False
             items += row_items
             orders += row_orders

@@ -6,11 +6,10 @@ from typing import Final
 import numpy as np
 from scipy import sparse
 
-from jobs.data.history import History, history_of
+from jobs.data.history import DAY, History, history_of
 from jobs.models.arrays import BoolArray, Int64Array, Matrix
 from shared.domain.events import EVENT_WEIGHTS, EventType
 
-DAY: Final = np.timedelta64(86_400_000_000, "us")
 # Held-out events of at least this weight make a product relevant: additions to the cart and purchases.
 RELEVANT_WEIGHT: Final = min(EVENT_WEIGHTS[EventType.ADD_TO_CART], EVENT_WEIGHTS[EventType.PURCHASE])
 # A file holds out the last days of a history if at most this share of the history is as late as its first event.

@@ -72,12 +72,13 @@ def _file_lines(result: dict[str, Any]) -> list[str]:
             "are in it"
         )
         lines += _left_out_lines(items["left_out"])
+        lines += _left_out_lines(items["unread"], "read without its price")
     return lines
 
 
-def _left_out_lines(entries: list[dict[str, Any]]) -> list[str]:
+def _left_out_lines(entries: list[dict[str, Any]], what: str = "left out") -> list[str]:
     return [
-        f"  left out: {entry['count']}, the first in row {entry['rows'][0]}: {entry['reason']}"
+        f"  {what}: {entry['count']}, the first in row {entry['rows'][0]}: {entry['reason']}"
         + (f" ({entry['example']})" if "example" in entry else "")
         for entry in entries
     ]
@@ -103,15 +104,19 @@ def _text(result: dict[str, Any]) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    command = argparse.ArgumentParser(prog="./aisle evaluate", description=__doc__)
+    command = argparse.ArgumentParser(
+        prog="./aisle evaluate", description="Measure recommendations on files of events, without a running system."
+    )
     command.add_argument(
         "--events",
         required=True,
         metavar="FILE",
-        help="CSV, JSON lines or Parquet: user_id, item_id, event_type, timestamp, or usual names of them",
+        help="CSV, JSON lines or Parquet: user_id, item_id, event_type and timestamp, or their usual names",
     )
     command.add_argument(
-        "--items", metavar="FILE", help="CSV, JSON lines or Parquet: item_id; category, brand, price, tags where known"
+        "--items",
+        metavar="FILE",
+        help="CSV, JSON lines or Parquet: item_id and, if known, category, brand, price and tags",
     )
     command.add_argument(
         "--split",
@@ -120,25 +125,39 @@ def parser() -> argparse.ArgumentParser:
         help="last:30d, leave-last-out, or a file of held-out events (default: %(default)s)",
     )
     mode = command.add_mutually_exclusive_group()
-    mode.add_argument("--new-only", action="store_true", help="predict products that are new to a user (the default)")
-    mode.add_argument("--repeats", action="store_true", help="predict all products that a user carted or bought")
-    command.add_argument(
-        "--time-budget", type=float, default=600.0, metavar="SECONDS", help="for tuning (default: %(default)g)"
+    mode.add_argument(
+        "--new-only", action="store_true", help="predict only products that are new to the user (the default)"
     )
-    command.add_argument("--seed", type=int, default=0)
+    mode.add_argument(
+        "--repeats",
+        action="store_true",
+        help="predict every product that the user adds to the cart or buys, including known ones",
+    )
+    command.add_argument(
+        "--time-budget", type=float, default=600.0, metavar="SECONDS", help="time for tuning (default: %(default)g)"
+    )
+    command.add_argument("--seed", type=int, default=0, help="seed of all random choices (default: %(default)s)")
     command.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    command.add_argument("--report", metavar="FILE", help="write the HTML report here")
-    reading = command.add_argument_group("how the files of events are written (default: detected in the file)")
-    reading.add_argument("--columns", metavar="FIELD:COLUMN,...", help="as in user_id:Kunde,external_id:Artikel")
-    reading.add_argument("--event-types", metavar="NAME:TYPE,...", help="as in kauf:purchase")
-    reading.add_argument("--event-type", choices=list(EventType), help="of a file without a column of event types")
-    reading.add_argument("--timestamp-unit", choices=UNITS, default="auto", help="default: each time by its form")
-    reading.add_argument("--timezone", metavar="ZONE", help="of times that name none (default: UTC)")
-    reading.add_argument("--separator", metavar="CHARACTER", help="of a CSV's cells; or the word tab")
-    reading.add_argument("--encoding", metavar="NAME", help="such as windows-1252")
+    command.add_argument("--report", metavar="FILE", help="write an HTML report to FILE")
+    reading = command.add_argument_group("how the files are read (default: detected in each file; docs/import.md)")
+    reading.add_argument(
+        "--columns", metavar="FIELD:COLUMN,...", help="the file's column of a field, such as user_id:Kunde"
+    )
+    reading.add_argument(
+        "--event-types", metavar="NAME:TYPE,...", help="further names of event types, such as kauf:purchase"
+    )
+    reading.add_argument(
+        "--event-type", choices=list(EventType), help="the type of all events, if the file has no such column"
+    )
+    reading.add_argument(
+        "--timestamp-unit", choices=UNITS, default="auto", help="unit of times (default: by the form of each)"
+    )
+    reading.add_argument("--timezone", metavar="ZONE", help="time zone of times without one (default: UTC)")
+    reading.add_argument("--separator", metavar="CHARACTER", help="separator of a CSV: one character, or tab")
+    reading.add_argument("--encoding", metavar="NAME", help="text encoding, such as windows-1252")
     reading.add_argument("--decimal", metavar="MARK", help="decimal mark of a CSV's numbers: . or ,")
-    reading.add_argument("--format", choices=("csv", "jsonl", "parquet"), help="default: by the file's name")
-    reading.add_argument("--items-columns", metavar="FIELD:COLUMN,...", help="the same as --columns, of --items")
+    reading.add_argument("--format", choices=("csv", "jsonl", "parquet"), help="format (default: by the name's ending)")
+    reading.add_argument("--items-columns", metavar="FIELD:COLUMN,...", help="as --columns, for the file of --items")
     return command
 
 

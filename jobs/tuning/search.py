@@ -42,7 +42,6 @@ def starting_formula(objective: Objective) -> Formula:
     """Return the formula that the search starts from; whether known products are relevant decides what is excluded."""
     new_only = objective.new_only
     return Formula(
-        profile_events=50,
         weight_power=0.5,
         blend=0.8 if objective.has_taste() else 1.0,
         trending_prior=0.03,

@@ -8,12 +8,12 @@ from typing import Any, Final
 import numpy as np
 
 from jobs.data.catalog import Catalog
-from jobs.data.history import History
+from jobs.data.history import DAY, History
 from jobs.data.weighting import Weighting
 from jobs.models.errors import Unsuitable
 from jobs.models.neighbours import Neighbours
 from jobs.models.pairs import numba_installed
-from jobs.offline.split import DAY, NothingToMeasure, Split, leave_last_out, select_events, split_last_days
+from jobs.offline.split import NothingToMeasure, Split, leave_last_out, select_events, split_last_days
 from jobs.tuning.fitting import NEIGHBOURS, fit
 from jobs.tuning.objective import Objective
 from jobs.tuning.search import tune

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from jobs.models.ease_head import FIRST_HEAD
 from jobs.models.registry import ALGORITHMS, Algorithm
-from shared.domain.formula import EXCLUSION_POLICIES, TRENDING_WINDOWS
+from shared.domain.formula import EXCLUSION_POLICIES, PROFILE_EVENTS_MAX, TRENDING_WINDOWS
 
 Values = Mapping[str, Sequence[Any]]
 
@@ -94,7 +94,7 @@ FORMULA: Final[Values] = {
     "trending_prior": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
     "trending_window": TRENDING_WINDOWS,
     "half_life_days": (None, 240.0, 120.0, 60.0, 30.0, 15.0, 7.0),
-    "profile_events": (10, 20, 50, 100, 200),
+    "profile_events": (10, 20, 50, 100, PROFILE_EVENTS_MAX),
     "rank_decay": (1.0, 0.99, 0.97, 0.93, 0.85),
     "weight_power": (0.0, 0.5, 1.0),
     "affinity_trend": (0.0, 1.0, 10.0),

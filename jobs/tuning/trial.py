@@ -32,7 +32,7 @@ class Deadline:
         return max(0.0, self._end - self.clock())
 
     def part(self, share: float) -> "Deadline":
-        """Return a budget of this share of the whole one, or of the time left if that is less."""
+        """Return a budget of this share of the total, or of the time left if that is less."""
         return Deadline(min(self.left, self.seconds * share), self.clock)
 
 

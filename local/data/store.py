@@ -15,6 +15,7 @@ from jobs.data.copy_rows import streams
 from local.data.shop import Events, Shop
 from shared.clients.postgres import copy_in, execute, transaction
 from shared.storage.events import bulk_loading
+from shared.storage.operations import daily_stats
 from shared.storage.schema import advisory_locks
 
 Report = Callable[[str], None]
@@ -103,6 +104,6 @@ def store(shop: Shop, report: Report) -> None:
             dates |= loaded.dates
             seen = min((number + 1) * EVENTS_PER_CHUNK, len(shop.events.ids))
             report(f"{seen:,} of {len(shop.events.ids):,} events, {time.perf_counter() - started:.1f} s")
-        bulk_loading.count_days(connection, sorted(dates))
+        daily_stats.refresh(connection, sorted(dates))
         bulk_loading.analyze(connection)
     report(f"{stored:,} new events in {time.perf_counter() - started:.1f} s")

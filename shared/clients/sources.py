@@ -22,6 +22,13 @@ LOCAL_ONLY: Final = ("file", "http")
 BLOCK_BYTES: Final = 1_048_576
 GZIP_MAGIC: Final = b"\x1f\x8b"
 _COMPRESSIONS: Final = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+# the second one of zstd: a frame to skip, which pzstd writes first
+_MAGICS: Final = (
+    (GZIP_MAGIC, "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\x50\x2a\x4d\x18", "zstd"),
+    (b"BZh", "bz2"),
+)
 _FORMATS: Final[dict[str, Format]] = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -104,11 +111,11 @@ def _unreadable(source: str, error: Exception) -> InvalidRequest:
 
 @contextmanager
 def unpacked(file: Any, source: str) -> Iterator[io.BufferedIOBase]:
-    """Give a file's content, decompressed if its name or its first bytes say so. Reading raises InvalidRequest."""
+    """Give a file's content, decompressed if its first bytes or its name say so. Reading raises InvalidRequest."""
     guarded = io.BufferedReader(_Guarded(file, source), BLOCK_BYTES)
-    compression = _COMPRESSIONS.get(PurePosixPath(urlsplit(source).path).suffix.lower())
-    if compression is None and guarded.peek(2)[:2] == GZIP_MAGIC:
-        compression = "gzip"
+    head = guarded.peek(4)
+    by_name = _COMPRESSIONS.get(PurePosixPath(urlsplit(source).path).suffix.lower()) if head else None
+    compression = next((name for magic, name in _MAGICS if head.startswith(magic)), by_name)
     if compression is None:
         yield guarded
     else:

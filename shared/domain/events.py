@@ -10,7 +10,16 @@ from typing import Annotated, Any, Final
 from uuid import UUID, uuid5
 
 import orjson
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 MAX_EVENTS_PER_REQUEST: Final = 500
 MAX_METADATA_BYTES: Final = 4096
@@ -126,7 +135,8 @@ class Event(BaseModel):
         None, description="Id of the product. Required, except for a `search`."
     )
     event_type: EventType = Field(description="What the user did.")
-    timestamp: Annotated[AwareDatetime, AfterValidator(parse_timestamp)] | None = Field(
+    # epoch numbers are refused before Pydantic guesses their unit
+    timestamp: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(parse_timestamp)] | None = Field(
         None, description="When it happened, in ISO 8601 with a time zone. If omitted, the time of the request."
     )
     session_id: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)] | None = (
@@ -139,14 +149,6 @@ class Event(BaseModel):
     event_id: Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(printable)] | None = Field(
         None, description="The client's own id of the event; events with the same id count once. If omitted, generated."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def iso_time(cls, values: object) -> object:
-        """Refuse epoch numbers as timestamps, before Pydantic guesses their unit."""
-        if isinstance(values, dict) and values.get("timestamp") is not None:
-            not_a_number(values["timestamp"])
-        return values
 
     @model_validator(mode="after")
     def has_product(self) -> "Event":

@@ -4,6 +4,12 @@ import math
 from collections.abc import Sequence
 
 
+def count_reserved(share: float, k: int) -> int:
+    """Return how many of ``k`` positions are reserved for new products."""
+    # the margin absorbs rounding: 10 · 0.3 is 3 positions
+    return int(k * share + 1e-9)
+
+
 def insert_new(ids: Sequence[int], new: Sequence[int], share: float, k: int) -> list[int]:
     """Return at most ``k`` ids in which every (1/share)-th position holds a product of ``new``, in their order.
 
@@ -11,9 +17,7 @@ def insert_new(ids: Sequence[int], new: Sequence[int], share: float, k: int) -> 
     already among the first ``k`` ids keeps its position. If ``new`` is too short, the other products move up.
     ``share`` is in [0, 0.5]; 0 inserts nothing.
     """
-    # the margins absorb rounding: 10 · 0.3 is 3 positions
-    count = int(k * share + 1e-9)
-    positions = [math.ceil(number / share - 1e-9) for number in range(1, count + 1)]
+    positions = [math.ceil(number / share - 1e-9) for number in range(1, count_reserved(share, k) + 1)]
     listed = list(ids[:k])
     to_insert = [product_id for product_id in dict.fromkeys(new) if product_id not in listed]
     for position, product_id in zip(positions, to_insert, strict=False):

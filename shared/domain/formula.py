@@ -62,9 +62,9 @@ SUGGESTED_TIER: Final = 0
 TRENDING_TIER: Final = 1
 POPULAR_TIER: Final = 2
 NEWEST_TIER: Final = 3
-# Candidates with the greatest cf, beyond the k that are asked for.
+# Candidates with the greatest cf, beyond the k of the answer.
 CANDIDATES_BY_PROFILE: Final = 100
-# Trending candidates from the user's favourite categories, beyond the k that are asked for.
+# Trending candidates from the user's favourite categories, beyond the k of the answer.
 CANDIDATES_BY_TASTE: Final = 40
 # Categories of the greatest preference score that count as favourites.
 FAVOURITE_CATEGORIES: Final = 3

@@ -13,6 +13,7 @@ from shared.domain.formula import (
     NEARNESS_MIN,
     PRICE_DEVIATION_MIN,
     PRICE_FACTOR_MIN,
+    SUGGESTED_TIER,
     Formula,
 )
 
@@ -26,7 +27,7 @@ class Candidate(NamedTuple):
     ----------
     cf : the collaborative score, at least 0.
     trending : the score of the formula's trending window, at least 0.
-    tier : 0 if profile or taste suggests the product; 1, 2, … for a filler, in the order in which tiers fill up.
+    tier : SUGGESTED_TIER if profile or taste suggests the product; above it for a filler, in the order of filling up.
     position : a filler's position within its tier, from 1.
     """
 
@@ -40,7 +41,7 @@ class Candidate(NamedTuple):
     in_stock: bool = True
     latitude: float | None = None
     longitude: float | None = None
-    tier: int = 0
+    tier: int = SUGGESTED_TIER
     position: int = 0
 
 
@@ -151,15 +152,16 @@ def rank(
         fit = candidate_fit / max_fit
         trend = candidate.trending / max_trend
         score = blend * candidate.cf / max_cf + (1.0 - blend) * fit + trending_prior * trend
-        tier = 0 if fit > 0 or (trending_prior > 0 and trend > 0) else candidate.tier
-        if tier:
+        competes = fit > 0 or (trending_prior > 0 and trend > 0)
+        tier = SUGGESTED_TIER if competes else candidate.tier
+        if tier > SUGGESTED_TIER:
             score = FILLER_SCORE * trend
         factor = factors.get(candidate.id, 1.0) if factors else 1.0
         if location is not None:
             score *= nearness(candidate, location, half_km)
         score *= factor
         is_last = stock_first and not candidate.in_stock
-        position = candidate.position / factor if tier else 0
+        position = candidate.position / factor if tier > SUGGESTED_TIER else 0
         keyed.append((is_last, tier, position, -score, -candidate.trending, candidate.id, fit, candidate.cf / max_cf))
     # ids are unique, so the comparison never reaches what follows them
     keyed.sort()

@@ -17,6 +17,8 @@ from typing import Final
 
 # Standard deviation of ln(t / T). At e times the interval, and at 1/e of it, the score is 0.6 of its maximum.
 SPREAD: Final = 1.0
+# A greater share counts as this one: no user is certain to buy again.
+REPEAT_SHARE_MAX: Final = 0.999
 
 
 def score(repeat_share: float, purchases: int, days: float, usual_days: float, spread: float = SPREAD) -> float:
@@ -24,7 +26,7 @@ def score(repeat_share: float, purchases: int, days: float, usual_days: float, s
 
     shared/storage/recommending/buy_again.py computes the same in SQL.
     """
-    repeat_probability = 1 - (1 - min(repeat_share, 0.999)) ** purchases
+    repeat_probability = 1 - (1 - min(repeat_share, REPEAT_SHARE_MAX)) ** purchases
     return repeat_probability * math.exp(-0.5 * (math.log(days / usual_days) / spread) ** 2)
 
 

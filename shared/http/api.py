@@ -10,41 +10,61 @@ from shared import logs
 from shared.http import health, problems
 from shared.http.edge import Edge
 
-PROBLEM = {
-    "type": "object",
-    "description": "A problem document (RFC 9457).",
-    "required": ["type", "title", "status", "instance", "request_id"],
-    "properties": {
-        "type": {"type": "string", "description": "`urn:aisle:problem:` and the slug of the problem."},
-        "title": {"type": "string", "description": "Summary of the kind of problem."},
-        "status": {"type": "integer", "description": "HTTP status."},
-        "detail": {"type": "string", "description": "What was wrong and how to mend it."},
-        "instance": {"type": "string", "description": "Path of the request."},
-        "request_id": {"type": "string", "description": "Id of the request, also in the logs."},
-        "errors": {
-            "type": "array",
-            "description": "The invalid fields.",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "field": {"type": "string", "description": "Path of the field, with dots."},
-                    "message": {"type": "string", "description": "The rule that the value breaks."},
-                    "type": {"type": "string", "description": "Name of the rule."},
-                },
+# the components of every description: a generated client has one class for all problems
+PROBLEM_SCHEMAS: dict[str, dict[str, Any]] = {
+    "Problem": {
+        "type": "object",
+        "description": "What went wrong (RFC 9457). docs/problems.md lists the types.",
+        "required": ["type", "title", "status", "instance", "request_id"],
+        "properties": {
+            "type": {"type": "string", "description": "`urn:aisle:problem:` and the slug of the problem."},
+            "title": {"type": "string", "description": "Summary of the kind of problem."},
+            "status": {"type": "integer", "description": "HTTP status."},
+            "detail": {"type": "string", "description": "What is wrong and how to fix it."},
+            "instance": {"type": "string", "description": "Path of the request."},
+            "request_id": {"type": "string", "description": "Id of the request, also in the logs."},
+            "errors": {
+                "type": "array",
+                "description": "The invalid fields.",
+                "items": {"$ref": "#/components/schemas/InvalidField"},
             },
+        },
+    },
+    "InvalidField": {
+        "type": "object",
+        "description": "A field that breaks a rule.",
+        "required": ["field", "message", "type"],
+        "properties": {
+            "field": {"type": "string", "description": "Path of the field, with dots."},
+            "message": {"type": "string", "description": "The rule that the value breaks."},
+            "type": {"type": "string", "description": "Name of the rule."},
         },
     },
 }
 
 
-def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of problems with these statuses."""
-    content = {"application/problem+json": {"schema": PROBLEM}}
+def problem_responses(*statuses: int, schema: str = "Problem") -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI responses of problems with these statuses, described by the component ``schema``."""
+    content = {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
     return {status: {"description": "A problem (RFC 9457).", "content": content} for status in statuses}
 
 
 # of routes that take a credential of a user (shared/auth.py)
 OWNED = problem_responses(401, 403)
+
+
+class Application(FastAPI):
+    """An application whose description has further components, to which its responses refer."""
+
+    def __init__(self, schemas: Mapping[str, dict[str, Any]], **options: Any) -> None:
+        super().__init__(**options)
+        self.schemas = schemas
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI description, which FastAPI creates once."""
+        document = super().openapi()
+        document.setdefault("components", {}).setdefault("schemas", {}).update(self.schemas)
+        return document
 
 
 def operation_id(route: APIRoute) -> str:
@@ -59,14 +79,17 @@ def api(
     needs: tuple[str, ...],
     max_body: dict[str, int] | None = None,
     tags: Mapping[str, str] | None = None,
+    schemas: Mapping[str, dict[str, Any]] | None = None,
 ) -> FastAPI:
     """Return the application of the function ``name``.
 
     ``needs`` are the services that its readiness depends on, ``max_body`` the greatest body in bytes of paths that
-    take more than usual, ``tags`` the descriptions of the tags (resources) of its routes.
+    take more than usual, ``tags`` the descriptions of the tags (resources) of its routes, ``schemas`` the components
+    that only its own problems use.
     """
     logs.configure()
-    app = FastAPI(
+    app = Application(
+        PROBLEM_SCHEMAS | dict(schemas or {}),
         title=name,
         description=description,
         version="1",

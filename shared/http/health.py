@@ -29,9 +29,9 @@ def check(service: str) -> bool:
 
             pubsub.publisher().get_topic(topic=pubsub.topic_path(USER_EVENTS), timeout=2, retry=None)
         elif service == "model":
-            from shared.clients import postgres
+            from shared.storage.recommending import models
 
-            return postgres.read_one("SELECT 1 FROM models WHERE active") is not None
+            return models.has_active()
     except AppError:
         return False
     except Exception:  # noqa: BLE001 — whatever error a client raises, the service is not ready

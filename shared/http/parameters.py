@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from shared.auth import USER_ID_DESCRIPTION
 from shared.domain.events import UserId
 
-K = Annotated[int, Field(ge=1, le=100, description="Greatest number of products to return.")]
+K = Annotated[int, Field(ge=1, le=100, description="Maximum number of products to return.")]
 
 _IDEMPOTENCY_KEY: Final = Header(
     alias="Idempotency-Key",
@@ -27,6 +27,10 @@ class Query(BaseModel):
     """Base of query parameter models: an unknown parameter is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NoQuery(Query):
+    """No query parameters."""
 
 
 class UserQuery(Query):

@@ -20,6 +20,10 @@ _BY_STATUS: dict[int, type[AppError]] = {
     error.status: error
     for error in (errors.Unauthorized, errors.Forbidden, errors.NotFound, errors.MethodNotAllowed, errors.MalformedBody)
 }
+_DETAIL = {
+    404: "No route has the path {path}.",
+    405: "{path} does not support {method}. The header Allow lists the methods that it supports.",
+}
 
 
 def problem_response(error: AppError, path: str, request_id: str) -> Response:
@@ -55,8 +59,7 @@ def install(app: FastAPI) -> None:
     async def framework_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         problem_type = _BY_STATUS.get(error.status_code, AppError)
-        detail = f"No route has the path {request.url.path}." if error.status_code == 404 else ""
-        answer = problem_type(detail)
+        answer = problem_type(_DETAIL.get(error.status_code, "").format(path=request.url.path, method=request.method))
         answer.headers.update(error.headers or {})
         return respond(request, answer)
 

@@ -130,6 +130,15 @@ class Columns:
         key = name_key(name)
         return key in self._ranks or key in self._mapped
 
+    def check_mapped(self, names: Sequence[str]) -> None:
+        """Raise InvalidRequest when the mapping names a column that is not among these."""
+        keys = {name_key(name) for name in names}
+        for column in self.mapping.values():
+            if names and name_key(column) not in keys:
+                raise InvalidRequest(
+                    f"columns: the file has no column {column[:100]!r}; it has: {', '.join(names)[:500]}."
+                )
+
     def resolve(self, names: Sequence[str], *, every_mapped: bool = True) -> Resolved:
         """Return which of these columns are which fields.
 
@@ -137,6 +146,8 @@ class Columns:
         that is not there.
         """
         positions: dict[str, int] = {}
+        if every_mapped:
+            self.check_mapped(names)
         for field, column in self.mapping.items():
             same = [place for place, name in enumerate(names) if name.strip() == column.strip()] or [
                 place for place, name in enumerate(names) if name_key(name) == name_key(column)
@@ -145,10 +156,6 @@ class Columns:
                 raise InvalidRequest(f"The file names the column {column[:100]!r} twice.")
             if same:
                 positions[field] = same[0]
-            elif every_mapped:
-                raise InvalidRequest(
-                    f"columns: the file has no column {column[:100]!r}; it has: {', '.join(names)[:500]}."
-                )
         taken, unknown, unused = set(positions.values()), [], []
         ranked: dict[str, list[tuple[int, int]]] = {}
         for place, name in enumerate(names):

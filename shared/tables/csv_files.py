@@ -33,8 +33,20 @@ _MARKS: Final = (
 _DIVIDED: Final = re.compile(rb"[\x80-\xff]{1,3}\Z")
 _HIGH_BYTES: Final = re.compile(rb"[\x80-\xff]")
 _UTF8_CHARACTERS: Final = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-# Excel's own first line names the separator
-_SEP_LINE: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+# Excel's own first line names the separator; a program that fills rows up may have added some
+_SEP_LINE: Final = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)
+# how files begin that are not text, and the remedy
+_NO_TEXT: Final = (
+    (b"PK\x03\x04", "an Excel workbook or a zip archive; save it as CSV"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook; save it as CSV"),
+    (b"PAR1", "a Parquet file; let its name end in .parquet, or give the format parquet"),
+    (b"\x1f\x8b", "compressed twice; unpack it"),
+)
+_JSON: Final = re.compile(r'\s*(?:\{\s*"|\[\s*(?:\{|$))')
+_BREAKS: Final = re.compile(rb'"|\r+\n|\r|\n')
+# how broken characters are marked while a file is converted: never valid in UTF-8, so their line is refused
+_BROKEN: Final = "\udcff"
+codecs.register_error("aisle-broken", lambda error: (_BROKEN, error.end))  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -85,10 +97,21 @@ def _label(encoding: str) -> str:
 
 
 def _transcoded(blocks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    decoder = codecs.getincrementaldecoder(encoding)("aisle-broken")
     for block in blocks:
-        yield decoder.decode(block).encode("utf-8", "replace")
-    yield decoder.decode(b"", True).encode("utf-8", "replace")
+        yield decoder.decode(block).encode("utf-8", "surrogatepass")
+    yield decoder.decode(b"", True).encode("utf-8", "surrogatepass")
+
+
+def _line_end(head: bytes) -> bytes:
+    """Return the byte that ends the lines: the first break outside quotes. Excel for Mac writes LF within cells."""
+    is_quoted = False
+    for match in _BREAKS.finditer(head):
+        if match[0] == b'"':
+            is_quoted = not is_quoted
+        elif not is_quoted:
+            return b"\r" if match[0] == b"\r" else b"\n"
+    return b"\r" if b"\r" in head and b"\n" not in head else b"\n"
 
 
 def split_lines(blocks: Iterable[bytes], end: bytes) -> Iterator[bytes]:
@@ -120,19 +143,22 @@ class TextFile:
 def open_text(blocks: Iterable[bytes], encoding: str | None = None) -> TextFile:
     """Return a file's lines. A byte order mark decides on the encoding, then ``encoding``, then the file's content.
 
-    Raises InvalidRequest for a workbook.
+    Raises InvalidRequest for a workbook and other files that are not text.
     """
     source = iter(blocks)
     head = b""
     # a byte more than the sample: whether it is cut
     while len(head) <= SAMPLE_BYTES and (block := next(source, None)) is not None:
         head += block
-    if head.startswith(b"PK\x03\x04"):
-        raise InvalidRequest("The file is an Excel workbook or a zip archive; save it as CSV.")
+    for begin, what in _NO_TEXT:
+        if head.startswith(begin):
+            raise InvalidRequest(f"The file is {what}.")
     rest = chain((head,), source)
     marked = next(((mark, name) for mark, name in _MARKS if head.startswith(mark)), None)
     if marked is not None:
-        head = head.removeprefix(marked[0])
+        # tools that each add a mark write more than one
+        while head.startswith(marked[0]):
+            head = head.removeprefix(marked[0])
         rest = chain((head,), source)
         encoding = marked[1]
     is_cut = len(head) > SAMPLE_BYTES
@@ -142,7 +168,7 @@ def open_text(blocks: Iterable[bytes], encoding: str | None = None) -> TextFile:
     if chosen.startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
         # their line ends are not single bytes
         return replace(open_text(_transcoded(rest, chosen), "utf-8"), written=chosen)
-    end = b"\r" if b"\r" in head and b"\n" not in head else b"\n"
+    end = _line_end(begin)
     sample = list(split_lines((begin,), end))
     if is_cut and len(sample) > 1:
         # nor is half a line
@@ -241,7 +267,7 @@ def _quoted_record(lines: _Lines, text: str, separator: str, encoding: str) -> t
         return "a quote is not closed" if taken else f"is not valid CSV: {error}", taken
 
 
-def _record(lines: _Lines, separator: str, encoding: str) -> tuple[int, list[str] | str] | None:
+def _record(lines: _Lines, separator: str, encoding: str, written: str) -> tuple[int, list[str] | str] | None:
     """Return the first line's number and its cells, or why it has none; None at the end."""
     first = lines.take()
     while first is not None and not first.strip(b"\r\n "):
@@ -253,7 +279,7 @@ def _record(lines: _Lines, separator: str, encoding: str) -> tuple[int, list[str
         return row, f"is longer than {MAX_RECORD_BYTES} bytes"
     text = _decoded(first, encoding)
     if text is None:
-        return row, f"is not {_label(encoding)}; give encoding if the file has another"
+        return row, f"is not {_label(written)}; give encoding if the file has another"
     if '"' not in text:
         # most lines: nothing to unquote
         return row, text.rstrip("\r\n").split(separator)
@@ -264,14 +290,19 @@ def _record(lines: _Lines, separator: str, encoding: str) -> tuple[int, list[str
 
 
 def csv_records(
-    source: Iterable[bytes], separator: str = ",", encoding: str = "utf-8", first: int = 1
+    source: Iterable[bytes],
+    separator: str = ",",
+    encoding: str = "utf-8",
+    first: int = 1,
+    written: str | None = None,
 ) -> Iterator[tuple[int, list[str] | str]]:
     """Yield each record's first line and its cells, or in their place why it has none. Blank lines are skipped.
 
-    A quote that never closes costs its own line only. ``first`` is the number of the source's first line.
+    A quote that never closes costs its own line only. ``first`` is the number of the source's first line, ``written``
+    the encoding of the file before it was converted.
     """
     lines = _Lines(source, first)
-    while (record := _record(lines, separator, encoding)) is not None:
+    while (record := _record(lines, separator, encoding, written or encoding)) is not None:
         yield record
 
 
@@ -341,6 +372,11 @@ def _even(records: Iterable[tuple[int, list[str] | str]], width: int) -> Iterato
             yield row, cells[:width]
 
 
+def _header(records: Iterator[tuple[int, list[str] | str]]) -> list[str] | str:
+    """Take the records up to the first that is not empty, and return that one's cells; none where all are empty."""
+    return next((cells for _row, cells in records if isinstance(cells, str) or any(map(str.strip, cells))), [])
+
+
 def read_csv(blocks: Iterable[bytes], options: TextOptions, is_column: Callable[[str], bool]) -> CsvFile | None:
     """Open a CSV and read its header; None where the file is empty. ``is_column``: whether a column has this name.
 
@@ -357,16 +393,21 @@ def read_csv(blocks: Iterable[bytes], options: TextOptions, is_column: Callable[
     if separator is None:
         best = (-1, -1)
         for candidate in SEPARATORS:
-            _row, cells = next(csv_records(sample, candidate, text.encoding), (0, []))
+            cells = _header(csv_records(sample, candidate, text.encoding))
             names = [] if isinstance(cells, str) else cells
             score = sum(is_column(name) for name in names), len(names)
             if score > best:
                 separator, best = candidate, score
     assert separator is not None
-    records = csv_records(lines, separator, text.encoding, first)
-    _row, cells = next(records, (0, []))
+    records = csv_records(lines, separator, text.encoding, first, text.written)
+    cells = _header(records)
     if isinstance(cells, str):
         raise InvalidRequest(f"The CSV's header {cells}.")
+    if cells and _JSON.match(cells[0]):
+        raise InvalidRequest(
+            "The file is JSON, not CSV; let its name end in .jsonl, give the format jsonl, or send it as "
+            "application/x-ndjson."
+        )
     if not cells:
         return None
     header = [name.strip() for name in cells]

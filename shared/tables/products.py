@@ -17,7 +17,16 @@ from shared.tables.columns import PRODUCT_COLUMNS, Columns, Resolved
 from shared.tables.csv_files import TextOptions, read_csv
 from shared.tables.json_lines import json_records
 from shared.tables.reports import LeftOut
-from shared.tables.values import MAX_EXACT_FLOAT, id_of, id_text, number_text, whole_number
+from shared.tables.values import (
+    MAX_EXACT_FLOAT,
+    MISSING,
+    SHORTENED_ID,
+    id_of,
+    id_text,
+    is_shortened,
+    number_text,
+    whole_number,
+)
 from shared.validation import field_errors
 
 REQUIRED: Final = ("name", "price")
@@ -79,7 +88,7 @@ def from_text(cells: Mapping[str, str], decimals: Decimals) -> dict[str, Any]:
     return {
         name: _CELLS[name](cell, decimals.get(name)) if name in _CELLS else cell
         for name, cell in stripped.items()
-        if cell
+        if cell and not (name in TEXTS and cell in MISSING)
     }
 
 
@@ -105,7 +114,11 @@ def _typed(name: str, value: Any) -> Any:
 
 def from_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row of JSON or Parquet values as the fields hold them; what cannot be read stays, for validation."""
-    return {name: _typed(name, value) for name, value in values.items()}
+    return {
+        name: _typed(name, value)
+        for name, value in values.items()
+        if not (name in TEXTS and isinstance(value, str) and value in MISSING)
+    }
 
 
 _MESSAGES: Final = {
@@ -135,6 +148,9 @@ def validated(row: int, values: Any, decimals: Decimals | None = None) -> Row | 
     """
     if isinstance(values, str):
         return [RowError(row, "", values)]
+    external_id = values.get("external_id")
+    if isinstance(external_id, str) and is_shortened(external_id):
+        return [RowError(row, "external_id", f"{SHORTENED_ID}; got {external_id[:40]!r}")]
     try:
         return row, ProductWrite.model_validate(values)
     except ValidationError as error:
@@ -233,7 +249,7 @@ def _read_json_lines(blocks: Iterable[bytes], columns: Columns, options: TextOpt
     known: dict[tuple[str, ...], Resolved] = {}
 
     def rows() -> Iterator[Row | list[RowError]]:
-        for row, values in json_records(blocks, options.encoding):
+        for row, values in json_records(blocks, options.encoding, columns):
             fields = values if isinstance(values, str) else rename_fields(values, columns, known, catalog.ignored)
             yield validated(row, fields if isinstance(fields, str) else from_values(fields))
 

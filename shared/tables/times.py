@@ -16,7 +16,8 @@ _ZONE: Final = r"(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)"
 ZONED_TIME: Final = rf"(?i){_DATE}[T ]{_TIME} ?{_ZONE}"
 # 2026-03-01T10:00:00; 2026-03-01
 LOCAL_TIME: Final = rf"(?i)\d{{4}}-\d\d-\d\d|{_DATE}[T ]{_TIME}"
-EPOCH_NUMBER: Final = r"\+?[0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]{1,2})?"
+# not 1.77236E+12, of which a spreadsheet dropped digits
+EPOCH_NUMBER: Final = r"(?![0-9](?:[.,][0-9]{0,5})?E\+)\+?[0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]{1,2})?"
 # Numbers below these limits, in microseconds a unit. They do not overlap for any time between 1973 and 5138: the unit
 # of an epoch number follows from its size.
 EPOCH_UNITS: Final[dict[str, tuple[float, float]]] = {"s": (1e11, 1e6), "ms": (1e14, 1e3), "us": (1e17, 1.0)}

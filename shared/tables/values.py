@@ -2,34 +2,61 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from shared.domain.events import EventType
 from shared.errors import InvalidRequest
 
-# 1001.0: pandas, Spark and Excel write whole numbers like this in columns with gaps
-WHOLE_FLOAT_ID: Final = r"^(-?(?:0|[1-9][0-9]{0,17}))\.0+$"
+# 1001.0: pandas, Spark and Excel write whole numbers like this in columns with gaps; 1001,0 where commas are decimal
+WHOLE_FLOAT_ID: Final = r"^(-?(?:0|[1-9][0-9]{0,17}))(?:\.0+|,0)$"
+# ="0007": a formula that keeps Excel from reading an id as a number
+FORMULA_ID: Final = r'^="([^"]*)"$'
+# how tools write a value that is missing: SQL, Python, pandas, R, Excel, MySQL, JavaScript
+MISSING: Final = frozenset(
+    ("NULL", "Null", "null", "None", "NaN", "nan", "NaT", "<NA>", "NA", "#N/A", "\\N", "undefined")
+)
+# 4.00638E+12: what spreadsheets and floats leave of a long number
+SHORTENED: Final = r"-?[0-9](?:[.,][0-9]+)?[eE]\+[0-9]{2,3}"
+SHORTENED_ID: Final = "is a number that has lost digits; write it as text"
 # up to here a float is exact for every whole number
 MAX_EXACT_FLOAT: Final = 2**53
 _WHOLE_FLOAT_ID: Final = re.compile(WHOLE_FLOAT_ID)
+_FORMULA_ID: Final = re.compile(FORMULA_ID)
+_SHORTENED: Final = re.compile(SHORTENED)
 
 
 def id_text(text: str) -> str:
-    """Return an id without the surrounding space and without the ``.0`` that makes a whole number a float."""
+    """Return an id without the surrounding space, a formula's ``=""`` and the ``.0`` that makes a whole number a float.
+
+    Empty for NULL, NaN and other ways of writing a value that is missing.
+    """
     text = text.strip()
-    match = _WHOLE_FLOAT_ID.match(text)
-    return match[1] if match else text
+    if text in MISSING:
+        return ""
+    match = _WHOLE_FLOAT_ID.match(text) or _FORMULA_ID.match(text)
+    return match[1].strip() if match else text
+
+
+def is_shortened(text: str) -> bool:
+    """Return whether an id is a number that a spreadsheet or a float has shortened: other ids may look the same."""
+    return _SHORTENED.fullmatch(text) is not None
 
 
 def id_of(value: Any) -> str | None:
     """Return an id given as text or as a number; None where the value is empty.
 
-    Raises ValueError for any other value, and for a float that may have lost digits.
+    Raises ValueError for any other value, and for a number that may have lost digits.
     """
     if value is None:
         return None
     if isinstance(value, str):
-        return id_text(value) or None
+        text = id_text(value)
+        if is_shortened(text):
+            raise ValueError(SHORTENED_ID)
+        return text or None
+    if isinstance(value, Decimal) and value.is_finite():
+        return id_text(f"{value:f}")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be text or a number")
     if isinstance(value, float):

@@ -1,6 +1,6 @@
-"""The contract: whatever a client sends, each route answers what its description says, and never that it broke.
+"""The contract: whatever a client sends, each route answers as its description says, and never with a server error.
 
-schemathesis makes requests from the functions' own descriptions, right ones and wrong ones, the same every time, and
+schemathesis generates valid and invalid requests from the functions' own descriptions, the same in every run, and
 sends them to a running system.
 """
 
@@ -53,28 +53,28 @@ SCHEMA = schemathesis.openapi.from_dict(
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aisle]:
     """A running shop with products in it."""
-    made = Aisle(tmp_path_factory.mktemp("contract") / "state")
-    made.environment["RATE_LIMIT_PER_MINUTE"] = "0"
-    made.start()
+    system = Aisle(tmp_path_factory.mktemp("contract") / "state")
+    system.environment["RATE_LIMIT_PER_MINUTE"] = "0"
+    system.start()
     try:
-        token = read_json(made.home / "run.json")["environment"]["ADMIN_TOKEN"]
+        token = read_json(system.home / "run.json")["environment"]["ADMIN_TOKEN"]
         products = [{"name": f"Lantern {n}", "price": n, "quantity": 9, "category": "Lamps"} for n in range(1, 21)]
         imported = httpx.post(
-            f"{made.url}/products/import",
+            f"{system.url}/products/import",
             content="\n".join(map(json.dumps, products)),
             headers={"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson"},
         )
         assert imported.json()["created"] == len(products), imported.text
-        yield made
+        yield system
     finally:
-        assert made.stop() == 0
+        assert system.stop() == 0
 
 
 @pytest.fixture(scope="module")
 def staff(shop: Aisle) -> dict[str, str]:
-    """The header of an admin, made by the command."""
-    done = shop.run("admin", "create", "admin@example.com", stdin="a plum in the rain\n")
-    assert done.returncode == 0, done.stderr
+    """The header of an admin whom the command created."""
+    process = shop.run("admin", "create", "admin@example.com", stdin="a plum in the rain\n")
+    assert process.returncode == 0, process.stderr
     login = {"email": "admin@example.com", "password": "a plum in the rain"}
     tokens = httpx.post(f"{shop.url}/auth/login", json=login).json()
     return {"Authorization": f"Bearer {tokens['access_token']}"}
@@ -82,18 +82,18 @@ def staff(shop: Aisle) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def shoppers(shop: Aisle) -> Callable[[str], dict[str, str]]:
-    """Returns the header of a new account for each route: one may be erased, or have another password."""
+    """Returns the header of a new account for each route: a route may erase the account or change its password."""
 
     numbers = count()
 
     @cache
-    def of(_route: str) -> dict[str, str]:
+    def register_shopper(_route: str) -> dict[str, str]:
         name = f"shopper-{next(numbers)}"
         body = {"username": name, "email": f"{name}@example.com", "password": "a plum in the rain"}
         tokens = httpx.post(f"{shop.url}/auth/register", json=body).json()
         return {"Authorization": f"Bearer {tokens['access_token']}"}
 
-    return of
+    return register_shopper
 
 
 @SCHEMA.parametrize()
@@ -108,7 +108,7 @@ def shoppers(shop: Aisle) -> Callable[[str], dict[str, str]]:
 def test_every_answer_is_as_described(
     case: Any, shop: Aisle, staff: dict[str, str], shoppers: Callable[[str], dict[str, str]]
 ) -> None:
-    schemes = {scheme for one in case.operation.definition.raw.get("security", ()) for scheme in one}
+    schemes = {scheme for requirement in case.operation.definition.raw.get("security", ()) for scheme in requirement}
     sent = staff if "admin" in schemes else shoppers(case.operation.label) if "token" in schemes else {}
     response = case.call(base_url=shop.url, headers=sent)
     if "%0A" in response.request.url.partition("?")[0]:

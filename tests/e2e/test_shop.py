@@ -1,4 +1,4 @@
-"""A shop as it is used: an event changes what its user is shown, and no accepted event is lost whatever dies."""
+"""A shop in use: an event changes its user's recommendations, and no accepted event is lost when a process dies."""
 
 import threading
 import time
@@ -9,30 +9,30 @@ import httpx
 import pytest
 
 from local.status import SUPERVISOR
-from tests.running import READY, Aisle, left
+from tests.running import READY, Aisle, still_running
 
 KILLED = ("PostgreSQL", "Redis", "Pub/Sub", "Events worker", "Jobs worker", "Gateway", "Scheduler", SUPERVISOR)
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aisle]:
-    """A synthetic shop, loaded and with its jobs run."""
-    made = Aisle(tmp_path_factory.mktemp("shop") / "state", data="synthetic")
-    made.start()
-    yield made
-    if made.process is not None and made.process.poll() is None:
-        assert made.stop() == 0
+    """A synthetic shop, loaded, whose jobs have run."""
+    system = Aisle(tmp_path_factory.mktemp("shop") / "state", data="synthetic")
+    system.start()
+    yield system
+    if system.process is not None and system.process.poll() is None:
+        assert system.stop() == 0
 
 
 def recommended(shop: Aisle, user: str) -> tuple[str, list[int]]:
-    found = httpx.get(f"{shop.url}/recommendations", params={"user_id": user, "k": 10}).json()
-    return found["strategy"], [product["id"] for product in found["recommendations"]]
+    body = httpx.get(f"{shop.url}/recommendations", params={"user_id": user, "k": 10}).json()
+    return body["strategy"], [product["id"] for product in body["recommendations"]]
 
 
 def test_a_first_start_loads_a_shop_and_runs_its_jobs(shop: Aisle) -> None:
-    said = shop.said()
+    output = shop.printed()
     for job in ("trending", "popular", "similarity"):
-        assert f"Job {job}: done in" in said, said
+        assert f"Job {job}: done in" in output, output
     assert httpx.get(f"{shop.url}/products?page_size=1").json()["total"] == 1000
     assert httpx.get(f"{shop.url}/health/ready").json()["ready"]
     trending = httpx.get(f"{shop.url}/trending?window=7d&k=5").json()["products"]
@@ -47,14 +47,14 @@ def test_a_view_changes_its_user_s_recommendations(shop: Aisle) -> None:
     assert httpx.post(f"{shop.url}/events", json=event).status_code == 202
     # how long it takes is measured, not tested: ./aisle bench freshness
     deadline = time.monotonic() + 30
-    while (found := recommended(shop, "somebody-new")) == (strategy, before):
+    while (answer := recommended(shop, "somebody-new")) == (strategy, before):
         assert time.monotonic() < deadline, "nothing changed"
         time.sleep(0.02)
-    assert found[0] == "personalized"
+    assert answer[0] == "personalized"
 
 
 def bought(shop: Aisle, product: int) -> tuple[int, int]:
-    """How often a product was bought: as the shop counts, and of that by the user `buyer`."""
+    """Return how often a product was bought: by all users, and by the user `buyer`."""
     counts = f"""SELECT (SELECT purchase_count FROM product_stats WHERE product_id = {product}),
         coalesce((SELECT purchase_count FROM user_purchases p JOIN users u ON u.id = p.user_id
                   WHERE u.external_id = 'buyer' AND p.product_id = {product}), 0)"""
@@ -62,10 +62,10 @@ def bought(shop: Aisle, product: int) -> tuple[int, int]:
     return int(of_shop), int(of_buyer)
 
 
-def test_what_a_checkout_sells_out_is_gone_and_is_counted_once(shop: Aisle) -> None:
+def test_a_sold_out_product_disappears_and_its_purchase_counts_once(shop: Aisle) -> None:
     with httpx.Client(base_url=shop.url, timeout=30) as client:
         popular = client.get("/products", params={"in_stock": "true", "sort": "popular", "page_size": 100}).json()
-        product = min(popular["products"], key=lambda one: one["quantity"])
+        product = min(popular["products"], key=lambda candidate: candidate["quantity"])
         number = product["id"]
         before, _ = bought(shop, number)
         me = {"user_id": "buyer"}
@@ -74,11 +74,11 @@ def test_what_a_checkout_sells_out_is_gone_and_is_counted_once(shop: Aisle) -> N
         order = client.post("/cart/checkout", params=me, headers={"Idempotency-Key": "k"})
         assert order.status_code == 201
         listed = {"search": product["name"], "in_stock": "true", "page_size": 100}
-        found = client.get("/products", params=listed).json()["products"]
-        assert number not in {one["id"] for one in found}
+        in_stock = client.get("/products", params=listed).json()["products"]
+        assert number not in {product["id"] for product in in_stock}
         # within a second on a machine that has nothing else to do; the deadline is for what never follows
         deadline = time.monotonic() + 60
-        while [one["id"] for one in client.get("/buy-again", params=me).json()["products"]] != [number]:
+        while [product["id"] for product in client.get("/buy-again", params=me).json()["products"]] != [number]:
             assert time.monotonic() < deadline, "the purchase was not stored"
             time.sleep(0.02)
         while bought(shop, number) != (before + 1, 1):
@@ -86,10 +86,12 @@ def test_what_a_checkout_sells_out_is_gone_and_is_counted_once(shop: Aisle) -> N
         # the storefront reports it too, and then something else that tells when both have arrived
         event = me | {"product_id": number, "event_type": "purchase", "event_id": order.json()["items"][0]["event_id"]}
         assert client.post("/events", json=event).status_code == 202
-        other = 1 if number != 1 else 2
-        bought_before, _ = bought(shop, other)
-        assert client.post("/events", json=event | {"product_id": other, "event_id": "other"}).status_code == 202
-        while bought(shop, other) != (bought_before + 1, 1):
+        second_product = 1 if number != 1 else 2
+        bought_before, _ = bought(shop, second_product)
+        assert (
+            client.post("/events", json=event | {"product_id": second_product, "event_id": "other"}).status_code == 202
+        )
+        while bought(shop, second_product) != (bought_before + 1, 1):
             assert time.monotonic() < deadline, "the events were not counted"
         assert bought(shop, number) == (before + 1, 1)
 
@@ -127,15 +129,15 @@ def test_killing_any_part_loses_no_accepted_event(shop: Aisle, part: str) -> Non
     (shop.process if part == SUPERVISOR else shop.parts()[part]).kill()
     assert shop.process.wait(60) == (-9 if part == SUPERVISOR else 1)
     thread.join()
-    assert left(family) == []
+    assert still_running(family) == []
     if part != SUPERVISOR:
-        assert f"{part} was ended by SIGKILL" in shop.said()
+        assert f"{part} was ended by SIGKILL" in shop.printed()
     assert len(accepted) > 20
     shop.start()
-    assert READY in shop.said()
-    wanted = set(accepted)
+    assert READY in shop.printed()
+    missing = set(accepted)
     deadline = time.monotonic() + 120
-    while wanted:
-        listed = "SELECT event_id FROM events WHERE event_id = ANY('{" + ",".join(wanted) + "}')"
-        wanted -= set(shop.run("psql", "-Atc", listed).stdout.split())
-        assert time.monotonic() < deadline, f"{len(wanted)} of {len(accepted)} accepted events were lost"
+    while missing:
+        listed = "SELECT event_id FROM events WHERE event_id = ANY('{" + ",".join(missing) + "}')"
+        missing -= set(shop.run("psql", "-Atc", listed).stdout.split())
+        assert time.monotonic() < deadline, f"{len(missing)} of {len(accepted)} accepted events were lost"

@@ -1,11 +1,11 @@
-"""What the servers of tests that stand in for a Google API have in common."""
+"""The base of servers that stand in for a Google API."""
 
 import json
 from http.server import BaseHTTPRequestHandler
 
 
 class JsonHandler(BaseHTTPRequestHandler):
-    """Answers JSON and says nothing."""
+    """Answers JSON and writes no log."""
 
     def log_message(self, *_: object) -> None:
         pass

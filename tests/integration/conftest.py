@@ -1,4 +1,4 @@
-"""Integration tests run against the real PostgreSQL, Redis and Pub/Sub, and functions made as they are deployed.
+"""Integration tests run against the real PostgreSQL, Redis and Pub/Sub, and serve functions as they are deployed.
 
 * ``services``    the running services, once per session
 * ``env``         a migrated, empty database, an empty cache and the settings that lead there, new for each test
@@ -27,8 +27,11 @@ from local.services import Services
 from local.state import State
 from local.topics import DEAD_LETTER
 from shared.manifest import manifest
+from tests.integration.people import ADMIN_TOKEN
 
 Environment = dict[str, str]
+Serve = Callable[[str], httpx.Client]
+Messages = Callable[[str], Callable[..., list[Any]]]
 TEMPLATE = "template_migrated"
 # read once: certificates take longer to read than most tests
 TLS = httpx.create_ssl_context()
@@ -37,7 +40,7 @@ _numbers = itertools.count(1)
 
 @contextmanager
 def settings_of(environment: Environment) -> Iterator[None]:
-    """Apply settings to this process, and make its clients new before and after."""
+    """Apply settings to this process, and reset its clients before and after."""
     from shared.clients import reset
 
     before = {name: os.environ.get(name) for name in environment}
@@ -77,7 +80,7 @@ class Running:
                 connection.run(statement)
 
     def make_template(self) -> None:
-        """Migrate the database that every clean one is copied from."""
+        """Migrate the database that is the template of every clean one."""
         from shared.storage.schema.migrations import migrate
 
         self.administrate(f"CREATE DATABASE {TEMPLATE}")
@@ -85,7 +88,7 @@ class Running:
             migrate(lambda _line: None)
 
     def make_topics(self) -> None:
-        """Make the topics, with nobody listening."""
+        """Create the topics without subscriptions."""
         from google.cloud import pubsub_v1
 
         publisher = pubsub_v1.PublisherClient()
@@ -97,7 +100,7 @@ class Running:
 
     @contextmanager
     def clean(self) -> Iterator[Environment]:
-        """Return settings that lead to a database and a cache in which nothing is."""
+        """Yield the settings of an empty, migrated database and an empty cache."""
         from redis import Redis
 
         database = f"test_{next(_numbers)}"
@@ -118,7 +121,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     state = State.create(tmp_path_factory.mktemp("services") / "state")
     own = {name: os.environ[name] for name in ("AISLE_PUBSUB", "PATH", "JAVA_HOME") if name in os.environ}
     with Services(state, durable=False, own=own) as started:
-        started.environment["ADMIN_TOKEN"] = "an-admin-token-for-tests"
+        started.environment["ADMIN_TOKEN"] = ADMIN_TOKEN
         running = Running(state, started)
         with settings_of(running.environment):
             running.make_template()
@@ -152,15 +155,15 @@ class Server(threading.Thread):
         config = uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False, timeout_graceful_shutdown=2)
         self.server = uvicorn.Server(config)
         # its own loop looks ten times a second whether it should end; hundreds of servers would wait for that
-        self.server.main_loop = self.until_told  # type: ignore[method-assign]
-        self.told = asyncio.Event()
+        self.server.main_loop = self.until_stop  # type: ignore[method-assign]
+        self.stop_requested = asyncio.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
 
     def run(self) -> None:
         uvloop.run(self.until_stopped())
 
     async def until_stopped(self) -> None:
-        """Serve, then close what was opened on this loop: a loop does not close around an open connection."""
+        """Serve, then close the connections of this loop: a loop does not close while a connection is open."""
         from shared.clients import redis_async
 
         self.loop = asyncio.get_running_loop()
@@ -168,10 +171,10 @@ class Server(threading.Thread):
         redis_async.close()
         await asyncio.sleep(0)
 
-    async def until_told(self) -> None:
-        """Wait for the end, with the headers of every answer set once."""
+    async def until_stop(self) -> None:
+        """Wait for the request to stop; set the default headers once."""
         await self.server.on_tick(0)
-        await self.told.wait()
+        await self.stop_requested.wait()
 
     def __enter__(self) -> "Server":
         self.start()
@@ -184,13 +187,13 @@ class Server(threading.Thread):
 
     def __exit__(self, *_: object) -> None:
         if self.loop is not None:
-            self.loop.call_soon_threadsafe(self.told.set)
+            self.loop.call_soon_threadsafe(self.stop_requested.set)
         self.join()
         self.socket.close()
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[str], httpx.Client]]:
+def serve() -> Iterator[Serve]:
     """Returns a client of a function or job by its name; ask for ``env`` or ``module_env`` beside it."""
     from local.apps import create
 
@@ -209,35 +212,35 @@ def serve() -> Iterator[Callable[[str], httpx.Client]]:
 
 
 @pytest.fixture
-def messages(services: Running) -> Iterator[Callable[[str], Callable[..., list[Any]]]]:
-    """Returns, for a topic, what takes the messages published since: ``take(expected=1)`` waits for that many."""
+def messages(services: Running) -> Iterator[Messages]:
+    """Returns ``listen(topic)``, whose ``take(expected=1)`` waits for that many messages published since."""
     from google.cloud import pubsub_v1
 
     project = services.environment["GOOGLE_CLOUD_PROJECT"]
     with settings_of(services.environment):
         subscriber = pubsub_v1.SubscriberClient()
-    made = []
+    subscriptions = []
 
     def listen(topic: str) -> Callable[..., list[Any]]:
         path = subscriber.subscription_path(project, f"test-{next(_numbers)}")
         subscriber.create_subscription(name=path, topic=subscriber.topic_path(project, topic))
-        made.append(path)
+        subscriptions.append(path)
 
         def take(expected: int = 1, timeout_s: float = 5) -> list[Any]:
-            found: list[Any] = []
+            messages: list[Any] = []
             deadline = time.monotonic() + timeout_s
-            while len(found) < expected and time.monotonic() < deadline:
+            while len(messages) < expected and time.monotonic() < deadline:
                 answer = subscriber.pull(subscription=path, max_messages=1000, timeout=timeout_s)
                 if answer.received_messages:
-                    found += [one.message for one in answer.received_messages]
-                    ids = [one.ack_id for one in answer.received_messages]
+                    messages += [received.message for received in answer.received_messages]
+                    ids = [received.ack_id for received in answer.received_messages]
                     subscriber.acknowledge(subscription=path, ack_ids=ids)
-            return found
+            return messages
 
         return take
 
     yield listen
-    for path in made:
+    for path in subscriptions:
         subscriber.delete_subscription(subscription=path)
     subscriber.close()
 
@@ -246,3 +249,31 @@ def messages(services: Running) -> Iterator[Callable[[str], Callable[..., list[A
 def repository() -> Path:
     """The root of the source tree."""
     return Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def cloud_sql_users(services: Running) -> Iterator[tuple[str, ...]]:
+    """Add Cloud SQL's roles and users to the server.
+
+    The server trusts them without a password, because the proxy in front of Cloud SQL has authenticated them.
+    """
+    from tests.integration import cloud_sql_server
+
+    services.administrate(
+        "CREATE ROLE cloudsqlsuperuser NOLOGIN CREATEROLE CREATEDB",
+        *(f'CREATE ROLE "{user}" LOGIN' for user in cloud_sql_server.USERS),
+        f'GRANT cloudsqlsuperuser TO "{cloud_sql_server.MIGRATOR}"',
+    )
+    rules = postgres.data_folder(services.state) / "pg_hba.conf"
+    before = rules.read_text()
+    rules.write_text("".join(f'host all "{user}" 127.0.0.1/32 trust\n' for user in cloud_sql_server.USERS) + before)
+    services.administrate("SELECT pg_reload_conf()")
+    yield cloud_sql_server.USERS
+    rules.write_text(before)
+    services.administrate(
+        "SELECT pg_reload_conf()",
+        "DROP ROLE IF EXISTS aisle_owner",
+        "DROP ROLE IF EXISTS aisle_app",
+        *(f'DROP ROLE "{user}"' for user in cloud_sql_server.USERS),
+        "DROP ROLE cloudsqlsuperuser",
+    )

@@ -10,10 +10,9 @@ import pytest
 from shared.clients import postgres, redis_sync
 from shared.http import revocations
 from shared.manifest import manifest
-from tests.integration.accounts.people import bearer, registered
 from tests.integration.conftest import Environment
+from tests.integration.people import ADMIN, bearer, register
 
-ADMIN = {"Authorization": "Bearer an-admin-token-for-tests"}
 KEYS = "/admin/api-keys"
 
 
@@ -68,7 +67,7 @@ def test_the_first_key_is_made_with_the_admin_token_shown_once_and_audited(shop:
 
 def test_only_admins_make_list_and_revoke_keys(shop: httpx.Client) -> None:
     key = made(shop)
-    user = bearer(registered(shop, "nosy"))
+    user = bearer(register(shop, "nosy"))
     for headers, expected in (({}, 401), (by(key), 401), (user, 403)):
         assert shop.get(KEYS, headers=headers).status_code == expected
         assert shop.post(KEYS, json={"kind": "secret", "name": "x"}, headers=headers).status_code == expected
@@ -83,7 +82,7 @@ def test_a_key_needs_a_kind_and_a_name(shop: httpx.Client, body: dict[str, str])
 
 
 def test_a_secret_key_acts_for_any_user_and_a_publishable_one_for_none(shop: httpx.Client) -> None:
-    account, secret, publishable = registered(shop, "served"), made(shop), made(shop, "publishable")
+    account, secret, publishable = register(shop, "served"), made(shop), made(shop, "publishable")
     for user_id in ("17850", account["user_id"]):
         path = f"/cart?user_id={user_id}"
         assert slug(shop.get(path)) == (401, "unauthorized")
@@ -142,7 +141,7 @@ def test_a_stored_recommendation_is_given_to_a_secret_key_and_to_nobody_else(sho
 
 
 def test_events_take_a_secret_key_for_an_account(shop: httpx.Client) -> None:
-    account, secret = registered(shop, "buyer"), made(shop)
+    account, secret = register(shop, "buyer"), made(shop)
     event = {"user_id": account["user_id"], "product_id": 1, "event_type": "view"}
     assert shop.post("/events", json=event).status_code == 401
     assert shop.post("/events", json=event, headers=by(made(shop, "publishable"))).status_code == 401
@@ -241,7 +240,7 @@ def test_a_merge_needs_the_proof_of_the_guest(shop: httpx.Client) -> None:
     for guest_id in ("17850", guest["user_id"]):
         body = person | {"username": "mallory", "guest_user_id": guest_id}
         assert slug(shop.post("/auth/register", json=body)) == (401, "unauthorized")
-    stranger = registered(shop, "mallory")
+    stranger = register(shop, "mallory")
     for guest_id in ("17850", guest["user_id"]):
         body = person | {"guest_user_id": guest_id}
         assert slug(shop.post("/auth/login", json=body)) == (401, "unauthorized")
@@ -260,7 +259,7 @@ def test_a_merge_needs_the_proof_of_the_guest(shop: httpx.Client) -> None:
 
 
 def test_erasure_by_the_shop_s_server_erases_that_user_only(shop: httpx.Client) -> None:
-    secret, victim, bystander = made(shop), registered(shop, "gone"), registered(shop, "stays")
+    secret, victim, bystander = made(shop), register(shop, "gone"), register(shop, "stays")
     path = f"/users/me?user_id={victim['user_id']}"
     assert shop.delete(path).status_code == 401
     assert shop.delete(path, headers=bearer(bystander)).status_code == 403

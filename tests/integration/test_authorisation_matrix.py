@@ -18,8 +18,8 @@ import pytest
 from shared import api_keys, clients
 from shared.manifest import manifest
 from shared.tokens import issue
-from tests.integration.accounts.people import registered
 from tests.integration.conftest import Environment
+from tests.integration.people import ADMIN_TOKEN, register
 
 # of required parameters and of path parameters
 NEEDED = {"product_id": "1", "k": "1"}
@@ -98,7 +98,6 @@ REFUSED = {
     "secret key in the URL": 403,
     "altered key": 401,
 }
-ADMIN_TOKEN = "an-admin-token-for-tests"
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +129,10 @@ def ids(shop: httpx.Client) -> dict[str, str]:
     event = {"user_id": shop_id, "product_id": 1, "event_type": "view"}
     assert shop.post("/events", json=event).status_code == 202
     return {
-        "account": registered(shop, "victim")["user_id"],
+        "account": register(shop, "victim")["user_id"],
         "guest": shop.post("/auth/guest").json()["user_id"],
         "shop": shop_id,
-        "stranger": registered(shop, "stranger")["user_id"],
+        "stranger": register(shop, "stranger")["user_id"],
     }
 
 

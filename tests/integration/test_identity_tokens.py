@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from shared import clients, identity_tokens
-from tests.integration.accounts.people import bearer, registered
 from tests.integration.conftest import Environment
+from tests.integration.people import bearer, register
 
 ISSUER, AUDIENCE = "https://login.shop.example", "storefront"
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -174,7 +174,7 @@ def test_a_token_ends_in_its_second(serve: Serve) -> None:
 
 
 def test_no_identity_token_is_staff_or_an_account(serve: Serve) -> None:
-    account = registered(serve("accounts"), "staff")["user_id"]
+    account = register(serve("accounts"), "staff")["user_id"]
     assert serve("admin").get("/admin/dashboard", headers=bearer(token(role="admin"))).status_code == 401
     mine = bearer(token("17850", role="admin"))
     assert serve("cart").get(f"/cart?user_id={account}", headers=mine).status_code == 403
@@ -220,7 +220,7 @@ def test_known_keys_outlive_an_outage_of_the_issuer_but_not_for_ever(
 
 def test_a_guest_merged_by_its_identity_token(serve: Serve) -> None:
     accounts = serve("accounts")
-    registered(accounts, "merging")
+    register(accounts, "merging")
     body = {"email": "merging@example.com", "password": "a plum in the rain", "guest_user_id": "17850"}
     assert accounts.post("/auth/login", json=body, headers=bearer(token("17851"))).status_code == 403
     assert accounts.post("/auth/login", json=body, headers=bearer(token())).status_code == 200

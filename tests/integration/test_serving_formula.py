@@ -1,9 +1,7 @@
-"""The formula over arrays, by which models are tuned and evaluated, gives the served answers."""
+"""The array formula, which tunes and evaluates models, gives the served answers."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
-import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -18,10 +16,10 @@ from shared.clients import postgres
 from shared.domain.formula import Formula
 from shared.domain.trending import WINDOWS
 from shared.storage.recommending import models, trending
-from tests.integration.jobs.shop import Did, events
-from tests.integration.shop import add_products
+from tests.integration.conftest import Serve
+from tests.integration.shop import StoredEvent, add_events, add_products
 
-# the lists are made for 20 or 100 products, whichever holds what is asked for
+# serving computes lists of 20 or of 100 products, whichever is enough for k
 K = 20
 PRODUCTS = 80
 FORMULAE = [
@@ -73,17 +71,17 @@ def wider(history: History, ids: NDArray[np.int64]) -> History:
 
 @pytest.fixture
 def shop(env: object) -> None:
-    """A shop of 25 users, whose state is what the event functions would have made of its events."""
+    """A shop of 25 users with the state that the event functions would have stored."""
     add_products(PRODUCTS, ("Candles", "Bags", "Cards", "Toys", "Tins"))
     rng = np.random.default_rng(3)
-    done = []
+    events = []
     for user in range(25):
         for _ in range(int(rng.integers(1, 40))):
             # products of one kind attract each other; nothing happens in the same instant
             product = 1 + (int(rng.integers(0, 15)) * 5 + user % 5 + int(rng.random() < 0.3)) % (PRODUCTS - 5)
             kind = str(rng.choice(["view", "add_to_cart", "purchase"], p=[0.6, 0.25, 0.15]))
-            done.append(Did(f"u{user}", product, kind, float(rng.random() * 24 * 40) + 0.01))
-    events(done)
+            events.append(StoredEvent(f"u{user}", product, kind, float(rng.random() * 24 * 40) + 0.01))
+    add_events(events)
     for statement in (FOLD, PRICES, BOUGHT, COUNTED):
         postgres.write(statement)
     with postgres.transaction() as connection:
@@ -92,8 +90,8 @@ def shop(env: object) -> None:
 
 
 @pytest.mark.parametrize("formula", FORMULAE, ids=range(len(FORMULAE)))
-def test_the_arrays_give_the_served_answers(shop: None, serve: Callable[[str], httpx.Client], formula: Formula) -> None:
-    # products nobody has met are in the shop too
+def test_the_arrays_give_the_served_answers(shop: None, serve: Serve, formula: Formula) -> None:
+    # the shop also has products without events
     ids = np.asarray([row[0] for row in postgres.read("SELECT id FROM products ORDER BY id")])
     history = wider(load_history(90, 1_000_000), ids)
     neighbours = cosine_neighbours(history.user_items(), 8)

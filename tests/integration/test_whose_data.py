@@ -1,6 +1,6 @@
-"""Whose data: every route of every function with no token, a stranger's, an expired and a forged one.
+"""Access to personal data: every route of every function with no token and with a foreign, expired or forged token.
 
-The routes come from the functions' descriptions: one that is added later is asked too, or must be said to be open.
+The routes come from the functions' descriptions, so new routes are included; open routes must be listed in ``OPEN``.
 """
 
 import base64
@@ -16,9 +16,9 @@ import jwt
 import pytest
 
 from shared.manifest import manifest
-from tests.integration.accounts.people import bearer, registered
+from tests.integration.people import bearer, register
 
-# what anybody may ask, with nothing of anybody in the answer
+# routes open to everybody, without personal data in the answer
 OPEN = {
     ("GET", "/products/suggest"),
     ("GET", "/products/categories"),
@@ -26,7 +26,7 @@ OPEN = {
     ("GET", "/trending"),
     ("GET", "/popular"),
     ("POST", "/recommendations/feedback"),
-    # tokens are what these are for
+    # routes that issue or revoke tokens
     ("POST", "/auth/guest"),
     ("POST", "/auth/register"),
     ("POST", "/auth/login"),
@@ -35,7 +35,7 @@ OPEN = {
     ("GET", "/health"),
     ("GET", "/health/ready"),
 }
-# who is meant is in the body, which must be right for the question to be asked at all
+# the body names the user, and must be valid for the request to reach authorisation
 BODIES: dict[str, Callable[[str], Any]] = {
     "/events": lambda user: {"user_id": user, "product_id": 1, "event_type": "view"},
     "/events/batch": lambda user: {"events": [{"user_id": user, "product_id": 1, "event_type": "view"}]},
@@ -74,22 +74,22 @@ class Route:
 
 
 def described() -> list[Route]:
-    found = []
+    routes = []
     for entry in manifest().of_kind("http"):
         document = import_module(f"functions.{entry.name}.main").app.openapi()
         for path, methods in document["paths"].items():
             for method, operation in methods.items():
-                parameters = [one for one in operation.get("parameters", ()) if one["in"] == "query"]
-                found.append(
+                parameters = [parameter for parameter in operation.get("parameters", ()) if parameter["in"] == "query"]
+                routes.append(
                     Route(
                         method.upper(),
                         path,
-                        frozenset(scheme for one in operation.get("security", ()) for scheme in one),
-                        any(one["name"] == "user_id" for one in parameters),
-                        tuple(one["name"] for one in parameters if one["required"]),
+                        frozenset(scheme for requirement in operation.get("security", ()) for scheme in requirement),
+                        any(parameter["name"] == "user_id" for parameter in parameters),
+                        tuple(parameter["name"] for parameter in parameters if parameter["required"]),
                     )
                 )
-    return found
+    return routes
 
 
 ROUTES = described()
@@ -118,7 +118,7 @@ def shop(module_env: dict[str, str]) -> Iterator[httpx.Client]:
 
 @dataclass(frozen=True)
 class People:
-    """A victim, a stranger, and tokens that nobody should take for the victim's."""
+    """A victim, a stranger, and tokens that must not open the victim's data."""
 
     victim: dict[str, Any]
     stranger: dict[str, Any]
@@ -127,8 +127,8 @@ class People:
 
 @pytest.fixture(scope="module")
 def people(shop: httpx.Client, module_env: dict[str, str]) -> People:
-    """Both registered, with something in their history."""
-    victim, stranger = registered(shop, "victim"), registered(shop, "stranger")
+    """A victim and a stranger, both registered."""
+    victim, stranger = register(shop, "victim"), register(shop, "stranger")
     kid, _, secret = module_env["TOKEN_KEYS"].partition(":")
     claims = jwt.decode(victim["access_token"], options={"verify_signature": False})
     late = claims | {"exp": int(time.time()) - 1}
@@ -171,12 +171,12 @@ def test_an_account_s_data_needs_its_own_token(shop: httpx.Client, people: Peopl
     token, victim = people.tokens[kind], people.victim["user_id"]
     answer = ask(shop, route, token, victim)
     if route.path == "/events/batch" and answer.status_code == 202:
-        # each event by itself: none was taken
+        # a batch authorises each event by itself: none was accepted
         assert answer.json()["accepted"] == 0
         assert answer.json()["rejected"][0]["problem"]["status"] in (401, 403)
         return
     if kind == "a stranger's" and not route.takes_user_id and route.path not in BODIES:
-        # there is no way to name anybody else: what is answered is the stranger's own
+        # the request cannot name another user: the answer is the stranger's own
         assert victim not in answer.text
         assert "victim" not in answer.text
         return
@@ -206,17 +206,17 @@ def test_a_stored_answer_is_given_to_its_account_only(shop: httpx.Client, people
     from shared.clients import redis_sync
 
     url = f"/recommendations?user_id={people.victim['user_id']}&k=3"
-    mine = bearer(people.victim)
-    first, again = (shop.get(url, headers=mine) for _ in range(2))
+    headers = bearer(people.victim)
+    first, second = (shop.get(url, headers=headers) for _ in range(2))
     # no products: an empty answer is an answer, and is stored
-    assert (first.status_code, again.status_code) == (200, 200)
+    assert (first.status_code, second.status_code) == (200, 200)
     assert redis_sync.client().hlen(f"rec:{people.victim['user_id']}") > 0
-    assert first.json()["recommendation_id"] == again.json()["recommendation_id"]
+    assert first.json()["recommendation_id"] == second.json()["recommendation_id"]
     for kind, token in people.tokens.items():
         answer = shop.get(url, headers={} if token is None else bearer(token))
         assert answer.status_code == (403 if kind == "a stranger's" else 401)
-    # by the token alone it is the same user's
-    assert shop.get("/recommendations?k=3", headers=mine).json()["user_id"] == people.victim["user_id"]
+    # the token alone identifies the same user
+    assert shop.get("/recommendations?k=3", headers=headers).json()["user_id"] == people.victim["user_id"]
 
 
 def test_an_account_s_own_token_opens_everything_that_is_its_own(shop: httpx.Client, people: People) -> None:

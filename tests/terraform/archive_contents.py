@@ -23,7 +23,7 @@ SECTIONS = {
     "common": Section("common = setunion(", "files = {"),
     "job": Section('entry.kind == "job" ? setunion(', "entry.heavy ? setunion("),
     "heavy": Section("entry.heavy ? setunion(", ") : []"),
-    "http": Section(") : setunion(", "# archive's name"),
+    "http": Section(") : setunion(", "contents = {"),
 }
 
 

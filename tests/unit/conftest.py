@@ -1,4 +1,4 @@
-"""Unit tests run against nothing: whoever opens a network connection has written another kind of test."""
+"""Unit tests need no service; a test that opens a network connection belongs to another tier."""
 
 from collections.abc import Iterator
 

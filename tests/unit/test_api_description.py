@@ -132,6 +132,13 @@ def test_a_schema_is_named_by_a_noun_and_its_fields_are_described(name: str) -> 
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_every_route_lies_below_a_path_of_its_entry(name: str) -> None:
+    paths = manifest().entries[name].paths
+    routes = [route for route in DOCUMENTS[name]["paths"] if not route.startswith("/health")]
+    assert [route for route in routes if not any(f"{route}/".startswith(f"{path}/") for path in paths)] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_function_s_main_only_puts_its_resources_together(name: str) -> None:
     package = ROOT / "functions" / name
     assert (package / "schemas.py").is_file()

@@ -1,4 +1,4 @@
-"""Documents lead a reader somewhere: links and citations resolve, and the index of decisions is complete."""
+"""Links and citations in documents resolve, and the index of decisions is complete."""
 
 import re
 from collections.abc import Iterator
@@ -67,17 +67,17 @@ def test_decisions_are_numbered_without_a_gap() -> None:
 
 
 @pytest.mark.parametrize("decision", DECISIONS, ids=lambda path: path.stem)
-def test_a_decision_says_when_it_was_made_and_when_to_revisit_it(decision: Path) -> None:
+def test_a_decision_has_its_date_and_a_condition_to_revisit_it(decision: Path) -> None:
     heading = re.compile(
         r"# (\d+)\. .+\n\nDate: \d{4}-\d\d-\d\d\n"
         r"Status: (?:proposed|accepted|reversed|superseded by \d{4})\nRevisit when: .+\n"
     )
-    found = heading.match(decision.read_text())
-    assert found is not None
-    assert int(found[1]) == int(decision.name[:4])
+    match = heading.match(decision.read_text())
+    assert match is not None
+    assert int(match[1]) == int(decision.name[:4])
 
 
-def test_the_index_lists_every_decision_as_its_page_has_it() -> None:
+def test_the_index_lists_every_decision_with_its_title_and_status() -> None:
     index = (ROOT / "docs/decisions/README.md").read_text()
     missing = []
     for decision in DECISIONS:
@@ -91,7 +91,7 @@ def test_the_index_lists_every_decision_as_its_page_has_it() -> None:
 
 
 def commands(document: Path) -> str:
-    """Return the code of a document: its blocks and what stands between backticks."""
+    """Return the code of a document: its blocks and the text between backticks."""
     text = document.read_text()
     return "\n".join(
         [*re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL), *re.findall(r"`([^`\n]+)`", text)]

@@ -1,4 +1,4 @@
-"""Files, folders and modules of this repository that its prose names exist.
+"""Every file, folder and module of this repository that its prose names exists.
 
 Prose is Markdown, docstrings, and comments of Python, YAML, SQL, Terraform and pyproject.toml.
 """
@@ -51,7 +51,7 @@ def python_prose(source: str) -> Iterator[tuple[int, str]]:
 
 
 def prose(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield line numbers and lines of what is written for readers in a file."""
+    """Yield line numbers and lines of a file's prose."""
     source = file.read_text(encoding="utf-8")
     if file.suffix == ".py":
         yield from python_prose(source)

@@ -30,14 +30,22 @@ import orjson
 
 EPOCHS: Final = "epochs"
 RECOMMENDATIONS: Final = "recommendations"
-SCOPES: Final = (RECOMMENDATIONS, "similar", "trending", "dashboard", "products")
+SIMILAR: Final = "similar"
+TRENDING: Final = "trending"
+DASHBOARD: Final = "dashboard"
+PRODUCTS: Final = "products"
+SCOPES: Final = (RECOMMENDATIONS, SIMILAR, TRENDING, DASHBOARD, PRODUCTS)
 # scopes whose answers contain products
-PRODUCT_SCOPES: Final = ("products", "similar", RECOMMENDATIONS, "trending")
+PRODUCT_SCOPES: Final = (PRODUCTS, SIMILAR, RECOMMENDATIONS, TRENDING)
+# scopes whose answers depend on the active model
+MODEL_SCOPES: Final = (SIMILAR, RECOMMENDATIONS, DASHBOARD)
+# scopes whose answers depend on the shop's rules
+RULE_SCOPES: Final = (RECOMMENDATIONS, SIMILAR, TRENDING)
 
 POPULAR: Final = "popular"
 POPULAR_PRODUCTS: Final = "popular:products"
-DASHBOARD: Final = "admin:dashboard"
-CATEGORIES: Final = "products:categories"
+DASHBOARD_KEY: Final = "admin:dashboard"
+CATEGORIES_KEY: Final = "products:categories"
 
 
 def user_key(user_id: str) -> str:

@@ -4,6 +4,12 @@ from typing import Final
 
 from shared.clients.postgres import read
 
+# A common table expression, after WITH RECURSIVE: the category :category_id and the categories below it.
+SUBTREE: Final = """subtree AS (
+    SELECT id FROM categories WHERE id = cast(:category_id AS bigint)
+    UNION SELECT c.id FROM categories c JOIN subtree s ON c.parent_id = s.id
+)"""
+
 # Active products of each category and of the categories below it. CYCLE ends the recursion if a category is its own
 # ancestor.
 LIST: Final = """

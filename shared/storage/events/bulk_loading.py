@@ -5,7 +5,7 @@ new rows are counted and folded. So each event of a history counts once, however
 running shop.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
@@ -138,17 +138,6 @@ ON CONFLICT (user_id) DO UPDATE SET
     {fold("user_price_bands", "weight")}, {fold("user_price_bands", "log_sum")},
     {fold("user_price_bands", "square_sum")}, as_of = greatest(user_price_bands.as_of, EXCLUDED.as_of)"""
 NEW_DATES: Final = "SELECT DISTINCT (occurred_at AT TIME ZONE 'UTC')::date FROM history_new ORDER BY 1"
-# unique counts cannot be added up: days with new events are recounted
-DAILY: Final = """
-INSERT INTO daily_event_stats (date, event_type, event_count, unique_users, unique_products)
-SELECT (occurred_at AT TIME ZONE 'UTC')::date, event_type, count(*), count(DISTINCT user_id), count(DISTINCT product_id)
-FROM events
-WHERE occurred_at >= cast(:first AS timestamptz) AND occurred_at < cast(:last AS timestamptz) + interval '1 day'
-  AND (occurred_at AT TIME ZONE 'UTC')::date = ANY (cast(:dates AS date[]))
-GROUP BY 1, 2 ORDER BY 1, 2
-ON CONFLICT (date, event_type) DO UPDATE SET
-    event_count = EXCLUDED.event_count, unique_users = EXCLUDED.unique_users,
-    unique_products = EXCLUDED.unique_products"""
 # Every statement reads all rows; for tables that were just empty the planner would choose a look-up for each row.
 PLAN_IN_BULK: Final = ("SET LOCAL enable_nestloop = off", "SET LOCAL work_mem = '64MB'")
 # pg_class has no estimates for tables that were just filled
@@ -174,8 +163,9 @@ class Loaded:
 def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
     """Store events inside the caller's transaction and derive everything but ``daily_event_stats`` from the new ones.
 
-    ``streams`` are binary files of CSV without a header, in the order of ``COLUMNS``. Call ``count_days`` with the
-    dates afterwards, once. Cost is linear in the rows; Postgres needs about 300 bytes of temporary space for each.
+    ``streams`` are binary files of CSV without a header, in the order of ``COLUMNS``. Afterwards pass all
+    dates to ``refresh`` of shared/storage/operations/daily_stats.py, once. Cost is linear in the rows; Postgres needs
+    about 300 bytes of temporary space for each.
     """
     for statement in (*PLAN_IN_BULK, *STAGE):
         execute(connection, statement)
@@ -200,12 +190,6 @@ def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
         execute(connection, PRICE_BANDS)
     dates = {row[0] for row in execute(connection, NEW_DATES)}
     return Loaded(stored, staged - stored - len(unknown), unknown, dates)
-
-
-def count_days(connection: Connection, dates: Sequence[date]) -> None:
-    """Recount ``daily_event_stats`` for these days."""
-    if dates:
-        execute(connection, DAILY, {"first": min(dates), "last": max(dates), "dates": list(dates)})
 
 
 def analyze(connection: Connection) -> None:

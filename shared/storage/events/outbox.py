@@ -17,6 +17,9 @@ from shared.settings import settings
 
 log = logging.getLogger(__name__)
 
+# Seconds that a request waits for Pub/Sub; the job publish_outbox sends what is still unsent.
+REQUEST_WAIT_S: Final = 2.0
+
 ADD: Final = (
     "INSERT INTO outbox (topic, data, attributes) VALUES (:topic, :data, cast(:attributes AS jsonb)) RETURNING id"
 )

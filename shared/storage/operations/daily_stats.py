@@ -17,14 +17,15 @@ WHERE NOT EXISTS (SELECT FROM daily_event_stats d WHERE d.date = day::date)
 ORDER BY 1
 """
 
-# Nothing is deleted: a day whose events the retention job dropped keeps its counts.
+# Numbers of different users cannot be added up, so days are counted as a whole. Nothing is deleted: a day whose events
+# the retention job dropped keeps its counts.
 REFRESH: Final = """
 INSERT INTO daily_event_stats (date, event_type, event_count, unique_users, unique_products)
 SELECT (occurred_at AT TIME ZONE 'UTC')::date, event_type, count(*), count(DISTINCT user_id), count(DISTINCT product_id)
 FROM events
 WHERE occurred_at >= cast(:first AS date) AND occurred_at < cast(:last AS date) + 1
   AND (occurred_at AT TIME ZONE 'UTC')::date = ANY(cast(:days AS date[]))
-GROUP BY 1, 2
+GROUP BY 1, 2 ORDER BY 1, 2
 ON CONFLICT (date, event_type) DO UPDATE SET event_count = EXCLUDED.event_count,
     unique_users = EXCLUDED.unique_users, unique_products = EXCLUDED.unique_products
 RETURNING event_count
@@ -38,4 +39,6 @@ def days_to_count(connection: Connection, days: int) -> list[date]:
 
 def refresh(connection: Connection, days: list[date]) -> int:
     """Count the events of these days, replacing earlier counts, and return their total number."""
+    if not days:
+        return 0
     return sum(row[0] for row in execute(connection, REFRESH, {"days": days, "first": min(days), "last": max(days)}))

@@ -8,6 +8,8 @@ from sqlalchemy.exc import DBAPIError
 
 from shared.clients import postgres
 from shared.clients.postgres import execute, sqlstate, transaction
+from shared.storage.operations.idempotency import RETENTION_S
+from shared.storage.recommending.attribution import KEPT_DAYS
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +35,11 @@ RULES: Final = (
     Rule("event_ids", f"occurred_at < {EVENT_AGE}"),
     Rule("counted_purchases", f"counted_at < {EVENT_AGE}"),
     Rule("event_counts_hourly", "hour < now() - interval '13 months'"),
-    Rule("idempotency_keys", "created_at < now() - interval '24 hours'"),
+    Rule("idempotency_keys", f"created_at < now() - interval '{RETENTION_S} seconds'"),
     Rule("outbox", "published_at < now() - interval '7 days'"),
     Rule("rejected_events", "rejected_at < now() - interval '90 days'"),
-    Rule("recommendation_log", "at < now() - interval '35 days'"),
-    Rule("recommendation_feedback", "at < now() - interval '35 days'"),
+    Rule("recommendation_log", f"at < now() - interval '{KEPT_DAYS} days'"),
+    Rule("recommendation_feedback", f"at < now() - interval '{KEPT_DAYS} days'"),
     Rule("refresh_tokens", "expires_at < now()"),
     Rule("login_failures", "last_at < now() - interval '2 days'"),
     Rule("search_history", f"last_at < {EVENT_AGE}"),

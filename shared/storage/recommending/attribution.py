@@ -5,8 +5,10 @@ from typing import Any, Final, NamedTuple
 from shared.clients import postgres
 from shared.clients.postgres import Connection, execute
 
-# days that are counted again; answers are kept five days longer (shared/storage/operations/retention.py)
+# days that can be counted again
 LOGGED_DAYS: Final = 30
+# days after which the job retention drops answers and feedback
+KEPT_DAYS: Final = LOGGED_DAYS + 5
 
 # A common table expression of the statement that reads the products: logging costs no round trip of its own.
 # Repeated after a broken connection, it writes nothing twice.

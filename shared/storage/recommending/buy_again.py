@@ -7,6 +7,7 @@ import orjson
 
 from shared.clients import postgres
 from shared.clients.postgres import Connection, execute
+from shared.domain.replenishment import REPEAT_SHARE_MAX
 from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
 
 # A user's purchases of a product on the same day count as one, so that gaps are whole days of at least 1.
@@ -64,7 +65,7 @@ bought AS MATERIALIZED (
     FROM bought b CROSS JOIN shop LEFT JOIN own o USING (product_id) LEFT JOIN product_intervals i USING (product_id)
 ), scored AS (
     -- shared/domain/replenishment.py has the formula
-    SELECT *, (1 - power(1 - least(repeat_share, 0.999), purchase_count))
+    SELECT *, (1 - power(1 - least(repeat_share, {REPEAT_SHARE_MAX}), purchase_count))
               * exp(-0.5 * (ln(days / usual_days) / cast(:spread AS float8)) ^ 2) AS score
     FROM timed
 ), best AS MATERIALIZED (

@@ -32,6 +32,7 @@ from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS, price_band
 from shared.domain.ranking import Candidate, TasteProfile
 from shared.domain.rules import Rule
 from shared.settings import settings
+from shared.storage.catalog.categories import SUBTREE
 
 # Answers of up to so many products have a statement each. Filters and limits are part of its text rather than
 # parameters: its plan is then as good prepared as new, and planning takes longer than running.
@@ -68,10 +69,7 @@ WITH RECURSIVE model AS MATERIALIZED (
            {parameters}
     FROM (SELECT version, parameters FROM models WHERE active
           UNION ALL SELECT NULL, '{{}}'::jsonb ORDER BY version LIMIT 1) AS m
-), subtree AS (
-    SELECT id FROM categories WHERE id = cast(:category_id AS bigint)
-    UNION SELECT c.id FROM categories c JOIN subtree s ON c.parent_id = s.id
-), account AS MATERIALIZED (
+), {subtree}, account AS MATERIALIZED (
     SELECT id, latitude, longitude FROM users WHERE external_id = :user_id
 ), recent AS MATERIALIZED (
     (SELECT e.product_id, e.event_type, e.occurred_at FROM events e
@@ -195,6 +193,7 @@ def _statement(category: bool, in_stock: bool, k: int) -> str:
     filtered = category or in_stock
     return _CANDIDATES.format(
         parameters=_parameter_columns(),
+        subtree=SUBTREE,
         profile_events_max=PROFILE_EVENTS_MAX,
         rank_max=RANK_MAX,
         halvings_max=HALVINGS_MAX,
@@ -217,7 +216,7 @@ def _statement(category: bool, in_stock: bool, k: int) -> str:
     )
 
 
-# by whether a category is given, whether only products in stock are asked for, and the size of the answer
+# by whether the request has a category, whether it restricts to products in stock, and the size of the answer
 CANDIDATES: Final = {
     (category, in_stock, k): _statement(category, in_stock, k)
     for category in (False, True)

@@ -5,16 +5,14 @@ from typing import Final
 
 from shared.clients import postgres
 from shared.domain.content import LEAST_CONTENT
+from shared.storage.catalog.categories import SUBTREE
 
 # the heaviest products of the profile are compared with the newest products of the shop
 PROFILE_PRODUCTS: Final = 20
 NEW_PRODUCTS: Final = 500
 
 NEAREST_NEW: Final = f"""
-WITH RECURSIVE subtree AS (
-    SELECT id FROM categories WHERE id = cast(:category_id AS bigint)
-    UNION SELECT c.id FROM categories c JOIN subtree s ON c.parent_id = s.id
-), mine AS MATERIALIZED (
+WITH RECURSIVE {SUBTREE}, mine AS MATERIALIZED (
     SELECT q.weight, c.embedding
     FROM unnest(cast(:profile AS bigint[]), cast(:weights AS float8[])) AS q(product_id, weight)
     JOIN product_content c USING (product_id) ORDER BY q.weight DESC LIMIT {PROFILE_PRODUCTS}

@@ -15,6 +15,7 @@ import orjson
 from shared.clients.postgres import Connection, copy_in, execute, read, read_one, transaction
 from shared.errors import Conflict, NotFound
 from shared.storage.answers import invalidation
+from shared.storage.answers.protocol import MODEL_SCOPES
 from shared.storage.operations import training_runs
 from shared.storage.schema.advisory_locks import MODEL_VERSIONS, lock_until_commit
 
@@ -51,6 +52,7 @@ LIST: Final = f"""
 SELECT m.version, m.algorithm, m.parameters, m.metrics, m.active, m.published_at, s.version IS NOT NULL AS stored
 FROM models m LEFT JOIN ({STORED}) AS s USING (version) ORDER BY m.version DESC LIMIT :limit
 """
+HAS_ACTIVE: Final = "SELECT 1 FROM models WHERE active"
 ACTIVE: Final = f"{LIST.partition('ORDER BY')[0]} WHERE m.active"
 GET: Final = f"{LIST.partition('ORDER BY')[0]} WHERE m.version = :version"
 
@@ -81,6 +83,11 @@ def active() -> Model | None:
     """Return the active version; None if nothing is published yet."""
     row = read_one(ACTIVE)
     return Model(*row) if row is not None else None
+
+
+def has_active() -> bool:
+    """Return whether a version is active."""
+    return read_one(HAS_ACTIVE) is not None
 
 
 def publish(
@@ -115,7 +122,7 @@ def publish(
         _lock(connection)
         _switch(connection, version)
         training_runs.add(connection, job, started_at, "published", metrics, version)
-    invalidation.flush("similar", "recommendations", "dashboard")
+    invalidation.flush(*MODEL_SCOPES)
     return version
 
 
@@ -134,8 +141,8 @@ def _switch(connection: Connection, version: int) -> int | None:
 def activate(connection: Connection, version: int) -> int | None:
     """Activate an earlier version in the caller's transaction; return the version that was active.
 
-    After the commit the caller flushes the cache scopes ``similar`` and ``recommendations``. Raises NotFound for an
-    unknown version, and Conflict if its neighbours were dropped.
+    After the commit the caller flushes MODEL_SCOPES. Raises NotFound for an unknown version, and Conflict if its
+    neighbours were dropped.
     """
     _lock(connection)
     rows = execute(connection, GET, {"version": version})

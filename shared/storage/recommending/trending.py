@@ -8,6 +8,7 @@ from shared.clients import postgres
 from shared.clients.postgres import Connection, execute
 from shared.domain.events import EVENT_WEIGHTS
 from shared.domain.trending import Window
+from shared.storage.catalog.categories import SUBTREE
 
 # One statement replaces a window: readers see either the old or the new scores, never none.
 # The decay is computed once per hour, not per row. Clients' clocks may be an hour ahead: that hour has age 0.
@@ -39,11 +40,8 @@ WHEN NOT MATCHED BY SOURCE AND t.time_window = :window THEN DELETE
 
 COUNT: Final = "SELECT count(*) FROM trending_scores WHERE time_window = :window"
 
-TOP: Final = """
-WITH RECURSIVE subtree AS (
-    SELECT id FROM categories WHERE id = cast(:category_id AS bigint)
-    UNION SELECT c.id FROM categories c JOIN subtree s ON c.parent_id = s.id
-)
+TOP: Final = f"""
+WITH RECURSIVE {SUBTREE}
 SELECT product_json(p, c.name, s)::text, t.score, t.event_count
 FROM trending_scores t JOIN products p ON p.id = t.product_id
 LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id

@@ -1,11 +1,9 @@
-"""Clients of the functions that people's tests talk to."""
-
-from collections.abc import Callable
+"""The accounts function."""
 
 import httpx
 import pytest
 
-Serve = Callable[[str], httpx.Client]
+from tests.integration.conftest import Serve
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
-"""Everything held on a person: exported whole, erased without a trace, in whichever table it is."""
+"""Personal data in every table: the export is complete, and erasure leaves no trace."""
 
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -8,10 +7,11 @@ import pytest
 
 from shared.clients import postgres, redis_sync
 from shared.storage.people.erasure import erase_returned
-from tests.integration.accounts.people import bearer, count, login, registered
-from tests.integration.shop import add_products, deliver, event
-
-Serve = Callable[[str], httpx.Client]
+from tests.integration.conftest import Serve
+from tests.integration.deliveries import deliver, event
+from tests.integration.people import bearer, login, register
+from tests.integration.shop import add_products
+from tests.integration.tables import count_rows
 
 COLUMNS = """
 SELECT c.table_name, c.column_name, c.data_type FROM information_schema.columns c
@@ -20,47 +20,47 @@ WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' ORDER BY 1, 2"""
 
 
 def found_in(*needles: str) -> list[str]:
-    """Return every ``table.column`` of the database in which one of the texts is, however it is stored there."""
-    found = []
+    """Return every ``table.column`` of the database that contains one of the texts, in whatever type."""
+    columns = []
     for table, column, kind in postgres.read(COLUMNS):
         # bytes are searched as text, whatever else they are
         text = f"encode(\"{column}\", 'escape')" if kind == "bytea" else f'"{column}"::text'
         condition = " OR ".join(f"strpos(lower({text}), lower(:n{number})) > 0" for number in range(len(needles)))
         parameters = {f"n{number}": needle for number, needle in enumerate(needles)}
-        if count(f'"{table}"', condition, **parameters):
-            found.append(f"{table}.{column}")
-    return found
+        if count_rows(f'"{table}"', condition, **parameters):
+            columns.append(f"{table}.{column}")
+    return columns
 
 
 @pytest.fixture
 def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
-    """An account that was a guest, and did all that can be done."""
+    """An account that was a guest and has used every feature that stores data."""
     add_products(10)
     apply, shop, products = serve("update_preferences"), serve("recommendations"), serve("products")
     guest = accounts.post("/auth/guest").json()
     session = {"session_id": "of ada@example.com", "metadata": {"note": "ada-lovelace was here"}}
     deliver(apply, guest["user_id"], event(1, **session), event(2, "purchase", **session), event(999))
-    tokens = registered(accounts, "ada-lovelace", email="ada@example.com", guest_user_id=guest["user_id"])
-    mine = bearer(tokens)
+    tokens = register(accounts, "ada-lovelace", email="ada@example.com", guest_user_id=guest["user_id"])
+    headers = bearer(tokens)
     deliver(apply, tokens["user_id"], event(3, "add_to_cart", **session), event(998))
-    answer = shop.get("/recommendations?k=3", headers=mine).json()
+    answer = shop.get("/recommendations?k=3", headers=headers).json()
     feedback = {
         "recommendation_id": answer["recommendation_id"],
         "action": "click",
         "product_id": answer["recommendations"][0]["id"],
     }
     assert shop.post("/recommendations/feedback", json=feedback).status_code == 202
-    shop.get("/similar-products?product_id=1", headers=mine)
-    products.get("/products?search=ada-lovelace", headers=mine)
+    shop.get("/similar-products?product_id=1", headers=headers)
+    products.get("/products?search=ada-lovelace", headers=headers)
     cart = serve("cart")
     for product in (4, 5):
-        added = cart.post("/cart/items", headers=mine, json={"product_id": product, "quantity": 1})
+        added = cart.post("/cart/items", headers=headers, json={"product_id": product, "quantity": 1})
         assert added.status_code == 201, added.text
         if product == 4:
-            placed = cart.post("/cart/checkout", headers=mine | {"Idempotency-Key": "k"}, json={})
+            placed = cart.post("/cart/checkout", headers=headers | {"Idempotency-Key": "k"}, json={})
             assert placed.status_code == 201, placed.text
-    assert cart.put("/wishlist/6", headers=mine).is_success
-    accounts.put("/users/me/location", json={"latitude": 51.5, "longitude": -0.1, "city": "London"}, headers=mine)
+    assert cart.put("/wishlist/6", headers=headers).is_success
+    accounts.put("/users/me/location", json={"latitude": 51.5, "longitude": -0.1, "city": "London"}, headers=headers)
     login(accounts, "ada", "a guess at it")
     postgres.write(
         """INSERT INTO audit_log (actor, action, subject, before) VALUES
@@ -82,8 +82,8 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
     return {"tokens": tokens, "guest": guest["user_id"], "needles": needles}
 
 
-def test_the_search_finds_what_there_is(person: dict[str, Any]) -> None:
-    found = found_in(*person["needles"])
+def test_the_search_for_personal_data_covers_every_kind_of_column(person: dict[str, Any]) -> None:
+    columns = found_in(*person["needles"])
     assert {
         "users.external_id",
         "users.email",
@@ -97,20 +97,20 @@ def test_the_search_finds_what_there_is(person: dict[str, Any]) -> None:
         "idempotency_keys.body",
         "audit_log.actor",
         "audit_log.subject",
-    } <= set(found)
+    } <= set(columns)
 
 
 def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, person: dict[str, Any]) -> None:
-    before = count("events"), count("audit_log"), count("event_counts_hourly")
+    before = count_rows("events"), count_rows("audit_log"), count_rows("event_counts_hourly")
     old_ids = [row[0] for row in postgres.read("SELECT id FROM users")]
-    mine = bearer(person["tokens"])
-    assert accounts.delete("/users/me", headers=mine).status_code == 204
+    headers = bearer(person["tokens"])
+    assert accounts.delete("/users/me", headers=headers).status_code == 204
     assert found_in(*person["needles"]) == []
-    # what the shop counts is still there, and nobody's that was there before
-    assert (count("events"), count("audit_log"), count("event_counts_hourly")) == before
-    assert count("events", "user_id = ANY (:ids)", ids=old_ids) == 0
-    (nobody,) = postgres.read("SELECT DISTINCT external_id FROM events e JOIN users u ON u.id = e.user_id")
-    assert nobody[0].startswith("erased_")
+    # the shop's counts are unchanged, and belong to none of the former users
+    assert (count_rows("events"), count_rows("audit_log"), count_rows("event_counts_hourly")) == before
+    assert count_rows("events", "user_id = ANY (:ids)", ids=old_ids) == 0
+    (substitute,) = postgres.read("SELECT DISTINCT external_id FROM events e JOIN users u ON u.id = e.user_id")
+    assert substitute[0].startswith("erased_")
     for table in (
         "user_preferences",
         "user_price_bands",
@@ -121,9 +121,9 @@ def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, p
         "recommendation_feedback",
         "login_failures",
     ):
-        left = 1 if table == "login_failures" else 0  # the address's: nobody knows whose
-        assert count(table) == left, table
-    assert count("cart_items") == count("wishlist_items") == 0
+        expected = 1 if table == "login_failures" else 0  # of the network address, which belongs to no account
+        assert count_rows(table) == expected, table
+    assert count_rows("cart_items") == count_rows("wishlist_items") == 0
     assert postgres.read("SELECT user_id, state FROM orders")[0] == (None, "paid")
     assert not redis_sync.client().exists(f"rec:{person['tokens']['user_id']}")
 
@@ -134,7 +134,7 @@ def test_an_erased_person_is_in_no_stored_answer(accounts: httpx.Client, person:
     for key in redis.keys("*"):
         name = key.decode()
         if name.startswith("recgen:"):
-            # that something changed is known for an hour: an answer computed before must not be stored after it
+            # the generation lives for an hour, so that an answer computed before the erasure is not stored after it
             assert 0 < redis.ttl(name) <= 3600
             continue
         value = redis.dump(name) or b""
@@ -144,33 +144,33 @@ def test_an_erased_person_is_in_no_stored_answer(accounts: httpx.Client, person:
 
 
 def test_after_erasure_the_tokens_lead_nowhere(accounts: httpx.Client, person: dict[str, Any]) -> None:
-    mine = bearer(person["tokens"])
-    accounts.delete("/users/me", headers=mine)
+    headers = bearer(person["tokens"])
+    accounts.delete("/users/me", headers=headers)
     for method, path in (("GET", ""), ("GET", "/preferences"), ("GET", "/export"), ("DELETE", "")):
-        answer = accounts.request(method, f"/users/me{path}", headers=mine)
+        answer = accounts.request(method, f"/users/me{path}", headers=headers)
         assert (answer.status_code, answer.json()["type"]) == (401, "urn:aisle:problem:invalid-token")
     refreshed = accounts.post("/auth/refresh", json={"refresh_token": person["tokens"]["refresh_token"]})
     assert refreshed.status_code == 401
     assert login(accounts, "ada").status_code == 401
     # email and username are free again
-    registered(accounts, "ada-lovelace", email="ada@example.com")
+    register(accounts, "ada-lovelace", email="ada@example.com")
 
 
-def test_events_and_searches_that_were_on_their_way_bring_nobody_back(
+def test_late_events_and_searches_do_not_restore_an_erased_user(
     accounts: httpx.Client, serve: Serve, person: dict[str, Any]
 ) -> None:
     accounts.delete("/users/me", headers=bearer(person["tokens"]))
-    users = count("users")
+    users = count_rows("users")
     apply = serve("update_preferences")
     for user_id in (person["tokens"]["user_id"], person["guest"]):
         assert deliver(apply, user_id, event(4), event(5, "purchase")).status_code == 200
     serve("products").get("/products?search=bags", headers=bearer(person["tokens"]))
     serve("recommendations").get("/recent-views", headers=bearer(person["tokens"]))
-    assert count("users") == users
+    assert count_rows("users") == users
     assert "users.external_id" not in found_in(*person["needles"])
 
 
-def test_who_came_back_while_they_were_erased_is_erased_again(accounts: httpx.Client, person: dict[str, Any]) -> None:
+def test_a_user_recreated_during_erasure_is_erased_again(accounts: httpx.Client, person: dict[str, Any]) -> None:
     user_id = person["tokens"]["user_id"]
     accounts.delete("/users/me", headers=bearer(person["tokens"]))
     postgres.write("ALTER TABLE users DISABLE TRIGGER users_stay_erased")
@@ -181,28 +181,28 @@ def test_who_came_back_while_they_were_erased_is_erased_again(accounts: httpx.Cl
     assert erase_returned() == 0
 
 
-def test_an_export_has_everything_and_nothing_of_anybody_else(
+def test_an_export_is_complete_and_contains_nothing_of_another_user(
     accounts: httpx.Client, serve: Serve, person: dict[str, Any]
 ) -> None:
     deliver(serve("update_preferences"), "somebody else", event(7, metadata={"of": "somebody else"}))
     answer = accounts.get("/users/me/export", headers=bearer(person["tokens"]))
     assert answer.status_code == 200
-    found = answer.json()
+    export = answer.json()
     assert "attachment" in answer.headers["content-disposition"]
-    assert found["profile"]["email"] == "ada@example.com"
-    assert found["guests"] == [{"user_id": person["guest"]}]
-    assert sorted(one["product_id"] for one in found["events"]) == [1, 2, 3]
-    assert [one["product_id"] for one in found["purchases"]] == [2]
-    assert [one["query"] for one in found["searches"]] == ["ada-lovelace"]
-    assert {one["kind"] for one in found["preferences"]} == {"category", "brand", "tag"}
-    assert len(found["recommendations"]) == 2
-    assert [one["action"] for one in found["feedback"]] == ["click"]
-    assert len(found["rejected_events"]) == 2
-    assert found["price_band"]
-    assert [one["product_id"] for one in found["cart"]] == [5]
-    assert [one["product_id"] for one in found["wishlist"]] == [6]
-    assert [one["items"][0]["product_id"] for one in found["orders"]] == [4]
-    assert found["logins"]
+    assert export["profile"]["email"] == "ada@example.com"
+    assert export["guests"] == [{"user_id": person["guest"]}]
+    assert sorted(event["product_id"] for event in export["events"]) == [1, 2, 3]
+    assert [purchase["product_id"] for purchase in export["purchases"]] == [2]
+    assert [search["query"] for search in export["searches"]] == ["ada-lovelace"]
+    assert {preference["kind"] for preference in export["preferences"]} == {"category", "brand", "tag"}
+    assert len(export["recommendations"]) == 2
+    assert [entry["action"] for entry in export["feedback"]] == ["click"]
+    assert len(export["rejected_events"]) == 2
+    assert export["price_band"]
+    assert [item["product_id"] for item in export["cart"]] == [5]
+    assert [item["product_id"] for item in export["wishlist"]] == [6]
+    assert [order["items"][0]["product_id"] for order in export["orders"]] == [4]
+    assert export["logins"]
     assert "somebody else" not in answer.text
     # secrets are not given out, not even to their owner
     assert "argon2" not in answer.text

@@ -1,7 +1,5 @@
-"""A guest who logs in: what they did is the account's then, once."""
+"""A guest who logs in: the guest's data belong to the account afterwards, and count once."""
 
-import threading
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,10 +7,13 @@ import httpx
 import pytest
 
 from shared.clients import postgres, redis_sync
-from tests.integration.accounts.people import bearer, count, login, registered
-from tests.integration.shop import NOW, add_products, deliver, event
+from tests.integration.concurrency import run_concurrently
+from tests.integration.conftest import Serve
+from tests.integration.deliveries import deliver, event
+from tests.integration.people import bearer, login, register
+from tests.integration.shop import NOW, add_products
+from tests.integration.tables import count_rows
 
-Serve = Callable[[str], httpx.Client]
 EVENTS = [
     event(1, "view", ago=timedelta(days=20)),
     event(2, "purchase", ago=timedelta(days=9)),
@@ -40,19 +41,19 @@ def band(user_id: str) -> list[Any]:
     return [pytest.approx(value, rel=1e-9) for value in rows[0]] if rows else []
 
 
-def test_a_guest_becomes_what_one_user_would_have_been(accounts: httpx.Client, serve: Serve) -> None:
+def test_a_merged_guest_leaves_the_same_state_as_a_single_user(accounts: httpx.Client, serve: Serve) -> None:
     add_products(10)
     apply = serve("update_preferences")
-    account = registered(accounts)["user_id"]
-    # the same events: of one user; and split between an account and a guest
-    deliver(apply, "whole", *[one | {"event_id": one["event_id"][:-4] + "0000"} for one in EVENTS])
+    account = register(accounts)["user_id"]
+    # the same events of a single user, and split between an account and a guest
+    deliver(apply, "whole", *[event | {"event_id": event["event_id"][:-4] + "0000"} for event in EVENTS])
     deliver(apply, account, EVENTS[0], EVENTS[3])
     deliver(apply, "browser-1", EVENTS[1], EVENTS[2], EVENTS[4])
     for _ in range(2):
         assert login(accounts, guest_user_id="browser-1").status_code == 200
         assert taste(account) == taste("whole")
         assert band(account) == band("whole")
-        assert count("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=account) == len(EVENTS)
+        assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=account) == len(EVENTS)
         bought = postgres.read(
             """SELECT product_id, purchase_count, first_at, last_at FROM user_purchases p
                JOIN users u ON u.id = p.user_id WHERE external_id = :u""",
@@ -63,23 +64,23 @@ def test_a_guest_becomes_what_one_user_would_have_been(accounts: httpx.Client, s
     assert band("browser-1") == []
 
 
-def test_searches_place_and_shown_answers_come_along(accounts: httpx.Client, serve: Serve) -> None:
+def test_searches_location_and_logged_answers_are_merged(accounts: httpx.Client, serve: Serve) -> None:
     add_products(10)
-    products, shown = serve("products"), serve("recommendations")
+    products, recommendations = serve("products"), serve("recommendations")
     guest = accounts.post("/auth/guest").json()
     place = {"latitude": 52.5, "longitude": 13.4, "city": "Berlin"}
     assert accounts.put("/users/me/location", json=place, headers=bearer(guest)).status_code == 200
     for query in ("lantern", "Lantern ", "bag"):
         products.get("/products", params={"search": query, "user_id": guest["user_id"]})
-    answer = shown.get("/recommendations", params={"user_id": guest["user_id"], "k": 2}).json()
-    tokens = registered(accounts, guest_user_id=guest["user_id"])
-    mine = bearer(tokens)
-    history = accounts.get("/users/me/search-history", headers=mine).json()
-    assert [(one["query"], one["searches"]) for one in history["searches"]] == [("bag", 1), ("lantern", 2)]
-    profile = accounts.get("/users/me", headers=mine).json()
+    answer = recommendations.get("/recommendations", params={"user_id": guest["user_id"], "k": 2}).json()
+    tokens = register(accounts, guest_user_id=guest["user_id"])
+    headers = bearer(tokens)
+    history = accounts.get("/users/me/search-history", headers=headers).json()
+    assert [(search["query"], search["searches"]) for search in history["searches"]] == [("bag", 1), ("lantern", 2)]
+    profile = accounts.get("/users/me", headers=headers).json()
     assert {name: profile[name] for name in place} == place
     assert (
-        count(
+        count_rows(
             "recommendation_log",
             "id = cast(:i AS uuid) AND user_id = :u",
             i=answer["recommendation_id"],
@@ -95,14 +96,14 @@ def test_searches_place_and_shown_answers_come_along(accounts: httpx.Client, ser
 def test_a_guest_belongs_to_the_first_account_that_names_them(accounts: httpx.Client, serve: Serve) -> None:
     add_products(10)
     deliver(serve("update_preferences"), "browser-1", *EVENTS[:2])
-    first, second = registered(accounts, guest_user_id="browser-1"), registered(accounts, "eve")
+    first, second = register(accounts, guest_user_id="browser-1"), register(accounts, "eve")
     assert login(accounts, "eve", guest_user_id="browser-1").status_code == 200
-    assert count("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=first["user_id"]) == 2
-    assert count("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=second["user_id"]) == 0
+    assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=first["user_id"]) == 2
+    assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=second["user_id"]) == 0
 
 
-def test_a_guest_that_nobody_knows_is_no_hindrance(accounts: httpx.Client) -> None:
-    tokens = registered(accounts, guest_user_id="never seen")
+def test_an_unknown_guest_does_not_prevent_a_login(accounts: httpx.Client) -> None:
+    tokens = register(accounts, guest_user_id="never seen")
     assert login(accounts, guest_user_id="never seen either").status_code == 200
     assert login(accounts, guest_user_id=None).status_code == 200
     answer = login(accounts, guest_user_id=tokens["user_id"])
@@ -113,14 +114,8 @@ def test_logins_at_once_merge_once(accounts: httpx.Client, serve: Serve) -> None
     add_products(10)
     deliver(serve("update_preferences"), "browser-1", *EVENTS)
     before = taste("browser-1")
-    account = registered(accounts)["user_id"]
-    threads = [
-        threading.Thread(target=login, args=(accounts,), kwargs={"guest_user_id": "browser-1"}) for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    account = register(accounts)["user_id"]
+    run_concurrently(lambda _number: login(accounts, guest_user_id="browser-1"), range(4))
     assert taste(account) == before
 
 
@@ -130,21 +125,21 @@ def test_events_that_were_on_their_way_follow_and_change_the_account_s_answers(
     add_products(10)
     apply = serve("update_preferences")
     deliver(apply, "browser-1", EVENTS[0])
-    tokens = registered(accounts, guest_user_id="browser-1")
+    tokens = register(accounts, guest_user_id="browser-1")
     redis_sync.client().hset(f"rec:{tokens['user_id']}", "k=1", b"0\nstale")
     deliver(apply, "browser-1", EVENTS[1])
-    assert count("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=tokens["user_id"]) == 2
+    assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=tokens["user_id"]) == 2
     assert not redis_sync.client().exists(f"rec:{tokens['user_id']}")
-    # much later the id is a visitor's like any other: it does not write into the account
+    # much later the id is an ordinary visitor's again and does not write into the account
     postgres.write("UPDATE users SET merged_at = now() - interval '11 minutes' WHERE merged_at IS NOT NULL")
     deliver(apply, "browser-1", EVENTS[2])
-    assert count("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=tokens["user_id"]) == 2
+    assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=tokens["user_id"]) == 2
 
 
 def test_both_users_answers_are_new_after_a_merge(accounts: httpx.Client, serve: Serve) -> None:
     add_products(10)
     deliver(serve("update_preferences"), "browser-1", *EVENTS[:2])
-    account = registered(accounts)["user_id"]
+    account = register(accounts)["user_id"]
     for user in ("browser-1", account):
         redis_sync.client().hset(f"rec:{user}", "k=1", b"0\nstale")
     login(accounts, guest_user_id="browser-1")
@@ -154,17 +149,17 @@ def test_both_users_answers_are_new_after_a_merge(accounts: httpx.Client, serve:
 def items(client: httpx.Client, user: str | dict[str, str]) -> dict[int, int]:
     """Return the cart of a guest (by id) or of a token's holder."""
     params, headers = ({"user_id": user}, {}) if isinstance(user, str) else ({}, user)
-    found = client.get("/cart", params=params, headers=headers).json()
-    return {line["product"]["id"]: line["quantity"] for line in found["items"]}
+    cart = client.get("/cart", params=params, headers=headers).json()
+    return {line["product"]["id"]: line["quantity"] for line in cart["items"]}
 
 
-def test_cart_wishlist_and_orders_come_along_and_quantities_add_up_to_stock(
+def test_cart_wishlist_and_orders_are_merged_and_quantities_add_up_to_the_stock(
     accounts: httpx.Client, serve: Serve
 ) -> None:
     add_products(10)
     cart = serve("cart")
-    tokens = registered(accounts)
-    mine, guest = bearer(tokens), {"user_id": "browser-1"}
+    tokens = register(accounts)
+    headers, guest = bearer(tokens), {"user_id": "browser-1"}
     for product, quantity in ((4, 1),):
         cart.post("/cart/items", params=guest, json={"product_id": product, "quantity": quantity})
     order = cart.post("/cart/checkout", params=guest, json={}, headers={"Idempotency-Key": "first"})
@@ -173,28 +168,28 @@ def test_cart_wishlist_and_orders_come_along_and_quantities_add_up_to_stock(
         added = cart.post("/cart/items", params=guest, json={"product_id": product, "quantity": quantity})
         assert added.status_code == 201, added.text
     for product, quantity in ((2, 3), (3, 1), (6, 1)):
-        cart.post("/cart/items", headers=mine, json={"product_id": product, "quantity": quantity})
+        cart.post("/cart/items", headers=headers, json={"product_id": product, "quantity": quantity})
     for product in (7, 8):
         assert cart.put(f"/wishlist/{product}", params=guest).is_success
-    assert cart.put("/wishlist/8", headers=mine).is_success
+    assert cart.put("/wishlist/8", headers=headers).is_success
     postgres.write("UPDATE products SET quantity = 0 WHERE id = 5")
     for _ in range(2):
         assert login(accounts, guest_user_id="browser-1").status_code == 200
         # of products 2 and 5 there are five and none; everything else adds up
-        assert items(cart, mine) == {1: 2, 2: 5, 3: 4, 5: 1, 6: 1}
+        assert items(cart, headers) == {1: 2, 2: 5, 3: 4, 5: 1, 6: 1}
         assert items(cart, "browser-1") == {}
-        wished = cart.get("/wishlist", headers=mine).json()["items"]
-        assert {one["product"]["id"] for one in wished} == {7, 8}
-        orders = cart.get("/orders", headers=mine).json()["orders"]
-        assert [one["id"] for one in orders] == [order.json()["id"]]
-    sold_out = [one for one in cart.get("/cart", headers=mine).json()["items"] if one["product"]["id"] == 5]
+        wished = cart.get("/wishlist", headers=headers).json()["items"]
+        assert {item["product"]["id"] for item in wished} == {7, 8}
+        orders = cart.get("/orders", headers=headers).json()["orders"]
+        assert [placed["id"] for placed in orders] == [order.json()["id"]]
+    sold_out = [item for item in cart.get("/cart", headers=headers).json()["items"] if item["product"]["id"] == 5]
     assert sold_out[0]["changes"] == ["out_of_stock"]
     assert cart.get("/orders", params=guest).json()["orders"] == []
 
 
 def test_a_merged_cart_holds_no_more_than_a_cart_does(accounts: httpx.Client, serve: Serve) -> None:
     add_products(300)
-    account = registered(accounts)["user_id"]
+    account = register(accounts)["user_id"]
     postgres.write("INSERT INTO users (external_id) VALUES ('browser-1')")
     fill = """INSERT INTO cart_items (user_id, product_id, quantity, price_when_added, added_at)
               SELECT (SELECT id FROM users WHERE external_id = :u), n, 1, 1, now() + n * interval '1 second'

@@ -1,6 +1,5 @@
-"""Guests, registration, login, refresh, logout, passwords: who gets tokens, and who does not."""
+"""Guests, registration, login, refresh, logout and passwords: which requests get tokens."""
 
-import threading
 from typing import Any
 
 import httpx
@@ -9,7 +8,9 @@ import pytest
 from shared import passwords
 from shared.clients import postgres
 from shared.tokens import verify
-from tests.integration.accounts.people import PASSWORD, bearer, count, login, registered
+from tests.integration.concurrency import run_concurrently
+from tests.integration.people import PASSWORD, bearer, login, register
+from tests.integration.tables import count_rows
 
 SHAPE = {"access_token", "refresh_token", "token_type", "expires_in", "user_id"}
 
@@ -17,19 +18,19 @@ SHAPE = {"access_token", "refresh_token", "token_type", "expires_in", "user_id"}
 def test_guests_accounts_logins_and_refreshes_get_the_same_shape(accounts: httpx.Client) -> None:
     guest = accounts.post("/auth/guest")
     assert guest.status_code == 201
-    made = registered(accounts)
-    again = login(accounts).json()
-    refreshed = accounts.post("/auth/refresh", json={"refresh_token": again["refresh_token"]})
-    for answer in (guest.json(), made, again, refreshed.json()):
+    account = register(accounts)
+    second_login = login(accounts).json()
+    refreshed = accounts.post("/auth/refresh", json={"refresh_token": second_login["refresh_token"]})
+    for answer in (guest.json(), account, second_login, refreshed.json()):
         assert set(answer) == SHAPE
         assert (answer["token_type"], answer["expires_in"]) == ("bearer", 1800)
     assert refreshed.headers["cache-control"] == "no-store"
     assert guest.json()["user_id"].startswith("guest_")
     assert len(guest.json()["user_id"]) == len("guest_") + 32
-    assert made["user_id"].startswith("acct_")
-    assert made["user_id"] == again["user_id"] == refreshed.json()["user_id"]
+    assert account["user_id"].startswith("acct_")
+    assert account["user_id"] == second_login["user_id"] == refreshed.json()["user_id"]
     assert verify(guest.json()["access_token"]).role == "guest"
-    assert verify(made["access_token"]).role == "user"
+    assert verify(account["access_token"]).role == "user"
 
 
 def test_a_guest_s_refresh_token_works_too(accounts: httpx.Client) -> None:
@@ -40,7 +41,7 @@ def test_a_guest_s_refresh_token_works_too(accounts: httpx.Client) -> None:
 
 
 def test_only_digests_of_secrets_are_stored(accounts: httpx.Client) -> None:
-    tokens = registered(accounts)
+    tokens = register(accounts)
     stored = postgres.read(
         "SELECT u::text || coalesce((SELECT string_agg(t::text, '') FROM refresh_tokens t), '') FROM users u"
     )
@@ -51,7 +52,7 @@ def test_only_digests_of_secrets_are_stored(accounts: httpx.Client) -> None:
 
 
 def test_login_takes_the_email_in_any_case_and_only_the_right_password(accounts: httpx.Client) -> None:
-    registered(accounts)
+    register(accounts)
     right = accounts.post("/auth/login", json={"email": " ADA@Example.com ", "password": PASSWORD})
     assert right.status_code == 200
     problems = [login(accounts, password="not the password"), login(accounts, "nobody", "not the password")]
@@ -59,14 +60,14 @@ def test_login_takes_the_email_in_any_case_and_only_the_right_password(accounts:
         assert answer.status_code == 401
         assert answer.json()["type"] == "urn:aisle:problem:login-failed"
     hidden = [{k: v for k, v in answer.json().items() if k != "request_id"} for answer in problems]
-    # nobody learns which emails there are
+    # the answers do not reveal which emails exist
     assert hidden[0] == hidden[1]
 
 
-def test_nobody_s_password_is_as_much_work_as_somebody_s(
+def test_an_unknown_account_costs_as_much_hashing_as_a_known_one(
     accounts: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registered(accounts)
+    register(accounts)
     import argon2
 
     seen: list[str] = []
@@ -83,14 +84,14 @@ def test_nobody_s_password_is_as_much_work_as_somebody_s(
 
 
 def test_a_composed_and_a_decomposed_letter_are_one_password(accounts: httpx.Client) -> None:
-    registered(accounts, password="caf\u00e9 au lait")
+    register(accounts, password="caf\u00e9 au lait")
     assert login(accounts, password="cafe\u0301 au lait").status_code == 200
 
 
-def test_a_hash_of_older_parameters_is_made_anew(accounts: httpx.Client) -> None:
+def test_a_hash_with_older_parameters_is_replaced_at_login(accounts: httpx.Client) -> None:
     from argon2 import PasswordHasher
 
-    registered(accounts)
+    register(accounts)
     old = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
     postgres.write("UPDATE users SET password_hash = :old", old=old)
     assert login(accounts).status_code == 200
@@ -124,12 +125,12 @@ def test_a_hash_of_older_parameters_is_made_anew(accounts: httpx.Client) -> None
         ({"guest_user_id": "\x00"}, "guest_user_id"),
     ],
 )
-def test_what_cannot_be_registered_names_its_field(accounts: httpx.Client, change: dict[str, Any], field: str) -> None:
+def test_an_invalid_registration_names_its_field(accounts: httpx.Client, change: dict[str, Any], field: str) -> None:
     body = {"username": "ada", "email": "ada@example.com", "password": PASSWORD} | change
     answer = accounts.post("/auth/register", json=body)
     assert answer.status_code == 422, answer.text
     assert [error["field"] for error in answer.json()["errors"]] == [field]
-    assert count("users") == count("refresh_tokens") == 0
+    assert count_rows("users") == count_rows("refresh_tokens") == 0
 
 
 @pytest.mark.parametrize(
@@ -167,40 +168,24 @@ def test_weak_and_leaked_passwords_are_refused(accounts: httpx.Client, password:
     assert answer.status_code in (400, 422), answer.text
     if answer.status_code == 422 and not answer.json().get("errors"):
         assert answer.json()["type"] == "urn:aisle:problem:weak-password"
-    assert count("users") == 0
+    assert count_rows("users") == 0
 
 
 @pytest.mark.parametrize(
     "password", ["a plum in the rain", "kT9#vq2LxZ", "correcthorse mule", "пароль-для-дачи", "x" * 64 + "yz" * 32]
 )
-def test_other_passwords_are_taken(password: str) -> None:
+def test_strong_passwords_are_accepted(password: str) -> None:
     assert passwords.check(password, "ada@example.com", "ada") == password
 
 
 def test_email_and_username_are_unique_in_any_case(accounts: httpx.Client) -> None:
-    registered(accounts)
+    register(accounts)
     body = {"username": "other", "email": "ADA@EXAMPLE.COM", "password": PASSWORD}
     answer = accounts.post("/auth/register", json=body)
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:aisle:problem:email-taken")
     answer = accounts.post("/auth/register", json=body | {"username": "ADA", "email": "other@example.com"})
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:aisle:problem:username-taken")
-    assert count("users") == 1
-
-
-def at_once(work: Any, times: int) -> list[Any]:
-    results: list[Any] = []
-    barrier = threading.Barrier(times)
-
-    def run(number: int) -> None:
-        barrier.wait()
-        results.append(work(number))
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(times)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
+    assert count_rows("users") == 1
 
 
 def test_of_registrations_at_once_one_gets_the_email(accounts: httpx.Client) -> None:
@@ -208,52 +193,52 @@ def test_of_registrations_at_once_one_gets_the_email(accounts: httpx.Client) -> 
         body = {"username": f"ada{number}", "email": "ada@example.com", "password": PASSWORD}
         return accounts.post("/auth/register", json=body).status_code
 
-    assert sorted(at_once(register, 4)) == [201, 409, 409, 409]
-    assert count("users") == 1
+    assert sorted(run_concurrently(register, range(4))) == [201, 409, 409, 409]
+    assert count_rows("users") == 1
 
 
 def refresh(client: httpx.Client, token: str) -> httpx.Response:
     return client.post("/auth/refresh", json={"refresh_token": token})
 
 
-def test_a_refresh_token_is_used_once_and_used_again_it_ends_its_family(accounts: httpx.Client) -> None:
-    first = registered(accounts)
-    other = login(accounts).json()
+def test_reuse_of_a_refresh_token_revokes_its_family(accounts: httpx.Client) -> None:
+    first = register(accounts)
+    second_login = login(accounts).json()
     second = refresh(accounts, first["refresh_token"]).json()
     assert second["refresh_token"] != first["refresh_token"]
     reused = refresh(accounts, first["refresh_token"])
     assert (reused.status_code, reused.json()["type"]) == (401, "urn:aisle:problem:token-reused")
-    # who has the second may be the thief: it ends too; another login of the same user does not
+    # the second token may be the thief's, so it is revoked too; another login of the same user is not
     ended = refresh(accounts, second["refresh_token"])
     assert (ended.status_code, ended.json()["type"]) == (401, "urn:aisle:problem:invalid-token")
-    assert refresh(accounts, other["refresh_token"]).status_code == 200
+    assert refresh(accounts, second_login["refresh_token"]).status_code == 200
 
 
 def test_a_refresh_token_used_by_several_at_once_makes_at_most_one_successor(accounts: httpx.Client) -> None:
-    first = registered(accounts)["refresh_token"]
+    first = register(accounts)["refresh_token"]
 
     def use(_number: int) -> int:
         answer = accounts.post("/auth/refresh", json={"refresh_token": first})
         return answer.status_code
 
-    assert sorted(at_once(use, 6)) == [200] + [401] * 5
-    assert count("refresh_tokens") == 2
+    assert sorted(run_concurrently(use, range(6))) == [200] + [401] * 5
+    assert count_rows("refresh_tokens") == 2
     assert postgres.read("SELECT count(DISTINCT family) FROM refresh_tokens")[0][0] == 1
-    assert count("refresh_tokens", "revoked_at IS NULL") == 0
+    assert count_rows("refresh_tokens", "revoked_at IS NULL") == 0
 
 
-def test_a_refresh_token_of_long_ago_or_of_nobody_is_refused(accounts: httpx.Client) -> None:
-    token = registered(accounts)["refresh_token"]
+def test_an_expired_or_unknown_refresh_token_is_refused(accounts: httpx.Client) -> None:
+    token = register(accounts)["refresh_token"]
     postgres.write("UPDATE refresh_tokens SET expires_at = now() - interval '1 second'")
-    for one in (token, "nonsense", "x" * 512, "'; DROP TABLE users; --"):
-        answer = refresh(accounts, one)
+    for refused in (token, "nonsense", "x" * 512, "'; DROP TABLE users; --"):
+        answer = refresh(accounts, refused)
         assert (answer.status_code, answer.json()["type"]) == (401, "urn:aisle:problem:invalid-token")
     (row,) = postgres.read("SELECT expires_at - issued_at < interval '7 days' FROM refresh_tokens")
     assert row[0]
 
 
 def test_logout_ends_this_login_and_no_other(accounts: httpx.Client) -> None:
-    here, there = registered(accounts), login(accounts).json()
+    here, there = register(accounts), login(accounts).json()
     for _ in range(2):
         assert accounts.post("/auth/logout", json={"refresh_token": here["refresh_token"]}).status_code == 204
     assert refresh(accounts, here["refresh_token"]).status_code == 401
@@ -262,7 +247,7 @@ def test_logout_ends_this_login_and_no_other(accounts: httpx.Client) -> None:
 
 
 def test_a_new_password_ends_every_other_login(accounts: httpx.Client) -> None:
-    here, there = registered(accounts), login(accounts).json()
+    here, there = register(accounts), login(accounts).json()
     body = {"current_password": PASSWORD, "new_password": "two plums in the rain"}
     wrong = accounts.post("/auth/password", json=body | {"current_password": "not it"}, headers=bearer(here))
     assert (wrong.status_code, wrong.json()["type"]) == (401, "urn:aisle:problem:login-failed")
@@ -279,7 +264,7 @@ def test_a_new_password_ends_every_other_login(accounts: httpx.Client) -> None:
 
 
 def test_guessing_an_account_s_password_is_slowed_down_more_and_more(accounts: httpx.Client) -> None:
-    registered(accounts)
+    register(accounts)
     for name in ("ada", "nobody"):
         for _ in range(5):
             assert login(accounts, name, "a guess at it").status_code == 401
@@ -299,20 +284,20 @@ def test_guessing_an_account_s_password_is_slowed_down_more_and_more(accounts: h
     assert login(accounts).status_code == 200
 
 
-def test_guesses_at_once_are_no_way_around(accounts: httpx.Client) -> None:
-    registered(accounts)
+def test_concurrent_guesses_do_not_evade_the_lock(accounts: httpx.Client) -> None:
+    register(accounts)
 
     def guess(_number: int) -> int:
         body = {"email": "ada@example.com", "password": "a guess at it"}
         return accounts.post("/auth/login", json=body).status_code
 
-    found = at_once(guess, 12)
-    assert found.count(401) == 5
-    assert found.count(429) == 7
+    statuses = run_concurrently(guess, range(12))
+    assert statuses.count(401) == 5
+    assert statuses.count(429) == 7
 
 
 def test_an_address_that_guesses_at_many_accounts_must_wait(accounts: httpx.Client) -> None:
-    registered(accounts)
+    register(accounts)
     login(accounts, "nobody", "a guess at it")
     postgres.write("UPDATE login_failures SET failures = 49 WHERE subject = :s", s=address_subject())
     assert login(accounts, "nobody2", "a guess at it").status_code == 401

@@ -1,4 +1,4 @@
-"""A stand-in for Cloud Scheduler's REST API: the jobs of functions.yaml, to be listed, run, paused and resumed."""
+"""A stand-in for Cloud Scheduler's REST API: lists, runs, pauses and resumes the jobs of functions.yaml."""
 
 import threading
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
-"""Who may use the admin routes: nobody without the token."""
+"""The admin routes need the admin token."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -8,8 +8,9 @@ import pytest
 from functions.admin.main import app
 from shared import clients
 from shared.clients import postgres
+from tests.integration.conftest import Serve
+from tests.integration.people import ADMIN
 
-Serve = Callable[[str], httpx.Client]
 FILLED = {
     "run_id": 1,
     "scope": "similar",
@@ -22,7 +23,7 @@ FILLED = {
 
 
 def routes() -> list[tuple[str, str]]:
-    """Return method and path of every admin route, from the description: a route added later is in it."""
+    """Return method and path of every admin route; they come from the description, so new routes are included."""
     return [
         (method.upper(), path.format(**FILLED))
         for path, methods in app.openapi()["paths"].items()
@@ -68,8 +69,8 @@ def client(module_env: object) -> Iterator[httpx.Client]:
     from local.apps import create
     from tests.integration.conftest import Server
 
-    with Server(create("admin")) as server, httpx.Client(base_url=server.url, timeout=30) as made:
-        yield made
+    with Server(create("admin")) as server, httpx.Client(base_url=server.url, timeout=30) as client:
+        yield client
 
 
 @pytest.mark.parametrize(("method", "path"), routes())
@@ -86,7 +87,7 @@ def client(module_env: object) -> Iterator[httpx.Client]:
         ("Bearer \xfcber-secret-token", 403, "forbidden"),
     ],
 )
-def test_without_the_token_there_is_only_a_problem(
+def test_every_route_without_the_admin_token_is_a_problem(
     client: httpx.Client, method: str, path: str, authorization: str | None, status: int, slug: str
 ) -> None:
     headers = {} if authorization is None else {b"Authorization": authorization.encode("latin-1")}
@@ -107,7 +108,7 @@ def test_refused_writes_leave_no_trace(client: httpx.Client) -> None:
 def test_where_no_token_is_set_every_token_is_wrong(env: object, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADMIN_TOKEN", "")
     clients.reset()
-    answer = serve("admin").get("/admin/models", headers={"Authorization": "Bearer an-admin-token-for-tests"})
+    answer = serve("admin").get("/admin/models", headers=ADMIN)
     assert answer.status_code == 403
 
 

@@ -1,4 +1,4 @@
-"""What no function took waits as a dead letter, is seen, and is published again when an administrator says so."""
+"""A message that no function accepted waits as a dead letter until an administrator publishes it again."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,9 +9,9 @@ import pytest
 
 from shared.messages import CATALOG_CHANGES, USER_EVENTS, user_events
 from shared.storage.events import dead_letters
-from tests.integration.conftest import Running
+from tests.integration.conftest import Running, Serve
+from tests.integration.people import as_admin
 
-Serve = Callable[[str], httpx.Client]
 LETTER = f"{USER_EVENTS}-dead-letter"
 ADDED = {
     "CloudPubSubDeadLetterSourceSubscription": "update_preferences",
@@ -21,7 +21,7 @@ ADDED = {
 
 @pytest.fixture
 def client(services: Running, env: dict[str, str], serve: Serve) -> Iterator[httpx.Client]:
-    """An administrator, and empty dead-letter subscriptions as Terraform makes them."""
+    """An administrator's client, with empty dead-letter subscriptions as Terraform creates them."""
     from google.cloud import pubsub_v1
 
     project = env["GOOGLE_CLOUD_PROJECT"]
@@ -31,9 +31,7 @@ def client(services: Running, env: dict[str, str], serve: Serve) -> Iterator[htt
         ]
         for path in paths:
             subscriber.create_subscription(name=path, topic=path.replace("/subscriptions/", "/topics/"))
-        made = serve("admin")
-        made.headers["Authorization"] = "Bearer an-admin-token-for-tests"
-        yield made
+        yield as_admin(serve("admin"))
         for path in paths:
             subscriber.delete_subscription(subscription=path)
 
@@ -48,12 +46,12 @@ def bury(user: str) -> tuple[str, bytes]:
 
 
 def waiting(client: httpx.Client, expected: int) -> list[dict[str, Any]]:
-    """Return what waits, as soon as it is as many."""
+    """Return the waiting letters, as soon as there are ``expected`` or after 30 seconds."""
     deadline = time.monotonic() + 30
-    found: list[dict[str, Any]] = []
-    while len(found) != expected and time.monotonic() < deadline:
-        found = client.get("/admin/dead-letters").raise_for_status().json()["dead_letters"]
-    return found
+    letters: list[dict[str, Any]] = []
+    while len(letters) != expected and time.monotonic() < deadline:
+        letters = client.get("/admin/dead-letters").raise_for_status().json()["dead_letters"]
+    return letters
 
 
 def test_dead_letters_are_shown_and_stay(client: httpx.Client) -> None:
@@ -67,7 +65,7 @@ def test_dead_letters_are_shown_and_stay(client: httpx.Client) -> None:
         assert not [name for name in letter["attributes"] if name.startswith(dead_letters.ADDED_PREFIX)]
 
 
-def test_a_replay_publishes_them_again_as_they_were(client: httpx.Client, messages: Callable) -> None:
+def test_a_replay_publishes_dead_letters_unchanged(client: httpx.Client, messages: Callable) -> None:
     take = messages(USER_EVENTS)
     _id, data = bury("ada")
     waiting(client, 1)
@@ -83,16 +81,16 @@ def test_a_replay_publishes_them_again_as_they_were(client: httpx.Client, messag
 
 def test_only_those_named_are_replayed(client: httpx.Client, messages: Callable) -> None:
     take = messages(USER_EVENTS)
-    wanted, _ = bury("ada")
-    other, _ = bury("bob")
+    replayed, _ = bury("ada")
+    left_behind, _ = bury("bob")
     waiting(client, 2)
-    answer = client.post("/admin/dead-letters/replay", json={"topic": USER_EVENTS, "message_ids": [wanted]})
-    assert answer.json() == {"topic": USER_EVENTS, "replayed": [wanted], "left": 1}
-    assert [one.attributes["user_id"] for one in take()] == ["ada"]
-    assert [letter["message_id"] for letter in waiting(client, 1)] == [other]
+    answer = client.post("/admin/dead-letters/replay", json={"topic": USER_EVENTS, "message_ids": [replayed]})
+    assert answer.json() == {"topic": USER_EVENTS, "replayed": [replayed], "left": 1}
+    assert [message.attributes["user_id"] for message in take()] == ["ada"]
+    assert [letter["message_id"] for letter in waiting(client, 1)] == [left_behind]
 
 
-def test_what_cannot_be_published_stays(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_letter_that_cannot_be_published_stays(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     bury("ada")
     waiting(client, 1)
     monkeypatch.setattr(dead_letters.pubsub, "topic_path", lambda topic: f"projects/aisle-local/topics/no-{topic}")
@@ -101,11 +99,11 @@ def test_what_cannot_be_published_stays(client: httpx.Client, monkeypatch: pytes
     assert len(waiting(client, 1)) == 1
 
 
-def test_a_topic_that_is_not_there_is_refused(client: httpx.Client) -> None:
+def test_an_unknown_topic_is_refused(client: httpx.Client) -> None:
     answer = client.post("/admin/dead-letters/replay", json={"topic": "gossip"})
     assert answer.status_code == 422
     assert "user-events" in answer.text
 
 
-def test_with_nothing_dead_nothing_is_done(client: httpx.Client) -> None:
+def test_without_dead_letters_a_replay_does_nothing(client: httpx.Client) -> None:
     assert client.post("/admin/dead-letters/replay", json={"topic": CATALOG_CHANGES}).json()["replayed"] == []

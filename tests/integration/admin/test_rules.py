@@ -1,30 +1,27 @@
 """The routes by which admins write rules."""
 
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
 from shared.clients import postgres
+from tests.integration.conftest import Serve
+from tests.integration.people import as_admin
 from tests.integration.shop import add_products
-
-Serve = Callable[[str], httpx.Client]
 
 
 @pytest.fixture
 def admin(env: dict[str, str], serve: Serve) -> httpx.Client:
     add_products(5)
-    client = serve("admin")
-    client.headers["Authorization"] = "Bearer an-admin-token-for-tests"
-    return client
+    return as_admin(serve("admin"))
 
 
 def add(admin: httpx.Client, **rule: Any) -> dict[str, Any]:
     answer = admin.post("/admin/rules", json=rule)
     assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    added: dict[str, Any] = answer.json()
+    return added
 
 
 def test_every_write_is_audited_and_flushes(admin: httpx.Client) -> None:
@@ -43,8 +40,8 @@ def test_every_write_is_audited_and_flushes(admin: httpx.Client) -> None:
 
 def test_the_same_idempotency_key_adds_one_rule(admin: httpx.Client) -> None:
     body = {"kind": "boost", "tag": "tag1"}
-    first, again = (admin.post("/admin/rules", json=body, headers={"Idempotency-Key": "one"}) for _ in range(2))
-    assert first.json() == again.json()
+    first, second = (admin.post("/admin/rules", json=body, headers={"Idempotency-Key": "one"}) for _ in range(2))
+    assert first.json() == second.json()
     assert len(admin.get("/admin/rules").json()["rules"]) == 1
 
 

@@ -1,6 +1,6 @@
-"""In the cloud jobs belong to Cloud Scheduler: /admin/jobs lists, runs, pauses and resumes them there."""
+"""In the cloud, /admin/jobs lists, runs, pauses and resumes the jobs of Cloud Scheduler."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -8,9 +8,8 @@ import pytest
 from shared.manifest import manifest
 from tests.integration.admin.scheduler_server import Scheduler
 from tests.integration.admin.scheduler_server import scheduler as stand_in
-from tests.integration.conftest import settings_of
-
-Serve = Callable[[str], httpx.Client]
+from tests.integration.conftest import Serve, settings_of
+from tests.integration.people import ADMIN, as_admin
 
 
 @pytest.fixture
@@ -27,21 +26,19 @@ def scheduler(env: dict[str, str]) -> Iterator[Scheduler]:
 
 @pytest.fixture
 def client(scheduler: Scheduler, serve: Serve) -> httpx.Client:
-    made = serve("admin")
-    made.headers["Authorization"] = "Bearer an-admin-token-for-tests"
-    return made
+    return as_admin(serve("admin"))
 
 
 def jobs(client: httpx.Client) -> dict[str, dict]:
-    return {one["name"]: one for one in client.get("/admin/jobs").raise_for_status().json()["jobs"]}
+    return {job["name"]: job for job in client.get("/admin/jobs").raise_for_status().json()["jobs"]}
 
 
-def test_jobs_are_listed_with_what_the_scheduler_says(client: httpx.Client, scheduler: Scheduler) -> None:
-    found = jobs(client)
-    assert set(found) == {entry.name for entry in manifest().of_kind("job")}
-    assert found["trending"]["scheduler"]["state"] == "enabled"
-    assert found["trending"]["scheduler"]["next_run_at"].startswith("2026-11-22T02:00:00")
-    assert found["migrate"]["scheduler"] is None
+def test_jobs_are_listed_with_their_state_in_the_scheduler(client: httpx.Client, scheduler: Scheduler) -> None:
+    listed = jobs(client)
+    assert set(listed) == {entry.name for entry in manifest().of_kind("job")}
+    assert listed["trending"]["scheduler"]["state"] == "enabled"
+    assert listed["trending"]["scheduler"]["next_run_at"].startswith("2026-11-22T02:00:00")
+    assert listed["migrate"]["scheduler"] is None
 
 
 def test_a_run_that_failed_shows(client: httpx.Client, scheduler: Scheduler) -> None:
@@ -50,7 +47,7 @@ def test_a_run_that_failed_shows(client: httpx.Client, scheduler: Scheduler) -> 
     assert jobs(client)["popular"]["scheduler"]["last_attempt_failed"] is False
 
 
-def test_a_job_is_run_by_the_scheduler_and_written_down(client: httpx.Client, scheduler: Scheduler) -> None:
+def test_a_job_is_run_by_the_scheduler_and_is_in_the_audit_log(client: httpx.Client, scheduler: Scheduler) -> None:
     answer = client.post("/admin/jobs/trending/run")
     assert (answer.status_code, answer.json()["status"]) == (202, "running")
     assert scheduler.ran == ["trending"]
@@ -66,14 +63,14 @@ def test_a_paused_job_stays_paused_until_it_is_resumed(client: httpx.Client, sch
     assert actions == ["job.resume", "job.pause"]
 
 
-def test_parameters_are_refused_as_the_scheduler_takes_none(client: httpx.Client, scheduler: Scheduler) -> None:
+def test_parameters_are_refused_because_the_scheduler_accepts_none(client: httpx.Client, scheduler: Scheduler) -> None:
     answer = client.post("/admin/jobs/daily_stats/run", json={"days": 3})
     assert answer.status_code == 422
     assert "without parameters" in answer.json()["detail"]
     assert scheduler.ran == []
 
 
-def test_a_job_on_demand_says_how_it_is_run(client: httpx.Client, scheduler: Scheduler) -> None:
+def test_the_problem_of_a_job_on_demand_explains_how_to_run_it(client: httpx.Client, scheduler: Scheduler) -> None:
     answer = client.post("/admin/jobs/migrate/run")
     assert answer.status_code == 503
     assert "on demand" in answer.json()["detail"]
@@ -93,8 +90,8 @@ def test_without_permission_the_scheduler_is_unavailable(client: httpx.Client, s
     assert "Cloud Scheduler does not answer" in answer.json()["detail"]
 
 
-def test_at_home_there_is_nothing_to_pause(env: dict[str, str], serve: Serve) -> None:
+def test_without_cloud_scheduler_a_job_cannot_be_paused(env: dict[str, str], serve: Serve) -> None:
     client = serve("admin")
-    answer = client.post("/admin/jobs/trending/pause", headers={"Authorization": "Bearer an-admin-token-for-tests"})
+    answer = client.post("/admin/jobs/trending/pause", headers=ADMIN)
     assert answer.status_code == 503
     assert "SCHEDULER_LOCATION" in answer.json()["detail"]

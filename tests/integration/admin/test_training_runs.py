@@ -1,46 +1,19 @@
-"""What training and evaluation came to, and the page they leave."""
+"""The results of training and evaluation, and the report page."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import httpx
-import numpy as np
-import pytest
 
 from jobs.evaluation import Evaluation, evaluation
 from shared.clients.postgres import transaction
 from shared.storage.operations import training_runs
-from tests.integration.jobs.shop import Did, events, products
-
-Serve = Callable[[str], httpx.Client]
-
-
-@pytest.fixture
-def client(env: object, serve: Serve) -> httpx.Client:
-    made = serve("admin")
-    made.headers["Authorization"] = "Bearer an-admin-token-for-tests"
-    return made
-
-
-def evaluated() -> None:
-    """Evaluate a shop of two kinds of users."""
-    ids = products(40)
-    random = np.random.default_rng(5)
-    done = []
-    for _ in range(1600):
-        user = int(random.integers(80))
-        kind = user % 2 if random.random() < 0.9 else 1 - user % 2
-        event_type = str(random.choice(["view", "add_to_cart", "purchase"], p=[0.5, 0.2, 0.3]))
-        hours = float(random.random() * 24 * 60)
-        done.append(Did(f"u{user}", ids[2 * int(random.integers(20)) + kind], event_type, hours))
-    events(done)
-    evaluation.run(Evaluation(days=14, time_budget_s=0))
+from tests.integration.shop import add_two_kinds_of_users
 
 
 class Outside(HTMLParser):
-    """Collects what a page would fetch or run."""
+    """Collects everything that a page would fetch or run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,13 +25,14 @@ class Outside(HTMLParser):
         self.found += [f"{tag} {name}" for name, _ in attrs if name in {"src", "href"} or name.startswith("on")]
 
 
-def test_an_evaluation_leaves_a_page_that_needs_nothing_beside_it(client: httpx.Client) -> None:
-    evaluated()
+def test_an_evaluation_writes_a_self_contained_page(client: httpx.Client) -> None:
+    add_two_kinds_of_users()
+    evaluation.run(Evaluation(days=14, time_budget_s=0))
     answer = client.get("/admin/training-runs", params={"job": "evaluation"})
     (run,) = answer.json()["runs"]
     assert (run["job"], run["outcome"]) == ("evaluation", "evaluated")
     assert "report" not in run["details"]
-    assert [one["mode"] for one in run["details"]["results"]] == ["new-only", "repeats"]
+    assert [result["mode"] for result in run["details"]["results"]] == ["new-only", "repeats"]
     page = client.get(run["report"])
     assert page.status_code == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -80,17 +54,17 @@ def test_runs_are_listed_newest_first_a_page_at_a_time(client: httpx.Client) -> 
     with transaction() as connection:
         for job, outcome in (("similarity", "kept"), ("evaluation", "nothing to measure"), ("similarity", "kept")):
             training_runs.add(connection, job, datetime.now(UTC), outcome, {"reason": "for this test"})
-    found = client.get("/admin/training-runs", params={"page_size": 2}).json()
-    assert [run["job"] for run in found["runs"]] == ["similarity", "evaluation"]
-    assert (found["total"], found["total_pages"]) == (3, 2)
-    assert found["runs"][0]["report"] is None
-    assert found["runs"][0]["details"] == {"reason": "for this test"}
-    found = client.get("/admin/training-runs", params={"job": "similarity"}).json()
-    assert [run["job"] for run in found["runs"]] == ["similarity", "similarity"]
+    page = client.get("/admin/training-runs", params={"page_size": 2}).json()
+    assert [run["job"] for run in page["runs"]] == ["similarity", "evaluation"]
+    assert (page["total"], page["total_pages"]) == (3, 2)
+    assert page["runs"][0]["report"] is None
+    assert page["runs"][0]["details"] == {"reason": "for this test"}
+    page = client.get("/admin/training-runs", params={"job": "similarity"}).json()
+    assert [run["job"] for run in page["runs"]] == ["similarity", "similarity"]
     assert client.get("/admin/training-runs", params={"job": "trending"}).status_code == 422
 
 
-def test_a_run_without_a_report_is_a_problem_that_says_where_to_look(client: httpx.Client) -> None:
+def test_a_run_without_a_report_is_a_problem_that_names_the_list_of_runs(client: httpx.Client) -> None:
     with transaction() as connection:
         training_runs.add(connection, "evaluation", datetime.now(UTC), "nothing to measure", {"report": None})
     run = client.get("/admin/training-runs").json()["runs"][0]

@@ -1,7 +1,11 @@
-"""A small shop whose product n costs n and of which there are five, and a shopper's way through it."""
+"""A small shop in which product n costs n and has a stock of five, and its shoppers."""
 
 import itertools
-from collections.abc import Callable
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,21 +14,22 @@ import pytest
 
 from shared.clients.postgres import read, write
 from shared.payments import fake
+from tests.integration.conftest import Serve
 from tests.integration.shop import add_products
+from tests.integration.tables import table_contents
 
-STAFF = {"Authorization": "Bearer an-admin-token-for-tests"}
 _keys = itertools.count(1)
 
 
 @pytest.fixture
 def shop(env: dict[str, str]) -> None:
-    """Ten products, each five times, in a database of the test's own."""
+    """Ten products with a stock of five each, in a database of the test's own."""
     add_products(10)
     fake.ledger.charged.clear()
 
 
 @pytest.fixture
-def client(shop: None, serve: Callable[[str], httpx.Client]) -> httpx.Client:
+def client(shop: None, serve: Serve) -> httpx.Client:
     """The cart function over the test's own shop."""
     return serve("cart")
 
@@ -43,11 +48,11 @@ class Shopper:
         return self.ask("POST", "/cart/items", json={"product_id": product_id, "quantity": quantity})
 
     def cart(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.ask("GET", "/cart").json()
-        return found
+        body: dict[str, Any] = self.ask("GET", "/cart").json()
+        return body
 
     def in_cart(self) -> dict[int, int]:
-        """Quantities by product."""
+        """Return quantities by product id."""
         return {item["product"]["id"]: item["quantity"] for item in self.cart()["items"]}
 
     def check_out(self, key: str | None = None, **body: Any) -> httpx.Response:
@@ -55,8 +60,8 @@ class Shopper:
         return self.ask("POST", "/cart/checkout", json=body, headers=headers)
 
     def orders(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.ask("GET", "/orders").json()["orders"]
-        return found
+        listed: list[dict[str, Any]] = self.ask("GET", "/orders").json()["orders"]
+        return listed
 
 
 @pytest.fixture
@@ -67,7 +72,7 @@ def ann(client: httpx.Client) -> Shopper:
 
 @pytest.fixture
 def bob(client: httpx.Client) -> Shopper:
-    """Another one."""
+    """Another shopper."""
     return Shopper(client, "bob")
 
 
@@ -80,21 +85,57 @@ def set_stock(product_id: int, quantity: int) -> None:
 
 
 def problem(answer: httpx.Response) -> tuple[int, str]:
-    """Status and slug of a problem."""
+    """Return status and slug of a problem."""
     assert answer.headers["content-type"] == "application/problem+json", answer.text
     return answer.status_code, answer.json()["type"].removeprefix("urn:aisle:problem:")
 
 
-def told(event_types: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """The user events that were written to the outbox, oldest first, with their user; all of them: none named."""
-    found = []
+def outbox_events(event_types: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """Return the user events in the outbox with their user, oldest first: those of the given types, or all."""
+    events = []
     for (data,) in read("SELECT data FROM outbox WHERE topic = 'user-events' ORDER BY id"):
         message = orjson.loads(bytes(data))
-        found += [event | {"user_id": message["user_id"]} for event in message["events"]]
-    return [event for event in found if not event_types or event["event_type"] in event_types]
+        events += [event | {"user_id": message["user_id"]} for event in message["events"]]
+    return [event for event in events if not event_types or event["event_type"] in event_types]
 
 
-def state() -> Any:
-    """Everything that a shopper can change: what was refused must leave it as it was."""
-    tables = ("products", "cart_items", "orders", "order_items", "payments", "wishlist_items", "outbox")
-    return [read(f"SELECT coalesce(json_agg(t ORDER BY t::text), '[]')::text FROM {table} t")[0][0] for table in tables]
+def state() -> list[str]:
+    """Return everything that a shopper can change: a refused request must leave it unchanged."""
+    return table_contents("products", "cart_items", "orders", "order_items", "payments", "wishlist_items", "outbox")
+
+
+def order_states() -> list[tuple[str, str]]:
+    rows = read("SELECT o.state, y.state FROM orders o JOIN payments y ON y.order_id = o.id ORDER BY o.created_at")
+    return [tuple(row) for row in rows]
+
+
+KILLED = """
+import os, signal, sys
+from shared.domain.orders import checkout_id
+from shared.http.idempotency import fingerprint
+from functions.cart import checkout
+from functions.cart.schemas import CheckoutRequest
+from shared.storage.events import outbox
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+# it is killed before the charge, after the charge, or after the commit
+if sys.argv[1] == "before":
+    checkout._charge = die
+elif sys.argv[1] == "after":
+    checkout._paid = die
+else:
+    outbox.publish_now = lambda ids, **_: die() if ids else None
+checkout.place_order("ann", CheckoutRequest(), "k")
+"""
+
+
+def check_out_and_be_killed(moment: str, env: dict[str, str], repository: Path) -> None:
+    """Check out ann's cart with the key ``k`` in a process that is killed: ``before`` or ``after`` it was charged, or
+    once everything is ``committed``.
+    """
+    process = subprocess.run(
+        [sys.executable, "-c", KILLED, moment], cwd=repository, env=os.environ | env, check=False, timeout=60
+    )
+    assert process.returncode == -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""The cart: adding, changing, removing, and what changed since."""
+"""The cart: adding, changing and removing items, and changes of price and stock since."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from shared.clients.postgres import write
-from tests.integration.cart.conftest import Shopper, problem, set_stock, state, told
+from tests.integration.cart.conftest import Shopper, outbox_events, problem, set_stock, state
 
 SELECT = "'; DROP TABLE cart_items; --"
 SCRIPT = "<script>alert(1)</script>"
@@ -20,13 +20,13 @@ def test_a_new_shopper_s_cart_is_empty(ann: Shopper) -> None:
 
 def test_adding_again_adds_up(ann: Shopper) -> None:
     assert ann.add(2, 1).status_code == 201
-    again = ann.add(2, 2)
-    assert again.status_code == 200
-    (item,) = again.json()["items"]
+    second = ann.add(2, 2)
+    assert second.status_code == 200
+    (item,) = second.json()["items"]
     assert (item["quantity"], item["price"], item["line_total"], item["changes"]) == (3, 2, 6, [])
     assert item["product"]["name"] == "Product 2"
-    assert (again.json()["total"], again.json()["item_count"]) == (6, 3)
-    assert again.json() == ann.cart()
+    assert (second.json()["total"], second.json()["item_count"]) == (6, 3)
+    assert second.json() == ann.cart()
 
 
 def test_carts_are_their_shoppers_own(ann: Shopper, bob: Shopper) -> None:
@@ -35,7 +35,7 @@ def test_carts_are_their_shoppers_own(ann: Shopper, bob: Shopper) -> None:
     assert (ann.in_cart(), bob.in_cart()) == ({1: 1}, {2: 2})
 
 
-def test_every_change_is_told_with_how_many(ann: Shopper) -> None:
+def test_every_change_is_an_event_with_its_quantity(ann: Shopper) -> None:
     ann.add(1, 2)
     ann.ask("PATCH", "/cart/items/1", json={"quantity": 5})
     ann.ask("PATCH", "/cart/items/1", json={"quantity": 4})
@@ -44,7 +44,7 @@ def test_every_change_is_told_with_how_many(ann: Shopper) -> None:
     ann.ask("DELETE", "/cart/items/1")
     ann.ask("DELETE", "/cart/items/1")
     ann.ask("DELETE", "/cart")
-    assert [(event["event_type"], event["product_id"], event["metadata"]["quantity"]) for event in told()] == [
+    assert [(event["event_type"], event["product_id"], event["metadata"]["quantity"]) for event in outbox_events()] == [
         ("add_to_cart", 1, 2),
         ("add_to_cart", 1, 3),
         ("remove_from_cart", 1, 1),
@@ -63,7 +63,7 @@ def test_the_events_arrive_at_once(ann: Shopper, messages: Any) -> None:
     assert dict(message.attributes)["user_id"] == "ann"
 
 
-def test_a_line_says_what_changed_since_it_was_added(ann: Shopper) -> None:
+def test_a_line_lists_the_changes_since_it_was_added(ann: Shopper) -> None:
     for product_id in (1, 2, 3, 4, 5):
         ann.add(product_id, 2)
     write("UPDATE products SET price = price + 1 WHERE id = 1")
@@ -80,11 +80,11 @@ def test_a_line_says_what_changed_since_it_was_added(ann: Shopper) -> None:
     ]
     assert [(item["price_when_added"], item["price"]) for item in cart["items"][:2]] == [(1, 2), (2, 1)]
     assert cart["total"] == 2 * (2 + 1 + 3 + 4 + 5)
-    # whoever adds it again has seen the price of now
+    # adding a product again acknowledges its current price
     assert ann.add(1).json()["items"][0]["changes"] == []
 
 
-def test_more_than_there_are_is_refused_by_name(ann: Shopper) -> None:
+def test_more_than_the_stock_is_refused_with_the_products_name(ann: Shopper) -> None:
     ann.add(1, 3)
     before = state()
     for answer in (ann.add(1, 3), ann.ask("PATCH", "/cart/items/1", json={"quantity": 6})):
@@ -95,7 +95,7 @@ def test_more_than_there_are_is_refused_by_name(ann: Shopper) -> None:
     assert state() == before
 
 
-def test_what_is_not_sold_cannot_be_added(ann: Shopper) -> None:
+def test_an_inactive_or_unknown_product_cannot_be_added(ann: Shopper) -> None:
     write("UPDATE products SET is_active = false WHERE id = 2")
     before = state()
     assert problem(ann.add(2)) == (404, "product-not-found")
@@ -107,7 +107,7 @@ def test_what_is_not_sold_cannot_be_added(ann: Shopper) -> None:
 
 
 @pytest.mark.parametrize("quantity", [0, -1, 10**9, 1000, 1.5, "2", True, None, [1], SELECT, SCRIPT])
-def test_a_quantity_that_is_none_is_refused(ann: Shopper, quantity: Any) -> None:
+def test_an_invalid_quantity_is_refused(ann: Shopper, quantity: Any) -> None:
     ann.add(1)
     before = state()
     for answer in (ann.add(1, quantity), ann.ask("PATCH", "/cart/items/1", json={"quantity": quantity})):
@@ -117,7 +117,7 @@ def test_a_quantity_that_is_none_is_refused(ann: Shopper, quantity: Any) -> None
 
 
 @pytest.mark.parametrize("product_id", [0, -1, 2**63, 1.5, "1", True, None, SELECT, SCRIPT])
-def test_a_product_that_is_none_is_refused(ann: Shopper, product_id: Any) -> None:
+def test_an_invalid_product_id_is_refused(ann: Shopper, product_id: Any) -> None:
     answer = ann.add(product_id)
     assert problem(answer) == (422, "invalid-request")
 
@@ -143,12 +143,12 @@ def test_the_201st_line_is_refused_and_more_of_the_others_is_not(ann: Shopper) -
     assert (len(order["items"]), order["item_count"]) == (200, 201)
 
 
-def test_an_id_of_sql_or_script_is_only_an_id(client: httpx.Client) -> None:
+def test_an_id_of_sql_or_script_is_treated_as_an_id(client: httpx.Client) -> None:
     for user_id in (SELECT, SCRIPT, "a\tb", "%", "\\", "ä" * 255):
         shopper = Shopper(client, user_id)
         assert shopper.add(1).status_code == 201
         assert shopper.in_cart() == {1: 1}
-    assert told()[0]["user_id"] == SELECT
+    assert outbox_events()[0]["user_id"] == SELECT
 
 
 def test_without_a_user_or_a_token_nothing_is_shown(client: httpx.Client) -> None:
@@ -185,13 +185,13 @@ def test_the_same_key_adds_once(ann: Shopper) -> None:
         answer = ann.ask("POST", "/cart/items", json={"product_id": 1, "quantity": 2}, headers={"Idempotency-Key": "k"})
         assert answer.status_code == 201
     assert ann.in_cart() == {1: 2}
-    assert len(told()) == 1
+    assert len(outbox_events()) == 1
 
 
-def test_who_was_erased_does_not_come_back_by_shopping(client: httpx.Client) -> None:
+def test_shopping_does_not_restore_an_erased_user(client: httpx.Client) -> None:
     write("INSERT INTO erased_users (digest) VALUES (sha256('guest_gone'::bytea))")
-    gone = Shopper(client, "guest_gone")
-    assert gone.cart()["items"] == []
-    for answer in (gone.add(1), gone.check_out(), gone.ask("PUT", "/wishlist/1"), gone.ask("DELETE", "/cart")):
+    erased = Shopper(client, "guest_gone")
+    assert erased.cart()["items"] == []
+    for answer in (erased.add(1), erased.check_out(), erased.ask("PUT", "/wishlist/1"), erased.ask("DELETE", "/cart")):
         assert problem(answer) == (403, "forbidden")
-    assert told() == []
+    assert outbox_events() == []

@@ -1,4 +1,4 @@
-"""Checkout: what is bought, at which price, and what is refused."""
+"""Checkout: items, prices, and refusals."""
 
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ import pytest
 from shared.clients.postgres import read, write
 from shared.domain.orders import purchase_event_id
 from shared.payments import fake
-from tests.integration.cart.conftest import Shopper, problem, set_stock, state, stock, told
+from tests.integration.cart.conftest import Shopper, outbox_events, problem, set_stock, state, stock
 
 
 def test_a_cart_becomes_a_paid_order_at_the_prices_of_now(ann: Shopper) -> None:
@@ -35,11 +35,11 @@ def test_a_cart_becomes_a_paid_order_at_the_prices_of_now(ann: Shopper) -> None:
     assert fake.ledger.charged == {order["id"]: 5.25}
 
 
-def test_the_lines_are_told_as_purchases_by_ids_of_their_own(ann: Shopper) -> None:
+def test_each_line_is_a_purchase_event_with_an_id_of_its_own(ann: Shopper) -> None:
     ann.add(1, 3)
     ann.add(2)
     order = ann.check_out().json()
-    events = told(("purchase",))
+    events = outbox_events(("purchase",))
     assert [(event["product_id"], event["metadata"]) for event in events] == [
         (1, {"quantity": 3, "order_id": order["id"]}),
         (2, {"quantity": 1, "order_id": order["id"]}),
@@ -89,7 +89,7 @@ def test_a_key_is_required(ann: Shopper) -> None:
     assert ann.orders() == []
 
 
-def test_no_body_is_a_body_without_wishes(ann: Shopper) -> None:
+def test_an_empty_body_is_a_checkout_with_the_defaults(ann: Shopper) -> None:
     ann.add(1)
     assert ann.ask("POST", "/cart/checkout", headers={"Idempotency-Key": "k"}).status_code == 201
 
@@ -98,11 +98,11 @@ def test_the_same_key_buys_once_and_gets_the_same_answer(ann: Shopper) -> None:
     ann.add(1)
     first = ann.check_out("k")
     ann.add(1)
-    again = ann.check_out("k")
-    assert (first.status_code, again.status_code) == (201, 201)
-    assert first.content == again.content
-    assert again.headers["idempotent-replayed"] == "true"
-    assert again.headers["location"] == first.headers["location"]
+    second = ann.check_out("k")
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.content == second.content
+    assert second.headers["idempotent-replayed"] == "true"
+    assert second.headers["location"] == first.headers["location"]
     assert len(ann.orders()) == 1
     assert stock(1) == 4
 
@@ -126,7 +126,7 @@ def test_a_key_is_its_shopper_s_own(ann: Shopper, bob: Shopper) -> None:
     assert (first["items"][0]["product_id"], second["items"][0]["product_id"]) == (1, 2)
 
 
-def test_what_costs_nothing_is_not_charged(ann: Shopper) -> None:
+def test_a_free_order_is_not_charged(ann: Shopper) -> None:
     write("UPDATE products SET price = 0 WHERE id = 1")
     ann.add(1)
     assert ann.check_out(payment_token="decline").json()["state"] == "paid"
@@ -147,7 +147,7 @@ def test_what_costs_nothing_is_not_charged(ann: Shopper) -> None:
         [1],
     ],
 )
-def test_a_body_that_makes_no_sense_is_refused(ann: Shopper, body: Any) -> None:
+def test_an_invalid_body_is_refused(ann: Shopper, body: Any) -> None:
     ann.add(1)
     before = state()
     answer = ann.ask("POST", "/cart/checkout", json=body, headers={"Idempotency-Key": "k"})
@@ -172,14 +172,14 @@ def test_sold_out_is_announced_and_so_is_in_stock_again(ann: Shopper) -> None:
     assert (stock(1), stock(2)) == (1, 5)
 
 
-def test_strangers_see_none_of_it(ann: Shopper, bob: Shopper) -> None:
+def test_strangers_cannot_see_or_cancel_an_order(ann: Shopper, bob: Shopper) -> None:
     ann.add(1)
     order_id = ann.check_out().json()["id"]
     assert problem(bob.ask("GET", f"/orders/{order_id}")) == (404, "order-not-found")
     assert problem(bob.ask("POST", f"/orders/{order_id}/cancel")) == (404, "order-not-found")
     assert bob.orders() == []
-    nobody = Shopper(ann.client, "nobody")
-    assert problem(nobody.ask("POST", f"/orders/{order_id}/cancel")) == (404, "order-not-found")
+    stranger = Shopper(ann.client, "nobody")
+    assert problem(stranger.ask("POST", f"/orders/{order_id}/cancel")) == (404, "order-not-found")
     assert problem(ann.ask("GET", f"/orders/{UUID(int=7)}")) == (404, "order-not-found")
     for wrong in ("1", "'; DROP TABLE orders; --", "<script>"):
         assert ann.client.get(f"/orders/{wrong}", params={"user_id": "ann"}).status_code in (404, 422)
@@ -187,15 +187,15 @@ def test_strangers_see_none_of_it(ann: Shopper, bob: Shopper) -> None:
 
 
 def test_orders_come_in_pages_newest_first(ann: Shopper) -> None:
-    made = []
+    order_ids = []
     for _ in range(3):
         ann.add(1)
-        made.append(ann.check_out().json()["id"])
+        order_ids.append(ann.check_out().json()["id"])
     page = ann.ask("GET", "/orders", params={"page": 1, "page_size": 2}).json()
-    assert [order["id"] for order in page["orders"]] == made[:0:-1]
+    assert [order["id"] for order in page["orders"]] == order_ids[:0:-1]
     assert (page["total"], page["total_pages"], page["page"], page["page_size"]) == (3, 2, 1, 2)
     page = ann.ask("GET", "/orders", params={"page": 2, "page_size": 2}).json()
-    assert [order["id"] for order in page["orders"]] == made[:1]
+    assert [order["id"] for order in page["orders"]] == order_ids[:1]
     beyond = ann.ask("GET", "/orders", params={"page": 9}).json()
     assert (beyond["orders"], beyond["total"]) == ([], 3)
 

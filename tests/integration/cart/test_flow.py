@@ -1,28 +1,25 @@
-"""What follows a checkout: purchases counted once, whatever is killed or repeated; what is sold out is gone."""
+"""After a checkout: purchases count once despite crashes and repetitions, and sold-out products disappear."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from shared.clients.postgres import read, write
-from tests.integration.cart.conftest import STAFF, Shopper
-from tests.integration.cart.test_payment import killed, order_states
-from tests.integration.shop import push
-
-Serve = Callable[[str], httpx.Client]
-Messages = Callable[[str], Callable[..., list[Any]]]
+from tests.integration.cart.conftest import Shopper, check_out_and_be_killed, order_states
+from tests.integration.conftest import Messages, Serve
+from tests.integration.deliveries import push
+from tests.integration.people import ADMIN
 
 
 @pytest.fixture
 def subscribers(shop: None, serve: Serve) -> Callable[[list[Any]], None]:
-    """Returns what delivers messages of user-events to both functions that take them."""
+    """Returns a function that delivers messages of user-events to both of their subscribers."""
     functions = [serve("update_preferences"), serve("update_popularity")]
 
-    def deliver(found: list[Any]) -> None:
-        for message in found:
+    def deliver(messages: list[Any]) -> None:
+        for message in messages:
             for function in functions:
                 assert push(function, message.data, dict(message.attributes)).status_code == 200
 
@@ -30,14 +27,14 @@ def subscribers(shop: None, serve: Serve) -> Callable[[list[Any]], None]:
 
 
 def counted() -> dict[int, tuple[int, int]]:
-    """By product: purchases of the product, and of it by users."""
+    """Return by product id: its purchases, and the sum of its users' purchases."""
     rows = read("""SELECT p.id, coalesce(s.purchase_count, 0), coalesce((
                        SELECT sum(u.purchase_count) FROM user_purchases u WHERE u.product_id = p.id), 0)
                    FROM products p LEFT JOIN product_stats s ON s.product_id = p.id""")
     return {int(row[0]): (int(row[1]), int(row[2])) for row in rows if row[1] or row[2]}
 
 
-def test_a_purchase_counts_once_however_often_it_is_told(
+def test_a_purchase_counts_once_however_often_it_is_reported(
     ann: Shopper, serve: Serve, messages: Messages, subscribers: Callable[[list[Any]], None]
 ) -> None:
     ann.add(1, 3)
@@ -59,13 +56,13 @@ def test_a_purchase_counts_once_however_often_it_is_told(
         assert events.post("/events", json=body).status_code == 202
     subscribers(take(expected=2))
     assert counted() == {1: (1, 1), 2: (1, 1)}
-    again = serve("recommendations").get("/buy-again", params={"user_id": "ann"})
-    assert again.status_code == 200
-    assert {one["id"] for one in again.json()["products"]} == {1, 2}
+    answer = serve("recommendations").get("/buy-again", params={"user_id": "ann"})
+    assert answer.status_code == 200
+    assert {product["id"] for product in answer.json()["products"]} == {1, 2}
     assert [tuple(row) for row in read("SELECT product_id, quantity FROM events ORDER BY 1")] == [(1, 3), (2, 1)]
 
 
-def test_what_a_killed_process_committed_is_published_once_in_effect(
+def test_a_checkout_committed_by_a_killed_process_counts_once(
     ann: Shopper,
     serve: Serve,
     messages: Messages,
@@ -75,7 +72,7 @@ def test_what_a_killed_process_committed_is_published_once_in_effect(
 ) -> None:
     ann.add(1, 2)
     take = messages("user-events")
-    killed("committed", env, repository)
+    check_out_and_be_killed("committed", env, repository)
     assert order_states() == [("paid", "approved")]
     assert take(timeout_s=0.5) == []
     write("UPDATE outbox SET created_at = created_at - interval '1 minute'")
@@ -97,15 +94,15 @@ def test_a_product_that_sells_out_is_gone_from_answers_with_in_stock(
     assert serve("popular").post("/", json={}).status_code == 200
 
     def in_stock() -> set[int]:
-        found = products.get("/products", params={"in_stock": "true", "page_size": 100}).json()["products"]
-        return {product["id"] for product in found}
+        listed = products.get("/products", params={"in_stock": "true", "page_size": 100}).json()["products"]
+        return {product["id"] for product in listed}
 
     def quantity(product_id: int) -> int:
         return int(products.get(f"/products/{product_id}").json()["quantity"])
 
     def popular() -> dict[int, int]:
-        found = recommendations.get("/popular").json()["products"]
-        return {product["id"]: product["quantity"] for product in found}
+        listed = recommendations.get("/popular").json()["products"]
+        return {product["id"]: product["quantity"] for product in listed}
 
     write("INSERT INTO product_stats (product_id, purchase_count) SELECT id, 10 FROM products")
     serve("popular").post("/", json={})
@@ -120,7 +117,7 @@ def test_a_product_that_sells_out_is_gone_from_answers_with_in_stock(
     assert push(refresh, message.data, dict(message.attributes)).status_code == 200
     assert popular()[1] == 0
     assert (
-        serve("cart").post(f"/orders/{order['id']}/state", json={"state": "cancelled"}, headers=STAFF).status_code
+        serve("cart").post(f"/orders/{order['id']}/state", json={"state": "cancelled"}, headers=ADMIN).status_code
         == 200
     )
     assert (1 in in_stock(), quantity(1), quantity(2)) == (True, 5, 5)

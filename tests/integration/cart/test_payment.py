@@ -1,29 +1,26 @@
-"""Payment that fails, does not answer or is cut short: no order is ever half done."""
+"""Payments that fail, time out or are interrupted leave no order half done."""
 
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 
 from shared import clients, payments
 from shared.clients.postgres import read, transaction, write
 from shared.payments import fake
 from shared.storage.shopping import orders
-from tests.integration.cart.conftest import Shopper, problem, set_stock, state, stock, told
-
-Serve = Callable[[str], httpx.Client]
-
-
-def order_states() -> list[tuple[str, str]]:
-    rows = read("SELECT o.state, y.state FROM orders o JOIN payments y ON y.order_id = o.id ORDER BY o.created_at")
-    return [tuple(row) for row in rows]
+from tests.integration.cart.conftest import (
+    Shopper,
+    check_out_and_be_killed,
+    order_states,
+    outbox_events,
+    problem,
+    set_stock,
+    state,
+    stock,
+)
+from tests.integration.conftest import Serve
 
 
 def settings(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
@@ -48,11 +45,11 @@ def test_a_declined_payment_leaves_stock_and_cart_as_they_were(ann: Shopper) -> 
     assert order_states() == [("cancelled", "released")]
     (order,) = ann.orders()
     assert order["history"][-1]["reason"] == "payment declined"
-    assert told(("purchase",)) == []
+    assert outbox_events(("purchase",)) == []
     # the same key again, with another means of payment
     assert ann.check_out("k", payment_token="tok_good").json()["state"] == "paid"
     assert (stock(1), stock(2)) == (0, 4)
-    assert len(told(("purchase",))) == 2
+    assert len(outbox_events(("purchase",))) == 2
 
 
 def test_a_payment_without_an_answer_is_given_back(ann: Shopper, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +65,9 @@ def test_a_payment_without_an_answer_is_given_back(ann: Shopper, monkeypatch: py
     assert ann.check_out("k").json()["state"] == "paid"
 
 
-def test_a_provider_that_stays_away_is_told_later(ann: Shopper, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_payment_is_released_later_if_the_provider_does_not_answer(
+    ann: Shopper, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings(monkeypatch, PAYMENT_TIMEOUT_S="0.1", PAYMENT_PROVIDER="fake-times-out")
     ann.add(1)
     ann.add(2)
@@ -103,7 +102,7 @@ def test_a_provider_that_breaks_is_treated_as_one_without_an_answer(
     assert list(fake.ledger.charged.values()) == [0]
 
 
-def test_what_was_put_into_the_cart_meanwhile_is_kept(ann: Shopper, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_items_added_during_a_failed_checkout_stay_in_the_cart(ann: Shopper, monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow(fake.Fake):
         def charge(self, reference: str, amount: Any, token: str | None, timeout_s: float) -> None:
             assert ann.in_cart() == {}
@@ -122,7 +121,7 @@ def test_an_order_cancelled_while_it_is_paid_is_not_charged(ann: Shopper, monkey
     class Cancelling(fake.Fake):
         def charge(self, reference: str, amount: Any, token: str | None, timeout_s: float) -> None:
             assert ann.ask("POST", f"/orders/{reference}/cancel").json()["state"] == "cancelled"
-            # this provider takes the money of what it was told to release
+            # this provider charges a reference that it was asked to release
             fake.ledger.charged[reference] = amount
 
     monkeypatch.setattr("functions.cart.checkout.provider", lambda: Cancelling("fake"))
@@ -132,44 +131,15 @@ def test_an_order_cancelled_while_it_is_paid_is_not_charged(ann: Shopper, monkey
     assert order_states() == [("cancelled", "released")]
     assert list(fake.ledger.charged.values()) == [0]
     assert stock(1) == 5
-    assert told(("purchase",)) == []
+    assert outbox_events(("purchase",)) == []
 
 
-KILLED = """
-import os, signal, sys
-from shared.domain.orders import checkout_id
-from shared.http.idempotency import fingerprint
-from functions.cart import checkout
-from functions.cart.schemas import CheckoutRequest
-from shared.storage.events import outbox
-
-def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-# where it is killed: before the provider is asked, after the money was taken, or once all is committed
-if sys.argv[1] == "before":
-    checkout._charge = die
-elif sys.argv[1] == "after":
-    checkout._paid = die
-else:
-    outbox.publish_now = lambda ids, **_: die() if ids else None
-checkout.place_order("ann", CheckoutRequest(), "k")
-"""
-
-
-def killed(where: str, env: dict[str, str], repository: Path) -> None:
-    found = subprocess.run(
-        [sys.executable, "-c", KILLED, where], cwd=repository, env=os.environ | env, check=False, timeout=60
-    )
-    assert found.returncode == -signal.SIGKILL
-
-
-@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_process_killed_before_the_order_was_paid_is_swept_up(
-    where: str, ann: Shopper, serve: Serve, env: dict[str, str], repository: Path
+    moment: str, ann: Shopper, serve: Serve, env: dict[str, str], repository: Path
 ) -> None:
     ann.add(1, 5)
-    killed(where, env, repository)
+    check_out_and_be_killed(moment, env, repository)
     assert order_states() == [("placed", "pending")]
     assert (stock(1), ann.in_cart()) == (0, {})
     job = serve("settle_orders")
@@ -180,24 +150,24 @@ def test_a_process_killed_before_the_order_was_paid_is_swept_up(
     assert (report["given_up"], report["released"]) == (1, 1)
     assert order_states() == [("cancelled", "released")]
     assert (stock(1), ann.in_cart()) == (5, {1: 5})
-    assert told(("purchase",)) == []
+    assert outbox_events(("purchase",)) == []
     write("DELETE FROM idempotency_keys")
     assert ann.check_out("k").json()["state"] == "paid"
 
 
-@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_request_repeated_after_a_crash_finishes_its_order(
-    where: str, ann: Shopper, env: dict[str, str], repository: Path
+    moment: str, ann: Shopper, env: dict[str, str], repository: Path
 ) -> None:
     ann.add(1, 2)
-    killed(where, env, repository)
+    check_out_and_be_killed(moment, env, repository)
     assert problem(ann.check_out("k")) == (409, "request-in-progress")
     write("UPDATE idempotency_keys SET created_at = created_at - interval '61 seconds'")
     order = ann.check_out("k").json()
     assert order["state"] == "paid"
     assert ann.orders() == [order]
     assert stock(1) == 3
-    assert len(told(("purchase",))) == 1
+    assert len(outbox_events(("purchase",))) == 1
 
 
 def test_a_sweep_that_comes_late_leaves_a_paid_order_alone(ann: Shopper) -> None:

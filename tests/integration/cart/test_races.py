@@ -1,7 +1,6 @@
-"""Many shoppers at once, in real threads against the real Postgres: nothing oversold, nobody waiting in a circle."""
+"""Many shoppers at once, in real threads against the real Postgres: no overselling and no deadlock."""
 
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from threading import Barrier, Event
@@ -12,8 +11,10 @@ import pytest
 
 from shared.clients.postgres import read, write
 from shared.messages import catalog_changes
-from tests.integration.cart.conftest import STAFF, Shopper, problem, set_stock, stock
-from tests.integration.shop import push
+from tests.integration.cart.conftest import Shopper, problem, set_stock, stock
+from tests.integration.conftest import Serve
+from tests.integration.deliveries import push
+from tests.integration.people import ADMIN
 
 # a request that waits in a circle is ended by Postgres after a second, and is a 500 here; this is for a hang
 DEADLINE_S = 120
@@ -21,13 +22,13 @@ DEADLINE_S = 120
 
 @pytest.fixture
 def patient(client: httpx.Client) -> httpx.Client:
-    """A client whose requests may take long: many share a few processors here."""
+    """A client whose requests may take long, because many requests share few processors."""
     client.timeout = httpx.Timeout(DEADLINE_S)
     return client
 
 
 def fill_carts(carts: dict[str, dict[int, int]]) -> None:
-    """Put carts into the database at once: users by name, quantities by product."""
+    """Store carts: quantities by product, by the user's name."""
     write("INSERT INTO users (external_id) SELECT unnest(cast(:names AS text[]))", names=list(carts))
     rows = [(name, product, count) for name, cart in carts.items() for product, count in cart.items()]
     write(
@@ -43,14 +44,14 @@ def fill_carts(carts: dict[str, dict[int, int]]) -> None:
 
 
 def check_out_all(client: httpx.Client, names: list[str], threads: int = 32) -> dict[str, httpx.Response]:
-    """Check out everybody's cart at once."""
-    ready = Barrier(threads)
+    """Check out all carts at once; return the answers by name."""
+    barrier = Barrier(threads)
 
-    def one(name: str) -> httpx.Response:
+    def check_out(name: str) -> httpx.Response:
         return Shopper(client, name).check_out()
 
-    with ThreadPoolExecutor(threads, initializer=ready.wait) as pool:
-        return dict(zip(names, pool.map(one, names), strict=True))
+    with ThreadPoolExecutor(threads, initializer=barrier.wait) as pool:
+        return dict(zip(names, pool.map(check_out, names), strict=True))
 
 
 def test_two_shoppers_racing_for_the_last_one_get_one_order_and_one_refusal(patient: httpx.Client) -> None:
@@ -70,9 +71,9 @@ def test_two_shoppers_racing_for_the_last_one_get_one_order_and_one_refusal(pati
         assert len(Shopper(patient, lost).in_cart()) == 2
 
 
-def test_200_checkouts_of_10_products_sell_exactly_what_there_is(patient: httpx.Client) -> None:
+def test_200_checkouts_of_10_products_sell_exactly_the_stock(patient: httpx.Client) -> None:
     chance = Random(7)
-    # about 600 pieces are asked for, 300 are there
+    # the carts contain about 600 pieces, the stock is 300
     write("UPDATE products SET quantity = 30")
     carts = {
         f"shopper-{number}": {product: chance.randint(1, 2) for product in chance.sample(range(1, 11), 2)}
@@ -88,13 +89,13 @@ def test_200_checkouts_of_10_products_sell_exactly_what_there_is(patient: httpx.
     for name, answer in answers.items():
         if answer.status_code == 201:
             sold.update(carts[name])
-    left = {int(row[0]): int(row[1]) for row in read("SELECT id, quantity FROM products")}
-    assert {product: 30 - sold[product] for product in left} == left
-    assert min(left.values()) >= 0
-    # who was refused would have got too little even now: nobody was refused for nothing
+    remaining = {int(row[0]): int(row[1]) for row in read("SELECT id, quantity FROM products")}
+    assert {product: 30 - sold[product] for product in remaining} == remaining
+    assert min(remaining.values()) >= 0
+    # each refusal was right: the remaining stock is still too small for the cart
     for name, answer in answers.items():
         if answer.status_code == 409:
-            assert any(left[product] < count for product, count in carts[name].items()), name
+            assert any(remaining[product] < count for product, count in carts[name].items()), name
     bought = {int(row[0]): int(row[1]) for row in read("SELECT product_id, sum(quantity) FROM order_items GROUP BY 1")}
     assert bought == dict(sold)
     orders = Counter(row[0] for row in read("SELECT state FROM orders"))
@@ -103,7 +104,7 @@ def test_200_checkouts_of_10_products_sell_exactly_what_there_is(patient: httpx.
 
 
 def test_carts_in_opposite_order_cancels_and_catalog_writes_never_wait_in_a_circle(
-    patient: httpx.Client, serve: Callable[[str], httpx.Client]
+    patient: httpx.Client, serve: Serve
 ) -> None:
     write("UPDATE products SET quantity = 100000")
     fill_carts({f"shopper-{number}": {} for number in range(16)})
@@ -111,9 +112,9 @@ def test_carts_in_opposite_order_cancels_and_catalog_writes_never_wait_in_a_circ
     over = Event()
 
     def catalog() -> Counter[int]:
-        """Feeds in the opposite order, and what follows each, as long as others shop."""
+        """Import feeds in the opposite order and refresh the catalog until the shoppers have finished."""
         statuses = Counter[int]()
-        headers = STAFF | {"Content-Type": "application/jsonl"}
+        headers = ADMIN | {"Content-Type": "application/jsonl"}
         while not over.is_set():
             name = f"renamed {sum(statuses.values())}"
             rows = [{"external_id": f"SKU{number}", "name": f"{name} {number}"} for number in range(10, 0, -1)]
@@ -143,16 +144,16 @@ def test_carts_in_opposite_order_cancels_and_catalog_writes_never_wait_in_a_circ
     with ThreadPoolExecutor(17) as pool:
         written = pool.submit(catalog)
         try:
-            found = Counter(status for statuses in pool.map(shop, range(16)) for status in statuses)
+            seen = Counter(status for statuses in pool.map(shop, range(16)) for status in statuses)
         finally:
             over.set()
-    assert set(found) == {200, 201, 402}, found
+    assert set(seen) == {200, 201, 402}, seen
     assert set(written.result()) == {200}
     sold = read("""SELECT coalesce(sum(i.quantity), 0) FROM order_items i JOIN orders o ON o.id = i.order_id
                    WHERE o.state = 'paid'""")
-    left = read("SELECT sum(100000 - quantity) FROM products")
+    taken_from_stock = read("SELECT sum(100000 - quantity) FROM products")
     # twelve shoppers, two orders each that were not cancelled, of ten products
-    assert (int(sold[0][0]), int(left[0][0])) == (240, 240)
+    assert (int(sold[0][0]), int(taken_from_stock[0][0])) == (240, 240)
 
 
 def test_one_shopper_in_two_windows_buys_a_cart_once(patient: httpx.Client) -> None:

@@ -1,22 +1,22 @@
 """The wishlist."""
 
 from shared.clients.postgres import write
-from tests.integration.cart.conftest import Shopper, problem, told
+from tests.integration.cart.conftest import Shopper, outbox_events, problem
 
 
-def test_a_product_is_on_it_once_and_told_once(ann: Shopper, bob: Shopper) -> None:
+def test_a_product_is_on_the_wishlist_once_and_is_one_event(ann: Shopper, bob: Shopper) -> None:
     first = ann.ask("PUT", "/wishlist/3")
-    again = ann.ask("PUT", "/wishlist/3")
-    assert (first.status_code, again.status_code) == (201, 200)
-    assert first.json() == again.json() == ann.ask("GET", "/wishlist/3").json()
+    second = ann.ask("PUT", "/wishlist/3")
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json() == second.json() == ann.ask("GET", "/wishlist/3").json()
     assert first.json()["product"]["id"] == 3
-    assert [(event["event_type"], event["product_id"], event["user_id"]) for event in told()] == [
+    assert [(event["event_type"], event["product_id"], event["user_id"]) for event in outbox_events()] == [
         ("wishlist", 3, "ann")
     ]
     assert problem(bob.ask("GET", "/wishlist/3")) == (404, "not-in-wishlist")
 
 
-def test_it_is_shown_newest_first_in_pages(ann: Shopper) -> None:
+def test_the_wishlist_has_pages_newest_first(ann: Shopper) -> None:
     for product_id in (1, 2, 3):
         ann.ask("PUT", f"/wishlist/{product_id}")
     page = ann.ask("GET", "/wishlist", params={"page_size": 2}).json()
@@ -24,14 +24,14 @@ def test_it_is_shown_newest_first_in_pages(ann: Shopper) -> None:
     assert (page["total"], page["total_pages"]) == (3, 2)
 
 
-def test_taking_off_is_the_same_again(ann: Shopper) -> None:
+def test_removing_twice_is_the_same_as_once(ann: Shopper) -> None:
     ann.ask("PUT", "/wishlist/1")
     for _ in range(2):
         assert ann.ask("DELETE", "/wishlist/1").status_code == 204
     assert ann.ask("GET", "/wishlist").json() == {"items": [], "total": 0, "page": 1, "page_size": 20, "total_pages": 0}
 
 
-def test_what_is_not_sold_cannot_be_wished_for(ann: Shopper) -> None:
+def test_an_inactive_or_unknown_product_cannot_be_on_the_wishlist(ann: Shopper) -> None:
     write("UPDATE products SET is_active = false WHERE id = 2")
     for product_id in (2, 99):
         assert problem(ann.ask("PUT", f"/wishlist/{product_id}")) == (404, "product-not-found")
@@ -39,7 +39,7 @@ def test_what_is_not_sold_cannot_be_wished_for(ann: Shopper) -> None:
         assert problem(ann.ask("PUT", f"/wishlist/{wrong}")) == (422, "invalid-request")
 
 
-def test_it_holds_a_thousand(ann: Shopper) -> None:
+def test_the_wishlist_holds_a_thousand_products(ann: Shopper) -> None:
     write("""INSERT INTO products (id, external_id, name, price)
              SELECT n, 'M' || n, 'More ' || n, 1 FROM generate_series(101, 1100) AS n""")
     ann.ask("PUT", "/wishlist/101")

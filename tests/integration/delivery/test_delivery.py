@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from delivery import identity, migrate, pins, smoke
@@ -15,7 +14,7 @@ from local.apps import create
 from local.gateway import gateway
 from local.places import ROOT
 from shared.manifest import manifest
-from tests.integration.conftest import Server
+from tests.integration.conftest import Serve, Server
 from tests.integration.delivery.servers import WsgiServer
 
 # stands for Terraform: records its arguments, and answers `output -json` with what is deployed
@@ -56,7 +55,7 @@ def test_every_path_of_the_smoke_test_is_deployed() -> None:
     assert paths <= set(manifest().paths)
 
 
-def test_migrate_is_called_until_it_answers(env: dict[str, str], serve: Callable[[str], httpx.Client]) -> None:
+def test_migrate_is_called_until_it_answers(env: dict[str, str], serve: Serve) -> None:
     with WsgiServer(create("migrate")) as url:
         answer = migrate.migrate(url, token="", pause_s=0)
     assert answer["applied"] == []

@@ -1,16 +1,16 @@
-"""What POST /events really publishes is what docs/asyncapi.yaml says."""
+"""The messages that POST /events publishes follow docs/asyncapi.yaml."""
 
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import orjson
 
-from tests.unit.shared.test_asyncapi import problems
+from tests.integration.conftest import Serve
+from tests.unit.test_asyncapi import problems
 
 
 def test_published_messages_are_valid(
-    env: dict[str, str], serve: Callable[[str], httpx.Client], messages: Callable[[str], Callable[..., list[Any]]]
+    env: dict[str, str], serve: Serve, messages: Callable[[str], Callable[..., list[Any]]]
 ) -> None:
     take = messages("user-events")
     client = serve("events")
@@ -19,8 +19,8 @@ def test_published_messages_are_valid(
     search = {"user_id": "ada", "event_type": "search", "timestamp": "2026-01-31T12:00:00Z"}
     assert client.post("/events", json=view).status_code == 202
     assert client.post("/events/batch", json={"events": [purchase, search]}).json()["accepted"] == 2
-    found = take(2)
-    assert sorted(message.attributes["has_purchase"] for message in found) == ["false", "true"]
-    for message in found:
+    published = take(2)
+    assert sorted(message.attributes["has_purchase"] for message in published) == ["false", "true"]
+    for message in published:
         assert problems("userEvents", "payload", orjson.loads(message.data)) == []
         assert problems("userEvents", "headers", dict(message.attributes)) == []

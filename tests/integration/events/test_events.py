@@ -1,4 +1,4 @@
-"""POST /events and /events/batch: accepted once Pub/Sub has it, refused with a problem, and nothing in between."""
+"""POST /events and /events/batch: an event is accepted once Pub/Sub has it, or refused with a problem."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,14 +9,14 @@ import orjson
 import pytest
 
 from shared.clients import reset
-from tests.integration.conftest import settings_of
+from tests.integration.conftest import Serve, settings_of
 
 GOOD = {"user_id": "u1", "product_id": 1, "event_type": "view"}
 Take = Callable[..., list[Any]]
 
 
 @pytest.fixture
-def client(env: dict[str, str], serve: Callable[[str], httpx.Client]) -> httpx.Client:
+def client(env: dict[str, str], serve: Serve) -> httpx.Client:
     return serve("events")
 
 
@@ -46,7 +46,7 @@ def test_an_event_is_published_with_an_id_and_a_time(client: httpx.Client, take:
     assert body["events"][0]["timestamp"].endswith("+00:00")
 
 
-def test_a_purchase_says_so_in_the_attributes(client: httpx.Client, take: Take) -> None:
+def test_a_purchase_is_marked_in_the_attributes(client: httpx.Client, take: Take) -> None:
     client.post("/events", json=GOOD | {"event_type": "purchase"})
     assert take()[0].attributes["has_purchase"] == "true"
 
@@ -57,11 +57,11 @@ def test_the_clients_own_event_id_is_kept(client: httpx.Client, take: Take) -> N
 
 
 def test_an_idempotency_key_makes_the_same_event_id_every_time(client: httpx.Client) -> None:
-    first, second, other = (
+    first, second, of_another_key = (
         client.post("/events", json=GOOD, headers={"Idempotency-Key": key}).json()["event_id"]
         for key in ("a", "a", "b")
     )
-    assert first == second != other
+    assert first == second != of_another_key
 
 
 @pytest.mark.parametrize("path", ["/events", "/events/batch"])
@@ -73,16 +73,16 @@ def test_an_idempotency_key_obeys_the_rules_of_all_routes(client: httpx.Client, 
     assert [error["field"] for error in answer.json()["errors"]] == ["Idempotency-Key"]
 
 
-def test_a_batch_is_one_message_per_user_and_names_what_it_rejects(client: httpx.Client, take: Take) -> None:
+def test_a_batch_is_one_message_per_user_and_names_the_rejected_events(client: httpx.Client, take: Take) -> None:
     events = [GOOD, GOOD | {"user_id": "u2"}, GOOD | {"product_id": 0}, GOOD | {"product_id": 2}, "nonsense"]
     answer = client.post("/events/batch", json={"events": events})
     assert answer.status_code == 202
     assert answer.json()["accepted"] == 3
-    assert [one["index"] for one in answer.json()["rejected"]] == [2, 4]
+    assert [rejection["index"] for rejection in answer.json()["rejected"]] == [2, 4]
     assert answer.json()["rejected"][0]["problem"]["errors"][0]["field"] == "product_id"
-    found = {one.attributes["user_id"]: orjson.loads(one.data)["events"] for one in take(2)}
-    assert [one["product_id"] for one in found["u1"]] == [1, 2]
-    assert len(found["u2"]) == 1
+    by_user = {message.attributes["user_id"]: orjson.loads(message.data)["events"] for message in take(2)}
+    assert [event["product_id"] for event in by_user["u1"]] == [1, 2]
+    assert len(by_user["u2"]) == 1
 
 
 def test_a_batch_of_500_is_taken_and_501_refused(client: httpx.Client) -> None:
@@ -125,7 +125,7 @@ def test_a_bad_body_is_a_problem_and_publishes_nothing(
     assert problem["instance"] == "/events"
     assert problem["request_id"] == answer.headers["x-request-id"]
     client.post("/events", json=GOOD | {"user_id": "after"})
-    assert [one.attributes["user_id"] for one in take()] == ["after"]
+    assert [message.attributes["user_id"] for message in take()] == ["after"]
 
 
 def test_unknown_paths_methods_and_parameters_are_problems(client: httpx.Client) -> None:
@@ -136,9 +136,9 @@ def test_unknown_paths_methods_and_parameters_are_problems(client: httpx.Client)
 
 
 @pytest.fixture
-def alone(env: dict[str, str], serve: Callable[[str], httpx.Client]) -> Iterator[httpx.Client]:
-    gone = {"DATABASE_URL": "postgresql+pg8000://nobody@127.0.0.1:9/x", "REDIS_URL": "redis://127.0.0.1:9/0"}
-    with settings_of(env | gone):
+def alone(env: dict[str, str], serve: Serve) -> Iterator[httpx.Client]:
+    unreachable = {"DATABASE_URL": "postgresql+pg8000://nobody@127.0.0.1:9/x", "REDIS_URL": "redis://127.0.0.1:9/0"}
+    with settings_of(env | unreachable):
         yield serve("events")
 
 
@@ -149,9 +149,7 @@ def test_events_are_taken_while_postgres_and_redis_are_down(alone: httpx.Client,
     assert (health["status"], health["service"]) == ("healthy", "events")
 
 
-def test_a_pubsub_that_is_away_is_a_503_with_retry_after(
-    env: dict[str, str], serve: Callable[[str], httpx.Client]
-) -> None:
+def test_a_pubsub_that_is_away_is_a_503_with_retry_after(env: dict[str, str], serve: Serve) -> None:
     with settings_of(env | {"PUBSUB_EMULATOR_HOST": "127.0.0.1:9", "PUBLISH_TIMEOUT_S": "0.5"}):
         client = serve("events")
         answer = client.post("/events", json=GOOD)
@@ -163,32 +161,35 @@ def test_a_pubsub_that_is_away_is_a_503_with_retry_after(
         reset()
 
 
-def test_what_every_answer_has(client: httpx.Client) -> None:
+def test_every_answer_has_the_headers_of_the_edge(client: httpx.Client) -> None:
     answer = client.post("/events", json=GOOD, headers={"X-Request-ID": "my-id", "Origin": "https://shop.example"})
     assert answer.headers["x-request-id"] == "my-id"
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "X-Request-ID" in answer.headers["access-control-expose-headers"]
     assert answer.headers["ratelimit-policy"] == '"minute";q=6000;w=60'
-    made = client.post("/events", json=GOOD, headers={"X-Request-ID": "spaces are not taken"}).headers["x-request-id"]
-    assert made != "spaces are not taken"
-    assert len(made) == 24
+    generated = client.post("/events", json=GOOD, headers={"X-Request-ID": "spaces are not taken"}).headers[
+        "x-request-id"
+    ]
+    assert generated != "spaces are not taken"
+    assert len(generated) == 24
 
 
-def test_a_client_beyond_the_limit_gets_429_and_when_to_return(
-    env: dict[str, str], serve: Callable[[str], httpx.Client]
-) -> None:
+def test_a_client_beyond_the_limit_gets_429_and_when_to_return(env: dict[str, str], serve: Serve) -> None:
     with settings_of(env | {"RATE_LIMIT_PER_MINUTE": "3", "TRUSTED_PROXIES": "1"}):
         client = serve("events")
         # what stands before the trusted proxy's address the client may have made up
-        mine, other = {"X-Forwarded-For": "10.9.9.9, 192.0.2.7"}, {"X-Forwarded-For": "192.0.2.7, 192.0.2.8"}
-        answers = [client.post("/events", json=GOOD, headers=mine) for _ in range(8)]
+        from_limited, from_other = (
+            {"X-Forwarded-For": "10.9.9.9, 192.0.2.7"},
+            {"X-Forwarded-For": "192.0.2.7, 192.0.2.8"},
+        )
+        answers = [client.post("/events", json=GOOD, headers=from_limited) for _ in range(8)]
         # a minute may end in between: then twice three are taken
         assert sum(answer.status_code == 202 for answer in answers) in (3, 6)
         refused = [answer for answer in answers if answer.status_code == 429][-1]
         assert refused.json()["type"] == "urn:aisle:problem:rate-limited"
         assert 0 < int(refused.headers["retry-after"]) <= 60
-        assert client.post("/events", json=GOOD, headers=other).status_code == 202
-        assert client.get("/health", headers=mine).status_code == 200
+        assert client.post("/events", json=GOOD, headers=from_other).status_code == 202
+        assert client.get("/health", headers=from_limited).status_code == 200
 
 
 def test_a_preflight_is_answered(client: httpx.Client) -> None:

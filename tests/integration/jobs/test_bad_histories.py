@@ -3,41 +3,40 @@
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 
 from shared.clients import postgres
 from shared.storage.recommending import models
-from tests.integration.jobs.shop import Did, crowd, events, products
+from tests.integration.conftest import Serve
+from tests.integration.shop import StoredEvent, add_events, add_plain_products, checkerboard_views
 
-Serve = Callable[[str], httpx.Client]
 # more than SMALL_SHOP_EVENTS of jobs/tuning/selection.py
 MANY = 1_200
 DAYS = 60
 
 
-def one_user(ids: list[int]) -> list[Did]:
-    return [Did("a", ids[n % len(ids)], "purchase", 24 * DAYS * n / MANY) for n in range(MANY)]
+def one_user(ids: list[int]) -> list[StoredEvent]:
+    return [StoredEvent("a", ids[n % len(ids)], "purchase", 24 * DAYS * n / MANY) for n in range(MANY)]
 
 
-def one_product(ids: list[int]) -> list[Did]:
-    return [Did(f"u{n % 40}", ids[0], "purchase", 24 * DAYS * n / MANY) for n in range(MANY)]
+def one_product(ids: list[int]) -> list[StoredEvent]:
+    return [StoredEvent(f"u{n % 40}", ids[0], "purchase", 24 * DAYS * n / MANY) for n in range(MANY)]
 
 
-def all_alike(ids: list[int]) -> list[Did]:
+def all_alike(ids: list[int]) -> list[StoredEvent]:
     # everybody buys the same four, again and again
-    return [Did(f"u{n % 60}", ids[n // 60 % 4], "purchase", 24 * DAYS * n / MANY) for n in range(MANY)]
+    return [StoredEvent(f"u{n % 60}", ids[n // 60 % 4], "purchase", 24 * DAYS * n / MANY) for n in range(MANY)]
 
 
-def unknown_types(ids: list[int]) -> list[Did]:
-    return [Did(f"u{n % 60}", ids[n % 6], "applause", 24 * DAYS * n / MANY) for n in range(MANY)]
+def unknown_types(ids: list[int]) -> list[StoredEvent]:
+    return [StoredEvent(f"u{n % 60}", ids[n % 6], "applause", 24 * DAYS * n / MANY) for n in range(MANY)]
 
 
-def deleted_products(ids: list[int]) -> list[Did]:
-    done = [Did(f"u{n % 60}", ids[n % 6], "purchase", 24 * DAYS * n / MANY) for n in range(MANY)]
+def deleted_products(ids: list[int]) -> list[StoredEvent]:
+    purchases = [StoredEvent(f"u{n % 60}", ids[n % 6], "purchase", 24 * DAYS * n / MANY) for n in range(MANY)]
     postgres.write("UPDATE products SET is_active = false")
-    return done
+    return purchases
 
 
 def run(serve: Serve, **parameters: Any) -> dict[str, Any]:
@@ -58,14 +57,14 @@ def run(serve: Serve, **parameters: Any) -> dict[str, Any]:
         (deleted_products, "no events"),
     ],
 )
-def test_what_teaches_nothing_ends_with_its_reason_and_the_active_model_stays(
-    env: object, serve: Serve, history: Callable[[list[int]], list[Did]], reason: str, time_budget_s: float
+def test_a_large_history_without_a_pattern_leaves_the_active_model_with_a_reason(
+    env: object, serve: Serve, history: Callable[[list[int]], list[StoredEvent]], reason: str, time_budget_s: float
 ) -> None:
-    ids = products(6)
-    events(crowd(ids, 8))
+    ids = add_plain_products(6)
+    add_events(checkerboard_views(ids, 8))
     version = run(serve)["version"]
     postgres.write("DELETE FROM events")
-    events(history(ids))
+    add_events(history(ids))
     answer = run(serve, time_budget_s=time_budget_s)
     assert answer["outcome"] == "kept"
     assert reason in answer["reason"]
@@ -75,13 +74,15 @@ def test_what_teaches_nothing_ends_with_its_reason_and_the_active_model_stays(
 
 
 @pytest.mark.parametrize("time_budget_s", [0, 1])
-def test_a_budget_of_a_second_publishes_the_best_of_what_there_was_time_for(
+def test_a_budget_of_a_second_publishes_the_best_trial_within_it(
     env: object, serve: Serve, time_budget_s: float
 ) -> None:
-    ids = products(40)
+    ids = add_plain_products(40)
     random = np.random.default_rng(5)
-    events(
-        Did(f"u{user}", ids[2 * int(random.integers(20)) + user % 2], "purchase", float(random.random() * 24 * DAYS))
+    add_events(
+        StoredEvent(
+            f"u{user}", ids[2 * int(random.integers(20)) + user % 2], "purchase", float(random.random() * 24 * DAYS)
+        )
         for user in random.integers(0, 80, MANY).tolist()
     )
     answer = run(serve, time_budget_s=time_budget_s)

@@ -1,16 +1,13 @@
 """The job that counts days."""
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from shared.clients import postgres
-from tests.integration.jobs.shop import Did, events, products
-
-Serve = Callable[[str], httpx.Client]
+from tests.integration.conftest import Serve
+from tests.integration.shop import StoredEvent, add_events, add_plain_products
 
 
 @pytest.fixture
@@ -18,8 +15,8 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def at(day: date, hour: int = 12) -> float:
-    """Return how many hours ago that was; in the future it is the start of the day."""
+def hours_since(day: date, hour: int = 12) -> float:
+    """Return the hours since this time of the day; negative in the future."""
     moment = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
     return (datetime.now(UTC) - moment) / timedelta(hours=1)
 
@@ -30,16 +27,16 @@ def counted() -> dict[tuple[date, str], tuple[int, int, int]]:
 
 
 def test_events_users_and_products_are_counted_per_day_and_type(env: object, serve: Serve, today: date) -> None:
-    ids = products(3)
+    ids = add_plain_products(3)
     yesterday = today - timedelta(days=1)
-    events(
+    add_events(
         [
-            Did("a", ids[0], "view", at(yesterday, 0)),
-            Did("a", ids[1], "view", at(yesterday, 23)),
-            Did("b", ids[0], "view", at(yesterday)),
-            Did("b", ids[0], "purchase", at(yesterday)),
-            Did("a", None, "search", at(today, 0)),
-            Did("a", ids[0], "view", at(today, 0)),
+            StoredEvent("a", ids[0], "view", hours_since(yesterday, 0)),
+            StoredEvent("a", ids[1], "view", hours_since(yesterday, 23)),
+            StoredEvent("b", ids[0], "view", hours_since(yesterday)),
+            StoredEvent("b", ids[0], "purchase", hours_since(yesterday)),
+            StoredEvent("a", None, "search", hours_since(today, 0)),
+            StoredEvent("a", ids[0], "view", hours_since(today, 0)),
         ]
     )
     answer = serve("daily_stats").post("/", json={}).json()
@@ -52,9 +49,9 @@ def test_events_users_and_products_are_counted_per_day_and_type(env: object, ser
     }
 
 
-def test_the_same_run_again_changes_nothing(env: object, serve: Serve, today: date) -> None:
-    (product,) = products(1)
-    events([Did("a", product, "view", at(today, 0))])
+def test_a_second_run_changes_nothing(env: object, serve: Serve, today: date) -> None:
+    (product,) = add_plain_products(1)
+    add_events([StoredEvent("a", product, "view", hours_since(today, 0))])
     job = serve("daily_stats")
     job.post("/", json={})
     first = counted()
@@ -66,13 +63,13 @@ def test_the_same_run_again_changes_nothing(env: object, serve: Serve, today: da
 def test_a_day_never_counted_is_counted_by_itself_and_a_counted_one_waits_for_a_backfill(
     env: object, serve: Serve, today: date
 ) -> None:
-    (product,) = products(1)
+    (product,) = add_plain_products(1)
     old = today - timedelta(days=40)
-    events([Did("a", product, "view", at(old))])
+    add_events([StoredEvent("a", product, "view", hours_since(old))])
     job = serve("daily_stats")
     job.post("/", json={})
     assert counted()[old, "view"] == (1, 1, 1)
-    events([Did("b", product, "view", at(old))])
+    add_events([StoredEvent("b", product, "view", hours_since(old))])
     job.post("/", json={})
     assert counted()[old, "view"] == (1, 1, 1)
     assert job.post("/", json={"days": 41}).json()["days"] == 41
@@ -80,9 +77,9 @@ def test_a_day_never_counted_is_counted_by_itself_and_a_counted_one_waits_for_a_
 
 
 def test_a_day_whose_events_were_dropped_keeps_its_counts(env: object, serve: Serve, today: date) -> None:
-    (product,) = products(1)
+    (product,) = add_plain_products(1)
     yesterday = today - timedelta(days=1)
-    events([Did("a", product, "view", at(yesterday))])
+    add_events([StoredEvent("a", product, "view", hours_since(yesterday))])
     job = serve("daily_stats")
     job.post("/", json={})
     postgres.write("DELETE FROM events")
@@ -93,6 +90,6 @@ def test_a_day_whose_events_were_dropped_keeps_its_counts(env: object, serve: Se
 @pytest.mark.parametrize(
     "body", [{"days": 0}, {"days": 4001}, {"days": "2"}, {"days": 1.5}, {"days": True}, {"day": 1}, []]
 )
-def test_days_that_make_no_sense_are_refused(env: object, serve: Serve, body: object) -> None:
+def test_invalid_days_are_refused(env: object, serve: Serve, body: object) -> None:
     assert serve("daily_stats").post("/", json=body).status_code == 422
     assert postgres.read("SELECT count(*) FROM job_runs")[0][0] == 0

@@ -1,29 +1,20 @@
-"""The weekly report, and the choice on a shop large enough to choose on."""
+"""The weekly report, and the choice of a model for a shop that is large enough."""
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from jobs.evaluation import Evaluation, evaluation
 from jobs.similarity import Similarity, similarity
 from shared.clients import postgres
 from shared.storage.recommending import models
-from tests.integration.jobs.shop import Did, events, products
+from tests.integration.shop import add_two_kinds_of_users
 
 
 @pytest.fixture
 def shop(env: object) -> None:
-    """Two kinds of users, each with products of its own; 1,600 events over 60 days."""
-    ids = products(40)
-    rng = np.random.default_rng(5)
-    done = []
-    for _ in range(1600):
-        user = int(rng.integers(80))
-        kind = user % 2 if rng.random() < 0.9 else 1 - user % 2
-        event_type = str(rng.choice(["view", "add_to_cart", "purchase"], p=[0.5, 0.2, 0.3]))
-        done.append(Did(f"u{user}", ids[2 * int(rng.integers(20)) + kind], event_type, float(rng.random() * 24 * 60)))
-    events(done)
+    """Two kinds of users, each with products of its own."""
+    add_two_kinds_of_users()
 
 
 def runs(job: str) -> list[Any]:
@@ -38,23 +29,23 @@ def test_the_report_is_written_and_the_active_model_is_left_alone(shop: None) ->
     ((outcome, of_version, details),) = runs("evaluation")
     assert (outcome, of_version) == ("evaluated", None)
     assert details["report"].startswith("<!doctype html>")
-    assert [one["mode"] for one in details["results"]] == ["new-only", "repeats"]
-    for one in details["results"]:
-        assert [line["name"] for line in one["results"]][:2] == ["served", "most popular"]
-        assert 0 < one["served"]["ndcg@20"]["mean"] < 1
+    assert [result["mode"] for result in details["results"]] == ["new-only", "repeats"]
+    for result in details["results"]:
+        assert [line["name"] for line in result["results"]][:2] == ["served", "most popular"]
+        assert 0 < result["served"]["ndcg@20"]["mean"] < 1
     active = models.active()
     assert active is not None
     assert active.version == version
 
 
-def test_an_empty_shop_cannot_be_measured_and_says_so(env: object) -> None:
+def test_the_evaluation_of_an_empty_shop_has_its_reason(env: object) -> None:
     answer = evaluation.run(Evaluation(time_budget_s=0))
     assert answer["outcome"] == "nothing to measure"
     assert answer["reasons"] == {"new-only": "no events", "repeats": "no events"}
     assert runs("evaluation")[0][0] == "nothing to measure"
 
 
-def test_the_chosen_model_is_published_with_what_it_was_chosen_by_and_what_it_serves_with(shop: None) -> None:
+def test_the_chosen_model_is_published_with_its_trials_and_its_formula(shop: None) -> None:
     answer = similarity.run(Similarity(time_budget_s=2))
     assert answer["outcome"] == "published"
     model = models.active()
@@ -69,7 +60,7 @@ def test_the_chosen_model_is_published_with_what_it_was_chosen_by_and_what_it_se
         "returning",
         "repeat_weight",
     } <= (model.parameters["serving"].keys())
-    candidates = {one["algorithm"]: one for one in model.metrics["candidates"]}
+    candidates = {trial["algorithm"]: trial for trial in model.metrics["candidates"]}
     # and a mixture of them, where one is better than the best alone
     algorithms = {"cosine", "tfidf", "bm25", "rp3beta", "ease", "ease_head", "als", "popularity"}
     assert candidates.keys() - {"mixture"} == algorithms

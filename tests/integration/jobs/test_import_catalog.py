@@ -1,7 +1,6 @@
 """The job that imports a catalog feed."""
 
 import gzip
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ import pandas as pd
 import pytest
 
 from shared.clients import postgres
+from tests.integration.conftest import Serve
 
-Serve = Callable[[str], httpx.Client]
 HEADER = "external_id,name,price,category,tags,quantity\n"
 
 
@@ -109,7 +108,7 @@ def test_a_large_feed_goes_in_chunks(env: object, serve: Serve, tmp_path: Path) 
         ("feed.xlsx", b"PK", "format"),
     ],
 )
-def test_a_file_that_is_no_feed_is_one_clear_problem(
+def test_a_file_that_is_not_a_feed_is_a_problem_with_its_reason(
     env: object, serve: Serve, tmp_path: Path, name: str, content: bytes, says: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
@@ -176,7 +175,7 @@ def test_whole_numbers_and_ids_may_be_floats_in_every_format(
 
 
 @pytest.mark.parametrize("name", ["feed.csv", "feed.csv.gz", "feed.tsv"])
-def test_a_spreadsheets_file_is_read_as_it_is(env: object, serve: Serve, tmp_path: Path, name: str) -> None:
+def test_a_spreadsheets_file_is_read_without_parameters(env: object, serve: Serve, tmp_path: Path, name: str) -> None:
     separator = "\t" if name == "feed.tsv" else ";"
     rows = [["SKU", "Title", "Price", "Qty", ""], ["D1", 'Schüssel 5" groß', "1.299,00", "4", ""], [""] * 5]
     text = "\r\n".join(separator.join(row) for row in rows).encode("cp1252")
@@ -204,9 +203,7 @@ def test_columns_are_read_by_a_mapping_and_the_others_are_named(env: object, ser
     assert "columns=" in refused.json()["detail"]
 
 
-def test_a_feed_of_which_nothing_can_be_used_is_a_problem_that_says_why(
-    env: object, serve: Serve, tmp_path: Path
-) -> None:
+def test_a_feed_without_usable_rows_is_a_problem_with_the_reasons(env: object, serve: Serve, tmp_path: Path) -> None:
     feed = tmp_path / "feed.csv"
     feed.write_text(HEADER + "a,A,Free,,,\nb,B,1_000,,,\n")
     answer = run(serve, feed)

@@ -16,15 +16,16 @@ import pytest
 
 from shared.clients import postgres, redis_sync
 from shared.storage.answers import protocol
-from tests.integration.data import oracle
-from tests.integration.shop import add_products, deliver, event
+from tests.integration import derived_tables
+from tests.integration.conftest import Serve
+from tests.integration.deliveries import deliver, event
+from tests.integration.shop import add_products
 
-Serve = Callable[[str], httpx.Client]
 BASE = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=3)
 HEADER = "user_id,product_id,event_type,timestamp,quantity,session_id,metadata,event_id\n"
 
 
-def at(hours: float) -> str:
+def time_after(hours: float) -> str:
     return (BASE + timedelta(hours=hours)).isoformat()
 
 
@@ -55,10 +56,10 @@ def test_rows_become_events_and_everything_that_follows_from_them(env: object, s
     epochs = redis_sync.client().hgetall(protocol.EPOCHS)
     source = write(
         tmp_path / "h.csv",
-        f"ann,1,view,{at(0)},,s1,,",
-        f'ann,1,purchase,{at(1)},3,s1,"{{""order"": ""o1""}}",o1-1',
-        f"bob,2,add_to_cart,{at(2)},,,,",
-        f'bob,,search,{at(2.5)},,,"{{""query"": ""lantern""}}",',
+        f"ann,1,view,{time_after(0)},,s1,,",
+        f'ann,1,purchase,{time_after(1)},3,s1,"{{""order"": ""o1""}}",o1-1',
+        f"bob,2,add_to_cart,{time_after(2)},,,,",
+        f'bob,,search,{time_after(2.5)},,,"{{""query"": ""lantern""}}",',
     )
     answer = load(serve, source)
     assert answer.status_code == 200, answer.text
@@ -74,23 +75,23 @@ def test_rows_become_events_and_everything_that_follows_from_them(env: object, s
         ("bob", 2, "add_to_cart", 1, None, None),
         ("bob", None, "search", 1, None, {"query": "lantern"}),
     ]
-    oracle.assert_derived()
+    derived_tables.assert_match_events()
     assert redis_sync.client().hgetall(protocol.EPOCHS) != epochs, "stored answers are no longer valid"
 
 
-def test_the_same_file_again_adds_nothing(env: object, serve: Serve, tmp_path: Path) -> None:
+def test_loading_the_same_file_twice_adds_nothing(env: object, serve: Serve, tmp_path: Path) -> None:
     add_products()
     history().to_csv(tmp_path / "h.csv", index=False)
     assert load(serve, str(tmp_path / "h.csv"), chunk_rows=150).json()["stored"] == 400
-    before = oracle.counts(), oracle.stored()
-    again = load(serve, str(tmp_path / "h.csv")).json()
-    assert (again["stored"], again["known"], again["rejected"]) == (0, 400, 0)
-    assert (oracle.counts(), oracle.stored()) == before
-    oracle.assert_derived()
+    before = derived_tables.row_counts(), derived_tables.stored()
+    second = load(serve, str(tmp_path / "h.csv")).json()
+    assert (second["stored"], second["known"], second["rejected"]) == (0, 400, 0)
+    assert (derived_tables.row_counts(), derived_tables.stored()) == before
+    derived_tables.assert_match_events()
 
 
 @pytest.mark.parametrize("name", ["h.csv", "h.csv.gz", "h.jsonl", "h.ndjson.gz", "h.parquet"])
-def test_every_format_says_the_same(env: object, serve: Serve, tmp_path: Path, name: str) -> None:
+def test_every_format_loads_the_same_events(env: object, serve: Serve, tmp_path: Path, name: str) -> None:
     add_products()
     frame, path = history(), tmp_path / name
     if name == "h.parquet":
@@ -129,13 +130,13 @@ def test_bad_rows_are_counted_with_examples_and_kept_and_the_others_load(
     add_products()
     source = write(
         tmp_path / "h.csv",
-        f"ann,1,view,{at(0)},,,,",
-        f"ann,999,view,{at(0)},,,,",  # line 3
-        f"ann,1,look,{at(0)},,,,",  # line 4
+        f"ann,1,view,{time_after(0)},,,,",
+        f"ann,999,view,{time_after(0)},,,,",  # line 3
+        f"ann,1,look,{time_after(0)},,,,",  # line 4
         "ann,1,view",  # line 5
-        f'"ann,1,view,{at(1)},,,,',  # line 6: a quote that never closes
-        *(f",1,view,{at(0)},,,," for _ in range(8)),  # lines 7 to 14
-        f"ann,2,view,{at(0)},,,,",
+        f'"ann,1,view,{time_after(1)},,,,',  # line 6: a quote that never closes
+        *(f",1,view,{time_after(0)},,,," for _ in range(8)),  # lines 7 to 14
+        f"ann,2,view,{time_after(0)},,,,",
     )
     body = load(serve, source, keep_rejected=6, chunk_rows=7).json()
     assert (body["rows"], body["stored"], body["rejected"]) == (14, 2, 12)
@@ -147,12 +148,12 @@ def test_bad_rows_are_counted_with_examples_and_kept_and_the_others_load(
         "has 3 cells where the header has 8": (1, [5]),
         "a quote is not closed": (1, [6]),
     }
-    kept = postgres.read("SELECT position, reason, event FROM rejected_events ORDER BY position")
-    assert [row[0] for row in kept] == [3, 4, 5, 6, 7, 8]
-    assert (kept[0][1], kept[0][2]["product_id"]) == ("unknown product: 999", "999")
+    rejected = postgres.read("SELECT position, reason, event FROM rejected_events ORDER BY position")
+    assert [row[0] for row in rejected] == [3, 4, 5, 6, 7, 8]
+    assert (rejected[0][1], rejected[0][2]["product_id"]) == ("unknown product: 999", "999")
     load(serve, source, keep_rejected=6, chunk_rows=7)
     assert postgres.read("SELECT count(*) FROM rejected_events")[0][0] == 6
-    oracle.assert_derived()
+    derived_tables.assert_match_events()
 
 
 def test_history_and_live_events_count_each_event_once_in_any_order(env: object, serve: Serve, tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_history_and_live_events_count_each_event_once_in_any_order(env: object,
     assert (body["stored"], body["known"]) == (30, 10)
     send(events[10:40])
     assert postgres.read("SELECT count(*) FROM events")[0][0] == 40
-    oracle.assert_derived()
+    derived_tables.assert_match_events()
 
 
 def test_old_events_into_a_running_shop_change_its_preferences_as_if_they_had_come_in_time(
@@ -192,14 +193,12 @@ def test_old_events_into_a_running_shop_change_its_preferences_as_if_they_had_co
     for part in (frame[::3], frame[1::3], frame[2::3]):
         part.to_csv(tmp_path / "part.csv", index=False)
         assert load(serve, str(tmp_path / "part.csv")).json()["rejected"] == 0
-    oracle.assert_derived()
+    derived_tables.assert_match_events()
 
 
-def test_a_load_that_was_interrupted_is_made_good_by_running_it_again(
-    env: object, serve: Serve, tmp_path: Path
-) -> None:
+def test_a_second_run_completes_an_interrupted_load(env: object, serve: Serve, tmp_path: Path) -> None:
     add_products()
-    rows = [f"ann,{n % 10 + 1},view,{at(n / 10)},,,," for n in range(30)]
+    rows = [f"ann,{n % 10 + 1},view,{time_after(n / 10)},,,," for n in range(30)]
     source = tmp_path / "h.csv.gz"
     complete = gzip.compress((HEADER + "\n".join(rows)).encode(), mtime=0)
     # cut where the reader has some rows already
@@ -210,7 +209,7 @@ def test_a_load_that_was_interrupted_is_made_good_by_running_it_again(
     source.write_bytes(complete)
     body = load(serve, str(source)).json()
     assert body["stored"] + body["known"] == 30
-    oracle.assert_derived()
+    derived_tables.assert_match_events()
 
 
 def test_one_row_of_long_ago_makes_one_partition(env: object, serve: Serve, tmp_path: Path) -> None:
@@ -218,13 +217,13 @@ def test_one_row_of_long_ago_makes_one_partition(env: object, serve: Serve, tmp_
     count = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass"
     before = postgres.read(count)[0][0]
     body = load(
-        serve, write(tmp_path / "h.csv", "ann,1,view,2003-05-31T23:30:00-05:00,,,,", f"ann,1,view,{at(0)},,,,")
+        serve, write(tmp_path / "h.csv", "ann,1,view,2003-05-31T23:30:00-05:00,,,,", f"ann,1,view,{time_after(0)},,,,")
     ).json()
     assert body["stored"] == 2
     assert postgres.read(count)[0][0] - before <= 2
     assert postgres.read("SELECT count(*) FROM events_default")[0][0] == 0
     assert postgres.read("SELECT count(*) FROM events_2003_06")[0][0] == 1
-    oracle.assert_derived()
+    derived_tables.assert_match_events()
 
 
 @pytest.mark.parametrize(
@@ -238,7 +237,7 @@ def test_one_row_of_long_ago_makes_one_partition(env: object, serve: Serve, tmp_
         ("http://127.0.0.1:9/h.csv", "cannot be reached"),
     ],
 )
-def test_a_source_that_cannot_be_read_is_one_clear_problem(env: object, serve: Serve, source: str, says: str) -> None:
+def test_an_unreadable_source_is_a_problem_with_its_reason(env: object, serve: Serve, source: str, says: str) -> None:
     answer = load(serve, source)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
@@ -256,7 +255,7 @@ def test_a_source_that_cannot_be_read_is_one_clear_problem(env: object, serve: S
         (b"not gzip", "h.csv.gz", "cannot be read"),
     ],
 )
-def test_a_file_that_is_no_history_is_one_clear_problem(
+def test_a_file_that_is_not_a_history_is_a_problem_with_its_reason(
     env: object, serve: Serve, tmp_path: Path, content: bytes, name: str, says: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
@@ -266,7 +265,7 @@ def test_a_file_that_is_no_history_is_one_clear_problem(
 
 
 @pytest.mark.parametrize("name", ["h.parquet", "h.csv"])
-def test_times_without_a_zone_are_in_the_zone_that_is_given_and_the_report_says_so(
+def test_times_without_a_zone_are_read_in_the_given_zone_and_reported(
     env: object, serve: Serve, tmp_path: Path, name: str
 ) -> None:
     add_products()
@@ -310,7 +309,7 @@ WRITTEN: dict[str, tuple[str, str, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_what_tools_write_is_one_and_the_same_event(env: object, serve: Serve, tmp_path: Path, name: str) -> None:
+def test_the_formats_of_common_tools_load_the_same_event(env: object, serve: Serve, tmp_path: Path, name: str) -> None:
     add_products()
     header, row, options = WRITTEN[name]
     (tmp_path / name).write_text(f"{header}\n{row}\n", newline="")
@@ -328,17 +327,15 @@ def test_a_history_is_read_in_the_encoding_that_it_has(
     env: object, serve: Serve, tmp_path: Path, encoding: str
 ) -> None:
     add_products()
-    text = f"user_id,item_id,event_type,timestamp\nMüller,SKU1,view,{at(0)}\n"
+    text = f"user_id,item_id,event_type,timestamp\nMüller,SKU1,view,{time_after(0)}\n"
     (tmp_path / "h.csv").write_bytes(text.encode(encoding))
     assert load(serve, str(tmp_path / "h.csv")).json()["stored"] == 1
     assert postgres.read("SELECT external_id FROM users")[0][0] == "Müller"
 
 
-def test_a_file_of_which_nothing_can_be_used_is_a_problem_that_says_why(
-    env: object, serve: Serve, tmp_path: Path
-) -> None:
+def test_a_file_without_usable_rows_is_a_problem_with_the_reasons(env: object, serve: Serve, tmp_path: Path) -> None:
     add_products()
-    source = write(tmp_path / "h.csv", f"ann,99,view,{at(0)},,,,", f"ann,1,applause,{at(0)},,,,")
+    source = write(tmp_path / "h.csv", f"ann,99,view,{time_after(0)},,,,", f"ann,1,applause,{time_after(0)},,,,")
     answer = load(serve, source)
     assert answer.status_code == 422
     body = answer.json()
@@ -353,7 +350,7 @@ def test_a_file_of_which_nothing_can_be_used_is_a_problem_that_says_why(
 def test_a_row_of_the_far_future_is_refused_and_named(env: object, serve: Serve, tmp_path: Path) -> None:
     add_products()
     body = load(
-        serve, write(tmp_path / "h.csv", f"ann,1,view,{at(0)},,,,", "ann,1,view,2099-01-01T00:00:00Z,,,,")
+        serve, write(tmp_path / "h.csv", f"ann,1,view,{time_after(0)},,,,", "ann,1,view,2099-01-01T00:00:00Z,,,,")
     ).json()
     assert (body["rows"], body["used"], body["rejected"]) == (2, 1, 1)
     assert body["rejections"] == [
@@ -375,7 +372,7 @@ def test_a_deployed_job_reads_neither_its_own_disk_nor_its_neighbours(
 
 
 @pytest.mark.parametrize("parameters", [{"chunk_rows": 0}, {"timestamp_unit": "days"}, {"format": "xml"}, {"sauce": 1}])
-def test_a_parameter_that_makes_no_sense_is_refused(env: object, serve: Serve, parameters: dict[str, Any]) -> None:
+def test_an_invalid_parameter_is_refused(env: object, serve: Serve, parameters: dict[str, Any]) -> None:
     answer = load(serve, "/tmp/h.csv", **parameters)  # noqa: S108 — never opened
     assert answer.status_code == 422
     assert next(iter(parameters)) in answer.json()["detail"]
@@ -437,4 +434,4 @@ def test_a_history_is_read_from_s3(env: object, serve: Serve, bucket: Callable[[
     assert missing.status_code == 422
     assert "does not exist" in missing.json()["detail"]
     assert json.loads(json.dumps(missing.json()))["status"] == 422
-    oracle.assert_derived()
+    derived_tables.assert_match_events()

@@ -1,15 +1,11 @@
 """The job that rebuilds the live ranking."""
 
-from collections.abc import Callable
-
-import httpx
 import orjson
 
 from shared.clients import postgres, redis_sync
 from shared.storage.answers import popular_ranking, protocol
-from tests.integration.jobs.shop import products
-
-Serve = Callable[[str], httpx.Client]
+from tests.integration.conftest import Serve
+from tests.integration.shop import add_plain_products
 
 
 def bought(counts: dict[int, int]) -> None:
@@ -23,22 +19,27 @@ def bought(counts: dict[int, int]) -> None:
 
 
 def ranking() -> list[tuple[int, float]]:
-    found = redis_sync.client().zrevrange(protocol.POPULAR, 0, -1, withscores=True)
-    return [(int(product), count) for product, count in found]
+    members = redis_sync.client().zrevrange(protocol.POPULAR, 0, -1, withscores=True)
+    return [(int(product), count) for product, count in members]
 
 
 def test_the_ranking_is_that_of_postgres_with_products_as_they_are_shown(env: object, serve: Serve) -> None:
-    ids = products(4, inactive=[3])
+    ids = add_plain_products(4, inactive=[3])
     bought({ids[0]: 5, ids[1]: 9, ids[3]: 100})
     answer = serve("popular").post("/", json={})
     assert answer.json()["products"] == 2
     assert ranking() == [(ids[1], 9), (ids[0], 5)]
-    shown = orjson.loads(redis_sync.client().hget(protocol.POPULAR_PRODUCTS, str(ids[1])))
-    assert (shown["id"], shown["name"], shown["price"], shown["purchase_count"]) == (ids[1], "product 1", 1.5, 9)
+    product = orjson.loads(redis_sync.client().hget(protocol.POPULAR_PRODUCTS, str(ids[1])))
+    assert (product["id"], product["name"], product["price"], product["purchase_count"]) == (
+        ids[1],
+        "product 1",
+        1.5,
+        9,
+    )
 
 
 def test_an_increment_that_redis_missed_or_made_up_lives_until_the_next_run(env: object, serve: Serve) -> None:
-    ids = products(2)
+    ids = add_plain_products(2)
     bought({ids[0]: 5, ids[1]: 4})
     job = serve("popular")
     job.post("/", json={})
@@ -50,14 +51,14 @@ def test_an_increment_that_redis_missed_or_made_up_lives_until_the_next_run(env:
 
 
 def test_only_the_first_200_are_kept(env: object, serve: Serve) -> None:
-    ids = products(210)
+    ids = add_plain_products(210)
     postgres.write("INSERT INTO product_stats (product_id, purchase_count) SELECT id, id FROM products")
     serve("popular").post("/", json={})
     assert [product for product, _count in ranking()] == sorted(ids, reverse=True)[:200]
 
 
-def test_a_ranking_of_nothing_replaces_the_old_one(env: object, serve: Serve) -> None:
-    (product,) = products(1)
+def test_an_empty_ranking_replaces_the_old_one(env: object, serve: Serve) -> None:
+    (product,) = add_plain_products(1)
     bought({product: 1})
     job = serve("popular")
     job.post("/", json={})
@@ -67,7 +68,7 @@ def test_a_ranking_of_nothing_replaces_the_old_one(env: object, serve: Serve) ->
     assert redis_sync.client().exists(protocol.POPULAR_PRODUCTS) == 0
 
 
-def test_without_redis_the_run_fails_and_says_so(env: object, serve: Serve, monkeypatch: object) -> None:
+def test_without_redis_the_run_fails_as_unavailable(env: object, serve: Serve, monkeypatch: object) -> None:
     import os
 
     from shared.clients import reset

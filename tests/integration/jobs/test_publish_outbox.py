@@ -4,21 +4,16 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import httpx
 
 from shared import clients
 from shared.clients import postgres
 from shared.clients.postgres import transaction
 from shared.messages import CATALOG_CHANGES, catalog_changes
 from shared.storage.events import outbox
-
-Serve = Callable[[str], httpx.Client]
-Messages = Callable[[str], Callable[..., list[Any]]]
+from tests.integration.concurrency import run_concurrently
+from tests.integration.conftest import Messages, Serve
 
 
 def add(numbers: range) -> None:
@@ -28,7 +23,7 @@ def add(numbers: range) -> None:
 
 
 def age() -> None:
-    """Let the messages be old enough for the job: younger ones are their writer's to publish."""
+    """Make the messages old enough for the job; younger messages are left to their writer."""
     postgres.write("UPDATE outbox SET created_at = created_at - interval '1 minute'")
 
 
@@ -45,7 +40,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_what_a_killed_process_committed_is_published_once(
+def test_messages_committed_by_a_killed_process_are_published_once(
     env: dict[str, str], serve: Serve, messages: Messages, repository: Path
 ) -> None:
     take = messages(CATALOG_CHANGES)
@@ -78,19 +73,16 @@ def test_two_runs_at_once_publish_each_message_once(env: object, messages: Messa
     take = messages(CATALOG_CHANGES)
     add(range(300))
     age()
-    published = []
-    # beneath the job, whose lock would let only one of them run
-    threads = [threading.Thread(target=lambda: published.append(outbox.publish_unsent(batch=20))) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    # below the job, whose lock would let only one of the two run
+    published = run_concurrently(lambda _number: outbox.publish_unsent(batch=20), range(2))
     assert sum(published) == 300
-    found = take(expected=300) + take(expected=1, timeout_s=0.5)
-    assert sorted(message.data for message in found) == sorted(catalog_changes([n], "updated")[0] for n in range(300))
+    received = take(expected=300) + take(expected=1, timeout_s=0.5)
+    assert sorted(message.data for message in received) == sorted(
+        catalog_changes([n], "updated")[0] for n in range(300)
+    )
 
 
-def test_a_second_run_of_the_job_is_told_that_one_is_running(env: object, serve: Serve) -> None:
+def test_a_second_run_of_the_job_is_a_conflict(env: object, serve: Serve) -> None:
     from shared.job import one_at_a_time
 
     with one_at_a_time("publish_outbox"):

@@ -1,19 +1,17 @@
-"""The job that drops what is past its time."""
+"""The job that deletes rows past their retention."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from shared import clients
 from shared.clients import postgres
 from shared.settings import settings
 from shared.storage.operations import retention
-from tests.integration.jobs.shop import Did, events, products
+from tests.integration.conftest import Serve
+from tests.integration.shop import StoredEvent, add_events, add_plain_products
 
-Serve = Callable[[str], httpx.Client]
 DAY = 24
 
 
@@ -29,8 +27,8 @@ def month(time: datetime) -> str:
 def run(serve: Serve) -> dict[str, Any]:
     answer = serve("retention").post("/", json={})
     assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    result: dict[str, Any] = answer.json()
+    return result
 
 
 def test_months_past_the_retention_go_whole_and_younger_ones_stay(
@@ -40,8 +38,8 @@ def test_months_past_the_retention_go_whole_and_younger_ones_stay(
     clients.reset()
     assert settings().event_retention_months == 2
     postgres.write("SELECT ensure_event_partitions((now() - interval '8 months')::date, current_date)")
-    (product,) = products(1)
-    events([Did("a", product, "view", DAY * days) for days in (1, 45, 130, 200)])
+    (product,) = add_plain_products(1)
+    add_events([StoredEvent("a", product, "view", DAY * days) for days in (1, 45, 130, 200)])
     now = datetime.now(UTC)
     answer = run(serve)
     assert month(now - timedelta(days=200)) in answer["partitions_dropped"]
@@ -121,7 +119,7 @@ def test_every_rule_has_a_case_here() -> None:
 
 
 @pytest.mark.parametrize("table", OLD_AND_YOUNG)
-def test_what_is_older_than_its_time_is_deleted_and_counted(env: object, serve: Serve, table: str) -> None:
+def test_rows_past_their_retention_are_deleted_and_counted(env: object, serve: Serve, table: str) -> None:
     insert, age = OLD_AND_YOUNG[table]
     for past in ("1 minute", "3 minutes"):
         postgres.write(insert.format(f"now() - interval '{age}' - interval '{past}'"))

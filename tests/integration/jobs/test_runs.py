@@ -1,15 +1,10 @@
-"""What a job's runs say of themselves."""
-
-from collections.abc import Callable
-
-import httpx
+"""The records of a job's runs."""
 
 from shared.clients import postgres
+from tests.integration.conftest import Serve
 
-Serve = Callable[[str], httpx.Client]
 
-
-def test_a_run_that_was_killed_says_so_when_the_job_runs_again(env: object, serve: Serve) -> None:
+def test_a_killed_run_is_marked_as_failed_by_the_next_run(env: object, serve: Serve) -> None:
     postgres.write("INSERT INTO job_runs (job) VALUES ('daily_stats'), ('popular')")
     assert serve("daily_stats").post("/", json={}).status_code == 200
     rows = postgres.read("SELECT job, outcome, ended_at IS NOT NULL, details ->> 'error' FROM job_runs ORDER BY id")

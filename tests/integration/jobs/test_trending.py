@@ -1,19 +1,16 @@
 """The job that scores what is trending."""
 
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import pytest
 
 from shared.clients import postgres, redis_sync
 from shared.domain.events import EventType
 from shared.domain.trending import WINDOWS, score
 from shared.storage.answers import protocol
-from tests.integration.jobs.shop import Did, events, products
-
-Serve = Callable[[str], httpx.Client]
+from tests.integration.conftest import Serve
+from tests.integration.shop import StoredEvent, add_events, add_plain_products
 
 
 def scores(window: str) -> dict[int, tuple[float, int]]:
@@ -22,19 +19,19 @@ def scores(window: str) -> dict[int, tuple[float, int]]:
 
 
 def test_scores_are_those_of_the_formula(env: object, serve: Serve) -> None:
-    ids = products(4, inactive=[3])
-    done = [
-        Did("a", ids[0], "view", 0),
-        Did("b", ids[0], "view", 0),
-        Did("a", ids[0], "purchase", 30),
-        Did("a", ids[1], "add_to_cart", 24 * 8),
-        Did("a", ids[1], "remove_from_cart", 2),
-        Did("a", ids[2], "purchase", 24 * 31),
-        Did("a", ids[3], "purchase", 1),
-        Did("a", None, "search", 1),
+    ids = add_plain_products(4, inactive=[3])
+    events = [
+        StoredEvent("a", ids[0], "view", 0),
+        StoredEvent("b", ids[0], "view", 0),
+        StoredEvent("a", ids[0], "purchase", 30),
+        StoredEvent("a", ids[1], "add_to_cart", 24 * 8),
+        StoredEvent("a", ids[1], "remove_from_cart", 2),
+        StoredEvent("a", ids[2], "purchase", 24 * 31),
+        StoredEvent("a", ids[3], "purchase", 1),
+        StoredEvent("a", None, "search", 1),
     ]
     before = datetime.now(UTC)
-    events(done)
+    add_events(events)
     answer = serve("trending").post("/", json={})
     assert answer.status_code == 200
     if datetime.now(UTC).hour != before.hour:
@@ -45,22 +42,22 @@ def test_scores_are_those_of_the_formula(env: object, serve: Serve) -> None:
         expected = {}
         for product in ids[:3]:
             of_product = [
-                (EventType(one.event_type), before - timedelta(hours=one.hours_ago))
-                for one in done
-                if one.product == product
+                (EventType(event.event_type), before - timedelta(hours=event.hours_ago))
+                for event in events
+                if event.product == product
             ]
             value = score(window, of_product, before)
             if value:
                 expected[product] = value
-        found = scores(window.name)
-        assert {product: value for product, (value, _count) in found.items()} == pytest.approx(expected)
+        stored = scores(window.name)
+        assert {product: value for product, (value, _count) in stored.items()} == pytest.approx(expected)
     # what weighs nothing is no event of a trend
     assert scores("30d")[ids[1]][1] == 1
 
 
 def test_a_product_that_is_no_longer_active_or_bought_leaves(env: object, serve: Serve) -> None:
-    ids = products(2)
-    events([Did("a", ids[0]), Did("a", ids[1])])
+    ids = add_plain_products(2)
+    add_events([StoredEvent("a", ids[0]), StoredEvent("a", ids[1])])
     job = serve("trending")
     job.post("/", json={})
     assert scores("7d").keys() == set(ids)
@@ -81,8 +78,8 @@ def test_answers_made_from_the_old_scores_are_dropped(env: object, serve: Serve)
 
 
 def test_readers_never_see_a_window_empty(env: object, serve: Serve) -> None:
-    ids = products(50)
-    events([Did("a", product) for product in ids])
+    ids = add_plain_products(50)
+    add_events([StoredEvent("a", product) for product in ids])
     job = serve("trending")
     job.post("/", json={})
     seen, stop = [], threading.Event()

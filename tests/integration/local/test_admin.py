@@ -3,14 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-
-import httpx
 
 from local.places import ROOT
 from shared.clients import postgres
-from tests.integration.accounts.people import bearer, registered
+from tests.integration.conftest import Serve
+from tests.integration.people import bearer, register
 
 PASSWORD = "three plums in the rain"
 
@@ -31,9 +29,7 @@ def create(
     )
 
 
-def test_the_first_admin_is_created_and_may_do_everything(
-    env: dict[str, str], serve: Callable[[str], httpx.Client]
-) -> None:
+def test_the_first_admin_is_created_and_may_do_everything(env: dict[str, str], serve: Serve) -> None:
     process = create(env, "create", "boss@example.com")
     assert process.returncode == 0, process.stderr
     assert "boss@example.com is now an admin (acct_" in process.stdout
@@ -47,10 +43,8 @@ def test_the_first_admin_is_created_and_may_do_everything(
     ]
 
 
-def test_an_account_becomes_an_admin_and_keeps_its_password(
-    env: dict[str, str], serve: Callable[[str], httpx.Client]
-) -> None:
-    registered(serve("accounts"), "ada")
+def test_an_account_becomes_an_admin_and_keeps_its_password(env: dict[str, str], serve: Serve) -> None:
+    register(serve("accounts"), "ada")
     process = create(env, "create", "ADA@example.com", stdin="")
     assert (process.returncode, process.stderr) == (0, "")
     assert "was user and is now an admin" in process.stdout
@@ -60,8 +54,8 @@ def test_an_account_becomes_an_admin_and_keeps_its_password(
 def test_bad_input_is_one_line(env: dict[str, str], tmp_path: Path) -> None:
     for arguments, stdin, message in (
         (("create", "boss"), PASSWORD, "EMAIL must be an email address"),
-        (("create", "boss@example.com"), "password1\n", "The password is among those"),
-        (("create", "boss@example.com"), "", "A password has 8 to 128 characters"),
+        (("create", "boss@example.com"), "password1\n", "The password is among the first"),
+        (("create", "boss@example.com"), "", "A password must have 8 to 128 characters"),
         (("create",), "", "Expected: ./aisle admin create EMAIL"),
         (("delete", "boss@example.com"), "", "Expected: ./aisle admin create EMAIL"),
     ):

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from local.state import read_json
-from tests.running import READY, Aisle, left
+from tests.running import READY, Aisle, still_running
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ def aisle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aisle]:
     yield system
     if system.process is not None and system.process.poll() is None:
         assert system.stop() == 0
-        assert left(family) == []
-        assert system.said().endswith("Stopping ...\nStopped.\n")
+        assert still_running(family) == []
+        assert system.printed().endswith("Stopping ...\nStopped.\n")
 
 
 def test_it_serves_health_and_every_function(aisle: Aisle) -> None:
@@ -156,16 +156,16 @@ def test_a_crash_is_reported_and_the_others_are_stopped(aisle: Aisle) -> None:
     family = aisle.family()
     aisle.parts()["Events worker"].kill()
     assert aisle.process.wait(60) == 1
-    output = aisle.said()
+    output = aisle.printed()
     assert "Events worker was ended by SIGKILL. Its log, " in output
     assert "Traceback" not in output.rpartition(READY)[2]
-    assert left(family) == []
+    assert still_running(family) == []
     assert not (aisle.home / "run.json").exists()
 
 
 def test_the_next_start_finds_what_was_stored_and_nothing_outlives_a_kill(aisle: Aisle) -> None:
     aisle.start()
-    assert "migration" not in aisle.said()
+    assert "migration" not in aisle.printed()
     # what was stored before the crash
     assert aisle.run("psql", "-Atc", "SELECT count(*) FROM events").stdout == "1\n"
     family = aisle.family()
@@ -173,7 +173,7 @@ def test_the_next_start_finds_what_was_stored_and_nothing_outlives_a_kill(aisle:
     assert aisle.process is not None
     aisle.process.kill()
     aisle.process.wait()
-    assert left(family) == []
+    assert still_running(family) == []
     # run.json is still there, but no process holds the folder
     assert aisle.run("status").returncode == 1
     assert aisle.run("reset", "--yes").returncode == 0

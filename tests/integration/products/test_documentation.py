@@ -1,11 +1,9 @@
-"""What the OpenAPI document says of the products function."""
+"""The OpenAPI document of the products function."""
 
-from collections.abc import Callable
-
-import httpx
+from tests.integration.conftest import Serve
 
 
-def test_every_route_is_documented_with_its_answers(env: dict[str, str], serve: Callable[[str], httpx.Client]) -> None:
+def test_every_route_is_documented_with_its_answers(env: dict[str, str], serve: Serve) -> None:
     document = serve("products").get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     answers = {

@@ -19,13 +19,13 @@ def products() -> int:
     return int(read("SELECT count(*) FROM products WHERE name = 'Lamp'")[0][0])
 
 
-def test_the_same_request_again_gets_the_same_answer_and_is_done_once(admin: httpx.Client) -> None:
+def test_a_repeated_request_gets_the_same_answer_and_runs_once(admin: httpx.Client) -> None:
     first = admin.post("/products", json=BODY, headers=KEY)
-    again = admin.post("/products", json=BODY, headers=KEY)
-    assert first.status_code == again.status_code == 201
-    assert first.content == again.content
-    assert first.headers["location"] == again.headers["location"]
-    assert ("idempotent-replayed" in first.headers, again.headers["idempotent-replayed"]) == (False, "true")
+    second = admin.post("/products", json=BODY, headers=KEY)
+    assert first.status_code == second.status_code == 201
+    assert first.content == second.content
+    assert first.headers["location"] == second.headers["location"]
+    assert ("idempotent-replayed" in first.headers, second.headers["idempotent-replayed"]) == (False, "true")
     assert products() == 1
 
 
@@ -48,12 +48,12 @@ def test_another_route_has_keys_of_its_own(admin: httpx.Client) -> None:
 
 
 def test_a_refused_request_gives_its_key_back(admin: httpx.Client) -> None:
-    taken = {"external_id": "H2", "name": "Lamp", "price": 1}
-    assert admin.post("/products", json=taken, headers=KEY).status_code == 409
+    conflicting = {"external_id": "H2", "name": "Lamp", "price": 1}
+    assert admin.post("/products", json=conflicting, headers=KEY).status_code == 409
     assert admin.post("/products", json=BODY, headers=KEY).status_code == 201
 
 
-def test_of_many_at_once_one_is_done_and_no_other_answer_differs(admin: httpx.Client) -> None:
+def test_of_concurrent_requests_with_a_key_one_runs_and_all_answers_agree(admin: httpx.Client) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _number: admin.post("/products", json=BODY, headers=KEY), range(16)))
     assert {answer.status_code for answer in answers} <= {201, 409}
@@ -64,7 +64,7 @@ def test_of_many_at_once_one_is_done_and_no_other_answer_differs(admin: httpx.Cl
     assert products() == 1
 
 
-def test_while_the_first_runs_the_second_is_told_so(admin: httpx.Client) -> None:
+def test_a_second_request_during_the_first_is_a_conflict(admin: httpx.Client) -> None:
     inside: list[httpx.Response] = []
 
     def work(finish: Finish) -> Response:
@@ -109,7 +109,7 @@ def test_a_key_is_forgotten_after_a_day(env: dict[str, str]) -> None:
     assert read("SELECT count(*) FROM idempotency_keys")[0][0] == 0
 
 
-def test_a_key_that_is_no_key_is_refused(admin: httpx.Client) -> None:
+def test_an_invalid_key_is_refused(admin: httpx.Client) -> None:
     for key in ("", "x" * 256, "ä"):
         answer = admin.post("/products", json=BODY, headers={"Idempotency-Key": key.encode("latin-1")})
         assert answer.status_code == 422, key

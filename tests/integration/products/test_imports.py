@@ -83,14 +83,14 @@ def test_ten_thousand_rows_load_and_one_more_is_too_many(admin: httpx.Client) ->
     assert (report["created"], report["updated"], report["failed"], report["errors"]) == (10_000, 0, 0, [])
     assert admin.get("/products", params={"tags": "bulk"}).json()["total"] == 10_000
     before = catalog_state()
-    again = admin.post("/products/import", content=lines(*rows), headers=JSON_LINES).json()
-    assert (again["created"], again["updated"], again["failed"], again["unchanged"]) == (0, 0, 0, 10_000)
+    second = admin.post("/products/import", content=lines(*rows), headers=JSON_LINES).json()
+    assert (second["created"], second["updated"], second["failed"], second["unchanged"]) == (0, 0, 0, 10_000)
     answer = admin.post("/products/import", content=lines(*rows, {"name": "x", "price": 1}), headers=JSON_LINES)
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:aisle:problem:invalid-request")
     assert catalog_state() == before
 
 
-def test_what_cannot_be_a_feed_changes_nothing(admin: httpx.Client) -> None:
+def test_an_invalid_feed_changes_nothing(admin: httpx.Client) -> None:
     before = catalog_state()
     for body, headers, status in (
         (b"", JSON_LINES, 422),
@@ -122,7 +122,7 @@ FILE = 'sep=;\r\nSKU;Title;Price;Stock;\r\nSP1;Schüssel groß;12,50;4.0;\r\n;;;
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
-def test_a_spreadsheets_file_is_read_as_it_is(admin: httpx.Client, encoding: str) -> None:
+def test_a_spreadsheets_file_is_read_without_parameters(admin: httpx.Client, encoding: str) -> None:
     report = admin.post("/products/import", content=FILE.encode(encoding), headers=CSV).json()
     assert (report["rows"], report["created"], report["failed"]) == (2, 2, 0), report
     stored = read(
@@ -131,7 +131,7 @@ def test_a_spreadsheets_file_is_read_as_it_is(admin: httpx.Client, encoding: str
     assert [tuple(row) for row in stored] == [("SP1", "Schüssel groß", 12.5, 4), ("SP2", 'Frame 5" wide', 1299.0, 0)]
 
 
-def test_a_file_is_read_as_its_parameters_say(admin: httpx.Client) -> None:
+def test_parameters_set_columns_separator_encoding_and_decimal_mark(admin: httpx.Client) -> None:
     body = "Handle|Title|Net price|Colour\nP1|Größe M|1,250|red\n".encode("mac_roman")
     answer = admin.post(
         "/products/import",
@@ -160,7 +160,7 @@ def test_a_file_is_read_as_its_parameters_say(admin: httpx.Client) -> None:
     "parameters",
     [{"columns": "nmae:Title"}, {"separator": "ab"}, {"encoding": "klingon"}, {"decimal": ";"}, {"sauce": "1"}],
 )
-def test_a_parameter_that_makes_no_sense_is_named(admin: httpx.Client, parameters: dict[str, str]) -> None:
+def test_an_invalid_parameter_is_named(admin: httpx.Client, parameters: dict[str, str]) -> None:
     answer = admin.post("/products/import", params=parameters, content=b"name,price\nA,1\n", headers=CSV)
     assert answer.status_code == 422
     assert next(iter(parameters)) in answer.text
@@ -170,10 +170,10 @@ def test_one_key_with_other_parameters_is_another_request(admin: httpx.Client) -
     headers = CSV | {"Idempotency-Key": "import-1"}
     body = b"name;price\nA;1,5\n"
     assert admin.post("/products/import", content=body, headers=headers).status_code == 200
-    again = admin.post("/products/import", content=body, headers=headers)
-    assert again.headers["idempotent-replayed"] == "true"
-    other = admin.post("/products/import", params={"decimal": ","}, content=body, headers=headers)
-    assert other.json()["type"] == "urn:aisle:problem:idempotency-key-reused"
+    second = admin.post("/products/import", content=body, headers=headers)
+    assert second.headers["idempotent-replayed"] == "true"
+    with_parameter = admin.post("/products/import", params={"decimal": ","}, content=body, headers=headers)
+    assert with_parameter.json()["type"] == "urn:aisle:problem:idempotency-key-reused"
 
 
 def test_gzip_is_unpacked_up_to_a_limit(admin: httpx.Client) -> None:
@@ -209,9 +209,9 @@ def test_imports_changes_and_refreshes_of_the_same_products_at_once_do_not_stop_
             return deliver({"product_ids": list(shop.values()), "change": "updated"}).status_code
         if number % 3 == 1:
             return admin.patch(f"/products/{shop['H2']}", json={"price": number, "category": f"C{number}"}).status_code
-        known = [{"external_id": code, "name": f"{code} {number}", "price": 1} for code in sorted(shop)]
+        existing = [{"external_id": code, "name": f"{code} {number}", "price": 1} for code in sorted(shop)]
         new = [{"external_id": f"{number}-{index}", "name": f"Heart {index}", "price": 1} for index in range(20)]
-        rows = [*new, *known] if number % 2 else [*known, *new]
+        rows = [*new, *existing] if number % 2 else [*existing, *new]
         if number % 4 == 0:
             # what the job import_catalog does
             bulk_writes.import_products([ProductWrite.model_validate(row) for row in rows])

@@ -1,19 +1,15 @@
 """Purchases for the tests of bought together and buy again, and the job that reads them."""
 
-from collections.abc import Callable
 from typing import Any
 
-import httpx
-
 from shared.clients import postgres
-from tests.integration.jobs.shop import Did, events
+from tests.integration.conftest import Serve
+from tests.integration.shop import StoredEvent, add_events
 
-Serve = Callable[[str], httpx.Client]
 
-
-def store_purchases(*purchases: Did) -> None:
+def store_purchases(*purchases: StoredEvent) -> None:
     """Store purchases as the event functions do."""
-    events(purchases)
+    add_events(purchases)
     postgres.write(
         """INSERT INTO user_purchases
            SELECT user_id, product_id, count(*), min(occurred_at), max(occurred_at)

@@ -1,32 +1,23 @@
 """Attribution: answers are logged, storefronts send feedback, and purchases are attributed to answers."""
 
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import httpx
-import pytest
 
 from shared.clients import postgres
 from shared.storage.recommending import attribution
-from tests.integration.jobs.shop import Did, events
-from tests.integration.shop import add_model, add_products
+from tests.integration.conftest import Serve
+from tests.integration.shop import StoredEvent, add_events, add_model
 
-Serve = Callable[[str], httpx.Client]
 JSON = {"Content-Type": "application/json"}
-
-
-@pytest.fixture
-def client(env: dict[str, str], serve: Serve) -> httpx.Client:
-    add_products(12)
-    return serve("recommendations")
 
 
 def recommend(client: httpx.Client, user: str, **query: Any) -> dict[str, Any]:
     answer = client.get("/recommendations", params={"user_id": user, "k": 3} | query)
     assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 def send(client: httpx.Client, answer: dict[str, Any], product_id: int, action: str, **more: Any) -> httpx.Response:
@@ -42,28 +33,28 @@ def backdate(hours: float) -> None:
 def test_every_computed_answer_is_logged_as_it_was_shown(client: httpx.Client) -> None:
     version = add_model({1: {2: 0.9}})
     plain = recommend(client, "u")
-    again = recommend(client, "u")
+    repeated = recommend(client, "u")
     explained = recommend(client, "u", explain=True, product_id=1)
     bought = client.get("/buy-again?user_id=u").json()
-    both = client.get("/frequently-bought-together?product_id=1&user_id=u").json()
+    basket = client.get("/frequently-bought-together?product_id=1&user_id=u").json()
     alike = client.get("/similar-products?product_id=1&k=2&user_id=u").json()
-    assert again == plain
+    assert repeated == plain
     rows = postgres.read(
         "SELECT id::text, user_id, kind, strategy, model_version, product_ids FROM recommendation_log ORDER BY at"
     )
-    shown = [[one["id"] for one in answer["recommendations"]] for answer in (plain, explained)]
+    logged_ids = [[product["id"] for product in answer["recommendations"]] for answer in (plain, explained)]
     assert [tuple(row) for row in rows] == [
-        (plain["recommendation_id"], "u", "recommendations", "trending", version, shown[0]),
-        (explained["recommendation_id"], "u", "recommendations", "personalized", version, shown[1]),
+        (plain["recommendation_id"], "u", "recommendations", "trending", version, logged_ids[0]),
+        (explained["recommendation_id"], "u", "recommendations", "personalized", version, logged_ids[1]),
         (bought["recommendation_id"], "u", "buy_again", "replenishment", None, []),
-        (both["recommendation_id"], "u", "bought_together", "baskets", None, []),
+        (basket["recommendation_id"], "u", "bought_together", "baskets", None, []),
         (
             alike["recommendation_id"],
             "u",
             "similar",
             "similar",
             version,
-            [one["id"] for one in alike["similar_products"]],
+            [product["id"] for product in alike["similar_products"]],
         ),
     ]
     for shared in ("/frequently-bought-together?product_id=1", "/similar-products?product_id=1"):
@@ -101,24 +92,24 @@ def test_feedback_on_products_that_were_not_shown_is_a_problem_and_changes_nothi
 
 def test_purchases_within_a_day_are_attributed_to_the_last_answer_that_showed_the_product(client: httpx.Client) -> None:
     first = recommend(client, "u")
-    shown = [one["id"] for one in first["recommendations"]]
+    product_ids = [product["id"] for product in first["recommendations"]]
     backdate(5)
     recommend(client, "u", in_stock=True)
     recommend(client, "other")
     backdate(1)
     # two attributed events, one of a product not shown, and one by a user without answers
-    events(
+    add_events(
         [
-            Did("u", shown[0], "purchase", 0.5),
-            Did("u", shown[1], "add_to_cart", 0.5),
-            Did("u", 1, "purchase", 0.5),
-            Did("x", shown[0], "purchase", 0.5),
+            StoredEvent("u", product_ids[0], "purchase", 0.5),
+            StoredEvent("u", product_ids[1], "add_to_cart", 0.5),
+            StoredEvent("u", 1, "purchase", 0.5),
+            StoredEvent("x", product_ids[0], "purchase", 0.5),
         ]
     )
-    send(client, first, shown[0], "impression")
-    send(client, first, shown[0], "click")
-    (found,) = attribution.summary(30)
-    assert found == {
+    send(client, first, product_ids[0], "impression")
+    send(client, first, product_ids[0], "click")
+    (summary,) = attribution.summary(30)
+    assert summary == {
         "kind": "recommendations",
         "strategy": "trending",
         "model_version": None,
@@ -136,9 +127,9 @@ def test_a_purchase_before_the_answer_or_a_day_later_is_not_attributed_to_it(cli
     answer = recommend(client, "u")
     product = answer["recommendations"][0]["id"]
     backdate(30)
-    events([Did("u", product, "purchase", 31), Did("u", product, "purchase", 5)])
+    add_events([StoredEvent("u", product, "purchase", 31), StoredEvent("u", product, "purchase", 5)])
     assert attribution.summary(30)[0]["purchases"] == 0
-    events([Did("u", product, "purchase", 7)])
+    add_events([StoredEvent("u", product, "purchase", 7)])
     assert attribution.summary(30)[0]["purchases"] == 1
 
 

@@ -1,6 +1,5 @@
 """Buy again, from purchases to the answers."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -9,37 +8,30 @@ import pytest
 
 from shared.clients import postgres
 from shared.domain.replenishment import score
-from tests.integration.jobs.shop import Did
+from tests.integration.conftest import Serve
 from tests.integration.recommendations.purchases import run_job, store_purchases
-from tests.integration.shop import add_products
+from tests.integration.shop import StoredEvent
 
-Serve = Callable[[str], httpx.Client]
 DAY = 24.0
 
 
-@pytest.fixture
-def client(env: dict[str, str], serve: Serve) -> httpx.Client:
-    add_products(12)
-    return serve("recommendations")
-
-
-def again(client: httpx.Client, user: str, **query: Any) -> list[dict[str, Any]]:
+def buy_again(client: httpx.Client, user: str, **query: Any) -> list[dict[str, Any]]:
     answer = client.get("/buy-again", params={"user_id": user} | query)
     assert answer.status_code == 200, answer.text
     assert set(answer.json()) == {"user_id", "products", "recommendation_id", "generated_at"}
-    found: list[dict[str, Any]] = answer.json()["products"]
-    return found
+    products: list[dict[str, Any]] = answer.json()["products"]
+    return products
 
 
-def purchases_at_interval(days: float, user: str, product: int, times: int, *, last: float) -> list[Did]:
+def purchases_at_interval(days: float, user: str, product: int, times: int, *, last: float) -> list[StoredEvent]:
     """Return purchases of a product every ``days`` days, the latest ``last`` days ago."""
-    return [Did(user, product, "purchase", DAY * (last + n * days)) for n in range(times)]
+    return [StoredEvent(user, product, "purchase", DAY * (last + n * days)) for n in range(times)]
 
 
 def test_the_users_own_interval_decides_which_products_are_due(client: httpx.Client, serve: Serve) -> None:
     store_purchases(*purchases_at_interval(10, "u", 1, 4, last=12), *purchases_at_interval(60, "u", 2, 4, last=12))
     run_job(serve)
-    first, second = again(client, "u")
+    first, second = buy_again(client, "u")
     assert (first["id"], first["due"], first["purchase_count"]) == (1, True, 4)
     assert (second["id"], second["due"]) == (2, False)
     last, due = (datetime.fromisoformat(first[name]) for name in ("last_purchased_at", "due_at"))
@@ -48,32 +40,34 @@ def test_the_users_own_interval_decides_which_products_are_due(client: httpx.Cli
 
 
 def test_after_one_purchase_the_interval_is_the_products_or_the_shops(client: httpx.Client, serve: Serve) -> None:
-    others = [one for n in range(5) for one in purchases_at_interval(20, f"o{n}", 1, 3, last=40)]
-    store_purchases(*others, Did("u", 1, "purchase", 30 * DAY), Did("u", 2, "purchase", 30 * DAY))
+    purchases = [purchase for n in range(5) for purchase in purchases_at_interval(20, f"o{n}", 1, 3, last=40)]
+    store_purchases(*purchases, StoredEvent("u", 1, "purchase", 30 * DAY), StoredEvent("u", 2, "purchase", 30 * DAY))
     run_job(serve)
-    found = {one["id"]: one for one in again(client, "u")}
-    assert found[1]["due"]
+    by_id = {product["id"]: product for product in buy_again(client, "u")}
+    assert by_id[1]["due"]
     # product 2 was bought only once: it has the shop's interval and a low repeat share
-    assert found[2]["due"]
-    assert found[1]["score"] > found[2]["score"]
+    assert by_id[2]["due"]
+    assert by_id[1]["score"] > by_id[2]["score"]
     (row,) = postgres.read("SELECT median_days, gaps, repeat_share FROM product_intervals WHERE product_id = 1")
     assert (row[0], row[1]) == (20, 10)
-    assert found[1]["score"] == pytest.approx(score(row[2], 1, 30, 20), abs=1e-3)
+    assert by_id[1]["score"] == pytest.approx(score(row[2], 1, 30, 20), abs=1e-3)
 
 
 def test_before_the_first_run_of_the_job_the_interval_is_30_days(client: httpx.Client) -> None:
-    store_purchases(Did("u", 1, "purchase", 10 * DAY), Did("u", 2, "purchase", 40 * DAY))
-    assert [(one["id"], one["due"]) for one in again(client, "u")] == [(2, True), (1, False)]
+    store_purchases(StoredEvent("u", 1, "purchase", 10 * DAY), StoredEvent("u", 2, "purchase", 40 * DAY))
+    assert [(product["id"], product["due"]) for product in buy_again(client, "u")] == [(2, True), (1, False)]
 
 
 def test_inactive_products_are_never_listed_and_sold_out_ones_only_without_in_stock(client: httpx.Client) -> None:
-    store_purchases(*(Did("u", product, "purchase", 30 * DAY) for product in (1, 2, 3)), Did("u", 4, "view"))
+    store_purchases(
+        *(StoredEvent("u", product, "purchase", 30 * DAY) for product in (1, 2, 3)), StoredEvent("u", 4, "view")
+    )
     postgres.write("UPDATE products SET is_active = false WHERE id = 1")
     postgres.write("UPDATE products SET quantity = 0 WHERE id = 2")
-    assert [one["id"] for one in again(client, "u")] == [2, 3]
-    assert [one["id"] for one in again(client, "u", in_stock=True)] == [3]
-    assert [one["id"] for one in again(client, "u", k=1)] == [2]
-    assert again(client, "nobody") == []
+    assert [product["id"] for product in buy_again(client, "u")] == [2, 3]
+    assert [product["id"] for product in buy_again(client, "u", in_stock=True)] == [3]
+    assert [product["id"] for product in buy_again(client, "u", k=1)] == [2]
+    assert buy_again(client, "nobody") == []
 
 
 @pytest.mark.parametrize("query", ["user_id=", "user_id=u&k=0", "user_id=u&nope=1", "user_id=%00"])

@@ -1,14 +1,12 @@
 """Session context and diversity of /recommendations."""
 
-from collections.abc import Callable
-
 import httpx
 import pytest
 
 from shared.clients import postgres, redis_sync
-from tests.integration.shop import add_model, add_products, deliver, event
-
-Serve = Callable[[str], httpx.Client]
+from tests.integration.conftest import Serve
+from tests.integration.deliveries import deliver, event
+from tests.integration.shop import add_model, add_products
 
 
 @pytest.fixture
@@ -18,7 +16,7 @@ def client(env: dict[str, str], serve: Serve) -> httpx.Client:
     return serve("recommendations")
 
 
-def ask(client: httpx.Client, **query: object) -> list[int]:
+def recommend(client: httpx.Client, **query: object) -> list[int]:
     answer = client.get("/recommendations", params={"user_id": "visitor", "k": 3} | query)  # type: ignore[arg-type]  # numbers are sent as text
     assert answer.status_code == 200, answer.text
     return [product["id"] for product in answer.json()["recommendations"]]
@@ -28,25 +26,25 @@ def test_a_visitor_without_history_gets_products_similar_to_the_one_viewed(clien
     answer = client.get("/recommendations", params={"user_id": "visitor", "product_id": 1, "k": 2, "explain": True})
     body = answer.json()
     assert body["strategy"] == "personalized"
-    assert [one["id"] for one in body["recommendations"]] == [2, 3]
+    assert [product["id"] for product in body["recommendations"]] == [2, 3]
     assert body["recommendations"][0]["reason"]["text"] == "Because you viewed Product 1"
 
 
 def test_recent_products_weigh_less_the_earlier_they_were_viewed(client: httpx.Client) -> None:
-    assert ask(client, recent="9,1,5", k=2) == [8, 2]
-    assert ask(client, recent="1,9,5", k=2) == [2, 3]
+    assert recommend(client, recent="9,1,5", k=2) == [8, 2]
+    assert recommend(client, recent="1,9,5", k=2) == [2, 3]
 
 
 def test_the_viewed_product_is_never_recommended_and_weighs_more_than_recent_ones(client: httpx.Client) -> None:
-    found = ask(client, product_id=1, recent="5,1", k=20)
-    assert 1 not in found
-    assert found[:3] == [2, 3, 6]
+    product_ids = recommend(client, product_id=1, recent="5,1", k=20)
+    assert 1 not in product_ids
+    assert product_ids[:3] == [2, 3, 6]
 
 
 def test_the_context_weighs_more_than_the_history(client: httpx.Client, serve: Serve) -> None:
     assert deliver(serve("update_preferences"), "visitor", event(1)).status_code == 200
-    assert ask(client, k=1) == [2]
-    assert ask(client, product_id=9, k=2) == [8, 2]
+    assert recommend(client, k=1) == [2]
+    assert recommend(client, product_id=9, k=2) == [8, 2]
 
 
 def test_unknown_context_products_have_no_effect(client: httpx.Client) -> None:
@@ -55,8 +53,8 @@ def test_unknown_context_products_have_no_effect(client: httpx.Client) -> None:
 
 
 def test_each_context_has_its_own_stored_answer(client: httpx.Client) -> None:
-    assert ask(client, product_id=1)[0] == 2
-    assert ask(client, product_id=9)[0] == 8
+    assert recommend(client, product_id=1)[0] == 2
+    assert recommend(client, product_id=9)[0] == 8
     assert len([key for key in redis_sync.client().hkeys("rec:visitor") if not key.startswith(b"z:")]) == 2
 
 
@@ -64,9 +62,9 @@ def test_diversity_adds_other_categories(client: httpx.Client) -> None:
     postgres.write("UPDATE products SET category_id = 1 WHERE id IN (2, 3, 6)")
     postgres.write("UPDATE products SET category_id = 2 WHERE id = 8")
     add_model({1: {2: 0.9, 3: 0.8, 6: 0.7, 8: 0.3}}, {"serving": {"blend": 1.0}})
-    assert ask(client, product_id=1, k=4) == [2, 3, 6, 8]
-    assert ask(client, product_id=1, k=4, diversity=0) == [2, 3, 6, 8]
-    assert ask(client, product_id=1, k=4, diversity=0.9)[:2] == [2, 8]
+    assert recommend(client, product_id=1, k=4) == [2, 3, 6, 8]
+    assert recommend(client, product_id=1, k=4, diversity=0) == [2, 3, 6, 8]
+    assert recommend(client, product_id=1, k=4, diversity=0.9)[:2] == [2, 8]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The recommendations function: every tier, stored and computed, with all services and without Redis or Postgres."""
 
 import gzip
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,28 +10,9 @@ from sqlalchemy import event as sqlalchemy_event
 
 from shared.clients import postgres, redis_sync
 from shared.storage.answers import invalidation, popular_ranking
-from tests.integration.conftest import settings_of
-from tests.integration.shop import NOW, add_model, add_products, deliver, event
-
-Serve = Callable[[str], httpx.Client]
-PRODUCT = {
-    "id",
-    "external_id",
-    "name",
-    "description",
-    "price",
-    "image_url",
-    "category_id",
-    "category",
-    "brand",
-    "tags",
-    "quantity",
-    "is_active",
-    "views",
-    "purchase_count",
-    "created_at",
-    "updated_at",
-}
+from tests.integration.conftest import Serve, settings_of
+from tests.integration.deliveries import deliver, event
+from tests.integration.shop import NOW, PRODUCT_FIELDS, add_model, add_products
 
 
 @pytest.fixture
@@ -52,18 +32,18 @@ def listed(answer: httpx.Response) -> list[int]:
     return [product["id"] for product in answer.json()["recommendations"]]
 
 
-def acts(serve: Serve, user: str, *events: dict[str, Any]) -> None:
+def send_events(serve: Serve, user: str, *events: dict[str, Any]) -> None:
     assert deliver(serve("update_preferences"), user, *events).status_code == 200
 
 
-def test_an_unknown_user_gets_what_is_trending(client: httpx.Client) -> None:
+def test_an_unknown_user_gets_trending_products(client: httpx.Client) -> None:
     answer = client.get("/recommendations", params={"user_id": "new", "k": 3})
     assert listed(answer) == [10, 11, 12]
     body = answer.json()
     assert body["strategy"] == "trending"
     assert set(body) == {"user_id", "recommendations", "strategy", "recommendation_id", "model_version", "generated_at"}
     first = body["recommendations"][0]
-    assert set(first) == PRODUCT | {"score", "rank"}
+    assert set(first) == {*PRODUCT_FIELDS, "score", "rank"}
     assert first["rank"] == 1
     assert isinstance(first["price"], float | int)
 
@@ -79,14 +59,14 @@ def test_an_unknown_user_in_a_category_gets_that_category(client: httpx.Client) 
 def test_a_view_changes_the_next_answer(client: httpx.Client, serve: Serve) -> None:
     query = {"user_id": "u1", "k": 3}
     assert client.get("/recommendations", params=query).json()["strategy"] == "trending"
-    acts(serve, "u1", event(1))
+    send_events(serve, "u1", event(1))
     answer = client.get("/recommendations", params=query)
     assert answer.json()["strategy"] == "personalized"
     assert listed(answer)[0] == 2
 
 
 def test_each_product_has_its_strongest_reason(client: httpx.Client, serve: Serve) -> None:
-    acts(serve, "u1", event(1, "purchase"), event(5))
+    send_events(serve, "u1", event(1, "purchase"), event(5))
     answer = client.get("/recommendations", params={"user_id": "u1", "k": 20, "explain": True})
     reasons = {product["id"]: product["reason"] for product in answer.json()["recommendations"]}
     assert reasons[2] == {
@@ -102,12 +82,12 @@ def test_each_product_has_its_strongest_reason(client: httpx.Client, serve: Serv
 
 
 def test_purchased_products_are_not_recommended(client: httpx.Client, serve: Serve) -> None:
-    acts(serve, "u1", event(1), event(2, "purchase", ago=timedelta(days=200)))
+    send_events(serve, "u1", event(1), event(2, "purchase", ago=timedelta(days=200)))
     assert 2 not in listed(client.get("/recommendations", params={"user_id": "u1", "k": 20}))
 
 
 def test_filters_apply_to_every_product(client: httpx.Client, serve: Serve) -> None:
-    acts(serve, "u1", event(1))
+    send_events(serve, "u1", event(1))
     postgres.write("UPDATE products SET quantity = 0 WHERE id = 2")
     postgres.write("UPDATE products SET is_active = false WHERE id = 3")
     query = {"user_id": "u1", "k": 20}
@@ -121,14 +101,14 @@ def test_filters_apply_to_every_product(client: httpx.Client, serve: Serve) -> N
 
 def test_a_category_includes_those_below_it(client: httpx.Client) -> None:
     postgres.write("UPDATE categories SET parent_id = 1 WHERE id = 2")
-    found = client.get("/recommendations", params={"user_id": "new", "k": 20, "category_id": 1}).json()[
+    products = client.get("/recommendations", params={"user_id": "new", "k": 20, "category_id": 1}).json()[
         "recommendations"
     ]
-    assert {product["category"] for product in found} == {"Candles", "Bags"}
+    assert {product["category"] for product in products} == {"Candles", "Bags"}
 
 
 def test_the_models_serving_parameters_are_used(client: httpx.Client, serve: Serve) -> None:
-    acts(serve, "u1", event(1, ago=timedelta(days=2)), event(5, ago=timedelta(days=1)))
+    send_events(serve, "u1", event(1, ago=timedelta(days=2)), event(5, ago=timedelta(days=1)))
     neighbours = {1: {2: 0.9}, 5: {6: 0.8}}
     add_model(neighbours, {"serving": {"blend": 1.0, "profile_events": 1}})
     invalidation.flush("recommendations")
@@ -143,15 +123,15 @@ def test_the_models_serving_parameters_are_used(client: httpx.Client, serve: Ser
 
 def test_a_repeated_request_is_answered_from_stored_bytes_compressed_and_not(client: httpx.Client) -> None:
     first = client.get("/recommendations?user_id=u1&k=3")
-    again = client.get("/recommendations?user_id=u1&k=3", headers={"Accept-Encoding": "identity"})
-    assert again.json() == first.json()
-    assert "content-encoding" not in again.headers
+    identity = client.get("/recommendations?user_id=u1&k=3", headers={"Accept-Encoding": "identity"})
+    assert identity.json() == first.json()
+    assert "content-encoding" not in identity.headers
     zipped = client.get("/recommendations?user_id=u1&k=3", headers={"Accept-Encoding": "gzip"})
     assert zipped.headers["content-encoding"] == "gzip"
     assert zipped.json() == first.json()
     stored = redis_sync.client().hgetall("rec:u1")
-    assert stored[b"user_id=u1&k=3"] == b"0\n" + again.content
-    assert gzip.decompress(stored[b"z:user_id=u1&k=3"][2:]) == again.content
+    assert stored[b"user_id=u1&k=3"] == b"0\n" + identity.content
+    assert gzip.decompress(stored[b"z:user_id=u1&k=3"][2:]) == identity.content
     for name in ("x-request-id", "ratelimit", "cache-control"):
         assert name in zipped.headers
     cross = client.get("/recommendations?user_id=u1&k=3", headers={"Origin": "https://shop.example"})
@@ -168,20 +148,20 @@ def test_stored_answers_have_the_cors_headers_of_allowed_origins_only(env: dict[
         client = serve("recommendations")
         query = "/recommendations?user_id=u1&k=3"
         client.get(query)
-        mine = client.get(query, headers={"Origin": "https://shop.example"})
-        assert mine.headers["access-control-allow-origin"] == "https://shop.example"
-        assert "Origin" in mine.headers["vary"]
+        allowed = client.get(query, headers={"Origin": "https://shop.example"})
+        assert allowed.headers["access-control-allow-origin"] == "https://shop.example"
+        assert "Origin" in allowed.headers["vary"]
         assert (
             "access-control-allow-origin" not in client.get(query, headers={"Origin": "https://other.example"}).headers
         )
 
 
 def test_an_encoded_user_id_is_the_same_user(client: httpx.Client, serve: Serve) -> None:
-    acts(serve, "a b/ü", event(1))
+    send_events(serve, "a b/ü", event(1))
     for _ in range(2):
         assert client.get("/recommendations?user_id=a%20b%2F%C3%BC&k=2").json()["user_id"] == "a b/ü"
     assert redis_sync.client().exists("rec:a b/ü") == 1
-    acts(serve, "a b/ü", event(5))
+    send_events(serve, "a b/ü", event(5))
     assert redis_sync.client().exists("rec:a b/ü") == 0
 
 
@@ -213,7 +193,7 @@ def test_a_user_with_many_different_queries_keeps_a_bounded_hash(client: httpx.C
 
 
 def test_a_miss_takes_two_statements(client: httpx.Client, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    acts(serve, "u1", event(1))
+    send_events(serve, "u1", event(1))
     statements: list[str] = []
     original = postgres.run_prepared
 
@@ -295,7 +275,7 @@ def test_without_postgres_every_user_gets_popular_products(
 def test_similar_products_are_the_models_neighbours(client: httpx.Client) -> None:
     answer = client.get("/similar-products", params={"product_id": 1, "k": 2})
     assert set(answer.json()) == {"product_id", "similar_products", "generated_at"}
-    assert [(one["id"], one["score"]) for one in answer.json()["similar_products"]] == [(2, 0.9), (3, 0.5)]
+    assert [(product["id"], product["score"]) for product in answer.json()["similar_products"]] == [(2, 0.9), (3, 0.5)]
     etag = answer.headers["etag"]
     assert "max-age" in answer.headers["cache-control"]
     unchanged = client.get("/similar-products", params={"product_id": 1, "k": 2}, headers={"If-None-Match": etag})
@@ -307,32 +287,38 @@ def test_similar_products_are_the_models_neighbours(client: httpx.Client) -> Non
 
 
 def test_a_product_without_neighbours_gets_its_categorys_trending_ones(client: httpx.Client) -> None:
-    found = client.get("/similar-products", params={"product_id": 20, "k": 3}).json()["similar_products"]
-    assert [one["id"] for one in found] == [10, 12, 14]
+    products = client.get("/similar-products", params={"product_id": 20, "k": 3}).json()["similar_products"]
+    assert [product["id"] for product in products] == [10, 12, 14]
 
 
 def test_trending_by_window_and_category(client: httpx.Client) -> None:
     answer = client.get("/trending", params={"window": "30d", "category_id": 2, "k": 2}).json()
     assert answer["window"] == "30d"
-    assert [(one["id"], one["event_count"], one["rank"]) for one in answer["products"]] == [(11, 11, 1), (13, 13, 2)]
+    assert [(product["id"], product["event_count"], product["rank"]) for product in answer["products"]] == [
+        (11, 11, 1),
+        (13, 13, 2),
+    ]
     assert client.get("/trending", params={"window": "1d"}).status_code == 422
     assert client.get("/trending", params={"category_id": 99}).status_code == 404
 
 
 def test_popular_is_live_and_falls_back_to_postgres(client: httpx.Client) -> None:
     postgres.write("INSERT INTO product_stats (product_id, purchase_count) VALUES (4, 7), (5, 9)")
-    assert [(one["id"], one["score"]) for one in client.get("/popular?k=2").json()["products"]] == [(5, 9), (4, 7)]
+    assert [(product["id"], product["score"]) for product in client.get("/popular?k=2").json()["products"]] == [
+        (5, 9),
+        (4, 7),
+    ]
     (body,) = postgres.read("SELECT product_json(p, NULL, NULL)::text FROM products p WHERE id = 4")[0]
     popular_ranking.replace([(4, 70, body.encode())])
-    assert [(one["id"], one["score"]) for one in client.get("/popular?k=1").json()["products"]] == [(4, 70)]
+    assert [(product["id"], product["score"]) for product in client.get("/popular?k=1").json()["products"]] == [(4, 70)]
 
 
 def test_recently_viewed_is_newest_first_and_each_product_once(client: httpx.Client, serve: Serve) -> None:
     views = [event(product, ago=timedelta(hours=hours)) for product, hours in ((1, 3), (2, 2), (1, 1))]
-    acts(serve, "u1", *views, event(3, "purchase"))
-    found = client.get("/recently-viewed", params={"user_id": "u1"}).json()["products"]
-    assert [one["id"] for one in found] == [1, 2]
-    assert found[0]["viewed_at"] == (NOW - timedelta(hours=1)).isoformat()
+    send_events(serve, "u1", *views, event(3, "purchase"))
+    products = client.get("/recently-viewed", params={"user_id": "u1"}).json()["products"]
+    assert [product["id"] for product in products] == [1, 2]
+    assert products[0]["viewed_at"] == (NOW - timedelta(hours=1)).isoformat()
     assert client.get("/recently-viewed", params={"user_id": "nobody"}).json()["products"] == []
 
 

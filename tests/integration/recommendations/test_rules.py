@@ -1,6 +1,5 @@
 """The shop's rules, from the route that writes them to the answers they change."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,9 +10,8 @@ import pytest
 from functions.admin import rules
 from functions.admin.schemas import RulePatch, RuleWrite
 from shared.clients import postgres
+from tests.integration.conftest import Serve
 from tests.integration.shop import add_model, add_products
-
-Serve = Callable[[str], httpx.Client]
 
 
 @pytest.fixture
@@ -25,15 +23,15 @@ def shop(env: dict[str, str], serve: Serve) -> httpx.Client:
 
 def add(**rule: Any) -> dict[str, Any]:
     """Add a rule by the function behind the route: two applications do not share a process."""
-    found: dict[str, Any] = orjson.loads(rules.create_rule("test", RuleWrite.model_validate(rule)).body)
-    return found
+    rule_added: dict[str, Any] = orjson.loads(rules.create_rule("test", RuleWrite.model_validate(rule)).body)
+    return rule_added
 
 
 def products(shop: httpx.Client, **query: Any) -> list[dict[str, Any]]:
     answer = shop.get("/recommendations", params={"user_id": "u", "product_id": 1, "k": 4} | query)
     assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()["recommendations"]
-    return found
+    listed: list[dict[str, Any]] = answer.json()["recommendations"]
+    return listed
 
 
 def ids(shop: httpx.Client, **query: Any) -> list[int]:
@@ -51,17 +49,17 @@ def test_a_rule_applies_at_once_and_until_it_is_deleted(shop: httpx.Client) -> N
 
 def test_a_pinned_product_that_is_not_a_candidate_gets_its_position_and_reason(shop: httpx.Client) -> None:
     rule = add(kind="pin", product_id=11, position=2, note="Summer sale")
-    found = products(shop, explain=True)
-    assert [product["id"] for product in found] == [2, 11, 3, 4]
-    assert [product["rank"] for product in found] == [1, 2, 3, 4]
-    assert found[1]["reason"] == {
+    listed = products(shop, explain=True)
+    assert [product["id"] for product in listed] == [2, 11, 3, 4]
+    assert [product["rank"] for product in listed] == [1, 2, 3, 4]
+    assert listed[1]["reason"] == {
         "kind": "rule",
         "product_id": None,
         "product_name": None,
         "text": "Summer sale",
         "rule_id": rule["id"],
     }
-    assert found[0]["reason"]["kind"] == "similar"
+    assert listed[0]["reason"]["kind"] == "similar"
     assert "reason" not in products(shop)[1]
 
 
@@ -81,17 +79,17 @@ def test_exclude_wins_over_pin_and_applies_to_every_route(shop: httpx.Client) ->
     add(kind="pin", product_id=2)
     add(kind="exclude", brand="Brand 2")
     assert 2 not in ids(shop, k=20)
-    assert 2 not in [one["id"] for one in shop.get("/similar-products?product_id=1").json()["similar_products"]]
+    assert 2 not in [product["id"] for product in shop.get("/similar-products?product_id=1").json()["similar_products"]]
     assert shop.get("/trending").json()["products"] == []
 
 
-def test_boost_and_bury_move_what_they_select(shop: httpx.Client) -> None:
+def test_boost_and_bury_move_the_products_that_they_select(shop: httpx.Client) -> None:
     add(kind="boost", price_min=5, price_max=5, factor=3)
     bury = add(kind="bury", product_id=2)
-    found = products(shop, explain=True)
-    assert [product["id"] for product in found] == [5, 3, 4, 2]
-    assert found[0]["reason"]["text"] == "Favoured by the shop"
-    assert (found[3]["reason"]["kind"], found[3]["reason"]["rule_id"]) == ("rule", bury["id"])
+    listed = products(shop, explain=True)
+    assert [product["id"] for product in listed] == [5, 3, 4, 2]
+    assert listed[0]["reason"]["text"] == "Favoured by the shop"
+    assert (listed[3]["reason"]["kind"], listed[3]["reason"]["rule_id"]) == ("rule", bury["id"])
 
 
 def test_a_category_includes_those_below_it(shop: httpx.Client) -> None:

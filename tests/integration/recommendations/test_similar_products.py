@@ -1,30 +1,21 @@
 """Content neighbours, from products to the answers of /similar-products."""
 
-from collections.abc import Callable
-
 import httpx
-import pytest
 
 from functions.admin import rules
 from shared.clients import postgres
 from shared.clients.postgres import transaction
 from shared.storage.recommending import similar_products
+from tests.integration.conftest import Serve
+from tests.integration.deliveries import push
 from tests.integration.recommendations.purchases import run_job
-from tests.integration.shop import add_model, add_products, push
-
-Serve = Callable[[str], httpx.Client]
-
-
-@pytest.fixture
-def client(env: dict[str, str], serve: Serve) -> httpx.Client:
-    add_products(12)
-    return serve("recommendations")
+from tests.integration.shop import add_model
 
 
 def similar(client: httpx.Client, product_id: int, k: int = 3) -> list[tuple[int, float]]:
     answer = client.get("/similar-products", params={"product_id": product_id, "k": k})
     assert answer.status_code == 200, answer.text
-    return [(one["id"], one["score"]) for one in answer.json()["similar_products"]]
+    return [(product["id"], product["score"]) for product in answer.json()["similar_products"]]
 
 
 def add(name: str, description: str = "") -> int:
@@ -39,10 +30,10 @@ def add(name: str, description: str = "") -> int:
 def test_a_product_added_a_moment_ago_has_neighbours(client: httpx.Client) -> None:
     lantern, chair = add("Red metal lantern"), add("Wooden garden chair")
     new = add("Blue metal lantern")
-    found = similar(client, new)
-    assert found[0][0] == lantern
-    assert found[0][1] > 0.4
-    assert chair not in [product for product, _ in found if _ > 0.3]
+    neighbours = similar(client, new)
+    assert neighbours[0][0] == lantern
+    assert neighbours[0][1] > 0.4
+    assert chair not in [product for product, _ in neighbours if _ > 0.3]
 
 
 def test_a_changed_description_changes_the_neighbours(client: httpx.Client, serve: Serve) -> None:
@@ -66,16 +57,16 @@ def test_behaviour_outweighs_descriptions_the_more_evidence_there_is(client: htt
     # products 1 and 3 have similar descriptions, products 1 and 2 the same buyers; two co-occurrences are weak evidence
     add_model({1: {2: 0.9}})
     postgres.write("UPDATE item_similarity SET co_occurrence = '{2}'")
-    few = dict(similar(client, 1, k=12))
+    with_2_users = dict(similar(client, 1, k=12))
     postgres.write("UPDATE item_similarity SET co_occurrence = '{500}'")
     rules.drop_answers()
-    many = dict(similar(client, 1, k=12))
-    assert few[2] == many[2] == 0.9
-    assert few[3] > 10 * many[3] > 0
-    assert 1 not in many
+    with_500_users = dict(similar(client, 1, k=12))
+    assert with_2_users[2] == with_500_users[2] == 0.9
+    assert with_2_users[3] > 10 * with_500_users[3] > 0
+    assert 1 not in with_500_users
 
 
-def test_the_job_counts_the_words_of_all_products_again(client: httpx.Client, serve: Serve) -> None:
+def test_the_job_recounts_the_words_of_all_products(client: httpx.Client, serve: Serve) -> None:
     add("Zinc bucket")
     postgres.write("UPDATE content_words SET products = 1")
     assert run_job(serve)["embeddings_changed"] > 0

@@ -1,4 +1,4 @@
-"""Which rows of a history are events, and what they are."""
+"""Rows of a history as events, and the reasons why rows are left out."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -93,7 +93,7 @@ def test_times_are_read_in_every_way_that_names_its_zone() -> None:
         "1.7802216e9",
     ],
 )
-def test_every_way_of_writing_a_time_is_read_without_being_told_which(text: str) -> None:
+def test_the_format_of_a_time_is_recognised(text: str) -> None:
     row = {"timestamp": text}
     result = check(pd.DataFrame([{**GOOD, **row}], columns=list(COLUMNS), dtype="str"), np.arange(1), now=NOW)
     assert result.rejected == []
@@ -104,7 +104,7 @@ def test_every_way_of_writing_a_time_is_read_without_being_told_which(text: str)
 @pytest.mark.parametrize(
     "text", ["20260531", "5", "1e30", "yesterday", "31/05/2026", "2026-05-31T25:00:00Z", "178022160000000000000"]
 )
-def test_what_may_be_no_time_is_refused(text: str) -> None:
+def test_a_text_that_may_not_be_a_time_is_refused(text: str) -> None:
     row = {"timestamp": text}
     result = check(pd.DataFrame([{**GOOD, **row}], columns=list(COLUMNS), dtype="str"), np.arange(1), now=NOW)
     assert len(result.rejected) == 1
@@ -146,7 +146,7 @@ def test_an_id_that_is_a_whole_float_is_the_whole_number() -> None:
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "1e30", "2026-05-31T10:00:00Z", "-1"])
-def test_what_is_no_epoch_number_is_refused(text: str) -> None:
+def test_an_invalid_epoch_number_is_refused(text: str) -> None:
     assert len(checked({"timestamp": text}, unit="ms").rejected) == 1
 
 
@@ -176,12 +176,12 @@ def test_a_given_id_is_the_same_as_when_the_event_is_sent() -> None:
         assert UUID(only({"event_id": text})["event_id"]) == event_key(text)
 
 
-def test_a_derived_id_depends_on_all_that_a_row_says_and_on_nothing_else() -> None:
+def test_a_derived_id_depends_on_every_value_of_a_row_and_on_nothing_else() -> None:
     base = only({})["event_id"]
     assert only({})["event_id"] == base
     assert only({"timestamp": "2026-05-31T12:00:00+02:00"})["event_id"] == base
     assert UUID(base).version == 8
-    others = [
+    variants = [
         {"user_id": "u2"},
         {"product_id": "2"},
         {"product_id": None, "external_id": "1"},
@@ -193,8 +193,8 @@ def test_a_derived_id_depends_on_all_that_a_row_says_and_on_nothing_else() -> No
         {"user_id": "u11", "product_id": "1"},
         {"session_id": "2"},
     ]
-    ids = [only(other)["event_id"] for other in others]
-    assert len({base, *ids}) == len(others) + 1
+    ids = [only(variant)["event_id"] for variant in variants]
+    assert len({base, *ids}) == len(variants) + 1
 
 
 def test_derived_ids_sort_by_time() -> None:

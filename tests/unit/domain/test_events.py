@@ -1,4 +1,4 @@
-"""What makes an event valid, and what its id is."""
+"""Valid events, and their ids."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -36,7 +36,7 @@ def test_only_a_search_needs_no_product() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"user_id": ""}, "at least 1"),
         ({"user_id": "u" * 256}, "at most 255"),
@@ -62,8 +62,8 @@ def test_only_a_search_needs_no_product() -> None:
         ({"colour": "red"}, "Extra inputs"),
     ],
 )
-def test_a_bad_field_is_refused_and_named(change: dict[str, object], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_a_bad_field_is_refused_and_named(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         Event.model_validate(GOOD | change)
 
 
@@ -88,8 +88,8 @@ def test_an_event_id_that_is_no_uuid_always_becomes_the_same_one() -> None:
 def test_new_ids_are_version_7_and_in_order_of_time() -> None:
     ids = [uuid7() for _ in range(1000)]
     assert len(set(ids)) == 1000
-    assert {one.version for one in ids} == {7}
-    assert [one.int >> 80 for one in ids] == sorted(one.int >> 80 for one in ids)
+    assert {event_id.version for event_id in ids} == {7}
+    assert [event_id.int >> 80 for event_id in ids] == sorted(event_id.int >> 80 for event_id in ids)
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,4 +1,4 @@
-"""The serving formula's parameters: what a model version stores, and what is read from it."""
+"""The serving formula's parameters, as a model version stores them."""
 
 import pytest
 
@@ -40,6 +40,6 @@ def test_models_store_the_policy_as_what_may_return() -> None:
 @pytest.mark.parametrize(
     "parameters", [None, {}, {"blend": None}, {"returning": "whatever"}, {"of_a_later_release": 1}]
 )
-def test_what_a_version_does_not_say_takes_the_default(parameters: dict[str, object] | None) -> None:
+def test_parameters_missing_from_a_version_take_the_default(parameters: dict[str, object] | None) -> None:
     assert Formula.from_parameters(parameters) == Formula()
     assert Formula.from_parameters(parameters, Formula(profile_events=9)) == Formula(profile_events=9)

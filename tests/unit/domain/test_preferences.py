@@ -34,9 +34,9 @@ def test_late_events_give_the_same_sum_as_events_in_time() -> None:
 
 @given(sums, sums)
 def test_merging_is_commutative(first: Decayed, second: Decayed) -> None:
-    left, right = merge(first, second), merge(second, first)
-    assert left.as_of == right.as_of
-    assert left.score == pytest.approx(right.score)
+    first_then_second, second_then_first = merge(first, second), merge(second, first)
+    assert first_then_second.as_of == second_then_first.as_of
+    assert first_then_second.score == pytest.approx(second_then_first.score)
 
 
 def test_an_extreme_age_gives_a_tiny_share_and_no_error() -> None:

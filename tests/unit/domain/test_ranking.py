@@ -40,7 +40,7 @@ def test_a_score_is_the_formula_worked_out() -> None:
     }
 
 
-def test_the_trend_raises_what_fits_by_affinity_trend() -> None:
+def test_affinity_trend_weighs_the_trend_against_affinity() -> None:
     plain, trending = Candidate(1, category_id=1), Candidate(2, category_id=2, trending=1.0)
     # 3/4 of the taste against 1/4 of it
     assert ids([plain, trending], formula=Formula(blend=0.0, affinity_trend=1.9)) == [1, 2]
@@ -53,7 +53,7 @@ def test_affinity_is_the_share_of_the_taste_that_a_product_matches() -> None:
     assert affinity(Candidate(1, category_id=3), TASTE) == 0
 
 
-def test_a_price_far_from_what_was_paid_halves_the_affinity() -> None:
+def test_a_price_far_from_the_price_band_halves_the_affinity() -> None:
     taste = TasteProfile({"category": {"1": 1.0}}, price_band=(0.0, 0.5))
     near, far = Candidate(1, category_id=1, price=1.0), Candidate(2, category_id=1, price=10_000.0)
     assert affinity(near, taste) == 1.0
@@ -76,7 +76,7 @@ def test_a_filler_competes_where_the_prior_counts_its_trend() -> None:
     assert ids(candidates, TasteProfile(), Formula(trending_prior=0.3)) == [3, 2, 1]
 
 
-def test_what_is_sold_out_comes_after_all_that_is_not() -> None:
+def test_sold_out_products_come_last() -> None:
     candidates = [Candidate(1, cf=1.0, in_stock=False), Candidate(2, tier=3)]
     assert ids(candidates) == [2, 1]
     assert ids(candidates, stock_first=False) == [1, 2]

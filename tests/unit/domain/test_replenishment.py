@@ -1,10 +1,9 @@
-"""When a product is bought again, and how content is mixed with collaborative neighbours."""
+"""When a product is bought again."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.content import mixed
 from shared.domain.replenishment import due_at, score
 
 
@@ -24,10 +23,3 @@ def test_the_score_grows_with_the_number_of_purchases() -> None:
 def test_a_product_is_due_when_the_interval_has_passed() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert due_at(now, 1.5) == now + timedelta(hours=36)
-
-
-def test_content_counts_less_the_more_evidence_a_product_has() -> None:
-    assert mixed(0, 0.8, 0) == 0.8
-    assert mixed(0, 0.8, 5) == 0.4
-    assert mixed(0.5, 0.8, 5) == 0.5
-    assert mixed(0, 0.19, 0) == 0

@@ -1,4 +1,4 @@
-"""What rules select and do to a ranking."""
+"""The products that rules select, and their effect on a ranking."""
 
 import pytest
 
@@ -35,11 +35,16 @@ def test_factors_multiply_and_the_strongest_rule_is_the_reason() -> None:
     assert because == {1: strong}
 
 
-def test_a_boost_reorders_what_was_found_and_what_only_fills_up() -> None:
-    found = [Candidate(1, cf=1.0), Candidate(2, cf=0.8)]
-    assert [one.id for one in rank(found, TasteProfile(), Formula(), 5, factors={2: 2.0})] == [2, 1]
+def test_a_boost_reorders_candidates_and_fillers() -> None:
+    neighbours = [Candidate(1, cf=1.0), Candidate(2, cf=0.8)]
+    assert [product.id for product in rank(neighbours, TasteProfile(), Formula(), 5, factors={2: 2.0})] == [2, 1]
     fillers = [Candidate(n, tier=1, position=n) for n in range(1, 5)]
-    assert [one.id for one in rank(fillers, TasteProfile(), Formula(), 5, factors={4: 8.0, 1: 0.1})] == [4, 2, 3, 1]
+    assert [product.id for product in rank(fillers, TasteProfile(), Formula(), 5, factors={4: 8.0, 1: 0.1})] == [
+        4,
+        2,
+        3,
+        1,
+    ]
 
 
 def pin(rule: int, product: int, position: int, **more: bool) -> Rule:

@@ -64,7 +64,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "-1", "http", "80 80", "²"])
-def test_a_number_that_is_no_port_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_number_outside_the_range_of_ports_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AISLE_PORT", value)
     with pytest.raises(Refused, match="AISLE_PORT cannot be"):
         chosen_port()

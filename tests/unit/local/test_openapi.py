@@ -23,7 +23,7 @@ def test_equal_components_are_shared() -> None:
     assert reference(document, "/b") == "#/components/schemas/Page"
 
 
-def test_different_components_are_renamed_with_what_refers_to_them() -> None:
+def test_different_components_are_renamed_with_their_references() -> None:
     item = {"$ref": "#/components/schemas/Item"}
     first = described("/a", Page={"items": item}, Item={"type": "string"})
     second = described("/b", Page={"items": item}, Item={"type": "integer"})

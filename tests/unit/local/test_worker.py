@@ -71,7 +71,7 @@ def test_a_pushed_message_becomes_eventarc_s_cloud_event() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"message": 1}', b'{"message": {}}'])
-def test_a_body_that_is_no_push_request_is_refused(body: bytes) -> None:
+def test_a_body_without_a_pushed_message_is_refused(body: bytes) -> None:
     calls: list[Any] = []
     status, headers, _ = call(
         Events(manifest(), "event", "/_events", recording(calls)), "/_events/refresh_catalog", body

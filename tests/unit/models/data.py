@@ -27,18 +27,18 @@ def fit(name: str, user_items: Matrix, k: int) -> Neighbours:
 
 
 def checkerboard(users: int, items: int) -> Matrix:
-    """Even users like even items, odd users odd ones."""
+    """Return interactions of even users with even items, and of odd users with odd items."""
     return sparse.csr_array(((np.arange(users)[:, None] + np.arange(items)) % 2 == 0).astype(np.float64))
 
 
 def random(users: int, items: int, density: float, seed: int) -> Matrix:
-    """Whole weights between 1 and 9: many ties."""
+    """Return random whole weights between 1 and 9, which give many ties."""
     rng = np.random.default_rng(seed)
     weights = rng.integers(1, 10, (users, items)) * (rng.random((users, items)) < density)
     return sparse.csr_array(weights.astype(np.float64))
 
 
-def together(user_items: Matrix) -> NDArray[np.int64]:
+def co_occurrence(user_items: Matrix) -> NDArray[np.int64]:
     """Return how many users have both items, shape (n_items, n_items)."""
     seen = (user_items.toarray() > 0).astype(np.int64)
     return seen.T @ seen
@@ -47,16 +47,20 @@ def together(user_items: Matrix) -> NDArray[np.int64]:
 def ranked(scores: NDArray[np.float64], counts: NDArray[np.int64], min_co_occurrence: int, k: int) -> Neighbours:
     """Rank a dense similarity one item at a time."""
     n_items = len(scores)
-    found = Neighbours.none(n_items, k)
+    neighbours = Neighbours.none(n_items, k)
     stored = np.clip(scores, 0, 1).astype(np.float32)
     for item in range(n_items):
-        others = [other for other in range(n_items) if other != item and counts[item, other] >= min_co_occurrence]
-        others.sort(key=lambda other: (-stored[item, other], -counts[item, other], other))
-        for place, other in enumerate(others[:k]):
-            found.indices[item, place] = other
-            found.scores[item, place] = stored[item, other]
-            found.co_occurrence[item, place] = counts[item, other]
-    return found
+        candidates = [
+            candidate
+            for candidate in range(n_items)
+            if candidate != item and counts[item, candidate] >= min_co_occurrence
+        ]
+        candidates.sort(key=lambda candidate: (-stored[item, candidate], -counts[item, candidate], candidate))
+        for place, candidate in enumerate(candidates[:k]):
+            neighbours.indices[item, place] = candidate
+            neighbours.scores[item, place] = stored[item, candidate]
+            neighbours.co_occurrence[item, place] = counts[item, candidate]
+    return neighbours
 
 
 def dense_cosine(user_items: Matrix, k: int) -> Neighbours:
@@ -65,14 +69,14 @@ def dense_cosine(user_items: Matrix, k: int) -> Neighbours:
     norms = np.linalg.norm(weights, axis=0)
     norms[norms == 0] = 1
     unit = weights / norms
-    return ranked(unit.T @ unit, together(user_items), 2, k)
+    return ranked(unit.T @ unit, co_occurrence(user_items), 2, k)
 
 
 def _cosine_of(weights: NDArray[np.float64], user_items: Matrix, k: int) -> Neighbours:
     norms = np.linalg.norm(weights, axis=0)
     norms[norms == 0] = 1
     unit = weights / norms
-    return ranked_above_zero(unit.T @ unit, together(user_items), 2, k)
+    return ranked_above_zero(unit.T @ unit, co_occurrence(user_items), 2, k)
 
 
 def ranked_above_zero(
@@ -102,7 +106,7 @@ def dense_bm25(user_items: Matrix, k: int) -> Neighbours:
 
 
 def _divided(scores: NDArray[np.float64], user_items: Matrix) -> NDArray[np.float64]:
-    scores = np.where(together(user_items) >= 2, scores, 0)
+    scores = np.where(co_occurrence(user_items) >= 2, scores, 0)
     np.fill_diagonal(scores, 0)
     return scores / max(scores.max(), 1e-12)
 
@@ -113,7 +117,7 @@ def dense_rp3beta(user_items: Matrix, k: int) -> Neighbours:
     from_user = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
     from_item = (weights / np.maximum(weights.sum(axis=0), 1e-12)).T
     walks = from_item @ from_user / np.maximum(weights.sum(axis=0), 1e-12) ** 0.4
-    return ranked_above_zero(_divided(walks, user_items), together(user_items), 2, k)
+    return ranked_above_zero(_divided(walks, user_items), co_occurrence(user_items), 2, k)
 
 
 def dense_ease(user_items: Matrix, k: int, regularisation: float = 1.0) -> Neighbours:
@@ -123,7 +127,7 @@ def dense_ease(user_items: Matrix, k: int, regularisation: float = 1.0) -> Neigh
     penalty = regularisation * np.diag(gram).sum() / (weights > 0).any(axis=0).sum()
     inverse = np.linalg.inv(gram + penalty * np.eye(len(gram)))
     best = np.maximum(-inverse / np.diag(inverse), 0)
-    return ranked_above_zero(_divided(best, user_items), together(user_items), 2, k)
+    return ranked_above_zero(_divided(best, user_items), co_occurrence(user_items), 2, k)
 
 
 def dense_ease_head(user_items: Matrix, k: int) -> Neighbours:
@@ -142,17 +146,17 @@ def dense_popularity(user_items: Matrix, k: int) -> Neighbours:
     """Return the items with the greatest sums."""
     sums = user_items.toarray().sum(axis=0)
     scores = np.tile(sums / sums.max(), (len(sums), 1))
-    return ranked_above_zero(scores, together(user_items), 0, k)
+    return ranked_above_zero(scores, co_occurrence(user_items), 0, k)
 
 
-def alike(found: Neighbours, expected: Neighbours) -> None:
+def assert_alike(neighbours: Neighbours, expected: Neighbours) -> None:
     """Assert equality, where ties within the last digit of a float may be ranked either way."""
-    np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=1e-6)
-    assert found.counts.tolist() == expected.counts.tolist()
+    np.testing.assert_allclose(neighbours.scores, expected.scores, rtol=0, atol=1e-6)
+    assert neighbours.counts.tolist() == expected.counts.tolist()
     clear = np.abs(np.diff(expected.scores, axis=1, prepend=2, append=-1)) > 1e-6
     alone = clear[:, :-1] & clear[:, 1:]
-    # the last place may tie with what was cut off
+    # the last place may tie with a neighbour beyond k
     alone[:, -1] = False
     assert alone.any()
-    assert (found.indices[alone] == expected.indices[alone]).all()
-    assert (found.co_occurrence[alone] == expected.co_occurrence[alone]).all()
+    assert (neighbours.indices[alone] == expected.indices[alone]).all()
+    assert (neighbours.co_occurrence[alone] == expected.co_occurrence[alone]).all()

@@ -38,11 +38,11 @@ each = pytest.mark.parametrize("name", ALGORITHMS)
 personal = pytest.mark.parametrize("name", [name for name in ALGORITHMS if name not in NOT_PERSONAL])
 
 
-def same(one: Neighbours, other: Neighbours) -> bool:
+def same(first: Neighbours, second: Neighbours) -> bool:
     return (
-        np.array_equal(one.indices, other.indices)
-        and np.array_equal(one.scores, other.scores)
-        and np.array_equal(one.co_occurrence, other.co_occurrence)
+        np.array_equal(first.indices, second.indices)
+        and np.array_equal(first.scores, second.scores)
+        and np.array_equal(first.co_occurrence, second.co_occurrence)
     )
 
 
@@ -99,35 +99,39 @@ def test_a_limit_is_stated_if_and_only_if_the_algorithm_raises_unsuitable(name: 
 
 @personal
 def test_on_a_checkerboard_an_items_neighbours_are_those_of_its_colour(name: str) -> None:
-    found = data.fit(name, data.checkerboard(users=20, items=24), 5)
-    assert (found.indices >= 0).all()
-    assert (found.indices % 2 == np.arange(24)[:, None] % 2).all()
-    assert (found.co_occurrence == 10).all()
+    neighbours = data.fit(name, data.checkerboard(users=20, items=24), 5)
+    assert (neighbours.indices >= 0).all()
+    assert (neighbours.indices % 2 == np.arange(24)[:, None] % 2).all()
+    assert (neighbours.co_occurrence == 10).all()
 
 
 @each
 @pytest.mark.parametrize("seed", range(5))
 def test_neighbours_are_others_ranked_by_score_then_co_occurrence_then_index(name: str, seed: int) -> None:
     user_items = data.random(users=30, items=25, density=0.3, seed=seed)
-    found = data.fit(name, user_items, 8)
-    counts = data.together(user_items)
-    assert (found.indices.dtype, found.scores.dtype, found.co_occurrence.dtype) == (np.int32, np.float32, np.int32)
-    assert found.indices.shape == found.scores.shape == found.co_occurrence.shape == (25, 8)
+    neighbours = data.fit(name, user_items, 8)
+    counts = data.co_occurrence(user_items)
+    assert (neighbours.indices.dtype, neighbours.scores.dtype, neighbours.co_occurrence.dtype) == (
+        np.int32,
+        np.float32,
+        np.int32,
+    )
+    assert neighbours.indices.shape == neighbours.scores.shape == neighbours.co_occurrence.shape == (25, 8)
     for item in range(25):
-        present = found.indices[item] >= 0
+        present = neighbours.indices[item] >= 0
         n = int(present.sum())
         assert present[:n].all(), "padding comes last"
-        assert (found.scores[item, n:] == 0).all()
-        assert (found.co_occurrence[item, n:] == 0).all()
-        others = found.indices[item, :n]
-        assert item not in others
-        assert len(set(others.tolist())) == n
-        assert (found.co_occurrence[item, :n] == counts[item, others]).all()
-        keys = list(zip(-found.scores[item, :n], -found.co_occurrence[item, :n], others, strict=True))
+        assert (neighbours.scores[item, n:] == 0).all()
+        assert (neighbours.co_occurrence[item, n:] == 0).all()
+        items = neighbours.indices[item, :n]
+        assert item not in items
+        assert len(set(items.tolist())) == n
+        assert (neighbours.co_occurrence[item, :n] == counts[item, items]).all()
+        keys = list(zip(-neighbours.scores[item, :n], -neighbours.co_occurrence[item, :n], items, strict=True))
         assert keys == sorted(keys)
-    assert (found.scores >= 0).all()
-    assert (found.scores <= 1).all()
-    assert found.counts.tolist() == (found.indices >= 0).sum(axis=1).tolist()
+    assert (neighbours.scores >= 0).all()
+    assert (neighbours.scores <= 1).all()
+    assert neighbours.counts.tolist() == (neighbours.indices >= 0).sum(axis=1).tolist()
 
 
 @pytest.mark.parametrize("name", [name for name, reference in REFERENCES.items() if reference is not None])
@@ -141,15 +145,15 @@ def test_the_best_are_exactly_those_of_the_dense_reference(
     assert reference is not None
     for seed in range(4):
         user_items = data.random(users, items, density, seed)
-        found, expected = data.fit(name, user_items, k), reference(user_items, k)
-        data.alike(found, expected)
+        neighbours, expected = data.fit(name, user_items, k), reference(user_items, k)
+        data.assert_alike(neighbours, expected)
 
 
 @each
 def test_fewer_neighbours_are_the_first_of_more(name: str) -> None:
     user_items = data.random(users=50, items=40, density=0.4, seed=1)
-    few, many = data.fit(name, user_items, 4), data.fit(name, user_items, 20)
-    assert same(few, Neighbours(many.indices[:, :4], many.scores[:, :4], many.co_occurrence[:, :4]))
+    four, twenty = data.fit(name, user_items, 4), data.fit(name, user_items, 20)
+    assert same(four, Neighbours(twenty.indices[:, :4], twenty.scores[:, :4], twenty.co_occurrence[:, :4]))
 
 
 @each
@@ -169,17 +173,17 @@ def test_the_same_input_in_another_order_gives_the_same_arrays_and_is_left_alone
 
 @each
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (4, 5)])
-def test_nothing_gives_no_neighbours(name: str, shape: tuple[int, int]) -> None:
-    found = fit_or_none(name, sparse.csr_array(shape, dtype=np.float64), 3)
-    assert found.indices.shape == (shape[1], 3)
-    assert (found.indices == -1).all()
+def test_an_empty_matrix_gives_no_neighbours(name: str, shape: tuple[int, int]) -> None:
+    neighbours = fit_or_none(name, sparse.csr_array(shape, dtype=np.float64), 3)
+    assert neighbours.indices.shape == (shape[1], 3)
+    assert (neighbours.indices == -1).all()
 
 
 @personal
 @pytest.mark.parametrize("shape", [(1, 6), (6, 1), (1, 1)])
 def test_one_user_or_one_item_gives_no_neighbours(name: str, shape: tuple[int, int]) -> None:
-    found = fit_or_none(name, sparse.csr_array(np.ones(shape)), 3)
-    assert (found.indices == -1).all()
+    neighbours = fit_or_none(name, sparse.csr_array(np.ones(shape)), 3)
+    assert (neighbours.indices == -1).all()
 
 
 @each
@@ -195,8 +199,8 @@ def test_a_stored_zero_is_no_interaction(name: str) -> None:
 def test_more_neighbours_than_items_are_padded(name: str) -> None:
     # six more items, each of a user of its own, who can be no neighbours
     user_items = sparse.csr_array(sparse.block_diag([data.checkerboard(users=10, items=6), np.eye(6)]))
-    found = data.fit(name, user_items, 50)
-    assert found.counts.tolist() == [2] * 6 + [0] * 6
+    neighbours = data.fit(name, user_items, 50)
+    assert neighbours.counts.tolist() == [2] * 6 + [0] * 6
 
 
 @each

@@ -1,4 +1,4 @@
-"""The plain method's own knobs."""
+"""Parameters of plain cosine."""
 
 import numpy as np
 import pytest
@@ -11,11 +11,11 @@ from tests.unit.models import data
 @pytest.mark.parametrize("block_entries", [1, 25, 60, 10_000])
 def test_the_size_of_the_blocks_changes_nothing(block_entries: int) -> None:
     user_items = data.random(users=40, items=25, density=0.4, seed=3)
-    found = cosine_neighbours(user_items, 6, block_entries=block_entries)
+    neighbours = cosine_neighbours(user_items, 6, block_entries=block_entries)
     expected = cosine_neighbours(user_items, 6)
-    assert np.array_equal(found.indices, expected.indices)
-    assert np.array_equal(found.scores, expected.scores)
-    assert np.array_equal(found.co_occurrence, expected.co_occurrence)
+    assert np.array_equal(neighbours.indices, expected.indices)
+    assert np.array_equal(neighbours.scores, expected.scores)
+    assert np.array_equal(neighbours.co_occurrence, expected.co_occurrence)
 
 
 def test_a_pair_counts_from_the_least_number_of_common_users_on() -> None:
@@ -27,6 +27,6 @@ def test_a_pair_counts_from_the_least_number_of_common_users_on() -> None:
 
 def test_a_heavier_interaction_counts_more() -> None:
     user_items = sparse.csr_array(np.array([[5.0, 5, 1], [1, 1, 5]]))
-    found = cosine_neighbours(user_items, 2)
-    assert found.indices[0].tolist() == [1, 2]
-    assert found.scores[0].tolist() == pytest.approx([1.0, 10 / 26])
+    neighbours = cosine_neighbours(user_items, 2)
+    assert neighbours.indices[0].tolist() == [1, 2]
+    assert neighbours.scores[0].tolist() == pytest.approx([1.0, 10 / 26])

@@ -1,4 +1,4 @@
-"""The closed form's own promises."""
+"""Properties of EASE that the contract does not cover."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_users_fewer_than_items_give_the_same_as_from_the_items_side() -> None:
     assert (from_users.indices == from_items.indices).mean() > 0.95
 
 
-def test_what_exceeds_the_budget_is_refused_with_its_size() -> None:
+def test_a_matrix_beyond_the_memory_budget_is_refused_with_its_size() -> None:
     assert ease_side(10, 1_000_000) == 10
     with pytest.raises(TooLarge, match="inverts 50000 x 50000"):
         ease_side(50_000, 60_000)
@@ -38,12 +38,12 @@ def test_single_precision_is_taken_where_double_does_not_fit_and_ranks_alike() -
 def test_the_head_is_ease_and_the_tail_has_neighbours_too() -> None:
     # the first 20 items are met by most
     user_items = data.random(users=80, items=40, density=0.5, seed=3)
-    kept = np.random.default_rng(0).random(user_items.nnz) < np.where(user_items.indices < 20, 1.0, 0.3)
-    user_items.data[~kept] = 0
+    is_kept = np.random.default_rng(0).random(user_items.nnz) < np.where(user_items.indices < 20, 1.0, 0.3)
+    user_items.data[~is_kept] = 0
     user_items.eliminate_zeros()
-    found = ease_head_neighbours(user_items, 5, head=20)
+    neighbours = ease_head_neighbours(user_items, 5, head=20)
     alone = ease_neighbours(sparse.csr_array(user_items[:, :20]), 5, regularisation=3.0)
-    assert np.array_equal(found.indices[:20], alone.indices)
-    assert (found.counts[20:] > 0).all()
+    assert np.array_equal(neighbours.indices[:20], alone.indices)
+    assert (neighbours.counts[20:] > 0).all()
     with pytest.raises(Unsuitable, match="no more than the head"):
         ease_head_neighbours(user_items, 5, head=40)

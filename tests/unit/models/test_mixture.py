@@ -24,30 +24,32 @@ def test_scores_are_the_parts_in_their_shares(shares: tuple[float, float]) -> No
     user_items = data.random(users=50, items=30, density=0.3, seed=4)
     cosine, walk = cosine_neighbours(user_items, 6), rp3beta_neighbours(user_items, 6)
     expected = shares[0] * dense(cosine) + shares[1] * dense(walk)
-    found = mix_models([(cosine, shares[0]), (walk, shares[1])], 30)
-    assert found.counts.tolist() == (expected > 0).sum(axis=1).tolist()
+    mixture = mix_models([(cosine, shares[0]), (walk, shares[1])], 30)
+    assert mixture.counts.tolist() == (expected > 0).sum(axis=1).tolist()
     for item in range(30):
-        mine = found.indices[item, : found.counts[item]]
-        np.testing.assert_allclose(found.scores[item, : len(mine)], expected[item, mine] / expected.max(), rtol=1e-5)
-        assert (np.diff(found.scores[item]) <= 0).all()
+        items = mixture.indices[item, : mixture.counts[item]]
+        np.testing.assert_allclose(
+            mixture.scores[item, : len(items)], expected[item, items] / expected.max(), rtol=1e-5
+        )
+        assert (np.diff(mixture.scores[item]) <= 0).all()
 
 
-def test_it_keeps_the_best_and_how_many_users_have_both() -> None:
+def test_a_mixture_keeps_the_best_neighbours_and_their_co_occurrence() -> None:
     user_items = data.random(users=50, items=30, density=0.3, seed=4)
     parts = [(cosine_neighbours(user_items, 6), 1), (rp3beta_neighbours(user_items, 6), 1)]
     long, short = mix_models(parts, 30), mix_models(parts, 4)
     assert np.array_equal(long.indices[:, :4], short.indices)
     assert np.array_equal(long.co_occurrence[:, :4], short.co_occurrence)
-    together = data.together(user_items)
+    co_occurrence = data.co_occurrence(user_items)
     rows, places = np.nonzero(long.indices >= 0)
-    assert np.array_equal(long.co_occurrence[rows, places], together[rows, long.indices[rows, places]])
+    assert np.array_equal(long.co_occurrence[rows, places], co_occurrence[rows, long.indices[rows, places]])
 
 
 def test_a_model_alone_or_with_an_empty_one_keeps_its_ranking() -> None:
-    found = cosine_neighbours(data.random(users=50, items=30, density=0.3, seed=4), 6)
-    for parts in ([(found, 2.0)], [(found, 1.0), (Neighbours.none(30, 6), 1.0)]):
+    cosine = cosine_neighbours(data.random(users=50, items=30, density=0.3, seed=4), 6)
+    for parts in ([(cosine, 2.0)], [(cosine, 1.0), (Neighbours.none(30, 6), 1.0)]):
         mixed = mix_models(parts, 6)
-        assert np.array_equal(mixed.indices, found.indices)
-        np.testing.assert_allclose(mixed.scores, found.scores / found.scores.max(), rtol=1e-6)
+        assert np.array_equal(mixed.indices, cosine.indices)
+        np.testing.assert_allclose(mixed.scores, cosine.scores / cosine.scores.max(), rtol=1e-6)
     empty = mix_models([(Neighbours.none(3, 2), 1.0)], 2)
     assert not empty.counts.any()

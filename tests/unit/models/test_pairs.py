@@ -41,16 +41,16 @@ def test_every_algorithm_gives_the_same_with_the_kernels_as_with_scipy(
         patched.setattr(pairs, "MIN_COMPILED_WORK", 0)
         patched.setattr(pairs, "numba_installed", lambda: True)
         patched.setattr(pairs, "compile_engine", lambda: engine)
-        found = data.fit(name, user_items, 8)
-    data.alike(found, expected)
+        neighbours = data.fit(name, user_items, 8)
+    data.assert_alike(neighbours, expected)
 
 
 @pytest.mark.usefixtures("kernels_only")
 def test_ties_go_to_the_more_common_and_then_to_the_first() -> None:
-    found = data.fit("cosine", data.checkerboard(users=20, items=40), 5)
-    assert found.indices[0].tolist() == [2, 4, 6, 8, 10]
-    assert found.indices[39].tolist() == [1, 3, 5, 7, 9]
-    assert (found.co_occurrence == 10).all()
+    neighbours = data.fit("cosine", data.checkerboard(users=20, items=40), 5)
+    assert neighbours.indices[0].tolist() == [2, 4, 6, 8, 10]
+    assert neighbours.indices[39].tolist() == [1, 3, 5, 7, 9]
+    assert (neighbours.co_occurrence == 10).all()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -75,12 +75,12 @@ def test_how_many_threads_there_are_changes_nothing(
 
     for parallel, serial in zip(run(workers).arrays, run(1).arrays, strict=True):
         assert np.array_equal(parallel, serial)
-    weights, counts = user_items.toarray(), data.together(user_items)
+    weights, counts = user_items.toarray(), data.co_occurrence(user_items)
     expected = data.ranked_above_zero(
         scales[0][:, None] * (weights.T @ weights) * scales[1] / 10_000, counts, min_co_occurrence, 6
     )
-    found = run(workers)
-    np.testing.assert_allclose(found.scores / 10_000, expected.scores, rtol=1e-5, atol=1e-7)
+    neighbours = run(workers)
+    np.testing.assert_allclose(neighbours.scores / 10_000, expected.scores, rtol=1e-5, atol=1e-7)
 
 
 @needs_numba
@@ -88,8 +88,8 @@ def test_compiled_and_interpreted_agree_to_the_last_digit() -> None:
     user_items = data.random(users=60, items=50, density=0.3, seed=2)
     slow = pairs.score_co_occurring(user_items, 7, engine=pairs.INTERPRETED)
     fast = pairs.score_co_occurring(user_items, 7, engine=pairs.compile_engine())
-    for expected, found in zip(slow.arrays, fast.arrays, strict=True):
-        assert np.array_equal(expected, found)
+    for expected, compiled in zip(slow.arrays, fast.arrays, strict=True):
+        assert np.array_equal(expected, compiled)
 
 
 def test_work_is_counted_before_it_is_done() -> None:
@@ -105,6 +105,6 @@ def test_factors_improve_compiled_as_they_do_in_numpy(monkeypatch: pytest.Monkey
     expected = als.als_factors(user_items, **settings)
     for kernel in (als.compile_kernel(), als_kernel.improve_rows):
         monkeypatch.setattr(als, "compile_kernel", lambda kernel=kernel: kernel)
-        found = als.als_factors(user_items, **settings, compiled_from=0)
-        for factors, expected_factors in zip(found, expected, strict=True):
+        improved = als.als_factors(user_items, **settings, compiled_from=0)
+        for factors, expected_factors in zip(improved, expected, strict=True):
             np.testing.assert_allclose(factors, expected_factors, rtol=1e-3, atol=1e-4)

@@ -1,4 +1,4 @@
-"""Histories made for tests."""
+"""Histories for tests."""
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def shop(users: int = 120, items: int = 60, events: int = 4000, *, days: float =
 
 
 class Ticks:
-    """A clock that moves a tenth of a second whenever it is read: the same steps are taken on any machine."""
+    """A clock that advances a tenth of a second whenever it is read, so that every machine takes the same steps."""
 
     def __init__(self) -> None:
         self.reads = 0

@@ -13,13 +13,13 @@ def test_metrics_of_one_answer_are_those_worked_out_by_hand() -> None:
     answers = np.full((1, 20), -1)
     answers[0, :6] = [4, 1, 7, 2, 9, 3]
     relevant = sparse.csr_array(([1.0, 1.0, 1.0], ([0, 0, 0], [1, 3, 8])), shape=(1, 10))
-    found = {name: float(values[0]) for name, values in score_users(answers, relevant).items()}
+    metrics = {name: float(values[0]) for name, values in score_users(answers, relevant).items()}
     ideal = 1 + 1 / math.log2(3) + 1 / math.log2(4)
-    assert found["ndcg@5"] == pytest.approx((1 / math.log2(3)) / ideal)
-    assert found["ndcg@10"] == pytest.approx((1 / math.log2(3) + 1 / math.log2(7)) / ideal)
-    assert (found["recall@5"], found["recall@10"]) == pytest.approx((1 / 3, 2 / 3))
-    assert (found["precision@5"], found["precision@20"]) == pytest.approx((1 / 5, 2 / 20))
-    assert (found["hit@5"], found["mrr@5"]) == (1, 1 / 2)
+    assert metrics["ndcg@5"] == pytest.approx((1 / math.log2(3)) / ideal)
+    assert metrics["ndcg@10"] == pytest.approx((1 / math.log2(3) + 1 / math.log2(7)) / ideal)
+    assert (metrics["recall@5"], metrics["recall@10"]) == pytest.approx((1 / 3, 2 / 3))
+    assert (metrics["precision@5"], metrics["precision@20"]) == pytest.approx((1 / 5, 2 / 20))
+    assert (metrics["hit@5"], metrics["mrr@5"]) == (1, 1 / 2)
 
 
 def test_a_perfect_answer_scores_one_however_many_are_relevant() -> None:
@@ -47,13 +47,13 @@ def test_relevant_items_that_cannot_be_recommended_still_count_against_an_answer
 def test_coverage_novelty_and_diversity() -> None:
     answers = np.full((2, 20), -1)
     answers[0, :2], answers[1, :2] = [0, 1], [0, 2]
-    found = beyond_accuracy(
+    metrics = beyond_accuracy(
         answers, np.ones(6, np.bool_), np.array([0.5, 0.25, 0.25, 1, 1, 1]), np.array([0, 0, 1, 1, 1, 1])
     )
-    assert found["coverage@20"] == pytest.approx(3 / 6)
-    assert found["novelty@20"] == pytest.approx((1 + 2 + 1 + 2) / 4)
+    assert metrics["coverage@20"] == pytest.approx(3 / 6)
+    assert metrics["novelty@20"] == pytest.approx((1 + 2 + 1 + 2) / 4)
     # the first answer is of one category, the second of two
-    assert found["diversity@20"] == pytest.approx(0.5)
+    assert metrics["diversity@20"] == pytest.approx(0.5)
 
 
 def test_the_interval_holds_the_mean_and_narrows_with_users() -> None:

@@ -1,4 +1,4 @@
-"""The serving formula over arrays: compiled as interpreted, and both as ``rank`` works it out for one user."""
+"""The serving formula over arrays: compiled and interpreted loops agree with ``rank``."""
 
 import random
 
@@ -34,7 +34,7 @@ def made_catalog(seed: int) -> Catalog:
 def snapshot(request: pytest.FixtureRequest) -> Snapshot:
     history = data.shop(users=60, items=ITEMS, events=3000)
     rng = np.random.default_rng(3)
-    # some products are inactive, and some users are not asked for
+    # some products are inactive, and some users are left out
     active, users = rng.random(ITEMS) < 0.9, np.flatnonzero(rng.random(60) < 0.8)
     catalog = made_catalog(1) if request.param == "known catalog" else Catalog.unknown(ITEMS)
     return Snapshot(history, history.times.max() + np.timedelta64(3, "h"), users, active, catalog)
@@ -78,14 +78,14 @@ def served(snapshot: Snapshot, neighbours: Neighbours, formula: Formula, row: in
     weights = snapshot.profiles(formula).toarray()[row]
     cf = formula.repeat_weight * weights
     for item in np.flatnonzero(weights):
-        for other, score in zip(neighbours.indices[item], neighbours.scores[item], strict=True):
-            if other >= 0:
-                cf[other] += weights[item] * score
-    shown = snapshot.active & (snapshot.excluded(formula.exclusion_policy).toarray()[row] == 0)
+        for neighbour, score in zip(neighbours.indices[item], neighbours.scores[item], strict=True):
+            if neighbour >= 0:
+                cf[neighbour] += weights[item] * score
+    available = snapshot.active & (snapshot.excluded(formula.exclusion_policy).toarray()[row] == 0)
     tiers: dict[int, tuple[int, int]] = {}
 
     def best(scores: np.ndarray, size: int) -> list[int]:  # type: ignore[type-arg]  # of any dtype
-        order = sorted(np.flatnonzero(shown & (scores > 0)).tolist(), key=lambda item: (-scores[item], item))
+        order = sorted(np.flatnonzero(available & (scores > 0)).tolist(), key=lambda item: (-scores[item], item))
         return order[:size]
 
     by_profile = best(cf, 100 + K)
@@ -95,7 +95,7 @@ def served(snapshot: Snapshot, neighbours: Neighbours, formula: Formula, row: in
     for item in (*by_profile, *best(np.where(in_favourites, snapshot.trends["30d"], 0.0), 40 + K)):
         tiers[item] = (0, 0)
     window = "7d" if formula.trending_window == "all" else formula.trending_window
-    newest = np.flatnonzero(shown)[::-1].tolist()[:K]
+    newest = np.flatnonzero(available)[::-1].tolist()[:K]
     fillers = (best(snapshot.trends[window], K), best(snapshot.trends["all"], K), newest)
     for tier, items in enumerate(fillers, start=1):
         for position, item in enumerate(items, start=1):

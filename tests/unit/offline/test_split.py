@@ -1,4 +1,4 @@
-"""What is learnt from lies before the cut, and nothing of what comes after is in it."""
+"""Training events lie before the cut, and no later event is among them."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from jobs.offline.split import (
 from tests.unit.offline import data
 
 
-def test_the_last_days_are_held_out_and_only_carts_and_purchases_are_asked_for() -> None:
+def test_the_last_days_are_held_out_and_only_carts_and_purchases_are_relevant() -> None:
     history = data.history((0, 0, 1, 0), (0, 1, 5, 1), (0, 2, 5, 9), (0, 3, 1, 9.5), (0, 1, 3, 10), (1, 2, 5, 10))
     split = split_last_days(history, 3, new_only=False)
     assert len(split.train) == 2
@@ -36,7 +36,7 @@ def test_each_users_last_is_left_out_with_all_that_came_after_it() -> None:
     split = leave_last_out(history, new_only=False)
     assert split.users.tolist() == [0, 1]
     assert split.relevant.toarray()[:2].tolist() == [[0, 1, 0], [0, 0, 1]]
-    # user 2 never did anything that could be asked for: all of it is learnt from
+    # user 2 has no relevant event, so all events of user 2 are training events
     assert [(int(u), int(i)) for u, i in zip(split.train.users, split.train.items, strict=True)] == [
         (0, 0),
         (1, 0),
@@ -44,11 +44,11 @@ def test_each_users_last_is_left_out_with_all_that_came_after_it() -> None:
     ]
 
 
-def test_what_a_file_holds_out_is_not_learnt_from_even_where_the_events_go_on_beyond_it() -> None:
+def test_events_after_the_held_out_file_are_not_learnt_from() -> None:
     events = data.history((0, 0, 5, 0), (0, 1, 5, 3), (1, 1, 5, 0))
     held_out = data.history((0, 2, 5, 2), users=2)
     split = split_by_file(events, held_out, new_only=False)
-    # user 0's event of day 3 comes after what is asked for
+    # user 0's event of day 3 comes after the held-out one
     assert [(int(u), int(i)) for u, i in zip(split.train.users, split.train.items, strict=True)] == [(0, 0), (1, 1)]
     assert np.flatnonzero(split.relevant[[0]].toarray()[0]).tolist() == [2]
 
@@ -61,12 +61,14 @@ def test_what_a_file_holds_out_is_not_learnt_from_even_where_the_events_go_on_be
         ([(0, 0, 5, 0), (0, 1, 1, 100)], "no user"),
     ],
 )
-def test_a_split_that_asks_for_nothing_says_so(events: list[tuple[int, int, float, float]], reason: str) -> None:
+def test_a_split_without_test_events_is_refused_with_its_reason(
+    events: list[tuple[int, int, float, float]], reason: str
+) -> None:
     with pytest.raises(NothingToMeasure, match=reason):
         split_last_days(data.history(*events, items=3), 10, new_only=True)
 
 
-def test_a_file_of_the_last_days_is_told_from_one_of_each_users_last() -> None:
+def test_a_holdout_of_the_last_days_is_distinguished_from_each_users_last_event() -> None:
     history = data.shop()
     late = history.times > history.times.max() - np.timedelta64(10, "D")
     assert estimate_holdout_days(select_events(history, ~late), select_events(history, late)) == pytest.approx(

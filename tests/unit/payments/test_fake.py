@@ -45,7 +45,7 @@ def test_a_declined_charge_charges_nothing(ledger: Ledger, behaviour: str, token
 
 
 @pytest.mark.parametrize(("behaviour", "token"), [("fake-times-out", None), ("fake", "time-out")])
-def test_a_time_out_has_charged_and_says_when_to_retry(ledger: Ledger, behaviour: str, token: str | None) -> None:
+def test_a_time_out_has_charged_and_has_a_retry_after(ledger: Ledger, behaviour: str, token: str | None) -> None:
     with pytest.raises(PaymentUnavailable) as raised:
         Fake(behaviour).charge("a", TEN, token, 0.01)
     assert raised.value.headers["Retry-After"]

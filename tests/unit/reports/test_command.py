@@ -1,4 +1,4 @@
-"""The command line: files in, figures out, and one line of reason for what cannot be measured."""
+"""The command line: figures from files, or one line with the reason why they cannot be measured."""
 
 import gzip
 import json
@@ -103,7 +103,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("name", "reason"), BAD.values(), ids=BAD.keys())
-def test_what_cannot_be_measured_is_one_line_of_reason(
+def test_unmeasurable_input_is_one_line_with_the_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, reason: str
 ) -> None:
     head = "user_id,item_id,event_type,timestamp\n"
@@ -122,9 +122,7 @@ def test_what_cannot_be_measured_is_one_line_of_reason(
 
 
 @pytest.mark.parametrize("arguments", [["--split", "last:soon"], ["--split", "last:-1d"], ["--time-budget", "-1"]])
-def test_options_that_make_no_sense_are_refused(
-    files: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
-) -> None:
+def test_invalid_options_are_refused(files: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     code, _, err = run(capsys, "--events", files / "events.csv", *arguments)
     assert code == 2
     assert arguments[0] in err
@@ -132,10 +130,10 @@ def test_options_that_make_no_sense_are_refused(
 
 def test_rows_that_cannot_be_used_are_left_out_and_counted(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = pd.read_csv(files / "events.csv")
-    bad = table.head(3).assign(
+    unusable = table.head(3).assign(
         event_type=["applause", "search", "view"], timestamp=["2026-01-01", "2026-01-01", "never"]
     )
-    pd.concat([table, bad]).to_csv(files / "mixed.csv")
+    pd.concat([table, unusable]).to_csv(files / "mixed.csv")
     _, clean, _ = run(capsys, "--events", files / "events.csv", "--time-budget", 0, "--json")
     code, mixed, _ = run(capsys, "--events", files / "mixed.csv", "--time-budget", 0, "--json")
     assert code == 0
@@ -245,7 +243,7 @@ def test_a_row_of_the_far_future_does_not_move_the_cut(files: Path, capsys: pyte
     ]
 
 
-def test_the_table_says_what_was_read_left_out_and_matched(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_reports_rows_read_left_out_and_matched(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (files / "events.csv").read_text()
     (files / "bad.csv").write_text(text + "9,u1,i1,applause,2026-01-01T00:00:00Z\n")
     rows = len(text.splitlines())
@@ -258,7 +256,9 @@ def test_the_table_says_what_was_read_left_out_and_matched(files: Path, capsys: 
     assert "items.csv: 60 rows read; " in out
 
 
-def test_a_message_about_the_split_names_what_was_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_message_about_the_split_names_the_events_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = ["u1,a,view,2026-03-01", "u1,b,Kauf,2026-04-28", "u2,a,view,2026-05-01"]
     (tmp_path / "h.csv").write_text("user_id,item_id,event_type,timestamp\n" + "\n".join(rows) + "\n")
     code, _out, err = run(capsys, "--events", tmp_path / "h.csv", "--time-budget", 0)

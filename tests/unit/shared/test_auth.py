@@ -1,4 +1,4 @@
-"""Who may do what: the whole table of ``authorise``, and what a token is taken for."""
+"""Permissions: the complete table of ``authorise``, and the claims of tokens."""
 
 import re
 import time
@@ -49,12 +49,12 @@ def test_the_table_names_every_action() -> None:
 
 
 @pytest.mark.parametrize("action", Action)
-def test_an_account_s_token_opens_what_is_the_account_s_and_nothing_else(action: Action) -> None:
+def test_an_accounts_token_opens_only_the_accounts_own_data(action: Action) -> None:
     assert authorise(None, token_of(ACCOUNT), action) == ACCOUNT
     assert authorise(ACCOUNT, token_of(ACCOUNT), action) == ACCOUNT
-    for other in (OTHER_ACCOUNT, GUEST, SHOPS_OWN):
+    for foreign_id in (OTHER_ACCOUNT, GUEST, SHOPS_OWN):
         with pytest.raises(Forbidden):
-            authorise(other, token_of(ACCOUNT), action)
+            authorise(foreign_id, token_of(ACCOUNT), action)
 
 
 @pytest.mark.parametrize("action", Action)
@@ -88,7 +88,7 @@ def test_a_guest_s_token_opens_all_but_the_login_that_a_guest_has_not() -> None:
 
 
 @pytest.mark.parametrize("action", Action)
-def test_a_request_that_names_nobody_is_refused(action: Action) -> None:
+def test_a_request_without_a_user_is_refused(action: Action) -> None:
     with pytest.raises(Unauthorized):
         authorise(None, NO_CREDENTIAL, action)
 
@@ -133,7 +133,9 @@ def refusal_of_staff(token: str) -> type[AppError]:
     return type(refusal.value)
 
 
-def test_a_staff_route_tells_a_bad_access_token_from_a_wrong_admin_token(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_staff_route_distinguishes_a_bad_access_token_from_a_wrong_admin_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert staff_credential_of(None) is NO_CREDENTIAL
     assert staff_credential_of(ADMIN_TOKEN) == AdminToken()
     assert isinstance(staff_credential_of(issue(ACCOUNT, "admin")), UserToken)

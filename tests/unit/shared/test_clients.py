@@ -1,4 +1,4 @@
-"""Clients know how to connect and run statements; what is stored where belongs to shared/storage."""
+"""Clients connect and run statements; only shared/storage names tables."""
 
 import ast
 import re

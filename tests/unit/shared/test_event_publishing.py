@@ -105,12 +105,12 @@ def test_a_batch_that_pubsub_refuses_altogether_is_an_error(topic: FakePubSub) -
 
 
 def test_an_idempotency_key_gives_each_event_of_a_request_the_same_id_every_time() -> None:
-    event, other = Event.model_validate(VIEW), Event.model_validate(VIEW | {"user_id": "u2"})
+    event, of_another_user = Event.model_validate(VIEW), Event.model_validate(VIEW | {"user_id": "u2"})
     ids = [
         prepare(event, "key", 0)["event_id"],
         prepare(event, "key", 1)["event_id"],
         prepare(event, "other", 0)["event_id"],
-        prepare(other, "key", 0)["event_id"],
+        prepare(of_another_user, "key", 0)["event_id"],
     ]
     assert len(set(ids)) == 4
     assert prepare(event, "key", 0)["event_id"] == ids[0]

@@ -1,4 +1,4 @@
-"""Access tokens: only ours, only unchanged, only in time, by whichever of our keys."""
+"""Access tokens: only unchanged, unexpired tokens signed with a current key are accepted."""
 
 import base64
 import json
@@ -36,7 +36,7 @@ def forged(secret: str = NEW, kid: str | None = "new", algorithm: str = "HS256",
     return jwt.encode(claims, secret, algorithm, headers={} if kid is None else {"kid": kid})
 
 
-def test_what_was_issued_is_accepted_and_says_who() -> None:
+def test_an_issued_token_is_accepted_with_its_claims() -> None:
     claims = verify(issue(ACCOUNT, "support"))
     assert (claims.user_id, claims.role) == (ACCOUNT, "support")
     assert claims.expires_at == pytest.approx(time.time() + 1800, abs=30)
@@ -85,7 +85,7 @@ def unsigned() -> str:
         "ü.ö.ä",
     ],
 )
-def test_what_is_not_ours_is_refused(token: str) -> None:
+def test_a_foreign_token_is_refused(token: str) -> None:
     with pytest.raises(InvalidToken) as caught:
         verify(token)
     assert not isinstance(caught.value, TokenExpired)
@@ -102,7 +102,7 @@ def test_a_token_is_refused_once_it_has_expired_however_often_it_was_accepted(mo
 
 
 @pytest.mark.parametrize("value", ["k", "k:", ":" + "x" * 32, "k:short", "{}", "{", '{"k": 1}', '{"k": "short"}'])
-def test_keys_that_cannot_be_are_refused_and_not_shown(value: str) -> None:
+def test_invalid_keys_are_refused_and_not_shown(value: str) -> None:
     with pytest.raises(MissingSetting, match="The environment variable TOKEN_KEYS is not valid") as caught:
         read({"TOKEN_KEYS": value})
     assert "short" not in str(caught.value)

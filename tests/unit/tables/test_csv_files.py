@@ -121,10 +121,10 @@ def test_a_quote_matters_only_where_a_cell_begins(line: str, cells: list[str]) -
 
 @pytest.mark.parametrize("line", ['1,"a', '1,"a "b" c', '1,"a"b', '1,"Frame 5" wide"'])
 def test_a_wrong_quote_costs_its_own_line_only(line: str) -> None:
-    first, *others = rows(f'id,name\n{line}\n2,b\n3,"c"\n'.encode())
+    first, *following = rows(f'id,name\n{line}\n2,b\n3,"c"\n'.encode())
     assert first[0] == 2
     assert isinstance(first[1], str)
-    assert others == [(3, ["2", "b"]), (4, ["3", "c"])]
+    assert following == [(3, ["2", "b"]), (4, ["3", "c"])]
 
 
 def test_quotes_that_never_close_cannot_make_the_work_grow_with_the_square_of_the_file() -> None:
@@ -163,7 +163,7 @@ def test_an_empty_file_has_no_header() -> None:
         ((None, None, ";"), "decimal"),
     ],
 )
-def test_an_option_that_makes_no_sense_is_named(options: tuple[str | None, ...], says: str) -> None:
+def test_an_invalid_option_is_named(options: tuple[str | None, ...], says: str) -> None:
     with pytest.raises(InvalidRequest, match=says):
         text_options(*options)
 
@@ -196,6 +196,8 @@ def test_half_a_number_and_half_a_character_at_the_samples_end_are_no_evidence(b
     assert ["é", "1"] in [cells for _row, cells in opened(body, block=block).records]
 
 
-def test_what_is_no_text_is_refused_as_a_header() -> None:
+def test_a_header_that_is_not_text_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="header"):
+        opened(gzip.compress(b"id,name\n" * 100)[4:], encoding="utf-8")
+    with pytest.raises(InvalidRequest, match="compressed"):
         opened(gzip.compress(b"id,name\n" * 100), encoding="utf-8")

@@ -1,5 +1,6 @@
-"""A feed gives every good row, and says which line of the others is wrong, and why."""
+"""A feed yields every good row, and the line and reason of every bad one."""
 
+import contextlib
 import csv
 import io
 import subprocess
@@ -7,7 +8,7 @@ import sys
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidRequest
@@ -31,7 +32,7 @@ def errors(feed: Feed) -> list[tuple[int, str]]:
     return [(error.row, error.field) for error in feed.errors]
 
 
-def test_cells_become_what_their_column_holds() -> None:
+def test_cells_become_values_of_their_columns_type() -> None:
     feed = parse_csv(HEADER + b'a1,"A ""nice"" thing",2.50,Home>Candles,red| blue|red,5,yes,1.5,-2\n')
     assert errors(feed) == []
     line, product = feed.rows[0]
@@ -122,7 +123,7 @@ def test_a_feed_that_is_too_long_is_refused_as_a_whole() -> None:
 
 
 @given(st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"])), min_size=2, max_size=4), max_size=8))
-def test_what_a_csv_writer_wrote_is_read_back(rows: list[list[str]]) -> None:
+def test_records_written_by_csv_writer_are_read_back(rows: list[list[str]]) -> None:
     text = io.StringIO()
     csv.writer(text, quoting=csv.QUOTE_ALL).writerows(rows)
     read = [cells for _line, cells in csv_records(text.getvalue().encode().splitlines(keepends=True))]
@@ -130,6 +131,7 @@ def test_what_a_csv_writer_wrote_is_read_back(rows: list[list[str]]) -> None:
 
 
 @given(st.binary(max_size=300))
+@example(b"PK\x03\x04")
 def test_no_bytes_make_the_readers_fail(body: bytes) -> None:
     for data in (b"name,price\n" + body, body):
         try:
@@ -137,7 +139,8 @@ def test_no_bytes_make_the_readers_fail(body: bytes) -> None:
         except InvalidRequest:
             continue
         assert all(error.row >= 1 for error in csv_feed.errors)
-    assert all(error.row >= 1 for error in parse_json_lines(body).errors)
+    with contextlib.suppress(InvalidRequest):
+        assert all(error.row >= 1 for error in parse_json_lines(body).errors)
 
 
 def test_a_function_that_imports_the_rules_loads_no_pandas() -> None:
@@ -163,7 +166,7 @@ def test_a_json_line_may_use_usual_names_and_numbers_for_ids_and_texts() -> None
 
 
 @pytest.mark.parametrize("price", ["1_000", "١٢", "NaN", "sNaN", "Infinity", "19.99 USD", "$5", "Free", "1,299"])
-def test_a_price_that_is_no_number_or_may_be_two_is_refused_with_its_text(price: str) -> None:
+def test_a_price_that_is_ambiguous_or_not_a_number_is_refused_with_its_text(price: str) -> None:
     feed = parse_products(f'external_id,name,price\na,A,"{price}"\n'.encode(), "csv")
     assert errors(feed) == [(2, "price")]
     assert price in feed.errors[0].message

@@ -1,4 +1,4 @@
-"""Time zones of times that name none."""
+"""Time zones for times without one."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -21,6 +21,6 @@ def test_a_zone_is_a_name_or_an_offset(text: str | None, hours: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["Mars/Olympus", "+25:00", "../etc/passwd", "CET+1"])
-def test_what_is_no_zone_is_refused(text: str) -> None:
+def test_an_unknown_zone_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="timezone"):
         parse_zone(text)

@@ -24,7 +24,7 @@ def test_one_number_is_one_id_however_it_is_written(value: object) -> None:
         (None, None),
     ],
 )
-def test_what_only_looks_like_such_a_number_stays_as_it_is(value: object, text: str | None) -> None:
+def test_a_text_that_only_resembles_a_whole_number_is_unchanged(value: object, text: str | None) -> None:
     assert id_of(value) == text
 
 

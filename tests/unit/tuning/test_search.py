@@ -1,4 +1,4 @@
-"""What tuning makes of differences that are no more than noise."""
+"""Tuning and differences within the noise."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Choosing: the right candidate wins, budgets hold, small shops are safe."""
+"""Model selection: the right algorithm wins, budgets hold, and small shops get a safe default."""
 
 import itertools
 import json
@@ -20,22 +20,22 @@ from tests.unit.offline import data
 
 
 def nonsense(user_items: Matrix, k: int, **_: object) -> Neighbours:
-    """Speak for other items at random."""
+    """Return random neighbours."""
     n_items = user_items.shape[1]
-    found = Neighbours.none(n_items, k)
+    neighbours = Neighbours.none(n_items, k)
     random = np.random.default_rng(0)
     for item in range(n_items):
-        others = random.permutation(n_items)[:k]
-        found.indices[item, : len(others)] = others
-        found.scores[item, : len(others)] = 0.5
-    return found
+        items = random.permutation(n_items)[:k]
+        neighbours.indices[item, : len(items)] = items
+        neighbours.scores[item, : len(items)] = 0.5
+    return neighbours
 
 
 def unknown(items: int = 60) -> Catalog:
     return Catalog.unknown(items)
 
 
-def test_what_knows_something_beats_what_does_not() -> None:
+def test_an_algorithm_that_learns_beats_a_random_one() -> None:
     spaces = {"nonsense": Space(Algorithm(nonsense)), "cosine": SPACES["cosine"]}
     choice = choose_model(data.shop(), unknown(), time_budget_s=3, new_only=True, spaces=spaces)
     assert choice.algorithm == "cosine"
@@ -58,7 +58,7 @@ def test_a_budget_of_a_second_gives_an_answer_in_seconds(budget_s: float) -> Non
         assert all("time budget" in note for note in notes.values())
 
 
-def test_a_small_shop_gets_the_plain_method_and_is_told_why() -> None:
+def test_a_small_shop_gets_plain_cosine_with_the_reason() -> None:
     choice = choose_model(data.shop(events=300), unknown(), time_budget_s=1)
     assert (choice.algorithm, choice.score, choice.trials) == ("cosine", None, [])
     assert choice.reason == "safe default: 300 events, fewer than 1000"
@@ -75,16 +75,16 @@ def test_no_events_are_a_clear_reason() -> None:
         choose_model(data.history(users=1, items=1), unknown(1), time_budget_s=1)
 
 
-def test_whether_bought_products_return_follows_what_users_do() -> None:
+def test_the_exclusion_policy_follows_the_share_of_repurchases() -> None:
     random = np.random.default_rng(1)
     spaces = {"cosine": SPACES["cosine"]}
     # everybody buys their own three products again and again
-    again = [
+    repurchases = [
         (int(user), (int(user) * 7 + int(random.integers(0, 3))) % 60, 5.0, day + random.random())
         for day in range(90)
         for user in random.integers(0, 100, 30)
     ]
-    returning = choose_model(data.history(*again, items=60), unknown(), time_budget_s=4, spaces=spaces)
+    returning = choose_model(data.history(*repurchases, items=60), unknown(), time_budget_s=4, spaces=spaces)
     assert returning.score is not None
     assert returning.formula.exclusion_policy == "nothing"
     assert returning.formula.repeat_weight > 0
@@ -115,11 +115,11 @@ def test_cuts_are_made_at_two_moments_and_more_where_users_are_few() -> None:
     assert len(splits) == 3
     for later, earlier in itertools.pairwise(splits):
         assert earlier.train.times.max() <= later.now - np.timedelta64(round(0.99 * days * 24), "h")
-    many = data.shop(users=2500, items=100, events=60_000)
-    assert len(split_for_tuning(many, new_only=False)[0]) == 2
+    large_shop = data.shop(users=2500, items=100, events=60_000)
+    assert len(split_for_tuning(large_shop, new_only=False)[0]) == 2
 
 
-def test_where_each_users_last_is_asked_for_tuning_asks_for_the_one_before() -> None:
+def test_leave_last_out_tunes_on_each_users_event_before_the_last() -> None:
     history = data.history((0, 0, 5, 0), (0, 1, 5, 1), (0, 2, 5, 2), (1, 0, 5, 5), (1, 1, 5, 6), (1, 2, 5, 7))
     splits, days = split_for_tuning(leave_last_out(history, new_only=False).train, new_only=False, leave_last=True)
     assert days is None
@@ -128,7 +128,7 @@ def test_where_each_users_last_is_asked_for_tuning_asks_for_the_one_before() -> 
     assert len(split_for_tuning(data.shop(), new_only=False, leave_last=True)[0]) == 2
 
 
-def test_what_does_not_fit_its_memory_is_passed_over_with_a_reason() -> None:
+def test_an_algorithm_beyond_its_memory_limit_is_skipped_with_a_reason() -> None:
     def too_large(user_items: Matrix, _k: int, **_: object) -> Neighbours:
         ease_side(*user_items.shape, memory_budget_bytes=100)
         raise AssertionError
@@ -143,13 +143,13 @@ def test_what_does_not_fit_its_memory_is_passed_over_with_a_reason() -> None:
 
 
 def half(kind: int) -> Space:
-    """Return a candidate that knows the products of one kind only."""
+    """Return a space whose algorithm finds neighbours of one kind of products only."""
 
     def fit(user_items: Matrix, k: int, **_: object) -> Neighbours:
-        found = SPACES["cosine"].algorithm.fit(user_items, k, min_co_occurrence=1)
-        strangers = np.arange(len(found.indices)) % 2 != kind
-        found.indices[strangers], found.scores[strangers], found.co_occurrence[strangers] = -1, 0, 0
-        return found
+        neighbours = SPACES["cosine"].algorithm.fit(user_items, k, min_co_occurrence=1)
+        strangers = np.arange(len(neighbours.indices)) % 2 != kind
+        neighbours.indices[strangers], neighbours.scores[strangers], neighbours.co_occurrence[strangers] = -1, 0, 0
+        return neighbours
 
     return Space(Algorithm(fit))
 
@@ -169,22 +169,22 @@ def test_candidates_that_know_different_things_are_mixed() -> None:
 
 
 def test_a_part_that_does_not_fit_on_everything_gives_way_to_the_next_best() -> None:
-    whole = data.shop()
+    history = data.shop()
 
     def only_before_the_cut(user_items: Matrix, k: int, **_: object) -> Neighbours:
-        if user_items.nnz == whole.user_items().nnz:
+        if user_items.nnz == history.user_items().nnz:
             raise Unsuitable("too much")
         return half(1).algorithm.fit(user_items, k)
 
     spaces = {"even": half(0), "odd": Space(Algorithm(only_before_the_cut))}
-    choice = choose_model(whole, unknown(), time_budget_s=6, new_only=True, spaces=spaces)
+    choice = choose_model(history, unknown(), time_budget_s=6, new_only=True, spaces=spaces)
     assert choice.algorithm == "even"
     assert (
         next(trial["note"] for trial in choice.trials if trial["algorithm"] == "mixture") == "not published: too much"
     )
 
 
-def test_a_candidate_that_would_take_what_the_others_need_is_not_tried() -> None:
+def test_an_algorithm_whose_fit_exceeds_its_share_of_the_budget_is_not_tried() -> None:
     slow_algorithm = Algorithm(nonsense, estimate_seconds=lambda users, items: users * items / 1000)
     spaces = {"cosine": SPACES["cosine"], "slow": Space(slow_algorithm)}
     choice = choose_model(data.shop(), unknown(), time_budget_s=2, spaces=spaces)
