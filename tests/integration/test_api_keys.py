@@ -11,9 +11,8 @@ from shared.clients import postgres, redis_sync
 from shared.http import revocations
 from shared.manifest import manifest
 from tests.integration.conftest import Environment
-from tests.integration.people import bearer, register
+from tests.integration.people import ADMIN, bearer, register
 
-ADMIN = {"Authorization": "Bearer an-admin-token-for-tests"}
 KEYS = "/admin/api-keys"
 
 

@@ -19,7 +19,7 @@ from shared import api_keys, clients
 from shared.manifest import manifest
 from shared.tokens import issue
 from tests.integration.conftest import Environment
-from tests.integration.people import register
+from tests.integration.people import ADMIN_TOKEN, register
 
 # of required parameters and of path parameters
 NEEDED = {"product_id": "1", "k": "1"}
@@ -98,7 +98,6 @@ REFUSED = {
     "secret key in the URL": 403,
     "altered key": 401,
 }
-ADMIN_TOKEN = "an-admin-token-for-tests"
 
 
 @pytest.fixture(scope="module")
