@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from shared import errors
 from shared.errors import AppError
+from shared.http.routes import allowed_methods
 from shared.validation import validation_problem
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ def install(app: FastAPI) -> None:
         detail = f"No route has the path {request.url.path}." if error.status_code == 404 else ""
         answer = problem_type(detail)
         answer.headers.update(error.headers or {})
+        if error.status_code == 405:
+            answer.headers = {"Allow": ", ".join(allowed_methods(app, request.url.path))}
         return respond(request, answer)
 
     app.add_exception_handler(AppError, application_error)
