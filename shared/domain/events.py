@@ -10,7 +10,17 @@ from typing import Annotated, Any, Final
 from uuid import UUID, uuid5
 
 import orjson
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 MAX_EVENTS_PER_REQUEST: Final = 500
 MAX_METADATA_BYTES: Final = 4096
@@ -134,11 +144,12 @@ class Event(BaseModel):
     )
 
     user_id: UserId
-    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = Field(
-        None, description="Id of the product. Required, except for a `search`."
-    )
+    # before product_id, whose rule depends on it
     event_type: EventType = Field(description="What the user did.")
-    timestamp: Annotated[AwareDatetime, AfterValidator(parse_timestamp)] | None = Field(
+    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = Field(
+        None, validate_default=True, description="Id of the product. Required, except for a `search`."
+    )
+    timestamp: Annotated[AwareDatetime, AfterValidator(parse_timestamp), BeforeValidator(not_a_number)] | None = Field(
         None, description="When it happened, in ISO 8601 with a time zone. If omitted, the time of the request."
     )
     session_id: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)] | None = (
@@ -152,20 +163,13 @@ class Event(BaseModel):
         None, description="The client's own id of the event; events with the same id count once. If omitted, generated."
     )
 
-    @model_validator(mode="before")
+    @field_validator("product_id")
     @classmethod
-    def iso_time(cls, values: object) -> object:
-        """Refuse epoch numbers as timestamps, before Pydantic guesses their unit."""
-        if isinstance(values, dict) and values.get("timestamp") is not None:
-            not_a_number(values["timestamp"])
-        return values
-
-    @model_validator(mode="after")
-    def has_product(self) -> "Event":
+    def has_product(cls, value: int | None, info: ValidationInfo) -> int | None:
         """Require a product, except for a search."""
-        if self.product_id is None and self.event_type is not EventType.SEARCH:
+        if value is None and info.data.get("event_type", EventType.SEARCH) is not EventType.SEARCH:
             raise ValueError("product_id is required, except for a search")
-        return self
+        return value
 
 
 def quantity_of(event: Event) -> int:
