@@ -46,10 +46,11 @@ ALLOWED_HEADERS = (
 HeaderList = list[tuple[bytes, bytes]]
 UNLIMITED = ("/health",)
 # advertising networks and mail tools append these to links; they must neither be refused nor split the caches
-TRACKING: Final = re.compile(
-    rb"(?:^|&)(?:utm_(?:source|medium|campaign|term|content|id)|gclid|gbraid|wbraid|fbclid|msclkid|_ga|_gl|_)"
-    rb"(?:=[^&]*)?(?=&|$)"
+TRACKING_PARAMETERS: Final = (
+    *(f"utm_{name}" for name in ("source", "medium", "campaign", "term", "content", "id")),
+    *("gclid", "gbraid", "wbraid", "fbclid", "msclkid", "_ga", "_gl", "_"),
 )
+TRACKING: Final = re.compile(rf"(?:^|&)(?:{'|'.join(TRACKING_PARAMETERS)})(?:=[^&]*)?(?=&|$)".encode())
 NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 NO_STORE: Final = (b"cache-control", b"no-store")
