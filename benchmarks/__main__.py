@@ -23,6 +23,7 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "checkout": ("checkout", "rows"),
     "login": ("login", "rows"),
     "freshness": ("ingest", "freshness"),
+    "hostile": ("hostile", "rows"),
     "trending": ("trending", "rows"),
     "start": ("start", "rows"),
     "tuning": ("tuning", "rows"),

@@ -122,7 +122,8 @@ def spawn(
     log.parent.mkdir(parents=True, exist_ok=True)
 
     def start() -> subprocess.Popen[bytes]:
-        with log.open("ab") as output:
+        # who may log in to this machine need not read what shoppers did
+        with open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as output:
             return subprocess.Popen(
                 leashed(command, stop_signal, identity, nice),
                 stdin=subprocess.DEVNULL,

@@ -9,19 +9,23 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import uuid5
 
 from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 
 from shared import messages
 from shared.auth import Action, Credential, authorise
 from shared.clients import pubsub
 from shared.domain.events import EVENT_ID_NAMESPACE, Event, uuid7
-from shared.errors import AppError, PubSubUnavailable, Unauthorized
+from shared.errors import AppError, InvalidRequest, PubSubUnavailable, Unauthorized
 from shared.logs import current_traceparent
 from shared.settings import settings
-from shared.validation import validation_problem
+from shared.validation import MAX_ERRORS, validation_problem
+
+# events of a batch that are validated on the event loop; more are validated in a thread
+LARGE_BATCH: Final = 25
 
 
 @dataclass(frozen=True)
@@ -69,18 +73,10 @@ async def publish_batch(
     credential does not cover, is rejected alone; so are the events of a user whose message Pub/Sub refused. Raises
     PubSubUnavailable when it refused every message.
     """
-    rejected: dict[int, AppError] = {}
-    by_user: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
-    for index, raw in enumerate(raw_events):
-        try:
-            event = Event.model_validate(raw)
-            authorise(event.user_id, credential, Action.WRITE_EVENTS)
-        except ValidationError as error:
-            rejected[index] = validation_problem(error)
-        except Unauthorized as error:
-            rejected[index] = error
-        else:
-            by_user[event.user_id][index] = prepare(event, idempotency_key, index)
+    if len(raw_events) > LARGE_BATCH:
+        by_user, rejected = await run_in_threadpool(_sort, raw_events, credential, idempotency_key)
+    else:
+        by_user, rejected = _sort(raw_events, credential, idempotency_key)
     outcomes = await asyncio.gather(
         *(_publish(user_id, list(events.values())) for user_id, events in by_user.items()), return_exceptions=True
     )
@@ -93,6 +89,39 @@ async def publish_batch(
     if refusals and len(refusals) == len(by_user):
         raise refusals[0]
     return BatchResult(len(raw_events) - len(rejected), dict(sorted(rejected.items())))
+
+
+def _sort(
+    raw_events: Sequence[Any], credential: Credential, idempotency_key: str | None
+) -> tuple[dict[str, dict[int, dict[str, Any]]], dict[int, AppError]]:
+    """Return the prepared events by user and index, and the errors of the others by index."""
+    rejected: dict[int, AppError] = {}
+    by_user: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+    listed = 0
+    for index, raw in enumerate(raw_events):
+        try:
+            event = _validated(raw)
+            authorise(event.user_id, credential, Action.WRITE_EVENTS)
+        except (Unauthorized, InvalidRequest) as error:
+            # the fields of the first errors are enough to find the fault; the detail of each event names its first
+            if (listed := listed + len(error.errors)) > MAX_ERRORS:
+                error.errors = ()
+            rejected[index] = error
+        else:
+            by_user[event.user_id][index] = prepare(event, idempotency_key, index)
+    return by_user, rejected
+
+
+def _validated(raw: Any) -> Event:
+    """Return the event. Raises InvalidRequest."""
+    if isinstance(raw, dict) and len(raw) > MAX_ERRORS:
+        # Pydantic would make an error of every field
+        unknown = next(name for name in raw if name not in Event.model_fields)
+        raise InvalidRequest(f"An event has at most {len(Event.model_fields)} fields; `{unknown}` is unknown.")
+    try:
+        return Event.model_validate(raw)
+    except ValidationError as error:
+        raise validation_problem(error) from None
 
 
 async def _publish(user_id: str, events: list[dict[str, Any]]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import WeakPassword
+from shared.gates import HASHING
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -104,7 +105,7 @@ def _hasher() -> "tuple[PasswordHasher, str]":
 
 def hash_password(password: str) -> str:
     """Return the hash of a password, with parameters and salt, as a PHC string."""
-    with _slots:
+    with HASHING, _slots:
         return _hasher()[0].hash(normalize(password))
 
 
@@ -112,7 +113,7 @@ def verify(stored: str | None, password: str) -> bool:
     """Return whether the password matches the hash. None (no account) never matches, and takes as long."""
     from argon2.exceptions import InvalidHashError, VerificationError
 
-    with _slots:
+    with HASHING, _slots:
         hasher, unmatched = _hasher()
         try:
             return (

@@ -129,6 +129,9 @@ class Settings(BaseModel):
     cors_origins: tuple[str, ...] = Field(
         ("*",), description="origins of storefronts, separated by commas; * allows any origin"
     )
+    cors_headers: tuple[str, ...] = Field(
+        (), description="further request headers that other origins may send, separated by commas"
+    )
     rate_limit_per_minute: int = Field(
         6000, ge=0, description="requests per minute that a client may send to a function; 0 means no limit"
     )
@@ -181,7 +184,9 @@ class Settings(BaseModel):
         description="lowest severity that is logged: DEBUG, INFO, WARNING or ERROR",
     )
 
-    @field_validator("cors_origins", "database_owners", "database_jobs", "database_writers", mode="before")
+    @field_validator(
+        "cors_origins", "cors_headers", "database_owners", "database_jobs", "database_writers", mode="before"
+    )
     @classmethod
     def split_commas(cls, value: object) -> object:
         """Split a comma-separated list; ignore spaces and empty parts."""

@@ -5,6 +5,8 @@ from typing import Any, Final, Protocol
 
 from shared.errors import AppError, InvalidRequest, MalformedBody
 
+# A problem lists no more: an answer must not become many times as long as its request.
+MAX_ERRORS: Final = 20
 # where FastAPI says that a value came from; clients name the value alone
 _SOURCES: Final = ("body", "query", "path", "header")
 
@@ -19,10 +21,14 @@ class Invalid(Protocol):
 def field_errors(error: Invalid) -> list[dict[str, str]]:
     """Return each error as ``{field, message, type}``; ``field`` is a dotted path, empty if the error has no field.
 
-    The rejected value is left out: it may be secret, or not even text.
+    The rejected value is left out: it may be secret, or not even text. At most MAX_ERRORS are returned.
     """
+    return _field_errors(error.errors())
+
+
+def _field_errors(entries: Sequence[Any]) -> list[dict[str, str]]:
     result = []
-    for entry in error.errors():
+    for entry in entries[:MAX_ERRORS]:
         location = [str(part) for part in entry["loc"]]
         source = location[0] if location and location[0] in _SOURCES else ""
         field = ".".join(location[1:] if source else location)
@@ -49,9 +55,10 @@ def describe(error: dict[str, str]) -> str:
 
 
 def validation_problem(error: Invalid) -> AppError:
-    """Return InvalidRequest with all field errors, or MalformedBody for a body that is not JSON."""
-    errors = field_errors(error)
+    """Return InvalidRequest with the first MAX_ERRORS field errors, or MalformedBody for a body that is not JSON."""
+    entries = error.errors()
+    errors = _field_errors(entries)
     if any(entry["type"] == "json_invalid" for entry in errors):
         return MalformedBody("The body is not valid JSON: " + errors[0]["message"] + ".")
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    more = f" (and {len(entries) - 1} more)" if len(entries) > 1 else ""
     return InvalidRequest(describe(errors[0]) + more, errors=errors)

@@ -7,6 +7,11 @@ locals {
   cached   = toset([for name, entry in local.balanced : name if var.cdn && length(setintersection(entry.paths, ["/products", "/recommendations"])) > 0])
   balancer = toset(var.domain == null ? [] : ["this"])
   web      = var.domain == null ? [] : setsubtract(fileset("${local.root}/web", "**"), fileset("${local.root}/web", "**/*.md"))
+  # what shared/http/edge.py removes too: advertising networks and mail tools append these to links
+  tracking_parameters = [
+    "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id",
+    "gclid", "gbraid", "wbraid", "fbclid", "msclkid", "_ga", "_gl", "_",
+  ]
   media = {
     html = "text/html; charset=utf-8", css = "text/css; charset=utf-8", js = "text/javascript; charset=utf-8", json = "application/json"
     mjs  = "text/javascript; charset=utf-8", svg = "image/svg+xml", png = "image/png", jpg = "image/jpeg", webp = "image/webp"
@@ -53,8 +58,8 @@ resource "google_compute_backend_service" "function" {
         include_host         = true
         include_protocol     = true
         include_query_string = true
-        # publishable API keys: the functions remove them too
-        query_string_blacklist = ["key"]
+        # the functions remove these too: tracking parameters, and publishable API keys
+        query_string_blacklist = concat(local.tracking_parameters, ["key"])
         include_http_headers   = ["Origin"]
       }
 

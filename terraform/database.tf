@@ -118,6 +118,7 @@ locals {
     "log_lock_waits"                      = "on"
     "log_temp_files"                      = "0"
     "log_statement"                       = "ddl"
+    "log_error_verbosity"                 = "terse" # DETAIL and CONTEXT repeat values: emails, hashes of tokens
   }
 }
 

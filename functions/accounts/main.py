@@ -7,6 +7,8 @@ app = api(
     "accounts",
     "Guests and accounts, their tokens, profiles and personal data.",
     needs=("postgres", "redis"),
+    # a password's hash costs about as much as 20 cheap requests; changing it takes two
+    costs={"/auth/login": 20, "/auth/register": 20, "/auth/password": 40, "/users/me": 20},
     tags={
         "sessions": "Guests, registration, login and tokens.",
         "users": "The user of the access token: profile, location, preferences, search history, export and erasure.",

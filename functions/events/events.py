@@ -1,6 +1,8 @@
 """Routes that take events. An event is accepted once Pub/Sub has it."""
 
-from fastapi import APIRouter
+from typing import Final
+
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from functions.events.schemas import EventAccepted, EventBatch, EventBatchResult
@@ -9,7 +11,15 @@ from shared.domain.events import Event
 from shared.event_publishing import publish_batch, publish_event
 from shared.http import IdempotencyKey
 from shared.http.answers import dump
-from shared.http.api import OWNED
+from shared.http.api import OWNED, charge
+
+EVENT_PATH: Final = "/events"
+BATCH_PATH: Final = "/events/batch"
+MAX_BATCH_BYTES: Final = 1_048_576
+# 500 events with all fields and 30 members of metadata each
+MAX_BATCH_VALUES: Final = 20_000
+# events of a batch that count as one request in the rate limit
+EVENTS_PER_REQUEST: Final = 10
 
 router = APIRouter(prefix="/events", tags=["events"])
 
@@ -28,12 +38,13 @@ async def record_event(
 
 @router.post("/batch", status_code=202, response_model=EventBatchResult, responses=OWNED)
 async def record_event_batch(
-    batch: EventBatch, credential: PresentedCredential, idempotency_key: IdempotencyKey = None
+    request: Request, batch: EventBatch, credential: PresentedCredential, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Record up to 500 events at once.
 
     An event that cannot be accepted is listed in `rejected`; the others are recorded.
     """
+    charge(request, len(batch.events) // EVENTS_PER_REQUEST)
     result = await publish_batch(batch.events, credential, idempotency_key)
     body = {
         "accepted": result.accepted,

@@ -9,6 +9,7 @@ app = api(
     "The shop's catalog and its administration.",
     needs=("postgres", "redis", "pubsub"),
     max_body={imports.PATH: imports.MAX_IMPORT_BYTES},
+    raw_bodies=frozenset({imports.PATH}),
     tags={
         "products": "Products: search with filters and facets, one product, and changes by staff.",
         "suggestions": "Completions of what a shopper types.",

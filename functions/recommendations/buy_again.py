@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi import Query as QueryParameters
-from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from functions.recommendations.ranked_products import ranked_products
@@ -13,8 +12,8 @@ from functions.recommendations.schemas import BuyAgain, BuyAgainQuery
 from shared.auth import NamedShopper
 from shared.domain import replenishment
 from shared.domain.events import uuid7
-from shared.http import private
-from shared.http.answers import NO_CACHE, dump
+from shared.http import computed, private
+from shared.http.answers import dump
 from shared.http.api import OWNED
 from shared.storage.recommending import buy_again
 from shared.storage.recommending.attribution import LoggedAnswer
@@ -29,8 +28,8 @@ async def list_buy_again(user_id: NamedShopper, query: Annotated[BuyAgainQuery, 
 
     Each is ranked by the time since its last purchase compared with the usual interval between purchases.
     """
-    body = await run_in_threadpool(find_due, user_id, query.k, query.in_stock)
-    return private(body, cache_control=NO_CACHE)
+    body = await computed(find_due, user_id, query.k, query.in_stock)
+    return private(body)
 
 
 def find_due(user_id: str, k: int, in_stock: bool) -> bytes:

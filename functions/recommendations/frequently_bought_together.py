@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi import Query as QueryParameters
-from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,7 +14,7 @@ from functions.recommendations.schemas import MAX_CONTEXT, FrequentlyBoughtToget
 from shared.auth import MaybeShopper
 from shared.domain.events import uuid7
 from shared.errors import ProductNotFound
-from shared.http import cached, fresh
+from shared.http import cached, computed, fresh
 from shared.http.answers import dump
 from shared.http.api import OWNED, problem_responses
 from shared.http.parameters import ids_in
@@ -39,7 +38,7 @@ async def list_frequently_bought_together(
     ids, k, in_stock = ids_in(query.product_id, MAX_CONTEXT), query.k, query.in_stock
     if user_id is not None:
         # never stored: each user's answer has an id of its own, under which feedback is counted
-        body = await run_in_threadpool(find_bought_together, ids, k, in_stock, user_id)
+        body = await computed(find_bought_together, ids, k, in_stock, user_id)
         return fresh(request, body, max_age_s=0, public=False)
     body = await cached(
         SIMILAR,

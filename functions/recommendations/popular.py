@@ -6,14 +6,13 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter
 from fastapi import Query as QueryParameters
-from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.recommendations.ranked_products import ranked_products
 from functions.recommendations.schemas import PopularProducts, PopularProductsQuery
 from shared.errors import DatabaseUnavailable
-from shared.http import fresh
+from shared.http import computed, fresh
 from shared.http.answers import dump
 from shared.storage.answers import popular_ranking
 from shared.storage.recommending.popular import most_bought
@@ -30,7 +29,7 @@ async def list_popular_products(
     if len(ranking) < query.k:
         # Redis is unavailable or was just emptied, or the shop has fewer products
         try:
-            rows = await run_in_threadpool(most_bought, query.k)
+            rows = await computed(most_bought, query.k)
             ranking = [(orjson.loads(product), float(purchases)) for _id, purchases, product in rows]
         except DatabaseUnavailable:
             if not ranking:

@@ -5,14 +5,13 @@ from typing import Annotated
 
 from fastapi import APIRouter
 from fastapi import Query as QueryParameters
-from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from functions.recommendations.ranked_products import ranked_products
 from functions.recommendations.schemas import RecentlyViewed, RecentlyViewedQuery
 from shared.auth import NamedShopper
-from shared.http import private
-from shared.http.answers import NO_CACHE, dump
+from shared.http import computed, private
+from shared.http.answers import dump
 from shared.http.api import OWNED
 from shared.storage.recommending import recently_viewed
 
@@ -24,7 +23,7 @@ async def list_recently_viewed(
     user_id: NamedShopper, query: Annotated[RecentlyViewedQuery, QueryParameters()]
 ) -> Response:
     """List the products that a user viewed, newest first."""
-    return private(await run_in_threadpool(find_viewed, user_id, query.k), cache_control=NO_CACHE)
+    return private(await computed(find_viewed, user_id, query.k))
 
 
 def find_viewed(user_id: str, k: int) -> bytes:

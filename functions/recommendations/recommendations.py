@@ -7,7 +7,6 @@ from urllib.parse import unquote_plus
 
 from fastapi import APIRouter
 from fastapi import Query as QueryParameters
-from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
@@ -24,8 +23,8 @@ from functions.recommendations.selection import RecommendationsRequest, select_p
 from shared.auth import NamedShopper, bearer, own
 from shared.domain.events import uuid7
 from shared.errors import AppError, CategoryNotFound, DatabaseUnavailable, Unauthorized
-from shared.http import private
-from shared.http.answers import NO_CACHE, dump
+from shared.http import computed, private
+from shared.http.answers import dump
 from shared.http.api import OWNED, problem_responses
 from shared.http.parameters import ids_in
 from shared.storage.answers import popular_ranking, user_answers
@@ -92,13 +91,13 @@ async def get_recommendations(
     try:
         before = await user_answers.read_before_computing(user_id, raw_query)
         if before is not None and before.body is not None:
-            return private(before.body, cache_control=NO_CACHE)
-        body = await run_in_threadpool(recommend, recommendations_request(user_id, query))
+            return private(before.body)
+        body = await computed(recommend, recommendations_request(user_id, query))
         if before is not None:
             await user_answers.store(user_id, raw_query, body, before)
     except DatabaseUnavailable:
         body = popular_instead(user_id, await popular_ranking.top(query.k))
-    return private(body, cache_control=NO_CACHE)
+    return private(body)
 
 
 def recommendations_request(user_id: str, query: RecommendationsQuery) -> RecommendationsRequest:

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi import Query as QueryParameters
-from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,7 +13,7 @@ from functions.recommendations.schemas import SimilarProducts, SimilarProductsQu
 from shared.auth import MaybeShopper
 from shared.domain.events import uuid7
 from shared.errors import ProductNotFound
-from shared.http import cached, fresh
+from shared.http import cached, computed, fresh
 from shared.http.answers import dump
 from shared.http.api import OWNED, problem_responses
 from shared.storage.answers.protocol import SIMILAR, similar_products_key
@@ -40,7 +39,7 @@ async def list_similar_products(
     """
     if user_id is not None:
         # never stored: each user's answer has an id of its own, under which feedback is counted
-        body = await run_in_threadpool(find_similar, query.product_id, query.k, user_id)
+        body = await computed(find_similar, query.product_id, query.k, user_id)
         return fresh(request, body, max_age_s=0, public=False)
     body = await cached(
         SIMILAR,

@@ -38,6 +38,12 @@ PLAN_CHANGED = "0A000"
 ABORTED = "25P02"
 # the server cancelled a statement: it ran longer than STATEMENT_TIMEOUT_S
 CANCELLED = "57014"
+# the protocol's code of an error, and its fields without values: severity, SQLSTATE, message, hint, position, and the
+# names of schema, table, column, type and constraint
+ERROR_RESPONSE = b"E"
+SAFE_FIELDS = frozenset("SVCMHPstcdn")
+# SQLSTATE class of values that cannot be read or stored
+INVALID_VALUE = "22"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # SQLSTATE prefixes of a server that is gone, starting, stopping or out of connections
 GONE = ("08", "57P", "53300", "25006")
@@ -69,6 +75,7 @@ def engine() -> Engine:
         connection._usock.settimeout(None)
         _opened.add(connection)
         connection.register_out_adapter(list, array_literal)
+        connection.message_types[ERROR_RESPONSE] = without_values(connection.message_types[ERROR_RESPONSE])
         # One round trip for all. Random reads cost SSDs about as much as sequential ones, and statements are too short
         # for JIT compilation to pay.
         connection.execute_simple(
@@ -82,6 +89,23 @@ def engine() -> Engine:
 
         cloud_sql.survive_freezing(pooled)
     return pooled
+
+
+def without_values(handle: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None]:
+    """Return the driver's handler of an error without the error's parts that repeat values of rows and parameters.
+
+    The text of an error goes into logs; DETAIL, CONTEXT and the message of an invalid value name emails and hashes.
+    """
+
+    def handle_error(data: bytes, context: Any) -> None:
+        handle(data, context)
+        fields: dict[str, str] = context.error.args[0]
+        kept = {key: text for key, text in fields.items() if key in SAFE_FIELDS}
+        if fields.get("C", "").startswith(INVALID_VALUE):
+            kept["M"] = kept.get("M", "").partition(': "')[0]
+        context.error.args = (kept,)
+
+    return handle_error
 
 
 def array_literal(values: list[Any]) -> str:

@@ -18,7 +18,8 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    model_validator,
+    ValidationInfo,
+    field_validator,
 )
 
 MAX_EVENTS_PER_REQUEST: Final = 500
@@ -143,10 +144,11 @@ class Event(BaseModel):
     )
 
     user_id: UserId
-    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = Field(
-        None, description="Id of the product. Required, except for a `search`."
-    )
+    # before product_id, whose rule depends on it
     event_type: EventType = Field(description="What the user did.")
+    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = Field(
+        None, validate_default=True, description="Id of the product. Required, except for a `search`."
+    )
     # epoch numbers are refused before Pydantic guesses their unit
     timestamp: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(parse_timestamp)] | None = Field(
         None, description="When it happened, in ISO 8601 with a time zone. If omitted, the time of the request."
@@ -162,12 +164,13 @@ class Event(BaseModel):
         None, description="The client's own id of the event; events with the same id count once. If omitted, generated."
     )
 
-    @model_validator(mode="after")
-    def has_product(self) -> "Event":
+    @field_validator("product_id")
+    @classmethod
+    def has_product(cls, value: int | None, info: ValidationInfo) -> int | None:
         """Require a product, except for a search."""
-        if self.product_id is None and self.event_type is not EventType.SEARCH:
+        if value is None and info.data.get("event_type", EventType.SEARCH) is not EventType.SEARCH:
             raise ValueError("product_id is required, except for a search")
-        return self
+        return value
 
 
 def quantity_of(event: Event) -> int:

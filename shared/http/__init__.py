@@ -4,7 +4,7 @@ from shared.http.answers import fresh, private
 from shared.http.api import api
 from shared.http.parameters import IdempotencyKey, K, Page, PageQuery, Query, RequiredIdempotencyKey, UserQuery
 from shared.http.serve import serve
-from shared.storage.answers.shared_answers import cached
+from shared.storage.answers.shared_answers import cached, computed
 
 __all__ = [
     "IdempotencyKey",
@@ -16,6 +16,7 @@ __all__ = [
     "UserQuery",
     "api",
     "cached",
+    "computed",
     "fresh",
     "private",
     "serve",

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 
 from shared import logs
 from shared.http import health, problems
 from shared.http.edge import Edge
+from shared.http.routes import only_declared
 
 # the components of every description: a generated client has one class for all problems
 PROBLEM_SCHEMAS: dict[str, dict[str, Any]] = {
@@ -77,15 +78,18 @@ def api(
     description: str,
     *,
     needs: tuple[str, ...],
-    max_body: dict[str, int] | None = None,
+    max_body: Mapping[str, int] | None = None,
+    max_values: Mapping[str, int] | None = None,
+    costs: Mapping[str, int] | None = None,
+    raw_bodies: frozenset[str] = frozenset(),
+    text_bodies: frozenset[str] = frozenset(),
     tags: Mapping[str, str] | None = None,
     schemas: Mapping[str, dict[str, Any]] | None = None,
 ) -> FastAPI:
     """Return the application of the function ``name``.
 
-    ``needs`` are the services that its readiness depends on, ``max_body`` the greatest body in bytes of paths that
-    take more than usual, ``tags`` the descriptions of the tags (resources) of its routes, ``schemas`` the components
-    that only its own problems use.
+    ``needs`` are the services that its readiness depends on, ``tags`` the descriptions of the tags (resources) of its
+    routes, ``schemas`` the components that only its own problems use; ``Edge`` describes the others.
     """
     logs.configure()
     app = Application(
@@ -98,9 +102,18 @@ def api(
         generate_unique_id_function=operation_id,
         openapi_tags=[{"name": tag, "description": text} for tag, text in (tags or {}).items()],
         # any request may be answered with these
-        responses=problem_responses(400, 413, 422, 429, 500, 503),
+        responses=problem_responses(400, 413, 415, 422, 429, 500, 503),
+        dependencies=[Depends(only_declared)],
     )
     problems.install(app)
     health.install(app, name, needs)
-    app.state.edge = Edge(app, name, max_body)
+    app.state.edge = Edge(
+        app, name, max_body, max_values=max_values, costs=costs, raw_bodies=raw_bodies, text_bodies=text_bodies
+    )
     return app
+
+
+def charge(request: Request, cost: int) -> None:
+    """Count a request as ``cost`` further requests in the rate limit: what it costs is known once it is validated."""
+    edge: Edge = request.app.state.edge
+    edge.limiter.charge(request.scope.get("aisle.client", ""), cost)

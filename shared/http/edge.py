@@ -3,11 +3,14 @@
 ``Edge`` is one plain ASGI layer. The hot path (serve.py), which skips the application, applies the same rules.
 """
 
+import asyncio
 import logging
 import os
 import re
 import time
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Final
 from urllib.parse import unquote
 
 from starlette.middleware.cors import CORSMiddleware
@@ -17,9 +20,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared import api_keys, errors
 from shared.api_keys import KEY_CHALLENGE
 from shared.errors import AppError
-from shared.http import revocations
+from shared.http import bodies, revocations
 from shared.http.client_address import client_address
-from shared.http.limits import WINDOW_S, Limiter
+from shared.http.limits import WINDOW_S, Limiter, Pace
 from shared.http.problems import problem_response
 from shared.logs import trace_of
 from shared.settings import settings
@@ -27,19 +30,60 @@ from shared.settings import settings
 log = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+@-]{1,128}")
-MAX_BODY_BYTES = 1_048_576
+MAX_BODY_BYTES = 131_072
+MAX_QUERY_BYTES = 8_192
+MAX_QUERY_PARAMETERS = 100
 EXPOSED = ("X-Request-ID", "ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "Location", "Idempotent-Replayed")
+ALLOWED_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "X-API-Key",
+    "X-Request-ID",
+    "traceparent",
+    "tracestate",
+    "baggage",
+)
 HeaderList = list[tuple[bytes, bytes]]
-UNLIMITED = ("/health", "/health/ready")
+UNLIMITED = ("/health",)
+# advertising networks and mail tools append these to links; they must neither be refused nor split the caches
+TRACKING_PARAMETERS: Final = (
+    *(f"utm_{name}" for name in ("source", "medium", "campaign", "term", "content", "id")),
+    *("gclid", "gbraid", "wbraid", "fbclid", "msclkid", "_ga", "_gl", "_"),
+)
+TRACKING: Final = re.compile(rf"(?:^|&)(?:{'|'.join(TRACKING_PARAMETERS)})(?:=[^&]*)?(?=&|$)".encode())
+NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+NO_STORE: Final = (b"cache-control", b"no-store")
 
 
 class Edge:
-    """Wraps an application. ``begin`` is the part that the hot path shares."""
+    """Wraps an application. ``begin`` is the part that the hot path shares.
 
-    def __init__(self, app: ASGIApp, name: str, max_body: dict[str, int] | None = None) -> None:
+    By path: ``max_body`` are bytes and ``max_values`` JSON values of bodies that may have more than usual, ``costs``
+    how many requests one request counts as in the rate limit. ``raw_bodies`` take other bodies than JSON, and
+    ``text_bodies`` take JSON that calls itself text/plain, as beacons send it.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        name: str,
+        max_body: Mapping[str, int] | None = None,
+        *,
+        max_values: Mapping[str, int] | None = None,
+        costs: Mapping[str, int] | None = None,
+        raw_bodies: frozenset[str] = frozenset(),
+        text_bodies: frozenset[str] = frozenset(),
+    ) -> None:
         self.name = name
         self.max_body = max_body or {}
+        self.max_values = max_values or {}
+        self.costs = costs or {}
+        self.raw_bodies, self.text_bodies = raw_bodies, text_bodies
         self.limiter = Limiter(name)
+        self.pace = Pace()
         self.inner = app
 
     @cached_property
@@ -50,15 +94,7 @@ class Edge:
             GZipMiddleware(self.inner, minimum_size=1024, compresslevel=5),
             allow_origins=list(origins),
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=[
-                "Authorization",
-                "Content-Type",
-                "Idempotency-Key",
-                "If-None-Match",
-                "X-API-Key",
-                "X-Request-ID",
-                "traceparent",
-            ],
+            allow_headers=[*ALLOWED_HEADERS, *settings().cors_headers],
             expose_headers=list(EXPOSED),
             max_age=86_400,
         )
@@ -71,9 +107,15 @@ class Edge:
         request_id = ""
         keys: list[str] = []
         has_origin = False
+        credentials = 0
+        https = scope.get("scheme") == "https"
         for name, value in scope["headers"]:
             if name == b"x-request-id":
                 request_id = value.decode("latin-1")
+            elif name == b"authorization":
+                credentials += 1
+            elif name == b"x-forwarded-proto":
+                https = value == b"https"
             elif name == b"x-api-key":
                 keys.append(value.decode("latin-1").strip())
             elif name == b"origin":
@@ -88,12 +130,24 @@ class Edge:
         peer = (scope.get("client") or ("",))[0]
         client = client_address(scope["headers"], peer, settings().trusted_proxies)
         scope["aisle.client"] = client
-        headers: HeaderList = [(b"x-request-id", request_id.encode())]
+        method = scope["method"]
+        cost = 1
+        if method == "GET" or method == "HEAD":
+            query = scope["query_string"]
+            if query and TRACKING.search(query):
+                scope["query_string"] = TRACKING.sub(b"", query).removeprefix(b"&")
+        else:
+            cost = self.costs.get(scope["path"], 1)
+        headers: HeaderList = [(b"x-request-id", request_id.encode()), NOSNIFF]
+        if https:
+            headers.append(HSTS)
+        if credentials > 1:
+            return request_id, headers, errors.InvalidRequest("Send one Authorization header, not several.")
         refusal = self.admit_key(scope, keys, keys_in_url, has_origin) if keys or keys_in_url else None
         limit = settings().rate_limit_per_minute
-        if limit == 0 or scope["path"] in UNLIMITED:
+        if limit == 0 or scope["path"] in UNLIMITED or (method == "OPTIONS" and is_preflight(scope)):
             return request_id, headers, refusal
-        remaining, reset_s = self.limiter.take(client)
+        remaining, reset_s = self.limiter.take(client, cost)
         headers.append((b"ratelimit-policy", b'"minute";q=%d;w=%d' % (limit, WINDOW_S)))
         headers.append((b"ratelimit", b'"minute";r=%d;t=%d' % (max(remaining, 0), reset_s)))
         if remaining < 0:
@@ -136,13 +190,20 @@ class Edge:
 
     def cross_origin(self, origin: bytes) -> HeaderList:
         """Return the headers that CORSMiddleware would add, for responses that do not pass through it."""
-        origins = settings().cors_origins
+        headers = self.timing(origin)
         exposed = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
-        if "*" in origins:
-            return [(b"access-control-allow-origin", b"*"), exposed]
-        if origin.decode("latin-1") in origins:
-            return [(b"access-control-allow-origin", origin), (b"vary", b"Origin"), exposed]
+        if "*" in settings().cors_origins:
+            return [(b"access-control-allow-origin", b"*"), exposed, *headers]
+        if headers:
+            return [(b"access-control-allow-origin", origin), (b"vary", b"Origin"), exposed, *headers]
         return [(b"vary", b"Origin")]
+
+    def timing(self, origin: bytes) -> HeaderList:
+        """Return the header that lets an allowed origin read the timing of its requests; none for other origins."""
+        origins = settings().cors_origins
+        if "*" in origins:
+            return [(b"timing-allow-origin", b"*")]
+        return [(b"timing-allow-origin", origin)] if origin.decode("latin-1") in origins else []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -160,17 +221,25 @@ class Edge:
             "path_params": {},
             "router": None,
         }
+        is_head = scope["method"] == "HEAD"
+        if is_head:
+            scope["method"] = "GET"
+        origin = header(scope, b"origin")
+        further = self.timing(origin) if origin else []
         status = 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *headers]
+                own = message.get("headers", ())
+                stored = any(name == b"cache-control" for name, _value in own)
+                # what does not say how long it may be kept is not to be kept
+                message["headers"] = [*own, *headers, *further, *(() if stored else (NO_STORE,))]
+            elif is_head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             await send(message)
 
-        limit = self.max_body.get(path, MAX_BODY_BYTES)
-        refusal = refusal or self.refuse(scope, limit)
         with trace_of(scope["headers"], request_id):
             try:
                 if refusal is None and "aisle.key" in scope and not revocations.is_known():
@@ -178,9 +247,12 @@ class Edge:
                     refusal = _revoked() if revocations.is_revoked(scope["aisle.key"].id) else None
                 if refusal is not None:
                     raise refusal
-                await self.stack(scope, _limited(receive, limit), send_with_headers)
+                receive = await self.admitted(scope, receive)
+                await self.stack(scope, receive, send_with_headers)
             except AppError as error:
                 if status == 0:
+                    if origin:
+                        further = self.cross_origin(origin)
                     await problem_response(error, path, request_id)(scope, receive, send_with_headers)
             except Exception:
                 log.exception("unhandled error", extra={"path": path})
@@ -198,15 +270,65 @@ class Edge:
                     extra={"method": scope["method"], "path": path, "status": status, "ms": round(took_ms, 1)},
                 )
 
-    def refuse(self, scope: Scope, limit: int) -> AppError | None:
-        """Return the error that refuses a request before its function sees it; None for an acceptable request."""
-        query: bytes = scope["query_string"]
-        if b"\0" in query or "\0" in scope["path"] or b"%00" in query or not _is_text(query):
-            return errors.InvalidRequest("The query string is not text: remove NUL bytes and encode it as UTF-8.")
-        for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value) > limit:
-                return errors.BodyTooLarge(f"The body must be at most {limit} bytes.")
-        return None
+    async def admitted(self, scope: Scope, receive: Receive) -> Receive:
+        """Return a ``receive`` with the whole body. Raises the error that refuses query or body before the function.
+
+        A body is read here, so that its limit holds without a Content-Length too.
+        """
+        check_query(scope)
+        if scope["method"] not in bodies.METHODS:
+            return receive
+        path = scope["path"]
+        limit = self.max_body.get(path, MAX_BODY_BYTES)
+        length = header(scope, b"content-length")
+        if length.isdigit() and int(length) > limit:
+            raise errors.BodyTooLarge(f"The body must be at most {limit} bytes.")
+        if path in self.raw_bodies:
+            # the function checks the credential before it reads so much
+            return bodies.limited(receive, limit)
+        size = int(length) if length.isdigit() else 0
+        await self.paced(scope, size)
+        body = await bodies.read_body(receive, limit)
+        await self.paced(scope, len(body) - size)
+        if body:
+            media_types = {
+                name.decode("latin-1"): value.decode("latin-1")
+                for name, value in scope["headers"]
+                if name in (b"content-type", b"content-encoding")
+            }
+            is_text = path in self.text_bodies
+            bodies.check_type(media_types, text_is_json=is_text)
+            await bodies.check_content(body, self.max_values.get(path, bodies.MAX_VALUES))
+            if is_text and not bodies.is_json(media_types.get("content-type", "")):
+                others = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
+                scope["headers"] = [*others, (b"content-type", b"application/json")]
+        return bodies.replayed(body, receive)
+
+    async def paced(self, scope: Scope, size: int) -> None:
+        """Wait until the client may send a large body. Raises RateLimited if that would take long."""
+        if size > bodies.LARGE_BYTES and (wait_s := self.pace.wait_s(scope.get("aisle.client", ""), size)) > 0:
+            await asyncio.sleep(wait_s)
+
+
+def header(scope: Scope, name: bytes) -> bytes:
+    """Return the first header of this name; empty if there is none."""
+    return next((value for key, value in scope["headers"] if key == name), b"")
+
+
+def is_preflight(scope: Scope) -> bool:
+    """Return whether a request to OPTIONS asks whether a browser may send another one."""
+    return bool(header(scope, b"access-control-request-method") and header(scope, b"origin"))
+
+
+def check_query(scope: Scope) -> None:
+    """Raise InvalidRequest for a path or query that is not text, or has more than a function could need."""
+    query: bytes = scope["query_string"]
+    if len(query) > MAX_QUERY_BYTES or query.count(b"&") >= MAX_QUERY_PARAMETERS:
+        raise errors.InvalidRequest(
+            f"The query must have at most {MAX_QUERY_PARAMETERS} parameters and {MAX_QUERY_BYTES} bytes."
+        )
+    if b"\0" in query or "\0" in scope["path"] or b"%00" in query or not _is_text(query):
+        raise errors.InvalidRequest("The query string is not text: remove NUL bytes and encode it as UTF-8.")
 
 
 def _revoked() -> AppError:
@@ -221,19 +343,3 @@ def _is_text(query: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _limited(receive: Receive, limit: int) -> Receive:
-    """Limit a body that comes without Content-Length."""
-    received = 0
-
-    async def counted() -> Message:
-        nonlocal received
-        message = await receive()
-        if message["type"] == "http.request":
-            received += len(message.get("body", b""))
-            if received > limit:
-                raise errors.BodyTooLarge(f"The body must be at most {limit} bytes.")
-        return message
-
-    return counted

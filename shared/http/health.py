@@ -1,15 +1,21 @@
 """GET /health (the function is alive, and which services behind it are not) and GET /health/ready."""
 
+import threading
+import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+from weakref import WeakSet
 
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
+from shared.clients import closed_on_reset
 from shared.errors import AppError
 
-CHECKS = ("postgres", "redis", "pubsub", "model")
+CHECKS: Final = ("postgres", "redis", "pubsub", "model")
+CHECK_S: Final = 1.0
+PUBSUB_FACTOR: Final = 10
 
 
 def check(service: str) -> bool:
@@ -39,13 +45,49 @@ def check(service: str) -> bool:
     return True
 
 
+class Checks:
+    """The results of ``check``, each for CHECK_S seconds, so that probes cost the services nothing.
+
+    Pub/Sub is asked through its administrative API, which has a small quota, and therefore less often. Concurrent
+    requests wait for one check.
+    """
+
+    def __init__(self) -> None:
+        self.results: dict[str, tuple[float, bool]] = {}
+        self._locks = {service: threading.Lock() for service in CHECKS}
+        _all.add(self)
+
+    def __call__(self, service: str) -> bool:
+        """Return whether a service of CHECKS answered at its last check."""
+        with self._locks[service]:
+            at, healthy = self.results.get(service, (float("-inf"), False))
+            # a service that was away is asked again soon
+            age = CHECK_S * (PUBSUB_FACTOR if service == "pubsub" and healthy else 1)
+            if time.monotonic() - at < age:
+                return healthy
+            healthy = check(service)
+            self.results[service] = (time.monotonic(), healthy)
+            return healthy
+
+
+_all: WeakSet[Checks] = WeakSet()
+
+
+@closed_on_reset
+def forget_checks() -> None:
+    """Forget the results: they belong to clients that were closed."""
+    for checks in _all:
+        checks.results.clear()
+
+
 def install(app: FastAPI, name: str, needs: tuple[str, ...]) -> None:
     """Add both routes for the function ``name``, which needs the services ``needs`` of CHECKS."""
+    checks = Checks()
 
     @app.get("/health", tags=["health"])
     def get_health() -> dict[str, Any]:
         """Report that the function is alive, and which services that it needs are not."""
-        healthy = {service: check(service) for service in needs if service != "model"}
+        healthy = {service: checks(service) for service in needs if service != "model"}
         body: dict[str, Any] = {"status": "healthy" if all(healthy.values()) else "degraded", "service": name}
         for service, member in (("postgres", "database"), ("redis", "redis"), ("pubsub", "pubsub")):
             if service in healthy:
@@ -55,6 +97,6 @@ def install(app: FastAPI, name: str, needs: tuple[str, ...]) -> None:
     @app.get("/health/ready", tags=["health"])
     async def get_readiness() -> JSONResponse:
         """Answer 200 when every service that the function needs is ready, and 503 otherwise."""
-        ready = {service: await run_in_threadpool(check, service) for service in needs}
+        ready = {service: await run_in_threadpool(checks, service) for service in needs}
         all_ready = all(ready.values())
         return JSONResponse({"ready": all_ready, "checks": ready}, 200 if all_ready else 503)

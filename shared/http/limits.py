@@ -9,10 +9,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from shared.errors import RateLimited
 from shared.settings import settings
 
 WINDOW_S = 60
 SYNC_S = 1.0
+PACE_BYTES_S = 1_048_576
+PACE_BURST_BYTES = 1_048_576
+PACE_WAIT_S = 5.0
+# above this many clients, those that are not ahead of their pace are forgotten
+PACE_CLIENTS = 10_000
 
 
 @dataclass
@@ -33,8 +39,8 @@ class Limiter:
     synced_at: float = 0.0
     task: "asyncio.Task[None] | None" = None
 
-    def take(self, client: str) -> tuple[int, int]:
-        """Count a request and return ``(remaining, seconds to the window's end)``; -1 remaining means refused."""
+    def take(self, client: str, cost: int = 1) -> tuple[int, int]:
+        """Count a request as ``cost`` and return ``(remaining, seconds to the window's end)``; -1 means refused."""
         limit = settings().rate_limit_per_minute
         now = time.time()
         window = int(now) // WINDOW_S
@@ -47,14 +53,19 @@ class Limiter:
         seen = self.clients.get(client)
         if seen is None:
             seen = self.clients[client] = _Window()
-        if seen.total + seen.pending >= limit:
+        if seen.total + seen.pending + cost > limit:
             return -1, reset_s
-        seen.pending += 1
+        seen.pending += cost
         if now - self.synced_at > SYNC_S and settings().redis_url is not None:
             self.synced_at = now
             if self.task is None or self.task.done():
                 self.task = asyncio.get_running_loop().create_task(self.merge())
         return limit - seen.total - seen.pending, reset_s
+
+    def charge(self, client: str, cost: int) -> None:
+        """Count what a request turned out to cost beyond what ``take`` counted: it is missing to the next requests."""
+        if (seen := self.clients.get(client)) is not None:
+            seen.pending += cost
 
     async def merge(self) -> None:
         """Add this instance's counts to Redis and read the totals of all instances."""
@@ -79,3 +90,33 @@ class Limiter:
             seen = self.clients[client]
             seen.pending -= count
             seen.total = int(total)
+
+
+class Pace:
+    """Spreads the large bodies of one client over time, so that the others get their turn between them.
+
+    A client has PACE_BYTES_S on average and PACE_BURST_BYTES at once. What comes faster waits before it is read, at
+    most PACE_WAIT_S. Unlike the rate limit, this holds where RATE_LIMIT_PER_MINUTE is 0 too.
+    """
+
+    def __init__(self) -> None:
+        # bytes that a client is ahead of its pace, and when that was so
+        self.clients: dict[str, tuple[float, float]] = {}
+
+    def wait_s(self, client: str, size: int) -> float:
+        """Return how many seconds a body of ``size`` bytes has to wait. Raises RateLimited if that is too long."""
+        now = time.monotonic()
+        if len(self.clients) > PACE_CLIENTS:
+            self.clients = {
+                name: (ahead, at) for name, (ahead, at) in self.clients.items() if ahead > (now - at) * PACE_BYTES_S
+            }
+        ahead, at = self.clients.get(client, (0.0, now))
+        ahead = max(0.0, ahead - (now - at) * PACE_BYTES_S) + size
+        wait = max(0.0, (ahead - PACE_BURST_BYTES) / PACE_BYTES_S)
+        if wait > PACE_WAIT_S:
+            raise RateLimited(
+                "Too many large bodies in a short time; send smaller ones, or the same again later.",
+                headers={"Retry-After": str(int(PACE_WAIT_S))},
+            )
+        self.clients[client] = (ahead, now)
+        return wait

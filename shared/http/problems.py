@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from shared import errors
 from shared.errors import AppError
+from shared.http.routes import allowed_methods
 from shared.validation import validation_problem
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ def install(app: FastAPI) -> None:
         problem_type = _BY_STATUS.get(error.status_code, AppError)
         answer = problem_type(_DETAIL.get(error.status_code, "").format(path=request.url.path, method=request.method))
         answer.headers.update(error.headers or {})
+        if error.status_code == 405:
+            answer.headers = {"Allow": ", ".join(allowed_methods(app, request.url.path))}
         return respond(request, answer)
 
     app.add_exception_handler(AppError, application_error)

@@ -1,12 +1,25 @@
-"""The routes of an application with their full paths. FastAPI keeps the routes of included routers apart."""
+"""The routes of an application: their full paths, methods and parameters, and the refusal of all others.
 
+FastAPI keeps the routes of included routers apart.
+"""
+
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.routing import compile_path
+
+from shared.errors import InvalidRequest
+from shared.http.bodies import METHODS
+from shared.validation import MAX_ERRORS
+
+# what may stand in a body where none is needed
+EMPTY_BODIES: Final = (b"", b"{}")
 
 
 def all_routes(app: FastAPI) -> Iterator[tuple[str, APIRoute]]:
@@ -36,3 +49,58 @@ def _query_names(dependant: Dependant) -> Iterator[str]:
             yield field.alias
     for dependency in dependant.dependencies:
         yield from _query_names(dependency)
+
+
+def allowed_methods(app: FastAPI, path: str) -> list[str]:
+    """Return every method that ``path`` takes. HEAD is taken wherever GET is."""
+    methods = {
+        method for pattern, route in all_routes(app) if _pattern(pattern).match(path) for method in route.methods or ()
+    }
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return compile_path(path)[0]
+
+
+class _Declared:
+    """What a route declares: its query parameters, unless its own model refuses others, and whether it has a body."""
+
+    def __init__(self, route: APIRoute) -> None:
+        models = [field.field_info.annotation for field in _query_fields(route.dependant)]
+        strict = any(
+            isinstance(model, type) and issubclass(model, BaseModel) and model.model_config.get("extra") == "forbid"
+            for model in models
+        )
+        self.names = None if strict else query_names(route)
+        self.has_body = route.body_field is not None or "requestBody" in (route.openapi_extra or {})
+
+
+def _query_fields(dependant: Dependant) -> Iterator[Any]:
+    yield from dependant.query_params
+    for dependency in dependant.dependencies:
+        yield from _query_fields(dependency)
+
+
+# by the id of the route, which lives as long as the process; routes are not hashable
+_declared: dict[int, _Declared] = {}
+
+
+async def only_declared(request: Request) -> None:
+    """Raise InvalidRequest for a query parameter that the route does not declare, or a body where it takes none."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return
+    declared = _declared.get(id(route))
+    if declared is None:
+        declared = _declared[id(route)] = _Declared(route)
+    if declared.names is not None:
+        unknown = [name for name in request.query_params if name not in declared.names]
+        if unknown:
+            errors = [
+                {"field": name, "message": f"Unknown query parameter `{name}`.", "type": "extra_forbidden"}
+                for name in unknown[:MAX_ERRORS]
+            ]
+            raise InvalidRequest(errors[0]["message"], errors=errors)
+    if not declared.has_body and request.method in METHODS and (await request.body()).strip() not in EMPTY_BODIES:
+        raise InvalidRequest("This route takes no body; leave it out.")

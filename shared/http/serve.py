@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.http import revocations
-from shared.http.answers import NO_CACHE
+from shared.http.answers import NO_STORE
 from shared.http.edge import Edge, HeaderList
 
 # Given the scope of a GET, starts looking up a user's stored JSON, which may be gzipped. Without a stored
@@ -21,7 +21,7 @@ FindStored = Callable[[Scope], Awaitable[bytes | None] | None]
 GZIP_MAGIC: Final = b"\x1f\x8b"
 JSON_HEADERS: Final[HeaderList] = [
     (b"content-type", b"application/json"),
-    (b"cache-control", NO_CACHE.encode()),
+    (b"cache-control", NO_STORE.encode()),
     (b"vary", b"Accept-Encoding"),
 ]
 GZIP_HEADERS: Final[HeaderList] = [*JSON_HEADERS, (b"content-encoding", b"gzip")]

@@ -15,6 +15,7 @@ from functions.admin.schemas import RuleWrite
 from shared.domain.events import Event, storable_json
 from shared.http.routes import all_routes
 from shared.manifest import manifest
+from shared.validation import field_errors
 
 # hashed, and never stored as they are
 HASHED: Final = {"password", "current_password", "new_password", "refresh_token"}
@@ -128,3 +129,20 @@ def test_json_with_a_nul_anywhere_is_refused() -> None:
     for value in ({"a\0": 1}, {"a": "\0"}, {"a": [{"b": "x\0"}]}):
         with pytest.raises(ValueError, match="NUL"):
             storable_json(value)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"timestamp": 1_700_000_000}, "timestamp"),
+        ({"timestamp": "1700000000000"}, "timestamp"),
+        ({"product_id": None}, "product_id"),
+        ({"product_id": None, "event_type": "purchase"}, "product_id"),
+    ],
+)
+def test_an_event_s_error_names_its_field(change: dict[str, Any], field: str) -> None:
+    event = {"user_id": "u", "product_id": 1, "event_type": "view"} | change
+    with pytest.raises(ValidationError) as refused:
+        Event.model_validate({name: value for name, value in event.items() if value is not None})
+    assert [error["field"] for error in field_errors(refused.value)] == [field]
+    assert Event.model_validate({"user_id": "u", "event_type": "search"}).product_id is None

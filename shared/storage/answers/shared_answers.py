@@ -3,14 +3,18 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
 from shared.clients import closed_on_reset
 from shared.clients.redis_async import RedisUnavailable, client
+from shared.gates import COMPUTING
 from shared.storage.answers import lookups
 from shared.storage.answers.protocol import EPOCHS, epoch_prefix, valid_body
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _in_flight: dict[str, "asyncio.Future[bytes]"] = {}
 
 
@@ -22,7 +26,7 @@ async def cached(scope: str, key: str, *, ttl_s: int, compute: Callable[[], byte
     try:
         stored, epoch = await client().run(("GET", key), ("HGET", EPOCHS, scope))
     except RedisUnavailable:
-        return await run_in_threadpool(compute)
+        return await computed(compute)
     prefix = epoch_prefix(epoch)
     body = valid_body(stored, prefix)
     lookups.count(body is not None)
@@ -30,13 +34,19 @@ async def cached(scope: str, key: str, *, ttl_s: int, compute: Callable[[], byte
         return body
 
     async def compute_and_store() -> bytes:
-        computed = await run_in_threadpool(compute)
+        body = await computed(compute)
         with contextlib.suppress(RedisUnavailable):
             # stored under the epoch read above: an answer computed across a flush is never valid
-            await client().run(("SET", key, prefix + computed, "EX", ttl_s))
-        return computed
+            await client().run(("SET", key, prefix + body, "EX", ttl_s))
+        return body
 
     return await _once(key, compute_and_store)
+
+
+async def computed(compute: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what ``compute`` returns in a thread. Raises Unavailable while too many computations run or wait."""
+    with COMPUTING:
+        return await run_in_threadpool(compute, *args, **kwargs)
 
 
 async def _once(key: str, compute: Callable[[], Awaitable[bytes]]) -> bytes:

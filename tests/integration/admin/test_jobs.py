@@ -117,7 +117,8 @@ def test_an_unknown_job_is_not_found_and_the_answer_names_the_jobs(client: httpx
     ("body", "status"), [(b"{", 400), (b"[]", 422), (b"1", 422), (b'"x"', 422), (b"\xff", 400), (b"null", 422)]
 )
 def test_invalid_parameters_are_refused(client: httpx.Client, jobs: type[Jobs], body: bytes, status: int) -> None:
-    answer = client.post("/admin/jobs/trending/run", content=body)
+    headers = {"Content-Type": "application/json"}
+    answer = client.post("/admin/jobs/trending/run", content=body, headers=headers)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     assert audited() == []
