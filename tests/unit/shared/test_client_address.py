@@ -77,7 +77,14 @@ def edge(monkeypatch: pytest.MonkeyPatch) -> Edge:
 
 def refused(edge: Edge, address: str) -> bool:
     headers = [(b"x-forwarded-for", f"10.0.0.1, {address}".encode())]
-    scope = {"type": "http", "method": "POST", "path": "/events", "query_string": b"", "headers": headers, "client": (PEER, 1)}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/events",
+        "query_string": b"",
+        "headers": headers,
+        "client": (PEER, 1),
+    }
     return edge.begin(scope)[2] is not None
 
 
