@@ -49,7 +49,6 @@ def get_training_report(run_id: RunId) -> Response:
         raise NotFound(f"Training run {run_id} has no report; GET /admin/training-runs names the runs that have one.")
     headers = {
         "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-        "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Cache-Control": NO_CACHE,
     }
