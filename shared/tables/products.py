@@ -101,7 +101,7 @@ def _typed(name: str, value: Any) -> Any:
         return bool(value)
     if name in TEXTS:
         if isinstance(value, str):
-            return id_text(value) if name == "external_id" else value
+            return id_text(value) or value.strip() if name == "external_id" else value
         try:
             # titles and brands may be numbers too
             return id_of(value)
@@ -113,12 +113,11 @@ def _typed(name: str, value: Any) -> Any:
 
 
 def from_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of JSON or Parquet values as the fields hold them; what cannot be read stays, for validation."""
-    return {
-        name: _typed(name, value)
-        for name, value in values.items()
-        if not (name in TEXTS and isinstance(value, str) and value in MISSING)
-    }
+    """Return a row of JSON or Parquet values as the fields hold them; what cannot be read stays, for validation.
+
+    JSON and Parquet have a null of their own, so the text `null` is a text there, as it is for POST /products.
+    """
+    return {name: _typed(name, value) for name, value in values.items()}
 
 
 _MESSAGES: Final = {

@@ -148,7 +148,7 @@ def request_of(name: str, user_id: str, stranger: str, keys: dict[str, str]) -> 
     """Return the headers and the query parameters of a credential."""
     claims = {"iss": "aisle", "sub": user_id, "role": "user", "type": "access", "iat": 0, "jti": "x"}
     tokens = {
-        "its token": lambda: issue(user_id, "user"),
+        "its token": lambda: issue(user_id, "guest" if user_id.startswith("guest_") else "user"),
         "a stranger's token": lambda: issue(stranger, "user"),
         "expired token": lambda: _signed(claims | {"exp": int(time.time()) - 1}),
         "forged token": lambda: jwt.encode(claims | {"exp": 2**40}, "x" * 32, "HS256", headers={"kid": "local"}),

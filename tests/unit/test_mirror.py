@@ -11,8 +11,17 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CODE = (ROOT, ROOT / "shared", ROOT / "jobs", ROOT / "functions")
-# the contract of all algorithms of jobs/models; the documentation of all readers of files
-SHARED_BY_MODULES = frozenset({"models/test_contract.py", "tables/test_documentation.py"})
+# promises of several modules: the contract of all algorithms, the documentation and the agreement of all readers of
+# files, the table of shared/auth.py, the lifetime of tokens
+SHARED_BY_MODULES = frozenset(
+    {
+        "models/test_contract.py",
+        "tables/test_documentation.py",
+        "data/test_readers_agree.py",
+        "shared/test_authorise.py",
+        "shared/test_token_expiry.py",
+    }
+)
 
 
 def code_folders(folder: Path) -> list[Path]:

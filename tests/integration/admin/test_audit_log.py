@@ -35,11 +35,14 @@ WRITES: list[tuple[str, str, Any, str, bool, bool]] = [
     ("DELETE", "/admin/users/{user_id}", None, "user.erase", False, False),
 ]
 
-# test_schedules.py and test_dead_letters.py cover the routes that need Cloud Scheduler or dead-letter subscriptions
+# test_schedules.py and test_dead_letters.py cover the routes that need Cloud Scheduler or dead-letter subscriptions,
+# tests/integration/test_api_keys.py those of API keys
 ELSEWHERE = {
     ("POST", "/admin/jobs/{name}/pause"),
     ("POST", "/admin/jobs/{name}/resume"),
     ("POST", "/admin/dead-letters/replay"),
+    ("POST", "/admin/api-keys"),
+    ("DELETE", "/admin/api-keys/{key_id}"),
 }
 
 

@@ -9,8 +9,8 @@ import pytest
 from shared import passwords
 from shared.clients import postgres
 from shared.logs import JsonFormatter
-from tests.integration.accounts.people import bearer, registered
 from tests.integration.conftest import Running, settings_of
+from tests.integration.people import bearer, register
 
 SECRET = "plum-in-the-rain-4711"
 PASSWORD = f"{SECRET} and a hat"
@@ -29,7 +29,7 @@ def test_logs_of_a_shop_with_faults_have_no_secrets(
     assert accounts.post("/auth/login", json={"email": email, "password": PASSWORD + "x"}).status_code == 401
     assert accounts.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]}).status_code == 200
     hashed = passwords.hash_password(PASSWORD)
-    mine = bearer(registered(accounts, "other"))
+    mine = bearer(register(accounts, "other"))
     assert accounts.get("/users/me", headers=mine).status_code == 200
     # faults in every way to run a statement: violated constraints and a cancelled statement
     for statement in (

@@ -9,7 +9,8 @@ from shared.clients.postgres import read, write
 from shared.errors import IdempotencyInProgress
 from shared.storage.operations import idempotency
 from shared.storage.operations.idempotency import CLAIM_S, RETENTION_S, Claim, Stored
-from tests.integration.shop import add_products, deliver, event
+from tests.integration.deliveries import deliver, event
+from tests.integration.shop import add_products
 
 Serve = Callable[[str], httpx.Client]
 STAFF = {"Authorization": "Bearer an-admin-token-for-tests"}

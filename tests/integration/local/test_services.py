@@ -157,7 +157,7 @@ def test_a_service_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
     (postgres.data_folder(state) / "PG_VERSION").write_text("12\n")
     services = Services(state, durable=False, own={})
     with pytest.raises(
-        CommandError, match=r"(?s)PostgreSQL ended with exit code 1.*postgres\.log, ends with:.*version"
+        CommandError, match=r"(?s)PostgreSQL ended with exit code 1.*postgres\.log, ends with:.*incompatible"
     ):
         services.start()
     assert services.parts == []

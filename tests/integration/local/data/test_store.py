@@ -98,7 +98,7 @@ def test_the_data_set_none_loads_nothing(env: object) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "says"),
     [
-        ("grocer", {}, "Unknown data set 'grocer'"),
+        ("grocer", {}, "There is no data set 'grocer'"),
         ("online_retail", {"users": 1}, "has no options"),
         ("synthetic", {"user": 1}, "user"),
     ],
