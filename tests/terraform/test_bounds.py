@@ -15,7 +15,7 @@ def test_tracking_parameters_split_no_cache(prod: Plan) -> None:
     assert policies
     for policy in policies:
         assert policy["include_query_string"] is True
-        assert sorted(policy["query_string_blacklist"]) == sorted(TRACKING_PARAMETERS)
+        assert sorted(policy["query_string_blacklist"]) == sorted((*TRACKING_PARAMETERS, "key"))
 
 
 def test_postgres_logs_no_values(plan: Plan) -> None:

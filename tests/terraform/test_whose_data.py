@@ -24,4 +24,4 @@ def test_a_publishable_key_is_in_no_key_of_the_balancer_s_cache(prod: Plan) -> N
         for policy in service.get("cdn_policy") or []
     ]
     assert policies
-    assert all(policy["query_string_blacklist"] == ["key"] for policy in policies)
+    assert all("key" in policy["query_string_blacklist"] for policy in policies)
