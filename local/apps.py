@@ -17,7 +17,7 @@ def create(target: str) -> Any:
     before = {name: os.environ.pop(name, None) for name in FRAMEWORK_VARIABLES}
     main, path = sys.modules.pop("main", None), list(sys.path)
     try:
-        return functions_framework.create_app(target, str(ROOT / "main.py"))  # type: ignore[no-untyped-call]
+        return functions_framework.create_app(target, str(ROOT / "main.py"))  # type: ignore[no-untyped-call]  # the framework has no types
     finally:
         for name, value in before.items():
             os.environ.pop(name, None)

@@ -126,7 +126,7 @@ class System:
         self.state.remember_prepared(schema if self.services.embedded_postgres else "")
         for name, port in (("events", events_port), ("jobs", jobs_port)):
             part = self.parts[name]
-            wait_until(lambda port=port: jobs.get(f"http://127.0.0.1:{port}/health")[0] == 200, part, 60)  # type: ignore[misc]
+            wait_until(lambda port=port: jobs.get(f"http://127.0.0.1:{port}/health")[0] == 200, part, 60)  # type: ignore[misc]  # mypy infers no type for a lambda with a default
         wait_until(lambda: jobs.get(f"http://127.0.0.1:{self.port}/health")[0] == 200, self.parts["gateway"], 60)
         say(f"  Functions: serving after {time.monotonic() - begun:.1f} s")
         if first_jobs_are_due(self.state.home):
