@@ -14,6 +14,7 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -22,6 +23,8 @@ USER_EVENTS: Final = "user-events"
 CATALOG_CHANGES: Final = "catalog-changes"
 USER_EVENTS_SCHEMA: Final = "user-events/1"
 CATALOG_CHANGES_SCHEMA: Final = "catalog-changes/1"
+# attribute of a message that was first published, or written to the outbox, earlier than Pub/Sub says
+PUBLISHED_AT: Final = "published_at"
 
 
 class UnreadableMessage(ValueError):
@@ -30,18 +33,30 @@ class UnreadableMessage(ValueError):
 
 @dataclass(frozen=True)
 class Message:
-    """A delivered message. ``body`` is its decoded JSON, None if it is not JSON or of another schema."""
+    """A delivered message. ``body`` is its decoded JSON, None if it is not JSON or of another schema.
+
+    ``published_at`` is when it was first published: by Pub/Sub's clock, or by the attribute of that name where the
+    message waited in the outbox or was a dead letter. None if the envelope names no time.
+    """
 
     id: str
     attributes: Mapping[str, str]
     body: Any
     raw: bytes
+    published_at: datetime | None = None
 
 
 def user_events(
-    user_id: str, events: Sequence[Mapping[str, Any]], traceparent: str | None = None
+    user_id: str,
+    events: Sequence[Mapping[str, Any]],
+    traceparent: str | None = None,
+    *,
+    published_at: datetime | None = None,
 ) -> tuple[bytes, dict[str, str]]:
-    """Return the data and attributes of a message with events of one user."""
+    """Return the data and attributes of a message with events of one user.
+
+    ``published_at`` is for a message that is published later than it is written.
+    """
     types = {str(event["event_type"]) for event in events}
     attributes = {
         "schema": USER_EVENTS_SCHEMA,
@@ -51,6 +66,8 @@ def user_events(
     }
     if traceparent:
         attributes["traceparent"] = traceparent
+    if published_at is not None:
+        attributes[PUBLISHED_AT] = published_at.isoformat()
     return orjson.dumps({"user_id": user_id, "events": events}), attributes
 
 
@@ -67,13 +84,23 @@ def read(event: Any, schema: str) -> Message:
         raise UnreadableMessage("the CloudEvent carries no Pub/Sub message")
     message_id = str(message.get("messageId") or message.get("message_id") or event["id"])
     attributes = message.get("attributes") or {}
+    published_at = _time(attributes.get(PUBLISHED_AT) or message.get("publishTime") or message.get("publish_time"))
     try:
         raw = base64.b64decode(message.get("data") or "", validate=True)
     except (binascii.Error, TypeError, ValueError):
-        return Message(message_id, attributes, None, b"")
+        return Message(message_id, attributes, None, b"", published_at)
     if attributes.get("schema") != schema:
-        return Message(message_id, attributes, None, raw)
+        return Message(message_id, attributes, None, raw, published_at)
     try:
-        return Message(message_id, attributes, orjson.loads(raw), raw)
+        return Message(message_id, attributes, orjson.loads(raw), raw, published_at)
     except orjson.JSONDecodeError:
-        return Message(message_id, attributes, None, raw)
+        return Message(message_id, attributes, None, raw, published_at)
+
+
+def _time(text: Any) -> datetime | None:
+    """Return a time with a zone; None if the text is none."""
+    try:
+        time = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return time if time.tzinfo is not None else None

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from cloudevents.http.event import CloudEvent
@@ -22,6 +23,7 @@ class UserEvents:
     message_id: str
     user_id: str
     events: list[dict[str, Any]]
+    published_at: datetime | None
 
 
 def read(cloud_event: CloudEvent) -> UserEvents | None:
@@ -62,7 +64,7 @@ def read(cloud_event: CloudEvent) -> UserEvents | None:
         log.warning(
             "events rejected", extra={"message_id": message.id, "count": len(invalid), "reason": invalid[0][2][:300]}
         )
-    return UserEvents(message.id, str(user_id), valid) if valid else None
+    return UserEvents(message.id, str(user_id), valid, message.published_at) if valid else None
 
 
 def _body(body: Any) -> dict[str, Any]:

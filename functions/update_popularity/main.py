@@ -20,7 +20,10 @@ def update_popularity(event: CloudEvent) -> None:
     if not purchases:
         return
     changed = ingestion.count_purchases(
-        [event["event_id"] for event in purchases], [event["product_id"] for event in purchases]
+        message.user_id,
+        [event["event_id"] for event in purchases],
+        [event["product_id"] for event in purchases],
+        [event["quantity"] for event in purchases],
     )
     if changed:
         popular_ranking.count_purchases(changed)

@@ -17,12 +17,13 @@ import pandas as pd
 from shared.domain.events import (
     EARLIEST,
     MAX_CLOCK_SKEW,
-    MAX_EVENT_QUANTITY,
+    WITH_QUANTITY,
     EventType,
     event_key,
     small,
     storable_json,
 )
+from shared.domain.quantities import MAX_EVENT_QUANTITY, event_quantity
 from shared.tables.times import EPOCH_NUMBER, EPOCH_UNITS, LOCAL_TIME, ZONED_TIME, TimestampUnit
 from shared.tables.values import MISSING, SHORTENED, SHORTENED_ID, event_type_of, id_text
 
@@ -157,8 +158,11 @@ def _text_problem(cells: "pd.Series[str]", most: int) -> "pd.Series[bool]":
     return cells.notna() & ((cells.str.len() > most) | cells.str.contains(_CONTROL, na=False))
 
 
-def _metadata(text: str) -> tuple[int | None, str | None]:
-    """Return the quantity that metadata names, and what is wrong with the metadata."""
+def _metadata(text: str, with_quantity: bool) -> tuple[int | None, str | None]:
+    """Return the quantity that metadata names, and what is wrong with the metadata.
+
+    ``with_quantity``: the event is about pieces, and ``quantity`` is their number.
+    """
     try:
         value = orjson.loads(text)
         if not isinstance(value, dict):
@@ -168,8 +172,11 @@ def _metadata(text: str) -> tuple[int | None, str | None]:
         return None, "metadata is not valid JSON"
     except ValueError as error:
         return None, f"metadata {error}"
-    quantity = value.get("quantity")
-    return (quantity if isinstance(quantity, int) and not isinstance(quantity, bool) and quantity >= 1 else None), None
+    quantity = value.get("quantity") if with_quantity else None
+    try:
+        return (None if quantity is None else event_quantity(quantity)), None
+    except ValueError as error:
+        return None, f"metadata.quantity {error}"
 
 
 def _derived(events: pd.DataFrame) -> list[str]:
@@ -230,7 +237,8 @@ def check(
     at, zoneless = _instants(rows["timestamp"], rules)
     latest = (now or datetime.now(UTC)) + MAX_CLOCK_SKEW
     texts = rows["metadata"].dropna()
-    stated = dict(zip(texts.index.tolist(), map(_metadata, texts), strict=True))
+    about_pieces = kind[texts.index].isin([event_type.value for event_type in WITH_QUANTITY])
+    stated = dict(zip(texts.index.tolist(), map(_metadata, texts, about_pieces), strict=True))
     reason = pd.Series([None] * len(rows), dtype=object)
 
     def refuse(wrong: "pd.Series[bool]", why: str, values: "pd.Series[Any] | None" = None) -> None:

@@ -17,6 +17,7 @@ from pydantic import (
 
 from shared.domain.events import ProductId, printable
 from shared.domain.patches import without_defaults
+from shared.domain.quantities import Whole
 
 # numeric(12, 2) in the products table
 MAX_PRICE: Final = Decimal("9999999999.99")
@@ -99,7 +100,7 @@ Tags = Annotated[
     AfterValidator(distinct),
     BeforeValidator(lambda value: [] if value is None else value),
 ]
-Quantity = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True, description="Pieces in stock.")]
+Quantity = Annotated[int, Whole, Field(ge=0, le=2**31 - 1, strict=True, description="Pieces in stock.")]
 Active = Annotated[bool, Field(strict=True, description="`false` hides the product everywhere.")]
 Latitude = Annotated[float, BeforeValidator(real_number), Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, BeforeValidator(real_number), Field(ge=-180, le=180, allow_inf_nan=False)]

@@ -1,11 +1,13 @@
 """Storing the events of a message: one statement is the transaction, and each event takes effect once.
 
-``event_ids`` decides which events are new, and only those are counted and folded into preferences. Rows that several
+``event_ids`` decides which events are new, and only those are counted and folded into preferences. A message with an id
+that is known takes a second statement, which sees whose id it is (event_ids.py). Rows that several
 messages may update at the same time are written in key order, so that messages never deadlock.
 See docs/decisions/0007-exactly-once-in-one-statement.md.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -13,7 +15,20 @@ import orjson
 from shared.clients import postgres
 from shared.domain.events import EVENT_WEIGHTS
 from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
+from shared.storage.events.event_ids import (
+    CONFLICT,
+    IS_KNOWN,
+    IS_OTHER,
+    KEY,
+    KNOWN,
+    LINE,
+    NOT_LINE,
+    SENDER,
+    personal_key,
+)
 
+# of a message whose ids others store at the same time
+MAX_ATTEMPTS: Final = 5
 # the share of a decayed sum that remains after the time between two points: `decay` of shared/domain/preferences.py
 DECAY: Final = (
     "power(2::float8, -least(abs(extract(epoch FROM {later} - {earlier})::float8)"
@@ -29,26 +44,43 @@ def fold(table: str, column: str) -> str:
         ELSE {table}.{column} + EXCLUDED.{column} * {newer} END"""
 
 
-STORE: Final = f"""
-WITH incoming AS MATERIALIZED (
-    SELECT DISTINCT ON (e.event_id) e.*, p.id AS known_id, p.category_id, p.brand, p.tags, p.price
+# {key}, {is_known}, {is_other} and {known} are those of event_ids.py, or what they are while no id is known
+_STORE: Final = f"""
+WITH {SENDER}, checked AS MATERIALIZED (
+    SELECT e.*, {{key}} AS key, {{is_known}} AS is_known, p.category_id, p.brand, p.tags, p.price,
+           CASE WHEN e.product_id IS NOT NULL AND p.id IS NULL THEN 'unknown product ' || e.product_id
+                {NOT_LINE} {{is_other}} END AS fault
     FROM jsonb_to_recordset(cast(:events AS jsonb)) AS e(
         position integer, event_id uuid, product_id bigint, event_type text, quantity integer,
         occurred_at timestamptz, session_id text, metadata jsonb)
-    LEFT JOIN products p ON p.id = e.product_id
-    ORDER BY e.event_id, e.position
+    LEFT JOIN products p ON p.id = e.product_id {LINE} {{known}}
+), valid AS MATERIALIZED (
+    SELECT c.*, row_number() OVER same AS copy, (product_id, event_type, quantity) IS DISTINCT FROM (
+               first_value(product_id) OVER same, first_value(event_type) OVER same, first_value(quantity) OVER same
+           ) AS differs
+    FROM checked c WHERE fault IS NULL WINDOW same AS (PARTITION BY key ORDER BY position)
+), incoming AS MATERIALIZED (
+    SELECT key AS event_id, product_id, event_type, quantity, occurred_at, session_id, metadata,
+           category_id, brand, tags, price
+    FROM valid WHERE copy = 1 AND NOT is_known
 ), rejected AS (
     INSERT INTO rejected_events (message_id, position, event, reason)
     SELECT :message_id, position,
-           jsonb_build_object('user_id', cast(:user_id AS text)) || to_jsonb(i)
-               - ARRAY['known_id', 'category_id', 'brand', 'tags', 'price'],
-           'unknown product ' || product_id
-    FROM incoming i WHERE product_id IS NOT NULL AND known_id IS NULL
+           jsonb_build_object('user_id', cast(:user_id AS text)) || jsonb_build_object(
+               'position', position, 'event_id', event_id, 'product_id', product_id, 'event_type', event_type,
+               'quantity', quantity, 'occurred_at', occurred_at, 'session_id', session_id, 'metadata', metadata),
+           reason
+    FROM (
+        SELECT position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata, fault AS reason
+        FROM checked WHERE fault IS NOT NULL
+        UNION ALL
+        SELECT position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata, '{CONFLICT}'
+        FROM valid WHERE differs
+    ) AS refused
     ON CONFLICT DO NOTHING
     RETURNING 1
 ), fresh AS (
-    INSERT INTO event_ids (event_id, occurred_at)
-    SELECT event_id, occurred_at FROM incoming WHERE product_id IS NULL OR known_id IS NOT NULL ORDER BY event_id
+    INSERT INTO event_ids (event_id, occurred_at) SELECT event_id, occurred_at FROM incoming ORDER BY event_id
     ON CONFLICT DO NOTHING
     RETURNING event_id
 ), new AS MATERIALIZED (
@@ -62,8 +94,8 @@ WITH incoming AS MATERIALIZED (
     INSERT INTO users (external_id, last_seen_at)
     SELECT cast(:user_id AS text), max(occurred_at) FROM new HAVING count(*) > 0
     ON CONFLICT (external_id) DO UPDATE SET last_seen_at = greatest(users.last_seen_at, EXCLUDED.last_seen_at)
-    -- an event that arrives just after its guest was merged belongs to the account (shared/storage/people/merging.py)
-    RETURNING CASE WHEN merged_at > now() - interval '10 minutes' THEN merged_into ELSE id END AS id
+    -- an event that was published before its guest was merged belongs to the account (shared/storage/people/merging.py)
+    RETURNING CASE WHEN merged_at >= cast(:published_at AS timestamptz) THEN coalesce(merged_into, id) ELSE id END AS id
 ), stored AS (
     INSERT INTO events (event_id, user_id, product_id, event_type, quantity, occurred_at, session_id, metadata)
     SELECT event_id, account.id, product_id, event_type, quantity, occurred_at, session_id, metadata FROM new, account
@@ -105,15 +137,32 @@ WITH incoming AS MATERIALIZED (
         {fold("user_price_bands", "square_sum")}, as_of = greatest(user_price_bands.as_of, EXCLUDED.as_of)
 )
 SELECT (SELECT count(*) FROM new) AS stored, (SELECT count(*) FROM rejected) AS rejected,
-       (SELECT u.external_id FROM account a JOIN users u ON u.id = a.id WHERE u.external_id <> :user_id) AS account_id
+       (SELECT u.external_id FROM account a JOIN users u ON u.id = a.id WHERE u.external_id <> :user_id) AS account_id,
+       (SELECT count(*) FROM incoming) - (SELECT count(*) FROM fresh) AS unsettled
 """
+# For almost all messages: no id is known, which the insert into `event_ids` proves. The others take STORE_KNOWN.
+STORE: Final = _STORE.format(key="e.event_id", is_known="false", is_other="", known="")
+STORE_KNOWN: Final = _STORE.format(key=KEY, is_known=IS_KNOWN, is_other=IS_OTHER, known=KNOWN)
 
-# For product_stats and the live popular ranking. `counted_purchases` makes it once each, independently of STORE.
-COUNT_PURCHASES: Final = """
-WITH incoming AS (
-    SELECT DISTINCT ON (e.event_id) e.event_id, e.product_id
-    FROM unnest(cast(:event_ids AS uuid[]), cast(:product_ids AS bigint[])) AS e(event_id, product_id)
-    JOIN products p ON p.id = e.product_id ORDER BY e.event_id
+# For product_stats and the live popular ranking. `counted_purchases` makes it once each, independently of STORE: by the
+# id of an order's line, otherwise by the sender's own key. Earlier releases counted every
+# purchase under the id itself.
+COUNT_PURCHASES: Final = f"""
+WITH {SENDER}, incoming AS MATERIALIZED (
+    SELECT DISTINCT ON (e.event_id) e.product_id,
+           CASE WHEN line.is_purchase THEN e.event_id ELSE {personal_key("cast(:user_id AS text)")} END AS event_id
+    FROM unnest(cast(:event_ids AS uuid[]), cast(:product_ids AS bigint[]), cast(:quantities AS integer[]))
+        WITH ORDINALITY AS sent(event_id, product_id, quantity, position)
+    CROSS JOIN LATERAL (
+        SELECT sent.event_id, sent.product_id, sent.quantity, sent.position, 'purchase' AS event_type
+    ) AS e
+    JOIN products p ON p.id = e.product_id
+    {LINE}
+    WHERE line.is_purchase IS NOT FALSE
+      AND NOT EXISTS (SELECT FROM counted_purchases c WHERE c.event_id = e.event_id)
+      AND NOT EXISTS (
+          SELECT FROM sender_ids n JOIN counted_purchases c ON c.event_id = {personal_key("n.external_id")})
+    ORDER BY e.event_id, e.position
 ), fresh AS (
     INSERT INTO counted_purchases (event_id) SELECT event_id FROM incoming ORDER BY event_id
     ON CONFLICT DO NOTHING RETURNING event_id
@@ -134,25 +183,44 @@ class Stored(NamedTuple):
     account_id: str | None
 
 
-def store(message_id: str, user_id: str, events: Sequence[dict[str, Any]]) -> Stored:
+def store(
+    message_id: str, user_id: str, events: Sequence[dict[str, Any]], published_at: datetime | None = None
+) -> Stored:
     """Store a user's events and fold the new ones into counts and preferences, in one transaction.
 
     Each event is ``{position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata}``. An
-    event with an unknown product is rejected. The same message again stores nothing new.
+    event is rejected if its product is unknown or its id is that of another event. The same message again stores
+    nothing new. ``published_at`` decides whether a merged guest's events go to the account. Raises RuntimeError if
+    others kept using the same ids at the same time; the message must be delivered again.
     """
-    # Repeated after a broken connection: events that the first attempt stored are then not new.
-    (row,) = postgres.run_prepared(
-        STORE,
-        message_id=message_id,
+    parameters: dict[str, Any] = {
+        "message_id": message_id,
+        "user_id": user_id,
+        "events": orjson.dumps(list(events)).decode(),
+        "event_types": [event_type.value for event_type in EVENT_WEIGHTS],
+        "weights": list(EVENT_WEIGHTS.values()),
+        "published_at": published_at,
+    }
+    new, rejected, account_id = 0, 0, None
+    for statement in (STORE, *(STORE_KNOWN,) * MAX_ATTEMPTS):
+        # Repeated after a broken connection: events that the first attempt stored are then not new.
+        (row,) = postgres.run_prepared(statement, **parameters)
+        new, rejected, account_id = new + int(row[0]), rejected + int(row[1]), row[2] or account_id
+        if not row[3]:
+            return Stored(new, rejected, account_id)
+        # some ids were known, or stored by another message meanwhile: the next attempt sees whose they are
+    raise RuntimeError("other messages keep storing the same event ids")
+
+
+def count_purchases(
+    user_id: str, event_ids: Sequence[str], product_ids: Sequence[int], quantities: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Count a user's purchases that are not counted yet; return ``(product_id, new purchases)`` of changed products."""
+    rows = postgres.run_prepared(
+        COUNT_PURCHASES,
         user_id=user_id,
-        events=orjson.dumps(list(events)).decode(),
-        event_types=[event_type.value for event_type in EVENT_WEIGHTS],
-        weights=list(EVENT_WEIGHTS.values()),
+        event_ids=list(event_ids),
+        product_ids=list(product_ids),
+        quantities=list(quantities),
     )
-    return Stored(int(row[0]), int(row[1]), row[2])
-
-
-def count_purchases(event_ids: Sequence[str], product_ids: Sequence[int]) -> list[tuple[int, int]]:
-    """Count purchases that were not counted yet; return ``(product_id, new purchases)`` of the changed products."""
-    rows = postgres.run_prepared(COUNT_PURCHASES, event_ids=list(event_ids), product_ids=list(product_ids))
     return [(int(row[0]), int(row[1])) for row in rows]

@@ -16,7 +16,7 @@ LOCK: Final = "SELECT id FROM users WHERE external_id = ANY (:user_ids) ORDER BY
 # Only a guest, and only once. The guest's location is taken only if the account has none.
 CLAIM: Final = """
 WITH guest AS (
-    UPDATE users SET merged_into = :account, merged_at = now()
+    UPDATE users SET merged_into = :account, merged_at = clock_timestamp()
     WHERE external_id = :guest_id AND is_anonymous AND merged_into IS NULL AND id <> :account
     RETURNING id, latitude, longitude, city
 ), located AS (

@@ -47,13 +47,13 @@ def lock_shopper(connection: Connection, shopper: str) -> int:
 
 def record_events(connection: Connection, shopper: str, events: Sequence[ShopperEvent]) -> list[int]:
     """Write the shopper's events to the outbox; return its ids, to publish after the commit."""
-    now = datetime.now(UTC).isoformat()
+    now = datetime.now(UTC)
     bodies = [
         {
             "event_id": str(event.event_id or uuid7()),
             "product_id": event.product_id,
             "event_type": event.event_type.value,
-            "timestamp": now,
+            "timestamp": now.isoformat(),
             "session_id": None,
             "metadata": event.metadata,
         }
@@ -61,6 +61,10 @@ def record_events(connection: Connection, shopper: str, events: Sequence[Shopper
     ]
     chunks = (bodies[start : start + MAX_EVENTS_PER_REQUEST] for start in range(0, len(bodies), MAX_EVENTS_PER_REQUEST))
     return [
-        outbox.add(connection, messages.USER_EVENTS, *messages.user_events(shopper, chunk, current_traceparent()))
+        outbox.add(
+            connection,
+            messages.USER_EVENTS,
+            *messages.user_events(shopper, chunk, current_traceparent(), published_at=now),
+        )
         for chunk in chunks
     ]

@@ -6,10 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
+from shared import messages
 from shared.clients import postgres, redis_sync
 from tests.integration.concurrency import run_concurrently
 from tests.integration.conftest import Serve
-from tests.integration.deliveries import deliver, event
+from tests.integration.deliveries import deliver, event, push
 from tests.integration.people import bearer, login, register
 from tests.integration.shop import NOW, add_products
 from tests.integration.tables import count_rows
@@ -119,21 +120,35 @@ def test_logins_at_once_merge_once(accounts: httpx.Client, serve: Serve) -> None
     assert taste(account) == before
 
 
-def test_events_that_were_on_their_way_follow_and_change_the_account_s_answers(
+def test_events_follow_their_merged_guest_by_the_time_of_their_publication(
     accounts: httpx.Client, serve: Serve
 ) -> None:
     add_products(10)
     apply = serve("update_preferences")
     deliver(apply, "browser-1", EVENTS[0])
+    deliver(apply, "bystander", EVENTS[4])
     tokens = register(accounts, guest_user_id="browser-1")
-    redis_sync.client().hset(f"rec:{tokens['user_id']}", "k=1", b"0\nstale")
-    deliver(apply, "browser-1", EVENTS[1])
-    assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=tokens["user_id"]) == 2
-    assert not redis_sync.client().exists(f"rec:{tokens['user_id']}")
-    # much later the id is an ordinary visitor's again and does not write into the account
-    postgres.write("UPDATE users SET merged_at = now() - interval '11 minutes' WHERE merged_at IS NOT NULL")
-    deliver(apply, "browser-1", EVENTS[2])
-    assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=tokens["user_id"]) == 2
+    account = tokens["user_id"]
+    redis_sync.client().hset(f"rec:{account}", "k=1", b"0\nstale")
+    ((merged_at,),) = postgres.read("SELECT merged_at FROM users WHERE merged_at IS NOT NULL")
+
+    def events_of(user_id: str) -> int:
+        return count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=user_id)
+
+    # it arrives an hour after the merge, but was published before it
+    postgres.write("UPDATE users SET merged_at = merged_at - interval '1 hour' WHERE merged_at IS NOT NULL")
+    moment = merged_at - timedelta(hours=1)
+    deliver(apply, "browser-1", EVENTS[1], publishTime=(moment - timedelta(milliseconds=1)).isoformat())
+    assert events_of(account) == 2
+    assert not redis_sync.client().exists(f"rec:{account}")
+    # published after the merge: the browser is a guest's again until the next login
+    deliver(apply, "browser-1", EVENTS[2], publishTime=(moment + timedelta(milliseconds=1)).isoformat())
+    deliver(apply, "browser-1", EVENTS[3])
+    assert (events_of(account), events_of("browser-1"), events_of("bystander")) == (2, 2, 1)
+    # waited in the outbox, or was a dead letter
+    data, attributes = messages.user_events("browser-1", [EVENTS[4] | {"event_id": "late"}], published_at=moment)
+    push(apply, data, attributes, publishTime=NOW.isoformat())
+    assert (events_of(account), events_of("browser-1")) == (3, 2)
 
 
 def test_both_users_answers_are_new_after_a_merge(accounts: httpx.Client, serve: Serve) -> None:

@@ -54,6 +54,10 @@ def only(row: dict[str, Any], unit: TimestampUnit = "iso") -> dict[str, Any]:
         ({"session_id": "x" * 256}, "session_id is longer"),
         ({"event_id": "x" * 129}, "event_id is longer"),
         ({"metadata": "[1]"}, "not a JSON object"),
+        *(
+            ({"event_type": "purchase", "metadata": f'{{"quantity": {quantity}}}'}, "metadata.quantity must be a whole")
+            for quantity in ("true", "0", "-2", "2.5", '"3"')
+        ),
         ({"metadata": "{"}, "not valid JSON"),
         ({"metadata": '{"a": "\\u0000"}'}, "NUL"),
         ({"metadata": '{"a": "' + "x" * 4096 + '"}'}, "at most 4096 bytes"),
@@ -167,7 +171,8 @@ def test_quantity_is_of_purchases_from_its_column_or_metadata_and_capped() -> No
     assert only({"event_type": "purchase", "quantity": "3"})["quantity"] == 3
     assert only({"event_type": "purchase", "quantity": "99999"})["quantity"] == 10_000
     assert only({"event_type": "purchase", "metadata": '{"quantity": 4}'})["quantity"] == 4
-    assert only({"event_type": "purchase", "metadata": '{"quantity": true}'})["quantity"] == 1
+    assert only({"event_type": "purchase", "metadata": '{"quantity": 4.0}'})["quantity"] == 4
+    assert only({"event_type": "view", "metadata": '{"quantity": "many"}'})["quantity"] == 1
     assert only({"event_type": "view", "quantity": "3"})["quantity"] == 1
 
 
