@@ -11,6 +11,7 @@ from shared.domain.events import UserId, printable
 from shared.domain.identity import IdKind, is_account, kind_of
 from shared.domain.patches import without_defaults
 from shared.http import Page
+from shared.storage.people.merging import LeftReason
 
 EMAIL = re.compile(r"[^\s@<>\"(),:;\[\]\\]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]{1,62}")
 
@@ -78,7 +79,8 @@ City = Annotated[
 GuestUserId = Annotated[
     Annotated[UserId, AfterValidator(guest_id)] | None,
     Field(
-        description="Id of a guest whose cart, wishlist, history and preferences become the account's, once. "
+        description="Id of a guest whose cart, wishlist, history and preferences become the account's. A further login "
+        "takes along what came since. "
         "The request carries that guest's access token (`Authorization: Bearer`) or a secret API key."
     ),
 ]
@@ -142,6 +144,31 @@ class TokenPair(BaseModel):
     token_type: Literal["bearer"] = Field("bearer", description="Always `bearer`.")
     expires_in: int = Field(description="Seconds for which the access token is valid.")
     user_id: str = Field(description="Id of the user.")
+
+
+class LeftCartItem(BaseModel):
+    """Pieces in the guest's cart that did not fit into the account's."""
+
+    product_id: int = Field(description="Id of the product.")
+    quantity: int = Field(description="Number of pieces that stay in the guest's cart.")
+    reason: LeftReason = Field(
+        description="`cart_full`: the cart has no room for another product. `insufficient_stock`: with the account's "
+        "own there are more than in stock. `quantity_limit`: more than a line holds."
+    )
+
+
+class GuestMerge(BaseModel):
+    """What a login took along from a guest. What did not fit stays with the guest, for the next login."""
+
+    merged: bool = Field(description="`false`: the guest was erased, or belongs to another account; nothing moved.")
+    left_cart_items: list[LeftCartItem] = Field(description="What stays in the guest's cart.")
+    left_wishlist: list[int] = Field(description="Ids of products that stay on the guest's wishlist, for it is full.")
+
+
+class LoginTokens(TokenPair):
+    """The tokens of a login or registration, and what it took along from a guest."""
+
+    merge: GuestMerge | None = Field(None, description="What became of `guest_user_id`; null if it was omitted.")
 
 
 class AccessToken(BaseModel):

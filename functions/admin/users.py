@@ -12,7 +12,7 @@ from starlette.responses import Response
 from functions.admin.schemas import Account, AccountPage, AccountsQuery, RoleAssignment, RoleChange
 from shared.auth import requires
 from shared.clients.postgres import transaction
-from shared.domain.events import UserId
+from shared.domain.events import StoredUserId
 from shared.errors import NotFound
 from shared.http import private
 from shared.http.api import problem_responses
@@ -23,7 +23,7 @@ from shared.storage.people import accounts, erasure, export
 
 router = APIRouter(prefix="/users", tags=["user-administration"])
 UsersAdmin = Annotated[str, requires("users:write")]
-UserIdPath = Annotated[UserId, Path(description="Id of the user: an account's, a guest's, or the shop's own.")]
+UserIdPath = Annotated[StoredUserId, Path(description="Id of the user: an account's, a guest's, or the shop's own.")]
 
 
 @router.get("", dependencies=[requires("users:read")])

@@ -24,6 +24,7 @@ from shared.domain.events import (
     storable_json,
 )
 from shared.domain.quantities import MAX_EVENT_QUANTITY, event_quantity
+from shared.domain.shared_ids import is_shared
 from shared.tables.times import EPOCH_NUMBER, EPOCH_UNITS, LOCAL_TIME, ZONED_TIME, TimestampUnit
 from shared.tables.values import MISSING, SHORTENED, SHORTENED_ID, event_type_of, id_text
 
@@ -250,6 +251,9 @@ def check(
 
     refuse(rows["user_id"].isna(), "no user_id")
     refuse(_text_problem(rows["user_id"], 255), "user_id is longer than 255 or has control characters")
+    # a history has few different ids of this kind, and many users
+    shared = [user_id for user_id in rows["user_id"].dropna().unique() if is_shared(user_id)]
+    refuse(rows["user_id"].isin(shared), "user_id is not one user's own", rows["user_id"])
     refuse(rows["user_id"].str.fullmatch(SHORTENED, na=False), f"user_id {SHORTENED_ID}", rows["user_id"])
     refuse(rows["event_type"].isna(), "no event_type")
     refuse(kind.isna(), "unknown event_type", rows["event_type"])

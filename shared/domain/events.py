@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from shared.domain.quantities import event_quantity
+from shared.domain.shared_ids import own_id
 
 MAX_EVENTS_PER_REQUEST: Final = 500
 MAX_METADATA_BYTES: Final = 4096
@@ -95,13 +96,14 @@ def small(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 Text = Annotated[str, AfterValidator(printable)]
+# any id of a stored user, also one that earlier releases accepted
+StoredUserId = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)]
 UserId = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=255),
-    AfterValidator(printable),
+    StoredUserId,
+    AfterValidator(own_id),
     Field(
         description="Id of the user: an account's (`acct_…`), a guest's (`guest_…`), the shop's own, or one that the "
-        "browser generated."
+        "browser generated. `undefined`, `null` and the like are refused."
     ),
 ]
 # 2**53 - 1 is the largest integer that every JSON parser keeps exact

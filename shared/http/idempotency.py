@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from shared.clients.postgres import Connection
+from shared.domain.identity import is_account
 from shared.errors import AppError
 from shared.storage.operations import idempotency
 from shared.storage.operations.idempotency import Claim, Stored
@@ -68,6 +69,17 @@ def once(
     except Exception:
         _release(held)
         raise
+
+
+def key_user(key: str | None, route: str, user_id: str) -> str:
+    """Return the user whose key this is: ``user_id``, or the guest who used it at ``route`` and became that account.
+
+    So a request that is repeated after a login is the same request. The route of ``once`` is ``route``, a space and
+    this id.
+    """
+    if key is None or not is_account(user_id):
+        return user_id
+    return idempotency.first_user(key, route, user_id)
 
 
 def _stored(answer: Response) -> Stored:

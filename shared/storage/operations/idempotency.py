@@ -42,6 +42,13 @@ DELETE_EXPIRED: Final = (
     "DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(secs => :retention_s) RETURNING 1"
 )
 
+# A guest's key is the person's: after the guest was merged, the account finds it.
+FIRST_USER: Final = """
+SELECT g.external_id FROM users a JOIN users g ON g.merged_into = a.id
+JOIN idempotency_keys k ON k.key = :key AND k.route = cast(:route AS text) || ' ' || g.external_id
+WHERE a.external_id = :user_id AND k.created_at >= clock_timestamp() - make_interval(secs => :retention_s)
+ORDER BY k.created_at DESC LIMIT 1"""
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -92,6 +99,14 @@ def claim(key: str, route: str, request_hash: bytes, owner: str | None = None) -
             headers={"Retry-After": "1"},
         )
     return Stored(int(row[1]), row[2], bytes(row[3]), row[4])
+
+
+def first_user(key: str, route: str, user_id: str) -> str:
+    """Return the id under which a person used a key at ``<route> <user id>``: a guest merged into the account, or
+    ``user_id`` itself.
+    """
+    row = read_one(FIRST_USER, key=key, route=route, user_id=user_id, retention_s=RETENTION_S)
+    return user_id if row is None else str(row[0])
 
 
 def finish(connection: Connection, held: Claim, answer: Stored) -> None:
