@@ -14,7 +14,7 @@ SHARED_IDS: Final = frozenset(
         # a number that counts from nothing, or an error code
         *("0", "0.0", "-1"),
         # everybody who is not logged in, or the name of the field
-        *("anonymous", "anon", "guest", "visitor", "user", "not_authenticated", "not-authenticated", "id"),
+        *("anonymous", "anon", "guest", "not_authenticated", "not-authenticated", "id"),
         *("user_id", "userid", "user-id", "distinct_id", "distinctid", "email"),
     }
 )

@@ -38,7 +38,17 @@ SHARED = [
     "%USER_ID%",
 ]
 OWN = [
-    *("nullable", "undefined1", "NaNcy", "nonesuch", "null-42", "guests", "guest_0b7c4f0e9d0a4a538a9f6d5a7f3c2e10"),
+    *(
+        "nullable",
+        "undefined1",
+        "NaNcy",
+        "nonesuch",
+        "null-42",
+        "guests",
+        "visitor",
+        "user",
+        "guest_0b7c4f0e9d0a4a538a9f6d5a7f3c2e10",
+    ),
     *("1", "00", "10", "-2", "17850", "u0", "true-north", "anonymous-7f3a", "0x1", "object", "{7f3a", "100%", "ñandú"),
 ]
 
