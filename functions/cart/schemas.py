@@ -115,8 +115,8 @@ class OrderItem(BaseModel):
     price: float = Field(description="Price of a piece.")
     line_total: float = Field(description="Price times quantity.")
     event_id: UUID = Field(
-        description="Id of the purchase event. A storefront that reports the purchase too sends this id, and it counts "
-        "once."
+        description="Id of the purchase event. A storefront that reports the purchase too sends this id, with the same "
+        "user, product and quantity, and it counts once."
     )
 
 

@@ -167,7 +167,9 @@ class Event(BaseModel):
         "a whole number of at least 1.",
     )
     event_id: Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(printable)] | None = Field(
-        None, description="The client's own id of the event; events with the same id count once. If omitted, generated."
+        None,
+        description="The client's own id of the event; events of one person with the same id count once. If omitted, "
+        "generated.",
     )
 
     @field_validator("metadata")
