@@ -38,7 +38,14 @@ def add_cart_item(shopper: Shopper, item: NewCartItem, _query: OnlyUserQuery, ke
         unsent.extend(outbox_ids)
         return answer
 
-    answer = once(key, f"POST /cart/items {shopper}", fingerprint(item), work, owner=shopper)
+    answer = once(
+        key,
+        f"POST /cart/items {shopper}",
+        fingerprint(item),
+        work,
+        owner=shopper,
+        compute_again=lambda _headers: carts.show(shopper),
+    )
     after_commit(unsent)
     return answer
 

@@ -51,7 +51,10 @@ def check_out(
 
 
 def place_order(shopper: str, request: CheckoutRequest, key: str) -> Response:
-    """Place and pay an order, once per shopper and key even after an interruption, and return the response."""
+    """Place and pay an order, once per shopper and key even after an interruption, and return the response.
+
+    A key is valid for 24 hours; used later, it is another request.
+    """
     request_hash = fingerprint(request)
 
     def work(finish: Finish) -> Response:
@@ -69,7 +72,14 @@ def place_order(shopper: str, request: CheckoutRequest, key: str) -> Response:
             _charge(placed, request.payment_token)
         return _paid(placed, finish)
 
-    return once(key, f"POST /cart/checkout {shopper}", request_hash, work, owner=shopper)
+    return once(
+        key,
+        f"POST /cart/checkout {shopper}",
+        request_hash,
+        work,
+        owner=shopper,
+        compute_again=lambda headers: orders.get(UUID(headers["location"].rpartition("/")[2])),
+    )
 
 
 def _charge(placed: Placed, token: str | None) -> None:

@@ -27,7 +27,7 @@ ADD_GUEST: Final = "INSERT INTO users (external_id) VALUES (:user_id) RETURNING 
 CHANGE: Final = f"""
 UPDATE users SET username = :username, email = :email, city = :city WHERE id = :id RETURNING {COLUMNS}"""
 SET_LOCATION: Final = f"""
-UPDATE users SET latitude = :latitude, longitude = :longitude,
+UPDATE users SET latitude = :latitude, longitude = :longitude, last_seen_at = now(),
     city = CASE WHEN :keep_city THEN city ELSE :city END
 WHERE external_id = :user_id RETURNING {COLUMNS}"""
 REPLACE_HASH: Final = "UPDATE users SET password_hash = :password_hash WHERE id = :id"
