@@ -1,5 +1,10 @@
 -- Catalog texts in one Unicode form (NFC), in which they are also looked up: docs/decisions/0026-canonical-text.md.
 
+CREATE FUNCTION is_canonical(p products) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT p.name IS NFC NORMALIZED AND p.description IS NFC NORMALIZED AND p.external_id IS NFC NORMALIZED
+           AND coalesce(p.brand IS NFC NORMALIZED, true) AND array_to_string(p.tags, ' ') IS NFC NORMALIZED
+$$;
+
 -- Brings stored texts of the catalog into NFC. Categories of one name become one: the oldest that is in NFC already, or
 -- else the oldest. A product whose external_id another product has in NFC keeps its own. Idempotent. The job retention
 -- calls it daily, for rows that the previous release has written since.
@@ -9,6 +14,13 @@ DECLARE
     changed  bigint[];
     labels   text[];
 BEGIN
+    categories_merged := 0; products_changed := 0; ids_left := 0;
+    -- in most runs there is nothing to do, and no import need wait
+    IF NOT EXISTS (SELECT FROM categories WHERE name IS NOT NFC NORMALIZED)
+       AND NOT EXISTS (SELECT FROM rules WHERE brand IS NOT NFC NORMALIZED OR tag IS NOT NFC NORMALIZED)
+       AND NOT EXISTS (SELECT FROM products p WHERE NOT is_canonical(p)) THEN
+        RETURN;
+    END IF;
     -- before any lock on a product, like every writer of the vocabulary
     PERFORM lock_search_words();
     CREATE TEMP TABLE category_forms ON COMMIT DROP AS
@@ -19,9 +31,7 @@ BEGIN
 
     changed := ARRAY(
         SELECT p.id FROM products p
-        WHERE p.category_id IN (SELECT id FROM category_forms)
-           OR p.name IS NOT NFC NORMALIZED OR p.description IS NOT NFC NORMALIZED OR p.brand IS NOT NFC NORMALIZED
-           OR p.external_id IS NOT NFC NORMALIZED OR array_to_string(p.tags, ' ') IS NOT NFC NORMALIZED
+        WHERE p.category_id IN (SELECT id FROM category_forms) OR NOT is_canonical(p)
         ORDER BY p.id FOR NO KEY UPDATE OF p);
     labels := ARRAY(
         SELECT brand FROM products WHERE id = ANY (changed) AND brand IS NOT NFC NORMALIZED

@@ -125,3 +125,25 @@ def test_a_category_does_not_become_its_own_ancestor(env: dict[str, str]) -> Non
     assert canonical_texts.make_canonical() == Changed(1, 0, 0)
     rows = postgres.read("SELECT id, name, parent_id FROM categories ORDER BY id")
     assert [tuple(row) for row in rows] == [(2, "Middle", 3), (3, NFC, None), (4, "Below", 3)]
+
+
+@pytest.mark.parametrize("field", ["name", "description", "external_id", "brand", "tags", "category", "rule"])
+def test_one_text_that_is_not_canonical_suffices(env: dict[str, str], field: str) -> None:
+    fill()
+    canonical_texts.make_canonical()
+    postgres.write("DELETE FROM products WHERE id = 4")
+    assert canonical_texts.make_canonical() == Changed(0, 0, 0)
+    statements = {
+        "category": "UPDATE categories SET name = :nfd WHERE id = 2",
+        "rule": "UPDATE rules SET tag = :nfd WHERE tag = :nfc",
+        "tags": "UPDATE products SET tags = ARRAY[:nfd] WHERE id = 2",
+    }
+    write(statements.get(field, f"UPDATE products SET {field} = :nfd || '!' WHERE id = 2"))
+    # two products are in the category
+    expected = {"category": 2, "rule": 0}.get(field, 1)
+    assert canonical_texts.make_canonical() == Changed(0, expected, 0)
+    assert canonical_texts.make_canonical() == Changed(0, 0, 0)
+    texts = postgres.read("""SELECT concat_ws(' ', name, description, external_id, brand, tags::text,
+        (SELECT string_agg(name, ' ') FROM categories), (SELECT string_agg(concat_ws(' ', brand, tag), ' ') FROM rules))
+        FROM products""")
+    assert [row[0] for row in texts] == [normalize("NFC", row[0]) for row in texts]
