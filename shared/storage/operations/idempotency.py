@@ -18,7 +18,7 @@ from shared.errors import IdempotencyInProgress, IdempotencyMismatch, RateLimite
 CLAIM_S: Final = 60
 # how long an answer is repeated for its key
 RETENTION_S: Final = 86_400
-# keys of one user within RETENTION_S: nobody buys that often, and a client must not fill the database
+# Keys of one user within RETENTION_S, far more than a shopper needs: a client must not fill the database.
 MAX_KEYS_PER_OWNER: Final = 1000
 KEY_REUSED: Final = "This Idempotency-Key was used with another body; send a new key."
 

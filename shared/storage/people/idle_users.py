@@ -1,7 +1,7 @@
-"""Users of whom nothing is left are deleted: ids that a client once sent, or guests that never did anything.
+"""Idle users without any data are deleted: ids that a client once sent, and guests that never did anything.
 
-A user stays who is an account, a guest that was merged into one (late events and the account's erasure need the row),
-holds a valid refresh token, or has events, orders, purchases or searches. A cart or a wishlist keeps a user for as long
+These users stay: accounts, guests that were merged into one (late events and the account's erasure need the row), and
+users with a valid refresh token, events, orders, purchases or searches. A cart or a wishlist keeps a user for as long
 as events are kept, since it may be all that an anonymous client has written.
 """
 
@@ -12,8 +12,8 @@ from shared.clients.postgres import execute, transaction
 IDLE_DAYS: Final = 30
 BATCH_ROWS: Final = 1000
 
-# Locked before the other tables are read, so that nobody adds an event or a cart in between: whoever does so writes the
-# user's row first. Rows in use are left for the next run.
+# Locked before the other tables are read, so that no event or cart is added in between: a transaction that adds one
+# writes the user's row first. Rows in use are left for the next run.
 LOCK: Final = f"""
 SELECT id FROM users
 WHERE id > :after AND email IS NULL AND merged_into IS NULL
@@ -33,7 +33,7 @@ RETURNING id"""
 
 
 def delete_idle(event_months: int) -> int:
-    """Delete the users of whom nothing is left and who were not seen for IDLE_DAYS; return how many.
+    """Delete the users without any data who were not seen for IDLE_DAYS; return how many.
 
     In batches, each in its own short transaction. ``event_months`` is how long events are kept.
     """
