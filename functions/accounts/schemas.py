@@ -1,7 +1,6 @@
 """Request and response models of the accounts function."""
 
 import re
-import unicodedata
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -10,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from shared.domain.events import UserId, printable
 from shared.domain.identity import IdKind, is_account, kind_of
 from shared.domain.patches import without_defaults
+from shared.domain.text import ascii_email, canonical_email, nfkc
 from shared.http import Page
 from shared.storage.people.merging import LeftReason
 
@@ -17,13 +17,18 @@ EMAIL = re.compile(r"[^\s@<>\"(),:;\[\]\\]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?
 
 
 def valid_email(value: str) -> str:
-    """Return the email in NFKC; raise ValueError if it has not the form of an email address."""
-    value = unicodedata.normalize("NFKC", value)
-    # invisible characters too: nobody could type them to log in
+    """Return the email in its canonical form; raise ValueError if it has not the form of an email address."""
+    # invisible characters too: nobody could type them to log in, and a domain's canonical form drops some
+    is_printable = value.isprintable()
+    value = canonical_email(value)
+    try:
+        address = ascii_email(value)
+    except ValueError:
+        address = ""
     if (
-        len(value) > 254
-        or not value.isprintable()
-        or not EMAIL.fullmatch(value)
+        not (is_printable and value.isprintable())
+        or max(len(value), len(address)) > 254
+        or not EMAIL.fullmatch(address)
         or ".." in value
         or value.startswith(".")
     ):
@@ -32,8 +37,8 @@ def valid_email(value: str) -> str:
 
 
 def one_line(value: str) -> str:
-    """Return the text in NFKC, stripped; raise ValueError if it is empty, not printable or has line breaks."""
-    value = printable(unicodedata.normalize("NFKC", value)).strip()
+    """Return the text stripped; raise ValueError if it is empty, not printable or has line breaks."""
+    value = printable(value).strip()
     if any(character in value for character in "\n\r\t"):
         raise ValueError("must be one line")
     if not value:
@@ -66,6 +71,7 @@ Username = Annotated[
     # a letter or digit first and last: names that differ only by punctuation around them look alike
     StringConstraints(min_length=3, max_length=50, pattern=r"^[^\W_]([\w.-]*[^\W_])?$"),
     AfterValidator(one_line),
+    nfkc(50),
     Field(description="Unique name: letters, digits, `_`, `.` and `-`, with a letter or digit first and last."),
 ]
 # only the length: shared/passwords.py has the rules for new passwords, and an old one is only compared
@@ -74,6 +80,7 @@ City = Annotated[
     str,
     StringConstraints(min_length=1, max_length=100),
     AfterValidator(one_line),
+    nfkc(100),
     Field(description="Name of the city."),
 ]
 GuestUserId = Annotated[
@@ -209,7 +216,7 @@ class ProfileChange(Body):
         """Require a field to change, and the password for a new email."""
         changed = self.model_fields_set - {"password"}
         if not changed:
-            raise ValueError("give username, email or city")
+            raise ValueError("give at least one of username, email and city; password alone changes nothing")
         for name in ("username", "email"):
             if name in changed and getattr(self, name) is None:
                 raise ValueError(f"{name} must not be null")

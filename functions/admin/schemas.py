@@ -10,6 +10,7 @@ from shared.domain.events import ProductId, Text, ZonedTime, printable
 from shared.domain.patches import without_defaults
 from shared.domain.product import Product
 from shared.domain.rules import Kind
+from shared.domain.text import nfc
 from shared.http import Page, PageQuery, Query
 from shared.manifest import manifest
 
@@ -382,7 +383,7 @@ class RoleChange(BaseModel):
 
 # rules
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable), nfc(255)]
 Price = Annotated[float, Field(ge=0, le=9_999_999_999, allow_inf_nan=False)]
 # lowest and highest factor of each kind that has one, and its default
 FACTORS: Final = {"boost": (1.0, 100.0, 2.0), "bury": (0.01, 1.0, 0.5)}

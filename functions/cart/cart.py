@@ -40,7 +40,14 @@ def add_cart_item(shopper: Shopper, item: NewCartItem, _query: OnlyUserQuery, ke
         return answer
 
     user = key_user(key, ADD_ROUTE, shopper)
-    answer = once(key, f"{ADD_ROUTE} {user}", fingerprint(item), work, owner=shopper)
+    answer = once(
+        key,
+        f"{ADD_ROUTE} {user}",
+        fingerprint(item),
+        work,
+        owner=shopper,
+        compute_again=lambda _headers: carts.show(shopper),
+    )
     after_commit(unsent)
     return answer
 

@@ -53,7 +53,10 @@ def check_out(
 
 
 def place_order(shopper: str, request: CheckoutRequest, key: str) -> Response:
-    """Place and pay an order, once per person and key even after an interruption, and return the response."""
+    """Place and pay an order, once per person and key even after an interruption, and return the response.
+
+    A key is valid for 24 hours; used later, it is another request.
+    """
     request_hash = fingerprint(request)
     user = key_user(key, ROUTE, shopper)
 
@@ -72,7 +75,14 @@ def place_order(shopper: str, request: CheckoutRequest, key: str) -> Response:
             _charge(placed, request.payment_token)
         return _paid(placed, finish)
 
-    return once(key, f"{ROUTE} {user}", request_hash, work, owner=shopper)
+    return once(
+        key,
+        f"{ROUTE} {user}",
+        request_hash,
+        work,
+        owner=shopper,
+        compute_again=lambda headers: orders.get(UUID(headers["location"].rpartition("/")[2])),
+    )
 
 
 def _charge(placed: Placed, token: str | None) -> None:

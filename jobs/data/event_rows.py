@@ -222,6 +222,8 @@ def check(
     rows = pd.concat([rows, missing], axis=1)
     for name in ("user_id", "external_id", "product_id", "session_id"):
         rows[name] = _plain_id(rows[name])
+    # products are stored under this form; ids of users, sessions and events stay as they are
+    rows["external_id"] = rows["external_id"].str.normalize("NFC")
     # a missing id of an event would make all of them one event
     rows["event_id"] = rows["event_id"].mask(rows["event_id"].isin(MISSING))
     if rules.event_type is not None:

@@ -15,7 +15,7 @@ The answer is kept for 24 hours. A route is written so::
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from pydantic import BaseModel
@@ -30,6 +30,8 @@ from shared.storage.operations.idempotency import Claim, Stored
 log = logging.getLogger(__name__)
 
 Finish = Callable[[Connection, Response], None]
+# A longer answer is made again for a repeated request, where the route can do so: a cart of 200 products is megabytes.
+MAX_STORED_BYTES: Final = 65_536
 # headers that are part of the answer itself
 KEPT_HEADERS: Final = ("location",)
 
@@ -51,11 +53,13 @@ def once(
     work: Callable[[Finish], Response],
     *,
     owner: str | None = None,
+    compute_again: Callable[[Mapping[str, str]], bytes] | None = None,
 ) -> Response:
     """Return the answer of ``work``, which runs once per key and route; without a key it runs each time.
 
     ``route`` must contain the user where keys are a user's own, and ``owner`` is that user: the stored answer is erased
-    with them. If ``work`` raises, the key can be used again.
+    with them. If ``work`` raises, the key can be used again. ``compute_again`` returns the body of an answer that was
+    too long to be stored, from its stored headers: the current state of what the first answer showed.
     Raises IdempotencyMismatch for a key of another request and IdempotencyInProgress while the first one runs.
     """
     if key is None:
@@ -63,9 +67,11 @@ def once(
     held = idempotency.claim(key, route, request_hash, owner)
     if isinstance(held, Stored):
         headers = {**held.headers, "Idempotent-Replayed": "true"}
-        return Response(held.body, held.status, headers, held.content_type)
+        body = compute_again(held.headers) if compute_again is not None and not held.body else held.body
+        return Response(body, held.status, headers, held.content_type)
+    most = None if compute_again is None else MAX_STORED_BYTES
     try:
-        return work(lambda connection, answer: idempotency.finish(connection, held, _stored(answer)))
+        return work(lambda connection, answer: idempotency.finish(connection, held, _stored(answer, most)))
     except Exception:
         _release(held)
         raise
@@ -82,9 +88,10 @@ def key_user(key: str | None, route: str, user_id: str) -> str:
     return idempotency.first_user(key, route, user_id)
 
 
-def _stored(answer: Response) -> Stored:
+def _stored(answer: Response, most: int | None) -> Stored:
     headers = {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
-    return Stored(answer.status_code, answer.media_type or "application/json", bytes(answer.body), headers)
+    body = bytes(answer.body) if most is None or len(answer.body) <= most else b""
+    return Stored(answer.status_code, answer.media_type or "application/json", body, headers)
 
 
 def _release(held: Claim) -> None:

@@ -13,6 +13,7 @@ import math
 from typing import Any, Final, NamedTuple
 
 from shared.clients.postgres import read_one, write
+from shared.domain.text import canonical_email
 from shared.errors import LockedOut
 
 
@@ -32,9 +33,6 @@ ACCOUNT: Final = Limit(100, 2, 900, 86_400)
 # an address is known for this long after a login
 KNOWN_DAYS: Final = 30
 
-# The same function by which accounts are found and are unique (shared/storage/people/accounts.py). Python folds some
-# letters otherwise, and each such spelling of an email would have attempts of its own.
-FOLD: Final = "SELECT lower(:email)"
 _IS_KNOWN: Final = f"""EXISTS (
     SELECT FROM login_failures WHERE subject = :pair AND succeeded_at > now() - interval '{KNOWN_DAYS} days')"""
 GET_WAIT: Final = f"""
@@ -67,15 +65,12 @@ ON CONFLICT (subject) DO UPDATE SET failures = 0, locked_until = NULL, account =
     last_at = EXCLUDED.last_at, succeeded_at = EXCLUDED.succeeded_at"""
 
 
-def _folded(email: str) -> bytes:
-    row = read_one(FOLD, email=email.strip())
-    assert row is not None
-    return str(row[0]).encode("utf-8", "replace")
-
-
 def account_subject(email: str) -> bytes:
-    """Return the key of an account by its email, without storing the email."""
-    return hashlib.sha256(b"account:" + _folded(email)).digest()
+    """Return the key of an account by its email, without storing the email.
+
+    In the form in which accounts are found, or each spelling of an email would have attempts of its own.
+    """
+    return hashlib.sha256(b"account:" + canonical_email(email).encode("utf-8", "replace")).digest()
 
 
 def address_subject(address: str) -> bytes:
