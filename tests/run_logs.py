@@ -1,13 +1,14 @@
 """The logs of a whole run of tests, searched at its end for every secret that the tests sent or received.
 
-``RunLogs.remember`` is a hook of the tests' HTTP clients: it collects passwords, tokens, keys and emails from requests and
-answers. ``leaks`` searches the logs of every service, worker and function for them, and for the forms of secrets.
+``RunLogs.remember`` is a hook of the tests' HTTP clients: it collects passwords, tokens, keys and emails from requests
+and answers. ``leaks`` searches the logs of every service, worker and function for them, and for the forms of secrets.
 """
 
 import logging
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,7 +56,7 @@ class RunLogs:
         self.folder = folder
         self.values: set[str] = set()
         self.functions = folder / "functions" / "logs" / "functions.log"
-        self.functions.parent.mkdir(parents=True)
+        self.functions.parent.mkdir(parents=True, exist_ok=True)
         self.functions.touch(0o600)
         self.handler = logging.FileHandler(self.functions, encoding="utf-8", errors="backslashreplace")
         self.handler.setFormatter(WithoutStream())
@@ -122,6 +123,15 @@ class RunLogs:
             for value in values:
                 if (start := text.find(value)) >= 0:
                     yield f"{log}:{line_of(text, start)}: a value that was sent or received as a secret"
+
+
+@contextmanager
+def searched(folder: Path) -> Iterator[RunLogs]:
+    """Yield the logs of a run; at its end, when all services have stopped, fail if a secret is in one."""
+    with RunLogs(folder) as logs:
+        yield logs
+    leaks = list(logs.leaks())
+    assert not leaks, "secrets in the logs of this run:\n" + "\n".join(leaks)
 
 
 def line_of(text: str, position: int) -> int:

@@ -28,7 +28,7 @@ from local.state import State
 from local.topics import DEAD_LETTER
 from shared.manifest import manifest
 from tests.integration.people import ADMIN_TOKEN
-from tests.run_logs import RunLogs
+from tests.run_logs import RunLogs, searched
 
 Environment = dict[str, str]
 Serve = Callable[[str], httpx.Client]
@@ -119,11 +119,9 @@ class Running:
 @pytest.fixture(scope="session", autouse=True)
 def run_logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunLogs]:
     """The logs of the whole run; after the last test, when all services have stopped, no secret may be in them."""
-    with RunLogs(tmp_path_factory.getbasetemp()) as logs:
+    with searched(tmp_path_factory.getbasetemp()) as logs:
         logs.add(ADMIN_TOKEN)
         yield logs
-    leaks = list(logs.leaks())
-    assert not leaks, "secrets in the logs of this run:\n" + "\n".join(leaks)
 
 
 @pytest.fixture(scope="session")
