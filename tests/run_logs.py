@@ -8,7 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,7 +82,9 @@ class RunLogs:
                 self.add(value.rpartition(" ")[2])
         self.add(request.url.params.get("key"))
         if "json" in request.headers.get("content-type", ""):
-            self.collect(request.read())
+            # a body that was sent from an iterator is gone
+            with suppress(httpx.StreamConsumed):
+                self.collect(request.read())
         if "json" in response.headers.get("content-type", ""):
             self.collect(response.read())
 

@@ -90,7 +90,7 @@ def planted(tmp_path: Path) -> Path:
 def run(root: Path, *parts: str, osv_url: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(root), "AISLE_OSV_URL": osv_url}
     command = [sys.executable, "-P", "-m", "local", "audit", *parts]
-    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_planted_faults_are_one_line_each_with_file_and_remedy(planted: Path, osv: Osv) -> None:
