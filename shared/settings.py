@@ -122,6 +122,13 @@ class Settings(BaseModel):
     jobs_url: str | None = Field(
         None, description="address that runs jobs by name, for the local system; in the cloud Cloud Scheduler runs them"
     )
+    jobs_token: SecretStr | None = Field(
+        None, description="bearer token of JOBS_URL; the local system makes a new one at each start"
+    )
+    allow_private_sources: bool = Field(
+        False, description="whether jobs may fetch feeds from loopback and private addresses; link-local stays refused"
+    )
+    source_max_mb: int = Field(4096, ge=1, description="size in MiB of the largest feed that a job fetches over HTTP")
     scheduler_location: str | None = Field(
         None, description="region of the Cloud Scheduler jobs that /admin/jobs lists, runs and pauses"
     )

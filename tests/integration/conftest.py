@@ -192,6 +192,17 @@ class Server(threading.Thread):
         self.socket.close()
 
 
+def as_operator(app: Any) -> Any:
+    """Return a job's WSGI application that may read files of this machine, as those of `./aisle job` may."""
+    from shared.clients import sources
+
+    def run(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        with sources.local_files(allowed=True):
+            return list(app(environ, start_response))
+
+    return run
+
+
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Returns a client of a function or job by its name; ask for ``env`` or ``module_env`` beside it."""
@@ -205,7 +216,7 @@ def serve() -> Iterator[Serve]:
                 server = stack.enter_context(Server(app))
                 return stack.enter_context(httpx.Client(base_url=server.url, timeout=30, verify=TLS))
             return stack.enter_context(
-                httpx.Client(transport=httpx.WSGITransport(app), base_url="http://function", verify=TLS)
+                httpx.Client(transport=httpx.WSGITransport(as_operator(app)), base_url="http://function", verify=TLS)
             )
 
         yield client
