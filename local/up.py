@@ -8,8 +8,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
+from urllib.parse import quote
 
 import psutil
 
@@ -83,6 +85,14 @@ def user_of(port: int) -> str:
     return ""
 
 
+def mail_settings(own: Mapping[str, str], url: str, folder: Path) -> dict[str, str]:
+    """Return the settings of mail: links lead to ``url``, messages become files, unless ``own`` settings differ."""
+    settings = {"PUBLIC_URL": own.get("PUBLIC_URL") or url}
+    if not own.get("MAIL_URL"):
+        settings |= {"MAIL_URL": f"file://{quote(str(folder.absolute()))}", "MAIL_FROM": "Aisle <aisle@localhost>"}
+    return settings
+
+
 class System:
     """The running system of one state folder."""
 
@@ -107,8 +117,9 @@ class System:
         self.jobs_socket, jobs_port = self._worker_socket("jobs")
         self.services.start()
         jobs_url = f"http://127.0.0.1:{jobs_port}/_jobs"
-        self.environment = manifest().environment | self.services.environment
-        self.environment |= {"JOBS_URL": jobs_url, "JOBS_TOKEN": secrets.token_urlsafe(24)}
+        own = {"JOBS_URL": jobs_url, "JOBS_TOKEN": secrets.token_urlsafe(24)}
+        own |= mail_settings(os.environ, self.url, self.state.home / "mail")
+        self.environment = manifest().environment | self.services.environment | own
         self.write_run()
         process = {**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"}
         push_token = {doors.PUSH_TOKEN: self.push_token}

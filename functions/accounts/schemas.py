@@ -1,33 +1,16 @@
 """Request and response models of the accounts function."""
 
-import re
 import unicodedata
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from shared.domain.email_addresses import valid_email
 from shared.domain.events import UserId, printable
 from shared.domain.identity import IdKind, is_account, kind_of
 from shared.domain.patches import without_defaults
 from shared.http import Page
-
-EMAIL = re.compile(r"[^\s@<>\"(),:;\[\]\\]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]{1,62}")
-
-
-def valid_email(value: str) -> str:
-    """Return the email in NFKC; raise ValueError if it has not the form of an email address."""
-    value = unicodedata.normalize("NFKC", value)
-    # invisible characters too: nobody could type them to log in
-    if (
-        len(value) > 254
-        or not value.isprintable()
-        or not EMAIL.fullmatch(value)
-        or ".." in value
-        or value.startswith(".")
-    ):
-        raise ValueError("must be an email address, such as name@example.com")
-    return value
 
 
 def one_line(value: str) -> str:
@@ -85,6 +68,9 @@ GuestUserId = Annotated[
 RefreshToken = Annotated[
     str, StringConstraints(min_length=1, max_length=512), Field(description="A refresh token; it can be used once.")
 ]
+LinkToken = Annotated[
+    str, StringConstraints(min_length=1, max_length=200), Field(description="Token of a mailed link; valid once.")
+]
 
 
 class Body(BaseModel):
@@ -134,6 +120,31 @@ class PasswordChange(Body):
     new_password: Password = Field(description="8 to 128 characters; common passwords are refused.")
 
 
+class PasswordResetRequest(Body):
+    """The address of an account whose password is forgotten."""
+
+    email: Email
+
+
+class NewPassword(Body):
+    """A new password, and the link that allows to set it."""
+
+    token: LinkToken
+    new_password: Password = Field(description="8 to 128 characters; common passwords are refused.")
+
+
+class EmailVerification(Body):
+    """The link that was mailed to an address."""
+
+    token: LinkToken
+
+
+class MailAccepted(BaseModel):
+    """A request for a message."""
+
+    message: str = Field(description="What happens now, for the person who made the request.")
+
+
 class TokenPair(BaseModel):
     """An access token with its refresh token. Guests and accounts get the same."""
 
@@ -159,6 +170,9 @@ class UserProfile(BaseModel):
     user_id: str = Field(description="Id of the user.")
     username: str | None = Field(description="Name of the account; null for a guest.")
     email: str | None = Field(description="Email of the account; null for a guest.")
+    email_verified: bool = Field(
+        description="Whether the user has confirmed, by a mailed link, that the email is theirs. A new email is not."
+    )
     role: Literal["guest", "user", "support", "admin"] = Field(description="Role, which decides what staff may do.")
     city: str | None = Field(description="City; null if not set.")
     latitude: float | None = Field(description="Degrees north; null if no location is set.")

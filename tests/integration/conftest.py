@@ -27,7 +27,7 @@ from local.services import Services
 from local.state import State
 from local.topics import DEAD_LETTER
 from shared.manifest import manifest
-from tests.integration.people import ADMIN_TOKEN
+from tests.integration.people import ADMIN_TOKEN, PUBLIC_URL
 
 Environment = dict[str, str]
 Serve = Callable[[str], httpx.Client]
@@ -122,6 +122,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     own = {name: os.environ[name] for name in ("AISLE_PUBSUB", "PATH", "JAVA_HOME") if name in os.environ}
     with Services(state, durable=False, own=own) as started:
         started.environment["ADMIN_TOKEN"] = ADMIN_TOKEN
+        started.environment["PUBLIC_URL"] = PUBLIC_URL
         running = Running(state, started)
         with settings_of(running.environment):
             running.make_template()
