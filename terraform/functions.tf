@@ -1,4 +1,4 @@
-# Every entry of functions.yaml, through one module. Only the job migrate is treated by name.
+# Every entry of functions.yaml, through one module. Only the jobs migrate and first_admin are treated by name.
 
 locals {
   prod      = var.environment == "prod"
@@ -39,6 +39,17 @@ locals {
 
   # this job owns the schema; it runs by hand and before new code (docs/runbooks/upgrade.md)
   migrator = "migrate"
+  # this job lets the first admin in; operators alone may call it (docs/runbooks/first-deployment.md)
+  doorkeeper = "first_admin"
+
+  # Links in mails begin with it and lead to the pages of `accounts`. Without a domain it is that function's own address,
+  # which follows from its name: a function cannot refer to the URL that creating it yields.
+  public_url = coalesce(
+    var.public_url,
+    var.domain == null ? "https://accounts-${data.google_project.this.number}.${var.region}.run.app" : "https://${var.domain}",
+  )
+  # the functions that send mails: links to accounts, and to new staff
+  mailers = toset([for name, entry in local.entries : name if length(setintersection(entry.paths, ["/auth", "/admin"])) > 0])
 
   # An allow-list of the files that a function can import; nothing of local/, tests/ or web/.
   common = setunion(
@@ -213,6 +224,8 @@ module "function" {
     # no server answers there, so every answer is computed
     contains(each.value.needs, "redis") && !local.redis ? { REDIS_URL = "redis://127.0.0.1:1/0" } : {},
     contains(local.schedule_readers, each.key) ? { SCHEDULER_LOCATION = var.region } : {},
+    each.value.kind == "http" || each.key == local.doorkeeper ? { PUBLIC_URL = local.public_url } : {},
+    contains(local.mailers, each.key) && var.mail != null ? { MAIL_URL = var.mail.url, MAIL_FROM = var.mail.from } : {},
     each.key == local.migrator ? {
       DATABASE_OWNERS  = join(",", local.owners)
       DATABASE_JOBS    = join(",", local.jobs)
@@ -221,7 +234,11 @@ module "function" {
     each.value.environment,
   )
   secrets = {
-    for setting in concat(each.value.secrets, contains(each.value.needs, "redis") && local.redis ? ["REDIS_URL"] : []) :
+    for setting in concat(
+      each.value.secrets,
+      contains(each.value.needs, "redis") && local.redis ? ["REDIS_URL"] : [],
+      contains(local.mailers, each.key) && try(var.mail.password_secret, null) != null ? ["MAIL_PASSWORD"] : [],
+    ) :
     setting => local.secret_ids[setting]
   }
 

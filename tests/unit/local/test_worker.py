@@ -216,3 +216,12 @@ def test_only_the_operator_s_runs_read_files_of_this_machine() -> None:
     assert b"only ./aisle job" in refused
     assert call(jobs, "/_jobs/popular", HTTP_AUTHORIZATION=f"Bearer {OPERATOR_TOKEN}")[2] == b"/etc/hostname"
     assert call(jobs, "/_jobs/popular")[2] == refused
+
+
+def test_only_the_operator_lets_the_first_admin_in() -> None:
+    calls: list[Any] = []
+    jobs = Jobs(manifest(), recording(calls), [JOBS_TOKEN], OPERATOR_TOKEN)
+    assert call(jobs, "/_jobs/first_admin")[0] == "403 Forbidden"
+    assert calls == []
+    assert call(jobs, "/_jobs/first_admin", HTTP_AUTHORIZATION=f"Bearer {OPERATOR_TOKEN}")[0] == "200 OK"
+    assert call(jobs, "/_jobs/popular")[0] == "200 OK"
