@@ -116,37 +116,6 @@ variable "domain" {
   }
 }
 
-variable "public_url" {
-  description = "The address at which shoppers reach /auth, with which links in mails begin. Default: the domain's, or the accounts function's."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.public_url == null ? true : can(regex("^https://[^\\s/?#@]+(/[^\\s?#]*)?$", var.public_url))
-    error_message = "public_url looks like https://shop.example.com."
-  }
-}
-
-variable "mail" {
-  description = "How mails are sent: docs/settings.md (MAIL_URL, MAIL_FROM), and the name of the secret with MAIL_PASSWORD. Null: none are."
-  type = object({
-    url             = string
-    from            = string
-    password_secret = optional(string)
-  })
-  default = null
-
-  validation {
-    condition     = var.mail == null ? true : can(regex("^(smtps?|https)://", var.mail.url))
-    error_message = "mail.url begins with smtp://, smtps:// or https://."
-  }
-
-  validation {
-    condition     = var.mail == null ? true : can(regex("^[A-Za-z0-9_-]{1,255}$", coalesce(var.mail.password_secret, "none")))
-    error_message = "mail.password_secret is the name of a secret of this project, without a path."
-  }
-}
-
 variable "cdn" {
   description = "Whether the load balancer caches public reads (Cloud CDN)."
   type        = bool
@@ -195,6 +164,26 @@ variable "trust_shop_ids" {
   description = "Whether a user id of the shop's own suffices to read and change that user's data: docs/runbooks/first-deployment.md."
   type        = bool
   default     = false
+}
+
+variable "mail" {
+  description = "How mails are sent: the settings MAIL_URL and MAIL_FROM, and the existing secret with MAIL_PASSWORD: docs/runbooks/first-deployment.md. Without it none is sent."
+  type = object({
+    url             = string
+    from            = string
+    password_secret = string
+  })
+  default = null
+
+  validation {
+    condition     = var.mail == null ? true : can(regex("^(smtps?|https)://", var.mail.url))
+    error_message = "mail.url must begin with smtp://, smtps:// or https://."
+  }
+
+  validation {
+    condition     = var.mail == null ? true : can(regex("^[A-Za-z0-9_-]{1,255}$", var.mail.password_secret))
+    error_message = "mail.password_secret is the name of a secret in Secret Manager, not the password."
+  }
 }
 
 variable "bigquery" {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from local.scheduler import over_http
@@ -82,6 +83,19 @@ def test_jobs_answer_and_refuse(aisle: Aisle) -> None:
     assert wrong.stderr.startswith("aisle: Job daily_stats failed (422): ")
     assert "speed" in wrong.stderr
     assert wrong.stderr.count("\n") == 1
+
+
+def test_every_server_listens_on_the_loopback_address_alone(aisle: Aisle) -> None:
+    assert aisle.process is not None
+    listening = {
+        (process.name(), connection.laddr.ip)
+        for process in [psutil.Process(aisle.process.pid), *aisle.family()]
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    # the gateway, two workers, PostgreSQL, Valkey and Pub/Sub at least
+    assert len(listening) >= 3
+    assert {address for _name, address in listening} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
 def test_a_job_needs_the_token_of_the_running_system(aisle: Aisle) -> None:
