@@ -101,15 +101,17 @@ def test_every_server_listens_on_the_loopback_address_alone(aisle: Aisle) -> Non
 def test_a_job_needs_the_token_of_the_running_system(aisle: Aisle) -> None:
     environment = read_json(aisle.home / "run.json")["environment"]
     worker = environment["JOBS_URL"]
+    client = httpx.Client(timeout=60)
     for url in (f"{aisle.url}/_jobs", worker):
-        assert httpx.post(f"{url}/daily_stats", json={}).status_code == 401
+        assert client.post(f"{url}/daily_stats", json={}).status_code == 401
         wrong = {"Authorization": f"Bearer {environment['JOBS_TOKEN'][:-1]}"}
-        assert httpx.post(f"{url}/daily_stats", json={}, headers=wrong).status_code == 401
+        assert client.post(f"{url}/daily_stats", json={}, headers=wrong).status_code == 401
         right = {"Authorization": f"Bearer {environment['JOBS_TOKEN']}"}
-        assert httpx.post(f"{url}/daily_stats", json={}, headers=right).json()["job"] == "daily_stats"
+        assert client.post(f"{url}/daily_stats", json={}, headers=right).json()["job"] == "daily_stats"
         for page in ({"Origin": "https://page.example"}, {"Host": "page.example"}):
-            assert httpx.post(f"{url}/daily_stats", json={}, headers=right | page).status_code == 403
-        assert httpx.post(f"{url}/daily_stats", content="{}", headers=right).status_code == 415
+            assert client.post(f"{url}/daily_stats", json={}, headers=right | page).status_code == 403
+        assert client.post(f"{url}/daily_stats", content="{}", headers=right).status_code == 415
+    client.close()
     # what Cloud Scheduler's stand-in sends
     entry = manifest().entries["daily_stats"]
     assert over_http(worker, environment["JOBS_TOKEN"])(entry) is None
