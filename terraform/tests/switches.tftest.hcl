@@ -34,6 +34,52 @@ run "without_redis_nothing_speaks_of_it" {
   }
 }
 
+run "mail_is_sent_by_those_who_issue_links" {
+  command = plan
+
+  variables {
+    mail = { url = "smtps://shop@mail.example:465", from = "Shop <shop@example.com>", password_secret = "mail-password" }
+  }
+
+  assert {
+    condition     = local.secret_ids["MAIL_PASSWORD"] == "projects/shop-test-123/secrets/mail-password" && !contains(local.secrets, "MAIL_PASSWORD")
+    error_message = "the password is not the operator's secret"
+  }
+}
+
+run "a_password_is_no_name_of_a_secret" {
+  command = plan
+
+  variables {
+    mail = { url = "smtps://shop@mail.example:465", from = "shop@example.com", password_secret = "hunter2!" }
+  }
+
+  expect_failures = [var.mail]
+}
+
+run "mail_needs_a_server" {
+  command = plan
+
+  variables {
+    mail = { url = "file:///tmp", from = "shop@example.com", password_secret = "mail-password" }
+  }
+
+  expect_failures = [var.mail]
+}
+
+run "links_lead_to_the_domain" {
+  command = plan
+
+  variables {
+    domain = "shop.example.com"
+  }
+
+  assert {
+    condition     = local.public_url == "https://shop.example.com"
+    error_message = "links do not lead to the domain"
+  }
+}
+
 run "monitoring_can_be_off" {
   command = plan
 
