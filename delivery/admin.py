@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"first_admin failed: {error}", file=sys.stderr)
         return 1
     print(describe(chosen.email, answer))
-    print("This link sets the password once, within an hour. Open it, or hand it over on a safe way:")
+    print("This link sets the password once, within an hour. Open it, or send it through a channel that you trust:")
     print(answer["url"])
     return 0
 
