@@ -45,9 +45,20 @@ TokenParameter = Annotated[LinkToken, Query(description="Token of the link; vali
 
 
 def page_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of pages with these statuses."""
-    content = {"text/html": {"schema": {"type": "string"}}}
-    return {status: {"description": "A page.", "content": content} for status in statuses}
+    """Return the OpenAPI responses with these statuses that a person gets as a page, other clients as a problem."""
+    page: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
+    return {
+        status: {
+            "description": "A page." if status < 400 else "A problem (RFC 9457), as a page for a person.",
+            "content": page if status < 400 else problem["content"] | page,
+        }
+        for status, problem in problem_responses(*statuses).items()
+        if isinstance(status, int)
+    }
+
+
+# of every route here
+PROBLEMS: Final = page_responses(422, 429, 503)
 
 
 def also_as_form(*fields: str) -> dict[str, Any]:
@@ -61,13 +72,19 @@ def also_as_form(*fields: str) -> dict[str, Any]:
     return {"requestBody": {"content": {FORM_TYPE: {"schema": schema}}}}
 
 
-@router.get("/password-reset", response_class=HTMLResponse)
+@router.get("/password-reset", response_class=HTMLResponse, responses=PROBLEMS)
 def get_password_reset_form() -> Response:
     """Get the page on which a person requests a link for a new password."""
     return pages.request_form()
 
 
-@router.post("/password-reset", status_code=202, response_model=MailAccepted, openapi_extra=also_as_form("email"))
+@router.post(
+    "/password-reset",
+    status_code=202,
+    response_model=MailAccepted,
+    responses=PROBLEMS | page_responses(202),
+    openapi_extra=also_as_form("email"),
+)
 async def request_password_reset(request: Request, body: PasswordResetRequest) -> Response:
     """Send a link with which a new password can be set, within an hour and once.
 
@@ -87,7 +104,7 @@ def count_request(email: str, address: str) -> None:
     login_failures.record_failure(address)
 
 
-@router.get("/set-password", response_class=HTMLResponse, responses=page_responses(410))
+@router.get("/set-password", response_class=HTMLResponse, responses=PROBLEMS | page_responses(410))
 def get_password_form(token: TokenParameter) -> Response:
     """Get the page of a link that sets a password. Opening it uses nothing up."""
     account_links.find(token, *SETS_PASSWORD)
@@ -97,7 +114,7 @@ def get_password_form(token: TokenParameter) -> Response:
 @router.post(
     "/set-password",
     status_code=204,
-    responses=problem_responses(410) | page_responses(200),
+    responses=PROBLEMS | page_responses(200, 410),
     openapi_extra=also_as_form("token", "new_password"),
 )
 def set_password(request: Request, body: NewPassword) -> Response:
@@ -138,7 +155,7 @@ async def request_verification(user_id: AccountHolder) -> Response:
     return Response(VERIFICATION_ACCEPTED.model_dump_json(), 202, NO_STORE, "application/json")
 
 
-@router.get("/verify-email", response_class=HTMLResponse, responses=page_responses(410))
+@router.get("/verify-email", response_class=HTMLResponse, responses=PROBLEMS | page_responses(410))
 def get_verification_form(token: TokenParameter) -> Response:
     """Get the page of a link that verifies an address. Opening it uses nothing up."""
     account_links.find(token, "verify_email")
@@ -148,7 +165,7 @@ def get_verification_form(token: TokenParameter) -> Response:
 @router.post(
     "/verify-email",
     status_code=204,
-    responses=problem_responses(410) | page_responses(200),
+    responses=PROBLEMS | page_responses(200, 410),
     openapi_extra=also_as_form("token"),
 )
 def verify_email(request: Request, body: EmailVerification) -> Response:
