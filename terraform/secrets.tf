@@ -39,5 +39,7 @@ locals {
   secret_ids = merge(
     { for name, version in google_secret_manager_secret_version.this : name => version.secret },
     local.redis ? { REDIS_URL = google_secret_manager_secret_version.redis_url[0].secret } : {},
+    # made by an operator, since only the mail provider knows it: docs/runbooks/first-deployment.md
+    var.mail == null ? {} : { MAIL_PASSWORD = "projects/${var.project_id}/secrets/${var.mail.password_secret}" },
   )
 }

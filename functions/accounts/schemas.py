@@ -1,39 +1,17 @@
 """Request and response models of the accounts function."""
 
-import re
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from shared.domain.email_addresses import valid_email
 from shared.domain.events import UserId, printable
 from shared.domain.identity import IdKind, is_account, kind_of
 from shared.domain.patches import without_defaults
-from shared.domain.text import ascii_email, canonical_email, nfkc
+from shared.domain.text import nfkc
 from shared.http import Page
 from shared.storage.people.merging import LeftReason
-
-EMAIL = re.compile(r"[^\s@<>\"(),:;\[\]\\]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]{1,62}")
-
-
-def valid_email(value: str) -> str:
-    """Return the email in its canonical form; raise ValueError if it has not the form of an email address."""
-    # invisible characters too: nobody could type them to log in, and a domain's canonical form drops some
-    is_printable = value.isprintable()
-    value = canonical_email(value)
-    try:
-        address = ascii_email(value)
-    except ValueError:
-        address = ""
-    if (
-        not (is_printable and value.isprintable())
-        or max(len(value), len(address)) > 254
-        or not EMAIL.fullmatch(address)
-        or ".." in value
-        or value.startswith(".")
-    ):
-        raise ValueError("must be an email address, such as name@example.com")
-    return value
 
 
 def one_line(value: str) -> str:
@@ -94,6 +72,9 @@ GuestUserId = Annotated[
 RefreshToken = Annotated[
     str, StringConstraints(min_length=1, max_length=512), Field(description="A refresh token; it can be used once.")
 ]
+LinkToken = Annotated[
+    str, StringConstraints(min_length=1, max_length=200), Field(description="Token of a mailed link; valid once.")
+]
 
 
 class Body(BaseModel):
@@ -141,6 +122,31 @@ class PasswordChange(Body):
 
     current_password: Password = Field(description="The current password.")
     new_password: Password = Field(description="8 to 128 characters; common passwords are refused.")
+
+
+class PasswordResetRequest(Body):
+    """The address of an account whose password is forgotten."""
+
+    email: Email
+
+
+class NewPassword(Body):
+    """A new password, and the link that allows to set it."""
+
+    token: LinkToken
+    new_password: Password = Field(description="8 to 128 characters; common passwords are refused.")
+
+
+class EmailVerification(Body):
+    """The link that was mailed to an address."""
+
+    token: LinkToken
+
+
+class MailAccepted(BaseModel):
+    """A request for a message."""
+
+    message: str = Field(description="What happens now, for the person who made the request.")
 
 
 class TokenPair(BaseModel):
@@ -193,6 +199,9 @@ class UserProfile(BaseModel):
     user_id: str = Field(description="Id of the user.")
     username: str | None = Field(description="Name of the account; null for a guest.")
     email: str | None = Field(description="Email of the account; null for a guest.")
+    email_verified: bool = Field(
+        description="Whether the user has confirmed, by a mailed link, that the email is theirs. A new email is not."
+    )
     role: Literal["guest", "user", "support", "admin"] = Field(description="Role, which decides what staff may do.")
     city: str | None = Field(description="City; null if not set.")
     latitude: float | None = Field(description="Degrees north; null if no location is set.")

@@ -17,12 +17,13 @@ from functions.accounts.schemas import (
     TokenPair,
     UserTokenRequest,
 )
-from shared import passwords, tokens
+from shared import account_mails, passwords, tokens
 from shared.auth import AccountHolder, Action, SecretKeyHolder, authorise, bearer, credential_of
 from shared.clients.postgres import Connection, transaction
 from shared.domain.identity import new_account_id, new_guest_id
 from shared.errors import EmailTaken, LoginFailed, UsernameTaken
 from shared.http.api import OWNED, problem_responses
+from shared.mail import sending
 from shared.settings import settings
 from shared.storage.answers import invalidation
 from shared.storage.operations import audit
@@ -145,7 +146,8 @@ def register_account(request: Request, body: AccountRegistration) -> Response:
     """Register an account and log in.
 
     With `guest_user_id` the guest's data becomes the account's; send the guest's access token or a secret API key.
-    409 if the email or the username is taken; a taken email counts as a failed login.
+    409 if the email or the username is taken; a taken email counts as a failed login. A link that verifies the email
+    is mailed to it.
     """
     password = passwords.check(body.password, body.email, body.username)
     guest_user_id = guest_to_merge(request, body.guest_user_id)
@@ -167,6 +169,7 @@ def register_account(request: Request, body: AccountRegistration) -> Response:
         raise
     login_failures.record_success(body.email, client_address(request))
     forget_merged(merge, guest_user_id, user.user_id)
+    sending.send(lambda: account_mails.verification(user.user_id))
     return login_response(session, merge, 201)
 
 

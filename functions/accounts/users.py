@@ -20,6 +20,7 @@ from functions.accounts.schemas import (
     UsualPrices,
 )
 from functions.accounts.sessions import client_address, lock_verified, verified_account
+from shared import account_mails
 from shared.auth import AccountHolder, DataOwner, TokenHolder, bearer
 from shared.clients.postgres import transaction
 from shared.domain.identity import IdKind, kind_of
@@ -28,6 +29,7 @@ from shared.errors import EmailTaken, InvalidToken, NotFound, UsernameTaken
 from shared.http import PageQuery
 from shared.http.api import OWNED, problem_responses
 from shared.http.schemas import PersonalDataExport
+from shared.mail import sending
 from shared.storage.answers import invalidation
 from shared.storage.operations import audit
 from shared.storage.people import accounts, erasure, export, login_failures, search_history
@@ -68,7 +70,10 @@ def get_profile(request: Request, user_id: TokenHolder) -> UserProfile:
 
 @router.patch("", responses=problem_responses(409))
 def update_profile(request: Request, user_id: AccountHolder, body: ProfileChange) -> UserProfile:
-    """Change username, email or city. Omitted fields stay as they are."""
+    """Change username, email or city. Omitted fields stay as they are.
+
+    A new email is not verified; a link that verifies it is mailed to it.
+    """
     changes: dict[str, Any] = body.model_dump(include=body.model_fields_set - {"password"})
     verified = None
     if body.password is not None:
@@ -89,6 +94,7 @@ def update_profile(request: Request, user_id: AccountHolder, body: ProfileChange
         raise
     if attempted is not None:
         login_failures.record_success(attempted, address)
+        sending.send(lambda: account_mails.verification(user_id))
     return profile
 
 

@@ -357,6 +357,7 @@ class Account(BaseModel):
     role: str = Field(description="`user`, `support` or `admin`.")
     city: str | None = Field(description="City; null if not set.")
     registered_at: datetime | None = Field(description="When it was registered.")
+    email_verified: bool = Field(description="Whether the owner of the address has confirmed it.")
 
 
 class AccountPage(Page):
@@ -379,6 +380,13 @@ class RoleChange(BaseModel):
     user_id: str = Field(description="Id of the user.")
     role: str = Field(description="The role now.")
     previous: str = Field(description="The role before.")
+    registered_at: datetime = Field(description="Since when the account exists.")
+    email_verified: bool = Field(description="Whether the owner of the account's address has confirmed it.")
+    link: str | None = Field(
+        description="After a promotion in a deployment without mail, the link that sets the account's password, once "
+        "and within an hour: hand it to the account's owner. Otherwise null."
+    )
+    mailed: bool = Field(description="Whether such a link is mailed to the account's address.")
 
 
 # rules

@@ -27,7 +27,7 @@ from local.services import Services
 from local.state import State
 from local.topics import DEAD_LETTER
 from shared.manifest import manifest
-from tests.integration.people import ADMIN_TOKEN
+from tests.integration.people import ADMIN_TOKEN, PUBLIC_URL
 from tests.run_logs import RunLogs, searched
 
 Environment = dict[str, str]
@@ -131,6 +131,7 @@ def services(run_logs: RunLogs, tmp_path_factory: pytest.TempPathFactory) -> Ite
     own = {name: os.environ[name] for name in ("AISLE_PUBSUB", "PATH", "JAVA_HOME") if name in os.environ}
     with Services(state, durable=False, own=own) as started:
         started.environment["ADMIN_TOKEN"] = ADMIN_TOKEN
+        started.environment["PUBLIC_URL"] = PUBLIC_URL
         running = Running(state, started)
         with settings_of(running.environment):
             running.make_template()
@@ -201,6 +202,17 @@ class Server(threading.Thread):
         self.socket.close()
 
 
+def as_operator(app: Any) -> Any:
+    """Return a job's WSGI application that may read files of this machine, as those of `./aisle job` may."""
+    from shared.clients import sources
+
+    def run(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        with sources.local_files(allowed=True):
+            return list(app(environ, start_response))
+
+    return run
+
+
 @pytest.fixture
 def serve(run_logs: RunLogs) -> Iterator[Serve]:
     """Returns a client of a function or job by its name; ask for ``env`` or ``module_env`` beside it."""
@@ -216,7 +228,10 @@ def serve(run_logs: RunLogs) -> Iterator[Serve]:
                 return stack.enter_context(httpx.Client(base_url=server.url, timeout=30, verify=TLS, event_hooks=hooks))
             return stack.enter_context(
                 httpx.Client(
-                    transport=httpx.WSGITransport(app), base_url="http://function", verify=TLS, event_hooks=hooks
+                    transport=httpx.WSGITransport(as_operator(app)),
+                    base_url="http://function",
+                    verify=TLS,
+                    event_hooks=hooks,
                 )
             )
 

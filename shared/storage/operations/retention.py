@@ -41,6 +41,7 @@ RULES: Final = (
     Rule("recommendation_log", f"at < now() - interval '{KEPT_DAYS} days'"),
     Rule("recommendation_feedback", f"at < now() - interval '{KEPT_DAYS} days'"),
     Rule("refresh_tokens", "expires_at < now()"),
+    Rule("account_links", "expires_at < now()"),
     # the database deletes no other entries: see migration 0007
     Rule("audit_log", "action IN ('login', 'login.failure') AND at < now() - interval '13 months'"),
     # an address from which an account logged in is known for 30 days

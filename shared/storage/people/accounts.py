@@ -12,7 +12,7 @@ from shared.errors import Conflict, EmailTaken, InvalidToken, NotFound, Username
 
 UNIQUE_VIOLATION: Final = "23505"
 COLUMNS: Final = """id, external_id, is_anonymous, username, email, password_hash, role, latitude, longitude, city,
-    created_at, registered_at"""
+    created_at, registered_at, email_verified_at"""
 BY_ID: Final = f"SELECT {COLUMNS} FROM users WHERE external_id = :user_id"
 # Rows from before emails had a canonical form are found as they were typed, and first: two of them may have one form.
 BY_EMAIL: Final = f"""
@@ -31,6 +31,8 @@ UPDATE users SET latitude = :latitude, longitude = :longitude, last_seen_at = no
     city = CASE WHEN :keep_city THEN city ELSE :city END
 WHERE external_id = :user_id RETURNING {COLUMNS}"""
 REPLACE_HASH: Final = "UPDATE users SET password_hash = :password_hash WHERE id = :id"
+VERIFY_EMAIL: Final = """
+UPDATE users SET email_verified_at = coalesce(email_verified_at, clock_timestamp()) WHERE id = :id"""
 # only if the password was not changed while it was verified
 REHASH: Final = "UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :old"
 SET_ROLE: Final = "UPDATE users SET role = :role WHERE id = :id"
@@ -76,6 +78,12 @@ class User:
     city: str | None
     created_at: datetime
     registered_at: datetime | None
+    email_verified_at: datetime | None
+
+    @property
+    def email_verified(self) -> bool:
+        """Whether the holder has proven that the address is theirs."""
+        return self.email_verified_at is not None
 
     @property
     def acting_role(self) -> str:
@@ -169,13 +177,18 @@ def set_password(connection: Connection, user: User, password_hash: str) -> None
     execute(connection, REPLACE_HASH, {"id": user.id, "password_hash": password_hash})
 
 
+def set_email_verified(connection: Connection, user: User) -> None:
+    """Record that the holder of a locked account has proven that its address is theirs."""
+    execute(connection, VERIFY_EMAIL, {"id": user.id})
+
+
 def rehash(user: User, password_hash: str) -> None:
     """Replace an outdated hash by a new hash of the same password."""
     write(REHASH, id=user.id, old=user.password_hash, new=password_hash)
 
 
-def set_role(connection: Connection, user_id: str, role: Role) -> tuple[str, str]:
-    """Set an account's role and return the previous and the new role.
+def set_role(connection: Connection, user_id: str, role: Role) -> User:
+    """Set an account's role and return the account, locked, as it was before.
 
     Raises NotFound if there is no such account, and Conflict if it is the last admin.
     """
@@ -186,7 +199,7 @@ def set_role(connection: Connection, user_id: str, role: Role) -> tuple[str, str
     if role != "admin" and admins == [user_id]:
         raise Conflict("This is the only admin; give another account the role admin first.")
     execute(connection, SET_ROLE, {"id": user.id, "role": role})
-    return user.role, role
+    return user
 
 
 def page(limit: int, offset: int, email: str | None, role: str | None) -> tuple[list[User], int]:

@@ -2,6 +2,7 @@
 
 * by account and address together: a guesser delays nobody but themselves
 * by address: it guesses at many accounts; honest people share addresses, so it has more attempts
+* messages by mailbox: nobody fills another's mailbox with links; the last link that was sent stays valid meanwhile
 * by account: many addresses guess at it; an address from which the account has logged in before is not delayed by it
 
 An attempt counts before its password is verified, so that concurrent attempts cannot avoid the limit; a success deletes
@@ -30,6 +31,8 @@ class Limit(NamedTuple):
 PAIR: Final = Limit(5, 2, 900, 86_400)
 ADDRESS: Final = Limit(50, 2, 900, 3_600)
 ACCOUNT: Final = Limit(100, 2, 900, 86_400)
+# messages, not failures
+MAIL: Final = Limit(5, 60, 3_600, 86_400)
 # an address is known for this long after a login
 KNOWN_DAYS: Final = 30
 
@@ -82,6 +85,10 @@ def _pair_subject(account: bytes, address: str) -> bytes:
     return hashlib.sha256(b"pair:" + account + address.encode("utf-8", "replace")).digest()
 
 
+def _mail_subject(account: bytes) -> bytes:
+    return hashlib.sha256(b"mail:" + account).digest()
+
+
 def _locked_out(seconds: float) -> LockedOut:
     wait_s = max(1, math.ceil(seconds))
     return LockedOut(f"Too many failed attempts; try again in {wait_s} seconds.", headers={"Retry-After": str(wait_s)})
@@ -125,6 +132,12 @@ def record_success(email: str, address: str) -> None:
     """Delete the counted attempts on an account, after a successful login, and remember the address."""
     account = account_subject(email)
     write(SUCCEED, account=account, pair=_pair_subject(account, address))
+
+
+def may_mail(email: str) -> bool:
+    """Count a message to a mailbox; return False if it was sent too many lately."""
+    account = account_subject(email)
+    return _count(COUNT, _mail_subject(account), MAIL, account=account)
 
 
 def take_back(email: str, address: str) -> None:
