@@ -10,11 +10,13 @@ Each adapter is imported with the first message, so that no function pays for it
 opens an account: neither it nor its address is ever logged.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
+from shared.domain.text import ascii_email
+from shared.errors import MailFailed
 from shared.settings import settings
 
 ADAPTERS: Final = {
@@ -51,5 +53,10 @@ def is_configured() -> bool:
 def deliver(mail: Mail) -> None:
     """Hand a message to the adapter that MAIL_URL chooses. Raises MailFailed, and MissingSetting without MAIL_URL."""
     scheme = urlsplit(settings().require("mail_url")).scheme
+    try:
+        address = ascii_email(mail.to)
+    except ValueError:
+        # the error's own text has the domain
+        raise MailFailed("No mail system knows the address: IDNA does not allow its domain.") from None
     adapter = import_module(f"shared.mail.{ADAPTERS[scheme]}")
-    adapter.deliver(mail)
+    adapter.deliver(replace(mail, to=address))

@@ -51,6 +51,19 @@ def test_a_message_goes_through_a_server_on_this_machine() -> None:
     assert any(CREDENTIALS in line for line, _encrypted in server.commands)
 
 
+def test_a_domain_travels_in_ascii() -> None:
+    with MailServer() as server, settings_of(SETTINGS | {"MAIL_URL": f"smtp://shop@127.0.0.1:{server.port}"}):
+        deliver(Mail("ada@münchen.de", "A plüm", "Text"))
+    assert ("rcpt TO:<ada@xn--mnchen-3ya.de>", False) in server.commands
+
+
+def test_a_domain_that_idna_forbids_gets_no_message_and_is_not_named() -> None:
+    settings = settings_of(SETTINGS | {"MAIL_URL": "console:"})
+    with settings, pytest.raises(MailFailed) as failed:
+        deliver(Mail("ada@-mün-.de", "A plüm", "Text"))
+    assert "mün" not in str(failed.value.detail)
+
+
 def test_a_server_elsewhere_gets_password_and_message_by_tls_alone() -> None:
     # 127.0.0.2 is another host by name
     with (
