@@ -2,7 +2,11 @@
 
 A ``user-events/1`` message holds the events of one request (1 to 500) of one user::
 
-    {"user_id": "u1", "events": [{"event_id", "product_id", "event_type", "timestamp", "session_id", "metadata"}]}
+    {"user_id": "u1", "events": [{"event_id", "product_id", "event_type", "timestamp", "session_id", "metadata"}],
+     "vouched": false, "client": "9f86d081884c7d65", "crawler": false}
+
+The last three say how much the events count (``shared/domain/counting.py``). A message without ``vouched`` is of the
+release before these fields, and counts in full as it did there.
 
 A ``catalog-changes/1`` message names the products that changed. ``stock`` means that they only sold out, or came back
 into stock::
@@ -17,6 +21,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+
+from shared.event_origin import Origin
 
 USER_EVENTS: Final = "user-events"
 CATALOG_CHANGES: Final = "catalog-changes"
@@ -39,9 +45,12 @@ class Message:
 
 
 def user_events(
-    user_id: str, events: Sequence[Mapping[str, Any]], traceparent: str | None = None
+    user_id: str,
+    events: Sequence[Mapping[str, Any]],
+    traceparent: str | None = None,
+    origin: Origin | None = None,
 ) -> tuple[bytes, dict[str, str]]:
-    """Return the data and attributes of a message with events of one user."""
+    """Return the data and attributes of a message with events of one user; without ``origin`` they count in full."""
     types = {str(event["event_type"]) for event in events}
     attributes = {
         "schema": USER_EVENTS_SCHEMA,
@@ -51,7 +60,10 @@ def user_events(
     }
     if traceparent:
         attributes["traceparent"] = traceparent
-    return orjson.dumps({"user_id": user_id, "events": events}), attributes
+    body: dict[str, Any] = {"user_id": user_id, "events": events}
+    if origin is not None:
+        body |= {"vouched": origin.vouched, "client": origin.client, "crawler": origin.crawler}
+    return orjson.dumps(body), attributes
 
 
 def catalog_changes(product_ids: Sequence[int], change: str) -> tuple[bytes, dict[str, str]]:

@@ -4,7 +4,6 @@ import functions_framework
 from cloudevents.http.event import CloudEvent
 
 from shared import logs, user_events
-from shared.domain.events import EventType
 from shared.storage.answers import popular_ranking
 from shared.storage.events import ingestion
 
@@ -16,11 +15,6 @@ def update_popularity(event: CloudEvent) -> None:
     message = user_events.read(event)
     if message is None:
         return
-    purchases = [event for event in message.events if event["event_type"] == EventType.PURCHASE]
-    if not purchases:
-        return
-    changed = ingestion.count_purchases(
-        [event["event_id"] for event in purchases], [event["product_id"] for event in purchases]
-    )
+    changed = ingestion.count_purchases(message.user_id, message.events, message.origin)
     if changed:
         popular_ranking.count_purchases(changed)

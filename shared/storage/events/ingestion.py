@@ -3,16 +3,23 @@
 ``event_ids`` decides which events are new, and only those are counted and folded into preferences. Rows that several
 messages may update at the same time are written in key order, so that messages never deadlock.
 See docs/decisions/0007-exactly-once-in-one-statement.md.
+
+What all shoppers see counts an event that is vouched for in full, and any other within the bounds of
+shared/domain/counting.py: ``daily_caps`` holds how often each visitor and each client counted today. Both statements
+have rows of their own there, since either function may be redelivered alone.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from shared.clients import postgres
-from shared.domain.events import EVENT_WEIGHTS
+from shared.domain.counting import MAX_EVENTS_PER_MINUTE, MAX_PER_CLIENT, SEEN_WITHIN_DAYS
+from shared.domain.events import EVENT_WEIGHTS, EventType
 from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
+from shared.event_origin import VOUCHED, Origin
 
 # the share of a decayed sum that remains after the time between two points: `decay` of shared/domain/preferences.py
 DECAY: Final = (
@@ -29,7 +36,37 @@ def fold(table: str, column: str) -> str:
         ELSE {table}.{column} + EXCLUDED.{column} * {newer} END"""
 
 
-STORE: Final = f"""
+# The day is that of storing: a client may give its events any time.
+CAPS_KEY: Final = "day, party, product_id, scope"
+VISITOR: Final = "hashtextextended('visitor ' || cast(:user_id AS text), 0)"
+CLIENT: Final = "hashtextextended('client ' || cast(:client AS text), 0)"
+IS_MACHINE: Final = f"""EXISTS (
+        SELECT FROM daily_caps
+        WHERE day = cast(:day AS date) AND party = {VISITOR} AND product_id = 0 AND scope = 'machine')"""
+# events by which the visitor saw the product of the purchase {purchase}; an index of users' events leads to them
+SEEN: Final = f"""e.product_id = {{purchase}}.product_id AND e.event_type IN ('view', 'add_to_cart')
+              AND e.occurred_at <= {{purchase}}.occurred_at
+              AND e.occurred_at > {{purchase}}.occurred_at - interval '{SEEN_WITHIN_DAYS} days'"""
+
+
+def admit(candidates: str, visitors: str, clients: str) -> str:
+    """Return two common table expressions: rows of ``candidates`` (product_id, scope) that are the visitor's first
+    today, and those of them that the client has left. Each inserts in key order.
+    """
+    return f"""{visitors} AS (
+    INSERT INTO daily_caps ({CAPS_KEY}, count)
+    SELECT cast(:day AS date), {VISITOR}, product_id, scope, 1 FROM {candidates} ORDER BY product_id, scope
+    ON CONFLICT ({CAPS_KEY}) DO NOTHING
+    RETURNING product_id, scope
+), {clients} AS (
+    INSERT INTO daily_caps ({CAPS_KEY}, count)
+    SELECT cast(:day AS date), {CLIENT}, product_id, scope, 1 FROM {visitors} ORDER BY product_id, scope
+    ON CONFLICT ({CAPS_KEY}) DO UPDATE SET count = daily_caps.count + 1 WHERE daily_caps.count < {MAX_PER_CLIENT}
+    RETURNING product_id, scope
+)"""
+
+
+_STORE: Final = f"""
 WITH incoming AS MATERIALIZED (
     SELECT DISTINCT ON (e.event_id) e.*, p.id AS known_id, p.category_id, p.brand, p.tags, p.price
     FROM jsonb_to_recordset(cast(:events AS jsonb)) AS e(
@@ -64,18 +101,20 @@ WITH incoming AS MATERIALIZED (
     ON CONFLICT (external_id) DO UPDATE SET last_seen_at = greatest(users.last_seen_at, EXCLUDED.last_seen_at)
     -- an event that arrives just after its guest was merged belongs to the account (shared/storage/people/merging.py)
     RETURNING CASE WHEN merged_at > now() - interval '10 minutes' THEN merged_into ELSE id END AS id
-), stored AS (
-    INSERT INTO events (event_id, user_id, product_id, event_type, quantity, occurred_at, session_id, metadata)
-    SELECT event_id, account.id, product_id, event_type, quantity, occurred_at, session_id, metadata FROM new, account
+), {{countable}}, stored AS (
+    INSERT INTO events (event_id, user_id, product_id, event_type, quantity, occurred_at, session_id, metadata, counted)
+    SELECT event_id, account.id, n.product_id, n.event_type, quantity, n.occurred_at, session_id, metadata,
+           c.event_id IS NOT NULL
+    FROM account, new n LEFT JOIN countable c USING (event_id)
 ), counted AS (
     INSERT INTO event_counts_hourly (hour, product_id, event_type, event_count)
     SELECT date_trunc('hour', occurred_at, 'UTC'), product_id, event_type, count(*)
-    FROM new WHERE product_id IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    FROM countable WHERE product_id IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
     ON CONFLICT (hour, product_id, event_type)
         DO UPDATE SET event_count = event_counts_hourly.event_count + EXCLUDED.event_count
 ), viewed AS (
     INSERT INTO product_stats (product_id, views)
-    SELECT product_id, count(*) FROM new WHERE event_type = 'view' GROUP BY 1 ORDER BY 1
+    SELECT product_id, count(*) FROM countable WHERE event_type = 'view' GROUP BY 1 ORDER BY 1
     ON CONFLICT (product_id) DO UPDATE SET views = product_stats.views + EXCLUDED.views
 ), purchased AS (
     INSERT INTO user_purchases (user_id, product_id, purchase_count, first_at, last_at)
@@ -108,17 +147,99 @@ SELECT (SELECT count(*) FROM new) AS stored, (SELECT count(*) FROM rejected) AS 
        (SELECT u.external_id FROM account a JOIN users u ON u.id = a.id WHERE u.external_id <> :user_id) AS account_id
 """
 
+# of events that are vouched for
+STORE: Final = _STORE.replace(
+    "{countable}", "countable AS (SELECT event_id, product_id, event_type, occurred_at FROM new)"
+)
+# of any others
+STORE_BOUNDED: Final = _STORE.replace(
+    "{countable}",
+    f"""minutes AS (
+    -- events of this message and of stored ones, by the minutes of this message
+    SELECT date_trunc('minute', occurred_at) AS minute, count(*) AS number FROM (
+        SELECT occurred_at FROM new WHERE event_type <> 'purchase'
+        UNION ALL
+        SELECT e.occurred_at FROM events e, account
+        WHERE e.user_id = account.id AND e.event_type <> 'purchase'
+          AND e.occurred_at >= (SELECT date_trunc('minute', min(occurred_at)) FROM new)
+          AND e.occurred_at < (SELECT date_trunc('minute', max(occurred_at)) + interval '1 minute' FROM new)
+    ) AS paced GROUP BY 1
+), machine AS (
+    INSERT INTO daily_caps ({CAPS_KEY}, count)
+    SELECT cast(:day AS date), {VISITOR}, 0, 'machine', max(number) FROM minutes
+    HAVING max(number) > {MAX_EVENTS_PER_MINUTE}
+    ON CONFLICT ({CAPS_KEY}) DO UPDATE SET count = greatest(daily_caps.count, EXCLUDED.count)
+    RETURNING 1
+), person AS MATERIALIZED (
+    SELECT WHERE NOT cast(:crawler AS boolean) AND NOT EXISTS (SELECT FROM machine) AND NOT {IS_MACHINE}
+), candidates AS MATERIALIZED (
+    SELECT DISTINCT ON (n.product_id, n.event_type) n.event_id, n.product_id, n.event_type AS scope
+    FROM new n, account, person
+    WHERE n.product_id IS NOT NULL AND (n.event_type <> 'purchase' OR EXISTS (
+        SELECT FROM new e WHERE {SEEN.format(purchase="n")}
+    ) OR EXISTS (
+        SELECT FROM events e WHERE e.user_id = account.id AND {SEEN.format(purchase="n")}
+    ))
+    ORDER BY n.product_id, n.event_type, n.occurred_at, n.position
+), {admit("candidates", "first_today", "admitted")}, countable AS MATERIALIZED (
+    SELECT event_id, product_id, event_type, occurred_at FROM new
+    WHERE product_id IS NULL AND EXISTS (SELECT FROM person)
+    UNION ALL
+    SELECT event_id, product_id, n.event_type, n.occurred_at
+    FROM admitted JOIN candidates USING (product_id, scope) JOIN new n USING (event_id, product_id)
+)""",
+)
+# Events that did not count and that a later message vouches for: a purchase of a checkout that the browser reported
+# before.
+VOUCH: Final = """
+WITH vouched AS (
+    UPDATE events e SET counted = true
+    FROM jsonb_to_recordset(cast(:events AS jsonb)) AS i(event_id uuid, product_id bigint, event_type text)
+    JOIN event_ids k USING (event_id)
+    WHERE NOT e.counted AND e.event_id = k.event_id AND e.occurred_at = k.occurred_at
+      AND e.product_id = i.product_id AND e.event_type = i.event_type
+    RETURNING e.product_id, e.event_type, e.occurred_at
+), counted AS (
+    INSERT INTO event_counts_hourly (hour, product_id, event_type, event_count)
+    SELECT date_trunc('hour', occurred_at, 'UTC'), product_id, event_type, count(*)
+    FROM vouched GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    ON CONFLICT (hour, product_id, event_type)
+        DO UPDATE SET event_count = event_counts_hourly.event_count + EXCLUDED.event_count
+)
+INSERT INTO product_stats (product_id, views)
+SELECT product_id, count(*) FROM vouched WHERE event_type = 'view' GROUP BY 1 ORDER BY 1
+ON CONFLICT (product_id) DO UPDATE SET views = product_stats.views + EXCLUDED.views
+"""
+
 # For product_stats and the live popular ranking. `counted_purchases` makes it once each, independently of STORE.
-COUNT_PURCHASES: Final = """
-WITH incoming AS (
-    SELECT DISTINCT ON (e.event_id) e.event_id, e.product_id
-    FROM unnest(cast(:event_ids AS uuid[]), cast(:product_ids AS bigint[])) AS e(event_id, product_id)
+# `seen`: the message itself has a view or an addition to the cart that lets the purchase count.
+COUNT_PURCHASES: Final = f"""
+WITH incoming AS MATERIALIZED (
+    SELECT DISTINCT ON (e.event_id) e.event_id, e.product_id, e.occurred_at, e.seen
+    FROM unnest(cast(:event_ids AS uuid[]), cast(:product_ids AS bigint[]), cast(:times AS timestamptz[]),
+                cast(:seen AS boolean[])) AS e(event_id, product_id, occurred_at, seen)
     JOIN products p ON p.id = e.product_id ORDER BY e.event_id
+), candidates AS MATERIALIZED (
+    SELECT DISTINCT ON (i.product_id) i.event_id, i.product_id, 'popular' AS scope FROM incoming i
+    WHERE NOT cast(:vouched AS boolean) AND NOT cast(:crawler AS boolean) AND NOT {IS_MACHINE}
+      AND NOT EXISTS (SELECT FROM counted_purchases c WHERE c.event_id = i.event_id)
+      AND (i.seen OR EXISTS (
+        SELECT FROM users u JOIN events e ON e.user_id IN (u.id, u.merged_into)
+        WHERE u.external_id = :user_id AND {SEEN.format(purchase="i")}))
+    ORDER BY i.product_id, i.event_id
+), {admit("candidates", "first_today", "admitted")}, decided AS MATERIALIZED (
+    SELECT event_id, i.product_id,
+           cast(:vouched AS boolean) OR event_id IN (SELECT event_id FROM admitted JOIN candidates USING (product_id))
+               AS counted
+    FROM incoming i
 ), fresh AS (
-    INSERT INTO counted_purchases (event_id) SELECT event_id FROM incoming ORDER BY event_id
-    ON CONFLICT DO NOTHING RETURNING event_id
+    INSERT INTO counted_purchases (event_id, counted) SELECT event_id, counted FROM decided ORDER BY event_id
+    -- a purchase that did not count is vouched for by a later message
+    ON CONFLICT (event_id) DO UPDATE SET counted = true
+        WHERE cast(:vouched AS boolean) AND NOT counted_purchases.counted
+    RETURNING event_id, counted
 ), counts AS (
-    SELECT product_id, count(*) AS purchases FROM incoming JOIN fresh USING (event_id) GROUP BY 1
+    SELECT product_id, count(*) AS purchases FROM incoming JOIN fresh USING (event_id) WHERE counted GROUP BY 1
 )
 INSERT INTO product_stats (product_id, purchase_count) SELECT product_id, purchases FROM counts ORDER BY 1
 ON CONFLICT (product_id) DO UPDATE SET purchase_count = product_stats.purchase_count + EXCLUDED.purchase_count
@@ -134,25 +255,78 @@ class Stored(NamedTuple):
     account_id: str | None
 
 
-def store(message_id: str, user_id: str, events: Sequence[dict[str, Any]]) -> Stored:
+def _bounds(user_id: str, origin: Origin, day: date | None) -> dict[str, Any]:
+    """Return the parameters that bound how much events count; senders that are unknown are one client."""
+    return {
+        "user_id": user_id,
+        "client": origin.client or "",
+        "crawler": origin.crawler,
+        "day": day or datetime.now(UTC).date(),
+    }
+
+
+def store(
+    message_id: str,
+    user_id: str,
+    events: Sequence[dict[str, Any]],
+    origin: Origin = VOUCHED,
+    *,
+    day: date | None = None,
+) -> Stored:
     """Store a user's events and fold the new ones into counts and preferences, in one transaction.
 
     Each event is ``{position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata}``. An
-    event with an unknown product is rejected. The same message again stores nothing new.
+    event with an unknown product is rejected. The same message again stores nothing new. ``day``, by default today in
+    UTC, is the day on which the events count.
     """
+    parameters: dict[str, Any] = {
+        "message_id": message_id,
+        "events": orjson.dumps(list(events)).decode(),
+        "event_types": [event_type.value for event_type in EVENT_WEIGHTS],
+        "weights": list(EVENT_WEIGHTS.values()),
+    }
     # Repeated after a broken connection: events that the first attempt stored are then not new.
-    (row,) = postgres.run_prepared(
-        STORE,
-        message_id=message_id,
-        user_id=user_id,
-        events=orjson.dumps(list(events)).decode(),
-        event_types=[event_type.value for event_type in EVENT_WEIGHTS],
-        weights=list(EVENT_WEIGHTS.values()),
-    )
+    if not origin.vouched:
+        (row,) = postgres.run_prepared(STORE_BOUNDED, **parameters, **_bounds(user_id, origin, day))
+    else:
+        (row,) = postgres.run_prepared(STORE, user_id=user_id, **parameters)
+        if int(row[0]) + int(row[1]) < len(events):
+            # repeating it changes nothing, so it may follow in a transaction of its own
+            postgres.run_prepared(VOUCH, events=parameters["events"])
     return Stored(int(row[0]), int(row[1]), row[2])
 
 
-def count_purchases(event_ids: Sequence[str], product_ids: Sequence[int]) -> list[tuple[int, int]]:
-    """Count purchases that were not counted yet; return ``(product_id, new purchases)`` of the changed products."""
-    rows = postgres.run_prepared(COUNT_PURCHASES, event_ids=list(event_ids), product_ids=list(product_ids))
+def count_purchases(
+    user_id: str, events: Sequence[dict[str, Any]], origin: Origin = VOUCHED, *, day: date | None = None
+) -> list[tuple[int, int]]:
+    """Count the purchases among a user's events, as ``store`` takes them, that were not counted yet.
+
+    Returns ``(product_id, new purchases)`` of the products whose counts changed.
+    """
+    purchases = [event for event in events if event["event_type"] == EventType.PURCHASE]
+    if not purchases:
+        return []
+    rows = postgres.run_prepared(
+        COUNT_PURCHASES,
+        event_ids=[event["event_id"] for event in purchases],
+        product_ids=[event["product_id"] for event in purchases],
+        times=[event["occurred_at"] for event in purchases],
+        seen=_seen(purchases, events),
+        vouched=origin.vouched,
+        **_bounds(user_id, origin, day),
+    )
     return [(int(row[0]), int(row[1])) for row in rows]
+
+
+def _seen(purchases: Sequence[dict[str, Any]], events: Sequence[dict[str, Any]]) -> list[bool]:
+    """Return of each purchase whether a view or an addition to the cart among ``events`` lets it count."""
+    seen: dict[int, list[datetime]] = {}
+    for event in events:
+        if event["event_type"] in (EventType.VIEW, EventType.ADD_TO_CART):
+            seen.setdefault(event["product_id"], []).append(datetime.fromisoformat(event["occurred_at"]))
+    days = timedelta(days=SEEN_WITHIN_DAYS)
+    return [
+        any(timedelta(0) <= datetime.fromisoformat(purchase["occurred_at"]) - at < days for at in times)
+        for purchase in purchases
+        for times in [seen.get(purchase["product_id"], [])]
+    ]
