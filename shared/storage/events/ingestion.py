@@ -213,30 +213,15 @@ ON CONFLICT (product_id) DO UPDATE SET views = product_stats.views + EXCLUDED.vi
 
 # For product_stats and the live popular ranking. `counted_purchases` makes it once each, independently of STORE.
 # `seen`: the message itself has a view or an addition to the cart that lets the purchase count.
-COUNT_PURCHASES: Final = f"""
+_COUNT_PURCHASES: Final = """
 WITH incoming AS MATERIALIZED (
     SELECT DISTINCT ON (e.event_id) e.event_id, e.product_id, e.occurred_at, e.seen
     FROM unnest(cast(:event_ids AS uuid[]), cast(:product_ids AS bigint[]), cast(:times AS timestamptz[]),
                 cast(:seen AS boolean[])) AS e(event_id, product_id, occurred_at, seen)
     JOIN products p ON p.id = e.product_id ORDER BY e.event_id
-), candidates AS MATERIALIZED (
-    SELECT DISTINCT ON (i.product_id) i.event_id, i.product_id, 'popular' AS scope FROM incoming i
-    WHERE NOT cast(:vouched AS boolean) AND NOT cast(:crawler AS boolean) AND NOT {IS_MACHINE}
-      AND NOT EXISTS (SELECT FROM counted_purchases c WHERE c.event_id = i.event_id)
-      AND (i.seen OR EXISTS (
-        SELECT FROM users u JOIN events e ON e.user_id IN (u.id, u.merged_into)
-        WHERE u.external_id = :user_id AND {SEEN.format(purchase="i")}))
-    ORDER BY i.product_id, i.event_id
-), {admit("candidates", "first_today", "admitted")}, decided AS MATERIALIZED (
-    SELECT event_id, i.product_id,
-           cast(:vouched AS boolean) OR event_id IN (SELECT event_id FROM admitted JOIN candidates USING (product_id))
-               AS counted
-    FROM incoming i
-), fresh AS (
+), {decided}, fresh AS (
     INSERT INTO counted_purchases (event_id, counted) SELECT event_id, counted FROM decided ORDER BY event_id
-    -- a purchase that did not count is vouched for by a later message
-    ON CONFLICT (event_id) DO UPDATE SET counted = true
-        WHERE cast(:vouched AS boolean) AND NOT counted_purchases.counted
+    ON CONFLICT (event_id) DO {on_conflict}
     RETURNING event_id, counted
 ), counts AS (
     SELECT product_id, count(*) AS purchases FROM incoming JOIN fresh USING (event_id) WHERE counted GROUP BY 1
@@ -245,6 +230,27 @@ INSERT INTO product_stats (product_id, purchase_count) SELECT product_id, purcha
 ON CONFLICT (product_id) DO UPDATE SET purchase_count = product_stats.purchase_count + EXCLUDED.purchase_count
 RETURNING product_id, (SELECT purchases FROM counts WHERE counts.product_id = product_stats.product_id)
 """
+# vouched for; also of a purchase that did not count before
+COUNT_PURCHASES: Final = _COUNT_PURCHASES.format(
+    decided="decided AS (SELECT event_id, true AS counted FROM incoming)",
+    on_conflict="UPDATE SET counted = true WHERE NOT counted_purchases.counted",
+)
+# any others
+COUNT_BOUNDED_PURCHASES: Final = _COUNT_PURCHASES.format(
+    decided=f"""candidates AS MATERIALIZED (
+    SELECT DISTINCT ON (i.product_id) i.event_id, i.product_id, 'popular' AS scope FROM incoming i
+    WHERE NOT cast(:crawler AS boolean) AND NOT {IS_MACHINE}
+      AND NOT EXISTS (SELECT FROM counted_purchases c WHERE c.event_id = i.event_id)
+      AND (i.seen OR EXISTS (
+        SELECT FROM users u JOIN events e ON e.user_id IN (u.id, u.merged_into)
+        WHERE u.external_id = :user_id AND {SEEN.format(purchase="i")}))
+    ORDER BY i.product_id, i.event_id
+), {admit("candidates", "first_today", "admitted")}, decided AS MATERIALIZED (
+    SELECT event_id, event_id IN (SELECT event_id FROM admitted JOIN candidates USING (product_id)) AS counted
+    FROM incoming
+)""",
+    on_conflict="NOTHING",
+)
 
 
 class Stored(NamedTuple):
@@ -306,15 +312,16 @@ def count_purchases(
     purchases = [event for event in events if event["event_type"] == EventType.PURCHASE]
     if not purchases:
         return []
-    rows = postgres.run_prepared(
-        COUNT_PURCHASES,
-        event_ids=[event["event_id"] for event in purchases],
-        product_ids=[event["product_id"] for event in purchases],
-        times=[event["occurred_at"] for event in purchases],
-        seen=_seen(purchases, events),
-        vouched=origin.vouched,
-        **_bounds(user_id, origin, day),
-    )
+    parameters: dict[str, Any] = {
+        "event_ids": [event["event_id"] for event in purchases],
+        "product_ids": [event["product_id"] for event in purchases],
+        "times": [event["occurred_at"] for event in purchases],
+        "seen": _seen(purchases, events),
+    }
+    if origin.vouched:
+        rows = postgres.run_prepared(COUNT_PURCHASES, **parameters)
+    else:
+        rows = postgres.run_prepared(COUNT_BOUNDED_PURCHASES, **parameters, **_bounds(user_id, origin, day))
     return [(int(row[0]), int(row[1])) for row in rows]
 
 
