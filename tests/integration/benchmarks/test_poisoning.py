@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.poisoning import LOSS_MAX, PUSH, attack, browser_shop, loss
+from benchmarks.poisoning import LOSS_MAX, NETWORKS, PUSH, attack, browser_shop, loss
 from shared.clients import postgres
 from shared.domain.counting import AGENT_GROUPS, MAX_PER_CLIENT
 from shared.domain.events import EVENT_WEIGHTS
@@ -34,10 +34,11 @@ def test_made_up_visitors_reach_the_bound_and_no_more(
     assert attack(bystander, addresses[:1], visitors=1, agents=1).purchases == 1
 
 
-def test_a_shop_of_browsers_loses_little_by_the_bounds(env: object) -> None:
+@pytest.mark.parametrize("networks", [NETWORKS, {"mobile": 1.0}], ids=["usual", "few networks"])
+def test_a_shop_of_browsers_loses_little_by_the_bounds(env: object, networks: dict[str, float]) -> None:
     ids = add_plain_products(60)
     options = {"users": 60, "categories": 5, "events": 1500, "days": 30, "skew": 0.8}
-    lost, purchases = loss(browser_shop(options, ids), "browser")
+    lost, purchases = loss(browser_shop(options, ids, networks), "browser")
     assert lost <= LOSS_MAX
     # the bounds left something out, or this measured nothing
     left_out = postgres.read("SELECT count(*) FROM events WHERE NOT counted")[0][0]
