@@ -25,13 +25,14 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "freshness": ("ingest", "freshness"),
     "hostile": ("hostile", "rows"),
     "trending": ("trending", "rows"),
+    "poisoning": ("poisoning", "rows"),
     "start": ("start", "rows"),
     "tuning": ("tuning", "rows"),
     "quality": ("quality", "rows"),
     "similarity": ("similarity", "rows"),
 }
-# run only when named: they take many minutes, and compare with packages that nothing else needs
-LONG = {"quality", "similarity"}
+# run only when named: they take many minutes, or compare with packages that nothing else needs
+LONG = {"poisoning", "quality", "similarity"}
 
 
 def measure(name: str, running: Bench) -> list[Row]:

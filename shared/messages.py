@@ -2,7 +2,11 @@
 
 A ``user-events/1`` message holds the events of one request (1 to 500) of one user::
 
-    {"user_id": "u1", "events": [{"event_id", "product_id", "event_type", "timestamp", "session_id", "metadata"}]}
+    {"user_id": "u1", "events": [{"event_id", "product_id", "event_type", "timestamp", "session_id", "metadata"}],
+     "vouched": false, "client": "9f86d081884c7d65", "crawler": false}
+
+The last three say how much the events count (``shared/domain/counting.py``). A message without ``vouched`` is of the
+release before these fields, and counts in full as it did there.
 
 A ``catalog-changes/1`` message names the products that changed. ``stock`` means that they only sold out, or came back
 into stock::
@@ -18,6 +22,8 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
+
+from shared.event_origin import Origin
 
 USER_EVENTS: Final = "user-events"
 CATALOG_CHANGES: Final = "catalog-changes"
@@ -50,10 +56,11 @@ def user_events(
     user_id: str,
     events: Sequence[Mapping[str, Any]],
     traceparent: str | None = None,
+    origin: Origin | None = None,
     *,
     published_at: datetime | None = None,
 ) -> tuple[bytes, dict[str, str]]:
-    """Return the data and attributes of a message with events of one user.
+    """Return the data and attributes of a message with events of one user; without ``origin`` they count in full.
 
     ``published_at`` is for a message that is published later than it is written.
     """
@@ -68,7 +75,10 @@ def user_events(
         attributes["traceparent"] = traceparent
     if published_at is not None:
         attributes[PUBLISHED_AT] = published_at.isoformat()
-    return orjson.dumps({"user_id": user_id, "events": events}), attributes
+    body: dict[str, Any] = {"user_id": user_id, "events": events}
+    if origin is not None:
+        body |= {"vouched": origin.vouched, "client": origin.client, "crawler": origin.crawler}
+    return orjson.dumps(body), attributes
 
 
 def catalog_changes(product_ids: Sequence[int], change: str) -> tuple[bytes, dict[str, str]]:

@@ -106,7 +106,8 @@ class Settings(BaseModel):
     )
     api_mac_keys: SecretStr | None = Field(
         None,
-        description="keys of the MACs in API keys, written like TOKEN_KEYS; the first makes new API keys, all verify",
+        description="keys of the MACs in API keys, written like TOKEN_KEYS; the first makes new API keys, all verify; "
+        "the key that hashes the clients of events is derived from the first",
     )
     identity_issuers: tuple[IdentityIssuer, ...] = Field(
         (),

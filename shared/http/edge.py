@@ -17,11 +17,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import api_keys, errors
+from shared import api_keys, errors, event_origin
 from shared.api_keys import KEY_CHALLENGE
 from shared.errors import AppError
 from shared.http import bodies, revocations
-from shared.http.client_address import client_address
+from shared.http.client_address import client_address, network_of
 from shared.http.limits import WINDOW_S, Limiter, Pace
 from shared.http.problems import problem_response
 from shared.logs import trace_of
@@ -242,7 +242,13 @@ class Edge:
                 message = {**message, "body": b""}
             await send(message)
 
-        with trace_of(scope["headers"], request_id):
+        key = scope.get("aisle.key")
+        sender = event_origin.sent_by(
+            network_of(scope.get("aisle.client", "")),
+            header(scope, b"user-agent").decode("latin-1"),
+            vouched=key is not None and key.kind == "secret",
+        )
+        with trace_of(scope["headers"], request_id), sender:
             try:
                 if refusal is None and "aisle.key" in scope and not revocations.is_known():
                     await revocations.first_read()

@@ -150,7 +150,7 @@ VIEWS: Final = """
 INSERT INTO product_stats (product_id, views)
 SELECT product_id, count(*) FROM history_new WHERE event_type = 'view' AND product_id IS NOT NULL GROUP BY 1 ORDER BY 1
 ON CONFLICT (product_id) DO UPDATE SET views = product_stats.views + EXCLUDED.views"""
-# the same keys as update_popularity's (COUNT_PURCHASES), which may see these purchases too
+# the same keys as update_popularity's (purchase_counts.py), which may see these purchases too
 PURCHASE_COUNTS: Final = f"""
 WITH purchases AS MATERIALIZED (
     SELECT n.product_id, CASE WHEN EXISTS (SELECT FROM order_items i WHERE i.event_id = n.sent_id) THEN n.sent_id

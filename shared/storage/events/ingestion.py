@@ -4,10 +4,12 @@
 that is known takes a second statement, which sees whose id it is (event_ids.py). Rows that several
 messages may update at the same time are written in key order, so that messages never deadlock.
 See docs/decisions/0007-exactly-once-in-one-statement.md.
+
+What all shoppers see counts an event that is vouched for in full, and any other within bounds (bounds.py).
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -15,6 +17,8 @@ import orjson
 from shared.clients import postgres
 from shared.domain.events import EVENT_WEIGHTS
 from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
+from shared.event_origin import VOUCHED, Origin
+from shared.storage.events import bounds
 from shared.storage.events.event_ids import (
     CONFLICT,
     IS_KNOWN,
@@ -44,7 +48,8 @@ def fold(table: str, column: str) -> str:
         ELSE {table}.{column} + EXCLUDED.{column} * {newer} END"""
 
 
-# {key}, {is_known}, {is_other} and {known} are those of event_ids.py, or what they are while no id is known
+# {key}, {is_known}, {is_other} and {known} are those of event_ids.py, or what they are while no id is known;
+# {countable} is that of bounds.py
 _STORE: Final = f"""
 WITH {SENDER}, checked AS MATERIALIZED (
     SELECT e.*, {{key}} AS key, {{is_known}} AS is_known, p.category_id, p.brand, p.tags, p.price,
@@ -60,7 +65,7 @@ WITH {SENDER}, checked AS MATERIALIZED (
            ) AS differs
     FROM checked c WHERE fault IS NULL WINDOW same AS (PARTITION BY key ORDER BY position)
 ), incoming AS MATERIALIZED (
-    SELECT key AS event_id, product_id, event_type, quantity, occurred_at, session_id, metadata,
+    SELECT key AS event_id, position, product_id, event_type, quantity, occurred_at, session_id, metadata,
            category_id, brand, tags, price
     FROM valid WHERE copy = 1 AND NOT is_known
 ), rejected AS (
@@ -96,18 +101,20 @@ WITH {SENDER}, checked AS MATERIALIZED (
     ON CONFLICT (external_id) DO UPDATE SET last_seen_at = greatest(users.last_seen_at, EXCLUDED.last_seen_at)
     -- an event that was published before its guest was merged belongs to the account (shared/storage/people/merging.py)
     RETURNING CASE WHEN merged_at >= cast(:published_at AS timestamptz) THEN coalesce(merged_into, id) ELSE id END AS id
-), stored AS (
-    INSERT INTO events (event_id, user_id, product_id, event_type, quantity, occurred_at, session_id, metadata)
-    SELECT event_id, account.id, product_id, event_type, quantity, occurred_at, session_id, metadata FROM new, account
+), {{countable}}, stored AS (
+    INSERT INTO events (event_id, user_id, product_id, event_type, quantity, occurred_at, session_id, metadata, counted)
+    SELECT event_id, account.id, n.product_id, n.event_type, quantity, n.occurred_at, session_id, metadata,
+           c.event_id IS NOT NULL
+    FROM account, new n LEFT JOIN countable c USING (event_id)
 ), counted AS (
     INSERT INTO event_counts_hourly (hour, product_id, event_type, event_count)
     SELECT date_trunc('hour', occurred_at, 'UTC'), product_id, event_type, count(*)
-    FROM new WHERE product_id IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    FROM countable WHERE product_id IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
     ON CONFLICT (hour, product_id, event_type)
         DO UPDATE SET event_count = event_counts_hourly.event_count + EXCLUDED.event_count
 ), viewed AS (
     INSERT INTO product_stats (product_id, views)
-    SELECT product_id, count(*) FROM new WHERE event_type = 'view' GROUP BY 1 ORDER BY 1
+    SELECT product_id, count(*) FROM countable WHERE event_type = 'view' GROUP BY 1 ORDER BY 1
     ON CONFLICT (product_id) DO UPDATE SET views = product_stats.views + EXCLUDED.views
 ), purchased AS (
     INSERT INTO user_purchases (user_id, product_id, purchase_count, first_at, last_at)
@@ -140,38 +147,44 @@ SELECT (SELECT count(*) FROM new) AS stored, (SELECT count(*) FROM rejected) AS 
        (SELECT u.external_id FROM account a JOIN users u ON u.id = a.id WHERE u.external_id <> :user_id) AS account_id,
        (SELECT count(*) FROM incoming) - (SELECT count(*) FROM fresh) AS unsettled
 """
-# For almost all messages: no id is known, which the insert into `event_ids` proves. The others take STORE_KNOWN.
-STORE: Final = _STORE.format(key="e.event_id", is_known="false", is_other="", known="")
-STORE_KNOWN: Final = _STORE.format(key=KEY, is_known=IS_KNOWN, is_other=IS_OTHER, known=KNOWN)
-
-# For product_stats and the live popular ranking. `counted_purchases` makes it once each, independently of STORE: by the
-# id of an order's line, otherwise by the sender's own key. Earlier releases counted every
-# purchase under the id itself.
-COUNT_PURCHASES: Final = f"""
-WITH {SENDER}, incoming AS MATERIALIZED (
-    SELECT DISTINCT ON (e.event_id) e.product_id,
-           CASE WHEN line.is_purchase THEN e.event_id ELSE {personal_key("cast(:user_id AS text)")} END AS event_id
-    FROM unnest(cast(:event_ids AS uuid[]), cast(:product_ids AS bigint[]), cast(:quantities AS integer[]))
-        WITH ORDINALITY AS sent(event_id, product_id, quantity, position)
-    CROSS JOIN LATERAL (
-        SELECT sent.event_id, sent.product_id, sent.quantity, sent.position, 'purchase' AS event_type
-    ) AS e
-    JOIN products p ON p.id = e.product_id
-    {LINE}
-    WHERE line.is_purchase IS NOT FALSE
-      AND NOT EXISTS (SELECT FROM counted_purchases c WHERE c.event_id = e.event_id)
-      AND NOT EXISTS (
-          SELECT FROM sender_ids n JOIN counted_purchases c ON c.event_id = {personal_key("n.external_id")})
-    ORDER BY e.event_id, e.position
-), fresh AS (
-    INSERT INTO counted_purchases (event_id) SELECT event_id FROM incoming ORDER BY event_id
-    ON CONFLICT DO NOTHING RETURNING event_id
-), counts AS (
-    SELECT product_id, count(*) AS purchases FROM incoming JOIN fresh USING (event_id) GROUP BY 1
+_UNKNOWN: Final = {"key": "e.event_id", "is_known": "false", "is_other": "", "known": ""}
+_KNOWN: Final = {"key": KEY, "is_known": IS_KNOWN, "is_other": IS_OTHER, "known": KNOWN}
+# Each for almost all messages, of which no id is known, as the insert into `event_ids` proves; and for the others.
+STORE: Final = (
+    _STORE.format(**_UNKNOWN, countable=bounds.ALL_COUNT),
+    _STORE.format(**_KNOWN, countable=bounds.ALL_COUNT),
 )
-INSERT INTO product_stats (product_id, purchase_count) SELECT product_id, purchases FROM counts ORDER BY 1
-ON CONFLICT (product_id) DO UPDATE SET purchase_count = product_stats.purchase_count + EXCLUDED.purchase_count
-RETURNING product_id, (SELECT purchases FROM counts WHERE counts.product_id = product_stats.product_id)
+STORE_BOUNDED: Final = (
+    _STORE.format(**_UNKNOWN, countable=bounds.BOUNDED),
+    _STORE.format(**_KNOWN, countable=bounds.BOUNDED),
+)
+# Events of the sender that did not count and that a later message vouches for: a purchase of a checkout that the
+# browser reported before.
+VOUCH: Final = f"""
+WITH {SENDER}, known AS (
+    SELECT i.product_id, i.event_type, k.event_id, k.occurred_at
+    FROM jsonb_to_recordset(cast(:events AS jsonb)) AS i(event_id uuid, product_id bigint, event_type text)
+    CROSS JOIN LATERAL (
+        SELECT i.event_id UNION ALL SELECT {personal_key("n.external_id", "i.event_id")} FROM sender_ids n
+    ) AS key(event_id)
+    JOIN event_ids k ON k.event_id = key.event_id
+), vouched AS (
+    UPDATE events e SET counted = true
+    FROM known i
+    WHERE NOT e.counted AND e.event_id = i.event_id AND e.occurred_at = i.occurred_at
+      AND e.product_id = i.product_id AND e.event_type = i.event_type
+      AND e.user_id IN (SELECT u.id FROM users u JOIN sender_ids USING (external_id))
+    RETURNING e.product_id, e.event_type, e.occurred_at
+), counted AS (
+    INSERT INTO event_counts_hourly (hour, product_id, event_type, event_count)
+    SELECT date_trunc('hour', occurred_at, 'UTC'), product_id, event_type, count(*)
+    FROM vouched GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    ON CONFLICT (hour, product_id, event_type)
+        DO UPDATE SET event_count = event_counts_hourly.event_count + EXCLUDED.event_count
+)
+INSERT INTO product_stats (product_id, views)
+SELECT product_id, count(*) FROM vouched WHERE event_type = 'view' GROUP BY 1 ORDER BY 1
+ON CONFLICT (product_id) DO UPDATE SET views = product_stats.views + EXCLUDED.views
 """
 
 
@@ -184,14 +197,21 @@ class Stored(NamedTuple):
 
 
 def store(
-    message_id: str, user_id: str, events: Sequence[dict[str, Any]], published_at: datetime | None = None
+    message_id: str,
+    user_id: str,
+    events: Sequence[dict[str, Any]],
+    origin: Origin = VOUCHED,
+    *,
+    published_at: datetime | None = None,
+    day: date | None = None,
 ) -> Stored:
     """Store a user's events and fold the new ones into counts and preferences, in one transaction.
 
     Each event is ``{position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata}``. An
     event is rejected if its product is unknown or its id is that of another event. The same message again stores
-    nothing new. ``published_at`` decides whether a merged guest's events go to the account. Raises RuntimeError if
-    others kept using the same ids at the same time; the message must be delivered again.
+    nothing new. ``published_at`` decides whether a merged guest's events go to the account; ``day``, by default today
+    in UTC, is the day on which the events count. Raises RuntimeError if others kept using the same ids at the same
+    time; the message must be delivered again.
     """
     parameters: dict[str, Any] = {
         "message_id": message_id,
@@ -201,26 +221,22 @@ def store(
         "weights": list(EVENT_WEIGHTS.values()),
         "published_at": published_at,
     }
+    if origin.vouched:
+        unknown, known = STORE
+    else:
+        unknown, known = STORE_BOUNDED
+        parameters |= bounds.parameters(user_id, origin, day)
     new, rejected, account_id = 0, 0, None
-    for statement in (STORE, *(STORE_KNOWN,) * MAX_ATTEMPTS):
+    for statement in (unknown, *(known,) * MAX_ATTEMPTS):
         # Repeated after a broken connection: events that the first attempt stored are then not new.
         (row,) = postgres.run_prepared(statement, **parameters)
         new, rejected, account_id = new + int(row[0]), rejected + int(row[1]), row[2] or account_id
         if not row[3]:
-            return Stored(new, rejected, account_id)
+            break
         # some ids were known, or stored by another message meanwhile: the next attempt sees whose they are
-    raise RuntimeError("other messages keep storing the same event ids")
-
-
-def count_purchases(
-    user_id: str, event_ids: Sequence[str], product_ids: Sequence[int], quantities: Sequence[int]
-) -> list[tuple[int, int]]:
-    """Count a user's purchases that are not counted yet; return ``(product_id, new purchases)`` of changed products."""
-    rows = postgres.run_prepared(
-        COUNT_PURCHASES,
-        user_id=user_id,
-        event_ids=list(event_ids),
-        product_ids=list(product_ids),
-        quantities=list(quantities),
-    )
-    return [(int(row[0]), int(row[1])) for row in rows]
+    else:
+        raise RuntimeError("other messages keep storing the same event ids")
+    if origin.vouched and new + rejected < len(events):
+        # repeating it changes nothing, so it may follow in a transaction of its own
+        postgres.run_prepared(VOUCH, user_id=user_id, events=parameters["events"])
+    return Stored(new, rejected, account_id)

@@ -69,6 +69,13 @@ OLD_AND_YOUNG = {
     ),
     "event_ids": ("INSERT INTO event_ids VALUES (gen_random_uuid(), {})", "13 months"),
     "counted_purchases": ("INSERT INTO counted_purchases VALUES (gen_random_uuid(), {})", "13 months"),
+    # a column of days: the last day that goes, and the first that stays
+    "daily_caps": (
+        """INSERT INTO daily_caps (day, party, product_id, scope, count)
+           SELECT current_date - CASE WHEN {} < now() - interval '3 days' THEN 3 ELSE 2 END,
+                  hashtextextended(gen_random_uuid()::text, 0), 1, 'view', 1""",
+        "3 days",
+    ),
     "event_counts_hourly": ("INSERT INTO event_counts_hourly VALUES ({}, 1, 'view', 1)", "13 months"),
     "idempotency_keys": (
         """INSERT INTO idempotency_keys (key, route, request_hash, created_at)
