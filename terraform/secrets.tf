@@ -43,3 +43,12 @@ locals {
     var.mail == null ? {} : { MAIL_PASSWORD = "projects/${var.project_id}/secrets/${var.mail.password_secret}" },
   )
 }
+
+# A mailed link opens an account while it is valid, and request logs hold whole URLs.
+resource "google_logging_project_exclusion" "links" {
+  name        = "aisle-account-links"
+  description = "Requests whose URL holds the token of a mailed link"
+  filter      = "httpRequest.requestUrl=~\"/auth/[a-z-]+/?[?](.*&)?token=\""
+
+  depends_on = [google_project_service.api]
+}

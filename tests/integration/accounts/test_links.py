@@ -458,3 +458,23 @@ def test_messages_are_files_that_their_owner_alone_reads(accounts: httpx.Client,
         "Shop <shop@example.com>",
         "auto-generated",
     )
+
+
+def test_links_are_exported_without_their_tokens_and_erased_with_the_account(
+    accounts: httpx.Client, mails: Mailbox, eve: dict[str, Any]
+) -> None:
+    headers = bearer(register(accounts))
+    token = reset_token(accounts, mails)
+    exported = accounts.get("/users/me/export", headers=headers)
+    assert sorted((link["purpose"], link["email"]) for link in exported.json()["account_links"]) == [
+        ("reset_password", ADA),
+        ("verify_email", ADA),
+    ]
+    assert exported.json()["profile"]["email_verified_at"] is None
+    assert token not in exported.text
+    assert EVE not in exported.text
+    assert accounts.delete("/users/me", headers=headers).status_code == 204
+    assert set_password(accounts, token).status_code == 410
+    assert count_rows("account_links") == 1
+    # the count of the mailbox's messages is gone too; the bystander's stays
+    assert count_rows("login_failures", "account IS NOT NULL AND failures > 0") == 1

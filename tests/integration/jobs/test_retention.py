@@ -101,6 +101,12 @@ OLD_AND_YOUNG = {
            SELECT uuid_send(gen_random_uuid()), id, gen_random_uuid(), {} FROM u""",
         "0 seconds",
     ),
+    "account_links": (
+        """WITH u AS (INSERT INTO users (external_id) VALUES (gen_random_uuid()) RETURNING id)
+           INSERT INTO account_links (digest, user_id, purpose, email, session_epoch, expires_at)
+           SELECT uuid_send(gen_random_uuid()), id, 'verify_email', 'a@b.cd', 0, {} FROM u""",
+        "0 seconds",
+    ),
     "audit_log": ("INSERT INTO audit_log (actor, action, subject, at) VALUES ('a', 'login', 's', {})", "13 months"),
     "login_failures": (
         "INSERT INTO login_failures (subject, failures, last_at) VALUES (uuid_send(gen_random_uuid()), 1, {})",
