@@ -47,7 +47,9 @@ def purchases() -> dict[int, int]:
     return {row[0]: row[1] for row in rows("SELECT product_id, purchase_count FROM product_stats") if row[1]}
 
 
-@pytest.mark.parametrize("event_id", ["order-77", "0b7c4f0e-9d0a-4a53-8a9f-6d5a7f3c2e10", "019ac0de-5a3c-7b04-8645-388718357e4d"])
+@pytest.mark.parametrize(
+    "event_id", ["order-77", "0b7c4f0e-9d0a-4a53-8a9f-6d5a7f3c2e10", "019ac0de-5a3c-7b04-8645-388718357e4d"]
+)
 @pytest.mark.parametrize("squat", [event(3), event(1, "purchase", metadata={"quantity": 2})])
 def test_an_id_that_another_person_used_first_counts_for_its_owner_too(
     apply: httpx.Client, serve: Serve, event_id: str, squat: dict[str, Any]
