@@ -49,7 +49,7 @@ SPACES: Final[Mapping[str, Space]] = {
         {
             "gap_half_life_hours": 24.0,
             "backward": 0.6,
-            "target_power": 0.1,
+            "target_power": 0.2,
             "source_power": 1.0,
             "distance_power": 0.5,
             "window": 10,
