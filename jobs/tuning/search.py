@@ -55,7 +55,7 @@ def other_starts(objective: Objective, formula: Formula) -> list[Formula]:
     """Return formulae that single steps from ``formula`` would not reach.
 
     The first, the personal one, lets long profiles decide alone and counts repeated events; in the second, popularity
-    decides almost everything.
+    decides almost everything; in the third, what the user did last.
     """
     personal = formula.with_(
         profile_events=PROFILE_EVENTS_MAX,
@@ -67,7 +67,15 @@ def other_starts(objective: Objective, formula: Formula) -> list[Formula]:
         weight_power=formula.weight_power if objective.has_one_weight else 0.0,
         repeat_weight=0.0 if objective.new_only else 1.0,
     )
-    return [personal, formula.with_(trending_prior=3.0, trending_window="all")]
+    latest = personal.with_(
+        profile_events=20,
+        frequency_power=0.0,
+        trending_prior=formula.trending_prior,
+        rank_decay=0.5,
+        weight_power=formula.weight_power,
+        repeat_weight=formula.repeat_weight,
+    )
+    return [personal, formula.with_(trending_prior=3.0, trending_window="all"), latest]
 
 
 def formula_values(objective: Objective) -> Values:

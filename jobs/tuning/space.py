@@ -38,7 +38,7 @@ SPACES: Final[Mapping[str, Space]] = {
     "transitions": Space(
         ALGORITHMS["transitions"],
         {
-            "gap_half_life_hours": (None, 720.0, 168.0, 24.0, 1.0, 0.25),
+            "gap_half_life_hours": (None, 720.0, 168.0, 24.0, 1.0, 0.25, 0.08),
             "backward": (0.0, 0.3, 0.6, 1.0),
             "target_power": (0.0, 0.1, 0.2, 0.4, 0.6),
             "source_power": (0.0, 0.5, 1.0),
