@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from functions.recommendations.selection import Selection
-from shared.domain.formula import NEWEST_TIER, SUGGESTED_TIER, TRENDING_TIER
+from shared.domain.formula import BOUGHT_TIER, NEWEST_TIER, SUGGESTED_TIER, TRENDING_TIER, VIEWED_TIER
 from shared.storage.recommending.answer_products import Source
 from shared.storage.recommending.candidates import CandidateSet
 
@@ -24,6 +24,10 @@ class Reasons:
         self.selection = selection
         self.tiers = {candidate.id: candidate.tier for candidate in found.candidates}
         self.event_types = {product_id: event_type for product_id, _weight, event_type in found.profile}
+        # known products that may be older than the profile
+        for candidate in found.candidates:
+            if candidate.tier >= VIEWED_TIER:
+                self.event_types.setdefault(candidate.id, "purchase" if candidate.tier == BOUGHT_TIER else "view")
 
     def reason(self, product: dict[str, Any], source: Source | None) -> dict[str, Any]:
         """Return the strongest reason of a product. ``source`` is the product of the profile it is most similar to."""

@@ -84,8 +84,9 @@ async def get_recommendations(
 
     Everything the user did until a second ago counts. The products of the current session (`product_id`, `recent`)
     count as views made just now, so that a user without history gets a personal answer too. Without history and
-    session, the answer has trending products, of the requested category if there is one. While the database is
-    unavailable, it has popular products.
+    session, the answer has trending products, of the requested category if there is one. Unless `repeats` says
+    otherwise, what the user bought or has just viewed is left out as long as there is enough else. While the database
+    is unavailable, the answer has popular products.
     """
     raw_query: bytes = request.scope["query_string"]
     try:
@@ -117,6 +118,7 @@ def recommendations_request(user_id: str, query: RecommendationsQuery) -> Recomm
         location,
         context,
         query.diversity,
+        query.repeats,
     )
 
 
@@ -128,6 +130,7 @@ def recommend(request: RecommendationsRequest) -> bytes:
     found = read_candidates(
         request.user_id,
         k=request.k,
+        repeats=request.repeats,
         category_id=request.category_id,
         exclude=list(request.exclude),
         in_stock=bool(request.in_stock),
@@ -154,6 +157,7 @@ def recommend(request: RecommendationsRequest) -> bytes:
             "strategy": strategy,
             "recommendation_id": log.id,
             "model_version": found.version,
+            "algorithm": found.algorithm,
             "generated_at": datetime.now(UTC),
         }
     )
@@ -170,6 +174,7 @@ def popular_instead(user_id: str, popular: list[tuple[dict[str, Any], float]]) -
             "strategy": "popular",
             "recommendation_id": str(uuid7()),
             "model_version": None,
+            "algorithm": None,
             "generated_at": datetime.now(UTC),
         }
     )

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.domain.events import ProductId
+from shared.domain.formula import RECENT_MINUTES, Repeats
 from shared.domain.product import Product
 from shared.http import K, Query, UserQuery
 from shared.http.parameters import id_list
@@ -33,6 +34,12 @@ class RecommendationsQuery(UserQuery):
         None,
         description="`true` returns only products in stock. If omitted, products in stock come first. "
         "`false` ignores stock.",
+    )
+    repeats: Repeats = Field(
+        "exclude",
+        description="Which of the products that the user knows are returned. `exclude`: none that they bought, or "
+        f"viewed in the last {RECENT_MINUTES} minutes; if too few products remain, those viewed return, and then those "
+        "bought. `include`: known and new products, best first. `only`: known products.",
     )
     explain: bool = Field(False, description="`true` adds the reason for each product.")
     product_id: ProductId | None = Field(
@@ -194,6 +201,9 @@ class Recommendations(BaseModel):
     )
     recommendation_id: str = Field(description="Identifies this answer in POST /recommendations/feedback.")
     model_version: int | None = Field(description="Model version; null if no model is active or none was used.")
+    algorithm: str | None = Field(
+        description="Algorithm of that version, such as `ease` or `mixture`; null without one."
+    )
     generated_at: datetime = Field(description="When the answer was computed.")
 
 
