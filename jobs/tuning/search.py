@@ -15,7 +15,7 @@ from jobs.tuning.ensemble import mix_trials
 from jobs.tuning.objective import Objective
 from jobs.tuning.space import FORMULA, WEIGHTING, Space, Values
 from jobs.tuning.trial import Clock, Deadline, Trial, is_better, standard_error, timed
-from shared.domain.formula import PROFILE_EVENTS_MAX, Formula
+from shared.domain.formula import PRIOR_EVIDENCE, PROFILE_EVENTS_MAX, Formula
 
 # Trials with less than this share of the best score are not tuned further.
 GIVEN_UP_BELOW: Final = 0.85
@@ -39,15 +39,16 @@ PERSONAL_START: Final = 1
 
 
 def starting_formula(objective: Objective) -> Formula:
-    """Return the formula that the search starts from; whether known products are relevant decides what is excluded."""
-    new_only = objective.new_only
+    """Return the formula that the search starts from; what answers are for decides what is excluded."""
+    shows_known = objective.repeats != "exclude"
     return Formula(
         weight_power=0.5,
         blend=0.8 if objective.has_taste() else 1.0,
         trending_prior=0.03,
         trending_window="30d",
-        repeat_weight=0.0 if new_only else 3.0,
-        exclusion_policy="seen" if new_only else "nothing",
+        repeat_weight=3.0 if shows_known else 0.0,
+        exclusion_policy=objective.policies[0],
+        prior_evidence=PRIOR_EVIDENCE if objective.weighs_lengths else None,
     )
 
 
@@ -65,21 +66,25 @@ def other_starts(objective: Objective, formula: Formula) -> list[Formula]:
         half_life_days=None,
         rank_decay=1.0,
         weight_power=formula.weight_power if objective.has_one_weight else 0.0,
-        repeat_weight=0.0 if objective.new_only else 1.0,
+        repeat_weight=0.0 if objective.repeats == "exclude" else 1.0,
     )
     return [personal, formula.with_(trending_prior=3.0, trending_window="all")]
 
 
 def formula_values(objective: Objective) -> Values:
     """Return the formula's parameters that can matter on these splits, with the values to try."""
+    values = {"exclusion_policy": objective.policies, **FORMULA}
     fixed: set[str] = set()
     if objective.new_only:
-        fixed |= {"exclusion_policy", "repeat_weight"}
+        fixed |= {"repeat_weight"}
     if not objective.has_taste():
         fixed |= {"blend", "affinity_trend"}
     if objective.has_one_weight:
         fixed |= {"weight_power"}
-    return {name: values for name, values in FORMULA.items() if name not in fixed}
+    if objective.weighs_lengths:
+        # a prior that never shrinks would not let a visitor's first views turn the list
+        values["prior_evidence"] = [value for value in values["prior_evidence"] if value is not None]
+    return {name: options for name, options in values.items() if name not in fixed}
 
 
 def weighting_values(objective: Objective) -> Values:
@@ -166,6 +171,24 @@ def tune_formula(objective: Objective, trial: Trial, values: Values, deadline: D
     """Improve the trial's formula in place, one parameter after the other, while time is left."""
     for name, options in values.items():
         _tune_parameter(objective, trial, name, options, deadline)
+
+
+def tune_for(objective: Objective, best: Trial, deadline: Deadline) -> Formula:
+    """Return the best formula with which the model of a trial answers what another objective is about.
+
+    The search starts from the trial's formula and from the objective's own start, the better one first.
+    """
+    assert best.neighbours is not None
+    values = formula_values(objective)
+    start = starting_formula(objective)
+    adapted = best.formula.with_(exclusion_policy=start.exclusion_policy, repeat_weight=start.repeat_weight)
+    trials = [replace(best, formula=formula, scores=None) for formula in (adapted, start)]
+    for trial in trials:
+        trial.scores = objective.score(best.neighbours, trial.formula)
+    trials.sort(key=lambda trial: -trial.score)
+    tune_formula(objective, trials[0], values, deadline)
+    tune_rivals(objective, trials[0], trials[1:], values, deadline)
+    return trials[0].formula
 
 
 def _tune_parameter(objective: Objective, trial: Trial, name: str, options: Sequence[Any], deadline: Deadline) -> None:
