@@ -19,7 +19,7 @@ from jobs.tuning.fitting import NEIGHBOURS
 from jobs.tuning.short_histories import cut_first_sessions, group_weights
 from jobs.tuning.space import Space
 from shared.domain.events import EVENT_WEIGHTS, EventType
-from shared.domain.formula import REPEATS_POLICIES, ExclusionPolicy, Formula, Repeats
+from shared.domain.formula import FIRST_VIEW_PRIOR_MAX, REPEATS_POLICIES, ExclusionPolicy, Formula, Repeats
 
 K: Final = 20
 # Users whose answers one evaluation scores, over all folds.
@@ -156,6 +156,11 @@ class Objective:
                 answers = group.recommender.recommend(fold_neighbours, fold_formula)
                 scores.append(ndcg(find_hits(answers, group.relevant), group.relevant_counts))
         return np.concatenate(scores) * self.weights
+
+    def allows(self, formula: Formula) -> bool:
+        """Return whether visitors may be served with this formula, if the objective is about them."""
+        first_view_prior = formula.trending_prior * formula.prior_share(1)
+        return not self.weighs_lengths or first_view_prior <= FIRST_VIEW_PRIOR_MAX
 
     def has_taste(self) -> bool:
         """Return whether the catalog knows a category, brand or tag that a taste could be for."""

@@ -13,7 +13,7 @@ from jobs.data.weighting import Weighting
 from jobs.models.errors import Unsuitable
 from jobs.tuning.ensemble import mix_trials
 from jobs.tuning.objective import Objective
-from jobs.tuning.space import FORMULA, WEIGHTING, Space, Values
+from jobs.tuning.space import FORMULA, PRIOR_EVIDENCES, WEIGHTING, Space, Values
 from jobs.tuning.trial import Clock, Deadline, Trial, is_better, standard_error, timed
 from shared.domain.formula import PRIOR_EVIDENCE, PROFILE_EVENTS_MAX, Formula
 
@@ -56,7 +56,7 @@ def other_starts(objective: Objective, formula: Formula) -> list[Formula]:
     """Return formulae that single steps from ``formula`` would not reach.
 
     The first, the personal one, lets long profiles decide alone and counts repeated events; in the second, popularity
-    decides almost everything.
+    decides as much as it may.
     """
     personal = formula.with_(
         profile_events=PROFILE_EVENTS_MAX,
@@ -68,7 +68,10 @@ def other_starts(objective: Objective, formula: Formula) -> list[Formula]:
         weight_power=formula.weight_power if objective.has_one_weight else 0.0,
         repeat_weight=0.0 if objective.repeats == "exclude" else 1.0,
     )
-    return [personal, formula.with_(trending_prior=3.0, trending_window="all")]
+    popular = formula.with_(trending_prior=3.0, trending_window="all")
+    if not objective.allows(popular):
+        popular = formula.with_(trending_prior=1.0, trending_window="all", prior_evidence=min(PRIOR_EVIDENCES))
+    return [personal, popular]
 
 
 def formula_values(objective: Objective) -> Values:
@@ -82,8 +85,7 @@ def formula_values(objective: Objective) -> Values:
     if objective.has_one_weight:
         fixed |= {"weight_power"}
     if objective.weighs_lengths:
-        # a prior that never shrinks would not let a visitor's first views turn the list
-        values["prior_evidence"] = [value for value in values["prior_evidence"] if value is not None]
+        values["prior_evidence"] = PRIOR_EVIDENCES
     return {name: options for name, options in values.items() if name not in fixed}
 
 
@@ -204,6 +206,8 @@ def _tune_parameter(objective: Objective, trial: Trial, name: str, options: Sequ
                 return
             tried.add(value)
             formula = trial.formula.with_(**{name: value})
+            if not objective.allows(formula):
+                continue
             scores = objective.score(trial.neighbours, formula)
             if is_better(scores, trial.scores):
                 trial.formula, trial.scores = formula, scores

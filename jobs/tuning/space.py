@@ -83,6 +83,9 @@ WEIGHTING: Final[Values] = {
     "repeated": ("once", "log", "sum"),
 }
 
+# Values with which a visitor's third view counts clearly more than the first; others are for histories of all users.
+PRIOR_EVIDENCES: Final = (1.0, 0.3, 0.1)
+
 # Of the serving formula, see shared/domain/formula.py, in the order in which the search varies them. Repeat weights are
 # in units of the neighbours' mean score. Trending priors reach values at which popularity decides, for shops with
 # little history. The exclusion policy, too, is varied, before all of them: an objective says which suit it.
@@ -92,7 +95,7 @@ FORMULA: Final[Values] = {
     "blend": (0.0, 0.1, 0.3, 0.6, 0.8, 0.9, 1.0),
     "trending_prior": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
     "trending_window": TRENDING_WINDOWS,
-    "prior_evidence": (None, 10.0, 3.0, 1.0, 0.3, 0.1),
+    "prior_evidence": (None, 10.0, 3.0, *PRIOR_EVIDENCES),
     "half_life_days": (None, 240.0, 120.0, 60.0, 30.0, 15.0, 7.0),
     "profile_events": (10, 20, 50, 100, PROFILE_EVENTS_MAX),
     "rank_decay": (1.0, 0.99, 0.97, 0.93, 0.85),

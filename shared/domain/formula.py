@@ -86,6 +86,10 @@ RECENT_MINUTES: Final = 30
 # ``prior_evidence`` where tuning begins and in a shop too small to tune: after the first view, a visitor's list follows
 # the visitor. Model versions that give none keep the whole prior, as they were tuned.
 PRIOR_EVIDENCE: Final = 0.3
+# The greatest weight of the trend after a visitor's first view, beside at most 1 of what follows from the view, that
+# tuning may choose for visitors. It is a promise to them, not an optimum: a list that repeats what everybody sees would
+# be right more often, and show nothing of the visit.
+FIRST_VIEW_PRIOR_MAX: Final = 0.3
 
 # Candidates ----------------------------------------------------------------------------------------------------------
 

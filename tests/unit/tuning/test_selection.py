@@ -15,9 +15,10 @@ from jobs.models.neighbours import Neighbours
 from jobs.models.registry import Algorithm
 from jobs.offline.split import NothingToMeasure, leave_last_out, split_last_days
 from jobs.tuning.objective import Objective, select_relevant
+from jobs.tuning.search import other_starts, starting_formula
 from jobs.tuning.selection import choose_model, split_for_tuning
 from jobs.tuning.space import SPACES, Space
-from shared.domain.formula import PRIOR_EVIDENCE, Repeats
+from shared.domain.formula import FIRST_VIEW_PRIOR_MAX, PRIOR_EVIDENCE, Formula, Repeats
 from tests.unit.offline import data
 
 
@@ -118,8 +119,9 @@ def test_a_model_gets_a_formula_for_each_kind_of_answers() -> None:
     assert parameters["serving_only"]["returning"] == "met"
     # known products are worth naming where they are relevant
     assert choice.other_formulae["only"].repeat_weight > 0
-    # a prior that never shrinks is no option for visitors
-    assert all(parameters[key]["prior_evidence"] for key in ("serving", "serving_include", "serving_only"))
+    # what is known of a visitor counts from the first view
+    for formula in (choice.formula, *choice.other_formulae.values()):
+        assert formula.trending_prior * formula.prior_share(1) <= FIRST_VIEW_PRIOR_MAX
 
 
 def test_a_small_shop_gets_a_formula_for_each_kind_of_answers() -> None:
@@ -144,6 +146,17 @@ def test_what_is_relevant_depends_on_the_kind_of_answers() -> None:
     # product 0 was bought before, product 1 was only viewed
     assert relevant("exclude") == [[1, 2], [0]]
     assert relevant("only") == [[0, 1], []]
+
+
+def test_what_everybody_sees_counts_little_after_one_view_however_right_it_would_be() -> None:
+    splits, _ = split_for_tuning(data.shop(), new_only=False)
+    objective = Objective(splits, unknown(), repeats="exclude", length_shares=(1.0, 0.0, 0.0))
+    assert objective.allows(Formula(trending_prior=0.59, prior_evidence=1.0))
+    assert not objective.allows(Formula(trending_prior=0.61, prior_evidence=1.0))
+    assert not objective.allows(Formula(trending_prior=3.0))
+    assert all(objective.allows(start) for start in other_starts(objective, starting_formula(objective)))
+    # an objective that takes all users alike is free
+    assert Objective(splits, unknown()).allows(Formula(trending_prior=3.0))
 
 
 def test_short_histories_are_scored_beside_long_ones_and_count_by_their_share() -> None:
