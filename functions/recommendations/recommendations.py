@@ -24,7 +24,7 @@ from shared.auth import NamedShopper, bearer, own
 from shared.domain.events import uuid7
 from shared.errors import AppError, CategoryNotFound, DatabaseUnavailable, Unauthorized
 from shared.http import computed, private
-from shared.http.answers import dump
+from shared.http.answers import CACHE_HIT, CACHE_MISS, dump
 from shared.http.api import OWNED, problem_responses
 from shared.http.parameters import ids_in
 from shared.storage.answers import popular_ranking, user_answers
@@ -92,10 +92,11 @@ async def get_recommendations(
     try:
         before = await user_answers.read_before_computing(user_id, raw_query)
         if before is not None and before.body is not None:
-            return private(before.body)
+            return private(before.body, headers={"Cache-Status": CACHE_HIT})
         body = await computed(recommend, recommendations_request(user_id, query))
         if before is not None:
             await user_answers.store(user_id, raw_query, body, before)
+            return private(body, headers={"Cache-Status": CACHE_MISS})
     except DatabaseUnavailable:
         body = popular_instead(user_id, await popular_ranking.top(query.k))
     return private(body)

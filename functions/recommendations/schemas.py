@@ -11,6 +11,7 @@ from shared.domain.formula import RECENT_MINUTES, Repeats
 from shared.domain.product import Product
 from shared.http import K, Query, UserQuery
 from shared.http.parameters import id_list
+from shared.storage.recommending.similar_products import Kind
 
 MAX_EXCLUDED: Final = 200
 MAX_RECENT: Final = 50
@@ -18,6 +19,7 @@ MAX_CONTEXT: Final = 20
 
 CategoryId = Annotated[int, Field(ge=1, le=2**53 - 1)]
 InStockOnly = Annotated[bool, Field(description="`true` returns only products in stock.")]
+Explain = Annotated[bool, Field(description="`true` adds the reason for each product.")]
 
 
 class RecommendationsQuery(UserQuery):
@@ -41,7 +43,7 @@ class RecommendationsQuery(UserQuery):
         f"viewed in the last {RECENT_MINUTES} minutes; if too few products remain, those viewed return, and then those "
         "bought. `include`: known and new products, best first. `only`: known products.",
     )
-    explain: bool = Field(False, description="`true` adds the reason for each product.")
+    explain: Explain = False
     product_id: ProductId | None = Field(
         None, description="The product the user is looking at. It is not returned, and products like it come first."
     )
@@ -86,6 +88,12 @@ class SimilarProductsQuery(UserQuery):
 
     product_id: ProductId
     k: K = 10
+    kind: Kind = Field(
+        "hybrid",
+        description="`collaborative`: products that the same people are interested in. `content`: products with a "
+        "similar description. `hybrid`: both, filled up with trending products of the category.",
+    )
+    explain: Explain = False
 
 
 class TrendingProductsQuery(Query):
@@ -120,6 +128,7 @@ class FrequentlyBoughtTogetherQuery(UserQuery):
     )
     k: K = 10
     in_stock: InStockOnly = False
+    explain: Explain = False
 
 
 class BuyAgainQuery(UserQuery):
@@ -127,17 +136,19 @@ class BuyAgainQuery(UserQuery):
 
     k: K = 10
     in_stock: InStockOnly = False
+    explain: Explain = False
 
 
 class Reason(BaseModel):
     """Why a product was recommended.
 
-    `again`: the user viewed or bought it before. `similar`: similar to `product_id`, which the user viewed or bought.
-    `taste`: matches the user's preferences. `trending`, `popular`: fills up the answer. `new`: recently added.
-    `rule`: moved by the shop's rule `rule_id`.
+    `again`: the user viewed or bought it before. `similar`: similar to `product_id`, which the user viewed or bought,
+    or which the request names. `next`: others went on to it from `product_id`. `together`: bought together with
+    `product_id`. `taste`: matches the user's preferences. `trending`, `popular`: fills up the answer. `new`: recently
+    added. `rule`: moved by the shop's rule `rule_id`.
     """
 
-    kind: Literal["again", "similar", "taste", "trending", "popular", "new", "rule"] = Field(
+    kind: Literal["again", "similar", "next", "together", "taste", "trending", "popular", "new", "rule"] = Field(
         description="Kind of reason."
     )
     product_id: int | None = Field(

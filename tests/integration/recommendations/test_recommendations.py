@@ -140,6 +140,8 @@ def test_a_repeated_request_is_answered_from_stored_bytes_compressed_and_not(cli
     zipped = client.get("/recommendations?user_id=u1&k=3", headers={"Accept-Encoding": "gzip"})
     assert zipped.headers["content-encoding"] == "gzip"
     assert zipped.json() == first.json()
+    assert (first.headers["cache-status"], identity.headers["cache-status"]) == ("aisle; fwd=miss", "aisle; hit")
+    assert zipped.headers["cache-status"] == "aisle; hit"
     stored = redis_sync.client().hgetall("rec:u1")
     assert stored[b"user_id=u1&k=3"] == b"0\n" + identity.content
     assert gzip.decompress(stored[b"z:user_id=u1&k=3"][2:]) == identity.content
@@ -291,6 +293,7 @@ def test_similar_products_are_the_models_neighbours(client: httpx.Client) -> Non
     assert "max-age" in answer.headers["cache-control"]
     unchanged = client.get("/similar-products", params={"product_id": 1, "k": 2}, headers={"If-None-Match": etag})
     assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert (answer.headers["cache-status"], unchanged.headers["cache-status"]) == ("aisle; fwd=miss", "aisle; hit")
     assert (
         client.get("/similar-products", params={"product_id": 99}).json()["type"]
         == "urn:aisle:problem:product-not-found"
