@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from functions.recommendations.selection import Selection
 from shared.domain.formula import BOUGHT_TIER, NEWEST_TIER, SUGGESTED_TIER, TRENDING_TIER, VIEWED_TIER
+from shared.selection import Selection
 from shared.storage.recommending.answer_products import Source
 from shared.storage.recommending.bought_together import TogetherProduct
 from shared.storage.recommending.buy_again import Repurchase

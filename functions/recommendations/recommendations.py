@@ -19,7 +19,6 @@ from functions.recommendations.schemas import (
     Recommendations,
     RecommendationsQuery,
 )
-from functions.recommendations.selection import RecommendationsRequest, select_products
 from shared.auth import NamedShopper, bearer, own
 from shared.domain.events import uuid7
 from shared.errors import AppError, CategoryNotFound, DatabaseUnavailable, Unauthorized
@@ -27,10 +26,11 @@ from shared.http import computed, private
 from shared.http.answers import CACHE_HIT, CACHE_MISS, dump
 from shared.http.api import OWNED, problem_responses
 from shared.http.parameters import ids_in
+from shared.selection import RecommendationsRequest, find_new, select_products
 from shared.storage.answers import popular_ranking, user_answers
 from shared.storage.recommending import answer_products
 from shared.storage.recommending.attribution import LoggedAnswer
-from shared.storage.recommending.candidates import read_candidates
+from shared.storage.recommending.candidates import CandidateSet, read_candidates
 
 PATH = "/recommendations"
 
@@ -139,9 +139,8 @@ def recommend(request: RecommendationsRequest) -> bytes:
     )
     if not found.category_known:
         raise CategoryNotFound(f"There is no category {request.category_id}; GET /products/categories lists them.")
-    selection = select_products(request, found)
-    strategy = "personalized" if found.profile else "trending" if request.category_id is None else "cold_start_category"
-    log = LoggedAnswer(str(uuid7()), request.user_id, "recommendations", strategy, found.version)
+    selection = select_products(request, found, find_new(request, found))
+    log = LoggedAnswer(str(uuid7()), request.user_id, "recommendations", strategy_of(request, found), found.version)
     scores = selection.scores
     if request.explain:
         reasons = Reasons(found, selection)
@@ -151,17 +150,29 @@ def recommend(request: RecommendationsRequest) -> bytes:
         ]
     else:
         listed = [(product, scores.get(product["id"], 0.0), {}) for product in answer_products.read(selection.ids, log)]
-    return dump(
-        {
-            "user_id": request.user_id,
-            "recommendations": ranked_products(listed),
-            "strategy": strategy,
-            "recommendation_id": log.id,
-            "model_version": found.version,
-            "algorithm": found.algorithm,
-            "generated_at": datetime.now(UTC),
-        }
-    )
+    return dump(answer_of(listed, log, found))
+
+
+def strategy_of(request: RecommendationsRequest, found: CandidateSet) -> str:
+    """Return how the products of an answer are chosen."""
+    if found.profile:
+        return "personalized"
+    return "trending" if request.category_id is None else "cold_start_category"
+
+
+def answer_of(
+    listed: list[tuple[dict[str, Any], float, dict[str, Any]]], log: LoggedAnswer, found: CandidateSet
+) -> dict[str, Any]:
+    """Return the answer of ``(product, score, further fields)``, best first, as it is logged."""
+    return {
+        "user_id": log.user_id,
+        "recommendations": ranked_products(listed),
+        "strategy": log.strategy,
+        "recommendation_id": log.id,
+        "model_version": found.version,
+        "algorithm": found.algorithm,
+        "generated_at": datetime.now(UTC),
+    }
 
 
 def popular_instead(user_id: str, popular: list[tuple[dict[str, Any], float]]) -> bytes:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from shared.domain.events import ProductId
+from shared.domain.events import ProductId, UserId
 from shared.domain.formula import RECENT_MINUTES, Repeats
 from shared.domain.product import Product
 from shared.http import K, Query, UserQuery
@@ -16,6 +16,9 @@ from shared.storage.recommending.similar_products import Kind
 MAX_EXCLUDED: Final = 200
 MAX_RECENT: Final = 50
 MAX_CONTEXT: Final = 20
+MAX_BATCH_USERS: Final = 100
+# bounds a batch at 2,000 products
+MAX_BATCH_K: Final = 20
 
 CategoryId = Annotated[int, Field(ge=1, le=2**53 - 1)]
 InStockOnly = Annotated[bool, Field(description="`true` returns only products in stock.")]
@@ -216,6 +219,38 @@ class Recommendations(BaseModel):
         description="Algorithm of that version, such as `ease` or `mixture`; null without one."
     )
     generated_at: datetime = Field(description="When the answer was computed.")
+
+
+class RecommendationsBatchRequest(BaseModel):
+    """Recommendations for several users."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    user_ids: list[UserId] = Field(min_length=1, max_length=MAX_BATCH_USERS, description="Ids of the users, each once.")
+    k: int = Field(10, ge=1, le=MAX_BATCH_K, description="Maximum number of products for each user.")
+    repeats: Repeats = Field("exclude", description="Which of the products that a user knows are returned.")
+    category_id: CategoryId | None = Field(
+        None, description="Returns only products of this category and of the categories below it."
+    )
+    exclude: list[ProductId] = Field([], max_length=MAX_EXCLUDED, description="Ids of products not to return.")
+    in_stock: bool | None = Field(
+        None,
+        description="`true` returns only products in stock. If omitted, products in stock come first. "
+        "`false` ignores stock.",
+    )
+
+    @model_validator(mode="after")
+    def require_each_user_once(self) -> Self:
+        """Refuse a user that is named twice."""
+        if len(set(self.user_ids)) < len(self.user_ids):
+            raise ValueError("Name each user of user_ids once.")
+        return self
+
+
+class RecommendationsBatch(BaseModel):
+    """Recommendations for each user of the request, in its order."""
+
+    answers: list[Recommendations] = Field(description="The answers, one for each user.")
 
 
 class SimilarProducts(BaseModel):

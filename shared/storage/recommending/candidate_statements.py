@@ -306,3 +306,14 @@ CANDIDATES: Final = {
     for in_stock in (False, True)
     for k in ANSWER_SIZES
 }
+
+# The same for several users, whose candidates come in their order.
+_OF_USERS: Final = """
+SELECT answer.candidates
+FROM unnest(cast(:user_ids AS text[])) WITH ORDINALITY AS requested(user_id, place),
+LATERAL ({statement}) AS answer(candidates) ORDER BY requested.place
+"""
+CANDIDATES_OF_USERS: Final = {
+    key: _OF_USERS.replace("{statement}", statement.replace(":user_id", "requested.user_id"))
+    for key, statement in CANDIDATES.items()
+}

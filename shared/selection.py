@@ -56,9 +56,8 @@ def find_new(request: RecommendationsRequest, candidates: CandidateSet) -> list[
     )
 
 
-def select_products(request: RecommendationsRequest, candidates: CandidateSet) -> Selection:
-    """Rank the candidates, diversify, insert new products, and apply the shop's rules."""
-    new = find_new(request, candidates)
+def select_products(request: RecommendationsRequest, candidates: CandidateSet, new: Sequence[int] = ()) -> Selection:
+    """Rank the candidates, diversify, insert new products (see ``find_new``), and apply the shop's rules."""
     factors, rules = applied(candidates.rules, candidates.candidates)
     ranked = rank(
         candidates.candidates,
@@ -84,4 +83,4 @@ def select_products(request: RecommendationsRequest, candidates: CandidateSet) -
         ids = [*diversify(others, request.k, request.diversity), *returned][: request.k]
     ids = insert_new(ids, new, settings().exploration_share, request.k)
     ids, pins = with_pins(ids, candidates.rules, request.k)
-    return Selection(ids, {product.id: product.score for product in ranked}, rules | pins, new)
+    return Selection(ids, {product.id: product.score for product in ranked}, rules | pins, list(new))
