@@ -33,7 +33,16 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+@-]{1,128}")
 MAX_BODY_BYTES = 131_072
 MAX_QUERY_BYTES = 8_192
 MAX_QUERY_PARAMETERS = 100
-EXPOSED = ("X-Request-ID", "ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "Location", "Idempotent-Replayed")
+EXPOSED = (
+    "X-Request-ID",
+    "ETag",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "Location",
+    "Idempotent-Replayed",
+    "Cache-Status",
+)
 ALLOWED_HEADERS = (
     "Authorization",
     "Content-Type",
