@@ -13,7 +13,7 @@ from shared.storage.people import account_links, accounts, refresh_tokens
 
 
 class FirstAdminLink(NamedTuple):
-    """The URL that sets an admin's password once, and what is known about the account.
+    """The URL that sets an admin's password once, and facts about the account.
 
     ``created_at`` is when it was registered; ``existed`` whether that was before this call.
     """
@@ -28,9 +28,9 @@ class FirstAdminLink(NamedTuple):
 def first_admin_link(email: str, actor: str = "command-line") -> FirstAdminLink:
     """Make the account of an address an admin, and return a link that sets its password within an hour.
 
-    An account that exists loses its password and every session: whoever registered the address beforehand must not
-    become an admin. A new call replaces the link of the call before. Raises InvalidRequest for a text that is no
-    address, and MissingSetting without TOKEN_KEYS or PUBLIC_URL.
+    An account that exists loses its password and every session: somebody else may have registered the address
+    beforehand, and must not become an admin. A new call replaces the link of the call before. Raises InvalidRequest for
+    a text that is no address, and MissingSetting without TOKEN_KEYS or PUBLIC_URL.
     """
     try:
         email = valid_email(email.strip())

@@ -2,7 +2,7 @@
 
 * by account and address together: a guesser delays nobody but themselves
 * by address: it guesses at many accounts; honest people share addresses, so it has more attempts
-* messages by mailbox: nobody fills another's mailbox with links; the last link that was sent stays valid meanwhile
+* messages by mailbox: no stranger fills it with links; the last link that was sent stays valid meanwhile
 * by account: many addresses guess at it; an address from which the account has logged in before is not delayed by it
 
 An attempt counts before its password is verified, so that concurrent attempts cannot avoid the limit; a success deletes

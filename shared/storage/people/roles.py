@@ -1,7 +1,7 @@
-"""Changes of roles. Whoever registered an address need not own it, so a role never comes with a known password.
+"""Changes of roles. The person who registered an address need not own it, so a role never comes with a known password.
 
-A promotion replaces the password by one that nobody knows and ends every session: a link is then the only way in, and
-whoever registered the address beforehand is left out. A demotion ends every session too, so that no token of the
+A promotion replaces the password by a random one and ends every session. A link is then the only way in, which a
+stranger who registered the address beforehand does not get. A demotion ends every session too, so that no token of the
 previous role stays in use.
 """
 
@@ -23,7 +23,7 @@ def assign(
 ) -> tuple[User, str | None]:
     """Assign a role to an account; return the account as it was, and after a promotion the link that sets its password.
 
-    ``unknown_hash`` makes the hash of a password that nobody knows, ``purpose`` is the kind of the link. The change is
+    ``unknown_hash`` makes the hash of a random password, ``purpose`` is the kind of the link. The change is
     recorded as ``actor``'s. Raises NotFound if there is no such account, and Conflict if the last admin would lose the
     role.
     """
