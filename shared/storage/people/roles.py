@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.account_links import Purpose
 from shared.clients.postgres import Connection
-from shared.domain.identity import Role
+from shared.domain.identity import Role, new_account_id
 from shared.storage.operations import audit
 from shared.storage.people import account_links, accounts, refresh_tokens
 from shared.storage.people.accounts import User
@@ -36,3 +36,22 @@ def assign(
         url = account_links.issue(connection, user, purpose)
     audit.record(connection, actor, "user.role", f"user:{user_id}", before={"role": user.role}, after={"role": role})
     return user, url
+
+
+def make_admin(connection: Connection, actor: str, email: str, existing: User | None, password_hash: str) -> User:
+    """Make the account of an address an admin, recorded as ``actor``'s change, and return it.
+
+    Without ``existing`` the account is added. Otherwise it is returned as it was before; it gets this password, and its
+    sessions end. Raises EmailTaken if the address was registered meanwhile, NotFound if the account was erased.
+    """
+    if existing is None:
+        user = accounts.add(
+            connection, new_account_id(), username=None, email=email, password_hash=password_hash, role="admin"
+        )
+    else:
+        user = accounts.set_role(connection, existing.user_id, "admin")
+        accounts.set_password(connection, user, password_hash)
+        refresh_tokens.revoke_all(connection, user.id)
+    before = None if existing is None else {"role": user.role}
+    audit.record(connection, actor, "user.role", f"user:{user.user_id}", before=before, after={"role": "admin"})
+    return user
