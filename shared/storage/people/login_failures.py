@@ -71,7 +71,7 @@ ON CONFLICT (subject) DO UPDATE SET failures = 0, locked_until = NULL, account =
 def account_subject(email: str) -> bytes:
     """Return the key of an account by its email, without storing the email.
 
-    In the form in which accounts are found, or each spelling of an email would have attempts of its own.
+    The key is that of the canonical email: otherwise each spelling would have attempts of its own.
     """
     return hashlib.sha256(b"account:" + canonical_email(email).encode("utf-8", "replace")).digest()
 
