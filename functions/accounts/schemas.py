@@ -171,7 +171,7 @@ class LeftCartItem(BaseModel):
 
 
 class GuestMerge(BaseModel):
-    """Result of merging a guest into the account. Pieces and wishes that do not fit stay with the guest until the next login."""
+    """Result of merging a guest into the account. Pieces and wishes that do not fit stay with the guest."""
 
     merged: bool = Field(description="`false`: the guest was erased, or belongs to another account; nothing moved.")
     left_cart_items: list[LeftCartItem] = Field(description="Pieces that stay in the guest's cart.")
