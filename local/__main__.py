@@ -84,7 +84,7 @@ def check(arguments: Sequence[str]) -> int:
 
 
 def audit(arguments: Sequence[str]) -> int:
-    """Find what is unsafe."""
+    """Find unsafe code, secrets and vulnerable packages."""
     from local.audit import audit as run
 
     return run(arguments)

@@ -40,9 +40,8 @@ def create(email: str) -> str:
     from shared import passwords
     from shared.clients.postgres import transaction
     from shared.domain.email_addresses import valid_email
-    from shared.domain.identity import new_account_id
-    from shared.storage.operations import audit
-    from shared.storage.people import accounts, refresh_tokens
+    from shared.first_admin import ACTOR
+    from shared.storage.people import accounts, roles
 
     try:
         email = valid_email(email.strip())
@@ -54,17 +53,7 @@ def create(email: str) -> str:
     username = existing.username if existing is not None else None
     password_hash = passwords.hash_password(passwords.check(read_password(), email, username or ""))
     with transaction() as connection:
-        if existing is None:
-            user = accounts.add(
-                connection, new_account_id(), username=None, email=email, password_hash=password_hash, role="admin"
-            )
-        else:
-            user = accounts.set_role(connection, existing.user_id, "admin")
-            accounts.set_password(connection, user, password_hash)
-            refresh_tokens.revoke_all(connection, user.id)
-        before = None if existing is None else {"role": user.role}
-        subject = f"user:{user.user_id}"
-        audit.record(connection, "command-line", "user.role", subject, before=before, after={"role": "admin"})
+        user = roles.make_admin(connection, ACTOR, email, existing, password_hash)
     if existing is None:
         return f"{email} is now an admin ({user.user_id}). Log in with POST /auth/login."
     return (

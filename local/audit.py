@@ -137,12 +137,12 @@ def secrets(root: Path = ROOT) -> Iterator[Finding]:
 
 def pins(root: Path = ROOT) -> dict[tuple[str, str], str]:
     """Return the pinned (name, version) of all locks with the first lock that has it, for every version of Python."""
-    found: dict[tuple[str, str], str] = {}
+    locked: dict[tuple[str, str], str] = {}
     for lock in LOCKS:
         if (root / lock).is_file():
             for name, version in PIN.findall((root / lock).read_text()):
-                found.setdefault((re.sub(r"[-_.]+", "-", name).lower(), version), lock)
-    return found
+                locked.setdefault((re.sub(r"[-_.]+", "-", name).lower(), version), lock)
+    return locked
 
 
 def vulnerabilities(root: Path = ROOT) -> Iterator[Finding]:
@@ -202,7 +202,7 @@ PARTS: Final[dict[str, Callable[[], Iterator[Finding]]]] = {
 
 
 def audit(names: Sequence[str]) -> int:
-    """Run the named parts, or all, print each finding on a line, and return the exit code. Raises Refused."""
+    """Run the named parts, or all; print each finding on a line; return the exit code. Raises Refused, CommandError."""
     unknown = [name for name in names if name not in PARTS]
     if unknown:
         raise Refused(f"Unknown part {unknown[0]!r} of the audit. The parts are {', '.join(PARTS)}.")

@@ -102,8 +102,8 @@ def load(arguments: Sequence[str]) -> int:
 
 def load_shop(name: str, options: dict[str, Any]) -> int:
     """Load a shop into the running, empty system and run the jobs that complete it."""
-    found = running()
-    os.environ.update(found["environment"])
+    run = running()
+    os.environ.update(run["environment"])
     from local import prepare
     from shared.errors import AppError
     from shared.manifest import manifest
@@ -119,11 +119,13 @@ def load_shop(name: str, options: dict[str, Any]) -> int:
         raise CommandError(error.detail or str(error)) from None
     except (ValueError, TypeError) as error:
         raise Refused(f"{name}: {error}") from None
-    for one, parameters in jobs.first_jobs(manifest()).items():
-        status, answer = jobs.run(found["environment"]["JOBS_URL"], one, parameters, found["operator_token"])
+    for job_name, parameters in jobs.first_jobs(manifest()).items():
+        status, answer = jobs.run(run["environment"]["JOBS_URL"], job_name, parameters, run["operator_token"])
         if status >= 300:
-            raise CommandError(f"Job {one} failed ({status}): {answer.get('detail') or answer}. The data is loaded.")
-        prepare.say(f"Job {one}: done in {answer.get('seconds', '?')} s")
+            raise CommandError(
+                f"Job {job_name} failed ({status}): {answer.get('detail') or answer}. The data is loaded."
+            )
+        prepare.say(f"Job {job_name}: done in {answer.get('seconds', '?')} s")
     prepare.remember_first_jobs(home(), due=False)
     return 0
 

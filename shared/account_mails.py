@@ -72,8 +72,8 @@ def verification(user_id: str) -> Mail | None:
 def password_reset(email: str) -> Mail | None:
     """Return the message that resets the password of the account with this email.
 
-    It goes to the address as the account has it, which case folding makes equal to ``email``. None if there is no such
-    account, or the address was sent too many messages: that is counted for any address.
+    It goes to the address as the account has it, which may be typed in another form (shared/domain/text.py). None if
+    there is no such account, or the address was sent too many messages: that is counted for any address.
     """
     may_mail = login_failures.may_mail(email)
     user = accounts.find_by_email(email)

@@ -110,7 +110,7 @@ def hash_password(password: str) -> str:
 
 
 def hash_unknown_password() -> str:
-    """Return the hash of a random password that nobody learns: the account then opens by a link alone."""
+    """Return the hash of a random password that is not kept: the account then opens by a link alone."""
     import secrets
 
     return hash_password(secrets.token_urlsafe(32))

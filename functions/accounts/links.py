@@ -94,7 +94,7 @@ async def request_password_reset(request: Request, body: PasswordResetRequest) -
     await run_in_threadpool(count_request, body.email, client_address(request))
     await sending.send_unseen(lambda: account_mails.password_reset(body.email))
     if wants_page(request):
-        return pages.message("Look into your mailbox", RESET_ACCEPTED.message, 202)
+        return pages.message("Check your mailbox", RESET_ACCEPTED.message, 202)
     return Response(RESET_ACCEPTED.model_dump_json(), 202, NO_STORE, "application/json")
 
 

@@ -1,6 +1,6 @@
-"""Pages of the links that are mailed: plain forms without script, and what is wrong with a link, as HTML.
+"""Pages of the links that are mailed: plain forms without script, and problems of a link, as HTML.
 
-A page belongs to whoever holds the link: no cache keeps it, no other site is told its address or may frame it, and
+A page belongs to the holder of the link: no cache keeps it, no other site learns its address or may frame it, and
 nothing is loaded or run beside it.
 """
 
@@ -58,7 +58,7 @@ def page(title: str, content: str, status: int = 200) -> HTMLResponse:
 
 
 def message(title: str, text: str, status: int = 200) -> HTMLResponse:
-    """Return a page that says something."""
+    """Return a page with a paragraph of text."""
     return page(title, f"<p>{escape(text)}</p>", status)
 
 
@@ -72,7 +72,7 @@ def _token(token: str) -> str:
 
 
 def password_form(token: str, error: str = "", status: int = 200) -> HTMLResponse:
-    """Return the page on which a new password is set; ``error`` says what was wrong with the last one."""
+    """Return the page on which a new password is set; ``error`` says why the last one was refused."""
     fields = (
         f"{_token(token)}<label>New password ({MIN_CHARACTERS} to {MAX_CHARACTERS} characters)"
         f'<input type="password" name="new_password" autocomplete="new-password" minlength="{MIN_CHARACTERS}" '

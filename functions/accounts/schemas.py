@@ -131,22 +131,22 @@ class PasswordResetRequest(Body):
 
 
 class NewPassword(Body):
-    """A new password, and the link that allows to set it."""
+    """A new password, and the token of the link that permits it."""
 
     token: LinkToken
     new_password: Password = Field(description="8 to 128 characters; common passwords are refused.")
 
 
 class EmailVerification(Body):
-    """The link that was mailed to an address."""
+    """The token of the link that was mailed to an address."""
 
     token: LinkToken
 
 
 class MailAccepted(BaseModel):
-    """A request for a message."""
+    """A request for a message was accepted."""
 
-    message: str = Field(description="What happens now, for the person who made the request.")
+    message: str = Field(description="Text for the person who made the request: whether a message is on its way.")
 
 
 class TokenPair(BaseModel):
@@ -171,17 +171,19 @@ class LeftCartItem(BaseModel):
 
 
 class GuestMerge(BaseModel):
-    """What a login took along from a guest. What did not fit stays with the guest, for the next login."""
+    """Result of merging a guest into the account. Pieces and wishes that do not fit stay with the guest."""
 
     merged: bool = Field(description="`false`: the guest was erased, or belongs to another account; nothing moved.")
-    left_cart_items: list[LeftCartItem] = Field(description="What stays in the guest's cart.")
-    left_wishlist: list[int] = Field(description="Ids of products that stay on the guest's wishlist, for it is full.")
+    left_cart_items: list[LeftCartItem] = Field(description="Pieces that stay in the guest's cart.")
+    left_wishlist: list[int] = Field(
+        description="Ids of products that stay on the guest's wishlist, because the account's is full."
+    )
 
 
 class LoginTokens(TokenPair):
-    """The tokens of a login or registration, and what it took along from a guest."""
+    """The tokens of a login or registration, and the result of merging a guest."""
 
-    merge: GuestMerge | None = Field(None, description="What became of `guest_user_id`; null if it was omitted.")
+    merge: GuestMerge | None = Field(None, description="Result of merging `guest_user_id`; null if it was omitted.")
 
 
 class AccessToken(BaseModel):

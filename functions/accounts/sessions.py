@@ -53,7 +53,7 @@ def token_response(session: Session, status: int = 200) -> Response:
 
 
 def login_response(session: Session, merge: Merge | None, status: int = 200) -> Response:
-    """Return the response with the tokens of a login, and with what it took along from a guest."""
+    """Return the response with the tokens of a login and the result of its merge, None without a guest."""
     pair = LoginTokens(
         **_token_pair(session).model_dump(),
         merge=None

@@ -40,9 +40,9 @@ def list_accounts(query: Annotated[AccountsQuery, QueryParameters()]) -> Account
 def assign_role(actor: UsersAdmin, user_id: UserIdPath, body: RoleAssignment) -> RoleChange:
     """Assign a role to an account. Audited.
 
-    Another role ends every session of the account. A higher role also removes its password, because whoever registered
-    an address need not own it: a link that sets a new one is mailed to the address. 409 if it would leave the shop
-    without an admin.
+    Another role ends every session of the account. A higher role also removes its password, because the person who
+    registered an address need not own it: a link that sets a new one is mailed to the address. 409 if it would leave
+    the shop without an admin.
     """
     is_mailed = mail.is_configured()
     with transaction() as connection:

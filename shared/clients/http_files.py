@@ -1,4 +1,4 @@
-"""Read a file from an HTTP server that somebody else names, without lending them our place in the network.
+"""Read a file from an HTTP server that the caller names, without giving the caller our place in the network.
 
 A job's `source` is a URL of the caller's choice, and the job runs inside the private network, beside the platform's
 metadata server. So a name is resolved once, every address it has must be public, and the connection goes to an address
@@ -114,8 +114,10 @@ class HttpFile(io.RawIOBase):
 
 
 class _Watch:
-    """Ends a connection after a time, whatever it waits for: a server that sends a byte now and then resets time-outs
-    of single reads for ever."""
+    """Ends a connection after a time, whatever it waits for.
+
+    Time-outs of single reads do not suffice: a server that sends a byte now and then resets them for ever.
+    """
 
     def __init__(self, connected: socket.socket, seconds: float) -> None:
         self.has_ended = False
@@ -142,7 +144,7 @@ def open_url(url: str, *, allow_private: bool, max_bytes: int) -> HttpFile:
     """
     first = parts = urlsplit(url)
     for _ in range(MAX_REDIRECTS + 1):
-        # credentials in the URL are for the server that it names, and for none that this one redirects to
+        # credentials in the URL are for the server that it names, not for one that a redirect names
         credentials = first if (parts.scheme, parts.netloc) == (first.scheme, first.netloc) else None
         connected, response = _request(parts, credentials, allow_private=allow_private)
         try:
@@ -242,14 +244,14 @@ def _connect(host: str, port: int, *, allow_private: bool) -> socket.socket:
     if host.lower() in _METADATA_NAMES:
         raise _refused(host)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise FileNotFoundError(str(error)) from None
     # the answer may hold one public and one private address, of which the second would be tried when the first fails
-    if not all(is_permitted(ip_address(entry[4][0]), allow_private=allow_private) for entry in found):
+    if not all(is_permitted(ip_address(entry[4][0]), allow_private=allow_private) for entry in entries):
         raise _refused(host)
     failure: OSError | None = None
-    for family, kind, protocol, _name, address in found:
+    for family, kind, protocol, _name, address in entries:
         connected = socket.socket(family, kind, protocol)
         connected.settimeout(CONNECT_TIMEOUT_S)
         try:

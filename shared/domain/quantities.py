@@ -11,7 +11,7 @@ MAX_EVENT_QUANTITY: Final = 10_000
 def whole_number(value: object) -> object:
     """Return an integer for a float without a fraction: in JSON, ``2.0`` is the number 2. Other values are unchanged.
 
-    A strict integer refuses what is left: text, fractions, booleans.
+    A strict integer refuses the rest: text, fractions, booleans.
     """
     return int(value) if isinstance(value, float) and value.is_integer() else value
 

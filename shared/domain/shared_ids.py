@@ -1,4 +1,4 @@
-"""User ids that scripts send by mistake, the same for everybody: whoever used one would share carts and orders."""
+"""User ids that scripts send by mistake, the same for everybody: their users would share carts and orders."""
 
 import re
 from typing import Final

@@ -4,7 +4,7 @@
 |---|---|
 | `console:`, `file:///folder` | for one machine: standard error, or a file for each message |
 | `smtp://`, `smtps://` | a mail server |
-| `https://` | a provider's HTTP API |
+| `https://`, on one machine also `http://` | a provider's HTTP API |
 
 Each adapter is imported with the first message, so that no function pays for it before. A message holds a link that
 opens an account: neither it nor its address is ever logged.

@@ -27,20 +27,20 @@ def set_password(accounts: httpx.Client, url: str, password: str = NEW_PASSWORD)
 
 
 def test_a_new_admin_sets_a_password_once_and_may_do_everything(accounts: httpx.Client, serve: Serve) -> None:
-    made = first_admin_link(" Boss@example.com ")
-    assert (made.existed, made.email_verified) == (False, False)
-    assert timedelta() <= datetime.now(UTC) - made.created_at < timedelta(minutes=1)
-    assert set_password(accounts, made.url).status_code == 204
-    assert set_password(accounts, made.url).status_code == 410
+    link = first_admin_link(" Boss@example.com ")
+    assert (link.existed, link.email_verified) == (False, False)
+    assert timedelta() <= datetime.now(UTC) - link.created_at < timedelta(minutes=1)
+    assert set_password(accounts, link.url).status_code == 204
+    assert set_password(accounts, link.url).status_code == 410
     tokens = login(accounts, "boss", NEW_PASSWORD).json()
-    assert tokens["user_id"] == made.user_id
+    assert tokens["user_id"] == link.user_id
     listed = serve("admin").get("/admin/users", headers=bearer(tokens)).json()["users"]
     # a link that was handed over proves no mailbox
     assert [(user["role"], user["email_verified"]) for user in listed] == [("admin", False)]
     entries = serve("admin").get("/admin/audit-log?security=true", headers=bearer(tokens)).json()["entries"]
     assert [(entry["actor"], entry["action"]) for entry in entries] == [
-        (made.user_id, "login"),
-        (made.user_id, "password.reset"),
+        (link.user_id, "login"),
+        (link.user_id, "password.reset"),
         ("command-line", "user.role"),
     ]
 
@@ -48,15 +48,15 @@ def test_a_new_admin_sets_a_password_once_and_may_do_everything(accounts: httpx.
 def test_who_registered_the_address_beforehand_is_shut_out(accounts: httpx.Client, serve: Serve) -> None:
     squatter, bystander = register(accounts, "boss"), register(accounts, "eve")
     postgres.write("UPDATE users SET registered_at = registered_at - interval '40 days' WHERE username = 'boss'")
-    made = first_admin_link("boss@example.com")
-    assert (made.existed, made.user_id) == (True, squatter["user_id"])
-    assert timedelta(days=40) < datetime.now(UTC) - made.created_at < timedelta(days=41)
+    link = first_admin_link("boss@example.com")
+    assert (link.existed, link.user_id) == (True, squatter["user_id"])
+    assert timedelta(days=40) < datetime.now(UTC) - link.created_at < timedelta(days=41)
     refresh = {"refresh_token": squatter["refresh_token"]}
     assert accounts.post("/auth/refresh", json=refresh).status_code == 401
     assert accounts.get("/users/me", headers=bearer(squatter)).status_code == 401
     assert serve("admin").get("/admin/users", headers=bearer(squatter)).status_code in (401, 403)
     assert login(accounts, "boss").status_code == 401
-    assert set_password(accounts, made.url).status_code == 204
+    assert set_password(accounts, link.url).status_code == 204
     assert login(accounts, "boss").status_code == 401
     assert login(accounts, "boss", NEW_PASSWORD).status_code == 200
     assert accounts.get("/users/me", headers=bearer(bystander)).json()["role"] == "user"

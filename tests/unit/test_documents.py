@@ -78,16 +78,17 @@ def test_a_decision_has_its_date_and_a_condition_to_revisit_it(decision: Path) -
 
 
 def test_the_index_lists_every_decision_with_its_title_and_status() -> None:
-    index = (ROOT / "docs/decisions/README.md").read_text()
-    missing = []
+    rows = []
     for decision in DECISIONS:
         text = decision.read_text()
         title = text.partition("\n")[0].partition(". ")[2]
         fields = dict(re.findall(r"^(Status|Revisit when): (.+?)\.?$", text, re.MULTILINE))
-        row = f"| {decision.name[:4]} | [{title}]({decision.name}) | {fields['Status']} | {fields['Revisit when']} |"
-        if row not in index:
-            missing.append(row)
-    assert missing == []
+        rows.append(
+            f"| {decision.name[:4]} | [{title}]({decision.name}) | {fields['Status']} | {fields['Revisit when']} |"
+        )
+    index = (ROOT / "docs/decisions/README.md").read_text()
+    # the first table, whole and in order: a row below another table is not found by a reader
+    assert index.partition("|---|---|---|---|\n")[2].partition("\n\n")[0].splitlines() == rows
 
 
 def commands(document: Path) -> str:

@@ -66,10 +66,14 @@ PARTITIONS: Final = """
 SELECT sum(ensure_event_partitions(month, month)) FROM (
     SELECT DISTINCT date_trunc('month', occurred_at AT TIME ZONE 'UTC')::date AS month
     FROM history_rows ORDER BY 1) AS months"""
-# Rows of known products, each with its key and what is wrong with its id: the rules of event_ids.py for many people at
-# once. Of several rows of one id, the first one decides.
+# Rows of known products, each with its key and the fault of its id: the rules of event_ids.py for many people at once.
+# Of several rows of one id, the first one decides. Tables that grow with the shop's history are looked up row by row,
+# which LATERAL and LIMIT force beside PLAN_IN_BULK: a join would read the whole history for every chunk.
 _PERSON: Final = "coalesce('row ' || coalesce(u.merged_into, u.id), 'id ' || r.user_key)"
-_STORED: Final = """LEFT JOIN events s ON s.event_id = k.event_id AND s.occurred_at = k.occurred_at"""
+_STORED: Final = """LEFT JOIN LATERAL (
+        SELECT user_id, product_id, event_type, quantity FROM events
+        WHERE event_id = k.event_id AND occurred_at = k.occurred_at LIMIT 1
+    ) AS s ON true"""
 CHECKED: Final = f"""
 INSERT INTO history_checked
 WITH known AS MATERIALIZED (
@@ -80,12 +84,19 @@ WITH known AS MATERIALIZED (
     SELECT r.position, r.event_type = 'purchase' AND r.known_id = i.product_id AND r.quantity = i.quantity
         AND (o.user_id IS NULL OR r.person = 'row ' || coalesce(w.merged_into, w.id))
         AND EXISTS (SELECT FROM order_state_changes h WHERE h.order_id = o.id AND h.state = 'paid') AS is_purchase
-    FROM known r JOIN order_items i ON i.event_id = r.event_id JOIN orders o ON o.id = i.order_id
+    FROM known r
+    CROSS JOIN LATERAL (
+        SELECT order_id, product_id, quantity FROM order_items WHERE event_id = r.event_id LIMIT 1
+    ) AS i
+    CROSS JOIN LATERAL (SELECT id, user_id FROM orders WHERE id = i.order_id LIMIT 1) AS o
     LEFT JOIN users w ON w.id = o.user_id
 ), plain AS MATERIALIZED (
     SELECT r.position, coalesce(r.person = 'row ' || coalesce(w.merged_into, w.id), false) AS is_own,
            s.product_id, s.event_type, s.quantity
-    FROM known r JOIN event_ids k ON k.event_id = r.event_id {_STORED} LEFT JOIN users w ON w.id = s.user_id
+    FROM known r
+    CROSS JOIN LATERAL (SELECT event_id, occurred_at FROM event_ids WHERE event_id = r.event_id LIMIT 1) AS k
+    {_STORED}
+    LEFT JOIN users w ON w.id = s.user_id
 ), led AS MATERIALIZED (
     -- whether the key is the id itself: if that is the person's, or free and the person is the first to use it
     SELECT r.*, l.is_purchase, coalesce(p.is_own, r.person = first_value(r.person) OVER (
@@ -101,7 +112,12 @@ WITH known AS MATERIALIZED (
     JOIN users g ON g.merged_into = coalesce(u.merged_into, u.id) WHERE NOT r.is_plain
 ), personal AS MATERIALIZED (
     SELECT DISTINCT ON (n.position) n.position, k.event_id AS key, s.product_id, s.event_type, s.quantity
-    FROM names n JOIN event_ids k ON k.event_id = {personal_key("n.name", "n.event_id")} {_STORED}
+    FROM names n
+    CROSS JOIN LATERAL (
+        SELECT event_id, occurred_at FROM event_ids
+        WHERE event_id = {personal_key("n.name", "n.event_id")} LIMIT 1
+    ) AS k
+    {_STORED}
     ORDER BY n.position
 ), keyed AS (
     SELECT r.*, CASE WHEN r.is_plain THEN r.event_id
@@ -156,7 +172,7 @@ WITH purchases AS MATERIALIZED (
     SELECT n.product_id, CASE WHEN EXISTS (SELECT FROM order_items i WHERE i.event_id = n.sent_id) THEN n.sent_id
                               ELSE {personal_key("n.user_key", "n.sent_id")} END AS key
     FROM history_new n WHERE n.event_type = 'purchase' AND n.product_id IS NOT NULL
-      AND NOT EXISTS (SELECT FROM counted_purchases c WHERE c.event_id = n.sent_id)
+      AND (SELECT c.event_id FROM counted_purchases c WHERE c.event_id = n.sent_id) IS NULL
 ), fresh AS (
     INSERT INTO counted_purchases (event_id) SELECT key FROM purchases ORDER BY key
     ON CONFLICT DO NOTHING RETURNING event_id

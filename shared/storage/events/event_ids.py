@@ -1,8 +1,9 @@
 """Under which id an event counts once, as SQL that the statements storing and counting events share.
 
-An id that a client chose is unique per person: a guest who was merged and the account are one person, and nobody else
-can use an id up. The id of an order's line is the line's alone, whoever reports it. An id that ``events`` generated is
-unique by its random bits. docs/decisions/0024-whose-event-ids.md has the rules and what was rejected.
+An id that a client chose is unique per person: a guest who was merged and the account are one person, and no other
+person can use an id up. The id of an order's line is the line's alone, from whatever sender it comes. An id that
+``events`` generated is unique by its random bits. docs/decisions/0024-whose-event-ids.md has the rules and what was
+rejected.
 
 The fragments read rows ``e(event_id, product_id, event_type, quantity)`` of the user ``:user_id``, as the message
 names them.

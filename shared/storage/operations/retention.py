@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from shared.clients import postgres
 from shared.clients.postgres import execute, sqlstate, transaction
 from shared.storage.operations.idempotency import RETENTION_S
+from shared.storage.people.login_failures import KNOWN_DAYS
 from shared.storage.recommending.attribution import KEPT_DAYS
 
 log = logging.getLogger(__name__)
@@ -46,10 +47,11 @@ RULES: Final = (
     Rule("account_links", "expires_at < now()"),
     # the database deletes no other entries: see migration 0007
     Rule("audit_log", "action IN ('login', 'login.failure') AND at < now() - interval '13 months'"),
-    # an address from which an account logged in is known for 30 days
+    # an address from which an account logged in is known for a while
     Rule(
         "login_failures",
-        "last_at < now() - CASE WHEN succeeded_at IS NULL THEN interval '2 days' ELSE interval '30 days' END",
+        "last_at < now() - CASE WHEN succeeded_at IS NULL THEN interval '2 days' "
+        f"ELSE interval '{KNOWN_DAYS} days' END",
     ),
     Rule("search_history", f"last_at < {EVENT_AGE}"),
     Rule("job_runs", "started_at < now() - interval '90 days'"),

@@ -29,7 +29,10 @@ ENDED: Final = "The link was used, has expired, or was replaced by a newer one. 
 
 
 def issue(connection: Connection, user: User, purpose: Purpose) -> str:
-    """Issue a link for an account that the caller has locked, in place of an earlier one; return its URL."""
+    """Issue a link for an account that the caller has locked, in place of an earlier one; return its URL.
+
+    Raises MissingSetting without TOKEN_KEYS or PUBLIC_URL.
+    """
     token = create(purpose)
     url = address(purpose, token)
     values = {"digest": digest(token), "user_id": user.id, "purpose": purpose, "lifetime_s": LIFETIME_S[purpose]}

@@ -1,4 +1,4 @@
-"""Idle users without any data are deleted: ids that a client once sent, and guests that never did anything.
+"""Deleting idle users without any data: ids that a client once sent, and guests that never did anything.
 
 These users stay: accounts, guests that were merged into one (late events and the account's erasure need the row), and
 users with a valid refresh token, events, orders, purchases or searches. A cart or a wishlist keeps a user for as long

@@ -2,7 +2,7 @@
 
 * by account and address together: a guesser delays nobody but themselves
 * by address: it guesses at many accounts; honest people share addresses, so it has more attempts
-* messages by mailbox: nobody fills another's mailbox with links; the last link that was sent stays valid meanwhile
+* messages by mailbox: no stranger fills it with links; the last link that was sent stays valid meanwhile
 * by account: many addresses guess at it; an address from which the account has logged in before is not delayed by it
 
 An attempt counts before its password is verified, so that concurrent attempts cannot avoid the limit; a success deletes
@@ -71,7 +71,7 @@ ON CONFLICT (subject) DO UPDATE SET failures = 0, locked_until = NULL, account =
 def account_subject(email: str) -> bytes:
     """Return the key of an account by its email, without storing the email.
 
-    In the form in which accounts are found, or each spelling of an email would have attempts of its own.
+    The key is that of the canonical email: otherwise each spelling would have attempts of its own.
     """
     return hashlib.sha256(b"account:" + canonical_email(email).encode("utf-8", "replace")).digest()
 

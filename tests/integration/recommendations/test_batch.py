@@ -51,17 +51,8 @@ def test_each_user_gets_the_answer_of_a_single_request(shop: httpx.Client, query
     assert len({one["recommendation_id"] for one in answer.json()["answers"]}) == len(users)
 
 
-def test_a_batch_takes_two_statements_and_logs_every_answer(
-    shop: httpx.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    statements: list[str] = []
-    original = postgres.run_prepared
-
-    def counting(sql: str, **parameters: Any) -> Any:
-        statements.append(sql)
-        return original(sql, **parameters)
-
-    monkeypatch.setattr(postgres, "run_prepared", counting)
+def test_a_batch_takes_two_statements_and_logs_every_answer(shop: httpx.Client, statements: list[str]) -> None:
+    statements.clear()
     answer = ask(shop, "u1", "u2", "buyer", k=2)
     assert len(statements) == 2
     logged = {

@@ -205,16 +205,9 @@ def test_a_user_with_many_different_queries_keeps_a_bounded_hash(client: httpx.C
     assert 0 < redis_sync.client().ttl("rec:u1") <= 300
 
 
-def test_a_miss_takes_two_statements(client: httpx.Client, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_miss_takes_two_statements(client: httpx.Client, serve: Serve, statements: list[str]) -> None:
     send_events(serve, "u1", event(1))
-    statements: list[str] = []
-    original = postgres.run_prepared
-
-    def counting(sql: str, **parameters: Any) -> Any:
-        statements.append(sql)
-        return original(sql, **parameters)
-
-    monkeypatch.setattr(postgres, "run_prepared", counting)
+    statements.clear()
     client.get("/recommendations", params={"user_id": "u1", "k": 100})
     assert len(statements) == 2
 

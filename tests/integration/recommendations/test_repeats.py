@@ -165,16 +165,9 @@ def test_an_unknown_kind_of_repeats_is_a_problem(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("repeats", ["exclude", "include", "only"])
 def test_every_kind_takes_two_statements(
-    client: httpx.Client, serve: Serve, monkeypatch: pytest.MonkeyPatch, repeats: str
+    client: httpx.Client, serve: Serve, statements: list[str], repeats: str
 ) -> None:
     send(serve, "u1", *(event(product, "purchase") for product in range(1, PRODUCTS + 1)))
-    statements: list[str] = []
-    original = postgres.run_prepared
-
-    def counting(sql: str, **parameters: Any) -> Any:
-        statements.append(sql)
-        return original(sql, **parameters)
-
-    monkeypatch.setattr(postgres, "run_prepared", counting)
+    statements.clear()
     assert ids(client, repeats=repeats)
     assert len(statements) == 2

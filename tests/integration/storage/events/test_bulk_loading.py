@@ -1,0 +1,53 @@
+"""What a load costs in a shop with a long history."""
+
+import io
+import re
+from collections.abc import Mapping
+from uuid import uuid4
+
+import pytest
+
+from shared.clients.postgres import copy_in, execute, transaction
+from shared.storage.events import bulk_loading
+from tests.integration.shop import NOW, add_products
+
+# more than a plan would read as a whole without need
+HISTORY = 20_000
+FILL = (
+    """CREATE TEMP TABLE filler ON COMMIT DROP AS
+       SELECT gen_random_uuid() AS id, now() AS at FROM generate_series(1, :n)""",
+    "INSERT INTO users (external_id) VALUES ('regular')",
+    "INSERT INTO event_ids SELECT id, at FROM filler",
+    "INSERT INTO counted_purchases (event_id) SELECT id FROM filler",
+    """INSERT INTO events (event_id, user_id, product_id, event_type, occurred_at)
+       SELECT f.id, u.id, 1, 'view', at FROM filler f, users u""",
+)
+GROWING = re.compile(
+    r"(?:Seq Scan|Index Only Scan using \w+|Index Scan using \w+) on (event_ids|events\w*|counted_\w+)"
+)
+
+
+@pytest.mark.parametrize("statement", ["CHECKED", "PURCHASE_COUNTS"])
+def test_a_load_looks_its_rows_up_and_does_not_read_the_whole_history(env: Mapping[str, str], statement: str) -> None:
+    add_products()
+    rows = "".join(f"{n},{uuid4()},regular,,1,purchase,1,{NOW.isoformat()},,\n" for n in range(50))
+    with transaction() as connection:
+        for sql in FILL:
+            execute(connection, sql, {"n": HISTORY} if ":n" in sql else None)
+        execute(connection, "ANALYZE event_ids, events, counted_purchases")
+        for sql in (*bulk_loading.PLAN_IN_BULK, *bulk_loading.STAGE):
+            execute(connection, sql)
+        copy_in(connection, bulk_loading.COPY, io.BytesIO(rows.encode()))
+        execute(connection, "ANALYZE history_rows")
+        execute(connection, bulk_loading.CHECKED)
+        execute(connection, bulk_loading.NEW)
+        if statement == "CHECKED":
+            execute(connection, "TRUNCATE history_checked")
+        plan = "\n".join(
+            row[0] for row in execute(connection, f"EXPLAIN (ANALYZE, TIMING OFF) {getattr(bulk_loading, statement)}")
+        )
+    scans = [line for line in plan.splitlines() if GROWING.search(line)]
+    assert scans
+    # (actual rows=… loops=…): what one look-up returns
+    assert all(float(rows) <= 1 for line in scans for rows in re.findall(r"actual rows=([\d.]+)", line)), plan
+    assert not [line for line in scans if "Seq Scan on event_ids" in line or "Seq Scan on counted" in line], plan
