@@ -3,6 +3,7 @@
 import email
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
@@ -10,6 +11,7 @@ from email.policy import default
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from shared.gates import MAILING
 from tests.integration.conftest import settings_of
 from tests.integration.people import PUBLIC_URL
 
@@ -23,7 +25,10 @@ class Mailbox:
         self.folder = folder
 
     def messages(self, to: str | None = None) -> list[EmailMessage]:
-        """Return the messages, or those to one address."""
+        """Return the messages, or those to one address, once no message is being sent: an answer may come earlier."""
+        deadline = time.monotonic() + 10
+        while MAILING.admitted and time.monotonic() < deadline:
+            time.sleep(0.01)
         parsed = [
             email.message_from_bytes(file.read_bytes(), policy=default) for file in sorted(self.folder.glob("*.eml"))
         ]

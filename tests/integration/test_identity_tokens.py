@@ -149,7 +149,10 @@ BAD = {
     "no expiry": lambda: token(exp=None),
     "another key": lambda: token(key=OTHER_RSA_KEY),
     "an unknown key id": lambda: token(kid="rsa-2"),
-    "another algorithm of the same key": lambda: token(algorithm="RS512"),
+    **{
+        f"{algorithm}, another algorithm of the same key": lambda algorithm=algorithm: token(algorithm=algorithm)
+        for algorithm in ("RS384", "RS512", "PS256")
+    },
     "not valid yet": lambda: token(nbf=int(time.time()) + 10),
     "no algorithm": unsigned,
     "HMAC with the public key": by_public_key,
@@ -224,3 +227,30 @@ def test_a_guest_merged_by_its_identity_token(serve: Serve) -> None:
     body = {"email": "merging@example.com", "password": "a plum in the rain", "guest_user_id": "17850"}
     assert accounts.post("/auth/login", json=body, headers=bearer(token("17851"))).status_code == 403
     assert accounts.post("/auth/login", json=body, headers=bearer(token())).status_code == 200
+
+
+def test_each_audience_of_each_issuer_is_accepted_and_no_issuer_signs_for_another(
+    serve: Serve, jwks: Jwks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = "https://partner.example"
+    issuers = [
+        {"issuer": ISSUER, "audience": ["storefront", "app"], "jwks_url": jwks.url},
+        {"issuer": other, "audience": "partner-app", "jwks_url": jwks.url.replace("jwks", "partner")},
+    ]
+    monkeypatch.setenv("IDENTITY_ISSUERS", json.dumps(issuers))
+    clients.reset()
+    cart = serve("cart")
+    accepted = (token(aud="storefront"), token(aud="app"), token(iss=other, aud="partner-app"))
+    assert [cart.get("/cart", headers=bearer(mine)).status_code for mine in accepted] == [200] * 3
+    # an audience counts for its own issuer only
+    for refused in (token(aud="partner-app"), token(iss=other, aud="app")):
+        assert slug(cart.get("/cart", headers=bearer(refused))) == (401, "invalid-token")
+    # the keys that were read for one issuer verify no token of another
+    jwks.keys = [public("partner-1", OTHER_RSA_KEY)]
+    clients.reset()
+    assert cart.get("/cart", headers=bearer(token(iss=other, aud="partner-app"))).status_code == 401
+    signed = token(iss=other, aud="partner-app", key=OTHER_RSA_KEY, kid="partner-1")
+    assert cart.get("/cart", headers=bearer(signed)).status_code == 200
+    jwks.keys = [public("rsa-1", RSA_KEY)]
+    assert cart.get("/cart", headers=bearer(token())).status_code == 200
+    assert slug(cart.get("/cart", headers=bearer(token(key=OTHER_RSA_KEY, kid="partner-1")))) == (401, "invalid-token")

@@ -32,6 +32,14 @@ OPEN = {
     ("POST", "/auth/login"),
     ("POST", "/auth/refresh"),
     ("POST", "/auth/logout"),
+    # the mailed link is the credential
+    ("GET", "/auth/set-password"),
+    ("POST", "/auth/set-password"),
+    ("GET", "/auth/verify-email"),
+    ("POST", "/auth/verify-email"),
+    # it sends the link to the address that the request names
+    ("GET", "/auth/password-reset"),
+    ("POST", "/auth/password-reset"),
     ("GET", "/health"),
     ("GET", "/health/ready"),
 }

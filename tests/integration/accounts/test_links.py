@@ -243,6 +243,7 @@ def test_a_slow_mail_server_is_not_heard_in_the_answer(
     accounts: httpx.Client, mails: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(accounts)
+    assert len(mails.messages()) == 1
     deliver = sending.deliver
 
     def deliver_slowly(mail: Any) -> None:
@@ -253,10 +254,7 @@ def test_a_slow_mail_server_is_not_heard_in_the_answer(
     begun = time.monotonic()
     assert request_reset(accounts).status_code == 202
     assert time.monotonic() - begun < 0.8
-    assert len(mails.messages()) == 1
-    deadline = time.monotonic() + 5
-    while len(mails.messages()) == 1 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    assert len(list(mails.folder.glob("*.eml"))) == 1
     assert len(mails.messages()) == 2
 
 
@@ -436,6 +434,9 @@ def test_neither_addresses_nor_links_are_logged(
     accounts: httpx.Client, mails: Mailbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    # the client of this test logs the URLs that it opens, and the run's log must not have them
+    for client in ("httpx", "httpcore"):
+        caplog.set_level(logging.WARNING, client)
     register(accounts)
     token = reset_token(accounts, mails)
     get_form(accounts, "/auth/set-password", token)

@@ -1,5 +1,7 @@
 """Links in the database: used once, ended by time, by a newer link, by another address and by a new password."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -83,6 +85,39 @@ def test_a_link_that_is_used_twice_at_the_same_moment_is_used_once(ada: User) ->
         assert sorted(run_concurrently(attempt, range(4))) == [False, False, False, True]
 
 
+def test_a_link_waits_for_a_new_password_that_is_being_set_and_ends_with_it(
+    ada: User, eve: tuple[User, dict[Purpose, str]]
+) -> None:
+    token = issue(ada, "reset_password")
+
+    def use_it() -> None:
+        with transaction() as connection:
+            user, _purpose = account_links.use(connection, token, *SETS_PASSWORD)
+            accounts.set_password(connection, user, "the hash of the link")
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction() as connection:
+            assert accounts.lock(connection, ada.user_id) is not None
+            accounts.set_password(connection, ada, "the hash of the change")
+            refresh_tokens.revoke_all(connection, ada.id)
+            used = pool.submit(use_it)
+            wait_for_lock()
+        with pytest.raises(LinkExpired):
+            used.result(10)
+    assert accounts.get_holder(ada.user_id).password_hash == "the hash of the change"
+    assert all_valid(eve[1])
+
+
+def wait_for_lock() -> None:
+    """Return as soon as a statement of this database waits for a lock."""
+    deadline = time.monotonic() + 10
+    while not postgres.read(
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    ):
+        assert time.monotonic() < deadline, "nothing waits"
+        time.sleep(0.01)
+
+
 def test_a_link_stays_valid_if_its_use_is_rolled_back(ada: User) -> None:
     token = issue(ada, "set_password")
 
@@ -128,6 +163,22 @@ def test_a_newer_link_ends_the_earlier_one_of_its_purpose(ada: User, eve: tuple[
     assert is_valid(tokens["set_password"], "set_password")
     assert is_valid(tokens["verify_email"], "verify_email")
     assert all_valid(eve[1])
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_newer_link_has_its_whole_time_and_the_address_of_now(ada: User, purpose: Purpose) -> None:
+    issue(ada, purpose)
+    postgres.write("UPDATE account_links SET issued_at = issued_at - interval '2 days', expires_at = now()")
+    postgres.write("UPDATE users SET email = 'ada@other.example' WHERE id = :id", id=ada.id)
+    with transaction() as connection:
+        refresh_tokens.revoke_all(connection, ada.id)
+    newer = issue(ada, purpose)
+    assert is_valid(newer, purpose)
+    lifetime, age = postgres.read(
+        """SELECT extract(epoch FROM expires_at - issued_at)::int, extract(epoch FROM now() - issued_at)::int
+           FROM account_links"""
+    )[0]
+    assert (lifetime, age < 60) == (LIFETIME_S[purpose], True)
 
 
 def test_what_ends_all_sessions_ends_the_links_that_set_a_password(
@@ -178,3 +229,15 @@ def test_a_link_ends_with_its_account(ada: User, eve: tuple[User, dict[Purpose, 
     postgres.write("DELETE FROM users WHERE id = :id", id=ada.id)
     assert not is_valid(token, "set_password")
     assert count_rows("account_links") == len(eve[1])
+
+
+def test_a_link_leads_to_no_other_account_that_takes_the_address(
+    ada: User, eve: tuple[User, dict[Purpose, str]]
+) -> None:
+    tokens = {purpose: issue(ada, purpose) for purpose in PURPOSES}
+    for user, email in ((ada, "ada@other.example"), (eve[0], "ada@example.com")):
+        postgres.write("UPDATE users SET email = :email WHERE id = :id", email=email, id=user.id)
+    for purpose, token in tokens.items():
+        assert not is_valid(token, purpose)
+        with pytest.raises(LinkExpired):
+            use(token, purpose)
