@@ -1,5 +1,6 @@
 """The one reading of Pydantic's validation errors: as field errors, as one sentence, and as the problem to answer."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
@@ -43,6 +44,8 @@ def _field_errors(entries: Sequence[Any]) -> list[dict[str, str]]:
             message = f"Unknown {'query parameter' if source == 'query' else 'field'} `{field}`."
         elif kind in ("model_attributes_type", "missing") and source == "body" and not field:
             message = "The body must be a JSON object, sent with `Content-Type: application/json`."
+        elif kind in ("too_short", "too_long"):
+            message = re.sub(r"^\w+ should have(.*?)(?: after validation)?,", r"must have\1,", message)
         result.append({"field": field, "message": message, "type": kind})
     return result
 

@@ -74,3 +74,16 @@ def test_a_missing_body_is_not_a_missing_field() -> None:
     )
     field = RequestValidationError([{"loc": ("body", "email"), "msg": "Field required", "type": "missing"}])
     assert validation_problem(field).detail == "email: Field required"
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"), [(0, "must have at least 1 item, not 0"), (4, "must have at most 3 items")]
+)
+def test_a_list_of_the_wrong_length_is_refused_with_the_limit(paths: int, message: str) -> None:
+    class Paths(BaseModel):
+        paths: list[int] = Field(min_length=1, max_length=3)
+
+    with pytest.raises(ValidationError) as caught:
+        Paths.model_validate({"paths": list(range(paths))})
+    assert first_error(caught.value).startswith(f"paths: {message}")
+    assert Paths.model_validate({"paths": [1, 2, 3]}).paths == [1, 2, 3]
