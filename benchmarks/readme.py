@@ -71,14 +71,14 @@ LINES: Final = (
         "quality_readme",
         ("quality, online_retail, new",),
         _quality("quality, online_retail, new"),
-        "python -m benchmarks.quality online_retail --new-only --data DIR --budget 60",
+        ".venv/bin/python -m benchmarks.quality online_retail --new-only --data DIR --budget 60",
     ),
     Line(
         "NDCG@20 of the next product in click sessions",
         "quality_readme",
         ("quality, sessions, new",),
         _quality("quality, sessions, new"),
-        "python -m benchmarks.quality sessions --new-only --data DIR --budget 60",
+        ".venv/bin/python -m benchmarks.quality sessions --new-only --data DIR --budget 60",
     ),
 )
 

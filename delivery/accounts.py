@@ -1,7 +1,7 @@
 """The service accounts of a deployment, their roles, and why: writes docs/service-accounts.md from functions.yaml.
 
-    python -m delivery.accounts            write docs/service-accounts.md
-    python -m delivery.accounts --check    fail if docs/service-accounts.md is out of date
+    python3 -m delivery.accounts            write docs/service-accounts.md
+    python3 -m delivery.accounts --check    fail if docs/service-accounts.md is out of date
 
 terraform/ grants the same roles by the same rules; tests/terraform compares the plan with functions.yaml.
 """
@@ -16,7 +16,7 @@ from shared.manifest import Entry, manifest
 FILE: Final = Path(__file__).parent.parent / "docs/service-accounts.md"
 TEXT: Final = """# Service accounts and their roles
 
-Written by `python -m delivery.accounts` from `functions.yaml`. There are no primitive roles and no account keys. A role is
+Written by `python3 -m delivery.accounts` from `functions.yaml`. There are no primitive roles and no account keys. A role is
 granted on a single resource, unless it is marked "project": Cloud SQL and Cloud Scheduler grant nothing smaller.
 
 ## Functions and jobs
@@ -118,7 +118,7 @@ def page() -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m delivery.accounts")
+    parser = argparse.ArgumentParser(prog="python3 -m delivery.accounts")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is out of date")
     chosen = parser.parse_args(arguments)
     if not chosen.check:
@@ -126,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"wrote {FILE}")
         return 0
     if not FILE.exists() or FILE.read_text() != page():
-        print("docs/service-accounts.md is out of date. Run: python -m delivery.accounts", file=sys.stderr)
+        print("docs/service-accounts.md is out of date. Run: python3 -m delivery.accounts", file=sys.stderr)
         return 1
     return 0
 

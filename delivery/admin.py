@@ -1,6 +1,6 @@
 """Let the first admin into a deployment: print a link that sets the password of an address's account once.
 
-    python -m delivery.admin --outputs outputs.json ada@example.com
+    python3 -m delivery.admin --outputs build/outputs.json ada@example.com
 
 It calls the job first_admin, which operators alone may call. An account that exists becomes an admin, and loses its
 password and every session: somebody else may have registered the address beforehand. The link is valid for an hour; a
@@ -29,7 +29,7 @@ def describe(email: str, answer: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m delivery.admin")
+    parser = argparse.ArgumentParser(prog="python3 -m delivery.admin")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--outputs", help="a file with the output of terraform output -json; - reads standard input")
     source.add_argument("--url", help="the first_admin job's URL")

@@ -1,7 +1,7 @@
 """The monthly cost of a deployment by component: writes docs/cost.md.
 
-    python -m delivery.cost            write docs/cost.md
-    python -m delivery.cost --check    fail if docs/cost.md is out of date
+    python3 -m delivery.cost            write docs/cost.md
+    python3 -m delivery.cost --check    fail if docs/cost.md is out of date
 
 Prices are list prices in USD for europe-west1 without discounts, entered by hand on PRICES_OF and not compared with a
 bill. Before relying on them, look at https://cloud.google.com/pricing, change the numbers here, and run this again. A
@@ -235,7 +235,7 @@ def page(prices: Prices) -> str:
     load = replace(LOADS[-1])
     return f"""# Monthly cost
 
-Written by `python -m delivery.cost` from the prices in `delivery/cost.py` (list prices in USD, europe-west1, entered by
+Written by `python3 -m delivery.cost` from the prices in `delivery/cost.py` (list prices in USD, europe-west1, entered by
 hand on {PRICES_OF}, without discounts or credits) and from `functions.yaml`. It is an estimate, not a bill, and was not
 measured on a deployment. Look the prices up, compare the estimate with the first bill, and set `billing_account` to get
 warnings from a budget.
@@ -267,7 +267,7 @@ each can be switched off:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m delivery.cost")
+    parser = argparse.ArgumentParser(prog="python3 -m delivery.cost")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if docs/cost.md is out of date")
     chosen = parser.parse_args(arguments)
     text = page(Prices())
@@ -276,7 +276,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"wrote {FILE}")
         return 0
     if not FILE.exists() or FILE.read_text() != text:
-        print("docs/cost.md is out of date. Run: python -m delivery.cost", file=sys.stderr)
+        print("docs/cost.md is out of date. Run: python3 -m delivery.cost", file=sys.stderr)
         return 1
     return 0
 

@@ -1,7 +1,7 @@
 """Bring the deployed database's schema up to date: call the migrate job and wait for its answer.
 
-    python -m delivery.migrate --outputs outputs.json
-    python -m delivery.migrate --url https://migrate-….run.app
+    python3 -m delivery.migrate --outputs build/outputs.json
+    python3 -m delivery.migrate --url https://migrate-….run.app
 
 Run it before new code serves: each migration is safe beside the release that runs.
 """
@@ -15,7 +15,7 @@ from delivery import identity, outputs, private_jobs
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m delivery.migrate")
+    parser = argparse.ArgumentParser(prog="python3 -m delivery.migrate")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--outputs", help="a file with the output of terraform output -json; - reads standard input")
     source.add_argument("--url", help="the migrate job's URL")

@@ -3,16 +3,23 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+_REMEDY: Final = "Write them with: terraform -chdir=terraform output -json > build/outputs.json"
 
 
 def read(file: str) -> dict[str, Any]:
-    """Return each output's value; ``-`` is standard input. Exits with a reason if the text is not such output."""
+    """Return each output's value; ``-`` is standard input. Exits with a reason and the remedy if there are none."""
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        sys.exit(f"{file} cannot be read: {reason}. {_REMEDY}")
+    try:
         return {name: output["value"] for name, output in json.loads(text).items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        sys.exit(f"{file} does not hold the output of terraform output -json: {error}")
+    except (AttributeError, KeyError, TypeError, ValueError):
+        source = "standard input" if file == "-" else file
+        sys.exit(f"{source} does not have the form of Terraform's outputs. {_REMEDY}")
 
 
 def required(outputs: dict[str, Any], name: str) -> Any:

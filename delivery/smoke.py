@@ -1,7 +1,7 @@
 """Send a deployment the requests of a shopper, and check the answers.
 
-    python -m delivery.smoke --outputs outputs.json        a deployment, by terraform output -json
-    python -m delivery.smoke --url http://localhost:8080   a system behind one address, as the local one
+    python3 -m delivery.smoke --outputs build/outputs.json  a deployment, by terraform output -json
+    python3 -m delivery.smoke --url http://localhost:8080   a system behind one address, as the local one
 
 It writes one event, of a guest that does not exist. With a secret API key in AISLE_API_KEY it also asks for the data of
 a user of the shop's own. With AISLE_EMAIL and AISLE_PASSWORD it logs in to that account, reads its profile, and the
@@ -173,7 +173,7 @@ def log_in(addresses: dict[str, str], email: str, password: str, pause_s: float 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m delivery.smoke")
+    parser = argparse.ArgumentParser(prog="python3 -m delivery.smoke")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--outputs", help="a file with the output of terraform output -json; - reads standard input")
     source.add_argument("--url", help="one address that serves every path")

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from local.errors import CommandError, Refused
 
@@ -211,6 +212,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "psql": psql,
     "redis-cli": redis_cli,
 }
+# commands that answer --help themselves
+WITH_OWN_HELP: Final = frozenset({"bench", "evaluate", "psql", "test"})
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -219,6 +222,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if name not in COMMANDS:
             raise Refused(f"Unknown command {name!r}. See ./aisle help.")
+        if rest in (["--help"], ["-h"]) and name not in WITH_OWN_HELP:
+            return show_help(())
         return COMMANDS[name](rest)
     except CommandError as error:
         print(f"aisle: {error}", file=sys.stderr)

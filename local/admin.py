@@ -56,10 +56,8 @@ def create(email: str) -> str:
         user = roles.make_admin(connection, ACTOR, email, existing, password_hash)
     if existing is None:
         return f"{email} is now an admin ({user.user_id}). Log in with POST /auth/login."
-    return (
-        f"{email} was {user.role} and is now an admin ({user.user_id}). The old password no longer works, and every "
-        "earlier login has ended."
-    )
+    change = "was an admin already" if user.role == "admin" else f"was {user.role} and is now an admin"
+    return f"{email} {change} ({user.user_id}). The old password no longer works, and every earlier login has ended."
 
 
 def describe(user: "User") -> str:

@@ -28,6 +28,7 @@ PATHS: Final[dict[Purpose, str]] = {
 }
 # the page that requests a link to reset the password
 REQUEST_PATH: Final = "/auth/password-reset"
+BROKEN_LINK: Final = "The link is incomplete or was altered. Copy it completely from the message, or request a new one."
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}")
 _RANDOM_BYTES: Final = 32
 
@@ -54,9 +55,7 @@ def check(token: str, *purposes: Purpose) -> Purpose:
         for purpose in purposes:
             if any(hmac.compare_digest(_mac(purpose, nonce, key), mac) for key in settings().keys_by_id.values()):
                 return purpose
-    raise InvalidLink(
-        "The link is incomplete or was altered. Copy it completely from the message, or request a new one."
-    )
+    raise InvalidLink(BROKEN_LINK)
 
 
 def digest(token: str) -> bytes:

@@ -15,16 +15,16 @@ from shared.storage.people import account_links, accounts, login_failures
 VERIFICATION: Final = """\
 Somebody registered this address at {shop}.
 
-If it was you, open this link within {hours} h to confirm that the address is yours:
+If it was you, open this link within {lifetime} to confirm that the address is yours:
 
 {url}
 
 If it was not you, ignore this message. The address then stays unconfirmed.
 """
 RESET: Final = """\
-Somebody asked for a new password of your account at {shop}.
+Somebody asked for a new password for your account at {shop}.
 
-If it was you, open this link within {hours} h to set it:
+If it was you, open this link within {lifetime} to set it:
 
 {url}
 
@@ -33,7 +33,7 @@ If it was not you, ignore this message. Your password stays as it is.
 PROMOTION: Final = """\
 Your account at {shop} now has the role {role}. Its password was removed and every login was ended.
 
-Open this link within {hours} h to set a new password:
+Open this link within {lifetime} to set a new password:
 
 {url}
 
@@ -43,7 +43,9 @@ After that time, request another link at {reset_url}
 
 def _compose(to: str, subject: str, text: str, purpose: Purpose, **values: str) -> Mail:
     shop = urlsplit(settings().require("public_url")).netloc
-    return Mail(to, subject.format(shop=shop), text.format(shop=shop, hours=LIFETIME_S[purpose] // 3600, **values))
+    hours = LIFETIME_S[purpose] // 3600
+    lifetime = "an hour" if hours == 1 else f"{hours} hours"
+    return Mail(to, subject.format(shop=shop), text.format(shop=shop, lifetime=lifetime, **values))
 
 
 def _issue(user_id: str, purpose: Purpose) -> tuple[str, str] | None:

@@ -128,6 +128,9 @@ def authorise(user_id: str | None, credential: Credential, action: Action | Perm
         raise Unauthorized(
             "Send an access token: Authorization: Bearer <token>."
             if action is Action.CHANGE_LOGIN
+            else "Merging a guest needs proof: send the guest's access token (Authorization: Bearer <token>), or a "
+            "secret API key (X-API-Key)."
+            if action is Action.MERGE
             else "Send the user's access token (Authorization: Bearer <token>), or user_id with a secret API key "
             "(X-API-Key).",
             headers=CHALLENGE,

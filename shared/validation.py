@@ -1,5 +1,6 @@
 """The one reading of Pydantic's validation errors: as field errors, as one sentence, and as the problem to answer."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
@@ -23,7 +24,12 @@ def field_errors(error: Invalid) -> list[dict[str, str]]:
 
     The rejected value is left out: it may be secret, or not even text. At most MAX_ERRORS are returned.
     """
-    return _field_errors(error.errors())
+    return _field_errors(_distinct(error))
+
+
+def _distinct(error: Invalid) -> list[Any]:
+    """Return the errors without repetitions: a parameter that two dependencies read fails once in each of them."""
+    return list({(*map(str, entry["loc"]), entry["type"], entry["msg"]): entry for entry in error.errors()}.values())
 
 
 def _field_errors(entries: Sequence[Any]) -> list[dict[str, str]]:
@@ -36,8 +42,10 @@ def _field_errors(entries: Sequence[Any]) -> list[dict[str, str]]:
         message = str(entry["msg"]).removeprefix("Value error, ")
         if kind == "extra_forbidden":
             message = f"Unknown {'query parameter' if source == 'query' else 'field'} `{field}`."
-        elif kind == "model_attributes_type" and source == "body" and not field:
+        elif kind in ("model_attributes_type", "missing") and source == "body" and not field:
             message = "The body must be a JSON object, sent with `Content-Type: application/json`."
+        elif kind in ("too_short", "too_long"):
+            message = re.sub(r"^\w+ should have(.*?)(?: after validation)?,", r"must have\1,", message)
         result.append({"field": field, "message": message, "type": kind})
     return result
 
@@ -56,7 +64,7 @@ def describe(error: dict[str, str]) -> str:
 
 def validation_problem(error: Invalid) -> AppError:
     """Return InvalidRequest with the first MAX_ERRORS field errors, or MalformedBody for a body that is not JSON."""
-    entries = error.errors()
+    entries = _distinct(error)
     errors = _field_errors(entries)
     if any(entry["type"] == "json_invalid" for entry in errors):
         return MalformedBody("The body is not valid JSON: " + errors[0]["message"] + ".")

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from shared.account_links import PATHS, REQUEST_PATH
+from shared.account_links import BROKEN_LINK, PATHS, REQUEST_PATH
 from shared.errors import AppError, InvalidLink
 from shared.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 from shared.validation import validation_problem
@@ -107,6 +107,9 @@ class PageRoute(APIRoute):
                 if not wants_page(request):
                     raise
                 problem = error if isinstance(error, AppError) else validation_problem(error)
+                if any(invalid["field"] == "token" for invalid in problem.errors):
+                    # a person did not choose the token, so its form is nothing to tell them
+                    problem = InvalidLink(BROKEN_LINK)
                 text = f"<p>{escape(problem.detail)}</p>"
                 if isinstance(problem, InvalidLink) and request.url.path.endswith(PASSWORD_PAGE):
                     text += f'<p><a href="{REQUEST_PAGE}">Request a new link</a></p>'

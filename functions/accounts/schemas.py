@@ -1,9 +1,10 @@
 """Request and response models of the accounts function."""
 
+import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.domain.email_addresses import valid_email
 from shared.domain.events import UserId, printable
@@ -13,6 +14,8 @@ from shared.domain.text import nfkc
 from shared.http import Page
 from shared.storage.people.merging import LeftReason
 
+USERNAME: Final = r"^[^\W_]([\w.-]*[^\W_])?$"
+
 
 def one_line(value: str) -> str:
     """Return the text stripped; raise ValueError if it is empty, not printable or has line breaks."""
@@ -21,6 +24,13 @@ def one_line(value: str) -> str:
         raise ValueError("must be one line")
     if not value:
         raise ValueError("must not be empty")
+    return value
+
+
+def username_characters(value: object) -> object:
+    """Return the value; raise ValueError for text with characters that no username has."""
+    if isinstance(value, str) and not re.fullmatch(USERNAME, value):
+        raise ValueError("must have only letters, digits, `_`, `.` and `-`, with a letter or digit first and last")
     return value
 
 
@@ -47,7 +57,8 @@ Email = Annotated[
 Username = Annotated[
     str,
     # a letter or digit first and last: names that differ only by punctuation around them look alike
-    StringConstraints(min_length=3, max_length=50, pattern=r"^[^\W_]([\w.-]*[^\W_])?$"),
+    StringConstraints(min_length=3, max_length=50, pattern=USERNAME),
+    BeforeValidator(username_characters),
     AfterValidator(one_line),
     nfkc(50),
     Field(description="Unique name: letters, digits, `_`, `.` and `-`, with a letter or digit first and last."),

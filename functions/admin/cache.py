@@ -25,7 +25,7 @@ def flush(actor: str, *scopes: str) -> CacheFlush:
         )
         if not invalidation.flush(*scopes):
             raise Unavailable("Redis does not answer. Nothing was flushed; no stored answer is served meanwhile.")
-    return CacheFlush(message=f"Flushed the cache of {', '.join(scopes) or 'everything'}.")
+    return CacheFlush(message=f"Flushed the stored answers of {', '.join(scopes)}." if scopes else "Flushed the cache.")
 
 
 @router.post("/flush")

@@ -433,7 +433,7 @@ class RuleWrite(BaseModel):
         """Require what the kind needs, refuse what it does not use, and set the default factor."""
         selectors = (self.product_id, self.category_id, self.brand, self.tag, self.price_min, self.price_max)
         if all(selector is None for selector in selectors):
-            raise ValueError("give product_id, category_id, brand, tag, price_min or price_max")
+            raise ValueError("A rule needs product_id, category_id, brand, tag, price_min or price_max.")
         if self.kind == "pin" and (self.product_id is None or any(value is not None for value in selectors[1:])):
             raise ValueError("a pin selects one product, by product_id alone")
         if self.kind == "pin" and self.position is None:

@@ -83,7 +83,7 @@ def purchase_reason(repurchase: Repurchase) -> dict[str, Any]:
 
 
 def _next_reason(product_id: int, name: str) -> dict[str, Any]:
-    return _reason("next", f"Others went on to this from {name}", product_id, name)
+    return _reason("next", f"Often chosen next after {name}", product_id, name)
 
 
 def _reason(kind: str, text: str, product_id: int | None = None, product_name: str | None = None) -> dict[str, Any]:

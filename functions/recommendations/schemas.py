@@ -146,7 +146,7 @@ class Reason(BaseModel):
     """Why a product was recommended.
 
     `again`: the user viewed or bought it before. `similar`: similar to `product_id`, which the user viewed or bought,
-    or which the request names. `next`: others went on to it from `product_id`. `together`: bought together with
+    or which the request names. `next`: users often choose it next after `product_id`. `together`: bought together with
     `product_id`. `taste`: matches the user's preferences. `trending`, `popular`: fills up the answer. `new`: recently
     added. `rule`: moved by the shop's rule `rule_id`.
     """

@@ -188,7 +188,7 @@ class Event(BaseModel):
     def has_product(cls, value: int | None, info: ValidationInfo) -> int | None:
         """Require a product, except for a search."""
         if value is None and info.data.get("event_type", EventType.SEARCH) is not EventType.SEARCH:
-            raise ValueError("product_id is required, except for a search")
+            raise ValueError("required, except for a search")
         return value
 
 

@@ -41,8 +41,9 @@ def check_transition(before: OrderState, after: OrderState) -> None:
     """Raise OrderStateConflict unless an order may go from ``before`` to ``after``."""
     if after in TRANSITIONS[before]:
         return
-    allowed = ", ".join(sorted(TRANSITIONS[before])) or "nothing else"
-    raise OrderStateConflict(f"The order is {before} and cannot become {after}; it can become {allowed}.", state=before)
+    allowed = " or ".join(sorted(TRANSITIONS[before]))
+    remedy = f"it can only be {allowed}" if allowed else "its state is final"
+    raise OrderStateConflict(f"The order is {before} and cannot be {after}; {remedy}.", state=before)
 
 
 def purchase_event_id(order_id: UUID, product_id: int) -> UUID:

@@ -4,10 +4,14 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, make_msgid
+from typing import Final
 
 from shared.errors import MailFailed
 from shared.mail import Mail
 from shared.settings import settings
+
+# RFC 5322, 2.1.1
+LONGEST_LINE: Final = 998
 
 
 def compose(mail: Mail) -> EmailMessage:
@@ -28,5 +32,8 @@ def compose(mail: Mail) -> EmailMessage:
     message["Message-ID"] = make_msgid(domain=domain)
     # no out-of-office replies (RFC 3834)
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(mail.text)
+    # as it is where SMTP allows that: the default, quoted-printable, breaks a link that is copied from the source
+    lines = mail.text.splitlines()
+    as_it_is = mail.text.isascii() and max(map(len, lines), default=0) <= LONGEST_LINE
+    message.set_content(mail.text, cte="7bit" if as_it_is else None)
     return message

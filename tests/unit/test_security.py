@@ -23,7 +23,7 @@ RISKS: Final = (
 
 def problems(document: str) -> list[str]:
     """Return what is wrong with the table: missing or empty rows, and tests that do not exist."""
-    table = document.partition("| risk | held by | tests | left over |\n")[2].partition("\n\n")[0]
+    table = document.partition("| risk | controls | tests | residual risk |\n")[2].partition("\n\n")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[1:]]
     wrong = []
     if [row[0] for row in rows] != list(RISKS):

@@ -479,3 +479,15 @@ def test_links_are_exported_without_their_tokens_and_erased_with_the_account(
     assert count_rows("account_links") == 1
     # the count of the mailbox's messages is gone too; the bystander's stays
     assert count_rows("login_failures", "account IS NOT NULL AND failures > 0") == 1
+
+
+def test_a_page_whose_link_lost_its_token_says_so_and_json_names_the_field(accounts: httpx.Client) -> None:
+    for path in ("/auth/set-password", "/auth/verify-email"):
+        for token in ("", "?token=", "?token=" + "t" * 201):
+            page = accounts.get(path + token)
+            assert page.status_code == 422
+            assert "The link is incomplete or was altered." in page.text
+            assert "token:" not in page.text
+            assert ("Request a new link" in page.text) is (path == "/auth/set-password")
+        problem = accounts.post(path, json={"new_password": NEW_PASSWORD} if "password" in path else {}).json()
+        assert problem["detail"] == "token: Field required"

@@ -11,7 +11,7 @@ from shared.clients import postgres, redis_sync
 from tests.integration.concurrency import run_concurrently
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event, push
-from tests.integration.people import bearer, login, register
+from tests.integration.people import PASSWORD, bearer, login, register
 from tests.integration.shop import NOW, add_products
 from tests.integration.tables import count_rows
 
@@ -372,3 +372,13 @@ def test_a_checkout_that_a_crash_interrupted_before_the_login_is_finished_after_
     repeated = cart.post("/cart/checkout", headers=bearer(tokens) | key)
     assert (repeated.status_code, repeated.json()["id"]) == (201, order)
     assert items(cart, bearer(tokens)) == {3: 1}
+
+
+def test_a_guest_without_proof_is_refused_with_the_remedy(accounts: httpx.Client) -> None:
+    guest = accounts.post("/auth/guest").json()["user_id"]
+    body = {"username": "ada", "email": "ada@example.com", "password": PASSWORD, "guest_user_id": guest}
+    refused = accounts.post("/auth/register", json=body)
+    assert refused.status_code == 401
+    assert refused.json()["detail"].startswith("Merging a guest needs proof: send the guest's access token")
+    # a profile without a credential has another remedy
+    assert accounts.get("/users/me").json()["detail"].startswith("Send the user's access token")

@@ -189,3 +189,14 @@ def test_a_search_is_answered_if_it_cannot_be_recorded(
     assert products.get("/products?search=product", headers=headers).status_code == 200
     monkeypatch.undo()
     assert accounts.get("/users/me/search-history", headers=headers).json()["total"] == 0
+
+
+@pytest.mark.parametrize("username", ["ada lovelace", "-ada", "ada.", "ada\n", "a da\u00e9", "@da"])
+def test_a_username_with_other_characters_is_refused_in_words(accounts: httpx.Client, username: str) -> None:
+    body = {"username": username, "email": "ada@example.com", "password": PASSWORD}
+    refused = accounts.post("/auth/register", json=body)
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == (
+        "username: must have only letters, digits, `_`, `.` and `-`, with a letter or digit first and last"
+    )
+    assert accounts.post("/auth/register", json=body | {"username": "\u00e9da_L.2-x"}).status_code == 201

@@ -64,6 +64,9 @@ def test_an_account_becomes_an_admin_with_the_new_password_alone(env: dict[str, 
     assert login(accounts, "ada").status_code == 401
     assert login(accounts, "ada", PASSWORD).status_code == 200
     assert login(accounts, "eve").status_code == 200
+    again = create(env, "create", "ada@example.com", stdin="four plums in the rain\n")
+    assert again.stdout.startswith("ada@example.com was an admin already (acct_"), again.stderr
+    assert login(accounts, "ada", "four plums in the rain").status_code == 200
 
 
 def test_an_admin_whose_password_is_refused_is_left_as_they_were(env: dict[str, str], serve: Serve) -> None:

@@ -41,7 +41,7 @@ def publish(algorithm: str, product: int = 1, neighbour: int = 2) -> None:
 def test_what_others_went_on_to_is_not_called_similar(client: httpx.Client, serve: Serve) -> None:
     assert deliver(serve("update_preferences"), "u1", event(1)).status_code == 200
     for algorithm, kind, text in (
-        ("transitions", "next", "Others went on to this from Product 1"),
+        ("transitions", "next", "Often chosen next after Product 1"),
         ("cosine", "similar", "Because you viewed Product 1"),
     ):
         publish(algorithm)
@@ -64,7 +64,7 @@ def test_similar_products_say_whether_people_or_descriptions_suggest_them(client
     assert found[table] == ("trending", None, "Trending in Candles")
     publish("transitions", red, chair)
     others_reason = reasons(client, "/similar-products", product_id=red)[chair]
-    assert others_reason == ("next", red, "Others went on to this from Red metal lantern")
+    assert others_reason == ("next", red, "Often chosen next after Red metal lantern")
     # without explain, answers are as before
     plain = client.get("/similar-products", params={"product_id": red}).json()["similar_products"]
     assert not any("reason" in product for product in plain)

@@ -38,3 +38,18 @@ def test_ids_are_derived_and_must_never_change() -> None:
     assert str(checkout_id("ann", "key-1")) == "02546b43-eed1-5da8-ace0-e7f62f1b1104"
     assert purchase_event_id(order, 4) != purchase_event_id(order, 42)
     assert checkout_id("ann", "b") != checkout_id("an", "nb")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "detail"),
+    [
+        ("shipped", "cancelled", "The order is shipped and cannot be cancelled; it can only be refunded."),
+        ("paid", "refunded", "The order is paid and cannot be refunded; it can only be cancelled or shipped."),
+        ("cancelled", "shipped", "The order is cancelled and cannot be shipped; its state is final."),
+    ],
+)
+def test_a_refused_change_of_state_names_the_possible_ones(before: str, after: str, detail: str) -> None:
+    with pytest.raises(OrderStateConflict) as refused:
+        check_transition(OrderState(before), OrderState(after))
+    assert refused.value.detail == detail
+    check_transition(OrderState.SHIPPED, OrderState.REFUNDED)

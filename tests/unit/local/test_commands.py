@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.__main__ import COMMANDS, HELP, main
+from local.__main__ import COMMANDS, HELP, WITH_OWN_HELP, main
 from local.commands import parameters, quoted
 from local.errors import Refused
 from local.redis_cli import formatted
@@ -55,6 +55,18 @@ def test_commands_on_a_running_system_say_that_none_runs(command: str, capsys: p
 def test_status_of_nothing_is_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status"]) == 1
     assert capsys.readouterr().out.startswith("Aisle is not running on")
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - WITH_OWN_HELP - {"--help", "-h"}))
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_may_follow_a_command(command: str, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, option]) == 0
+    assert capsys.readouterr() == (HELP, "")
+
+
+def test_help_beside_other_arguments_is_an_argument(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", "--help", "now"]) == 2
+    assert capsys.readouterr().err == "aisle: up takes no arguments; remove '--help now'. See ./aisle help.\n"
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
