@@ -51,8 +51,8 @@ async def cached(scope: str, key: str, *, ttl_s: int, compute: Callable[[], byte
 
 
 async def computed(compute: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what ``compute`` returns in a thread. Raises Unavailable while too many computations run or wait."""
-    with COMPUTING:
+    """Return what ``compute`` returns in a thread. Raises Unavailable or RateLimited while too many of them run."""
+    with COMPUTING.admit():
         return await run_in_threadpool(compute, *args, **kwargs)
 
 
