@@ -4,12 +4,14 @@ Without a bound, expensive calls queue behind threads and database connections u
 cheap requests wait with them.
 """
 
+import asyncio
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from shared.errors import RateLimited, Unavailable
 
@@ -71,10 +73,46 @@ class Gate:
                         del self._of_client[client]
 
 
+class Turns:
+    """Lets at most ``most`` calls of one client run at a time in an event loop; its others wait for their turn.
+
+    They wait before they take a thread and a database connection, so that these stay free for other clients.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        # by client: who runs or waits, and how many that are
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, tuple[asyncio.Semaphore, int]]] = (
+            WeakKeyDictionary()
+        )
+
+    @asynccontextmanager
+    async def take(self) -> AsyncIterator[None]:
+        """Wait until fewer than ``most`` calls of the request's client run, and be one of them until the block ends."""
+        client = _client.get()
+        if client is None:
+            yield
+            return
+        clients = self._loops.setdefault(asyncio.get_running_loop(), {})
+        turns, number = clients.get(client, (asyncio.Semaphore(self.most), 0))
+        clients[client] = (turns, number + 1)
+        try:
+            async with turns:
+                yield
+        finally:
+            number = clients[client][1] - 1
+            if number:
+                clients[client] = (turns, number)
+            else:
+                del clients[client]
+
+
 # A quarter of the places for one client: what it sends at once then delays the others by about two of its calls.
 # Searches and other computed answers. At five database connections and 50 ms each, the last of 32 waits 0.3 s; threads
 # of the pool (40) stay free for cheap requests.
 COMPUTING: Final = Gate("computing", 32, share=8)
+# of the five database connections
+COMPUTING_TURNS: Final = Turns(3)
 # Four hash at a time (shared/passwords.py), 50 to 100 ms each: the last of 20 waits less than a second.
 HASHING: Final = Gate("password hashing", 20, share=5)
 # Messages that are sent or wait for one of the threads of shared/mail/sending.py.

@@ -56,6 +56,9 @@ ALLOWED_HEADERS = (
 )
 HeaderList = list[tuple[bytes, bytes]]
 UNLIMITED = ("/health",)
+# What a request counts as that an application refuses with 429, beyond what it counted before. A client that sends on
+# without waiting is soon refused here, where that is cheap.
+REFUSED_COST: Final = 20
 # advertising networks and mail tools append these to links; they must neither be refused nor split the caches
 TRACKING_PARAMETERS: Final = (
     *(f"utm_{name}" for name in ("source", "medium", "campaign", "term", "content", "id")),
@@ -278,6 +281,8 @@ class Edge:
                     unexpected = AppError("The error was logged under this request id.")
                     await problem_response(unexpected, path, request_id)(scope, receive, send_with_headers)
                 # Otherwise the response has begun. If the error were raised, the framework would begin another one.
+            if status == 429 and refusal is None:
+                self.limiter.charge(scope.get("aisle.client", ""), REFUSED_COST)
             took_ms = (time.perf_counter() - started) * 1000
             # the platform logs every request; this line adds the fields that the platform does not know
             if log.isEnabledFor(logging.DEBUG) or status >= 500 or took_ms > 1000:

@@ -85,6 +85,24 @@ def test_without_a_rate_limit_no_client_has_a_share(env: dict[str, str], serve: 
         assert serve("products").get("/products?search=product&max_price=9", headers=by(HOSTILE)).status_code == 200
 
 
+def test_who_sends_on_after_refusals_is_soon_refused_where_it_is_cheap(env: dict[str, str], serve: Serve) -> None:
+    add_products(5)
+    hostile = by("198.51.100.30")
+    with settings_of(env | {"TRUSTED_PROXIES": "1", "RATE_LIMIT_PER_MINUTE": "50"}):
+        shop = serve("products")
+
+        def search(number: int) -> httpx.Response:
+            return shop.get(f"/products?search=product&max_price={number}", headers=hostile)
+
+        with calls_of("198.51.100.30", COMPUTING, COMPUTING.share):
+            refused = [search(number).json()["detail"] for number in range(4)]
+        # two refusals of 21 each leave 8, so the third is the last that reaches the application
+        assert ["computing" in detail for detail in refused] == [True, True, True, False]
+        assert "More than 50 requests in a minute" in refused[3]
+        assert search(4).status_code == 429
+        assert shop.get("/products?search=product&max_price=5", headers=by(OTHER)).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/login/", "/auth/login//"])
 def test_a_slash_at_the_end_makes_nothing_cheaper(env: dict[str, str], serve: Serve, path: str) -> None:
     with settings_of(env | {"TRUSTED_PROXIES": "1", "RATE_LIMIT_PER_MINUTE": "41"}):

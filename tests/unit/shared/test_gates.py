@@ -1,5 +1,6 @@
 """Gates admit a bounded number of calls and refuse the others at once."""
 
+import asyncio
 import threading
 import time
 
@@ -7,7 +8,7 @@ import pytest
 
 from shared import passwords
 from shared.errors import RateLimited, Unavailable
-from shared.gates import COMPUTING, HASHING, LARGE_BODIES, MAILING, Gate, acting_for
+from shared.gates import COMPUTING, HASHING, LARGE_BODIES, MAILING, Gate, Turns, acting_for
 
 
 def test_a_full_gate_refuses_and_an_empty_one_admits_again() -> None:
@@ -64,6 +65,31 @@ def test_a_place_is_given_back_to_the_client_that_held_it_by_any_thread() -> Non
                 pass
         with gate.admit():
             assert gate.admitted == 1
+
+
+def test_the_calls_of_a_client_take_turns_and_others_do_not_wait_for_them() -> None:
+    async def crowd() -> None:
+        turns, running, release = Turns(2), set[str](), asyncio.Event()
+
+        async def call(name: str, client: str | None) -> None:
+            with acting_for(client):
+                async with turns.take():
+                    running.add(name)
+                    await release.wait()
+
+        tasks = [asyncio.create_task(call(f"hostile {number}", "hostile")) for number in range(5)]
+        tasks += [asyncio.create_task(call("other", "other")), asyncio.create_task(call("server", None))]
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert running == {"hostile 0", "hostile 1", "other", "server"}
+        # one that gives up while it waits takes no turn along
+        tasks[2].cancel()
+        release.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert running == {"hostile 0", "hostile 1", "hostile 3", "hostile 4", "other", "server"}
+        assert turns._loops[asyncio.get_running_loop()] == {}
+
+    asyncio.run(crowd())
 
 
 @pytest.mark.parametrize("gate", [COMPUTING, HASHING, MAILING, LARGE_BODIES])
