@@ -8,7 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import orjson
@@ -24,6 +24,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from local import doors, openapi
 from shared.errors import AppError, JobNotFound, MethodNotAllowed, NotFound, Unavailable
 from shared.manifest import Manifest, manifest
+
+if TYPE_CHECKING:
+    from shared.http.health import Checks
 
 OWN_PATHS = ("/", "/health", "/health/ready", "/openapi.json", "/docs")
 HEALTH_NAMES = {"postgres": "database", "redis": "redis"}
@@ -70,6 +73,7 @@ class OwnRoutes:
         self.jobs_url = jobs_url
         self.description: bytes | None = None
         self.client: httpx.AsyncClient | None = None
+        self.checks: Checks | None = None
 
     def app(self) -> Starlette:
         """Return the routes as an application."""
@@ -111,11 +115,15 @@ class OwnRoutes:
         )
 
     async def _check(self, services: tuple[str, ...]) -> dict[str, bool]:
-        from shared.http.health import check
+        from shared.http.health import Checks
+
+        if self.checks is None:
+            self.checks = Checks()
+        checks = self.checks
 
         async def is_healthy(service: str) -> bool:
             try:
-                return await asyncio.wait_for(asyncio.to_thread(check, service), CHECK_TIMEOUT_S)
+                return await asyncio.wait_for(asyncio.to_thread(checks, service), CHECK_TIMEOUT_S)
             except TimeoutError:
                 return False
 

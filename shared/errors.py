@@ -4,6 +4,7 @@
   + InvalidRequest          422 invalid-request
     + MalformedBody         400 malformed-body
     + BodyTooLarge          413 body-too-large
+    + BodyTooSlow           408 body-too-slow
     + UnsupportedMediaType  415 unsupported-media-type
     + IdempotencyMismatch   422 idempotency-key-reused
     + WeakPassword          422 weak-password
@@ -98,6 +99,10 @@ class MalformedBody(InvalidRequest):
 
 class BodyTooLarge(InvalidRequest):
     status, slug, title = 413, "body-too-large", "Request body too large"
+
+
+class BodyTooSlow(InvalidRequest):
+    status, slug, title = 408, "body-too-slow", "Request body not received in time"
 
 
 class UnsupportedMediaType(InvalidRequest):

@@ -105,7 +105,7 @@ def _hasher() -> "tuple[PasswordHasher, str]":
 
 def hash_password(password: str) -> str:
     """Return the hash of a password, with parameters and salt, as a PHC string."""
-    with HASHING, _slots:
+    with HASHING.admit(), _slots:
         return _hasher()[0].hash(normalize(password))
 
 
@@ -120,7 +120,7 @@ def verify(stored: str | None, password: str) -> bool:
     """Return whether the password matches the hash. None (no account) never matches, and takes as long."""
     from argon2.exceptions import InvalidHashError, VerificationError
 
-    with HASHING, _slots:
+    with HASHING.admit(), _slots:
         hasher, unmatched = _hasher()
         try:
             return (

@@ -29,14 +29,17 @@ _PORTS: Final = {"http": 80, "https": 443}
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _METADATA_NAMES: Final = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
 # beside link-local, multicast and reserved addresses: this network (RFC 1122), relays of 6to4 (RFC 7526), site-local
-# addresses (RFC 3879), and metadata servers outside of the link-local ranges
+# addresses (RFC 3879), assignments of protocols (RFC 6890, also a metadata server's) and documentation (RFC 9637), both
+# public for Python 3.11, and metadata servers outside of the link-local ranges
 _NEVER: Final = tuple(
     map(
         ip_network,
         (
             "0.0.0.0/8",
+            "192.0.0.0/24",
             "192.88.99.0/24",
             "fec0::/10",
+            "3fff::/20",
             "fd00:ec2::254/128",
             "fd20:ce::254/128",
             "100.100.100.200/32",

@@ -103,7 +103,7 @@ def api(
         generate_unique_id_function=operation_id,
         openapi_tags=[{"name": tag, "description": text} for tag, text in (tags or {}).items()],
         # any request may be answered with these
-        responses=problem_responses(400, 413, 415, 422, 429, 500, 503),
+        responses=problem_responses(400, 408, 413, 415, 422, 429, 500, 503),
         dependencies=[Depends(only_declared)],
     )
     problems.install(app)

@@ -4,6 +4,7 @@ Validation makes an error of every unknown field, and costs many times what the 
 of fields and values and the nesting are bounded first.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -12,7 +13,7 @@ import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Receive
 
-from shared.errors import BodyTooLarge, InvalidRequest, MalformedBody, UnsupportedMediaType
+from shared.errors import BodyTooLarge, BodyTooSlow, InvalidRequest, MalformedBody, UnsupportedMediaType
 from shared.gates import LARGE_BODIES
 
 METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -22,12 +23,28 @@ MAX_DEPTH: Final = 32
 # of the whole body, unless a path takes more
 MAX_VALUES: Final = 2_000
 MAX_FORM_FIELDS: Final = 20
+# within which a body arrives: 1 MiB at 35 kB/s
+READ_S: Final = 30.0
 # bodies above this are parsed in a thread
 LARGE_BYTES: Final = 32_768
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:
-    """Return the body. Raises BodyTooLarge once it is longer than ``limit`` bytes, whatever its headers said."""
+    """Return the body.
+
+    Raises BodyTooLarge once it is longer than ``limit`` bytes, whatever its headers said, and BodyTooSlow if it has not
+    arrived within READ_S: a client that sends a byte now and then must not hold a place of the instance.
+    """
+    try:
+        async with asyncio.timeout(READ_S):
+            return await _read_body(receive, limit)
+    except TimeoutError:
+        raise BodyTooSlow(
+            f"The body must arrive within {READ_S:.0f} s; send a smaller one.", headers={"Connection": "close"}
+        ) from None
+
+
+async def _read_body(receive: Receive, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
@@ -114,7 +131,7 @@ async def check_content(body: bytes, max_values: int = MAX_VALUES) -> None:
     if len(body) <= LARGE_BYTES:
         check_json(body, max_values)
         return
-    with LARGE_BODIES:
+    with LARGE_BODIES.admit():
         await run_in_threadpool(check_json, body, max_values)
 
 

@@ -17,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import api_keys, errors, event_origin
+from shared import api_keys, errors, event_origin, gates
 from shared.api_keys import KEY_CHALLENGE
 from shared.errors import AppError
 from shared.http import bodies, revocations
@@ -56,6 +56,9 @@ ALLOWED_HEADERS = (
 )
 HeaderList = list[tuple[bytes, bytes]]
 UNLIMITED = ("/health",)
+# What a request counts as that an application refuses with 429, beyond what it counted before. A client that sends on
+# without waiting is soon refused here, where that is cheap.
+REFUSED_COST: Final = 20
 # advertising networks and mail tools append these to links; they must neither be refused nor split the caches
 TRACKING_PARAMETERS: Final = (
     *(f"utm_{name}" for name in ("source", "medium", "campaign", "term", "content", "id")),
@@ -148,7 +151,7 @@ class Edge:
             if query and TRACKING.search(query):
                 scope["query_string"] = TRACKING.sub(b"", query).removeprefix(b"&")
         else:
-            cost = self.costs.get(scope["path"], 1)
+            cost = self.costs.get(without_slash(scope["path"]), 1)
         headers: HeaderList = [(b"x-request-id", request_id.encode()), NOSNIFF]
         if https:
             headers.append(HSTS)
@@ -220,9 +223,7 @@ class Edge:
         started = time.perf_counter()
         begun = scope.get("aisle.begun")
         request_id, headers, refusal = begun if begun is not None else self.begin(scope)
-        path: str = scope["path"]
-        if len(path) > 1 and path.endswith("/"):
-            path = path.rstrip("/") or "/"
+        path = without_slash(scope["path"])
         # the framework's catch-all route leaves its own path parameters and router in the scope
         scope = {
             **scope,
@@ -257,7 +258,10 @@ class Edge:
             header(scope, b"user-agent").decode("latin-1"),
             vouched=key is not None and key.kind == "secret",
         )
-        with trace_of(scope["headers"], request_id), sender:
+        # the shop's server acts for many people, and without a rate limit nothing is bounded by client
+        is_bounded = settings().rate_limit_per_minute and not (key is not None and key.kind == "secret")
+        client = scope.get("aisle.client", "") if is_bounded else None
+        with trace_of(scope["headers"], request_id), sender, gates.acting_for(client):
             try:
                 if refusal is None and "aisle.key" in scope and not revocations.is_known():
                     await revocations.first_read()
@@ -277,6 +281,8 @@ class Edge:
                     unexpected = AppError("The error was logged under this request id.")
                     await problem_response(unexpected, path, request_id)(scope, receive, send_with_headers)
                 # Otherwise the response has begun. If the error were raised, the framework would begin another one.
+            if status == 429 and refusal is None:
+                self.limiter.charge(scope.get("aisle.client", ""), REFUSED_COST)
             took_ms = (time.perf_counter() - started) * 1000
             # the platform logs every request; this line adds the fields that the platform does not know
             if log.isEnabledFor(logging.DEBUG) or status >= 500 or took_ms > 1000:
@@ -330,6 +336,11 @@ class Edge:
         """Wait until the client may send a large body. Raises RateLimited if that would take long."""
         if size > bodies.LARGE_BYTES and (wait_s := self.pace.wait_s(scope.get("aisle.client", ""), size)) > 0:
             await asyncio.sleep(wait_s)
+
+
+def without_slash(path: str) -> str:
+    """Return the path under which routes, costs and limits are declared: without slashes at its end."""
+    return (path.rstrip("/") or "/") if path.endswith("/") else path
 
 
 def header(scope: Scope, name: bytes) -> bytes:

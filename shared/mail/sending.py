@@ -14,7 +14,7 @@ from functools import cache
 from typing import Final
 
 from shared.clients import closed_on_reset
-from shared.errors import AppError, Unavailable
+from shared.errors import AppError, RateLimited, Unavailable
 from shared.gates import MAILING
 from shared.mail import Mail, deliver, is_configured
 
@@ -53,9 +53,9 @@ def attempt(work: Callable[[], Mail | None]) -> None:
 
 
 def _start(work: Callable[[], Mail | None]) -> Future[None]:
-    """Start ``attempt`` in a thread. Raises Unavailable if too many messages are being sent."""
+    """Start ``attempt`` in a thread. Raises Unavailable or RateLimited if too many are being sent."""
     place = ExitStack()
-    place.enter_context(MAILING)
+    place.enter_context(MAILING.admit())
     # in the request's context, so that what is logged names the request
     future = _pool().submit(copy_context().run, attempt, work)
     future.add_done_callback(lambda _future: place.close())
@@ -66,15 +66,15 @@ def send(work: Callable[[], Mail | None]) -> None:
     """Send the message that ``work`` returns; return when that is done, has failed, or takes longer than WAIT_S."""
     try:
         wait([_start(work)], WAIT_S)
-    except Unavailable:
+    except (Unavailable, RateLimited):
         log.error("mail not sent", extra={"reason": "Too many messages are being sent at the same time."})
 
 
 async def send_unseen(work: Callable[[], Mail | None]) -> None:
     """Send the message that ``work`` returns, if any; return after WAIT_S in any case.
 
-    The time of an answer therefore does not say whether there was a message. Raises Unavailable if too many messages
-    are being sent.
+    The time of an answer therefore does not say whether there was a message. Raises Unavailable or RateLimited if too
+    many messages are being sent.
     """
     _start(work)
     await asyncio.sleep(WAIT_S)

@@ -17,8 +17,8 @@ from shared.http.routes import all_routes
 from shared.manifest import manifest
 from shared.validation import field_errors
 
-# hashed, and never stored as they are
-HASHED: Final = {"password", "current_password", "new_password", "refresh_token"}
+# hashed or compared with a signature, and never stored as they are
+HASHED: Final = {"password", "current_password", "new_password", "refresh_token", "token"}
 # checked by each route against the manifest, or by the header's own pattern
 CHECKED: Final = {"name", "Idempotency-Key"}
 # held by storable_json as a whole

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from shared.clients import closed_on_reset
 from shared.clients.redis_async import RedisUnavailable, client
-from shared.gates import COMPUTING
+from shared.gates import COMPUTING, COMPUTING_TURNS
 from shared.storage.answers import lookups
 from shared.storage.answers.protocol import EPOCHS, epoch_prefix, valid_body
 
@@ -51,9 +51,10 @@ async def cached(scope: str, key: str, *, ttl_s: int, compute: Callable[[], byte
 
 
 async def computed(compute: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what ``compute`` returns in a thread. Raises Unavailable while too many computations run or wait."""
-    with COMPUTING:
-        return await run_in_threadpool(compute, *args, **kwargs)
+    """Return what ``compute`` returns in a thread. Raises Unavailable or RateLimited while too many of them run."""
+    with COMPUTING.admit():
+        async with COMPUTING_TURNS.take():
+            return await run_in_threadpool(compute, *args, **kwargs)
 
 
 async def _once(key: str, compute: Callable[[], Awaitable[bytes]]) -> bytes:

@@ -47,15 +47,19 @@ def admit(candidates: str, visitors: str, clients: str) -> str:
 ALL_COUNT: Final = "countable AS (SELECT event_id, product_id, event_type, occurred_at FROM new)"
 # and for any others
 BOUNDED: Final = f"""minutes AS (
-    -- events of this message and of stored ones, by the minutes of this message
-    SELECT date_trunc('minute', occurred_at) AS minute, count(*) AS number FROM (
-        SELECT occurred_at FROM new WHERE event_type <> 'purchase'
-        UNION ALL
-        SELECT e.occurred_at FROM events e, account
-        WHERE e.user_id = account.id AND e.event_type <> 'purchase'
-          AND e.occurred_at >= (SELECT date_trunc('minute', min(occurred_at)) FROM new)
-          AND e.occurred_at < (SELECT date_trunc('minute', max(occurred_at)) + interval '1 minute' FROM new)
-    ) AS paced GROUP BY 1
+    -- Events of this message and of stored ones, by the minutes of this message. Those minutes alone are read, and no
+    -- more of each than decides: a client may write any number of events, and name any times.
+    SELECT own.number + stored.number AS number FROM (
+        SELECT date_trunc('minute', occurred_at) AS minute, count(*) AS number
+        FROM new WHERE event_type <> 'purchase' GROUP BY 1
+    ) AS own, account, LATERAL (
+        SELECT count(*) AS number FROM (
+            SELECT FROM events e
+            WHERE e.user_id = account.id AND e.event_type <> 'purchase'
+              AND e.occurred_at >= own.minute AND e.occurred_at < own.minute + interval '1 minute'
+            LIMIT {MAX_EVENTS_PER_MINUTE}
+        ) AS few
+    ) AS stored
 ), machine AS (
     INSERT INTO daily_caps ({CAPS_KEY}, count)
     SELECT cast(:day AS date), {VISITOR}, 0, 'machine', max(number) FROM minutes

@@ -43,6 +43,8 @@ ELSEWHERE = {
     ("POST", "/admin/dead-letters/replay"),
     ("POST", "/admin/api-keys"),
     ("DELETE", "/admin/api-keys/{key_id}"),
+    # reads: its body names the users
+    ("POST", "/recommendations/batch"),
 }
 
 

@@ -154,3 +154,25 @@ def test_a_page_of_another_origin_gets_no_leave_to_run_jobs(client: Client) -> N
     assert "access-control-allow-origin" not in answer.headers
     # the public routes keep answering pages of other origins
     assert client.request("OPTIONS", "/health", question).headers["access-control-allow-origin"] == "*"
+
+
+def test_a_flood_of_readiness_checks_asks_each_service_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from shared.http import health
+
+    requested: list[str] = []
+
+    def check(service: str) -> bool:
+        requested.append(service)
+        return service != "redis"
+
+    monkeypatch.setattr(health, "check", check)
+    monkeypatch.setattr(health, "CHECK_S", 60.0)
+    flooded = Client()
+    answers = [flooded.get("/health/ready") for _ in range(20)]
+    assert {answer.status_code for answer in answers} == {503}
+    assert answers[-1].json()["checks"] == {"postgres": True, "redis": False, "pubsub": True, "model": True}
+    assert flooded.get("/health").json()["redis"] == "unhealthy"
+    assert sorted(requested) == ["model", "postgres", "pubsub", "redis"]
+    # another gateway has results of its own
+    assert Client().get("/health/ready").status_code == 503
+    assert len(requested) == 8

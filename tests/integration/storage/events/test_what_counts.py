@@ -228,6 +228,47 @@ def test_a_visitor_at_a_rate_that_no_person_has_counts_for_itself_only(messages:
     assert (purchases_in_lists(150), purchases_in_lists(151)) == (1, 1)
 
 
+def test_a_visitor_s_many_events_are_not_read_again_with_each_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message of two events a year apart reads the minutes that it names, not the year between them."""
+    send("hoarder", [event(1, ago=timedelta(days=300)), event(2)], HOME)
+    stored = """
+        INSERT INTO events (event_id, user_id, product_id, event_type, quantity, occurred_at, counted)
+        SELECT gen_random_uuid(), u.id, 1, 'view', 1, now() - make_interval(mins => 90 * number), false
+        FROM users u, generate_series(1, 3000) AS number WHERE u.external_id = 'hoarder'"""
+    postgres.write(stored)
+    plans: list[Any] = []
+    run = postgres.run_prepared
+
+    def explain(sql: str, **parameters: Any) -> list[Any]:
+        plans.extend(row[0] for row in run(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", **parameters))
+        return [(0, 0, None, 0)]
+
+    message = [{"position": position, **each} for position, each in enumerate((event(1, ago=timedelta(300)), event(2)))]
+    with monkeypatch.context() as patch:
+        patch.setattr(ingestion.postgres, "run_prepared", explain)
+        ingestion.store(str(uuid7()), "hoarder", message, HOME)
+    assert rows_of_events(plans) < 200
+    # the bystander: the visitor is still known for a machine by what is stored in a minute
+    at = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
+    views = [event(product) | {"occurred_at": at.isoformat()} for product in range(1, MAX_EVENTS_PER_MINUTE + 1)]
+    send("hoarder", views, HOME)
+    before = trending()
+    send("hoarder", [event(150) | {"occurred_at": at.isoformat()}], HOME)
+    assert trending() == before
+    send("person", [event(150) | {"occurred_at": at.isoformat()}], HOME)
+    assert trending() != before
+
+
+def rows_of_events(plan: Any) -> float:
+    """Return how many rows of the table events a plan read."""
+    if isinstance(plan, list):
+        return sum(map(rows_of_events, plan))
+    if not isinstance(plan, dict):
+        return 0
+    own = plan["Actual Rows"] * plan["Actual Loops"] if str(plan.get("Relation Name", "")).startswith("events_2") else 0
+    return own + sum(rows_of_events(value) for value in plan.values() if isinstance(value, (dict, list)))
+
+
 def test_training_and_lists_read_what_counts() -> None:
     for user in ("ann", "bob"):
         send(user, [event(1), event(2), event(1, "purchase"), event(2, "purchase"), event(3, "purchase")], HOME)
