@@ -59,7 +59,7 @@ def create(email: str) -> str:
                 connection, new_account_id(), username=None, email=email, password_hash=password_hash, role="admin"
             )
         else:
-            user = accounts.set_role(connection, existing.user_id, "admin")
+            user = accounts.set_role(connection, existing.user_id, "admin", email=existing.email)
             accounts.set_password(connection, user, password_hash)
             refresh_tokens.revoke_all(connection, user.id)
         before = None if existing is None else {"role": user.role}

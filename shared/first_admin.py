@@ -30,7 +30,7 @@ def first_admin_link(email: str, actor: str = "command-line") -> FirstAdminLink:
 
     An account that exists loses its password and every session: whoever registered the address beforehand must not
     become an admin. A new call replaces the link of the call before. Raises InvalidRequest for a text that is no
-    address, and MissingSetting without TOKEN_KEYS or PUBLIC_URL.
+    address, Conflict if the account's email is being changed, and MissingSetting without TOKEN_KEYS or PUBLIC_URL.
     """
     try:
         email = valid_email(email.strip())
@@ -45,7 +45,7 @@ def first_admin_link(email: str, actor: str = "command-line") -> FirstAdminLink:
                 connection, new_account_id(), username=None, email=email, password_hash=unknown_hash, role="admin"
             )
         else:
-            user = accounts.set_role(connection, existing.user_id, "admin")
+            user = accounts.set_role(connection, existing.user_id, "admin", email=existing.email)
             previous = {"role": user.role}
             accounts.set_password(connection, user, unknown_hash)
             refresh_tokens.revoke_all(connection, user.id)

@@ -19,15 +19,22 @@ RANK: Final[dict[str, int]] = {"guest": 0, "user": 0, "support": 1, "admin": 2}
 
 
 def assign(
-    connection: Connection, actor: str, user_id: str, role: Role, *, unknown_hash: Callable[[], str], purpose: Purpose
+    connection: Connection,
+    actor: str,
+    user_id: str,
+    role: Role,
+    *,
+    unknown_hash: Callable[[], str],
+    purpose: Purpose,
+    email: str | None = None,
 ) -> tuple[User, str | None]:
     """Assign a role to an account; return the account as it was, and after a promotion the link that sets its password.
 
     ``unknown_hash`` makes the hash of a password that nobody knows, ``purpose`` is the kind of the link. The change is
     recorded as ``actor``'s. Raises NotFound if there is no such account, and Conflict if the last admin would lose the
-    role.
+    role, or if the account has another email than ``email``.
     """
-    user = accounts.set_role(connection, user_id, role)
+    user = accounts.set_role(connection, user_id, role, email=email)
     url = None
     if role != user.role:
         refresh_tokens.revoke_all(connection, user.id)
