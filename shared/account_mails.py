@@ -57,15 +57,18 @@ def _issue(user_id: str, purpose: Purpose) -> tuple[str, str] | None:
         return user.email, account_links.issue(connection, user, purpose)
 
 
-def verification(user_id: str) -> Mail | None:
+def verification(user_id: str, client: str) -> Mail | None:
     """Return the message that verifies an account's address.
 
-    None if the address is verified already, or was sent too many messages.
+    None if the address is verified already or was sent too many messages, or if ``client``, the address of the
+    request, caused too many.
     """
     user = accounts.find(user_id)
     if user is None or user.email is None or user.email_verified_at is not None:
         return None
-    if not login_failures.may_mail(user.email) or (issued := _issue(user_id, "verify_email")) is None:
+    if not (login_failures.may_cause_mail(client) and login_failures.may_mail(user.email)):
+        return None
+    if (issued := _issue(user_id, "verify_email")) is None:
         return None
     email, url = issued
     return _compose(email, "Confirm your address at {shop}", VERIFICATION, "verify_email", url=url)

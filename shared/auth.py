@@ -101,9 +101,9 @@ def authorise(user_id: str | None, credential: Credential, action: Action | Perm
     CHANGE_LOGIN      its token                 nothing: it has no login     nothing: it has no login
     ================= ========================= ============================ =============================
 
-    A guest's id has 122 random bits, so that knowing it proves something; the shop's own ids are often numbers in a
-    row, so that knowing them proves nothing. A token of another user is refused even where anybody may: the request
-    contradicts itself. A publishable key opens nothing.
+    A guest's id has 122 random bits, so that knowing it proves something; the shop's own ids, ``guest_42`` among them,
+    are often numbers in a row, so that knowing them proves nothing. A token of another user is refused even where
+    anybody may: the request contradicts itself. A publishable key opens nothing.
     """
     if not isinstance(action, Action):
         return _staff(credential, action)

@@ -31,7 +31,8 @@ def first_admin_link(email: str) -> FirstAdminLink:
 
     An account that exists loses its password and every session: somebody else may have registered the address
     beforehand, and must not become an admin. A new call replaces the link of the call before. Raises InvalidRequest for
-    a text that is no address, and MissingSetting without TOKEN_KEYS or PUBLIC_URL.
+    a text that is no address, Conflict if the account's email is being changed, and MissingSetting without TOKEN_KEYS
+    or PUBLIC_URL.
     """
     try:
         email = valid_email(email.strip())

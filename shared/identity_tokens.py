@@ -5,6 +5,7 @@ every COOLDOWN_S. Reading them blocks: ``verify`` does it only if it may, and th
 """
 
 import json
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -110,9 +111,10 @@ def _read_keys(keys: _Keys, issuer: IdentityIssuer) -> None:
         by_id = {
             key.key_id: key.key
             for key in jwt.PyJWKSet.from_dict(document).keys
-            if key.key_id is not None and key.key_type in ("RSA", "EC")
+            # a key for encryption signs nothing (RFC 7517, section 4.2)
+            if key.key_id is not None and key.key_type in ("RSA", "EC") and key.public_key_use in (None, "sig")
         }
-    except (OSError, ValueError, AttributeError, TypeError, jwt.PyJWTError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError, jwt.PyJWTError):
         return
     keys.by_id, keys.read_at = by_id, time.monotonic()
     keys.generation += 1
@@ -161,6 +163,9 @@ def _signed(token: str, issuer: IdentityIssuer, generation: int) -> Claims:  # n
         user_id, expires_at = _user_id.validate_python(claims["sub"], strict=True), float(claims["exp"])
     except (jwt.PyJWTError, ValidationError, ValueError, TypeError, KeyError):
         raise InvalidToken(_NOT_VALID, headers=CHALLENGE) from None
+    # JSON in Python has NaN and Infinity, which are never in the past
+    if not math.isfinite(expires_at):
+        raise InvalidToken(_NOT_VALID, headers=CHALLENGE)
     if kind_of(user_id) is not IdKind.OTHER:
         raise InvalidToken("The subject of an identity token must be the shop's own id of a user.", headers=CHALLENGE)
     return Claims(user_id, "guest", expires_at)

@@ -146,12 +146,13 @@ def set_password(request: Request, body: NewPassword) -> Response:
 
 
 @router.post("/verification", status_code=202, response_model=MailAccepted, responses=OWNED)
-async def request_verification(user_id: AccountHolder) -> Response:
+async def request_verification(request: Request, user_id: AccountHolder) -> Response:
     """Send a link that verifies the account's address, unless it is verified. The link is valid for a day.
 
     A mailbox gets at most a few messages an hour.
     """
-    await sending.send_unseen(lambda: account_mails.verification(user_id))
+    client = client_address(request)
+    await sending.send_unseen(lambda: account_mails.verification(user_id, client))
     return Response(VERIFICATION_ACCEPTED.model_dump_json(), 202, NO_STORE, "application/json")
 
 

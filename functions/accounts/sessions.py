@@ -169,7 +169,8 @@ def register_account(request: Request, body: AccountRegistration) -> Response:
         raise
     login_failures.record_success(body.email, client_address(request))
     forget_merged(merge, guest_user_id, user.user_id)
-    sending.send(lambda: account_mails.verification(user.user_id))
+    client = client_address(request)
+    sending.send(lambda: account_mails.verification(user.user_id, client))
     return login_response(session, merge, 201)
 
 

@@ -32,7 +32,7 @@ from shared.http.schemas import PersonalDataExport
 from shared.mail import sending
 from shared.storage.answers import invalidation
 from shared.storage.operations import audit
-from shared.storage.people import accounts, erasure, export, login_failures, search_history
+from shared.storage.people import account_links, accounts, erasure, export, login_failures, search_history
 from shared.storage.people.accounts import User
 
 router = APIRouter(prefix="/users/me", tags=["users"], responses=OWNED | problem_responses(404))
@@ -94,7 +94,7 @@ def update_profile(request: Request, user_id: AccountHolder, body: ProfileChange
         raise
     if attempted is not None:
         login_failures.record_success(attempted, address)
-        sending.send(lambda: account_mails.verification(user_id))
+        sending.send(lambda: account_mails.verification(user_id, address))
     return profile
 
 
@@ -109,6 +109,8 @@ def change_profile(user_id: str, changes: dict[str, Any], verified: User | None,
             raise InvalidToken(USER_GONE)
         changed = accounts.change(connection, user, changes)
         if changed.email != user.email:
+            # for good: a link of the old address does not come back with it
+            account_links.end_all(connection, user)
             audit.record(connection, user_id, "email.change", f"user:{user_id}")
         return profile_of(changed)
 

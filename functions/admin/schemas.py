@@ -372,6 +372,11 @@ class RoleAssignment(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     role: Literal["user", "support", "admin"] = Field(description="The new role.")
+    email: Annotated[str, StringConstraints(min_length=1, max_length=320), AfterValidator(printable)] | None = Field(
+        None,
+        description="The account's email as you saw it: 409 if it is another one by now. Its holder can change it at "
+        "any time, and the link of a promotion goes to the one that it has.",
+    )
 
 
 class RoleChange(BaseModel):

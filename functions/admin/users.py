@@ -42,7 +42,7 @@ def assign_role(actor: UsersAdmin, user_id: UserIdPath, body: RoleAssignment) ->
 
     Another role ends every session of the account. A higher role also removes its password, because the person who
     registered an address need not own it: a link that sets a new one is mailed to the address. 409 if it would leave
-    the shop without an admin.
+    the shop without an admin, or if the account has another email than the request says.
     """
     is_mailed = mail.is_configured()
     with transaction() as connection:
@@ -53,6 +53,7 @@ def assign_role(actor: UsersAdmin, user_id: UserIdPath, body: RoleAssignment) ->
             body.role,
             unknown_hash=passwords.hash_unknown_password,
             purpose="reset_password" if is_mailed else "set_password",
+            email=body.email,
         )
     if is_mailed and url is not None and before.email is not None:
         message = account_mails.promotion(before.email, body.role, url)

@@ -29,6 +29,8 @@ MAX_EVENTS_PER_REQUEST: Final = 500
 MAX_METADATA_BYTES: Final = 4096
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 MAX_CLOCK_SKEW: Final = timedelta(minutes=10)
+# the version of UUIDs that are no client's own ids
+PERSONAL_VERSION: Final = 8
 # event ids that are not UUIDs become UUIDs under this namespace: never change it
 EVENT_ID_NAMESPACE: Final = UUID("5f0c9a52-6c0b-4c39-9b7e-2f6f6a1f0d11")
 
@@ -200,11 +202,16 @@ def quantity_of(event: Event) -> int:
 
 
 def event_key(event_id: str) -> UUID:
-    """Return the UUID under which an event counts once: the id itself, or derived from an id that is no UUID."""
+    """Return the UUID under which an event counts once: the id itself, or derived from an id that is no UUID.
+
+    Also derived from a UUID of version 8: those are the keys of persons whose id somebody else has used
+    (shared/storage/events/event_ids.py), and no client may choose one.
+    """
     try:
-        return UUID(event_id)
+        key = UUID(event_id)
     except ValueError:
         return uuid5(EVENT_ID_NAMESPACE, event_id)
+    return uuid5(EVENT_ID_NAMESPACE, str(key)) if key.version == PERSONAL_VERSION else key
 
 
 def uuid7() -> UUID:

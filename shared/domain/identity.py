@@ -1,5 +1,6 @@
 """User ids and their kinds, roles and their permissions. No I/O, so that the hot path can use it."""
 
+import re
 from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final, Literal
@@ -8,6 +9,9 @@ from uuid import uuid4
 # the kind of an id is read from the id alone, without a look-up: docs/decisions/0008-accounts.md
 ACCOUNT_PREFIX: Final = "acct_"
 GUEST_PREFIX: Final = "guest_"
+# Possession of a guest's id is a credential, so only the form that cannot be guessed is a guest's: a shop may count its
+# own users guest_1, guest_2, …
+_GUEST: Final = re.compile(f"{GUEST_PREFIX}[0-9a-f]{{32}}")
 
 Role = Literal["guest", "user", "support", "admin"]
 Permission = Literal[
@@ -64,16 +68,16 @@ class IdKind(Enum):
     ACCOUNT = auto()
     """`acct_…`: a registered account."""
     GUEST = auto()
-    """`guest_…`: issued by POST /auth/guest, and too random to be guessed."""
+    """`guest_` and 32 hexadecimal digits: issued by POST /auth/guest, and too random to be guessed."""
     OTHER = auto()
-    """The shop's own id, or one that a browser generated."""
+    """The shop's own id, or one that a browser generated; `guest_42` too."""
 
 
 def kind_of(user_id: str) -> IdKind:
     """Return the kind of a user id."""
     if user_id.startswith(ACCOUNT_PREFIX):
         return IdKind.ACCOUNT
-    return IdKind.GUEST if user_id.startswith(GUEST_PREFIX) else IdKind.OTHER
+    return IdKind.GUEST if _GUEST.fullmatch(user_id) else IdKind.OTHER
 
 
 def is_account(user_id: str) -> bool:

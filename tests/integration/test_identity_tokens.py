@@ -36,7 +36,7 @@ class Jwks:
     """A JWKS server whose keys and status can be changed; counts its requests."""
 
     def __init__(self) -> None:
-        self.keys = [public("rsa-1", RSA_KEY), public("ec-1", EC_KEY)]
+        self.keys = [public("rsa-1", RSA_KEY), public("ec-1", EC_KEY), public("enc-1", RSA_KEY) | {"use": "enc"}]
         self.status = 200
         self.requests = 0
         outer = self
@@ -147,6 +147,9 @@ BAD = {
     "an empty subject": lambda: token(""),
     "a control character": lambda: token("17850\x00"),
     "no expiry": lambda: token(exp=None),
+    "an expiry that never comes": lambda: token(exp=float("inf")),
+    "an expiry that is no number": lambda: token(exp=float("nan")),
+    "a key for encryption": lambda: token(kid="enc-1"),
     "another key": lambda: token(key=OTHER_RSA_KEY),
     "an unknown key id": lambda: token(kid="rsa-2"),
     **{

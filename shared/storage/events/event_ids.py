@@ -22,11 +22,13 @@ ORDER_LINE: Final = (
 
 
 def personal_key(user_id: str, event_id: str = "e.event_id") -> str:
-    """Return the expression of the key of a user's event whose id another person has used."""
-    return (
-        f"encode(substring(sha256(convert_to({user_id} || chr(10) || {event_id}::text, 'UTF8')) FROM 1 FOR 16), "
-        "'hex')::uuid"
-    )
+    """Return the expression of the key of a user's event whose id another person has used.
+
+    A UUID of version 8, which no id that a client sends becomes (``event_key`` of shared/domain/events.py): anybody can
+    compute the key of another user's foreseeable id, and must not be able to use it up.
+    """
+    digest = f"encode(sha256(convert_to({user_id} || chr(10) || {event_id}::text, 'UTF8')), 'hex')"
+    return f"overlay(overlay(left({digest}, 32) placing '8' from 13) placing '8' from 17)::uuid"
 
 
 def order_line(person: str) -> str:

@@ -24,6 +24,7 @@ _IS_VALID: Final = """l.digest = :digest AND l.purpose = :purpose AND u.id = l.u
     AND l.expires_at > clock_timestamp() AND lower(u.email) = lower(l.email)
     AND (l.purpose = 'verify_email' OR l.session_epoch = u.session_epoch)"""
 FIND: Final = f"SELECT u.external_id FROM account_links l, users u WHERE {_IS_VALID}"
+END_ALL: Final = "DELETE FROM account_links WHERE user_id = :user_id"
 USE: Final = f"DELETE FROM account_links l USING users u WHERE {_IS_VALID} RETURNING 1"
 ENDED: Final = "The link was used, has expired, or was replaced by a newer one. Request a new one."
 
@@ -60,3 +61,8 @@ def use(connection: Connection, token: str, *purposes: Purpose) -> tuple[User, P
     if user is None or not execute(connection, USE, values):
         raise LinkExpired(ENDED)
     return user, purpose
+
+
+def end_all(connection: Connection, user: User) -> None:
+    """End every link of an account that the caller has locked."""
+    execute(connection, END_ALL, {"user_id": user.id})

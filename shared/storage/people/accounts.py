@@ -11,6 +11,7 @@ from shared.domain.text import canonical_email
 from shared.errors import Conflict, EmailTaken, InvalidToken, NotFound, UsernameTaken
 
 UNIQUE_VIOLATION: Final = "23505"
+USERNAME_TAKEN: Final = "This username is taken; choose another one."
 COLUMNS: Final = """id, external_id, is_anonymous, username, email, password_hash, role, latitude, longitude, city,
     created_at, registered_at, email_verified_at"""
 BY_ID: Final = f"SELECT {COLUMNS} FROM users WHERE external_id = :user_id"
@@ -26,6 +27,7 @@ VALUES (:user_id, false, :username, :email, :password_hash, :role, now()) RETURN
 ADD_GUEST: Final = "INSERT INTO users (external_id) VALUES (:user_id) RETURNING id"
 CHANGE: Final = f"""
 UPDATE users SET username = :username, email = :email, city = :city WHERE id = :id RETURNING {COLUMNS}"""
+FIND_USERNAME: Final = "SELECT 1 FROM users WHERE lower(username) = lower(:username) AND external_id <> :user_id"
 SET_LOCATION: Final = f"""
 UPDATE users SET latitude = :latitude, longitude = :longitude, last_seen_at = now(),
     city = CASE WHEN :keep_city THEN city ELSE :city END
@@ -97,8 +99,18 @@ def _explain(error: Exception) -> Exception:
     if sqlstate(original) != UNIQUE_VIOLATION:
         return error
     if "users_username" in str(original):
-        return UsernameTaken("This username is taken; choose another one.")
+        return UsernameTaken(USERNAME_TAKEN)
     return EmailTaken("An account with this email exists; log in instead.")
+
+
+def _require_free(connection: Connection, username: str, user_id: str) -> None:
+    """Raise UsernameTaken if another account has the name.
+
+    Before the email is looked at: the violation of an index would be the email's first, so that a taken username would
+    reveal, uncounted, that no account has the email.
+    """
+    if execute(connection, FIND_USERNAME, {"username": username, "user_id": user_id}):
+        raise UsernameTaken(USERNAME_TAKEN)
 
 
 def find(user_id: str) -> User | None:
@@ -136,6 +148,8 @@ def add(
     """Add an account. Raises EmailTaken, UsernameTaken."""
     from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+    if username is not None:
+        _require_free(connection, username, user_id)
     values = {"user_id": user_id, "username": username, "email": email, "password_hash": password_hash, "role": role}
     try:
         return User(*execute(connection, ADD, values)[0])
@@ -152,6 +166,8 @@ def change(connection: Connection, user: User, changes: Mapping[str, Any]) -> Us
     """Change username, email or city of a locked account. Raises EmailTaken, UsernameTaken."""
     from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+    if changes.get("username") is not None:
+        _require_free(connection, changes["username"], user.user_id)
     values = {name: changes.get(name, getattr(user, name)) for name in ("username", "email", "city")}
     try:
         return User(*execute(connection, CHANGE, values | {"id": user.id})[0])
@@ -187,15 +203,19 @@ def rehash(user: User, password_hash: str) -> None:
     write(REHASH, id=user.id, old=user.password_hash, new=password_hash)
 
 
-def set_role(connection: Connection, user_id: str, role: Role) -> User:
+def set_role(connection: Connection, user_id: str, role: Role, *, email: str | None = None) -> User:
     """Set an account's role and return the account, locked, as it was before.
 
-    Raises NotFound if there is no such account, and Conflict if it is the last admin.
+    ``email`` is the account's as it was seen when the role was decided. Its holder may change it at any moment, and
+    whoever has the mailbox can set the password: a role that was meant for one mailbox must not go to another.
+    Raises NotFound if there is no such account, and Conflict if it is the last admin or has another email by now.
     """
     admins = [row[0] for row in execute(connection, LOCK_ADMINS)]
     user = lock(connection, user_id)
     if user is None or user.email is None:
         raise NotFound(f"There is no account {user_id}.")
+    if email is not None and canonical_email(email) != canonical_email(user.email):
+        raise Conflict("email: the account has another email by now; look the account up again.")
     if role != "admin" and admins == [user_id]:
         raise Conflict("This is the only admin; give another account the role admin first.")
     execute(connection, SET_ROLE, {"id": user.id, "role": role})

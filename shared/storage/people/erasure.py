@@ -11,6 +11,7 @@ import secrets
 from typing import Final
 
 from shared.clients.postgres import Connection, execute, read, transaction
+from shared.domain.identity import IdKind, kind_of
 from shared.storage.people.login_failures import account_subject
 
 # the user, and the guests that were merged into them
@@ -26,7 +27,6 @@ INSERT INTO users (external_id, created_at) VALUES (:external_id, date_trunc('da
 ADD_DIGESTS: Final = """
 INSERT INTO erased_users (digest)
 SELECT sha256(convert_to(user_id, 'UTF8')) FROM unnest(cast(:user_ids AS text[])) AS user_id
-WHERE starts_with(user_id, 'acct_') OR starts_with(user_id, 'guest_')
 ON CONFLICT DO NOTHING"""
 ANONYMIZE_EVENTS: Final = """
 UPDATE events SET user_id = :owner, session_id = NULL, metadata = NULL WHERE user_id = ANY (:ids)"""
@@ -60,7 +60,9 @@ def erase(connection: Connection, user_id: str, email: str | None) -> list[str]:
     execute(connection, LOCK, {"ids": ids})
     external_id = f"erased_{secrets.token_hex(16)}"
     owner = execute(connection, ADD_ANONYMOUS_OWNER, {"external_id": external_id})[0][0]
-    execute(connection, ADD_DIGESTS, {"user_ids": user_ids})
+    # the shop gives its own ids, and may mean the same user or another one by an id that comes again
+    issued = [user_id for user_id in user_ids if kind_of(user_id) is not IdKind.OTHER]
+    execute(connection, ADD_DIGESTS, {"user_ids": issued})
     execute(connection, ANONYMIZE_EVENTS, {"owner": owner, "ids": ids})
     for statement in ERASE:
         execute(connection, statement, {"user_ids": user_ids})

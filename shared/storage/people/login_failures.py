@@ -3,6 +3,7 @@
 * by account and address together: a guesser delays nobody but themselves
 * by address: it guesses at many accounts; honest people share addresses, so it has more attempts
 * messages by mailbox: no stranger fills it with links; the last link that was sent stays valid meanwhile
+* messages by address: a client cannot let the shop write to many strangers by registering them
 * by account: many addresses guess at it; an address from which the account has logged in before is not delayed by it
 
 An attempt counts before its password is verified, so that concurrent attempts cannot avoid the limit; a success deletes
@@ -33,6 +34,7 @@ ADDRESS: Final = Limit(50, 2, 900, 3_600)
 ACCOUNT: Final = Limit(100, 2, 900, 86_400)
 # messages, not failures
 MAIL: Final = Limit(5, 60, 3_600, 86_400)
+SENDER: Final = Limit(50, 60, 3_600, 3_600)
 # an address is known for this long after a login
 KNOWN_DAYS: Final = 30
 
@@ -85,8 +87,14 @@ def _pair_subject(account: bytes, address: str) -> bytes:
     return hashlib.sha256(b"pair:" + account + address.encode("utf-8", "replace")).digest()
 
 
-def _mail_subject(account: bytes) -> bytes:
-    return hashlib.sha256(b"mail:" + account).digest()
+def _mail_subject(email: str) -> bytes:
+    """Return the key of a mailbox: `ada+shop@…` and `ada@…` are usually one."""
+    local_part, at, domain = canonical_email(email).rpartition("@")
+    return hashlib.sha256(b"mail:" + account_subject(local_part.partition("+")[0] + at + domain)).digest()
+
+
+def _sender_subject(address: str) -> bytes:
+    return hashlib.sha256(b"sender:" + address.encode("utf-8", "replace")).digest()
 
 
 def _locked_out(seconds: float) -> LockedOut:
@@ -135,9 +143,17 @@ def record_success(email: str, address: str) -> None:
 
 
 def may_mail(email: str) -> bool:
-    """Count a message to a mailbox; return False if it was sent too many lately."""
-    account = account_subject(email)
-    return _count(COUNT, _mail_subject(account), MAIL, account=account)
+    """Count a message to a mailbox; return False if it was sent too many lately.
+
+    The count names no account, so it outlives one that is erased: a mailbox gets no more messages by being registered
+    and erased in turn.
+    """
+    return _count(COUNT, _mail_subject(email), MAIL, account=None)
+
+
+def may_cause_mail(address: str) -> bool:
+    """Count a message to an unverified mailbox that a client caused; return False if those were too many lately."""
+    return _count(COUNT, _sender_subject(address), SENDER, account=None)
 
 
 def take_back(email: str, address: str) -> None:

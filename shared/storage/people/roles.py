@@ -19,15 +19,22 @@ RANK: Final[dict[str, int]] = {"guest": 0, "user": 0, "support": 1, "admin": 2}
 
 
 def assign(
-    connection: Connection, actor: str, user_id: str, role: Role, *, unknown_hash: Callable[[], str], purpose: Purpose
+    connection: Connection,
+    actor: str,
+    user_id: str,
+    role: Role,
+    *,
+    unknown_hash: Callable[[], str],
+    purpose: Purpose,
+    email: str | None = None,
 ) -> tuple[User, str | None]:
     """Assign a role to an account; return the account as it was, and after a promotion the link that sets its password.
 
     ``unknown_hash`` makes the hash of a random password, ``purpose`` is the kind of the link. The change is
     recorded as ``actor``'s. Raises NotFound if there is no such account, and Conflict if the last admin would lose the
-    role.
+    role, or if the account has another email than ``email``.
     """
-    user = accounts.set_role(connection, user_id, role)
+    user = accounts.set_role(connection, user_id, role, email=email)
     url = None
     if role != user.role:
         refresh_tokens.revoke_all(connection, user.id)
@@ -42,14 +49,15 @@ def make_admin(connection: Connection, actor: str, email: str, existing: User | 
     """Make the account of an address an admin, recorded as ``actor``'s change, and return it.
 
     Without ``existing`` the account is added. Otherwise it is returned as it was before; it gets this password, and its
-    sessions end. Raises EmailTaken if the address was registered meanwhile, NotFound if the account was erased.
+    sessions end. Raises EmailTaken if the address was registered meanwhile, NotFound if the account was erased, and
+    Conflict if it has another email by now.
     """
     if existing is None:
         user = accounts.add(
             connection, new_account_id(), username=None, email=email, password_hash=password_hash, role="admin"
         )
     else:
-        user = accounts.set_role(connection, existing.user_id, "admin")
+        user = accounts.set_role(connection, existing.user_id, "admin", email=existing.email)
         accounts.set_password(connection, user, password_hash)
         refresh_tokens.revoke_all(connection, user.id)
     before = None if existing is None else {"role": user.role}

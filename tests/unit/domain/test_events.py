@@ -86,6 +86,17 @@ def test_an_event_id_that_is_no_uuid_always_becomes_the_same_one() -> None:
     assert str(event_key(plain)) == plain == str(event_key(plain.upper()))
 
 
+def test_a_client_s_uuid_of_version_8_becomes_another_one_however_it_is_written() -> None:
+    personal = "018f4a5e-7b7a-8c3d-8e9f-0a1b2c3d4e5f"
+    keys = {event_key(text) for text in (personal, personal.upper(), personal.replace("-", ""), f"{{{personal}}}")}
+    assert [key.version for key in keys] == [5]
+    # what was mapped stays, in a message that is replayed
+    assert {event_key(str(key)) for key in keys} == keys
+    # neither another version nor another variant is one of those keys
+    for other in ("018f4a5e-7b7a-4c3d-8e9f-0a1b2c3d4e5f", "018f4a5e-7b7a-8c3d-ce9f-0a1b2c3d4e5f"):
+        assert str(event_key(other)) == other
+
+
 def test_new_ids_are_version_7_and_in_order_of_time() -> None:
     ids = [uuid7() for _ in range(1000)]
     assert len(set(ids)) == 1000
