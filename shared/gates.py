@@ -29,6 +29,11 @@ def acting_for(client: str | None) -> Iterator[None]:
         _client.reset(token)
 
 
+def current_client() -> str | None:
+    """Return the client of the request that is being handled; None for one without a share of its own."""
+    return _client.get()
+
+
 class Gate:
     """Admits at most ``most`` calls at a time in this process, running or waiting, and ``share`` of them for a client.
 

@@ -30,8 +30,9 @@ from shared.storage.operations.idempotency import Claim, Stored
 log = logging.getLogger(__name__)
 
 Finish = Callable[[Connection, Response], None]
-# A longer answer is made again for a repeated request, where the route can do so: a cart of 200 products is megabytes.
-MAX_STORED_BYTES: Final = 65_536
+# A longer answer is made again for a repeated request, where the route can do so. Otherwise a client with a cart of 100
+# products could store 50 kB with each request of 100 bytes.
+MAX_STORED_BYTES: Final = 8_192
 # headers that are part of the answer itself
 KEPT_HEADERS: Final = ("location",)
 

@@ -11,6 +11,7 @@ from shared.clients import closed_on_reset
 from shared.clients.redis_async import RedisUnavailable, client
 from shared.gates import COMPUTING, COMPUTING_TURNS
 from shared.storage.answers import lookups
+from shared.storage.answers.client_budget import BUDGET
 from shared.storage.answers.protocol import EPOCHS, epoch_prefix, valid_body
 
 P = ParamSpec("P")
@@ -42,6 +43,8 @@ async def cached(scope: str, key: str, *, ttl_s: int, compute: Callable[[], byte
 
     async def compute_and_store() -> bytes:
         body = await computed(compute)
+        if not BUDGET.take(len(body)):
+            return body
         with contextlib.suppress(RedisUnavailable):
             # stored under the epoch read above: an answer computed across a flush is never valid
             await client().run(("SET", key, prefix + body, "EX", ttl_s))

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from shared.clients.redis_async import RedisUnavailable, client
 from shared.settings import settings
 from shared.storage.answers import lookups
+from shared.storage.answers.client_budget import BUDGET
 from shared.storage.answers.protocol import (
     EPOCHS,
     RECOMMENDATIONS,
@@ -75,13 +76,15 @@ async def read_before_computing(user_id: str, query: bytes) -> Before | None:
 
 
 async def store(user_id: str, query: bytes, body: bytes, before: Before) -> None:
-    """Store an answer, unless the user has acted since ``before``.
+    """Store an answer, unless the user has acted since ``before`` or the client's budget is used up.
 
     It is stored under the epoch of ``before``: if the scope was flushed in the meantime, the answer is not valid.
     """
     if len(query) > MAX_QUERY_BYTES:
         return
     gzipped = gzip.compress(body, 5, mtime=0) if len(body) >= GZIP_FROM_BYTES else body
+    if not BUDGET.take(len(body) + len(gzipped)):
+        return
     try:
         await client().run(
             (

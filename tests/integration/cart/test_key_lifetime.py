@@ -121,6 +121,25 @@ def test_a_long_answer_is_not_stored_but_made_again(
     assert len(ann.orders()) == 1
 
 
+def test_a_client_stores_little_with_each_key(ann: Shopper, bob: Shopper) -> None:
+    """A request of 100 bytes stores at most 8 KiB, whatever its cart holds."""
+    write(
+        "INSERT INTO products (id, name, price, quantity) "
+        "SELECT id, 'Product ' || id, 1, 5 FROM generate_series(101, 140) AS id"
+    )
+    for product_id in range(101, 141):
+        ann.add(product_id)
+    answers = [keyed_add(ann, f"k{number}") for number in range(3)]
+    small = keyed_add(bob, "k0")
+    assert min(len(answer.content) for answer in answers) > 8_192 > len(small.content)
+    stored = read("SELECT owner, sum(octet_length(body)) FROM idempotency_keys GROUP BY owner ORDER BY owner")
+    assert [tuple(row) for row in stored] == [("ann", 0), ("bob", len(small.content))]
+    # a key that stored nothing still takes effect once
+    assert keyed_add(ann, "k2").headers["idempotent-replayed"] == "true"
+    assert ann.in_cart()[1] == 3
+    assert keyed_add(bob, "k0").content == small.content
+
+
 def test_an_answer_of_staff_is_stored_whole(env: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a route that can make its answer again may leave it out."""
     from starlette.responses import Response

@@ -5,10 +5,12 @@ from collections import Counter
 import pytest
 from redis import Redis
 
+from shared.gates import acting_for
 from shared.settings import settings
+from shared.storage.answers import client_budget
 from shared.storage.answers.invalidation import GENERATION_TTL_S
 from shared.storage.answers.user_answers import MAX_FIELDS, MAX_QUERY_BYTES
-from tests.integration.conftest import Serve
+from tests.integration.conftest import Serve, settings_of
 from tests.integration.deliveries import deliver, event
 from tests.integration.shop import add_products
 
@@ -41,6 +43,48 @@ def size(redis: Redis) -> int:
     for name in redis.scan_iter(count=1000):
         pipeline.memory_usage(name, samples=0)
     return sum(pipeline.execute())
+
+
+def test_a_client_s_answers_beyond_its_budget_are_not_stored(
+    env: dict[str, str], serve: Serve, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_products(20)
+    with settings_of(env | {"TRUSTED_PROXIES": "1"}):
+        recommendations, products = serve("recommendations"), serve("products")
+
+        def ask(client: str, user: str) -> str:
+            path = f"/recommendations?user_id={user}&k=10"
+            return recommendations.get(path, headers={"X-Forwarded-For": client}).headers["cache-status"]
+
+        def search(client: str, price: int) -> str:
+            path = f"/products?min_price={price}"
+            return products.get(path, headers={"X-Forwarded-For": client}).headers["cache-status"]
+
+        assert [ask("198.51.100.7", "one") for _ in range(2)] == ["aisle; fwd=miss", "aisle; hit"]
+        monkeypatch.setattr(client_budget, "MAX_BYTES", client_budget.BUDGET.stored["198.51.100.7"])
+        assert [ask("198.51.100.7", "two") for _ in range(2)] == ["aisle; fwd=miss"] * 2
+        assert [search("198.51.100.7", 1) for _ in range(2)] == ["aisle; fwd=miss"] * 2
+        # what is stored is still read, and another client's answers are stored
+        assert ask("198.51.100.7", "one") == "aisle; hit"
+        assert [ask("203.0.113.9", "two") for _ in range(2)] == ["aisle; fwd=miss", "aisle; hit"]
+        assert ask("198.51.100.7", "two") == "aisle; hit"
+
+
+def test_a_budget_ends_with_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = client_budget.ClientBudget()
+    most = client_budget.MAX_BYTES
+    now = [client_budget.WINDOW_S * 7.0]
+    monkeypatch.setattr(client_budget.time, "time", lambda: now[0])
+    with acting_for("a"):
+        assert [budget.take(most - 1), budget.take(2), budget.take(1), budget.take(1)] == [True, False, True, False]
+        with acting_for("b"):
+            assert budget.take(most)
+        with acting_for(None):
+            assert budget.take(most + 1)
+        now[0] += client_budget.WINDOW_S - 1
+        assert not budget.take(1)
+        now[0] += 1
+        assert budget.take(most)
 
 
 def test_a_thousand_visitors_leave_keys_that_expire(env: dict[str, str], serve: Serve, redis: Redis) -> None:
