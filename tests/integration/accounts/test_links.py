@@ -316,7 +316,8 @@ def test_who_was_locked_out_by_guesses_can_log_in_after_a_reset(
             pass
     # guesses of a whole evening
     postgres.write(
-        "UPDATE login_failures SET locked_until = now() + interval '10 minutes' WHERE failures >= 5 AND account IS NOT NULL"
+        """UPDATE login_failures SET locked_until = now() + interval '10 minutes'
+           WHERE failures >= 5 AND account IS NOT NULL"""
     )
     assert [login(accounts, name).status_code for name in ("ada", "eve")] == [429, 429]
     assert set_password(accounts, token).status_code == 204
