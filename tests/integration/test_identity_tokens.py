@@ -204,6 +204,23 @@ def test_a_new_key_is_read_at_once_but_strangers_cannot_make_us_ask_again(
     assert cart.get("/cart", headers=bearer(token())).status_code == 401
 
 
+def test_a_key_that_takes_over_a_key_id_ends_the_tokens_of_the_earlier_key(
+    serve: Serve, jwks: Jwks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cart = serve("cart")
+    earlier, bystander = bearer(token()), bearer(token(key=EC_KEY, kid="ec-1", algorithm="ES256"))
+    assert [cart.get("/cart", headers=headers).status_code for headers in (earlier, bystander)] == [200, 200]
+    jwks.keys = [public("rsa-1", OTHER_RSA_KEY), public("ec-1", EC_KEY)]
+    monkeypatch.setattr(identity_tokens, "COOLDOWN_S", 0.0)
+    monkeypatch.setattr(identity_tokens, "KEYS_S", 0.0)
+    later = bearer(token(key=OTHER_RSA_KEY))
+    assert [cart.get("/cart", headers=headers).status_code for headers in (earlier, later, bystander)] == [
+        401,
+        200,
+        200,
+    ]
+
+
 @pytest.mark.parametrize("status", [302, 404, 500])
 def test_keys_that_cannot_be_read_are_an_outage_and_no_wrong_token(serve: Serve, jwks: Jwks, status: int) -> None:
     jwks.status = status

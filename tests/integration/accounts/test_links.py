@@ -14,6 +14,7 @@ from shared.clients import postgres
 from shared.logs import JsonFormatter
 from shared.mail import sending
 from shared.storage.operations import audit
+from shared.storage.people import login_failures
 from tests.integration.concurrency import run_concurrently
 from tests.integration.conftest import Serve, settings_of
 from tests.integration.mailbox import Mailbox, mailbox_in
@@ -283,6 +284,57 @@ def test_a_mailbox_is_not_filled_from_many_addresses(
     # the last link that was sent is still valid, and another mailbox has its own count
     assert set_password(accounts, mails.token(ADA, "/auth/set-password")).status_code == 204
     assert reset_token(accounts, mails, EVE)
+
+
+def test_further_verifications_do_not_fill_a_mailbox_either(
+    accounts: httpx.Client, mails: Mailbox, eve: dict[str, Any]
+) -> None:
+    headers = bearer(register(accounts))
+    for _ in range(6):
+        assert accounts.post("/auth/verification", headers=headers).status_code == 202
+    assert len(mails.messages(ADA)) == 5
+    assert accounts.post("/auth/verification", headers=bearer(eve)).status_code == 202
+    assert len(mails.messages(EVE)) == 2
+
+
+def test_requests_for_many_addresses_lock_their_sender_out(accounts: httpx.Client, mails: Mailbox) -> None:
+    sender = login_failures.address_subject("127.0.0.1")
+    request_reset(accounts, "nobody-0@example.com")
+    assert count_rows("login_failures", "subject = :s AND failures = 1", s=sender) == 1
+    postgres.write("UPDATE login_failures SET failures = 48 WHERE subject = :s", s=sender)
+    answers = [request_reset(accounts, f"nobody-{number}@example.com").status_code for number in range(1, 4)]
+    assert answers == [202, 202, 429]
+
+
+def test_who_was_locked_out_by_guesses_can_log_in_after_a_reset(
+    accounts: httpx.Client, mails: Mailbox, eve: dict[str, Any]
+) -> None:
+    register(accounts)
+    token = reset_token(accounts, mails)
+    for name in ("ada", "eve"):
+        while login(accounts, name, "a wrong guess").status_code == 401:
+            pass
+    # guesses of a whole evening
+    postgres.write(
+        """UPDATE login_failures SET locked_until = now() + interval '10 minutes'
+           WHERE failures >= 5 AND account IS NOT NULL"""
+    )
+    assert [login(accounts, name).status_code for name in ("ada", "eve")] == [429, 429]
+    assert set_password(accounts, token).status_code == 204
+    assert login(accounts, "ada", NEW_PASSWORD).status_code == 200
+    # somebody else's lock stays
+    assert login(accounts, "eve").status_code == 429
+
+
+@pytest.mark.parametrize("own", ["ada.lovelace@example.com", "countess.of.lovelace"])
+def test_a_new_password_must_not_be_what_everybody_knows_of_the_account(
+    accounts: httpx.Client, mails: Mailbox, own: str
+) -> None:
+    email = "ada.lovelace@example.com"
+    register(accounts, "countess.of.lovelace", email=email)
+    token = reset_token(accounts, mails, email)
+    assert set_password(accounts, token, own).json()["type"] == "urn:aisle:problem:weak-password"
+    assert set_password(accounts, token).status_code == 204
 
 
 # pages

@@ -8,6 +8,7 @@ import pytest
 
 from shared import messages
 from shared.clients import postgres, redis_sync
+from shared.storage.people import merging
 from tests.integration.concurrency import run_concurrently
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event, push
@@ -102,6 +103,21 @@ def test_a_guest_belongs_to_the_first_account_that_names_them(accounts: httpx.Cl
     assert answer.json()["merge"] == {"merged": False, "left_cart_items": [], "left_wishlist": []}
     assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=first["user_id"]) == 2
     assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=second["user_id"]) == 0
+
+
+def test_an_account_is_merged_into_no_other_whoever_asks(accounts: httpx.Client, serve: Serve) -> None:
+    """The routes refuse an account's id before; this is the last check, under the lock."""
+    add_products(10)
+    ada, eve = register(accounts)["user_id"], register(accounts, "eve")["user_id"]
+    deliver(serve("update_preferences"), ada, *EVENTS[:2])
+    before = taste(ada)
+    with postgres.transaction() as connection:
+        eve_row = postgres.execute(connection, "SELECT id FROM users WHERE external_id = :u", {"u": eve})[0][0]
+        assert not merging.merge(connection, ada, eve_row, eve).merged
+        # nor into itself
+        assert not merging.merge(connection, eve, eve_row, eve).merged
+    assert count_rows("users", "merged_into IS NOT NULL") == 0
+    assert (taste(ada), taste(eve)) == (before, {})
 
 
 def test_an_unknown_guest_does_not_prevent_a_login(accounts: httpx.Client) -> None:

@@ -13,6 +13,7 @@ SHARED = [
     " undefined ",
     '"undefined"',
     "'null'",
+    "`undefined`",
     "null",
     "NULL",
     "None",

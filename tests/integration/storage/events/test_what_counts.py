@@ -105,6 +105,34 @@ def test_an_old_view_does_not_let_a_purchase_count() -> None:
     assert popular() == {1: 1}
 
 
+def test_an_old_view_of_the_same_message_does_not_either() -> None:
+    limit = timedelta(days=SEEN_WITHIN_DAYS)
+    for product, ago in ((1, limit - timedelta(seconds=5)), (2, limit), (3, limit + timedelta(hours=1))):
+        now = datetime.now(UTC)
+        viewed, bought = event(product), event(product, "purchase")
+        viewed["occurred_at"], bought["occurred_at"] = (now - ago).isoformat(), now.isoformat()
+        send("ann", [viewed, bought], HOME)
+    assert [purchases_in_lists(product) for product in (1, 2, 3)] == [1, 0, 0]
+
+
+def test_what_a_guest_saw_lets_a_late_purchase_of_the_guest_count_after_the_merge() -> None:
+    send("guest", [event(1)], HOME)
+    send("account", [event(9)], HOME)
+    postgres.write(
+        """WITH ids AS (SELECT g.id AS guest, a.id AS account FROM users g, users a
+                        WHERE g.external_id = 'guest' AND a.external_id = 'account'),
+           moved AS (UPDATE events SET user_id = ids.account FROM ids WHERE user_id = ids.guest)
+           UPDATE users SET merged_into = ids.account, merged_at = now() FROM ids WHERE id = ids.guest"""
+    )
+    late = [{"position": 0, **event(1, "purchase")}]
+    published = datetime.now(UTC) - timedelta(minutes=1)
+    assert ingestion.store("late", "guest", late, HOME, published_at=published).account_id == "account"
+    purchase_counts.count("guest", late, HOME)
+    # a stranger who never saw the product
+    send("stranger", [event(1, "purchase")], OFFICE)
+    assert purchases_in_lists(1) == 1
+
+
 def test_a_visitor_counts_once_per_product_type_and_day() -> None:
     for _ in range(3):
         send("ann", [event(1), event(1), event(1, "add_to_cart"), event(1, "purchase"), event(1, "purchase")], HOME)
@@ -112,6 +140,8 @@ def test_a_visitor_counts_once_per_product_type_and_day() -> None:
     assert trending() == {(1, "view"): 1, (1, "add_to_cart"): 1, (1, "purchase"): 1, (2, "view"): 1}
     assert popular() == {1: 1}
     assert own_purchases("ann") == {1: 6}
+    views = postgres.read("SELECT product_id, views FROM product_stats WHERE views > 0 ORDER BY 1")
+    assert [tuple(row) for row in views] == [(1, 1), (2, 1)]
     buy("ann", 1, HOME, days_later=1)
     assert purchases_in_lists(1) == 2
     assert trending()[1, "view"] == 2
@@ -176,6 +206,37 @@ def test_a_purchase_that_did_not_count_counts_once_it_is_vouched_for() -> None:
     assert postgres.read("SELECT product_id FROM events WHERE counted") == [(1,)]
 
 
+def test_a_message_vouches_for_its_sender_s_own_events_alone() -> None:
+    """Each message has an event that is known, so that the events of the sender are looked up."""
+    shared, own = event(1, "purchase"), event(2, "purchase")
+    send("ann", [shared], HOME)
+    for _ in range(2):
+        # the same id, which another person has used; it has a key of its own
+        send("eve", [own, shared], VOUCHED)
+    counted = """SELECT u.external_id, e.product_id FROM events e JOIN users u ON u.id = e.user_id
+        WHERE counted ORDER BY 1, 2"""
+    assert [tuple(row) for row in postgres.read(counted)] == [("eve", 1), ("eve", 2)]
+    assert (trending(), popular()) == ({(1, "purchase"): 1, (2, "purchase"): 1}, {1: 1, 2: 1})
+
+
+@pytest.mark.parametrize("other", [{"product_id": 3}, {"event_type": "wishlist"}])
+def test_a_message_vouches_for_no_event_that_it_names_differently(other: dict[str, Any]) -> None:
+    known, reported = event(1, "purchase"), event(2, "purchase")
+    send("ann", [known, reported], HOME)
+    events = [{"position": 0, **known}, {"position": 1, **reported, **other}]
+    stored = ingestion.store("vouching", "ann", events, VOUCHED)
+    assert (stored.new, stored.rejected) == (0, 1)
+    assert trending() == {(1, "purchase"): 1}
+    assert postgres.read("SELECT product_id FROM events WHERE counted") == [(1,)]
+
+
+def test_a_purchase_that_is_vouched_for_by_messages_at_the_same_moment_counts_once() -> None:
+    reported = event(1, "purchase")
+    send("ann", [reported], HOME)
+    run_concurrently(lambda _number: send("ann", [reported], VOUCHED), range(8))
+    assert purchases_in_lists(1) == 1
+
+
 def test_a_purchase_that_counted_does_not_count_again_when_it_is_vouched_for() -> None:
     viewed, bought = event(1), event(1, "purchase")
     send("ann", [viewed, bought], HOME)
@@ -196,6 +257,8 @@ def test_a_message_that_is_delivered_again_changes_nothing() -> None:
 
 def test_declared_crawlers_count_for_themselves_only() -> None:
     buy("crawler", 1, Origin(client="farm", crawler=True))
+    send("crawler", [event(None, "search")], Origin(client="farm", crawler=True))
+    assert postgres.read("SELECT count(*) FROM events WHERE counted")[0][0] == 0
     assert (trending(), popular(), own_purchases("crawler")) == ({}, {}, {1: 1})
     assert postgres.read("SELECT count(*) FROM user_preferences")[0][0] > 0
     buy("person", 1, Origin(client="farm"))
@@ -267,6 +330,25 @@ def rows_of_events(plan: Any) -> float:
         return 0
     own = plan["Actual Rows"] * plan["Actual Loops"] if str(plan.get("Relation Name", "")).startswith("events_2") else 0
     return own + sum(rows_of_events(value) for value in plan.values() if isinstance(value, (dict, list)))
+
+
+def test_the_events_of_others_in_the_same_minute_make_nobody_a_machine() -> None:
+    at = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
+    for number in range(3):
+        views = [event(product) | {"occurred_at": at.isoformat()} for product in range(1, MAX_EVENTS_PER_MINUTE + 1)]
+        send(f"visitor-{number}", views, Origin(client=f"home-{number}"))
+    assert sum(trending().values()) == 3 * MAX_EVENTS_PER_MINUTE
+
+
+def test_a_minute_ends_where_the_next_begins() -> None:
+    at = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
+    for seconds in (59, 60):
+        views = [
+            event(product) | {"occurred_at": (at + timedelta(seconds=seconds)).isoformat()}
+            for product in range(1, MAX_EVENTS_PER_MINUTE + 1)
+        ]
+        send("ann", views, HOME, days_later=seconds - 59)
+    assert sum(trending().values()) == 2 * MAX_EVENTS_PER_MINUTE
 
 
 def test_training_and_lists_read_what_counts() -> None:
