@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--outputs", help="a file with the output of terraform output -json; - reads standard input")
     source.add_argument("--url", help="the first_admin job's URL")
-    parser.add_argument("--without-token", action="store_true", help="send no identity token, for a local system")
+    parser.add_argument("--without-token", action="store_true", help="send no identity token, for a local function")
     parser.add_argument("email", help="the admin's address")
     chosen = parser.parse_args(arguments)
     url = chosen.url or outputs.required(outputs.read(chosen.outputs), "urls")["first_admin"]

@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--outputs", help="a file with the output of terraform output -json; - reads standard input")
     source.add_argument("--url", help="the migrate job's URL")
-    parser.add_argument("--without-token", action="store_true", help="send no identity token, for a local system")
+    parser.add_argument("--without-token", action="store_true", help="send no identity token, for a local function")
     chosen = parser.parse_args(arguments)
     url = chosen.url or outputs.required(outputs.read(chosen.outputs), "urls")["migrate"]
     try:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-_REMEDY: Final = "Write them with: terraform -chdir=terraform output -json > build/outputs.json"
+_REMEDY: Final = "Create the file with: terraform -chdir=terraform output -json > build/outputs.json"
 
 
 def read(file: str) -> dict[str, Any]:
