@@ -1,7 +1,9 @@
 """Clusters of users by what they do and what they like: K-Means over RFM and taste.
 
 RFM is recency, frequency and monetary value (Hughes, Strategic Database Marketing, 1994). Each is skewed, so its
-logarithm is standardised. The taste is the share of each of the leading categories. The number of clusters has the
+logarithm is standardised. The taste is the shares of the leading categories, along the few directions in which users
+differ most (principal components: Hotelling, J. Educ. Psychol. 1933): in a shop with broad tastes most categories are
+noise, in which no clusters stand out. The number of clusters has the
 greatest mean silhouette (Rousseeuw, J. Comput. Appl. Math. 1987) on a sample. Equal input gives equal output, to the
 byte: seeds are fixed and one thread adds up, since threads add in an order that varies.
 """
@@ -19,6 +21,8 @@ MIN_CLUSTERS: Final = 3
 MAX_CLUSTERS: Final = 8
 # Variance of the taste beside that of the three standardised columns of RFM, each 1.
 TASTE_VARIANCE: Final = 1.5
+# directions of taste that are compared
+TASTE_COMPONENTS: Final = 3
 # Users on whom each number of clusters is tried, and those of them whose silhouettes are computed: these cost the
 # square of their number.
 FIT_SAMPLE: Final = 10_000
@@ -61,7 +65,7 @@ class Clusters(NamedTuple):
 
 
 def features(behaviour: Behaviour) -> Float64Array:
-    """Return the coordinates in which users are compared, shape (n_users, 3 + n_categories).
+    """Return the coordinates in which users are compared, shape (n_users, 3 + at most TASTE_COMPONENTS).
 
     The logarithm of each column of RFM has mean 0 and variance 1, or is 0 if all users are equal. The columns of taste
     have mean 0 and together the variance TASTE_VARIANCE, so that the number of categories does not decide.
@@ -69,7 +73,11 @@ def features(behaviour: Behaviour) -> Float64Array:
     logs = np.log1p(np.column_stack((behaviour.recency_days, behaviour.purchase_days, behaviour.spent)))
     deviation = logs.std(axis=0)
     rfm = (logs - logs.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
-    taste = behaviour.shares - behaviour.shares.mean(axis=0)
+    shares = behaviour.shares - behaviour.shares.mean(axis=0)
+    with threadpool_limits(1):
+        # eigenvalues ascend
+        directions = np.linalg.eigh(shares.T @ shares).eigenvectors[:, ::-1][:, :TASTE_COMPONENTS]
+        taste = shares @ directions
     variance = float(taste.var(axis=0).sum())
     scale = np.sqrt(TASTE_VARIANCE / variance) if variance > 0 else 1.0
     return np.ascontiguousarray(np.hstack((rfm, taste * scale)))

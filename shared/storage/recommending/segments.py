@@ -20,29 +20,35 @@ VALUE_DAYS: Final = 90
 ENDED_DAYS: Final = 90
 
 # One row of packed big-endian columns, by ascending user; the aggregates of one group see its rows in the same order.
+# All ages are whole days (UTC), so that two runs of one day read the same.
 # A purchase costs what the order's line did, or what the product costs now. Cancelled orders are no purchases.
 BEHAVIOUR: Final = f"""
-WITH active AS MATERIALIZED (
+WITH today AS MATERIALIZED (
+    SELECT start, start - cast(:days AS integer) * interval '24 hours' AS first,
+           start - {VALUE_DAYS} * interval '24 hours' AS first_of_value
+    FROM date_trunc('day', now(), 'UTC') AS start
+), active AS MATERIALIZED (
     SELECT user_id, max(occurred_at) AS last_at FROM events
-    WHERE counted AND occurred_at > now() - make_interval(days => :days) AND occurred_at <= now() GROUP BY user_id
+    WHERE counted AND occurred_at >= (SELECT first FROM today) AND occurred_at <= now() GROUP BY user_id
 ), bought AS MATERIALIZED (
     SELECT e.user_id, count(DISTINCT (e.occurred_at AT TIME ZONE 'UTC')::date) AS days,
            sum(e.quantity * coalesce(l.price, p.price)) AS spent,
-           count(*) FILTER (WHERE e.occurred_at > now() - interval '{VALUE_DAYS} days') AS purchases,
+           count(*) FILTER (WHERE e.occurred_at >= (SELECT first_of_value FROM today)) AS purchases,
            sum(e.quantity * coalesce(l.price, p.price))
-               FILTER (WHERE e.occurred_at > now() - interval '{VALUE_DAYS} days') AS revenue
+               FILTER (WHERE e.occurred_at >= (SELECT first_of_value FROM today)) AS revenue
     FROM events e JOIN products p ON p.id = e.product_id
     LEFT JOIN (SELECT i.event_id, i.price, o.state FROM order_items i JOIN orders o ON o.id = i.order_id) AS l
         ON l.event_id = e.event_id
     WHERE e.event_type = 'purchase' AND e.counted AND l.state IS DISTINCT FROM 'cancelled'
       AND l.state IS DISTINCT FROM 'refunded'
-      AND e.occurred_at > now() - make_interval(days => :days) AND e.occurred_at <= now()
+      AND e.occurred_at >= (SELECT first FROM today) AND e.occurred_at <= now()
     GROUP BY e.user_id
 )
 SELECT coalesce(string_agg(int8send(id), ''), ''), coalesce(string_agg(float8send(recency_days), ''), ''),
        coalesce(string_agg(float8send(days), ''), ''), coalesce(string_agg(float8send(spent), ''), ''),
        coalesce(string_agg(int8send(purchases), ''), ''), coalesce(string_agg(float8send(revenue), ''), '')
-FROM (SELECT u.id, floor(extract(epoch FROM now() - a.last_at) / 86400)::float8 AS recency_days,
+FROM (SELECT u.id, greatest(0, ceil(extract(epoch FROM (SELECT start FROM today) - a.last_at) / 86400))::float8
+                 AS recency_days,
              coalesce(b.days, 0)::float8 AS days, coalesce(b.spent, 0)::float8 AS spent,
              coalesce(b.purchases, 0) AS purchases, coalesce(b.revenue, 0)::float8 AS revenue
       FROM active a JOIN users u ON u.id = a.user_id LEFT JOIN bought b ON b.user_id = u.id

@@ -1,5 +1,6 @@
 """The job that groups users into segments: whom it reads, what it stores, and how segments live on."""
 
+import struct
 from typing import Any
 
 import httpx
@@ -175,3 +176,16 @@ def test_answers_are_dropped_only_if_a_rule_names_a_segment(job: httpx.Client) -
 def test_parameters_have_limits(job: httpx.Client) -> None:
     for parameters in ({"days": 89}, {"min_users": 9}, {"categories": 101}, {"clusters": 3}):
         assert job.post("/", json=parameters).status_code == 422, parameters
+
+
+@pytest.mark.parametrize(("hours", "days"), [(0.0, 0), (0.1, 1), (24.0, 1), (24.1, 2)])
+def test_the_age_of_an_event_is_in_whole_days_from_midnight(env: object, hours: float, days: int) -> None:
+    add_products(1)
+    add_events([StoredEvent("u", 1)])
+    postgres.write(
+        "UPDATE events SET occurred_at = date_trunc('day', now(), 'UTC') - :h * interval '1 hour'",
+        h=hours,
+    )
+    with postgres.transaction() as connection:
+        packed = segments.read_behaviour(connection, 365)
+    assert struct.unpack(">d", packed.recency_days) == (float(days),)

@@ -17,6 +17,19 @@ def test_the_columns_of_rfm_count_alike_and_taste_as_much_as_stated() -> None:
     assert points[:, 3:].var(axis=0).sum() == pytest.approx(clusters.TASTE_VARIANCE)
 
 
+def test_taste_is_compared_where_users_differ_most() -> None:
+    # users differ much in the first two categories, and by a hundredth of it in eight others
+    random = np.random.default_rng(3)
+    first = random.choice([0.2, 0.7], 100)
+    shares = np.column_stack((first, 0.9 - first, 0.0125 + random.uniform(-0.001, 0.001, (100, 8))))
+    none = np.zeros(100)
+    points = features(Behaviour(none, none, none, shares))
+    assert points.shape == (100, 3 + clusters.TASTE_COMPONENTS)
+    assert np.ptp(points[first == 0.2, 3]) < 0.05
+    assert abs(points[first == 0.2, 3].mean() - points[first == 0.7, 3].mean()) > 2
+    assert points[:, 3].var() > 0.99 * clusters.TASTE_VARIANCE
+
+
 def test_rfm_by_hand() -> None:
     behaviour = Behaviour(np.array([0.0, 3.0]), np.array([0.0, 0.0]), np.array([0.0, 99.0]), np.zeros((2, 0)))
     # two values are one deviation from their mean, whatever they are; equal ones are 0
