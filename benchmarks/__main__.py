@@ -29,6 +29,7 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "freshness": ("ingest", "freshness"),
     "hostile": ("hostile", "rows"),
     "trending": ("trending", "rows"),
+    "segments": ("segments", "rows"),
     "poisoning": ("poisoning", "rows"),
     "start": ("start", "rows"),
     "tuning": ("tuning", "rows"),

@@ -13,6 +13,7 @@ FIRST_JOBS: dict[str, dict[str, Any]] = {
     "popular": {},
     "similarity": {"time_budget_s": 20},
     "bought_together": {},
+    "segments": {},
     "daily_stats": {},
 }
 

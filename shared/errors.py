@@ -21,6 +21,7 @@
   + NotFound                404 not-found
     + ProductNotFound       404 product-not-found
     + CategoryNotFound      404 category-not-found
+    + SegmentNotFound       404 segment-not-found
     + JobNotFound           404 job-not-found
     + OrderNotFound         404 order-not-found
     + NotInCart             404 not-in-cart
@@ -167,6 +168,10 @@ class ProductNotFound(NotFound):
 
 class CategoryNotFound(NotFound):
     slug, title = "category-not-found", "Category not found"
+
+
+class SegmentNotFound(NotFound):
+    slug, title = "segment-not-found", "Segment not found"
 
 
 class JobNotFound(NotFound):

@@ -47,6 +47,7 @@ def find_new(request: RecommendationsRequest, candidates: CandidateSet) -> list[
     if request.repeats == "only":
         return []
     return exploration.nearest_new(
+        request.user_id,
         candidates.profile,
         count_reserved(settings().exploration_share, request.k),
         days=settings().exploration_days,

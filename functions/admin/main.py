@@ -13,6 +13,7 @@ from functions.admin import (
     models,
     rejected_events,
     rules,
+    segments,
     training_runs,
     users,
 )
@@ -26,6 +27,7 @@ app = api(
     tags={
         "dashboard": "The shop at a glance.",
         "rules": "Rules that pin, boost, bury or exclude products in recommendations.",
+        "segments": "Groups of users who behave alike.",
         "models": "Versions of the recommendation model.",
         "training-runs": "Runs of training and evaluation, and their reports.",
         "jobs": "Scheduled jobs and their runs.",
@@ -47,6 +49,7 @@ for module in (
     audit_log,
     rejected_events,
     rules,
+    segments,
     users,
     api_keys,
     jobs,

@@ -14,6 +14,9 @@ from shared.clients.postgres import Connection, execute, read, transaction
 from shared.domain.identity import IdKind, kind_of
 from shared.storage.people.login_failures import account_subject
 
+# of the rows that keep the events of erased users; nothing else is known of them
+ERASED_PREFIX: Final = "erased_"
+
 # the user, and the guests that were merged into them
 PERSON: Final = """WITH person AS (
     SELECT id, external_id FROM users WHERE external_id = :user_id
@@ -38,7 +41,7 @@ ERASE: Final = (
     "DELETE FROM idempotency_keys WHERE owner = ANY (:user_ids)",
 )
 DELETE_LOGIN_FAILURES: Final = "DELETE FROM login_failures WHERE account = :account OR subject = :account"
-# Preferences, purchases, searches, logins, cart and wishlist go with the row; an order stays without its owner.
+# Preferences, purchases, segment, searches, logins, cart and wishlist go with the row. An order stays, without owner.
 DELETE_USERS: Final = "DELETE FROM users WHERE id = ANY (:ids)"
 
 # users whom an event created again: it was being stored while the erasure committed
@@ -58,7 +61,7 @@ def erase(connection: Connection, user_id: str, email: str | None) -> list[str]:
     ids: list[int] = [row[0] for row in rows]
     user_ids: list[str] = [row[1] for row in rows]
     execute(connection, LOCK, {"ids": ids})
-    external_id = f"erased_{secrets.token_hex(16)}"
+    external_id = f"{ERASED_PREFIX}{secrets.token_hex(16)}"
     owner = execute(connection, ADD_ANONYMOUS_OWNER, {"external_id": external_id})[0][0]
     # the shop gives its own ids, and may mean the same user or another one by an id that comes again
     issued = [user_id for user_id in user_ids if kind_of(user_id) is not IdKind.OTHER]

@@ -38,6 +38,13 @@ SELECT json_build_object(
     'purchases', {_rows("product_id, purchase_count, first_at, last_at", f"user_purchases WHERE {_OWN}", "product_id")},
     'preferences', {_rows("kind, key, score, as_of", f"user_preferences WHERE {_OWN}", "kind, key")},
     'price_band', {_rows("weight, log_sum, square_sum, as_of", f"user_price_bands WHERE {_OWN}", "as_of")},
+    'segments', {
+    _rows(
+        "s.segment_id, g.name, s.joined_at",
+        f"user_segments s JOIN segments g ON g.id = s.segment_id WHERE s.{_OWN}",
+        "s.segment_id",
+    )
+},
     'searches', {_rows("query, searches, first_at, last_at", f"search_history WHERE {_OWN}", "last_at")},
     'cart', {
     _rows("product_id, quantity, price_when_added, added_at", f"cart_items WHERE {_OWN}", "added_at, product_id")

@@ -52,6 +52,11 @@ SELECT :account, weight, log_sum, square_sum, as_of FROM moved
 ON CONFLICT (user_id) DO UPDATE SET
     {fold("user_price_bands", "weight")}, {fold("user_price_bands", "log_sum")},
     {fold("user_price_bands", "square_sum")}, as_of = greatest(user_price_bands.as_of, EXCLUDED.as_of)"""
+# The account keeps its segment; until the next run of the job, an account without one has the guest's.
+SEGMENT: Final = """
+WITH moved AS (DELETE FROM user_segments WHERE user_id = :guest RETURNING *)
+INSERT INTO user_segments (user_id, segment_id, joined_at) SELECT :account, segment_id, joined_at FROM moved
+ON CONFLICT (user_id) DO NOTHING"""
 SEARCHES: Final = """
 WITH moved AS (DELETE FROM search_history WHERE user_id = :guest RETURNING *)
 INSERT INTO search_history (user_id, query, searches, first_at, last_at)
@@ -108,7 +113,7 @@ WITH items AS MATERIALIZED (
     WHERE w.user_id = :guest AND w.product_id = i.product_id AND (i.fits OR i.is_known)
 )
 SELECT product_id FROM items WHERE NOT (fits OR is_known) ORDER BY product_id"""
-STATEMENTS: Final = (EVENTS, PURCHASES, PREFERENCES, PRICE_BANDS, SEARCHES, ORDERS)
+STATEMENTS: Final = (EVENTS, PURCHASES, PREFERENCES, PRICE_BANDS, SEGMENT, SEARCHES, ORDERS)
 
 # why pieces stay: the account's cart has no room for another product, the stock is used up, or the line is at its limit
 LeftReason = Literal["cart_full", "insufficient_stock", "quantity_limit"]

@@ -44,7 +44,8 @@ READ: Final = f"""
 WITH account AS MATERIALIZED (SELECT id FROM users WHERE external_id = :user_id),
 bought AS MATERIALIZED (
     SELECT u.product_id, u.purchase_count, u.last_at FROM user_purchases u
-    WHERE u.user_id = (SELECT id FROM account) AND u.product_id NOT IN (SELECT excluded_by_rules())
+    WHERE u.user_id = (SELECT id FROM account)
+      AND u.product_id NOT IN (SELECT excluded_by_rules((SELECT id FROM account)))
     ORDER BY u.last_at DESC LIMIT 2000
 ), own AS (
     SELECT product_id, percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) AS median_days

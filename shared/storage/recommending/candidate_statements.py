@@ -96,7 +96,7 @@ WITH RECURSIVE model AS MATERIALIZED (
           WHERE w.weight > 0 GROUP BY product_id) AS products_met, model
 ), forbidden AS MATERIALIZED (
     SELECT unnest(cast(:exclude AS bigint[])) AS product_id
-    UNION SELECT ruled_out.id FROM excluded_by_rules() AS ruled_out(id)
+    UNION SELECT ruled_out.id FROM excluded_by_rules((SELECT id FROM account)) AS ruled_out(id)
 ){known}, taste AS MATERIALIZED (
     SELECT kind, key, score
         * power(2::float8, -least(extract(epoch FROM now() - as_of)::float8 / :half_life_s, :max_halvings)) AS score
@@ -132,10 +132,12 @@ SELECT json_build_object(
     'rules', (SELECT coalesce(json_agg(json_build_array(
             r.id, r.kind, r.product_id, r.categories, r.brand, r.tag, r.price_min, r.price_max, r.factor, r.position,
             r.note, p.id IS NOT NULL) ORDER BY r.id), '[]')
-        FROM active_rules r LEFT JOIN products p
+        FROM rules_in_force r LEFT JOIN products p
             ON r.kind = 'pin' AND p.id = r.product_id AND p.is_active {in_stock} {in_category}
-               AND p.id <> ALL (cast(:exclude AS bigint[])) AND p.id NOT IN (SELECT excluded_by_rules())
-        WHERE r.kind <> 'exclude'),
+               AND p.id NOT IN (SELECT product_id FROM forbidden)
+        WHERE r.kind <> 'exclude'
+          AND (r.segment_id IS NULL
+               OR r.segment_id = (SELECT segment_id FROM user_segments WHERE user_id = (SELECT id FROM account)))),
     'price', (SELECT json_build_array(weight, log_sum, square_sum) FROM user_price_bands
               WHERE user_id = (SELECT id FROM account)),
     'location', (SELECT json_build_array(latitude, longitude) FROM account WHERE latitude IS NOT NULL),

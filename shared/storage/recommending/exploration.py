@@ -20,7 +20,8 @@ WITH RECURSIVE {SUBTREE}, mine AS MATERIALIZED (
     SELECT p.id, c.embedding FROM products p JOIN product_content c ON c.product_id = p.id
     WHERE p.is_active AND p.created_at > now() - make_interval(days => :days)
       AND (p.quantity > 0 OR NOT :in_stock) AND p.id <> ALL (cast(:exclude AS bigint[]))
-      AND p.id <> ALL (cast(:profile AS bigint[])) AND p.id NOT IN (SELECT excluded_by_rules())
+      AND p.id <> ALL (cast(:profile AS bigint[])) AND p.id NOT IN (
+          SELECT excluded_by_rules((SELECT id FROM users WHERE external_id = :user_id)))
       AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
     ORDER BY p.created_at DESC, p.id DESC LIMIT {NEW_PRODUCTS}
 )
@@ -31,6 +32,7 @@ GROUP BY fresh.id ORDER BY max(mine.weight * (1 - (fresh.embedding <=> mine.embe
 
 
 def nearest_new(
+    user_id: str,
     profile: Sequence[tuple[int, float, str]],
     n: int,
     *,
@@ -47,6 +49,7 @@ def nearest_new(
         return []
     rows = postgres.run_prepared(
         NEAREST_NEW,
+        user_id=user_id,
         profile=[product_id for product_id, _weight, _event_type in profile],
         weights=[weight for _product_id, weight, _event_type in profile],
         days=days,

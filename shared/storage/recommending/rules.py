@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shared.clients.postgres import Connection, execute, read
-from shared.errors import CategoryNotFound, NotFound, ProductNotFound
+from shared.errors import CategoryNotFound, NotFound, ProductNotFound, SegmentNotFound
 
 COLUMNS: Final = (
     "kind",
@@ -14,6 +14,7 @@ COLUMNS: Final = (
     "tag",
     "price_min",
     "price_max",
+    "segment_id",
     "factor",
     "position",
     "starts_at",
@@ -23,7 +24,7 @@ COLUMNS: Final = (
 )
 SELECT: Final = f"""
 SELECT r.id, {", ".join(f"r.{column}" for column in COLUMNS)}, r.created_at, r.updated_at,
-       EXISTS (SELECT FROM active_rules a WHERE a.id = r.id) AS in_force
+       EXISTS (SELECT FROM rules_in_force a WHERE a.id = r.id) AS in_force
 FROM rules r"""
 LIST: Final = f"{SELECT} ORDER BY r.id LIMIT 1000"
 GET: Final = f"{SELECT} WHERE r.id = :id"
@@ -35,7 +36,8 @@ UPDATE rules SET {", ".join(f"{column} = :{column}" for column in COLUMNS)}, upd
 DELETE: Final = "DELETE FROM rules WHERE id = :id"
 CHECK_REFERENCES: Final = """
 SELECT cast(:product_id AS bigint) IS NULL OR EXISTS (SELECT FROM products WHERE id = :product_id),
-       cast(:category_id AS bigint) IS NULL OR EXISTS (SELECT FROM categories WHERE id = :category_id)
+       cast(:category_id AS bigint) IS NULL OR EXISTS (SELECT FROM categories WHERE id = :category_id),
+       cast(:segment_id AS bigint) IS NULL OR EXISTS (SELECT FROM segments WHERE id = :segment_id)
 """
 
 
@@ -59,24 +61,31 @@ def lock(connection: Connection, rule_id: int) -> dict[str, Any]:
 
 
 def _check(connection: Connection, rule: Mapping[str, Any]) -> None:
-    product_exists, category_exists = execute(
-        connection, CHECK_REFERENCES, {"product_id": rule["product_id"], "category_id": rule["category_id"]}
-    )[0]
+    references = {name: rule[name] for name in ("product_id", "category_id", "segment_id")}
+    product_exists, category_exists, segment_exists = execute(connection, CHECK_REFERENCES, references)[0]
     if not product_exists:
         raise ProductNotFound(f"There is no product {rule['product_id']}.")
     if not category_exists:
         raise CategoryNotFound(f"There is no category {rule['category_id']}; GET /products/categories lists them.")
+    if not segment_exists:
+        raise SegmentNotFound(f"There is no segment {rule['segment_id']}; GET /admin/segments lists them.")
 
 
 def add(connection: Connection, rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Add a rule, given by COLUMNS, and return it. Raises ProductNotFound, CategoryNotFound."""
+    """Add a rule, given by COLUMNS, and return it.
+
+    Raises ProductNotFound, CategoryNotFound, SegmentNotFound.
+    """
     _check(connection, rule)
     rule_id = execute(connection, ADD, {column: rule[column] for column in COLUMNS})[0][0]
     return lock(connection, int(rule_id))
 
 
 def change(connection: Connection, rule_id: int, rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace the COLUMNS of a locked rule and return it. Raises ProductNotFound, CategoryNotFound."""
+    """Replace the COLUMNS of a locked rule and return it.
+
+    Raises ProductNotFound, CategoryNotFound, SegmentNotFound.
+    """
     _check(connection, rule)
     execute(connection, CHANGE, {column: rule[column] for column in COLUMNS} | {"id": rule_id})
     return lock(connection, rule_id)

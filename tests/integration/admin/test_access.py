@@ -46,6 +46,7 @@ def test_the_routes_are_those_of_the_contract() -> None:
         ("GET", "/admin/models"),
         ("GET", "/admin/rejected-events"),
         ("GET", "/admin/rules"),
+        ("GET", "/admin/segments"),
         ("GET", "/admin/training-runs"),
         ("GET", "/admin/training-runs/1/report"),
         ("GET", "/admin/users"),
