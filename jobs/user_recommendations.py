@@ -1,9 +1,10 @@
 """Job, on demand: write the recommendations of all active users to Parquet files, such as for e-mail tools."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from io import BytesIO
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -15,7 +16,7 @@ from shared.clients.destinations import Folder
 from shared.domain.formula import Repeats
 from shared.job import Parameters, job, progress
 from shared.selection import RecommendationsRequest, select_products
-from shared.storage.recommending import active_users
+from shared.storage.recommending import active_users, answer_products
 from shared.storage.recommending.active_users import ActiveUser
 from shared.storage.recommending.candidates import read_candidates_of
 
@@ -69,25 +70,35 @@ def find_end(names: list[str], first: int) -> int | None:
     return next((int(match[2]) for match in matches if match and int(match[1]) == first), None)
 
 
-def recommend(users: list[ActiveUser], parameters: UserRecommendations) -> list[Row]:
-    """Return the recommendations of these users, by user, best first."""
-    rows = []
+def recommend(users: list[ActiveUser], parameters: UserRecommendations, sold_out: Set[int]) -> list[Row]:
+    """Return the recommendations of these users, by user, best first.
+
+    Products in stock come first in an answer without a filter, which reads fewer candidates than one with a filter. So
+    the filter is for the users whose answer would be too short without the products that are sold out.
+    """
+    answers = _select(users, parameters, in_stock=False)
+    if parameters.in_stock:
+        answers = {user: [row for row in rows if row.product_id not in sold_out] for user, rows in answers.items()}
+        short = [user for user, rows in answers.items() if len(rows) < parameters.k]
+        answers |= _select(short, parameters, in_stock=True)
+    return [row for rows in answers.values() for row in rows]
+
+
+def _select(users: list[ActiveUser], parameters: UserRecommendations, *, in_stock: bool) -> dict[ActiveUser, list[Row]]:
     found = read_candidates_of(
-        [user.external_id for user in users],
-        k=parameters.k,
-        repeats=parameters.repeats,
-        in_stock=parameters.in_stock,
+        [user.external_id for user in users], k=parameters.k, repeats=parameters.repeats, in_stock=in_stock
     )
+    answers = {}
     for user, candidates in zip(users, found, strict=True):
         request = RecommendationsRequest(
-            user.external_id, parameters.k, in_stock=parameters.in_stock or None, repeats=parameters.repeats
+            user.external_id, parameters.k, in_stock=in_stock or None, repeats=parameters.repeats
         )
         selection = select_products(request, candidates)
-        rows += [
+        answers[user] = [
             Row(user.external_id, product_id, selection.scores.get(product_id, 0.0), rank)
             for rank, product_id in enumerate(selection.ids, start=1)
         ]
-    return rows
+    return answers
 
 
 def in_chunks(users: list[ActiveUser]) -> Iterator[list[ActiveUser]]:
@@ -133,7 +144,8 @@ def user_recommendations(parameters: UserRecommendations) -> dict[str, Any]:
             users = active_users.read_page(last, since, parameters.users_per_file)
             if not users:
                 break
-            parts = pool.map(lambda chunk: recommend(chunk, parameters), in_chunks(users))
+            recommend_chunk = partial(recommend, parameters=parameters, sold_out=answer_products.sold_out())
+            parts = pool.map(recommend_chunk, in_chunks(users))
             rows = [row for part in parts for row in part]
             folder.write(f"part-{last:012d}-{users[-1].id:012d}.parquet", as_parquet(rows, datetime.now(UTC)))
             last = users[-1].id

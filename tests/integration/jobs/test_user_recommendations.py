@@ -62,6 +62,23 @@ def test_every_active_user_has_the_answer_of_a_request(serve: Serve, tmp_path: P
     assert postgres.read("SELECT count(*) FROM recommendation_log")[0][0] == USERS
 
 
+def test_products_that_are_sold_out_leave_no_gap(serve: Serve, tmp_path: Path) -> None:
+    # of twelve products, each user has viewed one; five are left in stock for everybody, one of them pinned
+    postgres.write("UPDATE products SET quantity = 0 WHERE id IN (2, 3, 4, 6, 7, 8)")
+    rules.create_rule("test", RuleWrite(kind="pin", product_id=2, position=1))
+    rules.create_rule("test", RuleWrite(kind="pin", product_id=9, position=2))
+    assert run(serve, tmp_path, k=4).status_code == 200
+    written = rows(tmp_path)
+    assert len(written) == 4 * USERS
+    assert not {2, 3, 4, 6, 7, 8} & {row["product_id"] for row in written}
+    assert {row["rank"] for row in written if row["product_id"] == 9} == {2}
+    (day,) = tmp_path.iterdir()
+    for file in day.iterdir():
+        file.unlink()
+    assert run(serve, tmp_path, k=4, in_stock=False).status_code == 200
+    assert {row["rank"] for row in rows(tmp_path) if row["product_id"] == 2} == {1}
+
+
 def test_an_interrupted_run_goes_on_after_the_last_whole_file(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
