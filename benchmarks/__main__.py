@@ -1,4 +1,7 @@
-"""Measure the published speeds and compare them with their targets: ``python -m benchmarks [NAME …] [--json FILE]``."""
+"""Measure the published figures and compare them with their targets: ``python -m benchmarks [NAME …] [--json FILE]``.
+
+``--readme`` measures what README's table shows, and prints that table.
+"""
 
 import argparse
 import json
@@ -10,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from benchmarks import readme
 from benchmarks.frame import Bench, Row, bench
 
 # name: a module of this package, and its function that measures
@@ -25,13 +29,15 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "freshness": ("ingest", "freshness"),
     "hostile": ("hostile", "rows"),
     "trending": ("trending", "rows"),
+    "poisoning": ("poisoning", "rows"),
     "start": ("start", "rows"),
     "tuning": ("tuning", "rows"),
     "quality": ("quality", "rows"),
+    "quality_readme": ("quality", "readme_rows"),
     "similarity": ("similarity", "rows"),
 }
-# run only when named: they take many minutes, and compare with packages that nothing else needs
-LONG = {"quality", "similarity"}
+# run only when named: they take many minutes, or compare with packages that nothing else needs
+LONG = {"poisoning", "quality", "quality_readme", "similarity"}
 
 
 def measure(name: str, running: Bench) -> list[Row]:
@@ -52,6 +58,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./aisle bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
+    parser.add_argument("--readme", action="store_true", help="measure and print README's table of figures")
     parser.add_argument("--products", type=int, default=10_000)
     parser.add_argument("--events", type=int, default=1_000_000)
     options = parser.parse_args()
@@ -62,14 +69,18 @@ def main() -> int:
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    rows: list[Row] = []
+    names = options.names or [name for name in BENCHMARKS if name not in LONG]
+    if options.readme:
+        names = list(dict.fromkeys(line.benchmark for line in readme.LINES))
+    measured: dict[str, list[Row]] = {}
     with bench(options.products, options.events, say) as running:
-        for name in options.names or [name for name in BENCHMARKS if name not in LONG]:
+        for name in names:
             begun = time.monotonic()
             say(f"{name} …")
-            rows += measure(name, running)
+            measured[name] = measure(name, running)
             say(f"{name} took {time.monotonic() - begun:.0f} s")
-    print(table(rows))
+    rows = [row for of_benchmark in measured.values() for row in of_benchmark]
+    print(readme.table(measured) if options.readme else table(rows))
     if options.json:
         about = {
             "python": platform.python_version(),

@@ -1,7 +1,8 @@
-"""The libraries and models that a shop could take instead, tuned on the same split with the same time.
+"""The libraries and models that a shop could take instead, tuned on the same split with the same processor time.
 
 Each is the plain model of its paper: a user's row holds the counts of their events by product, scores are dense and
-untruncated, and known products are left out if only new products are relevant.
+untruncated, and known products are left out if only new products are relevant. Those of benchmarks/sequence_peers.py
+know the order of events as well.
 """
 
 import time
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from benchmarks import sequence_peers
 from jobs.offline.metrics import find_hits, ndcg
 from jobs.offline.split import Split
 
@@ -25,10 +27,14 @@ Answers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Peer:
-    """``fit(user_items, **parameters)`` returns what scores a block of users: (rows of user_items, codes) → dense."""
+    """``fit(user_items, **parameters)`` returns what scores a block of users: (rows of user_items, codes) → dense.
+
+    If ``is_sequential``, ``fit`` takes the split instead.
+    """
 
     fit: Callable[..., Callable[[Any, NDArray[np.int64]], Scores]]
     values: Mapping[str, Sequence[Any]]
+    is_sequential: bool = False
 
 
 def _als(user_items: Any, **parameters: Any) -> Callable[[Any, NDArray[np.int64]], Scores]:
@@ -78,6 +84,32 @@ PEERS: Final[Mapping[str, Peer]] = {
         _rp3beta, {"topk": (50, 200, 1000), "alpha": (0.4, 0.7, 1.0, 1.3), "beta": (0.0, 0.3, 0.6, 0.9)}
     ),
     "EASE": Peer(_ease, {"regularisation": (20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)}),
+    "sequential rules": Peer(
+        sequence_peers.sequential_rules,
+        {
+            "gap_minutes": (None, 1440.0, 30.0),
+            "steps": (1, 3, 10, 30),
+            "distance_power": (0.0, 1.0, 2.0),
+            "query_decay": (0.3, 0.5, 0.7, 0.9),
+        },
+        is_sequential=True,
+    ),
+    "V-SKNN": Peer(
+        sequence_peers.vsknn,
+        {"gap_minutes": (None, 1440.0, 30.0), "k": (50, 100, 500, 1500), "idf": (0.0, 0.5, 1.0)},
+        is_sequential=True,
+    ),
+    "STAN": Peer(
+        sequence_peers.stan,
+        {
+            "gap_minutes": (None, 1440.0, 30.0),
+            "k": (100, 500, 1500),
+            "query_steps": (0.5, 1.0, 2.0, 5.0),
+            "recency_days": (None, 80.0, 20.0, 5.0),
+            "near_steps": (None, 5.0, 2.0, 1.0),
+        },
+        is_sequential=True,
+    ),
 }
 # the dense inverse of more items takes minutes and gigabytes
 EASE_ITEMS: Final = 12_000
@@ -117,32 +149,37 @@ def _ndcg(split: Split, answers: Answers) -> NDArray[np.float64]:
 def _trials(peer: Peer, seed: int) -> Iterator[tuple[bool, dict[str, Any]]]:
     combinations = [
         (binary, dict(zip(peer.values, chosen, strict=True)))
-        for binary in (True, False)
+        for binary in ((True,) if peer.is_sequential else (True, False))
         for chosen in product(*peer.values.values())
     ]
     for place in np.random.default_rng(seed).permutation(len(combinations)):
         yield combinations[place]
 
 
-def best_answers(name: str, outer: Split, inner: Split, *, time_budget_s: float, seed: int = 0) -> tuple[Answers, str]:
+def best_answers(
+    name: str, outer: Split, inner: Split, *, processor_budget_s: float, seed: int = 0
+) -> tuple[Answers, str]:
     """Search a peer's parameters at random on the inner split within the budget; return its answers on the outer one.
 
     Raises ValueError for a catalog that does not fit the peer's memory.
     """
     if name == "EASE" and len(outer.train.product_ids) > EASE_ITEMS:
         raise ValueError(f"untruncated EASE of {len(outer.train.product_ids)} items left out")
-    peer, end = PEERS[name], time.perf_counter() + time_budget_s
+    peer, end = PEERS[name], time.process_time() + processor_budget_s
     best: tuple[float, bool, dict[str, Any]] | None = None
     tried = 0
     for binary, parameters in _trials(peer, seed):
-        if tried and time.perf_counter() > end:
+        if tried and time.process_time() > end:
             break
-        user_items = matrix_of(inner, binary)
-        score = float(_ndcg(inner, answers(inner, user_items, peer.fit(user_items, **parameters))).mean())
+        score = float(_ndcg(inner, _fit_and_answer(peer, inner, binary, parameters)).mean())
         tried += 1
         if best is None or score > best[0]:
             best = (score, binary, parameters)
     assert best is not None
-    user_items = matrix_of(outer, best[1])
-    description = f"{tried} tried; {best[2]}, {'binary' if best[1] else 'counts'}"
-    return answers(outer, user_items, peer.fit(user_items, **best[2])), description
+    description = f"{tried} tried; {best[2]}{'' if peer.is_sequential else ', binary' if best[1] else ', counts'}"
+    return _fit_and_answer(peer, outer, best[1], best[2]), description
+
+
+def _fit_and_answer(peer: Peer, split: Split, binary: bool, parameters: Mapping[str, Any]) -> Answers:
+    user_items = matrix_of(split, binary)
+    return answers(split, user_items, peer.fit(split if peer.is_sequential else user_items, **parameters))

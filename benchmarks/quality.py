@@ -1,14 +1,17 @@
 """Quality beside tuned peers: ``python -m benchmarks.quality --data DIR [--budget SECONDS] [NAME …]``.
 
-DIR holds a folder for each real shop with events.parquet and items.parquet, in the columns of ``./aisle evaluate``;
-the other shops are made (benchmarks/shops.py). All methods tune on the same inner split with the same time.
+DIR holds a folder for each real shop with events.parquet, items.parquet and perhaps test.parquet, in the columns of
+``./aisle evaluate``; the other shops are made (benchmarks/shops.py). All methods tune on the same inner split, each
+with the same budget of processor seconds, of all threads together, so that a busy machine favours none.
 """
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,57 +20,136 @@ from numpy.typing import NDArray
 
 from benchmarks.frame import Bench, Row
 from benchmarks.peers import PEERS, K, best_answers, matrix_of
-from benchmarks.shops import SYNTHETIC_SHOPS, Case, synthetic_case
-from jobs.data.files import histories, read_catalog, read_events
-from jobs.offline.metrics import mean_scores, score_users
-from jobs.offline.split import Split, split_last_days
-from jobs.reports.offline_evaluation import evaluate
+from benchmarks.shops import REAL_SHOPS, SYNTHETIC_SHOPS, Case, real_case, synthetic_case
+from jobs.offline.metrics import bootstrap_interval, score_users
+from jobs.offline.split import NothingToMeasure, Split
+from jobs.reports.offline_evaluation import MOST_POPULAR, RECENTLY_POPULAR, by_history, evaluate
+from jobs.reports.report import history_label
 from jobs.tuning.selection import split_for_tuning
 
-ORACLE: Final = "knowing every taste"
+SERVED: Final = "served"
+BEST_SINGLE: Final = "best single model"
+ORACLE: Final = "oracle"
 SEEDS: Final = (1, 2, 3, 4, 5)
-REAL: Final = ("online_retail", "complete_journey")
-SHOPS: Final = (*REAL, *SYNTHETIC_SHOPS)
-
+SHOPS: Final = (*REAL_SHOPS, *SYNTHETIC_SHOPS)
+METRICS: Final = ("ndcg@20", "recall@20", "hit@20", "mrr@20")
 
 TARGETS: Final = {
-    ("online_retail", True): ("ndcg@20", 0.115),
-    ("online_retail", False): ("ndcg@20", 0.29),
-    ("synthetic", True): ("hit@20", 0.37),
+    ("online_retail", True): ("ndcg@20", 0.144),
+    ("online_retail", False): ("ndcg@20", 0.365),
+    ("sessions", True): ("ndcg@20", 0.325),
+    ("synthetic", True): ("hit@20", 0.398),
 }
 
 
-def real(name: str, folder: Path) -> Case:
-    """Return a shop read from its files."""
-    (history,), item_names = histories(read_events(str(folder / name / "events.parquet")))
-    return Case(name, history, read_catalog(str(folder / name / "items.parquet"), item_names).catalog, 30)
+@dataclass
+class Measured:
+    """The scores of all methods on one shop, users of all seeds together.
+
+    scores : by method, then metric, each user's value, shape (n_users,).
+    history_sizes : events of each user before the cut, shape (n_users,).
+    choices : the algorithm served, for each seed.
+    """
+
+    shop: str
+    new_only: bool
+    scores: dict[str, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
+    history_sizes: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    choices: list[str] = field(default_factory=list)
+
+    def add(
+        self, scores: Mapping[str, Mapping[str, NDArray[np.float64]]], sizes: NDArray[np.int64], choice: str
+    ) -> None:
+        """Add the users of one seed. A method that is missing for one of the seeds is left out."""
+        if self.choices:
+            scores = {
+                name: {metric: np.concatenate((self.scores[name][metric], values[metric])) for metric in values}
+                for name, values in scores.items()
+                if name in self.scores
+            }
+        self.scores = {name: dict(values) for name, values in scores.items()}
+        self.history_sizes = np.concatenate((self.history_sizes, sizes))
+        self.choices.append(choice)
+
+    def mean(self, name: str, metric: str) -> float:
+        """Return the mean over users."""
+        return float(self.scores[name][metric].mean())
+
+    def lead(self, name: str, metric: str = "ndcg@20") -> tuple[float, float, float]:
+        """Return the mean of what is served less that of a method, user by user, and its 95 % bootstrap interval."""
+        difference = self.scores[SERVED][metric] - self.scores[name][metric]
+        return float(difference.mean()), *bootstrap_interval(difference)
+
+    def by_history(self) -> list[dict[str, Any]]:
+        """Return NDCG@20 of each method by the length of users' histories."""
+        return by_history(self.history_sizes, {name: values["ndcg@20"] for name, values in self.scores.items()})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the figures of all tables."""
+        return {
+            "shop": self.shop,
+            "new_only": self.new_only,
+            "users": len(self.history_sizes),
+            "choices": self.choices,
+            "methods": {
+                name: {metric: self.mean(name, metric) for metric in METRICS} | {"lead": self.lead(name)}
+                for name in self.scores
+            },
+            "by_history": self.by_history(),
+        }
 
 
-def measure(case: Case, *, new_only: bool, budget_s: float, peers: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Return metrics of the served path and of each peer."""
-    split = split_last_days(case.history, case.days, new_only=new_only)
-    evaluation = evaluate(split, case.catalog, time_budget_s=budget_s, holdout_days=case.days)
-    results = {"served": mean_scores(evaluation.results[0].user_scores)}
+def measure(case: Case, measured: Measured, *, budget_s: float, peers: Sequence[str]) -> None:
+    """Add the scores of the served path, its baselines, the oracle and each peer on one shop."""
+    new_only = measured.new_only
+    split = case.split(new_only=new_only)
+    leave_last = case.days is None
+    evaluation = evaluate(
+        split,
+        case.catalog,
+        time_budget_s=budget_s,
+        holdout_days=case.days,
+        leave_last=leave_last,
+        clock=time.process_time,
+    )
+    results = {result.name: dict(result.user_scores) for result in evaluation.results}
+    scores = {name: results[name] for name in (SERVED, MOST_POPULAR, RECENTLY_POPULAR)}
+    if evaluation.best_single_model is not None:
+        scores[BEST_SINGLE] = results[evaluation.best_single_model]
     relevant = split.relevant[split.users]
     if case.oracle is not None:
-        results[ORACLE] = mean_scores(score_users(answer_by_oracle(case.oracle, split), relevant))
-    inner = split_for_tuning(split.train, new_only=new_only, holdout_days=case.days)[0][0]
+        scores[ORACLE] = score_users(answer_by_oracle(case, split), relevant)
+    inner = split_for_tuning(split.train, new_only=new_only, holdout_days=case.days, leave_last=leave_last)[0][0]
     for name in peers:
         try:
-            answers, _description = best_answers(name, split, inner, time_budget_s=budget_s)
+            answers, _description = best_answers(name, split, inner, processor_budget_s=budget_s)
         except (ValueError, ImportError) as error:
             print(f"{name}: {error}", file=sys.stderr)
             continue
-        results[name] = mean_scores(score_users(answers, relevant))
-    return results
+        scores[name] = score_users(answers, relevant)
+    sizes = np.bincount(split.train.users, minlength=len(split.train.user_ids))[split.users]
+    measured.add(scores, sizes, evaluation.choice.algorithm)
 
 
-def answer_by_oracle(oracle: NDArray[np.float64], split: Split) -> NDArray[np.int64]:
-    """Return the best possible answers: by the probability, known of made shops, that a user turns to a product."""
-    scores = oracle[split.users]
+def answer_by_oracle(case: Case, split: Split) -> NDArray[np.int64]:
+    """Return the best possible answers: by the probability, known of made shops, that a user turns to a product.
+
+    With planted transitions, a user goes on from their last product as often as users do on average.
+    """
+    assert case.oracle is not None
+    scores = case.oracle[split.users]
+    rows = np.arange(len(scores))
+    if (planted := case.planted) is not None:
+        train = split.train
+        order = np.argsort(train.times, kind="stable")
+        last = np.zeros(len(train.user_ids), np.int64)
+        # of a user's events, the latest is written last
+        last[train.users[order]] = train.items[order]
+        scores = (1 - planted.follow) * scores
+        np.add.at(scores, (rows[:, None], planted.successors[last[split.users]]), planted.follow * planted.shares)
     if split.new_only:
         known = matrix_of(split, binary=True)[split.users]
-        scores[np.repeat(np.arange(len(scores)), np.diff(known.indptr)), known.indices] = -1
+        scores[np.repeat(rows, np.diff(known.indptr)), known.indices] = -1
     scores[:, ~split.known_items] = -1
     # ties are broken at random, the same way each time
     return np.argsort(-scores * (1 + 1e-9 * np.random.default_rng(0).random(scores.shape)), axis=1)[:, :K]
@@ -79,7 +161,7 @@ def cases(names: Sequence[str], folder: Path | None, seeds: Sequence[int]) -> It
         if name in SYNTHETIC_SHOPS:
             yield name, [synthetic_case(name, seed) for seed in seeds]
         elif folder is not None and (folder / name / "events.parquet").is_file():
-            yield name, [real(name, folder)]
+            yield name, [real_case(name, folder)]
         else:
             print(f"{name}: no files; give --data", file=sys.stderr)
 
@@ -91,53 +173,92 @@ def run(
     budget_s: float,
     seeds: Sequence[int] = SEEDS,
     peers: Sequence[str] = tuple(PEERS),
+    modes: Sequence[bool] = (True, False),
     say: Callable[[str], None] = lambda _line: None,
-) -> list[dict[str, Any]]:
-    """Return ``{shop, new_only, name, metrics}`` of each method; metrics are means over seeds."""
-    measured = []
+) -> list[Measured]:
+    """Return what was measured of each shop, for new products only and for all (``modes``)."""
+    runs = []
     for name, shops in cases(names, folder, seeds):
-        for new_only in (True, False):
-            runs = [measure(case, new_only=new_only, budget_s=budget_s, peers=peers) for case in shops]
-            for method in runs[0]:
-                metrics = {
-                    metric: float(np.mean([results[method][metric] for results in runs if method in results]))
-                    for metric in runs[0][method]
-                }
-                measured.append({"shop": name, "new_only": new_only, "name": method, "metrics": metrics})
+        for new_only in modes:
+            measured = Measured(name, new_only)
+            try:
+                for case in shops:
+                    measure(case, measured, budget_s=budget_s, peers=peers)
+            except NothingToMeasure as error:
+                print(f"{name}: {error}", file=sys.stderr)
+                continue
+            runs.append(measured)
+            for method in measured.scores:
                 say(
-                    f"{name} {'new' if new_only else 'repeats'} {method}: NDCG@20 {metrics['ndcg@20']:.4f}, "
-                    f"hit@20 {metrics['hit@20']:.4f}"
+                    f"{name} {'new' if new_only else 'repeats'} {method}: NDCG@20 "
+                    f"{measured.mean(method, 'ndcg@20'):.4f}, hit@20 {measured.mean(method, 'hit@20'):.4f}"
                 )
-    return measured
+    return runs
 
 
-def table(measured: Sequence[dict[str, Any]]) -> str:
-    """Return a Markdown table."""
-    lines = ["| shop | relevant | | NDCG@20 | recall@20 | hit@20 | MRR@20 |", "|---|---|---|---|---|---|---|"]
-    for result in measured:
-        cells = [f"{result['metrics'][name]:.4f}" for name in ("ndcg@20", "recall@20", "hit@20", "mrr@20")]
-        mode = "new products" if result["new_only"] else "all, repeats included"
-        lines.append(f"| {result['shop']} | {mode} | {result['name']} | {' | '.join(cells)} |")
+def _task(measured: Measured) -> str:
+    return "new products" if measured.new_only else "all, repeats included"
+
+
+def table(runs: Sequence[Measured]) -> str:
+    """Return every method's metrics as a Markdown table, with how far what is served is ahead of it."""
+    lines = [
+        "| shop | relevant | | NDCG@20 | recall@20 | hit@20 | MRR@20 | served is ahead by (95 % interval) |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for measured in runs:
+        for name in measured.scores:
+            cells = [f"{measured.mean(name, metric):.4f}" for metric in METRICS]
+            mean, low, high = measured.lead(name)
+            lead = "" if name == SERVED else f"{mean:+.4f} ({low:+.4f} to {high:+.4f})"
+            lines.append(f"| {measured.shop} | {_task(measured)} | {name} | {' | '.join(cells)} | {lead} |")
     return "\n".join(lines)
+
+
+def history_table(runs: Sequence[Measured]) -> str:
+    """Return NDCG@20 by the length of users' histories as a Markdown table for each shop and task."""
+    parts = []
+    for measured in runs:
+        groups = measured.by_history()
+        head = [f"{history_label(group)} ({group['users']})" for group in groups]
+        lines = [f"| {measured.shop}, {_task(measured)} | {' | '.join(head)} |", "|---" * (1 + len(groups)) + "|"]
+        lines += [f"| {name} | {' | '.join(f'{group[name]:.4f}' for group in groups)} |" for name in measured.scores]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def best_peer(measured: Measured) -> str | None:
+    """Return the peer that is best on these very users by NDCG@20; None if none was measured."""
+    names = [name for name in PEERS if name in measured.scores]
+    return max(names, key=lambda name: measured.mean(name, "ndcg@20")) if names else None
+
+
+def _row(measured: Measured) -> Row:
+    metric, target = TARGETS.get((measured.shop, measured.new_only), ("ndcg@20", None))
+    notes = []
+    if (peer := best_peer(measured)) is not None:
+        notes.append(f"best peer ({peer}) {measured.mean(peer, metric):.3f}")
+    if ORACLE in measured.scores:
+        notes.append(f"{ORACLE} {measured.mean(ORACLE, metric):.3f}")
+    name = f"quality, {measured.shop}, {'new' if measured.new_only else 'repeats'}"
+    return Row(name, measured.mean(SERVED, metric), metric, target, note="; ".join(notes))
+
+
+def _data_folder() -> Path | None:
+    folder = os.environ.get("AISLE_QUALITY_DATA")
+    return Path(folder) if folder else None
 
 
 def rows(_bench: Bench) -> list[Row]:
     """Return the served figures beside their targets, for ``./aisle bench``."""
-    folder = os.environ.get("AISLE_QUALITY_DATA")
-    measured = run((*REAL, "synthetic"), Path(folder) if folder else None, budget_s=60, peers=())
-    oracle = {
-        (result["shop"], result["new_only"]): result["metrics"] for result in measured if result["name"] == ORACLE
-    }
-    listed = []
-    for result in measured:
-        if result["name"] == ORACLE:
-            continue
-        key = (result["shop"], result["new_only"])
-        metric, target = TARGETS.get(key, ("ndcg@20", None))
-        mode = "new" if result["new_only"] else "repeats"
-        note = f"{ORACLE}: {oracle[key][metric]:.4f}" if key in oracle else ""
-        listed.append(Row(f"quality, {result['shop']}, {mode}", result["metrics"][metric], metric, target, note=note))
-    return listed
+    shops = (*REAL_SHOPS, "synthetic", "visits")
+    return [_row(measured) for measured in run(shops, _data_folder(), budget_s=60, peers=())]
+
+
+def readme_rows(_bench: Bench) -> list[Row]:
+    """Return the served figures that README shows, beside the best peer."""
+    shops = ("online_retail", "sessions")
+    return [_row(measured) for measured in run(shops, _data_folder(), budget_s=60, modes=(True,))]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -145,27 +266,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SHOPS))
     parser.add_argument("--data", type=Path, metavar="DIR")
-    parser.add_argument("--budget", type=float, default=120.0, metavar="SECONDS", help="for each method to tune")
+    parser.add_argument(
+        "--budget", type=float, default=120.0, metavar="SECONDS", help="processor time for each method to tune"
+    )
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="number of seeds of each made shop")
     parser.add_argument("--peers", default=",".join(PEERS), help="names, separated by commas; empty for none")
+    parser.add_argument("--new-only", action="store_true", help="leave out the task with repeats")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args(argv)
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    peers = [name for name in options.peers.split(",") if name]
-    measured = run(
+    runs = run(
         options.names or SHOPS,
         options.data,
         budget_s=options.budget,
         seeds=SEEDS[: options.seeds],
-        peers=peers,
+        peers=[name for name in options.peers.split(",") if name],
+        modes=(True,) if options.new_only else (True, False),
         say=say,
     )
-    print(table(measured))
+    print(table(runs), history_table(runs), sep="\n\n")
     if options.json:
-        options.json.write_text(json.dumps(measured, indent=1))
+        options.json.write_text(json.dumps([measured.as_json() for measured in runs], indent=1))
     return 0
 
 

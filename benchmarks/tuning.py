@@ -11,7 +11,6 @@ from jobs.data.weighting import Weighting, training_matrix
 from jobs.models.als import als_factors
 from jobs.offline.recommender import OfflineRecommender
 from jobs.offline.snapshot import Snapshot
-from jobs.offline.split import split_last_days
 from jobs.tuning.space import SPACES
 from shared.domain.formula import Formula
 
@@ -33,7 +32,7 @@ def rows(bench: Bench) -> list[Row]:
     """Measure one trial of the serving formula, and one fit of implicit ALS."""
     bench.say(f"tuning: the {SHOP} shop of benchmarks/shops.py")
     case = synthetic_case(SHOP, 1)
-    split = split_last_days(case.history, case.days, new_only=False)
+    split = case.split(new_only=False)
     snapshot = Snapshot(split.train, split.now, split.users[:USERS], split.known_items, case.catalog)
     matrix = training_matrix(split.train, split.now, Weighting())
     neighbours = SPACES["cosine"].algorithm.fit(matrix, 50, min_co_occurrence=2)

@@ -1,4 +1,4 @@
-"""The training matrix of a history: how much an event's type, age and repetition count."""
+"""What models learn from: how much an event's type, age and repetition count, and where a user's history is split."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,42 +7,47 @@ import numpy as np
 from scipy import sparse
 
 from jobs.data.history import DAY, History
-from jobs.models.arrays import Matrix
+from jobs.models.arrays import Float64Array, Int64Array, Matrix
+from jobs.models.sequences import Sequences, sequences_of
 
 # an event keeps at least 2^-20 of its weight: a weight of 0 would remove its pair from the matrix
 MAX_HALVINGS: Final = 20
+MINUTE: Final = np.timedelta64(60_000_000, "us")
+HOUR: Final = 60 * MINUTE
 
 
 @dataclass(frozen=True)
 class Weighting:
-    """The parameters of the training matrix.
+    """How a history becomes the input of a model.
 
     Attributes
     ----------
     half_life_days : age at which an event counts half, in days; None if age does not matter.
     weight_power : power of the event type's weight, in [0, 1]; 0 treats all types alike.
-    repeated : how several events of one user and item combine: their greatest weight ("once"), log2(1 + their sum)
-        ("log"), or their sum ("sum").
+    repeated : how several events of one row and item combine: their greatest weight ("once"), log2(1 + their sum)
+        ("log"), or their sum ("sum"). Models of sequences do not combine them.
+    session_gap_minutes : pause that splits a user's history into sessions, each of which is a row; None if each user is
+        one row. "Common users" of two items are then sessions.
     """
 
     half_life_days: float | None = None
     weight_power: float = 0.5
     repeated: str = "once"
+    session_gap_minutes: float | None = None
 
 
 def training_matrix(history: History, now: np.datetime64, weighting: Weighting) -> Matrix:
-    """Return the weights of users and items, shape (n_users, n_items), with ages counted back from ``now``.
+    """Return the weights of rows and items, with ages counted back from ``now``.
 
-    A new event of the heaviest type weighs 1.
+    The shape is (n_users, n_items), or (n_sessions, n_items) with ``session_gap_minutes``. A new event of the heaviest
+    type weighs 1.
     """
-    shape = (len(history.user_ids), len(history.product_ids))
+    n_items = len(history.product_ids)
+    rows, n_rows = split_rows(history, weighting.session_gap_minutes)
     if len(history) == 0:
-        return sparse.csr_array(shape, dtype=np.float64)
-    weights = (history.weights.astype(np.float64) / history.weights.max()) ** weighting.weight_power
-    if weighting.half_life_days is not None:
-        ages = np.maximum((now - history.times) / DAY, 0)
-        weights *= 2.0 ** -np.minimum(ages / weighting.half_life_days, MAX_HALVINGS)
-    keys = history.users.astype(np.int64) * shape[1] + history.items
+        return sparse.csr_array((n_rows, n_items), dtype=np.float64)
+    weights = event_weights(history, now, weighting)
+    keys = rows * n_items + history.items
     order = np.argsort(keys, kind="stable")
     keys, weights = keys[order], weights[order]
     first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
@@ -52,4 +57,40 @@ def training_matrix(history: History, now: np.datetime64, weighting: Weighting) 
         values = np.add.reduceat(weights, first)
     else:
         values = np.maximum.reduceat(weights, first)
-    return sparse.csr_array((values, (keys[first] // shape[1], keys[first] % shape[1])), shape=shape)
+    return sparse.csr_array((values, (keys[first] // n_items, keys[first] % n_items)), shape=(n_rows, n_items))
+
+
+def training_sequences(history: History, now: np.datetime64, weighting: Weighting) -> Sequences:
+    """Return each row's events in order, with weights as in ``training_matrix``."""
+    rows, _ = split_rows(history, weighting.session_gap_minutes)
+    hours = np.asarray((history.times - now) / HOUR, np.float64)
+    return sequences_of(rows, history.items, hours, event_weights(history, now, weighting), len(history.product_ids))
+
+
+def event_weights(history: History, now: np.datetime64, weighting: Weighting) -> Float64Array:
+    """Return each event's weight by its type and its age at ``now``, shape (n_events,), in (0, 1]."""
+    if len(history) == 0:
+        return np.empty(0)
+    weights = (history.weights.astype(np.float64) / history.weights.max()) ** weighting.weight_power
+    if weighting.half_life_days is not None:
+        ages = np.maximum((now - history.times) / DAY, 0)
+        weights *= 2.0 ** -np.minimum(ages / weighting.half_life_days, MAX_HALVINGS)
+    return np.asarray(weights, np.float64)
+
+
+def split_rows(history: History, gap_minutes: float | None) -> tuple[Int64Array, int]:
+    """Return the row of each event, shape (n_events,), and the number of rows.
+
+    Rows are users; with ``gap_minutes`` they are sessions, in the order of users and then of time: one ends where the
+    same user's next event is more than the gap later.
+    """
+    if gap_minutes is None:
+        return history.users.astype(np.int64), len(history.user_ids)
+    if len(history) == 0:
+        return np.empty(0, np.int64), 0
+    order = np.lexsort((history.times, history.users))
+    users, times = history.users[order], history.times[order]
+    starts = np.append(True, (users[1:] != users[:-1]) | ((times[1:] - times[:-1]) / MINUTE > gap_minutes))
+    rows = np.empty(len(history), np.int64)
+    rows[order] = np.cumsum(starts) - 1
+    return rows, int(starts.sum())

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from scipy import sparse
 
-from jobs.models import pair_kernels
+from jobs.models import pair_kernels, transition_kernel
 from jobs.models.arrays import AnyMatrix, Float32Array, FloatArray, Int32Array
 from jobs.models.neighbours import Neighbours
 
@@ -33,13 +33,14 @@ MIN_SCORE: Final = np.finfo(np.float32).tiny
 
 @dataclass(frozen=True)
 class Engine:
-    """The kernels of ``jobs/models/pair_kernels.py``, interpreted or compiled."""
+    """The kernels of pairs of items and of transitions, interpreted or compiled."""
 
     score_pairs: Callable[..., None]
     rank_scores: Callable[..., None]
     rank_by_users: Callable[..., None]
     rank_by_factors: Callable[..., None]
     merge_heaps: Callable[..., None]
+    rank_transitions: Callable[..., None]
 
 
 # slow, with the same results to the last bit: the reference in tests
@@ -49,6 +50,7 @@ INTERPRETED: Final = Engine(
     pair_kernels.rank_by_users,
     pair_kernels.rank_by_factors,
     pair_kernels.merge_heaps,
+    transition_kernel.rank_transitions,
 )
 
 

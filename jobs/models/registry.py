@@ -18,8 +18,9 @@ from jobs.models.neighbours import Neighbours
 from jobs.models.popularity import popularity_neighbours
 from jobs.models.rp3beta import rp3beta_neighbours
 from jobs.models.text_weights import bm25_neighbours, tfidf_neighbours
+from jobs.models.transitions import transitions_neighbours
 
-# ``(user_items, k, **parameters)``; see ``Algorithm``
+# ``(user_items, k, **parameters)`` or ``(sequences, k, **parameters)``; see ``Algorithm``
 Fit: TypeAlias = Callable[..., Neighbours]
 
 
@@ -33,6 +34,8 @@ class Algorithm:
         further parameter has a default. The same input gives the same arrays and is left unchanged. Scores are in
         [0, 1], an item is never its own neighbour, and co-occurrence is the number of users who have both items. Raises
         ValueError if a parameter or a weight is out of range, Unsuitable as ``limit`` says.
+    is_sequential : whether ``fit`` takes Sequences (jobs/models/sequences.py) in place of ``user_items``, because the
+        algorithm learns from the order of events.
     cost : time and memory of one fit; pairs is Σ over users of their items².
     needs : the input without which there are no neighbours, or better algorithms.
     limit : when ``fit`` raises Unsuitable; empty if never.
@@ -41,6 +44,7 @@ class Algorithm:
     """
 
     fit: Fit
+    is_sequential: bool = False
     cost: str = ""
     needs: str = ""
     limit: str = ""
@@ -57,6 +61,12 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = {
         popularity_neighbours,
         cost="time: events + n_items · k; memory: n_items · k",
         needs="events; the fallback where users have few items in common",
+    ),
+    "transitions": Algorithm(
+        transitions_neighbours,
+        is_sequential=True,
+        cost="time: pairs of events within the window, at most 2 · pairs; memory: events + n_items · k",
+        needs="users with several events each, whose times tell their order",
     ),
     "rp3beta": Algorithm(
         rp3beta_neighbours,

@@ -21,8 +21,8 @@ from jobs.offline.split import (
     split_by_file,
     split_last_days,
 )
-from jobs.reports.offline_evaluation import evaluate
-from jobs.reports.report import render_page
+from jobs.reports.offline_evaluation import MOST_POPULAR, RECENTLY_POPULAR, evaluate
+from jobs.reports.report import history_label, render_page
 from jobs.tuning.trial import Trial
 from shared.domain.events import EventType
 from shared.errors import InvalidRequest
@@ -97,9 +97,22 @@ def _text(result: dict[str, Any]) -> str:
     for line in result["results"]:
         cells = [f"{line[name]['mean']:.4f}" for name in METRICS] + [f"{line['coverage@20']:.4f}"]
         lines.append(" ".join(f"{cell:>14}" for cell in (line["name"], *cells)))
+    names = ["served", MOST_POPULAR, RECENTLY_POPULAR]
+    if (best := result["best_single_model"]) is not None:
+        names.append(best)
+    lines += ["", "NDCG@20 by events in the user's history", *_history_lines(result["by_history"], names)]
     served = result["served"]["ndcg@20"]
     lines += ["", f"served NDCG@20 {served['mean']:.4f}, 95 % interval {served['low']:.4f} to {served['high']:.4f}"]
     return "\n".join(lines)
+
+
+def _history_lines(groups: list[dict[str, Any]], names: Sequence[str]) -> list[str]:
+    """Return a line for each length of history, with its users and the mean of each named method."""
+    lines = [" ".join(f"{name:>16}" for name in ("events", "users", *names))]
+    for group in groups:
+        cells = (history_label(group), str(group["users"]), *(f"{group[name]:.4f}" for name in names))
+        lines.append(" ".join(f"{cell:>16}" for cell in cells))
+    return lines
 
 
 def parser() -> argparse.ArgumentParser:

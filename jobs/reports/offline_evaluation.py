@@ -1,4 +1,4 @@
-"""Evaluates what would be served, every tuned algorithm and plain popularity on days that no model learnt from."""
+"""Evaluates what would be served, every tuned algorithm and the popular products on days that no model learnt from."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,18 +12,21 @@ from jobs.data.weighting import Weighting
 from jobs.models.arrays import Float64Array, Int64Array, IntArray
 from jobs.models.errors import Unsuitable
 from jobs.models.pairs import numba_installed
+from jobs.offline.baselines import RECENT_HALF_LIFE_DAYS, count_users, recommend_popular
 from jobs.offline.metrics import CUTOFFS, beyond_accuracy, bootstrap_interval, score_users
-from jobs.offline.recommender import NOT_FILLED, OfflineRecommender
+from jobs.offline.recommender import OfflineRecommender
 from jobs.offline.snapshot import Snapshot
-from jobs.offline.split import RELEVANT_WEIGHT, Split
-from jobs.tuning.fitting import fit
+from jobs.offline.split import Split
+from jobs.tuning.fitting import MIXTURE, fit
 from jobs.tuning.selection import Choice, choose_model, compiling_pays
 from jobs.tuning.trial import Clock, Trial
 from shared.domain.formula import Formula
 
 K: Final = CUTOFFS[-1]
-# The report shows quality by events in the user's history, in groups that begin at these numbers.
-HISTORY_SIZES: Final = (1, 5, 20, 50, 100)
+# Every report shows quality by events in the user's history, in groups that begin at these numbers.
+HISTORY_SIZES: Final = (1, 2, 3, 5, 20, 100)
+MOST_POPULAR: Final = "most popular"
+RECENTLY_POPULAR: Final = "recently popular"
 # Answers, of all methods together, that take as long uncompiled as compiling does.
 COMPILED_FROM_ANSWERS: Final = 20_000
 
@@ -57,11 +60,17 @@ class Evaluation:
     results: list[MethodResult]
     choice: Choice
 
+    @property
+    def best_single_model(self) -> str | None:
+        """The algorithm that was best on the tuning days, mixtures aside, of those measured; None if none was."""
+        measured = {result.name for result in self.results}
+        ranked = (trial["algorithm"] for trial in self.choice.trials)
+        return next((name for name in ranked if name != MIXTURE and name in measured), None)
+
     def as_json(self) -> dict[str, Any]:
         """Return the JSON object that ``training_runs`` stores and the report shows."""
         train = self.split.train
         history_sizes = np.bincount(train.users, minlength=len(train.user_ids))[self.split.users]
-        groups = np.searchsorted(HISTORY_SIZES, history_sizes, side="right") - 1
         return {
             "mode": "new-only" if self.split.new_only else "repeats",
             "cut": str(self.split.now.astype("datetime64[s]")),
@@ -74,18 +83,10 @@ class Evaluation:
             },
             "served": self.results[0].as_json(),
             "results": [result.as_json() for result in self.results],
-            "by_history": [
-                {
-                    "from": size,
-                    "users": int((groups == group).sum()),
-                    **{
-                        result.name: round(float(result.user_scores[f"ndcg@{K}"][groups == group].mean()), 5)
-                        for result in self.results
-                    },
-                }
-                for group, size in enumerate(HISTORY_SIZES)
-                if (groups == group).any()
-            ],
+            "by_history": by_history(
+                history_sizes, {result.name: result.user_scores[f"ndcg@{K}"] for result in self.results}
+            ),
+            "best_single_model": self.best_single_model,
             "choice": {
                 "algorithm": self.choice.algorithm,
                 "parameters": self.choice.model_parameters(),
@@ -94,31 +95,23 @@ class Evaluation:
         }
 
 
-def recommend_popular(snapshot: Snapshot, *, new_only: bool) -> Int64Array:
-    """Return the products that most users have added to the cart or bought, shape (n_rows, k), padded with −1.
+def by_history(sizes: IntArray, scores: Mapping[str, Float64Array]) -> list[dict[str, Any]]:
+    """Return the mean of each method's scores in each group of HISTORY_SIZES that has users.
 
-    All events count where there are no such ones. ``new_only`` leaves out what a user has met.
+    sizes : events in each user's history, at least 1, shape (n_users,).  scores : by method, shape (n_users,).
+    ``to`` is the greatest size of the group, None for the last.
     """
-    history = snapshot.history
-    is_relevant = history.weights >= RELEVANT_WEIGHT
-    counted = is_relevant if is_relevant.any() else np.ones(len(history), np.bool_)
-    user_counts = count_users(history.users[counted], history.items[counted], snapshot.n_items) * snapshot.active
-    order = np.argsort(-user_counts, kind="stable")
-    order = order[user_counts[order] > 0]
-    excluded = snapshot.excluded("seen" if new_only else "nothing")
-    answers = np.full((len(snapshot.users), K), NOT_FILLED, np.int64)
-    for row in range(len(snapshot.users)):
-        hidden = excluded.indices[excluded.indptr[row] : excluded.indptr[row + 1]]
-        popular = order[: K + len(hidden)]
-        popular = popular[~np.isin(popular, hidden)][:K]
-        answers[row, : len(popular)] = popular
-    return answers
-
-
-def count_users(users: IntArray, items: IntArray, n_items: int) -> Int64Array:
-    """Return the number of users of each item, shape (n_items,), from parallel codes of users and items."""
-    pairs = np.unique(users.astype(np.int64) * n_items + items)
-    return np.bincount(pairs % n_items, minlength=n_items)
+    groups = np.searchsorted(HISTORY_SIZES, sizes, side="right") - 1
+    return [
+        {
+            "from": size,
+            "to": HISTORY_SIZES[group + 1] - 1 if group + 1 < len(HISTORY_SIZES) else None,
+            "users": int((groups == group).sum()),
+            **{name: round(float(values[groups == group].mean()), 5) for name, values in scores.items()},
+        }
+        for group, size in enumerate(HISTORY_SIZES)
+        if (groups == group).any()
+    ]
 
 
 def evaluate(
@@ -132,7 +125,7 @@ def evaluate(
     report: Callable[[Trial], None] = lambda _: None,
     clock: Clock = time.perf_counter,
 ) -> Evaluation:
-    """Choose a model on the events before the cut; measure it, every trial and popularity on those after it.
+    """Choose a model on the events before the cut; measure it, every trial and the popular on those after it.
 
     No model, no tuning and no trend sees an event after the cut.
 
@@ -170,7 +163,11 @@ def evaluate(
 
     results = [
         measure("served", recommender.recommend(choice.neighbours, choice.formula)),
-        measure("most popular", recommend_popular(snapshot, new_only=split.new_only)),
+        measure(MOST_POPULAR, recommend_popular(snapshot, new_only=split.new_only)),
+        measure(
+            RECENTLY_POPULAR,
+            recommend_popular(snapshot, new_only=split.new_only, half_life_days=RECENT_HALF_LIFE_DAYS),
+        ),
     ]
     for trial in choice.trials:
         if trial["ndcg@20"] is None:

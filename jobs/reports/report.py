@@ -64,6 +64,14 @@ def _trials_table(trials: Sequence[Mapping[str, Any]]) -> str:
     return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>' if rows else ""
 
 
+def history_label(group: Mapping[str, Any]) -> str:
+    """Return the sizes of a group of histories, such as 1, 3–4 or 100+."""
+    first, last = group["from"], group.get("to")
+    if last is None:
+        return f"{first}+"
+    return str(first) if first == last else f"{first}–{last}"
+
+
 def render_section(evaluation: Mapping[str, Any]) -> str:
     """Return the part of the page on one evaluation, the JSON object of ``Evaluation.as_json``."""
     results, choice, groups = evaluation["results"], evaluation["choice"], evaluation["by_history"]
@@ -83,7 +91,9 @@ def render_section(evaluation: Mapping[str, Any]) -> str:
         + "<h2>Recall by length of the answer</h2>"
         + draw_lines([str(k) for k in CUTOFFS], recall, "recall at 5, 10 and 20")
         + "<h2>NDCG@20 by events in the user's history</h2>"
-        + draw_lines([f"{group['from']}+ ({group['users']})" for group in groups], by_history, "NDCG by history size")
+        + draw_lines(
+            [f"{history_label(group)} ({group['users']})" for group in groups], by_history, "NDCG by history size"
+        )
         + f"<h2>Chosen: {escape(choice['algorithm'])}</h2><p>{escape(choice['why'])}. Serving formula: "
         + f"<code>{escape(serving)}</code></p>"
         + _trials_table(choice["candidates"])

@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from jobs.data.history import History
-from jobs.data.weighting import Weighting, training_matrix
+from jobs.data.weighting import Weighting, training_matrix, training_sequences
+from jobs.models.arrays import Matrix
 from jobs.models.mixture import mix_models
 from jobs.models.neighbours import Neighbours
+from jobs.models.registry import Algorithm
+from jobs.models.sequences import Sequences
 from jobs.tuning.space import SPACES, Space
 
+# what ``Algorithm.fit`` takes first
+ModelInput: TypeAlias = "Matrix | Sequences"
 # neighbours per item of a published model
 NEIGHBOURS: Final = 50
 # the algorithm of a mixture, described by its parameter ``parts``
@@ -21,6 +26,13 @@ MIXTURE: Final = "mixture"
 def part(algorithm: str, parameters: Mapping[str, Any], weighting: Weighting, share: float) -> dict[str, Any]:
     """Return the description of one model of a mixture, an entry of ``parts``."""
     return {"algorithm": algorithm, "parameters": dict(parameters), "weighting": asdict(weighting), "share": share}
+
+
+def training_input(algorithm: Algorithm, history: History, now: np.datetime64, weighting: Weighting) -> ModelInput:
+    """Return what an algorithm's ``fit`` takes, with ages counted back from ``now``."""
+    if algorithm.is_sequential:
+        return training_sequences(history, now, weighting)
+    return training_matrix(history, now, weighting)
 
 
 def fit(
@@ -39,8 +51,8 @@ def fit(
     Raises Unsuitable if an algorithm does not suit a shop of this size.
     """
     if algorithm != MIXTURE:
-        matrix = training_matrix(history, now, weighting)
-        return spaces[algorithm].algorithm.fit(matrix, NEIGHBOURS, **parameters)
+        space = spaces[algorithm]
+        return space.algorithm.fit(training_input(space.algorithm, history, now, weighting), NEIGHBOURS, **parameters)
     models = [
         (
             fit(history, now, model["algorithm"], model["parameters"], Weighting(**model["weighting"]), spaces),

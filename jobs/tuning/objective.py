@@ -8,14 +8,14 @@ import numpy as np
 from scipy import sparse
 
 from jobs.data.catalog import Catalog
-from jobs.data.weighting import Weighting, training_matrix
+from jobs.data.weighting import Weighting, split_rows
 from jobs.models.arrays import Float64Array, Int64Array, Matrix
 from jobs.models.neighbours import Neighbours
 from jobs.offline.metrics import find_hits, ndcg
 from jobs.offline.recommender import OfflineRecommender
 from jobs.offline.snapshot import Snapshot
 from jobs.offline.split import NothingToMeasure, Split
-from jobs.tuning.fitting import NEIGHBOURS
+from jobs.tuning.fitting import NEIGHBOURS, ModelInput, training_input
 from jobs.tuning.short_histories import cut_first_sessions, group_weights
 from jobs.tuning.space import Space
 from shared.domain.events import EVENT_WEIGHTS, EventType
@@ -24,8 +24,8 @@ from shared.domain.formula import FIRST_VIEW_PRIOR_MAX, REPEATS_POLICIES, Exclus
 K: Final = 20
 # Users whose answers one evaluation scores, over all folds.
 USERS_MAX: Final = 1_600
-# Weightings whose training matrices are kept: they are the largest arrays of tuning.
-WEIGHTINGS_KEPT: Final = 5
+# Inputs of models, matrices or sequences, that are kept: they are the largest arrays of tuning.
+INPUTS_KEPT: Final = 5
 
 
 # The share of short histories (jobs/tuning/short_histories.py) in those users, where histories are weighed by length.
@@ -125,24 +125,26 @@ class Objective:
         self.weighs_lengths = length_shares is not None
         self.weights = np.ones(len(lengths)) if length_shares is None else group_weights(lengths, length_shares)
         self.has_one_weight = all(len(np.unique(split.train.weights)) < 2 for split in splits)
-        self._matrices: dict[Weighting, list[Matrix]] = {}
+        self._inputs: dict[tuple[Weighting, bool], list[ModelInput]] = {}
 
     def fit(self, space: Space, parameters: Mapping[str, Any], weighting: Weighting) -> list[Neighbours]:
         """Return the neighbours that an algorithm learns before each cut. Raises Unsuitable."""
-        if weighting not in self._matrices:
-            if len(self._matrices) >= WEIGHTINGS_KEPT:
-                self._matrices.clear()
-            self._matrices[weighting] = [
-                training_matrix(fold.split.train, fold.split.now, weighting) for fold in self.folds
+        key = (weighting, space.algorithm.is_sequential)
+        if key not in self._inputs:
+            if len(self._inputs) >= INPUTS_KEPT:
+                self._inputs.clear()
+            self._inputs[key] = [
+                training_input(space.algorithm, fold.split.train, fold.split.now, weighting) for fold in self.folds
             ]
-        return [space.algorithm.fit(matrix, NEIGHBOURS, **parameters) for matrix in self._matrices[weighting]]
+        return [space.algorithm.fit(data, NEIGHBOURS, **parameters) for data in self._inputs[key]]
 
-    def estimate_seconds(self, space: Space) -> float:
+    def estimate_seconds(self, space: Space, weighting: Weighting) -> float:
         """Return the approximate time of a fit before each cut, for all folds together."""
-        return sum(
-            space.algorithm.estimate_seconds(len(np.unique(fold.split.train.users)), int(fold.split.known_items.sum()))
-            for fold in self.folds
-        )
+        seconds = 0.0
+        for fold in self.folds:
+            rows, _ = split_rows(fold.split.train, weighting.session_gap_minutes)
+            seconds += space.algorithm.estimate_seconds(len(np.unique(rows)), int(fold.split.known_items.sum()))
+        return seconds
 
     def score(self, neighbours: Sequence[Neighbours], formula: Formula) -> Float64Array:
         """Return NDCG@20 of each user of each fold, times the user's weight, shape (n_users,).

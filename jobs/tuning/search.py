@@ -13,7 +13,7 @@ from jobs.data.weighting import Weighting
 from jobs.models.errors import Unsuitable
 from jobs.tuning.ensemble import mix_trials
 from jobs.tuning.objective import Objective
-from jobs.tuning.space import FORMULA, PRIOR_EVIDENCES, WEIGHTING, Space, Values
+from jobs.tuning.space import FORMULA, MATRIX_ONLY, PRIOR_EVIDENCES, WEIGHTING, Space, Values
 from jobs.tuning.trial import Clock, Deadline, Trial, is_better, standard_error, timed
 from shared.domain.formula import PRIOR_EVIDENCE, PROFILE_EVENTS_MAX, Formula
 
@@ -56,7 +56,7 @@ def other_starts(objective: Objective, formula: Formula) -> list[Formula]:
     """Return formulae that single steps from ``formula`` would not reach.
 
     The first, the personal one, lets long profiles decide alone and counts repeated events; in the second, popularity
-    decides as much as it may.
+    decides as much as it may; in the third, what the user did last.
     """
     personal = formula.with_(
         profile_events=PROFILE_EVENTS_MAX,
@@ -68,10 +68,18 @@ def other_starts(objective: Objective, formula: Formula) -> list[Formula]:
         weight_power=formula.weight_power if objective.has_one_weight else 0.0,
         repeat_weight=0.0 if objective.repeats == "exclude" else 1.0,
     )
+    latest = personal.with_(
+        profile_events=20,
+        frequency_power=0.0,
+        trending_prior=formula.trending_prior,
+        rank_decay=0.5,
+        weight_power=formula.weight_power,
+        repeat_weight=formula.repeat_weight,
+    )
     popular = formula.with_(trending_prior=3.0, trending_window="all")
     if not objective.allows(popular):
         popular = formula.with_(trending_prior=1.0, trending_window="all", prior_evidence=min(PRIOR_EVIDENCES))
-    return [personal, popular]
+    return [personal, popular, latest]
 
 
 def formula_values(objective: Objective) -> Values:
@@ -256,7 +264,10 @@ def tune(
         if deadline.left <= 0 and any(other.scores is not None for other in trials):
             trial.note = "not tried: the time budget was used up"
             continue
-        if trials[0].scores is not None and objective.estimate_seconds(space) > FIT_SHARE_MAX * deadline.seconds:
+        if (
+            trials[0].scores is not None
+            and objective.estimate_seconds(space, weighting) > FIT_SHARE_MAX * deadline.seconds
+        ):
             trial.note = f"not tried: a fit would take more than {FIT_SHARE_MAX:.0%} of the time budget"
             continue
         try:
@@ -359,6 +370,8 @@ def _take_step(
     Without a ``formula_space`` only the weighting is varied.
     """
     model_space = space.values if formula_space else {}
+    if space.algorithm.is_sequential:
+        weighting_space = {name: values for name, values in weighting_space.items() if name not in MATRIX_ONLY}
     for name, value in (
         *single_steps(model_space, trial.parameters),
         *single_steps(weighting_space, asdict(trial.weighting)),
@@ -369,7 +382,15 @@ def _take_step(
         if key in trial.tried:
             continue
         trial.tried.add(key)
-        is_gain = try_fit(objective, space, trial, parameters, Weighting(**weighting), deadline.clock)
+        # sessions are more rows than users: they may be too many where users were not
+        if name == "session_gap_minutes" and (
+            objective.estimate_seconds(space, Weighting(**weighting)) > FIT_SHARE_MAX * deadline.seconds
+        ):
+            continue
+        try:
+            is_gain = try_fit(objective, space, trial, parameters, Weighting(**weighting), deadline.clock)
+        except Unsuitable:
+            continue
         if is_gain and formula_space:
             with timed(trial, deadline.clock):
                 tune_formula(objective, trial, formula_space, deadline.part(FORMULA_SHARE))

@@ -35,6 +35,27 @@ EASE_REGULARISATION: Final = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 SPACES: Final[Mapping[str, Space]] = {
     "cosine": Space(ALGORITHMS["cosine"], {"min_co_occurrence": CO_OCCURRENCE}, {"min_co_occurrence": 2}),
     "popularity": Space(ALGORITHMS["popularity"]),
+    "transitions": Space(
+        ALGORITHMS["transitions"],
+        {
+            "gap_half_life_hours": (None, 720.0, 168.0, 24.0, 1.0, 0.25, 0.08),
+            "backward": (0.0, 0.3, 0.6, 1.0),
+            "target_power": (0.0, 0.1, 0.2, 0.4, 0.6),
+            "source_power": (0.0, 0.5, 1.0),
+            "distance_power": (0.0, 0.5, 1.0),
+            "window": (1, 2, 5, 10, 30),
+            "min_co_occurrence": CO_OCCURRENCE,
+        },
+        {
+            "gap_half_life_hours": 24.0,
+            "backward": 0.6,
+            "target_power": 0.2,
+            "source_power": 1.0,
+            "distance_power": 0.5,
+            "window": 10,
+            "min_co_occurrence": 1,
+        },
+    ),
     "rp3beta": Space(
         ALGORITHMS["rp3beta"],
         {
@@ -76,12 +97,15 @@ SPACES: Final[Mapping[str, Space]] = {
     ),
 }
 
-# of the training matrix, see jobs/data/weighting.py
+# of what models learn from, see jobs/data/weighting.py
 WEIGHTING: Final[Values] = {
     "half_life_days": (None, 120.0, 60.0, 30.0, 15.0),
+    "session_gap_minutes": (None, 1440.0, 30.0),
     "weight_power": (0.0, 0.5, 1.0),
     "repeated": ("once", "log", "sum"),
 }
+# Parameters of the weighting that mean nothing to models of sequences.
+MATRIX_ONLY: Final = frozenset({"repeated"})
 
 # Values with which a visitor's third view counts clearly more than the first; others are for histories of all users.
 PRIOR_EVIDENCES: Final = (1.0, 0.3, 0.1)
@@ -98,7 +122,7 @@ FORMULA: Final[Values] = {
     "prior_evidence": (None, 10.0, 3.0, *PRIOR_EVIDENCES),
     "half_life_days": (None, 240.0, 120.0, 60.0, 30.0, 15.0, 7.0),
     "profile_events": (10, 20, 50, 100, PROFILE_EVENTS_MAX),
-    "rank_decay": (1.0, 0.99, 0.97, 0.93, 0.85),
+    "rank_decay": (1.0, 0.99, 0.97, 0.93, 0.85, 0.7, 0.5),
     "weight_power": (0.0, 0.5, 1.0),
     "affinity_trend": (0.0, 1.0, 10.0),
 }

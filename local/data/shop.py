@@ -43,7 +43,8 @@ class Shop:
     ``products`` has PRODUCT_COLUMNS: price as decimal text, category by name, tags as lists, created_at in UTC without
     a zone. ``users`` has external_id and is_anonymous. ``events.event_type`` indexes ``event_types``.
     ``tastes`` : shape (n_users, n_categories), the share of each category in a user's events; None for a real shop,
-    where it is unknown.
+    where it is unknown. ``successors`` : shape (n_products, 3), the products that a visit goes on to from each product,
+    the likeliest first; None where visits have no planted order.
     """
 
     products: pd.DataFrame
@@ -51,3 +52,4 @@ class Shop:
     event_types: tuple[str, ...]
     events: Events
     tastes: npt.NDArray[np.float64] | None = None
+    successors: npt.NDArray[np.int32] | None = None

@@ -3,6 +3,9 @@
 By default it has ten categories, 1,000 products, 500 users (70 % anonymous) and 50,000 events over 90 days: 80 % views,
 15 % additions to the cart, 5 % purchases. Each user prefers one or two categories, which get 90 % of their events.
 Recent days are busier. Every size is an option; the same options give the same shop on every day.
+
+With ``session_events`` above 1 the events come in visits of about that many, a minute apart. ``follow`` is the share of
+a visit's further events that go on from the product before, to one of three successors planted for each product.
 """
 
 import zlib
@@ -54,6 +57,11 @@ _BRANDS: Final = (
     "Maple",
 )
 
+# How often a visit that goes on from a product goes to its first, second and third successor.
+SUCCESSOR_SHARES: Final = (0.6, 0.3, 0.1)
+# Seconds between two events of a visit: at least this many, and less than twice as many.
+PAUSE_SECONDS: Final = 40
+
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -76,6 +84,10 @@ class Options(BaseModel):
     recency: Share = 1.0
     # exponent of a product's popularity by rank within its category; 0 is uniform
     skew: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] = 0.0
+    # mean number of events of a visit; 1: every event stands alone
+    session_events: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 1.0
+    # share of a visit's further events that go to a planted successor of the product before
+    follow: Share = 0.0
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 42
 
 
@@ -163,15 +175,61 @@ def _products(chosen: Options, random: np.random.Generator, category: Ints) -> I
     return chosen_products
 
 
-def _ages(chosen: Options, random: np.random.Generator) -> Reals:
-    """Return how many days ago each event was, in [0, days), oldest first.
+def _ages(chosen: Options, random: np.random.Generator, count: int) -> Reals:
+    """Return how many days ago each of ``count`` events was, in [0, days), oldest first.
 
     The density at age a is proportional to 1 − recency·a/days; the age is its inverse cumulative at a uniform draw.
     """
-    draw = np.sort(random.random(chosen.events))[::-1]
+    draw = np.sort(random.random(count))[::-1]
     bias = chosen.recency
     share = draw if bias == 0 else (1 - np.sqrt(1 - bias * (2 - bias) * draw)) / bias
     return share * chosen.days
+
+
+def _successors(chosen: Options) -> Ints:
+    """Return each product's successors, of its own category, shape (n_products, 3)."""
+    # of a stream of their own: without visits, the shop is what it would be if there were no successors
+    random = np.random.default_rng((chosen.seed, len(SUCCESSOR_SHARES)))
+    category = category_of(chosen.products, chosen.categories)
+    starts = np.searchsorted(category, np.arange(chosen.categories + 1))
+    first, size = starts[category], np.diff(starts)[category]
+    place = np.arange(chosen.products) - first
+    # other products of the category where it has others: 1 to size − 1 places further on, in a circle
+    steps = 1 + (random.random((len(SUCCESSOR_SHARES), chosen.products)) * np.maximum(size - 1, 1)).astype(np.int64)
+    successors: Ints = (first + (place + steps) % size).T.astype(np.int32)
+    return successors
+
+
+def _visit_starts(chosen: Options, random: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return the position of the first event of each event's visit, shape (n_events,), ascending."""
+    n_visits = max(1, round(chosen.events / chosen.session_events))
+    visit = np.sort(random.integers(0, n_visits, chosen.events))
+    return np.searchsorted(visit, visit)
+
+
+def _go_on(
+    chosen: Options,
+    random: np.random.Generator,
+    starts: npt.NDArray[np.int64],
+    product: Ints,
+    successors: Ints,
+) -> tuple[Ints, Reals]:
+    """Return the product and the age in days of each event of the visits that begin at ``starts``.
+
+    product : of each event if it did not go on from the one before, shape (n_events,).
+    """
+    place = np.arange(chosen.events) - starts
+    goes_on = (place > 0) & (random.random(chosen.events) < chosen.follow)
+    choice = np.searchsorted(np.cumsum(SUCCESSOR_SHARES)[:-1], random.random(chosen.events), side="right")
+    product = product.copy()
+    for at in range(1, int(place.max(initial=0)) + 1):
+        events = np.flatnonzero(goes_on & (place == at))
+        product[events] = successors[product[events - 1], choice[events]]
+    seconds = random.uniform(PAUSE_SECONDS, 2 * PAUSE_SECONDS, chosen.events).cumsum()
+    # a visit that is not over yet ends now
+    first, visit = np.unique(starts, return_inverse=True)
+    ages = _ages(chosen, random, len(first))[visit] - (seconds - seconds[starts]) / 86_400
+    return product, np.maximum(ages, 0.0)
 
 
 def make(values: dict[str, Any] | None = None, now: datetime | None = None) -> Shop:
@@ -194,6 +252,9 @@ def make(values: dict[str, Any] | None = None, now: datetime | None = None) -> S
     second = np.where(random.random(chosen.users) < 0.5, first, another).astype(np.int32)
 
     user = random.integers(0, chosen.users, chosen.events, dtype=np.int32)
+    starts = _visit_starts(chosen, random) if chosen.session_events > 1 else None
+    if starts is not None:
+        user = user[starts]
     category = np.where(random.random(chosen.events) < 0.5, first[user], second[user])
     elsewhere = random.random(chosen.events) >= chosen.focus
     category[elsewhere] = random.integers(0, chosen.categories, int(elsewhere.sum()), dtype=np.int32)
@@ -203,6 +264,15 @@ def make(values: dict[str, Any] | None = None, now: datetime | None = None) -> S
     tastes = np.full((chosen.users, chosen.categories), (1 - chosen.focus) / chosen.categories)
     for preferred in (first, second):
         tastes[np.arange(chosen.users), preferred] += chosen.focus / 2
+    product = _products(chosen, random, category)
+    successors = None
+    if starts is None:
+        ages = _ages(chosen, random, chosen.events)
+    else:
+        successors = _successors(chosen)
+        product, ages = _go_on(chosen, random, starts, product, successors)
+        order = np.argsort(-ages, kind="stable")
+        user, product, ages = user[order], product[order], ages[order]
     index = np.arange(chosen.events)
     shape = mix(np.array([hash_of(chosen)], np.uint64))[0]
     return Shop(
@@ -210,19 +280,23 @@ def make(values: dict[str, Any] | None = None, now: datetime | None = None) -> S
         users=users,
         event_types=tuple(event_type.value for event_type in EVENT_TYPES),
         tastes=tastes,
+        successors=successors,
         events=Events(
             # the same shop has the same event ids on every day
             ids=event_ids(index, mix(index, 1) ^ shape, mix(index, 2) ^ shape),
             user=user,
-            product=_products(chosen, random, category),
+            product=product,
             event_type=kind,
             quantity=np.ones(chosen.events, np.int32),
             occurred_at=(moment - np.timedelta64(1, "s")).astype("datetime64[us]")
-            - (_ages(chosen, random) * 86_400e6).astype("timedelta64[us]"),
+            - (ages * 86_400e6).astype("timedelta64[us]"),
         ),
     )
 
 
 def hash_of(chosen: Options) -> int:
     """Return a number that differs between shops of different options, in [0, 2^32)."""
-    return zlib.crc32(chosen.model_dump_json().encode())
+    # shops without visits keep the numbers that they had before there were any
+    visits = {"session_events", "follow"}
+    excluded = visits if chosen.session_events == 1 else set()
+    return zlib.crc32(chosen.model_dump_json(exclude=excluded).encode())

@@ -19,7 +19,8 @@ WITH bought AS MATERIALIZED (
     SELECT product_id, dense_rank() OVER (
                ORDER BY user_id, coalesce('s' || session_id, date_trunc('hour', occurred_at)::text)) AS basket
     FROM events
-    WHERE event_type = 'purchase' AND product_id IS NOT NULL AND occurred_at > now() - make_interval(days => :days)
+    WHERE event_type = 'purchase' AND product_id IS NOT NULL AND counted
+      AND occurred_at > now() - make_interval(days => :days)
 ), sized AS MATERIALIZED (
     SELECT basket, count(DISTINCT product_id) AS size FROM bought GROUP BY 1
 )

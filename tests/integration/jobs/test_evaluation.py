@@ -62,7 +62,7 @@ def test_the_chosen_model_is_published_with_its_trials_and_its_formula(shop: Non
     } <= (model.parameters["serving"].keys())
     candidates = {trial["algorithm"]: trial for trial in model.metrics["candidates"]}
     # and a mixture of them, where one is better than the best alone
-    algorithms = {"cosine", "tfidf", "bm25", "rp3beta", "ease", "ease_head", "als", "popularity"}
+    algorithms = {"cosine", "transitions", "tfidf", "bm25", "rp3beta", "ease", "ease_head", "als", "popularity"}
     assert candidates.keys() - {"mixture"} == algorithms
     assert candidates[model.algorithm]["ndcg@20"] == model.metrics["ndcg@20"] > 0
     assert model.algorithm == model.metrics["candidates"][0]["algorithm"]

@@ -55,6 +55,18 @@ def test_scores_are_those_of_the_formula(env: object, serve: Serve) -> None:
     assert scores("30d")[ids[1]][1] == 1
 
 
+def test_a_window_ends_with_its_last_hour(env: object, serve: Serve) -> None:
+    ids = add_plain_products(4)
+    hours_ago = (24 * 7 - 1, 24 * 7, 24 * 30 - 1, 24 * 30)
+    before = datetime.now(UTC)
+    add_events([StoredEvent("a", product, "view", hours) for product, hours in zip(ids, hours_ago, strict=True)])
+    assert serve("trending").post("/", json={}).status_code == 200
+    if datetime.now(UTC).hour != before.hour:
+        pytest.skip("the hour changed between the events and the job")
+    assert scores("7d").keys() == {ids[0]}
+    assert scores("30d").keys() == set(ids[:3])
+
+
 def test_a_product_that_is_no_longer_active_or_bought_leaves(env: object, serve: Serve) -> None:
     ids = add_plain_products(2)
     add_events([StoredEvent("a", ids[0]), StoredEvent("a", ids[1])])

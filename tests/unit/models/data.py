@@ -9,21 +9,37 @@ from scipy import sparse
 from jobs.models.arrays import Matrix
 from jobs.models.neighbours import NO_NEIGHBOUR, Neighbours
 from jobs.models.registry import ALGORITHMS
+from jobs.models.sequences import Sequences, sequences_of
+
+# items that users of ``in_turn`` meet in the same hour
+ITEMS_AT_ONCE = 3
 
 
 def small_shop_parameters(name: str, user_items: Matrix) -> dict[str, Any]:
     """Return the parameters with which an algorithm suits the small matrices of these tests.
 
-    ``ease_head`` gets a head of half of the items that have users: the rest is its tail.
+    ``ease_head`` gets a head of half of the items that have users: the rest is its tail. ``transitions`` gets a window
+    that no history of ``in_turn`` exceeds, unless it is longer than 90 items.
     """
+    if name == "transitions":
+        return {"window": 30}
     if name != "ease_head":
         return {}
     return {"head": max(1, len(np.unique(user_items.indices[user_items.data != 0])) // 2)}
 
 
 def fit(name: str, user_items: Matrix, k: int) -> Neighbours:
-    """Fit the algorithm of this name with parameters that suit a small matrix."""
-    return ALGORITHMS[name].fit(user_items, k, **small_shop_parameters(name, user_items))
+    """Fit the algorithm of this name with parameters that suit a small matrix; order is that of ``in_turn``."""
+    algorithm = ALGORITHMS[name]
+    events = in_turn(user_items) if algorithm.is_sequential else user_items
+    return algorithm.fit(events, k, **small_shop_parameters(name, user_items))
+
+
+def in_turn(user_items: Matrix) -> Sequences:
+    """Return the sequences of users who meet their items in the order of the columns, three columns in an hour."""
+    rows = np.repeat(np.arange(user_items.shape[0]), np.diff(user_items.indptr))
+    hours = (user_items.indices // ITEMS_AT_ONCE).astype(np.float64)
+    return sequences_of(rows, user_items.indices, hours, user_items.data, user_items.shape[1])
 
 
 def checkerboard(users: int, items: int) -> Matrix:
@@ -140,6 +156,23 @@ def dense_ease_head(user_items: Matrix, k: int) -> Neighbours:
     neighbours.indices[head] = np.where(best.indices == NO_NEIGHBOUR, NO_NEIGHBOUR, head[best.indices])
     neighbours.scores[head], neighbours.co_occurrence[head] = best.scores, best.co_occurrence
     return neighbours
+
+
+def dense_transitions(user_items: Matrix, k: int) -> Neighbours:
+    """Return the transitions of ``in_turn``, one pair of events at a time, with the default parameters."""
+    weights = user_items.toarray()
+    scores = np.zeros((weights.shape[1],) * 2)
+    for row in weights:
+        items = np.flatnonzero(row)
+        moments = sorted({int(item) // ITEMS_AT_ONCE for item in items})
+        for item in items:
+            for other in items:
+                distance = moments.index(other // ITEMS_AT_ONCE) - moments.index(item // ITEMS_AT_ONCE)
+                direction = 0.3 if distance < 0 else 1.0
+                scores[item, other] += direction * max(abs(distance), 1) ** -0.5 * np.sqrt(row[item] * row[other])
+    popularity = np.maximum(weights.sum(axis=0), 1e-12)
+    scores *= popularity[:, None] ** -0.5 * popularity**-0.2
+    return ranked_above_zero(_divided(scores, user_items), co_occurrence(user_items), 2, k)
 
 
 def dense_popularity(user_items: Matrix, k: int) -> Neighbours:

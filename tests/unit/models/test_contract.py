@@ -23,6 +23,7 @@ REFERENCES: dict[str, Callable[[Matrix, int], Neighbours] | None] = {
     "cosine": data.dense_cosine,
     "tfidf": data.dense_tfidf,
     "bm25": data.dense_bm25,
+    "transitions": data.dense_transitions,
     "rp3beta": data.dense_rp3beta,
     "ease": data.dense_ease,
     "ease_head": data.dense_ease_head,

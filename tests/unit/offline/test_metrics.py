@@ -65,3 +65,14 @@ def test_the_interval_holds_the_mean_and_narrows_with_users() -> None:
         assert low < values.mean() < high
         widths.append(high - low)
     assert widths[1] < widths[0] / 5
+
+
+@pytest.mark.parametrize("relevant", [1, 4, 20, 30])
+def test_recall_is_the_share_of_all_that_is_relevant_however_short_the_answer(relevant: int) -> None:
+    answers = np.full((1, 20), -1)
+    hits = min(relevant, 20)
+    answers[0, :hits] = np.arange(hits)
+    metrics = score_users(answers, sparse.csr_array(np.ones((1, relevant))))
+    assert metrics["recall@20"][0] == pytest.approx(hits / relevant)
+    assert metrics["recall@5"][0] == pytest.approx(min(relevant, 5) / relevant)
+    assert metrics["precision@20"][0] == pytest.approx(hits / 20)

@@ -10,7 +10,7 @@ from scipy import sparse
 from jobs.data.catalog import Catalog
 from jobs.data.history import History
 from jobs.offline.snapshot import Snapshot
-from shared.domain.formula import SEEN_EVENTS_MAX, ExclusionPolicy, Formula
+from shared.domain.formula import SEEN_EVENTS_MAX, ExclusionPolicy, Formula, TrendingWindow
 from tests.unit.offline import data
 
 # user 0 views and buys product 0, then carts product 1; user 1 only views product 2
@@ -118,3 +118,13 @@ def test_tastes_are_decayed_sums_by_category_and_price() -> None:
     assert tastes.tags.tolist() == [[0.5]]
     assert tastes.mean_log_price[0] == pytest.approx(2 / 2.5)
     assert tastes.deviation[0] == pytest.approx(math.sqrt(2 / 2.5 - (2 / 2.5) ** 2))
+
+
+@pytest.mark.parametrize(("window", "days", "decay"), [("7d", 7, 0.3), ("30d", 30, 0.1)])
+def test_a_window_ends_with_its_last_hour(window: TrendingWindow, days: int, decay: float) -> None:
+    # now is the start of an hour: the last hour of the window begins an hour after the window
+    hour = 1 / 24
+    history = data.history((0, 0, 1, 0), (0, 1, 1, hour), (0, 2, 1, hour + 0.9 * hour), (0, 3, 1, days))
+    trend = taken(history).trends[window]
+    last = math.exp(-decay * (days - hour))
+    assert trend == pytest.approx([0.0, last, last, 1.0])

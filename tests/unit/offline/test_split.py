@@ -5,6 +5,7 @@ import pytest
 
 from jobs.offline.split import (
     NothingToMeasure,
+    Split,
     estimate_holdout_days,
     leave_last_out,
     select_events,
@@ -76,3 +77,37 @@ def test_a_holdout_of_the_last_days_is_distinguished_from_each_users_last_event(
     )
     lasts = np.isin(np.arange(len(history)), [np.flatnonzero(history.users == user)[-1] for user in range(120)])
     assert estimate_holdout_days(select_events(history, ~lasts), select_events(history, lasts)) is None
+
+
+MICROSECOND = 1 / 86_400e6
+
+
+def trained_on(split: Split) -> list[tuple[int, int]]:
+    """Return user and item of each event before the cut."""
+    return [(int(user), int(item)) for user, item in zip(split.train.users, split.train.items, strict=True)]
+
+
+def test_the_event_at_the_cut_is_learnt_from_and_the_next_is_held_out() -> None:
+    # the newest event is of day 10, so three days are cut at day 7
+    history = data.history((0, 0, 5, 7 - MICROSECOND), (0, 1, 5, 7), (0, 2, 5, 7 + MICROSECOND), (0, 3, 5, 10))
+    split = split_last_days(history, 3, new_only=False)
+    assert split.now == data.START + np.timedelta64(7, "D")
+    assert trained_on(split) == [(0, 0), (0, 1)]
+    assert np.flatnonzero(split.relevant[[0]].toarray()[0]).tolist() == [2, 3]
+
+
+def test_each_users_last_relevant_event_is_held_out_with_what_happened_at_the_same_time() -> None:
+    # item 2 is viewed at the very time at which item 1 is bought, item 0 just before it
+    history = data.history((0, 0, 1, 3 - MICROSECOND), (0, 1, 5, 3), (0, 2, 1, 3), (0, 3, 1, 3 + MICROSECOND))
+    split = leave_last_out(history, new_only=False)
+    assert trained_on(split) == [(0, 0)]
+    assert np.flatnonzero(split.relevant[[0]].toarray()[0]).tolist() == [1]
+
+
+def test_an_event_at_the_time_of_the_first_held_out_one_is_not_learnt_from() -> None:
+    # user 1 has an event at the same time, and nothing held out
+    events = data.history((0, 0, 5, 2 - MICROSECOND), (0, 1, 5, 2), (0, 3, 5, 2 + MICROSECOND), (1, 1, 5, 2))
+    held_out = data.history((0, 2, 5, 2), (0, 4, 5, 9), users=2)
+    split = split_by_file(events, held_out, new_only=False)
+    assert trained_on(split) == [(0, 0), (1, 1)]
+    assert np.flatnonzero(split.relevant[[0]].toarray()[0]).tolist() == [2, 4]

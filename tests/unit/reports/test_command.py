@@ -65,7 +65,7 @@ def test_the_same_events_as_csv_and_parquet_give_the_same_figures(
     assert results[0]["results"] == results[1]["results"]
     served = results[0]["served"]
     assert 0 < served["ndcg@20"]["low"] <= served["ndcg@20"]["mean"] <= served["ndcg@20"]["high"] <= 1
-    assert [line["name"] for line in results[0]["results"]] == ["served", "most popular", "cosine"]
+    assert [line["name"] for line in results[0]["results"]] == ["served", "most popular", "recently popular", "cosine"]
     assert {"coverage@20", "novelty@20", "diversity@20"} <= served.keys()
 
 
@@ -304,3 +304,15 @@ def test_a_file_is_read_as_the_options_say(files: Path, capsys: pytest.CaptureFi
         code, _, err = run(capsys, "--events", files / "german.txt", name, value)
         assert code == 2
         assert name.removeprefix("--") in err
+
+
+def test_the_table_has_each_length_of_history(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--events", files / "events.csv", "--split", "last:7d", "--time-budget", 0)
+    assert code == 0
+    lines = out[out.index("by events in the user's history") :].splitlines()
+    assert lines[1].split() == ["events", "users", "served", "most", "popular", "recently", "popular", "cosine"]
+    rows = [line.split() for line in lines[2 : lines.index("")]]
+    assert {row[0] for row in rows} <= {"1", "2", "3–4", "5–19", "20–99", "100+"}
+    users = next(int(line.split()[0]) for line in out.splitlines() if " users, " in line)
+    assert sum(int(row[1]) for row in rows) == users
+    assert all(len(row) == 6 for row in rows)

@@ -8,7 +8,8 @@ import pytest
 from jobs.data.catalog import Catalog
 from jobs.data.history import History
 from jobs.offline.split import Split, split_last_days
-from jobs.reports.offline_evaluation import Evaluation, evaluate
+from jobs.reports.offline_evaluation import Evaluation, MethodResult, by_history, evaluate
+from jobs.tuning.fitting import MIXTURE
 from tests.unit.offline import data
 
 
@@ -51,3 +52,34 @@ def test_a_split_that_leaks_would_be_seen() -> None:
     split = split_last_days(history, 7, new_only=False)
     leaking = replace(split, train=history, now=history.times.max())
     assert served_ndcg(measured(leaking)) > 1.2 * served_ndcg(measured(split))
+
+
+def test_means_are_shown_by_length_of_history_and_a_length_without_users_is_left_out() -> None:
+    sizes = np.array([1, 1, 2, 4, 5, 19, 100, 5000])
+    scores = np.array([0.0, 0.5, 1.0, 0.25, 0.5, 0.75, 0.125, 0.375])
+    groups = by_history(sizes, {"served": scores, "most popular": 1 - scores})
+    assert [(group["from"], group["to"], group["users"], group["served"]) for group in groups] == [
+        (1, 1, 2, 0.25),
+        (2, 2, 1, 1.0),
+        (3, 4, 1, 0.25),
+        (5, 19, 2, 0.625),
+        (100, None, 2, 0.25),
+    ]
+    assert [group["most popular"] for group in groups] == [0.75, 0.0, 0.75, 0.375, 0.75]
+
+
+def test_every_length_has_its_users() -> None:
+    groups = by_history(np.arange(1, 301), {"served": np.zeros(300)})
+    assert [group["users"] for group in groups] == [1, 1, 2, 15, 80, 201]
+    assert sum(group["users"] for group in groups) == 300
+
+
+def test_the_best_single_model_is_the_best_on_the_tuning_days_that_was_measured() -> None:
+    evaluation = measured(split_last_days(data.shop(), 7, new_only=True))
+    trials = [{"algorithm": name} for name in (MIXTURE, "ease", "cosine", "popularity")]
+    results = [MethodResult(name, {}, {}) for name in ("served", MIXTURE, "popularity", "cosine")]
+    choice = replace(evaluation.choice, trials=trials)
+    assert replace(evaluation, results=results, choice=choice).best_single_model == "cosine"
+    assert replace(evaluation, results=results[:1], choice=choice).best_single_model is None
+    names = [result.name for result in evaluation.results]
+    assert names[:3] == ["served", "most popular", "recently popular"]

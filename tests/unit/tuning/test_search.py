@@ -5,10 +5,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from jobs.data.catalog import Catalog
+from jobs.data.history import History
 from jobs.data.weighting import Weighting
-from jobs.tuning.search import prefer_untuned, single_steps
-from jobs.tuning.trial import Trial, is_better
+from jobs.models.arrays import Matrix
+from jobs.models.cosine import cosine_neighbours
+from jobs.models.errors import Unsuitable
+from jobs.models.neighbours import Neighbours
+from jobs.models.registry import Algorithm
+from jobs.models.transitions import transitions_neighbours
+from jobs.offline.split import leave_last_out, split_last_days
+from jobs.tuning.objective import Objective
+from jobs.tuning.search import prefer_untuned, single_steps, starting_formula, try_fit, try_other_starts, tune
+from jobs.tuning.space import Space
+from jobs.tuning.trial import Deadline, Trial, is_better
 from shared.domain.formula import Formula
+from tests.unit.offline import data
 
 USERS = 400
 
@@ -62,3 +74,84 @@ def test_steps_go_up_to_two_values_away_and_to_every_other_word() -> None:
         ("kind", "a"),
         ("kind", "c"),
     ]
+
+
+def objective() -> Objective:
+    return Objective([split_last_days(data.shop(), 7, new_only=False)], Catalog.unknown(60))
+
+
+def test_sessions_that_are_too_many_for_an_algorithm_leave_it_at_users() -> None:
+    refused: list[int] = []
+
+    def for_users_only(user_items: Matrix, k: int) -> Neighbours:
+        if user_items.shape[0] > 120:
+            refused.append(user_items.shape[0])
+            raise Unsuitable("more rows than users")
+        return cosine_neighbours(user_items, k)
+
+    (trial, *_) = tune(objective(), {"cosine": Space(Algorithm(for_users_only))}, Deadline(60, data.Ticks()))
+    assert refused
+    assert trial.scores is not None
+    assert trial.weighting.session_gap_minutes is None
+
+
+def test_sessions_that_would_take_too_long_are_not_tried() -> None:
+    shapes: set[int] = set()
+
+    def fit_neighbours(user_items: Matrix, k: int) -> Neighbours:
+        shapes.add(user_items.shape[0])
+        return cosine_neighbours(user_items, k)
+
+    def seconds(rows: int, _items: int) -> float:
+        return 0.0 if rows <= 120 else 1e6
+
+    spaces = {"cosine": Space(Algorithm(fit_neighbours, estimate_seconds=seconds))}
+    tune(objective(), spaces, Deadline(60, data.Ticks()))
+    assert shapes == {120}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "tries_repeats"),
+    [
+        (Algorithm(transitions_neighbours, is_sequential=True), False),
+        (Algorithm(cosine_neighbours), True),
+    ],
+)
+def test_other_ways_to_combine_repeats_are_tried_where_the_model_sees_them(
+    algorithm: Algorithm, tries_repeats: bool
+) -> None:
+    (trial, *_) = tune(objective(), {"cosine": Space(algorithm)}, Deadline(100, data.Ticks()))
+    # half-life, power, repeats, sessions
+    repeats = {key[-2] for key in trial.tried}
+    assert (len(repeats) > 1) == tries_repeats
+
+
+def walkers(*, users: int = 150, items: int = 60, steps: int = 12) -> History:
+    """Return users who go from each product to the next, three times out of four, and anywhere else otherwise."""
+    random = np.random.default_rng(4)
+    events, item = [], 0
+    for user in range(users):
+        item = int(random.integers(items))
+        for step in range(steps):
+            item = (item + 1) % items if random.random() < 0.75 else int(random.integers(items))
+            events.append((user, item, 5.0, user / 10 + step / 1440))
+    return data.history(*events, users=users, items=items)
+
+
+@pytest.mark.parametrize(("history", "moves"), [(walkers(), True), (data.shop(), False)], ids=["walkers", "tastes"])
+def test_where_the_last_product_says_most_the_search_moves_to_the_start_that_says_so(
+    history: History, moves: bool
+) -> None:
+    tuned = Objective([leave_last_out(history, new_only=True)], Catalog.unknown(60))
+    space = Space(Algorithm(transitions_neighbours, is_sequential=True))
+    formula = starting_formula(tuned)
+    trial = Trial("transitions", {}, Weighting(), formula)
+    clock = data.Ticks()
+    try_fit(tuned, space, trial, {"min_co_occurrence": 1, "window": 3}, Weighting(), clock)
+    before = trial.score
+    rivals, _ = try_other_starts(tuned, space, trial, Deadline(1_000, clock))
+    assert (trial.formula.rank_decay == 0.5) == moves
+    if moves:
+        assert trial.score > 1.1 * before
+        # the start that it left is tuned as well
+        assert any(rival.formula.rank_decay == 1.0 for rival in rivals)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from local.data.shop import Shop
 from local.data.synthetic import category_of, make
 from local.errors import Refused
 
@@ -99,3 +100,61 @@ def test_events_follow_the_tastes_that_the_shop_reports() -> None:
     shares /= shares.sum(axis=1, keepdims=True)
     # a thousand events a user: shares within a few standard errors of 0.016
     assert np.abs(shares - shop.tastes).max() < 0.08
+
+
+VISITS = {"events": 40_000, "session_events": 4, "users": 2_000}
+
+
+def visits(options: dict[str, float]) -> tuple[Shop, pd.DataFrame]:
+    """Return a shop with visits, and its events by user and time with those before and the pauses, in seconds."""
+    shop = make(VISITS | options, NOW)
+    events = pd.DataFrame(
+        {"user": shop.events.user, "product": shop.events.product, "time": shop.events.occurred_at}
+    ).sort_values(["user", "time"], kind="stable")
+    by_user = events.groupby("user")
+    return shop, events.assign(before=by_user["product"].shift(), pause=by_user["time"].diff() / np.timedelta64(1, "s"))
+
+
+def test_events_come_in_visits_of_one_user_a_minute_apart() -> None:
+    shop, events = visits({})
+    assert len(shop.events.ids) == 40_000
+    assert np.all(np.diff(shop.events.occurred_at.astype(np.int64)) >= 0)
+    assert shop.events.occurred_at.max() < np.datetime64("2026-06-01T12:00:00")
+    within = events["pause"] < 80.001
+    # the number of events of a visit is Poisson distributed: e^−4 of the visits have none
+    n_visits = (~within).sum()
+    assert n_visits == pytest.approx(10_000 * (1 - np.exp(-4)), rel=0.02)
+    # two visits of one user hardly ever fall on the same minute
+    assert (events["pause"][within] >= 40).mean() > 0.998
+    later = np.mean(shop.events.occurred_at > np.datetime64("2026-04-17T12:00:00"))
+    assert abs(later - 3 / 4) < 0.02
+
+
+@pytest.mark.parametrize("follow", [0.0, 0.7, 1.0])
+def test_a_visit_goes_on_to_planted_successors_as_often_as_the_option_says(follow: float) -> None:
+    shop, events = visits({"follow": follow})
+    assert shop.successors is not None
+    assert shop.successors.shape == (1_000, 3)
+    category = category_of(1_000, 10)
+    assert (category[shop.successors] == category[:, None]).all()
+    assert (shop.successors != np.arange(1_000)[:, None]).all()
+    within = events[(events["pause"] >= 40) & (events["pause"] < 80.001)]
+    following = shop.successors[within["before"].astype(int)] == within["product"].to_numpy()[:, None]
+    # what does not go on falls on one of three in a hundred by chance, and a product's successors may coincide
+    assert following.any(axis=1).mean() == pytest.approx(follow, abs=0.03)
+    assert following[:, 0].mean() == pytest.approx(0.6 * follow, abs=0.03)
+
+
+def test_a_shop_without_visits_has_no_successors() -> None:
+    assert make({"events": 100, "follow": 0.5}).successors is None
+
+
+def test_a_shop_with_a_product_in_a_category_of_its_own_follows_itself() -> None:
+    shop = make({"categories": 3, "products": 3, "events": 200, "session_events": 5, "follow": 1.0})
+    assert shop.successors is not None
+    assert (shop.successors == np.arange(3)[:, None]).all()
+
+
+@pytest.mark.parametrize("events", [0, 1])
+def test_a_shop_with_visits_may_have_no_events(events: int) -> None:
+    assert len(make({"events": events, "session_events": 3}).events.ids) == events
