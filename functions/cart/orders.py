@@ -16,6 +16,7 @@ from shared.http.answers import private
 from shared.http.api import OWNED, problem_responses
 from shared.http.parameters import NoQuery
 from shared.payments.releasing import release
+from shared.storage.answers import invalidation
 from shared.storage.shopping import orders
 
 router = APIRouter(prefix="/orders", tags=["orders"])
@@ -62,6 +63,9 @@ def _change_state(
         moved = orders.change_state(connection, order_id, state, reason, shopper=shopper, staff=staff)
         body = orders.get_in(connection, order_id)
     after_commit(moved.outbox, moved.products, stock_crossed=moved.in_stock_again)
+    if moved.shopper is not None:
+        # what was given back may be recommended again
+        invalidation.forget_users([moved.shopper])
     if moved.releases:
         release(order_id)
     return private(body)

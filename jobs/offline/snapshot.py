@@ -17,6 +17,7 @@ from shared.domain.formula import (
     RANK_MAX,
     RECENT_MINUTES,
     SEEN_EVENTS_MAX,
+    VIEW_WEIGHT,
     ExclusionPolicy,
     Formula,
     TrendingWindow,
@@ -207,6 +208,7 @@ class Snapshot:
         elif policy == "bought":
             latest = times[starts[rows]] if self.is_live else self.now
             is_met &= times > latest - np.timedelta64(RECENT_MINUTES, "m")
+            is_met &= self.history.weights[events] == VIEW_WEIGHT
         selected = is_met | is_bought
         keys = rows[selected] * self.n_items + self.history.items[events[selected]]
         pairs, pair_of_event = np.unique(keys, return_inverse=True)

@@ -24,20 +24,22 @@ of one user, without those that return (VIEWED_TIER, BOUGHT_TIER).
 
 A request says which of the products that the user knows it wants (``Repeats``), and a model version has a formula for
 each of these, whose exclusion policy says which products are left out. If fewer remain than requested, known products
-return: with "exclude" those met lately and then those bought, each from the one met longest ago; with "only" all, from
-the one met last.
+return: with "exclude" those viewed lately and then those bought, each from the one met longest ago; with "only" all,
+from the one met last.
 
-Two implementations import this module: what serves, the statement of shared/storage/recommending/candidates.py with
-``rank`` of shared/domain/ranking.py; and what tunes and evaluates, jobs/offline over arrays. The test
-tests/integration/test_serving_formula.py compares their answers.
+Two implementations import this module: what serves, the statements of
+shared/storage/recommending/candidate_statements.py with ``rank`` of shared/domain/ranking.py; and what tunes and
+evaluates, jobs/offline over arrays. The test tests/integration/test_serving_formula.py compares their answers.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
-# The products that are left out: none; those bought, and those met in the last RECENT_MINUTES; all that the user met
-# (seen or bought); or all others.
+from shared.domain.events import EVENT_WEIGHTS, EventType
+
+# The products that are left out: none; those bought, and those viewed in the last RECENT_MINUTES; all that the user met
+# (by any event); or all others.
 ExclusionPolicy = Literal["nothing", "bought", "seen", "unmet"]
 # Which of the products that the user knows an answer has: none, all that are good enough, or no other products.
 Repeats = Literal["exclude", "include", "only"]
@@ -81,8 +83,10 @@ RANK_MAX: Final = 500
 HALVINGS_MAX: Final = 200
 # Latest events whose products the policy "seen" excludes. Bought products are excluded whatever their age.
 SEEN_EVENTS_MAX: Final = 1_000
-# Minutes for which a product that the user met, by whatever event, is not shown again.
+# Minutes for which a product that the user viewed is not shown again.
 RECENT_MINUTES: Final = 30
+# Events of this weight are views: those of product pages, and clicks on recommendations.
+VIEW_WEIGHT: Final = EVENT_WEIGHTS[EventType.VIEW]
 # ``prior_evidence`` where tuning begins and in a shop too small to tune: after the first view, a visitor's list follows
 # the visitor. Model versions that give none keep the whole prior, as they were tuned.
 PRIOR_EVIDENCE: Final = 0.3

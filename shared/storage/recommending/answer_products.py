@@ -45,6 +45,7 @@ FROM products p LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product
 WHERE p.id = ANY (cast(:ids AS bigint[])) AND p.is_active
 """
 
+SOLD_OUT: Final = "SELECT id FROM products WHERE is_active AND quantity <= 0"
 EXISTS: Final = "SELECT 1 FROM products WHERE id = :id AND is_active"
 
 
@@ -96,6 +97,11 @@ def read_with_sources(
         (orjson.loads(product), None if source_id is None else Source(source_id, name, event_type))
         for product, source_id, name, event_type in rows
     ]
+
+
+def sold_out() -> set[int]:
+    """Return the ids of the active products that are sold out."""
+    return {int(row[0]) for row in postgres.read(SOLD_OUT)}
 
 
 def exists(product_id: int) -> bool:

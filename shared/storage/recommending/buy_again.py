@@ -39,13 +39,26 @@ SELECT 0, (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) FROM gaps WHE
 RETURNING product_id
 """
 
+# The lines of a user's orders that were paid and then cancelled or refunded, by product: the counts of purchases stay,
+# and these are subtracted. An order that was never paid counted nowhere. A common table expression beside ``account``.
+GIVEN_BACK: Final = """given_back AS MATERIALIZED (
+    SELECT i.product_id, count(*) AS lines
+    FROM orders o JOIN order_items i ON i.order_id = o.id
+    WHERE o.user_id = (SELECT id FROM account) AND o.state IN ('cancelled', 'refunded')
+      AND EXISTS (SELECT FROM order_state_changes c WHERE c.order_id = o.id AND c.state = 'paid')
+    GROUP BY i.product_id
+)"""
+
 # Only a user's latest 2,000 purchases count: anything older is long overdue.
 READ: Final = f"""
 WITH account AS MATERIALIZED (SELECT id FROM users WHERE external_id = :user_id),
+{GIVEN_BACK},
 bought AS MATERIALIZED (
-    SELECT u.product_id, u.purchase_count, u.last_at FROM user_purchases u
+    SELECT u.product_id, u.purchase_count - coalesce(g.lines, 0) AS purchase_count, u.last_at
+    FROM user_purchases u LEFT JOIN given_back g USING (product_id)
     WHERE u.user_id = (SELECT id FROM account)
       AND u.product_id NOT IN (SELECT excluded_by_rules((SELECT id FROM account)))
+      AND u.purchase_count > coalesce(g.lines, 0)
     ORDER BY u.last_at DESC LIMIT 2000
 ), own AS (
     SELECT product_id, percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) AS median_days

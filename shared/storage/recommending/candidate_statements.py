@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Final, NamedTuple
 
+from shared.domain.events import EVENT_WEIGHTS
 from shared.domain.formula import (
     BOUGHT_TIER,
     CANDIDATES_BY_PROFILE,
@@ -27,11 +28,13 @@ from shared.domain.formula import (
     SUGGESTED_TIER,
     TASTE_WINDOW,
     TRENDING_TIER,
+    VIEW_WEIGHT,
     VIEWED_TIER,
     Formula,
     Repeats,
 )
 from shared.storage.catalog.categories import SUBTREE
+from shared.storage.recommending.buy_again import GIVEN_BACK
 
 # Answers of up to so many products have a statement each. Filters and limits are part of its text rather than
 # parameters: its plan is then as good prepared as new, and planning takes longer than running.
@@ -188,7 +191,8 @@ _FILLED: Final = """UNION ALL SELECT id, 0, {suggested_tier}, 0 FROM liked
                 UNION ALL SELECT id, 0, {popular_tier}, position FROM bought
                 UNION ALL SELECT id, 0, {newest_tier}, position FROM newest"""
 
-# What the user met, with the time. All products, for the policies that need them all, or those met a moment ago.
+# What the user met, with the time: all products, for the policies that need them all, or those viewed a moment ago. And
+# what they bought and did not give back.
 _MET: Final = """, met AS MATERIALIZED (
     SELECT product_id, max(occurred_at) AS at
     FROM (SELECT product_id, occurred_at FROM in_view
@@ -196,13 +200,16 @@ _MET: Final = """, met AS MATERIALIZED (
                      WHERE user_id = (SELECT id FROM account) AND product_id IS NOT NULL{since}
                      ORDER BY occurred_at DESC LIMIT {seen_events_max})) AS latest
     GROUP BY product_id
-), purchased AS MATERIALIZED (
-    SELECT product_id, last_at AS at FROM user_purchases WHERE user_id = (SELECT id FROM account)
+), {given_back}, purchased AS MATERIALIZED (
+    SELECT b.product_id, b.last_at AS at FROM user_purchases b LEFT JOIN given_back USING (product_id)
+    WHERE b.user_id = (SELECT id FROM account) AND b.purchase_count > coalesce(given_back.lines, 0)
 )"""
 _SINCE: Final = """
                        AND occurred_at > CASE (SELECT exclusion_policy FROM model)
                                          WHEN '{exclude_seen}' THEN '-infinity'
-                                         ELSE now() - interval '{recent_minutes} minutes' END"""
+                                         ELSE now() - interval '{recent_minutes} minutes' END
+                       AND (event_type IN ({view_types})
+                            OR (SELECT exclusion_policy FROM model) = '{exclude_seen}')"""
 _EXCLUDED: Final = """, excluded AS MATERIALIZED (
     SELECT product_id FROM forbidden UNION SELECT product_id FROM met UNION SELECT product_id FROM purchased
 )"""
@@ -275,11 +282,13 @@ def _statement(repeats: Repeats, category: bool, in_stock: bool, k: int) -> str:
         # versions of earlier releases have one formula for all
         serving=", ".join(f"parameters -> '{key}'" for key in dict.fromkeys((SERVING_KEYS[repeats], SERVING_KEY))),
         subtree=SUBTREE,
+        given_back=GIVEN_BACK,
         profile_events_max=PROFILE_EVENTS_MAX,
         rank_max=RANK_MAX,
         halvings_max=HALVINGS_MAX,
         seen_events_max=SEEN_EVENTS_MAX,
         recent_minutes=RECENT_MINUTES,
+        view_types=", ".join(f"'{kind}'" for kind, weight in EVENT_WEIGHTS.items() if weight == VIEW_WEIGHT),
         exclude_seen=STORED_EXCLUSION_POLICY["seen"],
         favourite_categories=FAVOURITE_CATEGORIES,
         suggested_tier=SUGGESTED_TIER,

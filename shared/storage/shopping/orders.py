@@ -94,12 +94,14 @@ ORDER BY created_at LIMIT :limit"""
 
 class Transition(NamedTuple):
     """A change of an order's state: ``products`` whose stock changed, whether one of them was sold out before
-    (``in_stock_again``), ids of outbox rows, and whether the payment must be released."""
+    (``in_stock_again``), ids of outbox rows, whether the payment must be released, and the shopper who gave the
+    products back, if they did."""
 
     products: Sequence[int] = ()
     in_stock_again: bool = False
     outbox: Sequence[int] = ()
     releases: bool = False
+    shopper: str | None = None
 
 
 def page(shopper: str, number: int, size: int) -> bytes:
@@ -235,7 +237,7 @@ def change_state(
     Cancelling returns the stock; after cancelling or refunding the payment must be released. An order that has the
     state already does not change. Raises OrderNotFound, OrderStateConflict.
     """
-    before, _owner = lock(connection, order_id, shopper)
+    before, owner = lock(connection, order_id, shopper)
     if before is state:
         return Transition()
     check_transition(before, state)
@@ -251,7 +253,7 @@ def change_state(
             before={"state": before},
             after={"state": state, "reason": reason},
         )
-    return moved._replace(releases=release)
+    return moved._replace(releases=release, shopper=owner if release else None)
 
 
 def list_abandoned(age_s: float, limit: int) -> list[UUID]:

@@ -43,8 +43,8 @@ def test_only_the_latest_events_make_a_profile() -> None:
     ("policy", "expected"),
     [
         ("nothing", []),
-        # user 0 has just met product 1, and user 1 met product 2 a day ago
-        ("bought", [[0, 0], [0, 1]]),
+        # user 0 has just put product 1 into the cart, and user 1 viewed product 2 a day ago
+        ("bought", [[0, 0]]),
         ("seen", [[0, 0], [0, 1], [1, 2]]),
         ("unmet", []),
     ],
@@ -57,10 +57,10 @@ def test_the_policy_decides_which_known_products_are_excluded(
     assert set(excluded.data.tolist()) <= {1.0}
 
 
-def test_what_was_met_in_the_last_half_hour_is_excluded() -> None:
+def test_what_was_viewed_in_the_last_half_hour_is_excluded() -> None:
     minutes = 1 / 1440
     events = [(0, 0, 1.0, 0.0), (0, 1, 1.0, minutes), (0, 2, 1.0, 30 * minutes), (1, 3, 1.0, 0.0)]
-    history = data.history(*events)
+    history = data.history(*events, (0, 4, 3.0, 30 * minutes))
     assert np.argwhere(taken(history, users=(0, 1)).excluded("bought").toarray()).tolist() == [[0, 1], [0, 2]]
     live = replace(taken(history, users=(0, 1)), is_live=True)
     # user 1 is there as well
@@ -71,7 +71,7 @@ def test_what_was_met_in_the_last_half_hour_is_excluded() -> None:
     ("policy", "expected"),
     [
         ("nothing", []),
-        # met in the last half hour, then bought; the longest ago first
+        # viewed in the last half hour, then bought; the longest ago first
         ("bought", [3, 0, 1]),
         ("seen", [2, 3, 0, 1]),
         # all that is known, the latest first
