@@ -29,14 +29,15 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "freshness": ("ingest", "freshness"),
     "hostile": ("hostile", "rows"),
     "trending": ("trending", "rows"),
+    "poisoning": ("poisoning", "rows"),
     "start": ("start", "rows"),
     "tuning": ("tuning", "rows"),
     "quality": ("quality", "rows"),
     "quality_readme": ("quality", "readme_rows"),
     "similarity": ("similarity", "rows"),
 }
-# run only when named: they take many minutes, and compare with packages that nothing else needs
-LONG = {"quality", "quality_readme", "similarity"}
+# run only when named: they take many minutes, or compare with packages that nothing else needs
+LONG = {"poisoning", "quality", "quality_readme", "similarity"}
 
 
 def measure(name: str, running: Bench) -> list[Row]:

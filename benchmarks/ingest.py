@@ -19,6 +19,7 @@ from local.places import ROOT
 from local.processes import free_port
 from shared import messages
 from shared.domain.events import uuid7
+from shared.event_origin import Origin
 
 
 def event(number: int, products: int) -> dict[str, Any]:
@@ -66,7 +67,9 @@ def push(number: int, events: int, products: int) -> bytes:
                 "metadata": None,
             }
         )
-    data, attributes = messages.user_events(f"user-{number % 5000}", listed)
+    # as browsers send them, several behind one address
+    origin = Origin(client=f"client-{number % 2000}")
+    data, attributes = messages.user_events(f"user-{number % 5000}", listed, origin=origin)
     envelope = {
         "message": {"data": base64.b64encode(data).decode(), "attributes": attributes, "messageId": str(number)},
         "subscription": "s",

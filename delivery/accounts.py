@@ -27,6 +27,7 @@ granted on a single resource, unless it is marked "project": Cloud SQL and Cloud
 
 * **cloudsql.client**, **cloudsql.instanceUser** (project): the connector finds the instance and logs in as the account.
 * **secretmanager.secretAccessor** on the listed secrets only. `REDIS_URL` contains the password of Redis.
+  Where `mail` names a secret, `accounts` and `admin` read it as `MAIL_PASSWORD`.
 * **pubsub.publisher**, **pubsub.viewer** on each topic: the function publishes, and `/health` checks that the topic exists.
 * **pubsub.subscriber** on dead-letter subscriptions: `/admin/dead-letters` lists and replays messages.
 * **aisleSchedules** (project; a custom role: get, list, run, pause and enable jobs of Cloud Scheduler): `/admin/jobs`.
@@ -42,7 +43,7 @@ granted on a single resource, unless it is marked "project": Cloud SQL and Cloud
 | everybody (`allUsers`) | {public} | shoppers have no Google identity; administration requires a token of its own |
 | `aisle-push` | {events} | the account of Pub/Sub's push; Pub/Sub's agent signs its tokens (serviceAccountTokenCreator on it) |
 | `aisle-scheduler` | {scheduled} | the account of Cloud Scheduler |
-| `operators`, `aisle-delivery` | {on_demand} | run by hand; `aisle-delivery` may run `migrate` only |
+| `operators`, `aisle-delivery` | {on_demand} | run by hand; `aisle-delivery` may run `migrate` only. `first_admin` opens the account of any address: name operators sparingly |
 
 Cloud Run's IAM checks the OIDC token (signature, audience, account) before a function starts, so our code does not check
 it again. Event functions and scheduled jobs accept internal calls only (`ALLOW_INTERNAL_ONLY`, which includes Pub/Sub's

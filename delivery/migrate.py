@@ -9,36 +9,8 @@ Run it before new code serves: each migration is safe beside the release that ru
 import argparse
 import json
 import sys
-import time
 
-from delivery import http, identity, outputs
-
-DEADLINE_S = 1800
-# a service that was created a moment ago may refuse its callers for a while
-ATTEMPTS = 6
-PAUSE_S = 10.0
-TRY_AGAIN = (401, 403, 404, 409, 429, 502, 503)
-
-
-def migrate(url: str, token: str, pause_s: float = PAUSE_S) -> dict[str, object]:
-    """Return the job's answer. Raises RuntimeError with the job's problem, or the reason why it cannot be reached."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            answer = http.post(url, {}, headers=headers, timeout_s=DEADLINE_S)
-        except http.NoAnswer as error:
-            reason = str(error)
-        else:
-            if answer.status < 300:
-                result: dict[str, object] = answer.json()
-                return result
-            reason = f"{answer.status}: {answer.text(1000)}"
-            if answer.status not in TRY_AGAIN:
-                raise RuntimeError(reason)
-        if attempt < ATTEMPTS:
-            print(f"No success yet ({reason}); trying again in {pause_s:g} s", file=sys.stderr)
-            time.sleep(pause_s)
-    raise RuntimeError(reason)
+from delivery import identity, outputs, private_jobs
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     url = chosen.url or outputs.required(outputs.read(chosen.outputs), "urls")["migrate"]
     try:
-        answer = migrate(url, "" if chosen.without_token else identity.token(url))
+        answer = private_jobs.call(url, "" if chosen.without_token else identity.token(url), {})
     except RuntimeError as error:
         print(f"migrate failed: {error}", file=sys.stderr)
         return 1

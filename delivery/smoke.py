@@ -4,7 +4,8 @@
     python -m delivery.smoke --url http://localhost:8080   a system behind one address, as the local one
 
 It writes one event, of a guest that does not exist. With a secret API key in AISLE_API_KEY it also asks for the data of
-a user of the shop's own. Exits with 1 if an answer is wrong.
+a user of the shop's own. With AISLE_EMAIL and AISLE_PASSWORD it logs in to that account, reads its profile, and the
+dashboard if it is an admin's, and logs out. Exits with 1 if an answer is wrong.
 """
 
 import argparse
@@ -25,12 +26,13 @@ PAUSE_S = 3.0
 USER = "guest_" + "5" * 32
 # a key in an argument would be in every list of processes
 KEY_VARIABLE = "AISLE_API_KEY"
+EMAIL_VARIABLE, PASSWORD_VARIABLE = "AISLE_EMAIL", "AISLE_PASSWORD"
 
 
 class Check(NamedTuple):
     """A request, and whether a status and body are a correct answer to it. With ``body`` the request is a POST.
 
-    ``with_key``: the request carries the API key.
+    ``with_key``: the request carries the API key. ``token``: it carries this access token.
     """
 
     path: str
@@ -38,6 +40,7 @@ class Check(NamedTuple):
     is_correct: Callable[[int, Any], bool]
     body: dict[str, Any] | None = None
     with_key: bool = False
+    token: str | None = None
 
 
 CHECKS = (
@@ -77,9 +80,10 @@ WITH_KEY = (
 )
 
 
-def send(url: str, body: dict[str, Any] | None, key: str | None = None) -> tuple[int, Any]:
-    """Return status and JSON of the answer; status 0 when none comes."""
+def send(url: str, body: dict[str, Any] | None, key: str | None = None, token: str | None = None) -> tuple[int, Any]:
+    """Return status and JSON of the answer, an empty object for no body; status 0 when no answer comes."""
     headers = {"User-Agent": "aisle-smoke"} | ({} if key is None else {"X-API-Key": key})
+    headers |= {} if token is None else {"Authorization": f"Bearer {token}"}
     try:
         answer = (
             http.get(url, headers=headers, timeout_s=TIMEOUT_S)
@@ -89,7 +93,7 @@ def send(url: str, body: dict[str, Any] | None, key: str | None = None) -> tuple
     except http.NoAnswer as error:
         return 0, {"answer": str(error)}
     try:
-        return answer.status, answer.json()
+        return answer.status, answer.json() if answer.body else {}
     except ValueError:
         return answer.status, {"answer": answer.text(300)}
 
@@ -104,25 +108,66 @@ def smoke(addresses: dict[str, str], pause_s: float = PAUSE_S, key: str | None =
 
     ``key`` is a secret API key; without it the checks that need it are left out.
     """
-    faults = []
+    faults: list[str] = []
     for check in CHECKS if key is None else CHECKS + WITH_KEY:
-        start = first_part(check.path)
-        if start not in addresses:
-            faults.append(f"{start} is not deployed")
-            continue
-        url = addresses[start].rstrip("/") + check.path
-        for attempt in range(1, ATTEMPTS + 1):
-            began = time.monotonic()
-            status, body = send(url, check.body, key if check.with_key else None)
-            took_ms = (time.monotonic() - began) * 1000
-            correct = isinstance(body, dict) and check.is_correct(status, body)
-            # only a server's error may go away
-            if correct or attempt == ATTEMPTS or 0 < status < 500:
-                break
-            time.sleep(pause_s)
-        print(f"{'ok    ' if correct else 'WRONG '} {status:>3} {took_ms:>6.0f} ms  {check.title:<34} {url}")
-        if not correct:
-            faults.append(f"{check.path}: {status} {json.dumps(body)[:300]}")
+        ask(addresses, check, pause_s, faults, key)
+    return faults
+
+
+def ask(
+    addresses: dict[str, str], check: Check, pause_s: float, faults: list[str], key: str | None = None
+) -> dict[str, Any] | None:
+    """Run a check and return the answer's body; None if it is wrong, which is then added to ``faults``."""
+    start = first_part(check.path)
+    if start not in addresses:
+        faults.append(f"{start} is not deployed")
+        return None
+    url = addresses[start].rstrip("/") + check.path
+    for attempt in range(1, ATTEMPTS + 1):
+        began = time.monotonic()
+        status, body = send(url, check.body, key if check.with_key else None, check.token)
+        took_ms = (time.monotonic() - began) * 1000
+        correct = isinstance(body, dict) and check.is_correct(status, body)
+        # only a server's error may go away
+        if correct or attempt == ATTEMPTS or 0 < status < 500:
+            break
+        time.sleep(pause_s)
+    print(f"{'ok    ' if correct else 'WRONG '} {status:>3} {took_ms:>6.0f} ms  {check.title:<34} {url}")
+    if not correct:
+        faults.append(f"{check.path}: {status} {json.dumps(body)[:300]}")
+        return None
+    answer: dict[str, Any] = body
+    return answer
+
+
+def log_in(addresses: dict[str, str], email: str, password: str, pause_s: float = PAUSE_S) -> list[str]:
+    """Log in to an account, read what it may read, log out, and return what is wrong, one line each.
+
+    The dashboard is read if the account is an admin's.
+    """
+    faults: list[str] = []
+    credentials = {"email": email, "password": password}
+    login = Check(
+        "/auth/login", "an account logs in", lambda status, body: status == 200 and "access_token" in body, credentials
+    )
+    session = ask(addresses, login, pause_s, faults)
+    if session is None:
+        return faults
+    token = session["access_token"]
+    profile = Check("/users/me", "its profile is read", lambda status, body: status == 200 and "role" in body)
+    user = ask(addresses, profile._replace(token=token), pause_s, faults)
+    if user is not None and user["role"] == "admin":
+        dashboard = Check("/admin/dashboard", "an admin reads the dashboard", lambda status, _body: status == 200)
+        ask(addresses, dashboard._replace(token=token), pause_s, faults)
+    logout = Check(
+        "/auth/logout",
+        "the login is ended",
+        lambda status, _body: status == 204,
+        {"refresh_token": session["refresh_token"]},
+    )
+    ask(addresses, logout, pause_s, faults)
+    ended = Check("/users/me", "its token has ended", lambda status, _body: status == 401)
+    ask(addresses, ended._replace(token=token), pause_s, faults)
     return faults
 
 
@@ -133,11 +178,17 @@ def main(arguments: list[str] | None = None) -> int:
     source.add_argument("--outputs", help="a file with the output of terraform output -json; - reads standard input")
     source.add_argument("--url", help="one address that serves every path")
     chosen = parser.parse_args(arguments)
+    email, password = os.environ.get(EMAIL_VARIABLE), os.environ.get(PASSWORD_VARIABLE)
+    if bool(email) != bool(password):
+        parser.error(f"set both {EMAIL_VARIABLE} and {PASSWORD_VARIABLE}, or neither")
     if chosen.url:
-        addresses = dict.fromkeys(map(first_part, (check.path for check in CHECKS)), chosen.url)
+        paths = [*(check.path for check in CHECKS), "/auth", "/users"]
+        addresses = dict.fromkeys(map(first_part, paths), chosen.url)
     else:
         addresses = outputs.required(outputs.read(chosen.outputs), "public_urls")
     faults = smoke(addresses, key=os.environ.get(KEY_VARIABLE) or None)
+    if email and password:
+        faults += log_in(addresses, email, password)
     for fault in faults:
         print(fault, file=sys.stderr)
     return 1 if faults else 0

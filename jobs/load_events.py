@@ -117,6 +117,7 @@ def load_events(parameters: LoadEvents) -> dict[str, Any]:
                 )
             wrong = chunk.broken + checked.rejected
             wrong += [(number, f"unknown product: {product}") for number, product in loaded.unknown_products]
+            wrong += loaded.faults
             bad.add(wrong, chunk)
             # days of all rows, not only of new ones: an interrupted load may not have counted its days
             dates.update(events["occurred_at"].dt.date.unique())

@@ -1,11 +1,14 @@
-"""Job, daily: delete expired data, and create the partitions of the coming months."""
+"""Job, daily: delete expired data, create the partitions of the coming months, and make old texts canonical."""
 
 from typing import Any, Final
 
 from shared.job import Parameters, job
 from shared.settings import settings
+from shared.storage.catalog import canonical_texts
 from shared.storage.operations.retention import RULES, delete_expired, drop_expired_partitions, ensure_partitions
+from shared.storage.people import canonical_emails
 from shared.storage.people.erasure import erase_returned
+from shared.storage.people.idle_users import delete_idle
 
 MONTHS_AHEAD: Final = 3
 
@@ -18,8 +21,9 @@ class Retention(Parameters):
 def retention(_parameters: Retention) -> dict[str, Any]:
     """Create partitions ahead, drop the partitions of expired months, and delete other expired rows in batches.
 
-    Users who were erased while one of their events was being stored are erased again. Returns what was created and
-    deleted.
+    Idle users without any data are deleted (shared/storage/people/idle_users.py). Users who were erased while one of
+    their events was being stored are erased again. Texts and emails that an earlier release wrote get their canonical
+    form. Returns what was created, deleted and changed.
     """
     months = settings().event_retention_months
     created = ensure_partitions(MONTHS_AHEAD)
@@ -29,5 +33,8 @@ def retention(_parameters: Retention) -> dict[str, Any]:
         "partitions_made": created,
         "partitions_dropped": dropped,
         "rows_deleted": deleted,
+        "idle_users_deleted": delete_idle(months),
         "erased_again": erase_returned(),
+        "texts_made_canonical": canonical_texts.make_canonical()._asdict(),
+        "emails_made_canonical": canonical_emails.make_canonical(),
     }

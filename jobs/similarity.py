@@ -13,12 +13,13 @@ from jobs.data.similarity_rows import format_rows
 from jobs.models.neighbours import Neighbours
 from jobs.tuning.fitting import NEIGHBOURS
 from jobs.tuning.selection import choose_model
+from jobs.tuning.short_histories import GROUPS_FROM, share_lengths
 from jobs.tuning.trial import Trial
 from shared.clients.postgres import transaction
 from shared.job import Parameters, job, progress
 from shared.settings import settings
 from shared.storage.operations import training_runs
-from shared.storage.recommending import models
+from shared.storage.recommending import models, request_histories
 
 # Users who must share two products for the products to be neighbours.
 MIN_CO_OCCURRENCE: Final = 2
@@ -69,7 +70,8 @@ def report_trial(trial: Trial) -> None:
 def similarity(parameters: Similarity) -> dict[str, Any]:
     """Publish the best model of the shop's history; the active model stays if there is nothing to learn.
 
-    Algorithms are tuned on the history's last days, through the serving formula; see jobs/tuning/selection.py.
+    Algorithms are tuned on the history's last days, through the serving formula, for answers of new products; see
+    jobs/tuning/selection.py. Histories count by their length as the shop's requests do.
     """
     started_at, started = datetime.now(UTC), time.perf_counter()
     history = load_history(settings().similarity_lookback_days, settings().all_history_below)
@@ -85,11 +87,21 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     started = time.perf_counter()
     budget_s = settings().similarity_budget_s if parameters.time_budget_s is None else parameters.time_budget_s
     progress("choosing", time_budget_s=budget_s, **details)
-    choice = choose_model(history, catalog_of(history.product_ids), time_budget_s=budget_s, report=report_trial)
+    shares = share_lengths(request_histories.count_by_length(GROUPS_FROM))
+    choice = choose_model(
+        history,
+        catalog_of(history.product_ids),
+        time_budget_s=budget_s,
+        repeats="exclude",
+        other_repeats=("include", "only"),
+        length_shares=shares,
+        report=report_trial,
+    )
     details |= {
         "algorithm": choice.algorithm,
         "products_with_neighbours": int(np.count_nonzero(choice.neighbours.counts)),
         "pairs": int(choice.neighbours.counts.sum()),
+        "history_length_shares": [round(share, 3) for share in shares],
         "train_s": round(time.perf_counter() - started, 3),
         **choice.metrics(),
     }

@@ -30,6 +30,8 @@ Check a deployment
 Develop
   test [ARGUMENT ...]      run the tests; the arguments go to pytest
   check                    check format, lint, types and imports
+  audit [PART ...]         find unsafe code, secrets, and known vulnerabilities of the pinned packages; the parts are
+                           code, secrets and vulnerabilities. Exit code 3: their database could not be reached
   bench [NAME ...] [--json FILE]   run the benchmarks and compare them with their targets
   evaluate --events FILE ...       measure recommendations on your own history; no running system is needed
   lock [--upgrade]         compile the requirement files from pyproject.toml
@@ -40,6 +42,7 @@ Settings (environment variables, with their defaults)
   AISLE_HOME     state folder (.aisle beside the script)
   AISLE_DATA     data that a new system starts with: online_retail (default), synthetic or none
   AISLE_VENV     virtual environment (.venv beside the script)
+  AISLE_OSV_URL  database of vulnerabilities for audit (https://api.osv.dev/v1/query)
   AISLE_PUBSUB   google: run Google's emulator instead of the embedded Pub/Sub
   DATABASE_URL, REDIS_URL, PUBSUB_EMULATOR_HOST   use this service instead of starting an embedded one
 """
@@ -78,6 +81,13 @@ def check(arguments: Sequence[str]) -> int:
     from local.checks import check as run
 
     return run()
+
+
+def audit(arguments: Sequence[str]) -> int:
+    """Find what is unsafe."""
+    from local.audit import audit as run
+
+    return run(arguments)
 
 
 def bench(arguments: Sequence[str]) -> int:
@@ -186,6 +196,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "up": up,
     "test": test,
     "check": check,
+    "audit": audit,
     "bench": bench,
     "evaluate": evaluate,
     "lock": lock,

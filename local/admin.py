@@ -1,13 +1,18 @@
-"""`./aisle admin create EMAIL`: create the first admin, before any admin can grant the role."""
+"""`./aisle admin create EMAIL`: create the first admin, or promote an account, before any admin can grant the role."""
 
 import getpass
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC
+from typing import TYPE_CHECKING
 
 from local.commands import running
 from local.errors import CommandError, Refused
 from local.services import with_driver
+
+if TYPE_CHECKING:
+    from shared.storage.people.accounts import User
 
 
 def admin(arguments: Sequence[str]) -> int:
@@ -28,13 +33,16 @@ def admin(arguments: Sequence[str]) -> int:
 
 
 def create(email: str) -> str:
-    """Create an admin with this email, or give its account the role; return a sentence that says which."""
-    from functions.accounts.schemas import valid_email
+    """Create an admin with this email, or promote its account; return sentences that say which.
+
+    Either way the admin has the password that was typed: somebody else may have registered the address beforehand.
+    """
     from shared import passwords
     from shared.clients.postgres import transaction
+    from shared.domain.email_addresses import valid_email
     from shared.domain.identity import new_account_id
     from shared.storage.operations import audit
-    from shared.storage.people import accounts
+    from shared.storage.people import accounts, refresh_tokens
 
     try:
         email = valid_email(email.strip())
@@ -42,26 +50,34 @@ def create(email: str) -> str:
         raise Refused(f"EMAIL {error}.") from None
     existing = accounts.find_by_email(email)
     if existing is not None:
-        with transaction() as connection:
-            previous, _role = accounts.set_role(connection, existing.user_id, "admin")
-            audit.record(
-                connection,
-                "command-line",
-                "user.role",
-                f"user:{existing.user_id}",
-                before={"role": previous},
-                after={"role": "admin"},
-            )
-        return f"{email} was {previous} and is now an admin ({existing.user_id}). The password is unchanged."
-    password_hash = passwords.hash_password(passwords.check(read_password(), email))
+        sys.stderr.write(f"{describe(existing)} It gets the password that you type now.\n")
+    username = existing.username if existing is not None else None
+    password_hash = passwords.hash_password(passwords.check(read_password(), email, username or ""))
     with transaction() as connection:
-        user = accounts.add(
-            connection, new_account_id(), username=None, email=email, password_hash=password_hash, role="admin"
-        )
-        audit.record(
-            connection, "command-line", "user.role", f"user:{user.user_id}", before=None, after={"role": "admin"}
-        )
-    return f"{email} is now an admin ({user.user_id}). Log in with POST /auth/login."
+        if existing is None:
+            user = accounts.add(
+                connection, new_account_id(), username=None, email=email, password_hash=password_hash, role="admin"
+            )
+        else:
+            user = accounts.set_role(connection, existing.user_id, "admin")
+            accounts.set_password(connection, user, password_hash)
+            refresh_tokens.revoke_all(connection, user.id)
+        before = None if existing is None else {"role": user.role}
+        subject = f"user:{user.user_id}"
+        audit.record(connection, "command-line", "user.role", subject, before=before, after={"role": "admin"})
+    if existing is None:
+        return f"{email} is now an admin ({user.user_id}). Log in with POST /auth/login."
+    return (
+        f"{email} was {user.role} and is now an admin ({user.user_id}). The old password no longer works, and every "
+        "earlier login has ended."
+    )
+
+
+def describe(user: "User") -> str:
+    """Return a sentence that says since when an account exists, and whether its address is verified."""
+    since = (user.registered_at or user.created_at).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    verified = "is verified" if user.email_verified else "is not verified"
+    return f"The account has existed since {since}, and its address {verified}."
 
 
 def read_password() -> str:

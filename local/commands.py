@@ -71,7 +71,8 @@ def job(arguments: Sequence[str]) -> int:
 
 def run_job(name: str, values: dict[str, Any]) -> int:
     """Run a job through the gateway and print its answer."""
-    status, answer = jobs.run(f"http://127.0.0.1:{running()['port']}/_jobs", name, values)
+    run = running()
+    status, answer = jobs.run(f"http://127.0.0.1:{run['port']}/_jobs", name, values, run["operator_token"])
     if status >= 300:
         problem = answer.get("detail") or answer.get("title") or answer
         raise CommandError(f"Job {name} failed ({status}): {problem}")
@@ -119,7 +120,7 @@ def load_shop(name: str, options: dict[str, Any]) -> int:
     except (ValueError, TypeError) as error:
         raise Refused(f"{name}: {error}") from None
     for one, parameters in jobs.first_jobs(manifest()).items():
-        status, answer = jobs.run(found["environment"]["JOBS_URL"], one, parameters)
+        status, answer = jobs.run(found["environment"]["JOBS_URL"], one, parameters, found["operator_token"])
         if status >= 300:
             raise CommandError(f"Job {one} failed ({status}): {answer.get('detail') or answer}. The data is loaded.")
         prepare.say(f"Job {one}: done in {answer.get('seconds', '?')} s")

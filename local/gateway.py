@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from local import openapi
+from local import doors, openapi
 from shared.errors import AppError, JobNotFound, MethodNotAllowed, NotFound, Unavailable
 from shared.manifest import Manifest, manifest
 
@@ -81,9 +81,15 @@ class OwnRoutes:
                 Route("/health/ready", self.ready),
                 Route("/openapi.json", self.openapi),
                 Route("/docs", self.docs),
-                Route("/_jobs/{name}", self.job, methods=["POST"]),
             ],
             middleware=[Middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])],
+            exception_handlers={HTTPException: self.not_served},
+        )
+
+    def private(self) -> Starlette:
+        """Return the route that runs jobs as an application of its own: pages of other origins may not read it."""
+        return Starlette(
+            routes=[Route("/_jobs/{name}", self.job, methods=["POST"])],
             exception_handlers={HTTPException: self.not_served},
         )
 
@@ -147,7 +153,11 @@ class OwnRoutes:
         return get_swagger_ui_html(openapi_url="/openapi.json", title="Aisle")
 
     async def job(self, request: Request) -> Response:
-        """Run a job as Cloud Scheduler would, in the jobs worker."""
+        """Run a job as Cloud Scheduler would, in the jobs worker, which checks the token."""
+        try:
+            doors.check_request(request.headers)
+        except AppError as error:
+            return problem(error, request)
         name = request.path_params["name"]
         names = [entry.name for entry in self.deployed.of_kind("job")]
         if name not in names:
@@ -186,7 +196,8 @@ def gateway(
     """Return the application that serves all HTTP functions; ``create`` returns the application of a function."""
     functions = {entry.name: create(entry.name) for entry in deployed.of_kind("http")}
     own = OwnRoutes(deployed, functions, jobs_url)
-    return Gateway({path: functions[name] for path, name in deployed.paths.items()}, own.app())
+    apps: dict[str, ASGIApp] = {path: functions[name] for path, name in deployed.paths.items()}
+    return Gateway(apps | {"/_jobs": own.private()}, own.app())
 
 
 def serve(app: Any, sockets: list[socket.socket]) -> None:

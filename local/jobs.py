@@ -23,11 +23,15 @@ def first_jobs(deployed: Manifest) -> dict[str, dict[str, Any]]:
     return {name: parameters for name, parameters in FIRST_JOBS.items() if name in names}
 
 
-def run(url: str, name: str, parameters: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Run a job and return its status and answer. Raises CommandError when nothing answers at ``url``."""
+def run(url: str, name: str, parameters: dict[str, Any], token: str) -> tuple[int, dict[str, Any]]:
+    """Run a job and return its status and answer; see ``local/worker.py`` for the tokens.
+
+    Raises CommandError when nothing answers at ``url``.
+    """
+    headers = {"Authorization": f"Bearer {token}"}
     try:
         # no time-out: a job may take as long as it needs
-        answer = http.post(f"{url}/{name}", parameters, timeout_s=None)
+        answer = http.post(f"{url}/{name}", parameters, headers=headers, timeout_s=None)
     except http.NoAnswer as error:
         raise CommandError(
             f"Job {name}: no answer from {url} ({error}). Run ./aisle status to see which part has stopped."

@@ -69,7 +69,7 @@ def load(folder: Path, name: str, options: dict[str, Any]) -> None:
 
 def prepare(folder: Path, data: str, endpoint: str) -> None:
     """Migrate, create topics and subscriptions, and load ``data`` if the database is empty. Raises CommandError."""
-    from local import topics
+    from local import doors, topics
     from shared.clients import postgres
     from shared.manifest import manifest
     from shared.storage.schema import migrations
@@ -77,7 +77,7 @@ def prepare(folder: Path, data: str, endpoint: str) -> None:
     applied = migrations.migrate(lambda line: say(f"Schema: {line}"))
     if not applied:
         say("Schema: up to date")
-    topics.ensure(manifest(), endpoint, os.environ)
+    topics.ensure(manifest(), endpoint, os.environ, os.environ[doors.PUSH_TOKEN])
     say("Topics and subscriptions: ready")
     if is_empty() and data != "none":
         load(folder, data, {})

@@ -102,11 +102,11 @@ def next_time(entry: Entry, after: datetime) -> datetime:
     return following
 
 
-def over_http(url: str) -> Run:
-    """Return a function that runs a job by POST, as Cloud Scheduler does."""
+def over_http(url: str, token: str) -> Run:
+    """Return a function that runs a job by POST, as Cloud Scheduler does; ``token`` is JOBS_TOKEN."""
 
     def run(entry: Entry) -> str | None:
-        headers = {"User-Agent": "Google-Cloud-Scheduler"}
+        headers = {"User-Agent": "Google-Cloud-Scheduler", "Authorization": f"Bearer {token}"}
         try:
             answer = http.post(f"{url}/{entry.name}", {}, headers=headers, timeout_s=entry.timeout_s)
         except http.NoAnswer as error:
@@ -122,7 +122,7 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    Scheduler(manifest().of_kind("job"), over_http(os.environ["JOBS_URL"])).serve(stop.wait)
+    Scheduler(manifest().of_kind("job"), over_http(os.environ["JOBS_URL"], os.environ["JOBS_TOKEN"])).serve(stop.wait)
     # threads that wait for a job's answer must not keep the process alive
     os._exit(0)
 

@@ -5,6 +5,7 @@
 * ``lock``        held by the running system; contains its process id and port
 * ``loading``     exists while the first jobs of a load are due
 * ``postgres/ valkey/ pubsub/ logs/``
+* ``mail/``       the mails that were sent, a file each (0600)
 """
 
 import contextlib
@@ -159,7 +160,7 @@ class State:
         """Delete Aisle's files, and the folder if it is then empty."""
         if self.elsewhere is not None and self.elsewhere.name.startswith("aisle-"):
             shutil.rmtree(self.elsewhere, ignore_errors=True)
-        for name in ("postgres", "postgres.new", "valkey", "pubsub", "logs"):
+        for name in ("postgres", "postgres.new", "valkey", "pubsub", "mail", "logs"):
             shutil.rmtree(self.home / name, ignore_errors=True)
         for name in ("run.json", "loading", "lock", "state.json"):
             with contextlib.suppress(FileNotFoundError):

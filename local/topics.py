@@ -17,8 +17,10 @@ DEAD_LETTER = "-dead-letter"
 DEADLINE_S = 30
 
 
-def ensure(manifest: Manifest, endpoint: str, environment: Mapping[str, str]) -> None:
+def ensure(manifest: Manifest, endpoint: str, environment: Mapping[str, str], token: str) -> None:
     """Create what is missing and update what differs. ``endpoint`` is the events worker's URL with ``/_events``.
+
+    ``token`` opens the worker. It is part of the endpoints, because an emulator sends no token of its own.
 
     Reads PUBSUB_EMULATOR_HOST from the process's environment, as the client does.
     """
@@ -60,7 +62,7 @@ def ensure(manifest: Manifest, endpoint: str, environment: Mapping[str, str]) ->
         for entry in manifest.of_kind("event"):
             path = subscriber.subscription_path(project, entry.name)
             subscription(
-                push(entry, path, topics[entry.topic], dead[entry.topic], f"{endpoint}/{entry.name}"),
+                push(entry, path, topics[entry.topic], dead[entry.topic], f"{endpoint}/{entry.name}?token={token}"),
                 ("push_config", "retry_policy", "dead_letter_policy", "ack_deadline_seconds"),
             )
     finally:

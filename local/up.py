@@ -2,17 +2,20 @@
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
+from urllib.parse import quote
 
 import psutil
 
-from local import jobs
+from local import doors, jobs
 from local.errors import CommandError, Refused
 from local.places import ROOT, home
 from local.prepare import DATA, first_jobs_are_due, remember_first_jobs
@@ -82,6 +85,14 @@ def user_of(port: int) -> str:
     return ""
 
 
+def mail_settings(own: Mapping[str, str], url: str, folder: Path) -> dict[str, str]:
+    """Return the settings of mail: links lead to ``url``, messages become files, unless ``own`` settings differ."""
+    settings = {"PUBLIC_URL": own.get("PUBLIC_URL") or url}
+    if not own.get("MAIL_URL"):
+        settings |= {"MAIL_URL": f"file://{quote(str(folder.absolute()))}", "MAIL_FROM": "Aisle <aisle@localhost>"}
+    return settings
+
+
 class System:
     """The running system of one state folder."""
 
@@ -96,6 +107,9 @@ class System:
         self.started = time.time()
         self.events_socket: socket.socket | None = None
         self.jobs_socket: socket.socket | None = None
+        self.operator_token = secrets.token_urlsafe(24)
+        # stays the same: Pub/Sub delivers by the endpoints of the last run before they are updated
+        self.push_token = state.secret("push")
 
     def start(self, sockets: list[socket.socket]) -> None:
         """Start all parts and return once the gateway serves. Raises CommandError."""
@@ -103,27 +117,41 @@ class System:
         self.jobs_socket, jobs_port = self._worker_socket("jobs")
         self.services.start()
         jobs_url = f"http://127.0.0.1:{jobs_port}/_jobs"
-        self.environment = manifest().environment | self.services.environment | {"JOBS_URL": jobs_url}
+        own = {"JOBS_URL": jobs_url, "JOBS_TOKEN": secrets.token_urlsafe(24)}
+        own |= mail_settings(os.environ, self.url, self.state.home / "mail")
+        self.environment = manifest().environment | self.services.environment | own
         self.write_run()
         process = {**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"}
-        schema = migration_names()
+        push_token = {doors.PUSH_TOKEN: self.push_token}
+        prepared = preparation()
         preparing = self._start_preparing(f"http://127.0.0.1:{events_port}/_events")
-        if self.state.prepared != schema:
-            # nothing may be served, and no event applied, before the tables match the code
+        if self.state.prepared != prepared:
+            # nothing may be served, and no event applied, before the tables and subscriptions match the code
             self._finish_preparing(preparing)
         begun = time.monotonic()
         self._spawn(
-            "events", "Events worker", python("local.worker", "events"), process, [self.events_socket], events_port
+            "events",
+            "Events worker",
+            python("local.worker", "events"),
+            process | push_token,
+            [self.events_socket],
+            events_port,
         )
         # jobs run at low priority: serving comes first
         self._spawn(
-            "jobs", "Jobs worker", python("local.worker", "jobs"), process, [self.jobs_socket], jobs_port, nice=10
+            "jobs",
+            "Jobs worker",
+            python("local.worker", "jobs"),
+            process | {doors.OPERATOR_TOKEN: self.operator_token},
+            [self.jobs_socket],
+            jobs_port,
+            nice=10,
         )
         self._spawn("gateway", "Gateway", python("local.gateway"), process, sockets, self.port)
         self.write_run()
         self._finish_preparing(preparing)
         # DATABASE_URL may name another database at the next start
-        self.state.remember_prepared(schema if self.services.embedded_postgres else "")
+        self.state.remember_prepared(prepared if self.services.embedded_postgres else "")
         for name, port in (("events", events_port), ("jobs", jobs_port)):
             part = self.parts[name]
             wait_until(lambda port=port: jobs.get(f"http://127.0.0.1:{port}/health")[0] == 200, part, 60)  # type: ignore[misc]  # mypy infers no type for a lambda with a default
@@ -157,6 +185,7 @@ class System:
 
     def _start_preparing(self, endpoint: str) -> "subprocess.Popen[bytes]":
         environment = {**os.environ, **self.environment, "AISLE_HOME": str(self.state.home)}
+        environment[doors.PUSH_TOKEN] = self.push_token
         command = python("local.prepare", "--data", self.data, "--endpoint", endpoint)
         return start_step(command, environment)
 
@@ -176,7 +205,7 @@ class System:
         failed = []
         for name, parameters in jobs.first_jobs(manifest()).items():
             begun = time.monotonic()
-            status, answer = jobs.run(jobs_url, name, parameters)
+            status, answer = jobs.run(jobs_url, name, parameters, self.operator_token)
             self.check()
             if status < 300:
                 say(f"  Job {name}: done in {time.monotonic() - begun:.1f} s")
@@ -202,6 +231,7 @@ class System:
             for part in parts
         ]
         content = {"pid": os.getpid(), "port": self.port, "url": self.url, "started": self.started}
+        content |= {"operator_token": self.operator_token}
         write_private(self.state.home / "run.json", content | {"parts": rows, "environment": self.environment})
 
     def stop(self) -> None:
@@ -219,9 +249,13 @@ class System:
         (self.state.home / "run.json").unlink(missing_ok=True)
 
 
-def migration_names() -> str:
-    """Return the names of all migrations, as State.prepared records them."""
-    return " ".join(sorted(path.stem for path in (ROOT / "shared/sql/migrations").glob("*.sql")))
+def preparation() -> str:
+    """Return what has to be prepared before serving, as State.prepared records it.
+
+    These are the names of all migrations, and that the endpoints of the subscriptions have a token.
+    """
+    migrations = sorted(path.stem for path in (ROOT / "shared/sql/migrations").glob("*.sql"))
+    return " ".join([*migrations, "push-token"])
 
 
 def wait_for_leftovers(folder: Path, timeout_s: float = 20) -> None:

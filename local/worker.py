@@ -10,11 +10,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import parse_qs
 
 import gunicorn.app.base  # type: ignore[import-untyped]  # its stubs lag behind
 import orjson
 
-from shared.errors import AppError, InvalidRequest, JobNotFound, JobRunning, MethodNotAllowed, NotFound
+from local import doors
+from shared.clients import sources
+from shared.errors import AppError, Forbidden, InvalidRequest, JobNotFound, JobRunning, MethodNotAllowed, NotFound
 from shared.manifest import Manifest, manifest
 
 Environ = dict[str, Any]
@@ -22,11 +25,16 @@ StartResponse = Callable[..., Any]
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 EVENT_TYPE = "google.cloud.pubsub.topic.v1.messagePublished"
 THREADS = 8
+# a token that runs jobs, such as ADMIN_TOKEN, opens no account
+OPERATORS_ONLY = frozenset({"first_admin"})
 REASONS = {
     400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     409: "Conflict",
+    415: "Unsupported Media Type",
     422: "Unprocessable Content",
 }
 
@@ -35,8 +43,19 @@ def answer(error: AppError, environ: Environ, start_response: StartResponse) -> 
     """Answer with a problem."""
     body = orjson.dumps(error.problem() | {"instance": environ.get("PATH_INFO", "")})
     status = f"{error.status} {REASONS.get(error.status, error.title)}"
-    start_response(status, [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))])
+    headers = [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))]
+    start_response(status, [*headers, *error.headers.items()])
     return [body]
+
+
+def request_headers(environ: Environ) -> dict[str, str]:
+    """Return a request's headers by their names in lower case."""
+    headers = {
+        key.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
+        for key, value in environ.items()
+        if key.startswith("HTTP_")
+    }
+    return headers | {"content-type": str(environ.get("CONTENT_TYPE", ""))}
 
 
 class Applications:
@@ -63,6 +82,7 @@ class Applications:
         if environ["REQUEST_METHOD"] != "POST":
             return answer(MethodNotAllowed(f"Use POST for {path}."), environ, start_response)
         try:
+            doors.check_request(request_headers(environ))
             return self.run(name, environ, start_response)
         except AppError as error:
             return answer(error, environ, start_response)
@@ -83,9 +103,19 @@ class Applications:
 
 
 class Events(Applications):
-    """Turns Pub/Sub's push request into the CloudEvent that Eventarc sends (binary mode)."""
+    """Turns Pub/Sub's push request into the CloudEvent that Eventarc sends (binary mode).
+
+    ``token`` is the value of the parameter of that name in the endpoints of the subscriptions.
+    """
+
+    def __init__(self, deployed: Manifest, create: Callable[[str], Wsgi], token: str) -> None:
+        super().__init__(deployed, "event", "/_events", create)
+        self.token = token
 
     def run(self, name: str, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        presented = parse_qs(str(environ.get("QUERY_STRING", ""))).get("token", [""])[0]
+        if not doors.matches(presented, self.token):
+            raise doors.refusal()
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         try:
             envelope = orjson.loads(body)
@@ -101,6 +131,7 @@ class Events(Applications):
         converted |= {
             "PATH_INFO": "/",
             "RAW_URI": "/",
+            "QUERY_STRING": "",
             "CONTENT_TYPE": "application/json",
             "CONTENT_LENGTH": str(len(body)),
             "wsgi.input": io.BytesIO(body),
@@ -115,19 +146,33 @@ class Events(Applications):
 
 
 class Jobs(Applications):
-    """Runs jobs. A job that is still running is refused, as when Cloud Scheduler calls a deployed job again."""
+    """Runs jobs. A job that is still running is refused, as when Cloud Scheduler calls a deployed job again.
 
-    def __init__(self, deployed: Manifest, kind: str, prefix: str, create: Callable[[str], Wsgi]) -> None:
-        super().__init__(deployed, kind, prefix, create)
+    A request needs one of ``tokens`` or ``operator_token``, with which a job may also read files of this machine.
+    """
+
+    def __init__(
+        self, deployed: Manifest, create: Callable[[str], Wsgi], tokens: Iterable[str], operator_token: str
+    ) -> None:
+        super().__init__(deployed, "job", "/_jobs", create)
         self.running = {name: threading.Lock() for name in self.entries}
+        self.tokens = tuple(tokens)
+        self.operator_token = operator_token
 
     def run(self, name: str, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        presented = doors.bearer(request_headers(environ))
+        is_operator = doors.matches(presented, self.operator_token)
+        if not is_operator and not any(doors.matches(presented, token) for token in self.tokens):
+            raise doors.refusal()
+        if name in OPERATORS_ONLY and not is_operator:
+            raise Forbidden(f"{name}: only ./aisle job runs it.")
         if not self.running[name].acquire(blocking=False):
             raise JobRunning(f"{name} is already running. Wait until it ends.")
         try:
             environ = environ | {"PATH_INFO": "/", "RAW_URI": "/"}
-            # read completely while the lock is held: a lazy answer would run on without it
-            return list(self.app(name)(environ, start_response))
+            with sources.local_files(allowed=is_operator):
+                # read completely while the lock is held: a lazy answer would run on without it
+                return list(self.app(name)(environ, start_response))
         finally:
             self.running[name].release()
 
@@ -168,7 +213,7 @@ def load_events() -> Wsgi:
     """Return the events worker with all its functions created, so that the first event does not wait for imports."""
     from local.apps import create
 
-    events = Events(manifest(), "event", "/_events", create)
+    events = Events(manifest(), create, os.environ[doors.PUSH_TOKEN])
     for name in events.entries:
         events.app(name)
     return events
@@ -178,7 +223,8 @@ def load_jobs() -> Wsgi:
     """Return the jobs worker. A job's libraries are imported on its first run."""
     from local.apps import create
 
-    return Jobs(manifest(), "job", "/_jobs", create)
+    tokens = [os.environ["JOBS_TOKEN"], os.environ["ADMIN_TOKEN"]]
+    return Jobs(manifest(), create, tokens, os.environ[doors.OPERATOR_TOKEN])
 
 
 def main() -> None:

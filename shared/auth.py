@@ -351,4 +351,27 @@ def requires(permission: Permission) -> Any:
     return Depends(actor)
 
 
+def key_or(permission: Permission) -> Any:
+    """Return the dependency of a route for the shop's server: a secret API key opens it, or a permission of staff."""
+
+    # not `async`: see _live_credential
+    def actor(
+        key: Annotated[ApiKey | None, Depends(_api_key)],
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_admin)] = None,
+    ) -> str:
+        if key is not None and key.kind == "secret":
+            return key.id
+        if credentials is None:
+            raise Unauthorized(
+                "Send a secret API key (X-API-Key: sk_…) or a staff member's token (Authorization: Bearer <token>).",
+                headers=ADMIN_CHALLENGE,
+            )
+        credential = staff_credential_of(credentials.credentials)
+        name = authorise(None, credential, permission)
+        require_session(credential)
+        return name
+
+    return Depends(actor)
+
+
 CatalogAdmin = Annotated[str, requires("catalog:write")]

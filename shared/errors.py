@@ -7,6 +7,8 @@
     + UnsupportedMediaType  415 unsupported-media-type
     + IdempotencyMismatch   422 idempotency-key-reused
     + WeakPassword          422 weak-password
+    + InvalidLink           422 invalid-link
+      + LinkExpired         410 link-expired
   + PaymentDeclined         402 payment-declined
   + Unauthorized            401 unauthorized
     + InvalidToken          401 invalid-token
@@ -42,6 +44,7 @@
     + PubSubUnavailable     503 pubsub-unavailable
     + ModelUnavailable      503 model-unavailable
     + PaymentUnavailable    503 payment-unavailable
+    + MailFailed            503 mail-failed
   + MissingSetting          500 missing-setting
 """
 
@@ -111,6 +114,14 @@ class PaymentDeclined(AppError):
 
 class WeakPassword(InvalidRequest):
     slug, title = "weak-password", "Password too easy to guess"
+
+
+class InvalidLink(InvalidRequest):
+    slug, title = "invalid-link", "Link not valid"
+
+
+class LinkExpired(InvalidLink):
+    status, slug, title = 410, "link-expired", "Link used or expired"
 
 
 class Unauthorized(AppError):
@@ -250,6 +261,10 @@ class ModelUnavailable(Unavailable):
 
 class PaymentUnavailable(Unavailable):
     slug, title = "payment-unavailable", "Payment provider unavailable"
+
+
+class MailFailed(Unavailable):
+    slug, title = "mail-failed", "Mail not sent"
 
 
 class MissingSetting(AppError):

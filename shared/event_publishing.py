@@ -15,7 +15,7 @@ from uuid import uuid5
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from shared import messages
+from shared import event_origin, messages
 from shared.auth import Action, Credential, authorise
 from shared.clients import pubsub
 from shared.domain.events import EVENT_ID_NAMESPACE, Event, uuid7
@@ -126,7 +126,7 @@ def _validated(raw: Any) -> Event:
 
 async def _publish(user_id: str, events: list[dict[str, Any]]) -> None:
     """Publish one message and wait until Pub/Sub has it. Raises PubSubUnavailable."""
-    data, attributes = messages.user_events(user_id, events, current_traceparent())
+    data, attributes = messages.user_events(user_id, events, current_traceparent(), event_origin.current())
     try:
         future = pubsub.send(messages.USER_EVENTS, data, attributes)
         await asyncio.wait_for(asyncio.wrap_future(future), settings().publish_timeout_s)

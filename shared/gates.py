@@ -36,5 +36,7 @@ class Gate:
 COMPUTING: Final = Gate("computing", 32)
 # Four hash at a time (shared/passwords.py), 50 to 100 ms each: the last of 20 waits less than a second.
 HASHING: Final = Gate("password hashing", 20)
+# Messages that are sent or wait for one of the threads of shared/mail/sending.py.
+MAILING: Final = Gate("mail", 32)
 # bodies above LARGE_BYTES that are parsed and checked in threads
 LARGE_BODIES: Final = Gate("checks of large bodies", 4)

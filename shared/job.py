@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import functions_framework
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from shared import logs
 from shared.clients import postgres
@@ -47,7 +47,10 @@ def one_at_a_time(name: str) -> Iterator[None]:
 
 
 def run_job(name: str, work: Callable[[P], dict[str, Any]], parameters: P) -> dict[str, Any]:
-    """Run ``work`` while no other run of the job does, record it in ``job_runs``, and return its result and seconds."""
+    """Run ``work`` while no other run of the job does, record it in ``job_runs``, and return its result and seconds.
+
+    A value that is a SecretStr is for the caller alone: neither ``job_runs`` nor the log has it.
+    """
     with one_at_a_time(name):
         run_id = job_runs.begin(name)
         started = time.perf_counter()
@@ -62,10 +65,13 @@ def run_job(name: str, work: Callable[[P], dict[str, Any]], parameters: P) -> di
                 log.warning("job_runs not written", extra={"job": name})
             raise
         result = {"job": name, **result, "seconds": round(time.perf_counter() - started, 3)}
+        public = {key: value for key, value in result.items() if not isinstance(value, SecretStr)}
         if run_id is not None:
-            job_runs.end(run_id, "succeeded", result)
-        log.info("job done", extra={"job": name, "result": result})
-        return result
+            job_runs.end(run_id, "succeeded", public)
+        log.info("job done", extra={"job": name, "result": public})
+        return {
+            key: value.get_secret_value() if isinstance(value, SecretStr) else value for key, value in result.items()
+        }
 
 
 def job(work: Callable[[P], dict[str, Any]]) -> Any:

@@ -2,7 +2,11 @@
 
 A ``user-events/1`` message holds the events of one request (1 to 500) of one user::
 
-    {"user_id": "u1", "events": [{"event_id", "product_id", "event_type", "timestamp", "session_id", "metadata"}]}
+    {"user_id": "u1", "events": [{"event_id", "product_id", "event_type", "timestamp", "session_id", "metadata"}],
+     "vouched": false, "client": "9f86d081884c7d65", "crawler": false}
+
+The last three say how much the events count (``shared/domain/counting.py``). A message without ``vouched`` is of the
+release before these fields, and counts in full as it did there.
 
 A ``catalog-changes/1`` message names the products that changed. ``stock`` means that they only sold out, or came back
 into stock::
@@ -14,14 +18,19 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
+
+from shared.event_origin import Origin
 
 USER_EVENTS: Final = "user-events"
 CATALOG_CHANGES: Final = "catalog-changes"
 USER_EVENTS_SCHEMA: Final = "user-events/1"
 CATALOG_CHANGES_SCHEMA: Final = "catalog-changes/1"
+# attribute of a message that was first published, or written to the outbox, earlier than Pub/Sub says
+PUBLISHED_AT: Final = "published_at"
 
 
 class UnreadableMessage(ValueError):
@@ -30,18 +39,31 @@ class UnreadableMessage(ValueError):
 
 @dataclass(frozen=True)
 class Message:
-    """A delivered message. ``body`` is its decoded JSON, None if it is not JSON or of another schema."""
+    """A delivered message. ``body`` is its decoded JSON, None if it is not JSON or of another schema.
+
+    ``published_at`` is when it was first published: by Pub/Sub's clock, or by the attribute of that name where the
+    message waited in the outbox or was a dead letter. None if the envelope names no time.
+    """
 
     id: str
     attributes: Mapping[str, str]
     body: Any
     raw: bytes
+    published_at: datetime | None = None
 
 
 def user_events(
-    user_id: str, events: Sequence[Mapping[str, Any]], traceparent: str | None = None
+    user_id: str,
+    events: Sequence[Mapping[str, Any]],
+    traceparent: str | None = None,
+    origin: Origin | None = None,
+    *,
+    published_at: datetime | None = None,
 ) -> tuple[bytes, dict[str, str]]:
-    """Return the data and attributes of a message with events of one user."""
+    """Return the data and attributes of a message with events of one user; without ``origin`` they count in full.
+
+    ``published_at`` is for a message that is published later than it is written.
+    """
     types = {str(event["event_type"]) for event in events}
     attributes = {
         "schema": USER_EVENTS_SCHEMA,
@@ -51,7 +73,12 @@ def user_events(
     }
     if traceparent:
         attributes["traceparent"] = traceparent
-    return orjson.dumps({"user_id": user_id, "events": events}), attributes
+    if published_at is not None:
+        attributes[PUBLISHED_AT] = published_at.isoformat()
+    body: dict[str, Any] = {"user_id": user_id, "events": events}
+    if origin is not None:
+        body |= {"vouched": origin.vouched, "client": origin.client, "crawler": origin.crawler}
+    return orjson.dumps(body), attributes
 
 
 def catalog_changes(product_ids: Sequence[int], change: str) -> tuple[bytes, dict[str, str]]:
@@ -67,13 +94,23 @@ def read(event: Any, schema: str) -> Message:
         raise UnreadableMessage("the CloudEvent carries no Pub/Sub message")
     message_id = str(message.get("messageId") or message.get("message_id") or event["id"])
     attributes = message.get("attributes") or {}
+    published_at = _time(attributes.get(PUBLISHED_AT) or message.get("publishTime") or message.get("publish_time"))
     try:
         raw = base64.b64decode(message.get("data") or "", validate=True)
     except (binascii.Error, TypeError, ValueError):
-        return Message(message_id, attributes, None, b"")
+        return Message(message_id, attributes, None, b"", published_at)
     if attributes.get("schema") != schema:
-        return Message(message_id, attributes, None, raw)
+        return Message(message_id, attributes, None, raw, published_at)
     try:
-        return Message(message_id, attributes, orjson.loads(raw), raw)
+        return Message(message_id, attributes, orjson.loads(raw), raw, published_at)
     except orjson.JSONDecodeError:
-        return Message(message_id, attributes, None, raw)
+        return Message(message_id, attributes, None, raw, published_at)
+
+
+def _time(text: Any) -> datetime | None:
+    """Return a time with a zone; None if the text is none."""
+    try:
+        time = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return time if time.tzinfo is not None else None

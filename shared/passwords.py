@@ -109,6 +109,13 @@ def hash_password(password: str) -> str:
         return _hasher()[0].hash(normalize(password))
 
 
+def hash_unknown_password() -> str:
+    """Return the hash of a random password that nobody learns: the account then opens by a link alone."""
+    import secrets
+
+    return hash_password(secrets.token_urlsafe(32))
+
+
 def verify(stored: str | None, password: str) -> bool:
     """Return whether the password matches the hash. None (no account) never matches, and takes as long."""
     from argon2.exceptions import InvalidHashError, VerificationError

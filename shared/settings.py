@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
@@ -105,7 +106,8 @@ class Settings(BaseModel):
     )
     api_mac_keys: SecretStr | None = Field(
         None,
-        description="keys of the MACs in API keys, written like TOKEN_KEYS; the first makes new API keys, all verify",
+        description="keys of the MACs in API keys, written like TOKEN_KEYS; the first makes new API keys, all verify; "
+        "the key that hashes the clients of events is derived from the first",
     )
     identity_issuers: tuple[IdentityIssuer, ...] = Field(
         (),
@@ -122,10 +124,37 @@ class Settings(BaseModel):
     jobs_url: str | None = Field(
         None, description="address that runs jobs by name, for the local system; in the cloud Cloud Scheduler runs them"
     )
+    jobs_token: SecretStr | None = Field(
+        None, description="bearer token of JOBS_URL; the local system makes a new one at each start"
+    )
+    allow_private_sources: bool = Field(
+        False, description="whether jobs may fetch feeds from loopback and private addresses; link-local stays refused"
+    )
+    source_max_mb: int = Field(4096, ge=1, description="size in MiB of the largest feed that a job fetches over HTTP")
     scheduler_location: str | None = Field(
         None, description="region of the Cloud Scheduler jobs that /admin/jobs lists, runs and pauses"
     )
     scheduler_emulator_host: str | None = Field(None, description="host:port of a stand-in for the Cloud Scheduler API")
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        description="address at which shoppers reach the functions, with which links in mails begin",
+    )
+    mail_url: str | None = Field(
+        None,
+        pattern=r"^(console:|file:///.+|smtps?://[^\s/?#]+|https?://[^\s@]+)$",
+        description="how mails are sent: smtp[s]://user@host:port or a provider's https:// address; locally also "
+        "console: or file:///folder; if not set, none is sent",
+    )
+    mail_from: str | None = Field(
+        None,
+        pattern=r"^[^\r\n]*[^\s@]+@[^\s@]+$",
+        description="sender of mails: shop@example.com or Shop <shop@example.com>",
+    )
+    mail_password: SecretStr | None = Field(
+        None, description="password of the user in an smtp[s]:// MAIL_URL, or API key of an https:// one"
+    )
+    mail_timeout_s: float = Field(10, gt=0, le=60, description="seconds to wait for the mail server at each step")
     cors_origins: tuple[str, ...] = Field(
         ("*",), description="origins of storefronts, separated by commas; * allows any origin"
     )
@@ -192,6 +221,12 @@ class Settings(BaseModel):
         """Split a comma-separated list; ignore spaces and empty parts."""
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("public_url")
+    @classmethod
+    def without_slash(cls, value: str | None) -> str | None:
+        """Drop a slash at the end: paths begin with one."""
+        return value.rstrip("/") if value else value
+
     @field_validator("identity_issuers", mode="before")
     @classmethod
     def parse_json(cls, value: object) -> object:
@@ -231,6 +266,22 @@ class Settings(BaseModel):
             not issuer.jwks_url.startswith("https://") for issuer in self.identity_issuers
         ):
             raise ValueError("IDENTITY_ISSUERS: jwks_url must begin with https:// outside the environment local")
+        return self
+
+    @model_validator(mode="after")
+    def safe_mail(self) -> Self:
+        """Reject mail without a sender, passwords in the URL, and ways that only suit one machine."""
+        if self.mail_url is None:
+            return self
+        url = urlsplit(self.mail_url)
+        if self.mail_from is None:
+            raise ValueError("MAIL_FROM: set it beside MAIL_URL")
+        if self.environment != "local" and url.scheme in ("console", "file", "http"):
+            raise ValueError("MAIL_URL: it must begin with smtp://, smtps:// or https:// outside the environment local")
+        if url.password is not None:
+            raise ValueError("MAIL_URL: put the password into MAIL_PASSWORD")
+        if self.mail_password is None and (url.scheme in ("http", "https") or url.username):
+            raise ValueError("MAIL_PASSWORD: set it beside MAIL_URL")
         return self
 
     @property

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from cloudevents.http.event import CloudEvent
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from shared import messages
 from shared.domain.events import Event, EventType, event_key, quantity_of
+from shared.event_origin import VOUCHED, Origin
 from shared.storage.events import rejected
 from shared.subscriptions import read_or_reject
 
@@ -22,6 +24,8 @@ class UserEvents:
     message_id: str
     user_id: str
     events: list[dict[str, Any]]
+    published_at: datetime | None
+    origin: Origin = VOUCHED
 
 
 def read(cloud_event: CloudEvent) -> UserEvents | None:
@@ -62,7 +66,17 @@ def read(cloud_event: CloudEvent) -> UserEvents | None:
         log.warning(
             "events rejected", extra={"message_id": message.id, "count": len(invalid), "reason": invalid[0][2][:300]}
         )
-    return UserEvents(message.id, str(user_id), valid) if valid else None
+    if not valid:
+        return None
+    return UserEvents(message.id, str(user_id), valid, message.published_at, _origin(body))
+
+
+def _origin(body: dict[str, Any]) -> Origin:
+    """Return the origin of a message: only our own functions publish, and those of the last release named none."""
+    if "vouched" not in body:
+        return VOUCHED
+    client = body.get("client")
+    return Origin(body["vouched"] is True, None if client is None else str(client), body.get("crawler") is True)
 
 
 def _body(body: Any) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-# Every entry of functions.yaml, through one module. Only the job migrate is treated by name.
+# Every entry of functions.yaml, through one module. Only the job migrate, and the functions that issue links, are treated
+# by name.
 
 locals {
   prod      = var.environment == "prod"
@@ -39,6 +40,15 @@ locals {
 
   # this job owns the schema; it runs by hand and before new code (docs/runbooks/upgrade.md)
   migrator = "migrate"
+
+  # this job lets the first admin in by a link; operators alone may call it (docs/runbooks/first-deployment.md)
+  doorkeeper = "first_admin"
+
+  # who issues links to an account's pages, and who mails them
+  link_issuers = ["accounts", "admin", local.doorkeeper]
+  mailers      = ["accounts", "admin"]
+  # Links begin with it. Cloud Run gives each service this address beside the one that is only known once it exists.
+  public_url = var.domain == null ? "https://accounts-${data.google_project.this.number}.${var.region}.run.app" : "https://${var.domain}"
 
   # An allow-list of the files that a function can import; nothing of local/, tests/ or web/.
   common = setunion(
@@ -213,6 +223,11 @@ module "function" {
     # no server answers there, so every answer is computed
     contains(each.value.needs, "redis") && !local.redis ? { REDIS_URL = "redis://127.0.0.1:1/0" } : {},
     contains(local.schedule_readers, each.key) ? { SCHEDULER_LOCATION = var.region } : {},
+    contains(local.link_issuers, each.key) ? { PUBLIC_URL = local.public_url } : {},
+    contains(local.mailers, each.key) && var.mail != null ? {
+      MAIL_URL  = var.mail.url
+      MAIL_FROM = var.mail.from
+    } : {},
     each.key == local.migrator ? {
       DATABASE_OWNERS  = join(",", local.owners)
       DATABASE_JOBS    = join(",", local.jobs)
@@ -221,8 +236,11 @@ module "function" {
     each.value.environment,
   )
   secrets = {
-    for setting in concat(each.value.secrets, contains(each.value.needs, "redis") && local.redis ? ["REDIS_URL"] : []) :
-    setting => local.secret_ids[setting]
+    for setting in concat(
+      each.value.secrets,
+      contains(each.value.needs, "redis") && local.redis ? ["REDIS_URL"] : [],
+      contains(local.mailers, each.key) && var.mail != null ? ["MAIL_PASSWORD"] : [],
+    ) : setting => local.secret_ids[setting]
   }
 
   depends_on = [time_sleep.builder_roles]

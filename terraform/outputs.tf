@@ -32,6 +32,8 @@ output "next" {
   value       = <<-EOT
     # bring the database's schema up to date; safe to repeat
     curl --fail-with-body -X POST -H "Authorization: Bearer $(gcloud auth print-identity-token)" ${module.function[local.migrator].url}
+    # let the first admin in: prints a link that sets the password of this address once
+    python -m delivery.admin --outputs <(terraform -chdir=terraform output -json) YOUR-EMAIL
     # the administrator's token
     gcloud secrets versions access latest --secret=aisle-admin-token --project=${var.project_id}
     # see that it works

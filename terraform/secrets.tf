@@ -39,5 +39,16 @@ locals {
   secret_ids = merge(
     { for name, version in google_secret_manager_secret_version.this : name => version.secret },
     local.redis ? { REDIS_URL = google_secret_manager_secret_version.redis_url[0].secret } : {},
+    # made by an operator, since only the mail provider knows it: docs/runbooks/first-deployment.md
+    var.mail == null ? {} : { MAIL_PASSWORD = "projects/${var.project_id}/secrets/${var.mail.password_secret}" },
   )
+}
+
+# A mailed link opens an account while it is valid, and request logs hold whole URLs.
+resource "google_logging_project_exclusion" "links" {
+  name        = "aisle-account-links"
+  description = "Requests whose URL holds the token of a mailed link"
+  filter      = "httpRequest.requestUrl=~\"/auth/[a-z-]+/?[?](.*&)?token=\""
+
+  depends_on = [google_project_service.api]
 }

@@ -166,6 +166,26 @@ variable "trust_shop_ids" {
   default     = false
 }
 
+variable "mail" {
+  description = "How mails are sent: the settings MAIL_URL and MAIL_FROM, and the existing secret with MAIL_PASSWORD: docs/runbooks/first-deployment.md. Without it none is sent."
+  type = object({
+    url             = string
+    from            = string
+    password_secret = string
+  })
+  default = null
+
+  validation {
+    condition     = var.mail == null ? true : can(regex("^(smtps?|https)://", var.mail.url))
+    error_message = "mail.url must begin with smtp://, smtps:// or https://."
+  }
+
+  validation {
+    condition     = var.mail == null ? true : can(regex("^[A-Za-z0-9_-]{1,255}$", var.mail.password_secret))
+    error_message = "mail.password_secret is the name of a secret in Secret Manager, not the password."
+  }
+}
+
 variable "bigquery" {
   description = "Whether a subscription also writes raw events to BigQuery."
   type        = bool

@@ -4,6 +4,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+from tests.examples import FACTOR, examples
+
+# property tests without a number of their own; a deadline would measure the machine
+settings.register_profile("aisle", max_examples=examples(100), deadline=None if FACTOR > 1 else 200)
+settings.load_profile("aisle")
 
 # settings of a running system or of the developer's shell must not reach the tests
 FOREIGN = (
@@ -11,6 +18,7 @@ FOREIGN = (
     "AISLE_DATA",
     "API_MAC_KEYS",
     "AISLE_HOME",
+    "AISLE_OSV_URL",
     "AISLE_PORT",
     "CLOUD_SQL_INSTANCE",
     "DATABASE_ROLE",
@@ -20,6 +28,7 @@ FOREIGN = (
     "FUNCTION_TARGET",
     "GOOGLE_CLOUD_PROJECT",
     "IDENTITY_ISSUERS",
+    "JOBS_TOKEN",
     "JOBS_URL",
     "LOG_EXECUTION_ID",
     "PUBSUB_EMULATOR_HOST",

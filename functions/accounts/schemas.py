@@ -1,38 +1,22 @@
 """Request and response models of the accounts function."""
 
-import re
-import unicodedata
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from shared.domain.email_addresses import valid_email
 from shared.domain.events import UserId, printable
 from shared.domain.identity import IdKind, is_account, kind_of
 from shared.domain.patches import without_defaults
+from shared.domain.text import nfkc
 from shared.http import Page
-
-EMAIL = re.compile(r"[^\s@<>\"(),:;\[\]\\]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]{1,62}")
-
-
-def valid_email(value: str) -> str:
-    """Return the email in NFKC; raise ValueError if it has not the form of an email address."""
-    value = unicodedata.normalize("NFKC", value)
-    # invisible characters too: nobody could type them to log in
-    if (
-        len(value) > 254
-        or not value.isprintable()
-        or not EMAIL.fullmatch(value)
-        or ".." in value
-        or value.startswith(".")
-    ):
-        raise ValueError("must be an email address, such as name@example.com")
-    return value
+from shared.storage.people.merging import LeftReason
 
 
 def one_line(value: str) -> str:
-    """Return the text in NFKC, stripped; raise ValueError if it is empty, not printable or has line breaks."""
-    value = printable(unicodedata.normalize("NFKC", value)).strip()
+    """Return the text stripped; raise ValueError if it is empty, not printable or has line breaks."""
+    value = printable(value).strip()
     if any(character in value for character in "\n\r\t"):
         raise ValueError("must be one line")
     if not value:
@@ -65,6 +49,7 @@ Username = Annotated[
     # a letter or digit first and last: names that differ only by punctuation around them look alike
     StringConstraints(min_length=3, max_length=50, pattern=r"^[^\W_]([\w.-]*[^\W_])?$"),
     AfterValidator(one_line),
+    nfkc(50),
     Field(description="Unique name: letters, digits, `_`, `.` and `-`, with a letter or digit first and last."),
 ]
 # only the length: shared/passwords.py has the rules for new passwords, and an old one is only compared
@@ -73,17 +58,22 @@ City = Annotated[
     str,
     StringConstraints(min_length=1, max_length=100),
     AfterValidator(one_line),
+    nfkc(100),
     Field(description="Name of the city."),
 ]
 GuestUserId = Annotated[
     Annotated[UserId, AfterValidator(guest_id)] | None,
     Field(
-        description="Id of a guest whose cart, wishlist, history and preferences become the account's, once. "
+        description="Id of a guest whose cart, wishlist, history and preferences become the account's. A further login "
+        "takes along what came since. "
         "The request carries that guest's access token (`Authorization: Bearer`) or a secret API key."
     ),
 ]
 RefreshToken = Annotated[
     str, StringConstraints(min_length=1, max_length=512), Field(description="A refresh token; it can be used once.")
+]
+LinkToken = Annotated[
+    str, StringConstraints(min_length=1, max_length=200), Field(description="Token of a mailed link; valid once.")
 ]
 
 
@@ -134,6 +124,31 @@ class PasswordChange(Body):
     new_password: Password = Field(description="8 to 128 characters; common passwords are refused.")
 
 
+class PasswordResetRequest(Body):
+    """The address of an account whose password is forgotten."""
+
+    email: Email
+
+
+class NewPassword(Body):
+    """A new password, and the link that allows to set it."""
+
+    token: LinkToken
+    new_password: Password = Field(description="8 to 128 characters; common passwords are refused.")
+
+
+class EmailVerification(Body):
+    """The link that was mailed to an address."""
+
+    token: LinkToken
+
+
+class MailAccepted(BaseModel):
+    """A request for a message."""
+
+    message: str = Field(description="What happens now, for the person who made the request.")
+
+
 class TokenPair(BaseModel):
     """An access token with its refresh token. Guests and accounts get the same."""
 
@@ -142,6 +157,31 @@ class TokenPair(BaseModel):
     token_type: Literal["bearer"] = Field("bearer", description="Always `bearer`.")
     expires_in: int = Field(description="Seconds for which the access token is valid.")
     user_id: str = Field(description="Id of the user.")
+
+
+class LeftCartItem(BaseModel):
+    """Pieces in the guest's cart that did not fit into the account's."""
+
+    product_id: int = Field(description="Id of the product.")
+    quantity: int = Field(description="Number of pieces that stay in the guest's cart.")
+    reason: LeftReason = Field(
+        description="`cart_full`: the cart has no room for another product. `insufficient_stock`: with the account's "
+        "own there are more than in stock. `quantity_limit`: more than a line holds."
+    )
+
+
+class GuestMerge(BaseModel):
+    """What a login took along from a guest. What did not fit stays with the guest, for the next login."""
+
+    merged: bool = Field(description="`false`: the guest was erased, or belongs to another account; nothing moved.")
+    left_cart_items: list[LeftCartItem] = Field(description="What stays in the guest's cart.")
+    left_wishlist: list[int] = Field(description="Ids of products that stay on the guest's wishlist, for it is full.")
+
+
+class LoginTokens(TokenPair):
+    """The tokens of a login or registration, and what it took along from a guest."""
+
+    merge: GuestMerge | None = Field(None, description="What became of `guest_user_id`; null if it was omitted.")
 
 
 class AccessToken(BaseModel):
@@ -159,6 +199,9 @@ class UserProfile(BaseModel):
     user_id: str = Field(description="Id of the user.")
     username: str | None = Field(description="Name of the account; null for a guest.")
     email: str | None = Field(description="Email of the account; null for a guest.")
+    email_verified: bool = Field(
+        description="Whether the user has confirmed, by a mailed link, that the email is theirs. A new email is not."
+    )
     role: Literal["guest", "user", "support", "admin"] = Field(description="Role, which decides what staff may do.")
     city: str | None = Field(description="City; null if not set.")
     latitude: float | None = Field(description="Degrees north; null if no location is set.")
@@ -182,7 +225,7 @@ class ProfileChange(Body):
         """Require a field to change, and the password for a new email."""
         changed = self.model_fields_set - {"password"}
         if not changed:
-            raise ValueError("give username, email or city")
+            raise ValueError("give at least one of username, email and city; password alone changes nothing")
         for name in ("username", "email"):
             if name in changed and getattr(self, name) is None:
                 raise ValueError(f"{name} must not be null")

@@ -1,4 +1,4 @@
-"""Routes for guests, registration, login, refresh, logout and passwords. All but logout answer with ``TokenPair``."""
+"""Routes for guests, registration, login, refresh, logout and passwords. Most answer with ``TokenPair``."""
 
 from typing import Final
 
@@ -8,23 +8,28 @@ from starlette.responses import Response
 from functions.accounts.schemas import (
     AccessToken,
     AccountRegistration,
+    GuestMerge,
+    LeftCartItem,
     LoginRequest,
+    LoginTokens,
     PasswordChange,
     RefreshRequest,
     TokenPair,
     UserTokenRequest,
 )
-from shared import passwords, tokens
+from shared import account_mails, passwords, tokens
 from shared.auth import AccountHolder, Action, SecretKeyHolder, authorise, bearer, credential_of
 from shared.clients.postgres import Connection, transaction
 from shared.domain.identity import new_account_id, new_guest_id
 from shared.errors import EmailTaken, LoginFailed, UsernameTaken
 from shared.http.api import OWNED, problem_responses
+from shared.mail import sending
 from shared.settings import settings
 from shared.storage.answers import invalidation
 from shared.storage.operations import audit
 from shared.storage.people import accounts, login_failures, merging, refresh_tokens
 from shared.storage.people.accounts import User
+from shared.storage.people.merging import Merge
 from shared.storage.people.refresh_tokens import Session
 
 router = APIRouter(prefix="/auth", tags=["sessions"])
@@ -32,14 +37,35 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 WRONG_CREDENTIALS: Final = "Email or password is wrong."
 
 
-def token_response(session: Session, status: int = 200) -> Response:
-    """Return the response with a new access token and the refresh token of a session."""
+def _token_pair(session: Session) -> TokenPair:
     access_token = tokens.issue(session.user_id, session.role, epoch=session.epoch, session_id=session.session_id)
-    pair = TokenPair(
+    return TokenPair(
         access_token=access_token,
         refresh_token=session.refresh_token,
         expires_in=settings().access_token_s,
         user_id=session.user_id,
+    )
+
+
+def token_response(session: Session, status: int = 200) -> Response:
+    """Return the response with a new access token and the refresh token of a session."""
+    return Response(_token_pair(session).model_dump_json(), status, NO_STORE, "application/json")
+
+
+def login_response(session: Session, merge: Merge | None, status: int = 200) -> Response:
+    """Return the response with the tokens of a login, and with what it took along from a guest."""
+    pair = LoginTokens(
+        **_token_pair(session).model_dump(),
+        merge=None
+        if merge is None
+        else GuestMerge(
+            merged=merge.merged,
+            left_cart_items=[
+                LeftCartItem(product_id=product_id, quantity=quantity, reason=reason)
+                for product_id, quantity, reason in merge.cart
+            ],
+            left_wishlist=merge.wishlist,
+        ),
     )
     return Response(pair.model_dump_json(), status, NO_STORE, "application/json")
 
@@ -95,13 +121,15 @@ def guest_to_merge(request: Request, guest_user_id: str | None) -> str | None:
     return authorise(guest_user_id, credential, Action.MERGE)
 
 
-def merge_guest(connection: Connection, guest_user_id: str | None, user: User) -> list[str]:
-    """Merge a guest into an account, and return the users whose stored answers must be dropped."""
-    if guest_user_id is None:
-        return []
-    if not merging.merge(connection, guest_user_id, user.id, user.user_id):
-        return []
-    return [guest_user_id, user.user_id]
+def merge_guest(connection: Connection, guest_user_id: str | None, user: User) -> Merge | None:
+    """Merge a guest into an account, if one is named."""
+    return None if guest_user_id is None else merging.merge(connection, guest_user_id, user.id, user.user_id)
+
+
+def forget_merged(merge: Merge | None, *user_ids: str | None) -> None:
+    """Drop the stored answers of users whose data a merge moved, after its commit."""
+    if merge is not None and merge.merged:
+        invalidation.forget_users(list(filter(None, user_ids)))
 
 
 @router.post("/guest", status_code=201, response_model=TokenPair)
@@ -113,12 +141,13 @@ def create_guest() -> Response:
     return token_response(session, 201)
 
 
-@router.post("/register", status_code=201, response_model=TokenPair, responses=OWNED | problem_responses(409))
+@router.post("/register", status_code=201, response_model=LoginTokens, responses=OWNED | problem_responses(409))
 def register_account(request: Request, body: AccountRegistration) -> Response:
     """Register an account and log in.
 
     With `guest_user_id` the guest's data becomes the account's; send the guest's access token or a secret API key.
-    409 if the email or the username is taken; a taken email counts as a failed login.
+    409 if the email or the username is taken; a taken email counts as a failed login. A link that verifies the email
+    is mailed to it.
     """
     password = passwords.check(body.password, body.email, body.username)
     guest_user_id = guest_to_merge(request, body.guest_user_id)
@@ -129,7 +158,7 @@ def register_account(request: Request, body: AccountRegistration) -> Response:
             user = accounts.add(
                 connection, new_account_id(), username=body.username, email=body.email, password_hash=password_hash
             )
-            changed = merge_guest(connection, guest_user_id, user)
+            merge = merge_guest(connection, guest_user_id, user)
             session = refresh_tokens.begin(connection, user.id)
     except EmailTaken:
         login_failures.record_failure(client_address(request))
@@ -139,27 +168,29 @@ def register_account(request: Request, body: AccountRegistration) -> Response:
         login_failures.take_back(body.email, client_address(request))
         raise
     login_failures.record_success(body.email, client_address(request))
-    invalidation.forget_users(changed)
-    return token_response(session, 201)
+    forget_merged(merge, guest_user_id, user.user_id)
+    sending.send(lambda: account_mails.verification(user.user_id))
+    return login_response(session, merge, 201)
 
 
-@router.post("/login", response_model=TokenPair, responses=OWNED)
+@router.post("/login", response_model=LoginTokens, responses=OWNED)
 def log_in(request: Request, body: LoginRequest) -> Response:
-    """Log in to an account. The guest of `guest_user_id` is merged into it, once.
+    """Log in to an account. The guest of `guest_user_id` is merged into it; `merge` names what stays with the guest.
 
-    A merge needs the guest's access token (`Authorization: Bearer`) or a secret API key.
+    A guest belongs to the first account that names them. A merge needs the guest's access token
+    (`Authorization: Bearer`) or a secret API key.
     """
     guest_user_id = guest_to_merge(request, body.guest_user_id)
     verified = verified_account(body.email, body.password, request)
     with transaction() as connection:
         user = lock_verified(connection, verified, body.password, guest_user_id)
-        changed = merge_guest(connection, guest_user_id, user)
+        merge = merge_guest(connection, guest_user_id, user)
         session = refresh_tokens.begin(connection, user.id)
         audit.record(connection, user.user_id, "login", f"user:{user.user_id}")
     if user.password_hash is not None and passwords.is_outdated(user.password_hash):
         accounts.rehash(user, passwords.hash_password(body.password))
-    invalidation.forget_users(changed)
-    return token_response(session)
+    forget_merged(merge, guest_user_id, user.user_id)
+    return login_response(session, merge)
 
 
 @router.post("/refresh", response_model=TokenPair, responses=problem_responses(401))

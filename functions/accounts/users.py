@@ -1,6 +1,8 @@
 """Routes for the user of the access token: profile, location, preferences, search history, export and erasure."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -18,21 +20,38 @@ from functions.accounts.schemas import (
     UsualPrices,
 )
 from functions.accounts.sessions import client_address, lock_verified, verified_account
-from shared.auth import AccountHolder, DataOwner, TokenHolder
+from shared import account_mails
+from shared.auth import AccountHolder, DataOwner, TokenHolder, bearer
 from shared.clients.postgres import transaction
+from shared.domain.identity import IdKind, kind_of
 from shared.domain.preferences import price_band
-from shared.errors import EmailTaken, InvalidToken, UsernameTaken
+from shared.errors import EmailTaken, InvalidToken, NotFound, UsernameTaken
 from shared.http import PageQuery
 from shared.http.api import OWNED, problem_responses
 from shared.http.schemas import PersonalDataExport
+from shared.mail import sending
 from shared.storage.answers import invalidation
 from shared.storage.operations import audit
 from shared.storage.people import accounts, erasure, export, login_failures, search_history
 from shared.storage.people.accounts import User
 
-router = APIRouter(prefix="/users/me", tags=["users"], responses=OWNED)
+router = APIRouter(prefix="/users/me", tags=["users"], responses=OWNED | problem_responses(404))
 PRIVATE = {"Cache-Control": "private, no-store"}
 USER_GONE = "The user of this access token no longer exists; log in or register again."
+
+
+@contextmanager
+def explaining_a_missing_user(request: Request, user_id: str) -> Iterator[None]:
+    """Turn InvalidToken for a user who does not exist into NotFound, where it is not the token that is wrong.
+
+    A secret key may name any user, and the shop's own users exist here only once they have done something.
+    """
+    try:
+        yield
+    except InvalidToken:
+        if bearer(request.headers.get("authorization")) is not None and kind_of(user_id) is not IdKind.OTHER:
+            raise
+        raise NotFound(f"There is no user {user_id}: nothing is stored under this user_id.") from None
 
 
 def profile_of(user: User) -> UserProfile:
@@ -43,14 +62,18 @@ def profile_of(user: User) -> UserProfile:
 
 
 @router.get("")
-def get_profile(user_id: TokenHolder) -> UserProfile:
+def get_profile(request: Request, user_id: TokenHolder) -> UserProfile:
     """Get the user's profile."""
-    return profile_of(accounts.get_holder(user_id))
+    with explaining_a_missing_user(request, user_id):
+        return profile_of(accounts.get_holder(user_id))
 
 
 @router.patch("", responses=problem_responses(409))
 def update_profile(request: Request, user_id: AccountHolder, body: ProfileChange) -> UserProfile:
-    """Change username, email or city. Omitted fields stay as they are."""
+    """Change username, email or city. Omitted fields stay as they are.
+
+    A new email is not verified; a link that verifies it is mailed to it.
+    """
     changes: dict[str, Any] = body.model_dump(include=body.model_fields_set - {"password"})
     verified = None
     if body.password is not None:
@@ -71,6 +94,7 @@ def update_profile(request: Request, user_id: AccountHolder, body: ProfileChange
         raise
     if attempted is not None:
         login_failures.record_success(attempted, address)
+        sending.send(lambda: account_mails.verification(user_id))
     return profile
 
 
@@ -90,27 +114,30 @@ def change_profile(user_id: str, changes: dict[str, Any], verified: User | None,
 
 
 @router.put("/location")
-def set_location(user_id: TokenHolder, body: UserLocation) -> UserProfile:
+def set_location(request: Request, user_id: TokenHolder, body: UserLocation) -> UserProfile:
     """Set the user's location. From the next request on, products nearby rank higher."""
-    user = accounts.set_location(
-        user_id, body.latitude, body.longitude, body.city, keep_city="city" not in body.model_fields_set
-    )
+    with explaining_a_missing_user(request, user_id):
+        user = accounts.set_location(
+            user_id, body.latitude, body.longitude, body.city, keep_city="city" not in body.model_fields_set
+        )
     invalidation.forget_users([user_id])
     return profile_of(user)
 
 
 @router.delete("/location", status_code=204)
-def delete_location(user_id: TokenHolder) -> Response:
+def delete_location(request: Request, user_id: TokenHolder) -> Response:
     """Delete the user's location."""
-    accounts.set_location(user_id, None, None, None)
+    with explaining_a_missing_user(request, user_id):
+        accounts.set_location(user_id, None, None, None)
     invalidation.forget_users([user_id])
     return Response(status_code=204)
 
 
 @router.get("/preferences")
-def get_preferences(user_id: TokenHolder) -> UserPreferences:
+def get_preferences(request: Request, user_id: TokenHolder) -> UserPreferences:
     """Get the user's preferences, derived from their events until now."""
-    accounts.get_holder(user_id)
+    with explaining_a_missing_user(request, user_id):
+        accounts.get_holder(user_id)
     rows, sums = accounts.preferences(user_id)
     kinds: dict[str, list[Preference]] = {"category": [], "brand": [], "tag": []}
     for kind, key, name, score, share in rows:
@@ -142,19 +169,20 @@ def clear_search_history(user_id: TokenHolder) -> Response:
 
 
 @router.get("/export", response_model=PersonalDataExport)
-def export_my_data(user_id: DataOwner) -> Response:
+def export_my_data(request: Request, user_id: DataOwner) -> Response:
     """Export everything held on the user as one JSON document."""
     body = export.read_user_data(user_id)
-    if body is None:
-        raise InvalidToken(USER_GONE)
+    with explaining_a_missing_user(request, user_id):
+        if body is None:
+            raise InvalidToken(USER_GONE)
     headers = PRIVATE | {"Content-Disposition": 'attachment; filename="export.json"'}
     return Response(body, media_type="application/json", headers=headers)
 
 
 @router.delete("", status_code=204)
-def erase_my_data(user_id: DataOwner) -> Response:
+def erase_my_data(request: Request, user_id: DataOwner) -> Response:
     """Erase the user at once and for good. The shop's totals stay, without a link to the user."""
-    with transaction(statement_timeout_s=0) as connection:
+    with explaining_a_missing_user(request, user_id), transaction(statement_timeout_s=0) as connection:
         user = accounts.lock(connection, user_id)
         if user is None:
             raise InvalidToken(USER_GONE)

@@ -21,5 +21,7 @@ DASHBOARD_TTL_S: Final = 60
 @router.get("", dependencies=[requires("dashboard:read")], response_model=Dashboard)
 async def get_dashboard(request: Request) -> Response:
     """Get the shop at a glance, at most a minute old."""
-    body = await cached(DASHBOARD, DASHBOARD_KEY, ttl_s=DASHBOARD_TTL_S, compute=lambda: dashboard.render(job_names()))
-    return private(request, body)
+    answer = await cached(
+        DASHBOARD, DASHBOARD_KEY, ttl_s=DASHBOARD_TTL_S, compute=lambda: dashboard.render(job_names())
+    )
+    return private(request, answer.body)

@@ -26,12 +26,12 @@ def jobs_url() -> str:
 def run(url: str, name: str, parameters: bytes) -> tuple[int, dict[str, Any]] | None:
     """Run a job and return its HTTP status and JSON answer; None if it is still running after WAIT_S.
 
-    Raises Unavailable when nothing answers at ``url``.
+    Raises Unavailable when nothing answers at ``url``, MissingSetting without JOBS_TOKEN.
     """
     parts = urlsplit(url)
     connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = connect(parts.hostname or "127.0.0.1", parts.port, timeout=CONNECT_TIMEOUT_S)
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {settings().require('jobs_token')}"}
     if traceparent := current_traceparent():
         headers["traceparent"] = traceparent
     try:

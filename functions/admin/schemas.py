@@ -10,6 +10,7 @@ from shared.domain.events import ProductId, Text, ZonedTime, printable
 from shared.domain.patches import without_defaults
 from shared.domain.product import Product
 from shared.domain.rules import Kind
+from shared.domain.text import nfc
 from shared.http import Page, PageQuery, Query
 from shared.manifest import manifest
 
@@ -356,6 +357,7 @@ class Account(BaseModel):
     role: str = Field(description="`user`, `support` or `admin`.")
     city: str | None = Field(description="City; null if not set.")
     registered_at: datetime | None = Field(description="When it was registered.")
+    email_verified: bool = Field(description="Whether the owner of the address has confirmed it.")
 
 
 class AccountPage(Page):
@@ -378,11 +380,18 @@ class RoleChange(BaseModel):
     user_id: str = Field(description="Id of the user.")
     role: str = Field(description="The role now.")
     previous: str = Field(description="The role before.")
+    registered_at: datetime = Field(description="Since when the account exists.")
+    email_verified: bool = Field(description="Whether the owner of the account's address has confirmed it.")
+    link: str | None = Field(
+        description="After a promotion in a deployment without mail, the link that sets the account's password, once "
+        "and within an hour: hand it to the account's owner. Otherwise null."
+    )
+    mailed: bool = Field(description="Whether such a link is mailed to the account's address.")
 
 
 # rules
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable), nfc(255)]
 Price = Annotated[float, Field(ge=0, le=9_999_999_999, allow_inf_nan=False)]
 # lowest and highest factor of each kind that has one, and its default
 FACTORS: Final = {"boost": (1.0, 100.0, 2.0), "bury": (0.01, 1.0, 0.5)}

@@ -10,20 +10,22 @@ from fastapi import Query as QueryParameters
 from starlette.responses import Response
 
 from functions.admin.schemas import Account, AccountPage, AccountsQuery, RoleAssignment, RoleChange
+from shared import account_mails, mail, passwords
 from shared.auth import requires
 from shared.clients.postgres import transaction
-from shared.domain.events import UserId
+from shared.domain.events import StoredUserId
 from shared.errors import NotFound
 from shared.http import private
 from shared.http.api import problem_responses
 from shared.http.schemas import PersonalDataExport
+from shared.mail import sending
 from shared.storage.answers import invalidation
 from shared.storage.operations import audit
-from shared.storage.people import accounts, erasure, export
+from shared.storage.people import accounts, erasure, export, roles
 
 router = APIRouter(prefix="/users", tags=["user-administration"])
 UsersAdmin = Annotated[str, requires("users:write")]
-UserIdPath = Annotated[UserId, Path(description="Id of the user: an account's, a guest's, or the shop's own.")]
+UserIdPath = Annotated[StoredUserId, Path(description="Id of the user: an account's, a guest's, or the shop's own.")]
 
 
 @router.get("", dependencies=[requires("users:read")])
@@ -38,13 +40,32 @@ def list_accounts(query: Annotated[AccountsQuery, QueryParameters()]) -> Account
 def assign_role(actor: UsersAdmin, user_id: UserIdPath, body: RoleAssignment) -> RoleChange:
     """Assign a role to an account. Audited.
 
-    Access tokens with the previous role are refused here and under `/users/me`; a refresh gives the new one. 409 if it
-    would leave the shop without an admin.
+    Another role ends every session of the account. A higher role also removes its password, because whoever registered
+    an address need not own it: a link that sets a new one is mailed to the address. 409 if it would leave the shop
+    without an admin.
     """
+    is_mailed = mail.is_configured()
     with transaction() as connection:
-        previous, role = accounts.set_role(connection, user_id, body.role)
-        audit.record(connection, actor, "user.role", f"user:{user_id}", before={"role": previous}, after={"role": role})
-    return RoleChange(user_id=user_id, role=role, previous=previous)
+        before, url = roles.assign(
+            connection,
+            actor,
+            user_id,
+            body.role,
+            unknown_hash=passwords.hash_unknown_password,
+            purpose="reset_password" if is_mailed else "set_password",
+        )
+    if is_mailed and url is not None and before.email is not None:
+        message = account_mails.promotion(before.email, body.role, url)
+        sending.send(lambda: message)
+    return RoleChange(
+        user_id=user_id,
+        role=body.role,
+        previous=before.role,
+        registered_at=before.registered_at or before.created_at,
+        email_verified=before.email_verified,
+        link=None if is_mailed else url,
+        mailed=is_mailed and url is not None,
+    )
 
 
 @router.get("/{user_id}/export", response_model=PersonalDataExport, responses=problem_responses(404))

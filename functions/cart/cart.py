@@ -12,10 +12,11 @@ from shared.clients.postgres import transaction
 from shared.http import IdempotencyKey
 from shared.http.answers import private
 from shared.http.api import OWNED, problem_responses
-from shared.http.idempotency import Finish, fingerprint, once
+from shared.http.idempotency import Finish, fingerprint, key_user, once
 from shared.storage.shopping import carts
 
 router = APIRouter(prefix="/cart", tags=["cart"])
+ADD_ROUTE: Final = "POST /cart/items"
 ADDED: Final[dict[int | str, dict[str, Any]]] = {201: {"model": Cart, "description": "The product is new in the cart."}}
 
 
@@ -38,7 +39,15 @@ def add_cart_item(shopper: Shopper, item: NewCartItem, _query: OnlyUserQuery, ke
         unsent.extend(outbox_ids)
         return answer
 
-    answer = once(key, f"POST /cart/items {shopper}", fingerprint(item), work, owner=shopper)
+    user = key_user(key, ADD_ROUTE, shopper)
+    answer = once(
+        key,
+        f"{ADD_ROUTE} {user}",
+        fingerprint(item),
+        work,
+        owner=shopper,
+        compute_again=lambda _headers: carts.show(shopper),
+    )
     after_commit(unsent)
     return answer
 

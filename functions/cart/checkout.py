@@ -10,6 +10,7 @@ docs/decisions/0009-checkout.md says what happens when any step fails.
 """
 
 import logging
+from typing import Final
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -24,7 +25,7 @@ from shared.errors import OrderStateConflict, PaymentDeclined
 from shared.http import RequiredIdempotencyKey
 from shared.http.answers import private
 from shared.http.api import OWNED, problem_responses
-from shared.http.idempotency import Finish, fingerprint, once
+from shared.http.idempotency import Finish, fingerprint, key_user, once
 from shared.payments import provider
 from shared.payments.releasing import release
 from shared.settings import settings
@@ -34,6 +35,7 @@ from shared.storage.shopping.checkout import Placed
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/cart", tags=["checkout"])
+ROUTE: Final = "POST /cart/checkout"
 
 
 @router.post(
@@ -51,15 +53,19 @@ def check_out(
 
 
 def place_order(shopper: str, request: CheckoutRequest, key: str) -> Response:
-    """Place and pay an order, once per shopper and key even after an interruption, and return the response."""
+    """Place and pay an order, once per person and key even after an interruption, and return the response.
+
+    A key is valid for 24 hours; used later, it is another request.
+    """
     request_hash = fingerprint(request)
+    user = key_user(key, ROUTE, shopper)
 
     def work(finish: Finish) -> Response:
         with transaction() as connection:
             placed = storage.place(
                 connection,
                 shopper,
-                checkout_id(shopper, key),
+                checkout_id(user, key),
                 request_hash,
                 expected_total=request.expected_total,
                 provider=settings().payment_provider,
@@ -69,7 +75,14 @@ def place_order(shopper: str, request: CheckoutRequest, key: str) -> Response:
             _charge(placed, request.payment_token)
         return _paid(placed, finish)
 
-    return once(key, f"POST /cart/checkout {shopper}", request_hash, work, owner=shopper)
+    return once(
+        key,
+        f"{ROUTE} {user}",
+        request_hash,
+        work,
+        owner=shopper,
+        compute_again=lambda headers: orders.get(UUID(headers["location"].rpartition("/")[2])),
+    )
 
 
 def _charge(placed: Placed, token: str | None) -> None:

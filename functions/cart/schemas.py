@@ -13,10 +13,11 @@ from shared.domain.carts import MAX_QUANTITY, Shortness
 from shared.domain.events import printable
 from shared.domain.orders import OrderState
 from shared.domain.product import Product
+from shared.domain.quantities import Whole
 from shared.http import Page, UserQuery
 from shared.http.api import problem_responses
 
-Quantity = Annotated[int, Field(strict=True, ge=1, le=MAX_QUANTITY, description="Number of pieces.")]
+Quantity = Annotated[int, Whole, Field(strict=True, ge=1, le=MAX_QUANTITY, description="Number of pieces.")]
 ProductPath = Annotated[int, Path(ge=1, le=2**53 - 1, description="Id of the product.")]
 OrderPath = Annotated[UUID, Path(description="Id of the order.")]
 # routes whose only query parameter is user_id
@@ -114,8 +115,8 @@ class OrderItem(BaseModel):
     price: float = Field(description="Price of a piece.")
     line_total: float = Field(description="Price times quantity.")
     event_id: UUID = Field(
-        description="Id of the purchase event. A storefront that reports the purchase too sends this id, and it counts "
-        "once."
+        description="Id of the purchase event. A storefront that reports the purchase too sends this id, with the same "
+        "user, product and quantity, and it counts once."
     )
 
 

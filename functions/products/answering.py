@@ -27,7 +27,8 @@ WithoutQuery = Annotated[NoQuery, InQuery()]
 
 async def stored_answer(request: Request, key: str, compute: Callable[[], bytes]) -> Response:
     """Return the stored answer of ``key``; computes and stores it if there is none."""
-    return fresh(request, await cached(PRODUCTS, key, ttl_s=CACHE_TTL_S, compute=compute), max_age_s=MAX_AGE_S)
+    answer = await cached(PRODUCTS, key, ttl_s=CACHE_TTL_S, compute=compute)
+    return fresh(request, answer.body, max_age_s=MAX_AGE_S, is_hit=answer.is_hit)
 
 
 def after_commit(outbox_ids: list[int]) -> None:

@@ -47,13 +47,13 @@ async def list_products(request: Request, user_id: MaybeShopper, query: Annotate
     key = protocol.catalog_key("page", query.model_dump(exclude={"user_id"}))
     if user_id is None:
         return await stored_answer(request, key, lambda: product_pages.find(filters, page))
-    answer = cached(protocol.PRODUCTS, key, ttl_s=CACHE_TTL_S, compute=lambda: product_pages.find(filters, page))
+    search = cached(protocol.PRODUCTS, key, ttl_s=CACHE_TTL_S, compute=lambda: product_pages.find(filters, page))
     if query.search.strip() and query.page == 1:
         # the answer is the same for everybody; the user's search history is their own
-        body, _ = await asyncio.gather(answer, run_in_threadpool(search_history.add, user_id, query.search))
+        answer, _ = await asyncio.gather(search, run_in_threadpool(search_history.add, user_id, query.search))
     else:
-        body = await answer
-    return fresh(request, body, max_age_s=0, public=False)
+        answer = await search
+    return fresh(request, answer.body, max_age_s=0, public=False, is_hit=answer.is_hit)
 
 
 @router.get("/{product_id}", response_model=Product, responses=NOT_MODIFIED | problem_responses(404))

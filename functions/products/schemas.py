@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_
 from shared.domain.events import Text as Line
 from shared.domain.events import printable
 from shared.domain.product import Product
+from shared.domain.text import nfc
 from shared.http import Page, Query, UserQuery
 
 MAX_TEXT = 200
@@ -21,8 +22,10 @@ def split_commas(values: list[str]) -> list[str]:
     return list(dict.fromkeys(tags))
 
 
-Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(printable)]
-SomeText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT), AfterValidator(printable)]
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(printable), nfc(MAX_TEXT)]
+SomeText = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_TEXT), AfterValidator(printable), nfc(MAX_TEXT)
+]
 PriceBound = Annotated[float, Field(ge=0, le=1e10, allow_inf_nan=False)]
 PositiveId = Annotated[int, Field(ge=1, le=2**53 - 1)]
 Sort = Annotated[

@@ -8,6 +8,7 @@ from fastapi import Query as QueryParameters
 from starlette.responses import Response
 
 from functions.recommendations.ranked_products import ranked_products
+from functions.recommendations.reasons import purchase_reason
 from functions.recommendations.schemas import BuyAgain, BuyAgainQuery
 from shared.auth import NamedShopper
 from shared.domain import replenishment
@@ -28,11 +29,11 @@ async def list_buy_again(user_id: NamedShopper, query: Annotated[BuyAgainQuery, 
 
     Each is ranked by the time since its last purchase compared with the usual interval between purchases.
     """
-    body = await computed(find_due, user_id, query.k, query.in_stock)
+    body = await computed(find_due, user_id, query.k, query.in_stock, query.explain)
     return private(body)
 
 
-def find_due(user_id: str, k: int, in_stock: bool) -> bytes:
+def find_due(user_id: str, k: int, in_stock: bool, explain: bool) -> bytes:
     """Compute the answer in one statement."""
     log = LoggedAnswer(str(uuid7()), user_id, "buy_again", "replenishment", None)
     repurchases = buy_again.read(user_id, k, spread=replenishment.SPREAD, in_stock=in_stock, log=log)
@@ -41,7 +42,12 @@ def find_due(user_id: str, k: int, in_stock: bool) -> bytes:
         {
             "user_id": user_id,
             "products": ranked_products(
-                (repurchase.product, repurchase.score, purchase_fields(repurchase, now)) for repurchase in repurchases
+                (
+                    repurchase.product,
+                    repurchase.score,
+                    purchase_fields(repurchase, now) | ({"reason": purchase_reason(repurchase)} if explain else {}),
+                )
+                for repurchase in repurchases
             ),
             "recommendation_id": log.id,
             "generated_at": now,

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.recommendations.ranked_products import ranked_products
+from functions.recommendations.reasons import together_reason
 from functions.recommendations.schemas import MAX_CONTEXT, FrequentlyBoughtTogether, FrequentlyBoughtTogetherQuery
 from shared.auth import MaybeShopper
 from shared.domain.events import uuid7
@@ -35,21 +36,23 @@ async def list_frequently_bought_together(
     request: Request, user_id: MaybeShopper, query: Annotated[FrequentlyBoughtTogetherQuery, QueryParameters()]
 ) -> Response:
     """List the products that are bought in the same order as one or several products."""
-    ids, k, in_stock = ids_in(query.product_id, MAX_CONTEXT), query.k, query.in_stock
+    ids, k, in_stock, explain = ids_in(query.product_id, MAX_CONTEXT), query.k, query.in_stock, query.explain
     if user_id is not None:
         # never stored: each user's answer has an id of its own, under which feedback is counted
-        body = await computed(find_bought_together, ids, k, in_stock, user_id)
+        body = await computed(find_bought_together, ids, k, in_stock, explain, user_id)
         return fresh(request, body, max_age_s=0, public=False)
-    body = await cached(
+    answer = await cached(
         SIMILAR,
-        bought_together_key(ids, k, in_stock),
+        bought_together_key(ids, k, in_stock, explain),
         ttl_s=3600,
-        compute=lambda: find_bought_together(ids, k, in_stock),
+        compute=lambda: find_bought_together(ids, k, in_stock, explain),
     )
-    return fresh(request, body, max_age_s=60)
+    return fresh(request, answer.body, max_age_s=60, is_hit=answer.is_hit)
 
 
-def find_bought_together(ids: Sequence[int], k: int, in_stock: bool, user_id: str | None = None) -> bytes:
+def find_bought_together(
+    ids: Sequence[int], k: int, in_stock: bool, explain: bool, user_id: str | None = None
+) -> bytes:
     """Compute the answer; with a user it is logged and has a recommendation_id. Raises ProductNotFound."""
     log = None if user_id is None else LoggedAnswer(str(uuid7()), user_id, "bought_together", "baskets", None)
     products = bought_together.together(ids, k, in_stock=in_stock, log=log)
@@ -57,7 +60,10 @@ def find_bought_together(ids: Sequence[int], k: int, in_stock: bool, user_id: st
         raise ProductNotFound(f"There is no product {unknown}.")
     answer: dict[str, Any] = {
         "product_id": ids[0] if len(ids) == 1 else ids,
-        "products": ranked_products(products),
+        "products": ranked_products(
+            (found.product, found.score, found.measures | ({"reason": together_reason(found)} if explain else {}))
+            for found in products
+        ),
     }
     if log is not None:
         answer["recommendation_id"] = log.id

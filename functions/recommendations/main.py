@@ -1,6 +1,7 @@
 """HTTP: what to show a shopper next."""
 
 from functions.recommendations import (
+    batch,
     buy_again,
     feedback,
     frequently_bought_together,
@@ -22,6 +23,7 @@ for resource in (
     frequently_bought_together,
     buy_again,
     feedback,
+    batch,
 ):
     app.include_router(resource.router)
 

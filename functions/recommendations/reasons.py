@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from functions.recommendations.selection import Selection
-from shared.domain.formula import NEWEST_TIER, SUGGESTED_TIER, TRENDING_TIER
+from shared.domain.formula import BOUGHT_TIER, NEWEST_TIER, SUGGESTED_TIER, TRENDING_TIER, VIEWED_TIER
+from shared.selection import Selection
 from shared.storage.recommending.answer_products import Source
+from shared.storage.recommending.bought_together import TogetherProduct
+from shared.storage.recommending.buy_again import Repurchase
 from shared.storage.recommending.candidates import CandidateSet
+from shared.storage.recommending.similar_products import Neighbour
 
 VERBS: Final[Mapping[str, str]] = {
     "view": "viewed",
@@ -15,6 +18,8 @@ VERBS: Final[Mapping[str, str]] = {
     "wishlist": "wished for",
 }
 OTHER_VERB: Final = "looked at"
+# The algorithm whose neighbours are what users turned to next, rather than what is similar.
+SEQUENTIAL: Final = "transitions"
 
 
 class Reasons:
@@ -22,8 +27,13 @@ class Reasons:
 
     def __init__(self, found: CandidateSet, selection: Selection) -> None:
         self.selection = selection
+        self.is_sequential = found.algorithm == SEQUENTIAL
         self.tiers = {candidate.id: candidate.tier for candidate in found.candidates}
         self.event_types = {product_id: event_type for product_id, _weight, event_type in found.profile}
+        # known products that may be older than the profile
+        for candidate in found.candidates:
+            if candidate.tier >= VIEWED_TIER:
+                self.event_types.setdefault(candidate.id, "purchase" if candidate.tier == BOUGHT_TIER else "view")
 
     def reason(self, product: dict[str, Any], source: Source | None) -> dict[str, Any]:
         """Return the strongest reason of a product. ``source`` is the product of the profile it is most similar to."""
@@ -36,6 +46,8 @@ class Reasons:
             return _reason("again", text, product_id, product["name"])
         if product_id in self.selection.new and self.tiers.get(product_id, NEWEST_TIER) == NEWEST_TIER:
             return _reason("new", "New for you")
+        if source is not None and self.is_sequential:
+            return _next_reason(source.product_id, source.name)
         if source is not None:
             verb = VERBS.get(source.event_type, OTHER_VERB)
             return _reason("similar", f"Because you {verb} {source.name}", source.product_id, source.name)
@@ -45,6 +57,33 @@ class Reasons:
         if tier <= TRENDING_TIER:
             return _reason("trending", "Trending now")
         return _reason("popular", "Popular in this shop")
+
+
+def similar_reason(product_id: int, neighbour: Neighbour) -> dict[str, Any]:
+    """Return why a product is among the products similar to ``product_id``."""
+    name, category = neighbour.name, neighbour.product["category"]
+    if neighbour.source == "trending":
+        return _reason("trending", f"Trending in {category}" if category else "Trending now")
+    if neighbour.source == "content":
+        return _reason("similar", f"Like {name}", product_id, name)
+    if neighbour.algorithm == SEQUENTIAL:
+        return _next_reason(product_id, name)
+    return _reason("similar", f"Others who liked {name} liked this too", product_id, name)
+
+
+def together_reason(found: TogetherProduct) -> dict[str, Any]:
+    """Return why a product is among those bought together with others."""
+    return _reason("together", f"Often bought with {found.source_name}", found.source_id, found.source_name)
+
+
+def purchase_reason(repurchase: Repurchase) -> dict[str, Any]:
+    """Return why a product is among those to buy again."""
+    times = "before" if repurchase.purchase_count == 1 else f"{repurchase.purchase_count} times"
+    return _reason("again", f"You bought this {times}", repurchase.product["id"], repurchase.product["name"])
+
+
+def _next_reason(product_id: int, name: str) -> dict[str, Any]:
+    return _reason("next", f"Others went on to this from {name}", product_id, name)
 
 
 def _reason(kind: str, text: str, product_id: int | None = None, product_name: str | None = None) -> dict[str, Any]:

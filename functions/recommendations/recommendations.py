@@ -19,18 +19,18 @@ from functions.recommendations.schemas import (
     Recommendations,
     RecommendationsQuery,
 )
-from functions.recommendations.selection import RecommendationsRequest, select_products
 from shared.auth import NamedShopper, bearer, own
 from shared.domain.events import uuid7
 from shared.errors import AppError, CategoryNotFound, DatabaseUnavailable, Unauthorized
 from shared.http import computed, private
-from shared.http.answers import dump
+from shared.http.answers import CACHE_HIT, CACHE_MISS, dump
 from shared.http.api import OWNED, problem_responses
 from shared.http.parameters import ids_in
+from shared.selection import RecommendationsRequest, find_new, select_products
 from shared.storage.answers import popular_ranking, user_answers
 from shared.storage.recommending import answer_products
 from shared.storage.recommending.attribution import LoggedAnswer
-from shared.storage.recommending.candidates import read_candidates
+from shared.storage.recommending.candidates import CandidateSet, read_candidates
 
 PATH = "/recommendations"
 
@@ -84,17 +84,19 @@ async def get_recommendations(
 
     Everything the user did until a second ago counts. The products of the current session (`product_id`, `recent`)
     count as views made just now, so that a user without history gets a personal answer too. Without history and
-    session, the answer has trending products, of the requested category if there is one. While the database is
-    unavailable, it has popular products.
+    session, the answer has trending products, of the requested category if there is one. Unless `repeats` says
+    otherwise, what the user bought or has just viewed is left out as long as there is enough else. While the database
+    is unavailable, the answer has popular products.
     """
     raw_query: bytes = request.scope["query_string"]
     try:
         before = await user_answers.read_before_computing(user_id, raw_query)
         if before is not None and before.body is not None:
-            return private(before.body)
+            return private(before.body, headers={"Cache-Status": CACHE_HIT})
         body = await computed(recommend, recommendations_request(user_id, query))
         if before is not None:
             await user_answers.store(user_id, raw_query, body, before)
+            return private(body, headers={"Cache-Status": CACHE_MISS})
     except DatabaseUnavailable:
         body = popular_instead(user_id, await popular_ranking.top(query.k))
     return private(body)
@@ -117,6 +119,7 @@ def recommendations_request(user_id: str, query: RecommendationsQuery) -> Recomm
         location,
         context,
         query.diversity,
+        query.repeats,
     )
 
 
@@ -128,6 +131,7 @@ def recommend(request: RecommendationsRequest) -> bytes:
     found = read_candidates(
         request.user_id,
         k=request.k,
+        repeats=request.repeats,
         category_id=request.category_id,
         exclude=list(request.exclude),
         in_stock=bool(request.in_stock),
@@ -135,9 +139,8 @@ def recommend(request: RecommendationsRequest) -> bytes:
     )
     if not found.category_known:
         raise CategoryNotFound(f"There is no category {request.category_id}; GET /products/categories lists them.")
-    selection = select_products(request, found)
-    strategy = "personalized" if found.profile else "trending" if request.category_id is None else "cold_start_category"
-    log = LoggedAnswer(str(uuid7()), request.user_id, "recommendations", strategy, found.version)
+    selection = select_products(request, found, find_new(request, found))
+    log = LoggedAnswer(str(uuid7()), request.user_id, "recommendations", strategy_of(request, found), found.version)
     scores = selection.scores
     if request.explain:
         reasons = Reasons(found, selection)
@@ -147,16 +150,29 @@ def recommend(request: RecommendationsRequest) -> bytes:
         ]
     else:
         listed = [(product, scores.get(product["id"], 0.0), {}) for product in answer_products.read(selection.ids, log)]
-    return dump(
-        {
-            "user_id": request.user_id,
-            "recommendations": ranked_products(listed),
-            "strategy": strategy,
-            "recommendation_id": log.id,
-            "model_version": found.version,
-            "generated_at": datetime.now(UTC),
-        }
-    )
+    return dump(answer_of(listed, log, found))
+
+
+def strategy_of(request: RecommendationsRequest, found: CandidateSet) -> str:
+    """Return how the products of an answer are chosen."""
+    if found.profile:
+        return "personalized"
+    return "trending" if request.category_id is None else "cold_start_category"
+
+
+def answer_of(
+    listed: list[tuple[dict[str, Any], float, dict[str, Any]]], log: LoggedAnswer, found: CandidateSet
+) -> dict[str, Any]:
+    """Return the answer of ``(product, score, further fields)``, best first, as it is logged."""
+    return {
+        "user_id": log.user_id,
+        "recommendations": ranked_products(listed),
+        "strategy": log.strategy,
+        "recommendation_id": log.id,
+        "model_version": found.version,
+        "algorithm": found.algorithm,
+        "generated_at": datetime.now(UTC),
+    }
 
 
 def popular_instead(user_id: str, popular: list[tuple[dict[str, Any], float]]) -> bytes:
@@ -170,6 +186,7 @@ def popular_instead(user_id: str, popular: list[tuple[dict[str, Any], float]]) -
             "strategy": "popular",
             "recommendation_id": str(uuid7()),
             "model_version": None,
+            "algorithm": None,
             "generated_at": datetime.now(UTC),
         }
     )

@@ -6,17 +6,23 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from shared.domain.events import ProductId
+from shared.domain.events import ProductId, UserId
+from shared.domain.formula import RECENT_MINUTES, Repeats
 from shared.domain.product import Product
 from shared.http import K, Query, UserQuery
 from shared.http.parameters import id_list
+from shared.storage.recommending.similar_products import Kind
 
 MAX_EXCLUDED: Final = 200
 MAX_RECENT: Final = 50
 MAX_CONTEXT: Final = 20
+MAX_BATCH_USERS: Final = 100
+# bounds a batch at 2,000 products
+MAX_BATCH_K: Final = 20
 
 CategoryId = Annotated[int, Field(ge=1, le=2**53 - 1)]
 InStockOnly = Annotated[bool, Field(description="`true` returns only products in stock.")]
+Explain = Annotated[bool, Field(description="`true` adds the reason for each product.")]
 
 
 class RecommendationsQuery(UserQuery):
@@ -34,7 +40,13 @@ class RecommendationsQuery(UserQuery):
         description="`true` returns only products in stock. If omitted, products in stock come first. "
         "`false` ignores stock.",
     )
-    explain: bool = Field(False, description="`true` adds the reason for each product.")
+    repeats: Repeats = Field(
+        "exclude",
+        description="Which of the products that the user knows are returned. `exclude`: none that they bought, or "
+        f"viewed in the last {RECENT_MINUTES} minutes; if too few products remain, those viewed return, and then those "
+        "bought. `include`: known and new products, best first. `only`: known products.",
+    )
+    explain: Explain = False
     product_id: ProductId | None = Field(
         None, description="The product the user is looking at. It is not returned, and products like it come first."
     )
@@ -79,6 +91,12 @@ class SimilarProductsQuery(UserQuery):
 
     product_id: ProductId
     k: K = 10
+    kind: Kind = Field(
+        "hybrid",
+        description="`collaborative`: products that the same people are interested in. `content`: products with a "
+        "similar description. `hybrid`: both, filled up with trending products of the category.",
+    )
+    explain: Explain = False
 
 
 class TrendingProductsQuery(Query):
@@ -113,6 +131,7 @@ class FrequentlyBoughtTogetherQuery(UserQuery):
     )
     k: K = 10
     in_stock: InStockOnly = False
+    explain: Explain = False
 
 
 class BuyAgainQuery(UserQuery):
@@ -120,17 +139,19 @@ class BuyAgainQuery(UserQuery):
 
     k: K = 10
     in_stock: InStockOnly = False
+    explain: Explain = False
 
 
 class Reason(BaseModel):
     """Why a product was recommended.
 
-    `again`: the user viewed or bought it before. `similar`: similar to `product_id`, which the user viewed or bought.
-    `taste`: matches the user's preferences. `trending`, `popular`: fills up the answer. `new`: recently added.
-    `rule`: moved by the shop's rule `rule_id`.
+    `again`: the user viewed or bought it before. `similar`: similar to `product_id`, which the user viewed or bought,
+    or which the request names. `next`: others went on to it from `product_id`. `together`: bought together with
+    `product_id`. `taste`: matches the user's preferences. `trending`, `popular`: fills up the answer. `new`: recently
+    added. `rule`: moved by the shop's rule `rule_id`.
     """
 
-    kind: Literal["again", "similar", "taste", "trending", "popular", "new", "rule"] = Field(
+    kind: Literal["again", "similar", "next", "together", "taste", "trending", "popular", "new", "rule"] = Field(
         description="Kind of reason."
     )
     product_id: int | None = Field(
@@ -194,7 +215,42 @@ class Recommendations(BaseModel):
     )
     recommendation_id: str = Field(description="Identifies this answer in POST /recommendations/feedback.")
     model_version: int | None = Field(description="Model version; null if no model is active or none was used.")
+    algorithm: str | None = Field(
+        description="Algorithm of that version, such as `ease` or `mixture`; null without one."
+    )
     generated_at: datetime = Field(description="When the answer was computed.")
+
+
+class RecommendationsBatchRequest(BaseModel):
+    """Recommendations for several users."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    user_ids: list[UserId] = Field(min_length=1, max_length=MAX_BATCH_USERS, description="Ids of the users, each once.")
+    k: int = Field(10, ge=1, le=MAX_BATCH_K, description="Maximum number of products for each user.")
+    repeats: Repeats = Field("exclude", description="Which of the products that a user knows are returned.")
+    category_id: CategoryId | None = Field(
+        None, description="Returns only products of this category and of the categories below it."
+    )
+    exclude: list[ProductId] = Field([], max_length=MAX_EXCLUDED, description="Ids of products not to return.")
+    in_stock: bool | None = Field(
+        None,
+        description="`true` returns only products in stock. If omitted, products in stock come first. "
+        "`false` ignores stock.",
+    )
+
+    @model_validator(mode="after")
+    def require_each_user_once(self) -> Self:
+        """Refuse a user that is named twice."""
+        if len(set(self.user_ids)) < len(self.user_ids):
+            raise ValueError("Name each user of user_ids once.")
+        return self
+
+
+class RecommendationsBatch(BaseModel):
+    """Recommendations for each user of the request, in its order."""
+
+    answers: list[Recommendations] = Field(description="The answers, one for each user.")
 
 
 class SimilarProducts(BaseModel):

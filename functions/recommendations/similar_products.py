@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.recommendations.ranked_products import ranked_products
+from functions.recommendations.reasons import similar_reason
 from functions.recommendations.schemas import SimilarProducts, SimilarProductsQuery
 from shared.auth import MaybeShopper
 from shared.domain.events import uuid7
@@ -19,6 +20,7 @@ from shared.http.api import OWNED, problem_responses
 from shared.storage.answers.protocol import SIMILAR, similar_products_key
 from shared.storage.recommending import answer_products, similar_products
 from shared.storage.recommending.attribution import LoggedAnswer
+from shared.storage.recommending.similar_products import Kind
 
 router = APIRouter()
 
@@ -35,28 +37,32 @@ async def list_similar_products(
     """List the products most similar to a product.
 
     Products are similar if the same people are interested in them or if their descriptions are alike. Descriptions
-    weigh more the fewer people have met the product.
+    weigh more the fewer people have met the product. `kind` restricts the answer to one of both.
     """
+    k, kind, explain = query.k, query.kind, query.explain
     if user_id is not None:
         # never stored: each user's answer has an id of its own, under which feedback is counted
-        body = await computed(find_similar, query.product_id, query.k, user_id)
+        body = await computed(find_similar, query.product_id, k, kind, explain, user_id)
         return fresh(request, body, max_age_s=0, public=False)
-    body = await cached(
+    answer = await cached(
         SIMILAR,
-        similar_products_key(query.product_id, query.k),
+        similar_products_key(query.product_id, k, kind, explain),
         ttl_s=3600,
-        compute=lambda: find_similar(query.product_id, query.k),
+        compute=lambda: find_similar(query.product_id, k, kind, explain),
     )
-    return fresh(request, body, max_age_s=60)
+    return fresh(request, answer.body, max_age_s=60, is_hit=answer.is_hit)
 
 
-def find_similar(product_id: int, k: int, user_id: str | None = None) -> bytes:
+def find_similar(product_id: int, k: int, kind: Kind, explain: bool, user_id: str | None = None) -> bytes:
     """Compute the answer; with a user it is logged and has a recommendation_id. Raises ProductNotFound."""
     log = None if user_id is None else LoggedAnswer(str(uuid7()), user_id, "similar", "similar", None)
-    neighbours = similar_products.similar(product_id, k, log)
+    neighbours = similar_products.similar(product_id, k, log, kind=kind)
     if not neighbours and not answer_products.exists(product_id):
         raise ProductNotFound(f"There is no product {product_id}.")
-    products = ranked_products((product, score, {}) for product, score in neighbours)
+    products = ranked_products(
+        (neighbour.product, neighbour.score, {"reason": similar_reason(product_id, neighbour)} if explain else {})
+        for neighbour in neighbours
+    )
     answer: dict[str, Any] = {"product_id": product_id, "similar_products": products}
     if log is not None:
         answer["recommendation_id"] = log.id

@@ -27,13 +27,13 @@ async def list_trending_products(
     request: Request, query: Annotated[TrendingProductsQuery, QueryParameters()]
 ) -> Response:
     """List trending products: those with most events in the window, where newer events weigh more."""
-    body = await cached(
+    answer = await cached(
         TRENDING,
         trending_key(query.window, query.category_id, query.k),
         ttl_s=900,
         compute=lambda: find_trending(query.window, query.category_id, query.k),
     )
-    return fresh(request, body, max_age_s=60)
+    return fresh(request, answer.body, max_age_s=60, is_hit=answer.is_hit)
 
 
 def find_trending(window: str, category_id: int | None, k: int) -> bytes:

@@ -4,9 +4,8 @@ import functions_framework
 from cloudevents.http.event import CloudEvent
 
 from shared import logs, user_events
-from shared.domain.events import EventType
 from shared.storage.answers import popular_ranking
-from shared.storage.events import ingestion
+from shared.storage.events import purchase_counts
 
 
 @functions_framework.cloud_event
@@ -16,11 +15,6 @@ def update_popularity(event: CloudEvent) -> None:
     message = user_events.read(event)
     if message is None:
         return
-    purchases = [event for event in message.events if event["event_type"] == EventType.PURCHASE]
-    if not purchases:
-        return
-    changed = ingestion.count_purchases(
-        [event["event_id"] for event in purchases], [event["product_id"] for event in purchases]
-    )
+    changed = purchase_counts.count(message.user_id, message.events, message.origin)
     if changed:
         popular_ranking.count_purchases(changed)

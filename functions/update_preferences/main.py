@@ -15,6 +15,8 @@ def update_preferences(event: CloudEvent) -> None:
     message = user_events.read(event)
     if message is None:
         return
-    stored = ingestion.store(message.message_id, message.user_id, message.events)
+    stored = ingestion.store(
+        message.message_id, message.user_id, message.events, message.origin, published_at=message.published_at
+    )
     # after the commit, and also when nothing was new: a crash may have come between the two
     invalidation.forget_users([message.user_id, *filter(None, [stored.account_id])])

@@ -17,12 +17,14 @@ import pandas as pd
 from shared.domain.events import (
     EARLIEST,
     MAX_CLOCK_SKEW,
-    MAX_EVENT_QUANTITY,
+    WITH_QUANTITY,
     EventType,
     event_key,
     small,
     storable_json,
 )
+from shared.domain.quantities import MAX_EVENT_QUANTITY, event_quantity
+from shared.domain.shared_ids import is_shared
 from shared.tables.times import EPOCH_NUMBER, EPOCH_UNITS, LOCAL_TIME, ZONED_TIME, TimestampUnit
 from shared.tables.values import MISSING, SHORTENED, SHORTENED_ID, event_type_of, id_text
 
@@ -157,8 +159,11 @@ def _text_problem(cells: "pd.Series[str]", most: int) -> "pd.Series[bool]":
     return cells.notna() & ((cells.str.len() > most) | cells.str.contains(_CONTROL, na=False))
 
 
-def _metadata(text: str) -> tuple[int | None, str | None]:
-    """Return the quantity that metadata names, and what is wrong with the metadata."""
+def _metadata(text: str, with_quantity: bool) -> tuple[int | None, str | None]:
+    """Return the quantity that metadata names, and what is wrong with the metadata.
+
+    ``with_quantity``: the event is about pieces, and ``quantity`` is their number.
+    """
     try:
         value = orjson.loads(text)
         if not isinstance(value, dict):
@@ -168,8 +173,11 @@ def _metadata(text: str) -> tuple[int | None, str | None]:
         return None, "metadata is not valid JSON"
     except ValueError as error:
         return None, f"metadata {error}"
-    quantity = value.get("quantity")
-    return (quantity if isinstance(quantity, int) and not isinstance(quantity, bool) and quantity >= 1 else None), None
+    quantity = value.get("quantity") if with_quantity else None
+    try:
+        return (None if quantity is None else event_quantity(quantity)), None
+    except ValueError as error:
+        return None, f"metadata.quantity {error}"
 
 
 def _derived(events: pd.DataFrame) -> list[str]:
@@ -214,6 +222,8 @@ def check(
     rows = pd.concat([rows, missing], axis=1)
     for name in ("user_id", "external_id", "product_id", "session_id"):
         rows[name] = _plain_id(rows[name])
+    # products are stored under this form; ids of users, sessions and events stay as they are
+    rows["external_id"] = rows["external_id"].str.normalize("NFC")
     # a missing id of an event would make all of them one event
     rows["event_id"] = rows["event_id"].mask(rows["event_id"].isin(MISSING))
     if rules.event_type is not None:
@@ -230,7 +240,8 @@ def check(
     at, zoneless = _instants(rows["timestamp"], rules)
     latest = (now or datetime.now(UTC)) + MAX_CLOCK_SKEW
     texts = rows["metadata"].dropna()
-    stated = dict(zip(texts.index.tolist(), map(_metadata, texts), strict=True))
+    about_pieces = kind[texts.index].isin([event_type.value for event_type in WITH_QUANTITY])
+    stated = dict(zip(texts.index.tolist(), map(_metadata, texts, about_pieces), strict=True))
     reason = pd.Series([None] * len(rows), dtype=object)
 
     def refuse(wrong: "pd.Series[bool]", why: str, values: "pd.Series[Any] | None" = None) -> None:
@@ -242,6 +253,9 @@ def check(
 
     refuse(rows["user_id"].isna(), "no user_id")
     refuse(_text_problem(rows["user_id"], 255), "user_id is longer than 255 or has control characters")
+    # a history has few different ids of this kind, and many users
+    shared = [user_id for user_id in rows["user_id"].dropna().unique() if is_shared(user_id)]
+    refuse(rows["user_id"].isin(shared), "user_id is not one user's own", rows["user_id"])
     refuse(rows["user_id"].str.fullmatch(SHORTENED, na=False), f"user_id {SHORTENED_ID}", rows["user_id"])
     refuse(rows["event_type"].isna(), "no event_type")
     refuse(kind.isna(), "unknown event_type", rows["event_type"])

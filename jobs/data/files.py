@@ -23,6 +23,7 @@ from jobs.data.history import History
 from jobs.data.parquet_columns import ids, plain
 from shared.clients import sources
 from shared.domain.events import EVENT_WEIGHTS
+from shared.domain.text import canonical_name
 from shared.errors import InvalidRequest
 from shared.tables.columns import PRODUCT_COLUMNS, STANDALONE_EVENT_COLUMNS, Columns
 from shared.tables.csv_files import TextOptions, read_csv
@@ -332,6 +333,8 @@ def read_catalog(
             except ValueError as error:
                 left_out.add(row, f"external_id {error}")
                 continue
+            # the form in which the events' reader gives it
+            item = None if item is None else canonical_name(item)
             if item is None:
                 left_out.add(row, "no external_id")
             elif item not in wanted:
@@ -362,7 +365,7 @@ def read_catalog(
 
 
 def _labels(facts: list[dict[str, Any]], name: str) -> NDArray[np.int64]:
-    labels = [None if values.get(name) in (None, "") else str(values[name]) for values in facts]
+    labels = [None if values.get(name) in (None, "") else canonical_name(str(values[name])) for values in facts]
     return np.asarray(pd.factorize(np.asarray(labels, dtype=object))[0], np.int64)
 
 
@@ -371,7 +374,7 @@ def _split_tags(value: Any) -> set[str]:
         listed: list[Any] = value.split("|") if "|" in value else value.replace(";", ",").split(",")
     else:
         listed = value if isinstance(value, list) else []
-    return {str(tag).strip() for tag in listed} - {""}
+    return {canonical_name(str(tag).strip()) for tag in listed} - {""}
 
 
 def _tags(values: list[Any]) -> Any:

@@ -69,13 +69,20 @@ class TasteArrays(NamedTuple):
 
 
 class Constants(NamedTuple):
-    """The formula's parameters that scores need; ``n_by_profile`` is the number of candidates from the profile."""
+    """The formula's parameters that scores need.
+
+    prior_evidence : 0 for a prior that never shrinks.
+    n_by_profile : number of candidates from the profile.
+    only_known : whether only products that return are candidates.
+    """
 
     blend: float
     trending_prior: float
+    prior_evidence: float
     affinity_trend: float
     repeat_weight: float
     n_by_profile: int
+    only_known: bool
 
 
 class Scratch(NamedTuple):
@@ -123,6 +130,18 @@ def sum_neighbours(
                 n_candidates += 1
             cf[item] += repeat_weight * profiles.values[at]
     return n_candidates
+
+
+def keep_known(row: int, n_candidates: int, known: SparseRows, scratch: Scratch) -> None:
+    """Set the cf of all candidates to 0 but for those of ``known``."""
+    cf, candidates, values = scratch.cf, scratch.candidates, scratch.fits
+    first, last = known.starts[row], known.starts[row + 1]
+    for at in range(first, last):
+        values[at - first] = cf[known.columns[at]]
+    for place in range(n_candidates):
+        cf[candidates[place]] = 0.0
+    for at in range(first, last):
+        cf[known.columns[at]] = values[at - first]
 
 
 def keep_best(n_candidates: int, size: int, active: BoolArray, scratch: Scratch) -> int:
@@ -179,6 +198,7 @@ def recommend_rows(
     profiles: SparseRows,
     neighbours: FlatNeighbours,
     excluded: SparseRows,
+    returning: SparseRows,
     fixed: FixedCandidates,
     active: BoolArray,
     trend: Float64Array,
@@ -191,6 +211,7 @@ def recommend_rows(
     Parameters
     ----------
     profiles, excluded : shape (n_rows, n_items): weights w, and products that may not be shown.
+    returning : shape (n_rows, n_items), products that fill a short answer, in their order.
     active : by item, whether it may be recommended.
     trend : by item, the score of the formula's trending window.
     answers : shape (n_rows, k), filled with −1.
@@ -213,6 +234,8 @@ def recommend_rows(
         n = sum_neighbours(row, constants.repeat_weight, profiles, neighbours, scratch)
         for at in range(excluded.starts[row], excluded.starts[row + 1]):
             cf[excluded.columns[at]] = 0
+        if constants.only_known:
+            keep_known(row, n, returning, scratch)
         n = keep_best(n, constants.n_by_profile, active, scratch)
         for at in range(fixed.starts[row], fixed.starts[row + 1]):
             item = fixed.items[at]
@@ -245,13 +268,17 @@ def recommend_rows(
             fits[place] = fit * (1.0 + constants.affinity_trend * (trend[item] / max_trend))
             max_fit = max(max_fit, fits[place])
         max_fit = max_fit or 1.0
+        trending_prior = constants.trending_prior
+        if constants.prior_evidence > 0:
+            n_known = profiles.starts[row + 1] - profiles.starts[row]
+            trending_prior *= constants.prior_evidence / (constants.prior_evidence + n_known)
         filled = 0
         for place in range(n):
             item = candidates[place]
             trend_share = trend[item] / max_trend
             score = constants.blend * cf[item] / max_cf + (1.0 - constants.blend) * (fits[place] / max_fit)
-            score += constants.trending_prior * trend_share
-            if fits[place] > 0 or (constants.trending_prior > 0 and trend_share > 0):
+            score += trending_prior * trend_share
+            if fits[place] > 0 or (trending_prior > 0 and trend_share > 0):
                 orders[item] = 0
             elif orders[item] > 0:
                 score = FILLER_SCORE * trend_share
@@ -278,6 +305,13 @@ def recommend_rows(
             best_items[to], best_scores[to] = item, score
         for place in range(filled):
             answers[row, place] = best_items[place]
+        for at in range(returning.starts[row], returning.starts[row + 1]):
+            if filled == k:
+                break
+            item = returning.columns[at]
+            if active[item] and not is_candidate[item]:
+                answers[row, filled] = item
+                filled += 1
         for place in range(n):
             item = candidates[place]
             cf[item], orders[item], is_candidate[item] = 0.0, 0, False

@@ -46,7 +46,7 @@ def compiled_kernel() -> Kernel:
     from numba import njit
     from numba.extending import register_jitable
 
-    for function in (kernels.sum_neighbours, kernels.sift_down, kernels.keep_best):
+    for function in (kernels.sum_neighbours, kernels.keep_known, kernels.sift_down, kernels.keep_best):
         register_jitable(function)
     kernel: Kernel = njit(nogil=True)(kernels.recommend_rows)
     return kernel
@@ -82,9 +82,11 @@ class OfflineRecommender:
             kernels.Constants(
                 formula.blend,
                 formula.trending_prior,
+                formula.prior_evidence or 0.0,
                 formula.affinity_trend,
                 formula.repeat_weight,
                 CANDIDATES_BY_PROFILE + self.k,
+                policy == "unmet",
             ),
             self._adapt(_sparse_rows(snapshot.profiles(formula))),
             self._adapt(
@@ -93,6 +95,7 @@ class OfflineRecommender:
                 )
             ),
             self._prepare(("excluded", policy), lambda: _sparse_rows(snapshot.excluded(policy))),
+            self._prepare(("returning", policy), lambda: _sparse_rows(snapshot.returning(policy))),
             self._prepare(("fixed", policy, window), lambda: self._fixed_candidates(policy, window)),
             self._prepare(("active",), lambda: snapshot.active),
             self._prepare(("trend", window), lambda: snapshot.trends[window]),
@@ -140,7 +143,13 @@ class OfflineRecommender:
         )
 
     def _fixed_candidates(self, policy: ExclusionPolicy, window: TrendingWindow) -> kernels.FixedCandidates:
-        """Return the candidates that do not depend on the profile: trending in favourite categories, and fillers."""
+        """Return the candidates that do not depend on the profile: trending in favourite categories, and fillers.
+
+        There are none if the policy leaves out all that the user has not met.
+        """
+        if policy == "unmet":
+            empty = np.empty(0, np.int32)
+            return kernels.FixedCandidates(np.zeros(len(self.snapshot.users) + 1, np.int32), empty, empty)
         snapshot, k = self.snapshot, self.k
         excluded, trends = snapshot.excluded(policy), snapshot.trends
         best_by_tier = {

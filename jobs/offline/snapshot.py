@@ -15,6 +15,7 @@ from shared.domain.formula import (
     HALVINGS_MAX,
     PROFILE_EVENTS_MAX,
     RANK_MAX,
+    RECENT_MINUTES,
     SEEN_EVENTS_MAX,
     ExclusionPolicy,
     Formula,
@@ -82,6 +83,24 @@ class Interactions:
 
 
 @dataclass(frozen=True)
+class KnownProducts:
+    """The products that users know, each once per user, by row, then item. All arrays have the shape (n_known,).
+
+    times : when the user met or bought the product last; is_bought : whether they bought it.
+    """
+
+    rows: Int64Array
+    items: Int64Array
+    times: Int64Array
+    is_bought: BoolArray
+
+    def select(self, order: Int64Array, shape: tuple[int, int]) -> Matrix:
+        """Return these products in this order, by row first, as a matrix of ones."""
+        starts = np.searchsorted(self.rows[order], np.arange(shape[0] + 1))
+        return sparse.csr_array((np.ones(len(order)), self.items[order], starts), shape=shape)
+
+
+@dataclass(frozen=True)
 class TasteProfiles:
     """The preferences of each user as of one moment: what ``TasteProfile`` of shared/domain/ranking.py is for one user.
 
@@ -109,6 +128,8 @@ class Snapshot:
     users : codes, ascending, shape (n_rows,); row r of every result belongs to ``users[r]``.
     active : shape (n_items,), the products that may be recommended.
     catalog : in the codes of the history.
+    is_live : whether each user's newest event happens right now, whatever its time.
+    trend_history : the events that make trends; those of ``history`` by default.
     """
 
     history: History
@@ -116,6 +137,8 @@ class Snapshot:
     users: Int64Array
     active: BoolArray
     catalog: Catalog
+    is_live: bool = False
+    trend_history: History | None = None
 
     @property
     def n_items(self) -> int:
@@ -172,24 +195,40 @@ class Snapshot:
     def _interactions_by_length(self) -> dict[int, Interactions]:
         return {}
 
-    def excluded(self, exclusion_policy: ExclusionPolicy) -> Matrix:
-        """Return the products that may not be shown, shape (n_rows, n_items), 1 where a user may not see one."""
-        rows, items = np.empty(0, np.int64), np.empty(0, np.int64)
-        if exclusion_policy != "nothing":
-            rows, items = self._bought
-        if exclusion_policy == "seen":
-            rows, items = np.concatenate((self.recent.rows, rows)), np.concatenate((self.recent.items, items))
-        excluded = sparse.csr_array((np.ones(len(rows)), (rows, items)), shape=self._shape)
-        # repeated pairs were added up
-        excluded.data[:] = 1
-        return excluded
-
-    @cached_property
-    def _bought(self) -> tuple[Int64Array, Int64Array]:
-        """Rows and items of all purchases by these users."""
+    def known(self, policy: ExclusionPolicy) -> KnownProducts:
+        """Return the known products that a policy is about: those that it excludes or, if "unmet", all."""
         events, rows = self._user_events
-        bought = self.history.weights[events] == EVENT_WEIGHTS[EventType.PURCHASE]
-        return rows[bought], self.history.items[events][bought].astype(np.int64)
+        starts = np.searchsorted(rows, np.arange(len(self.users)))
+        times = self.history.times[events]
+        is_bought = self.history.weights[events] == EVENT_WEIGHTS[EventType.PURCHASE]
+        is_met = np.arange(len(rows)) - starts[rows] < SEEN_EVENTS_MAX
+        if policy == "nothing":
+            is_met, is_bought = np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
+        elif policy == "bought":
+            latest = times[starts[rows]] if self.is_live else self.now
+            is_met &= times > latest - np.timedelta64(RECENT_MINUTES, "m")
+        selected = is_met | is_bought
+        keys = rows[selected] * self.n_items + self.history.items[events[selected]]
+        pairs, pair_of_event = np.unique(keys, return_inverse=True)
+        known_times = np.full(len(pairs), np.iinfo(np.int64).min)
+        np.maximum.at(known_times, pair_of_event, times[selected].astype(np.int64))
+        pair_is_bought = np.zeros(len(pairs), np.bool_)
+        np.logical_or.at(pair_is_bought, pair_of_event, is_bought[selected])
+        return KnownProducts(pairs // self.n_items, pairs % self.n_items, known_times, pair_is_bought)
+
+    def excluded(self, policy: ExclusionPolicy) -> Matrix:
+        """Return the known products that may not be shown, shape (n_rows, n_items), 1 where a user may not see one."""
+        known = self.known("nothing" if policy == "unmet" else policy)
+        return known.select(np.arange(len(known.rows)), self._shape)
+
+    def returning(self, policy: ExclusionPolicy) -> Matrix:
+        """Return the known products that fill a short answer, shape (n_rows, n_items), those of a row in order."""
+        known = self.known(policy)
+        if policy == "unmet":
+            order = np.lexsort((known.items, -known.times, known.rows))
+        else:
+            order = np.lexsort((known.items, known.times, known.is_bought, known.rows))
+        return known.select(order, self._shape)
 
     @cached_property
     def trends(self) -> dict[TrendingWindow, Float64Array]:
@@ -197,15 +236,16 @@ class Snapshot:
 
         The rule is that of shared/domain/trending.py.
         """
-        hours = self.now.astype("datetime64[h]") - self.history.times.astype("datetime64[h]")
+        history = self.history if self.trend_history is None else self.trend_history
+        hours = self.now.astype("datetime64[h]") - history.times.astype("datetime64[h]")
         ages = np.maximum(hours.astype(np.int64), 0) / 24
         trends: dict[TrendingWindow, Float64Array] = {}
         for window in WINDOWS:
-            weights = self.history.weights * np.exp(-window.decay_per_day * ages) * (ages < window.days)
-            scores = np.bincount(self.history.items, weights=weights, minlength=self.n_items)
+            weights = history.weights * np.exp(-window.decay_per_day * ages) * (ages < window.days)
+            scores = np.bincount(history.items, weights=weights, minlength=self.n_items)
             trends[_WINDOW_NAMES[window.name]] = np.asarray(scores * self.active, np.float64)
-        bought = self.history.weights == EVENT_WEIGHTS[EventType.PURCHASE]
-        counts = np.bincount(self.history.items[bought], minlength=self.n_items)
+        bought = history.weights == EVENT_WEIGHTS[EventType.PURCHASE]
+        counts = np.bincount(history.items[bought], minlength=self.n_items)
         trends["all"] = np.asarray(counts * self.active, np.float64)
         return trends
 

@@ -32,6 +32,7 @@ class Split:
     relevant : shape (n_users, n_items), 1 where a user added a product to the cart or bought it after the cut.
     known_items : bool, shape (n_items,), products with an event before the cut: only they can be recommended.
     new_only : whether products that a user met before the cut are not relevant.
+    held_out : events after the cut, of all users and kinds, in the codes of the whole history.
     """
 
     train: History
@@ -40,6 +41,7 @@ class Split:
     relevant: Matrix
     known_items: BoolArray
     new_only: bool
+    held_out: History
 
 
 def select_events(history: History, mask: BoolArray) -> History:
@@ -89,6 +91,7 @@ def split_by_mask(history: History, held_out: BoolArray, *, new_only: bool, now:
         relevant=relevant,
         known_items=np.bincount(train.items, minlength=len(history.product_ids)) > 0,
         new_only=new_only,
+        held_out=select_events(history, held_out),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from scipy import sparse
 
 from jobs.data.catalog import Catalog
 from jobs.data.weighting import Weighting, split_rows
@@ -13,10 +14,12 @@ from jobs.models.neighbours import Neighbours
 from jobs.offline.metrics import find_hits, ndcg
 from jobs.offline.recommender import OfflineRecommender
 from jobs.offline.snapshot import Snapshot
-from jobs.offline.split import Split
+from jobs.offline.split import NothingToMeasure, Split
 from jobs.tuning.fitting import NEIGHBOURS, ModelInput, training_input
+from jobs.tuning.short_histories import cut_first_sessions, group_weights
 from jobs.tuning.space import Space
-from shared.domain.formula import Formula
+from shared.domain.events import EVENT_WEIGHTS, EventType
+from shared.domain.formula import FIRST_VIEW_PRIOR_MAX, REPEATS_POLICIES, ExclusionPolicy, Formula, Repeats
 
 K: Final = 20
 # Users whose answers one evaluation scores, over all folds.
@@ -25,18 +28,36 @@ USERS_MAX: Final = 1_600
 INPUTS_KEPT: Final = 5
 
 
-@dataclass(frozen=True)
-class Fold:
-    """One split to tune on.
+# The share of short histories (jobs/tuning/short_histories.py) in those users, where histories are weighed by length.
+SHORT_SHARE: Final = 1 / 3
+ANY_POLICY: Final[tuple[ExclusionPolicy, ...]] = ("nothing", "bought", "seen")
 
-    recommender : recommends to a sample of the split's test users, the rows.
+
+@dataclass(frozen=True)
+class ScoredUsers:
+    """Users whose answers are scored.
+
+    recommender : recommends to these users, the rows.
     relevant : shape (n_rows, n_items); relevant_counts : shape (n_rows,), its number of relevant items by row.
     """
 
-    split: Split
     recommender: OfflineRecommender
     relevant: Matrix
     relevant_counts: Int64Array
+
+    def history_lengths(self) -> Int64Array:
+        """Return the number of events of each user, shape (n_rows,)."""
+        snapshot = self.recommender.snapshot
+        counts = np.bincount(snapshot.history.users, minlength=len(snapshot.history.user_ids))
+        return counts[snapshot.users].astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One split to tune on: a sample of its test users, and short histories made of its held-out days, if any."""
+
+    split: Split
+    groups: list[ScoredUsers]
 
 
 class Objective:
@@ -46,8 +67,14 @@ class Objective:
     ----------
     splits : at least one, all with the same ``new_only``.
     catalog : in the codes of the splits.
+    repeats : what the answers are for. With "exclude", products that a user bought before are not relevant; with
+        "only", no others are. None for no particular kind of answers: tuning decides which known products are shown.
+    length_shares : the share of each group of histories by length, see jobs/tuning/short_histories.py; None if all
+        users count alike and no short histories are made.
     seed : of the sample of users, where there are more than ``users_max``.
     compiled : whether answers come from compiled loops, which take seconds to compile.
+
+    Raises NothingToMeasure if no user has a relevant product.
     """
 
     def __init__(
@@ -55,20 +82,48 @@ class Objective:
         splits: Sequence[Split],
         catalog: Catalog,
         *,
+        repeats: Repeats | None = None,
+        length_shares: tuple[float, ...] | None = None,
         seed: int = 0,
         users_max: int = USERS_MAX,
         compiled: bool = False,
     ) -> None:
-        self.folds: list[Fold] = []
-        for split in splits:
-            users, fold_max = split.users, users_max // len(splits)
-            if len(users) > fold_max:
-                users = np.sort(np.random.default_rng(seed).choice(users, fold_max, replace=False))
-            relevant = split.relevant[users]
-            snapshot = Snapshot(split.train, split.now, users, split.known_items, catalog)
-            recommender = OfflineRecommender(snapshot, K, compiled=compiled)
-            self.folds.append(Fold(split, recommender, relevant, np.diff(relevant.indptr).astype(np.int64)))
         self.new_only = splits[0].new_only
+        self.repeats: Repeats = repeats or ("exclude" if self.new_only else "include")
+        # answers of no particular kind may leave out whatever is never relevant
+        self.policies = REPEATS_POLICIES[repeats] if repeats else ("seen",) if self.new_only else ANY_POLICY
+        self.folds: list[Fold] = []
+        has_short = length_shares is not None and self.repeats != "only"
+        fold_max = users_max // len(splits)
+        short_max = round(fold_max * SHORT_SHARE) if has_short else 0
+        for split in splits:
+            groups = []
+            relevant = select_relevant(split, self.repeats)
+            users = split.users[np.diff(relevant.indptr)[split.users] > 0]
+            if len(users) > fold_max - short_max:
+                users = np.sort(np.random.default_rng(seed).choice(users, fold_max - short_max, replace=False))
+            if len(users):
+                snapshot = Snapshot(split.train, split.now, users, split.known_items, catalog)
+                groups.append(_scored_users(snapshot, relevant[users], compiled))
+            short = cut_first_sessions(split.held_out, self.repeats, limit=short_max, seed=seed) if has_short else None
+            if short is not None:
+                snapshot = Snapshot(
+                    short.history,
+                    split.now,
+                    np.arange(len(short.history.user_ids)),
+                    split.known_items,
+                    catalog,
+                    is_live=True,
+                    trend_history=split.train,
+                )
+                groups.append(_scored_users(snapshot, short.relevant, compiled))
+            self.folds.append(Fold(split, groups))
+        tested = [group for fold in self.folds for group in fold.groups]
+        if not tested:
+            raise NothingToMeasure(f"no held-out user has a relevant product for answers with repeats={self.repeats}")
+        lengths = np.concatenate([group.history_lengths() for group in tested])
+        self.weighs_lengths = length_shares is not None
+        self.weights = np.ones(len(lengths)) if length_shares is None else group_weights(lengths, length_shares)
         self.has_one_weight = all(len(np.unique(split.train.weights)) < 2 for split in splits)
         self._row_counts: dict[float | None, list[int]] = {}
         self._inputs: dict[tuple[Weighting, bool], list[ModelInput]] = {}
@@ -100,18 +155,48 @@ class Objective:
         return self._row_counts[gap_minutes]
 
     def score(self, neighbours: Sequence[Neighbours], formula: Formula) -> Float64Array:
-        """Return NDCG@20 of each user of each fold, shape (n_users,).
+        """Return NDCG@20 of each user of each fold, times the user's weight, shape (n_users,).
 
         ``neighbours`` are by fold. ``formula`` has its repeat weight in units of their mean score.
         """
         scores = []
         for fold, fold_neighbours in zip(self.folds, neighbours, strict=True):
             fold_formula = formula.in_scores_of(fold_neighbours.mean_score)
-            answers = fold.recommender.recommend(fold_neighbours, fold_formula)
-            scores.append(ndcg(find_hits(answers, fold.relevant), fold.relevant_counts))
-        return np.concatenate(scores)
+            for group in fold.groups:
+                answers = group.recommender.recommend(fold_neighbours, fold_formula)
+                scores.append(ndcg(find_hits(answers, group.relevant), group.relevant_counts))
+        return np.concatenate(scores) * self.weights
+
+    def allows(self, formula: Formula) -> bool:
+        """Return whether visitors may be served with this formula, if the objective is about them."""
+        first_view_prior = formula.trending_prior * formula.prior_share(1)
+        return not self.weighs_lengths or first_view_prior <= FIRST_VIEW_PRIOR_MAX
 
     def has_taste(self) -> bool:
         """Return whether the catalog knows a category, brand or tag that a taste could be for."""
-        tastes = self.folds[-1].recommender.snapshot.taste_profiles
-        return bool(tastes.categories.size or tastes.brands.size or tastes.tags.any())
+        catalog = next(group for fold in self.folds for group in fold.groups).recommender.snapshot.catalog
+        has_tags: bool = catalog.tags.nnz > 0
+        return bool((catalog.categories >= 0).any() or (catalog.brands >= 0).any() or has_tags)
+
+
+def _scored_users(snapshot: Snapshot, relevant: Matrix, compiled: bool) -> ScoredUsers:
+    recommender = OfflineRecommender(snapshot, K, compiled=compiled)
+    return ScoredUsers(recommender, relevant, np.diff(relevant.indptr).astype(np.int64))
+
+
+def select_relevant(split: Split, repeats: Repeats) -> Matrix:
+    """Return the split's relevant products that an answer with these repeats may name, shape (n_users, n_items)."""
+    if repeats == "include":
+        return split.relevant
+    train = split.train
+    is_known = np.ones(len(train), np.bool_)
+    if repeats == "exclude":
+        is_known = train.weights == EVENT_WEIGHTS[EventType.PURCHASE]
+    known = sparse.csr_array(
+        (np.ones(int(is_known.sum())), (train.users[is_known], train.items[is_known])), shape=split.relevant.shape
+    )
+    known.data[:] = 1
+    of_known = split.relevant.multiply(known)
+    relevant: Matrix = sparse.csr_array(of_known if repeats == "only" else split.relevant - of_known)
+    relevant.eliminate_zeros()
+    return relevant

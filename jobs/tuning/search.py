@@ -13,9 +13,9 @@ from jobs.data.weighting import Weighting
 from jobs.models.errors import Unsuitable
 from jobs.tuning.ensemble import mix_trials
 from jobs.tuning.objective import Objective
-from jobs.tuning.space import FORMULA, MATRIX_ONLY, WEIGHTING, Space, Values
+from jobs.tuning.space import FORMULA, MATRIX_ONLY, PRIOR_EVIDENCES, WEIGHTING, Space, Values
 from jobs.tuning.trial import Clock, Deadline, Trial, is_better, standard_error, timed
-from shared.domain.formula import PROFILE_EVENTS_MAX, Formula
+from shared.domain.formula import PRIOR_EVIDENCE, PROFILE_EVENTS_MAX, Formula
 
 # Trials with less than this share of the best score are not tuned further.
 GIVEN_UP_BELOW: Final = 0.85
@@ -39,15 +39,16 @@ PERSONAL_START: Final = 1
 
 
 def starting_formula(objective: Objective) -> Formula:
-    """Return the formula that the search starts from; whether known products are relevant decides what is excluded."""
-    new_only = objective.new_only
+    """Return the formula that the search starts from; what answers are for decides what is excluded."""
+    shows_known = objective.repeats != "exclude"
     return Formula(
         weight_power=0.5,
         blend=0.8 if objective.has_taste() else 1.0,
         trending_prior=0.03,
         trending_window="30d",
-        repeat_weight=0.0 if new_only else 3.0,
-        exclusion_policy="seen" if new_only else "nothing",
+        repeat_weight=3.0 if shows_known else 0.0,
+        exclusion_policy=objective.policies[0],
+        prior_evidence=PRIOR_EVIDENCE if objective.weighs_lengths else None,
     )
 
 
@@ -55,7 +56,7 @@ def other_starts(objective: Objective, formula: Formula) -> list[Formula]:
     """Return formulae that single steps from ``formula`` would not reach.
 
     The first, the personal one, lets long profiles decide alone and counts repeated events; in the second, popularity
-    decides almost everything; in the third, what the user did last.
+    decides as much as it may; in the third, what the user did last.
     """
     personal = formula.with_(
         profile_events=PROFILE_EVENTS_MAX,
@@ -65,7 +66,7 @@ def other_starts(objective: Objective, formula: Formula) -> list[Formula]:
         half_life_days=None,
         rank_decay=1.0,
         weight_power=formula.weight_power if objective.has_one_weight else 0.0,
-        repeat_weight=0.0 if objective.new_only else 1.0,
+        repeat_weight=0.0 if objective.repeats == "exclude" else 1.0,
     )
     latest = personal.with_(
         profile_events=20,
@@ -75,19 +76,25 @@ def other_starts(objective: Objective, formula: Formula) -> list[Formula]:
         weight_power=formula.weight_power,
         repeat_weight=formula.repeat_weight,
     )
-    return [personal, formula.with_(trending_prior=3.0, trending_window="all"), latest]
+    popular = formula.with_(trending_prior=3.0, trending_window="all")
+    if not objective.allows(popular):
+        popular = formula.with_(trending_prior=1.0, trending_window="all", prior_evidence=min(PRIOR_EVIDENCES))
+    return [personal, popular, latest]
 
 
 def formula_values(objective: Objective) -> Values:
     """Return the formula's parameters that can matter on these splits, with the values to try."""
+    values = {"exclusion_policy": objective.policies, **FORMULA}
     fixed: set[str] = set()
     if objective.new_only:
-        fixed |= {"exclusion_policy", "repeat_weight"}
+        fixed |= {"repeat_weight"}
     if not objective.has_taste():
         fixed |= {"blend", "affinity_trend"}
     if objective.has_one_weight:
         fixed |= {"weight_power"}
-    return {name: values for name, values in FORMULA.items() if name not in fixed}
+    if objective.weighs_lengths:
+        values["prior_evidence"] = PRIOR_EVIDENCES
+    return {name: options for name, options in values.items() if name not in fixed}
 
 
 def weighting_values(objective: Objective) -> Values:
@@ -176,6 +183,24 @@ def tune_formula(objective: Objective, trial: Trial, values: Values, deadline: D
         _tune_parameter(objective, trial, name, options, deadline)
 
 
+def tune_for(objective: Objective, best: Trial, deadline: Deadline) -> Formula:
+    """Return the best formula with which the model of a trial answers what another objective is about.
+
+    The search starts from the trial's formula and from the objective's own start, the better one first.
+    """
+    assert best.neighbours is not None
+    values = formula_values(objective)
+    start = starting_formula(objective)
+    adapted = best.formula.with_(exclusion_policy=start.exclusion_policy, repeat_weight=start.repeat_weight)
+    trials = [replace(best, formula=formula, scores=None) for formula in (adapted, start)]
+    for trial in trials:
+        trial.scores = objective.score(best.neighbours, trial.formula)
+    trials.sort(key=lambda trial: -trial.score)
+    tune_formula(objective, trials[0], values, deadline)
+    tune_rivals(objective, trials[0], trials[1:], values, deadline)
+    return trials[0].formula
+
+
 def _tune_parameter(objective: Objective, trial: Trial, name: str, options: Sequence[Any], deadline: Deadline) -> None:
     assert trial.neighbours is not None
     tried = {getattr(trial.formula, name)}
@@ -189,6 +214,8 @@ def _tune_parameter(objective: Objective, trial: Trial, name: str, options: Sequ
                 return
             tried.add(value)
             formula = trial.formula.with_(**{name: value})
+            if not objective.allows(formula):
+                continue
             scores = objective.score(trial.neighbours, formula)
             if is_better(scores, trial.scores):
                 trial.formula, trial.scores = formula, scores

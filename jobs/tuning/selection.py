@@ -1,8 +1,8 @@
 """Chooses a shop's model on its own held-out days, and fits the choice on all of its history."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,10 +16,10 @@ from jobs.models.pairs import numba_installed
 from jobs.offline.split import NothingToMeasure, Split, leave_last_out, select_events, split_last_days
 from jobs.tuning.fitting import NEIGHBOURS, fit
 from jobs.tuning.objective import Objective
-from jobs.tuning.search import tune
+from jobs.tuning.search import tune, tune_for
 from jobs.tuning.space import SPACES, Space
 from jobs.tuning.trial import Clock, Deadline, Trial
-from shared.domain.formula import Formula
+from shared.domain.formula import PRIOR_EVIDENCE, SERVING_KEY, SERVING_KEYS, Formula, Repeats
 
 # With fewer events or held-out users than these, differences between models are noise.
 SMALL_SHOP_EVENTS: Final = 1_000
@@ -53,6 +53,7 @@ class Choice:
     score : the model's mean NDCG@20 on the held-out days; None for a small shop's default.
     reason : why this model was chosen.
     trials : ``Trial.summary`` of every trial, best first.
+    other_formulae : of answers with other repeats than those that the model was chosen for.
     """
 
     algorithm: str
@@ -64,6 +65,7 @@ class Choice:
     reason: str
     holdout_days: float | None
     trials: list[dict[str, Any]]
+    other_formulae: Mapping[Repeats, Formula] = field(default_factory=dict)
 
     def model_parameters(self) -> dict[str, Any]:
         """Return the ``parameters`` of a model version."""
@@ -71,7 +73,8 @@ class Choice:
             "k": NEIGHBOURS,
             **self.parameters,
             "weighting": asdict(self.weighting),
-            "serving": self.formula.parameters(),
+            SERVING_KEY: self.formula.parameters(),
+            **{SERVING_KEYS[repeats]: formula.parameters() for repeats, formula in self.other_formulae.items()},
         }
 
     def metrics(self) -> dict[str, Any]:
@@ -89,12 +92,20 @@ DEFAULT_TRIAL: Final = Trial(
     "cosine",
     {"min_co_occurrence": 2},
     Weighting(None, 1.0, "sum"),
-    Formula(trending_prior=0.3, trending_window="30d", repeat_weight=0.1),
+    Formula(trending_prior=0.3, trending_window="30d", repeat_weight=0.1, prior_evidence=PRIOR_EVIDENCE),
 )
+# The share of the budget for the formula of each kind of answers that the model was not chosen for.
+OTHER_FORMULA_SHARE: Final = 0.1
 
 
 def fit_default(
-    history: History, catalog: Catalog, reason: str, *, new_only: bool = False, now: np.datetime64 | None = None
+    history: History,
+    catalog: Catalog,
+    reason: str,
+    *,
+    new_only: bool = False,
+    other_repeats: Sequence[Repeats] = (),
+    now: np.datetime64 | None = None,
 ) -> Choice:
     """Return the choice for a shop too small to choose on, with the reason."""
     formula = DEFAULT_TRIAL.formula.with_(
@@ -103,7 +114,8 @@ def fit_default(
     )
     algorithm, parameters, weighting = DEFAULT_TRIAL.algorithm, DEFAULT_TRIAL.parameters, DEFAULT_TRIAL.weighting
     neighbours = fit(history, now or history.times.max(), algorithm, parameters, weighting)
-    return Choice(algorithm, parameters, weighting, formula, neighbours, None, reason, None, [])
+    others: dict[Repeats, Formula] = {repeats: formula.for_repeats(repeats) for repeats in other_repeats}
+    return Choice(algorithm, parameters, weighting, formula, neighbours, None, reason, None, [], others)
 
 
 def split_for_tuning(
@@ -174,6 +186,9 @@ def choose_model(
     *,
     time_budget_s: float,
     new_only: bool = False,
+    repeats: Repeats | None = None,
+    other_repeats: Sequence[Repeats] = (),
+    length_shares: tuple[float, ...] | None = None,
     now: np.datetime64 | None = None,
     holdout_days: float | None = None,
     leave_last: bool = False,
@@ -190,6 +205,11 @@ def choose_model(
     time_budget_s : for tuning; the fit of the best on the whole history comes on top.
     new_only : whether only products that a user has not met are relevant. Otherwise all are, and tuning decides
         whether known products are shown.
+    repeats : the answers that the model is chosen for: those to "exclude" with ``new_only``, by default, and otherwise
+        those to "include".
+    other_repeats : further answers, for each of which the chosen model gets a formula of its own.
+    length_shares : how much histories count by their length, see jobs/tuning/short_histories.py; None if all held-out
+        users count alike.
     now : from which ages count back; the newest event by default.
     holdout_days, leave_last : see ``split_for_tuning``.
 
@@ -199,8 +219,8 @@ def choose_model(
         raise NothingToMeasure("no events")
     if len(history) < SMALL_SHOP_EVENTS:
         reason = f"safe default: {len(history)} events, fewer than {SMALL_SHOP_EVENTS}"
-        return fit_default(history, catalog, reason, new_only=new_only, now=now)
-    deadline = Deadline(time_budget_s, clock)
+        return fit_default(history, catalog, reason, new_only=new_only, other_repeats=other_repeats, now=now)
+    deadline = Deadline(time_budget_s * (1 - OTHER_FORMULA_SHARE * len(other_repeats)), clock)
     try:
         splits, days = split_for_tuning(
             sample_users(history, TUNING_EVENTS, seed),
@@ -209,13 +229,34 @@ def choose_model(
             leave_last=leave_last,
         )
     except NothingToMeasure as error:
-        return fit_default(history, catalog, f"safe default: {error}", new_only=new_only, now=now)
+        reason = f"safe default: {error}"
+        return fit_default(history, catalog, reason, new_only=new_only, other_repeats=other_repeats, now=now)
     n_held_out = sum(len(split.users) for split in splits)
     if n_held_out < SMALL_SHOP_USERS:
         reason = f"safe default: {n_held_out} held-out users, fewer than {SMALL_SHOP_USERS}"
-        return fit_default(history, catalog, reason, new_only=new_only, now=now)
-    objective = Objective(splits, catalog, seed=seed, compiled=compiling_pays(time_budget_s))
-    return _fit_best(history, tune(objective, spaces, deadline, report), spaces, days, now)
+        return fit_default(history, catalog, reason, new_only=new_only, other_repeats=other_repeats, now=now)
+    compiled = compiling_pays(time_budget_s)
+    try:
+        objective = Objective(
+            splits, catalog, repeats=repeats, length_shares=length_shares, seed=seed, compiled=compiled
+        )
+    except NothingToMeasure as error:
+        reason = f"safe default: {error}"
+        return fit_default(history, catalog, reason, new_only=new_only, other_repeats=other_repeats, now=now)
+    choice, best = _fit_best(history, tune(objective, spaces, deadline, report), spaces, days, now)
+    formulae: dict[Repeats, Formula] = {}
+    for other in other_repeats:
+        own = Deadline(time_budget_s * OTHER_FORMULA_SHARE, clock)
+        try:
+            objective = Objective(
+                splits, catalog, repeats=other, length_shares=length_shares, seed=seed, compiled=compiled
+            )
+        except NothingToMeasure:
+            formula = best.formula.for_repeats(other)
+        else:
+            formula = tune_for(objective, best, own)
+        formulae[other] = formula.in_scores_of(choice.neighbours.mean_score)
+    return replace(choice, other_formulae=formulae)
 
 
 def compiling_pays(time_budget_s: float) -> bool:
@@ -225,8 +266,11 @@ def compiling_pays(time_budget_s: float) -> bool:
 
 def _fit_best(
     history: History, trials: list[Trial], spaces: Mapping[str, Space], days: float | None, now: np.datetime64 | None
-) -> Choice:
-    """Fit the best trial on the whole history, or the next best if that does not fit the memory budget."""
+) -> tuple[Choice, Trial]:
+    """Fit the best trial on the whole history, or the next best if that does not fit the memory budget.
+
+    Return the choice and the trial.
+    """
     summaries = [trial.summary() for trial in trials]
     n_scored = sum(trial.scores is not None for trial in trials)
     for trial, summary in zip(trials, summaries, strict=True):
@@ -239,7 +283,7 @@ def _fit_best(
         except Unsuitable as error:
             summary["note"] = f"not published: {error}"
             continue
-        return Choice(
+        choice = Choice(
             trial.algorithm,
             trial.parameters,
             trial.weighting,
@@ -250,4 +294,5 @@ def _fit_best(
             days,
             summaries,
         )
+        return choice, trial
     raise NothingToMeasure("no algorithm could be fitted on the whole history")

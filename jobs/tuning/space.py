@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from jobs.models.ease_head import FIRST_HEAD
 from jobs.models.registry import ALGORITHMS, Algorithm
-from shared.domain.formula import EXCLUSION_POLICIES, PROFILE_EVENTS_MAX, TRENDING_WINDOWS
+from shared.domain.formula import PROFILE_EVENTS_MAX, TRENDING_WINDOWS
 
 Values = Mapping[str, Sequence[Any]]
 
@@ -107,16 +107,19 @@ WEIGHTING: Final[Values] = {
 # Parameters of the weighting that mean nothing to models of sequences.
 MATRIX_ONLY: Final = frozenset({"repeated"})
 
+# Values with which a visitor's third view counts clearly more than the first; others are for histories of all users.
+PRIOR_EVIDENCES: Final = (1.0, 0.3, 0.1)
+
 # Of the serving formula, see shared/domain/formula.py, in the order in which the search varies them. Repeat weights are
 # in units of the neighbours' mean score. Trending priors reach values at which popularity decides, for shops with
-# little history.
+# little history. The exclusion policy, too, is varied, before all of them: an objective says which suit it.
 FORMULA: Final[Values] = {
-    "exclusion_policy": EXCLUSION_POLICIES,
     "repeat_weight": (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0),
     "frequency_power": (0.0, 0.5, 1.0),
     "blend": (0.0, 0.1, 0.3, 0.6, 0.8, 0.9, 1.0),
     "trending_prior": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
     "trending_window": TRENDING_WINDOWS,
+    "prior_evidence": (None, 10.0, 3.0, *PRIOR_EVIDENCES),
     "half_life_days": (None, 240.0, 120.0, 60.0, 30.0, 15.0, 7.0),
     "profile_events": (10, 20, 50, 100, PROFILE_EVENTS_MAX),
     "rank_decay": (1.0, 0.99, 0.97, 0.93, 0.85, 0.7, 0.5),

@@ -1,16 +1,20 @@
 """Read catalogs and event histories from where shops keep them: ``gs://``, ``s3://``, ``https://``, or a local file.
 
 Endpoints and credentials are those of the cloud providers' clients: AWS_ENDPOINT_URL, application default credentials.
+The caller of a job chooses the source: `http_files` says which servers it may name, and files of this machine are for
+its operator.
 """
 
 import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import PurePosixPath
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from shared.clients import http_files
 from shared.errors import InvalidRequest
 from shared.settings import settings
 
@@ -41,6 +45,19 @@ _FORMATS: Final[dict[str, Format]] = {
 }
 
 
+_local_files_allowed: ContextVar[bool] = ContextVar("local_files_allowed", default=False)
+
+
+@contextmanager
+def local_files(*, allowed: bool = True) -> Iterator[None]:
+    """Say whether jobs that run inside may read files of this machine: its operator may, a caller over HTTP may not."""
+    token = _local_files_allowed.set(allowed)
+    try:
+        yield
+    finally:
+        _local_files_allowed.reset(token)
+
+
 def checked(source: str) -> str:
     """Return the source as fsspec takes it. Raises InvalidRequest for a source that this environment does not read."""
     is_local = settings().environment == "local"
@@ -51,6 +68,10 @@ def checked(source: str) -> str:
         names = ", ".join(f"{name}://" for name in allowed)
         raise InvalidRequest(f"source: must begin with one of {names}; got {source[:200]!r}.")
     if scheme == "file":
+        if not _local_files_allowed.get():
+            raise InvalidRequest(
+                "source: only ./aisle job and ./aisle load read files of this machine; over HTTP name a URL."
+            )
         path = source.removeprefix("file://")
         if not path.startswith("/"):
             raise InvalidRequest(f"source: a file needs its absolute path; got {source[:200]!r}.")
@@ -134,7 +155,16 @@ def opened(source: str) -> Iterator[io.BufferedIOBase]:
 
     address = checked(source)
     try:
-        file = fsspec.open(address, "rb").open()
+        if urlsplit(address).scheme in ("http", "https"):
+            file: Any = http_files.open_url(
+                address,
+                allow_private=settings().allow_private_sources,
+                max_bytes=settings().source_max_mb * 1_048_576,
+            )
+        else:
+            file = fsspec.open(address, "rb").open()
+    except InvalidRequest:
+        raise
     except Exception as error:
         raise _unreadable(source, error) from error
     with file, unpacked(file, source) as plain:

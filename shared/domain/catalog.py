@@ -17,6 +17,8 @@ from pydantic import (
 
 from shared.domain.events import ProductId, printable
 from shared.domain.patches import without_defaults
+from shared.domain.quantities import Whole
+from shared.domain.text import nfc
 
 # numeric(12, 2) in the products table
 MAX_PRICE: Final = Decimal("9999999999.99")
@@ -67,13 +69,15 @@ ExternalId = Annotated[
     str,
     _text(1, 255),
     AfterValidator(printable),
+    nfc(255),
     Field(description="The shop's own id of the product, such as a stock code."),
 ]
-Name = Annotated[str, _text(1, 500), AfterValidator(printable), Field(description="Name.")]
+Name = Annotated[str, _text(1, 500), AfterValidator(printable), nfc(500), Field(description="Name.")]
 Description = Annotated[
     str,
     _text(0, 10_000),
     AfterValidator(printable),
+    nfc(10_000),
     BeforeValidator(lambda value: "" if value is None else value),
     Field(description="Description."),
 ]
@@ -89,17 +93,18 @@ CategoryPath = Annotated[
     _text(1, 500),
     AfterValidator(printable),
     AfterValidator(category_path),
+    nfc(500),
     Field(description="Name of the category, which is created if it is new. `Home > Candles` is Candles inside Home."),
 ]
-Brand = Annotated[str, _text(1, 200), AfterValidator(printable)]
-Tag = Annotated[str, _text(1, 64), AfterValidator(printable)]
+Brand = Annotated[str, _text(1, 200), AfterValidator(printable), nfc(200)]
+Tag = Annotated[str, _text(1, 64), AfterValidator(printable), nfc(64)]
 Tags = Annotated[
     list[Tag],
     Field(max_length=MAX_TAGS, description="Tags."),
     AfterValidator(distinct),
     BeforeValidator(lambda value: [] if value is None else value),
 ]
-Quantity = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True, description="Pieces in stock.")]
+Quantity = Annotated[int, Whole, Field(ge=0, le=2**31 - 1, strict=True, description="Pieces in stock.")]
 Active = Annotated[bool, Field(strict=True, description="`false` hides the product everywhere.")]
 Latitude = Annotated[float, BeforeValidator(real_number), Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, BeforeValidator(real_number), Field(ge=-180, le=180, allow_inf_nan=False)]

@@ -22,10 +22,11 @@ from pydantic import (
     field_validator,
 )
 
+from shared.domain.quantities import event_quantity
+from shared.domain.shared_ids import own_id
+
 MAX_EVENTS_PER_REQUEST: Final = 500
 MAX_METADATA_BYTES: Final = 4096
-# pieces of one purchase event, however it arrives: a wholesale order is one purchase and must not outweigh all others
-MAX_EVENT_QUANTITY: Final = 10_000
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 MAX_CLOCK_SKEW: Final = timedelta(minutes=10)
 # event ids that are not UUIDs become UUIDs under this namespace: never change it
@@ -54,6 +55,9 @@ EVENT_WEIGHTS: Final[dict[EventType, float]] = {
     EventType.SEARCH: 0.0,
     EventType.REMOVE_FROM_CART: 0.0,
 }
+
+# events of pieces: their metadata may have a quantity
+WITH_QUANTITY: Final = frozenset({EventType.PURCHASE, EventType.ADD_TO_CART, EventType.REMOVE_FROM_CART})
 
 
 def printable(text: str) -> str:
@@ -92,13 +96,14 @@ def small(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 Text = Annotated[str, AfterValidator(printable)]
+# any id of a stored user, also one that earlier releases accepted
+StoredUserId = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)]
 UserId = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=255),
-    AfterValidator(printable),
+    StoredUserId,
+    AfterValidator(own_id),
     Field(
         description="Id of the user: an account's (`acct_…`), a guest's (`guest_…`), the shop's own, or one that the "
-        "browser generated."
+        "browser generated. `undefined`, `null` and the like are refused."
     ),
 ]
 # 2**53 - 1 is the largest integer that every JSON parser keeps exact
@@ -158,11 +163,25 @@ class Event(BaseModel):
     )
     metadata: Annotated[dict[str, Any], AfterValidator(storable_json), AfterValidator(small)] | None = Field(
         None,
-        description="Further facts, at most 4,096 bytes of JSON, such as the `quantity` of a purchase.",
+        description="Further facts, at most 4,096 bytes of JSON. `quantity`, of a purchase or a change of the cart, is "
+        "a whole number of at least 1.",
     )
     event_id: Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(printable)] | None = Field(
-        None, description="The client's own id of the event; events with the same id count once. If omitted, generated."
+        None,
+        description="The client's own id of the event; events of one person with the same id count once. If omitted, "
+        "generated.",
     )
+
+    @field_validator("metadata")
+    @classmethod
+    def has_whole_quantity(cls, value: dict[str, Any] | None, info: ValidationInfo) -> dict[str, Any] | None:
+        """Require that a quantity is a number of pieces, where the event is about pieces."""
+        if value is not None and info.data.get("event_type") in WITH_QUANTITY:
+            try:
+                event_quantity(value.get("quantity"))
+            except ValueError as error:
+                raise ValueError(f"quantity {error}") from None
+        return value
 
     @field_validator("product_id")
     @classmethod
@@ -174,11 +193,10 @@ class Event(BaseModel):
 
 
 def quantity_of(event: Event) -> int:
-    """Return the pieces of a purchase, in [1, MAX_EVENT_QUANTITY]: metadata's ``quantity``, 1 if that is no count."""
-    quantity = (event.metadata or {}).get("quantity", 1)
-    if isinstance(quantity, bool) or not isinstance(quantity, int) or quantity < 1:
+    """Return the pieces of an event, in [1, MAX_EVENT_QUANTITY]: metadata's ``quantity``, 1 if it has none."""
+    if event.event_type not in WITH_QUANTITY:
         return 1
-    return min(quantity, MAX_EVENT_QUANTITY)
+    return event_quantity((event.metadata or {}).get("quantity"))
 
 
 def event_key(event_id: str) -> UUID:

@@ -12,10 +12,20 @@ newest event. From the profile and the neighbours of the active model comes each
 
 and a candidate's score is
 
-    blend · cf / max cf + (1 − blend) · fit / max fit + trending_prior · trend / max trend
+    blend · cf / max cf + (1 − blend) · fit / max fit + prior · trend / max trend
 
-with fit(j) = affinity(j) · (1 + affinity_trend · trend(j) / max trend); maxima are over the candidates of one user.
-``affinity`` in shared/domain/ranking.py says how well a product fits the user's taste.
+with prior = trending_prior · prior_evidence / (prior_evidence + n), where n is the number of products in the profile:
+the more is known of a visitor, the less counts what everybody does. In it,
+
+    fit(j) = affinity(j) · (1 + affinity_trend · trend(j) / max trend)
+
+``affinity`` in shared/domain/ranking.py says how well a product fits the user's taste. Maxima are over the candidates
+of one user, without those that return (VIEWED_TIER, BOUGHT_TIER).
+
+A request says which of the products that the user knows it wants (``Repeats``), and a model version has a formula for
+each of these, whose exclusion policy says which products are left out. If fewer remain than requested, known products
+return: with "exclude" those met lately and then those bought, each from the one met longest ago; with "only" all, from
+the one met last.
 
 Two implementations import this module: what serves, the statement of shared/storage/recommending/candidates.py with
 ``rank`` of shared/domain/ranking.py; and what tunes and evaluates, jobs/offline over arrays. The test
@@ -26,11 +36,27 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
-# The known products that are never shown: none, those bought, or all that the user has met (seen or bought).
-ExclusionPolicy = Literal["nothing", "bought", "seen"]
+# The products that are left out: none; those bought, and those met in the last RECENT_MINUTES; all that the user met
+# (seen or bought); or all others.
+ExclusionPolicy = Literal["nothing", "bought", "seen", "unmet"]
+# Which of the products that the user knows an answer has: none, all that are good enough, or no other products.
+Repeats = Literal["exclude", "include", "only"]
 TrendingWindow = Literal["7d", "30d", "all"]
 
-EXCLUSION_POLICIES: Final[tuple[ExclusionPolicy, ...]] = ("nothing", "bought", "seen")
+EXCLUSION_POLICIES: Final[tuple[ExclusionPolicy, ...]] = ("nothing", "bought", "seen", "unmet")
+# The policies that a formula may have, by the repeats that it serves; the first is the default.
+REPEATS_POLICIES: Final[Mapping[Repeats, tuple[ExclusionPolicy, ...]]] = {
+    "exclude": ("bought", "seen"),
+    "include": ("nothing",),
+    "only": ("unmet",),
+}
+# The key of ``models.parameters`` that holds each formula. A version without it is served with that of ``serving``.
+SERVING_KEY: Final = "serving"
+SERVING_KEYS: Final[Mapping[Repeats, str]] = {
+    "exclude": SERVING_KEY,
+    "include": "serving_include",
+    "only": "serving_only",
+}
 TRENDING_WINDOWS: Final[tuple[TrendingWindow, ...]] = ("7d", "30d", "all")
 
 # Model versions store an exclusion policy under the key ``returning``, as the products that may return.
@@ -39,6 +65,7 @@ STORED_EXCLUSION_POLICY: Final[Mapping[ExclusionPolicy, str]] = {
     "nothing": "all",
     "bought": "unbought",
     "seen": "unseen",
+    "unmet": "met",
 }
 _EXCLUSION_POLICY_BY_STORED: Final[Mapping[str, ExclusionPolicy]] = {
     stored: policy for policy, stored in STORED_EXCLUSION_POLICY.items()
@@ -54,14 +81,26 @@ RANK_MAX: Final = 500
 HALVINGS_MAX: Final = 200
 # Latest events whose products the policy "seen" excludes. Bought products are excluded whatever their age.
 SEEN_EVENTS_MAX: Final = 1_000
+# Minutes for which a product that the user met, by whatever event, is not shown again.
+RECENT_MINUTES: Final = 30
+# ``prior_evidence`` where tuning begins and in a shop too small to tune: after the first view, a visitor's list follows
+# the visitor. Model versions that give none keep the whole prior, as they were tuned.
+PRIOR_EVIDENCE: Final = 0.3
+# The greatest weight of the trend after a visitor's first view, beside at most 1 of what follows from the view, that
+# tuning may choose for visitors. It is a promise to them, not an optimum: a list that repeats what everybody sees would
+# be right more often, and show nothing of the visit.
+FIRST_VIEW_PRIOR_MAX: Final = 0.3
 
 # Candidates ----------------------------------------------------------------------------------------------------------
 
-# Tiers of candidates. Profile or taste suggests those of the first; fillers complete the answer in this order.
+# Tiers of candidates. Profile or taste suggests those of the first; fillers complete the answer in this order. The last
+# two are known products that return where an answer would be too short without them, in the order of their positions.
 SUGGESTED_TIER: Final = 0
 TRENDING_TIER: Final = 1
 POPULAR_TIER: Final = 2
 NEWEST_TIER: Final = 3
+VIEWED_TIER: Final = 4
+BOUGHT_TIER: Final = 5
 # Candidates with the greatest cf, beyond the k of the answer.
 CANDIDATES_BY_PROFILE: Final = 100
 # Trending candidates from the user's favourite categories, beyond the k of the answer.
@@ -105,7 +144,8 @@ class Formula:
     trending_prior : weight of the trend beside those two, at least 0.
     affinity_trend : how much the trend raises the fit to the user's taste, at least 0.
     trending_window : scores that count as trend: of 7 or 30 days, or "all", the number of purchases ever.
-    exclusion_policy : known products that are not shown: "nothing", "bought", or "seen" (seen or bought).
+    exclusion_policy : products that are left out, see ``ExclusionPolicy``.
+    prior_evidence : products in the profile that halve the prior, above 0; None for a prior that never shrinks.
     """
 
     profile_events: int = 50
@@ -119,6 +159,20 @@ class Formula:
     affinity_trend: float = 1.0
     trending_window: TrendingWindow = "7d"
     exclusion_policy: ExclusionPolicy = "bought"
+    prior_evidence: float | None = None
+
+    @classmethod
+    def of_version(
+        cls, parameters: Mapping[str, Any] | None, repeats: Repeats, defaults: "Formula | None" = None
+    ) -> "Formula":
+        """Return the formula with which a model version of these ``parameters`` answers a request.
+
+        A version of an earlier release has one formula for all requests.
+        """
+        stored = parameters or {}
+        return cls.from_parameters(stored.get(SERVING_KEYS[repeats]) or stored.get(SERVING_KEY), defaults).for_repeats(
+            repeats
+        )
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any] | None, defaults: "Formula | None" = None) -> "Formula":
@@ -143,6 +197,17 @@ class Formula:
     def with_(self, **changes: Any) -> "Formula":
         """Return the formula with some parameters changed."""
         return replace(self, **changes)
+
+    def for_repeats(self, repeats: Repeats) -> "Formula":
+        """Return the formula with a policy that these repeats allow: its own, or else their default."""
+        policies = REPEATS_POLICIES[repeats]
+        return self if self.exclusion_policy in policies else self.with_(exclusion_policy=policies[0])
+
+    def prior_share(self, n_products: int) -> float:
+        """Return the share of the prior that remains for a profile of this many products, in (0, 1]."""
+        if self.prior_evidence is None:
+            return 1.0
+        return self.prior_evidence / (self.prior_evidence + n_products)
 
     def in_scores_of(self, mean_score: float) -> "Formula":
         """Return the formula with ``repeat_weight`` in units of similarity, given in units of the mean score.

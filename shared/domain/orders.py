@@ -51,5 +51,8 @@ def purchase_event_id(order_id: UUID, product_id: int) -> UUID:
 
 
 def checkout_id(shopper: str, idempotency_key: str) -> UUID:
-    """Return the id of a shopper's checkout, the same for every repetition of the request."""
+    """Return the id of a shopper's checkout, the same for every repetition of the request.
+
+    An order has it for as long as the key is valid (shared/storage/shopping/checkout.py), so the key may come again.
+    """
     return uuid5(CHECKOUT_NAMESPACE, f"{shopper}\n{idempotency_key}")

@@ -14,6 +14,7 @@ from shared.domain.formula import (
     PRICE_DEVIATION_MIN,
     PRICE_FACTOR_MIN,
     SUGGESTED_TIER,
+    VIEWED_TIER,
     Formula,
 )
 
@@ -28,7 +29,7 @@ class Candidate(NamedTuple):
     cf : the collaborative score, at least 0.
     trending : the score of the formula's trending window, at least 0.
     tier : SUGGESTED_TIER if profile or taste suggests the product; above it for a filler, in the order of filling up.
-    position : a filler's position within its tier, from 1.
+    position : a filler's position within its tier, from 1; from VIEWED_TIER on, within both tiers.
     """
 
     id: int
@@ -118,6 +119,7 @@ def rank(
     formula: Formula,
     k: int,
     *,
+    n_known: int = 0,
     location: tuple[float, float] | None = None,
     half_km: float = NEARNESS_HALF_KM,
     stock_first: bool = True,
@@ -128,11 +130,13 @@ def rank(
     Ties go to the greater trend, then to the smaller id, so that the same candidates always give the same answer.
 
     A filler comes after all other candidates, in the order of tiers and positions. It competes like the others if it
-    fits the user's taste, or if it trends and ``trending_prior`` is above 0.
+    fits the user's taste, or if it trends and ``trending_prior`` is above 0. A product that only returns because the
+    answer would be too short (from VIEWED_TIER) comes last, and has no effect on the scores of the others.
 
     Parameters
     ----------
     candidates : each product once.
+    n_known : products in the user's profile, which decide how much of the prior remains.
     location : latitude and longitude of the user, in degrees.
     half_km : distance at which the bonus for nearness is halved.
     stock_first : whether products out of stock come after all others.
@@ -140,11 +144,16 @@ def rank(
 
     Scores are in [0, 1 + trending_prior] before factors.
     """
-    blend, trending_prior, affinity_trend = formula.blend, formula.trending_prior, formula.affinity_trend
-    max_trend = max((candidate.trending for candidate in candidates), default=0.0) or 1.0
-    max_cf = max((candidate.cf for candidate in candidates), default=0.0) or 1.0
+    blend, affinity_trend = formula.blend, formula.affinity_trend
+    trending_prior = formula.trending_prior * formula.prior_share(n_known)
+    competitors = [candidate for candidate in candidates if candidate.tier < VIEWED_TIER]
+    max_trend = max((candidate.trending for candidate in competitors), default=0.0) or 1.0
+    max_cf = max((candidate.cf for candidate in competitors), default=0.0) or 1.0
     fits = [
-        affinity(candidate, taste) * (1.0 + affinity_trend * candidate.trending / max_trend) for candidate in candidates
+        affinity(candidate, taste) * (1.0 + affinity_trend * candidate.trending / max_trend)
+        if candidate.tier < VIEWED_TIER
+        else 0.0
+        for candidate in candidates
     ]
     max_fit = max(fits, default=0.0) or 1.0
     keyed = []
@@ -152,10 +161,10 @@ def rank(
         fit = candidate_fit / max_fit
         trend = candidate.trending / max_trend
         score = blend * candidate.cf / max_cf + (1.0 - blend) * fit + trending_prior * trend
-        competes = fit > 0 or (trending_prior > 0 and trend > 0)
-        tier = SUGGESTED_TIER if competes else candidate.tier
+        competes = candidate.tier < VIEWED_TIER and (fit > 0 or (trending_prior > 0 and trend > 0))
+        tier = SUGGESTED_TIER if competes else min(candidate.tier, VIEWED_TIER)
         if tier > SUGGESTED_TIER:
-            score = FILLER_SCORE * trend
+            score = FILLER_SCORE * min(trend, 1.0)
         factor = factors.get(candidate.id, 1.0) if factors else 1.0
         if location is not None:
             score *= nearness(candidate, location, half_km)

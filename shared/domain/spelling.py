@@ -15,8 +15,11 @@ _POSSESSIVE: Final = re.compile(r"(?<=\w)['’]s\b")
 
 def words_of(text: str) -> list[str]:
     """Return the words of ``text``: lower case, without accents and punctuation, at most MAX_WORDS."""
-    lower = _POSSESSIVE.sub("", text.lower())
+    # NFKC first: compatibility forms such as a full-width letter have a lower case only afterwards
+    lower = _POSSESSIVE.sub("", unicodedata.normalize("NFKC", text).lower())
     plain = "".join(c for c in unicodedata.normalize("NFKD", lower) if not unicodedata.combining(c))
+    # composed, as the catalog is stored: Hangul has letters that are no accents
+    plain = unicodedata.normalize("NFC", plain)
     return _WORD.findall(plain)[:MAX_WORDS]
 
 

@@ -11,6 +11,9 @@ from starlette.responses import Response
 NO_CACHE: Final = "private, no-cache"
 # no copy is kept at all: the answer is personal data, or changes with the user's next request
 NO_STORE: Final = "private, no-store"
+# Cache-Status (RFC 9211) of an answer from Redis, and of one that was computed because Redis had none
+CACHE_HIT: Final = "aisle; hit"
+CACHE_MISS: Final = "aisle; fwd=miss"
 
 
 def entity_tag(body: bytes) -> str:
@@ -23,10 +26,17 @@ def matches(header: str | None, tag: str) -> bool:
     return header is not None and (header.strip() == "*" or tag in (part.strip() for part in header.split(",")))
 
 
-def fresh(request: Request, body: bytes, *, max_age_s: int, public: bool = True) -> Response:
-    """Return JSON with its entity tag and lifetime, or 304 if the client already has this body."""
+def fresh(
+    request: Request, body: bytes, *, max_age_s: int, public: bool = True, is_hit: bool | None = None
+) -> Response:
+    """Return JSON with its entity tag and lifetime, or 304 if the client already has this body.
+
+    ``is_hit`` tells whether the body comes from Redis; None for an answer that is never stored.
+    """
     tag = entity_tag(body)
     headers = {"ETag": tag, "Cache-Control": f"public, max-age={max_age_s}" if public and max_age_s else NO_CACHE}
+    if is_hit is not None:
+        headers["Cache-Status"] = CACHE_HIT if is_hit else CACHE_MISS
     if matches(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)

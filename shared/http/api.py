@@ -83,6 +83,7 @@ def api(
     costs: Mapping[str, int] | None = None,
     raw_bodies: frozenset[str] = frozenset(),
     text_bodies: frozenset[str] = frozenset(),
+    form_bodies: frozenset[str] = frozenset(),
     tags: Mapping[str, str] | None = None,
     schemas: Mapping[str, dict[str, Any]] | None = None,
 ) -> FastAPI:
@@ -108,7 +109,14 @@ def api(
     problems.install(app)
     health.install(app, name, needs)
     app.state.edge = Edge(
-        app, name, max_body, max_values=max_values, costs=costs, raw_bodies=raw_bodies, text_bodies=text_bodies
+        app,
+        name,
+        max_body,
+        max_values=max_values,
+        costs=costs,
+        raw_bodies=raw_bodies,
+        text_bodies=text_bodies,
+        form_bodies=form_bodies,
     )
     return app
 

@@ -6,6 +6,7 @@ of fields and values and the nesting are bounded first.
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import orjson
 from starlette.concurrency import run_in_threadpool
@@ -20,6 +21,7 @@ MAX_FIELDS: Final = 100
 MAX_DEPTH: Final = 32
 # of the whole body, unless a path takes more
 MAX_VALUES: Final = 2_000
+MAX_FORM_FIELDS: Final = 20
 # bodies above this are parsed in a thread
 LARGE_BYTES: Final = 32_768
 
@@ -72,6 +74,29 @@ def is_json(media_type: str) -> bool:
     """Return whether a Content-Type is JSON."""
     kind = media_type.partition(";")[0].strip().lower()
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def is_form(media_type: str) -> bool:
+    """Return whether a Content-Type is that of an HTML form."""
+    return media_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"
+
+
+def form_as_json(body: bytes) -> bytes:
+    """Return the fields of an HTML form as a JSON object of texts. Raises MalformedBody."""
+    try:
+        fields = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=MAX_FORM_FIELDS,
+        )
+    except ValueError:
+        raise MalformedBody("The body is not a valid form.") from None
+    values = dict(fields)
+    if len(values) < len(fields):
+        raise MalformedBody("A field of the form must be sent once.")
+    return orjson.dumps(values)
 
 
 def check_type(headers: Mapping[str, str], *, text_is_json: bool) -> None:

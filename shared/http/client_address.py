@@ -1,4 +1,4 @@
-"""The client's address, from which keys are made: rate limits and lockouts.
+"""The client's address, from which keys are made: rate limits, lockouts, and how often a client's events count.
 
 An IPv6 subscriber has a /64 at least, so its prefix stands for the client. One address has one spelling here: without
 port, brackets and zone, and an IPv4 address that is written as IPv6 is an IPv4 address.
@@ -6,10 +6,12 @@ port, brackets and zone, and an IPv4 address that is written as IPv6 is an IPv4 
 
 from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 PREFIX_LENGTH: Final = 64
+# neighbours of an IPv4 address that one operator usually has
+IPV4_PREFIX_LENGTH: Final = 24
 
 
 @lru_cache(maxsize=8192)
@@ -29,6 +31,15 @@ def client_of(address: str) -> str | None:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(IPv6Network((int(parsed), PREFIX_LENGTH), strict=False))
+
+
+@lru_cache(maxsize=8192)
+def network_of(client: str) -> str:
+    """Return the address prefix of a client that ``client_address`` returned: an IPv4 /24 or an IPv6 /64."""
+    try:
+        return str(IPv4Network((client, IPV4_PREFIX_LENGTH), strict=False))
+    except ValueError:
+        return client
 
 
 def client_address(headers: Iterable[tuple[bytes, bytes]], peer: str, trusted_proxies: int) -> str:

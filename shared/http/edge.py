@@ -17,11 +17,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import api_keys, errors
+from shared import api_keys, errors, event_origin
 from shared.api_keys import KEY_CHALLENGE
 from shared.errors import AppError
 from shared.http import bodies, revocations
-from shared.http.client_address import client_address
+from shared.http.client_address import client_address, network_of
 from shared.http.limits import WINDOW_S, Limiter, Pace
 from shared.http.problems import problem_response
 from shared.logs import trace_of
@@ -33,7 +33,16 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+@-]{1,128}")
 MAX_BODY_BYTES = 131_072
 MAX_QUERY_BYTES = 8_192
 MAX_QUERY_PARAMETERS = 100
-EXPOSED = ("X-Request-ID", "ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "Location", "Idempotent-Replayed")
+EXPOSED = (
+    "X-Request-ID",
+    "ETag",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "Location",
+    "Idempotent-Replayed",
+    "Cache-Status",
+)
 ALLOWED_HEADERS = (
     "Authorization",
     "Content-Type",
@@ -62,8 +71,9 @@ class Edge:
     """Wraps an application. ``begin`` is the part that the hot path shares.
 
     By path: ``max_body`` are bytes and ``max_values`` JSON values of bodies that may have more than usual, ``costs``
-    how many requests one request counts as in the rate limit. ``raw_bodies`` take other bodies than JSON, and
-    ``text_bodies`` take JSON that calls itself text/plain, as beacons send it.
+    how many requests one request counts as in the rate limit. ``raw_bodies`` take other bodies than JSON,
+    ``text_bodies`` take JSON that calls itself text/plain, as beacons send it, and ``form_bodies`` take HTML forms too:
+    the application gets their fields as JSON, and ``scope["aisle.form"]``.
     """
 
     def __init__(
@@ -76,12 +86,13 @@ class Edge:
         costs: Mapping[str, int] | None = None,
         raw_bodies: frozenset[str] = frozenset(),
         text_bodies: frozenset[str] = frozenset(),
+        form_bodies: frozenset[str] = frozenset(),
     ) -> None:
         self.name = name
         self.max_body = max_body or {}
         self.max_values = max_values or {}
         self.costs = costs or {}
-        self.raw_bodies, self.text_bodies = raw_bodies, text_bodies
+        self.raw_bodies, self.text_bodies, self.form_bodies = raw_bodies, text_bodies, form_bodies
         self.limiter = Limiter(name)
         self.pace = Pace()
         self.inner = app
@@ -240,7 +251,13 @@ class Edge:
                 message = {**message, "body": b""}
             await send(message)
 
-        with trace_of(scope["headers"], request_id):
+        key = scope.get("aisle.key")
+        sender = event_origin.sent_by(
+            network_of(scope.get("aisle.client", "")),
+            header(scope, b"user-agent").decode("latin-1"),
+            vouched=key is not None and key.kind == "secret",
+        )
+        with trace_of(scope["headers"], request_id), sender:
             try:
                 if refusal is None and "aisle.key" in scope and not revocations.is_known():
                     await revocations.first_read()
@@ -297,10 +314,15 @@ class Edge:
                 if name in (b"content-type", b"content-encoding")
             }
             is_text = path in self.text_bodies
+            is_form = path in self.form_bodies and bodies.is_form(media_types.get("content-type", ""))
+            if is_form:
+                body = bodies.form_as_json(body)
+                media_types["content-type"] = "application/json"
+                scope["aisle.form"] = True
             bodies.check_type(media_types, text_is_json=is_text)
             await bodies.check_content(body, self.max_values.get(path, bodies.MAX_VALUES))
-            if is_text and not bodies.is_json(media_types.get("content-type", "")):
-                others = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
+            if is_form or (is_text and not bodies.is_json(media_types.get("content-type", ""))):
+                others = [pair for pair in scope["headers"] if pair[0] not in (b"content-type", b"content-length")]
                 scope["headers"] = [*others, (b"content-type", b"application/json")]
         return bodies.replayed(body, receive)
 

@@ -15,13 +15,14 @@ The answer is kept for 24 hours. A route is written so::
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from shared.clients.postgres import Connection
+from shared.domain.identity import is_account
 from shared.errors import AppError
 from shared.storage.operations import idempotency
 from shared.storage.operations.idempotency import Claim, Stored
@@ -29,6 +30,8 @@ from shared.storage.operations.idempotency import Claim, Stored
 log = logging.getLogger(__name__)
 
 Finish = Callable[[Connection, Response], None]
+# A longer answer is made again for a repeated request, where the route can do so: a cart of 200 products is megabytes.
+MAX_STORED_BYTES: Final = 65_536
 # headers that are part of the answer itself
 KEPT_HEADERS: Final = ("location",)
 
@@ -50,11 +53,13 @@ def once(
     work: Callable[[Finish], Response],
     *,
     owner: str | None = None,
+    compute_again: Callable[[Mapping[str, str]], bytes] | None = None,
 ) -> Response:
     """Return the answer of ``work``, which runs once per key and route; without a key it runs each time.
 
     ``route`` must contain the user where keys are a user's own, and ``owner`` is that user: the stored answer is erased
-    with them. If ``work`` raises, the key can be used again.
+    with them. If ``work`` raises, the key can be used again. ``compute_again`` returns the body of an answer that was
+    too long to be stored, from its stored headers: the current state of what the first answer showed.
     Raises IdempotencyMismatch for a key of another request and IdempotencyInProgress while the first one runs.
     """
     if key is None:
@@ -62,17 +67,31 @@ def once(
     held = idempotency.claim(key, route, request_hash, owner)
     if isinstance(held, Stored):
         headers = {**held.headers, "Idempotent-Replayed": "true"}
-        return Response(held.body, held.status, headers, held.content_type)
+        body = compute_again(held.headers) if compute_again is not None and not held.body else held.body
+        return Response(body, held.status, headers, held.content_type)
+    most = None if compute_again is None else MAX_STORED_BYTES
     try:
-        return work(lambda connection, answer: idempotency.finish(connection, held, _stored(answer)))
+        return work(lambda connection, answer: idempotency.finish(connection, held, _stored(answer, most)))
     except Exception:
         _release(held)
         raise
 
 
-def _stored(answer: Response) -> Stored:
+def key_user(key: str | None, route: str, user_id: str) -> str:
+    """Return the user whose key this is: ``user_id``, or the guest who used it at ``route`` and became that account.
+
+    So a request that is repeated after a login is the same request. The route of ``once`` is ``route``, a space and
+    this id.
+    """
+    if key is None or not is_account(user_id):
+        return user_id
+    return idempotency.first_user(key, route, user_id)
+
+
+def _stored(answer: Response, most: int | None) -> Stored:
     headers = {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
-    return Stored(answer.status_code, answer.media_type or "application/json", bytes(answer.body), headers)
+    body = bytes(answer.body) if most is None or len(answer.body) <= most else b""
+    return Stored(answer.status_code, answer.media_type or "application/json", body, headers)
 
 
 def _release(held: Claim) -> None:

@@ -16,7 +16,7 @@ _IDEMPOTENCY_KEY: Final = Header(
     min_length=1,
     max_length=255,
     pattern=r"^[\x20-\x7e]+$",
-    description="Makes repeating the request safe: sent again with the same key, it takes effect once.",
+    description="Makes repeating the request safe: sent again with the same key within 24 hours, it takes effect once.",
 )
 IdempotencyKey = Annotated[str | None, _IDEMPOTENCY_KEY]
 # for requests that must never take effect twice

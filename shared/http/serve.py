@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.http import revocations
-from shared.http.answers import NO_STORE
+from shared.http.answers import CACHE_HIT, NO_STORE
 from shared.http.edge import Edge, HeaderList
 
 # Given the scope of a GET, starts looking up a user's stored JSON, which may be gzipped. Without a stored
@@ -23,6 +23,7 @@ JSON_HEADERS: Final[HeaderList] = [
     (b"content-type", b"application/json"),
     (b"cache-control", NO_STORE.encode()),
     (b"vary", b"Accept-Encoding"),
+    (b"cache-status", CACHE_HIT.encode()),
 ]
 GZIP_HEADERS: Final[HeaderList] = [*JSON_HEADERS, (b"content-encoding", b"gzip")]
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from shared.domain.events import EventType
+from shared.domain.text import canonical_name
 from shared.errors import InvalidRequest
 
 # 1001.0: pandas, Spark and Excel write whole numbers like this in columns with gaps; 1001,0 where commas are decimal
@@ -164,7 +165,7 @@ _EVENT_TYPES: Final[Mapping[EventType, str]] = {
 
 def name_key(name: str) -> str:
     """Return a name in lower case without spaces, hyphens, underscores and dots, for comparison."""
-    return re.sub(r"[\s_.\-]+", "", name.casefold())
+    return re.sub(r"[\s_.\-]+", "", canonical_name(name).casefold())
 
 
 EVENT_TYPE_KEYS: Final[Mapping[str, EventType]] = {

@@ -34,6 +34,52 @@ run "without_redis_nothing_speaks_of_it" {
   }
 }
 
+run "mail_is_sent_by_those_who_issue_links" {
+  command = plan
+
+  variables {
+    mail = { url = "smtps://shop@mail.example:465", from = "Shop <shop@example.com>", password_secret = "mail-password" }
+  }
+
+  assert {
+    condition     = local.secret_ids["MAIL_PASSWORD"] == "projects/shop-test-123/secrets/mail-password" && !contains(local.secrets, "MAIL_PASSWORD")
+    error_message = "the password is not the operator's secret"
+  }
+}
+
+run "a_password_is_no_name_of_a_secret" {
+  command = plan
+
+  variables {
+    mail = { url = "smtps://shop@mail.example:465", from = "shop@example.com", password_secret = "hunter2!" }
+  }
+
+  expect_failures = [var.mail]
+}
+
+run "mail_needs_a_server" {
+  command = plan
+
+  variables {
+    mail = { url = "file:///tmp", from = "shop@example.com", password_secret = "mail-password" }
+  }
+
+  expect_failures = [var.mail]
+}
+
+run "links_lead_to_the_domain" {
+  command = plan
+
+  variables {
+    domain = "shop.example.com"
+  }
+
+  assert {
+    condition     = local.public_url == "https://shop.example.com"
+    error_message = "links do not lead to the domain"
+  }
+}
+
 run "monitoring_can_be_off" {
   command = plan
 
@@ -125,6 +171,11 @@ run "deliveries_come_from_a_repository" {
     condition     = contains(keys(local.invokers["migrate"]), "delivery")
     error_message = "the pipeline may not migrate"
   }
+
+  assert {
+    condition     = length(local.invokers["first_admin"]) == 0
+    error_message = "the pipeline may let admins in"
+  }
 }
 
 run "operators_get_in" {
@@ -137,6 +188,11 @@ run "operators_get_in" {
   assert {
     condition     = google_sql_user.operator["user:ada@example.com"].type == "CLOUD_IAM_USER" && contains(values(local.invokers["migrate"]), "user:ada@example.com")
     error_message = "an operator is locked out"
+  }
+
+  assert {
+    condition     = join(",", values(local.invokers["first_admin"])) == "user:ada@example.com"
+    error_message = "others than operators may let admins in"
   }
 }
 

@@ -13,6 +13,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,13 @@ class Authority:
         self.certificate = self.sign("authority", self.key.public_key(), authority=True)
 
     def sign(
-        self, subject: str, key: Any, *, authority: bool = False, lifetime: datetime.timedelta = LIFETIME
+        self,
+        subject: str,
+        key: Any,
+        *,
+        authority: bool = False,
+        lifetime: datetime.timedelta = LIFETIME,
+        address: IPv4Address | IPv6Address | None = None,
     ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         builder = (
@@ -59,16 +66,19 @@ class Authority:
             .not_valid_after(now + lifetime)
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         )
+        if address is not None:
+            names = x509.SubjectAlternativeName([x509.IPAddress(address)])
+            builder = builder.add_extension(names, critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
-    def write(self, subject: str) -> Path:
-        """Write a certificate and its key into one file."""
+    def write(self, subject: str, address: IPv4Address | IPv6Address | None = None) -> Path:
+        """Write a certificate and its key into one file; ``address`` is the address it is for, if any."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         file = self.folder / f"{subject.replace(':', '-')}.pem"
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        file.write_bytes(pem(self.sign(subject, key.public_key())) + private)
+        file.write_bytes(pem(self.sign(subject, key.public_key(), address=address)) + private)
         return file
 
     def file(self) -> Path:

@@ -27,7 +27,8 @@ from local.services import Services
 from local.state import State
 from local.topics import DEAD_LETTER
 from shared.manifest import manifest
-from tests.integration.people import ADMIN_TOKEN
+from tests.integration.people import ADMIN_TOKEN, PUBLIC_URL
+from tests.run_logs import RunLogs, searched
 
 Environment = dict[str, str]
 Serve = Callable[[str], httpx.Client]
@@ -115,13 +116,22 @@ class Running:
             self.administrate(f"DROP DATABASE {database} WITH (FORCE)")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def run_logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunLogs]:
+    """The logs of the whole run; after the last test, when all services have stopped, no secret may be in them."""
+    with searched(tmp_path_factory.getbasetemp()) as logs:
+        logs.add(ADMIN_TOKEN)
+        yield logs
+
+
 @pytest.fixture(scope="session")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def services(run_logs: RunLogs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The services of this session, on ports and in a folder of their own; stopped at its end."""
     state = State.create(tmp_path_factory.mktemp("services") / "state")
     own = {name: os.environ[name] for name in ("AISLE_PUBSUB", "PATH", "JAVA_HOME") if name in os.environ}
     with Services(state, durable=False, own=own) as started:
         started.environment["ADMIN_TOKEN"] = ADMIN_TOKEN
+        started.environment["PUBLIC_URL"] = PUBLIC_URL
         running = Running(state, started)
         with settings_of(running.environment):
             running.make_template()
@@ -192,20 +202,37 @@ class Server(threading.Thread):
         self.socket.close()
 
 
+def as_operator(app: Any) -> Any:
+    """Return a job's WSGI application that may read files of this machine, as those of `./aisle job` may."""
+    from shared.clients import sources
+
+    def run(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        with sources.local_files(allowed=True):
+            return list(app(environ, start_response))
+
+    return run
+
+
 @pytest.fixture
-def serve() -> Iterator[Serve]:
+def serve(run_logs: RunLogs) -> Iterator[Serve]:
     """Returns a client of a function or job by its name; ask for ``env`` or ``module_env`` beside it."""
     from local.apps import create
 
+    hooks: dict[str, list[Callable[..., Any]]] = {"response": [run_logs.remember]}
     with ExitStack() as stack:
 
         def client(target: str) -> httpx.Client:
             app = create(target)
             if manifest().entries[target].kind == "http":
                 server = stack.enter_context(Server(app))
-                return stack.enter_context(httpx.Client(base_url=server.url, timeout=30, verify=TLS))
+                return stack.enter_context(httpx.Client(base_url=server.url, timeout=30, verify=TLS, event_hooks=hooks))
             return stack.enter_context(
-                httpx.Client(transport=httpx.WSGITransport(app), base_url="http://function", verify=TLS)
+                httpx.Client(
+                    transport=httpx.WSGITransport(as_operator(app)),
+                    base_url="http://function",
+                    verify=TLS,
+                    event_hooks=hooks,
+                )
             )
 
         yield client

@@ -27,10 +27,10 @@ def event(
 
 
 def deliver(
-    client: httpx.Client, user_id: str, *events: dict[str, Any], message_id: str | None = None
+    client: httpx.Client, user_id: str, *events: dict[str, Any], message_id: str | None = None, **envelope: Any
 ) -> httpx.Response:
-    """Deliver a ``user-events`` message to an event function."""
-    return push(client, *messages.user_events(user_id, events), message_id=message_id)
+    """Deliver a ``user-events`` message to an event function; ``envelope`` is as of ``push``."""
+    return push(client, *messages.user_events(user_id, events), message_id=message_id, **envelope)
 
 
 def push(

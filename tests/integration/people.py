@@ -8,6 +8,8 @@ from shared.domain.identity import is_account
 from shared.tokens import issue
 
 PASSWORD = "a plum in the rain"
+# where links in mails lead
+PUBLIC_URL = "https://shop.example"
 ADMIN_TOKEN = "an-admin-token-for-tests"
 # the header of a machine of the shop's own
 ADMIN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}

@@ -284,3 +284,28 @@ def test_the_smoke_test_takes_a_key(
     assert capsys.readouterr().out.count("ok ") == 2 * len(smoke.CHECKS) + len(smoke.WITH_KEY)
     monkeypatch.setenv(smoke.KEY_VARIABLE, made(shop, "publishable")["key"])
     assert smoke.main(["--url", url]) == 1
+
+
+def test_a_key_or_a_token_for_a_user_of_whom_nothing_is_stored_is_not_called_wrong(shop: httpx.Client) -> None:
+    known, secret = shop.post("/auth/guest").json(), by(made(shop))
+    token = shop.post("/auth/user-token", json={"user_id": "17850"}, headers=secret).json()
+    location = {"latitude": 1, "longitude": 2}
+    routes = [
+        ("GET", "/users/me", {}),
+        ("PUT", "/users/me/location", {"json": location}),
+        ("DELETE", "/users/me/location", {}),
+        ("GET", "/users/me/preferences", {}),
+        ("GET", "/users/me/export", {}),
+        ("DELETE", "/users/me", {}),
+    ]
+    for method, path, options in routes:
+        for user_id in ("17850", "acct_unknown", "guest_unknown"):
+            answer = shop.request(method, f"{path}?user_id={user_id}", headers=secret, **options)
+            assert slug(answer) == (404, "not-found"), path
+            assert user_id in answer.json()["detail"]
+        assert slug(shop.request(method, path, headers=bearer(token), **options)) == (404, "not-found"), path
+        assert shop.request(method, f"{path}?user_id=17850", **options).status_code == 401
+    # a guest's own token belongs to somebody: once they are gone, the token is wrong
+    assert shop.get("/users/me", headers=bearer(known)).status_code == 200
+    assert shop.delete("/users/me", headers=bearer(known)).status_code == 204
+    assert slug(shop.get("/users/me", headers=bearer(known))) == (401, "invalid-token")

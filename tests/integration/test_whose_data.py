@@ -102,7 +102,12 @@ def test_every_route_asks_for_a_token_or_is_known_to_be_open() -> None:
     assert unguarded - OPEN == set()
     assert OPEN - unguarded == set()
     assert len(PERSONAL) > 15
-    assert {route.path.split("/")[1] for route in STAFF} == {"admin", "orders", "products"}
+    assert {route.path.split("/")[1] for route in STAFF} == {
+        "admin",
+        "orders",
+        "products",
+        "recommendations",
+    }
 
 
 @pytest.fixture(scope="module")

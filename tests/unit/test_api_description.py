@@ -36,11 +36,13 @@ VERBS = {
     "register",
     "remove",
     "replay",
+    "request",
     "resume",
     "run",
     "send",
     "set",
     "update",
+    "verify",
 }
 # verbs, participles and adverbs that were names of classes once
 RIDDLES = {

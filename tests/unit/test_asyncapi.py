@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from shared import messages
 from shared.domain.events import MAX_EVENTS_PER_REQUEST, Event, EventType
+from shared.event_origin import VOUCHED, Origin
 from shared.manifest import manifest
 
 DOCUMENT: Final[dict[str, Any]] = yaml.safe_load((Path(__file__).parents[2] / "docs/asyncapi.yaml").read_text())
@@ -85,6 +86,19 @@ def test_the_user_events_that_are_built_are_valid(event_type: EventType, tracepa
     data, attributes = messages.user_events("browser-7f3a", events, traceparent)
     assert problems("userEvents", "payload", orjson.loads(data)) == []
     assert problems("userEvents", "headers", attributes) == []
+
+
+@pytest.mark.parametrize(
+    "origin", [VOUCHED, Origin(), Origin(client="9f86d081884c7d65"), Origin(client="9f86d081884c7d65", crawler=True)]
+)
+def test_the_origin_of_user_events_is_described(origin: Origin) -> None:
+    data, attributes = messages.user_events("browser-7f3a", [EVENT], origin=origin)
+    body = orjson.loads(data)
+    assert problems("userEvents", "payload", body) == []
+    assert problems("userEvents", "headers", attributes) == []
+    properties = DOCUMENT["components"]["schemas"]["UserEvents"]["properties"]
+    assert set(body) == set(properties)
+    assert problems("userEvents", "payload", body | {"vouched": "yes"}) != []
 
 
 @pytest.mark.parametrize("change", ["created", "updated", "deleted", "stock"])

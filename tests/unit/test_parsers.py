@@ -40,8 +40,9 @@ from shared.tables.csv_files import text_options
 from shared.tables.times import parse_zone
 from shared.tables.values import find_decimals, id_text, number_text, parse_event_types, whole_number
 from shared.validation import validation_problem
+from tests.examples import examples
 
-BOUNDED: Final = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+BOUNDED: Final = settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # of JSON only: models refuse lone surrogates, and other texts come from decoded bytes, which have none
 SURROGATES: Final = st.text("\ud800a", max_size=3)
 # text with the characters that parsers trip over

@@ -11,8 +11,8 @@ key                                                  value                      
 ``epochs``                                           hash: scope → epoch
 ``rec:{user}``                                       hash: raw query string → personal answer         recommendations
 ``recgen:{user}``                                    counter of the user's changes, their generation
-``sim:{product}:{k}``                                answer of /similar-products                      similar
-``together:{products}:{k}:{in_stock}``               answer of /frequently-bought-together            similar
+``sim:{product}:{k}[:{kind}][:explain]``             answer of /similar-products                      similar
+``together:{products}:{k}:{in_stock}[:explain]``     answer of /frequently-bought-together            similar
 ``trending:{window}:{category}:{k}``                 answer of /trending                              trending
 ``products:one:{product}``                           answer of /products/{id}                         products
 ``products:categories``, ``products:{kind}:{hash}``  other answers of the catalog                     products
@@ -42,6 +42,8 @@ MODEL_SCOPES: Final = (SIMILAR, RECOMMENDATIONS, DASHBOARD)
 # scopes whose answers depend on the shop's rules
 RULE_SCOPES: Final = (RECOMMENDATIONS, SIMILAR, TRENDING)
 
+# The kind of /similar-products whose key names no kind.
+HYBRID: Final = "hybrid"
 POPULAR: Final = "popular"
 POPULAR_PRODUCTS: Final = "popular:products"
 DASHBOARD_KEY: Final = "admin:dashboard"
@@ -68,14 +70,14 @@ def catalog_key(kind: str, *parameters: Any) -> str:
     return f"products:{kind}:{blake2b(orjson.dumps(parameters), digest_size=16).hexdigest()}"
 
 
-def similar_products_key(product_id: int, k: int) -> str:
+def similar_products_key(product_id: int, k: int, kind: str = HYBRID, explain: bool = False) -> str:
     """Return the key of a product's similar products."""
-    return f"sim:{product_id}:{k}"
+    return f"sim:{product_id}:{k}{'' if kind == HYBRID else f':{kind}'}{':explain' if explain else ''}"
 
 
-def bought_together_key(product_ids: Sequence[int], k: int, in_stock: bool) -> str:
+def bought_together_key(product_ids: Sequence[int], k: int, in_stock: bool, explain: bool = False) -> str:
     """Return the key of the products bought together with these, whose order matters."""
-    return f"together:{','.join(map(str, product_ids))}:{k}:{int(in_stock)}"
+    return f"together:{','.join(map(str, product_ids))}:{k}:{int(in_stock)}{':explain' if explain else ''}"
 
 
 def trending_key(window: str, category_id: int | None, k: int) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
@@ -18,7 +18,14 @@ T = TypeVar("T")
 _in_flight: dict[str, "asyncio.Future[bytes]"] = {}
 
 
-async def cached(scope: str, key: str, *, ttl_s: int, compute: Callable[[], bytes]) -> bytes:
+class SharedAnswer(NamedTuple):
+    """The body of an answer, and whether it was stored in Redis."""
+
+    body: bytes
+    is_hit: bool
+
+
+async def cached(scope: str, key: str, *, ttl_s: int, compute: Callable[[], bytes]) -> SharedAnswer:
     """Return the valid stored answer of ``key``; otherwise run ``compute`` in a thread and store its result.
 
     While Redis is unavailable every request computes its answer. What ``compute`` raises is raised.
@@ -26,12 +33,12 @@ async def cached(scope: str, key: str, *, ttl_s: int, compute: Callable[[], byte
     try:
         stored, epoch = await client().run(("GET", key), ("HGET", EPOCHS, scope))
     except RedisUnavailable:
-        return await computed(compute)
+        return SharedAnswer(await computed(compute), is_hit=False)
     prefix = epoch_prefix(epoch)
     body = valid_body(stored, prefix)
     lookups.count(body is not None)
     if body is not None:
-        return body
+        return SharedAnswer(body, is_hit=True)
 
     async def compute_and_store() -> bytes:
         body = await computed(compute)
@@ -40,7 +47,7 @@ async def cached(scope: str, key: str, *, ttl_s: int, compute: Callable[[], byte
             await client().run(("SET", key, prefix + body, "EX", ttl_s))
         return body
 
-    return await _once(key, compute_and_store)
+    return SharedAnswer(await _once(key, compute_and_store), is_hit=False)
 
 
 async def computed(compute: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,6 +1,6 @@
 """Load events in bulk, and derive everything from them, in a few set-based statements.
 
-The rules are those of one message (shared/storage/events/ingestion.py): ``event_ids`` decides what is new, and only
+The rules are those of one message (event_ids.py and ingestion.py): ``event_ids`` decides what is new, and only
 new rows are counted and folded. So each event of a history counts once, however often it is loaded, in parts or into a
 running shop.
 """
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from shared.clients.postgres import Connection, copy_in, execute
 from shared.domain.events import EVENT_WEIGHTS
+from shared.storage.events.event_ids import CONFLICT, ORDER_LINE, personal_key
 from shared.storage.events.ingestion import DECAY, fold
 
 # `position` is the caller's number of the row; `external_id` or `product_id` names the product, a search has neither
@@ -21,15 +22,21 @@ STAGE: Final = (
     event_type text NOT NULL, quantity integer NOT NULL, occurred_at timestamptz NOT NULL, session_id text,
     metadata jsonb
 ) ON COMMIT DROP""",
+    # `key` is the id under which the row counts (event_ids.py), `event_id` the id that it names
+    """CREATE TEMP TABLE IF NOT EXISTS history_checked (
+    position bigint NOT NULL, event_id uuid NOT NULL, key uuid NOT NULL, user_key text NOT NULL, product_id bigint,
+    event_type text NOT NULL, quantity integer NOT NULL, occurred_at timestamptz NOT NULL, session_id text,
+    metadata jsonb, is_known boolean NOT NULL, fault text
+) ON COMMIT DROP""",
     """CREATE TEMP TABLE IF NOT EXISTS history_new (
-    event_id uuid NOT NULL, user_key text NOT NULL, product_id bigint, event_type text NOT NULL,
+    event_id uuid NOT NULL, sent_id uuid NOT NULL, user_key text NOT NULL, product_id bigint, event_type text NOT NULL,
     quantity integer NOT NULL, occurred_at timestamptz NOT NULL, session_id text, metadata jsonb
 ) ON COMMIT DROP""",
     # weights of each user's new events by product, decayed to the user's last new event
     """CREATE TEMP TABLE IF NOT EXISTS history_pairs (
     user_id bigint NOT NULL, product_id bigint NOT NULL, decayed double precision NOT NULL, latest timestamptz NOT NULL
 ) ON COMMIT DROP""",
-    "TRUNCATE history_rows, history_new, history_pairs",
+    "TRUNCATE history_rows, history_checked, history_new, history_pairs",
     # aggregates over a whole chunk stay in memory
     "SET LOCAL work_mem = '64MB'",
 )
@@ -59,19 +66,72 @@ PARTITIONS: Final = """
 SELECT sum(ensure_event_partitions(month, month)) FROM (
     SELECT DISTINCT date_trunc('month', occurred_at AT TIME ZONE 'UTC')::date AS month
     FROM history_rows ORDER BY 1) AS months"""
-NEW: Final = f"""
+# Rows of known products, each with its key and what is wrong with its id: the rules of event_ids.py for many people at
+# once. Of several rows of one id, the first one decides.
+_PERSON: Final = "coalesce('row ' || coalesce(u.merged_into, u.id), 'id ' || r.user_key)"
+_STORED: Final = """LEFT JOIN events s ON s.event_id = k.event_id AND s.occurred_at = k.occurred_at"""
+CHECKED: Final = f"""
+INSERT INTO history_checked
 WITH known AS MATERIALIZED (
-    SELECT DISTINCT ON (r.event_id) r.*, coalesce(own.id, ours.id) AS known_id FROM history_rows r {_PRODUCT}
+    SELECT r.*, coalesce(own.id, ours.id) AS known_id, {_PERSON} AS person FROM history_rows r {_PRODUCT}
+    LEFT JOIN users u ON u.external_id = r.user_key
     WHERE coalesce(own.id, ours.id) IS NOT NULL OR (r.external_id IS NULL AND r.product_id IS NULL)
-    ORDER BY r.event_id, r.position
-), fresh AS (
-    INSERT INTO event_ids (event_id, occurred_at) SELECT event_id, occurred_at FROM known ORDER BY event_id
+), lines AS MATERIALIZED (
+    SELECT r.position, r.event_type = 'purchase' AND r.known_id = i.product_id AND r.quantity = i.quantity
+        AND (o.user_id IS NULL OR r.person = 'row ' || coalesce(w.merged_into, w.id))
+        AND EXISTS (SELECT FROM order_state_changes h WHERE h.order_id = o.id AND h.state = 'paid') AS is_purchase
+    FROM known r JOIN order_items i ON i.event_id = r.event_id JOIN orders o ON o.id = i.order_id
+    LEFT JOIN users w ON w.id = o.user_id
+), plain AS MATERIALIZED (
+    SELECT r.position, coalesce(r.person = 'row ' || coalesce(w.merged_into, w.id), false) AS is_own,
+           s.product_id, s.event_type, s.quantity
+    FROM known r JOIN event_ids k ON k.event_id = r.event_id {_STORED} LEFT JOIN users w ON w.id = s.user_id
+), led AS MATERIALIZED (
+    -- whether the key is the id itself: if that is the person's, or free and the person is the first to use it
+    SELECT r.*, l.is_purchase, coalesce(p.is_own, r.person = first_value(r.person) OVER (
+               PARTITION BY r.event_id, l.is_purchase IS NOT FALSE ORDER BY r.position)) AS is_plain,
+           coalesce(p.is_own, false) AS is_known, p.product_id AS stored_product, p.event_type AS stored_type,
+           p.quantity AS stored_quantity
+    FROM known r LEFT JOIN lines l USING (position) LEFT JOIN plain p USING (position)
+), names AS (
+    SELECT position, event_id, user_key AS name FROM led WHERE NOT is_plain
+    UNION SELECT r.position, r.event_id, g.external_id FROM led r JOIN users u ON u.external_id = r.user_key
+    JOIN users g ON g.id = u.merged_into WHERE NOT r.is_plain
+    UNION SELECT r.position, r.event_id, g.external_id FROM led r JOIN users u ON u.external_id = r.user_key
+    JOIN users g ON g.merged_into = coalesce(u.merged_into, u.id) WHERE NOT r.is_plain
+), personal AS MATERIALIZED (
+    SELECT DISTINCT ON (n.position) n.position, k.event_id AS key, s.product_id, s.event_type, s.quantity
+    FROM names n JOIN event_ids k ON k.event_id = {personal_key("n.name", "n.event_id")} {_STORED}
+    ORDER BY n.position
+), keyed AS (
+    SELECT r.*, CASE WHEN r.is_plain THEN r.event_id
+                     ELSE coalesce(p.key, {personal_key("r.user_key", "r.event_id")}) END AS key,
+           CASE WHEN NOT r.is_purchase THEN '{ORDER_LINE}'
+                WHEN r.is_known AND (r.known_id, r.event_type, r.quantity)
+                    IS DISTINCT FROM (r.stored_product, r.stored_type, r.stored_quantity)
+                  OR p.key IS NOT NULL AND (r.known_id, r.event_type, r.quantity)
+                    IS DISTINCT FROM (p.product_id, p.event_type, p.quantity) THEN '{CONFLICT}' END AS fault,
+           r.is_known OR p.key IS NOT NULL AS is_stored
+    FROM led r LEFT JOIN personal p USING (position)
+)
+SELECT position, event_id, key, user_key, known_id, event_type, quantity, occurred_at, session_id, metadata,
+       is_stored OR row_number() OVER same > 1,
+       CASE WHEN fault IS NOT NULL THEN fault
+            WHEN (known_id, event_type, quantity) IS DISTINCT FROM (
+                first_value(known_id) OVER same, first_value(event_type) OVER same, first_value(quantity) OVER same
+            ) THEN '{CONFLICT}' END
+FROM keyed WINDOW same AS (PARTITION BY key, fault IS NULL ORDER BY position)"""
+NEW: Final = """
+WITH fresh AS (
+    INSERT INTO event_ids (event_id, occurred_at)
+    SELECT key, occurred_at FROM history_checked WHERE fault IS NULL AND NOT is_known ORDER BY key
     ON CONFLICT DO NOTHING
     RETURNING event_id
 )
 INSERT INTO history_new
-SELECT event_id, user_key, known_id, event_type, quantity, occurred_at, session_id, metadata
-FROM known JOIN fresh USING (event_id)"""
+SELECT key, event_id, user_key, product_id, event_type, quantity, occurred_at, session_id, metadata
+FROM history_checked c JOIN fresh f(key) USING (key) WHERE fault IS NULL AND NOT is_known"""
+FAULTS: Final = "SELECT position, fault FROM history_checked WHERE fault IS NOT NULL ORDER BY position"
 USERS: Final = """
 INSERT INTO users (external_id, created_at, last_seen_at)
 SELECT user_key, least(min(occurred_at), now()), max(occurred_at) FROM history_new GROUP BY user_key ORDER BY user_key
@@ -90,15 +150,19 @@ VIEWS: Final = """
 INSERT INTO product_stats (product_id, views)
 SELECT product_id, count(*) FROM history_new WHERE event_type = 'view' AND product_id IS NOT NULL GROUP BY 1 ORDER BY 1
 ON CONFLICT (product_id) DO UPDATE SET views = product_stats.views + EXCLUDED.views"""
-# the same rule as update_popularity's, which may see these ids too
-PURCHASE_COUNTS: Final = """
-WITH fresh AS (
-    INSERT INTO counted_purchases (event_id)
-    SELECT event_id FROM history_new WHERE event_type = 'purchase' AND product_id IS NOT NULL ORDER BY event_id
+# the same keys as update_popularity's (purchase_counts.py), which may see these purchases too
+PURCHASE_COUNTS: Final = f"""
+WITH purchases AS MATERIALIZED (
+    SELECT n.product_id, CASE WHEN EXISTS (SELECT FROM order_items i WHERE i.event_id = n.sent_id) THEN n.sent_id
+                              ELSE {personal_key("n.user_key", "n.sent_id")} END AS key
+    FROM history_new n WHERE n.event_type = 'purchase' AND n.product_id IS NOT NULL
+      AND NOT EXISTS (SELECT FROM counted_purchases c WHERE c.event_id = n.sent_id)
+), fresh AS (
+    INSERT INTO counted_purchases (event_id) SELECT key FROM purchases ORDER BY key
     ON CONFLICT DO NOTHING RETURNING event_id
 )
 INSERT INTO product_stats (product_id, purchase_count)
-SELECT product_id, count(*) FROM history_new JOIN fresh USING (event_id) GROUP BY 1 ORDER BY 1
+SELECT product_id, count(*) FROM purchases JOIN fresh ON fresh.event_id = key GROUP BY 1 ORDER BY 1
 ON CONFLICT (product_id) DO UPDATE SET purchase_count = product_stats.purchase_count + EXCLUDED.purchase_count"""
 PURCHASES: Final = """
 INSERT INTO user_purchases (user_id, product_id, purchase_count, first_at, last_at)
@@ -151,12 +215,14 @@ class Loaded:
 
     stored, known : how many events were new, and how many were stored before.
     unknown_products : ``(position, product)`` of rows of unknown products.
+    faults : ``(position, reason)`` of rows whose id is that of another event.
     dates : days of the new events, in UTC.
     """
 
     stored: int = 0
     known: int = 0
     unknown_products: list[tuple[int, str]] = field(default_factory=list)
+    faults: list[tuple[int, str]] = field(default_factory=list)
     dates: set[date] = field(default_factory=set)
 
 
@@ -177,6 +243,8 @@ def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
         return Loaded()
     unknown = [(int(row[0]), str(row[1])) for row in execute(connection, UNKNOWN_PRODUCTS)]
     execute(connection, PARTITIONS)
+    execute(connection, CHECKED)
+    faults = [(int(row[0]), str(row[1])) for row in execute(connection, FAULTS)]
     execute(connection, NEW)
     execute(connection, "ANALYZE history_new")
     stored = int(execute(connection, "SELECT count(*) FROM history_new")[0][0])
@@ -189,7 +257,7 @@ def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
         execute(connection, PREFERENCES)
         execute(connection, PRICE_BANDS)
     dates = {row[0] for row in execute(connection, NEW_DATES)}
-    return Loaded(stored, staged - stored - len(unknown), unknown, dates)
+    return Loaded(stored, staged - stored - len(unknown) - len(faults), unknown, faults, dates)
 
 
 def analyze(connection: Connection) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from shared.clients import pubsub
 from shared.errors import PubSubUnavailable
+from shared.messages import PUBLISHED_AT
 from shared.settings import settings
 
 SUFFIX: Final = "-dead-letter"
@@ -70,7 +71,7 @@ def replay(topic: str, limit: int, message_ids: frozenset[str] | None = None) ->
     chosen = [letter for letter in received if message_ids is None or letter.message.message_id in message_ids]
     unsent = [letter.ack_id for letter in received if letter not in chosen]
     sent = [
-        (letter, pubsub.send(topic, letter.message.data, _original(letter.message.attributes))) for letter in chosen
+        (letter, pubsub.send(topic, letter.message.data, _replayed(letter.message.attributes))) for letter in chosen
     ]
     published, failure = [], None
     for letter, future in sent:
@@ -91,6 +92,12 @@ def replay(topic: str, limit: int, message_ids: frozenset[str] | None = None) ->
 
 def _original(attributes: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in attributes.items() if not name.startswith(ADDED_PREFIX)}
+
+
+def _replayed(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Return the original attributes, with the time of the first publication."""
+    published_at = attributes.get(f"{ADDED_PREFIX}SourceTopicPublishTime")
+    return ({PUBLISHED_AT: published_at} if published_at else {}) | _original(attributes)
 
 
 def _describe(topic: str, message: Any) -> DeadLetter:

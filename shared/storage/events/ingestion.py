@@ -1,11 +1,15 @@
 """Storing the events of a message: one statement is the transaction, and each event takes effect once.
 
-``event_ids`` decides which events are new, and only those are counted and folded into preferences. Rows that several
+``event_ids`` decides which events are new, and only those are counted and folded into preferences. A message with an id
+that is known takes a second statement, which sees whose id it is (event_ids.py). Rows that several
 messages may update at the same time are written in key order, so that messages never deadlock.
 See docs/decisions/0007-exactly-once-in-one-statement.md.
+
+What all shoppers see counts an event that is vouched for in full, and any other within bounds (bounds.py).
 """
 
 from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -13,7 +17,22 @@ import orjson
 from shared.clients import postgres
 from shared.domain.events import EVENT_WEIGHTS
 from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
+from shared.event_origin import VOUCHED, Origin
+from shared.storage.events import bounds
+from shared.storage.events.event_ids import (
+    CONFLICT,
+    IS_KNOWN,
+    IS_OTHER,
+    KEY,
+    KNOWN,
+    LINE,
+    NOT_LINE,
+    SENDER,
+    personal_key,
+)
 
+# of a message whose ids others store at the same time
+MAX_ATTEMPTS: Final = 5
 # the share of a decayed sum that remains after the time between two points: `decay` of shared/domain/preferences.py
 DECAY: Final = (
     "power(2::float8, -least(abs(extract(epoch FROM {later} - {earlier})::float8)"
@@ -29,26 +48,44 @@ def fold(table: str, column: str) -> str:
         ELSE {table}.{column} + EXCLUDED.{column} * {newer} END"""
 
 
-STORE: Final = f"""
-WITH incoming AS MATERIALIZED (
-    SELECT DISTINCT ON (e.event_id) e.*, p.id AS known_id, p.category_id, p.brand, p.tags, p.price
+# {key}, {is_known}, {is_other} and {known} are those of event_ids.py, or what they are while no id is known;
+# {countable} is that of bounds.py
+_STORE: Final = f"""
+WITH {SENDER}, checked AS MATERIALIZED (
+    SELECT e.*, {{key}} AS key, {{is_known}} AS is_known, p.category_id, p.brand, p.tags, p.price,
+           CASE WHEN e.product_id IS NOT NULL AND p.id IS NULL THEN 'unknown product ' || e.product_id
+                {NOT_LINE} {{is_other}} END AS fault
     FROM jsonb_to_recordset(cast(:events AS jsonb)) AS e(
         position integer, event_id uuid, product_id bigint, event_type text, quantity integer,
         occurred_at timestamptz, session_id text, metadata jsonb)
-    LEFT JOIN products p ON p.id = e.product_id
-    ORDER BY e.event_id, e.position
+    LEFT JOIN products p ON p.id = e.product_id {LINE} {{known}}
+), valid AS MATERIALIZED (
+    SELECT c.*, row_number() OVER same AS copy, (product_id, event_type, quantity) IS DISTINCT FROM (
+               first_value(product_id) OVER same, first_value(event_type) OVER same, first_value(quantity) OVER same
+           ) AS differs
+    FROM checked c WHERE fault IS NULL WINDOW same AS (PARTITION BY key ORDER BY position)
+), incoming AS MATERIALIZED (
+    SELECT key AS event_id, position, product_id, event_type, quantity, occurred_at, session_id, metadata,
+           category_id, brand, tags, price
+    FROM valid WHERE copy = 1 AND NOT is_known
 ), rejected AS (
     INSERT INTO rejected_events (message_id, position, event, reason)
     SELECT :message_id, position,
-           jsonb_build_object('user_id', cast(:user_id AS text)) || to_jsonb(i)
-               - ARRAY['known_id', 'category_id', 'brand', 'tags', 'price'],
-           'unknown product ' || product_id
-    FROM incoming i WHERE product_id IS NOT NULL AND known_id IS NULL
+           jsonb_build_object('user_id', cast(:user_id AS text)) || jsonb_build_object(
+               'position', position, 'event_id', event_id, 'product_id', product_id, 'event_type', event_type,
+               'quantity', quantity, 'occurred_at', occurred_at, 'session_id', session_id, 'metadata', metadata),
+           reason
+    FROM (
+        SELECT position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata, fault AS reason
+        FROM checked WHERE fault IS NOT NULL
+        UNION ALL
+        SELECT position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata, '{CONFLICT}'
+        FROM valid WHERE differs
+    ) AS refused
     ON CONFLICT DO NOTHING
     RETURNING 1
 ), fresh AS (
-    INSERT INTO event_ids (event_id, occurred_at)
-    SELECT event_id, occurred_at FROM incoming WHERE product_id IS NULL OR known_id IS NOT NULL ORDER BY event_id
+    INSERT INTO event_ids (event_id, occurred_at) SELECT event_id, occurred_at FROM incoming ORDER BY event_id
     ON CONFLICT DO NOTHING
     RETURNING event_id
 ), new AS MATERIALIZED (
@@ -62,20 +99,22 @@ WITH incoming AS MATERIALIZED (
     INSERT INTO users (external_id, last_seen_at)
     SELECT cast(:user_id AS text), max(occurred_at) FROM new HAVING count(*) > 0
     ON CONFLICT (external_id) DO UPDATE SET last_seen_at = greatest(users.last_seen_at, EXCLUDED.last_seen_at)
-    -- an event that arrives just after its guest was merged belongs to the account (shared/storage/people/merging.py)
-    RETURNING CASE WHEN merged_at > now() - interval '10 minutes' THEN merged_into ELSE id END AS id
-), stored AS (
-    INSERT INTO events (event_id, user_id, product_id, event_type, quantity, occurred_at, session_id, metadata)
-    SELECT event_id, account.id, product_id, event_type, quantity, occurred_at, session_id, metadata FROM new, account
+    -- an event that was published before its guest was merged belongs to the account (shared/storage/people/merging.py)
+    RETURNING CASE WHEN merged_at >= cast(:published_at AS timestamptz) THEN coalesce(merged_into, id) ELSE id END AS id
+), {{countable}}, stored AS (
+    INSERT INTO events (event_id, user_id, product_id, event_type, quantity, occurred_at, session_id, metadata, counted)
+    SELECT event_id, account.id, n.product_id, n.event_type, quantity, n.occurred_at, session_id, metadata,
+           c.event_id IS NOT NULL
+    FROM account, new n LEFT JOIN countable c USING (event_id)
 ), counted AS (
     INSERT INTO event_counts_hourly (hour, product_id, event_type, event_count)
     SELECT date_trunc('hour', occurred_at, 'UTC'), product_id, event_type, count(*)
-    FROM new WHERE product_id IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    FROM countable WHERE product_id IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
     ON CONFLICT (hour, product_id, event_type)
         DO UPDATE SET event_count = event_counts_hourly.event_count + EXCLUDED.event_count
 ), viewed AS (
     INSERT INTO product_stats (product_id, views)
-    SELECT product_id, count(*) FROM new WHERE event_type = 'view' GROUP BY 1 ORDER BY 1
+    SELECT product_id, count(*) FROM countable WHERE event_type = 'view' GROUP BY 1 ORDER BY 1
     ON CONFLICT (product_id) DO UPDATE SET views = product_stats.views + EXCLUDED.views
 ), purchased AS (
     INSERT INTO user_purchases (user_id, product_id, purchase_count, first_at, last_at)
@@ -105,24 +144,47 @@ WITH incoming AS MATERIALIZED (
         {fold("user_price_bands", "square_sum")}, as_of = greatest(user_price_bands.as_of, EXCLUDED.as_of)
 )
 SELECT (SELECT count(*) FROM new) AS stored, (SELECT count(*) FROM rejected) AS rejected,
-       (SELECT u.external_id FROM account a JOIN users u ON u.id = a.id WHERE u.external_id <> :user_id) AS account_id
+       (SELECT u.external_id FROM account a JOIN users u ON u.id = a.id WHERE u.external_id <> :user_id) AS account_id,
+       (SELECT count(*) FROM incoming) - (SELECT count(*) FROM fresh) AS unsettled
 """
-
-# For product_stats and the live popular ranking. `counted_purchases` makes it once each, independently of STORE.
-COUNT_PURCHASES: Final = """
-WITH incoming AS (
-    SELECT DISTINCT ON (e.event_id) e.event_id, e.product_id
-    FROM unnest(cast(:event_ids AS uuid[]), cast(:product_ids AS bigint[])) AS e(event_id, product_id)
-    JOIN products p ON p.id = e.product_id ORDER BY e.event_id
-), fresh AS (
-    INSERT INTO counted_purchases (event_id) SELECT event_id FROM incoming ORDER BY event_id
-    ON CONFLICT DO NOTHING RETURNING event_id
-), counts AS (
-    SELECT product_id, count(*) AS purchases FROM incoming JOIN fresh USING (event_id) GROUP BY 1
+_UNKNOWN: Final = {"key": "e.event_id", "is_known": "false", "is_other": "", "known": ""}
+_KNOWN: Final = {"key": KEY, "is_known": IS_KNOWN, "is_other": IS_OTHER, "known": KNOWN}
+# Each for almost all messages, of which no id is known, as the insert into `event_ids` proves; and for the others.
+STORE: Final = (
+    _STORE.format(**_UNKNOWN, countable=bounds.ALL_COUNT),
+    _STORE.format(**_KNOWN, countable=bounds.ALL_COUNT),
 )
-INSERT INTO product_stats (product_id, purchase_count) SELECT product_id, purchases FROM counts ORDER BY 1
-ON CONFLICT (product_id) DO UPDATE SET purchase_count = product_stats.purchase_count + EXCLUDED.purchase_count
-RETURNING product_id, (SELECT purchases FROM counts WHERE counts.product_id = product_stats.product_id)
+STORE_BOUNDED: Final = (
+    _STORE.format(**_UNKNOWN, countable=bounds.BOUNDED),
+    _STORE.format(**_KNOWN, countable=bounds.BOUNDED),
+)
+# Events of the sender that did not count and that a later message vouches for: a purchase of a checkout that the
+# browser reported before.
+VOUCH: Final = f"""
+WITH {SENDER}, known AS (
+    SELECT i.product_id, i.event_type, k.event_id, k.occurred_at
+    FROM jsonb_to_recordset(cast(:events AS jsonb)) AS i(event_id uuid, product_id bigint, event_type text)
+    CROSS JOIN LATERAL (
+        SELECT i.event_id UNION ALL SELECT {personal_key("n.external_id", "i.event_id")} FROM sender_ids n
+    ) AS key(event_id)
+    JOIN event_ids k ON k.event_id = key.event_id
+), vouched AS (
+    UPDATE events e SET counted = true
+    FROM known i
+    WHERE NOT e.counted AND e.event_id = i.event_id AND e.occurred_at = i.occurred_at
+      AND e.product_id = i.product_id AND e.event_type = i.event_type
+      AND e.user_id IN (SELECT u.id FROM users u JOIN sender_ids USING (external_id))
+    RETURNING e.product_id, e.event_type, e.occurred_at
+), counted AS (
+    INSERT INTO event_counts_hourly (hour, product_id, event_type, event_count)
+    SELECT date_trunc('hour', occurred_at, 'UTC'), product_id, event_type, count(*)
+    FROM vouched GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    ON CONFLICT (hour, product_id, event_type)
+        DO UPDATE SET event_count = event_counts_hourly.event_count + EXCLUDED.event_count
+)
+INSERT INTO product_stats (product_id, views)
+SELECT product_id, count(*) FROM vouched WHERE event_type = 'view' GROUP BY 1 ORDER BY 1
+ON CONFLICT (product_id) DO UPDATE SET views = product_stats.views + EXCLUDED.views
 """
 
 
@@ -134,25 +196,47 @@ class Stored(NamedTuple):
     account_id: str | None
 
 
-def store(message_id: str, user_id: str, events: Sequence[dict[str, Any]]) -> Stored:
+def store(
+    message_id: str,
+    user_id: str,
+    events: Sequence[dict[str, Any]],
+    origin: Origin = VOUCHED,
+    *,
+    published_at: datetime | None = None,
+    day: date | None = None,
+) -> Stored:
     """Store a user's events and fold the new ones into counts and preferences, in one transaction.
 
     Each event is ``{position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata}``. An
-    event with an unknown product is rejected. The same message again stores nothing new.
+    event is rejected if its product is unknown or its id is that of another event. The same message again stores
+    nothing new. ``published_at`` decides whether a merged guest's events go to the account; ``day``, by default today
+    in UTC, is the day on which the events count. Raises RuntimeError if others kept using the same ids at the same
+    time; the message must be delivered again.
     """
-    # Repeated after a broken connection: events that the first attempt stored are then not new.
-    (row,) = postgres.run_prepared(
-        STORE,
-        message_id=message_id,
-        user_id=user_id,
-        events=orjson.dumps(list(events)).decode(),
-        event_types=[event_type.value for event_type in EVENT_WEIGHTS],
-        weights=list(EVENT_WEIGHTS.values()),
-    )
-    return Stored(int(row[0]), int(row[1]), row[2])
-
-
-def count_purchases(event_ids: Sequence[str], product_ids: Sequence[int]) -> list[tuple[int, int]]:
-    """Count purchases that were not counted yet; return ``(product_id, new purchases)`` of the changed products."""
-    rows = postgres.run_prepared(COUNT_PURCHASES, event_ids=list(event_ids), product_ids=list(product_ids))
-    return [(int(row[0]), int(row[1])) for row in rows]
+    parameters: dict[str, Any] = {
+        "message_id": message_id,
+        "user_id": user_id,
+        "events": orjson.dumps(list(events)).decode(),
+        "event_types": [event_type.value for event_type in EVENT_WEIGHTS],
+        "weights": list(EVENT_WEIGHTS.values()),
+        "published_at": published_at,
+    }
+    if origin.vouched:
+        unknown, known = STORE
+    else:
+        unknown, known = STORE_BOUNDED
+        parameters |= bounds.parameters(user_id, origin, day)
+    new, rejected, account_id = 0, 0, None
+    for statement in (unknown, *(known,) * MAX_ATTEMPTS):
+        # Repeated after a broken connection: events that the first attempt stored are then not new.
+        (row,) = postgres.run_prepared(statement, **parameters)
+        new, rejected, account_id = new + int(row[0]), rejected + int(row[1]), row[2] or account_id
+        if not row[3]:
+            break
+        # some ids were known, or stored by another message meanwhile: the next attempt sees whose they are
+    else:
+        raise RuntimeError("other messages keep storing the same event ids")
+    if origin.vouched and new + rejected < len(events):
+        # repeating it changes nothing, so it may follow in a transaction of its own
+        postgres.run_prepared(VOUCH, user_id=user_id, events=parameters["events"])
+    return Stored(new, rejected, account_id)

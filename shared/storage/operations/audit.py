@@ -21,7 +21,16 @@ VALUES (:actor, :action, :subject, cast(:before AS jsonb), cast(:after AS jsonb)
 # the actor of an event whose client has not logged in
 ANONYMOUS: Final = "anonymous"
 # what happens to accounts and logins, beside the changes that staff make
-SECURITY: Final = ("login", "login.failure", "password.change", "email.change", "token.reuse", "user.role")
+SECURITY: Final = (
+    "login",
+    "login.failure",
+    "password.change",
+    "password.reset",
+    "email.change",
+    "email.verify",
+    "token.reuse",
+    "user.role",
+)
 _ACTIONS: Final = ", ".join(f"'{action}'" for action in SECURITY)
 _FILTER: Final = f"cast(:security AS boolean) IS NULL OR (action IN ({_ACTIONS})) = cast(:security AS boolean)"
 PAGE: Final = f"""

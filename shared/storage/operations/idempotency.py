@@ -13,16 +13,24 @@ from typing import Final
 import orjson
 
 from shared.clients.postgres import Connection, execute_prepared, read_one, run_prepared, write
-from shared.errors import IdempotencyInProgress, IdempotencyMismatch
+from shared.errors import IdempotencyInProgress, IdempotencyMismatch, RateLimited
 
 CLAIM_S: Final = 60
 # how long an answer is repeated for its key
 RETENTION_S: Final = 86_400
+# Keys of one user within RETENTION_S, far more than a shopper needs: a client must not fill the database.
+MAX_KEYS_PER_OWNER: Final = 1000
 KEY_REUSED: Final = "This Idempotency-Key was used with another body; send a new key."
 
 CLAIM: Final = """
 INSERT INTO idempotency_keys (key, route, request_hash, owner, created_at)
-VALUES (:key, :route, :request_hash, :owner, clock_timestamp())
+SELECT :key, :route, :request_hash, :owner, clock_timestamp()
+WHERE EXISTS (SELECT FROM idempotency_keys WHERE key = :key AND route = :route)
+   OR (SELECT count(*) FROM (
+           SELECT FROM idempotency_keys
+           WHERE owner = cast(:owner AS text)
+             AND created_at > now() - make_interval(secs => cast(:retention_s AS float8))
+           LIMIT cast(:most AS integer)) AS own) < cast(:most AS integer)
 ON CONFLICT (key, route) DO UPDATE SET request_hash = EXCLUDED.request_hash, created_at = EXCLUDED.created_at,
     owner = EXCLUDED.owner, status = NULL, content_type = NULL, body = NULL, headers = '{}'
 WHERE idempotency_keys.created_at < clock_timestamp() - make_interval(secs =>
@@ -38,9 +46,18 @@ WHERE key = :key AND route = :route AND created_at = :claimed_at AND status IS N
 RETURNING 1"""
 RELEASE: Final = """
 DELETE FROM idempotency_keys WHERE key = :key AND route = :route AND created_at = :claimed_at AND status IS NULL"""
-DELETE_EXPIRED: Final = (
-    "DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(secs => :retention_s) RETURNING 1"
-)
+# the keys of an owner, and the seconds until the oldest of them expires
+COUNT: Final = """
+SELECT count(*), ceil(extract(epoch FROM min(created_at) - now())::float8 + cast(:retention_s AS float8))
+FROM idempotency_keys
+WHERE owner = cast(:owner AS text) AND created_at > now() - make_interval(secs => cast(:retention_s AS float8))"""
+
+# A guest's key is the person's: after the guest was merged, the account finds it.
+FIRST_USER: Final = """
+SELECT g.external_id FROM users a JOIN users g ON g.merged_into = a.id
+JOIN idempotency_keys k ON k.key = :key AND k.route = cast(:route AS text) || ' ' || g.external_id
+WHERE a.external_id = :user_id AND k.created_at >= clock_timestamp() - make_interval(secs => :retention_s)
+ORDER BY k.created_at DESC LIMIT 1"""
 
 
 @dataclass(frozen=True)
@@ -66,7 +83,8 @@ def claim(key: str, route: str, request_hash: bytes, owner: str | None = None) -
     """Return a claim to do the work, or the stored answer of the request that did it.
 
     ``owner`` is the user whom the answer is about; it is erased with them.
-    Raises IdempotencyMismatch if the key was used with another request, IdempotencyInProgress while that request runs.
+    Raises IdempotencyMismatch if the key was used with another request, IdempotencyInProgress while that request runs,
+    and RateLimited if the owner has MAX_KEYS_PER_OWNER keys.
     """
     rows = run_prepared(
         CLAIM,
@@ -77,11 +95,13 @@ def claim(key: str, route: str, request_hash: bytes, owner: str | None = None) -
         owner=owner,
         claim_s=CLAIM_S,
         retention_s=RETENTION_S,
+        most=MAX_KEYS_PER_OWNER,
     )
     if rows:
         return Claim(key, route, rows[0][0])
     row = read_one(GET, key=key, route=route)
     if row is None:
+        _check_number(owner)
         # the other request released the key between the two statements
         raise IdempotencyInProgress("Send the request again in a second.", headers={"Retry-After": "1"})
     if bytes(row[0]) != request_hash:
@@ -92,6 +112,24 @@ def claim(key: str, route: str, request_hash: bytes, owner: str | None = None) -
             headers={"Retry-After": "1"},
         )
     return Stored(int(row[1]), row[2], bytes(row[3]), row[4])
+
+
+def first_user(key: str, route: str, user_id: str) -> str:
+    """Return the id under which a person used a key at ``<route> <user id>``: a guest merged into the account, or
+    ``user_id`` itself.
+    """
+    row = read_one(FIRST_USER, key=key, route=route, user_id=user_id, retention_s=RETENTION_S)
+    return user_id if row is None else str(row[0])
+
+
+def _check_number(owner: str | None) -> None:
+    row = read_one(COUNT, owner=owner, retention_s=RETENTION_S)
+    if row is not None and row[0] >= MAX_KEYS_PER_OWNER:
+        raise RateLimited(
+            f"Idempotency-Key: this user has sent {MAX_KEYS_PER_OWNER} different keys within 24 hours, and no more are "
+            "kept; send the request without a key where it needs none, or later.",
+            headers={"Retry-After": str(max(1, int(row[1])))},
+        )
 
 
 def finish(connection: Connection, held: Claim, answer: Stored) -> None:
@@ -117,8 +155,3 @@ def finish(connection: Connection, held: Claim, answer: Stored) -> None:
 def release(held: Claim) -> None:
     """Release the key after work that failed and changed nothing, so that the client may correct it and try again."""
     write(RELEASE, key=held.key, route=held.route, claimed_at=held.claimed_at)
-
-
-def delete_expired() -> int:
-    """Delete the keys older than RETENTION_S and return how many."""
-    return len(write(DELETE_EXPIRED, retention_s=RETENTION_S))

@@ -34,6 +34,8 @@ RULES: Final = (
     Rule("events_default", f"occurred_at < {EVENT_AGE}"),
     Rule("event_ids", f"occurred_at < {EVENT_AGE}"),
     Rule("counted_purchases", f"counted_at < {EVENT_AGE}"),
+    # read on their own day only; the clocks of instances may differ
+    Rule("daily_caps", "day < current_date - 2"),
     Rule("event_counts_hourly", "hour < now() - interval '13 months'"),
     Rule("idempotency_keys", f"created_at < now() - interval '{RETENTION_S} seconds'"),
     Rule("outbox", "published_at < now() - interval '7 days'"),
@@ -41,6 +43,7 @@ RULES: Final = (
     Rule("recommendation_log", f"at < now() - interval '{KEPT_DAYS} days'"),
     Rule("recommendation_feedback", f"at < now() - interval '{KEPT_DAYS} days'"),
     Rule("refresh_tokens", "expires_at < now()"),
+    Rule("account_links", "expires_at < now()"),
     # the database deletes no other entries: see migration 0007
     Rule("audit_log", "action IN ('login', 'login.failure') AND at < now() - interval '13 months'"),
     # an address from which an account logged in is known for 30 days

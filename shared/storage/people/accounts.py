@@ -7,13 +7,17 @@ from typing import Any, Final
 
 from shared.clients.postgres import Connection, execute, read, read_one, sqlstate, write
 from shared.domain.identity import Role
+from shared.domain.text import canonical_email
 from shared.errors import Conflict, EmailTaken, InvalidToken, NotFound, UsernameTaken
 
 UNIQUE_VIOLATION: Final = "23505"
 COLUMNS: Final = """id, external_id, is_anonymous, username, email, password_hash, role, latitude, longitude, city,
-    created_at, registered_at"""
+    created_at, registered_at, email_verified_at"""
 BY_ID: Final = f"SELECT {COLUMNS} FROM users WHERE external_id = :user_id"
-BY_EMAIL: Final = f"SELECT {COLUMNS} FROM users WHERE lower(email) = lower(:email)"
+# Rows from before emails had a canonical form are found as they were typed, and first: two of them may have one form.
+BY_EMAIL: Final = f"""
+SELECT {COLUMNS} FROM users WHERE lower(email) IN (lower(:email), lower(:typed))
+ORDER BY lower(email) = lower(:typed) DESC LIMIT 1"""
 # in the order of ids, like every transaction that locks several users
 LOCK: Final = f"SELECT {COLUMNS} FROM users WHERE external_id IN (:user_id, :other_id) ORDER BY id FOR UPDATE"
 ADD: Final = f"""
@@ -23,10 +27,12 @@ ADD_GUEST: Final = "INSERT INTO users (external_id) VALUES (:user_id) RETURNING 
 CHANGE: Final = f"""
 UPDATE users SET username = :username, email = :email, city = :city WHERE id = :id RETURNING {COLUMNS}"""
 SET_LOCATION: Final = f"""
-UPDATE users SET latitude = :latitude, longitude = :longitude,
+UPDATE users SET latitude = :latitude, longitude = :longitude, last_seen_at = now(),
     city = CASE WHEN :keep_city THEN city ELSE :city END
 WHERE external_id = :user_id RETURNING {COLUMNS}"""
 REPLACE_HASH: Final = "UPDATE users SET password_hash = :password_hash WHERE id = :id"
+VERIFY_EMAIL: Final = """
+UPDATE users SET email_verified_at = coalesce(email_verified_at, clock_timestamp()) WHERE id = :id"""
 # only if the password was not changed while it was verified
 REHASH: Final = "UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :old"
 SET_ROLE: Final = "UPDATE users SET role = :role WHERE id = :id"
@@ -47,12 +53,12 @@ SELECT weight, log_sum, square_sum FROM user_price_bands
 WHERE user_id = (SELECT id FROM users WHERE external_id = :user_id)"""
 STAFF_PAGE: Final = f"""
 SELECT {COLUMNS} FROM users
-WHERE email IS NOT NULL AND (cast(:email AS text) IS NULL OR lower(email) = lower(:email))
+WHERE email IS NOT NULL AND (cast(:email AS text) IS NULL OR lower(email) IN (lower(:email), lower(:typed)))
   AND (cast(:role AS text) IS NULL OR role = :role)
 ORDER BY id DESC LIMIT :limit OFFSET :offset"""
 STAFF_COUNT: Final = """
 SELECT count(*) FROM users
-WHERE email IS NOT NULL AND (cast(:email AS text) IS NULL OR lower(email) = lower(:email))
+WHERE email IS NOT NULL AND (cast(:email AS text) IS NULL OR lower(email) IN (lower(:email), lower(:typed)))
   AND (cast(:role AS text) IS NULL OR role = :role)"""
 
 
@@ -72,6 +78,12 @@ class User:
     city: str | None
     created_at: datetime
     registered_at: datetime | None
+    email_verified_at: datetime | None
+
+    @property
+    def email_verified(self) -> bool:
+        """Whether the holder has proven that the address is theirs."""
+        return self.email_verified_at is not None
 
     @property
     def acting_role(self) -> str:
@@ -96,8 +108,8 @@ def find(user_id: str) -> User | None:
 
 
 def find_by_email(email: str) -> User | None:
-    """Return the account with this email, compared without case; None if there is none."""
-    row = read_one(BY_EMAIL, email=email)
+    """Return the account with this email, however it is written; None if there is none."""
+    row = read_one(BY_EMAIL, email=canonical_email(email), typed=email.strip())
     return None if row is None else User(*row)
 
 
@@ -165,13 +177,18 @@ def set_password(connection: Connection, user: User, password_hash: str) -> None
     execute(connection, REPLACE_HASH, {"id": user.id, "password_hash": password_hash})
 
 
+def set_email_verified(connection: Connection, user: User) -> None:
+    """Record that the holder of a locked account has proven that its address is theirs."""
+    execute(connection, VERIFY_EMAIL, {"id": user.id})
+
+
 def rehash(user: User, password_hash: str) -> None:
     """Replace an outdated hash by a new hash of the same password."""
     write(REHASH, id=user.id, old=user.password_hash, new=password_hash)
 
 
-def set_role(connection: Connection, user_id: str, role: Role) -> tuple[str, str]:
-    """Set an account's role and return the previous and the new role.
+def set_role(connection: Connection, user_id: str, role: Role) -> User:
+    """Set an account's role and return the account, locked, as it was before.
 
     Raises NotFound if there is no such account, and Conflict if it is the last admin.
     """
@@ -182,13 +199,14 @@ def set_role(connection: Connection, user_id: str, role: Role) -> tuple[str, str
     if role != "admin" and admins == [user_id]:
         raise Conflict("This is the only admin; give another account the role admin first.")
     execute(connection, SET_ROLE, {"id": user.id, "role": role})
-    return user.role, role
+    return user
 
 
 def page(limit: int, offset: int, email: str | None, role: str | None) -> tuple[list[User], int]:
     """Return accounts, newest first, and their total number. ``email`` and ``role`` filter them."""
-    rows = read(STAFF_PAGE, limit=limit, offset=offset, email=email, role=role)
-    return [User(*row) for row in rows], int(read(STAFF_COUNT, email=email, role=role)[0][0])
+    filters = {"email": None if email is None else canonical_email(email), "typed": email, "role": role}
+    rows = read(STAFF_PAGE, limit=limit, offset=offset, **filters)
+    return [User(*row) for row in rows], int(read(STAFF_COUNT, **filters)[0][0])
 
 
 def preferences(user_id: str) -> tuple[list[tuple[str, str, str | None, float, float]], tuple[float, ...] | None]:

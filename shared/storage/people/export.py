@@ -23,7 +23,8 @@ SELECT json_build_object(
     'exported_at', now(),
     'profile', (SELECT json_build_object('user_id', external_id, 'username', username, 'email', email, 'role', role,
         'is_guest', is_anonymous, 'latitude', latitude, 'longitude', longitude, 'city', city,
-        'created_at', created_at, 'registered_at', registered_at, 'last_seen_at', last_seen_at)
+        'created_at', created_at, 'registered_at', registered_at, 'email_verified_at', email_verified_at,
+        'last_seen_at', last_seen_at)
         FROM users WHERE external_id = :user_id),
     'guests', (SELECT coalesce(json_agg(json_build_object('user_id', external_id)), '[]')
         FROM person WHERE external_id <> :user_id),
@@ -44,6 +45,7 @@ SELECT json_build_object(
     'wishlist', {_rows("product_id, added_at", f"wishlist_items WHERE {_OWN}", "added_at, product_id")},
     'orders', (SELECT coalesce(json_agg({ORDER} ORDER BY o.created_at, o.id), '[]') FROM orders o WHERE o.{_OWN}),
     'logins', {_rows("issued_at, expires_at, used_at, revoked_at", f"refresh_tokens WHERE {_OWN}", "issued_at")},
+    'account_links', {_rows("purpose, email, issued_at, expires_at", f"account_links WHERE {_OWN}", "issued_at")},
     'account_events', {_rows("at, action", "audit_log WHERE subject_user_id IN (SELECT id FROM person)", "at, id")},
     'recommendations', {
     _rows(

@@ -2,6 +2,7 @@
 
 * by account and address together: a guesser delays nobody but themselves
 * by address: it guesses at many accounts; honest people share addresses, so it has more attempts
+* messages by mailbox: nobody fills another's mailbox with links; the last link that was sent stays valid meanwhile
 * by account: many addresses guess at it; an address from which the account has logged in before is not delayed by it
 
 An attempt counts before its password is verified, so that concurrent attempts cannot avoid the limit; a success deletes
@@ -13,6 +14,7 @@ import math
 from typing import Any, Final, NamedTuple
 
 from shared.clients.postgres import read_one, write
+from shared.domain.text import canonical_email
 from shared.errors import LockedOut
 
 
@@ -29,12 +31,11 @@ class Limit(NamedTuple):
 PAIR: Final = Limit(5, 2, 900, 86_400)
 ADDRESS: Final = Limit(50, 2, 900, 3_600)
 ACCOUNT: Final = Limit(100, 2, 900, 86_400)
+# messages, not failures
+MAIL: Final = Limit(5, 60, 3_600, 86_400)
 # an address is known for this long after a login
 KNOWN_DAYS: Final = 30
 
-# The same function by which accounts are found and are unique (shared/storage/people/accounts.py). Python folds some
-# letters otherwise, and each such spelling of an email would have attempts of its own.
-FOLD: Final = "SELECT lower(:email)"
 _IS_KNOWN: Final = f"""EXISTS (
     SELECT FROM login_failures WHERE subject = :pair AND succeeded_at > now() - interval '{KNOWN_DAYS} days')"""
 GET_WAIT: Final = f"""
@@ -67,15 +68,12 @@ ON CONFLICT (subject) DO UPDATE SET failures = 0, locked_until = NULL, account =
     last_at = EXCLUDED.last_at, succeeded_at = EXCLUDED.succeeded_at"""
 
 
-def _folded(email: str) -> bytes:
-    row = read_one(FOLD, email=email.strip())
-    assert row is not None
-    return str(row[0]).encode("utf-8", "replace")
-
-
 def account_subject(email: str) -> bytes:
-    """Return the key of an account by its email, without storing the email."""
-    return hashlib.sha256(b"account:" + _folded(email)).digest()
+    """Return the key of an account by its email, without storing the email.
+
+    In the form in which accounts are found, or each spelling of an email would have attempts of its own.
+    """
+    return hashlib.sha256(b"account:" + canonical_email(email).encode("utf-8", "replace")).digest()
 
 
 def address_subject(address: str) -> bytes:
@@ -85,6 +83,10 @@ def address_subject(address: str) -> bytes:
 
 def _pair_subject(account: bytes, address: str) -> bytes:
     return hashlib.sha256(b"pair:" + account + address.encode("utf-8", "replace")).digest()
+
+
+def _mail_subject(account: bytes) -> bytes:
+    return hashlib.sha256(b"mail:" + account).digest()
 
 
 def _locked_out(seconds: float) -> LockedOut:
@@ -130,6 +132,12 @@ def record_success(email: str, address: str) -> None:
     """Delete the counted attempts on an account, after a successful login, and remember the address."""
     account = account_subject(email)
     write(SUCCEED, account=account, pair=_pair_subject(account, address))
+
+
+def may_mail(email: str) -> bool:
+    """Count a message to a mailbox; return False if it was sent too many lately."""
+    account = account_subject(email)
+    return _count(COUNT, _mail_subject(account), MAIL, account=account)
 
 
 def take_back(email: str, address: str) -> None:

@@ -1,11 +1,13 @@
-"""Merging a guest into an account: once, in one transaction, so that nothing is lost or counted twice.
+"""Merging a guest into an account, in one transaction, so that nothing is lost or counted twice.
 
-Events change their owner, counts add up, and decayed sums are folded like those of another message. Events that arrive
-under the guest's id within ten minutes were on their way and go to the account (STORE in
-shared/storage/events/ingestion.py).
+Events change their owner, counts add up, and decayed sums are folded like those of another message. Cart lines, pieces
+and wishes that do not fit stay with the guest, and the answer names them. A guest belongs to the first account that
+names them; each further login to it takes along what came since. Events that arrive later but were published before
+the merge go to the account (STORE in shared/storage/events/ingestion.py).
 """
 
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
 from shared.clients.postgres import Connection, execute
 from shared.domain.carts import MAX_LINES, MAX_QUANTITY, MAX_WISHLIST
@@ -13,11 +15,15 @@ from shared.storage.events.ingestion import fold
 
 # in the order of ids, like every transaction that locks several users
 LOCK: Final = "SELECT id FROM users WHERE external_id = ANY (:user_ids) ORDER BY id FOR UPDATE"
-# Only a guest, and only once. The guest's location is taken only if the account has none.
+# a guest whose events are still on their way, so that they follow
+ADD: Final = "INSERT INTO users (external_id) VALUES (:guest_id) ON CONFLICT DO NOTHING"
+# Only a guest, and only into one account. The guest's location is taken only if the account has none. The time is read
+# under the lock: what the guest wrote before is moved.
 CLAIM: Final = """
 WITH guest AS (
-    UPDATE users SET merged_into = :account, merged_at = now()
-    WHERE external_id = :guest_id AND is_anonymous AND merged_into IS NULL AND id <> :account
+    UPDATE users SET merged_into = :account, merged_at = clock_timestamp()
+    WHERE external_id = :guest_id AND is_anonymous AND id <> :account
+      AND coalesce(merged_into, :account) = :account
     RETURNING id, latitude, longitude, city
 ), located AS (
     UPDATE users u SET latitude = g.latitude, longitude = g.longitude, city = coalesce(u.city, g.city)
@@ -59,47 +65,81 @@ RECOMMENDATIONS: Final = """
 UPDATE recommendation_log SET user_id = cast(:account_id AS text)
 WHERE user_id = :guest_id AND at > now() - interval '25 hours'"""
 ORDERS: Final = "UPDATE orders SET user_id = :account WHERE user_id = :guest"
-# Quantities add up, at most to the stock; a line that is sold out stays with quantity 1, and the cart reports it. If
-# the lines exceed what a cart holds, the guest's oldest are dropped.
+# A product that is new in the account's cart moves with all its pieces, the latest first, while the cart has room for
+# it. To a line of the account pieces are added up to the stock and the limit. The rest stays.
 CART: Final = f"""
-WITH moved AS (DELETE FROM cart_items WHERE user_id = :guest RETURNING *),
-lines AS (
-    SELECT m.product_id, m.price_when_added, m.added_at, own.quantity IS NOT NULL AS in_cart,
-           greatest(1, least(m.quantity + coalesce(own.quantity, 0), p.quantity, {MAX_QUANTITY})) AS quantity,
-           row_number() OVER (PARTITION BY own.quantity IS NULL ORDER BY m.added_at DESC, m.product_id) AS recency
-    FROM moved m JOIN products p ON p.id = m.product_id
-    LEFT JOIN cart_items own ON own.user_id = :account AND own.product_id = m.product_id
+WITH lines AS MATERIALIZED (
+    SELECT g.product_id, g.quantity, g.price_when_added, g.added_at, own.quantity AS own_quantity, p.quantity AS stock,
+           CASE WHEN own.quantity IS NOT NULL
+                THEN greatest(0, least(g.quantity, p.quantity - own.quantity, {MAX_QUANTITY} - own.quantity))
+                WHEN row_number() OVER (PARTITION BY own.quantity IS NULL ORDER BY g.added_at DESC, g.product_id)
+                     <= {MAX_LINES} - (SELECT count(*) FROM cart_items WHERE user_id = :account)
+                THEN g.quantity ELSE 0 END AS moved
+    FROM cart_items g JOIN products p ON p.id = g.product_id
+    LEFT JOIN cart_items own ON own.user_id = :account AND own.product_id = g.product_id
+    WHERE g.user_id = :guest
+), added AS (
+    INSERT INTO cart_items (user_id, product_id, quantity, price_when_added, added_at)
+    SELECT :account, product_id, moved, price_when_added, added_at FROM lines WHERE moved > 0 ORDER BY product_id
+    ON CONFLICT (user_id, product_id) DO UPDATE SET quantity = cart_items.quantity + EXCLUDED.quantity
+), emptied AS (
+    DELETE FROM cart_items c USING lines l
+    WHERE c.user_id = :guest AND c.product_id = l.product_id AND l.moved = l.quantity
+), reduced AS (
+    UPDATE cart_items c SET quantity = l.quantity - l.moved FROM lines l
+    WHERE c.user_id = :guest AND c.product_id = l.product_id AND l.moved BETWEEN 1 AND l.quantity - 1
 )
-INSERT INTO cart_items (user_id, product_id, quantity, price_when_added, added_at)
-SELECT :account, product_id, quantity, price_when_added, added_at FROM lines
-WHERE in_cart OR recency <= {MAX_LINES} - (SELECT count(*) FROM cart_items WHERE user_id = :account) ORDER BY product_id
-ON CONFLICT (user_id, product_id) DO UPDATE SET quantity = EXCLUDED.quantity"""
+SELECT product_id, quantity - moved,
+       CASE WHEN own_quantity IS NULL THEN 'cart_full'
+            WHEN own_quantity + quantity > stock THEN 'insufficient_stock' ELSE 'quantity_limit' END
+FROM lines WHERE moved < quantity ORDER BY product_id"""
 WISHLIST: Final = f"""
-WITH moved AS (DELETE FROM wishlist_items WHERE user_id = :guest RETURNING *),
-items AS (
-    SELECT m.product_id, m.added_at, row_number() OVER (ORDER BY m.added_at DESC, m.product_id) AS recency
-    FROM moved m
-    WHERE NOT EXISTS (SELECT FROM wishlist_items w WHERE w.user_id = :account AND w.product_id = m.product_id)
+WITH items AS MATERIALIZED (
+    SELECT g.product_id, g.added_at, own.product_id IS NOT NULL AS is_known,
+           row_number() OVER (PARTITION BY own.product_id IS NULL ORDER BY g.added_at DESC, g.product_id)
+               <= {MAX_WISHLIST} - (SELECT count(*) FROM wishlist_items WHERE user_id = :account) AS fits
+    FROM wishlist_items g LEFT JOIN wishlist_items own ON own.user_id = :account AND own.product_id = g.product_id
+    WHERE g.user_id = :guest
+), added AS (
+    INSERT INTO wishlist_items (user_id, product_id, added_at)
+    SELECT :account, product_id, added_at FROM items WHERE fits AND NOT is_known ORDER BY product_id
+), emptied AS (
+    DELETE FROM wishlist_items w USING items i
+    WHERE w.user_id = :guest AND w.product_id = i.product_id AND (i.fits OR i.is_known)
 )
-INSERT INTO wishlist_items (user_id, product_id, added_at)
-SELECT :account, product_id, added_at FROM items
-WHERE recency <= {MAX_WISHLIST} - (SELECT count(*) FROM wishlist_items WHERE user_id = :account) ORDER BY product_id"""
-REFRESH_TOKENS: Final = "DELETE FROM refresh_tokens WHERE user_id = :guest"
-STATEMENTS: Final = (EVENTS, PURCHASES, PREFERENCES, PRICE_BANDS, SEARCHES, ORDERS, CART, WISHLIST, REFRESH_TOKENS)
+SELECT product_id FROM items WHERE NOT (fits OR is_known) ORDER BY product_id"""
+STATEMENTS: Final = (EVENTS, PURCHASES, PREFERENCES, PRICE_BANDS, SEARCHES, ORDERS)
+
+# why pieces stay: the account's cart has no room for another product, the stock is used up, or the line is at its limit
+LeftReason = Literal["cart_full", "insufficient_stock", "quantity_limit"]
 
 
-def merge(connection: Connection, guest_id: str, account: int, account_id: str) -> bool:
+@dataclass(frozen=True)
+class Merge:
+    """Result of a merge: whether the guest is the account's, and what did not fit and stays with the guest.
+
+    ``cart`` has product, pieces and reason of each line, ``wishlist`` the products.
+    """
+
+    merged: bool
+    cart: list[tuple[int, int, LeftReason]] = field(default_factory=list)
+    wishlist: list[int] = field(default_factory=list)
+
+
+def merge(connection: Connection, guest_id: str, account: int, account_id: str) -> Merge:
     """Merge a guest into an account; ``account`` is the row's id, ``account_id`` the public id.
 
-    Returns False if ``guest_id`` is no guest or is merged already. The caller drops both users' cached answers after
-    the commit.
+    Nothing is merged if ``guest_id`` is an account or was erased, or belongs to another account. The caller drops both
+    users' cached answers after the commit. The guest's tokens stay valid, for a tab that is still the guest's.
     """
+    execute(connection, ADD, {"guest_id": guest_id})
     execute(connection, LOCK, {"user_ids": [guest_id, account_id]})
     claimed = execute(connection, CLAIM, {"guest_id": guest_id, "account": account})
     if not claimed:
-        return False
+        return Merge(merged=False)
     ids = {"guest": claimed[0][0], "account": account}
     for statement in STATEMENTS:
-        execute(connection, statement, {name: ids[name] for name in ids if f":{name}" in statement})
+        execute(connection, statement, ids)
     execute(connection, RECOMMENDATIONS, {"guest_id": guest_id, "account_id": account_id})
-    return True
+    cart = [(int(row[0]), int(row[1]), row[2]) for row in execute(connection, CART, ids)]
+    return Merge(True, cart, [int(row[0]) for row in execute(connection, WISHLIST, ids)])

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from shared.clients.postgres import read, write
+from shared.domain.text import canonical_name
 from shared.errors import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class Search(NamedTuple):
 def add(user_id: str, query: str) -> None:
     """Add a search. A failure is only logged, because the search itself must still be answered."""
     try:
-        write(ADD, user_id=user_id, query=" ".join(query.split()).lower())
+        write(ADD, user_id=user_id, query=canonical_name(" ".join(query.split()).lower()))
     except DatabaseUnavailable:
         log.warning("search not added to history")
 

@@ -1,11 +1,12 @@
 """The products of a personal answer. The statement that reads them also logs the answer."""
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from shared.clients import postgres
-from shared.storage.recommending.attribution import LOGGED_IDS, LoggedAnswer
+from shared.storage.recommending.attribution import LOGGED_IDS, LOGGED_MANY, LoggedAnswer
 from shared.storage.recommending.candidates import CandidateSet
 
 READ: Final = f"""
@@ -36,6 +37,14 @@ LEFT JOIN product_stats s ON s.product_id = p.id LEFT JOIN because b ON b.id = p
 WHERE p.is_active ORDER BY place
 """
 
+# The products of many answers, each once.
+READ_MANY: Final = f"""
+WITH {LOGGED_MANY}
+SELECT p.id, product_json(p, c.name, s)::text
+FROM products p LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id
+WHERE p.id = ANY (cast(:ids AS bigint[])) AND p.is_active
+"""
+
 EXISTS: Final = "SELECT 1 FROM products WHERE id = :id AND is_active"
 
 
@@ -50,6 +59,24 @@ class Source(NamedTuple):
 def read(ids: list[int], log: LoggedAnswer) -> list[dict[str, Any]]:
     """Return these products in this order, without inactive ones, and log the answer."""
     return [orjson.loads(row[0]) for row in postgres.run_prepared(READ, ids=ids, **log.parameters())]
+
+
+def read_many(answers: Sequence[tuple[LoggedAnswer, list[int]]]) -> dict[int, dict[str, Any]]:
+    """Return the products of answers by id, without inactive ones, and log the answers with their product ids."""
+    logged = [
+        {
+            "id": log.id,
+            "user_id": log.user_id,
+            "kind": log.kind,
+            "strategy": log.strategy,
+            "version": log.model_version,
+            "ids": ids,
+        }
+        for log, ids in answers
+    ]
+    wanted = sorted({product_id for _log, ids in answers for product_id in ids})
+    rows = postgres.run_prepared(READ_MANY, answers=orjson.dumps(logged).decode(), ids=wanted)
+    return {int(product_id): orjson.loads(product) for product_id, product in rows}
 
 
 def read_with_sources(

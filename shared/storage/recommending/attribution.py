@@ -21,6 +21,16 @@ LOGGED: Final = """logged AS (
 )"""
 LOGGED_IDS: Final = LOGGED.format(ids="cast(:ids AS bigint[])")
 
+# The same for many answers at once, given as a JSON array.
+LOGGED_MANY: Final = """logged AS (
+    INSERT INTO recommendation_log (id, user_id, kind, strategy, model_version, product_ids)
+    SELECT id, user_id, kind, strategy, version, ids
+    FROM jsonb_to_recordset(cast(:answers AS jsonb))
+        AS a(id uuid, user_id text, kind text, strategy text, version integer, ids bigint[])
+    WHERE without_waiting()
+    ON CONFLICT (id) DO NOTHING
+)"""
+
 # first count 0: no such answer; second count 0: the answer did not contain the product
 RECORD_FEEDBACK: Final = """
 WITH answer AS (SELECT product_ids FROM recommendation_log WHERE id = cast(:id AS uuid)),

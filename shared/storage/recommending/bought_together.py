@@ -19,7 +19,8 @@ WITH bought AS MATERIALIZED (
     SELECT product_id, dense_rank() OVER (
                ORDER BY user_id, coalesce('s' || session_id, date_trunc('hour', occurred_at)::text)) AS basket
     FROM events
-    WHERE event_type = 'purchase' AND product_id IS NOT NULL AND occurred_at > now() - make_interval(days => :days)
+    WHERE event_type = 'purchase' AND product_id IS NOT NULL AND counted
+      AND occurred_at > now() - make_interval(days => :days)
 ), sized AS MATERIALIZED (
     SELECT basket, count(DISTINCT product_id) AS size FROM bought GROUP BY 1
 )
@@ -36,22 +37,24 @@ FILL: Final = "COPY bought_together (product_id, others, scores, lifts, confiden
 READ: Final = """
 WITH context AS MATERIALIZED (SELECT unnest(cast(:context AS bigint[])) AS id),
 pairs AS (
-    SELECT n.id, n.score, n.lift, n.confidence, n.count
+    SELECT n.id, n.score, n.lift, n.confidence, n.count, c.id AS source
     FROM context c JOIN bought_together b ON b.product_id = c.id,
     unnest(b.others, b.scores, b.lifts, b.confidences, b.counts) AS n(id, score, lift, confidence, count)
     WHERE n.id NOT IN (SELECT id FROM context) AND n.id NOT IN (SELECT excluded_by_rules())
 ), combined AS (
     SELECT id, 1 - exp(sum(ln(greatest(1 - score::float8, 1e-9)))) AS score,
            (array_agg(json_build_object('lift', round(lift::numeric, 4), 'confidence', round(confidence::numeric, 4),
-                                        'count', count) ORDER BY score DESC))[1] AS measures
+                                        'count', count) ORDER BY score DESC, source))[1] AS measures,
+           (array_agg(source ORDER BY score DESC, source))[1] AS source
     FROM pairs GROUP BY id
 ), best AS MATERIALIZED (
     SELECT b.*, p FROM combined b JOIN products p ON p.id = b.id
     WHERE p.is_active AND (NOT cast(:in_stock AS boolean) OR p.quantity > 0)
     ORDER BY b.score DESC, b.id LIMIT :k
 ){logged}
-SELECT product_json(b.p, c.name, s)::text, b.score, b.measures::text
-FROM best b LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.id
+SELECT product_json(b.p, c.name, s)::text, b.score, b.measures::text, b.source, source.name
+FROM best b JOIN products source ON source.id = b.source
+LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.id
 ORDER BY b.score DESC, b.id
 """
 READ_LOGGED: Final = READ.replace(
@@ -86,10 +89,23 @@ def replace(connection: Connection, rows: Iterable[bytes]) -> None:
     copy_in(connection, FILL, BytesIO(b"".join(rows)))
 
 
-def together(
-    context: Sequence[int], k: int, *, in_stock: bool, log: LoggedAnswer | None
-) -> list[tuple[dict[str, Any], float, dict[str, Any]]]:
-    """Return ``(product, score in [0, 1], its lift, confidence and count)``, best first.
+class TogetherProduct(NamedTuple):
+    """A product bought together with those of the context.
+
+    score : in [0, 1].
+    measures : lift, confidence and count together with the product of the context that has the highest score.
+    source_id, source_name : that product.
+    """
+
+    product: dict[str, Any]
+    score: float
+    measures: dict[str, Any]
+    source_id: int
+    source_name: str
+
+
+def together(context: Sequence[int], k: int, *, in_stock: bool, log: LoggedAnswer | None) -> list[TogetherProduct]:
+    """Return the products that are bought together with the context, best first.
 
     With ``log``, the same statement logs the answer.
     """
@@ -98,7 +114,7 @@ def together(
         rows = postgres.run_prepared(READ_ONLY, **parameters)
     else:
         rows = postgres.run_prepared(READ_LOGGED, **parameters, **log.parameters())
-    return [(orjson.loads(row[0]), float(row[1]), orjson.loads(row[2])) for row in rows]
+    return [TogetherProduct(orjson.loads(row[0]), float(row[1]), orjson.loads(row[2]), *row[3:]) for row in rows]
 
 
 def first_unknown(product_ids: Sequence[int]) -> int | None:

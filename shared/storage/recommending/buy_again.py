@@ -16,7 +16,7 @@ FILL: Final = """
 INSERT INTO product_intervals (product_id, median_days, gaps, repeat_share)
 WITH days AS MATERIALIZED (
     SELECT DISTINCT user_id, product_id, (occurred_at AT TIME ZONE 'UTC')::date AS day
-    FROM events WHERE event_type = 'purchase' AND product_id IS NOT NULL
+    FROM events WHERE event_type = 'purchase' AND product_id IS NOT NULL AND counted
       AND occurred_at > now() - make_interval(days => :days)
 ), gaps AS MATERIALIZED (
     SELECT product_id, day - lag(day) OVER (PARTITION BY user_id, product_id ORDER BY day) AS gap FROM days

@@ -4,8 +4,8 @@ A trigger computes embeddings when products are written (migration 0003), so tha
 neighbours, whatever added it.
 """
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
@@ -14,15 +14,19 @@ from shared.clients.postgres import Connection, execute
 from shared.domain.content import EVIDENCE_PRIOR, LEAST_CONTENT
 from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
 
+# What makes products similar: behaviour mixed with descriptions, or one of both.
+Kind = Literal["hybrid", "collaborative", "content"]
+
 REFRESH: Final = "SELECT refresh_content(cast(:product_ids AS bigint[]))"
 
-# The index returns about 40 content neighbours (hnsw.ef_search). Trending products of the category fill up the rest.
+# The index returns about 40 content neighbours (hnsw.ef_search).
 _SIMILAR: Final = """
-WITH target AS MATERIALIZED (SELECT id, category_id FROM products WHERE id = :product_id AND is_active),
+WITH target AS MATERIALIZED (SELECT id, name, category_id FROM products WHERE id = :product_id AND is_active),
+model AS MATERIALIZED (SELECT version, algorithm FROM models WHERE active),
 known AS MATERIALIZED (
     SELECT s.neighbours, s.scores, (SELECT coalesce(sum(c), 0) FROM unnest(s.co_occurrence) AS c) AS evidence
     FROM item_similarity s
-    WHERE s.version = (SELECT version FROM models WHERE active) AND s.product_id = (SELECT id FROM target)
+    WHERE s.version = (SELECT version FROM model) AND s.product_id = (SELECT id FROM target)
 ), alike AS MATERIALIZED (
     SELECT c.product_id AS id,
            1 - (c.embedding <=> (SELECT embedding FROM product_content
@@ -31,52 +35,81 @@ known AS MATERIALIZED (
     ORDER BY c.embedding <=> (SELECT embedding FROM product_content WHERE product_id = (SELECT id FROM target))
     LIMIT cast(:k AS integer) + 20
 ), chosen AS (
-    SELECT n.id, n.score::float8 AS score, 0 AS tier FROM known, unnest(known.neighbours, known.scores) AS n(id, score)
-    UNION ALL
-    -- shared/domain/content.py has the formula
-    SELECT id, score * cast(:prior AS float8) / (cast(:prior AS float8) + coalesce((SELECT evidence FROM known), 0)), 0
-    FROM alike WHERE score >= cast(:least AS float8)
-    UNION ALL
-    (SELECT t.product_id, 0, 1 FROM trending_scores t JOIN products p ON p.id = t.product_id, target
-     WHERE t.time_window = '30d' AND p.category_id = target.category_id AND p.is_active
-     ORDER BY t.score DESC LIMIT cast(:k AS integer) + 1)
+    {chosen}
 ), merged AS (
-    SELECT id, max(score) AS score, min(tier) AS tier FROM chosen
+    SELECT id, max(score) AS score, min(tier) AS tier,
+           (array_agg(source ORDER BY tier, score DESC, source))[1] AS source
+    FROM chosen
     WHERE id NOT IN (SELECT id FROM target) AND id NOT IN (SELECT excluded_by_rules()) AND EXISTS (SELECT FROM target)
     GROUP BY id
 ), best AS MATERIALIZED (
-    SELECT m.id, m.score, p, row_number() OVER (ORDER BY m.tier, m.score DESC, t.score DESC NULLS LAST, m.id) AS place
+    SELECT m.id, m.score, m.source, p,
+           row_number() OVER (ORDER BY m.tier, m.score DESC, t.score DESC NULLS LAST, m.id) AS place
     FROM merged m JOIN products p ON p.id = m.id
     LEFT JOIN trending_scores t ON t.time_window = '30d' AND t.product_id = m.id
     WHERE p.is_active ORDER BY place LIMIT :k
 ){logged}
-SELECT product_json(b.p, c.name, s)::text, b.score
+SELECT product_json(b.p, c.name, s)::text, b.score, b.source, (SELECT name FROM target), (SELECT algorithm FROM model)
 FROM best b LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.id
 ORDER BY b.place
 """
-SIMILAR: Final = _SIMILAR.replace("{logged}", "")
-# the model's version is read by the statement itself, as its neighbours are
-SIMILAR_LOGGED: Final = _SIMILAR.replace(
-    "{logged}",
-    ", "
-    + LOGGED.format(ids="ARRAY(SELECT id FROM best ORDER BY place)").replace(
-        "cast(:log_version AS integer)", "(SELECT version FROM models WHERE active)"
-    ),
+_COLLABORATIVE: Final = """SELECT n.id, n.score::float8 AS score, 0 AS tier, 'collaborative' AS source
+    FROM known, unnest(known.neighbours, known.scores) AS n(id, score)"""
+_CONTENT: Final = """SELECT id, score{share} AS score, 0 AS tier, 'content' AS source
+    FROM alike WHERE score >= cast(:least AS float8)"""
+# shared/domain/content.py has the formula
+_SHARE: Final = " * cast(:prior AS float8) / (cast(:prior AS float8) + coalesce((SELECT evidence FROM known), 0))"
+_TRENDING: Final = """(SELECT t.product_id, 0, 1, 'trending'
+     FROM trending_scores t JOIN products p ON p.id = t.product_id, target
+     WHERE t.time_window = '30d' AND p.category_id = target.category_id AND p.is_active
+     ORDER BY t.score DESC LIMIT cast(:k AS integer) + 1)"""
+# trending products of the category fill up what neither behaviour nor descriptions know enough of
+_CHOSEN: Final[Mapping[Kind, str]] = {
+    "hybrid": "\n    UNION ALL ".join((_COLLABORATIVE, _CONTENT.replace("{share}", _SHARE), _TRENDING)),
+    "collaborative": _COLLABORATIVE,
+    "content": _CONTENT.replace("{share}", ""),
+}
+_LOGGED: Final = ", " + LOGGED.format(ids="ARRAY(SELECT id FROM best ORDER BY place)").replace(
+    # the model's version is read by the statement itself, as its neighbours are
+    "cast(:log_version AS integer)",
+    "(SELECT version FROM model)",
 )
+# by kind, and whether the answer is logged
+SIMILAR: Final = {
+    (kind, is_logged): _SIMILAR.replace("{chosen}", chosen).replace("{logged}", _LOGGED if is_logged else "")
+    for kind, chosen in _CHOSEN.items()
+    for is_logged in (False, True)
+}
 
 
-def similar(product_id: int, k: int, log: LoggedAnswer | None = None) -> list[tuple[dict[str, Any], float]]:
-    """Return ``(product, score in [0, 1])`` of the most similar products, best first.
+class Neighbour(NamedTuple):
+    """A similar product.
+
+    score : in [0, 1]. source : whether behaviour, descriptions or the trend of its category suggest it.
+    name : of the product that was asked about. algorithm : of the active model, None if there is none.
+    """
+
+    product: dict[str, Any]
+    score: float
+    source: Literal["collaborative", "content", "trending"]
+    name: str
+    algorithm: str | None
+
+
+def similar(product_id: int, k: int, log: LoggedAnswer | None = None, *, kind: Kind = "hybrid") -> list[Neighbour]:
+    """Return the most similar products, best first.
 
     With ``log``, the same statement logs the answer.
     """
-    parameters: dict[str, Any] = {"product_id": product_id, "k": k, "prior": EVIDENCE_PRIOR, "least": LEAST_CONTENT}
-    if log is None:
-        rows = postgres.run_prepared(SIMILAR, **parameters)
-    else:
-        logged = {name: value for name, value in log.parameters().items() if name != "log_version"}
-        rows = postgres.run_prepared(SIMILAR_LOGGED, **parameters, **logged)
-    return [(orjson.loads(row[0]), float(row[1])) for row in rows]
+    parameters: dict[str, Any] = {"product_id": product_id, "k": k}
+    if kind != "collaborative":
+        parameters["least"] = LEAST_CONTENT
+    if kind == "hybrid":
+        parameters["prior"] = EVIDENCE_PRIOR
+    if log is not None:
+        parameters |= {name: value for name, value in log.parameters().items() if name != "log_version"}
+    rows = postgres.run_prepared(SIMILAR[kind, log is not None], **parameters)
+    return [Neighbour(orjson.loads(row[0]), float(row[1]), *row[2:]) for row in rows]
 
 
 def refresh(connection: Connection, product_ids: Sequence[int] | None) -> int:

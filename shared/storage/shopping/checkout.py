@@ -13,10 +13,19 @@ from shared.domain.events import uuid7
 from shared.domain.orders import OrderState, purchase_event_id
 from shared.errors import CartEmpty, IdempotencyMismatch, PriceChanged
 from shared.storage.catalog import bulk_writes
-from shared.storage.operations.idempotency import KEY_REUSED
+from shared.storage.operations.idempotency import KEY_REUSED, RETENTION_S
 from shared.storage.shopping import shoppers
 
-GET_BY_CHECKOUT: Final = "SELECT id, request_hash, state, total FROM orders WHERE checkout_id = :checkout_id"
+# An Idempotency-Key names a request for RETENTION_S and may then name another, which must not find this order. The
+# order is younger than its key, so it is found for as long as the key is stored.
+GET_BY_CHECKOUT: Final = """
+WITH forgotten AS (
+    UPDATE orders SET checkout_id = NULL
+    WHERE checkout_id = :checkout_id AND created_at < now() - make_interval(secs => cast(:retention_s AS float8))
+    RETURNING id
+)
+SELECT id, request_hash, state, total FROM orders
+WHERE checkout_id = :checkout_id AND id NOT IN (SELECT id FROM forgotten)"""
 # Once it holds the locks, Postgres reads the rows again that others changed meanwhile: stock and prices are current.
 LOCK_CART: Final = """
 SELECT p.id, p.external_id, p.name, p.price, p.quantity, p.is_active, i.quantity
@@ -72,12 +81,13 @@ def place(
 ) -> Placed:
     """Turn the cart into an order at current prices, and take its products from stock.
 
-    If an earlier run of the same request placed the order and then stopped, that order is returned. Raises CartEmpty,
+    If an earlier run of the same request placed the order and then stopped, that order is returned, for as long as its
+    Idempotency-Key is valid. Raises CartEmpty,
     OutOfStock with every line that is short, PriceChanged if the total is not ``expected_total``, and
     IdempotencyMismatch if the earlier run had another body.
     """
     user_id = shoppers.lock_shopper(connection, shopper)
-    earlier = execute_prepared(connection, GET_BY_CHECKOUT, {"checkout_id": checkout_id})
+    earlier = execute_prepared(connection, GET_BY_CHECKOUT, {"checkout_id": checkout_id, "retention_s": RETENTION_S})
     if earlier:
         order_id, earlier_hash, state, total = earlier[0]
         if bytes(earlier_hash) != request_hash:

@@ -197,7 +197,7 @@ def pay(connection: Connection, order_id: UUID) -> Transition | None:
         ShopperEvent(EventType.PURCHASE, int(row[1]), {"quantity": int(row[2]), "order_id": str(order_id)}, row[3])
         for row in lines
     ]
-    return Transition(outbox=shoppers.record_events(connection, shopper, events))
+    return Transition(outbox=shoppers.record_events(connection, shopper, events, vouched=True))
 
 
 def give_up(connection: Connection, order_id: UUID, reason: str, *, charged: bool) -> Transition | None:

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from shared import messages
+from shared import event_origin, messages
 from shared.clients.postgres import Connection, execute_prepared
 from shared.domain.events import MAX_EVENTS_PER_REQUEST, EventType, uuid7
 from shared.errors import Forbidden
+from shared.event_origin import VOUCHED
 from shared.logs import current_traceparent
 from shared.storage.events import outbox
 
@@ -45,15 +46,21 @@ def lock_shopper(connection: Connection, shopper: str) -> int:
     return int(rows[0][0])
 
 
-def record_events(connection: Connection, shopper: str, events: Sequence[ShopperEvent]) -> list[int]:
-    """Write the shopper's events to the outbox; return its ids, to publish after the commit."""
-    now = datetime.now(UTC).isoformat()
+def record_events(
+    connection: Connection, shopper: str, events: Sequence[ShopperEvent], *, vouched: bool = False
+) -> list[int]:
+    """Write the shopper's events to the outbox; return its ids, to publish after the commit.
+
+    ``vouched`` events count in full; those of an order do. Anybody can fill carts and wishlists.
+    """
+    origin = VOUCHED if vouched else event_origin.current()
+    now = datetime.now(UTC)
     bodies = [
         {
             "event_id": str(event.event_id or uuid7()),
             "product_id": event.product_id,
             "event_type": event.event_type.value,
-            "timestamp": now,
+            "timestamp": now.isoformat(),
             "session_id": None,
             "metadata": event.metadata,
         }
@@ -61,6 +68,10 @@ def record_events(connection: Connection, shopper: str, events: Sequence[Shopper
     ]
     chunks = (bodies[start : start + MAX_EVENTS_PER_REQUEST] for start in range(0, len(bodies), MAX_EVENTS_PER_REQUEST))
     return [
-        outbox.add(connection, messages.USER_EVENTS, *messages.user_events(shopper, chunk, current_traceparent()))
+        outbox.add(
+            connection,
+            messages.USER_EVENTS,
+            *messages.user_events(shopper, chunk, current_traceparent(), origin, published_at=now),
+        )
         for chunk in chunks
     ]

@@ -16,7 +16,7 @@ from tests.integration.tables import count_rows
 Serve = Callable[[str], httpx.Client]
 MACHINE = {"Authorization": "Bearer an-admin-token-for-tests"}
 # ids that a client may choose, and that occur in the rows of others
-TREACHEROUS = ["admin-token", "o", "command-line", "anonymous", "user", "erased", "POST /cart/items"]
+TREACHEROUS = ["admin-token", "o", "command-line", "anonymous-1", "user", "erased", "POST /cart/items"]
 
 
 def entries(security: bool | None = None) -> list[tuple[str, str, str]]:

@@ -94,9 +94,9 @@ def test_every_spelling_that_finds_an_account_counts_as_one(shop: httpx.Client) 
     register(shop, "iris", email=email)
     spellings = ["iris@example.com", "IRIS@example.com", "İris@example.com", "İrİs@EXAMPLE.com", "ırıs@example.com"]
     # what finds the account has the account's attempts; what does not find it cannot guess its password
-    finding = [one for one in spellings if count_rows("users", "lower(email) = lower(:e)", e=one)]
+    finding = spellings[:4]
     subjects = {login_failures.account_subject(one) for one in finding}
-    assert len(finding) >= 2
+    assert login_failures.account_subject(spellings[4]) not in subjects
     assert subjects == {login_failures.account_subject(email)}
     for one in spellings:
         assert (login(shop, OWNER, email=one) == 200) == (one in finding)

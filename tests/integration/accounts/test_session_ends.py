@@ -338,7 +338,8 @@ def test_admin_routes_refuse_an_ended_session_and_a_role_that_was_taken(accounts
     path = f"/admin/users/{other['user_id']}/role"
     assert admin.put(path, json={"role": "user"}, headers=bearer(boss)).status_code == 200
     assert [admin.get("/admin/users", headers=bearer(one)).status_code for one in (boss, other)] == [200, 401]
-    # with the next access token it is what the role may not, not a session that ended
-    assert admin.get("/admin/users", headers=bearer(refresh(accounts, other).json())).status_code == 403
+    # no token of the former role is exchanged; with the next login it is what the role may not
+    assert refresh(accounts, other).status_code == 401
+    assert admin.get("/admin/users", headers=bearer(login(accounts, "other").json())).status_code == 403
     accounts.post("/auth/logout", json={"refresh_token": boss["refresh_token"]})
     assert admin.get("/admin/users", headers=bearer(boss)).status_code == 401

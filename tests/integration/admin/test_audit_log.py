@@ -55,6 +55,7 @@ def shop(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx
     from tests.integration.conftest import Server
 
     monkeypatch.setenv("JOBS_URL", "http://127.0.0.1:1/_jobs")
+    monkeypatch.setenv("JOBS_TOKEN", "jobs-token")
     reset()
     with Server(gateway(manifest(), create)) as server, httpx.Client(base_url=server.url, timeout=30) as client:
         yield client

@@ -12,15 +12,19 @@ from shared import clients
 from tests.integration.admin.conftest import audited
 from tests.integration.conftest import Serve
 
+JOBS_TOKEN = "jobs-token"
+
 
 class Jobs(BaseHTTPRequestHandler):
     """Passes a request to the job of its path, as the local system does."""
 
     serve: Serve
     wait: threading.Event | None = None
+    authorizations: list[str | None]
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.authorizations.append(self.headers["Authorization"])
         if self.wait is not None:
             self.wait.wait(10)
         answer = type(self).serve(self.path.removeprefix("/_jobs/")).post("/", content=body)
@@ -36,11 +40,12 @@ class Jobs(BaseHTTPRequestHandler):
 @pytest.fixture
 def jobs(client: httpx.Client, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Jobs]]:
     """A server that runs jobs by URL beside the admin function."""
-    handler = type("Handler", (Jobs,), {"serve": staticmethod(serve)})
+    handler = type("Handler", (Jobs,), {"serve": staticmethod(serve), "authorizations": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     monkeypatch.setenv("JOBS_URL", f"http://127.0.0.1:{server.server_port}/_jobs")
+    monkeypatch.setenv("JOBS_TOKEN", JOBS_TOKEN)
     clients.reset()
     yield handler
     server.shutdown()
@@ -80,6 +85,7 @@ def test_a_job_is_run_with_its_parameters_and_its_result_is_the_answer(client: h
     assert (run["job"], run["status"], run["result"]["days"]) == ("daily_stats", "succeeded", 3)
     assert audited() == [("admin-token", "job.run", "daily_stats", None, {"days": 3})]
     assert client.post("/admin/jobs/daily_stats/run").json()["result"]["days"] == 2
+    assert set(jobs.authorizations) == {f"Bearer {JOBS_TOKEN}"}
 
 
 def test_a_jobs_own_problem_is_passed_on(client: httpx.Client, jobs: type[Jobs]) -> None:
@@ -129,6 +135,7 @@ def test_without_a_jobs_url_the_problem_names_the_setting(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("JOBS_URL", url)
+    monkeypatch.setenv("JOBS_TOKEN", JOBS_TOKEN)
     clients.reset()
     answer = client.post("/admin/jobs/trending/run")
     assert answer.status_code == 503

@@ -1,6 +1,7 @@
 """Staff: the permissions of each role, and changes of roles in the audit log."""
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -10,7 +11,7 @@ from shared.storage.operations import audit
 from shared.tokens import issue
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event
-from tests.integration.people import ADMIN, bearer, register
+from tests.integration.people import ADMIN, bearer, login, register
 from tests.integration.shop import add_products
 from tests.integration.tables import count_rows
 
@@ -56,10 +57,17 @@ def test_an_admin_changes_a_role_and_the_change_is_in_the_audit_log(
     for refused in (bearer(people["support"]), bearer(user), ADMIN):
         assert admin.put(path, json={"role": "admin"}, headers=refused).status_code == 403
     answer = admin.put(path, json={"role": "support"}, headers=bearer(people["admin"]))
-    assert answer.json() == {"user_id": user["user_id"], "role": "support", "previous": "user"}
-    refreshed = serve("accounts").post("/auth/refresh", json={"refresh_token": user["refresh_token"]}).json()
-    assert admin.get("/admin/users", headers=bearer(refreshed)).status_code == 200
-    entries = admin.get("/admin/audit-log", headers=bearer(people["admin"])).json()["entries"]
+    change = answer.json()
+    assert (change["user_id"], change["role"], change["previous"]) == (user["user_id"], "support", "user")
+    assert (change["email_verified"], change["mailed"]) == (False, False)
+    accounts = serve("accounts")
+    assert accounts.post("/auth/refresh", json={"refresh_token": user["refresh_token"]}).status_code == 401
+    token = parse_qs(urlsplit(change["link"]).query)["token"][0]
+    new = {"token": token, "new_password": "three plums in the rain"}
+    assert accounts.post("/auth/set-password", json=new).status_code == 204
+    support = login(accounts, "the-user", new["new_password"]).json()
+    assert admin.get("/admin/users", headers=bearer(support)).status_code == 200
+    entries = admin.get("/admin/audit-log", headers=bearer(people["admin"])).json()["entries"][2:]
     assert [
         (entry["action"], entry["actor"], entry["subject"], entry["before"], entry["after"]) for entry in entries
     ] == [("user.role", people["admin"]["user_id"], f"user:{user['user_id']}", {"role": "user"}, {"role": "support"})]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from delivery import identity, migrate, pins, smoke
+from delivery import identity, pins, private_jobs, smoke
 from local.apps import create
 from local.gateway import gateway
 from local.places import ROOT
@@ -57,14 +57,14 @@ def test_every_path_of_the_smoke_test_is_deployed() -> None:
 
 def test_migrate_is_called_until_it_answers(env: dict[str, str], serve: Serve) -> None:
     with WsgiServer(create("migrate")) as url:
-        answer = migrate.migrate(url, token="", pause_s=0)
+        answer = private_jobs.call(url, "", {}, pause_s=0)
     assert answer["applied"] == []
 
 
 def test_migrate_that_refuses_is_not_called_again(env: dict[str, str]) -> None:
     broken = WsgiServer(lambda _environ, start: (start("500 Broken", []), [b"no"])[1])
     with broken as url, pytest.raises(RuntimeError, match="500: no"):
-        migrate.migrate(url, token="", pause_s=0)
+        private_jobs.call(url, "", {}, pause_s=0)
 
 
 def test_what_is_deployed_becomes_what_a_rollback_pins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -234,7 +234,7 @@ def test_one_row_of_long_ago_makes_one_partition(env: object, serve: Serve, tmp_
         ("ftp://host/file.csv", "must begin with"),
         ("simplecache::https://host/file.csv", "must begin with"),
         ("/", "cannot be read"),
-        ("http://127.0.0.1:9/h.csv", "cannot be reached"),
+        ("http://127.0.0.1:9/h.csv", "not a public address"),
     ],
 )
 def test_an_unreadable_source_is_a_problem_with_its_reason(env: object, serve: Serve, source: str, says: str) -> None:
@@ -378,7 +378,13 @@ def test_an_invalid_parameter_is_refused(env: object, serve: Serve, parameters: 
     assert next(iter(parameters)) in answer.json()["detail"]
 
 
-def test_a_history_is_read_over_http(env: object, serve: Serve, tmp_path: Path) -> None:
+def test_a_history_is_read_over_http(
+    env: object, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shared.settings import settings
+
+    monkeypatch.setenv("ALLOW_PRIVATE_SOURCES", "true")
+    settings.cache_clear()
     add_products()
     history(50).to_csv(tmp_path / "h.csv.gz", index=False)
     history(70).to_parquet(tmp_path / "h.parquet")

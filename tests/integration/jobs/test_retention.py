@@ -69,6 +69,13 @@ OLD_AND_YOUNG = {
     ),
     "event_ids": ("INSERT INTO event_ids VALUES (gen_random_uuid(), {})", "13 months"),
     "counted_purchases": ("INSERT INTO counted_purchases VALUES (gen_random_uuid(), {})", "13 months"),
+    # a column of days: the last day that goes, and the first that stays
+    "daily_caps": (
+        """INSERT INTO daily_caps (day, party, product_id, scope, count)
+           SELECT current_date - CASE WHEN {} < now() - interval '3 days' THEN 3 ELSE 2 END,
+                  hashtextextended(gen_random_uuid()::text, 0), 1, 'view', 1""",
+        "3 days",
+    ),
     "event_counts_hourly": ("INSERT INTO event_counts_hourly VALUES ({}, 1, 'view', 1)", "13 months"),
     "idempotency_keys": (
         """INSERT INTO idempotency_keys (key, route, request_hash, created_at)
@@ -99,6 +106,12 @@ OLD_AND_YOUNG = {
         """WITH u AS (INSERT INTO users (external_id) VALUES (gen_random_uuid()) RETURNING id)
            INSERT INTO refresh_tokens (digest, user_id, family, expires_at)
            SELECT uuid_send(gen_random_uuid()), id, gen_random_uuid(), {} FROM u""",
+        "0 seconds",
+    ),
+    "account_links": (
+        """WITH u AS (INSERT INTO users (external_id) VALUES (gen_random_uuid()) RETURNING id)
+           INSERT INTO account_links (digest, user_id, purpose, email, session_epoch, expires_at)
+           SELECT uuid_send(gen_random_uuid()), id, 'verify_email', 'a@b.cd', 0, {} FROM u""",
         "0 seconds",
     ),
     "audit_log": ("INSERT INTO audit_log (actor, action, subject, at) VALUES ('a', 'login', 's', {})", "13 months"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from local.places import ROOT
 from shared.clients import postgres
 from tests.integration.conftest import Serve
-from tests.integration.people import bearer, register
+from tests.integration.people import bearer, login, register
 
 PASSWORD = "three plums in the rain"
 
@@ -44,12 +44,34 @@ def test_the_first_admin_is_created_and_may_do_everything(env: dict[str, str], s
     ]
 
 
-def test_an_account_becomes_an_admin_and_keeps_its_password(env: dict[str, str], serve: Serve) -> None:
-    register(serve("accounts"), "ada")
-    process = create(env, "create", "ADA@example.com", stdin="")
-    assert (process.returncode, process.stderr) == (0, "")
+def test_an_account_becomes_an_admin_with_the_new_password_alone(env: dict[str, str], serve: Serve) -> None:
+    accounts = serve("accounts")
+    squatter, bystander = register(accounts, "ada"), register(accounts, "eve")
+    postgres.write("UPDATE users SET registered_at = '2026-01-02 03:04+00' WHERE username = 'ada'")
+    process = create(env, "create", "ADA@example.com")
+    assert process.returncode == 0, process.stderr
     assert "was user and is now an admin" in process.stdout
-    assert postgres.read("SELECT role, username FROM users")[0] == ("admin", "ada")
+    assert "The account has existed since 2026-01-02 03:04 UTC, and its address is not verified." in process.stderr
+    assert [tuple(row) for row in postgres.read("SELECT username, role FROM users ORDER BY username")] == [
+        ("ada", "admin"),
+        ("eve", "user"),
+    ]
+    refreshes = [
+        accounts.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]}).status_code
+        for tokens in (squatter, bystander)
+    ]
+    assert refreshes == [401, 200]
+    assert login(accounts, "ada").status_code == 401
+    assert login(accounts, "ada", PASSWORD).status_code == 200
+    assert login(accounts, "eve").status_code == 200
+
+
+def test_an_admin_whose_password_is_refused_is_left_as_they_were(env: dict[str, str], serve: Serve) -> None:
+    accounts = serve("accounts")
+    tokens = register(accounts, "ada")
+    for stdin in ("", "password1\n", "ada@example.com\n"):
+        assert create(env, "create", "ada@example.com", stdin=stdin).returncode == 1
+    assert accounts.get("/users/me", headers=bearer(tokens)).json()["role"] == "user"
 
 
 def test_bad_input_is_one_line(env: dict[str, str], tmp_path: Path) -> None:

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
+from local.scheduler import over_http
 from local.state import read_json
+from shared.manifest import manifest
 from tests.running import READY, Aisle, still_running
 
 
@@ -80,6 +83,54 @@ def test_jobs_answer_and_refuse(aisle: Aisle) -> None:
     assert wrong.stderr.startswith("aisle: Job daily_stats failed (422): ")
     assert "speed" in wrong.stderr
     assert wrong.stderr.count("\n") == 1
+
+
+def test_every_server_listens_on_the_loopback_address_alone(aisle: Aisle) -> None:
+    assert aisle.process is not None
+    listening = {
+        (process.name(), connection.laddr.ip)
+        for process in [psutil.Process(aisle.process.pid), *aisle.family()]
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    # the gateway, two workers, PostgreSQL, Valkey and Pub/Sub at least
+    assert len(listening) >= 3
+    assert {address for _name, address in listening} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+def test_a_job_needs_the_token_of_the_running_system(aisle: Aisle) -> None:
+    environment = read_json(aisle.home / "run.json")["environment"]
+    worker = environment["JOBS_URL"]
+    client = httpx.Client(timeout=60)
+    for url in (f"{aisle.url}/_jobs", worker):
+        assert client.post(f"{url}/daily_stats", json={}).status_code == 401
+        wrong = {"Authorization": f"Bearer {environment['JOBS_TOKEN'][:-1]}"}
+        assert client.post(f"{url}/daily_stats", json={}, headers=wrong).status_code == 401
+        right = {"Authorization": f"Bearer {environment['JOBS_TOKEN']}"}
+        assert client.post(f"{url}/daily_stats", json={}, headers=right).json()["job"] == "daily_stats"
+        for page in ({"Origin": "https://page.example"}, {"Host": "page.example"}):
+            assert client.post(f"{url}/daily_stats", json={}, headers=right | page).status_code == 403
+        assert client.post(f"{url}/daily_stats", content="{}", headers=right).status_code == 415
+    client.close()
+    # what Cloud Scheduler's stand-in sends
+    entry = manifest().entries["daily_stats"]
+    assert over_http(worker, environment["JOBS_TOKEN"])(entry) is None
+    assert (over_http(worker, "another token")(entry) or "").startswith("401")
+
+
+def test_an_administrator_s_token_runs_jobs_but_reads_no_file_of_the_machine(aisle: Aisle, tmp_path: Path) -> None:
+    feed = tmp_path / "feed.csv"
+    feed.write_text("external_id,name,price\nprivate,Private,1\n")
+    token = read_json(aisle.home / "run.json")["environment"]["ADMIN_TOKEN"]
+    headers = {"Authorization": f"Bearer {token}"}
+    for url in (f"{aisle.url}/_jobs/import_catalog", f"{aisle.url}/admin/jobs/import_catalog/run"):
+        refused = httpx.post(url, json={"source": str(feed)}, headers=headers, timeout=60)
+        assert refused.status_code == 422, refused.text
+        assert "only ./aisle job and ./aisle load" in refused.json()["detail"]
+    run = httpx.post(f"{aisle.url}/admin/jobs/daily_stats/run", json={}, headers=headers, timeout=60)
+    assert run.json()["status"] == "succeeded"
+    assert json.loads(aisle.run("job", "import_catalog", f"source={feed}").stdout)["created"] == 1
+    assert aisle.run("psql", "-Atqc", "DELETE FROM products WHERE external_id = 'private'").returncode == 0
 
 
 def test_the_database_and_the_cache_can_be_opened(aisle: Aisle) -> None:

@@ -20,9 +20,9 @@ def project(env: Environment) -> Iterator[Environment]:
 
 
 def test_subscriptions_are_as_functions_yaml_says(project: Environment) -> None:
-    topics.ensure(manifest(), "http://127.0.0.1:1/_events", project)
+    topics.ensure(manifest(), "http://127.0.0.1:1/_events", project, "push-token")
     # again, with the worker on another port
-    topics.ensure(manifest(), "http://127.0.0.1:2/_events", project)
+    topics.ensure(manifest(), "http://127.0.0.1:2/_events", project, "push-token")
     with pubsub_v1.SubscriberClient() as client:
         listed = client.list_subscriptions(project="projects/topics-test")
         subscriptions = {subscription.name.split("/")[-1]: subscription for subscription in listed}
@@ -32,7 +32,7 @@ def test_subscriptions_are_as_functions_yaml_says(project: Environment) -> None:
         subscription = subscriptions[name]
         assert subscription.topic == f"projects/topics-test/topics/{entry.topic}"
         assert subscription.filter == entry.filter
-        assert subscription.push_config.push_endpoint == f"http://127.0.0.1:2/_events/{name}"
+        assert subscription.push_config.push_endpoint == f"http://127.0.0.1:2/_events/{name}?token=push-token"
         assert (
             subscription.dead_letter_policy.dead_letter_topic
             == f"projects/topics-test/topics/{entry.topic}-dead-letter"
@@ -44,11 +44,11 @@ def test_subscriptions_are_as_functions_yaml_says(project: Environment) -> None:
 
 def test_a_changed_filter_recreates_the_subscription(project: Environment) -> None:
     with pubsub_v1.SubscriberClient() as client:
-        topics.ensure(manifest(), "http://127.0.0.1:1/_events", project)
+        topics.ensure(manifest(), "http://127.0.0.1:1/_events", project, "push-token")
         path = client.subscription_path("topics-test", "update_popularity")
         original = client.get_subscription(subscription=path)
         client.delete_subscription(subscription=path)
         other = {"name": path, "topic": original.topic, "filter": 'attributes.other = "1"'}
         client.create_subscription(request=other)
-        topics.ensure(manifest(), "http://127.0.0.1:1/_events", project)
+        topics.ensure(manifest(), "http://127.0.0.1:1/_events", project, "push-token")
         assert client.get_subscription(subscription=path).filter == original.filter

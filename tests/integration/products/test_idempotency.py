@@ -10,9 +10,12 @@ from shared.clients.postgres import read, transaction, write
 from shared.errors import IdempotencyInProgress
 from shared.http.idempotency import Finish, once
 from shared.storage.operations import idempotency
+from shared.storage.operations.retention import RULES, delete_expired
 
 BODY = {"name": "Lamp", "price": 1}
 KEY = {"Idempotency-Key": "key-1"}
+# the rule of the job retention
+(KEYS,) = (rule for rule in RULES if rule.table == "idempotency_keys")
 
 
 def products() -> int:
@@ -101,11 +104,11 @@ def test_a_key_is_forgotten_after_a_day(env: dict[str, str]) -> None:
     assert isinstance(first, idempotency.Claim)
     with transaction() as connection:
         idempotency.finish(connection, first, idempotency.Stored(200, "text/plain", b"answer"))
-    assert idempotency.delete_expired() == 0
+    assert delete_expired(KEYS, 13) == 0
     write("UPDATE idempotency_keys SET created_at = created_at - interval '25 hours'")
     assert isinstance(idempotency.claim("k", "POST /x", b"another"), idempotency.Claim)
     write("UPDATE idempotency_keys SET created_at = created_at - interval '25 hours'")
-    assert idempotency.delete_expired() == 1
+    assert delete_expired(KEYS, 13) == 1
     assert read("SELECT count(*) FROM idempotency_keys")[0][0] == 0
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shared.clients.postgres import array_literal, read, run_prepared, transaction, write
 from shared.storage.people import erasure
+from tests.examples import examples
 
 STAFF = {"Authorization": "Bearer an-admin-token-for-tests"}
 TEXTS = [
@@ -42,7 +43,7 @@ def test_a_list_of_texts_comes_back_as_it_was(module_env: dict[str, str]) -> Non
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_any_texts_come_back_as_they_were(module_env: dict[str, str], texts: list[str]) -> None:
     assert read("SELECT cast(:texts AS text[])", texts=texts)[0][0] == texts
 

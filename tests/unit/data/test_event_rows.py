@@ -27,11 +27,18 @@ def only(row: dict[str, Any], unit: TimestampUnit = "iso") -> dict[str, Any]:
     return {str(name): value for name, value in result.events.iloc[0].items()}
 
 
+def test_a_clock_may_be_ten_minutes_ahead() -> None:
+    for timestamp in ("2026-06-01T12:00:00Z", "2026-06-01T12:09:59.999Z", "2026-06-01T12:10:00Z"):
+        assert only({"timestamp": timestamp})["event_id"]
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
         ({"user_id": None}, "no user_id"),
         ({"user_id": "x" * 256}, "user_id is longer"),
+        ({"user_id": "[object Object]"}, "user_id is not one user's own: [object Object]"),
+        ({"user_id": "Undefined"}, "user_id is not one user's own"),
         ({"user_id": "a\0b"}, "user_id is longer than 255 or has control characters"),
         ({"event_type": None}, "no event_type"),
         ({"event_type": "look"}, "unknown event_type"),
@@ -40,7 +47,8 @@ def only(row: dict[str, Any], unit: TimestampUnit = "iso") -> dict[str, Any]:
         ({"timestamp": "1780000000"}, "zone"),
         ({"timestamp": "2026-13-31T10:00:00Z"}, "zone"),
         ({"timestamp": "1999-12-31T23:59:59Z"}, "before 2000"),
-        ({"timestamp": "2026-06-01T12:11:00Z"}, "future"),
+        ({"timestamp": "2026-06-01T12:10:00.001Z"}, "future"),
+        ({"timestamp": "2026-06-01T13:39:00Z"}, "future"),
         ({"product_id": "0"}, "product_id is not"),
         ({"product_id": "-1"}, "product_id is not"),
         ({"product_id": "1.5"}, "product_id is not"),
@@ -54,6 +62,10 @@ def only(row: dict[str, Any], unit: TimestampUnit = "iso") -> dict[str, Any]:
         ({"session_id": "x" * 256}, "session_id is longer"),
         ({"event_id": "x" * 129}, "event_id is longer"),
         ({"metadata": "[1]"}, "not a JSON object"),
+        *(
+            ({"event_type": "purchase", "metadata": f'{{"quantity": {quantity}}}'}, "metadata.quantity must be a whole")
+            for quantity in ("true", "0", "-2", "2.5", '"3"')
+        ),
         ({"metadata": "{"}, "not valid JSON"),
         ({"metadata": '{"a": "\\u0000"}'}, "NUL"),
         ({"metadata": '{"a": "' + "x" * 4096 + '"}'}, "at most 4096 bytes"),
@@ -167,7 +179,8 @@ def test_quantity_is_of_purchases_from_its_column_or_metadata_and_capped() -> No
     assert only({"event_type": "purchase", "quantity": "3"})["quantity"] == 3
     assert only({"event_type": "purchase", "quantity": "99999"})["quantity"] == 10_000
     assert only({"event_type": "purchase", "metadata": '{"quantity": 4}'})["quantity"] == 4
-    assert only({"event_type": "purchase", "metadata": '{"quantity": true}'})["quantity"] == 1
+    assert only({"event_type": "purchase", "metadata": '{"quantity": 4.0}'})["quantity"] == 4
+    assert only({"event_type": "view", "metadata": '{"quantity": "many"}'})["quantity"] == 1
     assert only({"event_type": "view", "quantity": "3"})["quantity"] == 1
 
 

@@ -352,3 +352,28 @@ def test_a_price_that_cannot_be_read_is_reported_by_an_evaluation(tmp_path: Path
     assert found.catalog.prices.tolist() == [0, 0, 0, 0, 2, 0]
     [unread] = found.report()["unread"]
     assert (unread["count"], unread["rows"], unread["example"]) == (3, [2, 3, 5], "1.299")
+
+
+def test_a_word_in_two_unicode_forms_is_one_word_in_every_reader(tmp_path: Path) -> None:
+    composed, decomposed, bystander = "G\u00e2teau", "Ga\u0302teau", "Gateau"
+    lines = [f"u{place},{item},view,{AT}" for place, item in enumerate((composed, decomposed, bystander))]
+    pairs, _reasons = events(tmp_path, HEAD + "\n".join(lines) + "\n")
+    assert [item for _user, item in pairs] == [composed, composed, bystander]
+    # a user's id is not a word
+    pairs, _reasons = events(tmp_path, HEAD + f"{decomposed},1,view,{AT}\n")
+    assert pairs == [(decomposed, "1")]
+    items = tmp_path / "items.csv"
+    rows = (composed, decomposed, bystander)
+    listed = "".join(f"{item},{word},{word},{word}\n" for item, word in zip("abc", rows, strict=True))
+    items.write_text("item_id,category,brand,tags\n" + listed)
+    catalog = read_catalog(str(items), np.array(["a", "b", "c"], dtype=object)).catalog
+    for labels in (catalog.categories, catalog.brands):
+        assert labels[0] == labels[1] != labels[2]
+    assert catalog.tags.shape == (3, 2)
+    # the name of a column too
+    items.write_text(f"item_id,category,G\u0302\n{decomposed},x,y\n{bystander},y,y\n")
+    columns = Columns(PRODUCT_COLUMNS, {"brand": "\u011c"})
+    known = read_catalog(str(items), np.array([composed, bystander], dtype=object), columns=columns)
+    assert known.matched == 2
+    assert known.catalog.categories.tolist() == [0, 1]
+    assert known.catalog.brands.tolist() == [0, 0]

@@ -23,7 +23,7 @@ GOOD: dict[str, Any] = {"name": "Lantern", "price": 12.5}
         ("price", None),
         ("quantity", -1),
         ("quantity", 2**31),
-        ("quantity", 1.0),
+        ("quantity", 1.5),
         ("quantity", "1"),
         ("quantity", True),
         ("quantity", None),

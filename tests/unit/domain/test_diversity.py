@@ -1,5 +1,7 @@
 """Relevance against variety of categories, on lists short enough to calculate by hand."""
 
+import pytest
+
 from shared.domain.diversity import diversify
 
 RANKED = [("a1", 1.0, "a"), ("a2", 0.9, "a"), ("a3", 0.8, "a"), ("b1", 0.5, "b"), ("c1", 0.1, "c")]
@@ -18,6 +20,14 @@ def test_in_between_each_further_product_of_a_category_loses_score() -> None:
     assert diversify(RANKED, 5, 0.3) == ["a1", "a2", "a3", "b1", "c1"]
     # at 0.4: 0.6 · 0.9 − 0.2 = 0.34 against 0.3; then 0.6 · 0.8 − 0.4 · 2/3 = 0.213 against 0.3
     assert diversify(RANKED, 5, 0.4) == ["a1", "a2", "b1", "a3", "c1"]
+
+
+@pytest.mark.parametrize(("taken", "limit"), [(1, 1 / 2), (2, 2 / 3), (3, 3 / 4), (4, 4 / 5)])
+def test_the_loss_is_the_share_n_of_n_plus_one(taken: int, limit: float) -> None:
+    # at 0.5, another category comes next as soon as its relevance is above 1 − n / (n + 1)
+    for relevance, expected in ((1 - limit + 0.01, "b"), (1 - limit - 0.01, f"a{taken}")):
+        ranked = [(f"a{number}", 1.0, "a") for number in range(6)] + [("b", relevance, "b")]
+        assert diversify(ranked, 7, 0.5)[taken] == expected
 
 
 def test_products_without_a_category_are_like_no_other() -> None:

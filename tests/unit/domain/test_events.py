@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from shared.domain.events import EVENT_WEIGHTS, Event, EventType, event_key, uuid7
+from tests.examples import examples
 
 GOOD = {"user_id": "u1", "product_id": 1, "event_type": "view"}
 
@@ -92,7 +93,7 @@ def test_new_ids_are_version_7_and_in_order_of_time() -> None:
     assert [event_id.int >> 80 for event_id in ids] == sorted(event_id.int >> 80 for event_id in ids)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     st.dictionaries(st.text(), st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists), max_size=5)
 )

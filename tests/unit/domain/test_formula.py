@@ -2,7 +2,14 @@
 
 import pytest
 
-from shared.domain.formula import EXCLUSION_POLICIES, TRENDING_WINDOWS, ExclusionPolicy, Formula, TrendingWindow
+from shared.domain.formula import (
+    EXCLUSION_POLICIES,
+    TRENDING_WINDOWS,
+    ExclusionPolicy,
+    Formula,
+    Repeats,
+    TrendingWindow,
+)
 
 STORED = {
     "profile_events": 7,
@@ -16,11 +23,12 @@ STORED = {
     "affinity_trend": 0.0,
     "trending_window": "all",
     "returning": "unseen",
+    "prior_evidence": 0.3,
 }
 
 
 def test_a_stored_formula_is_read_as_it_was_written() -> None:
-    formula = Formula(7, 0.9, 30.0, 0.5, 1.0, 2.0, 0.8, 0.1, 0.0, "all", "seen")
+    formula = Formula(7, 0.9, 30.0, 0.5, 1.0, 2.0, 0.8, 0.1, 0.0, "all", "seen", 0.3)
     assert formula.parameters() == STORED
     assert Formula.from_parameters(STORED) == formula
 
@@ -34,7 +42,7 @@ def test_every_choice_survives_storage(policy: ExclusionPolicy, window: Trending
 
 def test_models_store_the_policy_as_what_may_return() -> None:
     stored = {policy: Formula(exclusion_policy=policy).parameters()["returning"] for policy in EXCLUSION_POLICIES}
-    assert stored == {"nothing": "all", "bought": "unbought", "seen": "unseen"}
+    assert stored == {"nothing": "all", "bought": "unbought", "seen": "unseen", "unmet": "met"}
 
 
 @pytest.mark.parametrize(
@@ -43,3 +51,27 @@ def test_models_store_the_policy_as_what_may_return() -> None:
 def test_parameters_missing_from_a_version_take_the_default(parameters: dict[str, object] | None) -> None:
     assert Formula.from_parameters(parameters) == Formula()
     assert Formula.from_parameters(parameters, Formula(profile_events=9)) == Formula(profile_events=9)
+
+
+@pytest.mark.parametrize(
+    ("repeats", "blend", "policy"), [("exclude", 0.1, "seen"), ("include", 0.2, "nothing"), ("only", 0.3, "unmet")]
+)
+def test_a_version_has_a_formula_for_each_kind_of_repeats(repeats: Repeats, blend: float, policy: str) -> None:
+    stored = {
+        "serving": {"blend": 0.1, "returning": "unseen"},
+        "serving_include": {"blend": 0.2, "returning": "unbought"},
+        "serving_only": {"blend": 0.3},
+    }
+    formula = Formula.of_version(stored, repeats)
+    assert (formula.blend, formula.exclusion_policy) == (blend, policy)
+    # an earlier release stored one formula, whose policy said what returns
+    old = Formula.of_version({"serving": {"blend": 0.7, "returning": "all"}}, repeats)
+    expected = {"exclude": "bought", "include": "nothing", "only": "unmet"}[repeats]
+    assert (old.blend, old.exclusion_policy) == (0.7, expected)
+    assert Formula.of_version(None, repeats, Formula(blend=0.4)).blend == 0.4
+
+
+def test_the_prior_shrinks_with_the_products_that_are_known() -> None:
+    formula = Formula(prior_evidence=0.5)
+    assert [formula.prior_share(n) for n in (0, 1, 2)] == [1.0, pytest.approx(1 / 3), 0.2]
+    assert Formula().prior_share(200) == 1.0

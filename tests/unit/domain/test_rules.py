@@ -57,6 +57,9 @@ def pin(rule: int, product: int, position: int, **more: bool) -> Rule:
         ([pin(1, 9, 1)], [9, 1, 2]),
         ([pin(1, 9, 3)], [1, 2, 9]),
         ([pin(1, 9, 4)], [1, 2, 3]),
+        # a pin beyond the answer leaves its product where it is
+        ([pin(1, 2, 4)], [1, 2, 3]),
+        ([pin(1, 2, 3)], [1, 3, 2]),
         ([pin(1, 3, 1)], [3, 1, 2]),
         ([pin(1, 8, 1), pin(2, 9, 1)], [8, 9, 1]),
         ([pin(2, 9, 1), pin(1, 8, 2)], [9, 8, 1]),

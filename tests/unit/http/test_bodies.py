@@ -1,10 +1,13 @@
 """Bodies are bounded before they are validated: their fields, values and nesting."""
 
 import asyncio
+from contextlib import nullcontext
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.errors import BodyTooLarge, InvalidRequest, MalformedBody
 from shared.http import bodies
@@ -106,3 +109,31 @@ def test_a_body_that_was_read_is_given_again_and_then_what_follows() -> None:
 )
 def test_what_counts_as_json(media_type: str, expected: bool) -> None:
     assert bodies.is_json(media_type) is expected
+
+
+def test_a_form_is_an_object_of_texts() -> None:
+    body = b"token=a.b-c_d&new_password=pl%C3%BCm+%26+rain%3D1&empty="
+    assert orjson.loads(bodies.form_as_json(body)) == {"token": "a.b-c_d", "new_password": "plüm & rain=1", "empty": ""}
+
+
+@pytest.mark.parametrize("fields", [20, 21])
+def test_a_form_has_a_bounded_number_of_fields(fields: int) -> None:
+    body = "&".join(f"f{number}=x" for number in range(fields)).encode()
+    with nullcontext() if fields == 20 else pytest.raises(MalformedBody):
+        bodies.form_as_json(body)
+
+
+@pytest.mark.parametrize("body", [b"a=1&a=2", b"a", b"a=%ff", b"a=\xc3\xbc", b"&&", b"a=1&&b=2"])
+def test_what_is_no_form_of_a_browser_is_refused(body: bytes) -> None:
+    with pytest.raises(MalformedBody):
+        bodies.form_as_json(body)
+
+
+@given(st.binary(max_size=200) | st.text(alphabet="a=&%+;0fF", max_size=60).map(str.encode))
+@settings(max_examples=300, deadline=None)
+def test_any_body_is_a_form_or_malformed(body: bytes) -> None:
+    try:
+        fields = orjson.loads(bodies.form_as_json(body))
+    except MalformedBody:
+        return
+    assert all(isinstance(value, str) for value in fields.values())

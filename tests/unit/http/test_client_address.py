@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.http.client_address import client_address, client_of
+from shared.http.client_address import client_address, client_of, network_of
 from shared.http.edge import Edge
 
 PEER = "203.0.113.1"
@@ -101,3 +101,20 @@ def test_the_rate_limit_counts_a_client_however_its_address_is_spelled(edge: Edg
     assert [refused(edge, address) for address in addresses] == [False, False, False, True]
     # neighbours have a limit of their own
     assert not any(refused(edge, bystander) for bystander in ("2001:db8:1:3::1", "2001:db8:0:1::1", "198.51.100.10"))
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("198.51.100.9", "198.51.100.0/24"),
+        ("198.51.100.255", "198.51.100.0/24"),
+        ("198.51.101.9", "198.51.101.0/24"),
+        ("::ffff:198.51.100.9", "198.51.100.0/24"),
+        ("2001:db8:1:2::7", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::7", "2001:db8:1:3::/64"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_the_network_of_a_client_is_its_prefix(address: str, network: str) -> None:
+    assert network_of(client_address([], address, 0)) == network

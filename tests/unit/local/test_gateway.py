@@ -12,6 +12,8 @@ from starlette.types import Receive, Scope, Send
 from local.gateway import gateway
 from shared.manifest import manifest
 
+JSON = {"Content-Type": "application/json"}
+
 
 class Echo:
     """Stands for a function: answers with its name and the requested path."""
@@ -36,15 +38,15 @@ class Client:
     def request(self, method: str, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
         async def send() -> httpx.Response:
             async with httpx.AsyncClient(transport=self.transport) as client:
-                return await client.request(method, f"http://gateway{path}", headers=headers)
+                return await client.request(method, f"http://localhost{path}", headers=headers)
 
         return asyncio.run(send())
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
         return self.request("GET", path, headers)
 
-    def post(self, path: str) -> httpx.Response:
-        return self.request("POST", path)
+    def post(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        return self.request("POST", path, headers)
 
 
 @pytest.fixture
@@ -101,15 +103,54 @@ def test_the_openapi_documents_become_one(client: Client) -> None:
 
 
 def test_an_unknown_job_is_a_problem_that_names_the_jobs(client: Client) -> None:
-    answer = client.post("/_jobs/nothing")
+    answer = client.post("/_jobs/nothing", JSON)
     assert answer.status_code == 404
     assert "similarity" in answer.json()["detail"]
 
 
 def test_jobs_without_a_worker_are_unavailable(client: Client) -> None:
-    assert client.post("/_jobs/popular").status_code == 503
+    assert client.post("/_jobs/popular", JSON).status_code == 503
 
 
 def test_a_page_of_another_origin_may_read_the_answers(client: Client) -> None:
     answer = client.get("/openapi.json", headers={"Origin": "https://shop.example"})
     assert answer.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (JSON, 503),
+        (JSON | {"Host": "127.0.0.1:8080"}, 503),
+        (JSON | {"Host": "[::1]:8080"}, 503),
+        (JSON | {"Sec-Fetch-Site": "none"}, 503),
+        # a name of the attacker's that resolves to this machine
+        (JSON | {"Host": "rebound.example:8080"}, 403),
+        (JSON | {"Host": "localhost.rebound.example"}, 403),
+        (JSON | {"Host": "[::1"}, 403),
+        (JSON | {"Host": ""}, 403),
+        (JSON | {"Origin": "https://shop.example"}, 403),
+        (JSON | {"Origin": "http://localhost:8080"}, 403),
+        (JSON | {"Origin": "null"}, 403),
+        (JSON | {"Sec-Fetch-Site": "cross-site"}, 403),
+        # what a form or a script may send to any server without a question before it
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({}, 415),
+        ({"Content-Type": "application/json-seq"}, 415),
+    ],
+)
+def test_web_pages_cannot_run_jobs(client: Client, headers: dict[str, str], status: int) -> None:
+    answer = client.post("/_jobs/popular", headers)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_page_of_another_origin_gets_no_leave_to_run_jobs(client: Client) -> None:
+    question = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
+    answer = client.request("OPTIONS", "/_jobs/popular", question | {"Access-Control-Request-Headers": "content-type"})
+    assert answer.status_code == 405
+    assert "access-control-allow-origin" not in answer.headers
+    # the public routes keep answering pages of other origins
+    assert client.request("OPTIONS", "/health", question).headers["access-control-allow-origin"] == "*"

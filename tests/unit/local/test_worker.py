@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from local.worker import Events, Jobs
+from shared.clients import sources
+from shared.errors import InvalidRequest
 from shared.manifest import manifest
 
 Environ = dict[str, Any]
+PUSH_TOKEN, JOBS_TOKEN, OPERATOR_TOKEN = "push-token", "jobs-token", "operator-token"
 PUSHED = {
     "message": {
         "data": base64.b64encode(b"{}").decode(),
@@ -34,6 +37,10 @@ def call(
         "REQUEST_METHOD": method,
         "CONTENT_LENGTH": str(len(body)),
         "wsgi.input": io.BytesIO(body),
+        "CONTENT_TYPE": "application/json",
+        "HTTP_HOST": "127.0.0.1:8081",
+        "QUERY_STRING": f"token={PUSH_TOKEN}",
+        "HTTP_AUTHORIZATION": f"Bearer {JOBS_TOKEN}",
         **more,
     }
     content = b"".join(app(environ, lambda status, headers: answer.extend((status, dict(headers)))))
@@ -54,7 +61,7 @@ def recording(calls: list[tuple[str, Environ, bytes]]) -> Callable[[str], Any]:
 
 def test_a_pushed_message_becomes_eventarc_s_cloud_event() -> None:
     calls: list[tuple[str, Environ, bytes]] = []
-    events = Events(manifest(), "event", "/_events", recording(calls))
+    events = Events(manifest(), recording(calls), PUSH_TOKEN)
     status, _, _ = call(events, "/_events/update_preferences", json.dumps(PUSHED).encode(), HTTP_CE_TYPE="forged")
     assert status == "200 OK"
     ((name, environ, body),) = calls
@@ -73,9 +80,7 @@ def test_a_pushed_message_becomes_eventarc_s_cloud_event() -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"message": 1}', b'{"message": {}}'])
 def test_a_body_without_a_pushed_message_is_refused(body: bytes) -> None:
     calls: list[Any] = []
-    status, headers, _ = call(
-        Events(manifest(), "event", "/_events", recording(calls)), "/_events/refresh_catalog", body
-    )
+    status, headers, _ = call(Events(manifest(), recording(calls), PUSH_TOKEN), "/_events/refresh_catalog", body)
     assert status.startswith("422")
     assert headers["Content-Type"] == "application/problem+json"
     assert calls == []
@@ -92,7 +97,7 @@ def test_a_body_without_a_pushed_message_is_refused(body: bytes) -> None:
     ],
 )
 def test_only_event_functions_of_the_manifest_are_served(path: str, method: str, status: str) -> None:
-    events = Events(manifest(), "event", "/_events", recording([]))
+    events = Events(manifest(), recording([]), PUSH_TOKEN)
     assert call(events, path, method=method)[0].startswith(status)
 
 
@@ -109,7 +114,7 @@ def test_a_job_that_runs_is_not_started_again_but_another_is() -> None:
 
         return app
 
-    jobs = Jobs(manifest(), "job", "/_jobs", create)
+    jobs = Jobs(manifest(), create, [JOBS_TOKEN], OPERATOR_TOKEN)
     first: list[Any] = []
     thread = threading.Thread(target=lambda: first.append(call(jobs, "/_jobs/similarity")))
     thread.start()
@@ -131,7 +136,7 @@ def test_a_job_that_raises_may_run_again() -> None:
 
         return app
 
-    jobs = Jobs(manifest(), "job", "/_jobs", create)
+    jobs = Jobs(manifest(), create, [JOBS_TOKEN], OPERATOR_TOKEN)
     for _ in range(2):
         with pytest.raises(RuntimeError):
             call(jobs, "/_jobs/popular")
@@ -144,7 +149,79 @@ def test_an_application_is_created_once() -> None:
         created.append(name)
         return recording([])(name)
 
-    jobs = Jobs(manifest(), "job", "/_jobs", create)
+    jobs = Jobs(manifest(), create, [JOBS_TOKEN], OPERATOR_TOKEN)
     call(jobs, "/_jobs/popular")
     call(jobs, "/_jobs/popular/")
     assert created == ["popular"]
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer", "Bearer ", "Bearer jobs-toke", "Bearer jobs-token2", "jobs-token"]
+)
+@pytest.mark.parametrize("tokens", [[JOBS_TOKEN], [], [""]])
+def test_a_job_runs_only_with_a_token_of_the_system(authorization: str, tokens: list[str]) -> None:
+    calls: list[Any] = []
+    jobs = Jobs(manifest(), recording(calls), tokens, "")
+    status, headers, content = call(jobs, "/_jobs/popular", HTTP_AUTHORIZATION=authorization)
+    assert (status, headers["WWW-Authenticate"]) == ("401 Unauthorized", "Bearer")
+    assert JOBS_TOKEN.encode() not in content
+    assert calls == []
+
+
+@pytest.mark.parametrize("query", ["", "token=", "token=push-toke", "token=jobs-token", "other=push-token"])
+def test_a_message_is_taken_only_with_the_token_of_its_endpoint(query: str) -> None:
+    calls: list[Any] = []
+    events = Events(manifest(), recording(calls), PUSH_TOKEN)
+    body = json.dumps(PUSHED).encode()
+    assert call(events, "/_events/refresh_catalog", body, QUERY_STRING=query)[0] == "401 Unauthorized"
+    assert calls == []
+    assert call(events, "/_events/refresh_catalog", body)[0] == "200 OK"
+    assert calls[0][1]["QUERY_STRING"] == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ({"HTTP_HOST": "rebound.example"}, "403 Forbidden"),
+        ({"HTTP_ORIGIN": "https://shop.example"}, "403 Forbidden"),
+        ({"HTTP_SEC_FETCH_SITE": "same-site"}, "403 Forbidden"),
+        ({"CONTENT_TYPE": "text/plain"}, "415 Unsupported Media Type"),
+        ({}, "200 OK"),
+    ],
+)
+def test_web_pages_reach_neither_jobs_nor_event_functions(more: dict[str, str], status: str) -> None:
+    calls: list[Any] = []
+    events, jobs = (
+        Events(manifest(), recording(calls), PUSH_TOKEN),
+        Jobs(manifest(), recording(calls), [JOBS_TOKEN], OPERATOR_TOKEN),
+    )
+    assert call(events, "/_events/refresh_catalog", json.dumps(PUSHED).encode(), **more)[0] == status
+    assert call(jobs, "/_jobs/popular", **more)[0] == status
+    assert len(calls) == (2 if status == "200 OK" else 0)
+
+
+def test_only_the_operator_s_runs_read_files_of_this_machine() -> None:
+    def create(_name: str) -> Any:
+        def app(_environ: Environ, start_response: Any) -> Iterable[bytes]:
+            start_response("200 OK", [])
+            try:
+                return [sources.checked("/etc/hostname").encode()]
+            except InvalidRequest as error:
+                return [error.detail.encode()]
+
+        return app
+
+    jobs = Jobs(manifest(), create, [JOBS_TOKEN], OPERATOR_TOKEN)
+    refused = call(jobs, "/_jobs/popular")[2]
+    assert b"only ./aisle job" in refused
+    assert call(jobs, "/_jobs/popular", HTTP_AUTHORIZATION=f"Bearer {OPERATOR_TOKEN}")[2] == b"/etc/hostname"
+    assert call(jobs, "/_jobs/popular")[2] == refused
+
+
+def test_only_the_operator_lets_the_first_admin_in() -> None:
+    calls: list[Any] = []
+    jobs = Jobs(manifest(), recording(calls), [JOBS_TOKEN], OPERATOR_TOKEN)
+    assert call(jobs, "/_jobs/first_admin")[0] == "403 Forbidden"
+    assert calls == []
+    assert call(jobs, "/_jobs/first_admin", HTTP_AUTHORIZATION=f"Bearer {OPERATOR_TOKEN}")[0] == "200 OK"
+    assert call(jobs, "/_jobs/popular")[0] == "200 OK"

@@ -13,7 +13,7 @@ from jobs.models.pairs import numba_installed
 from jobs.offline.recommender import OfflineRecommender
 from jobs.offline.snapshot import Snapshot
 from jobs.tuning.space import FORMULA
-from shared.domain.formula import EXCLUSION_POLICIES, Formula
+from shared.domain.formula import EXCLUSION_POLICIES, VIEWED_TIER, Formula
 from shared.domain.ranking import Candidate, TasteProfile, rank
 from tests.unit.offline import data
 
@@ -46,7 +46,8 @@ def neighbours(snapshot: Snapshot) -> Neighbours:
 
 
 def random_formula(rng: random.Random) -> Formula:
-    return Formula(**{name: rng.choice(values) for name, values in FORMULA.items()})
+    values = {**FORMULA, "exclusion_policy": EXCLUSION_POLICIES, "prior_evidence": (None, 0.1, 3.0)}
+    return Formula(**{name: rng.choice(options) for name, options in values.items()})
 
 
 @needs_numba
@@ -81,7 +82,12 @@ def served(snapshot: Snapshot, neighbours: Neighbours, formula: Formula, row: in
         for neighbour, score in zip(neighbours.indices[item], neighbours.scores[item], strict=True):
             if neighbour >= 0:
                 cf[neighbour] += weights[item] * score
-    available = snapshot.active & (snapshot.excluded(formula.exclusion_policy).toarray()[row] == 0)
+    policy = formula.exclusion_policy
+    returning = snapshot.returning(policy)
+    returning_items = returning.indices[returning.indptr[row] : returning.indptr[row + 1]].tolist()
+    available = snapshot.active & (snapshot.excluded(policy).toarray()[row] == 0)
+    if policy == "unmet":
+        available &= np.isin(np.arange(ITEMS), returning_items)
     tiers: dict[int, tuple[int, int]] = {}
 
     def best(scores: np.ndarray, size: int) -> list[int]:  # type: ignore[type-arg]  # of any dtype
@@ -96,10 +102,15 @@ def served(snapshot: Snapshot, neighbours: Neighbours, formula: Formula, row: in
         tiers[item] = (0, 0)
     window = "7d" if formula.trending_window == "all" else formula.trending_window
     newest = np.flatnonzero(available)[::-1].tolist()[:K]
-    fillers = (best(snapshot.trends[window], K), best(snapshot.trends["all"], K), newest)
+    fillers = [best(snapshot.trends[window], K), best(snapshot.trends["all"], K), newest]
+    if policy == "unmet":
+        tiers, fillers = dict.fromkeys(by_profile, (0, 0)), []
     for tier, items in enumerate(fillers, start=1):
         for position, item in enumerate(items, start=1):
             tiers.setdefault(item, (tier, position))
+    if len(tiers) < K:
+        for position, item in enumerate([item for item in returning_items if snapshot.active[item]], start=1):
+            tiers.setdefault(item, (VIEWED_TIER, position))
     tags = snapshot.catalog.tags.toarray()
     candidates = [
         Candidate(
@@ -115,7 +126,8 @@ def served(snapshot: Snapshot, neighbours: Neighbours, formula: Formula, row: in
         )
         for item, (tier, position) in tiers.items()
     ]
-    return [product.id for product in rank(candidates, taste, formula, K)]
+    n_known = int(np.count_nonzero(weights))
+    return [product.id for product in rank(candidates, taste, formula, K, n_known=n_known)]
 
 
 @pytest.mark.parametrize("compiled", ENGINES)
@@ -138,7 +150,9 @@ def test_excluded_products_are_never_shown(snapshot: Snapshot, neighbours: Neigh
     bought = snapshot.history.weights == 5.0
     for row, user in enumerate(snapshot.users):
         of_user = snapshot.history.users == user
-        met = {"nothing": of_user & False, "bought": of_user & bought, "seen": of_user}[policy]
+        met = {"nothing": of_user & False, "bought": of_user & bought, "seen": of_user, "unmet": of_user & False}[
+            policy
+        ]
         hidden = set(snapshot.history.items[met].tolist()) | set(np.flatnonzero(~snapshot.active).tolist())
         assert not hidden & set(answers[row].tolist())
 

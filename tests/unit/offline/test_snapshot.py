@@ -1,6 +1,7 @@
 """A snapshot of a shop, against figures worked out by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,7 +40,14 @@ def test_only_the_latest_events_make_a_profile() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "expected"), [("nothing", []), ("bought", [[0, 0]]), ("seen", [[0, 0], [0, 1], [1, 2]])]
+    ("policy", "expected"),
+    [
+        ("nothing", []),
+        # user 0 has just met product 1, and user 1 met product 2 a day ago
+        ("bought", [[0, 0], [0, 1]]),
+        ("seen", [[0, 0], [0, 1], [1, 2]]),
+        ("unmet", []),
+    ],
 )
 def test_the_policy_decides_which_known_products_are_excluded(
     policy: ExclusionPolicy, expected: list[list[int]]
@@ -47,6 +55,34 @@ def test_the_policy_decides_which_known_products_are_excluded(
     excluded = taken(HISTORY, users=(0, 1)).excluded(policy)
     assert np.argwhere(excluded.toarray()).tolist() == expected
     assert set(excluded.data.tolist()) <= {1.0}
+
+
+def test_what_was_met_in_the_last_half_hour_is_excluded() -> None:
+    minutes = 1 / 1440
+    events = [(0, 0, 1.0, 0.0), (0, 1, 1.0, minutes), (0, 2, 1.0, 30 * minutes), (1, 3, 1.0, 0.0)]
+    history = data.history(*events)
+    assert np.argwhere(taken(history, users=(0, 1)).excluded("bought").toarray()).tolist() == [[0, 1], [0, 2]]
+    live = replace(taken(history, users=(0, 1)), is_live=True)
+    # user 1 is there as well
+    assert np.argwhere(live.excluded("bought").toarray()).tolist() == [[0, 1], [0, 2], [1, 3]]
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("nothing", []),
+        # met in the last half hour, then bought; the longest ago first
+        ("bought", [3, 0, 1]),
+        ("seen", [2, 3, 0, 1]),
+        # all that is known, the latest first
+        ("unmet", [3, 1, 2, 0]),
+    ],
+)
+def test_known_products_return_in_their_order(policy: ExclusionPolicy, expected: list[int]) -> None:
+    history = data.history((0, 0, 5, 0), (0, 2, 1, 2), (0, 1, 5, 3), (0, 3, 1, 4), (1, 4, 5, 4), items=6)
+    returning = taken(history, users=(0, 1)).returning(policy)
+    assert returning.indices[: returning.indptr[1]].tolist() == expected
+    assert returning.indices[returning.indptr[1] :].tolist() == ([] if policy == "nothing" else [4])
 
 
 def test_purchases_are_excluded_for_ever_and_views_among_the_latest_events() -> None:

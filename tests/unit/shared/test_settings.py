@@ -60,3 +60,55 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
     expected = {name.upper(): written(field.default) for name, field in Settings.model_fields.items()}
     assert documented() == expected
+
+
+MAIL = {"MAIL_URL": "smtps://shop@mail.example:465", "MAIL_FROM": "Shop <shop@example.com>", "MAIL_PASSWORD": "s3cret"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"MAIL_FROM": ""}, "MAIL_FROM"),
+        ({"MAIL_FROM": "shop"}, "MAIL_FROM"),
+        ({"MAIL_FROM": "a\r\nBcc: b@example.com"}, "MAIL_FROM"),
+        ({"MAIL_PASSWORD": ""}, "MAIL_PASSWORD"),
+        ({"MAIL_URL": "https://api.mail.example/emails", "MAIL_PASSWORD": ""}, "MAIL_PASSWORD"),
+        ({"MAIL_URL": "smtps://shop:s3cret@mail.example"}, "MAIL_URL"),
+        ({"MAIL_URL": "ftp://mail.example"}, "MAIL_URL"),
+        ({"MAIL_URL": "file:///tmp", "ENVIRONMENT": "dev"}, "MAIL_URL"),
+        ({"MAIL_URL": "console:", "ENVIRONMENT": "prod"}, "MAIL_URL"),
+        ({"MAIL_URL": "http://mail.example/", "ENVIRONMENT": "prod"}, "MAIL_URL"),
+    ],
+)
+def test_mail_that_cannot_be_sent_safely_is_refused(changed: dict[str, str], named: str) -> None:
+    with pytest.raises(MissingSetting, match=f"The environment variable {named}") as refused:
+        read(MAIL | changed)
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"ENVIRONMENT": "prod"},
+        {"MAIL_URL": "smtp://localhost", "MAIL_PASSWORD": ""},
+        {"MAIL_URL": "https://api.mail.example/emails", "ENVIRONMENT": "dev"},
+        {"MAIL_URL": "file:///var/mail", "MAIL_PASSWORD": ""},
+        {"MAIL_URL": "console:", "MAIL_PASSWORD": ""},
+        {"MAIL_URL": "", "MAIL_FROM": "", "MAIL_PASSWORD": ""},
+    ],
+)
+def test_mail_that_can_be_sent_is_accepted(changed: dict[str, str]) -> None:
+    assert read(MAIL | changed).mail_url == ((MAIL | changed)["MAIL_URL"] or None)
+
+
+@pytest.mark.parametrize(
+    "url", ["shop.example", "ftp://shop.example", "https://shop.example?a", "https://u:p@shop.example"]
+)
+def test_a_public_url_that_links_cannot_begin_with_is_refused(url: str) -> None:
+    with pytest.raises(MissingSetting, match="PUBLIC_URL"):
+        read({"PUBLIC_URL": url})
+
+
+def test_a_public_url_has_no_slash_at_its_end() -> None:
+    assert read({"PUBLIC_URL": "https://shop.example/api/"}).public_url == "https://shop.example/api"

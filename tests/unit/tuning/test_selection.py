@@ -13,9 +13,12 @@ from jobs.models.ease import ease_side
 from jobs.models.errors import TooLarge, Unsuitable
 from jobs.models.neighbours import Neighbours
 from jobs.models.registry import Algorithm
-from jobs.offline.split import NothingToMeasure, leave_last_out
+from jobs.offline.split import NothingToMeasure, leave_last_out, split_last_days
+from jobs.tuning.objective import Objective, select_relevant
+from jobs.tuning.search import other_starts, starting_formula
 from jobs.tuning.selection import choose_model, split_for_tuning
 from jobs.tuning.space import SPACES, Space
+from shared.domain.formula import FIRST_VIEW_PRIOR_MAX, PRIOR_EVIDENCE, Formula, Repeats
 from tests.unit.offline import data
 
 
@@ -97,6 +100,76 @@ def test_the_exclusion_policy_follows_the_share_of_repurchases() -> None:
     moving_on = choose_model(data.history(*once, items=60), unknown(), time_budget_s=4, spaces=spaces)
     assert moving_on.score is not None
     assert moving_on.formula.exclusion_policy != "nothing"
+
+
+def test_a_model_gets_a_formula_for_each_kind_of_answers() -> None:
+    choice = choose_model(
+        data.shop(),
+        unknown(),
+        time_budget_s=3,
+        repeats="exclude",
+        other_repeats=("include", "only"),
+        length_shares=(1 / 3, 1 / 3, 1 / 3),
+        spaces={"cosine": SPACES["cosine"]},
+    )
+    parameters = choice.model_parameters()
+    assert choice.score is not None
+    assert parameters["serving"]["returning"] in ("unbought", "unseen")
+    assert parameters["serving_include"]["returning"] == "all"
+    assert parameters["serving_only"]["returning"] == "met"
+    # known products are worth naming where they are relevant
+    assert choice.other_formulae["only"].repeat_weight > 0
+    # what is known of a visitor counts from the first view
+    for formula in (choice.formula, *choice.other_formulae.values()):
+        assert formula.trending_prior * formula.prior_share(1) <= FIRST_VIEW_PRIOR_MAX
+
+
+def test_a_small_shop_gets_a_formula_for_each_kind_of_answers() -> None:
+    choice = choose_model(data.shop(events=300), unknown(), time_budget_s=1, other_repeats=("include", "only"))
+    assert choice.formula.exclusion_policy == "bought"
+    assert {repeats: formula.exclusion_policy for repeats, formula in choice.other_formulae.items()} == {
+        "include": "nothing",
+        "only": "unmet",
+    }
+    assert choice.formula.prior_evidence == PRIOR_EVIDENCE
+
+
+def test_what_is_relevant_depends_on_the_kind_of_answers() -> None:
+    before = ((0, 0, 5, 0), (0, 1, 1, 1), (1, 3, 1, 1))
+    after = ((0, 0, 5, 9), (0, 1, 5, 9), (0, 2, 5, 9), (1, 0, 5, 9), (2, 0, 5, 9))
+    split = split_last_days(data.history(*before, *after, items=4), 5, new_only=False)
+
+    def relevant(repeats: Repeats) -> list[list[int]]:
+        return [np.flatnonzero(row).tolist() for row in select_relevant(split, repeats).toarray()[:2]]
+
+    assert relevant("include") == [[0, 1, 2], [0]]
+    # product 0 was bought before, product 1 was only viewed
+    assert relevant("exclude") == [[1, 2], [0]]
+    assert relevant("only") == [[0, 1], []]
+
+
+def test_what_everybody_sees_counts_little_after_one_view_however_right_it_would_be() -> None:
+    splits, _ = split_for_tuning(data.shop(), new_only=False)
+    objective = Objective(splits, unknown(), repeats="exclude", length_shares=(1.0, 0.0, 0.0))
+    assert objective.allows(Formula(trending_prior=0.59, prior_evidence=1.0))
+    assert not objective.allows(Formula(trending_prior=0.61, prior_evidence=1.0))
+    assert not objective.allows(Formula(trending_prior=3.0))
+    assert all(objective.allows(start) for start in other_starts(objective, starting_formula(objective)))
+    # an objective that takes all users alike is free
+    assert Objective(splits, unknown()).allows(Formula(trending_prior=3.0))
+
+
+def test_short_histories_are_scored_beside_long_ones_and_count_by_their_share() -> None:
+    splits, _ = split_for_tuning(data.shop(), new_only=False)
+    shares = (0.6, 0.3, 0.1)
+    weighed = Objective(splits, unknown(), repeats="exclude", length_shares=shares)
+    plain = Objective(splits, unknown(), repeats="exclude")
+    lengths = np.concatenate([group.history_lengths() for fold in weighed.folds for group in fold.groups])
+    assert (weighed.weights.mean(), len(weighed.weights)) == (pytest.approx(1.0), len(lengths))
+    assert weighed.weights[lengths < 3].sum() == pytest.approx(0.6 * len(lengths))
+    assert weighed.weights[lengths >= 20].sum() == pytest.approx(0.1 * len(lengths))
+    assert set(plain.weights.tolist()) == {1.0}
+    assert not any((group.history_lengths() < 3).all() for fold in plain.folds for group in fold.groups)
 
 
 def test_days_for_tuning_are_the_last_ones_and_leave_two_thirds_before_them() -> None:

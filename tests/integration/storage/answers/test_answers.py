@@ -10,7 +10,7 @@ import pytest
 
 from shared.clients import redis_async, redis_sync
 from shared.storage.answers import invalidation, popular_ranking, user_answers
-from shared.storage.answers.shared_answers import cached
+from shared.storage.answers.shared_answers import SharedAnswer, cached
 
 T = TypeVar("T")
 pytestmark = pytest.mark.usefixtures("env")
@@ -44,11 +44,11 @@ def counted(effect: Callable[[], object] = lambda: None) -> tuple[Callable[[], b
 def test_concurrent_requests_compute_once_and_later_ones_not_at_all() -> None:
     compute, results = counted(lambda: time.sleep(0.1))
 
-    async def work() -> list[bytes]:
+    async def work() -> list[SharedAnswer]:
         requests = [cached("similar", "key", ttl_s=60, compute=compute) for _ in range(8)]
         return [*await asyncio.gather(*requests), await cached("similar", "key", ttl_s=60, compute=compute)]
 
-    assert run(work) == [b"0"] * 9
+    assert run(work) == [(b"0", False)] * 8 + [(b"0", True)]
     assert results == [b"0"]
     assert redis_sync.client().get("key") == b"0\n0"
     assert 0 < redis_sync.client().ttl("key") <= 60
@@ -59,7 +59,7 @@ def test_an_error_reaches_every_waiting_request_and_nothing_is_stored() -> None:
         time.sleep(0.1)
         raise LookupError("no such product")
 
-    async def work() -> list[bytes | BaseException]:
+    async def work() -> list[SharedAnswer | BaseException]:
         requests = [cached("similar", "key", ttl_s=60, compute=fail) for _ in range(3)]
         return await asyncio.gather(*requests, return_exceptions=True)
 
@@ -70,10 +70,10 @@ def test_an_error_reaches_every_waiting_request_and_nothing_is_stored() -> None:
 def test_an_answer_computed_across_a_flush_is_not_valid() -> None:
     compute, results = counted(lambda: invalidation.flush("similar") if not results else None)
 
-    async def work() -> list[bytes]:
+    async def work() -> list[SharedAnswer]:
         return [await cached("similar", "key", ttl_s=60, compute=compute) for _ in range(3)]
 
-    assert run(work) == [b"0", b"1", b"1"]
+    assert run(work) == [(b"0", False), (b"1", False), (b"1", True)]
 
 
 @pytest.mark.parametrize(

@@ -188,3 +188,12 @@ def test_a_job_that_was_an_owner_stays_one_for_one_deployment(migrated: dict, se
     # the operator's and the migrator's membership is not touched
     with acting(services, MIGRATOR, "aisle_owner"):
         assert postgres.read("SELECT current_user")[0][0] == "aisle_owner"
+
+
+def test_the_first_admin_is_let_in_without_owning_a_table(migrated: dict, services: Running) -> None:
+    with acting(services, JOB, "aisle_jobs", PUBLIC_URL="https://shop.example"):
+        for existed in (False, True):
+            response = create("first_admin").test_client().post("/", json={"email": "ada@example.com"})
+            assert response.status_code == 200, response.text
+            assert response.json["existed"] is existed
+        assert postgres.read("SELECT role FROM users WHERE email = 'ada@example.com'") == [("admin",)]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from shared.domain.diversity import diversify
 from shared.domain.exploration import count_reserved, insert_new
+from shared.domain.formula import VIEWED_TIER, Repeats
 from shared.domain.ranking import rank
 from shared.domain.rules import Rule, applied, with_pins
 from shared.settings import settings
@@ -26,6 +27,7 @@ class RecommendationsRequest:
     location: tuple[float, float] | None = None
     context: Sequence[int] = ()
     diversity: float = 0.0
+    repeats: Repeats = "exclude"
 
 
 class Selection(NamedTuple):
@@ -40,8 +42,10 @@ class Selection(NamedTuple):
 def find_new(request: RecommendationsRequest, candidates: CandidateSet) -> list[int]:
     """Return new products to insert, best first. Empty unless the shop sets EXPLORATION_SHARE and there is a profile.
 
-    Only then does it cost a statement.
+    Only then does it cost a statement. No product is new among those that the user knows.
     """
+    if request.repeats == "only":
+        return []
     return exploration.nearest_new(
         candidates.profile,
         count_reserved(settings().exploration_share, request.k),
@@ -52,23 +56,31 @@ def find_new(request: RecommendationsRequest, candidates: CandidateSet) -> list[
     )
 
 
-def select_products(request: RecommendationsRequest, candidates: CandidateSet) -> Selection:
-    """Rank the candidates, diversify, insert new products, and apply the shop's rules."""
-    new = find_new(request, candidates)
+def select_products(request: RecommendationsRequest, candidates: CandidateSet, new: Sequence[int] = ()) -> Selection:
+    """Rank the candidates, diversify, insert new products (see ``find_new``), and apply the shop's rules."""
     factors, rules = applied(candidates.rules, candidates.candidates)
     ranked = rank(
         candidates.candidates,
         candidates.taste,
         candidates.formula,
         request.k if request.diversity == 0 else len(candidates.candidates),
+        n_known=len(candidates.profile),
         location=request.location or candidates.location,
         half_km=settings().distance_half_km,
         stock_first=request.in_stock is not False,
         factors=factors,
     )
-    category = {candidate.id: candidate.category_id for candidate in candidates.candidates}
-    scored = [(product.id, product.score, category[product.id]) for product in ranked]
-    ids = diversify(scored, request.k, request.diversity)
+    ids = [product.id for product in ranked[: request.k]]
+    if request.diversity > 0:
+        products = {candidate.id: candidate for candidate in candidates.candidates}
+        # known products that return come last, whatever variety they would add
+        returned = [product.id for product in ranked if products[product.id].tier >= VIEWED_TIER]
+        others = [
+            (product.id, product.score, products[product.id].category_id)
+            for product in ranked
+            if products[product.id].tier < VIEWED_TIER
+        ]
+        ids = [*diversify(others, request.k, request.diversity), *returned][: request.k]
     ids = insert_new(ids, new, settings().exploration_share, request.k)
     ids, pins = with_pins(ids, candidates.rules, request.k)
-    return Selection(ids, {product.id: product.score for product in ranked}, rules | pins, new)
+    return Selection(ids, {product.id: product.score for product in ranked}, rules | pins, list(new))

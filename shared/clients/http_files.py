@@ -1,0 +1,270 @@
+"""Read a file from an HTTP server that somebody else names, without lending them our place in the network.
+
+A job's `source` is a URL of the caller's choice, and the job runs inside the private network, beside the platform's
+metadata server. So a name is resolved once, every address it has must be public, and the connection goes to an address
+that was checked: a name that resolves differently a moment later changes nothing. Each redirect passes the same checks.
+"""
+
+import base64
+import contextlib
+import io
+import socket
+import ssl
+import threading
+from http.client import HTTPConnection, HTTPResponse
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any, Final
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+
+from shared.errors import InvalidRequest
+
+MAX_REDIRECTS: Final = 5
+CONNECT_TIMEOUT_S: Final = 10.0
+HEAD_TIMEOUT_S: Final = 30.0
+IDLE_TIMEOUT_S: Final = 30.0
+# the longest time that functions.yaml gives a job
+MAX_FETCH_S: Final = 1800.0
+
+_PORTS: Final = {"http": 80, "https": 443}
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_METADATA_NAMES: Final = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
+# beside link-local, multicast and reserved addresses: this network (RFC 1122), relays of 6to4 (RFC 7526), site-local
+# addresses (RFC 3879), and metadata servers outside of the link-local ranges
+_NEVER: Final = tuple(
+    map(
+        ip_network,
+        (
+            "0.0.0.0/8",
+            "192.88.99.0/24",
+            "fec0::/10",
+            "fd00:ec2::254/128",
+            "fd20:ce::254/128",
+            "100.100.100.200/32",
+        ),
+    )
+)
+# an IPv6 address that stands for the IPv4 address in its last 32 bits: RFC 6052, and RFC 4291, section 2.5.5.1
+_LAST_32_BITS: Final = (ip_network("64:ff9b::/96"), ip_network("::/96"))
+_SHARED: Final = ip_network("100.64.0.0/10")
+
+Address = IPv4Address | IPv6Address
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address that an IPv6 address leads to, or None."""
+    if address.is_loopback or address.is_unspecified:
+        return None
+    if any(address in network for network in _LAST_32_BITS):
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour
+
+
+def is_permitted(address: Address, *, allow_private: bool) -> bool:
+    """Return whether a connection may go to an address: a public one, or with ``allow_private`` a private one.
+
+    Link-local, multicast, unspecified and reserved addresses, and those of metadata servers, are never permitted.
+    """
+    if isinstance(address, IPv6Address) and (embedded := _embedded(address)) is not None:
+        return is_permitted(embedded, allow_private=allow_private)
+    if address.is_loopback:
+        return allow_private
+    if address.is_link_local or address.is_multicast or address.is_unspecified or address.is_reserved:
+        return False
+    if any(address in network for network in _NEVER):
+        return False
+    return allow_private or (address.is_global and address not in _SHARED)
+
+
+class HttpFile(io.RawIOBase):
+    """The body of a response, read once from front to back. Reading raises InvalidRequest beyond a limit."""
+
+    def __init__(self, connected: socket.socket, response: HTTPResponse, max_bytes: int) -> None:
+        self._connected, self._response, self._max_bytes = connected, response, max_bytes
+        # of a chunked body the end is marked; otherwise a body that ends early must not pass for a complete one
+        self._expected = None if response.chunked else response.length
+        self._received = 0
+        self._watch = _Watch(connected, MAX_FETCH_S)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer with what has arrived; 0 at the end."""
+        wanted = len(buffer)
+        if self._expected is not None:
+            wanted = min(wanted, self._expected - self._received)
+        data = self._response.read1(wanted) if wanted else b""
+        self._received += len(data)
+        if self._watch.has_ended:
+            raise InvalidRequest(f"source: not received completely within {MAX_FETCH_S:.0f} s.")
+        if self._received > self._max_bytes:
+            raise _too_large(self._max_bytes)
+        if wanted and not data and self._expected is not None:
+            raise InvalidRequest(f"source: ends after {self._received} of {self._expected} bytes.")
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if not self.closed:
+            self._watch.cancel()
+            self._response.close()
+            self._connected.close()
+        super().close()
+
+
+class _Watch:
+    """Ends a connection after a time, whatever it waits for: a server that sends a byte now and then resets time-outs
+    of single reads for ever."""
+
+    def __init__(self, connected: socket.socket, seconds: float) -> None:
+        self.has_ended = False
+        self._socket = connected
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _end(self) -> None:
+        self.has_ended = True
+        with contextlib.suppress(OSError):
+            # below TLS, whose own method would change what another thread is reading
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+
+def open_url(url: str, *, allow_private: bool, max_bytes: int) -> HttpFile:
+    """Return the file at an http or https URL.
+
+    Raises InvalidRequest for an address that is not permitted, a redirect to another scheme, more than MAX_REDIRECTS
+    redirects, or a body of more than ``max_bytes``; FileNotFoundError, OSError or HTTPException when no file comes.
+    """
+    first = parts = urlsplit(url)
+    for _ in range(MAX_REDIRECTS + 1):
+        # credentials in the URL are for the server that it names, and for none that this one redirects to
+        credentials = first if (parts.scheme, parts.netloc) == (first.scheme, first.netloc) else None
+        connected, response = _request(parts, credentials, allow_private=allow_private)
+        try:
+            if response.status not in _REDIRECTS:
+                return _file(connected, response, max_bytes)
+            location = urlsplit(urljoin(parts.geturl(), response.headers.get("Location", "")))
+        except BaseException:
+            response.close()
+            connected.close()
+            raise
+        response.close()
+        connected.close()
+        if location.scheme != first.scheme:
+            raise InvalidRequest(
+                f"source: redirects from {first.scheme}:// to {location.scheme[:20]}://. Name that address itself."
+            )
+        parts = location
+    raise InvalidRequest(f"source: redirects more than {MAX_REDIRECTS} times.")
+
+
+def _file(connected: socket.socket, response: HTTPResponse, max_bytes: int) -> HttpFile:
+    if response.status in (404, 410):
+        raise FileNotFoundError(response.status)
+    if response.status != 200:
+        raise OSError(f"the server answers {response.status}")
+    if response.length is not None and response.length > max_bytes:
+        raise _too_large(max_bytes)
+    return HttpFile(connected, response, max_bytes)
+
+
+def _too_large(max_bytes: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"source: larger than {max_bytes // 1_048_576} MiB. Raise SOURCE_MAX_MB, or put it into a bucket (gs://)."
+    )
+
+
+def _request(
+    parts: SplitResult, credentials: SplitResult | None, *, allow_private: bool
+) -> tuple[socket.socket, HTTPResponse]:
+    """Send a GET request and return the connection and the response, of which the head is read."""
+    try:
+        host, port = (parts.hostname or "").rstrip("."), parts.port or _PORTS[parts.scheme]
+        host = host if host.isascii() else host.encode("idna").decode()
+    except (ValueError, KeyError):
+        raise InvalidRequest(f"source: {parts.geturl()[:200]!r} is not an http or https URL.") from None
+    if not host:
+        raise InvalidRequest("source: the URL names no host.")
+    connected = _connect(host, port, allow_private=allow_private)
+    if parts.scheme == "https":
+        connected = ssl.create_default_context().wrap_socket(
+            connected, server_hostname=host, do_handshake_on_connect=False
+        )
+    connected.settimeout(IDLE_TIMEOUT_S)
+    connection = HTTPConnection(host, port)
+    # the connection that was checked is the only one
+    connection.auto_open = 0
+    connection.sock = connected
+    watch = _Watch(connected, HEAD_TIMEOUT_S)
+    try:
+        if isinstance(connected, ssl.SSLSocket):
+            connected.do_handshake()
+        name = f"[{host}]" if ":" in host else host
+        headers = {
+            "Host": name if port == _PORTS[parts.scheme] else f"{name}:{port}",
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",
+            "Connection": "close",
+            "User-Agent": "aisle",
+        }
+        if credentials is not None and credentials.username is not None:
+            pair = f"{unquote(credentials.username)}:{unquote(credentials.password or '')}"
+            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+        if parts.query:
+            target += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?[]")
+        connection.request("GET", target, headers=headers)
+        response = connection.getresponse()
+        # headers that are cut off look like headers that have ended
+        if watch.has_ended:
+            raise TimeoutError
+        return connected, response
+    except BaseException as error:
+        connection.close()
+        connected.close()
+        if watch.has_ended:
+            raise TimeoutError(f"no answer within {HEAD_TIMEOUT_S:.0f} s") from error
+        raise
+    finally:
+        watch.cancel()
+
+
+def _connect(host: str, port: int, *, allow_private: bool) -> socket.socket:
+    """Return a connection to one of the host's addresses, all of which are permitted.
+
+    Raises InvalidRequest for another address, FileNotFoundError when there is none or none answers.
+    """
+    if host.lower() in _METADATA_NAMES:
+        raise _refused(host)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise FileNotFoundError(str(error)) from None
+    # the answer may hold one public and one private address, of which the second would be tried when the first fails
+    if not all(is_permitted(ip_address(entry[4][0]), allow_private=allow_private) for entry in found):
+        raise _refused(host)
+    failure: OSError | None = None
+    for family, kind, protocol, _name, address in found:
+        connected = socket.socket(family, kind, protocol)
+        connected.settimeout(CONNECT_TIMEOUT_S)
+        try:
+            # an address of digits: nothing is resolved again
+            connected.connect(address)
+        except OSError as error:
+            connected.close()
+            failure = error
+        else:
+            return connected
+    raise FileNotFoundError(str(failure))
+
+
+def _refused(host: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"source: {host[:200]} is not a public address. Put the file where it is public, or into a bucket (gs://); "
+        "ALLOW_PRIVATE_SOURCES permits private addresses."
+    )

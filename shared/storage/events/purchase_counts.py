@@ -1,0 +1,107 @@
+"""Counting purchases for product_stats and the live popular ranking, independently of ingestion.py.
+
+``counted_purchases`` makes a purchase count once: by the id of an order's line, otherwise by the sender's own key.
+Earlier releases counted every purchase under the id itself.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from shared.clients import postgres
+from shared.domain.counting import SEEN_WITHIN_DAYS
+from shared.domain.events import EventType
+from shared.event_origin import VOUCHED, Origin
+from shared.storage.events import bounds
+from shared.storage.events.event_ids import LINE, SENDER, personal_key
+
+# `seen`: the message itself has a view or an addition to the cart that lets the purchase count. {earlier} are the rows
+# of `counted_purchases` that leave a purchase nothing to count.
+_COUNT: Final = f"""
+WITH {SENDER}, incoming AS MATERIALIZED (
+    SELECT DISTINCT ON (e.event_id) e.product_id, e.occurred_at, e.seen,
+           CASE WHEN line.is_purchase THEN e.event_id ELSE {personal_key("cast(:user_id AS text)")} END AS event_id
+    FROM unnest(cast(:event_ids AS uuid[]), cast(:product_ids AS bigint[]), cast(:quantities AS integer[]),
+                cast(:times AS timestamptz[]), cast(:seen AS boolean[]))
+        WITH ORDINALITY AS sent(event_id, product_id, quantity, occurred_at, seen, position)
+    CROSS JOIN LATERAL (SELECT sent.*, 'purchase' AS event_type) AS e
+    JOIN products p ON p.id = e.product_id
+    {LINE}
+    WHERE line.is_purchase IS NOT FALSE
+      AND NOT EXISTS (SELECT FROM counted_purchases c WHERE c.event_id = e.event_id {{earlier}})
+      AND NOT EXISTS (
+          SELECT FROM sender_ids n
+          JOIN counted_purchases c ON c.event_id = {personal_key("n.external_id")} {{earlier}})
+    ORDER BY e.event_id, e.position
+), {{decided}}, fresh AS (
+    INSERT INTO counted_purchases (event_id, counted) SELECT event_id, counted FROM decided ORDER BY event_id
+    ON CONFLICT (event_id) DO {{on_conflict}}
+    RETURNING event_id, counted
+), counts AS (
+    SELECT product_id, count(*) AS purchases FROM incoming JOIN fresh USING (event_id) WHERE counted GROUP BY 1
+)
+INSERT INTO product_stats (product_id, purchase_count) SELECT product_id, purchases FROM counts ORDER BY 1
+ON CONFLICT (product_id) DO UPDATE SET purchase_count = product_stats.purchase_count + EXCLUDED.purchase_count
+RETURNING product_id, (SELECT purchases FROM counts WHERE counts.product_id = product_stats.product_id)
+"""
+# vouched for; also of a purchase that did not count before
+COUNT: Final = _COUNT.format(
+    earlier="AND c.counted",
+    decided="decided AS (SELECT event_id, true AS counted FROM incoming)",
+    on_conflict="UPDATE SET counted = true WHERE NOT counted_purchases.counted",
+)
+# any others
+COUNT_BOUNDED: Final = _COUNT.format(
+    earlier="",
+    decided=f"""candidates AS MATERIALIZED (
+    SELECT DISTINCT ON (i.product_id) i.event_id, i.product_id, 'popular' AS scope FROM incoming i
+    WHERE NOT cast(:crawler AS boolean) AND NOT {bounds.IS_MACHINE}
+      AND (i.seen OR EXISTS (
+        SELECT FROM users u JOIN events e ON e.user_id IN (u.id, u.merged_into)
+        WHERE u.external_id = :user_id AND {bounds.SEEN.format(purchase="i")}))
+    ORDER BY i.product_id, i.event_id
+), {bounds.admit("candidates", "first_today", "admitted")}, decided AS MATERIALIZED (
+    SELECT event_id, event_id IN (SELECT event_id FROM admitted JOIN candidates USING (product_id)) AS counted
+    FROM incoming
+)""",
+    on_conflict="NOTHING",
+)
+
+
+def count(
+    user_id: str, events: Sequence[dict[str, Any]], origin: Origin = VOUCHED, *, day: date | None = None
+) -> list[tuple[int, int]]:
+    """Count the purchases among a user's events, as ``ingestion.store`` takes them, that were not counted yet.
+
+    Returns ``(product_id, new purchases)`` of the products whose counts changed.
+    """
+    purchases = [event for event in events if event["event_type"] == EventType.PURCHASE]
+    if not purchases:
+        return []
+    parameters: dict[str, Any] = {
+        "user_id": user_id,
+        "event_ids": [event["event_id"] for event in purchases],
+        "product_ids": [event["product_id"] for event in purchases],
+        "quantities": [event["quantity"] for event in purchases],
+        "times": [event["occurred_at"] for event in purchases],
+        "seen": _seen(purchases, events),
+    }
+    if origin.vouched:
+        rows = postgres.run_prepared(COUNT, **parameters)
+    else:
+        rows = postgres.run_prepared(COUNT_BOUNDED, **parameters | bounds.parameters(user_id, origin, day))
+    return [(int(row[0]), int(row[1])) for row in rows]
+
+
+def _seen(purchases: Sequence[dict[str, Any]], events: Sequence[dict[str, Any]]) -> list[bool]:
+    """Return of each purchase whether a view or an addition to the cart among ``events`` lets it count."""
+    seen: dict[int, list[datetime]] = {}
+    for event in events:
+        if event["event_type"] in (EventType.VIEW, EventType.ADD_TO_CART):
+            seen.setdefault(event["product_id"], []).append(datetime.fromisoformat(event["occurred_at"]))
+    days = timedelta(days=SEEN_WITHIN_DAYS)
+    return [
+        any(timedelta(0) <= datetime.fromisoformat(purchase["occurred_at"]) - at < days for at in times)
+        for purchase in purchases
+        for times in [seen.get(purchase["product_id"], [])]
+    ]

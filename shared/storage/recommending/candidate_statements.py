@@ -1,0 +1,319 @@
+"""The statements that read the candidates of one user, by the kind of request.
+
+The formula that they compute, its limits and its constants are those of shared/domain/formula.py.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Final, NamedTuple
+
+from shared.domain.formula import (
+    BOUGHT_TIER,
+    CANDIDATES_BY_PROFILE,
+    CANDIDATES_BY_TASTE,
+    EXCLUSION_POLICY_KEY,
+    FAVOURITE_CATEGORIES,
+    FILLER_WINDOW,
+    HALVINGS_MAX,
+    NEWEST_TIER,
+    POPULAR_TIER,
+    PROFILE_EVENTS_MAX,
+    RANK_MAX,
+    RECENT_MINUTES,
+    SEEN_EVENTS_MAX,
+    SERVING_KEY,
+    SERVING_KEYS,
+    STORED_EXCLUSION_POLICY,
+    SUGGESTED_TIER,
+    TASTE_WINDOW,
+    TRENDING_TIER,
+    VIEWED_TIER,
+    Formula,
+    Repeats,
+)
+from shared.storage.catalog.categories import SUBTREE
+
+# Answers of up to so many products have a statement each. Filters and limits are part of its text rather than
+# parameters: its plan is then as good prepared as new, and planning takes longer than running.
+ANSWER_SIZES: Final = (20, 100)
+# Filters drop most candidates of a taste's categories after they were chosen, so this many times as many are read.
+FILTERED_CANDIDATES_FACTOR: Final = 4
+
+
+def _parameter_columns() -> str:
+    """Return the columns of the active model's formula, with the defaults of parameters that the model does not give.
+
+    The exclusion policy keeps its stored value.
+    """
+    defaults = Formula().parameters()
+    columns = []
+    for parameter in fields(Formula):
+        key = EXCLUSION_POLICY_KEY if parameter.name == "exclusion_policy" else parameter.name
+        stored, default = f"serving ->> '{key}'", defaults[key]
+        if parameter.name == "profile_events":
+            # the shop's own setting is the default
+            column = f"least({PROFILE_EVENTS_MAX}, coalesce(({stored})::int, :profile_events))"
+        elif isinstance(default, str):
+            column = f"coalesce({stored}, '{default}')"
+        else:
+            column = f"coalesce(({stored})::float8, {'NULL' if default is None else default})"
+        columns.append(f"{column} AS {parameter.name}")
+    return ",\n           ".join(columns)
+
+
+# One round trip reads the active model's formula, the profile, the sums over its neighbours, the taste and the trends.
+_CANDIDATES: Final = """
+WITH RECURSIVE model AS MATERIALIZED (
+    SELECT version, algorithm, serving,
+           {parameters}
+    FROM (SELECT version, algorithm, coalesce({serving}) AS serving FROM models WHERE active
+          UNION ALL SELECT NULL, NULL, NULL ORDER BY version LIMIT 1) AS m
+), {subtree}, account AS MATERIALIZED (
+    SELECT id, latitude, longitude FROM users WHERE external_id = :user_id
+), in_view AS MATERIALIZED (
+    -- products in view right now are newer than all stored events; their order is kept
+    SELECT p.id AS product_id, now() + ({profile_events_max} - c.position) * interval '1 microsecond' AS occurred_at
+    FROM unnest(cast(:context AS bigint[])) WITH ORDINALITY AS c(id, position) JOIN products p USING (id)
+), recent AS MATERIALIZED (
+    (SELECT e.product_id, e.event_type, e.occurred_at FROM events e
+     WHERE e.user_id = (SELECT id FROM account) AND e.product_id IS NOT NULL
+     ORDER BY e.occurred_at DESC LIMIT (SELECT profile_events FROM model))
+    UNION ALL SELECT product_id, 'view', occurred_at FROM in_view
+), profile AS MATERIALIZED (
+    SELECT product_id, kind, at,
+           power(weight, weight_power) * power(event_count, frequency_power)
+                  * power(rank_decay, least(rank, {rank_max}) - 1)
+                  * CASE WHEN half_life_days IS NULL THEN 1
+                         ELSE power(2::float8, -least(extract(epoch FROM newest - at)::float8
+                                                      / 86400 / half_life_days, {halvings_max})) END AS weight
+    FROM (SELECT product_id, max(occurred_at) AS at, max(w.weight) AS weight, count(*)::float8 AS event_count,
+                 (array_agg(event_type ORDER BY w.weight DESC))[1] AS kind,
+                 row_number() OVER (ORDER BY max(occurred_at) DESC, product_id) AS rank,
+                 max(max(occurred_at)) OVER () AS newest
+          FROM recent
+          JOIN unnest(cast(:event_types AS text[]), cast(:weights AS float8[])) AS w(event_type, weight)
+              USING (event_type)
+          WHERE w.weight > 0 GROUP BY product_id) AS products_met, model
+), forbidden AS MATERIALIZED (
+    SELECT unnest(cast(:exclude AS bigint[])) AS product_id
+    UNION SELECT ruled_out.id FROM excluded_by_rules() AS ruled_out(id)
+){known}, taste AS MATERIALIZED (
+    SELECT kind, key, score
+        * power(2::float8, -least(extract(epoch FROM now() - as_of)::float8 / :half_life_s, :max_halvings)) AS score
+    FROM user_preferences WHERE user_id = (SELECT id FROM account)
+), favourites AS MATERIALIZED (
+    SELECT key::bigint AS category_id FROM taste WHERE kind = 'category'
+    ORDER BY score DESC LIMIT {favourite_categories}
+), summed AS MATERIALIZED (
+    SELECT id, cf
+    FROM (SELECT id, sum(cf) AS cf
+          FROM (SELECT unnest(s.neighbours) AS id, profile.weight * unnest(s.scores) AS cf
+                FROM profile
+                JOIN item_similarity s ON s.version = (SELECT version FROM model) AND s.product_id = profile.product_id
+                UNION ALL
+                SELECT product_id, weight * repeat_weight FROM profile, model WHERE repeat_weight > 0) AS contributions
+          GROUP BY id) AS totals
+    WHERE {may_return}
+    ORDER BY cf DESC, id LIMIT {summed}
+){fillers}, shown AS MATERIALIZED (
+    SELECT m.id, m.cf, m.tier, m.position, p.category_id, p.brand, p.tags, p.price, p.quantity > 0 AS in_stock,
+           p.latitude, p.longitude
+    FROM (SELECT id, max(cf) AS cf, min(tier) AS tier, (array_agg(position ORDER BY tier))[1] AS position
+          FROM (SELECT id, cf, {suggested_tier} AS tier, 0::bigint AS position FROM summed
+                {filled}) AS found
+          GROUP BY id) AS m JOIN products p ON p.id = m.id
+    WHERE p.is_active {in_stock} {in_category}
+){returned}
+SELECT json_build_object(
+    'version', model.version, 'algorithm', model.algorithm, 'serving', model.serving,
+    'category_known', cast(:category_id AS bigint) IS NULL OR EXISTS (SELECT FROM subtree),
+    'profile', (SELECT coalesce(json_agg(json_build_array(product_id, weight, kind)), '[]') FROM profile),
+    'taste', (SELECT coalesce(json_agg(json_build_array(kind, key, score)), '[]') FROM taste),
+    'rules', (SELECT coalesce(json_agg(json_build_array(
+            r.id, r.kind, r.product_id, r.categories, r.brand, r.tag, r.price_min, r.price_max, r.factor, r.position,
+            r.note, p.id IS NOT NULL) ORDER BY r.id), '[]')
+        FROM active_rules r LEFT JOIN products p
+            ON r.kind = 'pin' AND p.id = r.product_id AND p.is_active {in_stock} {in_category}
+               AND p.id <> ALL (cast(:exclude AS bigint[])) AND p.id NOT IN (SELECT excluded_by_rules())
+        WHERE r.kind <> 'exclude'),
+    'price', (SELECT json_build_array(weight, log_sum, square_sum) FROM user_price_bands
+              WHERE user_id = (SELECT id FROM account)),
+    'location', (SELECT json_build_array(latitude, longitude) FROM account WHERE latitude IS NOT NULL),
+    'candidates', (SELECT coalesce(json_agg(json_build_array(
+            c.id, c.cf,
+            coalesce(CASE trending_window
+                     WHEN 'all' THEN (SELECT purchase_count FROM product_stats t WHERE t.product_id = c.id)
+                     ELSE (SELECT score FROM trending_scores t
+                           WHERE t.time_window = trending_window AND t.product_id = c.id) END, 0),
+            c.category_id, c.brand, c.tags, c.price, c.in_stock, c.latitude, c.longitude, c.tier, c.position)), '[]')
+        FROM {candidates} AS c)
+)::text FROM model
+"""
+
+
+# Candidates that do not depend on the profile: trending in favourite categories, then fillers for all.
+_FILLERS: Final = """, liked AS MATERIALIZED (
+    SELECT best.product_id AS id
+    FROM favourites, LATERAL (
+        SELECT t.product_id, t.score FROM trending_scores t
+        WHERE t.time_window = '{taste_window}' AND t.category_id = favourites.category_id
+          AND t.product_id NOT IN (SELECT product_id FROM excluded)
+        ORDER BY t.score DESC, t.product_id LIMIT {liked}) AS best
+    ORDER BY best.score DESC, best.product_id LIMIT {liked}
+), trending AS MATERIALIZED (
+    SELECT p.id, row_number() OVER (ORDER BY t.score DESC, p.id) AS position
+    FROM trending_scores t JOIN products p ON p.id = t.product_id
+    WHERE t.time_window = (SELECT CASE trending_window WHEN 'all' THEN '{filler_window}' ELSE trending_window END
+                           FROM model)
+      AND p.is_active {in_stock} {in_category}
+      AND p.id NOT IN (SELECT product_id FROM excluded)
+    ORDER BY t.score DESC, p.id LIMIT {k}
+), bought AS MATERIALIZED (
+    SELECT p.id, row_number() OVER (ORDER BY t.purchase_count DESC, t.product_id) AS position
+    FROM product_stats t JOIN products p ON p.id = t.product_id
+    WHERE p.is_active {in_stock} {in_category}
+      AND p.id NOT IN (SELECT product_id FROM excluded)
+    ORDER BY t.purchase_count DESC, t.product_id LIMIT {k}
+), newest AS MATERIALIZED (
+    SELECT p.id, row_number() OVER (ORDER BY p.id DESC) AS position
+    FROM products p
+    WHERE p.is_active {in_stock} {in_category}
+      AND p.id NOT IN (SELECT product_id FROM excluded)
+    ORDER BY p.id DESC LIMIT {k}
+)"""
+_FILLED: Final = """UNION ALL SELECT id, 0, {suggested_tier}, 0 FROM liked
+                UNION ALL SELECT id, 0, {trending_tier}, position FROM trending
+                UNION ALL SELECT id, 0, {popular_tier}, position FROM bought
+                UNION ALL SELECT id, 0, {newest_tier}, position FROM newest"""
+
+# What the user met, with the time. All products, for the policies that need them all, or those met a moment ago.
+_MET: Final = """, met AS MATERIALIZED (
+    SELECT product_id, max(occurred_at) AS at
+    FROM (SELECT product_id, occurred_at FROM in_view
+          UNION ALL (SELECT product_id, occurred_at FROM events
+                     WHERE user_id = (SELECT id FROM account) AND product_id IS NOT NULL{since}
+                     ORDER BY occurred_at DESC LIMIT {seen_events_max})) AS latest
+    GROUP BY product_id
+), purchased AS MATERIALIZED (
+    SELECT product_id, last_at AS at FROM user_purchases WHERE user_id = (SELECT id FROM account)
+)"""
+_SINCE: Final = """
+                       AND occurred_at > CASE (SELECT exclusion_policy FROM model)
+                                         WHEN '{exclude_seen}' THEN '-infinity'
+                                         ELSE now() - interval '{recent_minutes} minutes' END"""
+_EXCLUDED: Final = """, excluded AS MATERIALIZED (
+    SELECT product_id FROM forbidden UNION SELECT product_id FROM met UNION SELECT product_id FROM purchased
+)"""
+# Known products that fill an answer which would otherwise be too short. The others are counted before: where they
+# suffice, this part does not run.
+_RETURNED: Final = """, returned AS MATERIALIZED (
+    SELECT p.id, 0::float8 AS cf, known.tier, row_number() OVER (ORDER BY {order}) AS position,
+           p.category_id, p.brand, p.tags, p.price, p.quantity > 0 AS in_stock, p.latitude, p.longitude
+    FROM (SELECT product_id, max(tier) AS tier, max(at) AS at
+          FROM (SELECT product_id, at, {viewed_tier} AS tier FROM met
+                UNION ALL SELECT product_id, at, {bought_tier} FROM purchased) AS both_kinds
+          GROUP BY product_id) AS known JOIN products p ON p.id = known.product_id
+    WHERE (SELECT count(*) FROM shown) < :k
+      AND p.is_active {in_stock} {in_category} AND p.id NOT IN (SELECT product_id FROM forbidden)
+      AND p.id NOT IN (SELECT id FROM shown)
+    ORDER BY {order} LIMIT {k}
+)"""
+_SHOWN_AND_RETURNED: Final = "(SELECT * FROM shown UNION ALL SELECT * FROM returned)"
+
+
+class _Parts(NamedTuple):
+    """What the statements of the three kinds of repeats do not have in common."""
+
+    known: str
+    may_return: str
+    fillers: str
+    filled: str
+    returned: str
+    candidates: str
+
+
+_PARTS: Final[Mapping[Repeats, _Parts]] = {
+    "exclude": _Parts(
+        known=_MET.replace("{since}", _SINCE) + _EXCLUDED,
+        may_return="totals.id NOT IN (SELECT product_id FROM excluded)",
+        fillers=_FILLERS,
+        filled=_FILLED,
+        # what was met longest ago first
+        returned=_RETURNED.replace("{order}", "known.tier, known.at, p.id"),
+        candidates=_SHOWN_AND_RETURNED,
+    ),
+    "include": _Parts(
+        known="",
+        may_return="totals.id NOT IN (SELECT product_id FROM forbidden)",
+        fillers=_FILLERS.replace("FROM excluded", "FROM forbidden"),
+        filled=_FILLED,
+        returned="",
+        candidates="shown",
+    ),
+    "only": _Parts(
+        known=_MET.replace("{since}", ""),
+        may_return="""totals.id NOT IN (SELECT product_id FROM forbidden)
+      AND totals.id IN (SELECT product_id FROM met UNION SELECT product_id FROM purchased)""",
+        fillers="",
+        filled="",
+        # what was met last first
+        returned=_RETURNED.replace("{order}", "known.at DESC, p.id"),
+        candidates=_SHOWN_AND_RETURNED,
+    ),
+}
+
+
+def _statement(repeats: Repeats, category: bool, in_stock: bool, k: int) -> str:
+    filtered = category or in_stock
+    statement = _CANDIDATES
+    for name, part in _PARTS[repeats]._asdict().items():
+        statement = statement.replace("{" + name + "}", part)
+    return statement.format(
+        parameters=_parameter_columns(),
+        # versions of earlier releases have one formula for all
+        serving=", ".join(f"parameters -> '{key}'" for key in dict.fromkeys((SERVING_KEYS[repeats], SERVING_KEY))),
+        subtree=SUBTREE,
+        profile_events_max=PROFILE_EVENTS_MAX,
+        rank_max=RANK_MAX,
+        halvings_max=HALVINGS_MAX,
+        seen_events_max=SEEN_EVENTS_MAX,
+        recent_minutes=RECENT_MINUTES,
+        exclude_seen=STORED_EXCLUSION_POLICY["seen"],
+        favourite_categories=FAVOURITE_CATEGORIES,
+        suggested_tier=SUGGESTED_TIER,
+        trending_tier=TRENDING_TIER,
+        popular_tier=POPULAR_TIER,
+        newest_tier=NEWEST_TIER,
+        viewed_tier=VIEWED_TIER,
+        bought_tier=BOUGHT_TIER,
+        taste_window=TASTE_WINDOW,
+        filler_window=FILLER_WINDOW,
+        in_category="AND p.category_id IN (SELECT id FROM subtree)" if category else "",
+        in_stock="AND p.quantity > 0" if in_stock else "",
+        # without a filter few of the best are dropped afterwards
+        summed="ALL" if filtered else CANDIDATES_BY_PROFILE + k,
+        liked=(CANDIDATES_BY_TASTE + k) * (FILTERED_CANDIDATES_FACTOR if filtered else 1),
+        k=k,
+    )
+
+
+# By which known products the request wants, whether it has a category, whether it restricts to products in stock, and
+# the size of the answer.
+CANDIDATES: Final = {
+    (repeats, category, in_stock, k): _statement(repeats, category, in_stock, k)
+    for repeats in SERVING_KEYS
+    for category in (False, True)
+    for in_stock in (False, True)
+    for k in ANSWER_SIZES
+}
+
+# The same for several users, whose candidates come in their order.
+_OF_USERS: Final = """
+SELECT answer.candidates
+FROM unnest(cast(:user_ids AS text[])) WITH ORDINALITY AS requested(user_id, place),
+LATERAL ({statement}) AS answer(candidates) ORDER BY requested.place
+"""
+CANDIDATES_OF_USERS: Final = {
+    key: _OF_USERS.replace("{statement}", statement.replace(":user_id", "requested.user_id"))
+    for key, statement in CANDIDATES.items()
+}

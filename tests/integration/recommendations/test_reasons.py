@@ -1,0 +1,123 @@
+"""Why a product is in an answer, in the answers of every kind that explains itself."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.clients import postgres
+from shared.storage.answers import invalidation
+from tests.integration.conftest import Serve
+from tests.integration.deliveries import deliver, event
+from tests.integration.recommendations.purchases import run_job, store_purchases
+from tests.integration.shop import StoredEvent, add_model
+
+
+def reasons(client: httpx.Client, path: str, **query: object) -> dict[int, tuple[str, int | None, str]]:
+    """Return kind, product and text of each product's reason."""
+    answer = client.get(path, params={"k": 20, "explain": True} | query)  # type: ignore[arg-type]  # numbers are sent as text
+    assert answer.status_code == 200, answer.text
+    # the ids of a request of several products are a list too
+    *_, products = (value for value in answer.json().values() if isinstance(value, list))
+    return {
+        product["id"]: (product["reason"]["kind"], product["reason"]["product_id"], product["reason"]["text"])
+        for product in products
+    }
+
+
+def add(name: str) -> int:
+    rows = postgres.write("INSERT INTO products (name, price, quantity) VALUES (:name, 1, 1) RETURNING id", name=name)
+    return int(rows[0][0])
+
+
+def publish(algorithm: str, product: int = 1, neighbour: int = 2) -> None:
+    version = add_model({product: {neighbour: 0.9}}, {"serving": {"blend": 1.0}})
+    postgres.write(
+        "UPDATE models SET algorithm = :algorithm WHERE version = :version", algorithm=algorithm, version=version
+    )
+    invalidation.flush()
+
+
+def test_what_others_went_on_to_is_not_called_similar(client: httpx.Client, serve: Serve) -> None:
+    assert deliver(serve("update_preferences"), "u1", event(1)).status_code == 200
+    for algorithm, kind, text in (
+        ("transitions", "next", "Others went on to this from Product 1"),
+        ("cosine", "similar", "Because you viewed Product 1"),
+    ):
+        publish(algorithm)
+        assert reasons(client, "/recommendations", user_id="u1")[2] == (kind, 1, text)
+        assert client.get("/recommendations?user_id=u1").json()["algorithm"] == algorithm
+
+
+def test_similar_products_say_whether_people_or_descriptions_suggest_them(client: httpx.Client) -> None:
+    red, chair, blue, table = (add(name) for name in ("Red metal lantern", "Chair", "Blue metal lantern", "Table"))
+    postgres.write("UPDATE products SET category_id = 1 WHERE id = ANY (:ids)", ids=[red, table])
+    postgres.write(
+        """INSERT INTO trending_scores (time_window, product_id, score, event_count, category_id)
+           SELECT '30d', id, 5, 5, category_id FROM products WHERE id = :id""",
+        id=table,
+    )
+    publish("cosine", red, chair)
+    found = reasons(client, "/similar-products", product_id=red)
+    assert found[chair] == ("similar", red, "Others who liked Red metal lantern liked this too")
+    assert found[blue] == ("similar", red, "Like Red metal lantern")
+    assert found[table] == ("trending", None, "Trending in Candles")
+    publish("transitions", red, chair)
+    others_reason = reasons(client, "/similar-products", product_id=red)[chair]
+    assert others_reason == ("next", red, "Others went on to this from Red metal lantern")
+    # without explain, answers are as before
+    plain = client.get("/similar-products", params={"product_id": red}).json()["similar_products"]
+    assert not any("reason" in product for product in plain)
+
+
+def test_similar_products_of_one_kind_have_no_others(client: httpx.Client) -> None:
+    red, chair, blue = (add(name) for name in ("Red metal lantern", "Chair", "Blue metal lantern"))
+    publish("cosine", red, chair)
+
+    def similar(**query: Any) -> list[tuple[int, float]]:
+        answer = client.get("/similar-products", params={"product_id": red, "k": 20} | query)
+        assert answer.status_code == 200, answer.text
+        return [(product["id"], product["score"]) for product in answer.json()["similar_products"]]
+
+    assert similar(kind="collaborative") == [(chair, 0.9)]
+    content = dict(similar(kind="content"))
+    assert chair not in content
+    # descriptions weigh in full where nothing else counts: two users know the lantern
+    assert content[blue] > dict(similar(kind="hybrid"))[blue] > 0
+    assert similar() == similar(kind="hybrid")
+    assert similar(kind="collaborative", user_id="u1") == [(chair, 0.9)]
+    refused = client.get("/similar-products", params={"product_id": red, "kind": "magic"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "kind")
+
+
+@pytest.mark.parametrize("query", [{}, {"user_id": "u1"}])
+def test_products_bought_together_name_the_product_they_go_with(
+    client: httpx.Client, serve: Serve, query: dict[str, str]
+) -> None:
+    baskets = [(1, 2)] * 3 + [(5, 6)] * 4 + [(9,)] * 5
+    store_purchases(
+        *(StoredEvent(f"o{n}", product, "purchase", 99.0) for n, basket in enumerate(baskets) for product in basket)
+    )
+    run_job(serve)
+    found = reasons(client, "/frequently-bought-together", product_id="1,5", **query)
+    assert found == {
+        2: ("together", 1, "Often bought with Product 1"),
+        6: ("together", 5, "Often bought with Product 5"),
+    }
+    plain = client.get("/frequently-bought-together", params={"product_id": "1,5"} | query).json()["products"]
+    assert [sorted(product.keys() & {"reason", "lift"}) for product in plain] == [["lift"]] * 2
+
+
+def test_products_to_buy_again_say_how_often_they_were_bought(client: httpx.Client, serve: Serve) -> None:
+    store_purchases(
+        StoredEvent("u1", 1, "purchase", 900.0),
+        StoredEvent("u1", 1, "purchase", 500.0),
+        StoredEvent("u1", 2, "purchase", 900.0),
+        StoredEvent("u2", 3, "purchase", 900.0),
+    )
+    run_job(serve)
+    assert reasons(client, "/buy-again", user_id="u1") == {
+        1: ("again", 1, "You bought this 2 times"),
+        2: ("again", 2, "You bought this before"),
+    }
+    assert "reason" not in client.get("/buy-again?user_id=u1").json()["products"][0]

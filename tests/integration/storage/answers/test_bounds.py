@@ -1,0 +1,82 @@
+"""What requests without a credential write to Redis expires, and is bounded per client."""
+
+from collections import Counter
+
+import pytest
+from redis import Redis
+
+from shared.settings import settings
+from shared.storage.answers.invalidation import GENERATION_TTL_S
+from shared.storage.answers.user_answers import MAX_FIELDS, MAX_QUERY_BYTES
+from tests.integration.conftest import Serve
+from tests.integration.deliveries import deliver, event
+from tests.integration.shop import add_products
+
+VISITORS = 1000
+# seconds that a key of each kind may live
+LIFETIMES = {"rec": 3600, "recgen": GENERATION_TTL_S, "rate": 120, "products": 3600, "keys": 3600}
+# for each visitor: ten products as JSON, stored twice, and the counter of changes
+BYTES_PER_VISITOR = 16_384
+
+
+@pytest.fixture
+def redis(env: dict[str, str]) -> Redis:
+    """A client of the cache itself."""
+    return Redis.from_url(env["REDIS_URL"])
+
+
+def lifetimes(redis: Redis) -> dict[str, float]:
+    """Return the seconds that each key still lives; infinite without an end."""
+    names = list(redis.scan_iter(count=1000))
+    pipeline = redis.pipeline(transaction=False)
+    for name in names:
+        pipeline.ttl(name)
+    return {
+        name.decode(): float("inf") if left < 0 else left for name, left in zip(names, pipeline.execute(), strict=True)
+    }
+
+
+def size(redis: Redis) -> int:
+    pipeline = redis.pipeline(transaction=False)
+    for name in redis.scan_iter(count=1000):
+        pipeline.memory_usage(name, samples=0)
+    return sum(pipeline.execute())
+
+
+def test_a_thousand_visitors_leave_keys_that_expire(env: dict[str, str], serve: Serve, redis: Redis) -> None:
+    add_products(20)
+    recommendations, consumer = serve("recommendations"), serve("update_preferences")
+    empty = size(redis)
+    for number in range(VISITORS):
+        visitor = f"made-up-{number}"
+        assert recommendations.get("/recommendations", params={"user_id": visitor, "k": 10}).status_code == 200
+        if number % 10 == 0:
+            assert deliver(consumer, visitor, event(1)).status_code == 200
+    left = lifetimes(redis)
+    kinds = Counter(name.partition(":")[0] for name in left)
+    assert kinds["rec"] == VISITORS * 9 // 10
+    assert kinds["recgen"] == VISITORS // 10
+    # one client: a counter of its requests for each function and minute
+    assert kinds["rate"] <= 6
+    endless = {name for name, seconds in left.items() if seconds > LIFETIMES.get(name.partition(":")[0], 0)}
+    # flushing a scope counts up in one hash that everybody shares
+    assert endless <= {"epochs"}
+    assert all(seconds <= settings().recommendation_ttl_s for name, seconds in left.items() if name.startswith("rec:"))
+    assert size(redis) - empty <= VISITORS * BYTES_PER_VISITOR
+
+
+def test_one_visitor_has_a_bounded_number_of_answers(env: dict[str, str], serve: Serve, redis: Redis) -> None:
+    add_products(20)
+    recommendations = serve("recommendations")
+    bystander = {"user_id": "bystander", "k": 3}
+    recommendations.get("/recommendations", params=bystander)
+    before = redis.hgetall("rec:bystander")
+    for number in range(3 * MAX_FIELDS):
+        parameters = {"user_id": "visitor", "k": 1 + number % 100, "product_id": 1 + number % 20}
+        assert recommendations.get("/recommendations", params=parameters).status_code == 200
+        # an answer is stored plain and gzipped
+        assert redis.hlen("rec:visitor") <= MAX_FIELDS + 2
+    long = {"user_id": "long", "exclude": ",".join(["1"] * MAX_QUERY_BYTES)}
+    recommendations.get("/recommendations", params=long)
+    assert redis.exists("rec:long") == 0
+    assert redis.hgetall("rec:bystander") == before

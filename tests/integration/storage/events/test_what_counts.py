@@ -1,0 +1,240 @@
+"""What counts in what all shoppers see, by the statements that store events and count purchases.
+
+Every test looks at the lists of both statements: hourly counts (trending) and purchase counts (popular).
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from jobs.data.history import load_history
+from shared.clients import postgres
+from shared.domain.counting import MAX_EVENTS_PER_MINUTE, MAX_PER_CLIENT, SEEN_WITHIN_DAYS
+from shared.domain.events import uuid7
+from shared.event_origin import VOUCHED, Origin
+from shared.storage.events import ingestion, purchase_counts
+from shared.storage.recommending import bought_together, buy_again
+from tests.integration.concurrency import run_concurrently
+from tests.integration.shop import add_products
+
+TODAY = datetime.now(UTC).date()
+HOME = Origin(client="home")
+OFFICE = Origin(client="office")
+
+
+@pytest.fixture(autouse=True)
+def _shop(env: dict[str, str]) -> None:
+    add_products(200)
+
+
+def event(product_id: int | None, event_type: str = "view", *, ago: timedelta = timedelta(0)) -> dict[str, Any]:
+    return {
+        "event_id": str(uuid7()),
+        "product_id": product_id,
+        "event_type": event_type,
+        "quantity": 1,
+        "occurred_at": (datetime.now(UTC) - ago).isoformat(),
+        "session_id": None,
+        "metadata": None,
+    }
+
+
+def send(user: str, events: Iterable[dict[str, Any]], origin: Origin, *, days_later: int = 0) -> None:
+    """Store a message of events and count its purchases, as both subscribers do."""
+    numbered = [{"position": position, **each} for position, each in enumerate(events)]
+    day = TODAY + timedelta(days=days_later)
+    assert ingestion.store(str(uuid7()), user, numbered, origin, day=day).rejected == 0
+    purchase_counts.count(user, numbered, origin, day=day)
+
+
+def buy(user: str, product_id: int, origin: Origin, *, days_later: int = 0) -> None:
+    """View a product and buy it."""
+    send(user, [event(product_id), event(product_id, "purchase")], origin, days_later=days_later)
+
+
+def trending() -> dict[tuple[int, str], int]:
+    """Return the hourly counts, by product and type."""
+    rows = postgres.read("SELECT product_id, event_type, sum(event_count) FROM event_counts_hourly GROUP BY 1, 2")
+    return {(row[0], row[1]): int(row[2]) for row in rows}
+
+
+def popular() -> dict[int, int]:
+    """Return the counted purchases by product."""
+    rows = postgres.read("SELECT product_id, purchase_count FROM product_stats WHERE purchase_count > 0")
+    return {row[0]: int(row[1]) for row in rows}
+
+
+def purchases_in_lists(product_id: int) -> int:
+    """Return how often a product was bought, where trending and popular agree about it."""
+    assert trending().get((product_id, "purchase"), 0) == popular().get(product_id, 0)
+    return popular().get(product_id, 0)
+
+
+def own_purchases(user: str) -> dict[int, int]:
+    rows = postgres.read(
+        """SELECT product_id, purchase_count FROM user_purchases p JOIN users u ON u.id = p.user_id
+           WHERE external_id = :user""",
+        user=user,
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def test_a_purchase_counts_after_its_visitor_viewed_or_carted_the_product() -> None:
+    send("ann", [event(1), event(2, "add_to_cart"), event(3, "wishlist")], HOME)
+    send("bob", [event(4)], HOME)
+    send("ann", [event(product, "purchase") for product in (1, 2, 3, 4)], HOME)
+    assert popular() == {1: 1, 2: 1}
+    assert {key[0] for key in trending() if key[1] == "purchase"} == {1, 2}
+    # for the visitor each counted at once
+    assert own_purchases("ann") == {1: 1, 2: 1, 3: 1, 4: 1}
+
+
+def test_a_view_of_the_same_message_counts_if_it_came_before() -> None:
+    later = timedelta(minutes=1)
+    send("ann", [event(1, ago=later), event(1, "purchase"), event(2), event(2, "purchase", ago=later)], HOME)
+    assert popular() == {1: 1}
+    assert trending() == {(1, "view"): 1, (1, "purchase"): 1, (2, "view"): 1}
+
+
+def test_an_old_view_does_not_let_a_purchase_count() -> None:
+    limit = timedelta(days=SEEN_WITHIN_DAYS)
+    send("ann", [event(1, ago=limit - timedelta(hours=1)), event(2, ago=limit + timedelta(hours=1))], HOME)
+    send("ann", [event(1, "purchase"), event(2, "purchase")], HOME)
+    assert popular() == {1: 1}
+
+
+def test_a_visitor_counts_once_per_product_type_and_day() -> None:
+    for _ in range(3):
+        send("ann", [event(1), event(1), event(1, "add_to_cart"), event(1, "purchase"), event(1, "purchase")], HOME)
+    send("ann", [event(2)], HOME)
+    assert trending() == {(1, "view"): 1, (1, "add_to_cart"): 1, (1, "purchase"): 1, (2, "view"): 1}
+    assert popular() == {1: 1}
+    assert own_purchases("ann") == {1: 6}
+    buy("ann", 1, HOME, days_later=1)
+    assert purchases_in_lists(1) == 2
+    assert trending()[1, "view"] == 2
+
+
+def test_the_repetitions_of_a_visitor_take_nothing_from_the_others_of_a_client() -> None:
+    for _ in range(MAX_PER_CLIENT + 1):
+        buy("ann", 1, HOME)
+    for number in range(MAX_PER_CLIENT - 1):
+        buy(f"colleague-{number}", 1, HOME)
+    assert purchases_in_lists(1) == MAX_PER_CLIENT
+
+
+@pytest.mark.parametrize("visitors", [MAX_PER_CLIENT - 1, MAX_PER_CLIENT, MAX_PER_CLIENT + 1])
+def test_a_client_counts_so_often_per_product_and_day(visitors: int) -> None:
+    for number in range(visitors):
+        buy(f"visitor-{number}", 1, HOME)
+    allowed = min(visitors, MAX_PER_CLIENT)
+    assert (purchases_in_lists(1), trending()[1, "view"]) == (allowed, allowed)
+    # another product, another client, the next day
+    buy("bystander", 2, HOME)
+    buy("bystander-2", 1, OFFICE)
+    buy("bystander-3", 1, HOME, days_later=1)
+    assert (purchases_in_lists(1), purchases_in_lists(2)) == (allowed + 2, 1)
+
+
+def test_clients_that_are_unknown_are_one_client() -> None:
+    for number in range(MAX_PER_CLIENT + 1):
+        buy(f"visitor-{number}", 1, Origin())
+    assert purchases_in_lists(1) == MAX_PER_CLIENT
+
+
+def test_visitors_of_a_client_at_the_same_moment_count_up_to_its_bound() -> None:
+    def visit(number: int) -> None:
+        for product in (1, 2, 3, 4)[:: -1 if number % 2 else 1]:
+            buy(f"visitor-{number}", product, HOME)
+
+    run_concurrently(visit, range(4 * MAX_PER_CLIENT))
+    assert [purchases_in_lists(product) for product in (1, 2, 3, 4)] == [MAX_PER_CLIENT] * 4
+    assert [trending()[product, "view"] for product in (1, 2, 3, 4)] == [MAX_PER_CLIENT] * 4
+
+
+def test_vouched_purchases_count_in_full_beside_unvouched_ones() -> None:
+    send("ann", [event(1, "purchase")] * 2, HOME)
+    for number in range(MAX_PER_CLIENT + 2):
+        send(f"customer-{number}", [event(1, "purchase"), event(1, "purchase")], VOUCHED)
+    assert purchases_in_lists(1) == 2 * (MAX_PER_CLIENT + 2)
+    # they took nothing from the client
+    for number in range(MAX_PER_CLIENT + 1):
+        buy(f"visitor-{number}", 1, HOME)
+    assert purchases_in_lists(1) == 2 * (MAX_PER_CLIENT + 2) + MAX_PER_CLIENT
+
+
+def test_a_purchase_that_did_not_count_counts_once_it_is_vouched_for() -> None:
+    reported, other = event(1, "purchase"), event(2, "purchase")
+    send("ann", [reported, other], HOME)
+    assert (trending(), popular()) == ({}, {})
+    for _ in range(2):
+        send("ann", [reported], VOUCHED)
+    assert (trending(), popular()) == ({(1, "purchase"): 1}, {1: 1})
+    assert own_purchases("ann") == {1: 1, 2: 1}
+    assert postgres.read("SELECT product_id FROM events WHERE counted") == [(1,)]
+
+
+def test_a_purchase_that_counted_does_not_count_again_when_it_is_vouched_for() -> None:
+    viewed, bought = event(1), event(1, "purchase")
+    send("ann", [viewed, bought], HOME)
+    send("ann", [viewed, bought], VOUCHED)
+    assert (trending(), popular()) == ({(1, "view"): 1, (1, "purchase"): 1}, {1: 1})
+
+
+def test_a_message_that_is_delivered_again_changes_nothing() -> None:
+    events = [event(1), event(1, "purchase"), event(2, "purchase"), event(None, "search")]
+    states = []
+    for days_later in (0, 0, 1):
+        send("ann", events, HOME, days_later=days_later)
+        caps = postgres.read("SELECT day, scope, product_id, count FROM daily_caps ORDER BY 1, 2, 3, 4")
+        states.append((trending(), popular(), caps, postgres.read("SELECT event_id, counted FROM events ORDER BY 1")))
+    assert states[0] == states[1] == states[2]
+    assert states[0][1] == {1: 1}
+
+
+def test_declared_crawlers_count_for_themselves_only() -> None:
+    buy("crawler", 1, Origin(client="farm", crawler=True))
+    assert (trending(), popular(), own_purchases("crawler")) == ({}, {}, {1: 1})
+    assert postgres.read("SELECT count(*) FROM user_preferences")[0][0] > 0
+    buy("person", 1, Origin(client="farm"))
+    assert purchases_in_lists(1) == 1
+
+
+@pytest.mark.parametrize("messages", [1, 3])
+def test_a_visitor_at_a_rate_that_no_person_has_counts_for_itself_only(messages: int) -> None:
+    at = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
+
+    def browse(user: str, number: int, *more: str) -> None:
+        views = [event(product) | {"occurred_at": at.isoformat()} for product in range(1, number + 1)]
+        views += [event(1, kind) | {"occurred_at": at.isoformat()} for kind in more]
+        for part in range(messages):
+            send(user, views[part::messages], HOME)
+
+    browse("quick", MAX_EVENTS_PER_MINUTE, "purchase")
+    quick = sum(trending().values())
+    assert quick == MAX_EVENTS_PER_MINUTE + 1
+    browse("machine", MAX_EVENTS_PER_MINUTE + 1)
+    # what came before the visitor was known for a machine may have counted
+    earlier = [range(MAX_EVENTS_PER_MINUTE + 1)[part::messages] for part in range(messages - 1)]
+    assert sum(trending().values()) - quick == sum(map(len, earlier))
+    before = trending()
+    buy("machine", 150, HOME)
+    assert (trending(), popular().get(150)) == (before, None)
+    assert own_purchases("machine") == {150: 1}
+    buy("person", 150, HOME)
+    buy("machine", 151, HOME, days_later=1)
+    assert (purchases_in_lists(150), purchases_in_lists(151)) == (1, 1)
+
+
+def test_training_and_lists_read_what_counts() -> None:
+    for user in ("ann", "bob"):
+        send(user, [event(1), event(2), event(1, "purchase"), event(2, "purchase"), event(3, "purchase")], HOME)
+    history = load_history(365, 100)
+    assert sorted(history.product_ids[history.items].tolist()) == [1, 1, 1, 1, 2, 2, 2, 2]
+    baskets = bought_together.read_baskets(days=365, max_basket=100)
+    assert len(baskets.products) // 8 == 4
+    with postgres.transaction() as connection:
+        assert buy_again.replace_intervals(connection, days=365, min_gaps=1) == 2
+    assert own_purchases("ann") == {1: 1, 2: 1, 3: 1}

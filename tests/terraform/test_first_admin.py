@@ -1,0 +1,44 @@
+"""The job that lets the first admin in is closed to everybody but operators."""
+
+from tests.terraform.conftest import PROJECT, Plan
+from tests.terraform.test_plan import environment, secrets
+
+JOB = "first_admin"
+
+
+def members(plan: Plan, name: str) -> set[str | None]:
+    """Return who may invoke a function."""
+    return {grant.get("member") for grant in plan.inside("google_cloud_run_v2_service_iam_member").get(name, [])}
+
+
+def test_only_operators_may_call_it(dev: Plan, prod: Plan) -> None:
+    assert members(dev, JOB) == set()
+    assert members(prod, JOB) == {"user:ada@example.com"}
+    # the account of the pipeline, which may migrate, may not
+    assert len(members(prod, "migrate")) == 2
+    # and nobody may invoke every function of the project
+    project_wide = [
+        *prod.of("google_project_iam_member").values(),
+        *prod.of("google_project_iam_binding").values(),
+    ]
+    assert "roles/run.invoker" not in {grant.get("role") for grant in project_wide}
+
+
+def test_it_has_no_schedule_and_an_account_that_reads_one_secret(plan: Plan) -> None:
+    assert JOB not in plan.by_key("google_cloud_scheduler_job", "this")
+    (account,) = plan.inside("google_service_account")[JOB]
+    assert account["account_id"] == "aisle-first-admin"
+    function = plan.functions()[JOB]
+    assert secrets(function) == {"TOKEN_KEYS"}
+    assert environment(function)["DATABASE_ROLE"] == "aisle_jobs"
+    assert f"aisle-first-admin@{PROJECT}.iam" in environment(plan.functions()["migrate"])["DATABASE_JOBS"].split(",")
+
+
+def test_its_links_begin_where_those_of_accounts_do(plan: Plan) -> None:
+    addresses = {name: environment(function).get("PUBLIC_URL") for name, function in plan.functions().items()}
+    assert {name for name, address in addresses.items() if address} == {"accounts", "admin", JOB}
+    assert addresses[JOB] == addresses["accounts"]
+
+
+def test_it_sends_no_mail(plan: Plan) -> None:
+    assert not [setting for setting in environment(plan.functions()[JOB]) if setting.startswith("MAIL_")]
