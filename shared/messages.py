@@ -3,7 +3,7 @@
 A ``user-events/1`` message holds the events of one request (1 to 500) of one user::
 
     {"user_id": "u1", "events": [{"event_id", "product_id", "event_type", "timestamp", "session_id", "metadata"}],
-     "vouched": false, "client": "9f86d081884c7d65", "crawler": false}
+     "vouched": false, "client": "00c0ffee00c0ffee", "crawler": false}
 
 The last three say how much the events count (``shared/domain/counting.py``). A message without ``vouched`` is of the
 release before these fields, and counts in full as it did there.

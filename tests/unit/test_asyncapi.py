@@ -89,7 +89,7 @@ def test_the_user_events_that_are_built_are_valid(event_type: EventType, tracepa
 
 
 @pytest.mark.parametrize(
-    "origin", [VOUCHED, Origin(), Origin(client="9f86d081884c7d65"), Origin(client="9f86d081884c7d65", crawler=True)]
+    "origin", [VOUCHED, Origin(), Origin(client="00c0ffee00c0ffee"), Origin(client="00c0ffee00c0ffee", crawler=True)]
 )
 def test_the_origin_of_user_events_is_described(origin: Origin) -> None:
     data, attributes = messages.user_events("browser-7f3a", [EVENT], origin=origin)
