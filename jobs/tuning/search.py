@@ -259,14 +259,15 @@ def tune(
     trials: list[Trial] = []
     untuned: list[Trial] = []
     for name, space in spaces.items():
-        trial = Trial(name, dict(space.start), weighting, formula)
+        first_weighting = replace(weighting, session_gap_minutes=None) if space.starts_by_user else weighting
+        trial = Trial(name, dict(space.start), first_weighting, formula)
         trials.append(trial)
         if deadline.left <= 0 and any(other.scores is not None for other in trials):
             trial.note = "not tried: the time budget was used up"
             continue
         if (
             trials[0].scores is not None
-            and objective.estimate_seconds(space, weighting) > FIT_SHARE_MAX * deadline.seconds
+            and objective.estimate_seconds(space, trial.weighting) > FIT_SHARE_MAX * deadline.seconds
         ):
             trial.note = f"not tried: a fit would take more than {FIT_SHARE_MAX:.0%} of the time budget"
             continue

@@ -20,11 +20,14 @@ class Space:
     algorithm : the algorithm under test.
     values : for each parameter the values to try, in order: the search moves one step at a time along them.
     start : the parameters to try first.
+    starts_by_user : whether the first fit has users as rows, whatever suits the algorithms before it. For models of a
+        user's whole taste, of which a session holds too little.
     """
 
     algorithm: Algorithm
     values: Values = field(default_factory=dict)
     start: Mapping[str, Any] = field(default_factory=dict)
+    starts_by_user: bool = False
 
 
 CO_OCCURRENCE: Final = (1, 2, 3, 5)
@@ -75,6 +78,7 @@ SPACES: Final[Mapping[str, Space]] = {
         ALGORITHMS["ease"],
         {"regularisation": EASE_REGULARISATION, "min_co_occurrence": CO_OCCURRENCE},
         {"regularisation": 3.0, "min_co_occurrence": 2},
+        starts_by_user=True,
     ),
     "ease_head": Space(
         ALGORITHMS["ease_head"],
@@ -84,6 +88,7 @@ SPACES: Final[Mapping[str, Space]] = {
             "min_co_occurrence": CO_OCCURRENCE,
         },
         {"head": FIRST_HEAD, "regularisation": 3.0, "min_co_occurrence": 2},
+        starts_by_user=True,
     ),
     "als": Space(
         ALGORITHMS["als"],
@@ -94,6 +99,7 @@ SPACES: Final[Mapping[str, Space]] = {
             "min_co_occurrence": CO_OCCURRENCE,
         },
         {"factors": 64, "regularisation": 1.0, "confidence": 5.0, "min_co_occurrence": 2},
+        starts_by_user=True,
     ),
 }
 

@@ -155,3 +155,26 @@ def test_where_the_last_product_says_most_the_search_moves_to_the_start_that_say
         assert trial.score > 1.1 * before
         # the start that it left is tuned as well
         assert any(rival.formula.rank_decay == 1.0 for rival in rivals)
+
+
+def test_models_of_whole_tastes_start_from_users_and_the_others_from_the_sessions_that_suited_the_first() -> None:
+    first_rows: dict[str, int] = {}
+
+    def recording(name: str) -> Algorithm:
+        def fit_neighbours(user_items: Matrix, k: int) -> Neighbours:
+            first_rows.setdefault(name, user_items.shape[0])
+            return Neighbours.none(60, k)
+
+        return Algorithm(fit_neighbours)
+
+    def by_sessions_only(user_items: Matrix, k: int) -> Neighbours:
+        return cosine_neighbours(user_items, k) if user_items.shape[0] > 120 else Neighbours.none(60, k)
+
+    spaces = {
+        "cosine": Space(Algorithm(by_sessions_only)),
+        "ease": Space(recording("ease"), starts_by_user=True),
+        "tfidf": Space(recording("tfidf")),
+    }
+    tune(objective(), spaces, Deadline(200, data.Ticks()))
+    assert first_rows["ease"] == 120
+    assert first_rows["tfidf"] > 120
