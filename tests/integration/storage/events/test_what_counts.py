@@ -3,7 +3,9 @@
 Every test looks at the lists of both statements: hourly counts (trending) and purchase counts (popular).
 """
 
+import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -235,6 +237,23 @@ def test_a_purchase_that_is_vouched_for_by_messages_at_the_same_moment_counts_on
     send("ann", [reported], HOME)
     run_concurrently(lambda _number: send("ann", [reported], VOUCHED), range(8))
     assert purchases_in_lists(1) == 1
+
+
+def test_a_purchase_that_another_delivery_is_counting_is_left_to_it() -> None:
+    reported = event(1, "purchase")
+    send("ann", [reported], HOME)
+    with ThreadPoolExecutor(1) as pool:
+        with postgres.transaction() as connection:
+            postgres.execute(connection, "UPDATE counted_purchases SET counted = true")
+            counting = pool.submit(purchase_counts.count, "ann", [reported], VOUCHED)
+            deadline = time.monotonic() + 10
+            while not postgres.read(
+                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ):
+                assert time.monotonic() < deadline, "nothing waits"
+                time.sleep(0.01)
+        assert counting.result(10) == []
+    assert popular() == {}
 
 
 def test_a_purchase_that_counted_does_not_count_again_when_it_is_vouched_for() -> None:
