@@ -74,7 +74,7 @@ def send(
 PERSONAL = personal_routes()
 KINDS = ("account", "guest", "shop")
 # routes of an account's login, where no user can be named
-LOGIN = {("PATCH", "/users/me"), ("POST", "/auth/password")}
+LOGIN = {("PATCH", "/users/me"), ("POST", "/auth/password"), ("POST", "/auth/verification")}
 EVENTS = {"/events", "/events/batch"}
 CREDENTIALS = (
     "none",
