@@ -288,7 +288,7 @@ def test_the_smoke_test_takes_a_key(
 
 def test_a_key_or_a_token_for_a_user_of_whom_nothing_is_stored_is_not_called_wrong(shop: httpx.Client) -> None:
     known, secret = shop.post("/auth/guest").json(), by(made(shop))
-    token = shop.post("/auth/user-token", json={"user_id": "17850"}, headers=secret).json()
+    token = shop.post("/auth/user-token", json={"user_id": "unheard-of"}, headers=secret).json()
     location = {"latitude": 1, "longitude": 2}
     routes = [
         ("GET", "/users/me", {}),
@@ -299,12 +299,12 @@ def test_a_key_or_a_token_for_a_user_of_whom_nothing_is_stored_is_not_called_wro
         ("DELETE", "/users/me", {}),
     ]
     for method, path, options in routes:
-        for user_id in ("17850", "acct_unknown", "guest_unknown"):
+        for user_id in ("unheard-of", "acct_unknown", "guest_unknown"):
             answer = shop.request(method, f"{path}?user_id={user_id}", headers=secret, **options)
             assert slug(answer) == (404, "not-found"), path
             assert user_id in answer.json()["detail"]
         assert slug(shop.request(method, path, headers=bearer(token), **options)) == (404, "not-found"), path
-        assert shop.request(method, f"{path}?user_id=17850", **options).status_code == 401
+        assert shop.request(method, f"{path}?user_id=unheard-of", **options).status_code == 401
     # a guest's own token belongs to somebody: once they are gone, the token is wrong
     assert shop.get("/users/me", headers=bearer(known)).status_code == 200
     assert shop.delete("/users/me", headers=bearer(known)).status_code == 204
