@@ -105,6 +105,18 @@ def test_a_guest_belongs_to_the_first_account_that_names_them(accounts: httpx.Cl
     assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=second["user_id"]) == 0
 
 
+def test_the_logged_answers_of_others_stay_theirs_when_a_guest_is_merged(accounts: httpx.Client) -> None:
+    for user in ("browser-1", "browser-2"):
+        postgres.write(
+            """INSERT INTO recommendation_log (id, user_id, kind, strategy, product_ids, at)
+               VALUES (gen_random_uuid(), :user, 'k', 's', '{}', now())""",
+            user=user,
+        )
+    account = register(accounts, guest_user_id="browser-1")["user_id"]
+    owners = postgres.read("SELECT user_id FROM recommendation_log ORDER BY 1")
+    assert [row[0] for row in owners] == [account, "browser-2"]
+
+
 def test_an_account_is_merged_into_no_other_whoever_asks(accounts: httpx.Client, serve: Serve) -> None:
     """The routes refuse an account's id before; this is the last check, under the lock."""
     add_products(10)
