@@ -334,9 +334,10 @@ def test_logins_at_once_lose_and_double_nothing(accounts: httpx.Client, serve: S
     postgres.write("INSERT INTO users (external_id) VALUES ('browser-1'), ('browser-2')")
     postgres.write(FILL, u="browser-1", q=1, a=1, b=150)
     postgres.write(FILL, u="browser-2", q=1, a=151, b=300)
-    logins = [("ada", "browser-1"), ("ada", "browser-2"), ("eve", "browser-1"), ("eve", "browser-2")] * 2
-    answers = run_concurrently(lambda pair: login(accounts, pair[0], guest_user_id=pair[1]), logins)
-    assert [answer.status_code for answer in answers] == [200] * 8
+    logins = [("ada", "browser-1"), ("ada", "browser-2"), ("eve", "browser-1"), ("eve", "browser-2")]
+    for _ in range(2):
+        answers = run_concurrently(lambda pair: login(accounts, pair[0], guest_user_id=pair[1]), logins)
+        assert [answer.status_code for answer in answers] == [200] * 4
     assert count_rows("cart_items") == count_rows("cart_items", "quantity = 1") == 300
     owners = {row[0] for row in postgres.read("SELECT merged_into FROM users WHERE merged_into IS NOT NULL")}
     ids = {row[0] for row in postgres.read("SELECT id FROM users WHERE external_id IN (:a, :b)", a=first, b=second)}

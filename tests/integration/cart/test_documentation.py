@@ -28,7 +28,7 @@ STATUSES = {
     ("put", "/wishlist/{product_id}"): {200, 201, 401, 403, 404, 409},
     ("delete", "/wishlist/{product_id}"): {204, 401, 403},
 }
-ANY = {400, 413, 415, 422, 429, 500, 503}
+ANY = {400, 408, 413, 415, 422, 429, 500, 503}
 
 
 def assert_exactly(model: type[BaseModel], answer: httpx.Response) -> None:

@@ -50,6 +50,7 @@ CHANGES: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "ends_at": {"ends_at": "2041-01-01T00:00:00Z"},
         "active": {"active": True},
         "note": {"note": "another note"},
+        "segment_id": {"segment_id": 902},
     },
     "PATCH /cart/items/{product_id}": {"quantity": {"quantity": 4}},
     "PATCH /users/me": {
@@ -66,7 +67,11 @@ CHANGES: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "PUT /wishlist/{product_id}": {},
 }
 # of the schema but not of the stored state, or (position) of another kind of rule
-NOT_STORED: Final = {"PATCH /users/me": {"password"}, "PATCH /admin/rules/{rule_id}": {"position"}}
+NOT_STORED: Final = {
+    "PATCH /users/me": {"password"},
+    "PATCH /admin/rules/{rule_id}": {"position"},
+    "PUT /admin/users/{user_id}/role": {"email"},
+}
 
 
 def request_schema(route: str) -> dict[str, Any]:
@@ -138,9 +143,14 @@ def test_a_product_keeps_its_other_fields(env: dict[str, str], serve: Serve, fie
 def test_a_rule_keeps_its_other_fields(env: dict[str, str], serve: Serve, field: str) -> None:
     add_products(3)
     write("INSERT INTO categories (id, name) VALUES (901, 'One'), (902, 'Two') ON CONFLICT DO NOTHING")
+    write(
+        "INSERT INTO segments (id, name, size, joined, departed, purchases, revenue, profile)"
+        " SELECT id, 'Segment ' || id, 1, 0, 0, 0, 0, '{}' FROM unnest(ARRAY[901, 902]) AS id"
+    )
     admin = serve("admin")
     body = {
         "kind": "boost",
+        "segment_id": 901,
         "product_id": 1,
         "category_id": 901,
         "brand": "Brand",

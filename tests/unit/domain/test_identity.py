@@ -4,7 +4,7 @@ import pytest
 
 from shared.domain.identity import IdKind, kind_of, new_account_id, new_guest_id
 
-DIGITS = "0b7c4f0e9d0a4a538a9f6d5a7f3c2e10"
+DIGITS = "00c0ffee" * 4
 
 
 def test_the_ids_that_are_issued_here_have_their_kinds() -> None:
