@@ -1,6 +1,5 @@
 """Chooses a shop's model on its own held-out days, and fits the choice on all of its history."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
@@ -18,7 +17,7 @@ from jobs.tuning.fitting import NEIGHBOURS, fit
 from jobs.tuning.objective import Objective
 from jobs.tuning.search import tune, tune_for
 from jobs.tuning.space import SPACES, Space
-from jobs.tuning.trial import Clock, Deadline, Trial
+from jobs.tuning.trial import Clock, Deadline, Trial, own_time_clock
 from shared.domain.formula import PRIOR_EVIDENCE, SERVING_KEY, SERVING_KEYS, Formula, Repeats
 
 # With fewer events or held-out users than these, differences between models are noise.
@@ -195,7 +194,7 @@ def choose_model(
     seed: int = 0,
     spaces: Mapping[str, Space] = SPACES,
     report: Callable[[Trial], None] = lambda _: None,
-    clock: Clock = time.perf_counter,
+    clock: Clock | None = None,
 ) -> Choice:
     """Tune every algorithm on the history's own last days, and fit the best on all of it.
 
@@ -212,6 +211,7 @@ def choose_model(
         users count alike.
     now : from which ages count back; the newest event by default.
     holdout_days, leave_last : see ``split_for_tuning``.
+    clock : measures the budget; ``own_time_clock()`` by default.
 
     Raises NothingToMeasure for a history without events.
     """
@@ -220,6 +220,7 @@ def choose_model(
     if len(history) < SMALL_SHOP_EVENTS:
         reason = f"safe default: {len(history)} events, fewer than {SMALL_SHOP_EVENTS}"
         return fit_default(history, catalog, reason, new_only=new_only, other_repeats=other_repeats, now=now)
+    clock = clock or own_time_clock()
     deadline = Deadline(time_budget_s * (1 - OTHER_FORMULA_SHARE * len(other_repeats)), clock)
     try:
         splits, days = split_for_tuning(

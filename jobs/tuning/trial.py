@@ -17,6 +17,24 @@ from shared.domain.formula import Formula
 GAIN_MIN: Final = 0.3
 # Returns seconds since any fixed moment.
 Clock: TypeAlias = Callable[[], float]
+# On a busy machine a budget ends after this many times its seconds at the latest.
+LONGEST: Final = 2.0
+
+
+def own_time_clock() -> Clock:
+    """Return a clock of the seconds in which this process could work, from now on.
+
+    On an idle machine that is the elapsed time. Beside other work it is the process's processor time, so that the
+    choice of a model does not depend on what else runs; but at least the elapsed time / LONGEST, so that a process
+    that gets no processor ends.
+    """
+    begun, used = time.perf_counter(), time.process_time()
+
+    def seconds() -> float:
+        elapsed = time.perf_counter() - begun
+        return max(min(elapsed, time.process_time() - used), elapsed / LONGEST)
+
+    return seconds
 
 
 class Deadline:
