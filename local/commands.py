@@ -125,7 +125,7 @@ def load_shop(name: str, options: dict[str, Any]) -> int:
             raise CommandError(
                 f"Job {job_name} failed ({status}): {answer.get('detail') or answer}. The data is loaded."
             )
-        prepare.say(f"Job {job_name}: done in {answer.get('seconds', '?')} s")
+        prepare.say(f"Job {job_name}: done in {answer.get('seconds', '?')} s{jobs.outcome(answer)}")
     prepare.remember_first_jobs(home(), due=False)
     return 0
 

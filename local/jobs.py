@@ -44,6 +44,25 @@ def run(url: str, name: str, parameters: dict[str, Any], token: str) -> tuple[in
     return answer.status, content if isinstance(content, dict) else {"answer": content}
 
 
+def outcome(answer: dict[str, Any]) -> str:
+    """Return what the answer of a job says about the model that it chose; "" for a job that chooses none.
+
+    The model stands beside the most popular products, so that a model that is worth little is seen.
+    """
+    if answer.get("outcome") == "kept":
+        return f"; kept the active model: {answer.get('reason')}"
+    if "algorithm" not in answer:
+        return ""
+    scores = {trial["algorithm"]: trial["ndcg@20"] for trial in answer.get("candidates", ())}
+    compared = [
+        f"{name} {score:.3f}"
+        for name, score in ((answer["algorithm"], answer.get("ndcg@20")), ("popularity", scores.get("popularity")))
+        if score is not None
+    ]
+    figures = f"; NDCG@20: {', '.join(dict.fromkeys(compared))}" if compared else ""
+    return f"; published {answer['algorithm']}, {answer.get('why')}{figures}"
+
+
 def get(url: str) -> tuple[int, Any]:
     """Return status and JSON of a GET request; status 0 when no JSON comes."""
     try:

@@ -208,7 +208,7 @@ class System:
             status, answer = jobs.run(jobs_url, name, parameters, self.operator_token)
             self.check()
             if status < 300:
-                say(f"  Job {name}: done in {time.monotonic() - begun:.1f} s")
+                say(f"  Job {name}: done in {time.monotonic() - begun:.1f} s{jobs.outcome(answer)}")
             else:
                 failed.append(name)
                 say(f"  Job {name}: failed with {answer.get('detail') or answer}")
