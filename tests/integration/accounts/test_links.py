@@ -1,9 +1,8 @@
-"""Mailed links: an address is verified, a password is reset, and whoever has the mailbox has the account."""
+"""Mailed links verify an address and reset a password: the account belongs to the reader of the mailbox."""
 
 import logging
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,6 @@ from tests.integration.tables import count_rows
 NEW_PASSWORD = "three plums in the rain"
 ADA, EVE = "ada@example.com", "eve@example.com"
 FORM = "application/x-www-form-urlencoded"
-
-
-@pytest.fixture
-def mails(env: dict[str, str], tmp_path: Path) -> Iterator[Mailbox]:
-    with mailbox_in(tmp_path / "mails") as mailbox:
-        yield mailbox
 
 
 @pytest.fixture

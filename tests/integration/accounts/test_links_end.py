@@ -1,23 +1,14 @@
 """A link ends with a change of the address, for good."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import httpx
 import pytest
 
 from shared.mail import sending
 from tests.integration.conftest import Serve
-from tests.integration.mailbox import Mailbox, mailbox_in
+from tests.integration.mailbox import Mailbox
 from tests.integration.people import PASSWORD, bearer, register
 
 ADA, EVE = "ada@example.com", "eve@example.com"
-
-
-@pytest.fixture
-def mails(env: dict[str, str], tmp_path: Path) -> Iterator[Mailbox]:
-    with mailbox_in(tmp_path / "mails") as mailbox:
-        yield mailbox
 
 
 @pytest.fixture

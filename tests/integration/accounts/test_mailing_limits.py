@@ -1,7 +1,6 @@
-"""The shop mails links to addresses that strangers name: nobody makes it fill a mailbox, or write to many strangers."""
+"""Links that the shop mails to addresses that strangers name: neither one mailbox nor many get more than a bound."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,16 +10,10 @@ from shared.clients import postgres
 from shared.mail import sending
 from shared.storage.people import login_failures
 from tests.integration.conftest import Serve, settings_of
-from tests.integration.mailbox import Mailbox, mailbox_in
+from tests.integration.mailbox import Mailbox
 from tests.integration.people import PASSWORD, bearer
 
 SENDER, BYSTANDER = "192.0.2.66", "192.0.2.99"
-
-
-@pytest.fixture
-def mails(env: dict[str, str], tmp_path: Path) -> Iterator[Mailbox]:
-    with mailbox_in(tmp_path / "mails") as mailbox:
-        yield mailbox
 
 
 @pytest.fixture
