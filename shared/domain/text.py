@@ -86,7 +86,8 @@ def canonical_email(value: str) -> str:
     # lower case may leave a text that NFKC composes, and the other way round
     text = normalize("NFKC", normalize("NFKC", value).strip().lower())
     text = normalize("NFKC", _DOT_ABOVE_I.sub("i", text))
-    return _with_domain(text, _unicode_labels)
+    # an encoded label may hold such an i, too
+    return normalize("NFKC", _DOT_ABOVE_I.sub("i", _with_domain(text, _unicode_labels)))
 
 
 def ascii_email(value: str) -> str:
