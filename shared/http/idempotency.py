@@ -72,7 +72,7 @@ def once(
         return Response(body, held.status, headers, held.content_type)
     most = None if compute_again is None else MAX_STORED_BYTES
     try:
-        return work(lambda connection, answer: idempotency.finish(connection, held, _stored(answer, most)))
+        return work(lambda connection, answer: idempotency.finish(connection, held, kept_answer(answer, most)))
     except Exception:
         _release(held)
         raise
@@ -89,7 +89,8 @@ def key_user(key: str | None, route: str, user_id: str) -> str:
     return idempotency.first_user(key, route, user_id)
 
 
-def _stored(answer: Response, most: int | None) -> Stored:
+def kept_answer(answer: Response, most: int | None) -> Stored:
+    """Return what is stored of an answer: without its body if that is longer than ``most`` bytes."""
     headers = {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
     body = bytes(answer.body) if most is None or len(answer.body) <= most else b""
     return Stored(answer.status_code, answer.media_type or "application/json", body, headers)

@@ -1,10 +1,20 @@
-"""Fingerprints of requests."""
+"""Fingerprints of requests, and what is stored of an answer."""
+
+import pytest
+from fastapi import Response
 
 from functions.products.schemas import SuggestionQuery
-from shared.http.idempotency import fingerprint
+from shared.http.idempotency import fingerprint, kept_answer
 
 
 def test_two_requests_are_the_same_only_part_by_part() -> None:
     assert fingerprint("ab", b"c") == fingerprint(b"ab", "c")
     assert fingerprint("a", "bc") != fingerprint("ab", "c")
     assert fingerprint(SuggestionQuery(q="a")) != fingerprint(SuggestionQuery(q="a", k=10))
+
+
+@pytest.mark.parametrize(("most", "body"), [(None, b"x" * 100), (100, b"x" * 100), (99, b"")])
+def test_a_body_longer_than_the_limit_is_not_stored(most: int | None, body: bytes) -> None:
+    answer = Response(b"x" * 100, 201, {"location": "/orders/1", "etag": '"1"'}, "application/json")
+    kept = kept_answer(answer, most)
+    assert (kept.status, kept.body, kept.headers) == (201, body, {"location": "/orders/1"})
