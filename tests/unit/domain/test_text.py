@@ -21,6 +21,9 @@ SAME = [
     ("ada@example.com", " ADA@Example.COM "),
     ("ilker@example.com", "İlker@example.com"),
     ("ilker@example.com", "i\u0307lker@example.com"),
+    # an encoded label that holds an i with a dot above
+    ("ada@ix.de", "ada@xn--ix-rub.de"),
+    ("ada@iü.de", "ada@xn--i-eha28m.de"),
     ("ilker@example.com", "İLKER@EXAMPLE.COM"),
     ("joe@münchen.de", "joe@xn--mnchen-3ya.de"),
     ("joe@münchen.de", "joe@mu\u0308nchen.de"),
