@@ -205,7 +205,7 @@ def find_stored_advantage(
     if len(objective.weights) < STORED_USERS_MIN:
         return None
     neighbours = fit(split.train, until, model.algorithm, model.parameters, model.weighting, spaces)
-    new = objective.score([neighbours], model.formula)
+    new = objective.score([neighbours], model.formula.for_repeats(repeats))
     old = objective.score([stored], active.formula_for(stored.mean_score).for_repeats(repeats))
     gain = old - new
     if float(gain.mean()) <= STORED_GAIN_MIN * standard_error(gain):

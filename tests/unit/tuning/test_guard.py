@@ -1,0 +1,227 @@
+"""A worse model is not published, on the same users and the same days."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jobs.data.catalog import Catalog
+from jobs.data.weighting import Weighting
+from jobs.models.errors import Unsuitable
+from jobs.models.neighbours import Neighbours
+from jobs.models.registry import Algorithm
+from jobs.offline.split import NothingToMeasure, select_events
+from jobs.tuning.fitting import NEIGHBOURS, fit, part
+from jobs.tuning.guard import (
+    STORED_USERS_MIN,
+    PublishedModel,
+    Quality,
+    compare,
+    find_stored_advantage,
+    is_newest,
+    refit,
+)
+from jobs.tuning.objective import Objective
+from jobs.tuning.selection import split_for_tuning
+from jobs.tuning.space import SPACES, Space
+from jobs.tuning.warm_start import ActiveVersion, read_version
+from shared.domain.formula import Formula
+from tests.unit.offline import data
+
+CATALOG = Catalog.unknown(60)
+COSINE = {"min_co_occurrence": 2}
+
+
+def objective(**options: Any) -> Objective:
+    splits, _ = split_for_tuning(data.shop(), new_only=False)
+    return Objective(splits, CATALOG, repeats="exclude", **options)
+
+
+def version(
+    algorithm: str, parameters: dict[str, Any], formula: Formula | None = None, **metrics: Any
+) -> ActiveVersion:
+    stored = parameters | {"serving": (formula or Formula()).parameters()}
+    active = read_version(5, algorithm, stored, metrics, SPACES)
+    assert active is not None
+    return active
+
+
+def test_the_newest_days_are_those_of_the_first_cut() -> None:
+    tuned = objective()
+    newest = is_newest(tuned)
+    assert newest.sum() == len(tuned.folds[0].groups[0].relevant_counts)
+    assert newest[: newest.sum()].all()
+    assert 0 < newest.sum() < len(newest)
+    # short histories of the first cut are newest as well
+    weighed = objective(length_shares=(0.5, 0.3, 0.2))
+    assert is_newest(weighed).sum() == sum(len(group.relevant_counts) for group in weighed.folds[0].groups)
+    assert len(weighed.folds[0].groups) == 2
+
+
+def test_quality_is_the_weighted_mean_over_users() -> None:
+    quality = Quality.of(np.array([0.2, 1.2]), np.array([0.5, 2.0]))
+    assert (quality.mean, quality.users) == (pytest.approx(1.4 / 2.5), 2)
+    assert quality.error == pytest.approx(0.5 / np.sqrt(2) / 1.25)
+
+
+def scores(tuned: Objective, newest: float, older: float, spread: float = 0.1) -> Any:
+    """Return scores whose means on the newest and the older days are exactly these, the same users high or low."""
+    random = np.random.default_rng(1).normal(0, spread, len(tuned.weights))
+    is_new = is_newest(tuned)
+    random[is_new] += newest - random[is_new].mean()
+    random[~is_new] += older - random[~is_new].mean()
+    return random
+
+
+def noise(tuned: Objective, error: float) -> Any:
+    """Return differences with mean 0 and this standard error on the newest days, and none on older days."""
+    is_new = is_newest(tuned)
+    values = np.random.default_rng(2).normal(0, 1, len(is_new))
+    values[~is_new] = 0
+    values[is_new] -= values[is_new].mean()
+    values[is_new] *= error * np.sqrt(is_new.sum()) / values[is_new].std()
+    return values
+
+
+@pytest.mark.parametrize(
+    ("newest", "older", "keeps", "reason"),
+    [
+        # the newest days decide, whatever older ones say
+        (-0.04, 0.0, True, "worse than version 5's parameters on the newest days"),
+        (-0.04, 0.2, True, "worse than version 5's parameters on the newest days"),
+        (0.04, -0.2, False, "better than version 5's parameters on the newest days"),
+        # within 0.3 standard errors on the newest days
+        (-0.02, 0.0, False, "no worse than version 5's parameters"),
+        (-0.02, -0.1, True, "worse than version 5's parameters on all held-out days"),
+        (0.02, -0.1, True, "worse than version 5's parameters on all held-out days"),
+        (-0.02, 0.1, False, "no worse than version 5's parameters"),
+        (0.0, 0.0, False, "no worse than version 5's parameters"),
+    ],
+)
+def test_the_newest_days_decide_and_all_days_where_those_do_not(
+    newest: float, older: float, keeps: bool, reason: str
+) -> None:
+    tuned = objective()
+    active = scores(tuned, 0.3, 0.3)
+    choice = scores(tuned, 0.3 + newest, 0.3 + older) + noise(tuned, 0.1)
+    comparison = compare(tuned, 5, choice, active)
+    assert comparison.keeps_parameters == keeps
+    assert reason in comparison.reason
+    assert comparison.gain == pytest.approx(newest)
+    assert comparison.error == pytest.approx(0.1)
+    assert comparison.as_json() == {
+        "version": 5,
+        "kept_parameters": keeps,
+        "reason": comparison.reason,
+        "chosen": comparison.choice.as_json(),
+        "active": {
+            "ndcg@20": 0.3,
+            "standard_error": round(comparison.active.error, 5),
+            "users": int(is_newest(tuned).sum()),
+        },
+        "gain": round(newest, 5),
+        "gain_standard_error": 0.1,
+    }
+
+
+def test_a_model_fitted_again_has_the_scores_of_its_own_values() -> None:
+    tuned = objective()
+    formula = Formula(blend=1.0, repeat_weight=0.0, weight_power=0.5)
+    again = refit(tuned, version("cosine", COSINE, formula), SPACES)
+    neighbours = tuned.fit(SPACES["cosine"], COSINE, Weighting())
+    assert again.scores.tolist() == tuned.score(neighbours, formula).tolist()
+    assert again.scores.mean() > 0.1
+    assert [fold.indices.tolist() for fold in again.parts["cosine"]] == [fold.indices.tolist() for fold in neighbours]
+
+
+def test_a_mixture_fitted_again_is_what_is_published() -> None:
+    history = data.shop()
+    tuned = objective()
+    parts = [part("cosine", COSINE, Weighting(30.0), 2), part("popularity", {}, Weighting(), 1)]
+    again = refit(tuned, version("mixture", {"parts": parts}), SPACES)
+    assert set(again.parts) == {"cosine", "popularity"}
+    for fold, neighbours in zip(tuned.folds, again.neighbours, strict=True):
+        expected = fit(fold.split.train, fold.split.now, "mixture", {"parts": parts}, Weighting())
+        assert (neighbours.indices == expected.indices).all()
+        assert np.allclose(neighbours.scores, expected.scores)
+    assert len(history.product_ids) == len(again.neighbours[0].indices)
+
+
+def test_a_repeat_weight_in_similarity_is_converted_for_the_model_fitted_again() -> None:
+    tuned = objective()
+    again = refit(tuned, version("cosine", COSINE, Formula(repeat_weight=0.2)), SPACES)
+    assert again.formula.repeat_weight == pytest.approx(0.2 / again.neighbours[0].mean_score)
+    # a version chosen for other answers excludes what these answers must exclude
+    assert version("cosine", COSINE, Formula(exclusion_policy="nothing")).formula.exclusion_policy == "nothing"
+    assert (
+        refit(tuned, version("cosine", COSINE, Formula(exclusion_policy="nothing")), SPACES).formula.exclusion_policy
+        == "bought"
+    )
+
+
+def test_a_model_that_cannot_be_fitted_again_is_unsuitable() -> None:
+    def refusing(_user_items: Any, _k: int, **parameters: Any) -> Neighbours:
+        raise TypeError(f"unexpected {parameters}")
+
+    spaces = {"cosine": Space(Algorithm(refusing), SPACES["cosine"].values)}
+    with pytest.raises(Unsuitable, match="cosine cannot be fitted with version 5's"):
+        refit(objective(), version("cosine", COSINE), spaces)
+    with pytest.raises(Unsuitable, match="cosine cannot be fitted"):
+        refit(objective(), replace(version("cosine", COSINE), parameters={"no_such": 1}), SPACES)
+
+
+# the stored neighbours
+
+UNTIL = data.START + np.timedelta64(60 * 24, "h")
+FORMULA = Formula(blend=1.0, weight_power=0.5)
+MODEL = PublishedModel("cosine", COSINE, Weighting(), FORMULA)
+
+
+def advantage(*, lost: float = 0.0, until: np.datetime64 = UNTIL, stored: Neighbours | None = None) -> str | None:
+    """Return why neighbours learned from the whole history stay, when a share of it has been lost since."""
+    history = data.shop()
+    before = select_events(history, history.times <= UNTIL)
+    learned = stored or fit(before, UNTIL, "cosine", COSINE, Weighting())
+    is_lost = (np.arange(len(history)) % 100 < 100 * lost) & (history.times <= UNTIL)
+    return find_stored_advantage(
+        select_events(history, ~is_lost),
+        CATALOG,
+        MODEL,
+        version("cosine", COSINE, FORMULA),
+        learned,
+        until,
+        repeats="include",
+        length_shares=None,
+        spaces=SPACES,
+    )
+
+
+def test_stored_neighbours_stay_where_the_history_that_taught_them_is_lost() -> None:
+    reason = advantage(lost=0.97)
+    assert reason is not None
+    assert reason.startswith(
+        "the stored neighbours of version 5 are better than any learned from today's history: NDCG@20 0."
+    )
+    assert reason.endswith("users since they were published")
+
+
+def test_they_give_way_where_the_history_is_as_good_as_it_was() -> None:
+    assert advantage() is None
+    assert advantage(lost=0.1) is None
+
+
+def test_they_give_way_where_nothing_has_happened_since() -> None:
+    assert advantage(lost=0.97, until=data.shop().times.max()) is None
+    # one event before the newest: fewer users than can be compared
+    assert advantage(lost=0.97, until=np.sort(data.shop().times)[-STORED_USERS_MIN]) is None
+
+
+def test_neighbours_of_nothing_give_way() -> None:
+    assert advantage(stored=Neighbours.none(60, NEIGHBOURS)) is None
+
+
+def test_a_history_without_anything_before_is_no_comparison() -> None:
+    with pytest.raises(NothingToMeasure):
+        split_for_tuning(data.history(users=1, items=1), new_only=False)
+    assert advantage(until=data.START) is None
