@@ -13,11 +13,13 @@ from jobs.models.errors import Unsuitable
 from jobs.models.neighbours import Neighbours
 from jobs.models.pairs import numba_installed
 from jobs.offline.split import NothingToMeasure, Split, leave_last_out, select_events, split_last_days
+from jobs.tuning.budget import Budget, Clock, Watch, own_time_clock
 from jobs.tuning.fitting import NEIGHBOURS, fit
 from jobs.tuning.objective import Objective
-from jobs.tuning.search import tune, tune_for
+from jobs.tuning.search import Search
 from jobs.tuning.space import SPACES, Space
-from jobs.tuning.trial import Clock, Deadline, Trial, own_time_clock
+from jobs.tuning.steps import tune_for
+from jobs.tuning.trial import FinishedTrial, Trial, TrialState
 from shared.domain.formula import PRIOR_EVIDENCE, SERVING_KEY, SERVING_KEYS, Formula, Repeats
 
 # With fewer events or held-out users than these, differences between models are noise.
@@ -51,7 +53,8 @@ class Choice:
     formula : with the repeat weight in units of similarity.
     score : the model's mean NDCG@20 on the held-out days; None for a small shop's default.
     reason : why this model was chosen.
-    trials : ``Trial.summary`` of every trial, best first.
+    trials : ``FinishedTrial.summary`` of every trial, best first.
+    is_aborted : whether a clock ended tuning, which then depends on the machine: see jobs/tuning/budget.py.
     other_formulae : of answers with other repeats than those that the model was chosen for.
     """
 
@@ -65,6 +68,7 @@ class Choice:
     holdout_days: float | None
     trials: list[dict[str, Any]]
     other_formulae: Mapping[Repeats, Formula] = field(default_factory=dict)
+    is_aborted: bool = False
 
     def model_parameters(self) -> dict[str, Any]:
         """Return the ``parameters`` of a model version."""
@@ -87,11 +91,12 @@ class Choice:
 
 
 # The model of a shop too small to choose on: cosine with a good share of the trend; repeat weight in similarity.
-DEFAULT_TRIAL: Final = Trial(
+DEFAULT_TRIAL: Final = FinishedTrial(
     "cosine",
     {"min_co_occurrence": 2},
     Weighting(None, 1.0, "sum"),
     Formula(trending_prior=0.3, trending_window="30d", repeat_weight=0.1, prior_evidence=PRIOR_EVIDENCE),
+    TrialState.UNTUNED,
 )
 # The share of the budget for the formula of each kind of answers that the model was not chosen for.
 OTHER_FORMULA_SHARE: Final = 0.1
@@ -201,7 +206,7 @@ def choose_model(
     Parameters
     ----------
     catalog : in the history's codes.
-    time_budget_s : for tuning; the fit of the best on the whole history comes on top.
+    time_budget_s : for tuning, in predicted processor seconds; the fit of the best on the whole history comes on top.
     new_only : whether only products that a user has not met are relevant. Otherwise all are, and tuning decides
         whether known products are shown.
     repeats : the answers that the model is chosen for: those to "exclude" with ``new_only``, by default, and otherwise
@@ -211,7 +216,8 @@ def choose_model(
         users count alike.
     now : from which ages count back; the newest event by default.
     holdout_days, leave_last : see ``split_for_tuning``.
-    clock : measures the budget; ``own_time_clock()`` by default.
+    clock : aborts tuning that takes many times its budget; ``own_time_clock()`` by default. The choice does not depend
+        on it otherwise.
 
     Raises NothingToMeasure for a history without events.
     """
@@ -220,8 +226,7 @@ def choose_model(
     if len(history) < SMALL_SHOP_EVENTS:
         reason = f"safe default: {len(history)} events, fewer than {SMALL_SHOP_EVENTS}"
         return fit_default(history, catalog, reason, new_only=new_only, other_repeats=other_repeats, now=now)
-    clock = clock or own_time_clock()
-    deadline = Deadline(time_budget_s * (1 - OTHER_FORMULA_SHARE * len(other_repeats)), clock)
+    budget = Budget(time_budget_s, Watch(time_budget_s, clock or own_time_clock()))
     try:
         splits, days = split_for_tuning(
             sample_users(history, TUNING_EVENTS, seed),
@@ -244,10 +249,10 @@ def choose_model(
     except NothingToMeasure as error:
         reason = f"safe default: {error}"
         return fit_default(history, catalog, reason, new_only=new_only, other_repeats=other_repeats, now=now)
-    choice, best = _fit_best(history, tune(objective, spaces, deadline, report), spaces, days, now)
+    search = Search(objective, spaces, budget.all_but(OTHER_FORMULA_SHARE * len(other_repeats)), report)
+    choice, best = _fit_best(history, search.run(), spaces, days, now)
     formulae: dict[Repeats, Formula] = {}
     for other in other_repeats:
-        own = Deadline(time_budget_s * OTHER_FORMULA_SHARE, clock)
         try:
             objective = Objective(
                 splits, catalog, repeats=other, length_shares=length_shares, seed=seed, compiled=compiled
@@ -255,9 +260,9 @@ def choose_model(
         except NothingToMeasure:
             formula = best.formula.for_repeats(other)
         else:
-            formula = tune_for(objective, best, own)
+            formula = tune_for(objective, best, budget.part(OTHER_FORMULA_SHARE))
         formulae[other] = formula.in_scores_of(choice.neighbours.mean_score)
-    return replace(choice, other_formulae=formulae)
+    return replace(choice, other_formulae=formulae, is_aborted=budget.is_aborted)
 
 
 def compiling_pays(time_budget_s: float) -> bool:
@@ -266,8 +271,12 @@ def compiling_pays(time_budget_s: float) -> bool:
 
 
 def _fit_best(
-    history: History, trials: list[Trial], spaces: Mapping[str, Space], days: float | None, now: np.datetime64 | None
-) -> tuple[Choice, Trial]:
+    history: History,
+    trials: list[FinishedTrial],
+    spaces: Mapping[str, Space],
+    days: float | None,
+    now: np.datetime64 | None,
+) -> tuple[Choice, FinishedTrial]:
     """Fit the best trial on the whole history, or the next best if that does not fit the memory budget.
 
     Return the choice and the trial.
@@ -282,7 +291,7 @@ def _fit_best(
                 history, now or history.times.max(), trial.algorithm, trial.parameters, trial.weighting, spaces
             )
         except Unsuitable as error:
-            summary["note"] = f"not published: {error}"
+            summary |= {"state": TrialState.NOT_PUBLISHED.value, "note": f"not published: {error}"}
             continue
         choice = Choice(
             trial.algorithm,
