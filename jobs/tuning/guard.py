@@ -3,7 +3,7 @@
 docs/decisions/0035-warm-start.md gives the reasons for the rules.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ from jobs.models.errors import Unsuitable
 from jobs.models.mixture import mix_models
 from jobs.models.neighbours import Neighbours
 from jobs.offline.split import NothingToMeasure, split_by_mask
+from jobs.tuning.budget import Budget
+from jobs.tuning.drift import Fall
 from jobs.tuning.fitting import MIXTURE, NEIGHBOURS, fit, part
 from jobs.tuning.objective import Objective
 from jobs.tuning.space import Space
@@ -59,7 +61,7 @@ class Refit:
     parameters, weighting : those of the version.
     formula : with its repeat weight in units of the mean score.
     neighbours : by fold; scores : NDCG@20 of each held-out user, shape (n_users,).
-    parts : the neighbours by fold of each algorithm in the model.
+    parts : each model in it with its parameters and its weighting, and its neighbours by fold.
     """
 
     algorithm: str
@@ -68,29 +70,37 @@ class Refit:
     formula: Formula
     neighbours: list[Neighbours]
     scores: Float64Array
-    parts: Mapping[str, list[Neighbours]]
+    parts: Sequence[tuple[str, dict[str, Any], Weighting, list[Neighbours]]]
+
+    def find_part(self, algorithm: str, parameters: dict[str, Any], weighting: Weighting) -> list[Neighbours] | None:
+        """Return the neighbours of the part with exactly these values; None if there is none."""
+        return next((part[3] for part in self.parts if part[:3] == (algorithm, parameters, weighting)), None)
 
 
-def refit(objective: Objective, active: ActiveVersion, spaces: Mapping[str, Space]) -> Refit:
-    """Fit the active version's model before each cut. Raises Unsuitable if it cannot be fitted on today's history."""
+def refit(objective: Objective, active: ActiveVersion, spaces: Mapping[str, Space], budget: Budget) -> Refit:
+    """Fit the active version's model before each cut, whatever is left of the budget that is charged.
+
+    Raises Unsuitable if it cannot be fitted on today's history.
+    """
     is_mixture = active.algorithm == MIXTURE
     single = part(active.algorithm, active.parameters, active.weighting, 1.0)
     models: list[dict[str, Any]] = active.parameters["parts"] if is_mixture else [single]
-    parts: dict[str, list[Neighbours]] = {}
+    parts: list[tuple[str, dict[str, Any], Weighting, list[Neighbours]]] = []
     shares: list[tuple[list[Neighbours], float]] = []
     for model in models:
         weighting = Weighting(**model["weighting"])
         try:
-            neighbours = objective.fit(spaces[model["algorithm"]], model["parameters"], weighting)
+            neighbours = objective.fit(spaces[model["algorithm"]], model["parameters"], weighting, budget)
         except (TypeError, ValueError) as error:
             # a parameter that another release took, or a value that this one does not
             raise Unsuitable(
                 f"{model['algorithm']} cannot be fitted with version {active.version}'s: {error}"
             ) from None
-        parts.setdefault(model["algorithm"], neighbours)
+        parts.append((model["algorithm"], model["parameters"], weighting, neighbours))
         shares.append((neighbours, model["share"]))
     mixed = shares[0][0]
     if is_mixture:
+        budget.charge(objective.predict_mixing(len(shares)))
         mixed = [
             mix_models([(neighbours[fold], share) for neighbours, share in shares], NEIGHBOURS)
             for fold in range(len(objective.folds))
@@ -98,7 +108,7 @@ def refit(objective: Objective, active: ActiveVersion, spaces: Mapping[str, Spac
     formula = active.formula_for(mixed[0].mean_score)
     if formula.exclusion_policy not in objective.policies:
         formula = formula.with_(exclusion_policy=objective.policies[0])
-    scores = objective.score(mixed, formula)
+    scores = objective.score(mixed, formula, budget)
     return Refit(active.algorithm, active.parameters, active.weighting, formula, mixed, scores, parts)
 
 
@@ -106,6 +116,18 @@ def is_newest(objective: Objective) -> BoolArray:
     """Return which of the objective's users were held out by the newest cut, shape (n_users,)."""
     n_newest = sum(len(group.relevant_counts) for group in objective.folds[0].groups)
     return np.arange(len(objective.weights)) < n_newest
+
+
+def measure_fall(objective: Objective, active: ActiveVersion, scores: Float64Array) -> Fall | None:
+    """Return the quality of the version when it was chosen, and that of its model fitted again, which has ``scores``.
+
+    None if the version does not say what it was.
+    """
+    if active.score is None or active.standard_error is None:
+        return None
+    newest = is_newest(objective)
+    now = Quality.of(scores[newest], objective.weights[newest])
+    return Fall(active.score, active.standard_error, now.mean, now.error)
 
 
 @dataclass(frozen=True)
@@ -205,8 +227,9 @@ def find_stored_advantage(
     if len(objective.weights) < STORED_USERS_MIN:
         return None
     neighbours = fit(split.train, until, model.algorithm, model.parameters, model.weighting, spaces)
-    new = objective.score([neighbours], model.formula.for_repeats(repeats))
-    old = objective.score([stored], active.formula_for(stored.mean_score).for_repeats(repeats))
+    budget = Budget(0.0)
+    new = objective.score([neighbours], model.formula.for_repeats(repeats), budget)
+    old = objective.score([stored], active.formula_for(stored.mean_score).for_repeats(repeats), budget)
     gain = old - new
     if float(gain.mean()) <= STORED_GAIN_MIN * standard_error(gain):
         return None

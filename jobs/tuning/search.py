@@ -10,13 +10,16 @@ from typing import Final
 from jobs.data.weighting import Weighting
 from jobs.models.errors import Unsuitable
 from jobs.tuning.budget import Budget
+from jobs.tuning.drift import Fall
 from jobs.tuning.ensemble import mix_trials
+from jobs.tuning.guard import Refit, measure_fall, refit
 from jobs.tuning.objective import Objective
 from jobs.tuning.space import Space
-from jobs.tuning.starts import formula_values, starting_formula
+from jobs.tuning.starts import PERSONAL_START, formula_values, other_starts, starting_formula
 from jobs.tuning.steps import (
     FIT_SHARE_MAX,
     fit_trial,
+    has_fresh_steps,
     predict_step,
     step_model,
     step_weighting,
@@ -25,6 +28,8 @@ from jobs.tuning.steps import (
     tune_rivals,
 )
 from jobs.tuning.trial import FinishedTrial, Trial, TrialState, charged, standard_error
+from jobs.tuning.warm_start import ActiveVersion
+from shared.domain.formula import Formula
 
 # The cheapest algorithms, by the predicted cost of a fit, run whatever the budget: this many.
 ALWAYS_FITTED: Final = 4
@@ -53,6 +58,7 @@ class Search:
     spaces : the algorithms, in the order in which they are first tried.
     budget : of predicted cost; no step is begun without any of it left, but for the first fits of ALWAYS_FITTED.
     report : called whenever a trial has changed.
+    active : the model version that is served: its values are where its algorithms start.
     """
 
     def __init__(
@@ -61,16 +67,23 @@ class Search:
         spaces: Mapping[str, Space],
         budget: Budget,
         report: Callable[[Trial], None] = lambda _: None,
+        active: ActiveVersion | None = None,
     ) -> None:
         self.objective, self.spaces, self.budget, self.report = objective, spaces, budget, report
         self.live: list[Trial] = []
         self.finished: list[FinishedTrial] = []
+        self.active = active
+        self.refit: Refit | None = None
+        self.fall: Fall | None = None
+        # whether what failed when the active version was chosen is worth trying again before all else
+        self.explores = active is None or active.has_moved
         self._untuned: list[Trial] = []
         self._formula_values = formula_values(objective)
 
     def run(self) -> list[FinishedTrial]:
         """Return all trials, best first."""
         self.budget.charge(self.objective.predict_compiling())
+        self.fit_active()
         self.fit_starts()
         self.fit_far_starts()
         self.share_budget()
@@ -79,14 +92,37 @@ class Search:
         self.prefer_untuned()
         return self.finished
 
+    def fit_active(self) -> None:
+        """Fit the active version's model as it is, whatever the budget: no worse model may replace it."""
+        if self.active is None:
+            return
+        try:
+            self.refit = refit(self.objective, self.active, self.spaces, self.budget)
+        except Unsuitable:
+            return
+        self.fall = measure_fall(self.objective, self.active, self.refit.scores)
+        self.explores = self.explores or (self.fall is not None and self.fall.is_drift())
+
+    def _order(self) -> list[str]:
+        """Return the algorithms in the order in which they are tried.
+
+        The active version's come first, and then those that have not been tried when it was chosen.
+        """
+        if self.active is None:
+            return list(self.spaces)
+        own, points = self.active.algorithms(), self.active.points
+        return sorted(self.spaces, key=lambda name: 0 if name in own else 2 if name in points else 1)
+
     def fit_starts(self) -> None:
         """Fit every algorithm at its start, and tune its formula for a first share of the budget.
 
-        The weighting and the formula of the best so far are where the next algorithm starts.
+        The weighting and the formula of the best so far are where the next algorithm starts. One whose tuned values the
+        active version knows starts from those if they are better.
         """
         formula, weighting = starting_formula(self.objective), Weighting()
         always = self._cheapest(weighting)
-        for name, space in self.spaces.items():
+        for name in self._order():
+            space = self.spaces[name]
             own = replace(weighting, session_gap_minutes=None) if space.starts_by_user else weighting
             predicted = self.objective.predict_fit(space, space.start, own)
             if name not in always or (self.budget.is_aborted and self.live):
@@ -98,7 +134,7 @@ class Search:
                     self._skip(name, own, TrialState.TOO_COSTLY, note)
                     continue
             try:
-                trial = fit_trial(self.objective, name, space, dict(space.start), own, formula, self.budget)
+                trial = self._fit_start(name, own, formula)
             except Unsuitable as error:
                 self._skip(name, own, TrialState.UNSUITABLE, f"not tried: {error}")
                 continue
@@ -107,6 +143,59 @@ class Search:
             self.report(trial)
             best = max(self.live, key=lambda trial: trial.score)
             formula, weighting = best.formula, best.weighting
+
+    def _fit_start(self, name: str, weighting: Weighting, formula: Formula) -> Trial:
+        """Return the trial at the start of the space, or at the active version's values, if those are no worse.
+
+        Raises Unsuitable if the start is.
+        """
+        start = dict(self.spaces[name].start)
+        warm = self._fit_warm(name)
+        if warm is not None and self.budget.left <= 0:
+            return warm
+        cold = fit_trial(self.objective, name, self.spaces[name], start, weighting, formula, self.budget)
+        if warm is None:
+            return cold
+        personal = other_starts(self.objective, cold.formula)[PERSONAL_START - 1]
+        scores = self.objective.score(cold.neighbours, personal, self.budget)
+        self._untuned.append(replace(cold, formula=personal, scores=scores))
+        warm.fits, warm.cost = warm.fits + cold.fits, warm.cost + cold.cost
+        warm.take_over(cold)
+        return warm
+
+    def _fit_warm(self, name: str) -> Trial | None:
+        """Return the trial at the active version's values; None if it knows none, or a fit there is not affordable."""
+        point = self.active.points.get(name) if self.active is not None else None
+        if self.active is None or point is None:
+            return None
+        space = self.spaces[name]
+        formula = point.formula_near(starting_formula(self.objective), self._formula_values)
+        if not self.objective.allows(formula):
+            return None
+        known = None
+        if self.refit is not None:
+            known = self.refit.find_part(name, point.parameters, point.weighting)
+        before = self.budget.spent
+        if known is None:
+            predicted = self.objective.predict_fit(space, point.parameters, point.weighting)
+            if self.budget.left <= 0 or predicted > FIT_SHARE_MAX * self.budget.seconds:
+                return None
+            try:
+                known = self.objective.fit(space, point.parameters, point.weighting, self.budget)
+            except Unsuitable:
+                return None
+        scores = self.objective.score(known, formula, self.budget)
+        return Trial(
+            name,
+            dict(point.parameters),
+            point.weighting,
+            formula,
+            scores,
+            known,
+            cost=self.budget.spent - before,
+            version=self.active.version,
+            deferred_steps=frozenset() if self.explores else point.failed_steps,
+        )
 
     def _cheapest(self, weighting: Weighting) -> set[str]:
         predicted = {
@@ -121,6 +210,11 @@ class Search:
     def _tune_first(self, trial: Trial, predicted: float) -> None:
         """Tune the formula from several starts, and the weighting where fits are quick."""
         share, space = self.budget.part(FIRST_SHARE), self.spaces[trial.algorithm]
+        if trial.version is not None and not self.explores:
+            # other starts lost when the version was chosen, and so did steps of the weighting
+            with charged(trial, share):
+                tune_formula(self.objective, trial, self._formula_values, share)
+            return
         with charged(trial, share):
             starts = try_other_starts(self.objective, space, trial, share)
             self._untuned += [starts.untuned] if starts.untuned else []
@@ -152,7 +246,14 @@ class Search:
             if not pending:
                 return
             # cost is shared, not turns; a trial a tenth behind the best gets a third of its share
-            trial = min(pending, key=lambda trial: trial.cost * (best / max(trial.score, 1e-9)) ** 10)
+            # those that can only repeat what failed when the active version was chosen come last
+            trial = min(
+                pending,
+                key=lambda trial: (
+                    not has_fresh_steps(self.objective, self.spaces[trial.algorithm], trial),
+                    trial.cost * (best / max(trial.score, 1e-9)) ** 10,
+                ),
+            )
             if not step_model(self.objective, self.spaces[trial.algorithm], trial, budget):
                 trial.state = TrialState.DONE
             self.report(trial)

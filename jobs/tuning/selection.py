@@ -14,12 +14,15 @@ from jobs.models.neighbours import Neighbours
 from jobs.models.pairs import numba_installed
 from jobs.offline.split import NothingToMeasure, Split, leave_last_out, select_events, split_last_days
 from jobs.tuning.budget import Budget, Clock, Watch, own_time_clock
+from jobs.tuning.drift import Fall
 from jobs.tuning.fitting import NEIGHBOURS, fit
+from jobs.tuning.guard import Comparison, Quality, Refit, compare, is_newest
 from jobs.tuning.objective import Objective
 from jobs.tuning.search import Search
 from jobs.tuning.space import SPACES, Space
 from jobs.tuning.steps import tune_for
 from jobs.tuning.trial import FinishedTrial, Trial, TrialState
+from jobs.tuning.warm_start import NEWEST_KEY, ActiveVersion
 from shared.domain.formula import PRIOR_EVIDENCE, SERVING_KEY, SERVING_KEYS, Formula, Repeats
 
 # With fewer events or held-out users than these, differences between models are noise.
@@ -56,6 +59,9 @@ class Choice:
     trials : ``FinishedTrial.summary`` of every trial, best first.
     is_aborted : whether a clock ended tuning, which then depends on the machine: see jobs/tuning/budget.py.
     other_formulae : of answers with other repeats than those that the model was chosen for.
+    newest : the model's quality on the newest held-out days alone; None for a small shop's default.
+    comparison : with the active version's parameters; None if there is no active version, or none to compare with.
+    fall : of the quality of the active version's parameters since it was chosen; None if unknown.
     """
 
     algorithm: str
@@ -69,6 +75,9 @@ class Choice:
     trials: list[dict[str, Any]]
     other_formulae: Mapping[Repeats, Formula] = field(default_factory=dict)
     is_aborted: bool = False
+    newest: Quality | None = None
+    comparison: Comparison | None = None
+    fall: Fall | None = None
 
     def model_parameters(self) -> dict[str, Any]:
         """Return the ``parameters`` of a model version."""
@@ -84,7 +93,9 @@ class Choice:
         """Return the ``metrics`` of a model version."""
         return {
             "ndcg@20": None if self.score is None else round(self.score, 5),
+            NEWEST_KEY: None if self.newest is None else self.newest.as_json(),
             "holdout_days": self.holdout_days,
+            "compared": None if self.comparison is None else self.comparison.as_json(),
             "why": self.reason,
             "candidates": self.trials,
         }
@@ -200,6 +211,7 @@ def choose_model(
     spaces: Mapping[str, Space] = SPACES,
     report: Callable[[Trial], None] = lambda _: None,
     clock: Clock | None = None,
+    active: ActiveVersion | None = None,
 ) -> Choice:
     """Tune every algorithm on the history's own last days, and fit the best on all of it.
 
@@ -219,13 +231,25 @@ def choose_model(
     clock : aborts tuning that takes many times its budget; ``own_time_clock()`` by default. The choice does not depend
         on it otherwise.
 
+    active : the model version that is served. The search starts from its values, and its parameters stay where the
+        choice is worse.
+
     Raises NothingToMeasure for a history without events.
     """
     if len(history) == 0:
         raise NothingToMeasure("no events")
-    if len(history) < SMALL_SHOP_EVENTS:
-        reason = f"safe default: {len(history)} events, fewer than {SMALL_SHOP_EVENTS}"
+
+    def fit_unchosen(reason: str) -> Choice:
+        if active is not None and _is_tuned(active):
+            # a shop that had enough events for a choice once keeps it when they become fewer
+            try:
+                return fit_active(history, active, reason, spaces, other_repeats=other_repeats, now=now)
+            except (TypeError, ValueError):
+                pass
         return fit_default(history, catalog, reason, new_only=new_only, other_repeats=other_repeats, now=now)
+
+    if len(history) < SMALL_SHOP_EVENTS:
+        return fit_unchosen(f"safe default: {len(history)} events, fewer than {SMALL_SHOP_EVENTS}")
     budget = Budget(time_budget_s, Watch(time_budget_s, clock or own_time_clock()))
     try:
         splits, days = split_for_tuning(
@@ -235,22 +259,35 @@ def choose_model(
             leave_last=leave_last,
         )
     except NothingToMeasure as error:
-        reason = f"safe default: {error}"
-        return fit_default(history, catalog, reason, new_only=new_only, other_repeats=other_repeats, now=now)
+        return fit_unchosen(f"safe default: {error}")
     n_held_out = sum(len(split.users) for split in splits)
     if n_held_out < SMALL_SHOP_USERS:
-        reason = f"safe default: {n_held_out} held-out users, fewer than {SMALL_SHOP_USERS}"
-        return fit_default(history, catalog, reason, new_only=new_only, other_repeats=other_repeats, now=now)
+        return fit_unchosen(f"safe default: {n_held_out} held-out users, fewer than {SMALL_SHOP_USERS}")
     compiled = compiling_pays(time_budget_s)
     try:
         objective = Objective(
             splits, catalog, repeats=repeats, length_shares=length_shares, seed=seed, compiled=compiled
         )
     except NothingToMeasure as error:
-        reason = f"safe default: {error}"
-        return fit_default(history, catalog, reason, new_only=new_only, other_repeats=other_repeats, now=now)
-    search = Search(objective, spaces, budget.all_but(OTHER_FORMULA_SHARE * len(other_repeats)), report)
-    choice, best = _fit_best(history, search.run(), spaces, days, now)
+        return fit_unchosen(f"safe default: {error}")
+    search = Search(objective, spaces, budget.all_but(OTHER_FORMULA_SHARE * len(other_repeats)), report, active)
+    trials = search.run()
+    comparison: Comparison | None = None
+    if active is not None and search.refit is not None and trials[0].scores is not None:
+        comparison = compare(objective, active.version, trials[0].scores, search.refit.scores)
+        if comparison.keeps_parameters:
+            trials.insert(0, _keep(search.refit, active.version))
+    choice, best = _fit_best(history, trials, spaces, days, now)
+    if best.state is TrialState.KEPT and comparison is not None:
+        choice = replace(choice, reason=f"the parameters of version {comparison.version} stay: {comparison.reason}")
+    newest = is_newest(objective)
+    assert best.scores is not None
+    choice = replace(
+        choice,
+        newest=Quality.of(best.scores[newest], objective.weights[newest]),
+        comparison=comparison,
+        fall=search.fall,
+    )
     formulae: dict[Repeats, Formula] = {}
     for other in other_repeats:
         try:
@@ -263,6 +300,56 @@ def choose_model(
             formula = tune_for(objective, best, budget.part(OTHER_FORMULA_SHARE))
         formulae[other] = formula.in_scores_of(choice.neighbours.mean_score)
     return replace(choice, other_formulae=formulae, is_aborted=budget.is_aborted)
+
+
+def _is_tuned(active: ActiveVersion) -> bool:
+    """Return whether a version has other parameters than the default of small shops."""
+    default = (DEFAULT_TRIAL.algorithm, DEFAULT_TRIAL.parameters, DEFAULT_TRIAL.weighting)
+    return (active.algorithm, active.parameters, active.weighting) != default
+
+
+def _keep(again: Refit, version: int) -> FinishedTrial:
+    """Return the active version's model, fitted again, as a trial that can be published."""
+    return FinishedTrial(
+        again.algorithm,
+        again.parameters,
+        again.weighting,
+        again.formula,
+        TrialState.KEPT,
+        f"the parameters of version {version}",
+        scores=again.scores,
+        neighbours=again.neighbours,
+        fits=1,
+        version=version,
+    )
+
+
+def fit_active(
+    history: History,
+    active: ActiveVersion,
+    reason: str,
+    spaces: Mapping[str, Space],
+    *,
+    other_repeats: Sequence[Repeats] = (),
+    now: np.datetime64 | None = None,
+) -> Choice:
+    """Return the active version's model, fitted on a history too small to choose on, with the reason.
+
+    Raises ValueError or TypeError if it cannot be fitted.
+    """
+    neighbours = fit(history, now or history.times.max(), active.algorithm, active.parameters, active.weighting, spaces)
+    return Choice(
+        active.algorithm,
+        active.parameters,
+        active.weighting,
+        active.formula_for(neighbours.mean_score).in_scores_of(neighbours.mean_score),
+        neighbours,
+        None,
+        f"the parameters of version {active.version} stay: {reason.removeprefix('safe default: ')}",
+        None,
+        [],
+        {repeats: active.other_formulae[repeats] for repeats in other_repeats},
+    )
 
 
 def compiling_pays(time_budget_s: float) -> bool:

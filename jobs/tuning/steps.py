@@ -20,7 +20,7 @@ from jobs.tuning.starts import (
     starting_formula,
     weighting_values,
 )
-from jobs.tuning.trial import FinishedTrial, Trial, charged, is_better
+from jobs.tuning.trial import FinishedTrial, Step, Trial, charged, is_better
 from shared.domain.formula import Formula
 
 # An algorithm is not tried if one fit takes a greater share of the budget.
@@ -176,19 +176,36 @@ def step_model(objective: Objective, space: Space, trial: Trial, budget: Budget)
     return _take_step(objective, space, trial, space.values, budget, with_formula=True)
 
 
-def _take_step(
-    objective: Objective, space: Space, trial: Trial, model_values: Values, budget: Budget, *, with_formula: bool
-) -> bool:
+def _fresh_first(trial: Trial, *spaces: Values) -> list[Step]:
+    """Return the steps from where the trial is; those that failed when its version was chosen come last."""
+    parameters, weighting = spaces
+    steps = [*single_steps(parameters, trial.parameters), *single_steps(weighting, asdict(trial.weighting))]
+    return sorted(steps, key=lambda step: step in trial.deferred_steps)
+
+
+def has_fresh_steps(objective: Objective, space: Space, trial: Trial) -> bool:
+    """Return whether the trial has a step that failed neither in this search nor when its version was chosen."""
+    known = trial.failed_steps | trial.deferred_steps
+    return any(step not in known for step in _fresh_first(trial, space.values, _weighting_values(objective, space)))
+
+
+def _weighting_values(objective: Objective, space: Space) -> Values:
+    """Return the values of the weighting that matter to an algorithm."""
     values = weighting_values(objective)
     if space.algorithm.is_sequential:
         values = {name: options for name, options in values.items() if name not in MATRIX_ONLY}
-    for name, value in (
-        *single_steps(model_values, trial.parameters),
-        *single_steps(values, asdict(trial.weighting)),
-    ):
+    return values
+
+
+def _take_step(
+    objective: Objective, space: Space, trial: Trial, model_values: Values, budget: Budget, *, with_formula: bool
+) -> bool:
+    values = _weighting_values(objective, space)
+    for name, value in _fresh_first(trial, model_values, values):
         parameters, fields = dict(trial.parameters), asdict(trial.weighting)
         (fields if name in values else parameters)[name] = value
         key = (*sorted(parameters.items()), *fields.values())
+        trial.failed_steps |= {(name, value)}
         if key in trial.tried:
             continue
         trial.tried.add(key)
@@ -204,7 +221,8 @@ def _take_step(
             except Unsuitable:
                 continue
             trial.fits += 1
-            if trial.take_over(rival) and with_formula:
+            # a move forgets the failed steps, this one included
+            if trial.take_over(replace(rival, version=trial.version)) and with_formula:
                 tune_formula(objective, trial, formula_values(objective), budget.part(FORMULA_SHARE))
         return True
     return False

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,10 @@ from shared.domain.formula import Formula
 
 # A step must gain at least this share of the standard error of its gain: steps within the noise lead anywhere.
 GAIN_MIN: Final = 0.3
+# A change of one parameter: its name and its new value.
+Step: TypeAlias = tuple[str, Any]
+# The key of ``FinishedTrial.summary`` that holds the steps that failed, as pairs.
+FAILED_STEPS_KEY: Final = "failed_steps"
 
 
 class TrialState(StrEnum):
@@ -35,6 +39,8 @@ class TrialState(StrEnum):
     UNSUITABLE = "unsuitable"
     # the best, but it cannot be fitted on the whole history
     NOT_PUBLISHED = "not published"
+    # the parameters of the active version, which stay since the choice is worse
+    KEPT = "kept"
 
 
 @dataclass
@@ -49,6 +55,9 @@ class Trial:
     fits : number of fits so far; cost : what they and the formula were charged.
     state : why tuning ended; None while it goes on.
     tried : parameters and weightings that have been fitted.
+    version : the model version whose values the trial began with; None if it began at the start of the space.
+    failed_steps : steps from where the trial is that did not gain.
+    deferred_steps : steps that did not gain when the version was chosen: others are taken before them.
     """
 
     algorithm: str
@@ -61,6 +70,9 @@ class Trial:
     cost: float = 0.0
     state: TrialState | None = None
     tried: set[tuple[Any, ...]] = field(default_factory=set)
+    version: int | None = None
+    failed_steps: frozenset[Step] = frozenset()
+    deferred_steps: frozenset[Step] = frozenset()
 
     @property
     def score(self) -> float:
@@ -71,6 +83,10 @@ class Trial:
         """Move to where the rival is, if that is better, and return whether it is."""
         if not is_better(rival.scores, self.scores):
             return False
+        if (self.parameters, self.weighting) != (rival.parameters, rival.weighting):
+            # they are steps from another place
+            self.failed_steps, self.deferred_steps = frozenset(), frozenset()
+            self.version = rival.version
         self.parameters, self.weighting, self.formula = rival.parameters, rival.weighting, rival.formula
         self.scores, self.neighbours = rival.scores, rival.neighbours
         return True
@@ -87,6 +103,8 @@ class Trial:
             neighbours=self.neighbours,
             fits=self.fits,
             cost=self.cost,
+            version=self.version,
+            failed_steps=self.failed_steps,
         )
 
 
@@ -107,6 +125,8 @@ class FinishedTrial:
     neighbours: list[Neighbours] | None = None
     fits: int = 0
     cost: float = 0.0
+    version: int | None = None
+    failed_steps: frozenset[Step] = frozenset()
 
     @property
     def score(self) -> float:
@@ -129,6 +149,8 @@ class FinishedTrial:
             "cost": round(self.cost, 2),
             "state": self.state.value,
             "note": self.note,
+            "started_from_version": self.version,
+            FAILED_STEPS_KEY: sorted(map(list, self.failed_steps), key=str),
         }
 
 

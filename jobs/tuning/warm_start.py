@@ -13,16 +13,16 @@ from typing import Any, Final
 from jobs.data.weighting import Weighting
 from jobs.tuning.fitting import MIXTURE, part
 from jobs.tuning.space import FORMULA, WEIGHTING, Space, Values
-from shared.domain.formula import PROFILE_EVENTS_MAX, SERVING_KEY, ExclusionPolicy, Formula
+from jobs.tuning.trial import FAILED_STEPS_KEY, Step
+from shared.domain.formula import PROFILE_EVENTS_MAX, SERVING_KEY, SERVING_KEYS, ExclusionPolicy, Formula, Repeats
 
-# A change of one parameter: its name and its new value.
-Step = tuple[str, Any]
 # The value of a row has no counterpart in the space; None cannot say so, since it is a value of some parameters.
 NO_VALUE: Final = object()
 # ``Trial.summary`` under these keys; a release that lacks them starts from the defaults.
 SCORE_KEY: Final = "ndcg@20"
 ERROR_KEY: Final = "standard_error"
-FAILED_STEPS_KEY: Final = "failed_steps"
+# ``Choice.metrics`` under this key: the quality of the version on the days that were the newest then.
+NEWEST_KEY: Final = "newest"
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,9 @@ class ActiveVersion:
     formula : with which the version answers what it was chosen for.
     has_mean_score_units : whether the formula's repeat weight is in units of the mean score; otherwise in similarity.
     points : by algorithm, where its search starts.
-    score : its mean NDCG@20 when it was chosen, and standard_error of that; None if unknown.
-    metrics : those of the row.
+    other_formulae : with which it answers what it was not chosen for, repeat weights in similarity.
+    score : its mean NDCG@20 on the newest days when it was chosen, and standard_error of that: on all held-out days,
+        where the version does not say; None if it was not chosen by its quality.
     has_moved : whether the shop has drifted since, so that what failed then may succeed today.
     """
 
@@ -72,10 +73,16 @@ class ActiveVersion:
     formula: Formula
     has_mean_score_units: bool
     points: Mapping[str, StartingPoint]
+    other_formulae: Mapping[Repeats, Formula] = field(default_factory=dict)
     score: float | None = None
     standard_error: float | None = None
-    metrics: Mapping[str, Any] = field(default_factory=dict)
     has_moved: bool = False
+
+    def algorithms(self) -> set[str]:
+        """Return the algorithms in the version's model."""
+        if self.algorithm == MIXTURE:
+            return {model["algorithm"] for model in self.parameters["parts"]}
+        return {self.algorithm}
 
     def formula_for(self, mean_score: float) -> Formula:
         """Return the formula with its repeat weight in units of the mean score of the model fitted again."""
@@ -96,8 +103,16 @@ def read_version(
         return None
     model_parameters, weighting = own
     has_units = isinstance(chosen.get(SERVING_KEY), Mapping)
-    serving = _mapping(chosen[SERVING_KEY] if has_units else stored.get(SERVING_KEY))
-    formula = _formula(exact_values(FORMULA, serving) | _policy(serving))
+    formula = _formula(chosen[SERVING_KEY] if has_units else stored.get(SERVING_KEY))
+    # a version of an early release has one formula for all answers
+    others: dict[Repeats, Formula] = {
+        repeats: _formula(stored.get(key) or stored.get(SERVING_KEY)).for_repeats(repeats)
+        for repeats, key in SERVING_KEYS.items()
+        if key != SERVING_KEY
+    }
+    newest = _mapping(metrics.get(NEWEST_KEY))
+    if _number(newest.get(SCORE_KEY)) is None:
+        newest = {SCORE_KEY: metrics.get(SCORE_KEY), ERROR_KEY: chosen.get(ERROR_KEY)}
     points: dict[str, StartingPoint] = {}
     for entry in candidates:
         # a candidate without a score never ran: its parameters are those of the start
@@ -118,9 +133,9 @@ def read_version(
         formula,
         has_units,
         points,
-        _number(metrics.get(SCORE_KEY)),
-        _number(chosen.get(ERROR_KEY)),
-        metrics,
+        others,
+        _number(newest.get(SCORE_KEY)),
+        _number(newest.get(ERROR_KEY)),
     )
 
 
@@ -198,9 +213,10 @@ def _exact(value: Any, options: Sequence[Any]) -> Any:
     return round(number) if all(isinstance(option, int) for option in numbers) else number
 
 
-def _formula(serving: Mapping[str, Any]) -> Formula:
-    """Return the formula of these values, within what serving accepts."""
-    formula = replace(Formula(), **serving)
+def _formula(stored: Any) -> Formula:
+    """Return the formula that a version stores, within what serving accepts."""
+    serving = _mapping(stored)
+    formula = replace(Formula(), **exact_values(FORMULA, serving) | _policy(serving))
     return formula.with_(
         profile_events=min(formula.profile_events, PROFILE_EVENTS_MAX), rank_decay=min(formula.rank_decay, 1.0)
     )

@@ -12,6 +12,7 @@ from jobs.models.errors import Unsuitable
 from jobs.models.neighbours import Neighbours
 from jobs.models.registry import Algorithm
 from jobs.offline.split import NothingToMeasure, select_events
+from jobs.tuning.budget import Budget
 from jobs.tuning.fitting import NEIGHBOURS, fit, part
 from jobs.tuning.guard import (
     STORED_USERS_MIN,
@@ -31,6 +32,8 @@ from tests.unit.offline import data
 
 CATALOG = Catalog.unknown(60)
 COSINE = {"min_co_occurrence": 2}
+# fits and scores that are no search
+BUDGET = Budget(0.0)
 
 
 def objective(**options: Any) -> Objective:
@@ -128,19 +131,24 @@ def test_the_newest_days_decide_and_all_days_where_those_do_not(
 def test_a_model_fitted_again_has_the_scores_of_its_own_values() -> None:
     tuned = objective()
     formula = Formula(blend=1.0, repeat_weight=0.0, weight_power=0.5)
-    again = refit(tuned, version("cosine", COSINE, formula), SPACES)
-    neighbours = tuned.fit(SPACES["cosine"], COSINE, Weighting())
-    assert again.scores.tolist() == tuned.score(neighbours, formula).tolist()
+    again = refit(tuned, version("cosine", COSINE, formula), SPACES, BUDGET)
+    neighbours = tuned.fit(SPACES["cosine"], COSINE, Weighting(), BUDGET)
+    assert again.scores.tolist() == tuned.score(neighbours, formula, BUDGET).tolist()
     assert again.scores.mean() > 0.1
-    assert [fold.indices.tolist() for fold in again.parts["cosine"]] == [fold.indices.tolist() for fold in neighbours]
+    part_again = again.find_part("cosine", COSINE, Weighting())
+    assert part_again is not None
+    assert [fold.indices.tolist() for fold in part_again] == [fold.indices.tolist() for fold in neighbours]
+    assert again.find_part("cosine", COSINE, Weighting(30.0)) is None
+    assert again.find_part("cosine", {"min_co_occurrence": 3}, Weighting()) is None
+    assert again.find_part("tfidf", COSINE, Weighting()) is None
 
 
 def test_a_mixture_fitted_again_is_what_is_published() -> None:
     history = data.shop()
     tuned = objective()
     parts = [part("cosine", COSINE, Weighting(30.0), 2), part("popularity", {}, Weighting(), 1)]
-    again = refit(tuned, version("mixture", {"parts": parts}), SPACES)
-    assert set(again.parts) == {"cosine", "popularity"}
+    again = refit(tuned, version("mixture", {"parts": parts}), SPACES, BUDGET)
+    assert [part[0] for part in again.parts] == ["cosine", "popularity"]
     for fold, neighbours in zip(tuned.folds, again.neighbours, strict=True):
         expected = fit(fold.split.train, fold.split.now, "mixture", {"parts": parts}, Weighting())
         assert (neighbours.indices == expected.indices).all()
@@ -150,12 +158,14 @@ def test_a_mixture_fitted_again_is_what_is_published() -> None:
 
 def test_a_repeat_weight_in_similarity_is_converted_for_the_model_fitted_again() -> None:
     tuned = objective()
-    again = refit(tuned, version("cosine", COSINE, Formula(repeat_weight=0.2)), SPACES)
+    again = refit(tuned, version("cosine", COSINE, Formula(repeat_weight=0.2)), SPACES, BUDGET)
     assert again.formula.repeat_weight == pytest.approx(0.2 / again.neighbours[0].mean_score)
     # a version chosen for other answers excludes what these answers must exclude
     assert version("cosine", COSINE, Formula(exclusion_policy="nothing")).formula.exclusion_policy == "nothing"
     assert (
-        refit(tuned, version("cosine", COSINE, Formula(exclusion_policy="nothing")), SPACES).formula.exclusion_policy
+        refit(
+            tuned, version("cosine", COSINE, Formula(exclusion_policy="nothing")), SPACES, BUDGET
+        ).formula.exclusion_policy
         == "bought"
     )
 
@@ -166,9 +176,9 @@ def test_a_model_that_cannot_be_fitted_again_is_unsuitable() -> None:
 
     spaces = {"cosine": Space(Algorithm(refusing), SPACES["cosine"].values)}
     with pytest.raises(Unsuitable, match="cosine cannot be fitted with version 5's"):
-        refit(objective(), version("cosine", COSINE), spaces)
+        refit(objective(), version("cosine", COSINE), spaces, BUDGET)
     with pytest.raises(Unsuitable, match="cosine cannot be fitted"):
-        refit(objective(), replace(version("cosine", COSINE), parameters={"no_such": 1}), SPACES)
+        refit(objective(), replace(version("cosine", COSINE), parameters={"no_such": 1}), SPACES, BUDGET)
 
 
 # the stored neighbours

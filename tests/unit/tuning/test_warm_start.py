@@ -8,6 +8,7 @@ import pytest
 from jobs.data.catalog import Catalog
 from jobs.data.weighting import Weighting
 from jobs.offline.split import split_last_days
+from jobs.tuning.budget import Budget
 from jobs.tuning.fitting import part
 from jobs.tuning.objective import Objective
 from jobs.tuning.space import FORMULA, SPACES
@@ -64,6 +65,10 @@ def test_every_algorithm_that_was_scored_starts_from_its_tuned_values() -> None:
     assert (active.version, active.algorithm, active.parameters, active.weighting) == (7, "ease", EASE, TUNED)
     assert active.formula == FORMULA_SERVED.with_(repeat_weight=3.0)
     assert (active.score, active.standard_error) == (0.12, 0.01)
+    # the newest days alone, where the version has them
+    stored = row("ease", EASE, candidate("ease", EASE))
+    stored[3]["newest"] = {"ndcg@20": 0.15, "standard_error": 0.02, "users": 30}
+    assert (read(*stored).score, read(*stored).standard_error) == (0.15, 0.02)
 
 
 def test_parts_of_a_mixture_are_points_where_no_candidate_says_more() -> None:
@@ -183,7 +188,9 @@ def test_the_formula_takes_over_only_what_is_tuned_here() -> None:
     values = {name: FORMULA[name] for name in ("trending_prior", "half_life_days")}
     formula = point.formula_near(start, values)
     assert formula == start.with_(trending_prior=0.0, half_life_days=30.0)
-    assert objective.score(objective.fit(SPACES["ease"], point.parameters, point.weighting), formula).mean() > 0
+    budget = Budget(0.0)
+    neighbours = objective.fit(SPACES["ease"], point.parameters, point.weighting, budget)
+    assert objective.score(neighbours, formula, budget).mean() > 0
     # a policy that this kind of answers does not allow
     assert point.formula_near(start, {"exclusion_policy": ("bought",)}).exclusion_policy == "bought"
     assert point.formula_near(start, {"exclusion_policy": ("bought", "seen")}).exclusion_policy == "seen"
