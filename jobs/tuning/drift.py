@@ -17,6 +17,8 @@ from jobs.offline.baselines import count_users
 from jobs.offline.split import RELEVANT_WEIGHT
 from shared.domain.events import EVENT_WEIGHTS
 
+# The key of ``models.metrics`` that holds the version's profile.
+PROFILE_KEY: Final = "history"
 # Days of a profile: a week, so that every profile has the same days of the week.
 PROFILE_DAYS: Final = 7
 # Products that count as the most popular ones.

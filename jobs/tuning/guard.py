@@ -226,7 +226,10 @@ def find_stored_advantage(
         return None
     if len(objective.weights) < STORED_USERS_MIN:
         return None
-    neighbours = fit(split.train, until, model.algorithm, model.parameters, model.weighting, spaces)
+    try:
+        neighbours = fit(split.train, until, model.algorithm, model.parameters, model.weighting, spaces)
+    except Unsuitable:
+        return None
     budget = Budget(0.0)
     new = objective.score([neighbours], model.formula.for_repeats(repeats), budget)
     old = objective.score([stored], active.formula_for(stored.mean_score).for_repeats(repeats), budget)

@@ -153,7 +153,12 @@ class Search:
         warm = self._fit_warm(name)
         if warm is not None and self.budget.left <= 0:
             return warm
-        cold = fit_trial(self.objective, name, self.spaces[name], start, weighting, formula, self.budget)
+        if warm is not None and (warm.parameters, warm.weighting) == (start, weighting):
+            # the fit is the same
+            cold = replace(warm, formula=formula, fits=0, cost=0.0)
+            cold.scores = self.objective.score(cold.neighbours, formula, self.budget)
+        else:
+            cold = fit_trial(self.objective, name, self.spaces[name], start, weighting, formula, self.budget)
         if warm is None:
             return cold
         personal = other_starts(self.objective, cold.formula)[PERSONAL_START - 1]

@@ -176,7 +176,7 @@ def step_model(objective: Objective, space: Space, trial: Trial, budget: Budget)
     return _take_step(objective, space, trial, space.values, budget, with_formula=True)
 
 
-def _fresh_first(trial: Trial, *spaces: Values) -> list[Step]:
+def fresh_first(trial: Trial, *spaces: Values) -> list[Step]:
     """Return the steps from where the trial is; those that failed when its version was chosen come last."""
     parameters, weighting = spaces
     steps = [*single_steps(parameters, trial.parameters), *single_steps(weighting, asdict(trial.weighting))]
@@ -186,7 +186,7 @@ def _fresh_first(trial: Trial, *spaces: Values) -> list[Step]:
 def has_fresh_steps(objective: Objective, space: Space, trial: Trial) -> bool:
     """Return whether the trial has a step that failed neither in this search nor when its version was chosen."""
     known = trial.failed_steps | trial.deferred_steps
-    return any(step not in known for step in _fresh_first(trial, space.values, _weighting_values(objective, space)))
+    return any(step not in known for step in fresh_first(trial, space.values, _weighting_values(objective, space)))
 
 
 def _weighting_values(objective: Objective, space: Space) -> Values:
@@ -201,7 +201,7 @@ def _take_step(
     objective: Objective, space: Space, trial: Trial, model_values: Values, budget: Budget, *, with_formula: bool
 ) -> bool:
     values = _weighting_values(objective, space)
-    for name, value in _fresh_first(trial, model_values, values):
+    for name, value in fresh_first(trial, model_values, values):
         parameters, fields = dict(trial.parameters), asdict(trial.weighting)
         (fields if name in values else parameters)[name] = value
         key = (*sorted(parameters.items()), *fields.values())
