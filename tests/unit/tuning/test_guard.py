@@ -9,8 +9,10 @@ import pytest
 from jobs.data.catalog import Catalog
 from jobs.data.weighting import Weighting
 from jobs.models.errors import Unsuitable
-from jobs.models.neighbours import Neighbours
+from jobs.models.neighbours import NO_NEIGHBOUR, Neighbours
 from jobs.models.registry import Algorithm
+from jobs.models.sequences import Sequences
+from jobs.models.transitions import transitions_neighbours
 from jobs.offline.split import NothingToMeasure, select_events
 from jobs.tuning.budget import Budget
 from jobs.tuning.fitting import NEIGHBOURS, fit, part
@@ -24,7 +26,7 @@ from jobs.tuning.guard import (
     refit,
 )
 from jobs.tuning.objective import Objective
-from jobs.tuning.selection import split_for_tuning
+from jobs.tuning.selection import choose_model, split_for_tuning
 from jobs.tuning.space import SPACES, Space
 from jobs.tuning.warm_start import ActiveVersion, read_version
 from shared.domain.formula import Formula
@@ -235,3 +237,129 @@ def test_a_history_without_anything_before_is_no_comparison() -> None:
     with pytest.raises(NothingToMeasure):
         split_for_tuning(data.history(users=1, items=1), new_only=False)
     assert advantage(until=data.START) is None
+
+
+# through the choice of a model
+
+
+def by_days(*, newest: float, older: float) -> Space:
+    """Return a space whose algorithm knows these shares of the products before the newest cut and before the older one.
+
+    It is one of whole histories, which are longer before the newest cut.
+    """
+    splits, _ = split_for_tuning(data.shop(), new_only=False)
+    n_between = (len(splits[0].train) + len(splits[1].train)) / 2
+
+    def fit_neighbours(sequences: Sequences, k: int) -> Neighbours:
+        neighbours = transitions_neighbours(sequences, k, window=5)
+        known = newest if len(sequences.items) > n_between else older
+        is_unknown = np.arange(sequences.n_items) % 10 >= 10 * known
+        neighbours.indices[is_unknown], neighbours.scores[is_unknown] = NO_NEIGHBOUR, 0
+        neighbours.co_occurrence[is_unknown] = 0
+        return neighbours
+
+    return Space(Algorithm(fit_neighbours, is_sequential=True))
+
+
+def choose(active: str | None, spaces: dict[str, Space], **options: Any) -> Any:
+    """Return the choice with no budget to tune or to mix, when the active version has this algorithm."""
+    stored = {"serving": Formula(blend=1.0, weight_power=0.5, exclusion_policy="bought").parameters()}
+    version = (
+        read_version(5, active, stored, {"newest": {"ndcg@20": 0.2, "standard_error": 0.01}}, spaces)
+        if active
+        else None
+    )
+    return choose_model(
+        options.pop("history", data.shop()),
+        CATALOG,
+        time_budget_s=0,
+        repeats="exclude",
+        other_repeats=("include", "only"),
+        spaces=spaces,
+        active=version,
+        **options,
+    )
+
+
+# the first is better on all days together, and worse on the newest
+SPACES_OF_TWO = {"past": by_days(newest=0.6, older=1.0), "steady": by_days(newest=0.8, older=0.2)}
+
+
+def test_the_search_alone_takes_the_best_of_all_days() -> None:
+    chosen = choose(None, SPACES_OF_TWO)
+    assert chosen.algorithm == "past"
+    assert (chosen.comparison, chosen.fall, chosen.metrics()["compared"]) == (None, None, None)
+
+
+def test_parameters_that_are_better_on_the_newest_days_stay_and_learn_from_today() -> None:
+    kept = choose("steady", SPACES_OF_TWO)
+    assert kept.algorithm == "steady"
+    assert kept.comparison is not None
+    assert kept.comparison.keeps_parameters
+    assert kept.comparison.gain < 0
+    assert kept.reason == f"the parameters of version 5 stay: {kept.comparison.reason}"
+    assert (kept.trials[0]["algorithm"], kept.trials[0]["state"]) == ("steady", "kept")
+    assert kept.metrics()["compared"]["kept_parameters"] is True
+    # its quality on the newest days is what the next run compares with
+    assert kept.metrics()["newest"] == kept.comparison.active.as_json()
+    # it learns from all of today's history, and its formula answers all kinds of requests
+    assert kept.neighbours.counts.sum() > 0
+    assert set(kept.other_formulae) == {"include", "only"}
+    assert kept.fall is not None
+    assert (kept.fall.then, kept.fall.now) == (0.2, kept.comparison.active.mean)
+
+
+def test_a_choice_that_is_better_on_the_newest_days_is_published() -> None:
+    chosen = choose("past", {"past": by_days(newest=0.2, older=0.2), "steady": SPACES_OF_TWO["steady"]})
+    assert chosen.algorithm == "steady"
+    assert chosen.comparison is not None
+    assert not chosen.comparison.keeps_parameters
+    assert chosen.comparison.gain > 0
+    assert chosen.reason.startswith("best of 2 trials")
+    assert "kept" not in {trial["state"] for trial in chosen.trials}
+    assert chosen.metrics()["newest"] == chosen.comparison.choice.as_json()
+
+
+def test_a_version_that_cannot_be_fitted_again_keeps_nothing() -> None:
+    def refusing(_sequences: Any, _k: int, **_: Any) -> Neighbours:
+        raise Unsuitable("too large by now")
+
+    chosen = choose("past", {"past": Space(Algorithm(refusing)), "steady": SPACES_OF_TWO["steady"]})
+    assert (chosen.algorithm, chosen.comparison) == ("steady", None)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "parameters", "stays"),
+    [
+        ("tfidf", {"min_co_occurrence": 3, "weighting": {"half_life_days": 30.0}}, True),
+        # the default of small shops is no choice, so the default of today replaces it
+        ("cosine", {"min_co_occurrence": 2, "weighting": {"weight_power": 1.0, "repeated": "sum"}}, False),
+    ],
+)
+def test_a_shop_that_became_too_small_to_choose_keeps_its_parameters(
+    algorithm: str, parameters: dict[str, Any], stays: bool
+) -> None:
+    stored = parameters | {"serving": Formula(blend=0.9, repeat_weight=0.03).parameters()}
+    small = select_events(data.shop(), np.arange(4_000) >= 3_100)
+    active = read_version(5, algorithm, stored, {}, SPACES)
+    chosen = choose_model(
+        small, CATALOG, time_budget_s=0, repeats="exclude", other_repeats=("include", "only"), active=active
+    )
+    assert chosen.algorithm == algorithm
+    assert (chosen.score, chosen.newest) == (None, None)
+    if not stays:
+        assert chosen.reason == "safe default: 900 events, fewer than 1000"
+        return
+    assert chosen.reason == "the parameters of version 5 stay: 900 events, fewer than 1000"
+    assert chosen.weighting == Weighting(30.0)
+    assert (chosen.formula.blend, chosen.formula.repeat_weight) == (0.9, pytest.approx(0.03))
+    assert chosen.other_formulae["only"].exclusion_policy == "unmet"
+    assert chosen.neighbours.counts.any()
+    # the next run knows that it was a choice once
+    again = read_version(6, chosen.algorithm, chosen.model_parameters(), chosen.metrics(), SPACES)
+    assert again is not None
+    assert (again.algorithm, again.parameters, again.weighting) == (
+        algorithm,
+        {"min_co_occurrence": 3},
+        Weighting(30.0),
+    )
