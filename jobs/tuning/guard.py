@@ -4,7 +4,7 @@ docs/decisions/0035-warm-start.md gives the reasons for the rules.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -221,6 +221,8 @@ def find_stored_advantage(
     """
     try:
         split = split_by_mask(history, history.times > until, new_only=False, now=until)
+        # what the stored neighbours know may be shown, whether or not today's history still knows it
+        split = replace(split, known_items=split.known_items | (stored.counts > 0))
         objective = Objective([split], catalog, repeats=repeats, length_shares=length_shares, seed=seed)
     except NothingToMeasure:
         return None
