@@ -1,5 +1,6 @@
 """Job, daily: choose and tune the shop's model on its own held-out days, and publish it as a model version."""
 
+import logging
 import time
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -21,12 +22,14 @@ from shared.settings import settings
 from shared.storage.operations import training_runs
 from shared.storage.recommending import models, request_histories
 
+log = logging.getLogger(__name__)
+
 # Users who must share two products for the products to be neighbours.
 MIN_CO_OCCURRENCE: Final = 2
 
 
 class Similarity(Parameters):
-    """``time_budget_s`` : seconds for choosing and tuning; the setting SIMILARITY_BUDGET_S by default."""
+    """``time_budget_s`` : predicted processor seconds for tuning; the setting SIMILARITY_BUDGET_S by default."""
 
     time_budget_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] | None = None
 
@@ -79,14 +82,14 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
         "events": len(history),
         "users": len(history.user_ids),
         "products": len(history.product_ids),
-        "load_s": round(time.perf_counter() - started, 3),
     }
+    timings = {"load_s": round(time.perf_counter() - started, 3)}
     if reason := find_training_obstacle(history):
-        return keep_active_model(started_at, reason, details)
+        return keep_active_model(started_at, reason, details | timings)
 
     started = time.perf_counter()
     budget_s = settings().similarity_budget_s if parameters.time_budget_s is None else parameters.time_budget_s
-    progress("choosing", time_budget_s=budget_s, **details)
+    progress("choosing", time_budget_s=budget_s, **details, **timings)
     shares = share_lengths(request_histories.count_by_length(GROUPS_FROM))
     choice = choose_model(
         history,
@@ -102,11 +105,13 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
         "products_with_neighbours": int(np.count_nonzero(choice.neighbours.counts)),
         "pairs": int(choice.neighbours.counts.sum()),
         "history_length_shares": [round(share, 3) for share in shares],
-        "train_s": round(time.perf_counter() - started, 3),
         **choice.metrics(),
     }
+    timings["train_s"] = round(time.perf_counter() - started, 3)
+    if choice.is_aborted:
+        log.warning("Tuning was aborted: %s", choice.reason)
     if reason := find_publishing_obstacle(choice.neighbours):
-        return keep_active_model(started_at, reason, details)
+        return keep_active_model(started_at, reason, details | timings)
 
     started = time.perf_counter()
     version = models.publish(
@@ -116,7 +121,8 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
         parameters=choice.model_parameters(),
         metrics=details,
         rows=format_rows(history.product_ids, choice.neighbours),
+        timings=timings,
     )
     dropped = models.drop_surplus()
-    publish_s = round(time.perf_counter() - started, 3)
-    return {"outcome": "published", "version": version, **details, "publish_s": publish_s, "dropped": dropped}
+    timings["publish_s"] = round(time.perf_counter() - started, 3)
+    return {"outcome": "published", "version": version, **details, **timings, "dropped": dropped}

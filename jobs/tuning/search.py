@@ -12,6 +12,7 @@ from jobs.models.errors import Unsuitable
 from jobs.tuning.budget import Budget
 from jobs.tuning.ensemble import mix_trials
 from jobs.tuning.objective import Objective
+from jobs.tuning.plan import cheapest
 from jobs.tuning.space import Space
 from jobs.tuning.starts import formula_values, starting_formula
 from jobs.tuning.steps import (
@@ -27,8 +28,6 @@ from jobs.tuning.steps import (
 )
 from jobs.tuning.trial import FinishedTrial, Trial, TrialState, charged, standard_error
 
-# The cheapest algorithms, by the predicted cost of a fit, run whatever the budget: this many.
-ALWAYS_FITTED: Final = 4
 # Trials with less than this share of the best score are not tuned further.
 GIVEN_UP_BELOW: Final = 0.85
 # Algorithms with at least this share of the best score are the leading ones, and are tuned from a far start as well if
@@ -59,7 +58,8 @@ class Search:
     Parameters
     ----------
     spaces : the algorithms, in the order in which they are first tried.
-    budget : of predicted cost; no step is begun without any of it left, but for the first fits of ALWAYS_FITTED.
+    budget : of predicted cost; no step is begun without any of it left, but for the first fits of the cheapest
+        algorithms.
     report : called whenever a trial has changed.
     """
 
@@ -92,8 +92,9 @@ class Search:
 
         The weighting and the formula of the best so far are where the next algorithm starts.
         """
-        formula, weighting = starting_formula(self.objective), Weighting()
-        always = self._cheapest(weighting)
+        starting_weighting = Weighting()
+        formula, weighting = starting_formula(self.objective), starting_weighting
+        always = cheapest(self.spaces, lambda space: self.objective.predict_fit(space, space.start, starting_weighting))
         for name, space in self.spaces.items():
             own = replace(weighting, session_gap_minutes=None) if space.starts_by_user else weighting
             predicted = self.objective.predict_fit(space, space.start, own)
@@ -118,12 +119,6 @@ class Search:
 
     def _best(self) -> Trial:
         return max(self.live, key=lambda trial: trial.score)
-
-    def _cheapest(self, weighting: Weighting) -> set[str]:
-        predicted = {
-            name: self.objective.predict_fit(space, space.start, weighting) for name, space in self.spaces.items()
-        }
-        return set(sorted(predicted, key=lambda name: predicted[name])[:ALWAYS_FITTED])
 
     def _skip(self, name: str, weighting: Weighting, state: TrialState, note: str) -> None:
         formula = starting_formula(self.objective)
