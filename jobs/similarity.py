@@ -37,7 +37,7 @@ MIN_CO_OCCURRENCE: Final = 2
 
 
 class Similarity(Parameters):
-    """``time_budget_s`` : seconds for choosing and tuning; the setting SIMILARITY_BUDGET_S by default."""
+    """``time_budget_s`` : predicted processor seconds for tuning; the setting SIMILARITY_BUDGET_S by default."""
 
     time_budget_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] | None = None
 
@@ -127,14 +127,14 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
         "events": len(history),
         "users": len(history.user_ids),
         "products": len(history.product_ids),
-        "load_s": round(time.perf_counter() - started, 3),
     }
+    timings = {"load_s": round(time.perf_counter() - started, 3)}
     if reason := find_training_obstacle(history):
-        return keep_active_model(started_at, reason, details)
+        return keep_active_model(started_at, reason, details | timings)
 
     started = time.perf_counter()
     budget_s = settings().similarity_budget_s if parameters.time_budget_s is None else parameters.time_budget_s
-    progress("choosing", time_budget_s=budget_s, **details)
+    progress("choosing", time_budget_s=budget_s, **details, **timings)
     shares = share_lengths(request_histories.count_by_length(GROUPS_FROM))
     catalog, profile = catalog_of(history.product_ids), profile_of(history)
     active, then, drift = None, None, None
@@ -161,19 +161,21 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
         "products_with_neighbours": int(np.count_nonzero(choice.neighbours.counts)),
         "pairs": int(choice.neighbours.counts.sum()),
         "history_length_shares": [round(share, 3) for share in shares],
-        "train_s": round(time.perf_counter() - started, 3),
         **choice.metrics(),
         PROFILE_KEY: profile.as_json(),
         "drift": None if drift is None else drift.as_json(),
     }
+    timings["train_s"] = round(time.perf_counter() - started, 3)
+    if choice.is_aborted:
+        log.warning("Tuning was aborted: %s", choice.reason)
     if reason := find_publishing_obstacle(choice.neighbours):
-        return keep_active_model(started_at, reason, details)
+        return keep_active_model(started_at, reason, details | timings)
     if (
         active is not None
         and then is not None
         and (reason := find_stored_obstacle(history, catalog, choice, active, then, shares))
     ):
-        return keep_active_model(started_at, reason, details)
+        return keep_active_model(started_at, reason, details | timings)
 
     started = time.perf_counter()
     version = models.publish(
@@ -183,7 +185,8 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
         parameters=choice.model_parameters(),
         metrics=details,
         rows=format_rows(history.product_ids, choice.neighbours),
+        timings=timings,
     )
     dropped = models.drop_surplus()
-    publish_s = round(time.perf_counter() - started, 3)
-    return {"outcome": "published", "version": version, **details, "publish_s": publish_s, "dropped": dropped}
+    timings["publish_s"] = round(time.perf_counter() - started, 3)
+    return {"outcome": "published", "version": version, **details, **timings, "dropped": dropped}

@@ -14,10 +14,12 @@ from jobs.tuning.drift import Fall
 from jobs.tuning.ensemble import mix_trials
 from jobs.tuning.guard import Refit, measure_fall, refit
 from jobs.tuning.objective import Objective
+from jobs.tuning.plan import cheapest
 from jobs.tuning.space import Space
 from jobs.tuning.starts import PERSONAL_START, formula_values, other_starts, starting_formula
 from jobs.tuning.steps import (
     FIT_SHARE_MAX,
+    FORMULA_SHARE,
     fit_trial,
     has_fresh_steps,
     predict_step,
@@ -31,16 +33,21 @@ from jobs.tuning.trial import FinishedTrial, Trial, TrialState, charged, standar
 from jobs.tuning.warm_start import ActiveVersion
 from shared.domain.formula import Formula
 
-# The cheapest algorithms, by the predicted cost of a fit, run whatever the budget: this many.
-ALWAYS_FITTED: Final = 4
 # Trials with less than this share of the best score are not tuned further.
 GIVEN_UP_BELOW: Final = 0.85
+# Algorithms with at least this share of the best score are the leading ones, and are tuned from a far start as well if
+# a fit there takes no greater share of the budget than FAR_SHARE_MAX.
+LEADING_FROM: Final = 0.9
+FAR_SHARE_MAX: Final = 0.08
 # A trial from a far start is not tuned further with less than this share of the score of its algorithm's other trial.
 FAR_GIVEN_UP_BELOW: Final = 0.97
-# The share of the budget that an algorithm may take before the others had their turn.
-FIRST_SHARE: Final = 1 / 16
-# A fit that takes less than this share of the budget is quick: its algorithm tunes the weighting for the slower ones.
-QUICK_FIT_SHARE: Final = 1 / 100
+# The share of the budget that the first algorithm may take before the others have their turn: the formula and the
+# weighting that suit it are where the others start.
+FIRST_SHARE: Final = 1 / 12
+# The share of each further algorithm.
+NEXT_SHARE: Final = 1 / 36
+# A further algorithm with less than this share of the best score, from the best of its starts, has no turn yet.
+FIRST_TURN_FROM: Final = 0.8
 # The share of the budget that is left for mixing.
 MIXING_SHARE: Final = 0.15
 # A model with less than this share in the score (``blend``) has little effect: other starts are tuned before it.
@@ -56,7 +63,8 @@ class Search:
     Parameters
     ----------
     spaces : the algorithms, in the order in which they are first tried.
-    budget : of predicted cost; no step is begun without any of it left, but for the first fits of ALWAYS_FITTED.
+    budget : of predicted cost; no step is begun without any of it left, but for the first fits of the cheapest
+        algorithms.
     report : called whenever a trial has changed.
     active : the model version that is served: its values are where its algorithms start.
     """
@@ -119,8 +127,9 @@ class Search:
         The weighting and the formula of the best so far are where the next algorithm starts. One whose tuned values the
         active version knows starts from those if they are better.
         """
-        formula, weighting = starting_formula(self.objective), Weighting()
-        always = self._cheapest(weighting)
+        starting_weighting = Weighting()
+        formula, weighting = starting_formula(self.objective), starting_weighting
+        always = cheapest(self.spaces, lambda space: self.objective.predict_fit(space, space.start, starting_weighting))
         for name in self._order():
             space = self.spaces[name]
             own = replace(weighting, session_gap_minutes=None) if space.starts_by_user else weighting
@@ -138,10 +147,10 @@ class Search:
             except Unsuitable as error:
                 self._skip(name, own, TrialState.UNSUITABLE, f"not tried: {error}")
                 continue
+            self._tune_first(trial)
             self.live.append(trial)
-            self._tune_first(trial, predicted)
             self.report(trial)
-            best = max(self.live, key=lambda trial: trial.score)
+            best = self._best()
             formula, weighting = best.formula, best.weighting
 
     def _fit_start(self, name: str, weighting: Weighting, formula: Formula) -> Trial:
@@ -202,48 +211,79 @@ class Search:
             deferred_steps=frozenset() if self.explores else point.failed_steps,
         )
 
-    def _cheapest(self, weighting: Weighting) -> set[str]:
-        predicted = {
-            name: self.objective.predict_fit(space, space.start, weighting) for name, space in self.spaces.items()
-        }
-        return set(sorted(predicted, key=lambda name: predicted[name])[:ALWAYS_FITTED])
+    def _best(self) -> Trial:
+        return max(self.live, key=lambda trial: trial.score)
 
     def _skip(self, name: str, weighting: Weighting, state: TrialState, note: str) -> None:
         formula = starting_formula(self.objective)
         self.finished.append(FinishedTrial(name, dict(self.spaces[name].start), weighting, formula, state, note))
 
-    def _tune_first(self, trial: Trial, predicted: float) -> None:
-        """Tune the formula from several starts, and the weighting where fits are quick."""
-        share, space = self.budget.part(FIRST_SHARE), self.spaces[trial.algorithm]
+    def _tune_first(self, trial: Trial) -> None:
+        """Tune the formula from several starts; with the first algorithm the weighting as well."""
+        share = self.budget.part(NEXT_SHARE if self.live else FIRST_SHARE)
+        space, values = self.spaces[trial.algorithm], self._formula_values
         if trial.version is not None and not self.explores:
             # other starts lost when the version was chosen, and so did steps of the weighting
             with charged(trial, share):
-                tune_formula(self.objective, trial, self._formula_values, share)
+                tune_formula(self.objective, trial, values, share)
             return
         with charged(trial, share):
             starts = try_other_starts(self.objective, space, trial, share)
             self._untuned += [starts.untuned] if starts.untuned else []
-            tune_formula(self.objective, trial, self._formula_values, share)
+            if self.live and trial.score < FIRST_TURN_FROM * self._best().score:
+                return
+            tune_formula(self.objective, trial, values, share)
             # no step of the model would gain while it has little effect
             if trial.formula.blend < SMALL_BLEND:
-                tune_rivals(self.objective, trial, starts.rivals, self._formula_values, share)
-        if predicted < self.budget.seconds * QUICK_FIT_SHARE:
-            # the weighting matters alike to all: slow algorithms start from what a quick one has learnt
+                tune_rivals(self.objective, trial, starts.rivals, values, share)
+        if not self.live:
+            # the weighting matters alike to all: the others start from what the first has learnt
             while share.left > 0 and step_weighting(self.objective, space, trial, share):
                 pass
         with charged(trial, share):
-            tune_rivals(self.objective, trial, starts.rivals, self._formula_values, share)
+            tune_rivals(self.objective, trial, starts.rivals, values, share)
 
     def fit_far_starts(self) -> None:
-        """Fit the leading algorithms at a second start, far from the first, since single steps end in local optima."""
+        """Fit the leading algorithms at a second start, far from the first, since single steps end in local optima.
+
+        A far trial that is not far behind takes part in what follows beside its algorithm's other trial.
+        """
+        best = self._best().score
+        for trial in sorted(self.live, key=lambda trial: -trial.score):
+            space = self.spaces[trial.algorithm]
+            if not space.far_start or trial.score < LEADING_FROM * best:
+                continue
+            # it lost when the version was chosen
+            if trial.version is not None and not self.explores:
+                continue
+            predicted = self.objective.predict_fit(space, space.far_start, trial.weighting)
+            if predicted > min(FAR_SHARE_MAX * self.budget.seconds, self.budget.left):
+                continue
+            try:
+                far = fit_trial(
+                    self.objective,
+                    trial.algorithm,
+                    space,
+                    dict(space.far_start),
+                    trial.weighting,
+                    trial.formula,
+                    self.budget,
+                )
+            except Unsuitable:
+                continue
+            with charged(far, self.budget):
+                tune_formula(self.objective, far, self._formula_values, self.budget.part(FORMULA_SHARE))
+            self.live.append(far)
+            self.report(far)
 
     def share_budget(self) -> None:
         """Let the trials take steps in turn until none gains or the budget is used up, but for the share of mixing."""
         budget = self.budget.all_but(MIXING_SHARE)
         while (pending := [trial for trial in self.live if trial.state is None]) and budget.left > 0:
-            best = max(trial.score for trial in self.live)
+            best = self._best().score
+            by_algorithm = {name: self._best_of(name) for name in self.spaces}
             for trial in pending:
-                if trial.score < GIVEN_UP_BELOW * best:
+                if trial.score < max(GIVEN_UP_BELOW * best, FAR_GIVEN_UP_BELOW * by_algorithm[trial.algorithm]):
                     trial.state = TrialState.GIVEN_UP
                 elif predict_step(self.objective, self.spaces[trial.algorithm], trial) > budget.left:
                     trial.state = TrialState.STOPPED
@@ -263,9 +303,18 @@ class Search:
                 trial.state = TrialState.DONE
             self.report(trial)
 
+    def _best_of(self, algorithm: str) -> float:
+        return max((trial.score for trial in self.live if trial.algorithm == algorithm), default=0.0)
+
     def finish_live(self) -> None:
-        """End all trials, and order them, best first."""
-        self.finished += [trial.finish() for trial in self.live]
+        """End all trials, keep the better of two of one algorithm, and order them, best first."""
+        best: dict[str, Trial] = {}
+        for trial in sorted(self.live, key=lambda trial: -trial.score):
+            other = best.setdefault(trial.algorithm, trial)
+            if other is not trial:
+                other.fits += trial.fits
+                other.cost += trial.cost
+        self.finished += [trial.finish() for trial in best.values()]
         self.finished.sort(key=lambda trial: -trial.score)
 
     def mix(self) -> None:

@@ -1,10 +1,12 @@
 """Chooses a shop's model on its own held-out days, and fits the choice on all of its history."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from jobs.data.catalog import Catalog
 from jobs.data.history import DAY, History
@@ -12,12 +14,13 @@ from jobs.data.weighting import Weighting
 from jobs.models.errors import Unsuitable
 from jobs.models.neighbours import Neighbours
 from jobs.models.pairs import numba_installed
-from jobs.offline.split import NothingToMeasure, Split, leave_last_out, select_events, split_last_days
-from jobs.tuning.budget import Budget, Clock, Watch, own_time_clock
+from jobs.offline.split import NothingToMeasure, Split, leave_last_out, split_last_days
+from jobs.tuning.budget import ABORT_AFTER, Budget, Clock, Watch, own_time_clock
 from jobs.tuning.drift import Fall
 from jobs.tuning.fitting import NEIGHBOURS, fit
 from jobs.tuning.guard import Comparison, Quality, Refit, compare, is_newest
-from jobs.tuning.objective import Objective
+from jobs.tuning.objective import USERS_MAX, Objective
+from jobs.tuning.plan import FOLDS_LIMIT, affordable_events, enough_users, sample_users
 from jobs.tuning.search import Search
 from jobs.tuning.space import SPACES, Space
 from jobs.tuning.steps import tune_for
@@ -43,8 +46,6 @@ SECOND_FOLD_TRAIN_MIN: Final = 0.33
 FURTHER_FOLD_TRAIN_MIN: Final = 0.5
 # Budgets, in seconds, of which compiling takes a small part (2 to 3 s).
 COMPILED_FROM_SECONDS: Final = 20.0
-# Models are tuned on a sample of users with about this many events, and fitted on all of them.
-TUNING_EVENTS: Final = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Choice:
             "holdout_days": self.holdout_days,
             "compared": None if self.comparison is None else self.comparison.as_json(),
             "why": self.reason,
+            "aborted": self.is_aborted,
             "candidates": self.trials,
         }
 
@@ -134,14 +136,20 @@ def fit_default(
 
 
 def split_for_tuning(
-    history: History, *, new_only: bool, holdout_days: float | None = None, leave_last: bool = False
+    history: History,
+    *,
+    new_only: bool,
+    holdout_days: float | None = None,
+    leave_last: bool = False,
+    users_wanted: int = USERS_IN_ALL,
 ) -> tuple[list[Split], float | None]:
     """Return the splits to tune on, and their horizon in days (None with ``leave_last``).
 
     The first split holds out the last days: ``holdout_days`` if given, otherwise the fewest of HOLDOUT_DAYS that have
     ENOUGH_USERS; never more than a third of the history. Earlier cuts with the same horizon follow while enough of the
     history lies before them. ``leave_last`` holds out each user's last relevant event instead, and in a second split
-    the one before it. Raises NothingToMeasure.
+    the one before it. With more ``users_wanted`` than USERS_IN_ALL there may be up to FOLDS_LIMIT cuts. Raises
+    NothingToMeasure.
     """
     if len(history) == 0:
         raise NothingToMeasure("no events")
@@ -163,8 +171,8 @@ def split_for_tuning(
     if first is None:
         raise error
     splits = [first]
-    while len(splits) < FOLDS_MAX:
-        if len(splits) >= FOLDS_MIN and sum(len(split.users) for split in splits) >= USERS_IN_ALL:
+    while len(splits) < (FOLDS_MAX if users_wanted <= USERS_IN_ALL else FOLDS_LIMIT):
+        if len(splits) >= FOLDS_MIN and sum(len(split.users) for split in splits) >= users_wanted:
             break
         days_before = span - days * (len(splits) + 1)
         train_min = FURTHER_FOLD_TRAIN_MIN if len(splits) >= FOLDS_MIN else SECOND_FOLD_TRAIN_MIN
@@ -185,14 +193,6 @@ def _leave_last_splits(history: History, *, new_only: bool) -> list[Split]:
         except NothingToMeasure:
             break
     return splits
-
-
-def sample_users(history: History, events_max: int, seed: int) -> History:
-    """Return the events of a random sample of users with about ``events_max`` events, in the same codes."""
-    if len(history) <= events_max:
-        return history
-    is_sampled = np.random.default_rng(seed).random(len(history.user_ids)) < events_max / len(history)
-    return select_events(history, is_sampled[history.users])
 
 
 def choose_model(
@@ -230,7 +230,6 @@ def choose_model(
     holdout_days, leave_last : see ``split_for_tuning``.
     clock : aborts tuning that takes many times its budget; ``own_time_clock()`` by default. The choice does not depend
         on it otherwise.
-
     active : the model version that is served. The search starts from its values, and its parameters stay where the
         choice is worse.
 
@@ -238,38 +237,84 @@ def choose_model(
     """
     if len(history) == 0:
         raise NothingToMeasure("no events")
-
-    def fit_unchosen(reason: str) -> Choice:
-        if active is not None and _is_tuned(active):
-            # a shop that had enough events for a choice once keeps it when they become fewer
-            try:
-                return fit_active(history, active, reason, spaces, other_repeats=other_repeats, now=now)
-            except (TypeError, ValueError):
-                pass
-        return fit_default(history, catalog, reason, new_only=new_only, other_repeats=other_repeats, now=now)
-
-    if len(history) < SMALL_SHOP_EVENTS:
-        return fit_unchosen(f"safe default: {len(history)} events, fewer than {SMALL_SHOP_EVENTS}")
-    budget = Budget(time_budget_s, Watch(time_budget_s, clock or own_time_clock()))
-    try:
-        splits, days = split_for_tuning(
-            sample_users(history, TUNING_EVENTS, seed),
+    # sums of floating-point numbers depend on the number of threads that add them up
+    with threadpool_limits(1, "blas"):
+        return _choose(
+            history,
+            catalog,
+            budget=Budget(time_budget_s, Watch(time_budget_s, clock or own_time_clock())),
             new_only=new_only,
+            repeats=repeats,
+            other_repeats=other_repeats,
+            length_shares=length_shares,
+            now=now,
             holdout_days=holdout_days,
             leave_last=leave_last,
+            seed=seed,
+            spaces=spaces,
+            report=report,
+            active=active,
         )
-    except NothingToMeasure as error:
-        return fit_unchosen(f"safe default: {error}")
-    n_held_out = sum(len(split.users) for split in splits)
-    if n_held_out < SMALL_SHOP_USERS:
-        return fit_unchosen(f"safe default: {n_held_out} held-out users, fewer than {SMALL_SHOP_USERS}")
-    compiled = compiling_pays(time_budget_s)
+
+
+def _choose(
+    history: History,
+    catalog: Catalog,
+    *,
+    budget: Budget,
+    new_only: bool,
+    repeats: Repeats | None,
+    other_repeats: Sequence[Repeats],
+    length_shares: tuple[float, ...] | None,
+    now: np.datetime64 | None,
+    holdout_days: float | None,
+    leave_last: bool,
+    seed: int,
+    spaces: Mapping[str, Space],
+    report: Callable[[Trial], None],
+    active: ActiveVersion | None,
+) -> Choice:
+    def default(reason: str) -> Choice:
+        if active is not None and _is_tuned(active):
+            # a shop that had enough events for a choice once keeps it when they become fewer
+            with contextlib.suppress(TypeError, ValueError):
+                return fit_active(history, active, reason, spaces, other_repeats=other_repeats, now=now)
+        return fit_default(
+            history, catalog, f"safe default: {reason}", new_only=new_only, other_repeats=other_repeats, now=now
+        )
+
+    if len(history) < SMALL_SHOP_EVENTS:
+        return default(f"{len(history)} events, fewer than {SMALL_SHOP_EVENTS}")
+    sample = sample_users(history, affordable_events(history, spaces, budget.seconds, FOLDS_MIN), seed)
+
+    def split(users_wanted: int) -> tuple[list[Split], float | None]:
+        return split_for_tuning(
+            sample, new_only=new_only, holdout_days=holdout_days, leave_last=leave_last, users_wanted=users_wanted
+        )
+
+    def objective_of(repeats: Repeats | None, users_max: int) -> Objective:
+        return Objective(
+            splits,
+            catalog,
+            repeats=repeats,
+            length_shares=length_shares,
+            seed=seed,
+            users_max=users_max,
+            compiled=compiling_pays(budget.seconds),
+        )
+
     try:
-        objective = Objective(
-            splits, catalog, repeats=repeats, length_shares=length_shares, seed=seed, compiled=compiled
-        )
+        splits, days = split(USERS_IN_ALL)
+        n_held_out = sum(len(split.users) for split in splits)
+        if n_held_out < SMALL_SHOP_USERS:
+            return default(f"{n_held_out} held-out users, fewer than {SMALL_SHOP_USERS}")
+        objective = objective_of(repeats, USERS_MAX)
     except NothingToMeasure as error:
-        return fit_unchosen(f"safe default: {error}")
+        return default(str(error))
+    users_max = enough_users(objective, spaces, budget)
+    if users_max > USERS_MAX:
+        splits, days = split(users_max)
+        objective = objective_of(repeats, users_max)
     search = Search(objective, spaces, budget.all_but(OTHER_FORMULA_SHARE * len(other_repeats)), report, active)
     trials = search.run()
     comparison: Comparison | None = None
@@ -282,24 +327,23 @@ def choose_model(
         choice = replace(choice, reason=f"the parameters of version {comparison.version} stay: {comparison.reason}")
     newest = is_newest(objective)
     assert best.scores is not None
-    choice = replace(
-        choice,
-        newest=Quality.of(best.scores[newest], objective.weights[newest]),
-        comparison=comparison,
-        fall=search.fall,
-    )
+    quality = Quality.of(best.scores[newest], objective.weights[newest])
+    choice = replace(choice, newest=quality, comparison=comparison, fall=search.fall)
     formulae: dict[Repeats, Formula] = {}
     for other in other_repeats:
         try:
-            objective = Objective(
-                splits, catalog, repeats=other, length_shares=length_shares, seed=seed, compiled=compiled
-            )
+            other_objective = objective_of(other, users_max)
         except NothingToMeasure:
             formula = best.formula.for_repeats(other)
         else:
-            formula = tune_for(objective, best, budget.part(OTHER_FORMULA_SHARE))
+            formula = tune_for(other_objective, best, budget.part(OTHER_FORMULA_SHARE))
         formulae[other] = formula.in_scores_of(choice.neighbours.mean_score)
-    return replace(choice, other_formulae=formulae, is_aborted=budget.is_aborted)
+    reason = choice.reason
+    if len(sample) < len(history):
+        reason += f", tuned on a sample of {len(sample):,} of {len(history):,} events"
+    if budget.is_aborted:
+        reason = f"ABORTED after {ABORT_AFTER:g} times the budget: {reason}"
+    return replace(choice, reason=reason, other_formulae=formulae, is_aborted=budget.is_aborted)
 
 
 def _is_tuned(active: ActiveVersion) -> bool:
@@ -345,7 +389,7 @@ def fit_active(
         active.formula_for(neighbours.mean_score).in_scores_of(neighbours.mean_score),
         neighbours,
         None,
-        f"the parameters of version {active.version} stay: {reason.removeprefix('safe default: ')}",
+        f"the parameters of version {active.version} stay: {reason}",
         None,
         [],
         {repeats: active.other_formulae[repeats] for repeats in other_repeats},

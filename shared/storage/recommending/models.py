@@ -122,8 +122,12 @@ def publish(
     parameters: Mapping[str, Any],
     metrics: Mapping[str, Any],
     rows: Iterable[bytes],
+    timings: Mapping[str, Any] | None = None,
 ) -> int:
     """Store a new version, activate it, and return its number.
+
+    The run of the job is recorded with ``metrics`` and ``timings``, the version with ``metrics`` alone: what a version
+    says follows from the data, and not from how fast the machine was.
 
     ``rows`` are chunks of COPY text, whose lines have product_id, neighbours, scores and co_occurrence. Readers see the
     previous version until the switch. An error or a crash while the rows are stored changes nothing; one between
@@ -144,7 +148,7 @@ def publish(
     with transaction() as connection:
         _lock(connection)
         _switch(connection, version)
-        training_runs.add(connection, job, started_at, "published", metrics, version)
+        training_runs.add(connection, job, started_at, "published", {**metrics, **(timings or {})}, version)
     invalidation.flush(*MODEL_SCOPES)
     return version
 
