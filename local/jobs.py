@@ -50,7 +50,7 @@ def outcome(answer: dict[str, Any]) -> str:
     The model stands beside the most popular products, so that a model that is worth little is seen.
     """
     if answer.get("outcome") == "kept":
-        return f"; kept the active model: {answer.get('reason')}"
+        return f"; kept the active model: {answer.get('reason')}{drift(answer)}"
     if "algorithm" not in answer:
         return ""
     scores = {trial["algorithm"]: trial["ndcg@20"] for trial in answer.get("candidates", ())}
@@ -60,7 +60,15 @@ def outcome(answer: dict[str, Any]) -> str:
         if score is not None
     ]
     figures = f"; NDCG@20: {', '.join(dict.fromkeys(compared))}" if compared else ""
-    return f"; published {answer['algorithm']}, {answer.get('why')}{figures}"
+    return f"; published {answer['algorithm']}, {answer.get('why')}{figures}{drift(answer)}"
+
+
+def drift(metrics: dict[str, Any]) -> str:
+    """Return how the shop has drifted since the model version before; "" if it has not, or if there was none."""
+    report = metrics.get("drift") or {}
+    if not report.get("drifted"):
+        return ""
+    return f"; drifted since version {report.get('since_version')}: {', '.join(report.get('reasons', ()))}"
 
 
 def get(url: str) -> tuple[int, Any]:

@@ -39,6 +39,19 @@ CHOSEN: dict[str, Any] = {
             {"outcome": "kept", "reason": "events of one product only"},
             "; kept the active model: events of one product only",
         ),
+        (
+            CHOSEN | {"drift": {"drifted": True, "since_version": 4, "reasons": ["sales fell", "all is new"]}},
+            "; published ease, best of 3 trials on 900 held-out users; NDCG@20: ease 0.123, popularity 0.041"
+            "; drifted since version 4: sales fell, all is new",
+        ),
+        (
+            CHOSEN | {"drift": {"drifted": False, "since_version": 4, "reasons": []}},
+            "; published ease, best of 3 trials on 900 held-out users; NDCG@20: ease 0.123, popularity 0.041",
+        ),
+        (
+            {"outcome": "kept", "reason": "the stored neighbours are better", "drift": None},
+            "; kept the active model: the stored neighbours are better",
+        ),
     ],
 )
 def test_the_outcome_names_the_model_beside_the_popular_products(answer: dict[str, Any], text: str) -> None:
