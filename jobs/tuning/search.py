@@ -73,7 +73,7 @@ class Search:
         self.objective, self.spaces, self.budget, self.report = objective, spaces, budget, report
         self.live: list[Trial] = []
         self.finished: list[FinishedTrial] = []
-        self._untuned: list[Trial] = []
+        self.untuned: list[Trial] = []
         self._formula_values = formula_values(objective)
 
     def run(self) -> list[FinishedTrial]:
@@ -130,7 +130,7 @@ class Search:
         space, values = self.spaces[trial.algorithm], self._formula_values
         with charged(trial, share):
             starts = try_other_starts(self.objective, space, trial, share)
-            self._untuned += [starts.untuned] if starts.untuned else []
+            self.untuned += [starts.untuned] if starts.untuned else []
             if self.live and trial.score < FIRST_TURN_FROM * self._best().score:
                 return
             tune_formula(self.objective, trial, values, share)
@@ -225,9 +225,9 @@ class Search:
 
         The best of hundreds of trials is ahead on the days it was chosen on, whatever it is worth on others.
         """
-        if not self._untuned or self.finished[0].scores is None:
+        if not self.untuned or self.finished[0].scores is None:
             return
-        best = max(self._untuned, key=lambda trial: trial.score)
+        best = max(self.untuned, key=lambda trial: trial.score)
         gain = self.finished[0].scores - best.scores
         if float(gain.mean()) > TUNED_GAIN_MIN * standard_error(gain):
             return
