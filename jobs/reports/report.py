@@ -60,7 +60,9 @@ def _trials_table(trials: Sequence[Mapping[str, Any]]) -> str:
             f"<td>{trial['cost']:.1f}</td><td><code>{escape(text)}</code></td>"
             f"<td>{escape(trial['note'] or '')}</td></tr>"
         )
-    head = "<tr><th>algorithm</th><th>NDCG@20, tuning days</th><th>fits</th><th>cost, s</th><th>parameters</th><th></th></tr>"
+    head = (
+        "<tr><th>algorithm</th><th>NDCG@20, tuning days</th><th>fits</th><th>cost</th><th>parameters</th><th></th></tr>"
+    )
     return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>' if rows else ""
 
 

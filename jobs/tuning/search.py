@@ -85,7 +85,7 @@ class Search:
         self.fall: Fall | None = None
         # whether what failed when the active version was chosen is worth trying again before all else
         self.explores = active is None or active.has_moved
-        self._untuned: list[Trial] = []
+        self.untuned: list[Trial] = []
         self._formula_values = formula_values(objective)
 
     def run(self) -> list[FinishedTrial]:
@@ -172,7 +172,7 @@ class Search:
             return cold
         personal = other_starts(self.objective, cold.formula)[PERSONAL_START - 1]
         scores = self.objective.score(cold.neighbours, personal, self.budget)
-        self._untuned.append(replace(cold, formula=personal, scores=scores))
+        self.untuned.append(replace(cold, formula=personal, scores=scores))
         warm.fits, warm.cost = warm.fits + cold.fits, warm.cost + cold.cost
         warm.take_over(cold)
         return warm
@@ -229,7 +229,7 @@ class Search:
             return
         with charged(trial, share):
             starts = try_other_starts(self.objective, space, trial, share)
-            self._untuned += [starts.untuned] if starts.untuned else []
+            self.untuned += [starts.untuned] if starts.untuned else []
             if self.live and trial.score < FIRST_TURN_FROM * self._best().score:
                 return
             tune_formula(self.objective, trial, values, share)
@@ -334,9 +334,9 @@ class Search:
 
         The best of hundreds of trials is ahead on the days it was chosen on, whatever it is worth on others.
         """
-        if not self._untuned or self.finished[0].scores is None:
+        if not self.untuned or self.finished[0].scores is None:
             return
-        best = max(self._untuned, key=lambda trial: trial.score)
+        best = max(self.untuned, key=lambda trial: trial.score)
         gain = self.finished[0].scores - best.scores
         if float(gain.mean()) > TUNED_GAIN_MIN * standard_error(gain):
             return

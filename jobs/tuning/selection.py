@@ -431,7 +431,7 @@ def _fit_best(
             trial.formula.in_scores_of(neighbours.mean_score),
             neighbours,
             trial.score,
-            f"best of {n_scored} trials on {len(trial.scores)} held-out users",
+            f"best of {n_scored} trial{'s' if n_scored != 1 else ''} on {len(trial.scores)} held-out users",
             days,
             summaries,
         )

@@ -3,21 +3,25 @@
 import itertools
 import json
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 
 from jobs.data.catalog import Catalog
 from jobs.models.arrays import Matrix
+from jobs.models.costs import InputShape
 from jobs.models.ease import ease_side
 from jobs.models.errors import TooLarge, Unsuitable
 from jobs.models.neighbours import Neighbours
 from jobs.models.registry import Algorithm
 from jobs.offline.split import NothingToMeasure, leave_last_out, split_last_days
+from jobs.tuning.budget import Clock
 from jobs.tuning.objective import Objective, select_relevant
-from jobs.tuning.search import other_starts, starting_formula
-from jobs.tuning.selection import choose_model, split_for_tuning
+from jobs.tuning.selection import Choice, choose_model, split_for_tuning
 from jobs.tuning.space import SPACES, Space
+from jobs.tuning.starts import other_starts, starting_formula
 from shared.domain.formula import FIRST_VIEW_PRIOR_MAX, PRIOR_EVIDENCE, Formula, Repeats
 from tests.unit.offline import data
 
@@ -57,8 +61,10 @@ def test_a_budget_of_a_second_gives_an_answer_in_seconds(budget_s: float) -> Non
     assert choice.score is not None
     if budget_s == 0:
         notes = {trial["algorithm"]: trial["note"] for trial in choice.trials if trial["ndcg@20"] is None}
-        assert set(notes) == set(SPACES) - {"cosine"}
-        assert all("time budget" in note for note in notes.values())
+        # the four cheapest run whatever the budget
+        assert len(notes) == len(SPACES) - 4
+        assert {"transitions", "ease", "ease_head", "als"} <= notes.keys()
+        assert all("budget" in note for note in notes.values())
 
 
 def test_a_small_shop_gets_plain_cosine_with_the_reason() -> None:
@@ -258,12 +264,41 @@ def test_a_part_that_does_not_fit_on_everything_gives_way_to_the_next_best() -> 
 
 
 def test_an_algorithm_whose_fit_exceeds_its_share_of_the_budget_is_not_tried() -> None:
-    slow_algorithm = Algorithm(nonsense, estimate_seconds=lambda users, items: users * items / 1000)
-    spaces = {"cosine": SPACES["cosine"], "slow": Space(slow_algorithm)}
+    def seconds(shape: InputShape, _parameters: Mapping[str, Any]) -> float:
+        return shape.n_rows * shape.n_items / 1000
+
+    cheap = {name: SPACES[name] for name in ("cosine", "popularity", "tfidf", "rp3beta")}
+    spaces = {**cheap, "slow": Space(Algorithm(nonsense, predict_seconds=seconds))}
     choice = choose_model(data.shop(), unknown(), time_budget_s=2, spaces=spaces)
     slow = next(trial for trial in choice.trials if trial["algorithm"] == "slow")
-    assert slow["ndcg@20"] is None
-    assert slow["note"] == "not tried: a fit would take more than 25% of the time budget"
+    assert (slow["ndcg@20"], slow["state"]) == (None, "too costly")
+    assert slow["note"] == "not tried: a fit would take more than 25% of the budget"
     # 7,200 pairs before each of two cuts
-    patient = choose_model(data.shop(), unknown(), time_budget_s=60, spaces=spaces, clock=data.Ticks())
+    patient = choose_model(data.shop(), unknown(), time_budget_s=60, spaces=spaces)
     assert next(trial for trial in patient.trials if trial["algorithm"] == "slow")["ndcg@20"] is not None
+
+
+def test_a_clock_that_runs_wild_changes_nothing_of_the_choice() -> None:
+    spaces = {name: SPACES[name] for name in ("cosine", "rp3beta")}
+
+    def choose(clock: Clock) -> Choice:
+        return choose_model(data.shop(), unknown(), time_budget_s=2, spaces=spaces, clock=clock)
+
+    jumps = itertools.cycle((0.0, 5.9, 0.1, 3.0, -1e6))
+    wild, still = choose(lambda: next(jumps)), choose(lambda: 0.0)
+    assert json.dumps(wild.metrics()) == json.dumps(still.metrics())
+    assert wild.model_parameters() == still.model_parameters()
+    assert wild.neighbours.scores.tobytes() == still.neighbours.scores.tobytes()
+    assert not wild.is_aborted
+    assert len(wild.trials) > 1
+
+
+def test_a_choice_that_was_aborted_says_so_and_is_the_best_so_far() -> None:
+    spaces = {name: SPACES[name] for name in ("cosine", "rp3beta")}
+    # the first reading begins the watch
+    readings = itertools.chain((0.0,), itertools.repeat(6.001))
+    choice = choose_model(data.shop(), unknown(), time_budget_s=2, spaces=spaces, clock=lambda: next(readings))
+    assert choice.is_aborted
+    assert choice.reason.startswith("ABORTED after 3 times the budget: best of 1 trial")
+    assert choice.metrics()["aborted"]
+    assert choice.neighbours.counts.any()
