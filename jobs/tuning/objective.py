@@ -138,8 +138,11 @@ class Objective:
     def fit(
         self, space: Space, parameters: Mapping[str, Any], weighting: Weighting, budget: Budget
     ) -> list[Neighbours]:
-        """Return the neighbours that an algorithm learns before each cut, charged to the budget. Raises Unsuitable."""
-        budget.charge(self.predict_fit(space, parameters, weighting))
+        """Return the neighbours that an algorithm learns before each cut, charged to the budget.
+
+        Raises Unsuitable, as algorithms do before they compute anything; then nothing is charged.
+        """
+        predicted = self.predict_fit(space, parameters, weighting)
         key = (weighting, space.algorithm.is_sequential)
         if key not in self._inputs:
             if len(self._inputs) >= INPUTS_KEPT:
@@ -147,7 +150,9 @@ class Objective:
             self._inputs[key] = [
                 training_input(space.algorithm, fold.split.train, fold.split.now, weighting) for fold in self.folds
             ]
-        return [space.algorithm.fit(data, NEIGHBOURS, **parameters) for data in self._inputs[key]]
+        neighbours = [space.algorithm.fit(data, NEIGHBOURS, **parameters) for data in self._inputs[key]]
+        budget.charge(predicted)
+        return neighbours
 
     def score(self, neighbours: Sequence[Neighbours], formula: Formula, budget: Budget) -> Float64Array:
         """Return NDCG@20 of each user of each fold, times the user's weight, shape (n_users,), charged to the budget.

@@ -114,12 +114,14 @@ class Search:
     def _order(self) -> list[str]:
         """Return the algorithms in the order in which they are tried.
 
-        The active version's come first, and then those that have not been tried when it was chosen.
+        Where the active version's values are of use, its algorithms come first, and then those that the budget did not
+        reach when it was chosen.
         """
-        if self.active is None:
+        if self.active is None or self.explores:
             return list(self.spaces)
         own, points = self.active.algorithms(), self.active.points
-        return sorted(self.spaces, key=lambda name: 0 if name in own else 2 if name in points else 1)
+        tried = {name for name, point in points.items() if point.was_tried}
+        return sorted(self.spaces, key=lambda name: 0 if name in own else 2 if name in tried else 1)
 
     def fit_starts(self) -> None:
         """Fit every algorithm at its start, and tune its formula for a first share of the budget.
@@ -215,8 +217,24 @@ class Search:
         return max(self.live, key=lambda trial: trial.score)
 
     def _skip(self, name: str, weighting: Weighting, state: TrialState, note: str) -> None:
-        formula = starting_formula(self.objective)
-        self.finished.append(FinishedTrial(name, dict(self.spaces[name].start), weighting, formula, state, note))
+        parameters, formula = dict(self.spaces[name].start), starting_formula(self.objective)
+        point = self.active.points.get(name) if self.active is not None else None
+        if self.active is None or point is None:
+            self.finished.append(FinishedTrial(name, parameters, weighting, formula, state, note))
+            return
+        # what is known of it is handed on to the next version
+        self.finished.append(
+            FinishedTrial(
+                name,
+                point.parameters,
+                point.weighting,
+                point.formula_near(formula, self._formula_values),
+                state,
+                note,
+                version=self.active.version,
+                failed_steps=point.failed_steps,
+            )
+        )
 
     def _tune_first(self, trial: Trial) -> None:
         """Tune the formula from several starts; with the first algorithm the weighting as well."""

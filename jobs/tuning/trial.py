@@ -20,6 +20,8 @@ GAIN_MIN: Final = 0.3
 Step: TypeAlias = tuple[str, Any]
 # The key of ``FinishedTrial.summary`` that holds the steps that failed, as pairs.
 FAILED_STEPS_KEY: Final = "failed_steps"
+# The key that holds the version whose values the algorithm started from.
+VERSION_KEY: Final = "started_from_version"
 
 
 class TrialState(StrEnum):
@@ -149,7 +151,7 @@ class FinishedTrial:
             "cost": round(self.cost, 2),
             "state": self.state.value,
             "note": self.note,
-            "started_from_version": self.version,
+            VERSION_KEY: self.version,
             FAILED_STEPS_KEY: sorted(map(list, self.failed_steps), key=str),
         }
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from jobs.data.weighting import Weighting
 from jobs.tuning.fitting import MIXTURE, part
 from jobs.tuning.space import FORMULA, WEIGHTING, Space, Values
-from jobs.tuning.trial import FAILED_STEPS_KEY, Step
+from jobs.tuning.trial import FAILED_STEPS_KEY, VERSION_KEY, Step
 from shared.domain.formula import PROFILE_EVENTS_MAX, SERVING_KEY, SERVING_KEYS, ExclusionPolicy, Formula, Repeats
 
 # The value of a row has no counterpart in the space; None cannot say so, since it is a value of some parameters.
@@ -36,12 +36,14 @@ class StartingPoint:
     serving : values of the formula's parameters that the version stores, within those of FORMULA; the repeat weight is
         in units of the mean score, and missing where its unit is not known.
     failed_steps : steps from this point that did not gain.
+    was_tried : whether the budget reached the algorithm when the version was chosen; otherwise an earlier version did.
     """
 
     parameters: dict[str, Any]
     weighting: Weighting
     serving: dict[str, Any]
     failed_steps: frozenset[Step] = frozenset()
+    was_tried: bool = True
 
     def formula_near(self, start: Formula, values: Values) -> Formula:
         """Return ``start`` with the point's values of the parameters that are tuned, those of ``values``."""
@@ -115,8 +117,8 @@ def read_version(
         newest = {SCORE_KEY: metrics.get(SCORE_KEY), ERROR_KEY: chosen.get(ERROR_KEY)}
     points: dict[str, StartingPoint] = {}
     for entry in candidates:
-        # a candidate without a score never ran: its parameters are those of the start
-        if _number(entry.get(SCORE_KEY)) is None:
+        # without a score and an earlier version, its parameters are those of the start
+        if _number(entry.get(SCORE_KEY)) is None and _number(entry.get(VERSION_KEY)) is None:
             continue
         for model in (entry, *(_list(_mapping(entry.get("parameters")).get("parts")))):
             _add_point(points, _mapping(model), entry.get(SERVING_KEY), spaces)
@@ -180,6 +182,7 @@ def _add_point(
         Weighting(**weighting),
         nearest_values(FORMULA, _mapping(serving)) | _policy(serving),
         frozenset(_steps(model.get(FAILED_STEPS_KEY), space.values, WEIGHTING)),
+        SCORE_KEY not in model or _number(model[SCORE_KEY]) is not None,
     )
 
 

@@ -361,12 +361,32 @@ def test_where_nothing_moved_what_failed_is_not_deferred_but_where_it_has_it_is_
     assert trial.deferred_steps == frozenset()
 
 
-def test_the_versions_algorithms_come_first_and_then_those_that_it_never_tried() -> None:
+def test_the_versions_algorithms_come_first_and_then_those_that_the_budget_did_not_reach() -> None:
     active = read(*row("tfidf", {}, candidate("tfidf", {}), candidate("cosine", {}), candidate("als", {}, None)))
     spaces = {name: SPACES[name] for name in ("cosine", "popularity", "tfidf", "als")}
     order = Search(tuned(), spaces, Budget(0.0), active=active)._order()
     assert order == ["tfidf", "popularity", "als", "cosine"]
     assert Search(tuned(), spaces, Budget(0.0))._order() == list(spaces)
+    # after drift it is a first night again
+    assert Search(tuned(), spaces, Budget(0.0), active=replace(active, has_moved=True))._order() == list(spaces)
+
+
+def test_what_is_known_of_an_algorithm_outlives_a_night_that_does_not_reach_it() -> None:
+    known = {"factors": 32, "regularisation": 10.0, "confidence": 20.0, "min_co_occurrence": 3}
+    step = ["factors", 128]
+    first = read(*row("cosine", {}, candidate("cosine", {}), candidate("als", known, failed_steps=[step])))
+    searched = search(first, names=("cosine", "popularity", "tfidf", "bm25", "rp3beta", "als"))
+    skipped = trial_of(searched, "als")
+    assert (skipped.state, skipped.scores) == (TrialState.TOO_COSTLY, None)
+    summaries = [json.loads(json.dumps(trial.summary())) for trial in searched.finished]
+    point = read(8, "cosine", {}, {"candidates": summaries}).points["als"]
+    assert (point.parameters, point.weighting, point.failed_steps) == (known, TUNED, {("factors", 128)})
+    assert point.serving["half_life_days"] == 30.0
+    # and it is one of the first to be tried in the next night
+    assert not point.was_tried
+    again = Search(tuned(), {name: SPACES[name] for name in ("cosine", "tfidf", "als")}, Budget(0.0))
+    again.active, again.explores = read(8, "cosine", {}, {"candidates": summaries}), False
+    assert again._order() == ["cosine", "als", "tfidf"]
 
 
 def test_the_fit_of_the_active_model_serves_its_algorithm_as_the_first_fit() -> None:
