@@ -149,7 +149,7 @@ class TrainingRun(BaseModel):
     ended_at: datetime = Field(description="When it ended.")
     outcome: str = Field(description="How it ended.")
     version: int | None = Field(description="The model version it published; null if none.")
-    details: dict[str, Any] = Field(description="Its figures and reasons; `drift.drifted` of `similarity`: whether the shop has moved.")
+    details: dict[str, Any] = Field(description="Its figures and reasons; `drift` of `similarity`: how the shop has moved.")
     report: str | None = Field(description="Path of its report; null if it left none.")
 
 

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 # Returns seconds since any fixed moment.
 Clock: TypeAlias = Callable[[], float]
 # Beside other work, a process's time passes at this fraction of the elapsed time at the least.
-LONGEST: Final = 2.0
+LONGEST: Final = 4.0
 # Tuning is aborted when it has taken this many times its budget.
 ABORT_AFTER: Final = 3.0
 

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from jobs.data.history import History
-from jobs.data.weighting import split_rows
+from jobs.data.weighting import Weighting, split_rows, training_sequences
 from jobs.models.arrays import Int64Array
 from jobs.models.costs import InputShape
 from jobs.models.pairs import MIN_COMPILED_WORK
@@ -17,12 +17,12 @@ EVENT_S: Final = 4e-7
 # Answers of one group of users: of any number, per user, and per neighbour of a product of the profile; compiled, and
 # interpreted.
 GROUP_S: Final = 1e-3
-USER_S: Final = 1e-5
-NEIGHBOUR_S: Final = 4e-9
+USER_S: Final = 3.5e-6
+NEIGHBOUR_S: Final = 1.2e-8
 INTERPRETED_USER_S: Final = 6e-4
 INTERPRETED_NEIGHBOUR_S: Final = 3e-7
 # Per user, the first time that answers have an exclusion policy and a trending window.
-PREPARED_USER_S: Final = 2e-4
+PREPARED_USER_S: Final = 5e-4
 # Per neighbour of each part of a mixture.
 MIXED_S: Final = 3e-7
 # Compiling the loops of the formula, and those of models where products of pairs are large.
@@ -31,15 +31,20 @@ COMPILE_MODELS_S: Final = 4.0
 
 
 def input_shape(history: History, gap_minutes: float | None, is_sequential: bool) -> InputShape:
-    """Return the shape of a model's input: rows are users, or sessions if a pause splits users' histories.
-
-    An entry is an event where the order matters, and a product of a row otherwise.
-    """
+    """Return the shape of a model's input: rows are users, or sessions if a pause splits users' histories."""
+    n_items = len(np.unique(history.items))
+    if is_sequential:
+        sequences = training_sequences(history, history.times.max(), Weighting(session_gap_minutes=gap_minutes))
+        return InputShape(n_items, _count(sequences.rows), sequences.rows, sequences.steps)
     rows, _ = split_rows(history, gap_minutes)
-    if not is_sequential:
-        rows = np.unique(rows.astype(np.int64) * len(history.product_ids) + history.items) // len(history.product_ids)
+    entries = np.unique(rows.astype(np.int64) * len(history.product_ids) + history.items)
+    return InputShape(n_items, _count(entries // len(history.product_ids)))
+
+
+def _count(rows: Int64Array) -> Int64Array:
+    """Return the number of entries of each row that has any."""
     lengths = np.bincount(rows)
-    return InputShape(len(np.unique(history.items)), lengths[lengths > 0].astype(np.int64))
+    return lengths[lengths > 0].astype(np.int64)
 
 
 def predict_input(n_events: int) -> float:

@@ -17,9 +17,9 @@ from jobs.tuning.budget import ABORT_AFTER, LONGEST, Budget, Watch, own_time_clo
         # another process has a third of the processor
         (10.0, 6.7, 6.7),
         # the limit, and beyond it: nearly no processor
-        (10.0, 10.0 / LONGEST, 5.0),
-        (10.0, 4.9, 5.0),
-        (10.0, 0.0, 5.0),
+        (10.0, 10.0 / LONGEST, 10.0 / LONGEST),
+        (10.0, 0.99 * 10.0 / LONGEST, 10.0 / LONGEST),
+        (10.0, 0.0, 10.0 / LONGEST),
     ],
 )
 def test_other_work_on_the_machine_takes_none_of_a_process_own_time(
