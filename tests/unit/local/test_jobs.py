@@ -47,7 +47,5 @@ CHOSEN: dict[str, Any] = {
         ),
     ],
 )
-def test_the_outcome_names_the_model_and_its_rivals_and_warns(
-    answer: dict[str, Any], text: str
-) -> None:
+def test_the_outcome_names_the_model_and_its_rivals_and_warns(answer: dict[str, Any], text: str) -> None:
     assert outcome(answer) == text
