@@ -286,7 +286,7 @@ def test_a_clock_that_runs_wild_changes_nothing_of_the_choice() -> None:
     def choose(clock: Clock) -> Choice:
         return choose_model(data.shop(), unknown(), time_budget_s=2, spaces=spaces, clock=clock)
 
-    jumps = itertools.cycle((0.0, 5.9, 0.1, 3.0, -1e6))
+    jumps = itertools.cycle((0.0, 59.9, 0.1, 30.0, -1e6))
     wild, still = choose(lambda: next(jumps)), choose(lambda: 0.0)
     assert json.dumps(wild.metrics()) == json.dumps(still.metrics())
     assert wild.model_parameters() == still.model_parameters()
@@ -298,7 +298,7 @@ def test_a_clock_that_runs_wild_changes_nothing_of_the_choice() -> None:
 def test_a_choice_that_was_aborted_says_so_and_is_the_best_so_far() -> None:
     spaces = {name: SPACES[name] for name in ("cosine", "rp3beta")}
     # the first reading begins the watch
-    readings = itertools.chain((0.0,), itertools.repeat(6.001))
+    readings = itertools.chain((0.0,), itertools.repeat(60.001))
     choice = choose_model(data.shop(), unknown(), time_budget_s=2, spaces=spaces, clock=lambda: next(readings))
     assert choice.is_aborted
     assert choice.reason.startswith("ABORTED after 3 times the budget: best of 1 trial")
