@@ -8,8 +8,10 @@ from typing import Final, TypeAlias
 Clock: TypeAlias = Callable[[], float]
 # Beside other work, a process's time passes at this fraction of the elapsed time at the least.
 LONGEST: Final = 4.0
-# Tuning is aborted when it has taken this many times its budget.
+# Tuning is aborted when it has taken this many times its budget, but at least so many seconds: small budgets leave no
+# room for what is not tuning, such as compiling.
 ABORT_AFTER: Final = 3.0
+ABORT_NOT_BEFORE_S: Final = 60.0
 
 
 def own_time_clock() -> Clock:
@@ -28,11 +30,11 @@ def own_time_clock() -> Clock:
 
 
 class Watch:
-    """Tells when tuning has taken ABORT_AFTER times its budget on a clock, which tests may replace."""
+    """Tells when tuning has taken far more than its budget on a clock, which tests may replace."""
 
     def __init__(self, budget_s: float, clock: Clock) -> None:
         self._clock = clock
-        self._end = clock() + ABORT_AFTER * budget_s
+        self._end = clock() + max(ABORT_AFTER * budget_s, ABORT_NOT_BEFORE_S)
         self.has_expired = False
 
     def expires(self) -> bool:

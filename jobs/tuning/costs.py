@@ -19,8 +19,8 @@ EVENT_S: Final = 4e-7
 GROUP_S: Final = 1e-3
 USER_S: Final = 3.5e-6
 NEIGHBOUR_S: Final = 1.2e-8
-INTERPRETED_USER_S: Final = 6e-4
-INTERPRETED_NEIGHBOUR_S: Final = 3e-7
+INTERPRETED_USER_S: Final = 2e-4
+INTERPRETED_NEIGHBOUR_S: Final = 1e-7
 # Per user, the first time that answers have an exclusion policy and a trending window.
 PREPARED_USER_S: Final = 5e-4
 # Per neighbour of each part of a mixture.

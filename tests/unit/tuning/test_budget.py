@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from jobs.tuning.budget import ABORT_AFTER, LONGEST, Budget, Watch, own_time_clock
+from jobs.tuning.budget import ABORT_AFTER, ABORT_NOT_BEFORE_S, LONGEST, Budget, Watch, own_time_clock
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,21 @@ def test_charges_alone_spend_a_budget_whatever_the_clock_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("elapsed", "aborted"), [(0.0, False), (ABORT_AFTER * 5, False), (ABORT_AFTER * 5 + 1e-6, True)]
+    ("budget_s", "elapsed", "aborted"),
+    [
+        (50.0, 0.0, False),
+        (50.0, ABORT_AFTER * 50, False),
+        (50.0, ABORT_AFTER * 50 + 1e-6, True),
+        # a small budget has a minute
+        (1.0, ABORT_NOT_BEFORE_S, False),
+        (1.0, ABORT_NOT_BEFORE_S + 1e-6, True),
+    ],
 )
-def test_a_budget_is_aborted_beyond_its_longest_time_and_stays_so(elapsed: float, aborted: bool) -> None:
+def test_a_budget_is_aborted_beyond_its_longest_time_and_stays_so(
+    budget_s: float, elapsed: float, aborted: bool
+) -> None:
     now = 100.0
-    budget = Budget(5.0, Watch(5.0, lambda: now))
+    budget = Budget(budget_s, Watch(budget_s, lambda: now))
     now += elapsed
     assert (budget.left == 0.0) == aborted
     assert (budget.is_aborted, budget.part(1.0).is_aborted) == (aborted, aborted)

@@ -16,7 +16,7 @@ from jobs.models.neighbours import Neighbours
 from jobs.models.registry import Algorithm
 from jobs.models.transitions import transitions_neighbours
 from jobs.offline.split import split_last_days
-from jobs.tuning.budget import Budget
+from jobs.tuning.budget import Budget, Watch
 from jobs.tuning.objective import Objective
 from jobs.tuning.search import Search
 from jobs.tuning.space import Space
@@ -137,3 +137,53 @@ def test_models_of_whole_tastes_start_from_users_and_the_others_from_the_session
     search(spaces=spaces, budget=200).run()
     assert first_rows["ease"] == 120
     assert first_rows["tfidf"] > 120
+
+
+def peak(at: tuple[int, ...]) -> Space:
+    """Return a space whose algorithm is right at some values of ``place`` and knows nothing at others."""
+
+    def fit_neighbours(user_items: Matrix, k: int, *, place: int) -> Neighbours:
+        return cosine_neighbours(user_items, k) if place in at else Neighbours.none(60, k)
+
+    values = {"place": tuple(range(12))}
+    return Space(Algorithm(fit_neighbours), values, {"place": 0}, {"place": 11})
+
+
+def test_a_leading_algorithm_is_tuned_from_a_far_start_as_well() -> None:
+    made = search(spaces={"ease": peak((11,))}, budget=100)
+    (trial,) = made.run()
+    assert trial.parameters == {"place": 11}
+    # both starts are one trial in the end, which has the fits of both
+    assert trial.fits > 2
+    near = search(spaces={"ease": peak((0,))}, budget=100).run()
+    assert [trial.parameters for trial in near] == [{"place": 0}]
+
+
+def test_an_algorithm_that_leads_nothing_has_no_far_start() -> None:
+    places: list[int] = []
+
+    def useless(_user_items: Matrix, k: int, *, place: int) -> Neighbours:
+        places.append(place)
+        return Neighbours.none(60, k)
+
+    far = Space(Algorithm(useless), {"place": (0, 11)}, {"place": 0}, {"place": 11})
+    search(spaces={"cosine": Space(Algorithm(cosine_neighbours)), "ease": far}, budget=100).run()
+    assert set(places) == {0}
+
+
+def test_four_algorithms_are_fitted_without_any_budget_and_the_others_are_not() -> None:
+    trials = search("a", "b", "c", "d", "e", budget=0.0).run()
+    assert sorted(trial.algorithm for trial in trials if trial.scores is not None) == ["a", "b", "c", "d"]
+    assert [(trial.algorithm, trial.state) for trial in trials if trial.scores is None] == [
+        ("e", TrialState.TOO_COSTLY)
+    ]
+
+
+def test_an_aborted_search_fits_one_algorithm_and_ends() -> None:
+    readings = iter((0.0,))
+    budget = Budget(5.0, Watch(5.0, lambda: next(readings, 1e9)))
+    assert budget.left == 0.0
+    spaces = {name: Space(Algorithm(cosine_neighbours)) for name in ("a", "b", "c", "d", "e")}
+    trials = Search(objective(), spaces, budget).run()
+    assert budget.is_aborted
+    assert [trial.algorithm for trial in trials if trial.scores is not None] == ["a"]

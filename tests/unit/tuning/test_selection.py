@@ -2,12 +2,14 @@
 
 import itertools
 import json
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from jobs.data.catalog import Catalog
 from jobs.models.arrays import Matrix
@@ -284,7 +286,7 @@ def test_a_clock_that_runs_wild_changes_nothing_of_the_choice() -> None:
     def choose(clock: Clock) -> Choice:
         return choose_model(data.shop(), unknown(), time_budget_s=2, spaces=spaces, clock=clock)
 
-    jumps = itertools.cycle((0.0, 5.9, 0.1, 3.0, -1e6))
+    jumps = itertools.cycle((0.0, 59.9, 0.1, 30.0, -1e6))
     wild, still = choose(lambda: next(jumps)), choose(lambda: 0.0)
     assert json.dumps(wild.metrics()) == json.dumps(still.metrics())
     assert wild.model_parameters() == still.model_parameters()
@@ -296,9 +298,38 @@ def test_a_clock_that_runs_wild_changes_nothing_of_the_choice() -> None:
 def test_a_choice_that_was_aborted_says_so_and_is_the_best_so_far() -> None:
     spaces = {name: SPACES[name] for name in ("cosine", "rp3beta")}
     # the first reading begins the watch
-    readings = itertools.chain((0.0,), itertools.repeat(6.001))
+    readings = itertools.chain((0.0,), itertools.repeat(60.001))
     choice = choose_model(data.shop(), unknown(), time_budget_s=2, spaces=spaces, clock=lambda: next(readings))
     assert choice.is_aborted
     assert choice.reason.startswith("ABORTED after 3 times the budget: best of 1 trial")
     assert choice.metrics()["aborted"]
     assert choice.neighbours.counts.any()
+
+
+def test_libraries_of_linear_algebra_run_in_one_thread_while_a_model_is_chosen() -> None:
+    threads: set[int] = set()
+
+    def fit_neighbours(user_items: Matrix, k: int) -> Neighbours:
+        threads.update(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return nonsense(user_items, k)
+
+    choose_model(data.shop(), unknown(), time_budget_s=0, spaces={"cosine": Space(Algorithm(fit_neighbours))})
+    assert threads == {1}
+
+
+def test_a_choice_from_a_sample_says_so_and_is_fitted_on_everyone() -> None:
+    history, rows = data.shop(users=400, events=60_000), set[int]()
+
+    def fit_neighbours(user_items: Matrix, k: int) -> Neighbours:
+        rows.add(int((np.diff(user_items.indptr) > 0).sum()))
+        return SPACES["cosine"].algorithm.fit(user_items, k)
+
+    def seconds(_shape: InputShape, _parameters: Mapping[str, Any]) -> float:
+        return 1e3
+
+    spaces = {"cosine": Space(Algorithm(fit_neighbours, predict_seconds=seconds))}
+    choice = choose_model(history, unknown(), time_budget_s=1, spaces=spaces)
+    assert re.search(r", tuned on a sample of \d\d,\d\d\d of 60,000 events$", choice.reason)
+    # before the cuts, and of everyone in the end
+    assert max(rows) == 400
+    assert min(rows) < 380
