@@ -45,6 +45,8 @@ def test_two_trainings_one_beside_a_full_load_publish_equal_rows(env: object, se
     postgres.write("CREATE TABLE moved AS SELECT * FROM events ORDER BY occurred_at DESC, user_id DESC")
     postgres.write("DELETE FROM events")
     postgres.write("INSERT INTO events SELECT * FROM moved")
+    # the second training, too, has no version to start from
+    postgres.write("UPDATE models SET active = false")
     with full_load():
         loaded_answer, loaded_model, loaded_rows = train(serve)
     assert not answer["aborted"]

@@ -60,6 +60,20 @@ def test_the_second_run_starts_from_the_first_and_compares_with_it(
         assert details[key] == active().metrics[key] == second[key]
 
 
+def test_two_runs_from_one_version_write_the_same_row(shop: None) -> None:
+    first = run(0)["version"]
+    rows = []
+    for _ in range(2):
+        with transaction() as connection:
+            models.activate(connection, first)
+        version = run(1)["version"]
+        rows.append(
+            postgres.read("SELECT algorithm, parameters, metrics FROM models WHERE version = :version", version=version)
+        )
+        assert active().metrics["compared"]["version"] == first
+    assert rows[0] == rows[1]
+
+
 OLD_ROWS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     # of the first release: no candidates, no formula
     ("cosine", {"k": 50, "min_co_occurrence": 2}, {"pairs": 3}),
