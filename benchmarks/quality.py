@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,6 +110,7 @@ def measure(case: Case, measured: Measured, *, budget_s: float, peers: Sequence[
         time_budget_s=budget_s,
         holdout_days=case.days,
         leave_last=leave_last,
+        clock=time.process_time,
     )
     results = {result.name: dict(result.user_scores) for result in evaluation.results}
     scores = {name: results[name] for name in (SERVED, MOST_POPULAR, RECENTLY_POPULAR)}
