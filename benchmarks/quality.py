@@ -2,13 +2,15 @@
 
 DIR holds a folder for each real shop with events.parquet, items.parquet and perhaps test.parquet, in the columns of
 ``./aisle evaluate``; the other shops are made (benchmarks/shops.py). All methods tune on the same inner split, each
-with the same budget of processor seconds, of all threads together, so that a busy machine favours none.
+with the same budget of processor seconds, of all threads together, so that a busy machine favours none. Aisle's are
+predicted (docs/decisions/0032-predicted-cost.md), the peers' measured.
 """
 
 import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,6 +111,7 @@ def measure(case: Case, measured: Measured, *, budget_s: float, peers: Sequence[
         time_budget_s=budget_s,
         holdout_days=case.days,
         leave_last=leave_last,
+        clock=time.process_time,
     )
     results = {result.name: dict(result.user_scores) for result in evaluation.results}
     scores = {name: results[name] for name in (SERVED, MOST_POPULAR, RECENTLY_POPULAR)}

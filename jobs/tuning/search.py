@@ -45,7 +45,9 @@ FAR_GIVEN_UP_BELOW: Final = 0.97
 # weighting that suit it are where the others start.
 FIRST_SHARE: Final = 1 / 12
 # The share of each further algorithm.
-NEXT_SHARE: Final = 1 / 36
+NEXT_SHARE: Final = 1 / 18
+# A fit that takes less than this share of the budget is quick: its algorithm tunes the weighting for the slower ones.
+QUICK_FIT_SHARE: Final = 1 / 100
 # A further algorithm with less than this share of the best score, from the best of its starts, has no turn yet.
 FIRST_TURN_FROM: Final = 0.8
 # The share of the budget that is left for mixing.
@@ -149,7 +151,7 @@ class Search:
             except Unsuitable as error:
                 self._skip(name, own, TrialState.UNSUITABLE, f"not tried: {error}")
                 continue
-            self._tune_first(trial)
+            self._tune_first(trial, predicted)
             self.live.append(trial)
             self.report(trial)
             best = self._best()
@@ -236,8 +238,8 @@ class Search:
             )
         )
 
-    def _tune_first(self, trial: Trial) -> None:
-        """Tune the formula from several starts; with the first algorithm the weighting as well."""
+    def _tune_first(self, trial: Trial, predicted: float) -> None:
+        """Tune the formula from several starts, and the weighting where a fit, ``predicted``, is quick."""
         share = self.budget.part(NEXT_SHARE if self.live else FIRST_SHARE)
         space, values = self.spaces[trial.algorithm], self._formula_values
         if trial.version is not None and not self.explores:
@@ -254,8 +256,8 @@ class Search:
             # no step of the model would gain while it has little effect
             if trial.formula.blend < SMALL_BLEND:
                 tune_rivals(self.objective, trial, starts.rivals, values, share)
-        if not self.live:
-            # the weighting matters alike to all: the others start from what the first has learnt
+        if predicted < QUICK_FIT_SHARE * self.budget.seconds:
+            # the weighting matters alike to all: slow algorithms start from what the quick ones have learnt
             while share.left > 0 and step_weighting(self.objective, space, trial, share):
                 pass
         with charged(trial, share):
