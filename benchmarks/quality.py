@@ -2,7 +2,8 @@
 
 DIR holds a folder for each real shop with events.parquet, items.parquet and perhaps test.parquet, in the columns of
 ``./aisle evaluate``; the other shops are made (benchmarks/shops.py). All methods tune on the same inner split, each
-with the same budget of processor seconds, of all threads together, so that a busy machine favours none.
+with the same budget of processor seconds, of all threads together, so that a busy machine favours none. Aisle's are
+predicted (docs/decisions/0032-predicted-cost.md), the peers' measured.
 """
 
 import argparse

@@ -1,32 +1,43 @@
 """Job, daily: choose and tune the shop's model on its own held-out days, and publish it as a model version."""
 
+import logging
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import numpy as np
 from pydantic import Field
 
-from jobs.data.catalog import catalog_of
+from jobs.data.catalog import Catalog, catalog_of
 from jobs.data.history import History, load_history
-from jobs.data.similarity_rows import format_rows
+from jobs.data.similarity_rows import format_rows, unpack_rows
 from jobs.models.neighbours import Neighbours
+from jobs.tuning.drift import PROFILE_KEY, Drift, Profile, measure_drift, profile_of
 from jobs.tuning.fitting import NEIGHBOURS
-from jobs.tuning.selection import choose_model
+from jobs.tuning.guard import STORED_USERS_MIN, PublishedModel, find_stored_advantage
+from jobs.tuning.selection import Choice, choose_model
 from jobs.tuning.short_histories import GROUPS_FROM, share_lengths
+from jobs.tuning.space import SPACES
 from jobs.tuning.trial import Trial
+from jobs.tuning.warm_start import ActiveVersion, read_version
 from shared.clients.postgres import transaction
+from shared.domain.formula import Repeats
 from shared.job import Parameters, job, progress
 from shared.settings import settings
 from shared.storage.operations import training_runs
 from shared.storage.recommending import models, request_histories
 
+log = logging.getLogger(__name__)
+
+# The answers that the model is chosen for.
+REPEATS: Final[Repeats] = "exclude"
 # Users who must share two products for the products to be neighbours.
 MIN_CO_OCCURRENCE: Final = 2
 
 
 class Similarity(Parameters):
-    """``time_budget_s`` : seconds for choosing and tuning; the setting SIMILARITY_BUDGET_S by default."""
+    """``time_budget_s`` : predicted processor seconds for tuning; the setting SIMILARITY_BUDGET_S by default."""
 
     time_budget_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] | None = None
 
@@ -66,12 +77,49 @@ def report_trial(trial: Trial) -> None:
     progress("trial", algorithm=trial.algorithm, ndcg=round(trial.score, 5), fits=trial.fits)
 
 
+def read_active(model: models.Model) -> ActiveVersion | None:
+    """Return what the active version knows; None if this release cannot fit it again."""
+    active = read_version(model.version, model.algorithm, model.parameters, model.metrics, SPACES)
+    if active is None:
+        log.warning("model unknown", extra={"version": model.version, "algorithm": model.algorithm})
+    return active
+
+
+def report_drift(drift: Drift) -> None:
+    """Log drift, as a line that monitoring matches (docs/runbooks/model-drift.md)."""
+    if drift.reasons():
+        log.warning("model drift", extra={"drift": drift.as_json()})
+
+
+def find_stored_obstacle(
+    history: History, catalog: Catalog, choice: Choice, active: ActiveVersion, then: Profile, shares: tuple[float, ...]
+) -> str | None:
+    """Return why the stored neighbours of the active version should stay; None if they should not."""
+    if (history.times > then.until).sum() < STORED_USERS_MIN:
+        return None
+    stored = unpack_rows(history.product_ids, models.read_neighbours(active.version), NEIGHBOURS)
+    mean_score = choice.neighbours.mean_score or 1.0
+    formula = choice.formula.with_(repeat_weight=choice.formula.repeat_weight / mean_score)
+    return find_stored_advantage(
+        history,
+        catalog,
+        PublishedModel(choice.algorithm, choice.parameters, choice.weighting, formula),
+        active,
+        stored,
+        then.until,
+        repeats=REPEATS,
+        length_shares=shares,
+        spaces=SPACES,
+    )
+
+
 @job
 def similarity(parameters: Similarity) -> dict[str, Any]:
     """Publish the best model of the shop's history; the active model stays if there is nothing to learn.
 
     Algorithms are tuned on the history's last days, through the serving formula, for answers of new products; see
-    jobs/tuning/selection.py. Histories count by their length as the shop's requests do.
+    jobs/tuning/selection.py. Histories count by their length as the shop's requests do. The search starts from the
+    active version's values, and no worse model replaces it (docs/decisions/0035-warm-start.md).
     """
     started_at, started = datetime.now(UTC), time.perf_counter()
     history = load_history(settings().similarity_lookback_days, settings().all_history_below)
@@ -79,34 +127,55 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
         "events": len(history),
         "users": len(history.user_ids),
         "products": len(history.product_ids),
-        "load_s": round(time.perf_counter() - started, 3),
     }
+    timings = {"load_s": round(time.perf_counter() - started, 3)}
     if reason := find_training_obstacle(history):
-        return keep_active_model(started_at, reason, details)
+        return keep_active_model(started_at, reason, details | timings)
 
     started = time.perf_counter()
     budget_s = settings().similarity_budget_s if parameters.time_budget_s is None else parameters.time_budget_s
-    progress("choosing", time_budget_s=budget_s, **details)
+    progress("choosing", time_budget_s=budget_s, **details, **timings)
     shares = share_lengths(request_histories.count_by_length(GROUPS_FROM))
+    catalog, profile = catalog_of(history.product_ids), profile_of(history)
+    active, then, drift = None, None, None
+    if (model := models.active()) is not None:
+        active, then = read_active(model), Profile.from_json(model.metrics.get(PROFILE_KEY))
+        drift = measure_drift(model.version, then, profile, history)
+        if active is not None:
+            active = replace(active, has_moved=bool(drift.reasons()))
     choice = choose_model(
         history,
-        catalog_of(history.product_ids),
+        catalog,
         time_budget_s=budget_s,
-        repeats="exclude",
+        repeats=REPEATS,
         other_repeats=("include", "only"),
         length_shares=shares,
         report=report_trial,
+        active=active,
     )
+    if drift is not None:
+        drift = replace(drift, fall=choice.fall)
+        report_drift(drift)
     details |= {
         "algorithm": choice.algorithm,
         "products_with_neighbours": int(np.count_nonzero(choice.neighbours.counts)),
         "pairs": int(choice.neighbours.counts.sum()),
         "history_length_shares": [round(share, 3) for share in shares],
-        "train_s": round(time.perf_counter() - started, 3),
         **choice.metrics(),
+        PROFILE_KEY: profile.as_json(),
+        "drift": None if drift is None else drift.as_json(),
     }
+    timings["train_s"] = round(time.perf_counter() - started, 3)
+    if choice.is_aborted:
+        log.warning("Tuning was aborted: %s", choice.reason)
     if reason := find_publishing_obstacle(choice.neighbours):
-        return keep_active_model(started_at, reason, details)
+        return keep_active_model(started_at, reason, details | timings)
+    if (
+        active is not None
+        and then is not None
+        and (reason := find_stored_obstacle(history, catalog, choice, active, then, shares))
+    ):
+        return keep_active_model(started_at, reason, details | timings)
 
     started = time.perf_counter()
     version = models.publish(
@@ -116,7 +185,8 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
         parameters=choice.model_parameters(),
         metrics=details,
         rows=format_rows(history.product_ids, choice.neighbours),
+        timings=timings,
     )
     dropped = models.drop_surplus()
-    publish_s = round(time.perf_counter() - started, 3)
-    return {"outcome": "published", "version": version, **details, "publish_s": publish_s, "dropped": dropped}
+    timings["publish_s"] = round(time.perf_counter() - started, 3)
+    return {"outcome": "published", "version": version, **details, **timings, "dropped": dropped}

@@ -7,7 +7,8 @@ from local.errors import CommandError
 from shared.manifest import Manifest
 
 # After a first load, in this order, since each builds on the ones before; all other jobs wait for their schedules.
-# Similarity is cut short: its schedule gives it ten minutes to tune, which is too long for a first look.
+# Similarity is cut short: its schedule gives it ten minutes to tune, which is too long for a first look. The budget is
+# predicted cost, so that every machine publishes the same model of the same data, however busy it is.
 FIRST_JOBS: dict[str, dict[str, Any]] = {
     "trending": {},
     "popular": {},
@@ -47,20 +48,41 @@ def run(url: str, name: str, parameters: dict[str, Any], token: str) -> tuple[in
 def outcome(answer: dict[str, Any]) -> str:
     """Return what the answer of a job says about the model that it chose; "" for a job that chooses none.
 
-    The model stands beside the most popular products, so that a model that is worth little is seen.
+    The model stands beside the algorithms that it was chosen against, so that one that is worth little is seen. A
+    default that nothing was compared with, and a choice that was aborted, are warnings.
     """
     if answer.get("outcome") == "kept":
-        return f"; kept the active model: {answer.get('reason')}"
+        return f"; kept the active model: {answer.get('reason')}{drift(answer)}"
     if "algorithm" not in answer:
         return ""
-    scores = {trial["algorithm"]: trial["ndcg@20"] for trial in answer.get("candidates", ())}
-    compared = [
-        f"{name} {score:.3f}"
-        for name, score in ((answer["algorithm"], answer.get("ndcg@20")), ("popularity", scores.get("popularity")))
-        if score is not None
-    ]
-    figures = f"; NDCG@20: {', '.join(dict.fromkeys(compared))}" if compared else ""
-    return f"; published {answer['algorithm']}, {answer.get('why')}{figures}"
+    chosen, score = answer["algorithm"], answer.get("ndcg@20")
+    others = {
+        trial["algorithm"]: trial["ndcg@20"]
+        for trial in answer.get("candidates", ())
+        if trial["ndcg@20"] is not None and trial["algorithm"] != chosen
+    }
+    text = f"; published {chosen}, {answer.get('why')}"
+    if score is not None:
+        text += f"; NDCG@20: {chosen} {score:.3f}"
+        if others:
+            text += f" against {', '.join(f'{name} {value:.3f}' for name, value in others.items())}"
+    text += drift(answer)
+    warnings = []
+    if score is None and not str(answer.get("why")).startswith("the parameters of version"):
+        warnings.append(f"WARNING: {chosen} is a default; no models were compared")
+    if answer.get("aborted"):
+        warnings.append(
+            "WARNING: this machine was too slow to finish the choice; run ./aisle job similarity when it is idle"
+        )
+    return "\n    ".join([text, *warnings])
+
+
+def drift(metrics: dict[str, Any]) -> str:
+    """Return how the shop has drifted since the model version before; "" if it has not, or if there was none."""
+    report = metrics.get("drift") or {}
+    if not report.get("drifted"):
+        return ""
+    return f"; drifted since version {report.get('since_version')}: {', '.join(report.get('reasons', ()))}"
 
 
 def get(url: str) -> tuple[int, Any]:

@@ -37,7 +37,9 @@ def status() -> int:
     else:
         print(f"\n{run['url']} does not answer yet.")
         healthy = False
-    runs = last_runs(run.get("environment", {}).get("DATABASE_URL", ""))
+    model, runs = last_results(run.get("environment", {}).get("DATABASE_URL", ""))
+    if model:
+        print("\n" + model)
     if runs:
         print("\n" + table([("JOB", "LAST RUN (UTC)", "OUTCOME", "SECONDS"), *runs]))
     return 0 if healthy else 1
@@ -85,8 +87,14 @@ def table(rows: list[Row]) -> str:
     )
 
 
-def last_runs(url: str) -> list[Row]:
-    """Return a row for each job's last run; none if the database does not answer."""
+def describe_model(version: int, algorithm: str, metrics: dict[str, Any]) -> str:
+    """Return the line of the active model: how it was chosen, and whether the shop had drifted from the one before."""
+    why = metrics.get("why")
+    return f"Model version {version}: {algorithm}{f', {why}' if why else ''}{jobs.drift(metrics)}"
+
+
+def last_results(url: str) -> tuple[str, list[Row]]:
+    """Return the line of the active model and a row for each job's last run; nothing without an answer."""
     import pg8000.native
 
     address = urlsplit(url)
@@ -101,15 +109,16 @@ def last_runs(url: str) -> list[Row]:
             ssl_context=False if (address.hostname or LOOPBACK[1]) in LOOPBACK else None,
         )
     except (OSError, pg8000.exceptions.Error):
-        return []
+        return "", []
     try:
+        models = connection.run("SELECT version, algorithm, metrics FROM models WHERE active")
         runs = connection.run(
             "SELECT DISTINCT ON (job) job, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), "
             "coalesce(outcome, 'running'), coalesce(round(extract(epoch FROM ended_at - started_at), 1)::text, '-') "
             "FROM job_runs ORDER BY job, started_at DESC"
         )
     except pg8000.exceptions.Error:
-        return []
+        return "", []
     finally:
         connection.close()
-    return [tuple(map(str, row)) for row in runs]
+    return next((describe_model(*row) for row in models), ""), [tuple(map(str, row)) for row in runs]

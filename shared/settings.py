@@ -196,7 +196,7 @@ class Settings(BaseModel):
         2_000_000, ge=0, description="shops with fewer events than this learn from their complete history"
     )
     similarity_budget_s: float = Field(
-        600, ge=0, le=86_400, description="seconds that the job `similarity` may spend on choosing and tuning its model"
+        600, ge=0, le=86_400, description="predicted processor seconds that the job `similarity` may spend on tuning"
     )
     event_retention_months: int = Field(
         13, ge=1, le=120, description="age in months after which the job `retention` drops events"

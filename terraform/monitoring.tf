@@ -51,6 +51,11 @@ locals {
         filter  = "resource.type=\"cloud_scheduler_job\" AND metric.type=\"logging.googleapis.com/user/${var.monitoring ? google_logging_metric.job_failures[0].name : ""}\""
         aligner = "ALIGN_SUM", reducer = "REDUCE_SUM", by = ["resource.labels.job_id"], threshold = 2, duration = "0s"
       }
+      model-drift = {
+        title   = "The shop has drifted from its model", runbook = "model-drift", severity = "WARNING"
+        filter  = "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${var.monitoring ? google_logging_metric.model_drift[0].name : ""}\""
+        aligner = "ALIGN_SUM", reducer = "REDUCE_SUM", by = ["resource.labels.service_name"], threshold = 0, duration = "0s"
+      }
     },
   )
 }
@@ -239,6 +244,22 @@ resource "google_logging_metric" "job_failures" {
   description = "Calls of jobs that Cloud Scheduler saw fail"
   # 409: an administrator has started it, and it still runs
   filter = "resource.type=\"cloud_scheduler_job\" AND severity>=ERROR AND jsonPayload.status!=\"ABORTED\""
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+# The job similarity logs one line when it finds drift (jobs/tuning/drift.py)
+resource "google_logging_metric" "model_drift" {
+  count = var.monitoring ? 1 : 0
+
+  name        = "aisle/model-drift"
+  description = "Runs of the job similarity that found that the shop had drifted from its model"
+  filter      = "resource.type=\"cloud_run_revision\" AND jsonPayload.message=\"model drift\""
 
   metric_descriptor {
     metric_kind = "DELTA"

@@ -69,7 +69,7 @@ class ModelVersion(BaseModel):
     version: int = Field(description="Number of the version.")
     algorithm: str = Field(description="Algorithm.")
     parameters: dict[str, Any] = Field(description="Parameters of the algorithm.")
-    metrics: dict[str, Any] = Field(description="Metrics of its evaluation.")
+    metrics: dict[str, Any] = Field(description="Metrics of its evaluation, and of the version before.")
     active: bool = Field(description="Whether it serves.")
     published_at: datetime = Field(description="When it was published.")
     stored: bool = Field(description="Whether it is still stored and can be activated.")
@@ -149,7 +149,7 @@ class TrainingRun(BaseModel):
     ended_at: datetime = Field(description="When it ended.")
     outcome: str = Field(description="How it ended.")
     version: int | None = Field(description="The model version it published; null if none.")
-    details: dict[str, Any] = Field(description="Its figures and reasons.")
+    details: dict[str, Any] = Field(description="Its figures and reasons; `drift`: how the shop has moved.")
     report: str | None = Field(description="Path of its report; null if it left none.")
 
 

@@ -54,7 +54,11 @@ def history_of(user_ids: Int64Array, product_ids: Int64Array, weights: Float32Ar
 
 
 def load_history(lookback_days: int, all_history_below: int) -> History:
-    """Read the events of the last ``lookback_days`` days, or all if the shop has fewer than ``all_history_below``."""
+    """Read the events of the last ``lookback_days`` days, or all if the shop has fewer than ``all_history_below``.
+
+    They are in the order of their times, then users, products and weights: the database promises none, and sums of
+    floating-point numbers depend on it.
+    """
     is_large = interactions.has_at_least(all_history_below)
     since = datetime.now(UTC) - timedelta(days=lookback_days) if is_large else None
     days = interactions.read_packed(since)
@@ -62,9 +66,7 @@ def load_history(lookback_days: int, all_history_below: int) -> History:
     def unpack(name: str, dtype: str) -> NDArray[np.generic]:
         return np.frombuffer(b"".join(getattr(day, name) for day in days), dtype=dtype)
 
-    return history_of(
-        unpack("user_ids", ">i8").astype(np.int64),
-        unpack("product_ids", ">i8").astype(np.int64),
-        unpack("weights", ">f4").astype(np.float32),
-        EPOCH + unpack("times", ">i8").astype(np.int64).astype("timedelta64[us]"),
-    )
+    users, products = unpack("user_ids", ">i8").astype(np.int64), unpack("product_ids", ">i8").astype(np.int64)
+    weights, times = unpack("weights", ">f4").astype(np.float32), unpack("times", ">i8").astype(np.int64)
+    order = np.lexsort((weights, products, users, times))
+    return history_of(users[order], products[order], weights[order], EPOCH + times[order].astype("timedelta64[us]"))

@@ -30,11 +30,6 @@ def ease_side(n_users: int, n_items: int, memory_budget_bytes: int = MEMORY_BUDG
     return side
 
 
-def estimate_ease_seconds(n_users: int, n_items: int) -> float:
-    """Return the approximate duration of a fit in seconds, at 5e10 multiplications a second (a few cores)."""
-    return float(min(n_users, n_items)) ** 3 / 5e10
-
-
 def _invert(matrix: NDArray[Any]) -> NDArray[Any]:
     """Invert a symmetric positive definite matrix in its own memory (Cholesky; LAPACK potrf, potri).
 

@@ -6,18 +6,13 @@ import numpy as np
 
 from jobs.models.arrays import Matrix
 from jobs.models.blocks import validate
-from jobs.models.ease import ease_neighbours, estimate_ease_seconds
+from jobs.models.ease import ease_neighbours
 from jobs.models.errors import Unsuitable
 from jobs.models.neighbours import NO_NEIGHBOUR, Neighbours
 from jobs.models.rp3beta import rp3beta_neighbours
 
 # the head that tuning tries first
 FIRST_HEAD: Final = 4_000
-
-
-def estimate_ease_head_seconds(_n_users: int, n_items: int) -> float:
-    """Return the approximate duration of a fit with a head of FIRST_HEAD items, in seconds."""
-    return estimate_ease_seconds(n_items, min(n_items, FIRST_HEAD))
 
 
 def ease_head_neighbours(

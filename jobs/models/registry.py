@@ -8,12 +8,13 @@ while any of them is missing.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
+from jobs.models import costs
 from jobs.models.als import als_neighbours
 from jobs.models.cosine import cosine_neighbours
-from jobs.models.ease import ease_neighbours, estimate_ease_seconds
-from jobs.models.ease_head import ease_head_neighbours, estimate_ease_head_seconds
+from jobs.models.ease import ease_neighbours
+from jobs.models.ease_head import ease_head_neighbours
 from jobs.models.neighbours import Neighbours
 from jobs.models.popularity import popularity_neighbours
 from jobs.models.rp3beta import rp3beta_neighbours
@@ -39,8 +40,8 @@ class Algorithm:
     cost : time and memory of one fit; pairs is Σ over users of their items².
     needs : the input without which there are no neighbours, or better algorithms.
     limit : when ``fit`` raises Unsuitable; empty if never.
-    estimate_seconds : maps (n_users, n_items) to the approximate duration of a fit with the parameters that tuning
-        tries first, in seconds; 0 if too short to plan for.
+    predict_seconds : maps the shape of the input and the parameters to the processor seconds of a fit, see
+        jobs/models/costs.py.
     """
 
     fit: Fit
@@ -48,7 +49,7 @@ class Algorithm:
     cost: str = ""
     needs: str = ""
     limit: str = ""
-    estimate_seconds: Callable[[int, int], float] = lambda _n_users, _n_items: 0.0
+    predict_seconds: Callable[[costs.InputShape, Mapping[str, Any]], float] = costs.predict_pairs
 
 
 ALGORITHMS: Final[Mapping[str, Algorithm]] = {
@@ -61,12 +62,14 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = {
         popularity_neighbours,
         cost="time: events + n_items · k; memory: n_items · k",
         needs="events; the fallback where users have few items in common",
+        predict_seconds=costs.predict_popularity,
     ),
     "transitions": Algorithm(
         transitions_neighbours,
         is_sequential=True,
         cost="time: pairs of events within the window, at most 2 · pairs; memory: events + n_items · k",
         needs="users with several events each, whose times tell their order",
+        predict_seconds=costs.predict_transitions,
     ),
     "rp3beta": Algorithm(
         rp3beta_neighbours,
@@ -88,19 +91,20 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = {
         cost="time: min(n_users, n_items)³; memory: 4 or 8 bytes · min(n_users, n_items)²",
         needs="items that two or more users have in common",
         limit="4 bytes · min(n_users, n_items)² exceed memory_budget_bytes",
-        estimate_seconds=estimate_ease_seconds,
+        predict_seconds=costs.predict_ease,
     ),
     "ease_head": Algorithm(
         ease_head_neighbours,
         cost="time: head³ + pairs; memory: 8 bytes · head²",
         needs="a catalog larger than EASE can invert",
         limit="no more than head items have events",
-        estimate_seconds=estimate_ease_head_seconds,
+        predict_seconds=costs.predict_ease_head,
     ),
     "als": Algorithm(
         als_neighbours,
         cost="time: 12 · events · factors · iterations + pairs or n_items² · factors; "
         "memory: 4 bytes · factors · (n_users + n_items)",
         needs="users with several items each",
+        predict_seconds=costs.predict_als,
     ),
 }

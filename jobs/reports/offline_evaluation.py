@@ -1,6 +1,5 @@
 """Evaluates what would be served, every tuned algorithm and the popular products on days that no model learnt from."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,9 +16,10 @@ from jobs.offline.metrics import CUTOFFS, beyond_accuracy, bootstrap_interval, s
 from jobs.offline.recommender import OfflineRecommender
 from jobs.offline.snapshot import Snapshot
 from jobs.offline.split import Split
+from jobs.tuning.budget import Clock
 from jobs.tuning.fitting import MIXTURE, fit
 from jobs.tuning.selection import Choice, choose_model, compiling_pays
-from jobs.tuning.trial import Clock, Trial
+from jobs.tuning.trial import Trial
 from shared.domain.formula import Formula
 
 K: Final = CUTOFFS[-1]
@@ -123,7 +123,7 @@ def evaluate(
     leave_last: bool = False,
     seed: int = 0,
     report: Callable[[Trial], None] = lambda _: None,
-    clock: Clock = time.perf_counter,
+    clock: Clock | None = None,
 ) -> Evaluation:
     """Choose a model on the events before the cut; measure it, every trial and the popular on those after it.
 
@@ -133,6 +133,7 @@ def evaluate(
     ----------
     catalog : in the split's codes.
     holdout_days, leave_last : make the splits to tune on like this split; see ``split_for_tuning``.
+    clock : see ``choose_model``.
 
     Raises NothingToMeasure.
     """

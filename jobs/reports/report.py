@@ -57,10 +57,12 @@ def _trials_table(trials: Sequence[Mapping[str, Any]]) -> str:
         score = "" if trial["ndcg@20"] is None else f"{trial['ndcg@20']:.4f} ± {trial['standard_error']:.4f}"
         rows.append(
             f"<tr><td>{escape(trial['algorithm'])}</td><td>{score}</td><td>{trial['fits']}</td>"
-            f"<td>{trial['seconds']:.1f}</td><td><code>{escape(text)}</code></td>"
+            f"<td>{trial['cost']:.1f}</td><td><code>{escape(text)}</code></td>"
             f"<td>{escape(trial['note'] or '')}</td></tr>"
         )
-    head = "<tr><th>algorithm</th><th>NDCG@20, tuning days</th><th>fits</th><th>s</th><th>parameters</th><th></th></tr>"
+    head = (
+        "<tr><th>algorithm</th><th>NDCG@20, tuning days</th><th>fits</th><th>cost</th><th>parameters</th><th></th></tr>"
+    )
     return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>' if rows else ""
 
 

@@ -5,9 +5,10 @@ from typing import Final
 
 from jobs.models.mixture import mix_models
 from jobs.models.neighbours import Neighbours
+from jobs.tuning.budget import Budget
 from jobs.tuning.fitting import MIXTURE, NEIGHBOURS, part
 from jobs.tuning.objective import Objective
-from jobs.tuning.trial import Deadline, Trial, is_better
+from jobs.tuning.trial import FinishedTrial, Trial, charged, is_better
 
 # Trials that a mixture may take in, best first, and rounds, each of which takes one of them in once more.
 TRIALS_MAX: Final = 5
@@ -16,9 +17,9 @@ ROUNDS_MAX: Final = 5
 
 def mix_trials(
     objective: Objective,
-    trials: Sequence[Trial],
-    deadline: Deadline,
-    tune_formula: Callable[[Trial, Deadline], None],
+    trials: Sequence[FinishedTrial],
+    budget: Budget,
+    tune_formula: Callable[[Trial, Budget], None],
 ) -> Trial | None:
     """Return the best mixture of the trials; None if no mixture is better than the best trial alone.
 
@@ -30,28 +31,18 @@ def mix_trials(
         return None
     best = parts[0]
     assert best.scores is not None
+    assert best.neighbours is not None
     shares = dict.fromkeys((trial.algorithm for trial in parts), 0)
     shares[best.algorithm] = 1
-    mixture = Trial(MIXTURE, {}, best.weighting, best.formula, best.scores, best.neighbours)
-    started = deadline.clock()
-    for _ in range(ROUNDS_MAX):
-        added: str | None = None
-        for trial in parts:
-            if deadline.left <= 0:
+    mixture = Trial(MIXTURE, {}, best.weighting, best.formula, best.scores, best.neighbours, fits=0)
+    with charged(mixture, budget):
+        for _ in range(ROUNDS_MAX):
+            added = _take_in(objective, parts, shares, mixture, budget)
+            if added is None:
                 break
-            neighbours = _mix_neighbours(parts, shares | {trial.algorithm: shares[trial.algorithm] + 1})
-            # a mixture that is mostly this trial may need its formula
-            for formula in dict.fromkeys((mixture.formula, trial.formula)):
-                scores = objective.score(neighbours, formula)
-                if is_better(scores, mixture.scores):
-                    added = trial.algorithm
-                    mixture.scores, mixture.neighbours, mixture.formula = scores, neighbours, formula
-        if added is None:
-            break
-        shares[added] += 1
-        mixture.fits += 1
-        tune_formula(mixture, deadline)
-    mixture.seconds = deadline.clock() - started
+            shares[added] += 1
+            mixture.fits += 1
+            tune_formula(mixture, budget)
     mixture.parameters = {
         "parts": [
             part(trial.algorithm, trial.parameters, trial.weighting, shares[trial.algorithm])
@@ -62,7 +53,27 @@ def mix_trials(
     return mixture if len(mixture.parameters["parts"]) > 1 else None
 
 
-def _mix_neighbours(trials: Sequence[Trial], shares: dict[str, int]) -> list[Neighbours]:
+def _take_in(
+    objective: Objective, parts: Sequence[FinishedTrial], shares: dict[str, int], mixture: Trial, budget: Budget
+) -> str | None:
+    """Move the mixture to the best with one more share of a part, and return whose; None if no part helps."""
+    added: str | None = None
+    for trial in parts:
+        if budget.left <= 0:
+            break
+        candidate = shares | {trial.algorithm: shares[trial.algorithm] + 1}
+        budget.charge(objective.predict_mixing(sum(share > 0 for share in candidate.values())))
+        neighbours = _mix_neighbours(parts, candidate)
+        # a mixture that is mostly this trial may need its formula
+        for formula in dict.fromkeys((mixture.formula, trial.formula)):
+            scores = objective.score(neighbours, formula, budget)
+            if is_better(scores, mixture.scores):
+                added = trial.algorithm
+                mixture.scores, mixture.neighbours, mixture.formula = scores, neighbours, formula
+    return added
+
+
+def _mix_neighbours(trials: Sequence[FinishedTrial], shares: dict[str, int]) -> list[Neighbours]:
     """Return the neighbours of the mixture by fold."""
     parts = [
         (trial.neighbours, shares[trial.algorithm])

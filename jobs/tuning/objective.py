@@ -8,13 +8,16 @@ import numpy as np
 from scipy import sparse
 
 from jobs.data.catalog import Catalog
-from jobs.data.weighting import Weighting, split_rows
+from jobs.data.weighting import Weighting
 from jobs.models.arrays import Float64Array, Int64Array, Matrix
+from jobs.models.costs import InputShape
 from jobs.models.neighbours import Neighbours
 from jobs.offline.metrics import find_hits, ndcg
 from jobs.offline.recommender import OfflineRecommender
 from jobs.offline.snapshot import Snapshot
 from jobs.offline.split import NothingToMeasure, Split
+from jobs.tuning import costs
+from jobs.tuning.budget import Budget
 from jobs.tuning.fitting import NEIGHBOURS, ModelInput, training_input
 from jobs.tuning.short_histories import cut_first_sessions, group_weights
 from jobs.tuning.space import Space
@@ -125,11 +128,21 @@ class Objective:
         self.weighs_lengths = length_shares is not None
         self.weights = np.ones(len(lengths)) if length_shares is None else group_weights(lengths, length_shares)
         self.has_one_weight = all(len(np.unique(split.train.weights)) < 2 for split in splits)
-        self._row_counts: dict[float | None, list[int]] = {}
+        self.compiled = compiled
+        # lengths of the histories of each group
+        self._lengths = [group.history_lengths() for group in tested]
+        self._shapes: dict[tuple[float | None, bool], list[InputShape]] = {}
         self._inputs: dict[tuple[Weighting, bool], list[ModelInput]] = {}
+        self._prepared: set[tuple[str, str]] = set()
 
-    def fit(self, space: Space, parameters: Mapping[str, Any], weighting: Weighting) -> list[Neighbours]:
-        """Return the neighbours that an algorithm learns before each cut. Raises Unsuitable."""
+    def fit(
+        self, space: Space, parameters: Mapping[str, Any], weighting: Weighting, budget: Budget
+    ) -> list[Neighbours]:
+        """Return the neighbours that an algorithm learns before each cut, charged to the budget.
+
+        Raises Unsuitable, as algorithms do before they compute anything; then nothing is charged.
+        """
+        predicted = self.predict_fit(space, parameters, weighting)
         key = (weighting, space.algorithm.is_sequential)
         if key not in self._inputs:
             if len(self._inputs) >= INPUTS_KEPT:
@@ -137,28 +150,17 @@ class Objective:
             self._inputs[key] = [
                 training_input(space.algorithm, fold.split.train, fold.split.now, weighting) for fold in self.folds
             ]
-        return [space.algorithm.fit(data, NEIGHBOURS, **parameters) for data in self._inputs[key]]
+        neighbours = [space.algorithm.fit(data, NEIGHBOURS, **parameters) for data in self._inputs[key]]
+        budget.charge(predicted)
+        return neighbours
 
-    def estimate_seconds(self, space: Space, weighting: Weighting) -> float:
-        """Return the approximate time of a fit before each cut, for all folds together."""
-        return sum(
-            space.algorithm.estimate_seconds(n_rows, int(fold.split.known_items.sum()))
-            for fold, n_rows in zip(self.folds, self._count_rows(weighting.session_gap_minutes), strict=True)
-        )
-
-    def _count_rows(self, gap_minutes: float | None) -> list[int]:
-        """Return the number of rows with events before each cut; splitting a history takes as long as sorting it."""
-        if gap_minutes not in self._row_counts:
-            self._row_counts[gap_minutes] = [
-                len(np.unique(split_rows(fold.split.train, gap_minutes)[0])) for fold in self.folds
-            ]
-        return self._row_counts[gap_minutes]
-
-    def score(self, neighbours: Sequence[Neighbours], formula: Formula) -> Float64Array:
-        """Return NDCG@20 of each user of each fold, times the user's weight, shape (n_users,).
+    def score(self, neighbours: Sequence[Neighbours], formula: Formula, budget: Budget) -> Float64Array:
+        """Return NDCG@20 of each user of each fold, times the user's weight, shape (n_users,), charged to the budget.
 
         ``neighbours`` are by fold. ``formula`` has its repeat weight in units of their mean score.
         """
+        budget.charge(self.predict_score(formula))
+        self._prepared.add((formula.exclusion_policy, formula.trending_window))
         scores = []
         for fold, fold_neighbours in zip(self.folds, neighbours, strict=True):
             fold_formula = formula.in_scores_of(fold_neighbours.mean_score)
@@ -166,6 +168,37 @@ class Objective:
                 answers = group.recommender.recommend(fold_neighbours, fold_formula)
                 scores.append(ndcg(find_hits(answers, group.relevant), group.relevant_counts))
         return np.concatenate(scores) * self.weights
+
+    def predict_fit(self, space: Space, parameters: Mapping[str, Any], weighting: Weighting) -> float:
+        """Return the predicted seconds of a fit before each cut, for all folds together."""
+        shapes = self._shapes_of(weighting.session_gap_minutes, space.algorithm.is_sequential)
+        seconds = sum(space.algorithm.predict_seconds(shape, parameters) for shape in shapes)
+        if (weighting, space.algorithm.is_sequential) not in self._inputs:
+            seconds += costs.predict_input(sum(len(fold.split.train) for fold in self.folds))
+        return seconds
+
+    def predict_score(self, formula: Formula) -> float:
+        """Return the predicted seconds of scoring a formula."""
+        is_prepared = (formula.exclusion_policy, formula.trending_window) in self._prepared
+        return sum(
+            costs.predict_answers(lengths, formula.profile_events, compiled=self.compiled, is_prepared=is_prepared)
+            for lengths in self._lengths
+        )
+
+    def predict_mixing(self, n_parts: int) -> float:
+        """Return the predicted seconds of mixing the neighbours of some models in all folds."""
+        return costs.predict_mixing(n_parts, sum(len(fold.split.known_items) for fold in self.folds))
+
+    def predict_compiling(self) -> float:
+        """Return the predicted seconds of compiling what scores and fits will run."""
+        return costs.predict_compiling(self._shapes_of(None, False)) if self.compiled else 0.0
+
+    def _shapes_of(self, gap_minutes: float | None, is_sequential: bool) -> list[InputShape]:
+        """Return the shapes of a model's inputs by fold; splitting a history takes as long as sorting it."""
+        key = (gap_minutes, is_sequential)
+        if key not in self._shapes:
+            self._shapes[key] = [costs.input_shape(fold.split.train, gap_minutes, is_sequential) for fold in self.folds]
+        return self._shapes[key]
 
     def allows(self, formula: Formula) -> bool:
         """Return whether visitors may be served with this formula, if the objective is about them."""

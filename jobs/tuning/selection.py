@@ -1,10 +1,12 @@
 """Chooses a shop's model on its own held-out days, and fits the choice on all of its history."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from jobs.data.catalog import Catalog
 from jobs.data.history import DAY, History
@@ -12,12 +14,18 @@ from jobs.data.weighting import Weighting
 from jobs.models.errors import Unsuitable
 from jobs.models.neighbours import Neighbours
 from jobs.models.pairs import numba_installed
-from jobs.offline.split import NothingToMeasure, Split, leave_last_out, select_events, split_last_days
+from jobs.offline.split import NothingToMeasure, Split, leave_last_out, split_last_days
+from jobs.tuning.budget import ABORT_AFTER, Budget, Clock, Watch, own_time_clock
+from jobs.tuning.drift import Fall
 from jobs.tuning.fitting import NEIGHBOURS, fit
-from jobs.tuning.objective import Objective
-from jobs.tuning.search import tune, tune_for
+from jobs.tuning.guard import Comparison, Quality, Refit, compare, is_newest
+from jobs.tuning.objective import USERS_MAX, Objective
+from jobs.tuning.plan import FOLDS_LIMIT, affordable_events, enough_users, sample_users
+from jobs.tuning.search import Search
 from jobs.tuning.space import SPACES, Space
-from jobs.tuning.trial import Clock, Deadline, Trial, own_time_clock
+from jobs.tuning.steps import tune_for
+from jobs.tuning.trial import FinishedTrial, Trial, TrialState
+from jobs.tuning.warm_start import NEWEST_KEY, ActiveVersion
 from shared.domain.formula import PRIOR_EVIDENCE, SERVING_KEY, SERVING_KEYS, Formula, Repeats
 
 # With fewer events or held-out users than these, differences between models are noise.
@@ -38,8 +46,6 @@ SECOND_FOLD_TRAIN_MIN: Final = 0.33
 FURTHER_FOLD_TRAIN_MIN: Final = 0.5
 # Budgets, in seconds, of which compiling takes a small part (2 to 3 s).
 COMPILED_FROM_SECONDS: Final = 20.0
-# Models are tuned on a sample of users with about this many events, and fitted on all of them.
-TUNING_EVENTS: Final = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,12 @@ class Choice:
     formula : with the repeat weight in units of similarity.
     score : the model's mean NDCG@20 on the held-out days; None for a small shop's default.
     reason : why this model was chosen.
-    trials : ``Trial.summary`` of every trial, best first.
+    trials : ``FinishedTrial.summary`` of every trial, best first.
+    is_aborted : whether a clock ended tuning, which then depends on the machine: see jobs/tuning/budget.py.
     other_formulae : of answers with other repeats than those that the model was chosen for.
+    newest : the model's quality on the newest held-out days alone; None for a small shop's default.
+    comparison : with the active version's parameters; None if there is no active version, or none to compare with.
+    fall : of the quality of the active version's parameters since it was chosen; None if unknown.
     """
 
     algorithm: str
@@ -65,6 +75,10 @@ class Choice:
     holdout_days: float | None
     trials: list[dict[str, Any]]
     other_formulae: Mapping[Repeats, Formula] = field(default_factory=dict)
+    is_aborted: bool = False
+    newest: Quality | None = None
+    comparison: Comparison | None = None
+    fall: Fall | None = None
 
     def model_parameters(self) -> dict[str, Any]:
         """Return the ``parameters`` of a model version."""
@@ -80,18 +94,22 @@ class Choice:
         """Return the ``metrics`` of a model version."""
         return {
             "ndcg@20": None if self.score is None else round(self.score, 5),
+            NEWEST_KEY: None if self.newest is None else self.newest.as_json(),
             "holdout_days": self.holdout_days,
+            "compared": None if self.comparison is None else self.comparison.as_json(),
             "why": self.reason,
+            "aborted": self.is_aborted,
             "candidates": self.trials,
         }
 
 
 # The model of a shop too small to choose on: cosine with a good share of the trend; repeat weight in similarity.
-DEFAULT_TRIAL: Final = Trial(
+DEFAULT_TRIAL: Final = FinishedTrial(
     "cosine",
     {"min_co_occurrence": 2},
     Weighting(None, 1.0, "sum"),
     Formula(trending_prior=0.3, trending_window="30d", repeat_weight=0.1, prior_evidence=PRIOR_EVIDENCE),
+    TrialState.UNTUNED,
 )
 # The share of the budget for the formula of each kind of answers that the model was not chosen for.
 OTHER_FORMULA_SHARE: Final = 0.1
@@ -118,14 +136,20 @@ def fit_default(
 
 
 def split_for_tuning(
-    history: History, *, new_only: bool, holdout_days: float | None = None, leave_last: bool = False
+    history: History,
+    *,
+    new_only: bool,
+    holdout_days: float | None = None,
+    leave_last: bool = False,
+    users_wanted: int = USERS_IN_ALL,
 ) -> tuple[list[Split], float | None]:
     """Return the splits to tune on, and their horizon in days (None with ``leave_last``).
 
     The first split holds out the last days: ``holdout_days`` if given, otherwise the fewest of HOLDOUT_DAYS that have
     ENOUGH_USERS; never more than a third of the history. Earlier cuts with the same horizon follow while enough of the
     history lies before them. ``leave_last`` holds out each user's last relevant event instead, and in a second split
-    the one before it. Raises NothingToMeasure.
+    the one before it. With more ``users_wanted`` than USERS_IN_ALL there may be up to FOLDS_LIMIT cuts. Raises
+    NothingToMeasure.
     """
     if len(history) == 0:
         raise NothingToMeasure("no events")
@@ -147,8 +171,8 @@ def split_for_tuning(
     if first is None:
         raise error
     splits = [first]
-    while len(splits) < FOLDS_MAX:
-        if len(splits) >= FOLDS_MIN and sum(len(split.users) for split in splits) >= USERS_IN_ALL:
+    while len(splits) < (FOLDS_MAX if users_wanted <= USERS_IN_ALL else FOLDS_LIMIT):
+        if len(splits) >= FOLDS_MIN and sum(len(split.users) for split in splits) >= users_wanted:
             break
         days_before = span - days * (len(splits) + 1)
         train_min = FURTHER_FOLD_TRAIN_MIN if len(splits) >= FOLDS_MIN else SECOND_FOLD_TRAIN_MIN
@@ -171,14 +195,6 @@ def _leave_last_splits(history: History, *, new_only: bool) -> list[Split]:
     return splits
 
 
-def sample_users(history: History, events_max: int, seed: int) -> History:
-    """Return the events of a random sample of users with about ``events_max`` events, in the same codes."""
-    if len(history) <= events_max:
-        return history
-    is_sampled = np.random.default_rng(seed).random(len(history.user_ids)) < events_max / len(history)
-    return select_events(history, is_sampled[history.users])
-
-
 def choose_model(
     history: History,
     catalog: Catalog,
@@ -195,13 +211,14 @@ def choose_model(
     spaces: Mapping[str, Space] = SPACES,
     report: Callable[[Trial], None] = lambda _: None,
     clock: Clock | None = None,
+    active: ActiveVersion | None = None,
 ) -> Choice:
     """Tune every algorithm on the history's own last days, and fit the best on all of it.
 
     Parameters
     ----------
     catalog : in the history's codes.
-    time_budget_s : for tuning; the fit of the best on the whole history comes on top.
+    time_budget_s : for tuning, in predicted processor seconds; the fit of the best on the whole history comes on top.
     new_only : whether only products that a user has not met are relevant. Otherwise all are, and tuning decides
         whether known products are shown.
     repeats : the answers that the model is chosen for: those to "exclude" with ``new_only``, by default, and otherwise
@@ -211,53 +228,172 @@ def choose_model(
         users count alike.
     now : from which ages count back; the newest event by default.
     holdout_days, leave_last : see ``split_for_tuning``.
-    clock : measures the budget; ``own_time_clock()`` by default.
+    clock : aborts tuning that takes many times its budget; ``own_time_clock()`` by default. The choice does not depend
+        on it otherwise.
+    active : the model version that is served. The search starts from its values, and its parameters stay where the
+        choice is worse.
 
     Raises NothingToMeasure for a history without events.
     """
     if len(history) == 0:
         raise NothingToMeasure("no events")
-    if len(history) < SMALL_SHOP_EVENTS:
-        reason = f"safe default: {len(history)} events, fewer than {SMALL_SHOP_EVENTS}"
-        return fit_default(history, catalog, reason, new_only=new_only, other_repeats=other_repeats, now=now)
-    clock = clock or own_time_clock()
-    deadline = Deadline(time_budget_s * (1 - OTHER_FORMULA_SHARE * len(other_repeats)), clock)
-    try:
-        splits, days = split_for_tuning(
-            sample_users(history, TUNING_EVENTS, seed),
+    # sums of floating-point numbers depend on the number of threads that add them up
+    with threadpool_limits(1, "blas"):
+        return _choose(
+            history,
+            catalog,
+            budget=Budget(time_budget_s, Watch(time_budget_s, clock or own_time_clock())),
             new_only=new_only,
+            repeats=repeats,
+            other_repeats=other_repeats,
+            length_shares=length_shares,
+            now=now,
             holdout_days=holdout_days,
             leave_last=leave_last,
+            seed=seed,
+            spaces=spaces,
+            report=report,
+            active=active,
         )
-    except NothingToMeasure as error:
-        reason = f"safe default: {error}"
-        return fit_default(history, catalog, reason, new_only=new_only, other_repeats=other_repeats, now=now)
-    n_held_out = sum(len(split.users) for split in splits)
-    if n_held_out < SMALL_SHOP_USERS:
-        reason = f"safe default: {n_held_out} held-out users, fewer than {SMALL_SHOP_USERS}"
-        return fit_default(history, catalog, reason, new_only=new_only, other_repeats=other_repeats, now=now)
-    compiled = compiling_pays(time_budget_s)
+
+
+def _choose(
+    history: History,
+    catalog: Catalog,
+    *,
+    budget: Budget,
+    new_only: bool,
+    repeats: Repeats | None,
+    other_repeats: Sequence[Repeats],
+    length_shares: tuple[float, ...] | None,
+    now: np.datetime64 | None,
+    holdout_days: float | None,
+    leave_last: bool,
+    seed: int,
+    spaces: Mapping[str, Space],
+    report: Callable[[Trial], None],
+    active: ActiveVersion | None,
+) -> Choice:
+    def default(reason: str) -> Choice:
+        if active is not None and _is_tuned(active):
+            # a shop that had enough events for a choice once keeps it when they become fewer
+            with contextlib.suppress(TypeError, ValueError):
+                return fit_active(history, active, reason, spaces, other_repeats=other_repeats, now=now)
+        return fit_default(
+            history, catalog, f"safe default: {reason}", new_only=new_only, other_repeats=other_repeats, now=now
+        )
+
+    if len(history) < SMALL_SHOP_EVENTS:
+        return default(f"{len(history)} events, fewer than {SMALL_SHOP_EVENTS}")
+    sample = sample_users(history, affordable_events(history, spaces, budget.seconds, FOLDS_MIN), seed)
+
+    def split(users_wanted: int) -> tuple[list[Split], float | None]:
+        return split_for_tuning(
+            sample, new_only=new_only, holdout_days=holdout_days, leave_last=leave_last, users_wanted=users_wanted
+        )
+
+    def objective_of(repeats: Repeats | None, users_max: int) -> Objective:
+        return Objective(
+            splits,
+            catalog,
+            repeats=repeats,
+            length_shares=length_shares,
+            seed=seed,
+            users_max=users_max,
+            compiled=compiling_pays(budget.seconds),
+        )
+
     try:
-        objective = Objective(
-            splits, catalog, repeats=repeats, length_shares=length_shares, seed=seed, compiled=compiled
-        )
+        splits, days = split(USERS_IN_ALL)
+        n_held_out = sum(len(split.users) for split in splits)
+        if n_held_out < SMALL_SHOP_USERS:
+            return default(f"{n_held_out} held-out users, fewer than {SMALL_SHOP_USERS}")
+        objective = objective_of(repeats, USERS_MAX)
     except NothingToMeasure as error:
-        reason = f"safe default: {error}"
-        return fit_default(history, catalog, reason, new_only=new_only, other_repeats=other_repeats, now=now)
-    choice, best = _fit_best(history, tune(objective, spaces, deadline, report), spaces, days, now)
+        return default(str(error))
+    users_max = enough_users(objective, spaces, budget)
+    if users_max > USERS_MAX:
+        splits, days = split(users_max)
+        objective = objective_of(repeats, users_max)
+    search = Search(objective, spaces, budget.all_but(OTHER_FORMULA_SHARE * len(other_repeats)), report, active)
+    trials = search.run()
+    comparison: Comparison | None = None
+    if active is not None and search.refit is not None and trials[0].scores is not None:
+        comparison = compare(objective, active.version, trials[0].scores, search.refit.scores)
+        if comparison.keeps_parameters:
+            trials.insert(0, _keep(search.refit, active.version))
+    choice, best = _fit_best(history, trials, spaces, days, now)
+    if best.state is TrialState.KEPT and comparison is not None:
+        choice = replace(choice, reason=f"the parameters of version {comparison.version} stay: {comparison.reason}")
+    newest = is_newest(objective)
+    assert best.scores is not None
+    quality = Quality.of(best.scores[newest], objective.weights[newest])
+    choice = replace(choice, newest=quality, comparison=comparison, fall=search.fall)
     formulae: dict[Repeats, Formula] = {}
     for other in other_repeats:
-        own = Deadline(time_budget_s * OTHER_FORMULA_SHARE, clock)
         try:
-            objective = Objective(
-                splits, catalog, repeats=other, length_shares=length_shares, seed=seed, compiled=compiled
-            )
+            other_objective = objective_of(other, users_max)
         except NothingToMeasure:
             formula = best.formula.for_repeats(other)
         else:
-            formula = tune_for(objective, best, own)
+            formula = tune_for(other_objective, best, budget.part(OTHER_FORMULA_SHARE))
         formulae[other] = formula.in_scores_of(choice.neighbours.mean_score)
-    return replace(choice, other_formulae=formulae)
+    reason = choice.reason
+    if len(sample) < len(history):
+        reason += f", tuned on a sample of {len(sample):,} of {len(history):,} events"
+    if budget.is_aborted:
+        reason = f"ABORTED after {ABORT_AFTER:g} times the budget: {reason}"
+    return replace(choice, reason=reason, other_formulae=formulae, is_aborted=budget.is_aborted)
+
+
+def _is_tuned(active: ActiveVersion) -> bool:
+    """Return whether a version has other parameters than the default of small shops."""
+    default = (DEFAULT_TRIAL.algorithm, DEFAULT_TRIAL.parameters, DEFAULT_TRIAL.weighting)
+    return (active.algorithm, active.parameters, active.weighting) != default
+
+
+def _keep(again: Refit, version: int) -> FinishedTrial:
+    """Return the active version's model, fitted again, as a trial that can be published."""
+    return FinishedTrial(
+        again.algorithm,
+        again.parameters,
+        again.weighting,
+        again.formula,
+        TrialState.KEPT,
+        f"the parameters of version {version}",
+        scores=again.scores,
+        neighbours=again.neighbours,
+        fits=1,
+        version=version,
+    )
+
+
+def fit_active(
+    history: History,
+    active: ActiveVersion,
+    reason: str,
+    spaces: Mapping[str, Space],
+    *,
+    other_repeats: Sequence[Repeats] = (),
+    now: np.datetime64 | None = None,
+) -> Choice:
+    """Return the active version's model, fitted on a history too small to choose on, with the reason.
+
+    Raises ValueError or TypeError if it cannot be fitted.
+    """
+    neighbours = fit(history, now or history.times.max(), active.algorithm, active.parameters, active.weighting, spaces)
+    return Choice(
+        active.algorithm,
+        active.parameters,
+        active.weighting,
+        active.formula_for(neighbours.mean_score).in_scores_of(neighbours.mean_score),
+        neighbours,
+        None,
+        f"the parameters of version {active.version} stay: {reason}",
+        None,
+        [],
+        {repeats: active.other_formulae[repeats] for repeats in other_repeats},
+    )
 
 
 def compiling_pays(time_budget_s: float) -> bool:
@@ -266,8 +402,12 @@ def compiling_pays(time_budget_s: float) -> bool:
 
 
 def _fit_best(
-    history: History, trials: list[Trial], spaces: Mapping[str, Space], days: float | None, now: np.datetime64 | None
-) -> tuple[Choice, Trial]:
+    history: History,
+    trials: list[FinishedTrial],
+    spaces: Mapping[str, Space],
+    days: float | None,
+    now: np.datetime64 | None,
+) -> tuple[Choice, FinishedTrial]:
     """Fit the best trial on the whole history, or the next best if that does not fit the memory budget.
 
     Return the choice and the trial.
@@ -282,7 +422,7 @@ def _fit_best(
                 history, now or history.times.max(), trial.algorithm, trial.parameters, trial.weighting, spaces
             )
         except Unsuitable as error:
-            summary["note"] = f"not published: {error}"
+            summary |= {"state": TrialState.NOT_PUBLISHED.value, "note": f"not published: {error}"}
             continue
         choice = Choice(
             trial.algorithm,
@@ -291,7 +431,7 @@ def _fit_best(
             trial.formula.in_scores_of(neighbours.mean_score),
             neighbours,
             trial.score,
-            f"best of {n_scored} trials on {len(trial.scores)} held-out users",
+            f"best of {n_scored} trial{'s' if n_scored != 1 else ''} on {len(trial.scores)} held-out users",
             days,
             summaries,
         )

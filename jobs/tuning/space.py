@@ -20,6 +20,8 @@ class Space:
     algorithm : the algorithm under test.
     values : for each parameter the values to try, in order: the search moves one step at a time along them.
     start : the parameters to try first.
+    far_start : parameters far from those, from which leading algorithms are tuned as well; empty if single steps find
+        the best from anywhere.
     starts_by_user : whether the first fit has users as rows, whatever suits the algorithms before it. For models of a
         user's whole taste, of which a session holds too little.
     """
@@ -27,6 +29,7 @@ class Space:
     algorithm: Algorithm
     values: Values = field(default_factory=dict)
     start: Mapping[str, Any] = field(default_factory=dict)
+    far_start: Mapping[str, Any] = field(default_factory=dict)
     starts_by_user: bool = False
 
 
@@ -58,6 +61,16 @@ SPACES: Final[Mapping[str, Space]] = {
             "window": 10,
             "min_co_occurrence": 1,
         },
+        # what follows at once
+        {
+            "gap_half_life_hours": 1.0,
+            "backward": 0.0,
+            "target_power": 0.0,
+            "source_power": 0.5,
+            "distance_power": 1.0,
+            "window": 2,
+            "min_co_occurrence": 1,
+        },
     ),
     "rp3beta": Space(
         ALGORITHMS["rp3beta"],
@@ -67,17 +80,20 @@ SPACES: Final[Mapping[str, Space]] = {
             "min_co_occurrence": CO_OCCURRENCE,
         },
         {"alpha": 1.0, "beta": 0.2, "min_co_occurrence": 2},
+        {"alpha": 0.6, "beta": 0.6, "min_co_occurrence": 1},
     ),
     "bm25": Space(
         ALGORITHMS["bm25"],
         {"k1": (0.5, 2.0, 10.0, 100.0), "b": (0.0, 0.25, 0.5, 0.75, 1.0), "min_co_occurrence": CO_OCCURRENCE},
         {"k1": 2.0, "b": 0.5, "min_co_occurrence": 2},
+        {"k1": 100.0, "b": 1.0, "min_co_occurrence": 1},
     ),
     "tfidf": Space(ALGORITHMS["tfidf"], {"min_co_occurrence": CO_OCCURRENCE}, {"min_co_occurrence": 2}),
     "ease": Space(
         ALGORITHMS["ease"],
         {"regularisation": EASE_REGULARISATION, "min_co_occurrence": CO_OCCURRENCE},
         {"regularisation": 3.0, "min_co_occurrence": 2},
+        {"regularisation": 30.0, "min_co_occurrence": 1},
         starts_by_user=True,
     ),
     "ease_head": Space(
@@ -88,6 +104,7 @@ SPACES: Final[Mapping[str, Space]] = {
             "min_co_occurrence": CO_OCCURRENCE,
         },
         {"head": FIRST_HEAD, "regularisation": 3.0, "min_co_occurrence": 2},
+        {"head": FIRST_HEAD, "regularisation": 30.0, "min_co_occurrence": 1},
         starts_by_user=True,
     ),
     "als": Space(
@@ -99,6 +116,7 @@ SPACES: Final[Mapping[str, Space]] = {
             "min_co_occurrence": CO_OCCURRENCE,
         },
         {"factors": 64, "regularisation": 1.0, "confidence": 5.0, "min_co_occurrence": 2},
+        {"factors": 128, "regularisation": 100.0, "confidence": 20.0, "min_co_occurrence": 1},
         starts_by_user=True,
     ),
 }

@@ -1,9 +1,9 @@
-"""The state of an algorithm while it is tuned, and the time that tuning may take."""
+"""The state of an algorithm while it is tuned, what remains of it afterwards, and when scores are better."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -11,47 +11,38 @@ import numpy as np
 from jobs.data.weighting import Weighting
 from jobs.models.arrays import Float64Array
 from jobs.models.neighbours import Neighbours
+from jobs.tuning.budget import Budget
 from shared.domain.formula import Formula
 
 # A step must gain at least this share of the standard error of its gain: steps within the noise lead anywhere.
 GAIN_MIN: Final = 0.3
-# Returns seconds since any fixed moment.
-Clock: TypeAlias = Callable[[], float]
-# On a busy machine a budget ends after this many times its seconds at the latest.
-LONGEST: Final = 2.0
+# A change of one parameter: its name and its new value.
+Step: TypeAlias = tuple[str, Any]
+# The key of ``FinishedTrial.summary`` that holds the steps that failed, as pairs.
+FAILED_STEPS_KEY: Final = "failed_steps"
+# The key that holds the version whose values the algorithm started from.
+VERSION_KEY: Final = "started_from_version"
 
 
-def own_time_clock() -> Clock:
-    """Return a clock of the seconds in which this process could work, from now on.
+class TrialState(StrEnum):
+    """Why the tuning of an algorithm ended, or why it never began."""
 
-    On an idle machine that is the elapsed time. Beside other work it is the process's processor time, so that the
-    choice of a model does not depend on what else runs; but at least the elapsed time / LONGEST, so that a process
-    that gets no processor ends.
-    """
-    begun, used = time.perf_counter(), time.process_time()
-
-    def seconds() -> float:
-        elapsed = time.perf_counter() - begun
-        return max(min(elapsed, time.process_time() - used), elapsed / LONGEST)
-
-    return seconds
-
-
-class Deadline:
-    """A time budget in seconds, on a clock that tests may replace."""
-
-    def __init__(self, seconds: float, clock: Clock = time.perf_counter) -> None:
-        self.seconds, self.clock = seconds, clock
-        self._end = clock() + seconds
-
-    @property
-    def left(self) -> float:
-        """Return the seconds left, at least 0."""
-        return max(0.0, self._end - self.clock())
-
-    def part(self, share: float) -> "Deadline":
-        """Return a budget of this share of the total, or of the time left if that is less."""
-        return Deadline(min(self.left, self.seconds * share), self.clock)
+    # no step gains any more
+    DONE = "done"
+    # the budget was used up, or has no room for another fit
+    STOPPED = "stopped"
+    # too far behind the best
+    GIVEN_UP = "given up"
+    # published as it was before tuning, which gained no more than noise
+    UNTUNED = "untuned"
+    # the budget has no room for a fit
+    TOO_COSTLY = "too costly"
+    # no model of a shop of this size or kind
+    UNSUITABLE = "unsuitable"
+    # the best, but it cannot be fitted on the whole history
+    NOT_PUBLISHED = "not published"
+    # the parameters of the active version, which stay since the choice is worse
+    KEPT = "kept"
 
 
 @dataclass
@@ -61,32 +52,91 @@ class Trial:
     Attributes
     ----------
     formula : with the repeat weight in units of the neighbours' mean score.
-    scores : NDCG@20 of each held-out user, shape (n_users,); None if no fit succeeded.
+    scores : NDCG@20 of each held-out user, shape (n_users,).
     neighbours : the fit of each fold that the scores belong to.
-    fits : number of fits so far; seconds : time spent on them and on the formula; fit_seconds : time of the last fit.
-    note : why the trial ended, or why it never ran.
+    fits : number of fits so far; cost : what they and the formula were charged.
+    state : why tuning ended; None while it goes on.
     tried : parameters and weightings that have been fitted.
+    version : the model version whose values the trial began with; None if it began at the start of the space.
+    failed_steps : steps from where the trial is that did not gain.
+    deferred_steps : steps that did not gain when the version was chosen: others are taken before them.
     """
 
     algorithm: str
     parameters: dict[str, Any]
     weighting: Weighting
     formula: Formula
-    scores: Float64Array | None = None
-    neighbours: list[Neighbours] | None = None
-    fits: int = 0
-    seconds: float = 0.0
-    fit_seconds: float = 0.0
-    note: str | None = None
+    scores: Float64Array
+    neighbours: list[Neighbours]
+    fits: int = 1
+    cost: float = 0.0
+    state: TrialState | None = None
     tried: set[tuple[Any, ...]] = field(default_factory=set)
+    version: int | None = None
+    failed_steps: frozenset[Step] = frozenset()
+    deferred_steps: frozenset[Step] = frozenset()
 
     @property
     def score(self) -> float:
-        """Return the mean NDCG@20, −1 if no fit succeeded."""
+        """Return the mean NDCG@20."""
+        return float(self.scores.mean())
+
+    def take_over(self, rival: "Trial") -> bool:
+        """Move to where the rival is, if that is better, and return whether it is."""
+        if not is_better(rival.scores, self.scores):
+            return False
+        if (self.parameters, self.weighting) != (rival.parameters, rival.weighting):
+            # they are steps from another place
+            self.failed_steps, self.deferred_steps = frozenset(), frozenset()
+            self.version = rival.version
+        self.parameters, self.weighting, self.formula = rival.parameters, rival.weighting, rival.formula
+        self.scores, self.neighbours = rival.scores, rival.neighbours
+        return True
+
+    def finish(self) -> "FinishedTrial":
+        """Return what remains of the trial."""
+        return FinishedTrial(
+            self.algorithm,
+            self.parameters,
+            self.weighting,
+            self.formula,
+            self.state or TrialState.STOPPED,
+            scores=self.scores,
+            neighbours=self.neighbours,
+            fits=self.fits,
+            cost=self.cost,
+            version=self.version,
+            failed_steps=self.failed_steps,
+        )
+
+
+@dataclass(frozen=True)
+class FinishedTrial:
+    """How far an algorithm was tuned, or why it was not tried: then it has neither scores nor neighbours.
+
+    note : what the state does not say.  All else as in ``Trial``.
+    """
+
+    algorithm: str
+    parameters: dict[str, Any]
+    weighting: Weighting
+    formula: Formula
+    state: TrialState
+    note: str | None = None
+    scores: Float64Array | None = None
+    neighbours: list[Neighbours] | None = None
+    fits: int = 0
+    cost: float = 0.0
+    version: int | None = None
+    failed_steps: frozenset[Step] = frozenset()
+
+    @property
+    def score(self) -> float:
+        """Return the mean NDCG@20, −1 if the algorithm was not tried."""
         return -1.0 if self.scores is None else float(self.scores.mean())
 
     def summary(self) -> dict[str, Any]:
-        """Return the JSON object that ``models`` and ``training_runs`` store.
+        """Return the JSON object that ``models`` and ``training_runs`` store. It holds no measured time.
 
         The repeat weight of ``serving`` is in units of the mean score here.
         """
@@ -98,8 +148,11 @@ class Trial:
             "weighting": asdict(self.weighting),
             "serving": self.formula.parameters(),
             "fits": self.fits,
-            "seconds": round(self.seconds, 2),
+            "cost": round(self.cost, 2),
+            "state": self.state.value,
             "note": self.note,
+            VERSION_KEY: self.version,
+            FAILED_STEPS_KEY: sorted(map(list, self.failed_steps), key=str),
         }
 
 
@@ -109,16 +162,14 @@ def standard_error(values: Float64Array) -> float:
 
 
 @contextmanager
-def timed(trial: Trial, clock: Clock) -> Iterator[None]:
-    """Add the time spent in the block to the trial's seconds."""
-    started = clock()
+def charged(trial: Trial, budget: Budget) -> Iterator[None]:
+    """Add what the budget is charged in the block to the trial's cost."""
+    before = budget.spent
     yield
-    trial.seconds += clock() - started
+    trial.cost += budget.spent - before
 
 
-def is_better(new: Float64Array, old: Float64Array | None) -> bool:
-    """Return whether the gain is larger than noise would often give; any scores are better than None."""
-    if old is None:
-        return True
+def is_better(new: Float64Array, old: Float64Array) -> bool:
+    """Return whether the gain is larger than noise would often give."""
     gain = new - old
     return float(gain.mean()) > GAIN_MIN * standard_error(gain) and float(gain.mean()) > 0

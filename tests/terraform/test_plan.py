@@ -244,7 +244,7 @@ def test_every_public_function_is_watched(plan: Plan, listed: Manifest) -> None:
     assert set(plan.by_key("google_monitoring_slo", "latency")) == public
     assert len(plan.by_key("google_monitoring_alert_policy", "burn")) == 4 * len(public)
     alerts = set(plan.by_key("google_monitoring_alert_policy", "this"))
-    assert alerts >= {"dead-letters", "job-failures", "sql-connections", "sql-disk", "redis-memory"}
+    assert alerts >= {"dead-letters", "job-failures", "model-drift", "sql-connections", "sql-disk", "redis-memory"}
 
 
 def test_in_production_the_database_and_the_cache_are_protected(prod: Plan) -> None:

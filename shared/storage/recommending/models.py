@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -54,6 +54,25 @@ FROM models m LEFT JOIN ({STORED}) AS s USING (version) ORDER BY m.version DESC 
 HAS_ACTIVE: Final = "SELECT 1 FROM models WHERE active"
 ACTIVE: Final = f"{LIST.partition('ORDER BY')[0]} WHERE m.active"
 GET: Final = f"{LIST.partition('ORDER BY')[0]} WHERE m.version = :version"
+# The neighbours of a version as packed big-endian columns, best first, in rows of some thousand products each.
+PACKED: Final = """
+SELECT string_agg(int8send(s.product_id), ''::bytea ORDER BY s.product_id, n.place),
+       string_agg(int8send(n.id), ''::bytea ORDER BY s.product_id, n.place),
+       string_agg(float4send(n.score), ''::bytea ORDER BY s.product_id, n.place)
+FROM item_similarity s CROSS JOIN LATERAL unnest(s.neighbours, s.scores) WITH ORDINALITY AS n(id, score, place)
+WHERE s.version = :version GROUP BY s.product_id / 4096 ORDER BY s.product_id / 4096
+"""
+
+
+class PackedNeighbours(NamedTuple):
+    """Pairs of neighbours as big-endian columns, by product, best first.
+
+    product_ids, neighbour_ids : int64.  scores : float32.
+    """
+
+    product_ids: bytes
+    neighbour_ids: bytes
+    scores: bytes
 
 
 @dataclass(frozen=True)
@@ -84,6 +103,12 @@ def active() -> Model | None:
     return Model(*row) if row is not None else None
 
 
+def read_neighbours(version: int) -> list[PackedNeighbours]:
+    """Return the neighbours of a stored version; none if they were dropped."""
+    with transaction(statement_timeout_s=0) as connection:
+        return [PackedNeighbours(*row) for row in execute(connection, PACKED, {"version": version})]
+
+
 def has_active() -> bool:
     """Return whether a version is active."""
     return read_one(HAS_ACTIVE) is not None
@@ -97,8 +122,12 @@ def publish(
     parameters: Mapping[str, Any],
     metrics: Mapping[str, Any],
     rows: Iterable[bytes],
+    timings: Mapping[str, Any] | None = None,
 ) -> int:
     """Store a new version, activate it, and return its number.
+
+    The run of the job is recorded with ``metrics`` and ``timings``, the version with ``metrics`` alone: what a version
+    says follows from the data, and not from how fast the machine was.
 
     ``rows`` are chunks of COPY text, whose lines have product_id, neighbours, scores and co_occurrence. Readers see the
     previous version until the switch. An error or a crash while the rows are stored changes nothing; one between
@@ -119,7 +148,7 @@ def publish(
     with transaction() as connection:
         _lock(connection)
         _switch(connection, version)
-        training_runs.add(connection, job, started_at, "published", metrics, version)
+        training_runs.add(connection, job, started_at, "published", {**metrics, **(timings or {})}, version)
     invalidation.flush(*MODEL_SCOPES)
     return version
 

@@ -36,14 +36,3 @@ def shop(users: int = 120, items: int = 60, events: int = 4000, *, days: float =
         weights.astype(np.float32),
         times,
     )
-
-
-class Ticks:
-    """A clock that advances a tenth of a second whenever it is read, so that every machine takes the same steps."""
-
-    def __init__(self) -> None:
-        self.reads = 0
-
-    def __call__(self) -> float:
-        self.reads += 1
-        return self.reads / 10

@@ -24,14 +24,14 @@ def with_planted_future(history: History, split: Split) -> History:
 
 
 def measured(split: Split, time_budget_s: float = 0.0) -> Evaluation:
-    return evaluate(split, Catalog.unknown(len(split.known_items)), time_budget_s=time_budget_s, clock=data.Ticks())
+    return evaluate(split, Catalog.unknown(len(split.known_items)), time_budget_s=time_budget_s)
 
 
 def served_ndcg(evaluation: Evaluation) -> float:
     return float(evaluation.results[0].user_scores["ndcg@20"].mean())
 
 
-@pytest.mark.parametrize(("time_budget_s", "new_only"), [(0.0, True), (0.0, False), (60.0, False)])
+@pytest.mark.parametrize(("time_budget_s", "new_only"), [(0.0, True), (0.0, False), (5.0, False)])
 def test_planting_the_future_in_the_history_changes_no_answer(time_budget_s: float, new_only: bool) -> None:
     history = data.shop(users=80, events=2500)
     split = split_last_days(history, 7, new_only=new_only)
@@ -39,7 +39,7 @@ def test_planting_the_future_in_the_history_changes_no_answer(time_budget_s: flo
     plain, planted = measured(split, time_budget_s), measured(planted_split, time_budget_s)
     assert plain.choice.trials == planted.choice.trials
     fits = sum(trial["fits"] for trial in plain.choice.trials)
-    assert fits >= 9 if time_budget_s else fits == 1
+    assert fits >= 8 if time_budget_s else fits == 4
     assert plain.choice.model_parameters() == planted.choice.model_parameters()
     assert np.array_equal(plain.choice.neighbours.indices, planted.choice.neighbours.indices)
     assert np.array_equal(plain.choice.neighbours.scores, planted.choice.neighbours.scores)

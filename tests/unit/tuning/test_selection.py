@@ -2,22 +2,28 @@
 
 import itertools
 import json
+import re
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from jobs.data.catalog import Catalog
 from jobs.models.arrays import Matrix
+from jobs.models.costs import InputShape
 from jobs.models.ease import ease_side
 from jobs.models.errors import TooLarge, Unsuitable
 from jobs.models.neighbours import Neighbours
 from jobs.models.registry import Algorithm
 from jobs.offline.split import NothingToMeasure, leave_last_out, split_last_days
+from jobs.tuning.budget import Clock
 from jobs.tuning.objective import Objective, select_relevant
-from jobs.tuning.search import other_starts, starting_formula
-from jobs.tuning.selection import choose_model, split_for_tuning
+from jobs.tuning.selection import Choice, choose_model, split_for_tuning
 from jobs.tuning.space import SPACES, Space
+from jobs.tuning.starts import other_starts, starting_formula
 from shared.domain.formula import FIRST_VIEW_PRIOR_MAX, PRIOR_EVIDENCE, Formula, Repeats
 from tests.unit.offline import data
 
@@ -57,8 +63,10 @@ def test_a_budget_of_a_second_gives_an_answer_in_seconds(budget_s: float) -> Non
     assert choice.score is not None
     if budget_s == 0:
         notes = {trial["algorithm"]: trial["note"] for trial in choice.trials if trial["ndcg@20"] is None}
-        assert set(notes) == set(SPACES) - {"cosine"}
-        assert all("time budget" in note for note in notes.values())
+        # the four cheapest run whatever the budget
+        assert len(notes) == len(SPACES) - 4
+        assert {"transitions", "ease", "ease_head", "als"} <= notes.keys()
+        assert all("budget" in note for note in notes.values())
 
 
 def test_a_small_shop_gets_plain_cosine_with_the_reason() -> None:
@@ -258,12 +266,70 @@ def test_a_part_that_does_not_fit_on_everything_gives_way_to_the_next_best() -> 
 
 
 def test_an_algorithm_whose_fit_exceeds_its_share_of_the_budget_is_not_tried() -> None:
-    slow_algorithm = Algorithm(nonsense, estimate_seconds=lambda users, items: users * items / 1000)
-    spaces = {"cosine": SPACES["cosine"], "slow": Space(slow_algorithm)}
+    def seconds(shape: InputShape, _parameters: Mapping[str, Any]) -> float:
+        return shape.n_rows * shape.n_items / 1000
+
+    cheap = {name: SPACES[name] for name in ("cosine", "popularity", "tfidf", "rp3beta")}
+    spaces = {**cheap, "slow": Space(Algorithm(nonsense, predict_seconds=seconds))}
     choice = choose_model(data.shop(), unknown(), time_budget_s=2, spaces=spaces)
     slow = next(trial for trial in choice.trials if trial["algorithm"] == "slow")
-    assert slow["ndcg@20"] is None
-    assert slow["note"] == "not tried: a fit would take more than 25% of the time budget"
+    assert (slow["ndcg@20"], slow["state"]) == (None, "too costly")
+    assert slow["note"] == "not tried: a fit would take more than 25% of the budget"
     # 7,200 pairs before each of two cuts
-    patient = choose_model(data.shop(), unknown(), time_budget_s=60, spaces=spaces, clock=data.Ticks())
+    patient = choose_model(data.shop(), unknown(), time_budget_s=60, spaces=spaces)
     assert next(trial for trial in patient.trials if trial["algorithm"] == "slow")["ndcg@20"] is not None
+
+
+def test_a_clock_that_runs_wild_changes_nothing_of_the_choice() -> None:
+    spaces = {name: SPACES[name] for name in ("cosine", "rp3beta")}
+
+    def choose(clock: Clock) -> Choice:
+        return choose_model(data.shop(), unknown(), time_budget_s=2, spaces=spaces, clock=clock)
+
+    jumps = itertools.cycle((0.0, 59.9, 0.1, 30.0, -1e6))
+    wild, still = choose(lambda: next(jumps)), choose(lambda: 0.0)
+    assert json.dumps(wild.metrics()) == json.dumps(still.metrics())
+    assert wild.model_parameters() == still.model_parameters()
+    assert wild.neighbours.scores.tobytes() == still.neighbours.scores.tobytes()
+    assert not wild.is_aborted
+    assert len(wild.trials) > 1
+
+
+def test_a_choice_that_was_aborted_says_so_and_is_the_best_so_far() -> None:
+    spaces = {name: SPACES[name] for name in ("cosine", "rp3beta")}
+    # the first reading begins the watch
+    readings = itertools.chain((0.0,), itertools.repeat(60.001))
+    choice = choose_model(data.shop(), unknown(), time_budget_s=2, spaces=spaces, clock=lambda: next(readings))
+    assert choice.is_aborted
+    assert choice.reason.startswith("ABORTED after 3 times the budget: best of 1 trial")
+    assert choice.metrics()["aborted"]
+    assert choice.neighbours.counts.any()
+
+
+def test_libraries_of_linear_algebra_run_in_one_thread_while_a_model_is_chosen() -> None:
+    threads: set[int] = set()
+
+    def fit_neighbours(user_items: Matrix, k: int) -> Neighbours:
+        threads.update(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return nonsense(user_items, k)
+
+    choose_model(data.shop(), unknown(), time_budget_s=0, spaces={"cosine": Space(Algorithm(fit_neighbours))})
+    assert threads == {1}
+
+
+def test_a_choice_from_a_sample_says_so_and_is_fitted_on_everyone() -> None:
+    history, rows = data.shop(users=400, events=60_000), set[int]()
+
+    def fit_neighbours(user_items: Matrix, k: int) -> Neighbours:
+        rows.add(int((np.diff(user_items.indptr) > 0).sum()))
+        return SPACES["cosine"].algorithm.fit(user_items, k)
+
+    def seconds(_shape: InputShape, _parameters: Mapping[str, Any]) -> float:
+        return 1e3
+
+    spaces = {"cosine": Space(Algorithm(fit_neighbours, predict_seconds=seconds))}
+    choice = choose_model(history, unknown(), time_budget_s=1, spaces=spaces)
+    assert re.search(r", tuned on a sample of \d\d,\d\d\d of 60,000 events$", choice.reason)
+    # before the cuts, and of everyone in the end
+    assert max(rows) == 400
+    assert min(rows) < 380

@@ -1,0 +1,90 @@
+"""Where tuning starts, and the single steps that it takes from there."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from jobs.tuning.objective import Objective
+from jobs.tuning.space import FORMULA, PRIOR_EVIDENCES, WEIGHTING, Values
+from shared.domain.formula import PRIOR_EVIDENCE, PROFILE_EVENTS_MAX, Formula
+
+# The place of the personal formula among the starts.
+PERSONAL_START: Final = 1
+
+
+def starting_formula(objective: Objective) -> Formula:
+    """Return the formula that the search starts from; what answers are for decides what is excluded."""
+    shows_known = objective.repeats != "exclude"
+    return Formula(
+        weight_power=0.5,
+        blend=0.8 if objective.has_taste() else 1.0,
+        trending_prior=0.03,
+        trending_window="30d",
+        repeat_weight=3.0 if shows_known else 0.0,
+        exclusion_policy=objective.policies[0],
+        prior_evidence=PRIOR_EVIDENCE if objective.weighs_lengths else None,
+    )
+
+
+def other_starts(objective: Objective, formula: Formula) -> list[Formula]:
+    """Return formulae that single steps from ``formula`` would not reach.
+
+    The first, the personal one, lets long profiles decide alone and counts repeated events; in the second, popularity
+    decides as much as it may; in the third, what the user did last.
+    """
+    personal = formula.with_(
+        profile_events=PROFILE_EVENTS_MAX,
+        frequency_power=1.0,
+        blend=1.0,
+        trending_prior=0.0,
+        half_life_days=None,
+        rank_decay=1.0,
+        weight_power=formula.weight_power if objective.has_one_weight else 0.0,
+        repeat_weight=0.0 if objective.repeats == "exclude" else 1.0,
+    )
+    latest = personal.with_(
+        profile_events=20,
+        frequency_power=0.0,
+        trending_prior=formula.trending_prior,
+        rank_decay=0.5,
+        weight_power=formula.weight_power,
+        repeat_weight=formula.repeat_weight,
+    )
+    popular = formula.with_(trending_prior=3.0, trending_window="all")
+    if not objective.allows(popular):
+        popular = formula.with_(trending_prior=1.0, trending_window="all", prior_evidence=min(PRIOR_EVIDENCES))
+    return [personal, popular, latest]
+
+
+def formula_values(objective: Objective) -> Values:
+    """Return the formula's parameters that can matter on these splits, with the values to try."""
+    values = {"exclusion_policy": objective.policies, **FORMULA}
+    fixed: set[str] = set()
+    if objective.new_only:
+        fixed |= {"repeat_weight"}
+    if not objective.has_taste():
+        fixed |= {"blend", "affinity_trend"}
+    if objective.has_one_weight:
+        fixed |= {"weight_power"}
+    if objective.weighs_lengths:
+        values["prior_evidence"] = PRIOR_EVIDENCES
+    return {name: options for name, options in values.items() if name not in fixed}
+
+
+def weighting_values(objective: Objective) -> Values:
+    """Return the weighting's parameters that can matter on these splits, with the values to try."""
+    return {
+        name: values for name, values in WEIGHTING.items() if not (objective.has_one_weight and name == "weight_power")
+    }
+
+
+def single_steps(values: Values, current: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield changes of one parameter: to values up to two places away, or to any other if the values are words."""
+    for name, options in values.items():
+        if any(isinstance(option, str) for option in options):
+            yield from ((name, option) for option in options if option != current[name])
+            continue
+        at = options.index(current[name]) if current[name] in options else 0
+        # far steps first: the neighbours of the best value are tried in the end
+        for place in (at + 2, at - 2, at + 1, at - 1):
+            if 0 <= place < len(options):
+                yield name, options[place]

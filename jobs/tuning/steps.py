@@ -1,0 +1,228 @@
+"""Single moves of a trial: another fit, another start of the formula, another value of one parameter.
+
+Every fit and every scoring is charged to a budget, and none is begun once nothing is left of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from jobs.data.weighting import Weighting
+from jobs.models.errors import Unsuitable
+from jobs.tuning.budget import Budget
+from jobs.tuning.objective import Objective
+from jobs.tuning.space import MATRIX_ONLY, Space, Values
+from jobs.tuning.starts import (
+    PERSONAL_START,
+    formula_values,
+    other_starts,
+    single_steps,
+    starting_formula,
+    weighting_values,
+)
+from jobs.tuning.trial import FinishedTrial, Step, Trial, charged, is_better
+from shared.domain.formula import Formula
+
+# An algorithm is not tried if one fit takes a greater share of the budget.
+FIT_SHARE_MAX: Final = 0.25
+# The share of the budget that tuning the formula may take after a step of the model.
+FORMULA_SHARE: Final = 1 / 30
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Where a trial could have gone: as it would be from each other start of the formula, and untuned.
+
+    untuned : from the personal start; None if the budget did not reach it.
+    """
+
+    rivals: list[Trial]
+    untuned: Trial | None
+
+
+def fit_trial(
+    objective: Objective,
+    algorithm: str,
+    space: Space,
+    parameters: dict[str, Any],
+    weighting: Weighting,
+    formula: Formula,
+    budget: Budget,
+) -> Trial:
+    """Return the trial of a first fit. Raises Unsuitable."""
+    before = budget.spent
+    neighbours = objective.fit(space, parameters, weighting, budget)
+    scores = objective.score(neighbours, formula, budget)
+    return Trial(algorithm, parameters, weighting, formula, scores, neighbours, cost=budget.spent - before)
+
+
+def predict_step(objective: Objective, space: Space, trial: Trial) -> float:
+    """Return the predicted seconds of another fit of a trial and of its scoring."""
+    return objective.predict_fit(space, trial.parameters, trial.weighting) + objective.predict_score(trial.formula)
+
+
+def try_other_starts(objective: Objective, space: Space, trial: Trial, budget: Budget) -> Starts:
+    """Move the trial to another start of the formula if that is better.
+
+    Each start takes the better of two weightings: training on the number of events, rather than on whether there are
+    any, suits profiles that count events too, and neither gains much without the other.
+    """
+    fits = [trial]
+    # a fit, and about as long again to score it from each start
+    if trial.weighting.repeated != "sum" and 4 * predict_step(objective, space, trial) < budget.left:
+        weighting = replace(trial.weighting, repeated="sum", weight_power=0.5 if objective.has_one_weight else 0.0)
+        fits.append(
+            replace(
+                trial,
+                weighting=weighting,
+                neighbours=objective.fit(space, trial.parameters, weighting, budget),
+            )
+        )
+        trial.fits += 1
+    rivals: list[Trial] = []
+    untuned: Trial | None = None
+    for place, formula in enumerate((trial.formula, *other_starts(objective, trial.formula))):
+        best: Trial | None = None if place else replace(trial)
+        for fit in fits:
+            if budget.left <= 0:
+                break
+            if fit is trial and not place:
+                # scored already
+                continue
+            scores = objective.score(fit.neighbours, formula, budget)
+            if best is None or is_better(scores, best.scores):
+                best = replace(fit, formula=formula, scores=scores)
+        if best is not None:
+            rivals.append(best)
+        if best is not None and place == PERSONAL_START:
+            untuned = replace(best)
+    for rival in rivals:
+        trial.take_over(rival)
+    return Starts([rival for rival in rivals if rival.formula != trial.formula], untuned)
+
+
+def tune_rivals(objective: Objective, trial: Trial, rivals: Sequence[Trial], values: Values, budget: Budget) -> None:
+    """Tune the formula from the starts that did not look best, the better ones first, and take over what is better."""
+    for rival in sorted(rivals, key=lambda rival: -rival.score):
+        if budget.left <= 0:
+            return
+        tune_formula(objective, rival, values, budget)
+        trial.take_over(rival)
+
+
+def tune_formula(objective: Objective, trial: Trial, values: Values, budget: Budget) -> None:
+    """Improve the trial's formula in place, one parameter after the other, while the budget lasts."""
+    for name, options in values.items():
+        _tune_parameter(objective, trial, name, options, budget)
+
+
+def tune_for(objective: Objective, best: FinishedTrial, budget: Budget) -> Formula:
+    """Return the best formula with which the model of a trial answers what another objective is about.
+
+    The search starts from the trial's formula and from the objective's own start, the better one first.
+    """
+    assert best.neighbours is not None
+    values = formula_values(objective)
+    start = starting_formula(objective)
+    adapted = best.formula.with_(exclusion_policy=start.exclusion_policy, repeat_weight=start.repeat_weight)
+    trials = [
+        Trial(
+            best.algorithm,
+            best.parameters,
+            best.weighting,
+            formula,
+            objective.score(best.neighbours, formula, budget),
+            best.neighbours,
+        )
+        for formula in (adapted, start)
+    ]
+    trials.sort(key=lambda trial: -trial.score)
+    tune_formula(objective, trials[0], values, budget)
+    tune_rivals(objective, trials[0], trials[1:], values, budget)
+    return trials[0].formula
+
+
+def _tune_parameter(objective: Objective, trial: Trial, name: str, options: Sequence[Any], budget: Budget) -> None:
+    tried = {getattr(trial.formula, name)}
+    has_moved = True
+    while has_moved:
+        has_moved = False
+        for _, value in single_steps({name: options}, asdict(trial.formula)):
+            if value in tried:
+                continue
+            if budget.left <= 0:
+                return
+            tried.add(value)
+            formula = trial.formula.with_(**{name: value})
+            if not objective.allows(formula):
+                continue
+            scores = objective.score(trial.neighbours, formula, budget)
+            if is_better(scores, trial.scores):
+                trial.formula, trial.scores = formula, scores
+                has_moved = True
+                break
+
+
+def step_weighting(objective: Objective, space: Space, trial: Trial, budget: Budget) -> bool:
+    """Take one step of the weighting, and return whether there may be more."""
+    return _take_step(objective, space, trial, {}, budget, with_formula=False)
+
+
+def step_model(objective: Objective, space: Space, trial: Trial, budget: Budget) -> bool:
+    """Take one step of the model or its weighting, and after a gain tune the formula.
+
+    Return whether there may be more steps.
+    """
+    return _take_step(objective, space, trial, space.values, budget, with_formula=True)
+
+
+def fresh_first(trial: Trial, *spaces: Values) -> list[Step]:
+    """Return the steps from where the trial is; those that failed when its version was chosen come last."""
+    parameters, weighting = spaces
+    steps = [*single_steps(parameters, trial.parameters), *single_steps(weighting, asdict(trial.weighting))]
+    return sorted(steps, key=lambda step: step in trial.deferred_steps)
+
+
+def has_fresh_steps(objective: Objective, space: Space, trial: Trial) -> bool:
+    """Return whether the trial has a step that failed neither in this search nor when its version was chosen."""
+    known = trial.failed_steps | trial.deferred_steps
+    return any(step not in known for step in fresh_first(trial, space.values, _weighting_values(objective, space)))
+
+
+def _weighting_values(objective: Objective, space: Space) -> Values:
+    """Return the values of the weighting that matter to an algorithm."""
+    values = weighting_values(objective)
+    if space.algorithm.is_sequential:
+        values = {name: options for name, options in values.items() if name not in MATRIX_ONLY}
+    return values
+
+
+def _take_step(
+    objective: Objective, space: Space, trial: Trial, model_values: Values, budget: Budget, *, with_formula: bool
+) -> bool:
+    values = _weighting_values(objective, space)
+    for name, value in fresh_first(trial, model_values, values):
+        parameters, fields = dict(trial.parameters), asdict(trial.weighting)
+        (fields if name in values else parameters)[name] = value
+        key = (*sorted(parameters.items()), *fields.values())
+        trial.failed_steps |= {(name, value)}
+        if key in trial.tried:
+            continue
+        trial.tried.add(key)
+        weighting = Weighting(**fields)
+        # sessions are more rows than users: they may be too many where users were not
+        if name == "session_gap_minutes" and (
+            objective.predict_fit(space, parameters, weighting) > FIT_SHARE_MAX * budget.seconds
+        ):
+            continue
+        with charged(trial, budget):
+            try:
+                rival = fit_trial(objective, trial.algorithm, space, parameters, weighting, trial.formula, budget)
+            except Unsuitable:
+                continue
+            trial.fits += 1
+            # a move forgets the failed steps, this one included
+            if trial.take_over(replace(rival, version=trial.version)) and with_formula:
+                tune_formula(objective, trial, formula_values(objective), budget.part(FORMULA_SHARE))
+        return True
+    return False

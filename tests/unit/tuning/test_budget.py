@@ -1,0 +1,83 @@
+"""What tuning may cost: charges spend it, clocks only end what hangs."""
+
+import time
+from itertools import count
+
+import pytest
+
+from jobs.tuning.budget import ABORT_AFTER, ABORT_NOT_BEFORE_S, LONGEST, Budget, Watch, own_time_clock
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "processor", "spent"),
+    [
+        (10.0, 10.0, 10.0),
+        # two threads: an idle machine's time is elapsed time
+        (10.0, 20.0, 10.0),
+        # another process has a third of the processor
+        (10.0, 6.7, 6.7),
+        # the limit, and beyond it: nearly no processor
+        (10.0, 10.0 / LONGEST, 10.0 / LONGEST),
+        (10.0, 0.99 * 10.0 / LONGEST, 10.0 / LONGEST),
+        (10.0, 0.0, 10.0 / LONGEST),
+    ],
+)
+def test_other_work_on_the_machine_takes_none_of_a_process_own_time(
+    monkeypatch: pytest.MonkeyPatch, elapsed: float, processor: float, spent: float
+) -> None:
+    now = {"wall": 1000.0, "cpu": 70.0}
+    monkeypatch.setattr(time, "perf_counter", lambda: now["wall"])
+    monkeypatch.setattr(time, "process_time", lambda: now["cpu"])
+    clock = own_time_clock()
+    assert clock() == 0
+    now["wall"] += elapsed
+    now["cpu"] += processor
+    assert clock() == pytest.approx(spent)
+
+
+def test_charges_alone_spend_a_budget_whatever_the_clock_says() -> None:
+    wild = count(0, 7)
+    budget = Budget(10.0, Watch(1e9, lambda: float(next(wild))))
+    part, rest = budget.part(0.3), budget.all_but(0.2)
+    assert (part.left, rest.left) == (3.0, 8.0)
+    part.charge(2.0)
+    assert (part.left, budget.left) == (1.0, 8.0)
+    # the rest was promised before the part was spent, and never has more than the whole
+    budget.charge(7.5)
+    assert (part.left, rest.left, budget.left) == (0.5, 0.5, 0.5)
+    budget.charge(1.0)
+    assert (part.left, rest.left, budget.left) == (0.0, 0.0, 0.0)
+    assert not budget.is_aborted
+
+
+@pytest.mark.parametrize(
+    ("budget_s", "elapsed", "aborted"),
+    [
+        (50.0, 0.0, False),
+        (50.0, ABORT_AFTER * 50, False),
+        (50.0, ABORT_AFTER * 50 + 1e-6, True),
+        # a small budget has a minute
+        (1.0, ABORT_NOT_BEFORE_S, False),
+        (1.0, ABORT_NOT_BEFORE_S + 1e-6, True),
+    ],
+)
+def test_a_budget_is_aborted_beyond_its_longest_time_and_stays_so(
+    budget_s: float, elapsed: float, aborted: bool
+) -> None:
+    now = 100.0
+    budget = Budget(budget_s, Watch(budget_s, lambda: now))
+    now += elapsed
+    assert (budget.left == 0.0) == aborted
+    assert (budget.is_aborted, budget.part(1.0).is_aborted) == (aborted, aborted)
+    # a clock that is set back revives nothing
+    now -= elapsed
+    assert (budget.left == 0.0, budget.is_aborted) == (aborted, aborted)
+
+
+def test_a_budget_that_was_used_up_before_the_time_is_not_aborted() -> None:
+    now = 0.0
+    budget = Budget(5.0, Watch(5.0, lambda: now))
+    budget.charge(5.0)
+    now = 1_000.0
+    assert budget.left == 0.0
+    assert not budget.is_aborted
