@@ -11,11 +11,13 @@ from jobs.data.catalog import catalog_of
 from jobs.data.history import History, load_history
 from jobs.data.similarity_rows import format_rows
 from jobs.models.neighbours import Neighbours
+from jobs.tuning.buy_again import choose_formula
 from jobs.tuning.fitting import NEIGHBOURS
 from jobs.tuning.selection import choose_model
 from jobs.tuning.short_histories import GROUPS_FROM, share_lengths
 from jobs.tuning.trial import Trial
 from shared.clients.postgres import transaction
+from shared.domain.replenishment import REPLENISHMENT_KEY
 from shared.job import Parameters, job, progress
 from shared.settings import settings
 from shared.storage.operations import training_runs
@@ -108,12 +110,14 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     if reason := find_publishing_obstacle(choice.neighbours):
         return keep_active_model(started_at, reason, details)
 
+    buy_again = choose_formula(history)
+    details["buy_again"] = buy_again.metrics()
     started = time.perf_counter()
     version = models.publish(
         job="similarity",
         started_at=started_at,
         algorithm=choice.algorithm,
-        parameters=choice.model_parameters(),
+        parameters=choice.model_parameters() | {REPLENISHMENT_KEY: buy_again.formula.parameters()},
         metrics=details,
         rows=format_rows(history.product_ids, choice.neighbours),
     )

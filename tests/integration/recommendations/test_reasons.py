@@ -121,3 +121,35 @@ def test_products_to_buy_again_say_how_often_they_were_bought(client: httpx.Clie
         2: ("again", 2, "You bought this before"),
     }
     assert "reason" not in client.get("/buy-again?user_id=u1").json()["products"][0]
+
+
+def test_products_bought_at_regular_intervals_say_so(client: httpx.Client, serve: Serve) -> None:
+    def bought(product: int, *days_ago: float) -> list[StoredEvent]:
+        # half an hour more: the whole days do not depend on the moment of the request
+        return [StoredEvent("u1", product, "purchase", 24 * days + 0.5) for days in days_ago]
+
+    store_purchases(
+        *bought(1, 11, 23, 35, 47),
+        # every day, and a day ago
+        *bought(2, 1, 2, 3),
+        # irregular gaps of 2 and 60 days
+        *bought(3, 5, 7, 67),
+        # regular once, and long overdue: at most twice the interval
+        *bought(4, 21, 31, 41),
+        *bought(5, 20, 30, 40),
+        # bought today
+        *bought(6, 0, 7, 14),
+        StoredEvent("u2", 1, "purchase", 900.0),
+    )
+    run_job(serve)
+    texts = {product: text for product, (_, _, text) in reasons(client, "/buy-again", user_id="u1").items()}
+    assert texts == {
+        1: "You usually buy this every 12 days, last 11 days ago",
+        2: "You usually buy this every day, last 1 day ago",
+        3: "You bought this 3 times",
+        4: "You bought this 3 times",
+        5: "You usually buy this every 10 days, last 20 days ago",
+        6: "You bought this 3 times",
+    }
+    # another user's purchases of the same product are not this user's habit
+    assert reasons(client, "/buy-again", user_id="u2") == {1: ("again", 1, "You bought this before")}
