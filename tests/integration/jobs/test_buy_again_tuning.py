@@ -23,11 +23,11 @@ def run(serve: Serve) -> dict[str, Any]:
 
 
 def test_a_published_version_serves_buy_again_as_the_shops_users_buy(env: object, serve: Serve) -> None:
-    ids = add_plain_products(9)
+    ids = add_plain_products(18)
     chance = np.random.default_rng(2)
     events = []
     for user in range(20):
-        for place, product in enumerate(ids):
+        for place, product in enumerate(ids[:9] if user % 2 else ids[9:]):
             interval = 14 * 2 ** (place % 3) * DAY
             # the last purchase lies up to an interval back: nobody is late
             last = 0.6 * DAY + float(chance.random()) * interval
