@@ -22,6 +22,8 @@ VERBS: Final[Mapping[str, str]] = {
 OTHER_VERB: Final = "looked at"
 # The algorithm whose neighbours are what users turned to next, rather than what is similar.
 SEQUENTIAL: Final = "transitions"
+# Users, or sessions, from which two products are chosen often: as many as bought together asks for.
+OFTEN_MIN: Final = 3
 # A product last bought longer ago than so many of the user's usual intervals is no longer bought at that interval.
 OVERDUE_RATIO: Final = 2.0
 
@@ -51,7 +53,7 @@ class Reasons:
         if product_id in self.selection.new and self.tiers.get(product_id, NEWEST_TIER) == NEWEST_TIER:
             return _reason("new", "New for you")
         if source is not None and self.is_sequential:
-            return _next_reason(source.product_id, source.name)
+            return _next_reason(source.product_id, source.name, source.co_occurrence)
         if source is not None:
             verb = VERBS.get(source.event_type, OTHER_VERB)
             return _reason("similar", f"Because you {verb} {source.name}", source.product_id, source.name)
@@ -71,8 +73,9 @@ def similar_reason(product_id: int, neighbour: Neighbour) -> dict[str, Any]:
     if neighbour.source == "content":
         return _reason("similar", f"Like {name}", product_id, name)
     if neighbour.algorithm == SEQUENTIAL:
-        return _next_reason(product_id, name)
-    return _reason("similar", f"Others who liked {name} liked this too", product_id, name)
+        return _next_reason(product_id, name, neighbour.co_occurrence)
+    others = "Others" if neighbour.co_occurrence > 1 else "Somebody"
+    return _reason("similar", f"{others} who liked {name} liked this too", product_id, name)
 
 
 def together_reason(found: TogetherProduct) -> dict[str, Any]:
@@ -105,8 +108,14 @@ def _number_of_days(number: int) -> str:
     return "1 day" if number == 1 else f"{number} days"
 
 
-def _next_reason(product_id: int, name: str) -> dict[str, Any]:
-    return _reason("next", f"Often chosen next after {name}", product_id, name)
+def _next_reason(product_id: int, name: str, co_occurrence: int) -> dict[str, Any]:
+    """Return the reason of a neighbour in order.
+
+    The lines of one order have no order among them, and what came a moment before counts a little too: "with or after"
+    is true of all.
+    """
+    often = "Often chosen" if co_occurrence >= OFTEN_MIN else "Chosen"
+    return _reason("next", f"{often} with or after {name}", product_id, name)
 
 
 def _reason(kind: str, text: str, product_id: int | None = None, product_name: str | None = None) -> dict[str, Any]:

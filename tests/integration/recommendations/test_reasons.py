@@ -41,7 +41,7 @@ def publish(algorithm: str, product: int = 1, neighbour: int = 2) -> None:
 def test_what_others_went_on_to_is_not_called_similar(client: httpx.Client, serve: Serve) -> None:
     assert deliver(serve("update_preferences"), "u1", event(1)).status_code == 200
     for algorithm, kind, text in (
-        ("transitions", "next", "Often chosen next after Product 1"),
+        ("transitions", "next", "Chosen with or after Product 1"),
         ("cosine", "similar", "Because you viewed Product 1"),
     ):
         publish(algorithm)
@@ -64,7 +64,7 @@ def test_similar_products_say_whether_people_or_descriptions_suggest_them(client
     assert found[table] == ("trending", None, "Trending in Candles")
     publish("transitions", red, chair)
     others_reason = reasons(client, "/similar-products", product_id=red)[chair]
-    assert others_reason == ("next", red, "Often chosen next after Red metal lantern")
+    assert others_reason == ("next", red, "Chosen with or after Red metal lantern")
     # without explain, answers are as before
     plain = client.get("/similar-products", params={"product_id": red}).json()["similar_products"]
     assert not any("reason" in product for product in plain)
@@ -153,3 +153,30 @@ def test_products_bought_at_regular_intervals_say_so(client: httpx.Client, serve
     }
     # another user's purchases of the same product are not this user's habit
     assert reasons(client, "/buy-again", user_id="u2") == {1: ("again", 1, "You bought this before")}
+
+
+@pytest.mark.parametrize(
+    ("users", "followed", "liked"),
+    [
+        (1, "Chosen with or after Product 1", "Somebody who liked Product 1 liked this too"),
+        (2, "Chosen with or after Product 1", "Others who liked Product 1 liked this too"),
+        (3, "Often chosen with or after Product 1", "Others who liked Product 1 liked this too"),
+    ],
+)
+def test_reasons_claim_no_more_users_than_there_are(
+    client: httpx.Client, serve: Serve, users: int, followed: str, liked: str
+) -> None:
+    assert deliver(serve("update_preferences"), "u1", event(1)).status_code == 200
+    for algorithm, similar, personal in (
+        ("transitions", followed, followed),
+        ("cosine", liked, "Because you viewed Product 1"),
+    ):
+        publish(algorithm)
+        postgres.write(
+            """UPDATE item_similarity SET co_occurrence = ARRAY[cast(:users AS integer)]
+               WHERE product_id = 1 AND version = (SELECT version FROM models WHERE active)""",
+            users=users,
+        )
+        invalidation.flush()
+        assert reasons(client, "/similar-products", product_id=1)[2][2] == similar
+        assert reasons(client, "/recommendations", user_id="u1")[2][2] == personal
