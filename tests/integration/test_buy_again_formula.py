@@ -1,7 +1,5 @@
 """The arrays, which tune and evaluate what is bought again, give the served answers."""
 
-from datetime import UTC, datetime
-
 import numpy as np
 import pytest
 
@@ -52,7 +50,9 @@ def shop(env: object, serve: Serve) -> None:
 def test_the_arrays_give_the_served_answers(shop: None, serve: Serve, formula: ReplenishmentFormula) -> None:
     add_model({}, {REPLENISHMENT_KEY: formula.parameters()})
     history = load_history(3_650, 1_000_000)
-    now = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")
+    # trends count whole hours: both sides count from the same moment
+    ((computed_at,),) = postgres.read("SELECT max(computed_at) FROM trending_scores")
+    now = np.datetime64(computed_at.replace(tzinfo=None), "us")
     n_products = len(history.product_ids)
     users = np.arange(len(history.user_ids))
     snapshot = Snapshot(history, now, users, np.ones(n_products, np.bool_), Catalog.unknown(n_products))
