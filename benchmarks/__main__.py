@@ -32,6 +32,7 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "segments": ("segments", "rows"),
     "poisoning": ("poisoning", "rows"),
     "start": ("start", "rows"),
+    "buy_again": ("buy_again", "rows"),
     "tuning": ("tuning", "rows"),
     "quality": ("quality", "rows"),
     "quality_readme": ("quality", "readme_rows"),

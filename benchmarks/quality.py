@@ -245,7 +245,7 @@ def _row(measured: Measured) -> Row:
     return Row(name, measured.mean(SERVED, metric), metric, target, note="; ".join(notes))
 
 
-def _data_folder() -> Path | None:
+def data_folder() -> Path | None:
     folder = os.environ.get("AISLE_QUALITY_DATA")
     return Path(folder) if folder else None
 
@@ -253,13 +253,13 @@ def _data_folder() -> Path | None:
 def rows(_bench: Bench) -> list[Row]:
     """Return the served figures beside their targets, for ``./aisle bench``."""
     shops = (*REAL_SHOPS, "synthetic", "visits")
-    return [_row(measured) for measured in run(shops, _data_folder(), budget_s=60, peers=())]
+    return [_row(measured) for measured in run(shops, data_folder(), budget_s=60, peers=())]
 
 
 def readme_rows(_bench: Bench) -> list[Row]:
     """Return the served figures that README shows, beside the best peer."""
     shops = ("online_retail", "sessions")
-    return [_row(measured) for measured in run(shops, _data_folder(), budget_s=60, modes=(True,))]
+    return [_row(measured) for measured in run(shops, data_folder(), budget_s=60, modes=(True,))]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """Shops for the quality benchmark: real ones, read from files, and synthetic ones of five kinds."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -111,11 +112,15 @@ def real_case(name: str, folder: Path) -> Case:
     return Case(name, history, catalog, REAL_SHOPS[name], others[0] if others else None)
 
 
-def synthetic_case(name: str, seed: int) -> Case:
-    """Return a synthetic shop of this seed. Its catalog has the categories of products and nothing else."""
+def synthetic_case(name: str, seed: int, options: Mapping[str, Any] | None = None) -> Case:
+    """Return a synthetic shop of this seed. Its catalog has the categories of products and nothing else.
+
+    options : of local/data/synthetic.py; those of SYNTHETIC_SHOPS by default.
+    """
+    options = SYNTHETIC_SHOPS[name] if options is None else options
     from local.data.synthetic import SUCCESSOR_SHARES, make
 
-    shop = make({"seed": seed} | SYNTHETIC_SHOPS[name])
+    shop = make({"seed": seed} | dict(options))
     weights = np.asarray([EVENT_WEIGHTS[EventType(event_type)] for event_type in shop.event_types], np.float32)
     history = History(
         np.arange(len(shop.users)),
@@ -130,14 +135,14 @@ def synthetic_case(name: str, seed: int) -> Case:
     assert shop.tastes is not None
     # products of a category are adjacent, the most popular first
     within = np.arange(len(codes)) - np.searchsorted(codes, codes)
-    popularity = (within + 1.0) ** -float(SYNTHETIC_SHOPS[name].get("skew", 0.0))
+    popularity = (within + 1.0) ** -float(options.get("skew", 0.0))
     popularity /= np.bincount(codes, weights=popularity)[codes]
     catalog = Catalog(codes, unknown.brands, unknown.tags, unknown.prices)
     planted = None
     if shop.successors is not None:
         # a last event goes on if its visit has more than one: visits' lengths are Poisson distributed, and not 0
-        mean = float(SYNTHETIC_SHOPS[name]["session_events"])
+        mean = float(options["session_events"])
         goes_on = 1 - mean * math.exp(-mean) / -math.expm1(-mean)
-        planted = Planted(shop.successors, np.array(SUCCESSOR_SHARES), SYNTHETIC_SHOPS[name]["follow"] * goes_on)
+        planted = Planted(shop.successors, np.array(SUCCESSOR_SHARES), options["follow"] * goes_on)
     days = None if name in LEAVE_LAST_OUT else 7.0
     return Case(name, history, catalog, days, oracle=shop.tastes[:, codes] * popularity, planted=planted)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from jobs.models.baskets import Associations, find_associations
 from shared.clients.postgres import transaction
+from shared.domain.replenishment import GAPS_MIN, INTERVAL_DAYS
 from shared.job import Parameters, job
 from shared.storage.answers import invalidation
 from shared.storage.answers.protocol import SIMILAR
@@ -26,10 +27,10 @@ class BoughtTogether(Parameters):
     min_gaps : intervals that a product needs before its median is stored.
     """
 
-    days: Annotated[int, Field(ge=1, le=4000, strict=True)] = 365
+    days: Annotated[int, Field(ge=1, le=4000, strict=True)] = INTERVAL_DAYS
     min_count: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 3
     max_basket: Annotated[int, Field(ge=2, le=1000, strict=True)] = 100
-    min_gaps: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 5
+    min_gaps: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = GAPS_MIN
 
 
 def copy_line(associations: Associations) -> bytes:

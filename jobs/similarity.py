@@ -13,6 +13,7 @@ from jobs.data.catalog import Catalog, catalog_of
 from jobs.data.history import History, load_history
 from jobs.data.similarity_rows import format_rows, unpack_rows
 from jobs.models.neighbours import Neighbours
+from jobs.tuning.buy_again import choose_formula
 from jobs.tuning.drift import PROFILE_KEY, Drift, Profile, measure_drift, profile_of
 from jobs.tuning.fitting import NEIGHBOURS
 from jobs.tuning.guard import STORED_USERS_MIN, PublishedModel, find_stored_advantage
@@ -23,6 +24,7 @@ from jobs.tuning.trial import Trial
 from jobs.tuning.warm_start import ActiveVersion, read_version
 from shared.clients.postgres import transaction
 from shared.domain.formula import Repeats
+from shared.domain.replenishment import REPLENISHMENT_KEY
 from shared.job import Parameters, job, progress
 from shared.settings import settings
 from shared.storage.operations import training_runs
@@ -177,12 +179,14 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     ):
         return keep_active_model(started_at, reason, details | timings)
 
+    buy_again = choose_formula(history)
+    details["buy_again"] = buy_again.metrics()
     started = time.perf_counter()
     version = models.publish(
         job="similarity",
         started_at=started_at,
         algorithm=choice.algorithm,
-        parameters=choice.model_parameters(),
+        parameters=choice.model_parameters() | {REPLENISHMENT_KEY: buy_again.formula.parameters()},
         metrics=details,
         rows=format_rows(history.product_ids, choice.neighbours),
         timings=timings,

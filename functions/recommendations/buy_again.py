@@ -27,7 +27,8 @@ router = APIRouter()
 async def list_buy_again(user_id: NamedShopper, query: Annotated[BuyAgainQuery, QueryParameters()]) -> Response:
     """List the products that a user may need again.
 
-    Each is ranked by the time since its last purchase compared with the usual interval between purchases.
+    Each is ranked by how often and how lately the user bought it, by what other shoppers buy now, and by the time since
+    the last purchase compared with the usual interval. Products bought within the last twelve hours come last.
     """
     body = await computed(find_due, user_id, query.k, query.in_stock, query.explain)
     return private(body)
@@ -36,17 +37,13 @@ async def list_buy_again(user_id: NamedShopper, query: Annotated[BuyAgainQuery, 
 def find_due(user_id: str, k: int, in_stock: bool, explain: bool) -> bytes:
     """Compute the answer in one statement."""
     log = LoggedAnswer(str(uuid7()), user_id, "buy_again", "replenishment", None)
-    repurchases = buy_again.read(user_id, k, spread=replenishment.SPREAD, in_stock=in_stock, log=log)
+    repurchases = buy_again.read(user_id, k, in_stock=in_stock, log=log)
     now = datetime.now(UTC)
     return dump(
         {
             "user_id": user_id,
             "products": ranked_products(
-                (
-                    repurchase.product,
-                    repurchase.score,
-                    purchase_fields(repurchase, now) | ({"reason": purchase_reason(repurchase)} if explain else {}),
-                )
+                (repurchase.product, repurchase.score, purchase_fields(repurchase, now, explain))
                 for repurchase in repurchases
             ),
             "recommendation_id": log.id,
@@ -55,12 +52,13 @@ def find_due(user_id: str, k: int, in_stock: bool, explain: bool) -> bytes:
     )
 
 
-def purchase_fields(repurchase: Repurchase, now: datetime) -> dict[str, Any]:
-    """Return the fields that BuyAgainProduct adds to a ranked product."""
+def purchase_fields(repurchase: Repurchase, now: datetime, explain: bool) -> dict[str, Any]:
+    """Return the fields that BuyAgainProduct adds to a ranked product, with the reason if it is to be explained."""
     due_at = replenishment.due_at(repurchase.last_purchased_at, repurchase.usual_days)
-    return {
+    fields = {
         "last_purchased_at": repurchase.last_purchased_at,
         "purchase_count": repurchase.purchase_count,
         "due": due_at <= now,
         "due_at": due_at,
     }
+    return fields | {"reason": purchase_reason(repurchase, now)} if explain else fields

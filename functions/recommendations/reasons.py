@@ -1,9 +1,11 @@
 """Why a product is in an answer, in words that can be shown."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from shared.domain.formula import BOUGHT_TIER, NEWEST_TIER, SUGGESTED_TIER, TRENDING_TIER, VIEWED_TIER
+from shared.domain.replenishment import regular_days
 from shared.selection import Selection
 from shared.storage.recommending.answer_products import Source
 from shared.storage.recommending.bought_together import TogetherProduct
@@ -20,6 +22,10 @@ VERBS: Final[Mapping[str, str]] = {
 OTHER_VERB: Final = "looked at"
 # The algorithm whose neighbours are what users turned to next, rather than what is similar.
 SEQUENTIAL: Final = "transitions"
+# Users, or sessions, from which two products are chosen often: as many as bought together asks for.
+OFTEN_MIN: Final = 3
+# A product last bought longer ago than so many of the user's usual intervals is no longer bought at that interval.
+OVERDUE_RATIO: Final = 2.0
 
 
 class Reasons:
@@ -47,7 +53,7 @@ class Reasons:
         if product_id in self.selection.new and self.tiers.get(product_id, NEWEST_TIER) == NEWEST_TIER:
             return _reason("new", "New for you")
         if source is not None and self.is_sequential:
-            return _next_reason(source.product_id, source.name)
+            return _next_reason(source.product_id, source.name, source.co_occurrence)
         if source is not None:
             verb = VERBS.get(source.event_type, OTHER_VERB)
             return _reason("similar", f"Because you {verb} {source.name}", source.product_id, source.name)
@@ -67,8 +73,9 @@ def similar_reason(product_id: int, neighbour: Neighbour) -> dict[str, Any]:
     if neighbour.source == "content":
         return _reason("similar", f"Like {name}", product_id, name)
     if neighbour.algorithm == SEQUENTIAL:
-        return _next_reason(product_id, name)
-    return _reason("similar", f"Others who liked {name} liked this too", product_id, name)
+        return _next_reason(product_id, name, neighbour.co_occurrence)
+    others = "Others" if neighbour.co_occurrence > 1 else "Somebody"
+    return _reason("similar", f"{others} who liked {name} liked this too", product_id, name)
 
 
 def together_reason(found: TogetherProduct) -> dict[str, Any]:
@@ -76,14 +83,39 @@ def together_reason(found: TogetherProduct) -> dict[str, Any]:
     return _reason("together", f"Often bought with {found.source_name}", found.source_id, found.source_name)
 
 
-def purchase_reason(repurchase: Repurchase) -> dict[str, Any]:
-    """Return why a product is among those to buy again."""
-    times = "before" if repurchase.purchase_count == 1 else f"{repurchase.purchase_count} times"
-    return _reason("again", f"You bought this {times}", repurchase.product["id"], repurchase.product["name"])
+def purchase_reason(repurchase: Repurchase, now: datetime) -> dict[str, Any]:
+    """Return why a product is among those to buy again.
+
+    The interval is named only while it explains the product: the user's own purchases are regular, and the last one is
+    not long overdue.
+    """
+    text = "You bought this before"
+    if repurchase.purchase_count > 1:
+        text = f"You bought this {repurchase.purchase_count} times"
+    usual_days = regular_days(repurchase.own_quartiles)
+    days = (now - repurchase.last_purchased_at).days
+    if usual_days is not None and 0 < days <= OVERDUE_RATIO * usual_days:
+        text = f"You usually buy this every {_days(round(usual_days))}, last {_number_of_days(days)} ago"
+    return _reason("again", text, repurchase.product["id"], repurchase.product["name"])
 
 
-def _next_reason(product_id: int, name: str) -> dict[str, Any]:
-    return _reason("next", f"Often chosen next after {name}", product_id, name)
+def _days(number: int) -> str:
+    """Return the days after "every"."""
+    return "day" if number <= 1 else f"{number} days"
+
+
+def _number_of_days(number: int) -> str:
+    return "1 day" if number == 1 else f"{number} days"
+
+
+def _next_reason(product_id: int, name: str, co_occurrence: int) -> dict[str, Any]:
+    """Return the reason of a neighbour in order.
+
+    The lines of one order have no order among them, and what came a moment before counts a little too: "with or after"
+    is true of all.
+    """
+    often = "Often chosen" if co_occurrence >= OFTEN_MIN else "Chosen"
+    return _reason("next", f"{often} with or after {name}", product_id, name)
 
 
 def _reason(kind: str, text: str, product_id: int | None = None, product_name: str | None = None) -> dict[str, Any]:

@@ -1,35 +1,115 @@
-"""When a product is bought again. No I/O.
+"""When a product is bought again: the formula of ``/buy-again``, its parameters, limits and constants. No I/O.
 
-score = (1 − (1 − r)^n) · exp(−½ · (ln(t / T) / σ)²)
+Of the products that a user bought,
 
-n is the number of times the user bought the product, r the share of its buyers who bought it again, t the time since
-the last purchase, and T the usual interval: the user's own median after three purchases, otherwise the product's,
-otherwise the shop's. The first factor is the probability that this user buys it again at all. The second is about
-time: low just after a purchase, 1 when the interval has passed, and fading later, as the user may buy it elsewhere.
+    score(j) = (Σ 2^(−age / half_life_days) + repeat_evidence · r) · (trend / max trend + TREND_FLOOR)^trend_power
+               · exp(−½ · timing · ln(t / T)²)
 
-After Bhagat et al., "Buy It Again: Modeling Repeat Purchase Recommendations" (KDD 2018): the repeat customer
-probability times an aggregate time distribution, which is log-normal. Here the mode is the median interval.
+The sum is over the user's purchases of j, so that frequent and recent purchases count. r is the share of the product's
+buyers who bought it again, which decides while a user's own purchases are few. ``trend`` is the product's trending
+score: what others buy now is in season, in fashion and in stock. The maximum is over the user's products. t is the time
+since the last purchase, and T the usual interval: the user's own median after three purchases on different days,
+otherwise the product's, otherwise the shop's. The last factor is 1 when the interval has passed, and lower before and
+later.
+
+Products bought within the last REST_DAYS come after all others: nobody wants the shopping of this morning again.
+
+The first two factors extend the personal frequency of Hu, He, Gao and Zhang, "Modeling Personalized Item Frequency
+Information for Next-basket Recommendation" (SIGIR 2020). The last is the aggregate time distribution of Bhagat et al.,
+"Buy It Again: Modeling Repeat Purchase Recommendations" (KDD 2018), a log-normal whose mode is the median interval.
+
+Two implementations import this module: the statement of shared/storage/recommending/buy_again.py, which serves, and the
+arrays of jobs/offline/buy_again.py, which tune and evaluate. The test tests/integration/test_buy_again_formula.py
+compares their answers.
 """
 
-import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final, Literal
 
-# Standard deviation of ln(t / T). At e times the interval, and at 1/e of it, the score is 0.6 of its maximum.
-SPREAD: Final = 1.0
-# A greater share counts as this one: no user is certain to buy again.
-REPEAT_SHARE_MAX: Final = 0.999
+ReplenishmentWindow = Literal["7d", "30d"]
+
+# The key of ``models.parameters`` that holds the formula. A version without it is served with the defaults.
+REPLENISHMENT_KEY: Final = "serving_buy_again"
+
+# A user's latest purchases, and products bought, that count: older ones have no weight, and the statement stays quick.
+PURCHASES_MAX: Final = 2_000
+# Purchases older than so many half-lives decay no further, as in shared/domain/formula.py.
+HALVINGS_MAX: Final = 200
+# The least time since the last purchase that the time distribution distinguishes: its logarithm has no value at 0.
+DAYS_MIN: Final = 0.01
+# Days after a purchase during which the product comes after all others.
+REST_DAYS: Final = 0.5
+# The share of the greatest trend that a product without any keeps: it may be bought again all the same.
+TREND_FLOOR: Final = 0.03
+
+# Days of purchases from which intervals and repeat shares are learnt.
+INTERVAL_DAYS: Final = 365
+# Gaps between purchases from which a product has an interval of its own.
+GAPS_MIN: Final = 5
+# Gaps of one user with one product from which the user has an interval of their own.
+OWN_GAPS_MIN: Final = 2
+# A product's repeat share is drawn towards the shop's, as if so many further buyers had behaved as the shop's do.
+PRIOR_BUYERS: Final = 5
+# The interval and the repeat share of a shop of which nothing is known.
+DAYS_DEFAULT: Final = 30.0
+REPEAT_SHARE_DEFAULT: Final = 0.1
+# A user's gaps are regular if the third quartile is at most this many times the first.
+REGULAR_RATIO: Final = 2.0
 
 
-def score(repeat_share: float, purchases: int, days: float, usual_days: float, spread: float = SPREAD) -> float:
-    """Return the score of buying a product again about now, in [0, 1]; ``days`` and ``usual_days`` are above 0.
+@dataclass(frozen=True)
+class ReplenishmentFormula:
+    """The parameters of the formula: a model version stores them, tuning varies them.
 
-    shared/storage/recommending/buy_again.py computes the same in SQL.
+    The defaults serve shops that are too small to tune. They were chosen on earlier days of online_retail and
+    complete_journey; docs/decisions/0037-buy-again.md has the figures.
+
+    Attributes
+    ----------
+    half_life_days : days after which a purchase counts half, above 0; None for no decay by age.
+    repeat_evidence : weight of the repeat share beside one purchase of today, at least 0.
+    trend_power : exponent of the trend, at least 0; 0 ignores what others buy.
+    trending_window : the trending scores that count.
+    timing : weight of the usual interval, at least 0, 1 / σ² of the log-normal; 0 ignores it.
     """
-    repeat_probability = 1 - (1 - min(repeat_share, REPEAT_SHARE_MAX)) ** purchases
-    return repeat_probability * math.exp(-0.5 * (math.log(days / usual_days) / spread) ** 2)
+
+    half_life_days: float | None = 240.0
+    repeat_evidence: float = 1.0
+    trend_power: float = 0.4
+    trending_window: ReplenishmentWindow = "30d"
+    timing: float = 0.03
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any] | None) -> "ReplenishmentFormula":
+        """Return the formula that a model version of these ``parameters`` stores, the defaults if it has none.
+
+        An unknown key is ignored: a version published by a later release can be served.
+        """
+        stored = (parameters or {}).get(REPLENISHMENT_KEY) or {}
+        return replace(cls(), **{name: stored[name] for name in cls.__dataclass_fields__ if name in stored})
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the JSON object that a model version stores under REPLENISHMENT_KEY."""
+        return asdict(self)
+
+    def with_(self, **changes: Any) -> "ReplenishmentFormula":
+        """Return the formula with some parameters changed."""
+        return replace(self, **changes)
 
 
 def due_at(last_purchased_at: datetime, usual_days: float) -> datetime:
     """Return the last purchase plus the usual interval."""
     return last_purchased_at + timedelta(days=usual_days)
+
+
+def regular_days(quartiles: Sequence[float] | None) -> float | None:
+    """Return the interval at which a user usually buys a product, in days; None if their gaps are not regular.
+
+    quartiles : of the user's gaps, in days; None if they have fewer than OWN_GAPS_MIN.
+    """
+    if quartiles is None:
+        return None
+    first, median, third = quartiles
+    return median if third <= REGULAR_RATIO * first else None

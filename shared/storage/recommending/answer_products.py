@@ -23,15 +23,15 @@ READ_WITH_SOURCES: Final = f"""
 WITH {LOGGED_IDS},
 wanted AS MATERIALIZED (SELECT * FROM unnest(cast(:ids AS bigint[])) WITH ORDINALITY AS w(id, place)),
 because AS (
-    SELECT DISTINCT ON (n.id) n.id, source.name, source.id AS source_id, q.kind
+    SELECT DISTINCT ON (n.id) n.id, source.name, source.id AS source_id, q.kind, n.common
     FROM unnest(cast(:profile AS bigint[]), cast(:weights AS float8[]), cast(:kinds AS text[]))
         AS q(product_id, weight, kind)
     JOIN item_similarity s ON s.version = :version AND s.product_id = q.product_id
     JOIN products source ON source.id = q.product_id,
-    unnest(s.neighbours, s.scores) AS n(id, score)
+    unnest(s.neighbours, s.scores, s.co_occurrence) AS n(id, score, common)
     WHERE n.id IN (SELECT id FROM wanted) ORDER BY n.id, q.weight * n.score DESC, source.id
 )
-SELECT product_json(p, c.name, s)::text, b.source_id, b.name, b.kind
+SELECT product_json(p, c.name, s)::text, b.source_id, b.name, b.kind, b.common
 FROM wanted JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
 LEFT JOIN product_stats s ON s.product_id = p.id LEFT JOIN because b ON b.id = p.id
 WHERE p.is_active ORDER BY place
@@ -50,11 +50,15 @@ EXISTS: Final = "SELECT 1 FROM products WHERE id = :id AND is_active"
 
 
 class Source(NamedTuple):
-    """The product of a user's profile to which a recommended product is most similar."""
+    """The product of a user's profile to which a recommended product is most similar.
+
+    co_occurrence : the number of users, or sessions, with both products.
+    """
 
     product_id: int
     name: str
     event_type: str
+    co_occurrence: int
 
 
 def read(ids: list[int], log: LoggedAnswer) -> list[dict[str, Any]]:
@@ -94,8 +98,8 @@ def read_with_sources(
         **log.parameters(),
     )
     return [
-        (orjson.loads(product), None if source_id is None else Source(source_id, name, event_type))
-        for product, source_id, name, event_type in rows
+        (orjson.loads(product), None if source_id is None else Source(source_id, name, event_type, co_occurrence))
+        for product, source_id, name, event_type, co_occurrence in rows
     ]
 
 

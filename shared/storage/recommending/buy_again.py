@@ -7,12 +7,24 @@ import orjson
 
 from shared.clients import postgres
 from shared.clients.postgres import Connection, execute
-from shared.domain.replenishment import REPEAT_SHARE_MAX
+from shared.domain.replenishment import (
+    DAYS_DEFAULT,
+    DAYS_MIN,
+    HALVINGS_MAX,
+    OWN_GAPS_MIN,
+    PRIOR_BUYERS,
+    PURCHASES_MAX,
+    REPEAT_SHARE_DEFAULT,
+    REPLENISHMENT_KEY,
+    REST_DAYS,
+    TREND_FLOOR,
+    ReplenishmentFormula,
+)
 from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
 
 # A user's purchases of a product on the same day count as one, so that gaps are whole days of at least 1.
 CLEAR: Final = "DELETE FROM product_intervals"
-FILL: Final = """
+FILL: Final = f"""
 INSERT INTO product_intervals (product_id, median_days, gaps, repeat_share)
 WITH days AS MATERIALIZED (
     SELECT DISTINCT user_id, product_id, (occurred_at AT TIME ZONE 'UTC')::date AS day
@@ -30,8 +42,7 @@ WITH days AS MATERIALIZED (
     FROM gaps WHERE gap IS NOT NULL GROUP BY 1
 )
 SELECT b.product_id, CASE WHEN m.gaps >= :min_gaps THEN m.median_days END, coalesce(m.gaps, 0),
-       -- as if five more buyers had behaved as the whole shop's do
-       (b.again + 5 * shop.repeat_share) / (b.buyers + 5)
+       (b.again + {PRIOR_BUYERS} * shop.repeat_share) / (b.buyers + {PRIOR_BUYERS})
 FROM buyers b CROSS JOIN shop LEFT JOIN medians m USING (product_id)
 UNION ALL
 SELECT 0, (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) FROM gaps WHERE gap IS NOT NULL),
@@ -49,58 +60,109 @@ GIVEN_BACK: Final = """given_back AS MATERIALIZED (
     GROUP BY i.product_id
 )"""
 
-# Only a user's latest 2,000 purchases count: anything older is long overdue.
+
+def _parameter_columns() -> str:
+    """Return the columns of the active model's formula, with the defaults of parameters that the model does not give.
+
+    A half-life that is null is one that never ends.
+    """
+    defaults = ReplenishmentFormula().parameters()
+    columns = []
+    for name, default in defaults.items():
+        stored = f"formula ->> '{name}'"
+        if isinstance(default, str):
+            column = f"coalesce({stored}, '{default}')"
+        elif name == "half_life_days":
+            column = f"CASE WHEN formula ? '{name}' THEN ({stored})::float8 ELSE {default} END"
+        else:
+            column = f"coalesce(({stored})::float8, {default})"
+        columns.append(f"{column} AS {name}")
+    return ",\n           ".join(columns)
+
+
+_AGE_DAYS: Final = "greatest(extract(epoch FROM now() - {at})::float8 / 86400, 0)"
+_DECAY: Final = f"""CASE WHEN half_life_days IS NULL THEN 1
+                ELSE power(2::float8, -least({_AGE_DAYS} / half_life_days, {HALVINGS_MAX})) END"""
+
+# shared/domain/replenishment.py has the formula. Lines that were given back take their share of the decayed sum with
+# them, and products whose purchases were dropped with old events count by the last one.
+_LOGGED: Final = LOGGED.format(ids="ARRAY(SELECT product_id FROM best ORDER BY place)").replace(
+    # the statement reads the version itself, with its formula
+    "cast(:log_version AS integer)",
+    "(SELECT version FROM model)",
+)
 READ: Final = f"""
 WITH account AS MATERIALIZED (SELECT id FROM users WHERE external_id = :user_id),
 {GIVEN_BACK},
-bought AS MATERIALIZED (
+model AS MATERIALIZED (
+    SELECT version,
+           {_parameter_columns()}
+    FROM (SELECT version, parameters -> '{REPLENISHMENT_KEY}' AS formula FROM models WHERE active
+          UNION ALL SELECT NULL, NULL ORDER BY version LIMIT 1) AS m
+), bought AS MATERIALIZED (
     SELECT u.product_id, u.purchase_count - coalesce(g.lines, 0) AS purchase_count, u.last_at
     FROM user_purchases u LEFT JOIN given_back g USING (product_id)
     WHERE u.user_id = (SELECT id FROM account)
       AND u.product_id NOT IN (SELECT excluded_by_rules((SELECT id FROM account)))
       AND u.purchase_count > coalesce(g.lines, 0)
-    ORDER BY u.last_at DESC LIMIT 2000
-), own AS (
-    SELECT product_id, percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) AS median_days
-    FROM (SELECT product_id, day - lag(day) OVER (PARTITION BY product_id ORDER BY day) AS gap
-          FROM (SELECT DISTINCT product_id, (occurred_at AT TIME ZONE 'UTC')::date AS day
-                FROM (SELECT product_id, event_type, occurred_at FROM events
-                      WHERE user_id = (SELECT id FROM account) AND event_type = 'purchase' AND product_id IS NOT NULL
-                      ORDER BY occurred_at DESC LIMIT 2000) AS latest) AS days) AS gaps
-    GROUP BY 1 HAVING count(gap) >= 2
+    ORDER BY u.last_at DESC, u.product_id LIMIT {PURCHASES_MAX}
+), latest AS MATERIALIZED (
+    SELECT product_id, occurred_at FROM events
+    WHERE user_id = (SELECT id FROM account) AND event_type = 'purchase' AND product_id IS NOT NULL
+    ORDER BY occurred_at DESC LIMIT {PURCHASES_MAX}
+), own AS MATERIALIZED (
+    SELECT product_id, percentile_cont(ARRAY[0.25, 0.5, 0.75]::float8[]) WITHIN GROUP (ORDER BY gap) AS quartiles
+    FROM (SELECT product_id, (day - lag(day) OVER (PARTITION BY product_id ORDER BY day))::float8 AS gap
+          FROM (SELECT DISTINCT product_id, (occurred_at AT TIME ZONE 'UTC')::date AS day FROM latest) AS days) AS gaps
+    GROUP BY 1 HAVING count(gap) >= {OWN_GAPS_MIN}
+), decayed AS MATERIALIZED (
+    SELECT product_id, avg({_DECAY.format(at="occurred_at")}) AS mean_decay FROM latest, model GROUP BY 1
 ), shop AS MATERIALIZED (
-    SELECT coalesce((SELECT median_days FROM product_intervals WHERE product_id = 0), 30) AS median_days,
-           coalesce((SELECT repeat_share FROM product_intervals WHERE product_id = 0), 0.1) AS repeat_share
-), timed AS (
-    SELECT b.product_id, b.purchase_count, b.last_at,
-           coalesce(o.median_days, i.median_days, shop.median_days) AS usual_days,
-           greatest(extract(epoch FROM now() - b.last_at)::float8 / 86400, 0.01) AS days,
-           coalesce(i.repeat_share, shop.repeat_share) AS repeat_share
-    FROM bought b CROSS JOIN shop LEFT JOIN own o USING (product_id) LEFT JOIN product_intervals i USING (product_id)
+    SELECT coalesce((SELECT median_days FROM product_intervals WHERE product_id = 0), {DAYS_DEFAULT}) AS median_days,
+           coalesce((SELECT repeat_share FROM product_intervals WHERE product_id = 0),
+                    {REPEAT_SHARE_DEFAULT}) AS repeat_share
+), timed AS MATERIALIZED (
+    SELECT b.product_id, b.purchase_count, b.last_at, o.quartiles,
+           coalesce(o.quartiles[2], i.median_days, shop.median_days) AS usual_days,
+           greatest({_AGE_DAYS.format(at="b.last_at")}, {DAYS_MIN}) AS days,
+           b.purchase_count * coalesce(d.mean_decay, {_DECAY.format(at="b.last_at")}) AS purchases,
+           coalesce(i.repeat_share, shop.repeat_share) AS repeat_share,
+           coalesce(t.score / nullif(max(t.score) OVER (), 0), 0) AS trend_share
+    FROM bought b CROSS JOIN shop CROSS JOIN model
+    LEFT JOIN own o USING (product_id) LEFT JOIN decayed d USING (product_id)
+    LEFT JOIN product_intervals i USING (product_id)
+    LEFT JOIN trending_scores t ON t.time_window = model.trending_window AND t.product_id = b.product_id
 ), scored AS (
-    -- shared/domain/replenishment.py has the formula
-    SELECT *, (1 - power(1 - least(repeat_share, {REPEAT_SHARE_MAX}), purchase_count))
-              * exp(-0.5 * (ln(days / usual_days) / cast(:spread AS float8)) ^ 2) AS score
-    FROM timed
+    SELECT timed.*, days < {REST_DAYS} AS rests,
+           (purchases + repeat_evidence * repeat_share) * power(trend_share + {TREND_FLOOR}, trend_power)
+           * exp(-0.5 * timing * ln(days / usual_days) ^ 2) AS score
+    FROM timed, model
 ), best AS MATERIALIZED (
-    SELECT t.*, p FROM scored t JOIN products p ON p.id = t.product_id
+    SELECT t.product_id, t.score / nullif(max(t.score) OVER (), 0) AS score, t.last_at, t.purchase_count, t.usual_days,
+           t.quartiles, p, row_number() OVER (ORDER BY t.rests, t.score DESC, t.product_id) AS place
+    FROM scored t JOIN products p ON p.id = t.product_id
     WHERE p.is_active AND (NOT cast(:in_stock AS boolean) OR p.quantity > 0)
-    ORDER BY t.score DESC, t.product_id LIMIT :k
-), {LOGGED.format(ids="ARRAY(SELECT product_id FROM best ORDER BY score DESC, product_id)")}
-SELECT product_json(b.p, c.name, s)::text, b.score, b.last_at, b.purchase_count, b.usual_days
+    ORDER BY place LIMIT :k
+), {_LOGGED}
+SELECT product_json(b.p, c.name, s)::text, coalesce(b.score, 0), b.last_at, b.purchase_count, b.usual_days, b.quartiles
 FROM best b LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.product_id
-ORDER BY b.score DESC, b.product_id
+ORDER BY b.place
 """
 
 
 class Repurchase(NamedTuple):
-    """A product that a user bought. ``usual_days`` is the usual interval between its purchases."""
+    """A product that a user bought.
+
+    usual_days : the usual interval between its purchases. own_quartiles : of the user's own gaps in days, None if they
+    are too few.
+    """
 
     product: dict[str, Any]
     score: float
     last_purchased_at: datetime
     purchase_count: int
     usual_days: float
+    own_quartiles: list[float] | None
 
 
 def replace_intervals(connection: Connection, *, days: int, min_gaps: int) -> int:
@@ -112,7 +174,8 @@ def replace_intervals(connection: Connection, *, days: int, min_gaps: int) -> in
     return len(execute(connection, FILL, {"days": days, "min_gaps": min_gaps})) - 1
 
 
-def read(user_id: str, k: int, *, spread: float, in_stock: bool, log: LoggedAnswer) -> list[Repurchase]:
+def read(user_id: str, k: int, *, in_stock: bool, log: LoggedAnswer) -> list[Repurchase]:
     """Return the products that a user is most likely to buy again now, best first, and log the answer."""
-    rows = postgres.run_prepared(READ, user_id=user_id, k=k, spread=spread, in_stock=in_stock, **log.parameters())
-    return [Repurchase(orjson.loads(row[0]), float(row[1]), row[2], int(row[3]), float(row[4])) for row in rows]
+    logged = {name: value for name, value in log.parameters().items() if name != "log_version"}
+    rows = postgres.run_prepared(READ, user_id=user_id, k=k, in_stock=in_stock, **logged)
+    return [Repurchase(orjson.loads(row[0]), float(row[1]), row[2], int(row[3]), float(row[4]), row[5]) for row in rows]

@@ -24,7 +24,8 @@ _SIMILAR: Final = """
 WITH target AS MATERIALIZED (SELECT id, name, category_id FROM products WHERE id = :product_id AND is_active),
 model AS MATERIALIZED (SELECT version, algorithm FROM models WHERE active),
 known AS MATERIALIZED (
-    SELECT s.neighbours, s.scores, (SELECT coalesce(sum(c), 0) FROM unnest(s.co_occurrence) AS c) AS evidence
+    SELECT s.neighbours, s.scores, s.co_occurrence,
+           (SELECT coalesce(sum(c), 0) FROM unnest(s.co_occurrence) AS c) AS evidence
     FROM item_similarity s
     WHERE s.version = (SELECT version FROM model) AND s.product_id = (SELECT id FROM target)
 ), alike AS MATERIALIZED (
@@ -49,7 +50,9 @@ known AS MATERIALIZED (
     LEFT JOIN trending_scores t ON t.time_window = '30d' AND t.product_id = m.id
     WHERE p.is_active ORDER BY place LIMIT :k
 ){logged}
-SELECT product_json(b.p, c.name, s)::text, b.score, b.source, (SELECT name FROM target), (SELECT algorithm FROM model)
+SELECT product_json(b.p, c.name, s)::text, b.score, b.source, (SELECT name FROM target), (SELECT algorithm FROM model),
+       coalesce((SELECT n.common FROM known, unnest(known.neighbours, known.co_occurrence) AS n(id, common)
+                 WHERE n.id = b.id), 0)
 FROM best b LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.id
 ORDER BY b.place
 """
@@ -87,6 +90,7 @@ class Neighbour(NamedTuple):
 
     score : in [0, 1]. source : whether behaviour, descriptions or the trend of its category suggest it.
     name : of the product that was asked about. algorithm : of the active model, None if there is none.
+    co_occurrence : the number of users, or sessions, with both products, as far as the model knows.
     """
 
     product: dict[str, Any]
@@ -94,6 +98,7 @@ class Neighbour(NamedTuple):
     source: Literal["collaborative", "content", "trending"]
     name: str
     algorithm: str | None
+    co_occurrence: int
 
 
 def similar(product_id: int, k: int, log: LoggedAnswer | None = None, *, kind: Kind = "hybrid") -> list[Neighbour]:

@@ -46,7 +46,7 @@ def test_every_computed_answer_is_logged_as_it_was_shown(client: httpx.Client) -
     assert [tuple(row) for row in rows] == [
         (plain["recommendation_id"], "u", "recommendations", "trending", version, logged_ids[0]),
         (explained["recommendation_id"], "u", "recommendations", "personalized", version, logged_ids[1]),
-        (bought["recommendation_id"], "u", "buy_again", "replenishment", None, []),
+        (bought["recommendation_id"], "u", "buy_again", "replenishment", version, []),
         (basket["recommendation_id"], "u", "bought_together", "baskets", None, []),
         (
             alike["recommendation_id"],

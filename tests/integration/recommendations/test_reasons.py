@@ -41,7 +41,7 @@ def publish(algorithm: str, product: int = 1, neighbour: int = 2) -> None:
 def test_what_others_went_on_to_is_not_called_similar(client: httpx.Client, serve: Serve) -> None:
     assert deliver(serve("update_preferences"), "u1", event(1)).status_code == 200
     for algorithm, kind, text in (
-        ("transitions", "next", "Often chosen next after Product 1"),
+        ("transitions", "next", "Chosen with or after Product 1"),
         ("cosine", "similar", "Because you viewed Product 1"),
     ):
         publish(algorithm)
@@ -64,7 +64,7 @@ def test_similar_products_say_whether_people_or_descriptions_suggest_them(client
     assert found[table] == ("trending", None, "Trending in Candles")
     publish("transitions", red, chair)
     others_reason = reasons(client, "/similar-products", product_id=red)[chair]
-    assert others_reason == ("next", red, "Often chosen next after Red metal lantern")
+    assert others_reason == ("next", red, "Chosen with or after Red metal lantern")
     # without explain, answers are as before
     plain = client.get("/similar-products", params={"product_id": red}).json()["similar_products"]
     assert not any("reason" in product for product in plain)
@@ -121,3 +121,62 @@ def test_products_to_buy_again_say_how_often_they_were_bought(client: httpx.Clie
         2: ("again", 2, "You bought this before"),
     }
     assert "reason" not in client.get("/buy-again?user_id=u1").json()["products"][0]
+
+
+def test_products_bought_at_regular_intervals_say_so(client: httpx.Client, serve: Serve) -> None:
+    def bought(product: int, *days_ago: float) -> list[StoredEvent]:
+        # half an hour more: the whole days do not depend on the moment of the request
+        return [StoredEvent("u1", product, "purchase", 24 * days + 0.5) for days in days_ago]
+
+    store_purchases(
+        *bought(1, 11, 23, 35, 47),
+        # every day, and a day ago
+        *bought(2, 1, 2, 3),
+        # irregular gaps of 2 and 60 days
+        *bought(3, 5, 7, 67),
+        # regular once, and long overdue: at most twice the interval
+        *bought(4, 21, 31, 41),
+        *bought(5, 20, 30, 40),
+        # bought today
+        *bought(6, 0, 7, 14),
+        StoredEvent("u2", 1, "purchase", 900.0),
+    )
+    run_job(serve)
+    texts = {product: text for product, (_, _, text) in reasons(client, "/buy-again", user_id="u1").items()}
+    assert texts == {
+        1: "You usually buy this every 12 days, last 11 days ago",
+        2: "You usually buy this every day, last 1 day ago",
+        3: "You bought this 3 times",
+        4: "You bought this 3 times",
+        5: "You usually buy this every 10 days, last 20 days ago",
+        6: "You bought this 3 times",
+    }
+    # another user's purchases of the same product are not this user's habit
+    assert reasons(client, "/buy-again", user_id="u2") == {1: ("again", 1, "You bought this before")}
+
+
+@pytest.mark.parametrize(
+    ("users", "followed", "liked"),
+    [
+        (1, "Chosen with or after Product 1", "Somebody who liked Product 1 liked this too"),
+        (2, "Chosen with or after Product 1", "Others who liked Product 1 liked this too"),
+        (3, "Often chosen with or after Product 1", "Others who liked Product 1 liked this too"),
+    ],
+)
+def test_reasons_claim_no_more_users_than_there_are(
+    client: httpx.Client, serve: Serve, users: int, followed: str, liked: str
+) -> None:
+    assert deliver(serve("update_preferences"), "u1", event(1)).status_code == 200
+    for algorithm, similar, personal in (
+        ("transitions", followed, followed),
+        ("cosine", liked, "Because you viewed Product 1"),
+    ):
+        publish(algorithm)
+        postgres.write(
+            """UPDATE item_similarity SET co_occurrence = ARRAY[cast(:users AS integer)]
+               WHERE product_id = 1 AND version = (SELECT version FROM models WHERE active)""",
+            users=users,
+        )
+        invalidation.flush()
+        assert reasons(client, "/similar-products", product_id=1)[2][2] == similar
+        assert reasons(client, "/recommendations", user_id="u1")[2][2] == personal

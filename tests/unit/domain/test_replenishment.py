@@ -4,22 +4,38 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.replenishment import due_at, score
-
-
-def test_the_score_is_greatest_at_the_usual_interval() -> None:
-    scores = [score(0.5, 1, days, 30) for days in (1, 10, 30, 90, 900)]
-    assert scores[2] == 0.5
-    assert scores[0] < scores[1] < scores[2] > scores[3] > scores[4]
-    assert scores[1] == pytest.approx(scores[3])
-
-
-def test_the_score_grows_with_the_number_of_purchases() -> None:
-    assert score(0.5, 2, 30, 30) == 0.75
-    assert score(0.0, 9, 30, 30) == 0
-    assert score(1.0, 1, 30, 30) < 1
+from shared.domain.replenishment import REPLENISHMENT_KEY, ReplenishmentFormula, due_at, regular_days
 
 
 def test_a_product_is_due_when_the_interval_has_passed() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert due_at(now, 1.5) == now + timedelta(hours=36)
+
+
+def test_a_version_stores_the_whole_formula() -> None:
+    formula = ReplenishmentFormula(None, 0.3, 0.8, "7d", 1.0)
+    assert ReplenishmentFormula.from_parameters({REPLENISHMENT_KEY: formula.parameters()}) == formula
+
+
+@pytest.mark.parametrize("parameters", [None, {}, {REPLENISHMENT_KEY: None}, {"serving": {"timing": 3.0}}])
+def test_a_version_without_it_has_the_defaults(parameters: dict[str, object] | None) -> None:
+    assert ReplenishmentFormula.from_parameters(parameters) == ReplenishmentFormula()
+
+
+def test_parameters_of_a_later_release_are_ignored() -> None:
+    stored = {REPLENISHMENT_KEY: {"timing": 3.0, "weather": 1.0}}
+    assert ReplenishmentFormula.from_parameters(stored) == ReplenishmentFormula(timing=3.0)
+
+
+@pytest.mark.parametrize(
+    ("quartiles", "days"),
+    [
+        (None, None),
+        ((7.0, 7.0, 7.0), 7.0),
+        ((6.0, 8.0, 12.0), 8.0),
+        ((6.0, 8.0, 12.1), None),
+        ((1.0, 30.0, 90.0), None),
+    ],
+)
+def test_only_regular_gaps_are_a_usual_interval(quartiles: tuple[float, ...] | None, days: float | None) -> None:
+    assert regular_days(quartiles) == days
