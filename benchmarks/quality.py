@@ -9,7 +9,9 @@ predicted (docs/decisions/0032-predicted-cost.md), the peers' measured.
 import argparse
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,12 +29,16 @@ from jobs.offline.split import NothingToMeasure, Split
 from jobs.reports.offline_evaluation import MOST_POPULAR, RECENTLY_POPULAR, by_history, evaluate
 from jobs.reports.report import history_label
 from jobs.tuning.selection import split_for_tuning
+from local.places import ROOT
 
 SERVED: Final = "served"
 BEST_SINGLE: Final = "best single model"
 ORACLE: Final = "oracle"
 SEEDS: Final = (1, 2, 3, 4, 5)
 SHOPS: Final = (*REAL_SHOPS, *SYNTHETIC_SHOPS)
+# README's table shows these shops, each method tuned within this budget of processor seconds.
+README_SHOPS: Final = ("online_retail", "sessions")
+README_BUDGET_S: Final = 60.0
 METRICS: Final = ("ndcg@20", "recall@20", "hit@20", "mrr@20")
 
 TARGETS: Final = {
@@ -228,21 +234,18 @@ def history_table(runs: Sequence[Measured]) -> str:
     return "\n\n".join(parts)
 
 
-def best_peer(measured: Measured) -> str | None:
-    """Return the peer that is best on these very users by NDCG@20; None if none was measured."""
-    names = [name for name in PEERS if name in measured.scores]
-    return max(names, key=lambda name: measured.mean(name, "ndcg@20")) if names else None
-
-
-def _row(measured: Measured) -> Row:
-    metric, target = TARGETS.get((measured.shop, measured.new_only), ("ndcg@20", None))
+def row_of(figures: Mapping[str, Any]) -> Row:
+    """Return what was served on a shop beside its target and the best peer, from ``Measured.as_json``."""
+    metric, target = TARGETS.get((figures["shop"], figures["new_only"]), ("ndcg@20", None))
+    methods: Mapping[str, Any] = figures["methods"]
     notes = []
-    if (peer := best_peer(measured)) is not None:
-        notes.append(f"best peer ({peer}) {measured.mean(peer, metric):.3f}")
-    if ORACLE in measured.scores:
-        notes.append(f"{ORACLE} {measured.mean(ORACLE, metric):.3f}")
-    name = f"quality, {measured.shop}, {'new' if measured.new_only else 'repeats'}"
-    return Row(name, measured.mean(SERVED, metric), metric, target, note="; ".join(notes))
+    if peers := [name for name in PEERS if name in methods]:
+        peer = max(peers, key=lambda name: float(methods[name]["ndcg@20"]))
+        notes.append(f"best peer ({peer}) {methods[peer][metric]:.3f}")
+    if ORACLE in methods:
+        notes.append(f"{ORACLE} {methods[ORACLE][metric]:.3f}")
+    name = f"quality, {figures['shop']}, {'new' if figures['new_only'] else 'repeats'}"
+    return Row(name, methods[SERVED][metric], metric, target, note="; ".join(notes))
 
 
 def data_folder() -> Path | None:
@@ -253,13 +256,51 @@ def data_folder() -> Path | None:
 def rows(_bench: Bench) -> list[Row]:
     """Return the served figures beside their targets, for ``./aisle bench``."""
     shops = (*REAL_SHOPS, "synthetic", "visits")
-    return [_row(measured) for measured in run(shops, data_folder(), budget_s=60, peers=())]
+    return [row_of(measured.as_json()) for measured in run(shops, data_folder(), budget_s=README_BUDGET_S, peers=())]
 
 
-def readme_rows(_bench: Bench) -> list[Row]:
-    """Return the served figures that README shows, beside the best peer."""
-    shops = ("online_retail", "sessions")
-    return [_row(measured) for measured in run(shops, data_folder(), budget_s=60, modes=(True,))]
+def readme_rows(bench: Bench) -> list[Row]:
+    """Return the served figures that README shows, beside the best peer.
+
+    All methods run in the Python of AISLE_PEERS_PYTHON, which has the peers' libraries, with one budget of processor
+    seconds. Raises RuntimeError as ``check_set_up``, and if a peer failed: the best of the others may not be the best.
+    """
+    folder, python = check_set_up()
+    with tempfile.TemporaryDirectory() as results:
+        path = Path(results) / "figures.json"
+        command = [python, "-m", "benchmarks.quality", *README_SHOPS, "--new-only", "--data", str(folder)]
+        bench.say(f"quality: {' '.join(README_SHOPS)}, {README_BUDGET_S:.0f} processor seconds for each method")
+        subprocess.run(
+            [*command, "--budget", str(README_BUDGET_S), "--json", str(path)],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        runs = json.loads(path.read_text())
+    check_complete(runs)
+    return [row_of(figures) for figures in runs]
+
+
+def check_set_up() -> tuple[Path, str]:
+    """Return the folder of the real shops and the Python of the peers. Raises RuntimeError if either is wrong."""
+    folder, python = data_folder(), os.environ.get("AISLE_PEERS_PYTHON", sys.executable)
+    missing = [name for name in README_SHOPS if folder is None or not (folder / name / "events.parquet").is_file()]
+    if folder is None or missing:
+        raise RuntimeError(f"AISLE_QUALITY_DATA must name a folder with the shops {', '.join(missing)}.")
+    program = "import implicit.als, similaripy, jobs.tuning.selection"
+    if subprocess.run([python, "-c", program], cwd=ROOT, capture_output=True, check=False).returncode:
+        raise RuntimeError(
+            "AISLE_PEERS_PYTHON must name a Python with the packages of dev-requirements.txt and "
+            "benchmarks/requirements.txt."
+        )
+    return folder, python
+
+
+def check_complete(runs: Sequence[Mapping[str, Any]]) -> None:
+    """Raise RuntimeError if a peer was not measured."""
+    for figures in runs:
+        if absent := [name for name in PEERS if name not in figures["methods"]]:
+            raise RuntimeError(f"{figures['shop']}: {', '.join(absent)} failed; standard error has the reason.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,13 +13,14 @@ from shared.storage.recommending.buy_again import Repurchase
 from shared.storage.recommending.candidates import CandidateSet
 from shared.storage.recommending.similar_products import Neighbour
 
-VERBS: Final[Mapping[str, str]] = {
-    "view": "viewed",
-    "purchase": "bought",
-    "add_to_cart": "added",
-    "wishlist": "wished for",
+# What a user did with a product, by the type of the event; {} is the product.
+DEEDS: Final[Mapping[str, str]] = {
+    "view": "you viewed {}",
+    "purchase": "you bought {}",
+    "add_to_cart": "you had {} in your cart",
+    "wishlist": "you wished for {}",
 }
-OTHER_VERB: Final = "looked at"
+OTHER_DEED: Final = "you looked at {}"
 # The algorithm whose neighbours are what users turned to next, rather than what is similar.
 SEQUENTIAL: Final = "transitions"
 # Users, or sessions, from which two products are chosen often: as many as bought together asks for.
@@ -48,15 +49,15 @@ class Reasons:
             return _reason("rule", rule.text) | {"rule_id": rule.id}
         # known to the user already: that says more than any similar product
         if (event_type := self.event_types.get(product_id)) is not None:
-            text = f"You {VERBS.get(event_type, OTHER_VERB)} this before"
-            return _reason("again", text, product_id, product["name"])
+            deed = DEEDS.get(event_type, OTHER_DEED).format("this")
+            return _reason("again", f"{deed.capitalize()} before", product_id, product["name"])
         if product_id in self.selection.new and self.tiers.get(product_id, NEWEST_TIER) == NEWEST_TIER:
             return _reason("new", "New for you")
         if source is not None and self.is_sequential:
             return _next_reason(source.product_id, source.name, source.co_occurrence)
         if source is not None:
-            verb = VERBS.get(source.event_type, OTHER_VERB)
-            return _reason("similar", f"Because you {verb} {source.name}", source.product_id, source.name)
+            deed = DEEDS.get(source.event_type, OTHER_DEED).format(source.name)
+            return _reason("similar", f"Because {deed}", source.product_id, source.name)
         tier = self.tiers[product_id]
         if tier == SUGGESTED_TIER and product["category"]:
             return _reason("taste", f"Because you like {product['category']}")

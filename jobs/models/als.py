@@ -173,16 +173,26 @@ def als_neighbours(
     _, item_factors = als_factors(
         matrix, factors=factors, regularisation=regularisation, confidence=confidence, iterations=iterations, seed=seed
     )
-    n_items = matrix.shape[1]
+    return read_factors(matrix, item_factors, regularisation, k, min_co_occurrence)
+
+
+def read_factors(
+    user_items: Matrix, item_factors: Float32Array, regularisation: float, k: int, min_co_occurrence: int
+) -> Neighbours:
+    """Return the item-to-item model of these factors, as ``als_neighbours`` describes it.
+
+    user_items : what the factors, shape (n_items, factors), were learnt from.
+    """
+    n_items, factors = item_factors.shape
     inverse = np.linalg.inv(item_factors.T @ item_factors + regularisation * np.eye(factors, dtype=np.float32))
     source_factors = np.asarray(item_factors @ inverse, np.float32)
-    few_pairs = pairs.worth_compiling_dense(n_items) and pairs.count_pairs(matrix) < n_items**2
+    few_pairs = pairs.worth_compiling_dense(n_items) and pairs.count_pairs(user_items) < n_items**2
     if min_co_occurrence >= 1 and few_pairs:
-        return scale_scores(pairs.rank_by_factors(matrix, k, source_factors, item_factors, min_co_occurrence))
+        return scale_scores(pairs.rank_by_factors(user_items, k, source_factors, item_factors, min_co_occurrence))
     return scale_scores(
         rank_rows(
             lambda first, last: source_factors[first:last] @ item_factors.T,
-            matrix,
+            user_items,
             k,
             min_co_occurrence=min_co_occurrence,
         )

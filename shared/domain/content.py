@@ -1,20 +1,35 @@
 """Mixing content neighbours with the neighbours of a model. No I/O.
 
-score = max(collaborative, share · content) with share = prior / (prior + evidence). The evidence of a product is the
-sum of its co-occurrences with its collaborative neighbours. A new product has share 1 and relies on content alone; a
-well-known product keeps only the content neighbours that are almost identical to it.
+score = max(collaborative · specificity, share · content) with share = prior / (prior + evidence). The evidence of a
+product is the sum of its co-occurrences with its collaborative neighbours. A new product has share 1 and relies on
+content alone; a well-known product keeps only the content neighbours that are almost identical to it.
+
+    specificity(j) = (c_j / (n_j + EVENTS_PRIOR)) / max of the same over the neighbours
+
+where c_j is the co-occurrence with neighbour j and n_j the number of j's views and purchases. A model is tuned for what
+a user turns to next. Where everybody buys the same staples, these are neighbours of everything, and similar to nothing.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 # the evidence at which content counts half
 EVIDENCE_PRIOR: Final = 5.0
 # Embeddings are 128 random signs: similarities of unrelated products deviate from 0 by 1/√128 = 0.09.
 LEAST_CONTENT: Final = 0.2
+# Events that a neighbour is taken to have beside its own: few common users of a product with few events say little.
+EVENTS_PRIOR: Final = 10.0
+
+
+def specificities(co_occurrences: Sequence[int], event_counts: Sequence[int]) -> list[float]:
+    """Return the specificity of each neighbour of a product, the greatest 1; all 1 if nothing co-occurs."""
+    shares = [c / (n + EVENTS_PRIOR) for c, n in zip(co_occurrences, event_counts, strict=True)]
+    greatest = max(shares, default=0.0)
+    return [share / greatest if greatest else 1.0 for share in shares]
 
 
 def mixed(collaborative: float, content: float, evidence: float) -> float:
-    """Return the score of a neighbour, in [0, 1].
+    """Return the score of a neighbour, in [0, 1]. ``collaborative`` is multiplied by the specificity already.
 
     The statement SIMILAR in shared/storage/recommending/similar_products.py computes the same.
     """

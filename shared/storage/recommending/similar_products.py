@@ -11,7 +11,7 @@ import orjson
 
 from shared.clients import postgres
 from shared.clients.postgres import Connection, execute
-from shared.domain.content import EVIDENCE_PRIOR, LEAST_CONTENT
+from shared.domain.content import EVENTS_PRIOR, EVIDENCE_PRIOR, LEAST_CONTENT
 from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
 
 # What makes products similar: behaviour mixed with descriptions, or one of both.
@@ -45,7 +45,8 @@ known AS MATERIALIZED (
     GROUP BY id
 ), best AS MATERIALIZED (
     SELECT m.id, m.score, m.source, p,
-           row_number() OVER (ORDER BY m.tier, m.score DESC, t.score DESC NULLS LAST, m.id) AS place
+           row_number() OVER (
+               ORDER BY p.quantity > 0 DESC, m.tier, m.score DESC, t.score DESC NULLS LAST, m.id) AS place
     FROM merged m JOIN products p ON p.id = m.id
     LEFT JOIN trending_scores t ON t.time_window = '30d' AND t.product_id = m.id
     WHERE p.is_active ORDER BY place LIMIT :k
@@ -58,6 +59,13 @@ ORDER BY b.place
 """
 _COLLABORATIVE: Final = """SELECT n.id, n.score::float8 AS score, 0 AS tier, 'collaborative' AS source
     FROM known, unnest(known.neighbours, known.scores) AS n(id, score)"""
+# shared/domain/content.py has the formula
+_SPECIFIC: Final = """SELECT id, score * coalesce(specificity / nullif(max(specificity) OVER (), 0), 1) AS score,
+           0 AS tier, 'collaborative' AS source
+    FROM (SELECT n.id, n.score::float8 AS score,
+                 n.users / (coalesce(s.views + s.purchase_count, 0) + cast(:events_prior AS float8)) AS specificity
+          FROM known, unnest(known.neighbours, known.scores, known.co_occurrence) AS n(id, score, users)
+          LEFT JOIN product_stats s ON s.product_id = n.id) AS neighbour"""
 _CONTENT: Final = """SELECT id, score{share} AS score, 0 AS tier, 'content' AS source
     FROM alike WHERE score >= cast(:least AS float8)"""
 # shared/domain/content.py has the formula
@@ -68,7 +76,7 @@ _TRENDING: Final = """(SELECT t.product_id, 0, 1, 'trending'
      ORDER BY t.score DESC LIMIT cast(:k AS integer) + 1)"""
 # trending products of the category fill up what neither behaviour nor descriptions know enough of
 _CHOSEN: Final[Mapping[Kind, str]] = {
-    "hybrid": "\n    UNION ALL ".join((_COLLABORATIVE, _CONTENT.replace("{share}", _SHARE), _TRENDING)),
+    "hybrid": "\n    UNION ALL ".join((_SPECIFIC, _CONTENT.replace("{share}", _SHARE), _TRENDING)),
     "collaborative": _COLLABORATIVE,
     "content": _CONTENT.replace("{share}", ""),
 }
@@ -110,7 +118,7 @@ def similar(product_id: int, k: int, log: LoggedAnswer | None = None, *, kind: K
     if kind != "collaborative":
         parameters["least"] = LEAST_CONTENT
     if kind == "hybrid":
-        parameters["prior"] = EVIDENCE_PRIOR
+        parameters |= {"prior": EVIDENCE_PRIOR, "events_prior": EVENTS_PRIOR}
     if log is not None:
         parameters |= {name: value for name, value in log.parameters().items() if name != "log_version"}
     rows = postgres.run_prepared(SIMILAR[kind, log is not None], **parameters)

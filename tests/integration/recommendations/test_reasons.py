@@ -49,6 +49,19 @@ def test_what_others_went_on_to_is_not_called_similar(client: httpx.Client, serv
         assert client.get("/recommendations?user_id=u1").json()["algorithm"] == algorithm
 
 
+def test_reasons_say_what_the_user_did(client: httpx.Client, serve: Serve) -> None:
+    serve_preferences = serve("update_preferences")
+    assert deliver(serve_preferences, "u1", event(1, "add_to_cart")).status_code == 200
+    assert deliver(serve_preferences, "u2", event(1, "wishlist")).status_code == 200
+    publish("cosine")
+    for user, because, before in (
+        ("u1", "Because you had Product 1 in your cart", "You had this in your cart before"),
+        ("u2", "Because you wished for Product 1", "You wished for this before"),
+    ):
+        found = reasons(client, "/recommendations", user_id=user, repeats="include")
+        assert (found[1], found[2]) == (("again", 1, before), ("similar", 1, because))
+
+
 def test_similar_products_say_whether_people_or_descriptions_suggest_them(client: httpx.Client) -> None:
     red, chair, blue, table = (add(name) for name in ("Red metal lantern", "Chair", "Blue metal lantern", "Table"))
     postgres.write("UPDATE products SET category_id = 1 WHERE id = ANY (:ids)", ids=[red, table])

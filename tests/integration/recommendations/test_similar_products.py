@@ -1,10 +1,12 @@
 """Content neighbours, from products to the answers of /similar-products."""
 
 import httpx
+import pytest
 
 from functions.admin import rules
 from shared.clients import postgres
 from shared.clients.postgres import transaction
+from shared.domain.content import specificities
 from shared.storage.recommending import similar_products
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import push
@@ -73,3 +75,43 @@ def test_the_job_recounts_the_words_of_all_products(client: httpx.Client, serve:
     counted = dict(tuple(row) for row in postgres.read("SELECT word, products FROM content_words"))
     assert (counted["product"], counted["zinc"]) == (12, 1)
     assert run_job(serve)["embeddings_changed"] == 0
+
+
+def test_what_everybody_buys_is_not_similar_to_everything(client: httpx.Client) -> None:
+    # product 2 is in every basket, products 4 and 5 in those with product 1; descriptions say nothing
+    postgres.write("DELETE FROM product_content")
+    add_model({1: {2: 0.9, 4: 0.6, 5: 0.5}, 6: {2: 0.9, 4: 0.6}})
+    postgres.write("UPDATE item_similarity SET co_occurrence = '{40,30,1}' WHERE product_id = 1")
+    postgres.write("UPDATE item_similarity SET co_occurrence = '{0,0}' WHERE product_id = 6")
+    postgres.write(
+        """INSERT INTO product_stats (product_id, views, purchase_count) VALUES (2, 3000, 960), (4, 40, 10)
+           ON CONFLICT (product_id) DO UPDATE SET views = EXCLUDED.views, purchase_count = EXCLUDED.purchase_count"""
+    )
+    shares = specificities([40, 30, 1], [3960, 50, 0])
+    expected = {
+        product: score * share for product, score, share in zip((2, 4, 5), (0.9, 0.6, 0.5), shares, strict=True)
+    }
+    found = dict(similar(client, 1, k=12))
+    assert [product for product in found if product in expected] == [4, 5, 2]
+    assert {product: found[product] for product in expected} == pytest.approx(expected, abs=1e-6)
+    # without common users there is nothing to compare with, and the model's own neighbours keep the model's scores
+    assert {product: score for product, score in similar(client, 6, k=12) if product in (2, 4)} == {2: 0.9, 4: 0.6}
+    answer = client.get("/similar-products", params={"product_id": 1, "k": 3, "kind": "collaborative"}).json()
+    assert [product["id"] for product in answer["similar_products"]] == [2, 4, 5]
+
+
+def test_sold_out_products_come_last(client: httpx.Client) -> None:
+    add_model({1: {2: 0.9, 4: 0.6, 5: 0.5}})
+    before = [product for product, _ in similar(client, 1, k=12)]
+    assert before[0] == 2
+    postgres.write("UPDATE products SET quantity = 0 WHERE id = 2")
+    rules.drop_answers()
+    after = [product for product, _ in similar(client, 1, k=12)]
+    assert after == [product for product in before if product != 2] + [2]
+    # one piece is enough, and what is left out is left out of the end of the list
+    postgres.write("UPDATE products SET quantity = 1 WHERE id = 2")
+    rules.drop_answers()
+    assert [product for product, _ in similar(client, 1, k=12)] == before
+    postgres.write("UPDATE products SET quantity = 0 WHERE id = 2")
+    rules.drop_answers()
+    assert [product for product, _ in similar(client, 1, k=2)] == [4, 5]

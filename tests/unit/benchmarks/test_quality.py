@@ -1,9 +1,23 @@
 """The quality benchmark compares methods user by user, and its oracle knows what was planted."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from benchmarks.quality import ORACLE, SERVED, Measured, answer_by_oracle, best_peer, history_table, table
+from benchmarks.peers import PEERS
+from benchmarks.quality import (
+    ORACLE,
+    README_SHOPS,
+    SERVED,
+    Measured,
+    answer_by_oracle,
+    check_complete,
+    check_set_up,
+    history_table,
+    row_of,
+    table,
+)
 from benchmarks.shops import Case, Planted
 from jobs.data.catalog import Catalog
 from jobs.offline.metrics import CUTOFFS
@@ -42,7 +56,7 @@ def test_seeds_are_pooled_and_a_method_missing_for_one_of_them_is_left_out() -> 
         (2, 1, 1.0),
         (5, 1, 0.0),
     ]
-    assert best_peer(measured) == "STAN"
+    assert row_of(measured.as_json()).note == "best peer (STAN) 0.667"
 
 
 def test_the_tables_have_every_method_its_lead_and_each_length_of_history() -> None:
@@ -87,3 +101,41 @@ def test_the_oracle_goes_on_from_the_last_product_and_then_by_taste() -> None:
     assert answer_by_oracle(case, new)[0, :3].tolist() == [5, 6, 7]
     # six products are new to user 0
     assert not set(answer_by_oracle(case, new)[0, :6].tolist()) & {0, 1, 2, 3, 4}
+
+
+def test_a_row_names_the_best_peer_and_neither_the_oracle_nor_a_baseline() -> None:
+    measured = Measured("sessions", True)
+    methods = {SERVED: 0.33, "STAN": 0.25, "EASE": 0.5, "best single model": 0.9, ORACLE: 0.75}
+    measured.add({name: scores(value) for name, value in methods.items()}, np.array([1]), "ease")
+    row = row_of(measured.as_json())
+    assert (row.name, row.value, row.target) == ("quality, sessions, new", 0.33, 0.325)
+    assert row.note == "best peer (EASE) 0.500; oracle 0.750"
+
+
+def test_a_table_without_one_of_the_peers_is_refused() -> None:
+    figures = {"shop": "sessions", "methods": {name: {} for name in (SERVED, *PEERS)}}
+    check_complete([figures])
+    lacking = {"shop": "online_retail", "methods": {name: {} for name in (SERVED, *PEERS) if name != "EASE"}}
+    with pytest.raises(RuntimeError, match=r"^online_retail: EASE failed"):
+        check_complete([figures, lacking])
+
+
+def test_shops_and_peers_are_looked_for_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AISLE_QUALITY_DATA", raising=False)
+    with pytest.raises(RuntimeError, match=r"AISLE_QUALITY_DATA .* online_retail, sessions"):
+        check_set_up()
+    monkeypatch.setenv("AISLE_QUALITY_DATA", str(tmp_path))
+    (tmp_path / README_SHOPS[0]).mkdir()
+    (tmp_path / README_SHOPS[0] / "events.parquet").touch()
+    with pytest.raises(RuntimeError, match=f"shops {README_SHOPS[1]}\\.$"):
+        check_set_up()
+    (tmp_path / README_SHOPS[1]).mkdir()
+    (tmp_path / README_SHOPS[1] / "events.parquet").touch()
+    # programs in place of Pythons with and without the libraries
+    monkeypatch.setenv("AISLE_PEERS_PYTHON", "false")
+    with pytest.raises(RuntimeError, match="AISLE_PEERS_PYTHON"):
+        check_set_up()
+    monkeypatch.setenv("AISLE_PEERS_PYTHON", "true")
+    assert check_set_up() == (tmp_path, "true")

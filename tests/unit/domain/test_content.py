@@ -1,6 +1,6 @@
 """How content is mixed with collaborative neighbours."""
 
-from shared.domain.content import mixed
+from shared.domain.content import EVENTS_PRIOR, mixed, specificities
 
 
 def test_content_counts_less_the_more_evidence_a_product_has() -> None:
@@ -8,3 +8,16 @@ def test_content_counts_less_the_more_evidence_a_product_has() -> None:
     assert mixed(0, 0.8, 5) == 0.4
     assert mixed(0.5, 0.8, 5) == 0.5
     assert mixed(0, 0.19, 0) == 0
+
+
+def test_what_everybody_buys_is_less_specific_than_what_is_bought_with_a_product() -> None:
+    # 30 common users of 990 events, and 6 of 20
+    assert EVENTS_PRIOR == 10
+    assert specificities([30, 6], [990, 20]) == [0.03 / 0.2, 1.0]
+    # one common user of a product with one event is no proof
+    assert specificities([1, 6], [1, 20]) == [(1 / 11) / 0.2, 1.0]
+
+
+def test_without_common_users_all_neighbours_keep_their_scores() -> None:
+    assert specificities([0, 0], [5, 0]) == [1.0, 1.0]
+    assert specificities([], []) == []
