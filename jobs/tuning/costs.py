@@ -17,12 +17,12 @@ EVENT_S: Final = 4e-7
 # Answers of one group of users: of any number, per user, and per neighbour of a product of the profile; compiled, and
 # interpreted.
 GROUP_S: Final = 1e-3
-USER_S: Final = 3.5e-6
-NEIGHBOUR_S: Final = 1.2e-8
+USER_S: Final = 5e-6
+NEIGHBOUR_S: Final = 9e-9
 INTERPRETED_USER_S: Final = 2e-4
 INTERPRETED_NEIGHBOUR_S: Final = 1e-7
 # Per user, the first time that answers have an exclusion policy and a trending window.
-PREPARED_USER_S: Final = 5e-4
+PREPARED_USER_S: Final = 4e-4
 # Per neighbour of each part of a mixture.
 MIXED_S: Final = 3e-7
 # Compiling the loops of the formula, and those of models where products of pairs are large.
