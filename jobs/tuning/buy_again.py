@@ -18,12 +18,13 @@ from jobs.offline.buy_again import PURCHASE_WEIGHT, BuyAgainRecommender
 from jobs.offline.metrics import find_hits, ndcg
 from jobs.offline.snapshot import Snapshot
 from jobs.offline.split import select_events
+from jobs.tuning.selection import TUNING_EVENTS, sample_users
 from jobs.tuning.trial import is_better, standard_error
 from shared.domain.replenishment import ReplenishmentFormula
 
 K: Final = 20
-# Days in which users buy again, the shortest of these with ENOUGH_USERS.
-HORIZON_DAYS: Final = (7.0, 14.0, 30.0)
+# Days in which users buy again: the first of these with ENOUGH_USERS, or the last.
+HORIZON_DAYS: Final = (7.0, 14.0)
 ENOUGH_USERS: Final = 500
 # With fewer held-out users the defaults are kept: differences are noise.
 USERS_MIN: Final = 50
@@ -130,9 +131,10 @@ def _cut_window(
 def choose_formula(history: History, *, seed: int = 0) -> BuyAgainChoice:
     """Return the formula that ranks best what users bought again in the last days of a history.
 
-    The defaults are kept where fewer than USERS_MIN users bought something again, or where tuning gains no more than
-    noise would.
+    A large history is sampled by users, as for the choice of the model. The defaults are kept where fewer than
+    USERS_MIN users bought something again, or where tuning gains no more than noise would.
     """
+    history = sample_users(history, TUNING_EVENTS, seed)
     windows: list[Window] = []
     horizon_days = HORIZON_DAYS[0]
     for horizon_days in HORIZON_DAYS:

@@ -1,6 +1,7 @@
 """Tuning of buy again on made histories, of which it is known what decides."""
 
 import numpy as np
+import pytest
 
 from jobs.data.history import History
 from jobs.tuning.buy_again import choose_formula, cut_windows
@@ -42,6 +43,14 @@ def test_a_shop_of_regular_intervals_is_served_by_them() -> None:
     assert choice.default_score is not None
     assert choice.score > 1.2 * choice.default_score
     assert choose_formula(grocer(140)) == choice
+
+
+def test_a_large_history_is_sampled_by_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = grocer(140)
+    whole = choose_formula(history)
+    monkeypatch.setattr("jobs.tuning.buy_again.TUNING_EVENTS", len(history) // 2)
+    sampled = choose_formula(history)
+    assert 0 < sampled.users < 0.8 * whole.users
 
 
 def test_a_shop_where_too_few_buy_again_keeps_the_defaults() -> None:
