@@ -9,6 +9,7 @@ of what would be served, with parameters that each solver chose by itself on the
 import argparse
 import hashlib
 import json
+import math
 import os
 import resource
 import subprocess
@@ -37,6 +38,7 @@ from jobs.offline.metrics import bootstrap_interval, score_users
 from jobs.offline.recommender import OfflineRecommender
 from jobs.offline.snapshot import Snapshot
 from jobs.offline.split import Split
+from jobs.tuning.budget import Budget
 from jobs.tuning.objective import K, Objective
 from jobs.tuning.selection import split_for_tuning
 from shared.domain.formula import Formula
@@ -146,7 +148,8 @@ def serve(case: Case, split: Split, solver: str, seed: int) -> tuple[NDArray[np.
     inputs = [training_matrix(fold.split.train, fold.split.now, Weighting()) for fold in objective.folds]
 
     def score(parameters: tuple[float, float]) -> float:
-        return float(objective.score([fit(solver, matrix, seed, *parameters) for matrix in inputs], formula).mean())
+        neighbours = [fit(solver, matrix, seed, *parameters) for matrix in inputs]
+        return float(objective.score(neighbours, formula, Budget(math.inf)).mean())
 
     best = max(product(REGULARISATION, CONFIDENCE), key=score)
     neighbours = fit(solver, training_matrix(split.train, split.now, Weighting()), seed, *best)

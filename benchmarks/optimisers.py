@@ -32,14 +32,17 @@ from jobs.offline.metrics import bootstrap_interval, score_users
 from jobs.offline.recommender import OfflineRecommender
 from jobs.offline.snapshot import Snapshot
 from jobs.offline.split import Split
+from jobs.tuning.budget import Budget
 from jobs.tuning.fitting import NEIGHBOURS, fit
 from jobs.tuning.objective import K, Objective
-from jobs.tuning.search import formula_values, other_starts, starting_formula, weighting_values
 from jobs.tuning.selection import choose_model, compiling_pays, split_for_tuning
 from jobs.tuning.space import SPACES, Values
+from jobs.tuning.starts import formula_values, other_starts, starting_formula, weighting_values
 from shared.domain.formula import Formula
 
 AISLE: Final = "Aisle"
+# Samplers are charged the processor time that they use, not what it was predicted to be.
+UNLIMITED: Final = Budget(math.inf)
 SHOPS: Final = ("online_retail", "sessions", "synthetic")
 SAMPLERS: Final[Mapping[str, Callable[[Any, int], Any]]] = {
     "TPE": lambda samplers, seed: samplers.TPESampler(seed=seed, multivariate=False),
@@ -169,7 +172,7 @@ class Search:
                     for fold in range(len(parts[0].neighbours))
                 ]
                 for formula in dict.fromkeys((mixture.formula, part.formula)):
-                    scores = self.objective.score(neighbours, formula)
+                    scores = self.objective.score(neighbours, formula, UNLIMITED)
                     if gains(scores, mixture.scores, STEP_GAIN_MIN):
                         added = place
                         mixture.scores, mixture.neighbours, mixture.formula = scores, neighbours, formula
@@ -279,13 +282,13 @@ class Search:
         key = (algorithm, *sorted(parameters.items()), weighting)
         try:
             if self._fitted is None or self._fitted[0] != key:
-                self._fitted = key, self.objective.fit(SPACES[algorithm], parameters, weighting)
+                self._fitted = key, self.objective.fit(SPACES[algorithm], parameters, weighting, UNLIMITED)
                 self.fits += 1
         except Unsuitable:
             study.tell(live, state=self.optuna.trial.TrialState.FAIL)
             return None
         neighbours = self._fitted[1]
-        scores = self.objective.score(neighbours, formula)
+        scores = self.objective.score(neighbours, formula, UNLIMITED)
         self.formulae += 1
         candidate = Candidate(algorithm, parameters, weighting, formula, scores, neighbours)
         if parameters == SPACES[algorithm].start and formula == self._personal():
@@ -311,7 +314,7 @@ class Search:
         while end.left > 0:
             live = study.ask()
             candidate = formula.with_(**self._sample(live, "formula", values))
-            scores = self.objective.score(mixture.neighbours, candidate)
+            scores = self.objective.score(mixture.neighbours, candidate, UNLIMITED)
             self.formulae += 1
             study.tell(live, float(scores.mean()))
             if scores.mean() > mixture.scores.mean():
@@ -348,9 +351,10 @@ def quick_algorithms(objective: Objective, budget_s: float) -> list[str]:
     quick = []
     for name, space in SPACES.items():
         try:
-            objective.score(objective.fit(space, space.start, Weighting()), starting_formula(objective))
+            neighbours = objective.fit(space, space.start, Weighting(), UNLIMITED)
+            objective.score(neighbours, starting_formula(objective), UNLIMITED)
             begun = time.process_time()
-            objective.fit(space, space.start, Weighting())
+            objective.fit(space, space.start, Weighting(), UNLIMITED)
         except Unsuitable:
             continue
         if time.process_time() - begun <= FIT_SHARE_MAX * budget_s:

@@ -18,7 +18,7 @@ from jobs.offline.buy_again import PURCHASE_WEIGHT, BuyAgainRecommender
 from jobs.offline.metrics import find_hits, ndcg
 from jobs.offline.snapshot import Snapshot
 from jobs.offline.split import select_events
-from jobs.tuning.selection import TUNING_EVENTS, sample_users
+from jobs.tuning.plan import TUNING_EVENTS, sample_users
 from jobs.tuning.trial import is_better, standard_error
 from shared.domain.replenishment import ReplenishmentFormula
 
