@@ -1,6 +1,6 @@
 """The products of a personal answer. The statement that reads them also logs the answer."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -45,6 +45,7 @@ FROM products p LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product
 WHERE p.id = ANY (cast(:ids AS bigint[])) AND p.is_active
 """
 
+EXTERNAL_IDS: Final = "SELECT id, external_id FROM products WHERE id = ANY (cast(:ids AS bigint[]))"
 SOLD_OUT: Final = "SELECT id FROM products WHERE is_active AND quantity <= 0"
 
 
@@ -96,6 +97,11 @@ def read_with_sources(
         (orjson.loads(product), None if source_id is None else Source(source_id, name, event_type))
         for product, source_id, name, event_type in rows
     ]
+
+
+def external_ids(ids: Collection[int]) -> dict[int, str]:
+    """Return the shop's own ids of these products, by ours."""
+    return {int(row[0]): row[1] for row in postgres.read(EXTERNAL_IDS, ids=sorted(ids))}
 
 
 def sold_out() -> set[int]:
