@@ -1,7 +1,7 @@
 """Job, on demand: write the recommendations of all active users to Parquet files, such as for e-mail tools."""
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -32,6 +32,7 @@ SCHEMA: Final = pa.schema(
         pa.field("score", pa.float64(), nullable=False),
         pa.field("updated_at", pa.timestamp("us", tz="UTC"), nullable=False),
         pa.field("rank", pa.int32(), nullable=False),
+        pa.field("external_id", pa.string(), nullable=False),
     ]
 )
 
@@ -107,8 +108,8 @@ def in_chunks(users: list[ActiveUser]) -> Iterator[list[ActiveUser]]:
         yield users[first : first + USERS_AT_ONCE]
 
 
-def as_parquet(rows: list[Row], updated_at: datetime) -> bytes:
-    """Return a Parquet file of SCHEMA."""
+def as_parquet(rows: list[Row], updated_at: datetime, external_ids: Mapping[int, str]) -> bytes:
+    """Return a Parquet file of SCHEMA; ``external_ids`` are the shop's own ids of the products, by ours."""
     table = pa.table(
         {
             "user_id": [row.user_id for row in rows],
@@ -116,6 +117,7 @@ def as_parquet(rows: list[Row], updated_at: datetime) -> bytes:
             "score": [row.score for row in rows],
             "updated_at": [updated_at] * len(rows),
             "rank": [row.rank for row in rows],
+            "external_id": [external_ids[row.product_id] for row in rows],
         },
         schema=SCHEMA,
     )
@@ -147,7 +149,9 @@ def user_recommendations(parameters: UserRecommendations) -> dict[str, Any]:
             recommend_chunk = partial(recommend, parameters=parameters, sold_out=answer_products.sold_out())
             parts = pool.map(recommend_chunk, in_chunks(users))
             rows = [row for part in parts for row in part]
-            folder.write(f"part-{last:012d}-{users[-1].id:012d}.parquet", as_parquet(rows, datetime.now(UTC)))
+            external_ids = answer_products.external_ids({row.product_id for row in rows})
+            file = as_parquet(rows, datetime.now(UTC), external_ids)
+            folder.write(f"part-{last:012d}-{users[-1].id:012d}.parquet", file)
             last = users[-1].id
             files, users_written, rows_written = files + 1, users_written + len(users), rows_written + len(rows)
             progress("file written", users=users_written, rows=rows_written)

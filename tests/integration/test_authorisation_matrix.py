@@ -22,7 +22,7 @@ from tests.integration.conftest import Environment
 from tests.integration.people import ADMIN_TOKEN, register
 
 # of required parameters and of path parameters
-NEEDED = {"product_id": "1", "k": "1"}
+NEEDED = {"product_id": "1", "external_id": "SKU1", "k": "1"}
 FILLED = {"product_id": "1", "version": "1", "rule_id": "1", "order_id": "1", "user_id": "17850"}
 
 

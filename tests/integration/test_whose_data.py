@@ -48,7 +48,7 @@ BODIES: dict[str, Callable[[str], Any]] = {
     "/events": lambda user: {"user_id": user, "product_id": 1, "event_type": "view"},
     "/events/batch": lambda user: {"events": [{"user_id": user, "product_id": 1, "event_type": "view"}]},
 }
-NEEDED = {"product_id": "1", "k": "1"}
+NEEDED = {"product_id": "1", "external_id": "SKU1", "k": "1"}
 FILLED = {
     "product_id": "1",
     "version": "1",

@@ -1,8 +1,9 @@
 """The catalog in Postgres: products and categories, their search, and everything that writes them.
 
-* ``products``, ``product_pages``, ``categories``: reading
+* ``products``, ``product_pages``, ``categories``: reading; ``product_ids``: products by either id
 * ``text_query``, ``corrections``, ``suggestions``, ``search_index``: search by text
-* ``product_writes`` (one product at a time, audited), ``bulk_writes`` (many at once)
+* ``product_writes`` (one product at a time, audited), ``bulk_writes`` (many at once), and ``category_paths``,
+  which finds or creates the categories that they name
 
 May import ``shared.clients``, ``shared.domain`` and the room ``events`` (writes announce themselves by the outbox).
 """

@@ -14,14 +14,14 @@ SNAPSHOT: Final = """
 CREATE TEMP TABLE IF NOT EXISTS products_before (id bigint PRIMARY KEY, product jsonb NOT NULL) ON COMMIT DROP"""
 BEFORE: Final = """
 INSERT INTO products_before
-SELECT p.id, product_json(p, c.name, NULL)::jsonb - ARRAY['views', 'purchase_count']
+SELECT p.id, product_json(p, c, NULL::product_stats)::jsonb - ARRAY['views', 'purchase_count']
 FROM products p LEFT JOIN categories c ON c.id = p.category_id
 WHERE p.id = ANY (cast(:ids AS bigint[])) OR p.external_id = ANY (cast(:external_ids AS text[]))
 ORDER BY p.id FOR NO KEY UPDATE OF p"""
 AUDIT: Final = """
 INSERT INTO audit_log (actor, action, subject, before, after, request_id)
 SELECT :actor, CASE WHEN b.id IS NULL THEN 'product.create' ELSE :action END, 'product:' || p.id, b.product,
-       product_json(p, c.name, NULL)::jsonb - ARRAY['views', 'purchase_count'], :request_id
+       product_json(p, c, NULL::product_stats)::jsonb - ARRAY['views', 'purchase_count'], :request_id
 FROM products p LEFT JOIN products_before b USING (id) LEFT JOIN categories c ON c.id = p.category_id
 WHERE p.id = ANY (cast(:ids AS bigint[])) ORDER BY p.id"""
 EXISTING: Final = "SELECT id FROM products WHERE external_id = :external_id"
@@ -39,12 +39,13 @@ class Author(NamedTuple):
 
 @dataclass(frozen=True)
 class Written:
-    """The result of a write: ids of created and updated products, refused rows as ``(position, field, message)``, and
-    ids of outbox rows to publish after the commit."""
+    """The result of a write: ids of created and updated products, refused rows as ``(position, field, message)``, all
+    products as ``(position, product id, external_id)``, and ids of outbox rows to publish after the commit."""
 
     created: list[int]
     updated: list[int]
     refused: list[tuple[int, str, str]]
+    products: list[tuple[int, int, str]]
     outbox: list[int]
 
 
@@ -68,7 +69,7 @@ def save(connection: Connection, rows: Sequence[ProductWrite], author: Author) -
     _audit(connection, result.created + result.updated, "product.update", author)
     outbox = bulk_writes.announce(connection, result.created, "created")
     outbox += bulk_writes.announce(connection, result.updated, "updated")
-    return Written(result.created, result.updated, result.refused, outbox)
+    return Written(result.created, result.updated, result.refused, result.products, outbox)
 
 
 def _save_one(connection: Connection, row: ProductWrite, author: Author) -> Written:

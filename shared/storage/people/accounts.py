@@ -47,7 +47,7 @@ taste AS (
         * power(2::float8, -least(extract(epoch FROM now() - as_of)::float8 / :half_life_s, :max_halvings)) AS score
     FROM user_preferences WHERE user_id = (SELECT id FROM account)
 )
-SELECT t.kind, t.key, c.name, t.score, t.score / nullif(sum(t.score) OVER (PARTITION BY t.kind), 0)
+SELECT t.kind, t.key, c.leaf, t.score, t.score / nullif(sum(t.score) OVER (PARTITION BY t.kind), 0)
 FROM taste t LEFT JOIN categories c ON t.kind = 'category' AND c.id::text = t.key
 ORDER BY t.kind, t.score DESC, t.key LIMIT 1000"""
 PRICE_BAND: Final = """

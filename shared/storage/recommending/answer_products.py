@@ -1,6 +1,6 @@
 """The products of a personal answer. The statement that reads them also logs the answer."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -11,7 +11,7 @@ from shared.storage.recommending.candidates import CandidateSet
 
 READ: Final = f"""
 WITH {LOGGED_IDS}
-SELECT product_json(p, c.name, s)::text
+SELECT product_json(p, c, s)::text
 FROM unnest(cast(:ids AS bigint[])) WITH ORDINALITY AS wanted(id, place)
 JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
 LEFT JOIN product_stats s ON s.product_id = p.id
@@ -31,7 +31,7 @@ because AS (
     unnest(s.neighbours, s.scores, s.co_occurrence) AS n(id, score, common)
     WHERE n.id IN (SELECT id FROM wanted) ORDER BY n.id, q.weight * n.score DESC, source.id
 )
-SELECT product_json(p, c.name, s)::text, b.source_id, b.name, b.kind, b.common
+SELECT product_json(p, c, s)::text, b.source_id, b.name, b.kind, b.common
 FROM wanted JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
 LEFT JOIN product_stats s ON s.product_id = p.id LEFT JOIN because b ON b.id = p.id
 WHERE p.is_active ORDER BY place
@@ -40,13 +40,13 @@ WHERE p.is_active ORDER BY place
 # The products of many answers, each once.
 READ_MANY: Final = f"""
 WITH {LOGGED_MANY}
-SELECT p.id, product_json(p, c.name, s)::text
+SELECT p.id, product_json(p, c, s)::text
 FROM products p LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id
 WHERE p.id = ANY (cast(:ids AS bigint[])) AND p.is_active
 """
 
+EXTERNAL_IDS: Final = "SELECT id, external_id FROM products WHERE id = ANY (cast(:ids AS bigint[]))"
 SOLD_OUT: Final = "SELECT id FROM products WHERE is_active AND quantity <= 0"
-EXISTS: Final = "SELECT 1 FROM products WHERE id = :id AND is_active"
 
 
 class Source(NamedTuple):
@@ -103,11 +103,11 @@ def read_with_sources(
     ]
 
 
+def external_ids(ids: Collection[int]) -> dict[int, str]:
+    """Return the shop's own ids of these products, by ours."""
+    return {int(row[0]): row[1] for row in postgres.read(EXTERNAL_IDS, ids=sorted(ids))}
+
+
 def sold_out() -> set[int]:
     """Return the ids of the active products that are sold out."""
     return {int(row[0]) for row in postgres.read(SOLD_OUT)}
-
-
-def exists(product_id: int) -> bool:
-    """Return whether there is an active product with this id."""
-    return postgres.read_one(EXISTS, id=product_id) is not None

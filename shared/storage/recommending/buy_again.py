@@ -137,14 +137,19 @@ model AS MATERIALIZED (
            (purchases + repeat_evidence * repeat_share) * power(trend_share + {TREND_FLOOR}, trend_power)
            * exp(-0.5 * timing * ln(days / usual_days) ^ 2) AS score
     FROM timed, model
-), best AS MATERIALIZED (
-    SELECT t.product_id, t.score / nullif(max(t.score) OVER (), 0) AS score, t.last_at, t.purchase_count, t.usual_days,
-           t.quartiles, p, row_number() OVER (ORDER BY t.rests, t.score DESC, t.product_id) AS place
+), of_variants AS (
+    -- the variant that the user is most likely to buy again, of those in stock first
+    SELECT t.product_id, t.score / nullif(max(t.score) OVER (), 0) AS score, t.rests, t.last_at, t.purchase_count,
+           t.usual_days, t.quartiles, p,
+           row_number() OVER (PARTITION BY coalesce(p.item_group_id, p.id::text)
+                              ORDER BY p.quantity > 0 DESC, t.rests, t.score DESC, p.id) AS variant
     FROM scored t JOIN products p ON p.id = t.product_id
     WHERE p.is_active AND (NOT cast(:in_stock AS boolean) OR p.quantity > 0)
-    ORDER BY place LIMIT :k
+), best AS MATERIALIZED (
+    SELECT *, row_number() OVER (ORDER BY (p).quantity > 0 DESC, rests, score DESC, product_id) AS place
+    FROM of_variants WHERE variant = 1 ORDER BY place LIMIT :k
 ), {_LOGGED}
-SELECT product_json(b.p, c.name, s)::text, coalesce(b.score, 0), b.last_at, b.purchase_count, b.usual_days, b.quartiles
+SELECT product_json(b.p, c, s)::text, coalesce(b.score, 0), b.last_at, b.purchase_count, b.usual_days, b.quartiles
 FROM best b LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.product_id
 ORDER BY b.place
 """

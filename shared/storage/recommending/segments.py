@@ -66,7 +66,7 @@ WITH decayed AS MATERIALIZED (
         AS share
     FROM decayed
 ), liked AS MATERIALIZED (
-    SELECT c.id, c.name, row_number() OVER (ORDER BY t.total DESC, c.id) - 1 AS place
+    SELECT c.id, c.leaf AS name, row_number() OVER (ORDER BY t.total DESC, c.id) - 1 AS place
     FROM (SELECT category_id, sum(share::numeric) AS total FROM shares GROUP BY 1) AS t
     JOIN categories c ON c.id = t.category_id ORDER BY t.total DESC, c.id LIMIT :categories
 )

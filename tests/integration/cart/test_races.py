@@ -64,7 +64,14 @@ def test_two_shoppers_racing_for_the_last_one_get_one_order_and_one_refusal(pati
         (lost,) = [name for name, answer in answers.items() if answer.status_code == 409]
         assert problem(answers[lost]) == (409, "out-of-stock")
         assert answers[lost].json()["lines"] == [
-            {"product_id": 1, "name": "Product 1", "requested": 1, "available": 0, "reason": "out_of_stock"}
+            {
+                "product_id": 1,
+                "external_id": "SKU1",
+                "name": "Product 1",
+                "requested": 1,
+                "available": 0,
+                "reason": "out_of_stock",
+            }
         ]
         assert stock(1) == 0
         # what the loser could have had is still there, and still in the cart

@@ -30,6 +30,13 @@ CHANGES: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "image_url": {"image_url": "https://images.example/2.png"},
         "category": {"category": "Garden"},
         "category_id": {"category_id": 1},
+        "further_categories": {"further_categories": ["Garden"]},
+        "item_group_id": {"item_group_id": "group"},
+        "list_price": {"list_price": 20.0},
+        "currency": {"currency": "EUR"},
+        "average_rating": {"average_rating": 4.5},
+        "review_count": {"review_count": 3},
+        "available_from": {"available_from": "2027-01-01T00:00:00Z"},
         "brand": {"brand": "Other"},
         "tags": {"tags": ["new"]},
         "quantity": {"quantity": 3},
@@ -40,6 +47,7 @@ CHANGES: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "PATCH /admin/rules/{rule_id}": {
         "kind": {"kind": "bury", "factor": 0.5},
         "product_id": {"product_id": 2},
+        "external_id": {"external_id": "SKU2"},
         "category_id": {"category_id": 2},
         "brand": {"brand": "Other"},
         "tag": {"tag": "other"},
@@ -66,6 +74,12 @@ CHANGES: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "PUT /admin/users/{user_id}/role": {"role": {"role": "support"}},
     "PUT /wishlist/{product_id}": {},
 }
+# the same changes, by the shop's own id
+BY_EXTERNAL_ID: Final = {
+    "PATCH /products": "PATCH /products/{product_id}",
+    "PATCH /cart/items": "PATCH /cart/items/{product_id}",
+    "PUT /wishlist": "PUT /wishlist/{product_id}",
+}
 # of the schema but not of the stored state, or (position) of another kind of rule
 NOT_STORED: Final = {
     "PATCH /users/me": {"password"},
@@ -84,7 +98,9 @@ def request_schema(route: str) -> dict[str, Any]:
 
 
 def test_every_partial_change_is_walked() -> None:
-    assert set(CHANGES) == set(OPERATIONS)
+    assert set(CHANGES) | set(BY_EXTERNAL_ID) == set(OPERATIONS)
+    for route, same in BY_EXTERNAL_ID.items():
+        assert request_schema(route) == request_schema(same), route
     for route, changes in CHANGES.items():
         fields = set(request_schema(route).get("properties", ())) - NOT_STORED.get(route, set())
         assert set(changes) == fields, route
@@ -108,8 +124,9 @@ def differences(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> se
     return {name for old, new in zip(before, after, strict=True) for name in old if old[name] != new[name]}
 
 
+@pytest.mark.parametrize("by_external_id", [False, True])
 @pytest.mark.parametrize("field", CHANGES["PATCH /products/{product_id}"])
-def test_a_product_keeps_its_other_fields(env: dict[str, str], serve: Serve, field: str) -> None:
+def test_a_product_keeps_its_other_fields(env: dict[str, str], serve: Serve, field: str, by_external_id: bool) -> None:
     products = serve("products")
     body = {
         "name": "Mug",
@@ -131,11 +148,13 @@ def test_a_product_keeps_its_other_fields(env: dict[str, str], serve: Serve, fie
     # the search document is derived from the others
     ignored = {"updated_at", "document"}
     before = {row["id"]: row for row in rows("products", ignored)}
-    answer = products.patch(f"/products/{mug['id']}", json=change, headers=STAFF)
+    path = "/products" if by_external_id else f"/products/{mug['id']}"
+    params = {"external_id": mug["external_id"]} if by_external_id else {}
+    answer = products.patch(path, params=params, json=change, headers=STAFF)
     assert answer.status_code == 200, answer.text
     after = {row["id"]: row for row in rows("products", ignored)}
     assert after[garden["id"]] == before[garden["id"]]
-    stored = {"category": "category_id"}.get(field, field)
+    stored = {"category": "category_id", "further_categories": "further_category_ids"}.get(field, field)
     assert differences([before[mug["id"]]], [after[mug["id"]]]) == {stored}
 
 
@@ -174,7 +193,10 @@ def test_a_rule_keeps_its_other_fields(env: dict[str, str], serve: Serve, field:
     assert answer.status_code == 200, answer.text
     after = {rule["id"]: rule for rule in admin.get("/admin/rules", headers=STAFF).json()["rules"]}
     assert after[bystander] == before[bystander]
-    assert differences([before[rule]], [after[rule]]) - {"updated_at"} == {field} | (set(change) - {field})
+    # both ids are the same product's
+    ids = {"product_id", "external_id"}
+    expected = ids if field in ids else {field} | (set(change) - {field})
+    assert differences([before[rule]], [after[rule]]) - {"updated_at"} == expected
 
 
 @pytest.mark.parametrize(

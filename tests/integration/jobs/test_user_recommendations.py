@@ -55,6 +55,7 @@ def test_every_active_user_has_the_answer_of_a_request(serve: Serve, tmp_path: P
         found = [(row["product_id"], round(row["score"], 6), row["rank"]) for row in written if row["user_id"] == user]
         assert found == expected
         assert not {3, 12} & {product for product, _score, _rank in found}
+    assert [row["external_id"] for row in written] == [f"SKU{row['product_id']}" for row in written]
     assert {row["user_id"] for row in written} == {f"u{number}" for number in range(USERS)}
     (day,) = tmp_path.iterdir()
     assert day.name == f"date={written[0]['updated_at']:%Y-%m-%d}"
