@@ -18,7 +18,7 @@ from shared.clients import http_files
 from shared.errors import InvalidRequest
 from shared.settings import settings
 
-Format = Literal["csv", "jsonl", "parquet"]
+Format = Literal["csv", "jsonl", "xml", "parquet"]
 
 REMOTE: Final = ("gs", "s3", "https")
 # on a developer's machine only: a deployed job reads neither its own disk nor, unencrypted, its neighbours
@@ -40,11 +40,15 @@ _FORMATS: Final[dict[str, Format]] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "jsonl",
+    ".jsonld": "jsonl",
+    ".xml": "xml",
+    ".rss": "xml",
+    ".atom": "xml",
     ".parquet": "parquet",
     ".pq": "parquet",
 }
 
-
+_NO_TABLES: Final = frozenset((".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".zip", ".rar", ".7z", ".pdf"))
 _local_files_allowed: ContextVar[bool] = ContextVar("local_files_allowed", default=False)
 
 
@@ -79,12 +83,27 @@ def checked(source: str) -> str:
     return source
 
 
+def _ending(source: str) -> str:
+    suffixes = PurePosixPath(urlsplit(source).path).suffixes
+    return next((suffix.lower() for suffix in reversed(suffixes) if suffix.lower() not in _COMPRESSIONS), "")
+
+
+def known_format(source: str, chosen: Format | None) -> Format | None:
+    """Return the chosen format, or the one of the name's ending; None where neither names one.
+
+    Raises InvalidRequest for the ending of a workbook or an archive.
+    """
+    ending = _ending(source)
+    if chosen is None and ending in _NO_TABLES:
+        raise InvalidRequest(f"format: a file that ends in {ending} is not read; save the table as CSV.")
+    return chosen or _FORMATS.get(ending)
+
+
 def format_of(source: str, chosen: Format | None) -> Format:
     """Return the chosen format, or the one of the name's ending. Raises InvalidRequest when neither names a format."""
     if chosen is not None:
         return chosen
-    suffixes = PurePosixPath(urlsplit(source).path).suffixes
-    ending = next((suffix.lower() for suffix in reversed(suffixes) if suffix.lower() not in _COMPRESSIONS), "")
+    ending = _ending(source)
     if ending not in _FORMATS:
         raise InvalidRequest(
             f"format: the name's ending {ending or '(none)'} is not a known format; give csv, jsonl or parquet."

@@ -1,7 +1,7 @@
 """Write many products at once: create new ones and change known ones, by ``external_id``, in a few statements."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
@@ -184,10 +184,21 @@ def announce(connection: Connection, product_ids: Sequence[int], change: str) ->
     ]
 
 
-def import_products(rows: Sequence[ProductWrite]) -> Upserted:
-    """Run ``upsert`` in its own transaction and publish to ``catalog-changes`` after the commit."""
+def import_products(
+    rows: Sequence[ProductWrite], also: Callable[[Connection, list[str]], None] | None = None
+) -> Upserted:
+    """Run ``upsert`` in its own transaction and publish to ``catalog-changes`` after the commit.
+
+    ``also`` runs in the transaction, with the ``external_id`` of each row that was not refused.
+    """
     with transaction() as connection:
         result = upsert(connection, rows)
+        if also is not None:
+            refused = {position for position, _field, _message in result.refused}
+            also(
+                connection,
+                [row.external_id for place, row in enumerate(rows) if row.external_id and place not in refused],
+            )
         unsent = announce(connection, result.created, "created") + announce(connection, result.updated, "updated")
     if unsent:
         outbox.publish_now(unsent)
