@@ -12,7 +12,18 @@ from shared.clients import sources
 from shared.errors import InvalidRequest
 from shared.tables.csv_files import TextOptions
 from shared.tables.presets import AISLE, Reading
-from shared.tables.product_values import NUMBERS, PRICES, Decimals, Row, RowError, finished, from_text, from_values
+from shared.tables.product_values import (
+    DECIMALS,
+    IDS,
+    LISTS,
+    NUMBERS,
+    Decimals,
+    Row,
+    RowError,
+    finished,
+    from_text,
+    from_values,
+)
 from shared.tables.products import ProductRows, check_header, form_of, read_products
 from shared.tables.values import find_decimals
 
@@ -37,10 +48,11 @@ def _values(row: dict[str, Any], decimals: Decimals) -> dict[str, Any]:
     text = {
         name: value
         for name, value in given.items()
-        if isinstance(value, str) and name in (*NUMBERS, "external_id", "tags", "is_active")
+        if isinstance(value, str) and name in (*NUMBERS, *IDS, *LISTS, "is_active")
     }
     typed = from_values({name: value for name, value in given.items() if name not in text})
-    typed |= {name: _plain(typed[name]) for name in PRICES if name in typed}
+    for name in DECIMALS & typed.keys():
+        typed[name] = _plain(typed[name])
     return typed | from_text(text, decimals)
 
 
@@ -72,7 +84,7 @@ def _open_parquet(file: io.BufferedIOBase, reading: Reading, options: TextOption
             for batch in table.iter_batches(batch_size=ROWS_PER_BATCH, columns=list(fields)):
                 renamed = [fields[name] for name in batch.schema.names]
                 arrays = [
-                    ids(array) if name == "external_id" else plain(array)
+                    ids(array) if name in IDS else plain(array)
                     for name, array in zip(renamed, batch.columns, strict=True)
                 ]
                 texts = {

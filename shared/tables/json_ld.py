@@ -5,6 +5,7 @@ One document is read as a whole, up to MAX_DOCUMENT_BYTES; a longer one needs on
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import orjson
@@ -45,6 +46,15 @@ def _types(node: Node) -> set[str]:
     return {str(kind).rpartition("/")[2].rpartition(":")[2].lower() for kind in listed}
 
 
+def _rating(rating: Node) -> Any:
+    """Return the average rating on a scale to 5."""
+    value, best = (_text(rating.get(name)) for name in ("ratingValue", "bestRating"))
+    try:
+        return Decimal(str(value)) * 5 / Decimal(str(best)) if best not in (None, "") and value is not None else value
+    except (InvalidOperation, ZeroDivisionError):
+        return value
+
+
 def _fields(node: Node) -> dict[str, Any]:
     """Return a product's fields. Numbers stay as JSON has them, and texts are read as a table's cells are."""
     offers = node.get("offers")
@@ -79,7 +89,7 @@ def _fields(node: Node) -> dict[str, Any]:
         "brand": _text(node.get("brand"), "name"),
         "category": path(re.split(r"[>/]", category)) if isinstance(category, str) else None,
         "item_group_id": _text(node.get("inProductGroupWithID")) or _text(node.get("isVariantOf"), "productGroupID"),
-        "average_rating": _text(rating.get("ratingValue")),
+        "average_rating": _rating(rating),
         "review_count": _text(rating.get("reviewCount", rating.get("ratingCount"))),
     }
     if isinstance(fields["availability"], str) and fields["quantity"] is None and "quantity" in fields:

@@ -17,7 +17,6 @@ from shared.tables.values import name_key
 
 # of every preset: what the price is while a sale lasts, and what is said of the stock in words
 OFFERS: Final[Schema] = {
-    "list_price": ("listprice", "compareatprice"),
     "sale_price": ("saleprice", "specialprice"),
     "availability": ("availability",),
 }
@@ -180,7 +179,7 @@ GOOGLE: Final = Preset(
             "sale_price": "saleprice",
             "sale_dates": "salepriceeffectivedate",
             "availability": "availability",
-            "availability_date": "availabilitydate",
+            "available_from": "availabilitydate",
             "image_url": "imagelink",
             "brand": "brand",
             "category": "producttype",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shared.domain.catalog import CATEGORY_SEPARATOR, MAX_CATEGORY_DEPTH
+from shared.domain.catalog import CATEGORY_SEPARATOR, MAX_CATEGORY_DEPTH, MAX_FURTHER_CATEGORIES
 
 Fields = dict[str, Any]
 
@@ -31,7 +31,7 @@ STORE_VIEW_ROW: Final = NoProduct("repeats a product in the words of another sto
 MAX_PARENTS: Final = 200_000
 
 # fields that variants have from their common part, unless they have their own
-_COMMON: Final = ("name", "description", "brand", "category", "tags", "image_url", "is_active")
+_COMMON: Final = ("name", "description", "brand", "category", "further_categories", "tags", "image_url", "is_active")
 _LISTED: Final = re.compile(r"(?<!\\),")
 
 
@@ -51,10 +51,19 @@ def path(parts: list[str]) -> str | None:
     return f" {CATEGORY_SEPARATOR} ".join(names) or None
 
 
-def deepest(paths: list[str], separator: str = CATEGORY_SEPARATOR) -> str | None:
+def deepest(paths: list[str]) -> str | None:
     """Return the most specific of several category paths, the first of those with the most levels."""
-    split = [[part for part in text.split(separator) if part.strip()] for text in paths]
+    split = [[part for part in text.split(CATEGORY_SEPARATOR) if part.strip()] for text in paths]
     return path(max(split, key=len)) if split else None
+
+
+def primary_and_further(paths: list[str]) -> Fields:
+    """Return the most specific of a product's categories, and the others without those that contain it."""
+    primary = deepest(paths)
+    others = [other for text in paths if (other := path(text.split(CATEGORY_SEPARATOR))) and other != primary]
+    # a product in `Clothing > Hoodies` is in `Clothing`
+    further = [other for other in dict.fromkeys(others) if not f"{primary} ".startswith(f"{other} ")]
+    return {"category": primary, "further_categories": further[:MAX_FURTHER_CATEGORIES]}
 
 
 def _is_true(text: str | None) -> bool:
@@ -144,7 +153,7 @@ def woocommerce(_fields: Collection[str]) -> Shaper:
         } | {
             # the export writes line ends like this
             "description": text.replace("\\r", "").replace("\\n", "\n"),
-            "category": deepest(listed(row.get("category", ""))),
+            **primary_and_further(listed(row.get("category", ""))),
             "tags": listed(row.get("tags", "")),
             "is_active": row.get("published", "1") == "1" and row.get("visibility", "").lower() != "hidden",
         }
@@ -176,9 +185,9 @@ def woocommerce(_fields: Collection[str]) -> Shaper:
 _ROOTS: Final = frozenset(("default category", "root catalog", "home", "root"))
 
 
-def _magento_path(text: str) -> str | None:
-    paths = [[part for part in entry.split("/") if part.strip().lower() not in _ROOTS] for entry in listed(text)]
-    return path(max(paths, key=len)) if paths else None
+def _magento_paths(text: str) -> list[str]:
+    parts = ([part for part in entry.split("/") if part.strip().lower() not in _ROOTS] for entry in listed(text))
+    return [joined for names in parts if (joined := path(names))]
 
 
 def _attributes(text: str) -> dict[str, str]:
@@ -200,7 +209,7 @@ def magento(_fields: Collection[str]) -> Shaper:
             if name in row
         } | {
             "description": row.get("description") or row.get("short_description", ""),
-            "category": _magento_path(row.get("category", "")),
+            **primary_and_further(_magento_paths(row.get("category", ""))),
             "is_active": row.get("online", "1") == "1",
         }
         fields.setdefault("brand", attributes.get("brand") or attributes.get("manufacturer", ""))
@@ -235,7 +244,7 @@ def prestashop(_fields: Collection[str]) -> Shaper:
             name: row[name] for name in ("external_id", "name", "price", "quantity", "brand") if name in row
         } | {
             "description": row.get("description") or row.get("short_description", ""),
-            "category": deepest(listed(row.get("category", ""))),
+            **primary_and_further(listed(row.get("category", ""))),
             "tags": listed(row.get("tags", "")),
         }
         if "external_id" not in fields and "id" in row:
@@ -264,7 +273,7 @@ def google(_fields: Collection[str]) -> Shaper:
                 "price",
                 "sale_price",
                 "availability",
-                "availability_date",
+                "available_from",
                 "image_url",
                 "brand",
                 "item_group_id",
@@ -278,6 +287,9 @@ def google(_fields: Collection[str]) -> Shaper:
         kind = own[0] if own else "" if general.isdigit() else general
         if category := path(kind.split(CATEGORY_SEPARATOR)):
             fields["category"] = category
+        if len(fields.get("available_from", "")) == 10:
+            # a day without a time zone
+            fields["available_from"] += "T00:00:00Z"
         starts, separator, ends = row.get("sale_dates", "").partition("/")
         if separator:
             fields |= {"sale_starts": starts.strip(), "sale_ends": ends.strip()}

@@ -37,8 +37,14 @@ def test_a_dry_run_reads_and_stores_nothing(env: object, serve: Serve, tmp_path:
     )
     assert (preview["rows"], preview["used"], preview["created"], preview["unchanged"]) == (2, 1, 0, 0)
     assert preview["products"] == [
-        {"name": "Hoodie", "price": 42.0, "external_id": "HOOD-S", "quantity": 1, "is_active": True}
-        | {name: value for name, value in preview["products"][0].items() if name == "item_group_id"}
+        {
+            "external_id": "HOOD-S",
+            "item_group_id": "HOOD",
+            "name": "Hoodie",
+            "price": 42.0,
+            "quantity": 1,
+            "is_active": True,
+        }
     ]
     done = run(serve, feed).json()
     assert (done["created"], [(error["row"], error["field"]) for error in done["errors"]]) == (1, [(4, "price")])

@@ -23,6 +23,7 @@ CUP: dict[str, Any] = {
         "priceCurrency": "EUR",
         "availability": "https://schema.org/InStock",
     },
+    "aggregateRating": {"@type": "AggregateRating", "ratingValue": "80", "bestRating": 100, "reviewCount": "12"},
 }
 
 
@@ -48,6 +49,7 @@ def test_a_product_is_read_in_each_form(document: Any) -> None:
     assert (values["external_id"], values["name"], values["description"]) == ("CUP-1", "Cup & saucer", "White")
     assert (values["price"], values["quantity"], values["brand"]) == (12.9, 1, "Nordhem")
     assert (values["image_url"], values["category"]) == ("https://shop.example/1.jpg", "Home > Kitchen")
+    assert (values["currency"], values["average_rating"], values["review_count"]) == ("EUR", 4.0, 12)
     assert feed.catalog.preset.name == "jsonld"
 
 
@@ -76,6 +78,7 @@ def test_variants_have_the_text_of_their_group() -> None:
         ("S", "Shirt", "Linen", 1),
         ("M", "Shirt", "Linen", 0),
     ]
+    assert {row["item_group_id"] for row in rows} == {"G"}
 
 
 def test_a_document_without_products_is_refused() -> None:

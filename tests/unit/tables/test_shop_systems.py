@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.tables.products import Feed, mapping_of, parse_products, shown
-from shared.tables.shop_systems import deepest, listed
+from shared.tables.shop_systems import deepest, listed, primary_and_further
 
 
 def parse(text: str, preset: str) -> tuple[Feed, dict[str | None, dict[str, Any]]]:
@@ -35,6 +35,8 @@ def test_shopify_variants_have_their_products_text() -> None:
         shirt = products[sku]
         assert (shirt["name"], shirt["description"], shirt["brand"]) == ("Linen & Co", "Soft, light linen", "Nordhem")
         assert (shirt["category"], shirt["tags"], shirt["is_active"]) == ("Shirts", ["summer", "linen"], True)
+        assert shirt["item_group_id"] == "shirt"
+    assert products["cup"]["item_group_id"] == "cup"
     assert [product["quantity"] for product in products.values()] == [4, 0, 1, 1]
     assert products["LS-M"]["image_url"] == "https://x.example/m.jpg"
     assert products["LS-S"]["image_url"] == products["shirt/L"]["image_url"] == "https://x.example/a.jpg"
@@ -73,6 +75,8 @@ def test_woocommerce_variations_and_states() -> None:
     for hoodie in (small, middle):
         assert (hoodie["description"], hoodie["category"]) == ("Warm and soft", "Clothing > Hoodies")
         assert hoodie["tags"] == ["warm", "wool"]
+    assert (small["item_group_id"], middle["item_group_id"], small["list_price"]) == ("HOOD", "1", 42.0)
+    assert (small.get("further_categories"), middle.get("list_price")) == (None, None)
     assert (small["price"], small["quantity"], small["image_url"]) == (35.0, 3, "https://x.example/1.jpg")
     assert (middle["price"], middle["quantity"], middle["image_url"]) == (42.0, 0, "https://x.example/m.jpg")
     # a sale that has not begun
@@ -104,6 +108,7 @@ def test_magento_attributes_stock_and_store_views() -> None:
     assert list(products) == ["SH-S", "SH-M", "CUP"]
     small = products["SH-S"]
     assert (small["price"], small["quantity"], small["category"]) == (29.0, 4, "Men > Shirts")
+    assert (small["list_price"], small["item_group_id"], small["further_categories"]) == (39.0, "SH", ["Sale"])
     assert (small["description"], small["brand"], small["name"]) == ("Linen", "Nordhem", "Shirt S")
     assert products["SH-M"]["quantity"] == 0
     assert (products["CUP"]["is_active"], products["CUP"]["brand"]) == (False, "Potter")
@@ -142,3 +147,21 @@ def test_lists_and_paths() -> None:
     assert listed(r"a, b\, c ,,d") == ["a", "b, c", "d"]
     assert deepest(["Clothing", "Clothing > Hoodies", "Sale > Now"]) == "Clothing > Hoodies"
     assert deepest([]) is None
+    assert primary_and_further(["Cloth", "Clothing", "Clothing > Hoodies", "Sale > Now", "Sale>Now"]) == {
+        "category": "Clothing > Hoodies",
+        "further_categories": ["Cloth", "Sale > Now"],
+    }
+
+
+def test_dates_and_currencies_of_google() -> None:
+    _feed, products = parse(
+        "id\ttitle\tprice\tsale_price\tavailability\tavailability_date\titem_group_id\n"
+        "1\tA\t39 EUR\t29 EUR\tpreorder\t2026-12-24\tg\n2\tB\t39 EUR\t\tin_stock\t2026-12-24T10:00+0100\t\n",
+        "google",
+    )
+    first, second = products["1"], products["2"]
+    assert (first["price"], first["list_price"], first["currency"], first["item_group_id"]) == (29.0, 39.0, "EUR", "g")
+    assert (first["available_from"].isoformat(), first["quantity"]) == ("2026-12-24T00:00:00+00:00", 1)
+    assert second["available_from"].isoformat() == "2026-12-24T09:00:00+00:00"
+    feed, _products = parse("id\ttitle\tprice\tsale_price\n1\tA\t39 EUR\t29 USD\n", "google")
+    assert [(error.row, error.field) for error in feed.errors] == [(2, "price")]
