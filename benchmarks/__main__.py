@@ -26,6 +26,7 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "applied": ("ingest", "applied"),
     "checkout": ("checkout", "rows"),
     "login": ("login", "rows"),
+    "import": ("imports", "rows"),
     "freshness": ("ingest", "freshness"),
     "hostile": ("hostile", "rows"),
     "trending": ("trending", "rows"),
@@ -38,7 +39,7 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "similarity": ("similarity", "rows"),
 }
 # run only when named: they take many minutes, or compare with packages that nothing else needs
-LONG = {"poisoning", "quality", "quality_readme", "similarity"}
+LONG = {"import", "poisoning", "quality", "quality_readme", "similarity"}
 
 
 def measure(name: str, running: Bench) -> list[Row]:

@@ -8,7 +8,9 @@ from jobs.data.catalog_import import CatalogImport
 from jobs.data.options import TableParameters
 from jobs.data.product_files import open_products
 from shared.clients import sources
+from shared.errors import InvalidRequest
 from shared.job import job
+from shared.storage.operations import imports
 from shared.tables.presets import parse_reading
 
 
@@ -32,13 +34,21 @@ def import_catalog(parameters: ImportCatalog) -> dict[str, Any]:
     """
     options = parameters.text_options()
     reading = parse_reading(parameters.preset, parameters.columns)
-    with sources.opened(parameters.source) as file:
-        form = sources.known_format(parameters.source, parameters.format)
-        catalog = open_products(file, form, reading, options)
-        if parameters.dry_run:
-            preview = CatalogImport()
-            products = preview.run(catalog, is_dry=True)
-            return {"source": parameters.source, "dry_run": True, **preview.report(), "products": products}
-        work = CatalogImport()
-        work.run(catalog)
+    if parameters.dry_run:
+        preview = CatalogImport()
+        with sources.opened(parameters.source) as file:
+            form = sources.known_format(parameters.source, parameters.format)
+            products = preview.run(open_products(file, form, reading, options), is_dry=True)
+        return {"source": parameters.source, "dry_run": True, **preview.report(), "products": products}
+    import_id = imports.begin("job", parameters.source)
+    work = CatalogImport(on_progress=lambda counts: imports.report_progress(import_id, counts))
+    try:
+        with sources.opened(parameters.source) as file:
+            form = sources.known_format(parameters.source, parameters.format)
+            work.run(open_products(file, form, reading, options))
+    except BaseException as error:
+        detail = error.detail if isinstance(error, InvalidRequest) else f"{type(error).__name__}: the error was logged."
+        imports.end(import_id, "failed", work.counts, work.report() | {"error": detail})
+        raise
+    imports.end(import_id, "succeeded", work.counts, work.report())
     return {"source": parameters.source, **work.report()}

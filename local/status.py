@@ -13,6 +13,15 @@ from shared.clients.postgres import LOOPBACK
 
 Row = tuple[str, ...]
 SUPERVISOR = "Supervisor"
+LAST_RUNS = """
+SELECT DISTINCT ON (job) job, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
+       coalesce(outcome, 'running'), coalesce(round(extract(epoch FROM ended_at - started_at), 1)::text, '-')
+FROM job_runs ORDER BY job, started_at DESC"""
+# those that run, and the last ones
+LAST_IMPORTS = """
+SELECT id, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), state, rows_read, rows_written,
+       rows_refused, right(source, 60)
+FROM imports WHERE state = 'running' OR id > (SELECT max(id) - 5 FROM imports) ORDER BY id DESC LIMIT 10"""
 
 
 def status() -> int:
@@ -37,9 +46,11 @@ def status() -> int:
     else:
         print(f"\n{run['url']} does not answer yet.")
         healthy = False
-    runs = last_runs(run.get("environment", {}).get("DATABASE_URL", ""))
-    if runs:
+    database = run.get("environment", {}).get("DATABASE_URL", "")
+    if runs := query(database, LAST_RUNS):
         print("\n" + table([("JOB", "LAST RUN (UTC)", "OUTCOME", "SECONDS"), *runs]))
+    if imports := query(database, LAST_IMPORTS):
+        print("\n" + table([("IMPORT", "STARTED (UTC)", "STATE", "READ", "WRITTEN", "REFUSED", "SOURCE"), *imports]))
     return 0 if healthy else 1
 
 
@@ -85,8 +96,8 @@ def table(rows: list[Row]) -> str:
     )
 
 
-def last_runs(url: str) -> list[Row]:
-    """Return a row for each job's last run; none if the database does not answer."""
+def query(url: str, statement: str) -> list[Row]:
+    """Return the rows of a statement as text; none if the database does not answer."""
     import pg8000.native
 
     address = urlsplit(url)
@@ -103,13 +114,9 @@ def last_runs(url: str) -> list[Row]:
     except (OSError, pg8000.exceptions.Error):
         return []
     try:
-        runs = connection.run(
-            "SELECT DISTINCT ON (job) job, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), "
-            "coalesce(outcome, 'running'), coalesce(round(extract(epoch FROM ended_at - started_at), 1)::text, '-') "
-            "FROM job_runs ORDER BY job, started_at DESC"
-        )
+        rows = connection.run(statement)
     except pg8000.exceptions.Error:
         return []
     finally:
         connection.close()
-    return [tuple(map(str, row)) for row in runs]
+    return [tuple(map(str, row)) for row in rows]

@@ -22,6 +22,7 @@ from shared.http.idempotency import Finish, fingerprint, once
 from shared.http.serve import GZIP_MAGIC
 from shared.storage.catalog import product_writes
 from shared.storage.catalog.product_writes import Author, Written
+from shared.storage.operations import imports
 from shared.tables.csv_files import TextOptions, text_options
 from shared.tables.presets import Reading, parse_reading
 from shared.tables.product_values import RowError
@@ -146,7 +147,9 @@ class _Import:
         feed = self._feed(reading, options)
         with transaction() as connection:
             done = product_writes.save(connection, [product for _row, product in feed.rows], self.by)
-            answer = _json(_report(feed, done))
+            report = _report(feed, done)
+            imports.record_done(connection, f"POST {PATH}", report)
+            answer = _json(report)
             finish(connection, answer)
         self.unsent = list(done.outbox)
         return answer

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
-from shared.clients.postgres import Connection
 from shared.errors import InvalidRequest
 from shared.job import progress
 from shared.storage.catalog import bulk_writes
@@ -18,9 +17,6 @@ MAX_REPEATED_REPORTED: Final = 1000
 # A chunk is a transaction. With long descriptions its statements take a second or two: others wait for no longer.
 ROWS_PER_CHUNK: Final = 500
 
-# Runs in the transaction of a chunk, with the external_ids that the chunk stored.
-InChunk = Callable[[Connection, list[str]], None]
-
 
 @dataclass
 class CatalogImport:
@@ -31,7 +27,7 @@ class CatalogImport:
     """
 
     on_progress: Callable[[dict[str, int]], None] = lambda _counts: None
-    in_chunk: InChunk | None = None
+    in_chunk: bulk_writes.Also | None = None
     needs_ids: bool = False
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("rows", "created", "updated", "unchanged", "rejected", "repeated"), 0)
@@ -39,6 +35,9 @@ class CatalogImport:
     errors: list[RowError] = field(default_factory=list)
     left_out: LeftOut = field(default_factory=LeftOut)
     repeated: list[Repeated] = field(default_factory=list)
+    # ids of rows that were rejected, and how many of those have none that can be read
+    rejected_ids: set[str] = field(default_factory=set)
+    rejected_without_id: int = 0
     catalog: ProductRows = field(default_factory=ProductRows)
     _repetitions: Repetitions = field(default_factory=Repetitions)
 
@@ -80,6 +79,10 @@ class CatalogImport:
     def _reject(self, problems: list[RowError]) -> None:
         self.counts["rejected"] += 1
         count_errors(self.left_out, problems)
+        if external_id := problems[0].external_id:
+            self.rejected_ids.add(external_id)
+        else:
+            self.rejected_without_id += 1
         self.errors.extend(problems[: MAX_ERRORS_REPORTED - len(self.errors)])
 
     def _sorted_out(self, chunk: list[Row | list[RowError]]) -> list[Row]:
@@ -100,7 +103,7 @@ class CatalogImport:
         done = bulk_writes.Upserted() if is_dry else bulk_writes.import_products(products, self.in_chunk)
         refused = {position for position, _name, _message in done.refused}
         for position, name, message in done.refused:
-            self._reject([RowError(good[position][0], name, message)])
+            self._reject([RowError(good[position][0], name, message, good[position][1].external_id)])
         replaced = self._repetitions.add(row for position, row in enumerate(good) if position not in refused)
         first = good[0][0] if good else 0
         # a row that a later row of its own chunk replaced was not written

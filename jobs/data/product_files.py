@@ -103,7 +103,7 @@ def _open_parquet(file: io.BufferedIOBase, reading: Reading, options: TextOption
             raise problem(error) from None
 
     return ProductRows(
-        rows(),
+        rows=rows(),
         columns={name: names[place] for name, place in resolved.positions.items()},
         ignored={*resolved.unknown, *resolved.unused},
     )

@@ -7,7 +7,7 @@ its operator.
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import PurePosixPath
@@ -135,12 +135,13 @@ class _Guarded(io.RawIOBase):
         except InvalidRequest:
             raise  # of the file within, when this one unpacks it
         except Exception as error:  # every client has its own tree of errors
-            raise _unreadable(self._source, error) from error
+            raise unreadable(self._source, error) from error
         buffer[: len(data)] = data
         return len(data)
 
 
-def _unreadable(source: str, error: Exception) -> InvalidRequest:
+def unreadable(source: str, error: Exception) -> InvalidRequest:
+    """Return the problem of a source that cannot be opened or read."""
     if isinstance(error, FileNotFoundError):
         # over HTTP a client says this of a server that does not answer too
         where = " or cannot be reached" if source.startswith("http") else ""
@@ -165,6 +166,19 @@ def unpacked(file: Any, source: str) -> Iterator[io.BufferedIOBase]:
             yield io.BufferedReader(_Guarded(plain, source), BLOCK_BYTES)
 
 
+def open_http(
+    address: str, authorization: str | None = None, conditions: Mapping[str, str] | None = None
+) -> http_files.HttpFile:
+    """Open a file of a web server, within the limits that the settings name; see ``http_files.open_url``."""
+    return http_files.open_url(
+        address,
+        allow_private=settings().allow_private_sources,
+        max_bytes=settings().source_max_mb * 1_048_576,
+        authorization=authorization,
+        conditions=conditions,
+    )
+
+
 @contextmanager
 def opened(source: str) -> Iterator[io.BufferedIOBase]:
     """Open a source for reading, decompressed. Raises InvalidRequest when it cannot be read."""
@@ -175,17 +189,13 @@ def opened(source: str) -> Iterator[io.BufferedIOBase]:
     address = checked(source)
     try:
         if urlsplit(address).scheme in ("http", "https"):
-            file: Any = http_files.open_url(
-                address,
-                allow_private=settings().allow_private_sources,
-                max_bytes=settings().source_max_mb * 1_048_576,
-            )
+            file: Any = open_http(address)
         else:
             file = fsspec.open(address, "rb").open()
     except InvalidRequest:
         raise
     except Exception as error:
-        raise _unreadable(source, error) from error
+        raise unreadable(source, error) from error
     with file, unpacked(file, source) as plain:
         yield plain
 

@@ -5,6 +5,7 @@ A CSV's empty cell is a value that is not given; its ``tags`` and ``further_cate
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from dataclasses import field as with_options
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -12,6 +13,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from shared.domain.catalog import ProductWrite
+from shared.domain.text import canonical_name
 from shared.tables.markup import plain_text
 from shared.tables.money import split_price
 from shared.tables.offers import UnreadableOffer, settle
@@ -39,11 +41,12 @@ _TRUTH: Final = dict.fromkeys(("true", "yes", "1", "1.0"), True) | dict.fromkeys
 
 @dataclass(frozen=True)
 class RowError:
-    """Why a row was not taken; an empty ``field`` means the row."""
+    """Why a row was not taken; an empty ``field`` means the row. ``external_id`` is the row's, if it can be read."""
 
     row: int
     field: str
     message: str
+    external_id: str | None = with_options(default=None, compare=False)
 
 
 Row = tuple[int, ProductWrite]
@@ -142,6 +145,11 @@ def _number_message(name: str, text: str, decimals: Decimals) -> str:
     return message + f", and the column's decimal mark is {decimal!r}: give decimal if it is not"
 
 
+def _id_in(values: Mapping[str, Any]) -> str | None:
+    external_id = values.get("external_id")
+    return canonical_name(external_id) if isinstance(external_id, str) else None
+
+
 def validated(row: int, values: Any, decimals: Decimals | None = None) -> Row | list[RowError]:
     """Return the product of one row, or what is wrong with it, field by field.
 
@@ -164,7 +172,7 @@ def validated(row: int, values: Any, decimals: Decimals | None = None) -> Row | 
                 message = _number_message(name, value, decimals or {})
             else:
                 message = _MESSAGES.get(problem["type"], problem["message"])
-            problems.append(RowError(row, name, message))
+            problems.append(RowError(row, name, message, _id_in(values)))
         return problems
 
 
@@ -175,7 +183,7 @@ def finished(
     try:
         product = settle(dict(values), now)
     except UnreadableOffer as error:
-        return [RowError(row, error.field, str(error))]
+        return [RowError(row, error.field, str(error), _id_in(values))]
     if isinstance(product.get("description"), str):
         product["description"] = plain_text(product["description"])
     return validated(row, product, decimals)
@@ -189,7 +197,9 @@ def from_fields(row: int, fields: Mapping[str, Any], now: datetime, decimals: De
     currencies = {split_price(texts[name])[1] for name in PRICES if name in texts} - {None}
     if len(currencies) > 1:
         named = ", ".join(sorted(map(str, currencies)))
-        return [RowError(row, "price", f"must have the currency of the row's other prices; got {named}")]
+        return [
+            RowError(row, "price", f"must have the currency of the row's other prices; got {named}", _id_in(values))
+        ]
     if currencies:
         values.setdefault("currency", currencies.pop())
     return finished(row, values, now, decimals)

@@ -15,6 +15,9 @@ from shared.storage.events import outbox
 # limit of ids in one catalog-changes message
 IDS_PER_MESSAGE: Final = 1000
 
+# Rows written by one statement: with long descriptions it takes about a second, far below STATEMENT_TIMEOUT_S.
+ROWS_PER_STATEMENT: Final = 500
+
 # `given` names the fields of the row; a known product keeps its values in the others
 STAGE: Final = """
 CREATE TEMP TABLE IF NOT EXISTS catalog_rows (
@@ -72,14 +75,15 @@ _LIST: Final = ", ".join(_COLUMNS)
 
 # a row that equals what is stored is no change: nothing is written or published
 UPDATE: Final = f"""
-WITH n AS (SELECT p.id, {_NEW} FROM products p JOIN catalog_rows r USING (external_id))
+WITH n AS (SELECT p.id, {_NEW} FROM products p JOIN catalog_rows r USING (external_id)
+           WHERE r.position BETWEEN :first AND :last)
 UPDATE products p SET {_SET}, updated_at = now()
 FROM n WHERE n.id = p.id AND ({_OLD_VALUES}) IS DISTINCT FROM ({_NEW_VALUES})
 RETURNING p.id"""
 INSERT: Final = f"""
 INSERT INTO products (external_id, {_LIST})
 SELECT external_id, {_LIST} FROM catalog_rows r
-WHERE NOT EXISTS (SELECT FROM products p WHERE p.external_id = r.external_id)
+WHERE r.position BETWEEN :first AND :last AND NOT EXISTS (SELECT FROM products p WHERE p.external_id = r.external_id)
 ORDER BY r.position
 ON CONFLICT (external_id) DO NOTHING
 RETURNING id"""
@@ -170,11 +174,14 @@ def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
         for row in execute(connection, UNKNOWN_CATEGORIES)
     ]
     execute(connection, REPEATED)
-    inserted = execute(connection, INSERT)
+    parts = [
+        {"first": first, "last": first + ROWS_PER_STATEMENT - 1} for first in range(0, len(rows), ROWS_PER_STATEMENT)
+    ]
+    inserted = [int(row[0]) for part in parts for row in execute(connection, INSERT, part)]
     # after the insert: a product that another transaction created meanwhile is changed too
     execute(connection, LOCK)
-    updated = [row[0] for row in execute(connection, UPDATE)]
-    return Upserted([row[0] for row in inserted], updated, sorted(refused))
+    updated = [int(row[0]) for part in parts for row in execute(connection, UPDATE, part)]
+    return Upserted(inserted, updated, sorted(refused))
 
 
 def announce(connection: Connection, product_ids: Sequence[int], change: str) -> list[int]:
@@ -185,22 +192,21 @@ def announce(connection: Connection, product_ids: Sequence[int], change: str) ->
     ]
 
 
-def import_products(
-    rows: Sequence[ProductWrite], also: Callable[[Connection, list[str]], None] | None = None
-) -> Upserted:
-    """Run ``upsert`` in its own transaction and publish to ``catalog-changes`` after the commit.
+# Runs in the transaction of an import, with its rows that were not refused and the ids of the products that it created;
+# returns ids of further products that it changed.
+Also = Callable[[Connection, list[ProductWrite], list[int]], list[int]]
 
-    ``also`` runs in the transaction, with the ``external_id`` of each row that was not refused.
-    """
+
+def import_products(rows: Sequence[ProductWrite], also: Also | None = None) -> Upserted:
+    """Run ``upsert`` in its own transaction and publish to ``catalog-changes`` after the commit."""
     with transaction() as connection:
         result = upsert(connection, rows)
+        updated = result.updated
         if also is not None:
             refused = {position for position, _field, _message in result.refused}
-            also(
-                connection,
-                [row.external_id for place, row in enumerate(rows) if row.external_id and place not in refused],
-            )
-        unsent = announce(connection, result.created, "created") + announce(connection, result.updated, "updated")
+            stored = [row for place, row in enumerate(rows) if place not in refused]
+            updated = list(dict.fromkeys(updated + also(connection, stored, result.created)))
+        unsent = announce(connection, result.created, "created") + announce(connection, updated, "updated")
     if unsent:
         outbox.publish_now(unsent)
     return result
