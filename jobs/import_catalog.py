@@ -38,8 +38,8 @@ def import_catalog(parameters: ImportCatalog) -> dict[str, Any]:
         preview = CatalogImport()
         with sources.opened(parameters.source) as file:
             form = sources.known_format(parameters.source, parameters.format)
-            products = preview.run(open_products(file, form, reading, options), is_dry=True)
-        return {"source": parameters.source, "dry_run": True, **preview.report(), "products": products}
+            shown = preview.run(open_products(file, form, reading, options), is_dry=True)
+        return {"source": parameters.source, "dry_run": True, **preview.report(), "preview": shown}
     import_id = imports.begin("job", parameters.source)
     work = CatalogImport(on_progress=lambda counts: imports.report_progress(import_id, counts))
     try:

@@ -46,9 +46,11 @@ def prepare(event: Event, idempotency_key: str | None = None, index: int = 0) ->
     if event_id is None:
         key = f"{event.user_id}\n{idempotency_key}\n{index}"
         event_id = str(uuid7() if idempotency_key is None else uuid5(EVENT_ID_NAMESPACE, key))
+    named = {} if event.external_id is None else {"external_id": event.external_id}
     return {
         "event_id": event_id,
         "product_id": event.product_id,
+        **named,
         "event_type": event.event_type.value,
         "timestamp": (event.timestamp or datetime.now(UTC)).isoformat(),
         "session_id": event.session_id,

@@ -125,7 +125,7 @@ class _Import:
         options = text_options(query.separator, query.encoding or charset, query.decimal)
         if query.dry_run:
             # nothing is stored, so a repeated request need not be recognised
-            return _json(_report(self._feed(reading, options), Written([], [], [], []), is_dry=True))
+            return _json(_report(self._feed(reading, options), Written([], [], [], [], []), is_dry=True))
         parts = (query,) if query.model_fields_set else ()
 
         def work(finish: Finish) -> Response:
@@ -180,8 +180,12 @@ def _report(feed: Feed, done: Written, *, is_dry: bool = False) -> dict[str, Any
         "repeated": [
             {"row": pair.row, "external_id": pair.external_id, "replaced_by": pair.replaced_by} for pair in repeated
         ],
+        "products": [
+            {"row": feed.rows[position][0], "product_id": product_id, "external_id": external_id}
+            for position, product_id, external_id in done.products
+        ],
         "left_out": feed.left_out.summary(),
         **mapping_of(feed.catalog),
         "dry_run": is_dry,
-        "products": [shown(product) for _row, product in good[:PREVIEW_ROWS]] if is_dry else [],
+        "preview": [shown(product) for _row, product in good[:PREVIEW_ROWS]] if is_dry else [],
     }

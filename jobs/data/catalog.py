@@ -19,12 +19,14 @@ class Catalog:
     categories, brands : int64, shape (n_items,), codes, -1 where unknown.
     tags : shape (n_items, n_tags), 1 where a product has a tag.
     prices : float64, shape (n_items,), 0 where unknown.
+    groups : shape (n_items,), codes of the groups of variants, -1 for none; None where no product has variants.
     """
 
     categories: Int64Array
     brands: Int64Array
     tags: Matrix
     prices: Float64Array
+    groups: Int64Array | None = None
 
     @classmethod
     def unknown(cls, n_items: int) -> "Catalog":
@@ -34,7 +36,8 @@ class Catalog:
 
     def select(self, items: Int64Array) -> "Catalog":
         """Return the catalog of the products at these positions, shape (n_selected,)."""
-        return Catalog(self.categories[items], self.brands[items], self.tags[items], self.prices[items])
+        groups = None if self.groups is None else self.groups[items]
+        return Catalog(self.categories[items], self.brands[items], self.tags[items], self.prices[items], groups)
 
 
 def catalog_of(product_ids: Int64Array) -> Catalog:
@@ -48,6 +51,7 @@ def catalog_of(product_ids: Int64Array) -> Catalog:
         brands=_codes([row[1] for row in rows]),
         tags=sparse.csr_array((np.ones(len(tag_rows)), (tag_rows, codes)), shape=(len(rows), max(1, len(names)))),
         prices=np.asarray([row[3] for row in rows], np.float64),
+        groups=_codes([row[4] for row in rows]) if any(row[4] is not None for row in rows) else None,
     )
 
 

@@ -14,6 +14,7 @@ from shared.tables.reports import LeftOut
 
 MAX_ERRORS_REPORTED: Final = 1000
 MAX_REPEATED_REPORTED: Final = 1000
+MAX_PRODUCTS_REPORTED: Final = 1000
 # A chunk is a transaction. With long descriptions its statements take a second or two: others wait for no longer.
 ROWS_PER_CHUNK: Final = 500
 
@@ -35,6 +36,8 @@ class CatalogImport:
     errors: list[RowError] = field(default_factory=list)
     left_out: LeftOut = field(default_factory=LeftOut)
     repeated: list[Repeated] = field(default_factory=list)
+    # both ids of the first rows that were stored
+    products: list[dict[str, Any]] = field(default_factory=list)
     # ids of rows that were rejected, and how many of those have none that can be read
     rejected_ids: set[str] = field(default_factory=set)
     rejected_without_id: int = 0
@@ -101,6 +104,10 @@ class CatalogImport:
     def _store(self, chunk: list[Row | list[RowError]], good: list[Row], *, is_dry: bool) -> None:
         products = [product for _row, product in good]
         done = bulk_writes.Upserted() if is_dry else bulk_writes.import_products(products, self.in_chunk)
+        self.products += [
+            {"row": good[position][0], "product_id": product_id, "external_id": external_id}
+            for position, product_id, external_id in done.products[: MAX_PRODUCTS_REPORTED - len(self.products)]
+        ]
         refused = {position for position, _name, _message in done.refused}
         for position, name, message in done.refused:
             self._reject([RowError(good[position][0], name, message, good[position][1].external_id)])
@@ -135,5 +142,6 @@ class CatalogImport:
                 {"row": pair.row, "external_id": pair.external_id, "replaced_by": pair.replaced_by}
                 for pair in self.repeated
             ],
+            "products": self.products,
             **mapping_of(self.catalog),
         }

@@ -201,6 +201,7 @@ def recommend_rows(
     returning: SparseRows,
     fixed: FixedCandidates,
     active: BoolArray,
+    groups: Int32Array,
     trend: Float64Array,
     taste: TasteArrays,
     scratch: Scratch,
@@ -213,6 +214,7 @@ def recommend_rows(
     profiles, excluded : shape (n_rows, n_items): weights w, and products that may not be shown.
     returning : shape (n_rows, n_items), products that fill a short answer, in their order.
     active : by item, whether it may be recommended.
+    groups : by item, the group of variants of which an answer has one, −1 for none.
     trend : by item, the score of the formula's trending window.
     answers : shape (n_rows, k), filled with −1.
     """
@@ -299,8 +301,19 @@ def recommend_rows(
                 to -= 1
             if to == k:
                 continue
-            filled = min(filled + 1, k)
-            for moved in range(filled - 1, to, -1):
+            # of the variants of one product the best is in the answer
+            last = filled
+            if groups[item] >= 0:
+                for at in range(filled):
+                    if groups[best_items[at]] == groups[item]:
+                        last = at
+                        break
+            if last < to:
+                continue
+            if last == filled:
+                filled = min(filled + 1, k)
+                last = filled - 1
+            for moved in range(last, to, -1):
                 best_items[moved], best_scores[moved] = best_items[moved - 1], best_scores[moved - 1]
             best_items[to], best_scores[to] = item, score
         for place in range(filled):
@@ -309,7 +322,12 @@ def recommend_rows(
             if filled == k:
                 break
             item = returning.columns[at]
-            if active[item] and not is_candidate[item]:
+            is_new = active[item] and not is_candidate[item]
+            if is_new and groups[item] >= 0:
+                for place in range(filled):
+                    if groups[answers[row, place]] == groups[item]:
+                        is_new = False
+            if is_new:
                 answers[row, filled] = item
                 filled += 1
         for place in range(n):

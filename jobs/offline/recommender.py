@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from jobs.models.arrays import AnyMatrix, Float64Array, Int64Array
+from jobs.models.arrays import AnyMatrix, Float64Array, Int32Array, Int64Array
 from jobs.models.neighbours import Neighbours
 from jobs.models.pairs import count_threads
 from jobs.offline import kernels
@@ -98,6 +98,7 @@ class OfflineRecommender:
             self._prepare(("returning", policy), lambda: _sparse_rows(snapshot.returning(policy))),
             self._prepare(("fixed", policy, window), lambda: self._fixed_candidates(policy, window)),
             self._prepare(("active",), lambda: snapshot.active),
+            self._prepare(("groups",), self._groups),
             self._prepare(("trend", window), lambda: snapshot.trends[window]),
             self._prepare(("taste",), self._taste_arrays),
         )
@@ -142,6 +143,19 @@ class OfflineRecommender:
             )
         )
 
+    def _groups(self) -> Int32Array:
+        groups = self.snapshot.catalog.groups
+        return np.full(self.snapshot.n_items, -1, np.int32) if groups is None else groups.astype(np.int32)
+
+    def _first_of_groups(self, items: Int64Array) -> Int64Array:
+        """Return the items without those whose variant comes before them."""
+        groups = self.snapshot.catalog.groups
+        if groups is None:
+            return items
+        # an item without a group is one of its own
+        codes = np.where(groups >= 0, groups, groups.max() + 1 + np.arange(len(groups)))[items]
+        return items[np.sort(np.unique(codes, return_index=True)[1])]
+
     def _fixed_candidates(self, policy: ExclusionPolicy, window: TrendingWindow) -> kernels.FixedCandidates:
         """Return the candidates that do not depend on the profile: trending in favourite categories, and fillers.
 
@@ -157,6 +171,7 @@ class OfflineRecommender:
             POPULAR_TIER: _order_descending(trends["all"]),
             NEWEST_TIER: np.flatnonzero(snapshot.active)[::-1],
         }
+        best_by_tier = {tier: self._first_of_groups(best) for tier, best in best_by_tier.items()}
         taste_trend = trends[TASTE_WINDOW]
         preferences, categories = snapshot.taste_profiles.categories, snapshot.catalog.categories
         best_by_category = [

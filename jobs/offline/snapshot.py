@@ -219,9 +219,20 @@ class Snapshot:
         return KnownProducts(pairs // self.n_items, pairs % self.n_items, known_times, pair_is_bought)
 
     def excluded(self, policy: ExclusionPolicy) -> Matrix:
-        """Return the known products that may not be shown, shape (n_rows, n_items), 1 where a user may not see one."""
+        """Return the known products and their variants, which may not be shown: shape (n_rows, n_items), 1 for each."""
         known = self.known("nothing" if policy == "unmet" else policy)
-        return known.select(np.arange(len(known.rows)), self._shape)
+        excluded = known.select(np.arange(len(known.rows)), self._shape)
+        groups = self.catalog.groups
+        if groups is None:
+            return excluded
+        members = np.flatnonzero(groups >= 0)
+        in_group = sparse.csr_array(
+            (np.ones(len(members)), (members, groups[members])), shape=(self.n_items, int(groups.max()) + 1)
+        )
+        with_variants = sparse.csr_array(excluded + (excluded @ in_group) @ in_group.T)
+        with_variants.data[:] = 1
+        with_variants.sort_indices()
+        return with_variants
 
     def returning(self, policy: ExclusionPolicy) -> Matrix:
         """Return the known products that fill a short answer, shape (n_rows, n_items), those of a row in order."""

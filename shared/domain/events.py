@@ -24,6 +24,7 @@ from pydantic import (
 
 from shared.domain.quantities import event_quantity
 from shared.domain.shared_ids import own_id
+from shared.domain.text import nfc
 
 MAX_EVENTS_PER_REQUEST: Final = 500
 MAX_METADATA_BYTES: Final = 4096
@@ -110,6 +111,13 @@ UserId = Annotated[
 ]
 # 2**53 - 1 is the largest integer that every JSON parser keeps exact
 ProductId = Annotated[int, Field(ge=1, le=2**53 - 1, description="Id of the product.")]
+ExternalId = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=255, strict=True),
+    AfterValidator(printable),
+    nfc(255),
+    Field(description="The shop's own id of the product, such as a stock code."),
+]
 
 
 def in_utc(value: datetime) -> datetime:
@@ -151,10 +159,15 @@ class Event(BaseModel):
     )
 
     user_id: UserId
-    # before product_id, whose rule depends on it
+    # before product_id, whose rule depends on both
     event_type: EventType = Field(description="What the user did.")
+    external_id: ExternalId | None = Field(
+        None, description="The shop's own id of the product, instead of `product_id`."
+    )
     product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = Field(
-        None, validate_default=True, description="Id of the product. Required, except for a `search`."
+        None,
+        validate_default=True,
+        description="Id of the product. Required, except for a `search` and with `external_id`.",
     )
     # epoch numbers are refused before Pydantic guesses their unit
     timestamp: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(parse_timestamp)] | None = Field(
@@ -188,9 +201,11 @@ class Event(BaseModel):
     @field_validator("product_id")
     @classmethod
     def has_product(cls, value: int | None, info: ValidationInfo) -> int | None:
-        """Require a product, except for a search."""
-        if value is None and info.data.get("event_type", EventType.SEARCH) is not EventType.SEARCH:
-            raise ValueError("required, except for a search")
+        """Require a product, by one of its ids, except for a search."""
+        # an external_id that is not valid has an error of its own
+        is_named = value is not None or info.data.get("external_id", "") is not None
+        if not is_named and info.data.get("event_type", EventType.SEARCH) is not EventType.SEARCH:
+            raise ValueError("give product_id or external_id, except for a search")
         return value
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shared.domain.catalog import CATEGORY_SEPARATOR, MAX_CATEGORY_DEPTH, MAX_FURTHER_CATEGORIES
+from shared.domain.catalog import MAX_CATEGORY_DEPTH, MAX_FURTHER_CATEGORIES
+from shared.domain.category_references import CATEGORY_SEPARATOR
 
 Fields = dict[str, Any]
 

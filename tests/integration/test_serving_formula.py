@@ -13,7 +13,7 @@ from jobs.models.cosine import cosine_neighbours
 from jobs.offline.recommender import OfflineRecommender
 from jobs.offline.snapshot import Snapshot
 from shared.clients import postgres
-from shared.domain.formula import REPEATS_POLICIES, SERVING_KEYS, Formula
+from shared.domain.formula import REPEATS_POLICIES, SERVING_KEYS, Formula, Repeats
 from shared.domain.trending import WINDOWS
 from shared.storage.recommending import models, trending
 from tests.integration.conftest import Serve
@@ -99,6 +99,18 @@ def shop(env: object) -> None:
 
 @pytest.mark.parametrize("formula", FORMULAE, ids=range(len(FORMULAE)))
 def test_the_arrays_give_the_served_answers(shop: None, serve: Serve, formula: Formula) -> None:
+    compare(serve, formula)
+
+
+@pytest.mark.parametrize("repeats", REPEATS_POLICIES)
+def test_the_arrays_give_the_served_answers_in_a_shop_with_variants(shop: None, serve: Serve, repeats: Repeats) -> None:
+    # two of three products are in groups of four
+    postgres.write("UPDATE products SET item_group_id = 'group ' || id / 6 WHERE mod(id, 3) > 0")
+    compare(serve, Formula(exclusion_policy=REPEATS_POLICIES[repeats][0], trending_prior=0.1))
+
+
+def compare(serve: Serve, formula: Formula) -> None:
+    """Assert that each user is served the answer that the arrays give."""
     # the shop also has products without events
     ids = np.asarray([row[0] for row in postgres.read("SELECT id FROM products ORDER BY id")])
     history = wider(load_history(90, 1_000_000), ids)

@@ -25,7 +25,7 @@ AT_LEAST: Final = "SELECT count(*) >= :number FROM (SELECT FROM events LIMIT :nu
 
 # attributes of products, in the order of the given ids
 PRODUCTS: Final = """
-SELECT coalesce(p.category_id, -1), p.brand, p.tags, coalesce(p.price, 0)::float8
+SELECT coalesce(p.category_id, -1), p.brand, p.tags, coalesce(p.price, 0)::float8, p.item_group_id
 FROM unnest(cast(:ids AS bigint[])) WITH ORDINALITY AS wanted(id, place) LEFT JOIN products p USING (id) ORDER BY place
 """
 
@@ -54,10 +54,12 @@ def read_packed(since: datetime | None) -> list[PackedEvents]:
         return [PackedEvents(*row) for row in postgres.execute(connection, PACKED, parameters)]
 
 
-def read_products(ids: list[int]) -> list[tuple[int, str | None, list[str] | None, float]]:
-    """Return ``(category id or -1, brand, tags, price or 0)`` of each product, in the order of ``ids``."""
+def read_products(ids: list[int]) -> list[tuple[int, str | None, list[str] | None, float, str | None]]:
+    """Return ``(category id or -1, brand, tags, price or 0, group of variants)`` of each product, as ``ids`` order."""
     with postgres.transaction(statement_timeout_s=0) as connection:
-        return [(row[0], row[1], row[2], row[3]) for row in postgres.execute(connection, PRODUCTS, {"ids": ids})]
+        return [
+            (row[0], row[1], row[2], row[3], row[4]) for row in postgres.execute(connection, PRODUCTS, {"ids": ids})
+        ]
 
 
 def has_at_least(number: int) -> bool:

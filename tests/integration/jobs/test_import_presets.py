@@ -36,7 +36,7 @@ def test_a_dry_run_reads_and_stores_nothing(env: object, serve: Serve, tmp_path:
         "Regular price",
     )
     assert (preview["rows"], preview["used"], preview["created"], preview["unchanged"]) == (2, 1, 0, 0)
-    assert preview["products"] == [
+    assert preview["preview"] == [
         {
             "external_id": "HOOD-S",
             "item_group_id": "HOOD",

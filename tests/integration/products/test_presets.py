@@ -47,11 +47,11 @@ def test_a_dry_run_says_how_a_file_is_read_and_stores_nothing(admin: httpx.Clien
     assert report["ignored_columns"] == ["Option1 Name"]
     assert [(error["row"], error["field"]) for error in report["errors"]] == [(5, "price")]
     assert report["skipped"][0]["rows"] == [6]
-    assert [product["external_id"] for product in report["products"]] == ["LS-S", "LS-M"]
-    assert report["products"][1]["description"] == "Soft, light linen"
+    assert [product["external_id"] for product in report["preview"]] == ["LS-S", "LS-M"]
+    assert report["preview"][1]["description"] == "Soft, light linen"
     # the import itself stores what the dry run showed
     done = admin.post("/products/import", content=SHOPIFY, headers=CSV).json()
-    assert (done["dry_run"], done["created"], done["products"]) == (False, 2, [])
+    assert (done["dry_run"], done["created"], done["preview"]) == (False, 2, [])
     assert stored("LS-S", "LS-M", "LS-XL") == [
         ("LS-M", "Linen Shirt", "Soft, light linen", 39.0, 0),
         ("LS-S", "Linen Shirt", "Soft, light linen", 39.0, 4),

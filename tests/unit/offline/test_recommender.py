@@ -1,6 +1,7 @@
 """The serving formula over arrays: compiled and interpreted loops agree with ``rank``."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,6 +62,28 @@ def test_compiled_loops_answer_as_interpreted_ones(snapshot: Snapshot, neighbour
         expected = interpreted.recommend(neighbours, formula)
         assert (expected >= 0).all(axis=1).any()
         assert np.array_equal(compiled.recommend(neighbours, formula), expected), formula
+
+
+@pytest.mark.parametrize("compiled", ENGINES)
+def test_an_answer_has_one_variant_of_a_product(compiled: bool) -> None:
+    history = data.shop(users=60, items=ITEMS, events=3000)
+    rng = np.random.default_rng(7)
+    # half of the products are in groups of about four, the others in none
+    groups = np.where(np.arange(ITEMS) % 2 == 0, rng.integers(0, 50, ITEMS), -1)
+    catalog = replace(made_catalog(1), groups=groups)
+    users = np.arange(len(history.user_ids))
+    with_variants = Snapshot(history, history.times.max(), users, np.ones(ITEMS, np.bool_), catalog)
+    neighbours = cosine_neighbours(history.user_items(), 40, min_co_occurrence=1)
+    recommender = OfflineRecommender(with_variants, K, compiled=compiled)
+    for policy in EXCLUSION_POLICIES:
+        answers = recommender.recommend(neighbours, Formula(exclusion_policy=policy, trending_prior=0.2))
+        shown = [groups[row[row >= 0]] for row in answers]
+        for codes in shown:
+            assert len(set(codes[codes >= 0])) == (codes >= 0).sum()
+        assert any((codes >= 0).any() for codes in shown)
+        if policy != "unmet":
+            # there are enough other products
+            assert (answers >= 0).all()
 
 
 def taste_of(snapshot: Snapshot, row: int) -> TasteProfile:
