@@ -27,6 +27,7 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "applied": ("ingest", "applied"),
     "checkout": ("checkout", "rows"),
     "login": ("login", "rows"),
+    "import": ("imports", "rows"),
     "freshness": ("ingest", "freshness"),
     "hostile": ("hostile", "rows"),
     "trending": ("trending", "rows"),
@@ -41,7 +42,7 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "similarity": ("similarity", "rows"),
 }
 # run only when named: they take many minutes, or compare with packages that nothing else needs
-LONG = {"export", "poisoning", "quality", "quality_readme", "similarity"}
+LONG = {"export", "import", "poisoning", "quality", "quality_readme", "similarity"}
 
 
 def measure(name: str, running: Bench) -> list[Row]:

@@ -32,6 +32,8 @@ granted on a single resource, unless it is marked "project": Cloud SQL and Cloud
 * **pubsub.subscriber** on dead-letter subscriptions: `/admin/dead-letters` lists and replays messages.
 * **aisleSchedules** (project; a custom role: get, list, run, pause and enable jobs of Cloud Scheduler): `/admin/jobs`.
 * **storage.objectViewer** on the bucket of feeds: imports read `gs://`.
+* **secretmanager.secretAccessor** (project, on names that begin with `aisle-feed-`): `import_feeds` reads the credentials
+  of scheduled feeds.
 * In Postgres, `aisle_app` reads and writes rows, and so does `aisle_jobs`, which also creates and drops partitions by
   functions of the owner. `aisle_owner` owns the tables. `migrate` starts as `cloudsqlsuperuser`, which creates the roles
   and the extensions.
@@ -81,8 +83,10 @@ def roles(entry: Entry, topics: tuple[str, ...]) -> str:
         granted.append(f"pubsub.publisher, pubsub.viewer: {', '.join(topics)}")
     if "/admin" in entry.paths:
         granted.append("pubsub.subscriber: dead letters; aisleSchedules")
-    if entry.kind == "job" and entry.schedule is None and entry.heavy:
+    if entry.kind == "job" and entry.heavy and (entry.schedule is None or entry.name == "import_feeds"):
         granted.append("storage.objectViewer: feeds")
+    if entry.name == "import_feeds":
+        granted.append("secretAccessor: aisle-feed-…")
     return "; ".join(granted) or "none"
 
 

@@ -13,7 +13,7 @@ from shared.job import Parameters, job
 from shared.storage.answers import invalidation
 from shared.storage.answers.protocol import SIMILAR
 from shared.storage.recommending import bought_together as pairs
-from shared.storage.recommending import buy_again, similar_products
+from shared.storage.recommending import buy_again, content
 
 NEIGHBOURS: Final = 50
 
@@ -61,8 +61,7 @@ def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
         pairs.replace(connection, rows())
         intervals = buy_again.replace_intervals(connection, days=parameters.days, min_gaps=parameters.min_gaps)
     # word counts change daily: until then the words of new products count as seen once
-    with transaction(statement_timeout_s=0) as connection:
-        embedded = similar_products.refresh(connection, None)
+    embedded = content.recount()
     return {
         "baskets": history.number,
         "baskets_too_large": history.too_large,

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -71,13 +71,18 @@ def job(arguments: Sequence[str]) -> int:
 
 def run_job(name: str, values: dict[str, Any]) -> int:
     """Run a job through the gateway and print its answer."""
+    print(json.dumps(job_answer(name, values), indent=2, ensure_ascii=False))
+    return 0
+
+
+def job_answer(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Run a job through the gateway and return its answer. Raises CommandError if it fails."""
     run = running()
     status, answer = jobs.run(f"http://127.0.0.1:{run['port']}/_jobs", name, values, run["operator_token"])
     if status >= 300:
         problem = answer.get("detail") or answer.get("title") or answer
         raise CommandError(f"Job {name} failed ({status}): {problem}")
-    print(json.dumps(answer, indent=2, ensure_ascii=False))
-    return 0
+    return answer
 
 
 def load(arguments: Sequence[str]) -> int:
@@ -97,7 +102,24 @@ def load(arguments: Sequence[str]) -> int:
         if not file.is_file():
             raise Refused(f"There is no file {file}. Name a file, a URL, or one of {', '.join(SHOPS)}.")
         what = str(file)
-    return run_job("load_events", {"source": what} | values)
+    answer = job_answer("load_events", {"source": what} | values)
+    print(json.dumps(answer, indent=2, ensure_ascii=False))
+    # the report stays JSON for scripts
+    print(loaded(answer), file=sys.stderr)
+    return 0
+
+
+def loaded(answer: Mapping[str, Any]) -> str:
+    """Return in one line what load_events did, and what to do next."""
+    stored, known, rejected = (int(answer.get(name, 0)) for name in ("stored", "known", "rejected"))
+    done = f"Stored {stored:,} of {int(answer.get('rows', 0)):,} events"
+    left = [f"{known:,} were stored before"] * bool(known) + [f"{rejected:,} rejected, see rejections"] * bool(rejected)
+    following = (
+        "./aisle job trending and ./aisle job similarity make recommendations of them; schedules do it by tomorrow"
+        if stored
+        else "nothing is left to do; import the catalog first if products were unknown"
+    )
+    return f"{done}{' (' + '; '.join(left) + ')' if left else ''}. Next: {following}."
 
 
 def load_shop(name: str, options: dict[str, Any]) -> int:

@@ -13,6 +13,16 @@ from shared.clients.postgres import LOOPBACK
 
 Row = tuple[str, ...]
 SUPERVISOR = "Supervisor"
+ACTIVE_MODEL = "SELECT version, algorithm, metrics FROM models WHERE active"
+LAST_RUNS = """
+SELECT DISTINCT ON (job) job, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
+       coalesce(outcome, 'running'), coalesce(round(extract(epoch FROM ended_at - started_at), 1)::text, '-')
+FROM job_runs ORDER BY job, started_at DESC"""
+# those that run, and the last ones
+LAST_IMPORTS = """
+SELECT id, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), state, rows_read, rows_written,
+       rows_refused, right(source, 60)
+FROM imports WHERE state = 'running' OR id > (SELECT max(id) - 5 FROM imports) ORDER BY id DESC LIMIT 10"""
 
 
 def status() -> int:
@@ -37,11 +47,13 @@ def status() -> int:
     else:
         print(f"\n{run['url']} does not answer yet.")
         healthy = False
-    model, runs = last_results(run.get("environment", {}).get("DATABASE_URL", ""))
-    if model:
-        print("\n" + model)
-    if runs:
+    database = run.get("environment", {}).get("DATABASE_URL", "")
+    for model in query(database, ACTIVE_MODEL):
+        print("\n" + describe_model(*model))
+    if runs := text_rows(query(database, LAST_RUNS)):
         print("\n" + table([("JOB", "LAST RUN (UTC)", "OUTCOME", "SECONDS"), *runs]))
+    if imports := text_rows(query(database, LAST_IMPORTS)):
+        print("\n" + table([("IMPORT", "STARTED (UTC)", "STATE", "READ", "WRITTEN", "REFUSED", "SOURCE"), *imports]))
     return 0 if healthy else 1
 
 
@@ -93,8 +105,13 @@ def describe_model(version: int, algorithm: str, metrics: dict[str, Any]) -> str
     return f"Model version {version}: {algorithm}{f', {why}' if why else ''}{jobs.drift(metrics)}"
 
 
-def last_results(url: str) -> tuple[str, list[Row]]:
-    """Return the line of the active model and a row for each job's last run; nothing without an answer."""
+def text_rows(rows: list[list[Any]]) -> list[Row]:
+    """Return the rows of a statement as text."""
+    return [tuple(map(str, row)) for row in rows]
+
+
+def query(url: str, statement: str) -> list[list[Any]]:
+    """Return the rows of a statement; none if the database does not answer."""
     import pg8000.native
 
     address = urlsplit(url)
@@ -109,16 +126,11 @@ def last_results(url: str) -> tuple[str, list[Row]]:
             ssl_context=False if (address.hostname or LOOPBACK[1]) in LOOPBACK else None,
         )
     except (OSError, pg8000.exceptions.Error):
-        return "", []
+        return []
     try:
-        models = connection.run("SELECT version, algorithm, metrics FROM models WHERE active")
-        runs = connection.run(
-            "SELECT DISTINCT ON (job) job, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), "
-            "coalesce(outcome, 'running'), coalesce(round(extract(epoch FROM ended_at - started_at), 1)::text, '-') "
-            "FROM job_runs ORDER BY job, started_at DESC"
-        )
+        rows: list[list[Any]] = connection.run(statement)
     except pg8000.exceptions.Error:
-        return "", []
+        return []
     finally:
         connection.close()
-    return next((describe_model(*row) for row in models), ""), [tuple(map(str, row)) for row in runs]
+    return rows

@@ -130,6 +130,9 @@ class Settings(BaseModel):
     allow_private_sources: bool = Field(
         False, description="whether jobs may fetch feeds from loopback and private addresses; link-local stays refused"
     )
+    feed_secrets: SecretStr | None = Field(
+        None, description="locally: the secrets of feeds in place of Secret Manager, a line aisle-feed-NAME=VALUE each"
+    )
     source_max_mb: int = Field(4096, ge=1, description="size in MiB of the largest feed that a job fetches over HTTP")
     scheduler_location: str | None = Field(
         None, description="region of the Cloud Scheduler jobs that /admin/jobs lists, runs and pauses"

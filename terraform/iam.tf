@@ -120,7 +120,21 @@ resource "google_project_iam_member" "operator" {
   member  = each.value.member
 }
 
-# The bucket of feeds and histories, which on-demand jobs read
+# Secrets of scheduled feeds, which staff create: docs/import.md. No other secret has their prefix.
+resource "google_project_iam_member" "feed_secrets" {
+  for_each = toset([for name in keys(local.entries) : name if name == "import_feeds"])
+
+  project = var.project_id
+  role    = "roles/secretmanager.secretAccessor"
+  member  = module.function[each.key].member
+
+  condition {
+    title      = "secrets-of-feeds"
+    expression = "resource.name.startsWith(\"projects/${data.google_project.this.number}/secrets/aisle-feed-\")"
+  }
+}
+
+# The bucket of feeds and histories, which on-demand jobs and scheduled feeds read
 resource "google_storage_bucket" "feeds" {
   #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log has administration
   #checkov:skip=CKV_GCP_78:it holds copies; the shop has the originals
@@ -144,7 +158,7 @@ resource "google_storage_bucket" "feeds" {
 }
 
 resource "google_storage_bucket_iam_member" "feeds" {
-  for_each = { for name, entry in local.entries : name => entry if entry.kind == "job" && entry.schedule == null && entry.heavy }
+  for_each = { for name, entry in local.entries : name => entry if entry.kind == "job" && entry.heavy && (entry.schedule == null || name == "import_feeds") }
 
   bucket = google_storage_bucket.feeds.name
   role   = "roles/storage.objectViewer"

@@ -21,10 +21,22 @@ from shared.http.api import problem_responses
 from shared.http.idempotency import Finish, fingerprint, once
 from shared.http.serve import GZIP_MAGIC
 from shared.storage.catalog import product_writes
-from shared.storage.catalog.product_writes import Author
-from shared.tables.columns import PRODUCT_COLUMNS, Columns, parse_columns
+from shared.storage.catalog.product_writes import Author, Written
+from shared.storage.operations import imports
 from shared.tables.csv_files import TextOptions, text_options
-from shared.tables.products import Repetitions, RowError, TextFormat, count_errors, parse_products
+from shared.tables.presets import Reading, parse_reading
+from shared.tables.product_values import RowError
+from shared.tables.products import (
+    PREVIEW_ROWS,
+    Feed,
+    Repetitions,
+    TextFormat,
+    count_errors,
+    form_of,
+    mapping_of,
+    parse_products,
+    shown,
+)
 
 PATH: Final = "/products/import"
 # of the body as it is sent, and as it is after decompression
@@ -33,12 +45,17 @@ IMPORT_TYPES: Final[dict[str, TextFormat]] = {
     "application/x-ndjson": "jsonl",
     "application/jsonl": "jsonl",
     "text/csv": "csv",
+    "application/xml": "xml",
+    "application/ld+json": "jsonl",
 }
 # what clients send as well; a gzip file's own content says what it is
 OTHER_TYPES: Final[dict[str, TextFormat | None]] = {
     "application/csv": "csv",
     "text/tab-separated-values": "csv",
     "application/ndjson": "jsonl",
+    "text/xml": "xml",
+    "application/rss+xml": "xml",
+    "application/atom+xml": "xml",
     "application/gzip": None,
     "application/x-gzip": None,
 }
@@ -46,8 +63,9 @@ IMPORT: Final = problem_responses(401, 403, 409, 415)
 IMPORT_BODY: Final = {
     "requestBody": {
         "required": True,
-        "description": "Up to 10,000 rows or lines of one product each, with the fields of ProductWrite or usual names "
-        "of them. gzip is accepted, as Content-Encoding or as Content-Type application/gzip, up to 32 MiB unpacked.",
+        "description": "Up to 10,000 rows, lines or items of one product each, with the fields of ProductWrite or "
+        "usual names of them, or as a shop system exports them (`preset`). gzip is accepted, as Content-Encoding or as "
+        "Content-Type application/gzip, up to 32 MiB unpacked.",
         "content": {media_type: {"schema": {"type": "string"}} for media_type in IMPORT_TYPES},
     }
 }
@@ -103,57 +121,71 @@ class _Import:
 
     def run(self, charset: str | None, key: str | None) -> Response:
         query = self.query
-        columns = Columns(PRODUCT_COLUMNS, parse_columns(query.columns, PRODUCT_COLUMNS))
+        reading = parse_reading(query.preset, query.columns)
         options = text_options(query.separator, query.encoding or charset, query.decimal)
+        if query.dry_run:
+            # nothing is stored, so a repeated request need not be recognised
+            return _json(_report(self._feed(reading, options), Written([], [], [], [], []), is_dry=True))
         parts = (query,) if query.model_fields_set else ()
 
         def work(finish: Finish) -> Response:
-            return self._work(columns, options, finish)
+            return self._work(reading, options, finish)
 
         answer = once(key, f"POST {PATH}", fingerprint(self.media_type, self.body, *parts), work)
         after_commit(self.unsent)
         return answer
 
-    def _work(self, columns: Columns, options: TextOptions, finish: Finish) -> Response:
+    def _feed(self, reading: Reading, options: TextOptions) -> Feed:
         body = unpack(self.body) if self.body.startswith(GZIP_MAGIC) else self.body
-        form = IMPORT_TYPES.get(self.media_type) or OTHER_TYPES[self.media_type]
-        if form is None:
-            form = "jsonl" if body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")) else "csv"
-        feed = parse_products(body, form, columns, options)
+        form = IMPORT_TYPES.get(self.media_type) or OTHER_TYPES[self.media_type] or form_of(body)
+        feed = parse_products(body, form, reading, options)
         if not feed.rows and not feed.errors:
             raise InvalidRequest("The body has no rows.")
+        return feed
+
+    def _work(self, reading: Reading, options: TextOptions, finish: Finish) -> Response:
+        feed = self._feed(reading, options)
         with transaction() as connection:
             done = product_writes.save(connection, [product for _row, product in feed.rows], self.by)
-            refused = {
-                position: RowError(feed.rows[position][0], field, message) for position, field, message in done.refused
-            }
-            for error in refused.values():
-                count_errors(feed.left_out, [error])
-            errors = sorted((error.row, error.field, error.message) for error in (*feed.errors, *refused.values()))
-            good = [row for position, row in enumerate(feed.rows) if position not in refused]
-            repeated = Repetitions().add(good)
-            failed = len({row for row, _field, _message in errors})
-            report: dict[str, Any] = {
-                "created": len(done.created),
-                "updated": len(done.updated),
-                "failed": failed,
-                "errors": [{"row": row, "field": field, "message": message} for row, field, message in errors],
-                "rows": len(good) + failed,
-                "used": len(good) - len(repeated),
-                "unchanged": len(good) - len(done.created) - len(done.updated) - len(repeated),
-                "repeated": [
-                    {"row": pair.row, "external_id": pair.external_id, "replaced_by": pair.replaced_by}
-                    for pair in repeated
-                ],
-                "products": [
-                    {"row": feed.rows[position][0], "product_id": product_id, "external_id": external_id}
-                    for position, product_id, external_id in done.products
-                ],
-                "left_out": feed.left_out.summary(),
-                "ignored_columns": feed.ignored,
-                "read_as": feed.read_as,
-            }
-            answer = Response(dump(report), media_type="application/json")
+            report = _report(feed, done)
+            imports.record_done(connection, f"POST {PATH}", report)
+            answer = _json(report)
             finish(connection, answer)
         self.unsent = list(done.outbox)
         return answer
+
+
+def _json(report: dict[str, Any]) -> Response:
+    return Response(dump(report), media_type="application/json")
+
+
+def _report(feed: Feed, done: Written, *, is_dry: bool = False) -> dict[str, Any]:
+    """Return what became of a feed's rows. A dry run has written none, so none of them is unchanged."""
+    refused = {position: RowError(feed.rows[position][0], field, message) for position, field, message in done.refused}
+    for error in refused.values():
+        count_errors(feed.left_out, [error])
+    errors = sorted((error.row, error.field, error.message) for error in (*feed.errors, *refused.values()))
+    good = [row for position, row in enumerate(feed.rows) if position not in refused]
+    repeated = Repetitions().add(good)
+    failed = len({row for row, _field, _message in errors})
+    unchanged = 0 if is_dry else len(good) - len(done.created) - len(done.updated) - len(repeated)
+    return {
+        "created": len(done.created),
+        "updated": len(done.updated),
+        "failed": failed,
+        "errors": [{"row": row, "field": field, "message": message} for row, field, message in errors],
+        "rows": len(good) + failed,
+        "used": len(good) - len(repeated),
+        "unchanged": unchanged,
+        "repeated": [
+            {"row": pair.row, "external_id": pair.external_id, "replaced_by": pair.replaced_by} for pair in repeated
+        ],
+        "products": [
+            {"row": feed.rows[position][0], "product_id": product_id, "external_id": external_id}
+            for position, product_id, external_id in done.products
+        ],
+        "left_out": feed.left_out.summary(),
+        **mapping_of(feed.catalog),
+        "dry_run": is_dry,
+        "preview": [shown(product) for _row, product in good[:PREVIEW_ROWS]] if is_dry else [],
+    }

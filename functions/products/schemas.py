@@ -1,6 +1,6 @@
 """Request and response models of the products function."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
@@ -201,6 +201,15 @@ class ImportQuery(Query):
     separator: Line | None = Field(None, max_length=10, description="Separator of a CSV: one character, or `tab`.")
     encoding: Line | None = Field(None, max_length=50, description="Text encoding, such as `windows-1252`.")
     decimal: Line | None = Field(None, max_length=1, description="Decimal mark of a CSV's numbers: `.` or `,`.")
+    preset: Line | None = Field(
+        None,
+        max_length=20,
+        description="Whose export the file is: `aisle`, `shopify`, `woocommerce`, `magento`, `prestashop`, `google` or "
+        "`jsonld`. Detected by the columns if omitted; with `columns` it is `aisle`.",
+    )
+    dry_run: bool = Field(
+        False, description="`true` stores nothing and returns how the file is read, with its first products."
+    )
 
 
 class RowProblem(BaseModel):
@@ -249,7 +258,14 @@ class ImportReport(BaseModel):
     repeated: list[RepeatedRow] = Field(description="Rows that a later row of the same `external_id` replaced.")
     products: list[ImportedProduct] = Field(description="The products of the rows that are used, with both ids.")
     left_out: list[LeftOutRows] = Field(description="The rejected rows by reason, the most frequent first.")
+    skipped: list[LeftOutRows] = Field(
+        description="Rows that are no products by themselves, such as further images, by reason."
+    )
+    preset: str = Field(description="Whose export the file was read as.")
+    columns: dict[str, str] = Field(description="The file's column of each field that was read.")
     ignored_columns: list[str] = Field(description="Columns that were not read.")
     read_as: dict[str, str | None] = Field(
         description="How a CSV was read: its separator, encoding, and decimal mark (null if no number shows one)."
     )
+    dry_run: bool = Field(description="Whether nothing was stored.")
+    preview: list[dict[str, Any]] = Field(description="Of a dry run: the first ten products, as they would be stored.")

@@ -9,7 +9,7 @@ from shared.clients.postgres import transaction
 from shared.domain.events import ProductId
 from shared.storage.answers import invalidation, popular_ranking, protocol
 from shared.storage.catalog import products, search_index
-from shared.storage.recommending import similar_products
+from shared.storage.recommending import content
 from shared.subscriptions import read_or_reject
 
 
@@ -22,14 +22,16 @@ class CatalogChange(BaseModel):
     change: str = "updated"
 
 
-def _refresh_text(product_ids: list[int]) -> None:
+def _refresh_text(product_ids: list[int], *, are_new: bool) -> None:
     # separate transactions: each takes locks that other transactions take in another order
-    with transaction() as connection:
-        search_index.refresh_documents(connection, product_ids)
+    if not are_new:
+        with transaction() as connection:
+            search_index.refresh_documents(connection, product_ids)
     with transaction() as connection:
         search_index.refresh_vocabulary(connection, product_ids)
-    with transaction() as connection:
-        similar_products.refresh(connection, product_ids)
+    # the products of a large import wait for the job refresh_content, which counts their words first
+    if not are_new or len(product_ids) <= content.BATCH:
+        content.refresh_batches(product_ids)
 
 
 @functions_framework.cloud_event
@@ -42,7 +44,8 @@ def refresh_catalog(event: CloudEvent) -> None:
     _message, change = readable
     # a change of stock does not change any text
     if change.change != "stock":
-        _refresh_text(change.product_ids)
+        # the documents of new products were written with them
+        _refresh_text(change.product_ids, are_new=change.change == "created")
     popular_ranking.refresh_products(products.get_public(change.product_ids))
     # last: an answer computed from here on sees all of the above
     invalidation.flush(*protocol.PRODUCT_SCOPES)

@@ -28,6 +28,7 @@ from shared.errors import InvalidRequest
 from shared.tables.columns import PRODUCT_COLUMNS, STANDALONE_EVENT_COLUMNS, Columns
 from shared.tables.csv_files import TextOptions, read_csv
 from shared.tables.json_lines import json_records
+from shared.tables.money import split_price
 from shared.tables.products import rename_fields
 from shared.tables.reports import LeftOut
 from shared.tables.values import MISSING, find_decimals, id_of, number_text
@@ -244,7 +245,7 @@ def _csv_items(file: io.BufferedIOBase, columns: Columns, options: TextOptions, 
         else:
             values: dict[str, Any] = {name: cells[place].strip() for name, place in resolved.positions.items()}
             if price := values.get("price"):
-                number = number_text(price, decimals.get("price"))
+                number = number_text(split_price(price)[0], decimals.get("price"))
                 values["price"] = _UnreadPrice(price) if number is None else number
             yield row, values
 
@@ -289,7 +290,8 @@ def _price(value: Any) -> float | None:
     if value is None or (isinstance(value, str) and (not value.strip() or value.strip() in MISSING)):
         return 0.0
     if isinstance(value, str):
-        number = number_text(value.strip(), find_decimals({"price": [value.strip()]})["price"])
+        amount = split_price(value.strip())[0]
+        number = number_text(amount, find_decimals({"price": [amount]})["price"])
         value = None if isinstance(value, _UnreadPrice) else number
     try:
         price = float(value)
@@ -315,6 +317,8 @@ def read_catalog(
     left_out, ignored, rows = LeftOut(), set[str](), 0
     known: dict[str, tuple[int, dict[str, Any]]] = {}
     wanted = set(item_names.tolist())
+    if form == "xml":
+        raise UnreadableFile(f"{path}: XML is read by imports only; give the items as CSV, JSON lines or Parquet")
     with _opened(path) as file:
         records = (
             _parquet_items(file, columns, ignored)

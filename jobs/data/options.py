@@ -13,7 +13,9 @@ class TableParameters(Parameters):
     source: str = Field(
         min_length=1, max_length=2000, description="gs://, s3://, https://; locally also a file's absolute path"
     )
-    format: sources.Format | None = Field(None, description="csv, jsonl or parquet; by default by the name's ending")
+    format: sources.Format | None = Field(
+        None, description="csv, jsonl, xml or parquet; by default by the name's ending"
+    )
     columns: str | None = Field(
         None,
         max_length=5000,

@@ -2,29 +2,29 @@
 
 import io
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final
 
 from jobs.data.parquet_columns import ids, plain
 from shared.clients import sources
 from shared.errors import InvalidRequest
-from shared.tables.columns import PRODUCT_COLUMNS, Columns
 from shared.tables.csv_files import TextOptions
-from shared.tables.products import (
+from shared.tables.presets import AISLE, Reading
+from shared.tables.product_values import (
     DECIMALS,
     IDS,
     LISTS,
     NUMBERS,
     Decimals,
-    ProductRows,
     Row,
     RowError,
-    check_header,
+    finished,
     from_text,
     from_values,
-    read_products,
-    validated,
 )
+from shared.tables.products import ProductRows, check_header, form_of, read_products
 from shared.tables.values import find_decimals
 
 ROWS_PER_BATCH: Final = 5000
@@ -56,7 +56,7 @@ def _values(row: dict[str, Any], decimals: Decimals) -> dict[str, Any]:
     return typed | from_text(text, decimals)
 
 
-def _open_parquet(file: io.BufferedIOBase, columns: Columns, options: TextOptions) -> ProductRows:
+def _open_parquet(file: io.BufferedIOBase, reading: Reading, options: TextOptions) -> ProductRows:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -69,13 +69,17 @@ def _open_parquet(file: io.BufferedIOBase, columns: Columns, options: TextOption
         table = pq.ParquetFile(sources.seekable(file))
     except (pa.ArrowException, OSError) as error:
         raise problem(error) from None
+    if reading.preset not in (None, AISLE):
+        raise InvalidRequest(f"preset: {reading.preset.name} is a text file; leave preset out for Parquet.")
+    columns = reading.columns(AISLE)
     names = table.schema_arrow.names
     resolved = columns.resolve(names)
-    check_header(columns, resolved, names)
+    check_header(AISLE, columns, resolved, names)
     fields = {names[place]: name for name, place in resolved.positions.items()}
 
     def rows() -> Iterator[Row | list[RowError]]:
         row = 0
+        now = datetime.now(UTC)
         try:
             for batch in table.iter_batches(batch_size=ROWS_PER_BATCH, columns=list(fields)):
                 renamed = [fields[name] for name in batch.schema.names]
@@ -94,18 +98,34 @@ def _open_parquet(file: io.BufferedIOBase, columns: Columns, options: TextOption
                     row += 1
                     given = _values(values, decimals)
                     if given:
-                        yield validated(row, given, decimals)
+                        yield finished(row, given, now, decimals)
         except (pa.ArrowException, OSError) as error:
             raise problem(error) from None
 
-    return ProductRows(rows(), {*resolved.unknown, *resolved.unused})
+    return ProductRows(
+        rows=rows(),
+        columns={name: names[place] for name, place in resolved.positions.items()},
+        ignored={*resolved.unknown, *resolved.unused},
+    )
 
 
 def open_products(
-    file: io.BufferedIOBase, form: sources.Format, columns: Columns | None = None, options: TextOptions | None = None
+    file: io.BufferedIOBase,
+    form: sources.Format | None,
+    reading: Reading | None = None,
+    options: TextOptions | None = None,
 ) -> ProductRows:
-    """Open a catalog. Raises InvalidRequest when the file is not of this format, or for a header that is wrong."""
-    columns, options = columns or Columns(PRODUCT_COLUMNS), options or TextOptions()
+    """Open a catalog; no format: by its first bytes.
+
+    Raises InvalidRequest when the file is not of this format, or for a header that is wrong.
+    """
+    reading, options = reading or Reading(), options or TextOptions()
+    blocks = sources.blocks(file)
+    if form is None:
+        head = next(blocks, b"")
+        if head.startswith(b"PAR1"):
+            return _open_parquet(io.BytesIO(head + file.read()), reading, options)
+        form, blocks = form_of(head), chain((head,), blocks)
     if form == "parquet":
-        return _open_parquet(file, columns, options)
-    return read_products(sources.blocks(file), form, columns, options)
+        return _open_parquet(file, reading, options)
+    return read_products(blocks, form, reading, options)

@@ -11,6 +11,7 @@ import io
 import socket
 import ssl
 import threading
+from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPResponse
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Final
@@ -78,10 +79,19 @@ def is_permitted(address: Address, *, allow_private: bool) -> bool:
     return allow_private or (address.is_global and address not in _SHARED)
 
 
+class NotModified(Exception):
+    """The server says that the file is still the one that the conditions name."""
+
+
 class HttpFile(io.RawIOBase):
-    """The body of a response, read once from front to back. Reading raises InvalidRequest beyond a limit."""
+    """The body of a response, read once from front to back. Reading raises InvalidRequest beyond a limit.
+
+    etag, last_modified : what the server says to recognise the file by; None where it says nothing.
+    """
 
     def __init__(self, connected: socket.socket, response: HTTPResponse, max_bytes: int) -> None:
+        self.etag: str | None = response.headers.get("ETag")
+        self.last_modified: str | None = response.headers.get("Last-Modified")
         self._connected, self._response, self._max_bytes = connected, response, max_bytes
         # of a chunked body the end is marked; otherwise a body that ends early must not pass for a complete one
         self._expected = None if response.chunked else response.length
@@ -139,18 +149,32 @@ class _Watch:
         self._timer.cancel()
 
 
-def open_url(url: str, *, allow_private: bool, max_bytes: int) -> HttpFile:
+def open_url(
+    url: str,
+    *,
+    allow_private: bool,
+    max_bytes: int,
+    authorization: str | None = None,
+    conditions: Mapping[str, str] | None = None,
+) -> HttpFile:
     """Return the file at an http or https URL.
 
-    Raises InvalidRequest for an address that is not permitted, a redirect to another scheme, more than MAX_REDIRECTS
-    redirects, or a body of more than ``max_bytes``; FileNotFoundError, OSError or HTTPException when no file comes.
+    ``authorization`` is sent to the server that the URL names, ``conditions`` (If-None-Match, If-Modified-Since) to
+    every one. Raises NotModified where the server answers 304 to them; InvalidRequest for an address that is not
+    permitted, a redirect to another scheme, more than MAX_REDIRECTS redirects, or a body of more than ``max_bytes``;
+    FileNotFoundError, OSError or HTTPException when no file comes.
     """
     first = parts = urlsplit(url)
     for _ in range(MAX_REDIRECTS + 1):
         # credentials in the URL are for the server that it names, not for one that a redirect names
         credentials = first if (parts.scheme, parts.netloc) == (first.scheme, first.netloc) else None
-        connected, response = _request(parts, credentials, allow_private=allow_private)
+        headers = dict(conditions or {})
+        if credentials is not None and authorization is not None:
+            headers["Authorization"] = authorization
+        connected, response = _request(parts, credentials, headers, allow_private=allow_private)
         try:
+            if response.status == 304 and conditions:
+                raise NotModified
             if response.status not in _REDIRECTS:
                 return _file(connected, response, max_bytes)
             location = urlsplit(urljoin(parts.geturl(), response.headers.get("Location", "")))
@@ -185,7 +209,7 @@ def _too_large(max_bytes: int) -> InvalidRequest:
 
 
 def _request(
-    parts: SplitResult, credentials: SplitResult | None, *, allow_private: bool
+    parts: SplitResult, credentials: SplitResult | None, more_headers: Mapping[str, str], *, allow_private: bool
 ) -> tuple[socket.socket, HTTPResponse]:
     """Send a GET request and return the connection and the response, of which the head is read."""
     try:
@@ -216,6 +240,7 @@ def _request(
             "Accept-Encoding": "identity",
             "Connection": "close",
             "User-Agent": "aisle",
+            **more_headers,
         }
         if credentials is not None and credentials.username is not None:
             pair = f"{unquote(credentials.username)}:{unquote(credentials.password or '')}"

@@ -7,7 +7,7 @@ its operator.
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import PurePosixPath
@@ -18,7 +18,7 @@ from shared.clients import http_files
 from shared.errors import InvalidRequest
 from shared.settings import settings
 
-Format = Literal["csv", "jsonl", "parquet"]
+Format = Literal["csv", "jsonl", "xml", "parquet"]
 
 REMOTE: Final = ("gs", "s3", "https")
 # on a developer's machine only: a deployed job reads neither its own disk nor, unencrypted, its neighbours
@@ -40,11 +40,15 @@ _FORMATS: Final[dict[str, Format]] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "jsonl",
+    ".jsonld": "jsonl",
+    ".xml": "xml",
+    ".rss": "xml",
+    ".atom": "xml",
     ".parquet": "parquet",
     ".pq": "parquet",
 }
 
-
+_NO_TABLES: Final = frozenset((".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".zip", ".rar", ".7z", ".pdf"))
 _local_files_allowed: ContextVar[bool] = ContextVar("local_files_allowed", default=False)
 
 
@@ -79,12 +83,27 @@ def checked(source: str) -> str:
     return source
 
 
+def _ending(source: str) -> str:
+    suffixes = PurePosixPath(urlsplit(source).path).suffixes
+    return next((suffix.lower() for suffix in reversed(suffixes) if suffix.lower() not in _COMPRESSIONS), "")
+
+
+def known_format(source: str, chosen: Format | None) -> Format | None:
+    """Return the chosen format, or the one of the name's ending; None where neither names one.
+
+    Raises InvalidRequest for the ending of a workbook or an archive.
+    """
+    ending = _ending(source)
+    if chosen is None and ending in _NO_TABLES:
+        raise InvalidRequest(f"format: a file that ends in {ending} is not read; save the table as CSV.")
+    return chosen or _FORMATS.get(ending)
+
+
 def format_of(source: str, chosen: Format | None) -> Format:
     """Return the chosen format, or the one of the name's ending. Raises InvalidRequest when neither names a format."""
     if chosen is not None:
         return chosen
-    suffixes = PurePosixPath(urlsplit(source).path).suffixes
-    ending = next((suffix.lower() for suffix in reversed(suffixes) if suffix.lower() not in _COMPRESSIONS), "")
+    ending = _ending(source)
     if ending not in _FORMATS:
         raise InvalidRequest(
             f"format: the name's ending {ending or '(none)'} is not a known format; give csv, jsonl or parquet."
@@ -116,12 +135,13 @@ class _Guarded(io.RawIOBase):
         except InvalidRequest:
             raise  # of the file within, when this one unpacks it
         except Exception as error:  # every client has its own tree of errors
-            raise _unreadable(self._source, error) from error
+            raise unreadable(self._source, error) from error
         buffer[: len(data)] = data
         return len(data)
 
 
-def _unreadable(source: str, error: Exception) -> InvalidRequest:
+def unreadable(source: str, error: Exception) -> InvalidRequest:
+    """Return the problem of a source that cannot be opened or read."""
     if isinstance(error, FileNotFoundError):
         # over HTTP a client says this of a server that does not answer too
         where = " or cannot be reached" if source.startswith("http") else ""
@@ -146,6 +166,19 @@ def unpacked(file: Any, source: str) -> Iterator[io.BufferedIOBase]:
             yield io.BufferedReader(_Guarded(plain, source), BLOCK_BYTES)
 
 
+def open_http(
+    address: str, authorization: str | None = None, conditions: Mapping[str, str] | None = None
+) -> http_files.HttpFile:
+    """Open a file of a web server, within the limits that the settings name; see ``http_files.open_url``."""
+    return http_files.open_url(
+        address,
+        allow_private=settings().allow_private_sources,
+        max_bytes=settings().source_max_mb * 1_048_576,
+        authorization=authorization,
+        conditions=conditions,
+    )
+
+
 @contextmanager
 def opened(source: str) -> Iterator[io.BufferedIOBase]:
     """Open a source for reading, decompressed. Raises InvalidRequest when it cannot be read."""
@@ -156,17 +189,13 @@ def opened(source: str) -> Iterator[io.BufferedIOBase]:
     address = checked(source)
     try:
         if urlsplit(address).scheme in ("http", "https"):
-            file: Any = http_files.open_url(
-                address,
-                allow_private=settings().allow_private_sources,
-                max_bytes=settings().source_max_mb * 1_048_576,
-            )
+            file: Any = open_http(address)
         else:
             file = fsspec.open(address, "rb").open()
     except InvalidRequest:
         raise
     except Exception as error:
-        raise _unreadable(source, error) from error
+        raise unreadable(source, error) from error
     with file, unpacked(file, source) as plain:
         yield plain
 

@@ -12,6 +12,7 @@ from itertools import chain, islice
 from typing import Final
 
 from shared.errors import InvalidRequest
+from shared.tables.money import split_price
 from shared.tables.values import UNKNOWN, find_decimals
 
 # the longest record, in bytes: a name and a description of four-byte characters, and some
@@ -42,6 +43,8 @@ _NO_TEXT: Final = (
     (b"PAR1", "a Parquet file; let its name end in .parquet, or give the format parquet"),
     (b"\x1f\x8b", "compressed twice; unpack it"),
 )
+# what a server answers in place of a file
+_HTML: Final = re.compile(rb"\s*(?:<!--[^>]{0,500}-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _JSON: Final = re.compile(r'\s*(?:\{\s*"|\[\s*(?:\{|$))')
 _BREAKS: Final = re.compile(rb'"|\r+\n|\r|\n')
 # how broken characters are marked while a file is converted: never valid in UTF-8, so their line is refused
@@ -75,6 +78,15 @@ def text_options(separator: str | None, encoding: str | None, decimal: str | Non
     if decimal and decimal not in (".", ","):
         raise InvalidRequest("decimal: write . or , (the decimal mark of the file's numbers).")
     return TextOptions(separator or None, encoding or None, decimal or None)
+
+
+def refuse_html(head: bytes) -> None:
+    """Raise InvalidRequest where a file begins as an HTML page does: a login or error page in place of a feed."""
+    if _HTML.match(head[:4096].removeprefix(codecs.BOM_UTF8)):
+        raise InvalidRequest(
+            "The file is an HTML page, such as a login or an error page, not a feed. Open its address in a private "
+            "window of a browser: it must offer the file without a login, or the feed needs its credentials."
+        )
 
 
 def find_encoding(head: bytes) -> str:
@@ -153,6 +165,7 @@ def open_text(blocks: Iterable[bytes], encoding: str | None = None) -> TextFile:
     for begin, what in _NO_TEXT:
         if head.startswith(begin):
             raise InvalidRequest(f"The file is {what}.")
+    refuse_html(head)
     rest = chain((head,), source)
     marked = next(((mark, name) for mark, name in _MARKS if head.startswith(mark)), None)
     if marked is not None:
@@ -333,7 +346,7 @@ class CsvFile:
         ]
         decimals = find_decimals(
             {
-                name: [cells[place].strip() for cells in records if place < len(cells)]
+                name: [split_price(cells[place])[0].strip() for cells in records if place < len(cells)]
                 for name, place in positions.items()
             }
         )

@@ -1,236 +1,149 @@
-"""Rows of a catalog (CSV, JSON lines, or values of Parquet) as products, or what is wrong with each row.
+"""Catalogs (CSV, JSON lines, XML, JSON-LD) as rows: products, or what is wrong with each row.
 
 A row's number is its line in the file, the first being 1 (a CSV's header); a record over several lines goes by its
-first. A CSV's empty cell is a value that is not given; its ``tags`` and ``further_categories`` are separated by ``|``.
+first. In a JSON-LD document rows are its products.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain, islice
 from typing import Any, Final, Literal
-
-from pydantic import ValidationError
 
 from shared.domain.catalog import ProductWrite
 from shared.errors import InvalidRequest
-from shared.tables.columns import PRODUCT_COLUMNS, Columns, Resolved
-from shared.tables.csv_files import TextOptions, read_csv
+from shared.tables import json_ld, presets, xml_feeds
+from shared.tables.columns import Columns, Resolved
+from shared.tables.csv_files import TextOptions, read_csv, refuse_html
 from shared.tables.json_lines import json_records
-from shared.tables.reports import LeftOut
-from shared.tables.values import (
-    MAX_EXACT_FLOAT,
-    MISSING,
-    SHORTENED_ID,
-    id_of,
-    id_text,
-    is_shortened,
-    number_text,
-    whole_number,
+from shared.tables.markup import plain_text
+from shared.tables.money import split_price
+from shared.tables.presets import AISLE, GOOGLE, JSON_LD, Preset, Reading
+from shared.tables.product_values import (
+    NUMBERS,
+    Decimals,
+    Row,
+    RowError,
+    finished,
+    from_fields,
+    from_values,
+    validated,
 )
-from shared.validation import field_errors
+from shared.tables.reports import LeftOut
+from shared.tables.shop_systems import NoProduct
+from shared.tables.values import find_decimals
 
 REQUIRED: Final = ("name", "price")
-DECIMALS: Final = frozenset({"price", "list_price", "average_rating"})
-WHOLE_NUMBERS: Final = ("quantity", "category_id", "review_count")
-NUMBERS: Final = (*sorted(DECIMALS), *WHOLE_NUMBERS, "latitude", "longitude")
-# of several values in a cell, separated by |
-LISTS: Final = ("tags", "further_categories")
-# 1.0: a column of 1 and 0 with gaps, as pandas writes it
-_TRUTH: Final = dict.fromkeys(("true", "yes", "1", "1.0"), True) | dict.fromkeys(("false", "no", "0", "0.0"), False)
-
-
-@dataclass(frozen=True)
-class RowError:
-    """Why a row was not taken; an empty ``field`` means the row."""
-
-    row: int
-    field: str
-    message: str
-
-
-Row = tuple[int, ProductWrite]
-# the decimal mark of each number column that is text; None where it is not known
-Decimals = Mapping[str, str | None]
-TextFormat = Literal["csv", "jsonl"]
-
-
-def _decimal(text: str, mark: str | None) -> object:
-    number = number_text(text, mark)
-    return text if number is None else Decimal(number)
-
-
-def _integer(text: str, mark: str | None) -> object:
-    number = whole_number(text, mark)
-    return text if number is None else number
-
-
-def _real(text: str, mark: str | None) -> object:
-    number = number_text(text, mark)
-    return text if number is None else float(number)
-
-
-def _split_list(text: str) -> list[str]:
-    return [value.strip() for value in text.split("|") if value.strip()]
-
-
-# ids: a spreadsheet may have made a number of them
-IDS: Final = ("external_id", "item_group_id")
-TEXTS: Final = (*IDS, "name", "brand", "category", "currency")
-_CELLS: Final[Mapping[str, Callable[[str, str | None], object]]] = {
-    **dict.fromkeys(IDS, lambda text, _mark: id_text(text)),
-    **dict.fromkeys(DECIMALS, _decimal),
-    **dict.fromkeys(WHOLE_NUMBERS, _integer),
-    "latitude": _real,
-    "longitude": _real,
-    "is_active": lambda text, _mark: _TRUTH.get(text.lower(), text),
-    **dict.fromkeys(LISTS, lambda text, _mark: _split_list(text)),
-}
-
-
-def from_text(cells: Mapping[str, str], decimals: Decimals) -> dict[str, Any]:
-    """Return a row of text cells as typed values; what cannot be read stays text, for validation to name."""
-    stripped = {name: cell.strip() for name, cell in cells.items()}
-    return {
-        name: _CELLS[name](cell, decimals.get(name)) if name in _CELLS else cell
-        for name, cell in stripped.items()
-        if cell and not (name in TEXTS and cell in MISSING)
-    }
-
-
-def _typed(name: str, value: Any) -> Any:
-    """Return a value of JSON or Parquet as the field holds it: whole numbers with gaps are floats there."""
-    is_whole = type(value) in (float, Decimal) and abs(value) < MAX_EXACT_FLOAT and value == value // 1
-    if is_whole and name in (*WHOLE_NUMBERS, *TEXTS):
-        value = int(value)
-    if name == "is_active" and type(value) in (int, float) and value in (0, 1):
-        return bool(value)
-    if name in TEXTS:
-        if isinstance(value, str):
-            return id_text(value) or value.strip() if name in IDS else value
-        try:
-            # titles and brands may be numbers too
-            return id_of(value)
-        except ValueError:
-            return value
-    if name == "tags" and isinstance(value, list):
-        return [str(tag) if type(tag) is int else tag for tag in value]
-    return value
-
-
-def from_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of JSON or Parquet values as the fields hold them; what cannot be read stays, for validation.
-
-    JSON and Parquet have a null of their own, so the text `null` is a text there, as it is for POST /products.
-    """
-    return {name: _typed(name, value) for name, value in values.items()}
-
-
-_MESSAGES: Final = {
-    "extra_forbidden": "is not a field of a product; leave it out, or name the fields with columns=FIELD:NAME",
-    "missing": "is required",
-}
-
-
-def _number_message(name: str, text: str, decimals: Decimals) -> str:
-    """Return why a text is not the number that the field needs, and what to do."""
-    if name not in decimals:
-        return f"must be a number, not text; got {text[:40]!r}"
-    decimal = decimals[name]
-    wanted = "a whole number such as 3" if name in WHOLE_NUMBERS else "a number such as 12.50"
-    message = f"must be {wanted}; got {text[:40]!r}"
-    if number_text(text, decimal) is not None or all(number_text(text, mark) is None for mark in ".,"):
-        return message
-    if not decimal:
-        return message + ", and the column does not show its decimal mark: give decimal"
-    return message + f", and the column's decimal mark is {decimal!r}: give decimal if it is not"
-
-
-def validated(row: int, values: Any, decimals: Decimals | None = None) -> Row | list[RowError]:
-    """Return the product of one row, or what is wrong with it, field by field.
-
-    ``decimals`` : of the fields whose numbers were written as text.
-    """
-    if isinstance(values, str):
-        return [RowError(row, "", values)]
-    for name in IDS:
-        written = values.get(name)
-        if isinstance(written, str) and is_shortened(written):
-            return [RowError(row, name, f"{SHORTENED_ID}; got {written[:40]!r}")]
-    try:
-        return row, ProductWrite.model_validate(values)
-    except ValidationError as error:
-        problems = []
-        for problem in field_errors(error):
-            name = problem["field"]
-            value = values.get(name)
-            if isinstance(value, str) and name in NUMBERS:
-                message = _number_message(name, value, decimals or {})
-            else:
-                message = _MESSAGES.get(problem["type"], problem["message"])
-            problems.append(RowError(row, name, message))
-        return problems
+TextFormat = Literal["csv", "jsonl", "xml"]
+# rows of an XML feed that the decimal marks are found in
+SAMPLE_ROWS: Final = 500
+# rows of a preview
+PREVIEW_ROWS: Final = 10
 
 
 @dataclass
 class ProductRows:
     """A catalog as it is read: iterate over it for each row's product, or the errors of the row.
 
+    preset : by whose rules the file is read. columns : the file's column of each field.
     ignored : the columns that were not read, by name, complete when the rows are.
+    skipped : rows that are no products by themselves, by reason, complete when the rows are.
     read_as : how a CSV was read: separator, encoding and decimal mark.
     """
 
     rows: Iterator[Row | list[RowError]] = field(default_factory=lambda: iter(()))
+    preset: Preset = AISLE
+    columns: dict[str, str] = field(default_factory=dict)
     ignored: set[str] = field(default_factory=set)
+    skipped: LeftOut = field(default_factory=LeftOut)
     read_as: dict[str, Any] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Row | list[RowError]]:
         return self.rows
 
 
-def check_header(columns: Columns, resolved: Resolved, names: Iterable[str]) -> None:
+def check_header(preset: Preset, columns: Columns, resolved: Resolved, names: Iterable[str]) -> None:
     """Raise InvalidRequest for columns that are unknown or missing: then no row could be right.
 
-    With a mapping the caller has said which columns count, and unknown ones are ignored.
+    With a mapping, or in the export of a shop system, unknown columns are ignored.
     """
+    is_strict = preset is AISLE and not columns.mapping
     missing = [name for name in REQUIRED if name not in resolved.positions]
-    if (resolved.unknown and not columns.mapping) or missing:
+    if (resolved.unknown and is_strict) or missing:
         # a header that is not split is a single unknown column
         wrong = (
             f"has the unknown column {resolved.unknown[0][:100]!r}"
-            if resolved.unknown and not columns.mapping
+            if resolved.unknown and is_strict
             else f"has no column {missing[0]!r}"
         )
         raise InvalidRequest(
-            f"The file's header {wrong}. Its columns are: {', '.join(names)[:500]}. Known are: "
-            f"{', '.join(PRODUCT_COLUMNS)}. Name yours with columns=FIELD:NAME. If they are not split, give separator."
+            f"The file's header {wrong}. Its columns are: {', '.join(names)[:500]}. It was read by the preset "
+            f"{preset.name}, which knows: {', '.join(columns.fields)}. Name yours with columns=FIELD:NAME, or choose "
+            f"another preset ({', '.join(presets.PRESETS)}). If the columns are not split, give separator."
         )
 
 
-def _read_csv(blocks: Iterable[bytes], columns: Columns, options: TextOptions, catalog: ProductRows) -> None:
-    table = read_csv(blocks, options, columns.is_known)
+def _shaped(
+    records: Iterable[tuple[int, dict[str, str] | str]], decimals: Decimals, catalog: ProductRows
+) -> Iterator[Row | list[RowError]]:
+    """Yield the products of rows of texts by field; rows that are no product are counted in ``catalog``."""
+    now = datetime.now(UTC)
+    shape = catalog.preset.shaper(frozenset(catalog.columns))
+    is_own = catalog.preset is AISLE
+    for row, texts in records:
+        if isinstance(texts, str):
+            yield [RowError(row, "", texts)]
+            continue
+        given = {name: text.strip() for name, text in texts.items() if text and not text.isspace()}
+        fields = shape(given)
+        if isinstance(fields, NoProduct):
+            catalog.skipped.add(row, fields.reason)
+            continue
+        if not is_own and "name" in fields:
+            # systems that write HTML write its entities into names too
+            fields["name"] = " ".join(plain_text(fields["name"]).split())
+        yield from_fields(row, fields, now, decimals)
+
+
+def _read_csv(blocks: Iterable[bytes], reading: Reading, options: TextOptions, catalog: ProductRows) -> None:
+    mapped = reading.columns(reading.preset or AISLE)
+    table = read_csv(blocks, options, lambda name: presets.is_known(name) or mapped.is_known(name))
     if table is None:
         return
+    catalog.preset = preset = reading.preset or presets.detect(table.header)
+    columns = reading.columns(preset)
     resolved = columns.resolve(table.header)
-    check_header(columns, resolved, table.header)
+    check_header(preset, columns, resolved, table.header)
+    catalog.columns.update({name: table.header[place] for name, place in resolved.positions.items()})
     catalog.ignored.update(resolved.unknown, resolved.unused)
     decimals = table.decimals({name: place for name, place in resolved.positions.items() if name in NUMBERS})
     catalog.read_as.update(table.description(decimals))
-
-    def rows() -> Iterator[Row | list[RowError]]:
-        for row, cells in table.records:
-            if isinstance(cells, str):
-                yield [RowError(row, "", cells)]
-                continue
-            named = {name: cells[place] for name, place in resolved.positions.items()}
-            yield validated(row, from_text(named, decimals), decimals)
-
-    catalog.rows = rows()
+    positions = list(resolved.positions.items())
+    catalog.rows = _shaped(
+        (
+            (row, cells if isinstance(cells, str) else {name: cells[place] for name, place in positions})
+            for row, cells in table.records
+        ),
+        decimals,
+        catalog,
+    )
 
 
 def rename_fields(
-    values: Mapping[str, Any], columns: Columns, known: dict[tuple[str, ...], Resolved], ignored: set[str]
+    values: Mapping[str, Any],
+    columns: Columns,
+    known: dict[tuple[str, ...], Resolved],
+    ignored: set[str],
+    *,
+    found: dict[str, str] | None = None,
+    is_strict: bool = True,
 ) -> dict[str, Any] | str:
-    """Return a row's values by field, or why its names are no good. ``known`` remembers sets of names across rows."""
+    """Return a row's values by field, or why its names are no good. ``known`` remembers sets of names across rows.
+
+    ``found`` gets the name of each field. Unknown names are ignored with a mapping, and where names are not
+    ``is_strict``; else they are errors of the row.
+    """
     names = tuple(values)
     resolved = known.get(names)
     if resolved is None:
@@ -240,34 +153,135 @@ def rename_fields(
             return error.detail
         if len(known) < 1000:
             known[names] = resolved
+        if found is not None:
+            found.update({name: names[place] for name, place in resolved.positions.items()})
     ignored.update(resolved.unused)
     listed = list(values.values())
     fields = {name: listed[place] for name, place in resolved.positions.items()}
-    if columns.mapping:
+    if columns.mapping or not is_strict:
         ignored.update(resolved.unknown)
         return fields
     # without a mapping a name that is not known is an error of its row
     return {**fields, **{name: values[name] for name in resolved.unknown}}
 
 
-def _read_json_lines(blocks: Iterable[bytes], columns: Columns, options: TextOptions, catalog: ProductRows) -> None:
+def _read_json_lines(blocks: Iterable[bytes], reading: Reading, options: TextOptions, catalog: ProductRows) -> None:
+    known: dict[tuple[str, ...], Resolved] = {}
+    catalog.preset = preset = reading.preset or AISLE
+    columns = reading.columns(preset)
+    records = json_records(blocks, options.encoding, columns)
+
+    def renamed() -> Iterator[tuple[int, dict[str, Any] | str]]:
+        for row, values in records:
+            fields = (
+                values
+                if isinstance(values, str)
+                else rename_fields(
+                    values, columns, known, catalog.ignored, found=catalog.columns, is_strict=preset is AISLE
+                )
+            )
+            yield row, fields
+
+    def own() -> Iterator[Row | list[RowError]]:
+        now = datetime.now(UTC)
+        for row, fields in renamed():
+            if isinstance(fields, str):
+                yield validated(row, fields)
+            else:
+                yield finished(row, from_values(fields), now)
+
+    def foreign() -> Iterator[tuple[int, dict[str, str] | str]]:
+        for row, fields in renamed():
+            yield (
+                row,
+                fields
+                if isinstance(fields, str)
+                else {name: value if isinstance(value, str) else str(value) for name, value in fields.items() if value},
+            )
+
+    catalog.rows = own() if preset is AISLE else _shaped(foreign(), {}, catalog)
+
+
+def _guessed(records: Iterable[tuple[int, dict[str, Any] | str]], options: TextOptions) -> tuple[Decimals, Any]:
+    """Return the decimal marks of a feed's numbers, by its first rows, and all of its rows."""
+    source = iter(records)
+    sample = list(islice(source, SAMPLE_ROWS))
+    texts = {
+        name: [
+            split_price(row[name])[0]
+            for _row, row in sample
+            if isinstance(row, dict) and isinstance(row.get(name), str)
+        ]
+        for name in NUMBERS
+    }
+    decimals = dict.fromkeys(NUMBERS, options.decimal) if options.decimal else find_decimals(texts)
+    return decimals, chain(sample, source)
+
+
+def _read_xml(blocks: Iterable[bytes], reading: Reading, options: TextOptions, catalog: ProductRows) -> None:
+    catalog.preset = reading.preset or GOOGLE
+    columns = reading.columns(catalog.preset)
     known: dict[tuple[str, ...], Resolved] = {}
 
+    def fields() -> Iterator[tuple[int, dict[str, Any] | str]]:
+        for row, item in xml_feeds.xml_items(blocks, options.encoding):
+            if isinstance(item, str):
+                yield row, item
+                continue
+            # what Atom calls a description
+            if "description" not in item and (text := item.pop("summary", None) or item.pop("content", None)):
+                item["description"] = text
+            yield row, rename_fields(item, columns, known, catalog.ignored, found=catalog.columns, is_strict=False)
+
+    decimals, records = _guessed(fields(), options)
+    catalog.rows = _shaped(records, decimals, catalog)
+
+
+def _read_json_ld(blocks: Iterable[bytes], catalog: ProductRows, options: TextOptions) -> None:
+    catalog.preset = JSON_LD
+    decimals, records = _guessed(json_ld.json_ld_products(blocks), options)
+
     def rows() -> Iterator[Row | list[RowError]]:
-        for row, values in json_records(blocks, options.encoding, columns):
-            fields = values if isinstance(values, str) else rename_fields(values, columns, known, catalog.ignored)
-            yield validated(row, fields if isinstance(fields, str) else from_values(fields))
+        now = datetime.now(UTC)
+        for row, fields in records:
+            if isinstance(fields, str):
+                yield [RowError(row, "", fields)]
+                continue
+            if isinstance(fields.get("name"), str):
+                fields["name"] = " ".join(plain_text(fields["name"]).split())
+            yield from_fields(row, fields, now, decimals)
 
     catalog.rows = rows()
 
 
+def form_of(head: bytes) -> TextFormat:
+    """Return the format of a text file by its first bytes."""
+    if xml_feeds.is_xml(head):
+        return "xml"
+    return "jsonl" if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")) else "csv"
+
+
 def read_products(
-    blocks: Iterable[bytes], form: TextFormat, columns: Columns | None = None, options: TextOptions | None = None
+    blocks: Iterable[bytes],
+    form: TextFormat,
+    reading: Reading | None = None,
+    options: TextOptions | None = None,
 ) -> ProductRows:
     """Open a catalog of text. Raises InvalidRequest for a header that is wrong, and for options that do not fit it."""
     catalog = ProductRows()
-    read = _read_csv if form == "csv" else _read_json_lines
-    read(blocks, columns or Columns(PRODUCT_COLUMNS), options or TextOptions(), catalog)
+    reading, options = reading or Reading(), options or TextOptions()
+    source = iter(blocks)
+    head = next(source, b"")
+    content = chain((head,), source)
+    refuse_html(head)
+    if form == "csv" and xml_feeds.is_xml(head):
+        raise InvalidRequest("The file is XML, not CSV; give the format xml, or send it as application/xml.")
+    if form == "xml":
+        _read_xml(content, reading, options, catalog)
+    elif form == "jsonl" and (reading.preset is JSON_LD or (reading.preset is None and json_ld.is_json_ld(head))):
+        _read_json_ld(content, catalog, options)
+    else:
+        (_read_csv if form == "csv" else _read_json_lines)(content, reading, options, catalog)
     return catalog
 
 
@@ -306,26 +320,52 @@ def count_errors(left_out: LeftOut, errors: Iterable[RowError]) -> None:
     left_out.add(first.row, f"{first.field} {reason}".strip())
 
 
+def shown(product: ProductWrite) -> dict[str, Any]:
+    """Return the given fields of a product as the API shows them, for a preview."""
+    values = product.model_dump(exclude_unset=True)
+    return {name: float(value) if isinstance(value, Decimal) else value for name, value in values.items()}
+
+
+def mapping_of(catalog: ProductRows) -> dict[str, Any]:
+    """Return how a catalog is read: the preset, the file's column of each field, and what is ignored."""
+    return {
+        "preset": catalog.preset.name,
+        "columns": dict(catalog.columns),
+        "ignored_columns": sorted(catalog.ignored),
+        "skipped": catalog.skipped.summary(),
+        "read_as": catalog.read_as,
+    }
+
+
 @dataclass(frozen=True)
 class Feed:
-    """A catalog that is in memory: its good rows, and the errors of the others."""
+    """A catalog that is in memory: its good rows, the errors of the others, and how it was read."""
 
     rows: list[Row]
     errors: list[RowError]
     left_out: LeftOut
-    ignored: list[str]
-    read_as: dict[str, Any]
+    catalog: ProductRows
+
+    @property
+    def ignored(self) -> list[str]:
+        """The columns that were not read."""
+        return sorted(self.catalog.ignored)
+
+    @property
+    def read_as(self) -> dict[str, Any]:
+        """How a CSV was read: separator, encoding and decimal mark."""
+        return self.catalog.read_as
 
 
 def parse_products(
     body: bytes,
     form: TextFormat,
-    columns: Columns | None = None,
+    reading: Reading | None = None,
     options: TextOptions | None = None,
     max_rows: int = 10_000,
 ) -> Feed:
     """Read a catalog in memory. Raises InvalidRequest for a wrong header or too many rows."""
-    catalog = read_products((body,), form, columns, options)
+    catalog = read_products((body,), form, reading, options)
     rows: list[Row] = []
     errors: list[RowError] = []
     left_out = LeftOut()
@@ -337,4 +377,4 @@ def parse_products(
             count_errors(left_out, row)
         else:
             rows.append(row)
-    return Feed(rows, errors, left_out, sorted(catalog.ignored), catalog.read_as)
+    return Feed(rows, errors, left_out, catalog)

@@ -1,5 +1,6 @@
 """Builders of small shops: products, events and models, written straight into the tables."""
 
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import orjson
 from shared.clients import postgres
 from shared.domain.catalog import ProductWrite
 from shared.storage.catalog import bulk_writes
+from shared.storage.recommending import content
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 # the fields of a product in every answer, in order
@@ -75,6 +77,12 @@ def add_products(count: int = 10, categories: Sequence[str] = ("Candles", "Bags"
         categories=len(categories),
     )
     postgres.write("SELECT setval(pg_get_serial_sequence('products', 'id'), :count)", count=count)
+    embed_products()
+
+
+def embed_products() -> None:
+    """Give new products their embeddings, as refresh_catalog and the job refresh_content do after a commit."""
+    content.refresh_pending(time.monotonic() + 60)
 
 
 def add_catalog() -> dict[str, int]:
@@ -94,6 +102,7 @@ def add_catalog() -> dict[str, int]:
     ]
     with postgres.transaction() as connection:
         bulk_writes.upsert(connection, rows)
+    embed_products()
     postgres.write(
         """INSERT INTO product_stats (product_id, views, purchase_count)
            SELECT p.id, s.purchases * 3, s.purchases FROM products p

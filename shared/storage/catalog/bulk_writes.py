@@ -1,7 +1,7 @@
 """Write many products at once: create new ones and change known ones, by ``external_id``, in a few statements."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
@@ -15,6 +15,9 @@ from shared.storage.events import outbox
 
 # limit of ids in one catalog-changes message
 IDS_PER_MESSAGE: Final = 1000
+
+# Rows written by one statement: with long descriptions it takes about a second, far below STATEMENT_TIMEOUT_S.
+ROWS_PER_STATEMENT: Final = 500
 
 # `given` names the fields of the row; a known product keeps its values in the others
 STAGE: Final = """
@@ -73,14 +76,15 @@ _LIST: Final = ", ".join(_COLUMNS)
 
 # a row that equals what is stored is no change: nothing is written or published
 UPDATE: Final = f"""
-WITH n AS (SELECT p.id, {_NEW} FROM products p JOIN catalog_rows r USING (external_id))
+WITH n AS (SELECT p.id, {_NEW} FROM products p JOIN catalog_rows r USING (external_id)
+           WHERE r.position BETWEEN :first AND :last)
 UPDATE products p SET {_SET}, updated_at = now()
 FROM n WHERE n.id = p.id AND ({_OLD_VALUES}) IS DISTINCT FROM ({_NEW_VALUES})
 RETURNING p.id"""
 INSERT: Final = f"""
 INSERT INTO products (external_id, {_LIST})
 SELECT external_id, {_LIST} FROM catalog_rows r
-WHERE NOT EXISTS (SELECT FROM products p WHERE p.external_id = r.external_id)
+WHERE r.position BETWEEN :first AND :last AND NOT EXISTS (SELECT FROM products p WHERE p.external_id = r.external_id)
 ORDER BY r.position
 ON CONFLICT (external_id) DO NOTHING
 RETURNING id"""
@@ -178,12 +182,15 @@ def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
         for row in execute(connection, UNKNOWN_CATEGORIES)
     ]
     execute(connection, REPEATED)
-    inserted = execute(connection, INSERT)
+    parts = [
+        {"first": first, "last": first + ROWS_PER_STATEMENT - 1} for first in range(0, len(rows), ROWS_PER_STATEMENT)
+    ]
+    inserted = [int(row[0]) for part in parts for row in execute(connection, INSERT, part)]
     # after the insert: a product that another transaction created meanwhile is changed too
     execute(connection, LOCK)
-    updated = [row[0] for row in execute(connection, UPDATE)]
+    updated = [int(row[0]) for part in parts for row in execute(connection, UPDATE, part)]
     products = [(int(row[0]), int(row[1]), row[2]) for row in execute(connection, IDS)]
-    return Upserted([row[0] for row in inserted], updated, sorted(refused), products)
+    return Upserted(inserted, updated, sorted(refused), products)
 
 
 def announce(connection: Connection, product_ids: Sequence[int], change: str) -> list[int]:
@@ -194,11 +201,21 @@ def announce(connection: Connection, product_ids: Sequence[int], change: str) ->
     ]
 
 
-def import_products(rows: Sequence[ProductWrite]) -> Upserted:
+# Runs in the transaction of an import, with its rows that were not refused and the ids of the products that it created;
+# returns ids of further products that it changed.
+Also = Callable[[Connection, list[ProductWrite], list[int]], list[int]]
+
+
+def import_products(rows: Sequence[ProductWrite], also: Also | None = None) -> Upserted:
     """Run ``upsert`` in its own transaction and publish to ``catalog-changes`` after the commit."""
     with transaction() as connection:
         result = upsert(connection, rows)
-        unsent = announce(connection, result.created, "created") + announce(connection, result.updated, "updated")
+        updated = result.updated
+        if also is not None:
+            refused = {position for position, _field, _message in result.refused}
+            stored = [row for place, row in enumerate(rows) if place not in refused]
+            updated = list(dict.fromkeys(updated + also(connection, stored, result.created)))
+        unsent = announce(connection, result.created, "created") + announce(connection, updated, "updated")
     if unsent:
         outbox.publish_now(unsent)
     return result

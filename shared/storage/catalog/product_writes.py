@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from shared.clients.postgres import Connection, execute
 from shared.domain.catalog import ProductPatch, ProductWrite
 from shared.errors import Conflict, InvalidRequest, ProductNotFound
-from shared.storage.catalog import bulk_writes, search_index
+from shared.storage.catalog import bulk_writes
 
 # The state before the change, for the audit log. BEFORE locks the rows in the order of ids, like every writer.
 SNAPSHOT: Final = """
@@ -63,7 +63,6 @@ def _audit(connection: Connection, ids: Sequence[int], action: str, author: Auth
 
 def save(connection: Connection, rows: Sequence[ProductWrite], author: Author) -> Written:
     """Create products with a new ``external_id``, update the others, and refuse rows that are not valid."""
-    search_index.lock_vocabulary(connection)
     _snapshot(connection, external_ids=[row.external_id for row in rows if row.external_id is not None])
     result = bulk_writes.upsert(connection, rows)
     _audit(connection, result.created + result.updated, "product.update", author)
@@ -101,7 +100,6 @@ def change(connection: Connection, product_id: int, patch: ProductPatch, author:
 
     Raises ProductNotFound, and InvalidRequest if the new ``category_id`` does not exist.
     """
-    search_index.lock_vocabulary(connection)
     rows = execute(connection, EXTERNAL_ID, {"product_id": product_id})
     if not rows:
         raise ProductNotFound(f"There is no product {product_id}.")

@@ -55,6 +55,7 @@ RULES: Final = (
     ),
     Rule("search_history", f"last_at < {EVENT_AGE}"),
     Rule("job_runs", "started_at < now() - interval '90 days'"),
+    Rule("imports", "started_at < now() - interval '90 days'"),
 )
 
 DELETE: Final = """

@@ -1,24 +1,20 @@
 """Similar products: the active model's neighbours, mixed with those whose descriptions are alike.
 
-A trigger computes embeddings when products are written (migration 0003), so that a product added a moment ago has
-neighbours, whatever added it.
+``content.py`` computes the embeddings after products are written.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
 from shared.clients import postgres
-from shared.clients.postgres import Connection, execute
 from shared.domain.content import EVENTS_PRIOR, EVIDENCE_PRIOR, LEAST_CONTENT
 from shared.domain.product_references import ProductReference
 from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
 
 # What makes products similar: behaviour mixed with descriptions, or one of both.
 Kind = Literal["hybrid", "collaborative", "content"]
-
-REFRESH: Final = "SELECT refresh_content(cast(:product_ids AS bigint[]))"
 
 # The index returns about 40 content neighbours (hnsw.ef_search).
 _SIMILAR: Final = """
@@ -152,13 +148,3 @@ def similar(
         parameters |= {name: value for name, value in log.parameters().items() if name != "log_version"}
     rows = postgres.run_prepared(SIMILAR[kind, log is not None], **parameters)
     return [Neighbour(orjson.loads(row[0]), float(row[1]), *row[2:]) for row in rows]
-
-
-def refresh(connection: Connection, product_ids: Sequence[int] | None) -> int:
-    """Recompute the embeddings of these products and return how many changed.
-
-    None means all products; the words of the vocabulary are then counted again. Takes the vocabulary's lock: call it
-    in a transaction that has locked no product.
-    """
-    ids = None if product_ids is None else list(product_ids)
-    return int(execute(connection, REFRESH, {"product_ids": ids})[0][0])

@@ -19,6 +19,8 @@ FILLED = {
     "rule_id": "1",
     "user_id": "u",
     "key_id": "0" * 12,
+    "feed_id": 1,
+    "import_id": 1,
 }
 
 
@@ -35,6 +37,7 @@ def routes() -> list[tuple[str, str]]:
 def test_the_routes_are_those_of_the_contract() -> None:
     assert sorted(routes()) == [
         ("DELETE", "/admin/api-keys/000000000000"),
+        ("DELETE", "/admin/feeds/1"),
         ("DELETE", "/admin/rules/1"),
         ("DELETE", "/admin/users/u"),
         ("GET", "/admin/api-keys"),
@@ -42,6 +45,10 @@ def test_the_routes_are_those_of_the_contract() -> None:
         ("GET", "/admin/dashboard"),
         ("GET", "/admin/dead-letters"),
         ("GET", "/admin/doctor"),
+        ("GET", "/admin/feeds"),
+        ("GET", "/admin/feeds/1"),
+        ("GET", "/admin/imports"),
+        ("GET", "/admin/imports/1"),
         ("GET", "/admin/jobs"),
         ("GET", "/admin/models"),
         ("GET", "/admin/rejected-events"),
@@ -51,11 +58,13 @@ def test_the_routes_are_those_of_the_contract() -> None:
         ("GET", "/admin/training-runs/1/report"),
         ("GET", "/admin/users"),
         ("GET", "/admin/users/u/export"),
+        ("PATCH", "/admin/feeds/1"),
         ("PATCH", "/admin/rules/1"),
         ("POST", "/admin/api-keys"),
         ("POST", "/admin/cache/flush"),
         ("POST", "/admin/cache/flush/similar"),
         ("POST", "/admin/dead-letters/replay"),
+        ("POST", "/admin/feeds"),
         ("POST", "/admin/jobs/trending/pause"),
         ("POST", "/admin/jobs/trending/resume"),
         ("POST", "/admin/jobs/trending/run"),

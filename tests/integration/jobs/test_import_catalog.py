@@ -135,7 +135,7 @@ def test_the_later_of_two_rows_of_one_product_counts_and_the_report_names_both(
     assert body["used"] == 2
     assert prices() == {"X1": 3, "X2": 2}
     # rows of different chunks too: the first is written before the second is read
-    monkeypatch.setattr("jobs.import_catalog.ROWS_PER_CHUNK", 1)
+    monkeypatch.setattr("jobs.data.catalog_import.ROWS_PER_CHUNK", 1)
     feed.write_text("external_id,name,price\nX1,Third,4\nX2,Other,2\nX1,Third,5\n")
     body = run(serve, feed).json()
     assert body["repeated_rows"] == [{"row": 2, "external_id": "X1", "replaced_by": 4}]
@@ -189,17 +189,17 @@ def test_a_spreadsheets_file_is_read_without_parameters(env: object, serve: Serv
 
 def test_columns_are_read_by_a_mapping_and_the_others_are_named(env: object, serve: Serve, tmp_path: Path) -> None:
     for name, content in (
-        ("feed.csv", "Handle,Title,Variant Price,Status\nh1,Shirt,39.00,active\n"),
-        ("feed.jsonl", '{"Handle": "h1", "Title": "Shirt", "Variant Price": 39, "Status": "active"}\n'),
+        ("feed.csv", "Slug,Caption,Cost,Status\nh1,Shirt,39.00,active\n"),
+        ("feed.jsonl", '{"Slug": "h1", "Caption": "Shirt", "Cost": 39, "Status": "active"}\n'),
     ):
         (tmp_path / name).write_text(content)
-        answer = run(serve, tmp_path / name, columns="external_id:Handle,name:Title,price:Variant Price")
+        answer = run(serve, tmp_path / name, columns="external_id:Slug,name:Caption,price:Cost")
         assert answer.status_code == 200, answer.text
         assert answer.json()["ignored_columns"] == ["Status"]
     assert prices() == {"h1": Decimal("39.00")}
     refused = run(serve, tmp_path / "feed.csv")
     assert refused.status_code == 422
-    assert "unknown column 'Handle'" in refused.json()["detail"]
+    assert "unknown column 'Slug'" in refused.json()["detail"]
     assert "columns=" in refused.json()["detail"]
 
 

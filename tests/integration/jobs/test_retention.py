@@ -125,6 +125,7 @@ OLD_AND_YOUNG = {
         "13 months",
     ),
     "job_runs": ("INSERT INTO job_runs (job, outcome, started_at) VALUES ('j', 'succeeded', {})", "90 days"),
+    "imports": ("INSERT INTO imports (kind, source, started_at) VALUES ('post', 's', {})", "90 days"),
 }
 
 

@@ -18,7 +18,13 @@ def test_every_route_is_documented_with_its_answers(env: dict[str, str], serve: 
     assert {"204", "401", "403", "404"} <= answers["delete", "/products/{product_id}"]
     assert {"200", "401", "403", "413", "415"} <= answers["post", "/products/import"]
     body = document["paths"]["/products/import"]["post"]["requestBody"]["content"]
-    assert set(body) == {"application/x-ndjson", "application/jsonl", "text/csv"}
+    assert set(body) == {
+        "application/x-ndjson",
+        "application/jsonl",
+        "text/csv",
+        "application/xml",
+        "application/ld+json",
+    }
     page = document["components"]["schemas"]["ProductPage"]["properties"]
     assert {"products", "total", "page", "page_size", "total_pages", "facets"} <= set(page)
     names = {parameter["name"] for parameter in document["paths"]["/products"]["get"]["parameters"]}

@@ -7,11 +7,11 @@ from functions.admin import rules
 from shared.clients import postgres
 from shared.clients.postgres import transaction
 from shared.domain.content import specificities
-from shared.storage.recommending import similar_products
+from shared.storage.recommending import content
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import push
 from tests.integration.recommendations.purchases import run_job
-from tests.integration.shop import add_model
+from tests.integration.shop import add_model, embed_products
 
 
 def similar(client: httpx.Client, product_id: int, k: int = 3) -> list[tuple[int, float]]:
@@ -26,6 +26,7 @@ def add(name: str, description: str = "") -> int:
         name=name,
         text=description,
     )
+    embed_products()
     return int(rows[0][0])
 
 
@@ -43,7 +44,7 @@ def test_a_changed_description_changes_the_neighbours(client: httpx.Client, serv
     chair, thing = add("Wooden garden chair"), add("Red metal thing")
     postgres.write("UPDATE products SET name = 'Wooden garden bench' WHERE id = :id", id=thing)
     with transaction() as connection:
-        assert similar_products.refresh(connection, [thing]) == 1
+        assert content.refresh(connection, [thing]) == 1
     assert similar(client, thing)[0][0] == chair
 
 

@@ -24,7 +24,9 @@ from jobs.data.product_files import open_products
 from shared.clients import sources
 from shared.errors import InvalidRequest
 from shared.tables.columns import EVENT_COLUMNS, PRODUCT_COLUMNS, STANDALONE_EVENT_COLUMNS, Columns
-from shared.tables.products import RowError, parse_products
+from shared.tables.presets import Reading
+from shared.tables.product_values import RowError
+from shared.tables.products import parse_products
 
 HEAD = "user_id,item_id,event_type,timestamp\n"
 AT = "2026-03-01T10:00:00Z"
@@ -314,7 +316,7 @@ def test_a_mapping_that_names_no_column_is_refused_in_every_format(tmp_path: Pat
     for body, name in ((LINE, "e.jsonl"), (HEAD, "e.csv"), (parquet(**GOOD), "e.parquet")):
         assert "has no column 'Stk'; it has: user_id, item_id" in refusal(tmp_path, body, name, quantity="Stk")
     with pytest.raises(InvalidRequest, match="no column 'Marke'"):
-        parse_products(b'{"title": "A", "price": 1}\n', "jsonl", Columns(PRODUCT_COLUMNS, {"brand": "Marke"}))
+        parse_products(b'{"title": "A", "price": 1}\n', "jsonl", Reading(None, {"brand": "Marke"}))
     # a column that some rows lack
     assert events(tmp_path, LINE + LINE.replace('"u"', '"v", "Stk": 2'), "e.jsonl", quantity="stk")[1] == {}
 
@@ -347,7 +349,7 @@ def test_a_damaged_packed_file_is_one_line_of_reason(tmp_path: Path, cut: slice)
 
 def test_a_price_that_cannot_be_read_is_reported_by_an_evaluation(tmp_path: Path) -> None:
     path = tmp_path / "items.csv"
-    path.write_text("sku;price\n1;1.299\n2;12.50 EUR\n3;\n4;-1\n5;2\n6;NULL\n")
+    path.write_text("sku;price\n1;1.299\n2;12.50 pieces\n3;\n4;-1\n5;2 EUR\n6;NULL\n")
     found = read_catalog(str(path), np.array(list("123456"), dtype=object))
     assert found.catalog.prices.tolist() == [0, 0, 0, 0, 2, 0]
     [unread] = found.report()["unread"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.__main__ import COMMANDS, HELP, WITH_OWN_HELP, main
-from local.commands import parameters, quoted
+from local.commands import loaded, parameters, quoted
 from local.errors import Refused
 from local.redis_cli import formatted
 from local.services import google_emulator, with_driver
@@ -207,3 +207,17 @@ def test_reset_asks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pyt
     assert main(["reset"]) == 0
     assert not (tmp_path / "state").exists()
     capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ({"rows": 1200, "stored": 1200}, ["Stored 1,200 of 1,200 events.", "./aisle job similarity"]),
+        ({"rows": 5, "stored": 2, "known": 1, "rejected": 2}, ["2 of 5", "1 were stored before; 2 rejected"]),
+        ({"rows": 5, "known": 5}, ["Stored 0 of 5 events (5 were stored before)", "nothing is left to do"]),
+    ],
+)
+def test_a_load_says_in_one_line_what_it_did_and_what_is_next(answer: dict[str, int], says: list[str]) -> None:
+    line = loaded(answer)
+    assert "\n" not in line
+    assert all(part in line for part in says)

@@ -1,0 +1,147 @@
+"""Storing a catalog chunk by chunk, and counting what became of its rows. Shared by import_catalog and import_feeds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final
+
+from shared.errors import InvalidRequest
+from shared.job import progress
+from shared.storage.catalog import bulk_writes
+from shared.tables.product_values import Row, RowError
+from shared.tables.products import PREVIEW_ROWS, ProductRows, Repeated, Repetitions, count_errors, mapping_of, shown
+from shared.tables.reports import LeftOut
+
+MAX_ERRORS_REPORTED: Final = 1000
+MAX_REPEATED_REPORTED: Final = 1000
+MAX_PRODUCTS_REPORTED: Final = 1000
+# A chunk is a transaction. With long descriptions its statements take a second or two: others wait for no longer.
+ROWS_PER_CHUNK: Final = 500
+
+
+@dataclass
+class CatalogImport:
+    """One import: its counts and its report.
+
+    on_progress : takes the counts after each chunk. in_chunk : writes more in each chunk's transaction.
+    needs_ids : refuse rows without an ``external_id``, which a second run would store again.
+    """
+
+    on_progress: Callable[[dict[str, int]], None] = lambda _counts: None
+    in_chunk: bulk_writes.Also | None = None
+    needs_ids: bool = False
+    counts: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("rows", "created", "updated", "unchanged", "rejected", "repeated"), 0)
+    )
+    errors: list[RowError] = field(default_factory=list)
+    left_out: LeftOut = field(default_factory=LeftOut)
+    repeated: list[Repeated] = field(default_factory=list)
+    # both ids of the first rows that were stored
+    products: list[dict[str, Any]] = field(default_factory=list)
+    # ids of rows that were rejected, and how many of those have none that can be read
+    rejected_ids: set[str] = field(default_factory=set)
+    rejected_without_id: int = 0
+    catalog: ProductRows = field(default_factory=ProductRows)
+    _repetitions: Repetitions = field(default_factory=Repetitions)
+
+    @property
+    def used(self) -> int:
+        """Rows that were neither rejected nor replaced by a later row."""
+        return self.counts["rows"] - self.counts["rejected"] - self.counts["repeated"]
+
+    def run(self, catalog: ProductRows, *, is_dry: bool = False) -> list[dict[str, Any]]:
+        """Store the catalog's rows, or with ``is_dry`` only read them, and return the first products.
+
+        Chunks that were stored stay when the source breaks off. Raises InvalidRequest when it does, or when no row can
+        be used; both have the report's members.
+        """
+        self.catalog = catalog
+        first_products: list[dict[str, Any]] = []
+        rows = iter(catalog)
+        try:
+            while chunk := list(islice(rows, ROWS_PER_CHUNK)):
+                good = self._sorted_out(chunk)
+                first_products += [shown(row[1]) for row in good[: PREVIEW_ROWS - len(first_products)]]
+                self._store(chunk, good, is_dry=is_dry)
+                self.on_progress(dict(self.counts))
+                progress("catalog rows imported", counts=dict(self.counts))
+        except InvalidRequest as error:
+            if not self.counts["rows"]:
+                raise
+            kept = f" {self.used} rows before that are stored." if not is_dry else ""
+            raise self._failure(f"{error.detail}{kept}") from error
+        if not self.used:
+            reasons = self.left_out.sentence() or self._nothing()
+            raise self._failure(f"No product of {self.counts['rows']} rows could be used: {reasons}.")
+        return first_products
+
+    def _nothing(self) -> str:
+        skipped = self.catalog.skipped.sentence()
+        return f"each of them {skipped}" if skipped else "the feed has no rows; check that its export was not empty"
+
+    def _reject(self, problems: list[RowError]) -> None:
+        self.counts["rejected"] += 1
+        count_errors(self.left_out, problems)
+        if external_id := problems[0].external_id:
+            self.rejected_ids.add(external_id)
+        else:
+            self.rejected_without_id += 1
+        self.errors.extend(problems[: MAX_ERRORS_REPORTED - len(self.errors)])
+
+    def _sorted_out(self, chunk: list[Row | list[RowError]]) -> list[Row]:
+        good: list[Row] = []
+        for row in chunk:
+            if isinstance(row, list):
+                self._reject(row)
+            elif self.needs_ids and row[1].external_id is None:
+                self._reject(
+                    [RowError(row[0], "external_id", "is required in a feed, which is read again; map a column to it")]
+                )
+            else:
+                good.append(row)
+        return good
+
+    def _store(self, chunk: list[Row | list[RowError]], good: list[Row], *, is_dry: bool) -> None:
+        products = [product for _row, product in good]
+        done = bulk_writes.Upserted() if is_dry else bulk_writes.import_products(products, self.in_chunk)
+        self.products += [
+            {"row": good[position][0], "product_id": product_id, "external_id": external_id}
+            for position, product_id, external_id in done.products[: MAX_PRODUCTS_REPORTED - len(self.products)]
+        ]
+        refused = {position for position, _name, _message in done.refused}
+        for position, name, message in done.refused:
+            self._reject([RowError(good[position][0], name, message, good[position][1].external_id)])
+        replaced = self._repetitions.add(row for position, row in enumerate(good) if position not in refused)
+        first = good[0][0] if good else 0
+        # a row that a later row of its own chunk replaced was not written
+        unwritten = sum(pair.row >= first for pair in replaced)
+        self.repeated += replaced[: MAX_REPEATED_REPORTED - len(self.repeated)]
+        counts = self.counts
+        counts["rows"] += len(chunk)
+        counts["created"] += len(done.created)
+        counts["updated"] += len(done.updated)
+        counts["repeated"] += len(replaced)
+        if not is_dry:
+            counts["unchanged"] += len(good) - len(done.created) - len(done.updated) - len(refused) - unwritten
+
+    def _failure(self, detail: str) -> InvalidRequest:
+        report = self.report()
+        return InvalidRequest(
+            detail, **{name: value for name, value in report.items() if name != "errors"}, row_errors=report["errors"]
+        )
+
+    def report(self) -> dict[str, Any]:
+        """Return what became of the rows so far."""
+        return {
+            **self.counts,
+            "used": self.used,
+            "errors": [{"row": error.row, "field": error.field, "message": error.message} for error in self.errors],
+            "errors_truncated": len(self.errors) >= MAX_ERRORS_REPORTED,
+            "left_out": self.left_out.summary(),
+            "repeated_rows": [
+                {"row": pair.row, "external_id": pair.external_id, "replaced_by": pair.replaced_by}
+                for pair in self.repeated
+            ],
+            "products": self.products,
+            **mapping_of(self.catalog),
+        }

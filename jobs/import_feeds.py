@@ -1,0 +1,112 @@
+"""Job, every 15 minutes: import the scheduled feeds that are due."""
+
+import logging
+import time
+from typing import Any, Final
+
+from jobs.data.catalog_import import CatalogImport
+from jobs.data.feed_files import FeedFile, fetched
+from jobs.data.product_files import open_products
+from shared.clients import sources
+from shared.clients.postgres import Connection, transaction
+from shared.domain.catalog import ProductWrite
+from shared.errors import AppError, InvalidRequest
+from shared.job import Parameters, job
+from shared.storage.catalog import bulk_writes, feeds
+from shared.storage.events import outbox
+from shared.storage.operations import imports
+from shared.tables.csv_files import text_options
+from shared.tables.presets import parse_reading
+
+log = logging.getLogger(__name__)
+
+# less than timeout_s of functions.yaml; feeds that are left are due at the next run
+TIME_LIMIT_S: Final = 1200.0
+
+
+class ImportFeeds(Parameters):
+    """No parameters: /admin/feeds has the feeds."""
+
+
+@job
+def import_feeds(_parameters: ImportFeeds) -> dict[str, Any]:
+    """Import each due feed whose file has changed, and hide the products that vanished from it.
+
+    A feed that fails does not keep the others from running. Returns how many were imported, unchanged and failed.
+    """
+    deadline = time.monotonic() + TIME_LIMIT_S
+    counts = {"imported": 0, "unchanged": 0, "failed": 0, "left": 0}
+    for feed in feeds.due():
+        if time.monotonic() > deadline:
+            counts["left"] += 1
+            continue
+        counts[_run(feed)] += 1
+    return counts
+
+
+def _run(feed: dict[str, Any]) -> str:
+    """Run one feed, record how it went, and return the outcome."""
+    marks = {name: feed[name] for name in ("etag", "last_modified", "digest")}
+    try:
+        with fetched(feed["url"], feed["credentials"], **marks) as file:
+            if file is None:
+                outcome, detail = "unchanged", "The file is the one of the last run."
+            else:
+                outcome, detail = _take(feed, file)
+                marks = {"etag": file.etag, "last_modified": file.last_modified, "digest": file.digest}
+    except AppError as error:
+        outcome, detail = "failed", error.detail or str(error)
+    except Exception as error:
+        log.exception("feed failed", extra={"feed": feed["id"]})
+        outcome, detail = "failed", f"{type(error).__name__}: the error was logged."
+    feeds.record_run(feed["id"], outcome, detail, **marks)
+    return outcome
+
+
+def _take(feed: dict[str, Any], file: FeedFile) -> tuple[str, str]:
+    """Import a fetched file. Raises InvalidRequest when no row can be used or the file breaks off."""
+    import_id = imports.begin("feed", feed["url"], feed["id"])
+
+    def note(connection: Connection, rows: list[ProductWrite], created: list[int]) -> list[int]:
+        return feeds.mark_seen(connection, feed["id"], import_id, rows, created)
+
+    work = CatalogImport(
+        on_progress=lambda counts: imports.report_progress(import_id, counts), in_chunk=note, needs_ids=True
+    )
+    try:
+        reading = parse_reading(feed["preset"], feed["columns"])
+        options = text_options(feed["separator"], feed["encoding"], feed["decimal"])
+        with sources.unpacked(file.file, feed["url"]) as plain:
+            form = sources.known_format(feed["url"], feed["format"])
+            work.run(open_products(plain, form, reading, options))
+        vanished = _hide(feed, work, import_id)
+    except BaseException as error:
+        detail = error.detail if isinstance(error, InvalidRequest) else f"{type(error).__name__}: the error was logged."
+        imports.end(import_id, "failed", work.counts, work.report() | {"error": detail})
+        raise
+    imports.end(import_id, "succeeded", work.counts, work.report() | {"vanished": vanished})
+    counts = work.counts
+    return "imported", (
+        f"{counts['created']} created, {counts['updated']} changed, {counts['rejected']} rows refused; "
+        f"{vanished['hidden']} hidden.{' ' + vanished['reason'] if vanished['reason'] else ''}"
+    )
+
+
+def _hide(feed: dict[str, Any], work: CatalogImport, import_id: int) -> dict[str, Any]:
+    """Hide the products that vanished from a feed, and return what was done and why it was not."""
+    if work.rejected_without_id:
+        reason = "Nothing was hidden: refused rows without a readable external_id may be the missing products."
+        return {"known": None, "gone": None, "hidden": 0, "reason": reason}
+    with transaction() as connection:
+        feeds.keep(connection, feed["id"], import_id, sorted(work.rejected_ids))
+        result = feeds.hide_vanished(connection, feed["id"], import_id, feed["max_gone_share"])
+        unsent = bulk_writes.announce(connection, result.hidden, "deleted")
+    if unsent:
+        outbox.publish_now(unsent)
+    reason = ""
+    if result.gone and result.gone > feed["max_gone_share"] * result.known:
+        reason = (
+            f"{result.gone} of {result.known} products are missing, more than max_gone_share "
+            f"({feed['max_gone_share']:.0%}), so none was hidden. Check the feed; raise max_gone_share if it is right."
+        )
+    return {"known": result.known, "gone": result.gone, "hidden": len(result.hidden), "reason": reason}

@@ -1,0 +1,173 @@
+"""Scheduled feeds: their settings, which products came from them, and which of those have vanished."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from shared.clients.postgres import Connection, execute, read, write
+from shared.domain.catalog import ProductWrite
+from shared.errors import NotFound
+
+# what staff set
+SETTINGS: Final = (
+    "name",
+    "url",
+    "preset",
+    "columns",
+    "separator",
+    "encoding",
+    "decimal",
+    "format",
+    "every_minutes",
+    "credentials",
+    "max_gone_share",
+    "is_active",
+)
+_SET: Final = ", ".join(SETTINGS)
+COLUMNS: Final = f"id, {_SET}, next_run_at, last_run_at, last_outcome, last_detail, created_at, updated_at"
+LAST_IMPORT: Final = "(SELECT max(i.id) FROM imports i WHERE i.feed_id = f.id) AS last_import_id"
+LIST: Final = f"SELECT {COLUMNS}, {LAST_IMPORT} FROM feeds f ORDER BY id"
+ONE: Final = f"SELECT {COLUMNS}, {LAST_IMPORT} FROM feeds f WHERE id = :id"
+LOCK: Final = ONE + " FOR UPDATE OF f"
+ADD: Final = f"INSERT INTO feeds ({_SET}) VALUES ({', '.join(f':{name}' for name in SETTINGS)}) RETURNING id"
+# a file that was read by other settings must be read again
+CHANGE: Final = f"""
+UPDATE feeds SET {", ".join(f"{name} = :{name}" for name in SETTINGS)}, etag = NULL, last_modified = NULL,
+    digest = NULL, next_run_at = now(), updated_at = now()
+WHERE id = :id"""
+DELETE: Final = "DELETE FROM feeds WHERE id = :id"
+DUE: Final = f"""
+SELECT {COLUMNS}, etag, last_modified, digest FROM feeds
+WHERE is_active AND next_run_at <= now() ORDER BY next_run_at, id"""
+# A minute early: the schedule must not make a feed wait for another round.
+RAN: Final = """
+UPDATE feeds SET last_run_at = now(), last_outcome = :outcome, last_detail = :detail,
+    next_run_at = now() + make_interval(mins => every_minutes) - interval '1 minute',
+    etag = :etag, last_modified = :last_modified, digest = :digest
+WHERE id = :id"""
+SEEN: Final = """
+INSERT INTO feed_products AS f (feed_id, external_id, import_id, is_own)
+SELECT :feed_id, s.external_id, :import_id, coalesce(p.id = ANY (cast(:created AS bigint[])), false)
+FROM unnest(cast(:ids AS text[])) AS s(external_id) LEFT JOIN products p USING (external_id)
+ORDER BY s.external_id
+ON CONFLICT (feed_id, external_id) DO UPDATE SET import_id = EXCLUDED.import_id"""
+# Products that were hidden because they had vanished, and are in the feed again.
+RETURNED: Final = """
+WITH back AS (
+    UPDATE feed_products SET hidden_at = NULL
+    WHERE feed_id = :feed_id AND external_id = ANY (cast(:ids AS text[])) AND hidden_at IS NOT NULL
+    RETURNING external_id
+)
+UPDATE products p SET is_active = true, updated_at = now() FROM back
+WHERE p.external_id = back.external_id AND NOT p.is_active
+  AND back.external_id = ANY (cast(:shown AS text[]))
+RETURNING p.id"""
+STILL_THERE: Final = """
+UPDATE feed_products SET import_id = :import_id
+WHERE feed_id = :feed_id AND external_id = ANY (cast(:ids AS text[]))"""
+# Own products of the feed that are shown: how many, and how many the last file did not have.
+GONE: Final = """
+SELECT count(*), count(*) FILTER (WHERE f.import_id <> :import_id)
+FROM feed_products f JOIN products p USING (external_id)
+WHERE f.feed_id = :feed_id AND f.is_own AND f.hidden_at IS NULL AND p.is_active"""
+# A product that another feed still has stays.
+HIDE: Final = """
+WITH gone AS (
+    SELECT f.external_id FROM feed_products f
+    WHERE f.feed_id = :feed_id AND f.is_own AND f.hidden_at IS NULL AND f.import_id <> :import_id
+      AND NOT EXISTS (SELECT FROM feed_products other
+                      WHERE other.external_id = f.external_id AND other.feed_id <> f.feed_id
+                        AND other.hidden_at IS NULL)
+), hidden AS (
+    UPDATE products p SET is_active = false, updated_at = now() FROM gone
+    WHERE p.external_id = gone.external_id AND p.is_active RETURNING p.id, p.external_id
+), noted AS (
+    UPDATE feed_products f SET hidden_at = now() FROM hidden
+    WHERE f.feed_id = :feed_id AND f.external_id = hidden.external_id
+)
+SELECT id FROM hidden"""
+
+
+class Vanished(NamedTuple):
+    """How many products a feed had, how many of them its last file lacks, and the ids of those that were hidden."""
+
+    known: int
+    gone: int
+    hidden: list[int]
+
+
+def list_feeds() -> list[dict[str, Any]]:
+    """Return every feed, oldest first."""
+    return [dict(row._mapping) for row in read(LIST)]
+
+
+def one(feed_id: int) -> dict[str, Any]:
+    """Return a feed. Raises NotFound."""
+    rows = read(ONE, id=feed_id)
+    if not rows:
+        raise NotFound(f"There is no feed {feed_id}; GET /admin/feeds lists them.")
+    return dict(rows[0]._mapping)
+
+
+def lock(connection: Connection, feed_id: int) -> dict[str, Any]:
+    """Return a feed, locked until the transaction ends. Raises NotFound."""
+    rows = execute(connection, LOCK, {"id": feed_id})
+    if not rows:
+        raise NotFound(f"There is no feed {feed_id}; GET /admin/feeds lists them.")
+    return dict(rows[0]._mapping)
+
+
+def add(connection: Connection, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Store a new feed, due at once, and return it."""
+    feed_id = int(execute(connection, ADD, {name: settings[name] for name in SETTINGS})[0][0])
+    return lock(connection, feed_id)
+
+
+def change(connection: Connection, feed_id: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace a feed's settings, make it due at once, and return it."""
+    execute(connection, CHANGE, {"id": feed_id, **{name: settings[name] for name in SETTINGS}})
+    return lock(connection, feed_id)
+
+
+def delete(connection: Connection, feed_id: int) -> None:
+    """Delete a feed. Its products stay as they are."""
+    execute(connection, DELETE, {"id": feed_id})
+
+
+def due() -> list[dict[str, Any]]:
+    """Return the active feeds whose time has come, the longest due first."""
+    return [dict(row._mapping) for row in read(DUE)]
+
+
+def record_run(
+    feed_id: int, outcome: str, detail: str, etag: str | None, last_modified: str | None, digest: str | None
+) -> None:
+    """Record a run, and what the file that was imported last is recognised by."""
+    write(RAN, id=feed_id, outcome=outcome, detail=detail[:2000], etag=etag, last_modified=last_modified, digest=digest)
+
+
+def mark_seen(
+    connection: Connection, feed_id: int, import_id: int, rows: Sequence[ProductWrite], created: Sequence[int]
+) -> list[int]:
+    """Note that a feed's file has these products, and return ids of those that are shown again.
+
+    A product that was hidden because it had vanished is shown again, unless its row says otherwise.
+    """
+    ids = sorted({row.external_id for row in rows if row.external_id is not None})
+    shown = [row.external_id for row in rows if "is_active" not in row.model_fields_set or row.is_active]
+    execute(connection, SEEN, {"feed_id": feed_id, "import_id": import_id, "ids": ids, "created": list(created)})
+    returned = execute(connection, RETURNED, {"feed_id": feed_id, "ids": ids, "shown": shown})
+    return [int(row[0]) for row in returned]
+
+
+def keep(connection: Connection, feed_id: int, import_id: int, external_ids: Sequence[str]) -> None:
+    """Note that a feed's file has these products too, although their rows were refused."""
+    execute(connection, STILL_THERE, {"feed_id": feed_id, "import_id": import_id, "ids": sorted(set(external_ids))})
+
+
+def hide_vanished(connection: Connection, feed_id: int, import_id: int, max_gone_share: float) -> Vanished:
+    """Hide the feed's own products that its file no longer has; none if more than ``max_gone_share`` are gone."""
+    known, gone = execute(connection, GONE, {"feed_id": feed_id, "import_id": import_id})[0]
+    hidden: list[int] = []
+    if gone and gone <= max_gone_share * known:
+        hidden = [int(row[0]) for row in execute(connection, HIDE, {"feed_id": feed_id, "import_id": import_id})]
+    return Vanished(int(known), int(gone), hidden)

@@ -1,0 +1,74 @@
+"""Prices as shops write them: an amount, with or without its currency."""
+
+import re
+from typing import Final
+
+# ISO 4217, without metals and funds
+_CURRENCIES_NAMES: Final = (
+    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD "
+    "CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD "
+    "GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT "
+    "LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR "
+    "NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP "
+    "STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD "
+    "XOF XPF YER ZAR ZMW ZWL"
+)
+CURRENCIES: Final = frozenset(_CURRENCIES_NAMES.split())
+# None: several currencies have the sign, and it names none of them
+_SIGNS: Final[dict[str, str | None]] = {
+    "€": "EUR",
+    "£": "GBP",
+    "₹": "INR",
+    "₩": "KRW",
+    "₽": "RUB",
+    "₺": "TRY",
+    "₴": "UAH",
+    "₫": "VND",
+    "₪": "ILS",
+    "₱": "PHP",
+    "฿": "THB",
+    "zł": "PLN",
+    "Kč": "CZK",
+    "Ft": "HUF",
+    "Fr.": "CHF",
+    "US$": "USD",
+    "A$": "AUD",
+    "C$": "CAD",
+    "CA$": "CAD",
+    "NZ$": "NZD",
+    "HK$": "HKD",
+    "S$": "SGD",
+    "R$": "BRL",
+    "$": None,
+    "¥": None,
+    "kr": None,
+    "kr.": None,
+}
+_SIGN: Final = "|".join(re.escape(sign) for sign in sorted(_SIGNS, key=len, reverse=True))
+_PRICE: Final = re.compile(
+    rf"(?P<before>[A-Z]{{3}}|{_SIGN})?\s*(?P<amount>[0-9.,](?:[0-9.,' \u00a0\u202f\u2009\u2019]*[0-9.,])?)"
+    rf"(?:[.,]?[-\u2013\u2014](?=\D*$))?\s*(?P<after>[A-Za-z]{{3}}|{_SIGN})?"
+)
+
+
+def _code(text: str) -> str | None:
+    """Return the currency of a sign or a code; None where it names none. Raises KeyError for other text."""
+    return _SIGNS[text] if text in _SIGNS else {code: code for code in CURRENCIES}[text.upper()]
+
+
+def split_price(text: str) -> tuple[str, str | None]:
+    """Return the amount of a price and its currency (ISO 4217): ``12,99 EUR`` is ``12,99`` and ``EUR``.
+
+    The currency is None where the text names none, or by a sign that several currencies have (``$``). A text that is no
+    such price comes back as it is.
+    """
+    match = _PRICE.fullmatch(text.strip())
+    if match is None or not (match["before"] or match["after"]):
+        return text, None
+    try:
+        codes = {_code(part) for part in (match["before"], match["after"]) if part}
+    except KeyError:
+        return text, None
+    # `$12.99 USD`: the sign agrees with the code
+    codes = codes - {None} or {None}
+    return (match["amount"].strip(), codes.pop()) if len(codes) == 1 else (text, None)

@@ -1,0 +1,93 @@
+"""Products of schema.org, in the forms in which pages and exports have them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.errors import InvalidRequest
+from shared.tables.products import Feed, parse_products, shown
+
+CUP: dict[str, Any] = {
+    "@context": "https://schema.org",
+    "@type": "Product",
+    "sku": "CUP-1",
+    "name": "Cup &amp; saucer",
+    "description": "<p>White</p>",
+    "image": ["https://shop.example/1.jpg", "https://shop.example/2.jpg"],
+    "brand": {"@type": "Brand", "name": "Nordhem"},
+    "category": "Home > Kitchen",
+    "offers": {
+        "@type": "Offer",
+        "price": "12.90",
+        "priceCurrency": "EUR",
+        "availability": "https://schema.org/InStock",
+    },
+    "aggregateRating": {"@type": "AggregateRating", "ratingValue": "80", "bestRating": 100, "reviewCount": "12"},
+}
+
+
+def parse(value: Any) -> Feed:
+    return parse_products(json.dumps(value).encode(), "jsonl")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        CUP,
+        [CUP],
+        {"@context": "https://schema.org", "@graph": [{"@type": "WebSite", "name": "Shop"}, CUP]},
+        {"@type": "ItemList", "itemListElement": [{"@type": "ListItem", "position": 1, "item": CUP}]},
+    ],
+)
+def test_a_product_is_read_in_each_form(document: Any) -> None:
+    feed = parse(document)
+    assert feed.errors == []
+    [(row, product)] = feed.rows
+    assert row == 1
+    values = shown(product)
+    assert (values["external_id"], values["name"], values["description"]) == ("CUP-1", "Cup & saucer", "White")
+    assert (values["price"], values["quantity"], values["brand"]) == (12.9, 1, "Nordhem")
+    assert (values["image_url"], values["category"]) == ("https://shop.example/1.jpg", "Home > Kitchen")
+    assert (values["currency"], values["average_rating"], values["review_count"]) == ("EUR", 4.0, 12)
+    assert feed.catalog.preset.name == "jsonld"
+
+
+def test_one_object_a_line_is_read_by_line() -> None:
+    body = b"\n".join((json.dumps(CUP).encode(), b"{broken", json.dumps(CUP | {"sku": "CUP-2", "offers": []}).encode()))
+    feed = parse_products(body, "jsonl")
+    assert [(row, product.external_id) for row, product in feed.rows] == [(1, "CUP-1")]
+    assert [(error.row, error.field) for error in feed.errors] == [(2, ""), (3, "price")]
+
+
+def test_variants_have_the_text_of_their_group() -> None:
+    offers = CUP["offers"]
+    group = {
+        "@context": "https://schema.org",
+        "@type": "ProductGroup",
+        "productGroupID": "G",
+        "name": "Shirt",
+        "description": "Linen",
+        "hasVariant": [
+            {"@type": "Product", "sku": "S", "offers": offers},
+            {"@type": "Product", "sku": "M", "offers": offers | {"availability": "OutOfStock"}},
+        ],
+    }
+    rows = [shown(product) for _row, product in parse(group).rows]
+    assert [(row["external_id"], row["name"], row["description"], row["quantity"]) for row in rows] == [
+        ("S", "Shirt", "Linen", 1),
+        ("M", "Shirt", "Linen", 0),
+    ]
+    assert {row["item_group_id"] for row in rows} == {"G"}
+
+
+def test_a_document_without_products_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="no object of the type Product"):
+        parse({"@context": "https://schema.org", "@type": "Organization", "name": "Shop"})
+
+
+def test_deep_nesting_is_a_row_error() -> None:
+    nested: Any = CUP
+    for _ in range(30):
+        nested = {"@graph": [nested]}
+    assert "levels deep" in parse(nested).errors[0].message

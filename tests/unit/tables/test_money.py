@@ -1,0 +1,38 @@
+"""A price is an amount and, where the text says so, its currency."""
+
+import pytest
+
+from shared.tables.money import split_price
+from shared.tables.products import parse_products
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "currency"),
+    [
+        ("12,99 EUR", "12,99", "EUR"),
+        ("1.299,00 €", "1.299,00", "EUR"),
+        ("EUR 1 299.00", "1 299.00", "EUR"),
+        ("19.99 usd", "19.99", "USD"),
+        # several currencies have this sign
+        ("$1,299.00", "1,299.00", None),
+        ("$12.99 CAD", "12.99", "CAD"),
+        ("US$ 5", "5", "USD"),
+        ("12,- €", "12,", "EUR"),
+        ("249 kr.", "249", None),
+        ("12.99", "12.99", None),
+    ],
+)
+def test_a_price_has_an_amount_and_a_currency(text: str, amount: str, currency: str | None) -> None:
+    got = split_price(text)
+    assert got == (amount, currency)
+
+
+@pytest.mark.parametrize("text", ["5 PCS", "Free", "€ 5 USD", "EUR", "-5 EUR", "12.99 EUR each", ""])
+def test_other_text_comes_back_as_it_is(text: str) -> None:
+    assert split_price(text) == (text, None)
+
+
+def test_the_decimal_mark_is_found_beside_currencies() -> None:
+    feed = parse_products("external_id;name;price\na;A;1.299,00 €\nb;B;1.299 €\nc;C;5 Stück\n".encode(), "csv")
+    assert [(row[1].external_id, float(row[1].price)) for row in feed.rows] == [("a", 1299.0), ("b", 1299.0)]
+    assert [(error.row, error.field) for error in feed.errors] == [(4, "price")]

@@ -1,0 +1,71 @@
+"""Sale prices count while the sale lasts; stock in words becomes a quantity."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from shared.tables.offers import UnreadableOffer, settle
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "price"),
+    [
+        (None, None, 7),
+        ("2026-03-10", "2026-03-10", 7),
+        ("2026-03-10T12:00+00:00", None, 7),
+        ("2026-03-10T12:00:01+00:00", None, 9),
+        (None, "2026-03-10T11:59:59Z", 9),
+        ("2026-03-11", None, 9),
+        (None, "2026-03-09", 9),
+        ("2026-03-10T12:30+01:00", None, 7),
+    ],
+)
+def test_a_sale_price_counts_while_the_sale_lasts(starts: str | None, ends: str | None, price: int) -> None:
+    values = {"price": Decimal(9), "sale_price": Decimal(7), "sale_starts": starts, "sale_ends": ends}
+    settled = settle({name: value for name, value in values.items() if value is not None}, NOW)
+    assert settled["price"] == price
+    assert settled.get("list_price") == (9 if price == 7 else None)
+    assert not {"sale_price", "sale_starts", "sale_ends"} & settled.keys()
+
+
+@pytest.mark.parametrize(("listed", "stays"), [(10, True), (9, False), (8, False)])
+def test_a_list_price_is_above_the_price(listed: int, stays: bool) -> None:
+    assert ("list_price" in settle({"price": Decimal(9), "list_price": Decimal(listed)}, NOW)) is stays
+
+
+def test_a_sale_price_that_is_not_lower_changes_nothing() -> None:
+    assert settle({"price": Decimal(9), "sale_price": Decimal(9)}, NOW) == {"price": Decimal(9)}
+
+
+@pytest.mark.parametrize(
+    ("given", "quantity"),
+    [
+        ({"availability": "in stock"}, 1),
+        ({"availability": "In_Stock", "quantity": 4}, 4),
+        ({"availability": "https://schema.org/PreOrder"}, 1),
+        ({"availability": "out of stock"}, 0),
+        ({"availability": "SoldOut", "quantity": 4}, 0),
+        ({"quantity": 4}, 4),
+        ({}, None),
+    ],
+)
+def test_availability_becomes_a_quantity(given: dict[str, Any], quantity: int | None) -> None:
+    assert settle(given, NOW).get("quantity") == quantity
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"availability": "maybe"}, "availability"),
+        ({"price": Decimal(9), "sale_price": "cheap"}, "sale_price"),
+        ({"price": Decimal(9), "sale_price": Decimal(7), "sale_ends": "soon"}, "sale_ends"),
+    ],
+)
+def test_what_cannot_be_read_names_its_field(values: dict[str, Any], field: str) -> None:
+    with pytest.raises(UnreadableOffer) as refused:
+        settle(values, NOW)
+    assert refused.value.field == field
