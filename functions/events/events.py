@@ -9,7 +9,7 @@ from starlette.responses import Response
 from functions.events.schemas import EventAccepted, EventBatch, EventBatchResult
 from shared import event_origin
 from shared.auth import PresentedCredential
-from shared.domain.events import Event
+from shared.domain.order_events import Report
 from shared.event_publishing import publish_batch, publish_event
 from shared.http import IdempotencyKey
 from shared.http.answers import dump
@@ -41,9 +41,9 @@ def cost_of(raw_events: Sequence[Any]) -> int:
 
 @router.post("", status_code=202, response_model=EventAccepted, responses=OWNED)
 async def record_event(
-    event: Event, credential: PresentedCredential, idempotency_key: IdempotencyKey = None
+    event: Report, credential: PresentedCredential, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Record what a user did with a product.
+    """Record what a user did with a product, an order or a refund.
 
     503 with `Retry-After` when Pub/Sub does not take the event: nothing was recorded, so send it again.
     """

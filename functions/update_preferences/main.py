@@ -4,7 +4,7 @@ import functions_framework
 from cloudevents.http.event import CloudEvent
 
 from shared import logs, user_events
-from shared.storage.answers import invalidation
+from shared.storage.answers import invalidation, popular_ranking
 from shared.storage.events import ingestion
 
 
@@ -20,3 +20,5 @@ def update_preferences(event: CloudEvent) -> None:
     )
     # after the commit, and also when nothing was new: a crash may have come between the two
     invalidation.forget_users([message.user_id, *filter(None, [stored.account_id])])
+    if stored.purchase_changes:
+        popular_ranking.count_purchases(stored.purchase_changes)

@@ -36,7 +36,7 @@ EVENT_ID_NAMESPACE: Final = UUID("5f0c9a52-6c0b-4c39-9b7e-2f6f6a1f0d11")
 
 
 class EventType(StrEnum):
-    """What a user did with a product. Only `search` needs no product."""
+    """What a user did. A `search`, a `custom` event and the `refund` of a whole order name no product."""
 
     VIEW = "view"
     ADD_TO_CART = "add_to_cart"
@@ -45,6 +45,8 @@ class EventType(StrEnum):
     SEARCH = "search"
     REMOVE_FROM_CART = "remove_from_cart"
     RECOMMENDATION_CLICK = "recommendation_click"
+    REFUND = "refund"
+    CUSTOM = "custom"
 
 
 # The only home of the weights. A type that is no sign of interest weighs 0.
@@ -56,10 +58,15 @@ EVENT_WEIGHTS: Final[dict[EventType, float]] = {
     EventType.RECOMMENDATION_CLICK: 1.0,
     EventType.SEARCH: 0.0,
     EventType.REMOVE_FROM_CART: 0.0,
+    EventType.REFUND: 0.0,
+    EventType.CUSTOM: 0.0,
 }
+WITHOUT_PRODUCT: Final = frozenset({EventType.SEARCH, EventType.REFUND, EventType.CUSTOM})
 
 # events of pieces: their metadata may have a quantity
-WITH_QUANTITY: Final = frozenset({EventType.PURCHASE, EventType.ADD_TO_CART, EventType.REMOVE_FROM_CART})
+WITH_QUANTITY: Final = frozenset(
+    {EventType.PURCHASE, EventType.ADD_TO_CART, EventType.REMOVE_FROM_CART, EventType.REFUND}
+)
 
 
 def printable(text: str) -> str:
@@ -141,21 +148,14 @@ def not_a_number(value: object) -> object:
     return value
 
 
-class Event(BaseModel):
-    """What a user did with a product. The quantity of a purchase is `metadata.quantity`, 1 if omitted."""
+class EventFields(BaseModel):
+    """The fields of everything that is reported of a user."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={"examples": [{"user_id": "browser-7f3a", "product_id": 42, "event_type": "view"}]},
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     user_id: UserId
-    # before product_id, whose rule depends on it
+    # before the fields whose rules depend on it
     event_type: EventType = Field(description="What the user did.")
-    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = Field(
-        None, validate_default=True, description="Id of the product. Required, except for a `search`."
-    )
     # epoch numbers are refused before Pydantic guesses their unit
     timestamp: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(parse_timestamp)] | None = Field(
         None, description="When it happened, in ISO 8601 with a time zone. If omitted, the time of the request."
@@ -174,6 +174,21 @@ class Event(BaseModel):
         "generated.",
     )
 
+
+class Event(EventFields):
+    """What a user did with a product. The quantity of a purchase is `metadata.quantity`, 1 if omitted.
+
+    A purchase that names its order in `metadata.order_id` can be refunded by that id.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"user_id": "browser-7f3a", "product_id": 42, "event_type": "view"}]},
+    )
+
+    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = Field(
+        None, validate_default=True, description="Id of the product. Required, except for a `search`."
+    )
+
     @field_validator("metadata")
     @classmethod
     def has_whole_quantity(cls, value: dict[str, Any] | None, info: ValidationInfo) -> dict[str, Any] | None:
@@ -188,9 +203,9 @@ class Event(BaseModel):
     @field_validator("product_id")
     @classmethod
     def has_product(cls, value: int | None, info: ValidationInfo) -> int | None:
-        """Require a product, except for a search."""
-        if value is None and info.data.get("event_type", EventType.SEARCH) is not EventType.SEARCH:
-            raise ValueError("required, except for a search")
+        """Require a product, except for the types of WITHOUT_PRODUCT."""
+        if value is None and info.data.get("event_type", EventType.SEARCH) not in WITHOUT_PRODUCT:
+            raise ValueError("required, except for a search or a custom event")
         return value
 
 

@@ -70,6 +70,8 @@ RECOMMENDATIONS: Final = """
 UPDATE recommendation_log SET user_id = cast(:account_id AS text)
 WHERE user_id = :guest_id AND at > now() - interval '25 hours'"""
 ORDERS: Final = "UPDATE orders SET user_id = :account WHERE user_id = :guest"
+LINES: Final = "UPDATE purchase_lines SET user_id = :account WHERE user_id = :guest"
+REFUNDS: Final = "UPDATE refunds SET user_id = :account WHERE user_id = :guest"
 # A product that is new in the account's cart moves with all its pieces, the latest first, while the cart has room for
 # it. To a line of the account pieces are added up to the stock and the limit. The rest stays.
 CART: Final = f"""
@@ -113,7 +115,7 @@ WITH items AS MATERIALIZED (
     WHERE w.user_id = :guest AND w.product_id = i.product_id AND (i.fits OR i.is_known)
 )
 SELECT product_id FROM items WHERE NOT (fits OR is_known) ORDER BY product_id"""
-STATEMENTS: Final = (EVENTS, PURCHASES, PREFERENCES, PRICE_BANDS, SEGMENT, SEARCHES, ORDERS)
+STATEMENTS: Final = (EVENTS, PURCHASES, PREFERENCES, PRICE_BANDS, SEGMENT, SEARCHES, ORDERS, LINES, REFUNDS)
 
 # why pieces stay: the account's cart has no room for another product, the stock is used up, or the line is at its limit
 LeftReason = Literal["cart_full", "insufficient_stock", "quantity_limit"]

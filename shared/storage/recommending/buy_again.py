@@ -8,6 +8,7 @@ import orjson
 from shared.clients import postgres
 from shared.clients.postgres import Connection, execute
 from shared.domain.replenishment import REPEAT_SHARE_MAX
+from shared.storage.events.refunds import GIVEN_BACK_WHOLE
 from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
 
 # A user's purchases of a product on the same day count as one, so that gaps are whole days of at least 1.
@@ -39,20 +40,22 @@ SELECT 0, (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) FROM gaps WHE
 RETURNING product_id
 """
 
-# The lines of a user's orders that were paid and then cancelled or refunded, by product: the counts of purchases stay,
-# and these are subtracted. An order that was never paid counted nowhere. A common table expression beside ``account``.
+# The lines of a user's orders that were paid and then cancelled or refunded, by product, until the refund takes them
+# from the user's purchases (shared/storage/events/refunds.py), so that an answer follows at once. An order that was
+# never paid counted nowhere. A common table expression beside ``account``.
 GIVEN_BACK: Final = """given_back AS MATERIALIZED (
     SELECT i.product_id, count(*) AS lines
     FROM orders o JOIN order_items i ON i.order_id = o.id
     WHERE o.user_id = (SELECT id FROM account) AND o.state IN ('cancelled', 'refunded')
       AND EXISTS (SELECT FROM order_state_changes c WHERE c.order_id = o.id AND c.state = 'paid')
+      AND NOT EXISTS (SELECT FROM purchase_lines l WHERE l.event_id = i.event_id AND l.returned >= l.quantity)
     GROUP BY i.product_id
 )"""
 
 # Only a user's latest 2,000 purchases count: anything older is long overdue.
 READ: Final = f"""
 WITH account AS MATERIALIZED (SELECT id FROM users WHERE external_id = :user_id),
-{GIVEN_BACK},
+{GIVEN_BACK}, {GIVEN_BACK_WHOLE},
 bought AS MATERIALIZED (
     SELECT u.product_id, u.purchase_count - coalesce(g.lines, 0) AS purchase_count, u.last_at
     FROM user_purchases u LEFT JOIN given_back g USING (product_id)
@@ -66,6 +69,7 @@ bought AS MATERIALIZED (
           FROM (SELECT DISTINCT product_id, (occurred_at AT TIME ZONE 'UTC')::date AS day
                 FROM (SELECT product_id, event_type, occurred_at FROM events
                       WHERE user_id = (SELECT id FROM account) AND event_type = 'purchase' AND product_id IS NOT NULL
+                        AND (product_id, occurred_at) NOT IN (SELECT product_id, occurred_at FROM given_back_whole)
                       ORDER BY occurred_at DESC LIMIT 2000) AS latest) AS days) AS gaps
     GROUP BY 1 HAVING count(gap) >= 2
 ), shop AS MATERIALIZED (

@@ -10,7 +10,7 @@ from uuid import UUID
 from shared.clients.postgres import Connection, execute, execute_prepared, read, read_one
 from shared.domain.carts import MAX_QUANTITY
 from shared.domain.events import EventType
-from shared.domain.orders import OrderState, check_transition
+from shared.domain.orders import OrderState, check_transition, refund_event_id
 from shared.errors import OrderNotFound
 from shared.storage.catalog import bulk_writes
 from shared.storage.operations import audit
@@ -234,8 +234,9 @@ def change_state(
 ) -> Transition:
     """Cancel, ship or refund an order. ``shopper`` restricts it to their own; ``staff`` goes to the audit log.
 
-    Cancelling returns the stock; after cancelling or refunding the payment must be released. An order that has the
-    state already does not change. Raises OrderNotFound, OrderStateConflict.
+    Cancelling returns the stock; after cancelling or refunding the payment must be released, and the event that leaves
+    with the transaction gives the purchases back. An order that has the state already does not change. Raises
+    OrderNotFound, OrderStateConflict.
     """
     before, owner = lock(connection, order_id, shopper)
     if before is state:
@@ -253,7 +254,12 @@ def change_state(
             before={"state": before},
             after={"state": state, "reason": reason},
         )
-    return moved._replace(releases=release, shopper=owner if release else None)
+    outbox = [*moved.outbox]
+    # what was never paid is no purchase that could be given back
+    if release and before is not OrderState.PLACED and owner is not None:
+        refund = ShopperEvent(EventType.REFUND, None, {"order_id": str(order_id)}, refund_event_id(order_id))
+        outbox += shoppers.record_events(connection, owner, [refund], vouched=True)
+    return moved._replace(releases=release, shopper=owner if release else None, outbox=outbox)
 
 
 def list_abandoned(age_s: float, limit: int) -> list[UUID]:

@@ -24,7 +24,7 @@ class ShopperEvent(NamedTuple):
     """An event of a shopper; without ``event_id`` it gets a new id."""
 
     event_type: EventType
-    product_id: int
+    product_id: int | None
     metadata: Mapping[str, Any] | None = None
     event_id: UUID | None = None
 
