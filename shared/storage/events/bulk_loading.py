@@ -217,7 +217,7 @@ WHERE h.decayed > 0 AND p.price > 0 GROUP BY h.user_id, h.latest ORDER BY h.user
 ON CONFLICT (user_id) DO UPDATE SET
     {fold("user_price_bands", "weight")}, {fold("user_price_bands", "log_sum")},
     {fold("user_price_bands", "square_sum")}, as_of = greatest(user_price_bands.as_of, EXCLUDED.as_of)"""
-NEW_DATES: Final = "SELECT DISTINCT (occurred_at AT TIME ZONE 'UTC')::date FROM history_new ORDER BY 1"
+NEW_DATES: Final = "SELECT DISTINCT (occurred_at AT TIME ZONE shop.time_zone)::date FROM history_new, shop ORDER BY 1"
 # Every statement reads all rows; for tables that were just empty the planner would choose a look-up for each row.
 PLAN_IN_BULK: Final = ("SET LOCAL enable_nestloop = off", "SET LOCAL work_mem = '64MB'")
 # pg_class has no estimates for tables that were just filled
@@ -232,7 +232,7 @@ class Loaded:
     stored, known : how many events were new, and how many were stored before.
     unknown_products : ``(position, product)`` of rows of unknown products.
     faults : ``(position, reason)`` of rows whose id is that of another event.
-    dates : days of the new events, in UTC.
+    dates : days of the new events, in the shop's time zone.
     """
 
     stored: int = 0
