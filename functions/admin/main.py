@@ -14,6 +14,7 @@ from functions.admin import (
     rejected_events,
     rules,
     segments,
+    shop,
     training_runs,
     users,
 )
@@ -26,6 +27,7 @@ app = api(
     needs=("postgres", "redis", "pubsub"),
     tags={
         "dashboard": "The shop at a glance.",
+        "shop": "The shop's own settings.",
         "rules": "Rules that pin, boost, bury or exclude products in recommendations.",
         "segments": "Groups of users who behave alike.",
         "models": "Versions of the recommendation model.",
@@ -44,6 +46,7 @@ app = api(
 router = APIRouter(prefix="/admin", responses=OWNED)
 for module in (
     dashboard,
+    shop,
     cache,
     models,
     audit_log,
