@@ -11,6 +11,9 @@ from shared.errors import InvalidRequest
 from shared.tables.columns import PRODUCT_COLUMNS, Columns
 from shared.tables.csv_files import TextOptions
 from shared.tables.products import (
+    DECIMALS,
+    IDS,
+    LISTS,
     NUMBERS,
     Decimals,
     ProductRows,
@@ -45,11 +48,11 @@ def _values(row: dict[str, Any], decimals: Decimals) -> dict[str, Any]:
     text = {
         name: value
         for name, value in given.items()
-        if isinstance(value, str) and name in (*NUMBERS, "external_id", "tags", "is_active")
+        if isinstance(value, str) and name in (*NUMBERS, *IDS, *LISTS, "is_active")
     }
     typed = from_values({name: value for name, value in given.items() if name not in text})
-    if "price" in typed:
-        typed["price"] = _plain(typed["price"])
+    for name in DECIMALS & typed.keys():
+        typed[name] = _plain(typed[name])
     return typed | from_text(text, decimals)
 
 
@@ -77,7 +80,7 @@ def _open_parquet(file: io.BufferedIOBase, columns: Columns, options: TextOption
             for batch in table.iter_batches(batch_size=ROWS_PER_BATCH, columns=list(fields)):
                 renamed = [fields[name] for name in batch.schema.names]
                 arrays = [
-                    ids(array) if name == "external_id" else plain(array)
+                    ids(array) if name in IDS else plain(array)
                     for name, array in zip(renamed, batch.columns, strict=True)
                 ]
                 texts = {

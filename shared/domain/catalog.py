@@ -1,11 +1,12 @@
 """Products as they are written: one model for the API, imports and jobs."""
 
 import re
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any, Final
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -15,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from shared.domain.events import ProductId, printable
+from shared.domain.events import ProductId, in_utc, not_a_number, printable
 from shared.domain.patches import without_defaults
 from shared.domain.quantities import Whole
 from shared.domain.text import nfc
@@ -24,6 +25,8 @@ from shared.domain.text import nfc
 MAX_PRICE: Final = Decimal("9999999999.99")
 MAX_TAGS: Final = 50
 MAX_CATEGORY_DEPTH: Final = 5
+MAX_FURTHER_CATEGORIES: Final = 20
+MAX_RATING: Final = Decimal(5)
 # "Home > Candles" is the category Candles inside Home
 CATEGORY_SEPARATOR: Final = ">"
 
@@ -54,6 +57,16 @@ def category_path(value: str) -> str:
     if len(set(parts)) < len(parts):
         raise ValueError("must not be inside itself")
     return f" {CATEGORY_SEPARATOR} ".join(parts)
+
+
+def two_decimals(value: Decimal) -> Decimal:
+    """Return a rating as it is stored: an average has more decimals than anybody reads."""
+    return value.quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+def capital_letters(value: object) -> object:
+    """Return a text in capital letters; anything else is left for validation."""
+    return value.strip().upper() if isinstance(value, str) else value
 
 
 def distinct(values: list[str]) -> list[str]:
@@ -94,7 +107,7 @@ CategoryPath = Annotated[
     AfterValidator(printable),
     AfterValidator(category_path),
     nfc(500),
-    Field(description="Name of the category, which is created if it is new. `Home > Candles` is Candles inside Home."),
+    Field(description="Path of a category, such as `Home > Candles`."),
 ]
 Brand = Annotated[str, _text(1, 200), AfterValidator(printable), nfc(200)]
 Tag = Annotated[str, _text(1, 64), AfterValidator(printable), nfc(64)]
@@ -104,10 +117,32 @@ Tags = Annotated[
     AfterValidator(distinct),
     BeforeValidator(lambda value: [] if value is None else value),
 ]
+ItemGroupId = Annotated[str, _text(1, 255), AfterValidator(printable), nfc(255)]
+Currency = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z]{3}$"), BeforeValidator(capital_letters), Field(examples=["EUR"])
+]
+Rating = Annotated[
+    Decimal,
+    Field(ge=0, le=MAX_RATING, allow_inf_nan=False),
+    AfterValidator(two_decimals),
+    BeforeValidator(real_number),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": float(MAX_RATING), "examples": [4.5]}),
+]
+ReviewCount = Annotated[int, Whole, Field(ge=0, le=2**31 - 1, strict=True)]
+AvailableFrom = Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(in_utc)]
+FurtherCategories = Annotated[
+    list[CategoryPath],
+    Field(max_length=MAX_FURTHER_CATEGORIES),
+    AfterValidator(distinct),
+    BeforeValidator(lambda value: [] if value is None else value),
+]
 Quantity = Annotated[int, Whole, Field(ge=0, le=2**31 - 1, strict=True, description="Pieces in stock.")]
 Active = Annotated[bool, Field(strict=True, description="`false` hides the product everywhere.")]
 Latitude = Annotated[float, BeforeValidator(real_number), Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, BeforeValidator(real_number), Field(ge=-180, le=180, allow_inf_nan=False)]
+
+
+FURTHER_CATEGORIES: Final = "Paths of further categories, in which filters and facets find the product too."
 
 
 class _Written(BaseModel):
@@ -116,9 +151,23 @@ class _Written(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     image_url: ImageUrl | None = Field(None, description="Address of an image, http or https.")
+    item_group_id: ItemGroupId | None = Field(
+        None,
+        description="Id of the group of variants, such as all sizes of a shirt. Answers show one product of a group.",
+    )
+    list_price: Price | None = Field(
+        None, description="Price before a discount. The product is on sale if it is above `price`."
+    )
+    currency: Currency | None = Field(None, description="Currency of the prices, by ISO 4217.")
+    average_rating: Rating | None = Field(None, description="Average rating by customers, from 0 to 5.")
+    review_count: ReviewCount | None = Field(None, description="Number of ratings or reviews.")
+    available_from: AvailableFrom | None = Field(
+        None, description="When the product is or was first available, in ISO 8601 with a time zone."
+    )
     category: CategoryPath | None = Field(
         None,
-        description="Name of the category, which is created if it is new. `Home > Candles` is Candles inside Home.",
+        description="Path of the category, which is created if it is new. `Home > Candles` is Candles inside Home. A "
+        "name alone is the top category of that name, or else the only category of that name.",
     )
     category_id: ProductId | None = Field(None, description="Id of an existing category, instead of `category`.")
     brand: Brand | None = Field(None, description="Brand.")
@@ -148,6 +197,7 @@ class ProductWrite(_Written):
     description: Description = ""
     price: Price
     tags: Tags = []
+    further_categories: FurtherCategories = Field([], description=FURTHER_CATEGORIES)
     quantity: Quantity = 0
     is_active: Active = True
 
@@ -162,5 +212,6 @@ class ProductPatch(_Written):
     description: Description = ""
     price: Price = Decimal(0)
     tags: Tags = []
+    further_categories: FurtherCategories = Field([], description=FURTHER_CATEGORIES)
     quantity: Quantity = 0
     is_active: Active = True

@@ -1,7 +1,7 @@
 """Rows of a catalog (CSV, JSON lines, or values of Parquet) as products, or what is wrong with each row.
 
 A row's number is its line in the file, the first being 1 (a CSV's header); a record over several lines goes by its
-first. A CSV's empty cell is a value that is not given; its ``tags`` are separated by ``|``.
+first. A CSV's empty cell is a value that is not given; its ``tags`` and ``further_categories`` are separated by ``|``.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,7 +30,11 @@ from shared.tables.values import (
 from shared.validation import field_errors
 
 REQUIRED: Final = ("name", "price")
-NUMBERS: Final = ("price", "quantity", "category_id", "latitude", "longitude")
+DECIMALS: Final = frozenset({"price", "list_price", "average_rating"})
+WHOLE_NUMBERS: Final = ("quantity", "category_id", "review_count")
+NUMBERS: Final = (*sorted(DECIMALS), *WHOLE_NUMBERS, "latitude", "longitude")
+# of several values in a cell, separated by |
+LISTS: Final = ("tags", "further_categories")
 # 1.0: a column of 1 and 0 with gaps, as pandas writes it
 _TRUTH: Final = dict.fromkeys(("true", "yes", "1", "1.0"), True) | dict.fromkeys(("false", "no", "0", "0.0"), False)
 
@@ -65,20 +69,21 @@ def _real(text: str, mark: str | None) -> object:
     return text if number is None else float(number)
 
 
-def _split_tags(text: str) -> list[str]:
-    return [tag.strip() for tag in text.split("|") if tag.strip()]
+def _split_list(text: str) -> list[str]:
+    return [value.strip() for value in text.split("|") if value.strip()]
 
 
-TEXTS: Final = ("external_id", "name", "brand", "category")
+# ids: a spreadsheet may have made a number of them
+IDS: Final = ("external_id", "item_group_id")
+TEXTS: Final = (*IDS, "name", "brand", "category", "currency")
 _CELLS: Final[Mapping[str, Callable[[str, str | None], object]]] = {
-    "external_id": lambda text, _mark: id_text(text),
-    "price": _decimal,
-    "quantity": _integer,
-    "category_id": _integer,
+    **dict.fromkeys(IDS, lambda text, _mark: id_text(text)),
+    **dict.fromkeys(DECIMALS, _decimal),
+    **dict.fromkeys(WHOLE_NUMBERS, _integer),
     "latitude": _real,
     "longitude": _real,
     "is_active": lambda text, _mark: _TRUTH.get(text.lower(), text),
-    "tags": lambda text, _mark: _split_tags(text),
+    **dict.fromkeys(LISTS, lambda text, _mark: _split_list(text)),
 }
 
 
@@ -95,13 +100,13 @@ def from_text(cells: Mapping[str, str], decimals: Decimals) -> dict[str, Any]:
 def _typed(name: str, value: Any) -> Any:
     """Return a value of JSON or Parquet as the field holds it: whole numbers with gaps are floats there."""
     is_whole = type(value) in (float, Decimal) and abs(value) < MAX_EXACT_FLOAT and value == value // 1
-    if is_whole and name in ("quantity", "category_id", *TEXTS):
+    if is_whole and name in (*WHOLE_NUMBERS, *TEXTS):
         value = int(value)
     if name == "is_active" and type(value) in (int, float) and value in (0, 1):
         return bool(value)
     if name in TEXTS:
         if isinstance(value, str):
-            return id_text(value) or value.strip() if name == "external_id" else value
+            return id_text(value) or value.strip() if name in IDS else value
         try:
             # titles and brands may be numbers too
             return id_of(value)
@@ -131,7 +136,7 @@ def _number_message(name: str, text: str, decimals: Decimals) -> str:
     if name not in decimals:
         return f"must be a number, not text; got {text[:40]!r}"
     decimal = decimals[name]
-    wanted = "a whole number such as 3" if name in ("quantity", "category_id") else "a number such as 12.50"
+    wanted = "a whole number such as 3" if name in WHOLE_NUMBERS else "a number such as 12.50"
     message = f"must be {wanted}; got {text[:40]!r}"
     if number_text(text, decimal) is not None or all(number_text(text, mark) is None for mark in ".,"):
         return message
@@ -147,9 +152,10 @@ def validated(row: int, values: Any, decimals: Decimals | None = None) -> Row | 
     """
     if isinstance(values, str):
         return [RowError(row, "", values)]
-    external_id = values.get("external_id")
-    if isinstance(external_id, str) and is_shortened(external_id):
-        return [RowError(row, "external_id", f"{SHORTENED_ID}; got {external_id[:40]!r}")]
+    for name in IDS:
+        written = values.get(name)
+        if isinstance(written, str) and is_shortened(written):
+            return [RowError(row, name, f"{SHORTENED_ID}; got {written[:40]!r}")]
     try:
         return row, ProductWrite.model_validate(values)
     except ValidationError as error:

@@ -9,6 +9,7 @@ from uuid import uuid4
 from shared import messages
 from shared.clients.postgres import Connection, copy_in, execute, transaction
 from shared.domain.catalog import CATEGORY_SEPARATOR, ProductWrite
+from shared.storage.catalog import category_paths
 from shared.storage.events import outbox
 
 # limit of ids in one catalog-changes message
@@ -19,28 +20,15 @@ STAGE: Final = """
 CREATE TEMP TABLE IF NOT EXISTS catalog_rows (
     position integer PRIMARY KEY, external_id text NOT NULL, name text, description text, price numeric(12, 2),
     image_url text, category text, category_id bigint, brand text, tags text[], quantity integer, is_active boolean,
-    latitude double precision, longitude double precision, given text[] NOT NULL
+    latitude double precision, longitude double precision, item_group_id text, list_price numeric(12, 2), currency text,
+    average_rating numeric(3, 2), review_count integer, available_from timestamptz, further_categories text[] NOT NULL,
+    given text[] NOT NULL, further_category_ids bigint[] NOT NULL DEFAULT '{}'
 ) ON COMMIT DROP"""
-COPY: Final = "COPY catalog_rows FROM STDIN"
+COPY: Final = """
+COPY catalog_rows (position, external_id, name, description, price, image_url, category, category_id, brand, tags,
+    quantity, is_active, latitude, longitude, item_group_id, list_price, currency, average_rating, review_count,
+    available_from, further_categories, given) FROM STDIN"""
 
-# new parts of a path are created; a category that exists stays where it is in the tree
-CATEGORIES: Final = """
-WITH paths AS (
-    SELECT part.level, part.name,
-           lag(part.name) OVER (PARTITION BY path.names ORDER BY part.level) AS parent
-    FROM (SELECT DISTINCT string_to_array(category, :separator) AS names
-          FROM catalog_rows WHERE category IS NOT NULL) AS path,
-         unnest(path.names) WITH ORDINALITY AS part(name, level)
-), wanted AS (
-    SELECT DISTINCT ON (name) name, parent, level FROM paths ORDER BY name, level, parent
-)
-INSERT INTO categories (name, parent_id)
-SELECT w.name, p.id FROM wanted w LEFT JOIN categories p ON p.name = w.parent
-WHERE w.level = :level ORDER BY w.name
-ON CONFLICT (name) DO NOTHING"""
-RESOLVE: Final = """
-UPDATE catalog_rows r SET category_id = c.id
-FROM categories c WHERE c.name = split_part(r.category, :separator, -1)"""
 UNKNOWN_CATEGORIES: Final = """
 DELETE FROM catalog_rows r
 WHERE category_id IS NOT NULL AND NOT EXISTS (SELECT FROM categories c WHERE c.id = r.category_id)
@@ -66,6 +54,13 @@ _COLUMNS: Final = (
     "is_active",
     "latitude",
     "longitude",
+    "item_group_id",
+    "list_price",
+    "currency",
+    "average_rating",
+    "review_count",
+    "available_from",
+    "further_category_ids",
 )
 _NEW: Final = ", ".join(
     f"CASE WHEN '{name}' = ANY (r.given) THEN r.{name} ELSE p.{name} END AS {name}" for name in _COLUMNS
@@ -122,6 +117,8 @@ def _line(position: int, row: ProductWrite) -> str:
     given = sorted(row.model_fields_set)
     if row.category is not None or "category" in row.model_fields_set:
         given.append("category_id")
+    if "further_categories" in row.model_fields_set:
+        given.append("further_category_ids")
     cells: list[Any] = [
         position,
         row.external_id or str(uuid4()),
@@ -137,6 +134,13 @@ def _line(position: int, row: ProductWrite) -> str:
         row.is_active,
         row.latitude,
         row.longitude,
+        row.item_group_id,
+        row.list_price,
+        row.currency,
+        row.average_rating,
+        row.review_count,
+        row.available_from,
+        row.further_categories,
         given,
     ]
     return "\t".join(map(_cell, cells)) + "\n"
@@ -145,8 +149,9 @@ def _line(position: int, row: ProductWrite) -> str:
 def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
     """Create or change products, by ``external_id``, inside the caller's transaction.
 
-    New categories are created. A row with an unknown ``category_id`` is refused; the others are written. Positions
-    count from 0. Memory and time grow with ``rows``: write a long feed in chunks.
+    New categories are created. A row with an unknown ``category_id``, or with a name that several categories have, is
+    refused; the others are written. Positions count from 0. Memory and time grow with ``rows``: write a long feed in
+    chunks.
     """
     if not rows:
         return Upserted()
@@ -155,25 +160,21 @@ def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
     lines = "".join(_line(position, row) for position, row in enumerate(rows))
     copy_in(connection, COPY, io.BytesIO(lines.encode()))
     execute(connection, "ANALYZE catalog_rows")
-    separator = f" {CATEGORY_SEPARATOR} "
-    depth = max((row.category.count(CATEGORY_SEPARATOR) + 1 for row in rows if row.category), default=0)
-    for level in range(1, depth + 1):
-        execute(connection, CATEGORIES, {"separator": separator, "level": level})
-    execute(connection, RESOLVE, {"separator": separator})
-    unknown = {row[0] for row in execute(connection, UNKNOWN_CATEGORIES)}
+    refused: list[tuple[int, str, str]] = []
+    # most changes, such as those of prices, name no category
+    if paths := {path for row in rows for path in (row.category, *row.further_categories) if path is not None}:
+        depth = max(path.count(CATEGORY_SEPARATOR) + 1 for path in paths)
+        refused = category_paths.resolve(connection, depth)
+    refused += [
+        (row[0], "category_id", f"there is no category {rows[row[0]].category_id}")
+        for row in execute(connection, UNKNOWN_CATEGORIES)
+    ]
     execute(connection, REPEATED)
     inserted = execute(connection, INSERT)
     # after the insert: a product that another transaction created meanwhile is changed too
     execute(connection, LOCK)
     updated = [row[0] for row in execute(connection, UPDATE)]
-    return Upserted(
-        [row[0] for row in inserted],
-        updated,
-        [
-            (position, "category_id", f"there is no category {rows[position].category_id}")
-            for position in sorted(unknown)
-        ],
-    )
+    return Upserted([row[0] for row in inserted], updated, sorted(refused))
 
 
 def announce(connection: Connection, product_ids: Sequence[int], change: str) -> list[int]:

@@ -62,7 +62,7 @@ WITH {subtrees}{text_query}matched AS MATERIALIZED (
     SELECT width_bucket(price, cast(:band_starts AS numeric[])) AS band, count(*) AS products FROM matched GROUP BY 1
 )
 SELECT (SELECT count(*) FROM matched) AS total,
-    coalesce((SELECT json_agg(product_json(p, c.name, s) ORDER BY page.position)
+    coalesce((SELECT json_agg(product_json(p, c, s) ORDER BY page.position)
         FROM page JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
         LEFT JOIN product_stats s ON s.product_id = p.id), '[]')::text AS products,
     json_build_object(

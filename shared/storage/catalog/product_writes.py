@@ -14,14 +14,14 @@ SNAPSHOT: Final = """
 CREATE TEMP TABLE IF NOT EXISTS products_before (id bigint PRIMARY KEY, product jsonb NOT NULL) ON COMMIT DROP"""
 BEFORE: Final = """
 INSERT INTO products_before
-SELECT p.id, product_json(p, c.name, NULL)::jsonb - ARRAY['views', 'purchase_count']
+SELECT p.id, product_json(p, c, NULL::product_stats)::jsonb - ARRAY['views', 'purchase_count']
 FROM products p LEFT JOIN categories c ON c.id = p.category_id
 WHERE p.id = ANY (cast(:ids AS bigint[])) OR p.external_id = ANY (cast(:external_ids AS text[]))
 ORDER BY p.id FOR NO KEY UPDATE OF p"""
 AUDIT: Final = """
 INSERT INTO audit_log (actor, action, subject, before, after, request_id)
 SELECT :actor, CASE WHEN b.id IS NULL THEN 'product.create' ELSE :action END, 'product:' || p.id, b.product,
-       product_json(p, c.name, NULL)::jsonb - ARRAY['views', 'purchase_count'], :request_id
+       product_json(p, c, NULL::product_stats)::jsonb - ARRAY['views', 'purchase_count'], :request_id
 FROM products p LEFT JOIN products_before b USING (id) LEFT JOIN categories c ON c.id = p.category_id
 WHERE p.id = ANY (cast(:ids AS bigint[])) ORDER BY p.id"""
 EXISTING: Final = "SELECT id FROM products WHERE external_id = :external_id"

@@ -7,11 +7,11 @@ from shared.clients.postgres import Connection, execute, read, read_one
 from shared.errors import ProductNotFound
 
 GET: Final = """
-SELECT product_json(p, c.name, s)::text FROM products p
+SELECT product_json(p, c, s)::text FROM products p
 LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id
 WHERE p.id = :product_id AND (p.is_active OR cast(:include_inactive AS boolean))"""
 GET_PUBLIC: Final = """
-SELECT p.id, CASE WHEN p.is_active THEN product_json(p, c.name, s)::text END
+SELECT p.id, CASE WHEN p.is_active THEN product_json(p, c, s)::text END
 FROM products p LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id
 WHERE p.id = ANY (cast(:product_ids AS bigint[]))"""
 

@@ -33,7 +33,7 @@ ORDER BY 1, 2
 """
 
 TOP_TRENDING: Final = """
-SELECT w.name, t.score, t.event_count, product_json(t.p, c.name, s)::text
+SELECT w.name, t.score, t.event_count, product_json(t.p, c, s)::text
 FROM (VALUES ('7d'), ('30d')) AS w(name),
 LATERAL (SELECT t.score, t.event_count, p FROM trending_scores t JOIN products p ON p.id = t.product_id
          WHERE t.time_window = w.name AND p.is_active ORDER BY t.score DESC, t.product_id LIMIT :top) AS t

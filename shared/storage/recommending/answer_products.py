@@ -11,7 +11,7 @@ from shared.storage.recommending.candidates import CandidateSet
 
 READ: Final = f"""
 WITH {LOGGED_IDS}
-SELECT product_json(p, c.name, s)::text
+SELECT product_json(p, c, s)::text
 FROM unnest(cast(:ids AS bigint[])) WITH ORDINALITY AS wanted(id, place)
 JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
 LEFT JOIN product_stats s ON s.product_id = p.id
@@ -31,7 +31,7 @@ because AS (
     unnest(s.neighbours, s.scores) AS n(id, score)
     WHERE n.id IN (SELECT id FROM wanted) ORDER BY n.id, q.weight * n.score DESC, source.id
 )
-SELECT product_json(p, c.name, s)::text, b.source_id, b.name, b.kind
+SELECT product_json(p, c, s)::text, b.source_id, b.name, b.kind
 FROM wanted JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
 LEFT JOIN product_stats s ON s.product_id = p.id LEFT JOIN because b ON b.id = p.id
 WHERE p.is_active ORDER BY place
@@ -40,7 +40,7 @@ WHERE p.is_active ORDER BY place
 # The products of many answers, each once.
 READ_MANY: Final = f"""
 WITH {LOGGED_MANY}
-SELECT p.id, product_json(p, c.name, s)::text
+SELECT p.id, product_json(p, c, s)::text
 FROM products p LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id
 WHERE p.id = ANY (cast(:ids AS bigint[])) AND p.is_active
 """

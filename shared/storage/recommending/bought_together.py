@@ -52,7 +52,7 @@ pairs AS (
     WHERE p.is_active AND (NOT cast(:in_stock AS boolean) OR p.quantity > 0)
     ORDER BY b.score DESC, b.id LIMIT :k
 ){logged}
-SELECT product_json(b.p, c.name, s)::text, b.score, b.measures::text, b.source, source.name
+SELECT product_json(b.p, c, s)::text, b.score, b.measures::text, b.source, source.name
 FROM best b JOIN products source ON source.id = b.source
 LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.id
 ORDER BY b.score DESC, b.id

@@ -91,7 +91,7 @@ bought AS MATERIALIZED (
     WHERE p.is_active AND (NOT cast(:in_stock AS boolean) OR p.quantity > 0)
     ORDER BY t.score DESC, t.product_id LIMIT :k
 ), {LOGGED.format(ids="ARRAY(SELECT product_id FROM best ORDER BY score DESC, product_id)")}
-SELECT product_json(b.p, c.name, s)::text, b.score, b.last_at, b.purchase_count, b.usual_days
+SELECT product_json(b.p, c, s)::text, b.score, b.last_at, b.purchase_count, b.usual_days
 FROM best b LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.product_id
 ORDER BY b.score DESC, b.product_id
 """

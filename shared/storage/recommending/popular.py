@@ -6,7 +6,7 @@ from shared.clients import postgres
 
 # Ranked before the joins: an index scan of the counters that stops at the last product needed.
 MOST_BOUGHT: Final = """
-SELECT p.id, s.purchase_count, product_json(p, c.name, s)::text
+SELECT p.id, s.purchase_count, product_json(p, c, s)::text
 FROM product_stats s JOIN products p ON p.id = s.product_id LEFT JOIN categories c ON c.id = p.category_id
 WHERE p.is_active ORDER BY s.purchase_count DESC, s.product_id LIMIT :limit
 """

@@ -9,7 +9,7 @@ from shared.clients import postgres
 
 # among the user's latest 500 views
 READ: Final = """
-SELECT product_json(p, c.name, s)::text, v.at
+SELECT product_json(p, c, s)::text, v.at
 FROM (SELECT product_id, max(occurred_at) AS at
       FROM (SELECT product_id, occurred_at FROM events
             WHERE user_id = (SELECT id FROM users WHERE external_id = :user_id) AND event_type = 'view'

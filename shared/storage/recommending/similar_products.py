@@ -49,7 +49,7 @@ known AS MATERIALIZED (
     LEFT JOIN trending_scores t ON t.time_window = '30d' AND t.product_id = m.id
     WHERE p.is_active ORDER BY place LIMIT :k
 ){logged}
-SELECT product_json(b.p, c.name, s)::text, b.score, b.source, (SELECT name FROM target), (SELECT algorithm FROM model)
+SELECT product_json(b.p, c, s)::text, b.score, b.source, (SELECT name FROM target), (SELECT algorithm FROM model)
 FROM best b LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.id
 ORDER BY b.place
 """

@@ -42,7 +42,7 @@ COUNT: Final = "SELECT count(*) FROM trending_scores WHERE time_window = :window
 
 TOP: Final = f"""
 WITH RECURSIVE {SUBTREE}
-SELECT product_json(p, c.name, s)::text, t.score, t.event_count
+SELECT product_json(p, c, s)::text, t.score, t.event_count
 FROM trending_scores t JOIN products p ON p.id = t.product_id
 LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id
 WHERE t.time_window = :window AND p.is_active AND p.id NOT IN (SELECT excluded_by_rules())

@@ -14,7 +14,7 @@ from shared.storage.shopping.shoppers import ShopperEvent
 _GET: Final = """
 SELECT json_build_object(
     'items', coalesce(json_agg(json_build_object(
-        'product', product_json(p, c.name, s), 'quantity', i.quantity, 'price_when_added', i.price_when_added,
+        'product', product_json(p, c, s), 'quantity', i.quantity, 'price_when_added', i.price_when_added,
         'price', p.price, 'line_total', i.quantity * p.price, 'added_at', i.added_at,
         'changes', array_remove(ARRAY[
             CASE WHEN NOT p.is_active THEN 'unavailable' WHEN p.quantity = 0 THEN 'out_of_stock'

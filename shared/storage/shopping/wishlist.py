@@ -9,7 +9,7 @@ from shared.errors import NotInWishlist, ProductNotFound, WishlistFull
 from shared.storage.shopping import shoppers
 from shared.storage.shopping.shoppers import ShopperEvent
 
-_ITEM: Final = "json_build_object('product', product_json(p, c.name, s), 'added_at', w.added_at)"
+_ITEM: Final = "json_build_object('product', product_json(p, c, s), 'added_at', w.added_at)"
 _PRODUCT: Final = """JOIN products p ON p.id = w.product_id
     LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id"""
 PAGE: Final = f"""

@@ -80,6 +80,7 @@ def test_a_patch_changes_the_fields_that_it_names_and_null_clears_a_field(
         "price": 3.5,
         "category": None,
         "category_id": None,
+        "category_path": None,
         "tags": [],
         "brand": "Acme",
         "updated_at": changed["updated_at"],

@@ -115,16 +115,22 @@ def test_what_the_previous_release_writes_afterwards_gets_it_with_the_next_run_o
 ) -> None:
     fill()
     answer = serve("retention").post("/", json={}).json()
-    assert answer["texts_made_canonical"] == {"categories_merged": 1, "products_changed": 3, "ids_left": 1}
+    assert answer["texts_made_canonical"] == {"categories_merged": 1, "products_changed": 4, "ids_left": 1}
     check()
 
 
-def test_a_category_does_not_become_its_own_ancestor(env: dict[str, str]) -> None:
+def test_categories_of_one_name_in_different_places_stay_apart(env: dict[str, str]) -> None:
     write("""INSERT INTO categories (id, name, parent_id) VALUES
         (1, :nfd, NULL), (2, 'Middle', 1), (3, :nfc, 2), (4, 'Below', 3)""")
-    assert canonical_texts.make_canonical() == Changed(1, 0, 0)
-    rows = postgres.read("SELECT id, name, parent_id FROM categories ORDER BY id")
-    assert [tuple(row) for row in rows] == [(2, "Middle", 3), (3, NFC, None), (4, "Below", 3)]
+    assert canonical_texts.make_canonical() == Changed(0, 0, 0)
+    rows = postgres.read("SELECT id, path, parent_id FROM categories ORDER BY id")
+    assert [tuple(row) for row in rows] == [
+        (1, NFC, None),
+        (2, f"{NFC} > Middle", 1),
+        (3, f"{NFC} > Middle > {NFC}", 2),
+        (4, f"{NFC} > Middle > {NFC} > Below", 3),
+    ]
+    assert canonical_texts.make_canonical() == Changed(0, 0, 0)
 
 
 @pytest.mark.parametrize("field", ["name", "description", "external_id", "brand", "tags", "category", "rule"])
@@ -139,8 +145,8 @@ def test_one_text_that_is_not_canonical_suffices(env: dict[str, str], field: str
         "tags": "UPDATE products SET tags = ARRAY[:nfd] WHERE id = 2",
     }
     write(statements.get(field, f"UPDATE products SET {field} = :nfd || '!' WHERE id = 2"))
-    # two products are in the category
-    expected = {"category": 2, "rule": 0}.get(field, 1)
+    # two products are in the category, and one in a category below it
+    expected = {"category": 3, "rule": 0}.get(field, 1)
     assert canonical_texts.make_canonical() == Changed(0, expected, 0)
     assert canonical_texts.make_canonical() == Changed(0, 0, 0)
     texts = postgres.read("""SELECT concat_ws(' ', name, description, external_id, brand, tags::text,
