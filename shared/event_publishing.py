@@ -7,7 +7,7 @@ Neither Postgres nor Redis is needed.
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final
@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from shared import event_origin, messages
 from shared.auth import Action, Credential, authorise
 from shared.clients import pubsub
-from shared.domain.events import EVENT_ID_NAMESPACE, MAX_EVENTS_PER_REQUEST, Event, uuid7
+from shared.domain.events import EVENT_ID_NAMESPACE, MAX_EVENTS_PER_REQUEST, Event, clamped, uuid7
 from shared.domain.order_events import REPORT, ReportedOrder, ReportedRefund, events_of
 from shared.errors import AppError, InvalidRequest, PubSubUnavailable, Unauthorized
 from shared.logs import current_traceparent
@@ -28,14 +28,20 @@ from shared.validation import MAX_ERRORS, validation_problem
 
 # events of a batch that are validated on the event loop; more are validated in a thread
 LARGE_BATCH: Final = 25
+# events of a batch that count as one request in the rate limit
+EVENTS_PER_REQUEST: Final = 10
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """How many events of a batch were accepted, and the problem of each other event by its index."""
+    """How many events of a batch were accepted, and the problem of each other event by its index.
+
+    ``notes`` say of accepted events, by index, what was changed.
+    """
 
     accepted: int
     rejected: Mapping[int, AppError]
+    notes: Mapping[int, str] = field(default_factory=dict)
 
 
 def prepare(
@@ -50,18 +56,42 @@ def prepare(
     if event_id is None:
         key = f"{report.user_id}\n{idempotency_key}\n{index}"
         event_id = str(uuid7() if idempotency_key is None else uuid5(EVENT_ID_NAMESPACE, key))
-    timestamp = (report.timestamp or datetime.now(UTC)).isoformat()
+    now = datetime.now(UTC)
     return event_id, [
         {
             "event_id": own_id,
+            **({} if event.external_id is None else {"external_id": event.external_id}),
             "product_id": event.product_id,
             "event_type": event.event_type.value,
-            "timestamp": timestamp,
+            "timestamp": clamped(event.timestamp or now, now).isoformat(),
             "session_id": event.session_id,
             "metadata": event.metadata,
         }
         for own_id, event in events_of(report, event_id)
     ]
+
+
+def clock_note(report: Event | ReportedOrder | ReportedRefund) -> str | None:
+    """Return what to tell the sender of a report whose time is ahead; None if it is not."""
+    now = datetime.now(UTC)
+    if report.timestamp is None or clamped(report.timestamp, now) == report.timestamp:
+        return None
+    return "timestamp was in the future, so the time of the request counts; send sent_at if the clock may be wrong"
+
+
+def cost_of(raw_events: Sequence[Any]) -> int:
+    """Return what a batch counts in the rate limit beyond one request.
+
+    Each user's events are a message of their own, which costs as much as the message of one event. Only the shop's own
+    server has batches of many users. A line of an order is an event.
+    """
+    events = [raw for raw in raw_events if isinstance(raw, dict)]
+    lines = sum(len(raw["lines"]) - 1 for raw in events if isinstance(raw.get("lines"), list) and raw["lines"])
+    by_number = (len(raw_events) + lines) // EVENTS_PER_REQUEST
+    if event_origin.current().vouched:
+        return by_number
+    users = {str(raw.get("user_id")) for raw in events}
+    return max(by_number, len(users) - 1)
 
 
 async def publish_event(
@@ -84,9 +114,9 @@ async def publish_batch(
     when it refused every message.
     """
     if len(raw_events) > LARGE_BATCH:
-        by_user, rejected = await run_in_threadpool(_sort, raw_events, credential, idempotency_key)
+        by_user, rejected, notes = await run_in_threadpool(_sort, raw_events, credential, idempotency_key)
     else:
-        by_user, rejected = _sort(raw_events, credential, idempotency_key)
+        by_user, rejected, notes = _sort(raw_events, credential, idempotency_key)
     sent = [(user_id, part) for user_id, events in by_user.items() for part in _messages(events)]
     outcomes = await asyncio.gather(
         *(_publish(user_id, list(chain.from_iterable(part.values()))) for user_id, part in sent), return_exceptions=True
@@ -99,7 +129,8 @@ async def publish_batch(
             raise outcome
     if refusals and len(refusals) == len(sent):
         raise refusals[0]
-    return BatchResult(len(raw_events) - len(rejected), dict(sorted(rejected.items())))
+    kept = {index: note for index, note in notes.items() if index not in rejected}
+    return BatchResult(len(raw_events) - len(rejected), dict(sorted(rejected.items())), kept)
 
 
 def _messages(events: Mapping[int, list[dict[str, Any]]]) -> Iterator[dict[int, list[dict[str, Any]]]]:
@@ -118,9 +149,10 @@ def _messages(events: Mapping[int, list[dict[str, Any]]]) -> Iterator[dict[int, 
 
 def _sort(
     raw_events: Sequence[Any], credential: Credential, idempotency_key: str | None
-) -> tuple[dict[str, dict[int, list[dict[str, Any]]]], dict[int, AppError]]:
-    """Return the prepared events by user and index, and the errors of the others by index."""
+) -> tuple[dict[str, dict[int, list[dict[str, Any]]]], dict[int, AppError], dict[int, str]]:
+    """Return the prepared events by user and index, the errors of the others by index, and notes by index."""
     rejected: dict[int, AppError] = {}
+    notes: dict[int, str] = {}
     by_user: dict[str, dict[int, list[dict[str, Any]]]] = defaultdict(dict)
     listed = 0
     for index, raw in enumerate(raw_events):
@@ -134,7 +166,9 @@ def _sort(
             rejected[index] = error
         else:
             by_user[event.user_id][index] = prepare(event, idempotency_key, index)[1]
-    return by_user, rejected
+            if (note := clock_note(event)) is not None:
+                notes[index] = note
+    return by_user, rejected, notes
 
 
 def _validated(raw: Any) -> Event | ReportedOrder | ReportedRefund:

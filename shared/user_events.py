@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class UserEvents:
-    """One user's valid events, each ``{position, event_id, product_id, event_type, quantity, occurred_at, …}``."""
+    """One user's valid events, each ``{position, event_id, product_id, external_id, event_type, quantity, …}``."""
 
     message_id: str
     user_id: str
@@ -56,6 +56,7 @@ def read(cloud_event: CloudEvent) -> UserEvents | None:
                 "position": position,
                 "event_id": str(event_key(event.event_id)),
                 "product_id": event.product_id,
+                "external_id": event.external_id,
                 "event_type": event.event_type.value,
                 "quantity": quantity_of(event) if event.event_type in (EventType.PURCHASE, EventType.REFUND) else 1,
                 "occurred_at": event.timestamp.isoformat(),

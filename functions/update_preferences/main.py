@@ -5,6 +5,7 @@ from cloudevents.http.event import CloudEvent
 
 from shared import logs, user_events
 from shared.storage.answers import invalidation, popular_ranking
+from shared.storage.catalog import stubs
 from shared.storage.events import ingestion
 
 
@@ -15,6 +16,7 @@ def update_preferences(event: CloudEvent) -> None:
     message = user_events.read(event)
     if message is None:
         return
+    stubs.add_unknown(message.events)
     stored = ingestion.store(
         message.message_id, message.user_id, message.events, message.origin, published_at=message.published_at
     )

@@ -24,11 +24,16 @@ from pydantic import (
 
 from shared.domain.quantities import event_quantity
 from shared.domain.shared_ids import own_id
+from shared.domain.text import nfc
 
 MAX_EVENTS_PER_REQUEST: Final = 500
 MAX_METADATA_BYTES: Final = 4096
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 MAX_CLOCK_SKEW: Final = timedelta(minutes=10)
+# An event that is further ahead than MAX_CLOCK_SKEW, but no further than this, happened now by a wrong clock.
+MAX_AHEAD: Final = timedelta(days=1)
+# a difference between a request's sent_at and its arrival that the network explains
+MAX_TRANSIT: Final = timedelta(minutes=1)
 # the version of UUIDs that are no client's own ids
 PERSONAL_VERSION: Final = 8
 # event ids that are not UUIDs become UUIDs under this namespace: never change it
@@ -104,6 +109,7 @@ def small(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
+# a text without control characters
 Text = Annotated[str, AfterValidator(printable)]
 # any id of a stored user, also one that earlier releases accepted
 StoredUserId = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)]
@@ -117,6 +123,13 @@ UserId = Annotated[
 ]
 # 2**53 - 1 is the largest integer that every JSON parser keeps exact
 ProductId = Annotated[int, Field(ge=1, le=2**53 - 1, description="Id of the product.")]
+ExternalId = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=255, strict=True),
+    AfterValidator(printable),
+    nfc(255),
+    Field(description="The shop's own id of the product, such as a stock code."),
+]
 
 
 def in_utc(value: datetime) -> datetime:
@@ -131,14 +144,28 @@ def in_utc(value: datetime) -> datetime:
 ZonedTime = Annotated[AwareDatetime, AfterValidator(in_utc)]
 
 
-def parse_timestamp(value: datetime) -> datetime:
-    """Return ``value`` in UTC; raise ValueError before 2000 or more than MAX_CLOCK_SKEW in the future."""
-    value = in_utc(value)
+def parse_timestamp(value: datetime, sent_at: datetime | None = None) -> datetime:
+    """Return the time of an event in UTC; raise ValueError before 2000 or more than MAX_AHEAD in the future.
+
+    ``sent_at`` is when its sender sent it, by the sender's clock. If that clock is wrong by more than MAX_TRANSIT, the
+    time is corrected by what it is wrong by.
+    """
+    value, now = in_utc(value), datetime.now(UTC)
+    if sent_at is not None and abs(now - sent_at) > MAX_TRANSIT:
+        try:
+            value += now - sent_at
+        except OverflowError:
+            raise ValueError("must be within the years 1 to 9999 by the clock of sent_at") from None
     if value < EARLIEST:
         raise ValueError("must not be before 2000")
-    if value > datetime.now(UTC) + MAX_CLOCK_SKEW:
-        raise ValueError("must not be in the future")
+    if value > now + MAX_AHEAD:
+        raise ValueError("must not be in the future; send sent_at too if the clock may be wrong")
     return value
+
+
+def clamped(value: datetime, now: datetime) -> datetime:
+    """Return the time of an event; ``now`` instead of a time that is further ahead than clocks usually differ."""
+    return now if value > now + MAX_CLOCK_SKEW else value
 
 
 def not_a_number(value: object) -> object:
@@ -156,9 +183,15 @@ class EventFields(BaseModel):
     user_id: UserId
     # before the fields whose rules depend on it
     event_type: EventType = Field(description="What the user did.")
-    # epoch numbers are refused before Pydantic guesses their unit
-    timestamp: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(parse_timestamp)] | None = Field(
-        None, description="When it happened, in ISO 8601 with a time zone. If omitted, the time of the request."
+    # before timestamp, which it corrects; epoch numbers are refused before Pydantic guesses their unit
+    sent_at: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(in_utc)] | None = Field(
+        None,
+        description="When the client sent the request, by its own clock: what it is wrong by is added to `timestamp`.",
+    )
+    timestamp: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(in_utc)] | None = Field(
+        None,
+        description="When it happened, in ISO 8601 with a time zone. If omitted, or up to a day ahead, the time of the "
+        "request.",
     )
     session_id: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)] | None = (
         Field(None, description="The client's id of the visit.")
@@ -174,6 +207,12 @@ class EventFields(BaseModel):
         "generated.",
     )
 
+    @field_validator("timestamp")
+    @classmethod
+    def is_possible(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        """Correct the time by ``sent_at``, and require that it is possible."""
+        return value if value is None else parse_timestamp(value, info.data.get("sent_at"))
+
 
 class Event(EventFields):
     """What a user did with a product. The quantity of a purchase is `metadata.quantity`, 1 if omitted.
@@ -185,8 +224,14 @@ class Event(EventFields):
         json_schema_extra={"examples": [{"user_id": "browser-7f3a", "product_id": 42, "event_type": "view"}]},
     )
 
+    # before product_id, whose rule depends on it
+    external_id: ExternalId | None = Field(
+        None, description="The shop's own id of the product, instead of `product_id`."
+    )
     product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = Field(
-        None, validate_default=True, description="Id of the product. Required, except for a `search`."
+        None,
+        validate_default=True,
+        description="Id of the product. Required, except for a `search` and with `external_id`.",
     )
 
     @field_validator("metadata")
@@ -203,9 +248,11 @@ class Event(EventFields):
     @field_validator("product_id")
     @classmethod
     def has_product(cls, value: int | None, info: ValidationInfo) -> int | None:
-        """Require a product, except for the types of WITHOUT_PRODUCT."""
-        if value is None and info.data.get("event_type", EventType.SEARCH) not in WITHOUT_PRODUCT:
-            raise ValueError("required, except for a search or a custom event")
+        """Require a product, by one of its ids, except for the types of WITHOUT_PRODUCT."""
+        # an external_id that is not valid has an error of its own
+        is_named = value is not None or info.data.get("external_id", "") is not None
+        if not is_named and info.data.get("event_type", EventType.SEARCH) not in WITHOUT_PRODUCT:
+            raise ValueError("give product_id or external_id, except for a search")
         return value
 
 

@@ -19,10 +19,12 @@ from pydantic import (
     StringConstraints,
     Tag,
     TypeAdapter,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
-from shared.domain.events import Event, EventFields, EventType, printable
+from shared.domain.events import Event, EventFields, EventType, ExternalId, printable
 from shared.domain.quantities import MAX_EVENT_QUANTITY, Whole
 
 MAX_LINES: Final = 500
@@ -44,7 +46,21 @@ class OrderLine(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True, description="Id of the product.")]
+    external_id: ExternalId | None = Field(
+        None, description="The shop's own id of the product, instead of `product_id`."
+    )
+    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = Field(
+        None, validate_default=True, description="Id of the product. Required without `external_id`."
+    )
+
+    @field_validator("product_id")
+    @classmethod
+    def has_product(cls, value: int | None, info: ValidationInfo) -> int | None:
+        """Require a product, by one of its ids."""
+        # an external_id that is not valid has an error of its own
+        if value is None and info.data.get("external_id", "") is None:
+            raise ValueError("give product_id or external_id")
+        return value
 
 
 class BoughtLine(OrderLine):
@@ -101,7 +117,7 @@ class ReportedRefund(EventFields):
     @model_validator(mode="after")
     def names_a_product_once(self) -> "ReportedRefund":
         """Require that each product is one line, so that a number of pieces means what it says."""
-        products = [line.product_id for line in self.lines or ()]
+        products = [(line.product_id, line.external_id) for line in self.lines or ()]
         if len(set(products)) < len(products):
             raise ValueError("lines must name each product once; add up its pieces")
         return self
@@ -162,6 +178,7 @@ def events_of(report: Event | ReportedOrder | ReportedRefund, event_id: str) -> 
                 user_id=report.user_id,
                 event_type=kind,
                 product_id=None if line is None else line.product_id,
+                external_id=None if line is None else line.external_id,
                 timestamp=report.timestamp,
                 session_id=report.session_id,
                 metadata=((report.metadata or {}) if position == 0 else {})

@@ -54,11 +54,20 @@ def fold(table: str, column: str) -> str:
 _STORE: Final = f"""
 WITH {SENDER}, checked AS MATERIALIZED (
     SELECT e.*, {{key}} AS key, {{is_known}} AS is_known, p.category_id, p.brand, p.tags, p.price,
-           CASE WHEN e.product_id IS NOT NULL AND p.id IS NULL THEN 'unknown product ' || e.product_id
+           CASE WHEN e.external_id IS NOT NULL AND e.by_external_id IS NULL
+                THEN 'unknown external_id ' || quote_literal(e.external_id)
+                WHEN e.by_external_id <> e.product_id
+                THEN quote_literal(e.external_id) || ' is not the external_id of product ' || e.product_id
+                WHEN e.product_id IS NOT NULL AND p.id IS NULL THEN 'unknown product ' || e.product_id
                 {NOT_LINE} {{is_other}} END AS fault
-    FROM jsonb_to_recordset(cast(:events AS jsonb)) AS e(
-        position integer, event_id uuid, product_id bigint, event_type text, quantity integer,
-        occurred_at timestamptz, session_id text, metadata jsonb)
+    FROM (
+        SELECT s.position, s.event_id, coalesce(s.product_id, x.id) AS product_id, s.event_type, s.quantity,
+               s.occurred_at, s.session_id, s.metadata, s.external_id, x.id AS by_external_id
+        FROM jsonb_to_recordset(cast(:events AS jsonb)) AS s(
+            position integer, event_id uuid, product_id bigint, external_id text, event_type text, quantity integer,
+            occurred_at timestamptz, session_id text, metadata jsonb)
+        LEFT JOIN products x ON x.external_id = s.external_id
+    ) AS e
     LEFT JOIN products p ON p.id = e.product_id {LINE} {{known}}
 ), valid AS MATERIALIZED (
     SELECT c.*, row_number() OVER same AS copy, (product_id, event_type, quantity) IS DISTINCT FROM (
@@ -74,13 +83,16 @@ WITH {SENDER}, checked AS MATERIALIZED (
     SELECT :message_id, position,
            jsonb_build_object('user_id', cast(:user_id AS text)) || jsonb_build_object(
                'position', position, 'event_id', event_id, 'product_id', product_id, 'event_type', event_type,
-               'quantity', quantity, 'occurred_at', occurred_at, 'session_id', session_id, 'metadata', metadata),
+               'quantity', quantity, 'occurred_at', occurred_at, 'session_id', session_id, 'metadata', metadata)
+           || CASE WHEN external_id IS NULL THEN '{{{{}}}}' ELSE jsonb_build_object('external_id', external_id) END,
            reason
     FROM (
-        SELECT position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata, fault AS reason
+        SELECT position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata, external_id,
+               fault AS reason
         FROM checked WHERE fault IS NOT NULL
         UNION ALL
-        SELECT position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata, '{CONFLICT}'
+        SELECT position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata, external_id,
+               '{CONFLICT}'
         FROM valid WHERE differs
     ) AS refused
     ON CONFLICT DO NOTHING
@@ -163,8 +175,10 @@ STORE_BOUNDED: Final = (
 # browser reported before.
 VOUCH: Final = f"""
 WITH {SENDER}, known AS (
-    SELECT i.product_id, i.event_type, k.event_id, k.occurred_at
-    FROM jsonb_to_recordset(cast(:events AS jsonb)) AS i(event_id uuid, product_id bigint, event_type text)
+    SELECT coalesce(i.product_id, x.id) AS product_id, i.event_type, k.event_id, k.occurred_at
+    FROM jsonb_to_recordset(cast(:events AS jsonb))
+        AS i(event_id uuid, product_id bigint, external_id text, event_type text)
+    LEFT JOIN products x ON x.external_id = i.external_id
     CROSS JOIN LATERAL (
         SELECT i.event_id UNION ALL SELECT {personal_key("n.external_id", "i.event_id")} FROM sender_ids n
     ) AS key(event_id)
@@ -214,8 +228,9 @@ def store(
 ) -> Stored:
     """Store a user's events and fold the new ones into counts and preferences, in one transaction.
 
-    Each event is ``{position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata}``. An
-    event is rejected if its product is unknown or its id is that of another event. The same message again stores
+    Each event is ``{position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata}``, with
+    ``external_id`` instead of or beside ``product_id``. An event is rejected if its product is unknown, if the two ids
+    are not the same product's, or if its id is that of another event. The same message again stores
     nothing new. ``published_at`` decides whether a merged guest's events go to the account; ``day``, by default today
     in UTC, is the day on which the events count. Raises RuntimeError if others kept using the same ids at the same
     time; the message must be delivered again.

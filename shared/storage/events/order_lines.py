@@ -11,7 +11,7 @@ from shared.domain.orders import purchase_event_id
 # the version of the ids of our orders (shared/storage/shopping/checkout.py)
 _ORDER_ID_VERSION: Final = 7
 LINES: Final = """
-SELECT order_id, product_id, event_id FROM order_items
+SELECT order_id, product_id, external_id, event_id FROM order_items
 WHERE order_id = ANY (cast(:order_ids AS uuid[])) ORDER BY order_id, product_id"""
 
 
@@ -23,14 +23,16 @@ def with_line_ids(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     named = {position: order_id for position, event in enumerate(events) if (order_id := _own_order_id(event))}
     if not named:
         return list(events)
-    lines: dict[UUID, dict[int, UUID]] = {}
-    for order_id, product_id, event_id in run_prepared(LINES, order_ids=list(set(named.values()))):
-        lines.setdefault(order_id, {})[product_id] = event_id
+    lines: dict[UUID, dict[int | str, UUID]] = {}
+    for order_id, product_id, external_id, event_id in run_prepared(LINES, order_ids=list(set(named.values()))):
+        lines.setdefault(order_id, {}).update({product_id: event_id, external_id: event_id})
     result = list(events)
     for position, order_id in named.items():
         own = lines.get(order_id)
         if own:
-            event_id = own.get(events[position]["product_id"], next(iter(own.values())))
+            event = events[position]
+            product: int | str = event["product_id"] or event.get("external_id") or 0
+            event_id = own.get(product, next(iter(own.values())))
             result[position] = {**events[position], "event_id": str(event_id)}
     return result
 

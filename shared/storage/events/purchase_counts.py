@@ -21,11 +21,14 @@ _COUNT: Final = f"""
 WITH {SENDER}, incoming AS MATERIALIZED (
     SELECT DISTINCT ON (e.event_id) e.product_id, e.occurred_at, e.seen,
            CASE WHEN line.is_purchase THEN e.event_id ELSE {personal_key("cast(:user_id AS text)")} END AS event_id
-    FROM unnest(cast(:event_ids AS uuid[]), cast(:product_ids AS bigint[]), cast(:quantities AS integer[]),
-                cast(:times AS timestamptz[]), cast(:seen AS boolean[]))
-        WITH ORDINALITY AS sent(event_id, product_id, quantity, occurred_at, seen, position)
-    CROSS JOIN LATERAL (SELECT sent.*, 'purchase' AS event_type) AS e
-    JOIN products p ON p.id = e.product_id
+    FROM unnest(cast(:event_ids AS uuid[]), cast(:product_ids AS bigint[]), cast(:external_ids AS text[]),
+                cast(:quantities AS integer[]), cast(:times AS timestamptz[]), cast(:seen AS boolean[]))
+        WITH ORDINALITY AS sent(event_id, given_id, external_id, quantity, occurred_at, seen, position)
+    LEFT JOIN products x ON x.external_id = sent.external_id
+    CROSS JOIN LATERAL (
+        SELECT sent.*, coalesce(nullif(sent.given_id, 0), x.id) AS product_id, 'purchase' AS event_type) AS e
+    -- two ids that are not the same product's count for neither
+    JOIN products p ON p.id = e.product_id AND e.external_id IN ('', p.external_id)
     {LINE}
     WHERE line.is_purchase IS NOT FALSE
       AND NOT EXISTS (SELECT FROM counted_purchases c WHERE c.event_id = e.event_id {{earlier}})
@@ -82,7 +85,9 @@ def count(
     parameters: dict[str, Any] = {
         "user_id": user_id,
         "event_ids": [event["event_id"] for event in purchases],
-        "product_ids": [event["product_id"] for event in purchases],
+        # 0 and an empty text are no ids
+        "product_ids": [event["product_id"] or 0 for event in purchases],
+        "external_ids": [event.get("external_id") or "" for event in purchases],
         "quantities": [event["quantity"] for event in purchases],
         "times": [event["occurred_at"] for event in purchases],
         "seen": _seen(purchases, events),
@@ -96,13 +101,19 @@ def count(
 
 def _seen(purchases: Sequence[dict[str, Any]], events: Sequence[dict[str, Any]]) -> list[bool]:
     """Return of each purchase whether a view or an addition to the cart among ``events`` lets it count."""
-    seen: dict[int, list[datetime]] = {}
+    seen: dict[int | str | None, list[datetime]] = {}
     for event in events:
         if event["event_type"] in (EventType.VIEW, EventType.ADD_TO_CART):
-            seen.setdefault(event["product_id"], []).append(datetime.fromisoformat(event["occurred_at"]))
+            seen.setdefault(_product(event), []).append(datetime.fromisoformat(event["occurred_at"]))
     days = timedelta(days=SEEN_WITHIN_DAYS)
     return [
         any(timedelta(0) <= datetime.fromisoformat(purchase["occurred_at"]) - at < days for at in times)
         for purchase in purchases
-        for times in [seen.get(purchase["product_id"], [])]
+        for times in [seen.get(_product(purchase), [])]
     ]
+
+
+def _product(event: dict[str, Any]) -> int | str | None:
+    """Return the product as the event names it."""
+    product_id: int | None = event["product_id"]
+    return event.get("external_id") if product_id is None else product_id

@@ -57,7 +57,7 @@ def test_an_order_may_have_up_to_500_lines(number: int) -> None:
         ({"lines": [{"product_id": 1, "quantity": 0}]}, "greater than or equal to 1"),
         ({"lines": [{"product_id": 1, "quantity": "3"}]}, "valid integer"),
         ({"lines": [{"product_id": 1, "price": -1}]}, "greater than or equal to 0"),
-        ({"lines": [{"quantity": 1}]}, "Field required"),
+        ({"lines": [{"quantity": 1}]}, "give product_id or external_id"),
         ({"order_id": " "}, "at least 1"),
         ({"order_id": "x" * 256}, "at most 255"),
         ({"order_id": 7}, "valid string"),
