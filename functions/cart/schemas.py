@@ -9,7 +9,7 @@ from fastapi import Path
 from fastapi import Query as InQuery
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from shared.domain.carts import MAX_QUANTITY, Shortness
+from shared.domain.carts import MAX_QUANTITY, MAX_TOTAL, Shortness
 from shared.domain.events import printable
 from shared.domain.orders import OrderState
 from shared.domain.product import Product
@@ -58,10 +58,9 @@ class CheckoutRequest(BaseModel):
     expected_total: Decimal | None = Field(
         None,
         ge=0,
-        max_digits=14,
-        decimal_places=2,
+        le=MAX_TOTAL,
         allow_inf_nan=False,
-        description="The total that the shopper saw. 409 if the total has changed since.",
+        description="The total that the shopper saw; rounded as the currency is. 409 if the total has changed since.",
     )
     payment_token: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)] | None = (
         Field(
