@@ -15,6 +15,7 @@ from shared.tables.reports import LeftOut
 
 MAX_ERRORS_REPORTED: Final = 1000
 MAX_REPEATED_REPORTED: Final = 1000
+MAX_PRODUCTS_REPORTED: Final = 1000
 ROWS_PER_CHUNK: Final = 5000
 
 
@@ -37,6 +38,7 @@ def import_catalog(parameters: ImportCatalog) -> dict[str, Any]:
     errors: list[RowError] = []
     left_out = LeftOut()
     repetitions, repeated = Repetitions(), list[Repeated]()
+    products: list[dict[str, Any]] = []
 
     def reject(problems: list[RowError]) -> None:
         counts["rejected"] += 1
@@ -54,6 +56,10 @@ def import_catalog(parameters: ImportCatalog) -> dict[str, Any]:
                 else:
                     good.append(row)
             done = bulk_writes.import_products([product for _row, product in good])
+            products += [
+                {"row": good[position][0], "product_id": product_id, "external_id": external_id}
+                for position, product_id, external_id in done.products[: MAX_PRODUCTS_REPORTED - len(products)]
+            ]
             refused = {position for position, _name, _message in done.refused}
             for position, name, message in done.refused:
                 reject([RowError(good[position][0], name, message)])
@@ -79,6 +85,7 @@ def import_catalog(parameters: ImportCatalog) -> dict[str, Any]:
         "repeated_rows": [
             {"row": pair.row, "external_id": pair.external_id, "replaced_by": pair.replaced_by} for pair in repeated
         ],
+        "products": products,
         "ignored_columns": sorted(feed.ignored),
         "read_as": feed.read_as,
     }

@@ -5,6 +5,8 @@ A ``user-events/1`` message holds the events of one request (1 to 500) of one us
     {"user_id": "u1", "events": [{"event_id", "product_id", "event_type", "timestamp", "session_id", "metadata"}],
      "vouched": false, "client": "00c0ffee00c0ffee", "crawler": false}
 
+An event may have ``external_id``, the shop's own id of the product, instead of ``product_id``.
+
 The last three say how much the events count (``shared/domain/counting.py``). A message without ``vouched`` is of the
 release before these fields, and counts in full as it did there.
 

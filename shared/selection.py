@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from shared.domain.category_references import ANY_CATEGORY, CategoryReference
 from shared.domain.diversity import diversify
 from shared.domain.exploration import count_reserved, insert_new
 from shared.domain.formula import VIEWED_TIER, Repeats
+from shared.domain.product_references import ProductReference
 from shared.domain.ranking import rank
 from shared.domain.rules import Rule, applied, with_pins
 from shared.settings import settings
@@ -20,12 +22,12 @@ class RecommendationsRequest:
 
     user_id: str
     k: int
-    category_id: int | None = None
-    exclude: Sequence[int] = ()
+    category: CategoryReference = ANY_CATEGORY
+    exclude: Sequence[ProductReference] = ()
     in_stock: bool | None = None
     explain: bool = False
     location: tuple[float, float] | None = None
-    context: Sequence[int] = ()
+    context: Sequence[ProductReference] = ()
     diversity: float = 0.0
     repeats: Repeats = "exclude"
 
@@ -39,9 +41,10 @@ class Selection(NamedTuple):
     new: list[int]
 
 
-def find_new(request: RecommendationsRequest, candidates: CandidateSet) -> list[int]:
-    """Return new products to insert, best first. Empty unless the shop sets EXPLORATION_SHARE and there is a profile.
+def find_new(request: RecommendationsRequest, candidates: CandidateSet) -> list[tuple[int, str | None]]:
+    """Return new products to insert, best first, with their groups of variants.
 
+    Empty unless the shop sets EXPLORATION_SHARE and there is a profile.
     Only then does it cost a statement. No product is new among those that the user knows.
     """
     if request.repeats == "only":
@@ -51,14 +54,17 @@ def find_new(request: RecommendationsRequest, candidates: CandidateSet) -> list[
         candidates.profile,
         count_reserved(settings().exploration_share, request.k),
         days=settings().exploration_days,
-        category_id=request.category_id,
+        category=request.category,
         exclude=request.exclude,
         in_stock=request.in_stock is not False,
     )
 
 
-def select_products(request: RecommendationsRequest, candidates: CandidateSet, new: Sequence[int] = ()) -> Selection:
+def select_products(
+    request: RecommendationsRequest, candidates: CandidateSet, new: Sequence[tuple[int, str | None]] = ()
+) -> Selection:
     """Rank the candidates, diversify, insert new products (see ``find_new``), and apply the shop's rules."""
+    groups = {product.id: product.group for product in candidates.candidates if product.group is not None}
     factors, rules = applied(candidates.rules, candidates.candidates)
     ranked = rank(
         candidates.candidates,
@@ -82,6 +88,12 @@ def select_products(request: RecommendationsRequest, candidates: CandidateSet, n
             if products[product.id].tier < VIEWED_TIER
         ]
         ids = [*diversify(others, request.k, request.diversity), *returned][: request.k]
-    ids = insert_new(ids, new, settings().exploration_share, request.k)
-    ids, pins = with_pins(ids, candidates.rules, request.k)
-    return Selection(ids, {product.id: product.score for product in ranked}, rules | pins, list(new))
+    if new:
+        # no other variant of a product that is in the answer already
+        shown = {groups[product_id] for product_id in ids if product_id in groups}
+        new = [(product_id, group) for product_id, group in new if group not in shown or product_id in ids]
+        groups |= {product_id: group for product_id, group in new if group is not None}
+    new_ids = [product_id for product_id, _group in new]
+    ids = insert_new(ids, new_ids, settings().exploration_share, request.k)
+    ids, pins = with_pins(ids, candidates.rules, request.k, groups)
+    return Selection(ids, {product.id: product.score for product in ranked}, rules | pins, new_ids)

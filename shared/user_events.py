@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class UserEvents:
-    """One user's valid events, each ``{position, event_id, product_id, external_id, event_type, quantity, …}``."""
+    """One user's valid events, each as ``ingestion.store`` takes them."""
 
     message_id: str
     user_id: str

@@ -61,7 +61,11 @@ def update_rule(actor: RulesAdmin, rule_id: RuleId, patch: RulePatch) -> Rule:
     changes = patch.model_extra or {}
     with transaction() as connection:
         before = rules.lock(connection, rule_id)
-        merged: dict[str, Any] = {name: before[name] for name in rules.COLUMNS} | changes
+        merged: dict[str, Any] = {name: before[name] for name in rules.COLUMNS}
+        if "external_id" in changes:
+            # another product, or none; the product_id of the change may say the same
+            merged["product_id"] = None
+        merged |= changes
         try:
             rule = RuleWrite.model_validate(merged)
         except ValidationError as error:

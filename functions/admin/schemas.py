@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from shared.domain.events import ProductId, Text, ZonedTime, printable
+from shared.domain.events import ExternalId, ProductId, Text, ZonedTime, printable
 from shared.domain.patches import without_defaults
 from shared.domain.product import Product
 from shared.domain.rules import Kind
@@ -412,6 +412,7 @@ class RuleWrite(BaseModel):
         description="`pin` shows a product at a position, `boost` and `bury` multiply scores, `exclude` hides products."
     )
     product_id: ProductId | None = Field(None, description="Applies to this product.")
+    external_id: ExternalId | None = Field(None, description="The shop's own id of that product, instead.")
     category_id: ProductId | None = Field(
         None, description="Applies to products of the category with this id and its subcategories."
     )
@@ -440,11 +441,12 @@ class RuleWrite(BaseModel):
     @model_validator(mode="after")
     def consistent(self) -> Self:
         """Require what the kind needs, refuse what it does not use, and set the default factor."""
-        selectors = (self.product_id, self.category_id, self.brand, self.tag, self.price_min, self.price_max)
+        product = self.external_id if self.product_id is None else self.product_id
+        selectors = (product, self.category_id, self.brand, self.tag, self.price_min, self.price_max)
         if all(selector is None for selector in selectors):
-            raise ValueError("A rule needs product_id, category_id, brand, tag, price_min or price_max.")
-        if self.kind == "pin" and (self.product_id is None or any(value is not None for value in selectors[1:])):
-            raise ValueError("a pin selects one product, by product_id alone")
+            raise ValueError("A rule needs product_id, external_id, category_id, brand, tag, price_min or price_max.")
+        if self.kind == "pin" and (product is None or any(value is not None for value in selectors[1:])):
+            raise ValueError("a pin selects one product, by product_id or external_id alone")
         if self.kind == "pin" and self.position is None:
             self.position = 1
         if self.kind != "pin" and self.position is not None:

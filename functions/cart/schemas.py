@@ -2,17 +2,18 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from fastapi import Path
 from fastapi import Query as InQuery
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.domain.carts import MAX_QUANTITY, MAX_TOTAL, Shortness
-from shared.domain.events import printable
+from shared.domain.events import ExternalId, printable
 from shared.domain.orders import OrderState
 from shared.domain.product import Product
+from shared.domain.product_references import ProductReference
 from shared.domain.quantities import Whole
 from shared.http import Page, UserQuery
 from shared.http.api import problem_responses
@@ -31,6 +32,12 @@ class ShopperPageQuery(UserQuery):
     page_size: Annotated[int, Field(ge=1, le=100, description="Entries per page.")] = 20
 
 
+class ExternalIdQuery(UserQuery):
+    """A product by the shop's own id, which may have slashes."""
+
+    external_id: ExternalId
+
+
 class NewCartItem(BaseModel):
     """A product to add to the cart. If it is in the cart, the quantity is added."""
 
@@ -38,8 +45,17 @@ class NewCartItem(BaseModel):
         extra="forbid", frozen=True, json_schema_extra={"examples": [{"product_id": 42, "quantity": 2}]}
     )
 
-    product_id: Annotated[int, Field(strict=True, ge=1, le=2**53 - 1, description="Id of the product.")]
+    product_id: Annotated[int, Field(strict=True, ge=1, le=2**53 - 1)] | None = Field(
+        None, description="Id of the product."
+    )
+    external_id: ExternalId | None = Field(None, description="The shop's own id of the product, instead.")
     quantity: Quantity = 1
+
+    @model_validator(mode="after")
+    def require_product(self) -> Self:
+        """Refuse an item that names no product."""
+        ProductReference.required(self.product_id, self.external_id)
+        return self
 
 
 class CartItemPatch(BaseModel):
@@ -172,9 +188,10 @@ class WishlistPage(Page):
 _STOCK_SHORTAGE: Final[dict[str, Any]] = {
     "type": "object",
     "description": "An item of the cart that cannot be bought as requested.",
-    "required": ["product_id", "name", "requested", "available", "reason"],
+    "required": ["product_id", "external_id", "name", "requested", "available", "reason"],
     "properties": {
         "product_id": {"type": "integer", "description": "Id of the product."},
+        "external_id": {"type": "string", "description": "The shop's own id of the product."},
         "name": {"type": "string", "description": "Name of the product."},
         "requested": {"type": "integer", "description": "Pieces in the cart."},
         "available": {"type": "integer", "description": "Pieces in stock."},

@@ -7,11 +7,20 @@ from fastapi import Query as InQuery
 from starlette.responses import Response
 
 from functions.cart.committing import after_commit
-from functions.cart.schemas import OnlyUserQuery, ProductPath, ShopperPageQuery, WishlistItem, WishlistPage
+from functions.cart.schemas import (
+    ExternalIdQuery,
+    OnlyUserQuery,
+    ProductPath,
+    ShopperPageQuery,
+    WishlistItem,
+    WishlistPage,
+)
 from shared.auth import Shopper
 from shared.clients.postgres import transaction
+from shared.domain.product_references import ProductReference
 from shared.http.answers import private
 from shared.http.api import OWNED, problem_responses
+from shared.storage.catalog import product_ids
 from shared.storage.shopping import wishlist
 
 router = APIRouter(prefix="/wishlist", tags=["wishlist"])
@@ -35,7 +44,18 @@ def get_wishlist_item(shopper: Shopper, product_id: ProductPath, _query: OnlyUse
 @router.put("/{product_id}", response_model=WishlistItem, responses=OWNED | problem_responses(404, 409) | ADDED)
 def add_wishlist_item(shopper: Shopper, product_id: ProductPath, _query: OnlyUserQuery) -> Response:
     """Add a product to the wishlist. 201 if it is new on it, otherwise 200."""
+    return _add(shopper, ProductReference(product_id))
+
+
+@router.put("", response_model=WishlistItem, responses=OWNED | problem_responses(404, 409) | ADDED)
+def add_wishlist_item_by_external_id(shopper: Shopper, query: Annotated[ExternalIdQuery, InQuery()]) -> Response:
+    """Add a product to the wishlist, by the shop's own id. 201 if it is new on it, otherwise 200."""
+    return _add(shopper, ProductReference(None, query.external_id))
+
+
+def _add(shopper: str, product: ProductReference) -> Response:
     with transaction() as connection:
+        product_id = product_ids.id_of(product, connection)
         unsent = wishlist.add(connection, shopper, product_id)
     after_commit(unsent or [])
     return private(wishlist.get_item(shopper, product_id), 200 if unsent is None else 201)
@@ -45,4 +65,13 @@ def add_wishlist_item(shopper: Shopper, product_id: ProductPath, _query: OnlyUse
 def remove_wishlist_item(shopper: Shopper, product_id: ProductPath, _query: OnlyUserQuery) -> Response:
     """Remove a product from the wishlist. Idempotent: it need not be on it."""
     wishlist.remove(shopper, product_id)
+    return Response(status_code=204)
+
+
+@router.delete("", status_code=204, responses=OWNED)
+def remove_wishlist_item_by_external_id(shopper: Shopper, query: Annotated[ExternalIdQuery, InQuery()]) -> Response:
+    """Remove a product from the wishlist, by the shop's own id. Idempotent: it need not be on it."""
+    product = product_ids.find(ProductReference(None, query.external_id))
+    if product is not None:
+        wishlist.remove(shopper, product.product_id)
     return Response(status_code=204)

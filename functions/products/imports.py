@@ -145,6 +145,10 @@ class _Import:
                     {"row": pair.row, "external_id": pair.external_id, "replaced_by": pair.replaced_by}
                     for pair in repeated
                 ],
+                "products": [
+                    {"row": feed.rows[position][0], "product_id": product_id, "external_id": external_id}
+                    for position, product_id, external_id in done.products
+                ],
                 "left_out": feed.left_out.summary(),
                 "ignored_columns": feed.ignored,
                 "read_as": feed.read_as,

@@ -17,16 +17,17 @@ from functions.products.answering import (
     author,
     stored_answer,
 )
-from functions.products.schemas import ProductPage, ProductQuery
+from functions.products.schemas import ExternalIdQuery, ProductPage, ProductQuery
 from shared.auth import CatalogAdmin, MaybeShopper
 from shared.clients.postgres import transaction
 from shared.domain.catalog import ProductPatch, ProductWrite
 from shared.domain.product import Product
+from shared.domain.product_references import ProductReference
 from shared.http import IdempotencyKey, cached, fresh
 from shared.http.api import OWNED, problem_responses
 from shared.http.idempotency import Finish, fingerprint, once
 from shared.storage.answers import protocol
-from shared.storage.catalog import product_pages, product_writes
+from shared.storage.catalog import product_ids, product_pages, product_writes
 from shared.storage.catalog import products as catalog
 from shared.storage.people import search_history
 
@@ -41,8 +42,10 @@ async def list_products(request: Request, user_id: MaybeShopper, query: Annotate
 
     All filters apply together. Facets and total count every product found, on all pages.
     """
-    filter_values = query.model_dump(exclude={"user_id", "tags", "sort", "page", "page_size"})
-    filters = product_pages.Filters(**filter_values, tags=tuple(query.tags))
+    filter_values = query.model_dump(exclude={"user_id", "tags", "external_id", "sort", "page", "page_size"})
+    filters = product_pages.Filters(
+        **filter_values, tags=tuple(query.tags), external_ids=tuple(dict.fromkeys(query.external_id))
+    )
     page = product_pages.Page(query.page, query.page_size, query.sort)
     key = protocol.catalog_key("page", query.model_dump(exclude={"user_id"}))
     if user_id is None:
@@ -89,7 +92,20 @@ def update_product(
     request: Request, actor: CatalogAdmin, product_id: ProductId, patch: ProductPatch, _query: WithoutQuery
 ) -> Response:
     """Change a product. Omitted fields stay as they are; null clears an optional field."""
+    return _change(request, actor, ProductReference(product_id), patch)
+
+
+@router.patch("", response_model=Product, responses=CHANGE)
+def update_product_by_external_id(
+    request: Request, actor: CatalogAdmin, patch: ProductPatch, query: Annotated[ExternalIdQuery, InQuery()]
+) -> Response:
+    """Change a product, by the shop's own id. Omitted fields stay as they are; null clears an optional field."""
+    return _change(request, actor, ProductReference(None, query.external_id), patch)
+
+
+def _change(request: Request, actor: str, product: ProductReference, patch: ProductPatch) -> Response:
     with transaction() as connection:
+        product_id = product_ids.id_of(product, connection)
         done = product_writes.change(connection, product_id, patch, author(actor, request))
         body = catalog.get_in(connection, product_id)
     after_commit(done.outbox)
@@ -99,7 +115,20 @@ def update_product(
 @router.delete("/{product_id}", status_code=204, responses=CHANGE)
 def delete_product(request: Request, actor: CatalogAdmin, product_id: ProductId, _query: WithoutQuery) -> Response:
     """Remove a product from the shop. Its history is kept. Idempotent."""
+    return _delete(request, actor, ProductReference(product_id))
+
+
+@router.delete("", status_code=204, responses=CHANGE)
+def delete_product_by_external_id(
+    request: Request, actor: CatalogAdmin, query: Annotated[ExternalIdQuery, InQuery()]
+) -> Response:
+    """Remove a product from the shop, by the shop's own id. Its history is kept. Idempotent."""
+    return _delete(request, actor, ProductReference(None, query.external_id))
+
+
+def _delete(request: Request, actor: str, product: ProductReference) -> Response:
     with transaction() as connection:
+        product_id = product_ids.id_of(product, connection)
         unsent = product_writes.deactivate(connection, product_id, author(actor, request))
     after_commit(unsent)
     return Response(status_code=204)

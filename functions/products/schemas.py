@@ -4,14 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
+from shared.domain.events import ExternalId, printable
 from shared.domain.events import Text as Line
-from shared.domain.events import printable
 from shared.domain.product import Product
 from shared.domain.text import nfc
 from shared.http import Page, Query, UserQuery
+from shared.http.parameters import CategoryName
+from shared.storage.catalog import product_pages
 
 MAX_TEXT = 200
 MAX_FILTER_TAGS = 20
+MAX_PAGE = 100
 
 
 def split_commas(values: list[str]) -> list[str]:
@@ -23,14 +26,18 @@ def split_commas(values: list[str]) -> list[str]:
 
 
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(printable), nfc(MAX_TEXT)]
+ExternalIds = Annotated[list[ExternalId], Field(max_length=MAX_PAGE)]
 SomeText = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_TEXT), AfterValidator(printable), nfc(MAX_TEXT)
 ]
 PriceBound = Annotated[float, Field(ge=0, le=1e10, allow_inf_nan=False)]
 PositiveId = Annotated[int, Field(ge=1, le=2**53 - 1)]
 Sort = Annotated[
-    Literal["relevance", "price_asc", "price_desc", "newest", "popular"],
-    Field(description="Order. `relevance` is by match, then popularity; without `search` it is `popular`."),
+    product_pages.Sort,
+    Field(
+        description="Order. `relevance` is by match, then popularity; without `search` it is `popular`. `distance` is "
+        "from `latitude` and `longitude`, products without a place last."
+    ),
 ]
 
 
@@ -38,14 +45,39 @@ class ProductQuery(UserQuery):
     """Filters, order and page of GET /products. A user's search is added to their search history."""
 
     search: Text = Field("", description="Words of name, brand, tags, category or description, or a stock code.")
-    category: SomeText | None = Field(
-        None, description="Name of a category, in any case. Its subcategories are included."
+    category: CategoryName | None = Field(
+        None,
+        description="Path of a category (`Women > Shoes`), or a name, which may be that of several; in any case of "
+        "letters. Subcategories are included.",
     )
     category_id: PositiveId | None = Field(None, description="Id of a category. Its subcategories are included.")
     min_price: PriceBound | None = Field(None, description="Lowest price.")
     max_price: PriceBound | None = Field(None, description="Highest price.")
     in_stock: bool | None = Field(
         None, description="`true` returns only products in stock, `false` only sold-out products."
+    )
+    on_sale: bool | None = Field(
+        None, description="`true` returns only products whose `list_price` is above their `price`, `false` the others."
+    )
+    min_rating: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False)] | None = Field(
+        None, description="Lowest average rating. Products without ratings are left out."
+    )
+    latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)] | None = Field(
+        None, description="Degrees north of the user; needs `longitude`. Each product then has `distance_km`."
+    )
+    longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)] | None = Field(
+        None, description="Degrees east of the user; needs `latitude`."
+    )
+    max_distance_km: Annotated[float, Field(gt=0, le=20_100, allow_inf_nan=False)] | None = Field(
+        None, description="Greatest distance from `latitude` and `longitude`. Products without a place are left out."
+    )
+    external_id: ExternalIds = Field(
+        [], description=f"The shop's own ids of the products to return, each a parameter; at most {MAX_PAGE}."
+    )
+    variants: product_pages.Variants = Field(
+        "one",
+        description="`one` returns one product of each `item_group_id`: the best in stock of those that match. `all` "
+        "returns every product. With `external_id`, exactly the products named.",
     )
     tags: Annotated[list[Text], AfterValidator(split_commas)] = Field(
         [], description="Tags that the products must all have; repeated, or separated by commas."
@@ -61,6 +93,15 @@ class ProductQuery(UserQuery):
             raise ValueError("min_price must not be greater than max_price")
         return self
 
+    @model_validator(mode="after")
+    def with_place(self) -> "ProductQuery":
+        """Refuse a single coordinate, and distances without a place to measure them from."""
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("latitude and longitude belong together")
+        if self.latitude is None and (self.max_distance_km is not None or self.sort == "distance"):
+            raise ValueError("max_distance_km and sort=distance need latitude and longitude")
+        return self
+
 
 class SuggestionQuery(Query):
     """The text typed so far."""
@@ -74,6 +115,7 @@ class CategoryFacet(BaseModel):
 
     id: int = Field(description="Id of the category.")
     name: str = Field(description="Name of the category.")
+    path: str = Field(description="Path of the category, such as `Women > Shoes`.")
     count: int = Field(description="Number of products found.")
 
 
@@ -100,10 +142,24 @@ class Facets(BaseModel):
     tags: list[TagFacet] = Field(description="By tag: the 20 most frequent.")
 
 
+class FoundProduct(Product):
+    """A product of a page."""
+
+    distance_km: float | None = Field(
+        None, description="Distance from `latitude` and `longitude` of the request; null for a product without a place."
+    )
+
+
+class ExternalIdQuery(Query):
+    """A product by the shop's own id, which may have slashes."""
+
+    external_id: ExternalId
+
+
 class ProductPage(Page):
     """A page of the products found."""
 
-    products: list[Product] = Field(description="The products of this page.")
+    products: list[FoundProduct] = Field(description="The products of this page.")
     facets: Facets = Field(description="Counts over all pages.")
     corrected_query: str | None = Field(
         None, description="The text that was searched for instead, if `search` as typed found nothing."
@@ -129,6 +185,7 @@ class Category(BaseModel):
 
     id: int = Field(description="Id of the category.")
     name: str = Field(description="Name of the category.")
+    path: str = Field(description="Path of the category, such as `Women > Shoes`.")
     parent_id: int | None = Field(description="Id of the category that contains it; null at the top.")
     product_count: int = Field(description="Number of products in the category and its subcategories.")
 
@@ -171,6 +228,14 @@ class RepeatedRow(BaseModel):
     replaced_by: int = Field(description="The row that was stored instead.")
 
 
+class ImportedProduct(BaseModel):
+    """The product of a row."""
+
+    row: int = Field(description="Line of the body, from 1.")
+    product_id: int = Field(description="Id of the product.")
+    external_id: str = Field(description="The shop's own id; generated if the row has none.")
+
+
 class ImportReport(BaseModel):
     """Result of an import."""
 
@@ -182,6 +247,7 @@ class ImportReport(BaseModel):
     used: int = Field(description="Number of rows that were neither rejected nor replaced by a later row.")
     unchanged: int = Field(description="Number of rows that equal the stored product.")
     repeated: list[RepeatedRow] = Field(description="Rows that a later row of the same `external_id` replaced.")
+    products: list[ImportedProduct] = Field(description="The products of the rows that are used, with both ids.")
     left_out: list[LeftOutRows] = Field(description="The rejected rows by reason, the most frequent first.")
     ignored_columns: list[str] = Field(description="Columns that were not read.")
     read_as: dict[str, str | None] = Field(

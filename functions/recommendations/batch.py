@@ -10,7 +10,6 @@ from functions.recommendations.recommendations import answer_of, strategy_of
 from functions.recommendations.schemas import RecommendationsBatch, RecommendationsBatchRequest
 from shared.auth import key_or
 from shared.domain.events import uuid7
-from shared.errors import CategoryNotFound
 from shared.http import computed, private
 from shared.http.answers import dump
 from shared.http.api import charge, problem_responses
@@ -50,17 +49,17 @@ def recommend_all(batch: RecommendationsBatchRequest) -> bytes:
         batch.user_ids,
         k=batch.k,
         repeats=batch.repeats,
-        category_id=batch.category_id,
-        exclude=batch.exclude,
+        category=batch.category_reference,
+        exclude=batch.excluded,
         in_stock=bool(batch.in_stock),
     )
     if not candidate_sets[0].category_known:
-        raise CategoryNotFound(f"There is no category {batch.category_id}; GET /products/categories lists them.")
+        raise batch.category_reference.not_found()
     selections = []
     logs = []
     for user_id, found in zip(batch.user_ids, candidate_sets, strict=True):
         request = RecommendationsRequest(
-            user_id, batch.k, batch.category_id, batch.exclude, batch.in_stock, repeats=batch.repeats
+            user_id, batch.k, batch.category_reference, batch.excluded, batch.in_stock, repeats=batch.repeats
         )
         selections.append(select_products(request, found))
         strategy = strategy_of(request, found)

@@ -13,19 +13,16 @@ from starlette.types import Scope
 
 from functions.recommendations.ranked_products import ranked_products
 from functions.recommendations.reasons import Reasons
-from functions.recommendations.schemas import (
-    MAX_EXCLUDED,
-    MAX_RECENT,
-    Recommendations,
-    RecommendationsQuery,
-)
+from functions.recommendations.schemas import Recommendations, RecommendationsQuery
 from shared.auth import NamedShopper, bearer, own
+from shared.domain.category_references import ANY_CATEGORY
 from shared.domain.events import uuid7
-from shared.errors import AppError, CategoryNotFound, DatabaseUnavailable, Unauthorized
+from shared.domain.product_references import contradiction
+from shared.domain.ranking import distance_km
+from shared.errors import AppError, DatabaseUnavailable, Unauthorized
 from shared.http import computed, private
 from shared.http.answers import CACHE_HIT, CACHE_MISS, dump
 from shared.http.api import OWNED, problem_responses
-from shared.http.parameters import ids_in
 from shared.selection import RecommendationsRequest, find_new, select_products
 from shared.storage.answers import popular_ranking, user_answers
 from shared.storage.recommending import answer_products
@@ -104,20 +101,16 @@ async def get_recommendations(
 
 def recommendations_request(user_id: str, query: RecommendationsQuery) -> RecommendationsRequest:
     """Return the request of validated parameters: the product being looked at leads the context and is excluded."""
-    exclude, context = ids_in(query.exclude, MAX_EXCLUDED), ids_in(query.recent, MAX_RECENT)
-    if query.product_id is not None:
-        context = [query.product_id, *(product_id for product_id in context if product_id != query.product_id)]
-        exclude = [*exclude, query.product_id]
     location = None if query.latitude is None or query.longitude is None else (query.latitude, query.longitude)
     return RecommendationsRequest(
         user_id,
         query.k,
-        query.category_id,
-        exclude,
+        query.category_reference,
+        query.excluded,
         query.in_stock,
         query.explain,
         location,
-        context,
+        query.context,
         query.diversity,
         query.repeats,
     )
@@ -126,22 +119,25 @@ def recommendations_request(user_id: str, query: RecommendationsQuery) -> Recomm
 def recommend(request: RecommendationsRequest) -> bytes:
     """Compute the answer in two statements: the candidates, then the products. Exploration costs a third.
 
-    Raises CategoryNotFound and DatabaseUnavailable.
+    Raises CategoryNotFound, DatabaseUnavailable, and InvalidRequest for two ids that are not the same product's.
     """
     found = read_candidates(
         request.user_id,
         k=request.k,
         repeats=request.repeats,
-        category_id=request.category_id,
-        exclude=list(request.exclude),
+        category=request.category,
+        exclude=request.exclude,
         in_stock=bool(request.in_stock),
-        context=list(request.context),
+        context=request.context,
     )
     if not found.category_known:
-        raise CategoryNotFound(f"There is no category {request.category_id}; GET /products/categories lists them.")
+        raise request.category.not_found()
+    if found.contradiction is not None:
+        raise contradiction(*found.contradiction)
     selection = select_products(request, found, find_new(request, found))
     log = LoggedAnswer(str(uuid7()), request.user_id, "recommendations", strategy_of(request, found), found.version)
     scores = selection.scores
+    listed: list[tuple[dict[str, Any], float, dict[str, Any]]]
     if request.explain:
         reasons = Reasons(found, selection)
         listed = [
@@ -150,14 +146,24 @@ def recommend(request: RecommendationsRequest) -> bytes:
         ]
     else:
         listed = [(product, scores.get(product["id"], 0.0), {}) for product in answer_products.read(selection.ids, log)]
+    if request.location is not None:
+        for product, _score, fields in listed:
+            fields["distance_km"] = product_distance_km(request.location, product)
     return dump(answer_of(listed, log, found))
+
+
+def product_distance_km(location: tuple[float, float], product: dict[str, Any]) -> float | None:
+    """Return the distance of a product from a place; None for a product without a place."""
+    if product["latitude"] is None:
+        return None
+    return round(distance_km(*location, product["latitude"], product["longitude"]), 3)
 
 
 def strategy_of(request: RecommendationsRequest, found: CandidateSet) -> str:
     """Return how the products of an answer are chosen."""
     if found.profile:
         return "personalized"
-    return "trending" if request.category_id is None else "cold_start_category"
+    return "trending" if request.category == ANY_CATEGORY else "cold_start_category"
 
 
 def answer_of(

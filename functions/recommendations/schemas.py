@@ -6,34 +6,71 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from shared.domain.events import ProductId, UserId
+from shared.domain.category_references import CategoryReference
+from shared.domain.events import ExternalId, ProductId, UserId
 from shared.domain.formula import RECENT_MINUTES, Repeats
 from shared.domain.product import Product
+from shared.domain.product_references import ProductReference
 from shared.http import K, Query, UserQuery
-from shared.http.parameters import id_list
+from shared.http.parameters import CategoryName, id_list, ids_in
 from shared.storage.recommending.similar_products import Kind
 
 MAX_EXCLUDED: Final = 200
 MAX_RECENT: Final = 50
 MAX_CONTEXT: Final = 20
 MAX_BATCH_USERS: Final = 100
+# ids of the shop's own in a query, each a parameter of its own
+MAX_EXTERNAL: Final = 50
 # bounds a batch at 2,000 products
 MAX_BATCH_K: Final = 20
 
 CategoryId = Annotated[int, Field(ge=1, le=2**53 - 1)]
+ExternalIds = Annotated[list[ExternalId], Field(max_length=MAX_EXTERNAL)]
 InStockOnly = Annotated[bool, Field(description="`true` returns only products in stock.")]
 Explain = Annotated[bool, Field(description="`true` adds the reason for each product.")]
 
 
-class RecommendationsQuery(UserQuery):
-    """The parameters of GET /recommendations."""
+class CategoryFilter(Query):
+    """The parameters that restrict an answer to a category: its id, or its path or name."""
 
-    k: K = 10
     category_id: CategoryId | None = Field(
         None, description="Returns only products of this category and of the categories below it."
     )
+    category: CategoryName | None = Field(
+        None,
+        description="The same by path (`Women > Shoes`) or by name, which may be that of several categories. In any "
+        "case of letters.",
+    )
+
+    @model_validator(mode="after")
+    def require_one_category(self) -> Self:
+        """Refuse a category that is named twice."""
+        if self.category_id is not None and self.category is not None:
+            raise ValueError("Give either category_id or category.")
+        return self
+
+    @property
+    def category_reference(self) -> CategoryReference:
+        """The category of the request."""
+        return CategoryReference(self.category_id, self.category)
+
+
+class ProductQuery(UserQuery):
+    """The parameters that name the product of a request."""
+
+    product_id: ProductId | None = Field(None, description="Id of the product.")
+    external_id: ExternalId | None = Field(None, description="The shop's own id of the product, instead.")
+
+
+class RecommendationsQuery(CategoryFilter, UserQuery):
+    """The parameters of GET /recommendations."""
+
+    k: K = 10
     exclude: Annotated[str, id_list(MAX_EXCLUDED)] = Field(
         "", description=f"Ids of products not to return, separated by commas; at most {MAX_EXCLUDED}."
+    )
+    exclude_external: ExternalIds = Field(
+        [], description=f"The shop's own ids of products not to return, each a parameter; at most {MAX_EXTERNAL}."
     )
     in_stock: bool | None = Field(
         None,
@@ -50,9 +87,14 @@ class RecommendationsQuery(UserQuery):
     product_id: ProductId | None = Field(
         None, description="The product the user is looking at. It is not returned, and products like it come first."
     )
+    external_id: ExternalId | None = Field(None, description="The shop's own id of that product.")
     recent: Annotated[str, id_list(MAX_RECENT)] = Field(
         "",
         description=f"Ids of products viewed in this session, newest first, separated by commas; at most {MAX_RECENT}.",
+    )
+    recent_external: ExternalIds = Field(
+        [],
+        description=f"The shop's own ids of such products, each a parameter; at most {MAX_EXTERNAL}. After `recent`.",
     )
     diversity: float = Field(
         0,
@@ -85,11 +127,35 @@ class RecommendationsQuery(UserQuery):
             raise ValueError("Give both latitude and longitude, or neither.")
         return self
 
+    @property
+    def viewed(self) -> ProductReference | None:
+        """The product the user is looking at."""
+        if self.product_id is None and self.external_id is None:
+            return None
+        return ProductReference(self.product_id, self.external_id)
 
-class SimilarProductsQuery(UserQuery):
+    @property
+    def excluded(self) -> list[ProductReference]:
+        """Products not to return, the one the user is looking at included."""
+        return [
+            *(ProductReference(product_id) for product_id in ids_in(self.exclude, MAX_EXCLUDED)),
+            *(ProductReference(None, external_id) for external_id in self.exclude_external),
+            *([self.viewed] if self.viewed is not None else ()),
+        ]
+
+    @property
+    def context(self) -> list[ProductReference]:
+        """The products of the session, newest first."""
+        recent = [
+            *(ProductReference(product_id) for product_id in ids_in(self.recent, MAX_RECENT)),
+            *(ProductReference(None, external_id) for external_id in self.recent_external),
+        ]
+        return [*([self.viewed] if self.viewed is not None else ()), *recent]
+
+
+class SimilarProductsQuery(ProductQuery):
     """The parameters of GET /similar-products. With a user, the answer has a recommendation_id."""
 
-    product_id: ProductId
     k: K = 10
     kind: Kind = Field(
         "hybrid",
@@ -98,14 +164,17 @@ class SimilarProductsQuery(UserQuery):
     )
     explain: Explain = False
 
+    @model_validator(mode="after")
+    def require_product(self) -> Self:
+        """Refuse a request that names no product."""
+        ProductReference.required(self.product_id, self.external_id)
+        return self
 
-class TrendingProductsQuery(Query):
+
+class TrendingProductsQuery(CategoryFilter):
     """The parameters of GET /trending."""
 
     window: Literal["7d", "30d"] = Field("7d", description="The last 7 or 30 days.")
-    category_id: CategoryId | None = Field(
-        None, description="Returns only products of this category and of the categories below it."
-    )
     k: K = 10
 
 
@@ -125,13 +194,34 @@ class FrequentlyBoughtTogetherQuery(UserQuery):
     """The parameters of GET /frequently-bought-together. With a user, the answer has a recommendation_id."""
 
     product_id: Annotated[str, id_list(MAX_CONTEXT)] = Field(
-        min_length=1,
+        "",
         description="The id of a product, or of several such as those in a cart, separated by commas; "
         f"at most {MAX_CONTEXT}.",
+    )
+    external_id: Annotated[list[ExternalId], Field(max_length=MAX_CONTEXT)] = Field(
+        [], description=f"The shop's own ids instead, each a parameter; at most {MAX_CONTEXT}."
     )
     k: K = 10
     in_stock: InStockOnly = False
     explain: Explain = False
+
+    @model_validator(mode="after")
+    def require_products(self) -> Self:
+        """Refuse a request without products, and lists of both kinds of ids."""
+        ids, external_ids = ids_in(self.product_id, MAX_CONTEXT), self.external_id
+        if not ids and not external_ids:
+            raise ValueError("give product_id or external_id")
+        if ids and external_ids and (len(ids) > 1 or len(external_ids) > 1):
+            raise ValueError("name several products by product_id or by external_id, not by both")
+        return self
+
+    @property
+    def context(self) -> list[ProductReference]:
+        """The products of the request, each once."""
+        ids, external_ids = ids_in(self.product_id, MAX_CONTEXT), list(dict.fromkeys(self.external_id))
+        if ids and external_ids:
+            return [ProductReference(ids[0], external_ids[0])]
+        return [*map(ProductReference, ids), *(ProductReference(None, external_id) for external_id in external_ids)]
 
 
 class BuyAgainQuery(UserQuery):
@@ -169,6 +259,11 @@ class RankedProduct(Product):
     rank: int = Field(description="1 is the best.")
     reason: Reason | None = Field(
         None, description="Why the product was recommended, if the request has `explain=true`."
+    )
+    distance_km: float | None = Field(
+        None,
+        description="Distance from `latitude` and `longitude`, if the request has them; null for a product without a "
+        "place.",
     )
 
 
@@ -232,7 +327,13 @@ class RecommendationsBatchRequest(BaseModel):
     category_id: CategoryId | None = Field(
         None, description="Returns only products of this category and of the categories below it."
     )
+    category: CategoryName | None = Field(
+        None, description="The same by path (`Women > Shoes`) or by name, which may be that of several categories."
+    )
     exclude: list[ProductId] = Field([], max_length=MAX_EXCLUDED, description="Ids of products not to return.")
+    exclude_external: list[ExternalId] = Field(
+        [], max_length=MAX_EXCLUDED, description="The shop's own ids of products not to return."
+    )
     in_stock: bool | None = Field(
         None,
         description="`true` returns only products in stock. If omitted, products in stock come first. "
@@ -246,6 +347,26 @@ class RecommendationsBatchRequest(BaseModel):
             raise ValueError("Name each user of user_ids once.")
         return self
 
+    @model_validator(mode="after")
+    def require_one_category(self) -> Self:
+        """Refuse a category that is named twice."""
+        if self.category_id is not None and self.category is not None:
+            raise ValueError("Give either category_id or category.")
+        return self
+
+    @property
+    def category_reference(self) -> CategoryReference:
+        """The category of the request."""
+        return CategoryReference(self.category_id, self.category)
+
+    @property
+    def excluded(self) -> list[ProductReference]:
+        """Products not to return."""
+        return [
+            *map(ProductReference, self.exclude),
+            *(ProductReference(None, external_id) for external_id in self.exclude_external),
+        ]
+
 
 class RecommendationsBatch(BaseModel):
     """Recommendations for each user of the request, in its order."""
@@ -257,6 +378,7 @@ class SimilarProducts(BaseModel):
     """Products similar to a product, most similar first."""
 
     product_id: int = Field(description="Id of the product of the request.")
+    external_id: str = Field(description="The shop's own id of it.")
     similar_products: list[RankedProduct] = Field(description="The products, most similar first.")
     recommendation_id: str | None = Field(None, description="Given if the request named a user.")
     generated_at: datetime = Field(description="When the answer was computed.")
@@ -288,7 +410,10 @@ class RecentlyViewed(BaseModel):
 class FrequentlyBoughtTogether(BaseModel):
     """Products bought together with the requested ones, best first."""
 
-    product_id: int | list[int] = Field(description="A list if the request named several products.")
+    product_id: int | list[int | None] | None = Field(
+        description="A list if the request named several products; null for one that does not exist."
+    )
+    external_id: str | list[str | None] | None = Field(description="The shop's own ids, in the same form.")
     products: list[FrequentlyBoughtTogetherProduct] = Field(description="The products, best first.")
     recommendation_id: str | None = Field(None, description="Given if the request named a user.")
     generated_at: datetime = Field(description="When the answer was computed.")
@@ -309,11 +434,20 @@ class Feedback(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     recommendation_id: UUID = Field(description="The id of the answer that contained the product.")
-    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] = Field(description="Id of the product.")
+    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = Field(
+        None, description="Id of the product."
+    )
+    external_id: ExternalId | None = Field(None, description="The shop's own id of the product, instead.")
     action: Literal["impression", "click", "add_to_cart", "purchase"] = Field(description="What the user did with it.")
     position: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = Field(
         None, description="The position at which the product was shown; 1 is the first."
     )
+
+    @model_validator(mode="after")
+    def require_product(self) -> Self:
+        """Refuse feedback that names no product."""
+        ProductReference.required(self.product_id, self.external_id)
+        return self
 
 
 class FeedbackAccepted(BaseModel):

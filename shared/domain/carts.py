@@ -45,6 +45,7 @@ def check_stock(lines: Iterable[CartLine]) -> None:
     short: list[dict[str, Any]] = [
         {
             "product_id": line.product_id,
+            "external_id": line.external_id,
             "name": line.name,
             "requested": line.quantity,
             "available": line.stock if line.is_active else 0,

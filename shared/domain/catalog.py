@@ -16,7 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from shared.domain.events import ProductId, in_utc, not_a_number, printable
+from shared.domain.category_references import CATEGORY_SEPARATOR
+from shared.domain.events import ExternalId, ProductId, in_utc, not_a_number, printable
 from shared.domain.patches import without_defaults
 from shared.domain.quantities import Whole
 from shared.domain.text import nfc
@@ -27,8 +28,6 @@ MAX_TAGS: Final = 50
 MAX_CATEGORY_DEPTH: Final = 5
 MAX_FURTHER_CATEGORIES: Final = 20
 MAX_RATING: Final = Decimal(5)
-# "Home > Candles" is the category Candles inside Home
-CATEGORY_SEPARATOR: Final = ">"
 
 _URL: Final = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 
@@ -78,13 +77,6 @@ def _text(least: int, most: int) -> Any:
     return StringConstraints(strip_whitespace=True, min_length=least, max_length=most, strict=True)
 
 
-ExternalId = Annotated[
-    str,
-    _text(1, 255),
-    AfterValidator(printable),
-    nfc(255),
-    Field(description="The shop's own id of the product, such as a stock code."),
-]
 Name = Annotated[str, _text(1, 500), AfterValidator(printable), nfc(500), Field(description="Name.")]
 Description = Annotated[
     str,

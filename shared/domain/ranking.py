@@ -1,10 +1,10 @@
 """Ranks the candidates of one user by the serving formula (shared/domain/formula.py); no I/O."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from shared.domain.formula import (
     FILLER_SCORE,
@@ -19,6 +19,7 @@ from shared.domain.formula import (
 )
 
 EARTH_RADIUS_KM: Final = 6371.0
+T = TypeVar("T")
 
 
 class Candidate(NamedTuple):
@@ -30,6 +31,7 @@ class Candidate(NamedTuple):
     trending : the score of the formula's trending window, at least 0.
     tier : SUGGESTED_TIER if profile or taste suggests the product; above it for a filler, in the order of filling up.
     position : a filler's position within its tier, from 1; from VIEWED_TIER on, within both tiers.
+    group : the id of the group of variants, of which an answer has one; None if it is in none.
     """
 
     id: int
@@ -44,6 +46,7 @@ class Candidate(NamedTuple):
     longitude: float | None = None
     tier: int = SUGGESTED_TIER
     position: int = 0
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,8 @@ def rank(
     fits the user's taste, or if it trends and ``trending_prior`` is above 0. A product that only returns because the
     answer would be too short (from VIEWED_TIER) comes last, and has no effect on the scores of the others.
 
+    Of the variants of one group the best one in this order is in the answer: with ``stock_first`` the best in stock.
+
     Parameters
     ----------
     candidates : each product once.
@@ -174,4 +179,20 @@ def rank(
         keyed.append((is_last, tier, position, -score, -candidate.trending, candidate.id, fit, candidate.cf / max_cf))
     # ids are unique, so the comparison never reaches what follows them
     keyed.sort()
-    return [Ranked(key[5], -key[3], key[6], key[7]) for key in keyed[:k]]
+    groups = {candidate.id: candidate.group for candidate in candidates if candidate.group is not None}
+    return [Ranked(key[5], -key[3], key[6], key[7]) for key in one_of_each(keyed, groups, lambda key: key[5])[:k]]
+
+
+def one_of_each(listed: Sequence[T], groups: Mapping[int, str], id_of: Callable[[T], int]) -> list[T]:
+    """Return the entries without those whose product is a variant of an earlier one's; ``groups`` by product id."""
+    if not groups:
+        return list(listed)
+    met: set[str] = set()
+    kept = []
+    for entry in listed:
+        group = groups.get(id_of(entry))
+        if group is None or group not in met:
+            kept.append(entry)
+        if group is not None:
+            met.add(group)
+    return kept

@@ -5,7 +5,7 @@ tag, a price range. ``pin`` puts its product at a position, ``boost`` and ``bury
 applied in SQL.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -23,7 +23,7 @@ TEXTS: Final[dict[str, str]] = {
 class Rule:
     """A rule in force. A criterion that is None matches every product.
 
-    ``eligible`` is whether a pinned product passes the request's filters.
+    ``eligible`` is whether a pinned product passes the request's filters, ``group`` the group of its variants.
     """
 
     id: int
@@ -38,6 +38,7 @@ class Rule:
     position: int | None = None
     note: str = ""
     eligible: bool = True
+    group: str | None = None
 
     @property
     def text(self) -> str:
@@ -80,17 +81,29 @@ def distance(factor: float) -> float:
     return max(factor, 1 / factor)
 
 
-def with_pins(ids: Sequence[int], rules: Sequence[Rule], k: int) -> tuple[list[int], dict[int, Rule]]:
+def with_pins(
+    ids: Sequence[int], rules: Sequence[Rule], k: int, groups: Mapping[int, str] | None = None
+) -> tuple[list[int], dict[int, Rule]]:
     """Return at most ``k`` ids with the pinned ones at their positions, and each pinned product's rule.
 
     Of two pins at one position the older comes first and the other follows it. Of two pins of one product the better
-    position counts. A pin beyond the end of a shorter answer comes last; a pin beyond ``k`` is left out.
+    position counts. A pin beyond the end of a shorter answer comes last; a pin beyond ``k`` is left out. ``groups`` are
+    those of variants, by id: a pin takes the place of the other variants of its product.
     """
     pins: dict[int, Rule] = {}
+    pinned_groups: set[str] = set()
     for rule in sorted(rules, key=lambda rule: (rule.position or 0, rule.id)):
         if rule.kind == "pin" and rule.eligible and rule.product_id is not None and (rule.position or 0) <= k:
+            if rule.group is not None and rule.group in pinned_groups:
+                continue
             pins.setdefault(rule.product_id, rule)
-    listed = [product_id for product_id in ids if product_id not in pins]
+            if rule.group is not None:
+                pinned_groups.add(rule.group)
+    listed = [
+        product_id
+        for product_id in ids
+        if product_id not in pins and not (groups and groups.get(product_id) in pinned_groups)
+    ]
     for product_id, rule in pins.items():
         place = (rule.position or 1) - 1
         # an earlier pin may have this place

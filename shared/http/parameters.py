@@ -4,12 +4,24 @@ import re
 from typing import Annotated, Final
 
 from fastapi import Header
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.auth import USER_ID_DESCRIPTION
-from shared.domain.events import UserId
+from shared.domain.category_references import spaced
+from shared.domain.events import UserId, printable
+from shared.domain.text import nfc
 
 K = Annotated[int, Field(ge=1, le=100, description="Maximum number of products to return.")]
+
+MAX_CATEGORY_NAME: Final = 500
+# a category's path or name in a filter
+CategoryName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_CATEGORY_NAME),
+    AfterValidator(printable),
+    AfterValidator(spaced),
+    nfc(MAX_CATEGORY_NAME),
+]
 
 _IDEMPOTENCY_KEY: Final = Header(
     alias="Idempotency-Key",

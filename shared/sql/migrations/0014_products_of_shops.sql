@@ -75,6 +75,24 @@ CREATE OR REPLACE FUNCTION product_json(p products, category text, s product_sta
     SELECT product_json(p, (SELECT c FROM categories c WHERE c.id = p.category_id), s)
 $$;
 
+-- What an answer shows of a product whose variants it lists: the product itself or, where it is sold out, its variant in
+-- stock that is bought most.
+CREATE FUNCTION variant_in_stock(p products) RETURNS products LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    variant products;
+BEGIN
+    IF p.item_group_id IS NOT NULL AND p.quantity = 0 THEN
+        SELECT v.* INTO variant FROM products v LEFT JOIN product_stats s ON s.product_id = v.id
+        WHERE v.item_group_id = p.item_group_id AND v.is_active AND v.quantity > 0
+          AND v.id NOT IN (SELECT excluded_by_rules())
+        ORDER BY s.purchase_count DESC NULLS LAST, v.id LIMIT 1;
+        IF variant.id IS NOT NULL THEN
+            RETURN variant;
+        END IF;
+    END IF;
+    RETURN p;
+END $$;
+
 -- Brings stored texts of the catalog into NFC, as before; categories of one path, rather than of one name, become one.
 CREATE OR REPLACE FUNCTION make_catalog_canonical(OUT categories_merged integer, OUT products_changed integer, OUT ids_left integer)
 LANGUAGE plpgsql AS $$

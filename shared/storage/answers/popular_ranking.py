@@ -7,6 +7,7 @@ import orjson
 
 from shared.clients import redis_sync
 from shared.clients.redis_async import RedisUnavailable, client
+from shared.domain.ranking import one_of_each
 from shared.storage.answers.protocol import POPULAR, POPULAR_PRODUCTS
 
 if TYPE_CHECKING:
@@ -25,11 +26,14 @@ async def top(k: int) -> list[tuple[dict[str, Any], float]]:
         (bodies,) = await client().run(("HMGET", POPULAR_PRODUCTS, *ranking[::2]))
     except RedisUnavailable:
         return []
-    return [
+    products = [
         (orjson.loads(body), float(purchases))
         for body, purchases in zip(bodies, ranking[1::2], strict=True)
         if body is not None
     ]
+    # The job stores one variant of a group; a product that joined a group since is a second one.
+    groups = {product["id"]: product["item_group_id"] for product, _ in products if product.get("item_group_id")}
+    return one_of_each(products, groups, lambda entry: int(entry[0]["id"]))
 
 
 def replace(rows: list[tuple[int, int, bytes]]) -> bool:

@@ -28,6 +28,9 @@ from typing import Any, Final
 
 import orjson
 
+from shared.domain.category_references import CategoryReference
+from shared.domain.product_references import ProductReference
+
 EPOCHS: Final = "epochs"
 RECOMMENDATIONS: Final = "recommendations"
 SIMILAR: Final = "similar"
@@ -70,19 +73,28 @@ def catalog_key(kind: str, *parameters: Any) -> str:
     return f"products:{kind}:{blake2b(orjson.dumps(parameters), digest_size=16).hexdigest()}"
 
 
-def similar_products_key(product_id: int, k: int, kind: str = HYBRID, explain: bool = False) -> str:
+def named(product: ProductReference) -> str:
+    """Return a product as the request names it, for a key; two names of one product have an answer each."""
+    if product.external_id is None:
+        return str(product.product_id)
+    digest = blake2b(product.external_id.encode(), digest_size=16).hexdigest()
+    return f"{product.product_id or ''}e{digest}"
+
+
+def similar_products_key(product: ProductReference, k: int, kind: str = HYBRID, explain: bool = False) -> str:
     """Return the key of a product's similar products."""
-    return f"sim:{product_id}:{k}{'' if kind == HYBRID else f':{kind}'}{':explain' if explain else ''}"
+    return f"sim:{named(product)}:{k}{'' if kind == HYBRID else f':{kind}'}{':explain' if explain else ''}"
 
 
-def bought_together_key(product_ids: Sequence[int], k: int, in_stock: bool, explain: bool = False) -> str:
+def bought_together_key(context: Sequence[ProductReference], k: int, in_stock: bool, explain: bool = False) -> str:
     """Return the key of the products bought together with these, whose order matters."""
-    return f"together:{','.join(map(str, product_ids))}:{k}:{int(in_stock)}{':explain' if explain else ''}"
+    return f"together:{','.join(map(named, context))}:{k}:{int(in_stock)}{':explain' if explain else ''}"
 
 
-def trending_key(window: str, category_id: int | None, k: int) -> str:
+def trending_key(window: str, category: CategoryReference, k: int) -> str:
     """Return the key of the trending products of a window."""
-    return f"trending:{window}:{category_id or ''}:{k}"
+    name = category.category and blake2b(category.category.encode(), digest_size=16).hexdigest()
+    return f"trending:{window}:{category.category_id or ''}{(name and f'n{name}') or ''}:{k}"
 
 
 def epoch_prefix(epoch: bytes | None) -> bytes:

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 from shared import messages
 from shared.clients.postgres import Connection, copy_in, execute, transaction
-from shared.domain.catalog import CATEGORY_SEPARATOR, ProductWrite
+from shared.domain.catalog import ProductWrite
+from shared.domain.category_references import CATEGORY_SEPARATOR
 from shared.storage.catalog import category_paths
 from shared.storage.events import outbox
 
@@ -85,19 +86,26 @@ ON CONFLICT (external_id) DO NOTHING
 RETURNING id"""
 
 
+IDS: Final = """
+SELECT r.position, p.id, p.external_id FROM catalog_rows r JOIN products p USING (external_id) ORDER BY r.position"""
+
+
 @dataclass(frozen=True)
 class Upserted:
     """Result of ``upsert``.
 
     created, updated : ids of products.
     refused : ``(position, field, message)`` of rows.
+    products : ``(position, product id, external_id)`` of the rows that are products now, changed or not.
 
-    Rows that equal what is stored, or that a later row of the same ``external_id`` replaced, are in none of them.
+    Rows that equal what is stored are in ``products`` alone; rows that a later row of the same ``external_id`` replaced
+    are in none of them.
     """
 
     created: list[int] = field(default_factory=list)
     updated: list[int] = field(default_factory=list)
     refused: list[tuple[int, str, str]] = field(default_factory=list)
+    products: list[tuple[int, int, str]] = field(default_factory=list)
 
 
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -174,7 +182,8 @@ def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
     # after the insert: a product that another transaction created meanwhile is changed too
     execute(connection, LOCK)
     updated = [row[0] for row in execute(connection, UPDATE)]
-    return Upserted([row[0] for row in inserted], updated, sorted(refused))
+    products = [(int(row[0]), int(row[1]), row[2]) for row in execute(connection, IDS)]
+    return Upserted([row[0] for row in inserted], updated, sorted(refused), products)
 
 
 def announce(connection: Connection, product_ids: Sequence[int], change: str) -> list[int]:

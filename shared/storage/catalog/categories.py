@@ -4,11 +4,19 @@ from typing import Final
 
 from shared.clients.postgres import read
 
-# A common table expression, after WITH RECURSIVE: the category :category_id and the categories below it.
-SUBTREE: Final = """subtree AS (
-    SELECT id FROM categories WHERE id = cast(:category_id AS bigint)
+# The categories that :category names: by path, or all of a name, in any case.
+NAMED: Final = "lower(path) = lower(cast(:category AS text)) OR lower(leaf) = lower(cast(:category AS text))"
+# A common table expression, after WITH RECURSIVE: the category :category_id, or the categories that :category names,
+# with the categories below them.
+SUBTREE: Final = f"""subtree AS (
+    SELECT id FROM categories WHERE id = cast(:category_id AS bigint) OR {NAMED}
     UNION SELECT c.id FROM categories c JOIN subtree s ON c.parent_id = s.id
 )"""
+
+# Whether the product {alias} is in the subtree, by its category or a further one.
+IN_SUBTREE: Final = (
+    "({alias}.category_id IN (SELECT id FROM subtree) OR {alias}.further_category_ids && ARRAY(SELECT id FROM subtree))"
+)
 
 # Active products of each category and of the categories below it. CYCLE ends the recursion if a category is its own
 # ancestor.
@@ -19,12 +27,22 @@ WITH RECURSIVE ancestors AS (
     SELECT a.category_id, c.id, c.parent_id FROM ancestors a JOIN categories c ON c.id = a.parent_id
 ) CYCLE id SET looped USING path, counts AS (
     SELECT category_id, count(*) AS products FROM products WHERE is_active AND category_id IS NOT NULL GROUP BY 1
+), further AS (
+    -- products that are in a category, or below it, by a further category alone
+    SELECT f.id, count(DISTINCT p.id) AS products
+    FROM products p, unnest(p.further_category_ids) AS further_id
+    JOIN ancestors f ON f.category_id = further_id
+    WHERE p.is_active AND p.further_category_ids <> '{}' AND NOT f.looped
+      AND NOT EXISTS (SELECT FROM ancestors own WHERE own.category_id = p.category_id AND own.id = f.id)
+    GROUP BY 1
 ), totals AS (
-    SELECT ancestors.id, sum(products) AS products FROM ancestors JOIN counts USING (category_id)
-    WHERE NOT looped GROUP BY 1
+    SELECT id, sum(products) AS products
+    FROM (SELECT ancestors.id, products FROM ancestors JOIN counts USING (category_id) WHERE NOT looped
+          UNION ALL SELECT id, products FROM further) AS parts
+    GROUP BY 1
 )
-SELECT coalesce(json_agg(json_build_object('id', c.id, 'name', c.name, 'parent_id', c.parent_id,
-                                           'product_count', coalesce(products, 0)) ORDER BY c.name), '[]')::text
+SELECT coalesce(json_agg(json_build_object('id', c.id, 'name', c.leaf, 'path', c.path, 'parent_id', c.parent_id,
+                                           'product_count', coalesce(products, 0)) ORDER BY c.leaf, c.path), '[]')::text
 FROM categories c LEFT JOIN totals USING (id)"""
 
 

@@ -8,7 +8,7 @@ docs/decisions/0039-category-paths.md has the rules.
 from typing import Final
 
 from shared.clients.postgres import Connection, execute
-from shared.domain.catalog import CATEGORY_SEPARATOR
+from shared.domain.category_references import CATEGORY_SEPARATOR
 
 SEPARATOR: Final = f" {CATEGORY_SEPARATOR} "
 

@@ -8,18 +8,41 @@ import orjson
 
 from shared.clients.postgres import read
 from shared.domain import spelling
+from shared.domain.ranking import EARTH_RADIUS_KM
 from shared.storage.catalog import corrections
+from shared.storage.catalog.categories import NAMED
 from shared.storage.catalog.text_query import TEXT_QUERY, text_parameters
 
-Sort = Literal["relevance", "price_asc", "price_desc", "newest", "popular"]
+Sort = Literal["relevance", "price_asc", "price_desc", "newest", "popular", "distance"]
+# Whether a page shows one variant of each group, or all products.
+Variants = Literal["one", "all"]
 
 # Lower ends of the price bands. A band ends a cent before the next begins, so that both ends work as filters.
 PRICE_BANDS: Final = (0, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 MAX_TAG_FACETS: Final = 20
+# between two degrees of latitude; rounded down, so that a range of latitudes leaves nothing out
+KM_PER_DEGREE: Final = 111.0
 
+_IN_CATEGORY: Final = (
+    "(p.category_id IN (SELECT id FROM {subtree}) OR p.further_category_ids && ARRAY(SELECT id FROM {subtree}))"
+)
+# Great-circle distance in km from the request's place, as distance_km() of shared/domain/ranking.py computes it; null
+# for a product without a place.
+_DISTANCE: Final = f"""CASE WHEN p.latitude IS NOT NULL THEN 2 * {EARTH_RADIUS_KM} * asin(least(1, sqrt(
+        sin(radians(p.latitude - cast(:latitude AS float8)) / 2) ^ 2
+        + cos(radians(cast(:latitude AS float8))) * cos(radians(p.latitude))
+          * sin(radians(p.longitude - cast(:longitude AS float8)) / 2) ^ 2))) END"""
 _FILTERS: Final = {
-    "category_id": "p.category_id IN (SELECT id FROM subtree_of_id)",
-    "category": "p.category_id IN (SELECT id FROM subtree_of_name)",
+    "category_id": _IN_CATEGORY.format(subtree="subtree_of_id"),
+    "category": _IN_CATEGORY.format(subtree="subtree_of_name"),
+    "external_ids": "p.external_id = ANY (cast(:external_ids AS text[]))",
+    "min_rating": "p.average_rating >= cast(cast(:min_rating AS float8) AS numeric)",
+    "on_sale": "coalesce(p.list_price > p.price, false) = cast(:on_sale AS boolean)",
+    # the range of latitudes leads to an index
+    "max_distance_km": f"""p.latitude
+            BETWEEN cast(:latitude AS float8) - cast(:max_distance_km AS float8) / {KM_PER_DEGREE}
+            AND cast(:latitude AS float8) + cast(:max_distance_km AS float8) / {KM_PER_DEGREE}
+        AND {_DISTANCE} <= cast(:max_distance_km AS float8)""",
     "min_price": "p.price >= cast(cast(:min_price AS float8) AS numeric)",
     "max_price": "p.price <= cast(cast(:max_price AS float8) AS numeric)",
     "in_stock": "(p.quantity > 0) = cast(:in_stock AS boolean)",
@@ -34,7 +57,7 @@ _SUBTREE: Final = """subtree_of_{name} AS (
     ) SELECT id FROM tree), """
 _SUBTREES: Final = {
     "category_id": _SUBTREE.format(name="id", condition="id = :category_id"),
-    "category": _SUBTREE.format(name="name", condition="lower(name) = lower(:category)"),
+    "category": _SUBTREE.format(name="name", condition=NAMED),
 }
 # an exact external_id first, then matches of all complete words, then the rank in steps of a tenth, then popularity
 _RELEVANCE: Final = "exact DESC, all_words DESC, rank DESC, purchases DESC, id"
@@ -44,6 +67,7 @@ _ORDERS: Final[dict[Sort, str]] = {
     "newest": "created_at DESC, id DESC",
     "price_asc": "price, id",
     "price_desc": "price DESC, id",
+    "distance": "distance, id",
 }
 _TEXT_COLUMNS: Final = """lower(p.external_id) = lower(:external_id) AS exact, p.document @@ q.all_words AS all_words,
            round(ts_rank(p.document, q.matching)::numeric, 1) AS rank, """
@@ -51,9 +75,7 @@ _TEXT_COLUMNS: Final = """lower(p.external_id) = lower(:external_id) AS exact, p
 # Only fixed fragments of this module replace the names in braces; values are always parameters.
 _PAGE: Final = """
 WITH {subtrees}{text_query}matched AS MATERIALIZED (
-    SELECT {columns}p.id, p.price, p.category_id, p.tags, p.created_at, coalesce(s.purchase_count, 0) AS purchases
-    FROM {source}products p LEFT JOIN product_stats s ON s.product_id = p.id
-    WHERE p.is_active{conditions}
+    {matched}
 ), page AS (
     SELECT id, row_number() OVER () AS position
     FROM (SELECT id FROM matched ORDER BY {order}
@@ -62,14 +84,18 @@ WITH {subtrees}{text_query}matched AS MATERIALIZED (
     SELECT width_bucket(price, cast(:band_starts AS numeric[])) AS band, count(*) AS products FROM matched GROUP BY 1
 )
 SELECT (SELECT count(*) FROM matched) AS total,
-    coalesce((SELECT json_agg(product_json(p, c, s) ORDER BY page.position)
+    coalesce((SELECT json_agg({product} ORDER BY page.position)
         FROM page JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
         LEFT JOIN product_stats s ON s.product_id = p.id), '[]')::text AS products,
     json_build_object(
         'categories', coalesce((
-            SELECT json_agg(json_build_object('id', c.id, 'name', c.name, 'count', counted.products)
-                            ORDER BY counted.products DESC, c.name)
-            FROM (SELECT category_id, count(*) AS products FROM matched GROUP BY 1) AS counted
+            SELECT json_agg(json_build_object('id', c.id, 'name', c.leaf, 'path', c.path, 'count', counted.products)
+                            ORDER BY counted.products DESC, c.path)
+            FROM (SELECT category_id, count(*) AS products
+                  FROM (SELECT category_id FROM matched
+                        UNION ALL SELECT further_id FROM matched, unnest(further_category_ids) AS further_id
+                        WHERE further_id IS DISTINCT FROM category_id) AS each
+                  GROUP BY 1) AS counted
             JOIN categories c ON c.id = counted.category_id), '[]'),
         'price_bands', coalesce((SELECT json_agg(json_build_object(
                 'min', (cast(:band_starts AS numeric[]))[band],
@@ -79,6 +105,22 @@ SELECT (SELECT count(*) FROM matched) AS total,
             FROM (SELECT tag, count(*) AS products FROM (SELECT unnest(tags) AS tag FROM matched) AS each
                   GROUP BY 1 ORDER BY products DESC, tag LIMIT cast(:tag_facets AS integer)) AS counted), '[]')
     )::text AS facets"""
+
+
+_MATCHED: Final = """SELECT {distinct}{columns}p.id, p.price, p.category_id, p.further_category_ids, p.tags,
+           p.created_at, coalesce(s.purchase_count, 0) AS purchases
+    FROM {source}products p LEFT JOIN product_stats s ON s.product_id = p.id
+    WHERE p.is_active{conditions}"""
+# Of the variants that match, the exact id first, then the best in stock by the page's order. In a shop without variants
+# the second part reads an empty index.
+_ONE_VARIANT: Final = """{matched} AND p.item_group_id IS NULL
+    UNION ALL
+    ({matched_of_groups} AND p.item_group_id IS NOT NULL
+     ORDER BY p.item_group_id, {exact}(p.quantity > 0) DESC, {order})"""
+_PRODUCT: Final = "product_json(p, c, s)"
+# the last field of a product's JSON is a text
+_PRODUCT_WITH_DISTANCE: Final = f"""(left({_PRODUCT}::text, -1) || ', "distance_km" : '
+    || coalesce(round(cast({_DISTANCE} AS numeric), 3)::text, 'null') || '}}')::json"""
 
 
 @dataclass(frozen=True)
@@ -92,6 +134,13 @@ class Filters:
     max_price: float | None = None
     in_stock: bool | None = None
     tags: tuple[str, ...] = ()
+    external_ids: tuple[str, ...] = ()
+    min_rating: float | None = None
+    on_sale: bool | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    max_distance_km: float | None = None
+    variants: Variants = "one"
 
 
 @dataclass(frozen=True)
@@ -104,8 +153,9 @@ class Page:
 
 
 def _query(filters: Filters, page: Page, words: Sequence[str], *, any_word: bool) -> tuple[str, dict[str, Any]]:
-    values: dict[str, Any] = {name: getattr(filters, name) for name in _FILTERS if name not in ("words", "tags")}
-    values["tags"] = list(filters.tags) or None
+    lists = ("tags", "external_ids")
+    values: dict[str, Any] = {name: getattr(filters, name) for name in _FILTERS if name not in ("words", *lists)}
+    values |= {name: list(getattr(filters, name)) or None for name in lists}
     parameters = {name: value for name, value in values.items() if value is not None}
     conditions = [_FILTERS[name] for name in parameters]
     order = _ORDERS[page.sort]
@@ -115,13 +165,28 @@ def _query(filters: Filters, page: Page, words: Sequence[str], *, any_word: bool
         conditions.append(_FILTERS["words"])
         text_query, source, columns = f"q AS MATERIALIZED ({TEXT_QUERY}), ", "q, ", _TEXT_COLUMNS
         order = _RELEVANCE if page.sort == "relevance" else order
+    product = _PRODUCT
+    if filters.latitude is not None:
+        parameters |= {"latitude": filters.latitude, "longitude": filters.longitude}
+        product = _PRODUCT_WITH_DISTANCE
+        if page.sort == "distance":
+            columns += f"{_DISTANCE} AS distance, "
+    parts = {"columns": columns, "source": source, "conditions": "".join(f" AND {part}" for part in conditions)}
+    matched = _MATCHED.format(distinct="", **parts)
+    # whoever names products by their ids wants these, not another variant
+    if filters.variants == "one" and not filters.external_ids:
+        matched = _ONE_VARIANT.format(
+            matched=matched,
+            matched_of_groups=_MATCHED.format(distinct="DISTINCT ON (p.item_group_id) ", **parts),
+            exact="exact DESC, " if words else "",
+            order=order,
+        )
     sql = _PAGE.format(
         subtrees="".join(_SUBTREES[name] for name in _SUBTREES if name in parameters),
         text_query=text_query,
-        columns=columns,
-        source=source,
+        matched=matched,
         order=order,
-        conditions="".join(f" AND {condition}" for condition in conditions),
+        product=product,
     )
     parameters |= {
         "page_size": page.size,

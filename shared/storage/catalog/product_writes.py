@@ -39,12 +39,13 @@ class Author(NamedTuple):
 
 @dataclass(frozen=True)
 class Written:
-    """The result of a write: ids of created and updated products, refused rows as ``(position, field, message)``, and
-    ids of outbox rows to publish after the commit."""
+    """The result of a write: ids of created and updated products, refused rows as ``(position, field, message)``, all
+    products as ``(position, product id, external_id)``, and ids of outbox rows to publish after the commit."""
 
     created: list[int]
     updated: list[int]
     refused: list[tuple[int, str, str]]
+    products: list[tuple[int, int, str]]
     outbox: list[int]
 
 
@@ -68,7 +69,7 @@ def save(connection: Connection, rows: Sequence[ProductWrite], author: Author) -
     _audit(connection, result.created + result.updated, "product.update", author)
     outbox = bulk_writes.announce(connection, result.created, "created")
     outbox += bulk_writes.announce(connection, result.updated, "updated")
-    return Written(result.created, result.updated, result.refused, outbox)
+    return Written(result.created, result.updated, result.refused, result.products, outbox)
 
 
 def _save_one(connection: Connection, row: ProductWrite, author: Author) -> Written:

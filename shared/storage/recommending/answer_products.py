@@ -46,7 +46,6 @@ WHERE p.id = ANY (cast(:ids AS bigint[])) AND p.is_active
 """
 
 SOLD_OUT: Final = "SELECT id FROM products WHERE is_active AND quantity <= 0"
-EXISTS: Final = "SELECT 1 FROM products WHERE id = :id AND is_active"
 
 
 class Source(NamedTuple):
@@ -102,8 +101,3 @@ def read_with_sources(
 def sold_out() -> set[int]:
     """Return the ids of the active products that are sold out."""
     return {int(row[0]) for row in postgres.read(SOLD_OUT)}
-
-
-def exists(product_id: int) -> bool:
-    """Return whether there is an active product with this id."""
-    return postgres.read_one(EXISTS, id=product_id) is not None

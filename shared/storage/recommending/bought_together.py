@@ -11,6 +11,7 @@ import orjson
 
 from shared.clients import postgres
 from shared.clients.postgres import Connection, copy_in, execute
+from shared.domain.product_references import ProductReference, arrays, contradiction
 from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
 
 # Packed as big-endian integers: reading them as rows would cost more than all the rest.
@@ -35,8 +36,10 @@ FILL: Final = "COPY bought_together (product_id, others, scores, lifts, confiden
 # The scores of several context products combine to 1 − Π(1 − score). Lift, confidence and count are those of the
 # context product with the highest score.
 READ: Final = """
-WITH context AS MATERIALIZED (SELECT unnest(cast(:context AS bigint[])) AS id),
-pairs AS (
+WITH context AS MATERIALIZED (
+    SELECT c.id, p.item_group_id
+    FROM (SELECT DISTINCT unnest(cast(:context AS bigint[])) AS id) AS c LEFT JOIN products p USING (id)
+), pairs AS (
     SELECT n.id, n.score, n.lift, n.confidence, n.count, c.id AS source
     FROM context c JOIN bought_together b ON b.product_id = c.id,
     unnest(b.others, b.scores, b.lifts, b.confidences, b.counts) AS n(id, score, lift, confidence, count)
@@ -47,23 +50,38 @@ pairs AS (
                                         'count', count) ORDER BY score DESC, source))[1] AS measures,
            (array_agg(source ORDER BY score DESC, source))[1] AS source
     FROM pairs GROUP BY id
+), of_variants AS (
+    -- a product stands where its best variant stands, and shows the best in stock
+    SELECT b.*, p, max(b.score) OVER same AS group_score, min(b.id) OVER same AS group_id,
+           row_number() OVER (same ORDER BY p.quantity > 0 DESC, b.score DESC, b.id) AS variant
+    FROM combined b JOIN products p ON p.id = b.id
+    WHERE p.is_active
+      AND (p.item_group_id IS NULL
+           OR p.item_group_id NOT IN (SELECT item_group_id FROM context WHERE item_group_id IS NOT NULL))
+    WINDOW same AS (PARTITION BY coalesce(p.item_group_id, p.id::text))
+), shown AS (
+    SELECT variant_in_stock(p) AS p, group_score AS score, measures, source, group_id FROM of_variants WHERE variant = 1
 ), best AS MATERIALIZED (
-    SELECT b.*, p FROM combined b JOIN products p ON p.id = b.id
-    WHERE p.is_active AND (NOT cast(:in_stock AS boolean) OR p.quantity > 0)
-    ORDER BY b.score DESC, b.id LIMIT :k
+    SELECT (p).id, p, score, measures, source, group_id FROM shown
+    WHERE NOT cast(:in_stock AS boolean) OR (p).quantity > 0
+    ORDER BY score DESC, group_id LIMIT :k
 ){logged}
 SELECT product_json(b.p, c, s)::text, b.score, b.measures::text, b.source, source.name
 FROM best b JOIN products source ON source.id = b.source
 LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.id
-ORDER BY b.score DESC, b.id
+ORDER BY b.score DESC, b.group_id
 """
 READ_LOGGED: Final = READ.replace(
-    "{logged}", ", " + LOGGED.format(ids="ARRAY(SELECT id FROM best ORDER BY score DESC, id)")
+    "{logged}", ", " + LOGGED.format(ids="ARRAY(SELECT id FROM best ORDER BY score DESC, group_id)")
 )
 READ_ONLY: Final = READ.replace("{logged}", "")
-UNKNOWN: Final = """
-SELECT id FROM unnest(cast(:ids AS bigint[])) AS requested(id)
-WHERE NOT EXISTS (SELECT FROM products p WHERE p.id = requested.id AND p.is_active) LIMIT 1
+# The products of the context in its order: the product of each of the two ids.
+CONTEXT: Final = """
+SELECT i.id, e.id, coalesce(i.external_id, e.external_id), coalesce(i.is_active, e.is_active)
+FROM unnest(cast(:context AS bigint[]), cast(:context_external AS text[]))
+    WITH ORDINALITY AS c(id, external_id, position)
+LEFT JOIN products i ON i.id = c.id LEFT JOIN products e ON e.external_id = c.external_id
+ORDER BY c.position
 """
 
 
@@ -117,7 +135,20 @@ def together(context: Sequence[int], k: int, *, in_stock: bool, log: LoggedAnswe
     return [TogetherProduct(orjson.loads(row[0]), float(row[1]), orjson.loads(row[2]), *row[3:]) for row in rows]
 
 
-def first_unknown(product_ids: Sequence[int]) -> int | None:
-    """Return an id that is not an active product's, or None if all are."""
-    row = postgres.read_one(UNKNOWN, ids=list(product_ids))
-    return None if row is None else int(row[0])
+def resolve_context(context: Sequence[ProductReference]) -> tuple[list[ProductReference], list[int]]:
+    """Return each product with both ids, one id for a product that is not sold, and the ids of all that exist.
+
+    Raises InvalidRequest for two ids that are not the same product's.
+    """
+    ids, external_ids = arrays(context)
+    rows = postgres.run_prepared(CONTEXT, context=ids, context_external=external_ids)
+    resolved: list[ProductReference] = []
+    known: list[int] = []
+    for requested, (by_id, by_external_id, external_id, is_active) in zip(context, rows, strict=True):
+        if None not in requested and by_id != by_external_id:
+            raise contradiction(*requested)
+        product_id = by_id or by_external_id
+        if product_id is not None:
+            known.append(int(product_id))
+        resolved.append(ProductReference(int(product_id), external_id) if is_active else requested)
+    return resolved, known

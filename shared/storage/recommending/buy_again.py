@@ -86,10 +86,14 @@ bought AS MATERIALIZED (
     SELECT *, (1 - power(1 - least(repeat_share, {REPEAT_SHARE_MAX}), purchase_count))
               * exp(-0.5 * (ln(days / usual_days) / cast(:spread AS float8)) ^ 2) AS score
     FROM timed
-), best AS MATERIALIZED (
-    SELECT t.*, p FROM scored t JOIN products p ON p.id = t.product_id
+), of_variants AS (
+    -- the variant that the user is most likely to buy again, of those in stock first
+    SELECT t.*, p, row_number() OVER (PARTITION BY coalesce(p.item_group_id, p.id::text)
+                                      ORDER BY p.quantity > 0 DESC, t.score DESC, p.id) AS variant
+    FROM scored t JOIN products p ON p.id = t.product_id
     WHERE p.is_active AND (NOT cast(:in_stock AS boolean) OR p.quantity > 0)
-    ORDER BY t.score DESC, t.product_id LIMIT :k
+), best AS MATERIALIZED (
+    SELECT * FROM of_variants WHERE variant = 1 ORDER BY score DESC, product_id LIMIT :k
 ), {LOGGED.format(ids="ARRAY(SELECT product_id FROM best ORDER BY score DESC, product_id)")}
 SELECT product_json(b.p, c, s)::text, b.score, b.last_at, b.purchase_count, b.usual_days
 FROM best b LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.product_id

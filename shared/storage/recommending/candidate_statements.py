@@ -33,7 +33,7 @@ from shared.domain.formula import (
     Formula,
     Repeats,
 )
-from shared.storage.catalog.categories import SUBTREE
+from shared.storage.catalog.categories import IN_SUBTREE, SUBTREE
 from shared.storage.events.refunds import GIVEN_BACK_WHOLE
 from shared.storage.recommending.buy_again import GIVEN_BACK
 
@@ -74,10 +74,17 @@ WITH RECURSIVE model AS MATERIALIZED (
           UNION ALL SELECT NULL, NULL, NULL ORDER BY version LIMIT 1) AS m
 ), {subtree}, account AS MATERIALIZED (
     SELECT id, latitude, longitude FROM users WHERE external_id = :user_id
+), named AS MATERIALIZED (
+    -- the products of the request's context, by our id, by the shop's, or by both
+    SELECT c.id, c.external_id, c.position, i.id AS by_id, e.id AS by_external_id
+    FROM unnest(cast(:context AS bigint[]), cast(:context_external AS text[]))
+        WITH ORDINALITY AS c(id, external_id, position)
+    LEFT JOIN products i ON i.id = c.id LEFT JOIN products e ON e.external_id = c.external_id
 ), in_view AS MATERIALIZED (
     -- products in view right now are newer than all stored events; their order is kept
-    SELECT p.id AS product_id, now() + ({profile_events_max} - c.position) * interval '1 microsecond' AS occurred_at
-    FROM unnest(cast(:context AS bigint[])) WITH ORDINALITY AS c(id, position) JOIN products p USING (id)
+    SELECT coalesce(by_id, by_external_id) AS product_id,
+            now() + ({profile_events_max} - min(position)) * interval '1 microsecond' AS occurred_at
+    FROM named WHERE coalesce(by_id, by_external_id) IS NOT NULL GROUP BY 1
 ), {given_back_whole}, recent AS MATERIALIZED (
     (SELECT e.product_id, e.event_type, e.occurred_at FROM events e
      WHERE e.user_id = (SELECT id FROM account) AND e.product_id IS NOT NULL
@@ -100,9 +107,16 @@ WITH RECURSIVE model AS MATERIALIZED (
           JOIN unnest(cast(:event_types AS text[]), cast(:weights AS float8[])) AS w(event_type, weight)
               USING (event_type)
           WHERE w.weight > 0 GROUP BY product_id) AS products_met, model
-), forbidden AS MATERIALIZED (
+), barred AS MATERIALIZED (
     SELECT unnest(cast(:exclude AS bigint[])) AS product_id
+    UNION SELECT id FROM products WHERE external_id = ANY (cast(:exclude_external AS text[]))
+), forbidden AS MATERIALIZED (
+    SELECT product_id FROM barred
     UNION SELECT ruled_out.id FROM excluded_by_rules((SELECT id FROM account)) AS ruled_out(id)
+    -- the other variants of what the request names
+    UNION SELECT v.id
+    FROM (SELECT product_id FROM barred UNION SELECT product_id FROM in_view) AS n
+    JOIN products p ON p.id = n.product_id {variants}
 ){known}, taste AS MATERIALIZED (
     SELECT kind, key, score
         * power(2::float8, -least(extract(epoch FROM now() - as_of)::float8 / :half_life_s, :max_halvings)) AS score
@@ -121,23 +135,29 @@ WITH RECURSIVE model AS MATERIALIZED (
           GROUP BY id) AS totals
     WHERE {may_return}
     ORDER BY cf DESC, id LIMIT {summed}
-){fillers}, shown AS MATERIALIZED (
-    SELECT m.id, m.cf, m.tier, m.position, p.category_id, p.brand, p.tags, p.price, p.quantity > 0 AS in_stock,
-           p.latitude, p.longitude
+){fillers}, found AS MATERIALIZED (
+    SELECT m.id, m.cf, m.tier, m.position, p.category_id, p.further_category_ids, p.brand, p.tags, p.price, p.quantity,
+           p.is_active, p.latitude, p.longitude, p.item_group_id
     FROM (SELECT id, max(cf) AS cf, min(tier) AS tier, (array_agg(position ORDER BY tier))[1] AS position
           FROM (SELECT id, cf, {suggested_tier} AS tier, 0::bigint AS position FROM summed
-                {filled}) AS found
+                {filled}) AS each
           GROUP BY id) AS m JOIN products p ON p.id = m.id
-    WHERE p.is_active {in_stock} {in_category}
+), shown AS MATERIALIZED (
+    SELECT p.id, p.cf, p.tier, p.position, p.category_id, p.brand, p.tags, p.price, p.quantity > 0 AS in_stock,
+           p.latitude, p.longitude, p.item_group_id
+    FROM found p WHERE p.is_active {in_stock} {in_category}{in_stead}
 ){returned}
 SELECT json_build_object(
     'version', model.version, 'algorithm', model.algorithm, 'serving', model.serving,
-    'category_known', cast(:category_id AS bigint) IS NULL OR EXISTS (SELECT FROM subtree),
+    'category_known', cast(:category_id AS bigint) IS NULL AND cast(:category AS text) IS NULL
+        OR EXISTS (SELECT FROM subtree),
+    'contradiction', (SELECT json_build_array(id, external_id) FROM named
+                      WHERE id > 0 AND external_id <> '' AND by_id IS DISTINCT FROM by_external_id LIMIT 1),
     'profile', (SELECT coalesce(json_agg(json_build_array(product_id, weight, kind)), '[]') FROM profile),
     'taste', (SELECT coalesce(json_agg(json_build_array(kind, key, score)), '[]') FROM taste),
     'rules', (SELECT coalesce(json_agg(json_build_array(
             r.id, r.kind, r.product_id, r.categories, r.brand, r.tag, r.price_min, r.price_max, r.factor, r.position,
-            r.note, p.id IS NOT NULL) ORDER BY r.id), '[]')
+            r.note, p.id IS NOT NULL, p.item_group_id) ORDER BY r.id), '[]')
         FROM rules_in_force r LEFT JOIN products p
             ON r.kind = 'pin' AND p.id = r.product_id AND p.is_active {in_stock} {in_category}
                AND p.id NOT IN (SELECT product_id FROM forbidden)
@@ -153,7 +173,8 @@ SELECT json_build_object(
                      WHEN 'all' THEN (SELECT purchase_count FROM product_stats t WHERE t.product_id = c.id)
                      ELSE (SELECT score FROM trending_scores t
                            WHERE t.time_window = trending_window AND t.product_id = c.id) END, 0),
-            c.category_id, c.brand, c.tags, c.price, c.in_stock, c.latitude, c.longitude, c.tier, c.position)), '[]')
+            c.category_id, c.brand, c.tags, c.price, c.in_stock, c.latitude, c.longitude, c.tier, c.position,
+            c.item_group_id)), '[]')
         FROM {candidates} AS c)
 )::text FROM model
 """
@@ -175,18 +196,26 @@ _FILLERS: Final = """, liked AS MATERIALIZED (
                            FROM model)
       AND p.is_active {in_stock} {in_category}
       AND p.id NOT IN (SELECT product_id FROM excluded)
+      AND (p.item_group_id IS NULL OR NOT EXISTS (
+          SELECT FROM products v JOIN trending_scores o ON o.time_window = t.time_window AND o.product_id = v.id
+          WHERE (o.score, -v.id) > (t.score, -p.id) AND {better_variant}))
     ORDER BY t.score DESC, p.id LIMIT {k}
 ), bought AS MATERIALIZED (
     SELECT p.id, row_number() OVER (ORDER BY t.purchase_count DESC, t.product_id) AS position
     FROM product_stats t JOIN products p ON p.id = t.product_id
     WHERE p.is_active {in_stock} {in_category}
       AND p.id NOT IN (SELECT product_id FROM excluded)
+      AND (p.item_group_id IS NULL OR NOT EXISTS (
+          SELECT FROM products v JOIN product_stats o ON o.product_id = v.id
+          WHERE (o.purchase_count, -v.id) > (t.purchase_count, -p.id) AND {better_variant}))
     ORDER BY t.purchase_count DESC, t.product_id LIMIT {k}
 ), newest AS MATERIALIZED (
     SELECT p.id, row_number() OVER (ORDER BY p.id DESC) AS position
     FROM products p
     WHERE p.is_active {in_stock} {in_category}
       AND p.id NOT IN (SELECT product_id FROM excluded)
+      AND (p.item_group_id IS NULL OR NOT EXISTS (
+          SELECT FROM products v WHERE v.id > p.id AND {better_variant}))
     ORDER BY p.id DESC LIMIT {k}
 )"""
 _FILLED: Final = """UNION ALL SELECT id, 0, {suggested_tier}, 0 FROM liked
@@ -213,22 +242,47 @@ _SINCE: Final = """
                                          ELSE now() - interval '{recent_minutes} minutes' END
                        AND (event_type IN ({view_types})
                             OR (SELECT exclusion_policy FROM model) = '{exclude_seen}')"""
-_EXCLUDED: Final = """, excluded AS MATERIALIZED (
-    SELECT product_id FROM forbidden UNION SELECT product_id FROM met UNION SELECT product_id FROM purchased
+_EXCLUDED: Final = """, known AS MATERIALIZED (
+    SELECT product_id FROM met UNION SELECT product_id FROM purchased
+), excluded AS MATERIALIZED (
+    SELECT product_id FROM forbidden UNION SELECT product_id FROM known
+    UNION SELECT v.id FROM known k JOIN products p ON p.id = k.product_id {variants}
 )"""
+# The other variants of the product p. A shop without variants looks no product up.
+_VARIANTS: Final = """JOIN products v ON v.item_group_id = p.item_group_id AND v.id <> p.id
+    WHERE v.item_group_id IS NOT NULL
+      AND (SELECT EXISTS (SELECT FROM products WHERE item_group_id IS NOT NULL))"""
+# Of the variants of one product in a list, the first alone is a candidate, so that k candidates are k products: the
+# condition for a variant v that is as good as p.
+_BETTER_VARIANT: Final = """v.item_group_id = p.item_group_id AND v.is_active {variant_in_stock} {variant_in_category}
+            AND v.id NOT IN (SELECT product_id FROM excluded)"""
+# The variants in stock of a candidate that cannot be bought, with its score; ranking keeps one of them.
+_IN_STEAD: Final = """
+    UNION ALL
+    SELECT DISTINCT ON (v.id) v.id, f.cf, f.tier, f.position, v.category_id, v.brand, v.tags, v.price, true,
+           v.latitude, v.longitude, v.item_group_id
+    FROM found f JOIN products v ON v.item_group_id = f.item_group_id
+    WHERE v.item_group_id IS NOT NULL AND (f.quantity = 0 OR NOT f.is_active)
+      AND v.is_active AND v.quantity > 0 {variant_in_category}
+      AND v.id NOT IN (SELECT product_id FROM excluded) AND v.id NOT IN (SELECT id FROM found)"""
 # Known products that fill an answer which would otherwise be too short. The others are counted before: where they
 # suffice, this part does not run.
 _RETURNED: Final = """, returned AS MATERIALIZED (
-    SELECT p.id, 0::float8 AS cf, known.tier, row_number() OVER (ORDER BY {order}) AS position,
-           p.category_id, p.brand, p.tags, p.price, p.quantity > 0 AS in_stock, p.latitude, p.longitude
-    FROM (SELECT product_id, max(tier) AS tier, max(at) AS at
-          FROM (SELECT product_id, at, {viewed_tier} AS tier FROM met
-                UNION ALL SELECT product_id, at, {bought_tier} FROM purchased) AS both_kinds
-          GROUP BY product_id) AS known JOIN products p ON p.id = known.product_id
-    WHERE (SELECT count(*) FROM shown) < :k
-      AND p.is_active {in_stock} {in_category} AND p.id NOT IN (SELECT product_id FROM forbidden)
-      AND p.id NOT IN (SELECT id FROM shown)
-    ORDER BY {order} LIMIT {k}
+    SELECT id, 0::float8 AS cf, tier, row_number() OVER (ORDER BY place) AS position,
+           category_id, brand, tags, price, in_stock, latitude, longitude, item_group_id
+    FROM (
+        SELECT p.*, p.quantity > 0 AS in_stock, known.tier, row_number() OVER (ORDER BY {order}) AS place,
+               row_number() OVER (PARTITION BY coalesce(p.item_group_id, p.id::text)
+                                  ORDER BY p.quantity > 0 DESC, {order}) AS variant
+        FROM (SELECT product_id, max(tier) AS tier, max(at) AS at
+              FROM (SELECT product_id, at, {viewed_tier} AS tier FROM met
+                    UNION ALL SELECT product_id, at, {bought_tier} FROM purchased) AS both_kinds
+              GROUP BY product_id) AS known JOIN products p ON p.id = known.product_id
+        WHERE (SELECT count(DISTINCT coalesce(item_group_id, id::text)) FROM shown) < :k
+          AND p.is_active {in_stock} {in_category} AND p.id NOT IN (SELECT product_id FROM forbidden)
+          AND p.id NOT IN (SELECT id FROM shown)
+    ) AS of_variants
+    WHERE variant = 1 ORDER BY place LIMIT {k}
 )"""
 _SHOWN_AND_RETURNED: Final = "(SELECT * FROM shown UNION ALL SELECT * FROM returned)"
 
@@ -240,6 +294,7 @@ class _Parts(NamedTuple):
     may_return: str
     fillers: str
     filled: str
+    in_stead: str
     returned: str
     candidates: str
 
@@ -250,6 +305,7 @@ _PARTS: Final[Mapping[Repeats, _Parts]] = {
         may_return="totals.id NOT IN (SELECT product_id FROM excluded)",
         fillers=_FILLERS,
         filled=_FILLED,
+        in_stead=_IN_STEAD,
         # what was met longest ago first
         returned=_RETURNED.replace("{order}", "known.tier, known.at, p.id"),
         candidates=_SHOWN_AND_RETURNED,
@@ -257,8 +313,9 @@ _PARTS: Final[Mapping[Repeats, _Parts]] = {
     "include": _Parts(
         known="",
         may_return="totals.id NOT IN (SELECT product_id FROM forbidden)",
-        fillers=_FILLERS.replace("FROM excluded", "FROM forbidden"),
+        fillers=_FILLERS.replace("{better_variant}", _BETTER_VARIANT).replace("FROM excluded", "FROM forbidden"),
         filled=_FILLED,
+        in_stead=_IN_STEAD.replace("FROM excluded", "FROM forbidden"),
         returned="",
         candidates="shown",
     ),
@@ -268,6 +325,8 @@ _PARTS: Final[Mapping[Repeats, _Parts]] = {
       AND totals.id IN (SELECT product_id FROM met UNION SELECT product_id FROM purchased)""",
         fillers="",
         filled="",
+        # the user knows the variant itself, not the others
+        in_stead="",
         # what was met last first
         returned=_RETURNED.replace("{order}", "known.at DESC, p.id"),
         candidates=_SHOWN_AND_RETURNED,
@@ -280,6 +339,7 @@ def _statement(repeats: Repeats, category: bool, in_stock: bool, k: int) -> str:
     statement = _CANDIDATES
     for name, part in _PARTS[repeats]._asdict().items():
         statement = statement.replace("{" + name + "}", part)
+    statement = statement.replace("{variants}", _VARIANTS).replace("{better_variant}", _BETTER_VARIANT)
     return statement.format(
         parameters=_parameter_columns(),
         # versions of earlier releases have one formula for all
@@ -303,8 +363,10 @@ def _statement(repeats: Repeats, category: bool, in_stock: bool, k: int) -> str:
         bought_tier=BOUGHT_TIER,
         taste_window=TASTE_WINDOW,
         filler_window=FILLER_WINDOW,
-        in_category="AND p.category_id IN (SELECT id FROM subtree)" if category else "",
+        in_category=f"AND {IN_SUBTREE.format(alias='p')}" if category else "",
         in_stock="AND p.quantity > 0" if in_stock else "",
+        variant_in_category=f"AND {IN_SUBTREE.format(alias='v')}" if category else "",
+        variant_in_stock="AND v.quantity > 0" if in_stock else "",
         # without a filter few of the best are dropped afterwards
         summed="ALL" if filtered else CANDIDATES_BY_PROFILE + k,
         liked=(CANDIDATES_BY_TASTE + k) * (FILTERED_CANDIDATES_FACTOR if filtered else 1),

@@ -10,9 +10,11 @@ from typing import Any
 import orjson
 
 from shared.clients import postgres
+from shared.domain.category_references import ANY_CATEGORY, CategoryReference
 from shared.domain.events import EVENT_WEIGHTS
 from shared.domain.formula import Formula, Repeats
 from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS, price_band
+from shared.domain.product_references import ProductReference, arrays
 from shared.domain.ranking import Candidate, TasteProfile
 from shared.domain.rules import Rule
 from shared.settings import settings
@@ -28,6 +30,7 @@ class CandidateSet:
     version, algorithm : the active model version and its algorithm; None if there is none.
     formula : the formula of that version for these repeats, with the defaults of parameters that it does not give.
     category_known : whether the requested category exists; true if none was requested.
+    contradiction : the two ids of a product of the context that are not the same product's; None if there is none.
     profile : (product id, weight, event type of the greatest weight) of each product of the profile.
     location : latitude and longitude that the account stores.
     """
@@ -36,6 +39,7 @@ class CandidateSet:
     algorithm: str | None
     formula: Formula
     category_known: bool
+    contradiction: tuple[int, str] | None
     profile: list[tuple[int, float, str]]
     taste: TasteProfile
     candidates: list[Candidate]
@@ -48,10 +52,10 @@ def read_candidates(
     *,
     k: int,
     repeats: Repeats = "exclude",
-    category_id: int | None = None,
-    exclude: list[int] | None = None,
+    category: CategoryReference = ANY_CATEGORY,
+    exclude: Sequence[ProductReference] = (),
     in_stock: bool = False,
-    context: list[int] | None = None,
+    context: Sequence[ProductReference] = (),
 ) -> CandidateSet:
     """Return the candidates that pass the filters, with the active formula, the user's profile and taste, and rules.
 
@@ -59,11 +63,11 @@ def read_candidates(
     ----------
     k : size of the answer, at most the greatest of ANSWER_SIZES.
     repeats : which of the products that the user knows are wanted.
-    exclude : ids of products that must not be candidates.
-    context : ids of products that the user is looking at, newest first; each counts as a view of this moment.
+    exclude : products that must not be candidates, nor their other variants.
+    context : products that the user is looking at, newest first; each counts as a view of this moment.
     """
-    statement = CANDIDATES[_key(repeats, category_id, in_stock, k)]
-    parameters = _parameters(repeats, category_id, k, exclude or [], context or [])
+    statement = CANDIDATES[_key(repeats, category, in_stock, k)]
+    parameters = _parameters(repeats, category, k, exclude, context)
     (row,) = postgres.run_prepared(statement, user_id=user_id, **parameters)
     return _candidate_set(row[0], repeats)
 
@@ -73,28 +77,35 @@ def read_candidates_of(
     *,
     k: int,
     repeats: Repeats = "exclude",
-    category_id: int | None = None,
-    exclude: list[int] | None = None,
+    category: CategoryReference = ANY_CATEGORY,
+    exclude: Sequence[ProductReference] = (),
     in_stock: bool = False,
 ) -> list[CandidateSet]:
     """Return the candidates of each user, as ``read_candidates`` does, in one statement for all."""
-    statement = CANDIDATES_OF_USERS[_key(repeats, category_id, in_stock, k)]
-    parameters = _parameters(repeats, category_id, k, exclude or [], [])
+    statement = CANDIDATES_OF_USERS[_key(repeats, category, in_stock, k)]
+    parameters = _parameters(repeats, category, k, exclude, ())
     rows = postgres.run_prepared(statement, user_ids=list(user_ids), **parameters)
     return [_candidate_set(row[0], repeats) for row in rows]
 
 
-def _key(repeats: Repeats, category_id: int | None, in_stock: bool, k: int) -> tuple[Repeats, bool, bool, int]:
-    return repeats, category_id is not None, in_stock, next(size for size in ANSWER_SIZES if k <= size)
+def _key(repeats: Repeats, category: CategoryReference, in_stock: bool, k: int) -> tuple[Repeats, bool, bool, int]:
+    return repeats, category != ANY_CATEGORY, in_stock, next(size for size in ANSWER_SIZES if k <= size)
 
 
 def _parameters(
-    repeats: Repeats, category_id: int | None, k: int, exclude: list[int], context: list[int]
+    repeats: Repeats,
+    category: CategoryReference,
+    k: int,
+    exclude: Sequence[ProductReference],
+    context: Sequence[ProductReference],
 ) -> dict[str, Any]:
+    context_ids, context_external = arrays(context)
     parameters: dict[str, Any] = {
-        "category_id": category_id,
-        "exclude": exclude,
-        "context": context,
+        **category._asdict(),
+        "exclude": [reference.product_id for reference in exclude if reference.product_id is not None],
+        "exclude_external": [reference.external_id for reference in exclude if reference.external_id is not None],
+        "context": context_ids,
+        "context_external": context_external,
         "profile_events": settings().profile_events,
         "event_types": [event_type.value for event_type in EVENT_WEIGHTS],
         "weights": list(EVENT_WEIGHTS.values()),
@@ -117,6 +128,7 @@ def _candidate_set(row: str, repeats: Repeats) -> CandidateSet:
             columns["serving"], Formula(profile_events=settings().profile_events)
         ).for_repeats(repeats),
         category_known=columns["category_known"],
+        contradiction=tuple(columns["contradiction"]) if columns["contradiction"] else None,
         profile=[(product_id, weight, event_type) for product_id, weight, event_type in columns["profile"]],
         taste=TasteProfile(scores, price_band(*columns["price"]) if columns["price"] else None),
         candidates=[Candidate._make(candidate) for candidate in columns["candidates"]],

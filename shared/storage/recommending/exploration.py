@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.clients import postgres
+from shared.domain.category_references import CategoryReference
 from shared.domain.content import LEAST_CONTENT
-from shared.storage.catalog.categories import SUBTREE
+from shared.domain.product_references import ProductReference
+from shared.storage.catalog.categories import IN_SUBTREE, SUBTREE
 
 # the heaviest products of the profile are compared with the newest products of the shop
 PROFILE_PRODUCTS: Final = 20
@@ -16,18 +18,26 @@ WITH RECURSIVE {SUBTREE}, mine AS MATERIALIZED (
     SELECT q.weight, c.embedding
     FROM unnest(cast(:profile AS bigint[]), cast(:weights AS float8[])) AS q(product_id, weight)
     JOIN product_content c USING (product_id) ORDER BY q.weight DESC LIMIT {PROFILE_PRODUCTS}
+), known AS MATERIALIZED (
+    SELECT id, item_group_id FROM products
+    WHERE id = ANY (cast(:exclude AS bigint[])) OR id = ANY (cast(:profile AS bigint[]))
+       OR external_id = ANY (cast(:exclude_external AS text[]))
 ), fresh AS MATERIALIZED (
-    SELECT p.id, c.embedding FROM products p JOIN product_content c ON c.product_id = p.id
+    SELECT p.id, p.item_group_id, c.embedding FROM products p JOIN product_content c ON c.product_id = p.id
     WHERE p.is_active AND p.created_at > now() - make_interval(days => :days)
-      AND (p.quantity > 0 OR NOT :in_stock) AND p.id <> ALL (cast(:exclude AS bigint[]))
-      AND p.id <> ALL (cast(:profile AS bigint[])) AND p.id NOT IN (
+      AND (p.quantity > 0 OR NOT :in_stock) AND p.id NOT IN (SELECT id FROM known) AND p.id NOT IN (
           SELECT excluded_by_rules((SELECT id FROM users WHERE external_id = :user_id)))
-      AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
+      AND (p.item_group_id IS NULL OR p.item_group_id NOT IN (
+          SELECT k.item_group_id FROM known k WHERE k.item_group_id IS NOT NULL))
+      AND (cast(:category_id AS bigint) IS NULL AND cast(:category AS text) IS NULL OR {IN_SUBTREE.format(alias="p")})
     ORDER BY p.created_at DESC, p.id DESC LIMIT {NEW_PRODUCTS}
 )
-SELECT fresh.id FROM fresh, mine
-WHERE 1 - (fresh.embedding <=> mine.embedding) >= :least
-GROUP BY fresh.id ORDER BY max(mine.weight * (1 - (fresh.embedding <=> mine.embedding))) DESC, fresh.id LIMIT :n
+SELECT id, item_group_id FROM (
+    SELECT *, row_number() OVER (PARTITION BY coalesce(item_group_id, id::text) ORDER BY score DESC, id) AS variant
+    FROM (SELECT fresh.id, item_group_id, max(mine.weight * (1 - (fresh.embedding <=> mine.embedding))) AS score
+          FROM fresh, mine WHERE 1 - (fresh.embedding <=> mine.embedding) >= :least GROUP BY 1, 2) AS scored
+) AS of_variants
+WHERE variant = 1 ORDER BY score DESC, id LIMIT :n
 """
 
 
@@ -37,11 +47,11 @@ def nearest_new(
     n: int,
     *,
     days: int,
-    category_id: int | None,
-    exclude: Sequence[int],
+    category: CategoryReference,
+    exclude: Sequence[ProductReference],
     in_stock: bool,
-) -> list[int]:
-    """Return up to ``n`` ids of products younger than ``days``, those most like the profile first.
+) -> list[tuple[int, str | None]]:
+    """Return up to ``n`` products younger than ``days``, those most like the profile first: id, and group of variants.
 
     ``profile`` holds ``(product_id, weight, event type)``; if it is empty, so is the result.
     """
@@ -53,10 +63,11 @@ def nearest_new(
         profile=[product_id for product_id, _weight, _event_type in profile],
         weights=[weight for _product_id, weight, _event_type in profile],
         days=days,
-        category_id=category_id,
-        exclude=list(exclude),
+        **category._asdict(),
+        exclude=[reference.product_id for reference in exclude if reference.product_id is not None],
+        exclude_external=[reference.external_id for reference in exclude if reference.external_id is not None],
         in_stock=in_stock,
         least=LEAST_CONTENT,
         n=n,
     )
-    return [row[0] for row in rows]
+    return [(int(row[0]), row[1]) for row in rows]

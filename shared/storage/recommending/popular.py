@@ -5,10 +5,19 @@ from typing import Final
 from shared.clients import postgres
 
 # Ranked before the joins: an index scan of the counters that stops at the last product needed.
+# Variants of one product stand where the most bought of them stands, and one in stock is shown.
 MOST_BOUGHT: Final = """
-SELECT p.id, s.purchase_count, product_json(p, c, s)::text
-FROM product_stats s JOIN products p ON p.id = s.product_id LEFT JOIN categories c ON c.id = p.category_id
-WHERE p.is_active ORDER BY s.purchase_count DESC, s.product_id LIMIT :limit
+SELECT (ranked.p).id, ranked.purchase_count, product_json(ranked.p, c, s)::text
+FROM (SELECT variant_in_stock(p) AS p, s.purchase_count, s.product_id
+      FROM product_stats s JOIN products p ON p.id = s.product_id
+      WHERE p.is_active
+        AND (p.item_group_id IS NULL OR NOT EXISTS (
+            SELECT FROM products v JOIN product_stats o ON o.product_id = v.id
+            WHERE v.item_group_id = p.item_group_id AND v.is_active
+              AND (o.purchase_count, -v.id) > (s.purchase_count, -p.id)))
+      ORDER BY s.purchase_count DESC, s.product_id LIMIT :limit) AS ranked
+LEFT JOIN categories c ON c.id = (ranked.p).category_id LEFT JOIN product_stats s ON s.product_id = (ranked.p).id
+ORDER BY ranked.purchase_count DESC, ranked.product_id
 """
 
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shared.clients.postgres import Connection, execute, read
+from shared.domain.product_references import ProductReference
 from shared.errors import CategoryNotFound, NotFound, ProductNotFound, SegmentNotFound
+from shared.storage.catalog import product_ids
 
 COLUMNS: Final = (
     "kind",
@@ -24,7 +26,8 @@ COLUMNS: Final = (
 )
 SELECT: Final = f"""
 SELECT r.id, {", ".join(f"r.{column}" for column in COLUMNS)}, r.created_at, r.updated_at,
-       EXISTS (SELECT FROM rules_in_force a WHERE a.id = r.id) AS in_force
+       EXISTS (SELECT FROM rules_in_force a WHERE a.id = r.id) AS in_force,
+       (SELECT external_id FROM products WHERE id = r.product_id) AS external_id
 FROM rules r"""
 LIST: Final = f"{SELECT} ORDER BY r.id LIMIT 1000"
 GET: Final = f"{SELECT} WHERE r.id = :id"
@@ -60,6 +63,16 @@ def lock(connection: Connection, rule_id: int) -> dict[str, Any]:
     return _to_dict(execute(connection, GET, {"id": rule_id})[0])
 
 
+def _checked(connection: Connection, rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rule with the id of the product that it names by either id."""
+    checked = dict(rule)
+    if rule.get("external_id") is not None:
+        product = ProductReference(rule["product_id"], rule["external_id"])
+        checked["product_id"] = product_ids.resolve(product, connection).product_id
+    _check(connection, checked)
+    return {column: checked[column] for column in COLUMNS}
+
+
 def _check(connection: Connection, rule: Mapping[str, Any]) -> None:
     references = {name: rule[name] for name in ("product_id", "category_id", "segment_id")}
     product_exists, category_exists, segment_exists = execute(connection, CHECK_REFERENCES, references)[0]
@@ -72,22 +85,17 @@ def _check(connection: Connection, rule: Mapping[str, Any]) -> None:
 
 
 def add(connection: Connection, rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Add a rule, given by COLUMNS, and return it.
+    """Add a rule, given by COLUMNS and ``external_id``, and return it.
 
-    Raises ProductNotFound, CategoryNotFound, SegmentNotFound.
+    Raises ProductNotFound, CategoryNotFound, SegmentNotFound, and InvalidRequest for two ids of different products.
     """
-    _check(connection, rule)
-    rule_id = execute(connection, ADD, {column: rule[column] for column in COLUMNS})[0][0]
+    rule_id = execute(connection, ADD, _checked(connection, rule))[0][0]
     return lock(connection, int(rule_id))
 
 
 def change(connection: Connection, rule_id: int, rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace the COLUMNS of a locked rule and return it.
-
-    Raises ProductNotFound, CategoryNotFound, SegmentNotFound.
-    """
-    _check(connection, rule)
-    execute(connection, CHANGE, {column: rule[column] for column in COLUMNS} | {"id": rule_id})
+    """Replace the COLUMNS of a locked rule and return it. Raises as ``add`` does."""
+    execute(connection, CHANGE, _checked(connection, rule) | {"id": rule_id})
     return lock(connection, rule_id)
 
 

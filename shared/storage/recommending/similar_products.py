@@ -12,6 +12,7 @@ import orjson
 from shared.clients import postgres
 from shared.clients.postgres import Connection, execute
 from shared.domain.content import EVIDENCE_PRIOR, LEAST_CONTENT
+from shared.domain.product_references import ProductReference
 from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
 
 # What makes products similar: behaviour mixed with descriptions, or one of both.
@@ -21,7 +22,13 @@ REFRESH: Final = "SELECT refresh_content(cast(:product_ids AS bigint[]))"
 
 # The index returns about 40 content neighbours (hnsw.ef_search).
 _SIMILAR: Final = """
-WITH target AS MATERIALIZED (SELECT id, name, category_id FROM products WHERE id = :product_id AND is_active),
+WITH target AS MATERIALIZED (
+    SELECT id, external_id, name, category_id, item_group_id FROM products
+    WHERE is_active AND (id = cast(:product_id AS bigint) OR external_id = cast(:external_id AS text))
+      -- both ids are of one product
+      AND coalesce(id = cast(:product_id AS bigint), true)
+      AND coalesce(external_id = cast(:external_id AS text), true)
+),
 model AS MATERIALIZED (SELECT version, algorithm FROM models WHERE active),
 known AS MATERIALIZED (
     SELECT s.neighbours, s.scores, (SELECT coalesce(sum(c), 0) FROM unnest(s.co_occurrence) AS c) AS evidence
@@ -42,15 +49,27 @@ known AS MATERIALIZED (
     FROM chosen
     WHERE id NOT IN (SELECT id FROM target) AND id NOT IN (SELECT excluded_by_rules()) AND EXISTS (SELECT FROM target)
     GROUP BY id
-), best AS MATERIALIZED (
-    SELECT m.id, m.score, m.source, p,
+), ordered AS (
+    SELECT m.score, m.source, p,
            row_number() OVER (ORDER BY m.tier, m.score DESC, t.score DESC NULLS LAST, m.id) AS place
     FROM merged m JOIN products p ON p.id = m.id
     LEFT JOIN trending_scores t ON t.time_window = '30d' AND t.product_id = m.id
-    WHERE p.is_active ORDER BY place LIMIT :k
+    WHERE p.is_active
+      AND (p.item_group_id IS NULL OR p.item_group_id IS DISTINCT FROM (SELECT item_group_id FROM target))
+), of_variants AS (
+    -- a product stands where its best variant stands, and shows the best in stock
+    SELECT *, min(place) OVER same AS group_place,
+           row_number() OVER (same ORDER BY (p).quantity > 0 DESC, place) AS variant
+    FROM ordered WINDOW same AS (PARTITION BY coalesce((p).item_group_id, (p).id::text))
+), best AS MATERIALIZED (
+    SELECT (p).id, p, score, source, place
+    FROM (SELECT variant_in_stock(p) AS p, score, source, group_place AS place
+          FROM of_variants WHERE variant = 1 ORDER BY group_place LIMIT :k) AS first
 ){logged}
-SELECT product_json(b.p, c, s)::text, b.score, b.source, (SELECT name FROM target), (SELECT algorithm FROM model)
-FROM best b LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.id
+SELECT product_json(b.p, c, s)::text, b.score, b.source, target.id, target.external_id, target.name,
+       (SELECT algorithm FROM model)
+FROM target, best b LEFT JOIN categories c ON c.id = (b.p).category_id
+LEFT JOIN product_stats s ON s.product_id = b.id
 ORDER BY b.place
 """
 _COLLABORATIVE: Final = """SELECT n.id, n.score::float8 AS score, 0 AS tier, 'collaborative' AS source
@@ -62,6 +81,10 @@ _SHARE: Final = " * cast(:prior AS float8) / (cast(:prior AS float8) + coalesce(
 _TRENDING: Final = """(SELECT t.product_id, 0, 1, 'trending'
      FROM trending_scores t JOIN products p ON p.id = t.product_id, target
      WHERE t.time_window = '30d' AND p.category_id = target.category_id AND p.is_active
+       AND (p.item_group_id IS NULL OR p.item_group_id IS DISTINCT FROM target.item_group_id AND NOT EXISTS (
+           SELECT FROM products v JOIN trending_scores o ON o.time_window = '30d' AND o.product_id = v.id
+           WHERE v.item_group_id = p.item_group_id AND v.is_active AND v.category_id = p.category_id
+             AND (o.score, -v.id) > (t.score, -p.id)))
      ORDER BY t.score DESC LIMIT cast(:k AS integer) + 1)"""
 # trending products of the category fill up what neither behaviour nor descriptions know enough of
 _CHOSEN: Final[Mapping[Kind, str]] = {
@@ -86,22 +109,28 @@ class Neighbour(NamedTuple):
     """A similar product.
 
     score : in [0, 1]. source : whether behaviour, descriptions or the trend of its category suggest it.
-    name : of the product that was asked about. algorithm : of the active model, None if there is none.
+    target_id, target_external_id, name : of the product of the request.
+    algorithm : of the active model, None if there is none.
     """
 
     product: dict[str, Any]
     score: float
     source: Literal["collaborative", "content", "trending"]
+    target_id: int
+    target_external_id: str
     name: str
     algorithm: str | None
 
 
-def similar(product_id: int, k: int, log: LoggedAnswer | None = None, *, kind: Kind = "hybrid") -> list[Neighbour]:
+def similar(
+    target: ProductReference, k: int, log: LoggedAnswer | None = None, *, kind: Kind = "hybrid"
+) -> list[Neighbour]:
     """Return the most similar products, best first.
 
-    With ``log``, the same statement logs the answer.
+    With ``log``, the same statement logs the answer. Empty if there is no such product, or if its two ids contradict
+    each other.
     """
-    parameters: dict[str, Any] = {"product_id": product_id, "k": k}
+    parameters: dict[str, Any] = {**target._asdict(), "k": k}
     if kind != "collaborative":
         parameters["least"] = LEAST_CONTENT
     if kind == "hybrid":

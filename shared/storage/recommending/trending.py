@@ -6,9 +6,10 @@ import orjson
 
 from shared.clients import postgres
 from shared.clients.postgres import Connection, execute
+from shared.domain.category_references import CategoryReference
 from shared.domain.events import EVENT_WEIGHTS
 from shared.domain.trending import Window
-from shared.storage.catalog.categories import SUBTREE
+from shared.storage.catalog.categories import IN_SUBTREE, NAMED, SUBTREE
 
 # One statement replaces a window: readers see either the old or the new scores, never none.
 # The decay is computed once per hour, not per row. Clients' clocks may be an hour ahead: that hour has age 0.
@@ -42,14 +43,25 @@ COUNT: Final = "SELECT count(*) FROM trending_scores WHERE time_window = :window
 
 TOP: Final = f"""
 WITH RECURSIVE {SUBTREE}
-SELECT product_json(p, c, s)::text, t.score, t.event_count
-FROM trending_scores t JOIN products p ON p.id = t.product_id
-LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id
-WHERE t.time_window = :window AND p.is_active AND p.id NOT IN (SELECT excluded_by_rules())
-  AND (cast(:category_id AS bigint) IS NULL OR p.category_id IN (SELECT id FROM subtree))
-ORDER BY t.score DESC, p.id LIMIT :k
+SELECT product_json(ranked.p, c, s)::text, ranked.score, ranked.event_count
+FROM (
+    SELECT variant_in_stock(p) AS p, t.score, t.event_count, t.product_id
+    FROM trending_scores t JOIN products p ON p.id = t.product_id
+    WHERE t.time_window = :window AND p.is_active AND p.id NOT IN (SELECT excluded_by_rules())
+      AND (cast(:category_id AS bigint) IS NULL AND cast(:category AS text) IS NULL OR {IN_SUBTREE.format(alias="p")})
+      -- variants of one product stand where the best of them stands
+      AND (p.item_group_id IS NULL OR NOT EXISTS (
+          SELECT FROM products v JOIN trending_scores o ON o.time_window = t.time_window AND o.product_id = v.id
+          WHERE v.item_group_id = p.item_group_id AND v.is_active AND (o.score, -v.id) > (t.score, -p.id)
+            AND v.id NOT IN (SELECT excluded_by_rules())
+            AND (cast(:category_id AS bigint) IS NULL AND cast(:category AS text) IS NULL
+                 OR {IN_SUBTREE.format(alias="v")})))
+    ORDER BY t.score DESC, p.id LIMIT :k
+) AS ranked
+LEFT JOIN categories c ON c.id = (ranked.p).category_id LEFT JOIN product_stats s ON s.product_id = (ranked.p).id
+ORDER BY ranked.score DESC, ranked.product_id
 """
-CATEGORY_EXISTS: Final = "SELECT 1 FROM categories WHERE id = :id"
+CATEGORY_EXISTS: Final = f"SELECT 1 FROM categories WHERE id = cast(:category_id AS bigint) OR {NAMED} LIMIT 1"
 
 
 def replace(connection: Connection, window: Window) -> int:
@@ -65,12 +77,12 @@ def replace(connection: Connection, window: Window) -> int:
     return int(execute(connection, COUNT, {"window": window.name})[0][0])
 
 
-def top(window: str, category_id: int | None, k: int) -> list[tuple[dict[str, Any], float, int]]:
+def top(window: str, category: CategoryReference, k: int) -> list[tuple[dict[str, Any], float, int]]:
     """Return up to ``k`` ``(product, score, event_count)``, best first, of all products or of a category's subtree."""
-    rows = postgres.run_prepared(TOP, window=window, category_id=category_id, k=k)
+    rows = postgres.run_prepared(TOP, window=window, **category._asdict(), k=k)
     return [(orjson.loads(product), float(score), int(event_count)) for product, score, event_count in rows]
 
 
-def category_exists(category_id: int) -> bool:
-    """Return whether there is a category with this id."""
-    return postgres.read_one(CATEGORY_EXISTS, id=category_id) is not None
+def category_exists(category: CategoryReference) -> bool:
+    """Return whether there is such a category."""
+    return postgres.read_one(CATEGORY_EXISTS, **category._asdict()) is not None

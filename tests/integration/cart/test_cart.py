@@ -90,7 +90,14 @@ def test_more_than_the_stock_is_refused_with_the_products_name(ann: Shopper) -> 
     for answer in (ann.add(1, 3), ann.ask("PATCH", "/cart/items/1", json={"quantity": 6})):
         assert problem(answer) == (409, "out-of-stock")
         assert answer.json()["lines"] == [
-            {"product_id": 1, "name": "Product 1", "requested": 6, "available": 5, "reason": "insufficient_stock"}
+            {
+                "product_id": 1,
+                "external_id": "SKU1",
+                "name": "Product 1",
+                "requested": 6,
+                "available": 5,
+                "reason": "insufficient_stock",
+            }
         ]
     assert state() == before
 

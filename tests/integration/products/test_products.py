@@ -221,7 +221,9 @@ def test_one_product_is_shown_with_and_without_a_trailing_slash(client: httpx.Cl
 
 def test_a_category_counts_the_products_of_its_subcategories(client: httpx.Client) -> None:
     listed = client.get("/products/categories").json()
-    assert [list(category) for category in listed] == [["id", "name", "parent_id", "product_count"]] * len(listed)
+    assert [list(category) for category in listed] == [["id", "name", "path", "parent_id", "product_count"]] * len(
+        listed
+    )
     assert [category["name"] for category in listed] == sorted(category["name"] for category in listed)
     named = {category["name"]: category for category in listed}
     assert (named["Home"]["product_count"], named["Home"]["parent_id"]) == (7, None)

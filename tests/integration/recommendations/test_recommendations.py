@@ -280,7 +280,7 @@ def test_without_postgres_every_user_gets_popular_products(
 
 def test_similar_products_are_the_models_neighbours(client: httpx.Client) -> None:
     answer = client.get("/similar-products", params={"product_id": 1, "k": 2})
-    assert set(answer.json()) == {"product_id", "similar_products", "generated_at"}
+    assert set(answer.json()) == {"product_id", "external_id", "similar_products", "generated_at"}
     assert [(product["id"], product["score"]) for product in answer.json()["similar_products"]] == [(2, 0.9), (3, 0.5)]
     etag = answer.headers["etag"]
     assert "max-age" in answer.headers["cache-control"]

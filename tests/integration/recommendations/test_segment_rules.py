@@ -8,6 +8,7 @@ import pytest
 from functions.admin import rules
 from functions.admin.schemas import RuleWrite
 from shared.clients import postgres
+from shared.domain.category_references import ANY_CATEGORY
 from shared.storage.recommending.candidates import read_candidates_of
 from shared.storage.recommending.exploration import nearest_new
 from tests.integration.conftest import Serve
@@ -102,7 +103,8 @@ def test_answers_for_all_users_apply_no_rule_of_a_segment(shop: httpx.Client) ->
 
 def test_new_products_that_are_excluded_for_the_segment_are_not_inserted(shop: httpx.Client) -> None:
     def new(user: str) -> list[int]:
-        return nearest_new(user, [(1, 1.0, "view")], 20, days=30, category_id=None, exclude=[], in_stock=False)
+        found = nearest_new(user, [(1, 1.0, "view")], 20, days=30, category=ANY_CATEGORY, exclude=[], in_stock=False)
+        return [product_id for product_id, _group in found]
 
     before = new(MEMBER)
     assert len(before) > 1

@@ -32,7 +32,7 @@ def test_only_a_search_needs_no_product() -> None:
         Event.model_validate({"user_id": "u", "event_type": "search", "metadata": {"query": "heart"}}).product_id
         is None
     )
-    with pytest.raises(ValidationError, match="except for a search"):
+    with pytest.raises(ValidationError, match="give product_id or external_id, except for a search"):
         Event.model_validate({"user_id": "u", "event_type": "view"})
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from shared.domain.category_references import ANY_CATEGORY, CategoryReference
+from shared.domain.product_references import ProductReference
 from shared.storage.answers import protocol
 
 
@@ -28,10 +30,20 @@ def test_keys_do_not_change() -> None:
     assert protocol.user_key("u") == "rec:u"
     assert protocol.generation_key("u") == "recgen:u"
     assert protocol.product_key(7) == "products:one:7"
-    assert protocol.similar_products_key(7, 10) == "sim:7:10"
-    assert protocol.similar_products_key(7, 10, "content", True) == "sim:7:10:content:explain"
-    assert protocol.bought_together_key([7, 3], 10, True) == "together:7,3:10:1"
-    assert protocol.bought_together_key([7, 3], 10, False, True) == "together:7,3:10:0:explain"
-    assert protocol.trending_key("7d", None, 10) == "trending:7d::10"
-    assert protocol.trending_key("30d", 2, 5) == "trending:30d:2:5"
+    assert protocol.similar_products_key(ProductReference(7), 10) == "sim:7:10"
+    assert protocol.similar_products_key(ProductReference(7), 10, "content", True) == "sim:7:10:content:explain"
+    context = [ProductReference(7), ProductReference(3)]
+    assert protocol.bought_together_key(context, 10, True) == "together:7,3:10:1"
+    assert protocol.bought_together_key(context, 10, False, True) == "together:7,3:10:0:explain"
+    assert protocol.trending_key("7d", ANY_CATEGORY, 10) == "trending:7d::10"
+    assert protocol.trending_key("30d", CategoryReference(2), 5) == "trending:30d:2:5"
+    # ids and names of the shop's own are no integers, whatever they look like
+    keys = {
+        protocol.similar_products_key(reference, 10)
+        for reference in (ProductReference(7), ProductReference(None, "7"), ProductReference(7, "7"))
+    } | {
+        protocol.trending_key("7d", CategoryReference(None, "2"), 5),
+        protocol.trending_key("7d", CategoryReference(2), 5),
+    }
+    assert len(keys) == 5
     assert protocol.catalog_key("suggest", "heart", 8) == "products:suggest:636b66ed052b8e742248bc8bbf15e029"
