@@ -15,7 +15,7 @@ from shared.domain.orders import OrderState
 from shared.domain.product import Product
 from shared.domain.product_references import ProductReference
 from shared.domain.quantities import Whole
-from shared.http import Page, UserQuery
+from shared.http import Cursor, CursorPage, UserQuery
 from shared.http.api import problem_responses
 
 Quantity = Annotated[int, Whole, Field(strict=True, ge=1, le=MAX_QUANTITY, description="Number of pieces.")]
@@ -30,6 +30,14 @@ class ShopperPageQuery(UserQuery):
 
     page: Annotated[int, Field(ge=1, le=2**31, description="Number of the page, from 1.")] = 1
     page_size: Annotated[int, Field(ge=1, le=100, description="Entries per page.")] = 20
+    after: Cursor = None
+
+    @model_validator(mode="after")
+    def with_one_place_to_begin(self) -> "ShopperPageQuery":
+        """Refuse a page number beside a cursor."""
+        if self.after is not None and self.page != 1:
+            raise ValueError("send page or after, not both")
+        return self
 
 
 class ExternalIdQuery(UserQuery):
@@ -166,7 +174,7 @@ class Order(BaseModel):
     updated_at: datetime = Field(description="When its state last changed.")
 
 
-class OrderPage(Page):
+class OrderPage(CursorPage):
     """A page of orders, newest first."""
 
     orders: list[Order] = Field(description="The orders of this page.")
@@ -179,7 +187,7 @@ class WishlistItem(BaseModel):
     added_at: datetime = Field(description="When the product was added.")
 
 
-class WishlistPage(Page):
+class WishlistPage(CursorPage):
     """A page of the wishlist, newest first."""
 
     items: list[WishlistItem] = Field(description="The products of this page.")

@@ -48,7 +48,6 @@ async def record_measurement(
 async def check_measurement(
     request: Request,
     body: MeasurementRequest,
-    _credential: PresentedCredential,
     _query: Annotated[MeasurementQuery, InQuery()],
 ) -> Response:
     """Check a request of GA4's Measurement Protocol without recording it."""
