@@ -71,7 +71,7 @@ BODIES: dict[str, Callable[[str], Any]] = {
     "/track": lambda user: {"user_id": user, "product_id": 1, "event_type": "view"},
     "/users/merge": lambda user: {"from": user, "to": user},
 }
-NEEDED = {"product_id": "1", "k": "1"}
+NEEDED = {"product_id": "1", "k": "1", "external_id": "1"}
 FILLED = {
     "product_id": "1",
     "version": "1",
