@@ -1,12 +1,12 @@
-"""Job, every minute: cancel orders that a crash left unpaid, and release the payments that are due."""
+"""Job, every minute: cancel orders that a crash left unpaid, release the payments that are due, settle refunds."""
 
 from typing import Any, Final
 
 from shared.clients.postgres import transaction
 from shared.job import Parameters, job
 from shared.payments.releasing import release_due
-from shared.storage.answers import invalidation
-from shared.storage.events import outbox
+from shared.storage.answers import invalidation, popular_ranking
+from shared.storage.events import outbox, refunds
 from shared.storage.shopping import orders
 
 # seconds: longer than a checkout takes, and than a crashed request holds its Idempotency-Key, so that a client that
@@ -23,7 +23,8 @@ class SettleOrders(Parameters):
 def settle_orders(_parameters: SettleOrders) -> dict[str, Any]:
     """Cancel abandoned orders, restoring stock and cart, and have the payment provider release their payments.
 
-    Returns the numbers of orders cancelled and payments released, and whether the provider answered.
+    Refunds that waited for their order are settled, and rejected after REFUND_WAIT. Returns the numbers of orders
+    cancelled, payments released, refunds settled and rejected, and whether the provider answered.
     """
     cancelled = 0
     # a transaction per order: a failure does not hold up the others, and locks on products are short
@@ -35,4 +36,15 @@ def settle_orders(_parameters: SettleOrders) -> dict[str, Any]:
             invalidation.forget_products(moved.products)
             outbox.publish_now(moved.outbox)
     released, answered = release_due(BATCH)
-    return {"given_up": cancelled, "released": released, "provider_answered": answered}
+    overdue = refunds.list_overdue(BATCH)
+    for user_id, waiting_id in overdue:
+        changes = refunds.settle(user_id, [waiting_id])
+        invalidation.forget_users([user_id])
+        popular_ranking.count_purchases(changes)
+    return {
+        "given_up": cancelled,
+        "released": released,
+        "provider_answered": answered,
+        "refunds_settled": len(overdue),
+        "refunds_rejected": refunds.reject_expired(BATCH),
+    }

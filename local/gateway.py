@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local import doors, openapi
 from shared.errors import AppError, JobNotFound, MethodNotAllowed, NotFound, Unavailable
+from shared.http.serve import unversioned
 from shared.manifest import Manifest, manifest
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Gateway:
         self.fallback = fallback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.find(scope["path"])(scope, receive, send)
+        await self.find(unversioned(scope["path"]))(scope, receive, send)
 
     def find(self, path: str) -> ASGIApp:
         """Return the application for a path."""

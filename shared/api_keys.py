@@ -24,6 +24,7 @@ KINDS: Final[dict[str, Kind]] = {prefix: kind for kind, prefix in PREFIXES.items
 _ID_BYTES: Final = 6
 _SECRET_BYTES: Final = 16
 _MAC_CHARACTERS: Final = 32
+QUERY_NAMES: Final = (b"key=", b"api_secret=")
 _FORM: Final = re.compile(r"(pk|sk)_([0-9a-f]{12})_[0-9a-f]{32}_[0-9a-f]{32}")
 
 
@@ -62,11 +63,11 @@ def verify(text: str) -> ApiKey | None:
 
 
 def take_from_query(query: bytes) -> tuple[bytes, list[str]]:
-    """Return the query string without its parameters ``key``, and their values."""
+    """Return the query string without its parameters ``key`` and ``api_secret`` (as GA4 calls it), and their values."""
     kept, keys = [], []
     for part in query.split(b"&"):
-        if part.startswith(b"key="):
-            keys.append(part[4:].decode("latin-1"))
+        if part.startswith(QUERY_NAMES):
+            keys.append(part.partition(b"=")[2].decode("latin-1"))
         else:
             kept.append(part)
     return b"&".join(kept), keys

@@ -6,9 +6,10 @@ Neither Postgres nor Redis is needed.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Final
 from uuid import uuid5
 
@@ -18,7 +19,8 @@ from starlette.concurrency import run_in_threadpool
 from shared import event_origin, messages
 from shared.auth import Action, Credential, authorise
 from shared.clients import pubsub
-from shared.domain.events import EVENT_ID_NAMESPACE, Event, uuid7
+from shared.domain.events import EVENT_ID_NAMESPACE, MAX_EVENTS_PER_REQUEST, Event, clamped, uuid7
+from shared.domain.order_events import REPORT, ReportedOrder, ReportedRefund, events_of
 from shared.errors import AppError, InvalidRequest, PubSubUnavailable, Unauthorized
 from shared.logs import current_traceparent
 from shared.settings import settings
@@ -26,44 +28,80 @@ from shared.validation import MAX_ERRORS, validation_problem
 
 # events of a batch that are validated on the event loop; more are validated in a thread
 LARGE_BATCH: Final = 25
+# events of a batch that count as one request in the rate limit
+EVENTS_PER_REQUEST: Final = 10
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """How many events of a batch were accepted, and the problem of each other event by its index."""
+    """How many events of a batch were accepted, and the problem of each other event by its index.
+
+    ``notes`` say of accepted events, by index, what was changed.
+    """
 
     accepted: int
     rejected: Mapping[int, AppError]
+    notes: Mapping[int, str] = field(default_factory=dict)
 
 
-def prepare(event: Event, idempotency_key: str | None = None, index: int = 0) -> dict[str, Any]:
-    """Return the event as a message carries it, with an id and a time.
+def prepare(
+    report: Event | ReportedOrder | ReportedRefund, idempotency_key: str | None = None, index: int = 0
+) -> tuple[str, list[dict[str, Any]]]:
+    """Return the report's id, and its events as a message carries them, each with an id and a time.
 
     A missing id is a new UUIDv7; with an idempotency key it is derived from user, key and ``index``, so that the same
     request sent again counts once.
     """
-    event_id = event.event_id
+    event_id = report.event_id
     if event_id is None:
-        key = f"{event.user_id}\n{idempotency_key}\n{index}"
+        key = f"{report.user_id}\n{idempotency_key}\n{index}"
         event_id = str(uuid7() if idempotency_key is None else uuid5(EVENT_ID_NAMESPACE, key))
-    named = {} if event.external_id is None else {"external_id": event.external_id}
-    return {
-        "event_id": event_id,
-        "product_id": event.product_id,
-        **named,
-        "event_type": event.event_type.value,
-        "timestamp": (event.timestamp or datetime.now(UTC)).isoformat(),
-        "session_id": event.session_id,
-        "metadata": event.metadata,
-    }
+    now = datetime.now(UTC)
+    return event_id, [
+        {
+            "event_id": own_id,
+            **({} if event.external_id is None else {"external_id": event.external_id}),
+            "product_id": event.product_id,
+            "event_type": event.event_type.value,
+            "timestamp": clamped(event.timestamp or now, now).isoformat(),
+            "session_id": event.session_id,
+            "metadata": event.metadata,
+        }
+        for own_id, event in events_of(report, event_id)
+    ]
 
 
-async def publish_event(event: Event, credential: Credential, idempotency_key: str | None = None) -> str:
-    """Publish one event and return its id once Pub/Sub has it. Raises Unauthorized and PubSubUnavailable."""
-    authorise(event.user_id, credential, Action.WRITE_EVENTS)
-    prepared = prepare(event, idempotency_key)
-    await _publish(event.user_id, [prepared])
-    return str(prepared["event_id"])
+def clock_note(report: Event | ReportedOrder | ReportedRefund) -> str | None:
+    """Return what to tell the sender of a report whose time is ahead; None if it is not."""
+    now = datetime.now(UTC)
+    if report.timestamp is None or clamped(report.timestamp, now) == report.timestamp:
+        return None
+    return "timestamp was in the future, so the time of the request counts; send sent_at if the clock may be wrong"
+
+
+def cost_of(raw_events: Sequence[Any]) -> int:
+    """Return what a batch counts in the rate limit beyond one request.
+
+    Each user's events are a message of their own, which costs as much as the message of one event. Only the shop's own
+    server has batches of many users. A line of an order is an event.
+    """
+    events = [raw for raw in raw_events if isinstance(raw, dict)]
+    lines = sum(len(raw["lines"]) - 1 for raw in events if isinstance(raw.get("lines"), list) and raw["lines"])
+    by_number = (len(raw_events) + lines) // EVENTS_PER_REQUEST
+    if event_origin.current().vouched:
+        return by_number
+    users = {str(raw.get("user_id")) for raw in events}
+    return max(by_number, len(users) - 1)
+
+
+async def publish_event(
+    report: Event | ReportedOrder | ReportedRefund, credential: Credential, idempotency_key: str | None = None
+) -> str:
+    """Publish one report and return its id once Pub/Sub has it. Raises Unauthorized and PubSubUnavailable."""
+    authorise(report.user_id, credential, Action.WRITE_EVENTS)
+    event_id, events = prepare(report, idempotency_key)
+    await _publish(report.user_id, events)
+    return event_id
 
 
 async def publish_batch(
@@ -71,34 +109,51 @@ async def publish_batch(
 ) -> BatchResult:
     """Publish a batch as one message per user, and return what was accepted once Pub/Sub has it.
 
-    ``raw_events`` are the fields of ``Event``, not yet validated. An event that is invalid, or whose user the
-    credential does not cover, is rejected alone; so are the events of a user whose message Pub/Sub refused. Raises
-    PubSubUnavailable when it refused every message.
+    ``raw_events`` are the fields of ``Report``, not yet validated. One that is invalid, or whose user the credential
+    does not cover, is rejected alone; so are the events of a message that Pub/Sub refused. Raises PubSubUnavailable
+    when it refused every message.
     """
     if len(raw_events) > LARGE_BATCH:
-        by_user, rejected = await run_in_threadpool(_sort, raw_events, credential, idempotency_key)
+        by_user, rejected, notes = await run_in_threadpool(_sort, raw_events, credential, idempotency_key)
     else:
-        by_user, rejected = _sort(raw_events, credential, idempotency_key)
+        by_user, rejected, notes = _sort(raw_events, credential, idempotency_key)
+    sent = [(user_id, part) for user_id, events in by_user.items() for part in _messages(events)]
     outcomes = await asyncio.gather(
-        *(_publish(user_id, list(events.values())) for user_id, events in by_user.items()), return_exceptions=True
+        *(_publish(user_id, list(chain.from_iterable(part.values()))) for user_id, part in sent), return_exceptions=True
     )
     refusals = [outcome for outcome in outcomes if isinstance(outcome, PubSubUnavailable)]
-    for events, outcome in zip(by_user.values(), outcomes, strict=True):
+    for (_user_id, part), outcome in zip(sent, outcomes, strict=True):
         if isinstance(outcome, AppError):
-            rejected.update(dict.fromkeys(events, outcome))
+            rejected.update(dict.fromkeys(part, outcome))
         elif isinstance(outcome, BaseException):
             raise outcome
-    if refusals and len(refusals) == len(by_user):
+    if refusals and len(refusals) == len(sent):
         raise refusals[0]
-    return BatchResult(len(raw_events) - len(rejected), dict(sorted(rejected.items())))
+    kept = {index: note for index, note in notes.items() if index not in rejected}
+    return BatchResult(len(raw_events) - len(rejected), dict(sorted(rejected.items())), kept)
+
+
+def _messages(events: Mapping[int, list[dict[str, Any]]]) -> Iterator[dict[int, list[dict[str, Any]]]]:
+    """Yield a user's events in parts of at most MAX_EVENTS_PER_REQUEST, each report in one of them."""
+    part: dict[int, list[dict[str, Any]]] = {}
+    size = 0
+    for index, prepared in events.items():
+        if part and size + len(prepared) > MAX_EVENTS_PER_REQUEST:
+            yield part
+            part, size = {}, 0
+        part[index] = prepared
+        size += len(prepared)
+    if part:
+        yield part
 
 
 def _sort(
     raw_events: Sequence[Any], credential: Credential, idempotency_key: str | None
-) -> tuple[dict[str, dict[int, dict[str, Any]]], dict[int, AppError]]:
-    """Return the prepared events by user and index, and the errors of the others by index."""
+) -> tuple[dict[str, dict[int, list[dict[str, Any]]]], dict[int, AppError], dict[int, str]]:
+    """Return the prepared events by user and index, the errors of the others by index, and notes by index."""
     rejected: dict[int, AppError] = {}
-    by_user: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+    notes: dict[int, str] = {}
+    by_user: dict[str, dict[int, list[dict[str, Any]]]] = defaultdict(dict)
     listed = 0
     for index, raw in enumerate(raw_events):
         try:
@@ -110,18 +165,20 @@ def _sort(
                 error.errors = ()
             rejected[index] = error
         else:
-            by_user[event.user_id][index] = prepare(event, idempotency_key, index)
-    return by_user, rejected
+            by_user[event.user_id][index] = prepare(event, idempotency_key, index)[1]
+            if (note := clock_note(event)) is not None:
+                notes[index] = note
+    return by_user, rejected, notes
 
 
-def _validated(raw: Any) -> Event:
+def _validated(raw: Any) -> Event | ReportedOrder | ReportedRefund:
     """Return the event. Raises InvalidRequest."""
     if isinstance(raw, dict) and len(raw) > MAX_ERRORS:
         # Pydantic would make an error of every field
         unknown = next(name for name in raw if name not in Event.model_fields)
         raise InvalidRequest(f"An event has at most {len(Event.model_fields)} fields; `{unknown}` is unknown.")
     try:
-        return Event.model_validate(raw)
+        return REPORT.validate_python(raw)
     except ValidationError as error:
         raise validation_problem(error) from None
 

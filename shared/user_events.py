@@ -46,6 +46,8 @@ def read(cloud_event: CloudEvent) -> UserEvents | None:
             event = Event.model_validate({"user_id": user_id, **raw_event})
             if event.event_id is None or event.timestamp is None:
                 raise ValueError("event_id and timestamp are required in a message")
+            if event.event_type is EventType.REFUND and not (event.metadata or {}).get("order_id"):
+                raise ValueError("a refund needs metadata.order_id")
         except (ValidationError, ValueError, TypeError) as error:
             invalid.append((position, {"user_id": user_id, "event": raw_event}, str(error)))
             continue
@@ -56,7 +58,7 @@ def read(cloud_event: CloudEvent) -> UserEvents | None:
                 "product_id": event.product_id,
                 "external_id": event.external_id,
                 "event_type": event.event_type.value,
-                "quantity": quantity_of(event) if event.event_type is EventType.PURCHASE else 1,
+                "quantity": quantity_of(event) if event.event_type in (EventType.PURCHASE, EventType.REFUND) else 1,
                 "occurred_at": event.timestamp.isoformat(),
                 "session_id": event.session_id,
                 "metadata": event.metadata,

@@ -35,7 +35,8 @@ def _distinct(error: Invalid) -> list[Any]:
 def _field_errors(entries: Sequence[Any]) -> list[dict[str, str]]:
     result = []
     for entry in entries[:MAX_ERRORS]:
-        location = [str(part) for part in entry["loc"]]
+        # names in parentheses are those of a union's members
+        location = [part for part in map(str, entry["loc"]) if not part.startswith("(")]
         source = location[0] if location and location[0] in _SOURCES else ""
         field = ".".join(location[1:] if source else location)
         kind = str(entry["type"])

@@ -212,7 +212,8 @@ resource "google_compute_url_map" "this" {
       for_each = local.balanced
 
       content {
-        paths   = flatten([for path in path_rule.value.paths : [path, "${path}/*"]])
+        # /api/v1 is an alias of every public route (shared/http/serve.py)
+        paths   = flatten([for path in path_rule.value.paths : [path, "${path}/*", "/api/v1${path}", "/api/v1${path}/*"]])
         service = google_compute_backend_service.function[path_rule.key].id
       }
     }

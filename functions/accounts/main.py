@@ -1,6 +1,6 @@
 """HTTP: guests, accounts and their tokens; a user's profile and personal data."""
 
-from functions.accounts import links, sessions, users
+from functions.accounts import links, merging, sessions, users
 from shared.http import api, serve
 
 app = api(
@@ -27,5 +27,6 @@ app = api(
 app.include_router(sessions.router)
 app.include_router(links.router)
 app.include_router(users.router)
+app.include_router(merging.router)
 
 accounts = serve(app)

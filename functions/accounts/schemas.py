@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.domain.email_addresses import valid_email
-from shared.domain.events import UserId, printable
+from shared.domain.events import Text, UserId, printable
 from shared.domain.identity import IdKind, is_account, kind_of
 from shared.domain.patches import without_defaults
 from shared.domain.text import nfkc
@@ -178,6 +178,20 @@ class LeftCartItem(BaseModel):
     reason: LeftReason = Field(
         description="`cart_full`: the cart has no room for another product. `insufficient_stock`: with the account's "
         "own there are more than in stock. `quantity_limit`: more than a line holds."
+    )
+
+
+class UserMerge(BaseModel):
+    """Two ids that are one user from now on."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [{"from": "visitor-7f3a", "to": "customer-42"}]}
+    )
+
+    from_: UserId = Field(alias="from", description="Id whose data is moved.")
+    to: UserId = Field(description="Id that receives the data.")
+    from_token: Text | None = Field(
+        None, max_length=4_096, description="Access token of `from`. Not needed with a secret API key."
     )
 
 

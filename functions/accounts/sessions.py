@@ -56,18 +56,21 @@ def login_response(session: Session, merge: Merge | None, status: int = 200) -> 
     """Return the response with the tokens of a login and the result of its merge, None without a guest."""
     pair = LoginTokens(
         **_token_pair(session).model_dump(),
-        merge=None
-        if merge is None
-        else GuestMerge(
-            merged=merge.merged,
-            left_cart_items=[
-                LeftCartItem(product_id=product_id, quantity=quantity, reason=reason)
-                for product_id, quantity, reason in merge.cart
-            ],
-            left_wishlist=merge.wishlist,
-        ),
+        merge=None if merge is None else guest_merge(merge),
     )
     return Response(pair.model_dump_json(), status, NO_STORE, "application/json")
+
+
+def guest_merge(merge: Merge) -> GuestMerge:
+    """Return the result of a merge as an answer shows it."""
+    return GuestMerge(
+        merged=merge.merged,
+        left_cart_items=[
+            LeftCartItem(product_id=product_id, quantity=quantity, reason=reason)
+            for product_id, quantity, reason in merge.cart
+        ],
+        left_wishlist=merge.wishlist,
+    )
 
 
 def client_address(request: Request) -> str:

@@ -16,6 +16,7 @@ from functions.admin import (
     rejected_events,
     rules,
     segments,
+    shop,
     training_runs,
     users,
 )
@@ -28,6 +29,7 @@ app = api(
     needs=("postgres", "redis", "pubsub"),
     tags={
         "dashboard": "The shop at a glance.",
+        "shop": "The shop's own settings.",
         "rules": "Rules that pin, boost, bury or exclude products in recommendations.",
         "segments": "Groups of users who behave alike.",
         "models": "Versions of the recommendation model.",
@@ -48,6 +50,7 @@ app = api(
 router = APIRouter(prefix="/admin", responses=OWNED)
 for module in (
     dashboard,
+    shop,
     cache,
     models,
     audit_log,

@@ -18,6 +18,7 @@ from shared.http.parameters import NoQuery
 from shared.payments.releasing import release
 from shared.storage.answers import invalidation
 from shared.storage.shopping import orders
+from shared.storage.shopping.shoppers import ListPage
 
 router = APIRouter(prefix="/orders", tags=["orders"])
 OrdersReader = Annotated[str, requires("orders:read")]
@@ -27,7 +28,7 @@ OrdersAdmin = Annotated[str, requires("orders:write")]
 @router.get("", response_model=OrderPage, responses=OWNED)
 def list_orders(shopper: Shopper, query: Annotated[ShopperPageQuery, InQuery()]) -> Response:
     """List the shopper's orders, newest first."""
-    return private(orders.page(shopper, query.page, query.page_size))
+    return private(orders.page(shopper, ListPage(query.page, query.page_size, query.after)))
 
 
 @router.get("/{order_id}", response_model=Order, responses=OWNED | problem_responses(404))

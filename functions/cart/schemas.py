@@ -9,13 +9,13 @@ from fastapi import Path
 from fastapi import Query as InQuery
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from shared.domain.carts import MAX_QUANTITY, Shortness
+from shared.domain.carts import MAX_QUANTITY, MAX_TOTAL, Shortness
 from shared.domain.events import ExternalId, printable
 from shared.domain.orders import OrderState
 from shared.domain.product import Product
 from shared.domain.product_references import ProductReference
 from shared.domain.quantities import Whole
-from shared.http import Page, UserQuery
+from shared.http import Cursor, CursorPage, UserQuery
 from shared.http.api import problem_responses
 
 Quantity = Annotated[int, Whole, Field(strict=True, ge=1, le=MAX_QUANTITY, description="Number of pieces.")]
@@ -30,6 +30,14 @@ class ShopperPageQuery(UserQuery):
 
     page: Annotated[int, Field(ge=1, le=2**31, description="Number of the page, from 1.")] = 1
     page_size: Annotated[int, Field(ge=1, le=100, description="Entries per page.")] = 20
+    after: Cursor = None
+
+    @model_validator(mode="after")
+    def with_one_place_to_begin(self) -> "ShopperPageQuery":
+        """Refuse a page number beside a cursor."""
+        if self.after is not None and self.page != 1:
+            raise ValueError("send page or after, not both")
+        return self
 
 
 class ExternalIdQuery(UserQuery):
@@ -74,10 +82,9 @@ class CheckoutRequest(BaseModel):
     expected_total: Decimal | None = Field(
         None,
         ge=0,
-        max_digits=14,
-        decimal_places=2,
+        le=MAX_TOTAL,
         allow_inf_nan=False,
-        description="The total that the shopper saw. 409 if the total has changed since.",
+        description="The total that the shopper saw; rounded as the currency is. 409 if the total has changed since.",
     )
     payment_token: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)] | None = (
         Field(
@@ -167,7 +174,7 @@ class Order(BaseModel):
     updated_at: datetime = Field(description="When its state last changed.")
 
 
-class OrderPage(Page):
+class OrderPage(CursorPage):
     """A page of orders, newest first."""
 
     orders: list[Order] = Field(description="The orders of this page.")
@@ -180,7 +187,7 @@ class WishlistItem(BaseModel):
     added_at: datetime = Field(description="When the product was added.")
 
 
-class WishlistPage(Page):
+class WishlistPage(CursorPage):
     """A page of the wishlist, newest first."""
 
     items: list[WishlistItem] = Field(description="The products of this page.")

@@ -22,6 +22,7 @@ from shared.http.answers import private
 from shared.http.api import OWNED, problem_responses
 from shared.storage.catalog import product_ids
 from shared.storage.shopping import wishlist
+from shared.storage.shopping.shoppers import ListPage
 
 router = APIRouter(prefix="/wishlist", tags=["wishlist"])
 ADDED: Final[dict[int | str, dict[str, Any]]] = {
@@ -32,7 +33,7 @@ ADDED: Final[dict[int | str, dict[str, Any]]] = {
 @router.get("", response_model=WishlistPage, responses=OWNED)
 def get_wishlist(shopper: Shopper, query: Annotated[ShopperPageQuery, InQuery()]) -> Response:
     """Get the wishlist, newest first."""
-    return private(wishlist.page(shopper, query.page, query.page_size))
+    return private(wishlist.page(shopper, ListPage(query.page, query.page_size, query.after)))
 
 
 @router.get("/{product_id}", response_model=WishlistItem, responses=OWNED | problem_responses(404))

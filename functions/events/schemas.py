@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from shared.domain.events import MAX_EVENTS_PER_REQUEST
+from shared.domain.events import MAX_EVENTS_PER_REQUEST, Text
 
 
 class EventAccepted(BaseModel):
@@ -12,6 +12,7 @@ class EventAccepted(BaseModel):
 
     event_id: str = Field(description="Id under which the event counts once: the client's own, or a new UUIDv7.")
     status: Literal["accepted"] = Field("accepted", description="Always `accepted`.")
+    note: str | None = Field(None, description="What was changed: a time that was ahead. Null if nothing.")
 
 
 class EventBatch(BaseModel):
@@ -32,10 +33,28 @@ class EventBatch(BaseModel):
                 "type": "array",
                 "minItems": 1,
                 "maxItems": MAX_EVENTS_PER_REQUEST,
-                "items": {"$ref": "#/components/schemas/Event"},
+                "items": {
+                    "oneOf": [
+                        {"$ref": "#/components/schemas/Event"},
+                        {"$ref": "#/components/schemas/ReportedOrder"},
+                        {"$ref": "#/components/schemas/ReportedRefund"},
+                    ]
+                },
             }
         ),
     ]
+    sent_at: Text | None = Field(
+        None,
+        max_length=64,
+        description="When the client sent the request, by its own clock, of every event without its own.",
+    )
+
+
+class EventNote(BaseModel):
+    """What was changed of an accepted event."""
+
+    index: int = Field(description="Position of the event in the request, from 0.")
+    note: str = Field(description="What was changed, and how to avoid it.")
 
 
 class EventRejection(BaseModel):
@@ -50,3 +69,4 @@ class EventBatchResult(BaseModel):
 
     accepted: int = Field(description="Number of accepted events.")
     rejected: list[EventRejection] = Field(description="The other events, in the order of the request.")
+    notes: list[EventNote] = Field(description="What was changed of accepted events.")

@@ -1,6 +1,7 @@
 """Routes of products: search, one product, and changes by staff."""
 
 import asyncio
+from dataclasses import fields
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Request
@@ -32,6 +33,8 @@ from shared.storage.catalog import products as catalog
 from shared.storage.people import search_history
 
 router = APIRouter(prefix="/products", tags=["products"])
+# the parameters that filter, under the names of product_pages.Filters; of the others some have another name there
+FILTERS: Final = {field.name for field in fields(product_pages.Filters)} - {"tags", "external_ids"}
 CREATE: Final = problem_responses(401, 403, 409)
 CHANGE: Final = problem_responses(401, 403, 404)
 
@@ -42,16 +45,16 @@ async def list_products(request: Request, user_id: MaybeShopper, query: Annotate
 
     All filters apply together. Facets and total count every product found, on all pages.
     """
-    filter_values = query.model_dump(exclude={"user_id", "tags", "external_id", "sort", "page", "page_size"})
+    filter_values = query.model_dump(include=FILTERS)
     filters = product_pages.Filters(
-        **filter_values, tags=tuple(query.tags), external_ids=tuple(dict.fromkeys(query.external_id))
+        **filter_values, tags=query.all_tags, external_ids=tuple(dict.fromkeys(query.external_id))
     )
-    page = product_pages.Page(query.page, query.page_size, query.sort)
+    page = product_pages.Page(query.page, query.page_size, query.sort, query.after)
     key = protocol.catalog_key("page", query.model_dump(exclude={"user_id"}))
     if user_id is None:
         return await stored_answer(request, key, lambda: product_pages.find(filters, page))
     search = cached(protocol.PRODUCTS, key, ttl_s=CACHE_TTL_S, compute=lambda: product_pages.find(filters, page))
-    if query.search.strip() and query.page == 1:
+    if query.search.strip() and query.page == 1 and query.after is None:
         # the answer is the same for everybody; the user's search history is their own
         answer, _ = await asyncio.gather(search, run_in_threadpool(search_history.add, user_id, query.search))
     else:

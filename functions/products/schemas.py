@@ -8,7 +8,7 @@ from shared.domain.events import ExternalId, printable
 from shared.domain.events import Text as Line
 from shared.domain.product import Product
 from shared.domain.text import nfc
-from shared.http import Page, Query, UserQuery
+from shared.http import Cursor, CursorPage, Query, UserQuery
 from shared.http.parameters import CategoryName
 from shared.storage.catalog import product_pages
 
@@ -82,9 +82,29 @@ class ProductQuery(UserQuery):
     tags: Annotated[list[Text], AfterValidator(split_commas)] = Field(
         [], description="Tags that the products must all have; repeated, or separated by commas."
     )
+    tag: list[Text] = Field(
+        [],
+        max_length=MAX_FILTER_TAGS,
+        description="Further tags, each a parameter: a tag may contain commas here.",
+    )
     sort: Sort = "relevance"
     page: PositiveId = Field(1, description="Number of the page, from 1.")
     page_size: Annotated[int, Field(ge=1, le=100, description="Products per page.")] = 20
+    after: Cursor = None
+
+    @model_validator(mode="after")
+    def with_one_place_to_begin(self) -> "ProductQuery":
+        """Refuse a page number beside a cursor, and too many tags."""
+        if self.after is not None and self.page != 1:
+            raise ValueError("send page or after, not both")
+        if len(self.all_tags) > MAX_FILTER_TAGS:
+            raise ValueError(f"tags and tag must be at most {MAX_FILTER_TAGS} together")
+        return self
+
+    @property
+    def all_tags(self) -> tuple[str, ...]:
+        """The tags of `tags` and `tag`, each once."""
+        return tuple(dict.fromkeys([*self.tags, *self.tag]))
 
     @model_validator(mode="after")
     def ordered(self) -> "ProductQuery":
@@ -156,7 +176,7 @@ class ExternalIdQuery(Query):
     external_id: ExternalId
 
 
-class ProductPage(Page):
+class ProductPage(CursorPage):
     """A page of the products found."""
 
     products: list[FoundProduct] = Field(description="The products of this page.")

@@ -5,6 +5,7 @@ from cloudevents.http.event import CloudEvent
 
 from shared import logs, user_events
 from shared.storage.answers import popular_ranking
+from shared.storage.catalog import stubs
 from shared.storage.events import purchase_counts
 
 
@@ -15,6 +16,7 @@ def update_popularity(event: CloudEvent) -> None:
     message = user_events.read(event)
     if message is None:
         return
+    stubs.add_unknown(message.events)
     changed = purchase_counts.count(message.user_id, message.events, message.origin)
     if changed:
         popular_ranking.count_purchases(changed)

@@ -18,6 +18,7 @@ from shared.domain.events import (
     EARLIEST,
     MAX_CLOCK_SKEW,
     WITH_QUANTITY,
+    WITHOUT_PRODUCT,
     EventType,
     event_key,
     small,
@@ -270,7 +271,9 @@ def check(
     )
     refuse(_text_problem(rows["external_id"], 255), "external_id is longer than 255 or has control characters")
     refuse(rows["external_id"].str.fullmatch(SHORTENED, na=False), f"external_id {SHORTENED_ID}", rows["external_id"])
-    refuse(rows["product_id"].isna() & rows["external_id"].isna() & (kind != EventType.SEARCH.value), "no product")
+    refuse(kind == EventType.REFUND.value, "a refund is no row of a history; report it at POST /events after loading")
+    needs_product = ~kind.isin([event_type.value for event_type in WITHOUT_PRODUCT])
+    refuse(rows["product_id"].isna() & rows["external_id"].isna() & needs_product, "no product")
     refuse(
         rows["quantity"].notna() & ~(quantity >= 1), "quantity is not a whole number of at least 1", rows["quantity"]
     )

@@ -8,6 +8,10 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from shared.domain.shop import ShopSettings
+
+# settings of a shop with English titles
+ENGLISH: Final = ShopSettings(search_language="english")
 PRODUCT_COLUMNS: Final = (
     "external_id",
     "name",
@@ -53,3 +57,4 @@ class Shop:
     events: Events
     tastes: npt.NDArray[np.float64] | None = None
     successors: npt.NDArray[np.int32] | None = None
+    settings: ShopSettings = ENGLISH

@@ -3,6 +3,7 @@
 import io
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
@@ -28,6 +29,10 @@ STAGE: Final = (
     """CREATE TEMP TABLE shop_users (
     external_id text, is_anonymous boolean, first_at timestamptz, last_at timestamptz) ON COMMIT DROP""",
 )
+# settings that somebody has changed stay
+SETTINGS: Final = """
+UPDATE shop SET name = :name, currency = :currency, time_zone = :time_zone, search_language = :search_language
+WHERE NOT EXISTS (SELECT FROM audit_log WHERE subject = 'shop') AND NOT EXISTS (SELECT FROM products)"""
 CATEGORIES: Final = """
 INSERT INTO categories (name) SELECT DISTINCT category FROM shop_products ORDER BY category ON CONFLICT DO NOTHING"""
 # an existing product keeps its columns: they may have changed since the first load
@@ -89,6 +94,8 @@ def store(shop: Shop, report: Report) -> None:
     with transaction(statement_timeout_s=0) as connection:
         # a second load at the same time waits here, and then finds everything stored
         advisory_locks.lock_until_commit(connection, advisory_locks.SHOP_LOAD)
+        # before the products: their search documents are written in the shop's language
+        execute(connection, SETTINGS, asdict(shop.settings))
         for statement in STAGE:
             execute(connection, statement)
         _copy(connection, "shop_products", shop.products.assign(tags=shop.products["tags"].map("|".join)))

@@ -9,6 +9,7 @@ from shared.errors import OutOfStock
 MAX_LINES: Final = 200
 MAX_QUANTITY: Final = 999
 MAX_WISHLIST: Final = 1000
+MAX_TOTAL: Final = 10**12
 
 Shortness = Literal["unavailable", "out_of_stock", "insufficient_stock"]
 

@@ -30,6 +30,10 @@ MAX_EVENTS_PER_REQUEST: Final = 500
 MAX_METADATA_BYTES: Final = 4096
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 MAX_CLOCK_SKEW: Final = timedelta(minutes=10)
+# An event that is further ahead than MAX_CLOCK_SKEW, but no further than this, happened now by a wrong clock.
+MAX_AHEAD: Final = timedelta(days=1)
+# a difference between a request's sent_at and its arrival that the network explains
+MAX_TRANSIT: Final = timedelta(minutes=1)
 # the version of UUIDs that are no client's own ids
 PERSONAL_VERSION: Final = 8
 # event ids that are not UUIDs become UUIDs under this namespace: never change it
@@ -37,7 +41,7 @@ EVENT_ID_NAMESPACE: Final = UUID("5f0c9a52-6c0b-4c39-9b7e-2f6f6a1f0d11")
 
 
 class EventType(StrEnum):
-    """What a user did with a product. Only `search` needs no product."""
+    """What a user did. A `search`, a `custom` event and the `refund` of a whole order name no product."""
 
     VIEW = "view"
     ADD_TO_CART = "add_to_cart"
@@ -46,6 +50,8 @@ class EventType(StrEnum):
     SEARCH = "search"
     REMOVE_FROM_CART = "remove_from_cart"
     RECOMMENDATION_CLICK = "recommendation_click"
+    REFUND = "refund"
+    CUSTOM = "custom"
 
 
 # The only home of the weights. A type that is no sign of interest weighs 0.
@@ -57,10 +63,15 @@ EVENT_WEIGHTS: Final[dict[EventType, float]] = {
     EventType.RECOMMENDATION_CLICK: 1.0,
     EventType.SEARCH: 0.0,
     EventType.REMOVE_FROM_CART: 0.0,
+    EventType.REFUND: 0.0,
+    EventType.CUSTOM: 0.0,
 }
+WITHOUT_PRODUCT: Final = frozenset({EventType.SEARCH, EventType.REFUND, EventType.CUSTOM})
 
 # events of pieces: their metadata may have a quantity
-WITH_QUANTITY: Final = frozenset({EventType.PURCHASE, EventType.ADD_TO_CART, EventType.REMOVE_FROM_CART})
+WITH_QUANTITY: Final = frozenset(
+    {EventType.PURCHASE, EventType.ADD_TO_CART, EventType.REMOVE_FROM_CART, EventType.REFUND}
+)
 
 
 def printable(text: str) -> str:
@@ -98,6 +109,7 @@ def small(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
+# a text without control characters
 Text = Annotated[str, AfterValidator(printable)]
 # any id of a stored user, also one that earlier releases accepted
 StoredUserId = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)]
@@ -132,14 +144,28 @@ def in_utc(value: datetime) -> datetime:
 ZonedTime = Annotated[AwareDatetime, AfterValidator(in_utc)]
 
 
-def parse_timestamp(value: datetime) -> datetime:
-    """Return ``value`` in UTC; raise ValueError before 2000 or more than MAX_CLOCK_SKEW in the future."""
-    value = in_utc(value)
+def parse_timestamp(value: datetime, sent_at: datetime | None = None) -> datetime:
+    """Return the time of an event in UTC; raise ValueError before 2000 or more than MAX_AHEAD in the future.
+
+    ``sent_at`` is when its sender sent it, by the sender's clock. If that clock is wrong by more than MAX_TRANSIT, the
+    time is corrected by what it is wrong by.
+    """
+    value, now = in_utc(value), datetime.now(UTC)
+    if sent_at is not None and abs(now - sent_at) > MAX_TRANSIT:
+        try:
+            value += now - sent_at
+        except OverflowError:
+            raise ValueError("must be within the years 1 to 9999 by the clock of sent_at") from None
     if value < EARLIEST:
         raise ValueError("must not be before 2000")
-    if value > datetime.now(UTC) + MAX_CLOCK_SKEW:
-        raise ValueError("must not be in the future")
+    if value > now + MAX_AHEAD:
+        raise ValueError("must not be in the future; send sent_at too if the clock may be wrong")
     return value
+
+
+def clamped(value: datetime, now: datetime) -> datetime:
+    """Return the time of an event; ``now`` instead of a time that is further ahead than clocks usually differ."""
+    return now if value > now + MAX_CLOCK_SKEW else value
 
 
 def not_a_number(value: object) -> object:
@@ -149,29 +175,23 @@ def not_a_number(value: object) -> object:
     return value
 
 
-class Event(BaseModel):
-    """What a user did with a product. The quantity of a purchase is `metadata.quantity`, 1 if omitted."""
+class EventFields(BaseModel):
+    """The fields of everything that is reported of a user."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={"examples": [{"user_id": "browser-7f3a", "product_id": 42, "event_type": "view"}]},
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     user_id: UserId
-    # before product_id, whose rule depends on both
+    # before the fields whose rules depend on it
     event_type: EventType = Field(description="What the user did.")
-    external_id: ExternalId | None = Field(
-        None, description="The shop's own id of the product, instead of `product_id`."
-    )
-    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = Field(
+    # before timestamp, which it corrects; epoch numbers are refused before Pydantic guesses their unit
+    sent_at: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(in_utc)] | None = Field(
         None,
-        validate_default=True,
-        description="Id of the product. Required, except for a `search` and with `external_id`.",
+        description="When the client sent the request, by its own clock: what it is wrong by is added to `timestamp`.",
     )
-    # epoch numbers are refused before Pydantic guesses their unit
-    timestamp: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(parse_timestamp)] | None = Field(
-        None, description="When it happened, in ISO 8601 with a time zone. If omitted, the time of the request."
+    timestamp: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(in_utc)] | None = Field(
+        None,
+        description="When it happened, in ISO 8601 with a time zone. If omitted, or up to a day ahead, the time of the "
+        "request.",
     )
     session_id: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)] | None = (
         Field(None, description="The client's id of the visit.")
@@ -185,6 +205,33 @@ class Event(BaseModel):
         None,
         description="The client's own id of the event; events of one person with the same id count once. If omitted, "
         "generated.",
+    )
+
+    @field_validator("timestamp")
+    @classmethod
+    def is_possible(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        """Correct the time by ``sent_at``, and require that it is possible."""
+        return value if value is None else parse_timestamp(value, info.data.get("sent_at"))
+
+
+class Event(EventFields):
+    """What a user did with a product. The quantity of a purchase is `metadata.quantity`, 1 if omitted.
+
+    A purchase that names its order in `metadata.order_id` can be refunded by that id.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"user_id": "browser-7f3a", "product_id": 42, "event_type": "view"}]},
+    )
+
+    # before product_id, whose rule depends on it
+    external_id: ExternalId | None = Field(
+        None, description="The shop's own id of the product, instead of `product_id`."
+    )
+    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = Field(
+        None,
+        validate_default=True,
+        description="Id of the product. Required, except for a `search` and with `external_id`.",
     )
 
     @field_validator("metadata")
@@ -201,10 +248,10 @@ class Event(BaseModel):
     @field_validator("product_id")
     @classmethod
     def has_product(cls, value: int | None, info: ValidationInfo) -> int | None:
-        """Require a product, by one of its ids, except for a search."""
+        """Require a product, by one of its ids, except for the types of WITHOUT_PRODUCT."""
         # an external_id that is not valid has an error of its own
         is_named = value is not None or info.data.get("external_id", "") is not None
-        if not is_named and info.data.get("event_type", EventType.SEARCH) is not EventType.SEARCH:
+        if not is_named and info.data.get("event_type", EventType.SEARCH) not in WITHOUT_PRODUCT:
             raise ValueError("give product_id or external_id, except for a search")
         return value
 

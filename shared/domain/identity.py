@@ -33,9 +33,20 @@ Permission = Literal[
     "orders:write",
     "api-keys:read",
     "api-keys:write",
+    "shop:read",
+    "shop:write",
 ]
 _READING: Final[frozenset[Permission]] = frozenset(
-    ("dashboard:read", "users:read", "models:read", "jobs:read", "rules:read", "events:read", "orders:read")
+    (
+        "dashboard:read",
+        "users:read",
+        "models:read",
+        "jobs:read",
+        "rules:read",
+        "events:read",
+        "orders:read",
+        "shop:read",
+    )
 )
 _EVERYTHING: Final[frozenset[Permission]] = _READING | frozenset[Permission](
     (
@@ -50,6 +61,7 @@ _EVERYTHING: Final[frozenset[Permission]] = _READING | frozenset[Permission](
         "orders:write",
         "api-keys:read",
         "api-keys:write",
+        "shop:write",
     )
 )
 PERMISSIONS: Final[Mapping[str, frozenset[Permission]]] = {

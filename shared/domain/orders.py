@@ -51,6 +51,11 @@ def purchase_event_id(order_id: UUID, product_id: int) -> UUID:
     return uuid5(PURCHASE_NAMESPACE, f"{order_id}/{product_id}")
 
 
+def refund_event_id(order_id: UUID) -> UUID:
+    """Return the id of the event that gives an order back, however often its state is written."""
+    return uuid5(PURCHASE_NAMESPACE, f"{order_id}/refund")
+
+
 def checkout_id(shopper: str, idempotency_key: str) -> UUID:
     """Return the id of a shopper's checkout, the same for every repetition of the request.
 

@@ -2,11 +2,23 @@
 
 from shared.http.answers import fresh, private
 from shared.http.api import api
-from shared.http.parameters import IdempotencyKey, K, Page, PageQuery, Query, RequiredIdempotencyKey, UserQuery
+from shared.http.parameters import (
+    Cursor,
+    CursorPage,
+    IdempotencyKey,
+    K,
+    Page,
+    PageQuery,
+    Query,
+    RequiredIdempotencyKey,
+    UserQuery,
+)
 from shared.http.serve import serve
 from shared.storage.answers.shared_answers import cached, computed
 
 __all__ = [
+    "Cursor",
+    "CursorPage",
     "IdempotencyKey",
     "K",
     "Page",

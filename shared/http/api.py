@@ -84,6 +84,7 @@ def api(
     raw_bodies: frozenset[str] = frozenset(),
     text_bodies: frozenset[str] = frozenset(),
     form_bodies: frozenset[str] = frozenset(),
+    basic_keys: bool = False,
     tags: Mapping[str, str] | None = None,
     schemas: Mapping[str, dict[str, Any]] | None = None,
 ) -> FastAPI:
@@ -117,6 +118,7 @@ def api(
         raw_bodies=raw_bodies,
         text_bodies=text_bodies,
         form_bodies=form_bodies,
+        basic_keys=basic_keys,
     )
     return app
 

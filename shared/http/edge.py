@@ -4,6 +4,8 @@
 """
 
 import asyncio
+import base64
+import binascii
 import logging
 import os
 import re
@@ -56,6 +58,7 @@ ALLOWED_HEADERS = (
 )
 HeaderList = list[tuple[bytes, bytes]]
 UNLIMITED = ("/health",)
+ANY_PATH = "*"
 # What a request counts as that an application refuses with 429, beyond what it counted before. A client that sends on
 # without waiting is soon refused here, where that is cheap.
 REFUSED_COST: Final = 20
@@ -76,7 +79,8 @@ class Edge:
     By path: ``max_body`` are bytes and ``max_values`` JSON values of bodies that may have more than usual, ``costs``
     how many requests one request counts as in the rate limit. ``raw_bodies`` take other bodies than JSON,
     ``text_bodies`` take JSON that calls itself text/plain, as beacons send it, and ``form_bodies`` take HTML forms too:
-    the application gets their fields as JSON, and ``scope["aisle.form"]``.
+    the application gets their fields as JSON, and ``scope["aisle.form"]``. ANY_PATH stands for every path that is not
+    named. ``basic_keys`` takes the user of ``Authorization: Basic`` for an API key, as Segment's libraries send it.
     """
 
     def __init__(
@@ -90,12 +94,14 @@ class Edge:
         raw_bodies: frozenset[str] = frozenset(),
         text_bodies: frozenset[str] = frozenset(),
         form_bodies: frozenset[str] = frozenset(),
+        basic_keys: bool = False,
     ) -> None:
         self.name = name
         self.max_body = max_body or {}
         self.max_values = max_values or {}
         self.costs = costs or {}
         self.raw_bodies, self.text_bodies, self.form_bodies = raw_bodies, text_bodies, form_bodies
+        self.basic_keys = basic_keys
         self.limiter = Limiter(name)
         self.pace = Pace()
         self.inner = app
@@ -128,6 +134,8 @@ class Edge:
                 request_id = value.decode("latin-1")
             elif name == b"authorization":
                 credentials += 1
+                if self.basic_keys and value[:6].lower() == b"basic ":
+                    keys.append(basic_user(value[6:]))
             elif name == b"x-forwarded-proto":
                 https = value == b"https"
             elif name == b"x-api-key":
@@ -136,7 +144,7 @@ class Edge:
                 has_origin = True
         query: bytes = scope["query_string"]
         keys_in_url: list[str] = []
-        if b"key=" in query:
+        if b"key=" in query or b"api_secret=" in query:
             # before logs, validation and keys of stored answers
             scope["query_string"], keys_in_url = api_keys.take_from_query(query)
         if not request_id or not REQUEST_ID.fullmatch(request_id):
@@ -302,7 +310,7 @@ class Edge:
         if scope["method"] not in bodies.METHODS:
             return receive
         path = scope["path"]
-        limit = self.max_body.get(path, MAX_BODY_BYTES)
+        limit = self.max_body.get(path, self.max_body.get(ANY_PATH, MAX_BODY_BYTES))
         length = header(scope, b"content-length")
         if length.isdigit() and int(length) > limit:
             raise errors.BodyTooLarge(f"The body must be at most {limit} bytes.")
@@ -319,14 +327,15 @@ class Edge:
                 for name, value in scope["headers"]
                 if name in (b"content-type", b"content-encoding")
             }
-            is_text = path in self.text_bodies
+            is_text = path in self.text_bodies or ANY_PATH in self.text_bodies
             is_form = path in self.form_bodies and bodies.is_form(media_types.get("content-type", ""))
             if is_form:
                 body = bodies.form_as_json(body)
                 media_types["content-type"] = "application/json"
                 scope["aisle.form"] = True
             bodies.check_type(media_types, text_is_json=is_text)
-            await bodies.check_content(body, self.max_values.get(path, bodies.MAX_VALUES))
+            most = self.max_values.get(path, self.max_values.get(ANY_PATH, bodies.MAX_VALUES))
+            await bodies.check_content(body, most)
             if is_form or (is_text and not bodies.is_json(media_types.get("content-type", ""))):
                 others = [pair for pair in scope["headers"] if pair[0] not in (b"content-type", b"content-length")]
                 scope["headers"] = [*others, (b"content-type", b"application/json")]
@@ -336,6 +345,14 @@ class Edge:
         """Wait until the client may send a large body. Raises RateLimited if that would take long."""
         if size > bodies.LARGE_BYTES and (wait_s := self.pace.wait_s(scope.get("aisle.client", ""), size)) > 0:
             await asyncio.sleep(wait_s)
+
+
+def basic_user(credentials: bytes) -> str:
+    """Return the user of ``Authorization: Basic``; a text that is no key if it is not readable."""
+    try:
+        return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[0]
+    except (binascii.Error, UnicodeDecodeError):
+        return "unreadable"
 
 
 def without_slash(path: str) -> str:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from shared.auth import USER_ID_DESCRIPTION
 from shared.domain.category_references import spaced
+from shared.domain.cursors import MAX_CURSOR_CHARACTERS
 from shared.domain.events import UserId, printable
 from shared.domain.text import nfc
 
@@ -51,6 +52,16 @@ class UserQuery(Query):
     user_id: UserId | None = Field(None, description=USER_ID_DESCRIPTION)
 
 
+Cursor = Annotated[
+    str | None,
+    Field(
+        max_length=MAX_CURSOR_CHARACTERS,
+        pattern="^[A-Za-z0-9_-]+$",
+        description="Cursor from `next` of the page before; instead of `page`.",
+    ),
+]
+
+
 class PageQuery(Query):
     """A page of a list."""
 
@@ -75,6 +86,15 @@ class Page(BaseModel):
     page: int = Field(description="Number of this page, from 1.")
     page_size: int = Field(description="Entries per page.")
     total_pages: int = Field(description="Number of pages.")
+
+
+class CursorPage(Page):
+    """Base of pages that also give a cursor."""
+
+    next: str | None = Field(
+        description="Cursor of the next page, to be sent as `after`. Unlike a page number it neither skips nor repeats "
+        "entries when others come or go. Null on the last page."
+    )
 
 
 def ids_in(value: str, max_ids: int) -> list[int]:

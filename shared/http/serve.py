@@ -18,6 +18,8 @@ from shared.http.edge import Edge, HeaderList
 # answer (None, or an awaitable of None) the application runs.
 FindStored = Callable[[Scope], Awaitable[bytes | None] | None]
 
+# docs/api.md says what may change below it
+API_PREFIX: Final = "/api/v1"
 GZIP_MAGIC: Final = b"\x1f\x8b"
 JSON_HEADERS: Final[HeaderList] = [
     (b"content-type", b"application/json"),
@@ -26,6 +28,12 @@ JSON_HEADERS: Final[HeaderList] = [
     (b"cache-status", CACHE_HIT.encode()),
 ]
 GZIP_HEADERS: Final[HeaderList] = [*JSON_HEADERS, (b"content-encoding", b"gzip")]
+
+
+def unversioned(path: str) -> str:
+    """Return the path without API_PREFIX, under which every public route is served too."""
+    rest = path.removeprefix(API_PREFIX)
+    return rest if rest != path and rest.startswith("/") else path
 
 
 class _ApplicationResponse(Response):
@@ -65,6 +73,7 @@ def serve(app: FastAPI, find_stored: FindStored | None = None) -> Any:
 
     async def function(request: Request) -> Response:
         scope = request.scope
+        scope["path"] = unversioned(scope["path"])
         if find_stored is not None and scope["method"] == "GET":
             begun = edge.begin(scope)
             # until the revoked keys are known, a request with a key waits for them in the application

@@ -160,6 +160,8 @@ _EVENT_TYPES: Final[Mapping[EventType, str]] = {
     EventType.SEARCH: "search searched searchquery productssearched viewsearchresults",
     EventType.REMOVE_FROM_CART: "removefromcart removedfromcart cartremove productremoved removefrombasket",
     EventType.RECOMMENDATION_CLICK: "recommendationclick recommendationclicked",
+    EventType.REFUND: "refund refunded orderrefunded orderreturned",
+    EventType.CUSTOM: "custom",
 }
 
 

@@ -16,7 +16,7 @@ import jwt
 import pytest
 
 from shared.manifest import manifest
-from tests.integration.people import bearer, register
+from tests.integration.people import ADMIN, bearer, register
 
 # routes open to everybody, without personal data in the answer
 OPEN = {
@@ -26,6 +26,8 @@ OPEN = {
     ("GET", "/trending"),
     ("GET", "/popular"),
     ("POST", "/recommendations/feedback"),
+    # it stores nothing, and needs a write key
+    ("POST", "/debug/mp/collect"),
     # routes that issue or revoke tokens
     ("POST", "/auth/guest"),
     ("POST", "/auth/register"),
@@ -43,10 +45,31 @@ OPEN = {
     ("GET", "/health"),
     ("GET", "/health/ready"),
 }
+RETAIL = "/v2/projects/{project}/locations/{location}/catalogs/{catalog}/userEvents"
+
+
+def call_of_segment(user: str) -> dict[str, Any]:
+    return {"type": "track", "event": "Product Viewed", "userId": user, "properties": {"product_id": "1"}}
+
+
+def event_of_retail(user: str) -> dict[str, Any]:
+    return {"eventType": "detail-page-view", "visitorId": user, "productDetails": [{"product": {"id": "1"}}]}
+
+
 # the body names the user, and must be valid for the request to reach authorisation
 BODIES: dict[str, Callable[[str], Any]] = {
     "/events": lambda user: {"user_id": user, "product_id": 1, "event_type": "view"},
     "/events/batch": lambda user: {"events": [{"user_id": user, "product_id": 1, "event_type": "view"}]},
+    "/v1/batch": lambda user: {"batch": [call_of_segment(user)]},
+    "/v1/{call}": call_of_segment,
+    "/mp/collect": lambda user: {"client_id": user, "events": [{"name": "page_view"}]},
+    f"{RETAIL}:write": event_of_retail,
+    f"{RETAIL}:collect": event_of_retail,
+    f"{RETAIL}:import": lambda user: {
+        "inputConfig": {"userEventInlineSource": {"userEvents": [event_of_retail(user)]}}
+    },
+    "/track": lambda user: {"user_id": user, "product_id": 1, "event_type": "view"},
+    "/users/merge": lambda user: {"from": user, "to": user},
 }
 NEEDED = {"product_id": "1", "external_id": "SKU1", "k": "1"}
 FILLED = {
@@ -57,6 +80,10 @@ FILLED = {
     "scope": "similar",
     "order_id": "1",
     "key_id": "0" * 12,
+    "call": "track",
+    "project": "p",
+    "location": "global",
+    "catalog": "default_catalog",
 }
 
 
@@ -142,6 +169,9 @@ class People:
 def people(shop: httpx.Client, module_env: dict[str, str]) -> People:
     """A victim and a stranger, both registered."""
     victim, stranger = register(shop, "victim"), register(shop, "stranger")
+    # a publishable key opens nothing, so every request may have one; the function collect needs it as the write key
+    key = shop.post("/admin/api-keys", json={"kind": "publishable", "name": "storefront"}, headers=ADMIN).json()["key"]
+    shop.headers["X-API-Key"] = key
     kid, _, secret = module_env["TOKEN_KEYS"].partition(":")
     claims = jwt.decode(victim["access_token"], options={"verify_signature": False})
     late = claims | {"exp": int(time.time()) - 1}
@@ -168,7 +198,8 @@ TOKENS = ("none", "a stranger's", "expired", "alg none", "signed by another key"
 
 
 def ask(shop: httpx.Client, route: Route, token: str | None, user_id: str | None) -> httpx.Response:
-    params = {name: NEEDED[name] for name in route.needs}
+    needed = NEEDED | {"userEvent": json.dumps(event_of_retail(user_id or "somebody"))}
+    params = {name: needed[name] for name in route.needs}
     if route.takes_user_id and user_id is not None:
         params["user_id"] = user_id
     body = BODIES[route.path](user_id or "somebody") if route.path in BODIES else {}

@@ -232,7 +232,10 @@ def test_the_balancer_sends_each_path_to_its_function(prod: Plan, listed: Manife
     matcher = prod.by_key("google_compute_url_map", "this")["this"]["path_matcher"][0]
     patterns = {path for rule in matcher["path_rule"] for path in rule["paths"]}
     expected = {
-        pattern for path, name in listed.paths.items() if listed.entries[name].public for pattern in (path, f"{path}/*")
+        pattern
+        for path, name in listed.paths.items()
+        if listed.entries[name].public
+        for pattern in (path, f"{path}/*", f"/api/v1{path}", f"/api/v1{path}/*")
     }
     assert patterns == expected
 

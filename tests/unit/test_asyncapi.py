@@ -65,7 +65,7 @@ def test_types_limits_and_names_are_those_of_the_code() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     assert schemas["UserEvent"]["properties"]["event_type"]["enum"] == [kind.value for kind in EventType]
     assert schemas["UserEvents"]["properties"]["events"]["maxItems"] == MAX_EVENTS_PER_REQUEST
-    assert set(schemas["UserEvent"]["properties"]) == set(Event.model_fields) - {"user_id"}
+    assert set(schemas["UserEvent"]["properties"]) == set(Event.model_fields) - {"user_id", "sent_at"}
     assert {message["name"] for message in DOCUMENT["components"]["messages"].values()} == {
         messages.USER_EVENTS_SCHEMA,
         messages.CATALOG_CHANGES_SCHEMA,

@@ -32,9 +32,9 @@ def anchors(document: Path) -> set[str]:
 
 
 def sources() -> Iterator[Path]:
-    """Yield the repository's text files, without those that tools leave behind (.terraform, .venv)."""
+    """Yield the repository's text files, without those that tools leave behind (.terraform, .venv, node_modules)."""
     for file in (*ROOT.glob("*.*"), *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*"))):
-        hidden = any(part.startswith(".") for part in file.relative_to(ROOT).parts)
+        hidden = any(part.startswith(".") or part == "node_modules" for part in file.relative_to(ROOT).parts)
         if file.suffix in KINDS and file.is_file() and not hidden:
             yield file
 

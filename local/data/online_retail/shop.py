@@ -14,8 +14,11 @@ from jobs.data.copy_rows import event_ids, mix
 from local.data.online_retail import taxonomy
 from local.data.shop import PRODUCT_COLUMNS, Events, Shop
 from local.errors import Refused
+from shared.domain.shop import ShopSettings
 
 FOLDER: Final = Path(__file__).parent
+# the sales' local times are read as UTC
+SETTINGS: Final = ShopSettings("Online Retail", currency="GBP", search_language="english")
 # wholesale buyers: of 396,337 lines 103 are above, the largest of 80,995 pieces
 MAX_QUANTITY: Final = 1_000
 OUT_OF_STOCK_PERCENT: Final = 4
@@ -112,6 +115,7 @@ def make(now: datetime | None = None) -> Shop:
     product: Any = position.loc[sales["item_id"]].to_numpy(np.int32)
     user, numbers = pd.factorize(sales["user_id"], sort=True)
     return Shop(
+        settings=SETTINGS,
         products=products,
         users=pd.DataFrame({"external_id": numbers.astype(str), "is_anonymous": True}),
         event_types=("purchase",),

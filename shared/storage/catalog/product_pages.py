@@ -7,8 +7,10 @@ from typing import Any, Final, Literal
 import orjson
 
 from shared.clients.postgres import read
-from shared.domain import spelling
+from shared.domain import cursors, spelling
+from shared.domain.cursors import KeyType
 from shared.domain.ranking import EARTH_RADIUS_KM
+from shared.errors import InvalidRequest
 from shared.storage.catalog import corrections
 from shared.storage.catalog.categories import NAMED
 from shared.storage.catalog.text_query import TEXT_QUERY, text_parameters
@@ -69,6 +71,17 @@ _ORDERS: Final[dict[Sort, str]] = {
     "price_desc": "price DESC, id",
     "distance": "distance, id",
 }
+# of the columns of orders; products without a place come last
+_KEY_TYPES: Final[dict[str, KeyType]] = {
+    "exact": "boolean",
+    "all_words": "boolean",
+    "rank": "numeric",
+    "purchases": "bigint",
+    "id": "bigint",
+    "created_at": "timestamptz",
+    "price": "numeric",
+    "distance": "float8",
+}
 _TEXT_COLUMNS: Final = """lower(p.external_id) = lower(:external_id) AS exact, p.document @@ q.all_words AS all_words,
            round(ts_rank(p.document, q.matching)::numeric, 1) AS rank, """
 
@@ -76,10 +89,13 @@ _TEXT_COLUMNS: Final = """lower(p.external_id) = lower(:external_id) AS exact, p
 _PAGE: Final = """
 WITH {subtrees}{text_query}matched AS MATERIALIZED (
     {matched}
+), ordered AS MATERIALIZED (
+    -- one row more than the page has: whether there is a next page
+    SELECT id, key, row_number() OVER () AS position
+    FROM (SELECT id, json_build_array({key}) AS key FROM matched{after} ORDER BY {order}
+          LIMIT cast(:page_size AS bigint) + 1 OFFSET cast(:skipped AS bigint)) AS rows
 ), page AS (
-    SELECT id, row_number() OVER () AS position
-    FROM (SELECT id FROM matched ORDER BY {order}
-          LIMIT cast(:page_size AS bigint) OFFSET cast(:skipped AS bigint)) AS ordered
+    SELECT id, position FROM ordered WHERE position <= cast(:page_size AS bigint)
 ), bands AS (
     SELECT width_bucket(price, cast(:band_starts AS numeric[])) AS band, count(*) AS products FROM matched GROUP BY 1
 )
@@ -104,7 +120,9 @@ SELECT (SELECT count(*) FROM matched) AS total,
         'tags', coalesce((SELECT json_agg(json_build_object('tag', tag, 'count', products) ORDER BY products DESC, tag)
             FROM (SELECT tag, count(*) AS products FROM (SELECT unnest(tags) AS tag FROM matched) AS each
                   GROUP BY 1 ORDER BY products DESC, tag LIMIT cast(:tag_facets AS integer)) AS counted), '[]')
-    )::text AS facets"""
+    )::text AS facets,
+    (SELECT key::text FROM ordered WHERE position = cast(:page_size AS bigint)
+         AND EXISTS (SELECT FROM ordered WHERE position > cast(:page_size AS bigint))) AS next"""
 
 
 _MATCHED: Final = """SELECT {distinct}{columns}p.id, p.price, p.category_id, p.further_category_ids, p.tags,
@@ -145,11 +163,29 @@ class Filters:
 
 @dataclass(frozen=True)
 class Page:
-    """The part of the sorted products to return: page ``number``, from 1, of at most ``size`` products."""
+    """The part of the sorted products to return: page ``number``, from 1, of at most ``size`` products.
+
+    With the cursor ``after``, the products after it.
+    """
 
     number: int = 1
     size: int = 20
     sort: Sort = "relevance"
+    after: str | None = None
+
+
+def _key(order: str) -> list[tuple[str, bool, KeyType]]:
+    """Return the columns of an order: the expression, whether it descends, and its type."""
+    columns = [(part.split()[0], part.endswith(" DESC")) for part in order.split(", ")]
+    return [
+        ("coalesce(distance, 'Infinity')" if name == "distance" else name, descends, _KEY_TYPES[name])
+        for name, descends in columns
+    ]
+
+
+def _order_of(page: Page, words: Sequence[str]) -> str:
+    """Return the order of a page, in SQL."""
+    return _RELEVANCE if words and page.sort == "relevance" else _ORDERS[page.sort]
 
 
 def _query(filters: Filters, page: Page, words: Sequence[str], *, any_word: bool) -> tuple[str, dict[str, Any]]:
@@ -158,13 +194,13 @@ def _query(filters: Filters, page: Page, words: Sequence[str], *, any_word: bool
     values |= {name: list(getattr(filters, name)) or None for name in lists}
     parameters = {name: value for name, value in values.items() if value is not None}
     conditions = [_FILTERS[name] for name in parameters]
-    order = _ORDERS[page.sort]
+    order = _order_of(page, words)
+    key = _key(order)
     text_query = columns = source = ""
     if words:
         parameters |= text_parameters(words, any_word=any_word) | {"external_id": filters.search.strip()}
         conditions.append(_FILTERS["words"])
         text_query, source, columns = f"q AS MATERIALIZED ({TEXT_QUERY}), ", "q, ", _TEXT_COLUMNS
-        order = _RELEVANCE if page.sort == "relevance" else order
     product = _PRODUCT
     if filters.latitude is not None:
         parameters |= {"latitude": filters.latitude, "longitude": filters.longitude}
@@ -187,7 +223,15 @@ def _query(filters: Filters, page: Page, words: Sequence[str], *, any_word: bool
         matched=matched,
         order=order,
         product=product,
+        key=", ".join(column for column, _descends, _type in key),
+        after="" if page.after is None else f" WHERE {cursors.after(key)}",
     )
+    if page.after is not None:
+        try:
+            values_after = cursors.decode(page.after, order, [kind for _column, _descends, kind in key])
+        except ValueError as error:
+            raise InvalidRequest(f"after: {error}.") from None
+        parameters |= cursors.parameters(values_after)
     parameters |= {
         "page_size": page.size,
         "skipped": (page.number - 1) * page.size,
@@ -197,10 +241,14 @@ def _query(filters: Filters, page: Page, words: Sequence[str], *, any_word: bool
     return sql, parameters
 
 
-def _read_page(filters: Filters, page: Page, words: Sequence[str], *, any_word: bool = False) -> tuple[int, str, str]:
+def _read_page(
+    filters: Filters, page: Page, words: Sequence[str], *, any_word: bool = False
+) -> tuple[int, str, str, str | None]:
+    """Return the total, products and facets as JSON, and the cursor of the next page."""
     sql, parameters = _query(filters, page, words, any_word=any_word)
     row = read(sql, **parameters)[0]
-    return int(row[0]), row[1], row[2]
+    following = None if row[3] is None else cursors.encode(_order_of(page, words), orjson.loads(row[3]))
+    return int(row[0]), row[1], row[2], following
 
 
 def find(filters: Filters, page: Page) -> bytes:
@@ -213,22 +261,22 @@ def find(filters: Filters, page: Page) -> bytes:
     corrected = None
     if filters.search.strip() and not words:
         # a text without words, such as punctuation, matches nothing
-        return _body(0, "[]", '{"categories":[],"price_bands":[],"tags":[]}', page, None)
-    total, products, facets = _read_page(filters, page, words)
+        return _body(0, "[]", '{"categories":[],"price_bands":[],"tags":[]}', page, None, None)
+    total, products, facets, following = _read_page(filters, page, words)
     if words and total == 0:
         any_match, meant = corrections.diagnose(words)
         if meant != words:
             words, corrected = meant, " ".join(meant)
-            total, products, facets = _read_page(filters, page, words)
+            total, products, facets, following = _read_page(filters, page, words)
             any_match = total > 0 or corrections.diagnose(words)[0]
         if not any_match and len(words) > 1:
-            total, products, facets = _read_page(filters, page, words, any_word=True)
-    return _body(total, products, facets, page, corrected if total else None)
+            total, products, facets, following = _read_page(filters, page, words, any_word=True)
+    return _body(total, products, facets, page, following, corrected if total else None)
 
 
-def _body(total: int, products: str, facets: str, page: Page, corrected: str | None) -> bytes:
+def _body(total: int, products: str, facets: str, page: Page, following: str | None, corrected: str | None) -> bytes:
     tail = f',"corrected_query":{orjson.dumps(corrected).decode()}' if corrected else ""
     return (
         f'{{"products":{products},"total":{total},"page":{page.number},"page_size":{page.size},'
-        f'"total_pages":{-(-total // page.size)},"facets":{facets}{tail}}}'
+        f'"total_pages":{-(-total // page.size)},"next":{orjson.dumps(following).decode()},"facets":{facets}{tail}}}'
     ).encode()

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from shared.clients.postgres import Connection, copy_in, execute
 from shared.domain.events import EVENT_WEIGHTS
+from shared.domain.order_events import ORDER_ID_CHARACTERS
 from shared.storage.events.event_ids import CONFLICT, ORDER_LINE, personal_key
 from shared.storage.events.ingestion import DECAY, fold
 
@@ -217,7 +218,13 @@ WHERE h.decayed > 0 AND p.price > 0 GROUP BY h.user_id, h.latest ORDER BY h.user
 ON CONFLICT (user_id) DO UPDATE SET
     {fold("user_price_bands", "weight")}, {fold("user_price_bands", "log_sum")},
     {fold("user_price_bands", "square_sum")}, as_of = greatest(user_price_bands.as_of, EXCLUDED.as_of)"""
-NEW_DATES: Final = "SELECT DISTINCT (occurred_at AT TIME ZONE 'UTC')::date FROM history_new ORDER BY 1"
+# what a later refund gives back
+LINES: Final = f"""
+INSERT INTO purchase_lines (event_id, sent_id, user_id, order_id, product_id, quantity, price, vouched, occurred_at)
+SELECT n.event_id, n.sent_id, u.id, n.metadata ->> 'order_id', n.product_id, n.quantity, p.price, true, n.occurred_at
+FROM history_new n JOIN users u ON u.external_id = n.user_key JOIN products p ON p.id = n.product_id
+WHERE n.event_type = 'purchase' AND length(n.metadata ->> 'order_id') BETWEEN 1 AND {ORDER_ID_CHARACTERS}"""
+NEW_DATES: Final = "SELECT DISTINCT (occurred_at AT TIME ZONE shop.time_zone)::date FROM history_new, shop ORDER BY 1"
 # Every statement reads all rows; for tables that were just empty the planner would choose a look-up for each row.
 PLAN_IN_BULK: Final = ("SET LOCAL enable_nestloop = off", "SET LOCAL work_mem = '64MB'")
 # pg_class has no estimates for tables that were just filled
@@ -232,7 +239,7 @@ class Loaded:
     stored, known : how many events were new, and how many were stored before.
     unknown_products : ``(position, product)`` of rows of unknown products.
     faults : ``(position, reason)`` of rows whose id is that of another event.
-    dates : days of the new events, in UTC.
+    dates : days of the new events, in the shop's time zone.
     """
 
     stored: int = 0
@@ -266,7 +273,7 @@ def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
     stored = int(execute(connection, "SELECT count(*) FROM history_new")[0][0])
     if stored:
         weights = {"types": [kind.value for kind in EVENT_WEIGHTS], "weights": list(EVENT_WEIGHTS.values())}
-        for statement in (USERS, EVENTS, HOURLY, VIEWS, PURCHASE_COUNTS, PURCHASES):
+        for statement in (USERS, EVENTS, HOURLY, VIEWS, PURCHASE_COUNTS, PURCHASES, LINES):
             execute(connection, statement)
         execute(connection, PAIRS, weights)
         execute(connection, "ANALYZE history_pairs")

@@ -18,7 +18,7 @@ from shared.clients import postgres
 from shared.domain.events import EVENT_WEIGHTS
 from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
 from shared.event_origin import VOUCHED, Origin
-from shared.storage.events import bounds
+from shared.storage.events import bounds, order_lines, refunds
 from shared.storage.events.event_ids import (
     CONFLICT,
     IS_KNOWN,
@@ -30,6 +30,7 @@ from shared.storage.events.event_ids import (
     SENDER,
     personal_key,
 )
+from shared.storage.events.refunds import RECORDED
 
 # of a message whose ids others store at the same time
 MAX_ATTEMPTS: Final = 5
@@ -74,8 +75,8 @@ WITH {SENDER}, checked AS MATERIALIZED (
            ) AS differs
     FROM checked c WHERE fault IS NULL WINDOW same AS (PARTITION BY key ORDER BY position)
 ), incoming AS MATERIALIZED (
-    SELECT key AS event_id, position, product_id, event_type, quantity, occurred_at, session_id, metadata,
-           category_id, brand, tags, price
+    SELECT key AS event_id, event_id AS sent_id, position, product_id, event_type, quantity, occurred_at, session_id,
+           metadata, category_id, brand, tags, price
     FROM valid WHERE copy = 1 AND NOT is_known
 ), rejected AS (
     INSERT INTO rejected_events (message_id, position, event, reason)
@@ -113,7 +114,7 @@ WITH {SENDER}, checked AS MATERIALIZED (
     ON CONFLICT (external_id) DO UPDATE SET last_seen_at = greatest(users.last_seen_at, EXCLUDED.last_seen_at)
     -- an event that was published before its guest was merged belongs to the account (shared/storage/people/merging.py)
     RETURNING CASE WHEN merged_at >= cast(:published_at AS timestamptz) THEN coalesce(merged_into, id) ELSE id END AS id
-), {{countable}}, stored AS (
+), {RECORDED}, {{countable}}, stored AS (
     INSERT INTO events (event_id, user_id, product_id, event_type, quantity, occurred_at, session_id, metadata, counted)
     SELECT event_id, account.id, n.product_id, n.event_type, quantity, n.occurred_at, session_id, metadata,
            c.event_id IS NOT NULL
@@ -185,10 +186,12 @@ WITH {SENDER}, known AS (
 ), vouched AS (
     UPDATE events e SET counted = true
     FROM known i
-    WHERE NOT e.counted AND e.event_id = i.event_id AND e.occurred_at = i.occurred_at
+    WHERE NOT e.counted AND e.returned < e.quantity AND e.event_id = i.event_id AND e.occurred_at = i.occurred_at
       AND e.product_id = i.product_id AND e.event_type = i.event_type
       AND e.user_id IN (SELECT u.id FROM users u JOIN sender_ids USING (external_id))
     RETURNING e.product_id, e.event_type, e.occurred_at
+), lines AS (
+    UPDATE purchase_lines l SET vouched = true FROM known i WHERE NOT l.vouched AND l.event_id = i.event_id
 ), counted AS (
     INSERT INTO event_counts_hourly (hour, product_id, event_type, event_count)
     SELECT date_trunc('hour', occurred_at, 'UTC'), product_id, event_type, count(*)
@@ -203,11 +206,15 @@ ON CONFLICT (product_id) DO UPDATE SET views = product_stats.views + EXCLUDED.vi
 
 
 class Stored(NamedTuple):
-    """Numbers of new and of rejected events; ``account_id`` is set if they went to the account of a merged guest."""
+    """Numbers of new and of rejected events; ``account_id`` is set if they went to the account of a merged guest.
+
+    ``purchase_changes`` are ``(product_id, change)`` of purchase counts by what was given back.
+    """
 
     new: int
     rejected: int
     account_id: str | None
+    purchase_changes: Sequence[tuple[int, int]] = ()
 
 
 def store(
@@ -228,6 +235,7 @@ def store(
     in UTC, is the day on which the events count. Raises RuntimeError if others kept using the same ids at the same
     time; the message must be delivered again.
     """
+    events = order_lines.with_line_ids(events)
     parameters: dict[str, Any] = {
         "message_id": message_id,
         "user_id": user_id,
@@ -235,6 +243,7 @@ def store(
         "event_types": [event_type.value for event_type in EVENT_WEIGHTS],
         "weights": list(EVENT_WEIGHTS.values()),
         "published_at": published_at,
+        "vouched": origin.vouched,
     }
     if origin.vouched:
         unknown, known = STORE
@@ -254,4 +263,4 @@ def store(
     if origin.vouched and new + rejected < len(events):
         # repeating it changes nothing, so it may follow in a transaction of its own
         postgres.run_prepared(VOUCH, user_id=user_id, events=parameters["events"])
-    return Stored(new, rejected, account_id)
+    return Stored(new, rejected, account_id, refunds.settle_events(user_id, events))

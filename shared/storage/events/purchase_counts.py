@@ -12,7 +12,7 @@ from shared.clients import postgres
 from shared.domain.counting import SEEN_WITHIN_DAYS
 from shared.domain.events import EventType
 from shared.event_origin import VOUCHED, Origin
-from shared.storage.events import bounds
+from shared.storage.events import bounds, order_lines
 from shared.storage.events.event_ids import LINE, SENDER, personal_key
 
 # `seen`: the message itself has a view or an addition to the cart that lets the purchase count. {earlier} are the rows
@@ -49,9 +49,9 @@ RETURNING product_id, (SELECT purchases FROM counts WHERE counts.product_id = pr
 """
 # vouched for; also of a purchase that did not count before
 COUNT: Final = _COUNT.format(
-    earlier="AND c.counted",
+    earlier="AND (c.counted OR c.returned)",
     decided="decided AS (SELECT event_id, true AS counted FROM incoming)",
-    on_conflict="UPDATE SET counted = true WHERE NOT counted_purchases.counted",
+    on_conflict="UPDATE SET counted = true WHERE NOT counted_purchases.counted AND NOT counted_purchases.returned",
 )
 # any others
 COUNT_BOUNDED: Final = _COUNT.format(
@@ -78,6 +78,7 @@ def count(
 
     Returns ``(product_id, new purchases)`` of the products whose counts changed.
     """
+    events = order_lines.with_line_ids(events)
     purchases = [event for event in events if event["event_type"] == EventType.PURCHASE]
     if not purchases:
         return []

@@ -1,4 +1,7 @@
-"""Events per day and type, counted once a day so that the dashboard need not count the events themselves."""
+"""Events per day and type, counted once a day so that the dashboard need not count the events themselves.
+
+A day begins at midnight in the shop's time zone. A change of the zone counts later days, and days counted again.
+"""
 
 from datetime import date
 from typing import Final
@@ -8,12 +11,14 @@ from shared.clients.postgres import Connection, execute
 # The last days, and days that have events in the hourly rollup but were never counted: after a bulk load, or if the
 # job did not run. Late events of an older day that is counted already need a backfill (parameter `days` of the job).
 DAYS_TO_COUNT: Final = """
-SELECT day::date FROM generate_series(current_date - cast(:days AS integer) + 1, current_date, interval '1 day') AS day
+SELECT day::date
+FROM generate_series(shop_day(now()) - cast(:days AS integer) + 1, shop_day(now()), interval '1 day') AS day
 UNION
 SELECT day::date
-FROM generate_series((SELECT min(hour) FROM event_counts_hourly)::date, current_date, interval '1 day') AS day
+FROM generate_series(shop_day((SELECT min(hour) FROM event_counts_hourly)), shop_day(now()), interval '1 day') AS day
 WHERE NOT EXISTS (SELECT FROM daily_event_stats d WHERE d.date = day::date)
-  AND EXISTS (SELECT FROM event_counts_hourly h WHERE h.hour >= day AND h.hour < day + interval '1 day')
+  AND EXISTS (SELECT FROM event_counts_hourly h
+              WHERE h.hour >= shop_midnight(day::date) AND h.hour < shop_midnight(day::date + 1))
 ORDER BY 1
 """
 
@@ -21,10 +26,11 @@ ORDER BY 1
 # the retention job dropped keeps its counts.
 REFRESH: Final = """
 INSERT INTO daily_event_stats (date, event_type, event_count, unique_users, unique_products)
-SELECT (occurred_at AT TIME ZONE 'UTC')::date, event_type, count(*), count(DISTINCT user_id), count(DISTINCT product_id)
-FROM events
-WHERE occurred_at >= cast(:first AS date) AND occurred_at < cast(:last AS date) + 1
-  AND (occurred_at AT TIME ZONE 'UTC')::date = ANY(cast(:days AS date[]))
+SELECT (occurred_at AT TIME ZONE shop.time_zone)::date, event_type, count(*), count(DISTINCT user_id),
+       count(DISTINCT product_id)
+FROM events, shop
+WHERE occurred_at >= shop_midnight(cast(:first AS date)) AND occurred_at < shop_midnight(cast(:last AS date) + 1)
+  AND (occurred_at AT TIME ZONE shop.time_zone)::date = ANY(cast(:days AS date[]))
 GROUP BY 1, 2 ORDER BY 1, 2
 ON CONFLICT (date, event_type) DO UPDATE SET event_count = EXCLUDED.event_count,
     unique_users = EXCLUDED.unique_users, unique_products = EXCLUDED.unique_products

@@ -19,15 +19,16 @@ TOP_PRODUCTS: Final = 10
 # The last counted day may have been counted before it ended, so that day and the following ones are counted live.
 EVENTS_BY_DAY: Final = """
 WITH live AS MATERIALIZED (
-    SELECT greatest(least(coalesce(max(date), '-infinity'), current_date),
-                    current_date - cast(:days AS integer) + 1) AS first
+    SELECT greatest(least(coalesce(max(date), '-infinity'), shop_day(now())),
+                    shop_day(now()) - cast(:days AS integer) + 1) AS first
     FROM daily_event_stats
 )
 SELECT date, event_type, event_count, unique_users, unique_products FROM daily_event_stats
-WHERE date > current_date - cast(:days AS integer) AND date < (SELECT first FROM live)
+WHERE date > shop_day(now()) - cast(:days AS integer) AND date < (SELECT first FROM live)
 UNION ALL
-SELECT (occurred_at AT TIME ZONE 'UTC')::date, event_type, count(*), count(DISTINCT user_id), count(DISTINCT product_id)
-FROM events WHERE occurred_at >= (SELECT first::timestamptz FROM live) GROUP BY 1, 2
+SELECT (occurred_at AT TIME ZONE shop.time_zone)::date, event_type, count(*), count(DISTINCT user_id),
+       count(DISTINCT product_id)
+FROM events, shop WHERE occurred_at >= (SELECT shop_midnight(first) FROM live) GROUP BY 1, 2
 ORDER BY 1, 2
 """
 
@@ -43,7 +44,7 @@ ORDER BY length(w.name), t.score DESC, (t.p).id
 # Events older than the days shown are taken from the daily counts, because counting the table would take long.
 TOTALS: Final = """
 SELECT (SELECT coalesce(sum(event_count), 0)::bigint FROM daily_event_stats
-        WHERE date <= current_date - cast(:days AS integer)),
+        WHERE date <= shop_day(now()) - cast(:days AS integer)),
        (SELECT count(*) FROM users WHERE merged_into IS NULL), (SELECT count(*) FROM products WHERE is_active),
        (SELECT count(*) FROM rejected_events), (SELECT count(*) FROM outbox WHERE published_at IS NULL)
 """

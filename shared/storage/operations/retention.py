@@ -35,6 +35,8 @@ RULES: Final = (
     Rule("events_default", f"occurred_at < {EVENT_AGE}"),
     Rule("event_ids", f"occurred_at < {EVENT_AGE}"),
     Rule("counted_purchases", f"counted_at < {EVENT_AGE}"),
+    Rule("purchase_lines", f"occurred_at < {EVENT_AGE}"),
+    Rule("refunds", f"received_at < {EVENT_AGE}"),
     # read on their own day only; the clocks of instances may differ
     Rule("daily_caps", "day < current_date - 2"),
     Rule("event_counts_hourly", "hour < now() - interval '13 months'"),

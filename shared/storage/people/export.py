@@ -36,6 +36,16 @@ SELECT json_build_object(
     )
 },
     'purchases', {_rows("product_id, purchase_count, first_at, last_at", f"user_purchases WHERE {_OWN}", "product_id")},
+    'purchase_lines', {
+    _rows(
+        "order_id, product_id, quantity, returned, occurred_at",
+        f"purchase_lines WHERE {_OWN}",
+        "occurred_at, event_id",
+    )
+},
+    'refunds', {
+    _rows("order_id, product_id, quantity, received_at, settled_at", f"refunds WHERE {_OWN}", "received_at, event_id")
+},
     'preferences', {_rows("kind, key, score, as_of", f"user_preferences WHERE {_OWN}", "kind, key")},
     'price_band', {_rows("weight, log_sum, square_sum, as_of", f"user_price_bands WHERE {_OWN}", "as_of")},
     'segments', {

@@ -11,6 +11,8 @@ from typing import Final, Literal
 
 from shared.clients.postgres import Connection, execute
 from shared.domain.carts import MAX_LINES, MAX_QUANTITY, MAX_WISHLIST
+from shared.domain.identity import IdKind, kind_of
+from shared.errors import Conflict, Forbidden
 from shared.storage.events.ingestion import fold
 
 # in the order of ids, like every transaction that locks several users
@@ -70,6 +72,8 @@ RECOMMENDATIONS: Final = """
 UPDATE recommendation_log SET user_id = cast(:account_id AS text)
 WHERE user_id = :guest_id AND at > now() - interval '25 hours'"""
 ORDERS: Final = "UPDATE orders SET user_id = :account WHERE user_id = :guest"
+LINES: Final = "UPDATE purchase_lines SET user_id = :account WHERE user_id = :guest"
+REFUNDS: Final = "UPDATE refunds SET user_id = :account WHERE user_id = :guest"
 # A product that is new in the account's cart moves with all its pieces, the latest first, while the cart has room for
 # it. To a line of the account pieces are added up to the stock and the limit. The rest stays.
 CART: Final = f"""
@@ -113,7 +117,14 @@ WITH items AS MATERIALIZED (
     WHERE w.user_id = :guest AND w.product_id = i.product_id AND (i.fits OR i.is_known)
 )
 SELECT product_id FROM items WHERE NOT (fits OR is_known) ORDER BY product_id"""
-STATEMENTS: Final = (EVENTS, PURCHASES, PREFERENCES, PRICE_BANDS, SEGMENT, SEARCHES, ORDERS)
+FOLLOW: Final = "UPDATE users SET merged_into = :account WHERE merged_into = :guest"
+STATEMENTS: Final = (EVENTS, PURCHASES, PREFERENCES, PRICE_BANDS, SEGMENT, SEARCHES, ORDERS, LINES, REFUNDS)
+
+# the row of an id and the row of the person whom it stands for; no row if it was erased
+ROWS: Final = """
+INSERT INTO users (external_id) VALUES (:user_id)
+ON CONFLICT (external_id) DO UPDATE SET external_id = EXCLUDED.external_id RETURNING id, coalesce(merged_into, id)"""
+NAME: Final = "SELECT external_id FROM users WHERE id = :id"
 
 # why pieces stay: the account's cart has no room for another product, the stock is used up, or the line is at its limit
 LeftReason = Literal["cart_full", "insufficient_stock", "quantity_limit"]
@@ -145,6 +156,31 @@ def merge(connection: Connection, guest_id: str, account: int, account_id: str) 
     ids = {"guest": claimed[0][0], "account": account}
     for statement in STATEMENTS:
         execute(connection, statement, ids)
+    # guests of the guest belong to whom the guest belongs to
+    execute(connection, FOLLOW, ids)
     execute(connection, RECOMMENDATIONS, {"guest_id": guest_id, "account_id": account_id})
     cart = [(int(row[0]), int(row[1]), row[2]) for row in execute(connection, CART, ids)]
     return Merge(True, cart, [int(row[0]) for row in execute(connection, WISHLIST, ids)])
+
+
+def merge_users(connection: Connection, from_id: str, to_id: str) -> Merge:
+    """Merge a user into another one, either of which may be an id of the shop's own; return the result.
+
+    Repeating it merges what came since. An id that was merged stands for the user into whom it was. Raises Conflict if
+    ``from_id`` is an account or belongs to another user, and Forbidden if one of the two was erased.
+    """
+    if kind_of(from_id) is IdKind.ACCOUNT:
+        raise Conflict("from: an account cannot be merged into another user; let `to` be the account.")
+    rows = {user_id: execute(connection, ROWS, {"user_id": user_id}) for user_id in sorted({from_id, to_id})}
+    if not all(rows.values()):
+        raise Forbidden("A user that was erased cannot be merged; use a new id.")
+    (own, owner), (_row, target) = rows[from_id][0], rows[to_id][0]
+    if own == target:
+        return Merge(merged=True)
+    if owner not in (own, target):
+        raise Conflict("from: belongs to another user already, since it was merged into one.")
+    name = str(execute(connection, NAME, {"id": target})[0][0])
+    result = merge(connection, from_id, int(target), name)
+    if not result.merged:
+        raise Conflict("from: cannot be merged; it is an account, or was merged into another user meanwhile.")
+    return result

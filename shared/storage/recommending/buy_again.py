@@ -20,6 +20,7 @@ from shared.domain.replenishment import (
     TREND_FLOOR,
     ReplenishmentFormula,
 )
+from shared.storage.events.refunds import GIVEN_BACK_WHOLE
 from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
 
 # A user's purchases of a product on the same day count as one, so that gaps are whole days of at least 1.
@@ -50,13 +51,15 @@ SELECT 0, (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) FROM gaps WHE
 RETURNING product_id
 """
 
-# The lines of a user's orders that were paid and then cancelled or refunded, by product: the counts of purchases stay,
-# and these are subtracted. An order that was never paid counted nowhere. A common table expression beside ``account``.
+# The lines of a user's orders that were paid and then cancelled or refunded, by product, until the refund takes them
+# from the user's purchases (shared/storage/events/refunds.py), so that an answer follows at once. An order that was
+# never paid counted nowhere. A common table expression beside ``account``.
 GIVEN_BACK: Final = """given_back AS MATERIALIZED (
     SELECT i.product_id, count(*) AS lines
     FROM orders o JOIN order_items i ON i.order_id = o.id
     WHERE o.user_id = (SELECT id FROM account) AND o.state IN ('cancelled', 'refunded')
       AND EXISTS (SELECT FROM order_state_changes c WHERE c.order_id = o.id AND c.state = 'paid')
+      AND NOT EXISTS (SELECT FROM purchase_lines l WHERE l.event_id = i.event_id AND l.returned >= l.quantity)
     GROUP BY i.product_id
 )"""
 
@@ -93,7 +96,7 @@ _LOGGED: Final = LOGGED.format(ids="ARRAY(SELECT product_id FROM best ORDER BY p
 )
 READ: Final = f"""
 WITH account AS MATERIALIZED (SELECT id FROM users WHERE external_id = :user_id),
-{GIVEN_BACK},
+{GIVEN_BACK}, {GIVEN_BACK_WHOLE},
 model AS MATERIALIZED (
     SELECT version,
            {_parameter_columns()}
@@ -109,6 +112,7 @@ model AS MATERIALIZED (
 ), latest AS MATERIALIZED (
     SELECT product_id, occurred_at FROM events
     WHERE user_id = (SELECT id FROM account) AND event_type = 'purchase' AND product_id IS NOT NULL
+      AND (product_id, occurred_at) NOT IN (SELECT product_id, occurred_at FROM given_back_whole)
     ORDER BY occurred_at DESC LIMIT {PURCHASES_MAX}
 ), own AS MATERIALIZED (
     SELECT product_id, percentile_cont(ARRAY[0.25, 0.5, 0.75]::float8[]) WITHIN GROUP (ORDER BY gap) AS quartiles

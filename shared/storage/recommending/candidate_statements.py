@@ -34,6 +34,7 @@ from shared.domain.formula import (
     Repeats,
 )
 from shared.storage.catalog.categories import IN_SUBTREE, SUBTREE
+from shared.storage.events.refunds import GIVEN_BACK_WHOLE
 from shared.storage.recommending.buy_again import GIVEN_BACK
 
 # Answers of up to so many products have a statement each. Filters and limits are part of its text rather than
@@ -82,11 +83,13 @@ WITH RECURSIVE model AS MATERIALIZED (
 ), in_view AS MATERIALIZED (
     -- products in view right now are newer than all stored events; their order is kept
     SELECT coalesce(by_id, by_external_id) AS product_id,
-           now() + ({profile_events_max} - min(position)) * interval '1 microsecond' AS occurred_at
+            now() + ({profile_events_max} - min(position)) * interval '1 microsecond' AS occurred_at
     FROM named WHERE coalesce(by_id, by_external_id) IS NOT NULL GROUP BY 1
-), recent AS MATERIALIZED (
+), {given_back_whole}, recent AS MATERIALIZED (
     (SELECT e.product_id, e.event_type, e.occurred_at FROM events e
      WHERE e.user_id = (SELECT id FROM account) AND e.product_id IS NOT NULL
+       AND (e.event_type <> 'purchase'
+            OR (e.product_id, e.occurred_at) NOT IN (SELECT product_id, occurred_at FROM given_back_whole))
      ORDER BY e.occurred_at DESC LIMIT (SELECT profile_events FROM model))
     UNION ALL SELECT product_id, 'view', occurred_at FROM in_view
 ), profile AS MATERIALIZED (
@@ -343,6 +346,7 @@ def _statement(repeats: Repeats, category: bool, in_stock: bool, k: int) -> str:
         serving=", ".join(f"parameters -> '{key}'" for key in dict.fromkeys((SERVING_KEYS[repeats], SERVING_KEY))),
         subtree=SUBTREE,
         given_back=GIVEN_BACK,
+        given_back_whole=GIVEN_BACK_WHOLE,
         profile_events_max=PROFILE_EVENTS_MAX,
         rank_max=RANK_MAX,
         halvings_max=HALVINGS_MAX,

@@ -32,9 +32,9 @@ WITH today AS MATERIALIZED (
     WHERE counted AND occurred_at >= (SELECT first FROM today) AND occurred_at <= now() GROUP BY user_id
 ), bought AS MATERIALIZED (
     SELECT e.user_id, count(DISTINCT (e.occurred_at AT TIME ZONE 'UTC')::date) AS days,
-           sum(e.quantity * coalesce(l.price, p.price)) AS spent,
+           sum((e.quantity - e.returned) * coalesce(l.price, p.price)) AS spent,
            count(*) FILTER (WHERE e.occurred_at >= (SELECT first_of_value FROM today)) AS purchases,
-           sum(e.quantity * coalesce(l.price, p.price))
+           sum((e.quantity - e.returned) * coalesce(l.price, p.price))
                FILTER (WHERE e.occurred_at >= (SELECT first_of_value FROM today)) AS revenue
     FROM events e JOIN products p ON p.id = e.product_id
     LEFT JOIN (SELECT i.event_id, i.price, o.state FROM order_items i JOIN orders o ON o.id = i.order_id) AS l

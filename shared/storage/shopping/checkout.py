@@ -11,8 +11,10 @@ from shared.domain import carts
 from shared.domain.carts import CartLine
 from shared.domain.events import uuid7
 from shared.domain.orders import OrderState, purchase_event_id
+from shared.domain.shop import rounded
 from shared.errors import CartEmpty, IdempotencyMismatch, PriceChanged
 from shared.storage.catalog import bulk_writes
+from shared.storage.operations import shop
 from shared.storage.operations.idempotency import KEY_REUSED, RETENTION_S
 from shared.storage.shopping import shoppers
 
@@ -82,9 +84,8 @@ def place(
     """Turn the cart into an order at current prices, and take its products from stock.
 
     If an earlier run of the same request placed the order and then stopped, that order is returned, for as long as its
-    Idempotency-Key is valid. Raises CartEmpty,
-    OutOfStock with every line that is short, PriceChanged if the total is not ``expected_total``, and
-    IdempotencyMismatch if the earlier run had another body.
+    Idempotency-Key is valid. Raises CartEmpty, OutOfStock with every line that is short, PriceChanged if the total is
+    not ``expected_total``, rounded as the currency is, and IdempotencyMismatch if the earlier run had another body.
     """
     user_id = shoppers.lock_shopper(connection, shopper)
     earlier = execute_prepared(connection, GET_BY_CHECKOUT, {"checkout_id": checkout_id, "retention_s": RETENTION_S})
@@ -98,7 +99,9 @@ def place(
         raise CartEmpty("The cart is empty; add products with POST /cart/items.")
     carts.check_stock(lines)
     total = carts.total(lines)
-    if expected_total is not None and expected_total != total:
+    currency = shop.current_in(connection).currency if expected_total is not None else None
+    # JavaScript adds 0.1 and 0.2 up to 0.30000000000000004
+    if expected_total is not None and rounded(expected_total, currency) != rounded(total, currency):
         raise PriceChanged(
             f"The total is now {total}, not {expected_total}; show the customer the cart again.",
             expected_total=float(expected_total),

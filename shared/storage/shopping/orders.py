@@ -8,14 +8,16 @@ from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 from shared.clients.postgres import Connection, execute, execute_prepared, read, read_one
+from shared.domain import cursors
 from shared.domain.carts import MAX_QUANTITY
+from shared.domain.cursors import KeyType
 from shared.domain.events import EventType
-from shared.domain.orders import OrderState, check_transition
+from shared.domain.orders import OrderState, check_transition, refund_event_id
 from shared.errors import OrderNotFound
 from shared.storage.catalog import bulk_writes
 from shared.storage.operations import audit
 from shared.storage.shopping import shoppers
-from shared.storage.shopping.shoppers import ShopperEvent
+from shared.storage.shopping.shoppers import ListPage, ShopperEvent
 
 ORDER: Final = """json_build_object(
     'id', o.id, 'state', o.state,
@@ -29,14 +31,21 @@ ORDER: Final = """json_build_object(
     'history', (SELECT json_agg(json_build_object('state', h.state, 'at', h.changed_at, 'reason', h.reason)
         ORDER BY h.id) FROM order_state_changes h WHERE h.order_id = o.id),
     'created_at', o.created_at, 'updated_at', o.updated_at)"""
-PAGE: Final = f"""
+KEY: Final[list[tuple[str, bool, KeyType]]] = [("created_at", True, "timestamptz"), ("id", True, "uuid")]
+# one row more than the page has: whether there is a next page
+_PAGE: Final = f"""
 WITH owner AS MATERIALIZED (SELECT id FROM users WHERE external_id = :shopper),
-page AS MATERIALIZED (
-    SELECT * FROM orders WHERE user_id = (SELECT id FROM owner)
-    ORDER BY created_at DESC, id DESC LIMIT :page_size OFFSET cast(:skipped AS bigint)
+ordered AS MATERIALIZED (
+    SELECT *, row_number() OVER (ORDER BY created_at DESC, id DESC) AS place FROM (
+        SELECT * FROM orders WHERE user_id = (SELECT id FROM owner){{after}}
+        ORDER BY created_at DESC, id DESC LIMIT cast(:page_size AS bigint) + 1 OFFSET cast(:skipped AS bigint)) AS rows
 )
 SELECT (SELECT count(*) FROM orders WHERE user_id = (SELECT id FROM owner)),
-       coalesce((SELECT json_agg({ORDER} ORDER BY o.created_at DESC, o.id DESC) FROM page o), '[]')::text"""
+       coalesce((SELECT json_agg({ORDER} ORDER BY o.created_at DESC, o.id DESC) FROM ordered o
+                 WHERE o.place <= cast(:page_size AS bigint)), '[]')::text,
+       (SELECT json_build_array(created_at, id)::text FROM ordered WHERE place = cast(:page_size AS bigint)
+            AND EXISTS (SELECT FROM ordered WHERE place > cast(:page_size AS bigint)))"""
+PAGES: Final = (_PAGE.format(after=""), _PAGE.format(after=f" AND {cursors.after(KEY)}"))
 GET_OWN: Final = f"""
 SELECT {ORDER}::text FROM orders o
 WHERE o.id = :order_id AND o.user_id = (SELECT id FROM users WHERE external_id = :shopper)"""
@@ -104,10 +113,9 @@ class Transition(NamedTuple):
     shopper: str | None = None
 
 
-def page(shopper: str, number: int, size: int) -> bytes:
-    """Return a page of a shopper's orders, newest first, as the JSON of ``GET /orders``."""
-    total, orders = read(PAGE, shopper=shopper, page_size=size, skipped=(number - 1) * size)[0]
-    return shoppers.page_json("orders", orders, int(total), number, size)
+def page(shopper: str, wanted: ListPage) -> bytes:
+    """Return a page of a shopper's orders, newest first, as the JSON of ``GET /orders``. Raises InvalidRequest."""
+    return shoppers.read_page(shopper, "orders", PAGES, [kind for _column, _descends, kind in KEY], wanted)
 
 
 def get_own(shopper: str, order_id: UUID) -> bytes:
@@ -234,8 +242,9 @@ def change_state(
 ) -> Transition:
     """Cancel, ship or refund an order. ``shopper`` restricts it to their own; ``staff`` goes to the audit log.
 
-    Cancelling returns the stock; after cancelling or refunding the payment must be released. An order that has the
-    state already does not change. Raises OrderNotFound, OrderStateConflict.
+    Cancelling returns the stock; after cancelling or refunding the payment must be released, and the event that leaves
+    with the transaction gives the purchases back. An order that has the state already does not change. Raises
+    OrderNotFound, OrderStateConflict.
     """
     before, owner = lock(connection, order_id, shopper)
     if before is state:
@@ -253,7 +262,12 @@ def change_state(
             before={"state": before},
             after={"state": state, "reason": reason},
         )
-    return moved._replace(releases=release, shopper=owner if release else None)
+    outbox = [*moved.outbox]
+    # what was never paid is no purchase that could be given back
+    if release and before is not OrderState.PLACED and owner is not None:
+        refund = ShopperEvent(EventType.REFUND, None, {"order_id": str(order_id)}, refund_event_id(order_id))
+        outbox += shoppers.record_events(connection, owner, [refund], vouched=True)
+    return moved._replace(releases=release, shopper=owner if release else None, outbox=outbox)
 
 
 def list_abandoned(age_s: float, limit: int) -> list[UUID]:

@@ -1,14 +1,19 @@
 """Shared by carts, wishlists and orders: the shopper's lock, events of a transaction, and JSON pages."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+import orjson
+
 from shared import event_origin, messages
-from shared.clients.postgres import Connection, execute_prepared
+from shared.clients.postgres import Connection, execute_prepared, read
+from shared.domain import cursors
+from shared.domain.cursors import KeyType
 from shared.domain.events import MAX_EVENTS_PER_REQUEST, EventType, uuid7
-from shared.errors import Forbidden
+from shared.errors import Forbidden, InvalidRequest
 from shared.event_origin import VOUCHED
 from shared.logs import current_traceparent
 from shared.storage.events import outbox
@@ -24,15 +29,41 @@ class ShopperEvent(NamedTuple):
     """An event of a shopper; without ``event_id`` it gets a new id."""
 
     event_type: EventType
-    product_id: int
+    product_id: int | None
     metadata: Mapping[str, Any] | None = None
     event_id: UUID | None = None
 
 
-def page_json(name: str, items: str, total: int, number: int, size: int) -> bytes:
-    """Return a page as JSON: ``items`` is a JSON list written by Postgres, ``total`` counts all pages."""
-    pages = -(-total // size)
-    return f'{{"{name}":{items},"total":{total},"page":{number},"page_size":{size},"total_pages":{pages}}}'.encode()
+@dataclass(frozen=True)
+class ListPage:
+    """A page of a shopper's list: by its number, or after a cursor."""
+
+    number: int = 1
+    size: int = 20
+    after: str | None = None
+
+
+def read_page(shopper: str, name: str, statements: tuple[str, str], types: Sequence[KeyType], page: ListPage) -> bytes:
+    """Return a page of the shopper's list ``name`` as JSON, newest first. Raises InvalidRequest for a wrong cursor.
+
+    ``statements`` select by number and after a cursor: the total, the JSON list, and the sort key of the last row if
+    others follow it.
+    """
+    parameters: dict[str, Any] = {"shopper": shopper, "page_size": page.size}
+    if page.after is None:
+        rows = read(statements[0], skipped=(page.number - 1) * page.size, **parameters)
+    else:
+        try:
+            key = cursors.decode(page.after, name, types)
+        except ValueError as error:
+            raise InvalidRequest(f"after: {error}.") from None
+        rows = read(statements[1], skipped=0, **parameters, **cursors.parameters(key))
+    total, items, last = int(rows[0][0]), rows[0][1], rows[0][2]
+    following = orjson.dumps(None if last is None else cursors.encode(name, orjson.loads(last))).decode()
+    return (
+        f'{{"{name}":{items},"total":{total},"page":{page.number},"page_size":{page.size},'
+        f'"total_pages":{-(-total // page.size)},"next":{following}}}'
+    ).encode()
 
 
 def lock_shopper(connection: Connection, shopper: str) -> int:

@@ -2,24 +2,33 @@
 
 from typing import Final
 
-from shared.clients.postgres import Connection, execute, read, read_one, write
+from shared.clients.postgres import Connection, execute, read_one, write
+from shared.domain import cursors
 from shared.domain.carts import MAX_WISHLIST
+from shared.domain.cursors import KeyType
 from shared.domain.events import EventType
 from shared.errors import NotInWishlist, ProductNotFound, WishlistFull
 from shared.storage.shopping import shoppers
-from shared.storage.shopping.shoppers import ShopperEvent
+from shared.storage.shopping.shoppers import ListPage, ShopperEvent
 
 _ITEM: Final = "json_build_object('product', product_json(p, c, s), 'added_at', w.added_at)"
 _PRODUCT: Final = """JOIN products p ON p.id = w.product_id
     LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id"""
-PAGE: Final = f"""
+KEY: Final[list[tuple[str, bool, KeyType]]] = [("added_at", True, "timestamptz"), ("product_id", False, "bigint")]
+# one row more than the page has: whether there is a next page
+_PAGE: Final = f"""
 WITH owner AS MATERIALIZED (SELECT id FROM users WHERE external_id = :shopper),
-page AS MATERIALIZED (
-    SELECT * FROM wishlist_items WHERE user_id = (SELECT id FROM owner)
-    ORDER BY added_at DESC, product_id LIMIT :page_size OFFSET cast(:skipped AS bigint)
+ordered AS MATERIALIZED (
+    SELECT *, row_number() OVER (ORDER BY added_at DESC, product_id) AS place FROM (
+        SELECT * FROM wishlist_items WHERE user_id = (SELECT id FROM owner){{after}}
+        ORDER BY added_at DESC, product_id LIMIT cast(:page_size AS bigint) + 1 OFFSET cast(:skipped AS bigint)) AS rows
 )
 SELECT (SELECT count(*) FROM wishlist_items WHERE user_id = (SELECT id FROM owner)),
-       coalesce((SELECT json_agg({_ITEM} ORDER BY w.added_at DESC, w.product_id) FROM page w {_PRODUCT}), '[]')::text"""
+       coalesce((SELECT json_agg({_ITEM} ORDER BY w.added_at DESC, w.product_id) FROM ordered w {_PRODUCT}
+                 WHERE w.place <= cast(:page_size AS bigint)), '[]')::text,
+       (SELECT json_build_array(added_at, product_id)::text FROM ordered WHERE place = cast(:page_size AS bigint)
+            AND EXISTS (SELECT FROM ordered WHERE place > cast(:page_size AS bigint)))"""
+PAGES: Final = (_PAGE.format(after=""), _PAGE.format(after=f" AND {cursors.after(KEY)}"))
 GET: Final = f"""
 SELECT {_ITEM}::text FROM wishlist_items w {_PRODUCT}
 WHERE w.user_id = (SELECT id FROM users WHERE external_id = :shopper) AND w.product_id = :product_id"""
@@ -33,10 +42,9 @@ DELETE FROM wishlist_items
 WHERE user_id = (SELECT id FROM users WHERE external_id = :shopper) AND product_id = :product_id"""
 
 
-def page(shopper: str, number: int, size: int) -> bytes:
-    """Return a page of the wishlist as the JSON of ``GET /wishlist``."""
-    total, items = read(PAGE, shopper=shopper, page_size=size, skipped=(number - 1) * size)[0]
-    return shoppers.page_json("items", items, int(total), number, size)
+def page(shopper: str, wanted: ListPage) -> bytes:
+    """Return a page of the wishlist as the JSON of ``GET /wishlist``. Raises InvalidRequest for a wrong cursor."""
+    return shoppers.read_page(shopper, "items", PAGES, [kind for _column, _descends, kind in KEY], wanted)
 
 
 def get_item(shopper: str, product_id: int) -> bytes:

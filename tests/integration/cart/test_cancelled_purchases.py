@@ -104,3 +104,51 @@ def test_an_order_that_was_never_paid_takes_nothing_back(
     recommended, again = answers("ann")
     assert 9 not in recommended
     assert again == {9: 1}
+
+
+def test_cancelling_gives_the_purchase_back_to_all_shoppers_counts(
+    ann: Shopper, bob: Shopper, buy: Callable[..., str], serve: Serve, messages: Messages
+) -> None:
+    functions = [serve("update_preferences"), serve("update_popularity")]
+
+    def popular() -> dict[int, int]:
+        sql = "SELECT product_id, purchase_count FROM product_stats WHERE purchase_count > 0"
+        return {row[0]: row[1] for row in read(sql)}
+
+    order, kept = buy(ann, 9, 10), buy(ann, 8)
+    buy(bob, 9)
+    assert popular() == {8: 1, 9: 2, 10: 1}
+    take = messages("user-events")
+    for _ in range(2):
+        assert ann.ask("POST", f"/orders/{order}/cancel").status_code == 200
+    (refund,) = take()
+    assert dict(refund.attributes)["event_types"] == "refund"
+    for _ in range(2):
+        for function in functions:
+            assert push(function, refund.data, dict(refund.attributes)).status_code == 200
+    assert popular() == {8: 1, 9: 1}
+    rows = read("SELECT external_id, product_id FROM user_purchases JOIN users u ON u.id = user_id ORDER BY 1, 2")
+    assert [tuple(row) for row in rows] == [("ann", 8), ("bob", 9)]
+    counted = read("SELECT product_id FROM events WHERE event_type = 'purchase' AND counted ORDER BY 1")
+    assert [row[0] for row in counted] == [8, 9]
+    assert kept != order
+
+
+def test_an_order_of_ours_that_the_storefront_reports_too_counts_once(
+    ann: Shopper, buy: Callable[..., str], serve: Serve, messages: Messages
+) -> None:
+    functions = [serve("update_preferences"), serve("update_popularity")]
+    events = serve("events")
+    order = buy(ann, 9, 10)
+    take = messages("user-events")
+    report = {"user_id": "ann", "event_type": "order", "order_id": order}
+    # the second line of product 9, and product 7, are none of the order's
+    lines = [{"product_id": 9}, {"product_id": 10}, {"product_id": 9}, {"product_id": 7}]
+    assert events.post("/events", json=report | {"lines": lines}).status_code == 202
+    (message,) = take()
+    for function in functions:
+        assert push(function, message.data, dict(message.attributes)).status_code == 200
+    rows = read("SELECT product_id, purchase_count FROM product_stats ORDER BY 1")
+    assert [tuple(row) for row in rows] == [(9, 1), (10, 1)]
+    rejected = read("SELECT event ->> 'product_id' FROM rejected_events")
+    assert [row[0] for row in rejected] == ["7"]

@@ -137,7 +137,7 @@ def test_a_free_order_is_not_charged(ann: Shopper) -> None:
     "body",
     [
         {"expected_total": -1},
-        {"expected_total": 1.001},
+        {"expected_total": 1e13},
         {"expected_total": "'; --"},
         {"expected_total": 1e30},
         {"payment_token": ""},

@@ -1,5 +1,7 @@
 """The states of an order: allowed changes, permissions and effects."""
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -98,3 +100,31 @@ def test_only_staff_may_change_the_state(ann: Shopper) -> None:
     wrong = {"Authorization": "Bearer not-the-token-at-all"}
     assert problem(ann.client.post(path, json={"state": "shipped"}, headers=wrong)) == (403, "forbidden")
     assert state() == before
+
+
+def test_orders_and_wishes_are_read_by_cursor_while_others_come(ann: Shopper, bob: Shopper) -> None:
+    def page(path: str, name: str, after: str | None = None) -> tuple[list[Any], str | None]:
+        parameters = {"page_size": 2} | ({} if after is None else {"after": after})
+        answer = ann.ask("GET", path, params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()[name], answer.json()["next"]
+
+    for product_id in (1, 2, 3):
+        ann.add(product_id)
+        assert ann.check_out().status_code == 201
+        assert ann.ask("PUT", f"/wishlist/{product_id}").status_code == 201
+    bob.add(4)
+    assert bob.check_out().status_code == 201
+    for path, name in (("/orders", "orders"), ("/wishlist", "items")):
+        first, after = page(path, name)
+        assert (len(first), after is None) == (2, False)
+        ann.add(5)
+        assert ann.check_out().status_code == 201
+        assert ann.ask("PUT", f"/wishlist/{5 if path == '/orders' else 6}").status_code == 201
+        rest, end = page(path, name, after)
+        products = [entry["items"][0]["product_id"] if name == "orders" else entry["product"]["id"] for entry in rest]
+        # newest first: what came meanwhile is before the first page
+        assert products == ([1] if path == "/orders" else [2, 1])
+        assert end is None
+        assert ann.ask("GET", path, params={"after": "x"}).status_code == 422
+        assert ann.ask("GET", path, params={"after": after, "page": 2}).status_code == 422

@@ -86,7 +86,11 @@ def test_a_batch_is_one_message_per_user_and_names_the_rejected_events(client: h
 
 
 def test_a_batch_of_500_is_taken_and_501_refused(client: httpx.Client) -> None:
-    assert client.post("/events/batch", json={"events": [GOOD] * 500}).json() == {"accepted": 500, "rejected": []}
+    assert client.post("/events/batch", json={"events": [GOOD] * 500}).json() == {
+        "accepted": 500,
+        "rejected": [],
+        "notes": [],
+    }
     assert client.post("/events/batch", json={"events": [GOOD] * 501}).status_code == 422
     assert client.post("/events/batch", json={"events": []}).status_code == 422
 

@@ -69,6 +69,17 @@ OLD_AND_YOUNG = {
     ),
     "event_ids": ("INSERT INTO event_ids VALUES (gen_random_uuid(), {})", "13 months"),
     "counted_purchases": ("INSERT INTO counted_purchases VALUES (gen_random_uuid(), {})", "13 months"),
+    "purchase_lines": (
+        """WITH u AS (INSERT INTO users (external_id) VALUES (gen_random_uuid()) RETURNING id)
+           INSERT INTO purchase_lines
+           SELECT gen_random_uuid(), gen_random_uuid(), id, 'A-1', 1, 1, NULL, 0, true, {} FROM u""",
+        "13 months",
+    ),
+    "refunds": (
+        """WITH u AS (INSERT INTO users (external_id) VALUES (gen_random_uuid()) RETURNING id)
+           INSERT INTO refunds SELECT gen_random_uuid(), id, 'A-1', NULL, NULL, true, {} FROM u""",
+        "13 months",
+    ),
     # a column of days: the last day that goes, and the first that stays
     "daily_caps": (
         """INSERT INTO daily_caps (day, party, product_id, scope, count)

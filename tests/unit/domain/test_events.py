@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.domain.events import EVENT_WEIGHTS, Event, EventType, event_key, uuid7
+from shared.domain.events import EVENT_WEIGHTS, Event, EventType, clamped, event_key, uuid7
 from tests.examples import examples
 
 GOOD = {"user_id": "u1", "product_id": 1, "event_type": "view"}
@@ -120,3 +120,37 @@ def test_a_timestamp_that_is_none_names_its_field() -> None:
     with pytest.raises(ValidationError) as caught:
         Event.model_validate({"user_id": "u", "product_id": 1, "event_type": "view", "timestamp": "yesterday"})
     assert [error["loc"] for error in caught.value.errors()] == [("timestamp",)]
+
+
+def at(difference: timedelta) -> str:
+    return (datetime.now(UTC) + difference).isoformat()
+
+
+@pytest.mark.parametrize("wrong", [timedelta(days=400), timedelta(hours=-30), timedelta(minutes=2)])
+def test_a_wrong_clock_is_corrected_by_sent_at(wrong: timedelta) -> None:
+    happened = timedelta(hours=-3)
+    event = Event.model_validate(GOOD | {"timestamp": at(happened + wrong), "sent_at": at(wrong)})
+    assert event.timestamp is not None
+    assert abs(event.timestamp - (datetime.now(UTC) + happened)) < timedelta(seconds=30)
+
+
+def test_a_clock_that_is_right_or_nearly_so_changes_no_time() -> None:
+    timestamp = at(timedelta(hours=-3))
+    for sent_at in (at(timedelta()), at(timedelta(seconds=-50)), None):
+        event = Event.model_validate(GOOD | {"timestamp": timestamp, "sent_at": sent_at})
+        assert event.timestamp == datetime.fromisoformat(timestamp)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=11), timedelta(hours=23, minutes=59)])
+def test_a_time_up_to_a_day_ahead_becomes_the_time_of_the_request(ahead: timedelta) -> None:
+    event = Event.model_validate(GOOD | {"timestamp": at(ahead)})
+    now = datetime.now(UTC)
+    assert event.timestamp is not None
+    assert clamped(event.timestamp, now) == now
+    near = now + timedelta(minutes=9)
+    assert clamped(near, now) == near
+
+
+def test_a_time_more_than_a_day_ahead_is_refused() -> None:
+    with pytest.raises(ValidationError, match="send sent_at too"):
+        Event.model_validate(GOOD | {"timestamp": at(timedelta(days=1, minutes=1))})

@@ -107,14 +107,14 @@ def test_a_batch_that_pubsub_refuses_altogether_is_an_error(topic: FakePubSub) -
 def test_an_idempotency_key_gives_each_event_of_a_request_the_same_id_every_time() -> None:
     event, of_another_user = Event.model_validate(VIEW), Event.model_validate(VIEW | {"user_id": "u2"})
     ids = [
-        prepare(event, "key", 0)["event_id"],
-        prepare(event, "key", 1)["event_id"],
-        prepare(event, "other", 0)["event_id"],
-        prepare(of_another_user, "key", 0)["event_id"],
+        prepare(event, "key", 0)[0],
+        prepare(event, "key", 1)[0],
+        prepare(event, "other", 0)[0],
+        prepare(of_another_user, "key", 0)[0],
     ]
     assert len(set(ids)) == 4
-    assert prepare(event, "key", 0)["event_id"] == ids[0]
+    assert prepare(event, "key", 0)[0] == ids[0]
     # stored ids were derived like this: never change it
     assert ids[0] == "39f72034-2729-5335-9fe8-5f155db4c9c8"
-    assert prepare(event)["event_id"] != prepare(event)["event_id"]
-    assert prepare(Event.model_validate(VIEW | {"event_id": "mine"}), "key")["event_id"] == "mine"
+    assert prepare(event)[0] != prepare(event)[0]
+    assert prepare(Event.model_validate(VIEW | {"event_id": "mine"}), "key")[0] == "mine"

@@ -1,0 +1,34 @@
+"""The route that makes two ids one user, for shops whose customers have ids of the shop's own."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from functions.accounts.schemas import GuestMerge, UserMerge
+from functions.accounts.sessions import guest_merge
+from shared.auth import Action, LiveCredential, authorise, credential_of, require_session
+from shared.clients.postgres import transaction
+from shared.http.answers import private
+from shared.http.api import OWNED, problem_responses
+from shared.storage.answers import invalidation
+from shared.storage.people import merging
+
+router = APIRouter(prefix="/users", tags=["users"])
+
+
+@router.post("/merge", response_model=GuestMerge, responses=OWNED | problem_responses(409))
+def request_merge(body: UserMerge, credential: LiveCredential) -> Response:
+    """Merge the user `from` into the user `to`: history, preferences, cart, wishlist and orders. Idempotent.
+
+    Needs a secret API key, or the access token of `to` (`Authorization: Bearer`) and that of `from` as `from_token`.
+    409 if `from` is an account or was merged into another user.
+    """
+    from_credential = credential
+    if body.from_token is not None:
+        from_credential = credential_of(body.from_token, may_block=True)
+        require_session(from_credential)
+    authorise(body.to, credential, Action.MERGE)
+    authorise(body.from_, from_credential, Action.MERGE)
+    with transaction() as connection:
+        merge = merging.merge_users(connection, body.from_, body.to)
+    invalidation.forget_users([body.from_, body.to])
+    return private(guest_merge(merge).model_dump_json().encode())

@@ -1,0 +1,20 @@
+"""The route of a storefront's own tracking call. Like ``POST /events`` it needs no key."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from functions.collect import plain_events
+from functions.collect.receiving import receive
+from functions.collect.schemas import CollectionResult, PlainEvent
+from functions.collect.segment import answer
+from shared.auth import PresentedCredential
+from shared.http.api import OWNED
+
+router = APIRouter(tags=["track"])
+
+
+@router.post("/track", response_model=CollectionResult, responses=OWNED)
+async def record_plain_event(request: Request, event: PlainEvent, credential: PresentedCredential) -> Response:
+    """Record an event under the usual names of its fields."""
+    reports = plain_events.reports(event.model_dump(exclude_none=True))
+    return answer(await receive(request, [(0, report) for report in reports], credential))

@@ -1,0 +1,75 @@
+"""What every route of this function does with the reports of a request: check the key, publish, answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import Request
+
+from functions.collect.translation import Report
+from shared import api_keys
+from shared.api_keys import KEY_CHALLENGE
+from shared.auth import Credential
+from shared.errors import AppError, Forbidden, InvalidApiKey, InvalidRequest, Unauthorized
+from shared.event_publishing import cost_of, publish_batch
+from shared.http import revocations
+from shared.http.api import charge
+
+MAX_REPORTS: Final = 5_000
+
+
+@dataclass(frozen=True)
+class Received:
+    """How many events were accepted, and the problems of the others by their position in the request."""
+
+    accepted: int
+    rejected: list[dict[str, Any]]
+
+
+def require_key(request: Request, in_body: Any = None) -> None:
+    """Raise unless the request has a valid API key: in a header or the URL, which the edge has checked, or in its body.
+
+    Raises Unauthorized without a key, InvalidApiKey for one that is not valid, and Forbidden for a secret one in the
+    body, which a browser could have sent.
+    """
+    checked = request.scope.get("aisle.key")
+    if in_body is None:
+        if checked is None:
+            raise Unauthorized(
+                "Send a publishable API key (pk_…) as the write key; POST /admin/api-keys makes one.",
+                headers=KEY_CHALLENGE,
+            )
+        return
+    text = str(in_body)
+    if text.startswith("sk_"):
+        if checked is not None and checked.kind == "secret" and api_keys.verify(text) == checked:
+            # a library that repeats the Basic user in the body sends both from the same server
+            return
+        raise Forbidden("A secret API key must not be a writeKey. Send it as the user of Authorization: Basic.")
+    key = api_keys.verify(text)
+    if key is None or (checked is not None and checked != key) or revocations.is_revoked(key.id):
+        raise InvalidApiKey(
+            "The writeKey is no valid API key, or not the one of the header; GET /admin/api-keys lists the valid ones.",
+            headers=KEY_CHALLENGE,
+        )
+
+
+async def receive(request: Request, reports: Sequence[tuple[int, Report]], credential: Credential) -> Received:
+    """Publish the reports of a request, each with the position of its event, and return what was accepted.
+
+    Raises the problem of the first event if none was accepted, and PubSubUnavailable.
+    """
+    if not reports:
+        raise InvalidRequest("The request has no events.")
+    if len(reports) > MAX_REPORTS:
+        raise InvalidRequest(f"The request has more than {MAX_REPORTS} events; send it in parts.")
+    raws = [report for _position, report in reports]
+    charge(request, cost_of(raws))
+    result = await publish_batch(raws, credential)
+    problems: dict[int, AppError] = {}
+    for index, error in result.rejected.items():
+        problems.setdefault(reports[index][0], error)
+    if problems and result.accepted == 0:
+        raise next(iter(problems.values()))
+    rejected = [{"index": position, "problem": error.problem()} for position, error in problems.items()]
+    return Received(len({position for position, _report in reports}) - len(problems), rejected)

@@ -1,0 +1,153 @@
+"""What the dialects of other event collectors have in common, as reports of ``shared/domain/order_events.py``.
+
+Names of events are those that files of histories use too (``shared/tables/values.py``). Of an event that Aisle does not
+know the name and the properties are kept, as a ``custom`` event. An event about several products is one report per
+product, each with an id derived from the event's.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+from uuid import uuid5
+
+import orjson
+
+from shared.domain.events import EVENT_ID_NAMESPACE, EventType
+from shared.tables.values import event_type_of
+
+Report = dict[str, Any]
+MAX_ID_CHARACTERS: Final = 120
+# of a custom event's properties, so that its metadata stay within MAX_METADATA_BYTES with its name
+MAX_PROPERTY_BYTES: Final = 3_500
+MAX_NAME_CHARACTERS: Final = 255
+
+
+class Product(NamedTuple):
+    """A product of an event as its sender names it. Values that are none are refused when the report is validated."""
+
+    external_id: str
+    quantity: Any = None
+    price: float | None = None
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """An event of another collector: its name, what all its reports share, and what only some types need.
+
+    ``shared`` are fields of reports: user_id, event_id, timestamp, sent_at, session_id.
+    """
+
+    name: str
+    shared: Mapping[str, Any]
+    products: Sequence[Product] = ()
+    order_id: str | None = None
+    query: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+
+def reports_of(event: Incoming) -> list[Report]:
+    """Return the reports of an event: at least one."""
+    kind = event_type_of(event.name, {})
+    shared = {name: value for name, value in event.shared.items() if value is not None}
+    if kind is EventType.REFUND and event.order_id is not None:
+        lines = list(_added_up(event.products))
+        return [shared | {"event_type": "refund", "order_id": event.order_id} | ({"lines": lines} if lines else {})]
+    if kind is EventType.PURCHASE and event.order_id is not None:
+        lines = [
+            {"external_id": product.external_id, "quantity": product.quantity or 1}
+            | ({} if product.price is None else {"price": product.price})
+            for product in event.products
+        ]
+        return [shared | {"event_type": "order", "order_id": event.order_id, "lines": lines}]
+    if kind is EventType.SEARCH:
+        return [shared | {"event_type": "search", "metadata": {"query": event.query or ""}}]
+    if kind in (None, EventType.REFUND, EventType.CUSTOM, EventType.SEARCH) or not event.products:
+        return [shared | {"event_type": "custom", "metadata": custom_facts(event.name, event.properties)}]
+    return [
+        shared
+        | {"event_type": kind.value, "external_id": product.external_id}
+        | (
+            {"event_id": part_id(str(shared["event_id"]), position)}
+            if len(event.products) > 1 and "event_id" in shared
+            else {}
+        )
+        | ({} if product.quantity is None or kind is EventType.VIEW else {"metadata": {"quantity": product.quantity}})
+        for position, product in enumerate(event.products)
+    ]
+
+
+def custom_facts(name: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a custom event; properties that are too long are left out, and ``truncated`` says so."""
+    facts: dict[str, Any] = {"name": name[:MAX_NAME_CHARACTERS]}
+    if not properties:
+        return facts
+    try:
+        size = len(orjson.dumps(properties))
+    except orjson.JSONEncodeError:
+        size = MAX_PROPERTY_BYTES + 1
+    return facts | ({"properties": dict(properties)} if size <= MAX_PROPERTY_BYTES else {"truncated": True})
+
+
+def _added_up(products: Iterable[Product]) -> Iterable[dict[str, Any]]:
+    """Yield the lines of a refund, each product once; a product without a number of pieces means all of them."""
+    pieces: dict[str, Any] = {}
+    for product in products:
+        known = pieces.get(product.external_id)
+        if product.external_id not in pieces:
+            pieces[product.external_id] = product.quantity
+        elif isinstance(known, int) and isinstance(product.quantity, int):
+            pieces[product.external_id] = known + product.quantity
+        else:
+            pieces[product.external_id] = None
+    for external_id, quantity in pieces.items():
+        yield {"external_id": external_id} | ({} if quantity is None else {"quantity": quantity})
+
+
+def part_id(event_id: str, position: int) -> str:
+    """Return the id of a part of an event."""
+    if len(event_id) > MAX_ID_CHARACTERS:
+        event_id = str(uuid5(EVENT_ID_NAMESPACE, event_id))
+    return f"{event_id}/{position}"
+
+
+def content_id(user_id: str | None, content: Mapping[str, Any]) -> str:
+    """Return the id of an event that has none but its own content, so that it counts once when it is sent again."""
+    return str(uuid5(EVENT_ID_NAMESPACE, f"{user_id}\n{orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()}"))
+
+
+def text(value: Any) -> str | None:
+    """Return an id or name as text; None for what is empty or neither text nor a whole number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def first_text(source: Mapping[str, Any], *names: str) -> str | None:
+    """Return the first of these members that is an id or name."""
+    return next((found for name in names if (found := text(source.get(name))) is not None), None)
+
+
+def pieces(value: Any) -> Any:
+    """Return a number of pieces, which some senders write as text; what is none is returned as it is, to be refused."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+
+
+def amount(value: Any) -> float | None:
+    """Return a price, which some senders write as text; None for anything that is none."""
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else -1.0
+    except ValueError:
+        return None
+    return number if 0 <= number < float("inf") else None
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """Return a JSON object; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """Return the JSON objects of a list."""
+    return [member for member in value if isinstance(member, dict)] if isinstance(value, list) else []

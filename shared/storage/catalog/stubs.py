@@ -1,0 +1,30 @@
+"""Stubs: products that events named before the catalog had them, to be enriched by the next import.
+
+A stub is inactive, so that no answer shows it, and has its ``external_id`` for a name. An import of that id makes it a
+product like any other, with the history that it has by then. Whether events make stubs is the shop's setting.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from shared.clients.postgres import run_prepared
+from shared.storage.operations import shop
+
+# Anybody can send events, so what they may add to the catalog is bounded.
+MAX_STUBS: Final = 10_000
+ADD: Final = f"""
+INSERT INTO products (external_id, name, price, quantity, is_active)
+SELECT named.id, named.id, 0, 0, false
+FROM (SELECT DISTINCT id FROM unnest(cast(:external_ids AS text[])) AS given(id)) AS named
+WHERE NOT EXISTS (SELECT FROM products p WHERE p.external_id = named.id)
+  AND (SELECT count(*) FROM (SELECT FROM products WHERE NOT is_active AND price = 0 AND name = external_id
+                             LIMIT {MAX_STUBS}) AS stubs) < {MAX_STUBS}
+ORDER BY named.id
+ON CONFLICT (external_id) DO NOTHING"""
+
+
+def add_unknown(events: Iterable[Mapping[str, Any]]) -> None:
+    """Add a stub for each product that events name by an unknown ``external_id``, if the shop's setting says so."""
+    named = {event["external_id"] for event in events if event.get("external_id") is not None}
+    if named and shop.current().unknown_products == "stub":
+        run_prepared(ADD, external_ids=sorted(named))

@@ -1,0 +1,99 @@
+"""POST /users/merge: ids of the shop's own become one user, once, and only by who may."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.clients import postgres
+from shared.domain.events import uuid7
+from tests.integration.conftest import Serve
+from tests.integration.deliveries import deliver, event
+from tests.integration.people import ADMIN, bearer, register
+from tests.integration.shop import add_products
+
+
+@pytest.fixture
+def accounts(env: dict[str, str], serve: Serve) -> httpx.Client:
+    """The accounts function over ten products."""
+    add_products()
+    return serve("accounts")
+
+
+@pytest.fixture
+def secret(accounts: httpx.Client, serve: Serve) -> dict[str, str]:
+    """The header of the shop's server."""
+    key = serve("admin").post("/admin/api-keys", json={"kind": "secret", "name": "shop"}, headers=ADMIN).json()["key"]
+    return {"X-API-Key": key}
+
+
+def owners() -> list[tuple[str, int]]:
+    rows = postgres.read("SELECT external_id, product_id FROM events JOIN users u ON u.id = user_id ORDER BY 2, 1")
+    return [tuple(row) for row in rows]
+
+
+def merge(accounts: httpx.Client, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
+    return accounts.post("/users/merge", json=body, headers=headers)
+
+
+def test_a_merge_moves_everything_once_and_what_came_since(
+    accounts: httpx.Client, serve: Serve, secret: dict[str, str]
+) -> None:
+    apply = serve("update_preferences")
+    for user, product in (("visitor-1", 1), ("customer-1", 2), ("visitor-2", 3)):
+        deliver(apply, user, event(product, "purchase"))
+    for _ in range(2):
+        answer = merge(accounts, secret, **{"from": "visitor-1", "to": "customer-1"})
+        assert (answer.status_code, answer.json()["merged"]) == (200, True)
+    assert owners() == [("customer-1", 1), ("customer-1", 2), ("visitor-2", 3)]
+    # published after the merge, so it is the visitor's until the next one
+    deliver(apply, "visitor-1", event(4, event_id=str(uuid7())), publishTime="2999-01-01T00:00:00Z")
+    assert ("visitor-1", 4) in owners()
+    assert merge(accounts, secret, **{"from": "visitor-1", "to": "customer-1"}).status_code == 200
+    assert owners() == [("customer-1", 1), ("customer-1", 2), ("visitor-2", 3), ("customer-1", 4)]
+    bought = postgres.read(
+        "SELECT external_id, product_id FROM user_purchases JOIN users u ON u.id = user_id ORDER BY 2"
+    )
+    assert [tuple(row) for row in bought] == [("customer-1", 1), ("customer-1", 2), ("visitor-2", 3)]
+
+
+def test_merges_follow_each_other(accounts: httpx.Client, serve: Serve, secret: dict[str, str]) -> None:
+    apply = serve("update_preferences")
+    deliver(apply, "a", event(1))
+    assert merge(accounts, secret, **{"from": "a", "to": "b"}).status_code == 200
+    assert merge(accounts, secret, **{"from": "b", "to": "c"}).status_code == 200
+    assert owners() == [("c", 1)]
+    # they are one user already, from either end
+    for names in (("a", "c"), ("c", "a"), ("a", "b"), ("b", "a"), ("a", "a")):
+        answer = merge(accounts, secret, **dict(zip(("from", "to"), names, strict=True)))
+        assert (answer.status_code, answer.json()["merged"]) == (200, True), names
+    # into what an id stands for
+    deliver(apply, "d", event(2))
+    assert merge(accounts, secret, **{"from": "d", "to": "a"}).status_code == 200
+    assert owners() == [("c", 1), ("c", 2)]
+    answer = merge(accounts, secret, **{"from": "a", "to": "e"})
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:aisle:problem:conflict")
+    assert owners() == [("c", 1), ("c", 2)]
+
+
+def test_only_who_has_both_sides_or_the_secret_key_may_merge(
+    accounts: httpx.Client, serve: Serve, secret: dict[str, str]
+) -> None:
+    deliver(serve("update_preferences"), "visitor-1", event(1))
+    account = register(accounts, "ann")
+    guest = accounts.post("/auth/guest").json()
+    publishable = serve("admin").post("/admin/api-keys", json={"kind": "publishable", "name": "web"}, headers=ADMIN)
+    names = {"from": "visitor-1", "to": "customer-1"}
+    assert merge(accounts, **names).status_code == 401
+    assert merge(accounts, {"X-API-Key": publishable.json()["key"]}, **names).status_code == 401
+    assert merge(accounts, ADMIN, **names).status_code == 401
+    own = {"from": guest["user_id"], "to": account["user_id"]}
+    assert merge(accounts, bearer(account), **own).status_code == 403
+    assert merge(accounts, bearer(guest), **own).status_code == 403
+    assert merge(accounts, bearer(guest), **own, from_token=account["access_token"]).status_code == 403
+    assert owners() == [("visitor-1", 1)]
+    assert merge(accounts, bearer(account), **own, from_token=guest["access_token"]).status_code == 200
+    # an account is nobody's guest
+    other = register(accounts, "bea")
+    assert merge(accounts, secret, **{"from": account["user_id"], "to": other["user_id"]}).status_code == 409
+    assert merge(accounts, secret, **{"from": "undefined", "to": "customer-1"}).status_code == 422

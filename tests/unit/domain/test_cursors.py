@@ -1,0 +1,49 @@
+"""Cursors come back as they were given, and nothing else is one."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.domain.cursors import KeyType, after, decode, encode
+from tests.examples import examples
+
+TYPES: list[KeyType] = ["boolean", "bigint", "numeric", "float8", "timestamptz", "uuid"]
+KEY: list[Any] = [True, 7, 2.95, "Infinity", "2026-01-31T12:00:00.123456+00:00", "019ac0de-5a3c-7b04-8645-388718357e4d"]
+
+
+def test_a_cursor_is_the_key_in_letters_that_a_url_needs_not_escape() -> None:
+    cursor = encode("price, id", KEY)
+    assert cursor.replace("-", "").replace("_", "").isalnum()
+    assert decode(cursor, "price, id", TYPES) == [True, 7, "2.95", "Infinity", *KEY[4:]]
+
+
+@pytest.mark.parametrize("position", range(len(KEY)))
+@pytest.mark.parametrize("value", [None, "x", [], {}, "7", 2**63, "2026-01-31T12:00:00"])
+def test_a_key_of_another_type_is_refused(position: int, value: Any) -> None:
+    if position in (2, 3) and isinstance(value, int):
+        return
+    key = [*KEY[:position], value, *KEY[position + 1 :]]
+    with pytest.raises(ValueError, match="no cursor of this list"):
+        decode(encode("price, id", key), "price, id", TYPES)
+
+
+def test_a_cursor_belongs_to_one_order_and_has_every_column() -> None:
+    with pytest.raises(ValueError, match="no cursor of this list"):
+        decode(encode("price, id", KEY), "price DESC, id", TYPES)
+    with pytest.raises(ValueError, match="no cursor of this list"):
+        decode(encode("price, id", KEY[:-1]), "price, id", TYPES)
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(st.text(max_size=100))
+def test_no_text_makes_anything_but_a_refusal(text: str) -> None:
+    with pytest.raises(ValueError, match="no cursor of this list"):
+        decode(text, "price, id", TYPES)
+
+
+def test_rows_after_a_key_differ_in_the_first_column_that_differs() -> None:
+    assert after([("price", False, "numeric"), ("id", True, "bigint")]) == (
+        "((price > cast(:after_0 AS numeric)) OR (price = cast(:after_0 AS numeric) AND id < cast(:after_1 AS bigint)))"
+    )
