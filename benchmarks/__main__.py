@@ -22,6 +22,7 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "computed": ("serving", "computed"),
     "cold_start": ("serving", "cold_start"),
     "search": ("search", "rows"),
+    "titles": ("titles", "rows"),
     "accepted": ("ingest", "accepted"),
     "applied": ("ingest", "applied"),
     "checkout": ("checkout", "rows"),

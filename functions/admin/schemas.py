@@ -619,6 +619,9 @@ class Shop(BaseModel):
         "`stub` creates an inactive product to be completed."
     )
     search_languages: list[str] = Field(description="Values that `search_language` accepts.")
+    is_indexing: bool = Field(
+        description="Whether a change of `search_language` is indexing products; until then, search asks in both."
+    )
 
 
 class ShopPatch(BaseModel):

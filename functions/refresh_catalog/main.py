@@ -27,6 +27,8 @@ def _refresh_text(product_ids: list[int]) -> None:
     with transaction() as connection:
         search_index.refresh_documents(connection, product_ids)
     with transaction() as connection:
+        search_index.end_change_of_language(connection)
+    with transaction() as connection:
         search_index.refresh_vocabulary(connection, product_ids)
     with transaction() as connection:
         similar_products.refresh(connection, product_ids)

@@ -67,8 +67,14 @@ def add_products(count: int = 10, categories: Sequence[str] = ("Candles", "Bags"
     postgres.write("SELECT setval(pg_get_serial_sequence('products', 'id'), :count)", count=count)
 
 
+def set_search_language(language: str | None) -> None:
+    """Set the language of a shop; without products, so that nothing must be indexed again."""
+    postgres.write("UPDATE shop SET search_language = :language", language=language)
+
+
 def add_catalog() -> dict[str, int]:
-    """Add the products of ``CATALOG`` and return their ids by ``external_id``."""
+    """Add the products of ``CATALOG``, in a shop with English titles, and return their ids by ``external_id``."""
+    set_search_language("english")
     rows = [
         ProductWrite.model_validate(
             {

@@ -1,15 +1,13 @@
 """Pages of products: filters, search by text, order, total and facets. Postgres writes the JSON."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import orjson
 
 from shared.clients.postgres import read
-from shared.domain import spelling
 from shared.storage.catalog import corrections
-from shared.storage.catalog.text_query import TEXT_QUERY, text_parameters
+from shared.storage.catalog.text_query import TEXT_QUERY, Matching, text_parameters
 
 Sort = Literal["relevance", "price_asc", "price_desc", "newest", "popular"]
 
@@ -24,8 +22,8 @@ _FILTERS: Final = {
     "max_price": "p.price <= cast(cast(:max_price AS float8) AS numeric)",
     "in_stock": "(p.quantity > 0) = cast(:in_stock AS boolean)",
     "tags": "p.tags @> cast(:tags AS text[])",
-    # an exact external_id matches, whatever words the product has
-    "words": "(p.document @@ q.matching OR lower(p.external_id) = lower(:external_id))",
+    # an exact external_id or title matches, whatever words the product has
+    "words": "(p.document @@ q.matching OR lower(p.external_id) = lower(:external_id) OR p.title_key = q.title_key)",
 }
 _SUBTREE: Final = """subtree_of_{name} AS (
     WITH RECURSIVE tree AS (
@@ -36,8 +34,9 @@ _SUBTREES: Final = {
     "category_id": _SUBTREE.format(name="id", condition="id = :category_id"),
     "category": _SUBTREE.format(name="name", condition="lower(name) = lower(:category)"),
 }
-# an exact external_id first, then matches of all complete words, then the rank in steps of a tenth, then popularity
-_RELEVANCE: Final = "exact DESC, all_words DESC, rank DESC, purchases DESC, id"
+# an exact external_id first, then an exact title, then matches of all complete words, then the rank in steps of a
+# tenth, then popularity
+_RELEVANCE: Final = "is_id DESC, is_title DESC, all_words DESC, rank DESC, purchases DESC, id"
 _ORDERS: Final[dict[Sort, str]] = {
     "relevance": "purchases DESC, id",
     "popular": "purchases DESC, id",
@@ -45,7 +44,8 @@ _ORDERS: Final[dict[Sort, str]] = {
     "price_asc": "price, id",
     "price_desc": "price DESC, id",
 }
-_TEXT_COLUMNS: Final = """lower(p.external_id) = lower(:external_id) AS exact, p.document @@ q.all_words AS all_words,
+_TEXT_COLUMNS: Final = """lower(p.external_id) = lower(:external_id) AS is_id,
+           p.title_key IS NOT DISTINCT FROM q.title_key AS is_title, p.document @@ q.complete AS all_words,
            round(ts_rank(p.document, q.matching)::numeric, 1) AS rank, """
 
 # Only fixed fragments of this module replace the names in braces; values are always parameters.
@@ -103,15 +103,15 @@ class Page:
     sort: Sort = "relevance"
 
 
-def _query(filters: Filters, page: Page, words: Sequence[str], *, any_word: bool) -> tuple[str, dict[str, Any]]:
+def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[str, dict[str, Any]]:
     values: dict[str, Any] = {name: getattr(filters, name) for name in _FILTERS if name not in ("words", "tags")}
     values["tags"] = list(filters.tags) or None
     parameters = {name: value for name, value in values.items() if value is not None}
     conditions = [_FILTERS[name] for name in parameters]
     order = _ORDERS[page.sort]
     text_query = columns = source = ""
-    if words:
-        parameters |= text_parameters(words, any_word=any_word) | {"external_id": filters.search.strip()}
+    if search:
+        parameters |= text_parameters(search, how) | {"external_id": filters.search.strip()}
         conditions.append(_FILTERS["words"])
         text_query, source, columns = f"q AS MATERIALIZED ({TEXT_QUERY}), ", "q, ", _TEXT_COLUMNS
         order = _RELEVANCE if page.sort == "relevance" else order
@@ -132,8 +132,8 @@ def _query(filters: Filters, page: Page, words: Sequence[str], *, any_word: bool
     return sql, parameters
 
 
-def _read_page(filters: Filters, page: Page, words: Sequence[str], *, any_word: bool = False) -> tuple[int, str, str]:
-    sql, parameters = _query(filters, page, words, any_word=any_word)
+def _read_page(filters: Filters, page: Page, search: str, how: Matching = "all") -> tuple[int, str, str]:
+    sql, parameters = _query(filters, page, search, how)
     row = read(sql, **parameters)[0]
     return int(row[0]), row[1], row[2]
 
@@ -142,22 +142,25 @@ def find(filters: Filters, page: Page) -> bytes:
     """Return a page of the active products as the JSON of ``GET /products``.
 
     A search that matches nothing is repeated: first with each word that the catalog does not know replaced by the
-    nearest known word (``corrected_query`` in the answer), then for products with any of the words.
+    nearest known word (``corrected_query`` in the answer), then for products with all words but one, then with any.
     """
-    words = spelling.words_of(filters.search)
+    search = filters.search.strip()
     corrected = None
-    if filters.search.strip() and not words:
-        # a text without words, such as punctuation, matches nothing
-        return _body(0, "[]", '{"categories":[],"price_bands":[],"tags":[]}', page, None)
-    total, products, facets = _read_page(filters, page, words)
-    if words and total == 0:
-        any_match, meant = corrections.diagnose(words)
-        if meant != words:
-            words, corrected = meant, " ".join(meant)
-            total, products, facets = _read_page(filters, page, words)
-            any_match = total > 0 or corrections.diagnose(words)[0]
-        if not any_match and len(words) > 1:
-            total, products, facets = _read_page(filters, page, words, any_word=True)
+    total, products, facets = _read_page(filters, page, search)
+    if search and total == 0:
+        diagnosis = corrections.diagnose(search)
+        any_match = diagnosis.any_match
+        if diagnosis.meant != diagnosis.words:
+            search = corrected = " ".join(diagnosis.meant)
+            total, products, facets = _read_page(filters, page, search)
+            any_match = total > 0 or corrections.diagnose(search).any_match
+        # a text without spaces may be several words in Japanese
+        has_words = len(diagnosis.words) > 1 or not search.isascii()
+        steps: tuple[Matching, ...] = ("most", "any") if has_words and not any_match else ()
+        for how in steps:
+            total, products, facets = _read_page(filters, page, search, how)
+            if total:
+                break
     return _body(total, products, facets, page, corrected if total else None)
 
 
