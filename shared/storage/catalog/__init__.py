@@ -1,7 +1,8 @@
 """The catalog in Postgres: products and categories, their search, and everything that writes them.
 
 * ``products``, ``product_pages``, ``categories``: reading
-* ``text_query``, ``corrections``, ``suggestions``, ``search_index``: search by text
+* ``text_query``, ``corrections``, ``suggestions``, ``synonyms``, ``search_index``: search by text
+* ``searches``: what shoppers searched for
 * ``product_writes`` (one product at a time, audited), ``bulk_writes`` (many at once)
 
 May import ``shared.clients``, ``shared.domain`` and the room ``events`` (writes announce themselves by the outbox).

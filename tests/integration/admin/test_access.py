@@ -46,8 +46,10 @@ def test_the_routes_are_those_of_the_contract() -> None:
         ("GET", "/admin/models"),
         ("GET", "/admin/rejected-events"),
         ("GET", "/admin/rules"),
+        ("GET", "/admin/searches"),
         ("GET", "/admin/segments"),
         ("GET", "/admin/shop"),
+        ("GET", "/admin/synonyms"),
         ("GET", "/admin/training-runs"),
         ("GET", "/admin/training-runs/1/report"),
         ("GET", "/admin/users"),
@@ -63,6 +65,7 @@ def test_the_routes_are_those_of_the_contract() -> None:
         ("POST", "/admin/jobs/trending/run"),
         ("POST", "/admin/models/1/activate"),
         ("POST", "/admin/rules"),
+        ("POST", "/admin/synonyms"),
         ("PUT", "/admin/users/u/role"),
     ]
 
