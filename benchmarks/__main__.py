@@ -23,6 +23,7 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "cold_start": ("serving", "cold_start"),
     "search": ("search", "rows"),
     "titles": ("titles", "rows"),
+    "growth": ("growth", "rows"),
     "accepted": ("ingest", "accepted"),
     "applied": ("ingest", "applied"),
     "checkout": ("checkout", "rows"),
@@ -39,7 +40,7 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "similarity": ("similarity", "rows"),
 }
 # run only when named: they take many minutes, or compare with packages that nothing else needs
-LONG = {"poisoning", "quality", "quality_readme", "similarity"}
+LONG = {"growth", "poisoning", "quality", "quality_readme", "similarity"}
 
 
 def measure(name: str, running: Bench) -> list[Row]:

@@ -8,7 +8,7 @@ from shared import logs, messages
 from shared.clients.postgres import transaction
 from shared.domain.events import ProductId
 from shared.storage.answers import invalidation, popular_ranking, protocol
-from shared.storage.catalog import products, search_index
+from shared.storage.catalog import catalog_counts, products, search_index
 from shared.storage.recommending import similar_products
 from shared.subscriptions import read_or_reject
 
@@ -42,6 +42,8 @@ def refresh_catalog(event: CloudEvent) -> None:
     if readable is None:
         return
     _message, change = readable
+    with transaction() as connection:
+        catalog_counts.compact(connection)
     # a change of stock does not change any text
     if change.change != "stock":
         _refresh_text(change.product_ids)

@@ -1,6 +1,6 @@
 """The catalog in Postgres: products and categories, their search, and everything that writes them.
 
-* ``products``, ``product_pages``, ``categories``: reading
+* ``products``, ``product_pages``, ``browsing``, ``categories``: reading; ``catalog_counts``: what browsing reads
 * ``text_query``, ``corrections``, ``suggestions``, ``synonyms``, ``search_index``: search by text
 * ``searches``: what shoppers searched for
 * ``product_writes`` (one product at a time, audited), ``bulk_writes`` (many at once)

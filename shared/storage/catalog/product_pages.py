@@ -6,12 +6,13 @@ from typing import Any, Final, Literal
 import orjson
 
 from shared.clients.postgres import read
-from shared.storage.catalog import corrections
+from shared.storage.catalog import browsing, corrections
 from shared.storage.catalog.text_query import TEXT_QUERY, Matching, text_parameters
 
 Sort = Literal["relevance", "price_asc", "price_desc", "newest", "popular"]
 
-# Lower ends of the price bands. A band ends a cent before the next begins, so that both ends work as filters.
+# Lower ends of the price bands, as the SQL function price_band has them.
+# A band ends a cent before the next begins, so that both ends work as filters.
 PRICE_BANDS: Final = (0, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 MAX_TAG_FACETS: Final = 20
 
@@ -25,6 +26,8 @@ _FILTERS: Final = {
     # an exact external_id or title matches, whatever words the product has
     "words": "(p.document @@ q.matching OR lower(p.external_id) = lower(:external_id) OR p.title_key = q.title_key)",
 }
+# the same of a row of catalog_counts, where its columns have another name
+_COUNTED_FILTERS: Final = {"in_stock": "p.in_stock = cast(:in_stock AS boolean)"}
 _SUBTREE: Final = """subtree_of_{name} AS (
     WITH RECURSIVE tree AS (
         SELECT id FROM categories WHERE {condition}
@@ -36,7 +39,12 @@ _SUBTREES: Final = {
 }
 # an exact external_id first, then an exact title, then matches of all complete words, then the rank in steps of a
 # tenth, then popularity
-_RELEVANCE: Final = "is_id DESC, is_title DESC, all_words DESC, rank DESC, purchases DESC, id"
+_RELEVANCE: Final = (
+    "is_id DESC, is_title DESC, all_words DESC NULLS LAST, "
+    "rank DESC NULLS LAST, purchases DESC, id"
+)  # Products of a search that are ranked by their words: the most purchased ones. Those beyond follow by purchases, so that
+# a word that a tenth of a large catalog has costs little more than in a small one.
+MAX_RANKED: Final = 1000
 _ORDERS: Final[dict[Sort, str]] = {
     "relevance": "purchases DESC, id",
     "popular": "purchases DESC, id",
@@ -45,8 +53,12 @@ _ORDERS: Final[dict[Sort, str]] = {
     "price_desc": "price DESC, id",
 }
 _TEXT_COLUMNS: Final = """lower(p.external_id) = lower(:external_id) AS is_id,
-           p.title_key IS NOT DISTINCT FROM q.title_key AS is_title, p.document @@ q.complete AS all_words,
-           round(ts_rank(p.document, q.matching)::numeric, 1) AS rank, """
+           p.title_key IS NOT DISTINCT FROM q.title_key AS is_title, """
+_RANKED: Final = f""" LEFT JOIN (
+        SELECT p.id, p.document @@ q.complete AS all_words, round(ts_rank(p.document, q.matching)::numeric, 1) AS rank
+        FROM q, (SELECT id FROM matched ORDER BY is_id DESC, is_title DESC, purchases DESC, id
+                 LIMIT {MAX_RANKED}) AS most
+        JOIN products p USING (id)) AS ranked USING (id)"""
 
 # Only fixed fragments of this module replace the names in braces; values are always parameters.
 _PAGE: Final = """
@@ -56,10 +68,10 @@ WITH {subtrees}{text_query}matched AS MATERIALIZED (
     WHERE p.is_active{conditions}
 ), page AS (
     SELECT id, row_number() OVER () AS position
-    FROM (SELECT id FROM matched ORDER BY {order}
+    FROM (SELECT id FROM matched{ranked} ORDER BY {order}
           LIMIT cast(:page_size AS bigint) OFFSET cast(:skipped AS bigint)) AS ordered
 ), bands AS (
-    SELECT width_bucket(price, cast(:band_starts AS numeric[])) AS band, count(*) AS products FROM matched GROUP BY 1
+    SELECT price_band(price) AS band, count(*) AS products FROM matched GROUP BY 1
 )
 SELECT (SELECT count(*) FROM matched) AS total,
     coalesce((SELECT json_agg(product_json(p, c.name, s) ORDER BY page.position)
@@ -109,17 +121,19 @@ def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[st
     parameters = {name: value for name, value in values.items() if value is not None}
     conditions = [_FILTERS[name] for name in parameters]
     order = _ORDERS[page.sort]
-    text_query = columns = source = ""
+    text_query = columns = source = ranked = ""
     if search:
         parameters |= text_parameters(search, how) | {"external_id": filters.search.strip()}
         conditions.append(_FILTERS["words"])
         text_query, source, columns = f"q AS MATERIALIZED ({TEXT_QUERY}), ", "q, ", _TEXT_COLUMNS
-        order = _RELEVANCE if page.sort == "relevance" else order
+        if page.sort == "relevance":
+            order, ranked = _RELEVANCE, _RANKED
     sql = _PAGE.format(
         subtrees="".join(_SUBTREES[name] for name in _SUBTREES if name in parameters),
         text_query=text_query,
         columns=columns,
         source=source,
+        ranked=ranked,
         order=order,
         conditions="".join(f" AND {condition}" for condition in conditions),
     )
@@ -132,8 +146,36 @@ def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[st
     return sql, parameters
 
 
+def _browse(filters: Filters, page: Page) -> tuple[str, dict[str, Any]]:
+    """Return the statement and parameters of a page without a text and without a filter by tags."""
+    values: dict[str, Any] = {name: getattr(filters, name) for name in _FILTERS if name not in ("words", "tags")}
+    parameters = {name: value for name, value in values.items() if value is not None}
+    prices = [_FILTERS[name] for name in ("min_price", "max_price") if name in parameters]
+    conditions = [
+        (_FILTERS[name], _COUNTED_FILTERS.get(name, _FILTERS[name]))
+        for name in ("category_id", "category", "in_stock")
+        if name in parameters
+    ]
+    subtrees = "".join(_SUBTREES[name] for name in _SUBTREES if name in parameters)
+    sql, more = browsing.statement(
+        page.sort, subtrees, prices, conditions, PRICE_BANDS, (filters.min_price, filters.max_price)
+    )
+    skipped = (page.number - 1) * page.size
+    parameters |= more | {
+        "page_size": page.size,
+        "skipped": skipped,
+        "band_starts": list(PRICE_BANDS),
+        "tag_facets": MAX_TAG_FACETS,
+    }
+    if ":last_place" in sql:
+        parameters["last_place"] = skipped + page.size
+    return sql, parameters
+
+
 def _read_page(filters: Filters, page: Page, search: str, how: Matching = "all") -> tuple[int, str, str]:
-    sql, parameters = _query(filters, page, search, how)
+    # counts are kept by category, price and stock; a text, or several tags together, need the products themselves
+    is_browsing = not search and not filters.tags
+    sql, parameters = _browse(filters, page) if is_browsing else _query(filters, page, search, how)
     row = read(sql, **parameters)[0]
     return int(row[0]), row[1], row[2]
 

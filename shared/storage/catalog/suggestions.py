@@ -10,12 +10,19 @@ from shared.storage.catalog.text_query import TEXT_QUERY, text_parameters
 
 # Suggestions are chosen among this many matching products, the most purchased ones.
 MAX_MATCHES: Final = 300
+# A letter or two begin the words of nearly every product: suggestions then come from this many of the most purchased.
+MAX_SHORT: Final = 2
+MAX_POPULAR: Final = 1000
+_EVERY_PRODUCT: Final = "products p LEFT JOIN product_stats s ON s.product_id = p.id"
+_POPULAR_PRODUCTS: Final = f"""(
+        SELECT * FROM product_stats ORDER BY purchase_count DESC, product_id LIMIT {MAX_POPULAR}) AS s
+         JOIN products p ON p.id = s.product_id"""
 
 # Products: those that match by name first, then the most purchased. Categories: the shortest names first. Words that
 # complete the last word: the most frequent in the catalog or, after other words, in the products that match those.
 # The operators of text_pattern_ops compare code points: words that begin with the last one lie between it and itself
 # followed by the last code point.
-SUGGEST: Final = f"""
+_SUGGEST: Final = f"""
 WITH text_query AS MATERIALIZED ({TEXT_QUERY}), typed AS MATERIALIZED (
     SELECT words, words[cardinality(words)] AS last, words[1:cardinality(words) - 1] AS completed, shown
     FROM (SELECT string_to_array(search_apart(search_fold(:search)), ' ') AS words,
@@ -23,7 +30,7 @@ WITH text_query AS MATERIALIZED ({TEXT_QUERY}), typed AS MATERIALIZED (
     WHERE cardinality(words) > 0
 ), matched AS MATERIALIZED (
     SELECT p.id, coalesce(s.purchase_count, 0) AS purchases
-    FROM text_query q, products p LEFT JOIN product_stats s ON s.product_id = p.id
+    FROM text_query q, {{products}}
     WHERE p.is_active AND p.document @@ q.matching
     ORDER BY purchases DESC, p.id LIMIT {MAX_MATCHES}
 ), chosen_products AS (
@@ -53,10 +60,19 @@ SELECT json_build_object(
     'categories', (SELECT json_agg(name ORDER BY length(name), name) FROM chosen_categories),
     'words', (SELECT json_agg(coalesce(shown, word) ORDER BY products DESC, word) FROM completions))::text"""
 
+# only fixed fragments of this module replace the name in braces
+SUGGEST: Final = _SUGGEST.replace("{products}", _EVERY_PRODUCT)
+SUGGEST_POPULAR: Final = _SUGGEST.replace("{products}", _POPULAR_PRODUCTS)
+
 
 def _read_matches(search: str, k: int) -> dict[str, Any]:
     """Return ``{typed, products, categories, words}`` for a text; a value without matches is None."""
-    matches: dict[str, Any] = orjson.loads(read(SUGGEST, **text_parameters(search), k=k)[0][0])
+    parameters = text_parameters(search) | {"k": k}
+    if len(search.strip()) <= MAX_SHORT:
+        popular: dict[str, Any] = orjson.loads(read(SUGGEST_POPULAR, **parameters)[0][0])
+        if len(popular["products"] or ()) == k:
+            return popular
+    matches: dict[str, Any] = orjson.loads(read(SUGGEST, **parameters)[0][0])
     return matches
 
 

@@ -17,6 +17,8 @@ MODEL_VERSIONS: Final = 4_711_002
 SHOP_LOAD: Final = 4_711_002
 # One writer of the search vocabulary at a time.
 SEARCH_VOCABULARY: Final = 4_711_005
+# One compaction of the catalog's counts at a time, in the function ``compact_catalog_counts``.
+CATALOG_COUNTS: Final = 4_711_006
 # The first key of a job's own lock; the second is the hash of the job's name.
 JOBS: Final = 4711
 
