@@ -37,13 +37,12 @@ _SUBTREES: Final = {
     "category_id": _SUBTREE.format(name="id", condition="id = :category_id"),
     "category": _SUBTREE.format(name="name", condition="lower(name) = lower(:category)"),
 }
-# an exact external_id first, then an exact title, then matches of all complete words, then the rank in steps of a
-# tenth, then popularity
-_RELEVANCE: Final = (
-    "is_id DESC, is_title DESC, all_words DESC NULLS LAST, "
-    "rank DESC NULLS LAST, purchases DESC, id"
-)  # Products of a search that are ranked by their words: the most purchased ones. Those beyond follow by purchases, so that
-# a word that a tenth of a large catalog has costs little more than in a small one.
+# an exact external_id first, then an exact title (the one with the same punctuation before others), then matches of all
+# complete words, then the rank in steps of a tenth, then popularity
+_RELEVANCE: Final = "is_id DESC, is_title DESC, all_words DESC NULLS LAST, rank DESC NULLS LAST, purchases DESC, id"
+
+# Products of a search that are ranked by their words: the most purchased ones. Those beyond follow by purchases, so
+# that a word that a tenth of a large catalog has costs little more than in a small one.
 MAX_RANKED: Final = 1000
 _ORDERS: Final[dict[Sort, str]] = {
     "relevance": "purchases DESC, id",
@@ -53,7 +52,8 @@ _ORDERS: Final[dict[Sort, str]] = {
     "price_desc": "price DESC, id",
 }
 _TEXT_COLUMNS: Final = """lower(p.external_id) = lower(:external_id) AS is_id,
-           p.title_key IS NOT DISTINCT FROM q.title_key AS is_title, """
+           CASE WHEN p.title_key = q.title_key THEN 1 + (lower(p.name) = lower(:external_id))::integer
+                ELSE 0 END AS is_title, """
 _RANKED: Final = f""" LEFT JOIN (
         SELECT p.id, p.document @@ q.complete AS all_words, round(ts_rank(p.document, q.matching)::numeric, 1) AS rank
         FROM q, (SELECT id FROM matched ORDER BY is_id DESC, is_title DESC, purchases DESC, id

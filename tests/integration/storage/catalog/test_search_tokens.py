@@ -115,6 +115,17 @@ def test_what_people_type_finds_the_product(title: str, text: str) -> None:
     assert len(names) < len(TITLES) / 2
 
 
+def test_of_titles_that_differ_in_punctuation_the_one_as_typed_comes_first() -> None:
+    for title in ("Sign, cupcake", "Sign cupcake"):
+        rows = [ProductWrite.model_validate({"name": title, "price": 1}) for _ in range(4)]
+        with postgres.transaction() as connection:
+            bulk_writes.upsert(connection, rows)
+    for title in ("Sign, cupcake", "SIGN CUPCAKE"):
+        names, _corrected = search(title)
+        assert [name.casefold() for name in names[:4]] == [title.casefold()] * 4
+        assert len(names) == 8
+
+
 @pytest.mark.parametrize(
     ("typed", "title"),
     [
