@@ -198,7 +198,7 @@ def test_an_export_is_complete_and_contains_nothing_of_another_user(
     assert export["guests"] == [{"user_id": person["guest"]}]
     assert sorted(event["product_id"] for event in export["events"]) == [1, 2, 3]
     assert [purchase["product_id"] for purchase in export["purchases"]] == [2]
-    assert [search["query"] for search in export["searches"]] == ["ada-lovelace"]
+    assert [search["query"] for search in export["searches"]] == ["ada-lovelace", "lamp"]
     assert {preference["kind"] for preference in export["preferences"]} == {"category", "brand", "tag"}
     assert len(export["recommendations"]) == 2
     assert [entry["action"] for entry in export["feedback"]] == ["click"]

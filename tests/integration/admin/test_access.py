@@ -17,6 +17,7 @@ FILLED = {
     "version": "1",
     "name": "trending",
     "rule_id": "1",
+    "synonym_id": "1",
     "user_id": "u",
     "key_id": "0" * 12,
 }
@@ -36,6 +37,7 @@ def test_the_routes_are_those_of_the_contract() -> None:
     assert sorted(routes()) == [
         ("DELETE", "/admin/api-keys/000000000000"),
         ("DELETE", "/admin/rules/1"),
+        ("DELETE", "/admin/synonyms/1"),
         ("DELETE", "/admin/users/u"),
         ("GET", "/admin/api-keys"),
         ("GET", "/admin/audit-log"),
