@@ -23,6 +23,8 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "computed": ("serving", "computed"),
     "cold_start": ("serving", "cold_start"),
     "search": ("search", "rows"),
+    "titles": ("titles", "rows"),
+    "growth": ("growth", "rows"),
     "accepted": ("ingest", "accepted"),
     "applied": ("ingest", "applied"),
     "checkout": ("checkout", "rows"),
@@ -42,7 +44,7 @@ BENCHMARKS: Final[Mapping[str, tuple[str, str]]] = {
     "similarity": ("similarity", "rows"),
 }
 # run only when named: they take many minutes, or compare with packages that nothing else needs
-LONG = {"export", "import", "poisoning", "quality", "quality_readme", "similarity"}
+LONG = {"export", "growth", "import", "poisoning", "quality", "quality_readme", "similarity"}
 
 
 def measure(name: str, running: Bench) -> list[Row]:

@@ -47,31 +47,37 @@ def suggestions(seed: int) -> Iterator[bytes]:
         yield get("/products/suggest?" + urlencode({"q": typed, "k": 5 + seed}))
 
 
-def rows(bench: Bench) -> list[Row]:
-    """Measure searches, browsing, suggestions and single products; medians over the runs."""
+def measure(url: str, products: int) -> dict[str, tuple[float, float]]:
+    """Return p50 and p95, in ms, of searches, browsing, suggestions and single products; medians over the runs."""
     figures: dict[str, tuple[list[float], list[float]]] = {}
+    load(url, list(pages(SEARCHES, -1)), connections=1)
+    for run in range(RUNS):
+        ids = random.Random(run).sample(range(1, products + 1), min(REQUESTS, products))
+        for name, requests in (
+            ("search", list(pages(SEARCHES, run))),
+            ("browse", list(pages(BROWSES, run))),
+            ("suggestion", list(suggestions(run))),
+            ("product", [get(f"/products/{number}") for number in ids]),
+        ):
+            measured = load(url, requests, connections=1)
+            if measured.failures:
+                raise RuntimeError(f"{measured.failures} requests failed")
+            p50, p95 = figures.setdefault(name, ([], []))
+            p50.append(measured.percentile(0.5))
+            p95.append(measured.percentile(0.95))
+    return {name: (median(p50), median(p95)) for name, (p50, p95) in figures.items()}
+
+
+def rows(bench: Bench) -> list[Row]:
+    """Measure searches, browsing, suggestions and single products."""
     with bench.serving("products") as url:
-        load(url, list(pages(SEARCHES, -1)), connections=1)
-        for run in range(RUNS):
-            ids = random.Random(run).sample(range(1, bench.products + 1), min(REQUESTS, bench.products))
-            for name, requests in (
-                ("search", list(pages(SEARCHES, run))),
-                ("browse", list(pages(BROWSES, run))),
-                ("suggestion", list(suggestions(run))),
-                ("product", [get(f"/products/{number}") for number in ids]),
-            ):
-                measured = load(url, requests, connections=1)
-                if measured.failures:
-                    raise RuntimeError(f"{measured.failures} requests failed")
-                p50, p95 = figures.setdefault(name, ([], []))
-                p50.append(measured.percentile(0.5))
-                p95.append(measured.percentile(0.95))
+        figures = measure(url, bench.products)
     size = f"{bench.products:,} products; typos, filters, facets and total; nothing cached"
     return [
-        Row("product search, p50", median(figures["search"][0]), "ms", 15, at_most=True, note=size),
-        Row("… p95", median(figures["search"][1]), "ms"),
-        Row("… browsing without a search, p50", median(figures["browse"][0]), "ms"),
-        Row("suggestions, p50", median(figures["suggestion"][0]), "ms", 10, at_most=True),
-        Row("… p95", median(figures["suggestion"][1]), "ms"),
-        Row("one product, p50", median(figures["product"][0]), "ms"),
+        Row("product search, p50", figures["search"][0], "ms", 15, at_most=True, note=size),
+        Row("… p95", figures["search"][1], "ms"),
+        Row("… browsing without a search, p50", figures["browse"][0], "ms"),
+        Row("suggestions, p50", figures["suggestion"][0], "ms", 10, at_most=True),
+        Row("… p95", figures["suggestion"][1], "ms"),
+        Row("one product, p50", figures["product"][0], "ms"),
     ]

@@ -738,6 +738,9 @@ class Shop(BaseModel):
         "`stub` creates an inactive product to be completed."
     )
     search_languages: list[str] = Field(description="Values that `search_language` accepts.")
+    is_indexing: bool = Field(
+        description="Whether a change of `search_language` is indexing products; until then, search asks in both."
+    )
 
 
 class ShopPatch(BaseModel):
@@ -753,3 +756,58 @@ class ShopPatch(BaseModel):
         None, description="One of `search_languages`. A change re-indexes all products while search keeps working."
     )
     unknown_products: UnknownProducts = Field("reject", description="What happens to an event of an unknown product.")
+
+
+# searches and synonyms
+
+
+class SearchesQuery(PageQuery):
+    """A page of searches."""
+
+    days: Annotated[int, Field(ge=1, le=400, description="Searches of so many days, today included.")] = 30
+    results: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = Field(
+        None, description="Only texts whose last search found this many products; 0 for what the shop does not have."
+    )
+
+
+class CountedSearch(BaseModel):
+    """A text that shoppers searched for."""
+
+    query: str = Field(description="The text, in lower case.")
+    searches: int = Field(description="How often it was searched for. One client counts once a day.")
+    results: int | None = Field(description="Products that the last search found; null if it is not known.")
+    last_at: datetime = Field(description="When it last counted.")
+
+
+class SearchPage(Page):
+    """A page of searches, the most frequent first."""
+
+    searches: list[CountedSearch] = Field(description="The searches of this page.")
+
+
+Term = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(printable), nfc(100)
+]
+
+
+class SynonymWrite(BaseModel):
+    """A synonym to create."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    term: Term = Field(description="One to five words that shoppers search for.")
+    meant: Term = Field(description="Words that are searched for as well.")
+    two_way: bool = Field(True, strict=True, description="Whether a search for `meant` also finds `term`.")
+
+
+class Synonym(SynonymWrite):
+    """A stored synonym."""
+
+    id: int = Field(description="Id of the synonym.")
+    created_at: datetime = Field(description="When it was created.")
+
+
+class SynonymList(BaseModel):
+    """All synonyms, by term."""
+
+    synonyms: list[Synonym] = Field(description="The synonyms.")

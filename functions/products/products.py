@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from functions.products.answering import (
     CACHE_TTL_S,
+    MAX_AGE_S,
     NOT_MODIFIED,
     ProductId,
     WithoutQuery,
@@ -28,7 +29,7 @@ from shared.http import IdempotencyKey, cached, fresh
 from shared.http.api import OWNED, problem_responses
 from shared.http.idempotency import Finish, fingerprint, once
 from shared.storage.answers import protocol
-from shared.storage.catalog import product_ids, product_pages, product_writes
+from shared.storage.catalog import product_ids, product_pages, product_writes, searches
 from shared.storage.catalog import products as catalog
 from shared.storage.people import search_history
 
@@ -51,14 +52,17 @@ async def list_products(request: Request, user_id: MaybeShopper, query: Annotate
     )
     page = product_pages.Page(query.page, query.page_size, query.sort, query.after)
     key = protocol.catalog_key("page", query.model_dump(exclude={"user_id"}))
-    if user_id is None:
-        return await stored_answer(request, key, lambda: product_pages.find(filters, page))
     search = cached(protocol.PRODUCTS, key, ttl_s=CACHE_TTL_S, compute=lambda: product_pages.find(filters, page))
-    if query.search.strip() and query.page == 1 and query.after is None:
+    is_first = bool(query.search.strip()) and query.page == 1 and query.after is None
+    if user_id is not None and is_first:
         # the answer is the same for everybody; the user's search history is their own
         answer, _ = await asyncio.gather(search, run_in_threadpool(search_history.add, user_id, query.search))
     else:
         answer = await search
+    if is_first:
+        searches.note(query.search, product_pages.total_of(answer.body))
+    if user_id is None:
+        return fresh(request, answer.body, max_age_s=MAX_AGE_S, is_hit=answer.is_hit)
     return fresh(request, answer.body, max_age_s=0, public=False, is_hit=answer.is_hit)
 
 

@@ -8,7 +8,7 @@ from shared import logs, messages
 from shared.clients.postgres import transaction
 from shared.domain.events import ProductId
 from shared.storage.answers import invalidation, popular_ranking, protocol
-from shared.storage.catalog import products, search_index
+from shared.storage.catalog import catalog_counts, products, search_index
 from shared.storage.recommending import content
 from shared.subscriptions import read_or_reject
 
@@ -28,6 +28,8 @@ def _refresh_text(product_ids: list[int], *, are_new: bool) -> None:
         with transaction() as connection:
             search_index.refresh_documents(connection, product_ids)
     with transaction() as connection:
+        search_index.end_change_of_language(connection)
+    with transaction() as connection:
         search_index.refresh_vocabulary(connection, product_ids)
     # the products of a large import wait for the job refresh_content, which counts their words first
     if not are_new or len(product_ids) <= content.BATCH:
@@ -42,6 +44,8 @@ def refresh_catalog(event: CloudEvent) -> None:
     if readable is None:
         return
     _message, change = readable
+    with transaction() as connection:
+        catalog_counts.compact(connection)
     # a change of stock does not change any text
     if change.change != "stock":
         # the documents of new products were written with them

@@ -1,12 +1,33 @@
 """Event: store a user's events, update their preferences with the new ones, and drop their stored answers."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import functions_framework
 from cloudevents.http.event import CloudEvent
 
 from shared import logs, user_events
+from shared.domain.events import EventType
+from shared.event_origin import Origin
 from shared.storage.answers import invalidation, popular_ranking
-from shared.storage.catalog import stubs
+from shared.storage.catalog import searches, stubs
 from shared.storage.events import ingestion
+
+
+def _searches(events: Iterable[dict[str, Any]], origin: Origin) -> list[tuple[str, int | None, str | None]]:
+    """Return the searches of shops with their own search: `search` events whose metadata has a `query`."""
+    if origin.crawler:
+        return []
+    found = []
+    for event in events:
+        metadata = event["metadata"] or {}
+        if event["event_type"] != EventType.SEARCH.value or not isinstance(metadata.get("query"), str):
+            continue
+        results = metadata.get("results")
+        known = results if type(results) is int and 0 <= results < 2**53 else None
+        if (query := searches.query_of(metadata["query"])) is not None:
+            found.append((query, known, None if origin.vouched else origin.client or ""))
+    return found
 
 
 @functions_framework.cloud_event
@@ -20,6 +41,9 @@ def update_preferences(event: CloudEvent) -> None:
     stored = ingestion.store(
         message.message_id, message.user_id, message.events, message.origin, published_at=message.published_at
     )
+    if stored.new:
+        # a message that is delivered again has nothing new
+        searches.record(_searches(message.events, message.origin))
     # after the commit, and also when nothing was new: a crash may have come between the two
     invalidation.forget_users([message.user_id, *filter(None, [stored.account_id])])
     if stored.purchase_changes:

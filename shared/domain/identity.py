@@ -35,6 +35,8 @@ Permission = Literal[
     "api-keys:write",
     "shop:read",
     "shop:write",
+    "search:read",
+    "search:write",
 ]
 _READING: Final[frozenset[Permission]] = frozenset(
     (
@@ -46,6 +48,7 @@ _READING: Final[frozenset[Permission]] = frozenset(
         "events:read",
         "orders:read",
         "shop:read",
+        "search:read",
     )
 )
 _EVERYTHING: Final[frozenset[Permission]] = _READING | frozenset[Permission](
@@ -62,6 +65,7 @@ _EVERYTHING: Final[frozenset[Permission]] = _READING | frozenset[Permission](
         "api-keys:read",
         "api-keys:write",
         "shop:write",
+        "search:write",
     )
 )
 PERMISSIONS: Final[Mapping[str, frozenset[Permission]]] = {

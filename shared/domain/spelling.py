@@ -1,26 +1,6 @@
-"""Search text: its words, the likely correction of a mistyped word, and the tsquery texts of words."""
+"""Typing errors: how far two words are apart, and the likely correction of a mistyped word."""
 
-import re
-import unicodedata
-from collections.abc import Iterable, Sequence
-from typing import Final
-
-# Further words are ignored: they cost time and hardly narrow a search.
-MAX_WORDS: Final = 16
-
-# A number with a fraction is one word, as in Postgres' parser; a possessive "s" is dropped.
-_WORD: Final = re.compile(r"\d+(?:\.\d+)+|[^\W_]+")
-_POSSESSIVE: Final = re.compile(r"(?<=\w)['’]s\b")
-
-
-def words_of(text: str) -> list[str]:
-    """Return the words of ``text``: lower case, without accents and punctuation, at most MAX_WORDS."""
-    # NFKC first: compatibility forms such as a full-width letter have a lower case only afterwards
-    lower = _POSSESSIVE.sub("", unicodedata.normalize("NFKC", text).lower())
-    plain = "".join(c for c in unicodedata.normalize("NFKD", lower) if not unicodedata.combining(c))
-    # composed, as the catalog is stored: Hangul has letters that are no accents
-    plain = unicodedata.normalize("NFC", plain)
-    return _WORD.findall(plain)[:MAX_WORDS]
+from collections.abc import Iterable
 
 
 def distance(first: str, second: str) -> int:
@@ -61,23 +41,3 @@ def correction(word: str, candidates: Iterable[tuple[str, int]], *, partial: boo
     ranked = [(cost(other), other[0] != word[0], -products, other) for other, products in candidates if other != word]
     best = min(ranked, default=None)
     return best[3] if best is not None and best[0] <= allowed_distance(word) else None
-
-
-def _quoted(word: str) -> str:
-    # words consist of letters, digits and dots, so nothing in them can end the quotes
-    return f"'{word}'"
-
-
-def all_of(words: Sequence[str]) -> str:
-    """Return the tsquery text that matches all of the words."""
-    return " & ".join(map(_quoted, words))
-
-
-def any_of(words: Sequence[str]) -> str:
-    """Return the tsquery text that matches at least one of the words."""
-    return " | ".join(map(_quoted, words))
-
-
-def prefix(word: str) -> str:
-    """Return the tsquery text that matches words beginning with ``word``; empty for an empty word."""
-    return f"{_quoted(word)}:*" if word else ""

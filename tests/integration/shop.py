@@ -85,8 +85,14 @@ def embed_products() -> None:
     content.refresh_pending(time.monotonic() + 60)
 
 
+def set_search_language(language: str | None) -> None:
+    """Set the language of a shop; without products, so that nothing must be indexed again."""
+    postgres.write("UPDATE shop SET search_language = :language", language=language)
+
+
 def add_catalog() -> dict[str, int]:
-    """Add the products of ``CATALOG`` and return their ids by ``external_id``."""
+    """Add the products of ``CATALOG``, in a shop with English titles, and return their ids by ``external_id``."""
+    set_search_language("english")
     rows = [
         ProductWrite.model_validate(
             {

@@ -1,7 +1,9 @@
 """The catalog in Postgres: products and categories, their search, and everything that writes them.
 
-* ``products``, ``product_pages``, ``categories``: reading; ``product_ids``: products by either id
-* ``text_query``, ``corrections``, ``suggestions``, ``search_index``: search by text
+* ``products``, ``product_pages``, ``browsing``, ``categories``: reading; ``catalog_counts``: what browsing reads;
+  ``product_ids``: products by either id
+* ``text_query``, ``corrections``, ``suggestions``, ``synonyms``, ``search_index``: search by text
+* ``searches``: what shoppers searched for
 * ``product_writes`` (one product at a time, audited), ``bulk_writes`` (many at once), and ``category_paths``,
   which finds or creates the categories that they name
 

@@ -1,6 +1,6 @@
 """Corrections of a search without results: which words no product has, and the words that were probably meant."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -17,33 +17,51 @@ MAX_CORRECTED_WORDS: Final = 6
 # count(*) instead of EXISTS: for EXISTS the planner reads the table in the hope of an early match, and here there is
 # mostly none.
 DIAGNOSE: Final = f"""
-WITH text_query AS ({TEXT_QUERY}), typed AS (
-    SELECT position, word, plainto_tsquery('aisle', word) AS query
-    FROM unnest(cast(:words AS text[])) WITH ORDINALITY AS w(word, position)
+WITH text_query AS MATERIALIZED ({TEXT_QUERY}), typed AS MATERIALIZED (
+    SELECT position, word
+    FROM regexp_split_to_table(search_apart(search_fold(:search)), ' ') WITH ORDINALITY AS split(word, position)
+    WHERE word <> ''
+), asked AS MATERIALIZED (
+    SELECT position, word, search_word_query((SELECT languages[1] FROM shop), word, false) AS query
+    FROM typed WHERE length(word) BETWEEN 3 AND 40 AND word !~ '[0-9]'
+      AND NOT EXISTS (SELECT FROM search_words known WHERE known.word = typed.word)
 ), unknown AS MATERIALIZED (
-    SELECT position, word FROM typed
-    WHERE numnode(query) > 0
-      AND (SELECT count(*) FROM products p WHERE p.is_active AND p.document @@ query) = 0
+    SELECT position, word FROM asked
+    WHERE (SELECT count(*) FROM products p WHERE p.is_active AND p.document @@ asked.query) = 0
     ORDER BY position LIMIT {MAX_CORRECTED_WORDS}
 )
 SELECT (SELECT count(*) FROM products p, text_query q WHERE p.is_active AND p.document @@ q.matching) > 0 AS any_match,
-       coalesce((SELECT json_agg(json_build_array(u.position, n.word, n.products))
-                 FROM unknown u, LATERAL near_words(u.word, {MAX_NEAR_WORDS}) n), '[]')::text AS near"""
+       coalesce((SELECT json_agg(word ORDER BY position) FROM typed), '[]')::text AS words,
+       coalesce((SELECT json_agg(json_build_array(u.position, n.word, n.products, w.shown))
+                 FROM unknown u, LATERAL near_words(u.word, {MAX_NEAR_WORDS}) n
+                 JOIN search_words w USING (word)), '[]')::text AS near"""
 
 
-def diagnose(words: Sequence[str]) -> tuple[bool, list[str]]:
-    """Return whether any product matches all ``words``, and the words that were probably meant.
+@dataclass(frozen=True)
+class Diagnosis:
+    """Why a search found nothing: its words, and the words that were probably meant (equal if none is mistyped).
 
-    The second value equals ``words`` if no word has a likely correction.
+    ``any_match`` : whether any product matches all words, so that it was the filters that left none.
     """
-    correctable = [word if word.isalpha() and 3 <= len(word) <= 40 else "" for word in words]
-    any_match, near = read(DIAGNOSE, words=correctable, **text_parameters(words))[0]
+
+    any_match: bool
+    words: list[str]
+    meant: list[str]
+
+
+def diagnose(search: str) -> Diagnosis:
+    """Return what is wrong with the words of a search."""
+    any_match, typed, near = read(DIAGNOSE, **text_parameters(search))[0]
+    words: list[str] = orjson.loads(typed)
     candidates: dict[int, list[tuple[str, int]]] = {}
-    for position, word, products in orjson.loads(near):
+    shown: dict[str, str] = {}
+    for position, word, products, with_marks in orjson.loads(near):
         candidates.setdefault(int(position) - 1, []).append((word, products))
+        shown[word] = with_marks or word
     meant = list(words)
     for position, near_words in candidates.items():
         # the last word may still be typed, so it may also be the beginning of a word
         correction = spelling.correction(words[position], near_words, partial=position == len(words) - 1)
-        meant[position] = correction or words[position]
-    return bool(any_match), meant
+        if correction is not None:
+            meant[position] = shown[correction]
+    return Diagnosis(bool(any_match), words, meant)

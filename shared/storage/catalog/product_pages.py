@@ -1,25 +1,25 @@
 """Pages of products: filters, search by text, order, total and facets. Postgres writes the JSON."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import orjson
 
 from shared.clients.postgres import read
-from shared.domain import cursors, spelling
+from shared.domain import cursors
 from shared.domain.cursors import KeyType
 from shared.domain.ranking import EARTH_RADIUS_KM
 from shared.errors import InvalidRequest
-from shared.storage.catalog import corrections
+from shared.storage.catalog import browsing, corrections
 from shared.storage.catalog.categories import NAMED
-from shared.storage.catalog.text_query import TEXT_QUERY, text_parameters
+from shared.storage.catalog.text_query import TEXT_QUERY, Matching, text_parameters
 
 Sort = Literal["relevance", "price_asc", "price_desc", "newest", "popular", "distance"]
 # Whether a page shows one variant of each group, or all products.
 Variants = Literal["one", "all"]
 
-# Lower ends of the price bands. A band ends a cent before the next begins, so that both ends work as filters.
+# Lower ends of the price bands, as the SQL function price_band has them.
+# A band ends a cent before the next begins, so that both ends work as filters.
 PRICE_BANDS: Final = (0, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 MAX_TAG_FACETS: Final = 20
 # between two degrees of latitude; rounded down, so that a range of latitudes leaves nothing out
@@ -49,9 +49,15 @@ _FILTERS: Final = {
     "max_price": "p.price <= cast(cast(:max_price AS float8) AS numeric)",
     "in_stock": "(p.quantity > 0) = cast(:in_stock AS boolean)",
     "tags": "p.tags @> cast(:tags AS text[])",
-    # an exact external_id matches, whatever words the product has
-    "words": "(p.document @@ q.matching OR lower(p.external_id) = lower(:external_id))",
+    # an exact external_id or title matches, whatever words the product has
+    "words": "(p.document @@ q.matching OR lower(p.external_id) = lower(:external_id) OR p.title_key = q.title_key)",
 }
+# the same of a product, and of a row of catalog_counts, in a catalog without further categories
+_BROWSED_FILTERS: Final = {
+    "category_id": "p.category_id IN (SELECT id FROM subtree_of_id)",
+    "category": "p.category_id IN (SELECT id FROM subtree_of_name)",
+}
+_COUNTED_FILTERS: Final = {**_BROWSED_FILTERS, "in_stock": "p.in_stock = cast(:in_stock AS boolean)"}
 _SUBTREE: Final = """subtree_of_{name} AS (
     WITH RECURSIVE tree AS (
         SELECT id FROM categories WHERE {condition}
@@ -61,8 +67,12 @@ _SUBTREES: Final = {
     "category_id": _SUBTREE.format(name="id", condition="id = :category_id"),
     "category": _SUBTREE.format(name="name", condition=NAMED),
 }
-# an exact external_id first, then matches of all complete words, then the rank in steps of a tenth, then popularity
-_RELEVANCE: Final = "exact DESC, all_words DESC, rank DESC, purchases DESC, id"
+# an exact external_id first, then an exact title (the one with the same punctuation before others), then matches of all
+# complete words, then the rank in steps of a tenth, then popularity
+_RELEVANCE: Final = "is_id DESC, is_title DESC, all_words DESC, rank DESC, purchases DESC, id"
+# Products of a search that are ranked by their words: the most purchased ones. Those beyond follow by purchases, so
+# that a word that a tenth of a large catalog has costs little more than in a small one.
+MAX_RANKED: Final = 1000
 _ORDERS: Final[dict[Sort, str]] = {
     "relevance": "purchases DESC, id",
     "popular": "purchases DESC, id",
@@ -73,7 +83,8 @@ _ORDERS: Final[dict[Sort, str]] = {
 }
 # of the columns of orders; products without a place come last
 _KEY_TYPES: Final[dict[str, KeyType]] = {
-    "exact": "boolean",
+    "is_id": "boolean",
+    "is_title": "bigint",
     "all_words": "boolean",
     "rank": "numeric",
     "purchases": "bigint",
@@ -82,8 +93,17 @@ _KEY_TYPES: Final[dict[str, KeyType]] = {
     "price": "numeric",
     "distance": "float8",
 }
-_TEXT_COLUMNS: Final = """lower(p.external_id) = lower(:external_id) AS exact, p.document @@ q.all_words AS all_words,
-           round(ts_rank(p.document, q.matching)::numeric, 1) AS rank, """
+_TEXT_COLUMNS: Final = """lower(p.external_id) = lower(:external_id) AS is_id,
+           CASE WHEN p.title_key = q.title_key THEN 1 + (lower(p.name) = lower(:external_id))::integer
+                ELSE 0 END AS is_title, """
+_RANKED: Final = f"""(
+        SELECT matched.*, coalesce(ranked.all_words, false) AS all_words, coalesce(ranked.rank, -1) AS rank
+        FROM matched LEFT JOIN (
+            SELECT p.id, p.document @@ q.complete AS all_words,
+                   round(ts_rank(p.document, q.matching)::numeric, 1) AS rank
+            FROM q, (SELECT id FROM matched ORDER BY is_id DESC, is_title DESC, purchases DESC, id
+                     LIMIT {MAX_RANKED}) AS most
+            JOIN products p USING (id)) AS ranked USING (id)) AS rows_of_text"""
 
 # Only fixed fragments of this module replace the names in braces; values are always parameters.
 _PAGE: Final = """
@@ -92,12 +112,12 @@ WITH {subtrees}{text_query}matched AS MATERIALIZED (
 ), ordered AS MATERIALIZED (
     -- one row more than the page has: whether there is a next page
     SELECT id, key, row_number() OVER () AS position
-    FROM (SELECT id, json_build_array({key}) AS key FROM matched{after} ORDER BY {order}
+    FROM (SELECT id, json_build_array({key}) AS key FROM {rows}{after} ORDER BY {order}
           LIMIT cast(:page_size AS bigint) + 1 OFFSET cast(:skipped AS bigint)) AS rows
 ), page AS (
     SELECT id, position FROM ordered WHERE position <= cast(:page_size AS bigint)
 ), bands AS (
-    SELECT width_bucket(price, cast(:band_starts AS numeric[])) AS band, count(*) AS products FROM matched GROUP BY 1
+    SELECT price_band(price) AS band, count(*) AS products FROM matched GROUP BY 1
 )
 SELECT (SELECT count(*) FROM matched) AS total,
     coalesce((SELECT json_agg({product} ORDER BY page.position)
@@ -183,24 +203,28 @@ def _key(order: str) -> list[tuple[str, bool, KeyType]]:
     ]
 
 
-def _order_of(page: Page, words: Sequence[str]) -> str:
+def _order_of(page: Page, search: str) -> str:
     """Return the order of a page, in SQL."""
-    return _RELEVANCE if words and page.sort == "relevance" else _ORDERS[page.sort]
+    return _RELEVANCE if search and page.sort == "relevance" else _ORDERS[page.sort]
 
 
-def _query(filters: Filters, page: Page, words: Sequence[str], *, any_word: bool) -> tuple[str, dict[str, Any]]:
+def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[str, dict[str, Any]]:
     lists = ("tags", "external_ids")
     values: dict[str, Any] = {name: getattr(filters, name) for name in _FILTERS if name not in ("words", *lists)}
     values |= {name: list(getattr(filters, name)) or None for name in lists}
     parameters = {name: value for name, value in values.items() if value is not None}
     conditions = [_FILTERS[name] for name in parameters]
-    order = _order_of(page, words)
+    order = _order_of(page, search)
     key = _key(order)
-    text_query = columns = source = ""
-    if words:
-        parameters |= text_parameters(words, any_word=any_word) | {"external_id": filters.search.strip()}
+    text_query = columns = source = exact = ""
+    rows = "matched"
+    if search:
+        parameters |= text_parameters(search, how) | {"external_id": filters.search.strip()}
         conditions.append(_FILTERS["words"])
         text_query, source, columns = f"q AS MATERIALIZED ({TEXT_QUERY}), ", "q, ", _TEXT_COLUMNS
+        exact = "is_id DESC, is_title DESC, "
+        if page.sort == "relevance":
+            rows = _RANKED
     product = _PRODUCT
     if filters.latitude is not None:
         parameters |= {"latitude": filters.latitude, "longitude": filters.longitude}
@@ -214,13 +238,14 @@ def _query(filters: Filters, page: Page, words: Sequence[str], *, any_word: bool
         matched = _ONE_VARIANT.format(
             matched=matched,
             matched_of_groups=_MATCHED.format(distinct="DISTINCT ON (p.item_group_id) ", **parts),
-            exact="exact DESC, " if words else "",
-            order=order,
+            exact=exact,
+            order=_ORDERS[page.sort],
         )
     sql = _PAGE.format(
         subtrees="".join(_SUBTREES[name] for name in _SUBTREES if name in parameters),
         text_query=text_query,
         matched=matched,
+        rows=rows,
         order=order,
         product=product,
         key=", ".join(column for column, _descends, _type in key),
@@ -241,13 +266,54 @@ def _query(filters: Filters, page: Page, words: Sequence[str], *, any_word: bool
     return sql, parameters
 
 
-def _read_page(
-    filters: Filters, page: Page, words: Sequence[str], *, any_word: bool = False
-) -> tuple[int, str, str, str | None]:
+def _can_browse(filters: Filters, page: Page, search: str) -> bool:
+    """Return whether the counts of ``catalog_counts`` answer a page: they are kept by category, price and stock.
+
+    A text, a cursor and every other filter need the products themselves; so do several tags together.
+    """
+    others = replace(filters, search="", category=None, category_id=None, min_price=None, max_price=None, in_stock=None)
+    plain = Filters(variants=filters.variants)
+    if search or page.after is not None or page.sort == "distance" or others != plain:
+        return False
+    return browsing.counts_suffice(shows_all=filters.variants == "all")
+
+
+def _browse(filters: Filters, page: Page) -> tuple[str, dict[str, Any]]:
+    """Return the statement and parameters of a page that ``_can_browse``."""
+    names = ("category_id", "category", "min_price", "max_price", "in_stock")
+    values: dict[str, Any] = {name: getattr(filters, name) for name in names}
+    parameters = {name: value for name, value in values.items() if value is not None}
+    prices = [_FILTERS[name] for name in ("min_price", "max_price") if name in parameters]
+    conditions = [
+        (_BROWSED_FILTERS.get(name, _FILTERS[name]), _COUNTED_FILTERS[name])
+        for name in ("category_id", "category", "in_stock")
+        if name in parameters
+    ]
+    subtrees = "".join(_SUBTREES[name] for name in _SUBTREES if name in parameters)
+    sql, more = browsing.statement(
+        page.sort, subtrees, prices, conditions, PRICE_BANDS, (filters.min_price, filters.max_price)
+    )
+    skipped = (page.number - 1) * page.size
+    parameters |= more | {
+        "page_size": page.size,
+        "skipped": skipped,
+        "band_starts": list(PRICE_BANDS),
+        "tag_facets": MAX_TAG_FACETS,
+    }
+    if ":last_place" in sql:
+        # one more than the page has: whether there is a next page
+        parameters["last_place"] = skipped + page.size + 1
+    return sql, parameters
+
+
+def _read_page(filters: Filters, page: Page, search: str, how: Matching = "all") -> tuple[int, str, str, str | None]:
     """Return the total, products and facets as JSON, and the cursor of the next page."""
-    sql, parameters = _query(filters, page, words, any_word=any_word)
+    if _can_browse(filters, page, search):
+        sql, parameters = _browse(filters, page)
+    else:
+        sql, parameters = _query(filters, page, search, how)
     row = read(sql, **parameters)[0]
-    following = None if row[3] is None else cursors.encode(_order_of(page, words), orjson.loads(row[3]))
+    following = None if row[3] is None else cursors.encode(_order_of(page, search), orjson.loads(row[3]))
     return int(row[0]), row[1], row[2], following
 
 
@@ -255,22 +321,25 @@ def find(filters: Filters, page: Page) -> bytes:
     """Return a page of the active products as the JSON of ``GET /products``.
 
     A search that matches nothing is repeated: first with each word that the catalog does not know replaced by the
-    nearest known word (``corrected_query`` in the answer), then for products with any of the words.
+    nearest known word (``corrected_query`` in the answer), then for products with all words but one, then with any.
     """
-    words = spelling.words_of(filters.search)
+    search = filters.search.strip()
     corrected = None
-    if filters.search.strip() and not words:
-        # a text without words, such as punctuation, matches nothing
-        return _body(0, "[]", '{"categories":[],"price_bands":[],"tags":[]}', page, None, None)
-    total, products, facets, following = _read_page(filters, page, words)
-    if words and total == 0:
-        any_match, meant = corrections.diagnose(words)
-        if meant != words:
-            words, corrected = meant, " ".join(meant)
-            total, products, facets, following = _read_page(filters, page, words)
-            any_match = total > 0 or corrections.diagnose(words)[0]
-        if not any_match and len(words) > 1:
-            total, products, facets, following = _read_page(filters, page, words, any_word=True)
+    total, products, facets, following = _read_page(filters, page, search)
+    if search and total == 0:
+        diagnosis = corrections.diagnose(search)
+        any_match = diagnosis.any_match
+        if diagnosis.meant != diagnosis.words:
+            search = corrected = " ".join(diagnosis.meant)
+            total, products, facets, following = _read_page(filters, page, search)
+            any_match = total > 0 or corrections.diagnose(search).any_match
+        # a text without spaces may be several words in Japanese
+        has_words = len(diagnosis.words) > 1 or not search.isascii()
+        steps: tuple[Matching, ...] = ("most", "any") if has_words and not any_match else ()
+        for how in steps:
+            total, products, facets, following = _read_page(filters, page, search, how)
+            if total:
+                break
     return _body(total, products, facets, page, following, corrected if total else None)
 
 
@@ -280,3 +349,8 @@ def _body(total: int, products: str, facets: str, page: Page, following: str | N
         f'{{"products":{products},"total":{total},"page":{page.number},"page_size":{page.size},'
         f'"total_pages":{-(-total // page.size)},"next":{orjson.dumps(following).decode()},"facets":{facets}{tail}}}'
     ).encode()
+
+
+def total_of(body: bytes) -> int:
+    """Return the total of a page that ``find`` returned. Inside of a JSON text the quotes would be escaped."""
+    return int(body.rpartition(b'],"total":')[2].partition(b",")[0])

@@ -4,18 +4,28 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.clients.postgres import Connection, execute
+from shared.storage.catalog import bulk_writes
 
 # The function takes the lock SEARCH_VOCABULARY of shared/storage/schema/advisory_locks.py.
 LOCK_VOCABULARY: Final = "SELECT lock_search_words()"
 REFRESH_VOCABULARY: Final = "SELECT refresh_search_words(cast(:product_ids AS bigint[]))"
-# Only documents that differ from what product and category say now, for example after a category was renamed.
+# Only documents that differ from what product and category say now, for example after a category was renamed, and
+# those in another language than the shop's.
 REFRESH_DOCUMENTS: Final = """
 UPDATE products p SET document = ''
 FROM (SELECT p.id, product_document(p, c.name) AS document
       FROM products p LEFT JOIN categories c ON c.id = p.category_id
       WHERE p.id = ANY (cast(:product_ids AS bigint[])) ORDER BY p.id FOR NO KEY UPDATE OF p) AS current
-WHERE current.id = p.id AND current.document IS DISTINCT FROM p.document
+WHERE current.id = p.id AND (current.document IS DISTINCT FROM p.document
+                             OR p.document_language IS DISTINCT FROM (SELECT languages[1] FROM shop))
 RETURNING p.id"""
+# Until this, searches ask in the language of before as well.
+END_CHANGE_OF_LANGUAGE: Final = """
+UPDATE shop SET languages = languages[1:1]
+WHERE cardinality(languages) > 1
+  AND NOT EXISTS (SELECT FROM products p WHERE p.document_language IS DISTINCT FROM languages[1])"""
+IS_INDEXING: Final = "SELECT cardinality(languages) > 1 FROM shop"
+ALL_PRODUCTS: Final = "SELECT id FROM products ORDER BY id"
 
 
 def lock_vocabulary(connection: Connection) -> None:
@@ -32,3 +42,22 @@ def refresh_vocabulary(connection: Connection, product_ids: Sequence[int] | None
 def refresh_documents(connection: Connection, product_ids: Sequence[int]) -> int:
     """Rewrite the outdated search documents among those of these products and return how many were outdated."""
     return len(execute(connection, REFRESH_DOCUMENTS, {"product_ids": list(product_ids)}))
+
+
+def announce_all(connection: Connection) -> list[int]:
+    """Have refresh_catalog index every product again; return the outbox ids to publish after commit.
+
+    Call ``lock_vocabulary`` first: a product that another transaction is adding would be missed.
+    """
+    product_ids = [row[0] for row in execute(connection, ALL_PRODUCTS)]
+    return bulk_writes.announce(connection, product_ids, "search")
+
+
+def end_change_of_language(connection: Connection) -> None:
+    """Search in the shop's language alone, once all documents are in it."""
+    execute(connection, END_CHANGE_OF_LANGUAGE)
+
+
+def is_indexing(connection: Connection) -> bool:
+    """Whether documents are still in another language than the shop's."""
+    return bool(execute(connection, IS_INDEXING)[0][0])

@@ -1,24 +1,36 @@
 """Suggestions while a shopper types: completed queries, categories and products."""
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
 
 from shared.clients.postgres import read
-from shared.domain import spelling
 from shared.storage.catalog import corrections
 from shared.storage.catalog.text_query import TEXT_QUERY, text_parameters
 
 # Suggestions are chosen among this many matching products, the most purchased ones.
 MAX_MATCHES: Final = 300
+# A letter or two begin the words of nearly every product: suggestions then come from this many of the most purchased.
+MAX_SHORT: Final = 2
+MAX_POPULAR: Final = 1000
+_EVERY_PRODUCT: Final = "products p LEFT JOIN product_stats s ON s.product_id = p.id"
+_POPULAR_PRODUCTS: Final = f"""(
+        SELECT * FROM product_stats ORDER BY purchase_count DESC, product_id LIMIT {MAX_POPULAR}) AS s
+         JOIN products p ON p.id = s.product_id"""
 
 # Products: those that match by name first, then the most purchased. Categories: the shortest names first. Words that
 # complete the last word: the most frequent in the catalog or, after other words, in the products that match those.
-SUGGEST: Final = f"""
-WITH text_query AS MATERIALIZED ({TEXT_QUERY}), matched AS MATERIALIZED (
+# The operators of text_pattern_ops compare code points: words that begin with the last one lie between it and itself
+# followed by the last code point.
+_SUGGEST: Final = f"""
+WITH text_query AS MATERIALIZED ({TEXT_QUERY}), typed AS MATERIALIZED (
+    SELECT words, words[cardinality(words)] AS last, words[1:cardinality(words) - 1] AS completed, shown
+    FROM (SELECT string_to_array(search_apart(search_fold(:search)), ' ') AS words,
+                 string_to_array(search_apart(search_lower(:search)), ' ') AS shown) AS split
+    WHERE cardinality(words) > 0
+), matched AS MATERIALIZED (
     SELECT p.id, coalesce(s.purchase_count, 0) AS purchases
-    FROM text_query q, products p LEFT JOIN product_stats s ON s.product_id = p.id
+    FROM text_query q, {{products}}
     WHERE p.is_active AND p.document @@ q.matching
     ORDER BY purchases DESC, p.id LIMIT {MAX_MATCHES}
 ), chosen_products AS (
@@ -27,29 +39,40 @@ WITH text_query AS MATERIALIZED ({TEXT_QUERY}), matched AS MATERIALIZED (
     ORDER BY matches_by_name DESC, purchases DESC, id LIMIT cast(:k AS integer)
 ), chosen_categories AS (
     SELECT c.id, c.name FROM text_query q, categories c
-    WHERE to_tsvector('aisle', c.name) @@ q.matching
+    WHERE c.document @@ q.matching
       AND EXISTS (SELECT FROM products p WHERE p.category_id = c.id AND p.is_active)
     ORDER BY length(c.name), c.name LIMIT 3
 ), completions AS (
-    (SELECT word, products FROM search_words
-     WHERE cardinality(cast(:completed AS text[])) = 0 AND word LIKE :last_like ORDER BY products DESC, word LIMIT 3)
+    (SELECT w.word, w.shown, w.products FROM typed, search_words w
+     WHERE completed = '{{}}' AND w.word ~>=~ last AND w.word ~<~ (last || chr(1114111))
+     ORDER BY w.products DESC, w.word LIMIT 3)
     UNION ALL
-    (SELECT word, count(*) FROM matched JOIN product_words ON product_id = matched.id, unnest(words) AS word
-     WHERE cardinality(cast(:completed AS text[])) > 0 AND word LIKE :last_like
-       AND word <> ALL (cast(:completed AS text[]))
-     GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 3)
+    (SELECT begun.word, max(w.shown), count(*)
+     FROM typed, matched JOIN product_words pw ON pw.product_id = matched.id, unnest(pw.words) AS begun(word)
+     LEFT JOIN search_words w ON w.word = begun.word
+     WHERE completed <> '{{}}' AND starts_with(begun.word, last) AND begun.word <> ALL (completed)
+     GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 3)
 )
 SELECT json_build_object(
+    'typed', (SELECT shown FROM typed),
     'products', (SELECT json_agg(json_build_array(id, name) ORDER BY matches_by_name DESC, purchases DESC, id)
                  FROM chosen_products),
     'categories', (SELECT json_agg(name ORDER BY length(name), name) FROM chosen_categories),
-    'words', (SELECT json_agg(word ORDER BY products DESC, word) FROM completions))::text"""
+    'words', (SELECT json_agg(coalesce(shown, word) ORDER BY products DESC, word) FROM completions))::text"""
+
+# only fixed fragments of this module replace the name in braces
+SUGGEST: Final = _SUGGEST.replace("{products}", _EVERY_PRODUCT)
+SUGGEST_POPULAR: Final = _SUGGEST.replace("{products}", _POPULAR_PRODUCTS)
 
 
-def _read_matches(words: Sequence[str], k: int) -> dict[str, Any]:
-    """Return ``{products, categories, words}`` for these words; a value without matches is None."""
-    row = read(SUGGEST, **text_parameters(words), k=k, last_like=words[-1] + "%", completed=list(words[:-1]))[0]
-    matches: dict[str, Any] = orjson.loads(row[0])
+def _read_matches(search: str, k: int) -> dict[str, Any]:
+    """Return ``{typed, products, categories, words}`` for a text; a value without matches is None."""
+    parameters = text_parameters(search) | {"k": k}
+    if len(search.strip()) <= MAX_SHORT:
+        popular: dict[str, Any] = orjson.loads(read(SUGGEST_POPULAR, **parameters)[0][0])
+        if len(popular["products"] or ()) == k:
+            return popular
+    matches: dict[str, Any] = orjson.loads(read(SUGGEST, **parameters)[0][0])
     return matches
 
 
@@ -58,17 +81,15 @@ def suggest(text: str, k: int) -> list[dict[str, Any]]:
 
     If nothing matches, the text is corrected first, and the corrected text is the first suggestion.
     """
-    words = spelling.words_of(text)
-    if not words:
-        return []
-    matches = _read_matches(words, k)
+    matches = _read_matches(text, k)
     queries: list[str] = []
-    if not any(matches.values()):
-        _any_match, meant = corrections.diagnose(words)
-        if meant == words:
+    if matches["typed"] and not (matches["products"] or matches["categories"] or matches["words"]):
+        diagnosis = corrections.diagnose(text)
+        if diagnosis.meant == diagnosis.words:
             return []
-        matches = _read_matches(meant, k)
-        queries, words = [" ".join(meant)], meant
+        queries = [" ".join(diagnosis.meant)]
+        matches = _read_matches(queries[0], k)
+    words = matches["typed"] or ()
     queries += [" ".join([*words[:-1], word]) for word in matches["words"] or ()]
     # at most a third queries and a quarter categories: most suggestions should be products
     texts = list(dict.fromkeys(queries))[: max(k // 3, 1)]

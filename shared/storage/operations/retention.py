@@ -39,6 +39,8 @@ RULES: Final = (
     Rule("refunds", f"received_at < {EVENT_AGE}"),
     # read on their own day only; the clocks of instances may differ
     Rule("daily_caps", "day < current_date - 2"),
+    Rule("search_caps", "day < current_date - 2"),
+    Rule("search_counts", f"day < ({EVENT_AGE})::date"),
     Rule("event_counts_hourly", "hour < now() - interval '13 months'"),
     Rule("idempotency_keys", f"created_at < now() - interval '{RETENTION_S} seconds'"),
     Rule("outbox", "published_at < now() - interval '7 days'"),

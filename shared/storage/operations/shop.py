@@ -54,12 +54,14 @@ _copy = _Copy()
 def current() -> ShopSettings:
     """Return the shop's settings, at most MAX_AGE_S and one reading old. Raises DatabaseUnavailable on first use."""
     copy = _copy
-    if copy.settings is None:
-        copy.settings, copy.read_at = ShopSettings(*read(READ)[0]), time.monotonic()
+    known = copy.settings
+    if known is None:
+        known = copy.settings = ShopSettings(*read(READ)[0])
+        copy.read_at = time.monotonic()
     elif time.monotonic() - copy.read_at >= MAX_AGE_S and copy.is_reading.acquire(blocking=False):
         copy.read_at = time.monotonic()
         threading.Thread(target=copy.renew, name="shop-settings", daemon=True).start()
-    return copy.settings
+    return known
 
 
 @closed_on_reset

@@ -40,6 +40,11 @@ ERASE: Final = (
     "DELETE FROM outbox WHERE attributes ->> 'user_id' = ANY (:user_ids)",
     "DELETE FROM idempotency_keys WHERE owner = ANY (:user_ids)",
 )
+# Texts that nobody else searched for may say who the user is; texts of several people stay counted.
+FORGET_SEARCHES: Final = """
+DELETE FROM search_counts c
+WHERE c.searches <= 1 AND c.query IN (SELECT query FROM search_history WHERE user_id = ANY (:ids))
+  AND NOT EXISTS (SELECT FROM search_history h WHERE h.query = c.query AND NOT h.user_id = ANY (:ids))"""
 DELETE_LOGIN_FAILURES: Final = "DELETE FROM login_failures WHERE account = :account OR subject = :account"
 # Preferences, purchases, segment, searches, logins, cart and wishlist go with the row. An order stays, without owner.
 DELETE_USERS: Final = "DELETE FROM users WHERE id = ANY (:ids)"
@@ -71,6 +76,7 @@ def erase(connection: Connection, user_id: str, email: str | None) -> list[str]:
         execute(connection, statement, {"user_ids": user_ids})
     if email is not None:
         execute(connection, DELETE_LOGIN_FAILURES, {"account": account_subject(email)})
+    execute(connection, FORGET_SEARCHES, {"ids": ids})
     # last: the rows deleted with these are found through them
     execute(connection, DELETE_USERS, {"ids": ids})
     return user_ids

@@ -19,6 +19,8 @@ SHOP_LOAD: Final = 4_711_002
 SEARCH_VOCABULARY: Final = 4_711_005
 # One writer of content words and embeddings at a time. Taken in ``lock_content``, after SEARCH_VOCABULARY if with it.
 CONTENT: Final = 4_711_006
+# One compaction of the catalog's counts at a time, in the function ``compact_catalog_counts``.
+CATALOG_COUNTS: Final = 4_711_007
 # The first key of a job's own lock; the second is the hash of the job's name.
 JOBS: Final = 4711
 

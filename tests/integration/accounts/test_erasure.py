@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from shared.clients import postgres, redis_sync
+from shared.storage.catalog import searches
 from shared.storage.people.erasure import erase_returned
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event
@@ -52,6 +53,9 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
     assert shop.post("/recommendations/feedback", json=feedback).status_code == 202
     shop.get("/similar-products?product_id=1", headers=headers)
     products.get("/products?search=ada-lovelace", headers=headers)
+    products.get("/products?search=lamp", headers=headers)
+    searches.flush()
+    searches.record([("lamp", 3, "another client")])
     cart = serve("cart")
     for product in (4, 5):
         added = cart.post("/cart/items", headers=headers, json={"product_id": product, "quantity": 1})
@@ -93,6 +97,7 @@ def test_the_search_for_personal_data_covers_every_kind_of_column(person: dict[s
         "events.metadata",
         "events.session_id",
         "search_history.query",
+        "search_counts.query",
         "outbox.data",
         "idempotency_keys.body",
     } <= set(columns)
@@ -109,6 +114,8 @@ def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, p
     assert count_rows("events", "user_id = ANY (:ids)", ids=old_ids) == 0
     (substitute,) = postgres.read("SELECT DISTINCT external_id FROM events e JOIN users u ON u.id = e.user_id")
     assert substitute[0].startswith("erased_")
+    # what others searched for as well stays counted
+    assert [tuple(row) for row in postgres.read("SELECT query, searches FROM search_counts")] == [("lamp", 2)]
     for table in (
         "user_preferences",
         "user_price_bands",
@@ -191,7 +198,7 @@ def test_an_export_is_complete_and_contains_nothing_of_another_user(
     assert export["guests"] == [{"user_id": person["guest"]}]
     assert sorted(event["product_id"] for event in export["events"]) == [1, 2, 3]
     assert [purchase["product_id"] for purchase in export["purchases"]] == [2]
-    assert [search["query"] for search in export["searches"]] == ["ada-lovelace"]
+    assert [search["query"] for search in export["searches"]] == ["ada-lovelace", "lamp"]
     assert {preference["kind"] for preference in export["preferences"]} == {"category", "brand", "tag"}
     assert len(export["recommendations"]) == 2
     assert [entry["action"] for entry in export["feedback"]] == ["click"]

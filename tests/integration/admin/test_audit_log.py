@@ -29,6 +29,9 @@ WRITES: list[tuple[str, str, Any, str, bool, bool]] = [
     ("POST", "/admin/rules", {"kind": "exclude", "brand": "Brand 1"}, "rule.add", False, True),
     ("PATCH", "/admin/rules/{rule_id}", {"note": "not this one"}, "rule.change", True, True),
     ("DELETE", "/admin/rules/{rule_id}", None, "rule.delete", True, False),
+    ("PATCH", "/admin/shop", {"name": "Lamps"}, "shop.change", True, True),
+    ("POST", "/admin/synonyms", {"term": "sofa", "meant": "couch"}, "synonym.add", False, True),
+    ("DELETE", "/admin/synonyms/{synonym_id}", None, "synonym.delete", True, False),
     ("PUT", "/admin/users/{user_id}/role", {"role": "support"}, "user.role", True, True),
     ("POST", "/orders/{order_id}/state", {"state": "shipped"}, "order.state", True, True),
     # the entry keeps nothing of the erased person
@@ -84,6 +87,7 @@ def test_every_write_of_staff_is_in_the_audit_log(shop: httpx.Client) -> None:
         "version": str(first),
         "name": "popular",
         "rule_id": "1",
+        "synonym_id": "1",
         "user_id": customer["user_id"],
         "order_id": order,
     }

@@ -185,7 +185,7 @@ def declared() -> list[tuple[str, str, str]]:
         for path, methods in document["paths"].items():
             for method in methods:
                 filled = path.replace("{name}", "trending").replace("{user_id}", "u1")
-                for part in ("product_id", "rule_id", "version", "run_id", "category_id"):
+                for part in ("product_id", "rule_id", "synonym_id", "version", "run_id", "category_id"):
                     filled = filled.replace(f"{{{part}}}", "1")
                 filled = filled.replace("{order_id}", "018f0000-0000-7000-8000-000000000000")
                 found.append((name, method.upper(), filled))

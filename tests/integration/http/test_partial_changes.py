@@ -60,6 +60,13 @@ CHANGES: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "note": {"note": "another note"},
         "segment_id": {"segment_id": 902},
     },
+    "PATCH /admin/shop": {
+        "name": {"name": "Another shop"},
+        "currency": {"currency": "JPY"},
+        "time_zone": {"time_zone": "Asia/Tokyo"},
+        "search_language": {"search_language": "german"},
+        "unknown_products": {"unknown_products": "stub"},
+    },
     "PATCH /cart/items/{product_id}": {"quantity": {"quantity": 4}},
     "PATCH /users/me": {
         "username": {"username": "grace"},
@@ -145,8 +152,8 @@ def test_a_product_keeps_its_other_fields(env: dict[str, str], serve: Serve, fie
     change = CHANGES["PATCH /products/{product_id}"][field]
     if field == "category_id":
         change = {"category_id": garden["category_id"]}
-    # the search document is derived from the others
-    ignored = {"updated_at", "document"}
+    # the search document and the key of the title are derived from the others
+    ignored = {"updated_at", "document", "title_key"}
     before = {row["id"]: row for row in rows("products", ignored)}
     path = "/products" if by_external_id else f"/products/{mug['id']}"
     params = {"external_id": mug["external_id"]} if by_external_id else {}
@@ -156,6 +163,18 @@ def test_a_product_keeps_its_other_fields(env: dict[str, str], serve: Serve, fie
     assert after[garden["id"]] == before[garden["id"]]
     stored = {"category": "category_id", "further_categories": "further_category_ids"}.get(field, field)
     assert differences([before[mug["id"]]], [after[mug["id"]]]) == {stored}
+
+
+@pytest.mark.parametrize("field", CHANGES["PATCH /admin/shop"])
+def test_the_shop_keeps_its_other_settings(env: dict[str, str], serve: Serve, field: str) -> None:
+    admin = serve("admin")
+    body = {"name": "Shop", "currency": "EUR", "time_zone": "Europe/Paris", "search_language": "french"}
+    assert admin.patch("/admin/shop", json=body, headers=STAFF).status_code == 200
+    # the languages of the documents follow the shop's
+    before = rows("shop", {"updated_at", "languages"})
+    answer = admin.patch("/admin/shop", json=CHANGES["PATCH /admin/shop"][field], headers=STAFF)
+    assert answer.status_code == 200, answer.text
+    assert differences(before, rows("shop", {"updated_at", "languages"})) == {field}
 
 
 @pytest.mark.parametrize("field", CHANGES["PATCH /admin/rules/{rule_id}"])

@@ -130,6 +130,18 @@ OLD_AND_YOUNG = {
         "INSERT INTO login_failures (subject, failures, last_at) VALUES (uuid_send(gen_random_uuid()), 1, {})",
         "2 days",
     ),
+    "search_caps": (
+        """INSERT INTO search_caps (day, client, query_key)
+           SELECT current_date - CASE WHEN {} < now() - interval '3 days' THEN 3 ELSE 2 END,
+                  gen_random_uuid()::text, 1""",
+        "3 days",
+    ),
+    "search_counts": (
+        """INSERT INTO search_counts (day, query, searches)
+           SELECT (now() - interval '13 months')::date - CASE WHEN {} < now() - interval '13 months' THEN 1 ELSE -1 END,
+                  gen_random_uuid()::text, 1""",
+        "13 months",
+    ),
     "search_history": (
         """WITH u AS (INSERT INTO users (external_id) VALUES (gen_random_uuid()) RETURNING id)
            INSERT INTO search_history (user_id, query, last_at) SELECT id, 'lamp', {} FROM u""",

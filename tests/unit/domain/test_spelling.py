@@ -2,47 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.spelling import MAX_WORDS, all_of, allowed_distance, any_of, correction, distance, prefix, words_of
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("White HANGING  heart", ["white", "hanging", "heart"]),
-        ("T-Light holder", ["t", "light", "holder"]),
-        ("women's bag", ["women", "bag"]),
-        ("women’s bag", ["women", "bag"]),
-        ("Café crème", ["cafe", "creme"]),
-        ("1.5 litre", ["1.5", "litre"]),
-        ("85123A", ["85123a"]),
-        ("日本 酒", ["日本", "酒"]),
-        ("한글 컵", ["한글", "컵"]),
-        ("\u1112\u1161\u11ab\u1100\u1173\u11af", ["한글"]),
-        ("ＣＡＦÉ Cafe\u0301", ["cafe", "cafe"]),
-        ("\u210cand", ["hand"]),
-        ("a_b", ["a", "b"]),
-        ("💖 !!! ' & | :*", []),
-        ("", []),
-    ],
-)
-def test_words_are_lower_case_without_accents_and_punctuation(text: str, words: list[str]) -> None:
-    assert words_of(text) == words
-
-
-def test_a_text_of_a_hundred_words_is_cut() -> None:
-    assert len(words_of("a " * 100)) == MAX_WORDS
-
-
-@given(st.text(max_size=200))
-def test_no_text_ends_the_quotes_of_a_tsquery(text: str) -> None:
-    words = words_of(text)
-    assert not any(set(word) & set("'\\:*&|!<>() ") for word in words)
-    assert all_of(words).count("'") == 2 * len(words) == any_of(words).count("'")
-
-
-def test_the_prefix_query_of_an_empty_word_is_empty() -> None:
-    assert prefix("") == ""
-    assert prefix("lan") == "'lan':*"
+from shared.domain.spelling import allowed_distance, correction, distance
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,148 @@
+"""What shoppers searched for, counted by day: how often, and how many products were found.
+
+No user is stored. A client (``shared/event_origin.py``) counts once a day for a text, so that nobody can make a text
+look wanted. Texts that look like an email or a long number are left out: they say who somebody is, not what they want.
+
+Requests do not wait: searches are collected and written in the background, at most once in FLUSH_S. A crash of the
+instance loses what it has collected.
+"""
+
+import logging
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from shared import event_origin
+from shared.clients import closed_on_reset
+from shared.clients.postgres import read, write
+from shared.domain.text import canonical_name
+from shared.errors import AppError
+
+log = logging.getLogger(__name__)
+
+FLUSH_S: Final = 2.0
+# collected searches beyond this are dropped, the oldest first: Postgres does not answer
+MAX_COLLECTED: Final = 5000
+MAX_QUERY: Final = 200
+# different texts of one client that count in a day
+MAX_QUERIES_PER_CLIENT: Final = 200
+# an email, or a number as long as those of phones and cards
+_PERSONAL: Final = re.compile(r"@|(?:\d[ ./()+-]*){9}")
+
+# without_waiting() commits asynchronously: see shared/storage/people/search_history.py
+RECORD: Final = f"""
+WITH given AS MATERIALIZED (
+    SELECT query, results, client, place, hashtextextended(query, 0) AS query_key, shop_day(now()) AS day
+    FROM unnest(cast(:queries AS text[]), cast(:results AS bigint[]), cast(:clients AS text[]))
+         WITH ORDINALITY AS searched(query, results, client, place)
+    WHERE without_waiting()
+), counted_clients AS (
+    INSERT INTO search_caps (day, client, query_key)
+    SELECT DISTINCT g.day, g.client, g.query_key FROM given g
+    WHERE g.client IS NOT NULL
+      AND (SELECT count(*) FROM search_caps c WHERE c.day = g.day AND c.client = g.client) < {MAX_QUERIES_PER_CLIENT}
+    ORDER BY 1, 2, 3
+    ON CONFLICT DO NOTHING RETURNING client, query_key
+), counts AS (
+    SELECT g.day, g.query,
+           count(DISTINCT c.client) + count(*) FILTER (WHERE g.client IS NULL) AS searches,
+           (array_agg(g.results ORDER BY g.place DESC) FILTER (WHERE g.results IS NOT NULL))[1] AS results
+    FROM given g LEFT JOIN counted_clients c ON c.client = g.client AND c.query_key = g.query_key
+    GROUP BY 1, 2
+)
+INSERT INTO search_counts AS stored (day, query, searches, results)
+SELECT day, query, searches, results FROM counts WHERE searches > 0 ORDER BY query
+ON CONFLICT (day, query) DO UPDATE SET searches = stored.searches + EXCLUDED.searches,
+    results = coalesce(EXCLUDED.results, stored.results), last_at = now()"""
+_TOTALS: Final = """
+SELECT query, sum(searches)::bigint AS searches,
+       (array_agg(results ORDER BY day DESC) FILTER (WHERE results IS NOT NULL))[1] AS results, max(last_at) AS last_at
+FROM search_counts WHERE day > shop_day(now()) - cast(:days AS integer) GROUP BY query
+HAVING cast(:results AS bigint) IS NULL
+    OR (array_agg(results ORDER BY day DESC) FILTER (WHERE results IS NOT NULL))[1] = cast(:results AS bigint)"""
+LIST: Final = f"{_TOTALS} ORDER BY searches DESC, query LIMIT :limit OFFSET :offset"
+COUNT: Final = f"SELECT count(*) FROM ({_TOTALS}) AS totals"
+
+
+class CountedSearch(NamedTuple):
+    """A text, how often it was searched for, how many products the last search found, and when that was."""
+
+    query: str
+    searches: int
+    results: int | None
+    last_at: datetime
+
+
+class _Search(NamedTuple):
+    query: str
+    results: int | None
+    client: str | None
+
+
+class _Collected:
+    def __init__(self) -> None:
+        self.searches: deque[_Search] = deque(maxlen=MAX_COLLECTED)
+        self.flushed_at = float("-inf")
+        self.is_flushing = threading.Lock()
+
+
+_collected = _Collected()
+
+
+def query_of(text: str) -> str | None:
+    """Return a text as it is counted; None for an empty one, and for one that looks personal."""
+    query = canonical_name(" ".join(text.split()).lower())[:MAX_QUERY]
+    return query if query and not _PERSONAL.search(query) else None
+
+
+def note(text: str, results: int | None) -> None:
+    """Count a search of the current request, in the background."""
+    origin = event_origin.current()
+    query = query_of(text)
+    if query is None or origin.crawler:
+        return
+    # a vouched request comes from the shop's server, which counts for every one of its shoppers
+    _collected.searches.append(_Search(query, results, None if origin.vouched else origin.client or ""))
+    if time.monotonic() - _collected.flushed_at >= FLUSH_S:
+        _collected.flushed_at = time.monotonic()
+        threading.Thread(target=flush, name="searches", daemon=True).start()
+
+
+def flush() -> None:
+    """Write what was collected. A failure is only logged, and what was collected is tried again."""
+    collected = _collected
+    with collected.is_flushing:
+        searches = list(collected.searches)
+        collected.searches.clear()
+        try:
+            record(searches)
+        except AppError as error:
+            collected.searches.extendleft(reversed(searches))
+            log.warning("searches not counted", extra={"error": str(error)})
+
+
+def record(searches: Sequence[tuple[str, int | None, str | None]]) -> None:
+    """Count searches ``(query, results, client)``, each text as ``query_of`` returns it. Without a client all count."""
+    if searches:
+        queries, results, clients = zip(*searches, strict=True)
+        write(RECORD, queries=list(queries), results=list(results), clients=list(clients))
+
+
+def page(days: int, results: int | None, limit: int, offset: int) -> tuple[list[CountedSearch], int]:
+    """Return the searches of the last ``days`` days, the most frequent first, and their total number.
+
+    ``results`` : only texts whose last search found this many products.
+    """
+    rows = read(LIST, days=days, results=results, limit=limit, offset=offset)
+    return [CountedSearch(*row) for row in rows], int(read(COUNT, days=days, results=results)[0][0])
+
+
+@closed_on_reset
+def close() -> None:
+    """Forget what was collected."""
+    global _collected
+    _collected = _Collected()
