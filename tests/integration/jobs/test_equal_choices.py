@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from jobs.data.history import load_history
 from jobs.models.pairs import count_threads
 from shared.clients import postgres
 from tests.integration.conftest import Serve
@@ -38,13 +39,27 @@ def train(serve: Serve) -> tuple[dict[str, Any], list[Any], list[Any]]:
     return answer, postgres.read(MODEL, version=answer["version"]), postgres.read(ROWS, version=answer["version"])
 
 
-def test_two_trainings_one_beside_a_full_load_publish_equal_rows(env: object, serve: Serve) -> None:
-    add_two_kinds_of_users()
-    answer, model, rows = train(serve)
-    # another order in the table, as after an update or a restored backup
+def move_events() -> None:
+    """Store the events in another order, as after an update or a restored backup."""
     postgres.write("CREATE TABLE moved AS SELECT * FROM events ORDER BY occurred_at DESC, user_id DESC")
     postgres.write("DELETE FROM events")
     postgres.write("INSERT INTO events SELECT * FROM moved")
+
+
+def test_the_order_of_a_history_is_not_that_of_the_table(env: object) -> None:
+    add_two_kinds_of_users()
+    before = load_history(90, 1_000_000)
+    move_events()
+    after = load_history(90, 1_000_000)
+    assert len(after) == 1600
+    for name in ("user_ids", "product_ids", "users", "items", "weights", "times"):
+        assert getattr(after, name).tobytes() == getattr(before, name).tobytes(), name
+
+
+def test_two_trainings_one_beside_a_full_load_publish_equal_rows(env: object, serve: Serve) -> None:
+    add_two_kinds_of_users()
+    answer, model, rows = train(serve)
+    move_events()
     # the second training, too, has no version to start from
     postgres.write("UPDATE models SET active = false")
     with full_load():

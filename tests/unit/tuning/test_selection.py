@@ -65,7 +65,8 @@ def test_a_budget_of_a_second_gives_an_answer_in_seconds(budget_s: float) -> Non
         notes = {trial["algorithm"]: trial["note"] for trial in choice.trials if trial["ndcg@20"] is None}
         # the four cheapest run whatever the budget
         assert len(notes) == len(SPACES) - 4
-        assert {"transitions", "ease", "ease_head", "als"} <= notes.keys()
+        # EASE is cheap in a shop of 60 products
+        assert {"ease_head", "als"} <= notes.keys()
         assert all("budget" in note for note in notes.values())
 
 
