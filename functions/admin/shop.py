@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from functions.admin.answering import private
-from functions.admin.schemas import Shop, ShopPatch
+from functions.admin.schemas.shop import Shop, ShopPatch
 from shared.auth import requires
 from shared.clients.postgres import Connection, transaction
 from shared.domain.shop import ShopSettings
