@@ -13,7 +13,7 @@ REFRESH_VOCABULARY: Final = "SELECT refresh_search_words(cast(:product_ids AS bi
 # those in another language than the shop's.
 REFRESH_DOCUMENTS: Final = """
 UPDATE products p SET document = ''
-FROM (SELECT p.id, product_document(p, c.name) AS document
+FROM (SELECT p.id, product_document(p, c.leaf) AS document
       FROM products p LEFT JOIN categories c ON c.id = p.category_id
       WHERE p.id = ANY (cast(:product_ids AS bigint[])) ORDER BY p.id FOR NO KEY UPDATE OF p) AS current
 WHERE current.id = p.id AND (current.document IS DISTINCT FROM p.document
