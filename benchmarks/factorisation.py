@@ -40,7 +40,7 @@ from jobs.offline.snapshot import Snapshot
 from jobs.offline.split import Split
 from jobs.tuning.budget import Budget
 from jobs.tuning.objective import K, Objective
-from jobs.tuning.selection import split_for_tuning
+from jobs.tuning.splits import split_for_tuning
 from shared.domain.formula import Formula
 
 ITERATIONS: Final = 10

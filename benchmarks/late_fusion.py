@@ -28,8 +28,9 @@ from jobs.offline.recommender import OfflineRecommender
 from jobs.offline.snapshot import Snapshot
 from jobs.tuning.fitting import fit
 from jobs.tuning.objective import K, Objective, ScoredUsers
-from jobs.tuning.selection import choose_model, split_for_tuning
+from jobs.tuning.selection import choose_model
 from jobs.tuning.space import FORMULA
+from jobs.tuning.splits import split_for_tuning
 from jobs.tuning.trial import is_better
 from shared.domain.formula import Formula
 

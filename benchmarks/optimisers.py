@@ -35,8 +35,9 @@ from jobs.offline.split import Split
 from jobs.tuning.budget import Budget
 from jobs.tuning.fitting import NEIGHBOURS, fit
 from jobs.tuning.objective import K, Objective
-from jobs.tuning.selection import choose_model, compiling_pays, split_for_tuning
+from jobs.tuning.selection import choose_model, compiling_pays
 from jobs.tuning.space import SPACES, Values
+from jobs.tuning.splits import split_for_tuning
 from jobs.tuning.starts import formula_values, other_starts, starting_formula, weighting_values
 from shared.domain.formula import Formula
 

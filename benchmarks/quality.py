@@ -28,7 +28,7 @@ from jobs.offline.metrics import bootstrap_interval, score_users
 from jobs.offline.split import NothingToMeasure, Split
 from jobs.reports.offline_evaluation import MOST_POPULAR, RECENTLY_POPULAR, by_history, evaluate
 from jobs.reports.report import history_label
-from jobs.tuning.selection import split_for_tuning
+from jobs.tuning.splits import split_for_tuning
 from local.places import ROOT
 
 SERVED: Final = "served"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A delivery, in the order that keeps the shop open: record what is deployed, migrate the schema beside the running code,
-# roll everything out, and run the smoke test. If that fails, every function goes back to its previous archive, and this
-# script fails. The schema stays: each migration is safe beside the previous release.
+# roll out the subscribers and then everything, and run the smoke test. If that fails, every function goes back to its
+# previous archive, and this script fails. The schema stays: each migration is safe beside the previous release.
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
 python=${PYTHON:-python3}
@@ -14,7 +14,11 @@ delivery/terraform.sh prepare
 "$python" -m delivery.migrate --outputs build/outputs.json
 say "Roll out"
 failed=
-delivery/terraform.sh apply || failed="terraform apply"
+# a subscriber of the previous release would reject messages of a new type for good
+delivery/terraform.sh subscribers || failed="terraform apply of the subscribers"
+if [[ -z $failed ]]; then
+    delivery/terraform.sh apply || failed="terraform apply"
+fi
 if [[ -z $failed ]]; then
     say "Smoke test"
     delivery/terraform.sh outputs

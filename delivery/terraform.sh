@@ -4,6 +4,7 @@
 #   terraform.sh plan        write the planned changes to build/plan; lock and change nothing
 #   terraform.sh before      write what is deployed to build/previous.json and build/rollback.tfvars.json
 #   terraform.sh prepare     apply the migrate job, the database's users and their dependencies: new schema, old code
+#   terraform.sh subscribers apply the event functions, which read the messages of both releases: before who sends them
 #   terraform.sh apply       plan and apply everything
 #   terraform.sh outputs     write the outputs to build/outputs.json
 #   terraform.sh rollback    serve every function from its archive in build/rollback.tfvars.json
@@ -40,6 +41,12 @@ prepare)
     # they include the URL of the migrate job
     "${terraform[@]}" output -no-color -json >build/outputs.json
     ;;
+subscribers)
+    init
+    "${terraform[@]}" apply -no-color -auto-approve "${variables[@]}" \
+        -target='module.function["update_preferences"]' -target='module.function["update_popularity"]' \
+        -target='module.function["refresh_catalog"]'
+    ;;
 apply)
     init
     "${terraform[@]}" plan -no-color "${variables[@]}" -out="$PWD/build/plan" >build/plan.txt
@@ -59,7 +66,7 @@ rollback)
     "${terraform[@]}" apply -no-color -auto-approve "${variables[@]}" -var-file="$PWD/build/rollback.tfvars.json"
     ;;
 *)
-    sed -n '2,10p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//' >&2
+    sed -n '2,11p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//' >&2
     exit 2
     ;;
 esac

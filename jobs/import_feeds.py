@@ -59,7 +59,7 @@ def _run(feed: dict[str, Any]) -> str:
     except Exception as error:
         log.exception("feed failed", extra={"feed": feed["id"]})
         outcome, detail = "failed", f"{type(error).__name__}: the error was logged."
-    feeds.record_run(feed["id"], outcome, detail, **marks)
+    feeds.record_run(feed, outcome, detail, marks)
     return outcome
 
 

@@ -14,10 +14,11 @@ from jobs.data.history import History, load_history
 from jobs.data.similarity_rows import format_rows, unpack_rows
 from jobs.models.neighbours import Neighbours
 from jobs.tuning.buy_again import choose_formula
+from jobs.tuning.choice import Choice
 from jobs.tuning.drift import PROFILE_KEY, Drift, Profile, measure_drift, profile_of
 from jobs.tuning.fitting import NEIGHBOURS
 from jobs.tuning.guard import STORED_USERS_MIN, PublishedModel, find_stored_advantage
-from jobs.tuning.selection import Choice, choose_model
+from jobs.tuning.selection import choose_model
 from jobs.tuning.short_histories import GROUPS_FROM, share_lengths
 from jobs.tuning.space import SPACES
 from jobs.tuning.trial import Trial

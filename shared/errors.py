@@ -93,6 +93,11 @@ class AppError(Exception):
 class InvalidRequest(AppError):
     status, slug, title = 422, "invalid-request", "Invalid request"
 
+    @classmethod
+    def of_field(cls, field: str, message: str, kind: str = "value_error") -> "InvalidRequest":
+        """Return the problem of a field whose rule no validation of the request alone can check."""
+        return cls(f"{field}: {message}", errors=[{"field": field, "message": message, "type": kind}])
+
 
 class MalformedBody(InvalidRequest):
     status, slug, title = 400, "malformed-body", "Malformed JSON body"

@@ -30,5 +30,5 @@ def request_merge(body: UserMerge, credential: LiveCredential) -> Response:
     authorise(body.from_, from_credential, Action.MERGE)
     with transaction() as connection:
         merge = merging.merge_users(connection, body.from_, body.to)
-    invalidation.forget_users([body.from_, body.to])
+    invalidation.forget_users({body.from_, body.to, *filter(None, [merge.account_id])})
     return private(guest_merge(merge).model_dump_json().encode())

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from functions.admin.schemas import ApiKey, ApiKeyCreation, ApiKeyList, NewApiKey
+from functions.admin.schemas.api_keys import ApiKey, ApiKeyCreation, ApiKeyList, NewApiKey
 from shared import api_keys
 from shared.auth import requires
 from shared.clients.postgres import transaction

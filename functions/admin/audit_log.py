@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.admin.answering import private
-from functions.admin.schemas import AuditLogPage, AuditLogQuery
+from functions.admin.schemas.audit_log import AuditLogPage, AuditLogQuery
 from shared.auth import requires
 from shared.storage.operations import audit
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
 
-from functions.admin.schemas import CacheFlush
+from functions.admin.schemas.cache import CacheFlush
 from shared.auth import requires
 from shared.clients.postgres import transaction
 from shared.errors import Unavailable

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.admin.answering import private
-from functions.admin.schemas import DeadLetterList, DeadLetterQuery, ReplayRequest, ReplayResult
+from functions.admin.schemas.dead_letters import DeadLetterList, DeadLetterQuery, ReplayRequest, ReplayResult
 from shared.auth import requires
 from shared.clients.postgres import transaction
 from shared.manifest import manifest

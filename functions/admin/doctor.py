@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from functions.admin import schedules
 from functions.admin.answering import private
-from functions.admin.schemas import DoctorReport
+from functions.admin.schemas.doctor import DoctorReport
 from shared.auth import requires
 from shared.doctor import Finding, run_checks
 from shared.errors import AppError

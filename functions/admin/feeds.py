@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from functions.admin.schemas import CatalogFeed, FeedList, FeedPatch, FeedWrite
+from functions.admin.schemas.feeds import CatalogFeed, FeedList, FeedPatch, FeedWrite
 from shared.auth import requires
 from shared.clients.postgres import transaction
 from shared.http import IdempotencyKey

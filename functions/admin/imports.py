@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.admin.answering import private
-from functions.admin.schemas import ImportList, ImportsQuery, ImportWithReport
+from functions.admin.schemas.imports import ImportList, ImportsQuery, ImportWithReport
 from shared.auth import requires
 from shared.http.api import problem_responses
 from shared.storage.operations import imports

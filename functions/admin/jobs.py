@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from functions.admin import runner, schedules
 from functions.admin.answering import private
-from functions.admin.schemas import JobList, JobRunResult, JobScheduleChange, JobsQuery
+from functions.admin.schemas.jobs import JobList, JobRunResult, JobScheduleChange, JobsQuery
 from shared.auth import requires
 from shared.clients.postgres import transaction
 from shared.domain.events import storable_json

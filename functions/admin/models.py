@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.admin.answering import private
-from functions.admin.schemas import ModelActivation, ModelVersionList
+from functions.admin.schemas.models import ModelActivation, ModelVersionList
 from shared.auth import requires
 from shared.clients.postgres import transaction
 from shared.http.api import problem_responses

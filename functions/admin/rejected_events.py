@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.admin.answering import private
-from functions.admin.schemas import RejectedEventPage
+from functions.admin.schemas.rejected_events import RejectedEventPage
 from shared.auth import requires
 from shared.http import PageQuery
 from shared.storage.events import rejected

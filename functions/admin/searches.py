@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.admin.answering import private
-from functions.admin.schemas import SearchesQuery, SearchPage
+from functions.admin.schemas.searches import SearchesQuery, SearchPage
 from shared.auth import requires
 from shared.storage.catalog import searches
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.admin.answering import private
-from functions.admin.schemas import SegmentList
+from functions.admin.schemas.segments import SegmentList
 from shared.auth import requires
 from shared.storage.recommending import segments
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from functions.admin.answering import private
-from functions.admin.schemas import Shop, ShopPatch
+from functions.admin.schemas.shop import Shop, ShopPatch
 from shared.auth import requires
 from shared.clients.postgres import Connection, transaction
 from shared.domain.shop import ShopSettings
@@ -31,10 +31,6 @@ def _response(request: Request, connection: Connection, settings: ShopSettings, 
     return private(request, members)
 
 
-def _refusal(field: str, message: str) -> InvalidRequest:
-    return InvalidRequest(f"{field}: {message}", errors=[{"field": field, "message": message, "type": "value_error"}])
-
-
 @router.get("", dependencies=[requires("shop:read")], response_model=Shop)
 def get_shop(request: Request) -> Response:
     """Get the shop's settings."""
@@ -51,10 +47,10 @@ def update_shop(request: Request, actor: ShopAdmin, patch: ShopPatch) -> Respons
         changes = patch.model_dump(include=patch.model_fields_set)
         languages = shop.search_languages(connection)
         if (language := changes.get("search_language")) is not None and language not in languages:
-            raise _refusal("search_language", f"must be null or one of {', '.join(languages)}")
+            raise InvalidRequest.of_field("search_language", f"must be null or one of {', '.join(languages)}")
         if (zone := changes.get("time_zone")) is not None and not shop.time_zone_exists(connection, zone):
             message = f"there is no time zone {zone!r} in the IANA database; use a name such as Europe/Berlin"
-            raise _refusal("time_zone", message)
+            raise InvalidRequest.of_field("time_zone", message)
         after = before
         if asdict(before) | changes != asdict(before):
             if changes.get("search_language", before.search_language) != before.search_language:

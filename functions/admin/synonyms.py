@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from functions.admin.schemas import Synonym, SynonymList, SynonymWrite
+from functions.admin.schemas.synonyms import Synonym, SynonymList, SynonymWrite
 from shared.auth import requires
 from shared.clients.postgres import transaction
 from shared.http import IdempotencyKey

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.admin.answering import private
-from functions.admin.schemas import TrainingRunPage, TrainingRunsQuery
+from functions.admin.schemas.training_runs import TrainingRunPage, TrainingRunsQuery
 from shared.auth import requires
 from shared.errors import NotFound
 from shared.http.answers import NO_CACHE

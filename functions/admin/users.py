@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path
 from fastapi import Query as QueryParameters
 from starlette.responses import Response
 
-from functions.admin.schemas import Account, AccountPage, AccountsQuery, RoleAssignment, RoleChange
+from functions.admin.schemas.users import Account, AccountPage, AccountsQuery, RoleAssignment, RoleChange
 from shared import account_mails, mail, passwords
 from shared.auth import requires
 from shared.clients.postgres import transaction

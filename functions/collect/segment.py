@@ -93,12 +93,12 @@ def _merge(merges: list[tuple[str, str]]) -> None:
     for from_id, to_id in merges:
         try:
             with transaction() as connection:
-                merging.merge_users(connection, from_id, to_id)
+                merge = merging.merge_users(connection, from_id, to_id)
         except (Conflict, Forbidden) as error:
             # the call is recorded; sending it again could not join the two either
             log.warning("users not merged", extra={"error": error.detail})
         else:
-            invalidation.forget_users([from_id, to_id])
+            invalidation.forget_users({from_id, to_id, *filter(None, [merge.account_id])})
 
 
 def answer(received: Received) -> Response:

@@ -30,8 +30,8 @@ InStockOnly = Annotated[bool, Field(description="`true` returns only products in
 Explain = Annotated[bool, Field(description="`true` adds the reason for each product.")]
 
 
-class CategoryFilter(Query):
-    """The parameters that restrict an answer to a category: its id, or its path or name."""
+class CategoryFilter(BaseModel):
+    """The fields that restrict an answer to a category: its id, or its path or name."""
 
     category_id: CategoryId | None = Field(
         None, description="Returns only products of this category and of the categories below it."
@@ -171,7 +171,7 @@ class SimilarProductsQuery(ProductQuery):
         return self
 
 
-class TrendingProductsQuery(CategoryFilter):
+class TrendingProductsQuery(CategoryFilter, Query):
     """The parameters of GET /trending."""
 
     window: Literal["7d", "30d"] = Field("7d", description="The last 7 or 30 days.")
@@ -316,7 +316,7 @@ class Recommendations(BaseModel):
     generated_at: datetime = Field(description="When the answer was computed.")
 
 
-class RecommendationsBatchRequest(BaseModel):
+class RecommendationsBatchRequest(CategoryFilter):
     """Recommendations for several users."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -324,12 +324,6 @@ class RecommendationsBatchRequest(BaseModel):
     user_ids: list[UserId] = Field(min_length=1, max_length=MAX_BATCH_USERS, description="Ids of the users, each once.")
     k: int = Field(10, ge=1, le=MAX_BATCH_K, description="Maximum number of products for each user.")
     repeats: Repeats = Field("exclude", description="Which of the products that a user knows are returned.")
-    category_id: CategoryId | None = Field(
-        None, description="Returns only products of this category and of the categories below it."
-    )
-    category: CategoryName | None = Field(
-        None, description="The same by path (`Women > Shoes`) or by name, which may be that of several categories."
-    )
     exclude: list[ProductId] = Field([], max_length=MAX_EXCLUDED, description="Ids of products not to return.")
     exclude_external: list[ExternalId] = Field(
         [], max_length=MAX_EXCLUDED, description="The shop's own ids of products not to return."
@@ -346,18 +340,6 @@ class RecommendationsBatchRequest(BaseModel):
         if len(set(self.user_ids)) < len(self.user_ids):
             raise ValueError("Name each user of user_ids once.")
         return self
-
-    @model_validator(mode="after")
-    def require_one_category(self) -> Self:
-        """Refuse a category that is named twice."""
-        if self.category_id is not None and self.category is not None:
-            raise ValueError("Give either category_id or category.")
-        return self
-
-    @property
-    def category_reference(self) -> CategoryReference:
-        """The category of the request."""
-        return CategoryReference(self.category_id, self.category)
 
     @property
     def excluded(self) -> list[ProductReference]:

@@ -24,8 +24,11 @@ class CatalogChange(BaseModel):
 
 def _refresh_text(product_ids: list[int], *, are_new: bool) -> None:
     # separate transactions: each takes locks that other transactions take in another order
-    if not are_new:
-        with transaction() as connection:
+    with transaction() as connection:
+        if are_new:
+            # written with the products, but perhaps in a language that has changed since
+            search_index.refresh_language(connection, product_ids)
+        else:
             search_index.refresh_documents(connection, product_ids)
     with transaction() as connection:
         search_index.end_change_of_language(connection)
@@ -48,7 +51,6 @@ def refresh_catalog(event: CloudEvent) -> None:
         catalog_counts.compact(connection)
     # a change of stock does not change any text
     if change.change != "stock":
-        # the documents of new products were written with them
         _refresh_text(change.product_ids, are_new=change.change == "created")
     popular_ranking.refresh_products(products.get_public(change.product_ids))
     # last: an answer computed from here on sees all of the above

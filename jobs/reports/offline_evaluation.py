@@ -17,8 +17,9 @@ from jobs.offline.recommender import OfflineRecommender
 from jobs.offline.snapshot import Snapshot
 from jobs.offline.split import Split
 from jobs.tuning.budget import Clock
+from jobs.tuning.choice import Choice
 from jobs.tuning.fitting import MIXTURE, fit
-from jobs.tuning.selection import Choice, choose_model, compiling_pays
+from jobs.tuning.selection import choose_model, compiling_pays
 from jobs.tuning.trial import Trial
 from shared.domain.formula import Formula
 

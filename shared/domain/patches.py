@@ -1,6 +1,9 @@
 """JSON schemas of partial changes."""
 
+from collections.abc import Callable
 from typing import Any
+
+from pydantic import BaseModel
 
 
 def without_defaults(schema: dict[str, Any]) -> None:
@@ -11,3 +14,16 @@ def without_defaults(schema: dict[str, Any]) -> None:
     """
     for field in schema.get("properties", {}).values():
         field.pop("default", None)
+
+
+def all_optional(write: type[BaseModel], title: str, description: str) -> Callable[[dict[str, Any]], None]:
+    """Return a ``json_schema_extra`` for a PATCH of what ``write`` stores: its fields, all optional, without defaults.
+
+    Such a patch takes any field, since it is validated with the stored value's other fields.
+    """
+
+    def extra(schema: dict[str, Any]) -> None:
+        schema.update(write.model_json_schema() | {"title": title, "description": description, "required": []})
+        without_defaults(schema)
+
+    return extra

@@ -33,12 +33,6 @@ def rounded(amount: Decimal, currency: str | None) -> Decimal:
     return amount.quantize(Decimal(1).scaleb(-decimals(currency)), ROUND_HALF_UP)
 
 
-def price_text(amount: Decimal, currency: str | None) -> str:
-    """Return an amount as a person reads it, such as ``12.50 EUR``; without a currency, the number alone."""
-    number = f"{rounded(amount, currency):,f}"
-    return f"{number} {currency}" if currency else number
-
-
 @dataclass(frozen=True)
 class ShopSettings:
     """The shop's settings. ``currency`` is None until the shop sets it, and ``search_language`` means ``simple``."""

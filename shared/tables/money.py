@@ -3,17 +3,8 @@
 import re
 from typing import Final
 
-# ISO 4217, without metals and funds
-_CURRENCIES_NAMES: Final = (
-    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD "
-    "CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD "
-    "GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT "
-    "LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR "
-    "NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP "
-    "STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD "
-    "XOF XPF YER ZAR ZMW ZWL"
-)
-CURRENCIES: Final = frozenset(_CURRENCIES_NAMES.split())
+from shared.domain.shop import CURRENCIES
+
 # None: several currencies have the sign, and it names none of them
 _SIGNS: Final[dict[str, str | None]] = {
     "€": "EUR",
@@ -53,7 +44,11 @@ _PRICE: Final = re.compile(
 
 def _code(text: str) -> str | None:
     """Return the currency of a sign or a code; None where it names none. Raises KeyError for other text."""
-    return _SIGNS[text] if text in _SIGNS else {code: code for code in CURRENCIES}[text.upper()]
+    if text in _SIGNS:
+        return _SIGNS[text]
+    if (code := text.upper()) not in CURRENCIES:
+        raise KeyError(text)
+    return code
 
 
 def split_price(text: str) -> tuple[str, str | None]:

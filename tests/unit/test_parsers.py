@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from functions.accounts.schemas import AccountRegistration, LoginRequest, ProfileChange
-from functions.admin.schemas import RuleWrite
+from functions.admin.schemas.rules import RuleWrite
 from functions.cart.schemas import CheckoutRequest
 from functions.products.imports import unpack
 from functions.products.schemas import ProductQuery

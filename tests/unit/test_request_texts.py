@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from functions.accounts.schemas import AccountRegistration, LoginRequest
-from functions.admin.schemas import RuleWrite
+from functions.admin.schemas.rules import RuleWrite
 from shared.domain.events import Event, storable_json
 from shared.http.routes import all_routes
 from shared.manifest import manifest

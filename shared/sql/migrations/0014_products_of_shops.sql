@@ -15,7 +15,7 @@ CREATE INDEX products_further_categories ON products USING gin (further_category
 
 -- A category is its path: `Women > Shoes` and `Men > Shoes` are two, and both have the leaf `Shoes`. The column `name`
 -- stays unique, since the previous release inserts ON CONFLICT (name): the second category of a leaf has its path there.
--- What is shown and searched for is `leaf` and `path`.
+-- Answers have `leaf` and `path`, filters take both, and searches find `leaf`.
 ALTER TABLE categories ADD COLUMN leaf text, ADD COLUMN path text;
 WITH RECURSIVE tree AS (
     SELECT id, name AS path FROM categories WHERE parent_id IS NULL

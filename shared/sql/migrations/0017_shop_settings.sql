@@ -13,6 +13,9 @@ CREATE TABLE shop (
 -- A shop that has products was indexed in English until now, and stays so.
 INSERT INTO shop (search_language) SELECT CASE WHEN EXISTS (SELECT FROM products) THEN 'english' END;
 
+-- Stubs, which are counted before another is added: shared/storage/catalog/stubs.py
+CREATE INDEX products_stubs ON products (id) WHERE NOT is_active AND price = 0 AND name = external_id;
+
 -- The day of a time as the shop's clocks show it.
 CREATE FUNCTION shop_day(at timestamptz) RETURNS date LANGUAGE sql STABLE AS $$
     SELECT (at AT TIME ZONE (SELECT time_zone FROM shop))::date

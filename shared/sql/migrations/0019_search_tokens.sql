@@ -193,7 +193,7 @@ ALTER TABLE products ADD COLUMN title_key bigint, ADD COLUMN document_language t
 CREATE INDEX products_title_key ON products (title_key);
 CREATE OR REPLACE FUNCTION write_product_document() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.document := product_document(NEW, (SELECT name FROM categories WHERE id = NEW.category_id));
+    NEW.document := product_document(NEW, (SELECT leaf FROM categories WHERE id = NEW.category_id));
     NEW.title_key := search_key(NEW.name);
     NEW.document_language := (SELECT languages[1] FROM shop);
     RETURN NEW;
@@ -202,10 +202,11 @@ END $$;
 ALTER TABLE categories ADD COLUMN document tsvector;
 CREATE FUNCTION write_category_document() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.document := search_vector((SELECT languages[1] FROM shop), NEW.name);
+    NEW.document := search_vector((SELECT languages[1] FROM shop), NEW.leaf);
     RETURN NEW;
 END $$;
-CREATE TRIGGER categories_write_document BEFORE INSERT OR UPDATE OF name, document ON categories
+-- Triggers run in the order of their names: this one after categories_write_path, which writes the leaf.
+CREATE TRIGGER categories_write_searched_text BEFORE INSERT OR UPDATE OF name, leaf, document ON categories
     FOR EACH ROW EXECUTE FUNCTION write_category_document();
 UPDATE categories SET document = NULL;
 
@@ -499,7 +500,7 @@ BEGIN
     WITH vocabulary AS MATERIALIZED (
         SELECT p.id, v.word, v.shown
         FROM products p LEFT JOIN categories c ON c.id = p.category_id
-        LEFT JOIN LATERAL product_vocabulary(concat_ws(' ', p.name, p.brand, array_to_string(p.tags, ' '), c.name)) v ON true
+        LEFT JOIN LATERAL product_vocabulary(concat_ws(' ', p.name, p.brand, array_to_string(p.tags, ' '), c.leaf)) v ON true
         WHERE p.is_active AND (changed IS NULL OR p.id = ANY (changed))
     ), now_shown AS MATERIALIZED (
         SELECT id, coalesce(array_agg(word ORDER BY word) FILTER (WHERE word IS NOT NULL), '{}') AS words

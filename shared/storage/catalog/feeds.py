@@ -38,12 +38,18 @@ DELETE: Final = "DELETE FROM feeds WHERE id = :id"
 DUE: Final = f"""
 SELECT {COLUMNS}, etag, last_modified, digest FROM feeds
 WHERE is_active AND next_run_at <= now() ORDER BY next_run_at, id"""
-# A minute early: the schedule must not make a feed wait for another round.
+# A minute early: the schedule must not make a feed wait for another round. Settings that changed during the run make
+# the feed due at once, whatever its file.
 RAN: Final = """
-UPDATE feeds SET last_run_at = now(), last_outcome = :outcome, last_detail = :detail,
-    next_run_at = now() + make_interval(mins => every_minutes) - interval '1 minute',
-    etag = :etag, last_modified = :last_modified, digest = :digest
-WHERE id = :id"""
+UPDATE feeds f SET last_run_at = now(), last_outcome = :outcome, last_detail = :detail,
+    next_run_at = CASE WHEN ran.is_current THEN now() + make_interval(mins => every_minutes) - interval '1 minute'
+                       ELSE next_run_at END,
+    etag = CASE WHEN ran.is_current THEN cast(:etag AS text) END,
+    last_modified = CASE WHEN ran.is_current THEN cast(:last_modified AS text) END,
+    digest = CASE WHEN ran.is_current THEN cast(:digest AS text) END
+FROM (SELECT id, updated_at = cast(:settings_at AS timestamptz) AS is_current
+      FROM feeds WHERE id = :id FOR UPDATE) AS ran
+WHERE f.id = ran.id"""
 SEEN: Final = """
 INSERT INTO feed_products AS f (feed_id, external_id, import_id, is_own)
 SELECT :feed_id, s.external_id, :import_id, coalesce(p.id = ANY (cast(:created AS bigint[])), false)
@@ -138,11 +144,13 @@ def due() -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in read(DUE)]
 
 
-def record_run(
-    feed_id: int, outcome: str, detail: str, etag: str | None, last_modified: str | None, digest: str | None
-) -> None:
-    """Record a run, and what the file that was imported last is recognised by."""
-    write(RAN, id=feed_id, outcome=outcome, detail=detail[:2000], etag=etag, last_modified=last_modified, digest=digest)
+def record_run(feed: Mapping[str, Any], outcome: str, detail: str, marks: Mapping[str, str | None]) -> None:
+    """Record a run of a feed as ``due`` returned it.
+
+    marks : ``etag``, ``last_modified`` and ``digest``, by which the file that was imported last is recognised.
+    """
+    run = {"id": feed["id"], "settings_at": feed["updated_at"], "outcome": outcome, "detail": detail[:2000]}
+    write(RAN, **run, **marks)
 
 
 def mark_seen(

@@ -75,7 +75,7 @@ def _save_one(connection: Connection, row: ProductWrite, author: Author) -> Writ
     written = save(connection, [row], author)
     if written.refused:
         _position, field, message = written.refused[0]
-        raise InvalidRequest(f"{field}: {message}", errors=[{"field": field, "message": message, "type": "not_found"}])
+        raise InvalidRequest.of_field(field, message, "not_found")
     return written
 
 

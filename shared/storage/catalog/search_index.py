@@ -13,12 +13,23 @@ REFRESH_VOCABULARY: Final = "SELECT refresh_search_words(cast(:product_ids AS bi
 # those in another language than the shop's.
 REFRESH_DOCUMENTS: Final = """
 UPDATE products p SET document = ''
-FROM (SELECT p.id, product_document(p, c.name) AS document
+FROM (SELECT p.id, product_document(p, c.leaf) AS document
       FROM products p LEFT JOIN categories c ON c.id = p.category_id
       WHERE p.id = ANY (cast(:product_ids AS bigint[])) ORDER BY p.id FOR NO KEY UPDATE OF p) AS current
 WHERE current.id = p.id AND (current.document IS DISTINCT FROM p.document
                              OR p.document_language IS DISTINCT FROM (SELECT languages[1] FROM shop))
 RETURNING p.id"""
+# Documents in another language than the shop's: their transaction read it before a change and committed after it.
+REFRESH_LANGUAGE: Final = """
+UPDATE products p SET document = ''
+FROM (SELECT id FROM products WHERE id = ANY (cast(:product_ids AS bigint[])) ORDER BY id FOR NO KEY UPDATE) AS locked
+WHERE locked.id = p.id AND p.document_language IS DISTINCT FROM (SELECT languages[1] FROM shop)
+RETURNING p.id"""
+IN_ANOTHER_LANGUAGE: Final = """
+SELECT p.id FROM products p
+WHERE (SELECT cardinality(languages) > 1 FROM shop)
+  AND p.document_language IS DISTINCT FROM (SELECT languages[1] FROM shop)
+ORDER BY p.id LIMIT :limit"""
 # Until this, searches ask in the language of before as well.
 END_CHANGE_OF_LANGUAGE: Final = """
 UPDATE shop SET languages = languages[1:1]
@@ -44,10 +55,20 @@ def refresh_documents(connection: Connection, product_ids: Sequence[int]) -> int
     return len(execute(connection, REFRESH_DOCUMENTS, {"product_ids": list(product_ids)}))
 
 
+def refresh_language(connection: Connection, product_ids: Sequence[int]) -> int:
+    """Rewrite the documents of these products that are in another language than the shop's; return how many were."""
+    return len(execute(connection, REFRESH_LANGUAGE, {"product_ids": list(product_ids)}))
+
+
+def list_in_another_language(connection: Connection, limit: int) -> list[int]:
+    """Return products that a change of the language has still to index, none if no change is under way."""
+    return [int(row[0]) for row in execute(connection, IN_ANOTHER_LANGUAGE, {"limit": limit})]
+
+
 def announce_all(connection: Connection) -> list[int]:
     """Have refresh_catalog index every product again; return the outbox ids to publish after commit.
 
-    Call ``lock_vocabulary`` first: a product that another transaction is adding would be missed.
+    Products that another transaction is adding are not among them; ``refresh_language`` indexes those.
     """
     product_ids = [row[0] for row in execute(connection, ALL_PRODUCTS)]
     return bulk_writes.announce(connection, product_ids, "search")

@@ -116,8 +116,8 @@ def flush() -> None:
     """Write what was collected. A failure is only logged, and what was collected is tried again."""
     collected = _collected
     with collected.is_flushing:
-        searches = list(collected.searches)
-        collected.searches.clear()
+        # one by one: requests go on adding, and what they add now must not be dropped unread
+        searches = [collected.searches.popleft() for _ in range(len(collected.searches))]
         try:
             record(searches)
         except AppError as error:

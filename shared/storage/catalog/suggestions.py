@@ -38,10 +38,11 @@ WITH text_query AS MATERIALIZED ({TEXT_QUERY}), typed AS MATERIALIZED (
     FROM text_query q, matched m JOIN products p USING (id)
     ORDER BY matches_by_name DESC, purchases DESC, id LIMIT cast(:k AS integer)
 ), chosen_categories AS (
-    SELECT c.id, c.name FROM text_query q, categories c
+    -- categories of one name are one suggestion, which the filter `category` takes
+    SELECT c.leaf AS name FROM text_query q, categories c
     WHERE c.document @@ q.matching
       AND EXISTS (SELECT FROM products p WHERE p.category_id = c.id AND p.is_active)
-    ORDER BY length(c.name), c.name LIMIT 3
+    GROUP BY c.leaf ORDER BY length(c.leaf), c.leaf LIMIT 3
 ), completions AS (
     (SELECT w.word, w.shown, w.products FROM typed, search_words w
      WHERE completed = '{{}}' AND w.word ~>=~ last AND w.word ~<~ (last || chr(1114111))

@@ -41,19 +41,16 @@ def add(connection: Connection, term: str, meant: str, *, two_way: bool) -> Syno
     term_key, meant_key, total = execute(connection, KEYS, {"term": term, "meant": meant})[0]
     for field, key in (("term", term_key), ("meant", meant_key)):
         if not key:
-            raise _refusal(field, "must have at least one word")
+            raise InvalidRequest.of_field(field, "must have at least one word")
     if term_key == meant_key:
-        raise _refusal("meant", "the search takes both texts for the same already; leave this synonym out")
+        message = "the search takes both texts for the same already; leave this synonym out"
+        raise InvalidRequest.of_field("meant", message)
     if total >= MAX_SYNONYMS:
         raise Conflict(f"There are {total} synonyms, the most that a shop can have; delete some first.")
     rows = execute(connection, ADD, {"term": term, "meant": meant, "two_way": two_way})
     if not rows:
         raise Conflict(f"There is a synonym of {term!r} for {meant!r}; delete it with DELETE /admin/synonyms/{{id}}.")
     return Synonym(*rows[0])
-
-
-def _refusal(field: str, message: str) -> InvalidRequest:
-    return InvalidRequest(f"{field}: {message}", errors=[{"field": field, "message": message, "type": "value_error"}])
 
 
 def delete(connection: Connection, synonym_id: int) -> Synonym:

@@ -223,7 +223,9 @@ LINES: Final = f"""
 INSERT INTO purchase_lines (event_id, sent_id, user_id, order_id, product_id, quantity, price, vouched, occurred_at)
 SELECT n.event_id, n.sent_id, u.id, n.metadata ->> 'order_id', n.product_id, n.quantity, p.price, true, n.occurred_at
 FROM history_new n JOIN users u ON u.external_id = n.user_key JOIN products p ON p.id = n.product_id
-WHERE n.event_type = 'purchase' AND length(n.metadata ->> 'order_id') BETWEEN 1 AND {ORDER_ID_CHARACTERS}"""
+WHERE n.event_type = 'purchase' AND length(n.metadata ->> 'order_id') BETWEEN 1 AND {ORDER_ID_CHARACTERS}
+-- as RECORDED of refunds.py
+ON CONFLICT DO NOTHING"""
 NEW_DATES: Final = "SELECT DISTINCT (occurred_at AT TIME ZONE shop.time_zone)::date FROM history_new, shop ORDER BY 1"
 # Every statement reads all rows; for tables that were just empty the planner would choose a look-up for each row.
 PLAN_IN_BULK: Final = ("SET LOCAL enable_nestloop = off", "SET LOCAL work_mem = '64MB'")

@@ -27,11 +27,14 @@ RECORDED: Final = f"""recorded_lines AS (
     FROM new, account
     WHERE event_type = 'purchase' AND product_id IS NOT NULL
       AND length(metadata ->> 'order_id') BETWEEN 1 AND {ORDER_ID_CHARACTERS}
+    -- retention may have deleted the event's id and not yet its line
+    ON CONFLICT DO NOTHING
 ), recorded_refunds AS (
     INSERT INTO refunds (event_id, user_id, order_id, product_id, quantity, vouched)
     SELECT event_id, account.id, metadata ->> 'order_id', product_id,
            CASE WHEN metadata ->> 'quantity' IS NOT NULL THEN quantity END, cast(:vouched AS boolean)
     FROM new, account WHERE event_type = 'refund'
+    ON CONFLICT DO NOTHING
 )"""
 # Purchases that were given back whole, as a common table expression beside ``account``.
 GIVEN_BACK_WHOLE: Final = """given_back_whole AS MATERIALIZED (

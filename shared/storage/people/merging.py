@@ -120,11 +120,19 @@ SELECT product_id FROM items WHERE NOT (fits OR is_known) ORDER BY product_id"""
 FOLLOW: Final = "UPDATE users SET merged_into = :account WHERE merged_into = :guest"
 STATEMENTS: Final = (EVENTS, PURCHASES, PREFERENCES, PRICE_BANDS, SEGMENT, SEARCHES, ORDERS, LINES, REFUNDS)
 
-# the row of an id and the row of the person whom it stands for; no row if it was erased
+# no row is added for an id that was erased
+ADD_ALL: Final = """
+INSERT INTO users (external_id) SELECT id FROM unnest(cast(:user_ids AS text[])) AS given(id) ORDER BY id
+ON CONFLICT DO NOTHING"""
+# The row of each id and the person whom it stands for. All are locked in the order of ids, as in LOCK.
 ROWS: Final = """
-INSERT INTO users (external_id) VALUES (:user_id)
-ON CONFLICT (external_id) DO UPDATE SET external_id = EXCLUDED.external_id RETURNING id, coalesce(merged_into, id)"""
-NAME: Final = "SELECT external_id FROM users WHERE id = :id"
+WITH locked AS MATERIALIZED (
+    SELECT id, external_id, merged_into FROM users
+    WHERE id IN (SELECT unnest(ARRAY[id, merged_into]) FROM users WHERE external_id = ANY (cast(:user_ids AS text[])))
+    ORDER BY id FOR UPDATE
+)
+SELECT u.external_id, u.id, p.id, p.external_id FROM locked u JOIN locked p ON p.id = coalesce(u.merged_into, u.id)
+WHERE u.external_id = ANY (cast(:user_ids AS text[]))"""
 
 # why pieces stay: the account's cart has no room for another product, the stock is used up, or the line is at its limit
 LeftReason = Literal["cart_full", "insufficient_stock", "quantity_limit"]
@@ -134,12 +142,14 @@ LeftReason = Literal["cart_full", "insufficient_stock", "quantity_limit"]
 class Merge:
     """Result of a merge: whether the guest is the account's, and what did not fit and stays with the guest.
 
-    ``cart`` has product, pieces and reason of each line, ``wishlist`` the products.
+    ``cart`` has product, pieces and reason of each line, ``wishlist`` the products. ``account_id`` is the public id of
+    the user who received the data.
     """
 
     merged: bool
     cart: list[tuple[int, int, LeftReason]] = field(default_factory=list)
     wishlist: list[int] = field(default_factory=list)
+    account_id: str | None = None
 
 
 def merge(connection: Connection, guest_id: str, account: int, account_id: str) -> Merge:
@@ -152,7 +162,7 @@ def merge(connection: Connection, guest_id: str, account: int, account_id: str) 
     execute(connection, LOCK, {"user_ids": [guest_id, account_id]})
     claimed = execute(connection, CLAIM, {"guest_id": guest_id, "account": account})
     if not claimed:
-        return Merge(merged=False)
+        return Merge(merged=False, account_id=account_id)
     ids = {"guest": claimed[0][0], "account": account}
     for statement in STATEMENTS:
         execute(connection, statement, ids)
@@ -160,27 +170,30 @@ def merge(connection: Connection, guest_id: str, account: int, account_id: str) 
     execute(connection, FOLLOW, ids)
     execute(connection, RECOMMENDATIONS, {"guest_id": guest_id, "account_id": account_id})
     cart = [(int(row[0]), int(row[1]), row[2]) for row in execute(connection, CART, ids)]
-    return Merge(True, cart, [int(row[0]) for row in execute(connection, WISHLIST, ids)])
+    wishlist = [int(row[0]) for row in execute(connection, WISHLIST, ids)]
+    return Merge(True, cart, wishlist, account_id)
 
 
 def merge_users(connection: Connection, from_id: str, to_id: str) -> Merge:
     """Merge a user into another one, either of which may be an id of the shop's own; return the result.
 
-    Repeating it merges what came since. An id that was merged stands for the user into whom it was. Raises Conflict if
-    ``from_id`` is an account or belongs to another user, and Forbidden if one of the two was erased.
+    Repeating it merges what came since. An id that was merged stands for the user into whom it was; the caller drops
+    that user's cached answers too. Raises Conflict if ``from_id`` is an account or belongs to another user, and
+    Forbidden if one of the two was erased.
     """
     if kind_of(from_id) is IdKind.ACCOUNT:
         raise Conflict("from: an account cannot be merged into another user; let `to` be the account.")
-    rows = {user_id: execute(connection, ROWS, {"user_id": user_id}) for user_id in sorted({from_id, to_id})}
-    if not all(rows.values()):
+    ids = {"user_ids": [from_id, to_id]}
+    execute(connection, ADD_ALL, ids)
+    rows = {row[0]: (row[1], row[2], row[3]) for row in execute(connection, ROWS, ids)}
+    if not {from_id, to_id} <= rows.keys():
         raise Forbidden("A user that was erased cannot be merged; use a new id.")
-    (own, owner), (_row, target) = rows[from_id][0], rows[to_id][0]
+    (own, owner, _owner_id), (_row, target, target_id) = rows[from_id], rows[to_id]
     if own == target:
-        return Merge(merged=True)
+        return Merge(merged=True, account_id=target_id)
     if owner not in (own, target):
         raise Conflict("from: belongs to another user already, since it was merged into one.")
-    name = str(execute(connection, NAME, {"id": target})[0][0])
-    result = merge(connection, from_id, int(target), name)
+    result = merge(connection, from_id, int(target), target_id)
     if not result.merged:
         raise Conflict("from: cannot be merged; it is an account, or was merged into another user meanwhile.")
     return result

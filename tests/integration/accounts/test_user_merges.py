@@ -1,16 +1,22 @@
 """POST /users/merge: ids of the shop's own become one user, once, and only by who may."""
 
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
 
 import httpx
 import pytest
 
-from shared.clients import postgres
+from shared.clients import postgres, redis_sync
 from shared.domain.events import uuid7
+from shared.storage.people import merging
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event
+from tests.integration.local.pubsub.client import wait_until
 from tests.integration.people import ADMIN, bearer, register
 from tests.integration.shop import add_products
+
+WAITING: Final = """
+SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"""
 
 
 @pytest.fixture
@@ -74,6 +80,40 @@ def test_merges_follow_each_other(accounts: httpx.Client, serve: Serve, secret: 
     answer = merge(accounts, secret, **{"from": "a", "to": "e"})
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:aisle:problem:conflict")
     assert owners() == [("c", 1), ("c", 2)]
+
+
+def test_a_merge_drops_the_answers_of_the_user_whom_an_id_stands_for(
+    accounts: httpx.Client, serve: Serve, secret: dict[str, str]
+) -> None:
+    apply = serve("update_preferences")
+    deliver(apply, "a", event(1))
+    assert merge(accounts, secret, **{"from": "a", "to": "b"}).status_code == 200
+    for user in ("a", "b", "d", "bystander"):
+        redis_sync.client().hset(f"rec:{user}", "k=1", b"0\nstale")
+    assert merge(accounts, secret, **{"from": "d", "to": "a"}).status_code == 200
+    kept = [user for user in ("a", "b", "d", "bystander") if redis_sync.client().exists(f"rec:{user}")]
+    assert kept == ["bystander"]
+
+
+def test_a_merge_locks_users_in_the_order_of_their_rows(accounts: httpx.Client) -> None:
+    # the row of z is the earlier one, so whoever locks both has z first
+    for user in ("z", "a", "bystander"):
+        postgres.write("INSERT INTO users (external_id) VALUES (:user)", user=user)
+    lock = "SELECT id FROM users WHERE external_id = :user FOR UPDATE"
+    with ThreadPoolExecutor(1) as pool:
+        with postgres.transaction() as connection:
+            postgres.execute(connection, lock, {"user": "z"})
+            merged = pool.submit(_merge_rows, "a", "z")
+            wait_until(lambda: postgres.read(WAITING), awaited="the merge waits for a lock")
+            postgres.execute(connection, "SET LOCAL lock_timeout = '2s'")
+            for user in ("a", "bystander"):
+                postgres.execute(connection, lock, {"user": user})
+        assert merged.result(timeout=20).account_id == "z"
+
+
+def _merge_rows(from_id: str, to_id: str) -> merging.Merge:
+    with postgres.transaction() as connection:
+        return merging.merge_users(connection, from_id, to_id)
 
 
 def test_only_who_has_both_sides_or_the_secret_key_may_merge(

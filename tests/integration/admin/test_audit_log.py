@@ -7,7 +7,7 @@ import httpx
 import orjson
 import pytest
 
-from functions.admin import schemas
+from functions.admin.schemas.audit_log import AuditLogPage
 from shared.clients import postgres
 from shared.manifest import manifest
 from shared.tokens import issue
@@ -113,7 +113,7 @@ def test_the_audit_log_is_paged_newest_first_with_the_requests_id(client: httpx.
     for number, scope in enumerate(("similar", "trending", "recommendations")):
         client.post(f"/admin/cache/flush/{scope}", headers={"X-Request-ID": f"request-{number}"})
     page = client.get("/admin/audit-log", params={"page_size": 2}).json()
-    schemas.AuditLogPage.model_validate(page)
+    AuditLogPage.model_validate(page)
     assert [(entry["subject"], entry["request_id"]) for entry in page["entries"]] == [
         ("recommendations", "request-2"),
         ("trending", "request-1"),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from functions.admin import schemas
+from functions.admin.schemas.dashboard import Dashboard
 from shared import clients
 from shared.clients import redis_sync
 from tests.integration.conftest import Serve
@@ -18,7 +18,7 @@ def test_an_empty_shop_has_an_empty_dashboard(client: httpx.Client) -> None:
     assert dashboard["events_by_day"] == dashboard["top_trending"] == dashboard["jobs"] == []
     assert (dashboard["total_events"], dashboard["total_users"], dashboard["total_products"]) == (0, 0, 0)
     assert dashboard["active_model"] is None
-    schemas.Dashboard.model_validate(dashboard)
+    Dashboard.model_validate(dashboard)
 
 
 def test_the_dashboard_has_days_trends_totals_and_the_last_run_of_each_job(client: httpx.Client, serve: Serve) -> None:
@@ -36,7 +36,7 @@ def test_the_dashboard_has_days_trends_totals_and_the_last_run_of_each_job(clien
     version = publish()
     add_events([StoredEvent("c", ids[1], "view", 0), StoredEvent("c", ids[0], "view", 0)])
     dashboard = client.get("/admin/dashboard").json()
-    schemas.Dashboard.model_validate(dashboard)
+    Dashboard.model_validate(dashboard)
     today = datetime.now(UTC).date()
     day = (datetime.now(UTC) - timedelta(days=3)).date()
     assert dashboard["events_by_day"] == [
@@ -86,4 +86,4 @@ def test_without_redis_the_dashboard_is_computed(client: httpx.Client, monkeypat
     answer = client.get("/admin/dashboard")
     assert answer.status_code == 200
     assert answer.json()["api_stats"] == {"cache": None}
-    schemas.Dashboard.model_validate(answer.json())
+    Dashboard.model_validate(answer.json())

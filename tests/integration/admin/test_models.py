@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from functions.admin import schemas
+from functions.admin.schemas.models import ModelVersionList
 from shared.storage.recommending import models
 from tests.integration.admin.conftest import audited, epochs
 from tests.integration.storage.recommending.test_models import publish
@@ -12,7 +12,7 @@ from tests.integration.storage.recommending.test_models import publish
 def test_models_are_listed_and_switched_and_the_answers_of_the_other_are_dropped(client: httpx.Client) -> None:
     first, second = publish(1), publish(2)
     listed = client.get("/admin/models").json()
-    schemas.ModelVersionList.model_validate(listed)
+    ModelVersionList.model_validate(listed)
     assert [(model["version"], model["active"], model["stored"]) for model in listed["models"]] == [
         (second, True, True),
         (first, False, True),

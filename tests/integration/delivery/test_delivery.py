@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
@@ -145,11 +146,11 @@ class Delivery:
         )
 
     def order(self) -> list[str]:
-        """The steps that Terraform ran, in order: prepare, plan, apply, back."""
+        """The steps that Terraform ran, in order: prepare, subscribers, plan, apply, back."""
         steps = []
         for line in (self.home / "calls").read_text().splitlines():
             if "-target=" in line:
-                steps.append("prepare")
+                steps.append("prepare" if '"migrate"' in line else "subscribers")
             elif "rollback.tfvars.json" in line:
                 steps.append("back")
             elif " plan " in line:
@@ -164,7 +165,9 @@ def test_a_delivery_migrates_before_it_rolls_out(shop: str, tmp_path: Path) -> N
         delivery = Delivery(tmp_path, dict.fromkeys(manifest().paths, shop), url)
         process = delivery.run()
     assert process.returncode == 0, process.stdout + process.stderr
-    assert delivery.order() == ["prepare", "plan", "apply"]
+    assert delivery.order() == ["prepare", "subscribers", "plan", "apply"]
+    subscribers = re.findall(r'-target=module\.function\["(\w+)"\]', (tmp_path / "calls").read_text())[1:]
+    assert sorted(subscribers) == sorted(entry.name for entry in manifest().of_kind("event"))
     assert process.stdout.index("Migrations") < process.stdout.index("Roll out") < process.stdout.index("Smoke test")
 
 
@@ -174,7 +177,7 @@ def test_a_delivery_that_answers_wrongly_goes_back_to_what_was_served(shop: str,
         delivery = Delivery(tmp_path, broken, url)
         process = delivery.run()
     assert process.returncode == 1
-    assert delivery.order() == ["prepare", "plan", "apply", "back"]
+    assert delivery.order() == ["prepare", "subscribers", "plan", "apply", "back"]
     pinned = json.loads((tmp_path / "build/rollback.tfvars.json").read_text())
     assert pinned == {"pinned_sources": {"products": "products/old.zip"}}
 

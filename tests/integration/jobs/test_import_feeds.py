@@ -107,6 +107,24 @@ def test_a_feed_is_imported_and_an_unchanged_one_costs_nothing(feeds: Feeds) -> 
     assert feeds.run() == {"imported": 1, "unchanged": 1, "failed": 0}
 
 
+def test_a_feed_whose_settings_change_while_it_runs_is_read_again_by_the_new_ones(feeds: Feeds) -> None:
+    feed, bystander = feeds.add("/a.csv", rows("a")), feeds.add("/b.csv", rows("b"))
+    serve_file = feeds.server.answers["/a.csv"]
+
+    def answer_and_change(request: BaseHTTPRequestHandler) -> None:
+        assert feeds.admin.patch(f"/admin/feeds/{feed}", json={"max_gone_share": 0.5}).status_code == 200
+        serve_file(request)
+
+    feeds.server.answers["/a.csv"] = answer_and_change
+    assert feeds.job.post("/").json()["imported"] == 2
+    feeds.server.answers["/a.csv"] = serve_file
+    # due at once, although the file is the same; the other one waits for its time
+    answer = feeds.job.post("/").json()
+    assert (answer["imported"], answer["unchanged"]) == (1, 0)
+    assert feeds.job.post("/").json()["imported"] == 0
+    assert (feeds.feed(feed)["last_outcome"], feeds.feed(bystander)["last_outcome"]) == ("imported", "imported")
+
+
 def test_a_feed_waits_for_its_time_and_while_it_is_paused(feeds: Feeds) -> None:
     feed = feeds.add("/a.csv", rows("a"))
     assert feeds.job.post("/").json()["imported"] == 1

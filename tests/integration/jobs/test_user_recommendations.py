@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from functions.admin import rules
-from functions.admin.schemas import RuleWrite
+from functions.admin.schemas.rules import RuleWrite
 from jobs import user_recommendations
 from shared.clients import postgres
 from shared.clients.destinations import Folder

@@ -79,6 +79,23 @@ def test_departments_keep_their_products(client: httpx.Client) -> None:
     assert [listed[path]["product_count"] for path in ("Men", "Men > Shoes", "Books")] == [2, 1, 1]
 
 
+def test_a_search_finds_equal_names_alike_whichever_department_came_first(client: httpx.Client) -> None:
+    load(client, b"external_id,name,price,category\nK1,Boots,30,Kids > Shoes\n")
+    documents = postgres.read("SELECT external_id, ts_filter(document, '{b}')::text FROM products")
+    categories_of = {row[0]: row[1] for row in documents}
+    for external_id in ("W1", "M1", "K1"):
+        assert "'shoes'" in categories_of[external_id]
+        assert not any(name in categories_of[external_id] for name in ("'men'", "'women'", "'kids'")), external_id
+    assert "'shoes'" not in categories_of["B1"]
+    assert found(client, search="shoes") == ["K1", "M1", "W1"]
+    assert found(client, search="books") == ["B1"]
+    vocabulary = {row[0]: row[1] for row in postgres.read("SELECT word, products FROM search_words")}
+    assert (vocabulary["shoes"], vocabulary["books"]) == (3, 1)
+    assert not {"men", "women", "kids"} & vocabulary.keys()
+    suggested = client.get("/products/suggest", params={"q": "sho", "k": 8}).json()["suggestions"]
+    assert [suggestion["text"] for suggestion in suggested if suggestion["kind"] == "category"] == ["Shoes"]
+
+
 def test_two_feeds_of_one_department_each_do_not_mix(client: httpx.Client) -> None:
     load(client, b"external_id,name,price,category\nD1,Sneaker W,50,Damen > Schuhe\n")
     load(client, b"external_id,name,price,category\nH1,Sneaker H,50,Herren > Schuhe\n")

@@ -32,7 +32,7 @@ def codes(client: httpx.Client, **query: Any) -> list[str]:
 
 def test_a_page_has_the_shape_of_the_contract(client: httpx.Client) -> None:
     page = search(client, page_size=5)
-    assert list(page) == ["products", "total", "page", "page_size", "total_pages", "facets"]
+    assert list(page) == ["products", "total", "page", "page_size", "total_pages", "next", "facets"]
     assert list(page["facets"]) == ["categories", "price_bands", "tags"]
     assert (page["total"], page["page"], page["page_size"], page["total_pages"]) == (len(CATALOG), 1, 5, 3)
     assert [list(product) for product in page["products"]] == [PRODUCT_FIELDS] * 5

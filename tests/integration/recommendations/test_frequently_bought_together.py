@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from functions.admin import rules
-from functions.admin.schemas import RuleWrite
+from functions.admin.schemas.rules import RuleWrite
 from shared.clients import postgres
 from tests.integration.conftest import Serve
 from tests.integration.recommendations.purchases import run_job, store_purchases

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from functions.admin import rules
-from functions.admin.schemas import RulePatch, RuleWrite
+from functions.admin.schemas.rules import RulePatch, RuleWrite
 from shared.clients import postgres
 from tests.integration.conftest import Serve
 from tests.integration.shop import add_model, add_products

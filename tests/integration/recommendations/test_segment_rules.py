@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from functions.admin import rules
-from functions.admin.schemas import RuleWrite
+from functions.admin.schemas.rules import RuleWrite
 from shared.clients import postgres
 from shared.domain.category_references import ANY_CATEGORY
 from shared.storage.recommending.candidates import read_candidates_of

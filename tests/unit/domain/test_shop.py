@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from shared.domain.shop import CURRENCIES, WITH_THREE_DECIMALS, WITHOUT_DECIMALS, decimals, price_text, rounded
+from shared.domain.shop import CURRENCIES, WITH_THREE_DECIMALS, WITHOUT_DECIMALS, decimals, rounded
 
 
 @pytest.mark.parametrize(("currency", "expected"), [("JPY", 0), ("EUR", 2), ("KWD", 3), (None, 2), ("XXX", 2)])
@@ -30,11 +30,3 @@ def test_every_exception_is_a_known_currency() -> None:
 )
 def test_an_amount_is_rounded_half_away_from_zero(amount: str, currency: str | None, expected: str) -> None:
     assert rounded(Decimal(amount), currency) == Decimal(expected)
-
-
-@pytest.mark.parametrize(
-    ("currency", "expected"),
-    [("EUR", "1,234.50 EUR"), ("JPY", "1,235 JPY"), ("TND", "1,234.500 TND"), (None, "1,234.50")],
-)
-def test_a_price_is_shown_with_its_currency_and_decimals(currency: str | None, expected: str) -> None:
-    assert price_text(Decimal("1234.5"), currency) == expected

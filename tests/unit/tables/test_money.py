@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.domain.shop import CURRENCIES
 from shared.tables.money import split_price
 from shared.tables.products import parse_products
 
@@ -36,3 +37,10 @@ def test_the_decimal_mark_is_found_beside_currencies() -> None:
     feed = parse_products("external_id;name;price\na;A;1.299,00 €\nb;B;1.299 €\nc;C;5 Stück\n".encode(), "csv")
     assert [(row[1].external_id, float(row[1].price)) for row in feed.rows] == [("a", 1299.0), ("b", 1299.0)]
     assert [(error.row, error.field) for error in feed.errors] == [(4, "price")]
+
+
+def test_every_currency_that_a_shop_may_have_is_read_beside_a_price() -> None:
+    assert {split_price(f"12.50 {code}") for code in CURRENCIES} == {("12.50", code) for code in CURRENCIES}
+    # three letters that are no currency leave the text as it is
+    assert split_price("12.50 KGS") == ("12.50", "KGS")
+    assert split_price("12.50 KGM") == ("12.50 KGM", None)

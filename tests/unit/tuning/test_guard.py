@@ -26,8 +26,9 @@ from jobs.tuning.guard import (
     refit,
 )
 from jobs.tuning.objective import Objective
-from jobs.tuning.selection import choose_model, split_for_tuning
+from jobs.tuning.selection import choose_model
 from jobs.tuning.space import SPACES, Space
+from jobs.tuning.splits import split_for_tuning
 from jobs.tuning.warm_start import ActiveVersion, read_version
 from shared.domain.formula import Formula
 from tests.unit.offline import data

@@ -1,18 +1,25 @@
 """The shop's language: stems, stop words and compounds, and a change of it while the search goes on."""
 
 import json
+from typing import Final
 
 import httpx
 import pytest
 
 from shared.clients import postgres
 from shared.domain.catalog import ProductWrite
-from shared.storage.catalog import bulk_writes
+from shared.storage.catalog import bulk_writes, search_index
 from shared.storage.catalog.product_pages import Filters, Page, find
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver_catalog_change
 from tests.integration.people import as_admin
 from tests.integration.shop import set_search_language
+
+INSERT: Final = "INSERT INTO products (external_id, name, price, quantity) VALUES (:name, :name, 1, 1) RETURNING id"
+
+
+def languages() -> dict[str, int]:
+    return {row[0]: row[1] for row in postgres.read("SELECT document_language, count(*) FROM products GROUP BY 1")}
 
 
 def add(*names: str, description: str = "") -> None:
@@ -137,6 +144,40 @@ def test_search_goes_on_while_a_change_of_the_language_indexes_the_products(env:
     # what changes nothing indexes nothing
     assert admin.patch("/admin/shop", json={"search_language": "german"}).json()["is_indexing"] is False
     assert admin.patch("/admin/shop", json={"name": "Laden"}).json()["is_indexing"] is False
+
+
+def test_a_product_whose_transaction_outlasts_a_change_of_the_language_is_indexed_too(
+    env: object, serve: Serve
+) -> None:
+    set_search_language("english")
+    add("Painted candles", "Bystander")
+    admin, refresh_catalog, refresh_content = (
+        as_admin(serve("admin")),
+        serve("refresh_catalog"),
+        serve("refresh_content"),
+    )
+    known = [row[0] for row in postgres.read("SELECT id FROM products")]
+    with postgres.transaction() as connection:
+        with postgres.transaction() as other:
+            # while another writer has the vocabulary, products are added without it
+            search_index.lock_vocabulary(other)
+            for name in ("Neue Gartenstühle", "Späte Gartenstühle"):
+                late = postgres.execute(connection, INSERT, {"name": name})[0][0]
+        answer = admin.patch("/admin/shop", json={"search_language": "german"})
+        assert answer.json()["is_indexing"] is True
+    for product_id in known:
+        deliver(refresh_catalog, product_id)
+    # one of them by its own message, the other by the job
+    answer = deliver_catalog_change(refresh_catalog, {"product_ids": [late], "change": "created"})
+    assert answer.status_code < 300, answer.text
+    assert languages() == {"german": 3, "english": 1}
+    assert admin.get("/admin/shop").json()["is_indexing"] is True
+    assert refresh_content.post("/").json()["translated"] == 1
+    assert languages() == {"german": 4}
+    assert admin.get("/admin/shop").json()["is_indexing"] is False
+    assert search("stuhl") == {"Neue Gartenstühle", "Späte Gartenstühle"}
+    # nothing is left to do
+    assert refresh_content.post("/").json()["translated"] == 0
 
 
 def deliver(refresh_catalog: httpx.Client, product_id: int) -> None:

@@ -116,6 +116,19 @@ def test_an_order_is_one_purchase_per_line_and_counts_once(shop: None) -> None:
     ]
 
 
+def test_a_message_after_its_ids_were_deleted_keeps_the_lines_and_refunds_that_are_stored(shop: None) -> None:
+    store("ann", [*order(), *refund("A-9")])
+    # retention drops events first, then ids, then lines
+    for table in ("events", "event_ids"):
+        postgres.write(f"DELETE FROM {table}")
+    store("ann", [*order(), *refund("A-9")])
+    lines = rows(
+        "SELECT u.external_id, count(*) FROM purchase_lines JOIN users u ON u.id = user_id GROUP BY 1 ORDER BY 1"
+    )
+    assert lines == [("ann", 3), ("bob", 6)]
+    assert rows("SELECT count(*) FROM refunds") == [(1,)]
+
+
 @pytest.mark.parametrize("is_first", [False, True])
 def test_a_refund_of_the_whole_order_leaves_nothing_of_it(shop: None, is_first: bool) -> None:
     before, taste_before, band_before = shop_counts(), taste("bob"), price_band("bob")

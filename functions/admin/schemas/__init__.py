@@ -1,0 +1,1 @@
+"""Request and response models of the admin function: one module for each resource."""

@@ -1,0 +1,32 @@
+"""Request and response models of searches."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from shared.http import Page, PageQuery
+
+
+class SearchesQuery(PageQuery):
+    """A page of searches."""
+
+    days: Annotated[int, Field(ge=1, le=400, description="Searches of so many days, today included.")] = 30
+    results: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = Field(
+        None, description="Only texts whose last search found this many products; 0 for what the shop does not have."
+    )
+
+
+class CountedSearch(BaseModel):
+    """A text that shoppers searched for."""
+
+    query: str = Field(description="The text, in lower case.")
+    searches: int = Field(description="How often it was searched for. One client counts once a day.")
+    results: int | None = Field(description="Products that the last search found; null if it is not known.")
+    last_at: datetime = Field(description="When it last counted.")
+
+
+class SearchPage(Page):
+    """A page of searches, the most frequent first."""
+
+    searches: list[CountedSearch] = Field(description="The searches of this page.")

@@ -1,0 +1,33 @@
+"""Request and response models of training runs."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from shared.http import Page, PageQuery
+
+
+class TrainingRunsQuery(PageQuery):
+    """A page of training runs."""
+
+    job: Literal["similarity", "evaluation"] | None = Field(None, description="Only runs of this job.")
+
+
+class TrainingRun(BaseModel):
+    """A run of training or evaluation."""
+
+    id: int = Field(description="Id of the run.")
+    job: str = Field(description="Name of the job.")
+    started_at: datetime = Field(description="When it started.")
+    ended_at: datetime = Field(description="When it ended.")
+    outcome: str = Field(description="How it ended.")
+    version: int | None = Field(description="The model version it published; null if none.")
+    details: dict[str, Any] = Field(description="Its figures and reasons; `drift`: how the shop has moved.")
+    report: str | None = Field(description="Path of its report; null if it left none.")
+
+
+class TrainingRunPage(Page):
+    """A page of training runs, newest first."""
+
+    runs: list[TrainingRun] = Field(description="The runs of this page.")

@@ -1,0 +1,64 @@
+"""Request and response models of accounts."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from shared.domain.events import Text, printable
+from shared.http import Page, PageQuery
+
+
+class AccountsQuery(PageQuery):
+    """Which accounts to list."""
+
+    email: Annotated[Text, StringConstraints(min_length=3, max_length=320)] | None = Field(
+        None, description="Only the account with this email."
+    )
+    role: Literal["user", "support", "admin"] | None = Field(None, description="Only accounts with this role.")
+
+
+class Account(BaseModel):
+    """An account, as staff see it."""
+
+    user_id: str = Field(description="Id of the user.")
+    username: str | None = Field(description="Name of the account.")
+    email: str | None = Field(description="Email of the account.")
+    role: str = Field(description="`user`, `support` or `admin`.")
+    city: str | None = Field(description="City; null if not set.")
+    registered_at: datetime | None = Field(description="When it was registered.")
+    email_verified: bool = Field(description="Whether the owner of the address has confirmed it.")
+
+
+class AccountPage(Page):
+    """A page of accounts, newest first."""
+
+    users: list[Account] = Field(description="The accounts of this page.")
+
+
+class RoleAssignment(BaseModel):
+    """The role to assign to an account. docs/accounts.md lists the permissions of each role."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Literal["user", "support", "admin"] = Field(description="The new role.")
+    email: Annotated[str, StringConstraints(min_length=1, max_length=320), AfterValidator(printable)] | None = Field(
+        None,
+        description="The account's email as you saw it: 409 if it is another one by now. Its holder can change it at "
+        "any time, and the link of a promotion goes to the one that it has.",
+    )
+
+
+class RoleChange(BaseModel):
+    """A change of an account's role."""
+
+    user_id: str = Field(description="Id of the user.")
+    role: str = Field(description="The role now.")
+    previous: str = Field(description="The role before.")
+    registered_at: datetime = Field(description="Since when the account exists.")
+    email_verified: bool = Field(description="Whether the owner of the account's address has confirmed it.")
+    link: str | None = Field(
+        description="After a promotion in a deployment without mail, the link that sets the account's password, once "
+        "and within an hour: hand it to the account's owner. Otherwise null."
+    )
+    mailed: bool = Field(description="Whether such a link is mailed to the account's address.")
