@@ -29,7 +29,7 @@ _POPULAR: Final = """bought AS MATERIALIZED (
     ORDER BY p.id LIMIT cast(:last_place AS bigint)
 ), chosen AS MATERIALIZED (
     SELECT id, json_build_array(purchases, id) AS key, row_number() OVER () AS position
-    FROM (SELECT * FROM (SELECT * FROM bought UNION ALL SELECT * FROM others) AS both
+    FROM (SELECT * FROM (SELECT * FROM bought UNION ALL SELECT * FROM others) AS candidates
           ORDER BY purchases DESC, id
           LIMIT cast(:page_size AS bigint) + 1 OFFSET cast(:skipped AS bigint)) AS ordered
 )"""
