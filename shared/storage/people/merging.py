@@ -11,9 +11,10 @@ from typing import Final, Literal
 
 from shared.clients.postgres import Connection, execute
 from shared.domain.carts import MAX_LINES, MAX_QUANTITY, MAX_WISHLIST
-from shared.domain.identity import IdKind, kind_of
+from shared.domain.identity import is_account
 from shared.errors import Conflict, Forbidden
 from shared.storage.events.ingestion import fold
+from shared.storage.schema.advisory_locks import USER_MERGES, lock_until_commit
 
 # in the order of ids, like every transaction that locks several users
 LOCK: Final = "SELECT id FROM users WHERE external_id = ANY (:user_ids) ORDER BY id FOR UPDATE"
@@ -120,10 +121,11 @@ SELECT product_id FROM items WHERE NOT (fits OR is_known) ORDER BY product_id"""
 FOLLOW: Final = "UPDATE users SET merged_into = :account WHERE merged_into = :guest"
 STATEMENTS: Final = (EVENTS, PURCHASES, PREFERENCES, PRICE_BANDS, SEGMENT, SEARCHES, ORDERS, LINES, REFUNDS)
 
-# the row of an id and the row of the person whom it stands for; no row if it was erased
-ROWS: Final = """
-INSERT INTO users (external_id) VALUES (:user_id)
-ON CONFLICT (external_id) DO UPDATE SET external_id = EXCLUDED.external_id RETURNING id, coalesce(merged_into, id)"""
+ADD_BOTH: Final = """
+INSERT INTO users (external_id) SELECT unnest(cast(:user_ids AS text[])) ON CONFLICT DO NOTHING"""
+# the row of an id and the row of the person whom it stands for; no row if it was erased. Nothing is locked: the rows
+# are, in the order of their ids, when all of them are known.
+ROWS: Final = "SELECT id, coalesce(merged_into, id) FROM users WHERE external_id = :user_id"
 NAME: Final = "SELECT external_id FROM users WHERE id = :id"
 
 # why pieces stay: the account's cart has no room for another product, the stock is used up, or the line is at its limit
@@ -167,11 +169,16 @@ def merge_users(connection: Connection, from_id: str, to_id: str) -> Merge:
     """Merge a user into another one, either of which may be an id of the shop's own; return the result.
 
     Repeating it merges what came since. An id that was merged stands for the user into whom it was. Raises Conflict if
-    ``from_id`` is an account or belongs to another user, and Forbidden if one of the two was erased.
+    ``from_id`` is an account or belongs to another user, or ``to_id`` is an account that does not exist, and Forbidden
+    if one of the two was erased.
     """
-    if kind_of(from_id) is IdKind.ACCOUNT:
+    if is_account(from_id):
         raise Conflict("from: an account cannot be merged into another user; let `to` be the account.")
-    rows = {user_id: execute(connection, ROWS, {"user_id": user_id}) for user_id in sorted({from_id, to_id})}
+    lock_until_commit(connection, USER_MERGES)
+    execute(connection, ADD_BOTH, {"user_ids": sorted(name for name in {from_id, to_id} if not is_account(name))})
+    rows = {user_id: execute(connection, ROWS, {"user_id": user_id}) for user_id in (from_id, to_id)}
+    if is_account(to_id) and not rows[to_id]:
+        raise Conflict("to: there is no such account; send the id of one that exists.")
     if not all(rows.values()):
         raise Forbidden("A user that was erased cannot be merged; use a new id.")
     (own, owner), (_row, target) = rows[from_id][0], rows[to_id][0]

@@ -65,7 +65,8 @@ def test_a_feed_whose_run_never_ends_is_not_the_first_again(feeds: Feeds) -> Non
     stored.begin_run(first)
     assert [feed["id"] for feed in stored.due()] == [second]
     (is_soon,) = postgres.read(
-        "SELECT next_run_at BETWEEN now() + interval '30 minutes' AND now() + interval '1 hour' FROM feeds WHERE id = :id",
+        """SELECT next_run_at BETWEEN now() + interval '30 minutes' AND now() + interval '1 hour'
+           FROM feeds WHERE id = :id""",
         id=first,
     )
     assert is_soon[0]

@@ -15,6 +15,7 @@ from shared.tables.csv_files import (
     split_lines,
     text_options,
 )
+from shared.tables.products import parse_products
 from shared.tables.values import UNKNOWN
 
 KNOWN = {"id", "name", "price"}

@@ -1,9 +1,13 @@
 """Feeds in XML: items of RSS and entries of Atom, and nothing that a hostile file declares."""
 
+from typing import Any
+
 import pytest
 
 from shared.errors import InvalidRequest
+from shared.tables.csv_files import MAX_RECORD_BYTES
 from shared.tables.products import Feed, parse_products, shown
+from shared.tables.xml_feeds import xml_items
 
 RSS = """<?xml version="1.0"?>
 <rss xmlns:g="http://base.google.com/ns/1.0" version="2.0"><channel><title>The shop</title>
