@@ -47,6 +47,7 @@ def import_feeds(_parameters: ImportFeeds) -> dict[str, Any]:
 def _run(feed: dict[str, Any]) -> str:
     """Run one feed, record how it went, and return the outcome."""
     marks = {name: feed[name] for name in ("etag", "last_modified", "digest")}
+    feeds.begin_run(feed["id"])
     try:
         with fetched(feed["url"], feed["credentials"], **marks) as file:
             if file is None:

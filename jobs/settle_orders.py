@@ -13,6 +13,8 @@ from shared.storage.shopping import orders
 # repeats the request in time still gets the order paid
 ABANDONED_S: Final = 120
 BATCH: Final = 100
+# more than a client can report in the same time, so that refunds of no order do not pile up
+REJECTED_BATCH: Final = 100_000
 
 
 class SettleOrders(Parameters):
@@ -46,5 +48,5 @@ def settle_orders(_parameters: SettleOrders) -> dict[str, Any]:
         "released": released,
         "provider_answered": answered,
         "refunds_settled": len(overdue),
-        "refunds_rejected": refunds.reject_expired(BATCH),
+        "refunds_rejected": refunds.reject_expired(REJECTED_BATCH),
     }

@@ -28,7 +28,7 @@ async def record_measurement(
     _query: Annotated[MeasurementQuery, InQuery()],
 ) -> Response:
     """Record events of GA4's Measurement Protocol. 204 if all were accepted, otherwise 200 with the others."""
-    require_key(request)
+    await require_key(request)
     fields = body.model_dump(exclude_none=True)
     if (fault := next(iter(ga4_events.faults(fields)), None)) is not None and fault["fieldPath"] in (
         "events",
@@ -51,6 +51,6 @@ async def check_measurement(
     _query: Annotated[MeasurementQuery, InQuery()],
 ) -> Response:
     """Check a request of GA4's Measurement Protocol without recording it."""
-    require_key(request)
+    await require_key(request)
     messages = list(ga4_events.faults(body.model_dump(exclude_none=True)))
     return Response(dump({"validationMessages": messages}), media_type="application/json")

@@ -26,7 +26,7 @@ class Received:
     rejected: list[dict[str, Any]]
 
 
-def require_key(request: Request, in_body: Any = None) -> None:
+async def require_key(request: Request, in_body: Any = None) -> None:
     """Raise unless the request has a valid API key: in a header or the URL, which the edge has checked, or in its body.
 
     Raises Unauthorized without a key, InvalidApiKey for one that is not valid, and Forbidden for a secret one in the
@@ -47,6 +47,9 @@ def require_key(request: Request, in_body: Any = None) -> None:
             return
         raise Forbidden("A secret API key must not be a writeKey. Send it as the user of Authorization: Basic.")
     key = api_keys.verify(text)
+    # the edge, which reads the revoked keys for those that it sees, has not seen this one
+    revocations.refresh()
+    await revocations.first_read()
     if key is None or (checked is not None and checked != key) or revocations.is_revoked(key.id):
         raise InvalidApiKey(
             "The writeKey is no valid API key, or not the one of the header; GET /admin/api-keys lists the valid ones.",

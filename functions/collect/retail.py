@@ -17,6 +17,7 @@ from shared.domain.events import Text
 from shared.errors import InvalidRequest, MalformedBody
 from shared.http.answers import dump
 from shared.http.api import OWNED
+from shared.http.bodies import check_values
 from shared.http.parameters import NoQuery
 
 PREFIX: Final = "/v2/projects/{project}/locations/{location}/catalogs/{catalog}"
@@ -41,10 +42,11 @@ async def record_retail_event(
     _query: Annotated[NoQuery, InQuery()],
 ) -> Response:
     """Record a user event of Google Cloud Retail. Answers with the event."""
-    require_key(request)
+    await require_key(request)
     fields = event.fields()
     await receive(request, [(0, report) for report in retail_events.reports(fields)], credential)
-    return Response(dump(fields), media_type="application/json")
+    # as it was sent: it may have numbers and texts that cannot be written again
+    return Response(await request.body(), media_type="application/json")
 
 
 @router.post("/userEvents:import", responses=OWNED)
@@ -56,7 +58,7 @@ async def import_retail_events(
     _query: Annotated[NoQuery, InQuery()],
 ) -> Response:
     """Record the inline user events of a Google Cloud Retail import. Answers with an operation that is done."""
-    require_key(request)
+    await require_key(request)
     source = mapping(mapping(body.input_config).get("userEventInlineSource"))
     if not source:
         raise InvalidRequest("inputConfig.userEventInlineSource: required; load files with the job load_events.")
@@ -91,9 +93,10 @@ async def log_retail_event(
     query: Annotated[RetailCollectQuery, InQuery()],
 ) -> Response:
     """Record a user event of Google Cloud Retail that a pixel sends in the URL."""
-    require_key(request)
+    await require_key(request)
     try:
         event = mapping(orjson.loads(query.user_event))
+        check_values(event)
     except orjson.JSONDecodeError as error:
         raise MalformedBody(f"userEvent: is not valid JSON: {error}.") from None
     return answer(await receive(request, [(0, report) for report in retail_events.reports(event)], credential))
@@ -108,6 +111,6 @@ async def send_retail_event(
     _query: Annotated[NoQuery, InQuery()],
 ) -> Response:
     """Record a user event of Google Cloud Retail that a page sends."""
-    require_key(request)
+    await require_key(request)
     reports = retail_events.reports(event.fields())
     return answer(await receive(request, [(0, report) for report in reports], credential))

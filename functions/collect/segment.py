@@ -36,7 +36,7 @@ async def record_segment_batch(request: Request, batch: SegmentBatch, credential
 
     An event that cannot be accepted is listed in `rejected`; the others are recorded.
     """
-    require_key(request, batch.write_key)
+    await require_key(request, batch.write_key)
     if len(batch.batch) > MAX_MESSAGES:
         raise InvalidRequest(f"batch: has more than {MAX_MESSAGES} calls; send it in parts.")
     return await _record(request, batch.batch, batch.sent_at, credential)
@@ -49,7 +49,7 @@ async def record_segment_call(
     """Record a Segment call: `track`, `identify`, `page`, `screen`, `alias` or `group`."""
     if call not in CALLS:
         raise NotFound(f"/v1/{call} is no call of Segment's. The calls are {', '.join(CALLS)} and batch.")
-    require_key(request, message.write_key)
+    await require_key(request, message.write_key)
     body = message.fields() | {"type": CALLS[call]}
     return await _record(request, [body], None, credential)
 

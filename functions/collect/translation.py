@@ -5,6 +5,7 @@ know the name and the properties are kept, as a ``custom`` event. An event about
 product, each with an id derived from the event's.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -20,6 +21,8 @@ MAX_ID_CHARACTERS: Final = 120
 # of a custom event's properties, so that its metadata stay within MAX_METADATA_BYTES with its name
 MAX_PROPERTY_BYTES: Final = 3_500
 MAX_NAME_CHARACTERS: Final = 255
+# of a number of pieces that is text; Python refuses to read thousands of digits
+MAX_DIGITS: Final = 18
 
 
 class Product(NamedTuple):
@@ -106,13 +109,15 @@ def _added_up(products: Iterable[Product]) -> Iterable[dict[str, Any]]:
 def part_id(event_id: str, position: int) -> str:
     """Return the id of a part of an event."""
     if len(event_id) > MAX_ID_CHARACTERS:
-        event_id = str(uuid5(EVENT_ID_NAMESPACE, event_id))
+        # JSON may have half a character, which has no bytes
+        event_id = str(uuid5(EVENT_ID_NAMESPACE, event_id.encode("utf-8", "replace").decode()))
     return f"{event_id}/{position}"
 
 
 def content_id(user_id: str | None, content: Mapping[str, Any]) -> str:
     """Return the id of an event that has none but its own content, so that it counts once when it is sent again."""
-    return str(uuid5(EVENT_ID_NAMESPACE, f"{user_id}\n{orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()}"))
+    # orjson refuses what a body may have: integers of more than 64 bits, and half a character
+    return str(uuid5(EVENT_ID_NAMESPACE, json.dumps([user_id, content], sort_keys=True)))
 
 
 def text(value: Any) -> str | None:
@@ -131,14 +136,15 @@ def pieces(value: Any) -> Any:
     """Return a number of pieces, which some senders write as text; what is none is returned as it is, to be refused."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+    is_number = isinstance(value, str) and len(value) <= MAX_DIGITS and value.isascii() and value.isdigit()
+    return int(value) if is_number else value
 
 
 def amount(value: Any) -> float | None:
     """Return a price, which some senders write as text; None for anything that is none."""
     try:
         number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else -1.0
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if 0 <= number < float("inf") else None
 

@@ -40,8 +40,16 @@ def _from_secret_manager(name: str) -> str:
 
 
 def read_secret(name: str) -> str:
-    """Return the value of a feed's secret. Raises InvalidRequest, which names the secret, when it cannot be read."""
+    """Return the value of a feed's secret. Raises InvalidRequest, which names the secret, when it cannot be used."""
     secret_name(name)
+    value = _read(name)
+    if not value.isascii() or not value.isprintable():
+        # a client that refuses to send it as a header would write it into its message
+        raise InvalidRequest(f"credentials: {name} must be one line of ASCII characters; write it anew.")
+    return value
+
+
+def _read(name: str) -> str:
     if (value := _local(name)) is not None:
         return value.strip()
     if settings().environment == "local":

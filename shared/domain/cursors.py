@@ -7,7 +7,7 @@ belongs to one list in one order.
 import base64
 import binascii
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -51,11 +51,12 @@ def _value(value: Any, kind: KeyType) -> Any:
         if kind == "float8" and value == "Infinity":
             return value
         try:
-            if kind == "timestamptz" and datetime.fromisoformat(value).tzinfo is not None:
-                return value
+            if kind == "timestamptz" and (time := datetime.fromisoformat(value)).tzinfo is not None:
+                # PostgreSQL has no zones with seconds, and no time whose year in UTC is none
+                return time.astimezone(UTC).isoformat()
             if kind == "uuid":
                 return str(UUID(value))
-        except ValueError:
+        except (ValueError, OverflowError):
             pass
     raise ValueError(INVALID)
 

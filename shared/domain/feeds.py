@@ -24,11 +24,13 @@ def feed_url(value: str) -> str:
     try:
         parts = urlsplit(value)
         names = [name for name, _value in parse_qsl(parts.query, keep_blank_values=True)]
-        has_host = bool(parts.hostname)
+        has_host = bool(parts.hostname) and parts.port != 0
     except ValueError:
         raise ValueError("must be a URL") from None
     if parts.scheme not in _SCHEMES or not has_host or "::" in value:
         raise ValueError("must begin with https://, gs:// or s3://; locally also http://")
+    if any(character.isspace() for character in value) or parts.fragment:
+        raise ValueError("must not have spaces, line breaks or a fragment (#…); write the address that the file has")
     if "@" in parts.netloc:
         raise ValueError(f"must not have a user or password; {_REMEDY}")
     wrong = next((name for name in names if _CREDENTIAL.match(name)), None)

@@ -170,7 +170,13 @@ def events_of(report: Event | ReportedOrder | ReportedRefund, event_id: str) -> 
         kind = EventType.REFUND
         ids = [_refund_id(event_id, position) for position in range(len(report.lines))]
         products = report.lines
-        facts = [{"order_id": report.order_id, "quantity": line.quantity} for line in report.lines]
+        facts = [
+            {
+                "order_id": report.order_id,
+                "quantity": None if line.quantity is None else min(line.quantity, MAX_EVENT_QUANTITY),
+            }
+            for line in report.lines
+        ]
     return [
         (
             own_id,

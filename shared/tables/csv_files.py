@@ -61,6 +61,10 @@ class TextOptions:
     decimal: str | None = None
 
 
+# codecs of Python that turn text into other text, in time that grows with its square
+_NO_CHARSETS: Final = frozenset(("idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7"))
+
+
 def text_options(separator: str | None, encoding: str | None, decimal: str | None) -> TextOptions:
     """Check the options as a caller writes them. Raises InvalidRequest, naming the option."""
     if separator:
@@ -70,6 +74,8 @@ def text_options(separator: str | None, encoding: str | None, decimal: str | Non
     if encoding:
         try:
             encoding = codecs.lookup(encoding.strip()).name
+            if encoding in _NO_CHARSETS:
+                raise LookupError(encoding)
             " ".encode(encoding)
         except (LookupError, ValueError, UnicodeError):
             raise InvalidRequest(
@@ -178,6 +184,10 @@ def open_text(blocks: Iterable[bytes], encoding: str | None = None) -> TextFile:
     begin = head[:SAMPLE_BYTES]
     # a character that the cut divides is no evidence
     chosen = encoding or find_encoding(_DIVIDED.sub(b"", begin) if is_cut else begin)
+    if chosen in ("utf-16", "utf-32"):
+        # Python's codecs refuse such a file without its mark
+        found = find_encoding(begin)
+        chosen = found if found.startswith(chosen) else f"{chosen}-le"
     if chosen.startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
         # their line ends are not single bytes
         return replace(open_text(_transcoded(rest, chosen), "utf-8"), written=chosen)
@@ -221,7 +231,7 @@ class _Lines:
 def _decoded(line: bytes, encoding: str) -> str | None:
     try:
         return line.decode(encoding)
-    except UnicodeDecodeError:
+    except UnicodeError:
         return None
 
 

@@ -5,7 +5,7 @@ One document is read as a whole, up to MAX_DOCUMENT_BYTES; a longer one needs on
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
@@ -51,7 +51,7 @@ def _rating(rating: Node) -> Any:
     value, best = (_text(rating.get(name)) for name in ("ratingValue", "bestRating"))
     try:
         return Decimal(str(value)) * 5 / Decimal(str(best)) if best not in (None, "") and value is not None else value
-    except (InvalidOperation, ZeroDivisionError):
+    except ArithmeticError:
         return value
 
 

@@ -12,6 +12,8 @@ from xml.parsers import expat
 from shared.errors import InvalidRequest
 from shared.tables.csv_files import MAX_RECORD_BYTES, refuse_html
 
+# so many bytes are read at a time: a reader that has enough items stops there
+BLOCK_BYTES: Final = 65_536
 ITEMS: Final = frozenset(("item", "entry"))
 _XML: Final = re.compile(
     rb"\s*(?:<\?xml|<!--|<(?:[a-z]+:)?(?:rss|feed|rdf|products|channel)\b|<!doctype)", re.IGNORECASE
@@ -72,6 +74,10 @@ class _Items:
             return
         self._depth += 1
         if self._depth == 1:
+            self._size += len(tag) + len(attributes.get("href", ""))
+            if self._size > MAX_RECORD_BYTES:
+                self._name = ""
+                return
             # Google's words win over those of RSS and Atom: g:title over title
             is_googles = prefix.lower() == "g"
             is_taken = name in self._item and (not is_googles or f"g:{name}" in self._names)
@@ -117,9 +123,10 @@ def xml_items(blocks: Iterable[bytes], encoding: str | None = None) -> Iterator[
             if is_first:
                 refuse_html(block)
                 is_first = False
-            items.feed(block, is_last=False)
-            yield from items.done
-            items.done.clear()
+            for begin in range(0, len(block), BLOCK_BYTES):
+                items.feed(block[begin : begin + BLOCK_BYTES], is_last=False)
+                yield from items.done
+                items.done.clear()
         items.feed(b"", is_last=True)
     except (expat.ExpatError, LookupError, ValueError) as error:
         yield from items.done

@@ -22,6 +22,8 @@ SETTINGS: Final = (
     "max_gone_share",
     "is_active",
 )
+# of what a server says to recognise its file by
+MAX_MARK_CHARACTERS: Final = 500
 _SET: Final = ", ".join(SETTINGS)
 COLUMNS: Final = f"id, {_SET}, next_run_at, last_run_at, last_outcome, last_detail, created_at, updated_at"
 LAST_IMPORT: Final = "(SELECT max(i.id) FROM imports i WHERE i.feed_id = f.id) AS last_import_id"
@@ -38,6 +40,11 @@ DELETE: Final = "DELETE FROM feeds WHERE id = :id"
 DUE: Final = f"""
 SELECT {COLUMNS}, etag, last_modified, digest FROM feeds
 WHERE is_active AND next_run_at <= now() ORDER BY next_run_at, id"""
+# A run that is killed, by a file that never ends or is too large, must not be the first of the next round again: the
+# other feeds would never run.
+BEGUN: Final = """
+UPDATE feeds SET next_run_at = now() + least(make_interval(mins => every_minutes), interval '1 hour')
+WHERE id = :id"""
 # A minute early: the schedule must not make a feed wait for another round. Settings that changed during the run make
 # the feed due at once, whatever its file.
 RAN: Final = """
@@ -144,13 +151,32 @@ def due() -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in read(DUE)]
 
 
+def begin_run(feed_id: int) -> None:
+    """Note that a run begins. If it never ends, the feed is due again within an hour."""
+    write(BEGUN, id=feed_id)
+
+
 def record_run(feed: Mapping[str, Any], outcome: str, detail: str, marks: Mapping[str, str | None]) -> None:
     """Record a run of a feed as ``due`` returned it.
 
-    marks : ``etag``, ``last_modified`` and ``digest``, by which the file that was imported last is recognised.
+    marks : ``etag``, ``last_modified`` and ``digest``, by which the last imported file is recognised. The first
+    two are what any server sent: one that cannot be stored, or sent back in a header, is left out.
     """
-    run = {"id": feed["id"], "settings_at": feed["updated_at"], "outcome": outcome, "detail": detail[:2000]}
-    write(RAN, **run, **marks)
+    write(
+        RAN,
+        id=feed["id"],
+        settings_at=feed["updated_at"],
+        outcome=outcome,
+        detail=detail[:2000].replace("\0", "\ufffd"),
+        etag=_sendable(marks["etag"]),
+        last_modified=_sendable(marks["last_modified"]),
+        digest=marks["digest"],
+    )
+
+
+def _sendable(mark: str | None) -> str | None:
+    is_sendable = mark is not None and len(mark) <= MAX_MARK_CHARACTERS and mark.isascii() and mark.isprintable()
+    return mark if is_sendable else None
 
 
 def mark_seen(

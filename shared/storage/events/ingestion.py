@@ -235,7 +235,7 @@ def store(
     in UTC, is the day on which the events count. Raises RuntimeError if others kept using the same ids at the same
     time; the message must be delivered again.
     """
-    events = order_lines.with_line_ids(events)
+    events = order_lines.with_line_ids(events, vouched=origin.vouched)
     parameters: dict[str, Any] = {
         "message_id": message_id,
         "user_id": user_id,

@@ -1,11 +1,18 @@
-"""Purchases that name an order of our own checkout: they are that order's lines, whoever reports them."""
+"""Under which ids the lines of orders count: those of our own checkout, and those that the shop's server reports.
 
+A purchase that names an order of our own checkout is that order's line, whoever reports it. The ids of other orders'
+lines come from the order's id, which is often a number in a row: anybody can compute them. So a line that is vouched
+for has an id that no client can choose, and nobody can use it up before the shop's server reports the order.
+"""
+
+import hashlib
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from shared.clients.postgres import run_prepared
-from shared.domain.events import EventType
+from shared.domain.events import PERSONAL_VERSION, EventType
+from shared.domain.order_events import MAX_LINES, line_id
 from shared.domain.orders import purchase_event_id
 
 # the version of the ids of our orders (shared/storage/shopping/checkout.py)
@@ -15,11 +22,46 @@ SELECT order_id, product_id, external_id, event_id FROM order_items
 WHERE order_id = ANY (cast(:order_ids AS uuid[])) ORDER BY order_id, product_id"""
 
 
-def with_line_ids(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_line_ids(events: Sequence[dict[str, Any]], *, vouched: bool) -> list[dict[str, Any]]:
     """Return the events; a purchase that names an order of ours has the id of the order's line of its product.
 
     Without such a line it has the id of another line, under which it is rejected: it must not count beside the order.
+    A line of a reported order that is ``vouched`` for has the id of ``vouched_line_id``.
     """
+    result = _with_own_ids(events)
+    if not vouched:
+        return result
+    lines: dict[str, _ReportedLines] = {}
+    for position, event in enumerate(result):
+        order_id = (event["metadata"] or {}).get("order_id") if event["event_type"] == EventType.PURCHASE else None
+        if isinstance(order_id, str):
+            reported = lines.setdefault(order_id, _ReportedLines(order_id))
+            if (event_id := UUID(event["event_id"])) in reported:
+                result[position] = {**event, "event_id": str(vouched_line_id(event_id))}
+    return result
+
+
+def vouched_line_id(event_id: UUID) -> UUID:
+    """Return the id under which the line of a reported order counts that is vouched for."""
+    digest = hashlib.sha256(f"vouched\n{event_id}".encode()).digest()[:16]
+    # of a version that no id of a client has: `event_key` of shared/domain/events.py
+    return UUID(bytes=bytes([*digest[:6], PERSONAL_VERSION << 4 | digest[6] & 0xF, digest[7], 0x80, *digest[9:]]))
+
+
+class _ReportedLines:
+    """The ids of a reported order's lines, computed as far as they are asked for."""
+
+    def __init__(self, order_id: str) -> None:
+        self._order_id = order_id
+        self._known: set[UUID] = set()
+
+    def __contains__(self, event_id: UUID) -> bool:
+        while event_id not in self._known and len(self._known) < MAX_LINES:
+            self._known.add(line_id(self._order_id, len(self._known)))
+        return event_id in self._known
+
+
+def _with_own_ids(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     named = {position: order_id for position, event in enumerate(events) if (order_id := _own_order_id(event))}
     if not named:
         return list(events)

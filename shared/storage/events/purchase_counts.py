@@ -78,7 +78,7 @@ def count(
 
     Returns ``(product_id, new purchases)`` of the products whose counts changed.
     """
-    events = order_lines.with_line_ids(events)
+    events = order_lines.with_line_ids(events, vouched=origin.vouched)
     purchases = [event for event in events if event["event_type"] == EventType.PURCHASE]
     if not purchases:
         return []

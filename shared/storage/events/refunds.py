@@ -1,9 +1,10 @@
 """Refunds: what a user gave back is no purchase, in their own answers and in what all shoppers see.
 
 The purchases that name an order are its lines (``purchase_lines``). A refund gives back pieces of lines, a product's
-lines in the order of their times. Refunds and lines arrive in any order and repeatedly, so both are stored first, and
-``settle`` computes from all of an order's what is given back. It changes a line only if that is more than before, and
-takes a purchase back when its last piece is. docs/decisions/0044-one-reversal.md has the rules.
+lines in the order of their times. Once the shop's server has reported an order, the lines that nothing vouches for are
+given back too: its word replaces a browser's. Refunds and lines arrive in any order and repeatedly, so both are stored
+first, and ``settle`` computes from all of an order's what is given back. It changes a line only if that is more than
+before, and takes a purchase back when its last piece is. docs/decisions/0044-one-reversal.md has the rules.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ from uuid import UUID
 import orjson
 
 from shared.clients.postgres import Connection, execute, read, run_prepared, transaction
-from shared.domain.events import EVENT_WEIGHTS, EventType
+from shared.domain.events import EVENT_WEIGHTS, PERSONAL_VERSION, EventType
 from shared.domain.order_events import ORDER_ID_CHARACTERS, REFUND_WAIT
 from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
 from shared.storage.events.event_ids import personal_key
@@ -42,12 +43,20 @@ GIVEN_BACK_WHOLE: Final = """given_back_whole AS MATERIALIZED (
     WHERE user_id = (SELECT id FROM account) AND returned >= quantity
 )"""
 
-HAS_REFUNDS: Final = """
+# An order that the shop's server reported has a line of this id (order_lines.py).
+_IS_REPORTED: Final = f"uuid_extract_version({{line}}.sent_id) = {PERSONAL_VERSION}"
+# Whether orders have refunds, or lines from a browser beside those that the shop's server reported.
+HAS_REVERSALS: Final = f"""
 WITH sender AS (SELECT coalesce(merged_into, id) AS id FROM users WHERE external_id = :user_id)
 SELECT EXISTS (
     SELECT FROM users u JOIN refunds r ON r.user_id = u.id
     WHERE (u.id = (SELECT id FROM sender) OR u.merged_into = (SELECT id FROM sender))
-      AND r.order_id = ANY (cast(:order_ids AS text[])))"""
+      AND r.order_id = ANY (cast(:order_ids AS text[]))
+) OR EXISTS (
+    SELECT FROM users u JOIN purchase_lines l ON l.user_id = u.id
+    WHERE (u.id = (SELECT id FROM sender) OR u.merged_into = (SELECT id FROM sender))
+      AND l.order_id = ANY (cast(:order_ids AS text[]))
+    GROUP BY l.order_id HAVING bool_or({_IS_REPORTED.format(line="l")}) AND bool_or(NOT l.vouched))"""
 # Two messages of one order settle it one after the other, so that the second sees the rows of both.
 LOCK: Final = """
 SELECT id FROM users
@@ -63,20 +72,22 @@ JOIN events e ON e.event_id = k.event_id AND e.occurred_at = k.occurred_at
 WHERE i.order_id = ANY (cast(:order_ids AS uuid[])) AND e.event_type = 'purchase'
   AND e.user_id = ANY (cast(:users AS bigint[]))
 ON CONFLICT DO NOTHING"""
-# A refund that nothing vouches for takes back nothing that was vouched for.
-SETTLE: Final = """
+# A refund that nothing vouches for takes back nothing that was vouched for. Lines that are vouched for come first: a
+# browser must not take a refund away from the lines that the shop's server reported.
+SETTLE: Final = f"""
 WITH given AS MATERIALIZED (
     SELECT * FROM refunds
     WHERE user_id = ANY (cast(:users AS bigint[])) AND order_id = ANY (cast(:order_ids AS text[]))
 ), lines AS MATERIALIZED (
     SELECT l.*, sum(l.quantity) OVER (
-               PARTITION BY l.order_id, l.product_id ORDER BY l.occurred_at, l.event_id
-           ) - l.quantity AS before
+               PARTITION BY l.order_id, l.product_id ORDER BY l.vouched DESC, l.occurred_at, l.event_id
+           ) - l.quantity AS before,
+           NOT l.vouched AND bool_or({_IS_REPORTED.format(line="l")}) OVER (PARTITION BY l.order_id) AS is_replaced
     FROM purchase_lines l
     WHERE user_id = ANY (cast(:users AS bigint[])) AND order_id = ANY (cast(:order_ids AS text[]))
 ), wanted AS (
-    SELECT l.event_id, CASE WHEN g.is_all THEN l.quantity ELSE least(l.quantity, greatest(0, g.pieces - l.before)) END
-               AS returned
+    SELECT l.event_id, CASE WHEN g.is_all OR l.is_replaced THEN l.quantity
+                            ELSE least(l.quantity, greatest(0, g.pieces - l.before)) END AS returned
     FROM lines l CROSS JOIN LATERAL (
         SELECT coalesce(bool_or(g.quantity IS NULL OR g.product_id IS NULL), false) AS is_all,
                coalesce(sum(g.quantity), 0) AS pieces
@@ -234,7 +245,7 @@ def settle_events(user_id: str, events: Sequence[dict[str, Any]]) -> list[tuple[
     order_ids, has_refund = order_ids_of(events)
     if not order_ids:
         return []
-    if not has_refund and not run_prepared(HAS_REFUNDS, user_id=user_id, order_ids=order_ids)[0][0]:
+    if not has_refund and not run_prepared(HAS_REVERSALS, user_id=user_id, order_ids=order_ids)[0][0]:
         return []
     return settle(user_id, order_ids)
 

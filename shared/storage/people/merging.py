@@ -11,9 +11,10 @@ from typing import Final, Literal
 
 from shared.clients.postgres import Connection, execute
 from shared.domain.carts import MAX_LINES, MAX_QUANTITY, MAX_WISHLIST
-from shared.domain.identity import IdKind, kind_of
+from shared.domain.identity import is_account
 from shared.errors import Conflict, Forbidden
 from shared.storage.events.ingestion import fold
+from shared.storage.schema.advisory_locks import USER_MERGES, lock_until_commit
 
 # in the order of ids, like every transaction that locks several users
 LOCK: Final = "SELECT id FROM users WHERE external_id = ANY (:user_ids) ORDER BY id FOR UPDATE"
@@ -120,7 +121,7 @@ SELECT product_id FROM items WHERE NOT (fits OR is_known) ORDER BY product_id"""
 FOLLOW: Final = "UPDATE users SET merged_into = :account WHERE merged_into = :guest"
 STATEMENTS: Final = (EVENTS, PURCHASES, PREFERENCES, PRICE_BANDS, SEGMENT, SEARCHES, ORDERS, LINES, REFUNDS)
 
-# no row is added for an id that was erased
+# An account is not made by being named, and no row is added for an id that was erased.
 ADD_ALL: Final = """
 INSERT INTO users (external_id) SELECT id FROM unnest(cast(:user_ids AS text[])) AS given(id) ORDER BY id
 ON CONFLICT DO NOTHING"""
@@ -178,14 +179,17 @@ def merge_users(connection: Connection, from_id: str, to_id: str) -> Merge:
     """Merge a user into another one, either of which may be an id of the shop's own; return the result.
 
     Repeating it merges what came since. An id that was merged stands for the user into whom it was; the caller drops
-    that user's cached answers too. Raises Conflict if ``from_id`` is an account or belongs to another user, and
-    Forbidden if one of the two was erased.
+    that user's cached answers too. Raises Conflict if ``from_id`` is an account or belongs to another user, or
+    ``to_id`` is an account that does not exist, and Forbidden if one of the two was erased.
     """
-    if kind_of(from_id) is IdKind.ACCOUNT:
+    if is_account(from_id):
         raise Conflict("from: an account cannot be merged into another user; let `to` be the account.")
-    ids = {"user_ids": [from_id, to_id]}
-    execute(connection, ADD_ALL, ids)
-    rows = {row[0]: (row[1], row[2], row[3]) for row in execute(connection, ROWS, ids)}
+    lock_until_commit(connection, USER_MERGES)
+    execute(connection, ADD_ALL, {"user_ids": [name for name in {from_id, to_id} if not is_account(name)]})
+    found = execute(connection, ROWS, {"user_ids": [from_id, to_id]})
+    rows = {row[0]: (row[1], row[2], row[3]) for row in found}
+    if is_account(to_id) and to_id not in rows:
+        raise Conflict("to: there is no such account; send the id of one that exists.")
     if not {from_id, to_id} <= rows.keys():
         raise Forbidden("A user that was erased cannot be merged; use a new id.")
     (own, owner, _owner_id), (_row, target, target_id) = rows[from_id], rows[to_id]

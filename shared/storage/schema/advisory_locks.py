@@ -21,6 +21,8 @@ SEARCH_VOCABULARY: Final = 4_711_005
 CONTENT: Final = 4_711_006
 # One compaction of the catalog's counts at a time, in the function ``compact_catalog_counts``.
 CATALOG_COUNTS: Final = 4_711_007
+# One merge of two users' ids at a time: each locks up to four rows of ``users``, which it finds one after the other.
+USER_MERGES: Final = 4_711_008
 # The first key of a job's own lock; the second is the hash of the job's name.
 JOBS: Final = 4711
 

@@ -137,3 +137,27 @@ def test_only_who_has_both_sides_or_the_secret_key_may_merge(
     other = register(accounts, "bea")
     assert merge(accounts, secret, **{"from": account["user_id"], "to": other["user_id"]}).status_code == 409
     assert merge(accounts, secret, **{"from": "undefined", "to": "customer-1"}).status_code == 422
+
+
+def test_merges_of_the_same_users_at_the_same_time_end(accounts: httpx.Client, secret: dict[str, str]) -> None:
+    names = [f"visitor-{number}" for number in range(6)]
+    # each pair in both directions, and chains of them
+    pairs = [(one, other) for one in names for other in names if one != other] * 2
+
+    def status(pair: tuple[str, str]) -> int:
+        return merge(accounts, secret, **{"from": pair[0], "to": pair[1]}).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(status, pairs)) <= {200, 409}
+    assert merge(accounts, secret, **{"from": "visitor-7", "to": "customer-7"}).status_code == 200
+    # an id that stands for another stands for a person
+    chains = "SELECT u.external_id FROM users u JOIN users p ON p.id = u.merged_into WHERE p.merged_into IS NOT NULL"
+    assert postgres.read(chains) == []
+
+
+def test_an_account_that_does_not_exist_takes_nothing(accounts: httpx.Client, secret: dict[str, str]) -> None:
+    answer = merge(accounts, secret, **{"from": "visitor-1", "to": "acct_" + "0" * 32})
+    assert (answer.status_code, answer.json()["detail"][:3]) == (409, "to:")
+    assert postgres.read("SELECT external_id FROM users WHERE external_id LIKE 'acct%'") == []
+    account = register(accounts)["user_id"]
+    assert merge(accounts, secret, **{"from": "visitor-1", "to": account}).status_code == 200

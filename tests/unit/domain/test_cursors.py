@@ -36,6 +36,25 @@ def test_a_cursor_belongs_to_one_order_and_has_every_column() -> None:
         decode(encode("price, id", KEY[:-1]), "price, id", TYPES)
 
 
+@pytest.mark.parametrize(
+    ("time", "in_utc"),
+    [
+        ("9999-12-31T23:59:59.999999+00:00", "9999-12-31T23:59:59.999999+00:00"),
+        ("9999-12-31T23:59:59-00:01", None),
+        ("0001-01-01T00:00:00+00:01", None),
+        # PostgreSQL reads no zone with fractions of a second
+        ("2026-01-02T00:00:00+23:59:59.5", "2026-01-01T00:00:00.500000+00:00"),
+    ],
+)
+def test_a_time_is_one_that_postgresql_has(time: str, in_utc: str | None) -> None:
+    cursor = encode("created_at", [time])
+    if in_utc is None:
+        with pytest.raises(ValueError, match="no cursor of this list"):
+            decode(cursor, "created_at", ["timestamptz"])
+    else:
+        assert decode(cursor, "created_at", ["timestamptz"]) == [in_utc]
+
+
 @settings(max_examples=examples(200), deadline=None)
 @given(st.text(max_size=100))
 def test_no_text_makes_anything_but_a_refusal(text: str) -> None:

@@ -12,6 +12,7 @@ from shared.domain.feeds import feed_url, secret_name
         "https://shop.example:8443/feed?page=1&lang=de",
         "http://127.0.0.1:9000/feed.xml",
         "gs://bucket/feeds/feed.csv.gz",
+        "https://shop.example:65535/feed%23a%20b",
         # words of a shop that are no credentials
         "https://shop.example/feed?keyword=1&passport=2&tokens=3",
     ],
@@ -32,6 +33,10 @@ def test_a_public_address_is_taken(url: str) -> None:
         ("https:///feed", "https://"),
         ("filecache::https://shop.example/feed", "https://"),
         ("https://[::1/feed", "URL"),
+        ("https://shop.example:65536/feed", "URL"),
+        # a secret of the form ?name=value would become part of it, and not be sent
+        ("https://shop.example/feed#a", "fragment"),
+        ("https://shop.example/feed\r\nHost: other", "line breaks"),
     ],
 )
 def test_credentials_and_other_schemes_are_refused(url: str, says: str) -> None:

@@ -15,6 +15,7 @@ from shared.tables.csv_files import (
     split_lines,
     text_options,
 )
+from shared.tables.products import parse_products
 from shared.tables.values import UNKNOWN
 
 KNOWN = {"id", "name", "price"}
@@ -160,6 +161,10 @@ def test_an_empty_file_has_no_header() -> None:
         (("a", None, None), "separator"),
         ((None, "klingon", None), "encoding"),
         ((None, "hex", None), "encoding"),
+        # text in another form of text, whose decoders take time by the square of a line, or give half characters
+        ((None, "punycode", None), "encoding"),
+        ((None, "idna", None), "encoding"),
+        ((None, "unicode_escape", None), "encoding"),
         ((None, None, ";"), "decimal"),
     ],
 )
@@ -201,3 +206,13 @@ def test_a_header_that_is_not_text_is_refused() -> None:
         opened(gzip.compress(b"id,name\n" * 100)[4:], encoding="utf-8")
     with pytest.raises(InvalidRequest, match="compressed"):
         opened(gzip.compress(b"id,name\n" * 100), encoding="utf-8")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_utf_16_and_32_are_read_without_a_mark(encoding: str) -> None:
+    for end in ("le", "be") if encoding == "utf-16" else ("le",):
+        body = "id,name\n1,Gr\u00f6\u00dfe\n".encode(f"{encoding}-{end}")
+        assert rows(body, encoding=encoding) == [(2, ["1", "Gr\u00f6\u00dfe"])]
+    with pytest.raises(InvalidRequest):
+        # neither
+        parse_products(b"external_id,name,price\nx,y,1\n", "csv", None, text_options(None, encoding, None))

@@ -91,3 +91,18 @@ def test_deep_nesting_is_a_row_error() -> None:
     for _ in range(30):
         nested = {"@graph": [nested]}
     assert "levels deep" in parse(nested).errors[0].message
+
+
+@pytest.mark.parametrize(
+    "rating",
+    [
+        {"ratingValue": "1e999999", "bestRating": "1e-999999"},
+        {"ratingValue": "sNaN", "bestRating": 5},
+        {"ratingValue": "Infinity", "bestRating": "Infinity"},
+        {"ratingValue": 4, "bestRating": 0},
+    ],
+)
+def test_a_rating_that_no_arithmetic_gives_is_a_row_error_or_left_out(rating: dict[str, Any]) -> None:
+    feed = parse([CUP, CUP | {"sku": "other", "aggregateRating": rating}])
+    assert len(feed.rows) >= 1
+    assert {error.field for error in feed.errors} <= {"average_rating"}

@@ -1,9 +1,13 @@
 """Feeds in XML: items of RSS and entries of Atom, and nothing that a hostile file declares."""
 
+from typing import Any
+
 import pytest
 
 from shared.errors import InvalidRequest
+from shared.tables.csv_files import MAX_RECORD_BYTES
 from shared.tables.products import Feed, parse_products, shown
+from shared.tables.xml_feeds import xml_items
 
 RSS = """<?xml version="1.0"?>
 <rss xmlns:g="http://base.google.com/ns/1.0" version="2.0"><channel><title>The shop</title>
@@ -90,3 +94,25 @@ def test_xml_that_is_sent_as_csv_is_named() -> None:
         parse_products(RSS.encode(), "csv")
     with pytest.raises(InvalidRequest, match="HTML page"):
         parse_products(b"<html><head><title>Sign in</title></head></html>", "csv")
+
+
+def test_an_items_names_and_addresses_count_as_its_text() -> None:
+    def item(children: str) -> Any:
+        return next(iter(xml_items([f"<rss><item><id>1</id>{children}</item></rss>".encode()])))[1]
+
+    width = len("<a0000000/>")
+    few = "".join(f"<a{number:07}/>" for number in range(1000))
+    many = "".join(f"<a{number:07}/>" for number in range(MAX_RECORD_BYTES // (width - 3) + 1))
+    assert len(item(few)) == 1001
+    assert item(many) == f"is longer than {MAX_RECORD_BYTES} bytes"
+    assert item(f'<link href="{"a" * MAX_RECORD_BYTES}"/>') == f"is longer than {MAX_RECORD_BYTES} bytes"
+
+
+def test_a_file_in_one_block_is_read_as_far_as_its_items_are_wanted() -> None:
+    read = xml_items([b"<rss>" + b"<item><id>1</id></item>" * 100_000 + b"<broken"])
+    first = next(read)
+    # the file's fault is at its end, which nobody has reached
+    assert first == (1, {"id": "1"})
+    rest = list(read)
+    assert len(rest) == 100_000
+    assert "not well-formed" in str(rest[-1][1])
