@@ -55,6 +55,13 @@ def follow(shop: Aisle, folder: Path, blocks: list[str]) -> str:
     return ran.stdout
 
 
+def test_an_empty_shop_names_its_next_step(shop: Aisle) -> None:
+    source = re.search(r"import_catalog source=(\S+) dry_run=true", shop.printed())
+    assert source is not None
+    assert Path(source[1]).is_file()
+    assert "docs/connect/custom.md" in shop.printed()
+
+
 def test_the_page_for_any_shop_ends_with_personal_recommendations(shop: Aisle, tmp_path: Path) -> None:
     printed = follow(shop, tmp_path, commands("custom.md"))
     assert '"used": 29' in printed

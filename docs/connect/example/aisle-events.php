@@ -28,12 +28,15 @@ function aisle_product( $product ) {
 }
 
 // A variable product's page shows its first variation, which is in the catalog; the variable product is not.
-add_action( 'woocommerce_after_single_product', function () {
-	global $product;
+add_action( 'wp_footer', function () {
+	if ( ! is_product() ) {
+		return;
+	}
+	$product  = wc_get_product( get_queried_object_id() );
 	$children = $product->is_type( 'variable' ) ? $product->get_visible_children() : array();
 	$shown    = $children ? wc_get_product( $children[0] ) : $product;
 	printf( '<script>report("view", %s)</script>', wp_json_encode( array( 'external_id' => aisle_product( $shown ) ) ) );
-} );
+}, 100 );
 
 add_action( 'woocommerce_add_to_cart', function ( $key, $product_id, $quantity, $variation_id ) {
 	$user = aisle_user();
@@ -48,20 +51,30 @@ add_action( 'woocommerce_add_to_cart', function ( $key, $product_id, $quantity, 
 }, 10, 4 );
 
 // At the checkout the user is remembered with the order: later changes come from elsewhere, without the cookie.
-add_action( 'woocommerce_checkout_create_order', function ( $order ) {
+function aisle_remember_user( $order ) {
 	$order->update_meta_data( '_aisle_user', aisle_user() );
-} );
+}
+add_action( 'woocommerce_checkout_create_order', 'aisle_remember_user' );
+// the checkout made of blocks
+add_action( 'woocommerce_store_api_checkout_update_order_meta', 'aisle_remember_user' );
 
-add_action( 'woocommerce_payment_complete', function ( $order_id ) {
-	$order = wc_get_order( $order_id );
+function aisle_lines( $order ) {
 	$lines = array();
 	foreach ( $order->get_items() as $item ) {
-		$lines[] = array(
-			'external_id' => aisle_product( $item->get_product() ),
-			'quantity'    => (int) $item->get_quantity(),
-			'price'       => (float) $order->get_item_total( $item ),
-		);
+		if ( $item->get_product() ) {
+			$lines[] = array(
+				'external_id' => aisle_product( $item->get_product() ),
+				'quantity'    => abs( (int) $item->get_quantity() ),
+			);
+		}
 	}
+	return $lines;
+}
+
+// Processing: paid, or to be paid on delivery. Completed: without shipping, directly. The same order counts once.
+function aisle_order( $order_id ) {
+	$order = wc_get_order( $order_id );
+	$lines = aisle_lines( $order );
 	if ( $order->get_meta( '_aisle_user' ) && $lines ) {
 		aisle_send( array(
 			'user_id'    => $order->get_meta( '_aisle_user' ),
@@ -70,16 +83,12 @@ add_action( 'woocommerce_payment_complete', function ( $order_id ) {
 			'lines'      => $lines,
 		) );
 	}
-} );
+}
+add_action( 'woocommerce_order_status_processing', 'aisle_order' );
+add_action( 'woocommerce_order_status_completed', 'aisle_order' );
 
 add_action( 'woocommerce_order_refunded', function ( $order_id, $refund_id ) {
-	$lines = array();
-	foreach ( wc_get_order( $refund_id )->get_items() as $item ) {
-		$lines[] = array(
-			'external_id' => aisle_product( $item->get_product() ),
-			'quantity'    => abs( (int) $item->get_quantity() ),
-		);
-	}
+	$lines = aisle_lines( wc_get_order( $refund_id ) );
 	$user = wc_get_order( $order_id )->get_meta( '_aisle_user' );
 	if ( $user && $lines ) {
 		aisle_send( array(

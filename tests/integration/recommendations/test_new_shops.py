@@ -98,6 +98,9 @@ def test_another_size_of_a_product_in_the_cart_is_not_recommended_by_content(
 ) -> None:
     medium, large, other = add("桐の下駄 M", group="geta"), add("桐の下駄 L", group="geta"), add("桐の下駄 塗り")
     content.refresh_batches([medium, large, other])
+    # so that the newest products, which fill the answer, are others
+    for number in range(25):
+        add(f"Novelty {number}")
     assert deliver(serve("update_preferences"), "visitor", event(medium, "add_to_cart")).status_code == 200
     similar = [product["id"] for product in answer(client, "visitor") if product["reason"]["kind"] == "similar"]
     assert similar == [other]
