@@ -193,8 +193,9 @@ _FILLERS: Final = """, alike AS MATERIALIZED (
                       ON s.version = (SELECT version FROM model) AND s.product_id = m.product_id)
       AND near.score >= {clear_content} AND near.id <> heaviest.product_id
       AND near.id NOT IN (SELECT product_id FROM excluded)
-      AND NOT EXISTS (SELECT FROM products variant JOIN products known USING (item_group_id)
-                      WHERE variant.id = near.id AND known.id = heaviest.product_id)
+      -- no variants of it; looked up one by one, since a join would read all products of a large shop
+      AND NOT coalesce((SELECT item_group_id FROM products WHERE id = near.id)
+                       = (SELECT item_group_id FROM products WHERE id = heaviest.product_id), false)
     GROUP BY near.id
 ), liked AS MATERIALIZED (
     SELECT best.product_id AS id
