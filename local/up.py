@@ -281,12 +281,17 @@ def _still_runs(part: dict[str, object]) -> bool:
 
 
 def example(url: str, data: str) -> str:
-    """Return two commands to try first."""
+    """Return two commands to try first. In a shop without products they import some."""
     user = "17850" if data == "online_retail" else "you"
     status, body = jobs.get(f"{url.replace('localhost', '127.0.0.1')}/products?page_size=1")
     products = body.get("products") if status == 200 and isinstance(body, dict) else None
-    product = products[0]["id"] if products else 1
-    event = f'{{"user_id": "{user}", "product_id": {product}, "event_type": "view"}}'
+    if not products:
+        catalog = "docs/connect/example/catalog.csv"
+        return (
+            f"  ./aisle job import_catalog source={ROOT / catalog} dry_run=true\n"
+            "  docs/connect/custom.md leads from an empty shop to personal recommendations"
+        )
+    event = f'{{"user_id": "{user}", "product_id": {products[0]["id"]}, "event_type": "view"}}'
     return (
         f"  curl '{url}/recommendations?user_id={user}&k=5'\n"
         f"  curl '{url}/events' -H 'Content-Type: application/json' -d '{event}'"

@@ -192,6 +192,7 @@ class Suggestion(BaseModel):
     text: str = Field(description="The completed text.")
     kind: Literal["query", "category", "product"] = Field(description="What the text names; `query` is a search.")
     product_id: int | None = Field(None, description="Id of the product, if it is one.")
+    external_id: str | None = Field(None, description="The shop's own id of the product, if it is one.")
 
 
 class SuggestionList(BaseModel):

@@ -36,6 +36,7 @@ class Reasons:
         self.selection = selection
         self.is_sequential = found.algorithm == SEQUENTIAL
         self.tiers = {candidate.id: candidate.tier for candidate in found.candidates}
+        self.favourites = found.taste.scores.get("category", {})
         self.event_types = {product_id: event_type for product_id, _weight, event_type in found.profile}
         # known products that may be older than the profile
         for candidate in found.candidates:
@@ -53,16 +54,19 @@ class Reasons:
             return _reason("again", f"{deed.capitalize()} before", product_id, product["name"])
         if product_id in self.selection.new and self.tiers.get(product_id, NEWEST_TIER) == NEWEST_TIER:
             return _reason("new", "New for you")
-        if source is not None and self.is_sequential:
+        if source is not None and source.co_occurrence is not None and self.is_sequential:
             return _next_reason(source.product_id, source.name, source.co_occurrence)
         if source is not None:
             deed = DEEDS.get(source.event_type, OTHER_DEED).format(source.name)
             return _reason("similar", f"Because {deed}", source.product_id, source.name)
         tier = self.tiers[product_id]
-        if tier == SUGGESTED_TIER and product["category"]:
+        fits_taste = tier == NEWEST_TIER and str(product["category_id"]) in self.favourites
+        if (tier == SUGGESTED_TIER or fits_taste) and product["category"]:
             return _reason("taste", f"Because you like {product['category']}")
         if tier <= TRENDING_TIER:
             return _reason("trending", "Trending now")
+        if tier == NEWEST_TIER:
+            return _reason("new", "New in this shop")
         return _reason("popular", "Popular in this shop")
 
 

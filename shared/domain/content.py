@@ -17,6 +17,12 @@ from typing import Final
 EVIDENCE_PRIOR: Final = 5.0
 # Embeddings are 128 random signs: similarities of unrelated products deviate from 0 by 1/√128 = 0.09.
 LEAST_CONTENT: Final = 0.2
+# Three deviations: what a list of a user's own builds on is not by chance. One in 700 unrelated products is above.
+CLEAR_CONTENT: Final = 0.27
+# The heaviest products of a profile that are compared with others by content.
+PROFILE_PRODUCTS: Final = 20
+# Content neighbours of one product: as many as the index returns (hnsw.ef_search).
+CONTENT_NEIGHBOURS: Final = 40
 # Events that a neighbour is taken to have beside its own: few common users of a product with few events say little.
 EVENTS_PRIOR: Final = 10.0
 

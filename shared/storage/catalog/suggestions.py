@@ -18,8 +18,9 @@ _POPULAR_PRODUCTS: Final = f"""(
         SELECT * FROM product_stats ORDER BY purchase_count DESC, product_id LIMIT {MAX_POPULAR}) AS s
          JOIN products p ON p.id = s.product_id"""
 
-# Products: those that match by name first, then the most purchased. Categories: the shortest names first. Words that
-# complete the last word: the most frequent in the catalog or, after other words, in the products that match those.
+# Products: those that match by name first, then the most purchased; one of the variants of a product, in stock if any
+# is. Categories: the shortest names first. Words that complete the last word: the most frequent in the catalog or,
+# after other words, in the products that match those.
 # The operators of text_pattern_ops compare code points: words that begin with the last one lie between it and itself
 # followed by the last code point.
 _SUGGEST: Final = f"""
@@ -34,9 +35,14 @@ WITH text_query AS MATERIALIZED ({TEXT_QUERY}), typed AS MATERIALIZED (
     WHERE p.is_active AND p.document @@ q.matching
     ORDER BY purchases DESC, p.id LIMIT {MAX_MATCHES}
 ), chosen_products AS (
-    SELECT p.id, p.name, ts_filter(p.document, '{{a}}') @@ q.matching AS matches_by_name, m.purchases
-    FROM text_query q, matched m JOIN products p USING (id)
-    ORDER BY matches_by_name DESC, purchases DESC, id LIMIT cast(:k AS integer)
+    SELECT * FROM (
+        SELECT *, row_number() OVER (PARTITION BY coalesce('group ' || item_group_id, id::text)
+                                     ORDER BY matches_by_name DESC, in_stock DESC, purchases DESC, id) AS variant
+        FROM (SELECT p.id, p.external_id, p.item_group_id, p.name, p.quantity > 0 AS in_stock, m.purchases,
+                     ts_filter(p.document, '{{a}}') @@ q.matching AS matches_by_name
+              FROM text_query q, matched m JOIN products p USING (id)) AS each
+    ) AS of_variants
+    WHERE variant = 1 ORDER BY matches_by_name DESC, purchases DESC, id LIMIT cast(:k AS integer)
 ), chosen_categories AS (
     -- categories of one name are one suggestion, which the filter `category` takes
     SELECT c.leaf AS name FROM text_query q, categories c
@@ -56,8 +62,8 @@ WITH text_query AS MATERIALIZED ({TEXT_QUERY}), typed AS MATERIALIZED (
 )
 SELECT json_build_object(
     'typed', (SELECT shown FROM typed),
-    'products', (SELECT json_agg(json_build_array(id, name) ORDER BY matches_by_name DESC, purchases DESC, id)
-                 FROM chosen_products),
+    'products', (SELECT json_agg(json_build_array(id, external_id, name)
+                                 ORDER BY matches_by_name DESC, purchases DESC, id) FROM chosen_products),
     'categories', (SELECT json_agg(name ORDER BY length(name), name) FROM chosen_categories),
     'words', (SELECT json_agg(coalesce(shown, word) ORDER BY products DESC, word) FROM completions))::text"""
 
@@ -78,9 +84,10 @@ def _read_matches(search: str, k: int) -> dict[str, Any]:
 
 
 def suggest(text: str, k: int) -> list[dict[str, Any]]:
-    """Return up to ``k`` suggestions ``{text, kind, product_id?}``: queries, then categories, then products.
+    """Return up to ``k`` suggestions: queries, then categories, then products.
 
-    If nothing matches, the text is corrected first, and the corrected text is the first suggestion.
+    Each is ``{text, kind}``, a product also ``{product_id, external_id}``. If nothing matches, the text is corrected
+    first, and the corrected text is the first suggestion.
     """
     matches = _read_matches(text, k)
     queries: list[str] = []
@@ -97,6 +104,7 @@ def suggest(text: str, k: int) -> list[dict[str, Any]]:
     suggestions: list[dict[str, Any]] = [{"text": query, "kind": "query"} for query in texts]
     suggestions += [{"text": name, "kind": "category"} for name in (matches["categories"] or ())[: k // 4]]
     products = [
-        {"text": name, "kind": "product", "product_id": product_id} for product_id, name in matches["products"] or ()
+        {"text": name, "kind": "product", "product_id": product_id, "external_id": external_id}
+        for product_id, external_id, name in matches["products"] or ()
     ]
     return (suggestions + products)[:k] if k > 1 else (products or suggestions)[:k]

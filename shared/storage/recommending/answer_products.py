@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from shared.clients import postgres
+from shared.domain.content import CLEAR_CONTENT, PROFILE_PRODUCTS
 from shared.storage.recommending.attribution import LOGGED_IDS, LOGGED_MANY, LoggedAnswer
 from shared.storage.recommending.candidates import CandidateSet
 
@@ -18,18 +19,29 @@ LEFT JOIN product_stats s ON s.product_id = p.id
 WHERE p.is_active ORDER BY place
 """
 
-# As READ, with the product of the profile that contributes most to each: its weight times the similarity.
+# As READ, with the product of the profile that contributes most to each: its weight times the similarity. By
+# content, as the candidates are, where the model has neighbours of no product of the profile: no users are counted.
 READ_WITH_SOURCES: Final = f"""
 WITH {LOGGED_IDS},
 wanted AS MATERIALIZED (SELECT * FROM unnest(cast(:ids AS bigint[])) WITH ORDINALITY AS w(id, place)),
-because AS (
-    SELECT DISTINCT ON (n.id) n.id, source.name, source.id AS source_id, q.kind, n.common
-    FROM unnest(cast(:profile AS bigint[]), cast(:weights AS float8[]), cast(:kinds AS text[]))
+profile AS MATERIALIZED (
+    SELECT * FROM unnest(cast(:profile AS bigint[]), cast(:weights AS float8[]), cast(:kinds AS text[]))
         AS q(product_id, weight, kind)
-    JOIN item_similarity s ON s.version = :version AND s.product_id = q.product_id
-    JOIN products source ON source.id = q.product_id,
-    unnest(s.neighbours, s.scores, s.co_occurrence) AS n(id, score, common)
-    WHERE n.id IN (SELECT id FROM wanted) ORDER BY n.id, q.weight * n.score DESC, source.id
+), modelled AS MATERIALIZED (
+    SELECT profile.*, s.neighbours, s.scores, s.co_occurrence
+    FROM profile JOIN item_similarity s ON s.version = :version AND s.product_id = profile.product_id
+), because AS (
+    SELECT DISTINCT ON (b.id) b.id, source.name, source.id AS source_id, b.kind, b.common
+    FROM (SELECT n.id, m.product_id, m.kind, m.weight * n.score AS strength, n.common
+          FROM modelled m, unnest(m.neighbours, m.scores, m.co_occurrence) AS n(id, score, common)
+          WHERE n.id IN (SELECT id FROM wanted)
+          UNION ALL
+          SELECT c.product_id, own.product_id, q.kind, q.weight * (1 - (c.embedding <=> own.embedding)), NULL
+          FROM (SELECT * FROM profile ORDER BY weight DESC, product_id LIMIT {PROFILE_PRODUCTS}) AS q
+          JOIN product_content own ON own.product_id = q.product_id
+          JOIN product_content c ON c.product_id IN (SELECT id FROM wanted) AND c.product_id <> q.product_id
+          WHERE NOT EXISTS (SELECT FROM modelled) AND 1 - (c.embedding <=> own.embedding) >= {CLEAR_CONTENT}) AS b
+    JOIN products source ON source.id = b.product_id ORDER BY b.id, b.strength DESC, source.id
 )
 SELECT product_json(p, c, s)::text, b.source_id, b.name, b.kind, b.common
 FROM wanted JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
@@ -52,13 +64,13 @@ SOLD_OUT: Final = "SELECT id FROM products WHERE is_active AND quantity <= 0"
 class Source(NamedTuple):
     """The product of a user's profile to which a recommended product is most similar.
 
-    co_occurrence : the number of users, or sessions, with both products.
+    co_occurrence : the number of users, or sessions, with both products; None if they are similar by content.
     """
 
     product_id: int
     name: str
     event_type: str
-    co_occurrence: int
+    co_occurrence: int | None
 
 
 def read(ids: list[int], log: LoggedAnswer) -> list[dict[str, Any]]:

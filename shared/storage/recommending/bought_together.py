@@ -58,7 +58,7 @@ WITH context AS MATERIALIZED (
     WHERE p.is_active
       AND (p.item_group_id IS NULL
            OR p.item_group_id NOT IN (SELECT item_group_id FROM context WHERE item_group_id IS NOT NULL))
-    WINDOW same AS (PARTITION BY coalesce(p.item_group_id, p.id::text))
+    WINDOW same AS (PARTITION BY coalesce('group ' || p.item_group_id, p.id::text))
 ), shown AS (
     SELECT variant_in_stock(p) AS p, group_score AS score, measures, source, group_id FROM of_variants WHERE variant = 1
 ), best AS MATERIALIZED (

@@ -145,7 +145,7 @@ model AS MATERIALIZED (
     -- the variant that the user is most likely to buy again, of those in stock first
     SELECT t.product_id, t.score / nullif(max(t.score) OVER (), 0) AS score, t.rests, t.last_at, t.purchase_count,
            t.usual_days, t.quartiles, p,
-           row_number() OVER (PARTITION BY coalesce(p.item_group_id, p.id::text)
+           row_number() OVER (PARTITION BY coalesce('group ' || p.item_group_id, p.id::text)
                               ORDER BY p.quantity > 0 DESC, t.rests, t.score DESC, p.id) AS variant
     FROM scored t JOIN products p ON p.id = t.product_id
     WHERE p.is_active AND (NOT cast(:in_stock AS boolean) OR p.quantity > 0)

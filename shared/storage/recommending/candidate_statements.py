@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Final, NamedTuple
 
+from shared.domain.content import CLEAR_CONTENT, CONTENT_NEIGHBOURS, PROFILE_PRODUCTS
 from shared.domain.events import EVENT_WEIGHTS
 from shared.domain.formula import (
     BOUGHT_TIER,
@@ -180,8 +181,23 @@ SELECT json_build_object(
 """
 
 
-# Candidates that do not depend on the profile: trending in favourite categories, then fillers for all.
-_FILLERS: Final = """, liked AS MATERIALIZED (
+# Candidates that need no model: neighbours by content, as long as the model knows no product of the profile (a new shop
+# has no model, and a new product no neighbours); trending in favourite categories; then fillers for all.
+_FILLERS: Final = """, alike AS MATERIALIZED (
+    SELECT near.id, sum(heaviest.weight * near.score) AS cf
+    FROM (SELECT product_id, weight FROM profile ORDER BY weight DESC, product_id LIMIT {profile_products}) AS heaviest
+    JOIN product_content own USING (product_id), LATERAL (
+        SELECT c.product_id AS id, 1 - (c.embedding <=> own.embedding) AS score
+        FROM product_content c ORDER BY c.embedding <=> own.embedding LIMIT {content_neighbours}) AS near
+    WHERE NOT EXISTS (SELECT FROM profile m JOIN item_similarity s
+                      ON s.version = (SELECT version FROM model) AND s.product_id = m.product_id)
+      AND near.score >= {clear_content} AND near.id <> heaviest.product_id
+      AND near.id NOT IN (SELECT product_id FROM excluded)
+      -- no variants of it; looked up one by one, since a join would read all products of a large shop
+      AND NOT coalesce((SELECT item_group_id FROM products WHERE id = near.id)
+                       = (SELECT item_group_id FROM products WHERE id = heaviest.product_id), false)
+    GROUP BY near.id
+), liked AS MATERIALIZED (
     SELECT best.product_id AS id
     FROM favourites, LATERAL (
         SELECT t.product_id, t.score FROM trending_scores t
@@ -203,7 +219,7 @@ _FILLERS: Final = """, liked AS MATERIALIZED (
 ), bought AS MATERIALIZED (
     SELECT p.id, row_number() OVER (ORDER BY t.purchase_count DESC, t.product_id) AS position
     FROM product_stats t JOIN products p ON p.id = t.product_id
-    WHERE p.is_active {in_stock} {in_category}
+    WHERE t.purchase_count > 0 AND p.is_active {in_stock} {in_category}
       AND p.id NOT IN (SELECT product_id FROM excluded)
       AND (p.item_group_id IS NULL OR NOT EXISTS (
           SELECT FROM products v JOIN product_stats o ON o.product_id = v.id
@@ -218,7 +234,8 @@ _FILLERS: Final = """, liked AS MATERIALIZED (
           SELECT FROM products v WHERE v.id > p.id AND {better_variant}))
     ORDER BY p.id DESC LIMIT {k}
 )"""
-_FILLED: Final = """UNION ALL SELECT id, 0, {suggested_tier}, 0 FROM liked
+_FILLED: Final = """UNION ALL SELECT id, cf, {suggested_tier}, 0 FROM alike
+                UNION ALL SELECT id, 0, {suggested_tier}, 0 FROM liked
                 UNION ALL SELECT id, 0, {trending_tier}, position FROM trending
                 UNION ALL SELECT id, 0, {popular_tier}, position FROM bought
                 UNION ALL SELECT id, 0, {newest_tier}, position FROM newest"""
@@ -272,13 +289,13 @@ _RETURNED: Final = """, returned AS MATERIALIZED (
            category_id, brand, tags, price, in_stock, latitude, longitude, item_group_id
     FROM (
         SELECT p.*, p.quantity > 0 AS in_stock, known.tier, row_number() OVER (ORDER BY {order}) AS place,
-               row_number() OVER (PARTITION BY coalesce(p.item_group_id, p.id::text)
+               row_number() OVER (PARTITION BY coalesce('group ' || p.item_group_id, p.id::text)
                                   ORDER BY p.quantity > 0 DESC, {order}) AS variant
         FROM (SELECT product_id, max(tier) AS tier, max(at) AS at
               FROM (SELECT product_id, at, {viewed_tier} AS tier FROM met
                     UNION ALL SELECT product_id, at, {bought_tier} FROM purchased) AS both_kinds
               GROUP BY product_id) AS known JOIN products p ON p.id = known.product_id
-        WHERE (SELECT count(DISTINCT coalesce(item_group_id, id::text)) FROM shown) < :k
+        WHERE (SELECT count(DISTINCT coalesce('group ' || item_group_id, id::text)) FROM shown) < :k
           AND p.is_active {in_stock} {in_category} AND p.id NOT IN (SELECT product_id FROM forbidden)
           AND p.id NOT IN (SELECT id FROM shown)
     ) AS of_variants
@@ -355,6 +372,9 @@ def _statement(repeats: Repeats, category: bool, in_stock: bool, k: int) -> str:
         view_types=", ".join(f"'{kind}'" for kind, weight in EVENT_WEIGHTS.items() if weight == VIEW_WEIGHT),
         exclude_seen=STORED_EXCLUSION_POLICY["seen"],
         favourite_categories=FAVOURITE_CATEGORIES,
+        profile_products=PROFILE_PRODUCTS,
+        content_neighbours=CONTENT_NEIGHBOURS,
+        clear_content=CLEAR_CONTENT,
         suggested_tier=SUGGESTED_TIER,
         trending_tier=TRENDING_TIER,
         popular_tier=POPULAR_TIER,

@@ -5,12 +5,11 @@ from typing import Final
 
 from shared.clients import postgres
 from shared.domain.category_references import CategoryReference
-from shared.domain.content import LEAST_CONTENT
+from shared.domain.content import LEAST_CONTENT, PROFILE_PRODUCTS
 from shared.domain.product_references import ProductReference
 from shared.storage.catalog.categories import IN_SUBTREE, SUBTREE
 
-# the heaviest products of the profile are compared with the newest products of the shop
-PROFILE_PRODUCTS: Final = 20
+# the newest products of the shop, with which the profile is compared
 NEW_PRODUCTS: Final = 500
 
 NEAREST_NEW: Final = f"""
@@ -33,7 +32,8 @@ WITH RECURSIVE {SUBTREE}, mine AS MATERIALIZED (
     ORDER BY p.created_at DESC, p.id DESC LIMIT {NEW_PRODUCTS}
 )
 SELECT id, item_group_id FROM (
-    SELECT *, row_number() OVER (PARTITION BY coalesce(item_group_id, id::text) ORDER BY score DESC, id) AS variant
+    SELECT *, row_number() OVER (PARTITION BY coalesce('group ' || item_group_id, id::text)
+                                 ORDER BY score DESC, id) AS variant
     FROM (SELECT fresh.id, item_group_id, max(mine.weight * (1 - (fresh.embedding <=> mine.embedding))) AS score
           FROM fresh, mine WHERE 1 - (fresh.embedding <=> mine.embedding) >= :least GROUP BY 1, 2) AS scored
 ) AS of_variants

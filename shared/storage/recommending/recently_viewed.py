@@ -10,13 +10,13 @@ from shared.clients import postgres
 # among the user's latest 500 views
 READ: Final = """
 SELECT product_json(p, c, s)::text, v.at
-FROM (SELECT DISTINCT ON (coalesce(p.item_group_id, p.id::text)) p.id, v.at
+FROM (SELECT DISTINCT ON (coalesce('group ' || p.item_group_id, p.id::text)) p.id, v.at
       FROM (SELECT product_id, max(occurred_at) AS at
       FROM (SELECT product_id, occurred_at FROM events
             WHERE user_id = (SELECT id FROM users WHERE external_id = :user_id) AND event_type = 'view'
             ORDER BY occurred_at DESC LIMIT 500) AS latest
       GROUP BY product_id) AS v JOIN products p ON p.id = v.product_id
-      WHERE p.is_active ORDER BY coalesce(p.item_group_id, p.id::text), v.at DESC, p.id) AS v
+      WHERE p.is_active ORDER BY coalesce('group ' || p.item_group_id, p.id::text), v.at DESC, p.id) AS v
 JOIN products p USING (id)
 LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id
 ORDER BY v.at DESC, p.id LIMIT :k

@@ -58,7 +58,7 @@ known AS MATERIALIZED (
     -- a product stands where its best variant stands, and shows the best in stock
     SELECT *, min(place) OVER same AS group_place,
            row_number() OVER (same ORDER BY (p).quantity > 0 DESC, place) AS variant
-    FROM ordered WINDOW same AS (PARTITION BY coalesce((p).item_group_id, (p).id::text))
+    FROM ordered WINDOW same AS (PARTITION BY coalesce('group ' || (p).item_group_id, (p).id::text))
 ), best AS MATERIALIZED (
     SELECT (p).id, p, score, source, place
     FROM (SELECT variant_in_stock(p) AS p, score, source, group_place AS place

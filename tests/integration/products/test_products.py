@@ -247,7 +247,7 @@ def test_suggestions_complete_the_word_and_name_categories_and_products(
         for suggestion in client.get("/products/suggest?q=onion").json()["suggestions"]
         if suggestion["kind"] == "product"
     )
-    assert completion == {"text": "Onion Jar", "kind": "product", "product_id": ids["O1"]}
+    assert completion == {"text": "Onion Jar", "kind": "product", "product_id": ids["O1"], "external_id": "O1"}
 
 
 def test_suggestions_correct_and_complete_the_last_of_several_words(client: httpx.Client) -> None:

@@ -66,7 +66,7 @@ def test_two_forms_are_one_category_brand_and_tag(
     assert facets["tags"] == [{"tag": NFC, "count": 2}]
     assert [category["count"] for category in facets["categories"]] == [2]
     suggested = client.get("/products/suggest", params={"q": typed}).json()["suggestions"]
-    assert {"text": f"{NFC} cup", "kind": "product", "product_id": first["id"]} in suggested
+    assert {"text": f"{NFC} cup", "kind": "product", "product_id": first["id"], "external_id": "composed"} in suggested
 
 
 def test_a_change_and_an_import_write_the_same_form(

@@ -1,0 +1,95 @@
+"""The pages of docs/connect lead where they say: their commands, exactly as written, on an empty shop."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+
+from local.places import ROOT
+from tests.running import Aisle
+
+PAGES: Final = ROOT / "docs/connect"
+# The commands run by the Python of the tests, and a request that is refused ends the page.
+PROLOGUE: Final = """set -eu
+aisle() { "$PYTHON" -P -m local "$@" 2>&1; }
+curl() { command curl --silent --show-error --fail-with-body "$@"; echo; }
+"""
+# `./aisle up` runs already
+START: Final = "AISLE_DATA=none ./aisle up\n"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aisle]:
+    """An empty shop."""
+    system = Aisle(tmp_path_factory.mktemp("connect") / "state")
+    system.start()
+    yield system
+    assert system.stop() == 0
+
+
+def commands(page: str) -> list[str]:
+    """Return the blocks of commands of a page."""
+    return re.findall(r"^```sh\n(.*?)^```", (PAGES / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def follow(shop: Aisle, folder: Path, blocks: list[str]) -> str:
+    """Run the blocks in one shell and return what they print."""
+    text = "\n".join(block for block in blocks if block != START)
+    script = folder / "page.sh"
+    script.write_text(PROLOGUE + text.replace("http://localhost:8080", shop.url).replace("./aisle ", "aisle "))
+    ran = subprocess.run(
+        ["sh", str(script)],
+        cwd=ROOT,
+        env=shop.environment | {"PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr
+    return ran.stdout
+
+
+def test_an_empty_shop_names_its_next_step(shop: Aisle) -> None:
+    source = re.search(r"import_catalog source=(\S+) dry_run=true", shop.printed())
+    assert source is not None
+    assert Path(source[1]).is_file()
+    assert "docs/connect/custom.md" in shop.printed()
+
+
+def test_the_page_for_any_shop_ends_with_personal_recommendations(shop: Aisle, tmp_path: Path) -> None:
+    printed = follow(shop, tmp_path, commands("custom.md"))
+    assert '"used": 29' in printed
+    assert '"corrected_query":"فانوس نحاسي"' in printed
+    # a visitor's first answer, the one after a view, and the one of a customer of the history
+    assert re.findall(r'"strategy":"(\w+)"', printed) == ["trending", *["personalized"] * 4]
+    assert '"text":"Because you viewed 竹製の行灯"' in printed
+    assert "Stored 329 of 329 events." in printed
+    assert '"outcome": "published"' in printed
+    bought = httpx.get(f"{shop.url}/buy-again", params={"user_id": "訪問者-1"}).json()["products"]
+    assert [product["external_id"] for product in bought] == ["NOR.0811-22"]
+    headers = {"Authorization": f"Bearer {admin_token(shop)}"}
+    assert httpx.get(f"{shop.url}/admin/rejected-events", headers=headers).json()["total"] == 0
+
+
+@pytest.mark.parametrize("page", ["shopify.md", "woocommerce.md"])
+def test_the_page_of_a_shop_system_imports_its_export_and_its_orders(shop: Aisle, tmp_path: Path, page: str) -> None:
+    # the variables of the page for any shop, on which these pages build
+    first, *_ = (block for block in commands("custom.md") if block != START)
+    printed = follow(shop, tmp_path, [first, *commands(page)])
+    assert f'"preset": "{page.removesuffix(".md")}"' in printed
+    assert printed.count('"used": 29') == 2
+    assert '"rejected": 0' in printed
+    assert "Stored 13 of 13 events." in printed
+    assert '"external_id":"NOR.0811-22"' in printed.rpartition('"job": "bought_together"')[2]
+
+
+def admin_token(shop: Aisle) -> str:
+    match = re.search(r"ADMIN_TOKEN='([^']+)'", shop.run("env").stdout)
+    assert match is not None
+    return match[1]
