@@ -12,6 +12,7 @@ from shared.domain.replenishment import GAPS_MIN, INTERVAL_DAYS
 from shared.job import Parameters, job
 from shared.storage.answers import invalidation
 from shared.storage.answers.protocol import SIMILAR
+from shared.storage.catalog import catalog_counts
 from shared.storage.recommending import bought_together as pairs
 from shared.storage.recommending import buy_again, content
 
@@ -41,7 +42,7 @@ def copy_line(associations: Associations) -> bytes:
 
 @job
 def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
-    """Replace pairs and intervals in one transaction, then recount the words of the catalog.
+    """Replace pairs and intervals in one transaction, then count the words and the groups of the catalog.
 
     Returns the numbers of baskets read, of products and pairs stored, and of embeddings changed.
     """
@@ -62,6 +63,10 @@ def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
         intervals = buy_again.replace_intervals(connection, days=parameters.days, min_gaps=parameters.min_gaps)
     # word counts change daily: until then the words of new products count as seen once
     embedded = content.recount()
+    # products and groups that were written without a message, by SQL
+    embedded += content.refresh_pending()
+    with transaction(statement_timeout_s=0) as connection:
+        catalog_counts.compact(connection)
     return {
         "baskets": history.number,
         "baskets_too_large": history.too_large,
