@@ -109,8 +109,10 @@ _RANKED: Final = f"""(
 _PAGE: Final = """
 WITH {subtrees}{text_query}matching AS MATERIALIZED (
     {matching}
-), matched AS MATERIALIZED (
+), matched AS NOT MATERIALIZED (
     {matched}
+), cells AS MATERIALIZED (
+    {cells}
 ), ordered AS MATERIALIZED (
     -- one row more than the page has: whether there is a next page
     SELECT id, key, row_number() OVER () AS position
@@ -119,7 +121,7 @@ WITH {subtrees}{text_query}matching AS MATERIALIZED (
 ), page AS (
     SELECT id, position FROM ordered WHERE position <= cast(:page_size AS bigint)
 )
-SELECT (SELECT count(*) FROM matched) AS total,
+SELECT ({total}) AS total,
     coalesce((SELECT json_agg({product} ORDER BY page.position)
         FROM page JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
         LEFT JOIN product_stats s ON s.product_id = p.id), '[]')::text AS products,
@@ -127,19 +129,19 @@ SELECT (SELECT count(*) FROM matched) AS total,
         'categories', coalesce((
             SELECT json_agg(json_build_object('id', c.id, 'name', c.leaf, 'path', c.path, 'count', counted.products)
                             ORDER BY counted.products DESC, c.path)
-            FROM (SELECT category_id, count(*) AS products
-                  FROM ({category_units}) AS units
+            FROM (SELECT category_id, sum(n)::bigint AS products
+                  FROM (SELECT category_id, n FROM cells{further_categories}{group_categories}) AS each
                   GROUP BY 1) AS counted
             JOIN categories c ON c.id = counted.category_id), '[]'),
         'price_bands', coalesce((SELECT json_agg(json_build_object(
                 'min', (cast(:band_starts AS numeric[]))[band],
                 'max', (cast(:band_starts AS numeric[]))[band + 1] - 0.01, 'count', products) ORDER BY band)
-            FROM (SELECT band, count(*) AS products
-                  FROM ({band_units}) AS units
+            FROM (SELECT band, sum(n)::bigint AS products
+                  FROM (SELECT band, n FROM cells{group_bands}) AS each
                   GROUP BY 1) AS counted), '[]'),
         'tags', coalesce((SELECT json_agg(json_build_object('tag', tag, 'count', products) ORDER BY products DESC, tag)
             FROM (SELECT tag, count(*) AS products
-                  FROM ({tag_units}) AS units
+                  FROM (SELECT unnest(tags) AS tag FROM matching{singles}{group_tags}) AS each
                   GROUP BY 1 ORDER BY products DESC, tag LIMIT cast(:tag_facets AS integer)) AS counted), '[]')
     )::text AS facets,
     (SELECT key::text FROM ordered WHERE position = cast(:page_size AS bigint)
@@ -147,9 +149,12 @@ SELECT (SELECT count(*) FROM matched) AS total,
 
 
 _MATCHING: Final = """SELECT {columns}p.id, p.price, p.category_id, p.further_category_ids, p.tags, p.item_group_id,
-           p.quantity > 0 AS in_stock, p.created_at, coalesce(s.purchase_count, 0) AS purchases
-    FROM {source}products p LEFT JOIN product_stats s ON s.product_id = p.id
+           p.quantity > 0 AS in_stock, p.created_at{purchases}
+    FROM {source}products p{statistics}
     WHERE p.is_active{conditions}"""
+# only for an order by purchases: a statement reads them match by match
+_PURCHASES: Final = ", coalesce(s.purchase_count, 0) AS purchases"
+_STATISTICS: Final = " LEFT JOIN product_stats s ON s.product_id = p.id"
 _ALL_VARIANTS: Final = "SELECT * FROM matching"
 # Of the variants that match, the exact id first, then the best in stock by the page's order.
 _ONE_VARIANT: Final = """SELECT * FROM matching WHERE item_group_id IS NULL
@@ -158,18 +163,28 @@ _ONE_VARIANT: Final = """SELECT * FROM matching WHERE item_group_id IS NULL
      ORDER BY item_group_id, {exact}in_stock DESC, {order})"""
 # What a facet counts: of a group that a page shows once, each value once, whichever variants that match have it. A
 # facet's count is thus the total of the page that is filtered by it.
-_FACET_VALUES: Final = {
-    "category_units": (
-        "value AS category_id",
-        "matching, unnest(categories_of(category_id, further_category_ids)) AS each(value)",
-    ),
-    "band_units": ("value AS band", "matching, price_band(price) AS each(value)"),
-    "tag_units": ("value AS tag", "matching, unnest(tags) AS each(value)"),
+# A large result is read as few times as possible: once for categories and bands together, once for tags. Most products
+# have no further category; a set of rows in the list of columns costs less than one in FROM.
+_CELLS: Final = """SELECT category_id, price_band(price) AS band, count(*) AS n FROM matching{singles}
+    GROUP BY 1, 2"""
+_FURTHER_CATEGORIES: Final = """
+    UNION ALL SELECT further_id, 1 FROM (
+        SELECT category_id, unnest(categories_of(NULL, further_category_ids)) AS further_id
+        FROM matching{singles_and} further_category_ids <> '{{}}') AS further
+    WHERE further_id IS DISTINCT FROM category_id"""
+_OF_GROUPS: Final = """
+    UNION ALL SELECT value{n} FROM (
+        SELECT DISTINCT {values} AS value, item_group_id FROM matching WHERE item_group_id IS NOT NULL) AS of_groups"""
+_SINGLES: Final = " WHERE item_group_id IS NULL"
+_GROUP_FACETS: Final = {
+    "group_categories": _OF_GROUPS.format(n=", 1", values="unnest(categories_of(category_id, further_category_ids))"),
+    "group_bands": _OF_GROUPS.format(n=", 1", values="price_band(price)"),
+    "group_tags": _OF_GROUPS.format(n="", values="unnest(tags)"),
 }
-_UNITS_OF_PRODUCTS: Final = "SELECT {value} FROM {source}"
-_UNITS_OF_GROUPS: Final = """SELECT {value} FROM {source} WHERE item_group_id IS NULL
-                        UNION ALL SELECT value FROM (SELECT DISTINCT value, item_group_id FROM {source}
-                                                     WHERE item_group_id IS NOT NULL) AS of_groups"""
+_TOTAL: Final = "SELECT count(*) FROM matching"
+_TOTAL_OF_ONE_VARIANT: Final = (
+    "SELECT count(*) FILTER (WHERE item_group_id IS NULL) + count(DISTINCT item_group_id) FROM matching"
+)
 _PRODUCT: Final = "product_json(p, c, s)"
 # the last field of a product's JSON is a text
 _PRODUCT_WITH_DISTANCE: Final = f"""(left({_PRODUCT}::text, -1) || ', "distance_km" : '
@@ -256,18 +271,28 @@ def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[st
         product = _PRODUCT_WITH_DISTANCE
         if page.sort == "distance":
             columns += f"{_DISTANCE} AS distance, "
-    matched, units = _ALL_VARIANTS, _UNITS_OF_PRODUCTS
+    matched, singles = _ALL_VARIANTS, ""
     # whoever names products by their ids wants these, not another variant
     if filters.variants == "one" and not filters.external_ids:
-        matched, units = _ONE_VARIANT.format(exact=exact, order=_ORDERS[page.sort]), _UNITS_OF_GROUPS
+        matched = _ONE_VARIANT.format(exact=exact, order=_ORDERS[page.sort])
+        singles = _SINGLES
+    by_purchases = any(name == "purchases" for name, _descends, _type in key)
     sql = _PAGE.format(
         subtrees="".join(_SUBTREES[name] for name in _SUBTREES if name in parameters),
         text_query=text_query,
         matching=_MATCHING.format(
-            columns=columns, source=source, conditions="".join(f" AND {part}" for part in conditions)
+            columns=columns,
+            source=source,
+            conditions="".join(f" AND {part}" for part in conditions),
+            purchases=_PURCHASES if by_purchases else "",
+            statistics=_STATISTICS if by_purchases else "",
         ),
         matched=matched,
-        **{name: units.format(value=value, source=source) for name, (value, source) in _FACET_VALUES.items()},
+        cells=_CELLS.format(singles=singles),
+        singles=singles,
+        further_categories=_FURTHER_CATEGORIES.format(singles_and=f"{singles} AND" if singles else " WHERE"),
+        **{name: facet if singles else "" for name, facet in _GROUP_FACETS.items()},
+        total=_TOTAL_OF_ONE_VARIANT if singles else _TOTAL,
         rows=rows,
         order=order,
         product=product,
