@@ -18,17 +18,23 @@ _COUNT: Final = """
 _CHANGED: Final = "ANY (ARRAY(SELECT item_group_id FROM catalog_changed_groups))"
 _COUNT_GROUPS: Final = f"""
     UNION ALL
+    (WITH g AS MATERIALIZED (
+        SELECT tag, cells, n FROM catalog_group_counts
+        UNION ALL SELECT c.tag, c.cells, -1 FROM catalog_groups was, group_cells(was.variants) AS c
+                  WHERE was.item_group_id = {_CHANGED}
+        UNION ALL SELECT c.tag, c.cells, 1 FROM catalog_variants v, group_cells(v.variants) AS c
+                  WHERE v.item_group_id = {_CHANGED})
     SELECT fitting.category_ids, fitting.bands, g.tag, g.n
-    FROM (SELECT tag, cells, n FROM catalog_group_counts
-          UNION ALL SELECT c.tag, c.cells, -1 FROM catalog_groups was, group_cells(was.variants) AS c
-                    WHERE was.item_group_id = {_CHANGED}
-          UNION ALL SELECT c.tag, c.cells, 1 FROM catalog_variants v, group_cells(v.variants) AS c
-                    WHERE v.item_group_id = {_CHANGED}) AS g,
-        LATERAL (SELECT array_agg(DISTINCT category.id) AS category_ids, array_agg(DISTINCT p.band) AS bands
-                 FROM unnest(g.cells) AS p LEFT JOIN LATERAL unnest(p.category_ids) AS category(id) ON true
-                 WHERE p.band BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer){{conditions}}
-                 ) AS fitting
-    WHERE fitting.bands IS NOT NULL"""
+    FROM g, LATERAL (
+        SELECT array_agg(DISTINCT category.id) AS category_ids, array_agg(DISTINCT p.band) AS bands
+        FROM unnest(g.cells) AS p LEFT JOIN LATERAL unnest(p.category_ids) AS category(id) ON true
+        WHERE p.band BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer){{conditions}}) AS fitting
+    WHERE g.tag IS NULL AND fitting.bands IS NOT NULL
+    UNION ALL
+    SELECT NULL, NULL, g.tag, g.n FROM g
+    WHERE g.tag IS NOT NULL AND EXISTS (
+        SELECT FROM unnest(g.cells) AS p
+        WHERE p.band BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer){{conditions}}))"""
 # Bands that a price filter cuts in two are counted product by product.
 _COUNT_EACH: Final = """
     UNION ALL
