@@ -5,18 +5,35 @@ from urllib.parse import urlsplit, urlunsplit
 
 from benchmarks import search
 from benchmarks.frame import Bench, Row
+from shared.clients import postgres
 
 FACTOR = 10
 DATABASE = "growth"
 # the second shop is measured for its catalog, not for its history
 EVENTS = 100_000
+TABLES = ("products", "product_stats", "catalog_counts", "search_words")
 
 
-def measure_larger_shop(bench: Bench) -> dict[str, tuple[float, float]]:
-    """Load a shop of FACTOR times the products into a database of its own, and measure it."""
+def group_variants() -> None:
+    """Make three quarters of the products variants, four to a group and in its category, a tenth in a further one."""
+    with postgres.transaction(statement_timeout_s=0) as connection:
+        for statement in (
+            """UPDATE products p SET item_group_id = 'g' || p.id / 4, category_id = g.category_id
+               FROM (SELECT id / 4 AS number, min(category_id) AS category_id FROM products GROUP BY 1) AS g
+               WHERE g.number = p.id / 4 AND p.id / 4 % 4 <> 0""",
+            "UPDATE products SET further_category_ids = ARRAY(SELECT min(id) FROM categories) WHERE id / 4 % 10 = 0",
+            "SELECT count_changed_groups()",
+            "SELECT compact_catalog_counts()",
+        ):
+            postgres.execute(connection, statement)
+    for table in (*TABLES, "catalog_groups", "catalog_group_counts", "catalog_changed_groups"):
+        postgres.write(f"VACUUM (ANALYZE) {table}")
+
+
+def measure_larger_shop(bench: Bench) -> tuple[dict[str, tuple[float, float]], tuple[float, float]]:
+    """Load a shop of FACTOR times the products into a database of its own, and measure it without and with variants."""
     from local import data
     from shared import clients
-    from shared.clients import postgres
     from shared.storage.schema.migrations import migrate
 
     own = os.environ["DATABASE_URL"]
@@ -28,10 +45,12 @@ def measure_larger_shop(bench: Bench) -> dict[str, tuple[float, float]]:
     try:
         migrate()
         data.load("synthetic", {"products": FACTOR * bench.products, "events": EVENTS, "users": 1000}, bench.say)
-        for table in ("products", "product_stats", "catalog_counts", "search_words"):
+        for table in TABLES:
             postgres.write(f"VACUUM (ANALYZE) {table}")
         with bench.serving("products", DATABASE_URL=larger) as url:
-            return search.measure(url, FACTOR * bench.products)
+            plain = search.measure(url, FACTOR * bench.products)
+            group_variants()
+            return plain, search.measure_browsing(url, 200)
     finally:
         os.environ["DATABASE_URL"] = own
         clients.reset()
@@ -41,7 +60,9 @@ def rows(bench: Bench) -> list[Row]:
     """Measure the shop and one of ten times its products, and compare."""
     with bench.serving("products") as url:
         small = search.measure(url, bench.products)
-    large = measure_larger_shop(bench)
+        group_variants()
+        small_variants = search.measure_browsing(url, 100)
+    large, large_variants = measure_larger_shop(bench)
 
     def note(name: str, place: int) -> str:
         return f"{small[name][place]:.1f} to {large[name][place]:.1f} ms"
@@ -54,5 +75,13 @@ def rows(bench: Bench) -> list[Row]:
         Row(f"product search, p50 at {FACTOR * bench.products:,} products", large["search"][0], "ms", 30, at_most=True),
         Row(f"search {size}, p95", ratio("search", 1), "×", 2, at_most=True, note=note("search", 1)),
         Row("… browsing without a text, p50", ratio("browse", 0), "×", 2, at_most=True, note=note("browse", 0)),
+        Row(
+            "… browsing a shop of variants, p50",
+            large_variants[0] / small_variants[0],
+            "×",
+            2,
+            at_most=True,
+            note=f"{small_variants[0]:.1f} to {large_variants[0]:.1f} ms",
+        ),
         Row("… suggestions, p95", ratio("suggestion", 1), "×", 2, at_most=True, note=note("suggestion", 1)),
     ]

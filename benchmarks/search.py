@@ -47,6 +47,18 @@ def suggestions(seed: int) -> Iterator[bytes]:
         yield get("/products/suggest?" + urlencode({"q": typed, "k": 5 + seed}))
 
 
+def measure_browsing(url: str, seed: int) -> tuple[float, float]:
+    """Return p50 and p95, in ms, of browsing without a text; medians over the runs.
+
+    ``seed`` differs between measurements that share a Redis: none is to be answered from the other's pages.
+    """
+    load(url, list(pages(BROWSES, seed + RUNS)), connections=1)
+    measured = [load(url, list(pages(BROWSES, seed + run)), connections=1) for run in range(RUNS)]
+    if any(each.failures for each in measured):
+        raise RuntimeError("requests failed")
+    return median([each.percentile(0.5) for each in measured]), median([each.percentile(0.95) for each in measured])
+
+
 def measure(url: str, products: int) -> dict[str, tuple[float, float]]:
     """Return p50 and p95, in ms, of searches, browsing, suggestions and single products; medians over the runs."""
     figures: dict[str, tuple[list[float], list[float]]] = {}

@@ -11,7 +11,8 @@ from shared.clients.postgres import transaction
 from shared.domain.replenishment import GAPS_MIN, INTERVAL_DAYS
 from shared.job import Parameters, job
 from shared.storage.answers import invalidation
-from shared.storage.answers.protocol import SIMILAR
+from shared.storage.answers.protocol import PRODUCT_SCOPES, SIMILAR
+from shared.storage.catalog import catalog_counts
 from shared.storage.recommending import bought_together as pairs
 from shared.storage.recommending import buy_again, content
 
@@ -41,9 +42,10 @@ def copy_line(associations: Associations) -> bytes:
 
 @job
 def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
-    """Replace pairs and intervals in one transaction, then recount the words of the catalog.
+    """Replace pairs and intervals in one transaction, then count the words and the groups of the catalog.
 
-    Returns the numbers of baskets read, of products and pairs stored, and of embeddings changed.
+    Returns the numbers of baskets read, of products and pairs stored, of embeddings changed, and of documents that were
+    in another language than the shop's.
     """
     history = pairs.read_baskets(days=parameters.days, max_basket=parameters.max_basket)
     baskets, products = (
@@ -60,13 +62,19 @@ def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
     with transaction(statement_timeout_s=0) as connection:
         pairs.replace(connection, rows())
         intervals = buy_again.replace_intervals(connection, days=parameters.days, min_gaps=parameters.min_gaps)
+    translated = content.end_change_of_language()
     # word counts change daily: until then the words of new products count as seen once
     embedded = content.recount()
+    # products and groups that were written without a message, by SQL
+    embedded += content.refresh_pending()
+    with transaction(statement_timeout_s=0) as connection:
+        catalog_counts.compact(connection)
     return {
         "baskets": history.number,
         "baskets_too_large": history.too_large,
         **totals,
         "intervals": intervals,
         "embeddings_changed": embedded,
-        "cache_flushed": invalidation.flush(SIMILAR),
+        "translated": translated,
+        "cache_flushed": invalidation.flush(*(PRODUCT_SCOPES if translated else (SIMILAR,))),
     }

@@ -11,9 +11,10 @@ The last three say how much the events count (``shared/domain/counting.py``). A 
 release before these fields, and counts in full as it did there.
 
 A ``catalog-changes/1`` message names the products that changed. ``stock`` means that they only sold out, or came back
-into stock, ``search`` that they did not change, but must be indexed again::
+into stock, ``search`` that they did not change, but must be indexed again, ``content`` that only their embeddings must
+be computed again::
 
-    {"product_ids": [1, 2], "change": "updated" | "created" | "deleted" | "stock" | "search"}
+    {"product_ids": [1, 2], "change": "updated" | "created" | "deleted" | "stock" | "search" | "content"}
 """
 
 import base64

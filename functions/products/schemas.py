@@ -155,7 +155,10 @@ class TagFacet(BaseModel):
 
 
 class Facets(BaseModel):
-    """Numbers of products found, on all pages together."""
+    """Numbers of products found, on all pages together.
+
+    A group of variants counts once for each value of its matching variants. With `variants=all`, each variant counts.
+    """
 
     categories: list[CategoryFacet] = Field(description="By category.")
     price_bands: list[PriceFacet] = Field(description="By price.")

@@ -22,10 +22,10 @@ class CatalogChange(BaseModel):
     change: str = "updated"
 
 
-def _refresh_text(product_ids: list[int], *, are_new: bool) -> None:
+def _refresh_text(product_ids: list[int], change: str) -> None:
     # separate transactions: each takes locks that other transactions take in another order
     with transaction() as connection:
-        if are_new:
+        if change == "created":
             # written with the products, but perhaps in a language that has changed since
             search_index.refresh_language(connection, product_ids)
         else:
@@ -34,9 +34,13 @@ def _refresh_text(product_ids: list[int], *, are_new: bool) -> None:
         search_index.end_change_of_language(connection)
     with transaction() as connection:
         search_index.refresh_vocabulary(connection, product_ids)
-    # the products of a large import wait for the job refresh_content, which counts their words first
-    if not are_new or len(product_ids) <= content.BATCH:
-        content.refresh_batches(product_ids)
+        content.end_wait_for_words(connection, product_ids)
+
+
+def _refresh_content(product_ids: list[int], change: str) -> None:
+    content.refresh_batches(product_ids)
+    if change in ("created", "deleted") and content.is_outdated():
+        content.announce_recount()
 
 
 @functions_framework.cloud_event
@@ -50,8 +54,10 @@ def refresh_catalog(event: CloudEvent) -> None:
     with transaction() as connection:
         catalog_counts.compact(connection)
     # a change of stock does not change any text
+    if change.change not in ("stock", "content"):
+        _refresh_text(change.product_ids, change.change)
     if change.change != "stock":
-        _refresh_text(change.product_ids, are_new=change.change == "created")
+        _refresh_content(change.product_ids, change.change)
     popular_ranking.refresh_products(products.get_public(change.product_ids))
     # last: an answer computed from here on sees all of the above
     invalidation.flush(*protocol.PRODUCT_SCOPES)

@@ -1,6 +1,5 @@
 """Builders of small shops: products, events and models, written straight into the tables."""
 
-import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -81,8 +80,8 @@ def add_products(count: int = 10, categories: Sequence[str] = ("Candles", "Bags"
 
 
 def embed_products() -> None:
-    """Give new products their embeddings, as refresh_catalog and the job refresh_content do after a commit."""
-    content.refresh_pending(time.monotonic() + 60)
+    """Give new products their embeddings, as refresh_catalog does after a commit."""
+    content.refresh_pending()
 
 
 def set_search_language(language: str | None) -> None:

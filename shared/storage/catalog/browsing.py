@@ -7,45 +7,92 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from shared.clients.postgres import read
+from shared.domain import cursors
 
+# categories and bands of a row are those that fit the filters
 _COUNT: Final = """
-    SELECT p.category_id, p.band, p.tag, p.n FROM catalog_counts p
-    WHERE p.band BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer){conditions}"""
-# bands that a price filter cuts in two are counted product by product
+    SELECT p.category_ids, ARRAY[p.band] AS bands, p.tag, p.n FROM catalog_counts p
+    WHERE p.band BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer){variants}{conditions}"""
+# A group counts once if the filters fit any cell of it. Groups that have changed since they were counted are counted
+# here, in place of what is counted of them.
+_CHANGED: Final = "ANY (ARRAY(SELECT item_group_id FROM catalog_changed_groups))"
+_COUNT_GROUPS: Final = f"""
+    UNION ALL
+    (WITH g AS MATERIALIZED (
+        SELECT tag, cells, n FROM catalog_group_counts
+        UNION ALL SELECT c.tag, c.cells, -1 FROM catalog_groups was, group_cells(was.variants) AS c
+                  WHERE was.item_group_id = {_CHANGED}
+        UNION ALL SELECT c.tag, c.cells, 1 FROM catalog_variants v, group_cells(v.variants) AS c
+                  WHERE v.item_group_id = {_CHANGED})
+    SELECT fitting.category_ids, fitting.bands, g.tag, g.n
+    FROM g, LATERAL (
+        SELECT array_agg(DISTINCT category.id) AS category_ids, array_agg(DISTINCT p.band) AS bands
+        FROM unnest(g.cells) AS p LEFT JOIN LATERAL unnest(p.category_ids) AS category(id) ON true
+        WHERE p.band BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer){{conditions}}) AS fitting
+    WHERE g.tag IS NULL AND fitting.bands IS NOT NULL
+    UNION ALL
+    SELECT NULL, NULL, g.tag, g.n FROM g
+    WHERE g.tag IS NOT NULL AND EXISTS (
+        SELECT FROM unnest(g.cells) AS p
+        WHERE p.band BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer){{conditions}}))"""
+# Bands that a price filter cuts in two are counted product by product.
 _COUNT_EACH: Final = """
-    SELECT p.category_id, price_band(p.price), each.tag, 1
+    UNION ALL
+    SELECT categories_of(p.category_id, p.further_category_ids), ARRAY[price_band(p.price)], each.tag, 1
     FROM products p, LATERAL (SELECT NULL UNION ALL SELECT DISTINCT unnest(p.tags)) AS each(tag)
-    WHERE p.is_active{conditions}{outside}"""
+    WHERE p.is_active{variants}{conditions}{outside}"""
+# Groups with a variant there count by all their variants, in place of what is counted of their whole bands.
+_COUNT_EACH_GROUP: Final = """
+    UNION ALL
+    SELECT array_agg(DISTINCT category.id), array_agg(DISTINCT price_band(p.price)), each.tag,
+           CASE WHEN counted.already THEN -1 ELSE 1 END
+    FROM products p LEFT JOIN LATERAL unnest(categories_of(p.category_id, p.further_category_ids)) AS category(id)
+            ON true,
+        LATERAL (SELECT NULL UNION ALL SELECT unnest(p.tags)) AS each(tag),
+        LATERAL (SELECT false UNION ALL SELECT true) AS counted(already)
+    WHERE p.is_active{conditions}
+      AND p.item_group_id = ANY (ARRAY(SELECT DISTINCT p.item_group_id FROM products p
+                                       WHERE p.is_active AND p.item_group_id IS NOT NULL{conditions}{outside}))
+      AND (NOT counted.already
+           OR price_band(p.price) BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer))
+    GROUP BY p.item_group_id, each.tag, counted.already"""
+# Of the variants that match, the page shows the best in stock by its order. As a subquery of each product that the page
+# comes to, it costs a page's worth of reads of an index.
+_SHOWN: Final = """ AND (p.item_group_id IS NULL OR p.id = (
+        SELECT v.id FROM (SELECT p.item_group_id AS of_group) AS shown, LATERAL (
+            SELECT p.id FROM products p{statistics}
+            WHERE p.item_group_id = shown.of_group AND p.is_active{conditions}
+            ORDER BY (p.quantity > 0) DESC, {order} LIMIT 1) AS v))"""
 # Products that were bought first, by the index on purchases; the others, only if they are needed, by their ids.
 _POPULAR: Final = """bought AS MATERIALIZED (
     SELECT p.id, s.purchase_count AS purchases FROM product_stats s JOIN products p ON p.id = s.product_id
-    WHERE p.is_active AND s.purchase_count > 0{conditions}
+    WHERE p.is_active AND s.purchase_count > 0{conditions}{shown}{after_bought}
     ORDER BY s.purchase_count DESC, s.product_id LIMIT cast(:last_place AS bigint)
 ), others AS (
     SELECT p.id, 0 AS purchases FROM products p
-    WHERE p.is_active{conditions} AND (SELECT count(*) FROM bought) < cast(:last_place AS bigint)
+    WHERE p.is_active{conditions}{shown}{after_others}
+      AND (SELECT count(*) FROM bought) < cast(:last_place AS bigint)
       AND NOT EXISTS (SELECT FROM product_stats s WHERE s.product_id = p.id AND s.purchase_count > 0)
     ORDER BY p.id LIMIT cast(:last_place AS bigint)
 ), chosen AS MATERIALIZED (
     SELECT id, json_build_array(purchases, id) AS key, row_number() OVER () AS position
-    FROM (SELECT * FROM (SELECT * FROM bought UNION ALL SELECT * FROM others) AS either
+    FROM (SELECT * FROM (SELECT * FROM bought UNION ALL SELECT * FROM others) AS products
           ORDER BY purchases DESC, id
           LIMIT cast(:page_size AS bigint) + 1 OFFSET cast(:skipped AS bigint)) AS ordered
 )"""
 _SORTED: Final = """chosen AS MATERIALIZED (
     SELECT id, key, row_number() OVER () AS position
-    FROM (SELECT p.id, json_build_array({key}) AS key FROM products p WHERE p.is_active{conditions} ORDER BY {order}
-          LIMIT cast(:page_size AS bigint) + 1 OFFSET cast(:skipped AS bigint)) AS ordered
+    FROM (SELECT p.id, json_build_array({key}) AS key FROM products p WHERE p.is_active{conditions}{shown}{after}
+          ORDER BY {order} LIMIT cast(:page_size AS bigint) + 1 OFFSET cast(:skipped AS bigint)) AS ordered
 )"""
-_ORDERS: Final = {
-    "newest": "p.created_at DESC, p.id DESC",
-    "price_asc": "p.price, p.id",
-    "price_desc": "p.price DESC, p.id",
+# columns of the orders: the expression, whether it descends, its type
+_Order = tuple[tuple[str, bool, cursors.KeyType], ...]
+_ORDERS: Final[dict[str, _Order]] = {
+    "newest": (("p.created_at", True, "timestamptz"), ("p.id", True, "bigint")),
+    "price_asc": (("p.price", False, "numeric"), ("p.id", False, "bigint")),
+    "price_desc": (("p.price", True, "numeric"), ("p.id", False, "bigint")),
 }
-
-# of a cursor after a product
-_KEYS: Final = {"newest": "p.created_at, p.id", "price_asc": "p.price, p.id", "price_desc": "p.price, p.id"}
+_BY_PURCHASES: Final[_Order] = (("coalesce(s.purchase_count, 0)", True, "bigint"), ("p.id", False, "bigint"))
 
 # Only fixed fragments of this package replace the names in braces; values are always parameters.
 _BROWSE: Final = """
@@ -60,13 +107,15 @@ SELECT (SELECT coalesce(sum(n), 0)::bigint FROM counted WHERE tag IS NULL) AS to
         'categories', coalesce((
             SELECT json_agg(json_build_object('id', c.id, 'name', c.leaf, 'path', c.path, 'count', k.products)
                             ORDER BY k.products DESC, c.path)
-            FROM (SELECT category_id, sum(n)::bigint AS products FROM counted WHERE tag IS NULL
+            FROM (SELECT category_id, sum(n)::bigint AS products
+                  FROM counted, unnest(category_ids) AS each(category_id) WHERE tag IS NULL
                   GROUP BY 1 HAVING sum(n) > 0) AS k
             JOIN categories c ON c.id = k.category_id), '[]'),
         'price_bands', coalesce((SELECT json_agg(json_build_object(
                 'min', (cast(:band_starts AS numeric[]))[k.band],
                 'max', (cast(:band_starts AS numeric[]))[k.band + 1] - 0.01, 'count', k.products) ORDER BY k.band)
-            FROM (SELECT band, sum(n)::bigint AS products FROM counted WHERE tag IS NULL
+            FROM (SELECT band, sum(n)::bigint AS products
+                  FROM counted, unnest(bands) AS each(band) WHERE tag IS NULL
                   GROUP BY 1 HAVING sum(n) > 0) AS k), '[]'),
         'tags', coalesce((SELECT json_agg(json_build_object('tag', k.tag, 'count', k.products)
                                           ORDER BY k.products DESC, k.tag)
@@ -77,17 +126,6 @@ SELECT (SELECT coalesce(sum(n), 0)::bigint FROM counted WHERE tag IS NULL) AS to
     (SELECT key::text FROM chosen WHERE position = cast(:page_size AS bigint)
          AND EXISTS (SELECT FROM chosen WHERE position > cast(:page_size AS bigint))) AS next"""
 _CENT: Final = 0.01
-# Counts are of products in their primary category. Variants are counted together, and further categories as well, by
-# reading the products.
-_EXCEPTIONS: Final = """
-SELECT EXISTS (SELECT FROM products WHERE item_group_id IS NOT NULL),
-       EXISTS (SELECT FROM products WHERE further_category_ids <> '{}')"""
-
-
-def counts_suffice(*, shows_all: bool) -> bool:
-    """Return whether the catalog's pages and facets can come from the counts; ``shows_all``: each variant by itself."""
-    has_groups, has_further = read(_EXCEPTIONS)[0]
-    return not has_further and (shows_all or not has_groups)
 
 
 def whole_bands(starts: Sequence[float], min_price: float | None, max_price: float | None) -> tuple[int, int]:
@@ -100,6 +138,34 @@ def whole_bands(starts: Sequence[float], min_price: float | None, max_price: flo
     return (whole[0], whole[-1]) if whole else (1, 0)
 
 
+def _sql_of(order: _Order) -> str:
+    return ", ".join(f"{column} DESC" if descends else column for column, descends, _type in order)
+
+
+def _page(sort: str, conditions: str, *, shows_all: bool, has_cursor: bool) -> str:
+    """Return the common table expressions of a page, up to ``chosen``."""
+    order = _ORDERS.get(sort, _BY_PURCHASES)
+    shown = ""
+    if not shows_all:
+        statistics = " LEFT JOIN product_stats s ON s.product_id = p.id" if order is _BY_PURCHASES else ""
+        shown = _SHOWN.format(statistics=statistics, conditions=conditions, order=_sql_of(order))
+    # the first condition leads to the place in an index
+    if order is _BY_PURCHASES:
+        after_bought = after_others = ""
+        if has_cursor:
+            bought: _Order = (("s.purchase_count", True, "bigint"), ("s.product_id", False, "bigint"))
+            after_bought = f" AND s.purchase_count <= cast(:after_0 AS bigint) AND {cursors.after(bought)}"
+            after_others = " AND (cast(:after_0 AS bigint) > 0 OR p.id > cast(:after_1 AS bigint))"
+        return _POPULAR.format(conditions=conditions, shown=shown, after_bought=after_bought, after_others=after_others)
+    after = ""
+    if has_cursor:
+        column, descends, kind = order[0]
+        sign = "<=" if descends else ">="
+        after = f" AND {column} {sign} cast(:after_0 AS {kind}) AND {cursors.after(order)}"
+    key = ", ".join(column for column, _descends, _type in order)
+    return _SORTED.format(key=key, conditions=conditions, shown=shown, after=after, order=_sql_of(order))
+
+
 def statement(
     sort: str,
     subtrees: str,
@@ -107,16 +173,23 @@ def statement(
     conditions: Sequence[tuple[str, str]],
     starts: Sequence[float],
     bounds: tuple[float | None, float | None],
+    *,
+    shows_all: bool,
+    has_cursor: bool,
 ) -> tuple[str, dict[str, Any]]:
-    """Return the statement of a page, and its parameters beside those of the filters and of the page.
+    """Return the statement of a page, and its parameters beside those of the filters, the cursor and the page.
 
     ``conditions`` : for each filter but those of the price, its condition on a product and on a row of the counts.
     ``starts`` : lower ends of the price bands.  ``bounds`` : lowest and highest price, None for no bound.
+    ``shows_all`` : each variant of a group by itself.  ``has_cursor`` : the page begins after ``:after_0`` …
     """
     first, last = whole_bands(starts, *bounds)
     parameters: dict[str, Any] = {"first_band": first, "last_band": last}
     on_products = "".join(f" AND {condition}" for condition in (*price_conditions, *(pair[0] for pair in conditions)))
-    counts = _COUNT.format(conditions="".join(f" AND {pair[1]}" for pair in conditions))
+    on_counts = "".join(f" AND {pair[1]}" for pair in conditions)
+    counts = _COUNT.format(variants="" if shows_all else " AND NOT p.is_variant", conditions=on_counts)
+    if not shows_all:
+        counts += _COUNT_GROUPS.format(conditions=on_counts)
     if (first, last) != (1, len(starts)):
         outside = ""
         if first <= last:
@@ -126,9 +199,9 @@ def statement(
                 edges.append("p.price >= cast(cast(:whole_until AS float8) AS numeric)")
                 parameters["whole_until"] = starts[last]
             outside = f" AND ({' OR '.join(edges)})"
-        counts += "\n    UNION ALL" + _COUNT_EACH.format(conditions=on_products, outside=outside)
-    if sort in _ORDERS:
-        page = _SORTED.format(conditions=on_products, order=_ORDERS[sort], key=_KEYS[sort])
-    else:
-        page = _POPULAR.format(conditions=on_products)
+        singles = "" if shows_all else " AND p.item_group_id IS NULL"
+        counts += _COUNT_EACH.format(variants=singles, conditions=on_products, outside=outside)
+        if not shows_all:
+            counts += _COUNT_EACH_GROUP.format(conditions=on_products, outside=outside)
+    page = _page(sort, on_products, shows_all=shows_all, has_cursor=has_cursor)
     return _BROWSE.format(subtrees=subtrees, counts=counts, page=page), parameters

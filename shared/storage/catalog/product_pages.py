@@ -52,12 +52,12 @@ _FILTERS: Final = {
     # an exact external_id or title matches, whatever words the product has
     "words": "(p.document @@ q.matching OR lower(p.external_id) = lower(:external_id) OR p.title_key = q.title_key)",
 }
-# the same of a product, and of a row of catalog_counts, in a catalog without further categories
-_BROWSED_FILTERS: Final = {
-    "category_id": "p.category_id IN (SELECT id FROM subtree_of_id)",
-    "category": "p.category_id IN (SELECT id FROM subtree_of_name)",
+# the same of a row of catalog_counts, and of a cell of a group
+_COUNTED_FILTERS: Final = {
+    "category_id": "p.category_ids && ARRAY(SELECT id FROM subtree_of_id)",
+    "category": "p.category_ids && ARRAY(SELECT id FROM subtree_of_name)",
+    "in_stock": "p.in_stock = cast(:in_stock AS boolean)",
 }
-_COUNTED_FILTERS: Final = {**_BROWSED_FILTERS, "in_stock": "p.in_stock = cast(:in_stock AS boolean)"}
 _SUBTREE: Final = """subtree_of_{name} AS (
     WITH RECURSIVE tree AS (
         SELECT id FROM categories WHERE {condition}
@@ -107,8 +107,12 @@ _RANKED: Final = f"""(
 
 # Only fixed fragments of this module replace the names in braces; values are always parameters.
 _PAGE: Final = """
-WITH {subtrees}{text_query}matched AS MATERIALIZED (
+WITH {subtrees}{text_query}matching AS MATERIALIZED (
+    {matching}
+), matched AS NOT MATERIALIZED (
     {matched}
+), cells AS MATERIALIZED (
+    {cells}
 ), ordered AS MATERIALIZED (
     -- one row more than the page has: whether there is a next page
     SELECT id, key, row_number() OVER () AS position
@@ -116,10 +120,8 @@ WITH {subtrees}{text_query}matched AS MATERIALIZED (
           LIMIT cast(:page_size AS bigint) + 1 OFFSET cast(:skipped AS bigint)) AS rows
 ), page AS (
     SELECT id, position FROM ordered WHERE position <= cast(:page_size AS bigint)
-), bands AS (
-    SELECT price_band(price) AS band, count(*) AS products FROM matched GROUP BY 1
 )
-SELECT (SELECT count(*) FROM matched) AS total,
+SELECT ({total}) AS total,
     coalesce((SELECT json_agg({product} ORDER BY page.position)
         FROM page JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
         LEFT JOIN product_stats s ON s.product_id = p.id), '[]')::text AS products,
@@ -127,34 +129,62 @@ SELECT (SELECT count(*) FROM matched) AS total,
         'categories', coalesce((
             SELECT json_agg(json_build_object('id', c.id, 'name', c.leaf, 'path', c.path, 'count', counted.products)
                             ORDER BY counted.products DESC, c.path)
-            FROM (SELECT category_id, count(*) AS products
-                  FROM (SELECT category_id FROM matched
-                        UNION ALL SELECT further_id FROM matched, unnest(further_category_ids) AS further_id
-                        WHERE further_id IS DISTINCT FROM category_id) AS each
+            FROM (SELECT category_id, sum(n)::bigint AS products
+                  FROM (SELECT category_id, n FROM cells{further_categories}{group_categories}) AS each
                   GROUP BY 1) AS counted
             JOIN categories c ON c.id = counted.category_id), '[]'),
         'price_bands', coalesce((SELECT json_agg(json_build_object(
                 'min', (cast(:band_starts AS numeric[]))[band],
-                'max', (cast(:band_starts AS numeric[]))[band + 1] - 0.01, 'count', bands.products) ORDER BY band)
-            FROM bands), '[]'),
+                'max', (cast(:band_starts AS numeric[]))[band + 1] - 0.01, 'count', products) ORDER BY band)
+            FROM (SELECT band, sum(n)::bigint AS products
+                  FROM (SELECT band, n FROM cells{group_bands}) AS each
+                  GROUP BY 1) AS counted), '[]'),
         'tags', coalesce((SELECT json_agg(json_build_object('tag', tag, 'count', products) ORDER BY products DESC, tag)
-            FROM (SELECT tag, count(*) AS products FROM (SELECT unnest(tags) AS tag FROM matched) AS each
+            FROM (SELECT tag, count(*) AS products
+                  FROM (SELECT unnest(tags) AS tag FROM matching{singles}{group_tags}) AS each
                   GROUP BY 1 ORDER BY products DESC, tag LIMIT cast(:tag_facets AS integer)) AS counted), '[]')
     )::text AS facets,
     (SELECT key::text FROM ordered WHERE position = cast(:page_size AS bigint)
          AND EXISTS (SELECT FROM ordered WHERE position > cast(:page_size AS bigint))) AS next"""
 
 
-_MATCHED: Final = """SELECT {distinct}{columns}p.id, p.price, p.category_id, p.further_category_ids, p.tags,
-           p.created_at, coalesce(s.purchase_count, 0) AS purchases
-    FROM {source}products p LEFT JOIN product_stats s ON s.product_id = p.id
+_MATCHING: Final = """SELECT {columns}p.id, p.price, p.category_id, p.further_category_ids, p.tags, p.item_group_id,
+           p.quantity > 0 AS in_stock, p.created_at{purchases}
+    FROM {source}products p{statistics}
     WHERE p.is_active{conditions}"""
-# Of the variants that match, the exact id first, then the best in stock by the page's order. In a shop without variants
-# the second part reads an empty index.
-_ONE_VARIANT: Final = """{matched} AND p.item_group_id IS NULL
+# only for an order by purchases: a statement reads them match by match
+_PURCHASES: Final = ", coalesce(s.purchase_count, 0) AS purchases"
+_STATISTICS: Final = " LEFT JOIN product_stats s ON s.product_id = p.id"
+_ALL_VARIANTS: Final = "SELECT * FROM matching"
+# Of the variants that match, the exact id first, then the best in stock by the page's order.
+_ONE_VARIANT: Final = """SELECT * FROM matching WHERE item_group_id IS NULL
     UNION ALL
-    ({matched_of_groups} AND p.item_group_id IS NOT NULL
-     ORDER BY p.item_group_id, {exact}(p.quantity > 0) DESC, {order})"""
+    (SELECT DISTINCT ON (item_group_id) * FROM matching WHERE item_group_id IS NOT NULL
+     ORDER BY item_group_id, {exact}in_stock DESC, {order})"""
+# What a facet counts: of a group that a page shows once, each value once, whichever variants that match have it. A
+# facet's count is thus the total of the page that is filtered by it.
+# A large result is read as few times as possible: once for categories and bands together, once for tags. Most products
+# have no further category; a set of rows in the list of columns costs less than one in FROM.
+_CELLS: Final = """SELECT category_id, price_band(price) AS band, count(*) AS n FROM matching{singles}
+    GROUP BY 1, 2"""
+_FURTHER_CATEGORIES: Final = """
+    UNION ALL SELECT further_id, 1 FROM (
+        SELECT category_id, unnest(categories_of(NULL, further_category_ids)) AS further_id
+        FROM matching{singles_and} further_category_ids <> '{{}}') AS further
+    WHERE further_id IS DISTINCT FROM category_id"""
+_OF_GROUPS: Final = """
+    UNION ALL SELECT value{n} FROM (
+        SELECT DISTINCT {values} AS value, item_group_id FROM matching WHERE item_group_id IS NOT NULL) AS of_groups"""
+_SINGLES: Final = " WHERE item_group_id IS NULL"
+_GROUP_FACETS: Final = {
+    "group_categories": _OF_GROUPS.format(n=", 1", values="unnest(categories_of(category_id, further_category_ids))"),
+    "group_bands": _OF_GROUPS.format(n=", 1", values="price_band(price)"),
+    "group_tags": _OF_GROUPS.format(n="", values="unnest(tags)"),
+}
+_TOTAL: Final = "SELECT count(*) FROM matching"
+_TOTAL_OF_ONE_VARIANT: Final = (
+    "SELECT count(*) FILTER (WHERE item_group_id IS NULL) + count(DISTINCT item_group_id) FROM matching"
+)
 _PRODUCT: Final = "product_json(p, c, s)"
 # the last field of a product's JSON is a text
 _PRODUCT_WITH_DISTANCE: Final = f"""(left({_PRODUCT}::text, -1) || ', "distance_km" : '
@@ -208,6 +238,16 @@ def _order_of(page: Page, search: str) -> str:
     return _RELEVANCE if search and page.sort == "relevance" else _ORDERS[page.sort]
 
 
+def _cursor_parameters(page: Page, order: str) -> dict[str, Any]:
+    """Return the parameters of a page's cursor, if it has one. Raises InvalidRequest for a cursor of another list."""
+    if page.after is None:
+        return {}
+    try:
+        return cursors.parameters(cursors.decode(page.after, order, [kind for _column, _descends, kind in _key(order)]))
+    except ValueError as error:
+        raise InvalidRequest(f"after: {error}.") from None
+
+
 def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[str, dict[str, Any]]:
     lists = ("tags", "external_ids")
     values: dict[str, Any] = {name: getattr(filters, name) for name in _FILTERS if name not in ("words", *lists)}
@@ -231,33 +271,35 @@ def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[st
         product = _PRODUCT_WITH_DISTANCE
         if page.sort == "distance":
             columns += f"{_DISTANCE} AS distance, "
-    parts = {"columns": columns, "source": source, "conditions": "".join(f" AND {part}" for part in conditions)}
-    matched = _MATCHED.format(distinct="", **parts)
+    matched, singles = _ALL_VARIANTS, ""
     # whoever names products by their ids wants these, not another variant
     if filters.variants == "one" and not filters.external_ids:
-        matched = _ONE_VARIANT.format(
-            matched=matched,
-            matched_of_groups=_MATCHED.format(distinct="DISTINCT ON (p.item_group_id) ", **parts),
-            exact=exact,
-            order=_ORDERS[page.sort],
-        )
+        matched = _ONE_VARIANT.format(exact=exact, order=_ORDERS[page.sort])
+        singles = _SINGLES
+    by_purchases = any(name == "purchases" for name, _descends, _type in key)
     sql = _PAGE.format(
         subtrees="".join(_SUBTREES[name] for name in _SUBTREES if name in parameters),
         text_query=text_query,
+        matching=_MATCHING.format(
+            columns=columns,
+            source=source,
+            conditions="".join(f" AND {part}" for part in conditions),
+            purchases=_PURCHASES if by_purchases else "",
+            statistics=_STATISTICS if by_purchases else "",
+        ),
         matched=matched,
+        cells=_CELLS.format(singles=singles),
+        singles=singles,
+        further_categories=_FURTHER_CATEGORIES.format(singles_and=f"{singles} AND" if singles else " WHERE"),
+        **{name: facet if singles else "" for name, facet in _GROUP_FACETS.items()},
+        total=_TOTAL_OF_ONE_VARIANT if singles else _TOTAL,
         rows=rows,
         order=order,
         product=product,
         key=", ".join(column for column, _descends, _type in key),
         after="" if page.after is None else f" WHERE {cursors.after(key)}",
     )
-    if page.after is not None:
-        try:
-            values_after = cursors.decode(page.after, order, [kind for _column, _descends, kind in key])
-        except ValueError as error:
-            raise InvalidRequest(f"after: {error}.") from None
-        parameters |= cursors.parameters(values_after)
-    parameters |= {
+    parameters |= _cursor_parameters(page, order) | {
         "page_size": page.size,
         "skipped": (page.number - 1) * page.size,
         "band_starts": list(PRICE_BANDS),
@@ -267,15 +309,12 @@ def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[st
 
 
 def _can_browse(filters: Filters, page: Page, search: str) -> bool:
-    """Return whether the counts of ``catalog_counts`` answer a page: they are kept by category, price and stock.
+    """Return whether the counts answer a page: they are kept by category, price and stock.
 
-    A text, a cursor and every other filter need the products themselves; so do several tags together.
+    A text and every other filter need the products themselves; so do several tags together.
     """
     others = replace(filters, search="", category=None, category_id=None, min_price=None, max_price=None, in_stock=None)
-    plain = Filters(variants=filters.variants)
-    if search or page.after is not None or page.sort == "distance" or others != plain:
-        return False
-    return browsing.counts_suffice(shows_all=filters.variants == "all")
+    return not search and page.sort != "distance" and others == Filters(variants=filters.variants)
 
 
 def _browse(filters: Filters, page: Page) -> tuple[str, dict[str, Any]]:
@@ -284,15 +323,19 @@ def _browse(filters: Filters, page: Page) -> tuple[str, dict[str, Any]]:
     values: dict[str, Any] = {name: getattr(filters, name) for name in names}
     parameters = {name: value for name, value in values.items() if value is not None}
     prices = [_FILTERS[name] for name in ("min_price", "max_price") if name in parameters]
-    conditions = [
-        (_BROWSED_FILTERS.get(name, _FILTERS[name]), _COUNTED_FILTERS[name])
-        for name in ("category_id", "category", "in_stock")
-        if name in parameters
-    ]
+    conditions = [(_FILTERS[name], _COUNTED_FILTERS[name]) for name in _COUNTED_FILTERS if name in parameters]
     subtrees = "".join(_SUBTREES[name] for name in _SUBTREES if name in parameters)
     sql, more = browsing.statement(
-        page.sort, subtrees, prices, conditions, PRICE_BANDS, (filters.min_price, filters.max_price)
+        page.sort,
+        subtrees,
+        prices,
+        conditions,
+        PRICE_BANDS,
+        (filters.min_price, filters.max_price),
+        shows_all=filters.variants == "all",
+        has_cursor=page.after is not None,
     )
+    parameters |= _cursor_parameters(page, _ORDERS[page.sort])
     skipped = (page.number - 1) * page.size
     parameters |= more | {
         "page_size": page.size,

@@ -10,7 +10,8 @@ from shared.storage.catalog.text_query import TEXT_QUERY, text_parameters
 
 # Suggestions are chosen among this many matching products, the most purchased ones.
 MAX_MATCHES: Final = 300
-# A letter or two begin the words of nearly every product: suggestions then come from this many of the most purchased.
+# A letter or two begin the words of nearly every product, also after other words: suggestions then come from this many
+# of the most purchased products.
 MAX_SHORT: Final = 2
 MAX_POPULAR: Final = 1000
 _EVERY_PRODUCT: Final = "products p LEFT JOIN product_stats s ON s.product_id = p.id"
@@ -75,7 +76,8 @@ SUGGEST_POPULAR: Final = _SUGGEST.replace("{products}", _POPULAR_PRODUCTS)
 def _read_matches(search: str, k: int) -> dict[str, Any]:
     """Return ``{typed, products, categories, words}`` for a text; a value without matches is None."""
     parameters = text_parameters(search) | {"k": k}
-    if len(search.strip()) <= MAX_SHORT:
+    last = "".join(search.split()[-1:])
+    if len(last) <= MAX_SHORT:
         popular: dict[str, Any] = orjson.loads(read(SUGGEST_POPULAR, **parameters)[0][0])
         if len(popular["products"] or ()) == k:
             return popular

@@ -1,19 +1,19 @@
-"""Embeddings of descriptions: computed after products are written, in batches that nobody waits for.
+"""Embeddings of descriptions: computed after products are written, in batches that no request waits for.
 
 docs/decisions/0043-content-after-commit.md.
 """
 
-import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from shared.clients.postgres import Connection, execute, read, transaction
-from shared.storage.catalog import search_index
+from shared.storage.catalog import bulk_writes, search_index
 
 # Products of one transaction: with long descriptions it takes about 0.2 s.
 BATCH: Final = 100
-# The words are counted anew when so many times more or fewer products are shown than at the last count.
-GROWTH: Final = 1.25
+# Before the night, words are counted anew when so many times more or fewer products are shown than at the last count.
+# An import of any size into an empty shop thus computes at most twice as many embeddings as it has products.
+GROWTH: Final = 2
 
 REFRESH: Final = "SELECT refresh_content(cast(:product_ids AS bigint[]))"
 COUNT_WORDS: Final = "SELECT count_content_words()"
@@ -22,6 +22,13 @@ SELECT s.shown > c.products * cast(:growth AS float8) OR s.shown * cast(:growth 
 FROM content_counts c, (SELECT count(*) AS shown FROM products WHERE is_active) AS s"""
 PENDING: Final = """
 SELECT product_id, needs_words FROM content_pending ORDER BY product_id LIMIT :batch"""
+IS_ANY_PENDING: Final = """
+SELECT EXISTS (SELECT FROM content_pending c JOIN products p ON p.id = c.product_id WHERE p.is_active)"""
+WORDS_ARE_KNOWN: Final = """
+UPDATE content_pending SET needs_words = false
+WHERE product_id = ANY (cast(:product_ids AS bigint[])) AND needs_words"""
+LOCK: Final = "SELECT lock_content()"
+SHOWN: Final = "SELECT id FROM products WHERE is_active ORDER BY id"
 DONE: Final = "DELETE FROM content_pending WHERE product_id = ANY (cast(:product_ids AS bigint[]))"
 NEXT: Final = "SELECT id FROM products WHERE is_active AND id > :after ORDER BY id LIMIT :batch"
 
@@ -49,13 +56,13 @@ def pending() -> int:
     return int(read("SELECT count(*) FROM content_pending")[0][0])
 
 
-def refresh_pending(deadline: float) -> int:
-    """Compute the embeddings of products that wait for one, until the clock (time.monotonic) reaches ``deadline``.
+def refresh_pending() -> int:
+    """Compute the embeddings of products that wait for one.
 
     Returns for how many it did. Those whose words another writer kept out of the vocabulary get them first.
     """
     done = 0
-    while time.monotonic() < deadline and (rows := read(PENDING, batch=BATCH)):
+    while rows := read(PENDING, batch=BATCH):
         ids = [int(row[0]) for row in rows]
         without_words = [int(row[0]) for row in rows if row[1]]
         if without_words:
@@ -71,24 +78,65 @@ def refresh_pending(deadline: float) -> int:
     return done
 
 
+def end_change_of_language() -> int:
+    """Index what a change of the search language has left; return how many products that were.
+
+    ``refresh_catalog`` indexes the products that its messages name. A product whose transaction began before the change
+    and committed after it may not be among them, and search would ask in both languages for ever.
+    """
+    total = 0
+    while True:
+        with transaction() as connection:
+            ids = search_index.list_in_another_language(connection, BATCH)
+            if not ids:
+                search_index.end_change_of_language(connection)
+                return total
+            search_index.refresh_language(connection, ids)
+        refresh_batches(ids)
+        total += len(ids)
+
+
+def end_wait_for_words(connection: Connection, product_ids: Sequence[int]) -> None:
+    """Note that the words of these products are in the vocabulary: they wait for their embeddings alone."""
+    execute(connection, WORDS_ARE_KNOWN, {"product_ids": list(product_ids)})
+
+
 def is_outdated() -> bool:
-    """Return whether the words were counted in a much smaller or larger catalog."""
-    rows = read(OUTDATED, growth=GROWTH)
+    """Return whether the words were counted in a much smaller or larger catalog, and no product waits.
+
+    While products wait, an import may be on its way, and its last message finds the words outdated.
+    """
+    if read(IS_ANY_PENDING)[0][0]:
+        return False
+    return _needs_count(read(OUTDATED, growth=GROWTH))
+
+
+def _needs_count(rows: Sequence[Any]) -> bool:
     return not rows or bool(rows[0][0])
 
 
-def recount(deadline: float | None = None) -> int:
-    """Count the words of the catalog again and recompute all embeddings in batches; return how many changed.
+def announce_recount() -> int:
+    """Count the words of the catalog again, and have ``refresh_catalog`` recompute all embeddings, message by message.
 
-    Ends early at ``deadline`` (time.monotonic); the products that are left have their former embeddings.
+    Returns for how many products. The job publish_outbox publishes the messages within a minute.
     """
+    with transaction(statement_timeout_s=0) as connection:
+        execute(connection, LOCK)
+        # another message may have counted while this one waited
+        if not _needs_count(execute(connection, OUTDATED, {"growth": GROWTH})):
+            return 0
+        execute(connection, COUNT_WORDS)
+        ids = [int(row[0]) for row in execute(connection, SHOWN)]
+        bulk_writes.announce(connection, ids, "content")
+    return len(ids)
+
+
+def recount() -> int:
+    """Count the words of the catalog again and recompute all embeddings in batches; return how many changed."""
     with transaction(statement_timeout_s=0) as connection:
         execute(connection, COUNT_WORDS)
     changed, after = 0, 0
-    while deadline is None or time.monotonic() < deadline:
-        ids = [int(row[0]) for row in read(NEXT, after=after, batch=BATCH)]
-        if not ids:
-            break
+    while ids := [int(row[0]) for row in read(NEXT, after=after, batch=BATCH)]:
         changed += refresh_batches(ids)
         after = ids[-1]
     return changed

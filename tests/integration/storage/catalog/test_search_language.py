@@ -151,10 +151,10 @@ def test_a_product_whose_transaction_outlasts_a_change_of_the_language_is_indexe
 ) -> None:
     set_search_language("english")
     add("Painted candles", "Bystander")
-    admin, refresh_catalog, refresh_content = (
+    admin, refresh_catalog, nightly = (
         as_admin(serve("admin")),
         serve("refresh_catalog"),
-        serve("refresh_content"),
+        serve("bought_together"),
     )
     known = [row[0] for row in postgres.read("SELECT id FROM products")]
     with postgres.transaction() as connection:
@@ -172,12 +172,12 @@ def test_a_product_whose_transaction_outlasts_a_change_of_the_language_is_indexe
     assert answer.status_code < 300, answer.text
     assert languages() == {"german": 3, "english": 1}
     assert admin.get("/admin/shop").json()["is_indexing"] is True
-    assert refresh_content.post("/").json()["translated"] == 1
+    assert nightly.post("/").json()["translated"] == 1
     assert languages() == {"german": 4}
     assert admin.get("/admin/shop").json()["is_indexing"] is False
     assert search("stuhl") == {"Neue Gartenstühle", "Späte Gartenstühle"}
     # nothing is left to do
-    assert refresh_content.post("/").json()["translated"] == 0
+    assert nightly.post("/").json()["translated"] == 0
 
 
 def deliver(refresh_catalog: httpx.Client, product_id: int) -> None:

@@ -1,4 +1,4 @@
-"""New products get content neighbours without anybody's doing: from an import, over its messages and the job."""
+"""New products get content neighbours by their messages, however many there are; nothing runs while nothing changes."""
 
 import httpx
 import orjson
@@ -33,11 +33,30 @@ def similar(serve: Serve, product_id: int) -> list[int]:
     return [product["id"] for product in answer.json()["similar_products"]]
 
 
+def deliver_outbox(serve: Serve) -> int:
+    """Deliver the messages that wait in the outbox, as publish_outbox and Pub/Sub do; return how many."""
+    rows = postgres.read("SELECT id, data, attributes FROM outbox WHERE published_at IS NULL ORDER BY id")
+    for _id, data, attributes in rows:
+        assert push(serve("refresh_catalog"), bytes(data), attributes).status_code == 200
+    postgres.write("UPDATE outbox SET published_at = now() WHERE published_at IS NULL")
+    return len(rows)
+
+
+def deliver(serve: Serve, change: str, *product_ids: int) -> None:
+    body = orjson.dumps({"product_ids": product_ids, "change": change})
+    assert push(serve("refresh_catalog"), body, SCHEMA).status_code == 200
+
+
 def run(serve: Serve) -> dict[str, int]:
-    answer: httpx.Response = serve("refresh_content").post("/")
+    """Run the job of the night."""
+    answer: httpx.Response = serve("bought_together").post("/")
     assert answer.status_code == 200, answer.text
     body: dict[str, int] = answer.json()
     return body
+
+
+def counted() -> dict[str, int]:
+    return {row[0]: row[1] for row in postgres.read("SELECT word, products FROM content_words")}
 
 
 def test_an_imported_product_has_neighbours_once_its_message_is_delivered(
@@ -56,39 +75,58 @@ def test_an_imported_product_has_neighbours_once_its_message_is_delivered(
     assert content.pending() == 0
 
 
-def test_a_large_import_has_neighbours_after_the_job(
+def test_a_large_import_has_neighbours_by_its_messages_alone(
     env: object, serve: Serve, messages: Messages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(content, "BATCH", 2)
     add_products(20)
     run(serve)
     take = messages("catalog-changes")
-    ids = import_rows(serve, "Red metal lantern", "Blue metal lantern", "Garden chair")
+    ids = import_rows(serve, "Red metal lantern", "Blue metal lantern", "Garden chair", "Zinc bucket", "Zinc tub")
     for message in take(1):
-        push(serve("refresh_catalog"), message.data, SCHEMA)
-    assert ids["N0"] not in embedded()
-    done = run(serve)
-    assert (done["computed"], done["pending"]) == (3, 0)
+        assert push(serve("refresh_catalog"), message.data, SCHEMA).status_code == 200
+    assert set(ids.values()) <= embedded()
     assert similar(serve, ids["N0"])[0] == ids["N1"]
-    # nothing is left to do
-    again = run(serve)
-    assert (again["computed"], again["recounted"], again["pending"]) == (0, 0, 0)
+    assert content.pending() == 0
+    # the catalog has not doubled: nothing else is to do
+    assert deliver_outbox(serve) == 0
 
 
-def test_words_are_counted_anew_where_the_catalog_has_grown_by_a_quarter(env: object, serve: Serve) -> None:
+def test_words_are_counted_anew_by_messages_once_the_catalog_has_doubled(env: object, serve: Serve) -> None:
     add_products(8)
     run(serve)
-    assert not content.is_outdated()
-    postgres.write("INSERT INTO products (name, price) SELECT 'Zinc bucket', 1 FROM generate_series(1, 2)")
-    assert not content.is_outdated()
-    assert run(serve)["computed"] == 2
-    counted = {row[0]: row[1] for row in postgres.read("SELECT word, products FROM content_words")}
-    assert (counted["product"], counted["zinc"]) == (8, 1)
-    postgres.write("INSERT INTO products (name, price) VALUES ('Zinc bucket', 1)")
-    assert content.is_outdated()
-    assert run(serve)["recounted"] > 0
-    counted = {row[0]: row[1] for row in postgres.read("SELECT word, products FROM content_words")}
-    assert (counted["product"], counted["zinc"]) == (8, 3)
+    add = "INSERT INTO products (name, price) SELECT 'Zinc product', 1 FROM generate_series(1, :n) RETURNING id"
+    first = [row[0] for row in postgres.write(add, n=8)]
+    deliver(serve, "created", *first)
+    assert deliver_outbox(serve) == 0
+    # until they are counted, the words of new products count as met once
+    assert (counted()["product"], counted()["zinc"]) == (8, 1)
+    before = postgres.read("SELECT embedding::text FROM product_content WHERE product_id = :id", id=first[0])
+    (last,) = [row[0] for row in postgres.write(add, n=1)]
+    (other,) = [row[0] for row in postgres.write(add, n=1)]
+    # while a product of the import waits for its own message, nothing is counted
+    deliver(serve, "created", last)
+    assert deliver_outbox(serve) == 0
+    deliver(serve, "created", other)
+    assert (counted()["product"], counted()["zinc"]) == (18, 10)
+    assert postgres.read("SELECT embedding::text FROM product_content WHERE product_id = :id", id=first[0]) == before
+    assert deliver_outbox(serve) == 1
+    assert postgres.read("SELECT embedding::text FROM product_content WHERE product_id = :id", id=first[0]) != before
+    # the message computes embeddings, and starts nothing
+    assert deliver_outbox(serve) == 0
+
+
+def test_the_job_of_the_night_follows_products_that_were_added_without_a_message(env: object, serve: Serve) -> None:
+    add_products(8)
+    run(serve)
+    postgres.write("INSERT INTO products (name, price, item_group_id) VALUES ('Zinc bucket', 1, 'zinc')")
+    postgres.write("UPDATE content_pending SET needs_words = true")
+    assert content.pending() == 1
+    run(serve)
+    assert content.pending() == 0
+    assert counted()["zinc"] == 1
+    assert postgres.read("SELECT item_group_id FROM catalog_groups") == [("zinc",)]
+    assert postgres.read("SELECT FROM catalog_changed_groups") == []
 
 
 def test_a_writer_beside_an_import_does_not_wait_for_the_vocabulary(env: object, serve: Serve) -> None:
@@ -99,7 +137,8 @@ def test_a_writer_beside_an_import_does_not_wait_for_the_vocabulary(env: object,
         ids = import_rows(serve, "Copper kettle")
         assert as_admin(serve("products")).patch("/products/1", json={"price": 5}).status_code == 200
     assert postgres.read("SELECT 1 FROM search_words WHERE word = 'kettle'") == []
-    run(serve)
+    deliver(serve, "created", ids["N0"])
+    assert content.pending() == 1
     words = {row[0] for row in postgres.read("SELECT word FROM search_words")}
     assert {"kettle", "copper", "brass"} <= words
     assert ids["N0"] in embedded()
