@@ -13,6 +13,8 @@ from uuid import UUID
 
 import orjson
 
+from shared.domain.events import in_utc
+
 KeyType = Literal["boolean", "bigint", "numeric", "float8", "timestamptz", "uuid"]
 MAX_CURSOR_CHARACTERS: Final = 512
 MAX_INTEGER: Final = 2**63 - 1
@@ -51,8 +53,9 @@ def _value(value: Any, kind: KeyType) -> Any:
         if kind == "float8" and value == "Infinity":
             return value
         try:
-            if kind == "timestamptz" and datetime.fromisoformat(value).tzinfo is not None:
-                return value
+            if kind == "timestamptz" and (moment := datetime.fromisoformat(value)).tzinfo is not None:
+                # Postgres reads neither week dates nor all offsets that Python does
+                return in_utc(moment).isoformat()
             if kind == "uuid":
                 return str(UUID(value))
         except ValueError:
