@@ -18,8 +18,8 @@ from jobs.models.transitions import transitions_neighbours
 from jobs.offline.split import leave_last_out, split_last_days
 from jobs.tuning.budget import Budget
 from jobs.tuning.objective import Objective
-from jobs.tuning.space import SPACES, Space
-from jobs.tuning.starts import formula_values, other_starts, starting_formula
+from jobs.tuning.space import FORMULA, SPACES, Space
+from jobs.tuning.starts import other_starts, starting_formula
 from jobs.tuning.steps import (
     FORMULA_SHARE,
     fit_trial,
@@ -187,11 +187,13 @@ def test_a_model_is_tuned_for_other_answers_from_the_better_of_two_formulae(repe
 
 def test_a_formula_that_visitors_may_not_be_served_with_is_not_even_tried() -> None:
     tuned = recording(repeats="exclude", length_shares=(1 / 3, 1 / 3, 1 / 3))
-    start = starting_formula(tuned)
+    # steps from here lead to priors of both kinds
+    start = starting_formula(tuned).with_(trending_prior=1.0)
     trial = fit_trial(tuned, "cosine", costing(0.1), {}, Weighting(), start, Budget(9.0))
-    tune_formula(tuned, trial, formula_values(tuned), Budget(1_000.0))
+    tune_formula(tuned, trial, {"trending_prior": FORMULA["trending_prior"]}, Budget(1_000.0))
+    assert len(tuned.formulae) > 2
     assert all(tuned.allows(formula) for formula in tuned.formulae)
-    assert not tuned.allows(start.with_(trending_prior=10.0))
+    assert not tuned.allows(start.with_(trending_prior=3.0))
 
 
 def test_a_parameter_moves_on_while_it_gains() -> None:
