@@ -7,11 +7,13 @@ belongs to one list in one order.
 import base64
 import binascii
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
 import orjson
+
+from shared.domain.events import in_utc
 
 KeyType = Literal["boolean", "bigint", "numeric", "float8", "timestamptz", "uuid"]
 MAX_CURSOR_CHARACTERS: Final = 512
@@ -51,9 +53,9 @@ def _value(value: Any, kind: KeyType) -> Any:
         if kind == "float8" and value == "Infinity":
             return value
         try:
-            if kind == "timestamptz" and (time := datetime.fromisoformat(value)).tzinfo is not None:
-                # PostgreSQL has no zones with seconds, and no time whose year in UTC is none
-                return time.astimezone(UTC).isoformat()
+            if kind == "timestamptz" and (moment := datetime.fromisoformat(value)).tzinfo is not None:
+                # PostgreSQL reads neither week dates nor all offsets that Python does
+                return in_utc(moment).isoformat()
             if kind == "uuid":
                 return str(UUID(value))
         except (ValueError, OverflowError):

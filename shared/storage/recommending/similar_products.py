@@ -25,6 +25,7 @@ WITH target AS MATERIALIZED (
       AND coalesce(id = cast(:product_id AS bigint), true)
       AND coalesce(external_id = cast(:external_id AS text), true)
 ),
+excluded AS MATERIALIZED (SELECT excluded_by_rules() AS id),
 model AS MATERIALIZED (SELECT version, algorithm FROM models WHERE active),
 known AS MATERIALIZED (
     SELECT s.neighbours, s.scores, s.co_occurrence,
@@ -44,7 +45,7 @@ known AS MATERIALIZED (
     SELECT id, max(score) AS score, min(tier) AS tier,
            (array_agg(source ORDER BY tier, score DESC, source))[1] AS source
     FROM chosen
-    WHERE id NOT IN (SELECT id FROM target) AND id NOT IN (SELECT excluded_by_rules()) AND EXISTS (SELECT FROM target)
+    WHERE id NOT IN (SELECT id FROM target) AND id NOT IN (SELECT id FROM excluded) AND EXISTS (SELECT FROM target)
     GROUP BY id
 ), ordered AS (
     SELECT m.score, m.source, p,
@@ -88,10 +89,11 @@ _SHARE: Final = " * cast(:prior AS float8) / (cast(:prior AS float8) + coalesce(
 _TRENDING: Final = """(SELECT t.product_id, 0, 1, 'trending'
      FROM trending_scores t JOIN products p ON p.id = t.product_id, target
      WHERE t.time_window = '30d' AND p.category_id = target.category_id AND p.is_active
+       AND p.id NOT IN (SELECT id FROM excluded)
        AND (p.item_group_id IS NULL OR p.item_group_id IS DISTINCT FROM target.item_group_id AND NOT EXISTS (
            SELECT FROM products v JOIN trending_scores o ON o.time_window = '30d' AND o.product_id = v.id
            WHERE v.item_group_id = p.item_group_id AND v.is_active AND v.category_id = p.category_id
-             AND (o.score, -v.id) > (t.score, -p.id)))
+             AND v.id NOT IN (SELECT id FROM excluded) AND (o.score, -v.id) > (t.score, -p.id)))
      ORDER BY t.score DESC LIMIT cast(:k AS integer) + 1)"""
 # trending products of the category fill up what neither behaviour nor descriptions know enough of
 _CHOSEN: Final[Mapping[Kind, str]] = {

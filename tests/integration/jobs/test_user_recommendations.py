@@ -1,5 +1,6 @@
 """The job that writes the recommendations of all active users."""
 
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,38 @@ def test_an_interrupted_run_goes_on_after_the_last_whole_file(
     assert {user: after[user] for user in before} == before
     again = run(serve, tmp_path, users_per_file=2)
     assert again.json().items() >= {"files": 0, "files_kept": 4, "users": 0}.items()
+
+
+def test_users_are_active_from_the_first_moment_of_the_first_day(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Afternoon(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Afternoon":
+            return cls(2026, 3, 10, 15, 30, tzinfo=tz)
+
+    monkeypatch.setattr(user_recommendations, "datetime", Afternoon)
+    postgres.write("UPDATE events SET occurred_at = '2026-02-01T00:00:00Z'")
+    for user, moment in (("u1", "2026-03-03T00:00:00Z"), ("u2", "2026-03-02T23:59:59.999999Z")):
+        postgres.write(
+            """UPDATE events SET occurred_at = cast(:moment AS timestamptz)
+               WHERE user_id = (SELECT id FROM users WHERE external_id = :user)""",
+            moment=moment,
+            user=user,
+        )
+    assert run(serve, tmp_path, active_days=7).status_code == 200
+    assert {row["user_id"] for row in rows(tmp_path)} == {"u1"}
+    (day,) = tmp_path.iterdir()
+    assert day.name == "date=2026-03-10"
+
+
+def test_a_run_goes_on_after_the_file_that_begins_where_the_last_ended() -> None:
+    names = ["part-000000000004-000000000009.parquet", "part-000000000000-000000000004.parquet.part", "other"]
+    assert user_recommendations.find_end(names, 4) == 9
+    # a file that was cut short is none, and one of later users leaves those before it to be written
+    assert user_recommendations.find_end(names, 0) is None
+    assert user_recommendations.find_end(names, 3) is None
+    assert user_recommendations.find_end(names, 9) is None
 
 
 def test_many_statements_give_the_users_in_order(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

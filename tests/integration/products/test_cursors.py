@@ -1,11 +1,14 @@
 """Pages by cursor: nothing is skipped or shown twice while rows come and go. Filter values with commas."""
 
+import base64
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from shared.clients import postgres, redis_sync
+from shared.domain import cursors
 from shared.storage.answers import invalidation
 from tests.integration.conftest import Serve
 from tests.integration.shop import add_products
@@ -93,6 +96,16 @@ def test_a_page_by_number_skips_what_a_cursor_does_not(shop: httpx.Client) -> No
 @pytest.mark.parametrize("after", ["x", "W10", "eyJ9", "bnVsbA", "a" * 600, "WyJwcmljZSwgaWQiLCAiYSIsIDFd", "", "é"])
 def test_what_is_no_cursor_of_the_list_is_refused(shop: httpx.Client, after: str) -> None:
     assert shop.get("/products", params={"sort": "price_asc", "after": after}).status_code == 422
+
+
+@pytest.mark.parametrize("moment", ["2026-W01-1T00:00:00+00:00", "2026-01-01T00:00:00+23:59"])
+def test_a_time_that_only_python_reads_is_no_error_of_the_database(shop: httpx.Client, moment: str) -> None:
+    cursor = shop.get("/products", params={"sort": "newest", "page_size": 7}).json()["next"]
+    order, *key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    changed = [moment if isinstance(value, str) and "T" in value else value for value in key]
+    assert changed != key
+    answer = shop.get("/products", params={"sort": "newest", "after": cursors.encode(order, changed)})
+    assert answer.status_code == 200, answer.text
 
 
 def test_a_cursor_belongs_to_its_order(shop: httpx.Client) -> None:

@@ -10,7 +10,7 @@ from shared.storage.answers import invalidation
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event
 from tests.integration.recommendations.purchases import run_job, store_purchases
-from tests.integration.shop import StoredEvent, add_model
+from tests.integration.shop import StoredEvent, add_model, embed_products
 
 
 def reasons(client: httpx.Client, path: str, **query: object) -> dict[int, tuple[str, int | None, str]]:
@@ -27,6 +27,7 @@ def reasons(client: httpx.Client, path: str, **query: object) -> dict[int, tuple
 
 def add(name: str) -> int:
     rows = postgres.write("INSERT INTO products (name, price, quantity) VALUES (:name, 1, 1) RETURNING id", name=name)
+    embed_products()
     return int(rows[0][0])
 
 

@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from functions.admin import rules
+from functions.admin.schemas import RuleWrite
 from shared.clients import postgres
 from shared.clients.postgres import transaction
 from shared.domain.content import specificities
@@ -116,3 +117,21 @@ def test_sold_out_products_come_last(client: httpx.Client) -> None:
     postgres.write("UPDATE products SET quantity = 0 WHERE id = 2")
     rules.drop_answers()
     assert [product for product, _ in similar(client, 1, k=2)] == [4, 5]
+
+
+def test_excluded_products_take_no_place_of_those_that_trend(client: httpx.Client) -> None:
+    # nothing but the trend of the category suggests anything; 9 and 11 are variants, of which 9 trends more
+    postgres.write("DELETE FROM product_content")
+    postgres.write(
+        """INSERT INTO trending_scores (time_window, product_id, score, event_count, category_id)
+           SELECT '30d', id, 100 - id, 5, category_id FROM products"""
+    )
+    postgres.write("UPDATE products SET item_group_id = 'lantern' WHERE id IN (9, 11)")
+    assert [product for product, _ in similar(client, 1, k=2)] == [3, 5]
+    for product in (3, 5):
+        rules.create_rule("test", RuleWrite(kind="exclude", product_id=product))
+    assert [product for product, _ in similar(client, 1, k=2)] == [7, 9]
+    rules.create_rule("test", RuleWrite(kind="exclude", product_id=9))
+    assert [product for product, _ in similar(client, 1, k=2)] == [7, 11]
+    # products of the other category are as they were
+    assert [product for product, _ in similar(client, 2, k=2)] == [4, 6]

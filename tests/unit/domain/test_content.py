@@ -1,6 +1,6 @@
 """How content is mixed with collaborative neighbours."""
 
-from shared.domain.content import EVENTS_PRIOR, mixed, specificities
+from shared.domain.content import EVENTS_PRIOR, LEAST_CONTENT, mixed, specificities
 
 
 def test_content_counts_less_the_more_evidence_a_product_has() -> None:
@@ -21,3 +21,9 @@ def test_what_everybody_buys_is_less_specific_than_what_is_bought_with_a_product
 def test_without_common_users_all_neighbours_keep_their_scores() -> None:
     assert specificities([0, 0], [5, 0]) == [1.0, 1.0]
     assert specificities([], []) == []
+
+
+def test_content_counts_from_the_least_similarity_on() -> None:
+    assert mixed(0, LEAST_CONTENT, 0) == LEAST_CONTENT
+    # behaviour and descriptions do not add up
+    assert mixed(0.5, 0.6, 0) == 0.6

@@ -1,5 +1,6 @@
 """Orders and refunds as they are reported, and the events that they become."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ def test_an_orders_lines_are_purchases_known_by_order_and_position() -> None:
         (1, EventType.PURCHASE, {"order_id": "A-1", "quantity": 10_000}),
     ]
     assert {event.session_id for _id, event in events} == {"s"}
-    assert line_id("A-1", 0) != line_id("A-10", 0) != line_id("A-1", 10)
+    assert len({line_id("A-1", 0), line_id("A-10", 0), line_id("A-1", 10), line_id("1", 11), line_id("11", 1)}) == 5
 
 
 def test_a_refund_is_one_event_per_line_or_one_of_the_whole_order() -> None:
@@ -73,3 +74,39 @@ def test_an_order_that_cannot_be_right_is_refused(change: dict[str, Any], messag
 def test_a_refund_names_each_product_once() -> None:
     with pytest.raises(ValidationError, match="each product once"):
         REPORT.validate_python(REFUND | {"lines": [{"product_id": 1}, {"product_id": 1}]})
+
+
+def test_the_same_product_by_another_id_is_another_line() -> None:
+    lines = [{"external_id": "a"}, {"external_id": "b"}, {"product_id": 1}, {"product_id": 2}]
+    report = REPORT.validate_python(REFUND | {"lines": lines})
+    assert [event.external_id or event.product_id for _id, event in events_of(report, "r")] == ["a", "b", 1, 2]
+    with pytest.raises(ValidationError, match="each product once"):
+        REPORT.validate_python(REFUND | {"lines": [*lines, {"external_id": "b"}]})
+
+
+@pytest.mark.parametrize("report", [ORDER, REFUND, REFUND | {"lines": [{"external_id": "a"}]}])
+def test_an_event_has_the_user_the_time_and_the_session_of_its_report(report: dict[str, Any]) -> None:
+    facts = {"timestamp": "2026-01-02T03:04:05Z", "session_id": "s", "metadata": {"currency": "EUR"}}
+    ((own_id, event),) = events_of(REPORT.validate_python(report | facts), "e")
+    assert (event.user_id, event.session_id) == ("u1", "s")
+    assert event.timestamp == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert event.event_id == own_id
+    assert (event.metadata or {}).items() >= {"currency": "EUR", "order_id": "A-1"}.items()
+
+
+def test_what_is_free_has_a_price() -> None:
+    report = REPORT.validate_python(ORDER | {"lines": [{"product_id": 1, "price": 0.0}]})
+    ((_id, event),) = events_of(report, "e")
+    assert (event.metadata or {})["price"] == 0.0
+
+
+def test_an_external_id_that_is_not_valid_has_one_error() -> None:
+    with pytest.raises(ValidationError) as raised:
+        REPORT.validate_python(ORDER | {"lines": [{"external_id": ""}]})
+    assert [error["loc"][-1] for error in raised.value.errors()] == ["external_id"]
+
+
+def test_refunds_of_one_order_have_ids_of_their_own() -> None:
+    lines = {"lines": [{"product_id": 1}]}
+    ids = [events_of(REPORT.validate_python(REFUND | lines), event_id)[0][0] for event_id in ("r1", "r2")]
+    assert ids[0] != ids[1]

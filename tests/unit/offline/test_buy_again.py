@@ -114,3 +114,59 @@ def test_ties_go_to_the_first_product_and_inactive_ones_are_left_out() -> None:
     active = np.asarray([True, True, True, False])
     tested = BuyAgainRecommender(Snapshot(history, NOW, np.arange(1), active, Catalog.unknown(4)))
     assert tested.recommend(PLAIN, 4).tolist() == [[1, 2, -1, -1]]
+
+
+def test_half_a_day_after_its_purchase_a_product_rests_no_more() -> None:
+    tested = recommender([*repeated(0, 0, (0.5, 1.0)), *repeated(0, 1, (0.49, 1.0, 2.0)), *repeated(0, 2, (3.0,))])
+    assert tested.recommend(PLAIN, 3).tolist()[0] == [0, 2, 1]
+
+
+def test_purchases_that_count_are_the_users_latest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.offline.buy_again.PURCHASES_MAX", 2)
+    # the other user has two products of their own
+    events = [*repeated(0, 0, (9.0, 8.0)), *repeated(0, 1, (1.0,)), *repeated(0, 2, (2.0,))]
+    tested = recommender([*events, *repeated(1, 0, (99.0,)), *repeated(1, 3, (98.0,))])
+    assert sorted(tested.recommend(PLAIN, 4)[0].tolist()) == [-1, -1, 1, 2]
+    assert sorted(tested.recommend(PLAIN, 4)[1].tolist()) == [-1, -1, 0, 3]
+
+
+def test_the_age_of_old_purchases_and_of_those_of_this_minute_is_bounded() -> None:
+    tested = recommender([*repeated(0, 0, (5_000.0,)), *repeated(0, 1, (0.0,))])
+    decayed = tested.scores(PLAIN.with_(half_life_days=0.5))
+    assert decayed.tolist() == [2.0**-200, 1.0]
+    # a hundredth of a day is the least time that is distinguished
+    timed = tested.scores(PLAIN.with_(timing=0.01))
+    assert timed[1] == pytest.approx(math.exp(-0.005 * math.log(0.01 / 30) ** 2))
+
+
+def test_each_window_of_trends_counts_on_its_own() -> None:
+    events = [*repeated(0, 0, (40.0,)), *repeated(0, 1, (40.0,))]
+    events += [*repeated(1, 0, (6.9,)), *[event for _ in range(9) for event in repeated(1, 1, (7.1,))]]
+    tested = recommender(events)
+    in_a_week = tested.scores(PLAIN.with_(trend_power=1.0, trending_window="7d"))[:2]
+    in_a_month = tested.scores(PLAIN.with_(trend_power=1.0, trending_window="30d"))[:2]
+    assert in_a_week == pytest.approx([1 + TREND_FLOOR, TREND_FLOOR])
+    assert in_a_month[1] == pytest.approx(1 + TREND_FLOOR)
+    assert in_a_month[0] < 0.5
+
+
+def test_among_equally_frequent_products_the_latest_comes_first() -> None:
+    tested = recommender([*repeated(0, 0, (9.0,)), *repeated(0, 1, (3.0,)), *repeated(0, 2, (4.0, 5.0))])
+    assert tested.most_often(3)[0].tolist() == [2, 1, 0]
+
+
+def test_the_greatest_trend_is_that_of_the_users_own_products() -> None:
+    # what the other user buys trends far more
+    events = [*repeated(0, 0, (20.0,)), *repeated(0, 1, (25.0,)), *repeated(1, 2, (0.0,))]
+    scores = recommender([*events, *repeated(1, 3, (0.0, 0.0, 0.0))]).scores(PLAIN.with_(trend_power=1.0))
+    assert scores == pytest.approx(
+        [1 + TREND_FLOOR, math.exp(-0.5) + TREND_FLOOR, 1 / 3 + TREND_FLOOR, 3 * (1 + TREND_FLOOR)]
+    )
+
+
+def test_purchases_beyond_the_latest_count_as_those_on_average(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.offline.buy_again.PURCHASES_MAX", 3)
+    tested = recommender([*repeated(0, 0, (1.0, 2.0, 9.0)), *repeated(0, 1, (1.5,)), *repeated(0, 2, (40.0, 50.0))])
+    # two of the latest three are of product 0, which was bought three times; product 2 counts by its last purchase
+    expected = [3 * (2**-0.1 + 2**-0.2) / 2, 2**-0.15, 2 * 2**-4.0]
+    assert tested.scores(PLAIN.with_(half_life_days=10.0)) == pytest.approx(expected)

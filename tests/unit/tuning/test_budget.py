@@ -81,3 +81,14 @@ def test_a_budget_that_was_used_up_before_the_time_is_not_aborted() -> None:
     now = 1_000.0
     assert budget.left == 0.0
     assert not budget.is_aborted
+
+
+def test_a_part_is_a_share_of_the_whole_and_not_of_what_is_left() -> None:
+    budget = Budget(10.0)
+    budget.charge(5.0)
+    assert (budget.part(0.3).left, budget.all_but(0.2).left) == (3.0, 3.0)
+    budget.charge(3.0)
+    # no part is more than what is left
+    assert (budget.part(0.3).left, budget.all_but(0.2).left) == (2.0, 0.0)
+    budget.part(0.3).charge(0.5)
+    assert budget.spent == 8.5

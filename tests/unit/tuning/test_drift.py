@@ -248,3 +248,34 @@ def test_a_profile_without_ordinary_changes_is_read() -> None:
     profile = Profile.from_json({**STORED, "ordinary": None})
     assert profile is not None
     assert profile.ordinary is None
+
+
+@pytest.mark.parametrize(
+    ("events", "group"), [(1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (19, 3), (20, 4), (99, 4), (100, 5), (101, 5)]
+)
+def test_groups_of_lengths_begin_at_their_first_number_of_events(events: int, group: int) -> None:
+    lengths = profile_of(data.history(*((0, 0, 1, day / 1000) for day in range(events)))).period.lengths
+    assert lengths == [1.0 if place == group else 0.0 for place in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("before", "newest", "change"),
+    [
+        (EVENTS_MIN, EVENTS_MIN, 1.0),
+        (EVENTS_MIN - 1, EVENTS_MIN, None),
+        (EVENTS_MIN, EVENTS_MIN - 1, None),
+    ],
+)
+def test_the_ordinary_change_is_that_from_the_week_before_to_the_newest(
+    before: int, newest: int, change: float | None
+) -> None:
+    # older events, which are of neither week, views, and then purchases alone
+    events = [(0, 0, 3.0, 0.0)] * 500 + [(0, 0, 1.0, 10.0)] * before + [(0, 0, 5.0, 17.0)] * newest
+    ordinary = profile_of(data.history(*events)).ordinary
+    assert (None if ordinary is None else ordinary.event_types) == change
+
+
+def test_a_product_that_many_users_buy_is_more_popular_than_one_that_a_user_buys_often() -> None:
+    often = [(0, 0, 5.0, 1.0 + number / 100) for number in range(5)]
+    profile = profile_of(data.history(*often, (1, 1, 5.0, 1.0), (2, 1, 5.0, 2.0), (3, 2, 1.0, 2.0)))
+    assert profile.period.popular == [1, 0]

@@ -131,6 +131,28 @@ def test_the_newest_days_decide_and_all_days_where_those_do_not(
     }
 
 
+def test_gains_are_in_units_of_ndcg_whatever_the_users_weigh() -> None:
+    tuned = objective(length_shares=(0.7, 0.2, 0.1))
+    tuned.weights[is_newest(tuned)] *= 2
+    weights = tuned.weights[is_newest(tuned)]
+    choice, active = (np.random.default_rng(seed).random(len(tuned.weights)) * tuned.weights for seed in (1, 2))
+    comparison = compare(tuned, 5, choice, active)
+    assert comparison.gain == pytest.approx(comparison.choice.mean - comparison.active.mean)
+    gains = (choice - active)[is_newest(tuned)]
+    assert comparison.error == pytest.approx(gains.std() / np.sqrt(len(gains)) / weights.mean())
+
+
+def test_a_mixture_fitted_again_is_charged_for_its_parts_its_mixing_and_its_scores() -> None:
+    tuned, budget = objective(), Budget(100.0)
+    parts = [part("cosine", COSINE, Weighting(30.0), 2), part("popularity", {}, Weighting(), 1)]
+    expected = tuned.predict_fit(SPACES["cosine"], COSINE, Weighting(30.0))
+    expected += tuned.predict_fit(SPACES["popularity"], {}, Weighting())
+    active = version("mixture", {"parts": parts})
+    expected += tuned.predict_mixing(2) + tuned.predict_score(active.formula)
+    refit(tuned, active, SPACES, budget)
+    assert budget.spent == pytest.approx(expected)
+
+
 def test_a_model_fitted_again_has_the_scores_of_its_own_values() -> None:
     tuned = objective()
     formula = Formula(blend=1.0, repeat_weight=0.0, weight_power=0.5)
@@ -196,7 +218,7 @@ def advantage(*, lost: float = 0.0, until: np.datetime64 = UNTIL, stored: Neighb
     history = data.shop()
     before = select_events(history, history.times <= UNTIL)
     learned = stored or fit(before, UNTIL, "cosine", COSINE, Weighting())
-    is_lost = (np.arange(len(history)) % 100 < 100 * lost) & (history.times <= UNTIL)
+    is_lost = (np.arange(len(history)) % 100 < 100 * lost) & (history.times <= until)
     return find_stored_advantage(
         select_events(history, ~is_lost),
         CATALOG,
@@ -228,6 +250,49 @@ def test_they_give_way_where_nothing_has_happened_since() -> None:
     assert advantage(lost=0.97, until=data.shop().times.max()) is None
     # one event before the newest: fewer users than can be compared
     assert advantage(lost=0.97, until=np.sort(data.shop().times)[-STORED_USERS_MIN]) is None
+
+
+def test_they_give_way_where_they_are_ahead_by_less_than_three_standard_errors() -> None:
+    # ahead by one
+    assert advantage(lost=0.7) is None
+    assert advantage(lost=0.8) is not None
+
+
+def test_they_may_show_products_of_which_the_history_no_longer_knows_anything() -> None:
+    history = data.shop()
+    before = history.times <= UNTIL
+    # every event with half of the products is lost, and the others stay
+    is_lost = before & (history.items % 4 < 2)
+    reason = find_stored_advantage(
+        select_events(history, ~is_lost),
+        CATALOG,
+        MODEL,
+        version("cosine", COSINE, FORMULA),
+        fit(select_events(history, before), UNTIL, "cosine", COSINE, Weighting()),
+        UNTIL,
+        repeats="include",
+        length_shares=None,
+        spaces=SPACES,
+    )
+    assert reason is not None
+
+
+def test_they_are_served_with_the_formula_of_their_own_version() -> None:
+    # the model to be published looks at one event only
+    history, short = data.shop(), FORMULA.with_(profile_events=1)
+    stored = fit(select_events(history, history.times <= UNTIL), UNTIL, "cosine", COSINE, Weighting())
+    options: dict[str, Any] = {"repeats": "include", "length_shares": None, "spaces": SPACES}
+    for own, stays in ((FORMULA, True), (short, False)):
+        reason = find_stored_advantage(
+            history,
+            CATALOG,
+            replace(MODEL, formula=short),
+            version("cosine", COSINE, own),
+            stored,
+            UNTIL,
+            **options,
+        )
+        assert (reason is not None) == stays
 
 
 def test_neighbours_of_nothing_give_way() -> None:
@@ -308,6 +373,7 @@ def test_parameters_that_are_better_on_the_newest_days_stay_and_learn_from_today
     assert set(kept.other_formulae) == {"include", "only"}
     assert kept.fall is not None
     assert (kept.fall.then, kept.fall.now) == (0.2, kept.comparison.active.mean)
+    assert (kept.fall.then_error, kept.fall.now_error) == (0.01, kept.comparison.active.error)
 
 
 def test_a_choice_that_is_better_on_the_newest_days_is_published() -> None:

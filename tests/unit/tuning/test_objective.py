@@ -8,16 +8,20 @@ import pytest
 
 from jobs.data.catalog import Catalog
 from jobs.data.weighting import Weighting
+from jobs.models.arrays import Int64Array
 from jobs.models.costs import InputShape
+from jobs.models.errors import Unsuitable
 from jobs.models.neighbours import Neighbours
 from jobs.models.registry import Algorithm
 from jobs.models.sequences import Sequences
-from jobs.offline.split import split_last_days
+from jobs.offline.metrics import find_hits, ndcg
+from jobs.offline.split import Split, split_last_days
 from jobs.tuning.budget import Budget
-from jobs.tuning.costs import predict_input
-from jobs.tuning.objective import Objective
+from jobs.tuning.costs import PREPARED_USER_S, predict_input, predict_mixing
+from jobs.tuning.objective import INPUTS_KEPT, Objective
+from jobs.tuning.selection import split_for_tuning
 from jobs.tuning.space import SPACES, Space
-from shared.domain.formula import Formula
+from shared.domain.formula import FIRST_VIEW_PRIOR_MAX, Formula
 from tests.unit.offline import data
 
 
@@ -79,3 +83,122 @@ def test_fits_and_scores_are_charged_as_predicted_and_what_is_kept_is_charged_on
     # a longer profile costs more, another window is prepared first
     assert tuned.predict_score(formula.with_(profile_events=1)) < tuned.predict_score(formula)
     assert tuned.predict_score(formula.with_(trending_window="30d")) == predicted
+
+
+def two_cuts() -> list[Split]:
+    splits, _ = split_for_tuning(data.shop(), new_only=False)
+    assert len(splits) == 2
+    return splits
+
+
+@pytest.mark.parametrize("length_shares", [None, (1 / 3, 1 / 3, 1 / 3)])
+def test_the_users_of_all_folds_together_are_no_more_than_were_asked_for(
+    length_shares: tuple[float, ...] | None,
+) -> None:
+    tuned = Objective(two_cuts(), Catalog.unknown(60), users_max=60, length_shares=length_shares)
+    sizes = [[len(group.relevant_counts) for group in fold.groups] for fold in tuned.folds]
+    # a third of them are short histories, if there are any
+    assert sizes == ([[30], [30]] if length_shares is None else [[20, 10], [20, 10]])
+    another = Objective(two_cuts(), Catalog.unknown(60), users_max=60, length_shares=length_shares, seed=1)
+    assert not np.array_equal(another.folds[0].groups[0].recommender.snapshot.users, users_of(tuned))
+
+
+def users_of(tuned: Objective) -> Int64Array:
+    return tuned.folds[0].groups[0].recommender.snapshot.users
+
+
+def test_answers_with_known_products_alone_have_no_short_histories() -> None:
+    # a first visit has none
+    tuned = Objective(two_cuts(), Catalog.unknown(60), repeats="only", length_shares=(1 / 3, 1 / 3, 1 / 3))
+    assert [len(fold.groups) for fold in tuned.folds] == [1, 1]
+
+
+def test_visitors_of_short_histories_are_served_as_live_with_the_trends_of_the_days_before() -> None:
+    splits = two_cuts()
+    tuned = Objective(splits, Catalog.unknown(60), repeats="exclude", length_shares=(1 / 3, 1 / 3, 1 / 3))
+    for fold in tuned.folds:
+        of_users, of_visitors = (group.recommender.snapshot for group in fold.groups)
+        assert (of_users.is_live, of_visitors.is_live) == (False, True)
+        for window, trends in of_users.trends.items():
+            assert of_visitors.trends[window].tolist() == trends.tolist()
+            assert trends.any()
+
+
+def test_fits_and_scores_are_charged_what_was_predicted_and_less_the_second_time() -> None:
+    tuned, budget, space = objective(), Budget(100.0), SPACES["cosine"]
+    first = tuned.predict_fit(space, space.start, Weighting())
+    neighbours = tuned.fit(space, space.start, Weighting(), budget)
+    assert budget.spent == first
+    # the input is there by now
+    n_events = len(tuned.folds[0].split.train)
+    assert tuned.predict_fit(space, space.start, Weighting()) == pytest.approx(first - predict_input(n_events))
+    formula = Formula(exclusion_policy="bought", trending_window="7d")
+    unprepared = tuned.predict_score(formula)
+    before = budget.spent
+    tuned.score(neighbours, formula, budget)
+    assert budget.spent - before == pytest.approx(unprepared)
+    assert tuned.predict_score(formula) == pytest.approx(unprepared - PREPARED_USER_S * len(tuned.weights))
+    # another window, and another policy, are prepared on their own
+    assert tuned.predict_score(formula.with_(trending_window="30d")) == unprepared
+    assert tuned.predict_score(formula.with_(exclusion_policy="seen")) == unprepared
+
+
+def test_a_model_that_is_unsuitable_costs_nothing() -> None:
+    def refusing(_user_items: object, _k: int) -> Neighbours:
+        raise Unsuitable("too large")
+
+    budget = Budget(100.0)
+    with pytest.raises(Unsuitable):
+        objective().fit(Space(Algorithm(refusing)), {}, Weighting(), budget)
+    assert budget.spent == 0.0
+
+
+def test_scores_are_of_the_repeat_weight_in_units_of_each_folds_mean_score() -> None:
+    tuned, space = Objective(two_cuts(), Catalog.unknown(60)), SPACES["cosine"]
+    neighbours = tuned.fit(space, space.start, Weighting(), Budget(1.0))
+    formula = Formula(repeat_weight=3.0, exclusion_policy="nothing", blend=1.0)
+    (group,) = tuned.folds[1].groups
+    answers = group.recommender.recommend(neighbours[1], formula.with_(repeat_weight=3.0 * neighbours[1].mean_score))
+    expected = ndcg(find_hits(answers, group.relevant), group.relevant_counts)
+    assert tuned.score(neighbours, formula, Budget(1.0))[-len(expected) :].tolist() == expected.tolist()
+    # and they count by the users' weights
+    whole = tuned.score(neighbours, formula, Budget(1.0))
+    tuned.weights = np.arange(len(whole)) / 10
+    assert tuned.score(neighbours, formula, Budget(1.0)) == pytest.approx(whole * tuned.weights)
+
+
+def test_weights_of_events_matter_if_they_do_before_any_cut() -> None:
+    # views alone before the earlier cut
+    events = [(user, user % 3 + step, 1.0, step + user / 100) for user in range(9) for step in range(6)]
+    later = [(user, user % 3 + 7, 5.0, 8 + user / 100) for user in range(9)]
+    last = [(user, user % 3 + 1, 5.0, 12 + user / 100) for user in range(9)]
+    newest = split_last_days(data.history(*events, *later, *last, items=12), 2, new_only=False)
+    older = split_last_days(newest.train, 3, new_only=False)
+    assert not Objective([newest, older], Catalog.unknown(12)).has_one_weight
+    assert Objective([older], Catalog.unknown(12)).has_one_weight
+
+
+def test_mixing_is_charged_by_the_products_of_all_folds() -> None:
+    splits = two_cuts()
+    one, two = Objective(splits[:1], Catalog.unknown(60)), Objective(splits, Catalog.unknown(60))
+    assert one.predict_mixing(3) == predict_mixing(3, 60)
+    assert two.predict_mixing(3) == predict_mixing(3, 120)
+
+
+def test_few_inputs_are_kept_and_sessions_have_a_shape_of_their_own() -> None:
+    tuned, space = objective(), SPACES["cosine"]
+    for half_life in (None, 1.0, 2.0, 3.0, 4.0, 5.0):
+        tuned.fit(space, space.start, Weighting(half_life), Budget(1.0))
+        assert len(tuned._inputs) <= INPUTS_KEPT
+    assert (
+        Objective([split_last_days(data.shop(), 7, new_only=False)], Catalog.unknown(60), users_max=7)
+        .folds[0]
+        .groups[0]
+        .relevant.shape[0]
+        == 7
+    )
+
+
+def test_the_limit_of_the_prior_is_allowed() -> None:
+    tuned = Objective(two_cuts(), Catalog.unknown(60), repeats="exclude", length_shares=(1 / 3, 1 / 3, 1 / 3))
+    assert tuned.allows(Formula(trending_prior=2 * FIRST_VIEW_PRIOR_MAX, prior_evidence=1.0))

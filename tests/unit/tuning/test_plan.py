@@ -7,14 +7,21 @@ import numpy as np
 import pytest
 
 from jobs.data.catalog import Catalog
+from jobs.data.weighting import Weighting
+from jobs.models.arrays import Matrix
 from jobs.models.cosine import cosine_neighbours
 from jobs.models.costs import InputShape
+from jobs.models.errors import Unsuitable
+from jobs.models.neighbours import Neighbours
 from jobs.models.registry import Algorithm
 from jobs.offline.split import split_last_days
 from jobs.tuning import plan
 from jobs.tuning.budget import Budget
+from jobs.tuning.costs import predict_input
 from jobs.tuning.objective import USERS_MAX, Objective
 from jobs.tuning.space import Space
+from jobs.tuning.starts import starting_formula
+from jobs.tuning.trial import standard_error
 from tests.unit.offline import data
 
 HISTORY = data.shop(users=700, events=120_000)
@@ -77,3 +84,38 @@ def test_more_users_are_held_out_where_the_mean_is_noisy_and_the_budget_allows_i
     assert plan.enough_users(noisy, spaces, rich) == plan.USERS_LIMIT
     assert rich.spent > 1.0
     assert plan.enough_users(noisy, spaces, poor) == USERS_MAX
+
+
+def test_the_inputs_of_the_first_fits_are_paid_for_too() -> None:
+    spaces = {name: priced(0.0) for name in "abcd"}
+    half = 0.5 * 2 * 4 * predict_input(len(HISTORY)) / plan.FIRST_FITS_SHARE
+    assert plan.affordable_events(HISTORY, spaces, half, 2) == pytest.approx(len(HISTORY) / 2, rel=1e-6)
+
+
+def test_a_sample_has_the_share_of_users_that_was_asked_for_and_another_seed_others() -> None:
+    sample, other = (plan.sample_users(HISTORY, 30_000, seed=seed) for seed in (3, 4))
+    assert len(sample) == pytest.approx(30_000, rel=0.2)
+    assert set(sample.users.tolist()) != set(other.users.tolist())
+
+
+def test_the_number_of_users_grows_with_the_square_of_the_error() -> None:
+    spaces = {"cosine": priced(1.0)}
+    tuned = objective(users=700)
+    # a user in eight decides
+    tuned.weights = np.where(np.arange(len(tuned.weights)) % 8 == 0, 1.0, 0.001)
+    scores = tuned.score(tuned.fit(spaces["cosine"], {}, Weighting(), Budget(1)), starting_formula(tuned), Budget(1))
+    error = standard_error(scores) / float(scores.mean())
+    wanted = plan.enough_users(tuned, spaces, Budget(1e9))
+    assert USERS_MAX < wanted < plan.USERS_LIMIT
+    assert wanted == pytest.approx(len(scores) * (error / 0.05) ** 2, abs=1)
+
+
+def test_users_are_as_many_as_possible_where_nothing_was_right_and_as_usual_where_nothing_could_be_fitted() -> None:
+    def refusing(_user_items: Matrix, _k: int) -> Neighbours:
+        raise Unsuitable("too small")
+
+    useless = Space(Algorithm(lambda _user_items, k: Neighbours.none(60, k)))
+    tuned = objective(users=100)
+    tuned.weights = np.zeros(len(tuned.weights))
+    assert plan.enough_users(tuned, {"useless": useless}, Budget(1e9)) == plan.USERS_LIMIT
+    assert plan.enough_users(tuned, {"refusing": Space(Algorithm(refusing))}, Budget(1e9)) == USERS_MAX

@@ -1,6 +1,7 @@
 """The phases of a search: what runs, in which order, and what is put first."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -187,3 +188,50 @@ def test_an_aborted_search_fits_one_algorithm_and_ends() -> None:
     trials = Search(objective(), spaces, budget).run()
     assert budget.is_aborted
     assert [trial.algorithm for trial in trials if trial.scores is not None] == ["a"]
+
+
+def test_trials_far_behind_are_given_up_and_those_without_room_for_a_step_are_stopped() -> None:
+    dear = Space(Algorithm(cosine_neighbours, predict_seconds=lambda *_: 1e6))
+    made = search(spaces=dict.fromkeys(("ease", "rp3beta", "tfidf"), dear))
+    made.live = [
+        made_trial("ease", 0.3, 1),
+        # 85 % of the best are 0.255
+        made_trial("rp3beta", 0.256, 2),
+        made_trial("tfidf", 0.254, 3),
+        # and less than 97 % of the same algorithm's other trial
+        made_trial("ease", 0.29, 4),
+    ]
+    for trial in made.live:
+        trial.parameters = {}
+    made.share_budget()
+    assert [trial.state for trial in made.live] == [
+        TrialState.STOPPED,
+        TrialState.STOPPED,
+        TrialState.GIVEN_UP,
+        TrialState.GIVEN_UP,
+    ]
+
+
+def test_of_two_trials_of_one_algorithm_the_better_remains_with_the_cost_of_both() -> None:
+    made = search("ease", "tfidf")
+    made.live = [
+        replace(made_trial("ease", 0.2, 1), fits=3, cost=1.5),
+        replace(made_trial("tfidf", 0.25, 2), fits=4, cost=2.0),
+        replace(made_trial("ease", 0.3, 3), fits=5, cost=4.0),
+    ]
+    made.finish_live()
+    assert [(trial.algorithm, trial.parameters, trial.fits, trial.cost) for trial in made.finished] == [
+        ("ease", {"seed": 3}, 8, 5.5),
+        ("tfidf", {"seed": 2}, 4, 2.0),
+    ]
+
+
+def test_compiling_is_charged_before_anything_is_fitted() -> None:
+    tuned = objective()
+    tuned.compiled = True
+    compiling = tuned.predict_compiling()
+    assert compiling > 0
+    budget = Budget(compiling)
+    spaces = {name: Space(Algorithm(cosine_neighbours)) for name in ("a", "b", "c", "d", "e")}
+    trials = Search(tuned, spaces, budget).run()
+    assert {trial.algorithm: trial.state for trial in trials}["e"] is TrialState.TOO_COSTLY

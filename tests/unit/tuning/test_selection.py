@@ -307,3 +307,29 @@ def test_a_choice_from_a_sample_says_so_and_is_fitted_on_everyone() -> None:
     # before the cuts, and of everyone in the end
     assert max(rows) == 400
     assert min(rows) < 380
+
+
+def test_a_repeat_weight_is_stored_in_similarity_and_the_newest_quality_is_of_the_newest_users() -> None:
+    choice = choose_model(
+        data.shop(),
+        unknown(),
+        time_budget_s=0,
+        repeats="include",
+        other_repeats=("only",),
+        spaces={"cosine": SPACES["cosine"]},
+    )
+    tuned = choice.trials[0]["serving"]["repeat_weight"]
+    assert tuned > 0
+    assert choice.formula.repeat_weight == pytest.approx(tuned * choice.neighbours.mean_score)
+    assert choice.other_formulae["only"].repeat_weight < 1.0 < tuned
+    splits, days = split_for_tuning(data.shop(), new_only=False)
+    assert choice.newest is not None
+    assert choice.newest.users == len(Objective(splits[:1], unknown(), repeats="include").weights)
+    assert choice.metrics()["holdout_days"] == days
+
+
+def test_a_shop_is_small_below_a_thousand_events() -> None:
+    spaces = {"cosine": SPACES["cosine"]}
+    for events, is_small in ((999, True), (1_000, False)):
+        choice = choose_model(data.shop(events=events), unknown(), time_budget_s=0, spaces=spaces)
+        assert choice.reason.startswith("safe default") == is_small

@@ -152,6 +152,13 @@ def test_a_value_of_another_type_is_ignored(name: str, stored: Any, expected: An
     assert active.points["ease"].weighting.weight_power == 1.0
 
 
+def test_a_number_that_no_model_takes_is_ignored_and_zero_is_one_where_the_space_has_it() -> None:
+    stored = {"weighting": {"half_life_days": 0, "weight_power": 0}, "serving": {"half_life_days": -1, "blend": 0}}
+    active = read(1, "cosine", stored, {})
+    assert (active.weighting.half_life_days, active.weighting.weight_power) == (None, 0)
+    assert (active.formula.half_life_days, active.formula.blend) == (None, 0)
+
+
 @pytest.mark.parametrize("metrics", [None, [], "x", {"candidates": None}, {"candidates": [None, 3, [], {}, {"a": 1}]}])
 @pytest.mark.parametrize("parameters", [None, [], 4, {}, {"serving": 3, "weighting": "x"}, {"serving": {"blend": []}}])
 def test_no_row_crashes(parameters: Any, metrics: Any) -> None:
