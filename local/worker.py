@@ -25,6 +25,8 @@ StartResponse = Callable[..., Any]
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 EVENT_TYPE = "google.cloud.pubsub.topic.v1.messagePublished"
 THREADS = 8
+# for a job's lock, its work and its log, as in terraform/functions.tf
+CONNECTIONS_PER_JOB = 3
 # a token that runs jobs, such as ADMIN_TOKEN, opens no account, and writes no personal data to this machine
 OPERATORS_ONLY = frozenset({"first_admin", "export_shop"})
 REASONS = {
@@ -223,6 +225,8 @@ def load_jobs() -> Wsgi:
     """Return the jobs worker. A job's libraries are imported on its first run."""
     from local.apps import create
 
+    # One process runs what the cloud runs in instances of their own: the scheduled jobs beside a long one.
+    os.environ.setdefault("DATABASE_POOL_SIZE", str(THREADS * CONNECTIONS_PER_JOB))
     tokens = [os.environ["JOBS_TOKEN"], os.environ["ADMIN_TOKEN"]]
     return Jobs(manifest(), create, tokens, os.environ[doors.OPERATOR_TOKEN])
 
