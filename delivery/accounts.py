@@ -45,7 +45,7 @@ granted on a single resource, unless it is marked "project": Cloud SQL and Cloud
 | everybody (`allUsers`) | {public} | shoppers have no Google identity; administration requires a token of its own |
 | `aisle-push` | {events} | the account of Pub/Sub's push; Pub/Sub's agent signs its tokens (serviceAccountTokenCreator on it) |
 | `aisle-scheduler` | {scheduled} | the account of Cloud Scheduler |
-| `operators`, `aisle-delivery` | {on_demand} | run by hand; `aisle-delivery` may run `migrate` only. `first_admin` opens the account of any address: name operators sparingly |
+| `operators`, `aisle-delivery` | {on_demand} | run by hand; `aisle-delivery` may run `migrate` only. `first_admin` opens the account of any address, and `export_shop` writes personal data: name operators sparingly |
 
 Cloud Run's IAM checks the OIDC token (signature, audience, account) before a function starts, so our code does not check
 it again. Event functions and scheduled jobs accept internal calls only (`ALLOW_INTERNAL_ONLY`, which includes Pub/Sub's

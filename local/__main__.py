@@ -17,8 +17,9 @@ Run the system
 
 Use the running system
   job NAME [KEY=VALUE ...] run a job and print its answer
-  load WHAT [KEY=VALUE ...] load a file of events; or load a shop into an empty system:
+  load WHAT [KEY=VALUE ...] load a file of events; or load a shop into an empty system: the folder of an export,
                            online_retail, or synthetic with its sizes as KEY=VALUE
+  export FOLDER [--format parquet|csv]   write the shop to a folder or bucket, from which load stores it again
   admin create EMAIL       create an admin, or make an existing account one. Asks for the password, or reads it from
                            standard input. Uses the database of DATABASE_URL if that is set
   psql [ARGUMENT ...]      open the database
@@ -154,6 +155,13 @@ def load(arguments: Sequence[str]) -> int:
     return run(arguments)
 
 
+def export(arguments: Sequence[str]) -> int:
+    """Write the shop to files."""
+    from local.export import export as run
+
+    return run(arguments)
+
+
 def admin(arguments: Sequence[str]) -> int:
     """Create an admin."""
     from local.admin import admin as run
@@ -206,6 +214,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "env": env,
     "job": job,
     "load": load,
+    "export": export,
     "admin": admin,
     "doctor": doctor,
     "rehearse": rehearse,

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -86,21 +86,27 @@ def job_answer(name: str, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def load(arguments: Sequence[str]) -> int:
-    """Load a file of events by the job load_events, or a whole shop into an empty database.
+    """Load a file of events by the job load_events, or a whole shop or an export into an empty database.
 
     KEY=VALUE arguments are the job's parameters (docs/import.md), or the shop's options.
     """
     if not arguments:
-        raise Refused(f"Load what? A file or URL of events, or one of {', '.join(SHOPS)}.")
+        raise Refused(f"Load what? A file or URL of events, the folder of an export, or one of {', '.join(SHOPS)}.")
     what, *rest = arguments
     values = parameters(rest)
     if what in SHOPS:
         return load_shop(what, values)
+    from local import export
+
+    if export.is_export(what):
+        return export.load_export(what, values)
     if "://" not in what:
         # the worker that runs jobs has another working folder
         file = Path(what).expanduser().absolute()
         if not file.is_file():
-            raise Refused(f"There is no file {file}. Name a file, a URL, or one of {', '.join(SHOPS)}.")
+            raise Refused(
+                f"There is no file {file}. Name a file, the folder of an export, a URL, or one of {', '.join(SHOPS)}."
+            )
         what = str(file)
     answer = job_answer("load_events", {"source": what} | values)
     print(json.dumps(answer, indent=2, ensure_ascii=False))
@@ -124,6 +130,25 @@ def loaded(answer: Mapping[str, Any]) -> str:
 
 def load_shop(name: str, options: dict[str, Any]) -> int:
     """Load a shop into the running, empty system and run the jobs that complete it."""
+
+    def store(report: Callable[[str], None]) -> None:
+        from local.data import load as load_data
+
+        try:
+            load_data(name, options, report)
+        except (ValueError, TypeError) as error:
+            raise Refused(f"{name}: {error}") from None
+
+    load_into_empty(name, store)
+    return 0
+
+
+def load_into_empty(name: str, store: Callable[[Callable[[str], None]], None]) -> None:
+    """Store a shop in the running, empty system and run the jobs that complete it.
+
+    ``store`` takes a function that prints a line of progress. Raises Refused for a system that has a shop, and
+    CommandError when a step fails.
+    """
     run = running()
     os.environ.update(run["environment"])
     from local import prepare
@@ -136,11 +161,9 @@ def load_shop(name: str, options: dict[str, Any]) -> int:
                 "The database has a shop in it. Stop Aisle, run ./aisle reset, and start it with "
                 "AISLE_DATA=none ./aisle up; then load again."
             )
-        prepare.load(home(), name, options)
+        prepare.store(home(), name, store)
     except AppError as error:
         raise CommandError(error.detail or str(error)) from None
-    except (ValueError, TypeError) as error:
-        raise Refused(f"{name}: {error}") from None
     for job_name, parameters in jobs.first_jobs(manifest()).items():
         status, answer = jobs.run(run["environment"]["JOBS_URL"], job_name, parameters, run["operator_token"])
         if status >= 300:
@@ -149,7 +172,6 @@ def load_shop(name: str, options: dict[str, Any]) -> int:
             )
         prepare.say(f"Job {job_name}: done in {answer.get('seconds', '?')} s{jobs.outcome(answer)}")
     prepare.remember_first_jobs(home(), due=False)
-    return 0
 
 
 def psql(arguments: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ It runs as a process of its own, whose imports and memory are gone when it ends.
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,20 @@ def say(line: str) -> None:
 
 
 def load(folder: Path, name: str, options: dict[str, Any]) -> None:
-    """Load a shop into the empty database in one transaction, after which its first jobs are due.
+    """Load a data set into the empty database in one transaction, after which its first jobs are due.
 
     Raises Refused, CommandError or AppError; then nothing is stored.
     """
     from local.data import load as load_data
+
+    store(folder, name, lambda report: load_data(name, options, report))
+
+
+def store(folder: Path, name: str, work: Callable[[Callable[[str], None]], None]) -> None:
+    """Store a shop in the empty database by ``work``, which takes a function for lines of progress.
+
+    Its first jobs are due afterwards. Raises what ``work`` raises, which must then have stored nothing.
+    """
     from shared.clients.postgres import write
 
     say(f"Data: loading {name} ...")
@@ -61,8 +71,8 @@ def load(folder: Path, name: str, options: dict[str, Any]) -> None:
     for statement in FIRST_IDS:
         write(statement)
     try:
-        load_data(name, options, say)
-    except Exception:
+        work(say)
+    except BaseException:
         remember_first_jobs(folder, due=False)
         raise
 

@@ -25,8 +25,10 @@ StartResponse = Callable[..., Any]
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 EVENT_TYPE = "google.cloud.pubsub.topic.v1.messagePublished"
 THREADS = 8
-# a token that runs jobs, such as ADMIN_TOKEN, opens no account
-OPERATORS_ONLY = frozenset({"first_admin"})
+# for a job's lock, its work and its log, as in terraform/functions.tf
+CONNECTIONS_PER_JOB = 3
+# a token that runs jobs, such as ADMIN_TOKEN, opens no account, and writes no personal data to this machine
+OPERATORS_ONLY = frozenset({"first_admin", "export_shop"})
 REASONS = {
     400: "Bad Request",
     401: "Unauthorized",
@@ -165,7 +167,7 @@ class Jobs(Applications):
         if not is_operator and not any(doors.matches(presented, token) for token in self.tokens):
             raise doors.refusal()
         if name in OPERATORS_ONLY and not is_operator:
-            raise Forbidden(f"{name}: only ./aisle job runs it.")
+            raise Forbidden(f"{name}: only ./aisle runs it, on its machine.")
         if not self.running[name].acquire(blocking=False):
             raise JobRunning(f"{name} is already running. Wait until it ends.")
         try:
@@ -223,6 +225,8 @@ def load_jobs() -> Wsgi:
     """Return the jobs worker. A job's libraries are imported on its first run."""
     from local.apps import create
 
+    # One process runs what the cloud runs in instances of their own: the scheduled jobs beside a long one.
+    os.environ.setdefault("DATABASE_POOL_SIZE", str(THREADS * CONNECTIONS_PER_JOB))
     tokens = [os.environ["JOBS_TOKEN"], os.environ["ADMIN_TOKEN"]]
     return Jobs(manifest(), create, tokens, os.environ[doors.OPERATOR_TOKEN])
 

@@ -29,6 +29,7 @@ from shared.tables.columns import PRODUCT_COLUMNS, STANDALONE_EVENT_COLUMNS, Col
 from shared.tables.csv_files import TextOptions, read_csv
 from shared.tables.json_lines import json_records
 from shared.tables.money import split_price
+from shared.tables.product_values import split_list
 from shared.tables.products import rename_fields
 from shared.tables.reports import LeftOut
 from shared.tables.values import MISSING, find_decimals, id_of, number_text
@@ -375,7 +376,9 @@ def _labels(facts: list[dict[str, Any]], name: str) -> NDArray[np.int64]:
 
 def _split_tags(value: Any) -> set[str]:
     if isinstance(value, str):
-        listed: list[Any] = value.split("|") if "|" in value else value.replace(";", ",").split(",")
+        # a list or separated as in an import, or by what histories for research use
+        is_usual = "|" in value or value.startswith('["')
+        listed: list[Any] = split_list(value) if is_usual else value.replace(";", ",").split(",")
     else:
         listed = value if isinstance(value, list) else []
     return {canonical_name(str(tag).strip()) for tag in listed} - {""}

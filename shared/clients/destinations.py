@@ -13,6 +13,8 @@ from shared.errors import InvalidRequest
 from shared.settings import settings
 
 REMOTE: Final = ("gs", "s3")
+# the end of a local file's name until it is complete
+UNFINISHED: Final = ".part"
 
 
 class Folder:
@@ -60,10 +62,19 @@ class Folder:
                 self._files.pipe_file(path, content)
                 return
             self._files.makedirs(self._path, exist_ok=True)
-            self._files.pipe_file(f"{path}.part", content)
-            os.replace(f"{path}.part", path)
+            self._files.pipe_file(f"{path}{UNFINISHED}", content)
+            os.replace(f"{path}{UNFINISHED}", path)
 
         self._tried(write)
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+        content: bytes = self._tried(lambda: self._files.cat_file(f"{self._path}/{name}"))
+        return content
+
+    def remove(self, name: str) -> None:
+        """Delete a file."""
+        self._tried(lambda: self._files.rm_file(f"{self._path}/{name}"))
 
     def _tried(self, work: Callable[[], Any]) -> Any:
         try:

@@ -352,6 +352,30 @@ def copy_in(connection: Connection, statement: str, stream: Any) -> None:
         cursor.close()
 
 
+def copy_out(connection: Connection, statement: str, stream: Any) -> int:
+    """Run ``COPY … TO STDOUT`` inside ``transaction``, write its bytes to ``stream``, and return the number of rows."""
+    driver: Any = connection.connection.driver_connection
+    cursor = driver.cursor()
+    try:
+        cursor.execute(statement, stream=stream)
+        return int(cursor.rowcount)
+    except Exception as error:
+        if not sqlstate(error):
+            # The stream failed half way: the driver has not read the rest of the COPY.
+            connection.invalidate()
+        raise
+    finally:
+        cursor.close()
+
+
+@contextmanager
+def snapshot() -> Iterator[Connection]:
+    """Open a transaction that changes nothing and in which every statement sees the database as it is at the first."""
+    with transaction(statement_timeout_s=0) as connection:
+        execute(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield connection
+
+
 @closed_on_reset
 def close() -> None:
     """Close every connection, including those in use, and forget the engine."""

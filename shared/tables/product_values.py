@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+import orjson
 from pydantic import ValidationError
 
 from shared.domain.catalog import ProductWrite
@@ -69,7 +70,15 @@ def _real(text: str, mark: str | None) -> object:
     return text if number is None else float(number)
 
 
-def _split_list(text: str) -> list[str]:
+def split_list(text: str) -> list[str]:
+    """Return the values of a cell: those of a JSON array of texts, as exports write it, or those between ``|``."""
+    if text.startswith('["'):
+        try:
+            values = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            values = None
+        if isinstance(values, list) and all(isinstance(value, str) for value in values):
+            return [value.strip() for value in values if value.strip()]
     return [value.strip() for value in text.split("|") if value.strip()]
 
 
@@ -83,7 +92,7 @@ _CELLS: Final[Mapping[str, Callable[[str, str | None], object]]] = {
     "latitude": _real,
     "longitude": _real,
     "is_active": lambda text, _mark: _TRUTH.get(text.lower(), text),
-    **dict.fromkeys(LISTS, lambda text, _mark: _split_list(text)),
+    **dict.fromkeys(LISTS, lambda text, _mark: split_list(text)),
 }
 
 

@@ -32,9 +32,11 @@ from shared.tables.product_values import (
 )
 from shared.tables.reports import LeftOut
 from shared.tables.shop_systems import NoProduct
-from shared.tables.values import find_decimals
+from shared.tables.values import find_decimals, name_key
 
 REQUIRED: Final = ("name", "price")
+# Columns of an exported shop's products, as name_key() writes them: answers have them, and no import writes them.
+READ_ONLY: Final = frozenset({"createdat", "updatedat", "views", "purchasecount"})
 TextFormat = Literal["csv", "jsonl", "xml"]
 # rows of an XML feed that the decimal marks are found in
 SAMPLE_ROWS: Final = 500
@@ -66,16 +68,16 @@ class ProductRows:
 def check_header(preset: Preset, columns: Columns, resolved: Resolved, names: Iterable[str]) -> None:
     """Raise InvalidRequest for columns that are unknown or missing: then no row could be right.
 
-    With a mapping, or in the export of a shop system, unknown columns are ignored.
+    With a mapping, or in the export of a shop system, unknown columns are ignored; in an export of Aisle the columns
+    that no import writes.
     """
     is_strict = preset is AISLE and not columns.mapping
+    unknown = [name for name in resolved.unknown if name_key(name) not in READ_ONLY]
     missing = [name for name in REQUIRED if name not in resolved.positions]
-    if (resolved.unknown and is_strict) or missing:
+    if (unknown and is_strict) or missing:
         # a header that is not split is a single unknown column
         wrong = (
-            f"has the unknown column {resolved.unknown[0][:100]!r}"
-            if resolved.unknown and is_strict
-            else f"has no column {missing[0]!r}"
+            f"has the unknown column {unknown[0][:100]!r}" if unknown and is_strict else f"has no column {missing[0]!r}"
         )
         raise InvalidRequest(
             f"The file's header {wrong}. Its columns are: {', '.join(names)[:500]}. It was read by the preset "

@@ -3,13 +3,15 @@
 import base64
 import io
 import json
+import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
-from local.worker import Events, Jobs
+from local import doors
+from local.worker import THREADS, Events, Jobs, load_jobs
 from shared.clients import sources
 from shared.errors import InvalidRequest
 from shared.manifest import manifest
@@ -218,10 +220,25 @@ def test_only_the_operator_s_runs_read_files_of_this_machine() -> None:
     assert call(jobs, "/_jobs/popular")[2] == refused
 
 
-def test_only_the_operator_lets_the_first_admin_in() -> None:
+@pytest.mark.parametrize("name", ["first_admin", "export_shop"])
+def test_only_the_operator_lets_the_first_admin_in_and_exports_the_shop(name: str) -> None:
     calls: list[Any] = []
     jobs = Jobs(manifest(), recording(calls), [JOBS_TOKEN], OPERATOR_TOKEN)
-    assert call(jobs, "/_jobs/first_admin")[0] == "403 Forbidden"
+    assert call(jobs, f"/_jobs/{name}")[0] == "403 Forbidden"
     assert calls == []
-    assert call(jobs, "/_jobs/first_admin", HTTP_AUTHORIZATION=f"Bearer {OPERATOR_TOKEN}")[0] == "200 OK"
+    assert call(jobs, f"/_jobs/{name}", HTTP_AUTHORIZATION=f"Bearer {OPERATOR_TOKEN}")[0] == "200 OK"
     assert call(jobs, "/_jobs/popular")[0] == "200 OK"
+
+
+@pytest.mark.parametrize(("given", "size"), [(None, 3 * THREADS), ("7", 7)])
+def test_jobs_that_run_at_once_have_their_connections(
+    given: str | None, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("JOBS_TOKEN", "ADMIN_TOKEN", doors.OPERATOR_TOKEN):
+        monkeypatch.setenv(name, "token")
+    # restored after the test, also where the worker sets it
+    monkeypatch.setenv("DATABASE_POOL_SIZE", given or "")
+    if given is None:
+        monkeypatch.delenv("DATABASE_POOL_SIZE")
+    load_jobs()
+    assert int(os.environ["DATABASE_POOL_SIZE"]) == size

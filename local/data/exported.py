@@ -1,0 +1,57 @@
+"""A shop that the job export_shop wrote, stored in an empty system, in one transaction."""
+
+from collections.abc import Callable
+from typing import Final
+
+from jobs.data import shop_files
+from jobs.data.shop_files import Export, Source
+from shared.clients.destinations import Folder
+from shared.clients.postgres import copy_in, execute, transaction
+from shared.errors import InvalidRequest
+from shared.storage.events import bulk_loading
+from shared.storage.operations import shop
+from shared.storage.operations.shop_tables import (
+    DROP_STAGE,
+    EMPTY_STAGE,
+    STAGED_ROWS,
+    TABLES,
+    copy_to_stage,
+    stage,
+)
+from shared.storage.schema import advisory_locks
+
+Report = Callable[[str], None]
+ANALYZE: Final = "ANALYZE products, users, events, orders"
+
+
+def open_export(address: str) -> tuple[Folder, Export]:
+    """Return a folder and the complete export in it. Raises InvalidRequest."""
+    folder = Folder(address)
+    names = folder.names()
+    return folder, shop_files.check_complete(shop_files.read_list(folder), names)
+
+
+def store(folder: Source, export: Export, report: Report) -> None:
+    """Store an exported shop in a migrated, empty database, completely or not at all.
+
+    Products and categories keep their numbers. Raises InvalidRequest for a file that is not the exported one.
+    """
+    with transaction(statement_timeout_s=0) as connection:
+        advisory_locks.lock_until_commit(connection, advisory_locks.SHOP_LOAD)
+        # before the products: their search documents are written in the shop's language
+        shop.change(connection, export.shop.model_dump())
+        for table in TABLES:
+            execute(connection, stage(table))
+            for part in export.tables[table.name]:
+                rows = shop_files.as_rows(table, part, folder.read(part.name), export.format)
+                copy_in(connection, copy_to_stage(table), rows)
+                ((count,),) = execute(connection, STAGED_ROWS)
+                if count != part.rows:
+                    raise InvalidRequest(f"{part.name} has {count} rows where the list has {part.rows}.")
+                for statement in table.restore:
+                    execute(connection, statement)
+                execute(connection, EMPTY_STAGE)
+            execute(connection, DROP_STAGE)
+            report(f"{table.name}: {export.rows(table.name):,} rows")
+        bulk_loading.analyze(connection)
+        execute(connection, ANALYZE)

@@ -1,0 +1,459 @@
+"""The tables of an exported shop: which rows and columns an export has, and the statements that store them again.
+
+An export names users by their own ids and products by both of theirs. It has neither accounts (emails, names, places)
+nor secrets. docs/export.md describes the files.
+"""
+
+from typing import Final, Literal, NamedTuple
+
+Kind = Literal["text", "bigint", "integer", "boolean", "time", "price", "rating", "double", "date", "uuid"]
+SQL_TYPES: Final[dict[Kind, str]] = {
+    "text": "text",
+    "bigint": "bigint",
+    "integer": "integer",
+    "boolean": "boolean",
+    "time": "timestamptz",
+    "price": "numeric",
+    "rating": "numeric",
+    "double": "double precision",
+    "date": "date",
+    "uuid": "uuid",
+}
+# The staging table into which a part of any table is copied before its statements run.
+STAGE: Final = "restored_rows"
+STAGED_ROWS: Final = f"SELECT count(*) FROM {STAGE}"
+EMPTY_STAGE: Final = f"TRUNCATE {STAGE} RESTART IDENTITY"
+DROP_STAGE: Final = f"DROP TABLE {STAGE}"
+
+
+class Column(NamedTuple):
+    """A column of a file. ``expression`` reads it in the export's statement; by default the column of that name."""
+
+    name: str
+    kind: Kind
+    expression: str = ""
+
+    @property
+    def sql(self) -> str:
+        """Return the expression as a CSV's cell holds it: times in ISO 8601, truth values as words."""
+        value = self.expression or f"t.{self.name}"
+        if self.kind == "time":
+            # connections have the time zone UTC
+            return f"""to_char({value}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+        return f"({value})::text" if self.kind == "boolean" else value
+
+
+class ShopTable(NamedTuple):
+    """A table of the export, written as files of consecutive rows.
+
+    base : the table that gives the rows, called ``t``. joins : what the columns also read.
+    key : the column of ``t`` that orders the rows and cuts them into parts. then : further columns of the order.
+    restore : statements that store the rows of STAGE, called ``r``.
+    weight : how many rows of other tables a row is as long as.
+    is_single : one file, since rows refer to each other.
+    """
+
+    name: str
+    base: str
+    key: str
+    key_kind: Kind
+    columns: tuple[Column, ...]
+    restore: tuple[str, ...]
+    joins: str = ""
+    then: str = ""
+    where: str = "true"
+    weight: int = 1
+    is_single: bool = False
+
+
+_USER: Final = "JOIN users u ON u.external_id = r.user_id"
+_OF_USER: Final = "JOIN users u ON u.id = t.user_id"
+_USER_ID: Final = Column("user_id", "text", "u.external_id")
+_PRODUCT_ID: Final = Column("product_id", "bigint")
+
+TABLES: Final = (
+    ShopTable(
+        "categories",
+        "categories",
+        "id",
+        "bigint",
+        (
+            Column("id", "bigint"),
+            Column("parent_id", "bigint"),
+            Column("name", "text"),
+            Column("leaf", "text"),
+            Column("path", "text"),
+        ),
+        # a parent's path is the beginning of its children's
+        (
+            f"""INSERT INTO categories (id, parent_id, name, leaf)
+            SELECT id, parent_id, name, leaf FROM {STAGE} ORDER BY length(path), id""",
+            "SELECT setval(pg_get_serial_sequence('categories', 'id'), coalesce(max(id), 0) + 1, false) "
+            "FROM categories",
+        ),
+        is_single=True,
+    ),
+    ShopTable(
+        "products",
+        "products",
+        "id",
+        "bigint",
+        (
+            Column("external_id", "text"),
+            Column("name", "text"),
+            Column("item_group_id", "text"),
+            Column("description", "text", "nullif(t.description, '')"),
+            Column("price", "price"),
+            Column("list_price", "price"),
+            Column("currency", "text"),
+            Column("image_url", "text"),
+            Column("category", "text", "c.path"),
+            Column(
+                "further_categories",
+                "text",
+                """(SELECT json_agg(f.path ORDER BY w.place)::text
+                    FROM unnest(t.further_category_ids) WITH ORDINALITY AS w(id, place)
+                    JOIN categories f ON f.id = w.id)""",
+            ),
+            Column("brand", "text"),
+            Column("tags", "text", "CASE WHEN t.tags <> '{}' THEN to_json(t.tags)::text END"),
+            Column("quantity", "integer"),
+            Column("is_active", "boolean"),
+            Column("available_from", "time"),
+            Column("average_rating", "rating"),
+            Column("review_count", "integer"),
+            Column("latitude", "double"),
+            Column("longitude", "double"),
+            Column("id", "bigint"),
+            Column("created_at", "time"),
+            Column("updated_at", "time"),
+            Column("views", "bigint", "s.views"),
+            Column("purchase_count", "bigint", "s.purchase_count"),
+        ),
+        (
+            f"""INSERT INTO products (
+                id, external_id, name, item_group_id, description, price, list_price, currency, image_url, category_id,
+                further_category_ids, brand, tags, quantity, is_active, available_from, average_rating, review_count,
+                latitude, longitude, created_at, updated_at)
+            SELECT r.id, external_id, r.name, item_group_id, coalesce(description, ''), price, list_price, currency,
+                image_url, c.id,
+                ARRAY(SELECT f.id FROM json_array_elements_text(r.further_categories::json)
+                        WITH ORDINALITY AS w(path, place) JOIN categories f USING (path) ORDER BY place),
+                brand, ARRAY(SELECT json_array_elements_text(r.tags::json)), quantity, is_active, available_from,
+                average_rating, review_count, latitude, longitude, created_at, updated_at
+            FROM {STAGE} r LEFT JOIN categories c ON c.path = r.category ORDER BY r.id""",
+            f"""INSERT INTO product_stats (product_id, views, purchase_count)
+            SELECT id, views, purchase_count FROM {STAGE} WHERE views IS NOT NULL ORDER BY id""",
+            "SELECT setval(pg_get_serial_sequence('products', 'id'), coalesce(max(id), 0) + 1, false) FROM products",
+        ),
+        joins="LEFT JOIN categories c ON c.id = t.category_id LEFT JOIN product_stats s ON s.product_id = t.id",
+        weight=5,
+    ),
+    ShopTable(
+        "users",
+        "users",
+        "id",
+        "bigint",
+        (
+            Column("user_id", "text", "t.external_id"),
+            Column("is_anonymous", "boolean"),
+            Column("created_at", "time"),
+            Column("last_seen_at", "time"),
+        ),
+        (
+            f"""INSERT INTO users (external_id, is_anonymous, created_at, last_seen_at)
+            SELECT user_id, is_anonymous, created_at, last_seen_at FROM {STAGE} ORDER BY position""",
+        ),
+    ),
+    ShopTable(
+        "merges",
+        "users",
+        "id",
+        "bigint",
+        (
+            Column("user_id", "text", "t.external_id"),
+            Column("merged_into", "text", "u.external_id"),
+            Column("merged_at", "time"),
+        ),
+        (
+            f"""UPDATE users g SET merged_into = u.id, merged_at = r.merged_at
+            FROM {STAGE} r JOIN users u ON u.external_id = r.merged_into WHERE g.external_id = r.user_id""",
+        ),
+        joins="JOIN users u ON u.id = t.merged_into",
+        where="t.merged_into IS NOT NULL",
+    ),
+    ShopTable(
+        "events",
+        "events",
+        "event_id",
+        "uuid",
+        (
+            Column("event_id", "uuid"),
+            _USER_ID,
+            Column("event_type", "text"),
+            Column("timestamp", "time", "t.occurred_at"),
+            Column("external_id", "text", "p.external_id"),
+            _PRODUCT_ID,
+            Column("quantity", "integer"),
+            Column("session_id", "text"),
+            Column("metadata", "text", "t.metadata::text"),
+            Column("received_at", "time"),
+            Column("counted", "boolean"),
+            Column("returned", "integer"),
+        ),
+        (
+            f"""SELECT sum(ensure_event_partitions(month, month)) FROM (
+                SELECT DISTINCT date_trunc('month', timestamp AT TIME ZONE 'UTC')::date AS month
+                FROM {STAGE} ORDER BY 1) AS months""",
+            f"INSERT INTO event_ids (event_id, occurred_at) SELECT event_id, timestamp FROM {STAGE}",
+            f"""INSERT INTO events (event_id, user_id, product_id, event_type, quantity, occurred_at, received_at,
+                session_id, metadata, counted, returned)
+            SELECT event_id, u.id, product_id, event_type, quantity, timestamp, received_at, session_id,
+                metadata::jsonb, counted, returned
+            FROM {STAGE} r {_USER}""",
+        ),
+        joins=f"{_OF_USER} LEFT JOIN products p ON p.id = t.product_id",
+    ),
+    ShopTable(
+        "orders",
+        "orders",
+        "id",
+        "uuid",
+        (
+            Column("order_id", "uuid", "t.id"),
+            _USER_ID,
+            Column("state", "text"),
+            Column("total", "price"),
+            Column("created_at", "time"),
+            Column("updated_at", "time"),
+        ),
+        (
+            f"""INSERT INTO orders (id, user_id, request_hash, state, total, created_at, updated_at)
+            SELECT order_id, u.id, '', state, total, r.created_at, r.updated_at FROM {STAGE} r LEFT {_USER}""",
+        ),
+        joins="LEFT JOIN users u ON u.id = t.user_id",
+    ),
+    ShopTable(
+        "order_lines",
+        "order_items",
+        "order_id",
+        "uuid",
+        (
+            Column("order_id", "uuid"),
+            Column("external_id", "text"),
+            _PRODUCT_ID,
+            Column("name", "text"),
+            Column("quantity", "integer"),
+            Column("price", "price"),
+            Column("event_id", "uuid"),
+            Column("price_when_added", "price"),
+            Column("added_at", "time"),
+        ),
+        (
+            f"""INSERT INTO order_items (order_id, product_id, external_id, name, quantity, price, event_id,
+                price_when_added, added_at)
+            SELECT order_id, product_id, external_id, name, quantity, price, event_id, price_when_added, added_at
+            FROM {STAGE}""",
+        ),
+        then="t.product_id",
+    ),
+    ShopTable(
+        "order_states",
+        "order_state_changes",
+        "id",
+        "bigint",
+        (Column("order_id", "uuid"), Column("state", "text"), Column("reason", "text"), Column("changed_at", "time")),
+        (
+            f"""INSERT INTO order_state_changes (order_id, state, reason, changed_at)
+            SELECT order_id, state, reason, changed_at FROM {STAGE} ORDER BY position""",
+        ),
+    ),
+    ShopTable(
+        "purchase_lines",
+        "purchase_lines",
+        "event_id",
+        "uuid",
+        (
+            Column("event_id", "uuid"),
+            Column("sent_id", "uuid"),
+            _USER_ID,
+            Column("order_id", "text"),
+            _PRODUCT_ID,
+            Column("quantity", "integer"),
+            Column("price", "price"),
+            Column("returned", "integer"),
+            Column("vouched", "boolean"),
+            Column("occurred_at", "time"),
+        ),
+        (
+            f"""INSERT INTO purchase_lines (event_id, sent_id, user_id, order_id, product_id, quantity, price, returned,
+                vouched, occurred_at)
+            SELECT event_id, sent_id, u.id, order_id, product_id, quantity, price, returned, vouched, occurred_at
+            FROM {STAGE} r {_USER}""",
+        ),
+        joins=_OF_USER,
+    ),
+    ShopTable(
+        "refunds",
+        "refunds",
+        "event_id",
+        "uuid",
+        (
+            Column("event_id", "uuid"),
+            _USER_ID,
+            Column("order_id", "text"),
+            _PRODUCT_ID,
+            Column("quantity", "integer"),
+            Column("vouched", "boolean"),
+            Column("received_at", "time"),
+            Column("settled_at", "time"),
+        ),
+        (
+            f"""INSERT INTO refunds (
+                event_id, user_id, order_id, product_id, quantity, vouched, received_at, settled_at)
+            SELECT event_id, u.id, order_id, product_id, quantity, vouched, received_at, settled_at
+            FROM {STAGE} r {_USER}""",
+        ),
+        joins=_OF_USER,
+    ),
+    ShopTable(
+        "counted_purchases",
+        "counted_purchases",
+        "event_id",
+        "uuid",
+        (
+            Column("event_id", "uuid"),
+            Column("counted_at", "time"),
+            Column("counted", "boolean"),
+            Column("returned", "boolean"),
+        ),
+        (
+            f"""INSERT INTO counted_purchases (event_id, counted_at, counted, returned)
+            SELECT event_id, counted_at, counted, returned FROM {STAGE}""",
+        ),
+    ),
+    ShopTable(
+        "purchases",
+        "user_purchases",
+        "user_id",
+        "bigint",
+        (
+            _USER_ID,
+            _PRODUCT_ID,
+            Column("purchase_count", "integer"),
+            Column("first_at", "time"),
+            Column("last_at", "time"),
+        ),
+        (
+            f"""INSERT INTO user_purchases (user_id, product_id, purchase_count, first_at, last_at)
+            SELECT u.id, product_id, purchase_count, first_at, last_at FROM {STAGE} r {_USER}""",
+        ),
+        joins=_OF_USER,
+        then="t.product_id",
+    ),
+    ShopTable(
+        "preferences",
+        "user_preferences",
+        "user_id",
+        "bigint",
+        (_USER_ID, Column("kind", "text"), Column("key", "text"), Column("score", "double"), Column("as_of", "time")),
+        (
+            f"""INSERT INTO user_preferences (user_id, kind, key, score, as_of)
+            SELECT u.id, kind, key, score, as_of FROM {STAGE} r {_USER}""",
+        ),
+        joins=_OF_USER,
+        then="t.kind, t.key",
+    ),
+    ShopTable(
+        "price_bands",
+        "user_price_bands",
+        "user_id",
+        "bigint",
+        (
+            _USER_ID,
+            Column("weight", "double"),
+            Column("log_sum", "double"),
+            Column("square_sum", "double"),
+            Column("as_of", "time"),
+        ),
+        (
+            f"""INSERT INTO user_price_bands (user_id, weight, log_sum, square_sum, as_of)
+            SELECT u.id, weight, log_sum, square_sum, as_of FROM {STAGE} r {_USER}""",
+        ),
+        joins=_OF_USER,
+    ),
+    ShopTable(
+        "carts",
+        "cart_items",
+        "user_id",
+        "bigint",
+        (
+            _USER_ID,
+            _PRODUCT_ID,
+            Column("quantity", "integer"),
+            Column("price_when_added", "price"),
+            Column("added_at", "time"),
+        ),
+        (
+            f"""INSERT INTO cart_items (user_id, product_id, quantity, price_when_added, added_at)
+            SELECT u.id, product_id, quantity, price_when_added, added_at FROM {STAGE} r {_USER}""",
+        ),
+        joins=_OF_USER,
+        then="t.product_id",
+    ),
+    ShopTable(
+        "wishlists",
+        "wishlist_items",
+        "user_id",
+        "bigint",
+        (_USER_ID, _PRODUCT_ID, Column("added_at", "time")),
+        (
+            f"""INSERT INTO wishlist_items (user_id, product_id, added_at)
+            SELECT u.id, product_id, added_at FROM {STAGE} r {_USER}""",
+        ),
+        joins=_OF_USER,
+        then="t.product_id",
+    ),
+    ShopTable(
+        "hourly_counts",
+        "event_counts_hourly",
+        "hour",
+        "time",
+        (Column("hour", "time"), _PRODUCT_ID, Column("event_type", "text"), Column("event_count", "integer")),
+        (
+            f"""INSERT INTO event_counts_hourly (hour, product_id, event_type, event_count)
+            SELECT hour, product_id, event_type, event_count FROM {STAGE}""",
+        ),
+        then="t.product_id, t.event_type",
+    ),
+    ShopTable(
+        "daily_counts",
+        "daily_event_stats",
+        "date",
+        "date",
+        (
+            Column("date", "date"),
+            Column("event_type", "text"),
+            Column("event_count", "bigint"),
+            Column("unique_users", "bigint"),
+            Column("unique_products", "bigint"),
+        ),
+        (
+            f"""INSERT INTO daily_event_stats (date, event_type, event_count, unique_users, unique_products)
+            SELECT date, event_type, event_count, unique_users, unique_products FROM {STAGE}""",
+        ),
+        then="t.event_type",
+    ),
+)
+
+
+def stage(table: ShopTable) -> str:
+    """Return the statement that creates STAGE for a table. ``position`` is the row's place in its file."""
+    columns = ", ".join(f'"{column.name}" {SQL_TYPES[column.kind]}' for column in table.columns)
+    return f"CREATE TEMP TABLE {STAGE} (position bigint GENERATED ALWAYS AS IDENTITY, {columns}) ON COMMIT DROP"
+
+
+def copy_to_stage(table: ShopTable) -> str:
+    """Return the COPY that fills STAGE from a CSV without a header."""
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    return f"COPY {STAGE} ({names}) FROM STDIN (FORMAT csv)"
