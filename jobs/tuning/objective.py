@@ -159,7 +159,7 @@ class Objective:
 
         ``neighbours`` are by fold. ``formula`` has its repeat weight in units of their mean score.
         """
-        budget.charge(self.predict_score(formula))
+        budget.charge(self.predict_score(formula, neighbours))
         self._prepared.add((formula.exclusion_policy, formula.trending_window))
         scores = []
         for fold, fold_neighbours in zip(self.folds, neighbours, strict=True):
@@ -177,12 +177,23 @@ class Objective:
             seconds += costs.predict_input(sum(len(fold.split.train) for fold in self.folds))
         return seconds
 
-    def predict_score(self, formula: Formula) -> float:
-        """Return the predicted seconds of scoring a formula."""
+    def predict_score(self, formula: Formula, neighbours: Sequence[Neighbours] = ()) -> float:
+        """Return the predicted seconds of scoring a formula, with a new model unless its neighbours are given."""
         is_prepared = (formula.exclusion_policy, formula.trending_window) in self._prepared
+        has_candidates = [
+            group.recommender.has_candidates(model, formula.in_scores_of(model.mean_score))
+            for fold, model in zip(self.folds, neighbours, strict=False)
+            for group in fold.groups
+        ] or [False] * len(self._lengths)
         return sum(
-            costs.predict_answers(lengths, formula.profile_events, compiled=self.compiled, is_prepared=is_prepared)
-            for lengths in self._lengths
+            costs.predict_answers(
+                lengths,
+                formula.profile_events,
+                compiled=self.compiled,
+                is_prepared=is_prepared,
+                has_candidates=is_known,
+            )
+            for lengths, is_known in zip(self._lengths, has_candidates, strict=True)
         )
 
     def predict_mixing(self, n_parts: int) -> float:
