@@ -112,7 +112,8 @@ class OfflineRecommender:
 
     def __init__(self, snapshot: Snapshot, k: int, *, compiled: bool) -> None:
         self.snapshot, self.k, self.compiled = snapshot, k, compiled
-        self._find, self._rank = compiled_kernels() if compiled else (kernels.find_candidates, kernels.rank_candidates)
+        interpreted: tuple[Kernel, Kernel] = (kernels.find_candidates, kernels.rank_candidates)
+        self._find, self._rank = compiled_kernels() if compiled else interpreted
         self._candidates: KeptCandidates[kernels.ProfileCandidates] = KeptCandidates()
         self._prepared: dict[tuple[str, ...], Any] = {}
         # the interpreter runs one thread at a time
@@ -243,6 +244,22 @@ class OfflineRecommender:
         codes = np.where(groups >= 0, groups, groups.max() + 1 + np.arange(len(groups)))[items]
         return items[np.sort(np.unique(codes, return_index=True)[1])]
 
+    def stranger_answer(self, window: TrendingWindow) -> Int64Array:
+        """Return the answer to a user without events, best first: at most ``k`` items."""
+        fillers = np.concatenate(list(self._best_by_tier(window).values()))
+        _, first = np.unique(fillers, return_index=True)
+        return self._first_of_groups(fillers[np.sort(first)])[: self.k]
+
+    def _best_by_tier(self, window: TrendingWindow) -> dict[int, Int64Array]:
+        """Return the fillers of each tier, best first; the tiers in their order."""
+        trends = self.snapshot.trends
+        best_by_tier = {
+            TRENDING_TIER: _order_descending(trends[FILLER_WINDOW if window == "all" else window]),
+            POPULAR_TIER: _order_descending(trends["all"]),
+            NEWEST_TIER: np.flatnonzero(self.snapshot.active)[::-1],
+        }
+        return {tier: self._first_of_groups(best) for tier, best in best_by_tier.items()}
+
     def _fixed_candidates(self, policy: ExclusionPolicy, window: TrendingWindow) -> kernels.FixedCandidates:
         """Return the candidates that do not depend on the profile: trending in favourite categories, and fillers.
 
@@ -253,12 +270,7 @@ class OfflineRecommender:
             return kernels.FixedCandidates(np.zeros(len(self.snapshot.users) + 1, np.int32), empty, empty)
         snapshot, k = self.snapshot, self.k
         excluded, trends = snapshot.excluded(policy), snapshot.trends
-        best_by_tier = {
-            TRENDING_TIER: _order_descending(trends[FILLER_WINDOW if window == "all" else window]),
-            POPULAR_TIER: _order_descending(trends["all"]),
-            NEWEST_TIER: np.flatnonzero(snapshot.active)[::-1],
-        }
-        best_by_tier = {tier: self._first_of_groups(best) for tier, best in best_by_tier.items()}
+        best_by_tier = self._best_by_tier(window)
         taste_trend = trends[TASTE_WINDOW]
         preferences, categories = snapshot.taste_profiles.categories, snapshot.catalog.categories
         best_by_category = [
