@@ -297,7 +297,7 @@ class Search:
                 )
             except Unsuitable:
                 continue
-            share = budget.part(FORMULA_SHARE)
+            share = self.budget.part(FORMULA_SHARE, reserved=SWEEP_SHARE + MIXING_SHARE)
             with charged(far, share):
                 tune_formula(self.objective, far, self._formula_values, share)
             self.live.append(far)
