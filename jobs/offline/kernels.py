@@ -68,21 +68,40 @@ class TasteArrays(NamedTuple):
     deviations: Float64Array
 
 
+class ProfileCandidates(NamedTuple):
+    """Each user's candidates from the profile, by row, ``width`` places each, and their cf.
+
+    counts : candidates of each row, which fill its first places.
+    n_known : products in the profile of each row.
+    """
+
+    counts: Int32Array
+    n_known: Int32Array
+    items: Int32Array
+    scores: Float64Array
+    width: int
+
+
+class ProfileConstants(NamedTuple):
+    """What candidates from the profile need beside it.
+
+    only_known : whether only products that return are candidates.
+    """
+
+    repeat_weight: float
+    only_known: bool
+
+
 class Constants(NamedTuple):
-    """The formula's parameters that scores need.
+    """The formula's parameters that mix scores.
 
     prior_evidence : 0 for a prior that never shrinks.
-    n_by_profile : number of candidates from the profile.
-    only_known : whether only products that return are candidates.
     """
 
     blend: float
     trending_prior: float
     prior_evidence: float
     affinity_trend: float
-    repeat_weight: float
-    n_by_profile: int
-    only_known: bool
 
 
 class Scratch(NamedTuple):
@@ -191,13 +210,49 @@ def sift_down(at: int, size: int, heap: Int32Array, cf: Float64Array) -> None:
     heap[at] = item
 
 
-def recommend_rows(
+def find_candidates(
     first: int,
     last: int,
-    constants: Constants,
+    constants: ProfileConstants,
     profiles: SparseRows,
     neighbours: FlatNeighbours,
     excluded: SparseRows,
+    returning: SparseRows,
+    active: BoolArray,
+    scratch: Scratch,
+    found: ProfileCandidates,
+) -> None:
+    """Write the candidates that the profiles of the users in rows ``first`` to ``last`` − 1 suggest into ``found``.
+
+    Parameters
+    ----------
+    profiles, excluded : shape (n_rows, n_items): weights w, and products that may not be shown.
+    returning : shape (n_rows, n_items), the products that ``only_known`` is about.
+    active : by item, whether it may be recommended.
+    """
+    cf, is_candidate, candidates = scratch.cf, scratch.is_candidate, scratch.candidates
+    counts, n_known, items, scores, width = found.counts, found.n_known, found.items, found.scores, found.width
+    for row in range(first, last):
+        n = sum_neighbours(row, constants.repeat_weight, profiles, neighbours, scratch)
+        for at in range(excluded.starts[row], excluded.starts[row + 1]):
+            cf[excluded.columns[at]] = 0
+        if constants.only_known:
+            keep_known(row, n, returning, scratch)
+        n = keep_best(n, width, active, scratch)
+        counts[row] = n
+        n_known[row] = profiles.starts[row + 1] - profiles.starts[row]
+        for place in range(n):
+            item = candidates[place]
+            items[row * width + place] = item
+            scores[row * width + place] = cf[item]
+            cf[item], is_candidate[item] = 0.0, False
+
+
+def rank_candidates(
+    first: int,
+    last: int,
+    constants: Constants,
+    found: ProfileCandidates,
     returning: SparseRows,
     fixed: FixedCandidates,
     active: BoolArray,
@@ -211,7 +266,7 @@ def recommend_rows(
 
     Parameters
     ----------
-    profiles, excluded : shape (n_rows, n_items): weights w, and products that may not be shown.
+    found : what ``find_candidates`` wrote.
     returning : shape (n_rows, n_items), products that fill a short answer, in their order.
     active : by item, whether it may be recommended.
     groups : by item, the group of variants of which an answer has one, −1 for none.
@@ -226,6 +281,7 @@ def recommend_rows(
     n_brands, brand_shares, brands = taste.n_brands, taste.brand_shares, taste.brands
     n_tags, tag_shares, tag_starts, tags = taste.n_tags, taste.tag_shares, taste.tag_starts, taste.tags
     log_prices, means, deviations = taste.log_prices, taste.means, taste.deviations
+    found_items, found_scores, width = found.items, found.scores, found.width
     k = len(best_items)
     for row in range(first, last):
         row_categories = category_shares[row * n_categories : (row + 1) * n_categories]
@@ -233,12 +289,11 @@ def recommend_rows(
         row_tags = tag_shares[row * n_tags : (row + 1) * n_tags]
         mean, deviation = means[row], max(deviations[row], PRICE_DEVIATION_MIN)
         has_band = not math.isnan(mean)
-        n = sum_neighbours(row, constants.repeat_weight, profiles, neighbours, scratch)
-        for at in range(excluded.starts[row], excluded.starts[row + 1]):
-            cf[excluded.columns[at]] = 0
-        if constants.only_known:
-            keep_known(row, n, returning, scratch)
-        n = keep_best(n, constants.n_by_profile, active, scratch)
+        n = found.counts[row]
+        for place in range(n):
+            item = found_items[row * width + place]
+            candidates[place] = item
+            cf[item], is_candidate[item] = found_scores[row * width + place], True
         for at in range(fixed.starts[row], fixed.starts[row + 1]):
             item = fixed.items[at]
             if not is_candidate[item]:
@@ -272,8 +327,7 @@ def recommend_rows(
         max_fit = max_fit or 1.0
         trending_prior = constants.trending_prior
         if constants.prior_evidence > 0:
-            n_known = profiles.starts[row + 1] - profiles.starts[row]
-            trending_prior *= constants.prior_evidence / (constants.prior_evidence + n_known)
+            trending_prior *= constants.prior_evidence / (constants.prior_evidence + found.n_known[row])
         filled = 0
         for place in range(n):
             item = candidates[place]

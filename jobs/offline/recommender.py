@@ -4,10 +4,11 @@ The loops are those of jobs/offline/kernels.py. Numba compiles them in about 2 s
 tenth to a fortieth of the time; docs/decisions/0021-one-array-formula.md has the figures.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -35,21 +36,69 @@ from shared.domain.formula import (
 NOT_FILLED: Final = -1
 # Rows that a thread takes at a time.
 ROWS_AT_ONCE: Final = 50
+# Models and profiles whose candidates are kept: those of a formula while its parameters are varied, one at a time.
+CANDIDATES_KEPT: Final = 6
 
 Kernel = Callable[..., None]
 Prepared = TypeVar("Prepared")
+Kept = TypeVar("Kept")
 
 
 @cache
-def compiled_kernel() -> Kernel:
-    """Return ``kernels.recommend_rows`` as machine code that runs outside the GIL. Raises ImportError without Numba."""
+def compiled_kernels() -> tuple[Kernel, Kernel]:
+    """Return ``kernels.find_candidates`` and ``kernels.rank_candidates`` as machine code that runs outside the GIL.
+
+    Raises ImportError without Numba.
+    """
     from numba import njit
     from numba.extending import register_jitable
 
     for function in (kernels.sum_neighbours, kernels.keep_known, kernels.sift_down, kernels.keep_best):
         register_jitable(function)
-    kernel: Kernel = njit(nogil=True)(kernels.recommend_rows)
-    return kernel
+    return njit(nogil=True)(kernels.find_candidates), njit(nogil=True)(kernels.rank_candidates)
+
+
+class CandidateKey(NamedTuple):
+    """What the candidates from a profile depend on, beside the model."""
+
+    profile_events: int
+    rank_decay: float
+    half_life_days: float | None
+    weight_power: float
+    frequency_power: float
+    repeat_weight: float
+    exclusion_policy: ExclusionPolicy
+
+    @classmethod
+    def of(cls, formula: Formula) -> "CandidateKey":
+        """Return the key of a formula. What is not in it only mixes the scores of the candidates."""
+        return cls(*(getattr(formula, name) for name in cls._fields))
+
+
+class KeptCandidates(Generic[Kept]):
+    """The latest results for a model and a key, CANDIDATES_KEPT of them; the one used longest ago goes first."""
+
+    def __init__(self) -> None:
+        # with the model itself, whose id is then of no other
+        self._kept: OrderedDict[tuple[int, CandidateKey], tuple[object, Kept]] = OrderedDict()
+
+    def has(self, model: object, key: CandidateKey) -> bool:
+        """Return whether a result is kept."""
+        return (id(model), key) in self._kept
+
+    def find(self, model: object, key: CandidateKey) -> Kept | None:
+        """Return what was kept, as used last; None if there is nothing."""
+        if (entry := self._kept.get((id(model), key))) is None:
+            return None
+        self._kept.move_to_end((id(model), key))
+        return entry[1]
+
+    def keep(self, model: object, key: CandidateKey, result: Kept) -> None:
+        """Keep a result, as used last."""
+        self._kept[id(model), key] = (model, result)
+        self._kept.move_to_end((id(model), key))
+        if len(self._kept) > CANDIDATES_KEPT:
+            self._kept.popitem(last=False)
 
 
 class OfflineRecommender:
@@ -63,7 +112,9 @@ class OfflineRecommender:
 
     def __init__(self, snapshot: Snapshot, k: int, *, compiled: bool) -> None:
         self.snapshot, self.k, self.compiled = snapshot, k, compiled
-        self._kernel = compiled_kernel() if compiled else kernels.recommend_rows
+        interpreted: tuple[Kernel, Kernel] = (kernels.find_candidates, kernels.rank_candidates)
+        self._find, self._rank = compiled_kernels() if compiled else interpreted
+        self._candidates: KeptCandidates[kernels.ProfileCandidates] = KeptCandidates()
         self._prepared: dict[tuple[str, ...], Any] = {}
         # the interpreter runs one thread at a time
         self._idle = [self._scratch() for _ in range(count_threads() if compiled else 1)]
@@ -76,18 +127,47 @@ class OfflineRecommender:
         ``formula`` has its repeat weight in units of similarity.
         """
         snapshot, policy, window = self.snapshot, formula.exclusion_policy, formula.trending_window
-        n_rows = len(snapshot.users)
-        answers = np.full((n_rows, self.k), NOT_FILLED, np.int64)
-        inputs = (
+        answers = np.full((len(snapshot.users), self.k), NOT_FILLED, np.int64)
+        self._run(
+            self._rank,
             kernels.Constants(
-                formula.blend,
-                formula.trending_prior,
-                formula.prior_evidence or 0.0,
-                formula.affinity_trend,
-                formula.repeat_weight,
-                CANDIDATES_BY_PROFILE + self.k,
-                policy == "unmet",
+                formula.blend, formula.trending_prior, formula.prior_evidence or 0.0, formula.affinity_trend
             ),
+            self._find_candidates(neighbours, formula),
+            self._returning(policy),
+            self._prepare(("fixed", policy, window), lambda: self._fixed_candidates(policy, window)),
+            self._active(),
+            self._prepare(("groups",), self._groups),
+            self._prepare(("trend", window), lambda: snapshot.trends[window]),
+            self._prepare(("taste",), self._taste_arrays),
+            into=answers,
+        )
+        return answers
+
+    def has_candidates(self, neighbours: Neighbours, formula: Formula) -> bool:
+        """Return whether the candidates from the profiles are known, which is most of the work of an answer."""
+        return self._candidates.has(neighbours, CandidateKey.of(formula))
+
+    def _find_candidates(self, neighbours: Neighbours, formula: Formula) -> kernels.ProfileCandidates:
+        """Return the candidates from the profiles, which most formulae of a search share with the one before."""
+        key = CandidateKey.of(formula)
+        found = self._candidates.find(neighbours, key)
+        if found is not None:
+            return found
+        snapshot, policy = self.snapshot, formula.exclusion_policy
+        n_rows, width = len(snapshot.users), CANDIDATES_BY_PROFILE + self.k
+        found = self._adapt(
+            kernels.ProfileCandidates(
+                np.zeros(n_rows, np.int32),
+                np.zeros(n_rows, np.int32),
+                np.zeros(n_rows * width, np.int32),
+                np.zeros(n_rows * width),
+                width,
+            )
+        )
+        self._run(
+            self._find,
+            kernels.ProfileConstants(formula.repeat_weight, policy == "unmet"),
             self._adapt(_sparse_rows(snapshot.profiles(formula))),
             self._adapt(
                 kernels.FlatNeighbours(
@@ -95,21 +175,29 @@ class OfflineRecommender:
                 )
             ),
             self._prepare(("excluded", policy), lambda: _sparse_rows(snapshot.excluded(policy))),
-            self._prepare(("returning", policy), lambda: _sparse_rows(snapshot.returning(policy))),
-            self._prepare(("fixed", policy, window), lambda: self._fixed_candidates(policy, window)),
-            self._prepare(("active",), lambda: snapshot.active),
-            self._prepare(("groups",), self._groups),
-            self._prepare(("trend", window), lambda: snapshot.trends[window]),
-            self._prepare(("taste",), self._taste_arrays),
+            self._returning(policy),
+            self._active(),
+            into=found,
         )
+        self._candidates.keep(neighbours, key, found)
+        return found
 
-        def recommend_some(first: int) -> None:
+    def _run(self, kernel: Kernel, *inputs: Any, into: Any) -> None:
+        """Run a kernel over all rows, some at a time."""
+        n_rows = len(self.snapshot.users)
+
+        def run_some(first: int) -> None:
             scratch = self._idle.pop()
-            self._kernel(first, min(first + ROWS_AT_ONCE, n_rows), *inputs, scratch, answers)
+            kernel(first, min(first + ROWS_AT_ONCE, n_rows), *inputs, scratch, into)
             self._idle.append(scratch)
 
-        list(self._pool.map(recommend_some, range(0, n_rows, ROWS_AT_ONCE)))
-        return answers
+        list(self._pool.map(run_some, range(0, n_rows, ROWS_AT_ONCE)))
+
+    def _returning(self, policy: ExclusionPolicy) -> Any:
+        return self._prepare(("returning", policy), lambda: _sparse_rows(self.snapshot.returning(policy)))
+
+    def _active(self) -> Any:
+        return self._prepare(("active",), lambda: self.snapshot.active)
 
     def _prepare(self, key: tuple[str, ...], build: Callable[[], Any]) -> Any:
         """Return what ``build`` returns, adapted, and build it once."""
@@ -156,6 +244,22 @@ class OfflineRecommender:
         codes = np.where(groups >= 0, groups, groups.max() + 1 + np.arange(len(groups)))[items]
         return items[np.sort(np.unique(codes, return_index=True)[1])]
 
+    def stranger_answer(self, window: TrendingWindow) -> Int64Array:
+        """Return the answer to a user without events, best first: at most ``k`` items."""
+        fillers = np.concatenate(list(self._best_by_tier(window).values()))
+        _, first = np.unique(fillers, return_index=True)
+        return self._first_of_groups(fillers[np.sort(first)])[: self.k]
+
+    def _best_by_tier(self, window: TrendingWindow) -> dict[int, Int64Array]:
+        """Return the fillers of each tier, best first; the tiers in their order."""
+        trends = self.snapshot.trends
+        best_by_tier = {
+            TRENDING_TIER: _order_descending(trends[FILLER_WINDOW if window == "all" else window]),
+            POPULAR_TIER: _order_descending(trends["all"]),
+            NEWEST_TIER: np.flatnonzero(self.snapshot.active)[::-1],
+        }
+        return {tier: self._first_of_groups(best) for tier, best in best_by_tier.items()}
+
     def _fixed_candidates(self, policy: ExclusionPolicy, window: TrendingWindow) -> kernels.FixedCandidates:
         """Return the candidates that do not depend on the profile: trending in favourite categories, and fillers.
 
@@ -166,12 +270,7 @@ class OfflineRecommender:
             return kernels.FixedCandidates(np.zeros(len(self.snapshot.users) + 1, np.int32), empty, empty)
         snapshot, k = self.snapshot, self.k
         excluded, trends = snapshot.excluded(policy), snapshot.trends
-        best_by_tier = {
-            TRENDING_TIER: _order_descending(trends[FILLER_WINDOW if window == "all" else window]),
-            POPULAR_TIER: _order_descending(trends["all"]),
-            NEWEST_TIER: np.flatnonzero(snapshot.active)[::-1],
-        }
-        best_by_tier = {tier: self._first_of_groups(best) for tier, best in best_by_tier.items()}
+        best_by_tier = self._best_by_tier(window)
         taste_trend = trends[TASTE_WINDOW]
         preferences, categories = snapshot.taste_profiles.categories, snapshot.catalog.categories
         best_by_category = [

@@ -12,6 +12,10 @@ LONGEST: Final = 4.0
 # room for what is not tuning, such as compiling.
 ABORT_AFTER: Final = 3.0
 ABORT_NOT_BEFORE_S: Final = 60.0
+# After so many seconds twice the budget suffices: the platform ends the job ``similarity`` after ``timeout_s`` of
+# functions.yaml, before which it has to fit the choice on the whole history and to publish it.
+ABORT_EARLY_FROM_S: Final = 1_200.0
+ABORT_EARLY_AFTER: Final = 2.0
 
 
 def own_time_clock() -> Clock:
@@ -29,12 +33,17 @@ def own_time_clock() -> Clock:
     return seconds
 
 
+def abort_after_s(budget_s: float) -> float:
+    """Return the seconds after which tuning with this budget is aborted."""
+    return max(min(ABORT_AFTER * budget_s, ABORT_EARLY_FROM_S), ABORT_EARLY_AFTER * budget_s, ABORT_NOT_BEFORE_S)
+
+
 class Watch:
     """Tells when tuning has taken far more than its budget on a clock, which tests may replace."""
 
     def __init__(self, budget_s: float, clock: Clock) -> None:
         self._clock = clock
-        self._end = clock() + max(ABORT_AFTER * budget_s, ABORT_NOT_BEFORE_S)
+        self._end = clock() + abort_after_s(budget_s)
         self.has_expired = False
 
     def expires(self) -> bool:
@@ -73,9 +82,12 @@ class Budget:
         if self._whole is not None:
             self._whole.charge(seconds)
 
-    def part(self, share: float) -> "Budget":
-        """Return a budget of this share of the whole, or of what is left if that is less."""
-        return Budget(min(self.left, self.seconds * share), whole=self)
+    def part(self, share: float, *, reserved: float = 0.0) -> "Budget":
+        """Return a budget of this share of the whole, or of what is left if that is less.
+
+        reserved : a share of the whole that is not for this part.
+        """
+        return Budget(min(self.all_but(reserved).seconds, self.seconds * share), whole=self)
 
     def all_but(self, share: float) -> "Budget":
         """Return a budget of what is left less this share of the whole."""

@@ -14,10 +14,10 @@ from jobs.tuning.fitting import NEIGHBOURS
 
 # Per event, for the matrix or the sequences that models learn from.
 EVENT_S: Final = 4e-7
-# Answers of one group of users: of any number, per user, and per neighbour of a product of the profile; compiled, and
-# interpreted.
+# Answers of one group of users: of any number, per user, and, unless their candidates are known, per neighbour of a
+# product of the profile; compiled, and interpreted.
 GROUP_S: Final = 1e-3
-USER_S: Final = 5e-6
+USER_S: Final = 6e-6
 NEIGHBOUR_S: Final = 9e-9
 INTERPRETED_USER_S: Final = 2e-4
 INTERPRETED_NEIGHBOUR_S: Final = 1e-7
@@ -52,9 +52,14 @@ def predict_input(n_events: int) -> float:
     return EVENT_S * n_events
 
 
-def predict_answers(lengths: Int64Array, profile_events: int, *, compiled: bool, is_prepared: bool) -> float:
-    """Return the seconds of answers for a group of users, whose histories have these ``lengths``."""
-    n_neighbours = float(np.minimum(lengths, profile_events).sum()) * NEIGHBOURS
+def predict_answers(
+    lengths: Int64Array, profile_events: int, *, compiled: bool, is_prepared: bool, has_candidates: bool
+) -> float:
+    """Return the seconds of answers for a group of users, whose histories have these ``lengths``.
+
+    has_candidates : whether the candidates from these profiles are known, and only their scores are mixed.
+    """
+    n_neighbours = 0.0 if has_candidates else float(np.minimum(lengths, profile_events).sum()) * NEIGHBOURS
     user_s, neighbour_s = (USER_S, NEIGHBOUR_S) if compiled else (INTERPRETED_USER_S, INTERPRETED_NEIGHBOUR_S)
     if not is_prepared:
         user_s += PREPARED_USER_S

@@ -18,6 +18,7 @@ from jobs.offline.snapshot import Snapshot
 from jobs.offline.split import NothingToMeasure, Split
 from jobs.tuning import costs
 from jobs.tuning.budget import Budget
+from jobs.tuning.first_views import FirstViews, first_view_factor
 from jobs.tuning.fitting import NEIGHBOURS, ModelInput, training_input
 from jobs.tuning.short_histories import cut_first_sessions, group_weights
 from jobs.tuning.space import Space
@@ -129,6 +130,9 @@ class Objective:
         self.weights = np.ones(len(lengths)) if length_shares is None else group_weights(lengths, length_shares)
         self.has_one_weight = all(len(np.unique(split.train.weights)) < 2 for split in splits)
         self.compiled = compiled
+        self._first_views = []
+        if self.weighs_lengths:
+            self._first_views = [FirstViews(group.recommender, group.history_lengths() == 1) for group in tested]
         # lengths of the histories of each group
         self._lengths = [group.history_lengths() for group in tested]
         self._shapes: dict[tuple[float | None, bool], list[InputShape]] = {}
@@ -157,17 +161,19 @@ class Objective:
     def score(self, neighbours: Sequence[Neighbours], formula: Formula, budget: Budget) -> Float64Array:
         """Return NDCG@20 of each user of each fold, times the user's weight, shape (n_users,), charged to the budget.
 
-        ``neighbours`` are by fold. ``formula`` has its repeat weight in units of their mean score.
+        ``neighbours`` are by fold. ``formula`` has its repeat weight in units of their mean score. Where histories are
+        weighed by length and lists after one view are too much like a stranger's, ``first_view_factor`` reduces scores.
         """
-        budget.charge(self.predict_score(formula))
+        budget.charge(self.predict_score(formula, neighbours))
         self._prepared.add((formula.exclusion_policy, formula.trending_window))
-        scores = []
+        scores, answers = [], []
         for fold, fold_neighbours in zip(self.folds, neighbours, strict=True):
             fold_formula = formula.in_scores_of(fold_neighbours.mean_score)
             for group in fold.groups:
-                answers = group.recommender.recommend(fold_neighbours, fold_formula)
-                scores.append(ndcg(find_hits(answers, group.relevant), group.relevant_counts))
-        return np.concatenate(scores) * self.weights
+                answers.append(group.recommender.recommend(fold_neighbours, fold_formula))
+                scores.append(ndcg(find_hits(answers[-1], group.relevant), group.relevant_counts))
+        factor = first_view_factor(self._first_views, answers, formula.trending_window)
+        return np.concatenate(scores) * self.weights * factor
 
     def predict_fit(self, space: Space, parameters: Mapping[str, Any], weighting: Weighting) -> float:
         """Return the predicted seconds of a fit before each cut, for all folds together."""
@@ -177,12 +183,23 @@ class Objective:
             seconds += costs.predict_input(sum(len(fold.split.train) for fold in self.folds))
         return seconds
 
-    def predict_score(self, formula: Formula) -> float:
-        """Return the predicted seconds of scoring a formula."""
+    def predict_score(self, formula: Formula, neighbours: Sequence[Neighbours] = ()) -> float:
+        """Return the predicted seconds of scoring a formula, with a new model unless its neighbours are given."""
         is_prepared = (formula.exclusion_policy, formula.trending_window) in self._prepared
+        has_candidates = [
+            group.recommender.has_candidates(model, formula.in_scores_of(model.mean_score))
+            for fold, model in zip(self.folds, neighbours, strict=False)
+            for group in fold.groups
+        ] or [False] * len(self._lengths)
         return sum(
-            costs.predict_answers(lengths, formula.profile_events, compiled=self.compiled, is_prepared=is_prepared)
-            for lengths in self._lengths
+            costs.predict_answers(
+                lengths,
+                formula.profile_events,
+                compiled=self.compiled,
+                is_prepared=is_prepared,
+                has_candidates=is_known,
+            )
+            for lengths, is_known in zip(self._lengths, has_candidates, strict=True)
         )
 
     def predict_mixing(self, n_parts: int) -> float:

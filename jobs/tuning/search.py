@@ -25,6 +25,7 @@ from jobs.tuning.steps import (
     predict_step,
     step_model,
     step_weighting,
+    sweep_formula,
     try_other_starts,
     tune_formula,
     tune_rivals,
@@ -45,13 +46,17 @@ FAR_GIVEN_UP_BELOW: Final = 0.97
 # weighting that suit it are where the others start.
 FIRST_SHARE: Final = 1 / 12
 # The share of each further algorithm.
-NEXT_SHARE: Final = 1 / 18
+NEXT_SHARE: Final = 1 / 30
 # A fit that takes less than this share of the budget is quick: its algorithm tunes the weighting for the slower ones.
 QUICK_FIT_SHARE: Final = 1 / 100
 # A further algorithm with less than this share of the best score, from the best of its starts, has no turn yet.
 FIRST_TURN_FROM: Final = 0.8
-# The share of the budget that is left for mixing.
+# The shares of the budget that are left for mixing, for the sweep of the best trial's formula, and for far starts and
+# steps: however many algorithms there are, what comes first leaves these.
 MIXING_SHARE: Final = 0.15
+SWEEP_SHARE: Final = 0.1
+STEPS_SHARE: Final = 0.15
+AFTER_STARTS_SHARE: Final = STEPS_SHARE + SWEEP_SHARE + MIXING_SHARE
 # A model with less than this share in the score (``blend``) has little effect: other starts are tuned before it.
 SMALL_BLEND: Final = 0.5
 # A tuned result must be ahead of an untuned one by this many standard errors of the gain: the rule of one standard
@@ -97,6 +102,7 @@ class Search:
         self.fit_starts()
         self.fit_far_starts()
         self.share_budget()
+        self.sweep()
         self.finish_live()
         self.mix()
         self.prefer_untuned()
@@ -240,7 +246,7 @@ class Search:
 
     def _tune_first(self, trial: Trial, predicted: float) -> None:
         """Tune the formula from several starts, and the weighting where a fit, ``predicted``, is quick."""
-        share = self.budget.part(NEXT_SHARE if self.live else FIRST_SHARE)
+        share = self.budget.part(NEXT_SHARE if self.live else FIRST_SHARE, reserved=AFTER_STARTS_SHARE)
         space, values = self.spaces[trial.algorithm], self._formula_values
         if trial.version is not None and not self.explores:
             # other starts lost when the version was chosen, and so did steps of the weighting
@@ -268,7 +274,7 @@ class Search:
 
         A far trial that is not far behind takes part in what follows beside its algorithm's other trial.
         """
-        best = self._best().score
+        best, budget = self._best().score, self.budget.all_but(SWEEP_SHARE + MIXING_SHARE)
         for trial in sorted(self.live, key=lambda trial: -trial.score):
             space = self.spaces[trial.algorithm]
             if not space.far_start or trial.score < LEADING_FROM * best:
@@ -277,7 +283,7 @@ class Search:
             if trial.version is not None and not self.explores:
                 continue
             predicted = self.objective.predict_fit(space, space.far_start, trial.weighting)
-            if predicted > min(FAR_SHARE_MAX * self.budget.seconds, self.budget.left):
+            if predicted > min(FAR_SHARE_MAX * self.budget.seconds, budget.left):
                 continue
             try:
                 far = fit_trial(
@@ -287,18 +293,19 @@ class Search:
                     dict(space.far_start),
                     trial.weighting,
                     trial.formula,
-                    self.budget,
+                    budget,
                 )
             except Unsuitable:
                 continue
-            with charged(far, self.budget):
-                tune_formula(self.objective, far, self._formula_values, self.budget.part(FORMULA_SHARE))
+            share = self.budget.part(FORMULA_SHARE, reserved=SWEEP_SHARE + MIXING_SHARE)
+            with charged(far, share):
+                tune_formula(self.objective, far, self._formula_values, share)
             self.live.append(far)
             self.report(far)
 
     def share_budget(self) -> None:
-        """Let the trials take steps in turn until none gains or the budget is used up, but for the share of mixing."""
-        budget = self.budget.all_but(MIXING_SHARE)
+        """Let the trials take steps in turn until none gains, or the budget is used up but for what follows."""
+        budget = self.budget.all_but(SWEEP_SHARE + MIXING_SHARE)
         while (pending := [trial for trial in self.live if trial.state is None]) and budget.left > 0:
             best = self._best().score
             by_algorithm = {name: self._best_of(name) for name in self.spaces}
@@ -326,6 +333,13 @@ class Search:
     def _best_of(self, algorithm: str) -> float:
         return max((trial.score for trial in self.live if trial.algorithm == algorithm), default=0.0)
 
+    def sweep(self) -> None:
+        """Try every value of each parameter of the best trial's formula."""
+        trial, budget = self._best(), self.budget.part(SWEEP_SHARE)
+        with charged(trial, budget):
+            sweep_formula(self.objective, trial, self._formula_values, budget)
+        self.report(trial)
+
     def finish_live(self) -> None:
         """End all trials, keep the better of two of one algorithm, and order them, best first."""
         best: dict[str, Trial] = {}
@@ -346,6 +360,8 @@ class Search:
             lambda trial, budget: tune_formula(self.objective, trial, self._formula_values, budget),
         )
         if mixture is not None:
+            with charged(mixture, self.budget):
+                sweep_formula(self.objective, mixture, self._formula_values, self.budget)
             self.report(mixture)
             self.finished.insert(0, mixture.finish())
 

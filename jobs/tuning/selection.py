@@ -12,7 +12,7 @@ from jobs.data.catalog import Catalog
 from jobs.data.history import History
 from jobs.models.pairs import numba_installed
 from jobs.offline.split import NothingToMeasure, Split
-from jobs.tuning.budget import ABORT_AFTER, Budget, Clock, Watch, own_time_clock
+from jobs.tuning.budget import Budget, Clock, Watch, abort_after_s, own_time_clock
 from jobs.tuning.choice import Choice, fit_active, fit_best, fit_default, is_tuned
 from jobs.tuning.guard import Comparison, Quality, Refit, compare, is_newest
 from jobs.tuning.objective import USERS_MAX, Objective
@@ -181,7 +181,7 @@ def _choose(
     if len(sample) < len(history):
         reason += f", tuned on a sample of {len(sample):,} of {len(history):,} events"
     if budget.is_aborted:
-        reason = f"ABORTED after {ABORT_AFTER:g} times the budget: {reason}"
+        reason = f"ABORTED after {abort_after_s(budget.seconds):g} s with a budget of {budget.seconds:g} s: {reason}"
     return replace(choice, reason=reason, other_formulae=formulae, is_aborted=budget.is_aborted)
 
 

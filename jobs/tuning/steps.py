@@ -116,6 +116,33 @@ def tune_formula(objective: Objective, trial: Trial, values: Values, budget: Bud
         _tune_parameter(objective, trial, name, options, budget)
 
 
+def sweep_formula(objective: Objective, trial: Trial, values: Values, budget: Budget) -> None:
+    """Improve the trial's formula in place until no value of any single parameter gains, while the budget lasts.
+
+    Single steps end where a value two places away is no better, though a farther one may be.
+    """
+    moved_last: str | None = None
+    while True:
+        for name, options in values.items():
+            if name == moved_last:
+                # all others have been tried since
+                return
+            best = trial.formula
+            for value in options:
+                formula = trial.formula.with_(**{name: value})
+                if formula == trial.formula or not objective.allows(formula):
+                    continue
+                if budget.left <= 0:
+                    return
+                scores = objective.score(trial.neighbours, formula, budget)
+                if is_better(scores, trial.scores):
+                    trial.formula, trial.scores = formula, scores
+            if trial.formula != best:
+                moved_last = name
+        if moved_last is None:
+            return
+
+
 def tune_for(objective: Objective, best: FinishedTrial, budget: Budget) -> Formula:
     """Return the best formula with which the model of a trial answers what another objective is about.
 

@@ -11,7 +11,7 @@ from jobs.data.catalog import Catalog
 from jobs.models.cosine import cosine_neighbours
 from jobs.models.neighbours import Neighbours
 from jobs.models.pairs import numba_installed
-from jobs.offline.recommender import OfflineRecommender
+from jobs.offline.recommender import CANDIDATES_KEPT, OfflineRecommender
 from jobs.offline.snapshot import Snapshot
 from jobs.tuning.space import FORMULA
 from shared.domain.formula import EXCLUSION_POLICIES, VIEWED_TIER, Formula
@@ -199,3 +199,44 @@ def test_users_without_neighbours_get_taste_and_fillers(snapshot: Snapshot, comp
     assert (answers >= 0).all()
     for row in range(0, len(snapshot.users), 7):
         assert answers[row].tolist() == served(snapshot, nothing, formula, row)
+
+
+def test_answers_do_not_depend_on_what_was_answered_before() -> None:
+    history = data.shop(users=30, items=ITEMS, events=1500)
+    active = np.ones(ITEMS, np.bool_)
+    snapshot = Snapshot(history, history.times.max(), np.arange(30), active, made_catalog(1))
+    neighbours, other = (cosine_neighbours(history.user_items(), k, min_co_occurrence=1) for k in (40, 10))
+    kept = OfflineRecommender(snapshot, K, compiled=False)
+    start = Formula(trending_prior=0.1, half_life_days=30.0, rank_decay=0.9, repeat_weight=0.1, frequency_power=0.5)
+    values = {**FORMULA, "exclusion_policy": EXCLUSION_POLICIES, "profile_events": (3, 200)}
+    for name, options in values.items():
+        kept.recommend(neighbours, start)
+        kept.recommend(other, start)
+        # each parameter alone
+        for formula in (start.with_(**{name: options[at]}) for at in (0, -1)):
+            fresh = OfflineRecommender(snapshot, K, compiled=False)
+            assert np.array_equal(kept.recommend(neighbours, formula), fresh.recommend(neighbours, formula)), formula
+
+
+def test_candidates_are_known_for_the_latest_models_and_profiles(snapshot: Snapshot, neighbours: Neighbours) -> None:
+    recommender = OfflineRecommender(snapshot, K, compiled=False)
+    other = replace(neighbours)
+    formula = Formula()
+    assert not recommender.has_candidates(neighbours, formula)
+    recommender.recommend(neighbours, formula)
+    # what only mixes scores needs no other candidates
+    assert recommender.has_candidates(
+        neighbours, formula.with_(blend=0.1, trending_prior=1.0, prior_evidence=1.0, affinity_trend=10.0)
+    )
+    assert recommender.has_candidates(neighbours, formula.with_(trending_window="all"))
+    assert not recommender.has_candidates(other, formula)
+    assert not recommender.has_candidates(neighbours, formula.with_(exclusion_policy="nothing"))
+    for events in range(1, CANDIDATES_KEPT):
+        recommender.recommend(neighbours, formula.with_(profile_events=events))
+    assert recommender.has_candidates(neighbours, formula)
+    # the one used longest ago makes room
+    recommender.recommend(neighbours, formula)
+    recommender.recommend(neighbours, formula.with_(profile_events=CANDIDATES_KEPT))
+    assert recommender.has_candidates(neighbours, formula)
+    assert not recommender.has_candidates(neighbours, formula.with_(profile_events=1))
+    assert recommender.has_candidates(neighbours, formula.with_(profile_events=2))

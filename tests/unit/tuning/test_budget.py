@@ -5,7 +5,19 @@ from itertools import count
 
 import pytest
 
-from jobs.tuning.budget import ABORT_AFTER, ABORT_NOT_BEFORE_S, LONGEST, Budget, Watch, own_time_clock
+from jobs.tuning.budget import (
+    ABORT_AFTER,
+    ABORT_EARLY_AFTER,
+    ABORT_EARLY_FROM_S,
+    ABORT_NOT_BEFORE_S,
+    LONGEST,
+    Budget,
+    Watch,
+    abort_after_s,
+    own_time_clock,
+)
+from shared.manifest import manifest
+from shared.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -50,6 +62,24 @@ def test_charges_alone_spend_a_budget_whatever_the_clock_says() -> None:
     assert not budget.is_aborted
 
 
+def test_a_part_leaves_what_is_reserved() -> None:
+    budget = Budget(10.0)
+    assert budget.part(0.5, reserved=0.4).left == 5.0
+    budget.charge(4.0)
+    # what is left beyond the reserve, and the whole rest without one
+    assert budget.part(0.5, reserved=0.4).left == pytest.approx(2.0)
+    assert budget.part(0.5).left == 5.0
+    budget.charge(2.5)
+    assert budget.part(0.5, reserved=0.4).left == 0.0
+    assert budget.part(0.5).left == 3.5
+
+
+def test_the_default_budget_is_aborted_early_enough_to_publish() -> None:
+    budget_s = Settings.model_fields["similarity_budget_s"].default
+    # loading, the fit on the whole history, the formula of what is bought again, and publishing
+    assert abort_after_s(budget_s) + 600 <= manifest().entries["similarity"].timeout_s
+
+
 @pytest.mark.parametrize(
     ("budget_s", "elapsed", "aborted"),
     [
@@ -59,6 +89,11 @@ def test_charges_alone_spend_a_budget_whatever_the_clock_says() -> None:
         # a small budget has a minute
         (1.0, ABORT_NOT_BEFORE_S, False),
         (1.0, ABORT_NOT_BEFORE_S + 1e-6, True),
+        # and a large one less room
+        (500.0, ABORT_EARLY_FROM_S, False),
+        (500.0, ABORT_EARLY_FROM_S + 1e-6, True),
+        (5_000.0, ABORT_EARLY_AFTER * 5_000, False),
+        (5_000.0, ABORT_EARLY_AFTER * 5_000 + 1e-6, True),
     ],
 )
 def test_a_budget_is_aborted_beyond_its_longest_time_and_stays_so(

@@ -1,6 +1,7 @@
 """What algorithms learn from while they are tuned."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,14 @@ def test_fits_and_scores_are_charged_as_predicted_and_what_is_kept_is_charged_on
     tuned.score(neighbours, formula, budget)
     assert budget.spent == before + predicted
     assert tuned.predict_score(formula) < predicted
+    # mixing the scores of known candidates costs less, whatever the profile's length, than finding them
+    mixed = formula.with_(blend=0.1)
+    assert tuned.predict_score(mixed, neighbours) < tuned.predict_score(mixed)
+    other = [replace(model) for model in neighbours]
+    assert tuned.predict_score(mixed, other) == tuned.predict_score(mixed)
+    before, predicted_mix = budget.spent, tuned.predict_score(mixed, neighbours)
+    tuned.score(neighbours, mixed, budget)
+    assert budget.spent == pytest.approx(before + predicted_mix)
     # a longer profile costs more, another window is prepared first
     assert tuned.predict_score(formula.with_(profile_events=1)) < tuned.predict_score(formula)
     assert tuned.predict_score(formula.with_(trending_window="30d")) == predicted

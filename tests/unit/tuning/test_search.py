@@ -19,8 +19,10 @@ from jobs.models.transitions import transitions_neighbours
 from jobs.offline.split import split_last_days
 from jobs.tuning.budget import Budget, Watch
 from jobs.tuning.objective import Objective
-from jobs.tuning.search import Search
+from jobs.tuning.search import AFTER_STARTS_SHARE, MIXING_SHARE, SWEEP_SHARE, Search
 from jobs.tuning.space import Space
+from jobs.tuning.starts import starting_formula
+from jobs.tuning.steps import fit_trial
 from jobs.tuning.trial import FinishedTrial, Trial, TrialState
 from shared.domain.formula import Formula
 from tests.unit.offline import data
@@ -140,6 +142,13 @@ def test_models_of_whole_tastes_start_from_users_and_the_others_from_the_session
     assert first_rows["tfidf"] > 120
 
 
+def made_first(made: Search, name: str) -> Trial:
+    """Return the trial at the start of an algorithm's space."""
+    space = made.spaces[name]
+    formula = starting_formula(made.objective)
+    return fit_trial(made.objective, name, space, dict(space.start), Weighting(), formula, made.budget)
+
+
 def peak(at: tuple[int, ...]) -> Space:
     """Return a space whose algorithm is right at some values of ``place`` and knows nothing at others."""
 
@@ -158,6 +167,40 @@ def test_a_leading_algorithm_is_tuned_from_a_far_start_as_well() -> None:
     assert trial.fits > 2
     near = search(spaces={"ease": peak((0,))}, budget=100).run()
     assert [trial.parameters for trial in near] == [{"place": 0}]
+
+
+@pytest.mark.parametrize(("spent", "tunes"), [(0.59, True), (0.61, False)])
+def test_first_tuning_leaves_a_share_for_what_follows(spent: float, tunes: bool) -> None:
+    assert pytest.approx(0.4) == AFTER_STARTS_SHARE
+    made = search("cosine", "tfidf", budget=30)
+    made.live = [made_first(made, "cosine")]
+    trial = made_first(made, "tfidf")
+    made.budget.charge(spent * 30 - made.budget.spent)
+    before = made.budget.spent
+    made._tune_first(trial, predicted=30)
+    assert (made.budget.spent > before) == tunes
+
+
+@pytest.mark.parametrize(("spent", "tunes"), [(0.7, True), (0.76, False)])
+def test_far_starts_leave_a_share_for_the_sweep_and_mixing(spent: float, tunes: bool) -> None:
+    assert SWEEP_SHARE + MIXING_SHARE == 0.25
+    made = search(spaces={"ease": peak((0, 11))}, budget=30)
+    made.live = [made_first(made, "ease")]
+    made.budget.charge(spent * 30 - made.budget.spent)
+    made.fit_far_starts()
+    assert [trial.parameters for trial in made.live] == [{"place": 0}] + [{"place": 11}] * tunes
+
+
+def test_the_sweep_varies_the_best_trial_alone_within_its_share() -> None:
+    made = search("cosine", "tfidf", budget=10)
+    made.live = [made_first(made, name) for name in ("cosine", "tfidf")]
+    best, other = made.live
+    other.scores = other.scores * 0.5
+    costs, before = (best.cost, other.cost), made.budget.spent
+    made.sweep()
+    spent = made.budget.spent - before
+    assert 0 < spent <= SWEEP_SHARE * 10 + made.objective.predict_score(best.formula.with_(profile_events=200))
+    assert (best.cost, other.cost) == (pytest.approx(costs[0] + spent), costs[1])
 
 
 def test_an_algorithm_that_leads_nothing_has_no_far_start() -> None:

@@ -275,7 +275,7 @@ def test_a_choice_that_was_aborted_says_so_and_is_the_best_so_far() -> None:
     readings = itertools.chain((0.0,), itertools.repeat(60.001))
     choice = choose_model(data.shop(), unknown(), time_budget_s=2, spaces=spaces, clock=lambda: next(readings))
     assert choice.is_aborted
-    assert choice.reason.startswith("ABORTED after 3 times the budget: best of 1 trial")
+    assert choice.reason.startswith("ABORTED after 60 s with a budget of 2 s: best of 1 trial")
     assert choice.metrics()["aborted"]
     assert choice.neighbours.counts.any()
 

@@ -25,12 +25,13 @@ from jobs.tuning.steps import (
     fit_trial,
     predict_step,
     step_model,
+    sweep_formula,
     try_other_starts,
     tune_for,
     tune_formula,
     tune_rivals,
 )
-from jobs.tuning.trial import FinishedTrial, TrialState
+from jobs.tuning.trial import FinishedTrial, Trial, TrialState
 from shared.domain.formula import Formula, Repeats
 from tests.unit.offline import data
 
@@ -233,3 +234,51 @@ def test_the_formula_gets_a_share_of_the_budget_after_a_step() -> None:
     # the step itself, and what the share pays for, of which the last may exceed it
     assert 2 < len(tuned.formulae) <= 7
     assert budget.left > budget.seconds / 2
+
+
+class Landscape(Objective):
+    """Scores a formula by its values alone; what a scoring costs stays."""
+
+    def score(self, neighbours: Sequence[Neighbours], formula: Formula, budget: Budget) -> Float64Array:
+        budget.charge(1.0)
+        # a valley three places wide lies before the best half-life, which the rank's decay then moves
+        heights = {None: 0.3, 240.0: 0.2, 120.0: 0.1, 60.0: 0.1, 30.0: 0.1, 15.0: 0.5, 7.0: 0.4}
+        height = heights[formula.half_life_days]
+        if formula.rank_decay == 0.5:
+            height += 0.1 if formula.half_life_days in (15.0, 7.0) else -0.1
+        if (formula.rank_decay, formula.half_life_days) == (0.5, 7.0):
+            height += 0.3
+        return np.full(10, height)
+
+
+def landscape() -> tuple[Landscape, Trial]:
+    tuned = Landscape([leave_last_out(data.shop(users=30, events=300), new_only=True)], Catalog.unknown(60))
+    formula = Formula(half_life_days=None, rank_decay=1.0)
+    return tuned, Trial("cosine", {}, Weighting(), formula, tuned.score([], formula, Budget(1)), [])
+
+
+VALUES = {name: FORMULA[name] for name in ("half_life_days", "rank_decay", "frequency_power")}
+
+
+def test_a_sweep_finds_what_single_steps_do_not_and_goes_on_until_nothing_gains() -> None:
+    tuned, trial = landscape()
+    tune_formula(tuned, trial, VALUES, Budget(1_000))
+    assert trial.formula.half_life_days is None
+    sweep_formula(tuned, trial, VALUES, Budget(1_000))
+    assert (trial.formula.half_life_days, trial.formula.rank_decay) == (7.0, 0.5)
+    assert trial.score == pytest.approx(0.8)
+    # what does not gain stays
+    assert trial.formula == Formula(half_life_days=7.0, rank_decay=0.5)
+    budget = Budget(1_000)
+    sweep_formula(tuned, trial, VALUES, budget)
+    # every other value once
+    assert budget.spent == sum(len(options) - 1 for options in VALUES.values())
+
+
+@pytest.mark.parametrize(("seconds", "half_life_days"), [(4.0, None), (5.0, 15.0)])
+def test_a_sweep_ends_with_its_budget(seconds: float, half_life_days: float | None) -> None:
+    tuned, trial = landscape()
+    budget = Budget(seconds)
+    sweep_formula(tuned, trial, VALUES, budget)
+    assert trial.formula.half_life_days == half_life_days
+    assert budget.spent == seconds
