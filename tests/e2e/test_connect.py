@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -56,6 +57,11 @@ def follow(shop: Aisle, folder: Path, blocks: list[str]) -> str:
 
 
 def test_an_empty_shop_names_its_next_step(shop: Aisle) -> None:
+    # printed after the line that the shop is ready
+    deadline = time.monotonic() + 30
+    while "Stop with Ctrl-C" not in shop.printed():
+        assert time.monotonic() < deadline, shop.printed()
+        time.sleep(0.05)
     source = re.search(r"import_catalog source=(\S+) dry_run=true", shop.printed())
     assert source is not None
     assert Path(source[1]).is_file()
