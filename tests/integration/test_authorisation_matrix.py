@@ -20,16 +20,14 @@ from shared.manifest import manifest
 from shared.tokens import issue
 from tests.integration.conftest import Environment
 from tests.integration.people import ADMIN_TOKEN, register
-
-# of required parameters and of path parameters
-NEEDED = {"product_id": "1", "external_id": "SKU1", "k": "1"}
-FILLED = {"product_id": "1", "version": "1", "rule_id": "1", "order_id": "1", "user_id": "17850"}
+from tests.integration.personal_requests import BODIES, FILLED, needed_parameters
 
 
 @dataclass(frozen=True)
 class Route:
     """A route as its function describes it."""
 
+    function: str
     method: str
     path: str
     takes_user_id: bool
@@ -51,7 +49,7 @@ def personal_routes() -> list[Route]:
                 query = [parameter for parameter in operation.get("parameters", ()) if parameter["in"] == "query"]
                 names = {parameter["name"] for parameter in query}
                 required = tuple(parameter["name"] for parameter in query if parameter["required"])
-                routes.append(Route(method.upper(), path, "user_id" in names, required))
+                routes.append(Route(entry.name, method.upper(), path, "user_id" in names, required))
     return routes
 
 
@@ -59,15 +57,14 @@ def send(
     shop: httpx.Client, route: Route, user_id: str, headers: dict[str, str], more: dict[str, str]
 ) -> httpx.Response:
     """Send a request that names the user wherever the route takes one; ``more`` are further query parameters."""
-    params = {name: NEEDED[name] for name in route.required} | more
+    needed = needed_parameters(user_id)
+    params = {name: needed[name] for name in route.required} | more
     if route.takes_user_id:
         params["user_id"] = user_id
     path = route.path
-    for name, value in FILLED.items():
+    for name, value in (FILLED | {"user_id": "17850"}).items():
         path = path.replace("{" + name + "}", value)
-    event = {"user_id": user_id, "product_id": 1, "event_type": "view"}
-    bodies: dict[str, Any] = {"/events": event, "/events/batch": {"events": [event]}}
-    body = None if route.method == "GET" else bodies.get(route.path, {})
+    body = None if route.method == "GET" else BODIES.get(route.path, lambda _user_id: {})(user_id)
     return shop.request(route.method, path, params=params, headers=headers, json=body)
 
 
@@ -75,7 +72,9 @@ PERSONAL = personal_routes()
 KINDS = ("account", "guest", "shop")
 # routes of an account's login, where no user can be named
 LOGIN = {("PATCH", "/users/me"), ("POST", "/auth/password"), ("POST", "/auth/verification")}
-EVENTS = {"/events", "/events/batch"}
+EVENTS = {"/events", "/events/batch", "/track"}
+# routes of other collectors' calls, which need a write key whatever else a request has
+COLLECT = {route.path for route in PERSONAL if route.function == "collect"} - EVENTS
 CREDENTIALS = (
     "none",
     "its token",
@@ -177,7 +176,15 @@ def _signed(claims: dict[str, Any]) -> str:
 
 def expected(route: Route, kind: str, name: str) -> int | None:
     """Return the status of the refusal; None where the caller is let in."""
-    if name == "a stranger's token" and not route.takes_user_id and route.path not in EVENTS:
+    if route.path in COLLECT:
+        if name in ("expired token", "forged token", "secret key and Origin", "secret key in the URL", "altered key"):
+            return REFUSED[name]
+        if name == "secret key" or (kind != "account" and name in ("publishable key", "publishable key in the URL")):
+            return None
+        return 401
+    if route.path == "/users/merge" and name not in (*REFUSED, "its token", "secret key"):
+        return 401
+    if name == "a stranger's token" and not route.takes_user_id and route.path not in {*EVENTS, "/users/merge"}:
         # no way to name anybody else: the answer is the stranger's own
         return None
     if name in REFUSED:

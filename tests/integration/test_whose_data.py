@@ -6,7 +6,7 @@ The routes come from the functions' descriptions, so new routes are included; op
 import base64
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 
 from shared.manifest import manifest
 from tests.integration.people import ADMIN, bearer, register
+from tests.integration.personal_requests import BODIES, FILLED, needed_parameters
 
 # routes open to everybody, without personal data in the answer
 OPEN = {
@@ -44,46 +45,6 @@ OPEN = {
     ("POST", "/auth/password-reset"),
     ("GET", "/health"),
     ("GET", "/health/ready"),
-}
-RETAIL = "/v2/projects/{project}/locations/{location}/catalogs/{catalog}/userEvents"
-
-
-def call_of_segment(user: str) -> dict[str, Any]:
-    return {"type": "track", "event": "Product Viewed", "userId": user, "properties": {"product_id": "1"}}
-
-
-def event_of_retail(user: str) -> dict[str, Any]:
-    return {"eventType": "detail-page-view", "visitorId": user, "productDetails": [{"product": {"id": "1"}}]}
-
-
-# the body names the user, and must be valid for the request to reach authorisation
-BODIES: dict[str, Callable[[str], Any]] = {
-    "/events": lambda user: {"user_id": user, "product_id": 1, "event_type": "view"},
-    "/events/batch": lambda user: {"events": [{"user_id": user, "product_id": 1, "event_type": "view"}]},
-    "/v1/batch": lambda user: {"batch": [call_of_segment(user)]},
-    "/v1/{call}": call_of_segment,
-    "/mp/collect": lambda user: {"client_id": user, "events": [{"name": "page_view"}]},
-    f"{RETAIL}:write": event_of_retail,
-    f"{RETAIL}:collect": event_of_retail,
-    f"{RETAIL}:import": lambda user: {
-        "inputConfig": {"userEventInlineSource": {"userEvents": [event_of_retail(user)]}}
-    },
-    "/track": lambda user: {"user_id": user, "product_id": 1, "event_type": "view"},
-    "/users/merge": lambda user: {"from": user, "to": user},
-}
-NEEDED = {"product_id": "1", "external_id": "SKU1", "k": "1"}
-FILLED = {
-    "product_id": "1",
-    "version": "1",
-    "rule_id": "1",
-    "name": "trending",
-    "scope": "similar",
-    "order_id": "1",
-    "key_id": "0" * 12,
-    "call": "track",
-    "project": "p",
-    "location": "global",
-    "catalog": "default_catalog",
 }
 
 
@@ -198,7 +159,7 @@ TOKENS = ("none", "a stranger's", "expired", "alg none", "signed by another key"
 
 
 def ask(shop: httpx.Client, route: Route, token: str | None, user_id: str | None) -> httpx.Response:
-    needed = NEEDED | {"userEvent": json.dumps(event_of_retail(user_id or "somebody"))}
+    needed = needed_parameters(user_id or "somebody")
     params = {name: needed[name] for name in route.needs}
     if route.takes_user_id and user_id is not None:
         params["user_id"] = user_id
