@@ -37,6 +37,8 @@ def test_every_route_is_documented_with_its_answers(env: dict[str, str], serve: 
         "max_price",
         "in_stock",
         "tags",
+        "tag",
+        "after",
         "external_id",
         "min_rating",
         "on_sale",

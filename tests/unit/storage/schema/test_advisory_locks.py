@@ -16,7 +16,11 @@ def test_no_other_module_states_the_number_of_a_lock() -> None:
     assert [str(file.relative_to(ROOT)) for file in sources if file != HOME and NUMBER.search(file.read_text())] == []
 
 
-def test_migrations_lock_vocabulary_and_content_by_the_same_numbers() -> None:
+def test_migrations_lock_by_the_same_numbers() -> None:
     sql = "".join(file.read_text() for file in sorted((ROOT / "shared" / "sql" / "migrations").glob("*.sql")))
     numbers = re.findall(r"pg_(?:try_)?advisory_xact_lock\((\d+)\)", sql)
-    assert {int(number) for number in numbers} == {advisory_locks.SEARCH_VOCABULARY, advisory_locks.CONTENT}
+    assert {int(number) for number in numbers} == {
+        advisory_locks.SEARCH_VOCABULARY,
+        advisory_locks.CONTENT,
+        advisory_locks.CATALOG_COUNTS,
+    }
