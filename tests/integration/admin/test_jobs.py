@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
-from functions.admin import runner, schemas
+from functions.admin import runner
+from functions.admin.schemas import jobs as schemas
 from shared import clients
 from tests.integration.admin.conftest import audited
 from tests.integration.conftest import Serve

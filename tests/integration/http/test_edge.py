@@ -22,7 +22,7 @@ Serve = Callable[[str], httpx.Client]
 STAFF = {"Authorization": "Bearer an-admin-token-for-tests"}
 ORIGIN = {"Origin": "https://shop.example"}
 VIEW = b'{"user_id": "u1", "product_id": 1, "event_type": "view"}'
-FUNCTIONS = ("products", "cart", "accounts", "events", "recommendations", "admin")
+FUNCTIONS = ("products", "cart", "accounts", "events", "collect", "recommendations", "admin")
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_head_is_taken_wherever_get_is(functions: dict[str, httpx.Client], name:
 
 def test_allow_names_every_method_of_a_path(functions: dict[str, httpx.Client]) -> None:
     assert functions["products"].post("/products/1").headers["allow"] == "DELETE, GET, HEAD, PATCH"
-    assert functions["products"].delete("/products").headers["allow"] == "GET, HEAD, POST"
+    assert functions["products"].put("/products").headers["allow"] == "DELETE, GET, HEAD, PATCH, POST"
     assert functions["events"].get("/events").headers["allow"] == "POST"
     assert functions["admin"].put("/admin/rules/1").headers["allow"] == "DELETE, PATCH"
     assert functions["events"].head("/events").status_code == 405

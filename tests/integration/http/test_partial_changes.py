@@ -60,6 +60,20 @@ CHANGES: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "note": {"note": "another note"},
         "segment_id": {"segment_id": 902},
     },
+    "PATCH /admin/feeds/{feed_id}": {
+        "name": {"name": "Another feed"},
+        "url": {"url": "https://shop.example/other.csv"},
+        "preset": {"preset": "google"},
+        "columns": {"columns": "name:title"},
+        "separator": {"separator": ";"},
+        "encoding": {"encoding": "latin-1"},
+        "decimal": {"decimal": ","},
+        "format": {"format": "jsonl"},
+        "every_minutes": {"every_minutes": 60},
+        "credentials": {"credentials": "aisle-feed-other"},
+        "max_gone_share": {"max_gone_share": 0.5},
+        "is_active": {"is_active": False},
+    },
     "PATCH /admin/shop": {
         "name": {"name": "Another shop"},
         "currency": {"currency": "JPY"},
@@ -175,6 +189,35 @@ def test_the_shop_keeps_its_other_settings(env: dict[str, str], serve: Serve, fi
     answer = admin.patch("/admin/shop", json=CHANGES["PATCH /admin/shop"][field], headers=STAFF)
     assert answer.status_code == 200, answer.text
     assert differences(before, rows("shop", {"updated_at", "languages"})) == {field}
+
+
+@pytest.mark.parametrize("field", CHANGES["PATCH /admin/feeds/{feed_id}"])
+def test_a_feed_keeps_its_other_settings(env: dict[str, str], serve: Serve, field: str) -> None:
+    admin = serve("admin")
+    body = {
+        "name": "Feed",
+        "url": "https://shop.example/feed.csv",
+        "preset": "shopify",
+        "columns": "brand:Vendor",
+        "separator": ",",
+        "encoding": "utf-8",
+        "decimal": ".",
+        "format": "csv",
+        "every_minutes": 30,
+        "credentials": "aisle-feed-shop",
+        "max_gone_share": 0.1,
+        "is_active": True,
+    }
+    created = [admin.post("/admin/feeds", json=body, headers=STAFF) for _ in range(2)]
+    assert [answer.status_code for answer in created] == [201, 201], created[0].text
+    bystander, feed = (answer.json()["id"] for answer in created)
+    ignored = {"updated_at", "next_run_at", "last_run_at"}
+    before = {row["id"]: row for row in rows("feeds", ignored)}
+    answer = admin.patch(f"/admin/feeds/{feed}", json=CHANGES["PATCH /admin/feeds/{feed_id}"][field], headers=STAFF)
+    assert answer.status_code == 200, answer.text
+    after = {row["id"]: row for row in rows("feeds", ignored)}
+    assert after[bystander] == before[bystander]
+    assert differences([before[feed]], [after[feed]]) == {field}
 
 
 @pytest.mark.parametrize("field", CHANGES["PATCH /admin/rules/{rule_id}"])

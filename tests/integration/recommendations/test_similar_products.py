@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from functions.admin import rules
-from functions.admin.schemas import RuleWrite
+from functions.admin.schemas.rules import RuleWrite
 from shared.clients import postgres
 from shared.clients.postgres import transaction
 from shared.domain.content import specificities

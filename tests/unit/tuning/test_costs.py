@@ -34,10 +34,12 @@ def test_answers_cost_by_user_and_by_the_events_that_the_profile_takes(
     compiled: bool, user_s: float, neighbour_s: float
 ) -> None:
     lengths = np.array([10, 50, 100])
-    prepared = costs.predict_answers(lengths, 50, compiled=compiled, is_prepared=True)
+    prepared = costs.predict_answers(lengths, 50, compiled=compiled, is_prepared=True, has_candidates=False)
     assert prepared == pytest.approx(costs.GROUP_S + 3 * user_s + (10 + 50 + 50) * NEIGHBOURS * neighbour_s)
-    first = costs.predict_answers(lengths, 50, compiled=compiled, is_prepared=False)
+    first = costs.predict_answers(lengths, 50, compiled=compiled, is_prepared=False, has_candidates=False)
     assert first - prepared == pytest.approx(3 * costs.PREPARED_USER_S)
+    mixed = costs.predict_answers(lengths, 50, compiled=compiled, is_prepared=True, has_candidates=True)
+    assert mixed == pytest.approx(costs.GROUP_S + 3 * user_s)
 
 
 def test_mixing_costs_by_part_and_by_item() -> None:

@@ -25,6 +25,8 @@ WRITTEN = {
     "integer[]": "integer_array",
     "real[]": "real_array",
     "text[]": "text_array",
+    "catalog_cell[]": "catalog_cell_array",
+    "catalog_variant[]": "catalog_variant_array",
 }
 
 
