@@ -101,10 +101,10 @@ def load_events(parameters: LoadEvents) -> dict[str, Any]:
     dates: set[date] = set()
     zoneless: list[int] = []
     zoneless_rows = 0
-    form = sources.format_of(parameters.source, parameters.format)
-    if form == "xml":
+    if "xml" in (parameters.format, parameters.source.rpartition(".")[2].lower()):
         raise InvalidRequest("format: a history is CSV, JSON lines or Parquet; XML is read by import_catalog only.")
     with sources.opened(parameters.source) as file:
+        form = sources.format_of(parameters.source, parameters.format)
         history = event_files.open_events(
             file, form, parameters.chunk_rows, columns=columns, options=options, fixed=parameters.fixed()
         )
