@@ -25,6 +25,8 @@ OSV: Final = "https://api.osv.dev/v1/query"
 LOCKS: Final = ("requirements.txt", "jobs/requirements.txt", "dev-requirements.txt")
 CODE: Final = ("main.py", "functions", "jobs", "shared", "local", "delivery")
 TREES: Final = ("functions", "jobs", "shared", "local", "delivery", "benchmarks", "tests", "terraform", "docs", ".ci")
+# folders of what tools write and install
+INSTALLED: Final = frozenset({"__pycache__", "node_modules"})
 # data and archives are binary; a file without a suffix is a script, or a licence
 BINARY: Final = frozenset({".parquet", ".gz", ".zip", ".png", ".ico", ".pyc", ".woff2"})
 PIN: Final = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
@@ -106,12 +108,12 @@ def unsafe_code(root: Path = ROOT) -> Iterator[Finding]:
 
 
 def text_files(root: Path = ROOT) -> list[str]:
-    """Return the paths of the files that may hold a secret, without locks, which hold hashes, and hidden folders."""
+    """Return the paths of the files that may hold a secret, without locks, which hold hashes, hidden and installed folders."""
     files = [*root.glob("*"), *(file for tree in TREES for file in (root / tree).rglob("*"))]
     paths = []
     for file in files:
         path = file.relative_to(root)
-        hidden = any(part.startswith(".") or part == "__pycache__" for part in path.parts[1:-1])
+        hidden = any(part.startswith(".") or part in INSTALLED for part in path.parts[1:-1])
         if file.is_file() and not hidden and file.suffix not in BINARY and path.as_posix() not in LOCKS:
             paths.append(path.as_posix())
     return sorted(paths)

@@ -39,8 +39,8 @@ WRITES: list[tuple[str, str, Any, str, bool, bool]] = [
 ]
 
 # test_schedules.py and test_dead_letters.py cover the routes that need Cloud Scheduler or dead-letter subscriptions,
-# tests/integration/test_api_keys.py those of API keys, jobs/test_import_feeds.py those of feeds. A change of a product
-# by the shop's own id is the same function as by ours.
+# tests/integration/test_api_keys.py those of API keys, tests/integration/jobs/test_import_feeds.py those of feeds. A
+# change of a product by the shop's own id is the same function as by ours.
 ELSEWHERE = {
     ("POST", "/admin/jobs/{name}/pause"),
     ("POST", "/admin/jobs/{name}/resume"),
