@@ -108,7 +108,7 @@ def unsafe_code(root: Path = ROOT) -> Iterator[Finding]:
 
 
 def text_files(root: Path = ROOT) -> list[str]:
-    """Return the paths of the files that may hold a secret, without locks, which hold hashes, hidden and installed folders."""
+    """Return the paths of files that may hold a secret: no locks, which hold hashes, no hidden or installed folders."""
     files = [*root.glob("*"), *(file for tree in TREES for file in (root / tree).rglob("*"))]
     paths = []
     for file in files:
