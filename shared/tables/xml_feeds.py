@@ -127,7 +127,10 @@ def xml_items(blocks: Iterable[bytes], encoding: str | None = None) -> Iterator[
                 items.feed(block[begin : begin + BLOCK_BYTES], is_last=False)
                 yield from items.done
                 items.done.clear()
+        # Expat 2.6 and later put off a large token, and all that follows it, until the end
         items.feed(b"", is_last=True)
+        yield from items.done
+        items.done.clear()
     except (expat.ExpatError, LookupError, ValueError) as error:
         yield from items.done
         reason = expat.ErrorString(error.code) if isinstance(error, expat.ExpatError) else str(error)
