@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.recommendations.recommendations import answer_of, strategy_of
-from functions.recommendations.schemas import RecommendationsBatch, RecommendationsBatchRequest
+from functions.recommendations.schemas.batch import RecommendationsBatch, RecommendationsBatchRequest
 from shared.auth import key_or
 from shared.domain.events import uuid7
 from shared.http import computed, private

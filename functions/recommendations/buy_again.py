@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from functions.recommendations.ranked_products import ranked_products
 from functions.recommendations.reasons import purchase_reason
-from functions.recommendations.schemas import BuyAgain, BuyAgainQuery
+from functions.recommendations.schemas.buy_again import BuyAgain, BuyAgainQuery
 from shared.auth import NamedShopper
 from shared.domain import replenishment
 from shared.domain.events import uuid7

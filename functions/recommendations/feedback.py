@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from functions.recommendations.schemas import Feedback, FeedbackAccepted
+from functions.recommendations.schemas.feedback import Feedback, FeedbackAccepted
 from shared.domain.product_references import ProductReference
 from shared.errors import NotFound
 from shared.http.api import problem_responses

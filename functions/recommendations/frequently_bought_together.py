@@ -11,7 +11,10 @@ from starlette.responses import Response
 
 from functions.recommendations.ranked_products import ranked_products
 from functions.recommendations.reasons import together_reason
-from functions.recommendations.schemas import FrequentlyBoughtTogether, FrequentlyBoughtTogetherQuery
+from functions.recommendations.schemas.frequently_bought_together import (
+    FrequentlyBoughtTogether,
+    FrequentlyBoughtTogetherQuery,
+)
 from shared.auth import MaybeShopper
 from shared.domain.events import uuid7
 from shared.domain.product_references import ProductReference

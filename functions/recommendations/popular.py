@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.recommendations.ranked_products import ranked_products
-from functions.recommendations.schemas import PopularProducts, PopularProductsQuery
+from functions.recommendations.schemas.popular import PopularProducts, PopularProductsQuery
 from shared.errors import DatabaseUnavailable
 from shared.http import computed, fresh
 from shared.http.answers import dump

@@ -8,7 +8,7 @@ from fastapi import Query as QueryParameters
 from starlette.responses import Response
 
 from functions.recommendations.ranked_products import ranked_products
-from functions.recommendations.schemas import RecentlyViewed, RecentlyViewedQuery
+from functions.recommendations.schemas.recently_viewed import RecentlyViewed, RecentlyViewedQuery
 from shared.auth import NamedShopper
 from shared.http import computed, private
 from shared.http.answers import dump

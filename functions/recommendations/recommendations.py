@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from functions.recommendations.ranked_products import ranked_products
 from functions.recommendations.reasons import Reasons
-from functions.recommendations.schemas import Recommendations, RecommendationsQuery
+from functions.recommendations.schemas.recommendations import Recommendations, RecommendationsQuery
 from shared.auth import NamedShopper, bearer, own
 from shared.domain.category_references import ANY_CATEGORY
 from shared.domain.events import uuid7

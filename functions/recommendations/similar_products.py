@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from functions.recommendations.ranked_products import ranked_products
 from functions.recommendations.reasons import similar_reason
-from functions.recommendations.schemas import SimilarProducts, SimilarProductsQuery
+from functions.recommendations.schemas.similar_products import SimilarProducts, SimilarProductsQuery
 from shared.auth import MaybeShopper
 from shared.domain.events import uuid7
 from shared.domain.product_references import ProductReference

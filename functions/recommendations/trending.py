@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.recommendations.ranked_products import ranked_products
-from functions.recommendations.schemas import TrendingProducts, TrendingProductsQuery
+from functions.recommendations.schemas.trending import TrendingProducts, TrendingProductsQuery
 from shared.domain.category_references import ANY_CATEGORY, CategoryReference
 from shared.http import cached, fresh
 from shared.http.answers import dump

@@ -22,7 +22,7 @@ from functions.cart.schemas import CheckoutRequest
 from functions.products.imports import unpack
 from functions.products.schemas import ProductQuery
 from functions.recommendations.recommendations import user_id_in
-from functions.recommendations.schemas import RecommendationsQuery
+from functions.recommendations.schemas.recommendations import RecommendationsQuery
 from local.pubsub.filters import FilterError, parse_filter
 from shared import auth, logs, messages, tokens
 from shared import settings as settings_module
