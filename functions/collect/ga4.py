@@ -7,9 +7,8 @@ from fastapi import Query as InQuery
 from starlette.responses import Response
 
 from functions.collect import ga4_events
-from functions.collect.receiving import receive, require_key
+from functions.collect.receiving import receive, require_key, result_response
 from functions.collect.schemas import CollectionResult, MeasurementQuery, MeasurementRequest, MeasurementValidation
-from functions.collect.segment import answer
 from functions.collect.translation import objects
 from shared.auth import PresentedCredential
 from shared.errors import InvalidRequest
@@ -41,7 +40,7 @@ async def record_measurement(
         for report in ga4_events.reports(fields, event, position)
     ]
     received = await receive(request, reports, credential)
-    return answer(received) if received.rejected else Response(status_code=204)
+    return result_response(received) if received.rejected else Response(status_code=204)
 
 
 @router.post("/debug/mp/collect", response_model=MeasurementValidation, responses=OWNED)

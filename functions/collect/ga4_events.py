@@ -26,7 +26,7 @@ _NAME: Final = re.compile(r"[A-Za-z]\w{0,39}", re.ASCII)
 
 
 def user_of(body: Mapping[str, Any]) -> str | None:
-    """Return the user of a request: who is known, else the browser's or app's instance."""
+    """Return the user's id, else the id of the browser or of the app's instance; None if the request has none."""
     return first_text(body, "user_id", "client_id", "app_instance_id")
 
 
@@ -62,7 +62,7 @@ def reports(body: Mapping[str, Any], event: Mapping[str, Any], position: int) ->
 
 
 def _time(micros: Any) -> Any:
-    """Return microseconds since 1970 as a time; what is none is returned as it is, to be refused."""
+    """Return microseconds since 1970 as a time. An invalid value is returned as text, for validation."""
     try:
         return datetime.fromtimestamp(int(micros) / 1_000_000, UTC).isoformat()
     except (TypeError, ValueError, OverflowError, OSError):

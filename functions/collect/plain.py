@@ -4,9 +4,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from functions.collect import plain_events
-from functions.collect.receiving import receive
+from functions.collect.receiving import receive_event, result_response
 from functions.collect.schemas import CollectionResult, PlainEvent
-from functions.collect.segment import answer
 from shared.auth import PresentedCredential
 from shared.http.api import OWNED
 
@@ -17,4 +16,4 @@ router = APIRouter(tags=["track"])
 async def record_plain_event(request: Request, event: PlainEvent, credential: PresentedCredential) -> Response:
     """Record an event under the usual names of its fields."""
     reports = plain_events.reports(event.model_dump(exclude_none=True))
-    return answer(await receive(request, [(0, report) for report in reports], credential))
+    return result_response(await receive_event(request, reports, credential))

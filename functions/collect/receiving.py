@@ -1,10 +1,11 @@
-"""What every route of this function does with the reports of a request: check the key, publish, answer."""
+"""The steps that the routes of all dialects share: check the API key, publish the reports, answer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import Request
+from starlette.responses import Response
 
 from functions.collect.translation import Report
 from shared import api_keys
@@ -13,6 +14,7 @@ from shared.auth import Credential
 from shared.errors import AppError, Forbidden, InvalidApiKey, InvalidRequest, Unauthorized
 from shared.event_publishing import cost_of, publish_batch
 from shared.http import revocations
+from shared.http.answers import dump
 from shared.http.api import charge
 
 MAX_REPORTS: Final = 5_000
@@ -29,14 +31,14 @@ class Received:
 async def require_key(request: Request, in_body: Any = None) -> None:
     """Raise unless the request has a valid API key: in a header or the URL, which the edge has checked, or in its body.
 
-    Raises Unauthorized without a key, InvalidApiKey for one that is not valid, and Forbidden for a secret one in the
-    body, which a browser could have sent.
+    Raises Unauthorized without a key, InvalidApiKey for an invalid key, and Forbidden for a secret key in the body,
+    which a browser could have sent.
     """
     checked = request.scope.get("aisle.key")
     if in_body is None:
         if checked is None:
             raise Unauthorized(
-                "Send a publishable API key (pk_…) as the write key; POST /admin/api-keys makes one.",
+                "Send a publishable API key (pk_…) as the write key; POST /admin/api-keys creates one.",
                 headers=KEY_CHALLENGE,
             )
         return
@@ -52,7 +54,7 @@ async def require_key(request: Request, in_body: Any = None) -> None:
     await revocations.first_read()
     if key is None or (checked is not None and checked != key) or revocations.is_revoked(key.id):
         raise InvalidApiKey(
-            "The writeKey is no valid API key, or not the one of the header; GET /admin/api-keys lists the valid ones.",
+            "The writeKey is not a valid API key, or differs from the header's; GET /admin/api-keys lists valid keys.",
             headers=KEY_CHALLENGE,
         )
 
@@ -76,3 +78,14 @@ async def receive(request: Request, reports: Sequence[tuple[int, Report]], crede
         raise next(iter(problems.values()))
     rejected = [{"index": position, "problem": error.problem()} for position, error in problems.items()]
     return Received(len({position for position, _report in reports}) - len(problems), rejected)
+
+
+async def receive_event(request: Request, reports: Iterable[Report], credential: Credential) -> Received:
+    """Publish the reports of a request that has one event. Raises what ``receive`` raises."""
+    return await receive(request, [(0, report) for report in reports], credential)
+
+
+def result_response(received: Received) -> Response:
+    """Return the response that says what was accepted: a CollectionResult."""
+    body = {"success": True, "accepted": received.accepted, "rejected": received.rejected}
+    return Response(dump(body), media_type="application/json")

@@ -8,9 +8,8 @@ from fastapi import Query as InQuery
 from starlette.responses import Response
 
 from functions.collect import retail_events
-from functions.collect.receiving import receive, require_key
+from functions.collect.receiving import receive, receive_event, require_key, result_response
 from functions.collect.schemas import CollectionResult, RetailCollectQuery, RetailEvent, RetailImport
-from functions.collect.segment import answer
 from functions.collect.translation import mapping, objects
 from shared.auth import PresentedCredential
 from shared.domain.events import Text
@@ -43,8 +42,7 @@ async def record_retail_event(
 ) -> Response:
     """Record a user event of Google Cloud Retail. Answers with the event."""
     await require_key(request)
-    fields = event.fields()
-    await receive(request, [(0, report) for report in retail_events.reports(fields)], credential)
+    await receive_event(request, retail_events.reports(event.fields()), credential)
     # as it was sent: it may have numbers and texts that cannot be written again
     return Response(await request.body(), media_type="application/json")
 
@@ -99,7 +97,7 @@ async def log_retail_event(
         check_values(event)
     except orjson.JSONDecodeError as error:
         raise MalformedBody(f"userEvent: is not valid JSON: {error}.") from None
-    return answer(await receive(request, [(0, report) for report in retail_events.reports(event)], credential))
+    return result_response(await receive_event(request, retail_events.reports(event), credential))
 
 
 @router.post("/userEvents:collect", response_model=CollectionResult, responses=OWNED)
@@ -112,5 +110,5 @@ async def send_retail_event(
 ) -> Response:
     """Record a user event of Google Cloud Retail that a page sends."""
     await require_key(request)
-    reports = retail_events.reports(event.fields())
-    return answer(await receive(request, [(0, report) for report in reports], credential))
+    received = await receive_event(request, retail_events.reports(event.fields()), credential)
+    return result_response(received)

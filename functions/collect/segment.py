@@ -9,13 +9,12 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from functions.collect import segment_events
-from functions.collect.receiving import Received, receive, require_key
+from functions.collect.receiving import receive, require_key, result_response
 from functions.collect.schemas import CollectionResult, SegmentBatch, SegmentMessage
 from functions.collect.segment_events import CALLS
 from shared.auth import Action, Credential, PresentedCredential, authorise
 from shared.domain.events import Text, UserId
 from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unauthorized
-from shared.http.answers import dump
 from shared.http.api import OWNED, problem_responses
 
 log = logging.getLogger(__name__)
@@ -48,7 +47,7 @@ async def record_segment_call(
 ) -> Response:
     """Record a Segment call: `track`, `identify`, `page`, `screen`, `alias` or `group`."""
     if call not in CALLS:
-        raise NotFound(f"/v1/{call} is no call of Segment's. The calls are {', '.join(CALLS)} and batch.")
+        raise NotFound(f"/v1/{call} is not a call of Segment's API. The calls are {', '.join(CALLS)} and batch.")
     await require_key(request, message.write_key)
     body = message.fields() | {"type": CALLS[call]}
     return await _record(request, [body], None, credential)
@@ -71,7 +70,7 @@ async def _record(request: Request, messages: list[Any], sent_at: Any, credentia
     if allowed := [merge for merge in merges if may_merge(*merge, credential)]:
         # after the events are published, so that those of the visitor follow
         await run_in_threadpool(_merge, allowed)
-    return answer(received)
+    return result_response(received)
 
 
 def may_merge(from_id: str, to_id: str, credential: Credential) -> bool:
@@ -99,9 +98,3 @@ def _merge(merges: list[tuple[str, str]]) -> None:
             log.warning("users not merged", extra={"error": error.detail})
         else:
             invalidation.forget_users({from_id, to_id, *filter(None, [merge.account_id])})
-
-
-def answer(received: Received) -> Response:
-    """Return what was accepted."""
-    body = {"success": True, "accepted": received.accepted, "rejected": received.rejected}
-    return Response(dump(body), media_type="application/json")

@@ -37,7 +37,7 @@ CALLS: Final[Mapping[str, str]] = {
 
 
 def user_of(message: Mapping[str, Any]) -> str | None:
-    """Return the user of a message: who is known, else the anonymous visitor."""
+    """Return the user's id, else the id of the anonymous visitor; None if the message has neither."""
     return first_text(message, "userId", "anonymousId")
 
 

@@ -1,8 +1,8 @@
-"""What the dialects of other event collectors have in common, as reports of ``shared/domain/order_events.py``.
+"""Events of all dialects as reports of ``shared/domain/order_events.py``.
 
-Names of events are those that files of histories use too (``shared/tables/values.py``). Of an event that Aisle does not
-know the name and the properties are kept, as a ``custom`` event. An event about several products is one report per
-product, each with an id derived from the event's.
+Names of events are those that files of histories use too (``shared/tables/values.py``). An event that Aisle does not
+know becomes a ``custom`` event with its name and properties. An event about several products is one report per product,
+each with an id derived from the event's.
 """
 
 import json
@@ -21,12 +21,12 @@ MAX_ID_CHARACTERS: Final = 120
 # of a custom event's properties, so that its metadata stay within MAX_METADATA_BYTES with its name
 MAX_PROPERTY_BYTES: Final = 3_500
 MAX_NAME_CHARACTERS: Final = 255
-# of a number of pieces that is text; Python refuses to read thousands of digits
+# of a quantity that is text; Python refuses to read thousands of digits
 MAX_DIGITS: Final = 18
 
 
 class Product(NamedTuple):
-    """A product of an event as its sender names it. Values that are none are refused when the report is validated."""
+    """A product of an event as its sender names it. Validation of the report refuses invalid values."""
 
     external_id: str
     quantity: Any = None
@@ -92,7 +92,7 @@ def custom_facts(name: str, properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _added_up(products: Iterable[Product]) -> Iterable[dict[str, Any]]:
-    """Yield the lines of a refund, each product once; a product without a number of pieces means all of them."""
+    """Yield the lines of a refund, each product once. Without a quantity, all pieces of the product are refunded."""
     pieces: dict[str, Any] = {}
     for product in products:
         known = pieces.get(product.external_id)
@@ -115,25 +115,25 @@ def part_id(event_id: str, position: int) -> str:
 
 
 def content_id(user_id: str | None, content: Mapping[str, Any]) -> str:
-    """Return the id of an event that has none but its own content, so that it counts once when it is sent again."""
+    """Return an id derived from an event's content, so that an event without an id counts once if it is sent again."""
     # orjson refuses what a body may have: integers of more than 64 bits, and half a character
     return str(uuid5(EVENT_ID_NAMESPACE, json.dumps([user_id, content], sort_keys=True)))
 
 
 def text(value: Any) -> str | None:
-    """Return an id or name as text; None for what is empty or neither text nor a whole number."""
+    """Return an id or name as text; None if it is empty, or neither text nor an integer."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) and value.strip() else None
 
 
 def first_text(source: Mapping[str, Any], *names: str) -> str | None:
-    """Return the first of these members that is an id or name."""
+    """Return the first of these members that is an id or name; None if none is."""
     return next((found for name in names if (found := text(source.get(name))) is not None), None)
 
 
 def pieces(value: Any) -> Any:
-    """Return a number of pieces, which some senders write as text; what is none is returned as it is, to be refused."""
+    """Return a quantity, which some senders write as text. An invalid value is returned unchanged, for validation."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     is_number = isinstance(value, str) and len(value) <= MAX_DIGITS and value.isascii() and value.isdigit()
@@ -141,7 +141,7 @@ def pieces(value: Any) -> Any:
 
 
 def amount(value: Any) -> float | None:
-    """Return a price, which some senders write as text; None for anything that is none."""
+    """Return a price, which some senders write as text; None for an invalid value."""
     try:
         number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else -1.0
     except (ValueError, OverflowError):
