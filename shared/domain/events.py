@@ -252,7 +252,7 @@ class Event(EventFields):
         # an external_id that is not valid has an error of its own
         is_named = value is not None or info.data.get("external_id", "") is not None
         if not is_named and info.data.get("event_type", EventType.SEARCH) not in WITHOUT_PRODUCT:
-            raise ValueError("give product_id or external_id, except for a search")
+            raise ValueError("give product_id or external_id; only search, custom and refund events may omit both")
         return value
 
 

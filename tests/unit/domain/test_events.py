@@ -27,13 +27,14 @@ def test_a_minimal_event_is_valid() -> None:
     assert (event.user_id, event.product_id, event.event_type) == ("u1", 1, EventType.VIEW)
 
 
-def test_only_a_search_needs_no_product() -> None:
-    assert (
-        Event.model_validate({"user_id": "u", "event_type": "search", "metadata": {"query": "heart"}}).product_id
-        is None
-    )
-    with pytest.raises(ValidationError, match="give product_id or external_id, except for a search"):
-        Event.model_validate({"user_id": "u", "event_type": "view"})
+@pytest.mark.parametrize("event_type", EventType)
+def test_only_searches_custom_events_and_refunds_need_no_product(event_type: EventType) -> None:
+    if event_type in ("search", "custom", "refund"):
+        assert Event.model_validate({"user_id": "u", "event_type": event_type}).product_id is None
+        return
+    message = "give product_id or external_id; only search, custom and refund events may omit both"
+    with pytest.raises(ValidationError, match=message):
+        Event.model_validate({"user_id": "u", "event_type": event_type})
 
 
 @pytest.mark.parametrize(
