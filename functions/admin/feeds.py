@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from functions.admin.answering import created
 from functions.admin.schemas.feeds import CatalogFeed, FeedList, FeedPatch, FeedWrite
 from shared.auth import requires
 from shared.clients.postgres import transaction
@@ -45,12 +46,7 @@ def create_feed(actor: CatalogAdmin, feed: FeedWrite, key: IdempotencyKey = None
         with transaction() as connection:
             added = feeds.add(connection, feed.model_dump())
             audit.record(connection, actor, "feed.add", str(added["id"]), after=_settings(added))
-            answer = Response(
-                CatalogFeed.model_construct(**added).model_dump_json(),
-                201,
-                {"Location": f"/admin/feeds/{added['id']}"},
-                "application/json",
-            )
+            answer = created(CatalogFeed.model_construct(**added), f"/admin/feeds/{added['id']}")
             finish(connection, answer)
         return answer
 

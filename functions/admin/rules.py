@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from functions.admin.answering import created
 from functions.admin.schemas.rules import Rule, RuleList, RulePatch, RuleWrite
 from shared.auth import requires
 from shared.clients.postgres import transaction
@@ -41,12 +42,7 @@ def create_rule(actor: RulesAdmin, rule: RuleWrite, key: IdempotencyKey = None) 
         with transaction() as connection:
             added = rules.add(connection, rule.model_dump())
             audit.record(connection, actor, "rule.add", str(added["id"]), after=added)
-            answer = Response(
-                Rule.model_construct(**added).model_dump_json(),
-                201,
-                {"Location": f"/admin/rules/{added['id']}"},
-                "application/json",
-            )
+            answer = created(Rule.model_construct(**added), f"/admin/rules/{added['id']}")
             finish(connection, answer)
         return answer
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
+from functions.admin.answering import created
 from functions.admin.schemas.synonyms import Synonym, SynonymList, SynonymWrite
 from shared.auth import requires
 from shared.clients.postgres import transaction
@@ -35,12 +36,7 @@ def create_synonym(actor: SearchAdmin, body: SynonymWrite, key: IdempotencyKey =
         with transaction() as connection:
             added = synonyms.add(connection, body.term, body.meant, two_way=body.two_way)
             audit.record(connection, actor, "synonym.add", str(added.id), after=added._asdict())
-            answer = Response(
-                Synonym(**added._asdict()).model_dump_json(),
-                201,
-                {"Location": f"/admin/synonyms/{added.id}"},
-                "application/json",
-            )
+            answer = created(Synonym(**added._asdict()), f"/admin/synonyms/{added.id}")
             finish(connection, answer)
         return answer
 
