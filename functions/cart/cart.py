@@ -108,9 +108,9 @@ def empty_cart(shopper: Shopper, _query: OnlyUserQuery) -> Response:
     return _remove(shopper, None)
 
 
-def _remove(shopper: str, product_ids: list[int] | None) -> Response:
+def _remove(shopper: str, ids: list[int] | None) -> Response:
     with transaction() as connection:
-        user_id, unsent = carts.remove(connection, shopper, product_ids)
+        user_id, unsent = carts.remove(connection, shopper, ids)
         body = carts.show_locked(connection, user_id)
     after_commit(unsent)
     return private(body)

@@ -17,6 +17,7 @@ from shared.domain.product_references import ProductReference
 from shared.domain.quantities import Whole
 from shared.http import Cursor, CursorPage, UserQuery
 from shared.http.api import problem_responses
+from shared.http.parameters import require_one_start
 
 Quantity = Annotated[int, Whole, Field(strict=True, ge=1, le=MAX_QUANTITY, description="Number of pieces.")]
 ProductPath = Annotated[int, Path(ge=1, le=2**53 - 1, description="Id of the product.")]
@@ -33,10 +34,9 @@ class ShopperPageQuery(UserQuery):
     after: Cursor = None
 
     @model_validator(mode="after")
-    def with_one_place_to_begin(self) -> "ShopperPageQuery":
+    def with_one_start(self) -> Self:
         """Refuse a page number beside a cursor."""
-        if self.after is not None and self.page != 1:
-            raise ValueError("send page or after, not both")
+        require_one_start(self.page, self.after)
         return self
 
 

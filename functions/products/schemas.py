@@ -1,6 +1,6 @@
 """Request and response models of the products function."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
@@ -9,7 +9,7 @@ from shared.domain.events import Text as Line
 from shared.domain.product import Product
 from shared.domain.text import nfc
 from shared.http import Cursor, CursorPage, Query, UserQuery
-from shared.http.parameters import CategoryName
+from shared.http.parameters import CategoryName, require_one_start
 from shared.storage.catalog import product_pages
 
 MAX_TEXT = 200
@@ -93,10 +93,14 @@ class ProductQuery(UserQuery):
     after: Cursor = None
 
     @model_validator(mode="after")
-    def with_one_place_to_begin(self) -> "ProductQuery":
-        """Refuse a page number beside a cursor, and too many tags."""
-        if self.after is not None and self.page != 1:
-            raise ValueError("send page or after, not both")
+    def with_one_start(self) -> Self:
+        """Refuse a page number beside a cursor."""
+        require_one_start(self.page, self.after)
+        return self
+
+    @model_validator(mode="after")
+    def with_few_tags(self) -> Self:
+        """Refuse too many tags."""
         if len(self.all_tags) > MAX_FILTER_TAGS:
             raise ValueError(f"tags and tag must be at most {MAX_FILTER_TAGS} together")
         return self
@@ -107,14 +111,14 @@ class ProductQuery(UserQuery):
         return tuple(dict.fromkeys([*self.tags, *self.tag]))
 
     @model_validator(mode="after")
-    def ordered(self) -> "ProductQuery":
+    def ordered(self) -> Self:
         """Refuse a price range that contains no price."""
         if self.min_price is not None and self.max_price is not None and self.min_price > self.max_price:
             raise ValueError("min_price must not be greater than max_price")
         return self
 
     @model_validator(mode="after")
-    def with_place(self) -> "ProductQuery":
+    def with_place(self) -> Self:
         """Refuse a single coordinate, and distances without a place to measure them from."""
         if (self.latitude is None) != (self.longitude is None):
             raise ValueError("latitude and longitude belong together")

@@ -62,6 +62,12 @@ Cursor = Annotated[
 ]
 
 
+def require_one_start(page: int, after: str | None) -> None:
+    """Raise ValueError for a page number beside a cursor."""
+    if after is not None and page != 1:
+        raise ValueError("send page or after, not both")
+
+
 class PageQuery(Query):
     """A page of a list."""
 
