@@ -20,7 +20,7 @@ from shared import event_origin, messages
 from shared.auth import Action, Credential, authorise
 from shared.clients import pubsub
 from shared.domain.events import EVENT_ID_NAMESPACE, MAX_EVENTS_PER_REQUEST, Event, clamped, uuid7
-from shared.domain.order_events import REPORT, ReportedOrder, ReportedRefund, events_of
+from shared.domain.order_events import REPORT, Report, events_of
 from shared.errors import AppError, InvalidRequest, PubSubUnavailable, Unauthorized
 from shared.logs import current_traceparent
 from shared.settings import settings
@@ -36,7 +36,7 @@ EVENTS_PER_REQUEST: Final = 10
 class BatchResult:
     """How many events of a batch were accepted, and the problem of each other event by its index.
 
-    ``notes`` say of accepted events, by index, what was changed.
+    ``notes`` describe, by index, what was changed in accepted events.
     """
 
     accepted: int
@@ -44,9 +44,7 @@ class BatchResult:
     notes: Mapping[int, str] = field(default_factory=dict)
 
 
-def prepare(
-    report: Event | ReportedOrder | ReportedRefund, idempotency_key: str | None = None, index: int = 0
-) -> tuple[str, list[dict[str, Any]]]:
+def prepare(report: Report, idempotency_key: str | None = None, index: int = 0) -> tuple[str, list[dict[str, Any]]]:
     """Return the report's id, and its events as a message carries them, each with an id and a time.
 
     A missing id is a new UUIDv7; with an idempotency key it is derived from user, key and ``index``, so that the same
@@ -71,8 +69,8 @@ def prepare(
     ]
 
 
-def clock_note(report: Event | ReportedOrder | ReportedRefund) -> str | None:
-    """Return what to tell the sender of a report whose time is ahead; None if it is not."""
+def clock_note(report: Report) -> str | None:
+    """Return a note for the sender of a report whose time is ahead; None for any other report."""
     now = datetime.now(UTC)
     if report.timestamp is None or clamped(report.timestamp, now) == report.timestamp:
         return None
@@ -94,9 +92,7 @@ def cost_of(raw_events: Sequence[Any]) -> int:
     return max(by_number, len(users) - 1)
 
 
-async def publish_event(
-    report: Event | ReportedOrder | ReportedRefund, credential: Credential, idempotency_key: str | None = None
-) -> str:
+async def publish_event(report: Report, credential: Credential, idempotency_key: str | None = None) -> str:
     """Publish one report and return its id once Pub/Sub has it. Raises Unauthorized and PubSubUnavailable."""
     authorise(report.user_id, credential, Action.WRITE_EVENTS)
     event_id, events = prepare(report, idempotency_key)
@@ -171,8 +167,8 @@ def _sort(
     return by_user, rejected, notes
 
 
-def _validated(raw: Any) -> Event | ReportedOrder | ReportedRefund:
-    """Return the event. Raises InvalidRequest."""
+def _validated(raw: Any) -> Report:
+    """Return the report. Raises InvalidRequest."""
     if isinstance(raw, dict) and len(raw) > MAX_ERRORS:
         # Pydantic would make an error of every field
         unknown = next(name for name in raw if name not in Event.model_fields)

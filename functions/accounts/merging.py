@@ -3,16 +3,28 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from functions.accounts.schemas import GuestMerge, UserMerge
-from functions.accounts.sessions import guest_merge
+from functions.accounts.schemas import GuestMerge, LeftCartItem, UserMerge
 from shared.auth import Action, LiveCredential, authorise, credential_of, require_session
 from shared.clients.postgres import transaction
 from shared.http.answers import private
 from shared.http.api import OWNED, problem_responses
 from shared.storage.answers import invalidation
 from shared.storage.people import merging
+from shared.storage.people.merging import Merge
 
 router = APIRouter(prefix="/users", tags=["users"])
+
+
+def guest_merge(merge: Merge) -> GuestMerge:
+    """Return the result of a merge as an answer shows it."""
+    return GuestMerge(
+        merged=merge.merged,
+        left_cart_items=[
+            LeftCartItem(product_id=product_id, quantity=quantity, reason=reason)
+            for product_id, quantity, reason in merge.cart
+        ],
+        left_wishlist=merge.wishlist,
+    )
 
 
 @router.post("/merge", response_model=GuestMerge, responses=OWNED | problem_responses(409))

@@ -5,11 +5,10 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from functions.accounts.merging import guest_merge
 from functions.accounts.schemas import (
     AccessToken,
     AccountRegistration,
-    GuestMerge,
-    LeftCartItem,
     LoginRequest,
     LoginTokens,
     PasswordChange,
@@ -59,18 +58,6 @@ def login_response(session: Session, merge: Merge | None, status: int = 200) -> 
         merge=None if merge is None else guest_merge(merge),
     )
     return Response(pair.model_dump_json(), status, NO_STORE, "application/json")
-
-
-def guest_merge(merge: Merge) -> GuestMerge:
-    """Return the result of a merge as an answer shows it."""
-    return GuestMerge(
-        merged=merge.merged,
-        left_cart_items=[
-            LeftCartItem(product_id=product_id, quantity=quantity, reason=reason)
-            for product_id, quantity, reason in merge.cart
-        ],
-        left_wishlist=merge.wishlist,
-    )
 
 
 def client_address(request: Request) -> str:

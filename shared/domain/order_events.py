@@ -135,7 +135,7 @@ Report = Annotated[
     | Annotated[ReportedRefund, Tag("(refund)")],
     Discriminator(_kind),
 ]
-REPORT: Final[TypeAdapter[Event | ReportedOrder | ReportedRefund]] = TypeAdapter(Report)
+REPORT: Final[TypeAdapter[Report]] = TypeAdapter(Report)
 
 
 def line_id(order_id: str, position: int) -> UUID:
@@ -147,7 +147,7 @@ def _refund_id(event_id: str, position: int) -> str:
     return str(uuid5(ORDER_EVENT_NAMESPACE, f"refund\n{event_id}\n{position}"))
 
 
-def events_of(report: Event | ReportedOrder | ReportedRefund, event_id: str) -> list[tuple[str, Event]]:
+def events_of(report: Report, event_id: str) -> list[tuple[str, Event]]:
     """Return the events that a report is stored as, each with its id; ``event_id`` is the report's own.
 
     The metadata of an order or a refund goes to its first event.
