@@ -100,17 +100,17 @@ def purchase_reason(repurchase: Repurchase, now: datetime) -> dict[str, Any]:
     usual_days = regular_days(repurchase.own_quartiles)
     days = (now - repurchase.last_purchased_at).days
     if usual_days is not None and 0 < days <= OVERDUE_RATIO * usual_days:
-        text = f"You usually buy this every {_days(round(usual_days))}, last {_number_of_days(days)} ago"
+        text = f"You usually buy this every {_interval(round(usual_days))}, last {_age(days)} ago"
     return _reason("again", text, repurchase.product["id"], repurchase.product["name"])
 
 
-def _days(number: int) -> str:
-    """Return the days after "every"."""
-    return "day" if number <= 1 else f"{number} days"
+def _interval(days: int) -> str:
+    """Return an interval of days as it is written after "every"."""
+    return "day" if days <= 1 else f"{days} days"
 
 
-def _number_of_days(number: int) -> str:
-    return "1 day" if number == 1 else f"{number} days"
+def _age(days: int) -> str:
+    return "1 day" if days == 1 else f"{days} days"
 
 
 def _next_reason(product_id: int, name: str, co_occurrence: int) -> dict[str, Any]:

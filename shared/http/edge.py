@@ -348,7 +348,7 @@ class Edge:
 
 
 def basic_user(credentials: bytes) -> str:
-    """Return the user of ``Authorization: Basic``; a text that is no key if it is not readable."""
+    """Return the user of ``Authorization: Basic``. If it cannot be decoded, return a text that is not a key."""
     try:
         return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[0]
     except (binascii.Error, UnicodeDecodeError):
