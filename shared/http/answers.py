@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -51,6 +52,4 @@ def private(
 
 def dump(value: Any) -> bytes:
     """Return compact JSON."""
-    import orjson
-
     return orjson.dumps(value)
