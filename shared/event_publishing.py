@@ -20,7 +20,7 @@ from shared import event_origin, messages
 from shared.auth import Action, Credential, authorise
 from shared.clients import pubsub
 from shared.domain.events import EVENT_ID_NAMESPACE, MAX_EVENTS_PER_REQUEST, Event, clamped, uuid7
-from shared.domain.order_events import REPORT, Report, events_of
+from shared.domain.order_events import REPORT, Report, ReportedOrder, ReportedRefund, events_of
 from shared.errors import AppError, InvalidRequest, PubSubUnavailable, Unauthorized
 from shared.logs import current_traceparent
 from shared.settings import settings
@@ -30,6 +30,10 @@ from shared.validation import MAX_ERRORS, validation_problem
 LARGE_BATCH: Final = 25
 # events of a batch that count as one request in the rate limit
 EVENTS_PER_REQUEST: Final = 10
+# the fields of all types of reports
+REPORT_FIELDS: Final[frozenset[str]] = frozenset().union(
+    *(model.model_fields for model in (Event, ReportedOrder, ReportedRefund))
+)
 
 
 @dataclass(frozen=True)
@@ -171,8 +175,8 @@ def _validated(raw: Any) -> Report:
     """Return the report. Raises InvalidRequest."""
     if isinstance(raw, dict) and len(raw) > MAX_ERRORS:
         # Pydantic would make an error of every field
-        unknown = next(name for name in raw if name not in Event.model_fields)
-        raise InvalidRequest(f"An event has at most {len(Event.model_fields)} fields; `{unknown}` is unknown.")
+        unknown = next(name for name in raw if name not in REPORT_FIELDS)
+        raise InvalidRequest(f"An event has at most {len(REPORT_FIELDS)} fields; `{unknown}` is unknown.")
     try:
         return REPORT.validate_python(raw)
     except ValidationError as error:

@@ -14,7 +14,8 @@ from shared.auth import NO_CREDENTIAL
 from shared.clients import pubsub
 from shared.domain.events import Event
 from shared.errors import InvalidRequest, PubSubUnavailable, Unauthorized
-from shared.event_publishing import prepare, publish_batch, publish_event
+from shared.event_publishing import REPORT_FIELDS, prepare, publish_batch, publish_event
+from shared.validation import MAX_ERRORS
 
 VIEW = {"user_id": "u1", "product_id": 1, "event_type": "view"}
 ACCOUNT = "acct_" + "1" * 32
@@ -85,6 +86,16 @@ def test_a_batch_is_one_message_per_user_and_each_other_event_has_its_problem(to
     }
     assert topic.events_of("u1") == [[1, 2]]
     assert topic.events_of("u2") == [[1]]
+
+
+@pytest.mark.parametrize("event_type", ["order", "refund"])
+def test_of_too_many_fields_the_message_names_an_unknown_one(topic: FakePubSub, event_type: str) -> None:
+    order = {"user_id": "u1", "event_type": event_type, "order_id": "1", "lines": [{"product_id": 1}]}
+    others = {f"field_{number}": number for number in range(MAX_ERRORS)}
+    result = asyncio.run(publish_batch([order | others, VIEW], NO_CREDENTIAL))
+    assert result.accepted == 1
+    assert result.rejected[0].detail == f"An event has at most {len(REPORT_FIELDS)} fields; `field_0` is unknown."
+    assert topic.events_of("u1") == [[1]]
 
 
 def test_events_that_pubsub_refuses_are_rejected_alone(topic: FakePubSub) -> None:
