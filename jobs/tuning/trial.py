@@ -16,6 +16,9 @@ from shared.domain.formula import Formula
 
 # A step must gain at least this share of the standard error of its gain: steps within the noise lead anywhere.
 GAIN_MIN: Final = 0.3
+# A tuned result must be ahead of an untuned one by this many standard errors of the gain: the rule of one standard
+# error (Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984).
+TUNED_GAIN_MIN: Final = 1.0
 # A change of one parameter: its name and its new value.
 Step: TypeAlias = tuple[str, Any]
 # The key of ``FinishedTrial.summary`` that holds the steps that failed, as pairs.
@@ -169,7 +172,12 @@ def charged(trial: Trial, budget: Budget) -> Iterator[None]:
     trial.cost += budget.spent - before
 
 
+def is_ahead(new: Float64Array, old: Float64Array, errors: float) -> bool:
+    """Return whether ``new`` is ahead of ``old`` by more than this many standard errors of the gain, user by user."""
+    gain = new - old
+    return float(gain.mean()) > errors * standard_error(gain)
+
+
 def is_better(new: Float64Array, old: Float64Array) -> bool:
     """Return whether the gain is larger than noise would often give."""
-    gain = new - old
-    return float(gain.mean()) > GAIN_MIN * standard_error(gain) and float(gain.mean()) > 0
+    return is_ahead(new, old, GAIN_MIN)
