@@ -53,11 +53,11 @@ class ProcessorBudget(Budget):
         """Spend nothing: the clock does."""
 
     def part(self, share: float, *, reserved: float = 0.0) -> "ProcessorBudget":
-        """Return a budget of this share of the whole, or of what is left, less what is reserved, if that is less."""
+        """Return a budget of this share of the total, or of what is left less what is reserved, if that is less."""
         return ProcessorBudget(min(self.all_but(reserved).seconds, self.seconds * share))
 
     def all_but(self, share: float) -> "ProcessorBudget":
-        """Return a budget of what is left less this share of the whole."""
+        """Return a budget of what is left less this share of the total."""
         return ProcessorBudget(max(0.0, self.left - self.seconds * share))
 
 

@@ -22,7 +22,7 @@ from jobs.tuning.drift import Fall
 from jobs.tuning.fitting import MIXTURE, NEIGHBOURS, fit, part
 from jobs.tuning.objective import Objective
 from jobs.tuning.space import Space
-from jobs.tuning.trial import is_ahead, is_better, standard_error
+from jobs.tuning.trial import ERROR_KEY, SCORE_KEY, is_ahead, is_better, standard_error
 from jobs.tuning.warm_start import ActiveVersion
 from shared.domain.formula import Formula, Repeats
 
@@ -49,7 +49,7 @@ class Quality:
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON object that ``models`` and ``training_runs`` store."""
-        return {"ndcg@20": round(self.mean, 5), "standard_error": round(self.error, 5), "users": self.users}
+        return {SCORE_KEY: round(self.mean, 5), ERROR_KEY: round(self.error, 5), "users": self.users}
 
 
 @dataclass(frozen=True)

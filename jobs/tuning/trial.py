@@ -21,6 +21,9 @@ GAIN_MIN: Final = 0.3
 TUNED_GAIN_MIN: Final = 1.0
 # A change of one parameter: its name and its new value.
 Step: TypeAlias = tuple[str, Any]
+# The keys of a mean NDCG@20 and of its standard error, here and in ``Quality.as_json``.
+SCORE_KEY: Final = "ndcg@20"
+ERROR_KEY: Final = "standard_error"
 # The key of ``FinishedTrial.summary`` that holds the steps that failed, as pairs.
 FAILED_STEPS_KEY: Final = "failed_steps"
 # The key that holds the version whose values the algorithm started from.
@@ -145,8 +148,8 @@ class FinishedTrial:
         """
         return {
             "algorithm": self.algorithm,
-            "ndcg@20": None if self.scores is None else round(self.score, 5),
-            "standard_error": None if self.scores is None else round(standard_error(self.scores), 5),
+            SCORE_KEY: None if self.scores is None else round(self.score, 5),
+            ERROR_KEY: None if self.scores is None else round(standard_error(self.scores), 5),
             "parameters": self.parameters,
             "weighting": asdict(self.weighting),
             "serving": self.formula.parameters(),
