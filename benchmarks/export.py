@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.database import scratch
 from benchmarks.frame import Bench, Row, run_jobs
-from benchmarks.trending import scratch
 from local.places import ROOT
 
 TARGET_S: Final = 600.0

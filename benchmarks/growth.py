@@ -1,14 +1,11 @@
 """How search, browsing and suggestions slow down when the catalog is ten times as large, on one machine in one run."""
 
-import os
-from urllib.parse import urlsplit, urlunsplit
-
 from benchmarks import search
+from benchmarks.database import scratch
 from benchmarks.frame import Bench, Row
 from shared.clients import postgres
 
 FACTOR = 10
-DATABASE = "growth"
 # the second shop is measured for its catalog, not for its history
 EVENTS = 100_000
 TABLES = ("products", "product_stats", "catalog_counts", "search_words")
@@ -33,27 +30,15 @@ def group_variants() -> None:
 def measure_larger_shop(bench: Bench) -> tuple[dict[str, tuple[float, float]], tuple[float, float]]:
     """Load a shop of FACTOR times the products into a database of its own, and measure it without and with variants."""
     from local import data
-    from shared import clients
-    from shared.storage.schema.migrations import migrate
 
-    own = os.environ["DATABASE_URL"]
-    larger = urlunsplit(urlsplit(own)._replace(path=f"/{DATABASE}"))
-    postgres.write(f"DROP DATABASE IF EXISTS {DATABASE}")
-    postgres.write(f"CREATE DATABASE {DATABASE}")
-    os.environ["DATABASE_URL"] = larger
-    clients.reset()
-    try:
-        migrate()
+    with scratch("aisle_bench_growth") as url_of_larger:
         data.load("synthetic", {"products": FACTOR * bench.products, "events": EVENTS, "users": 1000}, bench.say)
         for table in TABLES:
             postgres.write(f"VACUUM (ANALYZE) {table}")
-        with bench.serving("products", DATABASE_URL=larger) as url:
+        with bench.serving("products", DATABASE_URL=url_of_larger) as url:
             plain = search.measure(url, FACTOR * bench.products)
             group_variants()
             return plain, search.measure_browsing(url, 200)
-    finally:
-        os.environ["DATABASE_URL"] = own
-        clients.reset()
 
 
 def rows(bench: Bench) -> list[Row]:

@@ -231,15 +231,15 @@ def rows(_bench: Bench) -> list[Row]:
         row[0]
         for row in postgres.read("SELECT id FROM products WHERE is_active ORDER BY id LIMIT :number", number=PRODUCTS)
     ]
-    one = ["198.51.100.7"]
+    single = ["198.51.100.7"]
     same = [f"203.0.113.{number}" for number in range(ADDRESSES)]
     apart = [f"10.{number}.0.1" for number in range(ADDRESSES)]
     bound = MAX_PER_CLIENT * AGENT_GROUPS
     results = []
     for place, (name, addresses, agents, most) in enumerate(
         (
-            ("one address, one user agent", one, 1, MAX_PER_CLIENT),
-            ("one address, invented user agents", one, VISITORS, bound),
+            ("one address, one user agent", single, 1, MAX_PER_CLIENT),
+            ("one address, invented user agents", single, VISITORS, bound),
             (f"{ADDRESSES} addresses of one /24, invented user agents", same, VISITORS, bound),
             (f"{ADDRESSES} networks, invented user agents", apart, VISITORS, bound * ADDRESSES),
         )

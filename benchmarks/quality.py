@@ -1,9 +1,9 @@
 """Quality beside tuned peers: ``python -m benchmarks.quality --data DIR [--budget SECONDS] [NAME …]``.
 
 DIR holds a folder for each real shop with events.parquet, items.parquet and perhaps test.parquet, in the columns of
-``./aisle evaluate``; the other shops are made (benchmarks/shops.py). All methods tune on the same inner split, each
-with the same budget of processor seconds, of all threads together, so that a busy machine favours none. Aisle's are
-predicted (docs/decisions/0032-predicted-cost.md), the peers' measured.
+``./aisle evaluate``; the other shops are generated (benchmarks/shops.py). All methods tune on the same inner split,
+each with the same budget of processor seconds, of all threads together, so that a busy machine favours none.
+Aisle's are predicted (docs/decisions/0032-predicted-cost.md), the peers' measured.
 """
 
 import argparse
@@ -139,7 +139,7 @@ def measure(case: Case, measured: Measured, *, budget_s: float, peers: Sequence[
 
 
 def answer_by_oracle(case: Case, split: Split) -> NDArray[np.int64]:
-    """Return the best possible answers: by the probability, known of made shops, that a user turns to a product.
+    """Return the best possible answers: by the probability, known of generated shops, that a user turns to a product.
 
     With planted transitions, a user goes on from their last product as often as users do on average.
     """
@@ -163,7 +163,7 @@ def answer_by_oracle(case: Case, split: Split) -> NDArray[np.int64]:
 
 
 def cases(names: Sequence[str], folder: Path | None, seeds: Sequence[int]) -> Iterator[tuple[str, list[Case]]]:
-    """Yield each shop by name, made shops once per seed. Real shops without files are skipped."""
+    """Yield each shop by name, generated shops once per seed. Real shops without files are skipped."""
     for name in names:
         if name in SYNTHETIC_SHOPS:
             yield name, [synthetic_case(name, seed) for seed in seeds]
@@ -311,7 +311,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--budget", type=float, default=120.0, metavar="SECONDS", help="processor time for each method to tune"
     )
-    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="number of seeds of each made shop")
+    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="number of seeds of each generated shop")
     parser.add_argument("--peers", default=",".join(PEERS), help="names, separated by commas; empty for none")
     parser.add_argument("--new-only", action="store_true", help="leave out the task with repeats")
     parser.add_argument("--json", type=Path, metavar="FILE")

@@ -11,8 +11,9 @@ import sys
 import time
 from typing import Any, Final
 
+from benchmarks.database import scratch
 from benchmarks.frame import Bench, Row
-from benchmarks.trending import ADD_PRODUCTS, SEED, scratch
+from benchmarks.trending import ADD_PRODUCTS, SEED
 from local.places import ROOT
 from shared.clients import postgres
 from shared.clients.postgres import execute, transaction

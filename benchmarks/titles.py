@@ -4,17 +4,15 @@ The shop is loaded without its history, so that no popularity helps.
 """
 
 import json
-import os
 import random
 import string
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from urllib.parse import urlsplit, urlunsplit
 
+from benchmarks.database import scratch
 from benchmarks.frame import Bench, Row
 
-DATABASE = "titles"
 SEED = 11
 
 
@@ -31,27 +29,15 @@ def shipped_shop(bench: Bench) -> Iterator[list[tuple[str, str]]]:
     """Load the shipped shop's catalog into a database of its own; yield the code and title of its active products."""
     from local.data.online_retail.shop import make
     from local.data.store import store
-    from shared import clients
     from shared.clients import postgres
-    from shared.storage.schema.migrations import migrate
 
-    own = os.environ["DATABASE_URL"]
-    address = urlsplit(own)
-    postgres.write(f"DROP DATABASE IF EXISTS {DATABASE}")
-    postgres.write(f"CREATE DATABASE {DATABASE}")
-    os.environ["DATABASE_URL"] = urlunsplit(address._replace(path=f"/{DATABASE}"))
-    clients.reset()
-    try:
-        migrate()
+    with scratch("aisle_bench_titles"):
         shop = make()
         nothing = {name: getattr(shop.events, name)[:0] for name in ("user", "product", "event_type", "quantity")}
         events = replace(shop.events, ids=shop.events.ids[:0], occurred_at=shop.events.occurred_at[:0], session_id=None)
         store(replace(shop, users=shop.users[:0], events=replace(events, **nothing)), bench.say)
         rows = postgres.read("SELECT external_id, name FROM products WHERE is_active ORDER BY id")
         yield [(row[0], row[1]) for row in rows]
-    finally:
-        os.environ["DATABASE_URL"] = own
-        clients.reset()
 
 
 def place_of(text: str, wanted: str, field: str) -> int:

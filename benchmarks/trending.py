@@ -4,19 +4,13 @@
 """
 
 import json
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import make_url
-
+from benchmarks.database import scratch
 from benchmarks.frame import RUNS, Bench, Row, median
-from shared import clients
 from shared.clients import postgres
 from shared.clients.postgres import execute, transaction
-from shared.settings import settings
 
 TARGET_S: Final = 5.0
 EVENTS: Final = 10_000_000
@@ -42,25 +36,6 @@ GROUP BY 1, 2, 3 ORDER BY 1
 """
 
 
-@contextmanager
-def scratch(name: str = "aisle_bench_trending") -> Iterator[None]:
-    """Point this process to a migrated, empty database beside the configured one, and drop it at the end."""
-    from shared.storage.schema.migrations import migrate
-
-    before = settings().require("database_url")
-    postgres.write(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    postgres.write(f"CREATE DATABASE {name} TEMPLATE template0")
-    try:
-        os.environ["DATABASE_URL"] = make_url(before).set(database=name).render_as_string(hide_password=False)
-        clients.reset()
-        migrate()
-        yield
-    finally:
-        os.environ["DATABASE_URL"] = before
-        clients.reset()
-        postgres.write(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 def generate(events: int, products: int, days: int) -> int:
     """Fill the empty database with seeded random rows and return how many the rollup has."""
     with transaction(statement_timeout_s=0) as connection:
@@ -76,7 +51,7 @@ def measure(events: int = EVENTS, products: int = PRODUCTS, days: int = DAYS) ->
     """Run the job over a history of this size; return the seconds of each run, their median and the target."""
     from jobs.trending import Trending, trending
 
-    with scratch():
+    with scratch("aisle_bench_trending"):
         rollup_rows = generate(events, products, days)
         durations_s = []
         for _ in range(RUNS):

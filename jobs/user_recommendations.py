@@ -86,11 +86,11 @@ def recommend(users: list[ActiveUser], parameters: UserRecommendations, sold_out
 
 
 def _select(users: list[ActiveUser], parameters: UserRecommendations, *, in_stock: bool) -> dict[ActiveUser, list[Row]]:
-    found = read_candidates_of(
+    candidates_by_user = read_candidates_of(
         [user.external_id for user in users], k=parameters.k, repeats=parameters.repeats, in_stock=in_stock
     )
     answers = {}
-    for user, candidates in zip(users, found, strict=True):
+    for user, candidates in zip(users, candidates_by_user, strict=True):
         request = RecommendationsRequest(
             user.external_id, parameters.k, in_stock=in_stock or None, repeats=parameters.repeats
         )

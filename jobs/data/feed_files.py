@@ -73,8 +73,8 @@ def _copy(
     """Write the file at a URL to ``copy``, and return its entity tag, its time and its digest."""
     address, authorization = _authorised(sources.checked(url), secret)
     if urlsplit(address).scheme in ("http", "https"):
-        given = {name: value for name, value in conditions.items() if value}
-        source: Any = sources.open_http(address, authorization, given)
+        headers = {name: value for name, value in conditions.items() if value}
+        source: Any = sources.open_http(address, authorization, headers)
     else:
         # feeds are in ordinary buckets, as in sources.opened
         os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")

@@ -143,9 +143,9 @@ class BuyAgainRecommender:
         else:
             halvings = np.minimum(self._ages / formula.half_life_days, HALVINGS_MAX)
             sums = np.bincount(self._pair_of_event, weights=2.0**-halvings, minlength=n_pairs)
-            found = np.bincount(self._pair_of_event, minlength=n_pairs)
+            n_counted = np.bincount(self._pair_of_event, minlength=n_pairs)
             of_last = 2.0 ** -np.minimum(self._days / formula.half_life_days, HALVINGS_MAX)
-            purchases = self._counts * np.where(found > 0, sums / np.maximum(found, 1), of_last)
+            purchases = self._counts * np.where(n_counted > 0, sums / np.maximum(n_counted, 1), of_last)
         trend_shares = self._trend_shares_of(formula.trending_window)
         return np.asarray(
             (purchases + formula.repeat_evidence * self._repeat_shares)

@@ -220,9 +220,9 @@ def find_candidates(
     returning: SparseRows,
     active: BoolArray,
     scratch: Scratch,
-    found: ProfileCandidates,
+    into: ProfileCandidates,
 ) -> None:
-    """Write the candidates that the profiles of the users in rows ``first`` to ``last`` − 1 suggest into ``found``.
+    """Write the candidates that the profiles of the users in rows ``first`` to ``last`` − 1 suggest into ``into``.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ def find_candidates(
     active : by item, whether it may be recommended.
     """
     cf, is_candidate, candidates = scratch.cf, scratch.is_candidate, scratch.candidates
-    counts, n_known, items, scores, width = found.counts, found.n_known, found.items, found.scores, found.width
+    counts, n_known, items, scores, width = into.counts, into.n_known, into.items, into.scores, into.width
     for row in range(first, last):
         n = sum_neighbours(row, constants.repeat_weight, profiles, neighbours, scratch)
         for at in range(excluded.starts[row], excluded.starts[row + 1]):
@@ -252,7 +252,7 @@ def rank_candidates(
     first: int,
     last: int,
     constants: Constants,
-    found: ProfileCandidates,
+    profile_candidates: ProfileCandidates,
     returning: SparseRows,
     fixed: FixedCandidates,
     active: BoolArray,
@@ -266,7 +266,7 @@ def rank_candidates(
 
     Parameters
     ----------
-    found : what ``find_candidates`` wrote.
+    profile_candidates : what ``find_candidates`` wrote.
     returning : shape (n_rows, n_items), products that fill a short answer, in their order.
     active : by item, whether it may be recommended.
     groups : by item, the group of variants of which an answer has one, −1 for none.
@@ -281,7 +281,7 @@ def rank_candidates(
     n_brands, brand_shares, brands = taste.n_brands, taste.brand_shares, taste.brands
     n_tags, tag_shares, tag_starts, tags = taste.n_tags, taste.tag_shares, taste.tag_starts, taste.tags
     log_prices, means, deviations = taste.log_prices, taste.means, taste.deviations
-    found_items, found_scores, width = found.items, found.scores, found.width
+    profile_items, profile_scores, width = profile_candidates.items, profile_candidates.scores, profile_candidates.width
     k = len(best_items)
     for row in range(first, last):
         row_categories = category_shares[row * n_categories : (row + 1) * n_categories]
@@ -289,11 +289,11 @@ def rank_candidates(
         row_tags = tag_shares[row * n_tags : (row + 1) * n_tags]
         mean, deviation = means[row], max(deviations[row], PRICE_DEVIATION_MIN)
         has_band = not math.isnan(mean)
-        n = found.counts[row]
+        n = profile_candidates.counts[row]
         for place in range(n):
-            item = found_items[row * width + place]
+            item = profile_items[row * width + place]
             candidates[place] = item
-            cf[item], is_candidate[item] = found_scores[row * width + place], True
+            cf[item], is_candidate[item] = profile_scores[row * width + place], True
         for at in range(fixed.starts[row], fixed.starts[row + 1]):
             item = fixed.items[at]
             if not is_candidate[item]:
@@ -327,7 +327,7 @@ def rank_candidates(
         max_fit = max_fit or 1.0
         trending_prior = constants.trending_prior
         if constants.prior_evidence > 0:
-            trending_prior *= constants.prior_evidence / (constants.prior_evidence + found.n_known[row])
+            trending_prior *= constants.prior_evidence / (constants.prior_evidence + profile_candidates.n_known[row])
         filled = 0
         for place in range(n):
             item = candidates[place]

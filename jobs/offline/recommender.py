@@ -151,12 +151,12 @@ class OfflineRecommender:
     def _find_candidates(self, neighbours: Neighbours, formula: Formula) -> kernels.ProfileCandidates:
         """Return the candidates from the profiles, which most formulae of a search share with the one before."""
         key = CandidateKey.of(formula)
-        found = self._candidates.find(neighbours, key)
-        if found is not None:
-            return found
+        candidates = self._candidates.find(neighbours, key)
+        if candidates is not None:
+            return candidates
         snapshot, policy = self.snapshot, formula.exclusion_policy
         n_rows, width = len(snapshot.users), CANDIDATES_BY_PROFILE + self.k
-        found = self._adapt(
+        candidates = self._adapt(
             kernels.ProfileCandidates(
                 np.zeros(n_rows, np.int32),
                 np.zeros(n_rows, np.int32),
@@ -177,10 +177,10 @@ class OfflineRecommender:
             self._prepare(("excluded", policy), lambda: _sparse_rows(snapshot.excluded(policy))),
             self._returning(policy),
             self._active(),
-            into=found,
+            into=candidates,
         )
-        self._candidates.keep(neighbours, key, found)
-        return found
+        self._candidates.keep(neighbours, key, candidates)
+        return candidates
 
     def _run(self, kernel: Kernel, *inputs: Any, into: Any) -> None:
         """Run a kernel over all rows, some at a time."""

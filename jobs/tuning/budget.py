@@ -1,4 +1,4 @@
-"""What tuning may cost: predicted processor seconds, which no clock decides, and a watch that ends what hangs."""
+"""What tuning may cost: predicted processor seconds, which depend on no clock, and a watch that ends what hangs."""
 
 import time
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def abort_after_s(budget_s: float) -> float:
 
 
 class Watch:
-    """Tells when tuning has taken far more than its budget on a clock, which tests may replace."""
+    """Expires when tuning has taken far more than its budget, on a clock that tests may replace."""
 
     def __init__(self, budget_s: float, clock: Clock) -> None:
         self._clock = clock
@@ -47,24 +47,24 @@ class Watch:
         self.has_expired = False
 
     def expires(self) -> bool:
-        """Return whether the time is up; once it was, it stays so."""
+        """Return whether the time is up. An expired watch stays expired, even if the clock goes back."""
         self.has_expired = self.has_expired or self._clock() > self._end
         return self.has_expired
 
 
 class Budget:
-    """Predicted seconds that may be spent; a part is spent from the whole as well."""
+    """Predicted seconds that may be spent. What a part of a budget spends, its parent spends as well."""
 
-    def __init__(self, seconds: float, watch: Watch | None = None, whole: "Budget | None" = None) -> None:
+    def __init__(self, seconds: float, watch: Watch | None = None, parent: "Budget | None" = None) -> None:
         self.seconds, self.spent = seconds, 0.0
-        self._watch, self._whole = watch, whole
+        self._watch, self._parent = watch, parent
 
     @property
     def left(self) -> float:
         """Return the seconds left, at least 0; 0 once the watch has expired."""
         left = self.seconds - self.spent
-        if self._whole is not None:
-            left = min(left, self._whole.left)
+        if self._parent is not None:
+            left = min(left, self._parent.left)
         if left <= 0 or (self._watch is not None and self._watch.expires()):
             return 0.0
         return left
@@ -72,23 +72,23 @@ class Budget:
     @property
     def is_aborted(self) -> bool:
         """Return whether the watch ended what the budget would have allowed."""
-        if self._whole is not None and self._whole.is_aborted:
+        if self._parent is not None and self._parent.is_aborted:
             return True
         return self._watch is not None and self._watch.has_expired
 
     def charge(self, seconds: float) -> None:
         """Spend these seconds."""
         self.spent += seconds
-        if self._whole is not None:
-            self._whole.charge(seconds)
+        if self._parent is not None:
+            self._parent.charge(seconds)
 
     def part(self, share: float, *, reserved: float = 0.0) -> "Budget":
-        """Return a budget of this share of the whole, or of what is left if that is less.
+        """Return a budget of this share of the total, or of what is left if that is less.
 
-        reserved : a share of the whole that is not for this part.
+        reserved : a share of the total that is not for this part.
         """
-        return Budget(min(self.all_but(reserved).seconds, self.seconds * share), whole=self)
+        return Budget(min(self.all_but(reserved).seconds, self.seconds * share), parent=self)
 
     def all_but(self, share: float) -> "Budget":
-        """Return a budget of what is left less this share of the whole."""
-        return Budget(max(0.0, self.left - self.seconds * share), whole=self)
+        """Return a budget of what is left less this share of the total."""
+        return Budget(max(0.0, self.left - self.seconds * share), parent=self)

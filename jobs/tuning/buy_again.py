@@ -5,7 +5,7 @@ one parameter after another until none gains. The same history gives the same fo
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +19,7 @@ from jobs.offline.metrics import find_hits, ndcg
 from jobs.offline.snapshot import Snapshot
 from jobs.offline.split import select_events
 from jobs.tuning.plan import TUNING_EVENTS, sample_users
-from jobs.tuning.trial import is_better, standard_error
+from jobs.tuning.trial import TUNED_GAIN_MIN, is_ahead, is_better
 from shared.domain.replenishment import ReplenishmentFormula
 
 K: Final = 20
@@ -35,9 +35,6 @@ WINDOWS_MAX: Final = 4
 TRAIN_MIN: Final = 0.5
 # Rounds through all parameters.
 ROUNDS_MAX: Final = 3
-# Standard errors of the gain by which a tuned formula must be ahead of the defaults: the rule of one standard error
-# (Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984).
-TUNED_GAIN_MIN: Final = 1.0
 
 VALUES: Final[dict[str, Sequence[Any]]] = {
     "trend_power": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
@@ -146,8 +143,7 @@ def choose_formula(history: History, *, seed: int = 0) -> BuyAgainChoice:
         return BuyAgainChoice(ReplenishmentFormula(), n_users)
     default_scores = score_formula(windows, ReplenishmentFormula())
     formula, scores = _tune(windows, ReplenishmentFormula(), default_scores)
-    gain = scores - default_scores
-    if float(gain.mean()) <= TUNED_GAIN_MIN * standard_error(gain):
+    if not is_ahead(scores, default_scores, TUNED_GAIN_MIN):
         formula, scores = ReplenishmentFormula(), default_scores
     return BuyAgainChoice(formula, n_users, horizon_days, float(scores.mean()), float(default_scores.mean()))
 
@@ -170,6 +166,6 @@ def _tune(
                 new = score_formula(windows, changed)
                 if is_better(new, scores):
                     formula, scores = changed, new
-        if asdict(formula) == asdict(before):
+        if formula == before:
             break
     return formula, scores

@@ -16,7 +16,7 @@ from jobs.tuning.drift import Fall
 from jobs.tuning.fitting import NEIGHBOURS, fit
 from jobs.tuning.guard import Comparison, Quality
 from jobs.tuning.space import Space
-from jobs.tuning.trial import FinishedTrial, TrialState
+from jobs.tuning.trial import SCORE_KEY, FinishedTrial, TrialState
 from jobs.tuning.warm_start import NEWEST_KEY, ActiveVersion
 from shared.domain.formula import PRIOR_EVIDENCE, SERVING_KEY, SERVING_KEYS, Formula, Repeats
 
@@ -75,7 +75,7 @@ class Choice:
     def metrics(self) -> dict[str, Any]:
         """Return the ``metrics`` of a model version."""
         return {
-            "ndcg@20": None if self.score is None else round(self.score, 5),
+            SCORE_KEY: None if self.score is None else round(self.score, 5),
             NEWEST_KEY: None if self.newest is None else self.newest.as_json(),
             "holdout_days": self.holdout_days,
             "compared": None if self.comparison is None else self.comparison.as_json(),

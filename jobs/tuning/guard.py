@@ -22,7 +22,7 @@ from jobs.tuning.drift import Fall
 from jobs.tuning.fitting import MIXTURE, NEIGHBOURS, fit, part
 from jobs.tuning.objective import Objective
 from jobs.tuning.space import Space
-from jobs.tuning.trial import is_better, standard_error
+from jobs.tuning.trial import ERROR_KEY, SCORE_KEY, is_ahead, is_better, standard_error
 from jobs.tuning.warm_start import ActiveVersion
 from shared.domain.formula import Formula, Repeats
 
@@ -49,7 +49,7 @@ class Quality:
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON object that ``models`` and ``training_runs`` store."""
-        return {"ndcg@20": round(self.mean, 5), "standard_error": round(self.error, 5), "users": self.users}
+        return {SCORE_KEY: round(self.mean, 5), ERROR_KEY: round(self.error, 5), "users": self.users}
 
 
 @dataclass(frozen=True)
@@ -235,11 +235,10 @@ def find_stored_advantage(
     budget = Budget(0.0)
     new = objective.score([neighbours], model.formula.for_repeats(repeats), budget)
     old = objective.score([stored], active.formula_for(stored.mean_score).for_repeats(repeats), budget)
-    gain = old - new
-    if float(gain.mean()) <= STORED_GAIN_MIN * standard_error(gain):
+    if not is_ahead(old, new, STORED_GAIN_MIN):
         return None
     return (
         f"the stored neighbours of version {active.version} are better than any learned from today's history: "
         f"NDCG@20 {Quality.of(old, objective.weights).mean:.4f} against "
-        f"{Quality.of(new, objective.weights).mean:.4f} on {len(gain)} users since they were published"
+        f"{Quality.of(new, objective.weights).mean:.4f} on {len(new)} users since they were published"
     )

@@ -30,8 +30,6 @@ K: Final = 20
 USERS_MAX: Final = 1_600
 # Inputs of models, matrices or sequences, that are kept: they are the largest arrays of tuning.
 INPUTS_KEPT: Final = 5
-
-
 # The share of short histories (jobs/tuning/short_histories.py) in those users, where histories are weighed by length.
 SHORT_SHARE: Final = 1 / 3
 ANY_POLICY: Final[tuple[ExclusionPolicy, ...]] = ("nothing", "bought", "seen")

@@ -30,7 +30,7 @@ from jobs.tuning.steps import (
     tune_formula,
     tune_rivals,
 )
-from jobs.tuning.trial import FinishedTrial, Trial, TrialState, charged, standard_error
+from jobs.tuning.trial import TUNED_GAIN_MIN, FinishedTrial, Trial, TrialState, charged, is_ahead
 from jobs.tuning.warm_start import ActiveVersion
 from shared.domain.formula import Formula
 
@@ -59,9 +59,6 @@ STEPS_SHARE: Final = 0.15
 AFTER_STARTS_SHARE: Final = STEPS_SHARE + SWEEP_SHARE + MIXING_SHARE
 # A model with less than this share in the score (``blend``) has little effect: other starts are tuned before it.
 SMALL_BLEND: Final = 0.5
-# A tuned result must be ahead of an untuned one by this many standard errors of the gain: the rule of one standard
-# error (Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984).
-TUNED_GAIN_MIN: Final = 1.0
 
 
 class Search:
@@ -373,8 +370,7 @@ class Search:
         if not self.untuned or self.finished[0].scores is None:
             return
         best = max(self.untuned, key=lambda trial: trial.score)
-        gain = self.finished[0].scores - best.scores
-        if float(gain.mean()) > TUNED_GAIN_MIN * standard_error(gain):
+        if is_ahead(self.finished[0].scores, best.scores, TUNED_GAIN_MIN):
             return
         trial = next(trial for trial in self.finished if trial.algorithm == best.algorithm)
         self.finished.remove(trial)

@@ -16,8 +16,14 @@ from shared.domain.formula import Formula
 
 # A step must gain at least this share of the standard error of its gain: steps within the noise lead anywhere.
 GAIN_MIN: Final = 0.3
+# A tuned result must be ahead of an untuned one by this many standard errors of the gain: the rule of one standard
+# error (Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984).
+TUNED_GAIN_MIN: Final = 1.0
 # A change of one parameter: its name and its new value.
 Step: TypeAlias = tuple[str, Any]
+# The keys of a mean NDCG@20 and of its standard error, here and in ``Quality.as_json``.
+SCORE_KEY: Final = "ndcg@20"
+ERROR_KEY: Final = "standard_error"
 # The key of ``FinishedTrial.summary`` that holds the steps that failed, as pairs.
 FAILED_STEPS_KEY: Final = "failed_steps"
 # The key that holds the version whose values the algorithm started from.
@@ -142,8 +148,8 @@ class FinishedTrial:
         """
         return {
             "algorithm": self.algorithm,
-            "ndcg@20": None if self.scores is None else round(self.score, 5),
-            "standard_error": None if self.scores is None else round(standard_error(self.scores), 5),
+            SCORE_KEY: None if self.scores is None else round(self.score, 5),
+            ERROR_KEY: None if self.scores is None else round(standard_error(self.scores), 5),
             "parameters": self.parameters,
             "weighting": asdict(self.weighting),
             "serving": self.formula.parameters(),
@@ -169,7 +175,12 @@ def charged(trial: Trial, budget: Budget) -> Iterator[None]:
     trial.cost += budget.spent - before
 
 
+def is_ahead(new: Float64Array, old: Float64Array, errors: float) -> bool:
+    """Return whether ``new`` is ahead of ``old`` by more than this many standard errors of the gain, user by user."""
+    gain = new - old
+    return float(gain.mean()) > errors * standard_error(gain)
+
+
 def is_better(new: Float64Array, old: Float64Array) -> bool:
     """Return whether the gain is larger than noise would often give."""
-    gain = new - old
-    return float(gain.mean()) > GAIN_MIN * standard_error(gain) and float(gain.mean()) > 0
+    return is_ahead(new, old, GAIN_MIN)

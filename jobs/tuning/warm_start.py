@@ -13,14 +13,11 @@ from typing import Any, Final
 from jobs.data.weighting import Weighting
 from jobs.tuning.fitting import MIXTURE, part
 from jobs.tuning.space import FORMULA, WEIGHTING, Space, Values
-from jobs.tuning.trial import FAILED_STEPS_KEY, VERSION_KEY, Step
+from jobs.tuning.trial import ERROR_KEY, FAILED_STEPS_KEY, SCORE_KEY, VERSION_KEY, Step
 from shared.domain.formula import PROFILE_EVENTS_MAX, SERVING_KEY, SERVING_KEYS, ExclusionPolicy, Formula, Repeats
 
 # The value of a row has no counterpart in the space; None cannot say so, since it is a value of some parameters.
 NO_VALUE: Final = object()
-# ``Trial.summary`` under these keys; a release that lacks them starts from the defaults.
-SCORE_KEY: Final = "ndcg@20"
-ERROR_KEY: Final = "standard_error"
 # ``Choice.metrics`` under this key: the quality of the version on the days that were the newest then.
 NEWEST_KEY: Final = "newest"
 

@@ -9,7 +9,7 @@ import pytest
 from jobs.data.weighting import Weighting
 from jobs.models.neighbours import Neighbours
 from jobs.tuning.budget import Budget
-from jobs.tuning.trial import FinishedTrial, Trial, TrialState, charged, is_better, standard_error
+from jobs.tuning.trial import FinishedTrial, Trial, TrialState, charged, is_ahead, is_better, standard_error
 from shared.domain.formula import Formula
 
 USERS = 400
@@ -21,6 +21,17 @@ def test_noise_is_no_gain() -> None:
     assert is_better(SCORES + 0.01, SCORES)
     noise = np.random.default_rng(0).normal(0, 1, USERS)
     assert not is_better(SCORES + noise - noise.mean() + 0.005, SCORES)
+
+
+def test_a_gain_is_measured_in_its_own_standard_errors() -> None:
+    old = np.random.default_rng(0).random(100)
+    # of every four users one gains 0.04: the mean is 0.01, its standard error 0.0173 / 10
+    new = old + np.tile([0.04, 0, 0, 0], 25)
+    error = 0.04 * np.sqrt(0.25 * 0.75) / 10
+    assert is_ahead(new, old, 0.0099 / error)
+    assert not is_ahead(new, old, 0.0101 / error)
+    assert not is_ahead(old, old, 0.3)
+    assert not is_ahead(old, new, 0.0)
 
 
 def test_a_trial_moves_to_a_better_rival_only() -> None:

@@ -1,0 +1,31 @@
+"""An empty database beside the configured one, for benchmarks that load a shop of their own."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import make_url
+
+from shared import clients
+from shared.clients import postgres
+from shared.settings import settings
+
+
+@contextmanager
+def scratch(name: str) -> Iterator[str]:
+    """Point this process to a migrated, empty database and yield its URL; drop the database at the end."""
+    from shared.storage.schema.migrations import migrate
+
+    before = settings().require("database_url")
+    url = make_url(before).set(database=name).render_as_string(hide_password=False)
+    postgres.write(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    postgres.write(f"CREATE DATABASE {name} TEMPLATE template0")
+    try:
+        os.environ["DATABASE_URL"] = url
+        clients.reset()
+        migrate()
+        yield url
+    finally:
+        os.environ["DATABASE_URL"] = before
+        clients.reset()
+        postgres.write(f"DROP DATABASE {name} WITH (FORCE)")
