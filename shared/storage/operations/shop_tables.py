@@ -7,23 +7,8 @@ nor secrets. docs/export.md describes the files.
 from typing import Final, Literal, NamedTuple
 
 Kind = Literal["text", "bigint", "integer", "boolean", "time", "price", "rating", "double", "date", "uuid"]
-SQL_TYPES: Final[dict[Kind, str]] = {
-    "text": "text",
-    "bigint": "bigint",
-    "integer": "integer",
-    "boolean": "boolean",
-    "time": "timestamptz",
-    "price": "numeric",
-    "rating": "numeric",
-    "double": "double precision",
-    "date": "date",
-    "uuid": "uuid",
-}
 # The staging table into which a part of any table is copied before its statements run.
 STAGE: Final = "restored_rows"
-STAGED_ROWS: Final = f"SELECT count(*) FROM {STAGE}"
-EMPTY_STAGE: Final = f"TRUNCATE {STAGE} RESTART IDENTITY"
-DROP_STAGE: Final = f"DROP TABLE {STAGE}"
 
 
 class Column(NamedTuple):
@@ -400,15 +385,3 @@ TABLES: Final = (
         then="t.event_type",
     ),
 )
-
-
-def stage(table: ShopTable) -> str:
-    """Return the statement that creates STAGE for a table. ``position`` is the row's place in its file."""
-    columns = ", ".join(f'"{column.name}" {SQL_TYPES[column.kind]}' for column in table.columns)
-    return f"CREATE TEMP TABLE {STAGE} (position bigint GENERATED ALWAYS AS IDENTITY, {columns}) ON COMMIT DROP"
-
-
-def copy_to_stage(table: ShopTable) -> str:
-    """Return the COPY that fills STAGE from a CSV without a header."""
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
-    return f"COPY {STAGE} ({names}) FROM STDIN (FORMAT csv)"
