@@ -20,6 +20,7 @@ from shared.domain.replenishment import (
     TREND_FLOOR,
     ReplenishmentFormula,
 )
+from shared.storage.catalog.variants import GROUP_KEY
 from shared.storage.events.refunds import GIVEN_BACK_WHOLE
 from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
 
@@ -145,7 +146,7 @@ model AS MATERIALIZED (
     -- the variant that the user is most likely to buy again, of those in stock first
     SELECT t.product_id, t.score / nullif(max(t.score) OVER (), 0) AS score, t.rests, t.last_at, t.purchase_count,
            t.usual_days, t.quartiles, p,
-           row_number() OVER (PARTITION BY coalesce('group ' || p.item_group_id, p.id::text)
+           row_number() OVER (PARTITION BY {GROUP_KEY.format(alias="p")}
                               ORDER BY p.quantity > 0 DESC, t.rests, t.score DESC, p.id) AS variant
     FROM scored t JOIN products p ON p.id = t.product_id
     WHERE p.is_active AND (NOT cast(:in_stock AS boolean) OR p.quantity > 0)

@@ -11,6 +11,7 @@ import orjson
 from shared.clients import postgres
 from shared.domain.content import EVENTS_PRIOR, EVIDENCE_PRIOR, LEAST_CONTENT
 from shared.domain.product_references import ProductReference
+from shared.storage.catalog.variants import GROUP_KEY
 from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
 
 # What makes products similar: behaviour mixed with descriptions, or one of both.
@@ -59,7 +60,7 @@ known AS MATERIALIZED (
     -- a product stands where its best variant stands, and shows the best in stock
     SELECT *, min(place) OVER same AS group_place,
            row_number() OVER (same ORDER BY (p).quantity > 0 DESC, place) AS variant
-    FROM ordered WINDOW same AS (PARTITION BY coalesce('group ' || (p).item_group_id, (p).id::text))
+    FROM ordered WINDOW same AS (PARTITION BY {group})
 ), best AS MATERIALIZED (
     SELECT (p).id, p, score, source, place
     FROM (SELECT variant_in_stock(p) AS p, score, source, group_place AS place
@@ -108,7 +109,9 @@ _LOGGED: Final = ", " + LOGGED.format(ids="ARRAY(SELECT id FROM best ORDER BY pl
 )
 # by kind, and whether the answer is logged
 SIMILAR: Final = {
-    (kind, is_logged): _SIMILAR.replace("{chosen}", chosen).replace("{logged}", _LOGGED if is_logged else "")
+    (kind, is_logged): _SIMILAR.replace("{group}", GROUP_KEY.format(alias="(p)"))
+    .replace("{chosen}", chosen)
+    .replace("{logged}", _LOGGED if is_logged else "")
     for kind, chosen in _CHOSEN.items()
     for is_logged in (False, True)
 }
