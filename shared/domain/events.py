@@ -187,7 +187,7 @@ class EventFields(BaseModel):
     # before timestamp, which it corrects; epoch numbers are refused before Pydantic guesses their unit
     sent_at: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(in_utc)] | None = Field(
         None,
-        description="When the client sent the request, by its own clock: what it is wrong by is added to `timestamp`.",
+        description="When the client sent the request, by its own clock. A wrong clock corrects `timestamp`.",
     )
     timestamp: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(in_utc)] | None = Field(
         None,

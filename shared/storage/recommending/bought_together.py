@@ -13,7 +13,7 @@ from shared.clients import postgres
 from shared.clients.postgres import Connection, copy_in, execute
 from shared.domain.product_references import ProductReference, arrays, contradiction
 from shared.storage.catalog.variants import GROUP_KEY
-from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
+from shared.storage.recommending.attribution import LoggedAnswer, logged
 
 # Packed as big-endian integers: reading them as rows would cost more than all the rest.
 BASKETS: Final = """
@@ -73,7 +73,7 @@ LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON 
 ORDER BY b.score DESC, b.group_id
 """.replace("{group}", GROUP_KEY.format(alias="p"))
 READ_LOGGED: Final = _READ.replace(
-    "{logged}", ", " + LOGGED.format(ids="ARRAY(SELECT id FROM best ORDER BY score DESC, group_id)")
+    "{logged}", ", " + logged("ARRAY(SELECT id FROM best ORDER BY score DESC, group_id)")
 )
 READ_ONLY: Final = _READ.replace("{logged}", "")
 # The products of the context in its order: the product of each of the two ids.

@@ -12,7 +12,7 @@ from shared.clients import postgres
 from shared.domain.content import EVENTS_PRIOR, EVIDENCE_PRIOR, LEAST_CONTENT
 from shared.domain.product_references import ProductReference
 from shared.storage.catalog.variants import GROUP_KEY
-from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
+from shared.storage.recommending.attribution import LoggedAnswer, logged
 
 # What makes products similar: behaviour mixed with descriptions, or one of both.
 Kind = Literal["hybrid", "collaborative", "content"]
@@ -102,11 +102,8 @@ _CHOSEN: Final[Mapping[Kind, str]] = {
     "collaborative": _COLLABORATIVE,
     "content": _CONTENT.replace("{share}", ""),
 }
-_LOGGED: Final = ", " + LOGGED.format(ids="ARRAY(SELECT id FROM best ORDER BY place)").replace(
-    # the model's version is read by the statement itself, as its neighbours are
-    "cast(:log_version AS integer)",
-    "(SELECT version FROM model)",
-)
+# the model's version is read by the statement itself, as its neighbours are
+_LOGGED: Final = ", " + logged("ARRAY(SELECT id FROM best ORDER BY place)", version="(SELECT version FROM model)")
 # by kind, and whether the answer is logged
 SIMILAR: Final = {
     (kind, is_logged): _SIMILAR.replace("{group}", GROUP_KEY.format(alias="(p)"))
@@ -150,6 +147,6 @@ def similar(
     if kind == "hybrid":
         parameters |= {"prior": EVIDENCE_PRIOR, "events_prior": EVENTS_PRIOR}
     if log is not None:
-        parameters |= {name: value for name, value in log.parameters().items() if name != "log_version"}
+        parameters |= log.parameters_without_version()
     rows = postgres.run_prepared(SIMILAR[kind, log is not None], **parameters)
     return [Neighbour(orjson.loads(row[0]), float(row[1]), *row[2:]) for row in rows]
