@@ -35,7 +35,7 @@ def list_feeds() -> FeedList:
 @router.get("/{feed_id}", dependencies=[requires("jobs:read")], responses=problem_responses(404))
 def get_feed(feed_id: FeedId) -> CatalogFeed:
     """Return a scheduled feed with its last run."""
-    return CatalogFeed.model_construct(**feeds.one(feed_id))
+    return CatalogFeed.model_construct(**feeds.get(feed_id))
 
 
 @router.post("", status_code=201, response_model=CatalogFeed, responses=problem_responses(409))

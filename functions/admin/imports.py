@@ -27,4 +27,4 @@ def list_imports(request: Request, query: Annotated[ImportsQuery, QueryParameter
 @router.get("/{import_id}", dependencies=[requires("jobs:read")], responses=problem_responses(404))
 def get_import(import_id: ImportId) -> ImportWithReport:
     """Return an import: how far it is, and its report once it has ended."""
-    return ImportWithReport(**imports.one(import_id)._asdict())
+    return ImportWithReport(**imports.get(import_id)._asdict())

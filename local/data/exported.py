@@ -6,18 +6,11 @@ from typing import Final
 from jobs.data import shop_files
 from jobs.data.shop_files import Export, Source
 from shared.clients.destinations import Folder
-from shared.clients.postgres import copy_in, execute, transaction
+from shared.clients.postgres import execute, transaction
 from shared.errors import InvalidRequest
 from shared.storage.events import bulk_loading
-from shared.storage.operations import shop
-from shared.storage.operations.shop_tables import (
-    DROP_STAGE,
-    EMPTY_STAGE,
-    STAGED_ROWS,
-    TABLES,
-    copy_to_stage,
-    stage,
-)
+from shared.storage.operations import shop, shop_restore
+from shared.storage.operations.shop_tables import TABLES
 from shared.storage.schema import advisory_locks
 
 Report = Callable[[str], None]
@@ -41,17 +34,14 @@ def store(folder: Source, export: Export, report: Report) -> None:
         # before the products: their search documents are written in the shop's language
         shop.change(connection, export.shop.model_dump())
         for table in TABLES:
-            execute(connection, stage(table))
+            shop_restore.create_stage(connection, table)
             for part in export.tables[table.name]:
                 rows = shop_files.as_rows(table, part, folder.read(part.name), export.format)
-                copy_in(connection, copy_to_stage(table), rows)
-                ((count,),) = execute(connection, STAGED_ROWS)
+                count = shop_restore.copy_to_stage(connection, table, rows)
                 if count != part.rows:
                     raise InvalidRequest(f"{part.name} has {count} rows where the list has {part.rows}.")
-                for statement in table.restore:
-                    execute(connection, statement)
-                execute(connection, EMPTY_STAGE)
-            execute(connection, DROP_STAGE)
+                shop_restore.store_staged(connection, table)
+            shop_restore.drop_stage(connection)
             report(f"{table.name}: {export.rows(table.name):,} rows")
         bulk_loading.analyze(connection)
         execute(connection, ANALYZE)

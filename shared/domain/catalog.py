@@ -59,7 +59,7 @@ def category_path(value: str) -> str:
 
 
 def two_decimals(value: Decimal) -> Decimal:
-    """Return a rating as it is stored: an average has more decimals than anybody reads."""
+    """Return a rating rounded to the two decimals that are stored."""
     return value.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 

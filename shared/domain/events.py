@@ -121,8 +121,9 @@ UserId = Annotated[
         "browser generated. `undefined`, `null` and the like are refused."
     ),
 ]
-# 2**53 - 1 is the largest integer that every JSON parser keeps exact
-ProductId = Annotated[int, Field(ge=1, le=2**53 - 1, description="Id of the product.")]
+# the largest integer that every JSON parser keeps exact
+MAX_ID: Final = 2**53 - 1
+ProductId = Annotated[int, Field(ge=1, le=MAX_ID, description="Id of the product.")]
 ExternalId = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=255, strict=True),
@@ -147,8 +148,8 @@ ZonedTime = Annotated[AwareDatetime, AfterValidator(in_utc)]
 def parse_timestamp(value: datetime, sent_at: datetime | None = None) -> datetime:
     """Return the time of an event in UTC; raise ValueError before 2000 or more than MAX_AHEAD in the future.
 
-    ``sent_at`` is when its sender sent it, by the sender's clock. If that clock is wrong by more than MAX_TRANSIT, the
-    time is corrected by what it is wrong by.
+    ``sent_at`` is when its sender sent it, by the sender's clock. If that clock deviates by more than MAX_TRANSIT, the
+    time is corrected by the deviation.
     """
     value, now = in_utc(value), datetime.now(UTC)
     if sent_at is not None and abs(now - sent_at) > MAX_TRANSIT:
@@ -186,7 +187,7 @@ class EventFields(BaseModel):
     # before timestamp, which it corrects; epoch numbers are refused before Pydantic guesses their unit
     sent_at: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(in_utc)] | None = Field(
         None,
-        description="When the client sent the request, by its own clock: what it is wrong by is added to `timestamp`.",
+        description="When the client sent the request, by its own clock. A wrong clock corrects `timestamp`.",
     )
     timestamp: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(in_utc)] | None = Field(
         None,
@@ -228,7 +229,7 @@ class Event(EventFields):
     external_id: ExternalId | None = Field(
         None, description="The shop's own id of the product, instead of `product_id`."
     )
-    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = Field(
+    product_id: Annotated[int, Field(ge=1, le=MAX_ID, strict=True)] | None = Field(
         None,
         validate_default=True,
         description="Id of the product. Required, except for a `search` and with `external_id`.",

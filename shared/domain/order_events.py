@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from shared.domain.events import Event, EventFields, EventType, ExternalId, printable
+from shared.domain.events import MAX_ID, Event, EventFields, EventType, ExternalId, printable
 from shared.domain.quantities import MAX_EVENT_QUANTITY, Whole
 
 MAX_LINES: Final = 500
@@ -49,7 +49,7 @@ class OrderLine(BaseModel):
     external_id: ExternalId | None = Field(
         None, description="The shop's own id of the product, instead of `product_id`."
     )
-    product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = Field(
+    product_id: Annotated[int, Field(ge=1, le=MAX_ID, strict=True)] | None = Field(
         None, validate_default=True, description="Id of the product. Required without `external_id`."
     )
 

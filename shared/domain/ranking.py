@@ -187,12 +187,12 @@ def one_of_each(listed: Sequence[T], groups: Mapping[int, str], id_of: Callable[
     """Return the entries without those whose product is a variant of an earlier one's; ``groups`` by product id."""
     if not groups:
         return list(listed)
-    met: set[str] = set()
-    kept = []
+    shown: set[str] = set()
+    result = []
     for entry in listed:
         group = groups.get(id_of(entry))
-        if group is None or group not in met:
-            kept.append(entry)
+        if group not in shown:
+            result.append(entry)
         if group is not None:
-            met.add(group)
-    return kept
+            shown.add(group)
+    return result

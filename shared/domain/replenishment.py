@@ -12,7 +12,7 @@ since the last purchase, and T the usual interval: the user's own median after t
 otherwise the product's, otherwise the shop's. The last factor is 1 when the interval has passed, and lower before and
 later.
 
-Products bought within the last REST_DAYS come after all others: nobody wants the shopping of this morning again.
+Products bought within the last REST_DAYS come after all others: shoppers rarely need a product twice on one day.
 
 The first two factors extend the personal frequency of Hu, He, Gao and Zhang, "Modeling Personalized Item Frequency
 Information for Next-basket Recommendation" (SIGIR 2020). The last is the aggregate time distribution of Bhagat et al.,

@@ -96,7 +96,7 @@ BEGIN
     INSERT INTO content_pending (product_id) SELECT id FROM added ORDER BY id ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$;
--- The vocabulary follows at once, unless another writer has it: nobody waits for an import to end.
+-- The vocabulary follows at once, unless another writer has its lock: no write waits for an import to end.
 CREATE OR REPLACE FUNCTION add_search_words() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM added) THEN

@@ -336,7 +336,8 @@ CREATE FUNCTION search_stems(t text) RETURNS text LANGUAGE sql STABLE AS $$
          unnest(stem.positions) AS place
 $$;
 
--- Whoever searches for `term` also finds `meant`, and, two-way, the other way round. The keys are search_stems of both.
+-- A search for `term` also finds `meant` and, if `two_way`, a search for `meant` also finds `term`. The keys are
+-- search_stems of both.
 CREATE TABLE synonyms (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     term        text NOT NULL,

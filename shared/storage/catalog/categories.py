@@ -13,10 +13,17 @@ SUBTREE: Final = f"""subtree AS (
     UNION SELECT c.id FROM categories c JOIN subtree s ON c.parent_id = s.id
 )"""
 
-# Whether the product {alias} is in the subtree, by its category or a further one.
-IN_SUBTREE: Final = (
-    "({alias}.category_id IN (SELECT id FROM subtree) OR {alias}.further_category_ids && ARRAY(SELECT id FROM subtree))"
-)
+
+def in_subtree(alias: str, subtree: str = "subtree") -> str:
+    """Return the condition that a product is in the subtree, by its category or a further one."""
+    ids = f"SELECT id FROM {subtree}"
+    return f"({alias}.category_id IN ({ids}) OR {alias}.further_category_ids && ARRAY({ids}))"
+
+
+def in_requested(alias: str) -> str:
+    """Return the condition that a product is in SUBTREE, or that the request names no category."""
+    return f"(cast(:category_id AS bigint) IS NULL AND cast(:category AS text) IS NULL OR {in_subtree(alias)})"
+
 
 # Active products of each category and of the categories below it. CYCLE ends the recursion if a category is its own
 # ancestor.

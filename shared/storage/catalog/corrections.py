@@ -50,7 +50,7 @@ class Diagnosis:
 
 
 def diagnose(search: str) -> Diagnosis:
-    """Return what is wrong with the words of a search."""
+    """Return why a search found nothing, and which words were probably meant."""
     any_match, typed, near = read(DIAGNOSE, **text_parameters(search))[0]
     words: list[str] = orjson.loads(typed)
     candidates: dict[int, list[tuple[str, int]]] = {}

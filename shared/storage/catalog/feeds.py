@@ -28,8 +28,8 @@ _SET: Final = ", ".join(SETTINGS)
 COLUMNS: Final = f"id, {_SET}, next_run_at, last_run_at, last_outcome, last_detail, created_at, updated_at"
 LAST_IMPORT: Final = "(SELECT max(i.id) FROM imports i WHERE i.feed_id = f.id) AS last_import_id"
 LIST: Final = f"SELECT {COLUMNS}, {LAST_IMPORT} FROM feeds f ORDER BY id"
-ONE: Final = f"SELECT {COLUMNS}, {LAST_IMPORT} FROM feeds f WHERE id = :id"
-LOCK: Final = ONE + " FOR UPDATE OF f"
+GET: Final = f"SELECT {COLUMNS}, {LAST_IMPORT} FROM feeds f WHERE id = :id"
+LOCK: Final = GET + " FOR UPDATE OF f"
 ADD: Final = f"INSERT INTO feeds ({_SET}) VALUES ({', '.join(f':{name}' for name in SETTINGS)}) RETURNING id"
 # a file that was read by other settings must be read again
 CHANGE: Final = f"""
@@ -113,9 +113,9 @@ def list_feeds() -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in read(LIST)]
 
 
-def one(feed_id: int) -> dict[str, Any]:
+def get(feed_id: int) -> dict[str, Any]:
     """Return a feed. Raises NotFound."""
-    rows = read(ONE, id=feed_id)
+    rows = read(GET, id=feed_id)
     if not rows:
         raise NotFound(f"There is no feed {feed_id}; GET /admin/feeds lists them.")
     return dict(rows[0]._mapping)

@@ -11,7 +11,7 @@ from shared.domain.cursors import KeyType
 from shared.domain.ranking import EARTH_RADIUS_KM
 from shared.errors import InvalidRequest
 from shared.storage.catalog import browsing, corrections
-from shared.storage.catalog.categories import NAMED
+from shared.storage.catalog.categories import NAMED, in_subtree
 from shared.storage.catalog.text_query import TEXT_QUERY, Matching, text_parameters
 
 Sort = Literal["relevance", "price_asc", "price_desc", "newest", "popular", "distance"]
@@ -25,9 +25,6 @@ MAX_TAG_FACETS: Final = 20
 # between two degrees of latitude; rounded down, so that a range of latitudes leaves nothing out
 KM_PER_DEGREE: Final = 111.0
 
-_IN_CATEGORY: Final = (
-    "(p.category_id IN (SELECT id FROM {subtree}) OR p.further_category_ids && ARRAY(SELECT id FROM {subtree}))"
-)
 # Great-circle distance in km from the request's place, as distance_km() of shared/domain/ranking.py computes it; null
 # for a product without a place.
 _DISTANCE: Final = f"""CASE WHEN p.latitude IS NOT NULL THEN 2 * {EARTH_RADIUS_KM} * asin(least(1, sqrt(
@@ -35,8 +32,8 @@ _DISTANCE: Final = f"""CASE WHEN p.latitude IS NOT NULL THEN 2 * {EARTH_RADIUS_K
         + cos(radians(cast(:latitude AS float8))) * cos(radians(p.latitude))
           * sin(radians(p.longitude - cast(:longitude AS float8)) / 2) ^ 2))) END"""
 _FILTERS: Final = {
-    "category_id": _IN_CATEGORY.format(subtree="subtree_of_id"),
-    "category": _IN_CATEGORY.format(subtree="subtree_of_name"),
+    "category_id": in_subtree("p", "subtree_of_id"),
+    "category": in_subtree("p", "subtree_of_name"),
     "external_ids": "p.external_id = ANY (cast(:external_ids AS text[]))",
     "min_rating": "p.average_rating >= cast(cast(:min_rating AS float8) AS numeric)",
     "on_sale": "coalesce(p.list_price > p.price, false) = cast(:on_sale AS boolean)",
@@ -238,12 +235,20 @@ def _order_of(page: Page, search: str) -> str:
     return _RELEVANCE if search and page.sort == "relevance" else _ORDERS[page.sort]
 
 
-def _cursor_parameters(page: Page, order: str) -> dict[str, Any]:
-    """Return the parameters of a page's cursor, if it has one. Raises InvalidRequest for a cursor of another list."""
+def _page_parameters(page: Page, order: str) -> dict[str, Any]:
+    """Return the parameters of a page and its facets. Raises InvalidRequest for a cursor of another list."""
+    parameters: dict[str, Any] = {
+        "page_size": page.size,
+        "skipped": (page.number - 1) * page.size,
+        "band_starts": list(PRICE_BANDS),
+        "tag_facets": MAX_TAG_FACETS,
+    }
     if page.after is None:
-        return {}
+        return parameters
     try:
-        return cursors.parameters(cursors.decode(page.after, order, [kind for _column, _descends, kind in _key(order)]))
+        return parameters | cursors.parameters(
+            cursors.decode(page.after, order, [kind for _column, _descends, kind in _key(order)])
+        )
     except ValueError as error:
         raise InvalidRequest(f"after: {error}.") from None
 
@@ -272,7 +277,7 @@ def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[st
         if page.sort == "distance":
             columns += f"{_DISTANCE} AS distance, "
     matched, singles = _ALL_VARIANTS, ""
-    # whoever names products by their ids wants these, not another variant
+    # a request that names products by their ids gets these products, not other variants
     if filters.variants == "one" and not filters.external_ids:
         matched = _ONE_VARIANT.format(exact=exact, order=_ORDERS[page.sort])
         singles = _SINGLES
@@ -299,13 +304,7 @@ def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[st
         key=", ".join(column for column, _descends, _type in key),
         after="" if page.after is None else f" WHERE {cursors.after(key)}",
     )
-    parameters |= _cursor_parameters(page, order) | {
-        "page_size": page.size,
-        "skipped": (page.number - 1) * page.size,
-        "band_starts": list(PRICE_BANDS),
-        "tag_facets": MAX_TAG_FACETS,
-    }
-    return sql, parameters
+    return sql, parameters | _page_parameters(page, order)
 
 
 def _can_browse(filters: Filters, page: Page, search: str) -> bool:
@@ -335,17 +334,10 @@ def _browse(filters: Filters, page: Page) -> tuple[str, dict[str, Any]]:
         shows_all=filters.variants == "all",
         has_cursor=page.after is not None,
     )
-    parameters |= _cursor_parameters(page, _ORDERS[page.sort])
-    skipped = (page.number - 1) * page.size
-    parameters |= more | {
-        "page_size": page.size,
-        "skipped": skipped,
-        "band_starts": list(PRICE_BANDS),
-        "tag_facets": MAX_TAG_FACETS,
-    }
+    parameters |= more | _page_parameters(page, _ORDERS[page.sort])
     if ":last_place" in sql:
         # one more than the page has: whether there is a next page
-        parameters["last_place"] = skipped + page.size + 1
+        parameters["last_place"] = page.number * page.size + 1
     return sql, parameters
 
 

@@ -30,7 +30,7 @@ SELECT p.id FROM products p
 WHERE (SELECT cardinality(languages) > 1 FROM shop)
   AND p.document_language IS DISTINCT FROM (SELECT languages[1] FROM shop)
 ORDER BY p.id LIMIT :limit"""
-# Until this, searches ask in the language of before as well.
+# Until then, searches use the previous language as well.
 END_CHANGE_OF_LANGUAGE: Final = """
 UPDATE shop SET languages = languages[1:1]
 WHERE cardinality(languages) > 1

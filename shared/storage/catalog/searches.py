@@ -1,7 +1,7 @@
 """What shoppers searched for, counted by day: how often, and how many products were found.
 
-No user is stored. A client (``shared/event_origin.py``) counts once a day for a text, so that nobody can make a text
-look wanted. Texts that look like an email or a long number are left out: they say who somebody is, not what they want.
+No user is stored. A client (``shared/event_origin.py``) counts once a day for a text, so that one client cannot inflate
+its count. Texts that look like an email or a long number are left out, since they may identify a person.
 
 Requests do not wait: searches are collected and written in the background, at most once in FLUSH_S. A crash of the
 instance loses what it has collected.

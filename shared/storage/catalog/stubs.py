@@ -1,7 +1,7 @@
 """Stubs: products that events named before the catalog had them, to be enriched by the next import.
 
-A stub is inactive, so that no answer shows it, and has its ``external_id`` for a name. An import of that id makes it a
-product like any other, with the history that it has by then. Whether events make stubs is the shop's setting.
+A stub is inactive, so that no answer shows it, and its name is its ``external_id``. An import of that id completes it,
+and it keeps its history. The shop's setting ``unknown_products`` says whether events create stubs.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from typing import Any, Final
 from shared.clients.postgres import run_prepared
 from shared.storage.operations import shop
 
-# Anybody can send events, so what they may add to the catalog is bounded.
+# Any client can send events, so the number of products that they add is limited.
 MAX_STUBS: Final = 10_000
 ADD: Final = f"""
 INSERT INTO products (external_id, name, price, quantity, is_active)

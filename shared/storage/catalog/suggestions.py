@@ -7,6 +7,7 @@ import orjson
 from shared.clients.postgres import read
 from shared.storage.catalog import corrections
 from shared.storage.catalog.text_query import TEXT_QUERY, text_parameters
+from shared.storage.catalog.variants import GROUP_KEY
 
 # Suggestions are chosen among this many matching products, the most purchased ones.
 MAX_MATCHES: Final = 300
@@ -37,7 +38,7 @@ WITH text_query AS MATERIALIZED ({TEXT_QUERY}), typed AS MATERIALIZED (
     ORDER BY purchases DESC, p.id LIMIT {MAX_MATCHES}
 ), chosen_products AS (
     SELECT * FROM (
-        SELECT *, row_number() OVER (PARTITION BY coalesce('group ' || item_group_id, id::text)
+        SELECT *, row_number() OVER (PARTITION BY {GROUP_KEY.format(alias="each")}
                                      ORDER BY matches_by_name DESC, in_stock DESC, purchases DESC, id) AS variant
         FROM (SELECT p.id, p.external_id, p.item_group_id, p.name, p.quantity > 0 AS in_stock, m.purchases,
                      ts_filter(p.document, '{{a}}') @@ q.matching AS matches_by_name

@@ -13,8 +13,8 @@ from typing import Any, Final
 from shared.clients.postgres import Connection, copy_in, execute
 from shared.domain.events import EVENT_WEIGHTS
 from shared.domain.order_events import ORDER_ID_CHARACTERS
+from shared.storage.events.decayed_sums import DECAY, FACETS, fold
 from shared.storage.events.event_ids import CONFLICT, ORDER_LINE, personal_key
-from shared.storage.events.ingestion import DECAY, fold
 
 # `position` is the caller's number of the row; `external_id` or `product_id` names the product, a search has neither
 STAGE: Final = (
@@ -201,11 +201,7 @@ WHERE w.weight > 0 AND n.product_id IS NOT NULL GROUP BY u.id, n.product_id, l.l
 PREFERENCES: Final = f"""
 INSERT INTO user_preferences (user_id, kind, key, score, as_of)
 SELECT h.user_id, facet.kind, facet.key, sum(h.decayed), h.latest
-FROM history_pairs h JOIN products p ON p.id = h.product_id, LATERAL (
-    SELECT 'category' AS kind, p.category_id::text AS key WHERE p.category_id IS NOT NULL
-    UNION ALL SELECT 'brand', p.brand WHERE p.brand IS NOT NULL
-    UNION ALL SELECT 'tag', tag FROM unnest(p.tags) AS tag
-) AS facet
+FROM history_pairs h JOIN products p ON p.id = h.product_id, {FACETS.format(product="p")}
 WHERE h.decayed > 0 GROUP BY 1, 2, 3, h.latest ORDER BY 1, 2, 3
 ON CONFLICT (user_id, kind, key) DO UPDATE SET
     {fold("user_preferences", "score")}, as_of = greatest(user_preferences.as_of, EXCLUDED.as_of)"""

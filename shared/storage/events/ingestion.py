@@ -16,9 +16,9 @@ import orjson
 
 from shared.clients import postgres
 from shared.domain.events import EVENT_WEIGHTS
-from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
 from shared.event_origin import VOUCHED, Origin
 from shared.storage.events import bounds, order_lines, refunds
+from shared.storage.events.decayed_sums import DECAY, FACETS, fold
 from shared.storage.events.event_ids import (
     CONFLICT,
     IS_KNOWN,
@@ -34,20 +34,6 @@ from shared.storage.events.refunds import RECORDED
 
 # of a message whose ids others store at the same time
 MAX_ATTEMPTS: Final = 5
-# the share of a decayed sum that remains after the time between two points: `decay` of shared/domain/preferences.py
-DECAY: Final = (
-    "power(2::float8, -least(abs(extract(epoch FROM {later} - {earlier})::float8)"
-    f" / {HALF_LIFE.total_seconds()}, {MAX_HALVINGS}))"
-)
-
-
-def fold(table: str, column: str) -> str:
-    """Return the assignment that merges EXCLUDED into a stored decayed sum, as shared/domain/preferences.py does."""
-    newer = DECAY.format(later="EXCLUDED.as_of", earlier=f"{table}.as_of")
-    return f"""{column} = CASE WHEN EXCLUDED.as_of >= {table}.as_of
-        THEN {table}.{column} * {newer} + EXCLUDED.{column}
-        ELSE {table}.{column} + EXCLUDED.{column} * {newer} END"""
-
 
 # {key}, {is_known}, {is_other} and {known} are those of event_ids.py, or what they are while no id is known;
 # {countable} is that of bounds.py
@@ -140,11 +126,7 @@ WITH {SENDER}, checked AS MATERIALIZED (
 ), liked AS (
     INSERT INTO user_preferences (user_id, kind, key, score, as_of)
     SELECT account.id, facet.kind, facet.key, sum(decayed), latest
-    FROM new, account, LATERAL (
-        SELECT 'category' AS kind, category_id::text AS key WHERE category_id IS NOT NULL
-        UNION ALL SELECT 'brand', brand WHERE brand IS NOT NULL
-        UNION ALL SELECT 'tag', tag FROM unnest(tags) AS tag
-    ) AS facet
+    FROM new, account, {FACETS.format(product="new")}
     WHERE decayed > 0 GROUP BY 1, 2, 3, latest ORDER BY 1, 2, 3
     ON CONFLICT (user_id, kind, key) DO UPDATE SET
         {fold("user_preferences", "score")}, as_of = greatest(user_preferences.as_of, EXCLUDED.as_of)

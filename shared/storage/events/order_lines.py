@@ -49,7 +49,7 @@ def vouched_line_id(event_id: UUID) -> UUID:
 
 
 class _ReportedLines:
-    """The ids of a reported order's lines, computed as far as they are asked for."""
+    """The ids of a reported order's lines, computed one by one until the wanted id is found."""
 
     def __init__(self, order_id: str) -> None:
         self._order_id = order_id

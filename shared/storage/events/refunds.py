@@ -17,7 +17,7 @@ import orjson
 from shared.clients.postgres import Connection, execute, read, run_prepared, transaction
 from shared.domain.events import EVENT_WEIGHTS, PERSONAL_VERSION, EventType
 from shared.domain.order_events import ORDER_ID_CHARACTERS, REFUND_WAIT
-from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
+from shared.storage.events.decayed_sums import DECAY, FACETS
 from shared.storage.events.event_ids import personal_key
 
 # Common table expressions of the statement that stores events: the lines and refunds among ``new`` of ``account``.
@@ -115,9 +115,8 @@ WITH {_LINES}
 UPDATE events e SET returned = l.returned, counted = e.counted AND NOT l.is_whole FROM lines l
 WHERE e.event_id = l.event_id AND e.occurred_at = l.occurred_at
 RETURNING e.event_id, e.user_id, old.counted"""
-_DECAYED: Final = f"""cast(:weight AS float8) * power(2::float8, -least(
-    abs(extract(epoch FROM t.as_of - l.occurred_at)::float8) / {HALF_LIFE.total_seconds()}, {MAX_HALVINGS}))"""
-# a rest of floating-point arithmetic is no taste
+_DECAYED: Final = f"cast(:weight AS float8) * {DECAY.format(later='t.as_of', earlier='l.occurred_at')}"
+# scores up to this are remainders of floating-point arithmetic, and are deleted
 _NOTHING: Final = 1e-9
 # What storing the purchase added (ingestion.py), of lines that were given back whole.
 REVERSALS: Final = (
@@ -142,11 +141,7 @@ WHERE p.user_id = l.owner AND p.product_id = l.product_id AND p.purchase_count <
     f"""
 WITH {_LINES}, facets AS (
     SELECT l.owner, facet.kind, facet.key, l.occurred_at
-    FROM lines l JOIN products p ON p.id = l.product_id, LATERAL (
-        SELECT 'category' AS kind, p.category_id::text AS key WHERE p.category_id IS NOT NULL
-        UNION ALL SELECT 'brand', p.brand WHERE p.brand IS NOT NULL
-        UNION ALL SELECT 'tag', tag FROM unnest(p.tags) AS tag
-    ) AS facet
+    FROM lines l JOIN products p ON p.id = l.product_id, {FACETS.format(product="p")}
 ), taken AS (
     SELECT t.user_id, t.kind, t.key, sum({_DECAYED}) AS score
     FROM facets l JOIN user_preferences t ON t.user_id = l.owner AND t.kind = l.kind AND t.key = l.key GROUP BY 1, 2, 3

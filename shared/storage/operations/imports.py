@@ -37,7 +37,7 @@ INSERT INTO imports (kind, source, state, rows_read, rows_written, rows_refused,
 VALUES ('post', :source, 'succeeded', :rows, :written, :refused, clock_timestamp(), cast(:report AS jsonb))
 RETURNING id"""
 LIST: Final = f"SELECT {COLUMNS} FROM imports ORDER BY id DESC LIMIT :limit"
-ONE: Final = f"SELECT {COLUMNS}, report FROM imports WHERE id = :id"
+GET: Final = f"SELECT {COLUMNS}, report FROM imports WHERE id = :id"
 KILLED: Final = {"error": "The process was killed before the import ended. What it had stored stays; run it again."}
 
 
@@ -105,9 +105,9 @@ def latest(limit: int) -> list[Import]:
     return [Import(*row) for row in read(LIST, limit=limit)]
 
 
-def one(import_id: int) -> Import:
+def get(import_id: int) -> Import:
     """Return an import with its report. Raises NotFound."""
-    rows = read(ONE, id=import_id)
+    rows = read(GET, id=import_id)
     if not rows:
         raise NotFound(f"There is no import {import_id}; GET /admin/imports lists the last ones.")
     return Import(*rows[0])

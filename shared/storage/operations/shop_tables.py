@@ -7,23 +7,8 @@ nor secrets. docs/export.md describes the files.
 from typing import Final, Literal, NamedTuple
 
 Kind = Literal["text", "bigint", "integer", "boolean", "time", "price", "rating", "double", "date", "uuid"]
-SQL_TYPES: Final[dict[Kind, str]] = {
-    "text": "text",
-    "bigint": "bigint",
-    "integer": "integer",
-    "boolean": "boolean",
-    "time": "timestamptz",
-    "price": "numeric",
-    "rating": "numeric",
-    "double": "double precision",
-    "date": "date",
-    "uuid": "uuid",
-}
 # The staging table into which a part of any table is copied before its statements run.
 STAGE: Final = "restored_rows"
-STAGED_ROWS: Final = f"SELECT count(*) FROM {STAGE}"
-EMPTY_STAGE: Final = f"TRUNCATE {STAGE} RESTART IDENTITY"
-DROP_STAGE: Final = f"DROP TABLE {STAGE}"
 
 
 class Column(NamedTuple):
@@ -70,6 +55,18 @@ _USER: Final = "JOIN users u ON u.external_id = r.user_id"
 _OF_USER: Final = "JOIN users u ON u.id = t.user_id"
 _USER_ID: Final = Column("user_id", "text", "u.external_id")
 _PRODUCT_ID: Final = Column("product_id", "bigint")
+
+
+def _as_exported(
+    name: str, base: str, key: str, key_kind: Kind, columns: tuple[Column, ...], then: str = ""
+) -> ShopTable:
+    """Return a table whose columns are stored under their names in the file, ``_USER_ID`` as the id in ``users``."""
+    names = ", ".join(column.name for column in columns)
+    values = ", ".join("u.id" if column is _USER_ID else f"r.{column.name}" for column in columns)
+    has_user = _USER_ID in columns
+    restore = f"INSERT INTO {base} ({names}) SELECT {values} FROM {STAGE} r {_USER if has_user else ''}"
+    return ShopTable(name, base, key, key_kind, columns, (restore,), joins=_OF_USER if has_user else "", then=then)
+
 
 TABLES: Final = (
     ShopTable(
@@ -233,7 +230,7 @@ TABLES: Final = (
         ),
         joins="LEFT JOIN users u ON u.id = t.user_id",
     ),
-    ShopTable(
+    _as_exported(
         "order_lines",
         "order_items",
         "order_id",
@@ -249,12 +246,6 @@ TABLES: Final = (
             Column("price_when_added", "price"),
             Column("added_at", "time"),
         ),
-        (
-            f"""INSERT INTO order_items (order_id, product_id, external_id, name, quantity, price, event_id,
-                price_when_added, added_at)
-            SELECT order_id, product_id, external_id, name, quantity, price, event_id, price_when_added, added_at
-            FROM {STAGE}""",
-        ),
         then="t.product_id",
     ),
     ShopTable(
@@ -268,7 +259,7 @@ TABLES: Final = (
             SELECT order_id, state, reason, changed_at FROM {STAGE} ORDER BY position""",
         ),
     ),
-    ShopTable(
+    _as_exported(
         "purchase_lines",
         "purchase_lines",
         "event_id",
@@ -285,15 +276,8 @@ TABLES: Final = (
             Column("vouched", "boolean"),
             Column("occurred_at", "time"),
         ),
-        (
-            f"""INSERT INTO purchase_lines (event_id, sent_id, user_id, order_id, product_id, quantity, price, returned,
-                vouched, occurred_at)
-            SELECT event_id, sent_id, u.id, order_id, product_id, quantity, price, returned, vouched, occurred_at
-            FROM {STAGE} r {_USER}""",
-        ),
-        joins=_OF_USER,
     ),
-    ShopTable(
+    _as_exported(
         "refunds",
         "refunds",
         "event_id",
@@ -308,15 +292,8 @@ TABLES: Final = (
             Column("received_at", "time"),
             Column("settled_at", "time"),
         ),
-        (
-            f"""INSERT INTO refunds (
-                event_id, user_id, order_id, product_id, quantity, vouched, received_at, settled_at)
-            SELECT event_id, u.id, order_id, product_id, quantity, vouched, received_at, settled_at
-            FROM {STAGE} r {_USER}""",
-        ),
-        joins=_OF_USER,
     ),
-    ShopTable(
+    _as_exported(
         "counted_purchases",
         "counted_purchases",
         "event_id",
@@ -327,12 +304,8 @@ TABLES: Final = (
             Column("counted", "boolean"),
             Column("returned", "boolean"),
         ),
-        (
-            f"""INSERT INTO counted_purchases (event_id, counted_at, counted, returned)
-            SELECT event_id, counted_at, counted, returned FROM {STAGE}""",
-        ),
     ),
-    ShopTable(
+    _as_exported(
         "purchases",
         "user_purchases",
         "user_id",
@@ -344,27 +317,17 @@ TABLES: Final = (
             Column("first_at", "time"),
             Column("last_at", "time"),
         ),
-        (
-            f"""INSERT INTO user_purchases (user_id, product_id, purchase_count, first_at, last_at)
-            SELECT u.id, product_id, purchase_count, first_at, last_at FROM {STAGE} r {_USER}""",
-        ),
-        joins=_OF_USER,
         then="t.product_id",
     ),
-    ShopTable(
+    _as_exported(
         "preferences",
         "user_preferences",
         "user_id",
         "bigint",
         (_USER_ID, Column("kind", "text"), Column("key", "text"), Column("score", "double"), Column("as_of", "time")),
-        (
-            f"""INSERT INTO user_preferences (user_id, kind, key, score, as_of)
-            SELECT u.id, kind, key, score, as_of FROM {STAGE} r {_USER}""",
-        ),
-        joins=_OF_USER,
         then="t.kind, t.key",
     ),
-    ShopTable(
+    _as_exported(
         "price_bands",
         "user_price_bands",
         "user_id",
@@ -376,13 +339,8 @@ TABLES: Final = (
             Column("square_sum", "double"),
             Column("as_of", "time"),
         ),
-        (
-            f"""INSERT INTO user_price_bands (user_id, weight, log_sum, square_sum, as_of)
-            SELECT u.id, weight, log_sum, square_sum, as_of FROM {STAGE} r {_USER}""",
-        ),
-        joins=_OF_USER,
     ),
-    ShopTable(
+    _as_exported(
         "carts",
         "cart_items",
         "user_id",
@@ -394,39 +352,25 @@ TABLES: Final = (
             Column("price_when_added", "price"),
             Column("added_at", "time"),
         ),
-        (
-            f"""INSERT INTO cart_items (user_id, product_id, quantity, price_when_added, added_at)
-            SELECT u.id, product_id, quantity, price_when_added, added_at FROM {STAGE} r {_USER}""",
-        ),
-        joins=_OF_USER,
         then="t.product_id",
     ),
-    ShopTable(
+    _as_exported(
         "wishlists",
         "wishlist_items",
         "user_id",
         "bigint",
         (_USER_ID, _PRODUCT_ID, Column("added_at", "time")),
-        (
-            f"""INSERT INTO wishlist_items (user_id, product_id, added_at)
-            SELECT u.id, product_id, added_at FROM {STAGE} r {_USER}""",
-        ),
-        joins=_OF_USER,
         then="t.product_id",
     ),
-    ShopTable(
+    _as_exported(
         "hourly_counts",
         "event_counts_hourly",
         "hour",
         "time",
         (Column("hour", "time"), _PRODUCT_ID, Column("event_type", "text"), Column("event_count", "integer")),
-        (
-            f"""INSERT INTO event_counts_hourly (hour, product_id, event_type, event_count)
-            SELECT hour, product_id, event_type, event_count FROM {STAGE}""",
-        ),
         then="t.product_id, t.event_type",
     ),
-    ShopTable(
+    _as_exported(
         "daily_counts",
         "daily_event_stats",
         "date",
@@ -438,22 +382,6 @@ TABLES: Final = (
             Column("unique_users", "bigint"),
             Column("unique_products", "bigint"),
         ),
-        (
-            f"""INSERT INTO daily_event_stats (date, event_type, event_count, unique_users, unique_products)
-            SELECT date, event_type, event_count, unique_users, unique_products FROM {STAGE}""",
-        ),
         then="t.event_type",
     ),
 )
-
-
-def stage(table: ShopTable) -> str:
-    """Return the statement that creates STAGE for a table. ``position`` is the row's place in its file."""
-    columns = ", ".join(f'"{column.name}" {SQL_TYPES[column.kind]}' for column in table.columns)
-    return f"CREATE TEMP TABLE {STAGE} (position bigint GENERATED ALWAYS AS IDENTITY, {columns}) ON COMMIT DROP"
-
-
-def copy_to_stage(table: ShopTable) -> str:
-    """Return the COPY that fills STAGE from a CSV without a header."""
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
-    return f"COPY {STAGE} ({names}) FROM STDIN (FORMAT csv)"

@@ -40,7 +40,7 @@ ERASE: Final = (
     "DELETE FROM outbox WHERE attributes ->> 'user_id' = ANY (:user_ids)",
     "DELETE FROM idempotency_keys WHERE owner = ANY (:user_ids)",
 )
-# Texts that nobody else searched for may say who the user is; texts of several people stay counted.
+# Texts that no other user searched for may identify the user. Texts of several users stay counted.
 FORGET_SEARCHES: Final = """
 DELETE FROM search_counts c
 WHERE c.searches <= 1 AND c.query IN (SELECT query FROM search_history WHERE user_id = ANY (:ids))

@@ -13,7 +13,7 @@ from shared.clients.postgres import Connection, execute
 from shared.domain.carts import MAX_LINES, MAX_QUANTITY, MAX_WISHLIST
 from shared.domain.identity import is_account
 from shared.errors import Conflict, Forbidden
-from shared.storage.events.ingestion import fold
+from shared.storage.events.decayed_sums import fold
 from shared.storage.schema.advisory_locks import USER_MERGES, lock_until_commit
 
 # in the order of ids, like every transaction that locks several users
@@ -121,7 +121,7 @@ SELECT product_id FROM items WHERE NOT (fits OR is_known) ORDER BY product_id"""
 FOLLOW: Final = "UPDATE users SET merged_into = :account WHERE merged_into = :guest"
 STATEMENTS: Final = (EVENTS, PURCHASES, PREFERENCES, PRICE_BANDS, SEGMENT, SEARCHES, ORDERS, LINES, REFUNDS)
 
-# An account is not made by being named, and no row is added for an id that was erased.
+# Adds the missing ids of guests. The id of an account, or of a user who was erased, gets no row.
 ADD_ALL: Final = """
 INSERT INTO users (external_id) SELECT id FROM unnest(cast(:user_ids AS text[])) AS given(id) ORDER BY id
 ON CONFLICT DO NOTHING"""

@@ -10,16 +10,25 @@ LOGGED_DAYS: Final = 30
 # days after which the job retention drops answers and feedback
 KEPT_DAYS: Final = LOGGED_DAYS + 5
 
-# A common table expression of the statement that reads the products: logging costs no round trip of its own.
-# Repeated after a broken connection, it writes nothing twice.
-LOGGED: Final = """logged AS (
+_LOGGED: Final = """logged AS (
     INSERT INTO recommendation_log (id, user_id, kind, strategy, model_version, product_ids)
     SELECT cast(:log_id AS uuid), cast(:log_user AS text), cast(:log_kind AS text), cast(:log_strategy AS text),
-           cast(:log_version AS integer), {ids}
+           {version}, {ids}
     WHERE without_waiting()
     ON CONFLICT (id) DO NOTHING
 )"""
-LOGGED_IDS: Final = LOGGED.format(ids="cast(:ids AS bigint[])")
+
+
+def logged(ids: str, *, version: str = "cast(:log_version AS integer)") -> str:
+    """Return a common table expression that logs the answer with these product ids.
+
+    It is part of the statement that reads the products, so that logging costs no round trip of its own. Repeated after
+    a broken connection, it writes nothing twice. ``version`` reads the model's version where the statement knows it.
+    """
+    return _LOGGED.format(version=version, ids=ids)
+
+
+LOGGED_IDS: Final = logged("cast(:ids AS bigint[])")
 
 # The same for many answers at once, given as a JSON array.
 LOGGED_MANY: Final = """logged AS (
@@ -76,13 +85,16 @@ class LoggedAnswer(NamedTuple):
     model_version: int | None
 
     def parameters(self) -> dict[str, Any]:
-        """Return the parameters of LOGGED."""
+        """Return the parameters of ``logged``."""
+        return self.parameters_without_version() | {"log_version": self.model_version}
+
+    def parameters_without_version(self) -> dict[str, Any]:
+        """Return the parameters of ``logged`` in a statement that reads the model's version itself."""
         return {
             "log_id": self.id,
             "log_user": self.user_id,
             "log_kind": self.kind,
             "log_strategy": self.strategy,
-            "log_version": self.model_version,
         }
 
 

@@ -12,7 +12,8 @@ import orjson
 from shared.clients import postgres
 from shared.clients.postgres import Connection, copy_in, execute
 from shared.domain.product_references import ProductReference, arrays, contradiction
-from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
+from shared.storage.catalog.variants import GROUP_KEY
+from shared.storage.recommending.attribution import LoggedAnswer, logged
 
 # Packed as big-endian integers: reading them as rows would cost more than all the rest.
 BASKETS: Final = """
@@ -35,7 +36,7 @@ FILL: Final = "COPY bought_together (product_id, others, scores, lifts, confiden
 
 # The scores of several context products combine to 1 − Π(1 − score). Lift, confidence and count are those of the
 # context product with the highest score.
-READ: Final = """
+_READ: Final = """
 WITH context AS MATERIALIZED (
     SELECT c.id, p.item_group_id
     FROM (SELECT DISTINCT unnest(cast(:context AS bigint[])) AS id) AS c LEFT JOIN products p USING (id)
@@ -58,7 +59,7 @@ WITH context AS MATERIALIZED (
     WHERE p.is_active
       AND (p.item_group_id IS NULL
            OR p.item_group_id NOT IN (SELECT item_group_id FROM context WHERE item_group_id IS NOT NULL))
-    WINDOW same AS (PARTITION BY coalesce('group ' || p.item_group_id, p.id::text))
+    WINDOW same AS (PARTITION BY {group})
 ), shown AS (
     SELECT variant_in_stock(p) AS p, group_score AS score, measures, source, group_id FROM of_variants WHERE variant = 1
 ), best AS MATERIALIZED (
@@ -70,11 +71,11 @@ SELECT product_json(b.p, c, s)::text, b.score, b.measures::text, b.source, sourc
 FROM best b JOIN products source ON source.id = b.source
 LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.id
 ORDER BY b.score DESC, b.group_id
-"""
-READ_LOGGED: Final = READ.replace(
-    "{logged}", ", " + LOGGED.format(ids="ARRAY(SELECT id FROM best ORDER BY score DESC, group_id)")
+""".replace("{group}", GROUP_KEY.format(alias="p"))
+READ_LOGGED: Final = _READ.replace(
+    "{logged}", ", " + logged("ARRAY(SELECT id FROM best ORDER BY score DESC, group_id)")
 )
-READ_ONLY: Final = READ.replace("{logged}", "")
+READ_ONLY: Final = _READ.replace("{logged}", "")
 # The products of the context in its order: the product of each of the two ids.
 CONTEXT: Final = """
 SELECT i.id, e.id, coalesce(i.external_id, e.external_id), coalesce(i.is_active, e.is_active)

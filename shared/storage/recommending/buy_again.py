@@ -20,8 +20,9 @@ from shared.domain.replenishment import (
     TREND_FLOOR,
     ReplenishmentFormula,
 )
+from shared.storage.catalog.variants import GROUP_KEY
 from shared.storage.events.refunds import GIVEN_BACK_WHOLE
-from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
+from shared.storage.recommending.attribution import LoggedAnswer, logged
 
 # A user's purchases of a product on the same day count as one, so that gaps are whole days of at least 1.
 CLEAR: Final = "DELETE FROM product_intervals"
@@ -87,13 +88,10 @@ _AGE_DAYS: Final = "greatest(extract(epoch FROM now() - {at})::float8 / 86400, 0
 _DECAY: Final = f"""CASE WHEN half_life_days IS NULL THEN 1
                 ELSE power(2::float8, -least({_AGE_DAYS} / half_life_days, {HALVINGS_MAX})) END"""
 
+# the statement reads the version itself, with its formula
+_LOGGED: Final = logged("ARRAY(SELECT product_id FROM best ORDER BY place)", version="(SELECT version FROM model)")
 # shared/domain/replenishment.py has the formula. Lines that were given back take their share of the decayed sum with
 # them, and products whose purchases were dropped with old events count by the last one.
-_LOGGED: Final = LOGGED.format(ids="ARRAY(SELECT product_id FROM best ORDER BY place)").replace(
-    # the statement reads the version itself, with its formula
-    "cast(:log_version AS integer)",
-    "(SELECT version FROM model)",
-)
 READ: Final = f"""
 WITH account AS MATERIALIZED (SELECT id FROM users WHERE external_id = :user_id),
 {GIVEN_BACK}, {GIVEN_BACK_WHOLE},
@@ -145,7 +143,7 @@ model AS MATERIALIZED (
     -- the variant that the user is most likely to buy again, of those in stock first
     SELECT t.product_id, t.score / nullif(max(t.score) OVER (), 0) AS score, t.rests, t.last_at, t.purchase_count,
            t.usual_days, t.quartiles, p,
-           row_number() OVER (PARTITION BY coalesce('group ' || p.item_group_id, p.id::text)
+           row_number() OVER (PARTITION BY {GROUP_KEY.format(alias="p")}
                               ORDER BY p.quantity > 0 DESC, t.rests, t.score DESC, p.id) AS variant
     FROM scored t JOIN products p ON p.id = t.product_id
     WHERE p.is_active AND (NOT cast(:in_stock AS boolean) OR p.quantity > 0)
@@ -185,6 +183,5 @@ def replace_intervals(connection: Connection, *, days: int, min_gaps: int) -> in
 
 def read(user_id: str, k: int, *, in_stock: bool, log: LoggedAnswer) -> list[Repurchase]:
     """Return the products that a user is most likely to buy again now, best first, and log the answer."""
-    logged = {name: value for name, value in log.parameters().items() if name != "log_version"}
-    rows = postgres.run_prepared(READ, user_id=user_id, k=k, in_stock=in_stock, **logged)
+    rows = postgres.run_prepared(READ, user_id=user_id, k=k, in_stock=in_stock, **log.parameters_without_version())
     return [Repurchase(orjson.loads(row[0]), float(row[1]), row[2], int(row[3]), float(row[4]), row[5]) for row in rows]

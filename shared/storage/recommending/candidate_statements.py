@@ -34,7 +34,8 @@ from shared.domain.formula import (
     Formula,
     Repeats,
 )
-from shared.storage.catalog.categories import IN_SUBTREE, SUBTREE
+from shared.storage.catalog.categories import SUBTREE, in_subtree
+from shared.storage.catalog.variants import GROUP_KEY
 from shared.storage.events.refunds import GIVEN_BACK_WHOLE
 from shared.storage.recommending.buy_again import GIVEN_BACK
 
@@ -289,13 +290,13 @@ _RETURNED: Final = """, returned AS MATERIALIZED (
            category_id, brand, tags, price, in_stock, latitude, longitude, item_group_id
     FROM (
         SELECT p.*, p.quantity > 0 AS in_stock, known.tier, row_number() OVER (ORDER BY {order}) AS place,
-               row_number() OVER (PARTITION BY coalesce('group ' || p.item_group_id, p.id::text)
+               row_number() OVER (PARTITION BY {group_of_p}
                                   ORDER BY p.quantity > 0 DESC, {order}) AS variant
         FROM (SELECT product_id, max(tier) AS tier, max(at) AS at
               FROM (SELECT product_id, at, {viewed_tier} AS tier FROM met
                     UNION ALL SELECT product_id, at, {bought_tier} FROM purchased) AS both_kinds
               GROUP BY product_id) AS known JOIN products p ON p.id = known.product_id
-        WHERE (SELECT count(DISTINCT coalesce('group ' || item_group_id, id::text)) FROM shown) < :k
+        WHERE (SELECT count(DISTINCT {group_of_shown}) FROM shown) < :k
           AND p.is_active {in_stock} {in_category} AND p.id NOT IN (SELECT product_id FROM forbidden)
           AND p.id NOT IN (SELECT id FROM shown)
     ) AS of_variants
@@ -379,13 +380,15 @@ def _statement(repeats: Repeats, category: bool, in_stock: bool, k: int) -> str:
         trending_tier=TRENDING_TIER,
         popular_tier=POPULAR_TIER,
         newest_tier=NEWEST_TIER,
+        group_of_p=GROUP_KEY.format(alias="p"),
+        group_of_shown=GROUP_KEY.format(alias="shown"),
         viewed_tier=VIEWED_TIER,
         bought_tier=BOUGHT_TIER,
         taste_window=TASTE_WINDOW,
         filler_window=FILLER_WINDOW,
-        in_category=f"AND {IN_SUBTREE.format(alias='p')}" if category else "",
+        in_category=f"AND {in_subtree('p')}" if category else "",
         in_stock="AND p.quantity > 0" if in_stock else "",
-        variant_in_category=f"AND {IN_SUBTREE.format(alias='v')}" if category else "",
+        variant_in_category=f"AND {in_subtree('v')}" if category else "",
         variant_in_stock="AND v.quantity > 0" if in_stock else "",
         # without a filter few of the best are dropped afterwards
         summed="ALL" if filtered else CANDIDATES_BY_PROFILE + k,

@@ -7,7 +7,8 @@ from shared.clients import postgres
 from shared.domain.category_references import CategoryReference
 from shared.domain.content import LEAST_CONTENT, PROFILE_PRODUCTS
 from shared.domain.product_references import ProductReference
-from shared.storage.catalog.categories import IN_SUBTREE, SUBTREE
+from shared.storage.catalog.categories import SUBTREE, in_requested
+from shared.storage.catalog.variants import GROUP_KEY
 
 # the newest products of the shop, with which the profile is compared
 NEW_PRODUCTS: Final = 500
@@ -28,11 +29,11 @@ WITH RECURSIVE {SUBTREE}, mine AS MATERIALIZED (
           SELECT excluded_by_rules((SELECT id FROM users WHERE external_id = :user_id)))
       AND (p.item_group_id IS NULL OR p.item_group_id NOT IN (
           SELECT k.item_group_id FROM known k WHERE k.item_group_id IS NOT NULL))
-      AND (cast(:category_id AS bigint) IS NULL AND cast(:category AS text) IS NULL OR {IN_SUBTREE.format(alias="p")})
+      AND {in_requested("p")}
     ORDER BY p.created_at DESC, p.id DESC LIMIT {NEW_PRODUCTS}
 )
 SELECT id, item_group_id FROM (
-    SELECT *, row_number() OVER (PARTITION BY coalesce('group ' || item_group_id, id::text)
+    SELECT *, row_number() OVER (PARTITION BY {GROUP_KEY.format(alias="scored")}
                                  ORDER BY score DESC, id) AS variant
     FROM (SELECT fresh.id, item_group_id, max(mine.weight * (1 - (fresh.embedding <=> mine.embedding))) AS score
           FROM fresh, mine WHERE 1 - (fresh.embedding <=> mine.embedding) >= :least GROUP BY 1, 2) AS scored

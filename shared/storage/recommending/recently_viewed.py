@@ -6,18 +6,26 @@ from typing import Any, Final
 import orjson
 
 from shared.clients import postgres
+from shared.storage.catalog.variants import GROUP_KEY
 
-# among the user's latest 500 views
-READ: Final = """
+# the user's latest views, which are searched for products
+VIEWS_MAX: Final = 500
+
+# Of variants the one viewed last.
+READ: Final = f"""
+WITH viewed AS (
+    SELECT product_id, max(occurred_at) AS at
+    FROM (SELECT product_id, occurred_at FROM events
+          WHERE user_id = (SELECT id FROM users WHERE external_id = :user_id) AND event_type = 'view'
+          ORDER BY occurred_at DESC LIMIT {VIEWS_MAX}) AS latest
+    GROUP BY product_id
+), of_variants AS (
+    SELECT DISTINCT ON ({GROUP_KEY.format(alias="p")}) p.id, viewed.at
+    FROM viewed JOIN products p ON p.id = viewed.product_id
+    WHERE p.is_active ORDER BY {GROUP_KEY.format(alias="p")}, viewed.at DESC, p.id
+)
 SELECT product_json(p, c, s)::text, v.at
-FROM (SELECT DISTINCT ON (coalesce('group ' || p.item_group_id, p.id::text)) p.id, v.at
-      FROM (SELECT product_id, max(occurred_at) AS at
-      FROM (SELECT product_id, occurred_at FROM events
-            WHERE user_id = (SELECT id FROM users WHERE external_id = :user_id) AND event_type = 'view'
-            ORDER BY occurred_at DESC LIMIT 500) AS latest
-      GROUP BY product_id) AS v JOIN products p ON p.id = v.product_id
-      WHERE p.is_active ORDER BY coalesce('group ' || p.item_group_id, p.id::text), v.at DESC, p.id) AS v
-JOIN products p USING (id)
+FROM of_variants v JOIN products p USING (id)
 LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id
 ORDER BY v.at DESC, p.id LIMIT :k
 """

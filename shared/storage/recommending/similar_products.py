@@ -11,7 +11,8 @@ import orjson
 from shared.clients import postgres
 from shared.domain.content import EVENTS_PRIOR, EVIDENCE_PRIOR, LEAST_CONTENT
 from shared.domain.product_references import ProductReference
-from shared.storage.recommending.attribution import LOGGED, LoggedAnswer
+from shared.storage.catalog.variants import GROUP_KEY
+from shared.storage.recommending.attribution import LoggedAnswer, logged
 
 # What makes products similar: behaviour mixed with descriptions, or one of both.
 Kind = Literal["hybrid", "collaborative", "content"]
@@ -59,7 +60,7 @@ known AS MATERIALIZED (
     -- a product stands where its best variant stands, and shows the best in stock
     SELECT *, min(place) OVER same AS group_place,
            row_number() OVER (same ORDER BY (p).quantity > 0 DESC, place) AS variant
-    FROM ordered WINDOW same AS (PARTITION BY coalesce('group ' || (p).item_group_id, (p).id::text))
+    FROM ordered WINDOW same AS (PARTITION BY {group})
 ), best AS MATERIALIZED (
     SELECT (p).id, p, score, source, place
     FROM (SELECT variant_in_stock(p) AS p, score, source, group_place AS place
@@ -101,14 +102,13 @@ _CHOSEN: Final[Mapping[Kind, str]] = {
     "collaborative": _COLLABORATIVE,
     "content": _CONTENT.replace("{share}", ""),
 }
-_LOGGED: Final = ", " + LOGGED.format(ids="ARRAY(SELECT id FROM best ORDER BY place)").replace(
-    # the model's version is read by the statement itself, as its neighbours are
-    "cast(:log_version AS integer)",
-    "(SELECT version FROM model)",
-)
+# the model's version is read by the statement itself, as its neighbours are
+_LOGGED: Final = ", " + logged("ARRAY(SELECT id FROM best ORDER BY place)", version="(SELECT version FROM model)")
 # by kind, and whether the answer is logged
 SIMILAR: Final = {
-    (kind, is_logged): _SIMILAR.replace("{chosen}", chosen).replace("{logged}", _LOGGED if is_logged else "")
+    (kind, is_logged): _SIMILAR.replace("{group}", GROUP_KEY.format(alias="(p)"))
+    .replace("{chosen}", chosen)
+    .replace("{logged}", _LOGGED if is_logged else "")
     for kind, chosen in _CHOSEN.items()
     for is_logged in (False, True)
 }
@@ -147,6 +147,6 @@ def similar(
     if kind == "hybrid":
         parameters |= {"prior": EVIDENCE_PRIOR, "events_prior": EVENTS_PRIOR}
     if log is not None:
-        parameters |= {name: value for name, value in log.parameters().items() if name != "log_version"}
+        parameters |= log.parameters_without_version()
     rows = postgres.run_prepared(SIMILAR[kind, log is not None], **parameters)
     return [Neighbour(orjson.loads(row[0]), float(row[1]), *row[2:]) for row in rows]

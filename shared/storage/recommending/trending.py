@@ -9,7 +9,7 @@ from shared.clients.postgres import Connection, execute
 from shared.domain.category_references import CategoryReference
 from shared.domain.events import EVENT_WEIGHTS
 from shared.domain.trending import Window
-from shared.storage.catalog.categories import IN_SUBTREE, NAMED, SUBTREE
+from shared.storage.catalog.categories import NAMED, SUBTREE, in_requested
 
 # One statement replaces a window: readers see either the old or the new scores, never none.
 # The decay is computed once per hour, not per row. Clients' clocks may be an hour ahead: that hour has age 0.
@@ -48,14 +48,13 @@ FROM (
     SELECT variant_in_stock(p) AS p, t.score, t.event_count, t.product_id
     FROM trending_scores t JOIN products p ON p.id = t.product_id
     WHERE t.time_window = :window AND p.is_active AND p.id NOT IN (SELECT excluded_by_rules())
-      AND (cast(:category_id AS bigint) IS NULL AND cast(:category AS text) IS NULL OR {IN_SUBTREE.format(alias="p")})
+      AND {in_requested("p")}
       -- variants of one product stand where the best of them stands
       AND (p.item_group_id IS NULL OR NOT EXISTS (
           SELECT FROM products v JOIN trending_scores o ON o.time_window = t.time_window AND o.product_id = v.id
           WHERE v.item_group_id = p.item_group_id AND v.is_active AND (o.score, -v.id) > (t.score, -p.id)
             AND v.id NOT IN (SELECT excluded_by_rules())
-            AND (cast(:category_id AS bigint) IS NULL AND cast(:category AS text) IS NULL
-                 OR {IN_SUBTREE.format(alias="v")})))
+            AND {in_requested("v")}))
     ORDER BY t.score DESC, p.id LIMIT :k
 ) AS ranked
 LEFT JOIN categories c ON c.id = (ranked.p).category_id LEFT JOIN product_stats s ON s.product_id = (ranked.p).id
