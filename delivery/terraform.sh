@@ -4,7 +4,7 @@
 #   terraform.sh plan        write the planned changes to build/plan; lock and change nothing
 #   terraform.sh before      write what is deployed to build/previous.json and build/rollback.tfvars.json
 #   terraform.sh prepare     apply the migrate job, the database's users and their dependencies: new schema, old code
-#   terraform.sh subscribers apply the event functions, which read the messages of both releases: before who sends them
+#   terraform.sh subscribers apply the event functions, which read the messages of both releases: before those that send them
 #   terraform.sh apply       plan and apply everything
 #   terraform.sh outputs     write the outputs to build/outputs.json
 #   terraform.sh rollback    serve every function from its archive in build/rollback.tfvars.json

@@ -4,11 +4,10 @@ from typing import Any
 
 from pydantic import Field
 
-from jobs.data.catalog_import import CatalogImport
+from jobs.data.catalog_import import CatalogImport, recorded_failure
 from jobs.data.options import TableParameters
 from jobs.data.product_files import open_products
 from shared.clients import sources
-from shared.errors import InvalidRequest
 from shared.job import job
 from shared.storage.operations import imports
 from shared.tables.presets import parse_reading
@@ -28,9 +27,9 @@ class ImportCatalog(TableParameters):
 def import_catalog(parameters: ImportCatalog) -> dict[str, Any]:
     """Create or change the products of a feed and report what became of its rows.
 
-    Rows with errors are reported by their line and left out; the others load, in chunks that are transactions: run an
-    interrupted import again, what is stored already is no change. Products that a feed no longer names stay. Raises
-    InvalidRequest, with the reasons, when no row can be used.
+    Rows with errors are reported by their line and left out. The others are stored in chunks, each a transaction. An
+    interrupted import may run again: rows that are stored already count as unchanged. Products that a feed no longer
+    names stay. Raises InvalidRequest, with the reasons, when no row can be used.
     """
     options = parameters.text_options()
     reading = parse_reading(parameters.preset, parameters.columns)
@@ -42,13 +41,8 @@ def import_catalog(parameters: ImportCatalog) -> dict[str, Any]:
         return {"source": parameters.source, "dry_run": True, **preview.report(), "preview": shown}
     import_id = imports.begin("job", parameters.source)
     work = CatalogImport(on_progress=lambda counts: imports.report_progress(import_id, counts))
-    try:
-        with sources.opened(parameters.source) as file:
-            form = sources.known_format(parameters.source, parameters.format)
-            work.run(open_products(file, form, reading, options))
-    except BaseException as error:
-        detail = error.detail if isinstance(error, InvalidRequest) else f"{type(error).__name__}: the error was logged."
-        imports.end(import_id, "failed", work.counts, work.report() | {"error": detail})
-        raise
+    with recorded_failure(import_id, work), sources.opened(parameters.source) as file:
+        form = sources.known_format(parameters.source, parameters.format)
+        work.run(open_products(file, form, reading, options))
     imports.end(import_id, "succeeded", work.counts, work.report())
     return {"source": parameters.source, **work.report()}

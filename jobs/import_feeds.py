@@ -4,13 +4,13 @@ import logging
 import time
 from typing import Any, Final
 
-from jobs.data.catalog_import import CatalogImport
+from jobs.data.catalog_import import CatalogImport, recorded_failure
 from jobs.data.feed_files import FeedFile, fetched
 from jobs.data.product_files import open_products
 from shared.clients import sources
 from shared.clients.postgres import Connection, transaction
 from shared.domain.catalog import ProductWrite
-from shared.errors import AppError, InvalidRequest
+from shared.errors import AppError
 from shared.job import Parameters, job
 from shared.storage.catalog import bulk_writes, feeds
 from shared.storage.events import outbox
@@ -74,17 +74,13 @@ def _take(feed: dict[str, Any], file: FeedFile) -> tuple[str, str]:
     work = CatalogImport(
         on_progress=lambda counts: imports.report_progress(import_id, counts), in_chunk=note, needs_ids=True
     )
-    try:
+    with recorded_failure(import_id, work):
         reading = parse_reading(feed["preset"], feed["columns"])
         options = text_options(feed["separator"], feed["encoding"], feed["decimal"])
         with sources.unpacked(file.file, feed["url"]) as plain:
             form = sources.known_format(feed["url"], feed["format"])
             work.run(open_products(plain, form, reading, options))
         vanished = _hide(feed, work, import_id)
-    except BaseException as error:
-        detail = error.detail if isinstance(error, InvalidRequest) else f"{type(error).__name__}: the error was logged."
-        imports.end(import_id, "failed", work.counts, work.report() | {"error": detail})
-        raise
     imports.end(import_id, "succeeded", work.counts, work.report() | {"vanished": vanished})
     counts = work.counts
     return "imported", (

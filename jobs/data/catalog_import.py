@@ -1,6 +1,7 @@
 """Storing a catalog chunk by chunk, and counting what became of its rows. Shared by import_catalog and import_feeds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
@@ -8,6 +9,7 @@ from typing import Any, Final
 from shared.errors import InvalidRequest
 from shared.job import progress
 from shared.storage.catalog import bulk_writes
+from shared.storage.operations import imports
 from shared.tables.product_values import Row, RowError
 from shared.tables.products import PREVIEW_ROWS, ProductRows, Repeated, Repetitions, count_errors, mapping_of, shown
 from shared.tables.reports import LeftOut
@@ -145,3 +147,14 @@ class CatalogImport:
             "products": self.products,
             **mapping_of(self.catalog),
         }
+
+
+@contextmanager
+def recorded_failure(import_id: int, work: CatalogImport) -> Iterator[None]:
+    """Record an import as failed, with the report so far, when the block raises; the error is raised again."""
+    try:
+        yield
+    except BaseException as error:
+        detail = error.detail if isinstance(error, InvalidRequest) else f"{type(error).__name__}: the error was logged."
+        imports.end(import_id, "failed", work.counts, work.report() | {"error": detail})
+        raise

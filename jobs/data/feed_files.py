@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 from shared.clients import feed_secrets, http_files, sources
 from shared.errors import InvalidRequest
 
-BLOCK_BYTES: Final = 1_048_576
 # below this the file waits in memory
 SPOOLED_BYTES: Final = 16_777_216
 
@@ -83,7 +82,7 @@ def _copy(
         source = fsspec.open(address, "rb").open()
     digest = hashlib.sha256()
     with source:
-        while block := source.read(BLOCK_BYTES):
+        for block in sources.blocks(source):
             digest.update(block)
             copy.write(block)
     return getattr(source, "etag", None), getattr(source, "last_modified", None), digest.hexdigest()

@@ -4,7 +4,8 @@
 ``jobs/data`` and applies the same rules. The package needs no pandas and no pyarrow: the function ``products``
 imports it.
 
-* ``csv_files``       encoding, separator, line ends and records of a CSV
+* ``text_files``      encoding and lines of a text file
+* ``csv_files``       separator, decimal mark and records of a CSV
 * ``json_lines``      one object a line
 * ``xml_feeds``       items of RSS, entries of Atom
 * ``json_ld``         schema.org's products

@@ -8,7 +8,7 @@ import orjson
 
 from shared.errors import InvalidRequest
 from shared.tables.columns import Columns
-from shared.tables.csv_files import MAX_RECORD_BYTES, open_text
+from shared.tables.text_files import MAX_RECORD_BYTES, open_text
 
 _ARRAY: Final = (
     "The file is a JSON array; write one object a line (JSON lines), as jq -c '.[]' does, or in pandas "

@@ -15,7 +15,7 @@ from shared.domain.catalog import ProductWrite
 from shared.errors import InvalidRequest
 from shared.tables import json_ld, presets, xml_feeds
 from shared.tables.columns import Columns, Resolved
-from shared.tables.csv_files import TextOptions, read_csv, refuse_html
+from shared.tables.csv_files import TextOptions, read_csv
 from shared.tables.json_lines import json_records
 from shared.tables.markup import plain_text
 from shared.tables.money import split_price
@@ -32,6 +32,7 @@ from shared.tables.product_values import (
 )
 from shared.tables.reports import LeftOut
 from shared.tables.shop_systems import NoProduct
+from shared.tables.text_files import refuse_html
 from shared.tables.values import find_decimals, name_key
 
 REQUIRED: Final = ("name", "price")

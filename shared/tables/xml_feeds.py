@@ -10,7 +10,7 @@ from typing import Any, Final
 from xml.parsers import expat
 
 from shared.errors import InvalidRequest
-from shared.tables.csv_files import MAX_RECORD_BYTES, refuse_html
+from shared.tables.text_files import MAX_RECORD_BYTES, refuse_html
 
 # so many bytes are read at a time: a reader that has enough items stops there
 BLOCK_BYTES: Final = 65_536

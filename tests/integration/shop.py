@@ -1,7 +1,8 @@
 """Builders of small shops: products, events and models, written straight into the tables."""
 
+import time
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -165,6 +166,16 @@ def add_plain_products(number: int, *, inactive: Iterable[int] = ()) -> list[int
         inactive=list(inactive),
     )
     return sorted(int(row[0]) for row in rows)
+
+
+def today_in_utc() -> date:
+    """Return today's date in UTC; shortly before midnight wait for it, so that a test does not see two days."""
+    now = datetime.now(UTC)
+    midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
+    if midnight - now < timedelta(seconds=30):
+        time.sleep((midnight - now).total_seconds())
+        return midnight.date()
+    return now.date()
 
 
 def add_events(events: Iterable[StoredEvent]) -> None:

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 from sqlalchemy.exc import DBAPIError
 
 from shared.clients import postgres
-from shared.clients.postgres import execute, sqlstate, transaction
+from shared.clients.postgres import execute, transaction
+from shared.clients.postgres_errors import sqlstate
 from shared.storage.operations.idempotency import RETENTION_S
 from shared.storage.people.login_failures import KNOWN_DAYS
 from shared.storage.recommending.attribution import KEPT_DAYS

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from shared.clients.postgres import Connection, execute, read, read_one, sqlstate, write
+from shared.clients.postgres import Connection, execute, read, read_one, write
+from shared.clients.postgres_errors import sqlstate
 from shared.domain.identity import Role
 from shared.domain.text import canonical_email
 from shared.errors import Conflict, EmailTaken, InvalidToken, NotFound, UsernameTaken

@@ -1,6 +1,6 @@
 """The dashboard: days, trends, totals, and the last run of each job."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -9,7 +9,7 @@ from functions.admin.schemas.dashboard import Dashboard
 from shared import clients
 from shared.clients import redis_sync
 from tests.integration.conftest import Serve
-from tests.integration.shop import StoredEvent, add_events, add_plain_products
+from tests.integration.shop import StoredEvent, add_events, add_plain_products, today_in_utc
 from tests.integration.storage.recommending.test_models import publish
 
 
@@ -22,6 +22,7 @@ def test_an_empty_shop_has_an_empty_dashboard(client: httpx.Client) -> None:
 
 
 def test_the_dashboard_has_days_trends_totals_and_the_last_run_of_each_job(client: httpx.Client, serve: Serve) -> None:
+    today = today_in_utc()
     ids = add_plain_products(3, inactive=[2])
     add_events(
         [
@@ -37,8 +38,7 @@ def test_the_dashboard_has_days_trends_totals_and_the_last_run_of_each_job(clien
     add_events([StoredEvent("c", ids[1], "view", 0), StoredEvent("c", ids[0], "view", 0)])
     dashboard = client.get("/admin/dashboard").json()
     Dashboard.model_validate(dashboard)
-    today = datetime.now(UTC).date()
-    day = (datetime.now(UTC) - timedelta(days=3)).date()
+    day = today - timedelta(days=3)
     assert dashboard["events_by_day"] == [
         {"date": day.isoformat(), "event_type": "purchase", "event_count": 1, "unique_users": 1, "unique_products": 1},
         {"date": day.isoformat(), "event_type": "view", "event_count": 1, "unique_users": 1, "unique_products": 1},

@@ -7,12 +7,12 @@ import pytest
 
 from shared.clients import postgres
 from tests.integration.conftest import Serve
-from tests.integration.shop import StoredEvent, add_events, add_plain_products
+from tests.integration.shop import StoredEvent, add_events, add_plain_products, today_in_utc
 
 
 @pytest.fixture
 def today() -> date:
-    return datetime.now(UTC).date()
+    return today_in_utc()
 
 
 def hours_since(day: date, hour: int = 12) -> float:

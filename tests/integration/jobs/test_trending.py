@@ -102,10 +102,12 @@ def test_readers_never_see_a_window_empty(env: object, serve: Serve) -> None:
 
     reader = threading.Thread(target=read)
     reader.start()
-    for _ in range(10):
-        assert job.post("/", json={}).status_code == 200
-    stop.set()
-    reader.join()
+    try:
+        for _ in range(10):
+            assert job.post("/", json={}).status_code == 200
+    finally:
+        stop.set()
+        reader.join()
     assert len(seen) > 10
     assert set(seen) == {50}
 

@@ -1,21 +1,13 @@
-"""Encoding, separator, line ends and records of a CSV."""
+"""Encoding, separator, decimal mark, line ends and records of a CSV."""
 
 import gzip
 
 import pytest
 
 from shared.errors import InvalidRequest
-from shared.tables.csv_files import (
-    MAX_RECORD_BYTES,
-    SAMPLE_BYTES,
-    CsvFile,
-    csv_records,
-    find_encoding,
-    read_csv,
-    split_lines,
-    text_options,
-)
+from shared.tables.csv_files import CsvFile, csv_records, read_csv, text_options
 from shared.tables.products import parse_products
+from shared.tables.text_files import MAX_RECORD_BYTES, SAMPLE_BYTES, find_encoding, split_lines
 from shared.tables.values import UNKNOWN
 
 KNOWN = {"id", "name", "price"}

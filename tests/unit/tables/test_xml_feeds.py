@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from shared.errors import InvalidRequest
-from shared.tables.csv_files import MAX_RECORD_BYTES
 from shared.tables.products import Feed, parse_products, shown
+from shared.tables.text_files import MAX_RECORD_BYTES
 from shared.tables.xml_feeds import xml_items
 
 RSS = """<?xml version="1.0"?>

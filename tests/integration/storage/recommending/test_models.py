@@ -60,11 +60,13 @@ def test_readers_see_the_whole_of_one_version_at_any_time(env: object) -> None:
 
     reader = threading.Thread(target=read)
     reader.start()
-    for marker in range(1, 9):
-        publish(marker)
-        models.drop_surplus()
-    stop.set()
-    reader.join()
+    try:
+        for marker in range(1, 9):
+            publish(marker)
+            models.drop_surplus()
+    finally:
+        stop.set()
+        reader.join()
     assert len(seen) > 2
     assert seen <= {(ROWS, marker, marker) for marker in range(9)}
 
