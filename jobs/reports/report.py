@@ -74,6 +74,17 @@ def history_label(group: Mapping[str, Any]) -> str:
     return str(first) if first == last else f"{first}–{last}"
 
 
+def _history_table(groups: Sequence[Mapping[str, Any]], names: Sequence[str], best_single_model: str | None) -> str:
+    """Return a row for each method, with its mean for each length of history; the best single model is marked."""
+    head = "".join(f"<th>{history_label(group)} ({group['users']:,})</th>" for group in groups)
+    rows = []
+    for name in names:
+        label = escape(name) + (" (best single model)" if name == best_single_model else "")
+        cells = "".join(_cell(group[name]) for group in groups)
+        rows.append(f'<tr class="{"served" if name == "served" else ""}"><td>{label}</td>{cells}</tr>')
+    return f'<div class="wide"><table><tr><th>events (users)</th>{head}</tr>{"".join(rows)}</table></div>'
+
+
 def render_section(evaluation: Mapping[str, Any]) -> str:
     """Return the part of the page on one evaluation, the JSON object of ``Evaluation.as_json``."""
     results, choice, groups = evaluation["results"], evaluation["choice"], evaluation["by_history"]
@@ -96,6 +107,7 @@ def render_section(evaluation: Mapping[str, Any]) -> str:
         + draw_lines(
             [f"{history_label(group)} ({group['users']})" for group in groups], by_history, "NDCG by history size"
         )
+        + _history_table(groups, [result["name"] for result in results], evaluation["best_single_model"])
         + f"<h2>Chosen: {escape(choice['algorithm'])}</h2><p>{escape(choice['why'])}. Serving formula: "
         + f"<code>{escape(serving)}</code></p>"
         + _trials_table(choice["candidates"])

@@ -170,7 +170,7 @@ def fit_best(
             trial.weighting,
             trial.formula.in_scores_of(neighbours.mean_score),
             neighbours,
-            trial.score,
+            float((trial.scores / trial.factor).mean()),
             f"best of {n_scored} trial{'s' if n_scored != 1 else ''} on {len(trial.scores)} held-out users",
             days,
             summaries,

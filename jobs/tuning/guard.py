@@ -60,7 +60,8 @@ class Refit:
     ----------
     parameters, weighting : those of the version.
     formula : with its repeat weight in units of the mean score.
-    neighbours : by fold; scores : NDCG@20 of each held-out user, shape (n_users,).
+    neighbours : by fold; scores : of each held-out user, shape (n_users,), with the ``factor`` in them by which they
+        are less than NDCG@20 (``Objective.find_factor``).
     parts : each model in it with its parameters and its weighting, and its neighbours by fold.
     """
 
@@ -70,6 +71,7 @@ class Refit:
     formula: Formula
     neighbours: list[Neighbours]
     scores: Float64Array
+    factor: float
     parts: Sequence[tuple[str, dict[str, Any], Weighting, list[Neighbours]]]
 
     def find_part(self, algorithm: str, parameters: dict[str, Any], weighting: Weighting) -> list[Neighbours] | None:
@@ -108,8 +110,8 @@ def refit(objective: Objective, active: ActiveVersion, spaces: Mapping[str, Spac
     formula = active.formula_for(mixed[0].mean_score)
     if formula.exclusion_policy not in objective.policies:
         formula = formula.with_(exclusion_policy=objective.policies[0])
-    scores = objective.score(mixed, formula, budget)
-    return Refit(active.algorithm, active.parameters, active.weighting, formula, mixed, scores, parts)
+    scores, factor = objective.score(mixed, formula, budget), objective.find_factor(mixed, formula, budget)
+    return Refit(active.algorithm, active.parameters, active.weighting, formula, mixed, scores, factor, parts)
 
 
 def is_newest(objective: Objective) -> BoolArray:
@@ -118,15 +120,15 @@ def is_newest(objective: Objective) -> BoolArray:
     return np.arange(len(objective.weights)) < n_newest
 
 
-def measure_fall(objective: Objective, active: ActiveVersion, scores: Float64Array) -> Fall | None:
-    """Return the quality of the version when it was chosen, and that of its model fitted again, which has ``scores``.
+def measure_fall(objective: Objective, active: ActiveVersion, again: Refit) -> Fall | None:
+    """Return the quality of the version when it was chosen, and that of its model fitted again.
 
     None if the version does not say what it was.
     """
     if active.score is None or active.standard_error is None:
         return None
     newest = is_newest(objective)
-    now = Quality.of(scores[newest], objective.weights[newest])
+    now = Quality.of(again.scores[newest] / again.factor, objective.weights[newest])
     return Fall(active.score, active.standard_error, now.mean, now.error)
 
 
@@ -136,7 +138,7 @@ class Comparison:
 
     Attributes
     ----------
-    choice, active : the quality of each on the newest held-out days.
+    choice, active : the quality of each on the newest held-out days. A factor that reduced scores is not in it.
     gain, error : the choice's gain there, user by user, and its standard error.
     keeps_parameters : whether the active version's parameters stay.
     reason : why.
@@ -163,17 +165,30 @@ class Comparison:
         }
 
 
-def compare(objective: Objective, version: int, choice: Float64Array, active: Float64Array) -> Comparison:
+def compare(
+    objective: Objective,
+    version: int,
+    choice: Float64Array,
+    active: Float64Array,
+    *,
+    choice_factor: float = 1.0,
+    active_factor: float = 1.0,
+) -> Comparison:
     """Compare the scores of the choice with those of the active version's parameters, both of shape (n_users,).
 
     The newest days decide. Where they show no difference beyond noise, all held-out days together decide, and where
-    they show none either, the choice is published.
+    they show none either, the choice is published. Scores decide with the factors (``Objective.find_factor``) in
+    them, so that lists too much like a stranger's lose; figures are without.
     """
     newest = is_newest(objective)
     weights = objective.weights[newest]
-    choice_quality, active_quality = Quality.of(choice[newest], weights), Quality.of(active[newest], weights)
-    gain = (choice[newest] - active[newest]) / (float(weights.mean()) or 1.0)
+    choice_ndcg, active_ndcg = choice[newest] / choice_factor, active[newest] / active_factor
+    choice_quality, active_quality = Quality.of(choice_ndcg, weights), Quality.of(active_ndcg, weights)
+    gain = (choice_ndcg - active_ndcg) / (float(weights.mean()) or 1.0)
     figures = f"NDCG@20 {choice_quality.mean:.4f} against {active_quality.mean:.4f} on {len(gain)} users"
+    for name, factor in (("the choice", choice_factor), (f"version {version}", active_factor)):
+        if factor < 1.0:
+            figures += f"; {name} counts {factor:.2f} of that: its lists after one view are too much like a stranger's"
     keeps = False
     if is_better(active[newest], choice[newest]):
         keeps, reason = True, f"the choice is worse than version {version}'s parameters on the newest days: {figures}"
@@ -233,10 +248,13 @@ def find_stored_advantage(
     except Unsuitable:
         return None
     budget = Budget(0.0)
-    new = objective.score([neighbours], model.formula.for_repeats(repeats), budget)
-    old = objective.score([stored], active.formula_for(stored.mean_score).for_repeats(repeats), budget)
+    new_formula = model.formula.for_repeats(repeats)
+    old_formula = active.formula_for(stored.mean_score).for_repeats(repeats)
+    new, old = objective.score([neighbours], new_formula, budget), objective.score([stored], old_formula, budget)
     if not is_ahead(old, new, STORED_GAIN_MIN):
         return None
+    new /= objective.find_factor([neighbours], new_formula, budget)
+    old /= objective.find_factor([stored], old_formula, budget)
     return (
         f"the stored neighbours of version {active.version} are better than any learned from today's history: "
         f"NDCG@20 {Quality.of(old, objective.weights).mean:.4f} against "

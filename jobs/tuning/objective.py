@@ -173,6 +173,22 @@ class Objective:
         factor = first_view_factor(self._first_views, answers, formula.trending_window)
         return np.concatenate(scores) * self.weights * factor
 
+    def find_factor(self, neighbours: Sequence[Neighbours], formula: Formula, budget: Budget) -> float:
+        """Return the factor by which ``score`` reduces the scores of this formula, charged to the budget.
+
+        Scores divided by it are NDCG@20, which is what is recorded: a factor that changes from one night to the next
+        says nothing about quality.
+        """
+        if not any(views.is_first.any() for views in self._first_views):
+            return 1.0
+        budget.charge(self.predict_score(formula, neighbours))
+        answers = [
+            group.recommender.recommend(model, formula.in_scores_of(model.mean_score))
+            for fold, model in zip(self.folds, neighbours, strict=True)
+            for group in fold.groups
+        ]
+        return first_view_factor(self._first_views, answers, formula.trending_window)
+
     def predict_fit(self, space: Space, parameters: Mapping[str, Any], weighting: Weighting) -> float:
         """Return the predicted seconds of a fit before each cut, for all folds together."""
         shapes = self._shapes_of(weighting.session_gap_minutes, space.algorithm.is_sequential)

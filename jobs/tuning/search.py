@@ -30,7 +30,7 @@ from jobs.tuning.steps import (
     tune_formula,
     tune_rivals,
 )
-from jobs.tuning.trial import TUNED_GAIN_MIN, FinishedTrial, Trial, TrialState, charged, is_ahead
+from jobs.tuning.trial import TUNED_GAIN_MIN, FinishedTrial, Trial, TrialState, charged, is_ahead, is_better
 from jobs.tuning.warm_start import ActiveVersion
 from shared.domain.formula import Formula
 
@@ -83,6 +83,7 @@ class Search:
     ) -> None:
         self.objective, self.spaces, self.budget, self.report = objective, spaces, budget, report
         self.live: list[Trial] = []
+        self.mixture: Trial | None = None
         self.finished: list[FinishedTrial] = []
         self.active = active
         self.refit: Refit | None = None
@@ -91,6 +92,8 @@ class Search:
         self.explores = active is None or active.has_moved
         self.untuned: list[Trial] = []
         self._formula_values = formula_values(objective)
+        # what the last sweep and the last mixing were charged
+        self._sweep_s, self._mixing_s = 0.0, 0.0
 
     def run(self) -> list[FinishedTrial]:
         """Return all trials, best first."""
@@ -100,8 +103,9 @@ class Search:
         self.fit_far_starts()
         self.share_budget()
         self.sweep()
-        self.finish_live()
         self.mix()
+        self.spend_rest()
+        self.finish()
         self.prefer_untuned()
         return self.finished
 
@@ -113,7 +117,7 @@ class Search:
             self.refit = refit(self.objective, self.active, self.spaces, self.budget)
         except Unsuitable:
             return
-        self.fall = measure_fall(self.objective, self.active, self.refit.scores)
+        self.fall = measure_fall(self.objective, self.active, self.refit)
         self.explores = self.explores or (self.fall is not None and self.fall.is_drift())
 
     def _order(self) -> list[str]:
@@ -300,9 +304,9 @@ class Search:
             self.live.append(far)
             self.report(far)
 
-    def share_budget(self) -> None:
-        """Let the trials take steps in turn until none gains, or the budget is used up but for what follows."""
-        budget = self.budget.all_but(SWEEP_SHARE + MIXING_SHARE)
+    def share_budget(self, reserved: float = SWEEP_SHARE + MIXING_SHARE) -> None:
+        """Let the trials take steps in turn until none gains, or the budget is used up but for the reserved share."""
+        budget = self.budget.all_but(reserved)
         while (pending := [trial for trial in self.live if trial.state is None]) and budget.left > 0:
             best = self._best().score
             by_algorithm = {name: self._best_of(name) for name in self.spaces}
@@ -335,24 +339,15 @@ class Search:
         trial, budget = self._best(), self.budget.part(SWEEP_SHARE)
         with charged(trial, budget):
             sweep_formula(self.objective, trial, self._formula_values, budget)
+        self._sweep_s = budget.spent
         self.report(trial)
 
-    def finish_live(self) -> None:
-        """End all trials, keep the better of two of one algorithm, and order them, best first."""
-        best: dict[str, Trial] = {}
-        for trial in sorted(self.live, key=lambda trial: -trial.score):
-            other = best.setdefault(trial.algorithm, trial)
-            if other is not trial:
-                other.fits += trial.fits
-                other.cost += trial.cost
-        self.finished += [trial.finish() for trial in best.values()]
-        self.finished.sort(key=lambda trial: -trial.score)
-
     def mix(self) -> None:
-        """Put a mixture first, if one is better than the best trial alone."""
+        """Mix the trials as they are, and keep the mixture if it is better than the one before."""
+        before = self.budget.spent
         mixture = mix_trials(
             self.objective,
-            self.finished,
+            [trial.finish() for trial in self._best_by_algorithm().values()],
             self.budget,
             lambda trial, budget: tune_formula(self.objective, trial, self._formula_values, budget),
         )
@@ -360,7 +355,50 @@ class Search:
             with charged(mixture, self.budget):
                 sweep_formula(self.objective, mixture, self._formula_values, self.budget)
             self.report(mixture)
-            self.finished.insert(0, mixture.finish())
+            if self.mixture is None or is_better(mixture.scores, self.mixture.scores):
+                self.mixture = mixture
+        self._mixing_s = self.budget.spent - before
+
+    def spend_rest(self) -> None:
+        """Take more steps, and mix again what they improved, as long as there is room for both.
+
+        The sweep and mixing take as much as was reserved for them only if they gain a lot.
+        """
+        while True:
+            before = [trial.scores for trial in self.live]
+            for trial in self.live:
+                if trial.state is TrialState.STOPPED:
+                    trial.state = None
+            self.share_budget((self._sweep_s + self._mixing_s) / max(self.budget.seconds, 1e-9))
+            if all(trial.scores is scores for trial, scores in zip(self.live, before, strict=True)):
+                return
+            self.sweep()
+            self.mix()
+
+    def _best_by_algorithm(self) -> dict[str, Trial]:
+        """Return the better of two trials of each algorithm, best first."""
+        best: dict[str, Trial] = {}
+        for trial in sorted(self.live, key=lambda trial: -trial.score):
+            best.setdefault(trial.algorithm, trial)
+        return best
+
+    def finish(self) -> None:
+        """End all trials, keep the better of two of one algorithm, and order them, best first.
+
+        The mixture is the first if it is better than the best trial alone.
+        """
+        best = self._best_by_algorithm()
+        for trial in self.live:
+            if trial is not (kept := best[trial.algorithm]):
+                kept.fits += trial.fits
+                kept.cost += trial.cost
+        self.finished += [self._finish(trial) for trial in best.values()]
+        self.finished.sort(key=lambda trial: -trial.score)
+        if self.mixture is not None and is_better(self.mixture.scores, self._best().scores):
+            self.finished.insert(0, self._finish(self.mixture))
+
+    def _finish(self, trial: Trial) -> FinishedTrial:
+        return trial.finish(self.objective.find_factor(trial.neighbours, trial.formula, self.budget))
 
     def prefer_untuned(self) -> None:
         """Put the best untuned trial first if tuning gained no more than noise would.
@@ -375,4 +413,4 @@ class Search:
         trial = next(trial for trial in self.finished if trial.algorithm == best.algorithm)
         self.finished.remove(trial)
         best.state, best.fits, best.cost = TrialState.UNTUNED, trial.fits, trial.cost
-        self.finished.insert(0, replace(best.finish(), note="untuned: tuning gained no more than noise would"))
+        self.finished.insert(0, replace(self._finish(best), note="untuned: tuning gained no more than noise would"))

@@ -158,15 +158,22 @@ def _choose(
     trials = search.run()
     comparison: Comparison | None = None
     if active is not None and search.refit is not None and trials[0].scores is not None:
-        comparison = compare(objective, active.version, trials[0].scores, search.refit.scores)
+        comparison = compare(
+            objective,
+            active.version,
+            trials[0].scores,
+            search.refit.scores,
+            choice_factor=trials[0].factor,
+            active_factor=search.refit.factor,
+        )
         if comparison.keeps_parameters:
             trials.insert(0, _keep(search.refit, active.version))
     choice, best = fit_best(history, trials, spaces, days, now)
     if best.state is TrialState.KEPT and comparison is not None:
         choice = replace(choice, reason=f"the parameters of version {comparison.version} stay: {comparison.reason}")
     newest = is_newest(objective)
-    assert best.scores is not None
-    quality = Quality.of(best.scores[newest], objective.weights[newest])
+    assert best.user_quality is not None
+    quality = Quality.of(best.user_quality[newest], objective.weights[newest])
     choice = replace(choice, newest=quality, comparison=comparison, fall=search.fall)
     formulae: dict[Repeats, Formula] = {}
     for other in other_repeats:
@@ -198,6 +205,7 @@ def _keep(again: Refit, version: int) -> FinishedTrial:
         neighbours=again.neighbours,
         fits=1,
         version=version,
+        factor=again.factor,
     )
 
 

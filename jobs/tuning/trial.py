@@ -24,6 +24,8 @@ Step: TypeAlias = tuple[str, Any]
 # The keys of a mean NDCG@20 and of its standard error, here and in ``Quality.as_json``.
 SCORE_KEY: Final = "ndcg@20"
 ERROR_KEY: Final = "standard_error"
+# The key of ``FinishedTrial.summary`` that holds the factor by which scores counted less than NDCG@20.
+FACTOR_KEY: Final = "first_view_factor"
 # The key of ``FinishedTrial.summary`` that holds the steps that failed, as pairs.
 FAILED_STEPS_KEY: Final = "failed_steps"
 # The key that holds the version whose values the algorithm started from.
@@ -99,8 +101,8 @@ class Trial:
         self.scores, self.neighbours = rival.scores, rival.neighbours
         return True
 
-    def finish(self) -> "FinishedTrial":
-        """Return what remains of the trial."""
+    def finish(self, factor: float = 1.0) -> "FinishedTrial":
+        """Return what remains of the trial. ``factor`` is in its scores, see ``Objective.find_factor``."""
         return FinishedTrial(
             self.algorithm,
             self.parameters,
@@ -113,6 +115,7 @@ class Trial:
             cost=self.cost,
             version=self.version,
             failed_steps=self.failed_steps,
+            factor=factor,
         )
 
 
@@ -120,7 +123,8 @@ class Trial:
 class FinishedTrial:
     """How far an algorithm was tuned, or why it was not tried: then it has neither scores nor neighbours.
 
-    note : what the state does not say.  All else as in ``Trial``.
+    note : what the state does not say.
+    factor : the part of NDCG@20 that the scores are (``Objective.find_factor``).  All else as in ``Trial``.
     """
 
     algorithm: str
@@ -135,21 +139,29 @@ class FinishedTrial:
     cost: float = 0.0
     version: int | None = None
     failed_steps: frozenset[Step] = frozenset()
+    factor: float = 1.0
 
     @property
     def score(self) -> float:
-        """Return the mean NDCG@20, −1 if the algorithm was not tried."""
+        """Return the mean score, by which trials are compared; −1 if the algorithm was not tried."""
         return -1.0 if self.scores is None else float(self.scores.mean())
+
+    @property
+    def user_quality(self) -> Float64Array | None:
+        """Return NDCG@20 of each user times the user's weight, which is what is recorded; None without scores."""
+        return None if self.scores is None else self.scores / self.factor
 
     def summary(self) -> dict[str, Any]:
         """Return the JSON object that ``models`` and ``training_runs`` store. It holds no measured time.
 
         The repeat weight of ``serving`` is in units of the mean score here.
         """
+        quality = self.user_quality
         return {
             "algorithm": self.algorithm,
-            SCORE_KEY: None if self.scores is None else round(self.score, 5),
-            ERROR_KEY: None if self.scores is None else round(standard_error(self.scores), 5),
+            SCORE_KEY: None if quality is None else round(float(quality.mean()), 5),
+            ERROR_KEY: None if quality is None else round(standard_error(quality), 5),
+            FACTOR_KEY: None if quality is None else round(self.factor, 5),
             "parameters": self.parameters,
             "weighting": asdict(self.weighting),
             "serving": self.formula.parameters(),

@@ -17,6 +17,7 @@ from jobs.tuning.budget import Budget
 from jobs.tuning.first_views import BEYOND_FACTOR, CHANCE_MAX, FIRST_VIEWS_MIN, FirstViews, first_view_factor
 from jobs.tuning.objective import Objective
 from jobs.tuning.search import Search
+from jobs.tuning.selection import choose_model
 from jobs.tuning.space import Space
 from jobs.tuning.starts import starting_formula
 from tests.unit.offline import data
@@ -85,6 +86,47 @@ def test_scores_beyond_the_bound_are_those_without_it_times_a_factor() -> None:
     unbounded = objective.score(neighbours, formula, budget)
     assert 0 < bounded.sum() <= BEYOND_FACTOR * unbounded.sum()
     assert np.count_nonzero(bounded) == np.count_nonzero(unbounded)
+
+
+def test_the_factor_in_scores_is_known_and_charged() -> None:
+    split = split_last_days(grocer(), 30, new_only=True)
+    objective = Objective([split], Catalog.unknown(ITEMS), repeats="exclude", length_shares=(1 / 3, 1 / 3, 1 / 3))
+    formula, budget = starting_formula(objective), Budget(1e9)
+    for name, is_bounded in (("popularity", True), ("successors", False)):
+        neighbours = objective.fit(SPACES[name], {}, Weighting(), budget)
+        bounded = objective.score(neighbours, formula, budget)
+        before = budget.spent
+        factor = objective.find_factor(neighbours, formula, budget)
+        assert budget.spent > before
+        assert (factor < BEYOND_FACTOR) == is_bounded
+        assert (factor == 1.0) != is_bounded
+        views, objective._first_views = objective._first_views, []
+        assert np.allclose(bounded / factor, objective.score(neighbours, formula, budget))
+        objective._first_views = views
+    # without visitors there is no bound, and nothing to compute
+    everybody = Objective([split], Catalog.unknown(ITEMS), repeats="exclude")
+    budget = Budget(1e9)
+    assert everybody.find_factor(neighbours, formula, budget) == 1.0
+    assert budget.spent == 0
+
+
+def test_what_is_recorded_of_a_choice_is_its_quality_without_the_factor() -> None:
+    choice = choose_model(
+        grocer(),
+        Catalog.unknown(ITEMS),
+        time_budget_s=1,
+        repeats="exclude",
+        length_shares=(1 / 3, 1 / 3, 1 / 3),
+        holdout_days=30,
+        spaces={"popularity": SPACES["popularity"]},
+    )
+    (trial,) = choice.trials
+    assert trial["first_view_factor"] < BEYOND_FACTOR
+    # three of twelve staples are bought, whatever was viewed, and most are in the list; with the factor it is 0.1
+    assert trial["ndcg@20"] > 0.4
+    assert choice.score == pytest.approx(trial["ndcg@20"], abs=1e-5)
+    assert choice.newest is not None
+    assert choice.newest.mean > 0.4
 
 
 def group_of(is_first: list[bool], n_items: int = ITEMS) -> FirstViews:

@@ -23,6 +23,7 @@ from jobs.tuning.guard import (
     compare,
     find_stored_advantage,
     is_newest,
+    measure_fall,
     refit,
 )
 from jobs.tuning.objective import Objective
@@ -140,6 +141,40 @@ def test_gains_are_in_units_of_ndcg_whatever_the_users_weigh() -> None:
     assert comparison.gain == pytest.approx(comparison.choice.mean - comparison.active.mean)
     gains = (choice - active)[is_newest(tuned)]
     assert comparison.error == pytest.approx(gains.std() / np.sqrt(len(gains)) / weights.mean())
+
+
+def test_scores_decide_with_their_factor_and_figures_are_without_it() -> None:
+    tuned = objective()
+    active = scores(tuned, 0.3, 0.3)
+    choice = active + 0.01
+    worse = compare(tuned, 5, choice * 0.25, active, choice_factor=0.25)
+    assert worse.keeps_parameters
+    assert "the choice counts 0.25 of that" in worse.reason
+    assert "version 5 counts" not in worse.reason
+    better = compare(tuned, 5, choice, active * 0.25, active_factor=0.25)
+    assert not better.keeps_parameters
+    assert "version 5 counts 0.25 of that" in better.reason
+    plain = compare(tuned, 5, choice, active)
+    assert "of that" not in plain.reason
+    for comparison in (worse, better, plain):
+        assert comparison.gain == pytest.approx(0.01)
+        assert (comparison.choice.mean, comparison.active.mean) == (pytest.approx(0.31), pytest.approx(0.3))
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.3])
+def test_a_list_too_much_like_a_strangers_is_no_fall_of_quality(factor: float) -> None:
+    tuned = objective()
+    active = replace(version("cosine", COSINE), score=0.3, standard_error=0.01)
+    again = refit(tuned, active, SPACES, BUDGET)
+    again = replace(again, scores=scores(tuned, 0.3, 0.2) * factor, factor=factor)
+    fall = measure_fall(tuned, active, again)
+    assert fall is not None
+    assert fall.now == pytest.approx(0.3)
+    assert not fall.is_drift()
+    # a real one is
+    fall = measure_fall(tuned, active, replace(again, scores=again.scores * 0.5))
+    assert fall is not None
+    assert fall.is_drift()
 
 
 def test_a_mixture_fitted_again_is_charged_for_its_parts_its_mixing_and_its_scores() -> None:

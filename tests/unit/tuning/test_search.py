@@ -13,7 +13,7 @@ from jobs.models.arrays import Matrix
 from jobs.models.cosine import cosine_neighbours
 from jobs.models.costs import InputShape
 from jobs.models.errors import Unsuitable
-from jobs.models.neighbours import Neighbours
+from jobs.models.neighbours import NO_NEIGHBOUR, Neighbours
 from jobs.models.registry import Algorithm
 from jobs.models.transitions import transitions_neighbours
 from jobs.offline.split import split_last_days
@@ -262,11 +262,55 @@ def test_of_two_trials_of_one_algorithm_the_better_remains_with_the_cost_of_both
         replace(made_trial("tfidf", 0.25, 2), fits=4, cost=2.0),
         replace(made_trial("ease", 0.3, 3), fits=5, cost=4.0),
     ]
-    made.finish_live()
+    made.finish()
     assert [(trial.algorithm, trial.parameters, trial.fits, trial.cost) for trial in made.finished] == [
         ("ease", {"seed": 3}, 8, 5.5),
         ("tfidf", {"seed": 2}, 4, 2.0),
     ]
+
+
+def test_what_the_sweep_and_mixing_leave_is_spent_on_more_steps() -> None:
+    def fit_neighbours(user_items: Matrix, k: int, *, place: int) -> Neighbours:
+        neighbours = cosine_neighbours(user_items, k)
+        # the greater the place, the better
+        unknown = np.arange(60) % 12 > place
+        neighbours.indices[unknown], neighbours.scores[unknown] = NO_NEIGHBOUR, 0
+        neighbours.co_occurrence[unknown] = 0
+        return neighbours
+
+    def seconds(_shape: InputShape, _parameters: Mapping[str, Any]) -> float:
+        return 4.0
+
+    space = Space(Algorithm(fit_neighbours, predict_seconds=seconds), {"place": tuple(range(12))}, {"place": 4})
+    made = search(spaces={"ease": space}, budget=60)
+    made.live = [made_first(made, "ease")]
+    # with what is reserved for the sweep and for mixing, 15 s, there is room for two steps
+    made.budget.charge(60 - made.budget.spent - 15 - 9)
+    made.share_budget()
+    (trial,) = made.live
+    assert trial.state is TrialState.STOPPED
+    place = trial.parameters["place"]
+    assert place < 11
+    made.sweep()
+    made.mix()
+    assert made.budget.left > 5
+    made.spend_rest()
+    assert trial.parameters["place"] > place
+    assert made.budget.left < 5
+    assert made.budget.spent <= 60 + 4
+
+
+def test_a_mixture_stays_until_a_better_one_and_only_while_it_is_better_than_the_best_alone() -> None:
+    made = search("ease", "tfidf")
+    made.live = [made_trial("ease", 0.3, 1), made_trial("tfidf", 0.2, 2)]
+    made.mixture = Trial("mixture", {}, Weighting(), Formula(), made.live[0].scores + 0.01, [])
+    made.finish()
+    assert [trial.algorithm for trial in made.finished] == ["mixture", "ease", "tfidf"]
+    # a step after mixing
+    made.finished = []
+    made.live[0].scores = made.live[0].scores + 0.02
+    made.finish()
+    assert [trial.algorithm for trial in made.finished] == ["ease", "tfidf"]
 
 
 def test_compiling_is_charged_before_anything_is_fitted() -> None:

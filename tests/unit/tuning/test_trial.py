@@ -1,6 +1,7 @@
 """A trial, what remains of it, and differences within the noise."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,15 @@ def test_a_trial_forgets_the_steps_that_failed_where_it_is_no_more(
     assert trial.take_over(Trial("ease", parameters, weighting, Formula(blend=0.1), SCORES + 0.01, []))
     assert (trial.failed_steps, trial.deferred_steps) == ((frozenset(), frozenset()) if has_moved else (step, step))
     assert trial.version == (None if has_moved else 7)
+
+
+def test_a_summary_has_the_quality_without_the_factor_that_is_in_the_scores() -> None:
+    trial = Trial("ease", {}, Weighting(), Formula(), SCORES * 0.25, [])
+    reduced, whole = trial.finish(0.25), replace(trial, scores=SCORES).finish()
+    assert reduced.score == pytest.approx(whole.score / 4)
+    assert reduced.summary() == whole.summary() | {"first_view_factor": 0.25}
+    assert whole.summary()["first_view_factor"] == 1.0
+    assert whole.summary()["ndcg@20"] == round(SCORES.mean(), 5)
 
 
 def test_a_trial_that_ends_while_steps_are_left_was_stopped() -> None:
