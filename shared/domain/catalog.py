@@ -22,8 +22,8 @@ from shared.domain.patches import without_defaults
 from shared.domain.quantities import Whole
 from shared.domain.text import nfc
 
-# numeric(12, 2) in the products table
-MAX_PRICE: Final = Decimal("9999999999.99")
+# as the products table checks them; how many decimals a price may have is its currency's
+MAX_PRICE: Final = Decimal("9999999999.999")
 MAX_TAGS: Final = 50
 MAX_CATEGORY_DEPTH: Final = 5
 MAX_FURTHER_CATEGORIES: Final = 20
@@ -88,7 +88,7 @@ Description = Annotated[
 ]
 Price = Annotated[
     Decimal,
-    Field(ge=0, le=MAX_PRICE, decimal_places=2, allow_inf_nan=False, description="Price of a piece."),
+    Field(ge=0, le=MAX_PRICE, decimal_places=3, allow_inf_nan=False, description="Price of a piece."),
     BeforeValidator(real_number),
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": float(MAX_PRICE), "examples": [12.5]}),
 ]
