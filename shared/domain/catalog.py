@@ -129,6 +129,14 @@ FurtherCategories = Annotated[
     BeforeValidator(lambda value: [] if value is None else value),
 ]
 Quantity = Annotated[int, Whole, Field(ge=0, le=2**31 - 1, strict=True, description="Pieces in stock.")]
+StockCounted = Annotated[
+    bool,
+    Field(
+        strict=True,
+        description="`false`: the number of pieces is unknown, a `quantity` above 0 means in stock, and orders do not "
+        "reduce it. A `quantity` without this field means `true`.",
+    ),
+]
 Active = Annotated[bool, Field(strict=True, description="`false` hides the product everywhere.")]
 Latitude = Annotated[float, BeforeValidator(real_number), Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, BeforeValidator(real_number), Field(ge=-180, le=180, allow_inf_nan=False)]
@@ -191,6 +199,7 @@ class ProductWrite(_Written):
     tags: Tags = []
     further_categories: FurtherCategories = Field([], description=FURTHER_CATEGORIES)
     quantity: Quantity = 0
+    stock_counted: StockCounted = True
     is_active: Active = True
 
 
@@ -206,4 +215,5 @@ class ProductPatch(_Written):
     tags: Tags = []
     further_categories: FurtherCategories = Field([], description=FURTHER_CATEGORIES)
     quantity: Quantity = 0
+    stock_counted: StockCounted = True
     is_active: Active = True

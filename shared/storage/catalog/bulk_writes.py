@@ -27,12 +27,12 @@ CREATE TEMP TABLE IF NOT EXISTS catalog_rows (
     image_url text, category text, category_id bigint, brand text, tags text[], quantity integer, is_active boolean,
     latitude double precision, longitude double precision, item_group_id text, list_price numeric, currency text,
     average_rating numeric(3, 2), review_count integer, available_from timestamptz, further_categories text[] NOT NULL,
-    given text[] NOT NULL, further_category_ids bigint[] NOT NULL DEFAULT '{}'
+    given text[] NOT NULL, stock_counted boolean NOT NULL, further_category_ids bigint[] NOT NULL DEFAULT '{}'
 ) ON COMMIT DROP"""
 COPY: Final = """
 COPY catalog_rows (position, external_id, name, description, price, image_url, category, category_id, brand, tags,
     quantity, is_active, latitude, longitude, item_group_id, list_price, currency, average_rating, review_count,
-    available_from, further_categories, given) FROM STDIN"""
+    available_from, further_categories, given, stock_counted) FROM STDIN"""
 
 UNKNOWN_CATEGORIES: Final = """
 DELETE FROM catalog_rows r
@@ -73,6 +73,7 @@ _COLUMNS: Final = (
     "brand",
     "tags",
     "quantity",
+    "stock_counted",
     "is_active",
     "latitude",
     "longitude",
@@ -149,6 +150,8 @@ def _line(position: int, row: ProductWrite) -> str:
         given.append("category_id")
     if "further_categories" in row.model_fields_set:
         given.append("further_category_ids")
+    if "quantity" in row.model_fields_set and "stock_counted" not in row.model_fields_set:
+        given.append("stock_counted")
     cells: list[Any] = [
         position,
         row.external_id or str(uuid4()),
@@ -172,6 +175,7 @@ def _line(position: int, row: ProductWrite) -> str:
         row.available_from,
         row.further_categories,
         given,
+        row.stock_counted,
     ]
     return "\t".join(map(_cell, cells)) + "\n"
 
