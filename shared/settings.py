@@ -170,6 +170,11 @@ class Settings(BaseModel):
     trusted_proxies: int = Field(
         0, ge=0, le=5, description="number of proxies in front of the functions that append to X-Forwarded-For"
     )
+    geo_header: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z][A-Za-z0-9-]{0,99}$",
+        description="header in which the load balancer tells the client's latitude and longitude, separated by a comma",
+    )
     publish_timeout_s: float = Field(10, gt=0, le=60, description="seconds to wait for Pub/Sub to store an event")
     distance_half_km: float = Field(
         NEARNESS_HALF_KM, gt=0, le=20_000, description="distance in km at which the bonus of a nearby product is half"

@@ -4,9 +4,11 @@
 locals {
   balanced = var.domain == null ? {} : { for name, entry in local.entries : name => entry if entry.public }
   # functions that mark some answers as public; Cloud CDN caches only those
-  cached   = toset([for name, entry in local.balanced : name if var.cdn && length(setintersection(entry.paths, ["/products", "/recommendations"])) > 0])
-  balancer = toset(var.domain == null ? [] : ["this"])
-  web      = var.domain == null ? [] : setsubtract(fileset("${local.root}/web", "**"), fileset("${local.root}/web", "**/*.md"))
+  cached = toset([for name, entry in local.balanced : name if var.cdn && length(setintersection(entry.paths, ["/products", "/recommendations"])) > 0])
+  # shared/http/geo.py reads it
+  geo_header = "X-Client-Place"
+  balancer   = toset(var.domain == null ? [] : ["this"])
+  web        = var.domain == null ? [] : setsubtract(fileset("${local.root}/web", "**"), fileset("${local.root}/web", "**/*.md"))
   # what shared/http/edge.py removes too: advertising networks and mail tools append these to links
   tracking_parameters = [
     "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id",
@@ -39,6 +41,8 @@ resource "google_compute_backend_service" "function" {
   protocol              = "HTTPS"
   security_policy       = var.armor ? google_compute_security_policy.this["this"].id : null
   enable_cdn            = contains(local.cached, each.key)
+  # replaces a header of this name that the client sends
+  custom_request_headers = var.geo ? ["${local.geo_header}:{client_city_lat_long}"] : []
 
   backend {
     group = google_compute_region_network_endpoint_group.function[each.key].id

@@ -213,6 +213,7 @@ module "function" {
       TRUST_SHOP_IDS   = tostring(var.trust_shop_ids)
       TRUSTED_PROXIES  = var.domain == null ? "1" : "2" # Google's front end, and the load balancer
     } : {},
+    each.value.kind == "http" && var.domain != null && var.geo ? { GEO_HEADER = local.geo_header } : {},
     contains(each.value.needs, "postgres") ? {
       CLOUD_SQL_INSTANCE = google_sql_database_instance.this.connection_name
       DATABASE_NAME      = google_sql_database.this.name

@@ -116,6 +116,12 @@ variable "domain" {
   }
 }
 
+variable "geo" {
+  description = "Whether the load balancer tells the functions the client's city, for distances in answers (GEO_HEADER)."
+  type        = bool
+  default     = false
+}
+
 variable "cdn" {
   description = "Whether the load balancer caches public reads (Cloud CDN)."
   type        = bool

@@ -25,6 +25,9 @@ OrderPath = Annotated[UUID, Path(description="Id of the order.")]
 # routes whose only query parameter is user_id
 OnlyUserQuery = Annotated[UserQuery, InQuery()]
 
+# products that a filter may name, as in GET /products
+MAX_NAMED: Final = 100
+
 
 class ShopperPageQuery(UserQuery):
     """A page of a shopper's list, newest first."""
@@ -38,6 +41,16 @@ class ShopperPageQuery(UserQuery):
         """Refuse a page number beside a cursor."""
         require_one_start(self.page, self.after)
         return self
+
+
+class WishlistQuery(ShopperPageQuery):
+    """A page of the wishlist, or of those products on it that are named."""
+
+    external_id: Annotated[list[ExternalId], Field(max_length=MAX_NAMED)] = Field(
+        [],
+        description=f"The shop's own ids of products, each a parameter; at most {MAX_NAMED}. Only those of them that "
+        "are on the wishlist are returned.",
+    )
 
 
 class ExternalIdQuery(UserQuery):

@@ -11,9 +11,9 @@ from functions.cart.schemas import (
     ExternalIdQuery,
     OnlyUserQuery,
     ProductPath,
-    ShopperPageQuery,
     WishlistItem,
     WishlistPage,
+    WishlistQuery,
 )
 from shared.auth import Shopper
 from shared.clients.postgres import transaction
@@ -31,9 +31,9 @@ ADDED: Final[dict[int | str, dict[str, Any]]] = {
 
 
 @router.get("", response_model=WishlistPage, responses=OWNED)
-def get_wishlist(shopper: Shopper, query: Annotated[ShopperPageQuery, InQuery()]) -> Response:
+def get_wishlist(shopper: Shopper, query: Annotated[WishlistQuery, InQuery()]) -> Response:
     """Get the wishlist, newest first."""
-    return private(wishlist.page(shopper, ListPage(query.page, query.page_size, query.after)))
+    return private(wishlist.page(shopper, ListPage(query.page, query.page_size, query.after), query.external_id))
 
 
 @router.get("/{product_id}", response_model=WishlistItem, responses=OWNED | problem_responses(404))

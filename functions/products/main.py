@@ -10,6 +10,8 @@ app = api(
     needs=("postgres", "redis", "pubsub"),
     max_body={imports.PATH: imports.MAX_IMPORT_BYTES},
     raw_bodies=frozenset({imports.PATH}),
+    # only pages that need a place: others are the same for everybody
+    located={"/products": (b"sort=distance", b"max_distance_km=")},
     tags={
         "products": "Products: search with filters and facets, one product, and changes by staff.",
         "suggestions": "Completions of what a shopper types.",

@@ -61,7 +61,7 @@ async def list_products(request: Request, user_id: MaybeShopper, query: Annotate
         answer = await search
     if is_first:
         searches.note(query.search, product_pages.total_of(answer.body))
-    if user_id is None:
+    if user_id is None and "aisle.located" not in request.scope:
         return fresh(request, answer.body, max_age_s=MAX_AGE_S, is_hit=answer.is_hit)
     return fresh(request, answer.body, max_age_s=0, public=False, is_hit=answer.is_hit)
 

@@ -146,7 +146,7 @@ class CategoryFacet(BaseModel):
 class PriceFacet(BaseModel):
     """Number of products found in a price range."""
 
-    min: float = Field(description="Lowest price, included.")
+    min: float = Field(description="Lowest price, included, in whole units of the currency.")
     max: float | None = Field(description="Highest price, included; null for no upper bound.")
     count: int = Field(description="Number of products found.")
 

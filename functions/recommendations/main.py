@@ -13,7 +13,12 @@ from functions.recommendations import (
 from functions.recommendations import recommendations as personal
 from shared.http import api, serve
 
-app = api("recommendations", "Recommends products to shoppers.", needs=("postgres", "redis", "model"))
+app = api(
+    "recommendations",
+    "Recommends products to shoppers.",
+    needs=("postgres", "redis", "model"),
+    located={"/recommendations": ()},
+)
 for resource in (
     personal,
     similar_products,

@@ -11,12 +11,14 @@ from jobs.data.parquet_columns import ids, plain
 from shared.clients import sources
 from shared.errors import InvalidRequest
 from shared.tables.csv_files import TextOptions
+from shared.tables.offers import SALES
 from shared.tables.presets import AISLE, Reading
 from shared.tables.product_values import (
     DECIMALS,
     IDS,
     LISTS,
     NUMBERS,
+    TRUTHS,
     Decimals,
     Row,
     RowError,
@@ -48,7 +50,7 @@ def _values(row: dict[str, Any], decimals: Decimals) -> dict[str, Any]:
     text = {
         name: value
         for name, value in given.items()
-        if isinstance(value, str) and name in (*NUMBERS, *IDS, *LISTS, "is_active")
+        if isinstance(value, str) and name in (*NUMBERS, *IDS, *LISTS, *TRUTHS)
     }
     typed = from_values({name: value for name, value in given.items() if name not in text})
     for name in DECIMALS & typed.keys():
@@ -76,6 +78,7 @@ def _open_parquet(file: io.BufferedIOBase, reading: Reading, options: TextOption
     resolved = columns.resolve(names)
     check_header(AISLE, columns, resolved, names)
     fields = {names[place]: name for name, place in resolved.positions.items()}
+    states_sales = not resolved.positions.keys().isdisjoint(SALES)
 
     def rows() -> Iterator[Row | list[RowError]]:
         row = 0
@@ -98,7 +101,7 @@ def _open_parquet(file: io.BufferedIOBase, reading: Reading, options: TextOption
                     row += 1
                     given = _values(values, decimals)
                     if given:
-                        yield finished(row, given, now, decimals)
+                        yield finished(row, given, now, decimals, states_sales=states_sales)
         except (pa.ArrowException, OSError) as error:
             raise problem(error) from None
 

@@ -24,7 +24,7 @@ EVENTS_PER_CHUNK: Final = 1_000_000
 
 STAGE: Final = (
     """CREATE TEMP TABLE shop_products (
-    external_id text, name text, description text, price numeric(12, 2), category text, brand text, tags text,
+    external_id text, name text, description text, price numeric, category text, brand text, tags text,
     quantity integer, is_active boolean, created_at timestamptz) ON COMMIT DROP""",
     """CREATE TEMP TABLE shop_users (
     external_id text, is_anonymous boolean, first_at timestamptz, last_at timestamptz) ON COMMIT DROP""",

@@ -24,6 +24,7 @@ class CartLine(NamedTuple):
     stock: int
     is_active: bool
     quantity: int
+    stock_counted: bool = True
 
     @property
     def shortness(self) -> Shortness | None:
@@ -32,7 +33,7 @@ class CartLine(NamedTuple):
             return "unavailable"
         if self.stock == 0:
             return "out_of_stock"
-        return "insufficient_stock" if self.stock < self.quantity else None
+        return "insufficient_stock" if self.stock_counted and self.stock < self.quantity else None
 
 
 def total(lines: Iterable[CartLine]) -> Decimal:

@@ -22,8 +22,8 @@ from shared.domain.patches import without_defaults
 from shared.domain.quantities import Whole
 from shared.domain.text import nfc
 
-# numeric(12, 2) in the products table
-MAX_PRICE: Final = Decimal("9999999999.99")
+# as the products table checks them; how many decimals a price may have is its currency's
+MAX_PRICE: Final = Decimal("9999999999.999")
 MAX_TAGS: Final = 50
 MAX_CATEGORY_DEPTH: Final = 5
 MAX_FURTHER_CATEGORIES: Final = 20
@@ -88,7 +88,7 @@ Description = Annotated[
 ]
 Price = Annotated[
     Decimal,
-    Field(ge=0, le=MAX_PRICE, decimal_places=2, allow_inf_nan=False, description="Price of a piece."),
+    Field(ge=0, le=MAX_PRICE, decimal_places=3, allow_inf_nan=False, description="Price of a piece."),
     BeforeValidator(real_number),
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": float(MAX_PRICE), "examples": [12.5]}),
 ]
@@ -129,6 +129,14 @@ FurtherCategories = Annotated[
     BeforeValidator(lambda value: [] if value is None else value),
 ]
 Quantity = Annotated[int, Whole, Field(ge=0, le=2**31 - 1, strict=True, description="Pieces in stock.")]
+StockCounted = Annotated[
+    bool,
+    Field(
+        strict=True,
+        description="`false`: the number of pieces is unknown, a `quantity` above 0 means in stock, and orders do not "
+        "reduce it. A `quantity` without this field means `true`.",
+    ),
+]
 Active = Annotated[bool, Field(strict=True, description="`false` hides the product everywhere.")]
 Latitude = Annotated[float, BeforeValidator(real_number), Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, BeforeValidator(real_number), Field(ge=-180, le=180, allow_inf_nan=False)]
@@ -191,6 +199,7 @@ class ProductWrite(_Written):
     tags: Tags = []
     further_categories: FurtherCategories = Field([], description=FURTHER_CATEGORIES)
     quantity: Quantity = 0
+    stock_counted: StockCounted = True
     is_active: Active = True
 
 
@@ -206,4 +215,5 @@ class ProductPatch(_Written):
     tags: Tags = []
     further_categories: FurtherCategories = Field([], description=FURTHER_CATEGORIES)
     quantity: Quantity = 0
+    stock_counted: StockCounted = True
     is_active: Active = True

@@ -26,6 +26,7 @@ class Product(BaseModel):
     brand: str | None = Field(description="Brand; null if it has none.")
     tags: list[str] = Field(description="Tags.")
     quantity: int = Field(description="Pieces in stock.")
+    stock_counted: bool = Field(description="`false`: `quantity` only tells whether it is in stock, above 0 or not.")
     is_active: bool = Field(description="Whether the product is shown to shoppers.")
     available_from: datetime | None = Field(description="When it is or was first available; null if unknown.")
     average_rating: float | None = Field(description="Average rating, from 0 to 5; null if unknown.")

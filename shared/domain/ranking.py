@@ -32,6 +32,7 @@ class Candidate(NamedTuple):
     tier : SUGGESTED_TIER if profile or taste suggests the product; above it for a filler, in the order of filling up.
     position : a filler's position within its tier, from 1; from VIEWED_TIER on, within both tiers.
     group : the id of the group of variants, of which an answer has one; None if it is in none.
+    discount : the share of the list price by which the product is cheaper; 0 if it is not on sale.
     """
 
     id: int
@@ -47,6 +48,7 @@ class Candidate(NamedTuple):
     tier: int = SUGGESTED_TIER
     position: int = 0
     group: str | None = None
+    discount: float = 0.0
 
 
 @dataclass(frozen=True)

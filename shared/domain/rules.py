@@ -1,8 +1,8 @@
 """The shop's rules for recommendations: the products they select, and their effect on a ranking. No I/O.
 
 A rule selects the products that match every criterion it has: a product, a category with its subcategories, a brand, a
-tag, a price range. ``pin`` puts its product at a position, ``boost`` and ``bury`` multiply scores; ``exclude`` is
-applied in SQL.
+tag, a price range, a discount. ``pin`` puts its product at a position, ``boost`` and ``bury`` multiply scores;
+``exclude`` is applied in SQL.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,6 +39,7 @@ class Rule:
     note: str = ""
     eligible: bool = True
     group: str | None = None
+    discount_min: float | None = None
 
     @property
     def text(self) -> str:
@@ -54,6 +55,7 @@ class Rule:
             and (self.tag is None or self.tag in product.tags)
             and (self.price_min is None or product.price >= self.price_min)
             and (self.price_max is None or product.price <= self.price_max)
+            and (self.discount_min is None or product.discount >= self.discount_min)
         )
 
 

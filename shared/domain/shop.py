@@ -1,8 +1,9 @@
 """The shop's own settings: what they may be, and what follows from a currency."""
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
-from typing import Final, Literal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from functools import cache
+from typing import Final, Literal, NamedTuple
 
 UnknownProducts = Literal["reject", "stub"]
 
@@ -31,6 +32,29 @@ def decimals(currency: str | None) -> int:
 def rounded(amount: Decimal, currency: str | None) -> Decimal:
     """Return an amount in whole units of the currency's last decimal, half away from zero."""
     return amount.quantize(Decimal(1).scaleb(-decimals(currency)), ROUND_HALF_UP)
+
+
+# Lower ends of the price bands, as the SQL function price_step_of has them: three for each power of ten. Those of
+# 10,000 yen or dinars are as useful as those of ten euros, so that bands need not follow the currency.
+PRICE_STEPS: Final = (0, *(factor * 10**power for power in range(9) for factor in (1, 2.5, 5)), 10**9)
+
+
+class PriceBands(NamedTuple):
+    """Lowest and highest price of each band, both included; the last band has no end."""
+
+    starts: tuple[float, ...]
+    ends: tuple[float | None, ...]
+
+
+@cache
+def price_bands(currency: str | None) -> PriceBands:
+    """Return the price bands in whole units of the currency's last decimal, so that both ends work as filters.
+
+    A band ends one such unit before the next begins.
+    """
+    unit = Decimal(1).scaleb(-decimals(currency))
+    starts = [Decimal(str(step)).quantize(unit, ROUND_CEILING) for step in PRICE_STEPS]
+    return PriceBands(tuple(map(float, starts)), (*(float(start - unit) for start in starts[1:]), None))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The application factory of every HTTP function."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request
@@ -85,6 +85,7 @@ def api(
     text_bodies: frozenset[str] = frozenset(),
     form_bodies: frozenset[str] = frozenset(),
     basic_keys: bool = False,
+    located: Mapping[str, Sequence[bytes]] | None = None,
     tags: Mapping[str, str] | None = None,
     schemas: Mapping[str, dict[str, Any]] | None = None,
 ) -> FastAPI:
@@ -119,6 +120,7 @@ def api(
         text_bodies=text_bodies,
         form_bodies=form_bodies,
         basic_keys=basic_keys,
+        located=located,
     )
     return app
 

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Final
 from urllib.parse import unquote
@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared import api_keys, errors, event_origin, gates
 from shared.api_keys import KEY_CHALLENGE
 from shared.errors import AppError
-from shared.http import bodies, revocations
+from shared.http import bodies, geo, revocations
 from shared.http.client_address import client_address, network_of
 from shared.http.limits import WINDOW_S, Limiter, Pace
 from shared.http.problems import problem_response
@@ -95,6 +95,7 @@ class Edge:
         text_bodies: frozenset[str] = frozenset(),
         form_bodies: frozenset[str] = frozenset(),
         basic_keys: bool = False,
+        located: Mapping[str, Sequence[bytes]] | None = None,
     ) -> None:
         self.name = name
         self.max_body = max_body or {}
@@ -102,6 +103,7 @@ class Edge:
         self.costs = costs or {}
         self.raw_bodies, self.text_bodies, self.form_bodies = raw_bodies, text_bodies, form_bodies
         self.basic_keys = basic_keys
+        self.located = located or {}
         self.limiter = Limiter(name)
         self.pace = Pace()
         self.inner = app
@@ -158,6 +160,14 @@ class Edge:
             query = scope["query_string"]
             if query and TRACKING.search(query):
                 scope["query_string"] = TRACKING.sub(b"", query).removeprefix(b"&")
+            geo_header = settings().geo_header
+            needed = None if geo_header is None else self.located.get(without_slash(scope["path"]))
+            if geo_header is not None and needed is not None:
+                with_place = geo.located(scope["query_string"], needed, scope["headers"], geo_header)
+                if with_place is not None:
+                    scope["query_string"] = with_place
+                    # a cache in front does not know that the answer depends on the header
+                    scope["aisle.located"] = True
         else:
             cost = self.costs.get(without_slash(scope["path"]), 1)
         headers: HeaderList = [(b"x-request-id", request_id.encode()), NOSNIFF]

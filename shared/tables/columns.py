@@ -62,6 +62,7 @@ PRODUCT_COLUMNS: Final[Schema] = {
     "brand": ("brand", "vendor manufacturer"),
     "tags": ("tags", "labels keywords"),
     "quantity": ("quantity", "qty stockquantity inventoryquantity quantityinstock", "stock inventory"),
+    "stock_counted": ("stockcounted",),
     "is_active": ("isactive", "active enabled published"),
     "available_from": ("availablefrom", "availabilitydate"),
     "average_rating": ("averagerating", "rating ratingvalue ratingaverage"),

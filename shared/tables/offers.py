@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from shared.tables.values import name_key
 
-# Pieces of a product that a shop says it has without saying how many.
+# The quantity of a product that is in stock in an unknown number of pieces, which is not counted.
 SOME_PIECES: Final = 1
 _IN_STOCK_NAMES: Final = (
     "instock available instoreonly onlineonly limitedavailability preorder presale backorder backordered "
@@ -14,6 +14,8 @@ _IN_STOCK_NAMES: Final = (
 )
 _IN_STOCK: Final = frozenset(_IN_STOCK_NAMES.split())
 _SOLD_OUT: Final = frozenset(["outofstock", "soldout", "unavailable", "discontinued", "reserved", "no", "false", "0"])
+# A file or a row that has one of these fields says whether a product is on sale.
+SALES: Final = frozenset({"sale_price", "list_price"})
 _ORDER: Final = "in_stock, out_of_stock, preorder, backorder"
 
 
@@ -53,14 +55,21 @@ def _in_stock(text: str) -> bool:
     raise UnreadableOffer("availability", f"must be one of {_ORDER}; got {text[:40]!r}")
 
 
-def settle(values: dict[str, Any], now: datetime) -> dict[str, Any]:
+def settle(values: dict[str, Any], now: datetime, *, states_sales: bool = False) -> dict[str, Any]:
     """Return a row's values with ``sale_price``, its dates and ``availability`` worked into the product's fields.
 
-    While a sale lasts ``price`` is the sale's and ``list_price`` the usual one; a ``list_price`` that is not above the
-    price is left out. ``availability`` sets the quantity where none is given, or 0. Raises UnreadableOffer.
+    While a sale lasts ``price`` is the sale's and ``list_price`` the usual one. Where a row or its file
+    (``states_sales``) tells of sales, a ``list_price`` that is missing or not above the price becomes None, which ends
+    an earlier sale. ``availability`` without a quantity makes a stock that is not counted. Raises UnreadableOffer.
     """
     values = dict(values)
+    states_sales = states_sales or not values.keys().isdisjoint(SALES)
     starts, ends = values.pop("sale_starts", None), values.pop("sale_ends", None)
+    if isinstance(period := values.pop("sale_dates", None), str):
+        first, separator, last = period.partition("/")
+        if not separator:
+            raise UnreadableOffer("sale_dates", f"must be two times with / between them; got {period[:40]!r}")
+        starts, ends = first.strip() or None, last.strip() or None
     sale, price = values.pop("sale_price", None), values.get("price")
     if isinstance(sale, str):
         raise UnreadableOffer("sale_price", f"must be a number such as 12.50; got {sale[:40]!r}")
@@ -70,13 +79,14 @@ def settle(values: dict[str, Any], now: datetime) -> dict[str, Any]:
         elif isinstance(price, Decimal | int | float) and sale < price:
             values |= {"price": sale, "list_price": values.get("list_price") or price}
     price, listed = values.get("price"), values.get("list_price")
-    if isinstance(listed, Decimal | int | float) and isinstance(price, Decimal | int | float) and listed <= price:
-        del values["list_price"]
+    are_numbers = isinstance(listed, Decimal | int | float) and isinstance(price, Decimal | int | float)
+    if states_sales and (listed is None or (are_numbers and listed <= price)):
+        values["list_price"] = None
     availability = values.pop("availability", None)
     if isinstance(availability, str) and availability.strip():
         is_in_stock = _in_stock(availability)
-        if not is_in_stock:
+        if values.get("quantity") is None:
+            values |= {"quantity": SOME_PIECES if is_in_stock else 0, "stock_counted": False}
+        elif not is_in_stock:
             values["quantity"] = 0
-        elif values.get("quantity") is None:
-            values["quantity"] = SOME_PIECES
     return values

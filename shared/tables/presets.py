@@ -18,6 +18,7 @@ from shared.tables.values import name_key
 # of every preset: what the price is while a sale lasts, and what is said of the stock in words
 OFFERS: Final[Schema] = {
     "sale_price": ("saleprice", "specialprice"),
+    "sale_dates": ("salepriceeffectivedate",),
     "availability": ("availability",),
 }
 
@@ -27,7 +28,8 @@ class Preset:
     """The export of one shop system.
 
     schema : names of the columns of each field. signatures : a header that has all names of one of them is of this
-    system. shaper : makes the function that a file's rows pass through, in the file's order.
+    system. shaper : makes the function that a file's rows pass through, in the file's order. states_sales : an export
+    says of each product whether it is on sale.
     """
 
     name: str
@@ -35,13 +37,14 @@ class Preset:
     schema: Schema
     signatures: Sequence[frozenset[str]] = ()
     shaper: Callable[[Collection[str]], Shaper] = shop_systems.unchanged
+    states_sales: bool = True
 
 
 def _keys(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-AISLE: Final = Preset("aisle", "Aisle's own columns", {**PRODUCT_COLUMNS, **OFFERS})
+AISLE: Final = Preset("aisle", "Aisle's own columns", {**PRODUCT_COLUMNS, **OFFERS}, states_sales=False)
 SHOPIFY: Final = Preset(
     "shopify",
     "Shopify product export",
@@ -159,6 +162,7 @@ PRESTASHOP: Final = Preset(
         _keys("productid reference finalprice"),
     ),
     shop_systems.prestashop,
+    states_sales=False,
 )
 
 
@@ -200,7 +204,7 @@ GOOGLE: Final = Preset(
     shop_systems.google,
 )
 # their rows are nested, and are read by a module of their own
-JSON_LD: Final = Preset("jsonld", "schema.org Product JSON-LD", {**PRODUCT_COLUMNS, **OFFERS})
+JSON_LD: Final = Preset("jsonld", "schema.org Product JSON-LD", {**PRODUCT_COLUMNS, **OFFERS}, states_sales=False)
 
 PRESETS: Final[Mapping[str, Preset]] = {
     preset.name: preset for preset in (AISLE, SHOPIFY, WOOCOMMERCE, MAGENTO, PRESTASHOP, GOOGLE, JSON_LD)

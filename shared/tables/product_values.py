@@ -36,6 +36,7 @@ WHOLE_NUMBERS: Final = ("quantity", "category_id", "review_count")
 NUMBERS: Final = (*sorted(DECIMALS), *WHOLE_NUMBERS, "latitude", "longitude")
 # of several values in a cell, separated by |
 LISTS: Final = ("tags", "further_categories")
+TRUTHS: Final = ("is_active", "stock_counted")
 # 1.0: a column of 1 and 0 with gaps, as pandas writes it
 _TRUTH: Final = dict.fromkeys(("true", "yes", "1", "1.0"), True) | dict.fromkeys(("false", "no", "0", "0.0"), False)
 
@@ -91,7 +92,7 @@ _CELLS: Final[Mapping[str, Callable[[str, str | None], object]]] = {
     **dict.fromkeys(WHOLE_NUMBERS, _integer),
     "latitude": _real,
     "longitude": _real,
-    "is_active": lambda text, _mark: _TRUTH.get(text.lower(), text),
+    **dict.fromkeys(TRUTHS, lambda text, _mark: _TRUTH.get(text.lower(), text)),
     **dict.fromkeys(LISTS, lambda text, _mark: split_list(text)),
 }
 
@@ -111,7 +112,7 @@ def _typed(name: str, value: Any) -> Any:
     is_whole = type(value) in (float, Decimal) and abs(value) < MAX_EXACT_FLOAT and value == value // 1
     if is_whole and name in (*WHOLE_NUMBERS, *TEXTS):
         value = int(value)
-    if name == "is_active" and type(value) in (int, float) and value in (0, 1):
+    if name in TRUTHS and type(value) in (int, float) and value in (0, 1):
         return bool(value)
     if name in TEXTS:
         if isinstance(value, str):
@@ -186,11 +187,19 @@ def validated(row: int, values: Any, decimals: Decimals | None = None) -> Row | 
 
 
 def finished(
-    row: int, values: Mapping[str, Any], now: datetime, decimals: Decimals | None = None
+    row: int,
+    values: Mapping[str, Any],
+    now: datetime,
+    decimals: Decimals | None = None,
+    *,
+    states_sales: bool = False,
 ) -> Row | list[RowError]:
-    """Return the product of a row's typed values, with its offer settled and its description as plain text."""
+    """Return the product of a row's typed values, with its offer settled and its description as plain text.
+
+    ``states_sales`` : the file says of each product whether it is on sale, so that a row without a sale ends it.
+    """
     try:
-        product = settle(dict(values), now)
+        product = settle(dict(values), now, states_sales=states_sales)
     except UnreadableOffer as error:
         return [RowError(row, error.field, str(error), _id_in(values))]
     if isinstance(product.get("description"), str):
@@ -198,8 +207,13 @@ def finished(
     return validated(row, product, decimals)
 
 
-def from_fields(row: int, fields: Mapping[str, Any], now: datetime, decimals: Decimals) -> Row | list[RowError]:
-    """Return the product of a row whose values are texts; those that are not are typed already."""
+def from_fields(
+    row: int, fields: Mapping[str, Any], now: datetime, decimals: Decimals, *, states_sales: bool = False
+) -> Row | list[RowError]:
+    """Return the product of a row whose values are texts; those that are not are typed already.
+
+    ``states_sales`` : as for ``finished``.
+    """
     texts = {name: value for name, value in fields.items() if isinstance(value, str)}
     values = from_values({name: value for name, value in fields.items() if name not in texts})
     values |= from_text(texts, decimals)
@@ -211,4 +225,4 @@ def from_fields(row: int, fields: Mapping[str, Any], now: datetime, decimals: De
         ]
     if currencies:
         values.setdefault("currency", currencies.pop())
-    return finished(row, values, now, decimals)
+    return finished(row, values, now, decimals, states_sales=states_sales)

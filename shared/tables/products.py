@@ -19,6 +19,7 @@ from shared.tables.csv_files import TextOptions, read_csv
 from shared.tables.json_lines import json_records
 from shared.tables.markup import plain_text
 from shared.tables.money import split_price
+from shared.tables.offers import SALES
 from shared.tables.presets import AISLE, GOOGLE, JSON_LD, Preset, Reading
 from shared.tables.product_values import (
     NUMBERS,
@@ -94,6 +95,7 @@ def _shaped(
     now = datetime.now(UTC)
     shape = catalog.preset.shaper(frozenset(catalog.columns))
     is_own = catalog.preset is AISLE
+    states_sales = catalog.preset.states_sales or not catalog.columns.keys().isdisjoint(SALES)
     for row, texts in records:
         if isinstance(texts, str):
             yield [RowError(row, "", texts)]
@@ -106,7 +108,7 @@ def _shaped(
         if not is_own and "name" in fields:
             # systems that write HTML write its entities into names too
             fields["name"] = " ".join(plain_text(fields["name"]).split())
-        yield from_fields(row, fields, now, decimals)
+        yield from_fields(row, fields, now, decimals, states_sales=states_sales)
 
 
 def _read_csv(blocks: Iterable[bytes], reading: Reading, options: TextOptions, catalog: ProductRows) -> None:

@@ -7,6 +7,7 @@ texts by field without empty ones. It returns the product's fields, or ``NoProdu
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from shared.domain.catalog import MAX_CATEGORY_DEPTH, MAX_FURTHER_CATEGORIES
@@ -261,6 +262,15 @@ def prestashop(_fields: Collection[str]) -> Shaper:
     return shape
 
 
+def _in_utc(text: str) -> str:
+    """Return a time in ISO 8601 with a zone, UTC where it has none; a text that is no time as it is."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).isoformat()
+
+
 def google(_fields: Collection[str]) -> Shaper:
     """Google Merchant Center: one offer a row; ``product_type`` is the shop's own category."""
 
@@ -273,6 +283,7 @@ def google(_fields: Collection[str]) -> Shaper:
                 "description",
                 "price",
                 "sale_price",
+                "sale_dates",
                 "availability",
                 "available_from",
                 "image_url",
@@ -288,12 +299,8 @@ def google(_fields: Collection[str]) -> Shaper:
         kind = own[0] if own else "" if general.isdigit() else general
         if category := path(kind.split(CATEGORY_SEPARATOR)):
             fields["category"] = category
-        if len(fields.get("available_from", "")) == 10:
-            # a day without a time zone
-            fields["available_from"] += "T00:00:00Z"
-        starts, separator, ends = row.get("sale_dates", "").partition("/")
-        if separator:
-            fields |= {"sale_starts": starts.strip(), "sale_ends": ends.strip()}
+        if available := fields.get("available_from"):
+            fields["available_from"] = _in_utc(available)
         return fields
 
     return shape

@@ -118,8 +118,22 @@ run "a_balancer_without_cdn_and_armor" {
   }
 
   assert {
-    condition     = length(google_compute_security_policy.this) == 0 && alltrue([for one in google_compute_backend_service.function : !one.enable_cdn])
-    error_message = "CDN or Cloud Armor is on"
+    condition     = length(google_compute_security_policy.this) == 0 && alltrue([for one in google_compute_backend_service.function : !one.enable_cdn && length(one.custom_request_headers) == 0])
+    error_message = "CDN, Cloud Armor or the place is on"
+  }
+}
+
+run "a_balancer_that_tells_the_place" {
+  command = plan
+
+  variables {
+    domain = "shop.example.com"
+    geo    = true
+  }
+
+  assert {
+    condition     = alltrue([for one in google_compute_backend_service.function : one.custom_request_headers == toset(["X-Client-Place:{client_city_lat_long}"])])
+    error_message = "a function does not learn the place"
   }
 }
 

@@ -33,6 +33,7 @@ PRODUCT_FIELDS = [
     "brand",
     "tags",
     "quantity",
+    "stock_counted",
     "is_active",
     "available_from",
     "average_rating",

@@ -33,6 +33,11 @@ class RuleWrite(BaseModel):
     tag: Name | None = Field(None, description="Applies to products with this tag.")
     price_min: Price | None = Field(None, description="Applies to products that cost at least this much.")
     price_max: Price | None = Field(None, description="Applies to products that cost at most this much.")
+    discount_min: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = Field(
+        None,
+        description="Applies to products that are cheaper than their `list_price` by at least this share of it: 0.2 is "
+        "20 percent.",
+    )
     segment_id: ProductId | None = Field(
         None, description="Applies to users of the segment with this id only; null for all users."
     )
@@ -55,9 +60,11 @@ class RuleWrite(BaseModel):
     def consistent(self) -> Self:
         """Require what the kind needs, refuse what it does not use, and set the default factor."""
         product = self.external_id if self.product_id is None else self.product_id
-        selectors = (product, self.category_id, self.brand, self.tag, self.price_min, self.price_max)
+        selectors = (product, self.category_id, self.brand, self.tag, self.price_min, self.price_max, self.discount_min)
         if all(selector is None for selector in selectors):
-            raise ValueError("A rule needs product_id, external_id, category_id, brand, tag, price_min or price_max.")
+            raise ValueError(
+                "A rule needs product_id, external_id, category_id, brand, tag, price_min, price_max or discount_min."
+            )
         if self.kind == "pin" and (product is None or any(value is not None for value in selectors[1:])):
             raise ValueError("a pin selects one product, by product_id or external_id alone")
         if self.kind == "pin" and self.position is None:

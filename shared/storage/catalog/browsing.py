@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from shared.domain import cursors
+from shared.domain.shop import PRICE_STEPS, PriceBands
 
 # categories and bands of a row are those that fit the filters
 _COUNT: Final = """
-    SELECT p.category_ids, ARRAY[p.band] AS bands, p.tag, p.n FROM catalog_counts p
-    WHERE p.band BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer){variants}{conditions}"""
+    SELECT p.category_ids, ARRAY[p.price_step] AS bands, p.tag, p.n FROM catalog_counts p
+    WHERE p.price_step BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer){variants}{conditions}"""
 # A group counts once if the filters fit any cell of it. Groups that have changed since they were counted are counted
 # here, in place of what is counted of them.
 _CHANGED: Final = "ANY (ARRAY(SELECT item_group_id FROM catalog_changed_groups))"
@@ -26,25 +27,26 @@ _COUNT_GROUPS: Final = f"""
                   WHERE v.item_group_id = {_CHANGED})
     SELECT fitting.category_ids, fitting.bands, g.tag, g.n
     FROM g, LATERAL (
-        SELECT array_agg(DISTINCT category.id) AS category_ids, array_agg(DISTINCT p.band) AS bands
+        SELECT array_agg(DISTINCT category.id) AS category_ids, array_agg(DISTINCT p.price_step) AS bands
         FROM unnest(g.cells) AS p LEFT JOIN LATERAL unnest(p.category_ids) AS category(id) ON true
-        WHERE p.band BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer){{conditions}}) AS fitting
+        WHERE p.price_step BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer){{conditions}}
+        ) AS fitting
     WHERE g.tag IS NULL AND fitting.bands IS NOT NULL
     UNION ALL
     SELECT NULL, NULL, g.tag, g.n FROM g
     WHERE g.tag IS NOT NULL AND EXISTS (
         SELECT FROM unnest(g.cells) AS p
-        WHERE p.band BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer){{conditions}}))"""
+        WHERE p.price_step BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer){{conditions}}))"""
 # Bands that a price filter cuts in two are counted product by product.
 _COUNT_EACH: Final = """
     UNION ALL
-    SELECT categories_of(p.category_id, p.further_category_ids), ARRAY[price_band(p.price)], each.tag, 1
+    SELECT categories_of(p.category_id, p.further_category_ids), ARRAY[price_step_of(p.price)], each.tag, 1
     FROM products p, LATERAL (SELECT NULL UNION ALL SELECT DISTINCT unnest(p.tags)) AS each(tag)
     WHERE p.is_active{variants}{conditions}{outside}"""
 # Groups with a variant there count by all their variants, in place of what is counted of their whole bands.
 _COUNT_EACH_GROUP: Final = """
     UNION ALL
-    SELECT array_agg(DISTINCT category.id), array_agg(DISTINCT price_band(p.price)), each.tag,
+    SELECT array_agg(DISTINCT category.id), array_agg(DISTINCT price_step_of(p.price)), each.tag,
            CASE WHEN counted.already THEN -1 ELSE 1 END
     FROM products p LEFT JOIN LATERAL unnest(categories_of(p.category_id, p.further_category_ids)) AS category(id)
             ON true,
@@ -54,7 +56,7 @@ _COUNT_EACH_GROUP: Final = """
       AND p.item_group_id = ANY (ARRAY(SELECT DISTINCT p.item_group_id FROM products p
                                        WHERE p.is_active AND p.item_group_id IS NOT NULL{conditions}{outside}))
       AND (NOT counted.already
-           OR price_band(p.price) BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer))
+           OR price_step_of(p.price) BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer))
     GROUP BY p.item_group_id, each.tag, counted.already"""
 # Of the variants that match, the page shows the best in stock by its order. As a subquery of each product that the page
 # comes to, it costs a page's worth of reads of an index.
@@ -113,7 +115,7 @@ SELECT (SELECT coalesce(sum(n), 0)::bigint FROM counted WHERE tag IS NULL) AS to
             JOIN categories c ON c.id = k.category_id), '[]'),
         'price_bands', coalesce((SELECT json_agg(json_build_object(
                 'min', (cast(:band_starts AS numeric[]))[k.band],
-                'max', (cast(:band_starts AS numeric[]))[k.band + 1] - 0.01, 'count', k.products) ORDER BY k.band)
+                'max', (cast(:band_ends AS numeric[]))[k.band], 'count', k.products) ORDER BY k.band)
             FROM (SELECT band, sum(n)::bigint AS products
                   FROM counted, unnest(bands) AS each(band) WHERE tag IS NULL
                   GROUP BY 1 HAVING sum(n) > 0) AS k), '[]'),
@@ -125,15 +127,15 @@ SELECT (SELECT coalesce(sum(n), 0)::bigint FROM counted WHERE tag IS NULL) AS to
     )::text AS facets,
     (SELECT key::text FROM chosen WHERE position = cast(:page_size AS bigint)
          AND EXISTS (SELECT FROM chosen WHERE position > cast(:page_size AS bigint))) AS next"""
-_CENT: Final = 0.01
 
 
-def whole_bands(starts: Sequence[float], min_price: float | None, max_price: float | None) -> tuple[int, int]:
+def whole_bands(bands: PriceBands, min_price: float | None, max_price: float | None) -> tuple[int, int]:
     """Return the first and the last band, from 1, that a price filter leaves whole; the last is less if none is."""
     low, high = min_price or 0.0, math.inf if max_price is None else max_price
-    ends = [*(start - _CENT for start in starts[1:]), math.inf]
     whole = [
-        band for band, (start, end) in enumerate(zip(starts, ends, strict=True), 1) if low <= start and end <= high
+        band
+        for band, (step, end) in enumerate(zip(PRICE_STEPS, bands.ends, strict=True), 1)
+        if low <= step and (math.inf if end is None else end) <= high
     ]
     return (whole[0], whole[-1]) if whole else (1, 0)
 
@@ -171,7 +173,7 @@ def statement(
     subtrees: str,
     price_conditions: Sequence[str],
     conditions: Sequence[tuple[str, str]],
-    starts: Sequence[float],
+    bands: PriceBands,
     bounds: tuple[float | None, float | None],
     *,
     shows_all: bool,
@@ -180,24 +182,24 @@ def statement(
     """Return the statement of a page, and its parameters beside those of the filters, the cursor and the page.
 
     ``conditions`` : for each filter but those of the price, its condition on a product and on a row of the counts.
-    ``starts`` : lower ends of the price bands.  ``bounds`` : lowest and highest price, None for no bound.
+    ``bands`` : the price bands.  ``bounds`` : lowest and highest price, None for no bound.
     ``shows_all`` : each variant of a group by itself.  ``has_cursor`` : the page begins after ``:after_0`` …
     """
-    first, last = whole_bands(starts, *bounds)
+    first, last = whole_bands(bands, *bounds)
     parameters: dict[str, Any] = {"first_band": first, "last_band": last}
     on_products = "".join(f" AND {condition}" for condition in (*price_conditions, *(pair[0] for pair in conditions)))
     on_counts = "".join(f" AND {pair[1]}" for pair in conditions)
     counts = _COUNT.format(variants="" if shows_all else " AND NOT p.is_variant", conditions=on_counts)
     if not shows_all:
         counts += _COUNT_GROUPS.format(conditions=on_counts)
-    if (first, last) != (1, len(starts)):
+    if (first, last) != (1, len(PRICE_STEPS)):
         outside = ""
         if first <= last:
             edges = ["p.price < cast(cast(:whole_from AS float8) AS numeric)"]
-            parameters["whole_from"] = starts[first - 1]
-            if last < len(starts):
+            parameters["whole_from"] = PRICE_STEPS[first - 1]
+            if last < len(PRICE_STEPS):
                 edges.append("p.price >= cast(cast(:whole_until AS float8) AS numeric)")
-                parameters["whole_until"] = starts[last]
+                parameters["whole_until"] = PRICE_STEPS[last]
             outside = f" AND ({' OR '.join(edges)})"
         singles = "" if shows_all else " AND p.item_group_id IS NULL"
         counts += _COUNT_EACH.format(variants=singles, conditions=on_products, outside=outside)

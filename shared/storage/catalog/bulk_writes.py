@@ -10,6 +10,7 @@ from shared import messages
 from shared.clients.postgres import Connection, copy_in, execute, transaction
 from shared.domain.catalog import ProductWrite
 from shared.domain.category_references import CATEGORY_SEPARATOR
+from shared.domain.shop import USUAL_DECIMALS, WITH_THREE_DECIMALS, WITHOUT_DECIMALS, decimals
 from shared.storage.catalog import category_paths
 from shared.storage.events import outbox
 
@@ -22,21 +23,38 @@ ROWS_PER_STATEMENT: Final = 500
 # `given` names the fields of the row; a known product keeps its values in the others
 STAGE: Final = """
 CREATE TEMP TABLE IF NOT EXISTS catalog_rows (
-    position integer PRIMARY KEY, external_id text NOT NULL, name text, description text, price numeric(12, 2),
+    position integer PRIMARY KEY, external_id text NOT NULL, name text, description text, price numeric,
     image_url text, category text, category_id bigint, brand text, tags text[], quantity integer, is_active boolean,
-    latitude double precision, longitude double precision, item_group_id text, list_price numeric(12, 2), currency text,
+    latitude double precision, longitude double precision, item_group_id text, list_price numeric, currency text,
     average_rating numeric(3, 2), review_count integer, available_from timestamptz, further_categories text[] NOT NULL,
-    given text[] NOT NULL, further_category_ids bigint[] NOT NULL DEFAULT '{}'
+    given text[] NOT NULL, stock_counted boolean NOT NULL, further_category_ids bigint[] NOT NULL DEFAULT '{}'
 ) ON COMMIT DROP"""
 COPY: Final = """
 COPY catalog_rows (position, external_id, name, description, price, image_url, category, category_id, brand, tags,
     quantity, is_active, latitude, longitude, item_group_id, list_price, currency, average_rating, review_count,
-    available_from, further_categories, given) FROM STDIN"""
+    available_from, further_categories, given, stock_counted) FROM STDIN"""
 
 UNKNOWN_CATEGORIES: Final = """
 DELETE FROM catalog_rows r
 WHERE category_id IS NOT NULL AND NOT EXISTS (SELECT FROM categories c WHERE c.id = r.category_id)
 RETURNING position"""
+# A row that gives a price or a currency: the product's prices have no more decimals than its currency.
+_OF_ROW: Final = "CASE WHEN '{0}' = ANY (r.given) THEN r.{0} ELSE p.{0} END AS {0}"
+EXCESS_DECIMALS: Final = f"""
+WITH priced AS (
+    SELECT r.position, coalesce(c.currency, shop.currency) AS currency, c.price, c.list_price
+    FROM shop, catalog_rows r LEFT JOIN products p USING (external_id),
+         LATERAL (SELECT {", ".join(_OF_ROW.format(name) for name in ("price", "list_price", "currency"))}) AS c
+    WHERE r.given && ARRAY['price', 'list_price', 'currency']
+), limited AS (
+    SELECT *, CASE WHEN currency = ANY (cast(:without_decimals AS text[])) THEN 0
+                   WHEN currency = ANY (cast(:with_three_decimals AS text[])) THEN 3
+                   ELSE {USUAL_DECIMALS} END AS decimals FROM priced
+)
+DELETE FROM catalog_rows r USING limited l
+WHERE r.position = l.position AND (l.price <> round(l.price, l.decimals)
+                                   OR l.list_price <> round(l.list_price, l.decimals))
+RETURNING r.position, CASE WHEN l.price <> round(l.price, l.decimals) THEN 'price' ELSE 'list_price' END, l.currency"""
 # the last of several rows with one id counts
 REPEATED: Final = """
 DELETE FROM catalog_rows r USING catalog_rows later
@@ -55,6 +73,7 @@ _COLUMNS: Final = (
     "brand",
     "tags",
     "quantity",
+    "stock_counted",
     "is_active",
     "latitude",
     "longitude",
@@ -131,6 +150,8 @@ def _line(position: int, row: ProductWrite) -> str:
         given.append("category_id")
     if "further_categories" in row.model_fields_set:
         given.append("further_category_ids")
+    if "quantity" in row.model_fields_set and "stock_counted" not in row.model_fields_set:
+        given.append("stock_counted")
     cells: list[Any] = [
         position,
         row.external_id or str(uuid4()),
@@ -154,16 +175,34 @@ def _line(position: int, row: ProductWrite) -> str:
         row.available_from,
         row.further_categories,
         given,
+        row.stock_counted,
     ]
     return "\t".join(map(_cell, cells)) + "\n"
+
+
+def _refuse_decimals(connection: Connection) -> list[tuple[int, str, str]]:
+    currencies = {"without_decimals": sorted(WITHOUT_DECIMALS), "with_three_decimals": sorted(WITH_THREE_DECIMALS)}
+    return [
+        (
+            int(position),
+            name,
+            f"must have at most {decimals(currency)} decimals"
+            + (
+                f", as its currency {currency} has"
+                if currency
+                else "; set the currency of the product or the shop first"
+            ),
+        )
+        for position, name, currency in execute(connection, EXCESS_DECIMALS, currencies)
+    ]
 
 
 def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
     """Create or change products, by ``external_id``, inside the caller's transaction.
 
-    New categories are created. A row with an unknown ``category_id``, or with a name that several categories have, is
-    refused; the others are written. Positions count from 0. Memory and time grow with ``rows``: write a long feed in
-    chunks.
+    New categories are created. A row with an unknown ``category_id``, with a name that several categories have, or with
+    a price of more decimals than its currency has, is refused; the others are written. Positions count from 0. Memory
+    and time grow with ``rows``: write a long feed in chunks.
     """
     if not rows:
         return Upserted()
@@ -181,6 +220,7 @@ def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
         (row[0], "category_id", f"there is no category {rows[row[0]].category_id}")
         for row in execute(connection, UNKNOWN_CATEGORIES)
     ]
+    refused += _refuse_decimals(connection)
     execute(connection, REPEATED)
     parts = [
         {"first": first, "last": first + ROWS_PER_STATEMENT - 1} for first in range(0, len(rows), ROWS_PER_STATEMENT)

@@ -12,7 +12,8 @@ COUNT_GROUPS: Final = "SELECT count_changed_groups()"
 COMPACT: Final = f"""
 SELECT compact_catalog_counts()
 WHERE (SELECT count(*) FROM catalog_counts) + (SELECT count(*) FROM catalog_group_counts)
-    > (SELECT count(*) FROM (SELECT DISTINCT category_ids, band, in_stock, is_variant, tag FROM catalog_counts) AS keys)
+    > (SELECT count(*) FROM (
+           SELECT DISTINCT category_ids, price_step, in_stock, is_variant, tag FROM catalog_counts) AS keys)
       + (SELECT count(*) FROM (SELECT DISTINCT tag, cells FROM catalog_group_counts) AS keys) + {MAX_ADDED_ROWS}"""
 
 

@@ -9,18 +9,17 @@ from shared.clients.postgres import read
 from shared.domain import cursors
 from shared.domain.cursors import KeyType
 from shared.domain.ranking import EARTH_RADIUS_KM
+from shared.domain.shop import price_bands
 from shared.errors import InvalidRequest
 from shared.storage.catalog import browsing, corrections
 from shared.storage.catalog.categories import NAMED, in_subtree
 from shared.storage.catalog.text_query import TEXT_QUERY, Matching, text_parameters
+from shared.storage.operations import shop
 
 Sort = Literal["relevance", "price_asc", "price_desc", "newest", "popular", "distance"]
 # Whether a page shows one variant of each group, or all products.
 Variants = Literal["one", "all"]
 
-# Lower ends of the price bands, as the SQL function price_band has them.
-# A band ends a cent before the next begins, so that both ends work as filters.
-PRICE_BANDS: Final = (0, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 MAX_TAG_FACETS: Final = 20
 # between two degrees of latitude; rounded down, so that a range of latitudes leaves nothing out
 KM_PER_DEGREE: Final = 111.0
@@ -132,7 +131,7 @@ SELECT ({total}) AS total,
             JOIN categories c ON c.id = counted.category_id), '[]'),
         'price_bands', coalesce((SELECT json_agg(json_build_object(
                 'min', (cast(:band_starts AS numeric[]))[band],
-                'max', (cast(:band_starts AS numeric[]))[band + 1] - 0.01, 'count', products) ORDER BY band)
+                'max', (cast(:band_ends AS numeric[]))[band], 'count', products) ORDER BY band)
             FROM (SELECT band, sum(n)::bigint AS products
                   FROM (SELECT band, n FROM cells{group_bands}) AS each
                   GROUP BY 1) AS counted), '[]'),
@@ -162,7 +161,7 @@ _ONE_VARIANT: Final = """SELECT * FROM matching WHERE item_group_id IS NULL
 # facet's count is thus the total of the page that is filtered by it.
 # A large result is read as few times as possible: once for categories and bands together, once for tags. Most products
 # have no further category; a set of rows in the list of columns costs less than one in FROM.
-_CELLS: Final = """SELECT category_id, price_band(price) AS band, count(*) AS n FROM matching{singles}
+_CELLS: Final = """SELECT category_id, price_step_of(price) AS band, count(*) AS n FROM matching{singles}
     GROUP BY 1, 2"""
 _FURTHER_CATEGORIES: Final = """
     UNION ALL SELECT further_id, 1 FROM (
@@ -175,7 +174,7 @@ _OF_GROUPS: Final = """
 _SINGLES: Final = " WHERE item_group_id IS NULL"
 _GROUP_FACETS: Final = {
     "group_categories": _OF_GROUPS.format(n=", 1", values="unnest(categories_of(category_id, further_category_ids))"),
-    "group_bands": _OF_GROUPS.format(n=", 1", values="price_band(price)"),
+    "group_bands": _OF_GROUPS.format(n=", 1", values="price_step_of(price)"),
     "group_tags": _OF_GROUPS.format(n="", values="unnest(tags)"),
 }
 _TOTAL: Final = "SELECT count(*) FROM matching"
@@ -237,10 +236,12 @@ def _order_of(page: Page, search: str) -> str:
 
 def _page_parameters(page: Page, order: str) -> dict[str, Any]:
     """Return the parameters of a page and its facets. Raises InvalidRequest for a cursor of another list."""
+    bands = price_bands(shop.current().currency)
     parameters: dict[str, Any] = {
         "page_size": page.size,
         "skipped": (page.number - 1) * page.size,
-        "band_starts": list(PRICE_BANDS),
+        "band_starts": list(bands.starts),
+        "band_ends": list(bands.ends),
         "tag_facets": MAX_TAG_FACETS,
     }
     if page.after is None:
@@ -329,7 +330,7 @@ def _browse(filters: Filters, page: Page) -> tuple[str, dict[str, Any]]:
         subtrees,
         prices,
         conditions,
-        PRICE_BANDS,
+        price_bands(shop.current().currency),
         (filters.min_price, filters.max_price),
         shows_all=filters.variants == "all",
         has_cursor=page.after is not None,

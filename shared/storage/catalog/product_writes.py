@@ -75,14 +75,15 @@ def _save_one(connection: Connection, row: ProductWrite, author: Author) -> Writ
     written = save(connection, [row], author)
     if written.refused:
         _position, field, message = written.refused[0]
-        raise InvalidRequest.of_field(field, message, "not_found")
+        raise InvalidRequest.of_field(field, message, "not_found" if field.startswith("category") else "value_error")
     return written
 
 
 def create(connection: Connection, row: ProductWrite, author: Author) -> Written:
     """Create a product.
 
-    Raises Conflict if its ``external_id`` exists, and InvalidRequest if its ``category_id`` does not.
+    Raises Conflict if its ``external_id`` exists, and InvalidRequest if its ``category_id`` does not, or if a price has
+    more decimals than its currency.
     """
     existing = None
     if row.external_id is not None:
@@ -98,7 +99,7 @@ def create(connection: Connection, row: ProductWrite, author: Author) -> Written
 def change(connection: Connection, product_id: int, patch: ProductPatch, author: Author) -> Written:
     """Change the fields of a product that ``patch`` sets.
 
-    Raises ProductNotFound, and InvalidRequest if the new ``category_id`` does not exist.
+    Raises ProductNotFound, and InvalidRequest as ``create`` does.
     """
     rows = execute(connection, EXTERNAL_ID, {"product_id": product_id})
     if not rows:

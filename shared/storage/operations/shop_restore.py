@@ -18,6 +18,8 @@ SQL_TYPES: Final[dict[Kind, str]] = {
     "date": "date",
     "uuid": "uuid",
 }
+# Parquet has three decimals of every price; two are written, as most currencies have, unless there are three.
+_PRICE: Final = '"{0}" = round("{0}", greatest(2, min_scale("{0}")))'
 COUNT: Final = f"SELECT count(*) FROM {STAGE}"
 EMPTY: Final = f"TRUNCATE {STAGE} RESTART IDENTITY"
 DROP: Final = f"DROP TABLE {STAGE}"
@@ -36,6 +38,8 @@ def copy_to_stage(connection: Connection, table: ShopTable, rows: BytesIO) -> in
     """Copy a part, a CSV without a header, to the empty staging table, and return how many rows it has."""
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     copy_in(connection, f"COPY {STAGE} ({names}) FROM STDIN (FORMAT csv)", rows)
+    if prices := [column.name for column in table.columns if column.kind == "price"]:
+        execute(connection, f"UPDATE {STAGE} SET {', '.join(_PRICE.format(name) for name in prices)}")
     return int(execute(connection, COUNT)[0][0])
 
 

@@ -115,6 +115,7 @@ TABLES: Final = (
             Column("brand", "text"),
             Column("tags", "text", "CASE WHEN t.tags <> '{}' THEN to_json(t.tags)::text END"),
             Column("quantity", "integer"),
+            Column("stock_counted", "boolean"),
             Column("is_active", "boolean"),
             Column("available_from", "time"),
             Column("average_rating", "rating"),
@@ -130,14 +131,15 @@ TABLES: Final = (
         (
             f"""INSERT INTO products (
                 id, external_id, name, item_group_id, description, price, list_price, currency, image_url, category_id,
-                further_category_ids, brand, tags, quantity, is_active, available_from, average_rating, review_count,
-                latitude, longitude, created_at, updated_at)
+                further_category_ids, brand, tags, quantity, stock_counted, is_active, available_from, average_rating,
+                review_count, latitude, longitude, created_at, updated_at)
             SELECT r.id, external_id, r.name, item_group_id, coalesce(description, ''), price, list_price, currency,
                 image_url, c.id,
                 ARRAY(SELECT f.id FROM json_array_elements_text(r.further_categories::json)
                         WITH ORDINALITY AS w(path, place) JOIN categories f USING (path) ORDER BY place),
-                brand, ARRAY(SELECT json_array_elements_text(r.tags::json)), quantity, is_active, available_from,
-                average_rating, review_count, latitude, longitude, created_at, updated_at
+                brand, ARRAY(SELECT json_array_elements_text(r.tags::json)), quantity,
+                coalesce(stock_counted, true), is_active, available_from, average_rating, review_count, latitude,
+                longitude, created_at, updated_at
             FROM {STAGE} r LEFT JOIN categories c ON c.path = r.category ORDER BY r.id""",
             f"""INSERT INTO product_stats (product_id, views, purchase_count)
             SELECT id, views, purchase_count FROM {STAGE} WHERE views IS NOT NULL ORDER BY id""",

@@ -139,14 +139,14 @@ WITH RECURSIVE model AS MATERIALIZED (
     ORDER BY cf DESC, id LIMIT {summed}
 ){fillers}, found AS MATERIALIZED (
     SELECT m.id, m.cf, m.tier, m.position, p.category_id, p.further_category_ids, p.brand, p.tags, p.price, p.quantity,
-           p.is_active, p.latitude, p.longitude, p.item_group_id
+           p.is_active, p.latitude, p.longitude, p.item_group_id, discount_of(p.price, p.list_price) AS discount
     FROM (SELECT id, max(cf) AS cf, min(tier) AS tier, (array_agg(position ORDER BY tier))[1] AS position
           FROM (SELECT id, cf, {suggested_tier} AS tier, 0::bigint AS position FROM summed
                 {filled}) AS each
           GROUP BY id) AS m JOIN products p ON p.id = m.id
 ), shown AS MATERIALIZED (
     SELECT p.id, p.cf, p.tier, p.position, p.category_id, p.brand, p.tags, p.price, p.quantity > 0 AS in_stock,
-           p.latitude, p.longitude, p.item_group_id
+           p.latitude, p.longitude, p.item_group_id, p.discount
     FROM found p WHERE p.is_active {in_stock} {in_category}{in_stead}
 ){returned}
 SELECT json_build_object(
@@ -159,8 +159,8 @@ SELECT json_build_object(
     'taste', (SELECT coalesce(json_agg(json_build_array(kind, key, score)), '[]') FROM taste),
     'rules', (SELECT coalesce(json_agg(json_build_array(
             r.id, r.kind, r.product_id, r.categories, r.brand, r.tag, r.price_min, r.price_max, r.factor, r.position,
-            r.note, p.id IS NOT NULL, p.item_group_id) ORDER BY r.id), '[]')
-        FROM rules_in_force r LEFT JOIN products p
+            r.note, p.id IS NOT NULL, p.item_group_id, r.discount_min) ORDER BY r.id), '[]')
+        FROM current_rules r LEFT JOIN products p
             ON r.kind = 'pin' AND p.id = r.product_id AND p.is_active {in_stock} {in_category}
                AND p.id NOT IN (SELECT product_id FROM forbidden)
         WHERE r.kind <> 'exclude'
@@ -176,7 +176,7 @@ SELECT json_build_object(
                      ELSE (SELECT score FROM trending_scores t
                            WHERE t.time_window = trending_window AND t.product_id = c.id) END, 0),
             c.category_id, c.brand, c.tags, c.price, c.in_stock, c.latitude, c.longitude, c.tier, c.position,
-            c.item_group_id)), '[]')
+            c.item_group_id, c.discount)), '[]')
         FROM {candidates} AS c)
 )::text FROM model
 """
@@ -278,7 +278,7 @@ _BETTER_VARIANT: Final = """v.item_group_id = p.item_group_id AND v.is_active {v
 _IN_STEAD: Final = """
     UNION ALL
     SELECT DISTINCT ON (v.id) v.id, f.cf, f.tier, f.position, v.category_id, v.brand, v.tags, v.price, true,
-           v.latitude, v.longitude, v.item_group_id
+           v.latitude, v.longitude, v.item_group_id, discount_of(v.price, v.list_price)
     FROM found f JOIN products v ON v.item_group_id = f.item_group_id
     WHERE v.item_group_id IS NOT NULL AND (f.quantity = 0 OR NOT f.is_active)
       AND v.is_active AND v.quantity > 0 {variant_in_category}
@@ -287,7 +287,8 @@ _IN_STEAD: Final = """
 # suffice, this part does not run.
 _RETURNED: Final = """, returned AS MATERIALIZED (
     SELECT id, 0::float8 AS cf, tier, row_number() OVER (ORDER BY place) AS position,
-           category_id, brand, tags, price, in_stock, latitude, longitude, item_group_id
+           category_id, brand, tags, price, in_stock, latitude, longitude, item_group_id,
+           discount_of(price, list_price) AS discount
     FROM (
         SELECT p.*, p.quantity > 0 AS in_stock, known.tier, row_number() OVER (ORDER BY {order}) AS place,
                row_number() OVER (PARTITION BY {group_of_p}

@@ -16,6 +16,7 @@ COLUMNS: Final = (
     "tag",
     "price_min",
     "price_max",
+    "discount_min",
     "segment_id",
     "factor",
     "position",
@@ -26,7 +27,7 @@ COLUMNS: Final = (
 )
 SELECT: Final = f"""
 SELECT r.id, {", ".join(f"r.{column}" for column in COLUMNS)}, r.created_at, r.updated_at,
-       EXISTS (SELECT FROM rules_in_force a WHERE a.id = r.id) AS in_force,
+       EXISTS (SELECT FROM current_rules a WHERE a.id = r.id) AS in_force,
        (SELECT external_id FROM products WHERE id = r.product_id) AS external_id
 FROM rules r"""
 LIST: Final = f"{SELECT} ORDER BY r.id LIMIT 1000"

@@ -18,7 +18,7 @@ SELECT json_build_object(
         'price', p.price, 'line_total', i.quantity * p.price, 'added_at', i.added_at,
         'changes', array_remove(ARRAY[
             CASE WHEN NOT p.is_active THEN 'unavailable' WHEN p.quantity = 0 THEN 'out_of_stock'
-                 WHEN p.quantity < i.quantity THEN 'insufficient_stock' END,
+                 WHEN p.stock_counted AND p.quantity < i.quantity THEN 'insufficient_stock' END,
             CASE WHEN p.price > i.price_when_added THEN 'price_increased'
                  WHEN p.price < i.price_when_added THEN 'price_decreased' END], NULL)
         ) ORDER BY i.added_at, i.product_id), '[]'),
@@ -32,7 +32,7 @@ GET_BY_USER_ID: Final = _GET.format(owner=":user_id")
 LINE: Final = """
 SELECT p.id, p.external_id, p.name, p.price, p.quantity, p.is_active,
        (SELECT quantity FROM cart_items WHERE user_id = :user_id AND product_id = p.id),
-       (SELECT count(*) FROM cart_items WHERE user_id = :user_id)
+       (SELECT count(*) FROM cart_items WHERE user_id = :user_id), p.stock_counted
 FROM products p WHERE p.id = :product_id"""
 PUT: Final = """
 INSERT INTO cart_items (user_id, product_id, quantity, price_when_added)
@@ -62,7 +62,7 @@ def _line(connection: Connection, user_id: int, product_id: int) -> tuple[CartLi
     if not rows:
         raise ProductNotFound(f"There is no product {product_id}.")
     row = rows[0]
-    line = CartLine(int(row[0]), row[1], row[2], row[3], int(row[4]), bool(row[5]), int(row[6] or 0))
+    line = CartLine(int(row[0]), row[1], row[2], row[3], int(row[4]), bool(row[5]), int(row[6] or 0), bool(row[8]))
     if not line.is_active:
         raise ProductNotFound(f"Product {product_id} is no longer sold.")
     return line, row[6], int(row[7])

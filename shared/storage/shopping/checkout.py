@@ -30,7 +30,7 @@ SELECT id, request_hash, state, total FROM orders
 WHERE checkout_id = :checkout_id AND id NOT IN (SELECT id FROM forgotten)"""
 # Once it holds the locks, Postgres reads the rows again that others changed meanwhile: stock and prices are current.
 LOCK_CART: Final = """
-SELECT p.id, p.external_id, p.name, p.price, p.quantity, p.is_active, i.quantity
+SELECT p.id, p.external_id, p.name, p.price, p.quantity, p.is_active, i.quantity, p.stock_counted
 FROM cart_items i JOIN products p ON p.id = i.product_id
 WHERE i.user_id = :user_id ORDER BY p.id FOR NO KEY UPDATE OF p"""
 PLACE: Final = """
@@ -52,7 +52,8 @@ WITH lines AS MATERIALIZED (
 ), history AS (
     INSERT INTO order_state_changes (order_id, state) VALUES (:order_id, 'placed')
 ), stock AS (
-    UPDATE products p SET quantity = p.quantity - l.quantity FROM lines l WHERE p.id = l.product_id
+    UPDATE products p SET quantity = p.quantity - l.quantity FROM lines l
+    WHERE p.id = l.product_id AND p.stock_counted
     RETURNING p.id, p.quantity
 )
 SELECT id FROM stock WHERE quantity = 0 ORDER BY id"""

@@ -61,7 +61,7 @@ SELECT count(*) FROM (
 # limited to the maximum of the type: staff may have raised the quantity meanwhile
 RESTOCK: Final = """
 UPDATE products p SET quantity = least(p.quantity::bigint + i.quantity, 2147483647)::integer
-FROM order_items i WHERE i.order_id = :order_id AND p.id = i.product_id
+FROM order_items i WHERE i.order_id = :order_id AND p.id = i.product_id AND p.stock_counted
 RETURNING p.id, old.quantity = 0"""
 MOVE: Final = """
 WITH moved AS (

@@ -43,13 +43,15 @@ class ListPage:
     after: str | None = None
 
 
-def read_page(shopper: str, name: str, statements: tuple[str, str], types: Sequence[KeyType], page: ListPage) -> bytes:
+def read_page(
+    shopper: str, name: str, statements: tuple[str, str], types: Sequence[KeyType], page: ListPage, **filters: Any
+) -> bytes:
     """Return a page of the shopper's list ``name`` as JSON, newest first. Raises InvalidRequest for a wrong cursor.
 
     ``statements`` select by number and after a cursor: the total, the JSON list, and the sort key of the last row if
-    others follow it.
+    others follow it. ``filters`` are further parameters of theirs.
     """
-    parameters: dict[str, Any] = {"shopper": shopper, "page_size": page.size}
+    parameters: dict[str, Any] = {"shopper": shopper, "page_size": page.size, **filters}
     if page.after is None:
         rows = read(statements[0], skipped=(page.number - 1) * page.size, **parameters)
     else:

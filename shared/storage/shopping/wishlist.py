@@ -1,5 +1,6 @@
 """Wishlists: the products that a shopper saved for later, newest first. Postgres writes the JSON."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from shared.clients.postgres import Connection, execute, read_one, write
@@ -15,15 +16,18 @@ _ITEM: Final = "json_build_object('product', product_json(p, c, s), 'added_at', 
 _PRODUCT: Final = """JOIN products p ON p.id = w.product_id
     LEFT JOIN categories c ON c.id = p.category_id LEFT JOIN product_stats s ON s.product_id = p.id"""
 KEY: Final[list[tuple[str, bool, KeyType]]] = [("added_at", True, "timestamptz"), ("product_id", False, "bigint")]
+_WANTED: Final = """user_id = (SELECT id FROM owner)
+    AND (cast(:external_ids AS text[]) = '{{}}'
+         OR product_id IN (SELECT id FROM products WHERE external_id = ANY (cast(:external_ids AS text[]))))"""
 # one row more than the page has: whether there is a next page
 _PAGE: Final = f"""
 WITH owner AS MATERIALIZED (SELECT id FROM users WHERE external_id = :shopper),
 ordered AS MATERIALIZED (
     SELECT *, row_number() OVER (ORDER BY added_at DESC, product_id) AS place FROM (
-        SELECT * FROM wishlist_items WHERE user_id = (SELECT id FROM owner){{after}}
+        SELECT * FROM wishlist_items WHERE {_WANTED}{{after}}
         ORDER BY added_at DESC, product_id LIMIT cast(:page_size AS bigint) + 1 OFFSET cast(:skipped AS bigint)) AS rows
 )
-SELECT (SELECT count(*) FROM wishlist_items WHERE user_id = (SELECT id FROM owner)),
+SELECT (SELECT count(*) FROM wishlist_items WHERE {_WANTED}),
        coalesce((SELECT json_agg({_ITEM} ORDER BY w.added_at DESC, w.product_id) FROM ordered w {_PRODUCT}
                  WHERE w.place <= cast(:page_size AS bigint)), '[]')::text,
        (SELECT json_build_array(added_at, product_id)::text FROM ordered WHERE place = cast(:page_size AS bigint)
@@ -42,9 +46,13 @@ DELETE FROM wishlist_items
 WHERE user_id = (SELECT id FROM users WHERE external_id = :shopper) AND product_id = :product_id"""
 
 
-def page(shopper: str, wanted: ListPage) -> bytes:
-    """Return a page of the wishlist as the JSON of ``GET /wishlist``. Raises InvalidRequest for a wrong cursor."""
-    return shoppers.read_page(shopper, "items", PAGES, [kind for _column, _descends, kind in KEY], wanted)
+def page(shopper: str, wanted: ListPage, external_ids: Sequence[str] = ()) -> bytes:
+    """Return a page of the wishlist as the JSON of ``GET /wishlist``: of the products with these ids, or of all.
+
+    Raises InvalidRequest for a wrong cursor.
+    """
+    types = [kind for _column, _descends, kind in KEY]
+    return shoppers.read_page(shopper, "items", PAGES, types, wanted, external_ids=list(external_ids))
 
 
 def get_item(shopper: str, product_id: int) -> bytes:

@@ -42,7 +42,9 @@ def test_a_dry_run_reads_and_stores_nothing(env: object, serve: Serve, tmp_path:
             "item_group_id": "HOOD",
             "name": "Hoodie",
             "price": 42.0,
+            "list_price": None,
             "quantity": 1,
+            "stock_counted": False,
             "is_active": True,
         }
     ]

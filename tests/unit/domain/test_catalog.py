@@ -19,7 +19,7 @@ GOOD: dict[str, Any] = {"name": "Lantern", "price": 12.5}
         ("price", float("inf")),
         ("price", -0.01),
         ("price", 10**10),
-        ("price", 1.234),
+        ("price", 1.2345),
         ("price", None),
         ("quantity", -1),
         ("quantity", 2**31),

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from shared.clients import postgres
+from shared.domain.shop import PRICE_STEPS
 from shared.storage.catalog import catalog_counts
-from shared.storage.catalog.product_pages import MAX_TAG_FACETS, PRICE_BANDS, Filters, Page, Sort, find
+from shared.storage.catalog.product_pages import MAX_TAG_FACETS, Filters, Page, Sort, find
 
 # beside and at the ends of bands
 PRICES = (0, 0.99, 1, 2.49, 2.5, 4.99, 5, 9.99, 10, 24.99, 25, 99.99, 100, 9999.99, 10000, 123456.78)
@@ -86,7 +87,7 @@ def expected(filters: Filters, page: Page) -> dict[str, Any]:
         "price_desc": lambda row: (-row[1], row[0]),
     }
     ordered = [row[0] for row in sorted(kept, key=keys[page.sort])]
-    bands = Counter(max(start for start in PRICE_BANDS if start <= row[1]) for row in kept)
+    bands = Counter(max(start for start in PRICE_STEPS if start <= row[1]) for row in kept)
     tags = Counter(tag for row in kept for tag in row[3])
     return {
         "ids": ordered[(page.number - 1) * page.size : page.number * page.size],
