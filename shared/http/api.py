@@ -84,6 +84,7 @@ def api(
     raw_bodies: frozenset[str] = frozenset(),
     text_bodies: frozenset[str] = frozenset(),
     form_bodies: frozenset[str] = frozenset(),
+    gzip_bodies: bool = False,
     basic_keys: bool = False,
     tags: Mapping[str, str] | None = None,
     schemas: Mapping[str, dict[str, Any]] | None = None,
@@ -118,6 +119,7 @@ def api(
         raw_bodies=raw_bodies,
         text_bodies=text_bodies,
         form_bodies=form_bodies,
+        gzip_bodies=gzip_bodies,
         basic_keys=basic_keys,
     )
     return app
