@@ -56,7 +56,7 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise BodyTooLarge(f"The body must be at most {limit} bytes.")
+            raise BodyTooLarge(f"The body must be at most {limit} bytes; send it in parts.")
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts) if len(parts) > 1 else part
@@ -85,7 +85,7 @@ def limited(receive: Receive, limit: int) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > limit:
-            raise BodyTooLarge(f"The body must be at most {limit} bytes.")
+            raise BodyTooLarge(f"The body must be at most {limit} bytes; send it in parts.")
         return message
 
     return counted

@@ -317,7 +317,7 @@ class Edge:
         limit = self.max_body.get(path, self.max_body.get(ANY_PATH, MAX_BODY_BYTES))
         length = header(scope, b"content-length")
         if length.isdigit() and int(length) > limit:
-            raise errors.BodyTooLarge(f"The body must be at most {limit} bytes.")
+            raise errors.BodyTooLarge(f"The body must be at most {limit} bytes; send it in parts.")
         if path in self.raw_bodies:
             # the function checks the credential before it reads so much
             return bodies.limited(receive, limit)

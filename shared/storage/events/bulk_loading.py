@@ -154,6 +154,13 @@ INSERT INTO history_new
 SELECT key, event_id, user_key, product_id, event_type, quantity, occurred_at, session_id, metadata
 FROM history_checked c JOIN fresh f(key) USING (key) WHERE fault IS NULL AND NOT is_known"""
 FAULTS: Final = "SELECT position, fault FROM history_checked WHERE fault IS NOT NULL ORDER BY position"
+# In the order of ids, as a merge locks them, before anything of theirs is written.
+LOCK_USERS: Final = """
+SELECT count(*) FROM (
+    SELECT id FROM users
+    WHERE external_id IN (SELECT user_key FROM history_new) OR id IN (SELECT user_id FROM history_vouched)
+    ORDER BY id FOR NO KEY UPDATE
+) AS locked"""
 USERS: Final = """
 INSERT INTO users (external_id, created_at, last_seen_at)
 SELECT user_key, least(min(occurred_at), now()), max(occurred_at) FROM history_new GROUP BY user_key ORDER BY user_key
@@ -323,6 +330,8 @@ def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
     stored = int(execute(connection, "SELECT count(*) FROM history_new")[0][0])
     execute(connection, UNCOUNTED)
     uncounted = int(execute(connection, "SELECT count(*) FROM history_vouched")[0][0])
+    if stored or uncounted:
+        execute(connection, LOCK_USERS)
     if uncounted:
         for statement in VOUCH:
             execute(connection, statement)
