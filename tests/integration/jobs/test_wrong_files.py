@@ -10,7 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.conftest import Serve
+from jobs.data.catalog_import import ROWS_PER_CHUNK
+from shared.clients import postgres
+from shared.clients.postgres import execute, transaction
+from tests.integration.conftest import Serve, settings_of
 from tests.integration.shop import add_products
 from tests.integration.tables import count_rows
 
@@ -115,3 +118,21 @@ def test_a_line_of_a_hundred_megabytes_costs_a_bounded_memory(
     assert int(str(result["mib"])) < MAX_PEAK_MIB, result
     assert result["good"] == 0
     assert result["bad"] or result["detail"], result
+
+
+def test_an_import_that_the_database_interrupts_says_what_is_stored_and_goes_on_later(
+    env: dict[str, str], serve: Serve, tmp_path: Path
+) -> None:
+    total = 2 * ROWS_PER_CHUNK
+    (tmp_path / "feed.csv").write_text(HEADER + "".join(f"K{n},Cup {n},2.5\n" for n in range(total)))
+    postgres.write("INSERT INTO products (external_id, name, price) VALUES (:id, 'Cup', 1)", id=f"K{total - 1}")
+    with settings_of(env | {"STATEMENT_TIMEOUT_S": "1"}):
+        with transaction() as connection:
+            # another writer holds a product of the second chunk
+            execute(connection, "SELECT id FROM products FOR UPDATE")
+            answer = run(serve, "import_catalog", tmp_path / "feed.csv")
+        assert answer.status_code == 503
+        assert f"{ROWS_PER_CHUNK} rows before that are stored" in answer.json()["detail"]
+        assert count_rows("products") == ROWS_PER_CHUNK + 1
+    whole = run(serve, "import_catalog", tmp_path / "feed.csv").json()
+    assert (whole["unchanged"], whole["created"], whole["updated"]) == (ROWS_PER_CHUNK, ROWS_PER_CHUNK - 1, 1)
