@@ -7,7 +7,7 @@ from pydantic import Field
 from shared.clients.postgres import transaction
 from shared.job import Parameters, job
 from shared.storage.answers import invalidation, protocol
-from shared.storage.operations.daily_stats import days_to_count, refresh
+from shared.storage.operations.daily_stats import days_to_count, oldest_given_back, refresh
 from shared.storage.recommending import attribution
 
 
@@ -26,8 +26,9 @@ def daily_stats(parameters: DailyStats) -> dict[str, Any]:
     with transaction(statement_timeout_s=0) as connection:
         days = days_to_count(connection, parameters.days)
         events = refresh(connection, days)
+        since = oldest_given_back(connection)
         # a purchase may belong to an answer of the day before
-        answers = attribution.count_days(connection, min(max(parameters.days, 3), attribution.LOGGED_DAYS))
+        answers = attribution.count_days(connection, max(parameters.days, 3), since=since)
     return {
         "first": days[0].isoformat(),
         "last": days[-1].isoformat(),

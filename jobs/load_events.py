@@ -79,11 +79,7 @@ class _Rejections:
         if number not in where:
             return {}
         cells = chunk.rows.iloc[int(where[number])].dropna()
-        # text as jsonb can hold it
-        return {
-            str(name): str(value)[:1000].replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-            for name, value in cells.items()
-        }
+        return {str(name): str(value)[:1000] for name, value in cells.items()}
 
 
 @job

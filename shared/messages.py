@@ -19,6 +19,7 @@ be computed again::
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -104,10 +105,22 @@ def read(event: Any, schema: str) -> Message:
         return Message(message_id, attributes, None, b"", published_at)
     if attributes.get("schema") != schema:
         return Message(message_id, attributes, None, raw, published_at)
+    return Message(message_id, attributes, _json(raw), raw, published_at)
+
+
+def _json(raw: bytes) -> Any:
+    """Return the decoded body, None if it is not JSON.
+
+    A lone surrogate, which orjson refuses, must not cost the message's other events: Python's parser takes it, and the
+    event that has it is then invalid.
+    """
     try:
-        return Message(message_id, attributes, orjson.loads(raw), raw, published_at)
+        return orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return Message(message_id, attributes, None, raw, published_at)
+        try:
+            return json.loads(raw)
+        except (ValueError, RecursionError):
+            return None
 
 
 def _time(text: Any) -> datetime | None:

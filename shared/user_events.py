@@ -3,18 +3,21 @@
 import logging
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from cloudevents.http.event import CloudEvent
 from pydantic import ValidationError
 
 from shared import messages
+from shared.domain import storable
 from shared.domain.events import Event, EventType, event_key, quantity_of
 from shared.event_origin import VOUCHED, Origin
 from shared.storage.events import rejected
 from shared.subscriptions import read_or_reject
 
 log = logging.getLogger(__name__)
+
+MAX_CLIENT_CHARACTERS: Final = 100
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def read(cloud_event: CloudEvent) -> UserEvents | None:
     invalid: list[tuple[int, Any, str]] = []
     for position, raw_event in enumerate(body["events"]):
         try:
-            event = Event.model_validate({"user_id": user_id, **raw_event})
+            event = Event.model_validate({**raw_event, "user_id": user_id})
             if event.event_id is None or event.timestamp is None:
                 raise ValueError("event_id and timestamp are required in a message")
             if event.event_type is EventType.REFUND and not (event.metadata or {}).get("order_id"):
@@ -79,7 +82,8 @@ def _origin(body: dict[str, Any]) -> Origin:
     if "vouched" not in body:
         return VOUCHED
     client = body.get("client")
-    return Origin(body["vouched"] is True, None if client is None else str(client), body.get("crawler") is True)
+    known = storable.text_of(str(client))[:MAX_CLIENT_CHARACTERS] if client is not None else None
+    return Origin(body["vouched"] is True, known, body.get("crawler") is True)
 
 
 def _body(body: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ app = api(
     max_body={ANY_PATH: MAX_BODY_BYTES},
     max_values={ANY_PATH: MAX_BODY_VALUES},
     text_bodies=frozenset({ANY_PATH}),
+    gzip_bodies=True,
     basic_keys=True,
     tags={
         "segment": "Segment's tracking API.",

@@ -77,9 +77,10 @@ def unpack(body: bytes) -> bytes:
     try:
         content = gzip.GzipFile(fileobj=io.BytesIO(body)).read(MAX_IMPORT_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise InvalidRequest(f"The body is not valid gzip: {error}.") from None
+        reason = str(error).rstrip(".")
+        raise InvalidRequest(f"The body is not valid gzip: {reason}. Nothing was stored; send it again.") from None
     if len(content) > MAX_IMPORT_BYTES:
-        raise BodyTooLarge(f"The unpacked body must be at most {MAX_IMPORT_BYTES} bytes.")
+        raise BodyTooLarge(f"The unpacked body must be at most {MAX_IMPORT_BYTES} bytes; use the job import_catalog.")
     return content
 
 
@@ -140,7 +141,7 @@ class _Import:
         form = IMPORT_TYPES.get(self.media_type) or OTHER_TYPES[self.media_type] or form_of(body)
         feed = parse_products(body, form, reading, options)
         if not feed.rows and not feed.errors:
-            raise InvalidRequest("The body has no rows.")
+            raise InvalidRequest("The body has no rows; check that its export was not empty.")
         return feed
 
     def _work(self, reading: Reading, options: TextOptions, finish: Finish) -> Response:

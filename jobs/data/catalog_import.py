@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, Unavailable
 from shared.job import progress
 from shared.storage.catalog import bulk_writes
 from shared.storage.operations import imports
@@ -55,7 +55,8 @@ class CatalogImport:
         """Store the catalog's rows, or with ``is_dry`` only read them, and return the first products.
 
         Chunks that were stored stay when the source breaks off. Raises InvalidRequest when it does, or when no row can
-        be used; both have the report's members.
+        be used; both have the report's members. Raises Unavailable when the database fails; its detail says how many
+        rows are stored.
         """
         self.catalog = catalog
         first_products: list[dict[str, Any]] = []
@@ -72,6 +73,10 @@ class CatalogImport:
                 raise
             kept = f" {self.used} rows before that are stored." if not is_dry else ""
             raise self._failure(f"{error.detail}{kept}") from error
+        except Unavailable as error:
+            if self.counts["rows"] and not is_dry:
+                error.detail = f"{error.detail} {self.used} rows before that are stored: run the import again to go on."
+            raise
         if not self.used:
             reasons = self.left_out.sentence() or self._nothing()
             raise self._failure(f"No product of {self.counts['rows']} rows could be used: {reasons}.")

@@ -114,8 +114,8 @@ def format_of(source: str, chosen: Format | None) -> Format:
 class _Guarded(io.RawIOBase):
     """A file whose failures name the source: any error of a provider's client becomes one InvalidRequest."""
 
-    def __init__(self, file: Any, source: str) -> None:
-        self._file, self._source = file, source
+    def __init__(self, file: Any, source: str, *, is_packed: bool = False) -> None:
+        self._file, self._source, self._is_packed = file, source, is_packed
 
     def readable(self) -> bool:
         return True
@@ -134,6 +134,12 @@ class _Guarded(io.RawIOBase):
             data = self._file.read(len(buffer))
         except InvalidRequest:
             raise  # of the file within, when this one unpacks it
+        except OSError as error:
+            if not self._is_packed:
+                raise unreadable(self._source, error) from error
+            raise InvalidRequest(
+                f"source: {self._source} cannot be read: it breaks off or is damaged; fetch or upload it again."
+            ) from error
         except Exception as error:  # every client has its own tree of errors
             raise unreadable(self._source, error) from error
         buffer[: len(data)] = data
@@ -163,7 +169,7 @@ def unpacked(file: Any, source: str) -> Iterator[io.BufferedIOBase]:
         import pyarrow as pa
 
         with pa.CompressedInputStream(guarded, compression) as plain:
-            yield io.BufferedReader(_Guarded(plain, source), BLOCK_BYTES)
+            yield io.BufferedReader(_Guarded(plain, source, is_packed=True), BLOCK_BYTES)
 
 
 def open_http(

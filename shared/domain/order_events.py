@@ -33,6 +33,8 @@ REFUND_WAIT: Final = timedelta(days=7)
 # ids of reported lines and refunds are derived under this: never change it
 ORDER_EVENT_NAMESPACE: Final = UUID("7d0f5f0b-63f6-4b7a-9d1f-52f0c1e8a4d6")
 ORDER_ID_CHARACTERS: Final = 255
+# in the metadata of a refund's lines: the refund that they are lines of
+LINES_OF: Final = "refund_event_id"
 
 OrderId = Annotated[
     str,
@@ -116,10 +118,15 @@ class ReportedRefund(EventFields):
 
     @model_validator(mode="after")
     def names_a_product_once(self) -> "ReportedRefund":
-        """Require that each product is one line, so that a number of pieces means what it says."""
-        products = [(line.product_id, line.external_id) for line in self.lines or ()]
-        if len(set(products)) < len(products):
-            raise ValueError("lines must name each product once; add up its pieces")
+        """Require that each product is one line, so that a number of pieces means what it says.
+
+        A product that one line names by its ``product_id`` and another by its ``external_id`` is known when the refund
+        is stored, and rejected then (shared/storage/events/ingestion.py).
+        """
+        for name in ("product_id", "external_id"):
+            ids = [value for line in self.lines or () if (value := getattr(line, name)) is not None]
+            if len(set(ids)) < len(ids):
+                raise ValueError("lines must name each product once; add up its pieces")
         return self
 
 
@@ -141,6 +148,10 @@ REPORT: Final[TypeAdapter[Report]] = TypeAdapter(Report)
 def line_id(order_id: str, position: int) -> UUID:
     """Return the id under which a line of a reported order counts."""
     return uuid5(ORDER_EVENT_NAMESPACE, f"order\n{order_id}\n{position}")
+
+
+def _without(metadata: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in metadata.items() if key != name}
 
 
 def _refund_id(event_id: str, position: int) -> str:
@@ -170,10 +181,13 @@ def events_of(report: Report, event_id: str) -> list[tuple[str, Event]]:
         kind = EventType.REFUND
         ids = [_refund_id(event_id, position) for position in range(len(report.lines))]
         products = report.lines
+        # only lines that name products in different ways may name one product twice
+        ways = {(line.product_id is None, line.external_id is None) for line in report.lines}
         facts = [
             {
                 "order_id": report.order_id,
                 "quantity": None if line.quantity is None else min(line.quantity, MAX_EVENT_QUANTITY),
+                LINES_OF: event_id if len(ways) > 1 else None,
             }
             for line in report.lines
         ]
@@ -187,7 +201,7 @@ def events_of(report: Report, event_id: str) -> list[tuple[str, Event]]:
                 external_id=None if line is None else line.external_id,
                 timestamp=report.timestamp,
                 session_id=report.session_id,
-                metadata=((report.metadata or {}) if position == 0 else {})
+                metadata=(_without(report.metadata or {}, LINES_OF) if position == 0 else {})
                 | {name: value for name, value in named.items() if value is not None},
                 event_id=own_id,
             ),

@@ -84,6 +84,7 @@ def api(
     raw_bodies: frozenset[str] = frozenset(),
     text_bodies: frozenset[str] = frozenset(),
     form_bodies: frozenset[str] = frozenset(),
+    gzip_bodies: bool = False,
     basic_keys: bool = False,
     located: Mapping[str, Sequence[bytes]] | None = None,
     tags: Mapping[str, str] | None = None,
@@ -119,6 +120,7 @@ def api(
         raw_bodies=raw_bodies,
         text_bodies=text_bodies,
         form_bodies=form_bodies,
+        gzip_bodies=gzip_bodies,
         basic_keys=basic_keys,
         located=located,
     )

@@ -5,6 +5,7 @@ of fields and values and the nesting are bounded first.
 """
 
 import asyncio
+import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -27,6 +28,9 @@ MAX_FORM_FIELDS: Final = 20
 READ_S: Final = 30.0
 # bodies above this are parsed in a thread
 LARGE_BYTES: Final = 32_768
+# Parts of a gzip body. Libraries send one; a body of many empty parts would cost far more than its bytes.
+MAX_GZIP_MEMBERS: Final = 16
+_GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:
@@ -52,7 +56,7 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise BodyTooLarge(f"The body must be at most {limit} bytes.")
+            raise BodyTooLarge(f"The body must be at most {limit} bytes; send it in parts.")
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts) if len(parts) > 1 else part
@@ -81,7 +85,7 @@ def limited(receive: Receive, limit: int) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > limit:
-            raise BodyTooLarge(f"The body must be at most {limit} bytes.")
+            raise BodyTooLarge(f"The body must be at most {limit} bytes; send it in parts.")
         return message
 
     return counted
@@ -114,6 +118,43 @@ def form_as_json(body: bytes) -> bytes:
     if len(values) < len(fields):
         raise MalformedBody("A field of the form must be sent once.")
     return orjson.dumps(values)
+
+
+def is_gzip(headers: Mapping[str, str]) -> bool:
+    """Return whether a body is compressed by gzip, by its Content-Encoding."""
+    return headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip")
+
+
+async def unpacked(body: bytes, limit: int) -> bytes:
+    """Return the content of a gzip body. Raises what ``unpack`` raises."""
+    if len(body) <= LARGE_BYTES:
+        return unpack(body, limit)
+    with LARGE_BODIES.admit():
+        return await run_in_threadpool(unpack, body, limit)
+
+
+def unpack(body: bytes, limit: int) -> bytes:
+    """Return the content of a gzip body, of which no more than ``limit`` bytes are ever unpacked.
+
+    Raises BodyTooLarge beyond ``limit``, and MalformedBody for a body that is no gzip or breaks off.
+    """
+    parts: list[bytes] = []
+    left, rest = limit + 1, body
+    for _member in range(MAX_GZIP_MEMBERS):
+        member = zlib.decompressobj(_GZIP)
+        try:
+            parts.append(member.decompress(rest, left))
+        except zlib.error:
+            raise MalformedBody("The body is not gzip, which Content-Encoding says; send it as it is.") from None
+        left -= len(parts[-1])
+        if left <= 0:
+            raise BodyTooLarge(f"The body must be at most {limit} bytes when it is unpacked; send it in parts.")
+        if not member.eof:
+            raise MalformedBody("The gzip body breaks off before its end; send it again.")
+        rest = member.unused_data
+        if not rest:
+            return b"".join(parts)
+    raise MalformedBody(f"The gzip body must have at most {MAX_GZIP_MEMBERS} parts; send it as one.")
 
 
 def check_type(headers: Mapping[str, str], *, text_is_json: bool) -> None:

@@ -70,6 +70,8 @@ TRACKING_PARAMETERS: Final = (
 TRACKING: Final = re.compile(rf"(?:^|&)(?:{'|'.join(TRACKING_PARAMETERS)})(?:=[^&]*)?(?=&|$)".encode())
 NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+# headers of a body that the application does not get as it was sent
+DESCRIBING_BODIES: Final = frozenset({b"content-type", b"content-length", b"content-encoding"})
 NO_STORE: Final = (b"cache-control", b"no-store")
 
 
@@ -80,7 +82,8 @@ class Edge:
     how many requests one request counts as in the rate limit. ``raw_bodies`` take other bodies than JSON,
     ``text_bodies`` take JSON that calls itself text/plain, as beacons send it, and ``form_bodies`` take HTML forms too:
     the application gets their fields as JSON, and ``scope["aisle.form"]``. ANY_PATH stands for every path that is not
-    named. ``basic_keys`` takes the user of ``Authorization: Basic`` for an API key, as Segment's libraries send it.
+    named. ``gzip_bodies`` takes bodies with Content-Encoding gzip, up to the same limits when they are unpacked.
+    ``basic_keys`` takes the user of ``Authorization: Basic`` for an API key, as Segment's libraries send it.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class Edge:
         raw_bodies: frozenset[str] = frozenset(),
         text_bodies: frozenset[str] = frozenset(),
         form_bodies: frozenset[str] = frozenset(),
+        gzip_bodies: bool = False,
         basic_keys: bool = False,
         located: Mapping[str, Sequence[bytes]] | None = None,
     ) -> None:
@@ -102,7 +106,7 @@ class Edge:
         self.max_values = max_values or {}
         self.costs = costs or {}
         self.raw_bodies, self.text_bodies, self.form_bodies = raw_bodies, text_bodies, form_bodies
-        self.basic_keys = basic_keys
+        self.gzip_bodies, self.basic_keys = gzip_bodies, basic_keys
         self.located = located or {}
         self.limiter = Limiter(name)
         self.pace = Pace()
@@ -323,7 +327,7 @@ class Edge:
         limit = self.max_body.get(path, self.max_body.get(ANY_PATH, MAX_BODY_BYTES))
         length = header(scope, b"content-length")
         if length.isdigit() and int(length) > limit:
-            raise errors.BodyTooLarge(f"The body must be at most {limit} bytes.")
+            raise errors.BodyTooLarge(f"The body must be at most {limit} bytes; send it in parts.")
         if path in self.raw_bodies:
             # the function checks the credential before it reads so much
             return bodies.limited(receive, limit)
@@ -337,6 +341,12 @@ class Edge:
                 for name, value in scope["headers"]
                 if name in (b"content-type", b"content-encoding")
             }
+            is_packed = self.gzip_bodies and bodies.is_gzip(media_types)
+            if is_packed:
+                packed = len(body)
+                body = await bodies.unpacked(body, limit)
+                await self.paced(scope, len(body) - packed)
+                del media_types["content-encoding"]
             is_text = path in self.text_bodies or ANY_PATH in self.text_bodies
             is_form = path in self.form_bodies and bodies.is_form(media_types.get("content-type", ""))
             if is_form:
@@ -346,8 +356,8 @@ class Edge:
             bodies.check_type(media_types, text_is_json=is_text)
             most = self.max_values.get(path, self.max_values.get(ANY_PATH, bodies.MAX_VALUES))
             await bodies.check_content(body, most)
-            if is_form or (is_text and not bodies.is_json(media_types.get("content-type", ""))):
-                others = [pair for pair in scope["headers"] if pair[0] not in (b"content-type", b"content-length")]
+            if is_form or is_packed or (is_text and not bodies.is_json(media_types.get("content-type", ""))):
+                others = [pair for pair in scope["headers"] if pair[0] not in DESCRIBING_BODIES]
                 scope["headers"] = [*others, (b"content-type", b"application/json")]
         return bodies.replayed(body, receive)
 

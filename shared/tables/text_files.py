@@ -30,6 +30,18 @@ _NO_TEXT: Final = (
     (b"\xd0\xcf\x11\xe0", "an Excel workbook; save it as CSV"),
     (b"PAR1", "a Parquet file; let its name end in .parquet, or give the format parquet"),
     (b"\x1f\x8b", "compressed twice; unpack it"),
+    *(
+        (magic, f"{kind}, not a table; give the address of a CSV, XML, JSON or Parquet file")
+        for magic, kind in (
+            (b"\x89PNG", "a PNG image"),
+            (b"\xff\xd8\xff", "a JPEG image"),
+            (b"GIF8", "a GIF image"),
+            (b"RIFF", "a WebP image or another media file"),
+            (b"%PDF-", "a PDF document"),
+            (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+            (b"Rar!\x1a", "a RAR archive"),
+        )
+    ),
 )
 # what a server answers in place of a file
 _HTML: Final = re.compile(rb"\s*(?:<!--[^>]{0,500}-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)

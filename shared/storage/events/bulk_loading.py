@@ -37,7 +37,12 @@ STAGE: Final = (
     """CREATE TEMP TABLE IF NOT EXISTS history_pairs (
     user_id bigint NOT NULL, product_id bigint NOT NULL, decayed double precision NOT NULL, latest timestamptz NOT NULL
 ) ON COMMIT DROP""",
-    "TRUNCATE history_rows, history_checked, history_new, history_pairs",
+    # events that were stored before and did not count until now
+    """CREATE TEMP TABLE IF NOT EXISTS history_vouched (
+    event_id uuid NOT NULL, sent_id uuid NOT NULL, user_key text NOT NULL, user_id bigint NOT NULL, product_id bigint,
+    event_type text NOT NULL, occurred_at timestamptz NOT NULL
+) ON COMMIT DROP""",
+    "TRUNCATE history_rows, history_checked, history_new, history_pairs, history_vouched",
     # aggregates over a whole chunk stay in memory
     "SET LOCAL work_mem = '64MB'",
 )
@@ -149,6 +154,13 @@ INSERT INTO history_new
 SELECT key, event_id, user_key, product_id, event_type, quantity, occurred_at, session_id, metadata
 FROM history_checked c JOIN fresh f(key) USING (key) WHERE fault IS NULL AND NOT is_known"""
 FAULTS: Final = "SELECT position, fault FROM history_checked WHERE fault IS NOT NULL ORDER BY position"
+# In the order of ids, as a merge locks them, before anything of theirs is written.
+LOCK_USERS: Final = """
+SELECT count(*) FROM (
+    SELECT id FROM users
+    WHERE external_id IN (SELECT user_key FROM history_new) OR id IN (SELECT user_id FROM history_vouched)
+    ORDER BY id FOR NO KEY UPDATE
+) AS locked"""
 USERS: Final = """
 INSERT INTO users (external_id, created_at, last_seen_at)
 SELECT user_key, least(min(occurred_at), now()), max(occurred_at) FROM history_new GROUP BY user_key ORDER BY user_key
@@ -157,26 +169,72 @@ EVENTS: Final = """
 INSERT INTO events (event_id, user_id, product_id, event_type, quantity, occurred_at, session_id, metadata)
 SELECT n.event_id, u.id, n.product_id, n.event_type, n.quantity, n.occurred_at, n.session_id, n.metadata
 FROM history_new n JOIN users u ON u.external_id = n.user_key"""
-HOURLY: Final = """
+# A history is vouched for: what it repeats counts, as in VOUCH of ingestion.py. Looked up row by row.
+UNCOUNTED: Final = """
+INSERT INTO history_vouched
+SELECT DISTINCT ON (c.key) c.key, c.event_id, c.user_key, s.user_id, s.product_id, s.event_type, s.occurred_at
+FROM history_checked c
+CROSS JOIN LATERAL (SELECT occurred_at FROM event_ids WHERE event_id = c.key LIMIT 1) AS k
+CROSS JOIN LATERAL (
+    SELECT user_id, product_id, event_type, occurred_at FROM events
+    WHERE event_id = c.key AND occurred_at = k.occurred_at AND NOT counted AND returned < quantity LIMIT 1
+) AS s
+WHERE c.is_known AND c.fault IS NULL ORDER BY c.key, c.position"""
+# Another message may vouch for an event meanwhile; only one of the two counts it.
+VOUCH: Final = (
+    "SET LOCAL enable_nestloop = on",
+    """
+WITH counted AS (
+    UPDATE events e SET counted = true FROM history_vouched v
+    WHERE e.event_id = v.event_id AND e.occurred_at = v.occurred_at AND NOT e.counted RETURNING e.event_id
+)
+DELETE FROM history_vouched WHERE event_id NOT IN (SELECT event_id FROM counted)""",
+    """
+UPDATE purchase_lines l SET vouched = true FROM history_vouched v WHERE l.event_id = v.event_id AND NOT l.vouched""",
+    "SET LOCAL enable_nestloop = off",
+)
+_COUNTABLE: Final = """(
+    SELECT product_id, event_type, occurred_at FROM history_new
+    UNION ALL SELECT product_id, event_type, occurred_at FROM history_vouched
+) AS countable"""
+HOURLY: Final = f"""
 INSERT INTO event_counts_hourly (hour, product_id, event_type, event_count)
 SELECT date_trunc('hour', occurred_at, 'UTC'), product_id, event_type, count(*)
-FROM history_new WHERE product_id IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+FROM {_COUNTABLE} WHERE product_id IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 ON CONFLICT (hour, product_id, event_type)
     DO UPDATE SET event_count = event_counts_hourly.event_count + EXCLUDED.event_count"""
-VIEWS: Final = """
+VIEWS: Final = f"""
 INSERT INTO product_stats (product_id, views)
-SELECT product_id, count(*) FROM history_new WHERE event_type = 'view' AND product_id IS NOT NULL GROUP BY 1 ORDER BY 1
+SELECT product_id, count(*) FROM {_COUNTABLE}
+WHERE event_type = 'view' AND product_id IS NOT NULL GROUP BY 1 ORDER BY 1
 ON CONFLICT (product_id) DO UPDATE SET views = product_stats.views + EXCLUDED.views"""
-# the same keys as update_popularity's (purchase_counts.py), which may see these purchases too
+# The same keys as update_popularity's (purchase_counts.py), which may see these purchases too: of one that it has seen,
+# the key under which it did.
 PURCHASE_COUNTS: Final = f"""
 WITH purchases AS MATERIALIZED (
     SELECT n.product_id, CASE WHEN EXISTS (SELECT FROM order_items i WHERE i.event_id = n.sent_id) THEN n.sent_id
                               ELSE {personal_key("n.user_key", "n.sent_id")} END AS key
     FROM history_new n WHERE n.event_type = 'purchase' AND n.product_id IS NOT NULL
       AND (SELECT c.event_id FROM counted_purchases c WHERE c.event_id = n.sent_id) IS NULL
+    UNION ALL
+    SELECT v.product_id, coalesce(seen.key, CASE WHEN EXISTS (SELECT FROM order_items i WHERE i.event_id = v.sent_id)
+                                                 THEN v.sent_id ELSE {personal_key("v.user_key", "v.sent_id")} END)
+    FROM history_vouched v
+    LEFT JOIN LATERAL (
+        SELECT c.event_id AS key FROM (
+            SELECT v.sent_id AS key
+            UNION ALL SELECT {personal_key("u.external_id", "v.sent_id")} FROM users u WHERE u.id = v.user_id
+            UNION ALL SELECT {personal_key("g.external_id", "v.sent_id")} FROM users g WHERE g.merged_into = v.user_id
+        ) AS candidates
+        CROSS JOIN LATERAL (SELECT event_id FROM counted_purchases WHERE event_id = candidates.key LIMIT 1) AS c
+        LIMIT 1
+    ) AS seen ON true
+    WHERE v.event_type = 'purchase' AND v.product_id IS NOT NULL
 ), fresh AS (
-    INSERT INTO counted_purchases (event_id) SELECT key FROM purchases ORDER BY key
-    ON CONFLICT DO NOTHING RETURNING event_id
+    INSERT INTO counted_purchases (event_id) SELECT DISTINCT key FROM purchases ORDER BY key
+    ON CONFLICT (event_id) DO UPDATE SET counted = true
+    WHERE NOT counted_purchases.counted AND NOT counted_purchases.returned
+    RETURNING event_id
 )
 INSERT INTO product_stats (product_id, purchase_count)
 SELECT product_id, count(*) FROM purchases JOIN fresh ON fresh.event_id = key GROUP BY 1 ORDER BY 1
@@ -250,6 +308,7 @@ class Loaded:
 def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
     """Store events inside the caller's transaction and derive everything but ``daily_event_stats`` from the new ones.
 
+    Events that were stored before and did not count, since nothing vouched for them, count from now on.
     ``streams`` are binary files of CSV without a header, in the order of ``COLUMNS``. Afterwards pass all
     dates to ``refresh`` of shared/storage/operations/daily_stats.py, once. Cost is linear in the rows; Postgres needs
     about 300 bytes of temporary space for each.
@@ -269,9 +328,23 @@ def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
     execute(connection, NEW)
     execute(connection, "ANALYZE history_new")
     stored = int(execute(connection, "SELECT count(*) FROM history_new")[0][0])
+    execute(connection, UNCOUNTED)
+    uncounted = int(execute(connection, "SELECT count(*) FROM history_vouched")[0][0])
+    if stored or uncounted:
+        execute(connection, LOCK_USERS)
+    if uncounted:
+        for statement in VOUCH:
+            execute(connection, statement)
+    if stored:
+        for statement in (USERS, EVENTS):
+            execute(connection, statement)
+    if stored or uncounted:
+        # rows that messages count too are written once, in key order
+        for statement in (HOURLY, VIEWS, PURCHASE_COUNTS):
+            execute(connection, statement)
     if stored:
         weights = {"types": [kind.value for kind in EVENT_WEIGHTS], "weights": list(EVENT_WEIGHTS.values())}
-        for statement in (USERS, EVENTS, HOURLY, VIEWS, PURCHASE_COUNTS, PURCHASES, LINES):
+        for statement in (PURCHASES, LINES):
             execute(connection, statement)
         execute(connection, PAIRS, weights)
         execute(connection, "ANALYZE history_pairs")

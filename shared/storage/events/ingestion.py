@@ -15,7 +15,9 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from shared.clients import postgres
+from shared.clients.postgres import execute
 from shared.domain.events import EVENT_WEIGHTS
+from shared.domain.order_events import LINES_OF
 from shared.event_origin import VOUCHED, Origin
 from shared.storage.events import bounds, order_lines, refunds
 from shared.storage.events.decayed_sums import DECAY, FACETS, fold
@@ -32,6 +34,9 @@ from shared.storage.events.event_ids import (
 )
 from shared.storage.events.refunds import RECORDED
 
+NAMED_TWICE: Final = (
+    "the refund names this product twice, by product_id and by external_id; name it once and add up its pieces"
+)
 # of a message whose ids others store at the same time
 MAX_ATTEMPTS: Final = 5
 
@@ -58,12 +63,14 @@ WITH {SENDER}, checked AS MATERIALIZED (
 ), valid AS MATERIALIZED (
     SELECT c.*, row_number() OVER same AS copy, (product_id, event_type, quantity) IS DISTINCT FROM (
                first_value(product_id) OVER same, first_value(event_type) OVER same, first_value(quantity) OVER same
-           ) AS differs
+           ) AS differs,
+           event_type = 'refund' AND metadata ->> '{LINES_OF}' IS NOT NULL AND count(*) OVER (
+               PARTITION BY event_type, metadata ->> '{LINES_OF}', product_id) > 1 AS is_named_twice
     FROM checked c WHERE fault IS NULL WINDOW same AS (PARTITION BY key ORDER BY position)
 ), incoming AS MATERIALIZED (
     SELECT key AS event_id, event_id AS sent_id, position, product_id, event_type, quantity, occurred_at, session_id,
            metadata, category_id, brand, tags, price
-    FROM valid WHERE copy = 1 AND NOT is_known
+    FROM valid WHERE copy = 1 AND NOT is_known AND NOT is_named_twice
 ), rejected AS (
     INSERT INTO rejected_events (message_id, position, event, reason)
     SELECT :message_id, position,
@@ -80,6 +87,10 @@ WITH {SENDER}, checked AS MATERIALIZED (
         SELECT position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata, external_id,
                '{CONFLICT}'
         FROM valid WHERE differs
+        UNION ALL
+        SELECT position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata, external_id,
+               '{NAMED_TWICE}'
+        FROM valid WHERE is_named_twice
     ) AS refused
     ON CONFLICT DO NOTHING
     RETURNING 1
@@ -243,6 +254,9 @@ def store(
     else:
         raise RuntimeError("other messages keep storing the same event ids")
     if origin.vouched and new + rejected < len(events):
-        # repeating it changes nothing, so it may follow in a transaction of its own
-        postgres.run_prepared(VOUCH, user_id=user_id, events=parameters["events"])
+        # Repeating it changes nothing, so it may follow in a transaction of its own. Under the person's lock, since a
+        # merge changes the same events in another order.
+        with postgres.transaction() as connection:
+            execute(connection, refunds.LOCK, {"user_id": user_id})
+            execute(connection, VOUCH, {"user_id": user_id, "events": parameters["events"]})
     return Stored(new, rejected, account_id, refunds.settle_events(user_id, events))

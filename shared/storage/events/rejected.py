@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from shared.clients import postgres
+from shared.domain import storable
 from shared.messages import Message
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ MESSAGE: Final = -1
 MAX_REASON_CHARACTERS: Final = 1000
 MAX_DATA_BYTES: Final = 100_000
 MAX_ENVELOPE_CHARACTERS: Final = 10_000
+MAX_MESSAGE_ID_CHARACTERS: Final = 500
 
 ADD: Final = """
 INSERT INTO rejected_events (message_id, position, event, reason)
@@ -46,19 +48,30 @@ class Rejected(NamedTuple):
 
 
 def add(message_id: str, rows: Sequence[tuple[int, Any, str]]) -> None:
-    """Record ``(position, event, reason)`` rows of a message. The same rows again change nothing."""
+    """Record ``(position, event, reason)`` rows of a message. The same rows again change nothing.
+
+    What PostgreSQL cannot hold is written as escapes: a row that failed would hold back its whole message.
+    """
     if rows:
         records = [
-            {"position": position, "event": event, "reason": reason[:MAX_REASON_CHARACTERS]}
+            {
+                "position": position,
+                "event": storable.json_of(event),
+                "reason": storable.text_of(reason)[:MAX_REASON_CHARACTERS],
+            }
             for position, event, reason in rows
         ]
-        postgres.write(ADD, message_id=message_id, rows=orjson.dumps(records, default=repr).decode())
+        postgres.write(
+            ADD,
+            message_id=storable.text_of(message_id)[:MAX_MESSAGE_ID_CHARACTERS],
+            rows=orjson.dumps(records).decode(),
+        )
 
 
 def add_message(message: Message, reason: str) -> None:
     """Record a message whose body is not what its topic carries."""
-    # jsonb holds no NUL; bytes that are not UTF-8 stay visible as escapes
-    data = message.raw[:MAX_DATA_BYTES].decode("utf-8", "backslashreplace").replace("\0", "\\0")
+    # bytes that are not UTF-8 stay visible as escapes
+    data = message.raw[:MAX_DATA_BYTES].decode("utf-8", "backslashreplace")
     _add_and_log(message.id, {"data": data, "attributes": dict(message.attributes)}, reason)
 
 

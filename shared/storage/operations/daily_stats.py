@@ -8,8 +8,20 @@ from typing import Final
 
 from shared.clients.postgres import Connection, execute
 
-# The last days, and days that have events in the hourly rollup but were never counted: after a bulk load, or if the
-# job did not run. Late events of an older day that is counted already need a backfill (parameter `days` of the job).
+# columns of a day and type, over `events`
+COUNTS: Final = """count(*) FILTER (WHERE returned < quantity),
+       count(DISTINCT user_id) FILTER (WHERE returned < quantity),
+       count(DISTINCT product_id) FILTER (WHERE returned < quantity)"""
+
+# Refunds that took effect within these days count their purchases' days again: several, so that a run that failed is
+# made up for.
+REFUND_DAYS: Final = 7
+# Older days of given-back purchases keep their counts: retention may have dropped some of their events.
+MAX_REFUND_AGE_DAYS: Final = 90
+
+# The last days; days that have events in the hourly rollup but were never counted, after a bulk load or if the job did
+# not run; and days of purchases that were given back meanwhile. Late events of an older day that is counted already
+# need a backfill (parameter `days` of the job).
 DAYS_TO_COUNT: Final = """
 SELECT day::date
 FROM generate_series(shop_day(now()) - cast(:days AS integer) + 1, shop_day(now()), interval '1 day') AS day
@@ -19,15 +31,21 @@ FROM generate_series(shop_day((SELECT min(hour) FROM event_counts_hourly)), shop
 WHERE NOT EXISTS (SELECT FROM daily_event_stats d WHERE d.date = day::date)
   AND EXISTS (SELECT FROM event_counts_hourly h
               WHERE h.hour >= shop_midnight(day::date) AND h.hour < shop_midnight(day::date + 1))
+UNION
+SELECT day FROM days_given_back(now() - make_interval(days => cast(:refund_days AS integer))) AS given_back(day)
+WHERE day > shop_day(now()) - cast(:max_age AS integer)
 ORDER BY 1
 """
 
-# Numbers of different users cannot be added up, so days are counted as a whole. Nothing is deleted: a day whose events
-# the retention job dropped keeps its counts.
-REFRESH: Final = """
+OLDEST_GIVEN_BACK: Final = """
+SELECT min(day) FROM days_given_back(now() - make_interval(days => cast(:refund_days AS integer))) AS r(day)"""
+
+# Purchases that were given back whole are left out: what a shop sold is net of its refunds. A day of which all were has
+# a row of 0. Numbers of different users cannot be added up, so days are counted as a whole. Nothing is deleted: a day
+# whose events the retention job dropped keeps its counts.
+REFRESH: Final = f"""
 INSERT INTO daily_event_stats (date, event_type, event_count, unique_users, unique_products)
-SELECT (occurred_at AT TIME ZONE shop.time_zone)::date, event_type, count(*), count(DISTINCT user_id),
-       count(DISTINCT product_id)
+SELECT (occurred_at AT TIME ZONE shop.time_zone)::date, event_type, {COUNTS}
 FROM events, shop
 WHERE occurred_at >= shop_midnight(cast(:first AS date)) AND occurred_at < shop_midnight(cast(:last AS date) + 1)
   AND (occurred_at AT TIME ZONE shop.time_zone)::date = ANY(cast(:days AS date[]))
@@ -39,8 +57,9 @@ RETURNING event_count
 
 
 def days_to_count(connection: Connection, days: int) -> list[date]:
-    """Return the last ``days`` days, including today, and every day that has events but was never counted."""
-    return [row[0] for row in execute(connection, DAYS_TO_COUNT, {"days": days})]
+    """Return the last ``days`` days with today, every day whose events were never counted, and days to count again."""
+    parameters = {"days": days, "refund_days": REFUND_DAYS, "max_age": MAX_REFUND_AGE_DAYS}
+    return [row[0] for row in execute(connection, DAYS_TO_COUNT, parameters)]
 
 
 def refresh(connection: Connection, days: list[date]) -> int:
@@ -48,3 +67,9 @@ def refresh(connection: Connection, days: list[date]) -> int:
     if not days:
         return 0
     return sum(row[0] for row in execute(connection, REFRESH, {"days": days, "first": min(days), "last": max(days)}))
+
+
+def oldest_given_back(connection: Connection) -> date | None:
+    """Return the oldest day of the purchases that were given back in the last REFUND_DAYS; None without any."""
+    day: date | None = execute(connection, OLDEST_GIVEN_BACK, {"refund_days": REFUND_DAYS})[0][0]
+    return day

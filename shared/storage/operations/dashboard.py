@@ -8,6 +8,7 @@ import orjson
 from shared.clients import redis_sync
 from shared.clients.postgres import read
 from shared.storage.operations import job_runs
+from shared.storage.operations.daily_stats import COUNTS
 from shared.storage.recommending import attribution, models
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ DAYS: Final = 30
 TOP_PRODUCTS: Final = 10
 
 # The last counted day may have been counted before it ended, so that day and the following ones are counted live.
-EVENTS_BY_DAY: Final = """
+EVENTS_BY_DAY: Final = f"""
 WITH live AS MATERIALIZED (
     SELECT greatest(least(coalesce(max(date), '-infinity'), shop_day(now())),
                     shop_day(now()) - cast(:days AS integer) + 1) AS first
@@ -26,8 +27,7 @@ WITH live AS MATERIALIZED (
 SELECT date, event_type, event_count, unique_users, unique_products FROM daily_event_stats
 WHERE date > shop_day(now()) - cast(:days AS integer) AND date < (SELECT first FROM live)
 UNION ALL
-SELECT (occurred_at AT TIME ZONE shop.time_zone)::date, event_type, count(*), count(DISTINCT user_id),
-       count(DISTINCT product_id)
+SELECT (occurred_at AT TIME ZONE shop.time_zone)::date, event_type, {COUNTS}
 FROM events, shop WHERE occurred_at >= (SELECT shop_midnight(first) FROM live) GROUP BY 1, 2
 ORDER BY 1, 2
 """

@@ -20,8 +20,8 @@ BY_ID: Final = f"SELECT {COLUMNS} FROM users WHERE external_id = :user_id"
 BY_EMAIL: Final = f"""
 SELECT {COLUMNS} FROM users WHERE lower(email) IN (lower(:email), lower(:typed))
 ORDER BY lower(email) = lower(:typed) DESC LIMIT 1"""
-# in the order of ids, like every transaction that locks several users
-LOCK: Final = f"SELECT {COLUMNS} FROM users WHERE external_id IN (:user_id, :other_id) ORDER BY id FOR UPDATE"
+# as LOCK of merging.py
+LOCK: Final = f"SELECT {COLUMNS} FROM users WHERE external_id IN (:user_id, :other_id) ORDER BY id FOR NO KEY UPDATE"
 ADD: Final = f"""
 INSERT INTO users (external_id, is_anonymous, username, email, password_hash, role, registered_at)
 VALUES (:user_id, false, :username, :email, :password_hash, :role, now()) RETURNING {COLUMNS}"""

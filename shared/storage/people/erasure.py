@@ -24,7 +24,8 @@ PERSON: Final = """WITH person AS (
     SELECT g.id, g.external_id FROM users u JOIN users g ON g.merged_into = u.id WHERE u.external_id = :user_id
 )"""
 IDS: Final = f"{PERSON} SELECT id, external_id FROM person"
-LOCK: Final = "SELECT id FROM users WHERE id = ANY (:ids) ORDER BY id FOR UPDATE"
+# as LOCK of merging.py
+LOCK: Final = "SELECT id FROM users WHERE id = ANY (:ids) ORDER BY id FOR NO KEY UPDATE"
 ADD_ANONYMOUS_OWNER: Final = """
 INSERT INTO users (external_id, created_at) VALUES (:external_id, date_trunc('day', now())) RETURNING id"""
 ADD_DIGESTS: Final = """

@@ -16,8 +16,9 @@ from shared.errors import Conflict, Forbidden
 from shared.storage.events.decayed_sums import fold
 from shared.storage.schema.advisory_locks import USER_MERGES, lock_until_commit
 
-# in the order of ids, like every transaction that locks several users
-LOCK: Final = "SELECT id FROM users WHERE external_id = ANY (:user_ids) ORDER BY id FOR UPDATE"
+# In the order of ids, like every transaction that locks several users. A guest's event that is being stored holds the
+# guest's row, and its foreign keys then read the account's: FOR UPDATE would let the two wait for each other.
+LOCK: Final = "SELECT id FROM users WHERE external_id = ANY (:user_ids) ORDER BY id FOR NO KEY UPDATE"
 # a guest whose events are still on their way, so that they follow
 ADD: Final = "INSERT INTO users (external_id) VALUES (:guest_id) ON CONFLICT DO NOTHING"
 # Only a guest, and only into one account. The guest's location is taken only if the account has none. The time is read
@@ -130,7 +131,7 @@ ROWS: Final = """
 WITH locked AS MATERIALIZED (
     SELECT id, external_id, merged_into FROM users
     WHERE id IN (SELECT unnest(ARRAY[id, merged_into]) FROM users WHERE external_id = ANY (cast(:user_ids AS text[])))
-    ORDER BY id FOR UPDATE
+    ORDER BY id FOR NO KEY UPDATE
 )
 SELECT u.external_id, u.id, p.id, p.external_id FROM locked u JOIN locked p ON p.id = coalesce(u.merged_into, u.id)
 WHERE u.external_id = ANY (cast(:user_ids AS text[]))"""

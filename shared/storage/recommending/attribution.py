@@ -1,5 +1,6 @@
 """Attribution: computed answers are logged, feedback on them is stored, and both are counted per day."""
 
+from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple
 
 from shared.clients import postgres
@@ -7,6 +8,8 @@ from shared.clients.postgres import Connection, execute
 
 # days that can be counted again
 LOGGED_DAYS: Final = 30
+# The answer of a purchase may be of the day before, and days here are those of UTC.
+MARGIN_DAYS: Final = 3
 # days after which the job retention drops answers and feedback
 KEPT_DAYS: Final = LOGGED_DAYS + 5
 
@@ -27,6 +30,10 @@ def logged(ids: str, *, version: str = "cast(:log_version AS integer)") -> str:
     """
     return _LOGGED.format(version=version, ids=ids)
 
+
+# The row of the user of a logged answer, whose segment's rules apply; none for an answer that is the same for all.
+SHOPPER: Final = "SELECT id FROM users WHERE external_id = cast(:log_user AS text)"
+NO_SHOPPER: Final = "SELECT cast(NULL AS bigint) AS id"
 
 LOGGED_IDS: Final = logged("cast(:ids AS bigint[])")
 
@@ -52,7 +59,8 @@ recorded AS (
 SELECT count(*), count(*) FILTER (WHERE :product_id = ANY (product_ids)) FROM answer
 """
 
-# A purchase counts up to 24 hours after its answer, so the last three days may still change.
+# A purchase counts up to 24 hours after its answer, so the last three days may still change. What was given back later
+# changes its day and the day before.
 COUNT_DAYS: Final = """
 INSERT INTO recommendation_stats SELECT * FROM attribution(current_date - cast(:days AS integer) + 1, current_date)
 ON CONFLICT (date, kind, strategy, model_version) DO UPDATE SET
@@ -113,8 +121,15 @@ def record_feedback(recommendation_id: str, product_id: int, action: str, positi
     return FeedbackAnswer(bool(answers), bool(answers_with_product))
 
 
-def count_days(connection: Connection, days: int) -> int:
-    """Count the answers of the last ``days`` days again, today included; return the number of answers."""
+def count_days(connection: Connection, days: int, *, since: date | None = None) -> int:
+    """Count the answers of the last ``days`` days again, today included; return the number of answers.
+
+    More days are counted if the answers of ``since``, the day of a purchase that was given back, need it; never more
+    than LOGGED_DAYS, since older answers are being deleted.
+    """
+    if since is not None:
+        days = max(days, (datetime.now(UTC).date() - since).days + MARGIN_DAYS)
+    days = min(days, LOGGED_DAYS)
     return sum(int(row[0]) for row in execute(connection, COUNT_DAYS, {"days": days}))
 
 

@@ -13,7 +13,7 @@ from shared.clients import postgres
 from shared.clients.postgres import Connection, copy_in, execute
 from shared.domain.product_references import ProductReference, arrays, contradiction
 from shared.storage.catalog.variants import GROUP_KEY
-from shared.storage.recommending.attribution import LoggedAnswer, logged
+from shared.storage.recommending.attribution import NO_SHOPPER, SHOPPER, LoggedAnswer, logged
 
 # Packed as big-endian integers: reading them as rows would cost more than all the rest.
 BASKETS: Final = """
@@ -37,14 +37,15 @@ FILL: Final = "COPY bought_together (product_id, others, scores, lifts, confiden
 # The scores of several context products combine to 1 − Π(1 − score). Lift, confidence and count are those of the
 # context product with the highest score.
 _READ: Final = """
-WITH context AS MATERIALIZED (
+WITH shopper AS MATERIALIZED ({shopper}), context AS MATERIALIZED (
     SELECT c.id, p.item_group_id
     FROM (SELECT DISTINCT unnest(cast(:context AS bigint[])) AS id) AS c LEFT JOIN products p USING (id)
 ), pairs AS (
     SELECT n.id, n.score, n.lift, n.confidence, n.count, c.id AS source
     FROM context c JOIN bought_together b ON b.product_id = c.id,
     unnest(b.others, b.scores, b.lifts, b.confidences, b.counts) AS n(id, score, lift, confidence, count)
-    WHERE n.id NOT IN (SELECT id FROM context) AND n.id NOT IN (SELECT excluded_by_rules())
+    WHERE n.id NOT IN (SELECT id FROM context) AND n.id NOT IN (
+        SELECT excluded_by_rules((SELECT id FROM shopper)))
 ), combined AS (
     SELECT id, 1 - exp(sum(ln(greatest(1 - score::float8, 1e-9)))) AS score,
            (array_agg(json_build_object('lift', round(lift::numeric, 4), 'confidence', round(confidence::numeric, 4),
@@ -61,7 +62,8 @@ WITH context AS MATERIALIZED (
            OR p.item_group_id NOT IN (SELECT item_group_id FROM context WHERE item_group_id IS NOT NULL))
     WINDOW same AS (PARTITION BY {group})
 ), shown AS (
-    SELECT variant_in_stock(p) AS p, group_score AS score, measures, source, group_id FROM of_variants WHERE variant = 1
+    SELECT variant_in_stock(p, (SELECT id FROM shopper)) AS p, group_score AS score, measures, source, group_id
+    FROM of_variants WHERE variant = 1
 ), best AS MATERIALIZED (
     SELECT (p).id, p, score, measures, source, group_id FROM shown
     WHERE NOT cast(:in_stock AS boolean) OR (p).quantity > 0
@@ -72,10 +74,10 @@ FROM best b JOIN products source ON source.id = b.source
 LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.id
 ORDER BY b.score DESC, b.group_id
 """.replace("{group}", GROUP_KEY.format(alias="p"))
-READ_LOGGED: Final = _READ.replace(
+READ_LOGGED: Final = _READ.replace("{shopper}", SHOPPER).replace(
     "{logged}", ", " + logged("ARRAY(SELECT id FROM best ORDER BY score DESC, group_id)")
 )
-READ_ONLY: Final = _READ.replace("{logged}", "")
+READ_ONLY: Final = _READ.replace("{shopper}", NO_SHOPPER).replace("{logged}", "")
 # The products of the context in its order: the product of each of the two ids.
 CONTEXT: Final = """
 SELECT i.id, e.id, coalesce(i.external_id, e.external_id), coalesce(i.is_active, e.is_active)

@@ -12,7 +12,7 @@ from shared.clients import postgres
 from shared.domain.content import EVENTS_PRIOR, EVIDENCE_PRIOR, LEAST_CONTENT
 from shared.domain.product_references import ProductReference
 from shared.storage.catalog.variants import GROUP_KEY
-from shared.storage.recommending.attribution import LoggedAnswer, logged
+from shared.storage.recommending.attribution import NO_SHOPPER, SHOPPER, LoggedAnswer, logged
 
 # What makes products similar: behaviour mixed with descriptions, or one of both.
 Kind = Literal["hybrid", "collaborative", "content"]
@@ -26,7 +26,8 @@ WITH target AS MATERIALIZED (
       AND coalesce(id = cast(:product_id AS bigint), true)
       AND coalesce(external_id = cast(:external_id AS text), true)
 ),
-excluded AS MATERIALIZED (SELECT excluded_by_rules() AS id),
+shopper AS MATERIALIZED ({shopper}),
+excluded AS MATERIALIZED (SELECT excluded_by_rules((SELECT id FROM shopper)) AS id),
 model AS MATERIALIZED (SELECT version, algorithm FROM models WHERE active),
 known AS MATERIALIZED (
     SELECT s.neighbours, s.scores, s.co_occurrence,
@@ -63,7 +64,7 @@ known AS MATERIALIZED (
     FROM ordered WINDOW same AS (PARTITION BY {group})
 ), best AS MATERIALIZED (
     SELECT (p).id, p, score, source, place
-    FROM (SELECT variant_in_stock(p) AS p, score, source, group_place AS place
+    FROM (SELECT variant_in_stock(p, (SELECT id FROM shopper)) AS p, score, source, group_place AS place
           FROM of_variants WHERE variant = 1 ORDER BY group_place LIMIT :k) AS first
 ){logged}
 SELECT product_json(b.p, c, s)::text, b.score, b.source, target.id, target.external_id, target.name,
@@ -108,6 +109,7 @@ _LOGGED: Final = ", " + logged("ARRAY(SELECT id FROM best ORDER BY place)", vers
 SIMILAR: Final = {
     (kind, is_logged): _SIMILAR.replace("{group}", GROUP_KEY.format(alias="(p)"))
     .replace("{chosen}", chosen)
+    .replace("{shopper}", SHOPPER if is_logged else NO_SHOPPER)
     .replace("{logged}", _LOGGED if is_logged else "")
     for kind, chosen in _CHOSEN.items()
     for is_logged in (False, True)

@@ -31,3 +31,29 @@ def test_an_event_needs_no_key(
 
 def test_an_event_without_a_user_is_refused(shop: httpx.Client) -> None:
     assert shop.post("/track", json={"event_type": "view", "product_id": 3}).status_code == 422
+
+
+def test_segment_s_names_and_its_list_of_products_are_taken(shop: httpx.Client, store: Store) -> None:
+    order = {
+        "anonymousId": "ann",
+        "messageId": "m-1",
+        "event": "Order Completed",
+        "properties": {
+            "orderId": "A-1",
+            "products": [{"product_id": "SKU1", "quantity": "2", "price": 5}, {"productId": 2}, {"sku": "SKU3"}],
+        },
+    }
+    added = {"userId": "bob", "messageId": "m-2", "event": "Product Added", "properties": {"productId": "SKU4"}}
+    for body in (order, added, order):
+        answer = shop.post("/track", json=body)
+        assert (answer.status_code, answer.json()["accepted"]) == (200, 1), answer.text
+    store(2)
+    assert stored("ann") == [("purchase", "SKU1", 2), ("purchase", "SKU2", 1), ("purchase", "SKU3", 1)]
+    assert stored("bob") == [("add_to_cart", "SKU4", 1)]
+
+
+def test_an_order_with_a_product_without_an_id_is_refused_as_a_whole(shop: httpx.Client) -> None:
+    lines = [{"product_id": "SKU1"}, {"quantity": 2}]
+    answer = shop.post("/track", json={"user_id": "ann", "event": "purchase", "order_id": "A-2", "products": lines})
+    assert answer.status_code == 422
+    assert "lines.1.external_id" in answer.text, answer.text

@@ -203,7 +203,10 @@ def test_write_keys_are_publishable_keys(shop: httpx.Client, publishable: str, s
 def test_an_oversize_batch_is_refused_with_the_limit(shop: httpx.Client, publishable: str) -> None:
     calls = [track("Signed Up", note="x" * 1000) for _ in range(1200)]
     answer = shop.post("/v1/batch", json={"batch": calls}, headers=basic(publishable))
-    assert (answer.status_code, answer.json()["detail"]) == (413, "The body must be at most 1048576 bytes.")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        413,
+        "The body must be at most 1048576 bytes; send it in parts.",
+    )
 
 
 def test_a_wrong_clock_is_corrected_by_sent_at(shop: httpx.Client, publishable: str, store: Store) -> None:

@@ -21,7 +21,10 @@ def test_an_import_without_a_length_is_read_up_to_its_limit(admin: httpx.Client)
     refused = admin.post("/products/import", content=blanks(MAX_IMPORT_BYTES + 1), headers=JSON_LINES)
     assert "content-length" not in refused.request.headers
     assert refused.status_code == 413
-    assert refused.json()["detail"] == f"The body must be at most {MAX_IMPORT_BYTES} bytes."
+    assert refused.json()["detail"] == f"The body must be at most {MAX_IMPORT_BYTES} bytes; send it in parts."
     read = admin.post("/products/import", content=blanks(MAX_IMPORT_BYTES), headers=JSON_LINES)
-    assert (read.status_code, read.json()["detail"]) == (422, "The body has no rows.")
+    assert (read.status_code, read.json()["detail"]) == (
+        422,
+        "The body has no rows; check that its export was not empty.",
+    )
     assert catalog_state() == before

@@ -84,6 +84,10 @@ def test_json_ld_is_taken(admin: httpx.Client, shop: dict[str, int]) -> None:
         (gzip.compress(RSS, mtime=0)[:60], "application/gzip", "not valid gzip"),
         (b'<!DOCTYPE r [<!ENTITY a "b">]><rss>&a;</rss>', "application/xml", "entity"),
         (b"", "text/csv", "no rows"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "text/csv", "a PNG image"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "text/csv", "a JPEG image"),
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3", "text/csv", "a PDF document"),
+        (b"PK\x03\x04\x14\x00", "text/csv", "a zip archive"),
     ],
 )
 def test_what_is_no_feed_is_refused_by_name(

@@ -111,3 +111,35 @@ def test_new_products_that_are_excluded_for_the_segment_are_not_inserted(shop: h
     add(kind="exclude", product_id=before[0], segment_id=1)
     assert new(MEMBER) == before[1:]
     assert new(OTHER) == new(STRANGER) == before
+
+
+def shared_kinds(shop: httpx.Client, user: str | None) -> tuple[list[int], list[int]]:
+    """Return what /similar-products and /frequently-bought-together list for the product 1."""
+    query: dict[str, Any] = {"product_id": 1, "k": 4} | ({} if user is None else {"user_id": user})
+    similar = shop.get("/similar-products", params=query | {"kind": "collaborative"}).json()["similar_products"]
+    together = shop.get("/frequently-bought-together", params=query).json()["products"]
+    return [product["id"] for product in similar], [product["id"] for product in together]
+
+
+def test_lists_beside_a_product_follow_the_rules_of_the_user_s_segment(shop: httpx.Client) -> None:
+    postgres.write(
+        """INSERT INTO bought_together (product_id, others, scores, lifts, confidences, counts)
+           VALUES (1, ARRAY[2, 3, 4], ARRAY[0.9, 0.8, 0.7], ARRAY[2, 2, 2], ARRAY[0.5, 0.5, 0.5], ARRAY[9, 9, 9])"""
+    )
+    unchanged = ([2, 3, 4, 5], [2, 3, 4])
+    assert [shared_kinds(shop, user) for user in (MEMBER, OTHER, STRANGER, None)] == [unchanged] * 4
+    add(kind="exclude", product_id=2, segment_id=1)
+    add(kind="exclude", product_id=4)
+    assert shared_kinds(shop, MEMBER) == ([3, 5], [3])
+    assert [shared_kinds(shop, user) for user in (OTHER, STRANGER)] == [([2, 3, 5], [2, 3])] * 2
+    postgres.write("DELETE FROM rules WHERE segment_id = 1")
+    assert shared_kinds(shop, MEMBER) == ([2, 3, 5], [2, 3])
+
+
+def test_a_variant_that_is_excluded_for_the_segment_is_not_shown_in_place_of_a_sold_out_one(shop: httpx.Client) -> None:
+    postgres.write("UPDATE products SET item_group_id = 'g' WHERE id IN (2, 12, 13)")
+    postgres.write("UPDATE products SET quantity = 0 WHERE id = 2")
+    postgres.write("INSERT INTO product_stats (product_id, purchase_count) VALUES (12, 900) ON CONFLICT DO NOTHING")
+    add(kind="exclude", product_id=12, segment_id=1)
+    assert 13 in shared_kinds(shop, MEMBER)[0]
+    assert 12 in shared_kinds(shop, OTHER)[0]

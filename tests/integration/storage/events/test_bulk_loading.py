@@ -27,7 +27,7 @@ GROWING = re.compile(
 )
 
 
-@pytest.mark.parametrize("statement", ["CHECKED", "PURCHASE_COUNTS"])
+@pytest.mark.parametrize("statement", ["CHECKED", "UNCOUNTED", "PURCHASE_COUNTS"])
 def test_a_load_looks_its_rows_up_and_does_not_read_the_whole_history(env: Mapping[str, str], statement: str) -> None:
     add_products()
     rows = "".join(f"{n},{uuid4()},regular,,1,purchase,1,{NOW.isoformat()},,\n" for n in range(50))
