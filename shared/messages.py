@@ -34,8 +34,11 @@ USER_EVENTS: Final = "user-events"
 CATALOG_CHANGES: Final = "catalog-changes"
 USER_EVENTS_SCHEMA: Final = "user-events/1"
 CATALOG_CHANGES_SCHEMA: Final = "catalog-changes/1"
+SCHEMAS: Final = {USER_EVENTS: USER_EVENTS_SCHEMA, CATALOG_CHANGES: CATALOG_CHANGES_SCHEMA}
 # attribute of a message that was first published, or written to the outbox, earlier than Pub/Sub says
 PUBLISHED_AT: Final = "published_at"
+# attribute of a message that was a dead letter and was published again: when
+REPLAYED_AT: Final = "replayed_at"
 # Pub/Sub's ids have some twenty digits; an index holds no text of any length
 MAX_MESSAGE_ID_CHARACTERS: Final = 255
 
@@ -115,6 +118,13 @@ def read(event: Any, schema: str) -> Message:
 def storable_id(message_id: Any) -> str:
     """Return the id of a message as Postgres can store and index it."""
     return escaped_text(str(message_id))[:MAX_MESSAGE_ID_CHARACTERS]
+
+
+def permanent_fault(topic: str, attributes: Mapping[str, str], data: bytes) -> str | None:
+    """Return why no subscriber of the topic can read a message; None if one may."""
+    if attributes.get("schema") != SCHEMAS[topic]:
+        return f"the attribute schema is not {SCHEMAS[topic]}"
+    return "the data is not a JSON object" if not isinstance(_json(data), dict) else None
 
 
 def _json(raw: bytes) -> Any:
