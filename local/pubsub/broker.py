@@ -42,8 +42,9 @@ class _Accepted(NamedTuple):
 
 
 class Broker:
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, time_factor: float = 1.0) -> None:
         self.store = store
+        self.time_factor = time_factor
         self.topics: dict[str, Topic] = {}
         self.subscriptions: dict[str, Subscription] = {}
         self.pushers: dict[str, Pusher] = {}
