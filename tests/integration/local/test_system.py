@@ -226,7 +226,8 @@ def test_a_part_that_ends_is_started_again_and_nothing_is_lost(aisle: Aisle) -> 
     names = ("Events worker", "Gateway", "Pub/Sub", "Redis", "PostgreSQL", "Scheduler", "Jobs worker")
     before = aisle.parts()
     assert set(names) == set(before)
-    product = int(aisle.run("psql", "-Atc", "SELECT min(id) FROM products").stdout)
+    inserted = aisle.run("psql", "-Atqc", "INSERT INTO products (name, price) VALUES ('Lamp', 3) RETURNING id")
+    product = int(inserted.stdout)
     with httpx.Client(base_url=aisle.url, timeout=60) as client:
         for number, name in enumerate(names):
             event: dict[str, Any] = {"user_id": f"witness-{number}", "product_id": product, "event_type": "view"}
