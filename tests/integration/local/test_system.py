@@ -216,7 +216,7 @@ def is_healthy(aisle: Aisle) -> bool:
 
 def wait_for_part(aisle: Aisle, name: str, before: int) -> None:
     """Wait until a part runs as another process than ``before``, and the system is healthy."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while pids(aisle)[name] == before or not is_healthy(aisle):
         assert time.monotonic() < deadline, aisle.printed()
         time.sleep(0.1)
