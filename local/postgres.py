@@ -68,10 +68,10 @@ def programs() -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
-def start(state: State, log: Path, *, durable: bool = True) -> Part:
+def start(state: State, log: Path, *, durable: bool = True, port: int | None = None) -> Part:
     """Start the server on the state folder, and create its data folder if it has none; see ``wait_ready``.
 
-    Raises CommandError if the server cannot run here.
+    ``port`` is that of a server that has ended, whose log goes on. Raises CommandError if the server cannot run here.
     """
     identity = unprivileged(state) if os.geteuid() == 0 else None
     binaries = copied_programs(state.elsewhere) if state.elsewhere else programs()
@@ -81,11 +81,12 @@ def start(state: State, log: Path, *, durable: bool = True) -> Part:
             identity = Identity(identity.uid)
             binaries = copied_programs(move_outside(state))
     data = data_folder(state)
-    rotate(log)
+    if port is None:
+        rotate(log)
     if not (data / "PG_VERSION").exists():
         initialise(state, data, binaries, identity, durable)
     wait_for_previous_server(data)
-    port = state.port("postgres")
+    port = port or state.port("postgres")
     command: list[str | Path] = [binaries / "postgres", "-D", data, "-p", str(port)]
     for name, value in (SETTINGS | small_shared_memory() | ({} if durable else FAST)).items():
         command += ["-c", f"{name}={value}"]

@@ -62,12 +62,21 @@ class Part:
             os.killpg(self.pid, signal.SIGKILL)
             self.process.wait()
 
+    def replace(self, successor: "Part") -> None:
+        """Take over the process of a part that was started in place of this one."""
+        self.process, self.started = successor.process, successor.started
+
+    def ending(self) -> str:
+        """Return how it ended, as the rest of a sentence about it."""
+        code = self.process.returncode
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
     def obituary(self) -> str:
         """Return how it ended, and the last lines of its log."""
-        code = self.process.returncode
-        ending = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         lines = tail(self.log)
-        return f"{self.name} {ending}. Its log, {self.log}" + (f", ends with:\n{lines}" if lines else ", is empty.")
+        return f"{self.name} {self.ending()}. Its log, {self.log}" + (
+            f", ends with:\n{lines}" if lines else ", is empty."
+        )
 
 
 def rotate(log: Path) -> None:

@@ -39,6 +39,8 @@ class Services:
         self.report = report
         self.own = os.environ if own is None else own
         self.parts: list[Part] = []
+        # by the name of the part; it starts a part that has ended on its port, with its data
+        self.restarts: dict[str, Callable[[], Part]] = {}
         self.environment: dict[str, str] = {}
         self.embedded_postgres: Part | None = None
 
@@ -67,6 +69,9 @@ class Services:
                 database = postgres.start(self.state, logs / "postgres.log", durable=self.durable)
                 self.embedded_postgres = database
                 self.parts.append(database)
+                self.restarts[database.name] = lambda: postgres.start(
+                    self.state, database.log, durable=self.durable, port=database.port
+                )
                 waits.append(lambda: ("DATABASE_URL", postgres.wait_ready(self.state, database), "PostgreSQL 18"))
             if url := self.own.get("REDIS_URL"):
                 self.environment["REDIS_URL"] = url
@@ -74,6 +79,7 @@ class Services:
             else:
                 cache = valkey.start(self.state, logs / "redis.log")
                 self.parts.append(cache)
+                self.restarts[cache.name] = lambda: valkey.start(self.state, cache.log, port=cache.port)
                 waits.append(lambda: ("REDIS_URL", valkey.wait_ready(self.state, cache), "Redis (Valkey 9)"))
             if host := self.own.get("PUBSUB_EMULATOR_HOST"):
                 self.environment["PUBSUB_EMULATOR_HOST"] = host
@@ -81,6 +87,9 @@ class Services:
             else:
                 broker, broker_name = self._start_pubsub(logs / "pubsub.log")
                 self.parts.append(broker)
+                if self.own.get("AISLE_PUBSUB") != "google":
+                    # Google's emulator would come back without its topics and messages
+                    self.restarts[broker.name] = lambda: self._start_pubsub(broker.log, broker.port)[0]
                 waits.append(lambda: ("PUBSUB_EMULATOR_HOST", _wait_for_pubsub(broker), broker_name))
             with ThreadPoolExecutor(max(1, len(waits))) as pool:
                 for waited in as_completed([pool.submit(wait) for wait in waits]):
@@ -98,9 +107,10 @@ class Services:
             "TOKEN_KEYS": self.own.get("TOKEN_KEYS") or f"local:{self.state.secret('tokens')}",
         }
 
-    def _start_pubsub(self, log: Path) -> tuple[Part, str]:
-        rotate(log)
-        port = self.state.port("pubsub")
+    def _start_pubsub(self, log: Path, port: int | None = None) -> tuple[Part, str]:
+        if port is None:
+            rotate(log)
+        port = port or self.state.port("pubsub")
         environment = dict(os.environ)
         if self.own.get("AISLE_PUBSUB") == "google":
             command: list[str | Path] = [google_emulator(self.own), "--host=127.0.0.1", f"--port={port}"]

@@ -1,4 +1,7 @@
-"""`./aisle up`: run the whole system in the foreground. It starts the parts in order, watches them, and stops them."""
+"""`./aisle up`: run the whole system in the foreground.
+
+It starts the parts in order, watches them, starts those again that end, and stops all.
+"""
 
 import contextlib
 import os
@@ -8,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from urllib.parse import quote
@@ -20,6 +23,7 @@ from local.errors import CommandError, Refused
 from local.places import ROOT, home
 from local.prepare import DATA, first_jobs_are_due, remember_first_jobs
 from local.processes import Part, listen, python, rotate, spawn, start_step, wait_until
+from local.restarts import Restarts
 from local.services import Services, check_own
 from local.state import State, read_json, write_private
 from shared.manifest import manifest
@@ -103,6 +107,9 @@ class System:
         self.url = f"http://localhost:{port}"
         self.services = Services(state, report=lambda line: say(f"  {line}"))
         self.parts: dict[str, Part] = {}
+        self.restarts = Restarts(lambda line: say(f"  {line}"))
+        self.starts: dict[str, Callable[[], Part]] = {}
+        self.listeners: list[socket.socket] = []
         self.environment: dict[str, str] = {}
         self.started = time.time()
         self.events_socket: socket.socket | None = None
@@ -179,9 +186,16 @@ class System:
     ) -> None:
         log = self.state.home / "logs" / f"{key}.log"
         rotate(log)
-        if sockets:
-            command = [*command, "--fd", *(str(listener.fileno()) for listener in sockets)]
-        self.parts[key] = spawn(name, command, log, environment, port=port, sockets=sockets, nice=nice)
+        # kept open: connections wait while the part is started again, instead of failing
+        self.listeners += sockets
+
+        def start() -> Part:
+            copies = [listener.dup() for listener in sockets]
+            numbers = ["--fd", *(str(copy.fileno()) for copy in copies)] if copies else []
+            return spawn(name, [*command, *numbers], log, environment, port=port, sockets=copies, nice=nice)
+
+        self.starts[name] = start
+        self.parts[key] = start()
 
     def _start_preparing(self, endpoint: str) -> "subprocess.Popen[bytes]":
         environment = {**os.environ, **self.environment, "AISLE_HOME": str(self.state.home)}
@@ -223,6 +237,15 @@ class System:
             if not part.running():
                 raise CommandError(part.obituary())
 
+    def mend(self) -> None:
+        """Start parts again that have ended, services first. Raises CommandError if one ends again and again."""
+        starts = self.services.restarts | self.starts
+        started = [
+            self.restarts.check(part, starts.get(part.name)) for part in [*self.services.parts, *self.parts.values()]
+        ]
+        if any(started):
+            self.write_run()
+
     def write_run(self) -> None:
         """Write run.json, from which the other commands learn what is running."""
         parts = [*self.services.parts, *self.parts.values()]
@@ -236,6 +259,8 @@ class System:
 
     def stop(self) -> None:
         """Stop callers before the parts that they call."""
+        for listener in self.listeners:
+            listener.close()
         for keys in (("gateway", "scheduler"), ("pubsub",), ("events", "jobs")):
             if keys == ("pubsub",):
                 group = [part for part in self.services.parts if part.name == "Pub/Sub"]
@@ -299,7 +324,7 @@ def example(url: str, data: str) -> str:
 
 
 def up() -> int:
-    """Run the system until a signal stops it; return 0. Raises CommandError if a part fails."""
+    """Run the system until a signal stops it; return 0. Raises CommandError if a part fails for good."""
     port, data = chosen_port(), chosen_data()
     check_own(os.environ)
     manifest()
@@ -332,7 +357,7 @@ def up() -> int:
             say(example(system.url, data))
             say("./aisle status shows the parts, ./aisle env the settings with ADMIN_TOKEN. Stop with Ctrl-C.")
             while True:
-                system.check()
+                system.mend()
                 time.sleep(WATCH_S)
         finally:
             # from here on signals no longer interrupt: all parts stop in order

@@ -33,12 +33,13 @@ def program() -> Path:
         raise CommandError(f"{error} Set REDIS_URL to a Redis server of your own.") from None
 
 
-def start(state: State, log: Path) -> Part:
-    """Start the server; see ``wait_ready``."""
-    rotate(log)
+def start(state: State, log: Path, *, port: int | None = None) -> Part:
+    """Start the server; see ``wait_ready``. ``port`` is that of a server that has ended, whose log goes on."""
+    if port is None:
+        rotate(log)
     folder = state.home / "valkey"
     folder.mkdir(exist_ok=True)
-    port = state.port("redis")
+    port = port or state.port("redis")
     # a file, because every user can read a process's arguments
     configuration = folder / "valkey.conf"
     lines = [f'{name} "{value}"' for name, value in (SETTINGS | {"port": str(port), "dir": str(folder)}).items()]

@@ -14,7 +14,7 @@ from functions.admin.answering import private
 from functions.admin.schemas.jobs import JobList, JobRunResult, JobScheduleChange, JobsQuery
 from shared.auth import requires
 from shared.clients.postgres import transaction
-from shared.domain.storable import require_json
+from shared.domain.json_values import storable_json
 from shared.errors import AppError, InvalidRequest, JobNotFound, MalformedBody, Unavailable
 from shared.http.api import problem_responses
 from shared.http.problems import MEDIA_TYPE
@@ -83,7 +83,7 @@ async def run_job(actor: JobsAdmin, request: Request, name: JobName) -> Response
         raise InvalidRequest("The body must be a JSON object with the job's parameters.")
     try:
         # the audit log stores the parameters
-        require_json(parameters)
+        storable_json(parameters)
     except ValueError as error:
         raise InvalidRequest(f"The job's parameters {error}.") from None
     return await run_in_threadpool(start_job, actor, name, parameters, request)

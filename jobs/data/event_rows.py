@@ -23,9 +23,10 @@ from shared.domain.events import (
     event_key,
     small,
 )
+from shared.domain.json_values import storable_json
 from shared.domain.quantities import MAX_EVENT_QUANTITY, event_quantity
 from shared.domain.shared_ids import is_shared
-from shared.domain.storable import require_json
+from shared.domain.json_values import storable_json
 from shared.tables.times import EPOCH_NUMBER, EPOCH_UNITS, LOCAL_TIME, ZONED_TIME, TimestampUnit
 from shared.tables.values import MISSING, SHORTENED, SHORTENED_ID, event_type_of, id_text
 
@@ -169,7 +170,7 @@ def _metadata(text: str, with_quantity: bool) -> tuple[int | None, str | None]:
         value = orjson.loads(text)
         if not isinstance(value, dict):
             return None, "metadata is not a JSON object"
-        small(require_json(value))
+        small(storable_json(value))
     except orjson.JSONDecodeError:
         return None, "metadata is not valid JSON"
     except ValueError as error:

@@ -17,6 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--state", type=Path, help="SQLite file that keeps messages across restarts (default: in memory)"
     )
+    parser.add_argument(
+        "--time-factor", type=float, default=1.0, help="back-offs and pauses are so many times shorter (default: 1)"
+    )
     parser.add_argument("--ready-file", type=Path, help="file to which host:port is written once the server answers")
     options = parser.parse_args(arguments)
 
@@ -24,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from local.pubsub import PubSubServer, StartError  # imported after the setting above, which gRPC reads once
 
-    server = PubSubServer(options.host, options.port, options.state)
+    server = PubSubServer(options.host, options.port, options.state, time_factor=options.time_factor)
     signals = {signal.SIGINT, signal.SIGTERM}
     # blocked before the threads start, so that only sigwait below receives them
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)

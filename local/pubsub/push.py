@@ -97,8 +97,9 @@ class Pusher:
         pause_s = min(MAX_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures, 10))
         if self._loop.time() >= self._paused_until:  # requests that fail together lengthen the pause once
             self._failures += 1
-            self._paused_until = self._loop.time() + pause_s
-            self._loop.call_later(pause_s, self._subscription.pump_soon)
+            scaled_s = self._subscription.scaled(pause_s)
+            self._paused_until = self._loop.time() + scaled_s
+            self._loop.call_later(scaled_s, self._subscription.pump_soon)
         self._subscription.nack(lease, delay_s=pause_s, counts=not isinstance(outcome, NotSent))
 
     def _wrapped(self, delivery: Delivery) -> tuple[str, bytes]:

@@ -33,13 +33,22 @@ _OPTIONS = (
 class PubSubServer:
     """A Pub/Sub server. ``state_path=None`` keeps everything in memory; ``port=0`` picks a free port.
 
-    ``start`` raises StartError. Usable as a context manager.
+    ``time_factor`` makes back-offs and pauses so many times shorter, to rehearse a long outage in seconds. ``start``
+    raises StartError. Usable as a context manager.
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, state_path: Path | str | None = None) -> None:
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        state_path: Path | str | None = None,
+        *,
+        time_factor: float = 1.0,
+    ) -> None:
         self._host = host
         self._port = port
         self._state_path = Path(state_path) if state_path is not None else None
+        self._time_factor = time_factor
         self._started = threading.Event()
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -91,7 +100,8 @@ class PubSubServer:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         _check_free(self._host, self._port)
-        broker = Broker(Store(self._state_path) if self._state_path is not None else MemoryStore())
+        store = Store(self._state_path) if self._state_path is not None else MemoryStore()
+        broker = Broker(store, self._time_factor)
         try:
             server = _build(broker)
             try:

@@ -41,7 +41,9 @@ class Subscription:
         self._backlog = Backlog(pb.enable_message_ordering, broker.lease_numbers)
         self._matches = parse_filter(pb.filter) if pb.filter else None
         self._consumers: deque[Consumer] = deque()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        # kept here: for a time that has come, uvloop returns a handle that does not know it
+        self._timer_at = 0.0
         self._pumping = False
 
     # messages coming in
@@ -126,11 +128,11 @@ class Subscription:
 
     def _arm(self) -> None:
         at = self._backlog.wake_at
-        if at is None or (self._timer is not None and self._timer.when() <= at):
+        if at is None or (self._timer is not None and self._timer_at <= at):
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(at, self._on_timer)
+        self._timer, self._timer_at = self._loop.call_at(at, self._on_timer), at
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -180,7 +182,7 @@ class Subscription:
         if counts:
             self._failed(delivery, now, delay_s)
         else:
-            self._backlog.retry(delivery, now + delay_s, now)
+            self._backlog.retry(delivery, now + self.scaled(delay_s), now)
         self.pump_soon()
         return True
 
@@ -201,7 +203,11 @@ class Subscription:
             policy = self.pb.retry_policy
             backoff_s = wire.seconds(policy.minimum_backoff) * 2 ** min(delivery.attempts - 1, 30)
             delay_s = max(delay_s, min(backoff_s, wire.seconds(policy.maximum_backoff)))
-        self._backlog.retry(delivery, now + delay_s, now)
+        self._backlog.retry(delivery, now + self.scaled(delay_s), now)
+
+    def scaled(self, pause_s: float) -> float:
+        """Return the seconds that a back-off or pause takes by the broker's time factor."""
+        return pause_s / self._broker.time_factor
 
     def _acknowledged(self, deliveries: list[Delivery]) -> None:
         if not deliveries:

@@ -22,9 +22,10 @@ from pydantic import (
     field_validator,
 )
 
+from shared.domain.json_values import storable_json
 from shared.domain.quantities import event_quantity
 from shared.domain.shared_ids import own_id
-from shared.domain.storable import require_json
+from shared.domain.json_values import storable_json
 from shared.domain.text import nfc
 
 MAX_EVENTS_PER_REQUEST: Final = 500
@@ -181,7 +182,7 @@ class EventFields(BaseModel):
     session_id: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)] | None = (
         Field(None, description="The client's id of the visit.")
     )
-    metadata: Annotated[dict[str, Any], AfterValidator(require_json), AfterValidator(small)] | None = Field(
+    metadata: Annotated[dict[str, Any], AfterValidator(storable_json), AfterValidator(small)] | None = Field(
         None,
         description="Further facts, at most 4,096 bytes of JSON. `quantity`, of a purchase or a change of the cart, is "
         "a whole number of at least 1.",

@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from functions.accounts.schemas import AccountRegistration, LoginRequest
 from functions.admin.schemas.rules import RuleWrite
 from shared.domain.events import Event
+from shared.domain.json_values import storable_json
 from shared.http.routes import all_routes
 from shared.manifest import manifest
 from shared.validation import field_errors
@@ -21,7 +22,7 @@ from shared.validation import field_errors
 HASHED: Final = {"password", "current_password", "new_password", "refresh_token", "token"}
 # checked by each route against the manifest, or by the header's own pattern
 CHECKED: Final = {"name", "Idempotency-Key"}
-# held by shared/domain/storable.py as a whole
+# held by shared/domain/json_values.py as a whole
 JSON: Final = {"metadata"}
 FORMS: Final = ("a\0b", "a\x07b", "\x1b", "a\0b@example.com", "ab@exa\0mple.com", "acct_\0", "1\0", "\0")
 

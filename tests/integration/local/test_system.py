@@ -202,13 +202,64 @@ def test_an_event_reaches_its_function(aisle: Aisle) -> None:
     assert environment["JOBS_URL"].endswith("/_jobs")
 
 
-def test_a_crash_is_reported_and_the_others_are_stopped(aisle: Aisle) -> None:
+def pids(aisle: Aisle) -> dict[str, int]:
+    """Return the process id of each part, which may just have ended."""
+    return {part["name"]: part["pid"] for part in read_json(aisle.home / "run.json")["parts"]}
+
+
+def is_healthy(aisle: Aisle) -> bool:
+    try:
+        return httpx.get(f"{aisle.url}/health", timeout=10).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def wait_for_part(aisle: Aisle, name: str, before: int) -> None:
+    """Wait until a part runs as another process than ``before``, and the system is healthy."""
+    deadline = time.monotonic() + 240
+    while pids(aisle)[name] == before or not is_healthy(aisle):
+        assert time.monotonic() < deadline, aisle.printed()
+        time.sleep(0.1)
+
+
+def test_a_part_that_ends_is_started_again_and_nothing_is_lost(aisle: Aisle) -> None:
+    names = ("Events worker", "Gateway", "Pub/Sub", "Redis", "PostgreSQL", "Scheduler", "Jobs worker")
+    before = aisle.parts()
+    assert set(names) == set(before)
+    inserted = aisle.run("psql", "-Atqc", "INSERT INTO products (name, price) VALUES ('Lamp', 3) RETURNING id")
+    product = int(inserted.stdout)
+    with httpx.Client(base_url=aisle.url, timeout=60) as client:
+        for number, name in enumerate(names):
+            event: dict[str, Any] = {"user_id": f"witness-{number}", "product_id": product, "event_type": "view"}
+            assert client.post("/events", json=event).status_code == 202
+            before[name].kill()
+            wait_for_part(aisle, name, before[name].pid)
+            assert f"{name} was ended by SIGKILL. It is started again in 0.5 s (1 of 10). Its log: " in aisle.printed()
+    assert {name for name, pid in pids(aisle).items() if pid == before[name].pid} == set()
+    deadline = time.monotonic() + 90
+    count = "SELECT count(*) FROM events e JOIN users u ON u.id = e.user_id WHERE u.external_id LIKE 'witness-%'"
+    while aisle.run("psql", "-Atc", count).stdout != f"{len(names)}\n":
+        assert time.monotonic() < deadline, (aisle.home / "logs" / "events.log").read_text()[-3000:]
+        time.sleep(0.5)
+    assert aisle.run("job", "daily_stats").returncode == 0
+    assert aisle.run("status").returncode == 0
     assert aisle.process is not None
+    assert aisle.process.poll() is None
+
+
+def test_a_part_that_ends_again_and_again_ends_the_system(aisle: Aisle) -> None:
+    assert aisle.process is not None
+    settings = next((aisle.home / "postgres").glob("postgresql.auto.conf"))
+    original = settings.read_text()
     family = aisle.family()
-    aisle.parts()["Events worker"].kill()
-    assert aisle.process.wait(60) == 1
+    settings.write_text(original + "no_such_setting_in_postgres = 1\n")
+    aisle.parts()["PostgreSQL"].kill()
+    assert aisle.process.wait(120) == 1
+    settings.write_text(original)
     output = aisle.printed()
-    assert "Events worker was ended by SIGKILL. Its log, " in output
+    assert "PostgreSQL was started again 10 times and ended each time." in output
+    assert "PostgreSQL ended with exit code 1. Its log, " in output
+    assert "no_such_setting_in_postgres" in output
     assert "Traceback" not in output.rpartition(READY)[2]
     assert still_running(family) == []
     assert not (aisle.home / "run.json").exists()
@@ -218,7 +269,7 @@ def test_the_next_start_finds_what_was_stored_and_nothing_outlives_a_kill(aisle:
     aisle.start()
     assert "migration" not in aisle.printed()
     # what was stored before the crash
-    assert aisle.run("psql", "-Atc", "SELECT count(*) FROM events").stdout == "1\n"
+    assert aisle.run("psql", "-Atc", "SELECT count(*) FROM events").stdout == "8\n"
     family = aisle.family()
     assert len(family) > 8
     assert aisle.process is not None
