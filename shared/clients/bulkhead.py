@@ -6,7 +6,7 @@ have nothing to do with it would wait behind it (docs/decisions/0052-bounded-wai
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -62,8 +62,9 @@ class _Compartment:
 class Bulkhead:
     """Admits each route to its share of the connections. Work without a route is admitted always."""
 
-    def __init__(self, share: int, wait_s: float) -> None:
-        self.share, self.wait_s = share, wait_s
+    def __init__(self, share: int, wait_s: float, on_stall: Callable[[], None] = lambda: None) -> None:
+        """``on_stall`` is called when requests wait behind a stalled route; it must return at once."""
+        self.share, self.wait_s, self.on_stall = share, wait_s, on_stall
         self._lock = threading.Lock()
         self._compartments: dict[str, _Compartment] = {}
         self._numbers = 0
@@ -105,13 +106,15 @@ class Bulkhead:
                 while len(compartment.held_since) >= self.share:
                     now = time.monotonic()
                     stalled_at = max(compartment.held_since.values()) + STALLED_S
+                    if now >= stalled_at:
+                        self.on_stall()
                     if now >= deadline or (now >= stalled_at and compartment.waiting > STALLED_WAITERS):
                         raise DatabaseUnavailable(
                             "Every database connection of this route is in use; try again in a moment.",
                             retry_after_s=2,
                         )
                     # the moment at which the route may prove to be stalled is a moment to look again
-                    until = min(deadline, stalled_at) if now < stalled_at else deadline
+                    until = min(deadline, stalled_at if now < stalled_at else now + STALLED_S)
                     compartment.changed.wait(until - now)
             finally:
                 compartment.waiting -= 1

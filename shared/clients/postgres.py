@@ -26,6 +26,7 @@ from shared.clients.postgres_errors import (
     unavailable,
     without_values,
 )
+from shared.clients.postgres_lost import LostConnections
 from shared.errors import DatabaseBusy, DatabaseUnavailable
 from shared.settings import Settings, settings
 
@@ -170,7 +171,34 @@ breaker = _Breaker()
 def bulkhead() -> Bulkhead:
     """Return the bulkhead in front of the process's pool."""
     config = settings()
-    return Bulkhead(share_of(config.database_pool_size), config.database_timeout_s)
+    return Bulkhead(share_of(config.database_pool_size), config.database_timeout_s, lost_connections.search)
+
+
+def _connect_apart() -> Any:
+    """Return a connection of the driver outside the pool, for the login itself and not for DATABASE_ROLE."""
+    config = settings()
+    if config.cloud_sql_instance:
+        from shared.clients import cloud_sql
+
+        apart = cloud_sql.connect()
+    else:
+        import pg8000
+        from sqlalchemy import make_url
+
+        address = make_url(config.require("database_url"))
+        apart = pg8000.connect(
+            user=address.username,
+            host=address.host,
+            database=address.database,
+            port=address.port or 5432,
+            password=address.password,
+            **_server(config)["connect_args"],
+        )
+    postgres_wire.watch(apart, config.database_timeout_s)
+    return apart
+
+
+lost_connections = LostConnections(lambda: list(_opened), _connect_apart)
 
 
 # the driver's open connections, so that close() reaches those in use too
@@ -199,6 +227,8 @@ def _run(work: Callable[[Connection], T], *, again: bool) -> T:
                 raise
             if connected:
                 breaker.replace_before = time.monotonic()
+            else:
+                lost_connections.search()
             # who has waited until the deadline waits for no second one
             if connected and again and not repeated and not no_answer(error):
                 repeated = True
@@ -282,6 +312,8 @@ def transaction(*, statement_timeout_s: float | None = None) -> Iterator[Connect
             raise
         if connected:
             breaker.replace_before = time.monotonic()
+        else:
+            lost_connections.search()
         raise breaker.trip(error) from error
 
 

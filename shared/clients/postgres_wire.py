@@ -120,8 +120,9 @@ def silent_since(connection: Any) -> float | None:
 
 def interrupt(connection: Any) -> None:
     """End the wait of another thread for this connection: its read fails as if the peer had closed the connection."""
-    with suppress(OSError, AttributeError):
-        connection._usock.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError, TypeError):
+        # of the socket below TLS: the other thread is inside TLS's own state
+        socket.socket.shutdown(connection._usock, socket.SHUT_RDWR)
 
 
 def backend_pid(connection: Any) -> int | None:

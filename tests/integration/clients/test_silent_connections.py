@@ -130,3 +130,31 @@ OPTIONS = {
     "TCP_KEEPINTVL": postgres_wire.KEEPALIVE_INTERVAL_S,
     "TCP_KEEPCNT": postgres_wire.KEEPALIVE_PROBES,
 }
+
+
+def test_lost_connections_are_found_long_before_their_deadline(env: dict[str, str]) -> None:
+    """Requests that wait for a place have the server asked; a statement that the server works on goes on."""
+    settings = {"STATEMENT_TIMEOUT_S": "60", "DATABASE_POOL_SIZE": "3", "DATABASE_TIMEOUT_S": "3"}
+    with (
+        in_front_of(env["DATABASE_URL"]) as (proxy, url),
+        settings_of(env | settings | {"DATABASE_URL": url}),
+        ThreadPoolExecutor(3) as pool,
+    ):
+        # two open connections
+        assert [len(rows) for rows in pool.map(read, ["SELECT 1 FROM pg_sleep(0.5)"] * 2)] == [1, 1]
+        proxy.lose()
+        lost = [pool.submit(read, "SELECT 1") for _ in range(2)]
+        time.sleep(0.5)
+        # over a new connection, the third
+        slow = pool.submit(read, "SELECT 1 FROM pg_sleep(15)")
+        began = time.monotonic()
+        while time.monotonic() - began < 15:
+            try:
+                read("SELECT 1")
+                break
+            except DatabaseUnavailable:
+                time.sleep(0.2)
+        assert not slow.done(), "the places of lost connections stayed taken"
+        # who waited for a lost connection was served by another one
+        assert [len(future.result(5)) for future in lost] == [1, 1]
+        assert len(slow.result(30)) == 1
