@@ -223,8 +223,9 @@ def _validated(raw: Any) -> Report:
 async def _publish(user_id: str, events: list[dict[str, Any]]) -> None:
     """Publish one message and wait until Pub/Sub has it. Raises PubSubUnavailable."""
     data, attributes = messages.user_events(user_id, events, current_traceparent(), event_origin.current())
+    future = None
     try:
         future = pubsub.send(messages.USER_EVENTS, data, attributes)
         await asyncio.wait_for(asyncio.wrap_future(future), pubsub.wait_s())
     except Exception as error:
-        raise pubsub.refused(error) from error
+        raise pubsub.refused(error, future) from error

@@ -22,7 +22,7 @@ STALLED_WAITERS: Final = 4
 
 @dataclass
 class Serving:
-    """The request that is being served: its route, and whether one of its transactions is committed."""
+    """The request that is being served: its route, and whether something of it is committed."""
 
     route: str
     has_committed: bool = False
@@ -40,7 +40,7 @@ def serve_route(route: str) -> Serving:
 
 
 def note_commit() -> None:
-    """Note that a transaction of the current request is committed, so that the request must not run again."""
+    """Note that the current request has changed something for good, so that it must not run again."""
     if (serving := _serving.get()) is not None:
         serving.has_committed = True
 

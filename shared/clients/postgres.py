@@ -256,7 +256,9 @@ def write(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
     Raises DatabaseUnavailable if Postgres does not answer or cannot serve. Repeated only when the server itself undid
     it: otherwise it may have taken effect.
     """
-    return _run(lambda connection: execute(connection, sql, parameters), again=False)
+    rows = _run(lambda connection: execute(connection, sql, parameters), again=False)
+    note_commit()
+    return rows
 
 
 def run_prepared(sql: str, *, again: bool = True, **parameters: Any) -> list[list[Any]]:

@@ -77,7 +77,8 @@ def no_answer(error: BaseException) -> bool:
     """Return whether the server stayed silent until the socket's deadline."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, TimeoutError):
+        # the kernel's own, of a peer that acknowledges nothing, comes early and has a number
+        if isinstance(cause, TimeoutError) and cause.errno is None:
             return True
         cause = cause.__cause__
     return False

@@ -4,7 +4,6 @@ A breaker keeps requests from waiting for a Pub/Sub that does not answer: after 
 tries it, and all others are refused at once (docs/decisions/0052-bounded-waits.md).
 """
 
-import itertools
 import logging
 import threading
 import time
@@ -40,7 +39,6 @@ class _Breaker:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._numbers = itertools.count()
         self.reset()
 
     def reset(self) -> None:
@@ -50,7 +48,7 @@ class _Breaker:
             self._failed_at = self._probe_until = float("-inf")
             self._has_answered = False
             # when each message was sent that has no outcome yet, oldest first
-            self._sent_at: dict[int, float] = {}
+            self._sent_at: dict[Future[str], float] = {}
 
     def admit(self) -> None:
         """Return if a message may be sent. Raises PubSubUnavailable."""
@@ -68,19 +66,24 @@ class _Breaker:
 
     def watch(self, future: "Future[str]") -> None:
         """Learn from the outcome of a message."""
-        number = next(self._numbers)
         with self._lock:
-            self._sent_at[number] = time.monotonic()
-        future.add_done_callback(lambda ended: self._learn(number, ended))
+            self._sent_at[future] = time.monotonic()
+        future.add_done_callback(self._learn)
 
-    def _learn(self, number: int, ended: "Future[str]") -> None:
+    def _learn(self, ended: "Future[str]") -> None:
         error = None if ended.cancelled() else ended.exception()
         with self._lock:
-            self._sent_at.pop(number, None)
+            # a message of before the last failure says nothing of the connection of now
+            is_current = self._sent_at.pop(ended, None) is not None
             if error is None and not ended.cancelled():
                 self.is_open, self._has_answered = False, True
                 self._failed_at = self._probe_until = float("-inf")
-        if error is not None and _is_outage(error):
+        if is_current and error is not None and _is_outage(error):
+            self.trip()
+
+    def give_up(self, future: "Future[str]") -> None:
+        """Take a message that has waited for too long for a failed one."""
+        if future in self._sent_at:
             self.trip()
 
     def trip(self) -> None:
@@ -112,16 +115,17 @@ def _retire_publisher() -> None:
     """Forget the publisher, so that the next message gets a new one. Messages in flight still end."""
     if not publisher.cache_info().currsize:
         return
-    _retired.append(publisher())
+    client = publisher()
     publisher.cache_clear()
-    closing = threading.Timer(2 * settings().publish_timeout_s + 1, _close_retired)
+    _retired.append(client)
+    closing = threading.Timer(2 * settings().publish_timeout_s + 1, _close_retired, [client])
     closing.daemon = True
     closing.start()
 
 
-def _close_retired(keep: int = 0) -> None:
-    while len(_retired) > keep:
-        client = _retired.pop(0)
+def _close_retired(client: Any) -> None:
+    if client in _retired:
+        _retired.remove(client)
         client.stop()
         client.transport.close()
 
@@ -187,7 +191,8 @@ def close() -> None:
         client.stop()
         client.transport.close()
     publisher.cache_clear()
-    _close_retired()
+    for retired in _retired:
+        _close_retired(retired)
     breaker.reset()
     if subscriber.cache_info().currsize:
         subscriber().close()
@@ -223,19 +228,22 @@ def wait_s() -> float:
 
 def publish(topic: str, data: bytes, attributes: Mapping[str, str]) -> str:
     """Publish a message, wait until Pub/Sub has stored it, and return its id. Raises PubSubUnavailable."""
+    future = None
     try:
         future = send(topic, data, attributes)
         return future.result(timeout=wait_s())
     except Exception as error:
-        raise refused(error) from error
+        raise refused(error, future) from error
 
 
-def refused(error: Exception) -> PubSubUnavailable:
-    """Log why Pub/Sub did not accept a message, and return the error to answer the request with."""
+def refused(error: Exception, future: "Future[str] | None" = None) -> PubSubUnavailable:
+    """Log why Pub/Sub did not accept a message, and return the error to answer the request with.
+
+    ``future`` is that of the message, which may have had no outcome within the time that it was waited for.
+    """
     if isinstance(error, PubSubUnavailable):
         return error
-    if isinstance(error, TimeoutError):
-        # the wait ended before the message had an outcome
-        breaker.trip()
+    if isinstance(error, TimeoutError) and future is not None:
+        breaker.give_up(future)
     log.error("publish failed", extra={"error": (str(error) or type(error).__name__)[:500]})
     return PubSubUnavailable("Pub/Sub did not accept the event; send the request again.", retry_after_s=2)

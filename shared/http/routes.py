@@ -95,7 +95,7 @@ async def only_declared(request: Request) -> None:
     route = request.scope.get("route")
     if not isinstance(route, APIRoute):
         return
-    request.scope["aisle.serving"] = serve_route(f"{request.method} {route.path}")
+    request.scope["aisle.serving"] = serve_route(f"{route.endpoint.__module__}.{route.name}")
     declared = _declared.get(id(route))
     if declared is None:
         declared = _declared[id(route)] = _Declared(route)

@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 import orjson
 
 from shared.clients import closed_on_reset
-from shared.clients.postgres import Connection, execute_prepared, read_one, run_prepared, write
+from shared.clients.postgres import Connection, execute_prepared, read_one, run_prepared
 from shared.errors import AppError, DatabaseUnavailable, IdempotencyInProgress, IdempotencyMismatch, RateLimited
 
 log = logging.getLogger(__name__)
@@ -185,10 +185,15 @@ def release(held: Claim) -> None:
     While Postgres is away, the key is released once it is back.
     """
     try:
-        write(RELEASE, key=held.key, route=held.route, claim=held.id)
+        _release(held.key, held.route, held.id)
     except AppError as error:
         log.warning("idempotency key not released", extra={"error": error.detail})
         UNRELEASED.add(held.key, held.route, held.id)
+
+
+def _release(key: str, route: str, claim_id: UUID) -> None:
+    # prepared, so that it does not count as a change of the request, which may run again afterwards
+    run_prepared(RELEASE, again=False, key=key, route=route, claim=claim_id)
 
 
 class _Unreleased:
@@ -213,7 +218,7 @@ class _Unreleased:
         """Release the claim of this key now, if it waits. Raises DatabaseUnavailable."""
         waiting = self._claims.get((key, route))
         if waiting is not None:
-            write(RELEASE, key=key, route=route, claim=waiting[0])
+            _release(key, route, waiting[0])
             self._remove(key, route, waiting[0])
 
     def _remove(self, key: str, route: str, claim_id: UUID) -> None:
@@ -227,7 +232,7 @@ class _Unreleased:
             for (key, route), (claim_id, until) in list(self._claims.items()):
                 try:
                     if now < until:
-                        write(RELEASE, key=key, route=route, claim=claim_id)
+                        _release(key, route, claim_id)
                 except AppError:
                     break
                 self._remove(key, route, claim_id)

@@ -82,7 +82,7 @@ def test_a_statement_that_lost_a_deadlock_runs_again_and_takes_effect_once() -> 
     # a sequence counts the attempts: it is not rolled back
     write("CREATE SEQUENCE attempts")
     counted = "UPDATE things SET n = n + 1 FROM (SELECT nextval('attempts')) AS attempt WHERE id IN (1, 2)"
-    waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%attempts%'"
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%attempts%'"
     with ThreadPoolExecutor(1) as pool, transaction() as connection:
         # the statement, with the default of a second, finds the deadlock first
         execute(connection, "SET LOCAL deadlock_timeout = '20s'")

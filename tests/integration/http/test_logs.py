@@ -8,6 +8,7 @@ import pytest
 
 from shared import passwords
 from shared.clients import postgres
+from shared.errors import StatementTimeout
 from shared.logs import JsonFormatter
 from tests.integration.conftest import Running, settings_of
 from tests.integration.people import bearer, register
@@ -48,7 +49,7 @@ def test_logs_of_a_shop_with_faults_have_no_secrets(
         # Postgres' own log names a value that is none; ours do not (validation keeps such values away)
         postgres.read("SELECT cast(:secret AS integer)", secret="another-secret")
     assert "another-secret" not in str(invalid.value)
-    with settings_of(env | {"STATEMENT_TIMEOUT_S": "0.05"}), pytest.raises(postgres.StatementTimeout):
+    with settings_of(env | {"STATEMENT_TIMEOUT_S": "0.05"}), pytest.raises(StatementTimeout):
         postgres.read("SELECT pg_sleep(1), cast(:secret AS text)", secret=email)
     formatter = JsonFormatter()
     own = "\n".join(formatter.format(record) for record in caplog.records)
