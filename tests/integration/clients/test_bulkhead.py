@@ -21,24 +21,25 @@ LOCKED = "SELECT id FROM things FOR UPDATE"
 
 @pytest.fixture
 def locked(env: dict[str, str]) -> Iterator[threading.Event]:
-    """A row that another session locks until the event is set; this process has three connections."""
+    """A row that a session outside the pool locks until the event is set; this process has four connections."""
     write("CREATE TABLE things (id bigint)")
     write("INSERT INTO things VALUES (1)")
-    unlock, ready = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with transaction() as connection:
-            execute(connection, LOCKED)
-            ready.set()
-            unlock.wait(60)
-
+    unlock = threading.Event()
     settings = env | {"DATABASE_POOL_SIZE": "4", "DATABASE_TIMEOUT_S": "30", "STATEMENT_TIMEOUT_S": "40"}
-    with settings_of(settings), ThreadPoolExecutor(1) as holder:
-        held = holder.submit(hold)
-        assert ready.wait(30)
+    with settings_of(settings), ThreadPoolExecutor(1) as waiting:
+        holder = postgres._connect_apart()
+        holder.execute_simple("BEGIN")
+        holder.execute_simple(LOCKED)
+
+        def release() -> None:
+            unlock.wait(60)
+            holder.execute_simple("COMMIT")
+
+        released = waiting.submit(release)
         yield unlock
         unlock.set()
-        held.result(30)
+        released.result(30)
+        holder.close()
 
 
 def serve(pool: ThreadPoolExecutor, route: str | None, sql: str) -> "Future[int | DatabaseUnavailable]":
@@ -57,10 +58,8 @@ def serve(pool: ThreadPoolExecutor, route: str | None, sql: str) -> "Future[int 
 
 def test_a_stalled_route_leaves_a_connection_to_the_others(locked: threading.Event) -> None:
     with ThreadPoolExecutor(12) as pool:
-        # one connection of four holds the lock; the route may have three, and one thing of it must wait
-        share = bulkhead.share_of(4)
-        assert share == 3
-        stalled = [serve(pool, STALLING, LOCKED) for _ in range(share - 1)]
+        # more than there are connections; those beyond the share wait, and few enough for none to be refused
+        stalled = [serve(pool, STALLING, LOCKED) for _ in range(bulkhead.share_of(4) + bulkhead.STALLED_WAITERS)]
         time.sleep(0.5)
         assert serve(pool, OTHER, "SELECT 1").result(10) == 1
         assert serve(pool, None, "SELECT 1").result(10) == 1
