@@ -82,7 +82,7 @@ def test_one_broken_connection_has_the_others_replaced(proxy: FaultyProxy) -> No
     assert len(pids) == 2
     proxy.cut()
     # one error, one repetition: the second connection is not tried, although the pool still holds it
-    assert read("SELECT pg_backend_pid()")[0][0] not in pids
+    assert run_prepared("SELECT pg_backend_pid()")[0][0] not in pids
     with transaction() as first, transaction() as second:
         assert not pids & {execute(each, "SELECT pg_backend_pid()")[0][0] for each in (first, second)}
 
