@@ -26,7 +26,6 @@ from shared.domain.events import (
 from shared.domain.json_values import storable_json
 from shared.domain.quantities import MAX_EVENT_QUANTITY, event_quantity
 from shared.domain.shared_ids import is_shared
-from shared.domain.json_values import storable_json
 from shared.tables.times import EPOCH_NUMBER, EPOCH_UNITS, LOCAL_TIME, ZONED_TIME, TimestampUnit
 from shared.tables.values import MISSING, SHORTENED, SHORTENED_ID, event_type_of, id_text
 

@@ -25,7 +25,6 @@ from pydantic import (
 from shared.domain.json_values import storable_json
 from shared.domain.quantities import event_quantity
 from shared.domain.shared_ids import own_id
-from shared.domain.json_values import storable_json
 from shared.domain.text import nfc
 
 MAX_EVENTS_PER_REQUEST: Final = 500

@@ -13,7 +13,6 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from functions.accounts.schemas import AccountRegistration, LoginRequest
 from functions.admin.schemas.rules import RuleWrite
 from shared.domain.events import Event
-from shared.domain.json_values import storable_json
 from shared.http.routes import all_routes
 from shared.manifest import manifest
 from shared.validation import field_errors
