@@ -9,6 +9,7 @@ import pytest
 from shared.clients import postgres
 from shared.storage.catalog import suggestions
 from shared.storage.catalog.product_pages import MAX_RANKED, Filters, Page, find
+from shared.storage.catalog.text_query import text_parameters
 
 # one page beyond the ranked matches, and a part of a page
 MATCHES = MAX_RANKED + 120
@@ -128,3 +129,25 @@ def test_suggestions_are_the_most_purchased_matches(typed: str) -> None:
     )
     assert suggested
     assert suggested == [row[0] for row in rows][: len(suggested)]
+
+
+def test_a_letter_is_compared_with_popular_products_only() -> None:
+    """However many products begin with it: they are read by their ids, and not by the index of all words."""
+
+    def indexes(node: dict[str, Any]) -> set[str]:
+        used = {node["Index Name"]} if "Index Name" in node else set()
+        return used.union(*(indexes(child) for child in node.get("Plans", ())))
+
+    with postgres.transaction() as connection:
+        # a shop of a test is so small that its planner reads all of it
+        postgres.execute(connection, "SET LOCAL enable_seqscan = off")
+        used = [
+            indexes(
+                postgres.execute(connection, f"EXPLAIN (FORMAT JSON) {sql}", text_parameters("l") | {"k": 9})[0][0][0][
+                    "Plan"
+                ]
+            )
+            for sql in (suggestions.SUGGEST_POPULAR, suggestions.SUGGEST)
+        ]
+    assert ["products_document" in each for each in used] == [False, True]
+    assert "products_pkey" in used[0]
