@@ -12,6 +12,19 @@ from shared.settings import settings
 
 
 @contextmanager
+def configured(url: str) -> Iterator[None]:
+    """Point this process to the database of this URL until the block ends."""
+    before = settings().require("database_url")
+    os.environ["DATABASE_URL"] = url
+    clients.reset()
+    try:
+        yield
+    finally:
+        os.environ["DATABASE_URL"] = before
+        clients.reset()
+
+
+@contextmanager
 def scratch(name: str) -> Iterator[str]:
     """Point this process to a migrated, empty database and yield its URL; drop the database at the end."""
     from shared.storage.schema.migrations import migrate
@@ -21,11 +34,8 @@ def scratch(name: str) -> Iterator[str]:
     postgres.write(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     postgres.write(f"CREATE DATABASE {name} TEMPLATE template0")
     try:
-        os.environ["DATABASE_URL"] = url
-        clients.reset()
-        migrate()
-        yield url
+        with configured(url):
+            migrate()
+            yield url
     finally:
-        os.environ["DATABASE_URL"] = before
-        clients.reset()
         postgres.write(f"DROP DATABASE {name} WITH (FORCE)")

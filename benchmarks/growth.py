@@ -1,7 +1,10 @@
-"""How search, browsing and suggestions slow down when the catalog is ten times as large, on one machine in one run."""
+"""How search, browsing and suggestions slow down when the catalog is ten times as large, on one machine in one run.
+
+Both shops are served at once and take turns, so that other work of the machine slows both alike.
+"""
 
 from benchmarks import search
-from benchmarks.database import scratch
+from benchmarks.database import configured, scratch
 from benchmarks.frame import Bench, Row
 from shared.clients import postgres
 
@@ -27,27 +30,24 @@ def group_variants() -> None:
         postgres.write(f"VACUUM (ANALYZE) {table}")
 
 
-def measure_larger_shop(bench: Bench) -> tuple[dict[str, tuple[float, float]], tuple[float, float]]:
-    """Load a shop of FACTOR times the products into a database of its own, and measure it without and with variants."""
+def rows(bench: Bench) -> list[Row]:
+    """Load a shop of FACTOR times the products into a database of its own, and measure both shops in turns."""
     from local import data
 
     with scratch("aisle_bench_growth") as url_of_larger:
         data.load("synthetic", {"products": FACTOR * bench.products, "events": EVENTS, "users": 1000}, bench.say)
         for table in TABLES:
             postgres.write(f"VACUUM (ANALYZE) {table}")
-        with bench.serving("products", DATABASE_URL=url_of_larger) as url:
-            plain = search.measure(url, FACTOR * bench.products)
+        with (
+            bench.serving("products") as of_small,
+            bench.serving("products", DATABASE_URL=url_of_larger) as of_large,
+        ):
+            shops = ((of_small, bench.products), (of_large, FACTOR * bench.products))
+            small, large = search.measure(*shops)
             group_variants()
-            return plain, search.measure_browsing(url, 200)
-
-
-def rows(bench: Bench) -> list[Row]:
-    """Measure the shop and one of ten times its products, and compare."""
-    with bench.serving("products") as url:
-        small = search.measure(url, bench.products)
-        group_variants()
-        small_variants = search.measure_browsing(url, 100)
-    large, large_variants = measure_larger_shop(bench)
+            with configured(bench.environment["DATABASE_URL"]):
+                group_variants()
+            small_variants, large_variants = search.measure_browsing((of_small, of_large), 100)
 
     def note(name: str, place: int) -> str:
         return f"{small[name][place]:.1f} to {large[name][place]:.1f} ms"

@@ -1,13 +1,15 @@
 """Product search by one client over HTTP: no answer is cached, and each has its facets and exact total."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlencode
 
 from benchmarks.frame import RUNS, Bench, Row, median
-from benchmarks.load import get, load
+from benchmarks.load import Measured, get, load
 
 REQUESTS = 200
+# Shops that are compared take turns after this many requests, so that whatever else the machine does slows them alike.
+TURN = 10
 # words of the synthetic shop: spelled correctly, several, incomplete, misspelled, with filters
 SEARCHES: tuple[dict[str, str | float], ...] = (
     {"search": "lantern"},
@@ -40,50 +42,85 @@ def pages(kinds: tuple[dict[str, str | float], ...], seed: int) -> Iterator[byte
         yield get("/products?" + urlencode(parameters))
 
 
-def suggestions(seed: int) -> Iterator[bytes]:
+def suggestions(shop: int, run: int) -> Iterator[bytes]:
     """Yield incomplete words, each with another number of trailing spaces or another k, so that none is cached."""
     for number in range(REQUESTS):
-        typed = TYPED[number % len(TYPED)] + " " * (number // len(TYPED))
-        yield get("/products/suggest?" + urlencode({"q": typed, "k": 5 + seed}))
+        typed = TYPED[number % len(TYPED)] + " " * (number // len(TYPED) + REQUESTS * shop // len(TYPED) + shop)
+        yield get("/products/suggest?" + urlencode({"q": typed, "k": 5 + run}))
 
 
-def measure_browsing(url: str, seed: int) -> tuple[float, float]:
-    """Return p50 and p95, in ms, of browsing without a text; medians over the runs.
+def load_in_turns(urls: Sequence[str], requests: Sequence[list[bytes]]) -> list[Measured]:
+    """Send each shop its requests, TURN at a time in turns, and return what each measured. Raises RuntimeError."""
+    parts: list[list[Measured]] = [[] for _url in urls]
+    for begin in range(0, max(map(len, requests)), TURN):
+        for url, of_shop, measured in zip(urls, requests, parts, strict=True):
+            if turn := of_shop[begin : begin + TURN]:
+                measured.append(load(url, turn, connections=1))
+    if failures := sum(each.failures for measured in parts for each in measured):
+        raise RuntimeError(f"{failures} requests failed")
+    return [
+        Measured(
+            sum(each.seconds for each in measured),
+            sorted(latency for each in measured for latency in each.latencies_ms),
+            0,
+        )
+        for measured in parts
+    ]
+
+
+def measure_browsing(urls: Sequence[str], seed: int) -> list[tuple[float, float]]:
+    """Return p50 and p95, in ms, of browsing each shop without a text; medians over the runs.
 
     ``seed`` differs between measurements that share a Redis: none is to be answered from the other's pages.
     """
-    load(url, list(pages(BROWSES, seed + RUNS)), connections=1)
-    measured = [load(url, list(pages(BROWSES, seed + run)), connections=1) for run in range(RUNS)]
-    if any(each.failures for each in measured):
-        raise RuntimeError("requests failed")
-    return median([each.percentile(0.5) for each in measured]), median([each.percentile(0.95) for each in measured])
+    runs = []
+    for run in range(-1, RUNS):
+        # the shops share a Redis
+        requests = [list(pages(BROWSES, 1000 * number + seed + run)) for number in range(len(urls))]
+        measured = load_in_turns(urls, requests)
+        if run >= 0:
+            runs.append(measured)
+    return [_middle(of_shop) for of_shop in zip(*runs, strict=True)]
 
 
-def measure(url: str, products: int) -> dict[str, tuple[float, float]]:
-    """Return p50 and p95, in ms, of searches, browsing, suggestions and single products; medians over the runs."""
-    figures: dict[str, tuple[list[float], list[float]]] = {}
-    load(url, list(pages(SEARCHES, -1)), connections=1)
+def measure(*shops: tuple[str, int]) -> list[dict[str, tuple[float, float]]]:
+    """Return p50 and p95, in ms, of each shop's searches, browsing, suggestions and single products.
+
+    ``shops`` : the URL and the number of products of each. The figures are medians over the runs.
+    """
+    urls = [url for url, _products in shops]
+    runs: dict[str, list[list[Measured]]] = {"search": [], "browse": [], "suggestion": [], "product": []}
+    load_in_turns(urls, [list(pages(SEARCHES, -1000 * number - 1)) for number in range(len(shops))])
     for run in range(RUNS):
-        ids = random.Random(run).sample(range(1, products + 1), min(REQUESTS, products))
-        for name, requests in (
-            ("search", list(pages(SEARCHES, run))),
-            ("browse", list(pages(BROWSES, run))),
-            ("suggestion", list(suggestions(run))),
-            ("product", [get(f"/products/{number}") for number in ids]),
-        ):
-            measured = load(url, requests, connections=1)
-            if measured.failures:
-                raise RuntimeError(f"{measured.failures} requests failed")
-            p50, p95 = figures.setdefault(name, ([], []))
-            p50.append(measured.percentile(0.5))
-            p95.append(measured.percentile(0.95))
-    return {name: (median(p50), median(p95)) for name, (p50, p95) in figures.items()}
+        requests: list[dict[str, list[bytes]]] = []
+        for number, (_url, products) in enumerate(shops):
+            ids = random.Random(run).sample(range(1, products + 1), min(REQUESTS, products))
+            # the shops share a Redis
+            seed = 1000 * number + run
+            requests.append(
+                {
+                    "search": list(pages(SEARCHES, seed)),
+                    "browse": list(pages(BROWSES, seed)),
+                    "suggestion": list(suggestions(number, run)),
+                    "product": [get(f"/products/{each}") for each in ids],
+                }
+            )
+        for name, measured in runs.items():
+            measured.append(load_in_turns(urls, [of_shop[name] for of_shop in requests]))
+    return [
+        {name: _middle([run[number] for run in measured]) for name, measured in runs.items()}
+        for number in range(len(shops))
+    ]
+
+
+def _middle(runs: Sequence[Measured]) -> tuple[float, float]:
+    return median([run.percentile(0.5) for run in runs]), median([run.percentile(0.95) for run in runs])
 
 
 def rows(bench: Bench) -> list[Row]:
     """Measure searches, browsing, suggestions and single products."""
     with bench.serving("products") as url:
-        figures = measure(url, bench.products)
+        figures = measure((url, bench.products))[0]
     size = f"{bench.products:,} products; typos, filters, facets and total; nothing cached"
     return [
         Row("product search, p50", figures["search"][0], "ms", 15, at_most=True, note=size),

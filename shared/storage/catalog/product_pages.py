@@ -13,7 +13,7 @@ from shared.domain.shop import price_bands
 from shared.errors import InvalidRequest
 from shared.storage.catalog import browsing, corrections
 from shared.storage.catalog.categories import NAMED, in_subtree
-from shared.storage.catalog.text_query import TEXT_QUERY, Matching, text_parameters
+from shared.storage.catalog.text_query import Matching, read_text_query
 from shared.storage.operations import shop
 
 Sort = Literal["relevance", "price_asc", "price_desc", "newest", "popular", "distance"]
@@ -46,7 +46,8 @@ _FILTERS: Final = {
     "in_stock": "(p.quantity > 0) = cast(:in_stock AS boolean)",
     "tags": "p.tags @> cast(:tags AS text[])",
     # an exact external_id or title matches, whatever words the product has
-    "words": "(p.document @@ q.matching OR lower(p.external_id) = lower(:external_id) OR p.title_key = q.title_key)",
+    "words": """(p.document @@ cast(:matching AS tsquery) OR lower(p.external_id) = lower(:external_id)
+        OR p.title_key = cast(:title_key AS bigint))""",
 }
 # the same of a row of catalog_counts, and of a cell of a group
 _COUNTED_FILTERS: Final = {
@@ -89,35 +90,40 @@ _KEY_TYPES: Final[dict[str, KeyType]] = {
     "price": "numeric",
     "distance": "float8",
 }
-_TEXT_COLUMNS: Final = """lower(p.external_id) = lower(:external_id) AS is_id,
-           CASE WHEN p.title_key = q.title_key THEN 1 + (lower(p.name) = lower(:external_id))::integer
+# the array is read once; comparing ids costs a match less than comparing texts
+_TEXT_COLUMNS: Final = """p.id = ANY (ARRAY(
+               SELECT exact.id FROM products exact WHERE lower(exact.external_id) = lower(:external_id))) AS is_id,
+           CASE WHEN p.title_key = cast(:title_key AS bigint) THEN 1 + (lower(p.name) = lower(:external_id))::integer
                 ELSE 0 END AS is_title, """
+_MOST_PURCHASED: Final = f"""(
+        SELECT most.*, p.document @@ cast(:complete AS tsquery) AS all_words,
+               round(ts_rank(p.document, cast(:matching AS tsquery))::numeric, 1) AS rank
+        FROM (SELECT id, is_id, is_title, purchases FROM matched
+              ORDER BY is_id DESC, is_title DESC, purchases DESC, id LIMIT {MAX_RANKED}) AS most
+        JOIN products p USING (id))"""
+# all matches, for pages that may lie beyond those that are ranked
 _RANKED: Final = f"""(
-        SELECT matched.*, coalesce(ranked.all_words, false) AS all_words, coalesce(ranked.rank, -1) AS rank
-        FROM matched LEFT JOIN (
-            SELECT p.id, p.document @@ q.complete AS all_words,
-                   round(ts_rank(p.document, q.matching)::numeric, 1) AS rank
-            FROM q, (SELECT id FROM matched ORDER BY is_id DESC, is_title DESC, purchases DESC, id
-                     LIMIT {MAX_RANKED}) AS most
-            JOIN products p USING (id)) AS ranked USING (id)) AS rows_of_text"""
+        SELECT matched.id, matched.is_id, matched.is_title, matched.purchases,
+               coalesce(ranked.all_words, false) AS all_words, coalesce(ranked.rank, -1) AS rank
+        FROM matched LEFT JOIN {_MOST_PURCHASED} AS ranked USING (id))"""
 
 # Only fixed fragments of this module replace the names in braces; values are always parameters.
 _PAGE: Final = """
-WITH {subtrees}{text_query}matching AS MATERIALIZED (
+WITH {subtrees}matching AS MATERIALIZED (
     {matching}
-), matched AS NOT MATERIALIZED (
+), {others}matched AS NOT MATERIALIZED (
     {matched}
-), cells AS MATERIALIZED (
-    {cells}
+), facts AS MATERIALIZED (
+    {facts}
 ), ordered AS MATERIALIZED (
     -- one row more than the page has: whether there is a next page
-    SELECT id, key, row_number() OVER () AS position
-    FROM (SELECT id, json_build_array({key}) AS key FROM {rows}{after} ORDER BY {order}
+    SELECT id, json_build_array({key}) AS key, row_number() OVER () AS position
+    FROM (SELECT * FROM {rows} AS sorted{after} ORDER BY {order}
           LIMIT cast(:page_size AS bigint) + 1 OFFSET cast(:skipped AS bigint)) AS rows
 ), page AS (
     SELECT id, position FROM ordered WHERE position <= cast(:page_size AS bigint)
 )
-SELECT ({total}) AS total,
+SELECT {total} AS total,
     coalesce((SELECT json_agg({product} ORDER BY page.position)
         FROM page JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id
         LEFT JOIN product_stats s ON s.product_id = p.id), '[]')::text AS products,
@@ -126,61 +132,75 @@ SELECT ({total}) AS total,
             SELECT json_agg(json_build_object('id', c.id, 'name', c.leaf, 'path', c.path, 'count', counted.products)
                             ORDER BY counted.products DESC, c.path)
             FROM (SELECT category_id, sum(n)::bigint AS products
-                  FROM (SELECT category_id, n FROM cells{further_categories}{group_categories}) AS each
+                  FROM (SELECT category_id, n FROM facts WHERE is_cell{further_categories}{group_categories}) AS each
                   GROUP BY 1) AS counted
             JOIN categories c ON c.id = counted.category_id), '[]'),
         'price_bands', coalesce((SELECT json_agg(json_build_object(
                 'min', (cast(:band_starts AS numeric[]))[band],
                 'max', (cast(:band_ends AS numeric[]))[band], 'count', products) ORDER BY band)
             FROM (SELECT band, sum(n)::bigint AS products
-                  FROM (SELECT band, n FROM cells{group_bands}) AS each
+                  FROM (SELECT band, n FROM facts WHERE is_cell{group_bands}) AS each
                   GROUP BY 1) AS counted), '[]'),
         'tags', coalesce((SELECT json_agg(json_build_object('tag', tag, 'count', products) ORDER BY products DESC, tag)
-            FROM (SELECT tag, count(*) AS products
-                  FROM (SELECT unnest(tags) AS tag FROM matching{singles}{group_tags}) AS each
+            FROM (SELECT tag, sum(n)::bigint AS products
+                  FROM (SELECT unnest(tags) AS tag, n FROM facts WHERE NOT is_cell{group_tags}) AS each
                   GROUP BY 1 ORDER BY products DESC, tag LIMIT cast(:tag_facets AS integer)) AS counted), '[]')
     )::text AS facets,
     (SELECT key::text FROM ordered WHERE position = cast(:page_size AS bigint)
          AND EXISTS (SELECT FROM ordered WHERE position > cast(:page_size AS bigint))) AS next"""
 
 
-_MATCHING: Final = """SELECT {columns}p.id, p.price, p.category_id, p.further_category_ids, p.tags, p.item_group_id,
-           p.quantity > 0 AS in_stock, p.created_at{purchases}
-    FROM {source}products p{statistics}
+_MATCHING: Final = """SELECT {columns}p.id, p.price, p.category_id, p.further_category_ids, p.tags,
+           p.item_group_id{more}
+    FROM products p{statistics}
     WHERE p.is_active{conditions}"""
-# only for an order by purchases: a statement reads them match by match
-_PURCHASES: Final = ", coalesce(s.purchase_count, 0) AS purchases"
-_STATISTICS: Final = " LEFT JOIN product_stats s ON s.product_id = p.id"
+# of variants, those in stock come first
+_IN_STOCK: Final = ", p.quantity > 0 AS in_stock"
+# only for an order by them: what a match is kept with costs time
+_KEY_COLUMNS: Final = {
+    "purchases": ", coalesce(s.purchase_count, 0) AS purchases",
+    "created_at": ", p.created_at",
+}
+# Products without purchases are left out, so that many matches are joined with few rows of one index.
+_STATISTICS: Final = """
+        LEFT JOIN (SELECT product_id, purchase_count FROM product_stats WHERE purchase_count > 0) AS s
+        ON s.product_id = p.id"""
 _ALL_VARIANTS: Final = "SELECT * FROM matching"
 # Of the variants that match, the exact id first, then the best in stock by the page's order.
 _ONE_VARIANT: Final = """SELECT * FROM matching WHERE item_group_id IS NULL
     UNION ALL
-    (SELECT DISTINCT ON (item_group_id) * FROM matching WHERE item_group_id IS NOT NULL
+    (SELECT DISTINCT ON (item_group_id) * FROM grouped
      ORDER BY item_group_id, {exact}in_stock DESC, {order})"""
 # What a facet counts: of a group that a page shows once, each value once, whichever variants that match have it. A
 # facet's count is thus the total of the page that is filtered by it.
-# A large result is read as few times as possible: once for categories and bands together, once for tags. Most products
-# have no further category; a set of rows in the list of columns costs less than one in FROM.
-_CELLS: Final = """SELECT category_id, price_step_of(price) AS band, count(*) AS n FROM matching{singles}
-    GROUP BY 1, 2"""
+# A large result is read as few times as possible: once for categories and bands, and for tags by the sets that products
+# have, of which there are fewer; and once for the few products that count in other ways. A hash of 64 bits stands for a
+# set of tags, as title_key stands for a title.
+_FACTS: Final = """SELECT category_id, price_step_of(price) AS band, any_value(tags) AS tags, count(*) AS n,
+           grouping(price_step_of(price)) = 0 AS is_cell
+    FROM matching{singles}
+    GROUP BY GROUPING SETS ((category_id, price_step_of(price)), (hash_array_extended(tags, 0)))"""
+_FURTHER: Final = """further AS MATERIALIZED (
+    SELECT category_id, further_category_ids FROM matching WHERE {singles_and}further_category_ids <> '{{}}'
+), """
+_GROUPED: Final = """grouped AS MATERIALIZED (
+    SELECT * FROM matching WHERE item_group_id IS NOT NULL
+), """
+# a set of rows in the list of columns costs less than one in FROM
 _FURTHER_CATEGORIES: Final = """
     UNION ALL SELECT further_id, 1 FROM (
-        SELECT category_id, unnest(categories_of(NULL, further_category_ids)) AS further_id
-        FROM matching{singles_and} further_category_ids <> '{{}}') AS further
+        SELECT category_id, unnest(categories_of(NULL, further_category_ids)) AS further_id FROM further) AS each
     WHERE further_id IS DISTINCT FROM category_id"""
 _OF_GROUPS: Final = """
-    UNION ALL SELECT value{n} FROM (
-        SELECT DISTINCT {values} AS value, item_group_id FROM matching WHERE item_group_id IS NOT NULL) AS of_groups"""
+    UNION ALL SELECT value, 1 FROM (SELECT DISTINCT {values} AS value, item_group_id FROM grouped) AS of_groups"""
 _SINGLES: Final = " WHERE item_group_id IS NULL"
 _GROUP_FACETS: Final = {
-    "group_categories": _OF_GROUPS.format(n=", 1", values="unnest(categories_of(category_id, further_category_ids))"),
-    "group_bands": _OF_GROUPS.format(n=", 1", values="price_step_of(price)"),
-    "group_tags": _OF_GROUPS.format(n="", values="unnest(tags)"),
+    "group_categories": _OF_GROUPS.format(values="unnest(categories_of(category_id, further_category_ids))"),
+    "group_bands": _OF_GROUPS.format(values="price_step_of(price)"),
+    "group_tags": _OF_GROUPS.format(values="unnest(tags)"),
 }
-_TOTAL: Final = "SELECT count(*) FROM matching"
-_TOTAL_OF_ONE_VARIANT: Final = (
-    "SELECT count(*) FILTER (WHERE item_group_id IS NULL) + count(DISTINCT item_group_id) FROM matching"
-)
+_TOTAL: Final = "(SELECT coalesce(sum(n), 0)::bigint FROM facts WHERE is_cell)"
+_TOTAL_OF_ONE_VARIANT: Final = f"{_TOTAL} + (SELECT count(DISTINCT item_group_id) FROM grouped)"
 _PRODUCT: Final = "product_json(p, c, s)"
 # the last field of a product's JSON is a text
 _PRODUCT_WITH_DISTANCE: Final = f"""(left({_PRODUCT}::text, -1) || ', "distance_km" : '
@@ -262,15 +282,18 @@ def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[st
     conditions = [_FILTERS[name] for name in parameters]
     order = _order_of(page, search)
     key = _key(order)
-    text_query = columns = source = exact = ""
+    columns = exact = ""
     rows = "matched"
     if search:
-        parameters |= text_parameters(search, how) | {"external_id": filters.search.strip()}
+        # as values, so that the planner knows how many products match
+        parameters |= read_text_query(search, how) | {"external_id": filters.search.strip()}
         conditions.append(_FILTERS["words"])
-        text_query, source, columns = f"q AS MATERIALIZED ({TEXT_QUERY}), ", "q, ", _TEXT_COLUMNS
+        columns = _TEXT_COLUMNS
         exact = "is_id DESC, is_title DESC, "
         if page.sort == "relevance":
-            rows = _RANKED
+            # one more than the page has: whether there is a next page
+            is_among_ranked = page.after is None and page.number * page.size < MAX_RANKED
+            rows = _MOST_PURCHASED if is_among_ranked else _RANKED
     product = _PRODUCT
     if filters.latitude is not None:
         parameters |= {"latitude": filters.latitude, "longitude": filters.longitude}
@@ -282,21 +305,20 @@ def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[st
     if filters.variants == "one" and not filters.external_ids:
         matched = _ONE_VARIANT.format(exact=exact, order=_ORDERS[page.sort])
         singles = _SINGLES
-    by_purchases = any(name == "purchases" for name, _descends, _type in key)
+    names = {name for name, _descends, _type in key}
     sql = _PAGE.format(
         subtrees="".join(_SUBTREES[name] for name in _SUBTREES if name in parameters),
-        text_query=text_query,
         matching=_MATCHING.format(
             columns=columns,
-            source=source,
             conditions="".join(f" AND {part}" for part in conditions),
-            purchases=_PURCHASES if by_purchases else "",
-            statistics=_STATISTICS if by_purchases else "",
+            more=(_IN_STOCK if singles else "") + "".join(_KEY_COLUMNS[name] for name in _KEY_COLUMNS if name in names),
+            statistics=_STATISTICS if "purchases" in names else "",
         ),
         matched=matched,
-        cells=_CELLS.format(singles=singles),
-        singles=singles,
-        further_categories=_FURTHER_CATEGORIES.format(singles_and=f"{singles} AND" if singles else " WHERE"),
+        others=_FURTHER.format(singles_and="item_group_id IS NULL AND " if singles else "")
+        + (_GROUPED if singles else ""),
+        facts=_FACTS.format(singles=singles),
+        further_categories=_FURTHER_CATEGORIES,
         **{name: facet if singles else "" for name, facet in _GROUP_FACETS.items()},
         total=_TOTAL_OF_ONE_VARIANT if singles else _TOTAL,
         rows=rows,

@@ -15,10 +15,19 @@ MAX_MATCHES: Final = 300
 # of the most purchased products.
 MAX_SHORT: Final = 2
 MAX_POPULAR: Final = 1000
-_EVERY_PRODUCT: Final = "products p LEFT JOIN product_stats s ON s.product_id = p.id"
+# Without the products that were never bought, many matches are joined with few rows of one index.
+_EVERY_PRODUCT: Final = """(
+        SELECT p.id, p.document, coalesce(s.purchase_count, 0) AS purchases
+        FROM products p
+        LEFT JOIN (SELECT product_id, purchase_count FROM product_stats WHERE purchase_count > 0) AS s
+        ON s.product_id = p.id
+        WHERE p.is_active)"""
+# OFFSET 0 has the planner read these products by their ids, not every product that matches.
 _POPULAR_PRODUCTS: Final = f"""(
-        SELECT * FROM product_stats ORDER BY purchase_count DESC, product_id LIMIT {MAX_POPULAR}) AS s
-         JOIN products p ON p.id = s.product_id"""
+        SELECT p.id, p.document, s.purchase_count AS purchases
+        FROM (SELECT product_id, purchase_count FROM product_stats
+              ORDER BY purchase_count DESC, product_id LIMIT {MAX_POPULAR}) AS s
+        JOIN products p ON p.id = s.product_id WHERE p.is_active OFFSET 0)"""
 
 # Products: those that match by name first, then the most purchased; one of the variants of a product, in stock if any
 # is. Categories: the shortest names first. Words that complete the last word: the most frequent in the catalog or,
@@ -32,9 +41,8 @@ WITH text_query AS MATERIALIZED ({TEXT_QUERY}), typed AS MATERIALIZED (
                  string_to_array(search_apart(search_lower(:search)), ' ') AS shown) AS split
     WHERE cardinality(words) > 0
 ), matched AS MATERIALIZED (
-    SELECT p.id, coalesce(s.purchase_count, 0) AS purchases
-    FROM text_query q, {{products}}
-    WHERE p.is_active AND p.document @@ q.matching
+    SELECT p.id, p.purchases FROM {{products}} AS p
+    WHERE p.document @@ (SELECT matching FROM text_query)
     ORDER BY purchases DESC, p.id LIMIT {MAX_MATCHES}
 ), chosen_products AS (
     SELECT * FROM (

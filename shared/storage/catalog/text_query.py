@@ -5,6 +5,8 @@ docs/decisions/0040-one-tokenisation.md
 
 from typing import Any, Final, Literal
 
+from shared.clients.postgres import read
+
 # Which products match: those with all words, with all but one of them, or with any.
 Matching = Literal["all", "most", "any"]
 
@@ -17,3 +19,13 @@ TEXT_QUERY: Final = """
 def text_parameters(search: str, how: Matching = "all") -> dict[str, Any]:
     """Return the parameters of TEXT_QUERY."""
     return {"search": search, "how": how}
+
+
+# as text: the driver has no type for queries
+_READ: Final = f"SELECT matching::text, complete::text, title_key FROM ({TEXT_QUERY}) AS q"
+
+
+def read_text_query(search: str, how: Matching) -> dict[str, Any]:
+    """Return the columns of TEXT_QUERY as parameters of a statement: the planner then knows how many products match."""
+    matching, complete, title_key = read(_READ, **text_parameters(search, how))[0]
+    return {"matching": matching, "complete": complete, "title_key": title_key}
