@@ -1,5 +1,7 @@
 """Content neighbours, from products to the answers of /similar-products."""
 
+import math
+
 import httpx
 import pytest
 
@@ -135,3 +137,46 @@ def test_excluded_products_take_no_place_of_those_that_trend(client: httpx.Clien
     assert [product for product, _ in similar(client, 1, k=2)] == [7, 11]
     # products of the other category are as they were
     assert [product for product, _ in similar(client, 2, k=2)] == [4, 6]
+
+
+def add_of_kind(name: str, category: str | None, brand: str | None) -> int:
+    rows = postgres.write(
+        """INSERT INTO products (name, brand, price, quantity, category_id)
+           VALUES (:name, :brand, 1, 1, (SELECT id FROM categories WHERE name = :category)) RETURNING id""",
+        name=name,
+        category=category,
+        brand=brand,
+    )
+    return int(rows[0][0])
+
+
+def test_products_of_a_kind_are_more_alike_than_products_of_a_brand(client: httpx.Client) -> None:
+    kinds = ["milk", "cheese", "bread", "soap", "pasta", "coffee", "honey", "rice"]
+    for kind in kinds:
+        postgres.write("INSERT INTO categories (name) VALUES (:name)", name=kind.capitalize())
+        for brand in ("Organic Fields", "Farmhouse", "Morningside"):
+            add_of_kind(f"{brand} {kind} {'Whole' if brand != 'Organic Fields' else ''}", kind.capitalize(), brand)
+    loose = add_of_kind("Zebra thing", None, "Zebra")
+    embed_products()
+    content.recount()
+    new = add_of_kind("Organic Fields hay milk", "Milk", "Organic Fields")
+    embed_products()
+    rows = client.get("/similar-products", params={"product_id": new, "k": 6, "kind": "content"}).json()
+    names = [product["name"] for product in rows["similar_products"]]
+    assert all("milk" in name for name in names[:3]), names
+    # of those, the brand's own is the first
+    assert names[0].startswith("Organic Fields milk")
+    weights = {
+        word: float(weight)
+        for word, weight in postgres.read(
+            """SELECT w.word,
+                      vector_norm(w.weighted) / vector_norm(content_weighted(w.direction, w.products, c.products))
+               FROM content_words w, content_counts c WHERE vector_norm(w.weighted) > 0"""
+        )
+    }
+    # a word of one category has all of its weight, and so has a word of products without a category
+    assert weights["pasta"] == pytest.approx(1, abs=1e-5)
+    assert weights["zebra"] == pytest.approx(1, abs=1e-5)
+    # a word of eight of the ten categories, in each as often
+    assert weights["morningside"] == pytest.approx(1 - math.log(8) / math.log(10 + 10), abs=1e-5)
+    assert loose not in [product["id"] for product in rows["similar_products"]]
