@@ -30,10 +30,10 @@ Signature = Annotated[
 
 
 @router.post("", responses=problem_responses(401, 409))
-async def receive_medusa_delivery(
+async def record_medusa_delivery(
     request: Request, delivery: MedusaDelivery, signature: Signature = None
 ) -> MedusaResult:
-    """Take a product or an order of Medusa as it is now. A delivery that is sent again is refused."""
+    """Record a product or an order of Medusa as it is now. A delivery that is sent again is refused."""
     keys = settings().signature_keys
     if not keys:
         settings().require("webhook_keys")

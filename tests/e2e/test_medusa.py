@@ -43,7 +43,7 @@ pytestmark = [
 ]
 
 
-def until(condition: Callable[[], bool], what: str, timeout_s: float = 30) -> None:
+def until(condition: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
     """Wait until a condition holds."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -98,7 +98,7 @@ class Medusa:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=900,
             check=False,
         )
         assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
@@ -114,7 +114,7 @@ class Medusa:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        until(self._is_ready, "Medusa is ready: " + str(self.folder / "medusa.log"), 120)
+        until(self._is_ready, "Medusa is ready: " + str(self.folder / "medusa.log"), 600)
         token = self.call("POST", "/auth/user/emailpass", **ADMIN)["token"]
         self.admin.headers["Authorization"] = f"Bearer {token}"
         key = self.call("POST", "/admin/api-keys", title="Aisle", type="secret")["api_key"]["token"]
