@@ -231,6 +231,10 @@ def test_a_deletion_during_a_pass_hides_no_other_product_from_it(shop: Shop) -> 
     shop.pull()
     last = str(PAGE - 1)
     assert [query["offset"] for query in server.pages("/products")] == ["0", last, last, "0", last]
+    # this pass had seen the product before it was deleted; the next one hides it
+    assert set(shown()) == {f"LAMP{number}" for number in range(2 * PAGE)}
+    shop.age()
+    shop.pull()
     assert set(shown()) == {f"LAMP{number}" for number in range(1, 2 * PAGE)}
 
 
