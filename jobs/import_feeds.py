@@ -4,16 +4,17 @@ import logging
 import time
 from typing import Any, Final
 
-from jobs.data.catalog_import import CatalogImport, recorded_failure
+from jobs.data import medusa
+from jobs.data.catalog_import import CatalogImport, hide_vanished, recorded_failure
 from jobs.data.feed_files import FeedFile, fetched
 from jobs.data.product_files import open_products
 from shared.clients import sources
-from shared.clients.postgres import Connection, transaction
+from shared.clients.postgres import Connection
 from shared.domain.catalog import ProductWrite
+from shared.domain.feeds import MEDUSA
 from shared.errors import AppError
 from shared.job import Parameters, job
-from shared.storage.catalog import bulk_writes, feeds
-from shared.storage.events import outbox
+from shared.storage.catalog import feeds
 from shared.storage.operations import imports
 from shared.tables.csv_files import text_options
 from shared.tables.presets import parse_reading
@@ -40,15 +41,19 @@ def import_feeds(_parameters: ImportFeeds) -> dict[str, Any]:
         if time.monotonic() > deadline:
             counts["left"] += 1
             continue
-        counts[_run(feed)] += 1
+        counts[_run(feed, deadline)] += 1
     return counts
 
 
-def _run(feed: dict[str, Any]) -> str:
+def _run(feed: dict[str, Any], deadline: float) -> str:
     """Run one feed, record how it went, and return the outcome."""
     marks = {name: feed[name] for name in ("etag", "last_modified", "digest")}
     feeds.begin_run(feed["id"])
     try:
+        if feed["preset"] == MEDUSA:
+            outcome, detail = medusa.pull(feed, deadline)
+            feeds.record_run(feed, outcome, detail, marks)
+            return outcome
         with fetched(feed["url"], feed["credentials"], **marks) as file:
             if file is None:
                 outcome, detail = "unchanged", "The file is the one of the last run."
@@ -80,30 +85,10 @@ def _take(feed: dict[str, Any], file: FeedFile) -> tuple[str, str]:
         with sources.unpacked(file.file, feed["url"]) as plain:
             form = sources.known_format(feed["url"], feed["format"])
             work.run(open_products(plain, form, reading, options))
-        vanished = _hide(feed, work, import_id)
+        vanished = hide_vanished(feed, work, import_id)
     imports.end(import_id, "succeeded", work.counts, work.report() | {"vanished": vanished})
     counts = work.counts
     return "imported", (
         f"{counts['created']} created, {counts['updated']} changed, {counts['rejected']} rows refused; "
         f"{vanished['hidden']} hidden.{' ' + vanished['reason'] if vanished['reason'] else ''}"
     )
-
-
-def _hide(feed: dict[str, Any], work: CatalogImport, import_id: int) -> dict[str, Any]:
-    """Hide the products that vanished from a feed, and return what was done and why it was not."""
-    if work.rejected_without_id:
-        reason = "Nothing was hidden: refused rows without a readable external_id may be the missing products."
-        return {"known": None, "gone": None, "hidden": 0, "reason": reason}
-    with transaction() as connection:
-        feeds.keep(connection, feed["id"], import_id, sorted(work.rejected_ids))
-        result = feeds.hide_vanished(connection, feed["id"], import_id, feed["max_gone_share"])
-        unsent = bulk_writes.announce(connection, result.hidden, "deleted")
-    if unsent:
-        outbox.publish_now(unsent)
-    reason = ""
-    if result.gone and result.gone > feed["max_gone_share"] * result.known:
-        reason = (
-            f"{result.gone} of {result.known} products are missing, more than max_gone_share "
-            f"({feed['max_gone_share']:.0%}), so none was hidden. Check the feed; raise max_gone_share if it is right."
-        )
-    return {"known": result.known, "gone": result.gone, "hidden": len(result.hidden), "reason": reason}

@@ -104,6 +104,7 @@ class Services:
             "GOOGLE_CLOUD_PROJECT": self.own.get("GOOGLE_CLOUD_PROJECT") or PROJECT,
             "ADMIN_TOKEN": self.own.get("ADMIN_TOKEN") or self.state.secret("admin"),
             "API_MAC_KEYS": self.own.get("API_MAC_KEYS") or f"local:{self.state.secret('api-keys')}",
+            "WEBHOOK_KEYS": self.own.get("WEBHOOK_KEYS") or f"local:{self.state.secret('webhooks')}",
             "TOKEN_KEYS": self.own.get("TOKEN_KEYS") or f"local:{self.state.secret('tokens')}",
         }
 

@@ -109,6 +109,10 @@ class Settings(BaseModel):
         description="keys of the MACs in API keys, written like TOKEN_KEYS; the first makes new API keys, all verify; "
         "the key that hashes the clients of events is derived from the first",
     )
+    webhook_keys: SecretStr | None = Field(
+        None,
+        description="keys of the signatures of webhooks, written like TOKEN_KEYS; all verify",
+    )
     identity_issuers: tuple[IdentityIssuer, ...] = Field(
         (),
         description="issuers of the shop's own OpenID Connect tokens, as a JSON list of objects with "
@@ -262,6 +266,8 @@ class Settings(BaseModel):
             raise ValueError(f"TOKEN_KEYS: each secret must have at least {minimum} bytes")
         if any(len(secret) < MIN_MAC_KEY_BYTES for secret in self.mac_keys):
             raise ValueError(f"API_MAC_KEYS: each secret must have at least {MIN_MAC_KEY_BYTES} bytes")
+        if any(len(secret) < MIN_MAC_KEY_BYTES for secret in self.signature_keys):
+            raise ValueError(f"WEBHOOK_KEYS: each secret must have at least {MIN_MAC_KEY_BYTES} bytes")
         return self
 
     @model_validator(mode="after")
@@ -301,6 +307,11 @@ class Settings(BaseModel):
     def mac_keys(self) -> tuple[bytes, ...]:
         """The secrets of API_MAC_KEYS in order; empty if it is not set. Raises ValueError."""
         return tuple(_keys_by_id("API_MAC_KEYS", self.api_mac_keys).values())
+
+    @property
+    def signature_keys(self) -> tuple[bytes, ...]:
+        """The secrets of WEBHOOK_KEYS in order; empty if it is not set. Raises ValueError."""
+        return tuple(_keys_by_id("WEBHOOK_KEYS", self.webhook_keys).values())
 
     @property
     def shop_ids_suffice(self) -> bool:

@@ -38,6 +38,7 @@ FOREIGN = (
     "SCHEDULER_LOCATION",
     "TOKEN_KEYS",
     "TRUST_SHOP_IDS",
+    "WEBHOOK_KEYS",
 )
 for _name in FOREIGN:
     os.environ.pop(_name, None)

@@ -1,8 +1,8 @@
-"""HTTP: takes events in the dialects of other collectors, so that a shop switches by changing a host."""
+"""HTTP: takes events in the dialects of other collectors, and the deliveries of Medusa shops."""
 
 from typing import Final
 
-from functions.collect import ga4, plain, retail, segment
+from functions.collect import ga4, medusa, plain, retail, segment
 from shared.http import api, serve
 from shared.http.edge import ANY_PATH
 
@@ -12,7 +12,8 @@ MAX_BODY_VALUES: Final = 50_000
 
 app = api(
     "collect",
-    "Takes events as Segment's libraries, GA4's Measurement Protocol and Google Cloud Retail send them.",
+    "Takes events as Segment's libraries, GA4's Measurement Protocol and Google Cloud Retail send them, and what a "
+    "Medusa shop delivers.",
     needs=("pubsub",),
     max_body={ANY_PATH: MAX_BODY_BYTES},
     max_values={ANY_PATH: MAX_BODY_VALUES},
@@ -24,8 +25,11 @@ app = api(
         "ga4": "Google Analytics 4, Measurement Protocol.",
         "retail": "User events of Google Cloud Retail.",
         "track": "A storefront's own tracking call.",
+        "medusa": "Deliveries of a Medusa shop.",
     },
 )
+# before Segment's, whose routes take every path below /v1
+app.include_router(medusa.router)
 app.include_router(segment.router)
 app.include_router(ga4.router)
 app.include_router(retail.router)

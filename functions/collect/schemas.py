@@ -121,3 +121,27 @@ class CollectionResult(BaseModel):
     success: Literal[True] = Field(description="True.")
     accepted: int = Field(description="Number of accepted events.")
     rejected: list[Rejection] = Field(description="The other events.")
+
+
+class MedusaDelivery(ForeignBody):
+    """A product or an order of Medusa after a change; docs/connect/example/medusa-subscriber.ts sends it."""
+
+    type: Literal["product", "order"] = Field(description="What it is about.")
+    id: Annotated[Text, Field(min_length=1, max_length=200)] = Field(description="Medusa's id of it.")
+    product: dict[str, Any] | None = Field(
+        None, description="The product as the Store API returns it; null if it is not sold any more."
+    )
+    categories: list[dict[str, Any]] = Field(
+        [], description="The product's categories and those above them: `id`, `name`, `parent_category_id`."
+    )
+    order: dict[str, Any] | None = Field(None, description="The order as the Admin API returns it.")
+
+
+class MedusaResult(BaseModel):
+    """What a delivery did."""
+
+    created: int = Field(description="Products that are new.")
+    updated: int = Field(description="Products that changed.")
+    hidden: int = Field(description="Variants that are not sold any more.")
+    reports: int = Field(description="The order and its refunds that were published. What is known counts once.")
+    rejected: list[str] = Field(description="Variants and reports that could not be taken, each with the reason.")

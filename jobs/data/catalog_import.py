@@ -1,14 +1,16 @@
 """Storing a catalog chunk by chunk, and counting what became of its rows. Shared by import_catalog and import_feeds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
+from shared.clients.postgres import transaction
 from shared.errors import InvalidRequest, Unavailable
 from shared.job import progress
-from shared.storage.catalog import bulk_writes
+from shared.storage.catalog import bulk_writes, feeds
+from shared.storage.events import outbox
 from shared.storage.operations import imports
 from shared.tables.product_values import Row, RowError
 from shared.tables.products import PREVIEW_ROWS, ProductRows, Repeated, Repetitions, count_errors, mapping_of, shown
@@ -63,11 +65,8 @@ class CatalogImport:
         rows = iter(catalog)
         try:
             while chunk := list(islice(rows, ROWS_PER_CHUNK)):
-                good = self._sorted_out(chunk)
+                good = self.take(chunk, is_dry=is_dry)
                 first_products += [shown(row[1]) for row in good[: PREVIEW_ROWS - len(first_products)]]
-                self._store(chunk, good, is_dry=is_dry)
-                self.on_progress(dict(self.counts))
-                progress("catalog rows imported", counts=dict(self.counts))
         except InvalidRequest as error:
             if not self.counts["rows"]:
                 raise
@@ -81,6 +80,14 @@ class CatalogImport:
             reasons = self.left_out.sentence() or self._nothing()
             raise self._failure(f"No product of {self.counts['rows']} rows could be used: {reasons}.")
         return first_products
+
+    def take(self, chunk: list[Row | list[RowError]], *, is_dry: bool = False) -> list[Row]:
+        """Store a chunk of rows in a transaction, and return those that were not refused before."""
+        good = self._sorted_out(chunk)
+        self._store(chunk, good, is_dry=is_dry)
+        self.on_progress(dict(self.counts))
+        progress("catalog rows imported", counts=dict(self.counts))
+        return good
 
     def _nothing(self) -> str:
         skipped = self.catalog.skipped.sentence()
@@ -163,3 +170,23 @@ def recorded_failure(import_id: int, work: CatalogImport) -> Iterator[None]:
         detail = error.detail if isinstance(error, InvalidRequest) else f"{type(error).__name__}: the error was logged."
         imports.end(import_id, "failed", work.counts, work.report() | {"error": detail})
         raise
+
+
+def hide_vanished(feed: Mapping[str, Any], work: CatalogImport, import_id: int) -> dict[str, Any]:
+    """Hide the products that vanished from a feed, and return what was done and why it was not."""
+    if work.rejected_without_id:
+        reason = "Nothing was hidden: refused rows without a readable external_id may be the missing products."
+        return {"known": None, "gone": None, "hidden": 0, "reason": reason}
+    with transaction() as connection:
+        feeds.keep(connection, feed["id"], import_id, sorted(work.rejected_ids))
+        result = feeds.hide_vanished(connection, feed["id"], import_id, feed["max_gone_share"])
+        unsent = bulk_writes.announce(connection, result.hidden, "deleted")
+    if unsent:
+        outbox.publish_now(unsent)
+    reason = ""
+    if result.gone and result.gone > feed["max_gone_share"] * result.known:
+        reason = (
+            f"{result.gone} of {result.known} products are missing, more than max_gone_share "
+            f"({feed['max_gone_share']:.0%}), so none was hidden. Check the feed; raise max_gone_share if it is right."
+        )
+    return {"known": result.known, "gone": result.gone, "hidden": len(result.hidden), "reason": reason}

@@ -6,6 +6,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 # Only secrets of this prefix: otherwise a feed could send any secret of the project to a server of its author's choice.
 SECRET_PREFIX: Final = "aisle-feed-"  # noqa: S105  # of names, not of values
+# the preset of a feed that is no file: the address is that of a Medusa server, whose API is pulled
+MEDUSA: Final = "medusa"
 _SECRET: Final = re.compile(rf"{SECRET_PREFIX}[a-zA-Z0-9_-]{{1,200}}")
 _SCHEMES: Final = ("https", "http", "gs", "s3")
 # parameters whose values are credentials

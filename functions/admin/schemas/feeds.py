@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.domain.events import Text, printable
-from shared.domain.feeds import feed_url, secret_name
+from shared.domain.feeds import MEDUSA, feed_url, secret_name
 from shared.domain.patches import all_optional
 from shared.errors import InvalidRequest
 from shared.tables.csv_files import text_options
@@ -26,7 +26,9 @@ class FeedWrite(BaseModel):
     url: Annotated[str, _short(2000), AfterValidator(printable), AfterValidator(feed_url)] = Field(
         description="Address of the file: https://, gs:// or s3://, without credentials."
     )
-    preset: Annotated[Text, _short(20)] | None = Field(None, description="Whose export it is; detected if omitted.")
+    preset: Annotated[Text, _short(20)] | None = Field(
+        None, description="Whose export it is; detected if omitted. `medusa` pulls a Medusa server's API."
+    )
     columns: Annotated[Text, _short(5000)] | None = Field(None, description="FIELD:COLUMN pairs, as for an import.")
     separator: Annotated[Text, _short(10)] | None = Field(None, description="Separator of a CSV.")
     encoding: Annotated[Text, _short(50)] | None = Field(None, description="Text encoding.")
@@ -47,13 +49,25 @@ class FeedWrite(BaseModel):
 
     @model_validator(mode="after")
     def readable(self) -> "FeedWrite":
-        """Refuse options of reading that no file could fit."""
+        """Refuse options of reading that no file could fit, and any of them for what is no file."""
+        if self.preset == MEDUSA:
+            self._is_pulled()
+            return self
         try:
             parse_reading(self.preset, self.columns)
             text_options(self.separator, self.encoding, self.decimal)
         except InvalidRequest as error:
             raise ValueError(error.detail) from None
         return self
+
+    def _is_pulled(self) -> None:
+        options = ("columns", "separator", "encoding", "decimal", "format")
+        if (given := next((name for name in options if getattr(self, name) is not None), None)) is not None:
+            raise ValueError(f"{given} is for files, and preset {MEDUSA} reads Medusa's API; leave it out")
+        if not self.url.startswith(("https://", "http://")):
+            raise ValueError(f"url of the preset {MEDUSA} is the address of the Medusa server, with https://")
+        if self.credentials is None:
+            raise ValueError(f"credentials of the preset {MEDUSA} name a secret that holds a secret API key of Medusa")
 
 
 class CatalogFeed(FeedWrite):

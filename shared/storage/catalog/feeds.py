@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import orjson
+
 from shared.clients.postgres import Connection, execute, read, write
 from shared.domain.catalog import ProductWrite
 from shared.errors import NotFound
@@ -34,11 +36,11 @@ ADD: Final = f"INSERT INTO feeds ({_SET}) VALUES ({', '.join(f':{name}' for name
 # a file that was read by other settings must be read again
 CHANGE: Final = f"""
 UPDATE feeds SET {", ".join(f"{name} = :{name}" for name in SETTINGS)}, etag = NULL, last_modified = NULL,
-    digest = NULL, next_run_at = now(), updated_at = now()
+    digest = NULL, cursor = NULL, next_run_at = now(), updated_at = now()
 WHERE id = :id"""
 DELETE: Final = "DELETE FROM feeds WHERE id = :id"
 DUE: Final = f"""
-SELECT {COLUMNS}, etag, last_modified, digest FROM feeds
+SELECT {COLUMNS}, etag, last_modified, digest, cursor FROM feeds
 WHERE is_active AND next_run_at <= now() ORDER BY next_run_at, id"""
 # A run that is killed, by a file that never ends or is too large, must not be the first of the next round again: the
 # other feeds would never run.
@@ -98,6 +100,26 @@ WITH gone AS (
     WHERE f.feed_id = :feed_id AND f.external_id = hidden.external_id
 )
 SELECT id FROM hidden"""
+
+# Variants that a product of the feed no longer has.
+HIDE_VARIANTS: Final = """
+WITH gone AS (
+    SELECT f.external_id FROM feed_products f JOIN products p USING (external_id)
+    WHERE f.feed_id = :feed_id AND f.is_own AND f.hidden_at IS NULL
+      AND p.item_group_id = ANY (cast(:groups AS text[])) AND NOT p.external_id = ANY (cast(:kept AS text[]))
+), hidden AS (
+    UPDATE products p SET is_active = false, updated_at = now() FROM gone
+    WHERE p.external_id = gone.external_id AND p.is_active RETURNING p.id, p.external_id
+), noted AS (
+    UPDATE feed_products f SET hidden_at = now() FROM hidden
+    WHERE f.feed_id = :feed_id AND f.external_id = hidden.external_id
+)
+SELECT id FROM hidden"""
+# of a feed whose settings have not changed since its run began
+SAVE_CURSOR: Final = """
+UPDATE feeds SET cursor = cast(:cursor AS jsonb)
+WHERE id = :id AND updated_at = cast(:settings_at AS timestamptz)"""
+PULLED: Final = "SELECT id, cursor FROM feeds WHERE preset = :preset AND is_active ORDER BY id LIMIT 1"
 
 
 class Vanished(NamedTuple):
@@ -205,3 +227,24 @@ def hide_vanished(connection: Connection, feed_id: int, import_id: int, max_gone
     if gone and gone <= max_gone_share * known:
         hidden = [int(row[0]) for row in execute(connection, HIDE, {"feed_id": feed_id, "import_id": import_id})]
     return Vanished(int(known), int(gone), hidden)
+
+
+def hide_variants(connection: Connection, feed_id: int, groups: Sequence[str], kept: Sequence[str]) -> list[int]:
+    """Hide the feed's own products of these groups that are not among ``kept``, and return their ids."""
+    parameters = {"feed_id": feed_id, "groups": list(groups), "kept": list(kept)}
+    return [int(row[0]) for row in execute(connection, HIDE_VARIANTS, parameters)]
+
+
+def save_cursor(connection: Connection, feed: Mapping[str, Any], cursor: Mapping[str, Any]) -> None:
+    """Note how far the pull of a feed, as ``due`` returned it, has come. A feed that was changed begins anew."""
+    execute(
+        connection,
+        SAVE_CURSOR,
+        {"id": feed["id"], "settings_at": feed["updated_at"], "cursor": orjson.dumps(cursor).decode()},
+    )
+
+
+def pulled(preset: str) -> tuple[int, dict[str, Any]] | None:
+    """Return the id and the cursor of the active feed that is pulled by a preset, the oldest; None if there is none."""
+    rows = read(PULLED, preset=preset)
+    return (int(rows[0][0]), rows[0][1] or {}) if rows else None

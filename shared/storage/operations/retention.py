@@ -41,6 +41,8 @@ RULES: Final = (
     Rule("search_counts", f"day < ({EVENT_AGE})::date"),
     Rule("event_counts_hourly", "hour < now() - interval '13 months'"),
     Rule("idempotency_keys", f"created_at < now() - interval '{RETENTION_S} seconds'"),
+    # a signature is accepted for minutes
+    Rule("webhook_deliveries", "signed_at < now() - interval '1 hour'"),
     Rule("outbox", "published_at < now() - interval '7 days'"),
     Rule("rejected_events", "rejected_at < now() - interval '90 days'"),
     Rule("recommendation_log", f"at < now() - interval '{KEPT_DAYS} days'"),

@@ -1,0 +1,104 @@
+"""Orders of Medusa 2 as reports of orders and refunds. No I/O.
+
+An order is reported whole each time it is seen: its lines and refunds have ids that come from Medusa's, so that the
+pull and the subscriber may report the same order in any order and as often as they like, and it counts once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+# of the Admin API; docs/connect/example/medusa-subscriber.ts asks for the same
+ORDER_FIELDS: Final = (
+    "id,status,customer_id,canceled_at,created_at,updated_at,metadata,*items,*items.detail,"
+    "payment_collections.captured_amount,payment_collections.refunded_amount"
+)
+# the key of an order's metadata under which the storefront leaves the visitor's id
+USER_KEY: Final = "aisle_user_id"
+# A piece that comes back is an event of its own. A line of more pieces is given back when all of them have come back.
+MAX_SINGLE_PIECES: Final = 100
+# what Medusa counts of an item that came back: sellable, and damaged
+_RETURNED: Final = ("return_received_quantity", "return_dismissed_quantity")
+
+
+def variant_id(sku: Any, identifier: Any) -> str | None:
+    """Return the external id of a variant: its SKU, or else Medusa's id of it; None if it has neither."""
+    return next((text for value in (sku, identifier) if isinstance(value, str) and (text := value.strip())), None)
+
+
+def reports_of(order: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what an order reports: itself, and what was given back of it. A draft, and an order of nothing, is none.
+
+    The user is the visitor whom the storefront named, else Medusa's customer, else the order itself.
+    """
+    order_id, items = order.get("id"), _items(order)
+    if not isinstance(order_id, str) or not items or order.get("status") == "draft":
+        return []
+    metadata = order.get("metadata")
+    named = metadata.get(USER_KEY) if isinstance(metadata, Mapping) else None
+    shared = {"user_id": named or order.get("customer_id") or order_id, "order_id": order_id}
+    lines = [
+        {"external_id": _product(item), "quantity": _whole(item.get("quantity"))}
+        | ({} if not _is_price(item.get("unit_price")) else {"price": item["unit_price"]})
+        for item in items
+    ]
+    reports = [{**shared, "event_type": "order", "timestamp": order.get("created_at"), "lines": lines}]
+    if is_given_back(order):
+        at = order.get("canceled_at") or order.get("updated_at")
+        whole = {**shared, "event_type": "refund", "event_id": f"medusa/{order_id}/all", "timestamp": at}
+        return [*reports, whole]
+    return reports + [
+        {**shared, "event_type": "refund", "timestamp": order.get("updated_at"), **part} for part in _parts(items)
+    ]
+
+
+def is_given_back(order: Mapping[str, Any]) -> bool:
+    """Return whether an order was canceled, or everything that was paid for it was paid back."""
+    if order.get("status") == "canceled" or order.get("canceled_at"):
+        return True
+    collections = [each for each in order.get("payment_collections") or () if isinstance(each, Mapping)]
+    paid = sum(_number(each.get("captured_amount")) for each in collections)
+    returned = sum(_number(each.get("refunded_amount")) for each in collections)
+    return 0 < paid <= returned
+
+
+def _items(order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    items = [
+        item
+        for item in order.get("items") or ()
+        if isinstance(item, Mapping) and _whole(item.get("quantity")) > 0 and _product(item) is not None
+    ]
+    # a line of an order is known by its position, which must not depend on how Medusa sorts today
+    return sorted(items, key=lambda item: str(item.get("id")))
+
+
+def _parts(items: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the refunds of pieces that came back. Medusa counts them in all, so each piece has its own event id."""
+    for item in items:
+        detail = item.get("detail")
+        counted = [_whole(detail.get(name)) for name in _RETURNED] if isinstance(detail, Mapping) else []
+        bought = _whole(item.get("quantity"))
+        returned = min(sum(counted), bought)
+        if bought <= MAX_SINGLE_PIECES:
+            for piece in range(1, returned + 1):
+                line = {"external_id": _product(item), "quantity": 1}
+                yield {"event_id": f"medusa/{item.get('id')}/{piece}", "lines": [line]}
+        elif returned == bought:
+            line = {"external_id": _product(item), "quantity": bought}
+            yield {"event_id": f"medusa/{item.get('id')}/all", "lines": [line]}
+
+
+def _product(item: Mapping[str, Any]) -> str | None:
+    return variant_id(item.get("variant_sku"), item.get("variant_id"))
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0
+
+
+def _whole(value: Any) -> int:
+    number = _number(value)
+    return int(number) if 0 <= number < 2**31 else 0
+
+
+def _is_price(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
