@@ -20,6 +20,11 @@ MAX_SINGLE_PIECES: Final = 100
 _RETURNED: Final = ("return_received_quantity", "return_dismissed_quantity")
 
 
+def objects(value: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list of Medusa's JSON; anything that is no object, or no list, is left out."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
 def variant_id(sku: Any, identifier: Any) -> str | None:
     """Return the external id of a variant: its SKU, or else Medusa's id of it; None if it has neither."""
     return next((text for value in (sku, identifier) if isinstance(value, str) and (text := value.strip())), None)
@@ -55,7 +60,7 @@ def is_given_back(order: Mapping[str, Any]) -> bool:
     """Return whether an order was canceled, or everything that was paid for it was paid back."""
     if order.get("status") == "canceled" or order.get("canceled_at"):
         return True
-    collections = [each for each in order.get("payment_collections") or () if isinstance(each, Mapping)]
+    collections = objects(order.get("payment_collections"))
     paid = sum(_number(each.get("captured_amount")) for each in collections)
     returned = sum(_number(each.get("refunded_amount")) for each in collections)
     return 0 < paid <= returned
@@ -63,9 +68,7 @@ def is_given_back(order: Mapping[str, Any]) -> bool:
 
 def _items(order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     items = [
-        item
-        for item in order.get("items") or ()
-        if isinstance(item, Mapping) and _whole(item.get("quantity")) > 0 and _product(item) is not None
+        item for item in objects(order.get("items")) if _whole(item.get("quantity")) > 0 and _product(item) is not None
     ]
     # a line of an order is known by its position, which must not depend on how Medusa sorts today
     return sorted(items, key=lambda item: str(item.get("id")))

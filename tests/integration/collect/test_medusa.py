@@ -163,3 +163,14 @@ def test_forged_and_old_deliveries_are_refused(shop: httpx.Client, deliver: Deli
 @pytest.mark.usefixtures("feed")
 def test_a_delivery_of_something_else_is_refused(deliver: Deliver, body: dict[str, Any]) -> None:
     assert deliver(body).status_code == 422
+
+
+@pytest.mark.usefixtures("feed")
+@pytest.mark.parametrize("value", [5, True, "text", [5]])
+def test_a_signed_delivery_of_a_wrong_form_is_no_error_of_the_server(deliver: Deliver, value: Any) -> None:
+    for name in ("variants", "tags", "categories", "type", "thumbnail", "title"):
+        body = product("A")
+        body["product"][name] = value
+        assert deliver(body).status_code in (200, 422)
+    for name in ("items", "payment_collections", "metadata", "customer_id", "created_at"):
+        assert deliver(order(**{name: value})).status_code in (200, 422)
