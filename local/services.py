@@ -79,7 +79,7 @@ class Services:
                 self.environment["PUBSUB_EMULATOR_HOST"] = host
                 self.report("Pub/Sub: using PUBSUB_EMULATOR_HOST")
             else:
-                broker, broker_name = self._start_pubsub(logs / "pubsub.log")
+                broker, broker_name = self.start_pubsub(logs / "pubsub.log")
                 self.parts.append(broker)
                 waits.append(lambda: ("PUBSUB_EMULATOR_HOST", _wait_for_pubsub(broker), broker_name))
             with ThreadPoolExecutor(max(1, len(waits))) as pool:
@@ -98,7 +98,8 @@ class Services:
             "TOKEN_KEYS": self.own.get("TOKEN_KEYS") or f"local:{self.state.secret('tokens')}",
         }
 
-    def _start_pubsub(self, log: Path) -> tuple[Part, str]:
+    def start_pubsub(self, log: Path) -> tuple[Part, str]:
+        """Start the embedded Pub/Sub, or Google's emulator; return it with its name."""
         rotate(log)
         port = self.state.port("pubsub")
         environment = dict(os.environ)
