@@ -40,6 +40,8 @@ class Run:
         self.driver = driver
         self.record = record
         self.stock = stock
+        # what earlier faults lost is not the later ones' fault
+        self.known: set[str] = set()
 
     def suffer(self, fault: Fault, seconds: float) -> Outcome:
         """Let a fault happen, wait until the shop is well, and check everything that was ever accepted."""
@@ -53,6 +55,7 @@ class Run:
         with self.driver.paused():
             findings = self._drain(outcome, ended)
             outcome.stale = self.stale_answers()
+        self.known |= {finding.what for finding in findings}
         outcome.lost, outcome.doubled = (checker.total(findings, kind) for kind in (checker.LOST, checker.DOUBLED))
         outcome.findings = [f"{finding.kind}: {finding.what}" for finding in findings]
         samples = self.driver.samples[first:]
@@ -76,7 +79,7 @@ class Run:
     def _drain(self, outcome: Outcome, ended: float) -> list[checker.Finding]:
         """Wait until nothing that was accepted is missing; return what is still missing or doubled at the end."""
         while True:
-            findings = self.check()
+            findings = [finding for finding in self.check() if finding.what not in self.known]
             outcome.drain_s = time.monotonic() - ended
             if not findings or outcome.drain_s > outcome.max_drain_s:
                 return findings
@@ -156,6 +159,10 @@ def run(folder: Path, faults: Sequence[Fault], seconds: float, keep: Path | None
                 say(f"{fault.name}: {'; '.join(outcome.complaints) or 'nothing lost, nothing doubled'}")
                 for finding in outcome.findings[:5]:
                     say(f"  {finding}")
+                if outcome.complaints:
+                    # so that the next fault shows its own effects
+                    system.restart()
+                    time.sleep(CALM_S)
         except TimeoutError as error:
             raise CommandError(str(error)) from None
         finally:

@@ -84,13 +84,16 @@ class System:
         self._prepare()
         for name in FUNCTIONS:
             self.parts[name] = self._start(name)
-        for name in FUNCTIONS:
-            url = f"http://127.0.0.1:{self.ports[name]}/health"
-            wait_until(lambda url=url: jobs.get(url)[0] == 200, self.parts[name], 90)  # type: ignore[misc]  # mypy infers no type for a lambda with a default
+        self._wait_for_functions()
         for work in (self._watch, self._run_jobs):
             thread = threading.Thread(target=work, name=work.__name__, daemon=True)
             thread.start()
             self._threads.append(thread)
+
+    def _wait_for_functions(self) -> None:
+        for name in FUNCTIONS:
+            url = f"http://127.0.0.1:{self.ports[name]}/health"
+            wait_until(lambda url=url: jobs.get(url)[0] == 200, self.parts[name], 90)  # type: ignore[misc]  # mypy infers no type for a lambda with a default
 
     def stop(self) -> None:
         """Stop everything, functions before services."""
@@ -248,6 +251,7 @@ class System:
                 self.parts[name].stop()
             for name in (*SERVICES, *FUNCTIONS):
                 self._replace(name)
+            self._wait_for_functions()
 
     @contextlib.contextmanager
     def full_disk(self, name: str) -> Iterator[None]:
