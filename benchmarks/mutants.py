@@ -11,19 +11,22 @@ elsewhere does not exchange the others.
 
 import argparse
 import hashlib
+import multiprocessing
+import multiprocessing.queues
 import os
-import queue
+import resource
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
-import threading
 import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,9 +35,14 @@ from local.places import ROOT
 TARGET: Final = 0.85
 SAMPLE: Final = 240
 MINUTES: Final = 40.0
-TIMEOUT_S: Final = 300.0
-# of the tests without a mutant, when the machine is busy
-BASELINE_TIMEOUT_S: Final = 1800.0
+# processor seconds of a run of tests, with a mutant and without
+PROCESSOR_S: Final = 60
+BASELINE_PROCESSOR_S: Final = 600
+# a run may wait for other processes for so many times its processor seconds
+WAITING_TIMES: Final = 15
+OWN_PACKAGES: Final = frozenset({"benchmarks", "delivery", "functions", "jobs", "local", "shared", "tests"})
+# of pytest, about the plugins that the forks share
+IMPORTED_BEFORE: Final = "ignore::pytest.PytestAssertRewriteWarning"
 SURVIVORS: Final = Path(__file__).with_name("survivors.toml")
 # a union of types fails on import whatever it is changed to, and no code of these packages computes with bits
 EXCLUDED_OPERATORS: Final = ("core/ReplaceBinaryOperator_BitOr_*", "core/ReplaceBinaryOperator_*_BitOr")
@@ -149,26 +157,34 @@ class Tree:
         shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
         self.folder = folder
 
-    def passes(self, tests: Sequence[str], timeout_s: float = TIMEOUT_S) -> bool:
-        """Return whether the tests pass in this tree. Tests that do not end in time count as failed."""
-        environment = dict(os.environ) | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [sys.executable, "-P", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-        process = subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            return process.wait(timeout_s) == 0
-        except subprocess.TimeoutExpired:
-            return False
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, 9)
-                process.wait()
+    def passes(self, tests: Sequence[str], processor_s: int = PROCESSOR_S) -> bool:
+        """Return whether the tests pass in this tree. Tests that use more than ``processor_s`` count as failed.
+
+        They run in a fork of this process, which has imported pytest and its plugins: that is most of the time of a
+        short test.
+        """
+        child = os.fork()
+        if child == 0:
+            os._exit(self._test(tests, processor_s))
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    def _test(self, tests: Sequence[str], processor_s: int) -> int:
+        import pytest
+
+        # a mutant may loop for ever, or wait for ever
+        resource.setrlimit(resource.RLIMIT_CPU, (processor_s, processor_s))
+        signal.alarm(WAITING_TIMES * processor_s)
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 1)
+        os.dup2(silence, 2)
+        os.chdir(self.folder)
+        for name in [name for name in sys.modules if name.partition(".")[0] in OWN_PACKAGES]:
+            del sys.modules[name]
+        sys.path[:] = [str(self.folder), *(path for path in sys.path if path not in ("", str(ROOT)))]
+        os.environ["PYTHONPATH"] = str(self.folder)
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        sys.dont_write_bytecode = True
+        return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-W", IMPORTED_BEFORE, *tests]))
 
     def survivor(self, mutant: Mutant) -> Survivor | None:
         """Return the mutant as a survivor if neither its first nor its further tests fail; otherwise None."""
@@ -194,44 +210,62 @@ def difference(module: str, before: str, after: str) -> Survivor:
     return Survivor(module, longer[min(len(old), len(new))].strip(), "")
 
 
+def preload() -> None:
+    """Import what the forks share: pytest, its plugins and large libraries, nothing of this project."""
+    for plugin in entry_points(group="pytest11"):
+        plugin.load()
+    for name in ("hypothesis", "numpy", "orjson", "pydantic", "scipy.sparse"):
+        import_module(name)
+
+
 def run(chosen: Sequence[Mutant], workers: int, until: float) -> tuple[dict[Mutant, Survivor | None], list[str]]:
-    """Try the mutants in ``workers`` trees until ``until`` (of time.monotonic).
+    """Try the mutants in ``workers`` processes until ``until`` (of time.monotonic).
 
     Returns the result of each that was tried, and errors. Nothing is tried if the tests fail without a mutant.
     """
-    waiting: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
-    for mutant in chosen:
-        waiting.put(mutant)
+    preload()
+    context = multiprocessing.get_context("fork")
     results: dict[Mutant, Survivor | None] = {}
     errors: list[str] = []
-
-    def work(tree: Tree) -> None:
-        while time.monotonic() < until and not errors:
-            try:
-                mutant = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                results[mutant] = tree.survivor(mutant)
-            except Exception as error:  # noqa: BLE001 — reported, and ends the run
-                errors.append(f"{mutant}: {error!r}")
-                return
-            mark = "caught" if results[mutant] is None else "SURVIVED"
-            say(f"{len(results)} of {len(chosen)}: {mark} {mutant.module}: {mutant.place} ({mutant.operator})")
-
     with tempfile.TemporaryDirectory(prefix="aisle-mutants-") as scratch:
         os.chmod(scratch, 0o711)
         trees = [Tree(Path(scratch) / str(number)) for number in range(workers)]
-        used = sorted({mutant.group for mutant in chosen})
-        for group in used:
-            if not trees[0].passes(GROUPS[group].further, BASELINE_TIMEOUT_S):
+        for group in sorted({mutant.group for mutant in chosen}):
+            if not trees[0].passes(GROUPS[group].further, BASELINE_PROCESSOR_S):
                 return {}, [f"the tests of {group} fail without a mutant: {' '.join(GROUPS[group].further)}"]
-        threads = [threading.Thread(target=work, args=(tree,)) for tree in trees]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        finished: multiprocessing.queues.SimpleQueue[Any] = context.SimpleQueue()
+        processes = [
+            context.Process(target=work, args=(tree, chosen[number::workers], until, finished))
+            for number, tree in enumerate(trees)
+        ]
+        for process in processes:
+            process.start()
+        running = workers
+        while running:
+            mutant, result = finished.get()
+            if mutant is None:
+                running -= 1
+                errors += [result] * bool(result)
+                continue
+            results[mutant] = result
+            mark = "caught" if result is None else "SURVIVED"
+            say(f"{len(results)} of {len(chosen)}: {mark} {mutant.module}: {mutant.place} ({mutant.operator})")
+        for process in processes:
+            process.join()
     return results, errors
+
+
+def work(tree: Tree, mutants: Sequence[Mutant], until: float, finished: Any) -> None:
+    """Try mutants, put each with its result into ``finished``, and at the end None with an error or with ""."""
+    error = ""
+    try:
+        for mutant in mutants:
+            if time.monotonic() > until:
+                break
+            finished.put((mutant, tree.survivor(mutant)))
+    except Exception as failure:  # noqa: BLE001 — reported by the process that waits
+        error = repr(failure)
+    finished.put((None, error))
 
 
 def listed() -> dict[Survivor, str]:

@@ -35,6 +35,7 @@ class Proxy:
     def stop(self) -> None:
         """Close everything."""
         self._call(self._close()).result(10)
+        self._call(self._cancel()).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -70,6 +71,12 @@ class Proxy:
         self._upstream.clear()
         self._muted.clear()
         await asyncio.sleep(0)
+
+    async def _cancel(self) -> None:
+        waiting = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     async def _mute(self) -> None:
         self._silent = True
