@@ -208,6 +208,8 @@ def grow(urls: dict[str, str], shoppers: Shoppers, say: Callable[[str], None]) -
             f"{len(step.failures)} failed"
         )
         if step.is_late:
+            for failure in sorted(set(step.failures)):
+                say(f"  {step.failures.count(failure)} × {failure}")
             return kept, step
         rate, kept = rate * GROWTH, rate
 
