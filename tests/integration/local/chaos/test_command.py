@@ -3,6 +3,8 @@
 How long it takes is no matter here, since other tests run beside it.
 """
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,16 +14,21 @@ from local.chaos.faults import FAULTS, SHORT
 from local.chaos.record import read
 
 
-def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
-    # the database's user must enter the folder
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o711)
-    outcomes = run(tmp_path, [FAULTS[name] for name in SHORT], 2.0, tmp_path / "kept")
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that the database's user may enter; pytest's own are closed."""
+    with tempfile.TemporaryDirectory(prefix="aisle-chaos-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+def test_nothing_is_lost_and_nothing_doubled(folder: Path) -> None:
+    outcomes = run(folder, [FAULTS[name] for name in SHORT], 2.0, folder / "kept")
     assert [outcome.fault.name for outcome in outcomes] == list(SHORT)
     for outcome in outcomes:
         assert (outcome.findings, outcome.wrong, outcome.stale) == ([], [], [])
         assert outcome.requests > 0
-    accepted = read(tmp_path / "kept/record.jsonl")
+    accepted = read(folder / "kept/record.jsonl")
     assert len(accepted.events) > 10
     assert accepted.poison
 
