@@ -29,7 +29,7 @@ granted on a single resource, unless it is marked "project": Cloud SQL and Cloud
 * **secretmanager.secretAccessor** on the listed secrets only. `REDIS_URL` contains the password of Redis.
   Where `mail` names a secret, `accounts` and `admin` read it as `MAIL_PASSWORD`.
 * **pubsub.publisher**, **pubsub.viewer** on each topic: the function publishes, and `/health` checks that the topic exists.
-* **pubsub.subscriber** on dead-letter subscriptions: `/admin/dead-letters` lists and replays messages.
+* **pubsub.subscriber** on dead-letter subscriptions: `/admin/dead-letters` lists and replays messages, and so does the job `replay_dead_letters`.
 * **aisleSchedules** (project; a custom role: get, list, run, pause and enable jobs of Cloud Scheduler): `/admin/jobs`.
 * **storage.objectViewer** on the bucket of feeds: imports read `gs://`.
 * **secretmanager.secretAccessor** (project, on names that begin with `aisle-feed-`): `import_feeds` reads the credentials
@@ -83,6 +83,8 @@ def roles(entry: Entry, topics: tuple[str, ...]) -> str:
         granted.append(f"pubsub.publisher, pubsub.viewer: {', '.join(topics)}")
     if "/admin" in entry.paths:
         granted.append("pubsub.subscriber: dead letters; aisleSchedules")
+    if entry.name == "replay_dead_letters":
+        granted.append("pubsub.subscriber: dead letters")
     if entry.kind == "job" and entry.heavy and (entry.schedule is None or entry.name == "import_feeds"):
         granted.append("storage.objectViewer: feeds")
     if entry.name == "import_feeds":

@@ -12,7 +12,6 @@ from typing import Any
 from local.services import PROJECT
 from shared.manifest import Entry, Manifest
 
-BACKOFF = (timedelta(seconds=1), timedelta(seconds=60))
 DEAD_LETTER = "-dead-letter"
 DEADLINE_S = 30
 
@@ -73,13 +72,15 @@ def ensure(manifest: Manifest, endpoint: str, environment: Mapping[str, str], to
 
 def push(entry: Entry, name: str, topic: str, dead_letter_topic: str, endpoint: str) -> dict[str, Any]:
     """Return the settings of an event function's subscription."""
-    shortest, longest = BACKOFF
     return {
         "name": name,
         "topic": topic,
         "filter": entry.filter,
         "ack_deadline_seconds": min(max(entry.timeout_s, 10), 600),
         "push_config": {"push_endpoint": endpoint},
-        "retry_policy": {"minimum_backoff": shortest, "maximum_backoff": longest},
+        "retry_policy": {
+            "minimum_backoff": timedelta(seconds=entry.min_backoff_s),
+            "maximum_backoff": timedelta(seconds=entry.max_backoff_s),
+        },
         "dead_letter_policy": {"dead_letter_topic": dead_letter_topic, "max_delivery_attempts": entry.attempts},
     }

@@ -39,7 +39,9 @@ class Entry:
     # event
     topic: str = ""
     filter: str = ""
-    attempts: int = 5
+    attempts: int = 100
+    min_backoff_s: int = 1
+    max_backoff_s: int = 60
     # job; without a schedule it runs on demand
     schedule: str | None = None
     heavy: bool = False
@@ -81,10 +83,19 @@ COMMON: Final[dict[str, tuple[type | tuple[type, ...], float]]] = {
 }
 OWN: Final[dict[str, dict[str, tuple[type | tuple[type, ...], float]]]] = {
     "http": {"public": (bool, 0), "paths": (list, 0)},
-    "event": {"topic": (str, 0), "filter": (str, 0), "attempts": (int, 5)},
+    "event": {
+        "topic": (str, 0),
+        "filter": (str, 0),
+        "attempts": (int, 5),
+        "min_backoff_s": (int, 0),
+        "max_backoff_s": (int, 0),
+    },
     "job": {"schedule": ((str, type(None)), 0), "heavy": (bool, 0)},
 }
 OPTIONAL: Final = ("heavy",)
+# limits of Pub/Sub
+MAX_ATTEMPTS: Final = 100
+MAX_BACKOFF_S: Final = 600
 
 
 @cache
@@ -155,6 +166,8 @@ def _entry(name: str, values: Mapping[str, Any]) -> Entry:
         )
     if values["max_instances"] < values["min_instances"]:
         raise InvalidManifest(f"{name}: max_instances is less than min_instances")
+    if kind == "event":
+        _check_retries(name, values)
     if not all(isinstance(value, str) for value in values["environment"].values()):
         raise InvalidManifest(f"{name}: environment values must be strings; put them in quotes")
     for path in values.get("paths", ()):
@@ -166,6 +179,15 @@ def _entry(name: str, values: Mapping[str, Any]) -> Entry:
         raise InvalidManifest(f"{name}: schedule {values['schedule']!r} does not have the five fields of cron")
     checked: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     return Entry(name, **checked)
+
+
+def _check_retries(name: str, values: Mapping[str, Any]) -> None:
+    if values["attempts"] > MAX_ATTEMPTS:
+        raise InvalidManifest(f"{name}: attempts must be at most {MAX_ATTEMPTS}, not {values['attempts']}")
+    if not values["min_backoff_s"] <= values["max_backoff_s"] <= MAX_BACKOFF_S:
+        raise InvalidManifest(
+            f"{name}: max_backoff_s must be from min_backoff_s to {MAX_BACKOFF_S}, not {values['max_backoff_s']}"
+        )
 
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ be computed again::
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,14 +27,20 @@ from typing import Any, Final
 
 import orjson
 
+from shared.domain.json_values import escaped_text
 from shared.event_origin import Origin
 
 USER_EVENTS: Final = "user-events"
 CATALOG_CHANGES: Final = "catalog-changes"
 USER_EVENTS_SCHEMA: Final = "user-events/1"
 CATALOG_CHANGES_SCHEMA: Final = "catalog-changes/1"
+SCHEMAS: Final = {USER_EVENTS: USER_EVENTS_SCHEMA, CATALOG_CHANGES: CATALOG_CHANGES_SCHEMA}
 # attribute of a message that was first published, or written to the outbox, earlier than Pub/Sub says
 PUBLISHED_AT: Final = "published_at"
+# attribute of a message that was a dead letter and was published again: when
+REPLAYED_AT: Final = "replayed_at"
+# Pub/Sub's ids have some twenty digits; an index holds no text of any length
+MAX_MESSAGE_ID_CHARACTERS: Final = 255
 
 
 class UnreadableMessage(ValueError):
@@ -95,8 +102,9 @@ def read(event: Any, schema: str) -> Message:
     message = envelope.get("message")
     if not isinstance(message, dict):
         raise UnreadableMessage("the CloudEvent carries no Pub/Sub message")
-    message_id = str(message.get("messageId") or message.get("message_id") or event["id"])
-    attributes = message.get("attributes") or {}
+    message_id = storable_id(message.get("messageId") or message.get("message_id") or event["id"])
+    given = message.get("attributes")
+    attributes = given if isinstance(given, dict) else {}
     published_at = _time(attributes.get(PUBLISHED_AT) or message.get("publishTime") or message.get("publish_time"))
     try:
         raw = base64.b64decode(message.get("data") or "", validate=True)
@@ -104,10 +112,35 @@ def read(event: Any, schema: str) -> Message:
         return Message(message_id, attributes, None, b"", published_at)
     if attributes.get("schema") != schema:
         return Message(message_id, attributes, None, raw, published_at)
+    return Message(message_id, attributes, _json(raw), raw, published_at)
+
+
+def storable_id(message_id: Any) -> str:
+    """Return the id of a message as Postgres can store and index it."""
+    return escaped_text(str(message_id))[:MAX_MESSAGE_ID_CHARACTERS]
+
+
+def permanent_fault(topic: str, attributes: Mapping[str, str], data: bytes) -> str | None:
+    """Return why no subscriber of the topic can read a message; None if one may."""
+    if attributes.get("schema") != SCHEMAS[topic]:
+        return f"the attribute schema is not {SCHEMAS[topic]}"
+    return "the data is not a JSON object" if not isinstance(_json(data), dict) else None
+
+
+def _json(raw: bytes) -> Any:
+    """Return the JSON of a message's data; None if it is none.
+
+    What the strict parser refuses whole is read leniently: a lone surrogate, a control character or a byte that is not
+    of the encoding then spoils the event that has it, and not the events beside it.
+    """
     try:
-        return Message(message_id, attributes, orjson.loads(raw), raw, published_at)
+        return orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return Message(message_id, attributes, None, raw, published_at)
+        pass
+    try:
+        return json.loads(raw.decode(json.detect_encoding(raw), "surrogateescape"), strict=False)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _time(text: Any) -> datetime | None:

@@ -1,20 +1,24 @@
 """Reading a ``user-events/1`` message in a subscriber."""
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from cloudevents.http.event import CloudEvent
 from pydantic import ValidationError
 
 from shared import messages
 from shared.domain.events import Event, EventType, event_key, quantity_of
+from shared.domain.json_values import escaped_text
 from shared.event_origin import VOUCHED, Origin
 from shared.storage.events import rejected
-from shared.subscriptions import read_or_reject
+from shared.subscriptions import apply_or_reject, read_or_reject
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ def read(cloud_event: CloudEvent) -> UserEvents | None:
     invalid: list[tuple[int, Any, str]] = []
     for position, raw_event in enumerate(body["events"]):
         try:
-            event = Event.model_validate({"user_id": user_id, **raw_event})
+            # the user of the message, to whom the events are stored
+            event = Event.model_validate({**raw_event, "user_id": user_id})
             if event.event_id is None or event.timestamp is None:
                 raise ValueError("event_id and timestamp are required in a message")
             if event.event_type is EventType.REFUND and not (event.metadata or {}).get("order_id"):
@@ -74,12 +79,23 @@ def read(cloud_event: CloudEvent) -> UserEvents | None:
     return UserEvents(message.id, str(user_id), valid, message.published_at, _origin(body))
 
 
+def apply_each(message: UserEvents, apply: Callable[[Sequence[dict[str, Any]]], Result]) -> list[Result]:
+    """Return the results of ``apply`` for the events of a message; those that can never be stored are rejected."""
+
+    def describe(event: dict[str, Any]) -> tuple[int, Any]:
+        content = {key: value for key, value in event.items() if key != "position"}
+        return event["position"], {"user_id": message.user_id, "event": content}
+
+    return apply_or_reject(message.message_id, message.events, apply, describe)
+
+
 def _origin(body: dict[str, Any]) -> Origin:
     """Return the origin of a message: only our own functions publish, and those of the last release named none."""
     if "vouched" not in body:
         return VOUCHED
     client = body.get("client")
-    return Origin(body["vouched"] is True, None if client is None else str(client), body.get("crawler") is True)
+    client = None if client is None else escaped_text(str(client))
+    return Origin(body["vouched"] is True, client, body.get("crawler") is True)
 
 
 def _body(body: Any) -> dict[str, Any]:

@@ -20,7 +20,9 @@ locals {
       paths         = try(entry.paths, [])
       topic         = try(entry.topic, null)
       filter        = try(entry.filter, "")
-      attempts      = try(entry.attempts, 5)
+      attempts      = try(entry.attempts, null)
+      min_backoff_s = try(entry.min_backoff_s, null)
+      max_backoff_s = try(entry.max_backoff_s, null)
       schedule      = try(entry.schedule, null)
       heavy         = try(entry.heavy, false)
       needs         = entry.needs

@@ -10,8 +10,10 @@ locals {
     for pair in setproduct([for name, entry in local.entries : name if contains(entry.needs, "pubsub")], local.topics) :
     "${pair[0]} ${pair[1]}" => { function = pair[0], topic = pair[1] }
   }
+  # this job, and the admin function, read dead letters
+  replay_jobs = toset([for name in keys(local.entries) : name if name == "replay_dead_letters"])
   replayers = {
-    for pair in setproduct(local.schedule_readers, local.topics) :
+    for pair in setproduct(setunion(local.schedule_readers, local.replay_jobs), local.topics) :
     "${pair[0]} ${pair[1]}" => { function = pair[0], topic = pair[1] }
   }
 }
@@ -65,7 +67,7 @@ resource "google_pubsub_topic" "dead_letter" {
   depends_on = [google_project_service.api]
 }
 
-# keeps dead letters until an administrator replays them
+# keeps dead letters until the job replay_dead_letters or an administrator replays them
 resource "google_pubsub_subscription" "dead_letter" {
   for_each = local.topics
 
@@ -98,8 +100,8 @@ resource "google_pubsub_subscription" "event" {
   }
 
   retry_policy {
-    minimum_backoff = "1s"
-    maximum_backoff = "60s"
+    minimum_backoff = "${each.value.min_backoff_s}s"
+    maximum_backoff = "${each.value.max_backoff_s}s"
   }
 
   dead_letter_policy {

@@ -14,7 +14,7 @@ from functions.admin.answering import private
 from functions.admin.schemas.jobs import JobList, JobRunResult, JobScheduleChange, JobsQuery
 from shared.auth import requires
 from shared.clients.postgres import transaction
-from shared.domain.events import storable_json
+from shared.domain.json_values import storable_json
 from shared.errors import AppError, InvalidRequest, JobNotFound, MalformedBody, Unavailable
 from shared.http.api import problem_responses
 from shared.http.problems import MEDIA_TYPE

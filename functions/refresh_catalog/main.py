@@ -1,5 +1,8 @@
 """Event: after a change of products, refresh everything derived from them."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import functions_framework
 from cloudevents.http.event import CloudEvent
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,7 +13,7 @@ from shared.domain.events import ProductId
 from shared.storage.answers import invalidation, popular_ranking, protocol
 from shared.storage.catalog import catalog_counts, products, search_index
 from shared.storage.recommending import content
-from shared.subscriptions import read_or_reject
+from shared.subscriptions import apply_or_reject, read_or_reject
 
 
 class CatalogChange(BaseModel):
@@ -22,7 +25,7 @@ class CatalogChange(BaseModel):
     change: str = "updated"
 
 
-def _refresh_text(product_ids: list[int], change: str) -> None:
+def _refresh_text(product_ids: Sequence[int], change: str) -> None:
     # separate transactions: each takes locks that other transactions take in another order
     with transaction() as connection:
         if change == "created":
@@ -37,7 +40,7 @@ def _refresh_text(product_ids: list[int], change: str) -> None:
         content.end_wait_for_words(connection, product_ids)
 
 
-def _refresh_content(product_ids: list[int], change: str) -> None:
+def _refresh_content(product_ids: Sequence[int], change: str) -> None:
     content.refresh_batches(product_ids)
     if change in ("created", "deleted") and content.is_outdated():
         content.announce_recount()
@@ -50,14 +53,22 @@ def refresh_catalog(event: CloudEvent) -> None:
     readable = read_or_reject(event, messages.CATALOG_CHANGES_SCHEMA, CatalogChange.model_validate)
     if readable is None:
         return
-    _message, change = readable
+    message, change = readable
     with transaction() as connection:
         catalog_counts.compact(connection)
-    # a change of stock does not change any text
-    if change.change not in ("stock", "content"):
-        _refresh_text(change.product_ids, change.change)
-    if change.change != "stock":
-        _refresh_content(change.product_ids, change.change)
+
+    def refresh(product_ids: Sequence[int]) -> None:
+        # a change of stock does not change any text
+        if change.change not in ("stock", "content"):
+            _refresh_text(product_ids, change.change)
+        if change.change != "stock":
+            _refresh_content(product_ids, change.change)
+
+    def describe(product_id: int) -> tuple[int, Any]:
+        content = {"product_ids": [product_id], "change": change.change}
+        return change.product_ids.index(product_id), content
+
+    apply_or_reject(message.id, change.product_ids, refresh, describe)
     popular_ranking.refresh_products(products.get_public(change.product_ids))
     # last: an answer computed from here on sees all of the above
     invalidation.flush(*protocol.PRODUCT_SCOPES)

@@ -1,5 +1,8 @@
 """Event, purchases only: count them in Postgres and in the live popular ranking."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import functions_framework
 from cloudevents.http.event import CloudEvent
 
@@ -16,7 +19,11 @@ def update_popularity(event: CloudEvent) -> None:
     message = user_events.read(event)
     if message is None:
         return
-    stubs.add_unknown(message.events)
-    changed = purchase_counts.count(message.user_id, message.events, message.origin)
-    if changed:
-        popular_ranking.count_purchases(changed)
+
+    def count(events: Sequence[dict[str, Any]]) -> list[tuple[int, int]]:
+        stubs.add_unknown(events)
+        return purchase_counts.count(message.user_id, events, message.origin)
+
+    parts = user_events.apply_each(message, count)
+    if changes := [change for part in parts for change in part]:
+        popular_ranking.count_purchases(changes)

@@ -1,6 +1,6 @@
 """Event: store a user's events, update their preferences with the new ones, and drop their stored answers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import functions_framework
@@ -37,14 +37,19 @@ def update_preferences(event: CloudEvent) -> None:
     message = user_events.read(event)
     if message is None:
         return
-    stubs.add_unknown(message.events)
-    stored = ingestion.store(
-        message.message_id, message.user_id, message.events, message.origin, published_at=message.published_at
-    )
-    if stored.new:
+
+    def store(events: Sequence[dict[str, Any]]) -> ingestion.Stored:
+        stubs.add_unknown(events)
+        return ingestion.store(
+            message.message_id, message.user_id, events, message.origin, published_at=message.published_at
+        )
+
+    parts = user_events.apply_each(message, store)
+    if any(part.new for part in parts):
         # a message that is delivered again has nothing new
         searches.record(_searches(message.events, message.origin))
     # after the commit, and also when nothing was new: a crash may have come between the two
-    invalidation.forget_users([message.user_id, *filter(None, [stored.account_id])])
-    if stored.purchase_changes:
-        popular_ranking.count_purchases(stored.purchase_changes)
+    accounts = {part.account_id for part in parts if part.account_id}
+    invalidation.forget_users([message.user_id, *sorted(accounts)])
+    if changes := [change for part in parts for change in part.purchase_changes]:
+        popular_ranking.count_purchases(changes)

@@ -22,8 +22,8 @@ from shared.domain.events import (
     EventType,
     event_key,
     small,
-    storable_json,
 )
+from shared.domain.json_values import storable_json
 from shared.domain.quantities import MAX_EVENT_QUANTITY, event_quantity
 from shared.domain.shared_ids import is_shared
 from shared.tables.times import EPOCH_NUMBER, EPOCH_UNITS, LOCAL_TIME, ZONED_TIME, TimestampUnit

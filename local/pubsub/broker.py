@@ -1,7 +1,7 @@
 """All topics and subscriptions. The gRPC services act on it, and it turns a publish into deliveries.
 
 Everything runs on one event loop, so no state needs a lock. A publish is answered, and its messages are delivered, only
-once they are on disk. Other changes reach the disk within LAZY_COMMIT_S.
+once they are on disk; while the disk takes nothing, it is refused. Other changes reach the disk within LAZY_COMMIT_S.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from local.pubsub import wire
 from local.pubsub.errors import AlreadyExists, NotFound
@@ -27,6 +27,18 @@ class Topic:
         self.pb = pb
         self.name: str = pb.name
         self.subscriptions: dict[str, Subscription] = {}
+
+
+Routes = list[tuple[Message, list[Subscription]]]
+
+
+class _Accepted(NamedTuple):
+    """Messages of a publish: their ids, the subscriptions that get each, and the rows that store them."""
+
+    ids: list[str]
+    routes: Routes
+    rows: list[tuple[int, int, bytes]]
+    deliveries: list[tuple[int, int, int, int]]
 
 
 class Broker:
@@ -159,16 +171,18 @@ class Broker:
 
     async def publish(self, topic: Topic, messages: Iterable[Any]) -> list[str]:
         """Store messages, start their delivery, and return their ids."""
-        ids, stored = self._accept(topic, messages)
-        if stored is not None:
+        accepted = self._accept(topic, messages)
+        if accepted.routes:
+            stored = self.store.publish(accepted.rows, accepted.deliveries)
+            stored.add_done_callback(partial(self._deliver_stored, accepted.routes))
             # shielded: a caller that disconnects must not cancel the delivery of accepted messages
             await asyncio.shield(stored)
-        return ids
+        return accepted.ids
 
-    def _accept(self, topic: Topic, messages: Iterable[Any]) -> tuple[list[str], "asyncio.Future[None] | None"]:
+    def _accept(self, topic: Topic, messages: Iterable[Any]) -> _Accepted:
         published_ms = time.time_ns() // 1_000_000
         ids: list[str] = []
-        routes: list[tuple[Message, list[Subscription]]] = []
+        routes: Routes = []
         rows: list[tuple[int, int, bytes]] = []
         deliveries: list[tuple[int, int, int, int]] = []
         for pb in messages:
@@ -184,17 +198,13 @@ class Broker:
                 routes.append((message, targets))
                 rows.append((id_, published_ms, pb.SerializeToString()))
                 deliveries.extend((subscription.id, id_, 0, 0) for subscription in targets)
-        if not routes:
-            return ids, None
-        self.store.queue(INSERT_MESSAGE, rows)
-        self.store.queue(INSERT_DELIVERY, deliveries)
-        stored = self.store.commit()
-        stored.add_done_callback(partial(self._deliver, routes))
-        return ids, stored
+        return _Accepted(ids, routes, rows, deliveries)
 
-    def _deliver(self, routes: list[tuple[Message, list[Subscription]]], stored: "asyncio.Future[None]") -> None:
-        if stored.cancelled() or stored.exception() is not None:
-            return
+    def _deliver_stored(self, routes: Routes, stored: "asyncio.Future[None]") -> None:
+        if not stored.cancelled() and stored.exception() is None:
+            self._deliver(routes)
+
+    def _deliver(self, routes: Routes) -> None:
         for message, targets in routes:
             for subscription in targets:
                 if subscription.alive and not subscription.pb.detached:
@@ -215,7 +225,11 @@ class Broker:
         copy.attributes[f"{_DEAD_LETTER}SubscriptionProject"] = project
         copy.attributes[f"{_DEAD_LETTER}DeliveryCount"] = str(delivery.attempts)
         copy.attributes[f"{_DEAD_LETTER}TopicPublishTime"] = source.publish_time
-        self._accept(topic, [copy])
+        accepted = self._accept(topic, [copy])
+        # not refused while the disk takes nothing: the message has left the subscription already
+        self.store.queue(INSERT_MESSAGE, accepted.rows)
+        self.store.queue(INSERT_DELIVERY, accepted.deliveries)
+        self._deliver(accepted.routes)
         return True
 
     def release(self, messages: Iterable[Message]) -> None:

@@ -4,11 +4,17 @@ The event loop queues row changes and requests a commit. Changes that are queued
 into the next one, so all publishes that wait share a disk flush. With ``synchronous=FULL`` an answered publish survives
 a power cut, not only a kill.
 
+A commit may fail: the disk is full, or breaks. Then the publishes of that commit are refused and dropped, so that a
+refused message is neither stored nor delivered. Every other change describes what has happened already, in memory and
+to the receivers; it is kept and written by the next commit that succeeds, at the latest RETRY_S after the disk has
+recovered.
+
 Within a commit, changes of the same kind are merged into statements of many rows. That spares the interpreter's lock,
 not SQLite: the sqlite3 module releases the lock at every step and has to win it back from a busy event loop.
 """
 
 import asyncio
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +25,7 @@ from local.pubsub.errors import StartError
 
 SCHEMA_VERSION = 1
 LAZY_COMMIT_S = 0.05
+RETRY_S = 1.0
 _LOCK_WAIT_S = 0.5
 _CHUNKS = (256, 32, 4, 1)
 """Row counts of merged statements. They are few and fixed, so that the cache of prepared statements holds them all."""
@@ -33,7 +40,8 @@ CREATE TABLE deliveries (
 ) WITHOUT ROWID;
 """
 
-INSERT_MESSAGE = "INSERT INTO messages (id, published_ms, pb) VALUES {rows}"
+# a change that is written again replaces itself
+INSERT_MESSAGE = "INSERT OR REPLACE INTO messages (id, published_ms, pb) VALUES {rows}"
 INSERT_DELIVERY = "INSERT OR REPLACE INTO deliveries (subscription, message, attempts, done) VALUES {rows}"
 DELETE_DELIVERY = "DELETE FROM deliveries WHERE (subscription, message) IN (VALUES {rows})"
 DELETE_MESSAGE = "DELETE FROM messages WHERE id IN (VALUES {rows})"
@@ -47,6 +55,8 @@ _DELETE_SUBSCRIPTION = "DELETE FROM subscriptions WHERE id = ?"
 _DELETE_DELIVERIES = "DELETE FROM deliveries WHERE subscription = ?"
 
 Row = tuple[Any, ...]
+
+log = logging.getLogger(__name__)
 
 
 class SavedState(NamedTuple):
@@ -74,12 +84,23 @@ class MemoryStore:
 
     def queue(self, statement: str, rows: Sequence[Row]) -> None: ...
 
+    def publish(self, _messages: Sequence[Row], _deliveries: Sequence[Row], /) -> asyncio.Future[None]:
+        return self.commit()
+
     def commit(self) -> asyncio.Future[None]:
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         stored.set_result(None)
         return stored
 
     def close(self) -> None: ...
+
+
+class _Publish(NamedTuple):
+    """Rows that are stored together, or refused by failing ``stored``."""
+
+    messages: Sequence[Row]
+    deliveries: Sequence[Row]
+    stored: asyncio.Future[None]
 
 
 class Store(MemoryStore):
@@ -90,11 +111,11 @@ class Store(MemoryStore):
         self._loop = asyncio.get_running_loop()
         self._wake = threading.Condition()
         self._segments: list[dict[str, list[Row]]] = []
+        self._publishes: list[_Publish] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._commit_requested = False
         self._closing = False
         self._lazy: asyncio.TimerHandle | None = None
-        self._failure: Exception | None = None
         self._writer = threading.Thread(target=self._write, name="pubsub-store", daemon=True)
 
     def load(self) -> SavedState:
@@ -132,8 +153,20 @@ class Store(MemoryStore):
             segment[statement].extend(rows)
         self._commit_soon()
 
+    def publish(self, messages: Sequence[Row], deliveries: Sequence[Row], /) -> asyncio.Future[None]:
+        """Store new messages; return a future that fails if they cannot be stored, and then never will be."""
+        stored: asyncio.Future[None] = self._loop.create_future()
+        with self._wake:
+            self._publishes.append(_Publish(messages, deliveries, stored))
+            self._commit_requested = True
+            self._wake.notify()
+        return stored
+
     def commit(self) -> asyncio.Future[None]:
-        """Return a future that completes once all queued changes are on disk, or fails if they cannot be written."""
+        """Return a future that completes once all queued changes are on disk.
+
+        It fails if the next commit does; a later commit then writes the changes.
+        """
         stored: asyncio.Future[None] = self._loop.create_future()
         with self._wake:
             self._waiting.append(stored)
@@ -179,29 +212,43 @@ class Store(MemoryStore):
                 self._wake.wait_for(lambda: self._commit_requested or self._closing)
                 self._commit_requested = False
                 segments, self._segments = self._segments, []
+                publishes, self._publishes = self._publishes, []
                 waiting, self._waiting = self._waiting, []
                 closing = self._closing
+            failure: Exception | None = None
             try:
-                self._commit(segments)
-            except sqlite3.Error as error:
-                # durability can no longer be promised, so every later commit fails
-                self._failure = error
-            if waiting:
-                self._loop.call_soon_threadsafe(_settle, waiting, self._failure)
+                self._commit(segments, publishes)
+            except Exception as error:  # noqa: BLE001 — whatever it is, the publishers must learn of it
+                failure = error
+                log.error("the state file cannot be written: %s", error)
+                with self._wake:
+                    self._segments = segments + self._segments
+            settled = [*waiting, *(publish.stored for publish in publishes)]
+            if settled:
+                self._loop.call_soon_threadsafe(_settle, settled, failure)
             if closing:
                 return
+            if failure is not None:
+                self._loop.call_soon_threadsafe(self._loop.call_later, RETRY_S, self._request_commit)
 
-    def _commit(self, segments: list[dict[str, list[Row]]]) -> None:
-        if not any(rows for segment in segments for rows in segment.values()):
+    def _commit(self, segments: list[dict[str, list[Row]]], publishes: list[_Publish]) -> None:
+        published = {
+            INSERT_MESSAGE: [row for publish in publishes for row in publish.messages],
+            INSERT_DELIVERY: [row for publish in publishes for row in publish.deliveries],
+        }
+        if not any(rows for changes in (*segments, published) for rows in changes.values()):
             return
         execute = self._connection.execute
+        if self._connection.in_transaction:
+            # the last one could not even be rolled back
+            execute("ROLLBACK")
         execute("BEGIN IMMEDIATE")
         try:
-            for segment in segments:
-                for statement, rows in segment.items():
+            for changes in (*segments, published):
+                for statement, rows in changes.items():
                     _run(execute, statement, rows)
             execute("COMMIT")
-        except sqlite3.Error:
+        except BaseException:
             if self._connection.in_transaction:
                 execute("ROLLBACK")
             raise

@@ -21,6 +21,9 @@ ERROR_RESPONSE = b"E"
 SAFE_FIELDS = frozenset("SVCMHPstcdn")
 # SQLSTATE class of values that cannot be read or stored
 INVALID_VALUE = "22"
+# SQLSTATE prefixes of values that are wrong whenever the statement runs: they cannot be read, a column or a constraint
+# forbids them, or they exceed a limit of the server. Not those of a lost race: a foreign or unique key.
+PERMANENT = (INVALID_VALUE, "23502", "23514", "54")
 # SQLSTATE prefixes of a server that is gone, starting, stopping or out of connections
 GONE = ("08", "57P", "53300", "25006")
 
@@ -65,6 +68,19 @@ def is_gone(error: Exception) -> bool:
         state = sqlstate(error.orig)
         return state.startswith(GONE) or (isinstance(error, OperationalError) and not state)
     return sqlstate(error).startswith(GONE)
+
+
+def permanent_fault(error: Exception) -> str | None:
+    """Return why no repetition of a statement can store its values; None if a later attempt may succeed."""
+    import orjson
+
+    state = sqlstate(error) or sqlstate(getattr(error, "orig", None))
+    if state.startswith(PERMANENT):
+        arguments = (getattr(error, "orig", None) or error).args
+        return f"cannot be stored: {arguments[0].get('M', '')} (SQLSTATE {state})"
+    if isinstance(error, (orjson.JSONEncodeError, UnicodeEncodeError)):
+        return f"cannot be stored: {type(error).__name__}"
+    return None
 
 
 def timed_out(error: Exception) -> StatementTimeout | None:

@@ -22,6 +22,7 @@ from pydantic import (
     field_validator,
 )
 
+from shared.domain.json_values import storable_json
 from shared.domain.quantities import event_quantity
 from shared.domain.shared_ids import own_id
 from shared.domain.text import nfc
@@ -79,23 +80,6 @@ def printable(text: str) -> str:
     if not text.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n\r" for c in text):
         raise ValueError("must not contain control characters")
     return text
-
-
-def storable_json(value: Any) -> Any:
-    """Return ``value``; raise ValueError if jsonb cannot hold it: NUL, lone surrogates, NaN or infinity anywhere."""
-    if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
-            raise ValueError("must not contain NUL or lone surrogates")
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            storable_json(key)
-            storable_json(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            storable_json(inner)
-    elif isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        raise ValueError("must not contain NaN or infinity")
-    return value
 
 
 def small(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -89,7 +89,8 @@ def test_every_event_function_has_its_subscription(plan: Plan, listed: Manifest)
         assert (subscription.get("filter") or "") == entry.filter
         assert subscription["dead_letter_policy"][0]["max_delivery_attempts"] == entry.attempts
         assert subscription["ack_deadline_seconds"] >= min(entry.timeout_s, 600)
-        assert subscription["retry_policy"][0]["maximum_backoff"] == "60s"
+        assert subscription["retry_policy"][0]["minimum_backoff"] == f"{entry.min_backoff_s}s"
+        assert subscription["retry_policy"][0]["maximum_backoff"] == f"{entry.max_backoff_s}s"
         # the token that the function's IAM requires
         assert len(subscription["push_config"][0]["oidc_token"]) == 1
         assert subscription["expiration_policy"][0]["ttl"] == ""
@@ -103,6 +104,8 @@ def test_every_dead_letter_topic_has_its_subscription_and_iam(plan: Plan, listed
     assert set(publishes) == set(listed.topics)
     takes = plan.by_key("google_pubsub_subscription_iam_member", "dead_letter")
     assert set(takes) == {entry.name for entry in listed.of_kind("event")}
+    replayers = plan.by_key("google_pubsub_subscription_iam_member", "replayer")
+    assert set(replayers) == {f"{name} {topic}" for name in ("admin", "replay_dead_letters") for topic in listed.topics}
     for grant in (*publishes.values(), *takes.values()):
         assert re.fullmatch(r"serviceAccount:service-.*@gcp-sa-pubsub\.iam\.gserviceaccount\.com", grant["member"])
     assert {grant["role"] for grant in publishes.values()} == {"roles/pubsub.publisher"}

@@ -34,6 +34,13 @@ class DeadLetter(BaseModel):
     subscription: str | None = Field(description="The subscription that gave up; null if unknown.")
     attempts: int | None = Field(description="Number of attempts; null if unknown.")
     published_at: str = Field(description="When the message was published.")
+    replayed_at: str | None = Field(
+        description="When the message was last published again, by the job `replay_dead_letters` or an administrator; "
+        "null if it never was. The job replays a message once."
+    )
+    permanent_fault: str | None = Field(
+        description="Why no function can read the message; null if one may. The job does not replay such a message."
+    )
     attributes: dict[str, str] = Field(description="Attributes of the message.")
     data: str = Field(description="Body of the message as text, as base64 if it is not UTF-8.")
 

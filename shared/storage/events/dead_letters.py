@@ -1,32 +1,43 @@
 """Dead letters: messages that no attempt delivered, listed and published again to the topic that they came from.
 
 Each topic has a subscription ``<topic>-dead-letter`` that holds them. A message takes effect exactly once, so it may go
-again to all subscriptions of its topic, including those that had already processed it.
+again to all subscriptions of its topic, including those that had already processed it. A message that is published
+again carries the attribute REPLAYED_AT: the job ``replay_dead_letters`` does so once, and leaves what comes back.
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from shared.clients import pubsub
 from shared.errors import PubSubUnavailable
-from shared.messages import PUBLISHED_AT
+from shared.messages import PUBLISHED_AT, REPLAYED_AT, permanent_fault
 from shared.settings import settings
 
 SUFFIX: Final = "-dead-letter"
 # the prefix of the attributes that Pub/Sub adds to a dead letter
 ADDED_PREFIX: Final = "CloudPubSubDeadLetter"
 PULL_TIMEOUT_S: Final = 3.0
+PULL_BATCH: Final = 1000
+# of one run of the job; the next run continues
+MAX_NEW: Final = 20_000
 
 
 class DeadLetter(NamedTuple):
-    """A dead letter; ``data`` is text if it is valid UTF-8, otherwise base64."""
+    """A dead letter; ``data`` is text if it is valid UTF-8, otherwise base64.
+
+    ``replayed_at`` is when it was last published again, None if it never was. ``permanent_fault`` is why no subscriber
+    can read it, None if one may.
+    """
 
     topic: str
     message_id: str
     subscription: str | None
     attempts: int | None
     published_at: str
+    replayed_at: str | None
+    permanent_fault: str | None
     attributes: dict[str, str]
     data: str
 
@@ -53,11 +64,7 @@ def _pull(topic: str, limit: int) -> list[Any]:
 def peek(topic: str, limit: int) -> list[DeadLetter]:
     """Return up to ``limit`` dead letters of a topic and leave them in the subscription. Raises PubSubUnavailable."""
     received = _pull(topic, limit)
-    if received:
-        # A deadline of 0 returns them at once, so that the next pull gets them again.
-        pubsub.subscriber().modify_ack_deadline(
-            subscription=_path(topic), ack_ids=[letter.ack_id for letter in received], ack_deadline_seconds=0
-        )
+    _release(topic, received)
     return [_describe(topic, letter.message) for letter in received]
 
 
@@ -69,9 +76,46 @@ def replay(topic: str, limit: int, message_ids: frozenset[str] | None = None) ->
     """
     received = _pull(topic, limit)
     chosen = [letter for letter in received if message_ids is None or letter.message.message_id in message_ids]
-    unsent = [letter.ack_id for letter in received if letter not in chosen]
+    published, failure = _publish(topic, chosen)
+    left = [letter for letter in received if letter not in published]
+    _release(topic, left)
+    if failure is not None and not published:
+        raise pubsub.refused(failure)
+    return [letter.message.message_id for letter in published], len(left)
+
+
+def replay_new(topic: str) -> tuple[int, int]:
+    """Publish the dead letters of a topic that never were replayed and that a subscriber can read.
+
+    Returns the numbers of those published, at most MAX_NEW, and of those left. Raises PubSubUnavailable if Pub/Sub
+    takes none.
+    """
+    done, left = 0, dict[str, Any]()
+    failure: Exception | None = None
+    while done < MAX_NEW and failure is None:
+        received = [letter for letter in _pull(topic, PULL_BATCH) if letter.message.message_id not in left]
+        if not received:
+            break
+        published, failure = _publish(topic, [letter for letter in received if _is_new(topic, letter.message)])
+        done += len(published)
+        # kept until the end: a letter that is released comes with the next pull
+        left |= {letter.message.message_id: letter for letter in received if letter not in published}
+    _release(topic, list(left.values()))
+    if failure is not None and not done:
+        raise pubsub.refused(failure)
+    return done, len(left)
+
+
+def _is_new(topic: str, message: Any) -> bool:
+    return REPLAYED_AT not in message.attributes and permanent_fault(topic, message.attributes, message.data) is None
+
+
+def _publish(topic: str, letters: Sequence[Any]) -> tuple[list[Any], Exception | None]:
+    """Publish letters again and take those that Pub/Sub stored from the subscription; return them, and a failure."""
+    now = datetime.now(UTC).isoformat()
     sent = [
-        (letter, pubsub.send(topic, letter.message.data, _replayed(letter.message.attributes))) for letter in chosen
+        (letter, pubsub.send(topic, letter.message.data, _replayed(letter.message.attributes, now)))
+        for letter in letters
     ]
     published, failure = [], None
     for letter, future in sent:
@@ -80,24 +124,26 @@ def replay(topic: str, limit: int, message_ids: frozenset[str] | None = None) ->
             published.append(letter)
         except Exception as error:  # noqa: BLE001 — after any error the message stays in the subscription
             failure = error
-            unsent.append(letter.ack_id)
     if published:
         pubsub.subscriber().acknowledge(subscription=_path(topic), ack_ids=[letter.ack_id for letter in published])
-    if unsent:
-        pubsub.subscriber().modify_ack_deadline(subscription=_path(topic), ack_ids=unsent, ack_deadline_seconds=0)
-    if failure is not None and not published:
-        raise pubsub.refused(failure)
-    return [letter.message.message_id for letter in published], len(unsent)
+    return published, failure
+
+
+def _release(topic: str, letters: Sequence[Any]) -> None:
+    """Return letters to the subscription at once, by a deadline of 0, so that the next pull gets them again."""
+    for start in range(0, len(letters), PULL_BATCH):
+        ids = [letter.ack_id for letter in letters[start : start + PULL_BATCH]]
+        pubsub.subscriber().modify_ack_deadline(subscription=_path(topic), ack_ids=ids, ack_deadline_seconds=0)
 
 
 def _original(attributes: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in attributes.items() if not name.startswith(ADDED_PREFIX)}
 
 
-def _replayed(attributes: Mapping[str, str]) -> dict[str, str]:
-    """Return the original attributes, with the time of the first publication."""
+def _replayed(attributes: Mapping[str, str], now: str) -> dict[str, str]:
+    """Return the original attributes, with the times of the first publication and of this one."""
     published_at = attributes.get(f"{ADDED_PREFIX}SourceTopicPublishTime")
-    return ({PUBLISHED_AT: published_at} if published_at else {}) | _original(attributes)
+    return ({PUBLISHED_AT: published_at} if published_at else {}) | _original(attributes) | {REPLAYED_AT: now}
 
 
 def _describe(topic: str, message: Any) -> DeadLetter:
@@ -113,6 +159,8 @@ def _describe(topic: str, message: Any) -> DeadLetter:
         subscription=attributes.get(f"{ADDED_PREFIX}SourceSubscription"),
         attempts=int(attempts) if attempts and attempts.isdigit() else None,
         published_at=message.publish_time.isoformat() if message.publish_time else "",
+        replayed_at=attributes.get(REPLAYED_AT),
+        permanent_fault=permanent_fault(topic, attributes, message.data),
         attributes=_original(attributes),
         data=data,
     )

@@ -1,6 +1,7 @@
 """The table ``rejected_events``: events and messages that no retry can store, each with the reason.
 
-A subscriber records them here and acknowledges the message.
+A subscriber records them here and acknowledges the message. Whatever a message holds is stored in a form that Postgres
+can hold: characters and numbers that it cannot hold are escaped.
 """
 
 import logging
@@ -11,7 +12,8 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from shared.clients import postgres
-from shared.messages import Message
+from shared.domain.json_values import escaped_json, escaped_text
+from shared.messages import Message, storable_id
 
 log = logging.getLogger(__name__)
 
@@ -49,27 +51,31 @@ def add(message_id: str, rows: Sequence[tuple[int, Any, str]]) -> None:
     """Record ``(position, event, reason)`` rows of a message. The same rows again change nothing."""
     if rows:
         records = [
-            {"position": position, "event": event, "reason": reason[:MAX_REASON_CHARACTERS]}
+            {
+                "position": position,
+                "event": escaped_json(event),
+                "reason": escaped_text(reason)[:MAX_REASON_CHARACTERS],
+            }
             for position, event, reason in rows
         ]
-        postgres.write(ADD, message_id=message_id, rows=orjson.dumps(records, default=repr).decode())
+        postgres.write(ADD, message_id=storable_id(message_id), rows=orjson.dumps(records).decode())
 
 
 def add_message(message: Message, reason: str) -> None:
     """Record a message whose body is not what its topic carries."""
-    # jsonb holds no NUL; bytes that are not UTF-8 stay visible as escapes
-    data = message.raw[:MAX_DATA_BYTES].decode("utf-8", "backslashreplace").replace("\0", "\\0")
+    # bytes that are not UTF-8 stay visible as escapes
+    data = message.raw[:MAX_DATA_BYTES].decode("utf-8", "backslashreplace")
     _add_and_log(message.id, {"data": data, "attributes": dict(message.attributes)}, reason)
 
 
 def add_envelope(event: Any, reason: str) -> None:
     """Record a CloudEvent that carries no Pub/Sub message."""
-    _add_and_log(str(event["id"]), {"data": repr(event.data)[:MAX_ENVELOPE_CHARACTERS]}, reason)
+    _add_and_log(event["id"], {"data": repr(event.data)[:MAX_ENVELOPE_CHARACTERS]}, reason)
 
 
 def _add_and_log(message_id: str, content: dict[str, Any], reason: str) -> None:
     add(message_id, [(MESSAGE, content, reason)])
-    log.warning("message rejected", extra={"message_id": message_id, "reason": reason})
+    log.warning("message rejected", extra={"message_id": storable_id(message_id), "reason": reason})
 
 
 def page(limit: int, offset: int) -> tuple[list[Rejected], int]:

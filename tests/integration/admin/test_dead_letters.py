@@ -62,6 +62,7 @@ def test_dead_letters_are_shown_and_stay(client: httpx.Client) -> None:
         assert letter["message_id"] == message_id
         assert letter["data"] == data.decode()
         assert (letter["subscription"], letter["attempts"]) == ("update_preferences", 5)
+        assert (letter["replayed_at"], letter["permanent_fault"]) == (None, None)
         assert letter["attributes"]["user_id"] == "ada"
         assert not [name for name in letter["attributes"] if name.startswith(dead_letters.ADDED_PREFIX)]
 
@@ -75,7 +76,7 @@ def test_a_replay_publishes_dead_letters_unchanged(client: httpx.Client, message
     (message,) = take()
     assert message.data == data
     # by its first publication a guest's event still finds the account that the guest became meanwhile
-    published = {"published_at": "2026-11-21T10:00:01.5Z"}
+    published = {"published_at": "2026-11-21T10:00:01.5Z", "replayed_at": message.attributes["replayed_at"]}
     assert dict(message.attributes) == user_events("ada", [{"event_type": "view"}])[1] | published
     assert waiting(client, 0) == []
     entry = client.get("/admin/audit-log").json()["entries"][0]

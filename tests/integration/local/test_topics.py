@@ -38,7 +38,8 @@ def test_subscriptions_are_as_functions_yaml_says(project: Environment) -> None:
             == f"projects/topics-test/topics/{entry.topic}-dead-letter"
         )
         assert subscription.dead_letter_policy.max_delivery_attempts == entry.attempts
-        assert subscription.retry_policy.minimum_backoff.total_seconds() == 1
+        assert subscription.retry_policy.minimum_backoff.total_seconds() == entry.min_backoff_s
+        assert subscription.retry_policy.maximum_backoff.total_seconds() == entry.max_backoff_s
     assert subscriptions["user-events-dead-letter"].push_config.push_endpoint == ""
 
 

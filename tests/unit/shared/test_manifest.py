@@ -33,6 +33,8 @@ DOCUMENT: dict[str, Any] = {
             "topic": "things",
             "filter": "",
             "attempts": 5,
+            "min_backoff_s": 1,
+            "max_backoff_s": 60,
             "needs": [],
             "memory": 512,
             "cpu": 1,
@@ -73,6 +75,14 @@ def test_the_manifest_of_the_repository_is_valid() -> None:
     assert all(croniter.is_valid(entry.schedule) for entry in parsed.of_kind("job") if entry.schedule)
 
 
+def test_an_hour_of_outage_dead_letters_no_event() -> None:
+    for entry in manifest().of_kind("event"):
+        pauses = [min(entry.min_backoff_s * 2**failures, entry.max_backoff_s) for failures in range(entry.attempts - 1)]
+        assert sum(pauses) > 3600, entry.name
+        # events are applied soon after an outage
+        assert entry.max_backoff_s <= 60, entry.name
+
+
 def test_folders_and_entries_are_the_same() -> None:
     root = FILE.parent
     folders = {path.parent.name for path in root.glob("functions/*/main.py")}
@@ -109,6 +119,9 @@ def test_a_manifest_is_parsed_into_entries() -> None:
         (changed("shop", environment={"A": 1}), "shop: environment values must be strings"),
         (changed("apply", topic="others"), "apply: topic 'others' is not one of things"),
         (changed("apply", attempts=4), "apply: attempts must be at least 5, not 4"),
+        (changed("apply", attempts=101), "apply: attempts must be at most 100, not 101"),
+        (changed("apply", min_backoff_s=61), "apply: max_backoff_s must be from min_backoff_s to 600, not 60"),
+        (changed("apply", max_backoff_s=601), "apply: max_backoff_s must be from min_backoff_s to 600, not 601"),
         (changed("nightly", schedule="daily"), "nightly: schedule 'daily' does not have the five fields of cron"),
         ({"topics": {}, "entries": {"Shop": {}}}, "Shop: the name must be a Python identifier in lower case"),
         ({"topics": {}, "entries": {"shop": None}}, "shop: must be a mapping"),

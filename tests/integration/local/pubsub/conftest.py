@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -43,6 +44,12 @@ class Process:
     @property
     def exited(self) -> bool:
         return self._process is None or self._process.poll() is not None
+
+    def limit_files(self, size: int) -> None:
+        """Let every write beyond so many bytes of a file fail, as on a full disk; -1 ends that."""
+        assert self._process is not None
+        _soft, hard = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, hard))
 
     def kill(self) -> None:
         assert self._process is not None
