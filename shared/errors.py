@@ -43,6 +43,7 @@
   + Unavailable             503 unavailable
     + DatabaseUnavailable   503 database-unavailable
       + StatementTimeout    503 statement-timeout
+      + DatabaseBusy        503 database-busy
     + PubSubUnavailable     503 pubsub-unavailable
     + ModelUnavailable      503 model-unavailable
     + PaymentUnavailable    503 payment-unavailable
@@ -266,8 +267,21 @@ class StatementTimeout(DatabaseUnavailable):
     slug, title = "statement-timeout", "Database too slow"
 
 
+class DatabaseBusy(DatabaseUnavailable):
+    """``undone``: the server rolled the transaction back for the sake of another one, so that it may run again."""
+
+    slug, title = "database-busy", "Database busy"
+
+    def __init__(self, detail: str = "", *, undone: bool = False, **extra: Any) -> None:
+        super().__init__(detail, **extra)
+        self.undone = undone
+
+
 class PubSubUnavailable(Unavailable):
+    """``was_sent``: the message was sent, so that Pub/Sub may have stored it although it did not say so."""
+
     slug, title = "pubsub-unavailable", "Pub/Sub unavailable"
+    was_sent = True
 
 
 class ModelUnavailable(Unavailable):

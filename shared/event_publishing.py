@@ -23,7 +23,6 @@ from shared.domain.events import EVENT_ID_NAMESPACE, MAX_EVENTS_PER_REQUEST, Eve
 from shared.domain.order_events import REPORT, Report, ReportedOrder, ReportedRefund, events_of
 from shared.errors import AppError, InvalidRequest, PubSubUnavailable, Unauthorized
 from shared.logs import current_traceparent
-from shared.settings import settings
 from shared.validation import MAX_ERRORS, validation_problem
 
 # events of a batch that are validated on the event loop; more are validated in a thread
@@ -100,8 +99,41 @@ async def publish_event(report: Report, credential: Credential, idempotency_key:
     """Publish one report and return its id once Pub/Sub has it. Raises Unauthorized and PubSubUnavailable."""
     authorise(report.user_id, credential, Action.WRITE_EVENTS)
     event_id, events = prepare(report, idempotency_key)
-    await _publish(report.user_id, events)
+    try:
+        await _publish(report.user_id, events)
+    except PubSubUnavailable as error:
+        raise _of_event(error, event_id) from error
     return event_id
+
+
+def _of_event(error: PubSubUnavailable, event_id: str) -> PubSubUnavailable:
+    """Return the error for an event that Pub/Sub did not confirm: what is known about it, and its id."""
+    known = (
+        "Pub/Sub did not confirm the event, which may have been taken"
+        if error.was_sent
+        else "Pub/Sub does not answer, and the event was not taken"
+    )
+    own = PubSubUnavailable(
+        f"{known}: send it again with this event_id, and it counts once.",
+        retry_after_s=int(error.headers["Retry-After"]),
+        event_id=event_id,
+        may_have_been_taken=error.was_sent,
+    )
+    own.was_sent = error.was_sent
+    return own
+
+
+def _of_batch(error: PubSubUnavailable, event_ids: Mapping[int, str], indexes: Sequence[int]) -> PubSubUnavailable:
+    """Return the error for a batch of which Pub/Sub confirmed nothing."""
+    known = "which may have been taken" if error.was_sent else "and they were not taken"
+    own = PubSubUnavailable(
+        f"Pub/Sub did not confirm the events, {known}: send them again with these event_ids, and each counts once.",
+        retry_after_s=int(error.headers["Retry-After"]),
+        events=[{"index": index, "event_id": event_ids[index]} for index in indexes],
+        may_have_been_taken=error.was_sent,
+    )
+    own.was_sent = error.was_sent
+    return own
 
 
 async def publish_batch(
@@ -111,24 +143,28 @@ async def publish_batch(
 
     ``raw_events`` are the fields of ``Report``, not yet validated. One that is invalid, or whose user the credential
     does not cover, is rejected alone; so are the events of a message that Pub/Sub refused. Raises PubSubUnavailable
-    when it refused every message.
+    when it refused every message, with the ids under which to send the events again.
     """
     if len(raw_events) > LARGE_BATCH:
-        by_user, rejected, notes = await run_in_threadpool(_sort, raw_events, credential, idempotency_key)
+        by_user, rejected, notes, event_ids = await run_in_threadpool(_sort, raw_events, credential, idempotency_key)
     else:
-        by_user, rejected, notes = _sort(raw_events, credential, idempotency_key)
+        by_user, rejected, notes, event_ids = _sort(raw_events, credential, idempotency_key)
     sent = [(user_id, part) for user_id, events in by_user.items() for part in _messages(events)]
     outcomes = await asyncio.gather(
         *(_publish(user_id, list(chain.from_iterable(part.values()))) for user_id, part in sent), return_exceptions=True
     )
     refusals = [outcome for outcome in outcomes if isinstance(outcome, PubSubUnavailable)]
     for (_user_id, part), outcome in zip(sent, outcomes, strict=True):
-        if isinstance(outcome, AppError):
+        if isinstance(outcome, PubSubUnavailable):
+            rejected.update({index: _of_event(outcome, event_ids[index]) for index in part})
+        elif isinstance(outcome, AppError):
             rejected.update(dict.fromkeys(part, outcome))
         elif isinstance(outcome, BaseException):
             raise outcome
     if refusals and len(refusals) == len(sent):
-        raise refusals[0]
+        # one message that was sent makes the whole batch uncertain
+        worst = max(refusals, key=lambda refusal: refusal.was_sent)
+        raise _of_batch(worst, event_ids, sorted(index for _user_id, part in sent for index in part))
     kept = {index: note for index, note in notes.items() if index not in rejected}
     return BatchResult(len(raw_events) - len(rejected), dict(sorted(rejected.items())), kept)
 
@@ -149,10 +185,11 @@ def _messages(events: Mapping[int, list[dict[str, Any]]]) -> Iterator[dict[int, 
 
 def _sort(
     raw_events: Sequence[Any], credential: Credential, idempotency_key: str | None
-) -> tuple[dict[str, dict[int, list[dict[str, Any]]]], dict[int, AppError], dict[int, str]]:
-    """Return the prepared events by user and index, the errors of the others by index, and notes by index."""
+) -> tuple[dict[str, dict[int, list[dict[str, Any]]]], dict[int, AppError], dict[int, str], dict[int, str]]:
+    """Return the prepared events by user and index, and by index the errors of the others, notes, and event ids."""
     rejected: dict[int, AppError] = {}
     notes: dict[int, str] = {}
+    event_ids: dict[int, str] = {}
     by_user: dict[str, dict[int, list[dict[str, Any]]]] = defaultdict(dict)
     listed = 0
     for index, raw in enumerate(raw_events):
@@ -165,10 +202,10 @@ def _sort(
                 error.errors = ()
             rejected[index] = error
         else:
-            by_user[event.user_id][index] = prepare(event, idempotency_key, index)[1]
+            event_ids[index], by_user[event.user_id][index] = prepare(event, idempotency_key, index)
             if (note := clock_note(event)) is not None:
                 notes[index] = note
-    return by_user, rejected, notes
+    return by_user, rejected, notes, event_ids
 
 
 def _validated(raw: Any) -> Report:
@@ -188,6 +225,6 @@ async def _publish(user_id: str, events: list[dict[str, Any]]) -> None:
     data, attributes = messages.user_events(user_id, events, current_traceparent(), event_origin.current())
     try:
         future = pubsub.send(messages.USER_EVENTS, data, attributes)
-        await asyncio.wait_for(asyncio.wrap_future(future), settings().publish_timeout_s)
+        await asyncio.wait_for(asyncio.wrap_future(future), pubsub.wait_s())
     except Exception as error:
         raise pubsub.refused(error) from error

@@ -10,8 +10,9 @@ locals {
   function_tag = "aisle-function"
 
   instance_limit = coalesce(var.max_instances, local.prod ? 1000 : 2)
-  # database connections of an instance: a job uses one each for its lock, its work and its log
-  pool_size = local.prod ? { http = 4, event = 4, job = 3 } : { http = 2, event = 2, job = 3 }
+  # Database connections of an instance. A job uses one each for its lock, its work and its log; of an HTTP function's, a
+  # route holds at most all but one, so that one is left for the other routes (docs/settings.md).
+  pool_size = local.prod ? { http = 4, event = 4, job = 3 } : { http = 3, event = 2, job = 3 }
 
   entries = {
     for name, entry in local.manifest.entries : name => {

@@ -81,6 +81,8 @@ def place_order(shopper: str, request: CheckoutRequest, key: str) -> Response:
         request_hash,
         work,
         owner=shopper,
+        # its statements take milliseconds, and two requests that pay one order charge it once
+        work_s=settings().payment_timeout_s,
         compute_again=lambda headers: orders.get(UUID(headers["location"].rpartition("/")[2])),
     )
 

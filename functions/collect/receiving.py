@@ -11,7 +11,7 @@ from functions.collect.translation import Report
 from shared import api_keys
 from shared.api_keys import KEY_CHALLENGE
 from shared.auth import Credential
-from shared.errors import AppError, Forbidden, InvalidApiKey, InvalidRequest, Unauthorized
+from shared.errors import AppError, Forbidden, InvalidApiKey, InvalidRequest, PubSubUnavailable, Unauthorized
 from shared.event_publishing import cost_of, publish_batch
 from shared.http import revocations
 from shared.http.answers import dump
@@ -70,7 +70,12 @@ async def receive(request: Request, reports: Sequence[tuple[int, Report]], crede
         raise InvalidRequest(f"The request has more than {MAX_REPORTS} events; send it in parts.")
     raws = [report for _position, report in reports]
     charge(request, cost_of(raws))
-    result = await publish_batch(raws, credential)
+    try:
+        result = await publish_batch(raws, credential)
+    except PubSubUnavailable as unconfirmed:
+        # of reports, and this dialect knows its own events and ids only
+        unconfirmed.extra.pop("events", None)
+        raise
     problems: dict[int, AppError] = {}
     for index, error in result.rejected.items():
         problems.setdefault(reports[index][0], error)

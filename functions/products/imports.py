@@ -23,6 +23,7 @@ from shared.http.serve import GZIP_MAGIC
 from shared.storage.catalog import product_writes
 from shared.storage.catalog.product_writes import Author, Written
 from shared.storage.operations import imports
+from shared.storage.operations.idempotency import CLAIM_S
 from shared.tables.csv_files import TextOptions, text_options
 from shared.tables.presets import Reading, parse_reading
 from shared.tables.product_values import RowError
@@ -131,7 +132,8 @@ class _Import:
         def work(finish: Finish) -> Response:
             return self._work(reading, options, finish)
 
-        answer = once(key, f"POST {PATH}", fingerprint(self.media_type, self.body, *parts), work)
+        request_hash = fingerprint(self.media_type, self.body, *parts)
+        answer = once(key, f"POST {PATH}", request_hash, work, work_s=CLAIM_S)
         after_commit(self.unsent)
         return answer
 

@@ -6,8 +6,6 @@ not renew them in time (docs/decisions/0010-cloud-sql-connector.md).
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from contextlib import suppress
 from functools import cache
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
 
 # A connection idle for longer is replaced: a gateway on the way may have dropped it without notice.
 IDLE_S: Final = 240.0
-# The longest time that sent bytes may stay unacknowledged before the connection counts as lost.
-UNANSWERED_MS: Final = 20_000
 # The address of Cloud SQL's Admin API; None for Google's. Tests set a stand-in.
 API: str | None = None
 
@@ -65,23 +61,9 @@ def connect() -> Any:
 
 
 def survive_freezing(engine: Engine) -> None:
-    """Make the pool replace connections that were idle for too long on a frozen instance, and detect a lost peer."""
+    """Make the pool replace connections that were idle for too long on a frozen instance."""
     from sqlalchemy import event
     from sqlalchemy.exc import DisconnectionError
-
-    @event.listens_for(engine, "connect")
-    def watch(connection: Any, _record: object) -> None:
-        wire: socket.socket = connection._usock
-        wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):
-            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)
-            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
-
-    @event.listens_for(engine, "invalidate")
-    def drop(connection: Any, _record: object, _error: object) -> None:
-        # the driver would close a broken TLS socket only when its unsent bytes are garbage collected
-        with suppress(OSError, AttributeError):
-            os.close(connection._usock.detach())
 
     @event.listens_for(engine, "checkin")
     def note(_connection: object, record: Any) -> None:

@@ -9,16 +9,25 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
 import orjson
 
-from shared.clients import closed_on_reset
-from shared.clients.postgres_errors import ERROR_RESPONSE, is_gone, sqlstate, timed_out, without_values
-from shared.errors import DatabaseUnavailable
+from shared.clients import closed_on_reset, postgres_wire
+from shared.clients.bulkhead import Bulkhead, note_commit, share_of
+from shared.clients.postgres_errors import (
+    ERROR_RESPONSE,
+    is_gone,
+    no_answer,
+    sqlstate,
+    unavailable,
+    without_values,
+)
+from shared.clients.postgres_lost import LostConnections
+from shared.errors import DatabaseBusy, DatabaseUnavailable
 from shared.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -42,6 +51,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 def engine() -> Engine:
     """Return the process's engine. Its connections autocommit, so that a read costs no BEGIN and no COMMIT."""
     from sqlalchemy import create_engine, event
+    from sqlalchemy.exc import DisconnectionError
 
     config = settings()
     pooled = create_engine(
@@ -58,11 +68,19 @@ def engine() -> Engine:
         json_deserializer=orjson.loads,
     )
 
+    @event.listens_for(pooled, "do_connect")
+    def connect(dialect: Any, _record: object, arguments: list[Any], options: dict[str, Any]) -> Any:
+        # without it, the time-out of a server that accepts connections and stays silent is an error of no driver
+        try:
+            return dialect.connect(*arguments, **options)
+        except OSError as error:
+            raise dialect.dbapi.InterfaceError(f"Can't create a connection: {error}") from error
+
     @event.listens_for(pooled, "connect")
-    def configure(connection: Any, _record: object) -> None:
-        # The socket's time-out is for connecting; the server limits the time of statements.
-        connection._usock.settimeout(None)
+    def configure(connection: Any, record: Any) -> None:
+        postgres_wire.watch(connection, config.database_timeout_s)
         _opened.add(connection)
+        record.info["opened_at"] = time.monotonic()
         connection.register_out_adapter(list, array_literal)
         connection.message_types[ERROR_RESPONSE] = without_values(connection.message_types[ERROR_RESPONSE])
         # One round trip for all. Random reads cost SSDs about as much as sequential ones, and statements are too short
@@ -72,6 +90,18 @@ def engine() -> Engine:
             "SET random_page_cost = 1.1; SET timezone = 'UTC'"
             + (f"; SET ROLE {config.database_role}" if config.database_role else "")
         )
+        connection._usock.settimeout(postgres_wire.answer_deadline_s(config.statement_timeout_s))
+
+    @event.listens_for(pooled, "checkout")
+    def check(_connection: object, record: Any, _proxy: object) -> None:
+        # What broke one connection probably broke those that were open with it, and only using them would show it.
+        if record.info.get("opened_at", 0.0) < breaker.replace_before:
+            raise DisconnectionError("opened before another connection broke")
+
+    @event.listens_for(pooled, "invalidate")
+    def drop(connection: Any, record: Any, _error: object) -> None:
+        record.info.pop("opened_at", None)
+        postgres_wire.drop(connection)
 
     if config.cloud_sql_instance:
         from shared.clients import cloud_sql
@@ -119,6 +149,8 @@ class _Breaker:
     """A circuit breaker: remembers a failed connection for BREAKER_S seconds."""
 
     failed_at: float = float("-inf")
+    # connections that were opened before are replaced when they are next used
+    replace_before: float = float("-inf")
 
     def check(self) -> None:
         """Raise DatabaseUnavailable if a connection failed within the last BREAKER_S seconds."""
@@ -133,35 +165,81 @@ class _Breaker:
 
 
 breaker = _Breaker()
+
+
+@cache
+def bulkhead() -> Bulkhead:
+    """Return the bulkhead in front of the process's pool."""
+    config = settings()
+    return Bulkhead(share_of(config.database_pool_size), config.database_timeout_s, lost_connections.search)
+
+
+def _connect_apart() -> Any:
+    """Return a connection of the driver outside the pool, for the login itself and not for DATABASE_ROLE."""
+    config = settings()
+    if config.cloud_sql_instance:
+        from shared.clients import cloud_sql
+
+        apart = cloud_sql.connect()
+    else:
+        import pg8000
+        from sqlalchemy import make_url
+
+        address = make_url(config.require("database_url"))
+        apart = pg8000.connect(
+            user=address.username,
+            host=address.host,
+            database=address.database,
+            port=address.port or 5432,
+            password=address.password,
+            **_server(config)["connect_args"],
+        )
+    postgres_wire.watch(apart, config.database_timeout_s)
+    return apart
+
+
+lost_connections = LostConnections(lambda: list(_opened), _connect_apart)
+
+
 # the driver's open connections, so that close() reaches those in use too
 _opened: WeakSet[Any] = WeakSet()
 
 
 def _run(work: Callable[[Connection], T], *, again: bool) -> T:
     breaker.check()
-    # After a restart of the server every idle connection of the pool is broken, and only using it shows that.
-    attempts = settings().database_pool_size + 1 if again else 1
+    # After a restart of the server every idle connection of the pool is broken, and only using one shows that. The
+    # second attempt has a new connection.
+    repeated = False
     while True:
-        attempts -= 1
         connected = False
         try:
-            with engine().connect() as connection:
+            with bulkhead().hold(), engine().connect() as connection:
                 connected = True
                 return work(connection)
         except Exception as error:
-            if (timeout := timed_out(error)) is not None:
-                raise timeout from error
+            if (unable := unavailable(error)) is not None:
+                if isinstance(unable, DatabaseBusy) and unable.undone and not repeated:
+                    # nothing of the statement took effect
+                    repeated = True
+                    continue
+                raise unable from error
             if not is_gone(error):
                 raise
-            if connected and attempts:
+            if connected:
+                breaker.replace_before = time.monotonic()
+            else:
+                lost_connections.search()
+            # who has waited until the deadline waits for no second one
+            if connected and again and not repeated and not no_answer(error):
+                repeated = True
                 continue
             raise breaker.trip(error) from error
 
 
 def read(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
-    """Run a statement that changes nothing and return its rows. Repeats it once per broken connection of the pool.
+    """Run a statement that changes nothing and return its rows. Repeats it once after a broken connection.
 
-    Raises DatabaseUnavailable if Postgres does not answer, and StatementTimeout if it takes too long.
+    Raises DatabaseUnavailable if Postgres does not answer or cannot serve, and StatementTimeout if it takes too long.
     """
     return _run(lambda connection: execute(connection, sql, parameters), again=True)
 
@@ -175,7 +253,8 @@ def read_one(sql: str, **parameters: Any) -> Row[*tuple[Any, ...]] | None:
 def write(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
     """Run a statement as its own transaction and return its rows (none without RETURNING).
 
-    Raises DatabaseUnavailable if Postgres does not answer. Never repeated: it may have taken effect.
+    Raises DatabaseUnavailable if Postgres does not answer or cannot serve. Repeated only when the server itself undid
+    it: otherwise it may have taken effect.
     """
     return _run(lambda connection: execute(connection, sql, parameters), again=False)
 
@@ -213,20 +292,37 @@ def transaction(*, statement_timeout_s: float | None = None) -> Iterator[Connect
     """Open a transaction over several statements: committed at the end, rolled back after an error.
 
     ``statement_timeout_s`` replaces STATEMENT_TIMEOUT_S for a job's long statements; 0 means no limit. Raises
-    DatabaseUnavailable if Postgres does not answer.
+    DatabaseUnavailable if Postgres does not answer, and DatabaseBusy if it undid the transaction for another one: a
+    route then runs once more (shared/http/problems.py), a message is delivered again.
     """
     breaker.check()
+    connected = False
     try:
-        with engine().connect() as connection, _begun(connection):
-            if statement_timeout_s is not None:
-                execute(connection, f"SET LOCAL statement_timeout = {int(statement_timeout_s * 1000)}")
-            yield connection
+        with bulkhead().hold(), engine().connect() as connection:
+            connected = True
+            with _limited(connection, statement_timeout_s), _begun(connection):
+                if statement_timeout_s is not None:
+                    execute(connection, f"SET LOCAL statement_timeout = {int(statement_timeout_s * 1000)}")
+                yield connection
+            note_commit()
     except Exception as error:
-        if (timeout := timed_out(error)) is not None:
-            raise timeout from error
+        if (unable := unavailable(error)) is not None:
+            raise unable from error
         if not is_gone(error):
             raise
+        if connected:
+            breaker.replace_before = time.monotonic()
+        else:
+            lost_connections.search()
         raise breaker.trip(error) from error
+
+
+def _limited(connection: Connection, statement_timeout_s: float | None) -> AbstractContextManager[None]:
+    """Return the block in which the socket waits as long as a statement with this limit may run."""
+    if statement_timeout_s is None:
+        return nullcontext()
+    driver: Any = connection.connection.driver_connection
+    return postgres_wire.deadline(driver, postgres_wire.answer_deadline_s(statement_timeout_s))
 
 
 @contextmanager
@@ -318,13 +414,14 @@ def close() -> None:
     if engine.cache_info().currsize:
         engine().dispose()
     engine.cache_clear()
+    bulkhead.cache_clear()
     for connection in list(_opened):
         with suppress(Exception):
             connection.close()
     _opened.clear()
     if "shared.clients.cloud_sql" in sys.modules:
         sys.modules["shared.clients.cloud_sql"].close()
-    breaker.failed_at = float("-inf")
+    breaker.failed_at = breaker.replace_before = float("-inf")
 
 
 def ping() -> None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from shared.errors import StatementTimeout
+from shared.errors import DatabaseBusy, DatabaseUnavailable, StatementTimeout
 from shared.settings import settings
 
 log = logging.getLogger(__name__)
@@ -24,8 +24,14 @@ INVALID_VALUE = "22"
 # SQLSTATE prefixes of values that are wrong whenever the statement runs: they cannot be read, a column or a constraint
 # forbids them, or they exceed a limit of the server. Not those of a lost race: a foreign or unique key.
 PERMANENT = (INVALID_VALUE, "23502", "23514", "54")
-# SQLSTATE prefixes of a server that is gone, starting, stopping or out of connections
-GONE = ("08", "57P", "53300", "25006")
+# SQLSTATE prefixes of a server that is gone, starting, stopping or out of connections, or that ended the session
+GONE = ("08", "57P", "53300", "25006", "25P03", "25P04")
+# The server rolled the transaction back for the sake of another one: a deadlock, or a conflict of serialisation.
+ROLLED_BACK = ("40P01", "40001")
+# SQLSTATE prefixes of a server that works but cannot do this now, each with what to tell the client: a full disk or
+# no memory, a lock that another transaction keeps, a failed file operation
+SHORT_OF_RESOURCES = ("53", "58")
+LOCKED = ("55P03",)
 
 
 def without_values(handle: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None]:
@@ -54,10 +60,10 @@ def sqlstate(error: BaseException | None) -> str:
 def is_gone(error: Exception) -> bool:
     """Return whether the server failed, and not the statement."""
     from pg8000.exceptions import InterfaceError as DriverInterfaceError
-    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+    from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
     from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-    if isinstance(error, PoolTimeout):
+    if isinstance(error, (PoolTimeout, DisconnectionError)):
         return True
     if isinstance(error, (InterfaceError, DriverInterfaceError)):
         # the driver raises the same class for a broken connection and for a statement it cannot parse
@@ -83,9 +89,47 @@ def permanent_fault(error: Exception) -> str | None:
     return None
 
 
+def no_answer(error: BaseException) -> bool:
+    """Return whether the server stayed silent until the socket's deadline."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, TimeoutError):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def unavailable(error: Exception) -> DatabaseUnavailable | None:
+    """Return the error to raise for what is the server's trouble and not the statement's fault; None for other errors.
+
+    The connection works: other statements may succeed meanwhile.
+    """
+    if (timeout := timed_out(error)) is not None:
+        return timeout
+    state = _state(error)
+    unable: DatabaseUnavailable | None = None
+    if state.startswith(ROLLED_BACK):
+        unable = DatabaseBusy(
+            "Another request changed the same rows at the same time; send the request again.", undone=True
+        )
+    elif state.startswith(LOCKED):
+        unable = DatabaseBusy(
+            "Another change keeps the rows of this request locked; try again in a moment.", retry_after_s=2
+        )
+    elif state.startswith(SHORT_OF_RESOURCES) and not state.startswith(GONE):
+        unable = DatabaseUnavailable("The database is short of disk or memory; try again later.", retry_after_s=30)
+    if unable is not None:
+        log.error("database cannot serve", extra={"sqlstate": state})
+    return unable
+
+
+def _state(error: Exception) -> str:
+    return sqlstate(error) or sqlstate(getattr(error, "orig", None))
+
+
 def timed_out(error: Exception) -> StatementTimeout | None:
     """Return the error to raise for a statement that the server cancelled; None for any other error."""
-    if CANCELLED not in (sqlstate(error), sqlstate(getattr(error, "orig", None))):
+    if _state(error) != CANCELLED:
         return None
     log.warning("statement cancelled", extra={"timeout_s": settings().statement_timeout_s})
     return StatementTimeout(

@@ -1,10 +1,17 @@
-"""Pub/Sub: the publisher and the subscriber of this process, in the cloud and against an emulator alike."""
+"""Pub/Sub: the publisher and the subscriber of this process, in the cloud and against an emulator alike.
 
+A breaker keeps requests from waiting for a Pub/Sub that does not answer: after a failed message one message at a time
+tries it, and all others are refused at once (docs/decisions/0052-bounded-waits.md).
+"""
+
+import itertools
 import logging
+import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from shared.clients import closed_on_reset
 from shared.errors import PubSubUnavailable
@@ -12,13 +19,134 @@ from shared.settings import settings
 
 log = logging.getLogger(__name__)
 
+# After a failed message, messages are refused at once for this long; then one of them tries Pub/Sub.
+BREAKER_S: Final = 1.0
+# How long the message that tries Pub/Sub is waited for.
+PROBE_S: Final = 3.0
+# No message is sent behind one that has waited for longer than this, once Pub/Sub has answered this process.
+STALLED_S: Final = 4.0
+# Of the connection: a new client gets one of its own, not the broken one of the client before, and a server that is
+# back is found within a second. The default is to wait for up to two minutes between attempts.
+CHANNEL_OPTIONS: Final = (
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.keepalive_timeout_ms", 5000),
+)
+
+
+class _Breaker:
+    """Whether Pub/Sub answers, from the outcomes of the messages that were sent to it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers = itertools.count()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all outcomes."""
+        with self._lock:
+            self.is_open = False
+            self._failed_at = self._probe_until = float("-inf")
+            self._has_answered = False
+            # when each message was sent that has no outcome yet, oldest first
+            self._sent_at: dict[int, float] = {}
+
+    def admit(self) -> None:
+        """Return if a message may be sent. Raises PubSubUnavailable."""
+        now = time.monotonic()
+        with self._lock:
+            if self.is_open:
+                if now - self._failed_at >= BREAKER_S and now >= self._probe_until:
+                    self._probe_until = now + PROBE_S
+                    return
+            elif not (self._has_answered and self._sent_at and now - next(iter(self._sent_at.values())) > STALLED_S):
+                return
+        error = PubSubUnavailable("Pub/Sub does not answer, so nothing was sent; send the request again.")
+        error.was_sent = False
+        raise error
+
+    def watch(self, future: "Future[str]") -> None:
+        """Learn from the outcome of a message."""
+        number = next(self._numbers)
+        with self._lock:
+            self._sent_at[number] = time.monotonic()
+        future.add_done_callback(lambda ended: self._learn(number, ended))
+
+    def _learn(self, number: int, ended: "Future[str]") -> None:
+        error = None if ended.cancelled() else ended.exception()
+        with self._lock:
+            self._sent_at.pop(number, None)
+            if error is None and not ended.cancelled():
+                self.is_open, self._has_answered = False, True
+                self._failed_at = self._probe_until = float("-inf")
+        if error is not None and _is_outage(error):
+            self.trip()
+
+    def trip(self) -> None:
+        """Remember that Pub/Sub failed, and have the next message sent over a new connection."""
+        with self._lock:
+            now = time.monotonic()
+            is_first = not self.is_open or now >= self._probe_until or now - self._failed_at >= BREAKER_S
+            self.is_open, self._failed_at, self._probe_until = True, now, float("-inf")
+            # they were sent over the connection that failed
+            self._sent_at.clear()
+        if is_first:
+            _retire_publisher()
+
+
+def _is_outage(error: BaseException) -> bool:
+    """Return whether Pub/Sub failed, and not the message or the topic."""
+    from google.api_core import exceptions
+
+    if isinstance(error, exceptions.GoogleAPICallError):
+        return isinstance(error, (exceptions.ServerError, exceptions.TooManyRequests, exceptions.Cancelled))
+    return isinstance(error, (exceptions.RetryError, TimeoutError))
+
+
+breaker: Final = _Breaker()
+_retired: list[Any] = []
+
+
+def _retire_publisher() -> None:
+    """Forget the publisher, so that the next message gets a new one. Messages in flight still end."""
+    if not publisher.cache_info().currsize:
+        return
+    _retired.append(publisher())
+    publisher.cache_clear()
+    closing = threading.Timer(2 * settings().publish_timeout_s + 1, _close_retired)
+    closing.daemon = True
+    closing.start()
+
+
+def _close_retired(keep: int = 0) -> None:
+    while len(_retired) > keep:
+        client = _retired.pop(0)
+        client.stop()
+        client.transport.close()
+
 
 @cache
 def publisher() -> Any:
     """Return the process's publisher. A message waits at most 2 ms for others to share its batch."""
+    import grpc
     from google.api_core import exceptions
     from google.api_core.retry import Retry, if_exception_type
     from google.cloud import pubsub_v1
+    from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
+
+    class Transport(PublisherGrpcTransport):  # type: ignore[misc]  # the library's types are not known here
+        """The client's transport with CHANNEL_OPTIONS."""
+
+        def __init__(self, *, host: str, channel: Any = None, **others: Any) -> None:
+            if channel is not None:
+                # of an emulator
+                channel.close()
+                channel = grpc.insecure_channel(host, options=CHANNEL_OPTIONS)
+            super().__init__(host=host, channel=channel or self._create, **others)
+
+        def _create(self, host: str, *, options: Any, **others: Any) -> Any:
+            return self.create_channel(host, options=[*options, *CHANNEL_OPTIONS], **others)
 
     timeout_s = settings().publish_timeout_s
     # The client's default is to retry for ten minutes: a message could still leave after its sender got an error.
@@ -39,6 +167,7 @@ def publisher() -> Any:
     return pubsub_v1.PublisherClient(
         batch_settings=pubsub_v1.types.BatchSettings(max_messages=500, max_latency=0.002),
         publisher_options=pubsub_v1.types.PublisherOptions(timeout=timeout_s, retry=retry),
+        transport=Transport,
     )
 
 
@@ -58,6 +187,8 @@ def close() -> None:
         client.stop()
         client.transport.close()
     publisher.cache_clear()
+    _close_retired()
+    breaker.reset()
     if subscriber.cache_info().currsize:
         subscriber().close()
     subscriber.cache_clear()
@@ -74,20 +205,37 @@ def subscription_path(subscription: str) -> str:
 
 
 def send(topic: str, data: bytes, attributes: Mapping[str, str]) -> "Future[str]":
-    """Queue a message for publication; the future ends when Pub/Sub has stored it, or fails."""
+    """Queue a message for publication; the future ends when Pub/Sub has stored it, or fails.
+
+    Raises PubSubUnavailable, without sending anything, while Pub/Sub does not answer.
+    """
+    breaker.admit()
     future: Future[str] = publisher().publish(topic_path(topic), data, **attributes)
+    breaker.watch(future)
     return future
+
+
+def wait_s() -> float:
+    """Return how long to wait for the outcome of a message that is sent now."""
+    timeout_s = settings().publish_timeout_s
+    return min(PROBE_S, timeout_s) if breaker.is_open else timeout_s
 
 
 def publish(topic: str, data: bytes, attributes: Mapping[str, str]) -> str:
     """Publish a message, wait until Pub/Sub has stored it, and return its id. Raises PubSubUnavailable."""
     try:
-        return send(topic, data, attributes).result(timeout=settings().publish_timeout_s)
+        future = send(topic, data, attributes)
+        return future.result(timeout=wait_s())
     except Exception as error:
         raise refused(error) from error
 
 
 def refused(error: Exception) -> PubSubUnavailable:
     """Log why Pub/Sub did not accept a message, and return the error to answer the request with."""
+    if isinstance(error, PubSubUnavailable):
+        return error
+    if isinstance(error, TimeoutError):
+        # the wait ended before the message had an outcome
+        breaker.trip()
     log.error("publish failed", extra={"error": (str(error) or type(error).__name__)[:500]})
     return PubSubUnavailable("Pub/Sub did not accept the event; send the request again.", retry_after_s=2)

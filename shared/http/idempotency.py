@@ -14,7 +14,6 @@ The answer is kept for 24 hours. A route is written so::
 """
 
 import hashlib
-import logging
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -23,16 +22,16 @@ from starlette.responses import Response
 
 from shared.clients.postgres import Connection
 from shared.domain.identity import is_account
-from shared.errors import AppError
+from shared.settings import settings
 from shared.storage.operations import idempotency
-from shared.storage.operations.idempotency import Claim, Stored
-
-log = logging.getLogger(__name__)
+from shared.storage.operations.idempotency import Stored
 
 Finish = Callable[[Connection, Response], None]
 # A longer answer is made again for a repeated request, where the route can do so. Otherwise a client with a cart of 100
 # products could store 50 kB with each request of 100 bytes.
 MAX_STORED_BYTES: Final = 8_192
+# Seconds of a request beside its work.
+MARGIN_S: Final = 5.0
 # headers that are part of the answer itself
 KEPT_HEADERS: Final = ("location",)
 
@@ -54,18 +53,22 @@ def once(
     work: Callable[[Finish], Response],
     *,
     owner: str | None = None,
+    work_s: float | None = None,
     compute_again: Callable[[Mapping[str, str]], bytes] | None = None,
 ) -> Response:
     """Return the answer of ``work``, which runs once per key and route; without a key it runs each time.
 
     ``route`` must contain the user where keys are a user's own, and ``owner`` is that user: the stored answer is erased
-    with them. If ``work`` raises, the key can be used again. ``compute_again`` returns the body of an answer that was
-    too long to be stored, from its stored headers: the current state of what the first answer showed.
+    with them. ``work_s`` is the longest time that ``work`` can take, by default that of one statement: if the process
+    dies meanwhile, the key can be used again afterwards. If ``work`` raises, the key can be used again at once.
+    ``compute_again`` returns the body of an answer that was too long to be stored, from its stored headers: the current
+    state of what the first answer showed.
     Raises IdempotencyMismatch for a key of another request and IdempotencyInProgress while the first one runs.
     """
     if key is None:
         return work(lambda _connection, _answer: None)
-    held = idempotency.claim(key, route, request_hash, owner)
+    longest_s = settings().statement_timeout_s + MARGIN_S if work_s is None else work_s + MARGIN_S
+    held = idempotency.claim(key, route, request_hash, owner, claim_s=longest_s)
     if isinstance(held, Stored):
         headers = {**held.headers, "Idempotent-Replayed": "true"}
         body = compute_again(held.headers) if compute_again is not None and not held.body else held.body
@@ -74,7 +77,7 @@ def once(
     try:
         return work(lambda connection, answer: idempotency.finish(connection, held, kept_answer(answer, most)))
     except Exception:
-        _release(held)
+        idempotency.release(held)
         raise
 
 
@@ -94,10 +97,3 @@ def kept_answer(answer: Response, most: int | None) -> Stored:
     headers = {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
     body = bytes(answer.body) if most is None or len(answer.body) <= most else b""
     return Stored(answer.status_code, answer.media_type or "application/json", body, headers)
-
-
-def _release(held: Claim) -> None:
-    try:
-        idempotency.release(held)
-    except AppError as error:
-        log.warning("idempotency key not released", extra={"error": error.detail, "expires_s": idempotency.CLAIM_S})

@@ -9,9 +9,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from shared import errors
-from shared.errors import AppError
+from shared.clients.bulkhead import Serving
+from shared.errors import AppError, DatabaseBusy
+from shared.http.bodies import replayed
 from shared.http.routes import allowed_methods
 from shared.validation import validation_problem
 
@@ -41,6 +44,26 @@ def _dump(body: dict[str, Any]) -> bytes:
         return orjson.dumps({key: value for key, value in body.items() if key not in ("detail", "errors", "instance")})
 
 
+class _AgainResponse(Response):
+    """A response that runs the route once more, with the same body, when it is sent."""
+
+    def __init__(self, body: bytes) -> None:
+        self.request_body = body
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await scope["route"].app(scope, replayed(self.request_body, receive), send)
+
+
+def _may_run_again(request: Request) -> bool:
+    """Return whether the route may run once more: it is its first run, and no transaction of it is committed."""
+    serving: Serving | None = request.scope.get("aisle.serving")
+    if serving is None or serving.has_committed or "aisle.again" in request.scope:
+        return False
+    request.scope["aisle.again"] = True
+    return True
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of ``app`` with a problem document."""
 
@@ -49,6 +72,9 @@ def install(app: FastAPI) -> None:
 
     async def application_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, AppError)
+        if isinstance(error, DatabaseBusy) and error.undone and _may_run_again(request):
+            log.info("route runs again", extra={"reason": error.detail})
+            return _AgainResponse(await request.body())
         if error.status >= 500:
             log.warning(error.title, extra={"slug": error.slug, "detail": error.detail})
         return respond(request, error)

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.routing import compile_path
 
+from shared.clients.bulkhead import serve_route
 from shared.errors import InvalidRequest
 from shared.http.bodies import METHODS
 from shared.validation import MAX_ERRORS
@@ -87,10 +88,14 @@ _declared: dict[int, _Declared] = {}
 
 
 async def only_declared(request: Request) -> None:
-    """Raise InvalidRequest for a query parameter that the route does not declare, or a body where it takes none."""
+    """Raise InvalidRequest for a query parameter that the route does not declare, or a body where it takes none.
+
+    It also notes the route, which shares the process's database connections with the others.
+    """
     route = request.scope.get("route")
     if not isinstance(route, APIRoute):
         return
+    request.scope["aisle.serving"] = serve_route(f"{request.method} {route.path}")
     declared = _declared.get(id(route))
     if declared is None:
         declared = _declared[id(route)] = _Declared(route)

@@ -123,6 +123,7 @@ class Proxy(threading.Thread):
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
         self.open: list[socket.socket] = []
+        self.lost: set[socket.socket] = set()
         self.all: list[socket.socket] = []
         self.threads: list[threading.Thread] = []
         self.clients: list[str] = []
@@ -152,11 +153,11 @@ class Proxy(threading.Thread):
         self.pump(client, server)
         back.join(10)
 
-    @staticmethod
-    def pump(source: socket.socket, target: socket.socket) -> None:
+    def pump(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                target.sendall(data)
+                if source not in self.lost:
+                    target.sendall(data)
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -171,6 +172,10 @@ class Proxy(threading.Thread):
             thread.join(10)
         for connection in self.all:
             connection.close()
+
+    def lose(self) -> None:
+        """Let the open connections stay silent for ever, as a firewall does that forgot them."""
+        self.lost.update(self.open)
 
     def cut(self) -> None:
         """Break every connection, as a failover does."""

@@ -5,5 +5,7 @@
 * ``user_answers``: the personal answers of one user
 * ``popular_ranking``: the live ranking by purchases
 * ``invalidation``: what drops stored answers after a write
+* ``missed``: what an outage of Redis kept from being dropped
+* ``epochs``: the first epoch of a scope
 * ``lookups``: counts hits and misses
 """

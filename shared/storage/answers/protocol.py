@@ -1,16 +1,16 @@
 """The protocol of stored answers: Redis keys, scopes, and epochs. No I/O.
 
 A stored answer is ``epoch + b"\\n" + body``. It is valid only while its epoch equals the current epoch of its scope,
-a field of the hash ``epochs``. Flushing a scope or activating a model is therefore one HINCRBY, which every instance
-sees with its next read; outdated answers expire. No KEYS, no SCAN
-(docs/decisions/0002-epochs-instead-of-versions-in-keys.md).
+a field of the hash ``epochs``. Flushing a scope or activating a model is therefore one HSET of a number that no epoch
+has had, which every instance sees with its next read; outdated answers expire. Without an epoch, as in an empty Redis,
+no answer is valid. No KEYS, no SCAN (docs/decisions/0002-epochs-instead-of-versions-in-keys.md).
 
 ===================================================  ===============================================  ===============
 key                                                  value                                            scope
 ===================================================  ===============================================  ===============
 ``epochs``                                           hash: scope → epoch
 ``rec:{user}``                                       hash: raw query string → personal answer         recommendations
-``recgen:{user}``                                    counter of the user's changes, their generation
+``recgen:{user}``                                    number of the user's last change, their generation
 ``sim:{product}:{k}[:{kind}][:explain]``             answer of /similar-products                      similar
 ``together:{products}:{k}:{in_stock}[:explain]``     answer of /frequently-bought-together            similar
 ``trending:{window}:{category}:{k}``                 answer of /trending                              trending
@@ -22,8 +22,10 @@ key                                                  value                      
 ===================================================  ===============================================  ===============
 """
 
+import time
 from collections.abc import Sequence
 from hashlib import blake2b
+from random import randrange
 from typing import Any, Final
 
 import orjson
@@ -59,7 +61,7 @@ def user_key(user_id: str) -> str:
 
 
 def generation_key(user_id: str) -> str:
-    """Return the key of the counter of a user's changes."""
+    """Return the key of the number of a user's last change."""
     return f"recgen:{user_id}"
 
 
@@ -97,11 +99,22 @@ def trending_key(window: str, category: CategoryReference, k: int) -> str:
     return f"trending:{window}:{category.category_id or ''}{(name and f'n{name}') or ''}:{k}"
 
 
-def epoch_prefix(epoch: bytes | None) -> bytes:
-    """Return how a valid answer begins. A scope that was never flushed (None) has epoch 0."""
-    return (epoch or b"0") + b"\n"
+def fresh_number() -> int:
+    """Return a number that no epoch and no generation has had, in any process: the time, and three random digits.
+
+    A counter would start again after its key was lost, and answers of its first life would be valid again.
+    """
+    return time.time_ns() // 1000 * 1000 + randrange(1000)  # noqa: S311 — it need not be secret
 
 
-def valid_body(stored: bytes | None, prefix: bytes) -> bytes | None:
-    """Return the body of a stored answer, or None if there is no answer or its epoch is outdated."""
-    return stored[len(prefix) :] if stored is not None and stored.startswith(prefix) else None
+def epoch_prefix(epoch: bytes) -> bytes:
+    """Return how a valid answer of this epoch begins."""
+    return epoch + b"\n"
+
+
+def valid_body(stored: bytes | None, epoch: bytes | None) -> bytes | None:
+    """Return the body of a stored answer, or None if there is no answer or its epoch is outdated or unknown."""
+    if stored is None or epoch is None:
+        return None
+    prefix = epoch_prefix(epoch)
+    return stored[len(prefix) :] if stored.startswith(prefix) else None

@@ -12,6 +12,7 @@ from shared.clients.redis_async import RedisUnavailable, client
 from shared.gates import COMPUTING, COMPUTING_TURNS
 from shared.storage.answers import lookups
 from shared.storage.answers.client_budget import BUDGET
+from shared.storage.answers.epochs import begin_epoch
 from shared.storage.answers.protocol import EPOCHS, epoch_prefix, valid_body
 
 P = ParamSpec("P")
@@ -33,10 +34,12 @@ async def cached(scope: str, key: str, *, ttl_s: int, compute: Callable[[], byte
     """
     try:
         stored, epoch = await client().run(("GET", key), ("HGET", EPOCHS, scope))
+        if epoch is None:
+            epoch = await begin_epoch(scope)
     except RedisUnavailable:
         return SharedAnswer(await computed(compute), is_hit=False)
     prefix = epoch_prefix(epoch)
-    body = valid_body(stored, prefix)
+    body = valid_body(stored, epoch)
     lookups.count(body is not None)
     if body is not None:
         return SharedAnswer(body, is_hit=True)

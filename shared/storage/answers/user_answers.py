@@ -13,6 +13,7 @@ from shared.clients.redis_async import RedisUnavailable, client
 from shared.settings import settings
 from shared.storage.answers import lookups
 from shared.storage.answers.client_budget import BUDGET
+from shared.storage.answers.epochs import begin_epoch
 from shared.storage.answers.protocol import (
     EPOCHS,
     RECOMMENDATIONS,
@@ -58,7 +59,7 @@ async def find(user_id: str, query: bytes, *, gzipped: bool) -> bytes | None:
         )
     except RedisUnavailable:
         return None
-    body = valid_body(stored, epoch_prefix(epoch))
+    body = valid_body(stored, epoch)
     lookups.count(body is not None)
     return body
 
@@ -69,10 +70,11 @@ async def read_before_computing(user_id: str, query: bytes) -> Before | None:
         stored, epoch, generation = await client().run(
             ("HGET", user_key(user_id), query), ("HGET", EPOCHS, RECOMMENDATIONS), ("GET", generation_key(user_id))
         )
+        if epoch is None:
+            epoch = await begin_epoch(RECOMMENDATIONS)
     except RedisUnavailable:
         return None
-    prefix = epoch_prefix(epoch)
-    return Before(valid_body(stored, prefix), prefix, generation or b"")
+    return Before(valid_body(stored, epoch), epoch_prefix(epoch), generation or b"")
 
 
 async def store(user_id: str, query: bytes, body: bytes, before: Before) -> None:

@@ -13,6 +13,7 @@ import orjson
 
 from shared.clients import pubsub
 from shared.clients.postgres import Connection, execute, execute_prepared, read, run_prepared, transaction
+from shared.errors import PubSubUnavailable
 from shared.settings import settings
 
 log = logging.getLogger(__name__)
@@ -50,9 +51,15 @@ def add(connection: Connection, topic: str, data: bytes, attributes: Mapping[str
 def _publish(rows: Sequence[Any], wait_s: float) -> list[int]:
     """Publish rows and return the ids of those that Pub/Sub stored within ``wait_s``; the others stay unsent."""
     deadline = time.monotonic() + wait_s
-    futures = [(int(row[0]), pubsub.send(row[1], bytes(row[2]), row[3])) for row in rows]
+    futures = []
     sent: list[int] = []
     failure: Exception | None = None
+    for row in rows:
+        try:
+            futures.append((int(row[0]), pubsub.send(row[1], bytes(row[2]), row[3])))
+        except PubSubUnavailable as error:
+            failure = error
+            break
     for row_id, future in futures:
         try:
             future.result(timeout=max(0.0, deadline - time.monotonic()))

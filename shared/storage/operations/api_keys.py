@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from shared.api_keys import Kind
-from shared.clients import redis_sync
 from shared.clients.postgres import Connection, execute, read
 from shared.clients.redis_async import RedisUnavailable
 from shared.clients.redis_async import client as redis
 from shared.errors import NotFound
 from shared.settings import settings
+from shared.storage.answers import invalidation
 
 # ids of the revoked keys, separated by spaces
 REVOKED_KEY: Final = "api-keys:revoked"
@@ -62,7 +62,7 @@ def revoke(connection: Connection, key_id: str) -> tuple[StoredKey, StoredKey] |
 
 def drop_revoked_copy() -> None:
     """Drop the copy in Redis after a key was revoked."""
-    redis_sync.attempt(lambda client: client.delete(REVOKED_KEY), 0)
+    invalidation.forget_keys([REVOKED_KEY])
 
 
 async def revoked_ids() -> frozenset[str] | None:

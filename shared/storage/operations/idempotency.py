@@ -1,21 +1,32 @@
 """Idempotency keys: the first request with a key does the work, later requests get its answer.
 
 The answer is stored in the transaction of the work, so neither exists without the other. A claim without an answer
-belongs to a request that is still running or has crashed: after CLAIM_S seconds another request may take it over, and
-the one that lost it can no longer commit.
+belongs to a request that is still running or has crashed: after the longest time that its work can take, which the
+claim carries, another request may take it over, and the one that lost it can no longer commit. A claim whose owner has
+failed while Postgres was away is released as soon as Postgres is back.
 """
 
+import logging
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+from uuid import UUID, uuid4
 
 import orjson
 
+from shared.clients import closed_on_reset
 from shared.clients.postgres import Connection, execute_prepared, read_one, run_prepared, write
-from shared.errors import IdempotencyInProgress, IdempotencyMismatch, RateLimited
+from shared.errors import AppError, DatabaseUnavailable, IdempotencyInProgress, IdempotencyMismatch, RateLimited
 
-CLAIM_S: Final = 60
+log = logging.getLogger(__name__)
+
+# The longest time that any work takes: the time limit of a request (functions.yaml).
+CLAIM_S: Final = 60.0
+# The pause between attempts to release the claims of failed requests.
+RELEASE_AGAIN_S: Final = 0.5
 # how long an answer is repeated for its key
 RETENTION_S: Final = 86_400
 # Keys of one user within RETENTION_S, far more than a shopper needs: a client must not fill the database.
@@ -23,8 +34,8 @@ MAX_KEYS_PER_OWNER: Final = 1000
 KEY_REUSED: Final = "This Idempotency-Key was used with another body; send a new key."
 
 CLAIM: Final = """
-INSERT INTO idempotency_keys (key, route, request_hash, owner, created_at)
-SELECT :key, :route, :request_hash, :owner, clock_timestamp()
+INSERT INTO idempotency_keys (key, route, request_hash, owner, created_at, claim, claim_s)
+SELECT :key, :route, :request_hash, :owner, clock_timestamp(), cast(:claim AS uuid), cast(:claim_s AS float8)
 WHERE EXISTS (SELECT FROM idempotency_keys WHERE key = :key AND route = :route)
    OR (SELECT count(*) FROM (
            SELECT FROM idempotency_keys
@@ -32,9 +43,11 @@ WHERE EXISTS (SELECT FROM idempotency_keys WHERE key = :key AND route = :route)
              AND created_at > now() - make_interval(secs => cast(:retention_s AS float8))
            LIMIT cast(:most AS integer)) AS own) < cast(:most AS integer)
 ON CONFLICT (key, route) DO UPDATE SET request_hash = EXCLUDED.request_hash, created_at = EXCLUDED.created_at,
-    owner = EXCLUDED.owner, status = NULL, content_type = NULL, body = NULL, headers = '{}'
+    owner = EXCLUDED.owner, claim = EXCLUDED.claim, claim_s = EXCLUDED.claim_s, status = NULL, content_type = NULL,
+    body = NULL, headers = '{}'
 WHERE idempotency_keys.created_at < clock_timestamp() - make_interval(secs =>
-    CASE WHEN idempotency_keys.status IS NULL THEN cast(:claim_s AS float8) ELSE cast(:retention_s AS float8) END)
+    CASE WHEN idempotency_keys.status IS NULL THEN coalesce(idempotency_keys.claim_s, cast(:longest_s AS float8))
+    ELSE cast(:retention_s AS float8) END)
 RETURNING created_at"""
 GET: Final = """
 SELECT request_hash, status, content_type, body, headers FROM idempotency_keys WHERE key = :key AND route = :route"""
@@ -45,7 +58,8 @@ SET status = :status, content_type = :content_type, body = :body, headers = cast
 WHERE key = :key AND route = :route AND created_at = :claimed_at AND status IS NULL
 RETURNING 1"""
 RELEASE: Final = """
-DELETE FROM idempotency_keys WHERE key = :key AND route = :route AND created_at = :claimed_at AND status IS NULL"""
+DELETE FROM idempotency_keys
+WHERE key = :key AND route = :route AND claim = cast(:claim AS uuid) AND status IS NULL"""
 # the keys of an owner, and the seconds until the oldest of them expires
 COUNT: Final = """
 SELECT count(*), ceil(extract(epoch FROM min(created_at) - now())::float8 + cast(:retention_s AS float8))
@@ -77,28 +91,41 @@ class Claim:
     key: str
     route: str
     claimed_at: datetime
+    id: UUID
 
 
-def claim(key: str, route: str, request_hash: bytes, owner: str | None = None) -> Claim | Stored:
+def claim(
+    key: str, route: str, request_hash: bytes, owner: str | None = None, *, claim_s: float = CLAIM_S
+) -> Claim | Stored:
     """Return a claim to do the work, or the stored answer of the request that did it.
 
-    ``owner`` is the user whom the answer is about; it is erased with them.
+    ``owner`` is the user whom the answer is about; it is erased with them. ``claim_s`` is the longest time that the
+    work can take; afterwards another request may do it.
     Raises IdempotencyMismatch if the key was used with another request, IdempotencyInProgress while that request runs,
     and RateLimited if the owner has MAX_KEYS_PER_OWNER keys.
     """
-    rows = run_prepared(
-        CLAIM,
-        again=False,
-        key=key,
-        route=route,
-        request_hash=request_hash,
-        owner=owner,
-        claim_s=CLAIM_S,
-        retention_s=RETENTION_S,
-        most=MAX_KEYS_PER_OWNER,
-    )
+    UNRELEASED.release(key, route)
+    claim_id = uuid4()
+    try:
+        rows = run_prepared(
+            CLAIM,
+            again=False,
+            key=key,
+            route=route,
+            request_hash=request_hash,
+            owner=owner,
+            claim=claim_id,
+            claim_s=claim_s,
+            longest_s=CLAIM_S,
+            retention_s=RETENTION_S,
+            most=MAX_KEYS_PER_OWNER,
+        )
+    except DatabaseUnavailable:
+        # it may have taken effect, and only its answer been lost
+        UNRELEASED.add(key, route, claim_id)
+        raise
     if rows:
-        return Claim(key, route, rows[0][0])
+        return Claim(key, route, rows[0][0], claim_id)
     row = read_one(GET, key=key, route=route)
     if row is None:
         _check_number(owner)
@@ -153,5 +180,77 @@ def finish(connection: Connection, held: Claim, answer: Stored) -> None:
 
 
 def release(held: Claim) -> None:
-    """Release the key after work that failed and changed nothing, so that the client may correct it and try again."""
-    write(RELEASE, key=held.key, route=held.route, claimed_at=held.claimed_at)
+    """Release the key after work that failed and changed nothing, so that the client may correct it and try again.
+
+    While Postgres is away, the key is released once it is back.
+    """
+    try:
+        write(RELEASE, key=held.key, route=held.route, claim=held.id)
+    except AppError as error:
+        log.warning("idempotency key not released", extra={"error": error.detail})
+        UNRELEASED.add(held.key, held.route, held.id)
+
+
+class _Unreleased:
+    """Claims whose owners have failed and could not release them. A thread releases them once Postgres is back."""
+
+    def __init__(self) -> None:
+        # by key and route: the claim, and when it ends by itself
+        self._claims: dict[tuple[str, str], tuple[UUID, float]] = {}
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
+
+    def add(self, key: str, route: str, claim_id: UUID) -> None:
+        """Release this claim later."""
+        with self._lock:
+            self._claims[key, route] = (claim_id, time.monotonic() + CLAIM_S)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, args=[self._ended], name="release", daemon=True)
+                self._thread.start()
+
+    def release(self, key: str, route: str) -> None:
+        """Release the claim of this key now, if it waits. Raises DatabaseUnavailable."""
+        waiting = self._claims.get((key, route))
+        if waiting is not None:
+            write(RELEASE, key=key, route=route, claim=waiting[0])
+            self._remove(key, route, waiting[0])
+
+    def _remove(self, key: str, route: str, claim_id: UUID) -> None:
+        with self._lock:
+            if self._claims.get((key, route), (None,))[0] == claim_id:
+                del self._claims[key, route]
+
+    def _run(self, ended: threading.Event) -> None:
+        while not ended.wait(RELEASE_AGAIN_S):
+            now = time.monotonic()
+            for (key, route), (claim_id, until) in list(self._claims.items()):
+                try:
+                    if now < until:
+                        write(RELEASE, key=key, route=route, claim=claim_id)
+                except AppError:
+                    break
+                self._remove(key, route, claim_id)
+            with self._lock:
+                if not self._claims:
+                    self._thread = None
+                    return
+
+    def forget(self) -> None:
+        """Forget all of them: they belong to another database."""
+        with self._lock:
+            self._ended.set()
+            thread, self._thread = self._thread, None
+            self._claims.clear()
+            self._ended = threading.Event()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(5)
+
+
+UNRELEASED: Final = _Unreleased()
+
+
+@closed_on_reset
+def forget_unreleased() -> None:
+    """Forget the claims that wait to be released."""
+    UNRELEASED.forget()

@@ -4,11 +4,9 @@ import logging
 import time
 from typing import Final, NamedTuple
 
-from sqlalchemy.exc import DBAPIError
-
 from shared.clients import postgres
 from shared.clients.postgres import execute, transaction
-from shared.clients.postgres_errors import sqlstate
+from shared.errors import DatabaseBusy
 from shared.storage.operations.idempotency import RETENTION_S
 from shared.storage.people.login_failures import KNOWN_DAYS
 from shared.storage.recommending.attribution import KEPT_DAYS
@@ -20,7 +18,6 @@ BATCH_ROWS: Final = 10_000
 # new event wait behind a long reader.
 LOCK_TIMEOUT_S: Final = 2
 ATTEMPTS: Final = 5
-LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
 class Rule(NamedTuple):
@@ -90,8 +87,8 @@ def _run_with_retries(sql: str, **parameters: object) -> list[tuple[object, ...]
             with transaction(statement_timeout_s=0) as connection:
                 execute(connection, f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
                 return [tuple(row) for row in execute(connection, sql, parameters)]
-        except DBAPIError as error:
-            if sqlstate(error.orig) != LOCK_NOT_AVAILABLE or attempt == ATTEMPTS:
+        except DatabaseBusy:
+            if attempt == ATTEMPTS:
                 raise
             log.info("table is locked; trying again", extra={"attempt": attempt})
             time.sleep(attempt)

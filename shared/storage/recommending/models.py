@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from shared.clients.postgres import Connection, copy_in, execute, read, read_one, transaction
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, DatabaseBusy, NotFound
 from shared.storage.answers import invalidation
 from shared.storage.answers.protocol import MODEL_SCOPES
 from shared.storage.operations import training_runs
@@ -198,6 +198,6 @@ def drop_surplus() -> list[int]:
             for version in surplus:
                 execute(connection, DROP, {"version": version})
             return surplus
-    except DBAPIError as error:
-        log.warning("old model versions not dropped", extra={"error": str(error.orig)[:500]})
+    except (DBAPIError, DatabaseBusy) as error:
+        log.warning("old model versions not dropped", extra={"error": str(error.__cause__ or error)[:500]})
         return []

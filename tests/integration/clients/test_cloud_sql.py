@@ -1,12 +1,15 @@
 """The engine with Cloud SQL's real connector, against a stand-in for the API and the embedded PostgreSQL."""
 
 import datetime
+import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from shared.clients import cloud_sql, postgres
+from shared.clients import cloud_sql, postgres, postgres_wire
 from shared.errors import DatabaseUnavailable
 from tests.integration.cloud_sql_server import FUNCTION, INSTANCE, Api, Proxy
 from tests.integration.cloud_sql_server import cloud_sql as stand_in
@@ -84,3 +87,45 @@ def test_without_permission_the_database_is_unavailable(cloud: Cloud) -> None:
     api.down = True
     with pytest.raises(DatabaseUnavailable):
         postgres.read("SELECT 1")
+
+
+def test_a_silent_connection_is_given_up_in_time(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    _api, proxy = cloud
+    monkeypatch.setattr(postgres_wire, "GRACE_S", 0.5)
+    with settings_of({"STATEMENT_TIMEOUT_S": "1"}):
+        postgres.read("SELECT 1")
+        proxy.lose()
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable):
+            postgres.read("SELECT 2")
+        assert 1.5 <= time.monotonic() - began < 10
+        time.sleep(postgres.BREAKER_S)
+        assert postgres.read("SELECT 3")[0][0] == 3
+
+
+def test_the_kernel_gives_a_lost_peer_up(cloud: Cloud) -> None:
+    with postgres.transaction() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        unacknowledged_ms = driver._usock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert unacknowledged_ms == postgres_wire.UNACKNOWLEDGED_MS
+        assert driver._usock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+
+
+def test_lost_connections_are_found_long_before_their_deadline(cloud: Cloud) -> None:
+    _api, proxy = cloud
+    with settings_of({"STATEMENT_TIMEOUT_S": "60", "DATABASE_TIMEOUT_S": "5"}), ThreadPoolExecutor(2) as pool:
+        with postgres.transaction(), postgres.transaction():
+            pass
+        proxy.lose()
+        # both connections of the pool
+        lost = [pool.submit(postgres.read, "SELECT 1") for _ in range(2)]
+        began = time.monotonic()
+        while True:
+            try:
+                postgres.read("SELECT 1")
+                break
+            except DatabaseUnavailable:
+                assert time.monotonic() - began < 30
+                time.sleep(0.2)
+        assert [len(future.result(5)) for future in lost] == [1, 1]

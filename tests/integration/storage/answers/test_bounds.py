@@ -8,7 +8,7 @@ from redis import Redis
 from shared.gates import acting_for
 from shared.settings import settings
 from shared.storage.answers import client_budget
-from shared.storage.answers.invalidation import GENERATION_TTL_S
+from shared.storage.answers.missed import GENERATION_TTL_S
 from shared.storage.answers.user_answers import MAX_FIELDS, MAX_QUERY_BYTES
 from tests.integration.conftest import Serve, settings_of
 from tests.integration.deliveries import deliver, event

@@ -1,5 +1,7 @@
 """Epochs and keys of stored answers. Keys must not change: releases that run side by side share them."""
 
+import time
+
 import pytest
 
 from shared.domain.category_references import ANY_CATEGORY, CategoryReference
@@ -12,18 +14,29 @@ from shared.storage.answers import protocol
     [
         (None, None, None),
         (None, b"3", None),
-        (b"0\n{}", None, b"{}"),
+        (b"0\n{}", None, None),
+        (b"None\n{}", None, None),
         (b"3\n{}", b"3", b"{}"),
         (b"2\n{}", b"3", None),
         (b"33\n{}", b"3", None),
-        (b"0\n", None, b""),
+        (b"0\n", b"0", b""),
         (b'3\n{"a":\n1}', b"3", b'{"a":\n1}'),
     ],
 )
 def test_an_answer_is_valid_only_with_the_epoch_of_its_scope(
     stored: bytes | None, epoch: bytes | None, body: bytes | None
 ) -> None:
-    assert protocol.valid_body(stored, protocol.epoch_prefix(epoch)) == body
+    assert protocol.valid_body(stored, epoch) == body
+
+
+def test_a_fresh_number_is_the_time_and_fits_redis() -> None:
+    before = time.time_ns() // 1000
+    numbers = [protocol.fresh_number() for _ in range(1000)]
+    after = time.time_ns() // 1000
+    # a lost counter would begin again at 1; these grow with the time, and differ between processes in the last digits
+    assert all(before <= number // 1000 <= after for number in numbers)
+    assert len({number % 1000 for number in numbers}) > 100
+    assert max(numbers) < 2**63
 
 
 def test_keys_do_not_change() -> None:

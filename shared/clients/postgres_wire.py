@@ -1,0 +1,131 @@
+"""The sockets of the driver's connections: how long a silent server is waited for, and how a lost one is noticed.
+
+A server that stops, a failover and a firewall that forgets a connection all look alike: no byte arrives, and no error.
+Only a limit of time ends such a wait (docs/decisions/0052-bounded-waits.md).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+# Seconds that a socket waits beyond the statement's own limit: the server cancels a slow statement first, and its
+# error then crosses the network.
+GRACE_S: Final = 3.0
+# The longest time that sent bytes may stay unacknowledged before the kernel gives the connection up.
+UNACKNOWLEDGED_MS: Final = 8_000
+# The kernel probes a connection that is idle for this long, again after each interval, and gives it up after the last.
+KEEPALIVE_IDLE_S: Final = 5
+KEEPALIVE_INTERVAL_S: Final = 2
+KEEPALIVE_PROBES: Final = 3
+
+
+class Wire(socket.SocketIO):
+    """The unbuffered stream of a connection. Every failure of the socket is the driver's InterfaceError.
+
+    The driver passes a time-out of its first read on as it is, which looks like an error of a file or of a stream.
+    """
+
+    def __init__(self, wire: socket.socket) -> None:
+        super().__init__(wire, "rw")
+        # when the read that now waits began; None while no read waits
+        self.waiting_since: float | None = None
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Read into ``buffer``. Raises the driver's InterfaceError."""
+        self.waiting_since = time.monotonic()
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            raise _failure(error) from error
+        finally:
+            self.waiting_since = None
+
+
+def _failure(error: OSError) -> Exception:
+    from pg8000.exceptions import InterfaceError
+
+    reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+    failure: Exception = InterfaceError(f"network error: {reason}")
+    return failure
+
+
+_wires: WeakKeyDictionary[Any, Wire] = WeakKeyDictionary()
+
+
+def watch(connection: Any, timeout_s: float) -> None:
+    """Make a new connection of the driver notice a lost peer, and wait at most ``timeout_s`` seconds for an answer."""
+    wire: socket.socket = connection._usock
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_USER_TIMEOUT", UNACKNOWLEDGED_MS),
+        ("TCP_KEEPIDLE", KEEPALIVE_IDLE_S),
+        ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL_S),
+        ("TCP_KEEPCNT", KEEPALIVE_PROBES),
+    ):
+        # not every system has all of them, and a Unix socket has none
+        if hasattr(socket, name):
+            with suppress(OSError):
+                wire.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    wire.settimeout(timeout_s)
+    raw = _wires[connection] = Wire(wire)
+    connection._sock = io.BufferedRWPair(raw, raw)
+
+
+def answer_deadline_s(statement_timeout_s: float) -> float | None:
+    """Return how long to wait for the answer to a statement with this limit; None for a statement without limit."""
+    return statement_timeout_s + GRACE_S if statement_timeout_s else None
+
+
+@contextmanager
+def deadline(connection: Any, timeout_s: float | None) -> Iterator[None]:
+    """Wait at most ``timeout_s`` seconds for each answer inside the block; None waits for any time."""
+    wire: socket.socket = connection._usock
+    before = wire.gettimeout()
+    wire.settimeout(timeout_s)
+    try:
+        yield
+    finally:
+        # a connection that broke in the block is closed
+        with suppress(OSError):
+            wire.settimeout(before)
+
+
+def drop(connection: Any) -> None:
+    """Close the socket of a broken connection at once.
+
+    The driver would first say good-bye, which waits for a silent peer once the socket's buffer is full, and would
+    close a broken TLS socket only when its unsent bytes are garbage collected.
+    """
+    with suppress(OSError, AttributeError):
+        os.close(connection._usock.detach())
+        # where the driver's good-bye goes, which would otherwise fail and be logged as an error
+        connection._sock = io.BytesIO()
+
+
+def silent_since(connection: Any) -> float | None:
+    """Return since when the connection has waited for bytes of the server, on the monotonic clock; None if it does
+    not wait.
+    """
+    wire = _wires.get(connection)
+    return None if wire is None else wire.waiting_since
+
+
+def interrupt(connection: Any) -> None:
+    """End the wait of another thread for this connection: its read fails as if the peer had closed the connection."""
+    with suppress(OSError, TypeError):
+        # of the socket below TLS: the other thread is inside TLS's own state
+        socket.socket.shutdown(connection._usock, socket.SHUT_RDWR)
+
+
+def backend_pid(connection: Any) -> int | None:
+    """Return the id of the server process of a connection, as the server sent it; None if it sent none."""
+    data = getattr(connection, "_backend_key_data", None)
+    return struct.unpack_from("!i", data)[0] if data else None

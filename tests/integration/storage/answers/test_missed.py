@@ -1,0 +1,185 @@
+"""Redis away: what could not be dropped is dropped once it is back, and a lost epoch makes no old answer valid."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
+
+import pytest
+from redis import Redis
+
+from shared.clients import redis_async, redis_sync
+from shared.storage.answers import invalidation, user_answers
+from shared.storage.answers.missed import MISSED
+from shared.storage.answers.protocol import EPOCHS, PRODUCTS, RECOMMENDATIONS, SIMILAR
+from shared.storage.answers.shared_answers import cached
+from tests.faulty_proxy import FaultyProxy, in_front_of
+from tests.integration.conftest import settings_of
+from tests.integration.tables import count_rows
+
+T = TypeVar("T")
+# within which answers are right after Redis is back
+SOON_S = 10.0
+PRODUCT_KEY = "products:one:1"
+
+
+@pytest.fixture
+def proxy(env: dict[str, str]) -> Iterator[FaultyProxy]:
+    with in_front_of(env["REDIS_URL"]) as (proxy, url), settings_of(env | {"REDIS_URL": url}):
+        yield proxy
+
+
+@pytest.fixture
+def redis(env: dict[str, str]) -> Iterator["Redis"]:
+    """The server itself, past the proxy."""
+    with Redis.from_url(env["REDIS_URL"]) as direct:
+        yield direct
+
+
+def run(work: Callable[[], Awaitable[T]]) -> T:
+    """Run ``work`` on an event loop of its own, and close the connection that it opened."""
+
+    async def closing() -> T:
+        try:
+            return await work()
+        finally:
+            redis_async.close()
+            await asyncio.sleep(0)
+
+    return asyncio.run(closing())
+
+
+def store(*user_ids: str) -> None:
+    async def work() -> None:
+        for user_id in user_ids:
+            before = await user_answers.read_before_computing(user_id, b"k=1")
+            assert before is not None
+            await user_answers.store(user_id, b"k=1", b"{}", before)
+
+    run(work)
+
+
+def found(user_id: str) -> bool:
+    async def work() -> bool:
+        return await user_answers.find(user_id, b"k=1", gzipped=False) is not None
+
+    return run(work)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < SOON_S
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("fault", ["refuse", "stall"])
+def test_what_redis_missed_is_dropped_once_it_is_back(proxy: FaultyProxy, redis: "Redis", fault: str) -> None:
+    store("user", "bystander")
+    redis.set(PRODUCT_KEY, "old price")
+    redis.set("copy", "of rows")
+    before = redis.hgetall(EPOCHS)
+    getattr(proxy, fault)()
+    assert not invalidation.forget_users(["user"])
+    assert not invalidation.forget_products([1])
+    assert not invalidation.forget_keys(["copy"])
+    assert not invalidation.flush(SIMILAR)
+    if fault == "refuse":
+        assert redis.exists("rec:user", PRODUCT_KEY, "copy") == 3
+        # for the case that this process ends
+        assert count_rows("missed_invalidations") == 3
+    proxy.heal()
+    # without any further write: the next one may be minutes away
+    until(
+        lambda: not redis.exists("rec:user", PRODUCT_KEY, "copy") and redis.hgetall(EPOCHS).get(b"similar") is not None
+    )
+    assert found("bystander")
+    assert not found("user")
+    after = redis.hgetall(EPOCHS)
+    assert after.pop(b"similar") != before.get(b"similar")
+    assert after == before
+    until(lambda: count_rows("missed_invalidations") == 0)
+
+
+def test_the_next_write_carries_what_was_missed(
+    proxy: FaultyProxy, redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the thread does nothing, as on an instance without processor time between events
+    monkeypatch.setattr("shared.storage.answers.missed.AGAIN_S", 3600.0)
+    store("user", "other", "bystander")
+    proxy.refuse()
+    assert not invalidation.forget_users(["user"])
+    proxy.heal()
+    assert invalidation.forget_users(["other"])
+    assert [bool(redis.exists(f"rec:{user_id}")) for user_id in ("user", "other", "bystander")] == [False, False, True]
+    assert count_rows("missed_invalidations") == 0
+
+
+def test_a_computation_that_began_before_a_missed_event_is_not_stored_after_it(proxy: FaultyProxy) -> None:
+    async def work() -> None:
+        before = await user_answers.read_before_computing("user", b"k=1")
+        assert before is not None
+        proxy.refuse()
+        assert not await asyncio.to_thread(invalidation.forget_users, ["user"])
+        proxy.heal()
+        assert await asyncio.to_thread(invalidation.forget_users, ["other"])
+        # the pause of the breaker
+        await asyncio.sleep(redis_async.BREAKER_S)
+        await user_answers.store("user", b"k=1", b"{}", before)
+
+    run(work)
+    assert not found("user")
+
+
+@pytest.mark.parametrize("way", ["next process", "job"])
+def test_what_a_process_missed_before_it_ended_is_made_up_for(proxy: FaultyProxy, redis: "Redis", way: str) -> None:
+    store("user")
+    redis.hset(EPOCHS, SIMILAR, "7")
+    before = redis.hgetall(EPOCHS)
+    proxy.refuse()
+    assert not invalidation.forget_users(["user"])
+    # the process ends: its memory is lost
+    MISSED.forget()
+    proxy.heal()
+    if way == "job":
+        assert invalidation.make_up_for_missed() == 1
+    else:
+        assert invalidation.forget_users(["other"])
+    after = redis.hgetall(EPOCHS)
+    assert after.pop(b"recommendations") != before.pop(b"recommendations")
+    assert after == before == {b"similar": b"7"}
+    assert not found("user")
+    assert count_rows("missed_invalidations") == 0
+    assert invalidation.make_up_for_missed() == 0
+
+
+def test_a_lost_epoch_does_not_bring_old_answers_back(env: dict[str, str]) -> None:
+    prices = iter([b"old", b"new", b"newer"])
+
+    async def work() -> list[bytes]:
+        bodies = []
+        for change in (lambda: True, lambda: invalidation.flush(PRODUCTS)):
+            await asyncio.to_thread(change)
+            bodies.append((await cached(PRODUCTS, "key", ttl_s=60, compute=lambda: next(prices))).body)
+        # the old answer is still there, under its epoch, as under another key
+        redis_sync.client().set("key", b"0\nold")
+        redis_sync.client().delete(EPOCHS)
+        computed = await cached(PRODUCTS, "key", ttl_s=60, compute=lambda: next(prices))
+        stored = await cached(PRODUCTS, "key", ttl_s=60, compute=lambda: next(prices))
+        return [*bodies, computed.body, stored.body]
+
+    assert run(work) == [b"old", b"new", b"newer", b"newer"]
+
+
+def test_two_processes_begin_the_same_epoch(env: dict[str, str]) -> None:
+    async def work() -> list[user_answers.Before | None]:
+        return await asyncio.gather(*(user_answers.read_before_computing(name, b"k=1") for name in ("a", "b")))
+
+    first, second = run(work)
+    assert first is not None
+    assert second is not None
+    assert first.epoch_prefix == second.epoch_prefix
+    stored = redis_sync.client().hget(EPOCHS, RECOMMENDATIONS)
+    assert first.epoch_prefix == stored + b"\n"
+    # an epoch that exists stays as it is
+    assert run(work) == [first, second]
