@@ -17,6 +17,7 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -40,6 +41,7 @@ PROCESSOR_S: Final = 60
 BASELINE_PROCESSOR_S: Final = 600
 # a run may wait for other processes for so many times its processor seconds
 WAITING_TIMES: Final = 15
+INTEGRATION: Final = "tests/integration"
 OWN_PACKAGES: Final = frozenset({"benchmarks", "delivery", "functions", "jobs", "local", "shared", "tests"})
 # of pytest, about the plugins that the forks share
 IMPORTED_BEFORE: Final = "ignore::pytest.PytestAssertRewriteWarning"
@@ -160,13 +162,34 @@ class Tree:
     def passes(self, tests: Sequence[str], processor_s: int = PROCESSOR_S) -> bool:
         """Return whether the tests pass in this tree. Tests that use more than ``processor_s`` count as failed.
 
-        They run in a fork of this process, which has imported pytest and its plugins: that is most of the time of a
-        short test.
+        Unit tests run in a fork of this process, which has imported pytest and its plugins: that is most of the time of
+        a short test. Integration tests start threads of gRPC, which do not survive a fork.
         """
+        if any(test.startswith(INTEGRATION) for test in tests):
+            return self._run(tests, processor_s)
         child = os.fork()
         if child == 0:
             os._exit(self._test(tests, processor_s))
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    def _run(self, tests: Sequence[str], processor_s: int) -> bool:
+        environment = dict(os.environ) | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests],
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            return process.wait(WAITING_TIMES * processor_s) == 0
+        except subprocess.TimeoutExpired:
+            return False
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
     def _test(self, tests: Sequence[str], processor_s: int) -> int:
         import pytest

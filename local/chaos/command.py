@@ -17,7 +17,7 @@ from local.chaos.record import Record
 from local.chaos.report import MAX_RECOVERY_S, Outcome, table, write
 from local.chaos.system import STATEMENT_TIMEOUT_S, System
 from local.errors import CommandError
-from local.topics import BACKOFF
+from shared.manifest import manifest
 
 SECONDS: Final = 8.0
 # a fault has ended for the shoppers once nothing failed for so long
@@ -30,6 +30,11 @@ POLL_S: Final = 0.5
 def say(line: str) -> None:
     """Print a line of progress."""
     print(line, flush=True)
+
+
+def greatest_backoff_s() -> float:
+    """Return the longest time until a failed message is delivered again."""
+    return float(max(entry.max_backoff_s for entry in manifest().of_kind("event")))
 
 
 class Run:
@@ -51,7 +56,7 @@ class Run:
             ended = time.monotonic()
             self._wait_for_calm(ended)
         outcome = Outcome(fault, ended - began, max_read_s=MAX_READ_S)
-        outcome.max_drain_s = BACKOFF[1].total_seconds() + outcome.seconds
+        outcome.max_drain_s = greatest_backoff_s() + outcome.seconds
         with self.driver.paused():
             findings = self._drain(outcome, ended)
             outcome.stale = self.stale_answers()

@@ -29,6 +29,8 @@ STATEMENT_TIMEOUT_S: Final = 4
 SERVICES: Final = ("postgres", "redis", "pubsub")
 FUNCTIONS: Final = ("gateway", "events", "jobs")
 RESTART_S: Final = 0.5
+# until a function answers on a machine that is busy with other things
+START_S: Final = 300
 JOBS_EVERY_S: Final = 3.0
 # parts of a disk that a fault fills
 DISK_MIB: Final = {"postgres": 700, "pubsub": 24}
@@ -93,7 +95,7 @@ class System:
     def _wait_for_functions(self) -> None:
         for name in FUNCTIONS:
             url = f"http://127.0.0.1:{self.ports[name]}/health"
-            wait_until(lambda url=url: jobs.get(url)[0] == 200, self.parts[name], 90)  # type: ignore[misc]  # mypy infers no type for a lambda with a default
+            wait_until(lambda url=url: jobs.get(url)[0] == 200, self.parts[name], START_S)  # type: ignore[misc]  # mypy infers no type for a lambda with a default
 
     def stop(self) -> None:
         """Stop everything, functions before services."""
