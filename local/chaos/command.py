@@ -70,7 +70,7 @@ class Run:
         outcome.longest_read_s = max((sample.seconds for sample in samples if sample.kind == READS), default=0.0)
         outcome.recovery_s = max((sample.ended - ended for sample in errors if sample.began > ended), default=0.0)
         outcome.wrong = [f"{sample.reply.status} {sample.path.split('?')[0]}" for sample in samples if sample.is_wrong]
-        outcome.wrong += [f"given up: {path}" for path in self.driver.given_up[given_up:]]
+        outcome.given_up = self.driver.given_up[given_up:]
         return outcome
 
     def _wait_for_calm(self, ended: float) -> None:

@@ -35,6 +35,8 @@ class Outcome:
     max_drain_s: float = 0.0
     # paths with the status that no fault may cause
     wrong: list[str] = field(default_factory=list)
+    # requests that clients repeated without success until they lost patience
+    given_up: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
 
@@ -46,6 +48,8 @@ class Outcome:
             complaints.append(
                 f"{len(self.wrong)} answers that no fault may cause: {', '.join(sorted(set(self.wrong))[:5])}"
             )
+        if self.given_up:
+            complaints.append(f"{len(self.given_up)} requests given up: {', '.join(self.given_up[:3])}")
         if self.stale:
             complaints.append(f"{len(self.stale)} stale answers: {', '.join(self.stale[:3])}")
         if self.recovery_s > MAX_RECOVERY_S:

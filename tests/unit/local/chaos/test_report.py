@@ -34,6 +34,7 @@ def test_what_is_at_its_limit_is_no_complaint() -> None:
         ({"lost": 1}, "lost 1"),
         ({"doubled": 2}, "doubled 2"),
         ({"wrong": ["500 GET /products"]}, "1 answers that no fault may cause: 500 GET /products"),
+        ({"given_up": ["PATCH /products/7"]}, "1 requests given up: PATCH /products/7"),
         ({"stale": ["price of product 3"]}, "1 stale answers: price of product 3"),
         ({"recovery_s": MAX_RECOVERY_S + 0.1}, "new requests failed until 10.1 s after the end"),
         ({"drain_s": 68.1}, "the backlog took 68.1 s"),
