@@ -102,9 +102,11 @@ class Proxy:
         self._upstream.add(upstream_writer)
         if writer in self._muted:
             self._muted.add(upstream_writer)
-        await asyncio.gather(
-            self._pump(reader, upstream_writer, writer), self._pump(upstream_reader, writer, upstream_writer)
-        )
+        # cancelled when the proxy stops
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(
+                self._pump(reader, upstream_writer, writer), self._pump(upstream_reader, writer, upstream_writer)
+            )
         for end in (writer, upstream_writer):
             self._writers.discard(end)
             self._upstream.discard(end)
