@@ -20,14 +20,14 @@ MAX_SINGLE_PIECES: Final = 100
 _RETURNED: Final = ("return_received_quantity", "return_dismissed_quantity")
 
 
-def objects(value: Any) -> list[dict[str, Any]]:
-    """Return the objects of a list of Medusa's JSON; anything that is no object, or no list, is left out."""
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
 def variant_id(sku: Any, identifier: Any) -> str | None:
     """Return the external id of a variant: its SKU, or else Medusa's id of it; None if it has neither."""
     return next((text for value in (sku, identifier) if isinstance(value, str) and (text := value.strip())), None)
+
+
+def objects(value: Any) -> list[Mapping[str, Any]]:
+    """Return the objects of a list; none of a value that is no list."""
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def reports_of(order: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -22,8 +22,8 @@ PRODUCT_FIELDS: Final = (
     "+variants.calculated_price,+variants.inventory_quantity"
 )
 CATEGORY_FIELDS: Final = "id,name,parent_category_id"
-# far above every price that is taken: what is beyond is refused with the product's other faults
-_MAX_AMOUNT: Final = 10**12
+# far above the greatest quantity of a product
+_MAX_PIECES: Final = 2**53
 
 
 def category_paths(categories: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -53,8 +53,7 @@ def products_of(
     back. ``is_active`` is not: a feed shows again what it has hidden (shared/storage/catalog/feeds.py).
     """
     shared = _shared_fields(product, paths)
-    variants = objects(product.get("variants"))
-    return [_row(first_row + place, shared, variant) for place, variant in enumerate(variants)]
+    return [_row(first_row + place, shared, variant) for place, variant in enumerate(objects(product.get("variants")))]
 
 
 def _shared_fields(product: Mapping[str, Any], paths: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -84,7 +83,8 @@ def _row(row: int, shared: Mapping[str, Any], variant: Mapping[str, Any]) -> Row
     offer = offer if isinstance(offer, Mapping) else {}
     code = offer.get("currency_code")
     currency = code.upper() if isinstance(code, str) else None
-    price, listed = (_amount(offer.get(name), currency) for name in ("calculated_amount", "original_amount"))
+    price = _amount(offer.get("calculated_amount"), currency)
+    listed = _amount(offer.get("original_amount"), currency)
     if price is None:
         return [RowError(row, "price", "has no price in the region's currency; add one in Medusa", external_id)]
     image = variant.get("thumbnail") or shared["image_url"]
@@ -108,13 +108,15 @@ def _amount(value: Any, currency: str | None) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     number = Decimal(str(value))
-    return rounded(number, currency) if number.is_finite() and abs(number) < _MAX_AMOUNT else None
+    return rounded(number, currency) if number.is_finite() and abs(number) < 10**12 else None
 
 
 def _stock(variant: Mapping[str, Any]) -> dict[str, Any]:
     """Return the stock of a variant: not counted where Medusa counts no pieces, or sells what it does not have."""
     counted = variant.get("inventory_quantity")
-    pieces = int(counted) if isinstance(counted, (int, float)) and not isinstance(counted, bool) else 0
+    counted = counted if isinstance(counted, (int, float)) and not isinstance(counted, bool) else 0
+    # not of NaN or infinity, which the parser of a body takes for numbers
+    pieces = int(counted) if abs(counted) < _MAX_PIECES else 0
     if variant.get("manage_inventory") is False or variant.get("allow_backorder") is True:
         return {"quantity": max(pieces, SOME_PIECES), "stock_counted": False}
     return {"quantity": max(pieces, 0), "stock_counted": True}

@@ -115,6 +115,9 @@ def test_a_variant_without_a_price_is_refused_by_name(price: Any) -> None:
         ({"manage_inventory": True, "inventory_quantity": 3, "allow_backorder": False}, 3, True),
         ({"manage_inventory": False}, 1, False),
         ({"manage_inventory": False, "inventory_quantity": -2}, 1, False),
+        ({"manage_inventory": True, "inventory_quantity": float("nan")}, 0, True),
+        ({"manage_inventory": True, "inventory_quantity": float("inf")}, 0, True),
+        ({"manage_inventory": True, "inventory_quantity": 7.0}, 7, True),
     ],
 )
 def test_stock(fields: dict[str, Any], pieces: int, counted: bool) -> None:
