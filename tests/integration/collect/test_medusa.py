@@ -114,6 +114,17 @@ def test_an_order_and_its_cancellation_count_in_full_once(deliver: Deliver, stor
     assert postgres.read("SELECT count(*) FROM purchase_lines WHERE returned < quantity")[0][0] == 0
 
 
+def test_each_report_of_an_order_that_is_refused_is_shown_once(deliver: Deliver) -> None:
+    returned = [{"id": "ordli_1", "variant_sku": "SKU1", "quantity": 2, "detail": {"return_received_quantity": 1}}]
+    body = order(items=returned, created_at="yesterday", updated_at="today")
+    now = datetime.now(UTC)
+    for attempt in range(2):
+        answer = deliver(body, now + timedelta(milliseconds=attempt)).json()
+        assert (answer["reports"], len(answer["rejected"])) == (0, 2)
+        rows = postgres.read("SELECT position, event ->> 'event_type' FROM rejected_events ORDER BY position")
+        assert [tuple(row) for row in rows] == [(0, "order"), (1, "refund")]
+
+
 @pytest.mark.usefixtures("feed")
 def test_a_replay_and_what_a_newer_delivery_has_overtaken_are_refused(deliver: Deliver) -> None:
     now = datetime.now(UTC)
