@@ -234,7 +234,7 @@ def hide_vanished(connection: Connection, feed_id: int, import_id: int, max_gone
 
 
 def hide_variants(connection: Connection, feed_id: int, groups: Sequence[str], kept: Sequence[str]) -> list[int]:
-    """Hide the feed's own products of these groups that are not among ``kept`` and in no other feed; return their ids."""
+    """Hide the feed's own products of these groups that are neither ``kept`` nor in another feed; return their ids."""
     parameters = {"feed_id": feed_id, "groups": _storable(groups), "kept": _storable(kept)}
     return [int(row[0]) for row in execute(connection, HIDE_VARIANTS, parameters)]
 
