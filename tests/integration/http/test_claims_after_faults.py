@@ -172,3 +172,15 @@ def test_a_release_that_fails_in_another_way_holds_up_no_other(
     write("ALTER TABLE keys_elsewhere RENAME TO idempotency_keys")
     idempotency.UNRELEASED.add(second.key, second.route, second.id)
     until(lambda: claims() == ["k3"])
+
+
+def test_a_late_release_leaves_the_claim_that_took_over(proxy: FaultyProxy, claims: Callable[[], list[str]]) -> None:
+    late = idempotency.claim("k", "POST /x", b"hash", claim_s=1.0)
+    assert isinstance(late, Claim)
+    write("UPDATE idempotency_keys SET created_at = created_at - interval '2 seconds'")
+    new = idempotency.claim("k", "POST /x", b"hash")
+    assert isinstance(new, Claim)
+    idempotency.release(late)
+    assert claims() == ["k"]
+    idempotency.release(new)
+    assert claims() == []
