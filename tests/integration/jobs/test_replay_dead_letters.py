@@ -89,6 +89,16 @@ def test_each_dead_letter_is_replayed_once(waiting: Waiting, serve: Serve, messa
     assert letter["attributes"]["published_at"] == "2026-11-21T10:00:01.5Z"
 
 
+def test_the_first_publication_of_a_letter_is_kept(waiting: Waiting, serve: Serve, messages: Any) -> None:
+    take = messages(USER_EVENTS)
+    data, attributes = user_events("ada", [event(1)])
+    # an outbox wrote it an hour before Pub/Sub had it
+    bury(USER_EVENTS, data, attributes | {"published_at": "2026-11-21T09:00:00Z"})
+    assert run(serve)[USER_EVENTS] == {"replayed": 1, "left": 0}
+    (message,) = take()
+    assert message.attributes["published_at"] == "2026-11-21T09:00:00Z"
+
+
 def test_what_no_function_can_read_is_not_replayed(waiting: Waiting, serve: Serve, messages: Any) -> None:
     take = messages(USER_EVENTS)
     _data, attributes = user_events("ada", [event(1)])
