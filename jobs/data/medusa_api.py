@@ -13,7 +13,6 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import orjson
 
 from shared.clients import sources
-from shared.domain.medusa import objects
 from shared.errors import InvalidRequest
 from shared.tables.medusa import CATEGORY_FIELDS, category_paths
 
@@ -57,7 +56,7 @@ class Medusa:
     def all(self, path: str, name: str, *, is_store: bool = False, **query: Any) -> Iterator[dict[str, Any]]:
         """Yield the objects of a short list, page by page."""
         offset = 0
-        while page := objects(
+        while page := _objects(
             self.get(path, is_store=is_store, limit=SHORT_PAGE, offset=offset, order="id", **query).get(name)
         ):
             yield from page
@@ -68,7 +67,7 @@ class Medusa:
         """A publishable API key of the shop, of the chosen sales channel or else the oldest one that has a channel."""
         wanted = self.chosen.get("sales_channel_id")
         for key in self.all("/admin/api-keys", "api_keys", type="publishable"):
-            channels = {channel.get("id") for channel in objects(key.get("sales_channels"))}
+            channels = {channel.get("id") for channel in _objects(key.get("sales_channels"))}
             if not key.get("revoked_at") and (wanted in channels if wanted else channels):
                 return str(key["token"])
         raise InvalidRequest(
@@ -158,7 +157,11 @@ class Stream:
         answer = self.medusa.get(
             self.path, is_store=self.is_store, limit=limit, offset=offset, order=order, fields=fields, **query
         )
-        return objects(answer.get(self.name))
+        return _objects(answer.get(self.name))
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def time_of(text: Any) -> datetime:
