@@ -5,11 +5,12 @@ by these rules alone.
 """
 
 from collections.abc import Iterable, Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
 from shared.domain.catalog import MAX_CATEGORY_DEPTH, MAX_TAGS
 from shared.domain.medusa import variant_id
+from shared.domain.shop import rounded
 from shared.tables.markup import plain_text
 from shared.tables.offers import SOME_PIECES
 from shared.tables.product_values import Row, RowError, validated
@@ -21,7 +22,6 @@ PRODUCT_FIELDS: Final = (
     "+variants.calculated_price,+variants.inventory_quantity"
 )
 CATEGORY_FIELDS: Final = "id,name,parent_category_id"
-_CENT: Final = Decimal("0.01")
 
 
 def category_paths(categories: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -52,7 +52,9 @@ def products_of(
     """
     shared = _shared_fields(product, paths)
     variants = [variant for variant in product.get("variants") or () if isinstance(variant, Mapping)]
-    return [_row(first_row + place, shared, variant) for place, variant in enumerate(variants)]
+    # the only variant has a title too, which says nothing
+    has_titles = len(variants) > 1
+    return [_row(first_row + place, shared, variant, has_title=has_titles) for place, variant in enumerate(variants)]
 
 
 def _shared_fields(product: Mapping[str, Any], paths: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -77,23 +79,26 @@ def _shared_fields(product: Mapping[str, Any], paths: Mapping[str, list[str]]) -
     }
 
 
-def _row(row: int, shared: Mapping[str, Any], variant: Mapping[str, Any]) -> Row | list[RowError]:
+def _row(row: int, shared: Mapping[str, Any], variant: Mapping[str, Any], *, has_title: bool) -> Row | list[RowError]:
     external_id = variant_id(variant.get("sku"), variant.get("id"))
     offer = variant.get("calculated_price")
     offer = offer if isinstance(offer, Mapping) else {}
-    price, listed = _amount(offer.get("calculated_amount")), _amount(offer.get("original_amount"))
+    code = offer.get("currency_code")
+    currency = code.upper() if isinstance(code, str) else None
+    price = _amount(offer.get("calculated_amount"), currency)
+    listed = _amount(offer.get("original_amount"), currency)
     if price is None:
         return [RowError(row, "price", "has no price in the region's currency; add one in Medusa", external_id)]
     image = variant.get("thumbnail") or shared["image_url"]
-    currency = offer.get("currency_code")
     return validated(
         row,
         {
             **shared,
             "external_id": external_id,
+            "variant_title": (variant.get("title") or None) if has_title else None,
             "price": price,
             "list_price": listed if listed is not None and listed > price else None,
-            "currency": currency.upper() if isinstance(currency, str) else None,
+            "currency": currency,
             # Medusa also takes a path on its own server, which no other site can show
             "image_url": image if isinstance(image, str) and image.startswith(("http://", "https://")) else None,
             "quantity": _pieces(variant),
@@ -101,12 +106,12 @@ def _row(row: int, shared: Mapping[str, Any], variant: Mapping[str, Any]) -> Row
     )
 
 
-def _amount(value: Any) -> Decimal | None:
-    """Return an amount with the two decimals that are stored; None for anything but a finite number."""
+def _amount(value: Any, currency: str | None) -> Decimal | None:
+    """Return an amount with the decimals of its currency; None for anything but a finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     number = Decimal(str(value))
-    return number.quantize(_CENT, ROUND_HALF_UP) if number.is_finite() and abs(number) < 10**12 else None
+    return rounded(number, currency) if number.is_finite() and abs(number) < 10**12 else None
 
 
 def _pieces(variant: Mapping[str, Any]) -> int:

@@ -80,6 +80,15 @@ def test_prices_and_sales(calculated: float, original: float | None, expected: t
     assert (found.price, found.list_price, found.currency) == (*expected, "EUR")
 
 
+@pytest.mark.parametrize(
+    ("currency", "price", "list_price"), [("kwd", "4.125", "5.255"), ("eur", "4.13", "5.26"), ("jpy", "4", "5")]
+)
+def test_a_price_keeps_the_decimals_of_its_currency(currency: str, price: str, list_price: str) -> None:
+    offer = {"calculated_amount": 4.125, "original_amount": 5.255, "currency_code": currency}
+    found = read(variant(1, calculated_price=offer))
+    assert (found.price, found.list_price) == (Decimal(price), Decimal(list_price))
+
+
 @pytest.mark.parametrize("price", [None, {}, {"calculated_amount": None}, {"calculated_amount": float("nan")}])
 def test_a_variant_without_a_price_is_refused_by_name(price: Any) -> None:
     rows = products_of(product(variant(1, calculated_price=price), variant(2)), {}, 1)
