@@ -53,7 +53,10 @@ def products_of(
     back. ``is_active`` is not: a feed shows again what it has hidden (shared/storage/catalog/feeds.py).
     """
     shared = _shared_fields(product, paths)
-    return [_row(first_row + place, shared, variant) for place, variant in enumerate(objects(product.get("variants")))]
+    variants = objects(product.get("variants"))
+    # the only variant has a title too, which says nothing
+    has_titles = len(variants) > 1
+    return [_row(first_row + place, shared, variant, has_title=has_titles) for place, variant in enumerate(variants)]
 
 
 def _shared_fields(product: Mapping[str, Any], paths: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -77,7 +80,7 @@ def _shared_fields(product: Mapping[str, Any], paths: Mapping[str, list[str]]) -
     }
 
 
-def _row(row: int, shared: Mapping[str, Any], variant: Mapping[str, Any]) -> Row | list[RowError]:
+def _row(row: int, shared: Mapping[str, Any], variant: Mapping[str, Any], *, has_title: bool) -> Row | list[RowError]:
     external_id = variant_id(variant.get("sku"), variant.get("id"))
     offer = variant.get("calculated_price")
     offer = offer if isinstance(offer, Mapping) else {}
@@ -93,6 +96,7 @@ def _row(row: int, shared: Mapping[str, Any], variant: Mapping[str, Any]) -> Row
         {
             **shared,
             "external_id": external_id,
+            "variant_title": (variant.get("title") or None) if has_title else None,
             "price": price,
             "list_price": listed if listed is not None and listed > price else None,
             "currency": currency,
