@@ -35,6 +35,10 @@ Develop
   audit [PART ...]         find unsafe code, secrets, and known vulnerabilities of the pinned packages; the parts are
                            code, secrets and vulnerabilities. Exit code 3: their database could not be reached
   bench [NAME ...] [--json FILE]   run the benchmarks and compare them with their targets
+  chaos [FAULT ...] [--seconds S] [--short] [--write]   break a shop of its own, one fault after the other, and check
+                           that nothing accepted is lost or doubled; --write puts the table into docs/failure-modes.md
+  stress [--minutes M]     put more and more mixed load on served functions until answers are late, then half of it
+                           for an hour, in which their memory must not grow
   evaluate --events FILE ...       measure recommendations on your own history; no running system is needed
   lock [--upgrade]         compile the requirement files from pyproject.toml
   help                     show this text
@@ -95,6 +99,20 @@ def audit(arguments: Sequence[str]) -> int:
 def bench(arguments: Sequence[str]) -> int:
     """Run the benchmarks."""
     from local.checks import bench as run
+
+    return run(arguments)
+
+
+def stress(arguments: Sequence[str]) -> int:
+    """Put a mixed load on functions served as deployed."""
+    from local.checks import stress as run
+
+    return run(arguments)
+
+
+def chaos(arguments: Sequence[str]) -> int:
+    """Break a shop of its own and check it."""
+    from local.chaos.command import chaos as run
 
     return run(arguments)
 
@@ -207,6 +225,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "check": check,
     "audit": audit,
     "bench": bench,
+    "chaos": chaos,
+    "stress": stress,
     "evaluate": evaluate,
     "lock": lock,
     "reset": reset,
@@ -222,7 +242,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "redis-cli": redis_cli,
 }
 # commands that answer --help themselves
-WITH_OWN_HELP: Final = frozenset({"bench", "evaluate", "psql", "test"})
+WITH_OWN_HELP: Final = frozenset({"bench", "chaos", "evaluate", "psql", "stress", "test"})
 
 
 def main(arguments: Sequence[str]) -> int:

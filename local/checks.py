@@ -69,3 +69,8 @@ def check() -> int:
 def bench(arguments: Sequence[str]) -> int:
     """Run the benchmarks; paths in the arguments are relative to the current folder."""
     return subprocess.run([sys.executable, "-P", "-m", "benchmarks", *arguments], check=False).returncode
+
+
+def stress(arguments: Sequence[str]) -> int:
+    """Run the mixed load on functions served as deployed."""
+    return subprocess.run([sys.executable, "-P", "-m", "benchmarks.stress", *arguments], check=False).returncode

@@ -85,11 +85,11 @@ class Services:
                 self.environment["PUBSUB_EMULATOR_HOST"] = host
                 self.report("Pub/Sub: using PUBSUB_EMULATOR_HOST")
             else:
-                broker, broker_name = self._start_pubsub(logs / "pubsub.log")
+                broker, broker_name = self.start_pubsub(logs / "pubsub.log")
                 self.parts.append(broker)
                 if self.own.get("AISLE_PUBSUB") != "google":
                     # Google's emulator would come back without its topics and messages
-                    self.restarts[broker.name] = lambda: self._start_pubsub(broker.log, broker.port)[0]
+                    self.restarts[broker.name] = lambda: self.start_pubsub(broker.log, broker.port)[0]
                 waits.append(lambda: ("PUBSUB_EMULATOR_HOST", _wait_for_pubsub(broker), broker_name))
             with ThreadPoolExecutor(max(1, len(waits))) as pool:
                 for waited in as_completed([pool.submit(wait) for wait in waits]):
@@ -108,7 +108,8 @@ class Services:
             "TOKEN_KEYS": self.own.get("TOKEN_KEYS") or f"local:{self.state.secret('tokens')}",
         }
 
-    def _start_pubsub(self, log: Path, port: int | None = None) -> tuple[Part, str]:
+    def start_pubsub(self, log: Path, port: int | None = None) -> tuple[Part, str]:
+        """Start the embedded Pub/Sub, or Google's emulator; return it with its name. With a port it starts again."""
         if port is None:
             rotate(log)
         port = port or self.state.port("pubsub")

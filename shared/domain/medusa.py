@@ -25,6 +25,11 @@ def variant_id(sku: Any, identifier: Any) -> str | None:
     return next((text for value in (sku, identifier) if isinstance(value, str) and (text := value.strip())), None)
 
 
+def objects(value: Any) -> list[Mapping[str, Any]]:
+    """Return the objects of a list; none of a value that is no list."""
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+
+
 def reports_of(order: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what an order reports: itself, and what was given back of it. A draft, and an order of nothing, is none.
 
@@ -55,7 +60,7 @@ def is_given_back(order: Mapping[str, Any]) -> bool:
     """Return whether an order was canceled, or everything that was paid for it was paid back."""
     if order.get("status") == "canceled" or order.get("canceled_at"):
         return True
-    collections = [each for each in order.get("payment_collections") or () if isinstance(each, Mapping)]
+    collections = objects(order.get("payment_collections"))
     paid = sum(_number(each.get("captured_amount")) for each in collections)
     returned = sum(_number(each.get("refunded_amount")) for each in collections)
     return 0 < paid <= returned
@@ -63,9 +68,7 @@ def is_given_back(order: Mapping[str, Any]) -> bool:
 
 def _items(order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     items = [
-        item
-        for item in order.get("items") or ()
-        if isinstance(item, Mapping) and _whole(item.get("quantity")) > 0 and _product(item) is not None
+        item for item in objects(order.get("items")) if _whole(item.get("quantity")) > 0 and _product(item) is not None
     ]
     # a line of an order is known by its position, which must not depend on how Medusa sorts today
     return sorted(items, key=lambda item: str(item.get("id")))

@@ -5,11 +5,12 @@ by these rules alone.
 """
 
 from collections.abc import Iterable, Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
 from shared.domain.catalog import MAX_CATEGORY_DEPTH, MAX_TAGS
-from shared.domain.medusa import variant_id
+from shared.domain.medusa import objects, variant_id
+from shared.domain.shop import rounded
 from shared.tables.markup import plain_text
 from shared.tables.offers import SOME_PIECES
 from shared.tables.product_values import Row, RowError, validated
@@ -21,7 +22,6 @@ PRODUCT_FIELDS: Final = (
     "+variants.calculated_price,+variants.inventory_quantity"
 )
 CATEGORY_FIELDS: Final = "id,name,parent_category_id"
-_CENT: Final = Decimal("0.01")
 
 
 def category_paths(categories: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -51,22 +51,20 @@ def products_of(
     back. ``is_active`` is not: a feed shows again what it has hidden (shared/storage/catalog/feeds.py).
     """
     shared = _shared_fields(product, paths)
-    variants = [variant for variant in product.get("variants") or () if isinstance(variant, Mapping)]
-    return [_row(first_row + place, shared, variant) for place, variant in enumerate(variants)]
+    return [_row(first_row + place, shared, variant) for place, variant in enumerate(objects(product.get("variants")))]
 
 
 def _shared_fields(product: Mapping[str, Any], paths: Mapping[str, list[str]]) -> dict[str, Any]:
     named = [
         text
-        for category in product.get("categories") or ()
-        if isinstance(category, Mapping)
-        and (text := path(paths.get(str(category.get("id"))) or [str(category.get("name") or "")]))
+        for category in objects(product.get("categories"))
+        if (text := path(paths.get(str(category.get("id"))) or [str(category.get("name") or "")]))
     ]
     kind = product.get("type")
     if not named and isinstance(kind, Mapping) and (text := path([str(kind.get("value") or "").replace(">", "/")])):
         named = [text]
     description = product.get("description") or product.get("subtitle") or ""
-    tags = [tag.get("value") for tag in product.get("tags") or () if isinstance(tag, Mapping)]
+    tags = [tag.get("value") for tag in objects(product.get("tags"))]
     return {
         "name": product.get("title"),
         "description": plain_text(description) if isinstance(description, str) else description,
@@ -81,11 +79,13 @@ def _row(row: int, shared: Mapping[str, Any], variant: Mapping[str, Any]) -> Row
     external_id = variant_id(variant.get("sku"), variant.get("id"))
     offer = variant.get("calculated_price")
     offer = offer if isinstance(offer, Mapping) else {}
-    price, listed = _amount(offer.get("calculated_amount")), _amount(offer.get("original_amount"))
+    code = offer.get("currency_code")
+    currency = code.upper() if isinstance(code, str) else None
+    price = _amount(offer.get("calculated_amount"), currency)
+    listed = _amount(offer.get("original_amount"), currency)
     if price is None:
         return [RowError(row, "price", "has no price in the region's currency; add one in Medusa", external_id)]
     image = variant.get("thumbnail") or shared["image_url"]
-    currency = offer.get("currency_code")
     return validated(
         row,
         {
@@ -93,7 +93,7 @@ def _row(row: int, shared: Mapping[str, Any], variant: Mapping[str, Any]) -> Row
             "external_id": external_id,
             "price": price,
             "list_price": listed if listed is not None and listed > price else None,
-            "currency": currency.upper() if isinstance(currency, str) else None,
+            "currency": currency,
             # Medusa also takes a path on its own server, which no other site can show
             "image_url": image if isinstance(image, str) and image.startswith(("http://", "https://")) else None,
             "quantity": _pieces(variant),
@@ -101,12 +101,12 @@ def _row(row: int, shared: Mapping[str, Any], variant: Mapping[str, Any]) -> Row
     )
 
 
-def _amount(value: Any) -> Decimal | None:
-    """Return an amount with the two decimals that are stored; None for anything but a finite number."""
+def _amount(value: Any, currency: str | None) -> Decimal | None:
+    """Return an amount with the decimals of its currency; None for anything but a finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     number = Decimal(str(value))
-    return number.quantize(_CENT, ROUND_HALF_UP) if number.is_finite() and abs(number) < 10**12 else None
+    return rounded(number, currency) if number.is_finite() and abs(number) < 10**12 else None
 
 
 def _pieces(variant: Mapping[str, Any]) -> int:

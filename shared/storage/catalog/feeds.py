@@ -1,12 +1,13 @@
 """Scheduled feeds: their settings, which products came from them, and which of those have vanished."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from shared.clients.postgres import Connection, execute, read, write
 from shared.domain.catalog import ProductWrite
+from shared.domain.json_values import escaped_text
 from shared.errors import NotFound
 
 # what staff set
@@ -217,7 +218,8 @@ def mark_seen(
 
 def keep(connection: Connection, feed_id: int, import_id: int, external_ids: Sequence[str]) -> None:
     """Note that a feed's file has these products too, although their rows were refused."""
-    execute(connection, STILL_THERE, {"feed_id": feed_id, "import_id": import_id, "ids": sorted(set(external_ids))})
+    ids = sorted(set(_storable(external_ids)))
+    execute(connection, STILL_THERE, {"feed_id": feed_id, "import_id": import_id, "ids": ids})
 
 
 def hide_vanished(connection: Connection, feed_id: int, import_id: int, max_gone_share: float) -> Vanished:
@@ -231,8 +233,13 @@ def hide_vanished(connection: Connection, feed_id: int, import_id: int, max_gone
 
 def hide_variants(connection: Connection, feed_id: int, groups: Sequence[str], kept: Sequence[str]) -> list[int]:
     """Hide the feed's own products of these groups that are not among ``kept``, and return their ids."""
-    parameters = {"feed_id": feed_id, "groups": list(groups), "kept": list(kept)}
+    parameters = {"feed_id": feed_id, "groups": _storable(groups), "kept": _storable(kept)}
     return [int(row[0]) for row in execute(connection, HIDE_VARIANTS, parameters)]
+
+
+def _storable(ids: Iterable[str]) -> list[str]:
+    """Return the ids that a product can have: PostgreSQL takes no other text, not even to compare it."""
+    return [identifier for identifier in ids if escaped_text(identifier) == identifier]
 
 
 def save_cursor(connection: Connection, feed: Mapping[str, Any], cursor: Mapping[str, Any]) -> None:

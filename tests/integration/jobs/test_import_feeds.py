@@ -1,6 +1,7 @@
 """Scheduled feeds, from their routes to the products: the server of the feeds is a real one on this machine."""
 
 import gzip
+import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -197,6 +198,17 @@ def test_a_product_whose_row_is_refused_is_not_gone(feeds: Feeds) -> None:
     feeds.run()
     assert shown() == set("bcdefghij")
     assert "Nothing was hidden" in feeds.feed(feed)["last_detail"]
+
+
+def test_an_id_that_cannot_be_stored_is_no_obstacle(feeds: Feeds) -> None:
+    lines = [{"external_id": name, "name": f"Product {name}", "price": 1} for name in "abcdefghij"]
+    feed = feeds.add("/a.jsonl", "\n".join(map(json.dumps, lines)))
+    feeds.run()
+    lines[0]["external_id"] = "a\0"
+    feeds.put("/a.jsonl", "\n".join(map(json.dumps, lines)))
+    assert feeds.run()["failed"] == 0
+    assert shown() == set("bcdefghij")
+    assert [error["row"] for error in feeds.report(feed)["report"]["errors"]] == [1]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+"""What `./aisle stress` concludes from its samples."""
+
+from collections import Counter
+
+import pytest
+
+from benchmarks.stress import (
+    CARTS_AHEAD,
+    FUNCTIONS,
+    MAX_GROWN_MIB,
+    MAX_P95_MS,
+    PROFILE,
+    Shoppers,
+    Step,
+    growth,
+    percentile,
+    slope,
+)
+
+
+def test_the_slope_is_that_of_the_line() -> None:
+    assert slope([(0, 5), (1, 7), (2, 9)]) == pytest.approx(2)
+    # least squares of a point beside the line
+    assert slope([(0, 0), (1, 0), (2, 3)]) == pytest.approx(1.5)
+    assert slope([(1, 5), (1, 9)]) == 0
+    assert slope([]) == 0
+
+
+def test_a_percentile_is_one_of_the_values() -> None:
+    values = [float(value) for value in range(100, 0, -1)]
+    assert percentile(values, 0.95) == 96
+    assert percentile(values, 0.5) == 51
+    assert percentile([7.0], 0.95) == 7
+    assert percentile([], 0.95) == 0
+
+
+def test_a_step_is_late_beyond_the_limit() -> None:
+    assert not Step(20, [MAX_P95_MS] * 100).is_late
+    assert Step(20, [1.0] * 94 + [MAX_P95_MS + 0.1] * 6).is_late
+    assert not Step(20, [1.0] * 95 + [MAX_P95_MS + 0.1] * 5 + [1.0]).is_late
+
+
+def test_a_step_is_late_if_requests_fail() -> None:
+    assert not Step(20, [1.0] * 1000, ["503 /cart"]).is_late
+    assert Step(20, [1.0] * 1000, ["503 /cart"] * 2).is_late
+
+
+def line(mib_per_sample: float) -> list[tuple[float, float]]:
+    return [(number * 36.0, 100 + number * mib_per_sample) for number in range(101)]
+
+
+def test_growth_is_by_the_hour_after_the_first_quarter() -> None:
+    steady = [(seconds, mib if number >= 25 else mib + 500) for number, (seconds, mib) in enumerate(line(0.1))]
+    grown = growth("cart", steady)
+    assert grown.mib_per_hour == pytest.approx(10)
+    assert grown.seconds == 75 * 36
+    assert grown.first_mib == pytest.approx(102.5)
+    assert grown.last_mib == pytest.approx(110)
+
+
+def test_a_leak_is_more_than_caches_take() -> None:
+    limit = MAX_GROWN_MIB / 75
+    assert not growth("cart", line(limit * 0.99)).is_leak
+    assert growth("cart", line(limit * 1.01)).is_leak
+    assert not growth("cart", line(-1)).is_leak
+
+
+def test_growth_needs_samples() -> None:
+    with pytest.raises(ValueError, match="run longer"):
+        growth("cart", [(0, 1)])
+
+
+def test_the_profile_sums_to_a_hundred_and_uses_every_function() -> None:
+    assert sum(PROFILE.values()) == 100
+    shoppers = Shoppers(100)
+    functions = Counter(shoppers.next()[0] for _ in range(5000))
+    assert set(functions) == set(FUNCTIONS)
+    assert functions["events"] == pytest.approx(1000, rel=0.15)
+
+
+def test_a_cart_is_bought_once_and_long_after_it_was_filled() -> None:
+    shoppers = Shoppers(100)
+    filled: list[bytes] = []
+    bought: list[bytes] = []
+    for _ in range(5000):
+        _function, request = shoppers.next()
+        user = request.partition(b"user_id=")[2].partition(b" ")[0]
+        if b"/cart/items" in request:
+            filled.append(user)
+        elif b"/cart/checkout" in request:
+            bought.append(user)
+            assert filled.index(user) <= len(filled) - CARTS_AHEAD
+    assert len(bought) == len(set(bought)) > 100
