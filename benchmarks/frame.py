@@ -93,6 +93,11 @@ def started(arguments: Sequence[str], settings: Mapping[str, str], port: int) ->
         except TimeoutError:
             output.seek(0)
             raise RuntimeError(f"{' '.join(arguments)} did not start:\n{output.read().decode()[-2000:]}") from None
+        except Exception as error:
+            # the cause of an answer that the benchmark did not expect
+            output.seek(0)
+            error.add_note(f"{' '.join(arguments)} wrote:\n{output.read().decode()[-4000:]}")
+            raise
         finally:
             process.terminate()
             process.wait(10)

@@ -27,12 +27,11 @@ class CatalogChange(BaseModel):
 
 def _refresh_text(product_ids: Sequence[int], change: str) -> None:
     # separate transactions: each takes locks that other transactions take in another order
-    with transaction() as connection:
-        if change == "created":
-            # written with the products, but perhaps in a language that has changed since
-            search_index.refresh_language(connection, product_ids)
-        else:
-            search_index.refresh_documents(connection, product_ids)
+    if change == "created":
+        # written with the products, but perhaps in a language that has changed since
+        search_index.refresh_batches(search_index.refresh_language, product_ids)
+    else:
+        search_index.refresh_batches(search_index.refresh_documents, product_ids)
     with transaction() as connection:
         search_index.end_change_of_language(connection)
     with transaction() as connection:

@@ -1,5 +1,6 @@
 """Storing a catalog chunk by chunk, and counting what became of its rows. Shared by import_catalog and import_feeds."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 from shared.clients.postgres import transaction
+from shared.domain.pacing import next_rows
 from shared.errors import InvalidRequest, Unavailable
 from shared.job import progress
 from shared.storage.catalog import bulk_writes, feeds
@@ -19,8 +21,10 @@ from shared.tables.reports import LeftOut
 MAX_ERRORS_REPORTED: Final = 1000
 MAX_REPEATED_REPORTED: Final = 1000
 MAX_PRODUCTS_REPORTED: Final = 1000
-# A chunk is a transaction. With long descriptions its statements take a second or two: others wait for no longer.
+# A chunk is a transaction, which locks the products that it changes: others wait for no longer than about this. It has
+# fewer rows where they take longer.
 ROWS_PER_CHUNK: Final = 500
+CHUNK_S: Final = 1.0
 
 
 @dataclass
@@ -63,9 +67,12 @@ class CatalogImport:
         self.catalog = catalog
         first_products: list[dict[str, Any]] = []
         rows = iter(catalog)
+        size = ROWS_PER_CHUNK
         try:
-            while chunk := list(islice(rows, ROWS_PER_CHUNK)):
+            while chunk := list(islice(rows, size)):
+                begun = time.monotonic()
                 good = self.take(chunk, is_dry=is_dry)
+                size = next_rows(len(chunk), time.monotonic() - begun, CHUNK_S, ROWS_PER_CHUNK)
                 first_products += [shown(row[1]) for row in good[: PREVIEW_ROWS - len(first_products)]]
         except InvalidRequest as error:
             if not self.counts["rows"]:

@@ -1,24 +1,32 @@
 """Write many products at once: create new ones and change known ones, by ``external_id``, in a few statements."""
 
 import io
+import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
 from shared import messages
-from shared.clients.postgres import Connection, copy_in, execute, transaction
+from shared.clients.postgres import Connection, copy_in, execute, read, transaction
 from shared.domain.catalog import ProductWrite
 from shared.domain.category_references import CATEGORY_SEPARATOR
+from shared.domain.pacing import next_rows
 from shared.domain.shop import USUAL_DECIMALS, WITH_THREE_DECIMALS, WITHOUT_DECIMALS, decimals
+from shared.errors import Unavailable
 from shared.storage.catalog import category_paths
 from shared.storage.events import outbox
+
+log = logging.getLogger(__name__)
 
 # limit of ids in one catalog-changes message
 IDS_PER_MESSAGE: Final = 1000
 
-# Rows written by one statement: with long descriptions it takes about a second, far below STATEMENT_TIMEOUT_S.
+# Rows written by one statement: with long descriptions half a second of an idle machine. It has fewer where they take
+# longer, far below STATEMENT_TIMEOUT_S.
 ROWS_PER_STATEMENT: Final = 500
+STATEMENT_S: Final = 1.0
 
 # `given` names the fields of the row; a known product keeps its values in the others
 STAGE: Final = """
@@ -43,8 +51,8 @@ RETURNING position"""
 _OF_ROW: Final = "CASE WHEN '{0}' = ANY (r.given) THEN r.{0} ELSE p.{0} END AS {0}"
 EXCESS_DECIMALS: Final = f"""
 WITH priced AS (
-    SELECT r.position, coalesce(c.currency, shop.currency) AS currency, c.price, c.list_price
-    FROM shop, catalog_rows r LEFT JOIN products p USING (external_id),
+    SELECT r.position, coalesce(c.currency, (SELECT currency FROM shop)) AS currency, c.price, c.list_price
+    FROM catalog_rows r LEFT JOIN products p USING (external_id),
          LATERAL (SELECT {", ".join(_OF_ROW.format(name) for name in ("price", "list_price", "currency"))}) AS c
     WHERE r.given && ARRAY['price', 'list_price', 'currency']
 ), limited AS (
@@ -124,6 +132,10 @@ RETURNING id"""
 
 IDS: Final = """
 SELECT r.position, p.id, p.external_id FROM catalog_rows r JOIN products p USING (external_id) ORDER BY r.position"""
+# A transaction of several statements would keep the lock of the vocabulary longer than STATEMENT_TIMEOUT_S, for which
+# refresh_catalog would wait. Suggestions and corrections know its words once the message has arrived.
+WORDS_LATER: Final = "SET LOCAL aisle.words_later = 'on'"
+MERGE_DOCUMENTS: Final = "SELECT merge_pending_documents()"
 
 
 @dataclass(frozen=True)
@@ -211,6 +223,17 @@ def _refuse_decimals(connection: Connection) -> list[tuple[int, str, str]]:
     ]
 
 
+def _in_parts(connection: Connection, statement: str, rows: int) -> list[int]:
+    """Run a statement for all positions, as many at a time as take about STATEMENT_S; return the ids it returns."""
+    ids: list[int] = []
+    first, size = 0, ROWS_PER_STATEMENT
+    while first < rows:
+        begun = time.monotonic()
+        ids += [int(row[0]) for row in execute(connection, statement, {"first": first, "last": first + size - 1})]
+        first, size = first + size, next_rows(size, time.monotonic() - begun, STATEMENT_S, ROWS_PER_STATEMENT)
+    return ids
+
+
 def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
     """Create or change products, by ``external_id``, inside the caller's transaction.
 
@@ -236,13 +259,12 @@ def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
     ]
     refused += _refuse_decimals(connection)
     execute(connection, REPEATED)
-    parts = [
-        {"first": first, "last": first + ROWS_PER_STATEMENT - 1} for first in range(0, len(rows), ROWS_PER_STATEMENT)
-    ]
-    inserted = [int(row[0]) for part in parts for row in execute(connection, INSERT, part)]
+    if len(rows) > ROWS_PER_STATEMENT:
+        execute(connection, WORDS_LATER)
+    inserted = _in_parts(connection, INSERT, len(rows))
     # after the insert: a product that another transaction created meanwhile is changed too
     execute(connection, LOCK)
-    updated = [int(row[0]) for part in parts for row in execute(connection, UPDATE, part)]
+    updated = _in_parts(connection, UPDATE, len(rows))
     products = [(int(row[0]), int(row[1]), row[2]) for row in execute(connection, IDS)]
     return Upserted(inserted, updated, sorted(refused), products)
 
@@ -260,6 +282,18 @@ def announce(connection: Connection, product_ids: Sequence[int], change: str) ->
 Also = Callable[[Connection, list[ProductWrite], list[int]], list[int]]
 
 
+def merge_documents() -> None:
+    """Merge new entries of the search index into it, all of a word at once. Searches find them before and after.
+
+    After the commit, so that no row is locked meanwhile. Entries that no call merges are merged by the write that makes
+    their list longer than its limit, and by autovacuum; so a failure is logged and not raised.
+    """
+    try:
+        read(MERGE_DOCUMENTS)
+    except Unavailable as error:
+        log.warning("search index not merged", extra={"reason": str(error)})
+
+
 def import_products(rows: Sequence[ProductWrite], also: Also | None = None) -> Upserted:
     """Run ``upsert`` in its own transaction and publish to ``catalog-changes`` after the commit."""
     with transaction() as connection:
@@ -272,4 +306,5 @@ def import_products(rows: Sequence[ProductWrite], also: Also | None = None) -> U
         unsent = announce(connection, result.created, "created") + announce(connection, updated, "updated")
     if unsent:
         outbox.publish_now(unsent)
+        merge_documents()
     return result

@@ -121,8 +121,10 @@ def test_a_line_of_a_hundred_megabytes_costs_a_bounded_memory(
 
 
 def test_an_import_that_the_database_interrupts_says_what_is_stored_and_goes_on_later(
-    env: dict[str, str], serve: Serve, tmp_path: Path
+    env: dict[str, str], serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # two chunks, however slow the machine is
+    monkeypatch.setattr("jobs.data.catalog_import.CHUNK_S", 3600)
     total = 2 * ROWS_PER_CHUNK
     (tmp_path / "feed.csv").write_text(HEADER + "".join(f"K{n},Cup {n},2.5\n" for n in range(total)))
     postgres.write("INSERT INTO products (external_id, name, price) VALUES (:id, 'Cup', 1)", id=f"K{total - 1}")
