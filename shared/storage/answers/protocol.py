@@ -22,10 +22,10 @@ key                                                  value                      
 ===================================================  ===============================================  ===============
 """
 
+import secrets
 import time
 from collections.abc import Sequence
 from hashlib import blake2b
-from random import randrange
 from typing import Any, Final
 
 import orjson
@@ -104,7 +104,7 @@ def fresh_number() -> int:
 
     A counter would start again after its key was lost, and answers of its first life would be valid again.
     """
-    return time.time_ns() // 1000 * 1000 + randrange(1000)  # noqa: S311 — it need not be secret
+    return time.time_ns() // 1000 * 1000 + secrets.randbelow(1000)
 
 
 def epoch_prefix(epoch: bytes) -> bytes:

@@ -143,8 +143,10 @@ def test_a_repeated_request_is_answered_from_stored_bytes_compressed_and_not(cli
     assert (first.headers["cache-status"], identity.headers["cache-status"]) == ("aisle; fwd=miss", "aisle; hit")
     assert zipped.headers["cache-status"] == "aisle; hit"
     stored = redis_sync.client().hgetall("rec:u1")
-    assert stored[b"user_id=u1&k=3"] == b"0\n" + identity.content
-    assert gzip.decompress(stored[b"z:user_id=u1&k=3"][2:]) == identity.content
+    epoch, _, body = stored[b"user_id=u1&k=3"].partition(b"\n")
+    assert (body, epoch.isdigit()) == (identity.content, True)
+    zipped_epoch, _, zipped_body = stored[b"z:user_id=u1&k=3"].partition(b"\n")
+    assert (gzip.decompress(zipped_body), zipped_epoch) == (identity.content, epoch)
     for name in ("x-request-id", "ratelimit", "cache-control"):
         assert name in zipped.headers
     cross = client.get("/recommendations?user_id=u1&k=3", headers={"Origin": "https://shop.example"})
