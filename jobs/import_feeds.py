@@ -17,6 +17,7 @@ from shared.job import Parameters, job
 from shared.storage.catalog import feeds
 from shared.storage.operations import imports
 from shared.tables.csv_files import text_options
+from shared.tables.offers import SALE_DATES
 from shared.tables.presets import parse_reading
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class ImportFeeds(Parameters):
 
 @job
 def import_feeds(_parameters: ImportFeeds) -> dict[str, Any]:
-    """Import each due feed whose file has changed, and hide the products that vanished from it.
+    """Import each due feed whose file has changed or dates its sales, and hide the products that vanished from it.
 
     A feed that fails does not keep the others from running. Returns how many were imported, unchanged and failed.
     """
@@ -58,8 +59,11 @@ def _run(feed: dict[str, Any], deadline: float) -> str:
             if file is None:
                 outcome, detail = "unchanged", "The file is the one of the last run."
             else:
-                outcome, detail = _take(feed, file)
+                outcome, detail, has_dates = _take(feed, file)
                 marks = {"etag": file.etag, "last_modified": file.last_modified, "digest": file.digest}
+                if has_dates:
+                    # the same file is read again by the next run, since sales begin and end while it does not change
+                    marks = dict.fromkeys(marks)
     except AppError as error:
         outcome, detail = "failed", error.detail or str(error)
     except Exception as error:
@@ -69,8 +73,11 @@ def _run(feed: dict[str, Any], deadline: float) -> str:
     return outcome
 
 
-def _take(feed: dict[str, Any], file: FeedFile) -> tuple[str, str]:
-    """Import a fetched file. Raises InvalidRequest when no row can be used or the file breaks off."""
+def _take(feed: dict[str, Any], file: FeedFile) -> tuple[str, str, bool]:
+    """Import a fetched file; return the outcome, its detail, and whether the file has dates of sales.
+
+    Raises InvalidRequest when no row can be used or the file breaks off.
+    """
     import_id = imports.begin("feed", feed["url"], feed["id"])
 
     def note(connection: Connection, rows: list[ProductWrite], created: list[int]) -> list[int]:
@@ -86,9 +93,11 @@ def _take(feed: dict[str, Any], file: FeedFile) -> tuple[str, str]:
             form = sources.known_format(feed["url"], feed["format"])
             work.run(open_products(plain, form, reading, options))
         vanished = hide_vanished(feed, work, import_id)
-    imports.end(import_id, "succeeded", work.counts, work.report() | {"vanished": vanished})
+    report = work.report()
+    imports.end(import_id, "succeeded", work.counts, report | {"vanished": vanished})
     counts = work.counts
-    return "imported", (
+    detail = (
         f"{counts['created']} created, {counts['updated']} changed, {counts['rejected']} rows refused; "
         f"{vanished['hidden']} hidden.{' ' + vanished['reason'] if vanished['reason'] else ''}"
     )
+    return "imported", detail, not SALE_DATES.isdisjoint(report["columns"])

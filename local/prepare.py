@@ -77,6 +77,14 @@ def store(folder: Path, name: str, work: Callable[[Callable[[str], None]], None]
         raise
 
 
+def load_first(folder: Path, data: str) -> None:
+    """Load ``data`` into an empty database; say that another one is kept, since `none` does not empty it."""
+    if not is_empty():
+        say("Data: kept from earlier starts. For another shop set AISLE_HOME to another folder, or run ./aisle reset.")
+    elif data != "none":
+        load(folder, data, {})
+
+
 def prepare(folder: Path, data: str, endpoint: str) -> None:
     """Migrate, create topics and subscriptions, and load ``data`` if the database is empty. Raises CommandError."""
     from local import doors, topics
@@ -89,8 +97,7 @@ def prepare(folder: Path, data: str, endpoint: str) -> None:
         say("Schema: up to date")
     topics.ensure(manifest(), endpoint, os.environ, os.environ[doors.PUSH_TOKEN])
     say("Topics and subscriptions: ready")
-    if is_empty() and data != "none":
-        load(folder, data, {})
+    load_first(folder, data)
     postgres.close()
 
 

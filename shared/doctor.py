@@ -138,7 +138,7 @@ def _topics() -> Finding:
 def _outbox() -> Finding:
     from shared.storage.events import outbox, rejected
 
-    unsent, rejections = outbox.count_unsent(), rejected.page(1, 0)[1]
+    unsent, rejections = outbox.count_unsent(), rejected.count()
     detail = f"unpublished messages: {unsent}, rejected events: {rejections}"
     return Finding("outbox", "warning" if unsent else "well", detail)
 

@@ -11,7 +11,7 @@ from shared.domain.events import Text, UserId, printable
 from shared.domain.identity import IdKind, is_account, kind_of
 from shared.domain.patches import without_defaults
 from shared.domain.text import nfkc
-from shared.http import Page
+from shared.http import CursorPage
 from shared.storage.people.merging import LeftReason
 
 USERNAME: Final = r"^[^\W_]([\w.-]*[^\W_])?$"
@@ -307,7 +307,7 @@ class PastSearch(BaseModel):
     last_at: datetime = Field(description="When it was last searched for.")
 
 
-class SearchHistoryPage(Page):
+class SearchHistoryPage(CursorPage):
     """A page of past searches, latest first."""
 
     searches: list[PastSearch] = Field(description="The searches of this page.")

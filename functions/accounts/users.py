@@ -26,12 +26,13 @@ from shared.clients.postgres import transaction
 from shared.domain.identity import IdKind, kind_of
 from shared.domain.preferences import price_band
 from shared.errors import EmailTaken, InvalidToken, NotFound, UsernameTaken
-from shared.http import PageQuery
+from shared.http import CursorPageQuery
 from shared.http.api import OWNED, problem_responses
 from shared.http.schemas import PersonalDataExport
 from shared.mail import sending
 from shared.storage.answers import invalidation
 from shared.storage.operations import audit
+from shared.storage.paging import Place
 from shared.storage.people import account_links, accounts, erasure, export, login_failures, search_history
 from shared.storage.people.accounts import User
 
@@ -157,10 +158,15 @@ def get_preferences(request: Request, user_id: TokenHolder) -> UserPreferences:
 
 
 @router.get("/search-history")
-def list_search_history(user_id: TokenHolder, query: Annotated[PageQuery, QueryParameters()]) -> SearchHistoryPage:
+def list_search_history(
+    user_id: TokenHolder, query: Annotated[CursorPageQuery, QueryParameters()]
+) -> SearchHistoryPage:
     """List what the user searched for, latest first."""
-    searches, total = search_history.page(user_id, query.page_size, query.offset)
-    return SearchHistoryPage(searches=[PastSearch(**search._asdict()) for search in searches], **query.members(total))
+    place = Place(query.page_size, query.offset, query.after)
+    searches, total, following = search_history.page(user_id, place)
+    return SearchHistoryPage(
+        searches=[PastSearch(**search._asdict()) for search in searches], **query.members_before(following, total)
+    )
 
 
 @router.delete("/search-history", status_code=204)

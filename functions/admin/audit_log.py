@@ -11,6 +11,7 @@ from functions.admin.answering import private
 from functions.admin.schemas.audit_log import AuditLogPage, AuditLogQuery
 from shared.auth import requires
 from shared.storage.operations import audit
+from shared.storage.paging import Place
 
 router = APIRouter(prefix="/audit-log", tags=["audit-log"])
 
@@ -18,5 +19,7 @@ router = APIRouter(prefix="/audit-log", tags=["audit-log"])
 @router.get("", dependencies=[requires("audit:read")], response_model=AuditLogPage)
 def list_audit_log(request: Request, query: Annotated[AuditLogQuery, QueryParameters()]) -> Response:
     """List the changes by staff and scripts, and security events, newest first."""
-    entries, total = audit.page(query.page_size, query.offset, security=query.security)
-    return private(request, {"entries": [entry._asdict() for entry in entries]} | query.members(total))
+    entries, total, following = audit.page(Place(query.page_size, query.offset, query.after), security=query.security)
+    return private(
+        request, {"entries": [entry._asdict() for entry in entries]} | query.members_before(following, total)
+    )

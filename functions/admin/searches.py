@@ -11,6 +11,7 @@ from functions.admin.answering import private
 from functions.admin.schemas.searches import SearchesQuery, SearchPage
 from shared.auth import requires
 from shared.storage.catalog import searches
+from shared.storage.paging import Place
 
 router = APIRouter(prefix="/searches", tags=["searches"])
 
@@ -21,5 +22,8 @@ def list_searches(request: Request, query: Annotated[SearchesQuery, QueryParamet
 
     A search counts within seconds. One client counts once a day for a text.
     """
-    found, total = searches.page(query.days, query.results, query.page_size, query.offset)
-    return private(request, {"searches": [search._asdict() for search in found]} | query.members(total))
+    place = Place(query.page_size, query.offset, query.after)
+    found, total, following = searches.page(query.days, query.results, place)
+    return private(
+        request, {"searches": [search._asdict() for search in found]} | query.members_before(following, total)
+    )

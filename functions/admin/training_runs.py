@@ -14,6 +14,7 @@ from shared.errors import NotFound
 from shared.http.answers import NO_CACHE
 from shared.http.api import problem_responses
 from shared.storage.operations import training_runs
+from shared.storage.paging import Place
 
 router = APIRouter(prefix="/training-runs", tags=["training-runs"])
 RunId = Annotated[int, Path(ge=1, le=2**53 - 1, description="Id of the training run.")]
@@ -27,13 +28,13 @@ CONTENT_SECURITY_POLICY: Final = (
 @router.get("", dependencies=[requires("models:read")], response_model=TrainingRunPage)
 def list_training_runs(request: Request, query: Annotated[TrainingRunsQuery, QueryParameters()]) -> Response:
     """List the runs of training and evaluation, newest first."""
-    runs, total = training_runs.page(query.page_size, query.offset, query.job)
+    runs, total, following = training_runs.page(Place(query.page_size, query.offset, query.after), query.job)
     listed = []
     for run in runs:
         members = run._asdict()
         has_report = members.pop("has_report")
         listed.append(members | {"report": f"/admin/training-runs/{run.id}/report" if has_report else None})
-    return private(request, {"runs": listed} | query.members(total))
+    return private(request, {"runs": listed} | query.members_before(following, total))
 
 
 @router.get(

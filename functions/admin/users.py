@@ -21,6 +21,7 @@ from shared.http.schemas import PersonalDataExport
 from shared.mail import sending
 from shared.storage.answers import invalidation
 from shared.storage.operations import audit
+from shared.storage.paging import Place
 from shared.storage.people import accounts, erasure, export, roles
 
 router = APIRouter(prefix="/users", tags=["user-administration"])
@@ -31,9 +32,9 @@ UserIdPath = Annotated[StoredUserId, Path(description="Id of the user: an accoun
 @router.get("", dependencies=[requires("users:read")])
 def list_accounts(query: Annotated[AccountsQuery, QueryParameters()]) -> AccountPage:
     """List the accounts, newest first."""
-    users, total = accounts.page(query.page_size, query.offset, query.email, query.role)
+    users, total, following = accounts.page(Place(query.page_size, query.offset, query.after), query.email, query.role)
     listed = [Account.model_validate(user, from_attributes=True) for user in users]
-    return AccountPage(users=listed, **query.members(total))
+    return AccountPage(users=listed, **query.members_before(following, total))
 
 
 @router.put("/{user_id}/role", responses=problem_responses(404, 409))

@@ -147,6 +147,7 @@ class OrderItem(BaseModel):
     product_id: int = Field(description="Id of the product.")
     external_id: str = Field(description="The shop's own id of the product.")
     name: str = Field(description="Name of the product.")
+    variant_title: str | None = Field(description="Size, colour and other options of the variant; null if it had none.")
     quantity: int = Field(description="Number of pieces.")
     price: float = Field(description="Price of a piece.")
     line_total: float = Field(description="Price times quantity.")

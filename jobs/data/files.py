@@ -29,7 +29,7 @@ from shared.tables.columns import PRODUCT_COLUMNS, STANDALONE_EVENT_COLUMNS, Col
 from shared.tables.csv_files import TextOptions, read_csv
 from shared.tables.json_lines import json_records
 from shared.tables.money import split_price
-from shared.tables.product_values import split_list
+from shared.tables.product_values import IDS, split_list
 from shared.tables.products import rename_fields
 from shared.tables.reports import LeftOut
 from shared.tables.values import MISSING, find_decimals, id_of, number_text
@@ -204,7 +204,7 @@ class CatalogFile:
     """What a file says of the items of a history.
 
     rows : how many rows the file has. matched : how many items of the history it has a row of.
-    left_out : rows that are not used, by reason. unread : prices of used rows that are no numbers.
+    left_out : rows that are not used, by reason. unread : prices and groups of used rows that cannot be read.
     """
 
     path: str
@@ -229,7 +229,7 @@ class CatalogFile:
 
 
 Record = tuple[int, dict[str, Any] | str]
-_ITEM_FIELDS: Final = ("category", "brand", "price", "tags")
+_ITEM_FIELDS: Final = ("category", "brand", "price", "tags", "item_group_id")
 
 
 def _csv_items(file: io.BufferedIOBase, columns: Columns, options: TextOptions, ignored: set[str]) -> Iterator[Record]:
@@ -266,7 +266,7 @@ def _parquet_items(file: io.BufferedIOBase, columns: Columns, ignored: set[str])
     row = 0
     fields = {name: names[place] for name, place in resolved.positions.items()}
     for batch in table.iter_batches(batch_size=CHUNK_ROWS, columns=list(fields.values())):
-        arrays = [(ids if name == "external_id" else plain)(batch.column(column)) for name, column in fields.items()]
+        arrays = [(ids if name in IDS else plain)(batch.column(column)) for name, column in fields.items()]
         for values in pa.RecordBatch.from_arrays(arrays, names=list(fields)).to_pylist():
             row += 1
             # NaN is no value
@@ -308,7 +308,7 @@ def read_catalog(
     columns: Columns | None = None,
     options: TextOptions | None = None,
 ) -> CatalogFile:
-    """Read the catalog of these items: an id and, if present, category, brand, price and tags.
+    """Read the catalog of these items: an id and, if present, category, brand, price, tags and group of variants.
 
     Tags are separated by ``|``, commas or semicolons (or lists). Of several rows of one item the last counts, as in an
     import. Raises UnreadableFile.
@@ -350,13 +350,18 @@ def read_catalog(
                 known[item] = row, values
     unread = LeftOut()
     for row, values in sorted(known.values(), key=itemgetter(0)):
-        for name in ("category", "brand"):
+        for name in ("category", "brand", "item_group_id"):
             if isinstance(values.get(name), str) and values[name].strip() in MISSING:
                 values[name] = None
         price = _price(values.get("price"))
         if price is None:
             unread.add(row, f"price is not a number that can be read: {values['price']}")
         values["price"] = price
+        try:
+            values["item_group_id"] = id_of(values.get("item_group_id"))
+        except ValueError as error:
+            values["item_group_id"] = None
+            unread.add(row, f"item_group_id {error}")
     facts = [known.get(name, (0, {}))[1] for name in item_names.tolist()]
     present = {name for values in facts for name in _ITEM_FIELDS if values.get(name) is not None}
     nothing = Catalog.unknown(len(item_names))
@@ -365,6 +370,7 @@ def read_catalog(
         brands=_labels(facts, "brand") if "brand" in present else nothing.brands,
         tags=_tags([values.get("tags") for values in facts]) if "tags" in present else nothing.tags,
         prices=np.asarray([values.get("price") or 0.0 for values in facts], np.float64),
+        groups=_labels(facts, "item_group_id") if "item_group_id" in present else None,
     )
     return CatalogFile(path, catalog, rows, len(known), left_out, unread, sorted(ignored))
 

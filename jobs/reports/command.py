@@ -72,7 +72,7 @@ def _file_lines(result: dict[str, Any]) -> list[str]:
             "are in it"
         )
         lines += _left_out_lines(items["left_out"])
-        lines += _left_out_lines(items["unread"], "read without its price")
+        lines += _left_out_lines(items["unread"], "read without this value")
     return lines
 
 
@@ -129,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--items",
         metavar="FILE",
-        help="CSV, JSON lines or Parquet: item_id and, if known, category, brand, price and tags",
+        help="CSV, JSON lines or Parquet: item_id and, if known, category, brand, price, tags and item_group_id",
     )
     command.add_argument(
         "--split",

@@ -191,8 +191,8 @@ def close() -> None:
         client.stop()
         client.transport.close()
     publisher.cache_clear()
-    for retired in _retired:
-        _close_retired(retired)
+    while _retired:
+        _close_retired(_retired[0])
     breaker.reset()
     if subscriber.cache_info().currsize:
         subscriber().close()

@@ -25,6 +25,7 @@ class CartLine(NamedTuple):
     is_active: bool
     quantity: int
     stock_counted: bool = True
+    variant_title: str | None = None
 
     @property
     def shortness(self) -> Shortness | None:

@@ -27,6 +27,7 @@ MAX_PRICE: Final = Decimal("9999999999.999")
 MAX_TAGS: Final = 50
 MAX_CATEGORY_DEPTH: Final = 5
 MAX_FURTHER_CATEGORIES: Final = 20
+MAX_VARIANT_TITLE: Final = 255
 MAX_RATING: Final = Decimal(5)
 
 _URL: Final = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
@@ -110,6 +111,7 @@ Tags = Annotated[
     BeforeValidator(lambda value: [] if value is None else value),
 ]
 ItemGroupId = Annotated[str, _text(1, 255), AfterValidator(printable), nfc(255)]
+VariantTitle = Annotated[str, _text(1, MAX_VARIANT_TITLE), AfterValidator(printable), nfc(MAX_VARIANT_TITLE)]
 Currency = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{3}$"), BeforeValidator(capital_letters), Field(examples=["EUR"])
 ]
@@ -154,6 +156,10 @@ class _Written(BaseModel):
     item_group_id: ItemGroupId | None = Field(
         None,
         description="Id of the group of variants, such as all sizes of a shirt. Answers show one product of a group.",
+    )
+    variant_title: VariantTitle | None = Field(
+        None,
+        description="Size, colour and other options of a variant, such as `S / Black`, beside the name that all have.",
     )
     list_price: Price | None = Field(
         None, description="Price before a discount. The product is on sale if it is above `price`."

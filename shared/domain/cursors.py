@@ -15,8 +15,8 @@ import orjson
 
 from shared.domain.events import in_utc
 
-KeyType = Literal["boolean", "bigint", "numeric", "float8", "timestamptz", "uuid"]
-MAX_CURSOR_CHARACTERS: Final = 512
+KeyType = Literal["boolean", "bigint", "numeric", "float8", "timestamptz", "uuid", "text"]
+MAX_CURSOR_CHARACTERS: Final = 2048
 MAX_INTEGER: Final = 2**63 - 1
 INVALID: Final = "is no cursor of this list in this order; begin without it"
 
@@ -50,6 +50,8 @@ def _value(value: Any, kind: KeyType) -> Any:
     if kind in ("numeric", "float8") and is_number:
         return repr(value)
     if isinstance(value, str):
+        if kind == "text" and "\0" not in value:
+            return value
         if kind == "float8" and value == "Infinity":
             return value
         try:

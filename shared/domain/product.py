@@ -12,6 +12,9 @@ class Product(BaseModel):
     external_id: str = Field(description="The shop's own id, such as a stock code.")
     item_group_id: str | None = Field(description="Id of the group of variants; null if it is in none.")
     name: str = Field(description="Name.")
+    variant_title: str | None = Field(
+        description="Size, colour and other options of a variant, such as `S / Black`; null if there are none."
+    )
     description: str = Field(description="Description; empty if there is none.")
     price: float = Field(description="Price of a piece.")
     list_price: float | None = Field(description="Price before a discount; null if there is none.")

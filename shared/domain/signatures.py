@@ -13,7 +13,8 @@ from typing import Final
 HEADER: Final = "X-Aisle-Signature"
 # how far the sender's clock may differ, and how long a captured request could be sent again
 WINDOW: Final = timedelta(minutes=5)
-_FORM: Final = re.compile(r"t=([0-9]{1,15}),v1=([0-9a-f]{64})")
+# fourteen digits end in the year 5138, before the last year that a time can have
+_FORM: Final = re.compile(r"t=([0-9]{1,14}),v1=([0-9a-f]{64})")
 
 
 class InvalidSignature(ValueError):

@@ -5,6 +5,7 @@ from shared.http.api import api
 from shared.http.parameters import (
     Cursor,
     CursorPage,
+    CursorPageQuery,
     IdempotencyKey,
     K,
     Page,
@@ -19,6 +20,7 @@ from shared.storage.answers.shared_answers import cached, computed
 __all__ = [
     "Cursor",
     "CursorPage",
+    "CursorPageQuery",
     "IdempotencyKey",
     "K",
     "Page",

@@ -1,10 +1,10 @@
 """Parameters that several functions share. Query models refuse unknown parameters."""
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, Self
 
 from fastapi import Header
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.auth import USER_ID_DESCRIPTION
 from shared.domain.category_references import spaced
@@ -83,6 +83,22 @@ class PageQuery(Query):
         """Return ``total``, ``page``, ``page_size`` and ``total_pages``, as every page of a list shows them."""
         pages = -(-total // self.page_size)
         return {"total": total, "page": self.page, "page_size": self.page_size, "total_pages": pages}
+
+
+class CursorPageQuery(PageQuery):
+    """A page of a list, by number or after a cursor."""
+
+    after: Cursor = None
+
+    @model_validator(mode="after")
+    def with_one_start(self) -> Self:
+        """Refuse a page number beside a cursor."""
+        require_one_start(self.page, self.after)
+        return self
+
+    def members_before(self, following: str | None, total: int) -> dict[str, Any]:
+        """Return ``members`` and ``next``, the cursor of the following page."""
+        return {"next": following, **self.members(total)}
 
 
 class Page(BaseModel):

@@ -51,6 +51,7 @@ PRODUCT_COLUMNS: Final[Schema] = {
     "external_id": ("externalid", "itemid productid sku productsku stockcode articleid asin", "id"),
     "name": ("name", "title productname producttitle itemname"),
     "item_group_id": ("itemgroupid", "groupid variantgroupid productgroupid parentsku"),
+    "variant_title": ("varianttitle", "variantname"),
     "description": ("description", "productdescription longdescription", "body bodyhtml"),
     "price": ("price", "unitprice productprice"),
     "list_price": ("listprice", "compareatprice variantcompareatprice originalprice msrp rrp"),

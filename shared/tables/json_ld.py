@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from shared.errors import InvalidRequest
-from shared.tables.shop_systems import path
+from shared.tables.shop_systems import path, variant_title
 
 MAX_DOCUMENT_BYTES: Final = 67_108_864
 MAX_DEPTH: Final = 20
@@ -55,6 +55,12 @@ def _rating(rating: Node) -> Any:
         return value
 
 
+def _options(node: Node) -> str | None:
+    """Return the options of a variant in one text; None if it has none."""
+    texts = (_text(node.get(name), "name", "value") for name in ("size", "color", "material", "pattern"))
+    return variant_title(str(text) for text in texts if text) or None
+
+
 def _fields(node: Node) -> dict[str, Any]:
     """Return a product's fields. Numbers stay as JSON has them, and texts are read as a table's cells are."""
     offers = node.get("offers")
@@ -89,6 +95,7 @@ def _fields(node: Node) -> dict[str, Any]:
         "brand": _text(node.get("brand"), "name"),
         "category": path(re.split(r"[>/]", category)) if isinstance(category, str) else None,
         "item_group_id": _text(node.get("inProductGroupWithID")) or _text(node.get("isVariantOf"), "productGroupID"),
+        "variant_title": _options(node) if node.get("isVariantOf") or node.get("inProductGroupWithID") else None,
         "average_rating": _rating(rating),
         "review_count": _text(rating.get("reviewCount", rating.get("ratingCount"))),
     }
@@ -115,7 +122,9 @@ def products_in(value: Any, depth: int = 0) -> Iterator[dict[str, Any] | str]:
                     own = _fields(variant)
                     # the group's id and offer are its own
                     shared = {name: common[name] for name in common if name not in ("external_id", "quantity")}
-                    yield shared | own | ({"item_group_id": group} if group else {})
+                    options = _options(variant)
+                    more = {"item_group_id": group} if group else {}
+                    yield shared | own | more | ({"variant_title": options} if group and options else {})
         elif types & _PRODUCTS:
             yield _fields(value)
         else:

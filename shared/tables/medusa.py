@@ -22,6 +22,8 @@ PRODUCT_FIELDS: Final = (
     "+variants.calculated_price,+variants.inventory_quantity"
 )
 CATEGORY_FIELDS: Final = "id,name,parent_category_id"
+# far above the greatest quantity of a product
+_MAX_PIECES: Final = 2**53
 
 
 def category_paths(categories: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -51,7 +53,10 @@ def products_of(
     back. ``is_active`` is not: a feed shows again what it has hidden (shared/storage/catalog/feeds.py).
     """
     shared = _shared_fields(product, paths)
-    return [_row(first_row + place, shared, variant) for place, variant in enumerate(objects(product.get("variants")))]
+    variants = objects(product.get("variants"))
+    # the only variant has a title too, which says nothing
+    has_titles = len(variants) > 1
+    return [_row(first_row + place, shared, variant, has_title=has_titles) for place, variant in enumerate(variants)]
 
 
 def _shared_fields(product: Mapping[str, Any], paths: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -75,7 +80,7 @@ def _shared_fields(product: Mapping[str, Any], paths: Mapping[str, list[str]]) -
     }
 
 
-def _row(row: int, shared: Mapping[str, Any], variant: Mapping[str, Any]) -> Row | list[RowError]:
+def _row(row: int, shared: Mapping[str, Any], variant: Mapping[str, Any], *, has_title: bool) -> Row | list[RowError]:
     external_id = variant_id(variant.get("sku"), variant.get("id"))
     offer = variant.get("calculated_price")
     offer = offer if isinstance(offer, Mapping) else {}
@@ -91,12 +96,13 @@ def _row(row: int, shared: Mapping[str, Any], variant: Mapping[str, Any]) -> Row
         {
             **shared,
             "external_id": external_id,
+            "variant_title": (variant.get("title") or None) if has_title else None,
             "price": price,
             "list_price": listed if listed is not None and listed > price else None,
             "currency": currency,
             # Medusa also takes a path on its own server, which no other site can show
             "image_url": image if isinstance(image, str) and image.startswith(("http://", "https://")) else None,
-            "quantity": _pieces(variant),
+            **_stock(variant),
         },
     )
 
@@ -109,10 +115,12 @@ def _amount(value: Any, currency: str | None) -> Decimal | None:
     return rounded(number, currency) if number.is_finite() and abs(number) < 10**12 else None
 
 
-def _pieces(variant: Mapping[str, Any]) -> int:
-    """Return the pieces in stock: some where Medusa does not count them, or sells what it does not have."""
+def _stock(variant: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stock of a variant: not counted where Medusa counts no pieces, or sells what it does not have."""
     counted = variant.get("inventory_quantity")
-    pieces = int(counted) if isinstance(counted, (int, float)) and not isinstance(counted, bool) else 0
-    if variant.get("manage_inventory") is False or (variant.get("allow_backorder") is True and pieces < 1):
-        return SOME_PIECES
-    return max(pieces, 0)
+    counted = counted if isinstance(counted, (int, float)) and not isinstance(counted, bool) else 0
+    # not of NaN or infinity, which the parser of a body takes for numbers
+    pieces = int(counted) if abs(counted) < _MAX_PIECES else 0
+    if variant.get("manage_inventory") is False or variant.get("allow_backorder") is True:
+        return {"quantity": max(pieces, SOME_PIECES), "stock_counted": False}
+    return {"quantity": max(pieces, 0), "stock_counted": True}

@@ -34,7 +34,35 @@ _SIGNS: Final[dict[str, str | None]] = {
     "¥": None,
     "kr": None,
     "kr.": None,
+    # words and abbreviations, as shops write them in their own language
+    "บาท": "THB",
+    "원": "KRW",
+    "円": "JPY",
+    "元": None,
+    "руб": "RUB",
+    "руб.": "RUB",
+    "грн": "UAH",
+    "грн.": "UAH",
+    "Rp": "IDR",
+    "RM": "MYR",
+    "NT$": "TWD",
+    "đ": "VND",
+    "₸": "KZT",
+    "₾": "GEL",
+    "₦": "NGN",
+    "Rs": None,
+    "Rs.": None,
+    "د.ك": "KWD",
+    "د.ك.": "KWD",
+    "د.إ": "AED",
+    "د.إ.": "AED",
+    "ر.س": "SAR",
+    "ر.س.": "SAR",
+    "ج.م": "EGP",
+    "ج.م.": "EGP",
 }
+# they set the direction of the text around them and are no part of a price
+_DIRECTION_MARKS: Final = dict.fromkeys(map(ord, "\u200e\u200f\u061c"))
 _SIGN: Final = "|".join(re.escape(sign) for sign in sorted(_SIGNS, key=len, reverse=True))
 _PRICE: Final = re.compile(
     rf"(?P<before>[A-Z]{{3}}|{_SIGN})?\s*(?P<amount>[0-9.,](?:[0-9.,' \u00a0\u202f\u2009\u2019]*[0-9.,])?)"
@@ -57,7 +85,7 @@ def split_price(text: str) -> tuple[str, str | None]:
     The currency is None where the text names none, or by a sign that several currencies have (``$``). A text that is no
     such price comes back as it is.
     """
-    match = _PRICE.fullmatch(text.strip())
+    match = _PRICE.fullmatch(text.translate(_DIRECTION_MARKS).strip())
     if match is None or not (match["before"] or match["after"]):
         return text, None
     try:

@@ -16,6 +16,8 @@ _IN_STOCK: Final = frozenset(_IN_STOCK_NAMES.split())
 _SOLD_OUT: Final = frozenset(["outofstock", "soldout", "unavailable", "discontinued", "reserved", "no", "false", "0"])
 # A file or a row that has one of these fields says whether a product is on sale.
 SALES: Final = frozenset({"sale_price", "list_price"})
+# A file that has one of these fields means other prices at another time.
+SALE_DATES: Final = frozenset({"sale_dates", "sale_starts", "sale_ends"})
 _ORDER: Final = "in_stock, out_of_stock, preorder, backorder"
 
 

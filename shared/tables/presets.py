@@ -189,6 +189,10 @@ GOOGLE: Final = Preset(
             "category": "producttype",
             "google_category": "googleproductcategory",
             "item_group_id": "itemgroupid",
+            "size": "size",
+            "color": "color colour",
+            "material": "material",
+            "pattern": "pattern",
             "quantity": "sellongooglequantity quantitytosellonfacebook quantity inventory",
         }
     ),

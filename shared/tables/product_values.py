@@ -85,7 +85,7 @@ def split_list(text: str) -> list[str]:
 
 # ids: a spreadsheet may have made a number of them
 IDS: Final = ("external_id", "item_group_id")
-TEXTS: Final = (*IDS, "name", "brand", "category", "currency")
+TEXTS: Final = (*IDS, "name", "variant_title", "brand", "category", "currency")
 _CELLS: Final[Mapping[str, Callable[[str, str | None], object]]] = {
     **dict.fromkeys(IDS, lambda text, _mark: id_text(text)),
     **dict.fromkeys(DECIMALS, _decimal),

@@ -5,12 +5,12 @@ texts by field without empty ones. It returns the product's fields, or ``NoProdu
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from shared.domain.catalog import MAX_CATEGORY_DEPTH, MAX_FURTHER_CATEGORIES
+from shared.domain.catalog import MAX_CATEGORY_DEPTH, MAX_FURTHER_CATEGORIES, MAX_VARIANT_TITLE
 from shared.domain.category_references import CATEGORY_SEPARATOR
 
 Fields = dict[str, Any]
@@ -77,6 +77,11 @@ def _at_least_zero(text: str) -> str:
     return "0" if text.startswith("-") else text
 
 
+def variant_title(options: Iterable[str]) -> str:
+    """Return the options of a variant in one text, as Shopify and Medusa write it."""
+    return " / ".join(option for option in options if option)[:MAX_VARIANT_TITLE]
+
+
 def shopify(fields_of_file: Collection[str]) -> Shaper:
     """Shopify: the first row of a handle has the product's text, each row has a variant or a further image."""
     parent: dict[str, Any] = {}
@@ -98,6 +103,8 @@ def shopify(fields_of_file: Collection[str]) -> Shaper:
         if not options and not {"price", "external_id", "quantity"} & row.keys():
             return IMAGE_ROW
         fields = parent | {name: row[name] for name in ("price", "list_price", "external_id") if name in row}
+        if options and options != ["Default Title"]:
+            fields["variant_title"] = variant_title(options)
         if "external_id" not in fields and handle:
             is_only = not options or options == ["Default Title"]
             fields["external_id"] = handle if is_only else "/".join((handle, *options))
@@ -199,7 +206,7 @@ def _attributes(text: str) -> dict[str, str]:
 def magento(_fields: Collection[str]) -> Shaper:
     """Magento: a configurable product lists its variants' SKUs. Variants above its row stay products of their own."""
     parents = _Parents()
-    groups: dict[str, str] = {}
+    groups: dict[str, tuple[str, str]] = {}
 
     def shape(row: Mapping[str, str]) -> Fields | NoProduct:
         if row.get("store_view") and "name" not in row:
@@ -221,18 +228,19 @@ def magento(_fields: Collection[str]) -> Shaper:
         if kind in ("configurable", "grouped"):
             own = row.get("external_id", "")
             for variation in row.get("variations", "").split("|"):
-                sku = _attributes(variation).get("sku")
+                options = _attributes(variation)
+                sku = options.pop("sku", None)
                 if sku and len(groups) < MAX_PARENTS:
-                    groups[sku] = own
+                    groups[sku] = own, variant_title(options.values())
             parents.remember([own], fields)
             return COMMON_ROW if kind == "configurable" else GROUPED_ROW
         if "quantity" in row:
             fields["quantity"] = _at_least_zero(row["quantity"].removesuffix(".0000"))
         if row.get("in_stock") == "0" or "quantity" not in row:
             fields["availability"] = "out of stock" if row.get("in_stock") == "0" else "in stock"
-        group = groups.get(row.get("external_id", ""))
-        if group:
-            fields = parents.complete(group, fields) | {"item_group_id": group}
+        if known := groups.get(row.get("external_id", "")):
+            group, title = known
+            fields = parents.complete(group, fields) | {"item_group_id": group, "variant_title": title}
         return {name: value for name, value in fields.items() if value not in (None, [], "")}
 
     return shape
@@ -301,6 +309,9 @@ def google(_fields: Collection[str]) -> Shaper:
             fields["category"] = category
         if available := fields.get("available_from"):
             fields["available_from"] = _in_utc(available)
+        options = [row[name] for name in ("size", "color", "material", "pattern") if name in row]
+        if options and "item_group_id" in fields:
+            fields["variant_title"] = variant_title(options)
         return fields
 
     return shape

@@ -21,6 +21,7 @@ PRODUCT_FIELDS = [
     "external_id",
     "item_group_id",
     "name",
+    "variant_title",
     "description",
     "price",
     "list_price",

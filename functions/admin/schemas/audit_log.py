@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from shared.http import Page, PageQuery
+from shared.http import CursorPage, CursorPageQuery
 
 
-class AuditLogQuery(PageQuery):
+class AuditLogQuery(CursorPageQuery):
     """Parameters of the audit log."""
 
     security: bool | None = Field(
@@ -33,7 +33,7 @@ class AuditLogEntry(BaseModel):
     request_id: str | None = Field(description="Id of the request.")
 
 
-class AuditLogPage(Page):
+class AuditLogPage(CursorPage):
     """A page of the audit log, newest first."""
 
     entries: list[AuditLogEntry] = Field(description="The entries of this page.")

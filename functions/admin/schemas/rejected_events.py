@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from shared.http import Page
+from shared.http import CursorPage
 
 
 class RejectedEvent(BaseModel):
@@ -19,7 +19,7 @@ class RejectedEvent(BaseModel):
     rejected_at: datetime = Field(description="When it was rejected.")
 
 
-class RejectedEventPage(Page):
+class RejectedEventPage(CursorPage):
     """A page of rejected events, newest first."""
 
     entries: list[RejectedEvent] = Field(description="The events of this page.")

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from shared.http import Page, PageQuery
+from shared.http import CursorPage, CursorPageQuery
 
 
-class SearchesQuery(PageQuery):
+class SearchesQuery(CursorPageQuery):
     """A page of searches."""
 
     days: Annotated[int, Field(ge=1, le=400, description="Searches of so many days, today included.")] = 30
@@ -26,7 +26,7 @@ class CountedSearch(BaseModel):
     last_at: datetime = Field(description="When it last counted.")
 
 
-class SearchPage(Page):
+class SearchPage(CursorPage):
     """A page of searches, the most frequent first."""
 
     searches: list[CountedSearch] = Field(description="The searches of this page.")

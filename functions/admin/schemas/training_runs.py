@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from shared.http import Page, PageQuery
+from shared.http import CursorPage, CursorPageQuery
 
 
-class TrainingRunsQuery(PageQuery):
+class TrainingRunsQuery(CursorPageQuery):
     """A page of training runs."""
 
     job: Literal["similarity", "evaluation"] | None = Field(None, description="Only runs of this job.")
@@ -27,7 +27,7 @@ class TrainingRun(BaseModel):
     report: str | None = Field(description="Path of its report; null if it left none.")
 
 
-class TrainingRunPage(Page):
+class TrainingRunPage(CursorPage):
     """A page of training runs, newest first."""
 
     runs: list[TrainingRun] = Field(description="The runs of this page.")

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.domain.events import Text, printable
-from shared.http import Page, PageQuery
+from shared.http import CursorPage, CursorPageQuery
 
 
-class AccountsQuery(PageQuery):
+class AccountsQuery(CursorPageQuery):
     """Which accounts to list."""
 
     email: Annotated[Text, StringConstraints(min_length=3, max_length=320)] | None = Field(
@@ -30,7 +30,7 @@ class Account(BaseModel):
     email_verified: bool = Field(description="Whether the owner of the address has confirmed it.")
 
 
-class AccountPage(Page):
+class AccountPage(CursorPage):
     """A page of accounts, newest first."""
 
     users: list[Account] = Field(description="The accounts of this page.")

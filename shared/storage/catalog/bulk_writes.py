@@ -35,12 +35,13 @@ CREATE TEMP TABLE IF NOT EXISTS catalog_rows (
     image_url text, category text, category_id bigint, brand text, tags text[], quantity integer, is_active boolean,
     latitude double precision, longitude double precision, item_group_id text, list_price numeric, currency text,
     average_rating numeric(3, 2), review_count integer, available_from timestamptz, further_categories text[] NOT NULL,
-    given text[] NOT NULL, stock_counted boolean NOT NULL, further_category_ids bigint[] NOT NULL DEFAULT '{}'
+    given text[] NOT NULL, stock_counted boolean NOT NULL, variant_title text,
+    further_category_ids bigint[] NOT NULL DEFAULT '{}'
 ) ON COMMIT DROP"""
 COPY: Final = """
 COPY catalog_rows (position, external_id, name, description, price, image_url, category, category_id, brand, tags,
     quantity, is_active, latitude, longitude, item_group_id, list_price, currency, average_rating, review_count,
-    available_from, further_categories, given, stock_counted) FROM STDIN"""
+    available_from, further_categories, given, stock_counted, variant_title) FROM STDIN"""
 
 UNKNOWN_CATEGORIES: Final = """
 DELETE FROM catalog_rows r
@@ -72,6 +73,9 @@ LOCK: Final = """
 SELECT count(*) FROM (
     SELECT 1 FROM products p JOIN catalog_rows r USING (external_id) ORDER BY p.id FOR NO KEY UPDATE OF p) AS locked"""
 
+# A price as it is stored: with two decimals, and with the third only where it is not zero. Files of an export may lose
+# zeros at the end; a price that is restored from them is the same text again.
+STORED_PRICE: Final = "round({0}, greatest(2, min_scale({0})))"
 _COLUMNS: Final = (
     "name",
     "description",
@@ -86,6 +90,7 @@ _COLUMNS: Final = (
     "latitude",
     "longitude",
     "item_group_id",
+    "variant_title",
     "list_price",
     "currency",
     "average_rating",
@@ -96,10 +101,18 @@ _COLUMNS: Final = (
 _NEW: Final = ", ".join(
     f"CASE WHEN '{name}' = ANY (r.given) THEN r.{name} ELSE p.{name} END AS {name}" for name in _COLUMNS
 )
-_SET: Final = ", ".join(f"{name} = n.{name}" for name in _COLUMNS)
+
+
+def _stored(row: str, name: str) -> str:
+    value = f"{row}.{name}"
+    return STORED_PRICE.format(value) if name in ("price", "list_price") else value
+
+
+_SET: Final = ", ".join(f"{name} = {_stored('n', name)}" for name in _COLUMNS)
 _OLD_VALUES: Final = ", ".join(f"p.{name}" for name in _COLUMNS)
 _NEW_VALUES: Final = ", ".join(f"n.{name}" for name in _COLUMNS)
 _LIST: Final = ", ".join(_COLUMNS)
+_ROW: Final = ", ".join(_stored("r", name) for name in _COLUMNS)
 
 # a row that equals what is stored is no change: nothing is written or published
 UPDATE: Final = f"""
@@ -110,7 +123,7 @@ FROM n WHERE n.id = p.id AND ({_OLD_VALUES}) IS DISTINCT FROM ({_NEW_VALUES})
 RETURNING p.id"""
 INSERT: Final = f"""
 INSERT INTO products (external_id, {_LIST})
-SELECT external_id, {_LIST} FROM catalog_rows r
+SELECT external_id, {_ROW} FROM catalog_rows r
 WHERE r.position BETWEEN :first AND :last AND NOT EXISTS (SELECT FROM products p WHERE p.external_id = r.external_id)
 ORDER BY r.position
 ON CONFLICT (external_id) DO NOTHING
@@ -188,6 +201,7 @@ def _line(position: int, row: ProductWrite) -> str:
         row.further_categories,
         given,
         row.stock_counted,
+        row.variant_title,
     ]
     return "\t".join(map(_cell, cells)) + "\n"
 

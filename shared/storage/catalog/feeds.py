@@ -86,13 +86,14 @@ SELECT count(*), count(*) FILTER (WHERE f.import_id <> :import_id)
 FROM feed_products f JOIN products p USING (external_id)
 WHERE f.feed_id = :feed_id AND f.is_own AND f.hidden_at IS NULL AND p.is_active"""
 # A product that another feed still has stays.
-HIDE: Final = """
+_IN_NO_OTHER: Final = """NOT EXISTS (
+          SELECT FROM feed_products other
+          WHERE other.external_id = f.external_id AND other.feed_id <> f.feed_id AND other.hidden_at IS NULL)"""
+HIDE: Final = f"""
 WITH gone AS (
     SELECT f.external_id FROM feed_products f
     WHERE f.feed_id = :feed_id AND f.is_own AND f.hidden_at IS NULL AND f.import_id <> :import_id
-      AND NOT EXISTS (SELECT FROM feed_products other
-                      WHERE other.external_id = f.external_id AND other.feed_id <> f.feed_id
-                        AND other.hidden_at IS NULL)
+      AND {_IN_NO_OTHER}
 ), hidden AS (
     UPDATE products p SET is_active = false, updated_at = now() FROM gone
     WHERE p.external_id = gone.external_id AND p.is_active RETURNING p.id, p.external_id
@@ -103,11 +104,12 @@ WITH gone AS (
 SELECT id FROM hidden"""
 
 # Variants that a product of the feed no longer has.
-HIDE_VARIANTS: Final = """
+HIDE_VARIANTS: Final = f"""
 WITH gone AS (
     SELECT f.external_id FROM feed_products f JOIN products p USING (external_id)
     WHERE f.feed_id = :feed_id AND f.is_own AND f.hidden_at IS NULL
       AND p.item_group_id = ANY (cast(:groups AS text[])) AND NOT p.external_id = ANY (cast(:kept AS text[]))
+      AND {_IN_NO_OTHER}
 ), hidden AS (
     UPDATE products p SET is_active = false, updated_at = now() FROM gone
     WHERE p.external_id = gone.external_id AND p.is_active RETURNING p.id, p.external_id
@@ -232,7 +234,7 @@ def hide_vanished(connection: Connection, feed_id: int, import_id: int, max_gone
 
 
 def hide_variants(connection: Connection, feed_id: int, groups: Sequence[str], kept: Sequence[str]) -> list[int]:
-    """Hide the feed's own products of these groups that are not among ``kept``, and return their ids."""
+    """Hide the feed's own products of these groups that are neither ``kept`` nor in another feed; return their ids."""
     parameters = {"feed_id": feed_id, "groups": _storable(groups), "kept": _storable(kept)}
     return [int(row[0]) for row in execute(connection, HIDE_VARIANTS, parameters)]
 

@@ -18,9 +18,10 @@ from typing import Final, NamedTuple
 
 from shared import event_origin
 from shared.clients import closed_on_reset
-from shared.clients.postgres import read, write
+from shared.clients.postgres import write
 from shared.domain.text import canonical_name
 from shared.errors import AppError
+from shared.storage.paging import PagedList, Place
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +65,12 @@ SELECT query, sum(searches)::bigint AS searches,
 FROM search_counts WHERE day > shop_day(now()) - cast(:days AS integer) GROUP BY query
 HAVING cast(:results AS bigint) IS NULL
     OR (array_agg(results ORDER BY day DESC) FILTER (WHERE results IS NOT NULL))[1] = cast(:results AS bigint)"""
-LIST: Final = f"{_TOTALS} ORDER BY searches DESC, query LIMIT :limit OFFSET :offset"
+LIST: Final = f"""
+SELECT * FROM ({_TOTALS}) AS totals WHERE {{after}} ORDER BY searches DESC, query LIMIT :limit OFFSET :offset"""
 COUNT: Final = f"SELECT count(*) FROM ({_TOTALS}) AS totals"
+SEARCHES: Final = PagedList(
+    "searches", LIST, COUNT, [("searches", True, "bigint"), ("query", False, "text")], places=(1, 0)
+)
 
 
 class CountedSearch(NamedTuple):
@@ -132,13 +137,13 @@ def record(searches: Sequence[tuple[str, int | None, str | None]]) -> None:
         write(RECORD, queries=list(queries), results=list(results), clients=list(clients))
 
 
-def page(days: int, results: int | None, limit: int, offset: int) -> tuple[list[CountedSearch], int]:
-    """Return the searches of the last ``days`` days, the most frequent first, and their total number.
+def page(days: int, results: int | None, place: Place) -> tuple[list[CountedSearch], int, str | None]:
+    """Return the searches of the last ``days`` days, the most frequent first, their total and the next page's cursor.
 
-    ``results`` : only texts whose last search found this many products.
+    ``results`` : only texts whose last search found this many products. Raises InvalidRequest for a wrong cursor.
     """
-    rows = read(LIST, days=days, results=results, limit=limit, offset=offset)
-    return [CountedSearch(*row) for row in rows], int(read(COUNT, days=days, results=results)[0][0])
+    rows, total, following = SEARCHES.read(place, days=days, results=results)
+    return [CountedSearch(*row) for row in rows], total, following
 
 
 @closed_on_reset

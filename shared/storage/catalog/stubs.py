@@ -14,7 +14,7 @@ from shared.storage.operations import shop
 MAX_STUBS: Final = 10_000
 ADD: Final = f"""
 INSERT INTO products (external_id, name, price, quantity, is_active)
-SELECT named.id, named.id, 0, 0, false
+SELECT named.id, named.id, 0.00, 0, false
 FROM (SELECT DISTINCT id FROM unnest(cast(:external_ids AS text[])) AS given(id)) AS named
 WHERE NOT EXISTS (SELECT FROM products p WHERE p.external_id = named.id)
   AND (SELECT count(*) FROM (SELECT FROM products WHERE NOT is_active AND price = 0 AND name = external_id

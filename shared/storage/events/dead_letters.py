@@ -6,7 +6,9 @@ again carries the attribute REPLAYED_AT: the job ``replay_dead_letters`` does so
 """
 
 import base64
+import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +16,8 @@ from shared.clients import pubsub
 from shared.errors import PubSubUnavailable
 from shared.messages import PUBLISHED_AT, REPLAYED_AT, permanent_fault
 from shared.settings import settings
+
+log = logging.getLogger(__name__)
 
 SUFFIX: Final = "-dead-letter"
 # the prefix of the attributes that Pub/Sub adds to a dead letter
@@ -111,13 +115,23 @@ def _is_new(topic: str, message: Any) -> bool:
 
 
 def _publish(topic: str, letters: Sequence[Any]) -> tuple[list[Any], Exception | None]:
-    """Publish letters again and take those that Pub/Sub stored from the subscription; return them, and a failure."""
+    """Publish letters again and take those that Pub/Sub stored from the subscription; return them, and a failure.
+
+    After the first letter that Pub/Sub refuses, none is sent: those that were sent before it must still be waited for.
+    """
+    from google.api_core.exceptions import GoogleAPIError
+
     now = datetime.now(UTC).isoformat()
-    sent = [
-        (letter, pubsub.send(topic, letter.message.data, _replayed(letter.message.attributes, now)))
-        for letter in letters
-    ]
-    published, failure = [], None
+    sent: list[tuple[Any, Future[str]]] = []
+    published: list[Any] = []
+    failure: Exception | None = None
+    for letter in letters:
+        try:
+            future = pubsub.send(topic, letter.message.data, _replayed(letter.message.attributes, now))
+        except PubSubUnavailable as error:
+            failure = error
+            break
+        sent.append((letter, future))
     for letter, future in sent:
         try:
             future.result(timeout=settings().publish_timeout_s)
@@ -125,15 +139,24 @@ def _publish(topic: str, letters: Sequence[Any]) -> tuple[list[Any], Exception |
         except Exception as error:  # noqa: BLE001 — after any error the message stays in the subscription
             failure = error
     if published:
-        pubsub.subscriber().acknowledge(subscription=_path(topic), ack_ids=[letter.ack_id for letter in published])
+        try:
+            pubsub.subscriber().acknowledge(subscription=_path(topic), ack_ids=[letter.ack_id for letter in published])
+        except GoogleAPIError as error:
+            # they come again and are published again, which changes nothing; no further ones until then
+            failure = error
     return published, failure
 
 
 def _release(topic: str, letters: Sequence[Any]) -> None:
     """Return letters to the subscription at once, by a deadline of 0, so that the next pull gets them again."""
-    for start in range(0, len(letters), PULL_BATCH):
-        ids = [letter.ack_id for letter in letters[start : start + PULL_BATCH]]
-        pubsub.subscriber().modify_ack_deadline(subscription=_path(topic), ack_ids=ids, ack_deadline_seconds=0)
+    from google.api_core.exceptions import GoogleAPIError
+
+    try:
+        for start in range(0, len(letters), PULL_BATCH):
+            ids = [letter.ack_id for letter in letters[start : start + PULL_BATCH]]
+            pubsub.subscriber().modify_ack_deadline(subscription=_path(topic), ack_ids=ids, ack_deadline_seconds=0)
+    except GoogleAPIError as error:
+        log.info("dead letters return at their deadline", extra={"topic": topic, "error": str(error)[:200]})
 
 
 def _original(attributes: Mapping[str, str]) -> dict[str, str]:

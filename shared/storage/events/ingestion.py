@@ -64,9 +64,12 @@ WITH {SENDER}, checked AS MATERIALIZED (
     SELECT c.*, row_number() OVER same AS copy, (product_id, event_type, quantity) IS DISTINCT FROM (
                first_value(product_id) OVER same, first_value(event_type) OVER same, first_value(quantity) OVER same
            ) AS differs,
-           event_type = 'refund' AND metadata ->> '{LINES_OF}' IS NOT NULL AND count(*) OVER (
-               PARTITION BY event_type, metadata ->> '{LINES_OF}', product_id) > 1 AS is_named_twice
-    FROM checked c WHERE fault IS NULL WINDOW same AS (PARTITION BY key ORDER BY position)
+           -- by two lines: a message may repeat a line
+           event_type = 'refund' AND metadata ->> '{LINES_OF}' IS NOT NULL
+               AND min(key::text) OVER lines <> max(key::text) OVER lines AS is_named_twice
+    FROM checked c WHERE fault IS NULL
+    WINDOW same AS (PARTITION BY key ORDER BY position),
+           lines AS (PARTITION BY event_type, metadata ->> '{LINES_OF}', product_id)
 ), incoming AS MATERIALIZED (
     SELECT key AS event_id, event_id AS sent_id, position, product_id, event_type, quantity, occurred_at, session_id,
            metadata, category_id, brand, tags, price

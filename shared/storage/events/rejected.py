@@ -14,6 +14,7 @@ import orjson
 from shared.clients import postgres
 from shared.domain.json_values import escaped_json, escaped_text
 from shared.messages import Message, storable_id
+from shared.storage.paging import PagedList, Place
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +33,10 @@ ON CONFLICT DO NOTHING
 """
 PAGE: Final = """
 SELECT id, message_id, position, event, reason, rejected_at
-FROM rejected_events ORDER BY id DESC LIMIT :limit OFFSET :offset
+FROM rejected_events WHERE {after} ORDER BY id DESC LIMIT :limit OFFSET :offset
 """
 COUNT: Final = "SELECT count(*) FROM rejected_events"
+ENTRIES: Final = PagedList("rejected-events", PAGE, COUNT, [("id", True, "bigint")], places=(0,))
 
 
 class Rejected(NamedTuple):
@@ -82,7 +84,15 @@ def _add_and_log(message_id: str, content: dict[str, Any], reason: str) -> None:
     log.warning("message rejected", extra={"message_id": storable_id(message_id), "reason": reason})
 
 
-def page(limit: int, offset: int) -> tuple[list[Rejected], int]:
-    """Return rejected events and messages, newest first, and their total number."""
-    rows = postgres.read(PAGE, limit=limit, offset=offset)
-    return [Rejected(*row) for row in rows], int(postgres.read(COUNT)[0][0])
+def page(place: Place) -> tuple[list[Rejected], int, str | None]:
+    """Return rejected events and messages, newest first, their total number and the next page's cursor.
+
+    Raises InvalidRequest for a wrong cursor.
+    """
+    rows, total, following = ENTRIES.read(place)
+    return [Rejected(*row) for row in rows], total, following
+
+
+def count() -> int:
+    """Return the number of rejected events and messages."""
+    return int(postgres.read(COUNT)[0][0])

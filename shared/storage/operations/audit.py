@@ -11,8 +11,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from shared.clients.postgres import Connection, execute, read
+from shared.clients.postgres import Connection, execute
 from shared.logs import current_request_id
+from shared.storage.paging import PagedList, Place
 
 ADD: Final = """
 INSERT INTO audit_log (actor, action, subject, before, after, request_id)
@@ -38,11 +39,15 @@ SELECT a.id, a.at,
        CASE WHEN a.actor_user_id IS NULL THEN a.actor ELSE coalesce(actor.external_id, 'erased') END, a.action,
        CASE WHEN a.subject_user_id IS NULL THEN a.subject ELSE coalesce('user:' || subject.external_id, 'erased') END,
        a.before, a.after, a.request_id
-FROM (SELECT * FROM audit_log WHERE {_FILTER} ORDER BY at DESC, id DESC LIMIT :limit OFFSET :offset) AS a
+FROM (SELECT * FROM audit_log WHERE ({_FILTER}) AND {{after}}
+      ORDER BY at DESC, id DESC LIMIT :limit OFFSET :offset) AS a
 LEFT JOIN users actor ON actor.id = a.actor_user_id LEFT JOIN users subject ON subject.id = a.subject_user_id
 ORDER BY a.at DESC, a.id DESC
 """
 COUNT: Final = f"SELECT count(*) FROM audit_log WHERE {_FILTER}"
+ENTRIES: Final = PagedList(
+    "audit-log", PAGE, COUNT, [("at", True, "timestamptz"), ("id", True, "bigint")], places=(1, 0)
+)
 
 
 class Entry(NamedTuple):
@@ -89,10 +94,10 @@ def record(
     )
 
 
-def page(limit: int, offset: int, *, security: bool | None = None) -> tuple[list[Entry], int]:
-    """Return entries, newest first, and their total number.
+def page(place: Place, *, security: bool | None = None) -> tuple[list[Entry], int, str | None]:
+    """Return entries, newest first, their total number and the next page's cursor.
 
-    ``security``: true returns security events only, false all other entries.
+    ``security``: true returns security events only, false all other entries. Raises InvalidRequest for a wrong cursor.
     """
-    entries = [Entry(*row) for row in read(PAGE, limit=limit, offset=offset, security=security)]
-    return entries, int(read(COUNT, security=security)[0][0])
+    rows, total, following = ENTRIES.read(place, security=security)
+    return [Entry(*row) for row in rows], total, following

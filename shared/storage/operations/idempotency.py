@@ -235,6 +235,9 @@ class _Unreleased:
                         _release(key, route, claim_id)
                 except AppError:
                     break
+                except Exception as error:  # noqa: BLE001 — the thread must live on for the claims that can be released
+                    log.warning("idempotency key not released", extra={"error": type(error).__name__})
+                    continue
                 self._remove(key, route, claim_id)
             with self._lock:
                 if not self._claims:

@@ -4,6 +4,7 @@ from io import BytesIO
 from typing import Final
 
 from shared.clients.postgres import Connection, copy_in, execute
+from shared.storage.catalog.bulk_writes import STORED_PRICE
 from shared.storage.operations.shop_tables import STAGE, Kind, ShopTable
 
 SQL_TYPES: Final[dict[Kind, str]] = {
@@ -18,8 +19,6 @@ SQL_TYPES: Final[dict[Kind, str]] = {
     "date": "date",
     "uuid": "uuid",
 }
-# Parquet has three decimals of every price; two are written, as most currencies have, unless there are three.
-_PRICE: Final = '"{0}" = round("{0}", greatest(2, min_scale("{0}")))'
 COUNT: Final = f"SELECT count(*) FROM {STAGE}"
 EMPTY: Final = f"TRUNCATE {STAGE} RESTART IDENTITY"
 DROP: Final = f"DROP TABLE {STAGE}"
@@ -39,7 +38,9 @@ def copy_to_stage(connection: Connection, table: ShopTable, rows: BytesIO) -> in
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     copy_in(connection, f"COPY {STAGE} ({names}) FROM STDIN (FORMAT csv)", rows)
     if prices := [column.name for column in table.columns if column.kind == "price"]:
-        execute(connection, f"UPDATE {STAGE} SET {', '.join(_PRICE.format(name) for name in prices)}")
+        # Parquet has three decimals of every price
+        changes = ", ".join(f"{name} = {STORED_PRICE.format(name)}" for name in prices)
+        execute(connection, f"UPDATE {STAGE} SET {changes}")
     return int(execute(connection, COUNT)[0][0])
 
 

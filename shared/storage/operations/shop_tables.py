@@ -99,6 +99,7 @@ TABLES: Final = (
             Column("external_id", "text"),
             Column("name", "text"),
             Column("item_group_id", "text"),
+            Column("variant_title", "text"),
             Column("description", "text", "nullif(t.description, '')"),
             Column("price", "price"),
             Column("list_price", "price"),
@@ -130,11 +131,11 @@ TABLES: Final = (
         ),
         (
             f"""INSERT INTO products (
-                id, external_id, name, item_group_id, description, price, list_price, currency, image_url, category_id,
-                further_category_ids, brand, tags, quantity, stock_counted, is_active, available_from, average_rating,
-                review_count, latitude, longitude, created_at, updated_at)
-            SELECT r.id, external_id, r.name, item_group_id, coalesce(description, ''), price, list_price, currency,
-                image_url, c.id,
+                id, external_id, name, item_group_id, variant_title, description, price, list_price, currency,
+                image_url, category_id, further_category_ids, brand, tags, quantity, stock_counted, is_active,
+                available_from, average_rating, review_count, latitude, longitude, created_at, updated_at)
+            SELECT r.id, external_id, r.name, item_group_id, variant_title, coalesce(description, ''), price,
+                list_price, currency, image_url, c.id,
                 ARRAY(SELECT f.id FROM json_array_elements_text(r.further_categories::json)
                         WITH ORDINALITY AS w(path, place) JOIN categories f USING (path) ORDER BY place),
                 brand, ARRAY(SELECT json_array_elements_text(r.tags::json)), quantity,
@@ -242,6 +243,7 @@ TABLES: Final = (
             Column("external_id", "text"),
             _PRODUCT_ID,
             Column("name", "text"),
+            Column("variant_title", "text"),
             Column("quantity", "integer"),
             Column("price", "price"),
             Column("event_id", "uuid"),

@@ -6,7 +6,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from shared.clients.postgres import Connection, execute, read, read_one
+from shared.clients.postgres import Connection, execute, read_one
+from shared.storage.paging import PagedList, Place
 
 ADD: Final = """
 INSERT INTO training_runs (job, started_at, ended_at, outcome, version, details)
@@ -16,9 +17,11 @@ VALUES (:job, :started_at, clock_timestamp(), :outcome, :version, cast(:details 
 PAGE: Final = """
 SELECT id, job, started_at, ended_at, outcome, version, details - 'report',
     coalesce(jsonb_typeof(details -> 'report') = 'string', false)
-FROM training_runs WHERE cast(:job AS text) IS NULL OR job = :job ORDER BY id DESC LIMIT :limit OFFSET :offset
+FROM training_runs WHERE (cast(:job AS text) IS NULL OR job = :job) AND {after}
+ORDER BY id DESC LIMIT :limit OFFSET :offset
 """
 COUNT: Final = "SELECT count(*) FROM training_runs WHERE cast(:job AS text) IS NULL OR job = :job"
+RUNS: Final = PagedList("training-runs", PAGE, COUNT, [("id", True, "bigint")], places=(0,))
 REPORT: Final = "SELECT details ->> 'report' FROM training_runs WHERE id = :id"
 
 
@@ -57,10 +60,13 @@ def add(
     )
 
 
-def page(limit: int, offset: int, job: str | None = None) -> tuple[list[TrainingRun], int]:
-    """Return runs of one job or of all jobs, newest first, and their total number."""
-    runs = [TrainingRun(*row) for row in read(PAGE, limit=limit, offset=offset, job=job)]
-    return runs, int(read(COUNT, job=job)[0][0])
+def page(place: Place, job: str | None = None) -> tuple[list[TrainingRun], int, str | None]:
+    """Return runs of one job or of all jobs, newest first, their total number and the next page's cursor.
+
+    Raises InvalidRequest for a wrong cursor.
+    """
+    rows, total, following = RUNS.read(place, job=job)
+    return [TrainingRun(*row) for row in rows], total, following
 
 
 def report(run_id: int) -> str | None:

@@ -10,6 +10,7 @@ from shared.clients.postgres_errors import sqlstate
 from shared.domain.identity import Role
 from shared.domain.text import canonical_email
 from shared.errors import Conflict, EmailTaken, InvalidToken, NotFound, UsernameTaken
+from shared.storage.paging import PagedList, Place
 
 UNIQUE_VIOLATION: Final = "23505"
 USERNAME_TAKEN: Final = "This username is taken; choose another one."
@@ -57,12 +58,13 @@ WHERE user_id = (SELECT id FROM users WHERE external_id = :user_id)"""
 STAFF_PAGE: Final = f"""
 SELECT {COLUMNS} FROM users
 WHERE email IS NOT NULL AND (cast(:email AS text) IS NULL OR lower(email) IN (lower(:email), lower(:typed)))
-  AND (cast(:role AS text) IS NULL OR role = :role)
+  AND (cast(:role AS text) IS NULL OR role = :role) AND {{after}}
 ORDER BY id DESC LIMIT :limit OFFSET :offset"""
 STAFF_COUNT: Final = """
 SELECT count(*) FROM users
 WHERE email IS NOT NULL AND (cast(:email AS text) IS NULL OR lower(email) IN (lower(:email), lower(:typed)))
   AND (cast(:role AS text) IS NULL OR role = :role)"""
+STAFF_LIST: Final = PagedList("accounts", STAFF_PAGE, STAFF_COUNT, [("id", True, "bigint")], places=(0,))
 
 
 @dataclass(frozen=True)
@@ -223,11 +225,14 @@ def set_role(connection: Connection, user_id: str, role: Role, *, email: str | N
     return user
 
 
-def page(limit: int, offset: int, email: str | None, role: str | None) -> tuple[list[User], int]:
-    """Return accounts, newest first, and their total number. ``email`` and ``role`` filter them."""
+def page(place: Place, email: str | None, role: str | None) -> tuple[list[User], int, str | None]:
+    """Return accounts, newest first, their total number and the next page's cursor.
+
+    ``email`` and ``role`` filter them. Raises InvalidRequest for a wrong cursor.
+    """
     filters = {"email": None if email is None else canonical_email(email), "typed": email, "role": role}
-    rows = read(STAFF_PAGE, limit=limit, offset=offset, **filters)
-    return [User(*row) for row in rows], int(read(STAFF_COUNT, **filters)[0][0])
+    rows, total, following = STAFF_LIST.read(place, **filters)
+    return [User(*row) for row in rows], total, following
 
 
 def preferences(user_id: str) -> tuple[list[tuple[str, str, str | None, float, float]], tuple[float, ...] | None]:

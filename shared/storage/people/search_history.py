@@ -4,9 +4,10 @@ import logging
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from shared.clients.postgres import read, write
+from shared.clients.postgres import write
 from shared.domain.text import canonical_name
 from shared.errors import DatabaseUnavailable
+from shared.storage.paging import PagedList, Place
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +22,13 @@ INSERT INTO search_history (user_id, query) SELECT id, :query FROM account
 ON CONFLICT (user_id, query) DO UPDATE SET searches = search_history.searches + 1, last_at = now()"""
 LIST: Final = """
 SELECT query, searches, first_at, last_at FROM search_history
-WHERE user_id = (SELECT id FROM users WHERE external_id = :user_id)
+WHERE user_id = (SELECT id FROM users WHERE external_id = :user_id) AND {after}
 ORDER BY last_at DESC, query LIMIT :limit OFFSET :offset"""
 COUNT: Final = """
 SELECT count(*) FROM search_history WHERE user_id = (SELECT id FROM users WHERE external_id = :user_id)"""
+SEARCHES: Final = PagedList(
+    "search-history", LIST, COUNT, [("last_at", True, "timestamptz"), ("query", False, "text")], places=(3, 0)
+)
 CLEAR: Final = "DELETE FROM search_history WHERE user_id = (SELECT id FROM users WHERE external_id = :user_id)"
 
 
@@ -45,10 +49,13 @@ def add(user_id: str, query: str) -> None:
         log.warning("search not added to history")
 
 
-def page(user_id: str, limit: int, offset: int) -> tuple[list[Search], int]:
-    """Return a user's searches, latest first, and their total number."""
-    rows = read(LIST, user_id=user_id, limit=limit, offset=offset)
-    return [Search(*row) for row in rows], int(read(COUNT, user_id=user_id)[0][0])
+def page(user_id: str, place: Place) -> tuple[list[Search], int, str | None]:
+    """Return a user's searches, latest first, their total number and the next page's cursor.
+
+    Raises InvalidRequest for a wrong cursor.
+    """
+    rows, total, following = SEARCHES.read(place, user_id=user_id)
+    return [Search(*row) for row in rows], total, following
 
 
 def clear(user_id: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 import orjson
 
 from shared.clients import postgres
-from shared.domain.content import EVENTS_PRIOR, EVIDENCE_PRIOR, LEAST_CONTENT
+from shared.domain.content import CONTENT_SHARE_MIN, ELSEWHERE, EVENTS_PRIOR, EVIDENCE_PRIOR, LEAST_CONTENT
 from shared.domain.product_references import ProductReference
 from shared.storage.catalog.variants import GROUP_KEY
 from shared.storage.recommending.attribution import NO_SHOPPER, SHOPPER, LoggedAnswer, logged
@@ -31,16 +31,18 @@ excluded AS MATERIALIZED (SELECT excluded_by_rules((SELECT id FROM shopper)) AS 
 model AS MATERIALIZED (SELECT version, algorithm FROM models WHERE active),
 known AS MATERIALIZED (
     SELECT s.neighbours, s.scores, s.co_occurrence,
-           (SELECT coalesce(sum(c), 0) FROM unnest(s.co_occurrence) AS c) AS evidence
+           -- neighbours of which no common user is known count a little, too
+           (SELECT greatest(sum(c), 1)::float8 FROM unnest(s.co_occurrence) AS c) AS evidence
     FROM item_similarity s
     WHERE s.version = (SELECT version FROM model) AND s.product_id = (SELECT id FROM target)
+), own AS MATERIALIZED (
+    SELECT embedding FROM product_content WHERE product_id = (SELECT id FROM target)
 ), alike AS MATERIALIZED (
-    SELECT c.product_id AS id,
-           1 - (c.embedding <=> (SELECT embedding FROM product_content
-                                 WHERE product_id = (SELECT id FROM target))) AS score
-    FROM product_content c
-    ORDER BY c.embedding <=> (SELECT embedding FROM product_content WHERE product_id = (SELECT id FROM target))
-    LIMIT cast(:k AS integer) + 20
+    SELECT near.id, near.score * {elsewhere} AS score
+    FROM (SELECT c.product_id AS id, 1 - (c.embedding <=> (SELECT embedding FROM own)) AS score
+          FROM product_content c ORDER BY c.embedding <=> (SELECT embedding FROM own)
+          LIMIT cast(:k AS integer) + 20) AS near
+    JOIN products p ON p.id = near.id
 ), chosen AS (
     {chosen}
 ), merged AS (
@@ -78,16 +80,31 @@ ORDER BY b.place
 _COLLABORATIVE: Final = """SELECT n.id, n.score::float8 AS score, 0 AS tier, 'collaborative' AS source
     FROM known, unnest(known.neighbours, known.scores) AS n(id, score)"""
 # shared/domain/content.py has the formula
-_SPECIFIC: Final = """SELECT id, score * coalesce(specificity / nullif(max(specificity) OVER (), 0), 1) AS score,
-           0 AS tier, 'collaborative' AS source
-    FROM (SELECT n.id, n.score::float8 AS score,
-                 n.users / (coalesce(s.views + s.purchase_count, 0) + cast(:events_prior AS float8)) AS specificity
-          FROM known, unnest(known.neighbours, known.scores, known.co_occurrence) AS n(id, score, users)
-          LEFT JOIN product_stats s ON s.product_id = n.id) AS neighbour"""
-_CONTENT: Final = """SELECT id, score{share} AS score, 0 AS tier, 'content' AS source
+_SPECIFIC: Final = """SELECT id, content,
+               behaviour * coalesce(specificity / nullif(max(specificity) OVER (), 0), 1) AS behaviour
+        FROM (SELECT n.id, n.score::float8 AS behaviour,
+                     n.users / (coalesce(s.views + s.purchase_count, 0) + cast(:events_prior AS float8)) AS specificity,
+                     (1 - (c.embedding <=> (SELECT embedding FROM own))) * {elsewhere} AS content
+              FROM known, unnest(known.neighbours, known.scores, known.co_occurrence) AS n(id, score, users)
+              LEFT JOIN product_stats s ON s.product_id = n.id
+              LEFT JOIN product_content c ON c.product_id = n.id
+              LEFT JOIN products p ON p.id = n.id) AS neighbour"""
+_HYBRID: Final = f"""SELECT id, by_behaviour + by_content AS score, 0 AS tier,
+           CASE WHEN by_behaviour >= by_content THEN 'collaborative' ELSE 'content' END AS source
+    FROM (SELECT id, (1 - share) * max(behaviour) AS by_behaviour,
+                 share * max(CASE WHEN content >= cast(:least AS float8) THEN content ELSE 0 END) AS by_content
+          FROM ({_SPECIFIC}
+                UNION ALL SELECT id, score, 0 FROM alike) AS each,
+               (SELECT greatest(cast(:prior AS float8)
+                                / (cast(:prior AS float8) + coalesce((SELECT evidence FROM known), 0)),
+                                cast(:share_min AS float8)) AS share) AS of_content
+          GROUP BY id, share) AS mixed
+    WHERE by_behaviour + by_content > 0"""
+_CONTENT: Final = """SELECT id, score, 0 AS tier, 'content' AS source
     FROM alike WHERE score >= cast(:least AS float8)"""
-# shared/domain/content.py has the formula
-_SHARE: Final = " * cast(:prior AS float8) / (cast(:prior AS float8) + coalesce((SELECT evidence FROM known), 0))"
+# Products that are of another category than the target, where both have one.
+_ELSEWHERE: Final = """CASE WHEN p.category_id <> (SELECT category_id FROM target)
+                                                      THEN cast(:elsewhere AS float8) ELSE 1 END"""
 _TRENDING: Final = """(SELECT t.product_id, 0, 1, 'trending'
      FROM trending_scores t JOIN products p ON p.id = t.product_id, target
      WHERE t.time_window = '30d' AND p.category_id = target.category_id AND p.is_active
@@ -99,9 +116,9 @@ _TRENDING: Final = """(SELECT t.product_id, 0, 1, 'trending'
      ORDER BY t.score DESC LIMIT cast(:k AS integer) + 1)"""
 # trending products of the category fill up what neither behaviour nor descriptions know enough of
 _CHOSEN: Final[Mapping[Kind, str]] = {
-    "hybrid": "\n    UNION ALL ".join((_SPECIFIC, _CONTENT.replace("{share}", _SHARE), _TRENDING)),
+    "hybrid": f"{_HYBRID}\n    UNION ALL {_TRENDING}",
     "collaborative": _COLLABORATIVE,
-    "content": _CONTENT.replace("{share}", ""),
+    "content": _CONTENT,
 }
 # the model's version is read by the statement itself, as its neighbours are
 _LOGGED: Final = ", " + logged("ARRAY(SELECT id FROM best ORDER BY place)", version="(SELECT version FROM model)")
@@ -109,6 +126,7 @@ _LOGGED: Final = ", " + logged("ARRAY(SELECT id FROM best ORDER BY place)", vers
 SIMILAR: Final = {
     (kind, is_logged): _SIMILAR.replace("{group}", GROUP_KEY.format(alias="(p)"))
     .replace("{chosen}", chosen)
+    .replace("{elsewhere}", _ELSEWHERE)
     .replace("{shopper}", SHOPPER if is_logged else NO_SHOPPER)
     .replace("{logged}", _LOGGED if is_logged else "")
     for kind, chosen in _CHOSEN.items()
@@ -143,11 +161,11 @@ def similar(
     With ``log``, the same statement logs the answer. Empty if there is no such product, or if its two ids contradict
     each other.
     """
-    parameters: dict[str, Any] = {**target._asdict(), "k": k}
+    parameters: dict[str, Any] = {**target._asdict(), "k": k, "elsewhere": ELSEWHERE}
     if kind != "collaborative":
         parameters["least"] = LEAST_CONTENT
     if kind == "hybrid":
-        parameters |= {"prior": EVIDENCE_PRIOR, "events_prior": EVENTS_PRIOR}
+        parameters |= {"prior": EVIDENCE_PRIOR, "share_min": CONTENT_SHARE_MIN, "events_prior": EVENTS_PRIOR}
     if log is not None:
         parameters |= log.parameters_without_version()
     rows = postgres.run_prepared(SIMILAR[kind, log is not None], **parameters)

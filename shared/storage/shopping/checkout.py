@@ -30,13 +30,15 @@ SELECT id, request_hash, state, total FROM orders
 WHERE checkout_id = :checkout_id AND id NOT IN (SELECT id FROM forgotten)"""
 # Once it holds the locks, Postgres reads the rows again that others changed meanwhile: stock and prices are current.
 LOCK_CART: Final = """
-SELECT p.id, p.external_id, p.name, p.price, p.quantity, p.is_active, i.quantity, p.stock_counted
+SELECT p.id, p.external_id, p.name, p.price, p.quantity, p.is_active, i.quantity, p.stock_counted,
+       p.variant_title
 FROM cart_items i JOIN products p ON p.id = i.product_id
 WHERE i.user_id = :user_id ORDER BY p.id FOR NO KEY UPDATE OF p"""
 PLACE: Final = """
 WITH lines AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(cast(:lines AS jsonb)) AS l(
-        product_id bigint, external_id text, name text, quantity integer, price numeric, event_id uuid)
+        product_id bigint, external_id text, name text, variant_title text, quantity integer, price numeric,
+        event_id uuid)
 ), placed_order AS (
     INSERT INTO orders (id, user_id, checkout_id, request_hash, state, total)
     VALUES (:order_id, :user_id, :checkout_id, :request_hash, 'placed', :total)
@@ -44,8 +46,9 @@ WITH lines AS MATERIALIZED (
     DELETE FROM cart_items WHERE user_id = :user_id RETURNING product_id, price_when_added, added_at
 ), order_lines AS (
     INSERT INTO order_items
-        (order_id, product_id, external_id, name, quantity, price, event_id, price_when_added, added_at)
-    SELECT :order_id, product_id, external_id, name, quantity, price, event_id, price_when_added, added_at
+        (order_id, product_id, external_id, name, variant_title, quantity, price, event_id, price_when_added, added_at)
+    SELECT :order_id, product_id, external_id, name, variant_title, quantity, price, event_id, price_when_added,
+           added_at
     FROM lines JOIN emptied USING (product_id)
 ), payment AS (
     INSERT INTO payments (order_id, provider, state, amount) VALUES (:order_id, :provider, 'pending', :total)
@@ -114,6 +117,7 @@ def place(
             "product_id": line.product_id,
             "external_id": line.external_id,
             "name": line.name,
+            "variant_title": line.variant_title,
             "quantity": line.quantity,
             "price": str(line.price),
             "event_id": str(purchase_event_id(order_id, line.product_id)),

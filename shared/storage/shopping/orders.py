@@ -22,8 +22,9 @@ from shared.storage.shopping.shoppers import ListPage, ShopperEvent
 ORDER: Final = """json_build_object(
     'id', o.id, 'state', o.state,
     'items', (SELECT json_agg(json_build_object(
-        'product_id', i.product_id, 'external_id', i.external_id, 'name', i.name, 'quantity', i.quantity,
-        'price', i.price, 'line_total', i.quantity * i.price, 'event_id', i.event_id) ORDER BY i.product_id)
+        'product_id', i.product_id, 'external_id', i.external_id, 'name', i.name,
+        'variant_title', i.variant_title, 'quantity', i.quantity, 'price', i.price,
+        'line_total', i.quantity * i.price, 'event_id', i.event_id) ORDER BY i.product_id)
         FROM order_items i WHERE i.order_id = o.id),
     'total', o.total, 'item_count', (SELECT sum(i.quantity) FROM order_items i WHERE i.order_id = o.id),
     'payment', (SELECT json_build_object('provider', y.provider, 'state', y.state)

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from shared.clients import postgres
 from shared.storage.operations import audit
+from shared.storage.paging import Place
 from tests.integration.people import PASSWORD, bearer, login, register
 from tests.integration.shop import add_products
 from tests.integration.tables import count_rows
@@ -21,7 +22,7 @@ TREACHEROUS = ["admin-token", "o", "command-line", "anonymous-1", "user", "erase
 
 def entries(security: bool | None = None) -> list[tuple[str, str, str]]:
     """Return actor, action and subject of every entry, oldest first."""
-    page = audit.page(100, 0, security=security)[0]
+    page = audit.page(Place(100), security=security)[0]
     return [(entry.actor, entry.action, entry.subject) for entry in reversed(page)]
 
 

@@ -14,6 +14,7 @@ from shared.clients import postgres
 from shared.logs import JsonFormatter
 from shared.mail import sending
 from shared.storage.operations import audit
+from shared.storage.paging import Place
 from shared.storage.people import login_failures
 from tests.integration.concurrency import run_concurrently
 from tests.integration.conftest import Serve, settings_of
@@ -74,7 +75,7 @@ def test_registering_mails_a_link_that_verifies_the_address_once(
     assert (again.status_code, again.json()["type"]) == (410, "urn:aisle:problem:link-expired")
     assert is_untouched(accounts, eve)
     assert ("email.verify", f"user:{tokens['user_id']}") in [
-        (entry.action, entry.subject) for entry in audit.page(9, 0)[0]
+        (entry.action, entry.subject) for entry in audit.page(Place(9))[0]
     ]
 
 
@@ -131,7 +132,7 @@ def test_a_reset_sets_the_password_once_and_ends_every_session(
     assert new.status_code == 200
     # the link came through the mailbox, so it proves the address
     assert accounts.get("/users/me", headers=bearer(new.json())).json()["email_verified"] is True
-    actions = [entry.action for entry in audit.page(20, 0, security=True)[0] if entry.actor == tokens["user_id"]]
+    actions = [entry.action for entry in audit.page(Place(20), security=True)[0] if entry.actor == tokens["user_id"]]
     assert actions == ["login", "email.verify", "password.reset"]
     assert is_untouched(accounts, eve)
 

@@ -8,6 +8,7 @@ import pytest
 
 from shared.clients import postgres
 from shared.storage.operations import audit
+from shared.storage.paging import Place
 from shared.tokens import issue
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event
@@ -47,7 +48,7 @@ def test_each_role_has_its_permissions_and_no_others(admin: httpx.Client, people
     rule = {"kind": "exclude", "brand": "Brand 1"}
     assert admin.post("/admin/rules", json=rule, headers=bearer(people["support"])).status_code == 403
     assert admin.post("/admin/rules", json=rule, headers=bearer(people["admin"])).status_code == 201
-    assert audit.page(10, 0)[0][0].actor == people["admin"]["user_id"]
+    assert audit.page(Place(10))[0][0].actor == people["admin"]["user_id"]
 
 
 def test_an_admin_changes_a_role_and_the_change_is_in_the_audit_log(
@@ -117,7 +118,7 @@ def test_an_admin_exports_and_erases_a_customer_of_the_shop_s_own(
     assert admin.delete("/admin/users/customer-4711", headers=boss).status_code == 404
     assert admin.get("/admin/users/customer-4711/export", headers=boss).status_code == 404
     assert count_rows("users", "external_id = 'customer-4711'") == 0
-    entries = [(entry.action, entry.subject) for entry in audit.page(10, 0)[0]]
+    entries = [(entry.action, entry.subject) for entry in audit.page(Place(10))[0]]
     assert entries == [("user.erase", "erased"), ("user.export", "erased")]
     # the shop's own id is the shop's to give again
     deliver(serve("update_preferences"), "customer-4711", event(2))

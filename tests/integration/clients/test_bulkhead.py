@@ -108,6 +108,55 @@ def test_a_request_that_holds_a_connection_may_take_a_second_one(env: dict[str, 
         assert contextvars.copy_context().run(nested) == 1
 
 
+def test_a_place_that_becomes_free_is_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # otherwise a waiting request looks again by itself
+    monkeypatch.setattr(bulkhead, "STALLED_S", 120.0)
+    places = bulkhead.Bulkhead(share=1, wait_s=60.0)
+    is_held, may_end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        bulkhead.serve_route(OTHER)
+        with places.hold():
+            is_held.set()
+            may_end.wait(60)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(contextvars.copy_context().run, hold)
+        assert is_held.wait(30)
+        is_held.clear()
+        second = pool.submit(contextvars.copy_context().run, hold)
+        assert not is_held.wait(0.5)
+        may_end.set()
+        first.result(30)
+        second.result(30)
+
+
+def test_a_thread_that_worked_without_a_route_counts_for_its_next_route() -> None:
+    places = bulkhead.Bulkhead(share=1, wait_s=0.2)
+    is_held, may_end = threading.Event(), threading.Event()
+
+    def job_and_request() -> None:
+        with places.hold(), places.hold():
+            pass
+        bulkhead.serve_route(OTHER)
+        with places.hold():
+            is_held.set()
+            may_end.wait(60)
+
+    def request() -> None:
+        bulkhead.serve_route(OTHER)
+        with places.hold():
+            pass
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(contextvars.copy_context().run, job_and_request)
+        assert is_held.wait(30)
+        with pytest.raises(DatabaseUnavailable):
+            pool.submit(contextvars.copy_context().run, request).result(30)
+        may_end.set()
+        first.result(30)
+
+
 @pytest.mark.parametrize(("size", "share"), [(1, 1), (2, 1), (3, 2), (4, 3), (5, 4), (6, 4), (10, 7)])
 def test_the_share_of_a_route(size: int, share: int) -> None:
     assert bulkhead.share_of(size) == share

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from functions.collect.main import MAX_BODY_BYTES
+from shared.http import limits
 from tests.integration.collect.conftest import Store, stored
 
 PATHS = ("/v1/batch", "/v1/track", "/track", "/mp/collect")
@@ -47,6 +48,18 @@ def test_the_limit_is_that_of_the_unpacked_body(shop: httpx.Client, publishable:
     assert str(MAX_BODY_BYTES) in answer.json()["detail"]
     store(1)
     assert stored("ann") == [("view", "SKU1", 1)]
+
+
+def test_the_pace_of_large_bodies_is_that_of_the_unpacked_bodies(
+    shop: httpx.Client, publishable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("PACE_BURST_BYTES", 150_000), ("PACE_BYTES_S", 1_000), ("PACE_WAIT_S", 1.0)):
+        monkeypatch.setattr(limits, name, value)
+    packed = gzip.compress(orjson.dumps(call(publishable, context="x" * 100_000)))
+    assert len(packed) < 1_000
+    assert [post(shop, "/v1/batch", packed).status_code for _ in range(2)] == [200, 429]
+    # a small body need not wait
+    assert post(shop, "/v1/batch", gzip.compress(orjson.dumps(call(publishable)))).status_code == 200
 
 
 @pytest.mark.parametrize("path", PATHS)

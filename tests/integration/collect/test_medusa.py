@@ -114,6 +114,17 @@ def test_an_order_and_its_cancellation_count_in_full_once(deliver: Deliver, stor
     assert postgres.read("SELECT count(*) FROM purchase_lines WHERE returned < quantity")[0][0] == 0
 
 
+def test_each_report_of_an_order_that_is_refused_is_shown_once(deliver: Deliver) -> None:
+    returned = [{"id": "ordli_1", "variant_sku": "SKU1", "quantity": 2, "detail": {"return_received_quantity": 1}}]
+    body = order(items=returned, created_at="yesterday", updated_at="today")
+    now = datetime.now(UTC)
+    for attempt in range(2):
+        answer = deliver(body, now + timedelta(milliseconds=attempt)).json()
+        assert (answer["reports"], len(answer["rejected"])) == (0, 2)
+        rows = postgres.read("SELECT position, event ->> 'event_type' FROM rejected_events ORDER BY position")
+        assert [tuple(row) for row in rows] == [(0, "order"), (1, "refund")]
+
+
 @pytest.mark.usefixtures("feed")
 def test_a_replay_and_what_a_newer_delivery_has_overtaken_are_refused(deliver: Deliver) -> None:
     now = datetime.now(UTC)
@@ -163,6 +174,31 @@ def test_forged_and_old_deliveries_are_refused(shop: httpx.Client, deliver: Deli
 @pytest.mark.usefixtures("feed")
 def test_a_delivery_of_something_else_is_refused(deliver: Deliver, body: dict[str, Any]) -> None:
     assert deliver(body).status_code == 422
+
+
+@pytest.mark.usefixtures("feed")
+@pytest.mark.parametrize("value", [5, True, "text", [5]])
+def test_a_signed_delivery_of_a_wrong_form_is_no_error_of_the_server(deliver: Deliver, value: Any) -> None:
+    for name in ("variants", "tags", "categories", "type", "thumbnail", "title"):
+        body = product("A")
+        body["product"][name] = value
+        assert deliver(body).status_code in (200, 422)
+    for name in ("items", "payment_collections", "metadata", "customer_id", "created_at"):
+        assert deliver(order(**{name: value})).status_code in (200, 422)
+
+
+@pytest.mark.usefixtures("feed")
+@pytest.mark.parametrize("number", ["NaN", "1e400", "-1e400", "1e300", "-3"])
+def test_a_stock_that_is_no_number_is_none(shop: httpx.Client, deliver: Deliver, number: str) -> None:
+    body = product("A", "B")
+    body["product"]["variants"][0] |= {"manage_inventory": True, "inventory_quantity": 12345}
+    content = orjson.dumps(body).replace(b"12345", number.encode())
+    headers = {signatures.HEADER: signatures.sign(content, KEY.encode(), datetime.now(UTC))}
+    answer = shop.post("/v1/medusa", content=content, headers=headers | {"Content-Type": "application/json"})
+    # a parser may refuse the whole body
+    assert answer.status_code in (200, 422), answer.text
+    assert deliver(product("A", "B", price=3)).status_code == 200
+    assert shown()["B"] == 3
 
 
 @pytest.mark.usefixtures("feed")

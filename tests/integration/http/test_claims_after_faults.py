@@ -157,3 +157,30 @@ def test_a_claim_carries_the_longest_time_of_its_work(
     with pytest.raises(AppError, match="gave up"):
         once("k", "POST /x", b"hash", die, work_s=work_s)
     assert taken_over == [(False, False), (True, True)]
+
+
+def test_a_release_that_fails_in_another_way_holds_up_no_other(
+    proxy: FaultyProxy, claims: Callable[[], list[str]]
+) -> None:
+    first, second, bystander = (idempotency.claim(key, "POST /x", b"hash") for key in ("k1", "k2", "k3"))
+    assert isinstance(first, Claim)
+    assert isinstance(second, Claim)
+    assert isinstance(bystander, Claim)
+    write("ALTER TABLE idempotency_keys RENAME TO keys_elsewhere")
+    idempotency.UNRELEASED.add(first.key, first.route, first.id)
+    time.sleep(2 * idempotency.RELEASE_AGAIN_S)
+    write("ALTER TABLE keys_elsewhere RENAME TO idempotency_keys")
+    idempotency.UNRELEASED.add(second.key, second.route, second.id)
+    until(lambda: claims() == ["k3"])
+
+
+def test_a_late_release_leaves_the_claim_that_took_over(proxy: FaultyProxy, claims: Callable[[], list[str]]) -> None:
+    late = idempotency.claim("k", "POST /x", b"hash", claim_s=1.0)
+    assert isinstance(late, Claim)
+    write("UPDATE idempotency_keys SET created_at = created_at - interval '2 seconds'")
+    new = idempotency.claim("k", "POST /x", b"hash")
+    assert isinstance(new, Claim)
+    idempotency.release(late)
+    assert claims() == ["k"]
+    idempotency.release(new)
+    assert claims() == []

@@ -32,6 +32,7 @@ CHANGES: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "category_id": {"category_id": 1},
         "further_categories": {"further_categories": ["Garden"]},
         "item_group_id": {"item_group_id": "group"},
+        "variant_title": {"variant_title": "S / Black"},
         "list_price": {"list_price": 20.0},
         "currency": {"currency": "EUR"},
         "average_rating": {"average_rating": 4.5},

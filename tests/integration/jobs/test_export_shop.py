@@ -47,6 +47,7 @@ def add_shop() -> None:
         """UPDATE products SET name = :odd, description = :odd, tags = ARRAY['a|b', '["x"]', '', 'NULL', 'ü,v'],
                further_category_ids = ARRAY(SELECT id FROM categories WHERE leaf IN ('Lamps', 'Toys') ORDER BY id DESC),
                category_id = (SELECT id FROM categories WHERE name = 'Garden > Lamps'), item_group_id = 'G 1',
+               variant_title = 'S / Rot',
                list_price = 999.90, currency = 'EUR', average_rating = 4.25, review_count = 0, latitude = 52.5200066,
                longitude = -0.1, available_from = '2026-01-31 12:00:00.123456+00', is_active = false, quantity = 0,
                image_url = 'https://shop.example/a,b.png'
@@ -85,9 +86,9 @@ def add_shop() -> None:
            LEFT JOIN users u USING (external_id)"""
     )
     postgres.write(
-        """INSERT INTO order_items (order_id, product_id, external_id, name, quantity, price, event_id,
-               price_when_added, added_at)
-           SELECT o.id, p.id, p.external_id, p.name, 2, 6.25, gen_random_uuid(), 7, now()
+        """INSERT INTO order_items (order_id, product_id, external_id, name, variant_title, quantity, price,
+               event_id, price_when_added, added_at)
+           SELECT o.id, p.id, p.external_id, p.name, p.variant_title, 2, 6.25, gen_random_uuid(), 7.00, now()
            FROM orders o, products p WHERE p.id IN (2, 3)"""
     )
     postgres.write(
@@ -98,7 +99,7 @@ def add_shop() -> None:
            SELECT gen_random_uuid(), id, 'A,1', NULL, NULL, false FROM users WHERE external_id = 'browser-1'"""
     )
     postgres.write(
-        "INSERT INTO cart_items (user_id, product_id, quantity, price_when_added) SELECT min(id), 2, 9, 1 FROM users"
+        "INSERT INTO cart_items (user_id, product_id, quantity, price_when_added) SELECT min(id), 2, 9, 1.00 FROM users"
     )
     postgres.write("INSERT INTO wishlist_items (user_id, product_id) SELECT min(id), 2 FROM users")
 
@@ -202,6 +203,7 @@ def test_the_files_are_read_by_the_jobs_of_imports(
 ) -> None:
     fields = """SELECT p.external_id, p.name, description, price, list_price, currency, image_url, path, brand, tags,
         quantity, is_active, available_from, average_rating, review_count, latitude, longitude, item_group_id,
+        variant_title,
         ARRAY(SELECT path FROM unnest(further_category_ids) AS w(id) JOIN categories USING (id) ORDER BY 1)
         FROM products p LEFT JOIN categories c ON c.id = category_id ORDER BY 1"""
     counts = "SELECT event_type, count(*), count(DISTINCT user_id) FROM events GROUP BY 1 ORDER BY 1"
@@ -256,8 +258,8 @@ def test_a_killed_export_goes_on_and_is_of_one_moment(
         first = {file.name: file.stat().st_mtime_ns for file in tmp_path.glob("*.parquet")}
         assert len(first) == 6
         # two rows of files that are written already, and a new product
-        postgres.write("UPDATE products SET price = 777 WHERE id = 1")
-        postgres.write("INSERT INTO products (external_id, name, price) VALUES ('late', 'Late lamp', 1)")
+        postgres.write("UPDATE products SET price = 777.00 WHERE id = 1")
+        postgres.write("INSERT INTO products (external_id, name, price) VALUES ('late', 'Late lamp', 1.00)")
         result = run(tmp_path, rows_per_file=700)
         kept = {file.name for file in tmp_path.glob("*.parquet") if first.get(file.name) == file.stat().st_mtime_ns}
         assert result["files_kept"] == len(kept) == 5
@@ -313,7 +315,7 @@ def test_all_files_are_of_one_snapshot(env: object, tmp_path: Path, monkeypatch:
 @pytest.fixture
 def small(env: object, tmp_path: Path) -> Path:
     """An export of an empty shop with one product."""
-    postgres.write("INSERT INTO products (external_id, name, price) VALUES ('a', 'Lamp', 1)")
+    postgres.write("INSERT INTO products (external_id, name, price) VALUES ('a', 'Lamp', 1.00)")
     run(tmp_path, format="csv")
     postgres.write("DELETE FROM products")
     return tmp_path

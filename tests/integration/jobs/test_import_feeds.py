@@ -108,6 +108,27 @@ def test_a_feed_is_imported_and_an_unchanged_one_costs_nothing(feeds: Feeds) -> 
     assert feeds.run() == {"imported": 1, "unchanged": 1, "failed": 0}
 
 
+def test_an_unchanged_feed_with_dates_of_sales_is_read_again(feeds: Feeds) -> None:
+    head = "external_id,name,price,sale_price"
+    dated = f"{head},sale_price_effective_date\nd,Dated,10,8,2026-01-01/2099-01-01\n"
+    dated_xml = (
+        '<rss version="2.0" xmlns:g="http://base.google.com/ns/1.0"><channel><item><g:id>x</g:id><g:title>X</g:title>'
+        "<g:price>10 EUR</g:price><g:sale_price>8 EUR</g:sale_price>"
+        "<g:sale_price_effective_date>2026-01-01/2099-01-01</g:sale_price_effective_date></item></channel></rss>"
+    )
+    for path, body in (("/d.csv", dated), ("/x.xml", dated_xml), ("/u.csv", f"{head}\nu,Undated,10,8\n")):
+        feeds.add(path, body)
+        feeds.put(path, body, tag='"1"')
+    prices = "SELECT external_id, price, list_price FROM products ORDER BY external_id"
+    on_sale = [("d", 8, 10), ("u", 8, 10), ("x", 8, 10)]
+    assert feeds.run() == {"imported": 3, "unchanged": 0, "failed": 0}
+    assert [tuple(row) for row in postgres.read(prices)] == on_sale
+    # as a sale that ended meanwhile, the row now means another price than the one stored
+    postgres.write("UPDATE products SET price = 9 WHERE external_id IN ('d', 'x')")
+    assert feeds.run() == {"imported": 2, "unchanged": 1, "failed": 0}
+    assert [tuple(row) for row in postgres.read(prices)] == on_sale
+
+
 def test_a_feed_whose_settings_change_while_it_runs_is_read_again_by_the_new_ones(feeds: Feeds) -> None:
     feed, bystander = feeds.add("/a.csv", rows("a")), feeds.add("/b.csv", rows("b"))
     serve_file = feeds.server.answers["/a.csv"]

@@ -1,6 +1,7 @@
 """Dead letters are published again once; what came back, and what no function can read, waits for a person."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,6 +89,16 @@ def test_each_dead_letter_is_replayed_once(waiting: Waiting, serve: Serve, messa
     assert letter["attributes"]["published_at"] == "2026-11-21T10:00:01.5Z"
 
 
+def test_the_first_publication_of_a_letter_is_kept(waiting: Waiting, serve: Serve, messages: Any) -> None:
+    take = messages(USER_EVENTS)
+    data, attributes = user_events("ada", [event(1)])
+    # an outbox wrote it an hour before Pub/Sub had it
+    bury(USER_EVENTS, data, attributes | {"published_at": "2026-11-21T09:00:00Z"})
+    assert run(serve)[USER_EVENTS] == {"replayed": 1, "left": 0}
+    (message,) = take()
+    assert message.attributes["published_at"] == "2026-11-21T09:00:00Z"
+
+
 def test_what_no_function_can_read_is_not_replayed(waiting: Waiting, serve: Serve, messages: Any) -> None:
     take = messages(USER_EVENTS)
     _data, attributes = user_events("ada", [event(1)])
@@ -129,3 +140,58 @@ def test_letters_stay_while_pubsub_does_not_take_them(
     monkeypatch.undo()
     (letter,) = waiting().values()
     assert letter["replayed_at"] is None
+
+
+def test_what_was_sent_before_pubsub_failed_is_not_sent_again(
+    waiting: Waiting, serve: Serve, messages: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = messages(USER_EVENTS)
+    for user in ("ada", "bob", "cyd"):
+        bury(USER_EVENTS, *user_events(user, [event(1)]))
+    send = pubsub.send
+
+    def fail_after_one(topic: str, data: bytes, attributes: Any) -> "Future[str]":
+        future = send(topic, data, attributes)
+        pubsub.breaker.trip()
+        return future
+
+    monkeypatch.setattr(pubsub, "send", fail_after_one)
+    assert run(serve)[USER_EVENTS] == {"replayed": 1, "left": 2}
+    monkeypatch.undo()
+    pubsub.breaker.reset()
+    assert len(waiting()) == 2
+    assert run(serve)[USER_EVENTS] == {"replayed": 2, "left": 0}
+    assert sorted(message.attributes["user_id"] for message in take()) == ["ada", "bob", "cyd"]
+    assert waiting() == {}
+
+
+def test_runs_at_the_same_time_share_the_letters(waiting: Waiting, serve: Serve, messages: Any) -> None:
+    take = messages(USER_EVENTS)
+    users = [f"user-{number:02}" for number in range(40)]
+    for user in users:
+        bury(USER_EVENTS, *user_events(user, [event(1)]))
+    with ThreadPoolExecutor(3) as pool:
+        ran = list(pool.map(lambda _number: dead_letters.replay_new(USER_EVENTS), range(3)))
+    assert sum(replayed for replayed, _left in ran) == len(users)
+    assert sorted(message.attributes["user_id"] for message in take(100)) == users
+    assert waiting() == {}
+
+
+def test_a_letter_whose_removal_fails_holds_up_no_other_topic(
+    waiting: Waiting, env: dict[str, str], messages: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = messages(USER_EVENTS)
+    bury(USER_EVENTS, *user_events("ada", [event(1)]))
+    path = dead_letters._path(USER_EVENTS)
+    send = pubsub.send
+
+    def send_and_lose_the_subscription(topic: str, data: bytes, attributes: Any) -> "Future[str]":
+        pubsub.subscriber().delete_subscription(subscription=path)
+        return send(topic, data, attributes)
+
+    monkeypatch.setattr(pubsub, "send", send_and_lose_the_subscription)
+    assert dead_letters.replay_new(USER_EVENTS) == (1, 0)
+    monkeypatch.undo()
+    assert [message.attributes["user_id"] for message in take()] == ["ada"]
+    pubsub.subscriber().create_subscription(name=path, topic=path.replace("/subscriptions/", "/topics/"))
+    assert waiting() == {}

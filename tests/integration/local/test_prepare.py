@@ -31,3 +31,15 @@ def test_a_load_after_an_interrupted_one_gives_the_ids_of_a_first_load(env: dict
     assert postgres.read("SELECT min(id), max(id), count(*) FROM products")[0] == (1, 20, 20)
     assert postgres.read("SELECT min(id), max(id) FROM categories")[0] == (1, 2)
     assert prepare.first_jobs_are_due(tmp_path)
+
+
+def test_an_empty_start_on_a_filled_shop_says_that_the_shop_is_kept(
+    env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare.load_first(tmp_path, "none")
+    assert capsys.readouterr().out == ""
+    postgres.write("INSERT INTO products (name, price, quantity) VALUES ('Lantern', 5, 1)")
+    for data in ("none", "online_retail"):
+        prepare.load_first(tmp_path, data)
+        assert "Data: kept from earlier starts." in capsys.readouterr().out
+    assert [name for (name,) in postgres.read("SELECT name FROM products")] == ["Lantern"]

@@ -180,6 +180,8 @@ def test_products_bought_at_regular_intervals_say_so(client: httpx.Client, serve
 def test_reasons_claim_no_more_users_than_there_are(
     client: httpx.Client, serve: Serve, users: int, followed: str, liked: str
 ) -> None:
+    # descriptions say nothing
+    postgres.write("DELETE FROM product_content")
     assert deliver(serve("update_preferences"), "u1", event(1)).status_code == 200
     for algorithm, similar, personal in (
         ("transitions", followed, followed),

@@ -279,12 +279,13 @@ def test_without_postgres_every_user_gets_popular_products(
 
 
 def test_similar_products_are_the_models_neighbours(client: httpx.Client) -> None:
-    answer = client.get("/similar-products", params={"product_id": 1, "k": 2})
+    query: dict[str, str | int] = {"product_id": 1, "k": 2, "kind": "collaborative"}
+    answer = client.get("/similar-products", params=query)
     assert set(answer.json()) == {"product_id", "external_id", "similar_products", "generated_at"}
     assert [(product["id"], product["score"]) for product in answer.json()["similar_products"]] == [(2, 0.9), (3, 0.5)]
     etag = answer.headers["etag"]
     assert "max-age" in answer.headers["cache-control"]
-    unchanged = client.get("/similar-products", params={"product_id": 1, "k": 2}, headers={"If-None-Match": etag})
+    unchanged = client.get("/similar-products", params=query, headers={"If-None-Match": etag})
     assert (unchanged.status_code, unchanged.content) == (304, b"")
     assert (answer.headers["cache-status"], unchanged.headers["cache-status"]) == ("aisle; fwd=miss", "aisle; hit")
     assert (

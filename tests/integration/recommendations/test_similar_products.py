@@ -9,7 +9,7 @@ from functions.admin import rules
 from functions.admin.schemas.rules import RuleWrite
 from shared.clients import postgres
 from shared.clients.postgres import transaction
-from shared.domain.content import specificities
+from shared.domain.content import EVIDENCE_PRIOR, specificities
 from shared.storage.recommending import content
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import push
@@ -59,7 +59,7 @@ def test_refresh_catalog_refreshes_embeddings(env: object, serve: Serve) -> None
     assert postgres.read("SELECT 1 FROM product_content") == []
 
 
-def test_behaviour_outweighs_descriptions_the_more_evidence_there_is(client: httpx.Client) -> None:
+def test_descriptions_count_less_the_more_evidence_there_is_but_never_less_than_half(client: httpx.Client) -> None:
     # products 1 and 3 have similar descriptions, products 1 and 2 the same buyers; two co-occurrences are weak evidence
     add_model({1: {2: 0.9}})
     postgres.write("UPDATE item_similarity SET co_occurrence = '{2}'")
@@ -67,9 +67,64 @@ def test_behaviour_outweighs_descriptions_the_more_evidence_there_is(client: htt
     postgres.write("UPDATE item_similarity SET co_occurrence = '{500}'")
     rules.drop_answers()
     with_500_users = dict(similar(client, 1, k=12))
-    assert with_2_users[2] == with_500_users[2] == 0.9
-    assert with_2_users[3] > 10 * with_500_users[3] > 0
+    alike = dict(content_of(client, 1))
+    for found, share in ((with_2_users, 5 / 7), (with_500_users, 0.5)):
+        assert found[2] == pytest.approx((1 - share) * 0.9 + share * alike.get(2, 0), abs=1e-6)
+        assert found[3] == pytest.approx(share * alike[3], abs=1e-6)
     assert 1 not in with_500_users
+
+
+def content_of(client: httpx.Client, product_id: int) -> list[tuple[int, float]]:
+    answer = client.get("/similar-products", params={"product_id": product_id, "k": 12, "kind": "content"}).json()
+    return [(product["id"], product["score"]) for product in answer["similar_products"]]
+
+
+def test_similar_to_a_staple_is_what_is_of_its_kind(client: httpx.Client) -> None:
+    # everybody buys milk, and charcoal once a year: behaviour alone says charcoal, as specific as anything
+    postgres.write("INSERT INTO categories (name) VALUES ('Milk'), ('Barbecue')")
+    milk = add_of_kind("Whole milk 1 l", "Milk", None)
+    other = add_of_kind("Whole milk 2 l", "Milk", None)
+    charcoal = add_of_kind("Charcoal from beech", "Barbecue", None)
+    embed_products()
+    add_model({milk: {charcoal: 0.9}, charcoal: {milk: 0.9}})
+    postgres.write("UPDATE item_similarity SET co_occurrence = '{400}'")
+    scores = dict(similar(client, milk, k=12))
+    assert list(scores)[:2] == [other, charcoal]
+    assert scores[charcoal] == pytest.approx(0.45, abs=1e-6)
+    # descriptions say nothing of charcoal, and behaviour decides
+    assert next(iter(similar(client, charcoal, k=12))) == (milk, pytest.approx(0.45, abs=1e-6))
+
+
+def test_a_neighbour_that_is_alike_too_counts_for_both_even_where_it_is_not_among_the_most_alike(
+    client: httpx.Client,
+) -> None:
+    first, second = add("Red metal lantern"), add("Blue metal lantern")
+    add_model({first: {second: 0.6, 2: 0.6}})
+    postgres.write("UPDATE item_similarity SET co_occurrence = '{400,400}'")
+    alike = dict(content_of(client, first))[second]
+    scores = dict(similar(client, first, k=12))
+    assert scores[second] == pytest.approx(0.3 + alike / 2, abs=1e-6)
+    assert scores[2] == pytest.approx(0.3, abs=1e-6)
+
+
+def test_descriptions_of_another_category_count_less(client: httpx.Client) -> None:
+    postgres.write("INSERT INTO categories (name) VALUES ('Here'), ('There')")
+    target, same, other, loose = (
+        add_of_kind("Red metal lantern", category, None) for category in ("Here", "Here", "There", None)
+    )
+    nowhere = add_of_kind("Red metal lantern", None, None)
+    # equal descriptions, whatever the names of the categories
+    embed_products()
+    postgres.write(
+        """UPDATE product_content SET embedding = (SELECT embedding FROM product_content WHERE product_id = :id)
+           WHERE product_id >= :id""",
+        id=target,
+    )
+    scores = dict(content_of(client, target))
+    assert scores[same] == scores[loose] == scores[nowhere] == pytest.approx(1, abs=1e-6)
+    assert scores[other] == pytest.approx(0.6, abs=1e-6)
+    # a product without a category is as near to all
+    assert dict(content_of(client, loose))[other] == pytest.approx(1, abs=1e-6)
 
 
 def test_the_job_recounts_the_words_of_all_products(client: httpx.Client, serve: Serve) -> None:
@@ -92,19 +147,25 @@ def test_what_everybody_buys_is_not_similar_to_everything(client: httpx.Client) 
            ON CONFLICT (product_id) DO UPDATE SET views = EXCLUDED.views, purchase_count = EXCLUDED.purchase_count"""
     )
     shares = specificities([40, 30, 1], [3960, 50, 0])
+    # behaviour is half of the score
     expected = {
-        product: score * share for product, score, share in zip((2, 4, 5), (0.9, 0.6, 0.5), shares, strict=True)
+        product: score * share / 2 for product, score, share in zip((2, 4, 5), (0.9, 0.6, 0.5), shares, strict=True)
     }
     found = dict(similar(client, 1, k=12))
     assert [product for product in found if product in expected] == [4, 5, 2]
     assert {product: found[product] for product in expected} == pytest.approx(expected, abs=1e-6)
-    # without common users there is nothing to compare with, and the model's own neighbours keep the model's scores
-    assert {product: score for product, score in similar(client, 6, k=12) if product in (2, 4)} == {2: 0.9, 4: 0.6}
+    # without common users there is nothing to compare with, and the model's own neighbours keep the model's order; they
+    # count as if one user had both
+    share = EVIDENCE_PRIOR / (EVIDENCE_PRIOR + 1)
+    unknown = {product: score for product, score in similar(client, 6, k=12) if product in (2, 4)}
+    assert unknown == pytest.approx({2: (1 - share) * 0.9, 4: (1 - share) * 0.6}, abs=1e-6)
     answer = client.get("/similar-products", params={"product_id": 1, "k": 3, "kind": "collaborative"}).json()
     assert [product["id"] for product in answer["similar_products"]] == [2, 4, 5]
 
 
 def test_sold_out_products_come_last(client: httpx.Client) -> None:
+    # descriptions say nothing
+    postgres.write("DELETE FROM product_content")
     add_model({1: {2: 0.9, 4: 0.6, 5: 0.5}})
     before = [product for product, _ in similar(client, 1, k=12)]
     assert before[0] == 2

@@ -7,6 +7,7 @@ import pytest
 
 from shared.clients import postgres
 from shared.storage.operations import audit, idempotency
+from shared.storage.paging import Place
 from shared.storage.people import erasure, refresh_tokens
 from shared.storage.schema import migrations
 from tests.integration.conftest import Running, settings_of
@@ -63,7 +64,7 @@ def filled(services: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 
 def named(number: int) -> list[tuple[str, str]]:
-    page = audit.page(100, 0)[0]
+    page = audit.page(Place(100))[0]
     return sorted((one.actor, one.subject) for one in page if one.action.endswith(f" {number}"))
 
 

@@ -10,6 +10,38 @@ from shared.clients.pubsub import _Breaker
 from shared.errors import PubSubUnavailable
 
 
+class Client:
+    """A publisher without a connection, which notes that it was stopped and closed."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+        self.transport = self
+
+    def stop(self) -> None:
+        """Note it."""
+        self.ended.append("stopped")
+
+    def close(self) -> None:
+        """Note it."""
+        self.ended.append("closed")
+
+
+@pytest.fixture
+def retired(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
+    """Three publishers that were retired and wait for their messages."""
+    clients = [Client() for _ in range(3)]
+    monkeypatch.setattr(pubsub, "_retired", [*clients])
+    return clients
+
+
+def test_every_retired_publisher_is_closed(retired: list[Client]) -> None:
+    pubsub.close()
+    assert [client.ended for client in retired] == [["stopped", "closed"]] * 3
+    # its timer finds nothing to do
+    pubsub._close_retired(retired[0])
+    assert retired[0].ended == ["stopped", "closed"]
+
+
 def sent(breaker: _Breaker) -> "Future[str]":
     future: Future[str] = Future()
     breaker.watch(future)

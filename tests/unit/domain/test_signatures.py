@@ -35,6 +35,13 @@ def test_a_time_outside_of_the_window_is_refused(age: timedelta) -> None:
         signed_at(sign(BODY, NEW, NOW - age), BODY, (NEW,), NOW)
 
 
+@pytest.mark.parametrize("milliseconds", [10**14 - 1, 10**14, 10**15 - 1])
+def test_a_time_far_beyond_the_calendar_is_refused(milliseconds: int) -> None:
+    mac = hmac.new(NEW, b"%d." % milliseconds + BODY, sha256).hexdigest()
+    with pytest.raises(InvalidSignature):
+        signed_at(f"t={milliseconds},v1={mac}", BODY, (NEW,), NOW)
+
+
 @pytest.mark.parametrize(
     ("header", "body", "keys"),
     [

@@ -10,6 +10,7 @@ import pytest
 from local.__main__ import COMMANDS, HELP, WITH_OWN_HELP, main
 from local.commands import loaded, parameters, quoted
 from local.errors import Refused
+from local.places import ROOT
 from local.redis_cli import formatted
 from local.services import google_emulator, with_driver
 from local.state import State
@@ -67,6 +68,16 @@ def test_help_may_follow_a_command(command: str, option: str, capsys: pytest.Cap
 def test_help_beside_other_arguments_is_an_argument(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["up", "--help", "now"]) == 2
     assert capsys.readouterr().err == "aisle: up takes no arguments; remove '--help now'. See ./aisle help.\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["help"], ["--help"], ["-h"]])
+def test_help_installs_nothing(arguments: list[str], tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "AISLE_VENV": str(tmp_path / "venv")}
+    ran = subprocess.run(
+        [ROOT / "aisle", *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, HELP, "")
+    assert not (tmp_path / "venv").exists()
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,6 +80,22 @@ def test_prices_and_sales(calculated: float, original: float | None, expected: t
     assert (found.price, found.list_price, found.currency) == (*expected, "EUR")
 
 
+@pytest.mark.parametrize(
+    ("currency", "calculated", "original", "expected"),
+    [
+        ("kwd", 4.255, 4.2565, ("4.255", "4.257")),
+        ("jpy", 1249.5, 1300, ("1250", "1300")),
+        ("eur", 4.255, 4.264, ("4.26", None)),
+    ],
+)
+def test_prices_have_the_decimals_of_their_currency(
+    currency: str, calculated: float, original: float, expected: tuple[str, str | None]
+) -> None:
+    price = {"calculated_amount": calculated, "original_amount": original, "currency_code": currency}
+    found = read(variant(1, calculated_price=price))
+    assert (str(found.price), found.list_price and str(found.list_price)) == expected
+
+
 @pytest.mark.parametrize("price", [None, {}, {"calculated_amount": None}, {"calculated_amount": float("nan")}])
 def test_a_variant_without_a_price_is_refused_by_name(price: Any) -> None:
     rows = products_of(product(variant(1, calculated_price=price), variant(2)), {}, 1)
@@ -89,18 +105,33 @@ def test_a_variant_without_a_price_is_refused_by_name(price: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "pieces"),
+    ("fields", "pieces", "counted"),
     [
-        ({"manage_inventory": True, "inventory_quantity": 7}, 7),
-        ({"manage_inventory": True, "inventory_quantity": -2}, 0),
-        ({"manage_inventory": True}, 0),
-        ({"manage_inventory": True, "inventory_quantity": 0, "allow_backorder": True}, 1),
-        ({"manage_inventory": True, "inventory_quantity": 3, "allow_backorder": True}, 3),
-        ({"manage_inventory": False}, 1),
+        ({"manage_inventory": True, "inventory_quantity": 7}, 7, True),
+        ({"manage_inventory": True, "inventory_quantity": -2}, 0, True),
+        ({"manage_inventory": True}, 0, True),
+        ({"manage_inventory": True, "inventory_quantity": 0, "allow_backorder": True}, 1, False),
+        ({"manage_inventory": True, "inventory_quantity": 3, "allow_backorder": True}, 3, False),
+        ({"manage_inventory": True, "inventory_quantity": 3, "allow_backorder": False}, 3, True),
+        ({"manage_inventory": False}, 1, False),
+        ({"manage_inventory": False, "inventory_quantity": -2}, 1, False),
+        ({"manage_inventory": True, "inventory_quantity": float("nan")}, 0, True),
+        ({"manage_inventory": True, "inventory_quantity": float("inf")}, 0, True),
+        ({"manage_inventory": True, "inventory_quantity": 7.0}, 7, True),
     ],
 )
-def test_stock(fields: dict[str, Any], pieces: int) -> None:
-    assert read(variant(1, **fields)).quantity == pieces
+def test_stock(fields: dict[str, Any], pieces: int, counted: bool) -> None:
+    found = read(variant(1, **fields))
+    assert (found.quantity, found.stock_counted) == (pieces, counted)
+    # a product that Medusa counts again says so
+    assert {"quantity", "stock_counted"} <= found.model_fields_set
+
+
+@pytest.mark.parametrize("value", [5, 1.5, True, "text", {"id": "a"}, [5], [None], [["a"]]])
+@pytest.mark.parametrize("name", ["categories", "tags", "variants"])
+def test_lists_that_are_none_are_empty(name: str, value: Any) -> None:
+    rows = products_of(product(variant(1)) | {name: value}, PATHS, 1)
+    assert len(rows) == (0 if name == "variants" else 1)
 
 
 def test_images_that_other_sites_can_show() -> None:

@@ -21,6 +21,18 @@ from shared.tables.products import parse_products
         ("12,- €", "12,", "EUR"),
         ("249 kr.", "249", None),
         ("12.99", "12.99", None),
+        ("1,612.50 บาท", "1,612.50", "THB"),
+        ("19,900원", "19,900", "KRW"),
+        ("2,400円", "2,400", "JPY"),
+        ("1 290 руб.", "1 290", "RUB"),
+        ("Rp 150.000", "150.000", "IDR"),
+        ("NT$590", "590", "TWD"),
+        # with the marks of direction that a spreadsheet in Arabic writes
+        ("د.ك.\u200f 1.250", "1.250", "KWD"),
+        ("1.250 \u200fد.ك", "1.250", "KWD"),
+        # several currencies have this word
+        ("99元", "99", None),
+        ("Rs. 499", "499", None),
     ],
 )
 def test_a_price_has_an_amount_and_a_currency(text: str, amount: str, currency: str | None) -> None:
@@ -28,7 +40,9 @@ def test_a_price_has_an_amount_and_a_currency(text: str, amount: str, currency: 
     assert got == (amount, currency)
 
 
-@pytest.mark.parametrize("text", ["5 PCS", "Free", "€ 5 USD", "EUR", "-5 EUR", "12.99 EUR each", ""])
+@pytest.mark.parametrize(
+    "text", ["5 PCS", "5 ชิ้น", "1.250 د.ك USD", "Free", "€ 5 USD", "EUR", "-5 EUR", "12.99 EUR each", ""]
+)
 def test_other_text_comes_back_as_it_is(text: str) -> None:
     assert split_price(text) == (text, None)
 

@@ -37,6 +37,9 @@ def test_shopify_variants_have_their_products_text() -> None:
         assert (shirt["category"], shirt["tags"], shirt["is_active"]) == ("Shirts", ["summer", "linen"], True)
         assert shirt["item_group_id"] == "shirt"
     assert products["cup"]["item_group_id"] == "cup"
+    # the only variant of a product has no options
+    titles = [product.get("variant_title") for product in products.values()]
+    assert titles == ["S", "M", "L", None]
     assert [product["quantity"] for product in products.values()] == [4, 0, 1, 1]
     assert products["LS-M"]["image_url"] == "https://x.example/m.jpg"
     assert products["LS-S"]["image_url"] == products["shirt/L"]["image_url"] == "https://x.example/a.jpg"

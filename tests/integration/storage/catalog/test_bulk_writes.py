@@ -138,3 +138,16 @@ def test_two_imports_of_the_same_products_at_once_both_succeed(env: object) -> N
     outcomes = run_concurrently(work, (1, 2))
     assert postgres.read("SELECT count(*) FROM products")[0][0] == 300
     assert sum(len(outcome.created) for outcome in outcomes) == 300
+
+
+def test_a_quantity_counts_the_stock_again_unless_the_row_says_otherwise(env: dict[str, str]) -> None:
+    def write(external_id: str, **fields: Any) -> None:
+        bulk_writes.import_products([ProductWrite(external_id=external_id, name="n", price=Decimal(1), **fields)])
+
+    for external_id in ("counted", "uncounted", "bystander"):
+        write(external_id, quantity=1, stock_counted=False)
+    write("counted", quantity=3)
+    write("uncounted", quantity=3, stock_counted=False)
+    write("bystander", brand="b")
+    rows = postgres.read("SELECT external_id, quantity, stock_counted FROM products ORDER BY id")
+    assert [tuple(row) for row in rows] == [("counted", 3, True), ("uncounted", 3, False), ("bystander", 1, False)]

@@ -52,6 +52,15 @@ def test_two_refunds_of_one_message_may_name_a_product_differently() -> None:
     assert (given_back(), rejected()) == ([(1, 2), (2, 1)], [])
 
 
+def test_a_message_that_repeats_a_refund_gives_back_once() -> None:
+    mixed = [{"product_id": 1, "quantity": 1}, {"external_id": "SKU2", "quantity": 1}]
+    once = refund(event_id="r1", lines=mixed)
+    for message in ("m1", "m2"):
+        ingestion.store(message, "ann", [body | {"position": n} for n, body in enumerate([*once, *once])])
+        assert (given_back(), rejected()) == ([(1, 1), (2, 1)], [])
+    assert given_back("bob") == [(1, 0), (2, 0)]
+
+
 def test_a_client_cannot_say_which_refund_a_line_belongs_to() -> None:
     mixed: list[dict[str, Any]] = [{"product_id": 1, "quantity": 1}, {"external_id": "SKU2", "quantity": 1}]
     claimed = {"refund_event_id": "r2", "note": "broken"}
