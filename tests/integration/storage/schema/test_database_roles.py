@@ -192,6 +192,17 @@ def test_functions_cannot_call_what_acts_as_the_owner(migrated: dict, services: 
                 postgres.write(f"SELECT {call}")
 
 
+@pytest.mark.parametrize(("user", "role"), [(JOB, "aisle_jobs"), (FUNCTION, "aisle_app")])
+def test_jobs_and_functions_merge_documents_into_an_index_that_they_do_not_own(
+    migrated: dict, services: Running, user: str, role: str
+) -> None:
+    with acting(services, user, role):
+        postgres.write("INSERT INTO products (external_id, name, price) VALUES (:role, 'Teapot', 1)", role=role)
+        assert postgres.read("SELECT merge_pending_documents()")[0][0] > 0
+        with pytest.raises(DBAPIError, match="must be owner of index"):
+            postgres.read("SELECT gin_clean_pending_list('products_document')")
+
+
 def test_a_job_that_was_an_owner_stays_one_for_one_deployment(migrated: dict, services: Running) -> None:
     # as the previous release left it
     services.administrate(f'REVOKE aisle_jobs FROM "{JOB}" GRANTED BY cloudsqlsuperuser')
