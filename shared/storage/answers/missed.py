@@ -111,12 +111,13 @@ class _Missed:
             attempted.add(invalidation)
         if not attempted:
             return True
-        if not redis_sync.attempt(attempted.run, False):
-            with self._lock:
-                self._waiting.add(attempted)
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, args=[self._ended], name="missed", daemon=True)
-                    self._thread.start()
+        is_dropped = False
+        try:
+            is_dropped = redis_sync.attempt(attempted.run, False)
+        finally:
+            if not is_dropped:
+                self._keep(attempted)
+        if not is_dropped:
             self._record(attempted.all_scopes())
             return False
         self._remove_rows()
@@ -124,6 +125,14 @@ class _Missed:
             self._has_looked = True
             self.flush_recorded()
         return True
+
+    def _keep(self, attempted: Invalidation) -> None:
+        """Let what could not be dropped wait for the thread."""
+        with self._lock:
+            self._waiting.add(attempted)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, args=[self._ended], name="missed", daemon=True)
+                self._thread.start()
 
     def flush_recorded(self) -> int:
         """Flush the scopes that other processes recorded and did not drop; return how many. Failures are logged."""
@@ -133,8 +142,8 @@ class _Missed:
             if not scopes or not redis_sync.attempt(Invalidation(scopes).run, False):
                 return 0
             write(REMOVE, ids=[int(row[0]) for row in rows])
-        except AppError as error:
-            log.warning("missed invalidations not read", extra={"error": error.detail})
+        except Exception as error:  # noqa: BLE001 — the rows are changed: nothing here may fail the request
+            log.warning("missed invalidations not read", extra={"error": _reason(error)})
             return 0
         log.info("missed invalidations made up for", extra={"scopes": sorted(scopes)})
         return len(scopes)
@@ -146,8 +155,8 @@ class _Missed:
             return
         try:
             rows = write(RECORD, scopes=due)
-        except AppError as error:
-            log.warning("missed invalidation not recorded", extra={"error": error.detail})
+        except Exception as error:  # noqa: BLE001 — the rows are changed: nothing here may fail the request
+            log.warning("missed invalidation not recorded", extra={"error": _reason(error)})
             return
         with self._lock:
             self._rows += [int(row[0]) for row in rows]
@@ -161,13 +170,16 @@ class _Missed:
             self._recorded_at.clear()
         try:
             write(REMOVE, ids=rows)
-        except AppError as error:
+        except Exception as error:  # noqa: BLE001 — the rows are changed: nothing here may fail the request
             # the job flushes these scopes once more, which is harmless
-            log.warning("missed invalidations not removed", extra={"error": error.detail})
+            log.warning("missed invalidations not removed", extra={"error": _reason(error)})
 
     def _run(self, ended: threading.Event) -> None:
         while not ended.wait(AGAIN_S):
-            self.drop(Invalidation())
+            try:
+                self.drop(Invalidation())
+            except Exception as error:  # noqa: BLE001 — the thread must live on for all that waits
+                log.warning("missed invalidations not dropped", extra={"error": _reason(error)})
             with self._lock:
                 if not self._waiting:
                     self._thread = None
@@ -186,6 +198,10 @@ class _Missed:
             self._rows.clear()
             self._has_looked = False
             self._ended = threading.Event()
+
+
+def _reason(error: Exception) -> str:
+    return error.detail if isinstance(error, AppError) else type(error).__name__
 
 
 MISSED: Final = _Missed()

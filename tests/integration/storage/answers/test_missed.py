@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 from redis import Redis
 
-from shared.clients import redis_async, redis_sync
+from shared.clients import postgres, redis_async, redis_sync
 from shared.storage.answers import invalidation, user_answers
 from shared.storage.answers.missed import MISSED
 from shared.storage.answers.protocol import EPOCHS, PRODUCTS, RECOMMENDATIONS, SIMILAR
@@ -99,6 +99,22 @@ def test_what_redis_missed_is_dropped_once_it_is_back(proxy: FaultyProxy, redis:
     assert after.pop(b"similar") != before.get(b"similar")
     assert after == before
     until(lambda: count_rows("missed_invalidations") == 0)
+
+
+def test_a_fault_of_the_database_too_neither_fails_the_write_nor_ends_the_thread(
+    proxy: FaultyProxy, redis: "Redis"
+) -> None:
+    store("user", "bystander")
+    postgres.write("ALTER TABLE missed_invalidations RENAME TO moved")
+    proxy.refuse()
+    assert not invalidation.forget_users(["user"])
+    # a second attempt of the thread fails, too
+    time.sleep(1.5)
+    assert redis.exists("rec:user")
+    proxy.heal()
+    until(lambda: not redis.exists("rec:user"))
+    assert found("bystander")
+    postgres.write("ALTER TABLE moved RENAME TO missed_invalidations")
 
 
 def test_the_next_write_carries_what_was_missed(
