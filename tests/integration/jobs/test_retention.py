@@ -93,6 +93,10 @@ OLD_AND_YOUNG = {
            VALUES (gen_random_uuid(), 'r', '', {})""",
         "24 hours",
     ),
+    "webhook_deliveries": (
+        "INSERT INTO webhook_deliveries (subject, signed_at) VALUES (gen_random_uuid(), {})",
+        "1 hour",
+    ),
     "outbox": (
         """INSERT INTO outbox (topic, data, created_at, published_at)
            VALUES ('t', '', now() - interval '9 years', {})""",
