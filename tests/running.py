@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import psutil
 
 from local.places import ROOT
@@ -88,3 +89,23 @@ def still_running(processes: list[psutil.Process], timeout_s: float = 30) -> lis
             return []
         time.sleep(0.05)
     return running
+
+
+def pids(aisle: Aisle) -> dict[str, int]:
+    """Return the process id of each part, which may just have ended."""
+    return {part["name"]: part["pid"] for part in read_json(aisle.home / "run.json")["parts"]}
+
+
+def is_healthy(aisle: Aisle) -> bool:
+    try:
+        return httpx.get(f"{aisle.url}/health", timeout=10).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def wait_for_part(aisle: Aisle, name: str, before: int) -> None:
+    """Wait until a part runs as another process than ``before``, and the system is healthy."""
+    deadline = time.monotonic() + 240
+    while pids(aisle)[name] == before or not is_healthy(aisle):
+        assert time.monotonic() < deadline, aisle.printed()
+        time.sleep(0.1)

@@ -172,6 +172,9 @@ class AsyncRedis:
         if time.monotonic() - self.failed_at >= BREAKER_S:
             log.warning("redis bypassed", extra={"error": str(error) or type(error).__name__})
             self.failed_at = time.monotonic()
+        if self.loop is not asyncio.get_running_loop():
+            # the connection is another loop's by now, and only that loop's thread may abort it
+            return
         if self.protocol is not None and self.protocol.transport is not None:
             # late replies must not be read as those of the next command
             self.protocol.transport.abort()

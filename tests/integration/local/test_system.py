@@ -17,7 +17,7 @@ import pytest
 from local.scheduler import over_http
 from local.state import read_json
 from shared.manifest import manifest
-from tests.running import READY, Aisle, still_running
+from tests.running import READY, Aisle, pids, still_running, wait_for_part
 
 
 @pytest.fixture(scope="module")
@@ -200,26 +200,6 @@ def test_an_event_reaches_its_function(aisle: Aisle) -> None:
     while aisle.run("psql", "-Atc", "SELECT count(*) FROM events").stdout != "1\n":
         assert time.monotonic() < deadline, (aisle.home / "logs" / "events.log").read_text()
     assert environment["JOBS_URL"].endswith("/_jobs")
-
-
-def pids(aisle: Aisle) -> dict[str, int]:
-    """Return the process id of each part, which may just have ended."""
-    return {part["name"]: part["pid"] for part in read_json(aisle.home / "run.json")["parts"]}
-
-
-def is_healthy(aisle: Aisle) -> bool:
-    try:
-        return httpx.get(f"{aisle.url}/health", timeout=10).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def wait_for_part(aisle: Aisle, name: str, before: int) -> None:
-    """Wait until a part runs as another process than ``before``, and the system is healthy."""
-    deadline = time.monotonic() + 240
-    while pids(aisle)[name] == before or not is_healthy(aisle):
-        assert time.monotonic() < deadline, aisle.printed()
-        time.sleep(0.1)
 
 
 def test_a_part_that_ends_is_started_again_and_nothing_is_lost(aisle: Aisle) -> None:
