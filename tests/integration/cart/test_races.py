@@ -9,6 +9,7 @@ import httpx
 import orjson
 import pytest
 
+from shared.clients import bulkhead
 from shared.clients.postgres import read, write
 from shared.messages import catalog_changes
 from tests.integration.cart.conftest import Shopper, problem, set_stock, stock
@@ -21,8 +22,10 @@ DEADLINE_S = 120
 
 
 @pytest.fixture
-def patient(client: httpx.Client) -> httpx.Client:
+def patient(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> httpx.Client:
     """A client whose requests may take long, because many requests share few processors."""
+    # waits for locks of two seconds would be taken for a stalled database, and answered with 503
+    monkeypatch.setattr(bulkhead, "STALLED_S", DEADLINE_S)
     client.timeout = httpx.Timeout(DEADLINE_S)
     return client
 
