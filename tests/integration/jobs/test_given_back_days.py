@@ -11,7 +11,7 @@ from shared.storage.operations.daily_stats import MAX_REFUND_AGE_DAYS, REFUND_DA
 from shared.storage.recommending import attribution
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event
-from tests.integration.shop import add_products, today_in_utc
+from tests.integration.shop import NOW, add_products, today_in_utc
 
 BUYER, BYSTANDER = "ann", "bob"
 
@@ -109,13 +109,12 @@ def test_the_dashboard_counts_today_net(update: httpx.Client, env: dict[str, str
 
 
 def log_answer(user: str, days_ago: float) -> None:
-    """Log an answer that showed the products 1 and 2."""
+    """Log an answer that showed the products 1 and 2, ten minutes before a purchase as long ago."""
     postgres.write(
         """INSERT INTO recommendation_log (id, user_id, kind, strategy, product_ids, at)
-           VALUES (gen_random_uuid(), :user, 'recommendations', 'trending', ARRAY[1, 2],
-                   now() - make_interval(secs => :seconds))""",
+           VALUES (gen_random_uuid(), :user, 'recommendations', 'trending', ARRAY[1, 2], :at)""",
         user=user,
-        seconds=days_ago * 86_400 + 600,
+        at=NOW - timedelta(days=days_ago, minutes=10),
     )
 
 
