@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from local.chaos import checker, snapshot
-from local.chaos.driver import READS, Driver
+from local.chaos.driver import READS, Driver, Sample
 from local.chaos.faults import FAULTS, SHORT, Fault
 from local.chaos.record import Record
 from local.chaos.report import MAX_RECOVERY_S, Outcome, table, write
-from local.chaos.system import STATEMENT_TIMEOUT_S, System
+from local.chaos.system import PAYMENT_TIMEOUT_S, STATEMENT_TIMEOUT_S, System
 from local.errors import CommandError
+from shared.http.idempotency import MARGIN_S
 from shared.manifest import manifest
 
 SECONDS: Final = 8.0
@@ -24,6 +25,8 @@ SECONDS: Final = 8.0
 CALM_S: Final = 3.0
 # A reader waits for a connection of the pool, then for the statement, then for the socket's deadline beyond it.
 MAX_READ_S: Final = STATEMENT_TIMEOUT_S + 10.0
+# A checkout whose process was killed answers 409 until its claim ends, and is then a request like any other.
+MAX_REPEATS_S: Final = PAYMENT_TIMEOUT_S + MARGIN_S + MAX_RECOVERY_S
 POLL_S: Final = 0.5
 
 
@@ -35,6 +38,13 @@ def say(line: str) -> None:
 def greatest_backoff_s() -> float:
     """Return the longest time until a failed message is delivered again."""
     return float(max(entry.max_backoff_s for entry in manifest().of_kind("event")))
+
+
+def failing_times(errors: Sequence[Sample], end: float) -> tuple[float, float]:
+    """Return how many seconds after the end of a fault new requests, and repeated ones of before, failed at last."""
+    new = (error.ended - end for error in errors if error.first > end)
+    repeated = (error.ended - end for error in errors if error.first <= end < error.ended)
+    return max(new, default=0.0), max(repeated, default=0.0)
 
 
 class Run:
@@ -55,7 +65,7 @@ class Run:
         with fault.inject(self.system, self.driver, seconds):
             ended = time.monotonic()
             self._wait_for_calm(ended)
-        outcome = Outcome(fault, ended - began, max_read_s=MAX_READ_S)
+        outcome = Outcome(fault, ended - began, max_read_s=MAX_READ_S, max_repeats_s=MAX_REPEATS_S)
         outcome.max_drain_s = greatest_backoff_s() + outcome.seconds
         with self.driver.paused():
             findings = self._drain(outcome, ended)
@@ -68,7 +78,7 @@ class Run:
         outcome.requests, outcome.errors = len(samples), len(errors)
         outcome.longest_wait_s = max((sample.seconds for sample in samples), default=0.0)
         outcome.longest_read_s = max((sample.seconds for sample in samples if sample.kind == READS), default=0.0)
-        outcome.recovery_s = max((sample.ended - ended for sample in errors if sample.began > ended), default=0.0)
+        outcome.recovery_s, outcome.repeats_s = failing_times(errors, ended)
         outcome.wrong = [f"{sample.reply.status} {sample.path.split('?')[0]}" for sample in samples if sample.is_wrong]
         outcome.given_up = self.driver.given_up[given_up:]
         return outcome
