@@ -84,7 +84,7 @@ def test_a_claim_that_could_not_be_released_is_released_once_the_database_is_bac
 
 def test_the_next_request_releases_the_claim_itself(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     # the thread does nothing, as on an instance without processor time between requests
-    monkeypatch.setattr(idempotency, "RELEASE_AGAIN_S", 3600.0)
+    monkeypatch.setattr(idempotency.UNRELEASED.again, "pause_s", 3600.0)
 
     def work(_finish: Finish) -> Response:
         proxy.refuse()

@@ -118,7 +118,7 @@ def test_a_fault_of_the_database_too_neither_fails_the_write_nor_ends_the_thread
 
 def test_the_next_write_carries_what_was_missed(proxy: Proxy, redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
     # the thread does nothing, as on an instance without processor time between events
-    monkeypatch.setattr("shared.storage.answers.missed.AGAIN_S", 3600.0)
+    monkeypatch.setattr(MISSED.again, "pause_s", 3600.0)
     store("user", "other", "bystander")
     proxy.refuse()
     assert not invalidation.forget_users(["user"])
