@@ -42,6 +42,8 @@ BASELINE_PROCESSOR_S: Final = 600
 # a run may wait for other processes for so many times its processor seconds
 WAITING_TIMES: Final = 15
 INTEGRATION: Final = "tests/integration"
+# tests that compute for seconds (pytest's -k): they run after all others, and only if those passed
+SLOW: Final = "test_memory_does_not_grow"
 OWN_PACKAGES: Final = frozenset({"benchmarks", "delivery", "functions", "jobs", "local", "shared", "tests"})
 # of pytest, about the plugins that the forks share
 IMPORTED_BEFORE: Final = "ignore::pytest.PytestAssertRewriteWarning"
@@ -65,6 +67,14 @@ class Group:
     modules: tuple[str, ...]
     folder: str
     further: tuple[str, ...]
+    has_slow: bool = False
+
+    def steps(self, module: str) -> list[tuple[str, ...]]:
+        """Return the arguments of the runs of pytest that a mutant must pass to survive, the quickest first."""
+        quick = ("-k", f"not {SLOW}") if self.has_slow else ()
+        # a module without tests of its own name has those of the folder, which may be all there are
+        steps = dict.fromkeys([(*self.first_tests(module), *quick), (*self.further, *quick)])
+        return [*steps, *([(*self.further, "-k", SLOW)] if self.has_slow else [])]
 
     def first_tests(self, module: str) -> tuple[str, ...]:
         """Return the tests that mirror a module; the folder's if there are none."""
@@ -74,7 +84,7 @@ class Group:
 
 GROUPS: Final = {
     "domain": Group(("shared/domain/*.py",), "tests/unit/domain", ("tests/unit/domain", "tests/unit/shared")),
-    "models": Group(("jobs/models/*.py",), "tests/unit/models", ("tests/unit/models",)),
+    "models": Group(("jobs/models/*.py",), "tests/unit/models", ("tests/unit/models",), has_slow=True),
     "offline": Group(("jobs/offline/*.py",), "tests/unit/offline", ("tests/unit/offline",)),
     "auth": Group(
         ("shared/auth.py", "shared/tokens.py", "shared/api_keys.py"),
@@ -217,9 +227,8 @@ class Tree:
         group = GROUPS[mutant.group]
         path = self.folder / mutant.module
         with use_mutation(path, get_operator(mutant.operator)(), mutant.occurrence) as (before, after):
-            for tests in (group.first_tests(mutant.module), group.further):
-                if not self.passes(tests):
-                    return None
+            if not all(self.passes(step) for step in group.steps(mutant.module)):
+                return None
         return difference(mutant.module, before, after)
 
 
@@ -237,7 +246,7 @@ def preload() -> None:
     """Import what the forks share: pytest, its plugins and large libraries, nothing of this project."""
     for plugin in entry_points(group="pytest11"):
         plugin.load()
-    for name in ("hypothesis", "numpy", "orjson", "pydantic", "scipy.sparse"):
+    for name in ("hypothesis", "numba", "numpy", "orjson", "pydantic", "scipy.sparse"):
         import_module(name)
 
 
