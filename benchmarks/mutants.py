@@ -54,9 +54,13 @@ NOT_COPIED: Final = shutil.ignore_patterns(
     ".git", ".venv", ".aisle", "__pycache__", "build", "node_modules", ".*_cache"
 )
 
-# Tests of modules that have none of their own name, in the folder of their group.
+# Tests of modules that have none of their own name, and of kernels, which are tested with what calls them.
 TESTS_ELSEWHERE: Final = {
     "shared/http/idempotency.py": ("tests/unit/http/test_idempotency.py",),
+    "jobs/models/als_kernel.py": ("tests/unit/models/test_als.py", "tests/unit/models/test_pairs.py"),
+    "jobs/models/pair_kernels.py": ("tests/unit/models/test_pairs.py",),
+    "jobs/models/transition_kernel.py": ("tests/unit/models/test_transitions.py",),
+    "jobs/offline/kernels.py": ("tests/unit/offline/test_recommender.py",),
 }
 
 

@@ -41,6 +41,5 @@ def test_each_short_line_is_named_and_no_other() -> None:
     assert "and 3 more" in refused.value.detail
 
 
-def test_the_limits_are_those_of_the_api() -> None:
-    # docs/api.md promises them to storefronts
+def test_the_limits_are_those_that_storefronts_were_built_for() -> None:
     assert (MAX_LINES, MAX_QUANTITY, MAX_WISHLIST, MAX_TOTAL) == (200, 999, 1000, 1_000_000_000_000)
