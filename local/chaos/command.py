@@ -50,11 +50,14 @@ def failing_times(errors: Sequence[Sample], end: float) -> tuple[float, float]:
 class Run:
     """A running system under load, to which faults happen one after the other."""
 
-    def __init__(self, system: System, driver: Driver, record: Record, stock: dict[int, int]) -> None:
+    def __init__(
+        self, system: System, driver: Driver, record: Record, stock: dict[int, int], calm_s: float = CALM_S
+    ) -> None:
         self.system = system
         self.driver = driver
         self.record = record
         self.stock = stock
+        self.calm_s = calm_s
         # what earlier faults lost is not the later ones' fault
         self.known: set[str] = set()
 
@@ -87,7 +90,7 @@ class Run:
         deadline = ended + 2 * MAX_RECOVERY_S
         while (now := time.monotonic()) < deadline:
             failed = [sample.ended for sample in self.driver.samples[-400:] if sample.is_error]
-            if now - max([ended, *failed]) > CALM_S:
+            if now - max([ended, *failed]) > self.calm_s:
                 return
             time.sleep(0.1)
 
@@ -154,17 +157,19 @@ def chaos(arguments: Sequence[str]) -> int:
     return 1 if complaints or not outcomes else 0
 
 
-def run(folder: Path, faults: Sequence[Fault], seconds: float, keep: Path | None = None) -> list[Outcome]:
+def run(
+    folder: Path, faults: Sequence[Fault], seconds: float, keep: Path | None = None, calm_s: float = CALM_S
+) -> list[Outcome]:
     """Start a system in ``folder``, let the faults happen to it and return what each did. Raises CommandError."""
     outcomes = []
     with System(folder, say) as system:
         record = Record(folder / "record.jsonl")
         stock = system.fill_catalog()
         driver = Driver(system.url, record, list(stock), system.secret_key(), system.admin)
-        running = Run(system, driver, record, stock)
+        running = Run(system, driver, record, stock, calm_s)
         driver.start()
         try:
-            time.sleep(CALM_S)
+            time.sleep(calm_s)
             for fault in faults:
                 if fault.needs and fault.needs not in system.disks:
                     say(f"{fault.name}: skipped, since only root can mount the small disk that it fills")
@@ -177,7 +182,7 @@ def run(folder: Path, faults: Sequence[Fault], seconds: float, keep: Path | None
                 if outcome.complaints:
                     # so that the next fault shows its own effects
                     system.restart()
-                    time.sleep(CALM_S)
+                    time.sleep(calm_s)
         except TimeoutError as error:
             raise CommandError(str(error)) from None
         finally:
