@@ -144,6 +144,7 @@ def chaos(arguments: Sequence[str]) -> int:
     if unknown := set(options.names) - set(FAULTS):
         parser.error(f"unknown fault {', '.join(sorted(unknown))}; the faults are {', '.join(FAULTS)}")
     names = options.names or (SHORT if options.short else list(FAULTS))
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="aisle-chaos-") as scratch:
         os.chmod(scratch, 0o711)  # noqa: S103 — the database's user must enter the folder
         outcomes = run(Path(scratch), [FAULTS[name] for name in names], options.seconds, options.keep)
@@ -153,7 +154,8 @@ def chaos(arguments: Sequence[str]) -> int:
     for complaint in complaints:
         say(f"FAILED {complaint}")
     if options.write:
-        write(outcomes, " ".join(["./aisle chaos", *arguments]), datetime.now(UTC).date().isoformat())
+        command = " ".join(["./aisle chaos", *arguments])
+        write(outcomes, command, datetime.now(UTC).date().isoformat(), time.monotonic() - began)
     return 1 if complaints or not outcomes else 0
 
 

@@ -81,10 +81,10 @@ def table(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def write(outcomes: Sequence[Outcome], command: str, day: str) -> None:
+def write(outcomes: Sequence[Outcome], command: str, day: str, seconds: float) -> None:
     """Write the table into docs/failure-modes.md. Raises CommandError if the page has no place for it."""
     page = PAGE.read_text()
-    put_into(PAGE, page, f"{day}, `{command}`:\n\n{table(outcomes)}")
+    put_into(PAGE, page, f"{day}, `{command}`, {seconds:.0f} s in all:\n\n{table(outcomes)}")
 
 
 def put_into(path: Path, page: str, text: str) -> None:
