@@ -23,7 +23,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from importlib import import_module
@@ -36,9 +36,10 @@ from local.places import ROOT
 TARGET: Final = 0.85
 SAMPLE: Final = 240
 MINUTES: Final = 40.0
-# processor seconds of a run of tests, with a mutant and without
-PROCESSOR_S: Final = 60
+# Processor seconds of all tests of a part, and how many times what they took a mutant may take: it may loop for ever.
 BASELINE_PROCESSOR_S: Final = 600
+PROCESSOR_TIMES: Final = 2.0
+MIN_PROCESSOR_S: Final = 10
 # a run may wait for other processes for so many times its processor seconds
 WAITING_TIMES: Final = 15
 INTEGRATION: Final = "tests/integration"
@@ -172,19 +173,26 @@ class Tree:
     def __init__(self, folder: Path) -> None:
         shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
         self.folder = folder
+        # the processor seconds of the last run
+        self.spent_s = 0.0
 
-    def passes(self, tests: Sequence[str], processor_s: int = PROCESSOR_S) -> bool:
+    def passes(self, tests: Sequence[str], processor_s: int) -> bool:
         """Return whether the tests pass in this tree. Tests that use more than ``processor_s`` count as failed.
 
         Unit tests run in a fork of this process, which has imported pytest and its plugins: that is most of the time of
         a short test. Integration tests start threads of gRPC, which do not survive a fork.
         """
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         if any(test.startswith(INTEGRATION) for test in tests):
-            return self._run(tests, processor_s)
-        child = os.fork()
-        if child == 0:
-            os._exit(self._test(tests, processor_s))
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            has_passed = self._run(tests, processor_s)
+        else:
+            child = os.fork()
+            if child == 0:
+                os._exit(self._test(tests, processor_s))
+            has_passed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.spent_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return has_passed
 
     def _run(self, tests: Sequence[str], processor_s: int) -> bool:
         environment = dict(os.environ) | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -223,7 +231,7 @@ class Tree:
         sys.dont_write_bytecode = True
         return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-W", IMPORTED_BEFORE, *tests]))
 
-    def survivor(self, mutant: Mutant) -> Survivor | None:
+    def survivor(self, mutant: Mutant, processor_s: int) -> Survivor | None:
         """Return the mutant as a survivor if neither its first nor its further tests fail; otherwise None."""
         from cosmic_ray.mutating import use_mutation
         from cosmic_ray.plugins import get_operator
@@ -231,7 +239,7 @@ class Tree:
         group = GROUPS[mutant.group]
         path = self.folder / mutant.module
         with use_mutation(path, get_operator(mutant.operator)(), mutant.occurrence) as (before, after):
-            if not all(self.passes(step) for step in group.steps(mutant.module)):
+            if not all(self.passes(step, processor_s) for step in group.steps(mutant.module)):
                 return None
         return difference(mutant.module, before, after)
 
@@ -266,12 +274,14 @@ def run(chosen: Sequence[Mutant], workers: int, until: float) -> tuple[dict[Muta
     with tempfile.TemporaryDirectory(prefix="aisle-mutants-") as scratch:
         os.chmod(scratch, 0o711)
         trees = [Tree(Path(scratch) / str(number)) for number in range(workers)]
+        limits: dict[str, int] = {}
         for group in sorted({mutant.group for mutant in chosen}):
             if not trees[0].passes(GROUPS[group].further, BASELINE_PROCESSOR_S):
                 return {}, [f"the tests of {group} fail without a mutant: {' '.join(GROUPS[group].further)}"]
+            limits[group] = round(max(MIN_PROCESSOR_S, PROCESSOR_TIMES * trees[0].spent_s))
         finished: multiprocessing.queues.SimpleQueue[Any] = context.SimpleQueue()
         processes = [
-            context.Process(target=work, args=(tree, chosen[number::workers], until, finished))
+            context.Process(target=work, args=(tree, chosen[number::workers], limits, until, finished))
             for number, tree in enumerate(trees)
         ]
         for process in processes:
@@ -291,14 +301,14 @@ def run(chosen: Sequence[Mutant], workers: int, until: float) -> tuple[dict[Muta
     return results, errors
 
 
-def work(tree: Tree, mutants: Sequence[Mutant], until: float, finished: Any) -> None:
+def work(tree: Tree, mutants: Sequence[Mutant], limits: Mapping[str, int], until: float, finished: Any) -> None:
     """Try mutants, put each with its result into ``finished``, and at the end None with an error or with ""."""
     error = ""
     try:
         for mutant in mutants:
             if time.monotonic() > until:
                 break
-            finished.put((mutant, tree.survivor(mutant)))
+            finished.put((mutant, tree.survivor(mutant, limits[mutant.group])))
     except Exception as failure:  # noqa: BLE001 — reported by the process that waits
         error = repr(failure)
     finished.put((None, error))
