@@ -118,3 +118,15 @@ def test_pairs_without_common_users_are_ranked_only_where_they_count(
     monkeypatch.setattr(ease, "rank_rows", lambda _compute, matrix, k, **_least: Neighbours.none(matrix.shape[1], k))
     ease_neighbours(data.random(users=10, items=30, density=0.4, seed=8), 3, min_co_occurrence=least)
     assert ranked == [True] * compiled
+
+
+def test_items_without_events_change_nothing_however_many_there_are() -> None:
+    # the users' side, whose diagonal is computed for 1,024 items at a time: the last item is of the second block
+    few = data.random(users=20, items=60, density=0.3, seed=7)
+    places = np.append(np.arange(59), 1_050)
+    many = sparse.csr_array((few.data, (few.tocoo().row, places[few.indices])), shape=(20, 1_100))
+    expected, neighbours = ease_neighbours(few, 5), ease_neighbours(many, 5)
+    assert np.array_equal(neighbours.scores[places], expected.scores)
+    padded = np.append(places, -1)
+    assert np.array_equal(neighbours.indices[places], padded[expected.indices])
+    assert neighbours.counts.sum() == expected.counts.sum() > 50
