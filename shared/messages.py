@@ -27,7 +27,7 @@ from typing import Any, Final
 
 import orjson
 
-from shared.domain.json_values import escaped_text
+from shared.domain.json_values import escaped_text, without_depths
 from shared.event_origin import Origin
 
 USER_EVENTS: Final = "user-events"
@@ -130,16 +130,17 @@ def permanent_fault(topic: str, attributes: Mapping[str, str], data: bytes) -> s
 def _json(raw: bytes) -> Any:
     """Return the JSON of a message's data; None if it is none.
 
-    What the strict parser refuses whole is read leniently: a lone surrogate, a control character or a byte that is not
-    of the encoding then spoils the event that has it, and not the events beside it.
+    What the strict parser refuses whole is read leniently: a lone surrogate, a control character, a byte that is not of
+    the encoding or a value that is nested too deeply for a parser then spoils the event that has it, and not the events
+    beside it.
     """
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(raw.decode(json.detect_encoding(raw), "surrogateescape"), strict=False)
-    except (ValueError, RecursionError):
+        return json.loads(without_depths(raw.decode(json.detect_encoding(raw), "surrogateescape")), strict=False)
+    except ValueError:
         return None
 
 
