@@ -6,12 +6,15 @@ import pytest
 
 from benchmarks.stress import (
     CARTS_AHEAD,
+    FIRST_RATE,
     FUNCTIONS,
+    GROWTH,
     MAX_GROWN_MIB,
     MAX_P95_MS,
     PROFILE,
     Shoppers,
     Step,
+    grow,
     growth,
     percentile,
     slope,
@@ -91,3 +94,35 @@ def test_a_cart_is_bought_once_and_long_after_it_was_filled() -> None:
             bought.append(user)
             assert filled.index(user) <= len(filled) - CARTS_AHEAD
     assert len(bought) == len(set(bought)) > 100
+
+
+def limit_of(capacity: float, *bursts: int) -> tuple[float, float, list[float]]:
+    """Return the rate found and the late one, of functions that keep up with ``capacity``, and the rates tried.
+
+    ``bursts`` are the numbers of the tries that another process disturbs.
+    """
+    tried: list[float] = []
+
+    def run(rate: float) -> Step:
+        tried.append(rate)
+        is_late = rate > capacity or len(tried) in bursts
+        return Step(rate, [MAX_P95_MS + is_late] * 20)
+
+    kept, late = grow(run, lambda _line: None)
+    assert late.is_late
+    return kept, late.rate, tried
+
+
+def test_the_load_grows_until_answers_are_late_twice() -> None:
+    kept, late, tried = limit_of(30)
+    assert (kept, late) == (pytest.approx(FIRST_RATE * GROWTH), pytest.approx(FIRST_RATE * GROWTH**2))
+    assert tried == pytest.approx([20, 26, 33.8, 33.8])
+    # a burst of another process is no limit
+    assert limit_of(30, 1)[:2] == (kept, late)
+
+
+def test_a_slow_machine_begins_lower() -> None:
+    kept, late, tried = limit_of(6)
+    assert tried == pytest.approx([20, 20, 10, 10, 5, 6.5, 6.5])
+    assert (kept, late) == (5, pytest.approx(6.5))
+    assert limit_of(0)[:2] == (0, 2.5)

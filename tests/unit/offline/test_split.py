@@ -111,3 +111,10 @@ def test_an_event_at_the_time_of_the_first_held_out_one_is_not_learnt_from() -> 
     split = split_by_file(events, held_out, new_only=False)
     assert trained_on(split) == [(0, 0), (1, 1)]
     assert np.flatnonzero(split.relevant[[0]].toarray()[0]).tolist() == [2, 4]
+
+
+def test_now_is_the_cut_or_the_newest_event_that_is_learnt_from() -> None:
+    history = data.history((0, 0, 5, 6.5), (0, 1, 5, 9), (0, 2, 5, 10))
+    # ages count from the cut, half a day after the last event before it
+    assert split_last_days(history, 3, new_only=False).now == data.START + np.timedelta64(7, "D")
+    assert leave_last_out(history, new_only=False).now == data.START + np.timedelta64(9, "D")
