@@ -17,6 +17,7 @@ import pytest
 
 from local.places import ROOT
 from shared.manifest import Manifest, load, manifest
+from tests.conftest import NO_TERRAFORM
 from tests.terraform.rules.graph import Graph, base
 
 TOOL = Path(os.environ.get("AISLE_TERRAFORM") or ROOT.parent / "shared/tools/terraform/tf")
@@ -162,10 +163,8 @@ PROD = (
 def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     """A Terraform that plans offline."""
     if not TOOL.exists():
-        pytest.skip(
-            "There is no Terraform that plans offline: set AISLE_TERRAFORM to one, as CI does. Where the providers can "
-            "be downloaded, `terraform test` with mock providers covers a part."
-        )
+        # where the providers can be downloaded, `terraform test` with mock providers covers a part
+        pytest.skip(NO_TERRAFORM)
     return Terraform(tmp_path_factory.mktemp("terraform"))
 
 

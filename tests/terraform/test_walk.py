@@ -1,7 +1,6 @@
 """A deployment's life against the stand-in: first apply, a delivery that adds a function, a domain, and a destroy."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ DOMAIN = "-var=domain=shop.example.com"
 
 
 @pytest.fixture(scope="module")
-def deployed(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terraform]:
+def deployed(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     """A Terraform of its own, with everything but one function applied to an empty project."""
     own = Terraform(tmp_path_factory.mktemp("walk"))
     file = own.folder.parent / "functions.yaml"
@@ -34,7 +33,7 @@ def deployed(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> 
     file.write_text(yaml.safe_dump(fewer, sort_keys=False))
     apply(own)
     file.write_text(whole)
-    yield own
+    return own
 
 
 def pinned() -> str:
