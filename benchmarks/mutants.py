@@ -23,7 +23,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from importlib import import_module
@@ -36,12 +36,15 @@ from local.places import ROOT
 TARGET: Final = 0.85
 SAMPLE: Final = 240
 MINUTES: Final = 40.0
-# processor seconds of a run of tests, with a mutant and without
-PROCESSOR_S: Final = 60
+# Processor seconds of all tests of a part, and how many times what they took a mutant may take: it may loop for ever.
 BASELINE_PROCESSOR_S: Final = 600
+PROCESSOR_TIMES: Final = 2.0
+MIN_PROCESSOR_S: Final = 10
 # a run may wait for other processes for so many times its processor seconds
 WAITING_TIMES: Final = 15
 INTEGRATION: Final = "tests/integration"
+# tests that compute for seconds (pytest's -k): they run after all others, and only if those passed
+SLOW: Final = "test_memory_does_not_grow"
 OWN_PACKAGES: Final = frozenset({"benchmarks", "delivery", "functions", "jobs", "local", "shared", "tests"})
 # of pytest, about the plugins that the forks share
 IMPORTED_BEFORE: Final = "ignore::pytest.PytestAssertRewriteWarning"
@@ -52,9 +55,13 @@ NOT_COPIED: Final = shutil.ignore_patterns(
     ".git", ".venv", ".aisle", "__pycache__", "build", "node_modules", ".*_cache"
 )
 
-# Tests of modules that have none of their own name, in the folder of their group.
+# Tests of modules that have none of their own name, and of kernels, which are tested with what calls them.
 TESTS_ELSEWHERE: Final = {
     "shared/http/idempotency.py": ("tests/unit/http/test_idempotency.py",),
+    "jobs/models/als_kernel.py": ("tests/unit/models/test_als.py", "tests/unit/models/test_pairs.py"),
+    "jobs/models/pair_kernels.py": ("tests/unit/models/test_pairs.py",),
+    "jobs/models/transition_kernel.py": ("tests/unit/models/test_transitions.py",),
+    "jobs/offline/kernels.py": ("tests/unit/offline/test_recommender.py",),
 }
 
 
@@ -65,6 +72,14 @@ class Group:
     modules: tuple[str, ...]
     folder: str
     further: tuple[str, ...]
+    has_slow: bool = False
+
+    def steps(self, module: str) -> list[tuple[str, ...]]:
+        """Return the arguments of the runs of pytest that a mutant must pass to survive, the quickest first."""
+        quick = ("-k", f"not {SLOW}") if self.has_slow else ()
+        # a module without tests of its own name has those of the folder, which may be all there are
+        steps = dict.fromkeys([(*self.first_tests(module), *quick), (*self.further, *quick)])
+        return [*steps, *([(*self.further, "-k", SLOW)] if self.has_slow else [])]
 
     def first_tests(self, module: str) -> tuple[str, ...]:
         """Return the tests that mirror a module; the folder's if there are none."""
@@ -74,7 +89,7 @@ class Group:
 
 GROUPS: Final = {
     "domain": Group(("shared/domain/*.py",), "tests/unit/domain", ("tests/unit/domain", "tests/unit/shared")),
-    "models": Group(("jobs/models/*.py",), "tests/unit/models", ("tests/unit/models",)),
+    "models": Group(("jobs/models/*.py",), "tests/unit/models", ("tests/unit/models",), has_slow=True),
     "offline": Group(("jobs/offline/*.py",), "tests/unit/offline", ("tests/unit/offline",)),
     "auth": Group(
         ("shared/auth.py", "shared/tokens.py", "shared/api_keys.py"),
@@ -158,19 +173,26 @@ class Tree:
     def __init__(self, folder: Path) -> None:
         shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
         self.folder = folder
+        # the processor seconds of the last run
+        self.spent_s = 0.0
 
-    def passes(self, tests: Sequence[str], processor_s: int = PROCESSOR_S) -> bool:
+    def passes(self, tests: Sequence[str], processor_s: int) -> bool:
         """Return whether the tests pass in this tree. Tests that use more than ``processor_s`` count as failed.
 
         Unit tests run in a fork of this process, which has imported pytest and its plugins: that is most of the time of
         a short test. Integration tests start threads of gRPC, which do not survive a fork.
         """
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         if any(test.startswith(INTEGRATION) for test in tests):
-            return self._run(tests, processor_s)
-        child = os.fork()
-        if child == 0:
-            os._exit(self._test(tests, processor_s))
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            has_passed = self._run(tests, processor_s)
+        else:
+            child = os.fork()
+            if child == 0:
+                os._exit(self._test(tests, processor_s))
+            has_passed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.spent_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return has_passed
 
     def _run(self, tests: Sequence[str], processor_s: int) -> bool:
         environment = dict(os.environ) | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -209,7 +231,7 @@ class Tree:
         sys.dont_write_bytecode = True
         return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-W", IMPORTED_BEFORE, *tests]))
 
-    def survivor(self, mutant: Mutant) -> Survivor | None:
+    def survivor(self, mutant: Mutant, processor_s: int) -> Survivor | None:
         """Return the mutant as a survivor if neither its first nor its further tests fail; otherwise None."""
         from cosmic_ray.mutating import use_mutation
         from cosmic_ray.plugins import get_operator
@@ -217,9 +239,8 @@ class Tree:
         group = GROUPS[mutant.group]
         path = self.folder / mutant.module
         with use_mutation(path, get_operator(mutant.operator)(), mutant.occurrence) as (before, after):
-            for tests in (group.first_tests(mutant.module), group.further):
-                if not self.passes(tests):
-                    return None
+            if not all(self.passes(step, processor_s) for step in group.steps(mutant.module)):
+                return None
         return difference(mutant.module, before, after)
 
 
@@ -237,7 +258,7 @@ def preload() -> None:
     """Import what the forks share: pytest, its plugins and large libraries, nothing of this project."""
     for plugin in entry_points(group="pytest11"):
         plugin.load()
-    for name in ("hypothesis", "numpy", "orjson", "pydantic", "scipy.sparse"):
+    for name in ("hypothesis", "numba", "numpy", "orjson", "pydantic", "scipy.sparse"):
         import_module(name)
 
 
@@ -253,12 +274,14 @@ def run(chosen: Sequence[Mutant], workers: int, until: float) -> tuple[dict[Muta
     with tempfile.TemporaryDirectory(prefix="aisle-mutants-") as scratch:
         os.chmod(scratch, 0o711)
         trees = [Tree(Path(scratch) / str(number)) for number in range(workers)]
+        limits: dict[str, int] = {}
         for group in sorted({mutant.group for mutant in chosen}):
             if not trees[0].passes(GROUPS[group].further, BASELINE_PROCESSOR_S):
                 return {}, [f"the tests of {group} fail without a mutant: {' '.join(GROUPS[group].further)}"]
+            limits[group] = round(max(MIN_PROCESSOR_S, PROCESSOR_TIMES * trees[0].spent_s))
         finished: multiprocessing.queues.SimpleQueue[Any] = context.SimpleQueue()
         processes = [
-            context.Process(target=work, args=(tree, chosen[number::workers], until, finished))
+            context.Process(target=work, args=(tree, chosen[number::workers], limits, until, finished))
             for number, tree in enumerate(trees)
         ]
         for process in processes:
@@ -278,14 +301,14 @@ def run(chosen: Sequence[Mutant], workers: int, until: float) -> tuple[dict[Muta
     return results, errors
 
 
-def work(tree: Tree, mutants: Sequence[Mutant], until: float, finished: Any) -> None:
+def work(tree: Tree, mutants: Sequence[Mutant], limits: Mapping[str, int], until: float, finished: Any) -> None:
     """Try mutants, put each with its result into ``finished``, and at the end None with an error or with ""."""
     error = ""
     try:
         for mutant in mutants:
             if time.monotonic() > until:
                 break
-            finished.put((mutant, tree.survivor(mutant)))
+            finished.put((mutant, tree.survivor(mutant, limits[mutant.group])))
     except Exception as failure:  # noqa: BLE001 — reported by the process that waits
         error = repr(failure)
     finished.put((None, error))

@@ -23,6 +23,7 @@ Use the running system
   export FOLDER [--format parquet|csv]   write the shop to a folder or bucket, from which load stores it again
   admin create EMAIL       create an admin, or make an existing account one. Asks for the password, or reads it from
                            standard input. Uses the database of DATABASE_URL if that is set
+  trace ID                 show what a request caused, by its X-Request-ID or its trace id
   psql [ARGUMENT ...]      open the database
   redis-cli [COMMAND ...]  open the cache, or run one command
 
@@ -210,6 +211,13 @@ def rehearse(arguments: Sequence[str]) -> int:
     return run()
 
 
+def trace(arguments: Sequence[str]) -> int:
+    """Show what a request caused."""
+    from local.telemetry.tree import trace as run
+
+    return run(arguments)
+
+
 def psql(arguments: Sequence[str]) -> int:
     """Open the database."""
     from local.commands import psql as run
@@ -247,6 +255,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "admin": admin,
     "doctor": doctor,
     "rehearse": rehearse,
+    "trace": trace,
     "psql": psql,
     "redis-cli": redis_cli,
 }

@@ -16,13 +16,14 @@ from shared.errors import Forbidden, Unauthorized, UnsupportedMediaType
 # in the environment of the parts: arguments of a process are readable by every user of the machine
 OPERATOR_TOKEN: Final = "AISLE_OPERATOR_TOKEN"  # noqa: S105 — the name of a variable
 PUSH_TOKEN: Final = "AISLE_PUSH_TOKEN"  # noqa: S105 — the name of a variable
+TELEMETRY_TOKEN: Final = "AISLE_TELEMETRY_TOKEN"  # noqa: S105 — the name of a variable
+TELEMETRY_URL: Final = "AISLE_TELEMETRY_URL"
 
 
-def check_request(headers: Mapping[str, str]) -> None:
+def check_caller(headers: Mapping[str, str]) -> None:
     """Check what a web page cannot choose freely. ``headers`` has names in lower case.
 
-    Raises Forbidden unless the request names this machine and comes from no web page, UnsupportedMediaType unless its
-    body is JSON.
+    Raises Forbidden unless the request names this machine and comes from no web page.
     """
     host = headers.get("host", "")
     try:
@@ -33,6 +34,11 @@ def check_request(headers: Mapping[str, str]) -> None:
         raise Forbidden(f"Host: must be localhost or 127.0.0.1; got {host[:200]!r}.")
     if "origin" in headers or headers.get("sec-fetch-site", "none") != "none":
         raise Forbidden("Origin: web pages may not call this route. Use ./aisle job, or POST /admin/jobs/NAME/run.")
+
+
+def check_request(headers: Mapping[str, str]) -> None:
+    """Check the caller, and that the body is JSON. Raises Forbidden and UnsupportedMediaType."""
+    check_caller(headers)
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaType("Content-Type: must be application/json.")

@@ -29,7 +29,7 @@ from shared.manifest import Manifest, manifest
 if TYPE_CHECKING:
     from shared.http.health import Checks
 
-OWN_PATHS = ("/", "/health", "/health/ready", "/openapi.json", "/docs")
+OWN_PATHS = ("/", "/health", "/health/ready", "/openapi.json", "/docs", "/metrics")
 HEALTH_NAMES = {"postgres": "database", "redis": "redis"}
 CHECK_TIMEOUT_S = 3.0
 # hop-by-hop (RFC 9110, section 7.6.1), or set by the server itself
@@ -92,9 +92,9 @@ class OwnRoutes:
         )
 
     def private(self) -> Starlette:
-        """Return the route that runs jobs as an application of its own: pages of other origins may not read it."""
+        """Return the routes of operators as an application of its own: pages of other origins may not read them."""
         return Starlette(
-            routes=[Route("/_jobs/{name}", self.job, methods=["POST"])],
+            routes=[Route("/_jobs/{name}", self.job, methods=["POST"]), Route("/metrics", self.metrics)],
             exception_handlers={HTTPException: self.not_served},
         )
 
@@ -185,6 +185,22 @@ class OwnRoutes:
         forwarded = {name: value for name, value in answer.headers.items() if name not in NOT_FORWARDED}
         return Response(answer.content, answer.status_code, forwarded)
 
+    async def metrics(self, request: Request) -> Response:
+        """Return the metrics of all parts in Prometheus' text format, from the part that receives them."""
+        url = os.environ.get(doors.TELEMETRY_URL)
+        try:
+            doors.check_caller(request.headers)
+            if not url:
+                raise Unavailable("No metrics are kept here: OTEL_EXPORTER_OTLP_ENDPOINT sends them elsewhere.")
+            async with httpx.AsyncClient(timeout=5) as client:
+                answer = await client.get(f"{url}/metrics")
+        except AppError as error:
+            return problem(error, request)
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            return problem(Unavailable(f"The telemetry part does not answer: {reason}. See ./aisle status."), request)
+        return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))
+
     async def not_served(self, request: Request, error: Exception) -> Response:
         """Answer a path or a method that is not served with a problem that names the served paths."""
         assert isinstance(error, HTTPException)
@@ -206,7 +222,8 @@ def gateway(
     functions = {entry.name: create(entry.name) for entry in deployed.of_kind("http")}
     own = OwnRoutes(deployed, functions, jobs_url)
     apps: dict[str, ASGIApp] = {path: functions[name] for path, name in deployed.paths.items()}
-    return Gateway(apps | {"/_jobs": own.private()}, own.app())
+    private = own.private()
+    return Gateway(apps | {"/_jobs": private, "/metrics": private}, own.app())
 
 
 def serve(app: Any, sockets: list[socket.socket]) -> None:

@@ -26,6 +26,7 @@ from local.processes import Part, listen, python, rotate, spawn, start_step, wai
 from local.restarts import Restarts
 from local.services import Services, check_own
 from local.state import State, read_json, write_private
+from local.telemetry.store import path_in
 from shared.manifest import manifest
 
 WATCH_S = 0.2
@@ -114,6 +115,7 @@ class System:
         self.started = time.time()
         self.events_socket: socket.socket | None = None
         self.jobs_socket: socket.socket | None = None
+        self.telemetry_url: str | None = None
         self.operator_token = secrets.token_urlsafe(24)
         # stays the same: Pub/Sub delivers by the endpoints of the last run before they are updated
         self.push_token = state.secret("push")
@@ -126,7 +128,7 @@ class System:
         jobs_url = f"http://127.0.0.1:{jobs_port}/_jobs"
         own = {"JOBS_URL": jobs_url, "JOBS_TOKEN": secrets.token_urlsafe(24)}
         own |= mail_settings(os.environ, self.url, self.state.home / "mail")
-        self.environment = manifest().environment | self.services.environment | own
+        self.environment = manifest().environment | self.services.environment | own | self._start_telemetry()
         self.write_run()
         process = {**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"}
         push_token = {doors.PUSH_TOKEN: self.push_token}
@@ -140,7 +142,7 @@ class System:
             "events",
             "Events worker",
             python("local.worker", "events"),
-            process | push_token,
+            process | push_token | {"OTEL_SERVICE_NAME": "events"},
             [self.events_socket],
             events_port,
         )
@@ -149,12 +151,13 @@ class System:
             "jobs",
             "Jobs worker",
             python("local.worker", "jobs"),
-            process | {doors.OPERATOR_TOKEN: self.operator_token},
+            process | {doors.OPERATOR_TOKEN: self.operator_token, "OTEL_SERVICE_NAME": "jobs"},
             [self.jobs_socket],
             jobs_port,
             nice=10,
         )
-        self._spawn("gateway", "Gateway", python("local.gateway"), process, sockets, self.port)
+        own = {"OTEL_SERVICE_NAME": "gateway", doors.TELEMETRY_URL: self.telemetry_url or ""}
+        self._spawn("gateway", "Gateway", python("local.gateway"), process | own, sockets, self.port)
         self.write_run()
         self._finish_preparing(preparing)
         # DATABASE_URL may name another database at the next start
@@ -168,6 +171,27 @@ class System:
             self._first_jobs(jobs_url)
         self._spawn("scheduler", "Scheduler", python("local.scheduler"), process, [], None)
         self.write_run()
+
+    def _start_telemetry(self) -> dict[str, str]:
+        """Start the part that receives spans and metrics, and return the settings that send them there.
+
+        None if the environment sends them elsewhere, or nowhere.
+        """
+        if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+            return {}
+        listener, port = self._worker_socket("telemetry")
+        self.telemetry_url = f"http://127.0.0.1:{port}"
+        token = secrets.token_urlsafe(24)
+        command = python("local.telemetry.collector", "--file", str(path_in(self.state.home)))
+        environment = {**os.environ, "ENVIRONMENT": "local", doors.TELEMETRY_TOKEN: token}
+        self._spawn("telemetry", "Telemetry", command, environment, [listener], port, nice=10)
+        return {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.telemetry_url,
+            "OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer%20{token}",
+            # milliseconds: what `./aisle trace` and /metrics show is this old
+            "OTEL_BSP_SCHEDULE_DELAY": "500",
+            "OTEL_METRIC_EXPORT_INTERVAL": "5000",
+        }
 
     def _worker_socket(self, name: str) -> tuple[socket.socket, int]:
         # opened before Pub/Sub starts: its early deliveries then wait instead of counting as failed attempts
@@ -261,7 +285,7 @@ class System:
         """Stop callers before the parts that they call."""
         for listener in self.listeners:
             listener.close()
-        for keys in (("gateway", "scheduler"), ("pubsub",), ("events", "jobs")):
+        for keys in (("gateway", "scheduler"), ("pubsub",), ("events", "jobs"), ("telemetry",)):
             if keys == ("pubsub",):
                 group = [part for part in self.services.parts if part.name == "Pub/Sub"]
             else:

@@ -23,6 +23,7 @@ from shared.domain.events import EVENT_ID_NAMESPACE, MAX_EVENTS_PER_REQUEST, Eve
 from shared.domain.order_events import REPORT, Report, ReportedOrder, ReportedRefund, events_of
 from shared.errors import AppError, InvalidRequest, PubSubUnavailable, Unauthorized
 from shared.logs import current_traceparent
+from shared.telemetry import spans
 from shared.validation import MAX_ERRORS, validation_problem
 
 # events of a batch that are validated on the event loop; more are validated in a thread
@@ -222,10 +223,12 @@ def _validated(raw: Any) -> Report:
 
 async def _publish(user_id: str, events: list[dict[str, Any]]) -> None:
     """Publish one message and wait until Pub/Sub has it. Raises PubSubUnavailable."""
-    data, attributes = messages.user_events(user_id, events, current_traceparent(), event_origin.current())
-    future = None
-    try:
-        future = pubsub.send(messages.USER_EVENTS, data, attributes)
-        await asyncio.wait_for(asyncio.wrap_future(future), pubsub.wait_s())
-    except Exception as error:
-        raise pubsub.refused(error, future) from error
+    described: dict[str, spans.Value] = {"messaging.system": "gcp_pubsub", "messaging.batch.message_count": len(events)}
+    with spans.span(f"publish {messages.USER_EVENTS}", "producer", described):
+        data, attributes = messages.user_events(user_id, events, current_traceparent(), event_origin.current())
+        future = None
+        try:
+            future = pubsub.send(messages.USER_EVENTS, data, attributes)
+            await asyncio.wait_for(asyncio.wrap_future(future), pubsub.wait_s())
+        except Exception as error:
+            raise pubsub.refused(error, future) from error

@@ -17,6 +17,7 @@ from shared.clients import postgres
 from shared.errors import AppError, JobRunning, MalformedBody, SchemaMissing
 from shared.storage.operations import job_runs
 from shared.storage.schema import advisory_locks, presence
+from shared.telemetry import metrics, spans
 from shared.validation import validation_problem
 
 log = logging.getLogger(__name__)
@@ -56,8 +57,10 @@ def run_job(name: str, work: Callable[[P], dict[str, Any]], parameters: P) -> di
     with one_at_a_time(name):
         run_id = job_runs.begin(name)
         started = time.perf_counter()
+        outcome = "failed"
         try:
             result = work(parameters)
+            outcome = "succeeded"
         except Exception as error:
             detail = error.detail if isinstance(error, AppError) else f"{type(error).__name__}: {error}"
             try:
@@ -66,7 +69,10 @@ def run_job(name: str, work: Callable[[P], dict[str, Any]], parameters: P) -> di
             except AppError:
                 log.warning("job_runs not written", extra={"job": name})
             raise
-        result = {"job": name, **result, "seconds": round(time.perf_counter() - started, 3)}
+        finally:
+            seconds = time.perf_counter() - started
+            metrics.record(metrics.JOB_DURATION, seconds, {spans.FUNCTION: name, "aisle.outcome": outcome})
+        result = {"job": name, **result, "seconds": round(seconds, 3)}
         public = {key: value for key, value in result.items() if not isinstance(value, SecretStr)}
         if run_id is not None:
             job_runs.end(run_id, "succeeded", public)
@@ -90,7 +96,10 @@ def job(work: Callable[[P], dict[str, Any]]) -> Any:
     def entry(request: Any) -> Any:
         logs.configure()
         traceparent = request.headers.get("traceparent")
-        with logs.fields(job=name, **logs.trace_fields(traceparent)):
+        with (
+            logs.fields(job=name, **logs.trace_fields(traceparent)),
+            spans.span(f"job {name}", "server", {spans.FUNCTION: name}, traceparent=traceparent) as span,
+        ):
             try:
                 try:
                     parameters = model.model_validate(orjson.loads(request.get_data() or b"{}"))
@@ -100,6 +109,7 @@ def job(work: Callable[[P], dict[str, Any]]) -> Any:
                     raise validation_problem(error) from None
                 return _answer(run_job(name, work, parameters), 200, "application/json")
             except AppError as error:
+                span.fail(error.title)
                 if error.status >= 500:
                     log.exception("job failed")
                 return _answer(error.problem() | {"instance": request.path}, error.status, PROBLEM)
@@ -107,10 +117,15 @@ def job(work: Callable[[P], dict[str, Any]]) -> Any:
                 if presence.explains(error):
                     # Cloud Scheduler calls jobs from the first deployment on, and an alert on those calls is no use
                     missing = SchemaMissing("The database has no schema yet; run the job migrate, and this job again.")
+                    span.fail(missing.title)
                     return _answer(missing.problem() | {"instance": request.path}, missing.status, PROBLEM)
+                span.fail(type(error).__name__)
                 log.exception("job failed")
                 problem = AppError(f"{type(error).__name__}: the error was logged.").problem()
                 return _answer(problem | {"instance": request.path}, 500, PROBLEM)
+            finally:
+                span.end()
+                span.flush()
 
     entry.run = functools.partial(run_job, name, work)  # type: ignore[attr-defined]  # an entry point is a function
     del entry.__wrapped__  # the signature is that of a request, not of the parameters

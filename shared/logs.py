@@ -91,8 +91,10 @@ def current_request_id() -> str | None:
 
 @contextmanager
 def trace_of(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> Iterator[None]:
-    """Add the request's id and trace to every line logged inside the block."""
-    traceparent = next((value.decode("latin-1") for name, value in headers if name == b"traceparent"), None)
+    """Add the request's id and trace to every line logged inside the block. A recorded span has set the trace."""
+    traceparent = current_traceparent() or next(
+        (value.decode("latin-1") for name, value in headers if name == b"traceparent"), None
+    )
     values = {"request_id": request_id} | trace_fields(traceparent)
     if traceparent and len(values) > 1:
         values["traceparent"] = traceparent

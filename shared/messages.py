@@ -27,7 +27,7 @@ from typing import Any, Final
 
 import orjson
 
-from shared.domain.json_values import escaped_text
+from shared.domain.json_values import escaped_text, without_depths
 from shared.event_origin import Origin
 
 USER_EVENTS: Final = "user-events"
@@ -96,23 +96,40 @@ def catalog_changes(product_ids: Sequence[int], change: str) -> tuple[bytes, dic
     return orjson.dumps({"product_ids": list(product_ids), "change": change}), {"schema": CATALOG_CHANGES_SCHEMA}
 
 
+def envelope_of(event: Any) -> dict[str, Any] | None:
+    """Return the message of a Pub/Sub CloudEvent as it was delivered; None if the event carries none."""
+    message = event.data.get("message") if isinstance(event.data, dict) else None
+    return message if isinstance(message, dict) else None
+
+
+def attributes_of(envelope: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a message's attributes, which no code but ours has checked."""
+    given = envelope.get("attributes")
+    return given if isinstance(given, dict) else {}
+
+
+def published_at(envelope: Mapping[str, Any]) -> datetime | None:
+    """Return when a message was first published, as ``Message.published_at``."""
+    return _time(
+        attributes_of(envelope).get(PUBLISHED_AT) or envelope.get("publishTime") or envelope.get("publish_time")
+    )
+
+
 def read(event: Any, schema: str) -> Message:
     """Return the message of a Pub/Sub CloudEvent. Raises UnreadableMessage if the event carries none."""
-    envelope = event.data if isinstance(event.data, dict) else {}
-    message = envelope.get("message")
-    if not isinstance(message, dict):
+    message = envelope_of(event)
+    if message is None:
         raise UnreadableMessage("the CloudEvent carries no Pub/Sub message")
     message_id = storable_id(message.get("messageId") or message.get("message_id") or event["id"])
-    given = message.get("attributes")
-    attributes = given if isinstance(given, dict) else {}
-    published_at = _time(attributes.get(PUBLISHED_AT) or message.get("publishTime") or message.get("publish_time"))
+    attributes = attributes_of(message)
+    first_published = published_at(message)
     try:
         raw = base64.b64decode(message.get("data") or "", validate=True)
     except (binascii.Error, TypeError, ValueError):
-        return Message(message_id, attributes, None, b"", published_at)
+        return Message(message_id, attributes, None, b"", first_published)
     if attributes.get("schema") != schema:
-        return Message(message_id, attributes, None, raw, published_at)
-    return Message(message_id, attributes, _json(raw), raw, published_at)
+        return Message(message_id, attributes, None, raw, first_published)
+    return Message(message_id, attributes, _json(raw), raw, first_published)
 
 
 def storable_id(message_id: Any) -> str:
@@ -130,16 +147,17 @@ def permanent_fault(topic: str, attributes: Mapping[str, str], data: bytes) -> s
 def _json(raw: bytes) -> Any:
     """Return the JSON of a message's data; None if it is none.
 
-    What the strict parser refuses whole is read leniently: a lone surrogate, a control character or a byte that is not
-    of the encoding then spoils the event that has it, and not the events beside it.
+    What the strict parser refuses whole is read leniently: a lone surrogate, a control character, a byte that is not of
+    the encoding or a value that is nested too deeply for a parser then spoils the event that has it, and not the events
+    beside it.
     """
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(raw.decode(json.detect_encoding(raw), "surrogateescape"), strict=False)
-    except (ValueError, RecursionError):
+        return json.loads(without_depths(raw.decode(json.detect_encoding(raw), "surrogateescape")), strict=False)
+    except ValueError:
         return None
 
 

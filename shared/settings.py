@@ -224,6 +224,15 @@ class Settings(BaseModel):
         pattern="^(DEBUG|INFO|WARNING|ERROR)$",
         description="lowest severity that is logged: DEBUG, INFO, WARNING or ERROR",
     )
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        description="where spans and metrics are sent, by OTLP over HTTP; if not set, none are recorded",
+    )
+    otel_traces_sampler_arg: float = Field(
+        1, ge=0, le=1, description="share of the traces that are kept, among those whose caller does not decide it"
+    )
+    otel_sdk_disabled: bool = Field(False, description="whether neither spans nor metrics are recorded")
 
     @field_validator(
         "cors_origins", "cors_headers", "database_owners", "database_jobs", "database_writers", mode="before"

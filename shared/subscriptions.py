@@ -3,17 +3,22 @@
 Everything else raises, and Pub/Sub delivers the message again. docs/decisions/0053-delivery.md says which is which.
 """
 
+import functools
 import logging
+import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import functions_framework
 from cloudevents.http.event import CloudEvent
 from pydantic import ValidationError
 
-from shared import messages
+from shared import logs, messages
 from shared.clients.postgres_errors import permanent_fault
 from shared.messages import Message
 from shared.storage.events import rejected
+from shared.telemetry import metrics, spans
 from shared.validation import first_error
 
 log = logging.getLogger(__name__)
@@ -21,6 +26,40 @@ log = logging.getLogger(__name__)
 Body = TypeVar("Body")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def subscriber(apply: Callable[[CloudEvent], None]) -> Any:
+    """Turn a function of a CloudEvent into the entry point that Eventarc calls with each message.
+
+    Returning acknowledges the message; raising has it delivered again. Its work belongs to the trace of the request
+    that caused the message.
+    """
+    name = apply.__name__
+
+    @functools.wraps(apply)
+    def entry(event: CloudEvent) -> None:
+        logs.configure()
+        envelope = messages.envelope_of(event) or {}
+        named = messages.attributes_of(envelope).get("traceparent")
+        traceparent = named if isinstance(named, str) else None
+        started = time.perf_counter()
+        if (published := messages.published_at(envelope)) is not None:
+            age_s = max(0.0, (datetime.now(UTC) - published).total_seconds())
+            metrics.record(metrics.MESSAGE_AGE, age_s, {spans.FUNCTION: name})
+        outcome = "failed"
+        with (
+            logs.fields(**logs.trace_fields(traceparent)),
+            spans.span(name, "consumer", {spans.FUNCTION: name}, traceparent=traceparent) as span,
+        ):
+            try:
+                apply(event)
+                outcome = "applied"
+            finally:
+                seconds = time.perf_counter() - started
+                metrics.record(metrics.APPLY_DURATION, seconds, {spans.FUNCTION: name, "aisle.outcome": outcome})
+        span.flush()
+
+    return functions_framework.cloud_event(entry)
 
 
 def read_or_reject(event: CloudEvent, schema: str, parse: Callable[[Any], Body]) -> tuple[Message, Body] | None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests.examples import FACTOR, examples
+from tests.examples import examples
 
 # property tests without a number of their own; a deadline would measure the machine
-settings.register_profile("aisle", max_examples=examples(100), deadline=None if FACTOR > 1 else 200)
+settings.register_profile("aisle", max_examples=examples(100), deadline=None)
 settings.load_profile("aisle")
 
 # settings of a running system or of the developer's shell must not reach the tests

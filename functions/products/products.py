@@ -32,6 +32,7 @@ from shared.storage.answers import protocol
 from shared.storage.catalog import product_ids, product_pages, product_writes, searches
 from shared.storage.catalog import products as catalog
 from shared.storage.people import search_history
+from shared.telemetry import metrics
 
 router = APIRouter(prefix="/products", tags=["products"])
 # the parameters that filter, under the names of product_pages.Filters; of the others some have another name there
@@ -60,7 +61,9 @@ async def list_products(request: Request, user_id: MaybeShopper, query: Annotate
     else:
         answer = await search
     if is_first:
-        searches.note(query.search, product_pages.total_of(answer.body))
+        total = product_pages.total_of(answer.body)
+        searches.note(query.search, total)
+        metrics.record(metrics.SEARCHES, 1, {"aisle.results": "some" if total else "none"})
     if user_id is None and "aisle.located" not in request.scope:
         return fresh(request, answer.body, max_age_s=MAX_AGE_S, is_hit=answer.is_hit)
     return fresh(request, answer.body, max_age_s=0, public=False, is_hit=answer.is_hit)

@@ -28,6 +28,7 @@ from shared.storage.answers import popular_ranking, user_answers
 from shared.storage.recommending import answer_products
 from shared.storage.recommending.attribution import LoggedAnswer
 from shared.storage.recommending.candidates import CandidateSet, read_candidates
+from shared.telemetry import metrics
 
 PATH = "/recommendations"
 
@@ -170,6 +171,9 @@ def answer_of(
     listed: list[tuple[dict[str, Any], float, dict[str, Any]]], log: LoggedAnswer, found: CandidateSet
 ) -> dict[str, Any]:
     """Return the answer of ``(product, score, further fields)``, best first, as it is logged."""
+    metrics.record(metrics.ANSWERS, 1, {"aisle.strategy": log.strategy})
+    if found.version is not None:
+        metrics.record(metrics.MODEL_VERSION, found.version, {})
     return {
         "user_id": log.user_id,
         "recommendations": ranked_products(listed),
@@ -185,6 +189,7 @@ def popular_instead(user_id: str, popular: list[tuple[dict[str, Any], float]]) -
     """Return the answer while Postgres is unavailable: the live ranking. Raises DatabaseUnavailable if it is empty."""
     if not popular:
         raise DatabaseUnavailable("Neither the database nor a stored answer is available; try again in a moment.")
+    metrics.record(metrics.ANSWERS, 1, {"aisle.strategy": "popular"})
     return dump(
         {
             "user_id": user_id,

@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-import functions_framework
 from cloudevents.http.event import CloudEvent
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared import logs, messages
+from shared import messages
 from shared.clients.postgres import transaction
 from shared.domain.events import ProductId
 from shared.storage.answers import invalidation, popular_ranking, protocol
 from shared.storage.catalog import catalog_counts, products, search_index
 from shared.storage.recommending import content
-from shared.subscriptions import apply_or_reject, read_or_reject
+from shared.subscriptions import apply_or_reject, read_or_reject, subscriber
 
 
 class CatalogChange(BaseModel):
@@ -45,10 +44,9 @@ def _refresh_content(product_ids: Sequence[int], change: str) -> None:
         content.announce_recount()
 
 
-@functions_framework.cloud_event
+@subscriber
 def refresh_catalog(event: CloudEvent) -> None:
     """Refresh search documents, vocabulary, embeddings, the live popular ranking and stored answers. Idempotent."""
-    logs.configure()
     readable = read_or_reject(event, messages.CATALOG_CHANGES_SCHEMA, CatalogChange.model_validate)
     if readable is None:
         return

@@ -3,19 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-import functions_framework
 from cloudevents.http.event import CloudEvent
 
-from shared import logs, user_events
+from shared import user_events
 from shared.storage.answers import popular_ranking
 from shared.storage.catalog import stubs
 from shared.storage.events import purchase_counts
+from shared.subscriptions import subscriber
 
 
-@functions_framework.cloud_event
+@subscriber
 def update_popularity(event: CloudEvent) -> None:
     """Count the purchases of a message exactly once. The job popular restores what Redis missed within a minute."""
-    logs.configure()
     message = user_events.read(event)
     if message is None:
         return

@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import functions_framework
 from cloudevents.http.event import CloudEvent
 
-from shared import logs, user_events
+from shared import user_events
 from shared.domain.events import EventType
 from shared.event_origin import Origin
 from shared.storage.answers import invalidation, popular_ranking
 from shared.storage.catalog import searches, stubs
 from shared.storage.events import ingestion
+from shared.subscriptions import subscriber
 
 
 def _searches(events: Iterable[dict[str, Any]], origin: Origin) -> list[tuple[str, int | None, str | None]]:
@@ -30,10 +30,9 @@ def _searches(events: Iterable[dict[str, Any]], origin: Origin) -> list[tuple[st
     return found
 
 
-@functions_framework.cloud_event
+@subscriber
 def update_preferences(event: CloudEvent) -> None:
     """Store the events of a message exactly once. Returning acknowledges the message; raising redelivers it."""
-    logs.configure()
     message = user_events.read(event)
     if message is None:
         return

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from local.chaos import checker, snapshot
-from local.chaos.driver import READS, Driver
+from local.chaos.driver import READS, Driver, Sample
 from local.chaos.faults import FAULTS, SHORT, Fault
 from local.chaos.record import Record
 from local.chaos.report import MAX_RECOVERY_S, Outcome, table, write
-from local.chaos.system import STATEMENT_TIMEOUT_S, System
+from local.chaos.system import PAYMENT_TIMEOUT_S, STATEMENT_TIMEOUT_S, System
 from local.errors import CommandError
+from shared.http.idempotency import MARGIN_S
 from shared.manifest import manifest
 
 SECONDS: Final = 8.0
@@ -24,6 +25,8 @@ SECONDS: Final = 8.0
 CALM_S: Final = 3.0
 # A reader waits for a connection of the pool, then for the statement, then for the socket's deadline beyond it.
 MAX_READ_S: Final = STATEMENT_TIMEOUT_S + 10.0
+# A checkout whose process was killed answers 409 until its claim ends, and is then a request like any other.
+MAX_REPEATS_S: Final = PAYMENT_TIMEOUT_S + MARGIN_S + MAX_RECOVERY_S
 POLL_S: Final = 0.5
 
 
@@ -37,14 +40,24 @@ def greatest_backoff_s() -> float:
     return float(max(entry.max_backoff_s for entry in manifest().of_kind("event")))
 
 
+def failing_times(errors: Sequence[Sample], end: float) -> tuple[float, float]:
+    """Return how many seconds after the end of a fault new requests, and repeated ones of before, failed at last."""
+    new = (error.ended - end for error in errors if error.first > end)
+    repeated = (error.ended - end for error in errors if error.first <= end < error.ended)
+    return max(new, default=0.0), max(repeated, default=0.0)
+
+
 class Run:
     """A running system under load, to which faults happen one after the other."""
 
-    def __init__(self, system: System, driver: Driver, record: Record, stock: dict[int, int]) -> None:
+    def __init__(
+        self, system: System, driver: Driver, record: Record, stock: dict[int, int], calm_s: float = CALM_S
+    ) -> None:
         self.system = system
         self.driver = driver
         self.record = record
         self.stock = stock
+        self.calm_s = calm_s
         # what earlier faults lost is not the later ones' fault
         self.known: set[str] = set()
 
@@ -55,7 +68,7 @@ class Run:
         with fault.inject(self.system, self.driver, seconds):
             ended = time.monotonic()
             self._wait_for_calm(ended)
-        outcome = Outcome(fault, ended - began, max_read_s=MAX_READ_S)
+        outcome = Outcome(fault, ended - began, max_read_s=MAX_READ_S, max_repeats_s=MAX_REPEATS_S)
         outcome.max_drain_s = greatest_backoff_s() + outcome.seconds
         with self.driver.paused():
             findings = self._drain(outcome, ended)
@@ -68,7 +81,7 @@ class Run:
         outcome.requests, outcome.errors = len(samples), len(errors)
         outcome.longest_wait_s = max((sample.seconds for sample in samples), default=0.0)
         outcome.longest_read_s = max((sample.seconds for sample in samples if sample.kind == READS), default=0.0)
-        outcome.recovery_s = max((sample.ended - ended for sample in errors if sample.began > ended), default=0.0)
+        outcome.recovery_s, outcome.repeats_s = failing_times(errors, ended)
         outcome.wrong = [f"{sample.reply.status} {sample.path.split('?')[0]}" for sample in samples if sample.is_wrong]
         outcome.given_up = self.driver.given_up[given_up:]
         return outcome
@@ -77,7 +90,7 @@ class Run:
         deadline = ended + 2 * MAX_RECOVERY_S
         while (now := time.monotonic()) < deadline:
             failed = [sample.ended for sample in self.driver.samples[-400:] if sample.is_error]
-            if now - max([ended, *failed]) > CALM_S:
+            if now - max([ended, *failed]) > self.calm_s:
                 return
             time.sleep(0.1)
 
@@ -131,6 +144,7 @@ def chaos(arguments: Sequence[str]) -> int:
     if unknown := set(options.names) - set(FAULTS):
         parser.error(f"unknown fault {', '.join(sorted(unknown))}; the faults are {', '.join(FAULTS)}")
     names = options.names or (SHORT if options.short else list(FAULTS))
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="aisle-chaos-") as scratch:
         os.chmod(scratch, 0o711)  # noqa: S103 — the database's user must enter the folder
         outcomes = run(Path(scratch), [FAULTS[name] for name in names], options.seconds, options.keep)
@@ -140,21 +154,27 @@ def chaos(arguments: Sequence[str]) -> int:
     for complaint in complaints:
         say(f"FAILED {complaint}")
     if options.write:
-        write(outcomes, " ".join(["./aisle chaos", *arguments]), datetime.now(UTC).date().isoformat())
+        # where the logs of a run went is nobody else's concern
+        command = " ".join(
+            ["./aisle chaos", *(word for word in arguments if word not in ("--keep", str(options.keep)))]
+        )
+        write(outcomes, command, datetime.now(UTC).date().isoformat(), time.monotonic() - began)
     return 1 if complaints or not outcomes else 0
 
 
-def run(folder: Path, faults: Sequence[Fault], seconds: float, keep: Path | None = None) -> list[Outcome]:
+def run(
+    folder: Path, faults: Sequence[Fault], seconds: float, keep: Path | None = None, calm_s: float = CALM_S
+) -> list[Outcome]:
     """Start a system in ``folder``, let the faults happen to it and return what each did. Raises CommandError."""
     outcomes = []
     with System(folder, say) as system:
         record = Record(folder / "record.jsonl")
         stock = system.fill_catalog()
         driver = Driver(system.url, record, list(stock), system.secret_key(), system.admin)
-        running = Run(system, driver, record, stock)
+        running = Run(system, driver, record, stock, calm_s)
         driver.start()
         try:
-            time.sleep(CALM_S)
+            time.sleep(calm_s)
             for fault in faults:
                 if fault.needs and fault.needs not in system.disks:
                     say(f"{fault.name}: skipped, since only root can mount the small disk that it fills")
@@ -167,7 +187,7 @@ def run(folder: Path, faults: Sequence[Fault], seconds: float, keep: Path | None
                 if outcome.complaints:
                     # so that the next fault shows its own effects
                     system.restart()
-                    time.sleep(CALM_S)
+                    time.sleep(calm_s)
         except TimeoutError as error:
             raise CommandError(str(error)) from None
         finally:

@@ -41,9 +41,10 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True)
 class Sample:
-    """A request: times are of time.monotonic."""
+    """A request: times are of time.monotonic. ``first`` is when the first attempt of a repeated request began."""
 
     kind: str
+    first: float
     began: float
     ended: float
     reply: Reply
@@ -222,9 +223,10 @@ class Driver:
     def _until(
         self, kind: str, method: str, path: str, body: Any, headers: dict[str, str] | None = None
     ) -> Reply | None:
-        deadline = time.monotonic() + PATIENCE_S
+        first = time.monotonic()
+        deadline = first + PATIENCE_S
         while not self._end.is_set():
-            reply = self.request(kind, method, path, body, headers)
+            reply = self.request(kind, method, path, body, headers, first=first)
             if 200 <= reply.status < 300:
                 return reply
             if time.monotonic() > deadline:
@@ -235,13 +237,23 @@ class Driver:
         return None
 
     def request(
-        self, kind: str, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+        self,
+        kind: str,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        *,
+        first: float | None = None,
     ) -> Reply:
-        """Send a request and remember how it went."""
+        """Send a request and remember how it went. ``first`` is when its first attempt began, if it is repeated."""
         began = time.monotonic()
         reply = send(self.host, self.port, method, path, body, headers)
         with self._lock:
-            self.samples.append(Sample(kind, began, time.monotonic(), reply, f"{method} {path}"))
+            ended = time.monotonic()
+            self.samples.append(
+                Sample(kind, began if first is None else first, began, ended, reply, f"{method} {path}")
+            )
         return reply
 
 

@@ -73,7 +73,7 @@ def silent(*names: str) -> Break:
             time.sleep(seconds)
         finally:
             for name in names:
-                system.proxies[name].speak()
+                system.proxies[name].heal()
         yield
 
     return inject
@@ -90,7 +90,7 @@ def refused(*names: str) -> Break:
             time.sleep(seconds)
         finally:
             for name in names:
-                system.proxies[name].start()
+                system.proxies[name].heal()
         yield
 
     return inject
@@ -101,11 +101,11 @@ def slow(name: str, delay_s: float) -> Break:
 
     @contextmanager
     def inject(system: System, _driver: Driver, seconds: float) -> Iterator[None]:
-        system.proxies[name].delay_s = delay_s
+        system.proxies[name].delay(delay_s)
         try:
             time.sleep(seconds)
         finally:
-            system.proxies[name].delay_s = 0.0
+            system.proxies[name].heal()
         yield
 
     return inject
@@ -253,7 +253,7 @@ def everything(system: System, _driver: Driver, seconds: float) -> Iterator[None
             system.kill(name)
     time.sleep(seconds)
     for name in SERVICES:
-        system.proxies[name].start()
+        system.proxies[name].heal()
     yield
 
 

@@ -1,133 +1,175 @@
-"""A TCP proxy that can refuse connections, fall silent, or answer slowly, while both ends live."""
+"""A TCP proxy in front of a service, which can fail in the ways in which networks do while both ends live."""
 
-import asyncio
 import contextlib
+import socket
 import threading
-from collections.abc import Coroutine
-from concurrent.futures import Future
-from typing import Any, Final
+from typing import Final
 
 CHUNK: Final = 65_536
 
 
 class Proxy:
-    """Forwards a port of the loopback address to another. Its methods may be called from any thread."""
+    """Forwards connections to ``target``; ``port`` is its own. All methods take effect at once, from any thread.
 
-    def __init__(self, target_port: int) -> None:
-        self.target_port = target_port
-        self.port = 0
+    * ``stall``   no byte is forwarded, in either direction; connections are still accepted
+    * ``silence``  as ``stall``, but what is sent meanwhile is lost, and these connections stay silent for ever
+    * ``lose``    the connections that are open stay silent for ever; later ones are forwarded
+    * ``lose_answers``  what the service sends is dropped from now on; what it is sent still arrives
+    * ``refuse``  open connections are cut, and new ones refused
+    * ``cut``     open connections are cut
+    * ``delay``   each chunk of bytes waits that many seconds
+    * ``heal``    everything is forwarded again, except on lost connections. After a ``silence`` their ends at the
+      service are closed, as the keepalive probes of a server would do; the client's ends stay open
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.target = (host, port)
         self.delay_s = 0.0
+        self._answers_lost = False
         self._silent = False
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._upstream: set[asyncio.StreamWriter] = set()
-        # connections that were open while the proxy was silent: no byte passes them ever again
-        self._muted: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._lock = threading.Lock()
+        self._pairs: set[_Pair] = set()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._start_accepting()
 
-    def start(self) -> None:
-        """Listen on a free port, or again on the port of before."""
-        if not self._thread.is_alive():
-            self._thread.start()
-        self._call(self._listen()).result(10)
-
-    def stop(self) -> None:
-        """Close everything."""
-        self._call(self._close()).result(10)
-        self._call(self._cancel()).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def refuse(self) -> None:
-        """Break all connections and accept none."""
-        self._call(self._close()).result(10)
+    def stall(self) -> None:
+        self._flowing.clear()
 
     def silence(self) -> None:
-        """Let no byte pass any more. Connections are accepted, and stay open without an answer."""
-        self._call(self._mute()).result(10)
+        with self._lock:
+            self._silent = True
+        self.lose()
 
-    def speak(self) -> None:
-        """Serve new connections again. Those of the silence stay silent, as behind a router that forgot them.
+    def lose(self) -> None:
+        with self._lock:
+            for pair in self._pairs:
+                pair.lost.set()
 
-        Their other ends are closed, as a server's keepalive probes would do.
-        """
-        self._call(self._unmute()).result(10)
+    def lose_answers(self) -> None:
+        self._answers_lost = True
 
-    def _call(self, work: Coroutine[Any, Any, None]) -> "Future[None]":
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+    def refuse(self) -> None:
+        self._stop_accepting()
+        self.cut()
 
-    async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+    def cut(self) -> None:
+        with self._lock:
+            pairs, self._pairs = self._pairs, set()
+        for pair in pairs:
+            pair.close()
 
-    async def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for writer in self._writers | self._upstream:
-            writer.transport.abort()
-        self._writers.clear()
-        self._upstream.clear()
-        self._muted.clear()
-        await asyncio.sleep(0)
+    def delay(self, seconds: float) -> None:
+        self.delay_s = seconds
 
-    async def _cancel(self) -> None:
-        waiting = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+    def heal(self) -> None:
+        self.delay_s = 0.0
+        if self._answers_lost:
+            # an answer is missing, so that later ones cannot be told apart
+            self.lose()
+            self._answers_lost = False
+        with self._lock:
+            was_silent, self._silent = self._silent, False
+            silenced = [pair for pair in self._pairs if pair.lost.is_set()] if was_silent else []
+        for pair in silenced:
+            pair.close_server()
+        self._flowing.set()
+        if self._listener.fileno() < 0:
+            self._listener = socket.create_server(("127.0.0.1", self.port))
+            self._start_accepting()
 
-    async def _mute(self) -> None:
-        self._silent = True
-        self._muted |= self._writers
+    def close(self) -> None:
+        self._flowing.set()
+        self._stop_accepting()
+        self.cut()
 
-    async def _unmute(self) -> None:
-        self._silent = False
-        for writer in list(self._upstream):
-            if writer in self._muted:
-                writer.transport.abort()
+    def _start_accepting(self) -> None:
+        threading.Thread(target=self._accept, args=[self._listener], name="proxy", daemon=True).start()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        if self._silent:
-            self._muted.add(writer)
-        try:
-            upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self.target_port)
-        except OSError:
-            if writer not in self._muted:
-                writer.transport.abort()
-            self._writers.discard(writer)
-            return
-        self._upstream.add(upstream_writer)
-        if writer in self._muted:
-            self._muted.add(upstream_writer)
-        # cancelled when the proxy stops
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(
-                self._pump(reader, upstream_writer, writer), self._pump(upstream_reader, writer, upstream_writer)
-            )
-        for end in (writer, upstream_writer):
-            self._writers.discard(end)
-            self._upstream.discard(end)
-            self._muted.discard(end)
-
-    async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, own: asyncio.StreamWriter
-    ) -> None:
+    def _stop_accepting(self) -> None:
         with contextlib.suppress(OSError):
-            while data := await reader.read(CHUNK):
-                if own in self._muted or writer in self._muted:
-                    # both ends of a muted connection are in the set, or will be with the next silence
-                    self._muted |= {own, writer}
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            # a thread each: a service that hangs may take no connection for a while
+            threading.Thread(target=self._serve, args=[client], name="proxy", daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        pair = _Pair(client)
+        with self._lock:
+            self._pairs.add(pair)
+            if self._silent:
+                pair.lost.set()
+        try:
+            server = socket.create_connection(self.target)
+        except OSError:
+            if not pair.lost.is_set():
+                self._end(pair)
+            return
+        pair.connected(server)
+        answers = threading.Thread(target=self._pump, args=[pair, server, client], name="proxy", daemon=True)
+        answers.start()
+        self._pump(pair, client, server)
+        answers.join()
+        self._end(pair)
+
+    def _end(self, pair: "_Pair") -> None:
+        pair.close()
+        with self._lock:
+            self._pairs.discard(pair)
+
+    def _pump(self, pair: "_Pair", source: socket.socket, target: socket.socket) -> None:
+        is_answer = source is pair.server
+        with contextlib.suppress(OSError):
+            while data := source.recv(CHUNK):
+                self._flowing.wait()
+                if pair.lost.is_set() or (self._answers_lost and is_answer):
                     continue
                 if self.delay_s:
-                    await asyncio.sleep(self.delay_s)
-                writer.write(data)
-                await writer.drain()
-        if own in self._muted and writer in self._writers:
-            # the server has gone, but its farewell does not pass either: the client's end stays open
-            while not writer.is_closing():
-                await asyncio.sleep(0.5)
-        with contextlib.suppress(OSError):
-            writer.close()
+                    # a closed pair ends the wait
+                    pair.closed.wait(self.delay_s)
+                target.sendall(data)
+        # the end of a service does not pass a lost connection either
+        if not (is_answer and pair.lost.is_set()):
+            pair.close()
+
+
+class _Pair:
+    """A client's connection and, once there is one, the connection to the service."""
+
+    def __init__(self, client: socket.socket) -> None:
+        self.client = client
+        self.server: socket.socket | None = None
+        self.lost = threading.Event()
+        self.closed = threading.Event()
+
+    def connected(self, server: socket.socket) -> None:
+        """Note the connection to the service; it is closed if the pair was closed meanwhile."""
+        self.server = server
+        if self.closed.is_set():
+            self.close()
+
+    def close_server(self) -> None:
+        """Close the connection to the service alone."""
+        if self.server is not None:
+            _close(self.server)
+
+    def close(self) -> None:
+        """Close both connections."""
+        self.closed.set()
+        _close(self.client)
+        self.close_server()
+
+
+def _close(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+    end.close()

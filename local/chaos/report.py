@@ -31,6 +31,9 @@ class Outcome:
     lost: int = 0
     doubled: int = 0
     recovery_s: float = 0.0
+    # of requests whose first attempt was before the end
+    repeats_s: float = 0.0
+    max_repeats_s: float = 0.0
     drain_s: float = 0.0
     max_drain_s: float = 0.0
     # paths with the status that no fault may cause
@@ -54,6 +57,8 @@ class Outcome:
             complaints.append(f"{len(self.stale)} stale answers: {', '.join(self.stale[:3])}")
         if self.recovery_s > MAX_RECOVERY_S:
             complaints.append(f"new requests failed until {self.recovery_s:.1f} s after the end")
+        if self.repeats_s > self.max_repeats_s:
+            complaints.append(f"interrupted requests failed until {self.repeats_s:.1f} s after the end")
         if self.drain_s > self.max_drain_s:
             complaints.append(f"the backlog took {self.drain_s:.1f} s")
         if not self.fault.stops_functions and self.longest_read_s > self.max_read_s:
@@ -64,22 +69,22 @@ class Outcome:
 def table(outcomes: Sequence[Outcome]) -> str:
     """Return the outcomes as a Markdown table."""
     lines = [
-        "| fault | requests | errors | longest wait | lost | doubled | recovery | drained | at most | 500s |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| fault | requests | errors | longest wait | lost | doubled | recovery | repeats | drained | at most | 500s |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     lines += [
         f"| {outcome.fault.what} | {outcome.requests:,} | {outcome.errors:,} | {outcome.longest_wait_s:.1f} s "
-        f"| {outcome.lost} | {outcome.doubled} | {outcome.recovery_s:.1f} s | {outcome.drain_s:.1f} s "
-        f"| {outcome.max_drain_s:.0f} s | {len(outcome.wrong)} |"
+        f"| {outcome.lost} | {outcome.doubled} | {outcome.recovery_s:.1f} s | {outcome.repeats_s:.1f} s "
+        f"| {outcome.drain_s:.1f} s | {outcome.max_drain_s:.0f} s | {len(outcome.wrong)} |"
         for outcome in outcomes
     ]
     return "\n".join(lines)
 
 
-def write(outcomes: Sequence[Outcome], command: str, day: str) -> None:
+def write(outcomes: Sequence[Outcome], command: str, day: str, seconds: float) -> None:
     """Write the table into docs/failure-modes.md. Raises CommandError if the page has no place for it."""
     page = PAGE.read_text()
-    put_into(PAGE, page, f"{day}, `{command}`:\n\n{table(outcomes)}")
+    put_into(PAGE, page, f"{day}, `{command}`, {seconds:.0f} s in all:\n\n{table(outcomes)}")
 
 
 def put_into(path: Path, page: str, text: str) -> None:

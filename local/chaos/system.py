@@ -26,6 +26,8 @@ from shared.manifest import manifest
 
 # of the functions: short, so that a fault of seconds shows what a long one does
 STATEMENT_TIMEOUT_S: Final = 4
+# the default, which bounds how long an interrupted checkout holds its key
+PAYMENT_TIMEOUT_S: Final = 10
 SERVICES: Final = ("postgres", "redis", "pubsub")
 FUNCTIONS: Final = ("gateway", "events", "jobs")
 RESTART_S: Final = 0.5
@@ -108,7 +110,7 @@ class System:
                 self.parts[name].stop()
         self.services.stop()
         for proxy in self.proxies.values():
-            proxy.stop()
+            proxy.close()
         for folder in self.disks.values():
             subprocess.run(["umount", "-l", str(folder)], check=False, capture_output=True)
 
@@ -140,8 +142,7 @@ class System:
 
     def _settings(self) -> dict[str, str]:
         for name in SERVICES:
-            proxy = self.proxies[name] = Proxy(self.ports[name])
-            proxy.start()
+            self.proxies[name] = Proxy("127.0.0.1", self.ports[name])
         environment = dict(manifest().environment | self.services.environment)
         for name, setting in zip(SERVICES, ("DATABASE_URL", "REDIS_URL", "PUBSUB_EMULATOR_HOST"), strict=True):
             environment[setting] = environment[setting].replace(f":{self.ports[name]}", f":{self.proxies[name].port}")
@@ -149,6 +150,7 @@ class System:
             "JOBS_URL": f"http://127.0.0.1:{self.ports['jobs']}/_jobs",
             "JOBS_TOKEN": self.state.secret("jobs"),
             "STATEMENT_TIMEOUT_S": str(STATEMENT_TIMEOUT_S),
+            "PAYMENT_TIMEOUT_S": str(PAYMENT_TIMEOUT_S),
             # the driver is one client with the load of many
             "RATE_LIMIT_PER_MINUTE": "0",
             "LOG_LEVEL": "WARNING",
@@ -187,7 +189,8 @@ class System:
     def _replace(self, name: str) -> None:
         part = self.parts[name] = self._start(name)
         if name in self.proxies:
-            self.ports[name] = self.proxies[name].target_port = int(part.port or 0)
+            self.ports[name] = int(part.port or 0)
+            self.proxies[name].target = ("127.0.0.1", self.ports[name])
 
     def _watch(self) -> None:
         while not self._stopping.wait(0.1):

@@ -1,7 +1,7 @@
 """Clients of Postgres, Redis, Pub/Sub and file stores. They know no tables, keys or messages.
 
-May import ``shared.settings`` and ``shared.errors`` only. A module that keeps a client, here or elsewhere, registers
-the function that closes it with ``closed_on_reset``; ``reset`` then closes all of them.
+May import ``shared.settings``, ``shared.errors`` and ``shared.telemetry`` only. A module that keeps a client, here or
+elsewhere, registers the function that closes it with ``closed_on_reset``; ``reset`` then closes all of them.
 """
 
 from collections.abc import Callable

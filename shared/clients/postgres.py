@@ -29,6 +29,7 @@ from shared.clients.postgres_errors import (
 from shared.clients.postgres_lost import LostConnections
 from shared.errors import DatabaseBusy, DatabaseUnavailable
 from shared.settings import Settings, settings
+from shared.telemetry import spans
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection as Connection
@@ -279,7 +280,8 @@ def _execute_prepared(connection: Connection, sql: str, parameters: dict[str, An
         statement = statements.get(sql)
         if statement is None:
             statement = statements[sql] = PreparedStatement(driver, sql)
-        return statement.run(**parameters) or []
+        with spans.database_call("postgresql", sql):
+            return statement.run(**parameters) or []
     except Exception as error:
         if sqlstate(error) == PLAN_CHANGED and statements.pop(sql, None) is not None:
             # a migration changed the columns that the statement returns
@@ -353,8 +355,9 @@ def execute(
     """Run a statement inside ``transaction`` and return the rows it returns."""
     from sqlalchemy import text
 
-    result = connection.execute(text(sql), parameters or {})
-    return list(result) if result.returns_rows else []
+    with spans.database_call("postgresql", sql):
+        result = connection.execute(text(sql), parameters or {})
+        return list(result) if result.returns_rows else []
 
 
 def execute_prepared(connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from shared.clients import closed_on_reset
 from shared.errors import PubSubUnavailable
 from shared.settings import settings
+from shared.telemetry import metrics, spans
 
 log = logging.getLogger(__name__)
 
@@ -215,9 +216,21 @@ def send(topic: str, data: bytes, attributes: Mapping[str, str]) -> "Future[str]
     Raises PubSubUnavailable, without sending anything, while Pub/Sub does not answer.
     """
     breaker.admit()
+    started = time.perf_counter()
     future: Future[str] = publisher().publish(topic_path(topic), data, **attributes)
     breaker.watch(future)
+    if spans.is_on():
+        future.add_done_callback(lambda ended: _record(topic, time.perf_counter() - started, ended))
     return future
+
+
+def _record(topic: str, seconds: float, ended: "Future[str]") -> None:
+    is_stored = not ended.cancelled() and ended.exception() is None
+    metrics.record(
+        metrics.PUBLISH_DURATION,
+        seconds,
+        {"messaging.destination.name": topic, "aisle.outcome": "stored" if is_stored else "failed"},
+    )
 
 
 def wait_s() -> float:

@@ -19,6 +19,7 @@ import hiredis
 
 from shared.clients import closed_on_reset
 from shared.settings import settings
+from shared.telemetry import spans
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +158,8 @@ class AsyncRedis:
             # a timer is cheaper than wait_for, which creates a task
             timer = loop.call_later(self.timeout_s, _expire, future)
             try:
-                replies = await future
+                with spans.database_call("redis", str(commands[0][0])):
+                    replies = await future
             finally:
                 timer.cancel()
         except (OSError, TimeoutError, RedisUnavailable) as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shared.clients import closed_on_reset
 from shared.settings import settings
+from shared.telemetry import spans
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -50,7 +51,8 @@ def attempt(work: Callable[["Redis"], T], otherwise: T) -> T:
     from redis.exceptions import RedisError
 
     try:
-        return work(client())
+        with spans.database_call("redis", "commands"):
+            return work(client())
     except (RedisError, OSError) as error:
         log.warning("redis bypassed", extra={"error": str(error) or type(error).__name__})
         return otherwise

@@ -4,12 +4,18 @@
 """
 
 import json
+import re
 from typing import Any, Final
 
 # Deeper values reach the limits of parsers and of the interpreter's stack: orjson writes 254 levels, and metadata is
 # wrapped in messages and answers.
 MAX_DEPTH: Final = 100
 MAX_DEEP_CHARACTERS: Final = 10_000
+# What ``without_depths`` leaves: more than MAX_DEPTH with a message around it, so that a value which was shortened is
+# refused afterwards; and far less than the 1,000 levels that parsers take.
+PARSED_DEPTH: Final = 2 * MAX_DEPTH
+# a text, even one without an end, or a bracket
+_TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{}\]]', re.DOTALL)
 _MIN_INTEGER: Final = -(2**63)
 _MAX_INTEGER: Final = 2**64 - 1
 
@@ -37,6 +43,30 @@ def _check(value: Any, depth: int) -> None:
                 _check(inner, depth + 1)
     elif isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         raise ValueError("must not contain NaN or infinity")
+
+
+def without_depths(text: str) -> str:
+    """Return JSON in which each value below PARSED_DEPTH levels is replaced by a text: the beginning of its JSON.
+
+    Parsers refuse a whole document for one value that is nested too deeply. Whatever is no JSON stays none, unless its
+    fault is in what is replaced.
+    """
+    kept: list[str] = []
+    depth = taken = begin = 0
+    for token in _TOKEN.finditer(text):
+        bracket = token[0]
+        if bracket in ("[", "{"):
+            depth += 1
+            if depth == PARSED_DEPTH + 1:
+                begin = token.start()
+        elif bracket in ("]", "}"):
+            if depth == PARSED_DEPTH + 1:
+                deep = text[begin : min(token.end(), begin + MAX_DEEP_CHARACTERS)]
+                kept += text[taken:begin], json.dumps(deep)
+                taken = token.end()
+            depth -= 1
+    # brackets without an end are left out, so that no parser counts their levels: the rest is no JSON either way
+    return "".join([*kept, text[taken:begin] if depth > PARSED_DEPTH else text[taken:]])
 
 
 def escaped_text(text: str) -> str:

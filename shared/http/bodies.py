@@ -193,7 +193,7 @@ def check_values(value: Any, max_values: int = MAX_VALUES) -> None:
     """Raise InvalidRequest for a parsed body beyond the bounds."""
     seen = 1
     level = [value]
-    for _depth in range(MAX_DEPTH + 1):
+    for _depth in range(MAX_DEPTH):
         inner: list[Any] = []
         for container in level:
             if isinstance(container, dict):

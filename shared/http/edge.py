@@ -25,6 +25,7 @@ from shared.errors import AppError
 from shared.http import bodies, geo, revocations
 from shared.http.client_address import client_address, network_of
 from shared.http.limits import WINDOW_S, Limiter, Pace
+from shared.http.observed import observed
 from shared.http.problems import problem_response
 from shared.logs import trace_of
 from shared.settings import settings
@@ -246,13 +247,14 @@ class Edge:
         begun = scope.get("aisle.begun")
         request_id, headers, refusal = begun if begun is not None else self.begin(scope)
         path = without_slash(scope["path"])
-        # the framework's catch-all route leaves its own path parameters and router in the scope
+        # the framework's catch-all route leaves itself, its path parameters and its router in the scope
         scope = {
             **scope,
             "path": path,
             "raw_path": path.encode("utf-8", "surrogateescape"),
             "request_id": request_id,
             "path_params": {},
+            "route": None,
             "router": None,
         }
         is_head = scope["method"] == "HEAD"
@@ -270,8 +272,13 @@ class Edge:
                 stored = any(name == b"cache-control" for name, _value in own)
                 # what does not say how long it may be kept is not to be kept
                 message["headers"] = [*own, *headers, *further, *(() if stored else (NO_STORE,))]
-            elif is_head and message["type"] == "http.response.body":
-                message = {**message, "body": b""}
+                if request is not None:
+                    request.begin_response(scope, message)
+            elif message["type"] == "http.response.body":
+                if is_head:
+                    message = {**message, "body": b""}
+                if request is not None:
+                    await request.before_end(message)
             await send(message)
 
         key = scope.get("aisle.key")
@@ -283,7 +290,12 @@ class Edge:
         # the shop's server acts for many people, and without a rate limit nothing is bounded by client
         is_bounded = settings().rate_limit_per_minute and not (key is not None and key.kind == "secret")
         client = scope.get("aisle.client", "") if is_bounded else None
-        with trace_of(scope["headers"], request_id), sender, gates.acting_for(client):
+        with (
+            observed(self.name, scope, request_id) as request,
+            trace_of(scope["headers"], request_id),
+            sender,
+            gates.acting_for(client),
+        ):
             try:
                 if refusal is None and "aisle.key" in scope and not revocations.is_known():
                     await revocations.first_read()

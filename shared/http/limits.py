@@ -6,7 +6,7 @@ second. So no request waits for the limiter, and a client that spreads over inst
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from shared.errors import RateLimited
@@ -99,13 +99,14 @@ class Pace:
     most PACE_WAIT_S. Unlike the rate limit, this holds where RATE_LIMIT_PER_MINUTE is 0 too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         # bytes that a client is ahead of its pace, and when that was so
         self.clients: dict[str, tuple[float, float]] = {}
 
     def wait_s(self, client: str, size: int) -> float:
         """Return how many seconds a body of ``size`` bytes has to wait. Raises RateLimited if that is too long."""
-        now = time.monotonic()
+        now = self.clock()
         if len(self.clients) > PACE_CLIENTS:
             self.clients = {
                 name: (ahead, at) for name, (ahead, at) in self.clients.items() if ahead > (now - at) * PACE_BYTES_S

@@ -1,6 +1,7 @@
 """The bridge between functions-framework and an ASGI application."""
 
 import gc
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shared.http import revocations
 from shared.http.answers import CACHE_HIT, NO_STORE
 from shared.http.edge import Edge, HeaderList
+from shared.http.observed import observe_stored
+from shared.telemetry import spans
 
 # Given the scope of a GET, starts looking up a user's stored JSON, which may be gzipped. Without a stored
 # answer (None, or an awaitable of None) the application runs.
@@ -75,12 +78,15 @@ def serve(app: FastAPI, find_stored: FindStored | None = None) -> Any:
         scope = request.scope
         scope["path"] = unversioned(scope["path"])
         if find_stored is not None and scope["method"] == "GET":
+            started = time.perf_counter()
             begun = edge.begin(scope)
             # until the revoked keys are known, a request with a key waits for them in the application
             if begun[2] is None and ("aisle.key" not in scope or revocations.is_known()):
                 lookup = find_stored(scope)
                 body = None if lookup is None else await lookup
                 if body is not None:
+                    if spans.is_on():
+                        await observe_stored(app.title, scope, begun[0], started)
                     origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
                     return _StoredResponse(
                         body,

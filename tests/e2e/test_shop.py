@@ -11,7 +11,17 @@ import pytest
 from local.status import SUPERVISOR
 from tests.running import READY, Aisle, still_running, wait_for_part
 
-KILLED = ("PostgreSQL", "Redis", "Pub/Sub", "Events worker", "Jobs worker", "Gateway", "Scheduler", SUPERVISOR)
+KILLED = (
+    "PostgreSQL",
+    "Redis",
+    "Pub/Sub",
+    "Events worker",
+    "Jobs worker",
+    "Gateway",
+    "Scheduler",
+    "Telemetry",
+    SUPERVISOR,
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +61,34 @@ def test_a_view_changes_its_user_s_recommendations(shop: Aisle) -> None:
         assert time.monotonic() < deadline, "nothing changed"
         time.sleep(0.02)
     assert answer[0] == "personalized"
+
+
+def test_a_request_is_followed_to_its_effect(shop: Aisle) -> None:
+    event = {"user_id": "traced", "product_id": 1, "event_type": "view"}
+    assert httpx.post(f"{shop.url}/events", json=event, headers={"X-Request-ID": "to-its-effect"}).status_code == 202
+    expected = [
+        "POST /events  202",
+        "publish user-events",
+        "update_popularity",
+        "update_preferences",
+        "postgresql  WITH",
+    ]
+    deadline = time.monotonic() + 60
+    tree = shop.run("trace", "to-its-effect").stdout
+    while not all(name in tree for name in expected):
+        assert time.monotonic() < deadline, tree
+        tree = shop.run("trace", "to-its-effect").stdout
+    metrics = httpx.get(f"{shop.url}/metrics").text
+    deadline = time.monotonic() + 30
+    while 'faas_name="update_preferences"' not in metrics:
+        assert time.monotonic() < deadline, metrics
+        time.sleep(0.2)
+        metrics = httpx.get(f"{shop.url}/metrics").text
+    assert (
+        'aisle_job_duration_seconds_count{aisle_outcome="succeeded",faas_name="trending",service="jobs"} 1' in metrics
+    )
+    # a page of another origin may not read them
+    assert httpx.get(f"{shop.url}/metrics", headers={"Origin": "https://elsewhere.example"}).status_code == 403
 
 
 def bought(shop: Aisle, product: int) -> tuple[int, int]:

@@ -28,6 +28,7 @@ from local.state import State
 from local.topics import DEAD_LETTER
 from shared.manifest import manifest
 from tests.integration.people import ADMIN_TOKEN, PUBLIC_URL
+from tests.integration.shop import begin_test
 from tests.run_logs import RunLogs, searched
 
 Environment = dict[str, str]
@@ -114,6 +115,12 @@ class Running:
                 yield environment
         finally:
             self.administrate(f"DROP DATABASE {database} WITH (FORCE)")
+
+
+@pytest.fixture(autouse=True)
+def one_moment() -> None:
+    """The test happens at one moment, which is the present: see shop.now."""
+    begin_test()
 
 
 @pytest.fixture(scope="session", autouse=True)

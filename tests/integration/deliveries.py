@@ -9,7 +9,7 @@ import orjson
 
 from shared import messages
 from shared.domain.events import uuid7
-from tests.integration.shop import NOW
+from tests.integration.shop import now
 
 
 def event(
@@ -20,7 +20,7 @@ def event(
         "event_id": str(uuid7()),
         "product_id": product_id,
         "event_type": event_type,
-        "timestamp": (NOW - ago).isoformat(),
+        "timestamp": (now() - ago).isoformat(),
         "session_id": None,
         "metadata": None,
     } | more

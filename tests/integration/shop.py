@@ -14,7 +14,7 @@ from shared.domain.catalog import ProductWrite
 from shared.storage.catalog import bulk_writes
 from shared.storage.recommending import content
 
-NOW = datetime.now(UTC).replace(microsecond=0)
+_begun = [datetime.now(UTC)]
 # the fields of a product in every answer, in order
 PRODUCT_FIELDS = [
     "id",
@@ -64,6 +64,20 @@ CATALOG: list[tuple[str, str, float, str | None, list[str], int, int]] = [
     ("SP", "Spare part of H2", 3.20, None, [], 1, 2),
     ("X 7/b", "Nameless thing", 1.00, None, [], 1, 0),
 ]
+
+
+def begin_test() -> None:
+    """Have ``now`` return this moment, until the next test begins."""
+    _begun[0] = datetime.now(UTC)
+
+
+def now() -> datetime:
+    """Return when the running test began, to the second.
+
+    It is one moment for a whole test, and of today however long the run lasts: what was viewed half an hour ago counts
+    otherwise.
+    """
+    return _begun[0].replace(microsecond=0)
 
 
 def add_products(count: int = 10, categories: Sequence[str] = ("Candles", "Bags")) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from shared.clients import closed_on_reset, redis_sync
 from shared.clients.postgres import read, write
 from shared.errors import AppError
+from shared.retrying import Retry
 from shared.storage.answers.protocol import (
     EPOCHS,
     PRODUCTS,
@@ -95,8 +96,7 @@ class _Missed:
     def __init__(self) -> None:
         self._waiting = Invalidation()
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._ended = threading.Event()
+        self.again = Retry("missed invalidations", AGAIN_S, self._drop_waiting)
         # by scope, when it was recorded; and the ids of these rows
         self._recorded_at: dict[str, float] = {}
         self._rows: list[int] = []
@@ -130,9 +130,7 @@ class _Missed:
         """Let what could not be dropped wait for the thread."""
         with self._lock:
             self._waiting.add(attempted)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, args=[self._ended], name="missed", daemon=True)
-                self._thread.start()
+        self.again.start()
 
     def flush_recorded(self) -> int:
         """Flush the scopes that other processes recorded and did not drop; return how many. Failures are logged."""
@@ -174,30 +172,19 @@ class _Missed:
             # the job flushes these scopes once more, which is harmless
             log.warning("missed invalidations not removed", extra={"error": _reason(error)})
 
-    def _run(self, ended: threading.Event) -> None:
-        while not ended.wait(AGAIN_S):
-            try:
-                self.drop(Invalidation())
-            except Exception as error:  # noqa: BLE001 — the thread must live on for all that waits
-                log.warning("missed invalidations not dropped", extra={"error": _reason(error)})
-            with self._lock:
-                if not self._waiting:
-                    self._thread = None
-                    return
+    def _drop_waiting(self) -> bool:
+        self.drop(Invalidation())
+        with self._lock:
+            return bool(self._waiting)
 
     def forget(self) -> None:
         """Forget everything: it belongs to another cache."""
-        with self._lock:
-            self._ended.set()
-            thread, self._thread = self._thread, None
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(5)
+        self.again.stop()
         with self._lock:
             self._waiting = Invalidation()
             self._recorded_at.clear()
             self._rows.clear()
             self._has_looked = False
-            self._ended = threading.Event()
 
 
 def _reason(error: Exception) -> str:

@@ -20,6 +20,7 @@ import orjson
 from shared.clients import closed_on_reset
 from shared.clients.postgres import Connection, execute_prepared, read_one, run_prepared
 from shared.errors import AppError, DatabaseUnavailable, IdempotencyInProgress, IdempotencyMismatch, RateLimited
+from shared.retrying import Retry
 
 log = logging.getLogger(__name__)
 
@@ -203,16 +204,13 @@ class _Unreleased:
         # by key and route: the claim, and when it ends by itself
         self._claims: dict[tuple[str, str], tuple[UUID, float]] = {}
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._ended = threading.Event()
+        self.again = Retry("release of idempotency keys", RELEASE_AGAIN_S, self._release_all)
 
     def add(self, key: str, route: str, claim_id: UUID) -> None:
         """Release this claim later."""
         with self._lock:
             self._claims[key, route] = (claim_id, time.monotonic() + CLAIM_S)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, args=[self._ended], name="release", daemon=True)
-                self._thread.start()
+        self.again.start()
 
     def release(self, key: str, route: str) -> None:
         """Release the claim of this key now, if it waits. Raises DatabaseUnavailable."""
@@ -226,33 +224,28 @@ class _Unreleased:
             if self._claims.get((key, route), (None,))[0] == claim_id:
                 del self._claims[key, route]
 
-    def _run(self, ended: threading.Event) -> None:
-        while not ended.wait(RELEASE_AGAIN_S):
-            now = time.monotonic()
-            for (key, route), (claim_id, until) in list(self._claims.items()):
-                try:
-                    if now < until:
-                        _release(key, route, claim_id)
-                except AppError:
-                    break
-                except Exception as error:  # noqa: BLE001 — the thread must live on for the claims that can be released
-                    log.warning("idempotency key not released", extra={"error": type(error).__name__})
-                    continue
-                self._remove(key, route, claim_id)
-            with self._lock:
-                if not self._claims:
-                    self._thread = None
-                    return
+    def _release_all(self) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            waiting = list(self._claims.items())
+        for (key, route), (claim_id, until) in waiting:
+            try:
+                if now < until:
+                    _release(key, route, claim_id)
+            except AppError:
+                break
+            except Exception as error:  # noqa: BLE001 — the other claims may be released
+                log.warning("idempotency key not released", extra={"error": type(error).__name__})
+                continue
+            self._remove(key, route, claim_id)
+        with self._lock:
+            return bool(self._claims)
 
     def forget(self) -> None:
         """Forget all of them: they belong to another database."""
+        self.again.stop()
         with self._lock:
-            self._ended.set()
-            thread, self._thread = self._thread, None
             self._claims.clear()
-            self._ended = threading.Event()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(5)
 
 
 UNRELEASED: Final = _Unreleased()

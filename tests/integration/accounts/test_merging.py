@@ -13,16 +13,20 @@ from tests.integration.concurrency import run_concurrently
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event, push
 from tests.integration.people import PASSWORD, bearer, login, register
-from tests.integration.shop import NOW, add_products
+from tests.integration.shop import add_products, now
 from tests.integration.tables import count_rows
 
-EVENTS = [
-    event(1, "view", ago=timedelta(days=20)),
-    event(2, "purchase", ago=timedelta(days=9)),
-    event(3, "add_to_cart", ago=timedelta(days=2)),
-    event(2, "purchase", ago=timedelta(hours=1)),
-    event(None, "search", ago=timedelta(hours=1)),
-]
+
+@pytest.fixture
+def events() -> list[dict[str, Any]]:
+    """Events of one person, as of this test."""
+    return [
+        event(1, "view", ago=timedelta(days=20)),
+        event(2, "purchase", ago=timedelta(days=9)),
+        event(3, "add_to_cart", ago=timedelta(days=2)),
+        event(2, "purchase", ago=timedelta(hours=1)),
+        event(None, "search", ago=timedelta(hours=1)),
+    ]
 
 
 def taste(user_id: str) -> dict[tuple[str, str], tuple[float, Any]]:
@@ -43,25 +47,27 @@ def band(user_id: str) -> list[Any]:
     return [pytest.approx(value, rel=1e-9) for value in rows[0]] if rows else []
 
 
-def test_a_merged_guest_leaves_the_same_state_as_a_single_user(accounts: httpx.Client, serve: Serve) -> None:
+def test_a_merged_guest_leaves_the_same_state_as_a_single_user(
+    accounts: httpx.Client, serve: Serve, events: list[dict[str, Any]]
+) -> None:
     add_products(10)
     apply = serve("update_preferences")
     account = register(accounts)["user_id"]
     # the same events of a single user, and split between an account and a guest
-    deliver(apply, "whole", *[event | {"event_id": event["event_id"][:-4] + "0000"} for event in EVENTS])
-    deliver(apply, account, EVENTS[0], EVENTS[3])
-    deliver(apply, "browser-1", EVENTS[1], EVENTS[2], EVENTS[4])
+    deliver(apply, "whole", *[event | {"event_id": event["event_id"][:-4] + "0000"} for event in events])
+    deliver(apply, account, events[0], events[3])
+    deliver(apply, "browser-1", events[1], events[2], events[4])
     for _ in range(2):
         assert login(accounts, guest_user_id="browser-1").status_code == 200
         assert taste(account) == taste("whole")
         assert band(account) == band("whole")
-        assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=account) == len(EVENTS)
+        assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=account) == len(events)
         bought = postgres.read(
             """SELECT product_id, purchase_count, first_at, last_at FROM user_purchases p
                JOIN users u ON u.id = p.user_id WHERE external_id = :u""",
             u=account,
         )
-        assert [tuple(row) for row in bought] == [(2, 2, NOW - timedelta(days=9), NOW - timedelta(hours=1))]
+        assert [tuple(row) for row in bought] == [(2, 2, now() - timedelta(days=9), now() - timedelta(hours=1))]
     assert taste("browser-1") == {}
     assert band("browser-1") == []
 
@@ -95,9 +101,11 @@ def test_searches_location_and_logged_answers_are_merged(accounts: httpx.Client,
     assert accounts.get("/users/me/search-history", headers=bearer(guest)).json()["total"] == 0
 
 
-def test_a_guest_belongs_to_the_first_account_that_names_them(accounts: httpx.Client, serve: Serve) -> None:
+def test_a_guest_belongs_to_the_first_account_that_names_them(
+    accounts: httpx.Client, serve: Serve, events: list[dict[str, Any]]
+) -> None:
     add_products(10)
-    deliver(serve("update_preferences"), "browser-1", *EVENTS[:2])
+    deliver(serve("update_preferences"), "browser-1", *events[:2])
     first, second = register(accounts, guest_user_id="browser-1"), register(accounts, "eve")
     answer = login(accounts, "eve", guest_user_id="browser-1")
     assert answer.json()["merge"] == {"merged": False, "left_cart_items": [], "left_wishlist": []}
@@ -117,11 +125,13 @@ def test_the_logged_answers_of_others_stay_theirs_when_a_guest_is_merged(account
     assert [row[0] for row in owners] == [account, "browser-2"]
 
 
-def test_an_account_is_merged_into_no_other_whoever_asks(accounts: httpx.Client, serve: Serve) -> None:
+def test_an_account_is_merged_into_no_other_whoever_asks(
+    accounts: httpx.Client, serve: Serve, events: list[dict[str, Any]]
+) -> None:
     """The routes refuse an account's id before; this is the last check, under the lock."""
     add_products(10)
     ada, eve = register(accounts)["user_id"], register(accounts, "eve")["user_id"]
-    deliver(serve("update_preferences"), ada, *EVENTS[:2])
+    deliver(serve("update_preferences"), ada, *events[:2])
     before = taste(ada)
     with postgres.transaction() as connection:
         eve_row = postgres.execute(connection, "SELECT id FROM users WHERE external_id = :u", {"u": eve})[0][0]
@@ -140,9 +150,9 @@ def test_an_unknown_guest_does_not_prevent_a_login(accounts: httpx.Client) -> No
     assert answer.status_code == 422
 
 
-def test_logins_at_once_merge_once(accounts: httpx.Client, serve: Serve) -> None:
+def test_logins_at_once_merge_once(accounts: httpx.Client, serve: Serve, events: list[dict[str, Any]]) -> None:
     add_products(10)
-    deliver(serve("update_preferences"), "browser-1", *EVENTS)
+    deliver(serve("update_preferences"), "browser-1", *events)
     before = taste("browser-1")
     account = register(accounts)["user_id"]
     run_concurrently(lambda _number: login(accounts, guest_user_id="browser-1"), range(4))
@@ -150,12 +160,12 @@ def test_logins_at_once_merge_once(accounts: httpx.Client, serve: Serve) -> None
 
 
 def test_events_follow_their_merged_guest_by_the_time_of_their_publication(
-    accounts: httpx.Client, serve: Serve
+    accounts: httpx.Client, serve: Serve, events: list[dict[str, Any]]
 ) -> None:
     add_products(10)
     apply = serve("update_preferences")
-    deliver(apply, "browser-1", EVENTS[0])
-    deliver(apply, "bystander", EVENTS[4])
+    deliver(apply, "browser-1", events[0])
+    deliver(apply, "bystander", events[4])
     tokens = register(accounts, guest_user_id="browser-1")
     account = tokens["user_id"]
     redis_sync.client().hset(f"rec:{account}", "k=1", b"0\nstale")
@@ -167,22 +177,24 @@ def test_events_follow_their_merged_guest_by_the_time_of_their_publication(
     # it arrives an hour after the merge, but was published before it
     postgres.write("UPDATE users SET merged_at = merged_at - interval '1 hour' WHERE merged_at IS NOT NULL")
     moment = merged_at - timedelta(hours=1)
-    deliver(apply, "browser-1", EVENTS[1], publishTime=(moment - timedelta(milliseconds=1)).isoformat())
+    deliver(apply, "browser-1", events[1], publishTime=(moment - timedelta(milliseconds=1)).isoformat())
     assert events_of(account) == 2
     assert not redis_sync.client().exists(f"rec:{account}")
     # published after the merge: the browser is a guest's again until the next login
-    deliver(apply, "browser-1", EVENTS[2], publishTime=(moment + timedelta(milliseconds=1)).isoformat())
-    deliver(apply, "browser-1", EVENTS[3])
+    deliver(apply, "browser-1", events[2], publishTime=(moment + timedelta(milliseconds=1)).isoformat())
+    deliver(apply, "browser-1", events[3])
     assert (events_of(account), events_of("browser-1"), events_of("bystander")) == (2, 2, 1)
     # waited in the outbox, or was a dead letter
-    data, attributes = messages.user_events("browser-1", [EVENTS[4] | {"event_id": "late"}], published_at=moment)
-    push(apply, data, attributes, publishTime=NOW.isoformat())
+    data, attributes = messages.user_events("browser-1", [events[4] | {"event_id": "late"}], published_at=moment)
+    push(apply, data, attributes, publishTime=now().isoformat())
     assert (events_of(account), events_of("browser-1")) == (3, 2)
 
 
-def test_both_users_answers_are_new_after_a_merge(accounts: httpx.Client, serve: Serve) -> None:
+def test_both_users_answers_are_new_after_a_merge(
+    accounts: httpx.Client, serve: Serve, events: list[dict[str, Any]]
+) -> None:
     add_products(10)
-    deliver(serve("update_preferences"), "browser-1", *EVENTS[:2])
+    deliver(serve("update_preferences"), "browser-1", *events[:2])
     account = register(accounts)["user_id"]
     for user in ("browser-1", account):
         redis_sync.client().hset(f"rec:{user}", "k=1", b"0\nstale")
@@ -302,13 +314,15 @@ def test_pieces_beyond_the_limit_of_a_line_and_of_the_stock_stay(accounts: httpx
     assert [tuple(row) for row in rows] == [(1, 1000, 999), (2, 15, 8), (3, 5, 5), (4, 6, 5)]
 
 
-def test_a_further_login_takes_along_what_came_since(accounts: httpx.Client, serve: Serve) -> None:
+def test_a_further_login_takes_along_what_came_since(
+    accounts: httpx.Client, serve: Serve, events: list[dict[str, Any]]
+) -> None:
     add_products(10)
     cart, apply = serve("cart"), serve("update_preferences")
     guest = accounts.post("/auth/guest").json()
     params, account = {"user_id": guest["user_id"]}, register(accounts, guest_user_id=guest["user_id"])
     # another tab is still the guest's: it shops, looks and orders
-    deliver(apply, guest["user_id"], EVENTS[0])
+    deliver(apply, guest["user_id"], events[0])
     cart.post("/cart/items", params=params, json={"product_id": 4})
     order = cart.post("/cart/checkout", params=params, headers={"Idempotency-Key": "k"})
     assert order.status_code == 201, order.text
@@ -344,10 +358,12 @@ def test_logins_at_once_lose_and_double_nothing(accounts: httpx.Client, serve: S
     assert owners <= ids
 
 
-def test_events_of_a_guest_whom_nobody_knows_yet_follow(accounts: httpx.Client, serve: Serve) -> None:
+def test_events_of_a_guest_whom_nobody_knows_yet_follow(
+    accounts: httpx.Client, serve: Serve, events: list[dict[str, Any]]
+) -> None:
     add_products(10)
     account = register(accounts, guest_user_id="browser-1")["user_id"]
-    deliver(serve("update_preferences"), "browser-1", EVENTS[0], publishTime="2026-01-01T00:00:00Z")
+    deliver(serve("update_preferences"), "browser-1", events[0], publishTime="2026-01-01T00:00:00Z")
     assert count_rows("events e JOIN users u ON u.id = e.user_id", "external_id = :u", u=account) == 1
 
 

@@ -10,9 +10,10 @@ import orjson
 import pytest
 from google.api_core.exceptions import NotFound
 
+from local.chaos.proxy import Proxy
 from shared.clients import pubsub
 from shared.errors import PubSubUnavailable
-from tests.faulty_proxy import FaultyProxy, in_front_of
+from tests.faulty_proxy import in_front_of
 from tests.integration.conftest import settings_of
 
 Serve = Callable[[str], httpx.Client]
@@ -26,7 +27,7 @@ AT_ONCE_S = 0.5
 
 
 @pytest.fixture
-def proxy(env: dict[str, str]) -> Iterator[FaultyProxy]:
+def proxy(env: dict[str, str]) -> Iterator[Proxy]:
     with in_front_of(f"http://{env['PUBSUB_EMULATOR_HOST']}") as (proxy, url):
         settings = {"PUBSUB_EMULATOR_HOST": url.removeprefix("http://"), "PUBLISH_TIMEOUT_S": str(TIMEOUT_S)}
         with settings_of(env | settings):
@@ -44,9 +45,7 @@ def take(messages: Callable[[str], Take]) -> Take:
 
 
 @pytest.mark.parametrize("fault", ["refuse", "stall", "lose"])
-def test_an_event_is_refused_at_once_and_taken_again_soon(
-    proxy: FaultyProxy, serve: Serve, take: Take, fault: str
-) -> None:
+def test_an_event_is_refused_at_once_and_taken_again_soon(proxy: Proxy, serve: Serve, take: Take, fault: str) -> None:
     client = serve("events")
     assert client.post("/events", json=EVENT).status_code == 202
     getattr(proxy, fault)()
@@ -80,7 +79,7 @@ def test_an_event_is_refused_at_once_and_taken_again_soon(
 
 
 def test_nothing_is_sent_behind_a_message_that_waits_for_long(
-    proxy: FaultyProxy, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    proxy: Proxy, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pubsub, "STALLED_S", 0.3)
     client = serve("events")
@@ -101,9 +100,7 @@ def test_nothing_is_sent_behind_a_message_that_waits_for_long(
     assert client.post("/events", json=EVENT).status_code == 202
 
 
-def test_while_pubsub_is_away_one_message_at_a_time_tries_it(
-    proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_while_pubsub_is_away_one_message_at_a_time_tries_it(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pubsub, "BREAKER_S", 0.1)
     proxy.stall()
     with pytest.raises(PubSubUnavailable):
@@ -119,7 +116,7 @@ def test_while_pubsub_is_away_one_message_at_a_time_tries_it(
     assert pubsub.publish("user-events", b"{}", {})
 
 
-def test_a_message_that_is_at_fault_itself_does_not_open_the_breaker(proxy: FaultyProxy) -> None:
+def test_a_message_that_is_at_fault_itself_does_not_open_the_breaker(proxy: Proxy) -> None:
     with pytest.raises(NotFound):
         pubsub.send("no-such-topic", b"{}", {}).result(10)
     assert pubsub.publish("user-events", b"{}", {})

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from local.chaos.proxy import Proxy
 from shared.clients import postgres, postgres_wire
 from shared.clients.postgres import engine, execute, read, run_prepared, transaction, write
 from shared.errors import DatabaseUnavailable
-from tests.faulty_proxy import FaultyProxy, in_front_of
+from tests.faulty_proxy import in_front_of
 from tests.integration.conftest import settings_of
 
 # of the socket: the statement's limit and the grace, which these tests shorten
@@ -20,7 +21,7 @@ SLACK_S = 5.0
 
 
 @pytest.fixture
-def proxy(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
+def proxy(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """A proxy in front of the database, with which this process speaks, and two connections."""
     monkeypatch.setattr(postgres_wire, "GRACE_S", GRACE_S)
     with in_front_of(env["DATABASE_URL"]) as (proxy, url):
@@ -49,7 +50,7 @@ WAYS: dict[str, Callable[[str], object]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_silent_connection_is_given_up_in_time_and_dropped(proxy: FaultyProxy, way: str) -> None:
+def test_a_silent_connection_is_given_up_in_time_and_dropped(proxy: Proxy, way: str) -> None:
     proxy.lose()
     began = time.monotonic()
     with pytest.raises(DatabaseUnavailable):
@@ -61,7 +62,7 @@ def test_a_silent_connection_is_given_up_in_time_and_dropped(proxy: FaultyProxy,
     assert engine().pool.checkedout() == 0  # type: ignore[attr-defined]  # of the QueuePool
 
 
-def test_a_pool_of_silent_connections_recovers(proxy: FaultyProxy) -> None:
+def test_a_pool_of_silent_connections_recovers(proxy: Proxy) -> None:
     def attempt(_number: int) -> bool:
         try:
             return bool(read("SELECT 1 FROM pg_sleep(0.1)"))
@@ -76,7 +77,7 @@ def test_a_pool_of_silent_connections_recovers(proxy: FaultyProxy) -> None:
         assert list(pool.map(attempt, range(2))) == [True, True]
 
 
-def test_one_broken_connection_has_the_others_replaced(proxy: FaultyProxy) -> None:
+def test_one_broken_connection_has_the_others_replaced(proxy: Proxy) -> None:
     with transaction() as first, transaction() as second:
         pids = {execute(each, "SELECT pg_backend_pid()")[0][0] for each in (first, second)}
     assert len(pids) == 2
@@ -87,7 +88,7 @@ def test_one_broken_connection_has_the_others_replaced(proxy: FaultyProxy) -> No
         assert not pids & {execute(each, "SELECT pg_backend_pid()")[0][0] for each in (first, second)}
 
 
-def test_a_server_that_accepts_and_stays_silent_is_unavailable(proxy: FaultyProxy) -> None:
+def test_a_server_that_accepts_and_stays_silent_is_unavailable(proxy: Proxy) -> None:
     engine().dispose()
     proxy.stall()
     began = time.monotonic()
@@ -99,7 +100,7 @@ def test_a_server_that_accepts_and_stays_silent_is_unavailable(proxy: FaultyProx
     assert read("SELECT 1")[0][0] == 1
 
 
-def test_a_statement_within_its_limit_is_waited_for(proxy: FaultyProxy) -> None:
+def test_a_statement_within_its_limit_is_waited_for(proxy: Proxy) -> None:
     assert read(f"SELECT 1 FROM pg_sleep({LIMIT_S / 2})")[0][0] == 1
     # a job's statement may take longer, and so may its answer
     with transaction(statement_timeout_s=LIMIT_S + GRACE_S + 2) as connection:
@@ -115,7 +116,7 @@ def test_a_statement_within_its_limit_is_waited_for(proxy: FaultyProxy) -> None:
         assert driver._usock.gettimeout() == LIMIT_S + GRACE_S
 
 
-def test_the_kernel_gives_a_lost_peer_up(proxy: FaultyProxy) -> None:
+def test_the_kernel_gives_a_lost_peer_up(proxy: Proxy) -> None:
     with transaction() as connection:
         driver = connection.connection.driver_connection
         assert driver is not None

@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import create_engine, text
 from starlette.responses import Response
 
+from local.chaos.proxy import Proxy
 from shared.clients.postgres import BREAKER_S, read, transaction, write
 from shared.errors import AppError, DatabaseUnavailable, IdempotencyInProgress
 from shared.http.idempotency import MARGIN_S, Finish, once
 from shared.storage.operations import idempotency
 from shared.storage.operations.idempotency import CLAIM_S, Claim
-from tests.faulty_proxy import FaultyProxy, in_front_of
+from tests.faulty_proxy import in_front_of
 from tests.integration.conftest import settings_of
 from tests.integration.shop import add_products
 
@@ -23,7 +24,7 @@ SOON_S = 10.0
 
 
 @pytest.fixture
-def proxy(env: dict[str, str]) -> Iterator[FaultyProxy]:
+def proxy(env: dict[str, str]) -> Iterator[Proxy]:
     """A proxy in front of this process's database, whose silence is noticed after a second."""
     with in_front_of(env["DATABASE_URL"]) as (proxy, url):
         settings = {"DATABASE_URL": url, "STATEMENT_TIMEOUT_S": "2", "DATABASE_TIMEOUT_S": "2"}
@@ -60,7 +61,7 @@ def done(finish: Finish) -> Response:
 
 
 def test_a_claim_that_could_not_be_released_is_released_once_the_database_is_back(
-    proxy: FaultyProxy, claims: Callable[[], list[str]]
+    proxy: Proxy, claims: Callable[[], list[str]]
 ) -> None:
     bystander = idempotency.claim("bystander", "POST /x", b"hash")
     assert isinstance(bystander, Claim)
@@ -81,9 +82,9 @@ def test_a_claim_that_could_not_be_released_is_released_once_the_database_is_bac
         idempotency.claim("bystander", "POST /x", b"hash")
 
 
-def test_the_next_request_releases_the_claim_itself(proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_request_releases_the_claim_itself(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     # the thread does nothing, as on an instance without processor time between requests
-    monkeypatch.setattr(idempotency, "RELEASE_AGAIN_S", 3600.0)
+    monkeypatch.setattr(idempotency.UNRELEASED.again, "pause_s", 3600.0)
 
     def work(_finish: Finish) -> Response:
         proxy.refuse()
@@ -97,7 +98,7 @@ def test_the_next_request_releases_the_claim_itself(proxy: FaultyProxy, monkeypa
     assert once("k", "POST /x", b"hash", done).body == b"done"
 
 
-def test_a_claim_whose_answer_was_lost_is_released(proxy: FaultyProxy, claims: Callable[[], list[str]]) -> None:
+def test_a_claim_whose_answer_was_lost_is_released(proxy: Proxy, claims: Callable[[], list[str]]) -> None:
     # prepares the statement, so that the next claim is one question and one answer
     assert isinstance(idempotency.claim("bystander", "POST /x", b"hash"), Claim)
     proxy.lose_answers()
@@ -109,7 +110,7 @@ def test_a_claim_whose_answer_was_lost_is_released(proxy: FaultyProxy, claims: C
 
 
 def test_a_checkout_during_a_blip_is_repeated_without_a_conflict(
-    proxy: FaultyProxy, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    proxy: Proxy, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from shared.payments import fake
 
@@ -140,9 +141,7 @@ def test_a_checkout_during_a_blip_is_repeated_without_a_conflict(
 
 
 @pytest.mark.parametrize(("work_s", "longest_s"), [(3.0, 3.0), (None, 2.0), (CLAIM_S, CLAIM_S)])
-def test_a_claim_carries_the_longest_time_of_its_work(
-    proxy: FaultyProxy, work_s: float | None, longest_s: float
-) -> None:
+def test_a_claim_carries_the_longest_time_of_its_work(proxy: Proxy, work_s: float | None, longest_s: float) -> None:
     taken_over = []
 
     def die(_finish: Finish) -> Response:
@@ -159,9 +158,7 @@ def test_a_claim_carries_the_longest_time_of_its_work(
     assert taken_over == [(False, False), (True, True)]
 
 
-def test_a_release_that_fails_in_another_way_holds_up_no_other(
-    proxy: FaultyProxy, claims: Callable[[], list[str]]
-) -> None:
+def test_a_release_that_fails_in_another_way_holds_up_no_other(proxy: Proxy, claims: Callable[[], list[str]]) -> None:
     first, second, bystander = (idempotency.claim(key, "POST /x", b"hash") for key in ("k1", "k2", "k3"))
     assert isinstance(first, Claim)
     assert isinstance(second, Claim)
@@ -174,7 +171,7 @@ def test_a_release_that_fails_in_another_way_holds_up_no_other(
     until(lambda: claims() == ["k3"])
 
 
-def test_a_late_release_leaves_the_claim_that_took_over(proxy: FaultyProxy, claims: Callable[[], list[str]]) -> None:
+def test_a_late_release_leaves_the_claim_that_took_over(proxy: Proxy, claims: Callable[[], list[str]]) -> None:
     late = idempotency.claim("k", "POST /x", b"hash", claim_s=1.0)
     assert isinstance(late, Claim)
     write("UPDATE idempotency_keys SET created_at = created_at - interval '2 seconds'")

@@ -25,7 +25,7 @@ from shared.storage.events import ingestion, purchase_counts
 from shared.storage.operations import shop_tables
 from tests.integration.conftest import Running, Serve
 from tests.integration.deliveries import event
-from tests.integration.shop import NOW, add_model, embed_products
+from tests.integration.shop import add_model, embed_products, now
 
 FORMATS = ("parquet", "csv")
 # numbers that the database gives, and what follows from the row
@@ -64,7 +64,7 @@ def add_shop() -> None:
             {"product_id": None, "event_type": "custom", "event_id": "9a000000-0000-4000-8000-000000000002"},
         )
     ):
-        more = {"position": 0, "quantity": 1, "occurred_at": NOW.isoformat()}
+        more = {"position": 0, "quantity": 1, "occurred_at": now().isoformat()}
         events = [event(**fields, **more, metadata={"note": ODD_TEXT, "order_id": "A,1"})]
         ingestion.store(f"m{number}", "browser-1", events, browser)
         purchase_counts.count("browser-1", events, browser)

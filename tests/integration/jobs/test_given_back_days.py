@@ -11,7 +11,7 @@ from shared.storage.operations.daily_stats import MAX_REFUND_AGE_DAYS, REFUND_DA
 from shared.storage.recommending import attribution
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event
-from tests.integration.shop import NOW, add_products, today_in_utc
+from tests.integration.shop import add_products, now, today_in_utc
 
 BUYER, BYSTANDER = "ann", "bob"
 
@@ -114,7 +114,7 @@ def log_answer(user: str, days_ago: float) -> None:
         """INSERT INTO recommendation_log (id, user_id, kind, strategy, product_ids, at)
            VALUES (gen_random_uuid(), :user, 'recommendations', 'trending', ARRAY[1, 2], :at)""",
         user=user,
-        at=NOW - timedelta(days=days_ago, minutes=10),
+        at=now() - timedelta(days=days_ago, minutes=10),
     )
 
 

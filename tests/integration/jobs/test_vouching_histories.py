@@ -12,7 +12,7 @@ from shared.clients import postgres
 from shared.event_origin import VOUCHED, Origin
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import event, push
-from tests.integration.shop import NOW, add_products
+from tests.integration.shop import add_products, now
 from tests.integration.tables import count_rows, table_contents
 
 BROWSER = Origin(client="00c0ffee00c0ffee")
@@ -122,7 +122,7 @@ def test_the_purchase_of_a_guest_who_was_merged_counts_once(
         """WITH account AS (INSERT INTO users (external_id) VALUES ('acct_1') RETURNING id), moved AS (
                UPDATE events SET user_id = (SELECT id FROM account))
            UPDATE users SET merged_into = (SELECT id FROM account), merged_at = :at WHERE external_id = 'guest-1'""",
-        at=NOW,
+        at=now(),
     )
     load(serve, tmp_path / "h.csv", ("acct_1", bought))
     assert counts(1) == (1, 0, 1)

@@ -12,7 +12,7 @@ from shared.clients import postgres, redis_sync
 from shared.storage.answers import invalidation, popular_ranking
 from tests.integration.conftest import Serve, settings_of
 from tests.integration.deliveries import deliver, event
-from tests.integration.shop import NOW, PRODUCT_FIELDS, add_model, add_products
+from tests.integration.shop import PRODUCT_FIELDS, add_model, add_products, now
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ def test_recently_viewed_is_newest_first_and_each_product_once(client: httpx.Cli
     send_events(serve, "u1", *views, event(3, "purchase"))
     products = client.get("/recently-viewed", params={"user_id": "u1"}).json()["products"]
     assert [product["id"] for product in products] == [1, 2]
-    assert products[0]["viewed_at"] == (NOW - timedelta(hours=1)).isoformat()
+    assert products[0]["viewed_at"] == (now() - timedelta(hours=1)).isoformat()
     assert client.get("/recently-viewed", params={"user_id": "nobody"}).json()["products"] == []
 
 

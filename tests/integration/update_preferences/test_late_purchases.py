@@ -9,7 +9,7 @@ import pytest
 from shared.clients import postgres
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event
-from tests.integration.shop import NOW, add_products
+from tests.integration.shop import add_products, now
 
 OLD = timedelta(days=40)
 
@@ -27,7 +27,7 @@ def purchases(user: str) -> list[tuple[Any, ...]]:
            FROM user_purchases b JOIN users u ON u.id = b.user_id WHERE u.external_id = :user ORDER BY 1""",
         user=user,
     )
-    return [(row[0], row[1], NOW - row[2], NOW - row[3]) for row in rows]
+    return [(row[0], row[1], now() - row[2], now() - row[3]) for row in rows]
 
 
 @pytest.mark.parametrize("order", [(timedelta(0), OLD), (OLD, timedelta(0))])
@@ -45,5 +45,5 @@ def test_what_is_due_counts_from_the_last_purchase(client: httpx.Client, serve: 
     for ago in (timedelta(days=2), OLD):
         assert deliver(client, "u1", event(1, "purchase", ago=ago)).status_code == 200
     (product,) = serve("recommendations").get("/buy-again?user_id=u1").json()["products"]
-    assert product["last_purchased_at"].startswith((NOW - timedelta(days=2)).isoformat()[:19])
+    assert product["last_purchased_at"].startswith((now() - timedelta(days=2)).isoformat()[:19])
     assert product["purchase_count"] == 2

@@ -14,7 +14,7 @@ from shared.storage.answers import popular_ranking
 from tests.integration.concurrency import run_concurrently
 from tests.integration.conftest import Serve, settings_of
 from tests.integration.deliveries import deliver, event, push
-from tests.integration.shop import NOW, add_products
+from tests.integration.shop import add_products, now
 
 
 @pytest.fixture
@@ -27,8 +27,9 @@ def rows(table: str, columns: str = "*", order: str = "1, 2, 3") -> list[tuple[A
     return [tuple(row) for row in postgres.read(f"SELECT {columns} FROM {table} ORDER BY {order}")]
 
 
-# the factor that decays a stored sum to NOW: equal states may be stored as of different times
-LEFT = f"power(2::float8, -extract(epoch FROM timestamptz '{NOW.isoformat()}' - as_of)::float8 / 1209600)"
+def left() -> str:
+    """Return the factor that decays a stored sum to now: equal states may be stored as of different times."""
+    return f"power(2::float8, -extract(epoch FROM timestamptz '{now().isoformat()}' - as_of)::float8 / 1209600)"
 
 
 def everything() -> dict[str, list[tuple[Any, ...]]]:
@@ -38,9 +39,9 @@ def everything() -> dict[str, list[tuple[Any, ...]]]:
         "hourly": rows("event_counts_hourly", "hour, product_id, event_type, event_count"),
         "stats": rows("product_stats", "product_id, views, purchase_count"),
         "purchases": rows("user_purchases"),
-        "likes": rows("user_preferences", f"kind, key, round((score * {LEFT})::numeric, 6)"),
+        "likes": rows("user_preferences", f"kind, key, round((score * {left()})::numeric, 6)"),
         "price": rows(
-            "user_price_bands", f"round((weight * {LEFT})::numeric, 6), round((log_sum * {LEFT})::numeric, 6)", "1"
+            "user_price_bands", f"round((weight * {left()})::numeric, 6), round((log_sum * {left()})::numeric, 6)", "1"
         ),
     }
 
@@ -69,7 +70,7 @@ def test_a_redelivered_message_changes_nothing(client: httpx.Client) -> None:
 def test_an_event_counts_once_under_two_timestamps_and_twice_in_one_message(client: httpx.Client) -> None:
     bought = event(1, "purchase", event_id="order-1-line-1")
     deliver(client, "u1", bought, bought)
-    deliver(client, "u1", bought | {"timestamp": (NOW - timedelta(days=40)).isoformat()})
+    deliver(client, "u1", bought | {"timestamp": (now() - timedelta(days=40)).isoformat()})
     assert rows("user_purchases", "purchase_count", "1") == [(1,)]
     assert len(rows("events", "event_id", "1")) == 1
 
@@ -101,7 +102,7 @@ def test_the_sql_computes_the_same_preferences_as_the_domain(client: httpx.Clien
     expected: Decayed | None = None
     for age in ages:
         deliver(client, "u1", event(1, "add_to_cart", ago=age))
-        decayed = Decayed(3.0, NOW - age)
+        decayed = Decayed(3.0, now() - age)
         expected = decayed if expected is None else merge(expected, decayed)
     assert expected is not None
     ((score, as_of),) = rows("user_preferences WHERE kind = 'category'", "score, as_of", "1")
@@ -135,7 +136,7 @@ def test_events_older_than_every_partition_are_stored(client: httpx.Client) -> N
     assert len(rows("events", "event_id", "1")) == 1
     postgres.write(
         "SELECT ensure_event_partitions(cast(:day AS date), cast(:day AS date))",
-        day=(NOW - timedelta(days=5000)).date(),
+        day=(now() - timedelta(days=5000)).date(),
     )
     assert rows("events_default", "event_id", "1") == []
     assert len(rows("events", "event_id", "1")) == 1

@@ -93,3 +93,8 @@ def test_a_patch_contains_only_the_fields_that_were_sent() -> None:
     for field in ("name", "price", "quantity", "is_active"):
         with pytest.raises(ValidationError):
             ProductPatch.model_validate({field: None})
+
+
+@pytest.mark.parametrize("quantity", [0, 1, 2**31 - 1])
+def test_a_stock_of_up_to_the_largest_integer_of_postgres_is_taken(quantity: int) -> None:
+    assert ProductWrite.model_validate(GOOD | {"quantity": quantity}).quantity == quantity

@@ -1,6 +1,8 @@
 """Valid events, and their ids."""
 
+import time
 from datetime import UTC, datetime, timedelta
+from uuid import RFC_4122
 
 import pytest
 from hypothesis import given, settings
@@ -60,6 +62,8 @@ def test_only_searches_custom_events_and_refunds_need_no_product(event_type: Eve
         ({"metadata": {"a": float("nan")}}, "NaN"),
         ({"metadata": [1]}, "valid dictionary"),
         ({"session_id": ""}, "at least 1"),
+        ({"session_id": "s" * 256}, "at most 255"),
+        ({"product_id": 2**53}, "less than or equal"),
         ({"event_id": "e" * 129}, "at most 128"),
         ({"colour": "red"}, "Extra inputs"),
     ],
@@ -103,6 +107,17 @@ def test_new_ids_are_version_7_and_in_order_of_time() -> None:
     assert len(set(ids)) == 1000
     assert {event_id.version for event_id in ids} == {7}
     assert [event_id.int >> 80 for event_id in ids] == sorted(event_id.int >> 80 for event_id in ids)
+
+
+def test_new_ids_have_the_time_the_variant_and_74_random_bits() -> None:
+    before = time.time_ns() // 1_000_000
+    ids = [uuid7() for _ in range(200)]
+    after = time.time_ns() // 1_000_000
+    assert {event_id.variant for event_id in ids} == {RFC_4122}
+    assert all(before <= event_id.int >> 80 <= after for event_id in ids)
+    # a bit that is never set, or always, would be one of the version or of the variant
+    fixed = {bit for bit in range(80) if len({event_id.int >> bit & 1 for event_id in ids}) == 1}
+    assert fixed == {62, 63, 76, 77, 78, 79}
 
 
 @settings(max_examples=examples(30), deadline=None)
@@ -155,3 +170,9 @@ def test_a_time_up_to_a_day_ahead_becomes_the_time_of_the_request(ahead: timedel
 def test_a_time_more_than_a_day_ahead_is_refused() -> None:
     with pytest.raises(ValidationError, match="send sent_at too"):
         Event.model_validate(GOOD | {"timestamp": at(timedelta(days=1, minutes=1))})
+
+
+@pytest.mark.parametrize("change", [{"session_id": "s"}, {"session_id": "s" * 255}, {"product_id": 2**53 - 1}])
+def test_a_value_at_its_limit_is_taken(change: dict[str, object]) -> None:
+    (name,) = change
+    assert getattr(Event.model_validate(GOOD | change), name) == change[name]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.exploration import insert_new
+from shared.domain.exploration import count_reserved, insert_new
 
 IDS = list(range(1, 11))
 
@@ -30,3 +30,10 @@ def test_listed_products_keep_their_position_and_the_rest_moves_up_if_new_ones_r
     assert insert_new(IDS, [2, 90], 0.2, 10) == [1, 2, 3, 4, 90, 5, 6, 7, 8, 9]
     assert insert_new([1, 2], [90], 0.5, 4) == [1, 90, 2]
     assert insert_new([], [90, 91], 0.5, 4) == [90, 91]
+
+
+@pytest.mark.parametrize(
+    ("share", "k", "reserved"), [(0.0, 10, 0), (0.05, 10, 0), (0.1, 10, 1), (0.3, 10, 3), (0.5, 7, 3), (0.1, 29, 2)]
+)
+def test_a_share_reserves_whole_positions(share: float, k: int, reserved: int) -> None:
+    assert count_reserved(share, k) == reserved

@@ -45,6 +45,14 @@ def test_credentials_and_other_schemes_are_refused(url: str, says: str) -> None:
     assert "word@" not in str(refused.value)
 
 
+def test_fifty_characters_of_a_refused_parameter_are_shown() -> None:
+    for length in (50, 51):
+        name = f"token{'_' * (length - 8)}key"
+        with pytest.raises(ValueError, match="which is a credential") as refused:
+            feed_url(f"https://shop.example/feed?{name}=1")
+        assert f"parameter {name[:50]!r}, which" in str(refused.value)
+
+
 @pytest.mark.parametrize("name", ["aisle-feed-supplier", "aisle-feed-a_B-1"])
 def test_a_name_of_feeds_is_taken(name: str) -> None:
     assert secret_name(name) == name

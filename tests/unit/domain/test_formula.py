@@ -75,3 +75,20 @@ def test_the_prior_shrinks_with_the_products_that_are_known() -> None:
     formula = Formula(prior_evidence=0.5)
     assert [formula.prior_share(n) for n in (0, 1, 2)] == [1.0, pytest.approx(1 / 3), 0.2]
     assert Formula().prior_share(200) == 1.0
+
+
+def test_a_shop_without_a_model_has_this_formula() -> None:
+    assert Formula().parameters() == {
+        "profile_events": 50,
+        "rank_decay": 1.0,
+        "half_life_days": None,
+        "weight_power": 1.0,
+        "frequency_power": 0.0,
+        "repeat_weight": 0.0,
+        "blend": 0.6,
+        "trending_prior": 0.0,
+        "affinity_trend": 1.0,
+        "trending_window": "7d",
+        "returning": "unbought",
+        "prior_evidence": None,
+    }

@@ -1,9 +1,21 @@
 """The serving formula on candidates few enough to work out by hand."""
 
+import math
+
 import pytest
 
 from shared.domain.formula import Formula
-from shared.domain.ranking import Candidate, TasteProfile, affinity, distance_km, rank
+from shared.domain.ranking import (
+    FILLER_SCORE,
+    NEARNESS_MIN,
+    VIEWED_TIER,
+    Candidate,
+    TasteProfile,
+    affinity,
+    distance_km,
+    nearness,
+    rank,
+)
 
 TASTE = TasteProfile({"category": {"1": 3.0, "2": 1.0}, "tag": {"heart": 2.0}})
 
@@ -102,3 +114,77 @@ def test_nearer_products_win_where_both_have_a_location() -> None:
 
 def test_k_is_the_most_that_is_returned() -> None:
     assert ids([Candidate(n, cf=n) for n in range(1, 50)], TasteProfile(), k=3) == [49, 48, 47]
+
+
+@pytest.mark.parametrize(
+    ("price", "deviations"), [(math.e**0.25, 0.5), (math.e**-0.25, 0.5), (math.e**0.5, 1), (1.0, 0)]
+)
+def test_the_affinity_falls_with_the_distance_from_the_price_band(price: float, deviations: float) -> None:
+    taste = TasteProfile({"category": {"1": 1.0}}, price_band=(0.0, 0.5))
+    expected = 0.5 + 0.5 * math.exp(-0.5 * deviations**2)
+    assert affinity(Candidate(1, category_id=1, price=price), taste) == pytest.approx(expected)
+    # without a price, or without a match, there is nothing to lower
+    assert affinity(Candidate(1, category_id=1, price=0.0), taste) == 1.0
+    assert affinity(Candidate(1, category_id=2, price=price), taste) == 0.0
+
+
+def test_the_bonus_for_nearness_is_halved_with_each_half_distance() -> None:
+    # a degree of the equator is 111.2 km
+    here, product = (0.0, 0.0), Candidate(1, latitude=0.0, longitude=1.0)
+    for half_km, share in ((111.195, 0.5), (2 * 111.195, 0.5**0.5), (111.195 / 2, 0.25)):
+        expected = NEARNESS_MIN + (1 - NEARNESS_MIN) * share
+        assert nearness(product, here, half_km) == pytest.approx(expected, abs=1e-4)
+    assert nearness(Candidate(1, latitude=0.0, longitude=0.0), here) == 1.0
+    assert nearness(product, None) == nearness(Candidate(1), here) == nearness(Candidate(1, latitude=1.0), here) == 1.0
+
+
+def test_the_prior_shrinks_with_the_profile() -> None:
+    candidates = [Candidate(1, cf=1.0), Candidate(2, cf=0.5, trending=3.0)]
+    formula = Formula(blend=1.0, trending_prior=0.6, prior_evidence=2.0)
+    for n_known, share in ((0, 1.0), (2, 0.5), (6, 0.25)):
+        scores = {product.id: product.score for product in rank(candidates, TASTE, formula, 2, n_known=n_known)}
+        assert scores == {1: 1.0, 2: pytest.approx(0.5 + 0.6 * share)}
+
+
+def test_a_product_that_only_returns_has_no_affinity_and_changes_no_score() -> None:
+    others = [Candidate(1, cf=0.5, trending=1.0, category_id=1), Candidate(2, cf=0.25, category_id=2)]
+    returning = Candidate(3, cf=9.0, trending=9.0, category_id=1, tier=VIEWED_TIER, position=1)
+    alone, together = rank(others, TASTE, Formula(), 5), rank([*others, returning], TASTE, Formula(), 5)
+    assert together[:2] == alone
+    assert (together[2].id, together[2].affinity) == (3, 0.0)
+
+
+def test_a_filler_scores_by_its_trend_and_at_most_as_the_greatest() -> None:
+    candidates = [
+        Candidate(1, cf=1.0, trending=2.0),
+        Candidate(2, tier=1, position=1, trending=1.0),
+        Candidate(3, tier=VIEWED_TIER, position=1, trending=8.0),
+    ]
+    ranked = {product.id: product.score for product in rank(candidates, TasteProfile(), Formula(), 5)}
+    assert (ranked[2], ranked[3]) == (pytest.approx(FILLER_SCORE / 2), pytest.approx(FILLER_SCORE))
+
+
+def test_factors_change_the_named_products_alone() -> None:
+    candidates = [Candidate(1, cf=1.0), Candidate(2, cf=0.5), Candidate(3, tier=1, position=3, trending=1.0)]
+    plain = {product.id: product.score for product in rank(candidates, TasteProfile(), Formula(), 5)}
+    for factors in ({}, {2: 3.0}, {3: 0.5}, {7: 9.0}):
+        ranked = rank(candidates, TasteProfile(), Formula(), 5, factors=factors)
+        scores = {product.id: product.score for product in ranked}
+        assert scores == {number: pytest.approx(plain[number] * factors.get(number, 1.0)) for number in plain}
+    # a filler's position is divided: 3 by 2 is before 2
+    fillers = [Candidate(1, tier=1, position=1), Candidate(2, tier=1, position=2), Candidate(3, tier=1, position=3)]
+    assert ids(fillers, factors={3: 2.0}) == [1, 3, 2]
+    assert ids(fillers, factors={1: 0.4}) == [2, 1, 3]
+
+
+def test_an_answer_has_the_best_variant_of_a_group() -> None:
+    candidates = [
+        Candidate(1, cf=1.0, group="a", in_stock=False),
+        Candidate(2, cf=0.9, group="a"),
+        Candidate(3, cf=0.8, group="b"),
+        Candidate(4, cf=0.7),
+        Candidate(5, cf=0.6),
+    ]
+    assert ids(candidates) == [2, 3, 4, 5]
+    assert ids(candidates, stock_first=False) == [1, 3, 4, 5]
+    assert ids(candidates, k=2) == [2, 3]

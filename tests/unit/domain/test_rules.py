@@ -6,7 +6,9 @@ from shared.domain.formula import Formula
 from shared.domain.ranking import Candidate, TasteProfile, rank
 from shared.domain.rules import Rule, applied, with_pins
 
-LAMP = Candidate(1, cf=1.0, category_id=3, brand="Lux", tags=["light", "gift"], price=20.0)
+# an id that Python keeps no object of
+LARGE_ID = 10**12
+LAMP = Candidate(1, cf=1.0, category_id=3, brand="Lux", tags=["light", "gift"], price=20.0, discount=0.25)
 
 
 @pytest.mark.parametrize(
@@ -22,10 +24,23 @@ LAMP = Candidate(1, cf=1.0, category_id=3, brand="Lux", tags=["light", "gift"], 
         (Rule(1, "boost", price_min=20.0, price_max=20.0), True),
         (Rule(1, "boost", price_max=19.99), False),
         (Rule(1, "boost", price_min=20.01), False),
+        (Rule(1, "boost", discount_min=0.25), True),
+        (Rule(1, "boost", discount_min=0.2), True),
+        (Rule(1, "boost", discount_min=0.26), False),
     ],
 )
 def test_all_that_a_rule_gives_must_match(rule: Rule, selects: bool) -> None:
     assert rule.matches(LAMP) is selects
+
+
+def test_an_id_of_any_size_is_selected() -> None:
+    assert Rule(1, "boost", product_id=LARGE_ID).matches(Candidate(int(str(LARGE_ID))))
+    assert not Rule(1, "boost", product_id=LARGE_ID).matches(Candidate(LARGE_ID + 1))
+
+
+def test_a_product_has_no_discount_unless_it_is_known() -> None:
+    assert Rule(1, "boost", discount_min=0.0).matches(Candidate(1))
+    assert not Rule(1, "boost", discount_min=0.01).matches(Candidate(1))
 
 
 def test_factors_multiply_and_the_strongest_rule_is_the_reason() -> None:

@@ -49,6 +49,8 @@ def test_a_word_too_far_from_all_is_left_alone() -> None:
     assert correction("xyzzy", [("lantern", 100), ("heart", 100)]) is None
     assert correction("xyzzy", []) is None
     assert correction("heart", [("heart", 100)]) is None
+    # equal words from two places
+    assert correction("".join(("hea", "rt")), [("".join(("he", "art")), 100)]) is None
 
 
 def test_a_word_still_being_typed_may_be_the_beginning_of_another() -> None:

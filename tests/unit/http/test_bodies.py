@@ -50,8 +50,8 @@ def test_a_body_within_the_bounds_passes(body: bytes) -> None:
         (orjson.dumps({"events": [{"a": 1}, {f"f{number}": 1 for number in range(101)}]}), "at most 100 fields"),
         (orjson.dumps(list(range(MAX_VALUES))), "at most 2000 values"),
         (orjson.dumps([{"a": 1}] * MAX_VALUES), "at most 2000 values"),
-        (nested(MAX_DEPTH + 2, kind="list"), "at most 32 levels"),
-        (nested(MAX_DEPTH + 2, kind="object"), "at most 32 levels"),
+        (nested(MAX_DEPTH + 1, kind="list"), "at most 32 levels"),
+        (nested(MAX_DEPTH + 1, kind="object"), "at most 32 levels"),
     ],
 )
 def test_a_body_beyond_the_bounds_is_refused(body: bytes, detail: str) -> None:

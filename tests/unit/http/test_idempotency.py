@@ -4,7 +4,8 @@ import pytest
 from fastapi import Response
 
 from functions.products.schemas import SuggestionQuery
-from shared.http.idempotency import fingerprint, kept_answer
+from shared.http.idempotency import MARGIN_S, fingerprint, kept_answer
+from shared.settings import Settings
 
 
 def test_two_requests_are_the_same_only_part_by_part() -> None:
@@ -18,3 +19,8 @@ def test_a_body_longer_than_the_limit_is_not_stored(most: int | None, body: byte
     answer = Response(b"x" * 100, 201, {"location": "/orders/1", "etag": '"1"'}, "application/json")
     kept = kept_answer(answer, most)
     assert (kept.status, kept.body, kept.headers) == (201, body, {"location": "/orders/1"})
+
+
+def test_an_interrupted_checkout_holds_its_key_for_fifteen_seconds() -> None:
+    # docs/failure-modes.md says so
+    assert Settings.model_fields["payment_timeout_s"].default + MARGIN_S == 15

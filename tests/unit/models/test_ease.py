@@ -1,12 +1,16 @@
 """Properties of EASE that the contract does not cover."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import sparse
 
+from jobs.models import ease, pairs
 from jobs.models.ease import ease_neighbours, ease_side
 from jobs.models.ease_head import ease_head_neighbours
 from jobs.models.errors import TooLarge, Unsuitable
+from jobs.models.neighbours import Neighbours
 from tests.unit.models import data
 
 
@@ -47,3 +51,82 @@ def test_the_head_is_ease_and_the_tail_has_neighbours_too() -> None:
     assert (neighbours.counts[20:] > 0).all()
     with pytest.raises(Unsuitable, match="no more than the head"):
         ease_head_neighbours(user_items, 5, head=40)
+
+
+@pytest.mark.parametrize(("n_users", "n_items"), [(3, 9), (9, 3), (3, 3)])
+def test_the_smaller_side_fits_up_to_the_last_byte(n_users: int, n_items: int) -> None:
+    assert ease_side(n_users, n_items, memory_budget_bytes=36) == 3
+    with pytest.raises(TooLarge):
+        ease_side(n_users, n_items, memory_budget_bytes=35)
+
+
+@pytest.mark.parametrize(
+    ("users", "items", "budget", "expected"),
+    [
+        # fewer than half as many users as items
+        (19, 40, 10**6, ("users", np.float64)),
+        (20, 40, 10**6, ("items", np.float64)),
+        # a matrix of items that fits in single precision, and one that does not
+        (39, 40, 4 * 40 * 40, ("items", np.float32)),
+        (39, 40, 4 * 40 * 40 - 1, ("users", np.float32)),
+        (40, 40, 8 * 40 * 40, ("items", np.float64)),
+        (40, 40, 8 * 40 * 40 - 1, ("items", np.float32)),
+    ],
+)
+def test_the_side_and_the_precision_follow_from_the_shape_and_the_budget(
+    users: int, items: int, budget: int, expected: tuple[str, type], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    solved: list[tuple[str, type]] = []
+
+    def solve(side: str) -> Any:
+        def record(matrix: Any, k: int, *_rest: Any) -> Neighbours:
+            solved.append((side, matrix.dtype.type))
+            return Neighbours.none(matrix.shape[1], k)
+
+        return record
+
+    monkeypatch.setattr(ease, "_solve_by_users", solve("users"))
+    monkeypatch.setattr(ease, "_solve_by_items", solve("items"))
+    full = sparse.csr_array(np.ones((users, items)))
+    ease_neighbours(full, 3, memory_budget_bytes=budget)
+    assert solved == [expected]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 5, 1024, 1025])
+def test_an_inverse_is_whole_and_of_the_precision_of_its_matrix(dtype: type, size: int) -> None:
+    matrix = np.eye(size, dtype=dtype) * 2
+    matrix[0, -1] = matrix[-1, 0] = matrix[0, -1] + 0.5 * (size > 1)
+    inverse = ease._invert(matrix.copy())
+    assert inverse.dtype == dtype
+    assert np.array_equal(inverse, inverse.T)
+    np.testing.assert_allclose(matrix @ inverse, np.eye(size), atol=1e-5)
+
+
+@pytest.mark.parametrize(("least", "compiled"), [(1, True), (2, True), (0, False)])
+def test_pairs_without_common_users_are_ranked_only_where_they_count(
+    least: int, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranked: list[bool] = []
+
+    def rank_by_users(matrix: Any, k: int, *_rest: Any) -> Neighbours:
+        ranked.append(True)
+        return Neighbours.none(matrix.shape[1], k)
+
+    monkeypatch.setattr(pairs, "rank_by_users", rank_by_users)
+    monkeypatch.setattr(pairs, "worth_compiling_dense", lambda n_items: n_items == 30)
+    monkeypatch.setattr(ease, "rank_rows", lambda _compute, matrix, k, **_least: Neighbours.none(matrix.shape[1], k))
+    ease_neighbours(data.random(users=10, items=30, density=0.4, seed=8), 3, min_co_occurrence=least)
+    assert ranked == [True] * compiled
+
+
+def test_items_without_events_change_nothing_however_many_there_are() -> None:
+    # the users' side, whose diagonal is computed for 1,024 items at a time: the last item is of the second block
+    few = data.random(users=20, items=60, density=0.3, seed=7)
+    places = np.append(np.arange(59), 1_050)
+    many = sparse.csr_array((few.data, (few.tocoo().row, places[few.indices])), shape=(20, 1_100))
+    expected, neighbours = ease_neighbours(few, 5), ease_neighbours(many, 5)
+    assert np.array_equal(neighbours.scores[places], expected.scores)
+    padded = np.append(places, -1)
+    assert np.array_equal(neighbours.indices[places], padded[expected.indices])
+    assert neighbours.counts.sum() == expected.counts.sum() > 50

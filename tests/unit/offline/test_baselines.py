@@ -80,3 +80,11 @@ def test_lately_each_user_counts_by_the_age_of_the_purchase(half_life_days: floa
 
 def test_users_are_counted_once_per_item() -> None:
     assert count_users(np.array([0, 0, 1, 2]), np.array([1, 1, 1, 0]), 3).tolist() == [1, 2, 0]
+
+
+def test_lately_hours_count_too() -> None:
+    # of day 20: bought 0.9 days ago, and just now; what lies in the future counts as now
+    hours = data.history((0, 0, 5, 19.1), (1, 1, 5, 20), users=4, items=4)
+    assert popular(hours, half_life_days=1.0)[0] == [1, 0]
+    future = data.history((0, 0, 5, 20), (1, 1, 5, 25), users=4, items=4)
+    assert popular(future, half_life_days=1.0)[0] == [0, 1]

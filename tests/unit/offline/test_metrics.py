@@ -76,3 +76,18 @@ def test_recall_is_the_share_of_all_that_is_relevant_however_short_the_answer(re
     assert metrics["recall@20"][0] == pytest.approx(hits / relevant)
     assert metrics["recall@5"][0] == pytest.approx(min(relevant, 5) / relevant)
     assert metrics["precision@20"][0] == pytest.approx(hits / 20)
+
+
+def test_one_user_has_no_interval_and_two_have_one() -> None:
+    assert bootstrap_interval(np.array([0.25])) == (0.25, 0.25)
+    assert bootstrap_interval(np.array([0.0, 1.0])) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("block", [1, 30, 40, 70, 10**6])
+def test_the_interval_does_not_depend_on_how_many_samples_are_drawn_at_a_time(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.random.default_rng(3).random(10)
+    expected = bootstrap_interval(values, resamples=200)
+    monkeypatch.setattr("jobs.offline.metrics.BOOTSTRAP_BLOCK", block)
+    assert bootstrap_interval(values, resamples=200) == pytest.approx(expected, abs=0.03)

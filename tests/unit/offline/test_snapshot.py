@@ -128,3 +128,33 @@ def test_a_window_ends_with_its_last_hour(window: TrendingWindow, days: int, dec
     trend = taken(history).trends[window]
     last = math.exp(-decay * (days - hour))
     assert trend == pytest.approx([0.0, last, last, 1.0])
+
+
+def test_the_deviation_of_prices_is_that_of_their_logarithms() -> None:
+    # logarithms of 0, 1 and 3, each with weight 1; the price of the last product is unknown
+    history = data.history((0, 0, 1, 0), (0, 1, 1, 0), (0, 2, 1, 0), (0, 3, 1, 0), (1, 3, 1, 0))
+    nothing = Catalog.unknown(4)
+    tastes = taken(history, replace(nothing, prices=np.asarray([1.0, math.e, math.e**3, 0.0])), (0, 1)).taste_profiles
+    assert tastes.has_prices.tolist() == [True, False]
+    assert tastes.mean_log_price == pytest.approx([4 / 3, 0.0])
+    assert tastes.deviation == pytest.approx([math.sqrt(10 / 3 - 16 / 9), 0.0])
+
+
+def test_the_variants_of_an_excluded_product_are_excluded_too() -> None:
+    # products 0 and 1 are variants, and 2 and 3 of another product; 4 has none
+    groups = replace(Catalog.unknown(5), groups=np.asarray([0, 0, 1, 1, -1]))
+    history = data.history((0, 0, 5, 0), (0, 4, 5, 0), (1, 3, 5, 0), (2, 2, 1, 0), (2, 4, 1, 40))
+    excluded = taken(history, groups, users=(0, 1, 2)).excluded("bought")
+    assert np.argwhere(excluded.toarray()).tolist() == [[0, 0], [0, 1], [0, 4], [1, 2], [1, 3], [2, 4]]
+    assert set(excluded.data.tolist()) == {1.0}
+
+
+def test_each_user_has_their_own_latest_events() -> None:
+    # both have one event more than count; the oldest is of product 0
+    events = [(user, 0, 1.0, 0.0) for user in (0, 1)]
+    events += [(user, 1, 1.0, 1 + number / 10_000) for user in (0, 1) for number in range(SEEN_EVENTS_MAX)]
+    excluded = taken(data.history(*events, items=3), users=(0, 1)).excluded("seen").toarray()
+    assert excluded.tolist() == [[0, 1, 0], [0, 1, 0]]
+    # one event fewer, and it counts
+    excluded = taken(data.history(*events[:-1], items=3), users=(0, 1)).excluded("seen").toarray()
+    assert excluded.tolist() == [[0, 1, 0], [1, 1, 0]]

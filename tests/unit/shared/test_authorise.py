@@ -1,6 +1,7 @@
 """The table of ``authorise``: action × kind of id × credential × TRUST_SHOP_IDS, each cell by its right answer."""
 
 import json
+import re
 import time
 from itertools import product
 
@@ -137,3 +138,20 @@ def test_issuers_that_are_no_use_are_refused_by_name(value: str) -> None:
 def test_an_issuer_has_one_audience_or_several() -> None:
     assert read({"IDENTITY_ISSUERS": issuers()}).identity_issuers[0].audience == ("shop",)
     assert read({"IDENTITY_ISSUERS": issuers(audience=["a", "b"])}).identity_issuers[0].audience == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("action", "remedy"),
+    [
+        # the shop's key cannot change a person's login
+        (Action.CHANGE_LOGIN, r"^Send an access token: Authorization: Bearer <token>\.$"),
+        (Action.MERGE, r"guest's access token .* or a secret API key"),
+        (Action.USE_PROFILE, r"^Send the user's access token .* or user_id with a secret API key"),
+        (Action.ERASE_OR_EXPORT, r"^Send the user's access token .* or user_id with a secret API key"),
+        (Action.ACCESS_OWN_DATA, r"^Name the user: send the parameter user_id, or an access token"),
+    ],
+)
+def test_a_refusal_names_what_to_send(action: Action, remedy: str) -> None:
+    with pytest.raises(Unauthorized) as refusal:
+        authorise(None, NO_CREDENTIAL, action)
+    assert re.search(remedy, refusal.value.detail)

@@ -23,7 +23,7 @@ def folder() -> Iterator[Path]:
 
 
 def test_nothing_is_lost_and_nothing_doubled(folder: Path) -> None:
-    outcomes = run(folder, [FAULTS[name] for name in SHORT], 2.0, folder / "kept")
+    outcomes = run(folder, [FAULTS[name] for name in SHORT], 2.0, folder / "kept", calm_s=0.5)
     assert [outcome.fault.name for outcome in outcomes] == list(SHORT)
     for outcome in outcomes:
         assert (outcome.findings, outcome.wrong, outcome.stale) == ([], [], [])

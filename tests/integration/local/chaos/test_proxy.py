@@ -30,10 +30,9 @@ def proxy() -> Iterator[Proxy]:
             threading.Thread(target=answer, args=(connection,), daemon=True).start()
 
     threading.Thread(target=serve, daemon=True).start()
-    proxy = Proxy(server.getsockname()[1])
-    proxy.start()
+    proxy = Proxy(*server.getsockname())
     yield proxy
-    proxy.stop()
+    proxy.close()
     server.shutdown(socket.SHUT_RDWR)
     server.close()
 
@@ -61,7 +60,7 @@ def test_it_refuses_and_serves_again_at_the_same_port(proxy: Proxy) -> None:
             assert connection.recv(100) == b""
     with pytest.raises(ConnectionRefusedError):
         connect(proxy)
-    proxy.start()
+    proxy.heal()
     assert proxy.port == port
     with connect(proxy) as connection:
         assert echo(connection) == b"hello"
@@ -76,7 +75,7 @@ def test_connections_of_a_silence_stay_silent_and_new_ones_speak(proxy: Proxy) -
                 connection.settimeout(0.3)
                 with pytest.raises(TimeoutError):
                     echo(connection)
-            proxy.speak()
+            proxy.heal()
             with connect(proxy) as after:
                 assert echo(after) == b"hello"
             for connection in (before, during):
@@ -87,10 +86,40 @@ def test_connections_of_a_silence_stay_silent_and_new_ones_speak(proxy: Proxy) -
 
 def test_a_delay_ends(proxy: Proxy) -> None:
     with connect(proxy) as connection:
-        proxy.delay_s = 0.2
+        proxy.delay(0.2)
         begun = time.monotonic()
         assert echo(connection) == b"hello"
         # there and back
         assert time.monotonic() - begun >= 0.4
-        proxy.delay_s = 0.0
+        proxy.heal()
         assert echo(connection) == b"hello"
+
+
+def test_what_is_sent_while_it_stalls_arrives_afterwards(proxy: Proxy) -> None:
+    with connect(proxy) as before:
+        assert echo(before) == b"hello"
+        proxy.stall()
+        with connect(proxy) as during:
+            for connection in (before, during):
+                connection.settimeout(0.3)
+                with pytest.raises(TimeoutError):
+                    echo(connection)
+            proxy.heal()
+            for connection in (before, during):
+                connection.settimeout(5)
+                assert connection.recv(100) == b"hello"
+
+
+def test_lost_connections_and_lost_answers_spoil_no_later_connection(proxy: Proxy) -> None:
+    for lose in (proxy.lose, proxy.lose_answers):
+        with connect(proxy) as before:
+            assert echo(before) == b"hello"
+            lose()
+            before.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                echo(before)
+            proxy.heal()
+            with connect(proxy) as after:
+                assert echo(after) == b"hello"
+            with pytest.raises(TimeoutError):
+                before.recv(100)

@@ -8,12 +8,13 @@ from typing import TypeVar
 import pytest
 from redis import Redis
 
+from local.chaos.proxy import Proxy
 from shared.clients import postgres, redis_async, redis_sync
 from shared.storage.answers import invalidation, user_answers
 from shared.storage.answers.missed import MISSED
 from shared.storage.answers.protocol import EPOCHS, PRODUCTS, RECOMMENDATIONS, SIMILAR
 from shared.storage.answers.shared_answers import cached
-from tests.faulty_proxy import FaultyProxy, in_front_of
+from tests.faulty_proxy import in_front_of
 from tests.integration.conftest import settings_of
 from tests.integration.tables import count_rows
 
@@ -24,7 +25,7 @@ PRODUCT_KEY = "products:one:1"
 
 
 @pytest.fixture
-def proxy(env: dict[str, str]) -> Iterator[FaultyProxy]:
+def proxy(env: dict[str, str]) -> Iterator[Proxy]:
     with in_front_of(env["REDIS_URL"]) as (proxy, url), settings_of(env | {"REDIS_URL": url}):
         yield proxy
 
@@ -74,7 +75,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("fault", ["refuse", "stall"])
-def test_what_redis_missed_is_dropped_once_it_is_back(proxy: FaultyProxy, redis: "Redis", fault: str) -> None:
+def test_what_redis_missed_is_dropped_once_it_is_back(proxy: Proxy, redis: "Redis", fault: str) -> None:
     store("user", "bystander")
     redis.set(PRODUCT_KEY, "old price")
     redis.set("copy", "of rows")
@@ -101,9 +102,7 @@ def test_what_redis_missed_is_dropped_once_it_is_back(proxy: FaultyProxy, redis:
     until(lambda: count_rows("missed_invalidations") == 0)
 
 
-def test_a_fault_of_the_database_too_neither_fails_the_write_nor_ends_the_thread(
-    proxy: FaultyProxy, redis: "Redis"
-) -> None:
+def test_a_fault_of_the_database_too_neither_fails_the_write_nor_ends_the_thread(proxy: Proxy, redis: "Redis") -> None:
     store("user", "bystander")
     postgres.write("ALTER TABLE missed_invalidations RENAME TO moved")
     proxy.refuse()
@@ -117,11 +116,9 @@ def test_a_fault_of_the_database_too_neither_fails_the_write_nor_ends_the_thread
     postgres.write("ALTER TABLE moved RENAME TO missed_invalidations")
 
 
-def test_the_next_write_carries_what_was_missed(
-    proxy: FaultyProxy, redis: "Redis", monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_next_write_carries_what_was_missed(proxy: Proxy, redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
     # the thread does nothing, as on an instance without processor time between events
-    monkeypatch.setattr("shared.storage.answers.missed.AGAIN_S", 3600.0)
+    monkeypatch.setattr(MISSED.again, "pause_s", 3600.0)
     store("user", "other", "bystander")
     proxy.refuse()
     assert not invalidation.forget_users(["user"])
@@ -131,7 +128,7 @@ def test_the_next_write_carries_what_was_missed(
     assert count_rows("missed_invalidations") == 0
 
 
-def test_a_computation_that_began_before_a_missed_event_is_not_stored_after_it(proxy: FaultyProxy) -> None:
+def test_a_computation_that_began_before_a_missed_event_is_not_stored_after_it(proxy: Proxy) -> None:
     async def work() -> None:
         before = await user_answers.read_before_computing("user", b"k=1")
         assert before is not None
@@ -148,7 +145,7 @@ def test_a_computation_that_began_before_a_missed_event_is_not_stored_after_it(p
 
 
 @pytest.mark.parametrize("way", ["next process", "job"])
-def test_what_a_process_missed_before_it_ended_is_made_up_for(proxy: FaultyProxy, redis: "Redis", way: str) -> None:
+def test_what_a_process_missed_before_it_ended_is_made_up_for(proxy: Proxy, redis: "Redis", way: str) -> None:
     store("user")
     redis.hset(EPOCHS, SIMILAR, "7")
     before = redis.hgetall(EPOCHS)

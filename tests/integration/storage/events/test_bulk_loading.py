@@ -9,7 +9,7 @@ import pytest
 
 from shared.clients.postgres import copy_in, execute, transaction
 from shared.storage.events import bulk_loading
-from tests.integration.shop import NOW, add_products
+from tests.integration.shop import add_products, now
 
 # more than a plan would read as a whole without need
 HISTORY = 20_000
@@ -30,7 +30,7 @@ GROWING = re.compile(
 @pytest.mark.parametrize("statement", ["CHECKED", "UNCOUNTED", "PURCHASE_COUNTS"])
 def test_a_load_looks_its_rows_up_and_does_not_read_the_whole_history(env: Mapping[str, str], statement: str) -> None:
     add_products()
-    rows = "".join(f"{n},{uuid4()},regular,,1,purchase,1,{NOW.isoformat()},,\n" for n in range(50))
+    rows = "".join(f"{n},{uuid4()},regular,,1,purchase,1,{now().isoformat()},,\n" for n in range(50))
     with transaction() as connection:
         for sql in FILL:
             execute(connection, sql, {"n": HISTORY} if ":n" in sql else None)

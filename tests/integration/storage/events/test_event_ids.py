@@ -16,7 +16,7 @@ from tests.integration.concurrency import run_concurrently
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event
 from tests.integration.people import login, register
-from tests.integration.shop import NOW, add_products
+from tests.integration.shop import add_products, now
 
 BOUGHT = event(1, "purchase", event_id="order-77", metadata={"quantity": 2})
 
@@ -77,7 +77,7 @@ def test_an_id_known_with_another_product_type_or_quantity_is_rejected_with_the_
         for number, other in enumerate(others):
             assert deliver(apply, "u1", other, message_id=f"m{number + 1}").status_code == 200
     # the same event at another time, and of a bystander
-    deliver(apply, "u1", BOUGHT | {"timestamp": (NOW - timedelta(days=40)).isoformat()})
+    deliver(apply, "u1", BOUGHT | {"timestamp": (now() - timedelta(days=40)).isoformat()})
     deliver(apply, "u2", others[0])
     assert stored() == [("u1", 1, "purchase", 2), ("u2", 2, "purchase", 2)]
     assert reasons() == [CONFLICT] * 3
@@ -167,7 +167,7 @@ def load(*history: dict[str, Any]) -> bulk_loading.Loaded:
     """Load rows of a history."""
     lines = [
         f"{position},{event_key(row['event_id'])},{row['user']},,{row['product']},{row['type']},{row['quantity']},"
-        f"{NOW.isoformat()},,"
+        f"{now().isoformat()},,"
         for position, row in enumerate(history)
     ]
     with postgres.transaction() as connection:

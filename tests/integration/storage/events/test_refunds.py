@@ -18,7 +18,7 @@ from tests.examples import examples
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event
 from tests.integration.people import login, register
-from tests.integration.shop import NOW, add_products
+from tests.integration.shop import add_products, now
 
 # two lines of product 1 of the same size, so that which of them is first does not matter
 LINES = [{"product_id": 1, "quantity": 3}, {"product_id": 2}, {"product_id": 1, "quantity": 3}]
@@ -28,7 +28,7 @@ _numbers = itertools.count(1)
 
 def events_of(**fields: Any) -> list[dict[str, Any]]:
     """Return a report's events as a subscriber reads them."""
-    report = {"user_id": "ann", "timestamp": NOW.isoformat()} | fields
+    report = {"user_id": "ann", "timestamp": now().isoformat()} | fields
     read = []
     for position, body in enumerate(prepare(REPORT.validate_python(report))[1]):
         quantity = (body["metadata"] or {}).get("quantity", 1)
@@ -132,7 +132,7 @@ def test_a_message_after_its_ids_were_deleted_keeps_the_lines_and_refunds_that_a
 @pytest.mark.parametrize("is_first", [False, True])
 def test_a_refund_of_the_whole_order_leaves_nothing_of_it(shop: None, is_first: bool) -> None:
     before, taste_before, band_before = shop_counts(), taste("bob"), price_band("bob")
-    store("ann", [event(4) | {"position": 0, "occurred_at": NOW.isoformat(), "quantity": 1}])
+    store("ann", [event(4) | {"position": 0, "occurred_at": now().isoformat(), "quantity": 1}])
     own_taste, own_band = taste(), price_band()
     messages = [refund(), order()] if is_first else [order(), refund()]
     for message in messages:
@@ -249,7 +249,7 @@ def test_purchases_that_name_their_order_are_given_back_too(shop: None) -> None:
     named = event(7, "purchase", event_id="6c36b13e-6a6e-4e3c-9a07-2a7a3b7d5b01", metadata={"order_id": 17})
     unnamed = event(8, "purchase")
     for message in (named, unnamed):
-        store("ann", [message | {"position": 0, "occurred_at": NOW.isoformat(), "quantity": 1}])
+        store("ann", [message | {"position": 0, "occurred_at": now().isoformat(), "quantity": 1}])
     store("ann", refund("17"))
     assert purchases() == {8: 1}
     assert shop_counts() == before | {8: (1, 1, 1)}

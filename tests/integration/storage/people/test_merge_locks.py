@@ -14,7 +14,7 @@ from shared.event_origin import VOUCHED, Origin
 from shared.storage.events import ingestion
 from shared.storage.people import accounts, erasure, merging
 from tests.integration.deliveries import event
-from tests.integration.shop import NOW, add_products
+from tests.integration.shop import add_products, now
 
 WAITING = """SELECT count(*) FROM pg_stat_activity
              WHERE datname = current_database() AND wait_event_type = 'Lock'"""
@@ -29,7 +29,7 @@ def shop(env: dict[str, str]) -> None:
     postgres.write(
         """INSERT INTO users (external_id, merged_into, merged_at)
            SELECT 'guest-1', id, cast(:at AS timestamptz) FROM users WHERE external_id = 'acct_1'""",
-        at=NOW + timedelta(hours=1),
+        at=now() + timedelta(hours=1),
     )
 
 
@@ -88,7 +88,7 @@ def test_an_event_of_a_guest_that_is_being_stored_and_a_merge_end_both(work: Cal
         with transaction() as connection:
             # holds the message back in the middle of its statement, when it has locked the guest's row
             execute(connection, "UPDATE user_purchases SET last_at = now() WHERE user_id = :a", {"a": account()})
-            message: Future[Any] = pool.submit(ingestion.store, "m1", "guest-1", bought, published_at=NOW)
+            message: Future[Any] = pool.submit(ingestion.store, "m1", "guest-1", bought, published_at=now())
             wait_for(1)
             merged = pool.submit(work)
             wait_for(2)

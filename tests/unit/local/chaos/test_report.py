@@ -19,6 +19,8 @@ GOOD = Outcome(
     longest_wait_s=20,
     max_read_s=14,
     recovery_s=MAX_RECOVERY_S,
+    repeats_s=25,
+    max_repeats_s=25,
     drain_s=68,
     max_drain_s=68,
 )
@@ -37,6 +39,7 @@ def test_what_is_at_its_limit_is_no_complaint() -> None:
         ({"given_up": ["PATCH /products/7"]}, "1 requests given up: PATCH /products/7"),
         ({"stale": ["price of product 3"]}, "1 stale answers: price of product 3"),
         ({"recovery_s": MAX_RECOVERY_S + 0.1}, "new requests failed until 10.1 s after the end"),
+        ({"repeats_s": 25.1}, "interrupted requests failed until 25.1 s after the end"),
         ({"drain_s": 68.1}, "the backlog took 68.1 s"),
         ({"longest_read_s": 14.1}, "a reader waited 14.1 s"),
     ],
@@ -51,7 +54,7 @@ def test_readers_of_functions_that_do_not_run_may_wait() -> None:
 
 def test_a_row_has_every_figure() -> None:
     row = table([replace(GOOD, lost=3, doubled=4, wrong=["500 GET /"])]).splitlines()[-1]
-    assert row == "| kill -9 of Redis | 900 | 40 | 20.0 s | 3 | 4 | 10.0 s | 68.0 s | 68 s | 1 |"
+    assert row == "| kill -9 of Redis | 900 | 40 | 20.0 s | 3 | 4 | 10.0 s | 25.0 s | 68.0 s | 68 s | 1 |"
 
 
 def test_the_table_of_the_page_is_replaced(tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""A request as traces and metrics see it: its route, status, time, and whether the answer was stored."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Message, Scope
+
+from shared.http.answers import CACHE_HIT
+from shared.telemetry import metrics, spans
+
+UNKNOWN_ROUTE: Final = "unknown"
+CACHE_STATUS: Final = b"cache-status"
+
+
+class Observed:
+    """What becomes known of a request while it is answered."""
+
+    def __init__(self, function: str, scope: Scope, span: spans.Span, started: float) -> None:
+        self.function = function
+        self.method: str = scope["method"]
+        self.span = span
+        self.status = 0
+        self.route = UNKNOWN_ROUTE
+        self.cache = "none"
+        self._started = started
+        self._is_finished = False
+
+    def begin_response(self, scope: Scope, message: Message) -> None:
+        """Learn from the start of the response. The application has put its route into ``scope``."""
+        self.status = message["status"]
+        self.route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+        cache_status = next((value for name, value in message.get("headers", ()) if name == CACHE_STATUS), None)
+        if cache_status is not None:
+            self.cache = "hit" if cache_status.decode("latin-1") == CACHE_HIT else "miss"
+
+    async def before_end(self, message: Message) -> None:
+        """Before the last part of a deployed function's response, export the spans of a trace that is kept."""
+        if spans.IS_DEPLOYED and self.span.is_recorded and not message.get("more_body", False):
+            self.finish()
+            await run_in_threadpool(self.span.flush)
+
+    def finish(self) -> None:
+        """Record the request as a whole, once."""
+        if self._is_finished:
+            return
+        self._is_finished = True
+        seconds = time.perf_counter() - self._started
+        metrics.record(
+            metrics.REQUEST_DURATION,
+            seconds,
+            {
+                spans.FUNCTION: self.function,
+                "http.request.method": self.method,
+                "http.route": self.route,
+                "http.response.status_code": self.status,
+                "aisle.cache": self.cache,
+            },
+        )
+        self.span.rename(f"{self.method} {self.route}")
+        self.span.set("http.route", self.route)
+        self.span.set("http.response.status_code", self.status)
+        self.span.set("aisle.cache", self.cache)
+        if self.status >= 500:
+            self.span.fail(f"status {self.status}")
+        self.span.end()
+
+
+async def observe_stored(function: str, scope: Scope, request_id: str, started: float) -> None:
+    """Record a request that was answered from Redis, without the application, on a route without parameters.
+
+    ``started`` is the value of ``time.perf_counter`` when the request began.
+    """
+    with observed(function, scope, request_id, started) as request:
+        if request is not None:
+            request.status, request.route, request.cache = 200, scope["path"], "hit"
+            await request.before_end({"type": "http.response.body"})
+
+
+@contextmanager
+def observed(function: str, scope: Scope, request_id: str, started: float | None = None) -> Iterator[Observed | None]:
+    """Observe the block, which answers the request, since ``started`` or now; None while telemetry is off."""
+    if not spans.is_on():
+        yield None
+        return
+    traceparent = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"), None)
+    attributes: dict[str, spans.Value] = {
+        spans.FUNCTION: function,
+        spans.REQUEST_ID: request_id,
+        "http.request.method": scope["method"],
+        "url.path": scope["path"],
+    }
+    now = time.perf_counter()
+    begun = now if started is None else started
+    with spans.span(scope["method"], "server", attributes, traceparent=traceparent, since_s=now - begun) as span:
+        request = Observed(function, scope, span, begun)
+        try:
+            yield request
+        finally:
+            request.finish()

@@ -1,0 +1,55 @@
+"""Work that failed while a service was away, and that a thread tries again until nothing of it is left."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+
+class Retry:
+    """Runs ``work`` every ``pause_s`` in a thread, which exists only while something is left to do."""
+
+    def __init__(self, name: str, pause_s: float, work: Callable[[], bool]) -> None:
+        """``work`` returns whether something is left. If it raises, that is logged, and it runs again."""
+        self.name, self.pause_s = name, pause_s
+        self._work = work
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
+        # whether something was added since ``work`` last began
+        self._is_due = False
+
+    def start(self) -> None:
+        """Have the work done, for the first time after a pause. Call it after each addition to the work."""
+        with self._lock:
+            self._is_due = True
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, args=[self._ended], name=self.name, daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, once what it is doing is done."""
+        with self._lock:
+            self._ended.set()
+            thread, self._thread = self._thread, None
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(5)
+        with self._lock:
+            self._ended = threading.Event()
+
+    def _run(self, ended: threading.Event) -> None:
+        while not ended.wait(self.pause_s):
+            with self._lock:
+                self._is_due = False
+            try:
+                is_left = self._work()
+            except Exception as error:  # noqa: BLE001 — the thread must live on for what can be done
+                log.warning("%s failed", self.name, extra={"error": type(error).__name__})
+                is_left = True
+            with self._lock:
+                if ended.is_set():
+                    return
+                if not (is_left or self._is_due):
+                    self._thread = None
+                    return

@@ -1,0 +1,53 @@
+"""Which traces are kept, and how a trace goes on in another process."""
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision
+
+from shared.telemetry import exporting
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+
+
+def decisions(sampler: exporting.AskedFor, count: int, kind: trace.SpanKind) -> list[bool]:
+    """Return for as many spans whether each is kept."""
+    return [
+        sampler.should_sample(None, number, "a", kind).decision is Decision.RECORD_AND_SAMPLE for number in range(count)
+    ]
+
+
+def test_a_caller_may_ask_for_ten_traces_in_a_second() -> None:
+    now = 100.0
+    sampler = exporting.AskedFor(ALWAYS_OFF, lambda: now)
+    most = exporting.MOST_ASKED_PER_S
+    assert decisions(sampler, most + 2, trace.SpanKind.SERVER) == [True] * most + [False] * 2
+    now += 0.999
+    assert decisions(sampler, 1, trace.SpanKind.SERVER) == [False]
+    now += 0.001
+    assert decisions(sampler, 1, trace.SpanKind.SERVER) == [True]
+
+
+def test_messages_do_not_count_against_callers() -> None:
+    sampler = exporting.AskedFor(ALWAYS_OFF, lambda: 100.0)
+    most = exporting.MOST_ASKED_PER_S
+    assert decisions(sampler, most + 1, trace.SpanKind.CONSUMER) == [True] * (most + 1)
+    assert decisions(sampler, most + 1, trace.SpanKind.SERVER) == [True] * most + [False]
+
+
+def test_a_traceparent_is_continued() -> None:
+    context = exporting.context_of(PARENT)
+    span_context = trace.get_current_span(context).get_span_context()
+    assert (span_context.is_remote, exporting.traceparent_of(span_context)) == (True, PARENT)
+
+
+def test_the_flag_of_a_trace_that_is_not_kept_is_continued_too() -> None:
+    context = exporting.context_of(PARENT[:-2] + "00")
+    assert not trace.get_current_span(context).get_span_context().trace_flags.sampled
+
+
+@pytest.mark.parametrize(
+    "traceparent", ["", "x", PARENT[:-1], PARENT.upper(), f"00-{'0' * 32}-00f067aa0ba902b7-01", PARENT + "-more"]
+)
+def test_a_malformed_traceparent_begins_a_new_trace(traceparent: str) -> None:
+    assert exporting.context_of(traceparent) is None
