@@ -28,7 +28,8 @@ granted on a single resource, unless it is marked "project": Cloud SQL and Cloud
 * **cloudsql.client**, **cloudsql.instanceUser** (project): the connector finds the instance and logs in as the account.
 * **secretmanager.secretAccessor** on the listed secrets only. `REDIS_URL` contains the password of Redis.
   Where `mail` names a secret, `accounts` and `admin` read it as `MAIL_PASSWORD`.
-* **pubsub.publisher**, **pubsub.viewer** on each topic: the function publishes, and `/health` checks that the topic exists.
+* **pubsub.publisher** on the listed topics. Each of these functions also has **pubsub.viewer** on every topic: `/health` and
+  `./aisle doctor` check that they exist.
 * **pubsub.subscriber** on dead-letter subscriptions: `/admin/dead-letters` lists and replays messages, and so does the job `replay_dead_letters`.
 * **aisleSchedules** (project; a custom role: get, list, run, pause and enable jobs of Cloud Scheduler): `/admin/jobs`.
 * **storage.objectViewer** on the bucket of feeds: imports read `gs://`.
@@ -42,7 +43,7 @@ granted on a single resource, unless it is marked "project": Cloud SQL and Cloud
 
 | account | may call | why |
 |---|---|---|
-| everybody (`allUsers`) | {public} | shoppers have no Google identity; administration requires a token of its own |
+| everybody (`allUsers`; with `public_access = "none"` nobody) | {public} | shoppers have no Google identity; administration requires a token of its own |
 | `aisle-push` | {events} | the account of Pub/Sub's push; Pub/Sub's agent signs its tokens (serviceAccountTokenCreator on it) |
 | `aisle-scheduler` | {scheduled} | the account of Cloud Scheduler |
 | `operators`, `aisle-delivery` | {on_demand} | run by hand; `aisle-delivery` may run `migrate` only. `first_admin` opens the account of any address, and `export_shop` writes personal data: name operators sparingly |
@@ -57,8 +58,8 @@ push and Cloud Scheduler).
 |---|---|---|
 | `aisle-builder` | artifactregistry.writer on the images; storage.objectViewer on the archives and on Cloud Functions' staging bucket; logging.logWriter | the account of the buildpacks |
 | Pub/Sub's agent | pubsub.publisher on each dead-letter topic, pubsub.subscriber on each subscription, bigquery.dataEditor on the tables | it moves failed messages, and writes to BigQuery |
-| `aisle-delivery` | the list in `terraform/delivery.tf`; may grant only the roles that Aisle uses; serviceAccountUser on Aisle's accounts | the account of Cloud Build's deployments |
-| `aisle-plans` | viewers; storage.objectViewer on the state | the account of Cloud Build's plans of pull requests; it changes nothing |
+| `aisle-delivery` | the list in `terraform/delivery.tf`; may grant on the project only the roles that functions, operators and the builder hold; serviceAccountUser on Aisle's accounts | the account of Cloud Build's deployments. An owner applies changes of its own roles |
+| `aisle-plans` | browser, logging.logWriter, serviceusage.serviceUsageConsumer; storage.objectViewer on a copy of the state without secrets | the account of Cloud Build's plans of pull requests; it reads no resource and no secret |
 """
 
 
@@ -71,7 +72,7 @@ def caller(entry: Entry) -> str:
     return "`aisle-scheduler`" if entry.schedule else "operators"
 
 
-def roles(entry: Entry, topics: tuple[str, ...]) -> str:
+def roles(entry: Entry) -> str:
     """Return an entry's roles, each by its short name."""
     granted = []
     if "postgres" in entry.needs:
@@ -80,7 +81,7 @@ def roles(entry: Entry, topics: tuple[str, ...]) -> str:
     if secrets:
         granted.append(f"secretAccessor: {', '.join(secrets)}")
     if "pubsub" in entry.needs:
-        granted.append(f"pubsub.publisher, pubsub.viewer: {', '.join(topics)}")
+        granted.append(f"pubsub.publisher: {', '.join(entry.publishes)}")
     if "/admin" in entry.paths:
         granted.append("pubsub.subscriber: dead letters; aisleSchedules")
     if entry.name == "replay_dead_letters":
@@ -111,7 +112,7 @@ def page() -> str:
 
     return TEXT.format(
         functions="\n".join(
-            f"| {entry.name} | `aisle-{entry.name.replace('_', '-')}` | {caller(entry)} | {roles(entry, listed.topics)} "
+            f"| {entry.name} | `aisle-{entry.name.replace('_', '-')}` | {caller(entry)} | {roles(entry)} "
             f"| {postgres_role(entry)} |"
             for entry in entries
         ),

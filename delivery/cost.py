@@ -3,67 +3,81 @@
     python3 -m delivery.cost            write docs/cost.md
     python3 -m delivery.cost --check    fail if docs/cost.md is out of date
 
-Prices are list prices in USD for europe-west1 without discounts, entered by hand on PRICES_OF and not compared with a
-bill. Before relying on them, look at https://cloud.google.com/pricing, change the numbers here, and run this again. A
-month has 730 hours.
+Prices are list prices without discounts: delivery/prices.json says where each comes from and when it was last compared.
+Before relying on them, look at the sources, change the numbers there, and run this again. A month has 730 hours.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 
 from shared.manifest import manifest
 
 FILE: Final = Path(__file__).parent.parent / "docs/cost.md"
-PRICES_OF: Final = "2026-11-21"
+LIST: Final = json.loads((Path(__file__).parent / "prices.json").read_text())
 HOURS: Final = 730.0
 
 
 @dataclass(frozen=True)
 class Prices:
-    """USD, per the unit in the name."""
+    """USD, per the unit in the name; ``free_…`` is a month's free quantity. Read from delivery/prices.json."""
 
-    cpu_s: float = 0.000024
-    memory_gib_s: float = 0.0000025
-    idle_cpu_s: float = 0.0000025
-    invocation_million: float = 0.40
-    free_cpu_s: float = 180_000
-    free_memory_gib_s: float = 360_000
-    free_invocations: float = 2_000_000
-    sql_micro_month: float = 9.37
-    sql_cpu_hour: float = 0.0413
-    sql_memory_gib_hour: float = 0.0070
-    sql_ssd_gib_month: float = 0.17
-    sql_backup_gib_month: float = 0.08
-    redis_basic_gib_hour: float = 0.049
-    redis_standard_gib_hour: float = 0.054
-    connector_micro_hour: float = 0.0076
-    pubsub_tib: float = 40.0
-    free_pubsub_gib: float = 10.0
-    scheduler_job_month: float = 0.10
-    free_scheduler_jobs: int = 3
-    secret_version_month: float = 0.06
-    free_secret_versions: int = 6
-    storage_gib_month: float = 0.020
-    registry_gib_month: float = 0.10
-    free_registry_gib: float = 0.5
-    egress_gib: float = 0.12
-    log_gib: float = 0.50
-    free_log_gib: float = 50.0
-    uptime_million: float = 0.30
-    free_uptime: float = 1_000_000
-    alert_condition_month: float = 0.10
-    balancer_hour: float = 0.025
-    balancer_gib: float = 0.008
-    cdn_gib: float = 0.08
-    armor_policy_month: float = 5.0
-    armor_rule_month: float = 1.0
-    armor_million: float = 0.75
-    bigquery_gib_month: float = 0.02
-    bigquery_ingest_tib: float = 50.0
+    cpu_s: float
+    memory_gib_s: float
+    idle_cpu_s: float
+    invocation_million: float
+    free_cpu_s: float
+    free_memory_gib_s: float
+    free_invocations: float
+    sql_micro_month: float
+    sql_cpu_hour: float
+    sql_memory_gib_hour: float
+    sql_ssd_gib_month: float
+    sql_backup_gib_month: float
+    redis_basic_gib_hour: float
+    redis_standard_gib_hour: float
+    connector_f1_micro_hour: float
+    connector_e2_micro_hour: float
+    pubsub_tib: float
+    free_pubsub_gib: float
+    scheduler_job_month: float
+    free_scheduler_jobs: float
+    secret_version_month: float
+    free_secret_versions: float
+    storage_gib_month: float
+    registry_gib_month: float
+    free_registry_gib: float
+    egress_gib: float
+    log_gib: float
+    free_log_gib: float
+    uptime_million: float
+    free_uptime: float
+    alert_condition_month: float
+    alert_series_million: float
+    forwarding_rules_hour: float
+    balancer_gib: float
+    cdn_gib: float
+    armor_policy_month: float
+    armor_rule_month: float
+    armor_million: float
+    bigquery_gib_month: float
+    bigquery_ingest_tib: float
+    build_minute: float
+    free_build_minutes: float
+    build_highcpu8_minute: float
+
+    def without_free_tier(self) -> "Prices":
+        """Return the prices of a billing account whose free quantities other projects use up."""
+        return replace(self, **{field.name: 0.0 for field in fields(self) if field.name.startswith("free_")})
+
+
+def listed() -> Prices:
+    """Return the prices of delivery/prices.json."""
+    return Prices(**{name: float(price["value"]) for name, price in LIST["prices"].items()})
 
 
 @dataclass(frozen=True)
@@ -78,6 +92,8 @@ class Size:
     balancer: bool
     bigquery: bool
     monitoring: bool
+    # whether Cloud Build delivers and plans (var.repository)
+    pipeline: bool
 
 
 @dataclass(frozen=True)
@@ -109,23 +125,25 @@ def micro(prices: Prices) -> float:
 
 
 SIZES: Final = (
-    Size("smallest", micro, lambda _: 0.0, lambda _: 0.0, 0, False, False, False),
+    Size("smallest", micro, lambda _: 0.0, lambda _: 0.0, 0, False, False, False, False),
     Size(
         "dev",
         micro,
         lambda p: p.redis_basic_gib_hour * HOURS,
-        lambda p: 2 * p.connector_micro_hour * HOURS,
+        lambda p: 2 * p.connector_f1_micro_hour * HOURS,
         0,
         False,
         False,
         True,
+        False,
     ),
     Size(
         "prod",
         lambda p: machine(p, 2, 7.5, 50, zones=2),
         lambda p: 5 * p.redis_standard_gib_hour * HOURS,
-        lambda p: 2 * p.connector_micro_hour * HOURS,
+        lambda p: 2 * p.connector_e2_micro_hour * HOURS,
         1,
+        True,
         True,
         True,
         True,
@@ -137,6 +155,15 @@ JOBS: Final = tuple(entry for entry in manifest().of_kind("job") if entry.schedu
 # seconds per run, measured on the shop in this repository; heavy jobs grow with the shop
 JOB_SECONDS: Final = 1.0
 HEAVY_JOB_SECONDS: Final = 120.0
+# a condition is evaluated every 30 s, and returns a series for each service that it watches
+EVALUATIONS: Final = HOURS * 120
+SERIES: Final = 1.5
+# deliveries and pull requests a month; minutes of a build of the pipeline, and of a function
+DELIVERIES: Final = 8
+PIPELINE_MINUTES: Final = 10.0
+FUNCTION_MINUTES: Final = 2.0
+# flow logs: KiB a request, of which a tenth is sampled
+FLOW_KIB: Final = 0.3 * 0.1
 # heavy jobs that find nothing to do in most of their runs: import_feeds without a feed that is due
 IDLE_RUNS: Final = ("import_feeds",)
 
@@ -182,10 +209,12 @@ def components(prices: Prices, size: Size, load: Load) -> dict[str, float]:
     answers_gib = load.requests * load.answer_kib / 2**20
     # published once, delivered to each event function, and to BigQuery if that is on
     pubsub_gib = event_gib * (1 + len(manifest().of_kind("event")) + size.bigquery)
-    log_gib = load.requests * 1.5 / 2**20
+    log_gib = load.requests * (1.5 + (FLOW_KIB if size.connector(prices) else 0)) / 2**20
     secrets = len({secret for entry in manifest().entries.values() for secret in entry.secrets}) + 1
     checks = len(PUBLIC) * 6 * 12 * HOURS  # from six locations, every five minutes
-    conditions = 7 + len(PUBLIC) * 9
+    # on single metrics, and for each public function: uptime, instances, and two windows of four burn rates
+    conditions = 10 + len(PUBLIC) * (1 + 1 + 2 * 4)
+    build_minutes = DELIVERIES * len(manifest().entries) * FUNCTION_MINUTES
     costs = {
         "Cloud SQL": size.sql(prices),
         "Memorystore": size.redis(prices),
@@ -198,6 +227,8 @@ def components(prices: Prices, size: Size, load: Load) -> dict[str, float]:
         "Images, archives": max(0, len(manifest().entries) * 0.2 * 3 - prices.free_registry_gib)
         * prices.registry_gib_month,
         "Logs": max(0, log_gib - prices.free_log_gib) * prices.log_gib,
+        "Builds": max(0, build_minutes - prices.free_build_minutes) * prices.build_minute
+        + size.pipeline * 2 * DELIVERIES * PIPELINE_MINUTES * prices.build_highcpu8_minute,
         "Monitoring": 0.0,
         "Load balancer, CDN, Cloud Armor": 0.0,
         "BigQuery": 0.0,
@@ -206,9 +237,11 @@ def components(prices: Prices, size: Size, load: Load) -> dict[str, float]:
     if size.monitoring:
         costs["Monitoring"] = max(0, checks - prices.free_uptime) / 1e6 * prices.uptime_million
         costs["Monitoring"] += conditions * prices.alert_condition_month
+        costs["Monitoring"] += conditions * EVALUATIONS * SERIES / 1e6 * prices.alert_series_million
     if size.balancer:
         costs["Load balancer, CDN, Cloud Armor"] = (
-            2 * prices.balancer_hour * HOURS
+            # one price for up to five rules: HTTPS, and HTTP that redirects to it
+            prices.forwarding_rules_hour * HOURS
             + answers_gib * (prices.balancer_gib + prices.cdn_gib)
             + prices.armor_policy_month
             + 10 * prices.armor_rule_month
@@ -217,6 +250,12 @@ def components(prices: Prices, size: Size, load: Load) -> dict[str, float]:
     if size.bigquery:
         costs["BigQuery"] = event_gib * 13 * prices.bigquery_gib_month + event_gib / 1024 * prices.bigquery_ingest_tib
     return costs
+
+
+def floor(prices: Prices) -> float:
+    """Return what an idle shop with a database, a cache and a connector costs at least: dev without monitoring."""
+    costs = components(prices, replace(SIZES[1], monitoring=False), LOADS[0])
+    return sum(costs[name] for name in ("Cloud SQL", "Memorystore", "VPC connector"))
 
 
 def table(prices: Prices) -> str:
@@ -229,35 +268,43 @@ def table(prices: Prices) -> str:
     ]
     lines += [f"| {name} | " + " | ".join(f"{cost[name]:,.2f}" for cost in costs) + " |" for name in costs[0]]
     lines.append("| **total** | " + " | ".join(f"**{sum(cost.values()):,.0f}**" for cost in costs) + " |")
+    paid = [components(prices.without_free_tier(), size, load) for size, load in columns]
+    lines.append("| total without free tier | " + " | ".join(f"{sum(cost.values()):,.0f}" for cost in paid) + " |")
     return "\n".join(lines)
 
 
 def page(prices: Prices) -> str:
     """Return the text of docs/cost.md."""
     load = replace(LOADS[-1])
+    never = sum(price["checked"] is None for price in LIST["prices"].values())
     return f"""# Monthly cost
 
-Written by `python3 -m delivery.cost` from the prices in `delivery/cost.py` (list prices in USD, europe-west1, entered by
-hand on {PRICES_OF}, without discounts or credits) and from `functions.yaml`. It is an estimate, not a bill, and was not
-measured on a deployment. Look the prices up, compare the estimate with the first bill, and set `billing_account` to get
-warnings from a budget.
+Written by `python3 -m delivery.cost` from `delivery/prices.json` (list prices in {LIST["currency"]}, {LIST["region"]}, entered by hand on
+{LIST["entered"]}, without discounts or credits; each has its source, and {never} of {len(LIST["prices"])} were never compared with it) and from
+`functions.yaml`. It is an estimate, not a bill, and was not measured on a deployment. Look the prices up, compare the
+estimate with the first bill, and set `billing_account` to get warnings from a budget.
+
+Free quantities count once for a billing account, not for a project. The last row is for an account in which other projects
+use them up.
 
 {table(prices)}
 
 The sizes are those of `terraform/envs/`; the loads are requests per month. A request takes {load.seconds * 1000:.0f} ms of an instance that
 serves {load.concurrency:.0f} at a time, has an answer of {load.answer_kib:.0f} KiB, and brings {load.events} events of {load.event_kib} KiB. With a CDN, {load.cached:.0%} of the requests
 are answered there. Jobs run as scheduled and take {JOB_SECONDS:.0f} s each, heavy jobs {HEAVY_JOB_SECONDS:.0f} s;
-`import_feeds` takes {JOB_SECONDS:.0f} s while no feed is due.
+`import_feeds` takes {JOB_SECONDS:.0f} s while no feed is due. A month has {DELIVERIES} deliveries, each after a pull request, and each
+builds every function; only `prod` has the pipeline of `repository`.
 
 ## The cost of an idle shop
 
-Functions, Pub/Sub, Cloud Scheduler and storage cost almost nothing when idle. These components cost the same at any load;
-each can be switched off:
+Functions, Pub/Sub, Cloud Scheduler and storage cost almost nothing when idle. A database, a cache and a connector cost
+about ${floor(prices):.0f} a month: that is `dev` with `monitoring = false`. `smallest` stays below it, because it has no cache and reaches the
+database without a connector. These components cost the same at any load; each can be switched off:
 
 | component | switch | what you give up |
 |---|---|---|
 | Memorystore | `redis = {{ tier = "NONE" }}` | the cache: every answer is computed, rate limits count per instance; `/health` says degraded |
-| VPC connector | `vpc_egress = "direct"` | nothing; each running instance takes an address of the subnet |
+| VPC connector | `vpc_egress = "direct"` | a new instance may wait up to a minute for its first connection; each takes two to four addresses of the subnet |
 | Cloud SQL, second zone | `database = {{ high_availability = false }}` | a zone's outage lasts until it ends, or until a restore |
 | warm instances | `warm_instances = 0` | the first shopper after a pause waits for a cold start |
 | load balancer, CDN, Cloud Armor | `domain` unset, or `cdn`, `armor` = false | a domain, caching at the edge, limits and rules in front |
@@ -273,7 +320,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m delivery.cost")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if docs/cost.md is out of date")
     chosen = parser.parse_args(arguments)
-    text = page(Prices())
+    text = page(listed())
     if not chosen.check:
         FILE.write_text(text)
         print(f"wrote {FILE}")

@@ -36,6 +36,11 @@ def machine_token(audience: str) -> str:
     return str(signed.json()["token"])
 
 
+def machine_access_token() -> str:
+    """Return a token for Google's APIs of the account that this machine runs as. Raises OSError where there is none."""
+    return str(_metadata("token").json()["access_token"])
+
+
 def token(audience: str) -> str:
     """Return a token that proves our identity to ``audience``. Raises RuntimeError with the remedy if there is none."""
     try:

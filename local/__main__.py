@@ -19,6 +19,7 @@ Use the running system
   job NAME [KEY=VALUE ...] run a job and print its answer
   load WHAT [KEY=VALUE ...] load a file of events; or load a shop into an empty system: the folder of an export,
                            online_retail, or synthetic with its sizes as KEY=VALUE
+  make synthetic --out PLACE [KEY=VALUE ...]   write a made-up shop to a folder or gs:// as files to import
   export FOLDER [--format parquet|csv]   write the shop to a folder or bucket, from which load stores it again
   admin create EMAIL       create an admin, or make an existing account one. Asks for the password, or reads it from
                            standard input. Uses the database of DATABASE_URL if that is set
@@ -174,6 +175,13 @@ def load(arguments: Sequence[str]) -> int:
     return run(arguments)
 
 
+def make(arguments: Sequence[str]) -> int:
+    """Write a made-up shop to files."""
+    from local.make import make as run
+
+    return run(arguments)
+
+
 def export(arguments: Sequence[str]) -> int:
     """Write the shop to files."""
     from local.export import export as run
@@ -243,6 +251,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "job": job,
     "load": load,
     "export": export,
+    "make": make,
     "admin": admin,
     "doctor": doctor,
     "rehearse": rehearse,

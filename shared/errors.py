@@ -29,6 +29,7 @@
   + Conflict                409 conflict
     + IdempotencyInProgress 409 request-in-progress
     + JobRunning            409 job-running
+    + SchemaMissing         409 schema-missing
     + OutOfStock            409 out-of-stock
     + PriceChanged          409 price-changed
     + CartEmpty             409 cart-empty
@@ -210,6 +211,10 @@ class IdempotencyInProgress(Conflict):
 
 class JobRunning(Conflict):
     slug, title = "job-running", "Job already running"
+
+
+class SchemaMissing(Conflict):
+    slug, title = "schema-missing", "Database has no schema yet"
 
 
 class OutOfStock(Conflict):

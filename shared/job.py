@@ -14,13 +14,15 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from shared import logs
 from shared.clients import postgres
-from shared.errors import AppError, JobRunning, MalformedBody
+from shared.errors import AppError, JobRunning, MalformedBody, SchemaMissing
 from shared.storage.operations import job_runs
-from shared.storage.schema import advisory_locks
+from shared.storage.schema import advisory_locks, presence
 from shared.telemetry import metrics, spans
 from shared.validation import validation_problem
 
 log = logging.getLogger(__name__)
+
+PROBLEM = "application/problem+json"
 
 
 class Parameters(BaseModel):
@@ -110,12 +112,17 @@ def job(work: Callable[[P], dict[str, Any]]) -> Any:
                 span.fail(error.title)
                 if error.status >= 500:
                     log.exception("job failed")
-                return _answer(error.problem() | {"instance": request.path}, error.status, "application/problem+json")
+                return _answer(error.problem() | {"instance": request.path}, error.status, PROBLEM)
             except Exception as error:
+                if presence.explains(error):
+                    # Cloud Scheduler calls jobs from the first deployment on, and an alert on those calls is no use
+                    missing = SchemaMissing("The database has no schema yet; run the job migrate, and this job again.")
+                    span.fail(missing.title)
+                    return _answer(missing.problem() | {"instance": request.path}, missing.status, PROBLEM)
                 span.fail(type(error).__name__)
                 log.exception("job failed")
                 problem = AppError(f"{type(error).__name__}: the error was logged.").problem()
-                return _answer(problem | {"instance": request.path}, 500, "application/problem+json")
+                return _answer(problem | {"instance": request.path}, 500, PROBLEM)
             finally:
                 span.end()
                 span.flush()

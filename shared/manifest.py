@@ -33,6 +33,8 @@ class Entry:
     timeout_s: int
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    # the topics that it may publish to
+    publishes: tuple[str, ...] = ()
     # http
     public: bool = False
     paths: tuple[str, ...] = ()
@@ -80,6 +82,7 @@ COMMON: Final[dict[str, tuple[type | tuple[type, ...], float]]] = {
     "timeout_s": (int, 1),
     "environment": (dict, 0),
     "secrets": (list, 0),
+    "publishes": (list, 0),
 }
 OWN: Final[dict[str, dict[str, tuple[type | tuple[type, ...], float]]]] = {
     "http": {"public": (bool, 0), "paths": (list, 0)},
@@ -92,7 +95,7 @@ OWN: Final[dict[str, dict[str, tuple[type | tuple[type, ...], float]]]] = {
     },
     "job": {"schedule": ((str, type(None)), 0), "heavy": (bool, 0)},
 }
-OPTIONAL: Final = ("heavy",)
+OPTIONAL: Final = ("heavy", "publishes")
 # limits of Pub/Sub
 MAX_ATTEMPTS: Final = 100
 MAX_BACKOFF_S: Final = 600
@@ -133,6 +136,10 @@ def parse(parsed: Any) -> Manifest:
             owners[path] = entry.name
         if entry.kind == "event" and entry.topic not in topics:
             raise InvalidManifest(f"{entry.name}: topic {entry.topic!r} is not one of {', '.join(topics)}")
+        if unknown := set(entry.publishes) - set(topics):
+            raise InvalidManifest(
+                f"{entry.name}: publishes names {', '.join(sorted(unknown))}, but the topics are {', '.join(topics)}"
+            )
         for variable, value in entry.environment.items():
             other, other_value = environment.setdefault(variable, (entry.name, value))
             if other_value != value:
@@ -163,6 +170,10 @@ def _entry(name: str, values: Mapping[str, Any]) -> Entry:
     if unknown := set(values["needs"]) - set(SERVICES):
         raise InvalidManifest(
             f"{name}: needs has unknown services {', '.join(sorted(unknown))}; known are {', '.join(SERVICES)}"
+        )
+    if ("pubsub" in values["needs"]) != bool(values.get("publishes")):
+        raise InvalidManifest(
+            f"{name}: publishes must name the topics it publishes to if it needs pubsub, and be absent otherwise"
         )
     if values["max_instances"] < values["min_instances"]:
         raise InvalidManifest(f"{name}: max_instances is less than min_instances")

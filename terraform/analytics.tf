@@ -46,6 +46,8 @@ resource "google_bigquery_table_iam_member" "pubsub" {
   table_id   = google_bigquery_table.messages[each.key].table_id
   role       = "roles/bigquery.dataEditor"
   member     = local.pubsub_service
+
+  depends_on = [time_sleep.pubsub_agent]
 }
 
 resource "google_pubsub_subscription" "bigquery" {
@@ -69,7 +71,8 @@ resource "google_pubsub_subscription" "bigquery" {
     max_delivery_attempts = 20
   }
 
-  depends_on = [google_bigquery_table_iam_member.pubsub]
+  # Pub/Sub checks that it may write to the table
+  depends_on = [time_sleep.pubsub_grants]
 }
 
 resource "google_pubsub_subscription_iam_member" "bigquery" {

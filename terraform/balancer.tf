@@ -170,7 +170,7 @@ resource "google_storage_bucket" "web" {
 
 resource "google_storage_bucket_iam_member" "web" {
   #checkov:skip=CKV_GCP_28:a website is public
-  for_each = local.balancer
+  for_each = var.public_access == "none" ? [] : local.balancer
 
   bucket = google_storage_bucket.web[each.key].name
   role   = "roles/storage.legacyObjectReader" # reads files by name; cannot list them

@@ -62,6 +62,11 @@ resource "google_secret_manager_secret_version" "redis_url" {
   secret_data_wo = "rediss://:${google_redis_instance.this[0].auth_string}@${google_redis_instance.this[0].host}:${google_redis_instance.this[0].port}/0"
   # written again when the password or the address changes; eight digits of a hash do not reveal them
   secret_data_wo_version = nonsensitive(substr(sha256("${google_redis_instance.this[0].auth_string}@${google_redis_instance.this[0].host}"), 0, 8))
+
+  lifecycle {
+    # an instance that starts in between reads the latest version
+    create_before_destroy = true
+  }
 }
 
 locals {

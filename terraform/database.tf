@@ -3,8 +3,8 @@
 
 locals {
   database_size = {
-    dev  = { tier = "db-f1-micro", high_availability = false, disk_gb = 10, max_connections = 120 }
-    prod = { tier = "db-custom-2-7680", high_availability = true, disk_gb = 50, max_connections = 600 }
+    dev  = { tier = "db-f1-micro", high_availability = false, disk_gb = 10, max_connections = 200 }
+    prod = { tier = "db-custom-2-7680", high_availability = true, disk_gb = 50, max_connections = 1200 }
   }[var.environment]
   database = {
     tier              = coalesce(var.database.tier, local.database_size.tier)
@@ -12,9 +12,12 @@ locals {
     disk_gb           = coalesce(var.database.disk_gb, local.database_size.disk_gb)
     max_connections   = coalesce(var.database.max_connections, local.database_size.max_connections)
   }
-  # connections of all functions together; 15 more are reserved for operators, backups and Cloud SQL itself
+  # Connections of all functions together; 15 more are reserved for operators, backups and Cloud SQL itself. While a
+  # release rolls out, the instances of the previous revision hold theirs until their requests end. A job's next run
+  # starts after the previous one.
   connections = sum([
-    for name, entry in local.entries : entry.max_instances * entry.pool_size if contains(entry.needs, "postgres")
+    for name, entry in local.entries : (entry.kind == "job" ? 1 : 2) * entry.max_instances * entry.pool_size
+    if contains(entry.needs, "postgres")
   ])
   # Cloud SQL names a service account by its address without .gserviceaccount.com
   database_users = {
@@ -98,7 +101,7 @@ resource "google_sql_database_instance" "this" {
 
     precondition {
       condition     = local.connections + 15 <= local.database.max_connections
-      error_message = "Functions may open ${local.connections} connections and 15 are reserved, but max_connections is ${local.database.max_connections}. Raise database.max_connections or lower max_instances."
+      error_message = "Functions may open ${local.connections} connections while a release rolls out and 15 are reserved, but max_connections is ${local.database.max_connections}. Raise database.max_connections or lower max_instances."
     }
   }
 
@@ -125,6 +128,8 @@ locals {
 resource "google_sql_database" "this" {
   name     = "aisle"
   instance = google_sql_database_instance.this.name
+  # it goes with its instance; dropping it first fails while a function is connected
+  deletion_policy = "ABANDON"
 }
 
 resource "google_sql_user" "function" {

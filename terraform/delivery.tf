@@ -1,5 +1,5 @@
 # With var.repository, Cloud Build deploys pushes and plans pull requests. The account of deployments may change only the
-# resources in this folder; the account of plans may only read them.
+# resources in this folder; the account of plans may read a copy of their state.
 
 locals {
   delivers = var.repository != null
@@ -11,18 +11,17 @@ locals {
     "roles/servicenetworking.networksAdmin", "roles/serviceusage.serviceUsageAdmin", "roles/storage.admin", "roles/vpcaccess.admin",
     "roles/bigquery.admin",
   ]
-  # the roles that it may grant, so that it cannot become an owner
+  # The roles that it may grant on the project: those that functions, operators and the builder hold. It can therefore
+  # neither become an owner nor change its own roles, which an owner applies by hand (docs/runbooks/first-deployment.md).
   granted_roles = [
     "roles/cloudsql.client", "roles/cloudsql.instanceUser", "roles/cloudsql.studioUser", "roles/logging.logWriter",
-    "roles/storage.objectViewer", "projects/${var.project_id}/roles/aisleSchedules",
+    "roles/secretmanager.secretAccessor", "roles/storage.objectViewer", "projects/${var.project_id}/roles/aisleSchedules",
   ]
-  reader_roles = [
-    "roles/browser", "roles/artifactregistry.reader", "roles/cloudbuild.builds.viewer", "roles/cloudfunctions.viewer",
-    "roles/cloudscheduler.viewer", "roles/cloudsql.viewer", "roles/compute.viewer", "roles/iam.securityReviewer",
-    "roles/logging.logWriter", "roles/logging.viewer", "roles/monitoring.viewer", "roles/pubsub.viewer", "roles/redis.viewer",
-    "roles/run.viewer", "roles/secretmanager.viewer", "roles/serviceusage.serviceUsageViewer", "roles/vpcaccess.viewer",
-    "roles/bigquery.metadataViewer",
-  ]
+  # IAM takes at most this many values in a hasOnly([...])
+  most_granted_roles = 10
+  # Plans of pull requests run code that nobody has reviewed. They read the project's number and a copy of the state
+  # without secrets, and refresh nothing.
+  reader_roles = ["roles/browser", "roles/logging.logWriter", "roles/serviceusage.serviceUsageConsumer"]
 }
 
 resource "google_service_account" "delivery" {
@@ -52,22 +51,31 @@ resource "google_project_iam_member" "delivery_grants" {
 
   condition {
     title      = "only-aisles-roles"
-    expression = "api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', []).hasOnly([${join(", ", [for role in concat(local.granted_roles, local.delivery_roles) : "'${role}'"])}])"
+    expression = "api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', []).hasOnly([${join(", ", [for role in local.granted_roles : "'${role}'"])}])"
+  }
+
+  lifecycle {
+    precondition {
+      condition     = length(local.granted_roles) <= local.most_granted_roles
+      error_message = "The pipeline may grant ${length(local.granted_roles)} roles, but IAM takes at most ${local.most_granted_roles} in a condition. Grant a role on a single resource instead of the project."
+    }
   }
 }
 
-# it deploys functions that run as their own accounts, and as no others
+# It acts as the accounts that builds, push, schedules and triggers run as. Each function's module lets it act as that
+# function's account, before the function is deployed.
 resource "google_service_account_iam_member" "delivery" {
-  for_each = local.delivers ? merge(
-    { for name in keys(local.entries) : name => "projects/${var.project_id}/serviceAccounts/${local.accounts[name]}@${var.project_id}.iam.gserviceaccount.com" },
-    { "aisle-builder" = google_service_account.builder.name, "aisle-push" = google_service_account.push.name, "aisle-scheduler" = google_service_account.scheduler.name },
-  ) : {}
+  for_each = local.delivers ? {
+    aisle-builder   = google_service_account.builder.name
+    aisle-push      = google_service_account.push.name
+    aisle-scheduler = google_service_account.scheduler.name
+    aisle-delivery  = google_service_account.delivery[0].name
+    aisle-plans     = google_service_account.reader[0].name
+  } : {}
 
   service_account_id = each.value
   role               = "roles/iam.serviceAccountUser"
   member             = google_service_account.delivery[0].member
-
-  depends_on = [module.function]
 }
 
 # ... and calls the migrate job with a token that it signs for itself
@@ -96,11 +104,26 @@ resource "google_project_iam_member" "reader" {
   member  = google_service_account.reader[0].member
 }
 
-# the state; a plan of a pull request takes no lock, so read access is enough
-resource "google_storage_bucket_iam_member" "state" {
+# The state without its secrets, which each delivery writes for the plans of pull requests. The state itself holds Redis'
+# password (docs/decisions/0018-secrets.md), so builds of pull requests cannot read it.
+resource "google_storage_bucket" "plans" {
+  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log has administration
+  #checkov:skip=CKV_GCP_78:each delivery writes its file anew
   count = local.delivers ? 1 : 0
 
-  bucket = var.state_bucket
+  name                        = "${var.project_id}-aisle-plans"
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = true
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_storage_bucket_iam_member" "plans" {
+  count = local.delivers ? 1 : 0
+
+  bucket = google_storage_bucket.plans[0].name
   role   = "roles/storage.objectViewer"
   member = google_service_account.reader[0].member
 }
@@ -152,6 +175,7 @@ resource "google_cloudbuild_trigger" "push" {
     _REGION       = var.region
     _STATE_BUCKET = var.state_bucket
     _CACHE_BUCKET = google_storage_bucket.cache[0].name
+    _PLANS_BUCKET = google_storage_bucket.plans[0].name
   }
 }
 
@@ -177,6 +201,7 @@ resource "google_cloudbuild_trigger" "pull_request" {
 
   substitutions = {
     _ENVIRONMENT  = var.environment
-    _STATE_BUCKET = var.state_bucket
+    _REGION       = var.region
+    _PLANS_BUCKET = google_storage_bucket.plans[0].name
   }
 }

@@ -21,6 +21,7 @@ locals {
       paths         = try(entry.paths, [])
       topic         = try(entry.topic, null)
       filter        = try(entry.filter, "")
+      publishes     = try(entry.publishes, [])
       attempts      = try(entry.attempts, null)
       min_backoff_s = try(entry.min_backoff_s, null)
       max_backoff_s = try(entry.max_backoff_s, null)
@@ -51,7 +52,11 @@ locals {
   link_issuers = ["accounts", "admin", local.doorkeeper]
   mailers      = ["accounts", "admin"]
   # Links begin with it. Cloud Run gives each service this address beside the one that is only known once it exists.
-  public_url = var.domain == null ? "https://accounts-${data.google_project.this.number}.${var.region}.run.app" : "https://${var.domain}"
+  public_url = local.behind_balancer ? "https://${var.domain}" : "https://accounts-${data.google_project.this.number}.${var.region}.run.app"
+
+  # Whether public functions answer at the domain alone. With a domain and public_access = "iam" they answer at both, so
+  # that a live shop loses no request until the domain's certificate is active.
+  behind_balancer = var.domain != null && var.public_access != "iam"
 
   # An allow-list of the files that a function can import; nothing of local/, tests/ or web/.
   common = setunion(
@@ -192,16 +197,18 @@ module "function" {
 
   # only traffic to private services goes through the network
   network = length(setintersection(each.value.needs, ["postgres", "redis"])) == 0 ? null : {
+    direct     = var.vpc_egress == "direct"
     connector  = var.vpc_egress == "connector" ? google_vpc_access_connector.this[0].id : null
     network    = google_compute_network.this.id
     subnetwork = google_compute_subnetwork.functions.id
     tag        = local.function_tag
   }
   # calls of Pub/Sub's push and Cloud Scheduler are internal; calls of jobs by hand come from outside
-  ingress = each.value.public ? (var.domain == null ? "ALLOW_ALL" : "ALLOW_INTERNAL_AND_GCLB") : (
+  ingress = each.value.public ? (local.behind_balancer ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL") : (
     each.value.kind == "job" && each.value.schedule == null ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
   )
-  invokers = local.invokers[each.key]
+  invokers  = local.invokers[each.key]
+  deployers = local.delivers ? { delivery = google_service_account.delivery[0].member } : {}
 
   environment = merge(
     {
@@ -214,7 +221,7 @@ module "function" {
       CORS_ORIGINS     = join(",", var.cors_origins)
       IDENTITY_ISSUERS = jsonencode(var.identity_issuers)
       TRUST_SHOP_IDS   = tostring(var.trust_shop_ids)
-      TRUSTED_PROXIES  = var.domain == null ? "1" : "2" # Google's front end, and the load balancer
+      TRUSTED_PROXIES  = local.behind_balancer ? "2" : "1" # Google's front end, and the load balancer
     } : {},
     each.value.kind == "http" && var.domain != null && var.geo ? { GEO_HEADER = local.geo_header } : {},
     contains(each.value.needs, "postgres") ? {

@@ -67,10 +67,10 @@ resource "google_service_account" "scheduler" {
 }
 
 locals {
-  # everybody may call public functions; each other function has one caller
+  # Everybody may call public functions, unless var.public_access is none; each other function has one caller
   invokers = {
     for name, entry in local.entries : name =>
-    entry.kind == "http" ? (entry.public ? { everybody = "allUsers" } : {}) :
+    entry.kind == "http" ? (entry.public && var.public_access != "none" ? { everybody = "allUsers" } : {}) :
     entry.kind == "event" ? { push = google_service_account.push.member } :
     entry.schedule != null ? { scheduler = google_service_account.scheduler.member } :
     merge(

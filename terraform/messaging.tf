@@ -5,8 +5,11 @@ locals {
   topics         = toset(keys(local.manifest.topics))
   events         = { for name, entry in local.entries : name => entry if entry.kind == "event" }
   pubsub_service = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
-  # pairs of function and topic, for the functions that publish
-  publishers = {
+  # pairs of function and topic: each function may publish to its own topics, and see whether all exist
+  publishers = merge([
+    for name, entry in local.entries : { for topic in entry.publishes : "${name} ${topic}" => { function = name, topic = topic } }
+  ]...)
+  topic_viewers = {
     for pair in setproduct([for name, entry in local.entries : name if contains(entry.needs, "pubsub")], local.topics) :
     "${pair[0]} ${pair[1]}" => { function = pair[0], topic = pair[1] }
   }
@@ -114,9 +117,27 @@ resource "google_pubsub_subscription" "event" {
   }
 
   # without these grants it would deliver nothing, or lose dead letters
+  depends_on = [time_sleep.pubsub_grants]
+}
+
+# Google makes Pub/Sub's agent with the first topic of a project. Until it exists, IAM refuses grants to it.
+resource "time_sleep" "pubsub_agent" {
+  create_duration = "60s"
+
+  depends_on = [google_pubsub_topic.this, google_pubsub_topic.dead_letter]
+}
+
+# Its grants take effect after a while, too: Pub/Sub refuses a subscription that its agent cannot serve
+resource "time_sleep" "pubsub_grants" {
+  create_duration = "60s"
+
+  # a new topic's grants need a new wait
+  triggers = { topics = join(" ", local.topics), tables = join(" ", local.analysed) }
+
   depends_on = [
     google_pubsub_topic_iam_member.dead_letter,
     google_service_account_iam_member.push_token,
+    google_bigquery_table_iam_member.pubsub,
   ]
 }
 
@@ -128,7 +149,7 @@ resource "google_pubsub_topic_iam_member" "dead_letter" {
   role   = "roles/pubsub.publisher"
   member = local.pubsub_service
 
-  depends_on = [google_pubsub_topic.this]
+  depends_on = [time_sleep.pubsub_agent]
 }
 
 resource "google_pubsub_subscription_iam_member" "dead_letter" {
@@ -145,7 +166,7 @@ resource "google_service_account_iam_member" "push_token" {
   role               = "roles/iam.serviceAccountTokenCreator"
   member             = local.pubsub_service
 
-  depends_on = [google_pubsub_topic.this]
+  depends_on = [time_sleep.pubsub_agent]
 }
 
 resource "google_pubsub_topic_iam_member" "publisher" {
@@ -156,9 +177,9 @@ resource "google_pubsub_topic_iam_member" "publisher" {
   member = module.function[each.value.function].member
 }
 
-# GET /health checks that the topic exists
+# GET /health and ./aisle doctor check that topics exist
 resource "google_pubsub_topic_iam_member" "viewer" {
-  for_each = local.publishers
+  for_each = local.topic_viewers
 
   topic  = google_pubsub_topic.this[each.value.topic].id
   role   = "roles/pubsub.viewer"

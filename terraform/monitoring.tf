@@ -1,11 +1,15 @@
 # With var.monitoring: uptime checks, objectives and alerts. docs/runbooks explains the thresholds.
 
 locals {
-  watched  = var.monitoring ? { for name, entry in local.entries : name => entry if entry.kind == "http" && entry.public } : {}
+  watched = var.monitoring ? { for name, entry in local.entries : name => entry if entry.kind == "http" && entry.public } : {}
+  # without public access Google's checks are refused as well
+  checked  = var.public_access == "none" ? {} : local.watched
   channels = var.monitoring && var.alert_email != null ? [google_monitoring_notification_channel.email[0].id] : []
   # over 28 days: the share of successful requests, and the share of fast ones; cold starts count
-  objectives  = { availability = local.prod ? 0.999 : 0.99, latency = 0.95 }
-  fast_ms     = 500
+  objectives = { availability = local.prod ? 0.999 : 0.99, latency = 0.95 }
+  fast_ms    = 500
+  # the limit of the request that starts an instance: it loads the code, and connects to Postgres, Redis and Pub/Sub
+  uptime_s    = 30
   run_service = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"%s\""
   runbooks    = "docs/runbooks/%s.md in the repository"
 
@@ -51,13 +55,38 @@ locals {
         filter  = "resource.type=\"cloud_scheduler_job\" AND metric.type=\"logging.googleapis.com/user/${var.monitoring ? google_logging_metric.job_failures[0].name : ""}\""
         aligner = "ALIGN_SUM", reducer = "REDUCE_SUM", by = ["resource.labels.job_id"], threshold = 2, duration = "0s"
       }
-      model-drift = {
-        title   = "The shop has drifted from its model", runbook = "model-drift", severity = "WARNING"
-        filter  = "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${var.monitoring ? google_logging_metric.model_drift[0].name : ""}\""
-        aligner = "ALIGN_SUM", reducer = "REDUCE_SUM", by = ["resource.labels.service_name"], threshold = 0, duration = "0s"
+      function-cpu = {
+        title   = "A function's CPU is exhausted", runbook = "errors", severity = "WARNING"
+        filter  = "resource.type=\"cloud_run_revision\" AND metric.type=\"run.googleapis.com/container/cpu/utilizations\" AND NOT resource.labels.service_name=monitoring.regex.full_match(\"${local.heavy_services}\")"
+        aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = ["resource.labels.service_name"], threshold = 0.95, duration = "900s"
+      }
+      function-memory = {
+        title   = "A function's memory is nearly used up", runbook = "errors", severity = "WARNING"
+        filter  = "resource.type=\"cloud_run_revision\" AND metric.type=\"run.googleapis.com/container/memory/utilizations\""
+        aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = ["resource.labels.service_name"], threshold = 0.9, duration = "300s"
+      }
+    },
+    # a tenth of its time is left to the longest run of a job
+    {
+      for limit, names in local.heavy_by_limit : "job-duration-${limit}" => {
+        title   = "A job takes nearly as long as it may (${limit} s)", runbook = "upgrade", severity = "WARNING"
+        filter  = "resource.type=\"cloud_run_revision\" AND metric.type=\"run.googleapis.com/request_latencies\" AND resource.labels.service_name=monitoring.regex.full_match(\"${join("|", sort(names))}\")"
+        aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = ["resource.labels.service_name"], threshold = tonumber(limit) * 900, duration = "0s"
+      }
+    },
+    # a limit of one instance, as in jobs, is reached by each run
+    {
+      for name, entry in local.watched : "instances-${name}" => {
+        title   = "${name} runs at its limit of instances", runbook = "errors", severity = "WARNING"
+        filter  = "resource.type=\"cloud_run_revision\" AND metric.type=\"run.googleapis.com/container/instance_count\" AND metric.labels.state=\"active\" AND resource.labels.service_name=\"${replace(name, "_", "-")}\""
+        aligner = "ALIGN_MAX", reducer = "REDUCE_SUM", by = ["resource.labels.service_name"], threshold = entry.max_instances - 0.5, duration = "600s"
       }
     },
   )
+
+  # the services of heavy jobs, which use a processor by intention; and those with a schedule, by their limit in seconds
+  heavy_services = join("|", [for name in sort(keys(local.entries)) : replace(name, "_", "-") if local.entries[name].heavy])
+  heavy_by_limit = { for name, entry in local.entries : entry.timeout_s => replace(name, "_", "-")... if entry.heavy && entry.schedule != null }
 }
 
 resource "google_monitoring_notification_channel" "email" {
@@ -71,11 +100,11 @@ resource "google_monitoring_notification_channel" "email" {
 }
 
 resource "google_monitoring_uptime_check_config" "function" {
-  for_each = local.watched
+  for_each = local.checked
 
   display_name = "Aisle: ${each.key}"
   period       = "300s"
-  timeout      = "10s"
+  timeout      = "${local.uptime_s}s"
 
   http_check {
     path         = "/health"
@@ -94,7 +123,7 @@ resource "google_monitoring_uptime_check_config" "function" {
 }
 
 resource "google_monitoring_alert_policy" "uptime" {
-  for_each = local.watched
+  for_each = local.checked
 
   display_name          = "Aisle: ${each.key} does not answer"
   combiner              = "OR"
@@ -233,7 +262,50 @@ resource "google_monitoring_alert_policy" "this" {
     content = format(local.runbooks, each.value.runbook)
   }
 
+  depends_on = [google_project_service.api, time_sleep.metrics]
+}
+
+# A line in the log suffices: an alert on a metric of such lines would have to wait for the metric
+resource "google_monitoring_alert_policy" "model_drift" {
+  count = var.monitoring ? 1 : 0
+
+  display_name          = "Aisle: The shop has drifted from its model"
+  combiner              = "OR"
+  severity              = "WARNING"
+  notification_channels = local.channels
+
+  conditions {
+    display_name = "The job similarity logged model drift"
+
+    condition_matched_log {
+      # jobs/tuning/drift.py
+      filter = "resource.type=\"cloud_run_revision\" AND jsonPayload.message=\"model drift\""
+    }
+  }
+
+  alert_strategy {
+    auto_close = "604800s"
+
+    notification_rate_limit {
+      period = "86400s"
+    }
+  }
+
+  documentation {
+    content = format(local.runbooks, "model-drift")
+  }
+
   depends_on = [google_project_service.api]
+}
+
+# Monitoring knows a metric up to ten minutes after Logging has made it, and refuses alerts on it until then. A first
+# apply loses no time by it, since Cloud SQL takes as long.
+resource "time_sleep" "metrics" {
+  count = var.monitoring ? 1 : 0
+
+  create_duration = "600s"
+
+  triggers = { job_failures = google_logging_metric.job_failures[0].name }
 }
 
 # Metrics from logs
@@ -242,24 +314,8 @@ resource "google_logging_metric" "job_failures" {
 
   name        = "aisle/job-failures"
   description = "Calls of jobs that Cloud Scheduler saw fail"
-  # 409: an administrator has started it, and it still runs
-  filter = "resource.type=\"cloud_scheduler_job\" AND severity>=ERROR AND jsonPayload.status!=\"ABORTED\""
-
-  metric_descriptor {
-    metric_kind = "DELTA"
-    value_type  = "INT64"
-  }
-
-  depends_on = [google_project_service.api]
-}
-
-# The job similarity logs one line when it finds drift (jobs/tuning/drift.py)
-resource "google_logging_metric" "model_drift" {
-  count = var.monitoring ? 1 : 0
-
-  name        = "aisle/model-drift"
-  description = "Runs of the job similarity that found that the shop had drifted from its model"
-  filter      = "resource.type=\"cloud_run_revision\" AND jsonPayload.message=\"model drift\""
+  # ABORTED (409): it still runs, or the database has no schema yet. RESOURCE_EXHAUSTED (429): its only instance is busy
+  filter = "resource.type=\"cloud_scheduler_job\" AND severity>=ERROR AND NOT jsonPayload.status=(\"ABORTED\" OR \"RESOURCE_EXHAUSTED\")"
 
   metric_descriptor {
     metric_kind = "DELTA"

@@ -8,18 +8,37 @@ resource "google_compute_network" "this" {
   depends_on = [google_project_service.api]
 }
 
-# Direct VPC egress takes an address per instance from here. A /24 is enough to replace 120 running instances
+locals {
+  # Direct VPC egress takes two addresses for each instance, and holds those of the previous revision while a new one
+  # starts: four for each instance that may run
+  egress_range     = "10.20.8.0/22"
+  egress_addresses = pow(2, 32 - tonumber(split("/", local.egress_range)[1])) - 4
+  egress_needed    = 4 * sum([for name, entry in local.entries : entry.max_instances if length(setintersection(entry.needs, ["postgres", "redis"])) > 0])
+}
+
+# The interfaces of functions with Direct VPC egress. Google frees their addresses an hour or two after the last function
+# has left, and refuses to delete the subnetwork until then (docs/runbooks/remove.md).
 resource "google_compute_subnetwork" "functions" {
-  name                     = "aisle-functions"
+  name                     = "aisle-egress"
   network                  = google_compute_network.this.id
   region                   = var.region
-  ip_cidr_range            = "10.20.0.0/24"
+  ip_cidr_range            = local.egress_range
   private_ip_google_access = true
 
   log_config {
     aggregation_interval = "INTERVAL_10_MIN"
     flow_sampling        = 0.1
     metadata             = "INCLUDE_ALL_METADATA"
+  }
+
+  lifecycle {
+    # functions move to the new one before the old one goes
+    create_before_destroy = true
+
+    precondition {
+      condition     = var.vpc_egress != "direct" || local.egress_needed <= local.egress_addresses
+      error_message = "Functions may need ${local.egress_needed} addresses of the subnetwork, which has ${local.egress_addresses}. Lower max_instances, or widen local.egress_range."
+    }
   }
 }
 
@@ -44,7 +63,7 @@ resource "google_vpc_access_connector" "this" {
 
   name          = "aisle"
   region        = var.region
-  machine_type  = "e2-micro"
+  machine_type  = local.prod ? "e2-micro" : "f1-micro"
   min_instances = 2
   max_instances = local.prod ? 10 : 3
 

@@ -7,7 +7,7 @@ output "public_urls" {
 
   value = merge([
     for name, entry in local.entries : {
-      for path in entry.paths : path => var.domain == null ? module.function[name].url : "https://${var.domain}"
+      for path in entry.paths : path => local.behind_balancer ? "https://${var.domain}" : module.function[name].url
     } if entry.public
   ]...)
 }

@@ -2,6 +2,8 @@
 
 locals {
   secrets = toset(flatten([for entry in values(local.entries) : entry.secrets]))
+  # a set of keys is written name:secret (see the setting TOKEN_KEYS)
+  key_names = { for name in local.secrets : name => endswith(name, "_KEYS") ? "k${var.secrets_generation}:" : "" }
 }
 
 ephemeral "random_password" "secret" {
@@ -15,6 +17,8 @@ resource "google_secret_manager_secret" "this" {
   for_each = local.secrets
 
   secret_id = "aisle-${lower(replace(each.key, "_", "-"))}"
+  # for those who rotate it by hand
+  annotations = { form = "${local.key_names[each.key]}SECRET" }
 
   replication {
     auto {}
@@ -26,9 +30,8 @@ resource "google_secret_manager_secret" "this" {
 resource "google_secret_manager_secret_version" "this" {
   for_each = local.secrets
 
-  secret = google_secret_manager_secret.this[each.key].id
-  # a set of keys is written name:secret (see the setting TOKEN_KEYS)
-  secret_data_wo         = endswith(each.key, "_KEYS") ? "k${var.secrets_generation}:${ephemeral.random_password.secret[each.key].result}" : ephemeral.random_password.secret[each.key].result
+  secret                 = google_secret_manager_secret.this[each.key].id
+  secret_data_wo         = "${local.key_names[each.key]}${ephemeral.random_password.secret[each.key].result}"
   secret_data_wo_version = tostring(var.secrets_generation)
   # the previous value stays, to verify tokens that were issued with it until they expire
   deletion_policy = "ABANDON"
@@ -42,6 +45,20 @@ locals {
     # made by an operator, since only the mail provider knows it: docs/runbooks/first-deployment.md
     var.mail == null ? {} : { MAIL_PASSWORD = "projects/${var.project_id}/secrets/${var.mail.password_secret}" },
   )
+}
+
+# Who read or changed a secret, and when; Google records changes of the other services anyway
+resource "google_project_iam_audit_config" "secrets" {
+  project = var.project_id
+  service = "secretmanager.googleapis.com"
+
+  audit_log_config {
+    log_type = "DATA_READ"
+  }
+
+  audit_log_config {
+    log_type = "DATA_WRITE"
+  }
 }
 
 # A mailed link opens an account while it is valid, and request logs hold whole URLs.

@@ -116,6 +116,23 @@ variable "domain" {
   }
 }
 
+variable "public_access" {
+  description = "Who may invoke public functions. iam: everybody, at any address. load_balancer: everybody, through the domain alone. none: those to whom you grant it."
+  type        = string
+  default     = "iam"
+  nullable    = false
+
+  validation {
+    condition     = contains(["iam", "load_balancer", "none"], var.public_access)
+    error_message = "public_access is iam, load_balancer or none."
+  }
+
+  validation {
+    condition     = var.public_access != "load_balancer" || var.domain != null
+    error_message = "public_access = \"load_balancer\" needs a domain: without one there is no load balancer, and nobody could call the functions."
+  }
+}
+
 variable "geo" {
   description = "Whether the load balancer tells the functions the client's city, for distances in answers (GEO_HEADER)."
   type        = bool

@@ -30,6 +30,9 @@ terraform {
 provider "google" {
   project = var.project_id
   region  = var.region
+  # Budgets and a few other APIs refuse a person's credentials unless a project is named to count their calls to
+  user_project_override = true
+  billing_project       = var.project_id
 
   default_labels = {
     application = "aisle"

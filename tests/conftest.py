@@ -40,10 +40,19 @@ FOREIGN = (
     "TRUST_SHOP_IDS",
     "WEBHOOK_KEYS",
 )
+# why tests/terraform is skipped
+NO_TERRAFORM = "there is no Terraform that plans offline; set AISLE_TERRAFORM to one"
 for _name in FOREIGN:
     os.environ.pop(_name, None)
 # gRPC's own log lines, from C, would mix with pytest's
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line that the infrastructure was not tested; its tests alone would be skips among others."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if any(NO_TERRAFORM in str(report.longrepr) for report in skipped):
+        terminalreporter.write_line(f"tests/terraform was not run: {NO_TERRAFORM}")
 
 
 @pytest.fixture(autouse=True)

@@ -71,7 +71,8 @@ def _users(shop: Shop) -> pd.DataFrame:
     return shop.users.assign(**{name: times[name].dt.tz_localize("UTC") for name in ("min", "max")})
 
 
-def _chunks(shop: Shop) -> Iterator[dict[str, Any]]:
+def chunks(shop: Shop) -> Iterator[dict[str, Any]]:
+    """Yield a shop's events as columns, a million rows at a time."""
     events: Events = shop.events
     products, users = (pa.array(frame["external_id"]) for frame in (shop.products, shop.users))
     types = pa.array(shop.event_types)
@@ -105,7 +106,7 @@ def store(shop: Shop, report: Report) -> None:
         execute(connection, "ANALYZE products, users")
         report(f"{len(shop.products):,} products and {len(shop.users):,} users")
         stored, dates = 0, set()
-        for number, chunk in enumerate(_chunks(shop)):
+        for number, chunk in enumerate(chunks(shop)):
             loaded = bulk_loading.append(connection, streams(chunk))
             stored += loaded.stored
             dates |= loaded.dates

@@ -67,7 +67,21 @@ run "mail_needs_a_server" {
   expect_failures = [var.mail]
 }
 
-run "links_lead_to_the_domain" {
+run "links_lead_to_the_domain_once_it_is_the_only_address" {
+  command = plan
+
+  variables {
+    domain        = "shop.example.com"
+    public_access = "load_balancer"
+  }
+
+  assert {
+    condition     = local.public_url == "https://shop.example.com"
+    error_message = "links do not lead to the domain"
+  }
+}
+
+run "a_live_shop_keeps_its_addresses_until_the_certificate_is_active" {
   command = plan
 
   variables {
@@ -75,8 +89,39 @@ run "links_lead_to_the_domain" {
   }
 
   assert {
-    condition     = local.public_url == "https://shop.example.com"
-    error_message = "links do not lead to the domain"
+    condition     = !local.behind_balancer && strcontains(local.public_url, ".run.app") && length(google_compute_url_map.this) == 1
+    error_message = "the domain takes over before its certificate is active"
+  }
+}
+
+run "a_load_balancer_needs_a_domain" {
+  command         = plan
+  expect_failures = [var.public_access]
+
+  variables {
+    public_access = "load_balancer"
+  }
+}
+
+run "public_access_is_one_of_three" {
+  command         = plan
+  expect_failures = [var.public_access]
+
+  variables {
+    public_access = "everybody"
+  }
+}
+
+run "nobody_calls_a_closed_shop" {
+  command = plan
+
+  variables {
+    public_access = "none"
+  }
+
+  assert {
+    condition     = alltrue([for members in values(local.invokers) : !contains(values(members), "allUsers")]) && length(google_monitoring_uptime_check_config.function) == 0
+    error_message = "something is open"
   }
 }
 

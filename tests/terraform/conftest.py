@@ -16,10 +16,13 @@ from typing import Any
 import pytest
 
 from local.places import ROOT
-from shared.manifest import Manifest, manifest
+from shared.manifest import Manifest, load, manifest
+from tests.conftest import NO_TERRAFORM
+from tests.terraform.rules.graph import Graph, base
 
 TOOL = Path(os.environ.get("AISLE_TERRAFORM") or ROOT.parent / "shared/tools/terraform/tf")
 PROJECT = "shop-test-123"
+STATE_BUCKET = "shop-test-123-state"
 PARTS = ("functions", "jobs", "shared", "terraform", "web")
 FILES = ("functions.yaml", "main.py", "requirements.txt")
 DEADLINE_S = 600
@@ -28,9 +31,15 @@ SECRET_VALUES = ("stub-result", "stub-auth_string")
 
 
 class Plan:
-    """A plan as `terraform show -json` prints it."""
+    """A plan as `terraform show -json` prints it, of the configuration in the folder ``root``."""
 
-    def __init__(self, document: dict[str, Any], text: str) -> None:
+    project = PROJECT
+    state_bucket = STATE_BUCKET
+
+    def __init__(self, document: dict[str, Any], text: str, root: Path = ROOT) -> None:
+        self.root = root
+        self.listed = load(root / "functions.yaml")
+        self.graph = Graph(document["configuration"])
         self.text = text
         self.document = document
         self.resources = list(self._walk(document["planned_values"]["root_module"]))
@@ -61,6 +70,23 @@ class Plan:
                 by_function.setdefault(address.split('"')[1], []).append(values)
         return by_function
 
+    def variable(self, name: str) -> Any:
+        """Return the value of a variable; None for one without a value."""
+        return self.document["variables"].get(name, {}).get("value")
+
+    def sleep_s(self, address: str) -> int:
+        """Return how many seconds a time_sleep waits before what depends on it; ``address`` is without keys."""
+        durations = {
+            resource["values"]["create_duration"]
+            for resource in self.resources
+            if resource["type"] == "time_sleep" and _without_keys(resource["address"]) == address
+        }
+        return min((int(one.removesuffix("s")) for one in durations), default=0)
+
+    def source(self, name: str) -> str:
+        """Return the text of a file of terraform/, for what a plan does not contain."""
+        return (self.root / "terraform" / name).read_text()
+
     def archives(self) -> dict[str, dict[str, str]]:
         """Return the content of each archive: file name to text, as the archive provider writes it."""
         contents = {}
@@ -69,6 +95,11 @@ class Plan:
                 files = resource["values"]["source"]
                 contents[resource["index"]] = {file["filename"]: file["content"] for file in files}
         return contents
+
+
+def _without_keys(address: str) -> str:
+    module, _, resource = address.rpartition("].") if address.startswith("module.") else ("", "", address)
+    return f"{base(module)}.{base(resource)}" if module else base(resource)
 
 
 class Terraform:
@@ -81,6 +112,7 @@ class Terraform:
             if (ROOT / name).is_dir():
                 ignored = shutil.ignore_patterns("__pycache__", ".terraform*", ".archives", "*.tfstate*")
                 shutil.copytree(ROOT / name, self.folder.parent / name, ignore=ignored)
+        shutil.copytree(ROOT / "docs/runbooks", self.folder.parent / "docs/runbooks")
         for name in FILES:
             shutil.copy(ROOT / name, self.folder.parent / name)
         (self.folder / "backend_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
@@ -105,17 +137,34 @@ class Terraform:
             "plan", "-input=false", "-no-color", "-lock=false", f"-out={file}", f"-var=project_id={PROJECT}", *arguments
         )
         text = self.run("show", "-json", str(file))
-        return Plan(json.loads(text), text)
+        return Plan(json.loads(text), text, self.folder.parent)
+
+    def plan_pinned(self, *arguments: str) -> Plan:
+        """Plan with every function pinned to an archive, so that none is written: a tenth of the time."""
+        pinned = {name: f"{name}/earlier.zip" for name in manifest().entries}
+        return self.plan(f"-var=pinned_sources={json.dumps(pinned)}", *arguments)
+
+
+# production with everything on
+PROD = (
+    "-var-file=envs/prod.tfvars",
+    "-var=domain=shop.example.com",
+    "-var=public_access=load_balancer",
+    "-var=alert_email=oncall@example.com",
+    "-var=billing_account=012345-6789AB-CDEF01",
+    '-var=repository={"owner"="example","name"="shop"}',
+    f"-var=state_bucket={STATE_BUCKET}",
+    '-var=operators=["user:ada@example.com"]',
+    "-var=vpc_egress=direct",
+)
 
 
 @pytest.fixture(scope="session")
 def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     """A Terraform that plans offline."""
     if not TOOL.exists():
-        pytest.skip(
-            "There is no Terraform that plans offline: set AISLE_TERRAFORM to one, as CI does. Where the providers can "
-            "be downloaded, `terraform test` with mock providers covers a part."
-        )
+        # where the providers can be downloaded, `terraform test` with mock providers covers a part
+        pytest.skip(NO_TERRAFORM)
     return Terraform(tmp_path_factory.mktemp("terraform"))
 
 
@@ -138,18 +187,7 @@ def dev(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Plan:
 @pytest.fixture(scope="session")
 def prod(terraform: Terraform) -> Plan:
     """The plan of production with everything on. Functions are pinned to archives, so none are created."""
-    pinned = {name: f"{name}/earlier.zip" for name in manifest().entries}
-    return terraform.plan(
-        "-var-file=envs/prod.tfvars",
-        f"-var=pinned_sources={json.dumps(pinned)}",
-        "-var=domain=shop.example.com",
-        "-var=alert_email=oncall@example.com",
-        "-var=billing_account=012345-6789AB-CDEF01",
-        '-var=repository={"owner"="example","name"="shop"}',
-        "-var=state_bucket=shop-test-123-state",
-        '-var=operators=["user:ada@example.com"]',
-        "-var=vpc_egress=direct",
-    )
+    return terraform.plan_pinned(*PROD)
 
 
 @pytest.fixture(scope="session", params=["dev", "prod"])

@@ -6,7 +6,7 @@ The previous release's code still runs while a migration is applied: add in one 
 from collections.abc import Callable
 from pathlib import Path
 
-from shared.clients.postgres import execute, read, transaction
+from shared.clients.postgres import execute, transaction
 from shared.storage.schema.advisory_locks import MIGRATIONS, lock_until_commit
 
 FOLDER = Path(__file__).parents[2] / "sql" / "migrations"
@@ -21,11 +21,17 @@ def available() -> list[Path]:
     return files
 
 
-def pending() -> list[str]:
-    """Return the names of the migrations that are not applied yet."""
-    if read("SELECT to_regclass('schema_migrations')")[0][0] is None:
-        return [file.stem for file in available()]
-    applied = {row[0] for row in read("SELECT name FROM schema_migrations")}
+def pending(role: str | None = None) -> list[str]:
+    """Return the names of the migrations that are not applied yet.
+
+    ``role`` owns the tables; None: the connection's own role.
+    """
+    with transaction() as connection:
+        if role:
+            execute(connection, f"SET LOCAL ROLE {role}")
+        if execute(connection, "SELECT to_regclass('schema_migrations')")[0][0] is None:
+            return [file.stem for file in available()]
+        applied = {row[0] for row in execute(connection, "SELECT name FROM schema_migrations")}
     return [file.stem for file in available() if file.stem not in applied]
 
 

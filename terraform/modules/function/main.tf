@@ -5,12 +5,18 @@ terraform {
     google = {
       source = "hashicorp/google"
     }
+    time = {
+      source = "hashicorp/time"
+    }
   }
 }
 
 locals {
   # names of Cloud Functions have no underscore
   name = replace(var.name, "_", "-")
+  # how it reaches private addresses, if at all
+  direct    = try(var.network.direct, false)
+  connected = var.network != null && !local.direct
 }
 
 resource "google_service_account" "this" {
@@ -24,6 +30,30 @@ resource "google_secret_manager_secret_iam_member" "this" {
   secret_id = each.value
   role      = "roles/secretmanager.secretAccessor"
   member    = google_service_account.this.member
+}
+
+# deploying a function that runs as an account requires to act as it
+resource "google_service_account_iam_member" "deployer" {
+  for_each = var.deployers
+
+  service_account_id = google_service_account.this.name
+  role               = "roles/iam.serviceAccountUser"
+  member             = each.value
+}
+
+# A grant takes effect after a while. Cloud Run refuses a revision whose account cannot read a secret yet, and a deployer
+# who cannot act as the account yet.
+resource "time_sleep" "grants" {
+  create_duration = "60s"
+
+  # a new grant needs a new wait
+  triggers = {
+    account   = google_service_account.this.email
+    secrets   = join(" ", sort(keys(var.secrets)))
+    deployers = join(" ", sort(keys(var.deployers)))
+  }
+
+  depends_on = [google_secret_manager_secret_iam_member.this, google_service_account_iam_member.deployer]
 }
 
 resource "google_cloudfunctions2_function" "this" {
@@ -73,12 +103,12 @@ resource "google_cloudfunctions2_function" "this" {
       }
     }
 
-    vpc_connector                 = try(var.network.connector, null)
-    vpc_connector_egress_settings = try(var.network.connector, null) == null ? null : "PRIVATE_RANGES_ONLY"
-    direct_vpc_egress             = var.network != null && try(var.network.connector, null) == null ? "VPC_EGRESS_PRIVATE_RANGES_ONLY" : null
+    vpc_connector                 = local.connected ? var.network.connector : null
+    vpc_connector_egress_settings = local.connected ? "PRIVATE_RANGES_ONLY" : null
+    direct_vpc_egress             = local.direct ? "VPC_EGRESS_PRIVATE_RANGES_ONLY" : null
 
     dynamic "direct_vpc_network_interface" {
-      for_each = var.network != null && try(var.network.connector, null) == null ? [var.network] : []
+      for_each = local.direct ? [var.network] : []
 
       content {
         network    = direct_vpc_network_interface.value.network
@@ -88,7 +118,7 @@ resource "google_cloudfunctions2_function" "this" {
     }
   }
 
-  depends_on = [google_secret_manager_secret_iam_member.this]
+  depends_on = [time_sleep.grants]
 }
 
 # a second-generation function is a Cloud Run service of the same name

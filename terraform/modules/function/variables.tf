@@ -68,8 +68,9 @@ variable "source_place" {
 }
 
 variable "network" {
-  description = "Access to private addresses: through a connector or, if that is null, an interface of its own. Null: no access."
+  description = "Access to private addresses: through a connector, or directly by an interface of its own. Null: no access."
   type = object({
+    direct     = bool
     connector  = optional(string)
     network    = string
     subnetwork = string
@@ -85,6 +86,11 @@ variable "ingress" {
 
 variable "invokers" {
   description = "The members who may call it, each under a name of ours."
+  type        = map(string)
+}
+
+variable "deployers" {
+  description = "The members who may deploy it, besides owners of the project, each under a name of ours."
   type        = map(string)
 }
 

@@ -115,6 +115,16 @@ def test_a_manifest_is_parsed_into_entries() -> None:
         (changed("shop", paths=["/shop/"]), "shop: the path '/shop/' must start with a slash and not end"),
         (changed("shop", paths=["/a", "/a"]), "shop: the path /a already belongs to shop"),
         (changed("shop", needs=["mysql"]), "shop: needs has unknown services mysql; known are postgres, redis, pubsub"),
+        (changed("shop", needs=["pubsub"]), "shop: publishes must name the topics it publishes to if it needs pubsub"),
+        (
+            changed("shop", publishes=["things"]),
+            "shop: publishes must name the topics it publishes to if it needs pubsub",
+        ),
+        (changed("shop", needs=["pubsub"], publishes=[]), "shop: publishes must name the topics it publishes to"),
+        (
+            changed("shop", needs=["pubsub"], publishes=["things", "others"]),
+            "shop: publishes names others, but the topics are things",
+        ),
         (changed("shop", secrets=[1]), "shop: secrets must be a list of strings"),
         (changed("shop", environment={"A": 1}), "shop: environment values must be strings"),
         (changed("apply", topic="others"), "apply: topic 'others' is not one of things"),

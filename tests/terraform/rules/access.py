@@ -1,0 +1,199 @@
+"""Who may do what: the pipeline, builds of pull requests, callers, and the accounts that build and push."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.terraform.conftest import Plan
+
+# of IAM, for the list in hasOnly([...])
+MOST_ROLES = 10
+PRIMITIVE = {"roles/owner", "roles/editor", "roles/viewer"}
+HAS_ONLY = re.compile(r"hasOnly\(\[(.*?)\]\)")
+MACHINERY = ("delivery", "delivery_grants", "reader")
+READER_ROLES = {"roles/browser", "roles/logging.logWriter", "roles/serviceusage.serviceUsageConsumer"}
+
+
+def _grantable(plan: "Plan") -> list[str] | None:
+    for grant in plan.by_key("google_project_iam_member", "delivery_grants").values():
+        found = HAS_ONLY.search(grant["condition"][0]["expression"])
+        return re.findall(r"'([^']+)'", found.group(1)) if found else []
+    return None
+
+
+def conditions_name_at_most_ten_roles(plan: "Plan") -> Iterator[str]:
+    """IAM refuses a longer list."""
+    for address, grant in plan.of("google_project_iam_member").items():
+        for condition in grant.get("condition") or ():
+            for listed in HAS_ONLY.findall(condition["expression"]):
+                if (count := listed.count(",") + 1) > MOST_ROLES:
+                    yield f"{address} names {count} roles in hasOnly; IAM takes {MOST_ROLES}"
+
+
+def the_pipeline_may_grant_what_it_grants(plan: "Plan") -> Iterator[str]:
+    """No fewer roles, or a delivery fails; no more, or it makes itself an owner."""
+    grantable = _grantable(plan)
+    if grantable is None:
+        return
+    needed = set()
+    for resource in plan.resources:
+        if resource["type"] == "google_project_iam_member" and resource["name"] not in MACHINERY:
+            needed.add(resource["values"].get("role") or f"projects/{plan.project}/roles/aisleSchedules")
+    if missing := sorted(needed - set(grantable)):
+        yield f"the pipeline grants {', '.join(missing)}, which its condition forbids"
+    if spare := sorted(set(grantable) - needed):
+        yield f"the pipeline may grant {', '.join(spare)}, which nothing needs"
+    if PRIMITIVE & set(grantable) or "roles/resourcemanager.projectIamAdmin" in grantable:
+        yield "the pipeline may grant a role that makes an owner"
+
+
+def builds_of_pull_requests_read_no_secret(plan: "Plan") -> Iterator[str]:
+    """They run code that nobody has reviewed, and the state holds the password of Redis."""
+    roles = {grant["role"] for grant in plan.by_key("google_project_iam_member", "reader").values()}
+    if more := sorted(roles - READER_ROLES):
+        yield f"the account of plans has {', '.join(more)}"
+    for address, grant in plan.of("google_storage_bucket_iam_member").items():
+        if grant.get("bucket") == plan.state_bucket:
+            yield f"{address} opens the bucket of the state"
+    for trigger in plan.by_key("google_cloudbuild_trigger", "pull_request").values():
+        given = trigger.get("substitutions") or {}
+        if "_STATE_BUCKET" in given:
+            yield "plans of pull requests are given the bucket of the state"
+        if not given.get("_REGION"):
+            yield "plans of pull requests are not given the region"
+
+
+def functions_have_the_builder_that_may_build(plan: "Plan") -> Iterator[str]:
+    """Without a builder of its own a function is built by the project's default account, which is an editor."""
+    inside = plan.graph.resources["module.function.google_cloudfunctions2_function.this"]["expressions"]
+    if "service_account" not in inside["build_config"][0] or not inside["build_config"][0]["service_account"].get(
+        "references"
+    ):
+        yield "functions name no account that builds them"
+    elif "google_service_account.builder" not in plan.graph.calls["function"]["expressions"]["builder"]["references"]:
+        yield "functions are built by another account than the builder"
+    staging = [
+        grant
+        for grant in plan.by_key("google_project_iam_member", "builder_staging").values()
+        if grant["role"] == "roles/storage.objectViewer" and grant["condition"]
+    ]
+    if not staging or "google_service_account.builder" not in plan.graph.awaits(
+        "google_project_iam_member.builder_staging"
+    ):
+        yield "the builder cannot read the bucket in which Cloud Functions stages sources"
+    kinds = {
+        "google_storage_bucket_iam_member.builder",
+        "google_artifact_registry_repository_iam_member.builder",
+        "google_project_iam_member.builder",
+        "google_project_iam_member.builder_staging",
+    }
+    awaited = plan.graph.awaits("module.function.google_cloudfunctions2_function.this")
+    if missing := sorted(kinds - awaited):
+        yield f"functions are built before the builder has {', '.join(missing)}"
+
+
+def public_functions_are_open_as_chosen(plan: "Plan") -> Iterator[str]:
+    """Invokers, ingress, trusted proxies and the addresses that are handed out follow from public_access and domain."""
+    chosen, domain = plan.variable("public_access"), plan.variable("domain")
+    behind = domain is not None and chosen != "iam"
+    invokers = plan.inside("google_cloud_run_v2_service_iam_member")
+    for name, function in plan.functions().items():
+        entry, service = plan.listed.entries[name], function["service_config"][0]
+        if entry.kind != "http":
+            continue
+        everybody = any(grant.get("member") == "allUsers" for grant in invokers.get(name, ()))
+        if everybody != (entry.public and chosen != "none"):
+            yield f"{name} is {'open' if everybody else 'closed'} to everybody with public_access = {chosen}"
+        wanted = "ALLOW_INTERNAL_AND_GCLB" if behind else "ALLOW_ALL"
+        if entry.public and service["ingress_settings"] != wanted:
+            yield f"{name} takes calls by {service['ingress_settings']} instead of {wanted}"
+        # Google's front end is one proxy, the load balancer another; more would let a client choose its address
+        proxies = (service["environment_variables"] or {}).get("TRUSTED_PROXIES")
+        if proxies != ("2" if behind else "1"):
+            yield f"{name} trusts {proxies} proxies"
+    addresses = plan.document["planned_values"]["outputs"]["public_urls"].get("value")
+    if behind and set((addresses or {}).values()) != {f"https://{domain}"}:
+        yield f"the addresses handed out are not those of {domain}"
+    if not behind and domain is not None and f"https://{domain}" in (addresses or {}).values():
+        yield f"{domain} is handed out while functions still answer at their own addresses"
+
+
+def _endpoint(values: dict[str, Any], target: str) -> str | None:
+    """Return the address that a subscription or schedule calls; None before the function exists."""
+    inside = values[target][0]
+    return inside.get("push_endpoint") or inside.get("uri")
+
+
+def _audience(values: dict[str, Any], target: str) -> str | None:
+    return values[target][0]["oidc_token"][0].get("audience")
+
+
+def pushes_are_signed_for_the_function_they_reach(plan: "Plan") -> Iterator[str]:
+    """Cloud Run refuses a token of another audience; without the grant Pub/Sub cannot sign one."""
+    for address in ("google_pubsub_subscription.event", "google_cloud_scheduler_job.this"):
+        target = "push_config" if "pubsub" in address else "http_target"
+        endpoint = plan.graph.refers(address, target, "push_endpoint" if "pubsub" in address else "uri")
+        audience = plan.graph.refers(address, target, "oidc_token", "audience")
+        if not endpoint or audience != endpoint:
+            yield f"{address} signs for {audience or 'a constant'} and calls {endpoint}"
+        for change in plan.document["resource_changes"]:
+            if change["address"].startswith(f"{address}["):
+                called, signed = (
+                    _endpoint(change["change"]["after"], target),
+                    _audience(change["change"]["after"], target),
+                )
+                if called != signed:
+                    yield f"{change['address']} signs for {signed} and calls {called or 'what is not known yet'}"
+    signers: list[dict[str, Any]] = list(plan.by_key("google_service_account_iam_member", "push_token").values())
+    if [one["role"] for one in signers] != ["roles/iam.serviceAccountTokenCreator"] or not all(
+        "gcp-sa-pubsub" in one["member"] for one in signers
+    ):
+        yield "Pub/Sub's agent cannot sign the tokens of the push account"
+    elif "google_service_account.push" not in plan.graph.awaits("google_service_account_iam_member.push_token"):
+        yield "Pub/Sub's agent signs for another account than the one that pushes"
+
+
+def sets_of_keys_have_names(plan: "Plan") -> Iterator[str]:
+    """A value without a name is no set of keys, and every function that reads it fails."""
+    for name, secret in plan.by_key("google_secret_manager_secret", "this").items():
+        form = (secret.get("annotations") or {}).get("form", "")
+        if not re.fullmatch(r"k[1-9]\d*:SECRET" if name.endswith("_KEYS") else "SECRET", form):
+            yield f"the value of {name} has the form {form!r}"
+    written = plan.graph.refers("google_secret_manager_secret_version.this", "secret_data_wo")
+    if "local.key_names" not in written or "ephemeral.random_password.secret" not in written:
+        yield f"values of secrets are made of {written}"
+
+
+def reads_of_secrets_are_recorded(plan: "Plan") -> Iterator[str]:
+    """Google records who reads a secret only where asked to."""
+    kinds = {
+        record["log_type"]
+        for config in plan.of("google_project_iam_audit_config").values()
+        if config["service"] == "secretmanager.googleapis.com"
+        for record in config["audit_log_config"]
+    }
+    if "DATA_READ" not in kinds:
+        yield "reads of secrets are not recorded"
+
+
+def budgets_name_the_project_that_pays_for_calls(plan: "Plan") -> Iterator[str]:
+    """The Budget API refuses a person's credentials without it."""
+    settings = plan.document["configuration"]["provider_config"]["google"]["expressions"]
+    if settings.get("user_project_override", {}).get("constant_value") is not True:
+        yield "user_project_override is not set"
+    if settings.get("billing_project", {}).get("references") != ["var.project_id"]:
+        yield "billing_project is not the project"
+
+
+RULES = (
+    conditions_name_at_most_ten_roles,
+    the_pipeline_may_grant_what_it_grants,
+    builds_of_pull_requests_read_no_secret,
+    functions_have_the_builder_that_may_build,
+    public_functions_are_open_as_chosen,
+    pushes_are_signed_for_the_function_they_reach,
+    sets_of_keys_have_names,
+    reads_of_secrets_are_recorded,
+    budgets_name_the_project_that_pays_for_calls,
+)
