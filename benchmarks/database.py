@@ -12,15 +12,16 @@ from shared.settings import settings
 
 
 @contextmanager
-def configured(url: str) -> Iterator[None]:
-    """Point this process to the database of this URL until the block ends."""
-    before = settings().require("database_url")
-    os.environ["DATABASE_URL"] = url
+def configured(url: str, redis_url: str | None = None) -> Iterator[None]:
+    """Point this process to the database of this URL, and to another Redis if there is one, until the block ends."""
+    wanted = {"DATABASE_URL": url} | ({} if redis_url is None else {"REDIS_URL": redis_url})
+    before = {name: settings().require(name.lower()) for name in wanted}
+    os.environ.update(wanted)
     clients.reset()
     try:
         yield
     finally:
-        os.environ["DATABASE_URL"] = before
+        os.environ.update(before)
         clients.reset()
 
 

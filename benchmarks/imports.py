@@ -28,6 +28,8 @@ POSTED = 10_000
 POSTED_WORDS = 330
 # seconds between two changes of prices
 PAUSE_S = 0.05
+# seconds of changes with nothing beside them, with which those beside the import are compared
+ALONE_S = 10
 VOCABULARY = 20_000
 
 
@@ -142,6 +144,10 @@ def rows(bench: Bench) -> list[Row]:
     ):
         feed = Path(folder) / "feed.csv"
         feed.write_bytes(catalog(PRODUCTS, WORDS, "J"))
+        prices = _Prices(products, token, bench.products)
+        prices.start()
+        time.sleep(ALONE_S)
+        alone = prices.end()
         bench.say(f"importing {feed.stat().st_size >> 20} MiB by the job")
         prices = _Prices(products, token, bench.products)
         prices.start()
@@ -182,6 +188,12 @@ def rows(bench: Bench) -> list[Row]:
             note=f"{WORDS} words each; a price changes every {PAUSE_S * 1000:.0f} ms beside it",
         ),
         Row("… changes of prices beside it, p50", _percentile(times, 0.5), "ms"),
+        Row(
+            "… … against changes with nothing beside them",
+            _percentile(times, 0.5) / _percentile(alone, 0.5),
+            "×",
+            note=f"alone p50 {_percentile(alone, 0.5):.1f} ms, p95 {_percentile(alone, 0.95):.1f} ms",
+        ),
         Row("… p95", _percentile(times, 0.95), "ms", 100, at_most=True, note=f"{len(times)} changes"),
         Row("… longest", times[-1], "ms"),
         Row(

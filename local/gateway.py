@@ -251,7 +251,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     from local.apps import create
+    from shared.clients import pubsub
 
+    # in this process all functions run, which a deployment starts one by one
+    pubsub.connect_in_background()
     serve(gateway(manifest(), create, os.environ.get("JOBS_URL")), [socket.socket(fileno=fd) for fd in chosen.fd])
 
 

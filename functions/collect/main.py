@@ -3,6 +3,7 @@
 from typing import Final
 
 from functions.collect import ga4, medusa, plain, retail, segment
+from shared.clients import pubsub
 from shared.http import api, serve
 from shared.http.edge import ANY_PATH
 
@@ -35,4 +36,4 @@ app.include_router(ga4.router)
 app.include_router(retail.router)
 app.include_router(plain.router)
 
-collect = serve(app)
+collect = serve(app, at_start=pubsub.connect_in_background)

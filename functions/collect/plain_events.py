@@ -15,7 +15,9 @@ from functions.collect.translation import (
     reports_of,
 )
 
-_PRODUCT_NAMES: Final = ("external_id", "externalId", "product_id", "productId", "item_id", "itemId", "sku")
+# the shop's own id of a product, in the words of the API and of others
+_OWN_IDS: Final = ("external_id", "externalId")
+_NAMES: Final = (*_OWN_IDS, "product_id", "productId", "item_id", "itemId", "sku")
 
 
 def reports(body: Mapping[str, Any]) -> list[Report]:
@@ -30,14 +32,13 @@ def reports(body: Mapping[str, Any]) -> list[Report]:
         "session_id": first_text(body, "session_id", "sessionId"),
     }
     listed = objects(facts.get("products"))
-    named = [(product, first_text(product, *_PRODUCT_NAMES)) for product in listed or [facts]]
+    named = [(product, *_ids(product)) for product in listed or [facts]]
     products = [
-        # an order must not lose a line in silence
-        Product(product_id or "", pieces(product.get("quantity")), amount(product.get("price")))
-        for product, product_id in named
-        if listed or product_id is not None
+        Product(external_id, pieces(product.get("quantity")), amount(product.get("price")), number)
+        for product, external_id, number in named
+        if listed or external_id or number is not None
     ]
-    found = reports_of(
+    return reports_of(
         Incoming(
             first_text(body, "event_type", "eventType", "event", "type", "action") or "",
             shared,
@@ -47,15 +48,15 @@ def reports(body: Mapping[str, Any]) -> list[Report]:
             properties,
         )
     )
-    numbers = {str(number): number for product, _id in named if (number := _number(product)) is not None}
-    for report in found:
-        for line in (report, *report.get("lines", ())):
-            if line.get("external_id") in numbers:
-                line["product_id"] = numbers[line.pop("external_id")]
-    return found
 
 
-def _number(product: Mapping[str, Any]) -> int | None:
-    """Return Aisle's id of a product, which is a number; None if the product has none."""
-    number = product.get("product_id", product.get("productId"))
-    return number if isinstance(number, int) and not isinstance(number, bool) else None
+def _ids(product: Mapping[str, Any]) -> tuple[str | None, int | None]:
+    """Return the shop's own id of a product and Aisle's, which is a number; empty text and None if it has neither.
+
+    Beside a number only an ``external_id`` is read: other names may hold ids of another system.
+    """
+    for number in (product.get("product_id"), product.get("productId")):
+        if isinstance(number, int) and not isinstance(number, bool):
+            return first_text(product, *_OWN_IDS), number
+    # an order must not lose a line in silence, so a product without an id is a line too
+    return first_text(product, *_NAMES) or "", None

@@ -26,11 +26,20 @@ MAX_DIGITS: Final = 18
 
 
 class Product(NamedTuple):
-    """A product of an event as its sender names it. Validation of the report refuses invalid values."""
+    """A product of an event as its sender names it. Validation of the report refuses invalid values.
 
-    external_id: str
+    ``product_id`` is Aisle's id, which is another product's than the same digits as the shop's own ``external_id``.
+    """
+
+    external_id: str | None
     quantity: Any = None
     price: float | None = None
+    product_id: int | None = None
+
+    def ids(self) -> dict[str, Any]:
+        """Return the fields of a report that name the product."""
+        own = {} if self.product_id is None else {"product_id": self.product_id}
+        return own if self.external_id is None else {"external_id": self.external_id} | own
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,8 @@ def reports_of(event: Incoming) -> list[Report]:
         return [shared | {"event_type": "refund", "order_id": event.order_id} | ({"lines": lines} if lines else {})]
     if kind is EventType.PURCHASE and event.order_id is not None:
         lines = [
-            {"external_id": product.external_id, "quantity": product.quantity or 1}
+            product.ids()
+            | {"quantity": product.quantity or 1}
             | ({} if product.price is None else {"price": product.price})
             for product in event.products
         ]
@@ -68,7 +78,8 @@ def reports_of(event: Incoming) -> list[Report]:
         return [shared | {"event_type": "custom", "metadata": custom_facts(event.name, event.properties)}]
     return [
         shared
-        | {"event_type": kind.value, "external_id": product.external_id}
+        | {"event_type": kind.value}
+        | product.ids()
         | (
             {"event_id": part_id(str(shared["event_id"]), position)}
             if len(event.products) > 1 and "event_id" in shared
@@ -93,17 +104,19 @@ def custom_facts(name: str, properties: Mapping[str, Any]) -> dict[str, Any]:
 
 def _added_up(products: Iterable[Product]) -> Iterable[dict[str, Any]]:
     """Yield the lines of a refund, each product once. Without a quantity, all pieces of the product are refunded."""
-    pieces: dict[str, Any] = {}
+    pieces: dict[tuple[str | None, int | None], Any] = {}
+    named: dict[tuple[str | None, int | None], dict[str, Any]] = {}
     for product in products:
-        known = pieces.get(product.external_id)
-        if product.external_id not in pieces:
-            pieces[product.external_id] = product.quantity
+        key = (product.external_id, product.product_id)
+        known = pieces.get(key)
+        if key not in pieces:
+            pieces[key], named[key] = product.quantity, product.ids()
         elif isinstance(known, int) and isinstance(product.quantity, int):
-            pieces[product.external_id] = known + product.quantity
+            pieces[key] = known + product.quantity
         else:
-            pieces[product.external_id] = None
-    for external_id, quantity in pieces.items():
-        yield {"external_id": external_id} | ({} if quantity is None else {"quantity": quantity})
+            pieces[key] = None
+    for key, quantity in pieces.items():
+        yield named[key] | ({} if quantity is None else {"quantity": quantity})
 
 
 def part_id(event_id: str, position: int) -> str:

@@ -2,6 +2,7 @@
 
 from functions.events import events as routes
 from functions.events.events import BATCH_PATH, EVENT_PATH, MAX_BATCH_BYTES, MAX_BATCH_VALUES
+from shared.clients import pubsub
 from shared.http import api, serve
 
 app = api(
@@ -15,4 +16,4 @@ app = api(
 )
 app.include_router(routes.router)
 
-events = serve(app)
+events = serve(app, at_start=pubsub.connect_in_background)

@@ -65,6 +65,9 @@ def watch(connection: Any, timeout_s: float) -> None:
     wire: socket.socket = connection._usock
     wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (
+        # A statement is written in parts. The kernel would keep a part back until the server has acknowledged the one
+        # before, which servers delay by 40 ms. Every COPY waited for that, and each statement of more than a buffer.
+        ("TCP_NODELAY", 1),
         ("TCP_USER_TIMEOUT", UNACKNOWLEDGED_MS),
         ("TCP_KEEPIDLE", KEEPALIVE_IDLE_S),
         ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL_S),

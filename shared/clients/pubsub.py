@@ -25,6 +25,8 @@ BREAKER_S: Final = 1.0
 PROBE_S: Final = 3.0
 # No message is sent behind one that has waited for longer than this, once Pub/Sub has answered this process.
 STALLED_S: Final = 4.0
+# How long a process that starts waits for its connection, in the background.
+CONNECT_S: Final = 10.0
 # Of the connection: a new client gets one of its own, not the broken one of the client before, and a server that is
 # back is found within a second. The default is to wait for up to two minutes between attempts.
 CHANNEL_OPTIONS: Final = (
@@ -176,6 +178,34 @@ def publisher() -> Any:
     )
 
 
+# held while the publisher is made: a message that comes meanwhile waits for it, and makes no second one
+_making: Final = threading.Lock()
+
+
+def _made_publisher() -> Any:
+    if publisher.cache_info().currsize:
+        return publisher()
+    with _making:
+        return publisher()
+
+
+def connect_in_background() -> None:
+    """Make the publisher and open its connection in a thread, so that the first message waits for neither.
+
+    A failure is logged: the first message tries again, and its sender gets the error.
+    """
+    threading.Thread(target=_connect, name="connect-publisher", daemon=True).start()
+
+
+def _connect() -> None:
+    try:
+        import grpc
+
+        grpc.channel_ready_future(_made_publisher().transport.grpc_channel).result(timeout=CONNECT_S)
+    except Exception as error:  # noqa: BLE001 — whatever the client raises, nobody waits for it
+        log.warning("publisher not connected", extra={"error": (str(error) or type(error).__name__)[:500]})
+
+
 @cache
 def subscriber() -> Any:
     """Return the process's subscriber. It pulls; what is pushed to functions needs none."""
@@ -217,7 +247,7 @@ def send(topic: str, data: bytes, attributes: Mapping[str, str]) -> "Future[str]
     """
     breaker.admit()
     started = time.perf_counter()
-    future: Future[str] = publisher().publish(topic_path(topic), data, **attributes)
+    future: Future[str] = _made_publisher().publish(topic_path(topic), data, **attributes)
     breaker.watch(future)
     if spans.is_on():
         future.add_done_callback(lambda ended: _record(topic, time.perf_counter() - started, ended))

@@ -7,12 +7,14 @@ pull and the subscriber may report the same order in any order and as often as t
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from shared.domain.identity import IdKind, kind_of
+
 # of the Admin API; docs/connect/example/medusa-subscriber.ts asks for the same
 ORDER_FIELDS: Final = (
     "id,status,customer_id,canceled_at,created_at,updated_at,metadata,*items,*items.detail,"
     "payment_collections.captured_amount,payment_collections.refunded_amount"
 )
-# the key of an order's metadata under which the storefront leaves the visitor's id
+# The key of an order's metadata under which the storefront leaves the visitor's id. Shoppers can write any text there.
 USER_KEY: Final = "aisle_user_id"
 # A piece that comes back is an event of its own. A line of more pieces is given back when all of them have come back.
 MAX_SINGLE_PIECES: Final = 100
@@ -33,14 +35,12 @@ def objects(value: Any) -> list[Mapping[str, Any]]:
 def reports_of(order: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what an order reports: itself, and what was given back of it. A draft, and an order of nothing, is none.
 
-    The user is the visitor whom the storefront named, else Medusa's customer, else the order itself.
+    The user is the guest whom the storefront named, else Medusa's customer, else the order itself.
     """
     order_id, items = order.get("id"), _items(order)
     if not isinstance(order_id, str) or not items or order.get("status") == "draft":
         return []
-    metadata = order.get("metadata")
-    named = metadata.get(USER_KEY) if isinstance(metadata, Mapping) else None
-    shared = {"user_id": named or order.get("customer_id") or order_id, "order_id": order_id}
+    shared = {"user_id": _guest(order.get("metadata")) or order.get("customer_id") or order_id, "order_id": order_id}
     lines = [
         {"external_id": _product(item), "quantity": _whole(item.get("quantity"))}
         | ({} if not _is_price(item.get("unit_price")) else {"price": item["unit_price"]})
@@ -54,6 +54,17 @@ def reports_of(order: Mapping[str, Any]) -> list[dict[str, Any]]:
     return reports + [
         {**shared, "event_type": "refund", "timestamp": order.get("updated_at"), **part} for part in _parts(items)
     ]
+
+
+def _guest(metadata: Any) -> str | None:
+    """Return the guest whom an order's metadata name; None if they name none.
+
+    Orders count in full, and the Store API lets a shopper write a cart's metadata. Only a guest's id cannot be guessed:
+    under any other id an order would enter the history of whom the shopper likes
+    (docs/decisions/0060-who-bought-in-medusa.md).
+    """
+    named = metadata.get(USER_KEY) if isinstance(metadata, Mapping) else None
+    return named if isinstance(named, str) and kind_of(named) is IdKind.GUEST else None
 
 
 def is_given_back(order: Mapping[str, Any]) -> bool:

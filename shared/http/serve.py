@@ -1,6 +1,7 @@
 """The bridge between functions-framework and an ASGI application."""
 
 import gc
+import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -62,12 +63,15 @@ class _StoredResponse(Response):
         await send({"type": "http.response.body", "body": self.body})
 
 
-def serve(app: FastAPI, find_stored: FindStored | None = None) -> Any:
+def serve(app: FastAPI, find_stored: FindStored | None = None, *, at_start: Callable[[], None] | None = None) -> Any:
     """Return the entry point: an async function, registered under the application's name.
 
     A GET for which ``find_stored`` finds an answer never enters the application; request ids, rate limits and CORS
-    headers are the same either way.
+    headers are the same either way. ``at_start`` runs in each process that serves, when it starts: functions-framework
+    imports the function and then forks, and threads and connections do not survive that.
     """
+    if at_start is not None:
+        os.register_at_fork(after_in_child=at_start)
     edge: Edge = app.state.edge
     # Objects made during start-up live as long as the process: the collector need not examine them again. Full
     # collections over them dominated p99 (docs/decisions/0003-redis-on-the-hot-path.md).

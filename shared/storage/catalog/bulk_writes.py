@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from shared import messages
 from shared.clients.postgres import Connection, copy_in, execute, read, transaction
-from shared.domain.catalog import ProductWrite
+from shared.domain.catalog import ProductPatch, ProductWrite
 from shared.domain.category_references import CATEGORY_SEPARATOR
 from shared.domain.pacing import next_rows
 from shared.domain.shop import USUAL_DECIMALS, WITH_THREE_DECIMALS, WITHOUT_DECIMALS, decimals
@@ -103,16 +103,20 @@ _NEW: Final = ", ".join(
 )
 
 
-def _stored(row: str, name: str) -> str:
+PRICES: Final = ("price", "list_price")
+
+
+def stored(row: str, name: str) -> str:
+    """Return the SQL expression of a column's value as it is stored."""
     value = f"{row}.{name}"
-    return STORED_PRICE.format(value) if name in ("price", "list_price") else value
+    return STORED_PRICE.format(value) if name in PRICES else value
 
 
-_SET: Final = ", ".join(f"{name} = {_stored('n', name)}" for name in _COLUMNS)
+_SET: Final = ", ".join(f"{name} = {stored('n', name)}" for name in _COLUMNS)
 _OLD_VALUES: Final = ", ".join(f"p.{name}" for name in _COLUMNS)
 _NEW_VALUES: Final = ", ".join(f"n.{name}" for name in _COLUMNS)
 _LIST: Final = ", ".join(_COLUMNS)
-_ROW: Final = ", ".join(_stored("r", name) for name in _COLUMNS)
+_ROW: Final = ", ".join(stored("r", name) for name in _COLUMNS)
 
 # a row that equals what is stored is no change: nothing is written or published
 UPDATE: Final = f"""
@@ -169,14 +173,20 @@ def _cell(value: object) -> str:
     return str(value).translate(_ESCAPES)
 
 
-def _line(position: int, row: ProductWrite) -> str:
+def given_columns(row: ProductWrite | ProductPatch) -> list[str]:
+    """Return the fields that a row sets; a quantity says that pieces are counted unless the row says otherwise."""
     given = sorted(row.model_fields_set)
+    if "quantity" in row.model_fields_set and "stock_counted" not in row.model_fields_set:
+        given.append("stock_counted")
+    return given
+
+
+def _line(position: int, row: ProductWrite) -> str:
+    given = given_columns(row)
     if row.category is not None or "category" in row.model_fields_set:
         given.append("category_id")
     if "further_categories" in row.model_fields_set:
         given.append("further_category_ids")
-    if "quantity" in row.model_fields_set and "stock_counted" not in row.model_fields_set:
-        given.append("stock_counted")
     cells: list[Any] = [
         position,
         row.external_id or str(uuid4()),
@@ -206,19 +216,16 @@ def _line(position: int, row: ProductWrite) -> str:
     return "\t".join(map(_cell, cells)) + "\n"
 
 
+def excess_decimals(currency: str | None) -> str:
+    """Return what is wrong with a price that has more decimals than its currency."""
+    known = f", as its currency {currency} has" if currency else "; set the currency of the product or the shop first"
+    return f"must have at most {decimals(currency)} decimals{known}"
+
+
 def _refuse_decimals(connection: Connection) -> list[tuple[int, str, str]]:
     currencies = {"without_decimals": sorted(WITHOUT_DECIMALS), "with_three_decimals": sorted(WITH_THREE_DECIMALS)}
     return [
-        (
-            int(position),
-            name,
-            f"must have at most {decimals(currency)} decimals"
-            + (
-                f", as its currency {currency} has"
-                if currency
-                else "; set the currency of the product or the shop first"
-            ),
-        )
+        (int(position), name, excess_decimals(currency))
         for position, name, currency in execute(connection, EXCESS_DECIMALS, currencies)
     ]
 

@@ -7,21 +7,21 @@ from typing import Any, Final, NamedTuple
 from shared.clients.postgres import Connection, execute
 from shared.domain.catalog import ProductPatch, ProductWrite
 from shared.errors import Conflict, InvalidRequest, ProductNotFound
-from shared.storage.catalog import bulk_writes
+from shared.storage.catalog import bulk_writes, field_changes
 
 # The state before the change, for the audit log. BEFORE locks the rows in the order of ids, like every writer.
 SNAPSHOT: Final = """
 CREATE TEMP TABLE IF NOT EXISTS products_before (id bigint PRIMARY KEY, product jsonb NOT NULL) ON COMMIT DROP"""
-BEFORE: Final = """
+BEFORE: Final = f"""
 INSERT INTO products_before
-SELECT p.id, product_json(p, c, NULL::product_stats)::jsonb - ARRAY['views', 'purchase_count']
+SELECT p.id, {field_changes.AUDITED}
 FROM products p LEFT JOIN categories c ON c.id = p.category_id
 WHERE p.id = ANY (cast(:ids AS bigint[])) OR p.external_id = ANY (cast(:external_ids AS text[]))
 ORDER BY p.id FOR NO KEY UPDATE OF p"""
-AUDIT: Final = """
+AUDIT: Final = f"""
 INSERT INTO audit_log (actor, action, subject, before, after, request_id)
 SELECT :actor, CASE WHEN b.id IS NULL THEN 'product.create' ELSE :action END, 'product:' || p.id, b.product,
-       product_json(p, c, NULL::product_stats)::jsonb - ARRAY['views', 'purchase_count'], :request_id
+       {field_changes.AUDITED}, :request_id
 FROM products p LEFT JOIN products_before b USING (id) LEFT JOIN categories c ON c.id = p.category_id
 WHERE p.id = ANY (cast(:ids AS bigint[])) ORDER BY p.id"""
 EXISTING: Final = "SELECT id FROM products WHERE external_id = :external_id"
@@ -101,6 +101,10 @@ def change(connection: Connection, product_id: int, patch: ProductPatch, author:
 
     Raises ProductNotFound, and InvalidRequest as ``create`` does.
     """
+    if field_changes.can_change(patch):
+        is_changed = field_changes.change(connection, product_id, patch, author.actor, author.request_id)
+        updated = [product_id] if is_changed else []
+        return Written([], updated, [], [], bulk_writes.announce(connection, updated, "updated"))
     rows = execute(connection, EXTERNAL_ID, {"product_id": product_id})
     if not rows:
         raise ProductNotFound(f"There is no product {product_id}.")

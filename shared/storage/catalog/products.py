@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from shared.clients.postgres import Connection, execute, read, read_one
+from shared.clients.postgres import Connection, execute_prepared, read, read_one
 from shared.errors import ProductNotFound
 
 GET: Final = """
@@ -30,7 +30,7 @@ def get(product_id: int) -> bytes:
 
 def get_in(connection: Connection, product_id: int) -> bytes:
     """Return the JSON of a product, active or not, as the caller's transaction sees it. Raises ProductNotFound."""
-    rows = execute(connection, GET, {"product_id": product_id, "include_inactive": True})
+    rows = execute_prepared(connection, GET, {"product_id": product_id, "include_inactive": True})
     if not rows:
         raise _not_found(product_id)
     return str(rows[0][0]).encode()

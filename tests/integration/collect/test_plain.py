@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from shared.clients import postgres
 from tests.integration.collect.conftest import Store, metadata, stored
 
 
@@ -57,3 +58,26 @@ def test_an_order_with_a_product_without_an_id_is_refused_as_a_whole(shop: httpx
     answer = shop.post("/track", json={"user_id": "ann", "event": "purchase", "order_id": "A-2", "products": lines})
     assert answer.status_code == 422
     assert "lines.1.external_id" in answer.text, answer.text
+
+
+def test_aisle_s_number_and_the_shop_s_own_number_are_two_products(shop: httpx.Client, store: Store) -> None:
+    postgres.write("UPDATE products SET external_id = '5' WHERE external_id = 'SKU2'")
+    lines = [{"product_id": 5, "quantity": 2}, {"sku": "5", "quantity": 3}, {"product_id": "5", "quantity": 4}]
+    order = {"user_id": "ann", "event": "purchase", "order_id": "A-3", "products": lines}
+    refund = {"user_id": "ann", "event": "refund", "order_id": "A-3", "products": [{"product_id": 5, "quantity": 2}]}
+    contradiction = {"user_id": "bob", "event": "view", "product_id": 5, "external_id": "5"}
+    for body in (order, refund, contradiction):
+        answer = shop.post("/track", json=body)
+        assert (answer.status_code, answer.json()["accepted"]) == (200, 1), answer.text
+    store(3)
+    assert sorted(stored("ann")) == [
+        ("purchase", "5", 3),
+        ("purchase", "5", 4),
+        ("purchase", "SKU5", 2),
+        ("refund", "SKU5", 2),
+    ]
+    left = postgres.read("SELECT product_id, sum(quantity - returned)::int FROM purchase_lines GROUP BY 1 ORDER BY 1")
+    assert [tuple(row) for row in left] == [(2, 7), (5, 0)]
+    assert stored("bob") == []
+    (reason,) = postgres.read("SELECT reason FROM rejected_events")[0]
+    assert "'5' is not the external_id of product 5" in reason

@@ -7,6 +7,7 @@ import pytest
 from shared.domain.medusa import MAX_SINGLE_PIECES, reports_of, variant_id
 from shared.domain.order_events import REPORT
 
+GUEST = "guest_0123456789abcdef0123456789abcdef"
 AT, LATER = "2026-03-01T12:00:00.000Z", "2026-03-02T12:00:00.000Z"
 
 
@@ -17,7 +18,7 @@ def item(number: int, quantity: Any = 2, **fields: Any) -> dict[str, Any]:
 
 def order(*items: dict[str, Any], **fields: Any) -> dict[str, Any]:
     known = {"id": "order_1", "status": "pending", "customer_id": "cus_1", "created_at": AT, "updated_at": LATER}
-    return known | {"items": list(items), "metadata": {"aisle_user_id": "visitor"}} | fields
+    return known | {"items": list(items), "metadata": {"aisle_user_id": GUEST}} | fields
 
 
 def paid(captured: float, refunded: float) -> list[dict[str, Any]]:
@@ -36,7 +37,7 @@ def refunds(of: dict[str, Any]) -> list[tuple[str, Any]]:
 def test_an_order_is_reported_with_its_lines_in_the_order_of_their_ids() -> None:
     (report,) = reports_of(order(item(2, variant_sku=None), item(1, unit_price=None), item(3, 0)))
     assert report == {
-        "user_id": "visitor",
+        "user_id": GUEST,
         "order_id": "order_1",
         "event_type": "order",
         "timestamp": AT,
@@ -50,10 +51,29 @@ def test_an_order_is_reported_with_its_lines_in_the_order_of_their_ids() -> None
 
 @pytest.mark.parametrize(
     ("fields", "user_id"),
-    [({"metadata": None}, "cus_1"), ({"metadata": {}, "customer_id": None}, "order_1"), ({}, "visitor")],
+    [({"metadata": None}, "cus_1"), ({"metadata": {}, "customer_id": None}, "order_1"), ({}, GUEST)],
 )
-def test_the_user_is_the_visitor_or_the_customer_or_the_order(fields: dict[str, Any], user_id: str) -> None:
+def test_the_user_is_the_guest_or_the_customer_or_the_order(fields: dict[str, Any], user_id: str) -> None:
     assert reports_of(order(item(1), **fields))[0]["user_id"] == user_id
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        # an account, another customer, an id of the shop's own, and what is almost a guest's id
+        *("acct_0123456789abcdef0123456789abcdef", "cus_2", "visitor", "guest_42", GUEST[:-1], GUEST + "0"),
+        *(GUEST.upper(), f" {GUEST}", f"{GUEST}\n", "", None, 5, [GUEST], {"id": GUEST}),
+    ],
+)
+def test_a_shopper_cannot_give_an_order_to_another_user(named: Any) -> None:
+    """The Store API lets a shopper write a cart's metadata, which the order keeps."""
+    metadata = {"aisle_user_id": named, "gift": True}
+    given_back = reports_of(order(item(1), metadata=metadata, status="canceled"))
+    assert [(report["event_type"], report["user_id"]) for report in given_back] == [
+        ("order", "cus_1"),
+        ("refund", "cus_1"),
+    ]
+    assert reports_of(order(item(1), metadata=metadata, customer_id=None))[0]["user_id"] == "order_1"
 
 
 def test_a_draft_and_an_order_of_nothing_report_nothing() -> None:
