@@ -5,8 +5,8 @@ from typing import Final
 from shared.clients import postgres
 from shared.storage.catalog.variants import HAS_STOCK, others_wanted
 
-# Ranked before the joins: index scans of the counters that stop at the last product needed. Sold-out products follow the
-# others, and are looked for only where those do not suffice.
+# Ranked before the joins: index scans of the counters that stop at the last product needed. Sold-out products
+# follow all others, and are looked for only where those do not suffice.
 # Variants of one product stand where the most bought of them stands, and one in stock is shown.
 _RANKED: Final = """
     SELECT variant_in_stock(p) AS p, s.purchase_count, s.product_id
