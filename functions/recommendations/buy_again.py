@@ -58,7 +58,7 @@ def purchase_fields(repurchase: Repurchase, now: datetime, explain: bool) -> dic
     fields = {
         "last_purchased_at": repurchase.last_purchased_at,
         "purchase_count": repurchase.purchase_count,
-        "due": due_at <= now,
+        "due": replenishment.is_due(due_at, now, repurchase.repeat_share, repurchase.own_quartiles),
         "due_at": due_at,
     }
     return fields | {"reason": purchase_reason(repurchase, now)} if explain else fields

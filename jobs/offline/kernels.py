@@ -8,7 +8,7 @@ import math
 from typing import NamedTuple
 
 from jobs.models.arrays import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
-from shared.domain.formula import FILLER_SCORE, PRICE_DEVIATION_MIN, PRICE_FACTOR_MIN
+from shared.domain.formula import FILLER_SCORE, POPULARITY_FLOOR, PRICE_DEVIATION_MIN, PRICE_FACTOR_MIN, SHORT_PROFILE
 
 # Orders of one tier of fillers: more than a tier has positions.
 ORDERS_PER_TIER = 1 << 20
@@ -102,6 +102,8 @@ class Constants(NamedTuple):
     trending_prior: float
     prior_evidence: float
     affinity_trend: float
+    popularity_discount: float
+    short_profile_fit: float
 
 
 class Scratch(NamedTuple):
@@ -258,6 +260,7 @@ def rank_candidates(
     active: BoolArray,
     groups: Int32Array,
     trend: Float64Array,
+    bought: Float64Array,
     taste: TasteArrays,
     scratch: Scratch,
     answers: Int64Array,
@@ -271,6 +274,7 @@ def rank_candidates(
     active : by item, whether it may be recommended.
     groups : by item, the group of variants of which an answer has one, −1 for none.
     trend : by item, the score of the formula's trending window.
+    bought : by item, the number of purchases.
     answers : shape (n_rows, k), filled with −1.
     """
     cf, orders, is_candidate = scratch.cf, scratch.orders, scratch.is_candidate
@@ -301,11 +305,23 @@ def rank_candidates(
                 orders[item] = fixed.orders[at]
                 candidates[n] = item
                 n += 1
-        max_cf, max_trend = 0.0, 0.0
+        max_cf, max_trend, max_bought = 0.0, 0.0, 0.0
         for place in range(n):
             item = candidates[place]
             max_cf, max_trend = max(max_cf, cf[item]), max(max_trend, trend[item])
-        max_cf, max_trend = max_cf or 1.0, max_trend or 1.0
+            max_bought = max(max_bought, bought[item])
+        max_trend = max_trend or 1.0
+        short = min(1.0, SHORT_PROFILE / max(profile_candidates.n_known[row], 1))
+        power = constants.popularity_discount * short
+        if power > 0:
+            max_cf = 0.0
+            for place in range(n):
+                item = candidates[place]
+                if cf[item] > 0:
+                    popularity = bought[item] / max_bought if max_bought > 0 else trend[item] / max_trend
+                    cf[item] /= (POPULARITY_FLOOR + popularity) ** power
+                    max_cf = max(max_cf, cf[item])
+        max_cf = max_cf or 1.0
         max_fit = 0.0
         for place in range(n):
             item = candidates[place]
@@ -324,6 +340,9 @@ def rank_candidates(
                 fit *= PRICE_FACTOR_MIN + (1.0 - PRICE_FACTOR_MIN) * math.exp(-0.5 * distance * distance)
             fits[place] = fit * (1.0 + constants.affinity_trend * (trend[item] / max_trend))
             max_fit = max(max_fit, fits[place])
+        blend = constants.blend
+        if max_fit > 0:
+            blend = min(blend, 1.0 - constants.short_profile_fit * short)
         max_fit = max_fit or 1.0
         trending_prior = constants.trending_prior
         if constants.prior_evidence > 0:
@@ -332,7 +351,7 @@ def rank_candidates(
         for place in range(n):
             item = candidates[place]
             trend_share = trend[item] / max_trend
-            score = constants.blend * cf[item] / max_cf + (1.0 - constants.blend) * (fits[place] / max_fit)
+            score = blend * (cf[item] / max_cf) + (1.0 - blend) * (fits[place] / max_fit)
             score += trending_prior * trend_share
             if fits[place] > 0 or (trending_prior > 0 and trend_share > 0):
                 orders[item] = 0

@@ -131,7 +131,12 @@ class OfflineRecommender:
         self._run(
             self._rank,
             kernels.Constants(
-                formula.blend, formula.trending_prior, formula.prior_evidence or 0.0, formula.affinity_trend
+                formula.blend,
+                formula.trending_prior,
+                formula.prior_evidence or 0.0,
+                formula.affinity_trend,
+                formula.popularity_discount,
+                formula.short_profile_fit,
             ),
             self._find_candidates(neighbours, formula),
             self._returning(policy),
@@ -139,6 +144,7 @@ class OfflineRecommender:
             self._active(),
             self._prepare(("groups",), self._groups),
             self._prepare(("trend", window), lambda: snapshot.trends[window]),
+            self._prepare(("trend", "all"), lambda: snapshot.trends["all"]),
             self._prepare(("taste",), self._taste_arrays),
             into=answers,
         )

@@ -18,14 +18,29 @@ from jobs.tuning.guard import Comparison, Quality
 from jobs.tuning.space import Space
 from jobs.tuning.trial import SCORE_KEY, FinishedTrial, TrialState
 from jobs.tuning.warm_start import NEWEST_KEY, ActiveVersion
-from shared.domain.formula import PRIOR_EVIDENCE, SERVING_KEY, SERVING_KEYS, Formula, Repeats
+from shared.domain.formula import (
+    POPULARITY_DISCOUNT,
+    PRIOR_EVIDENCE,
+    SERVING_KEY,
+    SERVING_KEYS,
+    SHORT_PROFILE_FIT,
+    Formula,
+    Repeats,
+)
 
 # The model of a shop too small to choose on: cosine with a good share of the trend; repeat weight in similarity.
 DEFAULT_TRIAL: Final = FinishedTrial(
     "cosine",
     {"min_co_occurrence": 2},
     Weighting(None, 1.0, "sum"),
-    Formula(trending_prior=0.3, trending_window="30d", repeat_weight=0.1, prior_evidence=PRIOR_EVIDENCE),
+    Formula(
+        trending_prior=0.3,
+        trending_window="30d",
+        repeat_weight=0.1,
+        prior_evidence=PRIOR_EVIDENCE,
+        popularity_discount=POPULARITY_DISCOUNT,
+        short_profile_fit=SHORT_PROFILE_FIT,
+    ),
     TrialState.UNTUNED,
 )
 

@@ -125,12 +125,14 @@ class Objective:
             raise NothingToMeasure(f"no held-out user has a relevant product for answers with repeats={self.repeats}")
         lengths = np.concatenate([group.history_lengths() for group in tested])
         self.weighs_lengths = length_shares is not None
+        # visitors of few events are shown what they do not know
+        self.is_for_visitors = self.weighs_lengths and self.repeats != "only"
         self.weights = np.ones(len(lengths)) if length_shares is None else group_weights(lengths, length_shares)
         self.has_one_weight = all(len(np.unique(split.train.weights)) < 2 for split in splits)
         self.compiled = compiled
         self._first_views = []
         if self.weighs_lengths:
-            self._first_views = [FirstViews(group.recommender, group.history_lengths() == 1) for group in tested]
+            self._first_views = [FirstViews(group.recommender, group.history_lengths()) for group in tested]
         # lengths of the histories of each group
         self._lengths = [group.history_lengths() for group in tested]
         self._shapes: dict[tuple[float | None, bool], list[InputShape]] = {}
@@ -179,7 +181,7 @@ class Objective:
         Scores divided by it are NDCG@20, which is what is recorded: a factor that changes from one night to the next
         says nothing about quality.
         """
-        if not any(views.is_first.any() for views in self._first_views):
+        if not any(views.are_bounded for views in self._first_views):
             return 1.0
         budget.charge(self.predict_score(formula, neighbours))
         answers = [

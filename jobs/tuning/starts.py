@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from jobs.tuning.objective import Objective
 from jobs.tuning.space import FORMULA, PRIOR_EVIDENCES, WEIGHTING, Values
-from shared.domain.formula import PRIOR_EVIDENCE, PROFILE_EVENTS_MAX, Formula
+from shared.domain.formula import POPULARITY_DISCOUNT, PRIOR_EVIDENCE, PROFILE_EVENTS_MAX, SHORT_PROFILE_FIT, Formula
 
 # The place of the personal formula among the starts.
 PERSONAL_START: Final = 1
@@ -22,6 +22,8 @@ def starting_formula(objective: Objective) -> Formula:
         repeat_weight=3.0 if shows_known else 0.0,
         exclusion_policy=objective.policies[0],
         prior_evidence=PRIOR_EVIDENCE if objective.weighs_lengths else None,
+        popularity_discount=POPULARITY_DISCOUNT if objective.is_for_visitors else 0.0,
+        short_profile_fit=SHORT_PROFILE_FIT if objective.is_for_visitors and objective.has_taste() else 0.0,
     )
 
 
@@ -67,6 +69,8 @@ def formula_values(objective: Objective) -> Values:
         fixed |= {"weight_power"}
     if objective.weighs_lengths:
         values["prior_evidence"] = PRIOR_EVIDENCES
+    if not objective.is_for_visitors:
+        fixed |= {"popularity_discount"}
     return {name: options for name, options in values.items() if name not in fixed}
 
 

@@ -11,7 +11,7 @@ from jobs.data.weighting import Weighting
 from jobs.models.errors import Unsuitable
 from jobs.tuning.budget import Budget
 from jobs.tuning.objective import Objective
-from jobs.tuning.space import MATRIX_ONLY, Space, Values
+from jobs.tuning.space import MATRIX_ONLY, POPULARITY_DISCOUNTS, Space, Values
 from jobs.tuning.starts import (
     PERSONAL_START,
     formula_values,
@@ -53,7 +53,20 @@ def fit_trial(
     before = budget.spent
     neighbours = objective.fit(space, parameters, weighting, budget)
     scores = objective.score(neighbours, formula, budget)
-    return Trial(algorithm, parameters, weighting, formula, scores, neighbours, cost=budget.spent - before)
+    trial = Trial(algorithm, parameters, weighting, formula, scores, neighbours)
+    meet_bound(objective, trial, budget)
+    trial.cost = budget.spent - before
+    return trial
+
+
+def meet_bound(objective: Objective, trial: Trial, budget: Budget) -> None:
+    """Raise the discount of popularity in place, while the trial's lists after one view are too much a stranger's.
+
+    Models are compared as they would be served: the neighbours of a good one may need a greater discount than those of
+    the model whose formula it begins with.
+    """
+    if objective.find_factor(trial.neighbours, trial.formula, budget) < 1.0:
+        tune_formula(objective, trial, {"popularity_discount": POPULARITY_DISCOUNTS}, budget)
 
 
 def predict_step(objective: Objective, space: Space, trial: Trial) -> float:
@@ -151,7 +164,12 @@ def tune_for(objective: Objective, best: FinishedTrial, budget: Budget) -> Formu
     assert best.neighbours is not None
     values = formula_values(objective)
     start = starting_formula(objective)
-    adapted = best.formula.with_(exclusion_policy=start.exclusion_policy, repeat_weight=start.repeat_weight)
+    adapted = best.formula.with_(
+        exclusion_policy=start.exclusion_policy,
+        repeat_weight=start.repeat_weight,
+        popularity_discount=start.popularity_discount,
+        short_profile_fit=start.short_profile_fit,
+    )
     trials = [
         Trial(
             best.algorithm,

@@ -12,12 +12,20 @@ newest event. From the profile and the neighbours of the active model comes each
 
 and a candidate's score is
 
-    blend · cf / max cf + (1 − blend) · fit / max fit + prior · trend / max trend
+    b · own / max own + (1 − b) · fit / max fit + prior · trend / max trend
 
-with prior = trending_prior · prior_evidence / (prior_evidence + n), where n is the number of products in the profile:
-the more is known of a visitor, the less counts what everybody does. In it,
+where, with n products in the profile,
 
+    short = min(1, SHORT_PROFILE / n)
+    own(j) = cf(j) / (POPULARITY_FLOOR + bought(j) / max bought)^(popularity_discount · short)
     fit(j) = affinity(j) · (1 + affinity_trend · trend(j) / max trend)
+    b = min(blend, 1 − short_profile_fit · short), or blend where no candidate fits
+    prior = trending_prior · prior_evidence / (prior_evidence + n)
+
+``bought`` is the number of purchases ever, or the trend where none of the candidates was bought. The more is known of a
+visitor, the less counts what everybody does (``prior``). Few products suggest mostly what everybody buys, so that their
+neighbours count by how much more often than others they accompany them (``own``), and products of their kind count
+beside them (``b``).
 
 ``affinity`` in shared/domain/ranking.py says how well a product fits the user's taste. Maxima are over the candidates
 of one user, without those that return (VIEWED_TIER, BOUGHT_TIER).
@@ -90,6 +98,16 @@ VIEW_WEIGHT: Final = EVENT_WEIGHTS[EventType.VIEW]
 # ``prior_evidence`` where tuning begins and in a shop too small to tune: after the first view, a visitor's list follows
 # the visitor. Model versions that give none keep the whole prior, as they were tuned.
 PRIOR_EVIDENCE: Final = 0.3
+# Profiles of up to so many products are short: what a list owes to them counts in full, and less with each further one.
+SHORT_PROFILE: Final = 3
+# Added to shares of the greatest number of purchases: below it, differences in popularity say little.
+POPULARITY_FLOOR: Final = 0.1
+# ``popularity_discount`` where tuning begins and in a shop too small to tune. Model versions that give none are served
+# without it, as they were tuned.
+POPULARITY_DISCOUNT: Final = 0.5
+# ``short_profile_fit`` of a model for visitors. It is a promise to them and never tuned: where everybody buys the same
+# staples, a list of these is right most often, whatever was viewed.
+SHORT_PROFILE_FIT: Final = 0.7
 # The greatest weight of the trend after a visitor's first view, beside at most 1 of what follows from the view, that
 # tuning may choose for visitors. It is a promise to them, not an optimum: a list that repeats what everybody sees would
 # be right more often, and show nothing of the visit.
@@ -150,6 +168,8 @@ class Formula:
     trending_window : scores that count as trend: of 7 or 30 days, or "all", the number of purchases ever.
     exclusion_policy : products that are left out, see ``ExclusionPolicy``.
     prior_evidence : products in the profile that halve the prior, above 0; None for a prior that never shrinks.
+    popularity_discount : how much popularity reduces what a short profile suggests, at least 0; 1 divides by it.
+    short_profile_fit : least share of the fit to the user's taste with a short profile, in [0, 1].
     """
 
     profile_events: int = 50
@@ -164,6 +184,8 @@ class Formula:
     trending_window: TrendingWindow = "7d"
     exclusion_policy: ExclusionPolicy = "bought"
     prior_evidence: float | None = None
+    popularity_discount: float = 0.0
+    short_profile_fit: float = 0.0
 
     @classmethod
     def of_version(
@@ -212,6 +234,14 @@ class Formula:
         if self.prior_evidence is None:
             return 1.0
         return self.prior_evidence / (self.prior_evidence + n_products)
+
+    def discount_power(self, n_products: int) -> float:
+        """Return the power by which popularity divides, for a profile of this many products."""
+        return self.popularity_discount * min(1.0, SHORT_PROFILE / max(n_products, 1))
+
+    def blend_for(self, n_products: int) -> float:
+        """Return the share of the collaborative score beside some fit, for a profile of this many products."""
+        return min(self.blend, 1.0 - self.short_profile_fit * min(1.0, SHORT_PROFILE / max(n_products, 1)))
 
     def in_scores_of(self, mean_score: float) -> "Formula":
         """Return the formula with ``repeat_weight`` in units of similarity, given in units of the mean score.

@@ -11,6 +11,7 @@ from shared.domain.formula import (
     KIND_WEIGHTS,
     NEARNESS_HALF_KM,
     NEARNESS_MIN,
+    POPULARITY_FLOOR,
     PRICE_DEVIATION_MIN,
     PRICE_FACTOR_MIN,
     SUGGESTED_TIER,
@@ -33,6 +34,7 @@ class Candidate(NamedTuple):
     position : a filler's position within its tier, from 1; from VIEWED_TIER on, within both tiers.
     group : the id of the group of variants, of which an answer has one; None if it is in none.
     discount : the share of the list price by which the product is cheaper; 0 if it is not on sale.
+    bought : the number of purchases ever, at least 0; read only for a formula that discounts popularity.
     """
 
     id: int
@@ -49,6 +51,7 @@ class Candidate(NamedTuple):
     position: int = 0
     group: str | None = None
     discount: float = 0.0
+    bought: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def rank(
     Parameters
     ----------
     candidates : each product once.
-    n_known : products in the user's profile, which decide how much of the prior remains.
+    n_known : products in the user's profile: the weights of a short one are others.
     location : latitude and longitude of the user, in degrees.
     half_km : distance at which the bonus for nearness is halved.
     stock_first : whether products out of stock come after all others.
@@ -151,23 +154,27 @@ def rank(
 
     Scores are in [0, 1 + trending_prior] before factors.
     """
-    blend, affinity_trend = formula.blend, formula.affinity_trend
+    affinity_trend = formula.affinity_trend
     trending_prior = formula.trending_prior * formula.prior_share(n_known)
     competitors = [candidate for candidate in candidates if candidate.tier < VIEWED_TIER]
     max_trend = max((candidate.trending for candidate in competitors), default=0.0) or 1.0
-    max_cf = max((candidate.cf for candidate in competitors), default=0.0) or 1.0
+    own = _own_scores(competitors, formula.discount_power(n_known))
+    max_own = max(own.values(), default=0.0) or 1.0
     fits = [
         affinity(candidate, taste) * (1.0 + affinity_trend * candidate.trending / max_trend)
         if candidate.tier < VIEWED_TIER
         else 0.0
         for candidate in candidates
     ]
-    max_fit = max(fits, default=0.0) or 1.0
+    max_fit = max(fits, default=0.0)
+    blend = formula.blend_for(n_known) if max_fit > 0 else formula.blend
+    max_fit = max_fit or 1.0
     keyed = []
     for candidate, candidate_fit in zip(candidates, fits, strict=True):
         fit = candidate_fit / max_fit
         trend = candidate.trending / max_trend
-        score = blend * candidate.cf / max_cf + (1.0 - blend) * fit + trending_prior * trend
+        cf = own.get(candidate.id, 0.0) / max_own
+        score = blend * cf + (1.0 - blend) * fit + trending_prior * trend
         competes = candidate.tier < VIEWED_TIER and (fit > 0 or (trending_prior > 0 and trend > 0))
         tier = SUGGESTED_TIER if competes else min(candidate.tier, VIEWED_TIER)
         if tier > SUGGESTED_TIER:
@@ -178,11 +185,25 @@ def rank(
         score *= factor
         is_last = stock_first and not candidate.in_stock
         position = candidate.position / factor if tier > SUGGESTED_TIER else 0
-        keyed.append((is_last, tier, position, -score, -candidate.trending, candidate.id, fit, candidate.cf / max_cf))
+        keyed.append((is_last, tier, position, -score, -candidate.trending, candidate.id, fit, cf))
     # ids are unique, so the comparison never reaches what follows them
     keyed.sort()
     groups = {candidate.id: candidate.group for candidate in candidates if candidate.group is not None}
     return [Ranked(key[5], -key[3], key[6], key[7]) for key in one_of_each(keyed, groups, lambda key: key[5])[:k]]
+
+
+def _own_scores(candidates: Sequence[Candidate], power: float) -> dict[int, float]:
+    """Return each product's collaborative score, divided by this power of its popularity."""
+    if power == 0:
+        return {candidate.id: candidate.cf for candidate in candidates}
+    max_bought = max((candidate.bought for candidate in candidates), default=0.0)
+    max_trend = max((candidate.trending for candidate in candidates), default=0.0) or 1.0
+    return {
+        candidate.id: candidate.cf
+        / (POPULARITY_FLOOR + (candidate.bought / max_bought if max_bought > 0 else candidate.trending / max_trend))
+        ** power
+        for candidate in candidates
+    }
 
 
 def one_of_each(listed: Sequence[T], groups: Mapping[int, str], id_of: Callable[[T], int]) -> list[T]:

@@ -55,6 +55,9 @@ PRIOR_BUYERS: Final = 5
 # The interval and the repeat share of a shop of which nothing is known.
 DAYS_DEFAULT: Final = 30.0
 REPEAT_SHARE_DEFAULT: Final = 0.1
+# A product is due only if at least this share of its buyers bought it again, or the user did, often enough for an
+# interval of their own: nobody is due for a parka.
+DUE_REPEAT_SHARE_MIN: Final = 0.1
 # A user's gaps are regular if the third quartile is at most this many times the first.
 REGULAR_RATIO: Final = 2.0
 
@@ -102,6 +105,14 @@ class ReplenishmentFormula:
 def due_at(last_purchased_at: datetime, usual_days: float) -> datetime:
     """Return the last purchase plus the usual interval."""
     return last_purchased_at + timedelta(days=usual_days)
+
+
+def is_due(due_at: datetime, now: datetime, repeat_share: float, quartiles: Sequence[float] | None) -> bool:
+    """Return whether the usual interval has passed, for a product that is bought again at all.
+
+    quartiles : of the user's gaps, in days; None if they have fewer than OWN_GAPS_MIN.
+    """
+    return due_at <= now and (quartiles is not None or repeat_share >= DUE_REPEAT_SHARE_MIN)
 
 
 def regular_days(quartiles: Sequence[float] | None) -> float | None:

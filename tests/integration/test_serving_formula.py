@@ -34,6 +34,8 @@ FORMULAE = [
     Formula(trending_prior=1.0, prior_evidence=3.0, blend=0.7, repeat_weight=0.2),
     Formula(exclusion_policy="unmet", repeat_weight=0.5, trending_prior=0.5, prior_evidence=0.3),
     Formula(exclusion_policy="unmet", blend=1.0),
+    Formula(popularity_discount=1.0, short_profile_fit=0.7, trending_window="30d"),
+    Formula(popularity_discount=2.0, blend=1.0, trending_window="all", trending_prior=0.1, prior_evidence=0.3),
 ]
 
 FOLD = """

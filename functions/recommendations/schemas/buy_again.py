@@ -22,7 +22,7 @@ class BuyAgainProduct(RankedProduct):
 
     last_purchased_at: datetime = Field(description="When the user last bought it.")
     purchase_count: int = Field(description="How many times the user bought it.")
-    due: bool = Field(description="Whether `due_at` has passed.")
+    due: bool = Field(description="Whether `due_at` has passed, for a product that shoppers buy again.")
     due_at: datetime = Field(description="The last purchase plus the usual interval between purchases.")
 
 

@@ -18,22 +18,38 @@ TTL_S: Final = 86_400
 
 
 async def top(k: int) -> list[tuple[dict[str, Any], float]]:
-    """Return up to ``k`` ``(product, purchases)``, most purchases first; empty while Redis is unavailable."""
+    """Return up to ``k`` ``(product, purchases)``, most purchases first; empty while Redis is unavailable.
+
+    Sold-out products follow all others.
+    """
     try:
-        (ranking,) = await client().run(("ZREVRANGE", POPULAR, 0, k - 1, "WITHSCORES"))
-        if not ranking:
-            return []
-        (bodies,) = await client().run(("HMGET", POPULAR_PRODUCTS, *ranking[::2]))
+        products = await _read(k - 1)
+        if any(_is_sold_out(product) for product, _ in products):
+            # those in stock come from the whole ranking; most requests do not need it
+            products = await _read(-1)
     except RedisUnavailable:
         return []
-    products = [
+    products.sort(key=lambda entry: _is_sold_out(entry[0]))
+    # The job stores one variant of a group; a product that joined a group since is a second one.
+    groups = {product["id"]: product["item_group_id"] for product, _ in products if product.get("item_group_id")}
+    return one_of_each(products, groups, lambda entry: int(entry[0]["id"]))[:k]
+
+
+async def _read(last: int) -> list[tuple[dict[str, Any], float]]:
+    """Return the ranking up to a place, from 0; -1 is its end. Raises RedisUnavailable."""
+    (ranking,) = await client().run(("ZREVRANGE", POPULAR, 0, last, "WITHSCORES"))
+    if not ranking:
+        return []
+    (bodies,) = await client().run(("HMGET", POPULAR_PRODUCTS, *ranking[::2]))
+    return [
         (orjson.loads(body), float(purchases))
         for body, purchases in zip(bodies, ranking[1::2], strict=True)
         if body is not None
     ]
-    # The job stores one variant of a group; a product that joined a group since is a second one.
-    groups = {product["id"]: product["item_group_id"] for product, _ in products if product.get("item_group_id")}
-    return one_of_each(products, groups, lambda entry: int(entry[0]["id"]))
+
+
+def _is_sold_out(product: Mapping[str, Any]) -> bool:
+    return bool(product.get("quantity", 1) <= 0)
 
 
 def replace(rows: list[tuple[int, int, bytes]]) -> bool:

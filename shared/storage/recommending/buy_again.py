@@ -142,7 +142,7 @@ model AS MATERIALIZED (
 ), of_variants AS (
     -- the variant that the user is most likely to buy again, of those in stock first
     SELECT t.product_id, t.score / nullif(max(t.score) OVER (), 0) AS score, t.rests, t.last_at, t.purchase_count,
-           t.usual_days, t.quartiles, p,
+           t.usual_days, t.quartiles, t.repeat_share, p,
            row_number() OVER (PARTITION BY {GROUP_KEY.format(alias="p")}
                               ORDER BY p.quantity > 0 DESC, t.rests, t.score DESC, p.id) AS variant
     FROM scored t JOIN products p ON p.id = t.product_id
@@ -151,7 +151,8 @@ model AS MATERIALIZED (
     SELECT *, row_number() OVER (ORDER BY (p).quantity > 0 DESC, rests, score DESC, product_id) AS place
     FROM of_variants WHERE variant = 1 ORDER BY place LIMIT :k
 ), {_LOGGED}
-SELECT product_json(b.p, c, s)::text, coalesce(b.score, 0), b.last_at, b.purchase_count, b.usual_days, b.quartiles
+SELECT product_json(b.p, c, s)::text, coalesce(b.score, 0), b.last_at, b.purchase_count, b.usual_days, b.quartiles,
+       b.repeat_share
 FROM best b LEFT JOIN categories c ON c.id = (b.p).category_id LEFT JOIN product_stats s ON s.product_id = b.product_id
 ORDER BY b.place
 """
@@ -161,7 +162,7 @@ class Repurchase(NamedTuple):
     """A product that a user bought.
 
     usual_days : the usual interval between its purchases. own_quartiles : of the user's own gaps in days, None if they
-    are too few.
+    are too few. repeat_share : of the product's buyers who bought it again, drawn towards the shop's.
     """
 
     product: dict[str, Any]
@@ -170,6 +171,7 @@ class Repurchase(NamedTuple):
     purchase_count: int
     usual_days: float
     own_quartiles: list[float] | None
+    repeat_share: float
 
 
 def replace_intervals(connection: Connection, *, days: int, min_gaps: int) -> int:
@@ -184,4 +186,7 @@ def replace_intervals(connection: Connection, *, days: int, min_gaps: int) -> in
 def read(user_id: str, k: int, *, in_stock: bool, log: LoggedAnswer) -> list[Repurchase]:
     """Return the products that a user is most likely to buy again now, best first, and log the answer."""
     rows = postgres.run_prepared(READ, user_id=user_id, k=k, in_stock=in_stock, **log.parameters_without_version())
-    return [Repurchase(orjson.loads(row[0]), float(row[1]), row[2], int(row[3]), float(row[4]), row[5]) for row in rows]
+    return [
+        Repurchase(orjson.loads(row[0]), float(row[1]), row[2], int(row[3]), float(row[4]), row[5], float(row[6]))
+        for row in rows
+    ]

@@ -176,7 +176,10 @@ SELECT json_build_object(
                      ELSE (SELECT score FROM trending_scores t
                            WHERE t.time_window = trending_window AND t.product_id = c.id) END, 0),
             c.category_id, c.brand, c.tags, c.price, c.in_stock, c.latitude, c.longitude, c.tier, c.position,
-            c.item_group_id, c.discount)), '[]')
+            c.item_group_id, c.discount,
+            CASE WHEN popularity_discount > 0
+                 THEN coalesce((SELECT purchase_count FROM product_stats t WHERE t.product_id = c.id), 0)
+                 ELSE 0 END)), '[]')
         FROM {candidates} AS c)
 )::text FROM model
 """

@@ -10,6 +10,7 @@ from shared.domain.category_references import CategoryReference
 from shared.domain.events import EVENT_WEIGHTS
 from shared.domain.trending import Window
 from shared.storage.catalog.categories import NAMED, SUBTREE, in_requested
+from shared.storage.catalog.variants import HAS_STOCK, others_wanted
 
 # One statement replaces a window: readers see either the old or the new scores, never none.
 # The decay is computed once per hour, not per row. Clients' clocks may be an hour ahead: that hour has age 0.
@@ -41,24 +42,33 @@ WHEN NOT MATCHED BY SOURCE AND t.time_window = :window THEN DELETE
 
 COUNT: Final = "SELECT count(*) FROM trending_scores WHERE time_window = :window"
 
-TOP: Final = f"""
-WITH RECURSIVE {SUBTREE}
-SELECT product_json(ranked.p, c, s)::text, ranked.score, ranked.event_count
-FROM (
+# Sold-out products follow all others, and are looked for only where those do not suffice.
+_RANKED: Final = """
     SELECT variant_in_stock(p) AS p, t.score, t.event_count, t.product_id
     FROM trending_scores t JOIN products p ON p.id = t.product_id
     WHERE t.time_window = :window AND p.is_active AND p.id NOT IN (SELECT excluded_by_rules())
-      AND {in_requested("p")}
+      AND {requested} AND {stock}
       -- variants of one product stand where the best of them stands
       AND (p.item_group_id IS NULL OR NOT EXISTS (
           SELECT FROM products v JOIN trending_scores o ON o.time_window = t.time_window AND o.product_id = v.id
           WHERE v.item_group_id = p.item_group_id AND v.is_active AND (o.score, -v.id) > (t.score, -p.id)
             AND v.id NOT IN (SELECT excluded_by_rules())
-            AND {in_requested("v")}))
-    ORDER BY t.score DESC, p.id LIMIT :k
-) AS ranked
+            AND {requested_variant}))
+    ORDER BY t.score DESC, p.id LIMIT {limit}"""
+
+
+def _ranked(stock: str, limit: str) -> str:
+    return _RANKED.format(stock=stock, limit=limit, requested=in_requested("p"), requested_variant=in_requested("v"))
+
+
+TOP: Final = f"""
+WITH RECURSIVE {SUBTREE}, in_stock AS MATERIALIZED ({_ranked(HAS_STOCK, ":k")}
+), sold_out AS MATERIALIZED ({_ranked(f"NOT {HAS_STOCK}", others_wanted("k"))}
+)
+SELECT product_json(ranked.p, c, s)::text, ranked.score, ranked.event_count
+FROM (SELECT *, false AS is_sold_out FROM in_stock UNION ALL SELECT *, true FROM sold_out) AS ranked
 LEFT JOIN categories c ON c.id = (ranked.p).category_id LEFT JOIN product_stats s ON s.product_id = (ranked.p).id
-ORDER BY ranked.score DESC, ranked.product_id
+ORDER BY ranked.is_sold_out, ranked.score DESC, ranked.product_id
 """
 CATEGORY_EXISTS: Final = f"SELECT 1 FROM categories WHERE id = cast(:category_id AS bigint) OR {NAMED} LIMIT 1"
 
@@ -77,7 +87,10 @@ def replace(connection: Connection, window: Window) -> int:
 
 
 def top(window: str, category: CategoryReference, k: int) -> list[tuple[dict[str, Any], float, int]]:
-    """Return up to ``k`` ``(product, score, event_count)``, best first, of all products or of a category's subtree."""
+    """Return up to ``k`` ``(product, score, event_count)``, best first, of all products or of a category's subtree.
+
+    Sold-out products follow all others.
+    """
     rows = postgres.run_prepared(TOP, window=window, **category._asdict(), k=k)
     return [(orjson.loads(product), float(score), int(event_count)) for product, score, event_count in rows]
 

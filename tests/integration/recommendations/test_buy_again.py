@@ -1,6 +1,6 @@
 """Buy again, from purchases to the answers."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -60,6 +60,23 @@ def test_after_one_purchase_the_interval_is_the_products_or_the_shops(client: ht
     (row,) = postgres.read("SELECT median_days, gaps, repeat_share FROM product_intervals WHERE product_id = 1")
     assert (row[0], row[1]) == (20, 10)
     assert row[2] == pytest.approx((5 + 5 * 5 / 7) / (6 + 5))
+
+
+def test_what_is_bought_once_in_a_lifetime_is_never_due(client: httpx.Client, serve: Serve) -> None:
+    # product 1 is bought every 20 days by a tenth of the shop's buyers, product 2 by nobody twice
+    again = [purchase for n in range(6) for purchase in purchases_at_interval(20, f"a{n}", 1, 3, last=40)]
+    once = [StoredEvent(f"o{n}", 2, "purchase", (n + 1) * DAY) for n in range(54)]
+    own = purchases_at_interval(20, "v", 2, 3, last=40)
+    store_purchases(*again, *once, *own, *(StoredEvent("u", product, "purchase", 90 * DAY) for product in (1, 2)))
+    run_job(serve)
+    (row,) = postgres.read("SELECT repeat_share FROM product_intervals WHERE product_id = 2")
+    assert row[0] < 0.1
+    by_id = {product["id"]: product for product in buy_again(client, "u")}
+    assert (by_id[1]["due"], by_id[2]["due"]) == (True, False)
+    # both intervals have passed, and both are offered
+    assert all(datetime.fromisoformat(product["due_at"]) < datetime.now(UTC) for product in by_id.values())
+    # a user who buys it again is due for it
+    assert [(product["id"], product["due"]) for product in buy_again(client, "v")] == [(2, True)]
 
 
 def test_before_the_first_run_of_the_job_the_interval_is_30_days(client: httpx.Client) -> None:

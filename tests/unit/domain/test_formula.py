@@ -24,11 +24,13 @@ STORED = {
     "trending_window": "all",
     "returning": "unseen",
     "prior_evidence": 0.3,
+    "popularity_discount": 0.5,
+    "short_profile_fit": 0.7,
 }
 
 
 def test_a_stored_formula_is_read_as_it_was_written() -> None:
-    formula = Formula(7, 0.9, 30.0, 0.5, 1.0, 2.0, 0.8, 0.1, 0.0, "all", "seen", 0.3)
+    formula = Formula(7, 0.9, 30.0, 0.5, 1.0, 2.0, 0.8, 0.1, 0.0, "all", "seen", 0.3, 0.5, 0.7)
     assert formula.parameters() == STORED
     assert Formula.from_parameters(STORED) == formula
 
@@ -91,4 +93,17 @@ def test_a_shop_without_a_model_has_this_formula() -> None:
         "trending_window": "7d",
         "returning": "unbought",
         "prior_evidence": None,
+        "popularity_discount": 0.0,
+        "short_profile_fit": 0.0,
     }
+
+
+def test_what_a_list_owes_to_a_short_profile_counts_in_full_up_to_three_products_and_then_less() -> None:
+    formula = Formula(blend=0.8, popularity_discount=1.5, short_profile_fit=0.7)
+    assert [formula.discount_power(n) for n in (0, 1, 3, 4, 30)] == pytest.approx([1.5, 1.5, 1.5, 1.125, 0.15])
+    assert [formula.blend_for(n) for n in (0, 1, 3, 4, 6)] == pytest.approx([0.3, 0.3, 0.3, 0.475, 0.65])
+    # the profile says enough: the share is the tuned one
+    assert formula.blend_for(11) == formula.blend_for(200) == 0.8
+    # versions of earlier releases have neither
+    assert Formula().discount_power(1) == 0.0
+    assert Formula(blend=0.9).blend_for(1) == 0.9

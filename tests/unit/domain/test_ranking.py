@@ -4,18 +4,8 @@ import math
 
 import pytest
 
-from shared.domain.formula import Formula
-from shared.domain.ranking import (
-    FILLER_SCORE,
-    NEARNESS_MIN,
-    VIEWED_TIER,
-    Candidate,
-    TasteProfile,
-    affinity,
-    distance_km,
-    nearness,
-    rank,
-)
+from shared.domain.formula import FILLER_SCORE, NEARNESS_MIN, VIEWED_TIER, Formula
+from shared.domain.ranking import Candidate, TasteProfile, affinity, distance_km, nearness, rank
 
 TASTE = TasteProfile({"category": {"1": 3.0, "2": 1.0}, "tag": {"heart": 2.0}})
 
@@ -188,3 +178,48 @@ def test_an_answer_has_the_best_variant_of_a_group() -> None:
     assert ids(candidates) == [2, 3, 4, 5]
     assert ids(candidates, stock_first=False) == [1, 3, 4, 5]
     assert ids(candidates, k=2) == [2, 3]
+
+
+def test_what_everybody_buys_is_discounted_for_a_short_profile() -> None:
+    staple, special = Candidate(1, cf=1.0, bought=90.0), Candidate(2, cf=0.5, bought=9.0)
+    plain, discounted = Formula(blend=1.0), Formula(blend=1.0, popularity_discount=1.0)
+    assert ids([staple, special], formula=plain, n_known=1) == [1, 2]
+    assert ids([staple, special], formula=discounted, n_known=3) == [2, 1]
+    # of thirty products a tenth of it is left
+    assert ids([staple, special], formula=discounted, n_known=30) == [1, 2]
+    ranked = rank([staple, special], TASTE, discounted, 2, n_known=1)
+    # 1 / (0.1 + 1) beside 0.5 / (0.1 + 0.1)
+    assert [(product.id, product.score) for product in ranked] == [
+        (2, pytest.approx(1.0)),
+        (1, pytest.approx(0.2 / 0.5 / 1.1)),
+    ]
+
+
+def test_the_trend_is_discounted_where_nothing_was_ever_bought() -> None:
+    formula = Formula(blend=1.0, popularity_discount=1.0)
+    trending, other = Candidate(1, cf=1.0, trending=9.0), Candidate(2, cf=0.5)
+    assert ids([trending, other], formula=formula, n_known=1) == [2, 1]
+    # purchases decide as soon as there are any
+    bought = other._replace(bought=1.0)
+    assert ids([trending, bought], formula=formula, n_known=1) == [1, 2]
+
+
+def test_products_of_its_kind_have_a_share_in_the_list_for_a_short_profile() -> None:
+    neighbour, alike = Candidate(1, cf=1.0, category_id=9), Candidate(2, category_id=1)
+    formula = Formula(blend=0.8, short_profile_fit=0.7)
+    assert ids([neighbour, alike], formula=formula.with_(short_profile_fit=0.0), n_known=1) == [1, 2]
+    assert ids([neighbour, alike], formula=formula, n_known=3) == [2, 1]
+    assert ids([neighbour, alike], formula=formula, n_known=5) == [1, 2]
+    # without any of its kind nothing is taken from the neighbours
+    (only,) = rank([neighbour], TASTE, formula, 1, n_known=1)
+    assert only.score == pytest.approx(0.8)
+
+
+def test_a_product_that_returns_has_no_part_in_the_discount() -> None:
+    candidates = [Candidate(1, cf=1.0, bought=1.0), Candidate(2, cf=0.9, bought=0.5)]
+    returning = Candidate(3, bought=1_000.0, tier=VIEWED_TIER, position=1)
+    formula = Formula(blend=1.0, popularity_discount=0.3)
+    alone = rank(candidates, TASTE, formula, 3, n_known=1)
+    *others, last = rank([*candidates, returning], TASTE, formula, 3, n_known=1)
+    assert others == alone
+    assert last.id == returning.id

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.replenishment import REPLENISHMENT_KEY, ReplenishmentFormula, due_at, regular_days
+from shared.domain.replenishment import REPLENISHMENT_KEY, ReplenishmentFormula, due_at, is_due, regular_days
 
 
 def test_a_product_is_due_when_the_interval_has_passed() -> None:
@@ -39,3 +39,21 @@ def test_parameters_of_a_later_release_are_ignored() -> None:
 )
 def test_only_regular_gaps_are_a_usual_interval(quartiles: tuple[float, ...] | None, days: float | None) -> None:
     assert regular_days(quartiles) == days
+
+
+@pytest.mark.parametrize(
+    ("hours", "repeat_share", "quartiles", "expected"),
+    [
+        (0, 0.1, None, True),
+        (1, 0.1, None, False),
+        (0, 0.0999, None, False),
+        # the user buys again what others do not
+        (-1, 0.0, (6.0, 8.0, 12.0), True),
+        (1, 1.0, (6.0, 8.0, 12.0), False),
+    ],
+)
+def test_only_what_is_bought_again_is_due(
+    hours: int, repeat_share: float, quartiles: tuple[float, ...] | None, expected: bool
+) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert is_due(now + timedelta(hours=hours), now, repeat_share, quartiles) is expected

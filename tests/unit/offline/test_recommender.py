@@ -146,6 +146,7 @@ def served(snapshot: Snapshot, neighbours: Neighbours, formula: Formula, row: in
             price=float(snapshot.catalog.prices[item]),
             tier=tier,
             position=position,
+            bought=float(snapshot.trends["all"][item]),
         )
         for item, (tier, position) in tiers.items()
     ]

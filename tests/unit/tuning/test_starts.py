@@ -9,7 +9,7 @@ import pytest
 from jobs.data.catalog import Catalog
 from jobs.offline.split import split_last_days
 from jobs.tuning.objective import Objective
-from jobs.tuning.space import FORMULA, PRIOR_EVIDENCES, WEIGHTING
+from jobs.tuning.space import FORMULA, POPULARITY_DISCOUNTS, PRIOR_EVIDENCES, WEIGHTING
 from jobs.tuning.starts import (
     PERSONAL_START,
     formula_values,
@@ -18,8 +18,11 @@ from jobs.tuning.starts import (
     starting_formula,
     weighting_values,
 )
-from shared.domain.formula import PRIOR_EVIDENCE, PROFILE_EVENTS_MAX, Repeats
+from shared.domain.formula import POPULARITY_DISCOUNT, PRIOR_EVIDENCE, PROFILE_EVENTS_MAX, SHORT_PROFILE_FIT, Repeats
 from tests.unit.offline import data
+
+# of an objective for all users alike
+FORMULA_OF_ALL = {name: values for name, values in FORMULA.items() if name != "popularity_discount"}
 
 
 def test_steps_go_up_to_two_values_away_and_to_every_other_word() -> None:
@@ -65,6 +68,25 @@ def test_the_prior_shrinks_from_the_start_where_short_histories_count() -> None:
     assert starting_formula(objective(length_shares=(1 / 3, 1 / 3, 1 / 3))).prior_evidence == PRIOR_EVIDENCE
 
 
+@pytest.mark.parametrize(
+    ("repeats", "shares", "known", "discount", "fit"),
+    [
+        ("exclude", (1 / 3, 1 / 3, 1 / 3), True, POPULARITY_DISCOUNT, SHORT_PROFILE_FIT),
+        ("include", (1 / 3, 1 / 3, 1 / 3), True, POPULARITY_DISCOUNT, SHORT_PROFILE_FIT),
+        ("only", (1 / 3, 1 / 3, 1 / 3), True, 0.0, 0.0),
+        ("exclude", (1 / 3, 1 / 3, 1 / 3), False, POPULARITY_DISCOUNT, 0.0),
+        ("exclude", None, True, 0.0, 0.0),
+    ],
+    ids=["exclude", "include", "only", "unknown catalog", "all users alike"],
+)
+def test_short_profiles_are_answered_in_their_own_way_where_visitors_count(
+    repeats: Repeats, shares: tuple[float, ...] | None, known: bool, discount: float, fit: float
+) -> None:
+    catalogs = [with_categories()] if known else []
+    formula = starting_formula(objective(*catalogs, repeats=repeats, length_shares=shares))
+    assert (formula.popularity_discount, formula.short_profile_fit) == (discount, fit)
+
+
 @pytest.mark.parametrize("repeats", ["exclude", "include"])
 @pytest.mark.parametrize("weight", [None, 3.0])
 def test_other_starts_are_where_long_profiles_popularity_or_the_last_product_decide(
@@ -100,12 +122,15 @@ def test_popularity_decides_as_much_as_visitors_may_be_served_with() -> None:
 
 def test_only_parameters_that_can_matter_are_tuned() -> None:
     everything = formula_values(objective(with_categories()))
-    assert everything == {"exclusion_policy": ("nothing", "bought", "seen"), **FORMULA}
+    assert everything == {"exclusion_policy": ("nothing", "bought", "seen"), **FORMULA_OF_ALL}
     assert everything.keys() - formula_values(objective()).keys() == {"blend", "affinity_trend"}
     assert everything.keys() - formula_values(objective(with_categories(), weight=3.0)).keys() == {"weight_power"}
     assert everything.keys() - formula_values(objective(with_categories(), new_only=True)).keys() == {"repeat_weight"}
     visitors = formula_values(objective(with_categories(), repeats="exclude", length_shares=(1 / 3, 1 / 3, 1 / 3)))
     assert visitors["prior_evidence"] == PRIOR_EVIDENCES
+    assert visitors["popularity_discount"] == POPULARITY_DISCOUNTS
+    known = formula_values(objective(with_categories(), repeats="only", length_shares=(1 / 3, 1 / 3, 1 / 3)))
+    assert "popularity_discount" not in known
     assert visitors["exclusion_policy"] == ("bought", "seen")
     assert weighting_values(objective()) == WEIGHTING
     assert WEIGHTING.keys() - weighting_values(objective(weight=3.0)).keys() == {"weight_power"}
