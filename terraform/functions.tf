@@ -224,6 +224,10 @@ module "function" {
       TRUSTED_PROXIES  = local.behind_balancer ? "2" : "1" # Google's front end, and the load balancer
     } : {},
     each.value.kind == "http" && var.domain != null && var.geo ? { GEO_HEADER = local.geo_header } : {},
+    var.otlp_endpoint == null ? {} : {
+      OTEL_EXPORTER_OTLP_ENDPOINT = var.otlp_endpoint
+      OTEL_TRACES_SAMPLER_ARG     = tostring(var.trace_share)
+    },
     contains(each.value.needs, "postgres") ? {
       CLOUD_SQL_INSTANCE = google_sql_database_instance.this.connection_name
       DATABASE_NAME      = google_sql_database.this.name

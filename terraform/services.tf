@@ -11,6 +11,7 @@ locals {
     var.bigquery ? ["bigquery"] : [],
     local.delivers ? ["iamcredentials"] : [],
     var.billing_account == null ? [] : ["billingbudgets"],
+    local.sends_to_google ? ["cloudtrace", "telemetry"] : [],
   ))
 }
 

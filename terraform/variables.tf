@@ -304,3 +304,25 @@ variable "deletion_protection" {
   type        = bool
   default     = null
 }
+
+variable "otlp_endpoint" {
+  description = "Where functions send traces and metrics, by OTLP over HTTP: https://telemetry.googleapis.com for Cloud Trace and Cloud Monitoring, or a receiver of yours that needs no credential. Without it they record none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.otlp_endpoint == null ? true : can(regex("^https?://[^/?#@ ]+[^/?# ]$", var.otlp_endpoint))
+    error_message = "Write the address without a path: https://telemetry.googleapis.com, or http://collector:4318."
+  }
+}
+
+variable "trace_share" {
+  description = "Share of the traces that are kept, 0 to 1."
+  type        = number
+  default     = 0.05
+
+  validation {
+    condition     = var.trace_share >= 0 && var.trace_share <= 1
+    error_message = "The share must be from 0 to 1."
+  }
+}

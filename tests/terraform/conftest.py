@@ -156,6 +156,7 @@ PROD = (
     f"-var=state_bucket={STATE_BUCKET}",
     '-var=operators=["user:ada@example.com"]',
     "-var=vpc_egress=direct",
+    "-var=otlp_endpoint=https://telemetry.googleapis.com",
 )
 
 
