@@ -136,6 +136,11 @@ class _Parents:
             common = {name: fields[name] for name in _COMMON if fields.get(name) not in (None, [], "")}
             self._known.update(dict.fromkeys(ids, common))
 
+    def name_of(self, parent: str) -> str | None:
+        """Return the name of a common part; None if its row has not come yet."""
+        name = self._known.get(parent, {}).get("name")
+        return name if isinstance(name, str) else None
+
     def complete(self, parent: str, fields: Fields) -> Fields:
         """Return a variant's fields with those of its common part that it lacks."""
         common = self._known.get(parent, {})
@@ -144,6 +149,9 @@ class _Parents:
         if common.get("is_active") is False or fields.get("is_active") is False:
             merged["is_active"] = False
         return merged
+
+
+_BEFORE_OPTIONS: Final = " - "
 
 
 def woocommerce(_fields: Collection[str]) -> Shaper:
@@ -184,8 +192,15 @@ def woocommerce(_fields: Collection[str]) -> Shaper:
         if "quantity" not in fields:
             fields["availability"] = "out of stock" if state == "0" else "in stock"
         if "variation" in kinds and "parent" in row:
+            options = [row[name] for name in ("option1", "option2", "option3") if name in row]
+            common_name = parents.name_of(row["parent"])
+            name, separator, at_end = fields.get("name", "").rpartition(_BEFORE_OPTIONS)
+            if common_name and (options or (separator and name == common_name)):
+                # WooCommerce puts the options at the end of the name: all variants have the product's name here
+                fields.pop("name", None)
+                options = options or listed(at_end)
             fields = parents.complete(row["parent"], fields)
-            fields["item_group_id"] = row["parent"].removeprefix("id:")
+            fields |= {"item_group_id": row["parent"].removeprefix("id:"), "variant_title": variant_title(options)}
         return {name: value for name, value in fields.items() if value not in (None, [], "")}
 
     return shape

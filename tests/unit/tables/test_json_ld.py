@@ -81,6 +81,25 @@ def test_variants_have_the_text_of_their_group() -> None:
     assert {row["item_group_id"] for row in rows} == {"G"}
 
 
+def test_variants_have_a_title_of_their_options() -> None:
+    offers = CUP["offers"]
+    black = {"@type": "DefinedTerm", "name": "Black"}
+    variants = [
+        {"@type": "Product", "sku": "S", "offers": offers, "size": "S", "color": black},
+        {"@type": "Product", "sku": "M", "offers": offers, "size": {"@type": "SizeSpecification", "name": "M"}},
+        {"@type": "Product", "sku": "X", "offers": offers},
+    ]
+    group = {"@type": "ProductGroup", "productGroupID": "G", "name": "Shirt", "hasVariant": variants, "color": "all"}
+    alone = [
+        {"@type": "Product", "sku": "L", "name": "Shirt", "offers": offers, "size": "L", "inProductGroupWithID": "G"},
+        {"@type": "Product", "sku": "K", "name": "Cup", "offers": offers, "color": "White"},
+    ]
+    rows = [shown(product) for _row, product in parse([group, *alone]).rows]
+    titles = {row["external_id"]: row.get("variant_title") for row in rows}
+    # an option of a product that is no variant tells nothing apart
+    assert titles == {"S": "S / Black", "M": "M", "X": None, "L": "L", "K": None}
+
+
 def test_a_document_without_products_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="no object of the type Product"):
         parse({"@context": "https://schema.org", "@type": "Organization", "name": "Shop"})

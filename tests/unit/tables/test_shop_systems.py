@@ -77,7 +77,8 @@ def test_woocommerce_variations_and_states() -> None:
     small, middle = products["HOOD-S"], products["3"]
     for hoodie in (small, middle):
         assert (hoodie["description"], hoodie["category"]) == ("Warm and soft", "Clothing > Hoodies")
-        assert hoodie["tags"] == ["warm", "wool"]
+        assert (hoodie["tags"], hoodie["name"]) == (["warm", "wool"], "Hoodie")
+    assert [product.get("variant_title") for product in products.values()] == ["S", "M", None, None, None]
     assert (small["item_group_id"], middle["item_group_id"], small["list_price"]) == ("HOOD", "1", 42.0)
     assert (small.get("further_categories"), middle.get("list_price")) == (None, None)
     assert (small["price"], small["quantity"], small["image_url"]) == (35.0, 3, "https://x.example/1.jpg")
@@ -92,6 +93,58 @@ def test_woocommerce_variations_and_states() -> None:
 def test_a_variation_is_hidden_with_its_product() -> None:
     _feed, products = parse(WOO.replace("1,variable,HOOD,Hoodie,1", "1,variable,HOOD,Hoodie,0"), "woocommerce")
     assert [product["is_active"] for product in products.values()][:3] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("rows", "named"),
+    [
+        # the chosen options, in columns of their own; a name of the variant's own gives way to the product's
+        (
+            ["variation,A,Hoodie - Blue,1,P,Blue,", "variation,B,Hoodie,1,P,Red,M"],
+            [("Hoodie", "Blue"), ("Hoodie", "Red / M")],
+        ),
+        # an export without these columns has them at the end of the name
+        (
+            ['variation,A,"Hoodie - Blue, M",1,P,,', "variation,B,Hoodie - Red,1,P,,"],
+            [("Hoodie", "Blue / M"), ("Hoodie", "Red")],
+        ),
+        # a name of its own, and one that has the sign itself
+        (
+            ["variation,A,Winter - Blue,1,P,,", "simple,B,Cup - Red,1,,,"],
+            [("Winter - Blue", None), ("Cup - Red", None)],
+        ),
+        # of a product that is not in the file, or comes later
+        (
+            ["variation,A,Hat - Blue,1,X,Blue,", "simple,B,Hoodie - Red,1,,Red,"],
+            [("Hat - Blue", "Blue"), ("Hoodie - Red", None)],
+        ),
+    ],
+)
+def test_variations_of_woocommerce_have_the_name_of_their_product_and_a_title(
+    rows: list[str], named: list[tuple[str, str | None]]
+) -> None:
+    header = "Type,SKU,Name,Regular price,Parent,Attribute 1 value(s),Attribute 2 value(s)"
+    text = "\n".join([header, 'variable,P,Hoodie,,,"Blue, Red","M, L"', *rows])
+    feed, products = parse(text, "woocommerce")
+    assert feed.errors == []
+    assert [(product["name"], product.get("variant_title")) for product in products.values()] == named
+
+
+def test_variants_of_magento_and_google_have_titles_and_other_products_none() -> None:
+    header = "sku,store_view_code,product_type,name,price,configurable_variations\n"
+    rows = (
+        '"SH",,configurable,Shirt,,"sku=SH-S,size=S,color=Blue|sku=SH-M,size=M"\nSH-S,,simple,A,1,\nSH-M,,simple,B,1,\n'
+    )
+    _feed, products = parse(header + rows + "CUP,,simple,Cup,2,\n", "magento")
+    assert [product.get("variant_title") for product in products.values()] == ["S / Blue", "M", None]
+    header = "id\ttitle\tavailability\tprice\titem_group_id\tcolor\tsize\tmaterial\n"
+    rows = "1\tShirt\tin_stock\t3 EUR\tG\tBlue\tS\tLinen\n2\tShirt\tin_stock\t3 EUR\tG\tRed\t\t\n"
+    _feed, products = parse(
+        header + rows + "3\tCup\tin_stock\t3 EUR\t\tWhite\t\t\n4\tHat\tin_stock\t3 EUR\tH\t\t\t\n", "google"
+    )
+    # in the order that Google's own pages have: size, colour, material
+    assert [product.get("variant_title") for product in products.values()] == ["S / Blue / Linen", "Red", None, None]
+    assert products["1"]["name"] == "Shirt"
 
 
 def test_magento_attributes_stock_and_store_views() -> None:
