@@ -103,3 +103,37 @@ def test_pairs_alone_are_ranked_where_few_items_have_a_common_user(monkeypatch: 
     # with fewer pairs than it takes to compile the kernel, or where pairs without common users count as well
     assert not rank([1], 3)
     assert not rank([3, 2, 1, 1], 4, least=0)
+
+
+def test_more_factors_than_steps_are_not_solved_wholly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "numba_installed", lambda: True)
+    monkeypatch.setattr(als, "compile_kernel", lambda: als_kernel.improve_rows)
+    matrix = data.random(users=40, items=30, density=0.3, seed=6)
+    settings = {"factors": 9, "regularisation": 0.05, "confidence": 40.0, "iterations": 1, "seed": SEED}
+    by_numpy, by_kernel = (als.als_factors(matrix, **settings, compiled_from=work) for work in (10**9, 0))
+    for factors, others in zip(by_numpy, by_kernel, strict=True):
+        np.testing.assert_allclose(factors, others, rtol=1e-3, atol=1e-4)
+    # three steps along different directions: what is left of the error shows that no fourth was taken
+    random = np.random.default_rng(SEED)
+    random.normal(0, 0.1, (40, 9))
+    fixed = random.normal(0, 0.1, (30, 9)).astype(np.float32)
+    dense = matrix.toarray()
+    start = np.random.default_rng(SEED).normal(0, 0.1, (40, 9))
+    for steps, is_reached in ((2, False), (3, True), (4, False)):
+        expected = np.array([steps_of(row, fixed, x, steps) for row, x in zip(dense, start, strict=True)])
+        assert np.allclose(by_numpy[0], expected, rtol=1e-2, atol=1e-3) is is_reached
+
+
+def steps_of(row: Any, fixed: Any, x: Any, steps: int) -> Any:
+    """Return x after so many steps of conjugate gradients, by the textbook and in double precision."""
+    fixed = fixed.astype(np.float64)
+    left = fixed.T @ np.diag(1 + 40.0 * row) @ fixed + 0.05 * np.eye(fixed.shape[1])
+    residual = fixed.T @ ((1 + 40.0 * row) * (row > 0)) - left @ x
+    direction = residual
+    for _ in range(steps):
+        size = residual @ residual / (direction @ left @ direction)
+        x = x + size * direction
+        rest = residual - size * left @ direction
+        direction = rest + (rest @ rest) / (residual @ residual) * direction
+        residual = rest
+    return x

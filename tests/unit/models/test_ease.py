@@ -130,3 +130,20 @@ def test_items_without_events_change_nothing_however_many_there_are() -> None:
     padded = np.append(places, -1)
     assert np.array_equal(neighbours.indices[places], padded[expected.indices])
     assert neighbours.counts.sum() == expected.counts.sum() > 50
+
+
+@pytest.mark.parametrize("users", [40, 7])
+def test_weights_are_those_of_the_closed_form(users: int) -> None:
+    user_items = data.random(users=users, items=15, density=0.4, seed=9)
+    user_items.data = np.random.default_rng(9).choice([1.0, 3.0, 5.0], user_items.nnz)
+    dense = user_items.toarray()
+    active = (dense > 0).any(axis=0).sum()
+    inverse = np.linalg.inv(dense.T @ dense + 0.8 * (dense**2).sum() / active * np.eye(15))
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0)
+    common = (dense > 0).astype(int)
+    weights[(common.T @ common < 1) | (weights < 0)] = 0
+    neighbours = ease_neighbours(user_items, 14, regularisation=0.8, min_co_occurrence=1)
+    scores = np.zeros((15, 16))
+    np.put_along_axis(scores, neighbours.indices.astype(np.int64) % 16, neighbours.scores, axis=1)
+    np.testing.assert_allclose(scores[:, :15], weights / weights.max(), atol=1e-6)
