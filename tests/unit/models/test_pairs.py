@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from jobs.models import als, als_kernel, pairs
+from jobs.models import als, als_kernel, pair_kernels, pairs
 from jobs.models.neighbours import Neighbours
 from jobs.models.registry import ALGORITHMS
 from tests.unit.models import data
@@ -108,3 +108,15 @@ def test_factors_improve_compiled_as_they_do_in_numpy(monkeypatch: pytest.Monkey
         improved = als.als_factors(user_items, **settings, compiled_from=0)
         for factors, expected_factors in zip(improved, expected, strict=True):
             np.testing.assert_allclose(factors, expected_factors, rtol=1e-3, atol=1e-4)
+
+
+def test_the_threshold_of_a_full_row_is_its_worst_score() -> None:
+    # the second row is a bystander
+    thresholds, sizes = np.full(2, 0.125, np.float32), np.zeros(2, np.int32)
+    rows = Neighbours.none(2, 2)
+    expected = [(0.5, 0.125), (0.25, 0.25), (0.25, 0.25), (0.75, 0.5), (0.625, 0.625)]
+    for item, (score, threshold) in enumerate(expected):
+        pair_kernels.push_heap(0, item, score, 1, thresholds, sizes, *rows.arrays)
+        assert thresholds.tolist() == [threshold, 0.125]
+    assert sorted(rows.scores[0].tolist()) == [0.625, 0.75]
+    assert sizes.tolist() == [2, 0]
