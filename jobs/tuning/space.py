@@ -136,6 +136,9 @@ PRIOR_EVIDENCES: Final = (1.0, 0.3, 0.1)
 
 # For the same reason only tuned for visitors; at 2 nothing is left of popularity in the neighbours of one product.
 POPULARITY_DISCOUNTS: Final = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0)
+# The least of them is a promise: where everybody buys the same staples, a list of these is right most often, whatever
+# was viewed.
+SHORT_PROFILE_FITS: Final = (0.5, 0.7, 0.8)
 
 # Of the serving formula, see shared/domain/formula.py, in the order in which the search varies them. Repeat weights are
 # in units of the neighbours' mean score. Trending priors reach values at which popularity decides, for shops with
@@ -148,6 +151,7 @@ FORMULA: Final[Values] = {
     "trending_window": TRENDING_WINDOWS,
     "prior_evidence": (None, 10.0, 3.0, *PRIOR_EVIDENCES),
     "popularity_discount": POPULARITY_DISCOUNTS,
+    "short_profile_fit": SHORT_PROFILE_FITS,
     "half_life_days": (None, 240.0, 120.0, 60.0, 30.0, 15.0, 7.0),
     "profile_events": (10, 20, 50, 100, PROFILE_EVENTS_MAX),
     "rank_decay": (1.0, 0.99, 0.97, 0.93, 0.85, 0.7, 0.5),

@@ -64,13 +64,13 @@ def formula_values(objective: Objective) -> Values:
     if objective.new_only:
         fixed |= {"repeat_weight"}
     if not objective.has_taste():
-        fixed |= {"blend", "affinity_trend"}
+        fixed |= {"blend", "affinity_trend", "short_profile_fit"}
     if objective.has_one_weight:
         fixed |= {"weight_power"}
     if objective.weighs_lengths:
         values["prior_evidence"] = PRIOR_EVIDENCES
     if not objective.is_for_visitors:
-        fixed |= {"popularity_discount"}
+        fixed |= {"popularity_discount", "short_profile_fit"}
     return {name: options for name, options in values.items() if name not in fixed}
 
 

@@ -105,8 +105,7 @@ POPULARITY_FLOOR: Final = 0.1
 # ``popularity_discount`` where tuning begins and in a shop too small to tune. Model versions that give none are served
 # without it, as they were tuned.
 POPULARITY_DISCOUNT: Final = 0.5
-# ``short_profile_fit`` of a model for visitors. It is a promise to them and never tuned: where everybody buys the same
-# staples, a list of these is right most often, whatever was viewed.
+# ``short_profile_fit`` likewise, in a shop whose catalog knows a category, brand or tag.
 SHORT_PROFILE_FIT: Final = 0.7
 # The greatest weight of the trend after a visitor's first view, beside at most 1 of what follows from the view, that
 # tuning may choose for visitors. It is a promise to them, not an optimum: a list that repeats what everybody sees would

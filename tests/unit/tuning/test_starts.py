@@ -9,7 +9,7 @@ import pytest
 from jobs.data.catalog import Catalog
 from jobs.offline.split import split_last_days
 from jobs.tuning.objective import Objective
-from jobs.tuning.space import FORMULA, POPULARITY_DISCOUNTS, PRIOR_EVIDENCES, WEIGHTING
+from jobs.tuning.space import FORMULA, POPULARITY_DISCOUNTS, PRIOR_EVIDENCES, SHORT_PROFILE_FITS, WEIGHTING
 from jobs.tuning.starts import (
     PERSONAL_START,
     formula_values,
@@ -21,8 +21,9 @@ from jobs.tuning.starts import (
 from shared.domain.formula import POPULARITY_DISCOUNT, PRIOR_EVIDENCE, PROFILE_EVENTS_MAX, SHORT_PROFILE_FIT, Repeats
 from tests.unit.offline import data
 
+VISITORS_ONLY = {"popularity_discount", "short_profile_fit"}
 # of an objective for all users alike
-FORMULA_OF_ALL = {name: values for name, values in FORMULA.items() if name != "popularity_discount"}
+FORMULA_OF_ALL = {name: values for name, values in FORMULA.items() if name not in VISITORS_ONLY}
 
 
 def test_steps_go_up_to_two_values_away_and_to_every_other_word() -> None:
@@ -129,8 +130,11 @@ def test_only_parameters_that_can_matter_are_tuned() -> None:
     visitors = formula_values(objective(with_categories(), repeats="exclude", length_shares=(1 / 3, 1 / 3, 1 / 3)))
     assert visitors["prior_evidence"] == PRIOR_EVIDENCES
     assert visitors["popularity_discount"] == POPULARITY_DISCOUNTS
+    assert visitors["short_profile_fit"] == SHORT_PROFILE_FITS
+    unknown = formula_values(objective(repeats="exclude", length_shares=(1 / 3, 1 / 3, 1 / 3)))
+    assert visitors.keys() - unknown.keys() == {"blend", "affinity_trend", "short_profile_fit"}
     known = formula_values(objective(with_categories(), repeats="only", length_shares=(1 / 3, 1 / 3, 1 / 3)))
-    assert "popularity_discount" not in known
+    assert not VISITORS_ONLY & known.keys()
     assert visitors["exclusion_policy"] == ("bought", "seen")
     assert weighting_values(objective()) == WEIGHTING
     assert WEIGHTING.keys() - weighting_values(objective(weight=3.0)).keys() == {"weight_power"}
