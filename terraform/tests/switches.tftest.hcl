@@ -120,7 +120,7 @@ run "nobody_calls_a_closed_shop" {
   }
 
   assert {
-    condition     = alltrue([for members in values(local.invokers) : !contains(values(members), "allUsers")]) && length(google_monitoring_uptime_check_config.function) == 0
+    condition     = alltrue([for members in values(local.invokers) : !contains(keys(members), "everybody")]) && length(google_monitoring_uptime_check_config.function) == 0
     error_message = "something is open"
   }
 }
