@@ -16,7 +16,7 @@ locals {
   granted_roles = concat([
     "roles/cloudsql.client", "roles/cloudsql.instanceUser", "roles/cloudsql.studioUser", "roles/logging.logWriter",
     "roles/secretmanager.secretAccessor", "roles/storage.objectViewer", "projects/${var.project_id}/roles/aisleSchedules",
-  ], local.telemetry_roles)
+  ], local.sends_to_google ? local.telemetry_roles : [])
   # IAM takes at most this many values in a hasOnly([...])
   most_granted_roles = 10
   # Plans of pull requests run code that nobody has reviewed. They read the project's number and a copy of the state

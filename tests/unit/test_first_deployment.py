@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-PAGE = (Path(__file__).parents[3] / "docs/runbooks/first-deployment.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/runbooks/first-deployment.md").read_text()
 COMMANDS = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL))
 # made by the shell itself, or told to type in
 GIVEN = {"MAIL_PASSWORD", "AISLE_PASSWORD"}
