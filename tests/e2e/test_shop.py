@@ -69,7 +69,6 @@ def test_a_request_is_followed_to_its_effect(shop: Aisle) -> None:
     expected = [
         "POST /events  202",
         "publish user-events",
-        "update_popularity",
         "update_preferences",
         "postgresql  WITH",
     ]

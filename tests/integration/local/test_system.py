@@ -203,7 +203,7 @@ def test_an_event_reaches_its_function(aisle: Aisle) -> None:
 
 
 def test_a_part_that_ends_is_started_again_and_nothing_is_lost(aisle: Aisle) -> None:
-    names = ("Events worker", "Gateway", "Pub/Sub", "Redis", "PostgreSQL", "Scheduler", "Jobs worker")
+    names = ("Events worker", "Gateway", "Pub/Sub", "Redis", "PostgreSQL", "Scheduler", "Jobs worker", "Telemetry")
     before = aisle.parts()
     assert set(names) == set(before)
     inserted = aisle.run("psql", "-Atqc", "INSERT INTO products (name, price) VALUES ('Lamp', 3) RETURNING id")
@@ -249,7 +249,7 @@ def test_the_next_start_finds_what_was_stored_and_nothing_outlives_a_kill(aisle:
     aisle.start()
     assert "migration" not in aisle.printed()
     # what was stored before the crash
-    assert aisle.run("psql", "-Atc", "SELECT count(*) FROM events").stdout == "8\n"
+    assert aisle.run("psql", "-Atc", "SELECT count(*) FROM events").stdout == "9\n"
     family = aisle.family()
     assert len(family) > 8
     assert aisle.process is not None

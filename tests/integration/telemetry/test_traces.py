@@ -22,8 +22,8 @@ from tests.integration.shop import add_products
 
 TOKEN = "a-token-of-this-test"
 VIEW = {"user_id": "ann", "product_id": 1, "event_type": "view"}
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-PARENT = "00f067aa0ba902b7"
+TRACE = "ab" * 16
+PARENT = "cd" * 8
 Find = Callable[[str, int], list[StoredSpan]]
 
 

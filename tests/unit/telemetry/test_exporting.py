@@ -6,8 +6,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision
 
 from shared.telemetry import exporting
 
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+TRACE = "ab" * 16
+PARENT = f"00-{TRACE}-{'cd' * 8}-01"
 
 
 def decisions(sampler: exporting.AskedFor, count: int, kind: trace.SpanKind) -> list[bool]:
@@ -47,7 +47,7 @@ def test_the_flag_of_a_trace_that_is_not_kept_is_continued_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "traceparent", ["", "x", PARENT[:-1], PARENT.upper(), f"00-{'0' * 32}-00f067aa0ba902b7-01", PARENT + "-more"]
+    "traceparent", ["", "x", PARENT[:-1], PARENT.upper(), f"00-{'0' * 32}-{'cd' * 8}-01", PARENT + "-more"]
 )
 def test_a_malformed_traceparent_begins_a_new_trace(traceparent: str) -> None:
     assert exporting.context_of(traceparent) is None
