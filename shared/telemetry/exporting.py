@@ -33,17 +33,19 @@ from opentelemetry.sdk.trace.sampling import (
 from shared.clients import closed_on_reset
 from shared.logs import TRACEPARENT
 from shared.settings import settings
+from shared.telemetry.flushing import Flusher
 
 GOOGLE_HOST: Final = "telemetry.googleapis.com"
 GOOGLE_SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
-# traces a second and process that a caller can have kept by setting the flag `sampled`
-MOST_ASKED_PER_S: Final = 10
-FLUSH_MS: Final = 1_000
+# traces a second and process that callers can have kept by setting the flag `sampled`
+CALLER_TRACES_PER_S: Final = 10
+FLUSH_S: Final = 1.0
 EXPORT_TIMEOUT_S: Final = 5.0
+_flusher: Final = Flusher()
 
 
-class AskedFor(Sampler):
-    """Keeps a trace whose caller asks for it, up to MOST_ASKED_PER_S; beyond, chance decides as for any other."""
+class CallerSampler(Sampler):
+    """Keeps the traces that callers ask for, up to CALLER_TRACES_PER_S; beyond that, ``otherwise`` decides."""
 
     def __init__(self, otherwise: Sampler, clock: Callable[[], float] = time.monotonic) -> None:
         self._otherwise = otherwise
@@ -73,11 +75,11 @@ class AskedFor(Sampler):
             if (second := int(self._clock())) != self._second:
                 self._second, self._kept = second, 0
             self._kept += 1
-            return self._kept <= MOST_ASKED_PER_S
+            return self._kept <= CALLER_TRACES_PER_S
 
     def get_description(self) -> str:
         """Return the sampler's name."""
-        return f"AskedFor({MOST_ASKED_PER_S}/s)"
+        return f"CallerSampler({CALLER_TRACES_PER_S}/s)"
 
 
 def _session() -> Any:
@@ -117,7 +119,7 @@ def _endpoint(signal: str) -> str:
 def _tracers() -> TracerProvider:
     by_chance = TraceIdRatioBased(settings().otel_traces_sampler_arg)
     provider = TracerProvider(
-        resource=_resource(), sampler=ParentBased(by_chance, remote_parent_sampled=AskedFor(by_chance))
+        resource=_resource(), sampler=ParentBased(by_chance, remote_parent_sampled=CallerSampler(by_chance))
     )
     exporter = OTLPSpanExporter(_endpoint("traces"), session=_session(), timeout=EXPORT_TIMEOUT_S)
     provider.add_span_processor(BatchSpanProcessor(exporter))
@@ -159,13 +161,8 @@ def traceparent_of(context: trace.SpanContext) -> str:
 
 
 def flush() -> None:
-    """Send the spans that wait, within FLUSH_MS. An instance without a request has no processor time to send them."""
-    _tracers().force_flush(FLUSH_MS)
-
-
-def flush_metrics() -> None:
-    """Send all metrics now, within FLUSH_MS."""
-    _meters().force_flush(FLUSH_MS)
+    """Send the spans that wait, within FLUSH_S. An instance without a request has no processor time to send them."""
+    _flusher.flush(_tracers().force_flush, FLUSH_S)
 
 
 @closed_on_reset

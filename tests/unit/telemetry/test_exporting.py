@@ -10,7 +10,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 
 
-def decisions(sampler: exporting.AskedFor, count: int, kind: trace.SpanKind) -> list[bool]:
+def decisions(sampler: exporting.CallerSampler, count: int, kind: trace.SpanKind) -> list[bool]:
     """Return for as many spans whether each is kept."""
     return [
         sampler.should_sample(None, number, "a", kind).decision is Decision.RECORD_AND_SAMPLE for number in range(count)
@@ -19,8 +19,8 @@ def decisions(sampler: exporting.AskedFor, count: int, kind: trace.SpanKind) -> 
 
 def test_a_caller_may_ask_for_ten_traces_in_a_second() -> None:
     now = 100.0
-    sampler = exporting.AskedFor(ALWAYS_OFF, lambda: now)
-    most = exporting.MOST_ASKED_PER_S
+    sampler = exporting.CallerSampler(ALWAYS_OFF, lambda: now)
+    most = exporting.CALLER_TRACES_PER_S
     assert decisions(sampler, most + 2, trace.SpanKind.SERVER) == [True] * most + [False] * 2
     now += 0.999
     assert decisions(sampler, 1, trace.SpanKind.SERVER) == [False]
@@ -29,8 +29,8 @@ def test_a_caller_may_ask_for_ten_traces_in_a_second() -> None:
 
 
 def test_messages_do_not_count_against_callers() -> None:
-    sampler = exporting.AskedFor(ALWAYS_OFF, lambda: 100.0)
-    most = exporting.MOST_ASKED_PER_S
+    sampler = exporting.CallerSampler(ALWAYS_OFF, lambda: 100.0)
+    most = exporting.CALLER_TRACES_PER_S
     assert decisions(sampler, most + 1, trace.SpanKind.CONSUMER) == [True] * (most + 1)
     assert decisions(sampler, most + 1, trace.SpanKind.SERVER) == [True] * most + [False]
 
