@@ -4,6 +4,7 @@ The standard variables configure it (https://opentelemetry.io/docs/specs/otel/co
 docs/observability.md says which matter here.
 """
 
+import logging
 import os
 import threading
 import time
@@ -35,6 +36,8 @@ from shared.logs import TRACEPARENT
 from shared.settings import settings
 from shared.telemetry.flushing import Flusher
 
+log = logging.getLogger(__name__)
+
 GOOGLE_HOST: Final = "telemetry.googleapis.com"
 GOOGLE_SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 # traces a second and process that callers can have kept by setting the flag `sampled`
@@ -42,6 +45,8 @@ CALLER_TRACES_PER_S: Final = 10
 FLUSH_S: Final = 1.0
 EXPORT_TIMEOUT_S: Final = 5.0
 _flusher: Final = Flusher()
+# held while the SDK is set up: threads that begin at once must not get a provider each, of which one is never flushed
+_set_up: Final = threading.RLock()
 
 
 class CallerSampler(Sampler):
@@ -83,13 +88,21 @@ class CallerSampler(Sampler):
 
 
 def _session() -> Any:
-    """Return an HTTP session that is authorised at Google's endpoint; None for any other one."""
+    """Return an HTTP session that is authorised at Google's endpoint; None for any other one.
+
+    Without credentials, too, it is None: the endpoint then refuses every export, and no request fails because of that.
+    """
     if urlsplit(settings().require("otel_exporter_otlp_endpoint")).hostname != GOOGLE_HOST:
         return None
     import google.auth
+    from google.auth.exceptions import GoogleAuthError
     from google.auth.transport.requests import AuthorizedSession
 
-    credentials, project = google.auth.default(scopes=[GOOGLE_SCOPE])
+    try:
+        credentials, project = google.auth.default(scopes=[GOOGLE_SCOPE])
+    except GoogleAuthError as error:
+        log.error("telemetry has no credentials", extra={"error": str(error)[:500]})
+        return None
     if hasattr(credentials, "with_quota_project"):
         credentials = credentials.with_quota_project(settings().google_cloud_project or project)
     return AuthorizedSession(credentials)
@@ -127,9 +140,14 @@ def _tracers() -> TracerProvider:
 
 
 @cache
+def _tracer() -> trace.Tracer:
+    return _tracers().get_tracer("aisle")
+
+
 def tracer() -> trace.Tracer:
     """Return the process's tracer."""
-    return _tracers().get_tracer("aisle")
+    with _set_up:
+        return _tracer()
 
 
 @cache
@@ -138,10 +156,10 @@ def _meters() -> MeterProvider:
     return MeterProvider([PeriodicExportingMetricReader(exporter)], resource=_resource())
 
 
-@cache
 def meter() -> Any:
     """Return the process's meter."""
-    return _meters().get_meter("aisle")
+    with _set_up:
+        return _meters().get_meter("aisle")
 
 
 def context_of(traceparent: str) -> Context | None:
@@ -172,5 +190,5 @@ def close() -> None:
         _tracers().shutdown()
     if _meters.cache_info().currsize:
         _meters().shutdown()
-    for cached in (_tracers, tracer, _meters, meter):
+    for cached in (_tracers, _tracer, _meters):
         cached.cache_clear()

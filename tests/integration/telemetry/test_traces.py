@@ -228,3 +228,31 @@ def test_a_span_names_the_route_and_not_the_person_in_the_path(
     (span,) = (span for span in traced("mine", 1) if span.name.startswith("GET"))
     assert span.name == name
     assert "ann" not in str(span)
+
+
+def test_a_deployed_subscriber_exports_a_failed_delivery_before_it_answers(
+    traced: Find,
+    serve: Serve,
+    messages: Messages,
+    collector: tuple[Collector, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from shared.storage.events import ingestion
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("the disk is gone")
+
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "3600000")
+    monkeypatch.setattr(spans, "IS_DEPLOYED", True)
+    events, update = serve("events"), serve("update_preferences")
+    take = messages("user-events")
+    for request_id in ("mine", "other"):
+        answer = events.post("/events", json=VIEW, headers={"X-Request-ID": request_id})
+        assert answer.status_code == 202
+        (message,) = take(1)
+        with monkeypatch.context() as patched:
+            if request_id == "mine":
+                patched.setattr(ingestion, "store", fail)
+            push(update, message.data, dict(message.attributes))
+        deliveries = [s for s in store.find(collector[0].path, request_id) if s.name == "update_preferences"]
+        assert [span.failure for span in deliveries] == ["RuntimeError" if request_id == "mine" else ""]

@@ -1,7 +1,12 @@
 """Which traces are kept, and how a trace goes on in another process."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision
 
 from shared.telemetry import exporting
@@ -51,3 +56,28 @@ def test_the_flag_of_a_trace_that_is_not_kept_is_continued_too() -> None:
 )
 def test_a_malformed_traceparent_begins_a_new_trace(traceparent: str) -> None:
     assert exporting.context_of(traceparent) is None
+
+
+def test_threads_that_begin_at_once_share_one_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def resource() -> Resource:
+        made.append(len(made))
+        time.sleep(0.05)
+        return Resource({})
+
+    monkeypatch.setattr(exporting, "_resource", resource)
+    monkeypatch.setattr(exporting, "_endpoint", lambda signal: f"http://127.0.0.1:9/v1/{signal}")
+    monkeypatch.setattr(exporting, "_session", lambda: None)
+    barrier = threading.Barrier(4)
+
+    def begin(_: int) -> trace.Tracer:
+        barrier.wait(30)
+        return exporting.tracer()
+
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            tracers = list(pool.map(begin, range(4)))
+    finally:
+        exporting.close()
+    assert (made, len({id(tracer) for tracer in tracers})) == ([0], 1)
