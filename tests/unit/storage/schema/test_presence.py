@@ -1,4 +1,4 @@
-"""Whether a missing schema explains an error is answered in the handler of that error, so the question must not raise."""
+"""The check for a missing schema runs while an error is handled, so it must not raise one of its own."""
 
 from typing import Any
 
