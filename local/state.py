@@ -160,7 +160,7 @@ class State:
         """Delete Aisle's files, and the folder if it is then empty."""
         if self.elsewhere is not None and self.elsewhere.name.startswith("aisle-"):
             shutil.rmtree(self.elsewhere, ignore_errors=True)
-        for name in ("postgres", "postgres.new", "valkey", "pubsub", "mail", "logs"):
+        for name in ("postgres", "postgres.new", "valkey", "pubsub", "telemetry", "mail", "logs"):
             shutil.rmtree(self.home / name, ignore_errors=True)
         for name in ("run.json", "loading", "lock", "state.json"):
             with contextlib.suppress(FileNotFoundError):

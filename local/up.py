@@ -175,7 +175,7 @@ class System:
     def _start_telemetry(self) -> dict[str, str]:
         """Start the part that receives spans and metrics, and return the settings that send them there.
 
-        None if the environment sends them elsewhere, or nowhere.
+        Without a part and settings if the environment sends them elsewhere, or nowhere.
         """
         if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
             return {}

@@ -32,11 +32,11 @@ class Retry:
         """End the thread, once what it is doing is done."""
         with self._lock:
             self._ended.set()
+            # of the next thread, which may be started before this one has ended
+            self._ended = threading.Event()
             thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
             thread.join(5)
-        with self._lock:
-            self._ended = threading.Event()
 
     def _run(self, ended: threading.Event) -> None:
         while not ended.wait(self.pause_s):
@@ -45,7 +45,7 @@ class Retry:
             try:
                 is_left = self._work()
             except Exception as error:  # noqa: BLE001 — the thread must live on for what can be done
-                log.warning("%s failed", self.name, extra={"error": type(error).__name__})
+                log.warning("retry failed", extra={"work": self.name, "error": type(error).__name__})
                 is_left = True
             with self._lock:
                 if ended.is_set():

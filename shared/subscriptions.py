@@ -54,10 +54,15 @@ def subscriber(apply: Callable[[CloudEvent], None]) -> Any:
             try:
                 apply(event)
                 outcome = "applied"
+            except BaseException as error:
+                span.fail(type(error).__name__)
+                raise
             finally:
                 seconds = time.perf_counter() - started
                 metrics.record(metrics.APPLY_DURATION, seconds, {spans.FUNCTION: name, "aisle.outcome": outcome})
-        span.flush()
+                # a failed delivery is exported before it is answered, too
+                span.end()
+                span.flush()
 
     return functions_framework.cloud_event(entry)
 

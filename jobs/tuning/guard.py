@@ -188,7 +188,9 @@ def compare(
     figures = f"NDCG@20 {choice_quality.mean:.4f} against {active_quality.mean:.4f} on {len(gain)} users"
     for name, factor in (("the choice", choice_factor), (f"version {version}", active_factor)):
         if factor < 1.0:
-            figures += f"; {name} counts {factor:.2f} of that: its lists after one view are too much like a stranger's"
+            figures += (
+                f"; {name} counts {factor:.2f} of that: its lists after the first views are too much like a stranger's"
+            )
     keeps = False
     if is_better(active[newest], choice[newest]):
         keeps, reason = True, f"the choice is worse than version {version}'s parameters on the newest days: {figures}"

@@ -162,7 +162,7 @@ class Objective:
         """Return NDCG@20 of each user of each fold, times the user's weight, shape (n_users,), charged to the budget.
 
         ``neighbours`` are by fold. ``formula`` has its repeat weight in units of their mean score. Where histories are
-        weighed by length and lists after one view are too much like a stranger's, ``first_view_factor`` reduces scores.
+        weighed by length, ``first_view_factor`` reduces the scores of lists that are too much like a stranger's.
         """
         budget.charge(self.predict_score(formula, neighbours))
         self._prepared.add((formula.exclusion_policy, formula.trending_window))

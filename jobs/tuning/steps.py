@@ -60,7 +60,7 @@ def fit_trial(
 
 
 def meet_bound(objective: Objective, trial: Trial, budget: Budget) -> None:
-    """Raise the discount of popularity in place, while the trial's lists after one view are too much a stranger's.
+    """Tune the discount of popularity in place, if lists after the first views are too much like a stranger's.
 
     Models are compared as they would be served: the neighbours of a good one may need a greater discount than those of
     the model whose formula it begins with.

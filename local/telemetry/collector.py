@@ -104,6 +104,7 @@ def main() -> None:
     parser.add_argument("--file", type=Path, required=True)
     chosen = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    chosen.file.parent.mkdir(mode=0o700, exist_ok=True)
     collector = Collector(chosen.file, os.environ[doors.TELEMETRY_TOKEN])
     serve(collector.app(), [socket.socket(fileno=chosen.fd)])
 

@@ -38,7 +38,7 @@ class StoredSpan:
 
 def path_in(home: Path) -> Path:
     """Return the file in a state folder."""
-    return home / "telemetry.sqlite"
+    return home / "telemetry" / "spans.sqlite"
 
 
 @contextmanager
@@ -79,7 +79,8 @@ def add(path: Path, spans: Iterable[StoredSpan]) -> None:
 def find(path: Path, wanted: str) -> list[StoredSpan]:
     """Return the spans of a trace, first begun first: ``wanted`` is the id of a trace or of one of its requests.
 
-    A client may use a request id twice; the newest request with it counts.
+    A client may use a request id twice; the newest request with it counts. A span that was sent again after a
+    timeout is returned once.
     """
     if not path.exists():
         return []
@@ -88,8 +89,8 @@ def find(path: Path, wanted: str) -> list[StoredSpan]:
             "SELECT trace_id FROM spans WHERE request_id = ? ORDER BY start_ns DESC LIMIT 1", (wanted,)
         ).fetchone()
         found = connection.execute(
-            """SELECT trace_id, span_id, parent_id, name, service, start_ns, end_ns, failure, attributes FROM spans
-               WHERE trace_id = ? ORDER BY start_ns, end_ns DESC""",
+            """SELECT DISTINCT trace_id, span_id, parent_id, name, service, start_ns, end_ns, failure, attributes
+               FROM spans WHERE trace_id = ? ORDER BY start_ns, end_ns DESC""",
             (row[0] if row else wanted,),
         ).fetchall()
     return [replace(StoredSpan(*row), attributes=json.loads(row[-1])) for row in found]

@@ -178,19 +178,19 @@ def publisher() -> Any:
     )
 
 
-# held while the publisher is made: a message that comes meanwhile waits for it, and makes no second one
-_making: Final = threading.Lock()
+# held while the publisher is created: a message that comes meanwhile waits, and creates no second one
+_creation: Final = threading.Lock()
 
 
-def _made_publisher() -> Any:
+def _shared_publisher() -> Any:
     if publisher.cache_info().currsize:
         return publisher()
-    with _making:
+    with _creation:
         return publisher()
 
 
 def connect_in_background() -> None:
-    """Make the publisher and open its connection in a thread, so that the first message waits for neither.
+    """Create the publisher and open its connection in a thread, so that the first message waits for neither.
 
     A failure is logged: the first message tries again, and its sender gets the error.
     """
@@ -201,8 +201,8 @@ def _connect() -> None:
     try:
         import grpc
 
-        grpc.channel_ready_future(_made_publisher().transport.grpc_channel).result(timeout=CONNECT_S)
-    except Exception as error:  # noqa: BLE001 — whatever the client raises, nobody waits for it
+        grpc.channel_ready_future(_shared_publisher().transport.grpc_channel).result(timeout=CONNECT_S)
+    except Exception as error:  # noqa: BLE001 — no request depends on this attempt
         log.warning("publisher not connected", extra={"error": (str(error) or type(error).__name__)[:500]})
 
 
@@ -247,7 +247,7 @@ def send(topic: str, data: bytes, attributes: Mapping[str, str]) -> "Future[str]
     """
     breaker.admit()
     started = time.perf_counter()
-    future: Future[str] = _made_publisher().publish(topic_path(topic), data, **attributes)
+    future: Future[str] = _shared_publisher().publish(topic_path(topic), data, **attributes)
     breaker.watch(future)
     if spans.is_on():
         future.add_done_callback(lambda ended: _record(topic, time.perf_counter() - started, ended))

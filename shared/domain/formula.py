@@ -23,9 +23,8 @@ where, with n products in the profile,
     prior = trending_prior · prior_evidence / (prior_evidence + n)
 
 ``bought`` is the number of purchases ever, or the trend where none of the candidates was bought. The more is known of a
-visitor, the less counts what everybody does (``prior``). Few products suggest mostly what everybody buys, so that their
-neighbours count by how much more often than others they accompany them (``own``), and products of their kind count
-beside them (``b``).
+visitor, the less popularity counts (``prior``). The neighbours of few products are mostly popular ones, so a short
+profile discounts neighbours by their popularity (``own``), and gives products of the same kind a share (``b``).
 
 ``affinity`` in shared/domain/ranking.py says how well a product fits the user's taste. Maxima are over the candidates
 of one user, without those that return (VIEWED_TIER, BOUGHT_TIER).

@@ -56,7 +56,7 @@ PRIOR_BUYERS: Final = 5
 DAYS_DEFAULT: Final = 30.0
 REPEAT_SHARE_DEFAULT: Final = 0.1
 # A product is due only if at least this share of its buyers bought it again, or the user did, often enough for an
-# interval of their own: nobody is due for a parka.
+# interval of their own. A parka is bought once.
 DUE_REPEAT_SHARE_MIN: Final = 0.1
 # A user's gaps are regular if the third quartile is at most this many times the first.
 REGULAR_RATIO: Final = 2.0

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Scope
 
 from shared.http.answers import CACHE_HIT
+from shared.http.routes import path_of
 from shared.telemetry import metrics, spans
 
 UNKNOWN_ROUTE: Final = "unknown"
@@ -31,7 +33,10 @@ class Observed:
     def begin_response(self, scope: Scope, message: Message) -> None:
         """Learn from the start of the response. The application has put its route into ``scope``."""
         self.status = message["status"]
-        self.route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+        route = scope.get("route")
+        self.route = (
+            path_of(scope["app"], route) if isinstance(route, APIRoute) else getattr(route, "path", UNKNOWN_ROUTE)
+        )
         cache_status = next((value for name, value in message.get("headers", ()) if name == CACHE_STATUS), None)
         if cache_status is not None:
             self.cache = "hit" if cache_status.decode("latin-1") == CACHE_HIT else "miss"
@@ -89,8 +94,8 @@ def observed(function: str, scope: Scope, request_id: str, started: float | None
     attributes: dict[str, spans.Value] = {
         spans.FUNCTION: function,
         spans.REQUEST_ID: request_id,
+        # not the path: it may hold the id of a user or an order, or whatever a caller typed
         "http.request.method": scope["method"],
-        "url.path": scope["path"],
     }
     now = time.perf_counter()
     begun = now if started is None else started

@@ -36,6 +36,17 @@ def _routes(routes: list[Any], prefix: str) -> Iterator[tuple[str, APIRoute]]:
             yield from _routes(route.original_router.routes, prefix + route.include_context.prefix)
 
 
+# by the id of the route, which lives as long as the process; routes are not hashable
+_paths: dict[int, str] = {}
+
+
+def path_of(app: FastAPI, route: APIRoute) -> str:
+    """Return a route's full path. FastAPI's own lacks the prefixes of the routers that include its router."""
+    if id(route) not in _paths:
+        _paths.update((id(each), path) for path, each in all_routes(app))
+    return _paths.get(id(route), route.path)
+
+
 def query_names(route: APIRoute) -> frozenset[str]:
     """Return the names of the query parameters that a route declares, those of its dependencies included."""
     return frozenset(_query_names(route.dependant))

@@ -4,6 +4,7 @@ The standard variables configure it (https://opentelemetry.io/docs/specs/otel/co
 docs/observability.md says which matter here.
 """
 
+import logging
 import os
 import threading
 import time
@@ -33,17 +34,23 @@ from opentelemetry.sdk.trace.sampling import (
 from shared.clients import closed_on_reset
 from shared.logs import TRACEPARENT
 from shared.settings import settings
+from shared.telemetry.flushing import Flusher
+
+log = logging.getLogger(__name__)
 
 GOOGLE_HOST: Final = "telemetry.googleapis.com"
 GOOGLE_SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
-# traces a second and process that a caller can have kept by setting the flag `sampled`
-MOST_ASKED_PER_S: Final = 10
-FLUSH_MS: Final = 1_000
+# traces a second and process that callers can have kept by setting the flag `sampled`
+CALLER_TRACES_PER_S: Final = 10
+FLUSH_S: Final = 1.0
 EXPORT_TIMEOUT_S: Final = 5.0
+_flusher: Final = Flusher()
+# held while the SDK is set up: threads that begin at once must not get a provider each, of which one is never flushed
+_set_up: Final = threading.RLock()
 
 
-class AskedFor(Sampler):
-    """Keeps a trace whose caller asks for it, up to MOST_ASKED_PER_S; beyond, chance decides as for any other."""
+class CallerSampler(Sampler):
+    """Keeps the traces that callers ask for, up to CALLER_TRACES_PER_S; beyond that, ``otherwise`` decides."""
 
     def __init__(self, otherwise: Sampler, clock: Callable[[], float] = time.monotonic) -> None:
         self._otherwise = otherwise
@@ -73,21 +80,29 @@ class AskedFor(Sampler):
             if (second := int(self._clock())) != self._second:
                 self._second, self._kept = second, 0
             self._kept += 1
-            return self._kept <= MOST_ASKED_PER_S
+            return self._kept <= CALLER_TRACES_PER_S
 
     def get_description(self) -> str:
         """Return the sampler's name."""
-        return f"AskedFor({MOST_ASKED_PER_S}/s)"
+        return f"CallerSampler({CALLER_TRACES_PER_S}/s)"
 
 
 def _session() -> Any:
-    """Return an HTTP session that is authorised at Google's endpoint; None for any other one."""
+    """Return an HTTP session that is authorised at Google's endpoint; None for any other one.
+
+    Without credentials, too, it is None: the endpoint then refuses every export, and no request fails because of that.
+    """
     if urlsplit(settings().require("otel_exporter_otlp_endpoint")).hostname != GOOGLE_HOST:
         return None
     import google.auth
+    from google.auth.exceptions import GoogleAuthError
     from google.auth.transport.requests import AuthorizedSession
 
-    credentials, project = google.auth.default(scopes=[GOOGLE_SCOPE])
+    try:
+        credentials, project = google.auth.default(scopes=[GOOGLE_SCOPE])
+    except GoogleAuthError as error:
+        log.error("telemetry has no credentials", extra={"error": str(error)[:500]})
+        return None
     if hasattr(credentials, "with_quota_project"):
         credentials = credentials.with_quota_project(settings().google_cloud_project or project)
     return AuthorizedSession(credentials)
@@ -117,7 +132,7 @@ def _endpoint(signal: str) -> str:
 def _tracers() -> TracerProvider:
     by_chance = TraceIdRatioBased(settings().otel_traces_sampler_arg)
     provider = TracerProvider(
-        resource=_resource(), sampler=ParentBased(by_chance, remote_parent_sampled=AskedFor(by_chance))
+        resource=_resource(), sampler=ParentBased(by_chance, remote_parent_sampled=CallerSampler(by_chance))
     )
     exporter = OTLPSpanExporter(_endpoint("traces"), session=_session(), timeout=EXPORT_TIMEOUT_S)
     provider.add_span_processor(BatchSpanProcessor(exporter))
@@ -125,9 +140,14 @@ def _tracers() -> TracerProvider:
 
 
 @cache
+def _tracer() -> trace.Tracer:
+    return _tracers().get_tracer("aisle")
+
+
 def tracer() -> trace.Tracer:
     """Return the process's tracer."""
-    return _tracers().get_tracer("aisle")
+    with _set_up:
+        return _tracer()
 
 
 @cache
@@ -136,10 +156,10 @@ def _meters() -> MeterProvider:
     return MeterProvider([PeriodicExportingMetricReader(exporter)], resource=_resource())
 
 
-@cache
 def meter() -> Any:
     """Return the process's meter."""
-    return _meters().get_meter("aisle")
+    with _set_up:
+        return _meters().get_meter("aisle")
 
 
 def context_of(traceparent: str) -> Context | None:
@@ -159,13 +179,8 @@ def traceparent_of(context: trace.SpanContext) -> str:
 
 
 def flush() -> None:
-    """Send the spans that wait, within FLUSH_MS. An instance without a request has no processor time to send them."""
-    _tracers().force_flush(FLUSH_MS)
-
-
-def flush_metrics() -> None:
-    """Send all metrics now, within FLUSH_MS."""
-    _meters().force_flush(FLUSH_MS)
+    """Send the spans that wait, within FLUSH_S. An instance without a request has no processor time to send them."""
+    _flusher.flush(_tracers().force_flush, FLUSH_S)
 
 
 @closed_on_reset
@@ -175,5 +190,5 @@ def close() -> None:
         _tracers().shutdown()
     if _meters.cache_info().currsize:
         _meters().shutdown()
-    for cached in (_tracers, tracer, _meters, meter):
+    for cached in (_tracers, _tracer, _meters):
         cached.cache_clear()

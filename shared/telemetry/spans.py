@@ -46,8 +46,8 @@ class Span:
             self._recorded.update_name(name)
 
     def fail(self, reason: str) -> None:
-        """Mark the work as failed."""
-        if self._recorded is not None:
+        """Mark the work as failed, unless the span has ended."""
+        if self.is_recorded:
             from opentelemetry.trace import Status, StatusCode
 
             self._recorded.set_status(Status(StatusCode.ERROR, reason))

@@ -1,4 +1,4 @@
-"""Change fields of one product, in two statements: the way of every price and stock that a shop reports by itself.
+"""Change fields of one product without temporary tables: how a shop reports single prices and stock levels.
 
 A change that names a category goes through ``bulk_writes`` instead, which finds and creates categories
 (docs/decisions/0061-one-row-without-a-table.md).

@@ -4,6 +4,7 @@ from typing import Final
 
 from shared.clients.postgres import read
 from shared.clients.postgres_errors import sqlstate
+from shared.errors import AppError
 
 # of a table or function that does not exist
 UNDEFINED: Final = ("42P01", "42883")
@@ -18,4 +19,8 @@ def explains(error: BaseException) -> bool:
         return "role " in str(error)
     if state not in UNDEFINED:
         return False
-    return bool(read("SELECT to_regclass('schema_migrations') IS NULL")[0][0])
+    try:
+        return bool(read("SELECT to_regclass('schema_migrations') IS NULL")[0][0])
+    except AppError:
+        # the database is away by now: the statement's own error is reported
+        return False

@@ -65,7 +65,8 @@ def test_work_that_raises_is_repeated(make: Make, caplog: pytest.LogCaptureFixtu
 
     make(work).start()
     wait_until(lambda: len(runs) == 3 and not threads())
-    assert [record.getMessage() for record in caplog.records] == ["a-retry-of-a-test failed"] * 2
+    logged = [(record.getMessage(), vars(record)["work"]) for record in caplog.records]
+    assert logged == [("retry failed", "a-retry-of-a-test")] * 2
 
 
 def test_what_is_added_while_the_work_runs_is_done_too(make: Make) -> None:
@@ -114,3 +115,26 @@ def test_a_stopped_retry_does_nothing_more_and_can_be_started_again(make: Make) 
     is_running.clear()
     retry.start()
     assert is_running.wait(30)
+
+
+def test_work_that_is_added_while_a_thread_is_being_stopped_is_done(make: Make) -> None:
+    is_running, may_end = threading.Event(), threading.Event()
+    runs: list[int] = []
+
+    def work() -> bool:
+        runs.append(len(runs))
+        is_running.set()
+        may_end.wait(30)
+        return False
+
+    retry = make(work)
+    retry.start()
+    assert is_running.wait(30)
+    stopping = threading.Thread(target=retry.stop)
+    stopping.start()
+    # stop() has let go of the thread and waits for its end
+    wait_until(lambda: retry._thread is None)
+    retry.start()
+    may_end.set()
+    stopping.join(30)
+    wait_until(lambda: len(runs) == 2)

@@ -1,7 +1,12 @@
 """Which traces are kept, and how a trace goes on in another process."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision
 
 from shared.telemetry import exporting
@@ -10,7 +15,7 @@ TRACE = "ab" * 16
 PARENT = f"00-{TRACE}-{'cd' * 8}-01"
 
 
-def decisions(sampler: exporting.AskedFor, count: int, kind: trace.SpanKind) -> list[bool]:
+def decisions(sampler: exporting.CallerSampler, count: int, kind: trace.SpanKind) -> list[bool]:
     """Return for as many spans whether each is kept."""
     return [
         sampler.should_sample(None, number, "a", kind).decision is Decision.RECORD_AND_SAMPLE for number in range(count)
@@ -19,8 +24,8 @@ def decisions(sampler: exporting.AskedFor, count: int, kind: trace.SpanKind) -> 
 
 def test_a_caller_may_ask_for_ten_traces_in_a_second() -> None:
     now = 100.0
-    sampler = exporting.AskedFor(ALWAYS_OFF, lambda: now)
-    most = exporting.MOST_ASKED_PER_S
+    sampler = exporting.CallerSampler(ALWAYS_OFF, lambda: now)
+    most = exporting.CALLER_TRACES_PER_S
     assert decisions(sampler, most + 2, trace.SpanKind.SERVER) == [True] * most + [False] * 2
     now += 0.999
     assert decisions(sampler, 1, trace.SpanKind.SERVER) == [False]
@@ -29,8 +34,8 @@ def test_a_caller_may_ask_for_ten_traces_in_a_second() -> None:
 
 
 def test_messages_do_not_count_against_callers() -> None:
-    sampler = exporting.AskedFor(ALWAYS_OFF, lambda: 100.0)
-    most = exporting.MOST_ASKED_PER_S
+    sampler = exporting.CallerSampler(ALWAYS_OFF, lambda: 100.0)
+    most = exporting.CALLER_TRACES_PER_S
     assert decisions(sampler, most + 1, trace.SpanKind.CONSUMER) == [True] * (most + 1)
     assert decisions(sampler, most + 1, trace.SpanKind.SERVER) == [True] * most + [False]
 
@@ -51,3 +56,28 @@ def test_the_flag_of_a_trace_that_is_not_kept_is_continued_too() -> None:
 )
 def test_a_malformed_traceparent_begins_a_new_trace(traceparent: str) -> None:
     assert exporting.context_of(traceparent) is None
+
+
+def test_threads_that_begin_at_once_share_one_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def resource() -> Resource:
+        made.append(len(made))
+        time.sleep(0.05)
+        return Resource({})
+
+    monkeypatch.setattr(exporting, "_resource", resource)
+    monkeypatch.setattr(exporting, "_endpoint", lambda signal: f"http://127.0.0.1:9/v1/{signal}")
+    monkeypatch.setattr(exporting, "_session", lambda: None)
+    barrier = threading.Barrier(4)
+
+    def begin(_: int) -> trace.Tracer:
+        barrier.wait(30)
+        return exporting.tracer()
+
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            tracers = list(pool.map(begin, range(4)))
+    finally:
+        exporting.close()
+    assert (made, len({id(tracer) for tracer in tracers})) == ([0], 1)

@@ -30,6 +30,14 @@ print(span is spans.NO_SPAN, span.is_recorded, "opentelemetry" in sys.modules)
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_TIMEOUT": "0.1"},
             "False False True",
         ),
+        # without Google's credentials spans are recorded in vain, and the work goes on
+        (
+            {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "https://telemetry.googleapis.com",
+                "GOOGLE_APPLICATION_CREDENTIALS": "/no/such/file",
+            },
+            "False False True",
+        ),
     ],
 )
 def test_without_an_endpoint_nothing_is_recorded_and_the_library_is_not_imported(

@@ -44,3 +44,13 @@ def test_the_oldest_spans_give_way(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for number in range(5):
         store.add(path, [span(f"t{number}", "a", number)])
     assert [bool(store.find(path, f"t{number}")) for number in range(5)] == [False, False, True, True, True]
+
+
+def test_a_span_that_was_sent_twice_is_returned_once(tmp_path: Path) -> None:
+    path = tmp_path / "spans"
+    sent = StoredSpan("t", "a", "", "GET /", "gateway", 1, 2, attributes={"n": 1})
+    # a bystander with all but the id in common
+    other = StoredSpan("t", "b", "", "GET /", "gateway", 1, 2, attributes={"n": 1})
+    store.add(path, [sent, other])
+    store.add(path, [sent])
+    assert sorted(span.span_id for span in store.find(path, "t")) == ["a", "b"]
