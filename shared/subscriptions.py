@@ -47,17 +47,21 @@ def subscriber(apply: Callable[[CloudEvent], None]) -> Any:
             age_s = max(0.0, (datetime.now(UTC) - published).total_seconds())
             metrics.record(metrics.MESSAGE_AGE, age_s, {spans.FUNCTION: name})
         outcome = "failed"
-        with (
-            logs.fields(**logs.trace_fields(traceparent)),
-            spans.span(name, "consumer", {spans.FUNCTION: name}, traceparent=traceparent) as span,
-        ):
-            try:
-                apply(event)
-                outcome = "applied"
-            finally:
-                seconds = time.perf_counter() - started
-                metrics.record(metrics.APPLY_DURATION, seconds, {spans.FUNCTION: name, "aisle.outcome": outcome})
-        span.flush()
+        span = spans.NO_SPAN
+        try:
+            with (
+                logs.fields(**logs.trace_fields(traceparent)),
+                spans.span(name, "consumer", {spans.FUNCTION: name}, traceparent=traceparent) as span,
+            ):
+                try:
+                    apply(event)
+                    outcome = "applied"
+                finally:
+                    seconds = time.perf_counter() - started
+                    metrics.record(metrics.APPLY_DURATION, seconds, {spans.FUNCTION: name, "aisle.outcome": outcome})
+        finally:
+            # a failed delivery too: its trace is the one that somebody looks for
+            span.flush()
 
     return functions_framework.cloud_event(entry)
 

@@ -4,7 +4,9 @@ The standard variables configure it (https://opentelemetry.io/docs/specs/otel/co
 docs/observability.md says which matter here.
 """
 
+import logging
 import os
+import secrets
 import threading
 import time
 import uuid
@@ -34,6 +36,8 @@ from shared.clients import closed_on_reset
 from shared.logs import TRACEPARENT
 from shared.settings import settings
 
+log = logging.getLogger(__name__)
+
 GOOGLE_HOST: Final = "telemetry.googleapis.com"
 GOOGLE_SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 # traces a second and process that a caller can have kept by setting the flag `sampled`
@@ -42,12 +46,27 @@ FLUSH_MS: Final = 1_000
 EXPORT_TIMEOUT_S: Final = 5.0
 
 
-class AskedFor(Sampler):
-    """Keeps a trace whose caller asks for it, up to MOST_ASKED_PER_S; beyond, chance decides as for any other."""
+def drawn_trace_id() -> int:
+    """Return a trace id that no caller has chosen."""
+    return secrets.randbits(128)
 
-    def __init__(self, otherwise: Sampler, clock: Callable[[], float] = time.monotonic) -> None:
+
+class AskedFor(Sampler):
+    """Keeps a trace whose caller asks for it, up to MOST_ASKED_PER_S; beyond, chance decides as for any other.
+
+    ``otherwise`` decides by a trace id. The caller has chosen the one of the trace, and could choose one that is always
+    kept, so the decision is by a drawn one.
+    """
+
+    def __init__(
+        self,
+        otherwise: Sampler,
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[], int] = drawn_trace_id,
+    ) -> None:
         self._otherwise = otherwise
         self._clock = clock
+        self._draw = draw
         self._lock = threading.Lock()
         self._second = 0
         self._kept = 0
@@ -55,7 +74,7 @@ class AskedFor(Sampler):
     def should_sample(
         self,
         parent_context: Context | None,
-        trace_id: int,
+        trace_id: int,  # noqa: ARG002 — see above: the caller has chosen it
         name: str,
         kind: trace.SpanKind | None = None,
         attributes: Any = None,
@@ -65,7 +84,7 @@ class AskedFor(Sampler):
         """Return the decision. A message comes from our own publisher, which was bounded already."""
         if kind is trace.SpanKind.CONSUMER or self._has_room():
             return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
-        return self._otherwise.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        return self._otherwise.should_sample(parent_context, self._draw(), name, kind, attributes, links, trace_state)
 
     def _has_room(self) -> bool:
         """Count a trace in this second, and return whether it is one of the first."""
@@ -158,9 +177,58 @@ def traceparent_of(context: trace.SpanContext) -> str:
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
+class Flusher:
+    """Runs ``send`` in a thread, for callers that wait at most ``wait_s`` for it.
+
+    The SDK ignores the time that it is given: it waits until the receiver answers or the exporter gives up, and all
+    callers wait for each other. After a run that took too long only the caller that begins the next one waits: a
+    receiver that does not answer would otherwise hold every thread that serves requests.
+    """
+
+    def __init__(self, send: Callable[[], object], wait_s: float) -> None:
+        self._send = send
+        self._wait_s = wait_s
+        self._lock = threading.Lock()
+        self._running: threading.Event | None = None
+        self._next: threading.Event | None = None
+        self._is_slow = False
+
+    def flush(self) -> bool:
+        """Return whether everything that waited at the call was sent, or given up, in time."""
+        with self._lock:
+            if self._running is None:
+                done = self._running = threading.Event()
+                threading.Thread(target=self._run, args=[done], name="telemetry-flush", daemon=True).start()
+            elif self._is_slow:
+                return False
+            else:
+                # the run under way may have taken its spans before this call
+                done = self._next = self._next or threading.Event()
+        is_done = done.wait(self._wait_s)
+        with self._lock:
+            self._is_slow = not is_done
+        return is_done
+
+    def _run(self, done: threading.Event | None) -> None:
+        while done is not None:
+            try:
+                self._send()
+            except Exception as error:  # noqa: BLE001 — callers wait for the end of the run, however it ends
+                log.warning("spans not sent", extra={"error": type(error).__name__})
+            with self._lock:
+                done.set()
+                done = self._running = self._next
+                self._next = None
+
+
+@cache
+def _flusher() -> Flusher:
+    return Flusher(_tracers().force_flush, FLUSH_MS / 1000)
+
+
 def flush() -> None:
     """Send the spans that wait, within FLUSH_MS. An instance without a request has no processor time to send them."""
-    _tracers().force_flush(FLUSH_MS)
+    _flusher().flush()
 
 
 def flush_metrics() -> None:
@@ -175,5 +243,5 @@ def close() -> None:
         _tracers().shutdown()
     if _meters.cache_info().currsize:
         _meters().shutdown()
-    for cached in (_tracers, tracer, _meters, meter):
+    for cached in (_flusher, _tracers, tracer, _meters, meter):
         cached.cache_clear()
