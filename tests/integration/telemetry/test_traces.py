@@ -146,7 +146,11 @@ def test_spans_and_metrics_have_nothing_that_a_shopper_typed(
 
 
 def test_a_failed_delivery_is_marked_and_what_caused_it_is_named(
-    traced: Find, serve: Serve, messages: Messages, monkeypatch: pytest.MonkeyPatch
+    traced: Find,
+    serve: Serve,
+    messages: Messages,
+    collector: tuple[Collector, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from shared.storage.events import ingestion
 
@@ -163,6 +167,16 @@ def test_a_failed_delivery_is_marked_and_what_caused_it_is_named(
     assert push(update, message.data, dict(message.attributes)).status_code == 200
     attempts = [span for span in traced("mine", 5) if span.name == "update_preferences"]
     assert [span.failure for span in attempts] == ["RuntimeError", ""]
+    exporting.flush_metrics()
+    lines = httpx.get(f"{collector[1]}/metrics").text.splitlines()
+    counted = [line for line in lines if line.startswith("aisle_apply_duration_seconds_count")]
+    assert [
+        (f'aisle_outcome="{outcome}"' in line, line[-2:])
+        for line, outcome in zip(counted, ("applied", "failed"), strict=True)
+    ] == [
+        (True, " 1"),
+        (True, " 1"),
+    ]
 
 
 def test_a_deployed_function_exports_before_it_answers(
