@@ -55,7 +55,9 @@ def _ids(product: Mapping[str, Any]) -> tuple[str | None, int | None]:
 
     Beside a number only an ``external_id`` is read: other names may hold ids of another system.
     """
-    for number in (product.get("product_id"), product.get("productId")):
+    for named in (product.get("product_id"), product.get("productId")):
+        # JSON has one type of numbers, and some libraries write 3.0 for 3
+        number = int(named) if isinstance(named, float) and named.is_integer() else named
         if isinstance(number, int) and not isinstance(number, bool):
             return first_text(product, *_OWN_IDS), number
     # an order must not lose a line in silence, so a product without an id is a line too

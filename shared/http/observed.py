@@ -15,6 +15,15 @@ from shared.telemetry import metrics, spans
 
 UNKNOWN_ROUTE: Final = "unknown"
 CACHE_STATUS: Final = b"cache-status"
+# a client may send any other word as a method, and each would be a series of its own
+METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE", "QUERY"})
+OTHER_METHOD: Final = "_OTHER"
+
+
+def method_of(scope: Scope) -> str:
+    """Return the method of a request, by OpenTelemetry's name for those that are not standard."""
+    method: str = scope["method"]
+    return method if method in METHODS else OTHER_METHOD
 
 
 class Observed:
@@ -22,7 +31,7 @@ class Observed:
 
     def __init__(self, function: str, scope: Scope, span: spans.Span, started: float) -> None:
         self.function = function
-        self.method: str = scope["method"]
+        self.method = method_of(scope)
         self.span = span
         self.status = 0
         self.route = UNKNOWN_ROUTE
@@ -95,11 +104,11 @@ def observed(function: str, scope: Scope, request_id: str, started: float | None
         spans.FUNCTION: function,
         spans.REQUEST_ID: request_id,
         # not the path: it may hold the id of a user or an order, or whatever a caller typed
-        "http.request.method": scope["method"],
+        "http.request.method": method_of(scope),
     }
     now = time.perf_counter()
     begun = now if started is None else started
-    with spans.span(scope["method"], "server", attributes, traceparent=traceparent, since_s=now - begun) as span:
+    with spans.span(method_of(scope), "server", attributes, traceparent=traceparent, since_s=now - begun) as span:
         request = Observed(function, scope, span, begun)
         try:
             yield request

@@ -6,6 +6,7 @@ docs/observability.md says which matter here.
 
 import logging
 import os
+import secrets
 import threading
 import time
 import uuid
@@ -49,12 +50,27 @@ _flusher: Final = Flusher()
 _set_up: Final = threading.RLock()
 
 
-class CallerSampler(Sampler):
-    """Keeps the traces that callers ask for, up to CALLER_TRACES_PER_S; beyond that, ``otherwise`` decides."""
+def drawn_trace_id() -> int:
+    """Return a trace id that no caller has chosen."""
+    return secrets.randbits(128)
 
-    def __init__(self, otherwise: Sampler, clock: Callable[[], float] = time.monotonic) -> None:
+
+class CallerSampler(Sampler):
+    """Keeps the traces that callers ask for, up to CALLER_TRACES_PER_S; beyond that, ``otherwise`` decides.
+
+    ``otherwise`` decides by a trace id. The caller has chosen the one of the trace, and could choose one that is always
+    kept, so the decision is by a drawn one.
+    """
+
+    def __init__(
+        self,
+        otherwise: Sampler,
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[], int] = drawn_trace_id,
+    ) -> None:
         self._otherwise = otherwise
         self._clock = clock
+        self._draw = draw
         self._lock = threading.Lock()
         self._second = 0
         self._kept = 0
@@ -62,7 +78,7 @@ class CallerSampler(Sampler):
     def should_sample(
         self,
         parent_context: Context | None,
-        trace_id: int,
+        trace_id: int,  # noqa: ARG002 — see above: the caller has chosen it
         name: str,
         kind: trace.SpanKind | None = None,
         attributes: Any = None,
@@ -72,7 +88,7 @@ class CallerSampler(Sampler):
         """Return the decision. A message comes from our own publisher, which was bounded already."""
         if kind is trace.SpanKind.CONSUMER or self._has_room():
             return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
-        return self._otherwise.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        return self._otherwise.should_sample(parent_context, self._draw(), name, kind, attributes, links, trace_state)
 
     def _has_room(self) -> bool:
         """Count a trace in this second, and return whether it is one of the first."""

@@ -30,6 +30,26 @@ def test_an_event_needs_no_key(
         assert metadata("custom") == [{"name": "newsletter", "properties": {"list": "a"}}]
 
 
+def test_a_whole_number_is_a_product_however_it_is_written(shop: httpx.Client, store: Store) -> None:
+    written = {"ann": 3.0, "bob": 3, "cid": 3.5}
+    for user_id, product_id in written.items():
+        body = {"user_id": user_id, "event_type": "view", "product_id": product_id}
+        assert shop.post("/track", json=body).json()["accepted"] == 1
+    store(3)
+    # of half a product nothing is known but the event's name
+    assert stored() == [("ann", "view", "SKU3", 1), ("bob", "view", "SKU3", 1), ("cid", "custom", None, 1)]
+
+
+def test_ids_of_two_products_are_no_event_of_either(shop: httpx.Client, store: Store) -> None:
+    for user_id, product_id in (("ann", 1), ("bob", 2), ("cid", 999)):
+        body = {"user_id": user_id, "event_type": "view", "product_id": product_id, "external_id": "SKU2"}
+        assert shop.post("/track", json=body).json()["accepted"] == 1
+    store(3)
+    assert stored() == [("bob", "view", "SKU2", 1)]
+    reasons = postgres.read("SELECT reason FROM rejected_events ORDER BY reason")
+    assert [row[0] for row in reasons] == [f"'SKU2' is not the external_id of product {number}" for number in (1, 999)]
+
+
 def test_an_event_without_a_user_is_refused(shop: httpx.Client) -> None:
     assert shop.post("/track", json={"event_type": "view", "product_id": 3}).status_code == 422
 

@@ -125,8 +125,36 @@ def test_a_route_has_one_name_for_all_its_products(traced: Find, serve: Serve) -
     assert names == ["GET /products/{product_id}"] * 3 + ["GET unknown"]
 
 
+def test_spans_and_metrics_have_nothing_that_a_shopper_typed(
+    traced: Find, serve: Serve, collector: tuple[Collector, str]
+) -> None:
+    products, accounts, admin = serve("products"), serve("accounts"), serve("admin")
+    requests = [
+        (products, "/products?search=xyzzy-text"),
+        (products, "/products/xyzzy-path"),
+        (products, "/xyzzy-path"),
+        (admin, "/admin/users/xyzzy-user/export"),
+        (accounts, "/auth/verify-email?token=xyzzy-token"),
+    ]
+    for number, (shop, target) in enumerate(requests):
+        shop.get(target, headers={"X-Request-ID": f"request-{number}"})
+    products.get("/products", headers={"X-Request-ID": f"request-{len(requests)}", "X-API-Key": "xyzzy-key"})
+    found = [span for number in range(len(requests) + 1) for span in traced(f"request-{number}", 1)]
+    roots = {span.attributes["aisle.request_id"]: span for span in found if "aisle.request_id" in span.attributes}
+    assert sorted(roots) == [f"request-{number}" for number in range(len(requests) + 1)]
+    assert [span for span in found if "xyzzy" in repr(span)] == []
+    exporting._meters().force_flush()
+    kept = httpx.get(f"{collector[1]}/metrics").text
+    assert 'http_request_method="GET"' in kept
+    assert "xyzzy" not in kept
+
+
 def test_a_failed_delivery_is_marked_and_what_caused_it_is_named(
-    traced: Find, serve: Serve, messages: Messages, monkeypatch: pytest.MonkeyPatch
+    traced: Find,
+    serve: Serve,
+    messages: Messages,
+    collector: tuple[Collector, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from shared.storage.events import ingestion
 
@@ -143,6 +171,16 @@ def test_a_failed_delivery_is_marked_and_what_caused_it_is_named(
     assert push(update, message.data, dict(message.attributes)).status_code == 200
     attempts = [span for span in traced("mine", 2, "update_preferences") if span.name == "update_preferences"]
     assert [span.failure for span in attempts] == ["RuntimeError", ""]
+    exporting._meters().force_flush()
+    lines = httpx.get(f"{collector[1]}/metrics").text.splitlines()
+    counted = [line for line in lines if line.startswith("aisle_apply_duration_seconds_count")]
+    assert [
+        (f'aisle_outcome="{outcome}"' in line, line[-2:])
+        for line, outcome in zip(counted, ("applied", "failed"), strict=True)
+    ] == [
+        (True, " 1"),
+        (True, " 1"),
+    ]
 
 
 def test_a_deployed_function_exports_before_it_answers(
@@ -166,6 +204,59 @@ def test_a_deployed_function_exports_before_it_answers(
     assert shop.get("/recommendations", **get, headers=not_kept).status_code == 200
     exporting.flush()
     assert store.find(path, "not-kept") == []
+
+
+def test_a_deployed_subscriber_exports_before_it_ends_even_if_it_fails(
+    traced: Find,
+    serve: Serve,
+    messages: Messages,
+    collector: tuple[Collector, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from shared.storage.events import ingestion
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("the disk is gone")
+
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "3600000")
+    monkeypatch.setattr(spans, "IS_DEPLOYED", True)
+    events, update = serve("events"), serve("update_preferences")
+    take = messages("user-events")
+    events.post("/events", json=VIEW, headers={"X-Request-ID": "mine"})
+    (message,) = take(1)
+    for expected in (500, 200):
+        with monkeypatch.context() as patched:
+            if expected == 500:
+                patched.setattr(ingestion, "store", fail)
+            assert push(update, message.data, dict(message.attributes)).status_code == expected
+        attempts = [span for span in store.find(collector[0].path, "mine") if span.name == "update_preferences"]
+        assert [span.failure for span in attempts] == (["RuntimeError"] if expected == 500 else ["RuntimeError", ""])
+
+
+def test_a_collector_that_never_answers_delays_answers_by_the_limit(
+    env: dict[str, str], serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_products()
+    monkeypatch.setattr(spans, "IS_DEPLOYED", True)
+    monkeypatch.setattr(exporting, "FLUSH_S", 0.2)
+    monkeypatch.setattr(exporting, "EXPORT_TIMEOUT_S", 3.0)
+    # connections are accepted by the kernel, and nothing reads them
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        settings_of(env | {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}"}),
+    ):
+        shop = serve("recommendations")
+        waits = []
+        for number in range(3):
+            began = time.monotonic()
+            answer = shop.get("/recommendations", params={"user_id": f"user-{number}"})
+            waits.append(time.monotonic() - began)
+            assert answer.status_code == 200
+        # the export itself gives up after EXPORT_TIMEOUT_S
+        assert waits[0] >= exporting.FLUSH_MS / 1000
+        assert sum(waits) < exporting.EXPORT_TIMEOUT_S
+        monkeypatch.setattr(spans, "IS_DEPLOYED", False)
+        exporting.close()
 
 
 def test_metrics_name_route_and_outcome(

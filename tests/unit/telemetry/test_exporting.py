@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, TraceIdRatioBased
 
 from shared.telemetry import exporting
 
@@ -81,3 +81,16 @@ def test_threads_that_begin_at_once_share_one_provider(monkeypatch: pytest.Monke
     finally:
         exporting.close()
     assert (made, len({id(tracer) for tracer in tracers})) == ([0], 1)
+
+
+def test_a_caller_cannot_choose_a_trace_id_that_chance_keeps() -> None:
+    # the bound of a share is compared with the last 64 bits of the id
+    drawn = iter([2**63 - 1, 2**63, 0, 2**64 - 1])
+    sampler = exporting.CallerSampler(TraceIdRatioBased(0.5), lambda: 100.0, lambda: next(drawn))
+    most = exporting.CALLER_TRACES_PER_S
+    # numbers from 0 on are the ids that chance would always keep
+    assert decisions(sampler, most + 4, trace.SpanKind.SERVER) == [True] * most + [True, False, True, False]
+
+
+def test_drawn_trace_ids_differ_in_the_bits_that_decide() -> None:
+    assert len({exporting.drawn_trace_id() % 2**64 for _ in range(8)}) == 8

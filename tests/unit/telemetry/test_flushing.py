@@ -3,6 +3,8 @@
 import threading
 import time
 
+import pytest
+
 from shared.telemetry.flushing import Flusher
 
 
@@ -32,8 +34,26 @@ def test_a_flush_that_hangs_is_left_after_the_limit_and_adds_no_thread() -> None
     finally:
         may_end.set()
     wait_until_idle()
-    # the four that came meanwhile share the second run
+    # after the first one the others did not wait for a receiver that is slow
+    assert runs == [0]
+    # it answers again: the next caller waits, and finds that out
+    assert [flusher.flush(work, 30), flusher.flush(work, 30)] == [True, True]
+    assert runs == [0, 1, 2]
+
+
+def test_a_flush_that_fails_ends_and_the_next_one_runs(caplog: pytest.LogCaptureFixture) -> None:
+    runs: list[int] = []
+
+    def work() -> None:
+        runs.append(len(runs))
+        if len(runs) == 1:
+            raise OSError("away")
+
+    flusher = Flusher()
+    assert [flusher.flush(work, 30), flusher.flush(work, 30)] == [True, True]
     assert runs == [0, 1]
+    assert [record.getMessage() for record in caplog.records] == ["spans not sent"]
+    wait_until_idle()
 
 
 def test_a_flush_has_ended_when_it_returns() -> None:

@@ -166,6 +166,46 @@ def test_a_price_of_too_many_decimals_changes_nothing(
     assert audited(ids[DIRECT]) == []
 
 
+@pytest.mark.parametrize(
+    ("currency_of_shop", "price", "is_valid"),
+    [
+        ("JPY", 8, True),
+        ("JPY", Decimal("8.1"), False),
+        ("KWD", Decimal("8.125"), True),
+        (None, Decimal("8.125"), False),
+    ],
+)
+def test_a_product_without_a_currency_has_the_decimals_of_the_shop_s(
+    ids: dict[str, int], currency_of_shop: str | None, price: Decimal, is_valid: bool
+) -> None:
+    change(ids[DIRECT], ProductPatch(currency=None, price=Decimal(1), list_price=None))
+    write("UPDATE shop SET currency = :currency", currency=currency_of_shop)
+    patch = ProductPatch.model_validate({"price": price})
+    if is_valid:
+        assert change(ids[DIRECT], patch).updated == [ids[DIRECT]]
+    else:
+        with pytest.raises(InvalidRequest):
+            change(ids[DIRECT], patch)
+    assert row_of(ids[DIRECT])["price"] == (float(price) if is_valid else 1)
+    # a product with a currency of its own has its decimals
+    assert change(ids[BYSTANDER], ProductPatch(price=Decimal("8.25"))).updated == [ids[BYSTANDER]]
+
+
+def test_the_time_of_the_last_change_moves_with_a_change_alone(ids: dict[str, int]) -> None:
+    def times() -> dict[int, datetime]:
+        return {row[0]: row[1] for row in read("SELECT id, updated_at FROM products")}
+
+    before = times()
+    change(ids[DIRECT], ProductPatch(price=Decimal("12.5"), quantity=3))
+    assert times() == before
+    change(ids[DIRECT], ProductPatch(quantity=4))
+    after = times()
+    assert after[ids[DIRECT]] > before[ids[DIRECT]]
+    assert {name: after[ids[name]] for name in (OF_ROWS, BYSTANDER)} == {
+        name: before[ids[name]] for name in (OF_ROWS, BYSTANDER)
+    }
+
+
 def test_an_unknown_product_is_not_found(ids: dict[str, int]) -> None:
     with pytest.raises(ProductNotFound):
         change(max(ids.values()) + 1, ProductPatch(price=Decimal(1)))
