@@ -9,7 +9,6 @@ description names the first migration that follows.
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 from typing import Any, Final
@@ -20,21 +19,6 @@ from delivery import http, identity, outputs, private_jobs
 API = os.environ.get("CLOUDSDK_API_ENDPOINT_OVERRIDES_SQL", "https://sqladmin.googleapis.com/").rstrip("/")
 DEADLINE_S: Final = 1800.0
 PAUSE_S = 5.0
-
-
-def access_token() -> str:
-    """Return a token for Google's APIs: of this machine's account, or gcloud's. Raises RuntimeError with the remedy."""
-    try:
-        return identity.machine_access_token()
-    except OSError:
-        pass
-    try:
-        gcloud = subprocess.run(
-            ["gcloud", "auth", "print-access-token"], capture_output=True, text=True, timeout=60, check=True
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise RuntimeError(f"No access token ({error}). Log in with: gcloud auth login") from error
-    return gcloud.stdout.strip()
 
 
 def back_up(connection_name: str, description: str, token: str) -> None:
@@ -74,7 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
             print("No migration is pending, so no backup is made.")
             return 0
         print(f"Backing up before {', '.join(pending)}")
-        back_up(outputs.required(deployed, "database")["instance"], f"before migration {pending[0]}", access_token())
+        back_up(
+            outputs.required(deployed, "database")["instance"],
+            f"before migration {pending[0]}",
+            identity.access_token(),
+        )
     except (RuntimeError, http.NoAnswer) as error:
         print(f"No backup: {error}", file=sys.stderr)
         return 1

@@ -47,11 +47,24 @@ def token(audience: str) -> str:
         return machine_token(audience)
     except OSError:
         pass
+    # a person's token cannot name an audience, and Cloud Run accepts it without
+    return _of_gcloud("identity")
+
+
+def access_token() -> str:
+    """Return a token for Google's APIs: of this machine's account, or gcloud's. Raises RuntimeError with the remedy."""
     try:
-        # a person's token cannot name an audience, and Cloud Run accepts it without
+        return machine_access_token()
+    except OSError:
+        return _of_gcloud("access")
+
+
+def _of_gcloud(kind: str) -> str:
+    """Return an ``identity`` or ``access`` token of the logged-in user. Raises RuntimeError with the remedy."""
+    try:
         gcloud = subprocess.run(
-            ["gcloud", "auth", "print-identity-token"], capture_output=True, text=True, timeout=60, check=True
+            ["gcloud", "auth", f"print-{kind}-token"], capture_output=True, text=True, timeout=60, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise RuntimeError(f"No identity token ({error}). Log in with: gcloud auth login") from error
+        raise RuntimeError(f"No {kind} token ({error}). Log in with: gcloud auth login") from error
     return gcloud.stdout.strip()
