@@ -52,8 +52,8 @@ locals {
     {
       job-failures = {
         title   = "A job failed", runbook = "upgrade", severity = "ERROR"
-        filter  = "resource.type=\"cloud_scheduler_job\" AND metric.type=\"logging.googleapis.com/user/${var.monitoring ? google_logging_metric.job_failures[0].name : ""}\""
-        aligner = "ALIGN_SUM", reducer = "REDUCE_SUM", by = ["resource.labels.job_id"], threshold = 2, duration = "0s"
+        filter  = "resource.type=\"cloud_run_revision\" AND metric.type=\"run.googleapis.com/request_count\" AND metric.labels.response_code_class!=\"2xx\" AND NOT metric.labels.response_code=one_of(\"${join("\", \"", local.harmless_codes)}\") AND resource.labels.service_name=monitoring.regex.full_match(\"${local.scheduled_services}\")"
+        aligner = "ALIGN_SUM", reducer = "REDUCE_SUM", by = ["resource.labels.service_name"], threshold = 2, duration = "0s"
       }
       function-cpu = {
         title   = "A function's CPU is exhausted", runbook = "errors", severity = "WARNING"
@@ -84,9 +84,13 @@ locals {
     },
   )
 
+  # 409: the job still runs, or the database has no schema yet; 429: its only instance is busy
+  harmless_codes = ["409", "429"]
+
   # the services of heavy jobs, which use a processor by intention; and those with a schedule, by their limit in seconds
-  heavy_services = join("|", [for name in sort(keys(local.entries)) : replace(name, "_", "-") if local.entries[name].heavy])
-  heavy_by_limit = { for name, entry in local.entries : entry.timeout_s => replace(name, "_", "-")... if entry.heavy && entry.schedule != null }
+  heavy_services     = join("|", [for name in sort(keys(local.entries)) : replace(name, "_", "-") if local.entries[name].heavy])
+  scheduled_services = join("|", [for name in sort(keys(local.entries)) : replace(name, "_", "-") if local.entries[name].schedule != null])
+  heavy_by_limit     = { for name, entry in local.entries : entry.timeout_s => replace(name, "_", "-")... if entry.heavy && entry.schedule != null }
 }
 
 resource "google_monitoring_notification_channel" "email" {
@@ -262,7 +266,7 @@ resource "google_monitoring_alert_policy" "this" {
     content = format(local.runbooks, each.value.runbook)
   }
 
-  depends_on = [google_project_service.api, time_sleep.metrics]
+  depends_on = [google_project_service.api]
 }
 
 # A line in the log suffices: an alert on a metric of such lines would have to wait for the metric
@@ -298,34 +302,8 @@ resource "google_monitoring_alert_policy" "model_drift" {
   depends_on = [google_project_service.api]
 }
 
-# Monitoring knows a metric up to ten minutes after Logging has made it, and refuses alerts on it until then. A first
-# apply loses no time by it, since Cloud SQL takes as long.
-resource "time_sleep" "metrics" {
-  count = var.monitoring ? 1 : 0
-
-  create_duration = "600s"
-
-  triggers = { job_failures = google_logging_metric.job_failures[0].name }
-}
-
-# Metrics from logs
-resource "google_logging_metric" "job_failures" {
-  count = var.monitoring ? 1 : 0
-
-  name        = "aisle/job-failures"
-  description = "Calls of jobs that Cloud Scheduler saw fail"
-  # ABORTED (409): it still runs, or the database has no schema yet. RESOURCE_EXHAUSTED (429): its only instance is busy
-  filter = "resource.type=\"cloud_scheduler_job\" AND severity>=ERROR AND NOT jsonPayload.status=(\"ABORTED\" OR \"RESOURCE_EXHAUSTED\")"
-
-  metric_descriptor {
-    metric_kind = "DELTA"
-    value_type  = "INT64"
-  }
-
-  depends_on = [google_project_service.api]
-}
-
-# Each instance logs its cache hits and misses once a minute (shared/storage/answers/lookups.py)
+# For the dashboard alone: Monitoring refuses an alert on a metric of logs for ten minutes after it was made. Each
+# instance logs its cache hits and misses once a minute (shared/storage/answers/lookups.py)
 resource "google_logging_metric" "cache" {
   for_each = toset(var.monitoring ? ["hits", "misses"] : [])
 

@@ -22,6 +22,7 @@ from shared.clients.postgres_errors import (
     ERROR_RESPONSE,
     is_gone,
     no_answer,
+    pause_before_repeating,
     sqlstate,
     unavailable,
     without_values,
@@ -222,6 +223,7 @@ def _run(work: Callable[[Connection], T], *, again: bool) -> T:
                 if isinstance(unable, DatabaseBusy) and unable.undone and not repeated:
                     # nothing of the statement took effect
                     repeated = True
+                    time.sleep(pause_before_repeating())
                     continue
                 raise unable from error
             if not is_gone(error):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,7 @@ PERMANENT = (INVALID_VALUE, "23502", "23514", "54")
 GONE = ("08", "57P", "53300", "25006", "25P03", "25P04")
 # The server rolled the transaction back for the sake of another one: a deadlock, or a conflict of serialisation.
 ROLLED_BACK = ("40P01", "40001")
+UNDONE_PAUSE_S = 0.05
 # SQLSTATE prefixes of a server that works but cannot do this now, each with what to tell the client: a full disk or
 # no memory, a lock that another transaction keeps, a failed file operation
 SHORT_OF_RESOURCES = ("53", "58")
@@ -122,6 +124,16 @@ def unavailable(error: Exception) -> DatabaseUnavailable | None:
     if unable is not None:
         log.error("database cannot serve", extra={"sqlstate": state})
     return unable
+
+
+def pause_before_repeating() -> float:
+    """Return the seconds to wait before work that the server undid runs again, random between one and two pauses.
+
+    Without a pause the work can overtake the transaction that won, take the lock that was just released to it, and lose
+    a second time.
+    """
+    # no secret: it only parts two requests
+    return UNDONE_PAUSE_S * (1 + random.random())  # noqa: S311
 
 
 def _state(error: Exception) -> str:

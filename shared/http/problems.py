@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem documents: one shape for the application's, the framework's and unexpected errors."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -13,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from shared import errors
 from shared.clients.bulkhead import Serving
+from shared.clients.postgres_errors import pause_before_repeating
 from shared.errors import AppError, DatabaseBusy
 from shared.http.bodies import replayed
 from shared.http.routes import allowed_methods
@@ -52,6 +54,7 @@ class _AgainResponse(Response):
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(pause_before_repeating())
         await scope["route"].app(scope, replayed(self.request_body, receive), send)
 
 

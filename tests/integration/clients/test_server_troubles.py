@@ -5,9 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from shared.clients import postgres_errors
 from shared.clients.postgres import execute, read, run_prepared, transaction, write
 from shared.errors import DatabaseBusy, DatabaseUnavailable, StatementTimeout
 
+PATIENCE_S = 2.0
 Ways = dict[str, Callable[[str], object]]
 RAISE = """
 CREATE FUNCTION fail(state text) RETURNS integer LANGUAGE plpgsql AS $$
@@ -77,10 +79,38 @@ def test_a_lock_that_is_not_given_is_503(env: dict[str, str]) -> None:
         assert len(read("SELECT id FROM things WHERE id = 2 FOR UPDATE NOWAIT")) == 1
 
 
-def test_a_statement_that_lost_a_deadlock_runs_again_and_takes_effect_once() -> None:
-    """The statement has the first row and waits for the second; the transaction then wants the first one."""
-    # a sequence counts the attempts: it is not rolled back
+UNDONE = "UPDATE things SET n = n + 1 WHERE id = 1 AND (nextval('attempts') > {lost} OR fail('{state}') IS NULL)"
+
+
+@pytest.fixture
+def attempts(things: None) -> Callable[[], int]:
+    """Make a sequence, and return a function that returns its last value: it is not rolled back."""
     write("CREATE SEQUENCE attempts")
+    return lambda: int(read("SELECT last_value FROM attempts")[0][0])
+
+
+@pytest.mark.parametrize("state", ["40P01", "40001"])
+def test_a_statement_that_the_server_undid_runs_again_and_takes_effect_once(
+    state: str, attempts: Callable[[], int]
+) -> None:
+    write(UNDONE.format(lost=1, state=state))
+    assert [tuple(row) for row in read("SELECT id, n FROM things ORDER BY id")] == [(1, 1), (2, 0)]
+    assert attempts() == 2
+
+
+def test_a_statement_that_the_server_undid_twice_is_left_to_the_client(attempts: Callable[[], int]) -> None:
+    with pytest.raises(DatabaseBusy):
+        write(UNDONE.format(lost=2, state="40P01"))
+    assert [tuple(row) for row in read("SELECT id, n FROM things ORDER BY id")] == [(1, 0), (2, 0)]
+    assert attempts() == 2
+
+
+def test_a_statement_that_lost_a_deadlock_lets_the_winner_pass(
+    attempts: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The statement has the first row and waits for the second; the transaction then wants the first one."""
+    # for a winner that gets no processor for a while
+    monkeypatch.setattr(postgres_errors, "UNDONE_PAUSE_S", PATIENCE_S)
     counted = "UPDATE things SET n = n + 1 FROM (SELECT nextval('attempts')) AS attempt WHERE id IN (1, 2)"
     waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%attempts%'"
     with ThreadPoolExecutor(1) as pool, transaction() as connection:
@@ -94,4 +124,4 @@ def test_a_statement_that_lost_a_deadlock_runs_again_and_takes_effect_once() -> 
         execute(connection, "COMMIT")
         statement.result(30)
     assert [tuple(row) for row in read("SELECT id, n FROM things ORDER BY id")] == [(1, 11), (2, 11)]
-    assert read("SELECT last_value FROM attempts")[0][0] == 2
+    assert attempts() == 2

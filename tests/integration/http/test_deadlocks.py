@@ -9,6 +9,7 @@ import pytest
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from shared.clients import postgres_errors
 from shared.clients.postgres import execute, read, transaction, write
 from shared.http.api import api
 
@@ -63,7 +64,9 @@ class Deadlocking:
 
 
 @pytest.fixture
-def deadlocking(env: dict[str, str]) -> Deadlocking:
+def deadlocking(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Deadlocking:
+    # a winner that gets no processor for a while must still pass the one that lost
+    monkeypatch.setattr(postgres_errors, "UNDONE_PAUSE_S", 2.0)
     write("CREATE TABLE things (id bigint PRIMARY KEY, n bigint NOT NULL DEFAULT 0)")
     write("INSERT INTO things VALUES (1), (2), (3)")
     return Deadlocking()

@@ -12,7 +12,8 @@ LONGEST_CHECK_S = 60
 # a new instance loads its code, and waits for Postgres, Redis and Pub/Sub as long as they may take
 FIRST_CALL_S = 25
 # of a run by hand that still works, and of a second call while the only instance is busy
-HARMLESS_ENDS = ("ABORTED", "RESOURCE_EXHAUSTED")
+HARMLESS_CODES = ("409", "429")
+FAILED_CODES = ("401", "403", "404", "500", "503", "504")
 ALERTS = {
     "dead-letters",
     "old-messages",
@@ -33,11 +34,24 @@ def the_first_call_of_an_instance_is_no_outage(plan: "Plan") -> Iterator[str]:
 
 def overlapping_runs_of_jobs_are_no_failure(plan: "Plan") -> Iterator[str]:
     """A job answers 409 while it runs, and before the schema exists; Cloud Run answers 429 while it is busy."""
-    for metric in plan.by_key("google_logging_metric", "job_failures").values():
-        excluded = re.search(r"NOT jsonPayload\.status=\(([^)]*)\)", metric["filter"])
-        for status in HARMLESS_ENDS:
-            if not excluded or f'"{status}"' not in excluded.group(1):
-                yield f"a job that ends with {status} counts as failed"
+    alert = plan.by_key("google_monitoring_alert_policy", "this").get("job-failures")
+    if alert is None:
+        return
+    counted = alert["conditions"][0]["condition_threshold"][0]["filter"]
+    excluded = re.search(r"NOT metric\.labels\.response_code=one_of\(([^)]*)\)", counted)
+    for code in HARMLESS_CODES:
+        if not excluded or f'"{code}"' not in excluded.group(1):
+            yield f"a job that answers {code} counts as failed"
+    for code in FAILED_CODES:
+        if excluded and f'"{code}"' in excluded.group(1):
+            yield f"a job that answers {code} does not count as failed"
+    if 'response_code_class!="2xx"' not in counted:
+        yield "runs that succeed count as failed"
+    watched = re.search(r'service_name=monitoring\.regex\.full_match\("([^"]*)"\)', counted)
+    names = set(watched.group(1).split("|")) if watched else set()
+    scheduled = {entry.name.replace("_", "-") for entry in plan.listed.of_kind("job") if entry.schedule}
+    if names != scheduled:
+        yield f"the alert of failed jobs watches other services: {', '.join(sorted(names ^ scheduled))}"
 
 
 def every_outage_has_its_alert(plan: "Plan") -> Iterator[str]:
