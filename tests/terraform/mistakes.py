@@ -194,8 +194,8 @@ MISTAKES = (
     Mistake(
         "jobs that only people start are watched, those with a schedule are not",
         "terraform/monitoring.tf",
-        'if local.entries[name].schedule != null])',
-        'if local.entries[name].schedule == null])',
+        "if local.entries[name].schedule != null])",
+        "if local.entries[name].schedule == null])",
         "watching.overlapping_runs",
     ),
     Mistake(
