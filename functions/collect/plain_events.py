@@ -50,15 +50,20 @@ def reports(body: Mapping[str, Any]) -> list[Report]:
     )
 
 
-def _ids(product: Mapping[str, Any]) -> tuple[str | None, int | None]:
+def _ids(product: Mapping[str, Any]) -> tuple[str | None, int | str | None]:
     """Return the shop's own id of a product and Aisle's, which is a number; empty text and None if it has neither.
 
-    Beside a number only an ``external_id`` is read: other names may hold ids of another system.
+    Beside a number only an ``external_id`` is read: other names may hold ids of another system. A ``product_id`` that
+    is neither text nor a whole number, and stands alone, is returned as text, which validation of the report refuses.
     """
+    invalid: str | None = None
     for named in (product.get("product_id"), product.get("productId")):
         # JSON has one type of numbers, and some libraries write 3.0 for 3
         number = int(named) if isinstance(named, float) and named.is_integer() else named
         if isinstance(number, int) and not isinstance(number, bool):
             return first_text(product, *_OWN_IDS), number
+        if named is not None and not isinstance(named, str):
+            invalid = str(named)
     # an order must not lose a line in silence, so a product without an id is a line too
-    return first_text(product, *_NAMES) or "", None
+    external_id = first_text(product, *_NAMES)
+    return (None, invalid) if invalid and not external_id else (external_id or "", None)

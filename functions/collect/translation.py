@@ -26,7 +26,7 @@ MAX_DIGITS: Final = 18
 
 
 class Product(NamedTuple):
-    """A product of an event as its sender names it. Validation of the report refuses invalid values.
+    """A product of an event as its sender names it. Validation of the report refuses invalid values of every field.
 
     ``product_id`` is Aisle's id, which is another product's than the same digits as the shop's own ``external_id``.
     """
@@ -34,7 +34,7 @@ class Product(NamedTuple):
     external_id: str | None
     quantity: Any = None
     price: float | None = None
-    product_id: int | None = None
+    product_id: int | str | None = None
 
     def ids(self) -> dict[str, Any]:
         """Return the fields of a report that name the product."""
@@ -104,8 +104,8 @@ def custom_facts(name: str, properties: Mapping[str, Any]) -> dict[str, Any]:
 
 def _added_up(products: Iterable[Product]) -> Iterable[dict[str, Any]]:
     """Yield the lines of a refund, each product once. Without a quantity, all pieces of the product are refunded."""
-    pieces: dict[tuple[str | None, int | None], Any] = {}
-    named: dict[tuple[str | None, int | None], dict[str, Any]] = {}
+    pieces: dict[tuple[str | None, int | str | None], Any] = {}
+    named: dict[tuple[str | None, int | str | None], dict[str, Any]] = {}
     for product in products:
         key = (product.external_id, product.product_id)
         known = pieces.get(key)

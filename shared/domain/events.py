@@ -107,7 +107,9 @@ UserId = Annotated[
 ]
 # the largest integer that every JSON parser keeps exact
 MAX_ID: Final = 2**53 - 1
+# a query's text is read as a number; in JSON, where a text may be the shop's own id, only a number is an id of ours
 ProductId = Annotated[int, Field(ge=1, le=MAX_ID, description="Id of the product.")]
+JsonId = Annotated[int, Field(ge=1, le=MAX_ID, strict=True)]
 ExternalId = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=255, strict=True),
@@ -213,7 +215,7 @@ class Event(EventFields):
     external_id: ExternalId | None = Field(
         None, description="The shop's own id of the product, instead of `product_id`."
     )
-    product_id: Annotated[int, Field(ge=1, le=MAX_ID, strict=True)] | None = Field(
+    product_id: JsonId | None = Field(
         None,
         validate_default=True,
         description="Id of the product. Required, except for a `search` and with `external_id`.",

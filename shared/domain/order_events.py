@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from shared.domain.events import MAX_ID, Event, EventFields, EventType, ExternalId, printable
+from shared.domain.events import Event, EventFields, EventType, ExternalId, JsonId, printable
 from shared.domain.quantities import MAX_EVENT_QUANTITY, Whole
 
 MAX_LINES: Final = 500
@@ -51,7 +51,7 @@ class OrderLine(BaseModel):
     external_id: ExternalId | None = Field(
         None, description="The shop's own id of the product, instead of `product_id`."
     )
-    product_id: Annotated[int, Field(ge=1, le=MAX_ID, strict=True)] | None = Field(
+    product_id: JsonId | None = Field(
         None, validate_default=True, description="Id of the product. Required without `external_id`."
     )
 

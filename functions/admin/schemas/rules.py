@@ -5,7 +5,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from shared.domain.events import ExternalId, ProductId, ZonedTime, printable
+from shared.domain.events import ExternalId, JsonId, ZonedTime, printable
 from shared.domain.patches import all_optional
 from shared.domain.rules import Kind
 from shared.domain.text import nfc
@@ -24,9 +24,9 @@ class RuleWrite(BaseModel):
     kind: Kind = Field(
         description="`pin` shows a product at a position, `boost` and `bury` multiply scores, `exclude` hides products."
     )
-    product_id: ProductId | None = Field(None, description="Applies to this product.")
+    product_id: JsonId | None = Field(None, description="Applies to this product.")
     external_id: ExternalId | None = Field(None, description="The shop's own id of that product, instead.")
-    category_id: ProductId | None = Field(
+    category_id: JsonId | None = Field(
         None, description="Applies to products of the category with this id and its subcategories."
     )
     brand: Name | None = Field(None, description="Applies to products of this brand.")
@@ -38,7 +38,7 @@ class RuleWrite(BaseModel):
         description="Applies to products that are cheaper than their `list_price` by at least this share of it: 0.2 is "
         "20 percent.",
     )
-    segment_id: ProductId | None = Field(
+    segment_id: JsonId | None = Field(
         None, description="Applies to users of the segment with this id only; null for all users."
     )
     factor: float | None = Field(

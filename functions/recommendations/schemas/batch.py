@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from functions.recommendations.schemas.parameters import MAX_EXCLUDED, CategoryFilter, InStockFirst
 from functions.recommendations.schemas.recommendations import Recommendations
-from shared.domain.events import ExternalId, ProductId, UserId
+from shared.domain.events import ExternalId, JsonId, UserId
 from shared.domain.formula import Repeats
 from shared.domain.product_references import ProductReference
 
@@ -23,7 +23,7 @@ class RecommendationsBatchRequest(CategoryFilter):
     user_ids: list[UserId] = Field(min_length=1, max_length=MAX_BATCH_USERS, description="Ids of the users, each once.")
     k: int = Field(10, ge=1, le=MAX_BATCH_K, description="Maximum number of products for each user.")
     repeats: Repeats = Field("exclude", description="Which of the products that a user knows are returned.")
-    exclude: list[ProductId] = Field([], max_length=MAX_EXCLUDED, description="Ids of products not to return.")
+    exclude: list[JsonId] = Field([], max_length=MAX_EXCLUDED, description="Ids of products not to return.")
     exclude_external: list[ExternalId] = Field(
         [], max_length=MAX_EXCLUDED, description="The shop's own ids of products not to return."
     )

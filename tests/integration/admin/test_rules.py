@@ -67,6 +67,11 @@ def test_the_same_idempotency_key_adds_one_rule(admin: httpx.Client) -> None:
         ({"kind": "exclude", "brand": "x", "starts_at": "2026-01-02T00:00:00"}, 422),
         ({"kind": "exclude", "brand": "x", "position": 1}, 422),
         ({"kind": "exclude", "brand": "x", "nope": 1}, 422),
+        # a text would be the shop's own id
+        ({"kind": "exclude", "product_id": "1"}, 422),
+        ({"kind": "exclude", "category_id": "1"}, 422),
+        ({"kind": "exclude", "brand": "x", "segment_id": "1"}, 422),
+        ({"kind": "exclude", "product_id": True}, 422),
     ],
 )
 def test_a_bad_rule_is_a_problem_and_changes_nothing(admin: httpx.Client, body: dict[str, Any], status: int) -> None:

@@ -110,6 +110,8 @@ def test_a_batch_counts_as_one_request_for_each_user(env: dict[str, str], shop: 
         {"user_ids": ["u"], "k": 0},
         {"user_ids": ["u"], "repeats": "never"},
         {"user_ids": ["u"], "exclude": [0]},
+        {"user_ids": ["u"], "exclude": ["5"]},
+        {"user_ids": ["u"], "exclude": [True]},
         {"user_ids": [""]},
         {"user_ids": ["u"], "nope": 1},
         {},
