@@ -42,6 +42,8 @@ Develop
   stress [--minutes M]     put more and more mixed load on served functions until answers are late, then half of it
                            for an hour, in which their memory must not grow
   evaluate --events FILE ...       measure recommendations on your own history; no running system is needed
+  clients [--check]        write the generated modules of the clients in clients/ from the API's description; --check
+                           only says whether they are current
   lock [--upgrade]         compile the requirement files from pyproject.toml
   help                     show this text
 
@@ -122,6 +124,13 @@ def chaos(arguments: Sequence[str]) -> int:
 def evaluate(arguments: Sequence[str]) -> int:
     """Measure the quality of recommendations on a file of events."""
     from jobs.reports.command import main as run
+
+    return run(arguments)
+
+
+def clients(arguments: Sequence[str]) -> int:
+    """Write the generated modules of the clients."""
+    from local.clients.command import clients as run
 
     return run(arguments)
 
@@ -244,6 +253,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "chaos": chaos,
     "stress": stress,
     "evaluate": evaluate,
+    "clients": clients,
     "lock": lock,
     "reset": reset,
     "status": status,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from local.places import ROOT
 
-FOLDERS = ("main.py", "functions", "jobs", "shared", "local", "delivery", "benchmarks", "tests")
+FOLDERS = ("main.py", "functions", "jobs", "shared", "local", "delivery", "benchmarks", "clients", "tests")
 
 
 def test(arguments: Sequence[str]) -> int:
@@ -54,6 +54,7 @@ def check() -> int:
             "from importlinter.cli import lint_imports_command as run; run()",
         ],
     }
+    checks["clients (./aisle clients --check)"] = [*module, "local", "clients", "--check"]
     terraform = shutil.which("terraform")
     if terraform and (ROOT / "terraform").is_dir():
         checks["terraform fmt"] = [terraform, "fmt", "-check", "-recursive", "terraform"]

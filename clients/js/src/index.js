@@ -1,0 +1,168 @@
+/** A client of Aisle's API for browsers and Node. It has one method for each operation of the API. */
+
+import { Operations } from "./operations.js";
+
+/** The server could not be reached, or its answer was lost. Whether the request took effect is not known. */
+export class NoAnswer extends Error {
+  name = "NoAnswer";
+}
+
+/** An answer that is an error, as a problem document (RFC 9457). */
+export class Problem extends Error {
+  name = "Problem";
+
+  constructor(status, document, requestId, retryAfterS) {
+    super(`${status} ${document.title ?? ""}${document.detail ? `: ${document.detail}` : ""}`);
+    this.status = status;
+    this.type = document.type ?? "about:blank";
+    this.title = document.title ?? `HTTP ${status}`;
+    this.detail = document.detail ?? "";
+    this.errors = document.errors ?? [];
+    this.requestId = requestId;
+    this.retryAfterS = retryAfterS;
+    this.document = document;
+  }
+}
+
+const REPEATABLE = ["GET", "HEAD", "PUT", "DELETE"];
+const FIRST_PAUSE_MS = 200;
+const LONGEST_PAUSE_MS = 20_000;
+/** What POST /events/batch takes. */
+const LARGEST_BATCH = 500;
+
+function search(query) {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query ?? {})) {
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one !== undefined && one !== null) parameters.append(name, String(one));
+    }
+  }
+  const text = parameters.toString();
+  return text && `?${text}`;
+}
+
+function retryAfterS(answer) {
+  const text = answer.headers.get("Retry-After");
+  if (!text) return null;
+  if (/^\d+$/.test(text)) return Number(text);
+  const at = Date.parse(text);
+  return Number.isNaN(at) ? null : Math.max(0, (at - Date.now()) / 1000);
+}
+
+function sleep(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const ended = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", ended);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", ended, { once: true });
+  });
+}
+
+async function content(answer) {
+  const text = await answer.text();
+  let json = null;
+  try {
+    json = text ? JSON.parse(text) : null;
+  } catch (error) {
+    if (answer.ok) throw new NoAnswer(`The answer is no JSON: ${error.message}`);
+  }
+  if (answer.ok) return json;
+  const document = json && typeof json === "object" ? json : {};
+  throw new Problem(answer.status, document, answer.headers.get("X-Request-ID") ?? "", retryAfterS(answer));
+}
+
+export class Aisle extends Operations {
+  constructor(url, { apiKey, token, timeoutMs = 10_000, attempts = 4, fetch = globalThis.fetch } = {}) {
+    super();
+    this.url = url.replace(/\/+$/, "");
+    this.apiKey = apiKey;
+    this.token = token;
+    this.timeoutMs = timeoutMs;
+    this.attempts = attempts;
+    this.fetch = (...parameters) => fetch(...parameters);
+  }
+
+  async send(method, path, { query, body, content: file, mediaType, takesKey, idempotencyKey, signal } = {}) {
+    const key = takesKey ? (idempotencyKey ?? crypto.randomUUID()) : undefined;
+    const headers = { Accept: "application/json" };
+    if (this.apiKey) headers["X-API-Key"] = this.apiKey;
+    if (this.token) headers.Authorization = `Bearer ${this.token}`;
+    if (key) headers["Idempotency-Key"] = key;
+    const request = { method, headers };
+    if (file !== undefined) {
+      headers["Content-Type"] = mediaType;
+      request.body = file;
+    } else if (body !== undefined && body !== null) {
+      headers["Content-Type"] = "application/json";
+      request.body = JSON.stringify(body);
+    }
+    const repeatable = REPEATABLE.includes(method) || key !== undefined;
+    for (let attempt = 1; ; attempt += 1) {
+      const limit = AbortSignal.timeout(this.timeoutMs);
+      let answer, failure;
+      try {
+        const ends = signal ? AbortSignal.any([signal, limit]) : limit;
+        answer = await this.fetch(`${this.url}${path}${search(query)}`, { ...request, signal: ends });
+        if (answer.ok) return await content(answer);
+      } catch (error) {
+        if (signal?.aborted) throw error;
+        failure = error;
+        answer = undefined;
+      }
+      const wanted = answer ? retryAfterS(answer) : null;
+      const may = answer ? answer.status === 429 || ([502, 503, 504].includes(answer.status) && repeatable) : repeatable;
+      if (attempt >= this.attempts || !may || wanted * 1000 > LONGEST_PAUSE_MS) {
+        if (answer) return content(answer);
+        throw failure instanceof NoAnswer ? failure : new NoAnswer(`${method} ${path}: ${failure.message}`, { cause: failure });
+      }
+      const own = Math.min(FIRST_PAUSE_MS * 2 ** (attempt - 1), LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2);
+      await sleep(Math.max(own, (wanted ?? 0) * 1000), signal);
+    }
+  }
+}
+
+/** Sends events in batches. `lost(events, error)` gets those that the shop did not accept. */
+export class EventQueue {
+  constructor(shop, { intervalMs = 1000, size = 100, capacity = 10_000, lost = () => {} } = {}) {
+    if (!(size >= 1 && size <= LARGEST_BATCH)) throw new RangeError(`size must be from 1 to ${LARGEST_BATCH}`);
+    Object.assign(this, { shop, intervalMs, size, capacity, lost, waiting: [], timer: null, sending: Promise.resolve() });
+  }
+
+  /** Queue an event. An event that finds the queue full goes to `lost`. */
+  add(event) {
+    if (this.waiting.length >= this.capacity) {
+      this.lost([event], new NoAnswer("the queue is full"));
+      return;
+    }
+    this.waiting.push(event.event_id || event.order_id ? event : { ...event, event_id: crypto.randomUUID() });
+    if (this.waiting.length >= this.size) this.flush();
+    else this.timer ??= setTimeout(() => this.flush(), this.intervalMs);
+  }
+
+  /** Send what waits; the promise is fulfilled when nothing waits any more. */
+  flush() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    while (this.waiting.length) {
+      const batch = this.waiting.splice(0, this.size);
+      this.sending = this.sending.then(() => this.sendBatch(batch));
+    }
+    return this.sending;
+  }
+
+  async sendBatch(batch) {
+    try {
+      const answer = await this.shop.recordEventBatch({ events: batch });
+      for (const { index, problem } of answer.rejected) {
+        this.lost([batch[index]], new Problem(problem.status ?? 422, problem, "", null));
+      }
+    } catch (error) {
+      this.lost(batch, error);
+    }
+  }
+}

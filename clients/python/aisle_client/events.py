@@ -1,0 +1,183 @@
+"""Events in batches: fewer requests, and none of them in the way of a page."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Final, Self, cast
+from uuid import uuid4
+
+from aisle_client import models
+from aisle_client.client import Aisle, AsyncAisle
+from aisle_client.problems import AisleError, Problem
+
+# what POST /events/batch takes
+LARGEST_BATCH: Final = 500
+
+AnyEvent = models.Event | models.ReportedOrder | models.ReportedRefund
+# gets the events that were not accepted, and why
+Lost = Callable[[Sequence[AnyEvent], AisleError], None]
+
+
+def _named(event: AnyEvent) -> AnyEvent:
+    """Return the event with an id, by which it counts once however often it is sent. An order has its own."""
+    if event.get("event_id") or event.get("order_id"):
+        return event
+    return cast("AnyEvent", {**event, "event_id": str(uuid4())})
+
+
+def _refused(batch: Sequence[AnyEvent], answer: models.EventBatchResult) -> list[tuple[AnyEvent, Problem]]:
+    return [
+        (batch[one["index"]], Problem(int(one["problem"].get("status", 422)), one["problem"], "", None))
+        for one in answer["rejected"]
+    ]
+
+
+def _ignore(_events: Sequence[AnyEvent], _error: AisleError) -> None:
+    """Do nothing: a batch was sent several times, and a shop works without the events that are lost then."""
+
+
+class EventQueue:
+    """Sends events from a thread of its own. Use it as a context manager, or close it: it then sends the rest.
+
+    interval_s : the longest time that an event waits.
+    size : events of a batch, at most 500.
+    capacity : events that wait at most; what comes beyond is lost.
+    lost : called with events that the shop did not accept. A batch without an answer is passed whole.
+    """
+
+    def __init__(
+        self,
+        shop: Aisle,
+        *,
+        interval_s: float = 1.0,
+        size: int = 100,
+        capacity: int = 10_000,
+        lost: Lost = _ignore,
+    ) -> None:
+        if not 1 <= size <= LARGEST_BATCH:
+            raise ValueError(f"size must be from 1 to {LARGEST_BATCH}")
+        self.shop = shop
+        self.interval_s = interval_s
+        self.size = size
+        self.capacity = capacity
+        self.lost = lost
+        self._waiting: list[AnyEvent] = []
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="aisle-events", daemon=True)
+        self._thread.start()
+
+    def add(self, event: AnyEvent) -> None:
+        """Queue an event. Returns at once; an event that finds the queue full or closed goes to ``lost``."""
+        with self._changed:
+            full = self._closing or len(self._waiting) >= self.capacity
+            if not full:
+                self._waiting.append(_named(event))
+                if len(self._waiting) >= self.size:
+                    self._changed.notify()
+        if full:
+            self.lost([event], AisleError("the queue is closed" if self._closing else "the queue is full"))
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or len(self._waiting) >= self.size, self.interval_s)
+                batch, self._waiting = self._waiting[: self.size], self._waiting[self.size :]
+                ended = self._closing and not batch
+            if ended:
+                return
+            if batch:
+                self._send(batch)
+
+    def _send(self, batch: Sequence[AnyEvent]) -> None:
+        try:
+            answer = self.shop.record_event_batch({"events": list(batch)})
+        except AisleError as error:
+            self.lost(batch, error)
+            return
+        for event, problem in _refused(batch, answer):
+            self.lost([event], problem)
+
+    def close(self) -> None:
+        """Send what waits, and end the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncEventQueue:
+    """The same for asyncio, by a task. Use it as an asynchronous context manager."""
+
+    def __init__(
+        self,
+        shop: AsyncAisle,
+        *,
+        interval_s: float = 1.0,
+        size: int = 100,
+        capacity: int = 10_000,
+        lost: Lost = _ignore,
+    ) -> None:
+        if not 1 <= size <= LARGEST_BATCH:
+            raise ValueError(f"size must be from 1 to {LARGEST_BATCH}")
+        self.shop = shop
+        self.interval_s = interval_s
+        self.size = size
+        self.capacity = capacity
+        self.lost = lost
+        self._waiting: list[AnyEvent] = []
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, event: AnyEvent) -> None:
+        """Queue an event. Returns at once; an event that finds the queue full or closed goes to ``lost``."""
+        if self._closing or len(self._waiting) >= self.capacity:
+            self.lost([event], AisleError("the queue is closed" if self._closing else "the queue is full"))
+            return
+        self._waiting.append(_named(event))
+        if len(self._waiting) >= self.size:
+            self._wake.set()
+
+    async def _run(self) -> None:
+        while not (self._closing and not self._waiting):
+            if not self._closing and len(self._waiting) < self.size:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self.interval_s)
+            self._wake.clear()
+            batch, self._waiting = self._waiting[: self.size], self._waiting[self.size :]
+            if batch:
+                await self._send(batch)
+
+    async def _send(self, batch: Sequence[AnyEvent]) -> None:
+        try:
+            answer = await self.shop.record_event_batch({"events": list(batch)})
+        except AisleError as error:
+            self.lost(batch, error)
+            return
+        for event, problem in _refused(batch, answer):
+            self.lost([event], problem)
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task

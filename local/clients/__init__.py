@@ -1,0 +1,1 @@
+"""The clients in clients/, generated from the API's description: ``./aisle clients``."""
