@@ -119,7 +119,7 @@
   const fill = async (block) => {
     const { aisle: kind, k = "6", product, category, explain, link: pattern = link } = block.dataset;
     const [path, list = "products"] = BLOCKS[kind];
-    const personal = !ANONYMOUS.includes(kind);
+    const personal = !/popular|trending/.test(kind);
     if (personal && !allowed() && !(product && kind !== "recommendations")) return;
     const user_id = personal && allowed() && (await user());
     const answer = await call(path, { k, category, explain, external_id: product, user_id });
