@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("shared", "jobs", "functions", "docs", "tests", "local", "delivery", "benchmarks", "terraform")
+FOLDERS = ("shared", "jobs", "functions", "docs", "tests", "local", "delivery", "benchmarks", "clients", "terraform")
 # a path from the root: a file, or a folder with or without its last slash
 PATH = re.compile(rf"(?<![\w./:<-])(?:{'|'.join(FOLDERS)})/[\w./-]*\w(?:/(?=[\s)`'\",;:.]|$))?")
 # the end of a path: `catalog/products.py`
@@ -23,7 +23,7 @@ MODULE = re.compile(r"(?<![\w./:<>{}*@-])(?:shared|jobs|functions|delivery|bench
 FILE_ENDINGS = ("py", "md", "sql", "yaml", "json", "csv", "tf")
 # Patterns, not names of files: `functions/<name>/`, `NNNN_name.sql`, `docs/….md`, `{area}`, `*`.
 PLACEHOLDER = re.compile(r"[<>{}*…]|NNNN|YYYY")
-MARKDOWN = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
+MARKDOWN = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "clients").glob("*/README.md"))
 PYTHON = (ROOT / "main.py", *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")))
 HASH_COMMENTS = (
     *ROOT.glob("*.yaml"),
