@@ -23,7 +23,7 @@ from local.places import ROOT
 
 OSV: Final = "https://api.osv.dev/v1/query"
 LOCKS: Final = ("requirements.txt", "jobs/requirements.txt", "dev-requirements.txt")
-CODE: Final = ("main.py", "functions", "jobs", "shared", "local", "delivery")
+CODE: Final = ("main.py", "functions", "jobs", "shared", "local", "delivery", "clients")
 TREES: Final = ("functions", "jobs", "shared", "local", "delivery", "benchmarks", "clients", "web", "tests", "terraform", "docs", ".ci")
 # folders of what tools write and install
 INSTALLED: Final = frozenset({"__pycache__", "node_modules"})
