@@ -24,7 +24,20 @@ from local.places import ROOT
 OSV: Final = "https://api.osv.dev/v1/query"
 LOCKS: Final = ("requirements.txt", "jobs/requirements.txt", "dev-requirements.txt")
 CODE: Final = ("main.py", "functions", "jobs", "shared", "local", "delivery", "clients")
-TREES: Final = ("functions", "jobs", "shared", "local", "delivery", "benchmarks", "clients", "web", "tests", "terraform", "docs", ".ci")
+TREES: Final = (
+    "functions",
+    "jobs",
+    "shared",
+    "local",
+    "delivery",
+    "benchmarks",
+    "clients",
+    "web",
+    "tests",
+    "terraform",
+    "docs",
+    ".ci",
+)
 # folders of what tools write and install
 INSTALLED: Final = frozenset({"__pycache__", "node_modules"})
 # data and archives are binary; a file without a suffix is a script, or a licence
