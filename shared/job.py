@@ -126,6 +126,7 @@ def job(work: Callable[[P], dict[str, Any]]) -> Any:
             finally:
                 span.end()
                 span.flush()
+                metrics.flush()
 
     entry.run = functools.partial(run_job, name, work)  # type: ignore[attr-defined]  # an entry point is a function
     del entry.__wrapped__  # the signature is that of a request, not of the parameters
