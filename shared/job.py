@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from shared import logs
 from shared.clients import postgres
-from shared.errors import AppError, JobRunning, MalformedBody, SchemaMissing
+from shared.errors import AppError, JobRunning, MalformedBody
 from shared.storage.operations import job_runs
 from shared.storage.schema import advisory_locks, presence
 from shared.telemetry import metrics, spans
@@ -114,11 +114,12 @@ def job(work: Callable[[P], dict[str, Any]]) -> Any:
                     log.exception("job failed")
                 return _answer(error.problem() | {"instance": request.path}, error.status, PROBLEM)
             except Exception as error:
-                if presence.explains(error):
+                if (explained := presence.explanation(error)) is not None:
+                    span.fail(explained.title)
                     # Cloud Scheduler calls jobs from the first deployment on, and an alert on those calls is no use
-                    missing = SchemaMissing("The database has no schema yet; run the job migrate, and this job again.")
-                    span.fail(missing.title)
-                    return _answer(missing.problem() | {"instance": request.path}, missing.status, PROBLEM)
+                    if explained.status >= 500:
+                        log.exception("job failed", extra={"reason": explained.detail})
+                    return _answer(explained.problem() | {"instance": request.path}, explained.status, PROBLEM)
                 span.fail(type(error).__name__)
                 log.exception("job failed")
                 problem = AppError(f"{type(error).__name__}: the error was logged.").problem()
@@ -126,6 +127,7 @@ def job(work: Callable[[P], dict[str, Any]]) -> Any:
             finally:
                 span.end()
                 span.flush()
+                metrics.flush()
 
     entry.run = functools.partial(run_job, name, work)  # type: ignore[attr-defined]  # an entry point is a function
     del entry.__wrapped__  # the signature is that of a request, not of the parameters

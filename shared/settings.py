@@ -1,6 +1,7 @@
 """Settings: one frozen object, read from the environment on first use, never at import."""
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from functools import cache
@@ -13,6 +14,10 @@ from shared.domain.formula import NEARNESS_HALF_KM, PROFILE_EVENTS_MAX, Formula
 from shared.errors import MissingSetting
 from shared.validation import field_errors
 
+log = logging.getLogger(__name__)
+
+# settings of telemetry, the names of whose variables are OpenTelemetry's
+TELEMETRY: Final = "otel_"
 # the length of the hash (SHA-256): RFC 2104, section 3
 MIN_MAC_KEY_BYTES: Final = 32
 
@@ -340,13 +345,19 @@ class Settings(BaseModel):
 def read(environ: Mapping[str, str]) -> Settings:
     """Read the settings from ``environ``; an empty variable counts as not set.
 
-    Raises MissingSetting with the name of the variable and the reason if a value is not valid.
+    A setting of telemetry that is not valid turns telemetry off, which is logged: no request may fail because of it.
+    Raises MissingSetting with the name of the variable and the reason if another value is not valid.
     """
     values = {name: environ[name.upper()] for name in Settings.model_fields if environ.get(name.upper())}
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        first = field_errors(error)[0]
+        wrong = field_errors(error)
+        if ours := [one for one in wrong if one["field"].startswith(TELEMETRY)]:
+            reason = f"The environment variable {ours[0]['field'].upper()} is not valid: {ours[0]['message']}."
+            log.error("telemetry is off", extra={"reason": reason})
+            return read({name: value for name, value in environ.items() if not name.lower().startswith(TELEMETRY)})
+        first = wrong[0]
         # an error over several settings has no field; its message begins with the setting's name
         name, reason = first["field"].partition(".")[0].upper(), first["message"]
         if not name:

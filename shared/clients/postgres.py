@@ -200,6 +200,19 @@ def _connect_apart() -> Any:
     return apart
 
 
+def read_as_login(sql: str) -> list[Any]:
+    """Run a constant statement as the user who logs in, without DATABASE_ROLE, and return its rows.
+
+    On a connection of its own, for the case that no other can be opened. Raises what the driver raises.
+    """
+    connection = _connect_apart()
+    try:
+        rows: list[Any] = connection.execute_simple(sql).rows
+        return rows
+    finally:
+        postgres_wire.drop(connection)
+
+
 lost_connections = LostConnections(lambda: list(_opened), _connect_apart)
 
 

@@ -45,7 +45,8 @@ GOOGLE_SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 CALLER_TRACES_PER_S: Final = 10
 FLUSH_S: Final = 1.0
 EXPORT_TIMEOUT_S: Final = 5.0
-_flusher: Final = Flusher()
+_span_flusher: Final = Flusher("spans")
+_metric_flusher: Final = Flusher("metrics")
 # held while the SDK is set up: threads that begin at once must not get a provider each, of which one is never flushed
 _set_up: Final = threading.RLock()
 
@@ -196,7 +197,12 @@ def traceparent_of(context: trace.SpanContext) -> str:
 
 def flush() -> None:
     """Send the spans that wait, within FLUSH_S. An instance without a request has no processor time to send them."""
-    _flusher.flush(_tracers().force_flush, FLUSH_S)
+    _span_flusher.flush(_tracers().force_flush, FLUSH_S)
+
+
+def flush_metrics() -> None:
+    """Send the metrics as they are, within FLUSH_S."""
+    _metric_flusher.flush(_meters().force_flush, FLUSH_S)
 
 
 @closed_on_reset

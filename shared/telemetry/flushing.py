@@ -8,13 +8,14 @@ log = logging.getLogger(__name__)
 
 
 class Flusher:
-    """Runs one flush at a time, in a thread. A flush serves all callers that came before it began.
+    """Runs one flush of ``what`` at a time, in a thread. A flush serves all callers that came before it began.
 
     After one that took too long, only the caller that begins the next one waits: a receiver that does not answer would
     otherwise hold every thread that serves requests.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
+        self._what = what
         self._lock = threading.Lock()
         self._is_running = False
         self._is_slow = False
@@ -29,7 +30,7 @@ class Flusher:
             ended = self._next = self._next or threading.Event()
             if not self._is_running:
                 self._is_running = True
-                threading.Thread(target=self._run, args=[work], name="flush-spans", daemon=True).start()
+                threading.Thread(target=self._run, args=[work], name=f"flush-{self._what}", daemon=True).start()
         is_in_time = ended.wait(timeout_s)
         with self._lock:
             self._is_slow = not is_in_time
@@ -45,6 +46,6 @@ class Flusher:
             try:
                 work()
             except Exception as error:  # noqa: BLE001 — callers wait for the end of the run, however it ends
-                log.warning("spans not sent", extra={"error": type(error).__name__})
+                log.warning(f"{self._what} not sent", extra={"error": type(error).__name__})
             finally:
                 ended.set()

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, Final
 
 from shared.clients import closed_on_reset
+from shared.telemetry import spans
 from shared.telemetry.spans import Value, is_on
 
 # seconds: from an answer out of Redis to a message that waited for an hour
@@ -78,6 +79,14 @@ def record(metric: Metric, value: float, attributes: Mapping[str, Value]) -> Non
             instrument.record(value, attributes)
         case Kind.GAUGE:
             instrument.set(value, attributes)
+
+
+def flush() -> None:
+    """Send what is recorded: once it has answered, a deployed job's instance has no processor time, and may end."""
+    if spans.IS_DEPLOYED and is_on():
+        from shared.telemetry import exporting
+
+        exporting.flush_metrics()
 
 
 @cache

@@ -4,14 +4,20 @@ Nothing is recorded, and OpenTelemetry is not imported, unless OTEL_EXPORTER_OTL
 or sends puts its ``traceparent`` into the fields of the log, from which messages take it.
 """
 
+import logging
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final, Literal
 
 from shared import logs
+from shared.clients import closed_on_reset
 from shared.settings import settings
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["server", "consumer", "producer", "client", "internal"]
 Value = str | int | float | bool
@@ -22,6 +28,8 @@ FUNCTION: Final = "faas.name"
 # characters of a statement that a span keeps; the beginning tells statements apart
 STATEMENT_CHARACTERS: Final = 300
 IS_DEPLOYED: Final = "K_SERVICE" in os.environ
+# held while the SDK is tried, so that a failure is logged once
+_trying: Final = threading.Lock()
 
 
 class Span:
@@ -70,7 +78,42 @@ NO_SPAN: Final = Span()
 
 def is_on() -> bool:
     """Return whether spans and metrics are exported."""
-    return settings().otel_exporter_otlp_endpoint is not None and not settings().otel_sdk_disabled
+    config = settings()
+    if config.otel_exporter_otlp_endpoint is None or config.otel_sdk_disabled:
+        return False
+    # what is cached is read without the lock
+    return _is_set_up() if _is_set_up.cache_info().currsize else _try()
+
+
+def _try() -> bool:
+    with _trying:
+        return _is_set_up()
+
+
+@cache
+def _is_set_up() -> bool:
+    """Set up the SDK, and return whether that succeeded.
+
+    It reads variables of its own, and raises for some values. No request may fail because of them.
+    """
+    try:
+        from shared.telemetry import exporting
+
+        exporting.tracer()
+        exporting.meter()
+    except Exception as error:  # noqa: BLE001 — whatever it is, the answer is worth more than its record
+        # the reason seldom names the variable, and a value may be secret
+        variables = sorted(name for name in os.environ if name.startswith("OTEL_"))
+        reason = f"{type(error).__name__}: {error}"[:500]
+        log.error("telemetry is off", extra={"reason": reason, "variables": variables})
+        return False
+    return True
+
+
+@closed_on_reset
+def close() -> None:
+    """Try the SDK again at next use."""
+    _is_set_up.cache_clear()
 
 
 @contextmanager

@@ -34,6 +34,12 @@ class Mistake(NamedTuple):
 
 
 FUNCTION = "terraform/modules/function/main.tf"
+FEED_SECRETS = """
+  condition {
+    title      = "secrets-of-feeds"
+    expression = "resource.name.startsWith(\\"projects/${data.google_project.this.number}/secrets/aisle-feed-\\")"
+  }
+"""
 MISTAKES = (
     Mistake(
         "pushes are signed for a constant",
@@ -319,6 +325,118 @@ MISTAKES = (
         'runbook = "redis-lost"',
         'runbook = "redis-gone"',
         "watching.alerts_name",
+    ),
+    Mistake(
+        "schedules call as the account of pushes",
+        "terraform/schedules.tf",
+        "google_service_account.scheduler.email",
+        "google_service_account.push.email",
+        "access.calls_are_signed",
+    ),
+    Mistake(
+        "pushes call as the account of schedules",
+        "terraform/messaging.tf",
+        "google_service_account.push.email",
+        "google_service_account.scheduler.email",
+        "access.calls_are_signed",
+    ),
+    Mistake(
+        "schedules may call event functions, and pushes may not",
+        "terraform/iam.tf",
+        "{ push = google_service_account.push.member }",
+        "{ push = google_service_account.scheduler.member }",
+        "access.calls_are_signed",
+    ),
+    Mistake(
+        "the job that fetches feeds reads every secret of Aisle",
+        "terraform/iam.tf",
+        "/secrets/aisle-feed-",
+        "/secrets/aisle-",
+        "access.secrets_and_files",
+    ),
+    Mistake(
+        "the job that fetches feeds reads every secret",
+        "terraform/iam.tf",
+        FEED_SECRETS,
+        "",
+        "access.secrets_and_files",
+    ),
+    Mistake(
+        "jobs may write feeds",
+        "terraform/iam.tf",
+        'bucket = google_storage_bucket.feeds.name\n  role   = "roles/storage.objectViewer"',
+        'bucket = google_storage_bucket.feeds.name\n  role   = "roles/storage.objectAdmin"',
+        "access.secrets_and_files",
+    ),
+    Mistake(
+        "the builder reads another bucket than the one of staged sources",
+        "terraform/iam.tf",
+        "buckets/gcf-v2-sources-",
+        "buckets/gcf-v2-uploads-",
+        "access.functions_have_the_builder",
+    ),
+    Mistake(
+        "builds of pull requests run as the pipeline",
+        "terraform/delivery.tf",
+        "service_account    = google_service_account.reader[0].id",
+        "service_account    = google_service_account.delivery[0].id",
+        "access.builds_of_pull_requests",
+    ),
+    Mistake(
+        "a stranger's pull request is built at once",
+        "terraform/delivery.tf",
+        "COMMENTS_ENABLED_FOR_EXTERNAL_CONTRIBUTORS_ONLY",
+        "COMMENTS_DISABLED",
+        "access.builds_of_pull_requests",
+    ),
+    Mistake(
+        "a branch whose name contains main is deployed",
+        "terraform/delivery.tf",
+        '    push {\n      branch = "^${var.repository.branch}$"',
+        "    push {\n      branch = var.repository.branch",
+        "access.the_pipeline_deploys",
+    ),
+    Mistake(
+        "the pipeline cannot sign the token with which it migrates",
+        "terraform/delivery.tf",
+        "roles/iam.serviceAccountOpenIdTokenCreator",
+        "roles/iam.serviceAccountUser",
+        "access.the_pipeline_deploys",
+    ),
+    Mistake(
+        "the firewall drops what Cloud SQL's connector sends",
+        "terraform/network.tf",
+        '["3307", "5432"',
+        '["5432"',
+        "capacity.functions_in_the_network",
+    ),
+    Mistake(
+        "the database is made before the network is peered",
+        "terraform/database.tf",
+        "  depends_on = [google_service_networking_connection.services]\n",
+        "",
+        "prerequisites.the_database_and_the_cache",
+    ),
+    Mistake(
+        "users of the database are made before their accounts",
+        "terraform/database.tf",
+        '"${module.function[each.key].account}@${var.project_id}.iam"',
+        "local.database_users[each.key]",
+        "prerequisites.users_of_the_database",
+    ),
+    Mistake(
+        "functions start before their secrets have values",
+        "terraform/secrets.tf",
+        "{ for name, version in google_secret_manager_secret_version.this : name => version.secret }",
+        "{ for name, secret in google_secret_manager_secret.this : name => secret.id }",
+        "prerequisites.functions_wait",
+    ),
+    Mistake(
+        "the network is made before its API is enabled",
+        "terraform/network.tf",
+        "auto_create_subnetworks = false\n\n  depends_on = [google_project_service.api]\n",
+        "auto_create_subnetworks = false\n",
+        "prerequisites.everything_waits",
     ),
 )
 

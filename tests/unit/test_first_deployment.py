@@ -1,7 +1,14 @@
-"""docs/runbooks/first-deployment.md can be followed from top to bottom: nothing is used before it is made."""
+"""docs/runbooks/first-deployment.md can be followed from top to bottom: nothing is used before it is made.
+
+tests/terraform/first_deployment runs its commands, and docs/runbooks/first-deployment-walk.md keeps what they answered.
+"""
 
 import re
 from pathlib import Path
+
+import pytest
+
+from tests.terraform.first_deployment import page
 
 PAGE = (Path(__file__).parents[2] / "docs/runbooks/first-deployment.md").read_text()
 COMMANDS = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL))
@@ -28,3 +35,39 @@ def test_the_functions_that_are_opened_by_hand_are_the_public_ones() -> None:
     listed = re.search(r"for service in ([\w -]+); do\n +gcloud run services update", COMMANDS)
     assert listed
     assert set(listed.group(1).split()) == {entry.name for entry in manifest().of_kind("http") if entry.public}
+
+
+def test_the_kept_walk_has_the_commands_of_the_page_in_order_and_each_succeeded() -> None:
+    steps = list(page.steps(PAGE))
+    kept = page.kept()
+    assert [file for file, _ in kept] == [step.file or "" for step in steps]
+    for step, (_, text) in zip(steps, kept, strict=True):
+        if step.file:
+            assert text == f"{step.text}\n"
+        else:
+            assert text.startswith(f"$ {step.text}\n")
+            assert text.endswith(f"{page.EXIT.format(0)}\n"), f"take the walk again: {step.text}"
+
+
+def test_a_command_ends_where_bash_would_run_it() -> None:
+    loop = "for a in 1 2; do\n    echo \\\n        $a; done"
+    assert list(page.commands(f"# why\n\necho 'a\nb'\n{loop}\necho c\n")) == ["echo 'a\nb'", loop, "echo c"]
+    with pytest.raises(ValueError, match="without an end"):
+        list(page.commands("for a in 1 2; do\n    echo $a\n"))
+
+
+def test_long_answers_keep_their_ends_and_what_tells_the_result() -> None:
+    first, last = [f"first {n}" for n in range(page.FIRST_LINES)], [f"last {n}" for n in range(page.LAST_LINES)]
+    short = [*first, "middle", *last]
+    assert page.shortened("\n".join(short)).splitlines() == short
+    long = [*first, "a", "b", "Plan: 2 to add", "c", "Apply complete! 2", *last]
+    assert page.shortened("\n".join(long)).splitlines() == [
+        *first,
+        "… 2 lines …",
+        "Plan: 2 to add",
+        "… 1 lines …",
+        "Apply complete! 2",
+        *last,
+    ]
+    assert page.shortened("x" * 241) == "x" * 240 + "…"
+    assert page.shortened("x" * 240) == "x" * 240

@@ -8,14 +8,14 @@ profile, and tests/terraform/mistakes.py proves that each known mistake violates
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from tests.terraform.rules import access, capacity, messages, order, watching
+from tests.terraform.rules import access, capacity, messages, order, prerequisites, watching
 
 if TYPE_CHECKING:
     from tests.terraform.conftest import Plan
 
 RULES: "dict[str, Callable[[Plan], Iterable[str]]]" = {
     f"{module.__name__.rsplit('.', 1)[1]}.{rule.__name__}": rule
-    for module in (access, capacity, messages, order, watching)
+    for module in (access, capacity, messages, order, prerequisites, watching)
     for rule in module.RULES
 }
 

@@ -4,9 +4,17 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from tests.terraform.rules.graph import base
+
 if TYPE_CHECKING:
     from tests.terraform.conftest import Plan
 
+# where Cloud Functions stages the sources that a builder reads
+STAGING = "projects/_/buckets/gcf-v2-sources-"
+# a builder may run a stranger's code only after a member of the repository has commented
+COMMENTED = {"COMMENTS_ENABLED", "COMMENTS_ENABLED_FOR_EXTERNAL_CONTRIBUTORS_ONLY"}
+STARTS_WITH = re.compile(r'/secrets/([\w-]*)"\)')
+INVOKER = re.compile(r"\{ (\w+) = google_service_account\.(\w+)(?:\[0\])?\.member \}")
 # of IAM, for the list in hasOnly([...])
 MOST_ROLES = 10
 PRIMITIVE = {"roles/owner", "roles/editor", "roles/viewer"}
@@ -60,7 +68,14 @@ def builds_of_pull_requests_read_no_secret(plan: "Plan") -> Iterator[str]:
     for address, grant in plan.of("google_storage_bucket_iam_member").items():
         if grant.get("bucket") == plan.state_bucket:
             yield f"{address} opens the bucket of the state"
+    address = "google_cloudbuild_trigger.pull_request"
+    if (accounts := plan.graph.refers(address, "service_account")) and _bases(accounts) != {
+        "google_service_account.reader"
+    }:
+        yield f"builds of pull requests run as {accounts[0]}"
     for trigger in plan.by_key("google_cloudbuild_trigger", "pull_request").values():
+        if trigger["github"][0]["pull_request"][0].get("comment_control") not in COMMENTED:
+            yield "a stranger's pull request is built without a comment of a member"
         given = trigger.get("substitutions") or {}
         if "_STATE_BUCKET" in given:
             yield "plans of pull requests are given the bucket of the state"
@@ -80,7 +95,8 @@ def functions_have_the_builder_that_may_build(plan: "Plan") -> Iterator[str]:
     staging = [
         grant
         for grant in plan.by_key("google_project_iam_member", "builder_staging").values()
-        if grant["role"] == "roles/storage.objectViewer" and grant["condition"]
+        if grant["role"] == "roles/storage.objectViewer"
+        and any(f'startsWith("{STAGING}' in condition["expression"] for condition in grant["condition"] or ())
     ]
     if not staging or "google_service_account.builder" not in plan.graph.awaits(
         "google_project_iam_member.builder_staging"
@@ -123,6 +139,11 @@ def public_functions_are_open_as_chosen(plan: "Plan") -> Iterator[str]:
         yield f"{domain} is handed out while functions still answer at their own addresses"
 
 
+def _bases(found: list[str]) -> set[str]:
+    """Return the resources that references begin with."""
+    return {base(one) for one in found}
+
+
 def _endpoint(values: dict[str, Any], target: str) -> str | None:
     """Return the address that a subscription or schedule calls; None before the function exists."""
     inside = values[target][0]
@@ -156,6 +177,60 @@ def pushes_are_signed_for_the_function_they_reach(plan: "Plan") -> Iterator[str]
         yield "Pub/Sub's agent cannot sign the tokens of the push account"
     elif "google_service_account.push" not in plan.graph.awaits("google_service_account_iam_member.push_token"):
         yield "Pub/Sub's agent signs for another account than the one that pushes"
+
+
+def calls_are_signed_as_the_account_that_may_call(plan: "Plan") -> Iterator[str]:
+    """Cloud Run refuses a token of an account that is no invoker."""
+    for address, target, account in (
+        ("google_pubsub_subscription.event", "push_config", "google_service_account.push"),
+        ("google_cloud_scheduler_job.this", "http_target", "google_service_account.scheduler"),
+    ):
+        signers = _bases(plan.graph.refers(address, target, "oidc_token", "service_account_email"))
+        if signers != {account}:
+            yield f"{address} signs as {', '.join(sorted(signers)) or 'nobody'}"
+    # a plan has neither the members, which are not known yet, nor the local that lists them
+    for key, account in INVOKER.findall(plan.source("iam.tf")):
+        if key != account:
+            yield f"the invoker {key} is the account {account}"
+    callers: dict[str, set[str]] = {}
+    for address in plan.of("google_cloud_run_v2_service_iam_member"):
+        _, name, _, key, *_ = address.split('"')
+        callers.setdefault(name, set()).add(key)
+    for name, entry in plan.listed.entries.items():
+        wanted = "push" if entry.kind == "event" else "scheduler" if entry.kind == "job" and entry.schedule else None
+        if wanted and callers.get(name) != {wanted}:
+            yield f"{name} may be called by {', '.join(sorted(callers.get(name, ()))) or 'nobody'}"
+
+
+def the_pipeline_deploys_one_branch_as_itself(plan: "Plan") -> Iterator[str]:
+    """A pattern without its ends matches other branches too; a build without identities cannot call the job migrate."""
+    for trigger in plan.by_key("google_cloudbuild_trigger", "push").values():
+        branch = trigger["github"][0]["push"][0]["branch"]
+        if not (branch.startswith("^") and branch.endswith("$")):
+            yield f"a push to any branch that contains {branch} is deployed"
+        if _bases(plan.graph.refers("google_cloudbuild_trigger.push", "service_account")) != {
+            "google_service_account.delivery"
+        }:
+            yield "pushes are deployed as another account than the pipeline's"
+        signers = plan.by_key("google_service_account_iam_member", "delivery_identity").values()
+        if [one["role"] for one in signers] != ["roles/iam.serviceAccountOpenIdTokenCreator"]:
+            yield "the pipeline cannot sign the token with which it calls the job migrate"
+
+
+def secrets_and_files_are_read_as_far_as_needed(plan: "Plan") -> Iterator[str]:
+    """A grant on the project covers every secret unless its condition names a prefix that no other secret has."""
+    secrets = {one["secret_id"] for one in plan.of("google_secret_manager_secret").values()}
+    for address, grant in plan.of("google_project_iam_member").items():
+        if grant.get("role") != "roles/secretmanager.secretAccessor":
+            continue
+        prefixes = [
+            prefix for one in grant.get("condition") or () for prefix in STARTS_WITH.findall(one["expression"])
+        ] or [""]
+        if others := sorted(one for one in secrets if one.startswith(tuple(prefixes))):
+            yield f"{address} opens {', '.join(others)}"
+    roles = {grant["role"] for grant in plan.by_key("google_storage_bucket_iam_member", "feeds").values()}
+    if more := sorted(roles - {"roles/storage.objectViewer"}):
+        yield f"jobs that read feeds have {', '.join(more)}"
 
 
 def sets_of_keys_have_names(plan: "Plan") -> Iterator[str]:
@@ -197,6 +272,9 @@ RULES = (
     functions_have_the_builder_that_may_build,
     public_functions_are_open_as_chosen,
     pushes_are_signed_for_the_function_they_reach,
+    calls_are_signed_as_the_account_that_may_call,
+    the_pipeline_deploys_one_branch_as_itself,
+    secrets_and_files_are_read_as_far_as_needed,
     sets_of_keys_have_names,
     reads_of_secrets_are_recorded,
     budgets_name_the_project_that_pays_for_calls,

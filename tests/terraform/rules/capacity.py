@@ -15,6 +15,8 @@ ADDRESSES = 4
 # of a subnetwork, which Google keeps
 UNUSABLE = 4
 DIRECT_AT_LEAST = 26
+# of the proxy to which Cloud SQL's connector speaks, and of Memorystore with TLS
+PORTS = {"3307", "6378"}
 
 
 def connections_suffice_while_a_release_rolls_out(plan: "Plan") -> Iterator[str]:
@@ -66,6 +68,13 @@ def only_private_traffic_passes_through_the_network(plan: "Plan") -> Iterator[st
             yield f"{name} sends {service['direct_vpc_egress']} through the network"
 
 
+def functions_in_the_network_reach_the_database_and_the_cache(plan: "Plan") -> Iterator[str]:
+    """The firewall drops every other private packet."""
+    for firewall in plan.by_key("google_compute_firewall", "services_out").values():
+        if missing := sorted(PORTS - set(firewall["allow"][0]["ports"])):
+            yield f"the firewall drops what functions send to the ports {', '.join(missing)}"
+
+
 def what_blocks_its_own_deletion_is_left_alone(plan: "Plan") -> Iterator[str]:
     """Google refuses to delete these while others use them; they go with their parent."""
     abandoned = (
@@ -83,5 +92,6 @@ RULES = (
     direct_egress_has_addresses_for_every_instance,
     ranges_do_not_overlap,
     only_private_traffic_passes_through_the_network,
+    functions_in_the_network_reach_the_database_and_the_cache,
     what_blocks_its_own_deletion_is_left_alone,
 )

@@ -27,7 +27,7 @@ def test_a_flush_that_hangs_is_left_after_the_limit_and_adds_no_thread() -> None
         runs.append(len(runs))
         may_end.wait(30)
 
-    flusher = Flusher()
+    flusher = Flusher("spans")
     try:
         assert [flusher.flush(work, 0.01) for _ in range(5)] == [False] * 5
         assert (len(flushing()), runs) == (1, [0])
@@ -49,7 +49,7 @@ def test_a_flush_that_fails_ends_and_the_next_one_runs(caplog: pytest.LogCapture
         if len(runs) == 1:
             raise OSError("away")
 
-    flusher = Flusher()
+    flusher = Flusher("spans")
     assert [flusher.flush(work, 30), flusher.flush(work, 30)] == [True, True]
     assert runs == [0, 1]
     assert [record.getMessage() for record in caplog.records] == ["spans not sent"]
@@ -58,7 +58,7 @@ def test_a_flush_that_fails_ends_and_the_next_one_runs(caplog: pytest.LogCapture
 
 def test_a_flush_has_ended_when_it_returns() -> None:
     runs: list[int] = []
-    flusher = Flusher()
+    flusher = Flusher("spans")
     for expected in (1, 2):
         assert flusher.flush(lambda: runs.append(1), 30)
         assert len(runs) == expected
@@ -74,7 +74,7 @@ def test_what_comes_during_a_flush_waits_for_the_next_one() -> None:
         has_begun.set()
         may_end.wait(30)
 
-    flusher = Flusher()
+    flusher = Flusher("spans")
     first = threading.Thread(target=flusher.flush, args=[work, 30])
     first.start()
     assert has_begun.wait(30)

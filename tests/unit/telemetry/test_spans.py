@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -12,6 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from local.places import ROOT
 from shared import logs
+from shared.clients import reset
 from shared.telemetry import exporting, spans
 
 PROBE = """
@@ -56,6 +59,58 @@ def test_without_an_endpoint_nothing_is_recorded_and_the_library_is_not_imported
         command, env={"PYTHONPATH": str(ROOT)} | environment, capture_output=True, text=True, check=True
     )
     assert process.stdout.strip() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_off"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", True),
+        ("OTEL_TRACES_SAMPLER_ARG", "many", True),
+        ("OTEL_SDK_DISABLED", "perhaps", True),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0", True),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "-1", True),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "nonsense", True),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-1", True),
+        # what the SDK replaces by its default, or is not asked for
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "nonsense", False),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "abc", False),
+        ("OTEL_TRACES_SAMPLER", "nonsense", False),
+    ],
+)
+def test_a_variable_that_is_not_valid_fails_nothing_and_is_logged_once(name: str, value: str, is_off: bool) -> None:
+    # the probe twice, as two requests
+    command = [sys.executable, "-P", "-c", PROBE + PROBE + "import os; sys.stdout.flush(); os._exit(0)"]
+    environment = {"PYTHONPATH": str(ROOT), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", name: value}
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert [line.split()[0] for line in process.stdout.splitlines()] == [str(is_off)] * 2
+    assert process.stderr.count("telemetry is off") == int(is_off)
+
+
+def test_threads_that_begin_at_once_log_one_failure(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        time.sleep(0.05)
+        raise ValueError("no such filter")
+
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(exporting, "tracer", fail)
+    barrier = threading.Barrier(4)
+
+    def begin(_: int) -> bool:
+        barrier.wait(30)
+        return spans.is_on()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(begin, range(4))) == [False] * 4
+    assert [record.__dict__["reason"] for record in caplog.records] == ["ValueError: no such filter"]
+    # the bystander: the next set-up is tried anew
+    monkeypatch.undo()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    reset()
+    assert spans.is_on()
+    reset()
 
 
 @pytest.fixture
