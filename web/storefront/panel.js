@@ -20,7 +20,12 @@ const ICONS = { view: "right", add: "cart", remove: "minus", wish: "heart", orde
 export function Panel({ onClose }) {
   const list = useStore(actions);
   const [latest, ...earlier] = list;
-  return html`<aside class="live" id="live" aria-label=${t("live.title")}>
+  return html`<aside
+    class="live"
+    id="live"
+    aria-label=${t("live.title")}
+    onKeyDown=${(/** @type {KeyboardEvent} */ event) => event.key === "Escape" && onClose()}
+  >
     <header class="live-head">
       <h2><span class="pulse" aria-hidden="true"></span> ${t("live.title")}</h2>
       <${IconButton} icon="close" label=${t("live.close")} onClick=${onClose} />
