@@ -30,7 +30,7 @@ export function Picture({ product, eager = false }) {
   const sources = [...own, drawn];
   const source = sources[failures];
   // the name stands beside each picture, so a description of it would say it twice
-  return html`<span class="picture">
+  return html`<span class=${source === drawn ? "picture is-drawn" : "picture"}>
     ${source
       ? html`<img
           src=${source}
