@@ -183,9 +183,9 @@ function Taste({ before }) {
         const isShown = before.length > 0 && Math.abs(change) >= 0.005;
         return html`<li key=${key}>
           <span class="clip">${name} <span class="small muted">${t(`live.kind.${kind}`)}</span></span>
-          <span class="figure small">
+          <span class="figure small liking-share">
             ${isShown ? html`<span class=${change > 0 ? "gain" : "muted"}>${change > 0 ? "+" : "−"}${number(Math.abs(change) * 100)}</span>` : null}
-            ${percent(share)}
+            <span>${percent(share)}</span>
           </span>
           <span class="bar" aria-hidden="true"><span style=${{ width: `${Math.max(1, share * 100)}%` }}></span></span>
         </li>`;
