@@ -1,6 +1,7 @@
 """The storefront, as shoppers use it: search, product, cart, checkout, and recommendations that follow at once."""
 
 import re
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -42,6 +43,14 @@ def product(api: httpx.Client, admin: dict[str, str]) -> Iterator[Callable[..., 
     yield add
     for product_id in added:
         api.delete(f"/products/{product_id}", headers=admin)
+
+
+def wait_for_scroll(page: Any, is_there: Callable[[float], bool]) -> None:
+    """Wait until the page is scrolled as it should be: the policy of the page forbids Playwright's own way."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not is_there(page.evaluate("scrollY")):
+        assert time.monotonic() < deadline, page.evaluate("scrollY")
+        page.wait_for_timeout(50)
 
 
 def names(page: Any, section: str) -> list[str]:
@@ -364,6 +373,22 @@ def test_filters_and_order_are_in_the_address(visit: Visit) -> None:
     assert prices == sorted(prices)
     page.locator(".chosen .chip").click()
     expect(total).to_contain_text(f"{everything} product")
+
+
+def test_going_back_leads_to_where_one_was(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open("#/search?q=lantern")
+    last = page.locator(".results .card-name a").last
+    last.scroll_into_view_if_needed()
+    wait_for_scroll(page, lambda top: top > 500)
+    before = page.evaluate("scrollY")
+    name = last.inner_text()
+    last.click()
+    expect(page.locator(".product-text h1")).to_have_text(name)
+    wait_for_scroll(page, lambda top: top == 0)
+    page.go_back()
+    wait_for_scroll(page, lambda top: abs(top - before) < 60)
+    expect(last).to_be_in_viewport()
 
 
 def test_language_and_colours_can_be_chosen_and_last(visit: Visit) -> None:

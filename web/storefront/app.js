@@ -87,8 +87,6 @@ export function App() {
     if (!matchMedia(WIDE).matches) setOpen(false);
     // the message of an addition leads where the shopper is by now
     if (["cart", "checkout", "orders"].includes(address.parts[0] ?? "")) clearToasts();
-    // a new view begins at its top
-    scrollTo(0, 0);
     awaitTitle(main.current);
   }, [address.path]);
 

@@ -7,6 +7,7 @@ import { html, render } from "../common/view.js";
 import { startShopping } from "./actions.js";
 import { App } from "./app.js";
 import { startLive } from "./live.js";
+import { startScrolling } from "./scrolling.js";
 import { startShop } from "./shop.js";
 import { renewShopper } from "./shopper.js";
 
@@ -33,6 +34,7 @@ async function start() {
   await renewShopper();
   startLive();
   startShopping();
+  startScrolling();
   root.replaceChildren();
   render(html`<${App} />`, root);
 }
