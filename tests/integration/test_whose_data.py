@@ -26,6 +26,8 @@ OPEN = {
     ("GET", "/products/{product_id}"),
     ("GET", "/trending"),
     ("GET", "/popular"),
+    ("GET", "/images/{product_id}.svg"),
+    ("GET", "/web/config.json"),
     ("POST", "/recommendations/feedback"),
     # it stores nothing, and needs a write key
     ("POST", "/debug/mp/collect"),

@@ -22,7 +22,7 @@ Serve = Callable[[str], httpx.Client]
 STAFF = {"Authorization": "Bearer an-admin-token-for-tests"}
 ORIGIN = {"Origin": "https://shop.example"}
 VIEW = b'{"user_id": "u1", "product_id": 1, "event_type": "view"}'
-FUNCTIONS = ("products", "cart", "accounts", "events", "collect", "recommendations", "admin")
+FUNCTIONS = ("products", "cart", "accounts", "events", "collect", "recommendations", "admin", "web")
 
 
 @pytest.fixture(scope="module")
