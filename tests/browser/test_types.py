@@ -1,5 +1,6 @@
 """The types of the pages' modules, which their comments declare, agree. Needs Node, but no browser."""
 
+import re
 import shutil
 import subprocess
 
@@ -15,4 +16,7 @@ COMPILER = ROOT / "tests/browser/node_modules/typescript/bin/tsc"
 def test_the_types_of_all_modules_agree() -> None:
     command = ["node", str(COMPILER), "--noEmit", "-p", "web/jsconfig.json"]
     checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert checked.returncode == 0, checked.stdout
+    findings = re.findall(r"^\S+\(\d+,\d+\): error .*", checked.stdout, re.MULTILINE)
+    assert checked.returncode == 0 or findings, checked.stdout + checked.stderr
+    # the compiler reads what a module imports, also where it is not to check it
+    assert [finding for finding in findings if not finding.startswith("web/vendor/")] == []

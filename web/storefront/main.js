@@ -7,7 +7,9 @@ import { html, render } from "../common/view.js";
 import { startShopping } from "./actions.js";
 import { App } from "./app.js";
 import { startLive } from "./live.js";
+import { startScrolling } from "./scrolling.js";
 import { startShop } from "./shop.js";
+import { renewShopper } from "./shopper.js";
 
 /** @type {import("../common/i18n.js").TextLoader[]} */
 const TEXTS = [
@@ -29,8 +31,10 @@ async function start() {
     render(html`<main class="shop"><${ProblemNote} error=${error} onRetry=${() => location.reload()} /></main>`, root);
     return;
   }
+  await renewShopper();
   startLive();
   startShopping();
+  startScrolling();
   root.replaceChildren();
   render(html`<${App} />`, root);
 }
