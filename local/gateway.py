@@ -7,7 +7,6 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -48,13 +47,22 @@ class Gateway:
 
     def find(self, path: str) -> ASGIApp:
         """Return the application for a path."""
-        apps = self.apps
-        while path:
-            app = apps.get(path)
-            if app is not None:
-                return app
-            path = path.rpartition("/")[0]
-        return self.fallback
+        app = self.apps.get(path)
+        # the path / is no parent: what nothing else serves is not found
+        while app is None and len(path := path.rpartition("/")[0]) > 1:
+            app = self.apps.get(path)
+        return self.fallback if app is None else app
+
+
+class Root:
+    """The path /: a page for a browser, the index of all paths for a program."""
+
+    def __init__(self, page: ASGIApp, index: ASGIApp) -> None:
+        self.page, self.index = page, index
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        accepts = b"".join(value for name, value in scope["headers"] if name == b"accept")
+        await (self.page if b"text/html" in accepts else self.index)(scope, receive, send)
 
 
 def problem(error: AppError, request: Request) -> Response:
@@ -98,22 +106,15 @@ class OwnRoutes:
             exception_handlers={HTTPException: self.not_served},
         )
 
-    async def index(self, request: Request) -> Response:
-        """List everything that is served: links for a browser, JSON for a program."""
+    async def index(self, _request: Request) -> Response:
+        """List everything that is served."""
         served = {
             "name": "Aisle",
             "functions": {entry.name: list(entry.paths) for entry in self.deployed.of_kind("http")},
             "jobs": [f"/_jobs/{entry.name}" for entry in self.deployed.of_kind("job")],
             "links": {"docs": "/docs", "openapi": "/openapi.json", "health": "/health", "ready": "/health/ready"},
         }
-        if "text/html" not in request.headers.get("accept", ""):
-            return JSONResponse(served)
-        links = [(path, path) for path in ("/docs", "/openapi.json", "/health", "/health/ready")]
-        links += [(path, f"{path} ({name})") for path, name in self.deployed.paths.items()]
-        items = "".join(f'<li><a href="{escape(path)}">{escape(text)}</a></li>' for path, text in links)
-        return HTMLResponse(
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Aisle</title><h1>Aisle</h1><ul>{items}</ul>'
-        )
+        return JSONResponse(served, headers={"Vary": "Accept"})
 
     async def _check(self, services: tuple[str, ...]) -> dict[str, bool]:
         from shared.http.health import Checks
@@ -210,7 +211,7 @@ class OwnRoutes:
         if error.status_code == 405:
             refusal: AppError = MethodNotAllowed(f"{path} does not accept {request.method}.", headers=error.headers)
         else:
-            paths = sorted([*self.deployed.paths, *OWN_PATHS])
+            paths = sorted({*self.deployed.paths, *OWN_PATHS})
             refusal = NotFound(f"Nothing is served at {path}. The paths are {', '.join(paths)}.", paths=paths)
         return problem(refusal, request)
 
@@ -222,8 +223,9 @@ def gateway(
     functions = {entry.name: create(entry.name) for entry in deployed.of_kind("http")}
     own = OwnRoutes(deployed, functions, jobs_url)
     apps: dict[str, ASGIApp] = {path: functions[name] for path, name in deployed.paths.items()}
-    private = own.private()
-    return Gateway(apps | {"/_jobs": private, "/metrics": private}, own.app())
+    private, public = own.private(), own.app()
+    root = Root(apps["/"], public)
+    return Gateway(apps | {"/": root, "/_jobs": private, "/metrics": private}, public)
 
 
 def serve(app: Any, sockets: list[socket.socket]) -> None:

@@ -182,7 +182,7 @@ def _entry(name: str, values: Mapping[str, Any]) -> Entry:
     if not all(isinstance(value, str) for value in values["environment"].values()):
         raise InvalidManifest(f"{name}: environment values must be strings; put them in quotes")
     for path in values.get("paths", ()):
-        if not path.startswith("/") or path == "/" or path.endswith("/"):
+        if not path.startswith("/") or (path != "/" and path.endswith("/")):
             raise InvalidManifest(f"{name}: the path {path!r} must start with a slash and not end with one")
     if kind == "http" and not values["paths"]:
         raise InvalidManifest(f"{name}: paths is empty")

@@ -58,7 +58,8 @@ locals {
   # that a live shop loses no request until the domain's certificate is active.
   behind_balancer = var.domain != null && var.public_access != "iam"
 
-  # An allow-list of the files that a function can import; nothing of local/, tests/ or web/.
+  # An allow-list of the files that a function can import; nothing of local/ or tests/, and web/ for the
+  # function that serves it.
   common = setunion(
     fileset(local.root, "main.py"),
     fileset(local.root, "functions.yaml"),
@@ -82,6 +83,9 @@ locals {
         ) : setunion(
         fileset(local.root, "functions/__init__.py"),
         fileset(local.root, "functions/${name}/**/*.py"),
+        contains(entry.paths, "/") ? setunion(
+          fileset(local.root, "web/**/*"),
+        ) : [],
       ),
     )
   }

@@ -23,22 +23,27 @@ SECTIONS = {
     "common": Section("common = setunion(", "files = {"),
     "job": Section('entry.kind == "job" ? setunion(', "entry.heavy ? setunion("),
     "heavy": Section("entry.heavy ? setunion(", ") : []"),
-    "http": Section(") : setunion(", "contents = {"),
+    "http": Section(") : setunion(", 'contains(entry.paths, "/") ? setunion('),
+    "pages": Section('contains(entry.paths, "/") ? setunion(', "contents = {"),
 }
 
 
 @dataclass(frozen=True)
 class Patterns:
-    """The `fileset` patterns of all archives, of jobs, of heavy jobs, and of the others; `{}` is the entry's name."""
+    """The `fileset` patterns of all archives, of jobs, of heavy jobs, of the others, and of the pages.
+
+    `{}` is the entry's name.
+    """
 
     common: tuple[str, ...]
     job: tuple[str, ...]
     heavy: tuple[str, ...]
     http: tuple[str, ...]
+    pages: tuple[str, ...]
 
     @classmethod
     def read(cls) -> "Patterns":
-        """Read the patterns from functions.tf, all of which lie in the four sections."""
+        """Read the patterns from functions.tf, all of which lie in the sections."""
         text = SOURCE.read_text()
         by_section = {name: cls._in_section(text, section) for name, section in SECTIONS.items()}
         patterns = cls(**by_section)
@@ -62,6 +67,8 @@ class Patterns:
         patterns: Iterable[str] = self.common + (self.job if entry.kind == "job" else self.http)
         if entry.heavy:
             patterns = (*patterns, *self.heavy)
+        if "/" in entry.paths:
+            patterns = (*patterns, *self.pages)
         files = {
             path.relative_to(ROOT).as_posix(): path
             for pattern in patterns

@@ -98,8 +98,11 @@ def test_an_archive_has_the_code_of_its_function_and_of_no_other(
 ) -> None:
     for name, files in archives.items():
         assert {"main.py", "functions.yaml", "requirements.txt"} <= set(files)
-        assert not [file for file in files if file.split("/")[0] in NEVER]
         entry = listed.entries[name]
+        has_pages = "/" in entry.paths
+        folders = {file.split("/")[0] for file in files}
+        assert not folders & (set(NEVER) - ({"web"} if has_pages else set()))
+        assert ("web/storefront/index.html" in files) == has_pages, name
         if entry.kind == "job":
             assert f"jobs/{name}.py" in files
             assert not [file for file in files if file.startswith("functions/")]

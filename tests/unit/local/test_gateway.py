@@ -65,6 +65,8 @@ def client() -> Client:
         ("/popular", "recommendations"),
         ("/recommendations/feedback", "recommendations"),
         ("/admin/cache/flush/similar", "admin"),
+        ("/console", "web"),
+        ("/web/vendor/preact.js", "web"),
     ],
 )
 def test_a_request_goes_to_the_longest_path_that_it_continues(client: Client, path: str, function: str) -> None:
@@ -72,7 +74,9 @@ def test_a_request_goes_to_the_longest_path_that_it_continues(client: Client, pa
     assert answer == {"function": function, "path": path.partition("?")[0]}
 
 
-@pytest.mark.parametrize("path", ["/productsale", "/product", "/nothing/products", "//products", "/recommendationsx/y"])
+@pytest.mark.parametrize(
+    "path", ["/productsale", "/product", "/nothing/products", "//products", "/recommendationsx/y", "/aisl"]
+)
 def test_an_unknown_path_is_a_problem_that_names_the_served_ones(client: Client, path: str) -> None:
     answer = client.get(path, headers={"X-Request-ID": "abc"})
     assert answer.status_code == 404
@@ -92,8 +96,15 @@ def test_the_wrong_method_is_a_problem(client: Client) -> None:
 
 
 def test_the_index_names_what_is_served(client: Client) -> None:
-    assert client.get("/").json()["functions"]["products"] == ["/products"]
-    assert '<a href="/docs">' in client.get("/", headers={"Accept": "text/html"}).text
+    for accept in ("*/*", "application/json"):
+        answer = client.get("/", headers={"Accept": accept})
+        assert answer.json()["functions"]["products"] == ["/products"]
+        assert "Accept" in answer.headers["vary"].split(", ")
+
+
+def test_a_browser_gets_the_storefront_at_the_root(client: Client) -> None:
+    answer = client.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert answer.json() == {"function": "web", "path": "/"}
 
 
 def test_the_openapi_documents_become_one(client: Client) -> None:

@@ -113,6 +113,7 @@ def test_a_manifest_is_parsed_into_entries() -> None:
         (changed("shop", paths=[]), "shop: paths is empty"),
         (changed("shop", paths=["shop"]), "shop: the path 'shop' must start with a slash"),
         (changed("shop", paths=["/shop/"]), "shop: the path '/shop/' must start with a slash and not end"),
+        (changed("shop", paths=["//"]), "shop: the path '//' must start with a slash and not end"),
         (changed("shop", paths=["/a", "/a"]), "shop: the path /a already belongs to shop"),
         (changed("shop", needs=["mysql"]), "shop: needs has unknown services mysql; known are postgres, redis, pubsub"),
         (changed("shop", needs=["pubsub"]), "shop: publishes must name the topics it publishes to if it needs pubsub"),

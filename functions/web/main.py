@@ -1,0 +1,16 @@
+"""HTTP: the pages that people open: the storefront, the console for staff, their files, and pictures of products."""
+
+from functions.web import page_settings, pages
+from shared.http import api, serve
+
+app = api(
+    "web",
+    "Pages for shoppers and staff.",
+    needs=("postgres",),
+    tags={"pages": "What the storefront and the console need to know before they show anything."},
+)
+# the fixed path first: /web/{path} matches it too
+app.include_router(page_settings.router)
+app.include_router(pages.router)
+
+web = serve(app)
