@@ -19,7 +19,7 @@ router = APIRouter(prefix="/preview", tags=["preview"])
 
 
 @router.get("", dependencies=[requires("users:read")], response_model=Preview)
-def preview_recommendations(request: Request, query: Annotated[PreviewQuery, QueryParameters()]) -> Response:
+def get_preview(request: Request, query: Annotated[PreviewQuery, QueryParameters()]) -> Response:
     """Explain the recommendations of a user or a session: each candidate, what its score consists of, and its place.
 
     The products with a `place` are those of `GET /recommendations` with the same parameters, in the same order. The

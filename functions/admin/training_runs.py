@@ -56,8 +56,8 @@ def may_read_report(
     dependencies=[requires("models:read")],
     responses=problem_responses(404),
 )
-def issue_report_link(run_id: RunId) -> ReportLink:
-    """Issue a link that opens a report once within 5 minutes, since a browser that opens a page sends no token."""
+def create_report_link(run_id: RunId) -> ReportLink:
+    """Create a link that opens a report once within 5 minutes, since a browser that opens a page sends no token."""
     if training_runs.report(run_id) is None:
         raise _no_report(run_id)
     token = report_links.issue(run_id)

@@ -1,12 +1,13 @@
 /** The catalog: search, edit a product, and import a file with a preview of how its columns are read. */
 
-import { Field, Icon, problemText, Segmented } from "../common/components.js";
+import { queryString } from "../common/api.js";
+import { Field, Icon, ProblemNote, Segmented } from "../common/components.js";
 import { displayName, money, number } from "../common/format.js";
 import { t } from "../common/i18n.js";
 import { go, link, route } from "../common/router.js";
 import { useStore } from "../common/store.js";
 import { html, useState } from "../common/view.js";
-import { Card, Json, Nothing, PageHead, Pages, Shown, State, Table, Tabs, useAction, usePolled, when } from "./parts.js";
+import { Card, Json, Nothing, PageHead, Pages, Shown, State, Table, Tabs, useAction, useForm, usePolled, when } from "./parts.js";
 import { api, mayWrite, shop, upload } from "./session.js";
 
 /** @param {{parts: string[]}} props */
@@ -60,55 +61,55 @@ function Product({ id }) {
 
 /** @param {{product: any, onSaved: () => void}} props */
 function Editor({ product, onSaved }) {
-  const [error, setError] = useState(/** @type {any} */ (null));
   const [save, isBusy] = useAction(async (/** @type {Record<string, unknown>} */ changes) => {
     await api.patch(`/products/${product.id}`, changes);
     onSaved();
     return t("catalog.saved");
   });
-  /** @param {any} event */
+  const text = (/** @type {unknown} */ value) => (value === null || value === undefined ? "" : String(value));
+  const [values, field, set] = useForm({
+    name: text(product.name), description: text(product.description), price: text(product.price), list_price: text(product.list_price),
+    quantity: text(product.quantity), category: text(product.category_path), brand: text(product.brand), tags: (product.tags ?? []).join(", "),
+    image_url: text(product.image_url), is_active: product.is_active,
+  }, "catalog.field");
+  /** Sends what differs from the product, and nothing else. @param {Event} event */
   function submit(event) {
     event.preventDefault();
-    const data = new FormData(event.currentTarget);
     /** @type {Record<string, unknown>} */
     const now = {
-      name: String(data.get("name")),
-      description: String(data.get("description")),
-      price: Number(data.get("price")),
-      list_price: data.get("list_price") === "" ? null : Number(data.get("list_price")),
-      quantity: Number(data.get("quantity")),
-      category: String(data.get("category")) || null,
-      brand: String(data.get("brand")) || null,
-      tags: String(data.get("tags")).split(",").map((tag) => tag.trim()).filter(Boolean),
-      image_url: String(data.get("image_url")) || null,
-      is_active: data.has("is_active"),
+      name: values.name,
+      description: values.description,
+      price: Number(values.price),
+      list_price: values.list_price === "" ? null : Number(values.list_price),
+      quantity: Number(values.quantity),
+      category: values.category.trim() || null,
+      brand: values.brand.trim() || null,
+      tags: values.tags.split(",").map((/** @type {string} */ tag) => tag.trim()).filter(Boolean),
+      image_url: values.image_url.trim() || null,
+      is_active: values.is_active,
     };
-    const before = { ...product, category: product.category_path };
+    const before = { ...product, category: product.category_path, description: text(product.description) };
     const changes = Object.fromEntries(Object.entries(now).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name])));
-    setError(null);
     if (Object.keys(changes).length > 0) void save(changes);
   }
-  const field = (/** @type {string} */ name, /** @type {any} */ value, /** @type {any} */ more = {}) =>
-    html`<${Field} label=${t(`catalog.field.${name}`)} name=${name} value=${value ?? ""} ...${more} />`;
   return html`<${Card} title=${displayName(product.name)} text=${t("catalog.changed", { id: product.external_id, when: when(product.updated_at) })}
       tools=${html`<a class="button button-small" href=${link("/recommendations/preview", { product_id: product.id })}>${t("catalog.preview")}</a>`}>
     <form class="stack" onSubmit=${submit}>
-      ${field("name", product.name, { required: true, maxlength: 255 })}
+      ${field("name", { required: true, maxlength: 255 })}
       <div class="field"><label for="field-description">${t("catalog.field.description")}</label>
-        <textarea id="field-description" name="description" rows="4">${product.description ?? ""}</textarea></div>
+        <textarea id="field-description" name="description" rows="4" value=${values.description} onInput=${(/** @type {any} */ event) => set("description", event.currentTarget.value)}></textarea></div>
       <div class="three">
-        ${field("price", String(product.price), { type: "number", step: "any", min: 0, required: true })}
-        ${field("list_price", product.list_price === null ? "" : String(product.list_price), { type: "number", step: "any", min: 0, hint: t("catalog.field.list_price.hint") })}
-        ${field("quantity", String(product.quantity), { type: "number", min: 0, step: 1, required: true })}
+        ${field("price", { type: "number", step: "any", min: 0, required: true })}
+        ${field("list_price", { type: "number", step: "any", min: 0, hint: t("catalog.field.list_price.hint") })}
+        ${field("quantity", { type: "number", min: 0, step: 1, required: true })}
       </div>
       <div class="three">
-        ${field("category", product.category_path, { hint: t("catalog.field.category.hint") })}
-        ${field("brand", product.brand)}
-        ${field("tags", (product.tags ?? []).join(", "), { hint: t("catalog.field.tags.hint") })}
+        ${field("category", { hint: t("catalog.field.category.hint") })}
+        ${field("brand")}
+        ${field("tags", { hint: t("catalog.field.tags.hint") })}
       </div>
-      ${field("image_url", product.image_url, { type: "url" })}
-      <label class="check"><input type="checkbox" name="is_active" checked=${product.is_active} /> ${t("catalog.field.is_active")}</label>
-      ${error ? html`<p class="wrong" role="alert">${problemText(error)}</p>` : null}
+      ${field("image_url", { type: "url" })}
+      <label class="check"><input type="checkbox" name="is_active" checked=${values.is_active} onChange=${(/** @type {any} */ event) => set("is_active", event.currentTarget.checked)} /> ${t("catalog.field.is_active")}</label>
       <div class="row dialog-actions"><button type="submit" class="button button-main" disabled=${isBusy || !mayWrite()}>${t("common.save")}</button></div>
     </form>
   <//>`;
@@ -120,13 +121,24 @@ function Import() {
   const imports = usePolled("/admin/imports", { limit: 20 }, 10);
   const [file, setFile] = useState(/** @type {File | null} */ (null));
   const [preset, setPreset] = useState("");
+  const [columns, setColumns] = useState("");
+  const [error, setError] = useState(/** @type {unknown} */ (null));
   const [report, setReport] = useState(/** @type {any} */ (null));
   const [opened, setOpened] = useState(/** @type {number | null} */ (null));
   const [send, isBusy] = useAction(async (/** @type {boolean} */ isDry) => {
     if (file === null) return;
     const type = TYPES[file.name.split(".").pop()?.toLowerCase() ?? ""] ?? "text/csv";
-    const query = new URLSearchParams({ dry_run: String(isDry), ...(preset ? { preset } : {}) });
-    const answer = await upload(`/products/import?${query}`, file, type);
+    const query = queryString({ dry_run: isDry, preset: preset.trim(), columns: columns.trim() });
+    setError(null);
+    setReport(null);
+    let answer;
+    try {
+      answer = await upload(`/products/import${query}`, file, type);
+    } catch (problem) {
+      // it says what to change: it stays beside the form
+      setError(problem);
+      return;
+    }
     setReport(answer);
     if (isDry) return;
     imports.again();
@@ -139,8 +151,10 @@ function Import() {
           <input id="import-file" type="file" accept=".csv,.tsv,.txt,.xml,.json,.jsonl,.ndjson,.gz" onChange=${(/** @type {any} */ event) => { setFile(event.currentTarget.files?.[0] ?? null); setReport(null); }} />
           <p class="field-hint">${t("import.file.hint")}</p></div>
         <${Field} label=${t("import.preset")} name="preset" value=${preset} onInput=${setPreset} hint=${t("import.preset.hint")} autocomplete="off" />
+        <${Field} label=${t("import.columns")} name="columns" value=${columns} onInput=${setColumns} hint=${t("import.columns.hint")} autocomplete="off" />
         <button type="button" class="button button-main" disabled=${file === null || isBusy || !mayWrite()} onClick=${() => send(true)}>${isBusy ? t("import.reading") : t("import.preview")}</button>
       </div>
+      ${error ? html`<${ProblemNote} error=${error} />` : null}
       ${report ? html`<${Report} report=${report} />` : null}
       ${report?.dry_run && report.used > 0 ? html`<div class="row dialog-actions"><button type="button" class="button button-main" disabled=${isBusy} onClick=${() => send(false)}>${t("import.import", { n: report.used })}</button></div>` : null}
     <//>
@@ -180,8 +194,8 @@ function Report({ report }) {
     ${columns.length > 0
       ? html`<h3>${t("import.mapping")}</h3>
           <${Table} label=${t("import.mapping")} rows=${columns} rowKey=${(/** @type {any} */ row) => row[0]} columns=${[
-            { title: t("import.column"), long: true, cell: (/** @type {any} */ row) => row[0] },
-            { title: t("import.field"), long: true, cell: (/** @type {any} */ row) => html`<code>${String(row[1])}</code>` },
+            { title: t("import.column"), long: true, cell: (/** @type {any} */ row) => String(row[1]) },
+            { title: t("import.field"), long: true, cell: (/** @type {any} */ row) => html`<code>${row[0]}</code>` },
           ]} />`
       : null}
     ${ignored.length > 0 ? html`<p class="small muted">${t("import.ignored", { columns: ignored.join(", ") })}</p>` : null}

@@ -52,8 +52,10 @@ export function Chart({ title, unit, zone, x, xLabel, series, format, bars = fal
     let plot = null;
     let ended = false;
     const resize = new ResizeObserver(() => plot?.setSize({ width: parent.clientWidth, height: HEIGHT }));
-    import("../vendor/uplot.js").then(({ default: uPlot }) => {
+    import("../vendor/uplot.js").then((library) => {
       if (ended) return;
+      // the library has no types of its own
+      const uPlot = /** @type {any} */ (library.default);
       const axis = { stroke: token("--ink-faint"), font: `12px ${token("--sans")}`, grid: { stroke: token("--line"), width: 1 }, ticks: { show: false } };
       const xs = x.map((value) => (typeof value === "string" ? Date.parse(`${value}T00:00:00Z`) / 1000 : value));
       const options = {

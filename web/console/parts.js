@@ -1,7 +1,7 @@
 /** Building blocks of the console: cards, tables, figures, dialogs, and data that stays current. Every value is text. */
 
 import { isAborted, queryString } from "../common/api.js";
-import { Dialog, Empty, Icon, problemText, ProblemNote, SkeletonText, toast } from "../common/components.js";
+import { Dialog, Empty, Field, Icon, problemText, ProblemNote, SkeletonText, toast } from "../common/components.js";
 import { t } from "../common/i18n.js";
 import { html, useEffect, useState } from "../common/view.js";
 import { api, mayWrite, shop } from "./session.js";
@@ -229,6 +229,24 @@ export function WriteButton({ label, onClick, disabled = false, main = false }) 
   >
     ${label}
   </button>`;
+}
+
+/**
+ * The values of a form, and a function that makes a field of one of them. Values live here and not in the page's elements, so
+ * that nothing that was typed is lost when the form is drawn again.
+ *
+ * @param {Record<string, any>} initial texts, and truth values of boxes
+ * @param {string} prefix of the keys of the labels
+ * @returns {[Record<string, any>, (name: string, more?: Record<string, unknown>) => Child, (name: string, value: any) => void]}
+ */
+export function useForm(initial, prefix) {
+  const [values, setValues] = useState(() => initial);
+  /** @param {string} name @param {any} value */
+  const set = (name, value) => setValues((before) => ({ ...before, [name]: value }));
+  /** @param {string} name @param {Record<string, unknown>} [more] */
+  const field = (name, more = {}) =>
+    html`<${Field} label=${t(`${prefix}.${name}`)} name=${name} value=${values[name]} onInput=${(/** @type {string} */ value) => set(name, value)} ...${more} />`;
+  return [values, field, set];
 }
 
 /** Moves through the pages of a list. @param {{page: number, of: number, onPage: (page: number) => void}} props */

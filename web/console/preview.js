@@ -80,8 +80,26 @@ function Explained({ body }) {
       <//>
     </div>
     <${Card} title=${t("preview.answer")} text=${t("preview.answer.text")}><${Candidates} label=${t("preview.answer")} rows=${chosen} /><//>
-    <${Card} title=${t("preview.others")} text=${t("preview.others.text")}><${Candidates} label=${t("preview.others")} rows=${others} /><//>
+    <${Card} title=${t("preview.others")} text=${t("preview.others.text")}><${Others} rows=${others} /><//>
   `;
+}
+
+/** The other candidates, all or those left out for one reason. @param {{rows: any[]}} props */
+function Others({ rows }) {
+  const [chosen, setChosen] = useState("");
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const row of rows) for (const reason of row.reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  const reasons = [...counts].sort((left, right) => right[1] - left[1]);
+  const listed = chosen ? rows.filter((row) => row.reasons.includes(chosen)) : rows;
+  return html`<div class="row" role="group" aria-label=${t("preview.why")}>
+      ${[/** @type {[string, number]} */ (["", rows.length]), ...reasons].map(
+        ([reason, n]) => html`<button key=${reason} type="button" class=${`chip ${reason === chosen ? "is-chosen" : ""}`} aria-pressed=${reason === chosen} onClick=${() => setChosen(reason)}>
+          ${reason ? t(`reason.${reason}`) : t("catalog.all")} <span class="muted figure">${number(n)}</span>
+        </button>`,
+      )}
+    </div>
+    <${Candidates} key=${chosen} label=${t("preview.others")} rows=${listed} />`;
 }
 
 /** @param {{label: string, rows: any[]}} props */

@@ -1,11 +1,11 @@
 /** The shop's rules for recommendations: what they do, which products they select, and a preview of their effect. */
 
-import { Dialog, Field, problemText, Segmented } from "../common/components.js";
+import { Dialog, problemText, Segmented } from "../common/components.js";
 import { money, number, percent } from "../common/format.js";
 import { t } from "../common/i18n.js";
 import { link } from "../common/router.js";
 import { html, useState } from "../common/view.js";
-import { Card, ConfirmButton, Nothing, Shown, State, Table, useAction, usePolled, WriteButton } from "./parts.js";
+import { Card, ConfirmButton, Nothing, Shown, State, Table, useAction, useForm, usePolled, WriteButton } from "./parts.js";
 import { api, shop } from "./session.js";
 
 const KINDS = ["pin", "boost", "bury", "exclude"];
@@ -56,48 +56,48 @@ function Editor({ rule, segments, onDone }) {
   const [kind, setKind] = useState(rule.kind);
   const [error, setError] = useState(/** @type {unknown} */ (null));
   const [affected, setAffected] = useState(/** @type {any} */ (null));
-  /** @param {HTMLFormElement} form */
-  function bodyOf(form) {
-    const data = new FormData(form);
-    const text = (/** @type {string} */ name) => String(data.get(name) ?? "").trim() || null;
-    const figure = (/** @type {string} */ name) => (text(name) === null ? null : Number(text(name)));
+  const text = (/** @type {string} */ name) => (rule[name] === null || rule[name] === undefined ? "" : String(rule[name]));
+  const names = ["external_id", "position", "category_id", "brand", "tag", "factor", "price_min", "price_max", "segment_id", "note"];
+  const [values, field, set] = useForm({ ...Object.fromEntries(names.map((name) => [name, text(name)])), active: rule.active ?? true }, "rules.field");
+  /** Returns the rule as the API takes it. */
+  function body() {
+    const given = (/** @type {string} */ name) => values[name].trim() || null;
+    const figure = (/** @type {string} */ name) => (given(name) === null ? null : Number(given(name)));
     const isPin = kind === "pin";
     return {
       kind,
-      external_id: text("external_id"),
+      external_id: given("external_id"),
       product_id: null,
       category_id: isPin ? null : figure("category_id"),
-      brand: isPin ? null : text("brand"),
-      tag: isPin ? null : text("tag"),
+      brand: isPin ? null : given("brand"),
+      tag: isPin ? null : given("tag"),
       price_min: isPin ? null : figure("price_min"),
       price_max: isPin ? null : figure("price_max"),
       segment_id: figure("segment_id"),
       factor: kind === "boost" || kind === "bury" ? figure("factor") : null,
       position: isPin ? figure("position") : null,
-      active: data.has("active"),
-      note: String(data.get("note") ?? ""),
+      active: values.active,
+      note: values.note,
     };
   }
-  const [save, isBusy] = useAction(async (/** @type {any} */ body) => {
-    if (rule.id) await api.patch(`/admin/rules/${rule.id}`, body);
-    else await api.post("/admin/rules", body);
+  const [save, isBusy] = useAction(async () => {
+    if (rule.id) await api.patch(`/admin/rules/${rule.id}`, body());
+    else await api.post("/admin/rules", body());
     onDone();
     return t("rules.saved");
   });
-  /** Shows the first products that the criteria select, from the catalog. @param {HTMLFormElement} form */
-  async function look(form) {
-    const body = bodyOf(form);
+  /** Shows the first products that the criteria select, from the catalog. */
+  async function look() {
+    const { external_id, category_id, tag, brand, price_min, price_max } = body();
     setError(null);
     try {
-      const query = { external_id: body.external_id, category_id: body.category_id, tags: body.tag, min_price: body.price_min, max_price: body.price_max, search: body.brand, page_size: 5 };
+      const query = { external_id, category_id, tags: tag, min_price: price_min, max_price: price_max, search: brand, page_size: 5 };
       setAffected((await api.get("/products", query)).body);
     } catch (problem) {
       setError(problem);
     }
   }
-  const field = (/** @type {string} */ name, /** @type {any} */ more = {}) =>
-    html`<${Field} label=${t(`rules.field.${name}`)} name=${name} value=${rule[name] === null || rule[name] === undefined ? "" : String(rule[name])} ...${more} />`;
-  return html`<form class="stack" onSubmit=${(/** @type {any} */ event) => { event.preventDefault(); void save(bodyOf(event.currentTarget)); }}>
+  return html`<form class="stack" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); void save(); }}>
     <${Segmented} name="kind" label=${t("rules.effect")} value=${kind} values=${KINDS.map((one) => [one, t(`rule.${one}`)])} onChange=${setKind} />
     <p class="muted small">${t(`rule.${kind}.text`)}</p>
     ${field("external_id", { hint: t("rules.field.external_id.hint") })}
@@ -106,17 +106,17 @@ function Editor({ rule, segments, onDone }) {
       <div class="two">${field("tag")}${kind === "exclude" ? null : field("factor", { type: "number", step: "any" })}</div>
       <div class="two">${field("price_min", { type: "number", step: "any" })}${field("price_max", { type: "number", step: "any" })}</div>`}
     <div class="field"><label for="rule-segment">${t("rules.for")}</label>
-      <select id="rule-segment" name="segment_id" class="select select-tall">
+      <select id="rule-segment" name="segment_id" class="select select-tall" value=${values.segment_id} onChange=${(/** @type {any} */ event) => set("segment_id", event.currentTarget.value)}>
         <option value="">${t("rules.everybody")}</option>
-        ${segments.filter((one) => one.ended_at === null).map((one) => html`<option key=${one.id} value=${one.id} selected=${one.id === rule.segment_id}>${one.name}</option>`)}
+        ${segments.filter((one) => one.ended_at === null).map((one) => html`<option key=${one.id} value=${String(one.id)}>${one.name}</option>`)}
       </select></div>
     ${field("note", { hint: t("rules.field.note.hint"), maxlength: 500 })}
-    <label class="check"><input type="checkbox" name="active" checked=${rule.active ?? true} /> ${t("rules.active")}</label>
+    <label class="check"><input type="checkbox" name="active" checked=${values.active} onChange=${(/** @type {any} */ event) => set("active", event.currentTarget.checked)} /> ${t("rules.active")}</label>
     ${error ? html`<p class="wrong" role="alert">${problemText(error)}</p>` : null}
     ${affected ? html`<div class="sunken"><p class="small">${t("rules.affected", { n: affected.total })}</p>
       <ul class="plain small">${affected.products.map((/** @type {any} */ one) => html`<li key=${one.id}>${one.name}</li>`)}</ul></div>` : null}
     <div class="row dialog-actions">
-      <button type="button" class="button" onClick=${(/** @type {any} */ event) => look(event.currentTarget.form)}>${t("rules.look")}</button>
+      <button type="button" class="button" onClick=${look}>${t("rules.look")}</button>
       <button type="submit" class="button button-main" disabled=${isBusy}>${t("common.save")}</button>
     </div>
   </form>`;

@@ -110,7 +110,7 @@ export default {
   "catalog.field.list_price.hint": "Before a discount", "catalog.field.quantity": "Pieces in stock", "catalog.field.category": "Category", "catalog.field.category.hint": "A path: Home > Kitchen", "catalog.field.brand": "Brand",
   "catalog.field.tags": "Tags", "catalog.field.tags.hint": "Separated by commas", "catalog.field.image_url": "Address of the picture", "catalog.field.is_active": "Shoppers see it",
   "import.title": "Import a file", "import.text": "CSV, XML or JSON lines, up to 10,000 products. First you see how it is read.", "import.file": "File", "import.file.hint": "Also as gzip", "import.preset": "Shop system",
-  "import.preset.hint": "Empty: found by the columns", "import.preview": "Preview", "import.reading": "Reading …", "import.import": { one: "Import {n} product", other: "Import {n} products" },
+  "import.preset.hint": "Empty: found by the columns", "import.columns": "Columns", "import.columns.hint": "FIELD:NAME, such as tags:colour", "import.preview": "Preview", "import.reading": "Reading …", "import.import": { one: "Import {n} product", other: "Import {n} products" },
   "import.done": { one: "{n} product was created or changed.", other: "{n} products were created or changed." }, "import.last": "Last imports", "import.none": "No imports yet", "import.none.text": "Imports by file, job and feed appear here.",
   "import.when": "When", "import.source": "Source", "import.state": "State", "import.written": "Written / read", "import.refused": "Refused rows", "import.report": "Report", "import.running": "The import is still running.",
   "import.rows": "Rows", "import.used": "Used", "import.changed": "Created + changed", "import.mapping": "How the columns are read", "import.column": "Column", "import.field": "Field",
