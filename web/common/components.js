@@ -218,6 +218,11 @@ export function toast(text, { kind = "good", action } = {}) {
   setTimeout(() => dismiss(id), action || kind === "bad" ? 8000 : 4000);
 }
 
+/** Takes all messages away: they belong to what was just done, not to another page. */
+export function clearToasts() {
+  toasts.set([]);
+}
+
 /** @param {number} id */
 function dismiss(id) {
   toasts.set((before) => before.filter((entry) => entry.id !== id));

@@ -84,6 +84,6 @@ export function displayName(name) {
   const text = name ?? "";
   if (!/\s/.test(text) || text !== text.toUpperCase() || text === text.toLowerCase()) return text;
   return text.replace(/[\p{L}\p{N}'’]+/gu, (word) =>
-    /\p{N}/u.test(word) ? word : word.charAt(0) + word.slice(1).toLowerCase(),
+    /\p{N}/u.test(word) ? word.replace(/['’]S$/, (ending) => ending.toLowerCase()) : word.charAt(0) + word.slice(1).toLowerCase(),
   );
 }

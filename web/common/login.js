@@ -69,11 +69,16 @@ export function createLogin({ base, key, storage, onEnd }) {
     }
   }
 
+  /** Refreshes after other tabs that do so now; browsers without Web Locks do not wait. */
+  async function refreshInTurn() {
+    return navigator.locks ? await navigator.locks.request(`aisle-${key}`, refresh) : await refresh();
+  }
+
   function renew() {
-    renewal ??= (navigator.locks ? navigator.locks.request(`aisle-${key}`, refresh) : refresh()).finally(() => {
+    renewal ??= refreshInTurn().finally(() => {
       renewal = null;
     });
-    return /** @type {Promise<boolean>} */ (renewal);
+    return renewal;
   }
 
   return {

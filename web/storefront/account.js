@@ -1,7 +1,7 @@
 /** The shopper's account: sign in or up, the profile, and what the shop has stored. */
 
 import { Problem } from "../common/api.js";
-import { Field, LanguageSwitch, ProblemNote, problemText, Segmented, SkeletonText, ThemeSwitch, toast, useLoaded } from "../common/components.js";
+import { Field, Icon, LanguageSwitch, ProblemNote, problemText, Segmented, SkeletonText, ThemeSwitch, toast, useLoaded } from "../common/components.js";
 import { date, percent } from "../common/format.js";
 import { t } from "../common/i18n.js";
 import { go, link } from "../common/router.js";
@@ -10,11 +10,16 @@ import { html, useState } from "../common/view.js";
 import { taste } from "./live.js";
 import { api, config } from "./shop.js";
 import { forgetAccount, hasProfile, shopAs, shopper, signIn, signOut } from "./shopper.js";
+import { Title } from "./title.js";
 
 export function AccountPage() {
   const who = useStore(shopper);
   return html`
-    <h1 class="page-title" tabindex="-1">${t("account.title")}</h1>
+    <${Title}>${t("account.title")}<//>
+    <div class="row">
+      <a class="button button-small" href=${link("/orders")}><${Icon} name="box" size="small" /> ${t("orders.title")}</a>
+      <a class="button button-small" href=${link("/wishlist")}><${Icon} name="heart" size="small" /> ${t("wishlist.title")}</a>
+    </div>
     <div class="columns">
       ${who.kind === "account"
         ? html`<${Profile} key=${who.id} />`
@@ -146,8 +151,6 @@ function Profile() {
       <dd>${date(profile.registered_at ?? profile.created_at, config.time_zone)}</dd>
     </dl>
     <div class="row">
-      <a class="button button-small" href=${link("/orders")}>${t("orders.title")}</a>
-      <a class="button button-small" href=${link("/wishlist")}>${t("wishlist.title")}</a>
       <button type="button" class="button button-small" onClick=${leave}>${t("account.signOut")}</button>
     </div>
     ${isErasing
@@ -183,7 +186,7 @@ function Stored() {
   const past = /** @type {{query: string}[]} */ (searches.value ?? []);
   return html`
     <section class="panel stack" aria-labelledby="taste">
-      <h2 id="taste">${t("live.taste")}</h2>
+      <h2 id="taste">${t("account.taste")}</h2>
       ${likings.length
         ? html`<ul class="chips">
             ${likings.slice(0, 12).map(

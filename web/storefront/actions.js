@@ -24,6 +24,15 @@ export const cart = createStore(/** @type {Cart | null} */ (null));
 /** Ids of the products on the wishlist. @type {import("../common/store.js").Store<Set<number>>} */
 export const wishes = createStore(/** @type {Set<number>} */ (new Set()));
 
+/** Counts the changes, so that an answer which was on its way meanwhile does not undo one. */
+let changes = 0;
+
+/** @param {Cart} found */
+export function setCart(found) {
+  changes += 1;
+  cart.set(found);
+}
+
 /** Reads the cart and the wishlist, now and whenever somebody else shops. */
 export function startShopping() {
   shopper.watch(() => {
@@ -41,16 +50,18 @@ async function readAll() {
 /** Throws Problem. @param {AbortSignal} [signal] */
 export async function readCart(signal) {
   const { id } = shopper.get();
+  const before = changes;
   const found = id === null ? EMPTY_CART : (await api.get("/cart", own(), { signal })).body;
-  if (shopper.get().id === id) cart.set(found);
+  if (shopper.get().id === id && changes === before) cart.set(found);
   return found;
 }
 
 async function readWishes() {
   const { id } = shopper.get();
   if (id === null) return;
+  const before = changes;
   const found = (await api.get("/wishlist", { ...own(), page_size: 100 })).body;
-  if (shopper.get().id === id) wishes.set(new Set(found.items.map((/** @type {any} */ item) => item.product.id)));
+  if (shopper.get().id === id && changes === before) wishes.set(new Set(found.items.map((/** @type {any} */ item) => item.product.id)));
 }
 
 /** The id of this visit, which events carry. */
@@ -80,9 +91,9 @@ export async function addToCart(product, quantity = 1) {
     const found = await act("add", displayName(product.name), () =>
       api.request("POST", "/cart/items", { query: own(), body: { product_id: product.id, quantity }, idempotencyKey }),
     );
-    cart.set(found.body);
+    setCart(found.body);
     toast(t("cart.added", { name: displayName(product.name) }), {
-      action: { label: t("cart.open"), run: () => go(link("/cart")) },
+      action: { label: t("cart.see"), run: () => go(link("/cart")) },
     });
     return true;
   } catch (error) {
@@ -99,7 +110,7 @@ export async function setQuantity(item, quantity) {
       ? api.delete(path, { query: own() })
       : api.patch(path, { quantity }, { query: own() }),
   );
-  cart.set(found.body);
+  setCart(found.body);
 }
 
 /** Puts a product on the wishlist, or takes it off. @param {Product} product */
@@ -110,6 +121,7 @@ export async function toggleWish(product) {
   try {
     if (isWished) await api.delete(path, { query: own() });
     else await act("wish", name, () => api.put(path, undefined, { query: own() }));
+    changes += 1;
     wishes.set((before) => {
       const after = new Set(before);
       if (isWished) after.delete(product.id);

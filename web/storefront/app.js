@@ -1,27 +1,48 @@
 /** The page around the views: header, panel, footer, and what belongs to each address. */
 
-import { Empty, Icon, IconButton, Toasts } from "../common/components.js";
+import { clearToasts, Empty, Icon, IconButton, ProblemNote, SkeletonText, Toasts, useLoaded } from "../common/components.js";
 import { language, t } from "../common/i18n.js";
 import { link, route } from "../common/router.js";
 import { lasting } from "../common/storage.js";
 import { useStore } from "../common/store.js";
 import { html, useEffect, useRef, useState } from "../common/view.js";
-import { AccountPage } from "./account.js";
 import { cart, wishes } from "./actions.js";
-import { CartPage, CheckoutPage } from "./cart.js";
 import { Home } from "./home.js";
-import { OrderPage, OrdersPage } from "./orders.js";
 import { Panel } from "./panel.js";
-import { ProductPage } from "./product.js";
-import { Search } from "./search.js";
 import { SearchBox } from "./search-box.js";
 import { config } from "./shop.js";
 import { shopAs, shopper } from "./shopper.js";
-import { WishlistPage } from "./wishlist.js";
+import { awaitTitle } from "./title.js";
 
 const PANEL = "aisle.panel";
 /** From this width on, the panel has room beside the shop and is open at first. */
 const WIDE = "(min-width: 75rem)";
+
+/** The views behind the first page, each read when it is first opened. */
+const VIEWS = {
+  search: async () => (await import("./search.js")).Search,
+  product: async () => (await import("./product.js")).ProductPage,
+  cart: async () => (await import("./cart.js")).CartPage,
+  checkout: async () => (await import("./cart.js")).CheckoutPage,
+  orders: async () => (await import("./orders.js")).OrdersPage,
+  order: async () => (await import("./orders.js")).OrderPage,
+  wishlist: async () => (await import("./wishlist.js")).WishlistPage,
+  account: async () => (await import("./account.js")).AccountPage,
+};
+/** The views that are here. @type {Map<string, import("../common/view.js").Component>} */
+const views = new Map();
+
+/** Shows a view as soon as its module is here. @param {{name: keyof typeof VIEWS, properties?: Record<string, unknown>}} props */
+function View({ name, properties = {} }) {
+  const loaded = useLoaded(async () => {
+    const found = views.get(name) ?? (await VIEWS[name]());
+    views.set(name, found);
+  }, [name]);
+  const found = views.get(name);
+  if (found) return html`<${found} ...${properties} />`;
+  if (loaded.error) return html`<${ProblemNote} error=${loaded.error} onRetry=${() => location.reload()} />`;
+  return html`<${SkeletonText} lines=${5} />`;
+}
 
 /** @param {import("../common/router.js").Route} address */
 function viewOf({ parts, query }) {
@@ -30,19 +51,17 @@ function viewOf({ parts, query }) {
     case undefined:
       return html`<${Home} />`;
     case "search":
-      return html`<${Search} />`;
-    case "product":
-      return html`<${ProductPage} id=${id ?? ""} key=${id} />`;
     case "cart":
-      return html`<${CartPage} />`;
     case "checkout":
-      return html`<${CheckoutPage} />`;
-    case "orders":
-      return id ? html`<${OrderPage} id=${id} key=${id} isNew=${query.has("new")} />` : html`<${OrdersPage} />`;
     case "wishlist":
-      return html`<${WishlistPage} />`;
     case "account":
-      return html`<${AccountPage} />`;
+      return html`<${View} key=${name} name=${name} />`;
+    case "product":
+      return html`<${View} key=${`product ${id}`} name="product" properties=${{ id: id ?? "" }} />`;
+    case "orders":
+      return id
+        ? html`<${View} key=${id} name="order" properties=${{ id, isNew: query.has("new") }} />`
+        : html`<${View} key=${name} name="orders" />`;
     default:
       return html`<${Empty} icon="search" title=${t("nav.unknown")} text=${t("nav.unknownText")}>
         <a class="button button-main" href=${link("/")}>${t("nav.home")}</a>
@@ -64,10 +83,11 @@ export function App() {
       isFirst.current = false;
       return;
     }
-    // a new page begins at its top, and screen readers read its title
+    // the message of an addition leads where the shopper is by now
+    if (["cart", "checkout", "orders"].includes(address.parts[0] ?? "")) clearToasts();
+    // a new view begins at its top
     scrollTo(0, 0);
-    const target = /** @type {HTMLElement | null} */ (main.current?.querySelector("h1[tabindex]") ?? main.current);
-    target?.focus({ preventScroll: true });
+    awaitTitle(main.current);
   }, [address.path]);
 
   /** @param {boolean} next */

@@ -17,14 +17,14 @@ export function productLink(product) {
 }
 
 /**
- * The picture of a product: the shop's own, otherwise the drawing that Aisle makes, otherwise a mark.
+ * The picture of a product: the shop's own, otherwise the drawing that Aisle makes, otherwise a mark. Another product needs
+ * another key.
  *
  * @param {{product: {id: number, image_url?: string | null}, eager?: boolean}} props
  */
 export function Picture({ product, eager = false }) {
   const drawn = `/images/${product.id}.svg`;
   const [failures, setFailures] = useState(0);
-  useEffect(() => setFailures(0), [product.id]);
   const sources = product.image_url && product.image_url !== drawn ? [product.image_url, drawn] : [drawn];
   const source = sources[failures];
   // the name stands beside each picture, so a description of it would say it twice

@@ -7,12 +7,13 @@ import { t } from "../common/i18n.js";
 import { go, link } from "../common/router.js";
 import { useStore } from "../common/store.js";
 import { html, useRef, useState } from "../common/view.js";
-import { cart, readCart, setQuantity } from "./actions.js";
+import { cart, readCart, setCart, setQuantity } from "./actions.js";
 import { Picture, Price, ProductList, productLink } from "./cards.js";
 import { act } from "./live.js";
 import { MAX_QUANTITY, Stepper } from "./product.js";
 import { api, price } from "./shop.js";
 import { own, shopper } from "./shopper.js";
+import { Title } from "./title.js";
 
 /** @typedef {import("./actions.js").CartItem} CartItem */
 
@@ -28,7 +29,7 @@ export function CartPage() {
   const { found, error, again } = useCart();
   const items = found?.items ?? [];
   return html`
-    <h1 class="page-title" tabindex="-1">${t("cart.title")}</h1>
+    <${Title}>${t("cart.title")}<//>
     ${error && !found ? html`<${ProblemNote} error=${error} onRetry=${again} />` : null}
     ${!found && !error ? html`<div class="panel"><${SkeletonText} lines=${6} /></div>` : null}
     ${found && items.length === 0
@@ -132,7 +133,7 @@ export function CheckoutPage() {
       const order = await act("order", t("order.items", { n: found.item_count }), () =>
         api.request("POST", "/cart/checkout", { query: own(), body, idempotencyKey: attempt.current.key }),
       );
-      cart.set({ items: [], total: 0, item_count: 0 });
+      setCart({ items: [], total: 0, item_count: 0 });
       go(link(`/orders/${order.body.id}`, { new: 1 }));
     } catch (failure) {
       setProblem(failure);
@@ -144,13 +145,13 @@ export function CheckoutPage() {
   };
 
   if (found && items.length === 0 && !isPaying) {
-    return html`<h1 class="page-title" tabindex="-1">${t("checkout.title")}</h1>
+    return html`<${Title}>${t("checkout.title")}<//>
       <${Empty} icon="cart" title=${t("cart.empty")} text=${t("cart.emptyText")}>
         <a class="button button-main" href=${link("/")}>${t("cart.browse")}</a>
       <//>`;
   }
   return html`
-    <h1 class="page-title" tabindex="-1">${t("checkout.title")}</h1>
+    <${Title}>${t("checkout.title")}<//>
     ${error && !found ? html`<${ProblemNote} error=${error} onRetry=${again} />` : null}
     <form class="with-summary" onSubmit=${buy}>
       <div class="stack">

@@ -9,6 +9,7 @@ import { ProductList } from "./cards.js";
 import * as live from "./live.js";
 import { api, config } from "./shop.js";
 import { own, shopper } from "./shopper.js";
+import { Title } from "./title.js";
 
 export function Home() {
   const who = useStore(shopper);
@@ -29,7 +30,8 @@ function Welcome() {
     .sort((/** @type {any} */ a, /** @type {any} */ b) => b.product_count - a.product_count);
   return html`<section class="welcome" aria-labelledby="welcome">
     <p class="eyebrow">${t("home.eyebrow")}</p>
-    <h1 id="welcome" tabindex="-1">${config.name}</h1>
+    <${Title} id="welcome" isLarge=${true}>${config.name}<//>
+    <p class="muted lead">${t("home.lead")}</p>
     <nav aria-label=${t("home.categories")}>
       <ul class="chips">
         ${categories.value === null && !categories.error

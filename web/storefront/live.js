@@ -43,7 +43,7 @@ const KEPT_ACTIONS = 6;
 /**
  * @typedef {object} Action
  * @property {number} id
- * @property {"view" | "add" | "remove" | "wish" | "order" | "search" | "merge"} kind
+ * @property {"view" | "add" | "remove" | "wish" | "order" | "search"} kind
  * @property {string} subject name of the product, the text searched for
  * @property {number | null} acceptedMs
  * @property {number | null} appliedMs
@@ -78,10 +78,25 @@ export function startLive() {
   void refresh();
 }
 
-/** Reads the shopper's answer and taste; what fails stays as it was. */
-export async function refresh() {
+/** @type {{id: string, done: Promise<void>} | null} */
+let reading = null;
+
+/** Reads the shopper's answer and taste, once for all who want them; what fails stays as it was. */
+export function refresh() {
   const { id } = shopper.shopper.get();
-  if (id === null) return;
+  if (id === null) return Promise.resolve();
+  if (reading?.id !== id) {
+    const own = { id, done: readAll(id) };
+    reading = own;
+    void own.done.then(() => {
+      if (reading === own) reading = null;
+    });
+  }
+  return reading.done;
+}
+
+/** @param {string} id */
+async function readAll(id) {
   try {
     const [found, likings] = await Promise.all([readAnswer(), readTaste()]);
     if (shopper.shopper.get().id !== id) return;

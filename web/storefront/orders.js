@@ -9,6 +9,7 @@ import { html, useState } from "../common/view.js";
 import { Picture } from "./cards.js";
 import { api, config, price } from "./shop.js";
 import { own, shopper } from "./shopper.js";
+import { Title } from "./title.js";
 
 /**
  * @typedef {object} Order
@@ -38,7 +39,7 @@ export function OrdersPage() {
   );
   const orders = /** @type {Order[] | null} */ (loaded.value);
   return html`
-    <h1 class="page-title" tabindex="-1">${t("orders.title")}</h1>
+    <${Title}>${t("orders.title")}<//>
     ${loaded.error ? html`<${ProblemNote} error=${loaded.error} onRetry=${loaded.again} />` : null}
     ${!orders && !loaded.error ? html`<div class="panel"><${SkeletonText} lines=${5} /></div>` : null}
     ${orders?.length === 0
@@ -87,14 +88,14 @@ export function OrderPage({ id, isNew }) {
     setCancelling(false);
   };
   if (loaded.error && !order) {
-    return html`<h1 class="page-title" tabindex="-1">${t("order.title")}</h1>
+    return html`<${Title}>${t("order.title")}<//>
       <${ProblemNote} error=${loaded.error} onRetry=${loaded.again}>
         <a class="button button-small" href=${link("/orders")}>${t("orders.title")}</a>
       <//>`;
   }
   const mayCancel = order?.state === "placed" || order?.state === "paid";
   return html`
-    <h1 class="page-title" tabindex="-1">${isNew ? t("order.thanks") : t("order.title")}</h1>
+    <${Title}>${isNew ? t("order.thanks") : t("order.title")}<//>
     ${isNew ? html`<${Note} kind="good">${t("order.thanksText")}<//>` : null}
     ${!order
       ? html`<div class="panel"><${SkeletonText} lines=${6} /></div>`

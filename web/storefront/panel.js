@@ -13,8 +13,8 @@ import { hasProfile, shopAs, shopper } from "./shopper.js";
 /** @typedef {import("./live.js").Action} Action */
 /** @typedef {import("./live.js").Change} Change */
 
-const SHOWN_LIKINGS = 6;
-const ICONS = { view: "right", add: "cart", remove: "minus", wish: "heart", order: "box", search: "search", merge: "people" };
+const SHOWN_LIKINGS = 4;
+const ICONS = { view: "right", add: "cart", remove: "minus", wish: "heart", order: "box", search: "search" };
 
 /** @param {{onClose: () => void}} props */
 export function Panel({ onClose }) {
@@ -28,8 +28,8 @@ export function Panel({ onClose }) {
     <div class="live-body" tabindex="0" role="group" aria-label=${t("live.title")}>
       <${Who} />
       ${latest ? html`<${Latest} action=${latest} key=${latest.id} />` : html`<p class="muted">${t("live.nothing")}</p>`}
-      <${Answer} action=${list.find((action) => action.changes.length > 0)} />
       <${Taste} before=${latest?.tasteBefore ?? []} />
+      <${Answer} action=${list.find((action) => action.changes.length > 0)} />
       ${earlier.length
         ? html`<section class="stack" aria-labelledby="live-earlier">
             <h3 class="eyebrow" id="live-earlier">${t("live.earlier")}</h3>
@@ -96,7 +96,9 @@ function Latest({ action }) {
             <${Time} label=${t("live.answer")} ms=${answerMs} isWaiting=${isWaiting} />`
         : null}
     </dl>
-    ${state === "done" && counts ? html`<p class="small muted">${t("live.changed", { fresh, moved })}</p>` : null}
+    ${state === "done" && counts
+      ? html`<p class="small muted">${fresh || moved ? t("live.changed", { fresh, moved }) : t("live.same")}</p>`
+      : null}
     ${state === "unchanged" ? html`<p class="small muted">${t("live.unchanged")}</p>` : null}
     ${state === "failed" ? html`<p class="small">${t("live.failed")}</p>` : null}
     ${requestId ? html`<p class="note-id">${requestId}</p>` : null}

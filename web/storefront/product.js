@@ -12,6 +12,7 @@ import { Picture, Price, ProductList, productLink, WishButton } from "./cards.js
 import { actions } from "./live.js";
 import { api } from "./shop.js";
 import { own, shopper } from "./shopper.js";
+import { Title } from "./title.js";
 
 /** @typedef {import("./shop.js").Product} Product */
 
@@ -85,7 +86,7 @@ function Details({ product }) {
               <a href=${link("/search", { category: categories.slice(0, index + 1).join(" > ") })}>${category}</a>`)}
           </nav>`
         : null}
-      <h1 class="page-title" tabindex="-1">${name}</h1>
+      <${Title}>${name}<//>
       ${product.variant_title ? html`<p class="muted">${product.variant_title}</p>` : null}
       ${product.brand ? html`<p class="muted">${t("product.by", { brand: product.brand })}</p>` : null}
       ${product.average_rating !== null ? html`<${Rating} product=${product} />` : null}

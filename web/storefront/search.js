@@ -11,6 +11,7 @@ import { act } from "./live.js";
 import { rememberSearch } from "./search-box.js";
 import { api, price } from "./shop.js";
 import { own } from "./shopper.js";
+import { Title } from "./title.js";
 
 /** @typedef {import("./shop.js").Product} Product */
 /** @typedef {Record<string, string | string[]>} Choices */
@@ -86,7 +87,7 @@ export function Search() {
   return html`<div class="results">
     <header class="results-head">
       <div>
-        <h1 class="page-title" tabindex="-1">${title}</h1>
+        <${Title}>${title}<//>
         <p class="muted" role="status">
           ${page ? t("search.count", { n: page.total }) : t("common.loading")}
           ${loaded.value ? html` · <span class="figure">${milliseconds(loaded.value.ms)}</span>` : null}
@@ -121,7 +122,8 @@ export function Search() {
         ${t("search.show", { n: page?.total ?? 0 })}
       </button>
     <//>
-    <section class=${loaded.isStale && page ? "is-stale" : ""} aria-label=${t("search.results")}>
+    <section class=${loaded.isStale && page ? "is-stale" : ""} aria-labelledby="results">
+      <h2 class="visually-hidden" id="results">${t("search.results")}</h2>
       <${Chosen} choices=${choices} changed=${changed} />
       ${loaded.error ? html`<${ProblemNote} error=${loaded.error} onRetry=${loaded.again} />` : null}
       ${!page && !loaded.error ? html`<${Grid} isLoading=${true}><${SkeletonCards} count=${12} /><//>` : null}

@@ -9,6 +9,7 @@ import { wishes } from "./actions.js";
 import { Grid, ProductCard, SkeletonCards } from "./cards.js";
 import { api } from "./shop.js";
 import { own, shopper } from "./shopper.js";
+import { Title } from "./title.js";
 
 export function WishlistPage() {
   const who = useStore(shopper);
@@ -24,7 +25,7 @@ export function WishlistPage() {
   // what is taken off disappears at once
   const products = /** @type {import("./shop.js").Product[] | undefined} */ (loaded.value ?? undefined)?.filter(({ id }) => wished.has(id));
   return html`
-    <h1 class="page-title" tabindex="-1">${t("wishlist.title")}</h1>
+    <${Title}>${t("wishlist.title")}<//>
     ${loaded.error ? html`<${ProblemNote} error=${loaded.error} onRetry=${loaded.again} />` : null}
     ${!products && !loaded.error ? html`<${Grid} isLoading=${true}><${SkeletonCards} count=${4} /><//>` : null}
     ${products?.length === 0

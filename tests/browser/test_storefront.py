@@ -1,0 +1,368 @@
+"""The storefront, as shoppers use it: search, product, cart, checkout, and recommendations that follow at once."""
+
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from local.places import ROOT
+from tests.browser.conftest import PATIENCE_MS, Visitor
+
+playwright_api = pytest.importorskip(
+    "playwright.sync_api", reason="Playwright is not installed: pip install playwright"
+)
+expect = playwright_api.expect
+expect.set_options(timeout=PATIENCE_MS)
+
+Visit = Callable[..., Visitor]
+# devices, colours and languages, each in one walk at least
+WALKS = [("desktop", "light", "en-GB"), ("phone", "dark", "de-DE")]
+LOOKS = [("desktop", "dark"), ("phone", "light")]
+ADDRESSES = ("#/", "#/search?q=lantern", "#/product/176", "#/cart", "#/orders", "#/wishlist", "#/account")
+AXE = ROOT / "tests/browser/node_modules/axe-core/axe.min.js"
+# milliseconds as both languages write them: 84 ms, 1.2 s, 1,2 s
+DURATION = re.compile(r"^\d+([.,]\d+)? m?s$")
+
+
+def names(page: Any, section: str) -> list[str]:
+    """Return the products of a list."""
+    return list(page.locator(f"section[aria-labelledby={section}] .card-name").all_inner_texts())
+
+
+def guest_of(page: Any) -> str:
+    """Return the id of the guest in a browser."""
+    return str(page.evaluate("localStorage.getItem('aisle.guest-id')"))
+
+
+def panel_of(page: Any) -> Any:
+    """Return the panel, which is open on wide screens and opened on narrow ones."""
+    if not page.locator("#live").is_visible():
+        page.locator(".live-toggle").click()
+    return page.locator("#live")
+
+
+def close_panel(page: Any, device: str) -> None:
+    if device == "phone":
+        page.locator("#live .live-head button").click()
+
+
+@pytest.mark.parametrize(("device", "scheme", "language"), WALKS)
+def test_a_shopper_s_walk(visit: Visit, api: httpx.Client, device: str, scheme: str, language: str) -> None:
+    visitor = visit(device, scheme, language)
+    page = visitor.open()
+    assert page.locator("html").get_attribute("lang") == language[:2]
+    assert page.locator("html").get_attribute("data-theme") == scheme
+    expect(page.locator("section[aria-labelledby=trending] .card-name").first).to_be_visible()
+    visitor.keep_picture(f"{device}-{scheme}-home-new")
+
+    # a typing error finds what is meant, and suggestions come while typing
+    search = page.get_by_role("combobox").first
+    search.fill("lant")
+    expect(page.locator("#suggestions [role=option]").first).to_be_visible()
+    search.fill("lantrn")
+    search.press("Enter")
+    expect(page.locator(".corrected")).to_contain_text("lantern")
+    expect(page.locator(".results .card-name").first).to_be_visible()
+    visitor.keep_picture(f"{device}-{scheme}-search")
+
+    # looking at a product takes effect, and the panel says when
+    product = page.locator(".results .card-name a").first
+    name = product.inner_text()
+    product.click()
+    expect(page.locator(".product-text h1")).to_have_text(name)
+    panel = panel_of(page)
+    expect(panel.locator(".latest-title strong")).to_have_text(name)
+    expect(panel.locator(".time-main dd")).to_have_text(DURATION)
+    expect(panel.locator(".ranking .tag").first).to_be_visible()
+    expect(panel.locator(".likings li").first).to_be_visible()
+    visitor.keep_picture(f"{device}-{scheme}-panel")
+    close_panel(page, device)
+    expect(page.locator("section[aria-labelledby=similar] .card-name").first).to_be_visible()
+    expect(page.locator("section[aria-labelledby=together] .card-name").first).to_be_visible()
+    visitor.keep_picture(f"{device}-{scheme}-product")
+
+    # the first page is the shopper's own now, and says why
+    visitor.open("#/")
+    expect(page.locator("section[aria-labelledby=recommended] .reason").first).to_contain_text(name)
+    assert name in names(page, "viewed")
+    assert names(page, "recommended") != names(page, "trending")
+    visitor.keep_picture(f"{device}-{scheme}-home-known")
+
+    # cart and checkout
+    page.go_back()
+    page.locator(".buy .button-main").click()
+    expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
+    visitor.open("#/cart")
+    page.locator(".line .stepper button").last.click()
+    expect(page.locator(".line .stepper output")).to_have_text("2")
+    visitor.keep_picture(f"{device}-{scheme}-cart")
+    page.locator(".summary .button-main").click()
+    expect(page.locator("form .summary-lines li")).to_have_count(1)
+    visitor.keep_picture(f"{device}-{scheme}-checkout")
+    page.locator("form .button-main").click()
+    expect(page.locator(".history li").last).to_be_visible()
+    visitor.keep_picture(f"{device}-{scheme}-order")
+    expect(page.locator(".header [href='#/cart'] .badge")).to_have_count(0)
+
+    # the shop has the order of this guest, and of nobody else
+    guest = guest_of(page)
+    orders = api.get("/orders", params={"user_id": guest}).json()["orders"]
+    assert [(order["state"], order["item_count"]) for order in orders] == [("paid", 2)]
+    stranger = api.post("/auth/guest").json()["user_id"]
+    assert api.get("/orders", params={"user_id": stranger}).json()["orders"] == []
+
+    # what was bought is the reason of recommendations, none of them, and among what to buy again
+    visitor.open("#/")
+    expect(page.locator("section[aria-labelledby=again] .card-name").first).to_have_text(name)
+    expect(page.locator("section[aria-labelledby=recommended] .card-name").first).to_be_visible()
+    assert name not in names(page, "recommended")
+    answer = api.get("/recommendations", params={"user_id": guest, "k": 12, "explain": True}).json()
+    assert f"because you bought {name}".lower() in {
+        product["reason"]["text"].lower() for product in answer["recommendations"]
+    }
+
+
+def test_a_guest_takes_everything_along_into_an_account(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open("#/search?q=lantern")
+    card = page.locator(".results .card").first
+    name = card.locator(".card-name").inner_text()
+    card.locator(".add").click()
+    expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
+    card.hover()
+    card.locator(".wish").click()
+    expect(page.locator(".header [href='#/wishlist'] .badge")).to_have_text("1")
+    guest = guest_of(page)
+
+    visitor.open("#/account")
+    page.locator("label", has_text="Sign up").click()
+    email = f"shopper-{uuid.uuid4().hex}@example.com"
+    page.get_by_label("Name").fill(f"shopper-{uuid.uuid4().hex[:12]}")
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password", exact=True).fill("a plum in the rain")
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.get_by_text("What you did as a guest is in your account")).to_be_visible()
+    expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
+    visitor.open("#/wishlist")
+    expect(page.locator(".card-name")).to_have_text(name)
+    # the account lasts through a new load of the page
+    page.reload()
+    expect(page.locator(".card-name")).to_have_text(name)
+
+    visitor.open("#/account")
+    expect(page.get_by_text(email)).to_be_visible()
+    visitor.keep_picture("desktop-light-account")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.locator(".header [href='#/cart'] .badge")).to_have_count(0)
+    # somebody else at this browser does not find the guest again
+    assert page.evaluate("localStorage.getItem('aisle.guest-id')") != guest
+
+    visitor.open("#/account")
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password", exact=True).fill("a plum in the rain")
+    page.locator("form.stack .button-main").click()
+    expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
+
+
+def test_shopping_as_a_customer_of_the_data_shows_their_shop(visit: Visit, api: httpx.Client) -> None:
+    visitor = visit()
+    page = visitor.open()
+    expect(page.locator("section[aria-labelledby=recommended]")).to_have_count(0)
+    customer = api.get("/web/config.json").json()["shop_as"][0]["id"]
+    page.locator("#shop-as").select_option(customer)
+    expect(page.get_by_text(f"You shop as customer {customer}.")).to_be_visible()
+    answer = api.get("/recommendations", params={"user_id": customer, "k": 12, "explain": True}).json()
+    links = page.locator("section[aria-labelledby=recommended] .card-name a")
+    expect(links.first).to_have_attribute("href", f"#/product/{answer['recommendations'][0]['id']}")
+    visitor.keep_picture("desktop-light-customer")
+    page.locator(".as-customer").get_by_role("button", name="Be yourself again").click()
+    expect(page.locator("section[aria-labelledby=recommended]")).to_have_count(0)
+
+
+def test_a_declined_payment_leaves_the_cart_and_a_way_on(visit: Visit) -> None:
+    visitor = visit()
+    visitor.expected.append("402 (Payment Required)")
+    page = visitor.open("#/search?q=lantern")
+    page.locator(".results .add").first.click()
+    expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
+    visitor.open("#/checkout")
+    page.get_by_label("It declines the payment").check()
+    page.locator("form .button-main").click()
+    expect(page.get_by_role("alert")).to_contain_text("declined")
+    expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
+    visitor.keep_picture("desktop-light-declined")
+    page.get_by_label("It takes the payment").check()
+    page.locator("form .button-main").click()
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+
+
+def test_a_list_that_fails_can_be_read_again(visit: Visit) -> None:
+    visitor = visit()
+    visitor.expected.append("500 (Internal Server Error)")
+    failing = visitor.page
+    failing.route("**/trending?*", lambda route: route.fulfill(status=500, content_type="application/json", body="{}"))
+    page = visitor.open()
+    problem = page.locator("section[aria-labelledby=trending] [role=alert]")
+    expect(problem).to_be_visible()
+    # the other lists are there all the same
+    expect(page.locator("section[aria-labelledby=popular] .card-name").first).to_be_visible()
+    failing.unroute("**/trending?*")
+    problem.get_by_role("button").click()
+    expect(page.locator("section[aria-labelledby=trending] .card-name").first).to_be_visible()
+
+
+def test_pages_without_anything_lead_on(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.page
+    for address in ("#/cart", "#/checkout", "#/orders", "#/wishlist", "#/search?q=qqqxxzzzv", "#/nowhere"):
+        visitor.open(address)
+        expect(page.locator(".empty a.button-main")).to_have_attribute("href", "#/")
+
+
+def test_an_unknown_product_leads_on(visit: Visit) -> None:
+    visitor = visit()
+    visitor.expected.append("404 (Not Found)")
+    page = visitor.open("#/product/999999999")
+    expect(page.locator(".empty a.button-main")).to_have_attribute("href", "#/")
+
+
+def test_a_product_named_as_markup_is_text(visit: Visit, api: httpx.Client, admin: dict[str, str]) -> None:
+    name = f"</text><script>window.broken = 1</script><img src=x onerror=window.broken=2> {uuid.uuid4().hex}"
+    body = {"name": name, "price": 1, "quantity": 5, "description": name, "brand": name[:60], "tags": ["<b>tag</b>"]}
+    created = api.post("/products", json=body, headers=admin)
+    assert created.status_code == 201, created.text
+    product = created.json()["id"]
+    try:
+        visitor = visit()
+        page = visitor.open(f"#/product/{product}")
+        expect(page.locator(".product-text h1")).to_have_text(name)
+        expect(panel_of(page).locator(".latest-title strong")).to_have_text(name)
+        page.locator(".buy .button-main").click()
+        expect(page.locator(".toast")).to_contain_text(name)
+        visitor.open("#/cart")
+        expect(page.locator(".line-name")).to_have_text(name)
+        visitor.open(f"#/search?q={name[-32:]}")
+        expect(page.locator(".results .card-name")).to_have_text(name)
+        assert page.evaluate("window.broken") is None
+    finally:
+        api.delete(f"/products/{product}", headers=admin)
+
+
+def test_the_keyboard_suffices(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open()
+    expect(page.locator("section[aria-labelledby=trending] .card-name").first).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip-link")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    search = page.get_by_role("combobox").first
+    search.focus()
+    page.keyboard.type("lantern")
+    expect(page.locator("#suggestions [role=option]").first).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    chosen = page.locator("#suggestions [aria-selected=true]")
+    expect(chosen).to_have_count(1)
+    assert search.get_attribute("aria-activedescendant") == chosen.get_attribute("id")
+    page.keyboard.press("Escape")
+    expect(page.locator("#suggestions [role=option]")).to_have_count(0)
+    page.keyboard.press("Enter")
+    # the new page has the focus at its title
+    expect(page.locator("h1")).to_be_focused()
+    expect(page.locator("h1")).to_contain_text("lantern")
+
+
+def test_searches_come_back_under_the_empty_field(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open("#/search?q=lantern")
+    expect(page.locator(".results .card-name").first).to_be_visible()
+    visitor.open("#/")
+    search = page.get_by_role("combobox").first
+    search.click()
+    expect(page.locator("#suggestions [role=option]")).to_have_text(["lantern"])
+
+
+def test_filters_and_order_are_in_the_address(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open("#/search?q=lantern&sort=price_asc")
+    total = page.locator(".results [role=status]")
+    expect(total).to_contain_text("product")
+    everything = int(re.sub(r"\D", "", total.inner_text().split("product")[0]))
+    page.locator(".facets .facet-list a:has-text('£1.00')").first.click()
+    expect(page.locator(".chosen .chip")).to_be_visible()
+    expect(total).not_to_contain_text(f"{everything} product")
+    assert "min_price=1" in page.url
+    assert "sort=price_asc" in page.url
+    prices = [float(text.strip("£").replace(",", "")) for text in page.locator(".card .price").all_inner_texts()]
+    assert prices == sorted(prices)
+    page.locator(".chosen .chip").click()
+    expect(total).to_contain_text(f"{everything} product")
+
+
+def test_language_and_colours_can_be_chosen_and_last(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open("#/account")
+    expect(page.locator("h1")).to_have_text("Account")
+    page.locator("label", has_text="Deutsch").click()
+    expect(page.locator("h1")).to_have_text("Konto")
+    page.locator("label", has_text="Dunkel").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.reload()
+    expect(page.locator("h1")).to_have_text("Konto")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="npm ci in tests/browser installs the checker of accessibility")
+@pytest.mark.parametrize(("device", "scheme"), LOOKS)
+def test_no_page_has_a_barrier_that_a_machine_finds(visit: Visit, device: str, scheme: str) -> None:
+    visitor = visit(device, scheme)
+    page = visitor.page
+    rules = AXE.read_text()
+    found = []
+    visitor.open("#/product/176")
+    page.locator(".buy .button-main").click()
+    expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
+    for address in (*ADDRESSES, "#/checkout"):
+        visitor.open(address)
+        page.wait_for_load_state("networkidle")
+        page.evaluate(rules)
+        answer = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        found += [
+            (address, violation["id"], [node["target"] for node in violation["nodes"][:3]])
+            for violation in answer["violations"]
+        ]
+    assert found == []
+
+
+@pytest.mark.parametrize(("device", "scheme"), LOOKS)
+def test_no_page_is_wider_than_the_screen(visit: Visit, device: str, scheme: str) -> None:
+    visitor = visit(device, scheme)
+    page = visitor.page
+    for address in ADDRESSES:
+        visitor.open(address)
+        page.wait_for_load_state("networkidle")
+        visitor.keep_picture(f"{device}-{scheme}-{address.strip('#/').split('?')[0].replace('/', '-') or 'home'}")
+        width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert width[0] <= width[1], address
+
+
+def test_the_first_load_is_below_100_kb(visit: Visit, url: str) -> None:
+    visitor = visit()
+    session = visitor.context.new_cdp_session(visitor.page)
+    session.send("Network.enable")
+    urls: dict[str, str] = {}
+    sizes: dict[str, int] = {}
+    session.on("Network.responseReceived", lambda event: urls.update({event["requestId"]: event["response"]["url"]}))
+    session.on("Network.loadingFinished", lambda event: sizes.update({event["requestId"]: event["encodedDataLength"]}))
+    visitor.open()
+    visitor.page.wait_for_load_state("networkidle")
+    of_the_page = {
+        address: sizes.get(request, 0)
+        for request, address in urls.items()
+        if address.removeprefix(url).split("?")[0] == "/" or address.startswith(f"{url}/web/")
+    }
+    assert len(of_the_page) > 20
+    assert sum(of_the_page.values()) < 100_000, of_the_page
