@@ -3,7 +3,7 @@
  * the storage of this tab; there are no cookies.
  */
 
-import { createApi } from "../common/api.js";
+import { createApi, Problem } from "../common/api.js";
 import { createLogin } from "../common/login.js";
 import { ofThisTab } from "../common/storage.js";
 import { createStore } from "../common/store.js";
@@ -77,7 +77,6 @@ export function mayWrite() {
  * @param {string} path @param {Blob | string} body @param {string} contentType
  */
 export async function upload(path, body, contentType) {
-  const { Problem } = await import("../common/api.js");
   const token = await login.token();
   /** @type {Response} */
   let response;
