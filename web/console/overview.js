@@ -15,7 +15,6 @@ const EVERY_S = 60;
 export function Overview() {
   const [days, setDays] = useState("30");
   const overview = usePolled("/admin/overview", { days }, EVERY_S);
-  const dashboard = usePolled("/admin/dashboard", {}, EVERY_S);
   const { name } = useStore(shop);
   return html`
     <${PageHead}
@@ -32,7 +31,7 @@ export function Overview() {
     <${Shown} of=${overview} lines=${8}>${(/** @type {any} */ found) => html`<${Sales} overview=${found} />`}<//>
     <div class="cards">
       <${Card} title=${t("overview.visitors")} text=${t("overview.visitors.text")}>
-        <${Shown} of=${dashboard}>${(/** @type {any} */ found) => html`<${Visitors} days=${found.events_by_day} />`}<//>
+        <${Shown} of=${overview}>${(/** @type {any} */ found) => html`<${Visitors} overview=${found} />`}<//>
       <//>
       <${Card} title=${t("overview.missed")} text=${t("overview.missed.text")} tools=${html`<a class="button button-small" href=${link("/recommendations/search")}>${t("overview.missed.open")}</a>`}>
         <${Missed} />
@@ -131,19 +130,22 @@ function Reactions({ overview }) {
     <//>`;
 }
 
-/** @param {{days: any[]}} props */
-function Visitors({ days }) {
-  /** The most people of one type of event: each is in many types. @type {Map<string, number>} */
-  const people = new Map();
-  for (const day of days) people.set(day.date, Math.max(people.get(day.date) ?? 0, day.unique_users));
-  if (people.size === 0) return html`<${Nothing} icon="people" title=${t("overview.no-visitors")} text=${t("overview.no-visitors.text")} />`;
+/** Everybody with an event, and those of them who came for the first time. @param {{overview: any}} props */
+function Visitors({ overview }) {
+  const days = overview.by_day;
+  if (days.every((/** @type {any} */ day) => day.visitors === 0)) {
+    return html`<${Nothing} icon="people" title=${t("overview.no-visitors")} text=${t("overview.no-visitors.text")} />`;
+  }
   return html`<${Chart}
     title=${t("overview.visitors")}
     unit=${t("overview.visitors.unit")}
-    zone=${shop.get().time_zone}
-    x=${[...people.keys()]}
+    zone=${overview.time_zone}
+    x=${days.map((/** @type {any} */ day) => day.date)}
     format=${(/** @type {number} */ value) => number(value)}
-    series=${[{ label: t("overview.visitors"), colour: "accent", values: [...people.values()] }]}
+    series=${[
+      { label: t("overview.returning"), colour: "accent", values: days.map((/** @type {any} */ day) => day.visitors - day.new_visitors) },
+      { label: t("overview.new"), colour: "warm", values: days.map((/** @type {any} */ day) => day.new_visitors) },
+    ]}
   />`;
 }
 

@@ -18,8 +18,8 @@ class OverviewQuery(Query):
     days: Annotated[int, Field(ge=1, le=DAYS_MAX, description="Number of days, today included.")] = DAYS_MAX
 
 
-class DailyRevenue(BaseModel):
-    """What was sold on a day, which begins at midnight in the time zone of the shop."""
+class DailyFigures(BaseModel):
+    """What was sold on a day and who came, which begins at midnight in the time zone of the shop."""
 
     date: Date = Field(description="The day.")
     revenue: float = Field(description="Revenue without what was given back.")
@@ -28,6 +28,8 @@ class DailyRevenue(BaseModel):
         description="Revenue of products that a recommendation showed to the buyer in the 24 hours before."
     )
     buyers: int = Field(description="Number of different buyers.")
+    visitors: int = Field(description="Number of different users with an event.")
+    new_visitors: int = Field(description="Those of them whose first event was on this day.")
 
 
 class TopProduct(BaseModel):
@@ -69,7 +71,7 @@ class Overview(BaseModel):
     revenue: float = Field(description="Revenue of these days.")
     recommended_revenue: float = Field(description="The part of it that recommendations showed before.")
     recommended_share: float | None = Field(description="That part as a share; null without revenue.")
-    by_day: list[DailyRevenue] = Field(description="Each day, the oldest first.")
+    by_day: list[DailyFigures] = Field(description="Each day, the oldest first.")
     top_products: list[TopProduct] = Field(description="The ten products of the greatest revenue.")
     recommendations_by_day: list[DailyRecommendations] = Field(description="Reactions by day and kind.")
     recommendations_by_position: list[PositionStatistics] = Field(description="Reactions by position.")

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from shared.clients.postgres import read
+from shared.storage.operations.daily_stats import VISITORS_SINCE
 from shared.storage.recommending.attribution import LIVE_AND_COUNTED
 
 TOP_PRODUCTS: Final = 10
@@ -57,6 +58,20 @@ SELECT date, kind, sum(answers)::bigint, sum(impressions)::bigint, sum(clicks)::
        sum(converted)::bigint
 FROM both_parts GROUP BY 1, 2 ORDER BY 1, 2
 """
+# Days that ended before yesterday and are counted come from the counts, all others are counted here.
+VISITORS: Final = f"""
+WITH counted AS MATERIALIZED (
+    SELECT date, visitors, new_visitors FROM daily_visitor_stats
+    WHERE date > shop_day(now()) - cast(:days AS integer) AND date < shop_day(now()) - 1
+), live AS MATERIALIZED (
+    SELECT min(d)::date AS first
+    FROM generate_series(shop_day(now()) - cast(:days AS integer) + 1, shop_day(now()), interval '1 day') AS d
+    WHERE d::date NOT IN (SELECT date FROM counted)
+)
+SELECT date, visitors, new_visitors FROM counted WHERE date < (SELECT first FROM live)
+UNION ALL
+{VISITORS_SINCE.format(first="(SELECT first FROM live)", last="shop_day(now())")}
+"""
 # by the place in the answer, whatever position the storefront reported
 BY_POSITION: Final = """
 SELECT place, count(*) FILTER (WHERE action = 'impression'), count(*) FILTER (WHERE action = 'click')
@@ -75,8 +90,17 @@ def _share(part: float, total: float) -> float | None:
 def read_overview(days: int) -> dict[str, Any]:
     """Return the figures of the last ``days`` days with today. Raises DatabaseUnavailable."""
     currency, time_zone = read(SHOP)[0]
+    visitors = {row[0]: (row[1], row[2]) for row in read(VISITORS, days=days)}
     by_day = [
-        {"date": row[0], "revenue": row[1], "purchases": row[2], "recommended_revenue": row[3], "buyers": row[4]}
+        {
+            "date": row[0],
+            "revenue": row[1],
+            "purchases": row[2],
+            "recommended_revenue": row[3],
+            "buyers": row[4],
+            "visitors": visitors.get(row[0], (0, 0))[0],
+            "new_visitors": visitors.get(row[0], (0, 0))[1],
+        }
         for row in read(REVENUE, days=days)
     ]
     revenue = sum(day["revenue"] for day in by_day)

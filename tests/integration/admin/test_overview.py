@@ -8,6 +8,7 @@ import pytest
 
 from functions.admin.schemas.overview import Overview
 from shared.clients import postgres
+from tests.integration.conftest import Serve
 from tests.integration.shop import StoredEvent, add_events, add_plain_products, today_in_utc
 
 
@@ -95,6 +96,36 @@ def test_reactions_are_told_apart_by_day_kind_and_place(client: httpx.Client) ->
     assert lines == [("recommendations", 2, 0, 0.0), ("similar", 1, 1, 1.0)]
     places = [(line["position"], line["impressions"], line["clicks"]) for line in by_position]
     assert places == [(1, 1, 0), (2, 2, 1)]
+
+
+def test_visitors_are_new_on_their_first_day_and_then_return(client: httpx.Client, serve: Serve) -> None:
+    today = today_in_utc()
+    (product,) = add_plain_products(1)
+    add_events(
+        [StoredEvent("ann", product, "view", 24 * days) for days in (4, 2, 0)]
+        + [StoredEvent("bob", product, "view", 24 * 2), StoredEvent("bob", product, "purchase", 24 * 2)]
+        + [StoredEvent("eve", None, "search", 24 * 40)]
+    )
+    postgres.write("UPDATE users u SET created_at = (SELECT min(occurred_at) FROM events WHERE user_id = u.id)")
+
+    def by_day() -> list[tuple[int, int]]:
+        overview = client.get("/admin/overview", params={"days": 5}).json()
+        Overview.model_validate(overview)
+        assert overview["by_day"][-1]["date"] == today.isoformat()
+        return [(day["visitors"], day["new_visitors"]) for day in overview["by_day"]]
+
+    expected = [(1, 1), (0, 0), (2, 1), (0, 0), (1, 0)]
+    assert by_day() == expected
+    # the same from the counts of the job, which stay when events are dropped; the last two days are counted live
+    serve("daily_stats").post("/", json={"days": 5}).raise_for_status()
+    assert by_day() == expected
+    postgres.write("DELETE FROM events WHERE occurred_at < now() - interval '3 days'")
+    assert by_day() == expected
+    postgres.write("DELETE FROM events")
+    assert by_day() == [(1, 1), (0, 0), (2, 1), (0, 0), (0, 0)]
+    # counted again, they do not shrink
+    serve("daily_stats").post("/", json={"days": 5}).raise_for_status()
+    assert by_day() == [(1, 1), (0, 0), (2, 1), (0, 0), (0, 0)]
 
 
 @pytest.mark.parametrize("days", ["0", "31", "x"])
