@@ -63,7 +63,7 @@ export function Chart({ title, unit, zone, x, xLabel, series, format, bars = fal
         height: HEIGHT,
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
-        padding: [12, 12, 0, 0],
+        padding: [12, 24, 0, 0],
         scales: {
           x: { time: false, range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => {
             const margin = bars || low === high ? (isDays ? DAY_S : 1) * 0.6 : 0;

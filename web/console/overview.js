@@ -29,14 +29,6 @@ export function Overview() {
       />`}
     />
     <${Shown} of=${overview} lines=${8}>${(/** @type {any} */ found) => html`<${Sales} overview=${found} />`}<//>
-    <div class="cards">
-      <${Card} title=${t("overview.visitors")} text=${t("overview.visitors.text")}>
-        <${Shown} of=${overview}>${(/** @type {any} */ found) => html`<${Visitors} overview=${found} />`}<//>
-      <//>
-      <${Card} title=${t("overview.missed")} text=${t("overview.missed.text")} tools=${html`<a class="button button-small" href=${link("/recommendations/search")}>${t("overview.missed.open")}</a>`}>
-        <${Missed} />
-      <//>
-    </div>
   `;
 }
 
@@ -86,6 +78,10 @@ function Sales({ overview }) {
           ]}
         />
       <//>
+      <${Card} title=${t("overview.visitors")} text=${t("overview.visitors.text")}><${Visitors} overview=${overview} /><//>
+      <${Card} wide title=${t("overview.missed")} text=${t("overview.missed.text")} tools=${html`<a class="button button-small" href=${link("/recommendations/search")}>${t("overview.missed.open")}</a>`}>
+        <${Missed} />
+      <//>
     </div>
   `;
 }
@@ -97,18 +93,13 @@ function Reactions({ overview }) {
   const [chosen, setChosen] = useState("");
   const [measure, setMeasure] = useState("ctr");
   const kind = kinds.includes(chosen) ? chosen : kinds[0];
-  if (!kind) {
-    return html`<${Card} title=${t("overview.reactions")} text=${t("overview.reactions.text")}>
-      <${Nothing} icon="pulse" title=${t("overview.no-reactions")} text=${t("overview.no-reactions.text")} />
-    <//>`;
-  }
   const own = lines.filter((/** @type {any} */ line) => line.kind === kind);
   const places = overview.recommendations_by_position;
   const title = t(`measure.${measure}`);
   return html`<${Card}
       title=${t("overview.reactions")}
       text=${t("overview.reactions.text")}
-      tools=${html`
+      tools=${kinds.length === 0 ? null : html`
         <label><span class="visually-hidden">${t("overview.kind")}</span>
           <select class="select" value=${kind} onChange=${(/** @type {any} */ event) => setChosen(event.currentTarget.value)}>
             ${kinds.map((/** @type {any} */ name) => html`<option key=${name} value=${name}>${t(`kind.${name}`)}</option>`)}
@@ -116,9 +107,11 @@ function Reactions({ overview }) {
         </label>
         <${Segmented} name="measure" label=${t("overview.measure")} value=${measure} values=${[["ctr", t("measure.ctr")], ["conversion", t("measure.conversion")]]} onChange=${setMeasure} />`}
     >
-      <${Chart} bars title=${title} unit="%" zone="UTC" x=${own.map((/** @type {any} */ line) => line.date)}
+      ${own.every((/** @type {any} */ line) => line[measure] === null)
+        ? html`<${Nothing} icon="pulse" title=${t("overview.no-reactions")} text=${t("overview.no-places.text")} />`
+        : html`<${Chart} bars title=${title} unit="%" zone="UTC" x=${own.map((/** @type {any} */ line) => line.date)}
         format=${(/** @type {number} */ value) => percent(value, 1)}
-        series=${[{ label: title, colour: "accent", values: own.map((/** @type {any} */ line) => line[measure]) }]} />
+        series=${[{ label: title, colour: "accent", values: own.map((/** @type {any} */ line) => line[measure]) }]} />`}
     <//>
     <${Card} title=${t("overview.places")} text=${t("overview.places.text")}>
       ${places.length === 0
