@@ -212,6 +212,9 @@ def test_a_report_opens_by_a_link_that_is_used_up(visit: Visit, owner: Login, ho
 
 
 def test_what_people_typed_is_text(visit: Visit, owner: Login, api: httpx.Client, admin: dict[str, str]) -> None:
+    # as HTML it would be an element, and not seen
+    missed = f"<xq{uuid4().hex}>"
+    assert api.get("/products", params={"search": missed}).raise_for_status().json()["total"] == 0
     # `>` would part the path of a category
     category = SCRIPT.replace(">", "")
     product = {"name": SCRIPT, "brand": SCRIPT, "category": category, "price": 3}
@@ -220,7 +223,6 @@ def test_what_people_typed_is_text(visit: Visit, owner: Login, api: httpx.Client
     email = f"{uuid4().hex[:8]}@shop.example"
     person = {"username": f"{SCRIPT[:20]}{uuid4().hex[:4]}", "email": email, "password": "a plum in the rain"}
     registered = api.post("/auth/register", json=person)
-    api.get("/products", params={"search": f"{SCRIPT} {uuid4().hex}"}).raise_for_status()
     api.post("/events", json={"user_id": SCRIPT, "product_id": created["id"], "event_type": "view"}).raise_for_status()
     visitor = visit()
     page = open_console(visitor, owner)
@@ -243,6 +245,8 @@ def test_what_people_typed_is_text(visit: Visit, owner: Login, api: httpx.Client
         assert page.locator("main script, main img").count() == 0, address
     show(page, "/catalog/products?q=" + created["external_id"])
     expect(table(page, "Products").get_by_role("link").first).to_have_text(SCRIPT)
+    show(page, "/recommendations/search")
+    expect(table(page, "What shoppers search for").get_by_text(missed)).to_be_visible()
     if registered.status_code == 201:
         show(page, "/people")
         expect(table(page, "Accounts").get_by_text(person["username"])).to_be_visible()
