@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -22,13 +23,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local import doors, openapi
 from shared.errors import AppError, JobNotFound, MethodNotAllowed, NotFound, Unavailable
+from shared.http.answers import fresh
 from shared.http.serve import unversioned
 from shared.manifest import Manifest, manifest
 
 if TYPE_CHECKING:
     from shared.http.health import Checks
 
-OWN_PATHS = ("/", "/health", "/health/ready", "/openapi.json", "/docs", "/metrics")
+OWN_PATHS = ("/", "/health", "/health/ready", "/openapi.json", "/metrics")
 HEALTH_NAMES = {"postgres": "database", "redis": "redis"}
 CHECK_TIMEOUT_S = 3.0
 # hop-by-hop (RFC 9110, section 7.6.1), or set by the server itself
@@ -93,9 +95,11 @@ class OwnRoutes:
                 Route("/health", self.health),
                 Route("/health/ready", self.ready),
                 Route("/openapi.json", self.openapi),
-                Route("/docs", self.docs),
             ],
-            middleware=[Middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])],
+            middleware=[
+                Middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]),
+                Middleware(GZipMiddleware, minimum_size=1024),
+            ],
             exception_handlers={HTTPException: self.not_served},
         )
 
@@ -144,7 +148,7 @@ class OwnRoutes:
         ready = all(checks.values())
         return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503)
 
-    async def openapi(self, _request: Request) -> Response:
+    async def openapi(self, request: Request) -> Response:
         """Return the OpenAPI document of all functions together."""
         if self.description is None:
             documents = {}
@@ -154,13 +158,7 @@ class OwnRoutes:
                 if answer.status_code == 200:
                     documents[name] = answer.json()
             self.description = orjson.dumps(openapi.union(documents))
-        return Response(self.description, media_type="application/json")
-
-    async def docs(self, _request: Request) -> Response:
-        """Return a page that shows the OpenAPI document."""
-        from fastapi.openapi.docs import get_swagger_ui_html
-
-        return get_swagger_ui_html(openapi_url="/openapi.json", title="Aisle")
+        return fresh(request, self.description, max_age_s=0)
 
     async def job(self, request: Request) -> Response:
         """Run a job as Cloud Scheduler would, in the jobs worker, which checks the token."""

@@ -1,7 +1,20 @@
-"""One OpenAPI description out of those of all HTTP functions."""
+"""One OpenAPI description out of those of all HTTP functions.
 
+python -m local.openapi            write web/docs/openapi.json, which the API reference shows
+python -m local.openapi --check    fail if web/docs/openapi.json is out of date
+"""
+
+import argparse
+import json
+import sys
 from collections.abc import Mapping
-from typing import Any
+from importlib import import_module
+from typing import Any, Final
+
+from local.places import ROOT
+from shared.manifest import manifest
+
+FILE: Final = ROOT / "web/docs/openapi.json"
 
 # every function has these routes; the gateway answers them for all
 LEFT_OUT = ("/health", "/health/ready")
@@ -39,6 +52,7 @@ def union(documents: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Aisle", "version": "1", "description": "Recommendations for an online shop."},
+        "servers": [{"url": "/", "description": "The address that serves this description."}],
         "paths": paths,
         "components": components,
         "tags": list(tags.values()),
@@ -80,3 +94,29 @@ def _rename(document: dict[str, Any], renames: Mapping[str, str]) -> dict[str, A
             for component, value in entries.items()
         }
     return renamed
+
+
+def text() -> str:
+    """Return the description of all functions as it is stored: a value on each line, so that changes can be merged."""
+    documents = {
+        entry.name: import_module(f"functions.{entry.name}.main").app.openapi() for entry in manifest().of_kind("http")
+    }
+    return json.dumps(union(documents), ensure_ascii=False, indent=0) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the stored description, or return 1 if it is out of date."""
+    parser = argparse.ArgumentParser(prog="python -m local.openapi")
+    parser.add_argument("--check", action="store_true")
+    current = text()
+    if parser.parse_args(arguments).check:
+        if FILE.read_text(encoding="utf-8") == current:
+            return 0
+        print(f"{FILE.relative_to(ROOT)} is out of date. Run: python -m local.openapi", file=sys.stderr)
+        return 1
+    FILE.write_text(current, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -145,7 +145,8 @@ class Settings(BaseModel):
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
-        description="address at which shoppers reach the functions, with which links in mails begin",
+        description="address at which shoppers reach the functions; links in mails and pictures of products begin "
+        "with it",
     )
     mail_url: str | None = Field(
         None,

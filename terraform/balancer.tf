@@ -1,24 +1,21 @@
-# With var.domain, one HTTPS address serves web/ and all public functions by the paths of functions.yaml. As in the local
-# gateway, a request goes to the longest path that equals its own path or is a parent of it.
+# With var.domain, one HTTPS address serves all public functions by the paths of functions.yaml. As in the local gateway, a
+# request goes to the longest path that equals its own path or is a parent of it. The function with the path / gets what no
+# other one serves, and answers it with a problem.
 
 locals {
   balanced = var.domain == null ? {} : { for name, entry in local.entries : name => entry if entry.public }
   # functions that mark some answers as public; Cloud CDN caches only those
-  cached = toset([for name, entry in local.balanced : name if var.cdn && length(setintersection(entry.paths, ["/products", "/recommendations"])) > 0])
+  cached = toset([for name, entry in local.balanced : name if var.cdn && length(setintersection(entry.paths, ["/products", "/recommendations", "/images"])) > 0])
   # shared/http/geo.py reads it
   geo_header = "X-Client-Place"
-  balancer   = toset(var.domain == null ? [] : ["this"])
-  web        = var.domain == null ? [] : setsubtract(fileset("${local.root}/web", "**"), fileset("${local.root}/web", "**/*.md"))
+  # the function that serves the pages
+  pages    = one([for name, entry in local.entries : name if contains(entry.paths, "/")])
+  balancer = toset(var.domain == null ? [] : ["this"])
   # what shared/http/edge.py removes too: advertising networks and mail tools append these to links
   tracking_parameters = [
     "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id",
     "gclid", "gbraid", "wbraid", "fbclid", "msclkid", "_ga", "_gl", "_",
   ]
-  media = {
-    html = "text/html; charset=utf-8", css = "text/css; charset=utf-8", js = "text/javascript; charset=utf-8", json = "application/json"
-    mjs  = "text/javascript; charset=utf-8", svg = "image/svg+xml", png = "image/png", jpg = "image/jpeg", webp = "image/webp"
-    ico  = "image/x-icon", txt = "text/plain; charset=utf-8", woff2 = "font/woff2", webmanifest = "application/manifest+json"
-  }
 }
 
 resource "google_compute_region_network_endpoint_group" "function" {
@@ -146,62 +143,11 @@ resource "google_compute_security_policy" "this" {
   depends_on = [google_project_service.api]
 }
 
-# The storefront and the dashboard: public static files
-resource "google_storage_bucket" "web" {
-  #checkov:skip=CKV_GCP_114:a website is public
-  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log has administration
-  for_each = local.balancer
-
-  name                        = "${var.project_id}-aisle-web"
-  location                    = var.region
-  uniform_bucket_level_access = true
-  force_destroy               = true # every file is in the repository
-
-  website {
-    main_page_suffix = "index.html"
-  }
-
-  versioning {
-    enabled = true
-  }
-
-  depends_on = [google_project_service.api]
-}
-
-resource "google_storage_bucket_iam_member" "web" {
-  #checkov:skip=CKV_GCP_28:a website is public
-  for_each = var.public_access == "none" ? [] : local.balancer
-
-  bucket = google_storage_bucket.web[each.key].name
-  role   = "roles/storage.legacyObjectReader" # reads files by name; cannot list them
-  member = "allUsers"
-}
-
-resource "google_storage_bucket_object" "web" {
-  for_each = local.web
-
-  bucket         = google_storage_bucket.web["this"].name
-  name           = each.key
-  source         = "${local.root}/web/${each.key}"
-  source_md5hash = filemd5("${local.root}/web/${each.key}")
-  content_type   = lookup(local.media, element(split(".", each.key), -1), "application/octet-stream")
-  # pages refer to their files without a hash in the name, so caches must revalidate them soon
-  cache_control = endswith(each.key, ".html") ? "no-cache" : "public, max-age=300"
-}
-
-resource "google_compute_backend_bucket" "web" {
-  for_each = local.balancer
-
-  name        = "aisle-web"
-  bucket_name = google_storage_bucket.web[each.key].name
-  enable_cdn  = var.cdn
-}
-
 resource "google_compute_url_map" "this" {
   for_each = local.balancer
 
   name            = "aisle"
-  default_service = google_compute_backend_bucket.web[each.key].id
+  default_service = google_compute_backend_service.function[local.pages].id
 
   host_rule {
     hosts        = [var.domain]
@@ -210,14 +156,16 @@ resource "google_compute_url_map" "this" {
 
   path_matcher {
     name            = "aisle"
-    default_service = google_compute_backend_bucket.web[each.key].id
+    default_service = google_compute_backend_service.function[local.pages].id
 
     dynamic "path_rule" {
       for_each = local.balanced
 
       content {
         # /api/v1 is an alias of every public route (shared/http/serve.py)
-        paths   = flatten([for path in path_rule.value.paths : [path, "${path}/*", "/api/v1${path}", "/api/v1${path}/*"]])
+        paths = flatten([
+          for path in path_rule.value.paths : path == "/" ? ["/"] : [path, "${path}/*", "/api/v1${path}", "/api/v1${path}/*"]
+        ])
         service = google_compute_backend_service.function[path_rule.key].id
       }
     }

@@ -53,6 +53,8 @@ locals {
   mailers      = ["accounts", "admin"]
   # Links begin with it. Cloud Run gives each service this address beside the one that is only known once it exists.
   public_url = local.behind_balancer ? "https://${var.domain}" : "https://accounts-${data.google_project.this.number}.${var.region}.run.app"
+  # Pictures of products begin with it: the address of the function that draws them, unless all have one address.
+  pages_url = local.behind_balancer ? local.public_url : "https://${local.pages}-${data.google_project.this.number}.${var.region}.run.app"
 
   # Whether public functions answer at the domain alone. With a domain and public_access = "iam" they answer at both, so
   # that a live shop loses no request until the domain's certificate is active.
@@ -242,7 +244,9 @@ module "function" {
     # no server answers there, so every answer is computed
     contains(each.value.needs, "redis") && !local.redis ? { REDIS_URL = "redis://127.0.0.1:1/0" } : {},
     contains(local.schedule_readers, each.key) ? { SCHEDULER_LOCATION = var.region } : {},
-    contains(local.link_issuers, each.key) ? { PUBLIC_URL = local.public_url } : {},
+    contains(local.link_issuers, each.key) ? { PUBLIC_URL = local.public_url } : (
+      contains(each.value.needs, "postgres") ? { PUBLIC_URL = local.pages_url } : {}
+    ),
     contains(local.mailers, each.key) && var.mail != null ? {
       MAIL_URL  = var.mail.url
       MAIL_FROM = var.mail.from

@@ -3,6 +3,11 @@ output "urls" {
   value       = { for name, function in module.function : name => function.url }
 }
 
+output "url" {
+  description = "The address of the storefront, the console at /console and the API reference at /docs; with a domain, of every public function."
+  value       = local.pages_url
+}
+
 output "public_urls" {
 
   value = merge([

@@ -106,7 +106,7 @@ variable "warm_instances" {
 }
 
 variable "domain" {
-  description = "With a domain, an HTTPS load balancer serves functions and web/ under it. Without one, each function has its own URL."
+  description = "With a domain, an HTTPS load balancer serves the pages and all public functions under it. Without one, each function has its own URL."
   type        = string
   default     = null
 

@@ -1,16 +1,20 @@
 """HTTP: the pages that people open: the storefront, the console for staff, their files, and pictures of products."""
 
-from functions.web import page_settings, pages
+from functions.web import page_settings, pages, pictures
 from shared.http import api, serve
 
 app = api(
     "web",
     "Pages for shoppers and staff.",
     needs=("postgres",),
-    tags={"pages": "What the storefront and the console need to know before they show anything."},
+    tags={
+        "pages": "What the storefront and the console need to know before they show anything.",
+        "images": "Drawn pictures of products that have no image.",
+    },
 )
 # the fixed path first: /web/{path} matches it too
 app.include_router(page_settings.router)
+app.include_router(pictures.router)
 app.include_router(pages.router)
 
 web = serve(app)

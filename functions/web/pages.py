@@ -22,6 +22,12 @@ async def get_console(request: Request) -> Response:
     return file_response(request, "console/index.html")
 
 
+@router.get("/docs")
+async def get_reference(request: Request) -> Response:
+    """Get the API reference."""
+    return file_response(request, "docs/index.html")
+
+
 @router.get("/web/{path:path}")
 async def get_file(request: Request, path: str) -> Response:
     """Get a file of the pages."""

@@ -89,6 +89,7 @@ def engine() -> Engine:
         connection.execute_simple(
             f"SET statement_timeout = {int(config.statement_timeout_s * 1000)}; SET jit = off; "
             "SET random_page_cost = 1.1; SET timezone = 'UTC'"
+            + (f"; SET aisle.public_url = {_literal(config.public_url)}" if config.public_url else "")
             + (f"; SET ROLE {config.database_role}" if config.database_role else "")
         )
         connection._usock.settimeout(postgres_wire.answer_deadline_s(config.statement_timeout_s))
@@ -109,6 +110,11 @@ def engine() -> Engine:
 
         cloud_sql.survive_freezing(pooled)
     return pooled
+
+
+def _literal(text: str) -> str:
+    """Return a text as a constant of SQL."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def array_literal(values: list[Any]) -> str:

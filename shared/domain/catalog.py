@@ -19,8 +19,10 @@ from pydantic import (
 from shared.domain.category_references import CATEGORY_SEPARATOR
 from shared.domain.events import ExternalId, ProductId, in_utc, not_a_number, printable
 from shared.domain.patches import without_defaults
+from shared.domain.pictures import is_picture
 from shared.domain.quantities import Whole
 from shared.domain.text import nfc
+from shared.settings import settings
 
 # as the products table checks them; how many decimals a price may have is its currency's
 MAX_PRICE: Final = Decimal("9999999999.999")
@@ -93,6 +95,13 @@ Price = Annotated[
     BeforeValidator(real_number),
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": float(MAX_PRICE), "examples": [12.5]}),
 ]
+
+
+def no_picture(value: str | None) -> str | None:
+    """Return None for a drawn picture's address, so that a client may write back what it read."""
+    return None if value is not None and is_picture(value, settings().public_url) else value
+
+
 ImageUrl = Annotated[str, _text(1, 2000), AfterValidator(printable), AfterValidator(web_address)]
 CategoryPath = Annotated[
     str,
@@ -152,7 +161,9 @@ class _Written(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    image_url: ImageUrl | None = Field(None, description="Address of an image, http or https.")
+    image_url: Annotated[ImageUrl | None, AfterValidator(no_picture)] = Field(
+        None, description="Address of an image, http or https. The address of a drawn picture counts as null."
+    )
     item_group_id: ItemGroupId | None = Field(
         None,
         description="Id of the group of variants, such as all sizes of a shirt. Answers show one product of a group.",

@@ -19,7 +19,9 @@ class Product(BaseModel):
     price: float = Field(description="Price of a piece.")
     list_price: float | None = Field(description="Price before a discount; null if there is none.")
     currency: str | None = Field(description="Currency of the prices; null for the shop's own.")
-    image_url: str | None = Field(description="Address of an image; null if there is none.")
+    image_url: str | None = Field(
+        description="Address of an image: the product's own, or else of a drawn picture. Null where none is served."
+    )
     category_id: int | None = Field(description="Id of the category; null if it has none.")
     category: str | None = Field(description="Name of the category; null if it has none.")
     category_path: str | None = Field(

@@ -102,6 +102,9 @@ def api(
         description=description,
         version="1",
         openapi_url="/openapi.json",
+        # the framework's own pages load scripts of other hosts; the function web serves the reference
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
         openapi_tags=[{"name": tag, "description": text} for tag, text in (tags or {}).items()],

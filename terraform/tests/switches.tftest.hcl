@@ -195,8 +195,8 @@ run "a_balancer_with_cdn_and_armor" {
   }
 
   assert {
-    condition     = google_compute_security_policy.this["this"].rule != null && length(google_storage_bucket.web) == 1
-    error_message = "no rules, or no web"
+    condition     = google_compute_security_policy.this["this"].rule != null && google_compute_backend_service.function["web"].enable_cdn
+    error_message = "no rules, or the pictures are not cached"
   }
 }
 

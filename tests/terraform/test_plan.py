@@ -238,9 +238,10 @@ def test_the_balancer_sends_each_path_to_its_function(prod: Plan, listed: Manife
         pattern
         for path, name in listed.paths.items()
         if listed.entries[name].public
-        for pattern in (path, f"{path}/*", f"/api/v1{path}", f"/api/v1{path}/*")
+        for pattern in ((path,) if path == "/" else (path, f"{path}/*", f"/api/v1{path}", f"/api/v1{path}/*"))
     }
     assert patterns == expected
+    assert prod.document["planned_values"]["outputs"]["url"]["value"] == "https://shop.example.com"
 
 
 def test_every_public_function_is_watched(plan: Plan, listed: Manifest) -> None:

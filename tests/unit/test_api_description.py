@@ -4,10 +4,13 @@ import ast
 import re
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
+from openapi_spec_validator import validate
 
+from local import openapi
 from local.openapi import union
 from local.places import ROOT
 from shared.manifest import manifest
@@ -62,6 +65,55 @@ HTTP_METHODS = "get|post|put|patch|delete"
 NAMES = [entry.name for entry in manifest().of_kind("http")]
 DOCUMENTS = {name: import_module(f"functions.{name}.main").app.openapi() for name in NAMES}
 UNION = union(DOCUMENTS)
+
+
+def test_the_description_is_valid() -> None:
+    validate(UNION)
+
+
+def test_the_stored_description_is_current(capsys: pytest.CaptureFixture[str]) -> None:
+    assert openapi.main(["--check"]) == 0, capsys.readouterr().err
+
+
+def test_a_stored_description_that_is_out_of_date_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(openapi, "ROOT", tmp_path)
+    monkeypatch.setattr(openapi, "FILE", tmp_path / "openapi.json")
+    (tmp_path / "openapi.json").write_text("{}")
+    assert openapi.main(["--check"]) == 1
+    assert "python -m local.openapi" in capsys.readouterr().err
+    assert openapi.main([]) == openapi.main(["--check"]) == 0
+
+
+def patch_bodies() -> list[tuple[str, dict[str, Any]]]:
+    """The schema of each body of a PATCH, with those that it refers to."""
+    return [
+        (f"{path} {media_type}", media["schema"])
+        for path, methods in UNION["paths"].items()
+        if "patch" in methods
+        for media_type, media in methods["patch"].get("requestBody", {}).get("content", {}).items()
+    ]
+
+
+def defaults(schema: Any) -> Iterator[str]:
+    """Every place of a default in a schema and the components that it refers to."""
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            yield from defaults(UNION["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+        for name, value in schema.items():
+            if name == "default":
+                yield str(schema.get("title"))
+            yield from defaults(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from defaults(value)
+
+
+def test_no_patch_has_a_default_that_a_generated_client_would_send() -> None:
+    bodies = patch_bodies()
+    assert len(bodies) >= 8
+    assert {name: found for name, schema in bodies if (found := list(defaults(schema)))} == {}
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -15,8 +15,9 @@ from shared.domain.shop import rounded
 from shared.errors import InvalidRequest, ProductNotFound
 from shared.storage.catalog.bulk_writes import PRICES, excess_decimals, given_columns, stored
 
-# a product as the audit log has it
-AUDITED: Final = "product_json(p, c, NULL::product_stats)::jsonb - ARRAY['views', 'purchase_count']"
+# a product as the audit log has it: what is stored
+AUDITED: Final = """product_json(p, c, NULL::product_stats)::jsonb - ARRAY['views', 'purchase_count']
+    || jsonb_build_object('image_url', p.image_url)"""
 LOCK: Final = f"""
 SELECT p.price, p.list_price, p.currency, (SELECT currency FROM shop), ({AUDITED})::text
 FROM products p LEFT JOIN categories c ON c.id = p.category_id

@@ -66,6 +66,7 @@ def client() -> Client:
         ("/recommendations/feedback", "recommendations"),
         ("/admin/cache/flush/similar", "admin"),
         ("/console", "web"),
+        ("/docs", "web"),
         ("/web/vendor/preact.js", "web"),
     ],
 )
@@ -110,7 +111,14 @@ def test_a_browser_gets_the_storefront_at_the_root(client: Client) -> None:
 def test_the_openapi_documents_become_one(client: Client) -> None:
     document = client.get("/openapi.json").json()
     assert document["openapi"] == "3.1.0"
+    assert document["servers"][0]["url"] == "/"
     assert set(document["paths"]) == {"/" + entry.name for entry in manifest().of_kind("http")}
+
+
+def test_the_openapi_document_is_revalidated(client: Client) -> None:
+    tag = client.get("/openapi.json").headers["etag"]
+    assert client.get("/openapi.json", headers={"If-None-Match": tag}).status_code == 304
+    assert client.get("/openapi.json", headers={"If-None-Match": 'W/"other"'}).status_code == 200
 
 
 def test_an_unknown_job_is_a_problem_that_names_the_jobs(client: Client) -> None:

@@ -1,0 +1,16 @@
+"""The drawn pictures of products that have no image of their own: their addresses.
+
+The SQL function product_json has the same form of address (docs/decisions/0068-pictures.md).
+"""
+
+import re
+from typing import Final
+
+_PATH: Final = re.compile(r"/images/[1-9][0-9]*\.svg")
+
+
+def is_picture(url: str, public_url: str | None) -> bool:
+    """Return whether ``url`` is the address of a drawn picture of the installation at ``public_url``."""
+    if public_url is None or not url.startswith(public_url):
+        return False
+    return _PATH.fullmatch(url[len(public_url) :]) is not None
