@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -25,6 +25,23 @@ ADDRESSES = ("#/", "#/search?q=lantern", "#/product/176", "#/cart", "#/orders", 
 AXE = ROOT / "tests/browser/node_modules/axe-core/axe.min.js"
 # milliseconds as both languages write them: 84 ms, 1.2 s, 1,2 s
 DURATION = re.compile(r"^\d+([.,]\d+)? m?s$")
+
+
+@pytest.fixture
+def product(api: httpx.Client, admin: dict[str, str]) -> Iterator[Callable[..., int]]:
+    """Returns a function that adds a product with these fields and returns its id; the products go with the test."""
+    added: list[int] = []
+
+    def add(**fields: object) -> int:
+        body = {"name": f"Thing {uuid.uuid4().hex}", "price": 1, "quantity": 5} | fields
+        answer = api.post("/products", json=body, headers=admin)
+        assert answer.status_code == 201, answer.text
+        added.append(answer.json()["id"])
+        return added[-1]
+
+    yield add
+    for product_id in added:
+        api.delete(f"/products/{product_id}", headers=admin)
 
 
 def names(page: Any, section: str) -> list[str]:
@@ -199,6 +216,59 @@ def test_a_declined_payment_leaves_the_cart_and_a_way_on(visit: Visit) -> None:
     expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
 
 
+def test_a_price_that_changes_meanwhile_is_shown_before_it_is_paid(
+    visit: Visit, api: httpx.Client, product: Callable[..., int], admin: dict[str, str]
+) -> None:
+    bought = product(price=10)
+    visitor = visit()
+    visitor.expected.append("409 (Conflict)")
+    page = visitor.open(f"#/product/{bought}")
+    page.locator(".buy .button-main").click()
+    expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
+    visitor.open("#/checkout")
+    expect(page.locator("form .button-main")).to_have_text("Buy for £10.00")
+    assert api.patch(f"/products/{bought}", json={"price": 12}, headers=admin).status_code == 200
+    page.locator("form .button-main").click()
+    expect(page.get_by_role("alert")).to_contain_text("A price has changed")
+    expect(page.locator("form .button-main")).to_have_text("Buy for £12.00")
+    visitor.open("#/cart")
+    expect(page.locator(".changed")).to_have_text("The price has risen; it was £10.00.")
+    visitor.open("#/checkout")
+    page.locator("form .button-main").click()
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+
+
+def test_a_product_shows_its_variants_and_its_old_price(visit: Visit, product: Callable[..., int]) -> None:
+    group = uuid.uuid4().hex
+    shown = product(name=f"Linen shirt {group}", item_group_id=group, variant_title="Blue", price=20, list_price=25)
+    sold_out = product(name=f"Linen shirt {group}", item_group_id=group, variant_title="Red", quantity=0)
+    product(name=f"Linen shirt {group}", variant_title="Not of the group")
+    visitor = visit()
+    page = visitor.open(f"#/product/{shown}")
+    expect(page.locator(".product-price .price")).to_have_text("£20.00before £25.00")
+    variants = page.locator("nav[aria-label=Variants] a")
+    expect(variants).to_have_text(["Blue", "Red, Sold out"])
+    variants.last.click()
+    expect(page.locator("nav[aria-label=Variants] [aria-current]")).to_have_text("Red, Sold out")
+    assert page.url.endswith(f"#/product/{sold_out}")
+    expect(page.locator(".buy .button-main")).to_be_disabled()
+
+
+def test_a_guest_whose_login_has_expired_goes_on_by_the_id(visit: Visit) -> None:
+    visitor = visit()
+    visitor.expected.append("401 (Unauthorized)")
+    page = visitor.open("#/search?q=lantern")
+    page.locator(".results .add").first.click()
+    expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
+    guest = guest_of(page)
+    page.evaluate("localStorage.setItem('aisle.guest', JSON.stringify({user_id: 'guest', refresh_token: 'expired'}))")
+    page.reload()
+    expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
+    assert guest_of(page) == guest
+    visitor.open("#/")
+    expect(page.locator("section[aria-labelledby=recommended] .reason").first).to_contain_text("cart")
+
+
 def test_a_list_that_fails_can_be_read_again(visit: Visit) -> None:
     visitor = visit()
     visitor.expected.append("500 (Internal Server Error)")
@@ -229,26 +299,20 @@ def test_an_unknown_product_leads_on(visit: Visit) -> None:
     expect(page.locator(".empty a.button-main")).to_have_attribute("href", "#/")
 
 
-def test_a_product_named_as_markup_is_text(visit: Visit, api: httpx.Client, admin: dict[str, str]) -> None:
+def test_a_product_named_as_markup_is_text(visit: Visit, product: Callable[..., int]) -> None:
     name = f"</text><script>window.broken = 1</script><img src=x onerror=window.broken=2> {uuid.uuid4().hex}"
-    body = {"name": name, "price": 1, "quantity": 5, "description": name, "brand": name[:60], "tags": ["<b>tag</b>"]}
-    created = api.post("/products", json=body, headers=admin)
-    assert created.status_code == 201, created.text
-    product = created.json()["id"]
-    try:
-        visitor = visit()
-        page = visitor.open(f"#/product/{product}")
-        expect(page.locator(".product-text h1")).to_have_text(name)
-        expect(panel_of(page).locator(".latest-title strong")).to_have_text(name)
-        page.locator(".buy .button-main").click()
-        expect(page.locator(".toast")).to_contain_text(name)
-        visitor.open("#/cart")
-        expect(page.locator(".line-name")).to_have_text(name)
-        visitor.open(f"#/search?q={name[-32:]}")
-        expect(page.locator(".results .card-name")).to_have_text(name)
-        assert page.evaluate("window.broken") is None
-    finally:
-        api.delete(f"/products/{product}", headers=admin)
+    named = product(name=name, description=name, brand=name[:60], tags=["<b>tag</b>"])
+    visitor = visit()
+    page = visitor.open(f"#/product/{named}")
+    expect(page.locator(".product-text h1")).to_have_text(name)
+    expect(panel_of(page).locator(".latest-title strong")).to_have_text(name)
+    page.locator(".buy .button-main").click()
+    expect(page.locator(".toast")).to_contain_text(name)
+    visitor.open("#/cart")
+    expect(page.locator(".line-name")).to_have_text(name)
+    visitor.open(f"#/search?q={name[-32:]}")
+    expect(page.locator(".results .card-name")).to_have_text(name)
+    assert page.evaluate("window.broken") is None
 
 
 def test_the_keyboard_suffices(visit: Visit) -> None:

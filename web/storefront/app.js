@@ -83,6 +83,8 @@ export function App() {
       isFirst.current = false;
       return;
     }
+    // where the panel lies over the shop, it would hide the new view
+    if (!matchMedia(WIDE).matches) setOpen(false);
     // the message of an addition leads where the shopper is by now
     if (["cart", "checkout", "orders"].includes(address.parts[0] ?? "")) clearToasts();
     // a new view begins at its top

@@ -25,10 +25,12 @@ export function productLink(product) {
 export function Picture({ product, eager = false }) {
   const drawn = `/images/${product.id}.svg`;
   const [failures, setFailures] = useState(0);
-  const sources = product.image_url && product.image_url !== drawn ? [product.image_url, drawn] : [drawn];
+  // the address of a drawing names the shop's public host, which may not be the one that this page came from
+  const own = product.image_url && !product.image_url.endsWith(drawn) ? [product.image_url] : [];
+  const sources = [...own, drawn];
   const source = sources[failures];
   // the name stands beside each picture, so a description of it would say it twice
-  return html`<span class="picture">
+  return html`<span class=${source === drawn ? "picture is-drawn" : "picture"}>
     ${source
       ? html`<img
           src=${source}

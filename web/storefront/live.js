@@ -6,7 +6,7 @@
  * one before the action proves that the action counts: the page asks until it sees one.
  */
 
-import { pause, Problem } from "../common/api.js";
+import { isAborted, pause, Problem } from "../common/api.js";
 import { createStore } from "../common/store.js";
 import { api } from "./shop.js";
 import * as shopper from "./shopper.js";
@@ -155,6 +155,7 @@ export async function act(kind, subject, send, { counts = true } = {}) {
   try {
     result = await send();
   } catch (error) {
+    if (isAborted(error)) actions.set((list) => list.filter((other) => other.id !== id));
     update(id, { state: "failed", requestId: error instanceof Problem ? error.requestId : "" });
     throw error;
   }

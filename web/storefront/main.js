@@ -8,6 +8,7 @@ import { startShopping } from "./actions.js";
 import { App } from "./app.js";
 import { startLive } from "./live.js";
 import { startShop } from "./shop.js";
+import { renewShopper } from "./shopper.js";
 
 /** @type {import("../common/i18n.js").TextLoader[]} */
 const TEXTS = [
@@ -29,6 +30,7 @@ async function start() {
     render(html`<main class="shop"><${ProblemNote} error=${error} onRetry=${() => location.reload()} /></main>`, root);
     return;
   }
+  await renewShopper();
   startLive();
   startShopping();
   root.replaceChildren();

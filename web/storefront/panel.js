@@ -20,7 +20,12 @@ const ICONS = { view: "right", add: "cart", remove: "minus", wish: "heart", orde
 export function Panel({ onClose }) {
   const list = useStore(actions);
   const [latest, ...earlier] = list;
-  return html`<aside class="live" id="live" aria-label=${t("live.title")}>
+  return html`<aside
+    class="live"
+    id="live"
+    aria-label=${t("live.title")}
+    onKeyDown=${(/** @type {KeyboardEvent} */ event) => event.key === "Escape" && onClose()}
+  >
     <header class="live-head">
       <h2><span class="pulse" aria-hidden="true"></span> ${t("live.title")}</h2>
       <${IconButton} icon="close" label=${t("live.close")} onClick=${onClose} />
@@ -178,9 +183,9 @@ function Taste({ before }) {
         const isShown = before.length > 0 && Math.abs(change) >= 0.005;
         return html`<li key=${key}>
           <span class="clip">${name} <span class="small muted">${t(`live.kind.${kind}`)}</span></span>
-          <span class="figure small">
+          <span class="figure small liking-share">
             ${isShown ? html`<span class=${change > 0 ? "gain" : "muted"}>${change > 0 ? "+" : "−"}${number(Math.abs(change) * 100)}</span>` : null}
-            ${percent(share)}
+            <span>${percent(share)}</span>
           </span>
           <span class="bar" aria-hidden="true"><span style=${{ width: `${Math.max(1, share * 100)}%` }}></span></span>
         </li>`;

@@ -41,6 +41,15 @@ export function startShopper(base, trustShopIds) {
   update();
 }
 
+/**
+ * Renews the tokens of whoever shops, so that the page knows before its first request whether they are still valid. Where
+ * the server does not answer, the requests themselves say so.
+ */
+export async function renewShopper() {
+  await credentials.token().catch(() => undefined);
+  update();
+}
+
 /** Sets who shops from what the browser has stored. */
 function update() {
   const customer = shopIdsSuffice ? ofThisTab.read(CUSTOMER) : null;

@@ -213,7 +213,7 @@ export default {
   "live.did.add": "In den Warenkorb:",
   "live.did.remove": "Aus dem Warenkorb:",
   "live.did.wish": "Gemerkt:",
-  "live.did.order": "Gekauft:",
+  "live.did.order": "Kasse:",
   "live.did.search": "Gesucht:",
   "live.accepted": "Angenommen",
   "live.applied": "Wirksam",

@@ -213,7 +213,7 @@ export default {
   "live.did.add": "Into the cart:",
   "live.did.remove": "Out of the cart:",
   "live.did.wish": "You wish for",
-  "live.did.order": "You bought",
+  "live.did.order": "Checkout:",
   "live.did.search": "You searched for",
   "live.accepted": "Accepted",
   "live.applied": "In effect",
