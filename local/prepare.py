@@ -85,9 +85,12 @@ def load_first(folder: Path, data: str) -> None:
         load(folder, data, {})
 
 
-def prepare(folder: Path, data: str, endpoint: str) -> None:
-    """Migrate, create topics and subscriptions, and load ``data`` if the database is empty. Raises CommandError."""
-    from local import doors, topics
+def prepare(folder: Path, data: str, endpoint: str, *, offer_login: bool) -> None:
+    """Migrate, create topics and subscriptions, and load ``data`` if the database is empty. Raises CommandError.
+
+    With ``offer_login`` a database without an admin gets one (local/first_login.py).
+    """
+    from local import doors, first_login, topics
     from shared.clients import postgres
     from shared.manifest import manifest
     from shared.storage.schema import migrations
@@ -98,6 +101,8 @@ def prepare(folder: Path, data: str, endpoint: str) -> None:
     topics.ensure(manifest(), endpoint, os.environ, os.environ[doors.PUSH_TOKEN])
     say("Topics and subscriptions: ready")
     load_first(folder, data)
+    if offer_login:
+        first_login.offer(folder)
     postgres.close()
 
 
@@ -106,11 +111,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.prepare")
     parser.add_argument("--data", choices=DATA, required=True)
     parser.add_argument("--endpoint", required=True)
+    parser.add_argument("--offer-login", action="store_true")
     chosen = parser.parse_args()
     from shared.errors import AppError
 
     try:
-        prepare(home(), chosen.data, chosen.endpoint)
+        prepare(home(), chosen.data, chosen.endpoint, offer_login=chosen.offer_login)
     except (CommandError, Refused) as error:
         print(error, file=sys.stderr)
         return error.exit_code

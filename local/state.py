@@ -3,6 +3,7 @@
 * ``state.json``  secrets and ports (0600); its presence marks the folder as Aisle's
 * ``run.json``    parts and settings of the running system (0600); deleted when it stops
 * ``lock``        held by the running system; contains its process id and port
+* ``first-login.json``  login of the first admin until `up` has printed it (0600)
 * ``loading``     exists while the first jobs of a load are due
 * ``postgres/ valkey/ pubsub/ logs/``
 * ``mail/``       the mails that were sent, a file each (0600)
@@ -162,7 +163,7 @@ class State:
             shutil.rmtree(self.elsewhere, ignore_errors=True)
         for name in ("postgres", "postgres.new", "valkey", "pubsub", "telemetry", "mail", "logs"):
             shutil.rmtree(self.home / name, ignore_errors=True)
-        for name in ("run.json", "loading", "lock", "state.json"):
+        for name in ("run.json", "loading", "first-login.json", "lock", "state.json"):
             with contextlib.suppress(FileNotFoundError):
                 (self.home / name).unlink()
         with contextlib.suppress(OSError):

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import psutil
 
-from local import doors, jobs
+from local import doors, first_login, jobs
 from local.errors import CommandError, Refused
 from local.places import ROOT, home
 from local.prepare import DATA, first_jobs_are_due, remember_first_jobs
@@ -225,6 +225,9 @@ class System:
         environment = {**os.environ, **self.environment, "AISLE_HOME": str(self.state.home)}
         environment[doors.PUSH_TOKEN] = self.push_token
         command = python("local.prepare", "--data", self.data, "--endpoint", endpoint)
+        if self.services.embedded_postgres:
+            # a database of somebody's own has its own people
+            command.append("--offer-login")
         return start_step(command, environment)
 
     def _finish_preparing(self, process: "subprocess.Popen[bytes]") -> None:
@@ -376,6 +379,9 @@ def up() -> int:
             say(f"Aisle is ready after {time.time() - system.started:.1f} s")
             say(f"  {system.url}/         the storefront")
             say(f"  {system.url}/console  the console for staff")
+            if (login := first_login.take(state.home)) is not None:
+                say(f"           log in as {login.email} with the password {login.password}")
+                say("           It is shown this once. Without it: ./aisle admin create EMAIL")
             say(f"  {system.url}/docs     the API to read and try")
             say(f"  {system.url}/health   the state of its parts")
             say("Try it:")

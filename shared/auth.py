@@ -339,19 +339,25 @@ MaybeShopper = Annotated[str | None, Depends(_maybe_shopper)]
 TokenHolder = Annotated[str, Depends(_token_holder)]
 DataOwner = Annotated[str, Depends(_erasing_or_exporting)]
 AccountHolder = Annotated[str, Depends(_account_holder)]
+StaffToken = Annotated[HTTPAuthorizationCredentials | None, Depends(_admin)]
 
 
 def requires(permission: Permission) -> Any:
     """Return the dependency of a route that needs a permission; its value is the actor's name for the audit log."""
 
     # not `async`: see _live_credential
-    def actor(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_admin)] = None) -> str:
-        credential = staff_credential_of(credentials.credentials if credentials else None)
-        name = authorise(None, credential, permission)
-        require_session(credential)
-        return name
+    def actor(credentials: StaffToken = None) -> str:
+        return staff_actor(credentials, permission)
 
     return Depends(actor)
+
+
+def staff_actor(credentials: HTTPAuthorizationCredentials | None, permission: Permission) -> str:
+    """Return the actor's name. Raises Unauthorized without a token, and Forbidden for one without the permission."""
+    credential = staff_credential_of(credentials.credentials if credentials else None)
+    name = authorise(None, credential, permission)
+    require_session(credential)
+    return name
 
 
 def key_or(permission: Permission) -> Any:
@@ -360,7 +366,7 @@ def key_or(permission: Permission) -> Any:
     # not `async`: see _live_credential
     def actor(
         key: Annotated[ApiKey | None, Depends(_api_key)],
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_admin)] = None,
+        credentials: StaffToken = None,
     ) -> str:
         if key is not None and key.kind == "secret":
             return key.id

@@ -1,6 +1,6 @@
 """Selecting the products of a personal answer from its candidates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from shared.domain.diversity import diversify
 from shared.domain.exploration import count_reserved, insert_new
 from shared.domain.formula import VIEWED_TIER, Repeats
 from shared.domain.product_references import ProductReference
-from shared.domain.ranking import rank
+from shared.domain.ranking import Ranked, rank
 from shared.domain.rules import Rule, applied, with_pins
 from shared.settings import settings
 from shared.storage.recommending import exploration
@@ -60,23 +60,38 @@ def find_new(request: RecommendationsRequest, candidates: CandidateSet) -> list[
     )
 
 
-def select_products(
-    request: RecommendationsRequest, candidates: CandidateSet, new: Sequence[tuple[int, str | None]] = ()
-) -> Selection:
-    """Rank the candidates, diversify, insert new products (see ``find_new``), and apply the shop's rules."""
-    groups = {product.id: product.group for product in candidates.candidates if product.group is not None}
-    factors, rules = applied(candidates.rules, candidates.candidates)
-    ranked = rank(
+def rank_candidates(
+    request: RecommendationsRequest, candidates: CandidateSet, k: int, factors: Mapping[int, float]
+) -> list[Ranked]:
+    """Return the best ``k`` candidates by the serving formula, best first. ``factors`` are those of the rules."""
+    return rank(
         candidates.candidates,
         candidates.taste,
         candidates.formula,
-        request.k if request.diversity == 0 else len(candidates.candidates),
+        k,
         n_known=len(candidates.profile),
         location=request.location or candidates.location,
         half_km=settings().distance_half_km,
         stock_first=request.in_stock is not False,
         factors=factors,
     )
+
+
+def strategy_of(request: RecommendationsRequest, candidates: CandidateSet) -> str:
+    """Return how the products of an answer are chosen."""
+    if candidates.profile:
+        return "personalized"
+    return "trending" if request.category == ANY_CATEGORY else "cold_start_category"
+
+
+def select_products(
+    request: RecommendationsRequest, candidates: CandidateSet, new: Sequence[tuple[int, str | None]] = ()
+) -> Selection:
+    """Rank the candidates, diversify, insert new products (see ``find_new``), and apply the shop's rules."""
+    groups = {product.id: product.group for product in candidates.candidates if product.group is not None}
+    factors, rules = applied(candidates.rules, candidates.candidates)
+    k = request.k if request.diversity == 0 else len(candidates.candidates)
+    ranked = rank_candidates(request, candidates, k, factors)
     ids = [product.id for product in ranked[: request.k]]
     if request.diversity > 0:
         products = {candidate.id: candidate for candidate in candidates.candidates}

@@ -13,6 +13,8 @@ from functions.admin import (
     imports,
     jobs,
     models,
+    overview,
+    preview,
     rejected_events,
     rules,
     searches,
@@ -37,6 +39,7 @@ app = api(
         "searches": "What shoppers searched for.",
         "synonyms": "Words that find each other.",
         "models": "Versions of the recommendation model.",
+        "preview": "Recommendations explained.",
         "training-runs": "Runs of training and evaluation, and their reports.",
         "feeds": "Catalogs that are fetched regularly.",
         "imports": "Imports of catalogs: progress and reports.",
@@ -54,9 +57,11 @@ app = api(
 router = APIRouter(prefix="/admin", responses=OWNED)
 for module in (
     dashboard,
+    overview,
     shop,
     cache,
     models,
+    preview,
     audit_log,
     rejected_events,
     rules,

@@ -2,18 +2,17 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 from fastapi import Query as QueryParameters
 from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.admin.answering import private
-from functions.admin.schemas.training_runs import TrainingRunPage, TrainingRunsQuery
-from shared.auth import requires
-from shared.errors import NotFound
-from shared.http.answers import NO_CACHE
+from functions.admin.schemas.training_runs import ReportLink, ReportQuery, TrainingRunPage, TrainingRunsQuery
+from shared.auth import StaffToken, requires, staff_actor
+from shared.errors import Forbidden, NotFound
 from shared.http.api import problem_responses
-from shared.storage.operations import training_runs
+from shared.storage.operations import report_links, training_runs
 from shared.storage.paging import Place
 
 router = APIRouter(prefix="/training-runs", tags=["training-runs"])
@@ -23,6 +22,10 @@ RunId = Annotated[int, Path(ge=1, le=2**53 - 1, description="Id of the training 
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; sandbox"
 )
+
+
+def _no_report(run_id: int) -> NotFound:
+    return NotFound(f"Training run {run_id} has no report; GET /admin/training-runs names the runs that have one.")
 
 
 @router.get("", dependencies=[requires("models:read")], response_model=TrainingRunPage)
@@ -37,20 +40,48 @@ def list_training_runs(request: Request, query: Annotated[TrainingRunsQuery, Que
     return private(request, {"runs": listed} | query.members_before(following, total))
 
 
+def may_read_report(
+    run_id: RunId, query: Annotated[ReportQuery, QueryParameters()], credentials: StaffToken = None
+) -> None:
+    """Raise Unauthorized or Forbidden unless a link or a token of staff opens the report."""
+    if query.link is None:
+        staff_actor(credentials, "models:read")
+    elif not report_links.use(query.link, run_id):
+        raise Forbidden("This link has been used, or is older than 5 minutes. Open the report from the console again.")
+
+
+@router.post(
+    "/{run_id}/report-link",
+    status_code=201,
+    dependencies=[requires("models:read")],
+    responses=problem_responses(404),
+)
+def create_report_link(run_id: RunId) -> ReportLink:
+    """Create a link that opens a report once within 5 minutes, since a browser that opens a page sends no token."""
+    if training_runs.report(run_id) is None:
+        raise _no_report(run_id)
+    token = report_links.issue(run_id)
+    return ReportLink(url=f"/admin/training-runs/{run_id}/report?link={token}", expires_in=report_links.TTL_S)
+
+
 @router.get(
     "/{run_id}/report",
-    dependencies=[requires("models:read")],
+    dependencies=[Depends(may_read_report)],
     response_class=Response,
     responses={**problem_responses(404), 200: {"content": {"text/html": {}}, "description": "The report."}},
 )
 def get_training_report(run_id: RunId) -> Response:
-    """Get the report of an evaluation: one HTML page with figures and plots, which loads nothing else."""
+    """Get the report of an evaluation: one HTML page with figures and plots, which loads nothing else.
+
+    A member of staff sends a token, or opens a link of `POST /admin/training-runs/{run_id}/report-link`.
+    """
     html = training_runs.report(run_id)
     if html is None:
-        raise NotFound(f"Training run {run_id} has no report; GET /admin/training-runs names the runs that have one.")
+        raise _no_report(run_id)
     headers = {
         "Content-Security-Policy": CONTENT_SECURITY_POLICY,
         "Referrer-Policy": "no-referrer",
-        "Cache-Control": NO_CACHE,
+        # a link opens the report once: nothing may keep it
+        "Cache-Control": "no-store, no-cache",
     }
     return Response(html, media_type="text/html", headers=headers)

@@ -6,14 +6,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.recommendations.recommendations import answer_of, strategy_of
+from functions.recommendations.recommendations import answer_of
 from functions.recommendations.schemas.batch import RecommendationsBatch, RecommendationsBatchRequest
 from shared.auth import key_or
 from shared.domain.events import uuid7
 from shared.http import computed, private
 from shared.http.answers import dump
 from shared.http.api import charge, problem_responses
-from shared.selection import RecommendationsRequest, select_products
+from shared.selection import RecommendationsRequest, select_products, strategy_of
 from shared.storage.recommending import answer_products
 from shared.storage.recommending.attribution import LoggedAnswer
 from shared.storage.recommending.candidates import read_candidates_of

@@ -15,7 +15,6 @@ from functions.recommendations.ranked_products import ranked_products
 from functions.recommendations.reasons import Reasons
 from functions.recommendations.schemas.recommendations import Recommendations, RecommendationsQuery
 from shared.auth import NamedShopper, bearer, own
-from shared.domain.category_references import ANY_CATEGORY
 from shared.domain.events import uuid7
 from shared.domain.product_references import contradiction
 from shared.domain.ranking import distance_km
@@ -23,7 +22,7 @@ from shared.errors import AppError, DatabaseUnavailable, Unauthorized
 from shared.http import computed, private
 from shared.http.answers import CACHE_HIT, CACHE_MISS, dump
 from shared.http.api import OWNED, problem_responses
-from shared.selection import RecommendationsRequest, find_new, select_products
+from shared.selection import RecommendationsRequest, find_new, select_products, strategy_of
 from shared.storage.answers import popular_ranking, user_answers
 from shared.storage.recommending import answer_products
 from shared.storage.recommending.attribution import LoggedAnswer
@@ -158,13 +157,6 @@ def product_distance_km(location: tuple[float, float], product: dict[str, Any]) 
     if product["latitude"] is None:
         return None
     return round(distance_km(*location, product["latitude"], product["longitude"]), 3)
-
-
-def strategy_of(request: RecommendationsRequest, found: CandidateSet) -> str:
-    """Return how the products of an answer are chosen."""
-    if found.profile:
-        return "personalized"
-    return "trending" if request.category == ANY_CATEGORY else "cold_start_category"
 
 
 def answer_of(

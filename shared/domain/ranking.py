@@ -79,12 +79,28 @@ class TasteProfile:
 
 
 class Ranked(NamedTuple):
-    """A candidate in the answer; affinity and cf are shares of the greatest among the candidates, in [0, 1]."""
+    """A candidate in its place, with what its score consists of.
+
+    Attributes
+    ----------
+    score : (from_profile + from_taste + from_trend) · nearness · factor.
+    affinity, cf : shares of the greatest among the candidates, in [0, 1].
+    from_profile, from_taste, from_trend : the three terms of the formula; of a filler only the trend counts.
+    nearness : factor for the distance to the user.
+    factor : factor of the shop's rules.
+    tier : the tier in which it competed; SUGGESTED_TIER also for a filler that competes with the others.
+    """
 
     id: int
     score: float
     affinity: float
     cf: float
+    from_profile: float
+    from_taste: float
+    from_trend: float
+    nearness: float
+    factor: float
+    tier: int
 
 
 def affinity(candidate: Candidate, taste: TasteProfile) -> float:
@@ -174,22 +190,26 @@ def rank(
         fit = candidate_fit / max_fit
         trend = candidate.trending / max_trend
         cf = own.get(candidate.id, 0.0) / max_own
-        score = blend * cf + (1.0 - blend) * fit + trending_prior * trend
+        terms = (blend * cf, (1.0 - blend) * fit, trending_prior * trend)
         competes = candidate.tier < VIEWED_TIER and (fit > 0 or (trending_prior > 0 and trend > 0))
         tier = SUGGESTED_TIER if competes else min(candidate.tier, VIEWED_TIER)
         if tier > SUGGESTED_TIER:
-            score = FILLER_SCORE * min(trend, 1.0)
+            terms = (0.0, 0.0, FILLER_SCORE * min(trend, 1.0))
         factor = factors.get(candidate.id, 1.0) if factors else 1.0
-        if location is not None:
-            score *= nearness(candidate, location, half_km)
-        score *= factor
+        near = 1.0 if location is None else nearness(candidate, location, half_km)
+        score = (terms[0] + terms[1] + terms[2]) * near * factor
         is_last = stock_first and not candidate.in_stock
         position = candidate.position / factor if tier > SUGGESTED_TIER else 0
-        keyed.append((is_last, tier, position, -score, -candidate.trending, candidate.id, fit, cf))
+        keyed.append((is_last, tier, position, -score, -candidate.trending, candidate.id, fit, cf, terms, near, factor))
     # ids are unique, so the comparison never reaches what follows them
     keyed.sort()
     groups = {candidate.id: candidate.group for candidate in candidates if candidate.group is not None}
-    return [Ranked(key[5], -key[3], key[6], key[7]) for key in one_of_each(keyed, groups, lambda key: key[5])[:k]]
+    return [
+        Ranked(product_id, -negative, fit, cf, *terms, near, factor, tier)
+        for _last, tier, _position, negative, _trend, product_id, fit, cf, terms, near, factor in one_of_each(
+            keyed, groups, lambda key: key[5]
+        )[:k]
+    ]
 
 
 def _own_scores(candidates: Sequence[Candidate], power: float) -> dict[int, float]:

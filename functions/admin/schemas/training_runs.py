@@ -1,11 +1,11 @@
 """Request and response models of training runs."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
-from shared.http import CursorPage, CursorPageQuery
+from shared.http import CursorPage, CursorPageQuery, Query
 
 
 class TrainingRunsQuery(CursorPageQuery):
@@ -31,3 +31,18 @@ class TrainingRunPage(CursorPage):
     """A page of training runs, newest first."""
 
     runs: list[TrainingRun] = Field(description="The runs of this page.")
+
+
+class ReportQuery(Query):
+    """What opens a report without a token."""
+
+    link: Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]{1,100}$")] | None = Field(
+        None, description="Token of a link of `POST /admin/training-runs/{run_id}/report-link`, instead of a login."
+    )
+
+
+class ReportLink(BaseModel):
+    """A link that opens a report once."""
+
+    url: str = Field(description="Path of the report with the token of the link.")
+    expires_in: int = Field(description="Seconds until the link expires.")

@@ -55,6 +55,27 @@ ON CONFLICT (date, event_type) DO UPDATE SET event_count = EXCLUDED.event_count,
 RETURNING event_count
 """
 
+# The visitors of the days from one to another: everybody with an event. A visitor is new on the day of the first event,
+# which is that of the user's row.
+VISITORS_SINCE: Final = """
+SELECT day, count(*) AS visitors, count(*) FILTER (WHERE first_day = day) AS new_visitors
+FROM (SELECT DISTINCT (e.occurred_at AT TIME ZONE shop.time_zone)::date AS day, e.user_id,
+             (u.created_at AT TIME ZONE shop.time_zone)::date AS first_day
+      FROM shop, events e JOIN users u ON u.id = e.user_id
+      WHERE e.occurred_at >= shop_midnight({first}) AND e.occurred_at < shop_midnight({last} + 1)) AS visits
+GROUP BY day"""
+# A day without visitors has a row too, so that it is not counted again where it is read. Events that the job retention
+# dropped change nothing: a count never shrinks.
+REFRESH_VISITORS: Final = f"""
+INSERT INTO daily_visitor_stats (date, visitors, new_visitors)
+SELECT day, coalesce(visitors, 0), coalesce(new_visitors, 0)
+FROM unnest(cast(:days AS date[])) AS day
+LEFT JOIN ({VISITORS_SINCE.format(first="cast(:first AS date)", last="cast(:last AS date)")}) AS counted USING (day)
+ORDER BY day
+ON CONFLICT (date) DO UPDATE SET visitors = EXCLUDED.visitors, new_visitors = EXCLUDED.new_visitors
+WHERE EXCLUDED.visitors > daily_visitor_stats.visitors
+"""
+
 
 def days_to_count(connection: Connection, days: int) -> list[date]:
     """Return the last ``days`` days with today, every day whose events were never counted, and days to count again."""
@@ -63,10 +84,12 @@ def days_to_count(connection: Connection, days: int) -> list[date]:
 
 
 def refresh(connection: Connection, days: list[date]) -> int:
-    """Count the events of these days, replacing earlier counts, and return their total number."""
+    """Count the events and visitors of these days, replacing earlier counts, and return the number of events."""
     if not days:
         return 0
-    return sum(row[0] for row in execute(connection, REFRESH, {"days": days, "first": min(days), "last": max(days)}))
+    parameters = {"days": days, "first": min(days), "last": max(days)}
+    execute(connection, REFRESH_VISITORS, parameters)
+    return sum(row[0] for row in execute(connection, REFRESH, parameters))
 
 
 def oldest_given_back(connection: Connection) -> date | None:

@@ -68,7 +68,8 @@ ON CONFLICT (date, kind, strategy, model_version) DO UPDATE SET
     add_to_carts = EXCLUDED.add_to_carts, purchases = EXCLUDED.purchases, converted = EXCLUDED.converted
 RETURNING answers
 """
-SUMMARY: Final = """
+# the counted days, and the last ones live
+LIVE_AND_COUNTED: Final = """
 WITH live AS MATERIALIZED (
     SELECT greatest(least(coalesce(max(date), '-infinity'), current_date), current_date - 2) AS first
     FROM recommendation_stats
@@ -76,7 +77,8 @@ WITH live AS MATERIALIZED (
     SELECT * FROM recommendation_stats
     WHERE date > current_date - cast(:days AS integer) AND date < (SELECT first FROM live)
     UNION ALL SELECT a.* FROM live, attribution(live.first, current_date) AS a
-)
+)"""
+SUMMARY: Final = f"""{LIVE_AND_COUNTED}
 SELECT kind, strategy, nullif(model_version, 0), sum(answers)::bigint, sum(impressions)::bigint, sum(clicks)::bigint,
        sum(add_to_carts)::bigint, sum(purchases)::bigint, sum(converted)::bigint
 FROM both_parts GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 DESC

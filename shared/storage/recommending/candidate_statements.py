@@ -5,6 +5,7 @@ The formula that they compute, its limits and its constants are those of shared/
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
 from typing import Final, NamedTuple
 
 from shared.domain.content import CLEAR_CONTENT, CONTENT_NEIGHBOURS, PROFILE_PRODUCTS
@@ -44,6 +45,8 @@ from shared.storage.recommending.buy_again import GIVEN_BACK
 ANSWER_SIZES: Final = (20, 100)
 # Filters drop most candidates of a taste's categories after they were chosen, so this many times as many are read.
 FILTERED_CANDIDATES_FACTOR: Final = 4
+# Products that an explanation names beside the candidates.
+LEFT_OUT_MAX: Final = 200
 
 
 def _parameter_columns() -> str:
@@ -66,6 +69,13 @@ def _parameter_columns() -> str:
         columns.append(f"{column} AS {parameter.name}")
     return ",\n           ".join(columns)
 
+
+# What each product of the profile adds to the collaborative score of each product.
+_CONTRIBUTIONS: Final = """SELECT {source}unnest(s.neighbours) AS id, profile.weight * unnest(s.scores) AS cf
+                FROM profile
+                JOIN item_similarity s ON s.version = (SELECT version FROM model) AND s.product_id = profile.product_id
+                UNION ALL
+                SELECT {source}product_id, weight * repeat_weight FROM profile, model WHERE repeat_weight > 0"""
 
 # One round trip reads the active model's formula, the profile, the sums over its neighbours, the taste and the trends.
 _CANDIDATES: Final = """
@@ -129,11 +139,7 @@ WITH RECURSIVE model AS MATERIALIZED (
 ), summed AS MATERIALIZED (
     SELECT id, cf
     FROM (SELECT id, sum(cf) AS cf
-          FROM (SELECT unnest(s.neighbours) AS id, profile.weight * unnest(s.scores) AS cf
-                FROM profile
-                JOIN item_similarity s ON s.version = (SELECT version FROM model) AND s.product_id = profile.product_id
-                UNION ALL
-                SELECT product_id, weight * repeat_weight FROM profile, model WHERE repeat_weight > 0) AS contributions
+          FROM ({contributions}) AS contributions
           GROUP BY id) AS totals
     WHERE {may_return}
     ORDER BY cf DESC, id LIMIT {summed}
@@ -148,8 +154,8 @@ WITH RECURSIVE model AS MATERIALIZED (
     SELECT p.id, p.cf, p.tier, p.position, p.category_id, p.brand, p.tags, p.price, p.quantity > 0 AS in_stock,
            p.latitude, p.longitude, p.item_group_id, p.discount
     FROM found p WHERE p.is_active {in_stock} {in_category}{in_stead}
-){returned}
-SELECT json_build_object(
+){returned}{left_out}
+SELECT json_build_object({explanation}
     'version', model.version, 'algorithm', model.algorithm, 'serving', model.serving,
     'category_known', cast(:category_id AS bigint) IS NULL AND cast(:category AS text) IS NULL
         OR EXISTS (SELECT FROM subtree),
@@ -306,6 +312,48 @@ _RETURNED: Final = """, returned AS MATERIALIZED (
     ) AS of_variants
     WHERE variant = 1 ORDER BY place LIMIT {k}
 )"""
+# For explanations: what each product of the profile adds to a candidate's score; and products that profile, trend or
+# history suggest and that are no candidates, with every reason.
+_LEFT_OUT: Final = """, contributed AS MATERIALIZED (
+    SELECT source, id, sum(cf) AS cf FROM ({sourced_contributions}) AS c GROUP BY 1, 2
+), ruled_out AS MATERIALIZED (
+    SELECT ruled.id FROM excluded_by_rules((SELECT id FROM account)) AS ruled(id)
+), left_out AS MATERIALIZED (
+    SELECT o.id, o.cf, array_remove(ARRAY[
+               CASE WHEN p.id IN (SELECT product_id FROM barred) THEN 'excluded' END,
+               CASE WHEN p.id IN (SELECT id FROM ruled_out) THEN 'rule' END,
+               CASE WHEN NOT p.is_active THEN 'hidden' END,
+               {known_reasons}
+               {filter_reasons}
+               CASE WHEN p.id NOT IN (SELECT product_id FROM barred) AND p.id NOT IN (SELECT id FROM ruled_out)
+                     AND p.item_group_id IN (
+                         SELECT v.item_group_id FROM products v
+                         WHERE v.id <> p.id
+                           AND v.id IN (SELECT product_id FROM barred UNION SELECT product_id FROM in_view
+                                        {variants_known} UNION SELECT id FROM {candidates})) THEN 'variant' END
+           ], NULL) AS reasons
+    FROM (SELECT id, sum(cf) AS cf
+          FROM (SELECT id, cf FROM contributed
+                UNION ALL SELECT product_id, 0 FROM barred
+                UNION ALL (SELECT id, 0 FROM ruled_out LIMIT {left_out_max})
+                UNION ALL (SELECT product_id, 0 FROM trending_scores
+                           WHERE time_window = '{taste_window}' ORDER BY score DESC, product_id LIMIT {k})
+                {pool_known}) AS pool
+          GROUP BY id) AS o
+    JOIN products p ON p.id = o.id
+    WHERE o.id NOT IN (SELECT id FROM {candidates})
+    ORDER BY o.cf DESC, o.id LIMIT {left_out_max}
+)"""
+_EXPLANATION: Final = """
+    'contributed', (SELECT coalesce(json_agg(json_build_array(id, source, cf) ORDER BY id, cf DESC, source), '[]')
+                    FROM contributed WHERE id IN (SELECT id FROM {candidates} UNION ALL SELECT id FROM left_out)),
+    'left_out', (SELECT coalesce(json_agg(json_build_array(id, cf, reasons) ORDER BY cf DESC, id), '[]')
+                 FROM left_out),"""
+_BOUGHT_OR_VIEWED: Final = """CASE WHEN p.id IN (SELECT product_id FROM purchased) THEN 'bought' END,
+               CASE WHEN p.id IN (SELECT product_id FROM met) AND p.id NOT IN (SELECT product_id FROM purchased)
+                    THEN 'viewed' END,"""
+_POOL_KNOWN: Final = """UNION ALL (SELECT product_id, 0 FROM met ORDER BY at DESC, product_id LIMIT {left_out_max})
+                UNION ALL (SELECT product_id, 0 FROM purchased ORDER BY at DESC, product_id LIMIT {left_out_max})"""
 _SHOWN_AND_RETURNED: Final = "(SELECT * FROM shown UNION ALL SELECT * FROM returned)"
 
 
@@ -319,6 +367,10 @@ class _Parts(NamedTuple):
     in_stead: str
     returned: str
     candidates: str
+    # of explanations alone
+    known_reasons: str
+    variants_known: str
+    pool_known: str
 
 
 _PARTS: Final[Mapping[Repeats, _Parts]] = {
@@ -331,6 +383,9 @@ _PARTS: Final[Mapping[Repeats, _Parts]] = {
         # what was met longest ago first
         returned=_RETURNED.replace("{order}", "known.tier, known.at, p.id"),
         candidates=_SHOWN_AND_RETURNED,
+        known_reasons=_BOUGHT_OR_VIEWED,
+        variants_known="UNION SELECT product_id FROM known",
+        pool_known=_POOL_KNOWN,
     ),
     "include": _Parts(
         known="",
@@ -340,6 +395,9 @@ _PARTS: Final[Mapping[Repeats, _Parts]] = {
         in_stead=_IN_STEAD.replace("FROM excluded", "FROM forbidden"),
         returned="",
         candidates="shown",
+        known_reasons="",
+        variants_known="",
+        pool_known="",
     ),
     "only": _Parts(
         known=_MET.replace("{since}", ""),
@@ -352,13 +410,28 @@ _PARTS: Final[Mapping[Repeats, _Parts]] = {
         # what was met last first
         returned=_RETURNED.replace("{order}", "known.at DESC, p.id"),
         candidates=_SHOWN_AND_RETURNED,
+        known_reasons="""CASE WHEN p.id NOT IN (SELECT product_id FROM met UNION SELECT product_id FROM purchased)
+                    THEN 'unmet' END,""",
+        variants_known="",
+        pool_known=_POOL_KNOWN,
     ),
 }
 
 
-def _statement(repeats: Repeats, category: bool, in_stock: bool, k: int) -> str:
+def _filter_reasons(category: bool, in_stock: bool) -> str:
+    """Return the reasons of the request's filters."""
+    reasons = []
+    if in_stock:
+        reasons.append("CASE WHEN p.quantity <= 0 THEN 'sold_out' END,")
+    if category:
+        reasons.append(f"CASE WHEN NOT {in_subtree('p')} THEN 'category' END,")
+    return " ".join(reasons)
+
+
+def _statement(repeats: Repeats, category: bool, in_stock: bool, k: int, *, explained: bool = False) -> str:
     filtered = category or in_stock
-    statement = _CANDIDATES
+    statement = _CANDIDATES.replace("{left_out}", _LEFT_OUT if explained else "")
+    statement = statement.replace("{explanation}", _EXPLANATION if explained else "")
     for name, part in _PARTS[repeats]._asdict().items():
         statement = statement.replace("{" + name + "}", part)
     statement = statement.replace("{variants}", _VARIANTS).replace("{better_variant}", _BETTER_VARIANT)
@@ -367,6 +440,10 @@ def _statement(repeats: Repeats, category: bool, in_stock: bool, k: int) -> str:
         # versions of earlier releases have one formula for all
         serving=", ".join(f"parameters -> '{key}'" for key in dict.fromkeys((SERVING_KEYS[repeats], SERVING_KEY))),
         subtree=SUBTREE,
+        contributions=_CONTRIBUTIONS.format(source=""),
+        sourced_contributions=_CONTRIBUTIONS.format(source="profile.product_id AS source, "),
+        filter_reasons=_filter_reasons(category, in_stock),
+        left_out_max=LEFT_OUT_MAX,
         given_back=GIVEN_BACK,
         given_back_whole=GIVEN_BACK_WHOLE,
         profile_events_max=PROFILE_EVENTS_MAX,
@@ -421,3 +498,9 @@ CANDIDATES_OF_USERS: Final = {
     key: _OF_USERS.replace("{statement}", statement.replace(":user_id", "requested.user_id"))
     for key, statement in CANDIDATES.items()
 }
+
+
+@cache
+def explained_statement(repeats: Repeats, category: bool, in_stock: bool, k: int) -> str:
+    """Return the statement of CANDIDATES that also reads why each candidate is one, and what was left out and why."""
+    return _statement(repeats, category, in_stock, k, explained=True)

@@ -5,7 +5,7 @@ candidate_statements.py has the statement.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,7 +18,12 @@ from shared.domain.product_references import ProductReference, arrays
 from shared.domain.ranking import Candidate, TasteProfile
 from shared.domain.rules import Rule
 from shared.settings import settings
-from shared.storage.recommending.candidate_statements import ANSWER_SIZES, CANDIDATES, CANDIDATES_OF_USERS
+from shared.storage.recommending.candidate_statements import (
+    ANSWER_SIZES,
+    CANDIDATES,
+    CANDIDATES_OF_USERS,
+    explained_statement,
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,32 @@ class CandidateSet:
     candidates: list[Candidate]
     rules: list[Rule]
     location: tuple[float, float] | None
+
+
+class LeftOut(NamedTuple):
+    """A product that profile, trend or history suggest and that is no candidate.
+
+    cf : its collaborative score.
+    reasons : ``excluded`` by the request, ``rule``, ``hidden``, ``bought``, ``viewed``, ``unmet``, ``sold_out``,
+        ``category``, ``variant`` of a product that is known or a candidate; none if only its score is too low.
+    """
+
+    id: int
+    cf: float
+    reasons: list[str]
+
+
+@dataclass(frozen=True)
+class ExplainedCandidates:
+    """The candidates of a request, with what explains them.
+
+    contributions : by product id, the products of the profile that the model holds to be similar to it, with what each
+        adds to the collaborative score, greatest first.
+    """
+
+    candidates: CandidateSet
+    contributions: dict[int, list[tuple[int, float]]]
+    left_out: list[LeftOut]
 
 
 def read_candidates(
@@ -86,6 +117,27 @@ def read_candidates_of(
     parameters = _parameters(repeats, category, k, exclude, ())
     rows = postgres.run_prepared(statement, user_ids=list(user_ids), **parameters)
     return [_candidate_set(row[0], repeats) for row in rows]
+
+
+def read_explained(
+    user_id: str,
+    *,
+    k: int,
+    repeats: Repeats = "exclude",
+    category: CategoryReference = ANY_CATEGORY,
+    exclude: Sequence[ProductReference] = (),
+    in_stock: bool = False,
+    context: Sequence[ProductReference] = (),
+) -> ExplainedCandidates:
+    """Return what ``read_candidates`` returns, and what explains it, by the same statement with further columns."""
+    statement = explained_statement(*_key(repeats, category, in_stock, k))
+    ((row,),) = postgres.read(statement, user_id=user_id, **_parameters(repeats, category, k, exclude, context))
+    columns = orjson.loads(row)
+    contributions: dict[int, list[tuple[int, float]]] = {}
+    for product_id, source, cf in columns["contributed"]:
+        contributions.setdefault(product_id, []).append((source, cf))
+    left_out = [LeftOut(product_id, cf, reasons) for product_id, cf, reasons in columns["left_out"]]
+    return ExplainedCandidates(_candidate_set(row, repeats), contributions, left_out)
 
 
 def _key(repeats: Repeats, category: CategoryReference, in_stock: bool, k: int) -> tuple[Repeats, bool, bool, int]:

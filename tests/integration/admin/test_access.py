@@ -53,6 +53,8 @@ def test_the_routes_are_those_of_the_contract() -> None:
         ("GET", "/admin/imports/1"),
         ("GET", "/admin/jobs"),
         ("GET", "/admin/models"),
+        ("GET", "/admin/overview"),
+        ("GET", "/admin/preview"),
         ("GET", "/admin/rejected-events"),
         ("GET", "/admin/rules"),
         ("GET", "/admin/searches"),
@@ -77,6 +79,7 @@ def test_the_routes_are_those_of_the_contract() -> None:
         ("POST", "/admin/models/1/activate"),
         ("POST", "/admin/rules"),
         ("POST", "/admin/synonyms"),
+        ("POST", "/admin/training-runs/1/report-link"),
         ("PUT", "/admin/users/u/role"),
     ]
 
