@@ -1,6 +1,6 @@
 """The drawn pictures of products that have no image of their own: their addresses.
 
-The SQL function product_json has the same form of address (docs/decisions/0068-pictures.md).
+The SQL function product_json has the same form of address (docs/decisions/0067-pictures.md).
 """
 
 import re

@@ -1,4 +1,4 @@
--- A product without an image of its own has a drawn picture, which the function web serves: docs/decisions/0068-pictures.md
+-- A product without an image of its own has a drawn picture, which the function web serves: docs/decisions/0067-pictures.md
 --
 -- The address is no column, so that it follows the installation and no export or change stores it. Each connection sets
 -- aisle.public_url from PUBLIC_URL; without it, as in the previous release, such a product has no image.

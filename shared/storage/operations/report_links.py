@@ -1,4 +1,4 @@
-"""Links that open the report of one training run once: docs/decisions/0070-links-to-reports.md.
+"""Links that open the report of one training run once: docs/decisions/0069-links-to-reports.md.
 
 A link is a random token, of which Redis holds the digest and the run, under ``report-link:{digest}``.
 """
