@@ -183,7 +183,7 @@ export interface BuyAgainProduct {
   list_price: number | null;
   /** Currency of the prices; null for the shop's own. */
   currency: string | null;
-  /** Address of an image; null if there is none. */
+  /** Address of an image: the product's own, or else of a drawn picture. Null where none is served. */
   image_url: string | null;
   /** Id of the category; null if it has none. */
   category_id: number | null;
@@ -425,6 +425,44 @@ export interface DailyEventCount {
   unique_users: number;
   /** Number of different products. */
   unique_products: number;
+}
+
+/** What was sold on a day and who came, which begins at midnight in the time zone of the shop. */
+export interface DailyFigures {
+  /** The day. */
+  date: string;
+  /** Revenue without what was given back. */
+  revenue: number;
+  /** Number of purchased lines. */
+  purchases: number;
+  /** Revenue of products that a recommendation showed to the buyer in the 24 hours before. */
+  recommended_revenue: number;
+  /** Number of different buyers. */
+  buyers: number;
+  /** Number of different users with an event. */
+  visitors: number;
+  /** Those of them whose first event was on this day. */
+  new_visitors: number;
+}
+
+/** Reactions to recommendations of one kind on one day of UTC. */
+export interface DailyRecommendations {
+  /** The day. */
+  date: string;
+  /** Kind of recommendation. */
+  kind: string;
+  /** Computed answers. */
+  answers: number;
+  /** Products reported as seen. */
+  impressions: number;
+  /** Products reported as clicked. */
+  clicks: number;
+  /** Clicks per impression; null without impressions. */
+  ctr: number | null;
+  /** Recommended products that the same user bought within 24 hours. */
+  purchases: number;
+  /** Share of answers that led to a purchase; null without answers. */
+  conversion: number | null;
 }
 
 /** The shop at a glance, at most a minute old. */
@@ -707,7 +745,7 @@ export interface FoundProduct {
   list_price: number | null;
   /** Currency of the prices; null for the shop's own. */
   currency: string | null;
-  /** Address of an image; null if there is none. */
+  /** Address of an image: the product's own, or else of a drawn picture. Null where none is served. */
   image_url: string | null;
   /** Id of the category; null if it has none. */
   category_id: number | null;
@@ -783,7 +821,7 @@ export interface FrequentlyBoughtTogetherProduct {
   list_price: number | null;
   /** Currency of the prices; null for the shop's own. */
   currency: string | null;
-  /** Address of an image; null if there is none. */
+  /** Address of an image: the product's own, or else of a drawn picture. Null where none is served. */
   image_url: string | null;
   /** Id of the category; null if it has none. */
   category_id: number | null;
@@ -1219,6 +1257,30 @@ export interface OrderStateEntry {
   reason: string | null;
 }
 
+/** The shop's last days: revenue, what recommendations add to it, and what sells. */
+export interface Overview {
+  /** Number of days. */
+  days: number;
+  /** ISO 4217 code of the currency; null until the shop sets it. */
+  currency: string | null;
+  /** IANA time zone in which days begin. */
+  time_zone: string;
+  /** Revenue of these days. */
+  revenue: number;
+  /** The part of it that recommendations showed before. */
+  recommended_revenue: number;
+  /** That part as a share; null without revenue. */
+  recommended_share: number | null;
+  /** Each day, the oldest first. */
+  by_day: DailyFigures[];
+  /** The ten products of the greatest revenue. */
+  top_products: TopProduct[];
+  /** Reactions by day and kind. */
+  recommendations_by_day: DailyRecommendations[];
+  /** Reactions by position. */
+  recommendations_by_position: PositionStatistics[];
+}
+
 /** The current password and the new one. */
 export interface PasswordChange {
   /** The current password. */
@@ -1269,6 +1331,18 @@ export interface PopularProducts {
   generated_at: string;
 }
 
+/** Reactions to the recommendations at one position. */
+export interface PositionStatistics {
+  /** Place in the answer, from 1. */
+  position: number;
+  /** Products reported as seen. */
+  impressions: number;
+  /** Products reported as clicked. */
+  clicks: number;
+  /** Clicks per impression; null without impressions. */
+  ctr: number | null;
+}
+
 /** A category, brand or tag that the user likes. */
 export interface Preference {
   /** Id of the category, or the brand or tag itself. */
@@ -1279,6 +1353,96 @@ export interface Preference {
   score: number;
   /** Score as a share of all scores of this kind, from 0 to 1. */
   share: number;
+}
+
+/** The recommendations of a user or a session, explained. */
+export interface Preview {
+  /** Id of the user; null for a new visitor. */
+  user_id: string | null;
+  /** How the products are chosen. */
+  strategy: "personalized" | "trending" | "cold_start_category";
+  /** Model version; null if no model is active. */
+  model_version: number | null;
+  /** Algorithm of that version; null without one. */
+  algorithm: string | null;
+  /** Parameters of the serving formula; docs/models.md explains them. */
+  formula: Record<string, unknown>;
+  /** The user's profile, the weightiest product first. */
+  profile: ProfileProduct[];
+  /** The user's preferences, the strongest first. */
+  taste: TasteEntry[];
+  /** Rules in force for the user that move products. */
+  rules: PreviewRule[];
+  /** The answer in its order, then the other candidates by rank, then products that were left out. */
+  candidates: PreviewCandidate[];
+}
+
+/** A product that may be recommended, and what became of it. */
+export interface PreviewCandidate {
+  /** The product. */
+  product: PreviewedProduct;
+  /** Place in the answer, from 1; null if it is not in it. */
+  place: number | null;
+  /** Place in the answer if the shop had no rules that move products; null if it were not in it. */
+  place_without_rules: number | null;
+  /** Whether the answer has it. */
+  verdict: "in" | "out";
+  /**
+   * Why. In the answer: `pinned` by a rule, or `new` on a place for new products. Not in it: `below_cut`, since others
+   * are better; `sold_out`; `variant` of a product that is shown or known; `excluded` by the request; `rule` that
+   * excludes it; `hidden`; `bought`; `viewed` in the last 30 minutes, or ever where the model leaves out what was
+   * seen; `unmet`, since the request wants known products.
+   */
+  reasons: ("pinned" | "new" | "below_cut" | "sold_out" | "variant" | "excluded" | "rule" | "hidden" | "bought" | "viewed" | "unmet" | "category")[];
+  /**
+   * What suggested it: neighbours in the model, similar content, the taste; a list that fills the answer; a known
+   * product that returns; a new product; a rule. Null for a product that was left out.
+   */
+  origin: "model" | "content" | "taste" | "trending" | "popular" | "newest" | "viewed_before" | "bought_before" | "new" | "rule" | null;
+  /** Score that ranks it; null if it was not ranked. */
+  score: number | null;
+  /** What the score consists of; null if it was not ranked. */
+  parts: ScoreParts | null;
+  /** Sum over the profile of weight times similarity. */
+  collaborative_score: number;
+  /** Up to three products of the profile that add most to that sum. */
+  sources: Source[];
+  /** Rules that move it. */
+  rules: PreviewRule[];
+}
+
+/** A rule in force for the user. Rules that exclude products show in the reasons of the products. */
+export interface PreviewRule {
+  /** Id of the rule. */
+  id: number;
+  /** Kind of the rule. */
+  kind: "pin" | "boost" | "bury";
+  /** Its note, or else a text of the kind. */
+  text: string;
+  /** Factor of a boost or bury. */
+  factor: number | null;
+  /** Position of a pin. */
+  position: number | null;
+}
+
+/** What tells a product apart. */
+export interface PreviewedProduct {
+  /** Id of the product. */
+  id: number;
+  /** The shop's own id of the product. */
+  external_id: string;
+  /** Name of the product. */
+  name: string;
+  /** Path of its category; null if it has none. */
+  category_path: string | null;
+  /** Price. */
+  price: number;
+  /** Pieces in stock. */
+  quantity: number;
+  /** Whether shoppers see it. */
+  is_active: boolean;
+  /** Id of its group of variants; null if it is in none. */
+  item_group_id: string | null;
 }
 
 /** Number of products found in a price range. */
@@ -1311,7 +1475,7 @@ export interface Product {
   list_price: number | null;
   /** Currency of the prices; null for the shop's own. */
   currency: string | null;
-  /** Address of an image; null if there is none. */
+  /** Address of an image: the product's own, or else of a drawn picture. Null where none is served. */
   image_url: string | null;
   /** Id of the category; null if it has none. */
   category_id: number | null;
@@ -1376,7 +1540,7 @@ export interface ProductPage {
 
 /** The fields of a product to change. Omitted fields keep their values; `null` clears an optional field. */
 export interface ProductPatch {
-  /** Address of an image, http or https. */
+  /** Address of an image, http or https. The address of a drawn picture counts as null. */
   image_url?: string | null;
   /** Id of the group of variants, such as all sizes of a shirt. Answers show one product of a group. */
   item_group_id?: string | null;
@@ -1431,7 +1595,7 @@ export interface ProductPatch {
  * their stored values.
  */
 export interface ProductWrite {
-  /** Address of an image, http or https. */
+  /** Address of an image, http or https. The address of a drawn picture counts as null. */
   image_url?: string | null;
   /** Id of the group of variants, such as all sizes of a shirt. Answers show one product of a group. */
   item_group_id?: string | null;
@@ -1495,6 +1659,18 @@ export interface ProfileChange {
   password?: string | null;
 }
 
+/** A product of a user's profile. */
+export interface ProfileProduct {
+  /** Id of the product. */
+  product_id: number;
+  /** Name of the product; null if it was deleted. */
+  name: string | null;
+  /** Weight in the profile. */
+  weight: number;
+  /** The weightiest event of the user with it. */
+  event_type: string;
+}
+
 /** A product with its rank and score. */
 export interface RankedProduct {
   /** Id of the product. */
@@ -1515,7 +1691,7 @@ export interface RankedProduct {
   list_price: number | null;
   /** Currency of the prices; null for the shop's own. */
   currency: string | null;
-  /** Address of an image; null if there is none. */
+  /** Address of an image: the product's own, or else of a drawn picture. Null where none is served. */
   image_url: string | null;
   /** Id of the category; null if it has none. */
   category_id: number | null;
@@ -1612,7 +1788,7 @@ export interface RecentlyViewedProduct {
   list_price: number | null;
   /** Currency of the prices; null for the shop's own. */
   currency: string | null;
-  /** Address of an image; null if there is none. */
+  /** Address of an image: the product's own, or else of a drawn picture. Null where none is served. */
   image_url: string | null;
   /** Id of the category; null if it has none. */
   category_id: number | null;
@@ -1809,6 +1985,14 @@ export interface ReplayResult {
   replayed: string[];
   /** Number of dead letters that were seen and left waiting. */
   left: number;
+}
+
+/** A link that opens a report once. */
+export interface ReportLink {
+  /** Path of the report with the token of the link. */
+  url: string;
+  /** Seconds until the link expires. */
+  expires_in: number;
 }
 
 /** An order: each line is a purchase. Reporting it again, under any event id, counts once. */
@@ -2031,6 +2215,20 @@ export interface RuleWrite {
   note?: string;
 }
 
+/** What a score consists of: (`profile` + `taste` + `trend`) · `nearness` · `rules`. */
+export interface ScoreParts {
+  /** Term of the products of the profile: their neighbours in the model. */
+  profile: number;
+  /** Term of the fit to the user's categories, brands, tags and prices. */
+  taste: number;
+  /** Term of the trend. */
+  trend: number;
+  /** Factor for the distance to the user; 1 if a place is unknown. */
+  nearness: number;
+  /** Product of the factors of the shop's rules; 1 without any. */
+  rules: number;
+}
+
 /** A page of past searches, latest first. */
 export interface SearchHistoryPage {
   /** Number of entries on all pages. */
@@ -2190,6 +2388,16 @@ export interface SimilarProducts {
   generated_at: string;
 }
 
+/** A product of the profile to which the model holds a candidate similar. */
+export interface Source {
+  /** Id of the product. */
+  product_id: number;
+  /** Name of the product; null if it was deleted. */
+  name: string | null;
+  /** What it adds to the collaborative score. */
+  part: number;
+}
+
 /** A completion of the text. */
 export interface Suggestion {
   /** The completed text. */
@@ -2246,6 +2454,18 @@ export interface TagFacet {
   count: number;
 }
 
+/** A preference of a user. */
+export interface TasteEntry {
+  /** Kind of the preference. */
+  kind: "category" | "brand" | "tag";
+  /** Id of the category, or the brand or tag. */
+  key: string;
+  /** Path of the category, or the brand or tag. */
+  name: string;
+  /** What it adds to the affinity of a product that has it. */
+  weight: number;
+}
+
 /** An access token with its refresh token. Guests and accounts get the same. */
 export interface TokenPair {
   /** JWT to send as `Authorization: Bearer <token>`. */
@@ -2258,6 +2478,16 @@ export interface TokenPair {
   expires_in: number;
   /** Id of the user. */
   user_id: string;
+}
+
+/** A product that brought much revenue. */
+export interface TopProduct {
+  /** The product. */
+  product: Product;
+  /** Pieces sold. */
+  pieces: number;
+  /** Revenue. */
+  revenue: number;
 }
 
 /** A run of training or evaluation. */
@@ -2331,7 +2561,7 @@ export interface TrendingProduct {
   list_price: number | null;
   /** Currency of the prices; null for the shop's own. */
   currency: string | null;
-  /** Address of an image; null if there is none. */
+  /** Address of an image: the product's own, or else of a drawn picture. Null where none is served. */
   image_url: string | null;
   /** Id of the category; null if it has none. */
   category_id: number | null;
@@ -2542,6 +2772,8 @@ export class Operations {
   createGuest(options?: Options): Promise<TokenPair>;
   /** Create a product. A new category is created with it. */
   createProduct(body: ProductWrite, options?: Options): Promise<Product>;
+  /** Create a link that opens a report once within 5 minutes, since a browser that opens a page sends no token. */
+  createReportLink(run_id: number, options?: Options): Promise<ReportLink>;
   /** Create a rule, in force from the next answer or from its start on. Audited. */
   createRule(body: RuleWrite, options?: Options): Promise<Rule>;
   /** Create a synonym: a search for `term` also finds `meant`, and the other way round if it is `two_way`. Audited. */
@@ -2596,8 +2828,19 @@ export class Operations {
   getImport(import_id: number, options?: Options): Promise<ImportWithReport>;
   /** Get one of the shopper's orders. 404 for an order of another shopper. */
   getOrder(order_id: string, query?: { user_id?: string | null }, options?: Options): Promise<Order>;
+  /**
+   * Get revenue by day, the part that recommendations showed before, what sells, and reactions by day and position.
+   * Revenue is net of what was given back, at the price of the order or, without an order, of the product.
+   */
+  getOverview(query?: { days?: number }, options?: Options): Promise<Overview>;
   /** Get the user's preferences, derived from their events until now. */
   getPreferences(query?: { user_id?: string | null }, options?: Options): Promise<UserPreferences>;
+  /**
+   * Explain the recommendations of a user or a session: each candidate, what its score consists of, and its place. The
+   * products with a `place` are those of `GET /recommendations` with the same parameters, in the same order. The other
+   * candidates follow, and then products that were left out. Nothing is logged: a preview is no answer to a shopper.
+   */
+  getPreview(query?: { user_id?: string | null; k?: number; product_id?: number | null; recent?: string; in_stock?: boolean | null; repeats?: "exclude" | "include" | "only"; diversity?: number }, options?: Options): Promise<Preview>;
   /** Get a product. 404 for a product that is not active. */
   getProduct(product_id: number, options?: Options): Promise<Product>;
   /** Get the user's profile. */

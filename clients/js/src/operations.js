@@ -44,6 +44,9 @@ export class Operations {
   createProduct(body, options) {
     return this.send("POST", "/products", { body, takesKey: true, ...options });
   }
+  createReportLink(run_id, options) {
+    return this.send("POST", `/admin/training-runs/${encodeURIComponent(run_id)}/report-link`, { ...options });
+  }
   createRule(body, options) {
     return this.send("POST", "/admin/rules", { body, takesKey: true, ...options });
   }
@@ -116,8 +119,14 @@ export class Operations {
   getOrder(order_id, query, options) {
     return this.send("GET", `/orders/${encodeURIComponent(order_id)}`, { query, ...options });
   }
+  getOverview(query, options) {
+    return this.send("GET", "/admin/overview", { query, ...options });
+  }
   getPreferences(query, options) {
     return this.send("GET", "/users/me/preferences", { query, ...options });
+  }
+  getPreview(query, options) {
+    return this.send("GET", "/admin/preview", { query, ...options });
   }
   getProduct(product_id, options) {
     return this.send("GET", `/products/${encodeURIComponent(product_id)}`, { ...options });

@@ -249,7 +249,7 @@ class BuyAgainProduct(TypedDict):
     """Currency of the prices; null for the shop's own."""
 
     image_url: str | None
-    """Address of an image; null if there is none."""
+    """Address of an image: the product's own, or else of a drawn picture. Null where none is served."""
 
     category_id: int | None
     """Id of the category; null if it has none."""
@@ -583,6 +583,59 @@ class DailyEventCount(TypedDict):
 
     unique_products: int
     """Number of different products."""
+
+
+class DailyFigures(TypedDict):
+    """What was sold on a day and who came, which begins at midnight in the time zone of the shop."""
+
+    date: str
+    """The day."""
+
+    revenue: float
+    """Revenue without what was given back."""
+
+    purchases: int
+    """Number of purchased lines."""
+
+    recommended_revenue: float
+    """Revenue of products that a recommendation showed to the buyer in the 24 hours before."""
+
+    buyers: int
+    """Number of different buyers."""
+
+    visitors: int
+    """Number of different users with an event."""
+
+    new_visitors: int
+    """Those of them whose first event was on this day."""
+
+
+class DailyRecommendations(TypedDict):
+    """Reactions to recommendations of one kind on one day of UTC."""
+
+    date: str
+    """The day."""
+
+    kind: str
+    """Kind of recommendation."""
+
+    answers: int
+    """Computed answers."""
+
+    impressions: int
+    """Products reported as seen."""
+
+    clicks: int
+    """Products reported as clicked."""
+
+    ctr: float | None
+    """Clicks per impression; null without impressions."""
+
+    purchases: int
+    """Recommended products that the same user bought within 24 hours."""
+
+    conversion: float | None
+    """Share of answers that led to a purchase; null without answers."""
 
 
 class Dashboard(TypedDict):
@@ -948,7 +1001,7 @@ class FoundProduct(TypedDict):
     """Currency of the prices; null for the shop's own."""
 
     image_url: str | None
-    """Address of an image; null if there is none."""
+    """Address of an image: the product's own, or else of a drawn picture. Null where none is served."""
 
     category_id: int | None
     """Id of the category; null if it has none."""
@@ -1058,7 +1111,7 @@ class FrequentlyBoughtTogetherProduct(TypedDict):
     """Currency of the prices; null for the shop's own."""
 
     image_url: str | None
-    """Address of an image; null if there is none."""
+    """Address of an image: the product's own, or else of a drawn picture. Null where none is served."""
 
     category_id: int | None
     """Id of the category; null if it has none."""
@@ -1633,6 +1686,40 @@ class OrderStateEntry(TypedDict):
     """Reason; null if none was given."""
 
 
+class Overview(TypedDict):
+    """The shop's last days: revenue, what recommendations add to it, and what sells."""
+
+    days: int
+    """Number of days."""
+
+    currency: str | None
+    """ISO 4217 code of the currency; null until the shop sets it."""
+
+    time_zone: str
+    """IANA time zone in which days begin."""
+
+    revenue: float
+    """Revenue of these days."""
+
+    recommended_revenue: float
+    """The part of it that recommendations showed before."""
+
+    recommended_share: float | None
+    """That part as a share; null without revenue."""
+
+    by_day: list[DailyFigures]
+    """Each day, the oldest first."""
+
+    top_products: list[TopProduct]
+    """The ten products of the greatest revenue."""
+
+    recommendations_by_day: list[DailyRecommendations]
+    """Reactions by day and kind."""
+
+    recommendations_by_position: list[PositionStatistics]
+    """Reactions by position."""
+
+
 class PasswordChange(TypedDict):
     """The current password and the new one."""
 
@@ -1696,6 +1783,22 @@ class PopularProducts(TypedDict):
     """When the answer was computed."""
 
 
+class PositionStatistics(TypedDict):
+    """Reactions to the recommendations at one position."""
+
+    position: int
+    """Place in the answer, from 1."""
+
+    impressions: int
+    """Products reported as seen."""
+
+    clicks: int
+    """Products reported as clicked."""
+
+    ctr: float | None
+    """Clicks per impression; null without impressions."""
+
+
 class Preference(TypedDict):
     """A category, brand or tag that the user likes."""
 
@@ -1710,6 +1813,156 @@ class Preference(TypedDict):
 
     share: float
     """Score as a share of all scores of this kind, from 0 to 1."""
+
+
+class Preview(TypedDict):
+    """The recommendations of a user or a session, explained."""
+
+    user_id: str | None
+    """Id of the user; null for a new visitor."""
+
+    strategy: Literal["personalized", "trending", "cold_start_category"]
+    """How the products are chosen."""
+
+    model_version: int | None
+    """Model version; null if no model is active."""
+
+    algorithm: str | None
+    """Algorithm of that version; null without one."""
+
+    formula: dict[str, Any]
+    """Parameters of the serving formula; docs/models.md explains them."""
+
+    profile: list[ProfileProduct]
+    """The user's profile, the weightiest product first."""
+
+    taste: list[TasteEntry]
+    """The user's preferences, the strongest first."""
+
+    rules: list[PreviewRule]
+    """Rules in force for the user that move products."""
+
+    candidates: list[PreviewCandidate]
+    """The answer in its order, then the other candidates by rank, then products that were left out."""
+
+
+class PreviewCandidate(TypedDict):
+    """A product that may be recommended, and what became of it."""
+
+    product: PreviewedProduct
+    """The product."""
+
+    place: int | None
+    """Place in the answer, from 1; null if it is not in it."""
+
+    place_without_rules: int | None
+    """Place in the answer if the shop had no rules that move products; null if it were not in it."""
+
+    verdict: Literal["in", "out"]
+    """Whether the answer has it."""
+
+    reasons: list[
+        Literal[
+            "pinned",
+            "new",
+            "below_cut",
+            "sold_out",
+            "variant",
+            "excluded",
+            "rule",
+            "hidden",
+            "bought",
+            "viewed",
+            "unmet",
+            "category",
+        ]
+    ]
+    """Why. In the answer: `pinned` by a rule, or `new` on a place for new products. Not in it: `below_cut`, since
+    others are better; `sold_out`; `variant` of a product that is shown or known; `excluded` by the request; `rule`
+    that excludes it; `hidden`; `bought`; `viewed` in the last 30 minutes, or ever where the model leaves out what
+    was seen; `unmet`, since the request wants known products.
+    """
+
+    origin: (
+        Literal[
+            "model",
+            "content",
+            "taste",
+            "trending",
+            "popular",
+            "newest",
+            "viewed_before",
+            "bought_before",
+            "new",
+            "rule",
+        ]
+        | None
+    )
+    """What suggested it: neighbours in the model, similar content, the taste; a list that fills the answer; a known
+    product that returns; a new product; a rule. Null for a product that was left out.
+    """
+
+    score: float | None
+    """Score that ranks it; null if it was not ranked."""
+
+    parts: ScoreParts | None
+    """What the score consists of; null if it was not ranked."""
+
+    collaborative_score: float
+    """Sum over the profile of weight times similarity."""
+
+    sources: list[Source]
+    """Up to three products of the profile that add most to that sum."""
+
+    rules: list[PreviewRule]
+    """Rules that move it."""
+
+
+class PreviewRule(TypedDict):
+    """A rule in force for the user. Rules that exclude products show in the reasons of the products."""
+
+    id: int
+    """Id of the rule."""
+
+    kind: Literal["pin", "boost", "bury"]
+    """Kind of the rule."""
+
+    text: str
+    """Its note, or else a text of the kind."""
+
+    factor: float | None
+    """Factor of a boost or bury."""
+
+    position: int | None
+    """Position of a pin."""
+
+
+class PreviewedProduct(TypedDict):
+    """What tells a product apart."""
+
+    id: int
+    """Id of the product."""
+
+    external_id: str
+    """The shop's own id of the product."""
+
+    name: str
+    """Name of the product."""
+
+    category_path: str | None
+    """Path of its category; null if it has none."""
+
+    price: float
+    """Price."""
+
+    quantity: int
+    """Pieces in stock."""
+
+    is_active: bool
+    """Whether shoppers see it."""
+
+    item_group_id: str | None
+    """Id of its group of variants; null if it is in none."""
 
 
 class PriceFacet(TypedDict):
@@ -1756,7 +2009,7 @@ class Product(TypedDict):
     """Currency of the prices; null for the shop's own."""
 
     image_url: str | None
-    """Address of an image; null if there is none."""
+    """Address of an image: the product's own, or else of a drawn picture. Null where none is served."""
 
     category_id: int | None
     """Id of the category; null if it has none."""
@@ -1847,7 +2100,7 @@ class ProductPatch(TypedDict):
     """The fields of a product to change. Omitted fields keep their values; `null` clears an optional field."""
 
     image_url: NotRequired[str | None]
-    """Address of an image, http or https."""
+    """Address of an image, http or https. The address of a drawn picture counts as null."""
 
     item_group_id: NotRequired[str | None]
     """Id of the group of variants, such as all sizes of a shirt. Answers show one product of a group."""
@@ -1920,7 +2173,7 @@ class ProductWrite(TypedDict):
     """
 
     image_url: NotRequired[str | None]
-    """Address of an image, http or https."""
+    """Address of an image, http or https. The address of a drawn picture counts as null."""
 
     item_group_id: NotRequired[str | None]
     """Id of the group of variants, such as all sizes of a shirt. Answers show one product of a group."""
@@ -2006,6 +2259,22 @@ class ProfileChange(TypedDict):
     """The current password; required to change the email."""
 
 
+class ProfileProduct(TypedDict):
+    """A product of a user's profile."""
+
+    product_id: int
+    """Id of the product."""
+
+    name: str | None
+    """Name of the product; null if it was deleted."""
+
+    weight: float
+    """Weight in the profile."""
+
+    event_type: str
+    """The weightiest event of the user with it."""
+
+
 class RankedProduct(TypedDict):
     """A product with its rank and score."""
 
@@ -2037,7 +2306,7 @@ class RankedProduct(TypedDict):
     """Currency of the prices; null for the shop's own."""
 
     image_url: str | None
-    """Address of an image; null if there is none."""
+    """Address of an image: the product's own, or else of a drawn picture. Null where none is served."""
 
     category_id: int | None
     """Id of the category; null if it has none."""
@@ -2173,7 +2442,7 @@ class RecentlyViewedProduct(TypedDict):
     """Currency of the prices; null for the shop's own."""
 
     image_url: str | None
-    """Address of an image; null if there is none."""
+    """Address of an image: the product's own, or else of a drawn picture. Null where none is served."""
 
     category_id: int | None
     """Id of the category; null if it has none."""
@@ -2443,6 +2712,16 @@ class ReplayResult(TypedDict):
 
     left: int
     """Number of dead letters that were seen and left waiting."""
+
+
+class ReportLink(TypedDict):
+    """A link that opens a report once."""
+
+    url: str
+    """Path of the report with the token of the link."""
+
+    expires_in: int
+    """Seconds until the link expires."""
 
 
 class ReportedOrder(TypedDict):
@@ -2742,6 +3021,25 @@ class RuleWrite(TypedDict):
     """Text that is shown as the reason where recommendations are explained."""
 
 
+class ScoreParts(TypedDict):
+    """What a score consists of: (`profile` + `taste` + `trend`) · `nearness` · `rules`."""
+
+    profile: float
+    """Term of the products of the profile: their neighbours in the model."""
+
+    taste: float
+    """Term of the fit to the user's categories, brands, tags and prices."""
+
+    trend: float
+    """Term of the trend."""
+
+    nearness: float
+    """Factor for the distance to the user; 1 if a place is unknown."""
+
+    rules: float
+    """Product of the factors of the shop's rules; 1 without any."""
+
+
 class SearchHistoryPage(TypedDict):
     """A page of past searches, latest first."""
 
@@ -2951,6 +3249,19 @@ class SimilarProducts(TypedDict):
     """When the answer was computed."""
 
 
+class Source(TypedDict):
+    """A product of the profile to which the model holds a candidate similar."""
+
+    product_id: int
+    """Id of the product."""
+
+    name: str | None
+    """Name of the product; null if it was deleted."""
+
+    part: float
+    """What it adds to the collaborative score."""
+
+
 class Suggestion(TypedDict):
     """A completion of the text."""
 
@@ -3023,6 +3334,22 @@ class TagFacet(TypedDict):
     """Number of products found."""
 
 
+class TasteEntry(TypedDict):
+    """A preference of a user."""
+
+    kind: Literal["category", "brand", "tag"]
+    """Kind of the preference."""
+
+    key: str
+    """Id of the category, or the brand or tag."""
+
+    name: str
+    """Path of the category, or the brand or tag."""
+
+    weight: float
+    """What it adds to the affinity of a product that has it."""
+
+
 class TokenPair(TypedDict):
     """An access token with its refresh token. Guests and accounts get the same."""
 
@@ -3040,6 +3367,19 @@ class TokenPair(TypedDict):
 
     user_id: str
     """Id of the user."""
+
+
+class TopProduct(TypedDict):
+    """A product that brought much revenue."""
+
+    product: Product
+    """The product."""
+
+    pieces: int
+    """Pieces sold."""
+
+    revenue: float
+    """Revenue."""
 
 
 class TrainingRun(TypedDict):
@@ -3141,7 +3481,7 @@ class TrendingProduct(TypedDict):
     """Currency of the prices; null for the shop's own."""
 
     image_url: str | None
-    """Address of an image; null if there is none."""
+    """Address of an image: the product's own, or else of a drawn picture. Null where none is served."""
 
     category_id: int | None
     """Id of the category; null if it has none."""

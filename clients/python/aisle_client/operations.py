@@ -289,6 +289,22 @@ class Operations(Sender):
         )
         return cast("models.Product", answer)
 
+    def create_report_link(
+        self,
+        run_id: int,
+    ) -> models.ReportLink:
+        """Create a link that opens a report once within 5 minutes, since a browser that opens a page sends no token.
+
+        run_id : Id of the training run.
+        """
+        answer = self.send(
+            request(
+                "POST",
+                ("/admin/training-runs/{run_id}/report-link", {"run_id": run_id}),
+            )
+        )
+        return cast("models.ReportLink", answer)
+
     def create_rule(
         self,
         body: models.RuleWrite,
@@ -697,6 +713,29 @@ class Operations(Sender):
         )
         return cast("models.Order", answer)
 
+    def get_overview(
+        self,
+        *,
+        days: int | None = None,
+    ) -> models.Overview:
+        """Get revenue by day, the part that recommendations showed before, what sells, and reactions by day and
+        position.
+
+        Revenue is net of what was given back, at the price of the order or, without an order, of the product.
+
+        days : Number of days, today included.
+        """
+        answer = self.send(
+            request(
+                "GET",
+                "/admin/overview",
+                query={
+                    "days": days,
+                },
+            )
+        )
+        return cast("models.Overview", answer)
+
     def get_preferences(
         self,
         *,
@@ -717,6 +756,50 @@ class Operations(Sender):
             )
         )
         return cast("models.UserPreferences", answer)
+
+    def get_preview(
+        self,
+        *,
+        user_id: str | None = None,
+        k: int | None = None,
+        product_id: int | None = None,
+        recent: str | None = None,
+        in_stock: bool | None = None,
+        repeats: Literal["exclude", "include", "only"] | None = None,
+        diversity: float | None = None,
+    ) -> models.Preview:
+        """Explain the recommendations of a user or a session: each candidate, what its score consists of, and its
+        place.
+
+        The products with a `place` are those of `GET /recommendations` with the same parameters, in the same order. The
+        other candidates follow, and then products that were left out. Nothing is logged: a preview is no answer to a
+        shopper.
+
+        user_id : Id of the user. If omitted, a new visitor with the session that the other parameters name.
+        k : Maximum number of products to return.
+        product_id : The product that the user is looking at.
+        recent : Ids of products viewed in this session, newest first, separated by commas; at most 50.
+        in_stock : `true` returns only products in stock. If omitted, products in stock come first. `false`
+            ignores stock.
+        repeats : Which of the products that the user knows are returned, as in GET /recommendations.
+        diversity : Trades relevance for variety, as in GET /recommendations.
+        """
+        answer = self.send(
+            request(
+                "GET",
+                "/admin/preview",
+                query={
+                    "user_id": user_id,
+                    "k": k,
+                    "product_id": product_id,
+                    "recent": recent,
+                    "in_stock": in_stock,
+                    "repeats": repeats,
+                    "diversity": diversity,
+                },
+            )
+        )
+        return cast("models.Preview", answer)
 
     def get_product(
         self,
@@ -2454,6 +2537,22 @@ class AsyncOperations(AsyncSender):
         )
         return cast("models.Product", answer)
 
+    async def create_report_link(
+        self,
+        run_id: int,
+    ) -> models.ReportLink:
+        """Create a link that opens a report once within 5 minutes, since a browser that opens a page sends no token.
+
+        run_id : Id of the training run.
+        """
+        answer = await self.send(
+            request(
+                "POST",
+                ("/admin/training-runs/{run_id}/report-link", {"run_id": run_id}),
+            )
+        )
+        return cast("models.ReportLink", answer)
+
     async def create_rule(
         self,
         body: models.RuleWrite,
@@ -2862,6 +2961,29 @@ class AsyncOperations(AsyncSender):
         )
         return cast("models.Order", answer)
 
+    async def get_overview(
+        self,
+        *,
+        days: int | None = None,
+    ) -> models.Overview:
+        """Get revenue by day, the part that recommendations showed before, what sells, and reactions by day and
+        position.
+
+        Revenue is net of what was given back, at the price of the order or, without an order, of the product.
+
+        days : Number of days, today included.
+        """
+        answer = await self.send(
+            request(
+                "GET",
+                "/admin/overview",
+                query={
+                    "days": days,
+                },
+            )
+        )
+        return cast("models.Overview", answer)
+
     async def get_preferences(
         self,
         *,
@@ -2882,6 +3004,50 @@ class AsyncOperations(AsyncSender):
             )
         )
         return cast("models.UserPreferences", answer)
+
+    async def get_preview(
+        self,
+        *,
+        user_id: str | None = None,
+        k: int | None = None,
+        product_id: int | None = None,
+        recent: str | None = None,
+        in_stock: bool | None = None,
+        repeats: Literal["exclude", "include", "only"] | None = None,
+        diversity: float | None = None,
+    ) -> models.Preview:
+        """Explain the recommendations of a user or a session: each candidate, what its score consists of, and its
+        place.
+
+        The products with a `place` are those of `GET /recommendations` with the same parameters, in the same order. The
+        other candidates follow, and then products that were left out. Nothing is logged: a preview is no answer to a
+        shopper.
+
+        user_id : Id of the user. If omitted, a new visitor with the session that the other parameters name.
+        k : Maximum number of products to return.
+        product_id : The product that the user is looking at.
+        recent : Ids of products viewed in this session, newest first, separated by commas; at most 50.
+        in_stock : `true` returns only products in stock. If omitted, products in stock come first. `false`
+            ignores stock.
+        repeats : Which of the products that the user knows are returned, as in GET /recommendations.
+        diversity : Trades relevance for variety, as in GET /recommendations.
+        """
+        answer = await self.send(
+            request(
+                "GET",
+                "/admin/preview",
+                query={
+                    "user_id": user_id,
+                    "k": k,
+                    "product_id": product_id,
+                    "recent": recent,
+                    "in_stock": in_stock,
+                    "repeats": repeats,
+                    "diversity": diversity,
+                },
+            )
+        )
+        return cast("models.Preview", answer)
 
     async def get_product(
         self,
