@@ -85,6 +85,7 @@ export function typeOf(schema) {
  * @param {Json} schema
  */
 export function limitsOf(schema) {
+  /** @type {[string, string][]} */
   const limits = [
     ["minimum", "≥ "], ["exclusiveMinimum", "> "], ["maximum", "≤ "], ["exclusiveMaximum", "< "],
     ["minLength", "characters ≥ "], ["maxLength", "characters ≤ "], ["minItems", "entries ≥ "], ["maxItems", "entries ≤ "],
@@ -168,7 +169,7 @@ export function requestOf({ method, path, operation }, values, body, credentials
   if (credentials.token) headers.Authorization = `Bearer ${credentials.token}`;
   if (credentials.key) headers["X-API-Key"] = credentials.key;
   const types = Object.keys(operation.requestBody?.content || {});
-  if (types.length && body) headers["Content-Type"] = types[0];
+  if (types[0] && body) headers["Content-Type"] = types[0];
   const text = query.toString();
   return { url: text ? `${url}?${text}` : url, method: method.toUpperCase(), headers, body: types.length && body ? body : undefined };
 }

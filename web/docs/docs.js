@@ -156,7 +156,7 @@ function Reference({ document }) {
   const operations = useMemo(() => operationsOf(document), [document]);
   const shown = useMemo(() => matching(operations, filter), [operations, filter]);
   const groups = document.tags
-    .map((/** @type {Json} */ tag) => ({ ...tag, entries: shown.filter((entry) => entry.tag === tag.name) }))
+    .map((/** @type {Json} */ tag) => ({ ...tag, entries: shown.filter((/** @type {import("./description.js").Operation} */ entry) => entry.tag === tag.name) }))
     .filter((/** @type {Json} */ group) => group.entries.length);
   const problems = ["Problem", ...Object.keys(document.components.schemas).filter((name) => name !== "Problem" && name.endsWith("Problem") && answersUse(operations, name))];
   return html`<div class="layout">
