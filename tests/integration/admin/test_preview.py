@@ -229,3 +229,17 @@ def test_what_is_in_is_what_shoppers_get(varied: httpx.Client, staff: httpx.Clie
         ] == served
         # each other product says why it is not in the answer
         assert all(candidate["reasons"] for candidate in candidates if candidate["verdict"] == "out")
+
+
+def test_products_beyond_the_candidates_are_below_the_cut(staff: httpx.Client) -> None:
+    # of so many neighbours the statement reads the best 120 for a short answer; the newest 20 products fill it up
+    ids = add_plain_products(160)
+    add_events([StoredEvent("ann", ids[0])])
+    add_model({ids[0]: {neighbour: 1 - place / 200 for place, neighbour in enumerate(ids[1:131])}})
+    candidates = preview(staff, user_id="ann", k=3)["candidates"]
+    places = {candidate["product"]["id"]: candidate["place"] for candidate in candidates}
+    assert [places[product_id] for product_id in ids[1:5]] == [1, 2, 3, None]
+    beyond = {candidate["product"]["id"]: candidate for candidate in candidates if candidate["score"] is None}
+    assert sorted(beyond) == ids[121:131]
+    assert all(candidate["reasons"] == ["below_cut"] for candidate in beyond.values())
+    assert beyond[ids[121]]["collaborative_score"] == pytest.approx(1 - 120 / 200)
