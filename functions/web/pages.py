@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from functions.web.files import file_response
+from shared.domain.events import Text
 
 # no operations of the API
 router = APIRouter(include_in_schema=False)
@@ -29,7 +30,7 @@ async def get_reference(request: Request) -> Response:
 
 
 @router.get("/web/{path:path}")
-async def get_file(request: Request, path: str) -> Response:
+async def get_file(request: Request, path: Text) -> Response:
     """Get a file of the pages."""
     return file_response(request, path)
 
