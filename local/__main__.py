@@ -13,6 +13,8 @@ Run the system
   up                       start the whole system and serve it until Ctrl-C
   status                   show the running parts, their health, and the last run of each job
   env                      print the settings of the running system, for a shell: eval "$(./aisle env)"
+  open [PAGE]              open storefront (default), console or docs in the browser
+  logs [PART] [-n LINES] [-f]   print the end of a part's log; without PART the names of all logs
   reset [--yes]            delete the state folder with all data
 
 Use the running system
@@ -45,7 +47,7 @@ Develop
   clients [--check]        write the generated modules of the clients in clients/ from the API's description; --check
                            only says whether they are current
   lock [--upgrade]         compile the requirement files from pyproject.toml
-  help                     show this text
+  help                     show this text; ./aisle COMMAND --help shows a command's parameters and an example
 
 Settings (environment variables, with their defaults)
   AISLE_PORT     port of the gateway (8080)
@@ -67,6 +69,15 @@ def refuse_arguments(command: str, arguments: Sequence[str]) -> None:
 def show_help(_arguments: Sequence[str]) -> int:
     """Print the help text."""
     print(HELP, end="")
+    return 0
+
+
+def show_command(name: str, rest: Sequence[str]) -> int:
+    """Print the help of a command, or of a job."""
+    from local import help as texts
+
+    text = texts.of_job(rest[0]) if name == "job" and rest else texts.of_command(name)
+    print(text or HELP, end="")
     return 0
 
 
@@ -220,6 +231,20 @@ def rehearse(arguments: Sequence[str]) -> int:
     return run()
 
 
+def open_page(arguments: Sequence[str]) -> int:
+    """Open a page in the browser."""
+    from local.commands import open_page as run
+
+    return run(arguments)
+
+
+def logs(arguments: Sequence[str]) -> int:
+    """Print logs."""
+    from local.logs import logs as run
+
+    return run(arguments)
+
+
 def trace(arguments: Sequence[str]) -> int:
     """Show what a request caused."""
     from local.telemetry.tree import trace as run
@@ -258,6 +283,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "reset": reset,
     "status": status,
     "env": env,
+    "open": open_page,
+    "logs": logs,
     "job": job,
     "load": load,
     "export": export,
@@ -279,8 +306,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if name not in COMMANDS:
             raise Refused(f"Unknown command {name!r}. See ./aisle help.")
-        if rest in (["--help"], ["-h"]) and name not in WITH_OWN_HELP:
-            return show_help(())
+        if rest and rest[-1] in ("--help", "-h") and name not in WITH_OWN_HELP:
+            return show_command(name, rest[:-1])
         return COMMANDS[name](rest)
     except CommandError as error:
         print(f"aisle: {error}", file=sys.stderr)

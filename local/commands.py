@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,21 @@ def env() -> int:
     """Print the settings as export lines for a shell."""
     for name, value in sorted(running()["environment"].items()):
         print(f"export {name}={quoted(value)}")
+    return 0
+
+
+PAGES = {"storefront": "/", "console": "/console", "docs": "/docs"}
+
+
+def open_page(arguments: Sequence[str]) -> int:
+    """Open a page of the running system in the browser, and print its address."""
+    page, *more = arguments or ["storefront"]
+    if page not in PAGES or more:
+        raise Refused(f"Open one page: {', '.join(PAGES)}. See ./aisle open --help.")
+    address = f"http://localhost:{running()['port']}{PAGES[page]}"
+    print(address)
+    if not webbrowser.open(address):
+        print("No browser could be started; open the address yourself.", file=sys.stderr)
     return 0
 
 

@@ -87,7 +87,7 @@ def job(work: Callable[[P], dict[str, Any]]) -> Any:
 
     The JSON body, which may be empty, holds the parameters; the response has the result. A refused request and a
     failure are answered with a problem (RFC 9457), and Cloud Scheduler retries whatever is not 2xx.
-    ``entry.run(parameters)`` runs the job without HTTP.
+    ``entry.run(parameters)`` runs the job without HTTP, and ``entry.parameters`` is their model.
     """
     name = work.__name__
     model: type[P] = next(iter(inspect.signature(work, eval_str=True).parameters.values())).annotation
@@ -130,6 +130,7 @@ def job(work: Callable[[P], dict[str, Any]]) -> Any:
                 metrics.flush()
 
     entry.run = functools.partial(run_job, name, work)  # type: ignore[attr-defined]  # an entry point is a function
+    entry.parameters = model  # type: ignore[attr-defined]  # as above
     del entry.__wrapped__  # the signature is that of a request, not of the parameters
     return functions_framework.http(entry)
 

@@ -11,6 +11,7 @@ from local.__main__ import COMMANDS, HELP, WITH_OWN_HELP, main
 from local.commands import loaded, parameters, quoted
 from local.errors import Refused
 from local.places import ROOT
+from local.help import of_command
 from local.redis_cli import formatted
 from local.services import google_emulator, with_driver
 from local.state import State
@@ -32,6 +33,8 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["job", "nothing"], "Unknown job 'nothing'. The jobs are trending"),
         (["job", "popular", "k"], "Expected KEY=VALUE, got 'k'"),
         (["load"], "Load what?"),
+        (["open", "cart"], "Open one page: storefront, console, docs."),
+        (["open", "console", "docs"], "Open one page: storefront, console, docs."),
         (["load", "/no/such.csv"], "There is no file /no/such.csv."),
         (["reset", "--force"], "The only argument of reset is --yes"),
         (["lock", "now"], "The only argument of lock is --upgrade"),
@@ -47,7 +50,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert printed.out == ""
 
 
-@pytest.mark.parametrize("command", ["env", "job popular", "psql", "redis-cli PING", "load synthetic"])
+@pytest.mark.parametrize("command", ["env", "job popular", "psql", "redis-cli PING", "load synthetic", "open"])
 def test_commands_on_a_running_system_say_that_none_runs(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command.split()) == 1
     assert "Aisle is not running on" in capsys.readouterr().err
@@ -62,7 +65,7 @@ def test_status_of_nothing_is_1(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_help_may_follow_a_command(command: str, option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, option]) == 0
-    assert capsys.readouterr() == (HELP, "")
+    assert capsys.readouterr() == (of_command(command) or HELP, "")
 
 
 def test_help_beside_other_arguments_is_an_argument(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,224 @@
+"""What each command does, in full: `./aisle COMMAND --help`."""
+
+import inspect
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from local.errors import Refused
+
+# what each command prints for --help; those that are left out print their own, or have no more than the summary says
+COMMANDS: Final[Mapping[str, str]] = {
+    "up": """\
+Usage: ./aisle up
+
+Starts PostgreSQL, Redis, Pub/Sub, all functions and the scheduler, and serves them on one port until Ctrl-C. The first
+start loads data. A part that ends is started again.
+
+  AISLE_PORT   port (8080)
+  AISLE_HOME   state folder (.aisle beside the script)
+  AISLE_DATA   data of a new system: online_retail (default), synthetic or none
+
+Example: AISLE_PORT=9000 AISLE_DATA=none ./aisle up
+""",
+    "status": """\
+Usage: ./aisle status
+
+Prints the running parts with their health, and the last run of each job. Exit code 1 if nothing runs.
+
+Example: ./aisle status
+""",
+    "env": """\
+Usage: ./aisle env
+
+Prints the settings of the running system as export lines for a shell.
+
+Example: eval "$(./aisle env)"
+""",
+    "open": """\
+Usage: ./aisle open [storefront|console|docs]
+
+Opens a page of the running system in the browser, and prints its address. Default: storefront.
+
+Example: ./aisle open console
+""",
+    "logs": """\
+Usage: ./aisle logs [PART] [-n LINES] [-f]
+
+Prints the last lines of the log of a part, or the names of all logs.
+
+  -n LINES   how many lines (50)
+  -f         goes on with new lines until Ctrl-C
+
+Example: ./aisle logs functions -f
+""",
+    "reset": """\
+Usage: ./aisle reset [--yes]
+
+Deletes the state folder of a stopped system with all its data.
+
+  --yes   does not ask
+
+Example: ./aisle reset --yes
+""",
+    "load": """\
+Usage: ./aisle load WHAT [KEY=VALUE ...]
+
+Loads a file or URL of events by the job load_events, whose parameters KEY=VALUE are (./aisle job load_events --help).
+Into an empty system it also loads a shop: the folder of an export, online_retail, or synthetic with its sizes.
+
+Examples: ./aisle load history.csv
+          ./aisle load synthetic products=1000 users=2000 events=50000
+""",
+    "make": """\
+Usage: ./aisle make synthetic --out PLACE [KEY=VALUE ...]
+
+Writes a made-up shop to a folder or gs:// as files to import.
+
+  --out PLACE   where the files go
+  KEY=VALUE     sizes: products, users, events
+
+Example: ./aisle make synthetic --out /tmp/shop products=1000
+""",
+    "export": """\
+Usage: ./aisle export FOLDER [--format parquet|csv]
+
+Writes catalog, events, orders and preferences to a folder or bucket, from which load stores them again.
+
+  --format   parquet (default) or csv
+
+Example: ./aisle export /tmp/shop --format csv
+""",
+    "admin": """\
+Usage: ./aisle admin create EMAIL
+
+Creates an admin, or makes an existing account one. Asks for the password, or reads it from standard input.
+Uses the database of DATABASE_URL if that is set.
+
+Example: ./aisle admin create ada@example.com
+""",
+    "trace": """\
+Usage: ./aisle trace ID
+
+Prints what a request caused, from the request to the rows that were written.
+
+  ID   the X-Request-ID of the request, or its trace id
+
+Example: ./aisle trace first-view
+""",
+    "redis-cli": """\
+Usage: ./aisle redis-cli [COMMAND ...]
+
+Opens the cache, or runs one command.
+
+Example: ./aisle redis-cli PING
+""",
+    "doctor": """\
+Usage: ./aisle doctor [URL]
+
+Checks a deployment by the URL of its admin function, or with the settings of this shell, and says what is wrong.
+
+Example: ./aisle doctor https://admin-abc123.a.run.app
+""",
+    "rehearse": """\
+Usage: ./aisle rehearse
+
+Practises a restore on a database of its own: dump, drop, restore, compare. The running system is not touched.
+
+Example: ./aisle rehearse
+""",
+    "check": """\
+Usage: ./aisle check
+
+Checks format, lint, types, imports and the generated clients. Exit code 1 if one fails.
+
+Example: ./aisle check
+""",
+    "audit": """\
+Usage: ./aisle audit [code] [secrets] [vulnerabilities]
+
+Finds unsafe code, secrets, and known vulnerabilities of the pinned packages; without a name all three. Exit code 3: the
+database of vulnerabilities (AISLE_OSV_URL) could not be reached.
+
+Example: ./aisle audit code secrets
+""",
+    "clients": """\
+Usage: ./aisle clients [--check]
+
+Writes the generated modules of the clients in clients/ from the API's description.
+
+  --check   changes nothing; exit code 1 if a module is out of date
+
+Example: ./aisle clients
+""",
+    "lock": """\
+Usage: ./aisle lock [--upgrade]
+
+Compiles the requirement files from pyproject.toml.
+
+  --upgrade   takes the newest allowed versions
+
+Example: ./aisle lock --upgrade
+""",
+}
+JOB: Final = """\
+Usage: ./aisle job NAME [KEY=VALUE ...]
+
+Runs a job of the running system and prints its answer. A value that is JSON is parsed, any other is text.
+./aisle job NAME --help prints the parameters of a job.
+
+Jobs: {jobs}
+
+Example: ./aisle job trending
+"""
+
+
+def of_command(name: str) -> str | None:
+    """Return the help of a command; None if it has none of its own."""
+    if name == "job":
+        from shared.manifest import manifest
+
+        return JOB.format(jobs=", ".join(entry.name for entry in manifest().of_kind("job")))
+    return COMMANDS.get(name)
+
+
+def of_job(name: str) -> str:
+    """Return the parameters of a job, with their types, defaults and meaning. Raises Refused for an unknown job."""
+    from importlib import import_module
+
+    from shared.manifest import manifest
+
+    names = [entry.name for entry in manifest().of_kind("job")]
+    if name not in names:
+        raise Refused(f"Unknown job {name!r}. The jobs are {', '.join(names)}.")
+    module = import_module(f"jobs.{name}")
+    model = getattr(module, name).parameters
+    about = (inspect.getdoc(module) or "").partition("\n\n")[0]
+    lines = [f"Usage: ./aisle job {name} [KEY=VALUE ...]", "", about, ""]
+    fields = model.model_fields
+    schema = model.model_json_schema()["properties"] if fields else {}
+    width = max(map(len, schema), default=0)
+    for field, described in schema.items():
+        default = described.get("default")
+        lines.append(
+            f"  {field.ljust(width)}   {kind_of(described)}"
+            + ("" if default in (None, "") else f" ({json.dumps(default)})")
+        )
+    if not fields:
+        lines.append("It has no parameters.")
+    elif meaning := inspect.getdoc(model):
+        lines += ["", meaning.replace("``", "")]
+    required = model.model_json_schema().get("required", [])
+    example = "".join(f" {field}={field.upper()}" for field in required)
+    return "\n".join([*lines, "", f"Example: ./aisle job {name}{example}"]) + "\n"
+
+
+def kind_of(schema: Mapping[str, object]) -> str:
+    """Return in words what a parameter takes."""
+    options = schema.get("anyOf")
+    if isinstance(options, list):
+        return " or ".join(kind_of(one) for one in options if one.get("type") != "null")
+    if values := schema.get("enum"):
+        return ", ".join(map(str, values)) if isinstance(values, list) else str(values)
+    words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+    return words.get(str(schema.get("type")), "list" if schema.get("type") == "array" else "JSON")
