@@ -10,8 +10,8 @@ import pytest
 from local.__main__ import COMMANDS, HELP, WITH_OWN_HELP, main
 from local.commands import loaded, parameters, quoted
 from local.errors import Refused
-from local.places import ROOT
 from local.help import of_command
+from local.places import ROOT
 from local.redis_cli import formatted
 from local.services import google_emulator, with_driver
 from local.state import State
