@@ -8,6 +8,7 @@ from starlette.responses import Response
 from functions.web.illustrations import draw
 from shared.domain.events import ProductId
 from shared.http.answers import entity_tag, matches
+from shared.http.api import problem_responses
 from shared.storage.catalog import pictures
 
 router = APIRouter(tags=["images"])
@@ -22,6 +23,7 @@ HEADERS: Final = {
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The picture.", "content": {SVG: {"schema": {"type": "string"}}}},
     304: {"description": "The client has this picture."},
+    **problem_responses(404),
 }
 
 
