@@ -54,6 +54,8 @@ ELSEWHERE = {
     ("DELETE", "/admin/api-keys/{key_id}"),
     # reads: its body names the users
     ("POST", "/recommendations/batch"),
+    # changes nothing: staff may read the report that the link opens
+    ("POST", "/admin/training-runs/{run_id}/report-link"),
 }
 
 
