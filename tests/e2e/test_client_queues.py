@@ -37,7 +37,8 @@ def test_an_event_that_is_no_json_is_refused_at_once_and_the_others_are_sent() -
 
 
 def test_a_page_instead_of_json_is_no_answer() -> None:
-    with answering(PAGE) as server, Aisle(server.url) as shop, pytest.raises(NoAnswer, match="GET /cart: the answer is not JSON"):
+    refusal = "GET /cart: the answer is not JSON"
+    with answering(PAGE) as server, Aisle(server.url) as shop, pytest.raises(NoAnswer, match=refusal):
         shop.get_cart(user_id="a")
 
 
