@@ -56,7 +56,7 @@
     if (!allowed() || waiting.length >= MOST) return;
     const { product, ...rest } = facts;
     waiting.push({
-      event_type, event_id: crypto.randomUUID(), timestamp: new Date().toISOString(),
+      event_type, event_id: [...crypto.getRandomValues(new Uint32Array(4))].join("-"), timestamp: new Date().toISOString(),
       ...(product !== undefined && { external_id: String(product) }), ...rest,
     });
     if (waiting.length >= LARGEST) flush();
@@ -69,7 +69,8 @@
     const events = waiting.splice(0, LARGEST);
     if (!events.length || !allowed()) return;
     try {
-      await call("events/batch", {}, named(await user(), events));
+      const id = await user();
+      if (allowed()) await call("events/batch", {}, named(id, events));
     } catch (error) {
       if (!error.status || error.status === 429 || error.status >= 500) {
         waiting = [...events, ...waiting].slice(0, MOST);

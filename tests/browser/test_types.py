@@ -1,4 +1,7 @@
-"""The types of the pages' modules, which their comments declare, agree. Needs Node, but no browser."""
+"""The types of the pages' modules, which their comments declare, agree. Needs Node, but no browser.
+
+`web/aisle.js` is left out: such comments would be a tenth of what each visitor of a shop loads.
+"""
 
 import re
 import shutil

@@ -11,11 +11,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server answers. Status 0 closes the connection without an answer."""
+    """What the server answers. Status 0 closes the connection without an answer; ``raw`` is a body that is not JSON."""
 
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    raw: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def answering(*answers: Answer) -> Iterator[Scripted]:
             self.close_connection = True
             if answer.status == 0:
                 return
-            content = b"" if answer.body is None else json.dumps(answer.body).encode()
+            content = answer.raw if answer.body is None else json.dumps(answer.body).encode()
             self.send_response(answer.status)
             for name, value in {"Content-Length": str(len(content)), **answer.headers}.items():
                 self.send_header(name, value)

@@ -37,7 +37,7 @@ function Sales({ overview }) {
   const { currency } = overview;
   const zone = overview.time_zone;
   const days = overview.by_day.map((/** @type {any} */ day) => day.date);
-  const buyers = overview.by_day.reduce((/** @type {number} */ sum, /** @type {any} */ day) => sum + day.purchases, 0);
+  const purchases = overview.by_day.reduce((/** @type {number} */ sum, /** @type {any} */ day) => sum + day.purchases, 0);
   /** @param {number} value */
   const price = (value) => money(value, currency);
   const greatest = Math.max(...overview.by_day.map((/** @type {any} */ day) => day.revenue));
@@ -47,7 +47,7 @@ function Sales({ overview }) {
       <${Metric} label=${t("overview.revenue")} value=${price(overview.revenue)} note=${t("overview.revenue.note", { n: overview.days })} />
       <${Metric} label=${t("overview.recommended")} value=${price(overview.recommended_revenue)} note=${t("overview.recommended.note")} />
       <${Metric} label=${t("overview.share")} value=${overview.recommended_share === null ? "–" : percent(overview.recommended_share, 1)} note=${t("overview.share.note")} />
-      <${Metric} label=${t("overview.purchases")} value=${number(buyers)} note=${t("overview.purchases.note")} />
+      <${Metric} label=${t("overview.purchases")} value=${number(purchases)} note=${t("overview.purchases.note")} />
     </dl>
     <div class="cards">
       <${Card} title=${t("overview.revenue-by-day")} wide>

@@ -11,15 +11,15 @@ const ROLES = ["user", "support", "admin"];
 
 export function People() {
   const [email, setEmail] = useState("");
-  const [asked, setAsked] = useState("");
+  const [search, setSearch] = useState("");
   const [role, setRole] = useState("");
   const [page, setPage] = useState(1);
   const [chosen, setChosen] = useState(/** @type {any} */ (null));
-  const accounts = usePolled("/admin/users", { email: asked, role, page, page_size: 25 });
+  const accounts = usePolled("/admin/users", { email: search, role, page, page_size: 25 });
   return html`
     <${PageHead} title=${t("people.title")} text=${t("people.text")} />
-    <${Card} title=${t("people.accounts")} tools=${html`<${Segmented} name="role" label=${t("people.role")} value=${role} values=${[["", t("people.all")], ...ROLES.map((one) => [one, t(`role.${one}`)])]} onChange=${(/** @type {string} */ next) => { setRole(next); setPage(1); }} />`}>
-      <form class="form-row" role="search" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); setAsked(email.trim()); setPage(1); }}>
+    <${Card} title=${t("people.accounts")} tools=${html`<${Segmented} name="role" label=${t("people.role")} value=${role} values=${[["", t("people.all")], ...ROLES.map((name) => [name, t(`role.${name}`)])]} onChange=${(/** @type {string} */ next) => { setRole(next); setPage(1); }} />`}>
+      <form class="form-row" role="search" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); setSearch(email.trim()); setPage(1); }}>
         <${Field} label=${t("people.email")} name="email" type="search" value=${email} onInput=${setEmail} hint=${t("people.email.hint")} autocomplete="off" />
         <button type="submit" class="button button-main">${t("catalog.find")}</button>
       </form>
@@ -64,7 +64,7 @@ function Account({ account, onDone }) {
     </dl>
     <p><a class="button button-small" href=${`#/recommendations/preview?user_id=${encodeURIComponent(account.user_id)}`} onClick=${onDone}>${t("people.preview")}</a></p>
     <section class="stack"><h3>${t("people.role")}</h3>
-      <${Segmented} name="new-role" label=${t("people.role")} value=${role} values=${ROLES.map((one) => [one, t(`role.${one}`)])} onChange=${setRole} />
+      <${Segmented} name="new-role" label=${t("people.role")} value=${role} values=${ROLES.map((name) => [name, t(`role.${name}`)])} onChange=${setRole} />
       <div><${ConfirmButton} label=${t("people.assign")} title=${t("people.assign.title")} text=${t("people.assign.text", { email: account.email ?? account.user_id, role: t(`role.${role}`) })} disabled=${role === account.role}
         action=${async () => {
           const answer = (await api.put(`${path}/role`, { role, email: account.email })).body;

@@ -159,8 +159,11 @@ export async function act(kind, subject, send, { counts = true } = {}) {
     update(id, { state: "failed", requestId: error instanceof Problem ? error.requestId : "" });
     throw error;
   }
-  update(id, { acceptedMs: result.ms, requestId: result.requestId, state: counts ? "applying" : "done" });
-  if (counts) void follow(id, shopperId, began, before);
+  // without an answer from before the action, no later one proves its effect
+  const isProvable = counts && before !== null;
+  update(id, { acceptedMs: result.ms, requestId: result.requestId, state: isProvable ? "applying" : "done" });
+  if (isProvable) void follow(id, shopperId, began, before);
+  else if (counts) void refresh();
   return result;
 }
 
@@ -170,7 +173,7 @@ export async function act(kind, subject, send, { counts = true } = {}) {
  * @param {number} id
  * @param {string} shopperId
  * @param {number} began
- * @param {Answer | null} before
+ * @param {Answer} before
  */
 async function follow(id, shopperId, began, before) {
   for (let round = 0; performance.now() - began < PATIENCE; round += 1) {
@@ -183,7 +186,7 @@ async function follow(id, shopperId, began, before) {
       if (error instanceof Problem && error.isPassing) continue;
       break;
     }
-    if (found.body.generated_at === before?.generated_at) continue;
+    if (found.body.generated_at === before.generated_at) continue;
     const appliedMs = performance.now() - began;
     const likings = await readTaste().catch(() => taste.get());
     if (shopper.shopper.get().id !== shopperId) return;
@@ -193,8 +196,8 @@ async function follow(id, shopperId, began, before) {
       state: "done",
       appliedMs,
       answerMs: found.ms,
-      changes: changesOf(before?.recommendations ?? [], found.body.recommendations),
-      gone: goneOf(before?.recommendations ?? [], found.body.recommendations),
+      changes: changesOf(before.recommendations, found.body.recommendations),
+      gone: goneOf(before.recommendations, found.body.recommendations),
     });
     return;
   }

@@ -101,7 +101,7 @@ function Latest({ action }) {
             <${Time} label=${t("live.answer")} ms=${answerMs} isWaiting=${isWaiting} />`
         : null}
     </dl>
-    ${state === "done" && counts
+    ${state === "done" && appliedMs !== null
       ? html`<p class="small muted">${fresh || moved ? t("live.changed", { fresh, moved }) : t("live.same")}</p>`
       : null}
     ${state === "unchanged" ? html`<p class="small muted">${t("live.unchanged")}</p>` : null}

@@ -5,7 +5,7 @@ import { milliseconds } from "../common/format.js";
 import { t } from "../common/i18n.js";
 import { go, link, route } from "../common/router.js";
 import { useStore } from "../common/store.js";
-import { html, useEffect, useState } from "../common/view.js";
+import { html, useEffect, useRef, useState } from "../common/view.js";
 import { Grid, ProductCard, SkeletonCards } from "./cards.js";
 import { act } from "./live.js";
 import { rememberSearch } from "./search-box.js";
@@ -45,6 +45,8 @@ export function Search() {
   const text = typeof choices.q === "string" ? choices.q : "";
   const [more, setMore] = useState(/** @type {{products: Product[], next: string | null} | null} */ (null));
   const [isReading, setReading] = useState(false);
+  const shownAddress = useRef(address);
+  shownAddress.current = address;
   const [isFiltering, setFiltering] = useState(false);
   useEffect(() => {
     setMore(null);
@@ -73,7 +75,8 @@ export function Search() {
     setReading(true);
     try {
       const found = (await api.get("/products", { ...request(choices), ...own(), after: next })).body;
-      setMore({ products: [...(more?.products ?? []), ...found.products], next: found.next ?? null });
+      // other choices were made meanwhile: these products are not theirs
+      if (shownAddress.current === address) setMore({ products: [...(more?.products ?? []), ...found.products], next: found.next ?? null });
     } catch (error) {
       toast(problemText(error), { kind: "bad" });
     }

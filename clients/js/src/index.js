@@ -30,11 +30,16 @@ const LONGEST_PAUSE_MS = 20_000;
 /** What POST /events/batch takes. */
 const LARGEST_BATCH = 500;
 
+/** Returns a random id of 128 bits. `crypto.randomUUID` exists only on https and localhost. */
+function randomId() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 function search(query) {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query ?? {})) {
-    for (const one of Array.isArray(value) ? value : [value]) {
-      if (one !== undefined && one !== null) parameters.append(name, String(one));
+    for (const single of Array.isArray(value) ? value : [value]) {
+      if (single !== undefined && single !== null) parameters.append(name, String(single));
     }
   }
   const text = parameters.toString();
@@ -69,7 +74,7 @@ async function content(answer) {
   try {
     json = text ? JSON.parse(text) : null;
   } catch (error) {
-    if (answer.ok) throw new NoAnswer(`The answer is no JSON: ${error.message}`);
+    if (answer.ok) throw new NoAnswer(`The answer is not JSON: ${error.message}`);
   }
   if (answer.ok) return json;
   const document = json && typeof json === "object" ? json : {};
@@ -88,7 +93,7 @@ export class Aisle extends Operations {
   }
 
   async send(method, path, { query, body, content: file, mediaType, takesKey, idempotencyKey, signal } = {}) {
-    const key = takesKey ? (idempotencyKey ?? crypto.randomUUID()) : undefined;
+    const key = takesKey ? (idempotencyKey ?? randomId()) : undefined;
     const headers = { Accept: "application/json" };
     if (this.apiKey) headers["X-API-Key"] = this.apiKey;
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
@@ -130,7 +135,7 @@ export class Aisle extends Operations {
 export class EventQueue {
   constructor(shop, { intervalMs = 1000, size = 100, capacity = 10_000, lost = () => {} } = {}) {
     if (!(size >= 1 && size <= LARGEST_BATCH)) throw new RangeError(`size must be from 1 to ${LARGEST_BATCH}`);
-    Object.assign(this, { shop, intervalMs, size, capacity, lost, waiting: [], timer: null, sending: Promise.resolve() });
+    Object.assign(this, { shop, intervalMs, size, capacity, lost, waiting: [], timer: null, sending: null });
   }
 
   /** Queue an event. An event that finds the queue full goes to `lost`. */
@@ -139,7 +144,7 @@ export class EventQueue {
       this.lost([event], new NoAnswer("the queue is full"));
       return;
     }
-    this.waiting.push(event.event_id || event.order_id ? event : { ...event, event_id: crypto.randomUUID() });
+    this.waiting.push(event.event_id || event.order_id ? event : { ...event, event_id: randomId() });
     if (this.waiting.length >= this.size) this.flush();
     else this.timer ??= setTimeout(() => this.flush(), this.intervalMs);
   }
@@ -148,21 +153,35 @@ export class EventQueue {
   flush() {
     clearTimeout(this.timer);
     this.timer = null;
-    while (this.waiting.length) {
-      const batch = this.waiting.splice(0, this.size);
-      this.sending = this.sending.then(() => this.sendBatch(batch));
-    }
-    return this.sending;
+    if (this.waiting.length) this.sending ??= this.sendAll();
+    return this.sending ?? Promise.resolve();
+  }
+
+  async sendAll() {
+    // events wait in the queue until their turn, so that `capacity` counts them
+    while (this.waiting.length) await this.sendBatch(this.waiting.splice(0, this.size));
+    this.sending = null;
   }
 
   async sendBatch(batch) {
+    let answer;
     try {
-      const answer = await this.shop.recordEventBatch({ events: batch });
-      for (const { index, problem } of answer.rejected) {
-        this.lost([batch[index]], new Problem(problem.status ?? 422, problem, "", null));
-      }
+      answer = await this.shop.recordEventBatch({ events: batch });
     } catch (error) {
-      this.lost(batch, error);
+      this.report(batch, error);
+      return;
+    }
+    for (const { index, problem } of answer.rejected) {
+      this.report([batch[index]], new Problem(problem.status ?? 422, problem, "", null));
+    }
+  }
+
+  /** Call `lost`. What it throws is logged: it must not end the sending of later events. */
+  report(events, error) {
+    try {
+      this.lost(events, error);
+    } catch (failure) {
+      console.error("Aisle: the function for lost events failed", failure);
     }
   }
 }

@@ -60,14 +60,14 @@ class Aisle(Operations):
         """Send a request, and return the JSON of its answer; None if it has none."""
         attempt = 1
         while True:
-            outcome: httpx.Response | httpx.TransportError
+            outcome: httpx.Response | httpx.RequestError
             try:
                 outcome = self.http.request(sent.method, sent.path, **_arguments(sent))
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 outcome = error
             pause_s = self.attempts.pause_s(sent, attempt, outcome)
             if pause_s is None:
-                if isinstance(outcome, httpx.TransportError):
+                if isinstance(outcome, httpx.RequestError):
                     raise lost(sent, outcome) from outcome
                 return content_of(outcome)
             time.sleep(pause_s)
@@ -108,14 +108,14 @@ class AsyncAisle(AsyncOperations):
         """Send a request, and return the JSON of its answer; None if it has none."""
         attempt = 1
         while True:
-            outcome: httpx.Response | httpx.TransportError
+            outcome: httpx.Response | httpx.RequestError
             try:
                 outcome = await self.http.request(sent.method, sent.path, **_arguments(sent))
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 outcome = error
             pause_s = self.attempts.pause_s(sent, attempt, outcome)
             if pause_s is None:
-                if isinstance(outcome, httpx.TransportError):
+                if isinstance(outcome, httpx.RequestError):
                     raise lost(sent, outcome) from outcome
                 return content_of(outcome)
             await asyncio.sleep(pause_s)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,7 +14,9 @@ from uuid import uuid4
 
 from aisle_client import models
 from aisle_client.client import Aisle, AsyncAisle
-from aisle_client.problems import AisleError, Problem
+from aisle_client.problems import AisleError, NoAnswer, Problem
+
+log = logging.getLogger(__name__)
 
 # what POST /events/batch takes
 LARGEST_BATCH: Final = 500
@@ -23,7 +27,11 @@ Lost = Callable[[Sequence[AnyEvent], AisleError], None]
 
 
 def _named(event: AnyEvent) -> AnyEvent:
-    """Return the event with an id, by which it counts once however often it is sent. An order has its own."""
+    """Return the event with an id, by which it counts once however often it is sent. An order has its own.
+
+    Raises TypeError or ValueError for an event that JSON cannot represent, which would fail its whole batch.
+    """
+    json.dumps(event, allow_nan=False)
     if event.get("event_id") or event.get("order_id"):
         return event
     return cast("AnyEvent", {**event, "event_id": str(uuid4())})
@@ -31,9 +39,17 @@ def _named(event: AnyEvent) -> AnyEvent:
 
 def _refused(batch: Sequence[AnyEvent], answer: models.EventBatchResult) -> list[tuple[AnyEvent, Problem]]:
     return [
-        (batch[one["index"]], Problem(int(one["problem"].get("status", 422)), one["problem"], "", None))
-        for one in answer["rejected"]
+        (batch[rejected["index"]], Problem(int(rejected["problem"].get("status", 422)), rejected["problem"], "", None))
+        for rejected in answer["rejected"]
     ]
+
+
+def _report(lost: Lost, events: Sequence[AnyEvent], error: Exception) -> None:
+    """Call ``lost``. What it raises is logged: it must not end the sending of later events."""
+    try:
+        lost(events, error if isinstance(error, AisleError) else NoAnswer(f"{type(error).__name__}: {error}"))
+    except Exception:
+        log.exception("the function for lost events failed")
 
 
 def _ignore(_events: Sequence[AnyEvent], _error: AisleError) -> None:
@@ -72,11 +88,15 @@ class EventQueue:
         self._thread.start()
 
     def add(self, event: AnyEvent) -> None:
-        """Queue an event. Returns at once; an event that finds the queue full or closed goes to ``lost``."""
+        """Queue an event. Returns at once; an event that finds the queue full or closed goes to ``lost``.
+
+        Raises TypeError or ValueError for an event that JSON cannot represent, such as one with a ``datetime``.
+        """
+        named = _named(event)
         with self._changed:
             full = self._closing or len(self._waiting) >= self.capacity
             if not full:
-                self._waiting.append(_named(event))
+                self._waiting.append(named)
                 if len(self._waiting) >= self.size:
                     self._changed.notify()
         if full:
@@ -96,11 +116,11 @@ class EventQueue:
     def _send(self, batch: Sequence[AnyEvent]) -> None:
         try:
             answer = self.shop.record_event_batch({"events": list(batch)})
-        except AisleError as error:
-            self.lost(batch, error)
+        except Exception as error:  # noqa: BLE001 — later events are sent whatever happened to these
+            _report(self.lost, batch, error)
             return
         for event, problem in _refused(batch, answer):
-            self.lost([event], problem)
+            _report(self.lost, [event], problem)
 
     def close(self) -> None:
         """Send what waits, and end the thread."""
@@ -143,11 +163,15 @@ class AsyncEventQueue:
         self._task: asyncio.Task[None] | None = None
 
     def add(self, event: AnyEvent) -> None:
-        """Queue an event. Returns at once; an event that finds the queue full or closed goes to ``lost``."""
+        """Queue an event. Returns at once; an event that finds the queue full or closed goes to ``lost``.
+
+        Raises TypeError or ValueError for an event that JSON cannot represent, such as one with a ``datetime``.
+        """
+        named = _named(event)
         if self._closing or len(self._waiting) >= self.capacity:
             self.lost([event], AisleError("the queue is closed" if self._closing else "the queue is full"))
             return
-        self._waiting.append(_named(event))
+        self._waiting.append(named)
         if len(self._waiting) >= self.size:
             self._wake.set()
 
@@ -164,11 +188,11 @@ class AsyncEventQueue:
     async def _send(self, batch: Sequence[AnyEvent]) -> None:
         try:
             answer = await self.shop.record_event_batch({"events": list(batch)})
-        except AisleError as error:
-            self.lost(batch, error)
+        except Exception as error:  # noqa: BLE001 — later events are sent whatever happened to these
+            _report(self.lost, batch, error)
             return
         for event, problem in _refused(batch, answer):
-            self.lost([event], problem)
+            _report(self.lost, [event], problem)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())

@@ -16,10 +16,10 @@ import httpx
 from aisle_client.problems import NoAnswer, Problem
 
 REPEATABLE_METHODS: Final = ("GET", "HEAD", "PUT", "DELETE")
-# the server did nothing: too many requests, or a service that it needs is away
-REFUSED: Final = (429, 503)
-# a proxy has lost the answer, so that the request may have taken effect
-LOST: Final = (502, 504)
+# the server refused the request before it read it
+TOO_MANY_REQUESTS: Final = 429
+# a service was unavailable, or a proxy lost the answer: the request may have taken effect
+UNCERTAIN: Final = (502, 503, 504)
 # seconds before the second attempt; doubled for each further one, and cut
 FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 20.0
@@ -97,7 +97,7 @@ class Attempts:
 
     most: int = 4
 
-    def pause_s(self, sent: Request, attempt: int, outcome: httpx.Response | httpx.TransportError) -> float | None:
+    def pause_s(self, sent: Request, attempt: int, outcome: httpx.Response | httpx.RequestError) -> float | None:
         """Return the seconds until the next attempt, None if there is none. ``attempt`` counts from 1."""
         if attempt >= self.most or not _may_repeat(sent, outcome):
             return None
@@ -109,19 +109,17 @@ class Attempts:
         return max(own, wanted or 0.0)
 
 
-def _may_repeat(sent: Request, outcome: httpx.Response | httpx.TransportError) -> bool:
-    if isinstance(outcome, httpx.TransportError):
+def _may_repeat(sent: Request, outcome: httpx.Response | httpx.RequestError) -> bool:
+    if isinstance(outcome, httpx.RequestError):
         # a connection that was never made has brought no request
         return sent.repeatable or isinstance(outcome, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-    if outcome.status_code == 429:
-        return True
-    return outcome.status_code in (*REFUSED, *LOST) and sent.repeatable
+    return outcome.status_code == TOO_MANY_REQUESTS or (outcome.status_code in UNCERTAIN and sent.repeatable)
 
 
 def retry_after_s(answer: httpx.Response) -> float | None:
     """Return the seconds of ``Retry-After``, which may also be a date; None without it."""
     text: str = answer.headers.get("retry-after", "").strip()
-    if text.isdigit():
+    if text.isdecimal():
         return float(text)
     try:
         at = parsedate_to_datetime(text)
@@ -132,9 +130,13 @@ def retry_after_s(answer: httpx.Response) -> float | None:
 
 
 def content_of(answer: httpx.Response) -> Any:
-    """Return the JSON of an answer, None if it is empty. Raise Problem for an error."""
+    """Return the JSON of an answer, None if it is empty. Raise Problem for an error, NoAnswer for anything but JSON."""
     if answer.is_success:
-        return answer.json() if answer.content else None
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            # such as the login page of a proxy
+            raise NoAnswer(f"{answer.request.method} {answer.request.url.path}: the answer is not JSON") from error
     try:
         document = answer.json()
     except ValueError:
@@ -147,7 +149,7 @@ def content_of(answer: httpx.Response) -> Any:
     )
 
 
-def lost(sent: Request, error: httpx.TransportError) -> NoAnswer:
+def lost(sent: Request, error: httpx.RequestError) -> NoAnswer:
     """Return the error for a request without an answer."""
     return NoAnswer(f"{sent.method} {sent.path.partition('?')[0]}: {error or type(error).__name__}")
 
