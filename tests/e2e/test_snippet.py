@@ -4,7 +4,6 @@ The script runs in Node over the few parts of a page that it needs here, and ask
 script in real pages.
 """
 
-import json
 import shutil
 import subprocess
 from typing import Any

@@ -88,6 +88,10 @@ export class Aisle extends Operations {
   }
 
   async send(method, path, { query, body, content: file, mediaType, takesKey, idempotencyKey, signal } = {}) {
+    // a parameter that is empty, "." or ".." would make it another operation, such as the one that empties the cart
+    if (path.slice(1).split("/").some((part) => /^\.{0,2}$/.test(part))) {
+      throw new RangeError(`a parameter of the path is empty, "." or "..": ${path}`);
+    }
     const key = takesKey ? (idempotencyKey ?? crypto.randomUUID()) : undefined;
     const headers = { Accept: "application/json" };
     if (this.apiKey) headers["X-API-Key"] = this.apiKey;
@@ -136,10 +140,12 @@ export class EventQueue {
   /** Queue an event. An event that finds the queue full goes to `lost`. */
   add(event) {
     if (this.waiting.length >= this.capacity) {
-      this.lost([event], new NoAnswer("the queue is full"));
+      this.tell([event], new NoAnswer("the queue is full"));
       return;
     }
-    this.waiting.push(event.event_id || event.order_id ? event : { ...event, event_id: crypto.randomUUID() });
+    // an order is known by its order_id; a refund is not, since an order may have several
+    const isKnown = event.event_id || event.event_type === "order";
+    this.waiting.push(isKnown ? event : { ...event, event_id: crypto.randomUUID() });
     if (this.waiting.length >= this.size) this.flush();
     else this.timer ??= setTimeout(() => this.flush(), this.intervalMs);
   }
@@ -156,13 +162,24 @@ export class EventQueue {
   }
 
   async sendBatch(batch) {
+    let answer;
     try {
-      const answer = await this.shop.recordEventBatch({ events: batch });
-      for (const { index, problem } of answer.rejected) {
-        this.lost([batch[index]], new Problem(problem.status ?? 422, problem, "", null));
-      }
+      answer = await this.shop.recordEventBatch({ events: batch });
     } catch (error) {
-      this.lost(batch, error);
+      this.tell(batch, error);
+      return;
+    }
+    for (const { index, problem } of answer?.rejected ?? []) {
+      this.tell([batch[index]], new Problem(problem.status ?? 422, problem, "", null));
+    }
+  }
+
+  /** Calls `lost`. An error in it is reported: thrown, it would end the queue, and every later event would be lost. */
+  tell(events, error) {
+    try {
+      this.lost(events, error);
+    } catch (failure) {
+      console.error("The function `lost` of an event queue failed:", failure);
     }
   }
 }

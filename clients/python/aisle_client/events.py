@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,6 +15,8 @@ from aisle_client import models
 from aisle_client.client import Aisle, AsyncAisle
 from aisle_client.problems import AisleError, Problem
 
+log = logging.getLogger(__name__)
+
 # what POST /events/batch takes
 LARGEST_BATCH: Final = 500
 
@@ -23,8 +26,11 @@ Lost = Callable[[Sequence[AnyEvent], AisleError], None]
 
 
 def _named(event: AnyEvent) -> AnyEvent:
-    """Return the event with an id, by which it counts once however often it is sent. An order has its own."""
-    if event.get("event_id") or event.get("order_id"):
+    """Return the event with an id, by which it counts once however often it is sent.
+
+    An order is known by its ``order_id``. A refund is not: an order may have several.
+    """
+    if event.get("event_id") or event.get("event_type") == "order":
         return event
     return cast("AnyEvent", {**event, "event_id": str(uuid4())})
 
@@ -34,6 +40,19 @@ def _refused(batch: Sequence[AnyEvent], answer: models.EventBatchResult) -> list
         (batch[one["index"]], Problem(int(one["problem"].get("status", 422)), one["problem"], "", None))
         for one in answer["rejected"]
     ]
+
+
+def _failure(error: Exception) -> AisleError:
+    """Return the error for a batch that could not be sent, or whose answer could not be read."""
+    return error if isinstance(error, AisleError) else AisleError(f"{type(error).__name__}: {error}")
+
+
+def _tell(lost: Lost, events: Sequence[AnyEvent], error: AisleError) -> None:
+    """Call ``lost``. An error in it is logged: raised, it would end the queue, and every later event would be lost."""
+    try:
+        lost(events, error)
+    except Exception:
+        log.exception("the function `lost` of an event queue failed")
 
 
 def _ignore(_events: Sequence[AnyEvent], _error: AisleError) -> None:
@@ -80,7 +99,7 @@ class EventQueue:
                 if len(self._waiting) >= self.size:
                     self._changed.notify()
         if full:
-            self.lost([event], AisleError("the queue is closed" if self._closing else "the queue is full"))
+            _tell(self.lost, [event], AisleError("the queue is closed" if self._closing else "the queue is full"))
 
     def _run(self) -> None:
         while True:
@@ -96,11 +115,12 @@ class EventQueue:
     def _send(self, batch: Sequence[AnyEvent]) -> None:
         try:
             answer = self.shop.record_event_batch({"events": list(batch)})
-        except AisleError as error:
-            self.lost(batch, error)
+            refused = _refused(batch, answer)
+        except Exception as error:  # noqa: BLE001 — nothing may end the queue
+            _tell(self.lost, batch, _failure(error))
             return
-        for event, problem in _refused(batch, answer):
-            self.lost([event], problem)
+        for event, problem in refused:
+            _tell(self.lost, [event], problem)
 
     def close(self) -> None:
         """Send what waits, and end the thread."""
@@ -145,7 +165,7 @@ class AsyncEventQueue:
     def add(self, event: AnyEvent) -> None:
         """Queue an event. Returns at once; an event that finds the queue full or closed goes to ``lost``."""
         if self._closing or len(self._waiting) >= self.capacity:
-            self.lost([event], AisleError("the queue is closed" if self._closing else "the queue is full"))
+            _tell(self.lost, [event], AisleError("the queue is closed" if self._closing else "the queue is full"))
             return
         self._waiting.append(_named(event))
         if len(self._waiting) >= self.size:
@@ -164,11 +184,12 @@ class AsyncEventQueue:
     async def _send(self, batch: Sequence[AnyEvent]) -> None:
         try:
             answer = await self.shop.record_event_batch({"events": list(batch)})
-        except AisleError as error:
-            self.lost(batch, error)
+            refused = _refused(batch, answer)
+        except Exception as error:  # noqa: BLE001 — nothing may end the queue
+            _tell(self.lost, batch, _failure(error))
             return
-        for event, problem in _refused(batch, answer):
-            self.lost([event], problem)
+        for event, problem in refused:
+            _tell(self.lost, [event], problem)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())
