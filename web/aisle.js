@@ -16,15 +16,14 @@
   const memory = {};
   const kept = (name) => {
     try {
-      return localStorage.getItem(`aisle.${name}`);
-    } catch {
-      return memory[name] ?? null;
-    }
+      return memory[name] ?? localStorage.getItem(`aisle.${name}`);
+    } catch {}
   };
   const keep = (name, value) => {
     memory[name] = value;
     try {
       localStorage.setItem(`aisle.${name}`, value);
+      delete memory[name];
     } catch {}
   };
   let waiting = [], timer, guest, identity = {};
@@ -37,7 +36,7 @@
   };
   const call = async (path, query, body) => {
     const headers = body ? { "Content-Type": "application/json" } : {};
-    if (identity.token) headers.Authorization = `Bearer ${identity.token}`;
+    if (identity.token && allowed()) headers.Authorization = `Bearer ${identity.token}`;
     const sent = body && { method: "POST", body: JSON.stringify(body), keepalive: true };
     const answer = await fetch(address(path, query), { ...sent, headers });
     if (!answer.ok) throw Object.assign(new Error(`${path}: ${answer.status}`), { status: answer.status });
@@ -66,13 +65,13 @@
   const flush = async () => {
     clearTimeout(timer);
     timer = undefined;
-    const events = waiting.splice(0, LARGEST);
+    let events = waiting.splice(0, LARGEST);
     if (!events.length || !allowed()) return;
     try {
-      const id = await user();
-      if (allowed()) await call("events/batch", {}, named(id, events));
+      ({ events } = named(await user(), events));
+      if (allowed()) await call("events/batch", {}, { events });
     } catch (error) {
-      if (!error.status || error.status === 429 || error.status >= 500) {
+      if (allowed() && (!error.status || error.status === 429 || error.status >= 500)) {
         waiting = [...events, ...waiting].slice(0, MOST);
         timer ??= setTimeout(flush, 10 * WAIT_MS);
       }

@@ -224,6 +224,104 @@ def test_a_full_queue_says_which_events_it_lost() -> None:
     assert sent[0]["event_id"] != sent[1]["event_id"]
 
 
+ACCEPTED = Answer(202, {"accepted": 1, "rejected": [], "notes": []})
+UNKNOWN_USER = Answer(202, {"accepted": 0, "rejected": [{"index": 0, "problem": {"title": "no user"}}], "notes": []})
+SEARCH = {"user_id": "a", "event_type": "search", "metadata": {"query": "lamp"}}
+ORDER = {"user_id": "a", "event_type": "order", "order_id": "1", "lines": [{"product_id": 1}]}
+REFUND = {"user_id": "a", "event_type": "refund", "order_id": "1", "lines": [{"product_id": 1, "quantity": 1}]}
+
+
+def queue_up(url: str, events: list[Any], lost: Callable[[Any, Exception], None]) -> None:
+    with Aisle(url) as shop, EventQueue(shop, size=1, lost=lost) as queue:
+        for event in events:
+            queue.add(event)
+
+
+def queue_up_in_asyncio(url: str, events: list[Any], lost: Callable[[Any, Exception], None]) -> None:
+    async def run() -> None:
+        async with AsyncAisle(url) as shop, AsyncEventQueue(shop, size=1, lost=lost) as queue:
+            for event in events:
+                queue.add(event)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("fill", [queue_up, queue_up_in_asyncio])
+def test_a_refund_has_an_id_by_which_it_counts_once_and_an_order_needs_none(fill: Any) -> None:
+    with answering(ACCEPTED) as server:
+        fill(server.url, [ORDER, REFUND, REFUND, REFUND | {"event_id": "mine"}], lambda _events, _error: None)
+    order, first, second, own = (event for request in server.received for event in request.json()["events"])
+    assert order == ORDER
+    assert first["event_id"] != second["event_id"]
+    assert own["event_id"] == "mine"
+
+
+@pytest.mark.parametrize("fill", [queue_up, queue_up_in_asyncio])
+@pytest.mark.parametrize(
+    ("answer", "event"),
+    [(UNKNOWN_USER, SEARCH), (Answer(200, "no result"), SEARCH), (ACCEPTED, SEARCH | {"metadata": {"at": object()}})],
+    ids=["refused", "unreadable answer", "event that is no JSON"],
+)
+def test_a_queue_goes_on_after_a_failure(
+    fill: Any, answer: Answer, event: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost: list[Any] = []
+
+    def fail(events: Any, _error: Exception) -> None:
+        lost.extend(events)
+        raise RuntimeError("no room to keep it")
+
+    with answering(answer, ACCEPTED) as server:
+        fill(server.url, [event, SEARCH | {"user_id": "b"}], fail)
+    assert [event["user_id"] for event in server.received[-1].json()["events"]] == ["b"]
+    assert [event["user_id"] for event in lost] == ["a"]
+    assert "no room to keep it" in caplog.text
+
+
+@pytest.mark.parametrize("order_id", ["", ".", ".."])
+def test_a_path_reaches_no_other_operation(order_id: str) -> None:
+    with answering(CART) as server, Aisle(server.url) as shop:
+        with pytest.raises(ValueError, match="order_id"):
+            shop.get_order(order_id)
+        assert server.received == []
+        for escaped in ("...", "a/..", "%2e%2e"):
+            shop.get_order(escaped)
+    assert [request.path for request in server.received] == ["/orders/...", "/orders/a%2F..", "/orders/%252e%252e"]
+
+
+@with_node
+def test_the_javascript_client_reaches_no_other_operation() -> None:
+    script = """
+        const outcomes = [];
+        for (const id of ["", ".", "..", "...", "a/.."]) {
+          outcomes.push(await shop.removeCartItem(id).then(() => "sent", (error) => error.name));
+        }
+        console.log(JSON.stringify(outcomes));
+    """
+    outcome, server = node_outcome(script, CART)
+    assert outcome == ["RangeError", "RangeError", "RangeError", "sent", "sent"]
+    assert [request.path for request in server.received] == ["/cart/items/...", "/cart/items/a%2F.."]
+
+
+@with_node
+def test_a_queue_of_the_javascript_client_goes_on_after_a_failure() -> None:
+    script = """
+        const lost = [];
+        const fail = (events) => { lost.push(...events); throw new Error("no room"); };
+        const queue = new EventQueue(shop, { size: 1, lost: fail });
+        for (const event of JSON.parse(process.env.EVENTS)) queue.add(event);
+        await queue.flush();
+        console.log(JSON.stringify(lost.map((event) => event.user_id)));
+    """
+    with answering(UNKNOWN_USER, Answer(422), ACCEPTED) as server:
+        events = [SEARCH, SEARCH | {"user_id": "b"}, ORDER, REFUND]
+        lost = javascript(server.url, script, EVENTS=json.dumps(events))
+    sent = [event for request in server.received for event in request.json()["events"]]
+    assert lost == ["a", "b"]
+    assert [event["event_type"] for event in sent] == ["search", "search", "order", "refund"]
+    assert [bool(event.get("event_id")) for event in sent] == [True, True, False, True]
+
+
 @with_node
 def test_the_javascript_client_uses_a_shop(shop: System, token: str) -> None:
     script = """

@@ -93,6 +93,10 @@ export class Aisle extends Operations {
   }
 
   async send(method, path, { query, body, content: file, mediaType, takesKey, idempotencyKey, signal } = {}) {
+    // a parameter that is empty, "." or ".." would make it another operation, such as the one that empties the cart
+    if (path.slice(1).split("/").some((part) => /^\.{0,2}$/.test(part))) {
+      throw new RangeError(`a parameter of the path is empty, "." or "..": ${path}`);
+    }
     const key = takesKey ? (idempotencyKey ?? randomId()) : undefined;
     const headers = { Accept: "application/json" };
     if (this.apiKey) headers["X-API-Key"] = this.apiKey;
@@ -141,10 +145,12 @@ export class EventQueue {
   /** Queue an event. An event that finds the queue full goes to `lost`. */
   add(event) {
     if (this.waiting.length >= this.capacity) {
-      this.lost([event], new NoAnswer("the queue is full"));
+      this.tell([event], new NoAnswer("the queue is full"));
       return;
     }
-    this.waiting.push(event.event_id || event.order_id ? event : { ...event, event_id: randomId() });
+    // an order is known by its order_id; a refund is not, since an order may have several
+    const isKnown = event.event_id || event.event_type === "order";
+    this.waiting.push(isKnown ? event : { ...event, event_id: randomId() });
     if (this.waiting.length >= this.size) this.flush();
     else this.timer ??= setTimeout(() => this.flush(), this.intervalMs);
   }
@@ -168,20 +174,20 @@ export class EventQueue {
     try {
       answer = await this.shop.recordEventBatch({ events: batch });
     } catch (error) {
-      this.report(batch, error);
+      this.tell(batch, error);
       return;
     }
-    for (const { index, problem } of answer.rejected) {
-      this.report([batch[index]], new Problem(problem.status ?? 422, problem, "", null));
+    for (const { index, problem } of answer?.rejected ?? []) {
+      this.tell([batch[index]], new Problem(problem.status ?? 422, problem, "", null));
     }
   }
 
-  /** Call `lost`. What it throws is logged: it must not end the sending of later events. */
-  report(events, error) {
+  /** Calls `lost`. An error in it is reported: thrown, it would end the queue, and every later event would be lost. */
+  tell(events, error) {
     try {
       this.lost(events, error);
     } catch (failure) {
-      console.error("Aisle: the function for lost events failed", failure);
+      console.error("The function `lost` of an event queue failed:", failure);
     }
   }
 }

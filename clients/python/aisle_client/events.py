@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from aisle_client import models
 from aisle_client.client import Aisle, AsyncAisle
-from aisle_client.problems import AisleError, NoAnswer, Problem
+from aisle_client.problems import AisleError, Problem
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +27,13 @@ Lost = Callable[[Sequence[AnyEvent], AisleError], None]
 
 
 def _named(event: AnyEvent) -> AnyEvent:
-    """Return the event with an id, by which it counts once however often it is sent. An order has its own.
+    """Return the event with an id, by which it counts once however often it is sent.
 
-    Raises TypeError or ValueError for an event that JSON cannot represent, which would fail its whole batch.
+    An order is known by its ``order_id``. A refund is not: an order may have several. Raises TypeError or ValueError for
+    an event that JSON cannot represent, which would fail its whole batch.
     """
     json.dumps(event, allow_nan=False)
-    if event.get("event_id") or event.get("order_id"):
+    if event.get("event_id") or event.get("event_type") == "order":
         return event
     return cast("AnyEvent", {**event, "event_id": str(uuid4())})
 
@@ -44,12 +45,17 @@ def _refused(batch: Sequence[AnyEvent], answer: models.EventBatchResult) -> list
     ]
 
 
-def _report(lost: Lost, events: Sequence[AnyEvent], error: Exception) -> None:
-    """Call ``lost``. What it raises is logged: it must not end the sending of later events."""
+def _failure(error: Exception) -> AisleError:
+    """Return the error for a batch that could not be sent, or whose answer could not be read."""
+    return error if isinstance(error, AisleError) else AisleError(f"{type(error).__name__}: {error}")
+
+
+def _tell(lost: Lost, events: Sequence[AnyEvent], error: AisleError) -> None:
+    """Call ``lost``. An error in it is logged: raised, it would end the queue, and every later event would be lost."""
     try:
-        lost(events, error if isinstance(error, AisleError) else NoAnswer(f"{type(error).__name__}: {error}"))
+        lost(events, error)
     except Exception:
-        log.exception("the function for lost events failed")
+        log.exception("the function `lost` of an event queue failed")
 
 
 def _ignore(_events: Sequence[AnyEvent], _error: AisleError) -> None:
@@ -100,7 +106,7 @@ class EventQueue:
                 if len(self._waiting) >= self.size:
                     self._changed.notify()
         if full:
-            self.lost([event], AisleError("the queue is closed" if self._closing else "the queue is full"))
+            _tell(self.lost, [event], AisleError("the queue is closed" if self._closing else "the queue is full"))
 
     def _run(self) -> None:
         while True:
@@ -116,11 +122,12 @@ class EventQueue:
     def _send(self, batch: Sequence[AnyEvent]) -> None:
         try:
             answer = self.shop.record_event_batch({"events": list(batch)})
-        except Exception as error:  # noqa: BLE001 — later events are sent whatever happened to these
-            _report(self.lost, batch, error)
+            refused = _refused(batch, answer)
+        except Exception as error:  # noqa: BLE001 — nothing may end the queue
+            _tell(self.lost, batch, _failure(error))
             return
-        for event, problem in _refused(batch, answer):
-            _report(self.lost, [event], problem)
+        for event, problem in refused:
+            _tell(self.lost, [event], problem)
 
     def close(self) -> None:
         """Send what waits, and end the thread."""
@@ -169,7 +176,7 @@ class AsyncEventQueue:
         """
         named = _named(event)
         if self._closing or len(self._waiting) >= self.capacity:
-            self.lost([event], AisleError("the queue is closed" if self._closing else "the queue is full"))
+            _tell(self.lost, [event], AisleError("the queue is closed" if self._closing else "the queue is full"))
             return
         self._waiting.append(named)
         if len(self._waiting) >= self.size:
@@ -188,11 +195,12 @@ class AsyncEventQueue:
     async def _send(self, batch: Sequence[AnyEvent]) -> None:
         try:
             answer = await self.shop.record_event_batch({"events": list(batch)})
-        except Exception as error:  # noqa: BLE001 — later events are sent whatever happened to these
-            _report(self.lost, batch, error)
+            refused = _refused(batch, answer)
+        except Exception as error:  # noqa: BLE001 — nothing may end the queue
+            _tell(self.lost, batch, _failure(error))
             return
-        for event, problem in _refused(batch, answer):
-            _report(self.lost, [event], problem)
+        for event, problem in refused:
+            _tell(self.lost, [event], problem)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())

@@ -64,11 +64,14 @@ def request(
 ) -> Request:
     """Return a request. Parameters of the query that are None are left out, and lists are repeated parameters.
 
-    A request that takes an Idempotency-Key gets one, unless the caller gives it.
+    A request that takes an Idempotency-Key gets one, unless the caller gives it. Raises ValueError for a parameter of
+    the path that is empty, "." or "..": the request would reach another operation, such as one that empties the cart.
     """
     address = (
         path if isinstance(path, str) else path[0].format_map({n: quote(str(v), safe="") for n, v in path[1].items()})
     )
+    if not {"", ".", ".."}.isdisjoint(address.split("/")[1:]):
+        raise ValueError(f'a parameter of {path[0]} is empty, "." or ".."')
     named = [
         (name, _text(value))
         for name, values in (query or {}).items()

@@ -56,13 +56,18 @@ RETURNING event_count
 """
 
 # The visitors of the days from one to another: everybody with an event. A visitor is new on the day of the first event,
-# which is that of the user's row.
+# which is that of the user's row; an account's is that of its first guest, or a registration would make a visitor new
+# again.
 VISITORS_SINCE: Final = """
 SELECT day, count(*) AS visitors, count(*) FILTER (WHERE first_day = day) AS new_visitors
-FROM (SELECT DISTINCT (e.occurred_at AT TIME ZONE shop.time_zone)::date AS day, e.user_id,
-             (u.created_at AT TIME ZONE shop.time_zone)::date AS first_day
-      FROM shop, events e JOIN users u ON u.id = e.user_id
+FROM (SELECT DISTINCT (e.occurred_at AT TIME ZONE shop.time_zone)::date AS day, e.user_id
+      FROM shop, events e
       WHERE e.occurred_at >= shop_midnight({first}) AND e.occurred_at < shop_midnight({last} + 1)) AS visits
+CROSS JOIN shop JOIN users u ON u.id = visits.user_id
+CROSS JOIN LATERAL (
+    SELECT (least(u.created_at, min(g.created_at)) AT TIME ZONE shop.time_zone)::date AS first_day
+    FROM users g WHERE g.merged_into = u.id
+) AS beginnings
 GROUP BY day"""
 # A day without visitors has a row too, so that it is not counted again where it is read. Events that the job retention
 # dropped change nothing: a count never shrinks.

@@ -53,10 +53,11 @@ SELECT product_json(p, c, s)::text, b.pieces::bigint, b.revenue::float8
 FROM best b JOIN products p ON p.id = b.product_id LEFT JOIN categories c ON c.id = p.category_id
 LEFT JOIN product_stats s ON s.product_id = p.id ORDER BY b.revenue DESC, p.id
 """
+# what is counted live may begin before these days
 BY_DAY: Final = f"""{LIVE_AND_COUNTED}
 SELECT date, kind, sum(answers)::bigint, sum(impressions)::bigint, sum(clicks)::bigint, sum(purchases)::bigint,
        sum(converted)::bigint
-FROM both_parts GROUP BY 1, 2 ORDER BY 1, 2
+FROM both_parts WHERE date > current_date - cast(:days AS integer) GROUP BY 1, 2 ORDER BY 1, 2
 """
 # Days that ended before yesterday and are counted come from the counts, all others are counted here.
 VISITORS: Final = f"""

@@ -9,6 +9,7 @@ import pytest
 from functions.admin.schemas.overview import Overview
 from shared.clients import postgres
 from tests.integration.conftest import Serve
+from tests.integration.people import register
 from tests.integration.shop import StoredEvent, add_events, add_plain_products, today_in_utc
 
 
@@ -98,6 +99,18 @@ def test_reactions_are_told_apart_by_day_kind_and_place(client: httpx.Client) ->
     assert places == [(1, 1, 0), (2, 2, 1)]
 
 
+@pytest.mark.parametrize("counted", [False, True])
+def test_reactions_before_the_days_are_left_out(client: httpx.Client, serve: Serve, counted: bool) -> None:
+    (product,) = add_plain_products(1)
+    react(show("ann", [product], 24), product, "impression")
+    react(show("ann", [product], 0), product, "impression")
+    if counted:
+        serve("daily_stats").post("/", json={}).raise_for_status()
+    for days, expected in ((1, 1), (2, 2)):
+        overview = client.get("/admin/overview", params={"days": days}).json()
+        assert sum(line["answers"] for line in overview["recommendations_by_day"]) == expected
+
+
 def test_visitors_are_new_on_their_first_day_and_then_return(client: httpx.Client, serve: Serve) -> None:
     today = today_in_utc()
     (product,) = add_plain_products(1)
@@ -126,6 +139,27 @@ def test_visitors_are_new_on_their_first_day_and_then_return(client: httpx.Clien
     # counted again, they do not shrink
     serve("daily_stats").post("/", json={"days": 5}).raise_for_status()
     assert by_day() == [(1, 1), (0, 0), (2, 1), (0, 0), (0, 0)]
+
+
+def test_a_visitor_who_registers_is_not_new_again(client: httpx.Client, serve: Serve) -> None:
+    (product,) = add_plain_products(1)
+    add_events([StoredEvent(user, product, "view", 24 * 2) for user in ("browser-1", "browser-2")])
+    postgres.write("UPDATE users u SET created_at = (SELECT min(occurred_at) FROM events WHERE user_id = u.id)")
+    people = serve("accounts")
+    # one brings a guest of two days ago, the other comes for the first time
+    ann = register(people, "ann", guest_user_id="browser-1")["user_id"]
+    bob = register(people, "bob")["user_id"]
+    add_events([StoredEvent(user, product, "view", 0) for user in (ann, bob)])
+
+    def by_day() -> list[tuple[int, int]]:
+        overview = client.get("/admin/overview", params={"days": 3}).json()
+        return [(day["visitors"], day["new_visitors"]) for day in overview["by_day"]]
+
+    expected = [(2, 2), (0, 0), (2, 1)]
+    assert by_day() == expected
+    for _run in range(2):
+        serve("daily_stats").post("/", json={"days": 3}).raise_for_status()
+        assert by_day() == expected
 
 
 @pytest.mark.parametrize("days", ["0", "31", "x"])
