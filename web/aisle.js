@@ -1,4 +1,4 @@
-/* Aisle in a shop's pages. docs/connect/snippet.md says how to use it, and why it is as it is. */
+/* Aisle: docs/connect/snippet.md */
 (() => {
   const script = document.currentScript;
   const { key, link = "/product/{external_id}", consent = "required" } = script.dataset;

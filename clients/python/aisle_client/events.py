@@ -29,8 +29,8 @@ Lost = Callable[[Sequence[AnyEvent], AisleError], None]
 def _named(event: AnyEvent) -> AnyEvent:
     """Return the event with an id, by which it counts once however often it is sent.
 
-    An order is known by its ``order_id``. A refund is not: an order may have several. Raises TypeError or ValueError for
-    an event that JSON cannot represent, which would fail its whole batch.
+    An order is known by its ``order_id``. A refund is not: an order may have several. Raises TypeError or ValueError
+    for an event that JSON cannot represent, which would fail its whole batch.
     """
     json.dumps(event, allow_nan=False)
     if event.get("event_id") or event.get("event_type") == "order":
