@@ -353,12 +353,13 @@ def read(environ: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        wrong = field_errors(error)
-        if ours := [one for one in wrong if one["field"].startswith(TELEMETRY)]:
-            reason = f"The environment variable {ours[0]['field'].upper()} is not valid: {ours[0]['message']}."
+        invalid = field_errors(error)
+        if of_telemetry := [field for field in invalid if field["field"].startswith(TELEMETRY)]:
+            name, reason = of_telemetry[0]["field"].upper(), of_telemetry[0]["message"]
+            reason = f"The environment variable {name} is not valid: {reason}."
             log.error("telemetry is off", extra={"reason": reason})
             return read({name: value for name, value in environ.items() if not name.lower().startswith(TELEMETRY)})
-        first = wrong[0]
+        first = invalid[0]
         # an error over several settings has no field; its message begins with the setting's name
         name, reason = first["field"].partition(".")[0].upper(), first["message"]
         if not name:

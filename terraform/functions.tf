@@ -85,9 +85,7 @@ locals {
         ) : setunion(
         fileset(local.root, "functions/__init__.py"),
         fileset(local.root, "functions/${name}/**/*.py"),
-        contains(entry.paths, "/") ? setunion(
-          fileset(local.root, "web/**/*"),
-        ) : [],
+        contains(entry.paths, "/") ? fileset(local.root, "web/**/*") : [],
       ),
     )
   }

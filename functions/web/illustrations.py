@@ -164,7 +164,7 @@ OBJECT_OF_WORD: Final = {
         "mug": "mug cup teacup tea coffee beaker saucer kitchen",
         "plant": "plant flower garden leaf herb seed pot outdoor",
         "plate": "plate bowl dish platter tray dinner",
-        "shirt": "shirt tshirt t-shirt dress jacket coat hoodie sweater clothing apparel apron fashion",
+        "shirt": "shirt tshirt dress jacket coat hoodie sweater clothing apparel apron fashion",
         "shoe": "shoe boot sneaker sandal trainer footwear",
         "toy": "toy game doll teddy bear puzzle children kid baby",
         "ball": "ball football sport sports fitness tennis",

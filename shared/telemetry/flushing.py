@@ -8,14 +8,14 @@ log = logging.getLogger(__name__)
 
 
 class Flusher:
-    """Runs one flush of ``what`` at a time, in a thread. A flush serves all callers that came before it began.
+    """Runs one flush of a signal (spans or metrics) at a time, in a thread. A flush serves all callers before it.
 
     After one that took too long, only the caller that begins the next one waits: a receiver that does not answer would
     otherwise hold every thread that serves requests.
     """
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, signal: str) -> None:
+        self._signal = signal
         self._lock = threading.Lock()
         self._is_running = False
         self._is_slow = False
@@ -30,7 +30,7 @@ class Flusher:
             ended = self._next = self._next or threading.Event()
             if not self._is_running:
                 self._is_running = True
-                threading.Thread(target=self._run, args=[work], name=f"flush-{self._what}", daemon=True).start()
+                threading.Thread(target=self._run, args=[work], name=f"flush-{self._signal}", daemon=True).start()
         is_in_time = ended.wait(timeout_s)
         with self._lock:
             self._is_slow = not is_in_time
@@ -46,6 +46,6 @@ class Flusher:
             try:
                 work()
             except Exception as error:  # noqa: BLE001 — callers wait for the end of the run, however it ends
-                log.warning(f"{self._what} not sent", extra={"error": type(error).__name__})
+                log.warning("telemetry not sent", extra={"signal": self._signal, "error": type(error).__name__})
             finally:
                 ended.set()

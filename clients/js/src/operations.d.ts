@@ -427,7 +427,7 @@ export interface DailyEventCount {
   unique_products: number;
 }
 
-/** What was sold on a day and who came, which begins at midnight in the time zone of the shop. */
+/** Sales and visitors of a day, which begins at midnight in the time zone of the shop. */
 export interface DailyFigures {
   /** The day. */
   date: string;

@@ -586,7 +586,7 @@ class DailyEventCount(TypedDict):
 
 
 class DailyFigures(TypedDict):
-    """What was sold on a day and who came, which begins at midnight in the time zone of the shop."""
+    """Sales and visitors of a day, which begins at midnight in the time zone of the shop."""
 
     date: str
     """The day."""

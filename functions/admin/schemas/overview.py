@@ -7,19 +7,17 @@ from pydantic import BaseModel, Field
 
 from shared.domain.product import Product
 from shared.http import Query
-
-# recommendations are counted for so many days
-DAYS_MAX = 30
+from shared.storage.recommending.attribution import LOGGED_DAYS
 
 
 class OverviewQuery(Query):
     """The days to look at."""
 
-    days: Annotated[int, Field(ge=1, le=DAYS_MAX, description="Number of days, today included.")] = DAYS_MAX
+    days: Annotated[int, Field(ge=1, le=LOGGED_DAYS, description="Number of days, today included.")] = LOGGED_DAYS
 
 
 class DailyFigures(BaseModel):
-    """What was sold on a day and who came, which begins at midnight in the time zone of the shop."""
+    """Sales and visitors of a day, which begins at midnight in the time zone of the shop."""
 
     date: Date = Field(description="The day.")
     revenue: float = Field(description="Revenue without what was given back.")

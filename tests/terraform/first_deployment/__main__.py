@@ -152,11 +152,11 @@ def walk(home: Path, report: Callable[[Done], None]) -> list[Done]:
     return done
 
 
-def print_step(one: Done) -> None:
+def print_step(done: Done) -> None:
     """Print a step in a line, and all of its answer if it failed."""
-    print(f"{one.code:>3}  {one.step.section}: {one.step.text.splitlines()[0]}", flush=True)
-    if one.code:
-        print(one.output, file=sys.stderr, flush=True)
+    print(f"{done.code:>3}  {done.step.section}: {done.step.text.splitlines()[0]}", flush=True)
+    if done.code:
+        print(done.output, file=sys.stderr, flush=True)
 
 
 def main(arguments: Sequence[str]) -> int:

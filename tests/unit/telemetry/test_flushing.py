@@ -52,7 +52,7 @@ def test_a_flush_that_fails_ends_and_the_next_one_runs(caplog: pytest.LogCapture
     flusher = Flusher("spans")
     assert [flusher.flush(work, 30), flusher.flush(work, 30)] == [True, True]
     assert runs == [0, 1]
-    assert [record.getMessage() for record in caplog.records] == ["spans not sent"]
+    assert [record.getMessage() for record in caplog.records] == ["telemetry not sent"]
     wait_until_idle()
 
 

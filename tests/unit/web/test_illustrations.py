@@ -84,6 +84,7 @@ def test_products_of_one_top_category_have_the_same_colours() -> None:
         ("Xylopharb", "Kitchen > Widgets", "mug"),
         ("Xylopharb", "Widgets", None),
         ("Baggage", "", None),
+        ("Organic T-shirt", "", "shirt"),
     ],
 )
 def test_a_word_names_the_object(title: str, category: str, name: str | None) -> None:
@@ -92,6 +93,8 @@ def test_a_word_names_the_object(title: str, category: str, name: str | None) ->
 
 def test_every_word_names_an_object_and_every_object_is_named() -> None:
     assert set(OBJECT_OF_WORD.values()) == set(OBJECTS)
+    # a word that no title is split into would name nothing
+    assert {word: object_of(word, ()) for word in OBJECT_OF_WORD} == OBJECT_OF_WORD
 
 
 @pytest.mark.parametrize(
