@@ -270,7 +270,9 @@ def test_a_guest_whose_login_has_expired_goes_on_by_the_id(visit: Visit) -> None
     page.locator(".results .add").first.click()
     expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
     guest = guest_of(page)
-    page.evaluate("localStorage.setItem('aisle.guest', JSON.stringify({user_id: 'guest', refresh_token: 'expired'}))")
+    page.evaluate(
+        "localStorage.setItem('aisle.guest-login', JSON.stringify({user_id: 'guest', refresh_token: 'expired'}))"
+    )
     page.reload()
     expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
     assert guest_of(page) == guest

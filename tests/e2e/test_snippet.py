@@ -4,6 +4,7 @@ The script runs in Node over the few parts of a page that it needs here, and ask
 script in real pages.
 """
 
+import json
 import shutil
 import subprocess
 from typing import Any
@@ -67,6 +68,7 @@ def in_page(script: str, server: Scripted, **environment: str) -> Any:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout or "null")
 
 
 def users_of(request: Any) -> list[tuple[str, str]]:
@@ -151,3 +153,20 @@ def test_an_event_that_is_sent_again_stays_with_its_visitor() -> None:
         [("LAMP/1", "ann")],
         [("LAMP/1", "ann"), ("VASE", "bob")],
     ]
+
+
+def test_the_pages_keep_nothing_under_the_names_of_the_script() -> None:
+    script = """
+        aisle.consent(true);
+        aisle.track("view", { product: "LAMP/1" });
+        await aisle.flush();
+        console.log(JSON.stringify([...stored.keys()]));
+    """
+    with answering(GUEST, TAKEN) as server:
+        names = in_page(script, server)
+    assert sorted(names) == ["aisle.consent", "aisle.guest"]
+    modules = [path for folder in ("common", "console", "storefront") for path in (ROOT / "web" / folder).rglob("*.js")]
+    texts = [path.read_text(encoding="utf-8") for path in modules]
+    # a page of the same origin would send the token of its guest as the visitor's id
+    assert [name for name in names if any(f'"{name}"' in text for text in texts)] == []
+    assert any('"aisle.guest-login"' in text for text in texts)

@@ -14,7 +14,8 @@ import { createStore } from "../common/store.js";
 
 /** @typedef {{kind: "nobody" | "guest" | "account" | "customer", id: string | null}} Shopper */
 
-const GUEST = "aisle.guest";
+// not `aisle.guest`, which is the script's of pages of the same origin (docs/connect/snippet.md): it holds an id, this a token
+const GUEST = "aisle.guest-login";
 const GUEST_ID = "aisle.guest-id";
 const ACCOUNT = "aisle.account";
 const CUSTOMER = "aisle.customer";
