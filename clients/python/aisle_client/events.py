@@ -94,11 +94,15 @@ class EventQueue:
         self._thread.start()
 
     def add(self, event: AnyEvent) -> None:
-        """Queue an event. Returns at once; an event that finds the queue full or closed goes to ``lost``.
+        """Queue an event. Returns at once, and raises nothing.
 
-        Raises TypeError or ValueError for an event that JSON cannot represent, such as one with a ``datetime``.
+        An event that finds the queue full or closed, or that JSON cannot represent, goes to ``lost``.
         """
-        named = _named(event)
+        try:
+            named = _named(event)
+        except (TypeError, ValueError) as error:
+            _tell(self.lost, [event], _failure(error))
+            return
         with self._changed:
             full = self._closing or len(self._waiting) >= self.capacity
             if not full:
@@ -170,11 +174,15 @@ class AsyncEventQueue:
         self._task: asyncio.Task[None] | None = None
 
     def add(self, event: AnyEvent) -> None:
-        """Queue an event. Returns at once; an event that finds the queue full or closed goes to ``lost``.
+        """Queue an event. Returns at once, and raises nothing.
 
-        Raises TypeError or ValueError for an event that JSON cannot represent, such as one with a ``datetime``.
+        An event that finds the queue full or closed, or that JSON cannot represent, goes to ``lost``.
         """
-        named = _named(event)
+        try:
+            named = _named(event)
+        except (TypeError, ValueError) as error:
+            _tell(self.lost, [event], _failure(error))
+            return
         if self._closing or len(self._waiting) >= self.capacity:
             _tell(self.lost, [event], AisleError("the queue is closed" if self._closing else "the queue is full"))
             return
