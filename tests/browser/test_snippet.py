@@ -127,6 +127,23 @@ def test_a_refusal_forgets_the_guest(page: "Callable[..., Page]") -> None:
     assert not opened.evaluate("localStorage.getItem('aisle.guest')")
 
 
+def test_a_refusal_while_a_guest_is_created_ends_what_waits_for_the_guest(page: "Callable[..., Page]") -> None:
+    opened = page("", 'data-consent="given"')
+    held: list[Any] = []
+    sent: list[str] = []
+    opened.on("request", lambda request: sent.append(request.url))
+    # Playwright cannot call a method of a list
+    opened.route("**/auth/guest*", lambda route: held.append(route))  # noqa: PLW0108
+    with opened.expect_request("**/auth/guest*"):
+        opened.evaluate("aisle.track('view', { product: 'LAMP/1' }); void aisle.flush()")
+    opened.evaluate("aisle.consent(false)")
+    with opened.expect_response("**/auth/guest*"):
+        held[0].continue_()
+    opened.wait_for_timeout(500)
+    assert [url for url in sent if "/events" in url] == []
+    assert not opened.evaluate("localStorage.getItem('aisle.guest')")
+
+
 def test_a_block_shows_products_as_text_and_reports_clicks(aisle: Aisle, page: "Callable[..., Page]") -> None:
     body = """
         <div data-aisle-view="LAMP/1"></div><button data-aisle-cart="CHAIR 2" data-quantity="2">Add</button>

@@ -377,6 +377,26 @@ def test_filters_and_order_are_in_the_address(visit: Visit) -> None:
     expect(total).to_contain_text(f"{everything} product")
 
 
+def test_further_results_of_an_earlier_search_are_not_shown(visit: Visit) -> None:
+    page = visit().open("#/search?q=bag")
+    expect(page.locator(".results .card").first).to_be_visible()
+    earlier: list[Any] = []
+    # Playwright cannot call a method of a list
+    page.route("**/products?*after=*", lambda route: earlier.append(route))  # noqa: PLW0108
+    page.locator(".more button").click()
+    expect(page.locator(".more button")).to_be_disabled()
+    # the search changes before the next page of the earlier one is here
+    page.evaluate("location.hash = '#/search?q=lantern'")
+    expect(page.locator(".results h1")).to_contain_text("lantern")
+    expect(page.locator(".more button, .results .card").first).to_be_visible()
+    expect(page.locator(".results .is-stale")).to_have_count(0)
+    before = page.locator(".results .card-name").all_inner_texts()
+    with page.expect_response("**/products?*after=*"):
+        earlier[0].continue_()
+    page.wait_for_timeout(500)
+    assert page.locator(".results .card-name").all_inner_texts() == before
+
+
 def test_going_back_leads_to_where_one_was(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("#/search?q=lantern")
