@@ -60,6 +60,7 @@ def get_page_settings(request: Request) -> Response:
         "api": "",
         "trust_shop_ids": settings().shop_ids_suffice,
     }
-    if settings().shop_ids_suffice:
+    # Never in the cloud: where an id suffices, it is a credential, and this answer is public.
+    if settings().shop_ids_suffice and settings().environment == "local":
         body["shop_as"] = _customers()
     return fresh(request, dump(body), max_age_s=0)

@@ -78,3 +78,13 @@ def test_no_customer_is_named_where_ids_of_the_shop_do_not_suffice(web: httpx.Cl
         assert body["trust_shop_ids"] is False
         assert "shop_as" not in body
     assert [customer["id"] for customer in web.get(PATH).json()["shop_as"]] == ["17850"]
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_no_customer_is_named_in_the_cloud(env: Environment, web: httpx.Client, environment: str) -> None:
+    add_history("17850", MIN_EVENTS)
+    with settings_of(env | {"ENVIRONMENT": environment, "TRUST_SHOP_IDS": "true"}):
+        body = web.get(PATH).json()
+        assert body["trust_shop_ids"] is True
+        assert "shop_as" not in body
+    assert [customer["id"] for customer in web.get(PATH).json()["shop_as"]] == ["17850"]
