@@ -185,8 +185,8 @@ def test_a_post_without_a_key_is_sent_once(failure: Answer) -> None:
 
 
 def test_a_post_without_a_key_that_the_server_refused_unread_is_repeated() -> None:
-    with answering(LIMITED, Answer(200, {"access_token": "x"})) as server:
-        assert log_in(server.url) == {"access_token": "x"}
+    with answering(LIMITED, Answer(200, {"access_token": "made-up-token"})) as server:
+        assert log_in(server.url) == {"access_token": "made-up-token"}
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 422, 500])

@@ -75,7 +75,7 @@ def planted(tmp_path: Path) -> Path:
     root = tmp_path / "shop"
     shutil.copytree(ROOT / "local", root / "local", ignore=shutil.ignore_patterns("__pycache__", "data"))
     shutil.copy(ROOT / "pyproject.toml", root)
-    for name in ("functions", "jobs", "shared", "delivery", "docs"):
+    for name in ("functions", "jobs", "shared", "delivery", "clients", "docs"):
         (root / name).mkdir()
     (root / "main.py").write_text("")
     (root / "jobs/requirements.txt").write_text(f"{'=='.join(VULNERABLE)} \\\n    --hash=sha256:{'0' * 64}\n")
