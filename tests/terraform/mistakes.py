@@ -299,13 +299,6 @@ MISTAKES = (
         "watching.the_first_call",
     ),
     Mistake(
-        "a job that still runs counts as failed",
-        "terraform/monitoring.tf",
-        'NOT jsonPayload.status=(\\"ABORTED\\" OR \\"RESOURCE_EXHAUSTED\\")',
-        'jsonPayload.status!=\\"RESOURCE_EXHAUSTED\\"',
-        "watching.overlapping_runs",
-    ),
-    Mistake(
         "functions may publish to every topic",
         "terraform/messaging.tf",
         "for topic in entry.publishes :",
