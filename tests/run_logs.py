@@ -16,6 +16,7 @@ import httpx
 import orjson
 
 from local.errors import Refused
+from local.first_login import EMAIL
 from local.state import read_json
 from shared.logs import JsonFormatter
 
@@ -74,8 +75,8 @@ class RunLogs:
         self.handler.close()
 
     def add(self, value: object) -> None:
-        """Remember a secret. Numbers and short texts occur in logs by chance."""
-        if isinstance(value, str) and len(value) >= MIN_CHARACTERS and not value.isdigit():
+        """Remember a secret. Numbers and short texts occur by chance, and the first admin's email is printed."""
+        if isinstance(value, str) and len(value) >= MIN_CHARACTERS and not value.isdigit() and value != EMAIL:
             self.values.add(value)
 
     def remember(self, response: httpx.Response) -> None:

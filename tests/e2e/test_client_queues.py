@@ -26,11 +26,17 @@ def view(user_id: str) -> models.Event:
     return cast("models.Event", {"user_id": user_id, "event_type": "view", "product_id": 1})
 
 
-def test_an_event_that_is_no_json_is_refused_at_once_and_the_others_are_sent() -> None:
-    with answering(ACCEPTED) as server, Aisle(server.url) as shop, EventQueue(shop, interval_s=60) as queue:
+def test_an_event_that_is_no_json_is_lost_at_once_and_the_others_are_sent() -> None:
+    lost: list[tuple[str, str]] = []
+
+    def keep(events: Any, error: Exception) -> None:
+        lost.extend((event["user_id"], str(error)) for event in events)
+
+    with answering(ACCEPTED) as server, Aisle(server.url) as shop:
+        queue = EventQueue(shop, interval_s=60, lost=keep)
         queue.add(view("a"))
-        with pytest.raises(TypeError, match="datetime"):
-            queue.add(cast("models.Event", {**view("b"), "timestamp": datetime.now(UTC)}))
+        queue.add(cast("models.Event", {**view("b"), "timestamp": datetime.now(UTC)}))
+        assert lost == [("b", "TypeError: Object of type datetime is not JSON serializable")]
         queue.add(view("c"))
         queue.close()
         assert [event["user_id"] for event in server.received[0].json()["events"]] == ["a", "c"]
@@ -66,7 +72,7 @@ def test_a_queue_sends_on_after_a_page_and_after_a_callback_that_fails(
                     queue.add(view(user_id))
         assert [request.json()["events"][0]["user_id"] for request in server.received] == ["a", "b"]
     assert lost == ["a"]
-    assert "the function for lost events failed" in caplog.text
+    assert "the function `lost` of an event queue failed" in caplog.text
 
 
 @with_node

@@ -23,8 +23,8 @@ SECTIONS = {
     "common": Section("common = setunion(", "files = {"),
     "job": Section('entry.kind == "job" ? setunion(', "entry.heavy ? setunion("),
     "heavy": Section("entry.heavy ? setunion(", ") : []"),
-    "http": Section(") : setunion(", 'contains(entry.paths, "/") ? setunion('),
-    "pages": Section('contains(entry.paths, "/") ? setunion(', "contents = {"),
+    "http": Section(") : setunion(", 'contains(entry.paths, "/") ? '),
+    "pages": Section('contains(entry.paths, "/") ? ', "contents = {"),
 }
 
 
