@@ -54,8 +54,10 @@ def wait_for_scroll(page: Any, is_there: Callable[[float], bool]) -> None:
 
 
 def names(page: Any, section: str) -> list[str]:
-    """Return the products of a list."""
-    return list(page.locator(f"section[aria-labelledby={section}] .card-name").all_inner_texts())
+    """Return the products of a list, which has some."""
+    shown = page.locator(f"section[aria-labelledby={section}] .card-name")
+    shown.first.wait_for()
+    return list(shown.all_inner_texts())
 
 
 def guest_of(page: Any) -> str:
