@@ -7,7 +7,7 @@ python -m local.openapi --check    fail if web/docs/openapi.json is out of date
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import Any, Final
 
@@ -96,12 +96,20 @@ def _rename(document: dict[str, Any], renames: Mapping[str, str]) -> dict[str, A
     return renamed
 
 
+def described(left_out: Collection[str] = ()) -> dict[str, Any]:
+    """Return the union of the descriptions of all functions but those that are named."""
+    return union(
+        {
+            entry.name: import_module(f"functions.{entry.name}.main").app.openapi()
+            for entry in manifest().of_kind("http")
+            if entry.name not in left_out
+        }
+    )
+
+
 def text() -> str:
     """Return the description of all functions as it is stored: a value on each line, so that changes can be merged."""
-    documents = {
-        entry.name: import_module(f"functions.{entry.name}.main").app.openapi() for entry in manifest().of_kind("http")
-    }
-    return json.dumps(union(documents), ensure_ascii=False, indent=0) + "\n"
+    return json.dumps(described(), ensure_ascii=False, indent=0) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> int:

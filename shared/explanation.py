@@ -8,10 +8,16 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from shared.domain.formula import BOUGHT_TIER, NEWEST_TIER, POPULAR_TIER, TRENDING_TIER, VIEWED_TIER
-from shared.domain.product_references import contradiction
 from shared.domain.ranking import Candidate, Ranked
 from shared.domain.rules import Rule, applied
-from shared.selection import RecommendationsRequest, find_new, rank_candidates, select_products, strategy_of
+from shared.selection import (
+    RecommendationsRequest,
+    find_new,
+    rank_candidates,
+    refuse_unknown,
+    select_products,
+    strategy_of,
+)
 from shared.storage.recommending import candidates
 from shared.storage.recommending.candidates import CandidateSet, ExplainedCandidates
 from shared.storage.recommending.explained_products import category_paths, read_products
@@ -56,10 +62,7 @@ def explain(request: RecommendationsRequest) -> dict[str, Any]:
         context=request.context,
     )
     found = explained.candidates
-    if not found.category_known:
-        raise request.category.not_found()
-    if found.contradiction is not None:
-        raise contradiction(*found.contradiction)
+    refuse_unknown(request, found)
     new = find_new(request, found)
     selection = select_products(request, found, new)
     without_rules = select_products(request, replace(found, rules=[]), new)

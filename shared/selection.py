@@ -8,7 +8,7 @@ from shared.domain.category_references import ANY_CATEGORY, CategoryReference
 from shared.domain.diversity import diversify
 from shared.domain.exploration import count_reserved, insert_new
 from shared.domain.formula import VIEWED_TIER, Repeats
-from shared.domain.product_references import ProductReference
+from shared.domain.product_references import ProductReference, contradiction
 from shared.domain.ranking import Ranked, rank
 from shared.domain.rules import Rule, applied, with_pins
 from shared.settings import settings
@@ -39,6 +39,14 @@ class Selection(NamedTuple):
     scores: dict[int, float]
     rules: dict[int, Rule]
     new: list[int]
+
+
+def refuse_unknown(request: RecommendationsRequest, candidates: CandidateSet) -> None:
+    """Raise CategoryNotFound for an unknown category, InvalidRequest for two ids that are not the same product's."""
+    if not candidates.category_known:
+        raise request.category.not_found()
+    if candidates.contradiction is not None:
+        raise contradiction(*candidates.contradiction)
 
 
 def find_new(request: RecommendationsRequest, candidates: CandidateSet) -> list[tuple[int, str | None]]:

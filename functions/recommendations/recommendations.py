@@ -16,13 +16,12 @@ from functions.recommendations.reasons import Reasons
 from functions.recommendations.schemas.recommendations import Recommendations, RecommendationsQuery
 from shared.auth import NamedShopper, bearer, own
 from shared.domain.events import uuid7
-from shared.domain.product_references import contradiction
 from shared.domain.ranking import distance_km
 from shared.errors import AppError, DatabaseUnavailable, Unauthorized
 from shared.http import computed, private
 from shared.http.answers import CACHE_HIT, CACHE_MISS, dump
 from shared.http.api import OWNED, problem_responses
-from shared.selection import RecommendationsRequest, find_new, select_products, strategy_of
+from shared.selection import RecommendationsRequest, find_new, refuse_unknown, select_products, strategy_of
 from shared.storage.answers import popular_ranking, user_answers
 from shared.storage.recommending import answer_products
 from shared.storage.recommending.attribution import LoggedAnswer
@@ -130,10 +129,7 @@ def recommend(request: RecommendationsRequest) -> bytes:
         in_stock=bool(request.in_stock),
         context=request.context,
     )
-    if not found.category_known:
-        raise request.category.not_found()
-    if found.contradiction is not None:
-        raise contradiction(*found.contradiction)
+    refuse_unknown(request, found)
     selection = select_products(request, found, find_new(request, found))
     log = LoggedAnswer(str(uuid7()), request.user_id, "recommendations", strategy_of(request, found), found.version)
     scores = selection.scores

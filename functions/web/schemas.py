@@ -26,5 +26,7 @@ class PageSettings(BaseModel):
     ]
     shop_as: Annotated[
         list[SampleCustomer] | None,
-        Field(description="A few customers with a short history; absent unless `trust_shop_ids` is true."),
+        Field(
+            description="A few customers with a short history; only on a local system where `trust_shop_ids` is true."
+        ),
     ] = None

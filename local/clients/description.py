@@ -4,11 +4,9 @@ import keyword
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Final
 
-from local.openapi import union
-from shared.manifest import manifest
+from local.openapi import described
 
 Schema = Mapping[str, Any]
 
@@ -61,12 +59,7 @@ class Description:
 
 def description() -> Description:
     """Return the description of all functions that have clients, with the schemas that their operations use."""
-    documents = {
-        entry.name: import_module(f"functions.{entry.name}.main").app.openapi()
-        for entry in manifest().of_kind("http")
-        if entry.name not in LEFT_OUT
-    }
-    document = union(documents)
+    document = described(LEFT_OUT)
     operations = sorted(_operations(document), key=lambda operation: operation.name)
     schemas = document["components"]["schemas"]
     used = _used(operations, schemas)

@@ -6,10 +6,11 @@ import asyncio
 import json
 import logging
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import TracebackType
-from typing import Final, Self, cast
+from typing import Any, Final, Self, cast
 from uuid import uuid4
 
 from aisle_client import models
@@ -62,7 +63,52 @@ def _ignore(_events: Sequence[AnyEvent], _error: AisleError) -> None:
     """Do nothing: a batch was sent several times, and a shop works without the events that are lost then."""
 
 
-class EventQueue:
+class _Queue(ABC):
+    """The events that wait, and what becomes of those that cannot be sent. Both queues differ in how they wait."""
+
+    def __init__(
+        self, interval_s: float, size: int, capacity: int, lost: Lost, lock: AbstractContextManager[Any]
+    ) -> None:
+        if not 1 <= size <= LARGEST_BATCH:
+            raise ValueError(f"size must be from 1 to {LARGEST_BATCH}")
+        self.interval_s = interval_s
+        self.size = size
+        self.capacity = capacity
+        self.lost = lost
+        self._lock = lock
+        self._waiting: list[AnyEvent] = []
+        self._closing = False
+
+    def add(self, event: AnyEvent) -> None:
+        """Queue an event. Returns at once, and raises nothing.
+
+        An event that finds the queue full or closed, or that JSON cannot represent, goes to ``lost``.
+        """
+        try:
+            named = _named(event)
+        except (TypeError, ValueError) as error:
+            _tell(self.lost, [event], _failure(error))
+            return
+        with self._lock:
+            full = self._closing or len(self._waiting) >= self.capacity
+            if not full:
+                self._waiting.append(named)
+                if len(self._waiting) >= self.size:
+                    self._wake()
+        if full:
+            _tell(self.lost, [event], AisleError("the queue is closed" if self._closing else "the queue is full"))
+
+    @abstractmethod
+    def _wake(self) -> None:
+        """Let the sender go on: a batch is full, or the queue closes."""
+
+    def _take(self) -> list[AnyEvent]:
+        """Return the next batch, which no longer waits."""
+        batch, self._waiting = self._waiting[: self.size], self._waiting[self.size :]
+        return batch
+
+
+class EventQueue(_Queue):
     """Sends events from a thread of its own. Use it as a context manager, or close it: it then sends the rest.
 
     interval_s : the longest time that an event waits.
@@ -80,43 +126,20 @@ class EventQueue:
         capacity: int = 10_000,
         lost: Lost = _ignore,
     ) -> None:
-        if not 1 <= size <= LARGEST_BATCH:
-            raise ValueError(f"size must be from 1 to {LARGEST_BATCH}")
-        self.shop = shop
-        self.interval_s = interval_s
-        self.size = size
-        self.capacity = capacity
-        self.lost = lost
-        self._waiting: list[AnyEvent] = []
         self._changed = threading.Condition()
-        self._closing = False
+        super().__init__(interval_s, size, capacity, lost, self._changed)
+        self.shop = shop
         self._thread = threading.Thread(target=self._run, name="aisle-events", daemon=True)
         self._thread.start()
 
-    def add(self, event: AnyEvent) -> None:
-        """Queue an event. Returns at once, and raises nothing.
-
-        An event that finds the queue full or closed, or that JSON cannot represent, goes to ``lost``.
-        """
-        try:
-            named = _named(event)
-        except (TypeError, ValueError) as error:
-            _tell(self.lost, [event], _failure(error))
-            return
-        with self._changed:
-            full = self._closing or len(self._waiting) >= self.capacity
-            if not full:
-                self._waiting.append(named)
-                if len(self._waiting) >= self.size:
-                    self._changed.notify()
-        if full:
-            _tell(self.lost, [event], AisleError("the queue is closed" if self._closing else "the queue is full"))
+    def _wake(self) -> None:
+        self._changed.notify()
 
     def _run(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closing or len(self._waiting) >= self.size, self.interval_s)
-                batch, self._waiting = self._waiting[: self.size], self._waiting[self.size :]
+                batch = self._take()
                 ended = self._closing and not batch
             if ended:
                 return
@@ -137,7 +160,7 @@ class EventQueue:
         """Send what waits, and end the thread."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
+            self._wake()
         self._thread.join()
 
     def __enter__(self) -> Self:
@@ -149,7 +172,7 @@ class EventQueue:
         self.close()
 
 
-class AsyncEventQueue:
+class AsyncEventQueue(_Queue):
     """The same for asyncio, by a task. Use it as an asynchronous context manager."""
 
     def __init__(
@@ -161,43 +184,22 @@ class AsyncEventQueue:
         capacity: int = 10_000,
         lost: Lost = _ignore,
     ) -> None:
-        if not 1 <= size <= LARGEST_BATCH:
-            raise ValueError(f"size must be from 1 to {LARGEST_BATCH}")
+        # one loop of events runs everything, so nothing needs a lock
+        super().__init__(interval_s, size, capacity, lost, nullcontext())
         self.shop = shop
-        self.interval_s = interval_s
-        self.size = size
-        self.capacity = capacity
-        self.lost = lost
-        self._waiting: list[AnyEvent] = []
-        self._wake = asyncio.Event()
-        self._closing = False
+        self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, event: AnyEvent) -> None:
-        """Queue an event. Returns at once, and raises nothing.
-
-        An event that finds the queue full or closed, or that JSON cannot represent, goes to ``lost``.
-        """
-        try:
-            named = _named(event)
-        except (TypeError, ValueError) as error:
-            _tell(self.lost, [event], _failure(error))
-            return
-        if self._closing or len(self._waiting) >= self.capacity:
-            _tell(self.lost, [event], AisleError("the queue is closed" if self._closing else "the queue is full"))
-            return
-        self._waiting.append(named)
-        if len(self._waiting) >= self.size:
-            self._wake.set()
+    def _wake(self) -> None:
+        self._woken.set()
 
     async def _run(self) -> None:
         while not (self._closing and not self._waiting):
             if not self._closing and len(self._waiting) < self.size:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self.interval_s)
-            self._wake.clear()
-            batch, self._waiting = self._waiting[: self.size], self._waiting[self.size :]
-            if batch:
+                    await asyncio.wait_for(self._woken.wait(), self.interval_s)
+            self._woken.clear()
+            if batch := self._take():
                 await self._send(batch)
 
     async def _send(self, batch: Sequence[AnyEvent]) -> None:
@@ -218,6 +220,6 @@ class AsyncEventQueue:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._closing = True
-        self._wake.set()
+        self._wake()
         if self._task is not None:
             await self._task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -108,7 +109,7 @@ class Attempts:
         if wanted is not None and wanted > LONGEST_PAUSE_S:
             return None
         # no two clients that failed together return together
-        own = min(FIRST_PAUSE_S * 2.0 ** (attempt - 1), LONGEST_PAUSE_S) * (0.5 + random.random() / 2)  # noqa: S311
+        own = min(FIRST_PAUSE_S * 2.0 ** (attempt - 1), LONGEST_PAUSE_S) * (0.5 + random.random() / 2)  # noqa: S311 — no secret
         return max(own, wanted or 0.0)
 
 
@@ -157,17 +158,17 @@ def lost(sent: Request, error: httpx.RequestError) -> NoAnswer:
     return NoAnswer(f"{sent.method} {sent.path.partition('?')[0]}: {error or type(error).__name__}")
 
 
-class Sender:
+class Sender(ABC):
     """What the operations of a synchronous client need."""
 
+    @abstractmethod
     def send(self, sent: Request) -> Any:
         """Send a request, and return the JSON of its answer."""
-        raise NotImplementedError
 
 
-class AsyncSender:
+class AsyncSender(ABC):
     """What the operations of an asynchronous client need."""
 
+    @abstractmethod
     async def send(self, sent: Request) -> Any:
         """Send a request, and return the JSON of its answer."""
-        raise NotImplementedError
