@@ -32,7 +32,7 @@ const PLACES = [
 function Recommendations({ parts }) {
   const tab = parts[0] ?? "preview";
   const views = { preview: Preview, models: Models, reports: Reports, rules: Rules, segments: Segments, search: Search };
-  const View = views[/** @type {keyof typeof views} */ (tab)] ?? Preview;
+  const View = Object.hasOwn(views, tab) ? views[/** @type {keyof typeof views} */ (tab)] : Preview;
   return html`
     <${PageHead} title=${t("recommendations.title")} text=${t("recommendations.text")} />
     <${Tabs} label=${t("recommendations.title")} current=${`/recommendations/${tab}`}

@@ -14,7 +14,7 @@ const SLOW_S = 30;
 export function Operations({ parts }) {
   const tab = parts[0] ?? "health";
   const views = { health: Health, jobs: Jobs, "dead-letters": DeadLetters, rejected: Rejected };
-  const View = views[/** @type {keyof typeof views} */ (tab)] ?? Health;
+  const View = Object.hasOwn(views, tab) ? views[/** @type {keyof typeof views} */ (tab)] : Health;
   return html`
     <${PageHead} title=${t("operations.title")} text=${t("operations.text")} />
     <${Tabs} label=${t("operations.title")} current=${`/operations/${tab}`} tabs=${[

@@ -31,18 +31,18 @@ export function Preview() {
       visitor: user.trim() || product.trim() ? "" : "1",
     }));
   }
-  const asked = {
+  const parameters = {
     user_id: query.get("user_id"), product_id: query.get("product_id"), k: query.get("k") ?? "10", repeats: query.get("repeats") ?? "exclude",
   };
-  const found = usePolled(isOpen ? "/admin/preview" : null, asked);
+  const found = usePolled(isOpen ? "/admin/preview" : null, parameters);
   return html`<${Card} title=${t("preview.title")} text=${t("preview.text")}>
       <form class="form-row" onSubmit=${show}>
         <${Field} label=${t("preview.user")} name="user" value=${user} onInput=${setUser} hint=${t("preview.user.hint")} maxlength=${255} autocomplete="off" />
         <${Field} label=${t("preview.product")} name="product" value=${product} onInput=${setProduct} hint=${t("preview.product.hint")} autocomplete="off" />
         <div class="field"><label for="preview-k">${t("preview.k")}</label>
-          <select id="preview-k" name="k" class="select select-tall">${["5", "10", "20", "50"].map((k) => html`<option key=${k} value=${k} selected=${k === asked.k}>${k}</option>`)}</select></div>
+          <select id="preview-k" name="k" class="select select-tall">${["5", "10", "20", "50"].map((k) => html`<option key=${k} value=${k} selected=${k === parameters.k}>${k}</option>`)}</select></div>
         <div class="field"><label for="preview-repeats">${t("preview.repeats")}</label>
-          <select id="preview-repeats" name="repeats" class="select select-tall">${["exclude", "include", "only"].map((name) => html`<option key=${name} value=${name} selected=${name === asked.repeats}>${t(`repeats.${name}`)}</option>`)}</select></div>
+          <select id="preview-repeats" name="repeats" class="select select-tall">${["exclude", "include", "only"].map((name) => html`<option key=${name} value=${name} selected=${name === parameters.repeats}>${t(`repeats.${name}`)}</option>`)}</select></div>
         <button type="submit" class="button button-main">${t("preview.show")}</button>
       </form>
     <//>
