@@ -17,6 +17,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "functions.log").write_text("".join(f"line {number}\n" for number in range(60)))
     (tmp_path / "logs" / "redis.log").write_text("other\n")
+    for log in (tmp_path / "logs").iterdir():
+        # as the system writes them; the search of all logs of a run looks at their mode
+        log.chmod(0o600)
     return tmp_path / "logs"
 
 
