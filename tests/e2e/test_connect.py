@@ -15,13 +15,26 @@ from local.places import ROOT
 from tests.running import Aisle
 
 PAGES: Final = ROOT / "docs/connect"
-# The commands run by the Python of the tests, and a request that is refused ends the page.
+# The commands run by the Python of the tests, and a request that is refused ends the page. A pause lasts until the
+# events before it have taken effect: on a busy machine that may take longer than the page says.
 PROLOGUE: Final = """set -eu
 aisle() { "$PYTHON" -P -m local "$@" 2>&1; }
 curl() { command curl --silent --show-error --fail-with-body "$@"; echo; }
+pauses=0
+sleep() { pauses=$((pauses + 1)); "$PYTHON" -P -c 'from tests.e2e.test_connect import pause; pause()' "$shop" $pauses; }
 """
 # `./aisle up` runs already
 START: Final = "AISLE_DATA=none ./aisle up\n"
+
+
+# What the visitor of the page for any shop is shown once each of its pauses is over: a path, and the products in it.
+VISITOR: Final = "訪問者-1"
+TAKEN_EFFECT: Final = [
+    ("/recently-viewed", ["NOR.0707-60"]),
+    ("/recently-viewed", ["AR.1101/5", "NOR.0707-60"]),
+    # the other product of the order was given back
+    ("/buy-again", ["NOR.0811-22"]),
+]
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +69,21 @@ def follow(shop: Aisle, folder: Path, blocks: list[str]) -> str:
     return ran.stdout
 
 
+def pause() -> None:
+    """Wait until the events before a pause of the page, named by the address of the shop and its number, count."""
+    shop, number = sys.argv[1:]
+    path, expected = TAKEN_EFFECT[int(number) - 1]
+    deadline = time.monotonic() + 60
+    while (shown := shown_to_visitor(shop, path)) != expected:
+        assert time.monotonic() < deadline, f"{path}: {shown}"
+        time.sleep(0.05)
+
+
+def shown_to_visitor(shop: str, path: str) -> list[str]:
+    products = httpx.get(f"{shop}{path}", params={"user_id": VISITOR}).json()["products"]
+    return [product["external_id"] for product in products]
+
+
 def test_an_empty_shop_names_its_next_step(shop: Aisle) -> None:
     # printed after the line that the shop is ready
     deadline = time.monotonic() + 30
@@ -77,8 +105,7 @@ def test_the_page_for_any_shop_ends_with_personal_recommendations(shop: Aisle, t
     assert '"text":"Because you viewed 竹製の行灯"' in printed
     assert "Stored 329 of 329 events." in printed
     assert '"outcome": "published"' in printed
-    bought = httpx.get(f"{shop.url}/buy-again", params={"user_id": "訪問者-1"}).json()["products"]
-    assert [product["external_id"] for product in bought] == ["NOR.0811-22"]
+    assert shown_to_visitor(shop.url, "/buy-again") == ["NOR.0811-22"]
     headers = {"Authorization": f"Bearer {admin_token(shop)}"}
     assert httpx.get(f"{shop.url}/admin/rejected-events", headers=headers).json()["total"] == 0
 
