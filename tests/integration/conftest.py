@@ -195,7 +195,7 @@ class Server(threading.Thread):
 
     def __enter__(self) -> "Server":
         self.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self.server.started:
             assert self.is_alive(), "uvicorn ended"
             assert time.monotonic() < deadline, "uvicorn did not start"

@@ -26,7 +26,7 @@ class Mailbox:
 
     def messages(self, to: str | None = None) -> list[EmailMessage]:
         """Return the messages, or those to one address, once no message is being sent: an answer may come earlier."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while MAILING.admitted and time.monotonic() < deadline:
             time.sleep(0.01)
         parsed = [

@@ -19,7 +19,7 @@ from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrp
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 
-def wait_until(condition: Callable[[], Any], *, awaited: str, timeout_s: float = 15.0) -> Any:
+def wait_until(condition: Callable[[], Any], *, awaited: str, timeout_s: float = 60.0) -> Any:
     """Return the first true value of ``condition``; fail if there is none in time."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):

@@ -246,7 +246,7 @@ def test_a_purchase_that_another_delivery_is_counting_is_left_to_it() -> None:
         with postgres.transaction() as connection:
             postgres.execute(connection, "UPDATE counted_purchases SET counted = true")
             counting = pool.submit(purchase_counts.count, "ann", [reported], VOUCHED)
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not postgres.read(
                 "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
             ):
