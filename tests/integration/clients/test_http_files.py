@@ -256,7 +256,7 @@ def test_a_server_that_sends_a_byte_now_and_then_is_left(
     def trickle(request: BaseHTTPRequestHandler) -> None:
         begun = b"HTTP/1.0 200 OK\r\n" + (b"\r\n" if limit == "MAX_FETCH_S" else b"X-Slow: ")
         try:
-            for byte in begun + b"x" * 100:
+            for byte in begun + b"x" * 600:
                 request.wfile.write(bytes([byte]))
                 if byte == ord("x"):
                     time.sleep(0.1)
@@ -268,7 +268,8 @@ def test_a_server_that_sends_a_byte_now_and_then_is_left(
     begun = time.monotonic()
     with pytest.raises((InvalidRequest, TimeoutError), match=match):
         fetch(f"{server.url}/slow.csv")
-    assert time.monotonic() - begun < 5
+    # the whole file takes a minute
+    assert time.monotonic() - begun < 50
 
 
 def test_the_certificate_of_a_server_is_checked_against_the_name_of_the_url(
