@@ -27,7 +27,7 @@ granted on a single resource, unless it is marked "project": Cloud SQL and Cloud
 
 * **cloudsql.client**, **cloudsql.instanceUser** (project): the connector finds the instance and logs in as the account.
 * **secretmanager.secretAccessor** on the listed secrets only. `REDIS_URL` contains the password of Redis.
-  Where `mail` names a secret, `accounts` and `admin` read it as `MAIL_PASSWORD`.
+  Where `mail` names a secret, `accounts`, `admin` and `edge` read it as `MAIL_PASSWORD`.
 * **pubsub.publisher** on the listed topics. Each of these functions also has **pubsub.viewer** on every topic: `/health` and
   `./aisle doctor` check that they exist.
 * **pubsub.subscriber** on dead-letter subscriptions: `/admin/dead-letters` lists and replays messages, and so does the job `replay_dead_letters`.
@@ -38,6 +38,10 @@ granted on a single resource, unless it is marked "project": Cloud SQL and Cloud
 * In Postgres, `aisle_app` reads and writes rows, and so does `aisle_jobs`, which also creates and drops partitions by
   functions of the owner. `aisle_owner` owns the tables. `migrate` starts as `cloudsqlsuperuser`, which creates the roles
   and the extensions.
+
+**`aisle-edge` has the roles of all public functions together**, since `edge` runs them in one process: a fault in one of them
+reaches what any of them may do. It exists only with `entry = "functions"`. Behind the load balancer, which is the recommended
+form, each function keeps to its own account ([decision 0071](decisions/0071-one-address-without-a-domain.md)).
 
 ## Callers
 
@@ -65,7 +69,7 @@ push and Cloud Scheduler).
 
 def caller(entry: Entry) -> str:
     """Return the callers of an entry."""
-    if entry.kind == "http":
+    if entry.kind in ("http", "edge"):
         return "everybody" if entry.public else "nobody yet"
     if entry.kind == "event":
         return "`aisle-push`"

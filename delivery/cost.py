@@ -150,7 +150,9 @@ SIZES: Final = (
     ),
 )
 LOADS: Final = (Load("idle", 0), Load("100 k", 100_000), Load("10 M", 10_000_000))
-PUBLIC: Final = tuple(entry for entry in manifest().of_kind("http") if entry.public)
+PUBLIC: Final = len(manifest().public_functions)
+# deployed where there is no load balancer
+EDGES: Final = len(manifest().of_kind("edge"))
 JOBS: Final = tuple(entry for entry in manifest().of_kind("job") if entry.schedule)
 # seconds per run, measured on the shop in this repository; heavy jobs grow with the shop
 JOB_SECONDS: Final = 1.0
@@ -199,7 +201,7 @@ def functions(prices: Prices, size: Size, load: Load) -> float:
         + max(0, gib_s - prices.free_memory_gib_s) * prices.memory_gib_s
     )
     paid += max(0, calls - prices.free_invocations) / 1e6 * prices.invocation_million
-    idle_s = size.warm_instances * len(PUBLIC) * HOURS * 3600
+    idle_s = size.warm_instances * (PUBLIC if size.balancer else EDGES) * HOURS * 3600
     return paid + idle_s * (prices.idle_cpu_s + 0.5 * prices.memory_gib_s)
 
 
@@ -211,10 +213,12 @@ def components(prices: Prices, size: Size, load: Load) -> dict[str, float]:
     pubsub_gib = event_gib * (1 + len(manifest().of_kind("event")) + size.bigquery)
     log_gib = load.requests * (1.5 + (FLOW_KIB if size.connector(prices) else 0)) / 2**20
     secrets = len({secret for entry in manifest().entries.values() for secret in entry.secrets}) + 1
-    checks = len(PUBLIC) * 6 * 12 * HOURS  # from six locations, every five minutes
+    edges = 0 if size.balancer else EDGES
+    deployed = len(manifest().entries) - EDGES + edges
+    checks = (PUBLIC + edges) * 6 * 12 * HOURS  # from six locations, every five minutes
     # on single metrics, and for each public function: uptime, instances, and two windows of four burn rates
-    conditions = 10 + len(PUBLIC) * (1 + 1 + 2 * 4)
-    build_minutes = DELIVERIES * len(manifest().entries) * FUNCTION_MINUTES
+    conditions = 10 + (PUBLIC + edges) * (1 + 1 + 2 * 4)
+    build_minutes = DELIVERIES * deployed * FUNCTION_MINUTES
     costs = {
         "Cloud SQL": size.sql(prices),
         "Memorystore": size.redis(prices),
@@ -224,8 +228,7 @@ def components(prices: Prices, size: Size, load: Load) -> dict[str, float]:
         "Cloud Scheduler": max(0, len(JOBS) - prices.free_scheduler_jobs) * prices.scheduler_job_month,
         "Secrets": max(0, secrets - prices.free_secret_versions) * prices.secret_version_month,
         # about 0.2 GiB per image; three images of each function are kept
-        "Images, archives": max(0, len(manifest().entries) * 0.2 * 3 - prices.free_registry_gib)
-        * prices.registry_gib_month,
+        "Images, archives": max(0, deployed * 0.2 * 3 - prices.free_registry_gib) * prices.registry_gib_month,
         "Logs": max(0, log_gib - prices.free_log_gib) * prices.log_gib,
         "Builds": max(0, build_minutes - prices.free_build_minutes) * prices.build_minute
         + size.pipeline * 2 * DELIVERIES * PIPELINE_MINUTES * prices.build_highcpu8_minute,
@@ -307,7 +310,7 @@ database without a connector. These components cost the same at any load; each c
 | VPC connector | `vpc_egress = "direct"` | a new instance may wait up to a minute for its first connection; each takes two to four addresses of the subnet |
 | Cloud SQL, second zone | `database = {{ high_availability = false }}` | a zone's outage lasts until it ends, or until a restore |
 | warm instances | `warm_instances = 0` | the first shopper after a pause waits for a cold start |
-| load balancer, CDN, Cloud Armor | `domain` unset, or `cdn`, `armor` = false | a domain, caching at the edge, limits and rules in front |
+| load balancer, CDN, Cloud Armor | `domain` unset (the function `edge` has the one address), or `cdn`, `armor` = false | a domain, caching in front, limits and rules in front, an account for each function |
 | monitoring | `monitoring = false` | uptime checks, objectives, alerts, the dashboard |
 | BigQuery | `bigquery = false` | raw events beyond what Postgres keeps |
 

@@ -1,7 +1,7 @@
 """Send a deployment the requests of a shopper, and check the answers.
 
     python3 -m delivery.smoke --outputs build/outputs.json  a deployment, by terraform output -json
-    python3 -m delivery.smoke --url http://localhost:8080   a system behind one address, as the local one
+    python3 -m delivery.smoke --url http://localhost:8080   a system by its address, as the local one
 
 It writes one event, of a guest that does not exist. With a secret API key in AISLE_API_KEY it also asks for the data of
 a user of the shop's own. With AISLE_EMAIL and AISLE_PASSWORD it logs in to that account, reads its profile, and the
@@ -98,31 +98,20 @@ def send(url: str, body: dict[str, Any] | None, key: str | None = None, token: s
         return answer.status, {"answer": answer.text(300)}
 
 
-def first_part(path: str) -> str:
-    """Return a path up to its second slash: what terraform's public_urls are listed by."""
-    return "/" + path.lstrip("/").partition("?")[0].partition("/")[0]
-
-
-def smoke(addresses: dict[str, str], pause_s: float = PAUSE_S, key: str | None = None) -> list[str]:
-    """Run every check and return what is wrong, one line each. ``addresses``: the first part of a path to its URL.
+def smoke(url: str, pause_s: float = PAUSE_S, key: str | None = None) -> list[str]:
+    """Run every check on the deployment at ``url`` and return what is wrong, one line each.
 
     ``key`` is a secret API key; without it the checks that need it are left out.
     """
     faults: list[str] = []
     for check in CHECKS if key is None else CHECKS + WITH_KEY:
-        ask(addresses, check, pause_s, faults, key)
+        ask(url, check, pause_s, faults, key)
     return faults
 
 
-def ask(
-    addresses: dict[str, str], check: Check, pause_s: float, faults: list[str], key: str | None = None
-) -> dict[str, Any] | None:
+def ask(base: str, check: Check, pause_s: float, faults: list[str], key: str | None = None) -> dict[str, Any] | None:
     """Run a check and return the answer's body; None if it is wrong, which is then added to ``faults``."""
-    start = first_part(check.path)
-    if start not in addresses:
-        faults.append(f"{start} is not deployed")
-        return None
-    url = addresses[start].rstrip("/") + check.path
+    url = base.rstrip("/") + check.path
     for attempt in range(1, ATTEMPTS + 1):
         began = time.monotonic()
         status, body = send(url, check.body, key if check.with_key else None, check.token)
@@ -140,7 +129,7 @@ def ask(
     return answer
 
 
-def log_in(addresses: dict[str, str], email: str, password: str, pause_s: float = PAUSE_S) -> list[str]:
+def log_in(url: str, email: str, password: str, pause_s: float = PAUSE_S) -> list[str]:
     """Log in to an account, read what it may read, log out, and return what is wrong, one line each.
 
     The dashboard is read if the account is an admin's.
@@ -150,24 +139,24 @@ def log_in(addresses: dict[str, str], email: str, password: str, pause_s: float 
     login = Check(
         "/auth/login", "an account logs in", lambda status, body: status == 200 and "access_token" in body, credentials
     )
-    session = ask(addresses, login, pause_s, faults)
+    session = ask(url, login, pause_s, faults)
     if session is None:
         return faults
     token = session["access_token"]
     profile = Check("/users/me", "its profile is read", lambda status, body: status == 200 and "role" in body)
-    user = ask(addresses, profile._replace(token=token), pause_s, faults)
+    user = ask(url, profile._replace(token=token), pause_s, faults)
     if user is not None and user["role"] == "admin":
         dashboard = Check("/admin/dashboard", "an admin reads the dashboard", lambda status, _body: status == 200)
-        ask(addresses, dashboard._replace(token=token), pause_s, faults)
+        ask(url, dashboard._replace(token=token), pause_s, faults)
     logout = Check(
         "/auth/logout",
         "the login is ended",
         lambda status, _body: status == 204,
         {"refresh_token": session["refresh_token"]},
     )
-    ask(addresses, logout, pause_s, faults)
+    ask(url, logout, pause_s, faults)
     ended = Check("/users/me", "its token has ended", lambda status, _body: status == 401)
-    ask(addresses, ended._replace(token=token), pause_s, faults)
+    ask(url, ended._replace(token=token), pause_s, faults)
     return faults
 
 
@@ -176,19 +165,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m delivery.smoke")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--outputs", help="a file with the output of terraform output -json; - reads standard input")
-    source.add_argument("--url", help="one address that serves every path")
+    source.add_argument("--url", help="the address that serves every path")
     chosen = parser.parse_args(arguments)
     email, password = os.environ.get(EMAIL_VARIABLE), os.environ.get(PASSWORD_VARIABLE)
     if bool(email) != bool(password):
         parser.error(f"set both {EMAIL_VARIABLE} and {PASSWORD_VARIABLE}, or neither")
-    if chosen.url:
-        paths = [*(check.path for check in CHECKS), "/auth", "/users"]
-        addresses = dict.fromkeys(map(first_part, paths), chosen.url)
-    else:
-        addresses = outputs.required(outputs.read(chosen.outputs), "public_urls")
-    faults = smoke(addresses, key=os.environ.get(KEY_VARIABLE) or None)
+    url = chosen.url or outputs.required(outputs.read(chosen.outputs), "url")
+    faults = smoke(url, key=os.environ.get(KEY_VARIABLE) or None)
     if email and password:
-        faults += log_in(addresses, email, password)
+        faults += log_in(url, email, password)
     for fault in faults:
         print(fault, file=sys.stderr)
     return 1 if faults else 0

@@ -22,7 +22,7 @@ from local.errors import CommandError, Refused
 from local.places import ROOT
 
 OSV: Final = "https://api.osv.dev/v1/query"
-LOCKS: Final = ("requirements.txt", "jobs/requirements.txt", "dev-requirements.txt")
+LOCKS: Final = ("requirements.txt", "jobs/requirements.txt", "local/requirements.txt", "dev-requirements.txt")
 CODE: Final = ("main.py", "functions", "jobs", "shared", "local", "delivery", "clients")
 TREES: Final = (
     "functions",

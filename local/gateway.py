@@ -25,7 +25,7 @@ from local import doors, openapi
 from shared.errors import AppError, JobNotFound, MethodNotAllowed, NotFound, Unavailable
 from shared.http.answers import fresh
 from shared.http.serve import unversioned
-from shared.manifest import Manifest, manifest
+from shared.manifest import Manifest, manifest, serving
 
 if TYPE_CHECKING:
     from shared.http.health import Checks
@@ -38,7 +38,7 @@ NOT_FORWARDED = {"connection", "keep-alive", "transfer-encoding", "content-lengt
 
 
 class Gateway:
-    """Routes a request to the application with the longest path that is the request's path or a parent of it."""
+    """Routes a request to the application that serves its path, or to the fallback."""
 
     def __init__(self, apps: Mapping[str, ASGIApp], fallback: ASGIApp) -> None:
         self.apps = dict(apps)
@@ -49,10 +49,7 @@ class Gateway:
 
     def find(self, path: str) -> ASGIApp:
         """Return the application for a path."""
-        app = self.apps.get(path)
-        # the path / is no parent: what nothing else serves is not found
-        while app is None and len(path := path.rpartition("/")[0]) > 1:
-            app = self.apps.get(path)
+        app = serving(self.apps, path)
         return self.fallback if app is None else app
 
 

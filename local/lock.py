@@ -1,4 +1,4 @@
-"""Compile the three requirement files from `pyproject.toml`, with hashes.
+"""Compile the four requirement files from `pyproject.toml`, with hashes.
 
 The longest list is resolved first and constrains the others, so a package has the same version in tests, jobs and
 serving functions. In the opposite order, the shortest list takes versions that a job's dependencies then refuse.
@@ -16,7 +16,8 @@ from local.places import ROOT
 
 # the output, the extras of pyproject.toml in it, and the outputs that constrain it
 FILES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("dev-requirements.txt", ("jobs", "dev"), ()),
+    ("dev-requirements.txt", ("jobs", "local", "dev"), ()),
+    ("local/requirements.txt", ("jobs", "local"), ("dev-requirements.txt",)),
     ("jobs/requirements.txt", ("jobs",), ("dev-requirements.txt",)),
     ("requirements.txt", (), ("dev-requirements.txt",)),
 )
@@ -36,7 +37,8 @@ def lock(upgrade: bool = False) -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         shutil.copy(ROOT / "pyproject.toml", scratch)
-        (scratch / "jobs").mkdir()
+        for folder_name in ("jobs", "local"):
+            (scratch / folder_name).mkdir()
         for name, extras, constraints in FILES:
             if (ROOT / name).exists():
                 shutil.copy(ROOT / name, scratch / name)

@@ -3,15 +3,17 @@
 Imports nothing heavier than a YAML parser, because functions read it too.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 FILE: Final = Path(__file__).parent.parent / "functions.yaml"
-KINDS: Final = ("http", "event", "job")
+KINDS: Final = ("http", "edge", "event", "job")
 SERVICES: Final = ("postgres", "redis", "pubsub")
+
+T = TypeVar("T")
 
 
 class InvalidManifest(ValueError):
@@ -35,7 +37,7 @@ class Entry:
     secrets: tuple[str, ...] = ()
     # the topics that it may publish to
     publishes: tuple[str, ...] = ()
-    # http
+    # http and edge; the paths of an edge are those of the functions that it stands for
     public: bool = False
     paths: tuple[str, ...] = ()
     # event
@@ -66,6 +68,11 @@ class Manifest:
         return {path: entry.name for entry in self.of_kind("http") for path in entry.paths}
 
     @property
+    def public_functions(self) -> tuple[Entry, ...]:
+        """Return the HTTP functions that anybody may invoke, for which an edge stands."""
+        return tuple(entry for entry in self.of_kind("http") if entry.public)
+
+    @property
     def environment(self) -> dict[str, str]:
         """Return the environment of all entries together, for a process that serves several of them."""
         return {name: value for entry in self.entries.values() for name, value in entry.environment.items()}
@@ -86,6 +93,7 @@ COMMON: Final[dict[str, tuple[type | tuple[type, ...], float]]] = {
 }
 OWN: Final[dict[str, dict[str, tuple[type | tuple[type, ...], float]]]] = {
     "http": {"public": (bool, 0), "paths": (list, 0)},
+    "edge": {},
     "event": {
         "topic": (str, 0),
         "filter": (str, 0),
@@ -96,9 +104,22 @@ OWN: Final[dict[str, dict[str, tuple[type | tuple[type, ...], float]]]] = {
     "job": {"schedule": ((str, type(None)), 0), "heavy": (bool, 0)},
 }
 OPTIONAL: Final = ("heavy", "publishes")
+# what an edge has from all public functions together; terraform/functions.tf computes the same
+JOINED: Final = ("paths", "needs", "publishes", "secrets")
 # limits of Pub/Sub
 MAX_ATTEMPTS: Final = 100
 MAX_BACKOFF_S: Final = 600
+
+
+def serving(served: Mapping[str, T], path: str) -> T | None:
+    """Return what ``served`` has for the longest of its paths that equals ``path`` or is a parent of it, if any.
+
+    The path / is no parent. The load balancer has the same rule (terraform/balancer.tf).
+    """
+    found = served.get(path)
+    while found is None and len(path := path.rpartition("/")[0]) > 1:
+        found = served.get(path)
+    return found
 
 
 @cache
@@ -123,14 +144,14 @@ def parse(parsed: Any) -> Manifest:
     document = _mapping(parsed, "functions.yaml")
     _check_keys(document, {"topics", "entries"}, "functions.yaml")
     topics = tuple(_mapping(document.get("topics"), "topics"))
-    entries = {
-        name: _entry(str(name), _mapping(values, str(name)))
-        for name, values in _mapping(document.get("entries"), "entries").items()
-    }
+    listed = _mapping(document.get("entries"), "entries")
+    entries = {name: _entry(str(name), _mapping(values, str(name))) for name, values in listed.items()}
+    public = [entry for entry in entries.values() if entry.kind == "http" and entry.public]
+    entries = {name: _standing_for(public, entry) if entry.kind == "edge" else entry for name, entry in entries.items()}
     owners: dict[str, str] = {}
     environment: dict[str, tuple[str, str]] = {}
     for entry in entries.values():
-        for path in entry.paths:
+        for path in entry.paths if entry.kind == "http" else ():
             if path in owners:
                 raise InvalidManifest(f"{entry.name}: the path {path} already belongs to {owners[path]}")
             owners[path] = entry.name
@@ -154,6 +175,8 @@ def _entry(name: str, values: Mapping[str, Any]) -> Entry:
     if kind not in KINDS:
         raise InvalidManifest(f"{name}: kind must be one of {', '.join(KINDS)}, not {kind!r}")
     keys = COMMON | OWN[kind]
+    if kind == "edge":
+        keys = {key: value for key, value in keys.items() if key not in (*JOINED, "environment")}
     _check_keys(values, {"kind", *keys}, name)
     for key, (expected, minimum) in keys.items():
         if key not in values:
@@ -167,11 +190,12 @@ def _entry(name: str, values: Mapping[str, Any]) -> Entry:
             raise InvalidManifest(f"{name}: {key} must be at least {minimum}, not {value}")
         if isinstance(value, list) and not all(isinstance(item, str) for item in value):
             raise InvalidManifest(f"{name}: {key} must be a list of strings")
-    if unknown := set(values["needs"]) - set(SERVICES):
+    needs = values.get("needs", ())
+    if unknown := set(needs) - set(SERVICES):
         raise InvalidManifest(
             f"{name}: needs has unknown services {', '.join(sorted(unknown))}; known are {', '.join(SERVICES)}"
         )
-    if ("pubsub" in values["needs"]) != bool(values.get("publishes")):
+    if ("pubsub" in needs) != bool(values.get("publishes")):
         raise InvalidManifest(
             f"{name}: publishes must name the topics it publishes to if it needs pubsub, and be absent otherwise"
         )
@@ -179,7 +203,7 @@ def _entry(name: str, values: Mapping[str, Any]) -> Entry:
         raise InvalidManifest(f"{name}: max_instances is less than min_instances")
     if kind == "event":
         _check_retries(name, values)
-    if not all(isinstance(value, str) for value in values["environment"].values()):
+    if not all(isinstance(value, str) for value in values.get("environment", {}).values()):
         raise InvalidManifest(f"{name}: environment values must be strings; put them in quotes")
     for path in values.get("paths", ()):
         if not path.startswith("/") or (path != "/" and path.endswith("/")):
@@ -189,7 +213,16 @@ def _entry(name: str, values: Mapping[str, Any]) -> Entry:
     if kind == "job" and values["schedule"] is not None and len(values["schedule"].split()) != 5:
         raise InvalidManifest(f"{name}: schedule {values['schedule']!r} does not have the five fields of cron")
     checked: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    return Entry(name, **checked)
+    return Entry(name, **({"needs": ()} | checked))
+
+
+def _standing_for(functions: Sequence[Entry], edge: Entry) -> Entry:
+    """Return an edge with what it has from ``functions``: JOINED, and their environment."""
+    joined: dict[str, Any] = {
+        key: tuple(dict.fromkeys(value for entry in functions for value in getattr(entry, key))) for key in JOINED
+    }
+    environment = {name: value for entry in functions for name, value in entry.environment.items()}
+    return replace(edge, public=True, environment=environment, **joined)
 
 
 def _check_retries(name: str, values: Mapping[str, Any]) -> None:

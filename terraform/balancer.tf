@@ -3,13 +3,13 @@
 # other one serves, and answers it with a problem.
 
 locals {
-  balanced = var.domain == null ? {} : { for name, entry in local.entries : name => entry if entry.public }
+  balanced = var.domain == null ? {} : { for name, entry in local.entries : name => entry if entry.public && entry.kind == "http" }
   # functions that mark some answers as public; Cloud CDN caches only those
   cached = toset([for name, entry in local.balanced : name if var.cdn && length(setintersection(entry.paths, ["/products", "/recommendations", "/images"])) > 0])
   # shared/http/geo.py reads it
   geo_header = "X-Client-Place"
   # the function that serves the pages
-  pages    = one([for name, entry in local.entries : name if contains(entry.paths, "/")])
+  pages    = one([for name, entry in local.public_functions : name if contains(entry.paths, "/")])
   balancer = toset(var.domain == null ? [] : ["this"])
   # what shared/http/edge.py removes too: advertising networks and mail tools append these to links
   tracking_parameters = [

@@ -1,5 +1,5 @@
-# Every entry of functions.yaml, through one module. Only the job migrate, and the functions that issue links, are treated
-# by name.
+# Every entry of functions.yaml, through one module. Only the job migrate, and the functions that mail links, are treated by
+# name.
 
 locals {
   prod      = var.environment == "prod"
@@ -12,10 +12,26 @@ locals {
   instance_limit = coalesce(var.max_instances, local.prod ? 1000 : 2)
   # Database connections of an instance. A job uses one each for its lock, its work and its log; of an HTTP function's, a
   # route holds at most all but one, so that one is left for the other routes (docs/settings.md).
-  pool_size = local.prod ? { http = 4, event = 4, job = 3 } : { http = 3, event = 2, job = 3 }
+  pool_size = local.prod ? { http = 4, edge = 4, event = 4, job = 3 } : { http = 3, edge = 3, event = 2, job = 3 }
+
+  # An edge stands for all public functions, and has what they have together. shared/manifest.py computes the same.
+  public_functions = { for name, entry in local.manifest.entries : name => entry if entry.kind == "http" && try(entry.public, false) }
+  joined = {
+    public      = true
+    paths       = distinct(flatten([for entry in values(local.public_functions) : entry.paths]))
+    needs       = distinct(flatten([for entry in values(local.public_functions) : entry.needs]))
+    publishes   = distinct(flatten([for entry in values(local.public_functions) : try(entry.publishes, [])]))
+    environment = merge([for entry in values(local.public_functions) : entry.environment]...)
+    secrets     = distinct(flatten([for entry in values(local.public_functions) : entry.secrets]))
+  }
+  # without the edge where the load balancer has the one address
+  deployed = {
+    for name, entry in local.manifest.entries : name => merge(entry, entry.kind == "edge" ? local.joined : null)
+    if entry.kind != "edge" || local.entry == "functions"
+  }
 
   entries = {
-    for name, entry in local.manifest.entries : name => {
+    for name, entry in local.deployed : name => {
       kind          = entry.kind
       public        = try(entry.public, false)
       paths         = try(entry.paths, [])
@@ -31,7 +47,7 @@ locals {
       memory        = entry.memory
       cpu           = entry.cpu
       concurrency   = entry.concurrency
-      min_instances = try(entry.public, false) ? max(entry.min_instances, var.warm_instances) : entry.min_instances
+      min_instances = contains(local.warm_kinds, entry.kind) && try(entry.public, false) ? max(entry.min_instances, var.warm_instances) : entry.min_instances
       max_instances = max(1, entry.min_instances, min(entry.max_instances, local.instance_limit))
       pool_size     = local.pool_size[entry.kind]
       timeout_s     = entry.timeout_s
@@ -48,17 +64,19 @@ locals {
   # this job lets the first admin in by a link; operators alone may call it (docs/runbooks/first-deployment.md)
   doorkeeper = "first_admin"
 
-  # who issues links to an account's pages, and who mails them
-  link_issuers = ["accounts", "admin", local.doorkeeper]
-  mailers      = ["accounts", "admin"]
-  # Links begin with it. Cloud Run gives each service this address beside the one that is only known once it exists.
-  public_url = local.behind_balancer ? "https://${var.domain}" : "https://accounts-${data.google_project.this.number}.${var.region}.run.app"
-  # Pictures of products begin with it: the address of the function that draws them, unless all have one address.
-  pages_url = local.behind_balancer ? local.public_url : "https://${local.pages}-${data.google_project.this.number}.${var.region}.run.app"
+  # who issues links to an account's pages and mails them; an edge does what it stands for
+  mailers = [for name, entry in local.entries : name if contains(["accounts", "admin"], name) || entry.kind == "edge"]
 
-  # Whether public functions answer at the domain alone. With a domain and public_access = "iam" they answer at both, so
-  # that a live shop loses no request until the domain's certificate is active.
-  behind_balancer = var.domain != null && var.public_access != "iam"
+  # Which address is handed out. With a domain and public_access = "iam" the functions answer at both, so that a live shop
+  # loses no request until the domain's certificate is active.
+  entry           = coalesce(var.entry, var.domain != null && var.public_access != "iam" ? "load_balancer" : "functions")
+  behind_balancer = local.entry == "load_balancer"
+  edge            = one([for name, entry in local.manifest.entries : name if entry.kind == "edge"])
+  # The address of every public path; links and pictures of products begin with it. Cloud Run gives each service this
+  # address beside the one that is only known once the service exists, so that the service itself can be told.
+  public_url = local.behind_balancer ? "https://${var.domain}" : "https://${local.edge}-${data.google_project.this.number}.${var.region}.run.app"
+  # what shoppers call stays warm
+  warm_kinds = local.behind_balancer ? ["http"] : ["edge"]
 
   # An allow-list of the files that a function can import; nothing of local/ or tests/, and web/ for the
   # function that serves it.
@@ -85,6 +103,7 @@ locals {
         ) : setunion(
         fileset(local.root, "functions/__init__.py"),
         fileset(local.root, "functions/${name}/**/*.py"),
+        entry.kind == "edge" ? setunion([for public in keys(local.public_functions) : fileset(local.root, "functions/${public}/**/*.py")]...) : [],
         contains(entry.paths, "/") ? fileset(local.root, "web/**/*") : [],
       ),
     )
@@ -221,7 +240,7 @@ module "function" {
       SECRETS_GENERATION   = tostring(var.secrets_generation)
       LOG_EXECUTION_ID     = "true"
     },
-    each.value.kind == "http" ? {
+    contains(["http", "edge"], each.value.kind) ? {
       CORS_ORIGINS     = join(",", var.cors_origins)
       IDENTITY_ISSUERS = jsonencode(var.identity_issuers)
       TRUST_SHOP_IDS   = tostring(var.trust_shop_ids)
@@ -242,9 +261,7 @@ module "function" {
     # no server answers there, so every answer is computed
     contains(each.value.needs, "redis") && !local.redis ? { REDIS_URL = "redis://127.0.0.1:1/0" } : {},
     contains(local.schedule_readers, each.key) ? { SCHEDULER_LOCATION = var.region } : {},
-    contains(local.link_issuers, each.key) ? { PUBLIC_URL = local.public_url } : (
-      contains(each.value.needs, "postgres") ? { PUBLIC_URL = local.pages_url } : {}
-    ),
+    contains(each.value.needs, "postgres") ? { PUBLIC_URL = local.public_url } : {},
     contains(local.mailers, each.key) && var.mail != null ? {
       MAIL_URL  = var.mail.url
       MAIL_FROM = var.mail.from

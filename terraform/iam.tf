@@ -70,7 +70,7 @@ locals {
   # Everybody may call public functions, unless var.public_access is none; each other function has one caller
   invokers = {
     for name, entry in local.entries : name =>
-    entry.kind == "http" ? (entry.public && var.public_access != "none" ? { everybody = "allUsers" } : {}) :
+    contains(["http", "edge"], entry.kind) ? (entry.public && var.public_access != "none" ? { everybody = "allUsers" } : {}) :
     entry.kind == "event" ? { push = google_service_account.push.member } :
     entry.schedule != null ? { scheduler = google_service_account.scheduler.member } :
     merge(

@@ -1,7 +1,7 @@
 # With var.monitoring: uptime checks, objectives and alerts. docs/runbooks explains the thresholds.
 
 locals {
-  watched = var.monitoring ? { for name, entry in local.entries : name => entry if entry.kind == "http" && entry.public } : {}
+  watched = var.monitoring ? { for name, entry in local.entries : name => entry if entry.public } : {}
   # without public access Google's checks are refused as well
   checked  = var.public_access == "none" ? {} : local.watched
   channels = var.monitoring && var.alert_email != null ? [google_monitoring_notification_channel.email[0].id] : []

@@ -4,17 +4,8 @@ output "urls" {
 }
 
 output "url" {
-  description = "The address of the storefront, the console at /console and the API reference at /docs; with a domain, of every public function."
-  value       = local.pages_url
-}
-
-output "public_urls" {
-
-  value = merge([
-    for name, entry in local.entries : {
-      for path in entry.paths : path => local.behind_balancer ? "https://${var.domain}" : module.function[name].url
-    } if entry.public
-  ]...)
+  description = "The address of every public path: of the API, the storefront, the console at /console and the API reference at /docs."
+  value       = local.public_url
 }
 
 output "sources" {

@@ -95,7 +95,7 @@ variable "max_instances" {
 }
 
 variable "warm_instances" {
-  description = "Instances of each public function that always run, so that shoppers do not wait for cold starts."
+  description = "Instances that always run, so that shoppers do not wait for cold starts: of each public function behind the load balancer, or of the function edge."
   type        = number
   default     = 0
 
@@ -106,7 +106,7 @@ variable "warm_instances" {
 }
 
 variable "domain" {
-  description = "With a domain, an HTTPS load balancer serves the pages and all public functions under it. Without one, each function has its own URL."
+  description = "With a domain, an HTTPS load balancer serves the pages and all public functions under it. Without one, the function edge does."
   type        = string
   default     = null
 
@@ -130,6 +130,32 @@ variable "public_access" {
   validation {
     condition     = var.public_access != "load_balancer" || var.domain != null
     error_message = "public_access = \"load_balancer\" needs a domain: without one there is no load balancer, and nobody could call the functions."
+  }
+}
+
+variable "entry" {
+  description = "The one address of all public paths. functions: that of the function edge. load_balancer (recommended): the domain. Default: the domain, unless public_access is iam."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = contains(["functions", "load_balancer"], coalesce(var.entry, "functions"))
+    error_message = "entry is functions or load_balancer."
+  }
+
+  validation {
+    condition     = var.entry != "load_balancer" || var.domain != null
+    error_message = "entry = \"load_balancer\" needs a domain. Set domain, or entry = \"functions\"."
+  }
+
+  validation {
+    condition     = var.entry != "load_balancer" || var.public_access != "iam"
+    error_message = "entry = \"load_balancer\" needs public_access = \"load_balancer\" (or \"none\"): with \"iam\" the functions still answer at their own addresses. Set both once the domain's certificate is active."
+  }
+
+  validation {
+    condition     = var.entry != "functions" || var.public_access != "load_balancer"
+    error_message = "entry = \"functions\" needs public_access = \"iam\" (or \"none\"): with \"load_balancer\" the function edge answers nobody."
   }
 }
 

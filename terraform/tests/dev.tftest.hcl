@@ -40,6 +40,11 @@ run "dev_is_small_and_replaceable" {
     condition     = length(module.function) == length(yamldecode(file("../functions.yaml")).entries)
     error_message = "functions.yaml and the functions differ"
   }
+
+  assert {
+    condition     = output.url == "https://edge-${data.google_project.this.number}.europe-west1.run.app"
+    error_message = "the function edge is not the one address"
+  }
 }
 
 run "alerts_reach_somebody_when_asked" {

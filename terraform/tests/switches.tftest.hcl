@@ -79,6 +79,82 @@ run "links_lead_to_the_domain_once_it_is_the_only_address" {
     condition     = local.public_url == "https://shop.example.com"
     error_message = "links do not lead to the domain"
   }
+
+  assert {
+    condition     = !contains(keys(module.function), "edge") && length(google_compute_backend_service.function) == length(local.public_functions)
+    error_message = "the edge is deployed beside the load balancer"
+  }
+}
+
+run "without_a_domain_the_edge_has_what_public_functions_have_together" {
+  command = plan
+
+  variables {
+    entry          = "functions"
+    warm_instances = 1
+  }
+
+  assert {
+    condition = alltrue([
+      for entry in [for one in values(yamldecode(file("../functions.yaml")).entries) : one if try(one.public, false)] :
+      length(setsubtract(entry.secrets, local.entries["edge"].secrets)) + length(setsubtract(entry.needs, local.entries["edge"].needs)) + length(setsubtract(try(entry.publishes, []), local.entries["edge"].publishes)) == 0
+    ])
+    error_message = "the edge lacks what a public function has"
+  }
+
+  assert {
+    condition     = contains(local.mailers, "edge") && contains(local.schedule_readers, "edge") && local.invokers["edge"]["everybody"] == "allUsers"
+    error_message = "the edge cannot do what the admin function does, or is closed"
+  }
+
+  assert {
+    condition     = local.entries["edge"].min_instances == 1 && local.entries["products"].min_instances == 0
+    error_message = "the edge is cold, or functions behind it are warm"
+  }
+
+  assert {
+    condition     = !contains(keys(google_compute_backend_service.function), "edge")
+    error_message = "the load balancer serves the edge"
+  }
+}
+
+run "the_address_changes_when_the_domain_takes_over" {
+  command         = plan
+  expect_failures = [var.entry]
+
+  variables {
+    entry  = "load_balancer"
+    domain = "shop.example.com"
+  }
+}
+
+run "a_load_balancer_as_entry_needs_a_domain" {
+  command         = plan
+  expect_failures = [var.entry]
+
+  variables {
+    entry = "load_balancer"
+  }
+}
+
+run "the_edge_cannot_be_the_address_of_closed_functions" {
+  command         = plan
+  expect_failures = [var.entry]
+
+  variables {
+    entry         = "functions"
+    domain        = "shop.example.com"
+    public_access = "load_balancer"
+  }
+}
+
+run "an_entry_is_one_of_two" {
+  command         = plan
+  expect_failures = [var.entry]
+
+  variables {
+    entry = "edge"
+  }
 }
 
 run "a_live_shop_keeps_its_addresses_until_the_certificate_is_active" {
@@ -89,7 +165,7 @@ run "a_live_shop_keeps_its_addresses_until_the_certificate_is_active" {
   }
 
   assert {
-    condition     = !local.behind_balancer && strcontains(local.public_url, ".run.app") && length(google_compute_url_map.this) == 1
+    condition     = !local.behind_balancer && startswith(local.public_url, "https://edge-") && contains(keys(module.function), "edge") && length(google_compute_url_map.this) == 1
     error_message = "the domain takes over before its certificate is active"
   }
 }

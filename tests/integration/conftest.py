@@ -230,7 +230,7 @@ def serve(run_logs: RunLogs) -> Iterator[Serve]:
 
         def client(target: str) -> httpx.Client:
             app = create(target)
-            if manifest().entries[target].kind == "http":
+            if manifest().entries[target].kind in ("http", "edge"):
                 server = stack.enter_context(Server(app))
                 return stack.enter_context(httpx.Client(base_url=server.url, timeout=30, verify=TLS, event_hooks=hooks))
             return stack.enter_context(

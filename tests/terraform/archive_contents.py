@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from local.places import ROOT
-from shared.manifest import Entry
+from shared.manifest import Entry, manifest
 
 SOURCE = ROOT / "terraform/functions.tf"
 
@@ -23,22 +23,24 @@ SECTIONS = {
     "common": Section("common = setunion(", "files = {"),
     "job": Section('entry.kind == "job" ? setunion(', "entry.heavy ? setunion("),
     "heavy": Section("entry.heavy ? setunion(", ") : []"),
-    "http": Section(") : setunion(", 'contains(entry.paths, "/") ? '),
+    "http": Section(") : setunion(", 'entry.kind == "edge" ? '),
+    "edge": Section('entry.kind == "edge" ? ', 'contains(entry.paths, "/") ? '),
     "pages": Section('contains(entry.paths, "/") ? ', "contents = {"),
 }
 
 
 @dataclass(frozen=True)
 class Patterns:
-    """The `fileset` patterns of all archives, of jobs, of heavy jobs, of the others, and of the pages.
+    """The `fileset` patterns of all archives, of jobs, of heavy jobs, of the others, of an edge, and of the pages.
 
-    `{}` is the entry's name.
+    `{}` is the entry's name; in those of an edge, the name of each public function.
     """
 
     common: tuple[str, ...]
     job: tuple[str, ...]
     heavy: tuple[str, ...]
     http: tuple[str, ...]
+    edge: tuple[str, ...]
     pages: tuple[str, ...]
 
     @classmethod
@@ -54,7 +56,7 @@ class Patterns:
     def _in_section(text: str, section: Section) -> tuple[str, ...]:
         start = text.index(section.start) + len(section.start)
         part = text[start : text.index(section.end, start)]
-        return tuple(re.findall(r'fileset\(local\.root, "([^"]+)"\)', part.replace("${name}", "{}")))
+        return tuple(re.findall(r'fileset\(local\.root, "([^"]+)"\)', re.sub(r"\$\{(name|public)\}", "{}", part)))
 
     def without(self, pattern: str) -> "Patterns":
         """Return the patterns without one of them."""
@@ -69,10 +71,13 @@ class Patterns:
             patterns = (*patterns, *self.heavy)
         if "/" in entry.paths:
             patterns = (*patterns, *self.pages)
+        named = [pattern.format(entry.name) for pattern in patterns]
+        if entry.kind == "edge":
+            named += [pattern.format(public.name) for pattern in self.edge for public in manifest().public_functions]
         files = {
             path.relative_to(ROOT).as_posix(): path
-            for pattern in patterns
-            for path in ROOT.glob(pattern.format(entry.name))
+            for pattern in named
+            for path in ROOT.glob(pattern)
             if path.is_file()
         }
         return files | {"requirements.txt": ROOT / ("jobs/requirements.txt" if entry.heavy else "requirements.txt")}

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +39,22 @@ class Plan:
 
     def __init__(self, document: dict[str, Any], text: str, root: Path = ROOT) -> None:
         self.root = root
-        self.listed = load(root / "functions.yaml")
+        self.document = document
+        self.listed = self._deployed(load(root / "functions.yaml"))
         self.graph = Graph(document["configuration"])
         self.text = text
-        self.document = document
         self.resources = list(self._walk(document["planned_values"]["root_module"]))
 
     def _walk(self, module: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from module.get("resources", [])
         for child in module.get("child_modules", []):
             yield from self._walk(child)
+
+    def _deployed(self, listed: Manifest) -> Manifest:
+        """Return what the plan deploys: no edge behind the load balancer."""
+        behind = self.variable("domain") is not None and self.variable("public_access") != "iam"
+        entries = {name: entry for name, entry in listed.entries.items() if not (behind and entry.kind == "edge")}
+        return replace(listed, entries=entries)
 
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
         """Return the values of all resources of a type by their addresses."""

@@ -31,6 +31,9 @@ main = importlib.util.module_from_spec(spec)
 sys.modules["main"] = main
 spec.loader.exec_module(main)
 assert callable(getattr(main, target)), target
+if target == "edge":
+    for name in set(sys.modules["functions.edge.main"].paths.values()):
+        assert callable(getattr(main, name)), name
 import ast
 # imports inside functions run on first use: resolve them as well
 for file in sorted(root.rglob("*.py")):
@@ -110,7 +113,9 @@ def test_an_archive_has_the_code_of_its_function_and_of_no_other(
         else:
             assert f"functions/{name}/main.py" in files
             assert not [file for file in files if file.startswith("jobs/")]
-            others = {f"functions/{other}/main.py" for other in listed.entries if other != name}
+            stands_for = {public.name for public in listed.public_functions} if entry.kind == "edge" else set()
+            assert {f"functions/{other}/main.py" for other in stands_for} <= set(files)
+            others = {f"functions/{other}/main.py" for other in listed.entries if other not in (name, *stands_for)}
         assert not others & set(files)
 
 

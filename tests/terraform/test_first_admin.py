@@ -2,7 +2,6 @@
 
 import re
 
-from shared.manifest import Manifest
 from tests.terraform.conftest import PROJECT, Plan
 from tests.terraform.test_plan import environment, secrets
 
@@ -37,19 +36,14 @@ def test_it_has_no_schedule_and_an_account_that_reads_one_secret(plan: Plan) -> 
     assert f"aisle-first-admin@{PROJECT}.iam" in environment(plan.functions()["migrate"])["DATABASE_JOBS"].split(",")
 
 
-def test_its_links_begin_where_those_of_accounts_do(plan: Plan) -> None:
-    addresses = {name: environment(function).get("PUBLIC_URL") for name, function in plan.functions().items()}
-    assert addresses[JOB] == addresses["accounts"] == addresses["admin"]
-
-
-def test_who_answers_with_products_knows_where_their_pictures_are(plan: Plan, listed: Manifest) -> None:
+def test_links_and_pictures_begin_with_the_one_address(plan: Plan) -> None:
     balancer = plan.by_key("google_compute_url_map", "this").get("this")
-    host = balancer["host_rule"][0]["hosts"][0] if balancer else r"web-[\w-]+\.europe-west1\.run\.app"
-    for name, entry in listed.entries.items():
+    host = balancer["host_rule"][0]["hosts"][0] if balancer else r"edge-[\w-]+\.europe-west1\.run\.app"
+    for name, entry in plan.listed.entries.items():
         address = environment(plan.functions()[name]).get("PUBLIC_URL")
         if "postgres" not in entry.needs:
             assert address is None, name
-        elif name not in ("accounts", "admin", JOB):
+        else:
             assert re.fullmatch(f"https://{host}", address or ""), name
 
 

@@ -2,7 +2,6 @@
 
 import re
 
-from shared.manifest import Manifest
 from tests.terraform.conftest import PROJECT, SECRET_VALUES, Plan
 
 CLOUD_NAME = str.maketrans("_", "-")
@@ -21,10 +20,10 @@ def secrets(function: dict) -> set[str]:
     return {variable["key"] for variable in function["service_config"][0].get("secret_environment_variables", [])}
 
 
-def test_functions_are_exactly_the_entries(plan: Plan, listed: Manifest) -> None:
+def test_functions_are_exactly_the_entries(plan: Plan) -> None:
     functions = plan.functions()
-    assert set(functions) == set(listed.entries)
-    for name, entry in listed.entries.items():
+    assert set(functions) == set(plan.listed.entries)
+    for name, entry in plan.listed.entries.items():
         built, served = functions[name]["build_config"][0], functions[name]["service_config"][0]
         assert functions[name]["name"] == name.translate(CLOUD_NAME)
         assert (built["entry_point"], built["runtime"]) == (name, "python313")
@@ -34,15 +33,15 @@ def test_functions_are_exactly_the_entries(plan: Plan, listed: Manifest) -> None
         assert 1 <= served["max_instance_count"] <= entry.max_instances
 
 
-def test_every_function_runs_as_its_own_account(plan: Plan, listed: Manifest) -> None:
+def test_every_function_runs_as_its_own_account(plan: Plan) -> None:
     accounts = {name: values[0]["account_id"] for name, values in plan.inside("google_service_account").items()}
-    assert accounts == {name: account_of(name) for name in listed.entries}
+    assert accounts == {name: account_of(name) for name in plan.listed.entries}
 
 
-def test_everybody_may_call_the_public_functions_only(plan: Plan, listed: Manifest) -> None:
+def test_everybody_may_call_the_public_functions_only(plan: Plan) -> None:
     invokers = plan.inside("google_cloud_run_v2_service_iam_member")
     public = {name for name, grants in invokers.items() if any(grant.get("member") == "allUsers" for grant in grants)}
-    assert public == {name for name, entry in listed.entries.items() if entry.public}
+    assert public == {name for name, entry in plan.listed.entries.items() if entry.public}
     assert all(grant["role"] == "roles/run.invoker" for grants in invokers.values() for grant in grants)
 
 
@@ -56,9 +55,9 @@ def test_only_functions_and_the_website_are_public(plan: Plan) -> None:
     assert others <= {'google_storage_bucket_iam_member.web["this"]'}
 
 
-def test_everything_else_has_one_caller(dev: Plan, listed: Manifest) -> None:
+def test_everything_else_has_one_caller(dev: Plan) -> None:
     invokers = dev.inside("google_cloud_run_v2_service_iam_member")
-    for name, entry in listed.entries.items():
+    for name, entry in dev.listed.entries.items():
         if not entry.public and (entry.kind == "event" or entry.schedule):
             assert len(invokers[name]) == 1, name
         elif not entry.public:
@@ -66,25 +65,25 @@ def test_everything_else_has_one_caller(dev: Plan, listed: Manifest) -> None:
             assert name not in invokers
 
 
-def test_private_functions_accept_no_calls_from_outside(plan: Plan, listed: Manifest) -> None:
+def test_private_functions_accept_no_calls_from_outside(plan: Plan) -> None:
     for name, function in plan.functions().items():
-        ingress, entry = function["service_config"][0]["ingress_settings"], listed.entries[name]
+        ingress, entry = function["service_config"][0]["ingress_settings"], plan.listed.entries[name]
         if entry.kind == "event" or (entry.kind == "job" and entry.schedule):
             assert ingress == "ALLOW_INTERNAL_ONLY"
         else:
             assert ingress in ("ALLOW_ALL", "ALLOW_INTERNAL_AND_GCLB")
 
 
-def test_behind_the_balancer_public_functions_accept_no_direct_calls(prod: Plan, listed: Manifest) -> None:
+def test_behind_the_balancer_public_functions_accept_no_direct_calls(prod: Plan) -> None:
     for name, function in prod.functions().items():
-        if listed.entries[name].public:
+        if prod.listed.entries[name].public:
             assert function["service_config"][0]["ingress_settings"] == "ALLOW_INTERNAL_AND_GCLB"
 
 
-def test_every_event_function_has_its_subscription(plan: Plan, listed: Manifest) -> None:
+def test_every_event_function_has_its_subscription(plan: Plan) -> None:
     subscriptions = plan.by_key("google_pubsub_subscription", "event")
-    assert set(subscriptions) == {entry.name for entry in listed.of_kind("event")}
-    for entry in listed.of_kind("event"):
+    assert set(subscriptions) == {entry.name for entry in plan.listed.of_kind("event")}
+    for entry in plan.listed.of_kind("event"):
         subscription = subscriptions[entry.name]
         assert (subscription.get("filter") or "") == entry.filter
         assert subscription["dead_letter_policy"][0]["max_delivery_attempts"] == entry.attempts
@@ -96,35 +95,36 @@ def test_every_event_function_has_its_subscription(plan: Plan, listed: Manifest)
         assert subscription["expiration_policy"][0]["ttl"] == ""
 
 
-def test_every_dead_letter_topic_has_its_subscription_and_iam(plan: Plan, listed: Manifest) -> None:
+def test_every_dead_letter_topic_has_its_subscription_and_iam(plan: Plan) -> None:
     topics = plan.by_key("google_pubsub_topic", "dead_letter")
-    assert {values["name"] for values in topics.values()} == {f"{topic}-dead-letter" for topic in listed.topics}
-    assert set(plan.by_key("google_pubsub_subscription", "dead_letter")) == set(listed.topics)
+    assert {values["name"] for values in topics.values()} == {f"{topic}-dead-letter" for topic in plan.listed.topics}
+    assert set(plan.by_key("google_pubsub_subscription", "dead_letter")) == set(plan.listed.topics)
     publishes = plan.by_key("google_pubsub_topic_iam_member", "dead_letter")
-    assert set(publishes) == set(listed.topics)
+    assert set(publishes) == set(plan.listed.topics)
     takes = plan.by_key("google_pubsub_subscription_iam_member", "dead_letter")
-    assert set(takes) == {entry.name for entry in listed.of_kind("event")}
+    assert set(takes) == {entry.name for entry in plan.listed.of_kind("event")}
     replayers = plan.by_key("google_pubsub_subscription_iam_member", "replayer")
-    assert set(replayers) == {f"{name} {topic}" for name in ("admin", "replay_dead_letters") for topic in listed.topics}
+    readers = {name for name, entry in plan.listed.entries.items() if "/admin" in entry.paths} | {"replay_dead_letters"}
+    assert set(replayers) == {f"{name} {topic}" for name in readers for topic in plan.listed.topics}
     for grant in (*publishes.values(), *takes.values()):
         assert re.fullmatch(r"serviceAccount:service-.*@gcp-sa-pubsub\.iam\.gserviceaccount\.com", grant["member"])
     assert {grant["role"] for grant in publishes.values()} == {"roles/pubsub.publisher"}
     assert {grant["role"] for grant in takes.values()} == {"roles/pubsub.subscriber"}
 
 
-def test_schedules_are_those_of_functions_yaml(plan: Plan, listed: Manifest) -> None:
+def test_schedules_are_those_of_functions_yaml(plan: Plan) -> None:
     schedules = plan.by_key("google_cloud_scheduler_job", "this")
-    expected = {entry.name: entry.schedule for entry in listed.of_kind("job") if entry.schedule}
+    expected = {entry.name: entry.schedule for entry in plan.listed.of_kind("job") if entry.schedule}
     assert {name: values["schedule"] for name, values in schedules.items()} == expected
     for name, values in schedules.items():
         assert values["time_zone"] == "Etc/UTC"
-        assert values["attempt_deadline"] == f"{min(1800, max(15, listed.entries[name].timeout_s))}s"
+        assert values["attempt_deadline"] == f"{min(1800, max(15, plan.listed.entries[name].timeout_s))}s"
         assert len(values["http_target"][0]["oidc_token"]) == 1
 
 
-def test_settings_follow_from_what_a_function_needs(plan: Plan, listed: Manifest) -> None:
+def test_settings_follow_from_what_a_function_needs(plan: Plan) -> None:
     for name, function in plan.functions().items():
-        entry, settings = listed.entries[name], environment(function)
+        entry, settings = plan.listed.entries[name], environment(function)
         assert settings["ENVIRONMENT"] in ("dev", "prod")
         assert settings["GOOGLE_CLOUD_PROJECT"] == PROJECT
         assert ("DATABASE_USER" in settings) == ("postgres" in entry.needs)
@@ -133,8 +133,8 @@ def test_settings_follow_from_what_a_function_needs(plan: Plan, listed: Manifest
         assert settings.items() >= dict(entry.environment).items()
 
 
-def test_every_database_user_is_a_service_account_that_may_log_in(plan: Plan, listed: Manifest) -> None:
-    needing = {entry.name for entry in listed.entries.values() if "postgres" in entry.needs}
+def test_every_database_user_is_a_service_account_that_may_log_in(plan: Plan) -> None:
+    needing = {entry.name for entry in plan.listed.entries.values() if "postgres" in entry.needs}
     users = plan.by_key("google_sql_user", "function")
     assert {name: user["name"] for name, user in users.items()} == {
         name: f"{account_of(name)}@{PROJECT}.iam" for name in needing
@@ -145,7 +145,7 @@ def test_every_database_user_is_a_service_account_that_may_log_in(plan: Plan, li
     assert set(plan.by_key("google_project_iam_member", "sql_client")) == needing
 
 
-def test_migrate_names_all_users_that_it_gives_roles_to(plan: Plan, listed: Manifest) -> None:
+def test_migrate_names_all_users_that_it_gives_roles_to(plan: Plan) -> None:
     settings = environment(plan.functions()["migrate"])
     listed_users = [settings[f"DATABASE_{role}"].split(",") for role in ("OWNERS", "JOBS", "WRITERS")]
     named = {user for users in listed_users for user in users}
@@ -168,27 +168,27 @@ def test_functions_open_fewer_connections_than_postgres_takes(plan: Plan) -> Non
     assert flags["cloudsql.iam_authentication"] == "on"
 
 
-def test_by_default_private_services_are_reached_through_the_connector(dev: Plan, listed: Manifest) -> None:
+def test_by_default_private_services_are_reached_through_the_connector(dev: Plan) -> None:
     for change in dev.document["resource_changes"]:
         if change["type"] != "google_cloudfunctions2_function":
             continue
         name = change["address"].split('"')[1]
         service = change["change"]["after_unknown"]["service_config"][0]
-        private = bool({"postgres", "redis"} & set(listed.entries[name].needs))
+        private = bool({"postgres", "redis"} & set(dev.listed.entries[name].needs))
         assert bool(service.get("vpc_connector")) == private, name
 
 
-def test_direct_egress_gives_an_interface_and_no_connector(prod: Plan, listed: Manifest) -> None:
+def test_direct_egress_gives_an_interface_and_no_connector(prod: Plan) -> None:
     for name, function in prod.functions().items():
         service = function["service_config"][0]
-        private = bool({"postgres", "redis"} & set(listed.entries[name].needs))
+        private = bool({"postgres", "redis"} & set(prod.listed.entries[name].needs))
         assert not service.get("vpc_connector")
         assert len(service["direct_vpc_network_interface"]) == int(private)
 
 
-def test_publishers_are_those_that_need_pubsub(plan: Plan, listed: Manifest) -> None:
+def test_publishers_are_those_that_need_pubsub(plan: Plan) -> None:
     publishers = set(plan.by_key("google_pubsub_topic_iam_member", "publisher"))
-    needing = [entry.name for entry in listed.entries.values() if "pubsub" in entry.needs]
+    needing = [entry.name for entry in plan.listed.entries.values() if "pubsub" in entry.needs]
     assert {pair.split()[0] for pair in publishers} == set(needing)
 
 
@@ -219,33 +219,33 @@ def test_no_secret_value_is_in_the_plan(plan: Plan) -> None:
         assert user.get("password") is None
 
 
-def test_every_secret_of_functions_yaml_is_created(plan: Plan, listed: Manifest) -> None:
-    expected = {secret for entry in listed.entries.values() for secret in entry.secrets}
+def test_every_secret_of_functions_yaml_is_created(plan: Plan) -> None:
+    expected = {secret for entry in plan.listed.entries.values() for secret in entry.secrets}
     assert set(plan.by_key("google_secret_manager_secret", "this")) == expected
 
 
-def test_a_function_reads_its_own_secrets_only(plan: Plan, listed: Manifest) -> None:
+def test_a_function_reads_its_own_secrets_only(plan: Plan) -> None:
     readers = plan.inside("google_secret_manager_secret_iam_member")
-    for name, entry in listed.entries.items():
+    for name, entry in plan.listed.entries.items():
         expected = len(entry.secrets) + ("redis" in entry.needs)
         assert len(readers.get(name, [])) == expected, name
 
 
-def test_the_balancer_sends_each_path_to_its_function(prod: Plan, listed: Manifest) -> None:
+def test_the_balancer_sends_each_path_to_its_function(prod: Plan) -> None:
     matcher = prod.by_key("google_compute_url_map", "this")["this"]["path_matcher"][0]
     patterns = {path for rule in matcher["path_rule"] for path in rule["paths"]}
     expected = {
         pattern
-        for path, name in listed.paths.items()
-        if listed.entries[name].public
+        for path, name in prod.listed.paths.items()
+        if prod.listed.entries[name].public
         for pattern in ((path,) if path == "/" else (path, f"{path}/*", f"/api/v1{path}", f"/api/v1{path}/*"))
     }
     assert patterns == expected
     assert prod.document["planned_values"]["outputs"]["url"]["value"] == "https://shop.example.com"
 
 
-def test_every_public_function_is_watched(plan: Plan, listed: Manifest) -> None:
-    public = {entry.name for entry in listed.of_kind("http") if entry.public}
+def test_every_public_function_is_watched(plan: Plan) -> None:
+    public = {entry.name for entry in plan.listed.entries.values() if entry.public}
     assert set(plan.by_key("google_monitoring_uptime_check_config", "function")) == public
     assert set(plan.by_key("google_monitoring_slo", "availability")) == public
     assert set(plan.by_key("google_monitoring_slo", "latency")) == public

@@ -22,7 +22,7 @@ LATER = (
 )
 
 
-@pytest.mark.parametrize("name", [entry.name for entry in manifest().of_kind("http")])
+@pytest.mark.parametrize("name", [entry.name for kind in ("http", "edge") for entry in manifest().of_kind(kind)])
 def test_a_function_imports_at_its_start_only_what_every_answer_needs(name: str) -> None:
     probe = f"import sys, functions.{name}.main; print(*sorted(set(sys.modules) & set({LATER!r})))"
     process = subprocess.run(

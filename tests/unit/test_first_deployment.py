@@ -34,7 +34,7 @@ def test_the_functions_that_are_opened_by_hand_are_the_public_ones() -> None:
 
     listed = re.search(r"for service in ([\w -]+); do\n +gcloud run services update", COMMANDS)
     assert listed
-    assert set(listed.group(1).split()) == {entry.name for entry in manifest().of_kind("http") if entry.public}
+    assert set(listed.group(1).split()) == {entry.name for entry in manifest().entries.values() if entry.public}
 
 
 def test_the_kept_walk_has_the_commands_of_the_page_in_order_and_each_succeeded() -> None:

@@ -95,12 +95,12 @@ class Walk:
 
     def open_link(self, output: str) -> None:
         """Set the first admin's password at the link, as in a browser."""
-        (link,) = re.findall(rf"{cloud.urls()['accounts']}(/\S+)\?token=(\S+)", output)
+        (link,) = re.findall(rf"https://{cloud.EDGE_HOST}(/\S+)\?token=(\S+)", output)
         path, token = link
         answer = httpx.post(
             f"{self.server_url}{path}",
             json={"token": token, "new_password": PASSWORD},
-            headers={"Host": cloud.host("accounts")},
+            headers={"Host": cloud.EDGE_HOST},
             timeout=30,
         )
         assert answer.status_code < 300, answer.text

@@ -34,13 +34,17 @@ PORT: Final = b":443"
 
 
 def host(name: str) -> str:
-    """Return the host name of a function."""
+    """Return the host name of a function or job."""
     return f"{name.replace('_', '-')}-my-shop-dev.a.run.app"
 
 
 def urls() -> dict[str, str]:
     """Return the address of each function and job."""
     return {name: f"https://{host(name)}" for name in manifest().entries}
+
+
+# Where Terraform computes the address of the edge to be; the number of the project is the stand-in's.
+EDGE_HOST: Final = "edge-stub-number.europe-west1.run.app"
 
 
 class CloudRun:
@@ -50,9 +54,10 @@ class CloudRun:
         self.buckets = buckets
         self.token = token
         entries = manifest().entries
-        public: dict[str, Any] = {name: create(name) for name, entry in entries.items() if entry.kind == "http"}
+        public: dict[str, Any] = {name: create(name) for name, entry in entries.items() if entry.public}
         self.jobs = {host(name): create(name) for name, entry in entries.items() if entry.kind == "job"}
         self.public: dict[str, ASGIApp] = {host(name): app for name, app in public.items()}
+        self.public[EDGE_HOST] = public["edge"]
         self.public[DOMAIN] = gateway(manifest(), lambda name: public[name])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -196,11 +201,11 @@ def deployed(folder: Path, token: str) -> Iterator[tuple[Mapping[str, str], Serv
     """Serve the system; yield the environment in which programs reach it, and the server behind the proxy."""
     state = State.create(folder / "state")
     with Services(state, durable=False, own={}) as services:
-        environment = services.environment | {"PUBLIC_URL": urls()["accounts"], "LOG_LEVEL": "ERROR"}
+        environment = services.environment | {"PUBLIC_URL": f"https://{EDGE_HOST}", "LOG_LEVEL": "ERROR"}
         with settings_of(environment):
             ensure(manifest(), "http://127.0.0.1:9/_events", environment, token)
             with Server(CloudRun(folder, token)) as server:
-                hosts = {*map(host, manifest().entries), DOMAIN}
+                hosts = {*map(host, manifest().entries), EDGE_HOST, DOMAIN}
                 authority, context = certificate(folder, sorted(hosts))
                 proxy = Proxy(hosts, context, server.socket.getsockname()[1])
                 proxy.start()

@@ -120,7 +120,7 @@ def public_functions_are_open_as_chosen(plan: "Plan") -> Iterator[str]:
     invokers = plan.inside("google_cloud_run_v2_service_iam_member")
     for name, function in plan.functions().items():
         entry, service = plan.listed.entries[name], function["service_config"][0]
-        if entry.kind != "http":
+        if entry.kind not in ("http", "edge"):
             continue
         everybody = any(grant.get("member") == "allUsers" for grant in invokers.get(name, ()))
         if everybody != (entry.public and chosen != "none"):
@@ -132,10 +132,11 @@ def public_functions_are_open_as_chosen(plan: "Plan") -> Iterator[str]:
         proxies = (service["environment_variables"] or {}).get("TRUSTED_PROXIES")
         if proxies != ("2" if behind else "1"):
             yield f"{name} trusts {proxies} proxies"
-    addresses = plan.document["planned_values"]["outputs"]["public_urls"].get("value")
-    if behind and set((addresses or {}).values()) != {f"https://{domain}"}:
-        yield f"the addresses handed out are not those of {domain}"
-    if not behind and domain is not None and f"https://{domain}" in (addresses or {}).values():
+    # before the project exists, the address of the edge is not known
+    address = plan.document["planned_values"]["outputs"]["url"].get("value")
+    if behind and address != f"https://{domain}":
+        yield f"the address handed out is {address}, not that of {domain}"
+    if not behind and domain is not None and address == f"https://{domain}":
         yield f"{domain} is handed out while functions still answer at their own addresses"
 
 

@@ -59,7 +59,7 @@ def every_outage_has_its_alert(plan: "Plan") -> Iterator[str]:
     if not plan.variable("monitoring"):
         return
     alerts = plan.by_key("google_monitoring_alert_policy", "this")
-    public = {entry.name for entry in plan.listed.of_kind("http") if entry.public}
+    public = {entry.name for entry in plan.listed.entries.values() if entry.public}
     limits = {entry.timeout_s for entry in plan.listed.of_kind("job") if entry.heavy and entry.schedule}
     wanted = ALERTS | {f"instances-{name}" for name in public} | {f"job-duration-{limit}" for limit in limits}
     if missing := sorted(wanted - set(alerts)):

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from croniter import croniter
 
-from shared.manifest import FILE, InvalidManifest, load, manifest, parse
+from shared.manifest import FILE, InvalidManifest, load, manifest, parse, serving
 
 DOCUMENT: dict[str, Any] = {
     "topics": {"things": {}},
@@ -88,8 +88,50 @@ def test_folders_and_entries_are_the_same() -> None:
     folders = {path.parent.name for path in root.glob("functions/*/main.py")}
     modules = {path.stem for path in root.glob("jobs/*.py") if f"\ndef {path.stem}(" in path.read_text()}
     parsed = manifest()
-    assert folders == {entry.name for entry in (*parsed.of_kind("http"), *parsed.of_kind("event"))}
+    assert folders == {
+        entry.name for entry in (*parsed.of_kind("http"), *parsed.of_kind("edge"), *parsed.of_kind("event"))
+    }
     assert modules == {entry.name for entry in parsed.of_kind("job")}
+
+
+def test_an_edge_has_what_the_public_functions_have_together() -> None:
+    document = changed("shop", environment={"A": "1"}, secrets=["TOKEN"])
+    sizes = {name: document["entries"]["shop"][name] for name in ("memory", "cpu", "concurrency", "timeout_s")}
+    other = {"paths": ["/other"], "needs": ["redis", "postgres", "pubsub"], "publishes": ["things"], "secrets": ["KEY"]}
+    document["entries"] |= {
+        "edge": {"kind": "edge", "min_instances": 0, "max_instances": 3} | sizes,
+        "other": document["entries"]["shop"] | other | {"environment": {"B": "2"}},
+        "closed": document["entries"]["shop"] | {"public": False, "paths": ["/closed"], "secrets": ["CLOSED"]},
+    }
+    parsed = parse(document)
+    edge = parsed.entries["edge"]
+    assert (edge.public, edge.paths, edge.needs) == (True, ("/shop", "/other"), ("postgres", "redis", "pubsub"))
+    assert (edge.publishes, edge.secrets, edge.environment) == (("things",), ("TOKEN", "KEY"), {"A": "1", "B": "2"})
+    # requests go to the functions themselves
+    assert parsed.paths == {"/shop": "shop", "/other": "other", "/closed": "closed"}
+    assert [entry.name for entry in parsed.public_functions] == ["shop", "other"]
+    document["entries"]["edge"]["paths"] = ["/edge"]
+    with pytest.raises(InvalidManifest, match="edge: unknown keys paths"):
+        parse(document)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/a", "a"),
+        ("/a/", "a"),
+        ("/a/b", "b"),
+        ("/a/b/c/d", "b"),
+        ("/a/bc", "a"),
+        ("/", "root"),
+        ("/x", None),
+        ("/ab", None),
+        ("//a", None),
+        ("", None),
+    ],
+)
+def test_a_request_goes_to_the_longest_path_that_is_its_own_or_a_parent(path: str, name: str | None) -> None:
+    assert serving({"/": "root", "/a": "a", "/a/b": "b"}, path) == name
 
 
 def test_a_manifest_is_parsed_into_entries() -> None:
@@ -103,7 +145,7 @@ def test_a_manifest_is_parsed_into_entries() -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        (changed("shop", kind="web"), "shop: kind must be one of http, event, job, not 'web'"),
+        (changed("shop", kind="web"), "shop: kind must be one of http, edge, event, job, not 'web'"),
         (changed("shop", memmory=1), "shop: unknown keys memmory"),
         (changed("shop", topic="things"), "shop: unknown keys topic"),
         (changed("shop", memory="512"), "shop: memory cannot be '512'"),
