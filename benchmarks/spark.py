@@ -36,7 +36,7 @@ ORDERS: Final = (1, 2, 3, 5)
 EVENTS_OF_A_USER: Final = 150
 EVENTS_OF_A_PRODUCT: Final = 400
 DAYS: Final = 90
-PARAMETERS: Final = {"k1": 2.0, "b": 0.5, "min_co_occurrence": 2}
+PARAMETERS: Final[dict[str, Any]] = {"k1": 2.0, "b": 0.5, "min_co_occurrence": 2}
 WEIGHTING: Final[dict[str, Any]] = {"half_life_days": 30.0, "repeated": "sum"}
 MODEL: Final = {"algorithm": "bm25", "parameters": PARAMETERS, "weighting": WEIGHTING}
 # seconds between two looks at the processes

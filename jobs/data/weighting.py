@@ -67,14 +67,15 @@ def training_matrix(
     return sparse.csr_array((values[kept], (entry_rows[kept], entry_items[kept])), shape=(n_rows, n_items))
 
 
-def _without_surplus(rows: Int64Array, values: Float64Array, n_rows: int) -> Int64Array:
+def _without_surplus(rows: Int64Array, values: Float64Array, n_rows: int) -> Int64Array | slice:
     """Return the positions of the entries that their rows keep, ascending. Entries are by row, then item."""
-    positions = np.arange(len(rows))
     if np.bincount(rows, minlength=n_rows).max(initial=0) <= MAX_ROW_ITEMS:
-        return positions
+        # usually: no copies
+        return slice(None)
     order = np.lexsort((-values, rows))
-    places = positions - np.searchsorted(rows, rows)
-    return np.sort(order[places < MAX_ROW_ITEMS])
+    places = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    kept: Int64Array = np.sort(order[places < MAX_ROW_ITEMS])
+    return kept
 
 
 def training_sequences(

@@ -16,7 +16,7 @@ from jobs.models.pairs import score_bytes
 
 # Orders of planes: 1, whose only task has all items, and primes.
 ORDERS: Final = (1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
-# What the loops of a task may hold, and multiply: with the task's tables about 4 GB, and half a minute of one processor.
+# What the loops of a task may hold (with its tables about 4 GB), and multiply: half a minute of one processor.
 TASK_BYTES: Final = 1_000_000_000
 TASK_PAIRS: Final = 20e9
 
