@@ -15,7 +15,9 @@ from jobs.tuning.publishing import find_publishing_obstacle, keep_active_model
 from shared.clients import spark_batches
 from shared.clients.postgres import transaction
 from shared.domain.formula import SERVING_KEYS
+from shared.errors import Unavailable
 from shared.job import Parameters, job
+from shared.settings import settings
 from shared.storage.operations import training_batches
 from shared.storage.operations.training_batches import TrainingBatch
 from shared.storage.recommending import models
@@ -45,15 +47,23 @@ def finish_training(_parameters: FinishTraining) -> dict[str, Any]:
     if (version := find_published(batch.id)) is not None:
         close(batch, "published")
         return {"outcome": "published", "batch": batch.id, "version": version}
-    state = spark_batches.read_batch(batch.id)
-    if state is None and batch.submitted_at is None:
-        request_batch(batch.id, read_training(batch.choice))
-        return {"outcome": "submitted", "batch": batch.id}
+    if settings().spark_batches is None:
+        return give_up(batch, "SPARK_BATCHES is no longer set")
+    is_overdue = datetime.now(UTC) - batch.started_at > GIVEN_UP_AFTER
+    try:
+        state = spark_batches.read_batch(batch.id)
+        if state is None and batch.submitted_at is None:
+            request_batch(batch.id, read_training(batch.choice))
+            return {"outcome": "submitted", "batch": batch.id}
+    except Unavailable as error:
+        if is_overdue:
+            return give_up(batch, f"for {GIVEN_UP_AFTER} hours: {error.detail}")
+        raise
     if state is None:
         return give_up(batch, "the batch was deleted before its result was read")
     if state.state not in spark_batches.ENDED:
-        if datetime.now(UTC) - batch.started_at > GIVEN_UP_AFTER:
-            return give_up(batch, f"the batch has not ended in {GIVEN_UP_AFTER}, and its state is {state.state}")
+        if is_overdue:
+            return give_up(batch, f"the batch has not ended in {GIVEN_UP_AFTER} hours, and its state is {state.state}")
         return {"outcome": "waiting", "batch": batch.id, "state": state.state}
     if state.state != "SUCCEEDED":
         return give_up(batch, f"the batch ended as {state.state}: {state.message or 'Google gives no reason'}")

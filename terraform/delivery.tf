@@ -11,14 +11,12 @@ locals {
     "roles/servicenetworking.networksAdmin", "roles/serviceusage.serviceUsageAdmin", "roles/storage.admin", "roles/vpcaccess.admin",
     "roles/bigquery.admin",
   ]
-  # of which the pipeline grants these only where the job similarity may train on Spark
-  spark_roles = ["roles/dataproc.worker", "projects/${var.project_id}/roles/aisleBatches"]
   # The roles that it may grant on the project: those that functions, operators and the builder hold. It can therefore
   # neither become an owner nor change its own roles, which an owner applies by hand (docs/runbooks/first-deployment.md).
   granted_roles = concat([
     "roles/cloudsql.client", "roles/cloudsql.instanceUser", "roles/cloudsql.studioUser", "roles/logging.logWriter",
     "roles/secretmanager.secretAccessor", "roles/storage.objectViewer", "projects/${var.project_id}/roles/aisleSchedules",
-  ], local.sends_to_google ? local.telemetry_roles : [], local.sparks ? local.spark_roles : [])
+  ], local.sends_to_google ? local.telemetry_roles : [])
   # IAM takes at most this many values in a hasOnly([...])
   most_granted_roles = 10
   # Plans of pull requests run code that nobody has reviewed. They read the project's number and a copy of the state

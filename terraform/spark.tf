@@ -1,6 +1,9 @@
 # With var.similarity_engine, the job similarity has a shop that outgrows one machine trained by Google's Managed Service
 # for Apache Spark (docs/models.md): batches in a subnetwork, a bucket and an account of their own. They never see the
 # database. Nothing of it costs anything while no batch runs, but for the image.
+#
+# An owner applies a change of similarity_engine from or to local by hand: the pipeline may not grant the two roles on the
+# project below, since the list of those that it may grant is at IAM's limit (terraform/delivery.tf).
 
 locals {
   sparks = var.similarity_engine != "local"
@@ -115,6 +118,22 @@ resource "google_compute_firewall" "spark_in" {
   destination_ranges = [local.spark_range]
 
   allow {
+    protocol = "all"
+  }
+}
+
+# ... and never reach the database or the cache, whatever runs in them
+resource "google_compute_firewall" "spark_out" {
+  count = local.sparks ? 1 : 0
+
+  name               = "aisle-spark-out"
+  network            = google_compute_network.this.id
+  direction          = "EGRESS"
+  priority           = 900
+  target_tags        = ["aisle-spark"] # NETWORK_TAG in shared/clients/spark_batches.py
+  destination_ranges = ["${google_compute_global_address.services.address}/${google_compute_global_address.services.prefix_length}"]
+
+  deny {
     protocol = "all"
   }
 }

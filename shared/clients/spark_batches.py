@@ -20,6 +20,9 @@ BATCH_TTL_S: Final = 6 * 3600
 # where the image has the code: jobs/spark/Dockerfile
 PROGRAM: Final = "file:///opt/aisle/jobs/spark/train.py"
 
+# the firewall keeps what bears it from the database and the cache (terraform/spark.tf)
+NETWORK_TAG: Final = "aisle-spark"
+
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 
@@ -57,6 +60,7 @@ def batch_body(arguments: Sequence[str], where: SparkBatches) -> dict[str, Any]:
             "executionConfig": {
                 "serviceAccount": where.service_account,
                 "subnetworkUri": where.subnetwork,
+                "networkTags": [NETWORK_TAG],
                 "ttl": f"{BATCH_TTL_S}s",
             }
         },

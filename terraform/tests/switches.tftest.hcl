@@ -228,6 +228,11 @@ run "batches_have_a_network_a_bucket_and_an_account_of_their_own" {
   }
 
   assert {
+    condition     = google_compute_firewall.spark_out[0].direction == "EGRESS" && length(google_compute_firewall.spark_out[0].deny) == 1 && google_compute_firewall.spark_out[0].target_tags == toset(["aisle-spark"])
+    error_message = "executors may reach the database"
+  }
+
+  assert {
     condition     = google_storage_bucket.spark[0].lifecycle_rule != null && google_storage_bucket.spark[0].public_access_prevention == "enforced" && contains(local.apis, "dataproc")
     error_message = "events stay in the bucket, or are public"
   }

@@ -124,6 +124,8 @@ def test_the_request_says_where_the_batch_runs_and_what_it_may_reach(spark: Spar
     assert batch["environmentConfig"]["executionConfig"] == {
         "serviceAccount": ACCOUNT,
         "subnetworkUri": "aisle-spark",
+        # that of the firewall in terraform/spark.tf
+        "networkTags": ["aisle-spark"],
         "ttl": "21600s",
     }
     assert not any("postgres" in word for word in batch["pysparkBatch"]["args"])
@@ -178,6 +180,29 @@ def test_a_batch_that_never_ends_is_given_up(spark: SparkServer, hours: float, o
     spark.end(batch, "RUNNING")
     postgres.write("UPDATE training_batches SET started_at = clock_timestamp() - :h * interval '1 hour'", h=hours)
     assert finish()["outcome"] == outcome
+    assert active() == before
+
+
+@pytest.mark.parametrize(("hours", "outcome"), [(6.9, None), (7.1, "kept")])
+def test_a_service_that_refuses_for_too_long_is_given_up(spark: SparkServer, hours: float, outcome: str | None) -> None:
+    before, _ = active(), submit()
+    spark.refuses = (403, "Permission denied")
+    postgres.write("UPDATE training_batches SET started_at = clock_timestamp() - :h * interval '1 hour'", h=hours)
+    if outcome is None:
+        with pytest.raises(Unavailable, match="Permission denied"):
+            finish()
+        assert training_batches.find_open("similarity") is not None
+    else:
+        assert "Permission denied" in finish()["reason"]
+        assert training_batches.find_open("similarity") is None
+    assert active() == before
+
+
+def test_an_open_training_ends_when_spark_is_switched_off(env: Environment, spark: SparkServer) -> None:
+    before, _ = active(), submit()
+    with settings_of(env | {"SPARK_BATCHES": "", "SIMILARITY_ENGINE": "local"}):
+        assert finish()["reason"] == "SPARK_BATCHES is no longer set"
+        assert finish()["outcome"] == "idle"
     assert active() == before
 
 
