@@ -235,7 +235,7 @@ class Settings(BaseModel):
         description="where `similarity` fits the chosen model: `local`, `spark`, or `auto` by SPARK_FROM_PAIRS",
     )
     spark_from_pairs: int = Field(
-        60_000_000,
+        30_000_000,
         ge=0,
         description="with SIMILARITY_ENGINE=auto: pairs of user and product from which `similarity` trains on Spark",
     )

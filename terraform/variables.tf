@@ -230,7 +230,7 @@ variable "similarity_engine" {
 variable "spark_from_pairs" {
   description = "With similarity_engine = auto: pairs of a user and a product from which the job trains on Spark."
   type        = number
-  default     = 60000000
+  default     = 30000000
 
   validation {
     condition     = var.spark_from_pairs >= 0

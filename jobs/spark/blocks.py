@@ -15,7 +15,7 @@ from jobs.models.arrays import Float64Array, Int32Array, Int64Array
 from jobs.models.pairs import score_bytes
 
 # Orders of planes: 1, whose only task has all items, and primes.
-ORDERS: Final = (1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
+ORDERS: Final = (1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61)
 # What the loops of a task may hold (with its tables about 4 GB), and multiply: half a minute of one processor.
 TASK_BYTES: Final = 1_000_000_000
 TASK_PAIRS: Final = 20e9
@@ -58,7 +58,9 @@ def choose_order(
         pairs, n_bytes = n_pairs / order**2, score_bytes(n_entries // order, -(-n_items // order), k, workers=1)
         if pairs <= task_pairs and n_bytes <= task_bytes:
             return order
-    raise ValueError(f"{n_pairs:.3g} multiplications or {n_entries:,} entries exceed {ORDERS[-1] ** 2} tasks")
+    raise ValueError(
+        f"{n_pairs:.3g} multiplications or {n_entries:,} entries exceed {ORDERS[-1] ** 2 + ORDERS[-1]:,} tasks"
+    )
 
 
 def plan_blocks(work: Float64Array, order: int) -> Blocks:

@@ -25,7 +25,9 @@ from jobs.spark.recipes import Factors, Recipe, Training, Transitions
 # entries: of a matrix, or events of sequences; ``row_entries`` is the number of the row's entries
 ENTRIES: Final = "row long, step long, item int, hour double, weight double, factor double, row_entries int"
 SUMS: Final = "item int, total double, entries long, work double"
-SPREAD: Final = "task int, row long, step long, item int, hour double, weight double"
+# what is sent q + 1 times: entries of a matrix in the precision of the loops, events in full
+SPREAD_ENTRIES: Final = "task int, row long, item int, weight float"
+SPREAD_EVENTS: Final = "task int, row long, step long, item int, hour double, weight double"
 NEIGHBOURS: Final = "item int, neighbour int, score float, co_occurrence int"
 PUBLISHED: Final = "product_id long, neighbour_id long, score float, co_occurrence int"
 
@@ -91,30 +93,33 @@ def spread_entries(
     """Return all entries of some items with their final weights, once for each task of the item."""
     table = _ordered(table, "item", "row", "step")
     items, weights = table["item"].to_numpy(), table["weight"].to_numpy()
-    if isinstance(recipe, Recipe):
-        weights = recipe.by_item(weights, table["factor"].to_numpy(), items, item_values)
-        if recipe.is_cosine:
-            _, places = np.unique(items, return_inverse=True)
-            weights = weights / column_norms(places, weights, int(places.max(initial=-1)) + 1)[places]
     positions, tasks = blocks.spread(items)
-    return pa.table(
-        {
-            "task": tasks,
-            "row": table["row"].take(positions),
-            "step": table["step"].take(positions),
-            "item": items[positions],
-            "hour": table["hour"].take(positions),
-            "weight": weights[positions],
-        }
-    )
+    columns = {"task": tasks, "row": table["row"].take(positions)}
+    if isinstance(recipe, Transitions):
+        return pa.table(
+            columns
+            | {
+                "step": table["step"].take(positions),
+                "item": items[positions],
+                "hour": table["hour"].take(positions),
+                "weight": weights[positions],
+            }
+        )
+    weights = recipe.by_item(weights, table["factor"].to_numpy(), items, item_values)
+    if recipe.is_cosine:
+        _, places = np.unique(items, return_inverse=True)
+        weights = weights / column_norms(places, weights, int(places.max(initial=-1)) + 1)[places]
+    return pa.table(columns | {"item": items[positions], "weight": weights.astype(np.float32)[positions]})
 
 
 def score_task(table: pa.Table, training: Training, factors: Factors | None, k: int) -> pa.Table:
     """Return the ``k`` best neighbours of each item of a task among the task's items.
 
-    The compiled kernels run whatever the task's size: they add up in other precisions than SciPy and NumPy.
+    The compiled kernels run whatever the task's size: they add up in other precisions than SciPy and NumPy. They sort
+    entries of a matrix themselves.
     """
-    table = _ordered(table, "row", "step", "item")
+    if isinstance(training.recipe, Transitions):
+        table = _ordered(table, "row", "step", "item")
     items, codes = np.unique(table["item"].to_numpy(), return_inverse=True)
     _, rows = np.unique(table["row"].to_numpy(), return_inverse=True)
     weights = table["weight"].to_numpy()

@@ -99,9 +99,8 @@ def train_model(shop: Shop, model: Mapping[str, Any], k: int, *, order: int | No
     log.info("%s: %d entries, %d items, %d tasks", model["algorithm"], n_entries, n_items, blocks.n_tasks)
     values = totals if isinstance(recipe, Transitions) or n_entries == 0 else recipe.item_values(totals)
     factors = recipe.factors(totals)
-    spread = by_item(entries).applyInArrow(
-        lambda table: steps.spread_entries(table, recipe, values, blocks), steps.SPREAD
-    )
+    schema = steps.SPREAD_EVENTS if isinstance(recipe, Transitions) else steps.SPREAD_ENTRIES
+    spread = by_item(entries).applyInArrow(lambda table: steps.spread_entries(table, recipe, values, blocks), schema)
     scored = (
         spread.repartition(blocks.n_tasks, "task")
         .groupBy("task")
@@ -120,6 +119,7 @@ def train(
 ) -> None:
     """Train models and write the neighbours of each to a folder of its own, in place of what a failed attempt left."""
     shop = read_shop(session, events)
+    session.conf.set("spark.sql.shuffle.partitions", str(shop.n_parts))
     for number, model in enumerate(models):
         train_model(shop, model, k, order=order).write.mode("overwrite").parquet(f"{output}/model={number}")
         session.catalog.clearCache()
