@@ -13,6 +13,8 @@ from typing import Final
 
 from shared.manifest import Entry, manifest
 
+# the jobs that submit batches of Spark and read their results, where var.similarity_engine is not local
+SPARK_CALLERS: Final = frozenset({"similarity", "finish_training"})
 FILE: Final = Path(__file__).parent.parent / "docs/service-accounts.md"
 TEXT: Final = """# Service accounts and their roles
 
@@ -35,6 +37,8 @@ granted on a single resource, unless it is marked "project": Cloud SQL and Cloud
 * **storage.objectViewer** on the bucket of feeds: imports read `gs://`.
 * **secretmanager.secretAccessor** (project, on names that begin with `aisle-feed-`): `import_feeds` reads the credentials
   of scheduled feeds.
+* **aisleBatches** (project; a custom role: create and get batches of Dataproc), **storage.objectUser** on the bucket of
+  events and neighbours, **iam.serviceAccountUser** on `aisle-spark`: only where `similarity_engine` is not `local`.
 * In Postgres, `aisle_app` reads and writes rows, and so does `aisle_jobs`, which also creates and drops partitions by
   functions of the owner. `aisle_owner` owns the tables. `migrate` starts as `cloudsqlsuperuser`, which creates the roles
   and the extensions.
@@ -61,6 +65,7 @@ push and Cloud Scheduler).
 | account | roles | why |
 |---|---|---|
 | `aisle-builder` | artifactregistry.writer on the images; storage.objectViewer on the archives and on Cloud Functions' staging bucket; logging.logWriter | the account of the buildpacks |
+| `aisle-spark` | dataproc.worker (project); storage.objectUser on the bucket of batches; artifactregistry.reader on their image | the account of Spark's driver and executors, where `similarity_engine` is not `local`. It cannot reach the database, the cache or a secret |
 | Pub/Sub's agent | pubsub.publisher on each dead-letter topic, pubsub.subscriber on each subscription, bigquery.dataEditor on the tables | it moves failed messages, and writes to BigQuery |
 | `aisle-delivery` | the list in `terraform/delivery.tf`; may grant on the project only the roles that functions, operators and the builder hold; serviceAccountUser on Aisle's accounts | the account of Cloud Build's deployments. An owner applies changes of its own roles |
 | `aisle-plans` | browser, logging.logWriter, serviceusage.serviceUsageConsumer; storage.objectViewer on a copy of the state without secrets | the account of Cloud Build's plans of pull requests; it reads no resource and no secret |
@@ -94,6 +99,8 @@ def roles(entry: Entry) -> str:
         granted.append("storage.objectViewer: feeds")
     if entry.name == "import_feeds":
         granted.append("secretAccessor: aisle-feed-…")
+    if entry.name in SPARK_CALLERS:
+        granted.append("with Spark: aisleBatches; storage.objectUser: spark; serviceAccountUser: `aisle-spark`")
     return "; ".join(granted) or "none"
 
 

@@ -66,6 +66,7 @@ class Prices:
     armor_million: float
     bigquery_gib_month: float
     bigquery_ingest_tib: float
+    spark_dcu_hour: float
     build_minute: float
     free_build_minutes: float
     build_highcpu8_minute: float
@@ -166,8 +167,11 @@ PIPELINE_MINUTES: Final = 10.0
 FUNCTION_MINUTES: Final = 2.0
 # flow logs: KiB a request, of which a tenth is sampled
 FLOW_KIB: Final = 0.3 * 0.1
-# heavy jobs that find nothing to do in most of their runs: import_feeds without a feed that is due
-IDLE_RUNS: Final = ("import_feeds",)
+# a nightly batch of Spark: DCU, and hours
+SPARK_DCU: Final = 64
+SPARK_HOURS: Final = 1
+# heavy jobs that find nothing to do in most of their runs: without an open batch of Spark, without a feed that is due
+IDLE_RUNS: Final = ("finish_training", "import_feeds")
 
 
 def runs_per_month(schedule: str) -> float:
@@ -295,7 +299,7 @@ use them up.
 The sizes are those of `terraform/envs/`; the loads are requests per month. A request takes {load.seconds * 1000:.0f} ms of an instance that
 serves {load.concurrency:.0f} at a time, has an answer of {load.answer_kib:.0f} KiB, and brings {load.events} events of {load.event_kib} KiB. With a CDN, {load.cached:.0%} of the requests
 are answered there. Jobs run as scheduled and take {JOB_SECONDS:.0f} s each, heavy jobs {HEAVY_JOB_SECONDS:.0f} s;
-`import_feeds` takes {JOB_SECONDS:.0f} s while no feed is due. A month has {DELIVERIES} deliveries, each after a pull request, and each
+`import_feeds` and `finish_training` take {JOB_SECONDS:.0f} s while there is nothing to do. A month has {DELIVERIES} deliveries, each after a pull request, and each
 builds every function; only `prod` has the pipeline of `repository`.
 
 ## The cost of an idle shop
@@ -313,8 +317,13 @@ database without a connector. These components cost the same at any load; each c
 | load balancer, CDN, Cloud Armor | `domain` unset (the function `edge` has the one address), or `cdn`, `armor` = false | a domain, caching in front, limits and rules in front, an account for each function |
 | monitoring | `monitoring = false` | uptime checks, objectives, alerts, the dashboard |
 | BigQuery | `bigquery = false` | raw events beyond what Postgres keeps |
+| Spark | `similarity_engine = "local"` | training beyond the memory of one machine |
 
 `envs/smallest.tfvars` switches all of them off. The database remains: a shop cannot run without it.
+
+Spark is off in every column: it is for shops that one machine cannot train (models.md). A batch costs about
+${prices.spark_dcu_hour:.3f} for each DCU-hour, and a vCPU with 4 GiB is one DCU: a nightly batch of {SPARK_DCU} DCU for {SPARK_HOURS} hour is
+${prices.spark_dcu_hour * SPARK_DCU * SPARK_HOURS * 30:.0f} a month. Its image and the events of two nights in the bucket cost cents.
 """
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -10,33 +11,36 @@ import numpy as np
 from pydantic import Field
 
 from jobs.data.catalog import Catalog, catalog_of
-from jobs.data.history import History, load_history
+from jobs.data.history import History, history_start, read_history
 from jobs.data.similarity_rows import format_rows, unpack_rows
-from jobs.models.neighbours import Neighbours
+from jobs.spark.recipes import RECIPES
+from jobs.spark.submission import prepare, submit
 from jobs.tuning.buy_again import choose_formula
 from jobs.tuning.choice import Choice
 from jobs.tuning.drift import PROFILE_KEY, Drift, Profile, measure_drift, profile_of
 from jobs.tuning.fitting import NEIGHBOURS
 from jobs.tuning.guard import STORED_USERS_MIN, PublishedModel, find_stored_advantage
+from jobs.tuning.plan import TUNING_EVENTS
+from jobs.tuning.publishing import MIN_CO_OCCURRENCE, find_publishing_obstacle, keep_active_model
 from jobs.tuning.selection import choose_model
 from jobs.tuning.short_histories import GROUPS_FROM, share_lengths
-from jobs.tuning.space import SPACES
+from jobs.tuning.space import SPACES, Space
 from jobs.tuning.trial import Trial
 from jobs.tuning.warm_start import ActiveVersion, read_version
-from shared.clients.postgres import transaction
 from shared.domain.formula import Repeats
 from shared.domain.replenishment import REPLENISHMENT_KEY
 from shared.job import Parameters, job, progress
 from shared.settings import settings
-from shared.storage.operations import training_runs
+from shared.storage.events import interactions
+from shared.storage.operations import training_batches
 from shared.storage.recommending import models, request_histories
 
 log = logging.getLogger(__name__)
 
 # The answers that the model is chosen for.
 REPEATS: Final[Repeats] = "exclude"
-# Users who must share two products for the products to be neighbours.
-MIN_CO_OCCURRENCE: Final = 2
+# The algorithms of a shop that is trained on Spark.
+SCALABLE: Final = {name: space for name, space in SPACES.items() if name in RECIPES}
 
 
 class Similarity(Parameters):
@@ -56,23 +60,10 @@ def find_training_obstacle(history: History) -> str | None:
     return None
 
 
-def find_publishing_obstacle(neighbours: Neighbours) -> str | None:
-    """Return why these neighbours say nothing about the products, None if they do."""
-    counts = neighbours.counts
-    if not counts.any():
-        return f"no two products have {MIN_CO_OCCURRENCE} or more users in common"
-    most = min(NEIGHBOURS, len(counts) - 1)
-    if (counts == most).all() and np.allclose(neighbours.scores[neighbours.indices >= 0], 1.0):
-        return "all users did the same: every product is equally similar to every other"
-    return None
-
-
-def keep_active_model(started_at: datetime, reason: str, details: dict[str, Any]) -> dict[str, Any]:
-    """Record in ``training_runs`` that the active model stays, and why; return the job's answer."""
-    progress("model kept", reason=reason)
-    with transaction() as connection:
-        training_runs.add(connection, "similarity", started_at, "kept", {"reason": reason} | details)
-    return {"outcome": "kept", "reason": reason, **details}
+def trains_on_spark(pairs: int) -> bool:
+    """Return whether SIMILARITY_ENGINE has a shop of this many pairs of a user and a product trained on Spark."""
+    engine = settings().similarity_engine
+    return engine == "spark" or (engine == "auto" and pairs >= settings().spark_from_pairs)
 
 
 def report_trial(trial: Trial) -> None:
@@ -80,9 +71,9 @@ def report_trial(trial: Trial) -> None:
     progress("trial", algorithm=trial.algorithm, ndcg=round(trial.score, 5), fits=trial.fits)
 
 
-def read_active(model: models.Model) -> ActiveVersion | None:
-    """Return what the active version knows; None if this release cannot fit it again."""
-    active = read_version(model.version, model.algorithm, model.parameters, model.metrics, SPACES)
+def read_active(model: models.Model, spaces: Mapping[str, Space]) -> ActiveVersion | None:
+    """Return what the active version knows; None if this release, or Spark, cannot fit it again."""
+    active = read_version(model.version, model.algorithm, model.parameters, model.metrics, spaces)
     if active is None:
         log.warning("model unknown", extra={"version": model.version, "algorithm": model.algorithm})
     return active
@@ -95,7 +86,13 @@ def report_drift(drift: Drift) -> None:
 
 
 def find_stored_obstacle(
-    history: History, catalog: Catalog, choice: Choice, active: ActiveVersion, then: Profile, shares: tuple[float, ...]
+    history: History,
+    catalog: Catalog,
+    choice: Choice,
+    active: ActiveVersion,
+    then: Profile,
+    shares: tuple[float, ...],
+    spaces: Mapping[str, Space],
 ) -> str | None:
     """Return why the stored neighbours of the active version should stay; None if they should not."""
     if (history.times > then.until).sum() < STORED_USERS_MIN:
@@ -112,7 +109,7 @@ def find_stored_obstacle(
         then.until,
         repeats=REPEATS,
         length_shares=shares,
-        spaces=SPACES,
+        spaces=spaces,
     )
 
 
@@ -123,9 +120,19 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     Algorithms are tuned on the history's last days, through the serving formula, for answers of new products; see
     jobs/tuning/selection.py. Histories count by their length as the shop's requests do. The search starts from the
     active version's values, and no worse model replaces it (docs/decisions/0035-warm-start.md).
+
+    A shop for SIMILARITY_ENGINE's Spark has its model chosen on a sample of users, among the algorithms that Spark
+    trains. The job then submits the training on everyone, and ``finish_training`` publishes it.
     """
     started_at, started = datetime.now(UTC), time.perf_counter()
-    history = load_history(settings().similarity_lookback_days, settings().all_history_below)
+    since = history_start(settings().similarity_lookback_days, settings().all_history_below)
+    size = interactions.estimate_size(since) if settings().similarity_engine != "local" else None
+    on_spark = size is not None and trains_on_spark(size.pairs)
+    one_in = max(1, round(size.events / TUNING_EVENTS)) if size is not None and on_spark else 1
+    spaces = SCALABLE if on_spark else SPACES
+    if on_spark and (waiting := training_batches.find_open("similarity")) is not None:
+        return {"outcome": "waiting", "reason": f"the training {waiting.id} has not ended", "batch": waiting.id}
+    history = read_history(since, one_in=one_in)
     details: dict[str, Any] = {
         "events": len(history),
         "users": len(history.user_ids),
@@ -142,7 +149,7 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     catalog, profile = catalog_of(history.product_ids), profile_of(history)
     active, then, drift = None, None, None
     if (model := models.active()) is not None:
-        active, then = read_active(model), Profile.from_json(model.metrics.get(PROFILE_KEY))
+        active, then = read_active(model, spaces), Profile.from_json(model.metrics.get(PROFILE_KEY))
         drift = measure_drift(model.version, then, profile, history)
         if active is not None:
             active = replace(active, has_moved=bool(drift.reasons()))
@@ -153,6 +160,7 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
         repeats=REPEATS,
         other_repeats=("include", "only"),
         length_shares=shares,
+        spaces=spaces,
         report=report_trial,
         active=active,
     )
@@ -176,18 +184,22 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     if (
         active is not None
         and then is not None
-        and (reason := find_stored_obstacle(history, catalog, choice, active, then, shares))
+        and (reason := find_stored_obstacle(history, catalog, choice, active, then, shares, spaces))
     ):
         return keep_active_model(started_at, reason, details | timings)
 
     buy_again = choose_formula(history)
     details["buy_again"] = buy_again.metrics()
+    parameters_of_version = choice.model_parameters() | {REPLENISHMENT_KEY: buy_again.formula.parameters()}
     started = time.perf_counter()
+    if on_spark:
+        training = prepare(choice, parameters_of_version, details | {"chosen_of_users": f"1 in {one_in}"}, timings)
+        return submit("similarity", started_at, since, training)
     version = models.publish(
         job="similarity",
         started_at=started_at,
         algorithm=choice.algorithm,
-        parameters=choice.model_parameters() | {REPLENISHMENT_KEY: buy_again.formula.parameters()},
+        parameters=parameters_of_version,
         metrics=details,
         rows=format_rows(history.product_ids, choice.neighbours),
         timings=timings,

@@ -90,13 +90,17 @@ def _migrations() -> Finding:
 
 
 def _model() -> Finding:
+    from shared.storage.operations import training_batches
     from shared.storage.recommending import models
 
     model = models.active()
     if model is None:
         return Finding("model", "warning", "No model is active: run the job `similarity` once there are events.")
-    published = f"{model.published_at:%Y-%m-%d %H:%M} UTC"
-    return Finding("model", "well", f"version {model.version} ({model.algorithm}), published {published}")
+    published = f"version {model.version} ({model.algorithm}), published {model.published_at:%Y-%m-%d %H:%M} UTC"
+    batch = training_batches.latest("similarity")
+    if batch is not None and batch.outcome == "kept":
+        return Finding("model", "warning", f"{published}; the training {batch.id} failed: {batch.reason}")
+    return Finding("model", "well", published)
 
 
 def _redis() -> Finding:

@@ -55,6 +55,19 @@ class IdentityIssuer(BaseModel):
         return (value,) if isinstance(value, str) else value
 
 
+class SparkBatches(BaseModel):
+    """Where the job `similarity` has Google train on Spark."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    location: str = Field(pattern="^[a-z]+-[a-z]+[0-9]+$", description="region of the batches")
+    folder: str = Field(pattern="^(gs|file)://[^ ]+$", description="folder of the events and neighbours")
+    image: str = Field(min_length=1, max_length=500, description="image of the executors: jobs/spark/Dockerfile")
+    subnetwork: str = Field(min_length=1, max_length=500, description="subnetwork of the executors")
+    service_account: str = Field(min_length=1, max_length=500, description="account of the executors")
+    max_executors: int = Field(50, ge=2, le=2000, description="executors of a batch at most")
+
+
 class Settings(BaseModel):
     """Every setting; its environment variable has the same name in upper case. docs/settings.md has the same table."""
 
@@ -216,6 +229,22 @@ class Settings(BaseModel):
     similarity_budget_s: float = Field(
         600, ge=0, le=86_400, description="predicted processor seconds that the job `similarity` may spend on tuning"
     )
+    similarity_engine: str = Field(
+        "local",
+        pattern="^(local|spark|auto)$",
+        description="where `similarity` fits the chosen model: `local`, `spark`, or `auto` by SPARK_FROM_PAIRS",
+    )
+    spark_from_pairs: int = Field(
+        30_000_000,
+        ge=0,
+        description="with SIMILARITY_ENGINE=auto: pairs of user and product from which `similarity` trains on Spark",
+    )
+    spark_batches: SparkBatches | None = Field(
+        None,
+        description="where batches of Spark run, as a JSON object with `location`, `folder`, `image`, `subnetwork`, "
+        "`service_account` and, if not 50, `max_executors`",
+    )
+    spark_emulator_host: str | None = Field(None, description="host:port of a stand-in for the API of Dataproc")
     event_retention_months: int = Field(
         13, ge=1, le=120, description="age in months after which the job `retention` drops events"
     )
@@ -254,7 +283,7 @@ class Settings(BaseModel):
         """Drop a slash at the end: paths begin with one."""
         return value.rstrip("/") if value else value
 
-    @field_validator("identity_issuers", mode="before")
+    @field_validator("identity_issuers", "spark_batches", mode="before")
     @classmethod
     def parse_json(cls, value: object) -> object:
         """Parse the JSON of an environment variable."""
@@ -263,7 +292,7 @@ class Settings(BaseModel):
         try:
             return json.loads(value)
         except json.JSONDecodeError:
-            raise ValueError("must be a JSON list of objects with issuer, audience and jwks_url") from None
+            raise ValueError("must be JSON; docs/settings.md has the keys") from None
 
     @field_validator("admin_token")
     @classmethod

@@ -176,6 +176,7 @@ resource "google_cloudbuild_trigger" "push" {
     _STATE_BUCKET = var.state_bucket
     _CACHE_BUCKET = google_storage_bucket.cache[0].name
     _PLANS_BUCKET = google_storage_bucket.plans[0].name
+    _SPARK_IMAGE  = local.sparks ? local.spark_repository : ""
   }
 }
 

@@ -98,6 +98,7 @@ locals {
           fileset(local.root, "jobs/models/**/*.py"),
           fileset(local.root, "jobs/offline/**/*.py"),
           fileset(local.root, "jobs/reports/**/*.py"),
+          fileset(local.root, "jobs/spark/**/*.py"),
           fileset(local.root, "jobs/tuning/**/*.py"),
         ) : [],
         ) : setunion(
@@ -271,6 +272,7 @@ module "function" {
       DATABASE_JOBS    = join(",", local.jobs)
       DATABASE_WRITERS = join(",", local.writers)
     } : {},
+    contains(local.spark_callers, each.key) ? local.spark_settings : {},
     each.value.environment,
   )
   secrets = {

@@ -9,6 +9,7 @@ locals {
     local.redis ? ["redis"] : [],
     var.vpc_egress == "connector" ? ["vpcaccess"] : [],
     var.bigquery ? ["bigquery"] : [],
+    local.sparks ? ["dataproc"] : [],
     local.delivers ? ["iamcredentials"] : [],
     var.billing_account == null ? [] : ["billingbudgets"],
     local.sends_to_google ? ["cloudtrace", "telemetry"] : [],

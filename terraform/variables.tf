@@ -241,6 +241,46 @@ variable "bigquery" {
   default     = false
 }
 
+variable "similarity_engine" {
+  description = "Where the job similarity trains: local, spark (Google's Managed Service for Apache Spark), or auto, by spark_from_pairs: docs/models.md."
+  type        = string
+  default     = "local"
+  nullable    = false
+
+  validation {
+    condition     = contains(["local", "spark", "auto"], var.similarity_engine)
+    error_message = "similarity_engine is local, spark or auto."
+  }
+}
+
+variable "spark_from_pairs" {
+  description = "With similarity_engine = auto: pairs of a user and a product from which the job trains on Spark."
+  type        = number
+  default     = 30000000
+
+  validation {
+    condition     = var.spark_from_pairs >= 0
+    error_message = "spark_from_pairs must be at least 0."
+  }
+}
+
+variable "spark_max_executors" {
+  description = "Executors of a batch at most, of 4 vCPU each; the quota of the region limits them further."
+  type        = number
+  default     = 50
+
+  validation {
+    condition     = var.spark_max_executors >= 2 && var.spark_max_executors <= 1000
+    error_message = "spark_max_executors must be from 2 to 1000: their subnetwork has addresses for 4,000."
+  }
+}
+
+variable "spark_image_tag" {
+  description = "Tag of the executors' image; latest if empty. Cloud Build sets it to the commit."
+  type        = string
+  default     = ""
+}
+
 variable "monitoring" {
   description = "Whether to create uptime checks, objectives, alerts and a dashboard."
   type        = bool

@@ -53,15 +53,24 @@ def history_of(user_ids: Int64Array, product_ids: Int64Array, weights: Float32Ar
     return History(distinct_users, distinct_products, users.astype(np.int32), items.astype(np.int32), weights, times)
 
 
+def history_start(lookback_days: int, all_history_below: int) -> datetime | None:
+    """Return the time from which models learn; None in a shop with fewer events than ``all_history_below``."""
+    is_large = interactions.has_at_least(all_history_below)
+    return datetime.now(UTC) - timedelta(days=lookback_days) if is_large else None
+
+
 def load_history(lookback_days: int, all_history_below: int) -> History:
-    """Read the events of the last ``lookback_days`` days, or all if the shop has fewer than ``all_history_below``.
+    """Read the events of the last ``lookback_days`` days, or all if the shop has fewer than ``all_history_below``."""
+    return read_history(history_start(lookback_days, all_history_below))
+
+
+def read_history(since: datetime | None, until: datetime | None = None, one_in: int = 1) -> History:
+    """Read the events of a time, of all users or of one in ``one_in``.
 
     They are in the order of their times, then users, products and weights: the database promises none, and sums of
     floating-point numbers depend on it.
     """
-    is_large = interactions.has_at_least(all_history_below)
-    since = datetime.now(UTC) - timedelta(days=lookback_days) if is_large else None
-    days = interactions.read_packed(since)
+    days = interactions.read_packed(since, until, one_in)
 
     def unpack(name: str, dtype: str) -> NDArray[np.generic]:
         return np.frombuffer(b"".join(getattr(day, name) for day in days), dtype=dtype)

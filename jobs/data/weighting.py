@@ -12,6 +12,8 @@ from jobs.models.sequences import Sequences, sequences_of
 
 # an event keeps at least 2^-20 of its weight: a weight of 0 would remove its pair from the matrix
 MAX_HALVINGS: Final = 20
+# Items of a row: the work of a row grows with their square. A row with more keeps those of the greatest weight.
+MAX_ROW_ITEMS: Final = 10_000
 MINUTE: Final = np.timedelta64(60_000_000, "us")
 HOUR: Final = 60 * MINUTE
 
@@ -36,17 +38,20 @@ class Weighting:
     session_gap_minutes: float | None = None
 
 
-def training_matrix(history: History, now: np.datetime64, weighting: Weighting) -> Matrix:
+def training_matrix(
+    history: History, now: np.datetime64, weighting: Weighting, heaviest: float | None = None
+) -> Matrix:
     """Return the weights of rows and items, with ages counted back from ``now``.
 
     The shape is (n_users, n_items), or (n_sessions, n_items) with ``session_gap_minutes``. A new event of the heaviest
-    type weighs 1.
+    type weighs 1; see ``event_weights``. A row keeps its MAX_ROW_ITEMS greatest weights, of equal ones those of the
+    lower items.
     """
     n_items = len(history.product_ids)
     rows, n_rows = split_rows(history, weighting.session_gap_minutes)
     if len(history) == 0:
         return sparse.csr_array((n_rows, n_items), dtype=np.float64)
-    weights = event_weights(history, now, weighting)
+    weights = event_weights(history, now, weighting, heaviest)
     keys = rows * n_items + history.items
     order = np.argsort(keys, kind="stable")
     keys, weights = keys[order], weights[order]
@@ -57,21 +62,47 @@ def training_matrix(history: History, now: np.datetime64, weighting: Weighting) 
         values = np.add.reduceat(weights, first)
     else:
         values = np.maximum.reduceat(weights, first)
-    return sparse.csr_array((values, (keys[first] // n_items, keys[first] % n_items)), shape=(n_rows, n_items))
+    entry_rows, entry_items = keys[first] // n_items, keys[first] % n_items
+    kept = _without_surplus(entry_rows, values, n_rows)
+    return sparse.csr_array((values[kept], (entry_rows[kept], entry_items[kept])), shape=(n_rows, n_items))
 
 
-def training_sequences(history: History, now: np.datetime64, weighting: Weighting) -> Sequences:
-    """Return each row's events in order, with weights as in ``training_matrix``."""
+def _without_surplus(rows: Int64Array, values: Float64Array, n_rows: int) -> Int64Array | slice:
+    """Return the positions of the entries that their rows keep, ascending. Entries are by row, then item."""
+    if np.bincount(rows, minlength=n_rows).max(initial=0) <= MAX_ROW_ITEMS:
+        # usually: no copies
+        return slice(None)
+    order = np.lexsort((-values, rows))
+    places = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    kept: Int64Array = np.sort(order[places < MAX_ROW_ITEMS])
+    return kept
+
+
+def training_sequences(
+    history: History, now: np.datetime64, weighting: Weighting, heaviest: float | None = None
+) -> Sequences:
+    """Return each row's events in order, with weights as in ``training_matrix``.
+
+    A row keeps all its events: the work grows with their number times the window.
+    """
     rows, _ = split_rows(history, weighting.session_gap_minutes)
     hours = np.asarray((history.times - now) / HOUR, np.float64)
-    return sequences_of(rows, history.items, hours, event_weights(history, now, weighting), len(history.product_ids))
+    weights = event_weights(history, now, weighting, heaviest)
+    return sequences_of(rows, history.items, hours, weights, len(history.product_ids))
 
 
-def event_weights(history: History, now: np.datetime64, weighting: Weighting) -> Float64Array:
-    """Return each event's weight by its type and its age at ``now``, shape (n_events,), in (0, 1]."""
+def event_weights(
+    history: History, now: np.datetime64, weighting: Weighting, heaviest: float | None = None
+) -> Float64Array:
+    """Return each event's weight by its type and its age at ``now``, shape (n_events,), in (0, 1].
+
+    heaviest : the greatest weight of a type, which counts 1; that of ``history`` if omitted. A part of a shop's history
+        need not have it.
+    """
     if len(history) == 0:
         return np.empty(0)
-    weights = (history.weights.astype(np.float64) / history.weights.max()) ** weighting.weight_power
+    greatest = history.weights.max() if heaviest is None else np.float32(heaviest)
+    weights = (history.weights.astype(np.float64) / greatest) ** weighting.weight_power
     if weighting.half_life_days is not None:
         ages = np.maximum((now - history.times) / DAY, 0)
         weights *= 2.0 ** -np.minimum(ages / weighting.half_life_days, MAX_HALVINGS)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jobs.models.arrays import Matrix
+from jobs.models.arrays import Float64Array, IntArray, Matrix
 from jobs.models.blocks import BLOCK_ENTRIES, rank_co_occurring, validate
 from jobs.models.neighbours import Neighbours
 
@@ -37,8 +37,17 @@ def rank_by_cosine(matrix: Matrix, k: int, min_co_occurrence: int, block_entries
 
     matrix : shape (n_users, n_items), entries above 0; changed in place. Scores in [0, 1].
     """
-    norms = np.sqrt(np.bincount(matrix.indices, weights=matrix.data**2, minlength=matrix.shape[1]))
-    matrix.data /= norms[matrix.indices]
-    neighbours = rank_co_occurring(matrix, k, min_co_occurrence=min_co_occurrence, block_entries=block_entries)
+    matrix.data /= column_norms(matrix.indices, matrix.data, matrix.shape[1])[matrix.indices]
+    return clip_scores(rank_co_occurring(matrix, k, min_co_occurrence=min_co_occurrence, block_entries=block_entries))
+
+
+def column_norms(items: IntArray, weights: Float64Array, n_items: int) -> Float64Array:
+    """Return the Euclidean norm of each item's weights, shape (n_items,). The last bits depend on the order of rows."""
+    norms: Float64Array = np.sqrt(np.bincount(items, weights=weights**2, minlength=n_items))
+    return norms
+
+
+def clip_scores(neighbours: Neighbours) -> Neighbours:
+    """Limit scores to [0, 1], in place: cosines leave it by the rounding of their sums."""
     np.clip(neighbours.scores, 0.0, 1.0, out=neighbours.scores)
     return neighbours

@@ -82,6 +82,11 @@ def count_pairs(user_items: AnyMatrix) -> int:
     return int((np.diff(user_items.indptr).astype(np.float64) ** 2).sum())
 
 
+def score_bytes(n_entries: int, n_items: int, k: int, *, workers: int) -> int:
+    """Return the memory that ``score_co_occurring`` takes beside X, in bytes."""
+    return 32 * n_entries + (16 + 12 * k) * n_items * workers
+
+
 def worth_compiling(user_items: AnyMatrix) -> bool:
     """Return whether XᵀX is computed here: by its size alone, so that the same input takes the same path."""
     return numba_installed() and count_pairs(user_items) >= MIN_COMPILED_WORK
@@ -131,9 +136,8 @@ def score_co_occurring(
     source, target : shape (n_items,), 1 if omitted.
     min_co_occurrence : pairs with fewer common users are not neighbours.
 
-    Time: 2 to 3 ns × ``count_pairs`` / 2, divided by the number of processors. Memory: 32 bytes per entry of X, and
-    (16 + 12 · k) bytes × n_items × workers. Sums are in single precision, with a relative error of about 1e-5, and do
-    not depend on the number of workers.
+    Time: 2 to 3 ns × ``count_pairs`` / 2, divided by the number of processors. Memory: ``score_bytes``. Sums are in
+    single precision, with a relative error of about 1e-5, and do not depend on the number of workers.
     """
     n_items = user_items.shape[1]
     engine, workers = engine or compile_engine(), workers or count_threads()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jobs.models.arrays import Matrix
+from jobs.models.arrays import Float64Array, Matrix
 from jobs.models.blocks import rank_co_occurring, scale_scores, validate
 from jobs.models.neighbours import Neighbours
 
@@ -35,10 +35,22 @@ def rp3beta_neighbours(
     matrix = validate(user_items, k)
     counts = np.diff(matrix.indptr)
     user_sums = np.bincount(np.repeat(np.arange(matrix.shape[0]), counts), matrix.data, matrix.shape[0])
-    item_sums = np.bincount(matrix.indices, weights=matrix.data, minlength=matrix.shape[1])
-    # the walk through a user is symmetric: each of the two entries takes the square root of the user's share
-    matrix.data = (matrix.data / np.sqrt(np.repeat(user_sums, counts))) ** alpha
+    item_sums = np.bincount(matrix.indices, weights=matrix.data, minlength=matrix.shape[1]).astype(np.float64)
+    matrix.data = walk_shares(matrix.data, np.repeat(user_sums, counts), alpha)
+    source, target = item_factors(item_sums, alpha, beta)
+    return scale_scores(rank_co_occurring(matrix, k, source=source, target=target, min_co_occurrence=min_co_occurrence))
+
+
+def walk_shares(weights: Float64Array, user_sums: Float64Array, alpha: float) -> Float64Array:
+    """Return each entry's part in the walk. user_sums : of each entry's user.
+
+    The walk through a user is symmetric: each of the two entries takes the square root of the user's share.
+    """
+    shares: Float64Array = (weights / np.sqrt(user_sums)) ** alpha
+    return shares
+
+
+def item_factors(item_sums: Float64Array, alpha: float, beta: float) -> tuple[Float64Array, Float64Array]:
+    """Return what an item's sum of weights counts where the walk begins, and where it ends."""
     weights = np.where(item_sums > 0, item_sums, 1.0)
-    return scale_scores(
-        rank_co_occurring(matrix, k, source=weights**-alpha, target=weights**-beta, min_co_occurrence=min_co_occurrence)
-    )
+    return weights**-alpha, weights**-beta

@@ -2,15 +2,30 @@
 
 import numpy as np
 
-from jobs.models.arrays import Float64Array, Matrix
+from jobs.models.arrays import Float64Array, IntArray, Matrix
 from jobs.models.blocks import validate
 from jobs.models.cosine import rank_by_cosine
 from jobs.models.neighbours import Neighbours
 
 
-def _user_idf(matrix: Matrix) -> Float64Array:
-    """Return each user's inverse document frequency, shape (n_users,), above 0: users of many items count less."""
-    return np.log1p(matrix.shape[1] / np.maximum(np.diff(matrix.indptr), 1))
+def user_idf(counts: IntArray, n_items: int) -> Float64Array:
+    """Return each user's inverse document frequency, above 0: users of many items count less.
+
+    counts : the items of each user, shape (n_users,).
+    """
+    idf: Float64Array = np.log1p(n_items / np.maximum(counts, 1))
+    return idf
+
+
+def length_norms(lengths: Float64Array, k1: float, b: float) -> Float64Array:
+    """Return by how much each item's weights saturate, from the sums of its weights, both of shape (n_items,)."""
+    norms: Float64Array = k1 * (1.0 - b + b * lengths / lengths[lengths > 0].mean())
+    return norms
+
+
+def saturate(weights: Float64Array, norms: Float64Array, k1: float) -> Float64Array:
+    """Return the BM25 weights of entries, without the idf. norms : of each entry's item."""
+    return weights * (k1 + 1.0) / (weights + norms)
 
 
 def tfidf_neighbours(user_items: Matrix, k: int, *, min_co_occurrence: int = 2) -> Neighbours:
@@ -30,7 +45,8 @@ def tfidf_neighbours(user_items: Matrix, k: int, *, min_co_occurrence: int = 2) 
     ``rank_co_occurring``.
     """
     matrix = validate(user_items, k)
-    matrix.data = np.sqrt(matrix.data) * np.repeat(_user_idf(matrix), np.diff(matrix.indptr))
+    counts = np.diff(matrix.indptr)
+    matrix.data = np.sqrt(matrix.data) * np.repeat(user_idf(counts, matrix.shape[1]), counts)
     return rank_by_cosine(matrix, k, min_co_occurrence)
 
 
@@ -58,8 +74,8 @@ def bm25_neighbours(
         raise ValueError("k1 must be above 0 and b in [0, 1]")
     matrix = validate(user_items, k)
     if matrix.nnz:
-        lengths = np.bincount(matrix.indices, weights=matrix.data, minlength=matrix.shape[1])
-        norms = k1 * (1.0 - b + b * lengths / lengths[lengths > 0].mean())
-        saturated = matrix.data * (k1 + 1.0) / (matrix.data + norms[matrix.indices])
-        matrix.data = saturated * np.repeat(_user_idf(matrix), np.diff(matrix.indptr))
+        lengths = np.bincount(matrix.indices, weights=matrix.data, minlength=matrix.shape[1]).astype(np.float64)
+        saturated = saturate(matrix.data, length_norms(lengths, k1, b)[matrix.indices], k1)
+        counts = np.diff(matrix.indptr)
+        matrix.data = saturated * np.repeat(user_idf(counts, matrix.shape[1]), counts)
     return rank_by_cosine(matrix, k, min_co_occurrence)

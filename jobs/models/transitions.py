@@ -101,15 +101,58 @@ def transitions_neighbours(
         raise ValueError("powers must be at least 0, and backward in [0, 1]")
     if gap_half_life_hours is not None and not gap_half_life_hours > 0:
         raise ValueError("gap_half_life_hours must be above 0")
-    popularity = np.bincount(sequences.items, weights=sequences.weights, minlength=sequences.n_items)
-    popularity[popularity == 0] = 1.0
+    popularity = np.bincount(sequences.items, weights=sequences.weights, minlength=sequences.n_items).astype(np.float64)
+    source, target = popularity_factors(popularity, source_power, target_power)
+    return scale_scores(
+        rank_sequences(
+            sequences,
+            k,
+            source,
+            target,
+            window=window,
+            distance_power=distance_power,
+            gap_half_life_hours=gap_half_life_hours,
+            backward=backward,
+            min_co_occurrence=min_co_occurrence,
+        )
+    )
+
+
+def popularity_factors(
+    popularity: Float64Array, source_power: float, target_power: float
+) -> tuple[Float64Array, Float64Array]:
+    """Return what an item's sum of weights counts where a transition begins, and where it ends."""
+    weights = np.where(popularity == 0, 1.0, popularity)
+    return np.asarray(weights**-source_power, np.float64), np.asarray(weights**-target_power, np.float64)
+
+
+def rank_sequences(
+    sequences: Sequences,
+    k: int,
+    source: Float64Array,
+    target: Float64Array,
+    *,
+    window: int,
+    distance_power: float,
+    gap_half_life_hours: float | None,
+    backward: float,
+    min_co_occurrence: int,
+    compiled: bool | None = None,
+    workers: int | None = None,
+) -> Neighbours:
+    """Return the neighbours of ``transitions_neighbours`` with scores that are not scaled.
+
+    source, target : the factors of the items, shape (n_items,).
+    compiled : whether the loops are compiled; by default where there are enough pairs of events for it to pay.
+    workers : threads of the compiled loops; all processors by default.
+    """
     rule = _Rule(
         min_co_occurrence,
         backward,
         0.0 if gap_half_life_hours is None else 1.0 / gap_half_life_hours,
         np.maximum(np.arange(window + 1.0), 1.0) ** -distance_power,
-        np.asarray(popularity**-source_power, np.float64),
-        np.asarray(popularity**-target_power, np.float64),
+        source,
+        target,
     )
     # the steps of different rows lie further apart than the window
     steps = sequences.steps + sequences.rows * (int(sequences.steps.max(initial=0)) + window + 1)
@@ -126,15 +169,16 @@ def transitions_neighbours(
         np.searchsorted(steps, steps + window, side="right"),
     )
     neighbours = Neighbours.none(sequences.n_items, k)
-    n_pairs = int((events.ends - events.starts).sum())
-    if pairs.numba_installed() and n_pairs >= MIN_COMPILED_PAIRS:
-        _rank_compiled(events, rule, neighbours)
+    if compiled is None:
+        compiled = pairs.numba_installed() and int((events.ends - events.starts).sum()) >= MIN_COMPILED_PAIRS
+    if compiled:
+        _rank_compiled(events, rule, neighbours, workers or pairs.count_threads())
     else:
         _rank_in_blocks(events, rule, neighbours)
-    return scale_scores(neighbours)
+    return neighbours
 
 
-def _rank_compiled(events: _Events, rule: _Rule, neighbours: Neighbours) -> None:
+def _rank_compiled(events: _Events, rule: _Rule, neighbours: Neighbours, workers: int) -> None:
     """Fill ``neighbours`` by the kernel, in threads."""
     n_items = len(neighbours.indices)
     kernel, sizes = pairs.compile_engine().rank_transitions, np.zeros(n_items, np.int32)
@@ -149,7 +193,7 @@ def _rank_compiled(events: _Events, rule: _Rule, neighbours: Neighbours) -> None
         last = min(first + BATCH_ITEMS, n_items)
         kernel(first, last, *rule, *events, *scratch, sizes, *neighbours.arrays)
 
-    with ThreadPoolExecutor(pairs.count_threads()) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         list(pool.map(rank_batch, range(0, n_items, BATCH_ITEMS)))
 
 

@@ -276,6 +276,64 @@ run "a_balancer_with_cdn_and_armor" {
   }
 }
 
+run "similarity_trains_here_unless_spark_is_chosen" {
+  command = plan
+
+  assert {
+    condition     = length(google_compute_subnetwork.spark) + length(google_storage_bucket.spark) + length(google_service_account.spark) + length(google_artifact_registry_repository.spark) == 0 && !contains(local.apis, "dataproc")
+    error_message = "something of Spark exists without it"
+  }
+
+  assert {
+    condition     = length(local.spark_settings) == 0
+    error_message = "a job may submit batches"
+  }
+}
+
+run "batches_have_a_network_a_bucket_and_an_account_of_their_own" {
+  command = plan
+
+  variables {
+    similarity_engine = "auto"
+    spark_from_pairs  = 5
+  }
+
+  assert {
+    condition     = google_compute_subnetwork.spark[0].private_ip_google_access && google_compute_firewall.spark_in[0].source_ranges == toset([google_compute_subnetwork.spark[0].ip_cidr_range]) && google_compute_firewall.spark_in[0].destination_ranges == toset([google_compute_subnetwork.spark[0].ip_cidr_range])
+    error_message = "executors cannot reach one another, or reach more than that"
+  }
+
+  assert {
+    condition     = google_compute_firewall.spark_out[0].direction == "EGRESS" && length(google_compute_firewall.spark_out[0].deny) == 1 && google_compute_firewall.spark_out[0].target_tags == toset(["aisle-spark"])
+    error_message = "executors may reach the database"
+  }
+
+  assert {
+    condition     = google_storage_bucket.spark[0].lifecycle_rule != null && google_storage_bucket.spark[0].public_access_prevention == "enforced" && contains(local.apis, "dataproc")
+    error_message = "events stay in the bucket, or are public"
+  }
+
+  assert {
+    condition     = toset(keys(google_project_iam_member.batches)) == toset(["similarity", "finish_training"]) && toset(keys(google_storage_bucket_iam_member.spark)) == toset(["executors", "similarity", "finish_training"])
+    error_message = "others may submit batches or read the events"
+  }
+
+  assert {
+    condition     = google_project_iam_custom_role.batches[0].permissions == toset(["dataproc.batches.create", "dataproc.batches.get"])
+    error_message = "the jobs may do more than submit batches and read their state"
+  }
+}
+
+run "an_unknown_engine_is_refused" {
+  command = plan
+
+  variables {
+    similarity_engine = "hadoop"
+  }
+
+  expect_failures = [var.similarity_engine]
+}
+
 run "bigquery_keeps_what_it_cannot_take" {
   command = plan
 

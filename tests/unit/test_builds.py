@@ -22,5 +22,14 @@ def test_every_build_checks_audits_and_tests(name: str) -> None:
         assert "set -euo pipefail" in found[command]["script"]
 
 
+def test_the_image_of_spark_is_pushed_before_the_job_that_names_it_is_deployed() -> None:
+    found = steps("cloudbuild.yaml")
+    assert "spark-image" in found["deploy"]["waitFor"]
+    assert {*COMMANDS, "plan"} <= set(found["spark-image"]["waitFor"])
+    image = (ROOT / "jobs/spark/Dockerfile").read_text()
+    for copied in ("jobs/requirements.txt", "shared", "jobs"):
+        assert f"COPY {copied} /opt/aisle" in image
+
+
 def test_nothing_is_deployed_before_all_have_passed() -> None:
     assert {*COMMANDS, "plan"} <= set(steps("cloudbuild.yaml")["deploy"]["waitFor"])

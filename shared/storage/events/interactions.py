@@ -17,11 +17,26 @@ JOIN unnest(cast(:types AS text[]), cast(:weights AS real[])) AS w(event_type, w
 JOIN products p ON p.id = e.product_id AND p.is_active
 WHERE w.weight > 0 AND e.counted
   AND (cast(:since AS timestamptz) IS NULL OR e.occurred_at >= cast(:since AS timestamptz))
+  AND (cast(:until AS timestamptz) IS NULL OR e.occurred_at < cast(:until AS timestamptz))
+  AND (cast(:one_in AS integer) = 1 OR mod(hashint8(e.user_id), cast(:one_in AS integer)) = 0)
 GROUP BY (e.occurred_at AT TIME ZONE 'UTC')::date ORDER BY (e.occurred_at AT TIME ZONE 'UTC')::date
 """
 
 # stops counting at the limit, so that it is cheap in large shops too
 AT_LEAST: Final = "SELECT count(*) >= :number FROM (SELECT FROM events LIMIT :number) AS first"
+
+# Events, and pairs of a user and a product, of one user in :one_in.
+SIZE: Final = """
+SELECT count(*), count(DISTINCT (e.user_id, e.product_id)) FROM events e
+WHERE e.counted AND (cast(:since AS timestamptz) IS NULL OR e.occurred_at >= cast(:since AS timestamptz))
+  AND (cast(:one_in AS integer) = 1 OR mod(hashint8(e.user_id), cast(:one_in AS integer)) = 0)
+"""
+FIRST: Final = """
+SELECT min(e.occurred_at) FROM events e
+WHERE cast(:since AS timestamptz) IS NULL OR e.occurred_at >= cast(:since AS timestamptz)
+"""
+# a user in this many tells how large a shop is
+SIZE_ONE_IN: Final = 64
 
 # attributes of products, in the order of the given ids
 PRODUCTS: Final = """
@@ -42,13 +57,40 @@ class PackedEvents(NamedTuple):
     times: bytes
 
 
-def read_packed(since: datetime | None) -> list[PackedEvents]:
+class HistorySize(NamedTuple):
+    """How many events, and pairs of a user and a product, a history has."""
+
+    events: int
+    pairs: int
+
+
+def estimate_size(since: datetime | None, one_in: int = SIZE_ONE_IN) -> HistorySize:
+    """Return about how large the history since ``since`` is, by one user in ``one_in``; events of a type without a
+    weight count as well."""
+    with postgres.transaction(statement_timeout_s=0) as connection:
+        events, pairs = postgres.execute(connection, SIZE, {"since": since, "one_in": one_in})[0]
+    return HistorySize(events * one_in, pairs * one_in)
+
+
+def first_event(since: datetime | None) -> datetime | None:
+    """Return the time of the first event since ``since``."""
+    with postgres.transaction(statement_timeout_s=0) as connection:
+        first: datetime | None = postgres.execute(connection, FIRST, {"since": since})[0][0]
+    return first
+
+
+def read_packed(since: datetime | None, until: datetime | None = None, one_in: int = 1) -> list[PackedEvents]:
     """Return the weighted events of active products since ``since``, or all if it is None: one entry per day, oldest
-    first."""
+    first.
+
+    until : the end, exclusive.  one_in : read one user in this many, the same ones each time.
+    """
     parameters: dict[str, Any] = {
         "types": [event_type.value for event_type in EVENT_WEIGHTS],
         "weights": list(EVENT_WEIGHTS.values()),
         "since": since,
+        "until": until,
+        "one_in": one_in,
     }
     with postgres.transaction(statement_timeout_s=0) as connection:
         return [PackedEvents(*row) for row in postgres.execute(connection, PACKED, parameters)]

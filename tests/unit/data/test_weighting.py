@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from jobs.data import weighting
 from jobs.data.weighting import MAX_HALVINGS, Weighting, event_weights, split_rows, training_matrix, training_sequences
 from tests.unit.offline import data
 
@@ -103,3 +104,21 @@ def test_sequences_end_with_the_session() -> None:
     given = training_sequences(HISTORY, NOW, replace(PLAIN, session_gap_minutes=1440.0))
     assert given.rows.tolist() == [0, 1, 2, 3]
     assert given.steps.tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(3, [0, 1, 2]), (2, [0, 2]), (1, [2])])
+def test_a_row_beyond_the_limit_keeps_its_greatest_weights(
+    monkeypatch: pytest.MonkeyPatch, limit: int, kept: list[int]
+) -> None:
+    monkeypatch.setattr(weighting, "MAX_ROW_ITEMS", limit)
+    # items 0 and 1 tie: the lower one stays. User 1 is a bystander with a single item
+    history = data.history((0, 0, 1, 0), (0, 1, 1, 0), (0, 2, 5, 0), (1, 1, 1, 0))
+    matrix = training_matrix(history, NOW, PLAIN)
+    assert matrix[[0]].indices.tolist() == kept
+    assert matrix[[1]].toarray().tolist() == [[0, 1 / 5, 0]]
+
+
+def test_a_part_of_a_history_weighs_its_events_by_the_heaviest_of_the_complete_one() -> None:
+    part = data.history((1, 1, 1, 4))
+    assert event_weights(part, NOW, PLAIN).tolist() == [1]
+    assert event_weights(part, NOW, PLAIN, heaviest=5.0).tolist() == pytest.approx([1 / 5])

@@ -1,0 +1,127 @@
+"""Job, every five minutes: publish what a training on Spark wrote; the active model stays if it failed."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import fsspec
+import numpy as np
+
+from jobs.data.similarity_rows import format_rows
+from jobs.spark.results import read_neighbours
+from jobs.spark.submission import PreparedTraining, folder_of, read_training, request_batch
+from jobs.tuning.fitting import NEIGHBOURS
+from jobs.tuning.publishing import find_publishing_obstacle, keep_active_model
+from shared.clients import spark_batches
+from shared.clients.postgres import transaction
+from shared.domain.formula import SERVING_KEYS
+from shared.errors import Unavailable
+from shared.job import Parameters, job
+from shared.settings import settings
+from shared.storage.operations import training_batches
+from shared.storage.operations.training_batches import TrainingBatch
+from shared.storage.recommending import models
+
+log = logging.getLogger(__name__)
+
+JOB: Final = "similarity"
+# Google ends a batch at its time limit; an hour later it is given up whatever its state
+GIVEN_UP_AFTER: Final = timedelta(seconds=spark_batches.BATCH_TTL_S + 3600)
+# the key of a version's metrics that names its batch
+BATCH_KEY: Final = "batch"
+
+
+class FinishTraining(Parameters):
+    """No parameters."""
+
+
+@job
+def finish_training(_parameters: FinishTraining) -> dict[str, Any]:
+    """Look at the open training once. Publish its result, record its failure, or leave it to the next run.
+
+    Safe to repeat: a version that was published before this job died is found by the batch in its metrics.
+    """
+    batch = training_batches.find_open(JOB)
+    if batch is None:
+        return {"outcome": "idle"}
+    if (version := find_published(batch.id)) is not None:
+        close(batch, "published")
+        return {"outcome": "published", "batch": batch.id, "version": version}
+    if settings().spark_batches is None:
+        return give_up(batch, "SPARK_BATCHES is no longer set")
+    is_overdue = datetime.now(UTC) - batch.started_at > GIVEN_UP_AFTER
+    try:
+        state = spark_batches.read_batch(batch.id)
+        if state is None and batch.submitted_at is None:
+            request_batch(batch.id, read_training(batch.choice))
+            return {"outcome": "submitted", "batch": batch.id}
+    except Unavailable as error:
+        if is_overdue:
+            return give_up(batch, f"for {GIVEN_UP_AFTER} hours: {error.detail}")
+        raise
+    if state is None:
+        return give_up(batch, "the batch was deleted before its result was read")
+    if state.state not in spark_batches.ENDED:
+        if is_overdue:
+            return give_up(batch, f"the batch has not ended in {GIVEN_UP_AFTER} hours, and its state is {state.state}")
+        return {"outcome": "waiting", "batch": batch.id, "state": state.state}
+    if state.state != "SUCCEEDED":
+        return give_up(batch, f"the batch ended as {state.state}: {state.message or 'Google gives no reason'}")
+    return publish(batch, read_training(batch.choice))
+
+
+def find_published(batch_id: str) -> int | None:
+    """Return the version that a batch led to; None if there is none."""
+    return next((model.version for model in models.list_models() if model.metrics.get(BATCH_KEY) == batch_id), None)
+
+
+def publish(batch: TrainingBatch, training: PreparedTraining) -> dict[str, Any]:
+    """Publish the neighbours that a batch wrote."""
+    filesystem, root = fsspec.core.url_to_fs(f"{folder_of(batch.id)}/neighbours")
+    try:
+        product_ids, neighbours = read_neighbours(filesystem, root, training.models, training.shares, NEIGHBOURS)
+    except FileNotFoundError as error:
+        return give_up(batch, str(error))
+    if reason := find_publishing_obstacle(neighbours):
+        return give_up(batch, reason)
+    metrics = training.metrics | {
+        BATCH_KEY: batch.id,
+        "products_with_neighbours": int(np.count_nonzero(neighbours.counts)),
+        "pairs": int(neighbours.counts.sum()),
+    }
+    version = models.publish(
+        job=JOB,
+        started_at=batch.started_at,
+        algorithm=training.algorithm,
+        parameters=in_scores_of(training, neighbours.mean_score),
+        metrics=metrics,
+        rows=format_rows(product_ids, neighbours),
+        timings=training.timings,
+    )
+    close(batch, "published")
+    return {"outcome": "published", "version": version, **metrics, "dropped": models.drop_surplus()}
+
+
+def in_scores_of(training: PreparedTraining, mean_score: float) -> dict[str, Any]:
+    """Return the version's parameters with repeat weights for neighbours of this mean score.
+
+    The formulae were tuned on a sample, whose scores differ from those of all users.
+    """
+    ratio = mean_score / (training.mean_score or mean_score or 1.0)
+    formulae = {key: training.parameters[key] for key in SERVING_KEYS.values() if key in training.parameters}
+    return training.parameters | {
+        key: formula | {"repeat_weight": formula["repeat_weight"] * ratio} for key, formula in formulae.items()
+    }
+
+
+def give_up(batch: TrainingBatch, reason: str) -> dict[str, Any]:
+    """Record that the active model stays, and why; return the job's answer."""
+    log.warning("spark training failed", extra={"batch": batch.id, "reason": reason})
+    close(batch, "kept", reason)
+    return keep_active_model(batch.started_at, reason, {BATCH_KEY: batch.id})
+
+
+def close(batch: TrainingBatch, outcome: training_batches.Outcome, reason: str | None = None) -> None:
+    """Record how a training ended."""
+    with transaction() as connection:
+        training_batches.close(connection, batch.id, outcome, reason)

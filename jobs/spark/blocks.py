@@ -1,0 +1,97 @@
+"""Which items meet in which task: every pair of items in at least one, and as few as possible in several.
+
+Items form q² groups, the points of the affine plane of a prime order q; its q² + q lines are the tasks. Two points lie
+on exactly one line, so two groups meet in exactly one task. A task has q groups, which are a q-th of the items. Pairs
+of items of one group meet in q + 1 tasks: all tasks together take 1 + 1/q times the work of one machine. Tasks that
+join two groups, each with each, would take nearly twice the work (docs/decisions/0077-spark.md).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from jobs.models.arrays import Float64Array, Int32Array, Int64Array
+from jobs.models.pairs import score_bytes
+
+# Orders of planes: 1, whose only task has all items, and primes.
+ORDERS: Final = (1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61)
+# What the loops of a task may hold (with its tables about 4 GB), and multiply: half a minute of one processor.
+TASK_BYTES: Final = 1_000_000_000
+TASK_PAIRS: Final = 20e9
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Items in groups, and groups in tasks.
+
+    Attributes
+    ----------
+    groups : int32, shape (n_items,), the group of each item.
+    tasks : int32, shape (n_groups, q + 1), the tasks of each group; (1, 1) for the order 1.
+    """
+
+    groups: Int32Array
+    tasks: Int32Array
+
+    @property
+    def n_tasks(self) -> int:
+        """The number of tasks."""
+        return int(self.tasks.max()) + 1
+
+    def spread(self, items: Int32Array) -> tuple[Int64Array, Int32Array]:
+        """Return the positions of ``items`` and their tasks, each item once for each of its tasks."""
+        tasks = self.tasks[self.groups[items]]
+        return np.repeat(np.arange(len(items)), tasks.shape[1]), tasks.ravel()
+
+
+def choose_order(
+    n_pairs: float, n_entries: int, n_items: int, k: int, task_bytes: float = TASK_BYTES, task_pairs: float = TASK_PAIRS
+) -> int:
+    """Return the least order whose tasks stay within a task's memory and work.
+
+    n_pairs : the multiplications of XᵀX.  n_entries, n_items : of the matrix.  k : neighbours of an item.
+
+    Raises ValueError if no order is large enough.
+    """
+    for order in ORDERS:
+        pairs, n_bytes = n_pairs / order**2, score_bytes(n_entries // order, -(-n_items // order), k, workers=1)
+        if pairs <= task_pairs and n_bytes <= task_bytes:
+            return order
+    raise ValueError(
+        f"{n_pairs:.3g} multiplications or {n_entries:,} entries exceed {ORDERS[-1] ** 2 + ORDERS[-1]:,} tasks"
+    )
+
+
+def plan_blocks(work: Float64Array, order: int) -> Blocks:
+    """Return the blocks of a plane. Each group gets about the same work.
+
+    work : shape (n_items,), what an item takes part in: the entries of its rows.
+    order : an entry of ORDERS.
+    """
+    if order not in ORDERS:
+        raise ValueError(f"the order must be one of {', '.join(map(str, ORDERS))}")
+    return Blocks(_deal(work, order**2), _lines(order))
+
+
+def _deal(work: Float64Array, n_groups: int) -> Int32Array:
+    """Deal items in rounds, the heaviest first; in each round the group with the least work so far is first."""
+    groups = np.zeros(len(work), np.int32)
+    order = np.argsort(-work, kind="stable")
+    totals = np.zeros(n_groups)
+    for first in range(0, len(order), n_groups):
+        items = order[first : first + n_groups]
+        lightest = np.argsort(totals, kind="stable")[: len(items)]
+        groups[items] = lightest
+        totals[lightest] += work[items]
+    return groups
+
+
+def _lines(order: int) -> Int32Array:
+    """Return the lines through each point of the plane: y = slope · x + intercept, and the vertical line at x."""
+    if order == 1:
+        return np.zeros((1, 1), np.int32)
+    x, y = np.divmod(np.arange(order**2), order)
+    slopes = np.arange(order)
+    sloping = slopes * order + (y[:, None] - slopes * x[:, None]) % order
+    return np.column_stack([sloping, order**2 + x]).astype(np.int32)

@@ -1,0 +1,120 @@
+"""From a chosen model to a batch of Spark: the events as Parquet, a row in ``training_batches``, and the request."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Final
+
+import fsspec
+import pyarrow.parquet as pq
+
+from jobs.data.history import read_history
+from jobs.spark.events import table_of
+from jobs.tuning.choice import Choice
+from jobs.tuning.fitting import MIXTURE, NEIGHBOURS, part
+from shared.clients import spark_batches
+from shared.job import progress
+from shared.storage.events import interactions
+from shared.storage.operations import training_batches
+
+DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class PreparedTraining:
+    """What a batch trains, and what its result is published with: the column ``choice`` of ``training_batches``.
+
+    Attributes
+    ----------
+    models : of the batch: ``algorithm``, ``parameters`` and ``weighting`` of each.
+    shares : what each counts in a mixture.
+    algorithm, parameters, metrics, timings : of the model version. Repeat weights in ``parameters`` are those of
+        neighbours with ``mean_score``.
+    """
+
+    models: list[dict[str, Any]]
+    shares: list[float]
+    algorithm: str
+    parameters: dict[str, Any]
+    metrics: dict[str, Any]
+    timings: dict[str, Any]
+    mean_score: float
+
+
+def prepare(
+    choice: Choice, parameters: dict[str, Any], metrics: dict[str, Any], timings: dict[str, Any]
+) -> PreparedTraining:
+    """Return the training of a choice that was made on a sample of users."""
+    if choice.algorithm == MIXTURE:
+        parts = choice.parameters["parts"]
+    else:
+        parts = [part(choice.algorithm, choice.parameters, choice.weighting, 1)]
+    return PreparedTraining(
+        [{key: value for key, value in one.items() if key != "share"} for one in parts],
+        [one["share"] for one in parts],
+        choice.algorithm,
+        parameters,
+        metrics,
+        timings,
+        choice.neighbours.mean_score,
+    )
+
+
+def submit(job: str, started_at: datetime, since: datetime | None, training: PreparedTraining) -> dict[str, Any]:
+    """Write the events since ``since``, record the batch and submit it; return the job's answer.
+
+    The row comes before the request: what dies between them is submitted by ``finish_training``, under the same id.
+    """
+    batch_id = f"aisle-{job}-{started_at:%Y%m%d-%H%M%S}"
+    events = write_events(f"{folder_of(batch_id)}/events", since)
+    if not training_batches.open_batch(batch_id, job, started_at, vars(training)):
+        return {"outcome": "waiting", "reason": "another training has not ended"}
+    request_batch(batch_id, training)
+    progress("training submitted", batch=batch_id, events=events)
+    return {
+        "outcome": "submitted",
+        "batch": batch_id,
+        "exported_events": events,
+        **training.metrics,
+        **training.timings,
+    }
+
+
+def folder_of(batch_id: str) -> str:
+    """Return the folder of a batch's events and neighbours."""
+    return f"{spark_batches.place().folder.rstrip('/')}/{batch_id}"
+
+
+def request_batch(batch_id: str, training: PreparedTraining) -> None:
+    """Submit a batch whose row exists. Submitted twice, it runs once. Raises Unavailable."""
+    folder, where = folder_of(batch_id), spark_batches.place()
+    arguments = ["--events", f"{folder}/events", "--output", f"{folder}/neighbours"]
+    arguments += ["--models", json.dumps(training.models), "--k", str(NEIGHBOURS)]
+    spark_batches.create_batch(batch_id, spark_batches.batch_body(arguments, where))
+    training_batches.mark_submitted(batch_id)
+
+
+def write_events(folder: str, since: datetime | None) -> int:
+    """Write the events that models learn from, a file for each day, and return their number.
+
+    One day is in memory at a time.
+    """
+    filesystem, root = fsspec.core.url_to_fs(folder)
+    filesystem.makedirs(root, exist_ok=True)
+    count, first = 0, interactions.first_event(since)
+    if first is None:
+        first = datetime.now(UTC)
+    day = datetime.combine(first.astimezone(UTC).date(), time(), UTC)
+    while day <= datetime.now(UTC):
+        table = table_of(read_history(max(day, since or day), day + DAY))
+        with filesystem.open(f"{root}/{day:%Y-%m-%d}.parquet", "wb") as file:
+            pq.write_table(table, file)
+        count += table.num_rows
+        day += DAY
+    return count
+
+
+def read_training(choice: Mapping[str, Any]) -> PreparedTraining:
+    """Return the training of a row of ``training_batches``."""
+    return PreparedTraining(**choice)

@@ -1,0 +1,146 @@
+"""The program of a batch: reads events and writes each item's neighbours, both Parquet. The only module with Spark.
+
+``python -m jobs.spark.train --events FOLDER --output FOLDER --models JSON`` trains one model after the other into
+``OUTPUT/model=0``, ``OUTPUT/model=1`` and so on. It ends with status 0 only if all are written.
+"""
+
+import argparse
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from pyspark import StorageLevel, TaskContext
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sql
+
+from jobs.data.history import EPOCH
+from jobs.data.weighting import Weighting
+from jobs.models.arrays import Int64Array
+from jobs.spark import steps
+from jobs.spark.blocks import choose_order, plan_blocks
+from jobs.spark.events import history_of_users
+from jobs.spark.recipes import Transitions, training_of
+
+log = logging.getLogger(__name__)
+
+# Events, and entries, that an executor holds of a part, but for a user or item that has more.
+PART_EVENTS: Final = 2_000_000
+# Rows of one part of the users have ids below this; the part's number is above it.
+ROW_BITS: Final = 40
+# Bytes of an event of a sequence in units of those of an entry of a matrix, which the order of blocks is chosen by.
+EVENT_ENTRIES: Final = 3
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What every model of a shop's events needs.
+
+    n_parts : of users, and of items.  now : the newest event's time.  heaviest : the greatest weight of an event.
+    """
+
+    events: DataFrame
+    product_ids: Int64Array
+    n_parts: int
+    now: np.datetime64
+    heaviest: float
+
+
+def read_shop(session: SparkSession, folder: str, part_events: int = PART_EVENTS) -> Shop:
+    """Return the events of a folder of Parquet files, and what is common to all of them."""
+    events = session.read.parquet(folder)
+    count, newest, heaviest = events.agg(sql.count("*"), sql.max("time"), sql.max("weight")).first() or (0, None, None)
+    products = events.select("product_id").distinct().toArrow()["product_id"].to_numpy()
+    return Shop(
+        events,
+        np.sort(products).astype(np.int64),
+        max(1, -(-count // part_events)),
+        EPOCH + np.timedelta64(newest or 0, "us"),
+        heaviest or 1.0,
+    )
+
+
+def train_model(shop: Shop, model: Mapping[str, Any], k: int, *, order: int | None = None) -> DataFrame:
+    """Return the ``k`` best neighbours of each product, best first by product, with scores that are not scaled.
+
+    model : ``algorithm``, ``parameters`` and ``weighting``, as in the description of a model version.
+    order : of the blocks (jobs/spark/blocks.py); by default the least whose tasks are small enough.
+    """
+    training, weighting = training_of(model["algorithm"], model["parameters"]), Weighting(**model["weighting"])
+    recipe, product_ids, now, heaviest = training.recipe, shop.product_ids, shop.now, shop.heaviest
+
+    def to_entries(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        context = TaskContext.get()
+        assert context is not None
+        tables = [pa.Table.from_batches([batch]) for batch in batches]
+        if tables:
+            history = history_of_users(tables, product_ids)
+            first_row = context.partitionId() << ROW_BITS
+            yield from steps.entries_of(history, first_row, now, heaviest, weighting, recipe).to_batches()
+
+    def by_item(frame: DataFrame) -> Any:
+        return frame.groupBy((sql.col("item") % shop.n_parts).alias("part"))
+
+    # ranges of users, in order: ids of rows ascend with the part's number
+    users = shop.events.repartitionByRange(shop.n_parts, "user_id")
+    entries = users.mapInArrow(to_entries, steps.ENTRIES).persist(StorageLevel.MEMORY_AND_DISK)
+    sums = by_item(entries).applyInArrow(steps.sum_items, steps.SUMS).toArrow()
+    items, n_items = sums["item"].to_numpy(), len(product_ids)
+    totals, work = np.zeros(n_items), np.zeros(n_items)
+    totals[items], work[items] = sums["total"].to_numpy(), sums["work"].to_numpy()
+    n_entries = int(sums["entries"].to_numpy().sum())
+    if order is None:
+        is_sequential = isinstance(recipe, Transitions)
+        order = choose_order(work.sum(), n_entries * (EVENT_ENTRIES if is_sequential else 1), n_items, k)
+    blocks = plan_blocks(work, order)
+    log.info("%s: %d entries, %d items, %d tasks", model["algorithm"], n_entries, n_items, blocks.n_tasks)
+    values = totals if isinstance(recipe, Transitions) or n_entries == 0 else recipe.item_values(totals)
+    factors = recipe.factors(totals)
+    schema = steps.SPREAD_EVENTS if isinstance(recipe, Transitions) else steps.SPREAD_ENTRIES
+    spread = by_item(entries).applyInArrow(lambda table: steps.spread_entries(table, recipe, values, blocks), schema)
+    scored = (
+        spread.repartition(blocks.n_tasks, "task")
+        .groupBy("task")
+        .applyInArrow(lambda table: steps.score_task(table, training, factors, k), steps.NEIGHBOURS)
+    )
+    return by_item(scored).applyInArrow(lambda table: steps.merge_neighbours(table, product_ids, k), steps.PUBLISHED)
+
+
+def train(
+    session: SparkSession,
+    events: str,
+    output: str,
+    models: Sequence[Mapping[str, Any]],
+    k: int,
+    order: int | None = None,
+) -> None:
+    """Train models and write the neighbours of each to a folder of its own, in place of what a failed attempt left."""
+    shop = read_shop(session, events)
+    session.conf.set("spark.sql.shuffle.partitions", str(shop.n_parts))
+    for number, model in enumerate(models):
+        train_model(shop, model, k, order=order).write.mode("overwrite").parquet(f"{output}/model={number}")
+        session.catalog.clearCache()
+
+
+def main() -> None:
+    """Train the models of the command line."""
+    logging.basicConfig(level=logging.INFO)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", required=True, help="folder of Parquet files: jobs/spark/events.py")
+    parser.add_argument("--output", required=True, help="folder for the neighbours")
+    parser.add_argument("--models", required=True, type=json.loads, help="JSON list of models")
+    parser.add_argument("--k", required=True, type=int, help="neighbours of a product")
+    parser.add_argument("--order", type=int, help="order of the blocks, chosen by size if omitted")
+    arguments = parser.parse_args()
+    # adaptive execution would merge parts, and with them the tasks of blocks
+    builder = SparkSession.builder.appName("aisle-similarity").config("spark.sql.adaptive.enabled", "false")
+    session = builder.getOrCreate()
+    train(session, arguments.events, arguments.output, arguments.models, arguments.k, arguments.order)
+    session.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,281 @@
+"""Training on Spark: submitted by ``similarity``, published by ``finish_training``, beside an active version."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.data.history import history_start, read_history
+from jobs.finish_training import FinishTraining, finish_training, in_scores_of
+from jobs.similarity import Similarity, similarity, trains_on_spark
+from jobs.spark.events import EVENTS, history_of_users
+from jobs.spark.submission import PreparedTraining
+from shared.clients import postgres, spark_batches
+from shared.doctor import run_checks
+from shared.errors import Unavailable
+from shared.storage.operations import training_batches
+from shared.storage.recommending import models
+from tests.integration.conftest import Environment, settings_of
+from tests.integration.shop import add_events, add_plain_products, checkerboard_views
+from tests.integration.spark_server import SparkServer, serve_spark
+from tests.unit.spark.shops import run_steps
+
+IMAGE = "europe-west1-docker.pkg.dev/shop/aisle/spark:1"
+ACCOUNT = "aisle-spark@shop.iam.gserviceaccount.com"
+
+
+@pytest.fixture
+def spark(env: Environment, tmp_path: Path) -> Iterator[SparkServer]:
+    """A shop with a version of the local engine, whose next training is on Spark."""
+    add_events(checkerboard_views(add_plain_products(6), 8))
+    assert similarity.run(Similarity())["outcome"] == "published"
+    where = {
+        "location": "europe-west1",
+        "folder": f"file://{tmp_path}",
+        "image": IMAGE,
+        "subnetwork": "aisle-spark",
+        "service_account": ACCOUNT,
+    }
+    with serve_spark(env["GOOGLE_CLOUD_PROJECT"]) as server:
+        own = {
+            "SIMILARITY_ENGINE": "spark",
+            "SPARK_BATCHES": json.dumps(where),
+            "SPARK_EMULATOR_HOST": server.host,
+        }
+        with settings_of(env | own):
+            yield server
+
+
+def run_batch(server: SparkServer, batch_id: str) -> None:
+    """Do what the program of a batch does, by the same steps on the same files, and let the batch succeed."""
+    arguments = server.arguments(batch_id)
+    events = pq.read_table(arguments["events"].removeprefix("file://"), schema=EVENTS)
+    for number, model in enumerate(json.loads(arguments["models"])):
+        product_ids = events["product_id"].combine_chunks().unique().sort().to_numpy()
+        history = history_of_users([events], product_ids)
+        folder = Path(arguments["output"].removeprefix("file://")) / f"model={number}"
+        folder.mkdir(parents=True)
+        pq.write_table(run_steps(history, model, 2, int(arguments["k"])), folder / "part-0.parquet")
+        (folder / "_SUCCESS").touch()
+    server.end(batch_id, "SUCCEEDED")
+
+
+def finish() -> dict[str, Any]:
+    answer: dict[str, Any] = finish_training.run(FinishTraining())
+    return answer
+
+
+def submit() -> str:
+    answer = similarity.run(Similarity())
+    assert answer["outcome"] == "submitted", answer
+    return str(answer["batch"])
+
+
+def rows(version: int) -> list[Any]:
+    return postgres.read(
+        "SELECT product_id, neighbours, scores, co_occurrence FROM item_similarity WHERE version = :v ORDER BY 1",
+        v=version,
+    )
+
+
+def runs() -> list[tuple[str, int | None]]:
+    return [(row[0], row[1]) for row in postgres.read("SELECT outcome, version FROM training_runs ORDER BY id")]
+
+
+def active() -> int:
+    model = models.active()
+    assert model is not None
+    return model.version
+
+
+def finding(name: str) -> tuple[str, str]:
+    return next((one.verdict, one.detail) for one in run_checks() if one.check == name)
+
+
+def test_a_training_is_submitted_awaited_and_published_beside_the_version_before(spark: SparkServer) -> None:
+    before, stored = active(), rows(active())
+    batch = submit()
+    assert (active(), spark.batches[batch]["state"]) == (before, "PENDING")
+    for state in ("PENDING", "RUNNING"):
+        spark.end(batch, state)
+        assert finish()["outcome"] == "waiting"
+    run_batch(spark, batch)
+    answer = finish()
+    assert answer["outcome"] == "published"
+    assert active() == answer["version"] != before
+    model = models.active()
+    assert model is not None
+    assert (model.algorithm, model.metrics["batch"], model.metrics["products_with_neighbours"]) == ("cosine", batch, 6)
+    # the checkerboard's cosines are 1 in either engine
+    assert [row[1:] for row in rows(active())] == [row[1:] for row in stored]
+    assert rows(before) == stored
+    assert runs() == [("published", before), ("published", active())]
+    assert finish() == {"job": "finish_training", "outcome": "idle", "seconds": pytest.approx(0, abs=60)}
+    assert finding("model")[0] == "well"
+
+
+def test_the_request_says_where_the_batch_runs_and_what_it_may_reach(spark: SparkServer) -> None:
+    batch = spark.batches[submit()]
+    assert batch["runtimeConfig"]["containerImage"] == IMAGE
+    assert batch["runtimeConfig"]["version"] == "3.0"
+    assert batch["environmentConfig"]["executionConfig"] == {
+        "serviceAccount": ACCOUNT,
+        "subnetworkUri": "aisle-spark",
+        # that of the firewall in terraform/spark.tf
+        "networkTags": ["aisle-spark"],
+        "ttl": "21600s",
+    }
+    assert not any("postgres" in word for word in batch["pysparkBatch"]["args"])
+
+
+def test_the_batch_reads_all_users_though_the_choice_was_made_on_some(
+    spark: SparkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete = read_history(None)
+    monkeypatch.setattr("jobs.similarity.TUNING_EVENTS", 12)
+    monkeypatch.setattr("shared.storage.events.interactions.SIZE_ONE_IN", 1)
+    sample = read_history(None, one_in=2)
+    assert 0 < len(sample.user_ids) < len(complete.user_ids)
+    counts = {user: (complete.user_ids[complete.users] == user).sum() for user in sample.user_ids}
+    assert {user: (sample.user_ids[sample.users] == user).sum() for user in sample.user_ids} == counts
+    answer = similarity.run(Similarity())
+    assert answer["exported_events"] == len(complete)
+    assert answer["users"] <= len(complete.user_ids)
+
+
+@pytest.mark.parametrize("state", ["FAILED", "CANCELLED"])
+def test_a_failed_batch_leaves_the_active_version_and_says_why(spark: SparkServer, state: str) -> None:
+    before, batch = active(), submit()
+    spark.end(batch, state, "Job failed with message [OutOfMemoryError]")
+    answer = finish()
+    assert (answer["outcome"], active()) == ("kept", before)
+    assert answer["reason"] == f"the batch ended as {state}: Job failed with message [OutOfMemoryError]"
+    assert runs() == [("published", before), ("kept", None)]
+    verdict, detail = finding("model")
+    assert verdict == "warning"
+    assert "OutOfMemoryError" in detail
+    # the next night tries again
+    assert training_batches.find_open("similarity") is None
+
+
+def test_a_batch_that_was_deleted_or_wrote_half_of_its_result_leaves_the_active_version(spark: SparkServer) -> None:
+    before, batch = active(), submit()
+    del spark.batches[batch]
+    assert finish()["reason"] == "the batch was deleted before its result was read"
+    postgres.write("UPDATE training_batches SET id = id || '-before'")
+    half = submit()
+    run_batch(spark, half)
+    output = Path(spark.arguments(half)["output"].removeprefix("file://"))
+    (output / "model=0" / "_SUCCESS").unlink()
+    assert "_SUCCESS" in finish()["reason"]
+    assert active() == before
+
+
+@pytest.mark.parametrize(("hours", "outcome"), [(6.9, "waiting"), (7.1, "kept")])
+def test_a_batch_that_never_ends_is_given_up(spark: SparkServer, hours: float, outcome: str) -> None:
+    before, batch = active(), submit()
+    spark.end(batch, "RUNNING")
+    postgres.write("UPDATE training_batches SET started_at = clock_timestamp() - :h * interval '1 hour'", h=hours)
+    assert finish()["outcome"] == outcome
+    assert active() == before
+
+
+@pytest.mark.parametrize(("hours", "outcome"), [(6.9, None), (7.1, "kept")])
+def test_a_service_that_refuses_for_too_long_is_given_up(spark: SparkServer, hours: float, outcome: str | None) -> None:
+    before, _ = active(), submit()
+    spark.refuses = (403, "Permission denied")
+    postgres.write("UPDATE training_batches SET started_at = clock_timestamp() - :h * interval '1 hour'", h=hours)
+    if outcome is None:
+        with pytest.raises(Unavailable, match="Permission denied"):
+            finish()
+        assert training_batches.find_open("similarity") is not None
+    else:
+        assert "Permission denied" in finish()["reason"]
+        assert training_batches.find_open("similarity") is None
+    assert active() == before
+
+
+def test_an_open_training_ends_when_spark_is_switched_off(env: Environment, spark: SparkServer) -> None:
+    before, _ = active(), submit()
+    with settings_of(env | {"SPARK_BATCHES": "", "SIMILARITY_ENGINE": "local"}):
+        assert finish()["reason"] == "SPARK_BATCHES is no longer set"
+        assert finish()["outcome"] == "idle"
+    assert active() == before
+
+
+def test_what_was_not_submitted_is_submitted_later_under_the_same_id(spark: SparkServer) -> None:
+    spark.refuses = (503, "The service is currently unavailable.")
+    with pytest.raises(Unavailable, match="The service is currently unavailable"):
+        similarity.run(Similarity())
+    batch = training_batches.find_open("similarity")
+    assert batch is not None
+    assert batch.submitted_at is None
+    spark.refuses = None
+    assert finish() | {"seconds": 0} == {
+        "job": "finish_training",
+        "outcome": "submitted",
+        "batch": batch.id,
+        "seconds": 0,
+    }
+    assert list(spark.batches) == [batch.id]
+    run_batch(spark, batch.id)
+    assert finish()["outcome"] == "published"
+
+
+def test_two_submissions_at_once_are_one_batch(spark: SparkServer) -> None:
+    batch = submit()
+    again = similarity.run(Similarity())
+    assert (again["outcome"], again["batch"]) == ("waiting", batch)
+    opened = training_batches.find_open("similarity")
+    assert opened is not None
+    assert not training_batches.open_batch("aisle-another", "similarity", opened.started_at, {})
+    body = spark_batches.batch_body(["--k", "50"], spark_batches.place())
+    spark_batches.create_batch(batch, body)
+    assert list(spark.batches) == [batch]
+    # an id of another request is a conflict, which is no failure: the batch exists
+    spark.batches[batch]["requestId"] = "another"
+    spark_batches.create_batch(batch, body)
+    # and a training of another job is a bystander
+    assert training_batches.open_batch("aisle-another", "another", opened.started_at, {})
+
+
+def test_a_version_published_before_the_job_died_is_not_published_again(spark: SparkServer) -> None:
+    batch = submit()
+    run_batch(spark, batch)
+    version = finish()["version"]
+    postgres.write("UPDATE training_batches SET ended_at = NULL, outcome = NULL")
+    assert finish() | {"seconds": 0} == {
+        "job": "finish_training",
+        "outcome": "published",
+        "batch": batch,
+        "version": version,
+        "seconds": 0,
+    }
+    assert len(models.list_models()) == 2
+    assert training_batches.find_open("similarity") is None
+
+
+@pytest.mark.parametrize(
+    ("engine", "pairs", "expected"),
+    [("local", 10**12, False), ("spark", 0, True), ("auto", 99, False), ("auto", 100, True)],
+)
+def test_the_engine_follows_the_setting_and_the_number_of_pairs(
+    env: Environment, engine: str, pairs: int, expected: bool
+) -> None:
+    with settings_of(env | {"SIMILARITY_ENGINE": engine, "SPARK_FROM_PAIRS": "100"}):
+        assert trains_on_spark(pairs) is expected
+
+
+def test_repeat_weights_follow_the_scores_of_all_users() -> None:
+    parameters = {"k": 50, "serving": {"repeat_weight": 0.2, "blend": 0.8}, "replenishment": {"a": 1}}
+    training = PreparedTraining([], [], "cosine", parameters, {}, {}, mean_score=0.1)
+    assert in_scores_of(training, 0.05) == parameters | {"serving": {"repeat_weight": 0.1, "blend": 0.8}}
+
+
+def test_a_training_starts_where_a_local_one_would(env: Environment) -> None:
+    add_events(checkerboard_views(add_plain_products(6), 8))
+    assert history_start(90, 25) is None
+    assert history_start(90, 24) is not None

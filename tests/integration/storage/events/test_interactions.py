@@ -1,0 +1,48 @@
+"""What training reads of the events: all of them, some days of them, or those of a share of the users."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jobs.data.history import read_history
+from shared.storage.events import interactions
+from tests.integration.conftest import Environment
+from tests.integration.shop import StoredEvent, add_events, add_plain_products, now
+
+
+@pytest.fixture
+def shop(env: Environment) -> list[int]:
+    """Forty users who view two of three products, one of them twice."""
+    ids = add_plain_products(3)
+    for user in range(40):
+        add_events([StoredEvent(f"u{user}", ids[0], hours_ago=30), StoredEvent(f"u{user}", ids[1 + user % 2])])
+    add_events([StoredEvent("u0", ids[0], hours_ago=31)])
+    return ids
+
+
+def test_the_size_counts_events_and_pairs_of_a_user_and_a_product(shop: list[int]) -> None:
+    assert interactions.estimate_size(None, one_in=1) == (81, 80)
+    assert interactions.estimate_size(now() - timedelta(hours=2), one_in=1) == (40, 40)
+
+
+def test_a_share_of_the_users_has_all_of_their_events_and_the_same_users_each_time(shop: list[int]) -> None:
+    everyone = read_history(None)
+    share = read_history(None, one_in=4)
+    assert 0 < len(share.user_ids) < 40
+    assert set(share.user_ids) < set(everyone.user_ids)
+    of_share = [user in set(share.user_ids.tolist()) for user in everyone.user_ids[everyone.users].tolist()]
+    assert sum(of_share) == len(share)
+    assert read_history(None, one_in=4).user_ids.tolist() == share.user_ids.tolist()
+    estimated = interactions.estimate_size(None, one_in=4)
+    assert estimated.events == 4 * len(share)
+
+
+def test_a_time_ends_before_the_event_at_its_end(shop: list[int]) -> None:
+    times = [time.astype(datetime).replace(tzinfo=UTC) for time in read_history(None).times]
+    moment = times[41]
+    assert len(read_history(None, moment)) == 41
+    assert len(read_history(None, moment + timedelta(microseconds=1))) == 42
+    assert len(read_history(moment, moment + timedelta(microseconds=1))) == 1
+    assert interactions.first_event(None) == times[0]
+    assert interactions.first_event(moment) == moment
+    assert interactions.first_event(datetime(2200, 1, 1, tzinfo=UTC)) is None
