@@ -13,6 +13,7 @@ from shared.auth import StaffToken, requires, staff_actor
 from shared.errors import Forbidden, NotFound
 from shared.http.api import problem_responses
 from shared.http.edge import is_head
+from shared.http.security import ADMIN, NOTHING, accepts
 from shared.storage.operations import report_links, training_runs
 from shared.storage.paging import Place
 
@@ -41,6 +42,7 @@ def list_training_runs(request: Request, query: Annotated[TrainingRunsQuery, Que
     return private(request, {"runs": listed} | query.members_before(following, total))
 
 
+@accepts(NOTHING, ADMIN)
 def may_read_report(
     request: Request, query: Annotated[ReportQuery, QueryParameters()], credentials: StaffToken = None
 ) -> None:

@@ -171,8 +171,8 @@ def tracer() -> trace.Tracer:
 def _meters() -> MeterProvider:
     exporter = OTLPMetricExporter(_endpoint("metrics"), session=_session(), timeout=EXPORT_TIMEOUT_S)
     resource = _resource()
-    # A reader collects in a thread from the moment it is made, and warns until the process ends if no provider takes it.
-    # So a provider without readers comes first: it refuses the settings that the real one would refuse.
+    # A reader collects in a thread as soon as it exists, and warns until the process ends if no provider takes it. So a
+    # provider without readers comes first: it refuses the settings that the real one would refuse.
     MeterProvider(resource=resource, shutdown_on_exit=False)
     return MeterProvider([PeriodicExportingMetricReader(exporter)], resource=resource)
 

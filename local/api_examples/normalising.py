@@ -1,0 +1,114 @@
+"""Values of a recorded answer that differ in every run, and what stands for them in the examples.
+
+Ids are numbered in the order in which they first appear, days are moved so that the recording happens on DAY, and
+secrets, durations and measured numbers have one value.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+DAY: Final = date(2026, 1, 31)
+REQUEST_ID: Final = "4f1d2c8a9b3e"
+PASSWORD: Final = "a plum in the rain"  # noqa: S105 — of a shop that ends with the recording
+# what people send and get as secrets, by the name of the field
+SECRETS: Final = {
+    "access_token": "eyJhbGciOiJIUzI1NiIs…",
+    "refresh_token": "9tYk2c…",
+    "key": "sk_000000000001_…",
+    "guest_token": "eyJhbGciOiJIUzI1NiIs…",
+}
+# numbers that are measured, by the end of the field's name
+MEASURED: Final = ("_ms", "seconds", "_s", "_bytes", "bytes", "duration", "score", "ndcg@20", "weight", "ctr", "taste")
+MEASURED_VALUE: Final = 0.25
+# fields whose texts name the machine, the clock or the moment
+MEASURED_TEXTS: Final = {"hour": None}
+
+_ACCOUNT: Final = re.compile(r"\bacct_[0-9a-f]+")
+_GUEST: Final = re.compile(r"\bguest_[0-9a-f]{32}")
+_UUID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+_KEY_ID: Final = re.compile(r"\b[0-9a-f]{12}\b")
+_MOMENT: Final = re.compile(r"(\d{4}-\d{2}-\d{2})[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(Z|[+-]\d{2}:\d{2}| UTC)?")
+_DAY: Final = re.compile(r"\b(20\d{2}-\d{2}-\d{2})\b")
+_LINK: Final = re.compile(r"(?<=[?&](?:link|token)=)[\w.%-]{20,}|(?<=[?&]link=)[\w-]+")
+_ADDRESS: Final = re.compile(r"https?://(?:localhost|127\.0\.0\.1):\d+")
+_VERSION: Final = re.compile(r"\b(PostgreSQL|Redis|Valkey) \d[\w.]*")
+
+
+class Normaliser:
+    """Replaces what differs between two runs, the same value by the same one in the whole recording."""
+
+    def __init__(self, now: datetime) -> None:
+        self._shift = DAY - now.astimezone(UTC).date()
+        self._ids: dict[str, str] = {}
+        self._counts: dict[str, int] = {}
+
+    def value(self, value: Any, field: str = "") -> Any:
+        """Return a value of JSON without what differs in every run."""
+        if isinstance(value, dict):
+            return {self._text(key): self.value(member, key) for key, member in value.items()}
+        if isinstance(value, list):
+            return [self.value(member, field) for member in value]
+        if isinstance(value, str):
+            return SECRETS.get(field) or self._text(value)
+        if isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and _is_measured(field)):
+            return _number(value, field)
+        return value
+
+    def _text(self, text: str) -> str:
+        text = _ADDRESS.sub("https://shop.example", text)
+        text = _VERSION.sub(r"\1", text)
+        text = _LINK.sub("…", text)
+        text = self._numbered(_ACCOUNT, text, "acct", lambda number: f"acct_{number:032x}")
+        text = self._numbered(_GUEST, text, "guest", lambda number: f"guest_{number:032x}")
+        text = self._numbered(_UUID, text, "uuid", lambda number: f"00000000-0000-4000-8000-{number:012x}")
+        text = self._numbered(_KEY_ID, text, "key", lambda number: f"{number:012x}")
+        text = _MOMENT.sub(self._moment, text)
+        return _DAY.sub(lambda match: match[1] if match[1] <= DAY.isoformat() else self._day(match[1]), text)
+
+    def _numbered(self, pattern: re.Pattern[str], text: str, kind: str, name: Callable[[int], str]) -> str:
+        def replace(match: re.Match[str]) -> str:
+            if match[0] in self._ids.values():
+                return match[0]
+            if match[0] not in self._ids:
+                self._counts[kind] = self._counts.get(kind, 0) + 1
+                self._ids[match[0]] = name(self._counts[kind])
+            return self._ids[match[0]]
+
+        return pattern.sub(replace, text)
+
+    def _moment(self, match: re.Match[str]) -> str:
+        zone = match[2] or ""
+        return f"{self._day(match[1])}T12:00:00{'Z' if zone else ''}"
+
+    def _day(self, text: str) -> str:
+        return (date.fromisoformat(text) + self._shift).isoformat()
+
+
+def _is_measured(field: str) -> bool:
+    return field.endswith(MEASURED)
+
+
+def _number(value: float, field: str) -> float:
+    return MEASURED_VALUE if _is_measured(field) and value else round(value, 4)
+
+
+def shape(value: Any) -> Any:
+    """Return what two recordings of one answer have in common: names and types, those of a list's entries together."""
+    if isinstance(value, dict):
+        return {key: shape(member) for key, member in sorted(value.items())}
+    if isinstance(value, list):
+        shapes: list[Any] = []
+        for member in value:
+            if (kind := shape(member)) not in shapes:
+                shapes.append(kind)
+        return shapes
+    if value is None or isinstance(value, bool):
+        return type(value).__name__
+    return "number" if isinstance(value, (int, float)) else "text"
+
+
+def days_before(now: datetime, days: float) -> str:
+    """Return a moment this many days before ``now``, in ISO 8601."""
+    return (now - timedelta(days=days)).isoformat(timespec="seconds").replace("+00:00", "Z")
