@@ -66,6 +66,7 @@ class Recorder:
 
     url: str
     operations: Mapping[str, Operation]
+    schemas: Mapping[str, Any]
     credentials: dict[str, Mapping[str, str]] = field(default_factory=dict)
     kept: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -130,13 +131,17 @@ class Recorder:
         """Return the change of a request that makes it invalid: a body without its fields, or an unknown parameter."""
         if isinstance(request["body"], dict) and operation.definition["requestBody"].get("required"):
             schema = operation.definition["requestBody"]["content"][JSON]["schema"]
-            if "$ref" in schema and self.required_of(schema["$ref"]):
+            if self.schemas.get(schema.get("$ref", "").rpartition("/")[2], {}).get("required"):
                 return {"body": {}}
         return {"query": {**request["query"], **UNKNOWN}}
 
-    def required_of(self, _reference: str) -> bool:
-        """Whether a schema requires fields; see ``record``, which knows the schemas."""
-        return False
+    def signed(self, name: str, *, body: Any, headers: Mapping[str, str]) -> None:
+        """Send a request that its headers prove, and keep it. Raises CommandError if it is refused."""
+        operation = self.operations[name]
+        answer = self.client.request(operation.method.upper(), operation.path, json=body, headers=dict(headers))
+        if not answer.is_success:
+            raise CommandError(f"{name}: {answer.status_code} {answer.text[:500]}")
+        self._keep(name, {"path": {}, "query": {}, "body": body}, None, answer.status_code, answer.json())
 
     def refused(self, name: str, status: int, **request: Any) -> None:
         """Send a request that is refused with ``status``, and keep the problem."""
