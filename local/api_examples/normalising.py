@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 DAY: Final = date(2026, 1, 31)
-REQUEST_ID: Final = "4f1d2c8a9b3e"
+REQUEST_ID: Final = "example-request"
 PASSWORD: Final = "a plum in the rain"  # noqa: S105 — of a shop that ends with the recording
 # what people send and get as secrets, by the name of the field
 SECRETS: Final = {
@@ -23,6 +23,9 @@ SECRETS: Final = {
 MEASURED: Final = ("_ms", "seconds", "_s", "_bytes", "bytes", "duration", "score", "ndcg@20", "weight", "ctr", "taste")
 MEASURED_VALUE: Final = 0.25
 
+# objects whose fields depend on what they tell: a change in the audit log, the result of a job, a training run
+FREE: Final = frozenset({"before", "after", "details", "metrics", "result", "outcome", "reason", "scheduler"})
+
 _ACCOUNT: Final = re.compile(r"\bacct_[0-9a-f]+")
 _GUEST: Final = re.compile(r"\bguest_[0-9a-f]{32}")
 _UUID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
@@ -31,6 +34,7 @@ _MOMENT: Final = re.compile(r"(\d{4}-\d{2}-\d{2})[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d
 _DAY: Final = re.compile(r"\b(20\d{2}-\d{2}-\d{2})\b")
 _LINK: Final = re.compile(r"([?&](?:link|token)=)[\w.%-]+")
 _ADDRESS: Final = re.compile(r"https?://(?:localhost|127\.0\.0\.1):\d+")
+_CONNECTIONS: Final = re.compile(r"\d+ of \d+ connections")
 _VERSION: Final = re.compile(r"\b(PostgreSQL|Redis|Valkey) \d[\w.]*")
 
 
@@ -49,7 +53,10 @@ class Normaliser:
         if isinstance(value, list):
             return [self.value(member, field) for member in value]
         if isinstance(value, str):
-            return SECRETS.get(field) or self._text(value)
+            secret = SECRETS.get(field)
+            return (
+                self._text(value) if secret is None else value[:3] + secret[3:] if value.startswith("pk_") else secret
+            )
         if isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and _is_measured(field)):
             return _number(value, field)
         return value
@@ -57,6 +64,7 @@ class Normaliser:
     def _text(self, text: str) -> str:
         text = _ADDRESS.sub("https://shop.example", text)
         text = _VERSION.sub(r"\1", text)
+        text = _CONNECTIONS.sub("12 of 100 connections", text)
         text = _LINK.sub(r"\1…", text)
         text = self._numbered(_ACCOUNT, text, "acct", lambda number: f"acct_{number:032x}")
         text = self._numbered(_GUEST, text, "guest", lambda number: f"guest_{number:032x}")
@@ -92,19 +100,32 @@ def _number(value: float, field: str) -> float:
     return MEASURED_VALUE if _is_measured(field) and value else round(value, 4)
 
 
-def shape(value: Any) -> Any:
-    """Return what two recordings of one answer have in common: names and types, those of a list's entries together."""
-    if isinstance(value, dict):
-        return {key: shape(member) for key, member in sorted(value.items())}
-    if isinstance(value, list):
-        shapes: list[Any] = []
-        for member in value:
-            if (kind := shape(member)) not in shapes:
-                shapes.append(kind)
-        return shapes
-    if value is None or isinstance(value, bool):
-        return type(value).__name__
-    return "number" if isinstance(value, (int, float)) else "text"
+def is_alike(one: Any, other: Any) -> bool:
+    """Return whether two recordings of one answer have the same fields with values of the same types.
+
+    Null stands for any value, and an empty list for any list. Entries of a list are compared together: which of them come
+    first may differ. What FREE names has other members in each case.
+    """
+    if one is None or other is None:
+        return True
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(key in FREE or is_alike(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return not one or not other or is_alike(_together(one), _together(other))
+    return _kind(one) is _kind(other)
+
+
+def _together(entries: list[Any]) -> Any:
+    """Return an entry with the fields of all entries of a list, each with a value that is not null if there is one."""
+    known = [entry for entry in entries if entry is not None]
+    if not known or not all(isinstance(entry, dict) for entry in known):
+        return known[0] if known else None
+    names = {name for entry in known for name in entry}
+    return {name: next((e[name] for e in known if e.get(name) is not None), None) for name in names}
+
+
+def _kind(value: Any) -> type:
+    return float if isinstance(value, int) and not isinstance(value, bool) else type(value)
 
 
 def days_before(now: datetime, days: float) -> str:

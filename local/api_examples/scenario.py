@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from local.api_examples.normalising import PASSWORD, days_before
-from local.api_examples.recording import Recorder
+from local.api_examples.recording import UNKNOWN, Recorder
 from shared.domain import signatures
 
 ADMIN_EMAIL: Final = "ada@shop.example"
@@ -48,6 +48,7 @@ def play(shop: Recorder, environment: dict[str, str], mail: Path) -> None:
     _orders(shop)
     _collectors(shop, environment)
     _administration(shop)
+    _operations(shop)
     _people(shop)
     shop.call("get_page_settings")
 
@@ -97,7 +98,7 @@ def _history(shop: Recorder) -> None:
     for number, (user, places) in enumerate(SHOPPERS.items()):
         for step, place in enumerate(places):
             product = PRODUCTS[place]
-            at = days_before(shop.now, 20 - number % 14 - step / 10)
+            at = days_before(shop.now, 20 - number % 6 - 7 * step)
             facts = {"user_id": user, "external_id": product["external_id"], "timestamp": at}
             events.append(facts | {"event_type": "view"})
             events.append(facts | {"event_type": "purchase", "metadata": {"order_id": f"{user}-1", "quantity": 1}})
@@ -366,10 +367,17 @@ def _administration(shop: Recorder) -> None:
         path={"version": models[-1]["version"]},
         unknown={"path": {"version": NOWHERE}},
     )
+
+
+def _operations(shop: Recorder) -> None:
     no_job: dict[str, dict[str, object]] = {"path": {"name": "no_such_job"}}
     shop.call("run_job", by="admin", path={"name": "daily_stats"}, body={"days": 2}, unknown=no_job)
-    shop.call("pause_job", by="admin", path={"name": "popular"}, unknown=no_job)
-    shop.call("resume_job", by="admin", path={"name": "popular"}, unknown=no_job)
+    for name in ("pause_job", "resume_job"):
+        # Cloud Scheduler is what pauses a job
+        shop.refused(name, 401, path={"name": "popular"})
+        shop.refused(name, 404, by="admin", path={"name": "no_such_job"})
+        shop.refused(name, 422, by="admin", path={"name": "popular"}, query=UNKNOWN)
+        shop.refused(name, 503, by="admin", path={"name": "popular"})
     shop.call("list_jobs", by="admin", query={"runs": 1})
     shop.call("list_dead_letters", by="admin", query={"topic": "user-events"})
     shop.call("replay_dead_letters", by="admin", body={"topic": "user-events", "limit": 10})

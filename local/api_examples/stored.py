@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
-from local.api_examples.normalising import shape
+from local.api_examples.normalising import is_alike
 from local.api_examples.recording import JSON, PROBLEM, as_text, operations_of
 from local.places import ROOT
 
@@ -34,7 +34,7 @@ def differences(recorded: Examples) -> list[str]:
         lines += [
             f"{name} {status}: the answer has other fields than its example"
             for status in sorted(answers[0].keys() | answers[1].keys())
-            if shape(answers[0].get(status)) != shape(answers[1].get(status))
+            if (status in answers[0]) != (status in answers[1]) or not is_alike(*(each.get(status) for each in answers))
         ]
     return lines
 

@@ -1,4 +1,4 @@
-"""The React example: its types agree, and it renders in Node what a running shop answers. Needs Node, but no browser."""
+"""The React example: its types agree, and in Node it renders what a running shop answers."""
 
 import json
 import os
