@@ -20,8 +20,9 @@ SECRETS: Final = {
     "guest_token": "eyJhbGciOiJIUzI1NiIs…",
 }
 # numbers that are measured, by the end of the field's name
-MEASURED: Final = ("_ms", "seconds", "_s", "_bytes", "bytes", "duration", "score", "ndcg@20", "weight", "ctr", "taste")
+MEASURED: Final = ("_ms", "seconds", "bytes", "duration", "score", "ndcg@20", "weight", "ctr", "taste")
 MEASURED_VALUE: Final = 0.25
+MEASURED_INTEGER: Final = 250
 
 # objects whose fields depend on what they tell: a change in the audit log, the result of a job, a training run
 FREE: Final = frozenset({"before", "after", "details", "metrics", "result", "outcome", "reason", "scheduler"})
@@ -97,13 +98,15 @@ def _is_measured(field: str) -> bool:
 
 
 def _number(value: float, field: str) -> float:
-    return MEASURED_VALUE if _is_measured(field) and value else round(value, 4)
+    if not _is_measured(field) or not value:
+        return round(value, 4)
+    return MEASURED_INTEGER if isinstance(value, int) else MEASURED_VALUE
 
 
 def is_alike(one: Any, other: Any) -> bool:
     """Return whether two recordings of one answer have the same fields with values of the same types.
 
-    Null stands for any value, and an empty list for any list. Entries of a list are compared together: which of them come
+    Null stands for any value, and an empty list for any list. Entries of a list are compared together: which come
     first may differ. What FREE names has other members in each case.
     """
     if one is None or other is None:

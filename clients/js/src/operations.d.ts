@@ -2900,7 +2900,7 @@ export class Operations {
   /** List every rule, oldest first. */
   listRules(options?: Options): Promise<RuleList>;
   /** List what the user searched for, latest first. */
-  listSearchHistory(query?: { page?: number; page_size?: number; after?: string | null; user_id?: string | null }, options?: Options): Promise<SearchHistoryPage>;
+  listSearchHistory(query?: { user_id?: string | null; page?: number; page_size?: number; after?: string | null }, options?: Options): Promise<SearchHistoryPage>;
   /**
    * List what shoppers searched for, the most frequent first. `results=0` lists what the shop does not have. A search
    * counts within seconds. One client counts once a day for a text.

@@ -1484,28 +1484,28 @@ class Operations(Sender):
     def list_search_history(
         self,
         *,
+        user_id: str | None = None,
         page: int | None = None,
         page_size: int | None = None,
         after: str | None = None,
-        user_id: str | None = None,
     ) -> models.SearchHistoryPage:
         """List what the user searched for, latest first.
 
+        user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
+            token.
         page : Number of the page, from 1.
         page_size : Entries per page.
         after : Cursor from `next` of the page before; instead of `page`.
-        user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
-            token.
         """
         answer = self.send(
             request(
                 "GET",
                 "/users/me/search-history",
                 query={
+                    "user_id": user_id,
                     "page": page,
                     "page_size": page_size,
                     "after": after,
-                    "user_id": user_id,
                 },
             )
         )
@@ -3744,28 +3744,28 @@ class AsyncOperations(AsyncSender):
     async def list_search_history(
         self,
         *,
+        user_id: str | None = None,
         page: int | None = None,
         page_size: int | None = None,
         after: str | None = None,
-        user_id: str | None = None,
     ) -> models.SearchHistoryPage:
         """List what the user searched for, latest first.
 
+        user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
+            token.
         page : Number of the page, from 1.
         page_size : Entries per page.
         after : Cursor from `next` of the page before; instead of `page`.
-        user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
-            token.
         """
         answer = await self.send(
             request(
                 "GET",
                 "/users/me/search-history",
                 query={
+                    "user_id": user_id,
                     "page": page,
                     "page_size": page_size,
                     "after": after,
-                    "user_id": user_id,
                 },
             )
         )

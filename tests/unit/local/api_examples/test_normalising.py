@@ -47,7 +47,7 @@ def test_secrets_and_measured_numbers_have_one_value(normaliser: Normaliser) -> 
         "access_token": "eyJhbGciOiJIUzI1NiIs…",
         "key": "sk_000000000001_…",
         "expires_in": 900,
-        "took_ms": 0.25,
+        "took_ms": 250,
         "score": 0.25,
         "k": 5,
     }
