@@ -100,7 +100,7 @@ class Recorder:
             more["Content-Type"] = operation.body_type or JSON
 
         def send(credential: Mapping[str, str], changed: Mapping[str, Any]) -> httpx.Response:
-            parts = request | changed
+            parts = {**request, **changed}
             target = operation.path
             for key, value in parts["path"].items():
                 target = target.replace("{" + key + "}", str(value))
@@ -110,7 +110,7 @@ class Recorder:
                 target,
                 params=parts["query"],
                 headers={**credential, **more},
-                **(sent if content is not None or parts["body"] is not None else {}),  # type: ignore[arg-type]  # one of both
+                **(sent if content is not None or parts["body"] is not None else {}),
             )
 
         if operation.needs_credential:

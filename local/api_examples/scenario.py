@@ -63,7 +63,7 @@ def _catalog(shop: Recorder) -> None:
     shop.refused("create_product", 409, by="admin", body={"name": "Lantern", "price": 5, "external_id": "LAN-1"})
     shop.call("create_product", by="admin", body={"quantity": 20} | PRODUCTS[-1])
     shop.call("update_product", by="admin", path={"product_id": 2}, body={"price": 7.9}, unknown=_no_product())
-    external = {"query": {"external_id": "LAN-1"}, "unknown": {"query": {"external_id": "LAN-99"}}}
+    external: dict[str, Any] = {"query": {"external_id": "LAN-1"}, "unknown": {"query": {"external_id": "LAN-99"}}}
     shop.call("update_product_by_external_id", by="admin", body={"quantity": 12}, **external)
     shop.call("get_product", path={"product_id": 1}, unknown=_no_product())
     shop.wait(
@@ -148,20 +148,20 @@ def _shoppers(shop: Recorder) -> None:
     shop.call(
         "update_cart_item", query=me, path={"product_id": 1}, body={"quantity": 2}, unknown={"path": {"product_id": 7}}
     )
-    by_id = {"query": me | {"external_id": "MUG-1"}}
+    by_id: dict[str, Any] = {"query": me | {"external_id": "MUG-1"}}
     shop.call(
         "update_cart_item_by_external_id",
-        **by_id,  # type: ignore[arg-type]  # a literal
+        **by_id,
         body={"quantity": 3},
         unknown={"query": {"external_id": "BAG-1"}},
     )
     shop.call("get_cart", query=me)
     shop.call("remove_cart_item", query=me, path={"product_id": 1})
-    shop.call("remove_cart_item_by_external_id", **by_id)  # type: ignore[arg-type]  # a literal
+    shop.call("remove_cart_item_by_external_id", **by_id)
     shop.call("empty_cart", query=me)
     shop.refused("check_out", 409, query=me, body={}, headers={"Idempotency-Key": "order-0"})
-    wished = {"query": me | {"external_id": "TEA-1"}, "unknown": {"query": {"external_id": "TEA-99"}}}
-    shop.call("add_wishlist_item_by_external_id", **wished)  # type: ignore[arg-type]  # a literal
+    wished: dict[str, Any] = {"query": me | {"external_id": "TEA-1"}, "unknown": {"query": {"external_id": "TEA-99"}}}
+    shop.call("add_wishlist_item_by_external_id", **wished)
     shop.call("add_wishlist_item", query=me, path={"product_id": 8}, unknown=_no_product())
     shop.call("get_wishlist_item", query=me, path={"product_id": 8}, unknown=_no_product())
     shop.call("get_wishlist", query=me)
@@ -280,7 +280,7 @@ def _orders(shop: Recorder) -> None:
 
 
 def _collectors(shop: Recorder, environment: dict[str, str]) -> None:
-    key = {"by": "publishable"}
+    key: dict[str, Any] = {"by": "publishable"}
     track = {
         "type": "track",
         "messageId": "m-1",
@@ -288,24 +288,24 @@ def _collectors(shop: Recorder, environment: dict[str, str]) -> None:
         "anonymousId": "browser-1",
         "properties": {"product_id": "LAN-1"},
     }
-    shop.call("record_segment_call", **key, path={"call": "track"}, body=track, unknown={"path": {"call": "fly"}})  # type: ignore[arg-type]  # a literal
-    shop.call("record_segment_batch", **key, body={"batch": [track | {"messageId": "m-2"}]})  # type: ignore[arg-type]  # a literal
+    shop.call("record_segment_call", **key, path={"call": "track"}, body=track, unknown={"path": {"call": "fly"}})
+    shop.call("record_segment_batch", **key, body={"batch": [track | {"messageId": "m-2"}]})
     item = {"item_id": "LAN-1", "quantity": 1}
     good = {"name": "view_item", "params": {"items": [item]}}
     bad = {"name": "purchase", "params": {"items": [item | {"quantity": -1}], "transaction_id": "T-1"}}
     measurement = {"client_id": "browser-1", "events": [good, bad]}
-    shop.call("record_measurement", **key, body=measurement)  # type: ignore[arg-type]  # a literal
-    shop.call("check_measurement", **key, body={"client_id": "browser-1", "events": [good, {"params": {}}]})  # type: ignore[arg-type]  # a literal
+    shop.call("record_measurement", **key, body=measurement)
+    shop.call("check_measurement", **key, body={"client_id": "browser-1", "events": [good, {"params": {}}]})
     viewed = {
         "eventType": "detail-page-view",
         "visitorId": "browser-1",
         "productDetails": [{"product": {"id": "LAN-1"}}],
     }
-    shop.call("record_retail_event", **key, path=RETAIL, body=viewed)  # type: ignore[arg-type]  # a literal
-    shop.call("send_retail_event", **key, path=RETAIL, body=viewed)  # type: ignore[arg-type]  # a literal
-    shop.call("log_retail_event", **key, path=RETAIL, query={"userEvent": json.dumps(viewed)})  # type: ignore[arg-type]  # a literal
+    shop.call("record_retail_event", **key, path=RETAIL, body=viewed)
+    shop.call("send_retail_event", **key, path=RETAIL, body=viewed)
+    shop.call("log_retail_event", **key, path=RETAIL, query={"userEvent": json.dumps(viewed)})
     events = {"inputConfig": {"userEventInlineSource": {"userEvents": [viewed, viewed | {"visitorId": "null"}]}}}
-    shop.call("import_retail_events", **key, path=RETAIL, body=events)  # type: ignore[arg-type]  # a literal
+    shop.call("import_retail_events", **key, path=RETAIL, body=events)
     feed = {
         "name": "Medusa",
         "preset": "medusa",

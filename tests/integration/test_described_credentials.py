@@ -69,7 +69,7 @@ def send(shop: httpx.Client, route: str, user_id: str | None, headers: dict[str,
     """Send a request that names a user, unless a token does; return the status of the answer."""
     method, _, described = route.partition(" ")
     query = {p["name"]: p for p in OPERATIONS[route].get("parameters", ()) if p["in"] == "query"}
-    needed = needed_parameters(user_id or "browser-1") | {"q": "lamp", "token": "x", "user_id": "nobody"}
+    needed = needed_parameters(user_id or "browser-1") | {"q": "lamp", "token": "x"}
     params = {name: needed[name] for name, parameter in query.items() if parameter["required"]}
     if "link" in query and not headers:
         # it lets in, too, and no scheme of OpenAPI describes it
