@@ -22,6 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local import doors, openapi
+from local.api_examples import stored
 from shared.errors import AppError, JobNotFound, MethodNotAllowed, NotFound, Unavailable
 from shared.http.answers import fresh
 from shared.http.serve import unversioned
@@ -154,7 +155,7 @@ class OwnRoutes:
                     answer = await client.get("/openapi.json")
                 if answer.status_code == 200:
                     documents[name] = answer.json()
-            self.description = orjson.dumps(openapi.union(documents))
+            self.description = orjson.dumps(stored.add(openapi.union(documents)))
         return fresh(request, self.description, max_age_s=0)
 
     async def job(self, request: Request) -> Response:

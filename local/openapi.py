@@ -8,9 +8,11 @@ import argparse
 import json
 import sys
 from collections.abc import Collection, Mapping
+from copy import deepcopy
 from importlib import import_module
 from typing import Any, Final
 
+from local.api_examples import stored
 from local.places import ROOT
 from shared.manifest import manifest
 
@@ -97,10 +99,15 @@ def _rename(document: dict[str, Any], renames: Mapping[str, str]) -> dict[str, A
 
 
 def described(left_out: Collection[str] = ()) -> dict[str, Any]:
-    """Return the union of the descriptions of all functions but those that are named."""
+    """Return the union of the descriptions of all functions but those that are named, with recorded examples."""
+    return stored.add(bare(left_out))
+
+
+def bare(left_out: Collection[str] = ()) -> dict[str, Any]:
+    """Return the union of the descriptions of all functions but those that are named, without examples."""
     return union(
         {
-            entry.name: import_module(f"functions.{entry.name}.main").app.openapi()
+            entry.name: deepcopy(import_module(f"functions.{entry.name}.main").app.openapi())
             for entry in manifest().of_kind("http")
             if entry.name not in left_out
         }

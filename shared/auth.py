@@ -6,6 +6,8 @@
 * ``TokenHolder``    the user of an access token, a guest's or an account's
 * ``DataOwner``      the same, to erase that user or to export everything held on them
 * ``SecretKeyHolder``  the shop's own server, by its secret API key; gives the key's id
+* ``ReporterCredential``  what a request to report events carries: the id of a guest, or of the shop's own, needs none
+* ``KeyedCredential``  the same, where the route needs an API key besides
 * ``AccountHolder``  the user of a registered account's access token
 * ``requires("rules:write")``  a member of staff, or the holder of ADMIN_TOKEN; gives the actor for the audit log
 
@@ -31,6 +33,7 @@ from shared.api_keys import KEY_CHALLENGE, ApiKey
 from shared.domain.events import UserId
 from shared.domain.identity import IdKind, Permission, allowed, kind_of
 from shared.errors import Forbidden, InvalidRequest, InvalidToken, Unauthorized
+from shared.http.security import ADMIN, KEY, NOTHING, TOKEN, accepts
 from shared.settings import settings
 from shared.tokens import CHALLENGE as INVALID_TOKEN_CHALLENGE
 from shared.tokens import Claims, verify
@@ -286,6 +289,32 @@ async def _credential(token: BearerToken, key: Annotated[ApiKey | None, Depends(
 PresentedCredential = Annotated[Credential, Depends(_credential)]
 
 
+# An id that proves itself, a guest's above all, needs no credential; an account's needs its token or a secret key.
+_optional: Final = accepts(NOTHING, TOKEN, KEY)
+
+
+@_optional
+async def _reporting_credential(credential: PresentedCredential) -> Credential:
+    return credential
+
+
+ReporterCredential = Annotated[Credential, Depends(_reporting_credential)]
+
+
+@accepts(KEY, KEY | TOKEN)
+async def _keyed_credential(credential: PresentedCredential) -> Credential:
+    return credential
+
+
+KeyedCredential = Annotated[Credential, Depends(_keyed_credential)]
+
+
+@accepts(KEY)
+async def described_key(_key: Annotated[ApiKey | None, Depends(_api_key)]) -> None:
+    """Describe that the route needs an API key of either kind, which its function checks."""
+
+
+@accepts(TOKEN, KEY)
 def _live_credential(credential: PresentedCredential) -> Credential:
     # not `async`: it waits for Postgres, so FastAPI runs it in a thread
     require_session(credential)
@@ -295,6 +324,7 @@ def _live_credential(credential: PresentedCredential) -> Credential:
 LiveCredential = Annotated[Credential, Depends(_live_credential)]
 
 
+@accepts(KEY)
 async def _secret_key_holder(key: Annotated[ApiKey | None, Depends(_api_key)]) -> str:
     if key is None or key.kind != "secret":
         raise Unauthorized("Send a secret API key: X-API-Key: sk_….", headers=KEY_CHALLENGE)
@@ -304,10 +334,12 @@ async def _secret_key_holder(key: Annotated[ApiKey | None, Depends(_api_key)]) -
 SecretKeyHolder = Annotated[str, Depends(_secret_key_holder)]
 
 
+@_optional
 async def _shopper(credential: PresentedCredential, user_id: UserIdParameter = None) -> str:
     return authorise(user_id, credential, Action.ACCESS_OWN_DATA)
 
 
+@_optional
 async def _maybe_shopper(credential: PresentedCredential, user_id: UserIdParameter = None) -> str | None:
     if user_id is None and not isinstance(credential, UserToken):
         return None
@@ -329,6 +361,7 @@ async def _erasing_or_exporting(credential: LiveCredential, user_id: UserIdParam
     return authorise(user_id, credential, Action.ERASE_OR_EXPORT)
 
 
+@accepts(TOKEN)
 async def _account_holder(credential: LiveCredential) -> str:
     return authorise(None, credential, Action.CHANGE_LOGIN)
 
@@ -346,6 +379,7 @@ def requires(permission: Permission) -> Any:
     """Return the dependency of a route that needs a permission; its value is the actor's name for the audit log."""
 
     # not `async`: see _live_credential
+    @accepts(ADMIN)
     def actor(credentials: StaffToken = None) -> str:
         return staff_actor(credentials, permission)
 
@@ -364,6 +398,7 @@ def key_or(permission: Permission) -> Any:
     """Return the dependency of a route for the shop's server: a secret API key opens it, or a permission of staff."""
 
     # not `async`: see _live_credential
+    @accepts(KEY, ADMIN)
     def actor(
         key: Annotated[ApiKey | None, Depends(_api_key)],
         credentials: StaffToken = None,

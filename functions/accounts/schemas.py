@@ -11,7 +11,7 @@ from shared.domain.events import Text, UserId, printable
 from shared.domain.identity import IdKind, is_account, kind_of
 from shared.domain.patches import without_defaults
 from shared.domain.text import nfkc
-from shared.http import CursorPage
+from shared.http import CursorPage, CursorPageQuery, UserQuery
 from shared.storage.people.merging import LeftReason
 
 USERNAME: Final = r"^[^\W_]([\w.-]*[^\W_])?$"
@@ -305,6 +305,10 @@ class PastSearch(BaseModel):
     searches: int = Field(description="How often it was searched for.")
     first_at: datetime = Field(description="When it was first searched for.")
     last_at: datetime = Field(description="When it was last searched for.")
+
+
+class SearchHistoryQuery(CursorPageQuery, UserQuery):
+    """A page of the searches of a user, whom a secret API key names by ``user_id``."""
 
 
 class SearchHistoryPage(CursorPage):

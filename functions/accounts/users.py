@@ -14,6 +14,7 @@ from functions.accounts.schemas import (
     Preference,
     ProfileChange,
     SearchHistoryPage,
+    SearchHistoryQuery,
     UserLocation,
     UserPreferences,
     UserProfile,
@@ -26,7 +27,6 @@ from shared.clients.postgres import transaction
 from shared.domain.identity import IdKind, kind_of
 from shared.domain.preferences import price_band
 from shared.errors import EmailTaken, InvalidToken, NotFound, UsernameTaken
-from shared.http import CursorPageQuery
 from shared.http.api import OWNED, problem_responses
 from shared.http.schemas import PersonalDataExport
 from shared.mail import sending
@@ -159,7 +159,7 @@ def get_preferences(request: Request, user_id: TokenHolder) -> UserPreferences:
 
 @router.get("/search-history")
 def list_search_history(
-    user_id: TokenHolder, query: Annotated[CursorPageQuery, QueryParameters()]
+    user_id: TokenHolder, query: Annotated[SearchHistoryQuery, QueryParameters()]
 ) -> SearchHistoryPage:
     """List what the user searched for, latest first."""
     place = Place(query.page_size, query.offset, query.after)

@@ -12,6 +12,8 @@ from functions.admin.schemas.training_runs import ReportLink, ReportQuery, Train
 from shared.auth import StaffToken, requires, staff_actor
 from shared.errors import Forbidden, NotFound
 from shared.http.api import problem_responses
+from shared.http.edge import is_head
+from shared.http.security import ADMIN, NOTHING, accepts
 from shared.storage.operations import report_links, training_runs
 from shared.storage.paging import Place
 
@@ -40,17 +42,20 @@ def list_training_runs(request: Request, query: Annotated[TrainingRunsQuery, Que
     return private(request, {"runs": listed} | query.members_before(following, total))
 
 
+@accepts(NOTHING, ADMIN)
 def may_read_report(
     request: Request, query: Annotated[ReportQuery, QueryParameters()], credentials: StaffToken = None
 ) -> None:
     """Raise Unauthorized or Forbidden unless a link or a token of staff opens the report.
 
-    The id of the run is read unvalidated: a stranger learns nothing about ids.
+    The id of the run is read unvalidated: a stranger learns nothing about ids. Only GET uses a link up: HEAD, which
+    programs send that look ahead, shows no report.
     """
     run_id = request.path_params["run_id"]
+    opens = report_links.check if is_head(request.scope) else report_links.use
     if query.link is None:
         staff_actor(credentials, "models:read")
-    elif not (run_id.isascii() and run_id.isdecimal() and report_links.use(query.link, int(run_id))):
+    elif not (run_id.isascii() and run_id.isdecimal() and opens(query.link, int(run_id))):
         raise Forbidden("This link has been used, or is older than 5 minutes. Open the report from the console again.")
 
 

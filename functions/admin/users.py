@@ -1,6 +1,7 @@
 """Routes of accounts and personal data, for staff.
 
-`ADMIN_TOKEN` has none of these permissions: it is for scripts.
+`ADMIN_TOKEN` has none of these permissions: it is for scripts. A user is named by the query parameter ``user_id``:
+docs/decisions/0075-ids-in-queries.md. The routes with the id in the path remain for scripts that call them.
 """
 
 from typing import Annotated
@@ -26,7 +27,9 @@ from shared.storage.people import accounts, erasure, export, roles
 
 router = APIRouter(prefix="/users", tags=["user-administration"])
 UsersAdmin = Annotated[str, requires("users:write")]
-UserIdPath = Annotated[StoredUserId, Path(description="Id of the user: an account's, a guest's, or the shop's own.")]
+_USER_ID = "Id of the user: an account's, a guest's, or the shop's own."
+UserIdPath = Annotated[StoredUserId, Path(description=_USER_ID)]
+NamedUser = Annotated[StoredUserId, QueryParameters(alias="user_id", description=_USER_ID)]
 
 
 @router.get("", dependencies=[requires("users:read")])
@@ -37,8 +40,8 @@ def list_accounts(query: Annotated[AccountsQuery, QueryParameters()]) -> Account
     return AccountPage(users=listed, **query.members_before(following, total))
 
 
-@router.put("/{user_id}/role", responses=problem_responses(404, 409))
-def assign_role(actor: UsersAdmin, user_id: UserIdPath, body: RoleAssignment) -> RoleChange:
+@router.put("/role", responses=problem_responses(404, 409))
+def assign_role(actor: UsersAdmin, user_id: NamedUser, body: RoleAssignment) -> RoleChange:
     """Assign a role to an account. Audited.
 
     Another role ends every session of the account. A higher role also removes its password, because the person who
@@ -70,8 +73,8 @@ def assign_role(actor: UsersAdmin, user_id: UserIdPath, body: RoleAssignment) ->
     )
 
 
-@router.get("/{user_id}/export", response_model=PersonalDataExport, responses=problem_responses(404))
-def export_user(actor: UsersAdmin, user_id: UserIdPath) -> Response:
+@router.get("/export", response_model=PersonalDataExport, responses=problem_responses(404))
+def export_user(actor: UsersAdmin, user_id: NamedUser) -> Response:
     """Export everything held on a user, at their request. Audited."""
     body = export.read_user_data(user_id)
     if body is None:
@@ -81,8 +84,8 @@ def export_user(actor: UsersAdmin, user_id: UserIdPath) -> Response:
     return private(body)
 
 
-@router.delete("/{user_id}", status_code=204, responses=problem_responses(404))
-def erase_user(actor: UsersAdmin, user_id: UserIdPath) -> Response:
+@router.delete("", status_code=204, responses=problem_responses(404))
+def erase_user(actor: UsersAdmin, user_id: NamedUser) -> Response:
     """Erase a user, at their request. Audited, without the user's id."""
     with transaction(statement_timeout_s=0) as connection:
         user = accounts.lock(connection, user_id)
@@ -92,3 +95,21 @@ def erase_user(actor: UsersAdmin, user_id: UserIdPath) -> Response:
         audit.record(connection, actor, "user.erase", "erased")
     invalidation.forget_users(erased)
     return Response(status_code=204)
+
+
+@router.put("/{user_id}/role", include_in_schema=False)
+def assign_role_by_path(actor: UsersAdmin, user_id: UserIdPath, body: RoleAssignment) -> RoleChange:
+    """Assign a role to an account, whose id is in the path."""
+    return assign_role(actor, user_id, body)
+
+
+@router.get("/{user_id}/export", include_in_schema=False)
+def export_user_by_path(actor: UsersAdmin, user_id: UserIdPath) -> Response:
+    """Export everything held on a user, whose id is in the path."""
+    return export_user(actor, user_id)
+
+
+@router.delete("/{user_id}", status_code=204, include_in_schema=False)
+def erase_user_by_path(actor: UsersAdmin, user_id: UserIdPath) -> Response:
+    """Erase a user, whose id is in the path."""
+    return erase_user(actor, user_id)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi import Query as InQuery
 from starlette.responses import Response
 
@@ -10,7 +10,7 @@ from functions.collect import ga4_events
 from functions.collect.receiving import receive, require_key, result_response
 from functions.collect.schemas import CollectionResult, MeasurementQuery, MeasurementRequest, MeasurementValidation
 from functions.collect.translation import objects
-from shared.auth import PresentedCredential
+from shared.auth import KeyedCredential, described_key
 from shared.errors import InvalidRequest
 from shared.http.answers import dump
 from shared.http.api import OWNED
@@ -23,7 +23,7 @@ RECORDED: dict[int | str, dict[str, Any]] = {204: {"description": "Every event w
 async def record_measurement(
     request: Request,
     body: MeasurementRequest,
-    credential: PresentedCredential,
+    credential: KeyedCredential,
     _query: Annotated[MeasurementQuery, InQuery()],
 ) -> Response:
     """Record events of GA4's Measurement Protocol. 204 if all were accepted, otherwise 200 with the others."""
@@ -43,7 +43,9 @@ async def record_measurement(
     return result_response(received) if received.rejected else Response(status_code=204)
 
 
-@router.post("/debug/mp/collect", response_model=MeasurementValidation, responses=OWNED)
+@router.post(
+    "/debug/mp/collect", response_model=MeasurementValidation, responses=OWNED, dependencies=[Depends(described_key)]
+)
 async def check_measurement(
     request: Request,
     body: MeasurementRequest,

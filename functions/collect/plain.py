@@ -6,14 +6,14 @@ from starlette.responses import Response
 from functions.collect import plain_events
 from functions.collect.receiving import receive_event, result_response
 from functions.collect.schemas import CollectionResult, PlainEvent
-from shared.auth import PresentedCredential
+from shared.auth import ReporterCredential
 from shared.http.api import OWNED
 
 router = APIRouter(tags=["track"])
 
 
 @router.post("/track", response_model=CollectionResult, responses=OWNED)
-async def record_plain_event(request: Request, event: PlainEvent, credential: PresentedCredential) -> Response:
+async def record_plain_event(request: Request, event: PlainEvent, credential: ReporterCredential) -> Response:
     """Record an event under the usual names of its fields."""
     reports = plain_events.reports(event.model_dump(exclude_none=True))
     return result_response(await receive_event(request, reports, credential))

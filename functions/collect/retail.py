@@ -11,7 +11,7 @@ from functions.collect import retail_events
 from functions.collect.receiving import receive, receive_event, require_key, result_response
 from functions.collect.schemas import CollectionResult, RetailCollectQuery, RetailEvent, RetailImport
 from functions.collect.translation import mapping, objects
-from shared.auth import PresentedCredential
+from shared.auth import KeyedCredential
 from shared.domain.events import Text
 from shared.errors import InvalidRequest, MalformedBody
 from shared.http.answers import dump
@@ -37,7 +37,7 @@ async def record_retail_event(
     request: Request,
     _catalog: CatalogName,
     event: RetailEvent,
-    credential: PresentedCredential,
+    credential: KeyedCredential,
     _query: Annotated[NoQuery, InQuery()],
 ) -> Response:
     """Record a user event of Google Cloud Retail. Answers with the event."""
@@ -52,7 +52,7 @@ async def import_retail_events(
     request: Request,
     catalog: CatalogName,
     body: RetailImport,
-    credential: PresentedCredential,
+    credential: KeyedCredential,
     _query: Annotated[NoQuery, InQuery()],
 ) -> Response:
     """Record the inline user events of a Google Cloud Retail import. Answers with an operation that is done."""
@@ -87,7 +87,7 @@ async def import_retail_events(
 async def log_retail_event(
     request: Request,
     _catalog: CatalogName,
-    credential: PresentedCredential,
+    credential: KeyedCredential,
     query: Annotated[RetailCollectQuery, InQuery()],
 ) -> Response:
     """Record a user event of Google Cloud Retail that a pixel sends in the URL."""
@@ -105,7 +105,7 @@ async def send_retail_event(
     request: Request,
     _catalog: CatalogName,
     event: RetailEvent,
-    credential: PresentedCredential,
+    credential: KeyedCredential,
     _query: Annotated[NoQuery, InQuery()],
 ) -> Response:
     """Record a user event of Google Cloud Retail that a page sends."""

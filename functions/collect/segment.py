@@ -12,7 +12,7 @@ from functions.collect import segment_events
 from functions.collect.receiving import receive, require_key, result_response
 from functions.collect.schemas import CollectionResult, SegmentBatch, SegmentMessage
 from functions.collect.segment_events import CALLS
-from shared.auth import Action, Credential, PresentedCredential, authorise
+from shared.auth import Action, Credential, KeyedCredential, authorise
 from shared.domain.events import Text, UserId
 from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unauthorized
 from shared.http.api import OWNED, problem_responses
@@ -30,7 +30,7 @@ router = APIRouter(prefix="/v1", tags=["segment"])
 @router.post("/batch", response_model=CollectionResult, responses=OWNED)
 @router.post("/b", include_in_schema=False)
 @router.post("/import", include_in_schema=False)
-async def record_segment_batch(request: Request, batch: SegmentBatch, credential: PresentedCredential) -> Response:
+async def record_segment_batch(request: Request, batch: SegmentBatch, credential: KeyedCredential) -> Response:
     """Record a batch of Segment calls.
 
     An event that cannot be accepted is listed in `rejected`; the others are recorded.
@@ -43,7 +43,7 @@ async def record_segment_batch(request: Request, batch: SegmentBatch, credential
 
 @router.post("/{call}", response_model=CollectionResult, responses=OWNED | problem_responses(404))
 async def record_segment_call(
-    request: Request, call: Call, message: SegmentMessage, credential: PresentedCredential
+    request: Request, call: Call, message: SegmentMessage, credential: KeyedCredential
 ) -> Response:
     """Record a Segment call: `track`, `identify`, `page`, `screen`, `alias` or `group`."""
     if call not in CALLS:

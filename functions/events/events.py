@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from functions.events.schemas import EventAccepted, EventBatch, EventBatchResult
-from shared.auth import PresentedCredential
+from shared.auth import ReporterCredential
 from shared.domain.order_events import Report
 from shared.event_publishing import clock_note, cost_of, publish_batch, publish_event
 from shared.http import IdempotencyKey
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/events", tags=["events"])
 
 @router.post("", status_code=202, response_model=EventAccepted, responses=OWNED)
 async def record_event(
-    event: Report, credential: PresentedCredential, idempotency_key: IdempotencyKey = None
+    event: Report, credential: ReporterCredential, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Record what a user did with a product, an order or a refund.
 
@@ -37,7 +37,7 @@ async def record_event(
 
 @router.post("/batch", status_code=202, response_model=EventBatchResult, responses=OWNED)
 async def record_event_batch(
-    request: Request, batch: EventBatch, credential: PresentedCredential, idempotency_key: IdempotencyKey = None
+    request: Request, batch: EventBatch, credential: ReporterCredential, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Record up to 500 events at once.
 

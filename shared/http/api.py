@@ -7,7 +7,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 
 from shared import logs
-from shared.http import health, problems
+from shared.http import health, problems, security
 from shared.http.edge import Edge
 from shared.http.routes import only_declared
 
@@ -63,8 +63,11 @@ class Application(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI description, which FastAPI creates once."""
+        is_new = self.openapi_schema is None
         document = super().openapi()
-        document.setdefault("components", {}).setdefault("schemas", {}).update(self.schemas)
+        if is_new:
+            document.setdefault("components", {}).setdefault("schemas", {}).update(self.schemas)
+            security.describe(self, document)
         return document
 
 

@@ -74,6 +74,8 @@ HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomai
 # headers of a body that the application does not get as it was sent
 DESCRIBING_BODIES: Final = frozenset({b"content-type", b"content-length", b"content-encoding"})
 NO_STORE: Final = (b"cache-control", b"no-store")
+# in the scope of a request to HEAD, which the application answers as GET
+HEAD: Final = "aisle.head"
 
 
 class Edge:
@@ -257,9 +259,8 @@ class Edge:
             "route": None,
             "router": None,
         }
-        is_head = scope["method"] == "HEAD"
-        if is_head:
-            scope["method"] = "GET"
+        if scope["method"] == "HEAD":
+            scope |= {"method": "GET", HEAD: True}
         origin = header(scope, b"origin")
         further = self.timing(origin) if origin else []
         status = 0
@@ -275,7 +276,7 @@ class Edge:
                 if request is not None:
                     request.begin_response(scope, message)
             elif message["type"] == "http.response.body":
-                if is_head:
+                if is_head(scope):
                     message = {**message, "body": b""}
                 if request is not None:
                     await request.before_end(message)
@@ -385,6 +386,11 @@ def basic_user(credentials: bytes) -> str:
         return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[0]
     except (binascii.Error, UnicodeDecodeError):
         return "unreadable"
+
+
+def is_head(scope: Scope) -> bool:
+    """Return whether a request that the application sees as GET was HEAD."""
+    return HEAD in scope
 
 
 def without_slash(path: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -67,6 +68,21 @@ def _may_run_again(request: Request) -> bool:
     return True
 
 
+def _explained(error: Exception) -> AppError | None:
+    """Return what a wrong role or a missing schema answers instead of an unexpected error; None for any other error."""
+    # imported here: only a failure needs it
+    from shared.storage.schema import presence
+
+    explained = presence.explanation(error)
+    if explained is None:
+        return None
+    log.error("database cannot be used", extra={"reason": explained.detail})
+    if isinstance(explained, errors.SchemaMissing):
+        # to a job it is a conflict with its caller's order of steps; a shopper's request may come again
+        return errors.Unavailable("The database has no schema yet; run the job migrate.", retry_after_s=30)
+    return explained
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of ``app`` with a problem document."""
 
@@ -98,9 +114,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AppError, application_error)
     app.add_exception_handler(RequestValidationError, invalid_request)
 
-    async def unexpected_error(request: Request, _error: Exception) -> Response:
+    async def unexpected_error(request: Request, error: Exception) -> Response:
         # Starlette raises the error again after this response, and the edge logs it
-        return respond(request, AppError("The error was logged under this request id."))
+        problem = await run_in_threadpool(_explained, error)
+        return respond(request, problem or AppError("The error was logged under this request id."))
 
     app.add_exception_handler(HTTPException, framework_error)
     app.add_exception_handler(Exception, unexpected_error)

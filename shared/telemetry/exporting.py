@@ -170,7 +170,11 @@ def tracer() -> trace.Tracer:
 @cache
 def _meters() -> MeterProvider:
     exporter = OTLPMetricExporter(_endpoint("metrics"), session=_session(), timeout=EXPORT_TIMEOUT_S)
-    return MeterProvider([PeriodicExportingMetricReader(exporter)], resource=_resource())
+    resource = _resource()
+    # A reader collects in a thread as soon as it exists, and warns until the process ends if no provider takes it. So a
+    # provider without readers comes first: it refuses the settings that the real one would refuse.
+    MeterProvider(resource=resource, shutdown_on_exit=False)
+    return MeterProvider([PeriodicExportingMetricReader(exporter)], resource=resource)
 
 
 def meter() -> Any:

@@ -47,4 +47,10 @@ FILLED = {
 
 def needed_parameters(user: str) -> dict[str, str]:
     """Return a value for every query parameter that some route requires."""
-    return {"product_id": "1", "external_id": "SKU1", "k": "1", "userEvent": json.dumps(event_of_retail(user))}
+    return {
+        "product_id": "1",
+        "external_id": "SKU1",
+        "k": "1",
+        "user_id": user,
+        "userEvent": json.dumps(event_of_retail(user)),
+    }

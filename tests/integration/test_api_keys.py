@@ -286,6 +286,18 @@ def test_the_smoke_test_takes_a_key(
     assert smoke.main(["--url", url]) == 1
 
 
+def test_a_secret_key_reads_the_searches_of_the_user_that_it_names(shop: httpx.Client) -> None:
+    secret, guests = by(made(shop)), [shop.post("/auth/guest").json() for _ in range(2)]
+    for guest, text in zip(guests, ("lamps", "bags"), strict=True):
+        assert shop.get("/products", params={"search": text}, headers=bearer(guest)).status_code == 200
+    for guest, text in zip(guests, ("lamps", "bags"), strict=True):
+        query = {"user_id": guest["user_id"], "page_size": 1}
+        page = shop.get("/users/me/search-history", params=query, headers=secret).json()
+        assert [search["query"] for search in page["searches"]] == [text]
+    unknown = {"user_id": guests[0]["user_id"], "colour": "red"}
+    assert shop.get("/users/me/search-history", params=unknown, headers=secret).status_code == 422
+
+
 def test_a_key_or_a_token_for_a_user_of_whom_nothing_is_stored_is_not_called_wrong(shop: httpx.Client) -> None:
     known, secret = shop.post("/auth/guest").json(), by(made(shop))
     token = shop.post("/auth/user-token", json={"user_id": "unheard-of"}, headers=secret).json()

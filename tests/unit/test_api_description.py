@@ -202,3 +202,20 @@ def test_a_function_s_main_only_puts_its_resources_together(name: str) -> None:
     for module in package.glob("*.py"):
         if module.name not in ("schemas.py", "__init__.py"):
             assert "(BaseModel)" not in module.read_text(), module
+
+
+# paths of other services' protocols, and the names of jobs and calls, which are known
+FREE_TEXT_IN_PATHS = {"project", "location", "catalog", "call", "name"}
+
+
+def test_no_path_has_an_id_that_may_be_any_text() -> None:
+    # "." and ".." are dropped from paths, and a slash ends an id: docs/decisions/0075-ids-in-queries.md
+    free = {
+        parameter["name"]
+        for operation in OPERATIONS.values()
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "path"
+        and parameter["schema"]["type"] == "string"
+        and not {"pattern", "format", "enum"} & parameter["schema"].keys()
+    }
+    assert free == FREE_TEXT_IN_PATHS

@@ -3,7 +3,10 @@
 tests/terraform/first_deployment runs its commands, and docs/runbooks/first-deployment-walk.md keeps what they answered.
 """
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +50,28 @@ def test_the_kept_walk_has_the_commands_of_the_page_in_order_and_each_succeeded(
         else:
             assert text.startswith(f"$ {step.text}\n")
             assert text.endswith(f"{page.EXIT.format(0)}\n"), f"take the walk again: {step.text}"
+
+
+@pytest.mark.parametrize(
+    ("failing", "expected", "calls"), [("import_catalog", 22, 1), ("load_events", 22, 2), ("", 0, 2)]
+)
+def test_the_imports_stop_at_the_first_that_fails(tmp_path: Path, failing: str, expected: int, calls: int) -> None:
+    (loop,) = [step.text for step in page.steps(PAGE) if "for step in import_catalog" in step.text]
+    (tmp_path / "build").mkdir()
+    addresses = {name: f"https://{name}.example" for name in ("import_catalog", "load_events")}
+    (tmp_path / "build/outputs.json").write_text(json.dumps({"urls": {"value": addresses}}))
+    programs = {
+        "gcloud": "echo a-token",
+        "curl": f'echo "$@" >> calls.txt; case "$*" in *"https://{failing}.example") exit 22;; esac',
+        "python3": f'exec {sys.executable} "$@"',
+    }
+    for name, script in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PROJECT": "a-shop"}
+    process = subprocess.run(["bash", "-c", loop], cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert process.returncode == expected, process.stderr
+    assert len((tmp_path / "calls.txt").read_text().splitlines()) == calls
 
 
 def test_a_command_ends_where_bash_would_run_it() -> None:

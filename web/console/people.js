@@ -45,9 +45,10 @@ export function People() {
 function Account({ account, onDone }) {
   const [role, setRole] = useState(account.role);
   const [link, setLink] = useState(/** @type {string | null} */ (null));
-  const path = `/admin/users/${encodeURIComponent(account.user_id)}`;
+  // in the query: in a path, a browser drops the ids "." and ".."
+  const user = `user_id=${encodeURIComponent(account.user_id)}`;
   const [download, isBusy] = useAction(async () => {
-    const { body } = await api.get(`${path}/export`);
+    const { body } = await api.get(`/admin/users/export?${user}`);
     const address = URL.createObjectURL(new Blob([JSON.stringify(body, null, 2)], { type: "application/json" }));
     const anchor = document.createElement("a");
     anchor.href = address;
@@ -67,7 +68,7 @@ function Account({ account, onDone }) {
       <${Segmented} name="new-role" label=${t("people.role")} value=${role} values=${ROLES.map((name) => [name, t(`role.${name}`)])} onChange=${setRole} />
       <div><${ConfirmButton} label=${t("people.assign")} title=${t("people.assign.title")} text=${t("people.assign.text", { email: account.email ?? account.user_id, role: t(`role.${role}`) })} disabled=${role === account.role}
         action=${async () => {
-          const answer = (await api.put(`${path}/role`, { role, email: account.email })).body;
+          const answer = (await api.put(`/admin/users/role?${user}`, { role, email: account.email })).body;
           if (answer.link) setLink(answer.link);
           else onDone();
           return t(answer.mailed ? "people.mailed" : "people.assigned");
@@ -78,7 +79,7 @@ function Account({ account, onDone }) {
       <div class="row">
         <button type="button" class="button button-small" disabled=${isBusy || !mayWrite()} onClick=${() => download()}>${t("people.export")}</button>
         <${ConfirmButton} bad label=${t("people.erase")} title=${t("people.erase.title")} text=${t("people.erase.text", { email: account.email ?? account.user_id })}
-          action=${async () => { await api.delete(path); onDone(); return t("people.erased"); }} />
+          action=${async () => { await api.delete(`/admin/users?${user}`); onDone(); return t("people.erased"); }} />
       </div></section>`;
 }
 

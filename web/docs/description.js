@@ -128,23 +128,64 @@ export function exampleOf(document, schema, depth = 0) {
 }
 
 /**
- * Return the answers of an operation: the successful ones, and the statuses of problems by their component.
+ * Return the body that a form begins with: the example, or what the schema accepts; nothing for a file without one.
+ * @param {Json} document
+ * @param {string} type
+ * @param {Json} media
+ * @returns {string}
+ */
+export function bodyOf(document, type, media) {
+  if (media.example === undefined && !type.includes("json")) return "";
+  const body = media.example ?? exampleOf(document, media.schema || {});
+  return typeof body === "string" ? body : JSON.stringify(body, null, 2);
+}
+
+/**
+ * Return the values that a form begins with: the examples of what must be sent.
+ * @param {Json[]} parameters
+ */
+export function requiredOf(parameters) {
+  const required = parameters.filter((parameter) => parameter.required && parameter.example !== undefined);
+  return Object.fromEntries(required.map((parameter) => [`${parameter.in}.${parameter.name}`, String(parameter.example)]));
+}
+
+/**
+ * Return the answers of an operation: the successful ones, the statuses of problems by their component, and recorded
+ * examples of problems.
  * @param {Json} operation
  */
 export function answersOf(operation) {
   const successes = [];
   /** @type {Map<string, string[]>} */
   const problems = new Map();
+  /** @type {{status: string, problem: Json}[]} */
+  const examples = [];
   for (const [status, answer] of Object.entries(operation.responses)) {
     const problem = answer.content?.["application/problem+json"];
     if (problem) {
       const name = nameOf(problem.schema);
       problems.set(name, [...(problems.get(name) || []), status]);
+      if (problem.example) examples.push({ status, problem: problem.example });
     } else {
       successes.push({ status, answer });
     }
   }
-  return { successes, problems: [...problems] };
+  return { successes, problems: [...problems], examples };
+}
+
+const CREDENTIALS = /** @type {Record<string, string>} */ ({ token: "a user's token", key: "an API key", admin: "a token of staff" });
+
+/**
+ * Return in words which credential an operation takes.
+ * @param {Json} operation
+ */
+export function credentialOf(operation) {
+  /** @type {Json[]} */
+  const choices = operation.security || [{}];
+  const texts = choices.map((choice) => Object.keys(choice).map((name) => CREDENTIALS[name] || name).join(" and ")).filter(Boolean);
+  if (!texts.length) return "No credential is needed.";
+  const text = texts.join(", or ");
+  return choices.some((choice) => !Object.keys(choice).length) ? `Optional credential: ${text}.` : `Needs ${text}.`;
 }
 
 /**

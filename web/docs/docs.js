@@ -3,7 +3,7 @@
 
 import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { html, render } from "../vendor/htm-preact.js";
-import { answersOf, curlOf, exampleOf, limitsOf, matching, nameOf, operationsOf, requestOf, resolved, typeOf } from "./description.js";
+import { answersOf, bodyOf, credentialOf, curlOf, exampleOf, limitsOf, matching, nameOf, operationsOf, requestOf, requiredOf, resolved, typeOf } from "./description.js";
 
 /** @typedef {import("./description.js").Json} Json */
 
@@ -57,7 +57,7 @@ function Content({ document, content = {} }) {
   return Object.entries(content).map(([type, media]) => html`<div key=${type}>
     <span class="faint">${type}</span>
     ${media.schema && html`<${Schema} document=${document} schema=${media.schema} />`}
-    ${type.includes("json") && media.schema && html`<${Pretty} value=${media.example ?? exampleOf(document, media.schema)} />`}
+    ${media.example !== undefined ? html`<${Pretty} value=${media.example} />` : type.includes("json") && media.schema && html`<${Pretty} value=${exampleOf(document, media.schema)} />`}
   </div>`);
 }
 
@@ -65,8 +65,8 @@ function Content({ document, content = {} }) {
 function Try({ operation, document, credentials }) {
   const parameters = operation.operation.parameters || [];
   const media = Object.entries(operation.operation.requestBody?.content || {})[0];
-  const [values, setValues] = useState(/** @type {Record<string, string>} */ ({}));
-  const [body, setBody] = useState(() => (media && media[0].includes("json") ? JSON.stringify(exampleOf(document, media[1].schema || {}), null, 2) : ""));
+  const [values, setValues] = useState(() => requiredOf(parameters));
+  const [body, setBody] = useState(() => (media ? bodyOf(document, media[0], media[1]) : ""));
   const [answer, setAnswer] = useState(/** @type {Json | null} */ (null));
   const [isSending, setSending] = useState(false);
   const request = requestOf(operation, values, body, credentials);
@@ -94,7 +94,7 @@ function Try({ operation, document, credentials }) {
     ${parameters.map((/** @type {Json} */ parameter) => {
       const name = `${parameter.in}.${parameter.name}`;
       return html`<label key=${name}><span class="name">${parameter.name}</span>
-        <input name=${name} required=${parameter.required} autocomplete="off" spellcheck=${false} value=${values[name] || ""}
+        <input name=${name} required=${parameter.required} autocomplete="off" spellcheck=${false} value=${values[name] || ""} placeholder=${parameter.example ?? ""}
           onInput=${(/** @type {any} */ input) => setValues({ ...values, [name]: input.currentTarget.value })} /></label>`;
     })}
     ${media && html`<label><span class="name">body</span>
@@ -109,11 +109,18 @@ function Try({ operation, document, credentials }) {
   </form>`;
 }
 
+/** An example of a problem, rendered when it is opened. @param {{status: string, problem: Json}} props */
+function Problem({ status, problem }) {
+  const [isOpen, setOpen] = useState(false);
+  return html`<details class="example" onToggle=${(/** @type {any} */ event) => setOpen(event.currentTarget.open)}>
+    <summary><strong>${status}</strong> ${problem.title}</summary>
+    ${isOpen && html`<${Pretty} value=${problem} />`}
+  </details>`;
+}
+
 /** @param {{operation: Json}} props */
 function Credentials({ operation }) {
-  if (!operation.security?.length) return null;
-  const names = operation.security.map((/** @type {Json} */ choice) => Object.keys(choice).join(" and ") || "none");
-  return html`<p class="faint">Credential: ${names.join(" or ")}.</p>`;
+  return html`<p class="faint">${credentialOf(operation)}</p>`;
 }
 
 /** @param {{entry: import("./description.js").Operation, document: Json, credentials: {token: string, key: string}, isChosen: boolean}} props */
@@ -126,7 +133,7 @@ function Operation({ entry, document, credentials, isChosen }) {
     element.current?.scrollIntoView();
   }, [isChosen]);
   const { operation } = entry;
-  const { successes, problems } = answersOf(operation);
+  const { successes, problems, examples } = answersOf(operation);
   return html`<details class="operation" id=${entry.id} ref=${element} open=${isOpen} onToggle=${(/** @type {any} */ event) => setOpen(event.currentTarget.open)}>
     <summary><span class=${`method ${entry.method}`}>${entry.method}</span> <span class="path">${entry.path}</span>
       <span class="short"><${Prose} text=${(operation.description || "").split(/(?<=[.:])\s/)[0]} /></span></summary>
@@ -138,6 +145,7 @@ function Operation({ entry, document, credentials, isChosen }) {
       <h3>Answers</h3>
       ${successes.map(({ status, answer }) => html`<div key=${status}><strong>${status}</strong> ${answer.description} <${Content} document=${document} content=${answer.content} /></div>`)}
       ${problems.map(([name, statuses]) => html`<p key=${name}>${statuses.join(", ")}: <a href=${`#schema-${name}`}>${name}</a></p>`)}
+      ${examples.map(({ status, problem }) => html`<${Problem} key=${status} status=${status} problem=${problem} />`)}
       <${Try} operation=${entry} document=${document} credentials=${credentials} />
     </div>`}
   </details>`;

@@ -2746,7 +2746,7 @@ export class Operations {
    * to the address. 409 if it would leave the shop without an admin, or if the account has another email than the
    * request says.
    */
-  assignRole(user_id: string, body: RoleAssignment, options?: Options): Promise<RoleChange>;
+  assignRole(body: RoleAssignment, query: { user_id: string }, options?: Options): Promise<RoleChange>;
   /** Cancel one of the shopper's orders before it is shipped. Stock and money are returned. Idempotent. */
   cancelOrder(order_id: string, query?: { user_id?: string | null }, options?: Options): Promise<Order>;
   /** Ship, cancel or refund the order of any shopper. For support and admins; audited. Idempotent. */
@@ -2805,11 +2805,11 @@ export class Operations {
   /** Erase the user at once and for good. The shop's totals stay, without a link to the user. */
   eraseMyData(query?: { user_id?: string | null }, options?: Options): Promise<void>;
   /** Erase a user, at their request. Audited, without the user's id. */
-  eraseUser(user_id: string, options?: Options): Promise<void>;
+  eraseUser(query: { user_id: string }, options?: Options): Promise<void>;
   /** Export everything held on the user as one JSON document. */
   exportMyData(query?: { user_id?: string | null }, options?: Options): Promise<PersonalDataExport>;
   /** Export everything held on a user, at their request. Audited. */
-  exportUser(user_id: string, options?: Options): Promise<PersonalDataExport>;
+  exportUser(query: { user_id: string }, options?: Options): Promise<PersonalDataExport>;
   /** Invalidate every stored answer. Audited. */
   flushCache(options?: Options): Promise<CacheFlush>;
   /** Invalidate the stored answers of one kind. Audited. */
@@ -2900,7 +2900,7 @@ export class Operations {
   /** List every rule, oldest first. */
   listRules(options?: Options): Promise<RuleList>;
   /** List what the user searched for, latest first. */
-  listSearchHistory(query?: { page?: number; page_size?: number; after?: string | null; user_id?: string | null }, options?: Options): Promise<SearchHistoryPage>;
+  listSearchHistory(query?: { user_id?: string | null; page?: number; page_size?: number; after?: string | null }, options?: Options): Promise<SearchHistoryPage>;
   /**
    * List what shoppers searched for, the most frequent first. `results=0` lists what the shop does not have. A search
    * counts within seconds. One client counts once a day for a text.

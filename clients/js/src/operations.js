@@ -14,8 +14,8 @@ export class Operations {
   addWishlistItemByExternalId(query, options) {
     return this.send("PUT", "/wishlist", { query, ...options });
   }
-  assignRole(user_id, body, options) {
-    return this.send("PUT", `/admin/users/${encodeURIComponent(user_id)}/role`, { body, ...options });
+  assignRole(body, query, options) {
+    return this.send("PUT", "/admin/users/role", { body, query, ...options });
   }
   cancelOrder(order_id, query, options) {
     return this.send("POST", `/orders/${encodeURIComponent(order_id)}/cancel`, { query, ...options });
@@ -83,14 +83,14 @@ export class Operations {
   eraseMyData(query, options) {
     return this.send("DELETE", "/users/me", { query, ...options });
   }
-  eraseUser(user_id, options) {
-    return this.send("DELETE", `/admin/users/${encodeURIComponent(user_id)}`, { ...options });
+  eraseUser(query, options) {
+    return this.send("DELETE", "/admin/users", { query, ...options });
   }
   exportMyData(query, options) {
     return this.send("GET", "/users/me/export", { query, ...options });
   }
-  exportUser(user_id, options) {
-    return this.send("GET", `/admin/users/${encodeURIComponent(user_id)}/export`, { ...options });
+  exportUser(query, options) {
+    return this.send("GET", "/admin/users/export", { query, ...options });
   }
   flushCache(options) {
     return this.send("POST", "/admin/cache/flush", { ...options });

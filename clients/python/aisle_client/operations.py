@@ -100,8 +100,9 @@ class Operations(Sender):
 
     def assign_role(
         self,
-        user_id: str,
         body: models.RoleAssignment,
+        *,
+        user_id: str,
     ) -> models.RoleChange:
         """Assign a role to an account. Audited.
 
@@ -114,7 +115,10 @@ class Operations(Sender):
         answer = self.send(
             request(
                 "PUT",
-                ("/admin/users/{user_id}/role", {"user_id": user_id}),
+                "/admin/users/role",
+                query={
+                    "user_id": user_id,
+                },
                 body=body,
             )
         )
@@ -519,6 +523,7 @@ class Operations(Sender):
 
     def erase_user(
         self,
+        *,
         user_id: str,
     ) -> None:
         """Erase a user, at their request. Audited, without the user's id.
@@ -528,7 +533,10 @@ class Operations(Sender):
         self.send(
             request(
                 "DELETE",
-                ("/admin/users/{user_id}", {"user_id": user_id}),
+                "/admin/users",
+                query={
+                    "user_id": user_id,
+                },
             )
         )
 
@@ -555,6 +563,7 @@ class Operations(Sender):
 
     def export_user(
         self,
+        *,
         user_id: str,
     ) -> models.PersonalDataExport:
         """Export everything held on a user, at their request. Audited.
@@ -564,7 +573,10 @@ class Operations(Sender):
         answer = self.send(
             request(
                 "GET",
-                ("/admin/users/{user_id}/export", {"user_id": user_id}),
+                "/admin/users/export",
+                query={
+                    "user_id": user_id,
+                },
             )
         )
         return cast("models.PersonalDataExport", answer)
@@ -1472,28 +1484,28 @@ class Operations(Sender):
     def list_search_history(
         self,
         *,
+        user_id: str | None = None,
         page: int | None = None,
         page_size: int | None = None,
         after: str | None = None,
-        user_id: str | None = None,
     ) -> models.SearchHistoryPage:
         """List what the user searched for, latest first.
 
+        user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
+            token.
         page : Number of the page, from 1.
         page_size : Entries per page.
         after : Cursor from `next` of the page before; instead of `page`.
-        user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
-            token.
         """
         answer = self.send(
             request(
                 "GET",
                 "/users/me/search-history",
                 query={
+                    "user_id": user_id,
                     "page": page,
                     "page_size": page_size,
                     "after": after,
-                    "user_id": user_id,
                 },
             )
         )
@@ -2348,8 +2360,9 @@ class AsyncOperations(AsyncSender):
 
     async def assign_role(
         self,
-        user_id: str,
         body: models.RoleAssignment,
+        *,
+        user_id: str,
     ) -> models.RoleChange:
         """Assign a role to an account. Audited.
 
@@ -2362,7 +2375,10 @@ class AsyncOperations(AsyncSender):
         answer = await self.send(
             request(
                 "PUT",
-                ("/admin/users/{user_id}/role", {"user_id": user_id}),
+                "/admin/users/role",
+                query={
+                    "user_id": user_id,
+                },
                 body=body,
             )
         )
@@ -2767,6 +2783,7 @@ class AsyncOperations(AsyncSender):
 
     async def erase_user(
         self,
+        *,
         user_id: str,
     ) -> None:
         """Erase a user, at their request. Audited, without the user's id.
@@ -2776,7 +2793,10 @@ class AsyncOperations(AsyncSender):
         await self.send(
             request(
                 "DELETE",
-                ("/admin/users/{user_id}", {"user_id": user_id}),
+                "/admin/users",
+                query={
+                    "user_id": user_id,
+                },
             )
         )
 
@@ -2803,6 +2823,7 @@ class AsyncOperations(AsyncSender):
 
     async def export_user(
         self,
+        *,
         user_id: str,
     ) -> models.PersonalDataExport:
         """Export everything held on a user, at their request. Audited.
@@ -2812,7 +2833,10 @@ class AsyncOperations(AsyncSender):
         answer = await self.send(
             request(
                 "GET",
-                ("/admin/users/{user_id}/export", {"user_id": user_id}),
+                "/admin/users/export",
+                query={
+                    "user_id": user_id,
+                },
             )
         )
         return cast("models.PersonalDataExport", answer)
@@ -3720,28 +3744,28 @@ class AsyncOperations(AsyncSender):
     async def list_search_history(
         self,
         *,
+        user_id: str | None = None,
         page: int | None = None,
         page_size: int | None = None,
         after: str | None = None,
-        user_id: str | None = None,
     ) -> models.SearchHistoryPage:
         """List what the user searched for, latest first.
 
+        user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
+            token.
         page : Number of the page, from 1.
         page_size : Entries per page.
         after : Cursor from `next` of the page before; instead of `page`.
-        user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
-            token.
         """
         answer = await self.send(
             request(
                 "GET",
                 "/users/me/search-history",
                 query={
+                    "user_id": user_id,
                     "page": page,
                     "page_size": page_size,
                     "after": after,
-                    "user_id": user_id,
                 },
             )
         )

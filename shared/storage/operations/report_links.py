@@ -4,11 +4,15 @@ A link is a random token, of which Redis holds the digest and the run, under ``r
 """
 
 import secrets
+from collections.abc import Callable
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from shared.clients import redis_sync
 from shared.errors import Unavailable
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 TTL_S: Final = 300
 
@@ -26,6 +30,21 @@ def issue(run_id: int) -> str:
 
 
 def use(token: str, run_id: int) -> bool:
-    """Return whether the token opens the report of this run, and end it, whichever report it is for."""
-    found = redis_sync.attempt(lambda redis: redis.getdel(_key(token)), None)
-    return found is not None and int(found) == run_id
+    """Return whether the token opens the report of this run, and end it, whichever report it is for.
+
+    Raises Unavailable if Redis does not answer: nobody knows then whether the link is good, and it may be later.
+    """
+    return _opens(lambda redis: redis.getdel(_key(token)), run_id)
+
+
+def check(token: str, run_id: int) -> bool:
+    """Return whether the token would open the report of this run, without ending it. Raises like ``use``."""
+    return _opens(lambda redis: redis.get(_key(token)), run_id)
+
+
+def _opens(read: "Callable[[Redis], object]", run_id: int) -> bool:
+    # the number of a run, empty without such a link, or None if Redis failed
+    number = redis_sync.attempt(lambda redis: read(redis) or b"", None)
+    if number is None:
+        raise Unavailable("Redis does not answer, so that the link cannot be checked. Open it again in a moment.")
+    return number == str(run_id).encode()

@@ -32,10 +32,10 @@ WRITES: list[tuple[str, str, Any, str, bool, bool]] = [
     ("PATCH", "/admin/shop", {"name": "Lamps"}, "shop.change", True, True),
     ("POST", "/admin/synonyms", {"term": "sofa", "meant": "couch"}, "synonym.add", False, True),
     ("DELETE", "/admin/synonyms/{synonym_id}", None, "synonym.delete", True, False),
-    ("PUT", "/admin/users/{user_id}/role", {"role": "support"}, "user.role", True, True),
+    ("PUT", "/admin/users/role?user_id={user_id}", {"role": "support"}, "user.role", True, True),
     ("POST", "/orders/{order_id}/state", {"state": "shipped"}, "order.state", True, True),
     # the entry keeps nothing of the erased person
-    ("DELETE", "/admin/users/{user_id}", None, "user.erase", False, False),
+    ("DELETE", "/admin/users?user_id={user_id}", None, "user.erase", False, False),
 ]
 
 # test_schedules.py and test_dead_letters.py cover the routes that need Cloud Scheduler or dead-letter subscriptions,
@@ -76,7 +76,7 @@ def shop(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx
 
 def test_every_write_of_staff_is_tested_here_or_elsewhere() -> None:
     described = {(route.method, route.path) for route in STAFF if route.method != "GET"}
-    assert described == {(write[0], write[1]) for write in WRITES} | ELSEWHERE
+    assert described == {(write[0], write[1].partition("?")[0]) for write in WRITES} | ELSEWHERE
 
 
 def test_every_write_of_staff_is_in_the_audit_log(shop: httpx.Client) -> None:

@@ -10,4 +10,6 @@ def test_the_description_names_every_route_and_its_problems(client: httpx.Client
         if path.startswith("/admin"):
             for method in methods.values():
                 assert {"401", "403"} <= method["responses"].keys(), path
-                assert method["security"] == [{"admin": []}]
+                # a link opens a report, too, and no scheme of OpenAPI describes it
+                open_too = [{}] if method["operationId"] == "get_training_report" else []
+                assert method["security"] == [*open_too, {"admin": []}]

@@ -1,11 +1,13 @@
 """Links to reports: a browser that opens a page sends no token, so a link opens one report once."""
 
+import os
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 
-from shared.clients import redis_sync
+from local.processes import free_port
+from shared.clients import redis_sync, reset
 from shared.clients.postgres import transaction
 from shared.storage.operations import training_runs
 from tests.integration.conftest import Serve
@@ -55,6 +57,36 @@ def test_a_link_opens_no_other_report_and_ends(client: httpx.Client, browser: ht
     token = link.partition("=")[2]
     assert browser.get(f"/admin/training-runs/{runs[1]}/report", params={"link": token}).status_code == 403
     assert browser.get(link).status_code == 403
+
+
+def test_a_request_for_the_headers_does_not_use_a_link_up(
+    client: httpx.Client, browser: httpx.Client, runs: list[int]
+) -> None:
+    link = issue(client, runs[0])
+    # a program that looks ahead, twice; for another report the link is no good, and stays
+    assert [browser.head(link).status_code for _ in range(2)] == [200, 200]
+    elsewhere = browser.head(f"/admin/training-runs/{runs[1]}/report", params={"link": link.partition("=")[2]})
+    assert elsewhere.status_code == 403
+    assert browser.get(link).text == "<!doctype html>first"
+    assert browser.head(link).status_code == 403
+
+
+def test_while_redis_is_away_a_link_is_neither_refused_nor_used_up(
+    client: httpx.Client, browser: httpx.Client, runs: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = issue(client, runs[0])
+    redis_url = os.environ["REDIS_URL"]
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    reset()
+    for answer in (browser.get(link), browser.head(link)):
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert browser.get(link).json()["type"] == "urn:aisle:problem:unavailable"
+    # the bystander: a member of staff reads the report with a token
+    report = link.partition("?")[0]
+    assert client.get(report).text == "<!doctype html>first"
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    reset()
+    assert browser.get(link).text == "<!doctype html>first"
 
 
 def test_a_link_expires(client: httpx.Client, browser: httpx.Client, runs: list[int]) -> None:

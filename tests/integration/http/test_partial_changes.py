@@ -95,7 +95,7 @@ CHANGES: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "longitude": {"latitude": 50.0, "longitude": 2.5},
         "city": {"latitude": 50.0, "longitude": 10.0, "city": "Bern"},
     },
-    "PUT /admin/users/{user_id}/role": {"role": {"role": "support"}},
+    "PUT /admin/users/role": {"role": {"role": "support"}},
     "PUT /wishlist/{product_id}": {},
 }
 # the same changes, by the shop's own id
@@ -108,7 +108,7 @@ BY_EXTERNAL_ID: Final = {
 NOT_STORED: Final = {
     "PATCH /users/me": {"password"},
     "PATCH /admin/rules/{rule_id}": {"position"},
-    "PUT /admin/users/{user_id}/role": {"email"},
+    "PUT /admin/users/role": {"email"},
 }
 
 

@@ -272,6 +272,7 @@ def test_the_collector_takes_only_the_system_s_own_spans(
     ("function", "path", "name"),
     [
         ("admin", "/admin/users/ann@example.com/export", "GET /admin/users/{user_id}/export"),
+        ("admin", "/admin/users/export?user_id=ann@example.com", "GET /admin/users/export"),
         ("products", "/ann@example.com", "GET unknown"),
     ],
 )

@@ -83,6 +83,37 @@ def test_threads_that_begin_at_once_share_one_provider(monkeypatch: pytest.Monke
     assert (made, len({id(tracer) for tracer in tracers})) == ([0], 1)
 
 
+@pytest.mark.parametrize(("exemplars", "is_refused"), [("nonsense", True), ("always_on", False)])
+def test_a_refused_setting_leaves_no_reader_that_collects_for_no_provider(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, exemplars: str, is_refused: bool
+) -> None:
+    def readers() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name == "OtelPeriodicExportingMetricReader"}
+
+    def resource() -> Resource:
+        # longer than the interval of a reader
+        time.sleep(0.05)
+        return Resource({})
+
+    monkeypatch.setattr(exporting, "_resource", resource)
+    monkeypatch.setattr(exporting, "_endpoint", lambda signal: f"http://127.0.0.1:9/v1/{signal}")
+    monkeypatch.setattr(exporting, "_session", lambda: None)
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "20")
+    monkeypatch.setenv("OTEL_METRICS_EXEMPLAR_FILTER", exemplars)
+    before = readers()
+    try:
+        if is_refused:
+            with pytest.raises(ValueError, match="exemplar filter"):
+                exporting.meter()
+        else:
+            exporting.meter()
+        assert len(readers() - before) == int(not is_refused)
+    finally:
+        exporting.close()
+    assert readers() == before
+    assert [record.getMessage() for record in caplog.records if "Cannot call collect" in record.getMessage()] == []
+
+
 def test_a_caller_cannot_choose_a_trace_id_that_chance_keeps() -> None:
     # the bound of a share is compared with the last 64 bits of the id
     drawn = iter([2**63 - 1, 2**63, 0, 2**64 - 1])
