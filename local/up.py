@@ -183,7 +183,9 @@ class System:
         self.telemetry_url = f"http://127.0.0.1:{port}"
         token = secrets.token_urlsafe(24)
         command = python("local.telemetry.collector", "--file", str(path_in(self.state.home)))
-        environment = {**os.environ, "ENVIRONMENT": "local", doors.TELEMETRY_TOKEN: token}
+        pubsub = self.services.environment["PUBSUB_EMULATOR_HOST"]
+        environment = {**os.environ, "ENVIRONMENT": "local", "PUBSUB_EMULATOR_HOST": pubsub}
+        environment[doors.TELEMETRY_TOKEN] = token
         self._spawn("telemetry", "Telemetry", command, environment, [listener], port, nice=10)
         return {
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.telemetry_url,
@@ -191,6 +193,7 @@ class System:
             # milliseconds: what `./aisle trace` and /metrics show is this old
             "OTEL_BSP_SCHEDULE_DELAY": "500",
             "OTEL_METRIC_EXPORT_INTERVAL": "5000",
+            "OPERATIONS_URL": f"{self.telemetry_url}/operations",
         }
 
     def _worker_socket(self, name: str) -> tuple[socket.socket, int]:

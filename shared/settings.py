@@ -146,6 +146,15 @@ class Settings(BaseModel):
     scheduler_location: str | None = Field(
         None, description="region of the Cloud Scheduler jobs that /admin/jobs lists, runs and pauses"
     )
+    operations_url: str | None = Field(
+        None,
+        pattern=r"^http://[^\s/?#@]+/[^\s?#]*$",
+        description="address of the figures of /admin/operations, for the local system; in the cloud Cloud Monitoring "
+        "has them",
+    )
+    google_rest_emulator_host: str | None = Field(
+        None, description="host:port of a stand-in for the REST APIs of Cloud Monitoring, IAM credentials and storage"
+    )
     scheduler_emulator_host: str | None = Field(None, description="host:port of a stand-in for the Cloud Scheduler API")
     public_url: str | None = Field(
         None,

@@ -1,5 +1,5 @@
 /**
- * Charts: lines or bars over days, drawn by uPlot, which is loaded with the first chart. Every chart has its unit, its time
+ * Charts: lines or bars over days or minutes, drawn by uPlot, which is loaded with the first chart. Every chart has its unit, its time
  * zone, a legend of text, and its numbers as a table for those who cannot see it.
  */
 
@@ -10,6 +10,7 @@ import { html, useEffect, useRef, useState } from "../common/view.js";
 /** @typedef {{label: string, values: (number | null)[], colour: "accent" | "warm" | "soft"}} Series */
 
 const DAY_S = 86_400;
+const MINUTE_S = 60;
 const HEIGHT = 220;
 
 /** @param {string} name */
@@ -34,11 +35,17 @@ export function dayText(day, options = { day: "numeric", month: "short" }) {
   return new Intl.DateTimeFormat(language.get(), { ...options, timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`));
 }
 
+/** @param {number} seconds since 1970 @param {string | undefined} zone */
+function timeText(seconds, zone) {
+  return new Intl.DateTimeFormat(language.get(), { hour: "2-digit", minute: "2-digit", timeZone: zone }).format(new Date(seconds * 1000));
+}
+
 /**
  * @param {{title: string, unit: string, zone?: string, x: (string | number)[], xLabel?: string, series: Series[],
- *   format: (value: number) => string, bars?: boolean}} props `x` are days (YYYY-MM-DD) or numbers
+ *   format: (value: number) => string, bars?: boolean, isTimes?: boolean}} props `x` are days (YYYY-MM-DD), numbers, or
+ *   with `isTimes` seconds since 1970, which are shown as times of day in `zone`
  */
-export function Chart({ title, unit, zone, x, xLabel, series, format, bars = false }) {
+export function Chart({ title, unit, zone, x, xLabel, series, format, bars = false, isTimes = false }) {
   const frame = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [at, setAt] = useState(/** @type {number | null} */ (null));
   const theme = useTheme();
@@ -72,9 +79,9 @@ export function Chart({ title, unit, zone, x, xLabel, series, format, bars = fal
           y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ high) => [0, high > 0 ? high * 1.12 : 1] },
         },
         axes: [
-          { ...axis, grid: { show: false }, size: 34, space: 64, incrs: isDays ? [1, 2, 3, 7, 14].map((days) => days * DAY_S) : [1, 2, 5, 10],
+          { ...axis, grid: { show: false }, size: 34, space: 64, incrs: isDays ? [1, 2, 3, 7, 14].map((days) => days * DAY_S) : isTimes ? [5, 10, 15, 30].map((minutes) => minutes * MINUTE_S) : [1, 2, 5, 10],
             values: (/** @type {any} */ _, /** @type {number[]} */ ticks) =>
-              ticks.map((tick) => (isDays ? dayText(new Date(tick * 1000).toISOString().slice(0, 10)) : format0(tick))) },
+              ticks.map((tick) => (isDays ? dayText(new Date(tick * 1000).toISOString().slice(0, 10)) : isTimes ? timeText(tick, zone) : format0(tick))) },
           { ...axis, size: 64, space: 40, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map(format) },
         ],
         series: [
@@ -98,7 +105,7 @@ export function Chart({ title, unit, zone, x, xLabel, series, format, bars = fal
     };
   }, [key, theme, tag]);
   /** @param {string | number} value */
-  const name = (value) => (typeof value === "string" ? dayText(value, { dateStyle: "medium" }) : `${xLabel} ${format0(value)}`);
+  const name = (value) => (typeof value === "string" ? dayText(value, { dateStyle: "medium" }) : isTimes ? timeText(value, zone) : `${xLabel} ${format0(value)}`);
   const shown = at !== null && at < x.length ? at : x.length - 1;
   return html`<figure class="chart">
     <figcaption class="chart-legend small">
@@ -111,7 +118,7 @@ export function Chart({ title, unit, zone, x, xLabel, series, format, bars = fal
       )}
     </figcaption>
     <div class="chart-plot" ref=${frame} aria-hidden="true"></div>
-    <p class="chart-note small muted">${zone ? t("chart.unit-zone", { unit, zone }) : t("chart.unit", { unit })}</p>
+    <p class="chart-note small muted">${zone ? t(isTimes ? "chart.unit-times" : "chart.unit-zone", { unit, zone }) : t("chart.unit", { unit })}</p>
     <div class="visually-hidden">
       <table>
         <caption>${title}, ${unit}</caption>

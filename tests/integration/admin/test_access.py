@@ -53,6 +53,7 @@ def test_the_routes_are_those_of_the_contract() -> None:
         ("GET", "/admin/imports/1"),
         ("GET", "/admin/jobs"),
         ("GET", "/admin/models"),
+        ("GET", "/admin/operations"),
         ("GET", "/admin/overview"),
         ("GET", "/admin/preview"),
         ("GET", "/admin/rejected-events"),

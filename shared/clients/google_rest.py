@@ -1,0 +1,116 @@
+"""Google's REST APIs, called as the account of this process. For rare calls, which are not worth a client library.
+
+GOOGLE_REST_EMULATOR_HOST names a stand-in, which then gets every call, and no credential.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cache
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import orjson
+
+from shared.clients import closed_on_reset
+from shared.errors import Unavailable
+from shared.settings import settings
+
+SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
+TIMEOUT_S: Final = 10.0
+# of an error's message, which may quote the request
+REASON_CHARACTERS: Final = 300
+# a token is refreshed by one thread; the others wait for it
+_refreshing: Final = threading.Lock()
+
+Query = Mapping[str, str | int | Sequence[str]]
+
+
+@cache
+def credentials() -> Any:
+    """Return the credentials of the account. Raises Unavailable where there are none."""
+    import google.auth
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        found, _project = google.auth.default(scopes=[SCOPE])
+    except GoogleAuthError as error:
+        raise Unavailable(f"There are no credentials for Google: {str(error)[:REASON_CHARACTERS]}") from None
+    return found
+
+
+@closed_on_reset
+def close() -> None:
+    """Forget the credentials."""
+    credentials.cache_clear()
+
+
+def _token() -> str:
+    from google.auth.exceptions import GoogleAuthError
+    from google.auth.transport.requests import Request as Refresh
+
+    with _refreshing:
+        account = credentials()
+        try:
+            if not account.valid:
+                account.refresh(Refresh())
+        except (GoogleAuthError, OSError) as error:
+            raise Unavailable(f"Google gives no access token: {str(error)[:REASON_CHARACTERS]}") from None
+        token: str = account.token
+        return token
+
+
+def call(host: str, method: str, path: str, query: Query | None = None, body: Any = None) -> dict[str, Any]:
+    """Call a method of an API and return its JSON answer. Raises Unavailable with the reason for any other answer."""
+    content = None if body is None else orjson.dumps(body)
+    status, answer = send(host, method, path, query, content, "application/json")
+    try:
+        found = orjson.loads(answer or b"{}")
+    except orjson.JSONDecodeError:
+        found = None
+    if not 200 <= status < 300:
+        raise Unavailable(f"{host} answers {status}: {_reason(found)}")
+    if not isinstance(found, dict):
+        raise Unavailable(f"{host} answers no JSON object.")
+    return found
+
+
+def send(
+    host: str,
+    method: str,
+    path: str,
+    query: Query | None = None,
+    content: bytes | None = None,
+    content_type: str = "",
+    *,
+    max_bytes: int = 32 << 20,
+) -> tuple[int, bytes]:
+    """Send a request and return the answer's status and body, at most ``max_bytes`` of it.
+
+    Raises Unavailable without an answer.
+    """
+    emulator = settings().google_rest_emulator_host
+    headers = {"Content-Type": content_type} if content_type else {}
+    connection: HTTPConnection
+    if emulator:
+        connection = HTTPConnection(emulator, timeout=TIMEOUT_S)
+        headers["X-Emulated-Host"] = host
+    else:
+        headers["Authorization"] = f"Bearer {_token()}"
+        connection = HTTPSConnection(host, timeout=TIMEOUT_S)
+    target = f"{path}?{urlencode(query, doseq=True)}" if query else path
+    try:
+        connection.request(method, target, content, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read(max_bytes)
+    except (OSError, HTTPException) as error:
+        raise Unavailable(f"{host} does not answer: {type(error).__name__}.") from None
+    finally:
+        connection.close()
+
+
+def _reason(answer: Any) -> str:
+    """Return the message of an error (https://google.aip.dev/193)."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    message = error.get("message") if isinstance(error, dict) else None
+    return str(message or "without a reason")[:REASON_CHARACTERS]
