@@ -128,6 +128,9 @@ class System:
         jobs_url = f"http://127.0.0.1:{jobs_port}/_jobs"
         own = {"JOBS_URL": jobs_url, "JOBS_TOKEN": secrets.token_urlsafe(24)}
         own |= mail_settings(os.environ, self.url, self.state.home / "mail")
+        own["IMAGE_STORE"] = (
+            os.environ.get("IMAGE_STORE") or f"file://{quote(str((self.state.home / 'images').absolute()))}"
+        )
         self.environment = manifest().environment | self.services.environment | own | self._start_telemetry()
         self.write_run()
         process = {**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"}

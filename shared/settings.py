@@ -162,6 +162,11 @@ class Settings(BaseModel):
         description="address at which shoppers reach the functions; links in mails and pictures of products begin "
         "with it",
     )
+    image_store: str | None = Field(
+        None,
+        pattern=r"^(gs://[a-z0-9][a-z0-9._-]{1,220}|file:///.+)$",
+        description="where uploaded images of products are kept: gs://bucket; locally file:///folder",
+    )
     mail_url: str | None = Field(
         None,
         pattern=r"^(console:|file:///.+|smtps?://[^\s/?#]+|https?://[^\s@]+)$",
@@ -320,6 +325,13 @@ class Settings(BaseModel):
             raise ValueError("MAIL_URL: put the password into MAIL_PASSWORD")
         if self.mail_password is None and (url.scheme in ("http", "https") or url.username):
             raise ValueError("MAIL_PASSWORD: set it beside MAIL_URL")
+        return self
+
+    @model_validator(mode="after")
+    def lasting_images(self) -> Self:
+        """Reject a folder of an instance, which ends with it."""
+        if self.environment != "local" and self.image_store is not None and not self.image_store.startswith("gs://"):
+            raise ValueError("IMAGE_STORE: it must begin with gs:// outside the environment local")
         return self
 
     @property

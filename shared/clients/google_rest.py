@@ -4,9 +4,10 @@ GOOGLE_REST_EMULATOR_HOST names a stand-in, which then gets every call, and no c
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import cache
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -18,6 +19,7 @@ from shared.settings import settings
 
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 TIMEOUT_S: Final = 10.0
+EMULATED_ACCOUNT: Final = "emulated@aisle.iam.gserviceaccount.com"
 # of an error's message, which may quote the request
 REASON_CHARACTERS: Final = 300
 # a token is refreshed by one thread; the others wait for it
@@ -60,6 +62,18 @@ def _token() -> str:
         return token
 
 
+def account_email() -> str:
+    """Return the address of the account. Raises Unavailable if it has none, as a person's credentials."""
+    if settings().google_rest_emulator_host:
+        return EMULATED_ACCOUNT
+    # its address is known with its first token
+    _token()
+    email = getattr(credentials(), "service_account_email", None)
+    if not email:
+        raise Unavailable("The credentials are those of no service account, which alone can sign.")
+    return str(email)
+
+
 def call(host: str, method: str, path: str, query: Query | None = None, body: Any = None) -> dict[str, Any]:
     """Call a method of an API and return its JSON answer. Raises Unavailable with the reason for any other answer."""
     content = None if body is None else orjson.dumps(body)
@@ -89,24 +103,54 @@ def send(
 
     Raises Unavailable without an answer.
     """
-    emulator = settings().google_rest_emulator_host
-    headers = {"Content-Type": content_type} if content_type else {}
-    connection: HTTPConnection
-    if emulator:
-        connection = HTTPConnection(emulator, timeout=TIMEOUT_S)
-        headers["X-Emulated-Host"] = host
-    else:
-        headers["Authorization"] = f"Bearer {_token()}"
-        connection = HTTPSConnection(host, timeout=TIMEOUT_S)
-    target = f"{path}?{urlencode(query, doseq=True)}" if query else path
+    connection = _connection(host)
     try:
-        connection.request(method, target, content, headers)
-        answer = connection.getresponse()
+        answer = _answer(connection, host, method, path, query, content, content_type)
         return answer.status, answer.read(max_bytes)
     except (OSError, HTTPException) as error:
         raise Unavailable(f"{host} does not answer: {type(error).__name__}.") from None
     finally:
         connection.close()
+
+
+def stream(host: str, path: str, query: Query, block_bytes: int) -> tuple[int, int, Iterator[bytes]]:
+    """Request a file, and return the answer's status, size and content in blocks. Raises Unavailable."""
+    connection = _connection(host)
+    try:
+        answer = _answer(connection, host, "GET", path, query, None, "")
+    except (OSError, HTTPException) as error:
+        connection.close()
+        raise Unavailable(f"{host} does not answer: {type(error).__name__}.") from None
+
+    def blocks() -> Iterator[bytes]:
+        with closing(connection):
+            while block := answer.read(block_bytes):
+                yield block
+
+    return answer.status, int(answer.headers.get("Content-Length", 0)), blocks()
+
+
+def _connection(host: str) -> HTTPConnection:
+    emulator = settings().google_rest_emulator_host
+    return HTTPConnection(emulator, timeout=TIMEOUT_S) if emulator else HTTPSConnection(host, timeout=TIMEOUT_S)
+
+
+def _answer(
+    connection: HTTPConnection,
+    host: str,
+    method: str,
+    path: str,
+    query: Query | None,
+    content: bytes | None,
+    content_type: str,
+) -> HTTPResponse:
+    headers = {"Content-Type": content_type} if content_type else {}
+    if settings().google_rest_emulator_host:
+        headers["X-Emulated-Host"] = host
+    else:
+        headers["Authorization"] = f"Bearer {_token()}"
+    connection.request(method, f"{path}?{urlencode(query, doseq=True)}" if query else path, content, headers)
+    return connection.getresponse()
 
 
 def _reason(answer: Any) -> str:

@@ -124,14 +124,14 @@ class CloudMonitoring:
             if own:
                 return own, True
         services = {entry.name.replace("_", "-"): entry.name for entry in manifest().of_kind("http")}
-        query = {
+        by_service: google_rest.Query = {
             "aggregation.alignmentPeriod": _period(WINDOW),
             "aggregation.perSeriesAligner": "ALIGN_DELTA",
             "aggregation.crossSeriesReducer": "REDUCE_SUM",
             "aggregation.groupByFields": ["resource.labels.service_name", "metric.labels.response_code_class"],
         }
         condition = f"resource.labels.service_name = {_one_of(sorted(services))}"
-        found = self._distributions(LATENCIES, [condition], query)
+        found = self._distributions(LATENCIES, [condition], by_service)
         return by_route(_of_service(series, services) for series in found), False
 
     def _distributions(self, metric: str, conditions: Sequence[str], query: google_rest.Query) -> Iterator[Series]:

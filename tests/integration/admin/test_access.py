@@ -78,6 +78,7 @@ def test_the_routes_are_those_of_the_contract() -> None:
         ("POST", "/admin/jobs/trending/resume"),
         ("POST", "/admin/jobs/trending/run"),
         ("POST", "/admin/models/1/activate"),
+        ("POST", "/admin/preview"),
         ("POST", "/admin/rules"),
         ("POST", "/admin/synonyms"),
         ("POST", "/admin/training-runs/1/report-link"),
