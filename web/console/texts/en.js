@@ -345,7 +345,7 @@ export default {
   "rules.look": "Which products?",
   "rules.effect-of": "What it changes",
   "rules.effect-of.text": "Compares the recommendations of now with those under this rule. Nothing is saved.",
-  "rules.effect-of.user": "Leave it empty for a new visitor.",
+  "rules.effect-of.user": "Empty for a new visitor",
   "rules.compare": "Compare",
   "rules.comparing": "Comparing …",
   "rules.changes": "The answer changes.",
