@@ -41,6 +41,9 @@ export class Operations {
   createGuest(options) {
     return this.send("POST", "/auth/guest", { ...options });
   }
+  createImageUpload(product_id, body, options) {
+    return this.send("POST", `/products/${encodeURIComponent(product_id)}/image-upload`, { body, ...options });
+  }
   createProduct(body, options) {
     return this.send("POST", "/products", { body, takesKey: true, ...options });
   }
@@ -115,6 +118,9 @@ export class Operations {
   }
   getImport(import_id, options) {
     return this.send("GET", `/admin/imports/${encodeURIComponent(import_id)}`, { ...options });
+  }
+  getOperations(options) {
+    return this.send("GET", "/admin/operations", { ...options });
   }
   getOrder(order_id, query, options) {
     return this.send("GET", `/orders/${encodeURIComponent(order_id)}`, { query, ...options });
@@ -236,6 +242,9 @@ export class Operations {
   pauseJob(name, options) {
     return this.send("POST", `/admin/jobs/${encodeURIComponent(name)}/pause`, { ...options });
   }
+  previewRule(body, options) {
+    return this.send("POST", "/admin/preview", { body, ...options });
+  }
   recordEvent(body, options) {
     return this.send("POST", "/events", { body, takesKey: true, ...options });
   }
@@ -281,6 +290,9 @@ export class Operations {
   sendFeedback(body, options) {
     return this.send("POST", "/recommendations/feedback", { body, ...options });
   }
+  setImage(product_id, body, options) {
+    return this.send("PUT", `/products/${encodeURIComponent(product_id)}/image`, { body, ...options });
+  }
   setLocation(body, query, options) {
     return this.send("PUT", "/users/me/location", { body, query, ...options });
   }
@@ -310,6 +322,9 @@ export class Operations {
   }
   updateShop(body, options) {
     return this.send("PATCH", "/admin/shop", { body, ...options });
+  }
+  uploadImage(content, mediaType, query, options) {
+    return this.send("PUT", "/products/image-uploads", { content, mediaType, query, ...options });
   }
   verifyEmail(body, options) {
     return this.send("POST", "/auth/verify-email", { body, ...options });
