@@ -7,8 +7,8 @@ from urllib.parse import unquote, urlsplit
 import psutil
 
 from local import jobs
+from local.backlogs import Backlog, read_backlogs
 from local.places import home
-from local.pubsub.inspection import Backlog, read_backlogs
 from local.state import holder, read_json
 from shared.clients.postgres import LOOPBACK
 

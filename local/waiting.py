@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from local.backlogs import Backlog, read_backlogs
 from local.commands import running
 from local.errors import CommandError, Refused
-from local.pubsub.inspection import Backlog, read_backlogs
 from local.status import describe_backlog, query
 from local.topics import DEAD_LETTER
 

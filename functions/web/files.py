@@ -30,7 +30,8 @@ CACHE_CONTROL: Final = "no-cache"
 # for every response: its scripts and styles are files of this origin, and nothing inline runs
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; "
-    "connect-src 'self'{uploads}; frame-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "connect-src 'self'{uploads}; frame-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
 )
 HEADERS: Final = {
     "Cache-Control": CACHE_CONTROL,

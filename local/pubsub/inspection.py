@@ -1,26 +1,16 @@
-"""What waits in each subscription: a service beside Google's, which has no such method, and its client."""
+"""A service beside Google's: what waits in each subscription, for which Google's has no method.
+
+local/backlogs.py is its client.
+"""
 
 import json
 import time
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 import grpc
 
+from local.backlogs import METHOD, SERVICE
 from local.pubsub.broker import Broker
-
-SERVICE: Final = "aisle.pubsub.Inspection"
-METHOD: Final = "ListBacklogs"
-
-
-class Backlog(NamedTuple):
-    """The messages of a subscription that are not acknowledged: their number, and the age of the oldest in seconds.
-
-    ``oldest_age_s`` is None if there are none.
-    """
-
-    subscription: str
-    waiting: int
-    oldest_age_s: float | None
 
 
 def handler(broker: Broker) -> Any:
@@ -36,19 +26,3 @@ def handler(broker: Broker) -> Any:
         return json.dumps(rows).encode()
 
     return grpc.method_handlers_generic_handler(SERVICE, {METHOD: grpc.unary_unary_rpc_method_handler(list_backlogs)})
-
-
-def read_backlogs(address: str, timeout_s: float = 5) -> list[Backlog]:
-    """Return what waits in the server at ``address`` (host:port), by subscription.
-
-    Raises ConnectionError if no server answers, or another one than ours, such as Google's emulator.
-    """
-    with grpc.insecure_channel(address) as channel:
-        call = channel.unary_unary(f"/{SERVICE}/{METHOD}")
-        try:
-            answer = call(b"", timeout=timeout_s)
-        except grpc.RpcError as error:
-            if error.code() == grpc.StatusCode.UNIMPLEMENTED:
-                raise ConnectionError(f"Pub/Sub at {address} does not say what waits; the embedded one does.") from None
-            raise ConnectionError(f"Pub/Sub at {address} does not answer: {error.code().name}.") from None
-    return [Backlog(*row) for row in json.loads(answer)]

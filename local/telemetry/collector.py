@@ -20,8 +20,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from local import doors
+from local.backlogs import read_backlogs
 from local.gateway import problem, serve
-from local.pubsub.inspection import read_backlogs
 from local.telemetry import otlp, store
 from local.telemetry.history import History
 from local.topics import DEAD_LETTER

@@ -12,14 +12,12 @@ from typing import Any, Final
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from local.telemetry.otlp import SERVICE, values
-from shared.domain.operations import WINDOW, Minute, Requests, Route, by_route, floor, minutes
+from shared.domain.operations import APPLIES, WINDOW, Minute, Requests, Route, by_route, floor, minutes
 from shared.messages import USER_EVENTS
 from shared.telemetry import metrics, spans
 
 # so fine that a minute ends a few seconds ago at most
 SLOT: Final = timedelta(seconds=10)
-# the function that stores events; update_popularity gets some of the same messages
-APPLIES: Final = "update_preferences"
 WATCHED: Final = {
     metric.name for metric in (metrics.REQUEST_DURATION, metrics.PUBLISH_DURATION, metrics.APPLY_DURATION)
 }

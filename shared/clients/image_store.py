@@ -1,7 +1,7 @@
 """Where uploaded images are: a folder of the local system, or a bucket of Cloud Storage, named by IMAGE_STORE.
 
-A file is uploaded below ``uploads/``, once, and kept below ``products/`` when it was looked at. Uploads are deleted after
-a day, kept or not.
+A file is uploaded below ``uploads/``, once, and kept below ``products/`` when it was looked at. Uploads are deleted
+after a day, kept or not.
 """
 
 import base64

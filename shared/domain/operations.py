@@ -10,6 +10,8 @@ from typing import Any, Final
 
 WINDOW: Final = timedelta(hours=1)
 MINUTES: Final = WINDOW // timedelta(minutes=1)
+# The function that stores events, whose subscription has the same name. Others get some of the same messages.
+APPLIES: Final = "update_preferences"
 # statuses from here on are errors of the system, not of its caller
 SERVER_ERROR: Final = 500
 

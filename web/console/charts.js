@@ -51,20 +51,25 @@ export function Chart({ title, unit, zone, x, xLabel, series, format, bars = fal
   const theme = useTheme();
   const tag = useStore(language);
   const isDays = typeof x[0] === "string";
-  const key = JSON.stringify([x, series.map((line) => line.values)]);
+  const xs = x.map((value) => (typeof value === "string" ? Date.parse(`${value}T00:00:00Z`) / 1000 : value));
+  const data = [xs, ...series.map((line) => line.values)];
+  /** The plot that is drawn, and the newest data, which are also those of a plot that is still being loaded. */
+  const drawn = useRef(/** @type {{plot: any, data: (number | null)[][]}} */ ({ plot: null, data }));
+  drawn.current.data = data;
+  const key = JSON.stringify(data);
+  // new data change the plot in place, so that nothing flickers and the pointer keeps its place
+  useEffect(() => drawn.current.plot?.setData(drawn.current.data), [key]);
+  const looks = JSON.stringify([isDays, isTimes, zone, bars, x.length === 0, series.map((line) => [line.label, line.colour])]);
   useEffect(() => {
     const parent = frame.current;
     if (!parent || x.length === 0) return;
-    /** @type {any} */
-    let plot = null;
     let ended = false;
-    const resize = new ResizeObserver(() => plot?.setSize({ width: parent.clientWidth, height: HEIGHT }));
+    const resize = new ResizeObserver(() => drawn.current.plot?.setSize({ width: parent.clientWidth, height: HEIGHT }));
     import("../vendor/uplot.js").then((library) => {
       if (ended) return;
       // the library has no types of its own
       const uPlot = /** @type {any} */ (library.default);
       const axis = { stroke: token("--ink-faint"), font: `12px ${token("--sans")}`, grid: { stroke: token("--line"), width: 1 }, ticks: { show: false } };
-      const xs = x.map((value) => (typeof value === "string" ? Date.parse(`${value}T00:00:00Z`) / 1000 : value));
       const options = {
         width: parent.clientWidth,
         height: HEIGHT,
@@ -88,22 +93,23 @@ export function Chart({ title, unit, zone, x, xLabel, series, format, bars = fal
           {},
           ...series.map((line) => {
             const stroke = token(COLOURS[line.colour]);
-            const shared = { label: line.label, stroke, width: 2, points: { show: xs.length < 3 } };
+            const shared = { label: line.label, stroke, width: 2, points: { show: (/** @type {any} */ self) => self.data[0].length < 3 } };
             if (!bars) return { ...shared, fill: `${stroke}14` };
             return { ...shared, width: 0, fill: stroke, points: { show: false }, paths: uPlot.paths.bars({ size: [0.62, 40], radius: 0.15 }) };
           }),
         ],
         hooks: { setCursor: [(/** @type {any} */ self) => setAt(self.cursor.idx ?? null)] },
       };
-      plot = new uPlot(options, [xs, ...series.map((line) => line.values)], parent);
+      drawn.current.plot = new uPlot(options, drawn.current.data, parent);
       resize.observe(parent);
     });
     return () => {
       ended = true;
       resize.disconnect();
-      plot?.destroy();
+      drawn.current.plot?.destroy();
+      drawn.current.plot = null;
     };
-  }, [key, theme, tag]);
+  }, [looks, theme, tag]);
   /** @param {string | number} value */
   const name = (value) => (typeof value === "string" ? dayText(value, { dateStyle: "medium" }) : isTimes ? timeText(value, zone) : `${xLabel} ${format0(value)}`);
   const shown = at !== null && at < x.length ? at : x.length - 1;

@@ -14,15 +14,13 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from shared.clients import google_rest
-from shared.domain.operations import WINDOW, Figures, Minute, Queue, Requests, Route, by_route, floor, minutes
+from shared.domain.operations import APPLIES, WINDOW, Figures, Minute, Queue, Requests, Route, by_route, floor, minutes
 from shared.errors import AppError
 from shared.manifest import manifest
 from shared.messages import USER_EVENTS
 from shared.settings import settings
 
 HOST: Final = "monitoring.googleapis.com"
-# the function that stores events; its subscription has the same name
-APPLIES: Final = "update_preferences"
 MINUTE: Final = timedelta(minutes=1)
 # Pub/Sub's values are visible up to four minutes after they were sampled
 DELAY: Final = timedelta(minutes=4)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from local.backlogs import Backlog
 from local.errors import CommandError, Refused
-from local.pubsub.inspection import Backlog
 from local.waiting import Look, timeout_of, wait_until_quiet
 
 IDLE = [Backlog("update_preferences", 0, None), Backlog("refresh_catalog", 0, None)]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from google.cloud import pubsub_v1
 
+from local.backlogs import Backlog, read_backlogs
 from local.pubsub import PubSubServer
-from local.pubsub.inspection import Backlog, read_backlogs
 
 TOPIC = "projects/p/topics/events"
 
