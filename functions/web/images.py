@@ -18,9 +18,9 @@ router = APIRouter(tags=["images"])
 HEADERS: Final = {
     # its name changes with its content
     "Cache-Control": "public, max-age=31536000, immutable",
-    # opened as a page of its own, it may neither run nor load anything, whatever the file holds
+    # Opened as a page of its own, it may neither run nor load anything, whatever the file holds. Every answer of a
+    # function has `nosniff` (shared/http/edge.py).
     "Content-Security-Policy": "default-src 'none'; sandbox",
-    "X-Content-Type-Options": "nosniff",
 }
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {

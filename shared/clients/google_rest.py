@@ -127,6 +127,9 @@ def stream(host: str, path: str, query: Query, block_bytes: int) -> tuple[int, i
             while block := answer.read(block_bytes):
                 yield block
 
+    if not 200 <= answer.status < 300:
+        # its body is not read
+        connection.close()
     return answer.status, int(answer.headers.get("Content-Length", 0)), blocks()
 
 

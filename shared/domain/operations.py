@@ -12,6 +12,8 @@ WINDOW: Final = timedelta(hours=1)
 MINUTES: Final = WINDOW // timedelta(minutes=1)
 # The function that stores events, whose subscription has the same name. Others get some of the same messages.
 APPLIES: Final = "update_preferences"
+# names of the figures, which have a reason where they are missing; `cache` is a part of the routes
+FIGURES: Final = ("queues", "routes", "traffic")
 # statuses from here on are errors of the system, not of its caller
 SERVER_ERROR: Final = 500
 

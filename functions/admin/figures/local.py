@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from shared.domain.operations import Figures, from_json
+from shared.domain.operations import FIGURES, Figures, from_json
 
 TIMEOUT_S: Final = 5.0
 
@@ -41,4 +41,4 @@ class LocalTelemetry:
 
 
 def _nothing(reason: str) -> Figures:
-    return Figures(unavailable=dict.fromkeys(("queues", "routes", "traffic"), reason))
+    return Figures(unavailable=dict.fromkeys(FIGURES, reason))

@@ -8,10 +8,9 @@ from typing import Any, Final, Protocol
 from functions.admin.figures.cloud import CloudMonitoring
 from functions.admin.figures.local import LocalTelemetry
 from shared.clients import closed_on_reset
-from shared.domain.operations import Figures, to_json
+from shared.domain.operations import FIGURES, Figures, to_json
 from shared.settings import settings
 
-FIGURES: Final = ("queues", "routes", "traffic")
 NO_SOURCE: Final = (
     "Nothing records it here. ./aisle up does, unless OTEL_SDK_DISABLED or OTEL_EXPORTER_OTLP_ENDPOINT is set; in the "
     "cloud Cloud Monitoring does."

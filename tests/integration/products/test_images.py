@@ -188,7 +188,6 @@ def test_an_upload_ends(admin: httpx.Client, folder: Path) -> None:
         lambda token: token.replace("image/png", "image/webp"),
         lambda token: "1.image/png.1./../../etc/passwd.9999999999." + token.rpartition(".")[2],
         lambda token: token[:-1],
-        lambda token: token + "%00",
         lambda _token: "x",
     ],
 )
