@@ -48,7 +48,7 @@ def get_preview(request: Request, query: Annotated[PreviewQuery, QueryParameters
 
 
 @router.post("", dependencies=[requires("users:read")], responses=problem_responses(404))
-def preview_rule(draft: RuleDraft) -> RulePreview:
+def check_rule(draft: RuleDraft) -> RulePreview:
     """Compare the recommendations of a user or a new visitor with those under a rule that is not saved yet.
 
     The rule counts as in force, whatever its period and `active` say. Both answers come from the code that serves

@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from functions.products.answering import ProductId, WithoutQuery, after_commit, author
-from functions.products.image_schemas import ImageChoice, ImageUpload, NewImage, UploadQuery
+from functions.products.schemas.images import ImageChoice, ImageUpload, NewImage, UploadQuery
 from shared import image_uploads
 from shared.auth import CatalogAdmin
 from shared.clients.image_store import Bucket, Folder, image_store
@@ -65,7 +65,7 @@ def create_image_upload(
     responses=problem_responses(404, 409, 410, 413, 415),
     openapi_extra=UPLOAD_BODY,
 )
-async def upload_image(request: Request, query: Annotated[UploadQuery, InQuery()]) -> Response:
+async def send_image(request: Request, query: Annotated[UploadQuery, InQuery()]) -> Response:
     """Take the file of an upload, once. Of the local system: in the cloud the file is sent to Cloud Storage.
 
     The token is the credential.

@@ -94,7 +94,7 @@ def open_editor(page: Any, external_id: str, user: str) -> Any:
     editor.get_by_text("Pin", exact=True).click()
     editor.get_by_label("Product", exact=True).fill(external_id)
     editor.get_by_label("Note").fill(SCRIPT)
-    editor.get_by_label("User", exact=True).fill(user)
+    editor.get_by_label("User id", exact=True).fill(user)
     editor.get_by_role("button", name="Compare").click()
     return editor
 
@@ -208,7 +208,7 @@ def test_a_rule_is_tried_before_it_is_saved(
     expect(before.locator(".place").last).to_contain_text("removed")
     expect(after.locator(".place").last).to_contain_text("added")
     # Enter in the field of the user compares, and saves nothing
-    editor.get_by_label("User", exact=True).press("Enter")
+    editor.get_by_label("User id", exact=True).press("Enter")
     expect(after.locator(".place").last).to_contain_text("added")
     assert api.get("/admin/rules", headers=admin).json() == rules
     now = api.get("/recommendations", params={"user_id": CUSTOMER, "k": 10}, headers=admin).json()
