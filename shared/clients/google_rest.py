@@ -105,8 +105,9 @@ def send(
     """
     connection = _connection(host)
     try:
-        answer = _answer(connection, host, method, path, query, content, content_type)
-        return answer.status, answer.read(max_bytes)
+        # closed by itself: a server that ends the connection has taken it from the connection already
+        with closing(_answer(connection, host, method, path, query, content, content_type)) as answer:
+            return answer.status, answer.read(max_bytes)
     except (OSError, HTTPException) as error:
         raise Unavailable(f"{host} does not answer: {type(error).__name__}.") from None
     finally:
@@ -123,12 +124,13 @@ def stream(host: str, path: str, query: Query, block_bytes: int) -> tuple[int, i
         raise Unavailable(f"{host} does not answer: {type(error).__name__}.") from None
 
     def blocks() -> Iterator[bytes]:
-        with closing(connection):
+        with closing(connection), closing(answer):
             while block := answer.read(block_bytes):
                 yield block
 
     if not 200 <= answer.status < 300:
         # its body is not read
+        answer.close()
         connection.close()
     return answer.status, int(answer.headers.get("Content-Length", 0)), blocks()
 

@@ -2896,6 +2896,12 @@ export class Operations {
    * be repeated with the same Idempotency-Key.
    */
   checkOut(body?: CheckoutRequest | null | null, query?: { user_id?: string | null }, options?: Options): Promise<Order>;
+  /**
+   * Compare the recommendations of a user or a new visitor with those under a rule that is not saved yet. The rule
+   * counts as in force, whatever its period and `active` say. Both answers come from the code that serves
+   * recommendations, in a transaction that is rolled back: nothing is stored, and no shopper sees the rule.
+   */
+  checkRule(body: RuleDraft, options?: Options): Promise<RulePreview>;
   /** Delete the user's search history. */
   clearSearchHistory(query?: { user_id?: string | null }, options?: Options): Promise<void>;
   /**
@@ -3094,12 +3100,6 @@ export class Operations {
   /** Pause a job's schedule. In the cloud only. Audited. */
   pauseJob(name: string, options?: Options): Promise<JobScheduleChange>;
   /**
-   * Compare the recommendations of a user or a new visitor with those under a rule that is not saved yet. The rule
-   * counts as in force, whatever its period and `active` say. Both answers come from the code that serves
-   * recommendations, in a transaction that is rolled back: nothing is stored, and no shopper sees the rule.
-   */
-  previewRule(body: RuleDraft, options?: Options): Promise<RulePreview>;
-  /**
    * Record what a user did with a product, an order or a refund. 503 with `Retry-After` when Pub/Sub does not confirm
    * the event: it may have been taken, so send it again with the `event_id` of the problem; it then counts once.
    */
@@ -3159,6 +3159,11 @@ export class Operations {
   runJob(name: string, body?: Record<string, unknown> | null, options?: Options): Promise<JobRunResult>;
   /** Report what a user did with a product of an answer. Repeated feedback changes nothing. */
   sendFeedback(body: Feedback, options?: Options): Promise<FeedbackAccepted>;
+  /**
+   * Take the file of an upload, once. Of the local system: in the cloud the file is sent to Cloud Storage. The token
+   * is the credential.
+   */
+  sendImage(content: BodyInit, mediaType: "image/jpeg" | "image/png" | "image/webp", query: { token: string }, options?: Options): Promise<void>;
   /** Make the uploaded file the image of the product. Its `image_url` then leads to the file. Audited. */
   setImage(product_id: number, body: ImageChoice, options?: Options): Promise<Product>;
   /** Set the user's location. From the next request on, products nearby rank higher. */
@@ -3187,11 +3192,6 @@ export class Operations {
   updateRule(rule_id: number, body: RulePatch, options?: Options): Promise<Rule>;
   /** Change settings of the shop. Omitted fields stay as they are; null clears a field. Audited. */
   updateShop(body: ShopPatch, options?: Options): Promise<Shop>;
-  /**
-   * Take the file of an upload, once. Of the local system: in the cloud the file is sent to Cloud Storage. The token
-   * is the credential.
-   */
-  uploadImage(content: BodyInit, mediaType: "image/jpeg" | "image/png" | "image/webp", query: { token: string }, options?: Options): Promise<void>;
   /** Verify the address of an account by a mailed link, once. */
   verifyEmail(body: EmailVerification, options?: Options): Promise<void>;
 }

@@ -29,6 +29,9 @@ export class Operations {
   checkOut(body, query, options) {
     return this.send("POST", "/cart/checkout", { body, query, takesKey: true, ...options });
   }
+  checkRule(body, options) {
+    return this.send("POST", "/admin/preview", { body, ...options });
+  }
   clearSearchHistory(query, options) {
     return this.send("DELETE", "/users/me/search-history", { query, ...options });
   }
@@ -242,9 +245,6 @@ export class Operations {
   pauseJob(name, options) {
     return this.send("POST", `/admin/jobs/${encodeURIComponent(name)}/pause`, { ...options });
   }
-  previewRule(body, options) {
-    return this.send("POST", "/admin/preview", { body, ...options });
-  }
   recordEvent(body, options) {
     return this.send("POST", "/events", { body, takesKey: true, ...options });
   }
@@ -290,6 +290,9 @@ export class Operations {
   sendFeedback(body, options) {
     return this.send("POST", "/recommendations/feedback", { body, ...options });
   }
+  sendImage(content, mediaType, query, options) {
+    return this.send("PUT", "/products/image-uploads", { content, mediaType, query, ...options });
+  }
   setImage(product_id, body, options) {
     return this.send("PUT", `/products/${encodeURIComponent(product_id)}/image`, { body, ...options });
   }
@@ -322,9 +325,6 @@ export class Operations {
   }
   updateShop(body, options) {
     return this.send("PATCH", "/admin/shop", { body, ...options });
-  }
-  uploadImage(content, mediaType, query, options) {
-    return this.send("PUT", "/products/image-uploads", { content, mediaType, query, ...options });
   }
   verifyEmail(body, options) {
     return this.send("POST", "/auth/verify-email", { body, ...options });

@@ -204,6 +204,24 @@ class Operations(Sender):
         )
         return cast("models.Order", answer)
 
+    def check_rule(
+        self,
+        body: models.RuleDraft,
+    ) -> models.RulePreview:
+        """Compare the recommendations of a user or a new visitor with those under a rule that is not saved yet.
+
+        The rule counts as in force, whatever its period and `active` say. Both answers come from the code that serves
+        recommendations, in a transaction that is rolled back: nothing is stored, and no shopper sees the rule.
+        """
+        answer = self.send(
+            request(
+                "POST",
+                "/admin/preview",
+                body=body,
+            )
+        )
+        return cast("models.RulePreview", answer)
+
     def clear_search_history(
         self,
         *,
@@ -1789,24 +1807,6 @@ class Operations(Sender):
         )
         return cast("models.JobScheduleChange", answer)
 
-    def preview_rule(
-        self,
-        body: models.RuleDraft,
-    ) -> models.RulePreview:
-        """Compare the recommendations of a user or a new visitor with those under a rule that is not saved yet.
-
-        The rule counts as in force, whatever its period and `active` say. Both answers come from the code that serves
-        recommendations, in a transaction that is rolled back: nothing is stored, and no shopper sees the rule.
-        """
-        answer = self.send(
-            request(
-                "POST",
-                "/admin/preview",
-                body=body,
-            )
-        )
-        return cast("models.RulePreview", answer)
-
     def record_event(
         self,
         body: models.Event | models.ReportedOrder | models.ReportedRefund,
@@ -2097,6 +2097,30 @@ class Operations(Sender):
         )
         return cast("models.FeedbackAccepted", answer)
 
+    def send_image(
+        self,
+        content: bytes,
+        *,
+        media_type: Literal["image/jpeg", "image/png", "image/webp"],
+        token: str,
+    ) -> None:
+        """Take the file of an upload, once. Of the local system: in the cloud the file is sent to Cloud Storage.
+
+        The token is the credential.
+
+        token : `upload` of `POST …/image-upload`.
+        """
+        self.send(
+            request(
+                "PUT",
+                "/products/image-uploads",
+                query={
+                    "token": token,
+                },
+                content=(media_type, content),
+            )
+        )
+
     def set_image(
         self,
         product_id: int,
@@ -2312,30 +2336,6 @@ class Operations(Sender):
         )
         return cast("models.Shop", answer)
 
-    def upload_image(
-        self,
-        content: bytes,
-        *,
-        media_type: Literal["image/jpeg", "image/png", "image/webp"],
-        token: str,
-    ) -> None:
-        """Take the file of an upload, once. Of the local system: in the cloud the file is sent to Cloud Storage.
-
-        The token is the credential.
-
-        token : `upload` of `POST …/image-upload`.
-        """
-        self.send(
-            request(
-                "PUT",
-                "/products/image-uploads",
-                query={
-                    "token": token,
-                },
-                content=(media_type, content),
-            )
-        )
-
     def verify_email(
         self,
         body: models.EmailVerification,
@@ -2547,6 +2547,24 @@ class AsyncOperations(AsyncSender):
             )
         )
         return cast("models.Order", answer)
+
+    async def check_rule(
+        self,
+        body: models.RuleDraft,
+    ) -> models.RulePreview:
+        """Compare the recommendations of a user or a new visitor with those under a rule that is not saved yet.
+
+        The rule counts as in force, whatever its period and `active` say. Both answers come from the code that serves
+        recommendations, in a transaction that is rolled back: nothing is stored, and no shopper sees the rule.
+        """
+        answer = await self.send(
+            request(
+                "POST",
+                "/admin/preview",
+                body=body,
+            )
+        )
+        return cast("models.RulePreview", answer)
 
     async def clear_search_history(
         self,
@@ -4133,24 +4151,6 @@ class AsyncOperations(AsyncSender):
         )
         return cast("models.JobScheduleChange", answer)
 
-    async def preview_rule(
-        self,
-        body: models.RuleDraft,
-    ) -> models.RulePreview:
-        """Compare the recommendations of a user or a new visitor with those under a rule that is not saved yet.
-
-        The rule counts as in force, whatever its period and `active` say. Both answers come from the code that serves
-        recommendations, in a transaction that is rolled back: nothing is stored, and no shopper sees the rule.
-        """
-        answer = await self.send(
-            request(
-                "POST",
-                "/admin/preview",
-                body=body,
-            )
-        )
-        return cast("models.RulePreview", answer)
-
     async def record_event(
         self,
         body: models.Event | models.ReportedOrder | models.ReportedRefund,
@@ -4441,6 +4441,30 @@ class AsyncOperations(AsyncSender):
         )
         return cast("models.FeedbackAccepted", answer)
 
+    async def send_image(
+        self,
+        content: bytes,
+        *,
+        media_type: Literal["image/jpeg", "image/png", "image/webp"],
+        token: str,
+    ) -> None:
+        """Take the file of an upload, once. Of the local system: in the cloud the file is sent to Cloud Storage.
+
+        The token is the credential.
+
+        token : `upload` of `POST …/image-upload`.
+        """
+        await self.send(
+            request(
+                "PUT",
+                "/products/image-uploads",
+                query={
+                    "token": token,
+                },
+                content=(media_type, content),
+            )
+        )
+
     async def set_image(
         self,
         product_id: int,
@@ -4655,30 +4679,6 @@ class AsyncOperations(AsyncSender):
             )
         )
         return cast("models.Shop", answer)
-
-    async def upload_image(
-        self,
-        content: bytes,
-        *,
-        media_type: Literal["image/jpeg", "image/png", "image/webp"],
-        token: str,
-    ) -> None:
-        """Take the file of an upload, once. Of the local system: in the cloud the file is sent to Cloud Storage.
-
-        The token is the credential.
-
-        token : `upload` of `POST …/image-upload`.
-        """
-        await self.send(
-            request(
-                "PUT",
-                "/products/image-uploads",
-                query={
-                    "token": token,
-                },
-                content=(media_type, content),
-            )
-        )
 
     async def verify_email(
         self,
