@@ -99,7 +99,7 @@ def test_an_uploaded_image_becomes_the_product_s_and_is_served(
     assert finish(admin, second).json()["image_url"] != address
     assert pages.get(address.removeprefix(PUBLIC_URL)).content == PNG
     audited = postgres.read("SELECT action, subject, after->>'image_url' FROM audit_log ORDER BY id LIMIT 1")
-    assert tuple(audited[0]) == ("product.update", "1", address)
+    assert tuple(audited[0]) == ("product.update", "product:1", address)
     anonymous.close()
 
 
