@@ -167,19 +167,15 @@ def test_what_happens_is_seen_live(visit: Visit, owner: Login, api: httpx.Client
     expect(routes.get_by_role("row").nth(1)).to_contain_text(slowest.split(" ")[0])
 
 
-def test_a_figure_without_a_source_says_why_and_the_rest_stays(visit: Visit, owner: Login) -> None:
+def test_a_figure_without_a_source_says_why_and_the_rest_stays(
+    visit: Visit, owner: Login, api: httpx.Client, admin: dict[str, str]
+) -> None:
     visitor = visit()
-    page = visitor.page
-
-    def without_queues(route: Any) -> None:
-        answer = route.fetch()
-        body = json.loads(answer.body()) if answer.status == 200 else {}
-        body["queues"] = None
-        body["unavailable"] = [{"figure": "queues", "reason": f"Pub/Sub does not answer {SCRIPT}"}]
-        route.fulfill(status=200, content_type="application/json", body=json.dumps(body))
-
-    open_console(visitor, owner)
-    page.route("**/admin/operations", without_queues)
+    page = open_console(visitor, owner)
+    figures = api.get("/admin/operations", headers=admin).raise_for_status().json()
+    figures["queues"] = None
+    figures["unavailable"] = [{"figure": "queues", "reason": f"Pub/Sub does not answer {SCRIPT}"}]
+    page.route("**/admin/operations", lambda route: route.fulfill(json=figures))
     show(page, "/operations/live")
     expect(page.get_by_text(f"Pub/Sub does not answer {SCRIPT}")).to_be_visible()
     expect(page.locator(".chart-plot canvas").first).to_be_visible()

@@ -89,14 +89,17 @@ function Queues({ queues }) {
     ]} />`;
 }
 
-/** @type {Record<string, (route: any) => number>} */
-const ORDERS = { requests: (route) => route.requests, p95: (route) => route.p95_ms ?? 0, errors: (route) => route.error_share };
+const ORDERS = {
+  requests: (/** @type {any} */ route) => route.requests,
+  p95: (/** @type {any} */ route) => route.p95_ms ?? 0,
+  errors: (/** @type {any} */ route) => route.error_share,
+};
 
 /** @param {{routes: any[] | null, reason: string | undefined, cacheReason: string | undefined}} props */
 function Routes({ routes, reason, cacheReason }) {
   const [order, setOrder] = useState("requests");
   const [isAll, setAll] = useState(false);
-  const by = ORDERS[order];
+  const by = ORDERS[/** @type {keyof typeof ORDERS} */ (order)];
   const listed = [...(routes ?? [])].sort((left, right) => by(right) - by(left) || right.requests - left.requests);
   return html`<${Card} title=${t("live.routes")} text=${t("live.routes.text")} wide
       tools=${html`<${Segmented} name="order" label=${t("live.order")} value=${order} values=${Object.keys(ORDERS).map((one) => [one, t(`live.order.${one}`)])} onChange=${setOrder} />`}>

@@ -167,9 +167,9 @@ function Effect({ draft }) {
   </section>`;
 }
 
-const MARKS = /** @type {Record<string, {icon: string, tag: string}>} */ ({
+const MARKS = {
   up: { icon: "up", tag: "tag-good" }, down: { icon: "down", tag: "tag-warm" }, added: { icon: "plus", tag: "tag-good" }, removed: { icon: "close", tag: "tag-bad" },
-});
+};
 
 /** @param {{title: string, places: any[]}} props */
 function Answer({ title, places }) {
@@ -179,7 +179,13 @@ function Answer({ title, places }) {
     <ol class="plain places-list small">${places.map((one) => html`<li key=${one.product.id} class=${`place place-${one.change}`}>
       <span class="figure muted">${one.place}</span>
       <span class="place-name">${displayName(one.product.name)}</span>
-      ${one.change === "same" ? null : html`<span class=${`tag ${MARKS[one.change].tag}`}><${Icon} name=${MARKS[one.change].icon} size="small" /> ${t(`change.${one.change}`)}${one.other_place === null ? "" : ` (${one.other_place})`}</span>`}
+      ${one.change === "same" ? null : html`<${Mark} change=${one.change} other=${one.other_place} />`}
     </li>`)}</ol>
   </div>`;
+}
+
+/** What the rule does to a product, and its place in the other answer. @param {{change: keyof typeof MARKS, other: number | null}} props */
+function Mark({ change, other }) {
+  const { icon, tag } = MARKS[change];
+  return html`<span class=${`tag ${tag}`}><${Icon} name=${icon} size="small" /> ${t(`change.${change}`)}${other === null ? "" : ` (${other})`}</span>`;
 }
