@@ -263,6 +263,7 @@ module "function" {
     contains(each.value.needs, "redis") && !local.redis ? { REDIS_URL = "redis://127.0.0.1:1/0" } : {},
     contains(local.schedule_readers, each.key) ? { SCHEDULER_LOCATION = var.region } : {},
     contains(each.value.needs, "postgres") ? { PUBLIC_URL = local.public_url } : {},
+    contains(keys(local.image_roles), each.key) ? { IMAGE_STORE = "gs://${local.images_bucket}" } : {},
     contains(local.mailers, each.key) && var.mail != null ? {
       MAIL_URL  = var.mail.url
       MAIL_FROM = var.mail.from
