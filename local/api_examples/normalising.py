@@ -18,6 +18,7 @@ SECRETS: Final = {
     "refresh_token": "9tYk2c…",
     "key": "sk_000000000001_…",
     "guest_token": "eyJhbGciOiJIUzI1NiIs…",
+    "upload": "eyJhbGciOiJIUzI1NiIs…",
 }
 # numbers that are measured, by the end of the field's name
 MEASURED: Final = ("_ms", "seconds", "bytes", "duration", "score", "ndcg@20", "weight", "ctr", "taste")
@@ -33,7 +34,7 @@ _UUID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0
 _KEY_ID: Final = re.compile(r"\b[0-9a-f]{12}\b")
 _MOMENT: Final = re.compile(r"(\d{4}-\d{2}-\d{2})[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(Z|[+-]\d{2}:\d{2}| UTC)?")
 _DAY: Final = re.compile(r"\b(20\d{2}-\d{2}-\d{2})\b")
-_LINK: Final = re.compile(r"([?&](?:link|token)=)[\w.%-]+")
+_LINK: Final = re.compile(r"([?&](?:link|token)=)[\w.%/-]+")
 _ADDRESS: Final = re.compile(r"https?://(?:localhost|127\.0\.0\.1):\d+")
 _CONNECTIONS: Final = re.compile(r"\d+ of \d+ connections")
 _VERSION: Final = re.compile(r"\b(PostgreSQL|Redis|Valkey) \d[\w.]*")

@@ -17,6 +17,11 @@ from shared.domain import signatures
 ADMIN_EMAIL: Final = "ada@shop.example"
 NOWHERE: Final = 999_999
 NO_ORDER: Final = "00000000-0000-4000-8000-00000000ffff"
+# a picture of one pixel
+IMAGE: Final = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"
+    "0000000a4944415478da6368000000820081dd436af40000000049454e44ae426082"
+)
 RETAIL: Final = {"project": "my-shop", "location": "global", "catalog": "default_catalog"}
 PRODUCTS: Final[list[dict[str, Any]]] = [
     {
@@ -73,6 +78,7 @@ def _catalog(shop: Recorder) -> None:
     shop.call("list_products", query={"search": "lantren", "in_stock": "true", "page_size": 2})
     shop.call("list_suggestions", query={"q": "lan", "k": 3})
     shop.call("list_categories")
+    _image(shop)
     spare = [
         shop.client.post("/products", json={"name": "Spare", "price": 1, "external_id": name}, headers=_admin(shop))
         for name in ("SPARE-1", "SPARE-2")
@@ -90,6 +96,16 @@ def _admin(shop: Recorder) -> dict[str, str]:
 
 def _no_product() -> dict[str, dict[str, object]]:
     return {"path": {"product_id": NOWHERE}}
+
+
+def _image(shop: Recorder) -> None:
+    product: dict[str, Any] = {"path": {"product_id": 1}, "unknown": _no_product()}
+    upload = shop.call(
+        "create_image_upload", by="admin", body={"content_type": "image/png", "size": len(IMAGE)}, **product
+    )
+    sent = shop.client.put(upload["url"], content=IMAGE, headers=upload["headers"])
+    assert sent.status_code == 204, sent.text
+    shop.call("set_image", by="admin", path={"product_id": 1}, body={"upload": upload["upload"]})
 
 
 def _history(shop: Recorder) -> None:
@@ -350,11 +366,14 @@ def _administration(shop: Recorder) -> None:
     shop.call("update_rule", by="admin", path={"rule_id": rule["id"]}, body={"factor": 2}, unknown=no_rule)
     shop.call("list_rules", by="admin")
     shop.call("get_preview", by="staff", query={"user_id": "customer-1", "k": 2})
+    draft = {"user_id": "customer-1", "k": 2, "rule": boost | {"factor": 3}}
+    shop.call("check_rule", by="staff", body=draft, unknown={"body": draft | {"rule_id": NOWHERE}})
     shop.call("delete_rule", by="admin", path={"rule_id": rule["id"]}, unknown=no_rule)
     shop.call("delete_synonym", by="admin", path={"synonym_id": 1}, unknown={"path": {"synonym_id": NOWHERE}})
     for name in ("get_dashboard", "list_segments", "get_doctor_report", "list_rejected_events", "list_audit_log"):
         shop.call(name, by="admin")
     shop.call("get_overview", by="admin", query={"days": 7})
+    shop.call("get_operations", by="admin")
     shop.call("list_searches", by="admin", query={"days": 7})
     shop.call("flush_cache", by="admin")
     shop.call("flush_cache_scope", by="admin", path={"scope": "similar"})
