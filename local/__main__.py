@@ -10,7 +10,7 @@ HELP = """\
 Usage: ./aisle COMMAND [ARGUMENT ...]
 
 Run the system
-  up                       start the whole system and serve it until Ctrl-C
+  up [--reload]            start the whole system and serve it until Ctrl-C; --reload restarts what runs changed code
   status                   show the running parts, their health, and the last run of each job
   env                      print the settings of the running system, for a shell: eval "$(./aisle env)"
   open [PAGE]              open storefront (default), console or docs in the browser
@@ -83,10 +83,11 @@ def show_command(name: str, rest: Sequence[str]) -> int:
 
 def up(arguments: Sequence[str]) -> int:
     """Run the system."""
-    refuse_arguments("up", arguments)
+    if list(arguments) not in ([], ["--reload"]):
+        raise Refused("The only argument of up is --reload. See ./aisle up --help.")
     from local.up import up as run
 
-    return run()
+    return run(reload=bool(arguments))
 
 
 def test(arguments: Sequence[str]) -> int:

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local import doors, openapi
+from local.processes import report_ready
 from shared.errors import AppError, JobNotFound, MethodNotAllowed, NotFound, Unavailable
 from shared.http.answers import fresh
 from shared.http.serve import unversioned
@@ -237,6 +238,7 @@ def serve(app: Any, sockets: list[socket.socket]) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )
+    report_ready()
     uvicorn.Server(config).run(sockets=sockets)
 
 
