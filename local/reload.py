@@ -8,7 +8,7 @@ import importlib.util
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -104,7 +104,7 @@ class Successor:
     part: Part
     ready: Path
     because: str
-    started: float = field(default_factory=time.monotonic)
+    started: float
 
 
 class Reloader:
@@ -166,8 +166,9 @@ class Reloader:
             ready.unlink(missing_ok=True)
             first, *more = sorted(several)
             because = f"{first} and {len(more)} more" if more else first
+            started = time.monotonic()
             part = self.starts[key]({READY_FILE: str(ready)})
-            self.successors[key] = Successor(part, ready, because)
+            self.successors[key] = Successor(part, ready, because, started)
 
     def _finish(self, key: str) -> bool:
         successor = self.successors[key]
