@@ -10,7 +10,7 @@ HELP = """\
 Usage: ./aisle COMMAND [ARGUMENT ...]
 
 Run the system
-  up                       start the whole system and serve it until Ctrl-C
+  up [--reload]            start the whole system and serve it until Ctrl-C; --reload restarts what runs changed code
   status                   show the running parts, their health, what waits, and the last run of each job
   wait [--timeout SECONDS] return once every accepted event has taken effect
   env                      print the settings of the running system, for a shell: eval "$(./aisle env)"
@@ -84,10 +84,11 @@ def show_command(name: str, rest: Sequence[str]) -> int:
 
 def up(arguments: Sequence[str]) -> int:
     """Run the system."""
-    refuse_arguments("up", arguments)
+    if list(arguments) not in ([], ["--reload"]):
+        raise Refused("The only argument of up is --reload. See ./aisle up --help.")
     from local.up import up as run
 
-    return run()
+    return run(reload=bool(arguments))
 
 
 def test(arguments: Sequence[str]) -> int:

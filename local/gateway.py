@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local import doors, openapi
 from local.api_examples import stored
+from local.processes import report_ready
 from shared.errors import AppError, JobNotFound, MethodNotAllowed, NotFound, Unavailable
 from shared.http.answers import fresh
 from shared.http.serve import unversioned
@@ -238,6 +239,7 @@ def serve(app: Any, sockets: list[socket.socket]) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )
+    report_ready()
     uvicorn.Server(config).run(sockets=sockets)
 
 

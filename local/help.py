@@ -10,10 +10,13 @@ from local.errors import Refused
 # what each command prints for --help; those that are left out print their own, or have no more than the summary says
 COMMANDS: Final[Mapping[str, str]] = {
     "up": """\
-Usage: ./aisle up
+Usage: ./aisle up [--reload]
 
 Starts PostgreSQL, Redis, Pub/Sub, all functions and the scheduler, and serves them on one port until Ctrl-C. The first
 start loads data. A part that ends is started again.
+
+  --reload     restarts a function or the jobs when their code changes. The old code serves until the new one does; a
+               file with a syntax error is named, and changes nothing. Pages are always read anew
 
   AISLE_PORT   port (8080)
   AISLE_HOME   state folder (.aisle beside the script)

@@ -16,6 +16,8 @@ from local.places import ROOT
 
 LEASH = Path(__file__).with_name("leash.py")
 LOGS_PER_PART = 3
+# the file that a part makes once it serves, if its environment names one
+READY_FILE = "AISLE_READY_FILE"
 
 # The kernel ties a child to the thread that started it, not to the process. This thread ends with the process.
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
@@ -158,6 +160,12 @@ def start_step(command: Sequence[str], environment: Mapping[str, str]) -> subpro
         return subprocess.Popen(leashed(command), env=dict(environment), cwd=ROOT, start_new_session=True)
 
     return _spawner.submit(start).result()
+
+
+def report_ready() -> None:
+    """Make the file that says that this part serves, if somebody waits for it."""
+    if file := os.environ.get(READY_FILE):
+        Path(file).touch()
 
 
 def python(name: str, *arguments: str) -> list[str]:

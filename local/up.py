@@ -23,6 +23,7 @@ from local.errors import CommandError, Refused
 from local.places import ROOT, home
 from local.prepare import DATA, first_jobs_are_due, remember_first_jobs
 from local.processes import Part, listen, python, rotate, spawn, start_step, wait_until
+from local.reload import Reloader
 from local.restarts import Restarts
 from local.services import Services, check_own
 from local.state import State, read_json, write_private
@@ -110,6 +111,9 @@ class System:
         self.parts: dict[str, Part] = {}
         self.restarts = Restarts(lambda line: say(f"  {line}"))
         self.starts: dict[str, Callable[[], Part]] = {}
+        # by key, with settings that only this process has
+        self.successors: dict[str, Callable[[Mapping[str, str]], Part]] = {}
+        self.reloader: Reloader | None = None
         self.listeners: list[socket.socket] = []
         self.environment: dict[str, str] = {}
         self.started = time.time()
@@ -219,12 +223,13 @@ class System:
         # kept open: connections wait while the part is started again, instead of failing
         self.listeners += sockets
 
-        def start() -> Part:
+        def start(more: Mapping[str, str] | None = None) -> Part:
             copies = [listener.dup() for listener in sockets]
             numbers = ["--fd", *(str(copy.fileno()) for copy in copies)] if copies else []
-            return spawn(name, [*command, *numbers], log, environment, port=port, sockets=copies, nice=nice)
+            own = {**environment, **(more or {})}
+            return spawn(name, [*command, *numbers], log, own, port=port, sockets=copies, nice=nice)
 
-        self.starts[name] = start
+        self.starts[name] = self.successors[key] = start
         self.parts[key] = start()
 
     def _start_preparing(self, endpoint: str) -> "subprocess.Popen[bytes]":
@@ -270,6 +275,17 @@ class System:
             if not part.running():
                 raise CommandError(part.obituary())
 
+    def watch_code(self) -> None:
+        """Have parts replaced whose code changes from now on."""
+        folder = self.state.home / "reload"
+        folder.mkdir(exist_ok=True)
+        self.reloader = Reloader(self.parts, self.successors, manifest(), folder, lambda line: say(f"  {line}"))
+
+    def reload(self) -> None:
+        """Go on with replacing parts whose code has changed."""
+        if self.reloader is not None and self.reloader.check():
+            self.write_run()
+
     def mend(self) -> None:
         """Start parts again that have ended, services first. Raises CommandError if one ends again and again."""
         starts = self.services.restarts | self.starts
@@ -292,6 +308,8 @@ class System:
 
     def stop(self) -> None:
         """Stop callers before the parts that they call."""
+        if self.reloader is not None:
+            self.reloader.stop()
         for listener in self.listeners:
             listener.close()
         for keys in (("gateway", "scheduler"), ("pubsub",), ("events", "jobs"), ("telemetry",)):
@@ -356,8 +374,11 @@ def example(url: str, data: str) -> str:
     )
 
 
-def up() -> int:
-    """Run the system until a signal stops it; return 0. Raises CommandError if a part fails for good."""
+def up(*, reload: bool = False) -> int:
+    """Run the system until a signal stops it; return 0. Raises CommandError if a part fails for good.
+
+    With ``reload`` a part is replaced when its code changes.
+    """
     port, data = chosen_port(), chosen_data()
     check_own(os.environ)
     manifest()
@@ -380,6 +401,8 @@ def up() -> int:
     say(f"Starting Aisle on {state.home}")
     try:
         try:
+            if reload:
+                system.watch_code()
             system.start(sockets)
             say()
             say(f"Aisle is ready after {time.time() - system.started:.1f} s")
@@ -393,7 +416,10 @@ def up() -> int:
             say("Try it:")
             say(example(system.url, data))
             say("./aisle status shows the parts, ./aisle env the settings with ADMIN_TOKEN. Stop with Ctrl-C.")
+            if reload:
+                say("Functions and jobs are restarted when their code changes.")
             while True:
+                system.reload()
                 system.mend()
                 time.sleep(WATCH_S)
         finally:

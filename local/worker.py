@@ -16,6 +16,7 @@ import gunicorn.app.base  # type: ignore[import-untyped]  # its stubs lag behind
 import orjson
 
 from local import doors
+from local.processes import report_ready
 from shared.clients import sources
 from shared.errors import AppError, Forbidden, InvalidRequest, JobNotFound, JobRunning, MethodNotAllowed, NotFound
 from shared.manifest import Manifest, manifest
@@ -208,7 +209,9 @@ class Server(gunicorn.app.base.BaseApplication):  # type: ignore[misc]  # untype
 
     def load(self) -> Wsgi:
         """Return the application."""
-        return self.load_application()
+        application = self.load_application()
+        report_ready()
+        return application
 
 
 def load_events() -> Wsgi:

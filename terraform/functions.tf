@@ -75,8 +75,8 @@ locals {
   # The address of every public path; links and pictures of products begin with it. Cloud Run gives each service this
   # address beside the one that is only known once the service exists, so that the service itself can be told.
   public_url = local.behind_balancer ? "https://${var.domain}" : "https://${local.edge}-${data.google_project.this.number}.${var.region}.run.app"
-  # what shoppers call stays warm
-  warm_kinds = local.behind_balancer ? ["http"] : ["edge"]
+  # what shoppers call stays warm: the edge where it is deployed, and what is behind the load balancer
+  warm_kinds = var.domain == null ? ["edge"] : ["http", "edge"]
 
   # An allow-list of the files that a function can import; nothing of local/ or tests/, and web/ for the
   # function that serves it.

@@ -26,6 +26,8 @@ class Aisle:
         self.url = f"http://127.0.0.1:{self.port}"
         self.output = home.with_name("output.txt")
         self.process: subprocess.Popen[bytes] | None = None
+        # of ./aisle up
+        self.arguments: list[str] = []
         self.environment = dict(os.environ) | {
             "AISLE_HOME": str(home),
             "AISLE_PORT": str(self.port),
@@ -50,7 +52,7 @@ class Aisle:
     def start(self) -> None:
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "local", "up"],
+                [sys.executable, "-P", "-m", "local", "up", *self.arguments],
                 env=self.environment,
                 cwd=self.home.parent,
                 stdout=output,

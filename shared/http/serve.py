@@ -106,7 +106,7 @@ def serve(app: FastAPI, find_stored: FindStored | None = None, *, at_start: Call
         return _ApplicationResponse(edge)
 
     function.__name__ = function.__qualname__ = app.title
-    entry_point = functions_framework.aio.http(function)
+    entry_point: Any = functions_framework.aio.http(function)
     # for a process that serves already when it imports the function (functions/edge)
     entry_point.at_start = at_start
     return entry_point

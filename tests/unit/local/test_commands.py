@@ -28,7 +28,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "message"),
     [
         (["serve"], "Unknown command 'serve'. See ./aisle help."),
-        (["up", "--port", "1"], "up takes no arguments; remove '--port 1'. See ./aisle help."),
+        (["up", "--port", "1"], "The only argument of up is --reload. See ./aisle up --help."),
         (["job"], "Name a job: trending"),
         (["job", "nothing"], "Unknown job 'nothing'. The jobs are trending"),
         (["job", "popular", "k"], "Expected KEY=VALUE, got 'k'"),
@@ -70,7 +70,7 @@ def test_help_may_follow_a_command(command: str, option: str, capsys: pytest.Cap
 
 def test_help_beside_other_arguments_is_an_argument(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["up", "--help", "now"]) == 2
-    assert capsys.readouterr().err == "aisle: up takes no arguments; remove '--help now'. See ./aisle help.\n"
+    assert capsys.readouterr().err == "aisle: The only argument of up is --reload. See ./aisle up --help.\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["help"], ["--help"], ["-h"]])
