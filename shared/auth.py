@@ -29,11 +29,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from shared import identity_tokens
+from shared.accepted_credentials import ADMIN, KEY, NOTHING, TOKEN, accepts
 from shared.api_keys import KEY_CHALLENGE, ApiKey
 from shared.domain.events import UserId
 from shared.domain.identity import IdKind, Permission, allowed, kind_of
 from shared.errors import Forbidden, InvalidRequest, InvalidToken, Unauthorized
-from shared.http.security import ADMIN, KEY, NOTHING, TOKEN, accepts
 from shared.settings import settings
 from shared.tokens import CHALLENGE as INVALID_TOKEN_CHALLENGE
 from shared.tokens import Claims, verify

@@ -1,39 +1,13 @@
-"""Which credentials an operation takes, for its description: as the dependency decides that lets a request in.
+"""Which credentials an operation takes, for its description: as the dependency decides that lets a request in."""
 
-OpenAPI's ``security`` is a list of choices; the empty one means that no credential is needed.
-"""
-
-from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 
+from shared.accepted_credentials import Choice, accepted_by
 from shared.http.routes import all_routes
-
-Choice = dict[str, list[str]]
-D = TypeVar("D", bound=Callable[..., Any])
-
-NOTHING: Final[Choice] = {}
-TOKEN: Final[Choice] = {"token": []}
-KEY: Final[Choice] = {"key": []}
-ADMIN: Final[Choice] = {"admin": []}
-
-_CHOICES: Final = "aisle_security"
-
-
-def accepts(*choices: Choice) -> Callable[[D], D]:
-    """Return a decorator for a dependency that lets a request in with one of these choices of credentials.
-
-    Of several such dependencies of a route the outermost counts. Without any, FastAPI's own list remains: every scheme
-    that some dependency reads, as an alternative to the others.
-    """
-
-    def mark(dependency: D) -> D:
-        setattr(dependency, _CHOICES, list(choices))
-        return dependency
-
-    return mark
 
 
 def describe(app: FastAPI, document: dict[str, Any]) -> None:
@@ -55,6 +29,6 @@ def _levels(dependant: Dependant) -> Iterator[list[Dependant]]:
 
 def _marked(level: list[Dependant]) -> Iterator[list[Choice]]:
     for dependant in level:
-        choices = getattr(dependant.call, _CHOICES, None)
+        choices = accepted_by(dependant.call)
         if choices is not None:
             yield choices

@@ -43,7 +43,7 @@ function Schema({ document, schema }) {
 /** @param {{parameters: Json[]}} props */
 function Parameters({ parameters }) {
   if (!parameters.length) return null;
-  return html`<h3>Parameters</h3><div class="scroll"><table>
+  return html`<h3>Parameters</h3><div class="scroll" tabindex="0" role="region" aria-label="Parameters"><table>
     <thead><tr><th>Name</th><th>In</th><th>Type</th><th>Meaning</th></tr></thead>
     <tbody>${parameters.map((parameter) => html`<tr>
       <td><span class="name">${parameter.name}</span>${parameter.required && html` <span class="required">required</span>`}</td>

@@ -1,0 +1,37 @@
+"""The credentials that a dependency takes, as the description of its routes shows them.
+
+OpenAPI's ``security`` is a list of choices; the empty one means that no credential is needed.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+Choice = dict[str, list[str]]
+D = TypeVar("D", bound=Callable[..., Any])
+
+NOTHING: Final[Choice] = {}
+TOKEN: Final[Choice] = {"token": []}
+KEY: Final[Choice] = {"key": []}
+ADMIN: Final[Choice] = {"admin": []}
+
+_CHOICES: Final = "aisle_security"
+
+
+def accepts(*choices: Choice) -> Callable[[D], D]:
+    """Return a decorator for a dependency that lets a request in with one of these choices of credentials.
+
+    Of several such dependencies of a route the outermost counts. Without any, FastAPI's own list remains: every scheme
+    that some dependency reads, as an alternative to the others.
+    """
+
+    def mark(dependency: D) -> D:
+        setattr(dependency, _CHOICES, list(choices))
+        return dependency
+
+    return mark
+
+
+def accepted_by(dependency: Callable[..., Any] | None) -> list[Choice] | None:
+    """Return the choices of a dependency; None if it has none."""
+    choices: list[Choice] | None = getattr(dependency, _CHOICES, None)
+    return choices
