@@ -118,7 +118,7 @@ def test_a_row_beyond_the_limit_keeps_its_greatest_weights(
     assert matrix[[1]].toarray().tolist() == [[0, 1 / 5, 0]]
 
 
-def test_a_part_of_a_history_weighs_its_events_by_the_heaviest_of_the_complete_one() -> None:
+def test_events_of_a_part_count_by_the_heaviest_of_the_complete_history() -> None:
     part = data.history((1, 1, 1, 4))
     assert event_weights(part, NOW, PLAIN).tolist() == [1]
     assert event_weights(part, NOW, PLAIN, heaviest=5.0).tolist() == pytest.approx([1 / 5])
