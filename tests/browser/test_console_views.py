@@ -60,7 +60,7 @@ def hostile(api: httpx.Client, admin: dict[str, str]) -> Iterator[dict[str, str]
 
 def table(page: Any, label: str) -> Any:
     """Return the table of this name."""
-    return page.get_by_role("region", name=label, exact=True)
+    return page.get_by_role("table", name=label, exact=True)
 
 
 def watch_dialogs(page: Any) -> list[str]:
@@ -192,7 +192,7 @@ def test_a_rule_is_tried_before_it_is_saved(
     last = answer["recommendations"][-1]
     rules = api.get("/admin/rules", headers=admin).json()
     editor = open_editor(page, last["external_id"], CUSTOMER)
-    before, after = editor.locator(".compared > div").all()
+    before, after = (editor.locator(".compared > div").nth(side) for side in (0, 1))
     expect(before.locator(".place")).to_have_count(len(shown))
     expect(after.locator(".place").first).to_contain_text("up")
     expect(before.locator(".place").last).to_contain_text("up")
