@@ -17,7 +17,8 @@ FILE: Final = Path(__file__).parent.parent / "docs/service-accounts.md"
 TEXT: Final = """# Service accounts and their roles
 
 Written by `python3 -m delivery.accounts` from `functions.yaml`. There are no primitive roles and no account keys. A role is
-granted on a single resource, unless it is marked "project": Cloud SQL and Cloud Scheduler grant nothing smaller.
+granted on a single resource, unless it is marked "project": Cloud SQL, Cloud Scheduler and Cloud Monitoring grant nothing
+smaller.
 
 ## Functions and jobs
 
@@ -32,7 +33,10 @@ granted on a single resource, unless it is marked "project": Cloud SQL and Cloud
   `./aisle doctor` check that they exist.
 * **pubsub.subscriber** on dead-letter subscriptions: `/admin/dead-letters` lists and replays messages, and so does the job `replay_dead_letters`.
 * **aisleSchedules** (project; a custom role: get, list, run, pause and enable jobs of Cloud Scheduler): `/admin/jobs`.
+* **monitoring.viewer** (project): `/admin/operations` reads the figures of Pub/Sub, Cloud Run and the functions.
 * **storage.objectViewer** on the bucket of feeds: imports read `gs://`.
+* **storage.objectUser** on the bucket of uploaded images: `products` keeps them. **iam.serviceAccountTokenCreator** on its
+  own account: it signs the addresses to which images are sent. **storage.objectViewer** on that bucket: `web` serves them.
 * **secretmanager.secretAccessor** (project, on names that begin with `aisle-feed-`): `import_feeds` reads the credentials
   of scheduled feeds.
 * In Postgres, `aisle_app` reads and writes rows, and so does `aisle_jobs`, which also creates and drops partitions by
@@ -83,7 +87,11 @@ def roles(entry: Entry) -> str:
     if "pubsub" in entry.needs:
         granted.append(f"pubsub.publisher: {', '.join(entry.publishes)}")
     if "/admin" in entry.paths:
-        granted.append("pubsub.subscriber: dead letters; aisleSchedules")
+        granted.append("pubsub.subscriber: dead letters; aisleSchedules; monitoring.viewer")
+    if "/products" in entry.paths:
+        granted.append("storage.objectUser: images; serviceAccountTokenCreator: itself")
+    if "/images" in entry.paths:
+        granted.append("storage.objectViewer: images")
     if entry.name == "replay_dead_letters":
         granted.append("pubsub.subscriber: dead letters")
     if entry.kind == "job" and entry.heavy and (entry.schedule is None or entry.name == "import_feeds"):

@@ -11,7 +11,8 @@ Usage: ./aisle COMMAND [ARGUMENT ...]
 
 Run the system
   up                       start the whole system and serve it until Ctrl-C
-  status                   show the running parts, their health, and the last run of each job
+  status                   show the running parts, their health, what waits, and the last run of each job
+  wait [--timeout SECONDS] return once every accepted event has taken effect
   env                      print the settings of the running system, for a shell: eval "$(./aisle env)"
   open [PAGE]              open storefront (default), console or docs in the browser
   logs [PART] [-n LINES] [-f]   print the end of a part's log; without PART the names of all logs
@@ -173,6 +174,13 @@ def status(arguments: Sequence[str]) -> int:
     return run()
 
 
+def wait(arguments: Sequence[str]) -> int:
+    """Wait until every accepted event has taken effect."""
+    from local.waiting import wait as run
+
+    return run(arguments)
+
+
 def env(arguments: Sequence[str]) -> int:
     """Print the settings."""
     refuse_arguments("env", arguments)
@@ -282,6 +290,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "lock": lock,
     "reset": reset,
     "status": status,
+    "wait": wait,
     "env": env,
     "open": open_page,
     "logs": logs,

@@ -24,9 +24,20 @@ Example: AISLE_PORT=9000 AISLE_DATA=none ./aisle up
     "status": """\
 Usage: ./aisle status
 
-Prints the running parts with their health, and the last run of each job. Exit code 1 if nothing runs.
+Prints the running parts with their health, what waits in each subscription of Pub/Sub, and the last run of each job.
+Exit code 1 if nothing runs.
 
 Example: ./aisle status
+""",
+    "wait": """\
+Usage: ./aisle wait [--timeout SECONDS]
+
+Returns once every accepted event has taken effect: nothing waits in the outbox or for an event function. For your own
+tests, between sending events and looking at what they changed.
+
+  --timeout SECONDS   how long to wait (60); then exit code 1, and a line that says what still waits
+
+Example: ./aisle wait --timeout 10
 """,
     "env": """\
 Usage: ./aisle env

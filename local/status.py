@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 import psutil
 
 from local import jobs
+from local.backlogs import Backlog, read_backlogs
 from local.places import home
 from local.state import holder, read_json
 from shared.clients.postgres import LOOPBACK
@@ -47,7 +48,9 @@ def status() -> int:
     else:
         print(f"\n{run['url']} does not answer yet.")
         healthy = False
-    database = run.get("environment", {}).get("DATABASE_URL", "")
+    environment = run.get("environment", {})
+    print("\n" + describe_backlogs(environment.get("PUBSUB_EMULATOR_HOST", "")))
+    database = environment.get("DATABASE_URL", "")
     for model in query(database, ACTIVE_MODEL):
         print("\n" + describe_model(*model))
     if runs := text_rows(query(database, LAST_RUNS)):
@@ -77,6 +80,21 @@ def describe(part: dict[str, Any]) -> Row:
         duration(time.time() - part["started"]),
         f"{memory >> 20} MB",
     )
+
+
+def describe_backlogs(address: str) -> str:
+    """Return what waits in the Pub/Sub server at ``address``, by subscription, or why that is unknown."""
+    try:
+        backlogs = read_backlogs(address)
+    except ConnectionError as error:
+        return str(error)
+    return table([("SUBSCRIPTION", "WAITING", "OLDEST"), *map(describe_backlog, backlogs)])
+
+
+def describe_backlog(backlog: Backlog) -> Row:
+    """Return the row of a subscription."""
+    oldest = "-" if backlog.oldest_age_s is None else duration(backlog.oldest_age_s)
+    return backlog.subscription, str(backlog.waiting), oldest
 
 
 def duration(seconds: float) -> str:

@@ -128,6 +128,9 @@ class System:
         jobs_url = f"http://127.0.0.1:{jobs_port}/_jobs"
         own = {"JOBS_URL": jobs_url, "JOBS_TOKEN": secrets.token_urlsafe(24)}
         own |= mail_settings(os.environ, self.url, self.state.home / "mail")
+        own["IMAGE_STORE"] = (
+            os.environ.get("IMAGE_STORE") or f"file://{quote(str((self.state.home / 'images').absolute()))}"
+        )
         self.environment = manifest().environment | self.services.environment | own | self._start_telemetry()
         self.write_run()
         process = {**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"}
@@ -183,7 +186,9 @@ class System:
         self.telemetry_url = f"http://127.0.0.1:{port}"
         token = secrets.token_urlsafe(24)
         command = python("local.telemetry.collector", "--file", str(path_in(self.state.home)))
-        environment = {**os.environ, "ENVIRONMENT": "local", doors.TELEMETRY_TOKEN: token}
+        pubsub = self.services.environment["PUBSUB_EMULATOR_HOST"]
+        environment = {**os.environ, "ENVIRONMENT": "local", "PUBSUB_EMULATOR_HOST": pubsub}
+        environment[doors.TELEMETRY_TOKEN] = token
         self._spawn("telemetry", "Telemetry", command, environment, [listener], port, nice=10)
         return {
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.telemetry_url,
@@ -191,6 +196,7 @@ class System:
             # milliseconds: what `./aisle trace` and /metrics show is this old
             "OTEL_BSP_SCHEDULE_DELAY": "500",
             "OTEL_METRIC_EXPORT_INTERVAL": "5000",
+            "OPERATIONS_URL": f"{self.telemetry_url}/operations",
         }
 
     def _worker_socket(self, name: str) -> tuple[socket.socket, int]:

@@ -3,10 +3,11 @@
 The answer is made by the functions that serve it (shared/selection.py), over the candidates' own statement.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from shared.clients import postgres
 from shared.domain.formula import BOUGHT_TIER, NEWEST_TIER, POPULAR_TIER, TRENDING_TIER, VIEWED_TIER
 from shared.domain.ranking import Candidate, Ranked
 from shared.domain.rules import Rule, applied
@@ -46,11 +47,13 @@ class _Outcome(NamedTuple):
     rules: list[Rule]
 
 
-def explain(request: RecommendationsRequest) -> dict[str, Any]:
+def explain(
+    request: RecommendationsRequest, read: Callable[..., Sequence[Sequence[Any]]] | None = None
+) -> dict[str, Any]:
     """Return the answer to a request with every candidate: those in the answer first, in their order.
 
-    Nothing is logged. Raises CategoryNotFound, DatabaseUnavailable, and InvalidRequest for two ids that are not the
-    same product's.
+    ``read`` runs the statements, to explain what an uncommitted transaction changes. Nothing is logged. Raises
+    CategoryNotFound, DatabaseUnavailable, and InvalidRequest for two ids that are not the same product's.
     """
     explained = candidates.read_explained(
         request.user_id,
@@ -60,16 +63,17 @@ def explain(request: RecommendationsRequest) -> dict[str, Any]:
         exclude=request.exclude,
         in_stock=bool(request.in_stock),
         context=request.context,
+        read=read or postgres.read,
     )
     found = explained.candidates
     refuse_unknown(request, found)
-    new = find_new(request, found)
+    new = find_new(request, found, read or postgres.run_prepared)
     selection = select_products(request, found, new)
     without_rules = select_products(request, replace(found, rules=[]), new)
     outcomes = _outcomes(request, explained, selection.ids, selection.new)
     names = [product_id for outcome in outcomes for product_id, _cf in _sources(explained, outcome.id)]
     profile_ids = [product_id for product_id, _weight, _event_type in found.profile]
-    products = read_products([*(outcome.id for outcome in outcomes), *names, *profile_ids])
+    products = read_products([*(outcome.id for outcome in outcomes), *names, *profile_ids], read or postgres.read)
     before_rules = {product_id: place for place, product_id in enumerate(without_rules.ids, start=1)}
     return {
         "user_id": request.user_id,
@@ -81,7 +85,7 @@ def explain(request: RecommendationsRequest) -> dict[str, Any]:
             {"product_id": product_id, "name": _name(products, product_id), "weight": weight, "event_type": event_type}
             for product_id, weight, event_type in sorted(found.profile, key=lambda line: (-line[1], line[0]))
         ],
-        "taste": _taste(found),
+        "taste": _taste(found, read or postgres.read),
         "rules": [_rule(rule) for rule in found.rules],
         "candidates": [
             _candidate(outcome, explained, products, before_rules.get(outcome.id))
@@ -157,10 +161,10 @@ def _sources(explained: ExplainedCandidates, product_id: int) -> list[tuple[int,
     return explained.contributions.get(product_id, [])[:SOURCES_MAX]
 
 
-def _taste(found: CandidateSet) -> list[dict[str, Any]]:
+def _taste(found: CandidateSet, read: Callable[..., Any]) -> list[dict[str, Any]]:
     """Return the user's preferences, each with its weight in the affinity of a product, greatest first."""
     category_ids = [int(key) for key in found.taste.scores.get("category", {})]
-    paths = category_paths(category_ids) if category_ids else {}
+    paths = category_paths(category_ids, read) if category_ids else {}
     lines = [
         {"kind": kind, "key": key, "name": paths.get(int(key), key) if kind == "category" else key, "weight": share}
         for kind, shares in found.taste.shares.items()

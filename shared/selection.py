@@ -1,9 +1,10 @@
 """Selecting the products of a personal answer from its candidates."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from shared.clients import postgres
 from shared.domain.category_references import ANY_CATEGORY, CategoryReference
 from shared.domain.diversity import diversify
 from shared.domain.exploration import count_reserved, insert_new
@@ -49,8 +50,12 @@ def refuse_unknown(request: RecommendationsRequest, candidates: CandidateSet) ->
         raise contradiction(*candidates.contradiction)
 
 
-def find_new(request: RecommendationsRequest, candidates: CandidateSet) -> list[tuple[int, str | None]]:
-    """Return new products to insert, best first, with their groups of variants.
+def find_new(
+    request: RecommendationsRequest,
+    candidates: CandidateSet,
+    run: Callable[..., Sequence[Sequence[Any]]] = postgres.run_prepared,
+) -> list[tuple[int, str | None]]:
+    """Return new products to insert, best first, with their groups of variants. ``run`` runs the statement.
 
     Empty unless the shop sets EXPLORATION_SHARE and there is a profile.
     Only then does it cost a statement. No product is new among those that the user knows.
@@ -65,6 +70,7 @@ def find_new(request: RecommendationsRequest, candidates: CandidateSet) -> list[
         category=request.category,
         exclude=request.exclude,
         in_stock=request.in_stock is not False,
+        run=run,
     )
 
 

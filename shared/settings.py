@@ -146,12 +146,26 @@ class Settings(BaseModel):
     scheduler_location: str | None = Field(
         None, description="region of the Cloud Scheduler jobs that /admin/jobs lists, runs and pauses"
     )
+    operations_url: str | None = Field(
+        None,
+        pattern=r"^http://[^\s/?#@]+/[^\s?#]*$",
+        description="address of the figures of /admin/operations, for the local system; in the cloud Cloud Monitoring "
+        "has them",
+    )
+    google_rest_emulator_host: str | None = Field(
+        None, description="host:port of a stand-in for the REST APIs of Cloud Monitoring, IAM credentials and storage"
+    )
     scheduler_emulator_host: str | None = Field(None, description="host:port of a stand-in for the Cloud Scheduler API")
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
         description="address at which shoppers reach the functions; links in mails and pictures of products begin "
         "with it",
+    )
+    image_store: str | None = Field(
+        None,
+        pattern=r"^(gs://[a-z0-9][a-z0-9._-]{1,220}|file:///.+)$",
+        description="where uploaded images of products are kept: gs://bucket; locally file:///folder",
     )
     mail_url: str | None = Field(
         None,
@@ -311,6 +325,13 @@ class Settings(BaseModel):
             raise ValueError("MAIL_URL: put the password into MAIL_PASSWORD")
         if self.mail_password is None and (url.scheme in ("http", "https") or url.username):
             raise ValueError("MAIL_PASSWORD: set it beside MAIL_URL")
+        return self
+
+    @model_validator(mode="after")
+    def lasting_images(self) -> Self:
+        """Reject a folder of an instance, which ends with it."""
+        if self.environment != "local" and self.image_store is not None and not self.image_store.startswith("gs://"):
+            raise ValueError("IMAGE_STORE: it must begin with gs:// outside the environment local")
         return self
 
     @property

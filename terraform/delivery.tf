@@ -14,7 +14,7 @@ locals {
   # The roles that it may grant on the project: those that functions, operators and the builder hold. It can therefore
   # neither become an owner nor change its own roles, which an owner applies by hand (docs/runbooks/first-deployment.md).
   granted_roles = concat([
-    "roles/cloudsql.client", "roles/cloudsql.instanceUser", "roles/cloudsql.studioUser", "roles/logging.logWriter",
+    "roles/cloudsql.client", "roles/cloudsql.instanceUser", "roles/cloudsql.studioUser", "roles/logging.logWriter", "roles/monitoring.viewer",
     "roles/secretmanager.secretAccessor", "roles/storage.objectViewer", "projects/${var.project_id}/roles/aisleSchedules",
   ], local.sends_to_google ? local.telemetry_roles : [])
   # IAM takes at most this many values in a hasOnly([...])

@@ -245,6 +245,7 @@ module "function" {
     contains(local.link_issuers, each.key) ? { PUBLIC_URL = local.public_url } : (
       contains(each.value.needs, "postgres") ? { PUBLIC_URL = local.pages_url } : {}
     ),
+    contains(keys(local.image_roles), each.key) ? { IMAGE_STORE = "gs://${local.images_bucket}" } : {},
     contains(local.mailers, each.key) && var.mail != null ? {
       MAIL_URL  = var.mail.url
       MAIL_FROM = var.mail.from

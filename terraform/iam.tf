@@ -88,8 +88,17 @@ locals {
   jobs    = [for name in sort(keys(local.database_users)) : local.database_users[name] if local.entries[name].kind == "job" && name != local.migrator]
   writers = [for name in sort(keys(local.database_users)) : local.database_users[name] if local.entries[name].kind != "job"]
 
-  # the admin function lists, starts and pauses schedules, and reads dead letters
+  # the admin function lists, starts and pauses schedules, and reads dead letters and the figures of operations
   schedule_readers = toset([for name, entry in local.entries : name if contains(entry.paths, "/admin")])
+
+  # images: one function takes them, another one serves them. The bucket's name is written here, since the functions know it
+  # and the bucket's grants know the functions.
+  images_bucket = "${var.project_id}-aisle-images"
+  image_signers = toset([for name, entry in local.entries : name if contains(entry.paths, "/products")])
+  image_roles = merge(
+    { for name in local.image_signers : name => "roles/storage.objectUser" },
+    { for name, entry in local.entries : name => "roles/storage.objectViewer" if contains(entry.paths, "/images") },
+  )
 }
 
 # Cloud SQL: find the instance, and log in
@@ -120,6 +129,15 @@ resource "google_project_iam_member" "operator" {
   member  = each.value.member
 }
 
+# GET /admin/operations reads what Pub/Sub, Cloud Run and the functions write to Cloud Monitoring
+resource "google_project_iam_member" "monitoring_viewer" {
+  for_each = local.schedule_readers
+
+  project = var.project_id
+  role    = "roles/monitoring.viewer"
+  member  = module.function[each.key].member
+}
+
 # Secrets of scheduled feeds, which staff create: docs/import.md. No other secret has their prefix.
 resource "google_project_iam_member" "feed_secrets" {
   for_each = toset([for name in keys(local.entries) : name if name == "import_feeds"])
@@ -132,6 +150,59 @@ resource "google_project_iam_member" "feed_secrets" {
     title      = "secrets-of-feeds"
     expression = "resource.name.startsWith(\"projects/${data.google_project.this.number}/secrets/aisle-feed-\")"
   }
+}
+
+# Images that staff upload (docs/decisions/0074-uploaded-images.md). The function products signs the addresses to which they
+# are sent and keeps them; the function with the pages serves them, so that nobody reads the bucket itself.
+resource "google_storage_bucket" "images" {
+  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log has administration
+  name                        = local.images_bucket
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = !local.prod
+
+  versioning {
+    enabled = true
+  }
+
+  # from the console alone; without a domain it is at the address of the pages
+  cors {
+    origin          = local.behind_balancer ? [local.public_url] : [local.pages_url]
+    method          = ["PUT"]
+    response_header = ["Content-Type", "x-goog-content-length-range", "x-goog-if-generation-match"]
+    max_age_seconds = 600
+  }
+
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+
+    condition {
+      age            = 1
+      matches_prefix = ["uploads/"]
+    }
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_storage_bucket_iam_member" "images" {
+  for_each = local.image_roles
+
+  bucket = google_storage_bucket.images.name
+  role   = each.value
+  member = module.function[each.key].member
+}
+
+# signing an address: an account without keys signs through IAM, as itself
+resource "google_service_account_iam_member" "image_signer" {
+  for_each = local.image_signers
+
+  service_account_id = module.function[each.key].account_id
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = module.function[each.key].member
 }
 
 # The bucket of feeds and histories, which on-demand jobs and scheduled feeds read

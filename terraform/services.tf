@@ -3,13 +3,12 @@
 locals {
   apis = toset(concat(
     [
-      "artifactregistry", "cloudbuild", "cloudfunctions", "cloudscheduler", "compute", "iam", "logging", "monitoring",
-      "pubsub", "run", "secretmanager", "servicenetworking", "sqladmin", "storage",
+      "artifactregistry", "cloudbuild", "cloudfunctions", "cloudscheduler", "compute", "iam", "iamcredentials", "logging",
+      "monitoring", "pubsub", "run", "secretmanager", "servicenetworking", "sqladmin", "storage",
     ],
     local.redis ? ["redis"] : [],
     var.vpc_egress == "connector" ? ["vpcaccess"] : [],
     var.bigquery ? ["bigquery"] : [],
-    local.delivers ? ["iamcredentials"] : [],
     var.billing_account == null ? [] : ["billingbudgets"],
     local.sends_to_google ? ["cloudtrace", "telemetry"] : [],
   ))

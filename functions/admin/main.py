@@ -13,6 +13,7 @@ from functions.admin import (
     imports,
     jobs,
     models,
+    operations,
     overview,
     preview,
     rejected_events,
@@ -33,6 +34,7 @@ app = api(
     needs=("postgres", "redis", "pubsub"),
     tags={
         "dashboard": "The shop at a glance.",
+        "operations": "What flows, what waits, and how the functions answer.",
         "shop": "The shop's own settings.",
         "rules": "Rules that pin, boost, bury or exclude products in recommendations.",
         "segments": "Groups of users who behave alike.",
@@ -58,6 +60,7 @@ router = APIRouter(prefix="/admin", responses=OWNED)
 for module in (
     dashboard,
     overview,
+    operations,
     shop,
     cache,
     models,

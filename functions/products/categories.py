@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from functions.products.answering import NOT_MODIFIED, WithoutQuery, stored_answer
-from functions.products.schemas import Category
+from functions.products.schemas.catalog import Category
 from shared.storage.answers.protocol import CATEGORIES_KEY
 from shared.storage.catalog import categories
 

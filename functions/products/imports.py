@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from functions.products.answering import after_commit, author
-from functions.products.schemas import ImportQuery, ImportReport
+from functions.products.schemas.catalog import ImportQuery, ImportReport
 from shared.auth import CatalogAdmin
 from shared.clients.postgres import transaction
 from shared.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType

@@ -19,7 +19,7 @@ from functions.products.answering import (
     author,
     stored_answer,
 )
-from functions.products.schemas import ExternalIdQuery, ProductPage, ProductQuery
+from functions.products.schemas.catalog import ExternalIdQuery, ProductPage, ProductQuery
 from shared.auth import CatalogAdmin, MaybeShopper
 from shared.clients.postgres import transaction
 from shared.domain.catalog import ProductPatch, ProductWrite

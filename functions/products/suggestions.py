@@ -7,7 +7,7 @@ from fastapi import Query as InQuery
 from starlette.responses import Response
 
 from functions.products.answering import NOT_MODIFIED, stored_answer
-from functions.products.schemas import SuggestionList, SuggestionQuery
+from functions.products.schemas.catalog import SuggestionList, SuggestionQuery
 from shared.http.answers import dump
 from shared.storage.answers.protocol import catalog_key
 from shared.storage.catalog import suggestions

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from shared.errors import NotFound
 from shared.http.answers import matches
+from shared.settings import settings
 
 ROOT: Final = Path(__file__).parents[2] / "web"
 CONTENT_TYPES: Final = {
@@ -28,12 +29,12 @@ CONTENT_TYPES: Final = {
 CACHE_CONTROL: Final = "no-cache"
 # for every response: its scripts and styles are files of this origin, and nothing inline runs
 CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; connect-src 'self'; "
-    "frame-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; "
+    "connect-src 'self'{uploads}; frame-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
 )
 HEADERS: Final = {
     "Cache-Control": CACHE_CONTROL,
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Referrer-Policy": "strict-origin-when-cross-origin",
     "Vary": "Accept-Encoding",
@@ -42,6 +43,14 @@ HEADERS: Final = {
 _PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 # smaller ones fit into one packet either way
 _COMPRESSED_FROM_BYTES: Final = 500
+
+
+def headers_of_pages() -> dict[str, str]:
+    """Return the headers that every page and file has. Where images go to a bucket, the console may send them there."""
+    store = settings().image_store or ""
+    bucket = store.removeprefix("gs://") if store.startswith("gs://") else None
+    uploads = "" if bucket is None else f" https://storage.googleapis.com/{bucket}/uploads/"
+    return HEADERS | {"Content-Security-Policy": CONTENT_SECURITY_POLICY.format(uploads=uploads)}
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ class _File:
         is_compressed = self.compressed is not None and "gzip" in request.headers.get("accept-encoding", "")
         # strong tags: each names the bytes of one form
         tag = f'"{self.tag}-gzip"' if is_compressed else f'"{self.tag}"'
-        headers = HEADERS | {"ETag": tag}
+        headers = headers_of_pages() | {"ETag": tag}
         if matches(request.headers.get("if-none-match"), tag):
             return Response(status_code=304, headers=headers)
         headers["Content-Type"] = self.content_type

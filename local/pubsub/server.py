@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import grpc
 
-from local.pubsub import streaming
+from local.pubsub import inspection, streaming
 from local.pubsub.broker import Broker
 from local.pubsub.errors import StartError
 from local.pubsub.publisher import Publisher
@@ -134,6 +134,7 @@ def _build(broker: Broker) -> Any:
         handlers=(
             service_handler("Publisher", {name: unary_handler(*method) for name, method in publisher.methods.items()}),
             service_handler("Subscriber", subscriber_handlers),
+            inspection.handler(broker),
             Unimplemented(),
         ),
     )

@@ -63,6 +63,11 @@ class Subscription:
         else:
             self.deliver(message, attempts)
 
+    def unacknowledged(self) -> tuple[int, int | None]:
+        """Return how many messages wait or are out, and when the oldest was published, in milliseconds since 1970."""
+        oldest = next(iter(self._backlog.open.values()), None)  # in order of publication
+        return len(self._backlog), None if oldest is None else oldest.message.published_ms
+
     # messages going out
 
     def subscribe(self, consumer: Consumer) -> None:

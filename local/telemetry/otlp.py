@@ -47,6 +47,16 @@ def spans_of(body: bytes) -> list[StoredSpan]:
     ]
 
 
+def metrics_of(body: bytes) -> ExportMetricsServiceRequest:
+    """Return an export request. Raises MalformedBody."""
+    request = ExportMetricsServiceRequest()
+    try:
+        request.ParseFromString(body)
+    except DecodeError as error:
+        raise MalformedBody(f"The body is no ExportMetricsServiceRequest: {error}.") from None
+    return request
+
+
 def values(attributes: Iterable[Any]) -> dict[str, Any]:
     """Return attributes as a dictionary; lists and maps as text."""
     found = {}
@@ -64,13 +74,8 @@ class Registry:
         self._described: dict[str, tuple[str, str]] = {}
         self._series: dict[str, Series] = {}
 
-    def add(self, body: bytes) -> None:
-        """Take the metrics of an export request. Raises MalformedBody."""
-        request = ExportMetricsServiceRequest()
-        try:
-            request.ParseFromString(body)
-        except DecodeError as error:
-            raise MalformedBody(f"The body is no ExportMetricsServiceRequest: {error}.") from None
+    def add(self, request: ExportMetricsServiceRequest) -> None:
+        """Take the metrics of an export request."""
         for resource in request.resource_metrics:
             service = str(values(resource.resource.attributes).get(SERVICE, ""))
             for scope in resource.scope_metrics:

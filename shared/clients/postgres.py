@@ -342,6 +342,18 @@ def transaction(*, statement_timeout_s: float | None = None) -> Iterator[Connect
         raise breaker.trip(error) from error
 
 
+@contextmanager
+def trial() -> Iterator[Connection]:
+    """Open a transaction that is rolled back at its end, to see what a change would do. Raises as ``transaction``."""
+    with suppress(_Undone), transaction() as connection:
+        yield connection
+        raise _Undone
+
+
+class _Undone(Exception):
+    """Ends a trial."""
+
+
 def _limited(connection: Connection, statement_timeout_s: float | None) -> AbstractContextManager[None]:
     """Return the block in which the socket waits as long as a statement with this limit may run."""
     if statement_timeout_s is None:

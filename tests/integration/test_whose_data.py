@@ -27,6 +27,9 @@ OPEN = {
     ("GET", "/trending"),
     ("GET", "/popular"),
     ("GET", "/images/{product_id}.svg"),
+    ("GET", "/images/{product_id}/{name}"),
+    # the token of the upload is the credential
+    ("PUT", "/products/image-uploads"),
     ("GET", "/web/config.json"),
     ("POST", "/recommendations/feedback"),
     # it stores nothing, and needs a write key

@@ -20,7 +20,7 @@ from functions.accounts.schemas import AccountRegistration, LoginRequest, Profil
 from functions.admin.schemas.rules import RuleWrite
 from functions.cart.schemas import CheckoutRequest
 from functions.products.imports import unpack
-from functions.products.schemas import ProductQuery
+from functions.products.schemas.catalog import ProductQuery
 from functions.recommendations.recommendations import user_id_in
 from functions.recommendations.schemas.recommendations import RecommendationsQuery
 from local.pubsub.filters import FilterError, parse_filter

@@ -8,7 +8,7 @@ import { go, link, route } from "../common/router.js";
 import { useStore } from "../common/store.js";
 import { html, useState } from "../common/view.js";
 import { Card, Json, Nothing, PageHead, Pages, Shown, State, Table, Tabs, useAction, useForm, usePolled, when } from "./parts.js";
-import { api, mayWrite, shop, upload } from "./session.js";
+import { api, mayWrite, sendFile, shop, upload } from "./session.js";
 
 /** @param {{parts: string[]}} props */
 export function Catalog({ parts }) {
@@ -108,11 +108,47 @@ function Editor({ product, onSaved }) {
         ${field("brand")}
         ${field("tags", { hint: t("catalog.field.tags.hint") })}
       </div>
-      ${field("image_url", { type: "url" })}
+      <${ImageField} product=${product} address=${values.image_url} onUploaded=${(/** @type {string} */ address) => set("image_url", address)} />
+      ${field("image_url", { type: "url", hint: t("catalog.field.image_url.hint") })}
       <label class="check"><input type="checkbox" name="is_active" checked=${values.is_active} onChange=${(/** @type {any} */ event) => set("is_active", event.currentTarget.checked)} /> ${t("catalog.field.is_active")}</label>
       <div class="row dialog-actions"><button type="submit" class="button button-main" disabled=${isBusy || !mayWrite()}>${t("common.save")}</button></div>
     </form>
   <//>`;
+}
+
+const IMAGE_TYPES = ["image/png", "image/jpeg", "image/webp"];
+const MAX_IMAGE_BYTES = 5 * 1024 * 1024;
+
+/**
+ * The picture of a product, and uploading another one, which takes effect at once. What was typed in the form stays.
+ *
+ * @param {{product: any, address: string, onUploaded: (address: string) => void}} props
+ */
+function ImageField({ product, address, onUploaded }) {
+  const [refusal, setRefusal] = useState("");
+  const [send, isBusy] = useAction(async (/** @type {File} */ file) => {
+    const target = (await api.post(`/products/${product.id}/image-upload`, { content_type: file.type, size: file.size })).body;
+    await sendFile(target, file);
+    onUploaded((await api.put(`/products/${product.id}/image`, { upload: target.upload })).body.image_url);
+    return t("image.done");
+  });
+  /** @param {any} event */
+  function choose(event) {
+    const file = /** @type {File | undefined} */ (event.currentTarget.files?.[0]);
+    // the same file may be chosen again
+    event.currentTarget.value = "";
+    if (!file) return;
+    const reason = !IMAGE_TYPES.includes(file.type) ? t("image.wrong-type") : file.size > MAX_IMAGE_BYTES ? t("image.too-large") : file.size === 0 ? t("image.empty") : "";
+    setRefusal(reason);
+    if (!reason) void send(file);
+  }
+  return html`<div class="image-field">
+    ${/^https?:/.test(address) ? html`<img class="image-now" src=${address} alt=${t("image.of", { name: displayName(product.name) })} width="96" height="96" />` : html`<div class="image-now sunken muted small">${t("image.none")}</div>`}
+    <div class="field"><label for="image-file">${t("image.upload")}</label>
+      <input id="image-file" type="file" accept=${IMAGE_TYPES.join(",")} disabled=${isBusy || !mayWrite()} aria-describedby="image-hint" onChange=${choose} />
+      <p class="field-hint" id="image-hint">${isBusy ? t("image.sending") : t("image.hint")}</p>
+      ${refusal ? html`<p class="wrong" role="alert">${refusal}</p>` : null}</div>
+  </div>`;
 }
 
 const TYPES = /** @type {Record<string, string>} */ ({ csv: "text/csv", tsv: "text/csv", txt: "text/csv", xml: "application/xml", jsonl: "application/x-ndjson", ndjson: "application/x-ndjson", json: "application/ld+json", gz: "application/gzip" });

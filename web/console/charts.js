@@ -1,5 +1,5 @@
 /**
- * Charts: lines or bars over days, drawn by uPlot, which is loaded with the first chart. Every chart has its unit, its time
+ * Charts: lines or bars over days or minutes, drawn by uPlot, which is loaded with the first chart. Every chart has its unit, its time
  * zone, a legend of text, and its numbers as a table for those who cannot see it.
  */
 
@@ -10,6 +10,7 @@ import { html, useEffect, useRef, useState } from "../common/view.js";
 /** @typedef {{label: string, values: (number | null)[], colour: "accent" | "warm" | "soft"}} Series */
 
 const DAY_S = 86_400;
+const MINUTE_S = 60;
 const HEIGHT = 220;
 
 /** @param {string} name */
@@ -34,30 +35,41 @@ export function dayText(day, options = { day: "numeric", month: "short" }) {
   return new Intl.DateTimeFormat(language.get(), { ...options, timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`));
 }
 
+/** @param {number} seconds since 1970 @param {string | undefined} zone */
+function timeText(seconds, zone) {
+  return new Intl.DateTimeFormat(language.get(), { hour: "2-digit", minute: "2-digit", timeZone: zone }).format(new Date(seconds * 1000));
+}
+
 /**
  * @param {{title: string, unit: string, zone?: string, x: (string | number)[], xLabel?: string, series: Series[],
- *   format: (value: number) => string, bars?: boolean}} props `x` are days (YYYY-MM-DD) or numbers
+ *   format: (value: number) => string, bars?: boolean, isTimes?: boolean}} props `x` are days (YYYY-MM-DD), numbers, or
+ *   with `isTimes` seconds since 1970, which are shown as times of day in `zone`
  */
-export function Chart({ title, unit, zone, x, xLabel, series, format, bars = false }) {
+export function Chart({ title, unit, zone, x, xLabel, series, format, bars = false, isTimes = false }) {
   const frame = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [at, setAt] = useState(/** @type {number | null} */ (null));
   const theme = useTheme();
   const tag = useStore(language);
   const isDays = typeof x[0] === "string";
-  const key = JSON.stringify([x, series.map((line) => line.values)]);
+  const xs = x.map((value) => (typeof value === "string" ? Date.parse(`${value}T00:00:00Z`) / 1000 : value));
+  const data = [xs, ...series.map((line) => line.values)];
+  /** The plot that is drawn, and the newest data, which are also those of a plot that is still being loaded. */
+  const drawn = useRef(/** @type {{plot: any, data: (number | null)[][]}} */ ({ plot: null, data }));
+  drawn.current.data = data;
+  const key = JSON.stringify(data);
+  // new data change the plot in place, so that nothing flickers and the pointer keeps its place
+  useEffect(() => drawn.current.plot?.setData(drawn.current.data), [key]);
+  const looks = JSON.stringify([isDays, isTimes, zone, bars, x.length === 0, series.map((line) => [line.label, line.colour])]);
   useEffect(() => {
     const parent = frame.current;
     if (!parent || x.length === 0) return;
-    /** @type {any} */
-    let plot = null;
     let ended = false;
-    const resize = new ResizeObserver(() => plot?.setSize({ width: parent.clientWidth, height: HEIGHT }));
+    const resize = new ResizeObserver(() => drawn.current.plot?.setSize({ width: parent.clientWidth, height: HEIGHT }));
     import("../vendor/uplot.js").then((library) => {
       if (ended) return;
       // the library has no types of its own
       const uPlot = /** @type {any} */ (library.default);
       const axis = { stroke: token("--ink-faint"), font: `12px ${token("--sans")}`, grid: { stroke: token("--line"), width: 1 }, ticks: { show: false } };
-      const xs = x.map((value) => (typeof value === "string" ? Date.parse(`${value}T00:00:00Z`) / 1000 : value));
       const options = {
         width: parent.clientWidth,
         height: HEIGHT,
@@ -72,33 +84,34 @@ export function Chart({ title, unit, zone, x, xLabel, series, format, bars = fal
           y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ high) => [0, high > 0 ? high * 1.12 : 1] },
         },
         axes: [
-          { ...axis, grid: { show: false }, size: 34, space: 64, incrs: isDays ? [1, 2, 3, 7, 14].map((days) => days * DAY_S) : [1, 2, 5, 10],
+          { ...axis, grid: { show: false }, size: 34, space: 64, incrs: isDays ? [1, 2, 3, 7, 14].map((days) => days * DAY_S) : isTimes ? [5, 10, 15, 30].map((minutes) => minutes * MINUTE_S) : [1, 2, 5, 10],
             values: (/** @type {any} */ _, /** @type {number[]} */ ticks) =>
-              ticks.map((tick) => (isDays ? dayText(new Date(tick * 1000).toISOString().slice(0, 10)) : format0(tick))) },
+              ticks.map((tick) => (isDays ? dayText(new Date(tick * 1000).toISOString().slice(0, 10)) : isTimes ? timeText(tick, zone) : format0(tick))) },
           { ...axis, size: 64, space: 40, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map(format) },
         ],
         series: [
           {},
           ...series.map((line) => {
             const stroke = token(COLOURS[line.colour]);
-            const shared = { label: line.label, stroke, width: 2, points: { show: xs.length < 3 } };
+            const shared = { label: line.label, stroke, width: 2, points: { show: (/** @type {any} */ self) => self.data[0].length < 3 } };
             if (!bars) return { ...shared, fill: `${stroke}14` };
             return { ...shared, width: 0, fill: stroke, points: { show: false }, paths: uPlot.paths.bars({ size: [0.62, 40], radius: 0.15 }) };
           }),
         ],
         hooks: { setCursor: [(/** @type {any} */ self) => setAt(self.cursor.idx ?? null)] },
       };
-      plot = new uPlot(options, [xs, ...series.map((line) => line.values)], parent);
+      drawn.current.plot = new uPlot(options, drawn.current.data, parent);
       resize.observe(parent);
     });
     return () => {
       ended = true;
       resize.disconnect();
-      plot?.destroy();
+      drawn.current.plot?.destroy();
+      drawn.current.plot = null;
     };
-  }, [key, theme, tag]);
+  }, [looks, theme, tag]);
   /** @param {string | number} value */
-  const name = (value) => (typeof value === "string" ? dayText(value, { dateStyle: "medium" }) : `${xLabel} ${format0(value)}`);
+  const name = (value) => (typeof value === "string" ? dayText(value, { dateStyle: "medium" }) : isTimes ? timeText(value, zone) : `${xLabel} ${format0(value)}`);
   const shown = at !== null && at < x.length ? at : x.length - 1;
   return html`<figure class="chart">
     <figcaption class="chart-legend small">
@@ -111,7 +124,7 @@ export function Chart({ title, unit, zone, x, xLabel, series, format, bars = fal
       )}
     </figcaption>
     <div class="chart-plot" ref=${frame} aria-hidden="true"></div>
-    <p class="chart-note small muted">${zone ? t("chart.unit-zone", { unit, zone }) : t("chart.unit", { unit })}</p>
+    <p class="chart-note small muted">${zone ? t(isTimes ? "chart.unit-times" : "chart.unit-zone", { unit, zone }) : t("chart.unit", { unit })}</p>
     <div class="visually-hidden">
       <table>
         <caption>${title}, ${unit}</caption>

@@ -1,23 +1,25 @@
 /** Whether the system works: checks, jobs, events that could not be processed, and what to do about them. */
 
+import { Segmented } from "../common/components.js";
 import { t } from "../common/i18n.js";
 import { ago, milliseconds, number, percent } from "../common/format.js";
 import { html, useState } from "../common/view.js";
 import { Card, ConfirmButton, Json, Metric, Nothing, PageHead, Pages, Shown, State, Table, Tabs, usePolled, useAction, when, WriteButton } from "./parts.js";
 import { api, shop } from "./session.js";
-import { Chart } from "./charts.js";
+import { Chart, ShareBar } from "./charts.js";
 
 const LIVE_S = 5;
 const SLOW_S = 30;
 
 /** @param {{parts: string[]}} props */
 export function Operations({ parts }) {
-  const tab = parts[0] ?? "health";
-  const views = { health: Health, jobs: Jobs, "dead-letters": DeadLetters, rejected: Rejected };
-  const View = Object.hasOwn(views, tab) ? views[/** @type {keyof typeof views} */ (tab)] : Health;
+  const tab = parts[0] ?? "live";
+  const views = { live: Live, health: Health, jobs: Jobs, "dead-letters": DeadLetters, rejected: Rejected };
+  const View = Object.hasOwn(views, tab) ? views[/** @type {keyof typeof views} */ (tab)] : Live;
   return html`
     <${PageHead} title=${t("operations.title")} text=${t("operations.text")} />
     <${Tabs} label=${t("operations.title")} current=${`/operations/${tab}`} tabs=${[
+      ["/operations/live", t("operations.live")],
       ["/operations/health", t("operations.health")],
       ["/operations/jobs", t("operations.jobs")],
       ["/operations/dead-letters", t("operations.dead")],
@@ -25,6 +27,97 @@ export function Operations({ parts }) {
     ]} />
     <${View} />
   `;
+}
+
+/** An age from which on a queue is late: events take effect within seconds. */
+const LATE_S = 60;
+/** Routes that are shown at once. */
+const ROUTES = 15;
+
+function Live() {
+  const figures = usePolled("/admin/operations", {}, LIVE_S);
+  return html`<${Shown} of=${figures} lines=${14}>${(/** @type {any} */ found) => {
+    /** @type {Map<string, string>} */
+    const reasons = new Map(found.unavailable.map((/** @type {any} */ one) => [one.figure, one.reason]));
+    return html`<div class="cards">
+      <${Card} title=${t("live.traffic")} text=${t("live.traffic.text")} wide>
+        ${found.traffic === null ? html`<${Unavailable} reason=${reasons.get("traffic")} />` : html`<${Traffic} minutes=${found.traffic} />`}
+      <//>
+      <${Card} title=${t("live.queues")} text=${t("live.queues.text")} wide>
+        ${found.queues === null ? html`<${Unavailable} reason=${reasons.get("queues")} />` : html`<${Queues} queues=${found.queues} />`}
+      <//>
+      <${Routes} routes=${found.routes} reason=${reasons.get("routes")} cacheReason=${reasons.get("cache")} />
+    </div>`;
+  }}<//>`;
+}
+
+/** @param {{reason: string | undefined}} props */
+function Unavailable({ reason }) {
+  return html`<${Nothing} icon="box" title=${t("live.unavailable")} text=${reason ?? ""} />`;
+}
+
+/** @param {{minutes: any[]}} props */
+function Traffic({ minutes }) {
+  /** @param {string} name */
+  const sum = (name) => minutes.reduce((total, minute) => total + minute[name], 0);
+  const last = minutes[minutes.length - 1];
+  const [accepted, applied] = [sum("accepted"), sum("applied")];
+  return html`
+    <dl class="metrics metrics-plain">
+      <${Metric} label=${t("live.last-minute")} value=${number(last.accepted)} note=${t("live.applied-of", { n: last.applied })} />
+      <${Metric} label=${t("live.last-hour")} value=${number(accepted)} note=${t("live.applied-of", { n: applied })} />
+    </dl>
+    <${Chart} title=${t("live.traffic")} unit=${t("live.traffic.unit")} zone=${shop.get().time_zone} isTimes xLabel=${t("live.minute")}
+      x=${minutes.map((minute) => Date.parse(minute.start) / 1000)} format=${(/** @type {number} */ value) => number(value, value % 1 === 0 ? 0 : 1)}
+      series=${[
+        { label: t("live.accepted"), colour: "soft", values: minutes.map((minute) => minute.accepted) },
+        { label: t("live.applied"), colour: "accent", values: minutes.map((minute) => minute.applied) },
+      ]} />`;
+}
+
+/** @param {{queues: any[]}} props */
+function Queues({ queues }) {
+  return html`<${Table} label=${t("live.queues")} rows=${queues} rowKey=${(/** @type {any} */ row) => row.subscription}
+    empty=${html`<p class="muted">${t("live.no-queues")}</p>`}
+    columns=${[
+      { title: t("live.subscription"), cell: (/** @type {any} */ row) => html`<code>${row.subscription}</code>` },
+      { title: t("live.waiting"), kind: "number", cell: (/** @type {any} */ row) => number(row.waiting) },
+      { title: t("live.oldest"), kind: "number", cell: (/** @type {any} */ row) => (row.oldest_age_s === null ? "–" : milliseconds(row.oldest_age_s * 1000)) },
+      { title: t("operations.verdict"), cell: (/** @type {any} */ row) => (row.oldest_age_s === null || row.oldest_age_s < LATE_S
+        ? html`<${State} state="well" text=${t(row.waiting === 0 ? "live.idle" : "live.flows")} />`
+        : html`<${State} state="warning" text=${t("live.late")} />`) },
+    ]} />`;
+}
+
+const ORDERS = {
+  requests: (/** @type {any} */ route) => route.requests,
+  p95: (/** @type {any} */ route) => route.p95_ms ?? 0,
+  errors: (/** @type {any} */ route) => route.error_share,
+};
+
+/** @param {{routes: any[] | null, reason: string | undefined, cacheReason: string | undefined}} props */
+function Routes({ routes, reason, cacheReason }) {
+  const [order, setOrder] = useState("requests");
+  const [isAll, setAll] = useState(false);
+  const by = ORDERS[/** @type {keyof typeof ORDERS} */ (order)];
+  const listed = [...(routes ?? [])].sort((left, right) => by(right) - by(left) || right.requests - left.requests);
+  return html`<${Card} title=${t("live.routes")} text=${t("live.routes.text")} wide
+      tools=${html`<${Segmented} name="order" label=${t("live.order")} value=${order} values=${Object.keys(ORDERS).map((one) => [one, t(`live.order.${one}`)])} onChange=${setOrder} />`}>
+    ${routes === null
+      ? html`<${Unavailable} reason=${reason} />`
+      : html`${cacheReason ? html`<p class="small muted">${t("live.no-cache")} ${cacheReason}</p>` : null}
+        <${Table} label=${t("live.routes")} rows=${isAll ? listed : listed.slice(0, ROUTES)} rowKey=${(/** @type {any} */ row) => `${row.function} ${row.route}`}
+          empty=${html`<p class="muted">${t("live.no-routes")}</p>`}
+          columns=${[
+            { title: t("live.route"), long: true, cell: (/** @type {any} */ row) => html`<code>${row.route ?? row.function}</code>${row.route ? html`<div class="small muted">${row.function}</div>` : null}` },
+            { title: t("live.requests"), kind: "number", cell: (/** @type {any} */ row) => number(row.requests) },
+            { title: t("live.p50"), kind: "number", cell: (/** @type {any} */ row) => (row.p50_ms === null ? "–" : milliseconds(row.p50_ms)) },
+            { title: t("live.p95"), kind: "number", cell: (/** @type {any} */ row) => (row.p95_ms === null ? "–" : milliseconds(row.p95_ms)) },
+            { title: t("live.errors"), kind: "number", cell: (/** @type {any} */ row) => html`<span class=${row.failed > 0 ? "is-bad" : "muted"} title=${t("live.failed", { n: row.failed })}>${percent(row.error_share, 1)}</span>` },
+            { title: t("live.hits"), kind: "number", cell: (/** @type {any} */ row) => (row.cache_hit_rate === null ? "–" : html`<span class="share-cell"><${ShareBar} share=${row.cache_hit_rate} label=${percent(row.cache_hit_rate, 0)} /> ${percent(row.cache_hit_rate, 0)}</span>`) },
+          ]} />
+        ${listed.length > ROUTES && !isAll ? html`<div class="row pages"><button type="button" class="button button-small" onClick=${() => setAll(true)}>${t("live.more-routes", { n: listed.length - ROUTES })}</button></div>` : null}`}
+  <//>`;
 }
 
 function Health() {

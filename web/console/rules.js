@@ -1,7 +1,7 @@
 /** The shop's rules for recommendations: what they do, which products they select, and a preview of their effect. */
 
-import { Dialog, problemText, Segmented } from "../common/components.js";
-import { money, number, percent } from "../common/format.js";
+import { Dialog, Field, Icon, ProblemNote, problemText, Segmented } from "../common/components.js";
+import { displayName, money, number, percent } from "../common/format.js";
 import { t } from "../common/i18n.js";
 import { link } from "../common/router.js";
 import { html, useState } from "../common/view.js";
@@ -97,7 +97,7 @@ function Editor({ rule, segments, onDone }) {
       setError(problem);
     }
   }
-  return html`<form class="stack" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); void save(); }}>
+  return html`<form id="rule-form" class="stack" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); void save(); }}>
     <${Segmented} name="kind" label=${t("rules.effect")} value=${kind} values=${KINDS.map((one) => [one, t(`rule.${one}`)])} onChange=${setKind} />
     <p class="muted small">${t(`rule.${kind}.text`)}</p>
     ${field("external_id", { hint: t("rules.field.external_id.hint") })}
@@ -115,9 +115,77 @@ function Editor({ rule, segments, onDone }) {
     ${error ? html`<p class="wrong" role="alert">${problemText(error)}</p>` : null}
     ${affected ? html`<div class="sunken"><p class="small">${t("rules.affected", { n: affected.total })}</p>
       <ul class="plain small">${affected.products.map((/** @type {any} */ one) => html`<li key=${one.id}>${one.name}</li>`)}</ul></div>` : null}
+    </form>
+    <${Effect} draft=${() => ({ rule: { ...kept(rule), ...body() }, rule_id: rule.id ?? null })} />
     <div class="row dialog-actions">
       <button type="button" class="button" onClick=${look}>${t("rules.look")}</button>
-      <button type="submit" class="button button-main" disabled=${isBusy}>${t("common.save")}</button>
-    </div>
-  </form>`;
+      <button type="submit" form="rule-form" class="button button-main" disabled=${isBusy}>${t("common.save")}</button>
+    </div>`;
+}
+
+/** Returns the fields of a stored rule that the form does not show. @param {any} rule */
+function kept(rule) {
+  return { discount_min: rule.discount_min ?? null, starts_at: rule.starts_at ?? null, ends_at: rule.ends_at ?? null };
+}
+
+/**
+ * What the rule would change for a user or a new visitor, before it is saved. The server computes it; nothing is stored.
+ *
+ * @param {{draft: () => {rule: any, rule_id: number | null}}} props
+ */
+function Effect({ draft }) {
+  const [user, setUser] = useState("");
+  const [found, setFound] = useState(/** @type {any} */ (null));
+  const [error, setError] = useState(/** @type {unknown} */ (null));
+  const [isBusy, setBusy] = useState(false);
+  async function show() {
+    setBusy(true);
+    setError(null);
+    try {
+      setFound((await api.post("/admin/preview", { ...draft(), user_id: user.trim() || null })).body);
+    } catch (problem) {
+      // it names the field of the rule to change
+      setFound(null);
+      setError(problem);
+    } finally {
+      setBusy(false);
+    }
+  }
+  return html`<section class="sunken effect" aria-label=${t("rules.effect-of")}>
+    <h3>${t("rules.effect-of")}</h3>
+    <p class="small muted">${t("rules.effect-of.text")}</p>
+    <form class="form-row" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); void show(); }}>
+      <${Field} label=${t("preview.user")} name="effect-user" value=${user} onInput=${setUser} hint=${t("rules.effect-of.user")} maxlength=${255} autocomplete="off" />
+      <button type="submit" class="button" disabled=${isBusy}>${isBusy ? t("rules.comparing") : t("rules.compare")}</button>
+    </form>
+    ${error ? html`<${ProblemNote} error=${error} />` : null}
+    ${found ? html`<p role="status" class="small"><strong>${t(found.changes ? "rules.changes" : "rules.changes-nothing")}</strong> ${found.user_id === null ? t("rules.for-visitor") : t("rules.for-user", { user: found.user_id })}</p>
+      <div class="two compared">
+        <${Answer} title=${t("rules.before")} places=${found.before} />
+        <${Answer} title=${t("rules.after")} places=${found.after} />
+      </div>` : null}
+  </section>`;
+}
+
+const MARKS = {
+  up: { icon: "up", tag: "tag-good" }, down: { icon: "down", tag: "tag-warm" }, added: { icon: "plus", tag: "tag-good" }, removed: { icon: "close", tag: "tag-bad" },
+};
+
+/** @param {{title: string, places: any[]}} props */
+function Answer({ title, places }) {
+  return html`<div>
+    <h4>${title}</h4>
+    ${places.length === 0 ? html`<p class="small muted">${t("common.nothing")}</p>` : null}
+    <ol class="plain places-list small">${places.map((one) => html`<li key=${one.product.id} class=${`place place-${one.change}`}>
+      <span class="figure muted">${one.place}</span>
+      <span class="place-name">${displayName(one.product.name)}</span>
+      ${one.change === "same" ? null : html`<${Mark} change=${one.change} other=${one.other_place} />`}
+    </li>`)}</ol>
+  </div>`;
+}
+
+/** What the rule does to a product, and its place in the other answer. @param {{change: keyof typeof MARKS, other: number | null}} props */
+function Mark({ change, other }) {
+  const { icon, tag } = MARKS[change];
+  return html`<span class=${`tag ${tag}`}><${Icon} name=${icon} size="small" /> ${t(`change.${change}`)}${other === null ? "" : ` (${other})`}</span>`;
 }

@@ -401,6 +401,21 @@ export interface CheckoutRequest {
   payment_token?: string | null;
 }
 
+/** A product in one of the two answers. */
+export interface ComparedPlace {
+  /** The product. */
+  product: PreviewedProduct;
+  /** Its place in this answer, from 1. */
+  place: number;
+  /** Its place in the other answer; null if it is not there. */
+  other_place: number | null;
+  /**
+   * What the rule does to it. `up` and `down` compare its order among the products of both answers: a product that
+   * makes room for an added one is `same`.
+   */
+  change: "same" | "up" | "down" | "added" | "removed";
+}
+
 /** A text that shoppers searched for. */
 export interface CountedSearch {
   /** The text, in lower case. */
@@ -885,6 +900,26 @@ export interface GuestMerge {
   left_wishlist: number[];
 }
 
+/** The uploaded file that becomes the image of a product. */
+export interface ImageChoice {
+  /** `upload` of `POST …/image-upload`. */
+  upload: string;
+}
+
+/** Where to send the file, and how. */
+export interface ImageUpload {
+  /** Token that names the upload when it is finished. */
+  upload: string;
+  /** Method of the request with the file. */
+  method: "PUT";
+  /** Address that takes the file once; relative to this API in the local system. */
+  url: string;
+  /** Headers of that request. The address takes the file with all of them alone. */
+  headers: Record<string, string>;
+  /** When address and token end. */
+  expires_at: string;
+}
+
 /** The last imports, latest first. */
 export interface ImportList {
   /** The imports. */
@@ -1099,6 +1134,16 @@ export interface MailAccepted {
   message: string;
 }
 
+/** The messages with events of a minute. A message has the events of one user from one request. */
+export interface MessagesOfMinute {
+  /** When the minute began. */
+  start: string;
+  /** Messages that Pub/Sub took from the functions. */
+  accepted: number;
+  /** Messages whose events took effect. */
+  applied: number;
+}
+
 /** A change of the model version that serves. */
 export interface ModelActivation {
   /** The version that serves now. */
@@ -1159,12 +1204,34 @@ export interface NewCartItem {
   quantity?: number;
 }
 
+/** An image that staff are about to upload. */
+export interface NewImage {
+  /** Type of the file. SVG is not taken, since it can hold scripts. */
+  content_type: "image/png" | "image/jpeg" | "image/webp";
+  /** Size of the file in bytes, at most 5 MiB. */
+  size: number;
+}
+
 /** A new password, and the token of the link that permits it. */
 export interface NewPassword {
   /** Token of a mailed link; valid once. */
   token: string;
   /** 8 to 128 characters; common passwords are refused. */
   new_password: string;
+}
+
+/** How the system works. */
+export interface Operations {
+  /** Where the figures come from. */
+  source: "local" | "cloud_monitoring" | "none";
+  /** The last 60 minutes, oldest first. */
+  traffic: MessagesOfMinute[] | null;
+  /** The event functions. */
+  queues: WaitingMessages[] | null;
+  /** Routes with requests, the one with most first. */
+  routes: RouteFigures[] | null;
+  /** What is null, or lacks a part, and why. */
+  unavailable: UnavailableFigure[];
 }
 
 /** An order with its history. */
@@ -2083,6 +2150,26 @@ export interface RoleChange {
   mailed: boolean;
 }
 
+/** The requests of a route in the last hour. */
+export interface RouteFigures {
+  /** Function that answers. */
+  function: string;
+  /** Method and path; null where the function alone is known. */
+  route: string | null;
+  /** Number of requests. */
+  requests: number;
+  /** Requests answered with a status of 500 or more. */
+  failed: number;
+  /** Share of these requests. */
+  error_share: number;
+  /** Median of the time to answer, in milliseconds. */
+  p50_ms: number | null;
+  /** 95th percentile of the time to answer, in milliseconds. */
+  p95_ms: number | null;
+  /** Share of answers from Redis among those that may be stored; null without any, or if unknown. */
+  cache_hit_rate: number | null;
+}
+
 /** Why a row of an import was rejected. */
 export interface RowProblem {
   /** Line of the body, from 1; the header of a CSV counts. */
@@ -2137,6 +2224,24 @@ export interface Rule {
   updated_at: string;
 }
 
+/** A rule to try on the recommendations of a user. */
+export interface RuleDraft {
+  /** The rule as it would be saved. */
+  rule: RuleWrite;
+  /** Id of the stored rule that it replaces; null for a new rule. */
+  rule_id?: number | null;
+  /** Id of the user; null for a new visitor. */
+  user_id?: string | null;
+  /** The product that the user is looking at. */
+  product_id?: number | null;
+  /** Number of products to return. */
+  k?: number;
+  /** `true` returns only products in stock. If omitted, products in stock come first. `false` ignores stock. */
+  in_stock?: boolean | null;
+  /** Which of the products that the user knows are returned, as in GET /recommendations. */
+  repeats?: "exclude" | "include" | "only";
+}
+
 /** All rules, oldest first. */
 export interface RuleList {
   /** The rules. */
@@ -2177,6 +2282,20 @@ export interface RulePatch {
   active?: boolean;
   /** Text that is shown as the reason where recommendations are explained. */
   note?: string;
+}
+
+/** The recommendations without and with the rule. */
+export interface RulePreview {
+  /** Id of the user; null for a new visitor. */
+  user_id: string | null;
+  /** How the products are chosen. */
+  strategy: "personalized" | "trending" | "cold_start_category";
+  /** Whether the rule changes the answer. */
+  changes: boolean;
+  /** The answer of now. */
+  before: ComparedPlace[];
+  /** The answer with the rule. */
+  after: ComparedPlace[];
 }
 
 /** A rule for recommendations: an effect, the products it applies to, and a period. */
@@ -2621,6 +2740,14 @@ export interface TrendingProducts {
   generated_at: string;
 }
 
+/** A figure that cannot be read. */
+export interface UnavailableFigure {
+  /** The figure; `cache` is the hit rates. */
+  figure: "traffic" | "queues" | "routes" | "cache";
+  /** Why, and what to do. */
+  reason: string;
+}
+
 /** Where a user is. */
 export interface UserLocation {
   /** Degrees north. */
@@ -2695,6 +2822,16 @@ export interface UsualPrices {
   high: number;
 }
 
+/** What waits for an event function. */
+export interface WaitingMessages {
+  /** Name of the subscription and of its function. */
+  subscription: string;
+  /** Messages that are not applied yet. */
+  waiting: number;
+  /** Age of the oldest of them in seconds; null if none waits. */
+  oldest_age_s: number | null;
+}
+
 /** A product on the wishlist. */
 export interface WishlistItem {
   /** The product as it is now. */
@@ -2759,6 +2896,12 @@ export class Operations {
    * be repeated with the same Idempotency-Key.
    */
   checkOut(body?: CheckoutRequest | null | null, query?: { user_id?: string | null }, options?: Options): Promise<Order>;
+  /**
+   * Compare the recommendations of a user or a new visitor with those under a rule that is not saved yet. The rule
+   * counts as in force, whatever its period and `active` say. Both answers come from the code that serves
+   * recommendations, in a transaction that is rolled back: nothing is stored, and no shopper sees the rule.
+   */
+  checkRule(body: RuleDraft, options?: Options): Promise<RulePreview>;
   /** Delete the user's search history. */
   clearSearchHistory(query?: { user_id?: string | null }, options?: Options): Promise<void>;
   /**
@@ -2770,6 +2913,11 @@ export class Operations {
   createFeed(body: FeedWrite, options?: Options): Promise<CatalogFeed>;
   /** Create a guest, with an id that cannot be guessed and tokens for it. */
   createGuest(options?: Options): Promise<TokenPair>;
+  /**
+   * Create an address to which one image of the product can be sent, within ten minutes. Then send the file there with
+   * the given method and headers, and finish with `PUT /products/{product_id}/image`.
+   */
+  createImageUpload(product_id: number, body: NewImage, options?: Options): Promise<ImageUpload>;
   /** Create a product. A new category is created with it. */
   createProduct(body: ProductWrite, options?: Options): Promise<Product>;
   /** Create a link that opens a report once within 5 minutes, since a browser that opens a page sends no token. */
@@ -2826,6 +2974,12 @@ export class Operations {
   getFeed(feed_id: number, options?: Options): Promise<CatalogFeed>;
   /** Return an import: how far it is, and its report once it has ended. */
   getImport(import_id: number, options?: Options): Promise<ImportWithReport>;
+  /**
+   * Get messages by minute, what waits, and the latency, errors and cache hits of each route in the last hour. The
+   * figures are some seconds old, in the cloud some minutes. A figure that cannot be read is null, and `unavailable`
+   * says why.
+   */
+  getOperations(options?: Options): Promise<Operations>;
   /** Get one of the shopper's orders. 404 for an order of another shopper. */
   getOrder(order_id: string, query?: { user_id?: string | null }, options?: Options): Promise<Order>;
   /**
@@ -3005,6 +3159,13 @@ export class Operations {
   runJob(name: string, body?: Record<string, unknown> | null, options?: Options): Promise<JobRunResult>;
   /** Report what a user did with a product of an answer. Repeated feedback changes nothing. */
   sendFeedback(body: Feedback, options?: Options): Promise<FeedbackAccepted>;
+  /**
+   * Take the file of an upload, once. Of the local system: in the cloud the file is sent to Cloud Storage. The token
+   * is the credential.
+   */
+  sendImage(content: BodyInit, mediaType: "image/jpeg" | "image/png" | "image/webp", query: { token: string }, options?: Options): Promise<void>;
+  /** Make the uploaded file the image of the product. Its `image_url` then leads to the file. Audited. */
+  setImage(product_id: number, body: ImageChoice, options?: Options): Promise<Product>;
   /** Set the user's location. From the next request on, products nearby rank higher. */
   setLocation(body: UserLocation, query?: { user_id?: string | null }, options?: Options): Promise<UserProfile>;
   /**

@@ -29,6 +29,9 @@ export class Operations {
   checkOut(body, query, options) {
     return this.send("POST", "/cart/checkout", { body, query, takesKey: true, ...options });
   }
+  checkRule(body, options) {
+    return this.send("POST", "/admin/preview", { body, ...options });
+  }
   clearSearchHistory(query, options) {
     return this.send("DELETE", "/users/me/search-history", { query, ...options });
   }
@@ -40,6 +43,9 @@ export class Operations {
   }
   createGuest(options) {
     return this.send("POST", "/auth/guest", { ...options });
+  }
+  createImageUpload(product_id, body, options) {
+    return this.send("POST", `/products/${encodeURIComponent(product_id)}/image-upload`, { body, ...options });
   }
   createProduct(body, options) {
     return this.send("POST", "/products", { body, takesKey: true, ...options });
@@ -115,6 +121,9 @@ export class Operations {
   }
   getImport(import_id, options) {
     return this.send("GET", `/admin/imports/${encodeURIComponent(import_id)}`, { ...options });
+  }
+  getOperations(options) {
+    return this.send("GET", "/admin/operations", { ...options });
   }
   getOrder(order_id, query, options) {
     return this.send("GET", `/orders/${encodeURIComponent(order_id)}`, { query, ...options });
@@ -280,6 +289,12 @@ export class Operations {
   }
   sendFeedback(body, options) {
     return this.send("POST", "/recommendations/feedback", { body, ...options });
+  }
+  sendImage(content, mediaType, query, options) {
+    return this.send("PUT", "/products/image-uploads", { content, mediaType, query, ...options });
+  }
+  setImage(product_id, body, options) {
+    return this.send("PUT", `/products/${encodeURIComponent(product_id)}/image`, { body, ...options });
   }
   setLocation(body, query, options) {
     return this.send("PUT", "/users/me/location", { body, query, ...options });

@@ -550,6 +550,24 @@ class CheckoutRequest(TypedDict):
     """
 
 
+class ComparedPlace(TypedDict):
+    """A product in one of the two answers."""
+
+    product: PreviewedProduct
+    """The product."""
+
+    place: int
+    """Its place in this answer, from 1."""
+
+    other_place: int | None
+    """Its place in the other answer; null if it is not there."""
+
+    change: Literal["same", "up", "down", "added", "removed"]
+    """What the rule does to it. `up` and `down` compare its order among the products of both answers: a product that
+    makes room for an added one is `same`.
+    """
+
+
 class CountedSearch(TypedDict):
     """A text that shoppers searched for."""
 
@@ -1202,6 +1220,32 @@ class GuestMerge(TypedDict):
     """Ids of products that stay on the guest's wishlist, because the account's is full."""
 
 
+class ImageChoice(TypedDict):
+    """The uploaded file that becomes the image of a product."""
+
+    upload: str
+    """`upload` of `POST …/image-upload`."""
+
+
+class ImageUpload(TypedDict):
+    """Where to send the file, and how."""
+
+    upload: str
+    """Token that names the upload when it is finished."""
+
+    method: Literal["PUT"]
+    """Method of the request with the file."""
+
+    url: str
+    """Address that takes the file once; relative to this API in the local system."""
+
+    headers: dict[str, str]
+    """Headers of that request. The address takes the file with all of them alone."""
+
+    expires_at: str
+    """When address and token end."""
+
+
 class ImportList(TypedDict):
     """The last imports, latest first."""
 
@@ -1488,6 +1532,19 @@ class MailAccepted(TypedDict):
     """Text for the person who made the request: whether a message is on its way."""
 
 
+class MessagesOfMinute(TypedDict):
+    """The messages with events of a minute. A message has the events of one user from one request."""
+
+    start: str
+    """When the minute began."""
+
+    accepted: int
+    """Messages that Pub/Sub took from the functions."""
+
+    applied: int
+    """Messages whose events took effect."""
+
+
 class ModelActivation(TypedDict):
     """A change of the model version that serves."""
 
@@ -1568,6 +1625,16 @@ class NewCartItem(TypedDict):
     """Number of pieces."""
 
 
+class NewImage(TypedDict):
+    """An image that staff are about to upload."""
+
+    content_type: Literal["image/png", "image/jpeg", "image/webp"]
+    """Type of the file. SVG is not taken, since it can hold scripts."""
+
+    size: int
+    """Size of the file in bytes, at most 5 MiB."""
+
+
 class NewPassword(TypedDict):
     """A new password, and the token of the link that permits it."""
 
@@ -1576,6 +1643,25 @@ class NewPassword(TypedDict):
 
     new_password: str
     """8 to 128 characters; common passwords are refused."""
+
+
+class Operations(TypedDict):
+    """How the system works."""
+
+    source: Literal["local", "cloud_monitoring", "none"]
+    """Where the figures come from."""
+
+    traffic: list[MessagesOfMinute] | None
+    """The last 60 minutes, oldest first."""
+
+    queues: list[WaitingMessages] | None
+    """The event functions."""
+
+    routes: list[RouteFigures] | None
+    """Routes with requests, the one with most first."""
+
+    unavailable: list[UnavailableFigure]
+    """What is null, or lacks a part, and why."""
 
 
 class Order(TypedDict):
@@ -2833,6 +2919,34 @@ class RoleChange(TypedDict):
     """Whether such a link is mailed to the account's address."""
 
 
+class RouteFigures(TypedDict):
+    """The requests of a route in the last hour."""
+
+    function: str
+    """Function that answers."""
+
+    route: str | None
+    """Method and path; null where the function alone is known."""
+
+    requests: int
+    """Number of requests."""
+
+    failed: int
+    """Requests answered with a status of 500 or more."""
+
+    error_share: float
+    """Share of these requests."""
+
+    p50_ms: float | None
+    """Median of the time to answer, in milliseconds."""
+
+    p95_ms: float | None
+    """95th percentile of the time to answer, in milliseconds."""
+
+    cache_hit_rate: float | None
+    """Share of answers from Redis among those that may be stored; null without any, or if unknown."""
+
+
 class RowProblem(TypedDict):
     """Why a row of an import was rejected."""
 
@@ -2910,6 +3024,31 @@ class Rule(TypedDict):
     """When it last changed."""
 
 
+class RuleDraft(TypedDict):
+    """A rule to try on the recommendations of a user."""
+
+    rule: RuleWrite
+    """The rule as it would be saved."""
+
+    rule_id: NotRequired[int | None]
+    """Id of the stored rule that it replaces; null for a new rule."""
+
+    user_id: NotRequired[str | None]
+    """Id of the user; null for a new visitor."""
+
+    product_id: NotRequired[int | None]
+    """The product that the user is looking at."""
+
+    k: NotRequired[int]
+    """Number of products to return."""
+
+    in_stock: NotRequired[bool | None]
+    """`true` returns only products in stock. If omitted, products in stock come first. `false` ignores stock."""
+
+    repeats: NotRequired[Literal["exclude", "include", "only"]]
+    """Which of the products that the user knows are returned, as in GET /recommendations."""
+
+
 class RuleList(TypedDict):
     """All rules, oldest first."""
 
@@ -2967,6 +3106,25 @@ class RulePatch(TypedDict):
 
     note: NotRequired[str]
     """Text that is shown as the reason where recommendations are explained."""
+
+
+class RulePreview(TypedDict):
+    """The recommendations without and with the rule."""
+
+    user_id: str | None
+    """Id of the user; null for a new visitor."""
+
+    strategy: Literal["personalized", "trending", "cold_start_category"]
+    """How the products are chosen."""
+
+    changes: bool
+    """Whether the rule changes the answer."""
+
+    before: list[ComparedPlace]
+    """The answer of now."""
+
+    after: list[ComparedPlace]
+    """The answer with the rule."""
 
 
 class RuleWrite(TypedDict):
@@ -3566,6 +3724,16 @@ class TrendingProducts(TypedDict):
     """When the answer was computed."""
 
 
+class UnavailableFigure(TypedDict):
+    """A figure that cannot be read."""
+
+    figure: Literal["traffic", "queues", "routes", "cache"]
+    """The figure; `cache` is the hit rates."""
+
+    reason: str
+    """Why, and what to do."""
+
+
 class UserLocation(TypedDict):
     """Where a user is."""
 
@@ -3660,6 +3828,19 @@ class UsualPrices(TypedDict):
 
     high: float
     """One standard deviation above the mean, of logarithms."""
+
+
+class WaitingMessages(TypedDict):
+    """What waits for an event function."""
+
+    subscription: str
+    """Name of the subscription and of its function."""
+
+    waiting: int
+    """Messages that are not applied yet."""
+
+    oldest_age_s: float | None
+    """Age of the oldest of them in seconds; null if none waits."""
 
 
 class WishlistItem(TypedDict):

@@ -204,6 +204,24 @@ class Operations(Sender):
         )
         return cast("models.Order", answer)
 
+    def check_rule(
+        self,
+        body: models.RuleDraft,
+    ) -> models.RulePreview:
+        """Compare the recommendations of a user or a new visitor with those under a rule that is not saved yet.
+
+        The rule counts as in force, whatever its period and `active` say. Both answers come from the code that serves
+        recommendations, in a transaction that is rolled back: nothing is stored, and no shopper sees the rule.
+        """
+        answer = self.send(
+            request(
+                "POST",
+                "/admin/preview",
+                body=body,
+            )
+        )
+        return cast("models.RulePreview", answer)
+
     def clear_search_history(
         self,
         *,
@@ -270,6 +288,26 @@ class Operations(Sender):
             )
         )
         return cast("models.TokenPair", answer)
+
+    def create_image_upload(
+        self,
+        product_id: int,
+        body: models.NewImage,
+    ) -> models.ImageUpload:
+        """Create an address to which one image of the product can be sent, within ten minutes.
+
+        Then send the file there with the given method and headers, and finish with `PUT /products/{product_id}/image`.
+
+        product_id : Id of the product.
+        """
+        answer = self.send(
+            request(
+                "POST",
+                ("/products/{product_id}/image-upload", {"product_id": product_id}),
+                body=body,
+            )
+        )
+        return cast("models.ImageUpload", answer)
 
     def create_product(
         self,
@@ -689,6 +727,22 @@ class Operations(Sender):
             )
         )
         return cast("models.ImportWithReport", answer)
+
+    def get_operations(
+        self,
+    ) -> models.Operations:
+        """Get messages by minute, what waits, and the latency, errors and cache hits of each route in the last hour.
+
+        The figures are some seconds old, in the cloud some minutes. A figure that cannot be read is null, and
+        `unavailable` says why.
+        """
+        answer = self.send(
+            request(
+                "GET",
+                "/admin/operations",
+            )
+        )
+        return cast("models.Operations", answer)
 
     def get_order(
         self,
@@ -2043,6 +2097,48 @@ class Operations(Sender):
         )
         return cast("models.FeedbackAccepted", answer)
 
+    def send_image(
+        self,
+        content: bytes,
+        *,
+        media_type: Literal["image/jpeg", "image/png", "image/webp"],
+        token: str,
+    ) -> None:
+        """Take the file of an upload, once. Of the local system: in the cloud the file is sent to Cloud Storage.
+
+        The token is the credential.
+
+        token : `upload` of `POST …/image-upload`.
+        """
+        self.send(
+            request(
+                "PUT",
+                "/products/image-uploads",
+                query={
+                    "token": token,
+                },
+                content=(media_type, content),
+            )
+        )
+
+    def set_image(
+        self,
+        product_id: int,
+        body: models.ImageChoice,
+    ) -> models.Product:
+        """Make the uploaded file the image of the product. Its `image_url` then leads to the file. Audited.
+
+        product_id : Id of the product.
+        """
+        answer = self.send(
+            request(
+                "PUT",
+                ("/products/{product_id}/image", {"product_id": product_id}),
+                body=body,
+            )
+        )
+        return cast("models.Product", answer)
+
     def set_location(
         self,
         body: models.UserLocation,
@@ -2452,6 +2548,24 @@ class AsyncOperations(AsyncSender):
         )
         return cast("models.Order", answer)
 
+    async def check_rule(
+        self,
+        body: models.RuleDraft,
+    ) -> models.RulePreview:
+        """Compare the recommendations of a user or a new visitor with those under a rule that is not saved yet.
+
+        The rule counts as in force, whatever its period and `active` say. Both answers come from the code that serves
+        recommendations, in a transaction that is rolled back: nothing is stored, and no shopper sees the rule.
+        """
+        answer = await self.send(
+            request(
+                "POST",
+                "/admin/preview",
+                body=body,
+            )
+        )
+        return cast("models.RulePreview", answer)
+
     async def clear_search_history(
         self,
         *,
@@ -2518,6 +2632,26 @@ class AsyncOperations(AsyncSender):
             )
         )
         return cast("models.TokenPair", answer)
+
+    async def create_image_upload(
+        self,
+        product_id: int,
+        body: models.NewImage,
+    ) -> models.ImageUpload:
+        """Create an address to which one image of the product can be sent, within ten minutes.
+
+        Then send the file there with the given method and headers, and finish with `PUT /products/{product_id}/image`.
+
+        product_id : Id of the product.
+        """
+        answer = await self.send(
+            request(
+                "POST",
+                ("/products/{product_id}/image-upload", {"product_id": product_id}),
+                body=body,
+            )
+        )
+        return cast("models.ImageUpload", answer)
 
     async def create_product(
         self,
@@ -2937,6 +3071,22 @@ class AsyncOperations(AsyncSender):
             )
         )
         return cast("models.ImportWithReport", answer)
+
+    async def get_operations(
+        self,
+    ) -> models.Operations:
+        """Get messages by minute, what waits, and the latency, errors and cache hits of each route in the last hour.
+
+        The figures are some seconds old, in the cloud some minutes. A figure that cannot be read is null, and
+        `unavailable` says why.
+        """
+        answer = await self.send(
+            request(
+                "GET",
+                "/admin/operations",
+            )
+        )
+        return cast("models.Operations", answer)
 
     async def get_order(
         self,
@@ -4290,6 +4440,48 @@ class AsyncOperations(AsyncSender):
             )
         )
         return cast("models.FeedbackAccepted", answer)
+
+    async def send_image(
+        self,
+        content: bytes,
+        *,
+        media_type: Literal["image/jpeg", "image/png", "image/webp"],
+        token: str,
+    ) -> None:
+        """Take the file of an upload, once. Of the local system: in the cloud the file is sent to Cloud Storage.
+
+        The token is the credential.
+
+        token : `upload` of `POST …/image-upload`.
+        """
+        await self.send(
+            request(
+                "PUT",
+                "/products/image-uploads",
+                query={
+                    "token": token,
+                },
+                content=(media_type, content),
+            )
+        )
+
+    async def set_image(
+        self,
+        product_id: int,
+        body: models.ImageChoice,
+    ) -> models.Product:
+        """Make the uploaded file the image of the product. Its `image_url` then leads to the file. Audited.
+
+        product_id : Id of the product.
+        """
+        answer = await self.send(
+            request(
+                "PUT",
+                ("/products/{product_id}/image", {"product_id": product_id}),
+                body=body,
+            )
+        )
+        return cast("models.Product", answer)
 
     async def set_location(
         self,

@@ -3,7 +3,7 @@
 candidate_statements.py has the statement.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -128,10 +128,14 @@ def read_explained(
     exclude: Sequence[ProductReference] = (),
     in_stock: bool = False,
     context: Sequence[ProductReference] = (),
+    read: Callable[..., Sequence[Sequence[Any]]] = postgres.read,
 ) -> ExplainedCandidates:
-    """Return what ``read_candidates`` returns, and what explains it, by the same statement with further columns."""
+    """Return what ``read_candidates`` returns, and what explains it, by the same statement with further columns.
+
+    ``read`` runs the statement.
+    """
     statement = explained_statement(*_key(repeats, category, in_stock, k))
-    ((row,),) = postgres.read(statement, user_id=user_id, **_parameters(repeats, category, k, exclude, context))
+    ((row,),) = read(statement, user_id=user_id, **_parameters(repeats, category, k, exclude, context))
     columns = orjson.loads(row)
     contributions: dict[int, list[tuple[int, float]]] = {}
     for product_id, source, cf in columns["contributed"]:

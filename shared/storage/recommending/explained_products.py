@@ -1,6 +1,6 @@
 """The products and categories that an explanation names, hidden ones included."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from shared.clients import postgres
@@ -13,12 +13,12 @@ FROM products p LEFT JOIN categories c ON c.id = p.category_id WHERE p.id = ANY 
 CATEGORIES: Final = "SELECT id, path FROM categories WHERE id = ANY (cast(:ids AS bigint[]))"
 
 
-def read_products(ids: Collection[int]) -> dict[int, dict[str, Any]]:
-    """Return what tells products apart, by id. Deleted products are missing."""
-    rows = postgres.read(PRODUCTS, ids=sorted(set(ids)))
+def read_products(ids: Collection[int], read: Callable[..., Any] = postgres.read) -> dict[int, dict[str, Any]]:
+    """Return what tells products apart, by id. Deleted products are missing. ``read`` runs the statement."""
+    rows = read(PRODUCTS, ids=sorted(set(ids)))
     return {int(row.id): dict(row._mapping) for row in rows}
 
 
-def category_paths(ids: Collection[int]) -> dict[int, str]:
-    """Return the paths of categories, by id."""
-    return {int(row[0]): row[1] for row in postgres.read(CATEGORIES, ids=sorted(ids))}
+def category_paths(ids: Collection[int], read: Callable[..., Any] = postgres.read) -> dict[int, str]:
+    """Return the paths of categories, by id. ``read`` runs the statement."""
+    return {int(row[0]): row[1] for row in read(CATEGORIES, ids=sorted(ids))}

@@ -1,7 +1,7 @@
 """New products whose descriptions are like those of a user's profile."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from shared.clients import postgres
 from shared.domain.category_references import CategoryReference
@@ -51,14 +51,16 @@ def nearest_new(
     category: CategoryReference,
     exclude: Sequence[ProductReference],
     in_stock: bool,
+    run: Callable[..., Sequence[Sequence[Any]]] = postgres.run_prepared,
 ) -> list[tuple[int, str | None]]:
     """Return up to ``n`` products younger than ``days``, those most like the profile first: id, and group of variants.
 
-    ``profile`` holds ``(product_id, weight, event type)``; if it is empty, so is the result.
+    ``profile`` holds ``(product_id, weight, event type)``; if it is empty, so is the result. ``run`` runs the
+    statement.
     """
     if not profile or n < 1:
         return []
-    rows = postgres.run_prepared(
+    rows = run(
         NEAREST_NEW,
         user_id=user_id,
         profile=[product_id for product_id, _weight, _event_type in profile],

@@ -13,6 +13,11 @@ output "account" {
   value       = google_service_account.this.account_id
 }
 
+output "account_id" {
+  description = "The full name of its service account, for grants on it."
+  value       = google_service_account.this.name
+}
+
 output "member" {
   description = "Its service account as an IAM member."
   value       = google_service_account.this.member

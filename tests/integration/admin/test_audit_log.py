@@ -54,6 +54,12 @@ ELSEWHERE = {
     ("DELETE", "/admin/api-keys/{key_id}"),
     # reads: its body names the users
     ("POST", "/recommendations/batch"),
+    # tests/integration/products/test_images.py: it needs a file that was uploaded
+    ("PUT", "/products/{product_id}/image"),
+    # changes nothing: it says where a file may be sent
+    ("POST", "/products/{product_id}/image-upload"),
+    # changes nothing: its transaction is rolled back
+    ("POST", "/admin/preview"),
     # changes nothing: staff may read the report that the link opens
     ("POST", "/admin/training-runs/{run_id}/report-link"),
 }

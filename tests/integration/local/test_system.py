@@ -76,6 +76,37 @@ def test_status_shows_parts_health_and_runs(aisle: Aisle) -> None:
     assert re.search(r"^daily_stats +\d{4}-.* +succeeded +[\d.]+$", process.stdout, re.MULTILINE), process.stdout
 
 
+def test_waiting_ends_once_events_have_taken_effect_and_operations_show_them(aisle: Aisle) -> None:
+    assert aisle.run("wait").returncode == 0
+    environment = read_json(aisle.home / "run.json")["environment"]
+    admin = {"Authorization": f"Bearer {environment['ADMIN_TOKEN']}"}
+    product = {"external_id": "waited-for", "name": "A lamp", "price": 10, "quantity": 5}
+    made = httpx.post(f"{aisle.url}/products", json=product, headers=admin)
+    assert made.status_code == 201, made.text
+    event = {"user_id": "patient", "product_id": made.json()["id"], "event_type": "view"}
+    for _ in range(5):
+        assert httpx.post(f"{aisle.url}/events", json=event).status_code == 202
+    done = aisle.run("wait", "--timeout", "60")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    viewed = httpx.get(f"{aisle.url}/recently-viewed", params={"user_id": "patient"}).json()["products"]
+    assert [each["id"] for each in viewed] == [event["product_id"]]
+    assert re.search(r"^update_preferences +0 +-$", aisle.run("status").stdout, re.MULTILINE)
+    deadline = time.monotonic() + 60
+    accepted = applied = 0
+    # the parts report every few seconds
+    while min(accepted, applied) < 5 and time.monotonic() < deadline:
+        found = httpx.get(f"{aisle.url}/admin/operations", headers=admin, timeout=30).json()
+        accepted, applied = (sum(minute[name] for minute in found["traffic"]) for name in ("accepted", "applied"))
+        time.sleep(0.2)
+    assert min(accepted, applied) >= 5
+    assert found["unavailable"] == []
+    assert {queue["subscription"]: queue["waiting"] for queue in found["queues"]}["update_preferences"] == 0
+    sent = next(route for route in found["routes"] if route["route"] == "POST /events")
+    assert (sent["function"], sent["failed"]) == ("events", 0)
+    assert sent["requests"] >= 5
+    assert 0 < sent["p50_ms"] <= sent["p95_ms"]
+
+
 def test_jobs_answer_and_refuse(aisle: Aisle) -> None:
     assert json.loads(aisle.run("job", "daily_stats").stdout)["job"] == "daily_stats"
     wrong = aisle.run("job", "daily_stats", "speed=9")

@@ -20,9 +20,9 @@ Find = Callable[..., list[StoredSpan]]
 
 
 @pytest.fixture
-def collector(tmp_path: Path) -> Iterator[tuple[Collector, str]]:
+def collector(tmp_path: Path, env: dict[str, str]) -> Iterator[tuple[Collector, str]]:
     """Serve a collector, and return it with its address."""
-    kept = Collector(tmp_path / "spans", TOKEN)
+    kept = Collector(tmp_path / "spans", TOKEN, env["PUBSUB_EMULATOR_HOST"])
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(kept.app(), lifespan="off", log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -3,7 +3,7 @@
 import pytest
 from fastapi import Response
 
-from functions.products.schemas import SuggestionQuery
+from functions.products.schemas.catalog import SuggestionQuery
 from shared.http.idempotency import MARGIN_S, fingerprint, kept_answer
 from shared.settings import Settings
 

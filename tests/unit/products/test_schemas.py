@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from functions.products.schemas import MAX_FILTER_TAGS, ProductQuery, SuggestionQuery
+from functions.products.schemas.catalog import MAX_FILTER_TAGS, ProductQuery, SuggestionQuery
 
 
 def test_the_default_query_is_the_first_twenty_products() -> None:

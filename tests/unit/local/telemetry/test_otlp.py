@@ -36,9 +36,9 @@ def metrics_of(service: str, *requests: tuple[str, float]) -> Iterator[bytes]:
 def test_metrics_are_shown_in_the_text_format_with_their_newest_values() -> None:
     registry = otlp.Registry()
     for body in metrics_of("gateway", ("/a", 0.5), ("/a", 1), ("/a", 3)):
-        registry.add(body)
+        registry.add(otlp.metrics_of(body))
     for body in metrics_of("jobs", ("/b", 7)):
-        registry.add(body)
+        registry.add(otlp.metrics_of(body))
     assert registry.text().splitlines() == [
         "# HELP a_count_total how many",
         "# TYPE a_count_total counter",
@@ -94,4 +94,4 @@ def test_a_body_that_is_no_message_is_refused(body: bytes) -> None:
     with pytest.raises(MalformedBody):
         otlp.spans_of(body)
     with pytest.raises(MalformedBody):
-        otlp.Registry().add(body)
+        otlp.metrics_of(body)

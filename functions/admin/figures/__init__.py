@@ -1,0 +1,1 @@
+"""Where the figures of operations come from: the local system's telemetry, or Cloud Monitoring."""
