@@ -120,3 +120,16 @@ with transaction() as connection:
     training_runs.add(connection, "evaluation", datetime.now(UTC), "evaluated", report)
 """,
     )
+
+
+def create_support(home: Path) -> Login:
+    """Create a member of staff with the role support."""
+    login = create_admin(home)
+    run(
+        home,
+        f"""
+from shared.clients.postgres import write
+write("UPDATE users SET role = 'support' WHERE email = :email", email="{login.email}")
+""",
+    )
+    return login
