@@ -1,8 +1,10 @@
 """Selecting the products of a personal answer from its candidates."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
+
+import orjson
 
 from shared.domain.category_references import ANY_CATEGORY, CategoryReference
 from shared.domain.diversity import diversify
@@ -30,6 +32,26 @@ class RecommendationsRequest:
     context: Sequence[ProductReference] = ()
     diversity: float = 0.0
     repeats: Repeats = "exclude"
+
+
+def packed_request(request: RecommendationsRequest) -> bytes:
+    """Return a request as JSON, from which ``request_of`` makes it again."""
+    values = {field.name: getattr(request, field.name) for field in fields(request)}
+    values["category"] = tuple(request.category)
+    for name in ("exclude", "context"):
+        values[name] = [tuple(reference) for reference in values[name]]
+    return orjson.dumps(values)
+
+
+def request_of(packed: bytes) -> RecommendationsRequest:
+    """Return the request of ``packed_request``."""
+    values = orjson.loads(packed)
+    values["category"] = CategoryReference(*values["category"])
+    for name in ("exclude", "context"):
+        values[name] = [ProductReference(*reference) for reference in values[name]]
+    if values["location"] is not None:
+        values["location"] = tuple(values["location"])
+    return RecommendationsRequest(**values)
 
 
 class Selection(NamedTuple):
