@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from shared.errors import AppError
 from shared.personal_answers import recommend
-from shared.selection import request_of
+from shared.selection import UnreadableRequest, request_of
 from shared.settings import settings
 from shared.storage.answers import answers_ahead
 from shared.storage.answers.answers_ahead import Outdated
@@ -44,29 +44,35 @@ def _compute(done: dict[str, Any]) -> None:
     deadline = monotonic() + settings().answers_ahead_s
     users = latest_users(settings().recommendation_ttl_s, READ_USERS_FACTOR * max_users)
     for begin in range(0, len(users), PAGE):
+        if monotonic() >= deadline:
+            done["ended"] = "out of time"
+            return
         for outdated in answers_ahead.find_outdated(users[begin : begin + PAGE]):
             if done["users"] == max_users:
                 return
-            answers = 0
+            is_counted = False
             for query, request in outdated.requests.items():
                 began = monotonic()
                 if began >= deadline:
                     done["ended"] = "out of time"
                     return
-                answers += _compute_one(outdated, query, request)
+                if _compute_one(outdated, query, request):
+                    done["answers"] += 1
+                    done["users"] += not is_counted
+                    is_counted = True
                 took = monotonic() - began
                 if took > SLOW_S:
                     done["ended"] = "the database is busy"
                     return
                 sleep(REST * took)
-            done["answers"] += answers
-            done["users"] += bool(answers)
 
 
 def _compute_one(outdated: Outdated, query: bytes, request: bytes) -> bool:
     """Compute and store one answer; False if the user has acted meanwhile, or if the request fails by now."""
     try:
         body = recommend(request_of(request))
+    except UnreadableRequest:
+        return False
     except AppError as error:
         if error.status >= 500:
             raise

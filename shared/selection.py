@@ -34,6 +34,10 @@ class RecommendationsRequest:
     repeats: Repeats = "exclude"
 
 
+class UnreadableRequest(ValueError):
+    """A packed request that this release does not understand."""
+
+
 def packed_request(request: RecommendationsRequest) -> bytes:
     """Return a request as JSON, from which ``request_of`` makes it again."""
     values = {field.name: getattr(request, field.name) for field in fields(request)}
@@ -44,14 +48,17 @@ def packed_request(request: RecommendationsRequest) -> bytes:
 
 
 def request_of(packed: bytes) -> RecommendationsRequest:
-    """Return the request of ``packed_request``."""
-    values = orjson.loads(packed)
-    values["category"] = CategoryReference(*values["category"])
-    for name in ("exclude", "context"):
-        values[name] = [ProductReference(*reference) for reference in values[name]]
-    if values["location"] is not None:
-        values["location"] = tuple(values["location"])
-    return RecommendationsRequest(**values)
+    """Return the request of ``packed_request``. Raises UnreadableRequest for one that another release packed."""
+    try:
+        values = orjson.loads(packed)
+        values["category"] = CategoryReference(*values["category"])
+        for name in ("exclude", "context"):
+            values[name] = [ProductReference(*reference) for reference in values[name]]
+        if values["location"] is not None:
+            values["location"] = tuple(values["location"])
+        return RecommendationsRequest(**values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableRequest(str(error)) from error
 
 
 class Selection(NamedTuple):

@@ -15,7 +15,6 @@ from shared.storage.answers.protocol import (
     epoch_prefix,
     generation_key,
     user_key,
-    valid_body,
 )
 from shared.storage.answers.user_answers import fields_of
 
@@ -25,6 +24,22 @@ if TYPE_CHECKING:
 # answers of a user that are computed ahead; most shops show one or two
 QUERIES_MAX: Final = 4
 
+# The raw query strings of a user's outdated answers, each followed by its request: the answers themselves, which are
+# large, stay where they are. A valid answer begins with ARGV[1], the field of a request with ARGV[2].
+FIND: Final = """
+local stored, answers, found = redis.call('HGETALL', KEYS[1]), {}, {}
+for place = 1, #stored, 2 do answers[stored[place]] = stored[place + 1] end
+for field, request in pairs(answers) do
+    if string.sub(field, 1, #ARGV[2]) == ARGV[2] then
+        local query = string.sub(field, #ARGV[2] + 1)
+        if string.sub(answers[query] or '', 1, #ARGV[1]) ~= ARGV[1] then
+            table.insert(found, query)
+            table.insert(found, request)
+        end
+    end
+end
+return found
+"""
 # As in user_answers, nothing is stored if the user's generation (KEYS[2]) is no longer ARGV[1]. A valid answer of the
 # user's own request (its epoch is ARGV[3]) stays, and so does its time to live; otherwise the time begins now.
 STORE: Final = """
@@ -59,23 +74,19 @@ def find_outdated(user_ids: Sequence[str]) -> list[Outdated]:
     def work(redis: "Redis") -> list[Outdated]:
         pipeline = redis.pipeline(transaction=False)
         pipeline.hget(EPOCHS, RECOMMENDATIONS)
-        for user_id in user_ids:
-            pipeline.get(generation_key(user_id))
-            pipeline.hgetall(user_key(user_id))
-        epoch, *answers = pipeline.execute()
+        (epoch,) = pipeline.execute()
         if epoch is None:
             return []
+        prefix = epoch_prefix(epoch)
+        for user_id in user_ids:
+            pipeline.get(generation_key(user_id))
+            pipeline.eval(FIND, 1, user_key(user_id), prefix, REQUEST_FIELD)
+        answers = pipeline.execute()
         found = []
         for user_id, generation, stored in zip(user_ids, answers[::2], answers[1::2], strict=True):
-            requests = {
-                field[len(REQUEST_FIELD) :]: value
-                for field, value in stored.items()
-                if field.startswith(REQUEST_FIELD)
-                and valid_body(stored.get(field[len(REQUEST_FIELD) :]), epoch) is None
-            }
+            requests = sorted(zip(stored[::2], stored[1::2], strict=True))
             if requests:
-                chosen = dict(sorted(requests.items())[:QUERIES_MAX])
-                found.append(Outdated(user_id, chosen, epoch_prefix(epoch), generation or b""))
+                found.append(Outdated(user_id, dict(requests[:QUERIES_MAX]), prefix, generation or b""))
         return found
 
     return redis_sync.attempt(work, [])

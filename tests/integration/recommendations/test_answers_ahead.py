@@ -126,7 +126,7 @@ def test_a_busy_database_is_left_to_requests(shop: httpx.Client, serve: Serve, m
     invalidation.flush(*MODEL_SCOPES)
     monkeypatch.setattr(answers_ahead, "SLOW_S", 0.0)
     done = compute_ahead()
-    assert done["ended"] == "the database is busy"
+    assert done == {"users": 1, "answers": 1, "ended": "the database is busy"}
     assert sum(ask(shop, user)[0] for user in ("u0", "u1")) == 1
 
 
@@ -226,6 +226,16 @@ def test_a_question_that_fails_by_now_is_left_out(shop: httpx.Client, serve: Ser
     postgres.write("DELETE FROM categories WHERE name = 'Gone'")
     assert publish(serve)["ahead"] == {"users": 1, "answers": 1}
     assert ask(shop, "u1")[0]
+
+
+def test_a_request_of_another_release_is_left_out(shop: httpx.Client, serve: Serve) -> None:
+    for user in ("u0", "u1"):
+        ask(shop, user)
+    redis = redis_sync.client()
+    (field,) = (field for field in redis.hkeys(user_key("u0")) if field.startswith(b"r:"))
+    redis.hset(user_key("u0"), field, b'{"user_id": "u0", "mood": "good"}')
+    assert publish(serve)["ahead"] == {"users": 1, "answers": 1}
+    assert [ask(shop, user)[0] for user in ("u0", "u1")] == [False, True]
 
 
 def test_a_request_is_the_same_after_it_was_stored() -> None:

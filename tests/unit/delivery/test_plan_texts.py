@@ -1,6 +1,7 @@
 """A plan as text, as JSON and as Terraform's variables; and the files that are written from it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +24,9 @@ def test_the_page_and_the_profiles_of_terraform_are_the_plans() -> None:
         assert plan_texts.text(plan_for(demand)) in page
 
 
-def test_a_page_that_differs_fails_the_check(tmp_path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]  # fixtures
+def test_a_page_that_differs_fails_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     changed = tmp_path / "capacity.md"
     changed.write_text(plan_texts.page().replace("requests/s", "requests/h", 1))
     monkeypatch.setattr(plan_texts, "PAGE", changed)
