@@ -57,7 +57,8 @@ def test_plans_are_found_among_other_lines_of_the_log() -> None:
 def test_only_a_large_table_read_whole_is_a_fault() -> None:
     small, large = (Statement("SELECT", 1, (Scan("Seq Scan", "products", None, rows),)) for rows in (SMALL, SMALL + 1))
     by_index = Statement("SELECT", 1, (Scan("Index Scan", "products", "products_pkey", SMALL + 1),))
-    assert sequential({"a": [small], "b": [by_index]}) == []
+    combinations = Statement("SELECT", 1, (Scan("Seq Scan", "catalog_counts", None, SMALL + 1),))
+    assert sequential({"a": [small], "b": [by_index], "c": [combinations]}) == []
     assert sequential({"a": [small, large]}) == [f"a: Seq Scan of products: {SMALL + 1:,} rows\n  SELECT"]
 
 
