@@ -122,30 +122,34 @@ def median(values: Sequence[float]) -> float:
 
 
 @contextmanager
-def bench(products: int, events: int, say: Callable[[str], None]) -> Iterator[Bench]:
-    """Start Postgres, Redis and Pub/Sub on a fresh state folder and load a synthetic shop of this size."""
+def services(say: Callable[[str], None]) -> Iterator[Services]:
+    """Start Postgres, Redis and Pub/Sub on a fresh state folder, point this process to them, and migrate."""
     with tempfile.TemporaryDirectory(prefix="aisle-bench-") as folder:
         os.chmod(folder, 0o711)
         with Services(
             State.create(Path(folder) / "state"), report=say, own={"PATH": os.environ.get("PATH", "")}
-        ) as services:
-            os.environ.update(services.environment | {"RATE_LIMIT_PER_MINUTE": "1000000000", "LOG_LEVEL": "ERROR"})
-            from local import data
+        ) as running:
+            running.environment |= {"RATE_LIMIT_PER_MINUTE": "1000000000", "LOG_LEVEL": "ERROR"}
+            os.environ.update(running.environment)
             from shared import clients
             from shared.storage.schema.migrations import migrate
 
             clients.reset()
             migrate()
-            say(f"loading {products:,} products and {events:,} events")
-            data.load("synthetic", {"products": products, "events": events, "users": max(500, events // 100)}, say)
-            run_jobs(say)
-            yield Bench(
-                dict(services.environment) | {"RATE_LIMIT_PER_MINUTE": "1000000000", "LOG_LEVEL": "ERROR"},
-                products,
-                events,
-                say,
-            )
+            yield running
             clients.reset()
+
+
+@contextmanager
+def bench(products: int, events: int, say: Callable[[str], None]) -> Iterator[Bench]:
+    """Start the services and load a synthetic shop of this size."""
+    with services(say) as running:
+        from local import data
+
+        say(f"loading {products:,} products and {events:,} events")
+        data.load("synthetic", {"products": products, "events": events, "users": max(500, events // 100)}, say)
+        run_jobs(say)
+        yield Bench(dict(running.environment), products, events, say)
 
 
 def make_topic(bench: Bench, topic: str) -> None:

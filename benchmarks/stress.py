@@ -23,20 +23,11 @@ import psutil
 
 from benchmarks.frame import Bench, bench, make_topic
 from benchmarks.load import get, post
+from delivery.demand import MIX
 from shared import messages
 from shared.clients.postgres import write
 
 FUNCTIONS: Final = ("recommendations", "products", "events", "cart")
-# how often each request comes, of 100
-PROFILE: Final = {
-    "recommendations": 35,
-    "product": 20,
-    "search": 10,
-    "trending": 5,
-    "event": 20,
-    "cart": 6,
-    "checkout": 4,
-}
 MAX_P95_MS: Final = 100.0
 MAX_FAILED_SHARE: Final = 0.001
 FIRST_RATE: Final = 20.0
@@ -87,7 +78,7 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
 
 
 class Shoppers:
-    """Makes the requests of the profile, each with the function that answers it."""
+    """Makes the requests of the mix, each with the function that answers it."""
 
     def __init__(self, products: int, seed: int = 1) -> None:
         self.products = products
@@ -97,7 +88,7 @@ class Shoppers:
 
     def next(self) -> tuple[str, bytes]:
         """Return a function and a request."""
-        kind = self.chance.choices(list(PROFILE), list(PROFILE.values()))[0]
+        kind = self.chance.choices(list(MIX), list(MIX.values()))[0]
         user, product = self.chance.randrange(2000), self.chance.randint(1, self.products)
         if kind == "checkout" and self.bought + CARTS_AHEAD > self.carts:
             # no cart has been filled long enough ago

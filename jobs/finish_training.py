@@ -12,6 +12,7 @@ from jobs.spark.results import read_neighbours
 from jobs.spark.submission import PreparedTraining, folder_of, read_training, request_batch
 from jobs.tuning.fitting import NEIGHBOURS
 from jobs.tuning.publishing import find_publishing_obstacle, keep_active_model
+from shared.answers_ahead import compute_ahead
 from shared.clients import spark_batches
 from shared.clients.postgres import transaction
 from shared.domain.formula import SERVING_KEYS
@@ -99,7 +100,8 @@ def publish(batch: TrainingBatch, training: PreparedTraining) -> dict[str, Any]:
         timings=training.timings,
     )
     close(batch, "published")
-    return {"outcome": "published", "version": version, **metrics, "dropped": models.drop_surplus()}
+    dropped = models.drop_surplus()
+    return {"outcome": "published", "version": version, **metrics, "dropped": dropped, "ahead": compute_ahead()}
 
 
 def in_scores_of(training: PreparedTraining, mean_score: float) -> dict[str, Any]:

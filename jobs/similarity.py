@@ -27,6 +27,7 @@ from jobs.tuning.short_histories import GROUPS_FROM, share_lengths
 from jobs.tuning.space import SPACES, Space
 from jobs.tuning.trial import Trial
 from jobs.tuning.warm_start import ActiveVersion, read_version
+from shared.answers_ahead import compute_ahead
 from shared.domain.formula import Repeats
 from shared.domain.replenishment import REPLENISHMENT_KEY
 from shared.job import Parameters, job, progress
@@ -206,4 +207,5 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     )
     dropped = models.drop_surplus()
     timings["publish_s"] = round(time.perf_counter() - started, 3)
-    return {"outcome": "published", "version": version, **details, **timings, "dropped": dropped}
+    ahead = compute_ahead()
+    return {"outcome": "published", "version": version, **details, **timings, "dropped": dropped, "ahead": ahead}

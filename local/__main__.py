@@ -34,6 +34,11 @@ Check a deployment
   doctor [URL]             check a deployment by the URL of its admin function, or with the settings of this shell
   rehearse                 practise a restore on a database of its own: dump, drop, restore, compare
 
+Plan a deployment
+  simulate --requests-per-s N [--products P] [--users U] [--events-per-s E] [--cached-share S] [--peak-ratio R]
+                           print what a load needs, what it costs a month and what breaks first, with the arithmetic;
+                           --json for programs, --tfvars for Terraform
+
 Develop
   test [ARGUMENT ...]      run the tests; the arguments go to pytest
   check                    check format, lint, types and imports
@@ -130,6 +135,13 @@ def stress(arguments: Sequence[str]) -> int:
 def chaos(arguments: Sequence[str]) -> int:
     """Break a shop of its own and check it."""
     from local.chaos.command import chaos as run
+
+    return run(arguments)
+
+
+def simulate(arguments: Sequence[str]) -> int:
+    """Print the capacity plan of a load."""
+    from local.simulate import simulate as run
 
     return run(arguments)
 
@@ -286,6 +298,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "bench": bench,
     "chaos": chaos,
     "stress": stress,
+    "simulate": simulate,
     "evaluate": evaluate,
     "clients": clients,
     "lock": lock,

@@ -75,6 +75,24 @@ Deletes the state folder of a stopped system with all its data.
 
 Example: ./aisle reset --yes
 """,
+    "simulate": """\
+Usage: ./aisle simulate --requests-per-s N [OPTION ...] [--json | --tfvars]
+
+Prints the capacity plan of a load: instances of each function, connections, the tier of Cloud SQL, how functions reach
+it, the memory of Redis, messages, training, the cost of a month, and which limit is reached first, with every step of
+the arithmetic. Nothing has to run: the costs of operations were measured before (delivery/costs.json).
+
+  --requests-per-s N   requests that functions answer at the busiest time, events included
+  --products P         products of the catalog (10000)
+  --users U            users, guests included (100000)
+  --events-per-s E     of the requests, those with an event (a fifth of N)
+  --cached-share S     of recommendations and product pages, those that Redis answers, 0 to 1 (0.6)
+  --peak-ratio R       the busiest time against the mean of the month (3)
+  --json               prints the plan for programs
+  --tfvars             prints the plan as variables of Terraform, as in terraform/envs/
+
+Example: ./aisle simulate --requests-per-s 1000 --products 100000 --users 1000000
+""",
     "load": """\
 Usage: ./aisle load WHAT [KEY=VALUE ...]
 

@@ -1,8 +1,10 @@
 """Selecting the products of a personal answer from its candidates."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
+
+import orjson
 
 from shared.clients import postgres
 from shared.domain.category_references import ANY_CATEGORY, CategoryReference
@@ -31,6 +33,33 @@ class RecommendationsRequest:
     context: Sequence[ProductReference] = ()
     diversity: float = 0.0
     repeats: Repeats = "exclude"
+
+
+class UnreadableRequest(ValueError):
+    """A packed request that this release does not understand."""
+
+
+def packed_request(request: RecommendationsRequest) -> bytes:
+    """Return a request as JSON, from which ``request_of`` makes it again."""
+    values = {field.name: getattr(request, field.name) for field in fields(request)}
+    values["category"] = tuple(request.category)
+    for name in ("exclude", "context"):
+        values[name] = [tuple(reference) for reference in values[name]]
+    return orjson.dumps(values)
+
+
+def request_of(packed: bytes) -> RecommendationsRequest:
+    """Return the request of ``packed_request``. Raises UnreadableRequest for one that another release packed."""
+    try:
+        values = orjson.loads(packed)
+        values["category"] = CategoryReference(*values["category"])
+        for name in ("exclude", "context"):
+            values[name] = [ProductReference(*reference) for reference in values[name]]
+        if values["location"] is not None:
+            values["location"] = tuple(values["location"])
+        return RecommendationsRequest(**values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableRequest(str(error)) from error
 
 
 class Selection(NamedTuple):

@@ -219,6 +219,12 @@ class Settings(BaseModel):
     recommendation_ttl_s: int = Field(
         300, ge=1, description="seconds for which a user's recommendations are cached if nothing changes"
     )
+    answers_ahead_users: int = Field(
+        1000, ge=0, le=100_000, description="most users whose answers are computed ahead after a new model version"
+    )
+    answers_ahead_s: float = Field(
+        60, gt=0, le=600, description="seconds after which the job `similarity` computes no more answers ahead"
+    )
     profile_events: int = Field(
         Formula.profile_events,
         ge=1,

@@ -48,7 +48,7 @@ locals {
       cpu           = entry.cpu
       concurrency   = entry.concurrency
       min_instances = contains(local.warm_kinds, entry.kind) && try(entry.public, false) ? max(entry.min_instances, var.warm_instances) : entry.min_instances
-      max_instances = max(1, entry.min_instances, min(entry.max_instances, local.instance_limit))
+      max_instances = max(1, entry.min_instances, min(try(var.function_instances[name], entry.max_instances), local.instance_limit))
       pool_size     = local.pool_size[entry.kind]
       timeout_s     = entry.timeout_s
       environment   = entry.environment

@@ -58,17 +58,30 @@ resource "google_compute_subnetwork" "connector" {
   }
 }
 
+locals {
+  connector = local.prod ? { machine_type = "e2-micro", max_instances = 10, mbps = 100 } : { machine_type = "f1-micro", max_instances = 3, mbps = 50 }
+  # Six tenths of what its instances carry: a connector never takes an instance away, and adds one after minutes.
+  connector_mbps = floor(0.6 * local.connector.max_instances * local.connector.mbps)
+}
+
 resource "google_vpc_access_connector" "this" {
   count = var.vpc_egress == "connector" ? 1 : 0
 
   name          = "aisle"
   region        = var.region
-  machine_type  = local.prod ? "e2-micro" : "f1-micro"
+  machine_type  = local.connector.machine_type
   min_instances = 2
-  max_instances = local.prod ? 10 : 3
+  max_instances = local.connector.max_instances
 
   subnet {
     name = google_compute_subnetwork.connector[0].name
+  }
+
+  lifecycle {
+    precondition {
+      condition     = var.network_mbps <= local.connector_mbps
+      error_message = "Functions may exchange ${var.network_mbps} Mbit/s with the private network, but the connector carries ${local.connector_mbps}. Set vpc_egress = \"direct\"."
+    }
   }
 
   depends_on = [google_project_service.api]

@@ -94,6 +94,34 @@ variable "max_instances" {
   }
 }
 
+variable "function_instances" {
+  description = "Upper limits on the instances of single functions, in place of those in functions.yaml: ./aisle simulate writes them. max_instances lowers them further."
+  type        = map(number)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name, count in var.function_instances : contains(keys(local.manifest.entries), name) && try(local.manifest.entries[name].kind != "job", false)])
+    error_message = "function_instances names functions of functions.yaml. A job has one instance."
+  }
+
+  validation {
+    condition     = alltrue([for name, count in var.function_instances : count >= 1 && count <= 1000 && floor(count) == count])
+    error_message = "A function has 1 to 1000 instances: more need a higher quota of Cloud Run."
+  }
+}
+
+variable "network_mbps" {
+  description = "Throughput in Mbit/s between functions and the private network at the busiest time, which the connector must carry: ./aisle simulate computes it."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.network_mbps >= 0
+    error_message = "network_mbps must be at least 0."
+  }
+}
+
 variable "warm_instances" {
   description = "Instances that always run, so that shoppers do not wait for cold starts: of each public function behind the load balancer, or of the function edge."
   type        = number

@@ -7,8 +7,6 @@ from fastapi import APIRouter
 from fastapi import Query as QueryParameters
 from starlette.responses import Response
 
-from functions.recommendations.ranked_products import ranked_products
-from functions.recommendations.reasons import purchase_reason
 from functions.recommendations.schemas.buy_again import BuyAgain, BuyAgainQuery
 from shared.auth import NamedShopper
 from shared.domain import replenishment
@@ -16,6 +14,8 @@ from shared.domain.events import uuid7
 from shared.http import computed, private
 from shared.http.answers import dump
 from shared.http.api import OWNED
+from shared.ranked_products import ranked_products
+from shared.reasons import purchase_reason
 from shared.storage.recommending import buy_again
 from shared.storage.recommending.attribution import LoggedAnswer
 from shared.storage.recommending.buy_again import Repurchase

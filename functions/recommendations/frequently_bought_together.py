@@ -9,8 +9,6 @@ from fastapi import Query as QueryParameters
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.recommendations.ranked_products import ranked_products
-from functions.recommendations.reasons import together_reason
 from functions.recommendations.schemas.frequently_bought_together import (
     FrequentlyBoughtTogether,
     FrequentlyBoughtTogetherQuery,
@@ -22,6 +20,8 @@ from shared.errors import ProductNotFound
 from shared.http import cached, computed, fresh
 from shared.http.answers import dump
 from shared.http.api import OWNED, problem_responses
+from shared.ranked_products import ranked_products
+from shared.reasons import together_reason
 from shared.storage.answers.protocol import SIMILAR, bought_together_key
 from shared.storage.recommending import bought_together
 from shared.storage.recommending.attribution import LoggedAnswer

@@ -9,11 +9,11 @@ from fastapi import Query as QueryParameters
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.recommendations.ranked_products import ranked_products
 from functions.recommendations.schemas.popular import PopularProducts, PopularProductsQuery
 from shared.errors import DatabaseUnavailable
 from shared.http import computed, fresh
 from shared.http.answers import dump
+from shared.ranked_products import ranked_products
 from shared.storage.answers import popular_ranking
 from shared.storage.recommending.popular import most_bought
 

@@ -11,21 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from functions.recommendations.ranked_products import ranked_products
-from functions.recommendations.reasons import Reasons
 from functions.recommendations.schemas.recommendations import Recommendations, RecommendationsQuery
 from shared.auth import NamedShopper, bearer, own
 from shared.domain.events import uuid7
-from shared.domain.ranking import distance_km
 from shared.errors import AppError, DatabaseUnavailable, Unauthorized
 from shared.http import computed, private
 from shared.http.answers import CACHE_HIT, CACHE_MISS, dump
 from shared.http.api import OWNED, problem_responses
-from shared.selection import RecommendationsRequest, find_new, refuse_unknown, select_products, strategy_of
+from shared.personal_answers import recommend
+from shared.ranked_products import ranked_products
+from shared.selection import RecommendationsRequest, packed_request
 from shared.storage.answers import popular_ranking, user_answers
-from shared.storage.recommending import answer_products
-from shared.storage.recommending.attribution import LoggedAnswer
-from shared.storage.recommending.candidates import CandidateSet, read_candidates
 from shared.telemetry import metrics
 
 PATH = "/recommendations"
@@ -89,9 +85,10 @@ async def get_recommendations(
         before = await user_answers.read_before_computing(user_id, raw_query)
         if before is not None and before.body is not None:
             return private(before.body, headers={"Cache-Status": CACHE_HIT})
-        body = await computed(recommend, recommendations_request(user_id, query))
+        asked = recommendations_request(user_id, query)
+        body = await computed(recommend, asked)
         if before is not None:
-            await user_answers.store(user_id, raw_query, body, before)
+            await user_answers.store(user_id, raw_query, packed_request(asked), body, before)
             return private(body, headers={"Cache-Status": CACHE_MISS})
     except DatabaseUnavailable:
         body = popular_instead(user_id, await popular_ranking.top(query.k))
@@ -113,64 +110,6 @@ def recommendations_request(user_id: str, query: RecommendationsQuery) -> Recomm
         query.diversity,
         query.repeats,
     )
-
-
-def recommend(request: RecommendationsRequest) -> bytes:
-    """Compute the answer in two statements: the candidates, then the products. Exploration costs a third.
-
-    Raises CategoryNotFound, DatabaseUnavailable, and InvalidRequest for two ids that are not the same product's.
-    """
-    found = read_candidates(
-        request.user_id,
-        k=request.k,
-        repeats=request.repeats,
-        category=request.category,
-        exclude=request.exclude,
-        in_stock=bool(request.in_stock),
-        context=request.context,
-    )
-    refuse_unknown(request, found)
-    selection = select_products(request, found, find_new(request, found))
-    log = LoggedAnswer(str(uuid7()), request.user_id, "recommendations", strategy_of(request, found), found.version)
-    scores = selection.scores
-    listed: list[tuple[dict[str, Any], float, dict[str, Any]]]
-    if request.explain:
-        reasons = Reasons(found, selection)
-        listed = [
-            (product, scores.get(product["id"], 0.0), {"reason": reasons.reason(product, source)})
-            for product, source in answer_products.read_with_sources(selection.ids, log, found)
-        ]
-    else:
-        listed = [(product, scores.get(product["id"], 0.0), {}) for product in answer_products.read(selection.ids, log)]
-    if request.location is not None:
-        for product, _score, fields in listed:
-            fields["distance_km"] = product_distance_km(request.location, product)
-    return dump(answer_of(listed, log, found))
-
-
-def product_distance_km(location: tuple[float, float], product: dict[str, Any]) -> float | None:
-    """Return the distance of a product from a place; None for a product without a place."""
-    if product["latitude"] is None:
-        return None
-    return round(distance_km(*location, product["latitude"], product["longitude"]), 3)
-
-
-def answer_of(
-    listed: list[tuple[dict[str, Any], float, dict[str, Any]]], log: LoggedAnswer, found: CandidateSet
-) -> dict[str, Any]:
-    """Return the answer of ``(product, score, further fields)``, best first, as it is logged."""
-    metrics.record(metrics.ANSWERS, 1, {"aisle.strategy": log.strategy})
-    if found.version is not None:
-        metrics.record(metrics.MODEL_VERSION, found.version, {})
-    return {
-        "user_id": log.user_id,
-        "recommendations": ranked_products(listed),
-        "strategy": log.strategy,
-        "recommendation_id": log.id,
-        "model_version": found.version,
-        "algorithm": found.algorithm,
-        "generated_at": datetime.now(UTC),
-    }
 
 
 def popular_instead(user_id: str, popular: list[tuple[dict[str, Any], float]]) -> bytes:

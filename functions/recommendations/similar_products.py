@@ -8,8 +8,6 @@ from fastapi import Query as QueryParameters
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.recommendations.ranked_products import ranked_products
-from functions.recommendations.reasons import similar_reason
 from functions.recommendations.schemas.similar_products import SimilarProducts, SimilarProductsQuery
 from shared.auth import MaybeShopper
 from shared.domain.events import uuid7
@@ -17,6 +15,8 @@ from shared.domain.product_references import ProductReference
 from shared.http import cached, computed, fresh
 from shared.http.answers import dump
 from shared.http.api import OWNED, problem_responses
+from shared.ranked_products import ranked_products
+from shared.reasons import similar_reason
 from shared.storage.answers.protocol import SIMILAR, similar_products_key
 from shared.storage.catalog import product_ids
 from shared.storage.recommending import similar_products

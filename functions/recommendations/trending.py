@@ -8,12 +8,12 @@ from fastapi import Query as QueryParameters
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.recommendations.ranked_products import ranked_products
 from functions.recommendations.schemas.trending import TrendingProducts, TrendingProductsQuery
 from shared.domain.category_references import ANY_CATEGORY, CategoryReference
 from shared.http import cached, fresh
 from shared.http.answers import dump
 from shared.http.api import problem_responses
+from shared.ranked_products import ranked_products
 from shared.storage.answers.protocol import TRENDING, trending_key
 from shared.storage.recommending import trending
 

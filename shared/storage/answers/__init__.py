@@ -3,6 +3,7 @@
 * ``protocol``: keys, scopes and the encoding of a stored answer
 * ``shared_answers``: answers that are the same for every user
 * ``user_answers``: the personal answers of one user
+* ``answers_ahead``: personal answers that are computed before they are requested
 * ``popular_ranking``: the live ranking by purchases
 * ``invalidation``: what drops stored answers after a write
 * ``missed``: what an outage of Redis kept from being dropped

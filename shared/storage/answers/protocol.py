@@ -9,7 +9,8 @@ no answer is valid. No KEYS, no SCAN (docs/decisions/0002-epochs-instead-of-vers
 key                                                  value                                            scope
 ===================================================  ===============================================  ===============
 ``epochs``                                           hash: scope → epoch
-``rec:{user}``                                       hash: raw query string → personal answer         recommendations
+``rec:{user}``                                       hash: raw query string → personal answer; also   recommendations
+                                                     ``z:``, gzipped, and ``r:``, its request
 ``recgen:{user}``                                    number of the user's last change, their generation
 ``sim:{product}:{k}[:{kind}][:explain]``             answer of /similar-products                      similar
 ``together:{products}:{k}:{in_stock}[:explain]``     answer of /frequently-bought-together            similar
@@ -53,6 +54,11 @@ POPULAR: Final = "popular"
 POPULAR_PRODUCTS: Final = "popular:products"
 DASHBOARD_KEY: Final = "admin:dashboard"
 CATEGORIES_KEY: Final = "products:categories"
+
+
+# Before the raw query string, in the hash of a user: the gzipped answer, and the request that it answers.
+GZIPPED_FIELD: Final = b"z:"
+REQUEST_FIELD: Final = b"r:"
 
 
 def user_key(user_id: str) -> str:

@@ -1,7 +1,8 @@
 """A user's personal answers: one Redis hash per user with a field per query, so that one DEL drops all of them.
 
 The field is the raw query string. An answer is stored only after its query was validated, so a hit needs no
-validation. Each answer is stored twice, plain and gzipped (field ``z:`` + query). The hash grows to at most
+validation. Each answer is stored twice, plain and gzipped (field ``z:`` + query), with its request (field ``r:`` +
+query), from which it can be computed again before it is requested (answers_ahead.py). The hash grows to at most
 MAX_FIELDS fields and expires recommendation_ttl_s after its first answer.
 """
 
@@ -16,7 +17,9 @@ from shared.storage.answers.client_budget import BUDGET
 from shared.storage.answers.epochs import begin_epoch
 from shared.storage.answers.protocol import (
     EPOCHS,
+    GZIPPED_FIELD,
     RECOMMENDATIONS,
+    REQUEST_FIELD,
     epoch_prefix,
     generation_key,
     user_key,
@@ -26,7 +29,8 @@ from shared.storage.answers.protocol import (
 log = logging.getLogger(__name__)
 
 MAX_QUERY_BYTES: Final = 512
-MAX_FIELDS: Final = 32
+# of 16 answers
+MAX_FIELDS: Final = 48
 GZIP_FROM_BYTES: Final = 1024
 
 # Stores an answer only if the user's generation (KEYS[2]) is still ARGV[1], its value before the computation. A hash
@@ -55,7 +59,7 @@ async def find(user_id: str, query: bytes, *, gzipped: bool) -> bytes | None:
     """
     try:
         stored, epoch = await client().run(
-            ("HGET", user_key(user_id), b"z:" + query if gzipped else query), ("HGET", EPOCHS, RECOMMENDATIONS)
+            ("HGET", user_key(user_id), GZIPPED_FIELD + query if gzipped else query), ("HGET", EPOCHS, RECOMMENDATIONS)
         )
     except RedisUnavailable:
         return None
@@ -77,15 +81,21 @@ async def read_before_computing(user_id: str, query: bytes) -> Before | None:
     return Before(valid_body(stored, epoch), epoch_prefix(epoch), generation or b"")
 
 
-async def store(user_id: str, query: bytes, body: bytes, before: Before) -> None:
-    """Store an answer, unless the user has acted since ``before`` or the client's budget is used up.
+def fields_of(query: bytes, request: bytes, body: bytes, prefix: bytes) -> tuple[bytes, ...]:
+    """Return the fields and values of an answer, in turns, as HSET takes them."""
+    gzipped = gzip.compress(body, 5, mtime=0) if len(body) >= GZIP_FROM_BYTES else body
+    return query, prefix + body, GZIPPED_FIELD + query, prefix + gzipped, REQUEST_FIELD + query, request
+
+
+async def store(user_id: str, query: bytes, request: bytes, body: bytes, before: Before) -> None:
+    """Store an answer and its request, unless the user has acted since ``before`` or the client's budget is used up.
 
     It is stored under the epoch of ``before``: if the scope was flushed in the meantime, the answer is not valid.
     """
     if len(query) > MAX_QUERY_BYTES:
         return
-    gzipped = gzip.compress(body, 5, mtime=0) if len(body) >= GZIP_FROM_BYTES else body
-    if not BUDGET.take(len(body) + len(gzipped)):
+    fields = fields_of(query, request, body, before.epoch_prefix)
+    if not BUDGET.take(sum(map(len, fields[1::2]))):
         return
     try:
         await client().run(
@@ -98,10 +108,7 @@ async def store(user_id: str, query: bytes, body: bytes, before: Before) -> None
                 before.generation,
                 settings().recommendation_ttl_s,
                 MAX_FIELDS,
-                query,
-                before.epoch_prefix + body,
-                b"z:" + query,
-                before.epoch_prefix + gzipped,
+                *fields,
             )
         )
     except RedisUnavailable:

@@ -35,11 +35,11 @@ WITH RECURSIVE ancestors AS (
 ) CYCLE id SET looped USING path, counts AS (
     SELECT category_id, count(*) AS products FROM products WHERE is_active AND category_id IS NOT NULL GROUP BY 1
 ), further AS (
-    -- products that are in a category, or below it, by a further category alone
+    -- products that are in a category, or below it, by a further category alone; the index finds the few that have any
     SELECT f.id, count(DISTINCT p.id) AS products
     FROM products p, unnest(p.further_category_ids) AS further_id
     JOIN ancestors f ON f.category_id = further_id
-    WHERE p.is_active AND p.further_category_ids <> '{}' AND NOT f.looped
+    WHERE p.is_active AND p.further_category_ids && ARRAY(SELECT id FROM categories) AND NOT f.looped
       AND NOT EXISTS (SELECT FROM ancestors own WHERE own.category_id = p.category_id AND own.id = f.id)
     GROUP BY 1
 ), totals AS (

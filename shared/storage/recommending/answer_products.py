@@ -30,8 +30,8 @@ profile AS MATERIALIZED (
 ), modelled AS MATERIALIZED (
     SELECT profile.*, s.neighbours, s.scores, s.co_occurrence
     FROM profile JOIN item_similarity s ON s.version = :version AND s.product_id = profile.product_id
-), because AS (
-    SELECT DISTINCT ON (b.id) b.id, source.name, source.id AS source_id, b.kind, b.common
+), strongest AS MATERIALIZED (
+    SELECT DISTINCT ON (b.id) b.id, b.product_id AS source_id, b.kind, b.common
     FROM (SELECT n.id, m.product_id, m.kind, m.weight * n.score AS strength, n.common
           FROM modelled m, unnest(m.neighbours, m.scores, m.co_occurrence) AS n(id, score, common)
           WHERE n.id IN (SELECT id FROM wanted)
@@ -41,7 +41,10 @@ profile AS MATERIALIZED (
           JOIN product_content own ON own.product_id = q.product_id
           JOIN product_content c ON c.product_id IN (SELECT id FROM wanted) AND c.product_id <> q.product_id
           WHERE NOT EXISTS (SELECT FROM modelled) AND 1 - (c.embedding <=> own.embedding) >= {CLEAR_CONTENT}) AS b
-    JOIN products source ON source.id = b.product_id ORDER BY b.id, b.strength DESC, source.id
+    ORDER BY b.id, b.strength DESC, b.product_id
+), because AS (
+    -- joined last: the planner takes the candidates for so many that it would read the names of all products
+    SELECT b.*, source.name FROM strongest b JOIN products source ON source.id = b.source_id
 )
 SELECT product_json(p, c, s)::text, b.source_id, b.name, b.kind, b.common
 FROM wanted JOIN products p USING (id) LEFT JOIN categories c ON c.id = p.category_id

@@ -85,6 +85,14 @@ FROM both_parts GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 DESC
 """
 
 
+# Who had most answers computed lately, and thus acted most: an action drops the user's stored answers.
+LATEST_USERS: Final = """
+SELECT user_id FROM recommendation_log
+WHERE kind = 'recommendations' AND at > now() - make_interval(secs => cast(:seconds AS integer))
+GROUP BY user_id ORDER BY count(*) DESC, max(at) DESC, user_id LIMIT cast(:users AS integer)
+"""
+
+
 class LoggedAnswer(NamedTuple):
     """An answer to log. ``kind`` names its route, ``strategy`` how it was computed."""
 
@@ -121,6 +129,11 @@ def record_feedback(recommendation_id: str, product_id: int, action: str, positi
         RECORD_FEEDBACK, id=recommendation_id, product_id=product_id, action=action, position=position
     )
     return FeedbackAnswer(bool(answers), bool(answers_with_product))
+
+
+def latest_users(seconds: int, users: int) -> list[str]:
+    """Return users whose recommendations were computed in the last so many seconds, the most active first."""
+    return [str(row[0]) for row in postgres.read(LATEST_USERS, seconds=seconds, users=users)]
 
 
 def count_days(connection: Connection, days: int, *, since: date | None = None) -> int:

@@ -10,6 +10,7 @@ from sqlalchemy import event as sqlalchemy_event
 
 from shared.clients import postgres, redis_sync
 from shared.storage.answers import invalidation, popular_ranking
+from shared.storage.answers.user_answers import MAX_FIELDS
 from tests.integration.conftest import Serve, settings_of
 from tests.integration.deliveries import deliver, event
 from tests.integration.shop import PRODUCT_FIELDS, add_model, add_products, now
@@ -203,7 +204,7 @@ def test_a_flush_invalidates_every_stored_answer(client: httpx.Client) -> None:
 def test_a_user_with_many_different_queries_keeps_a_bounded_hash(client: httpx.Client) -> None:
     for number in range(40):
         client.get(f"/recommendations?user_id=u1&k={number + 1}")
-    assert redis_sync.client().hlen("rec:u1") <= 34
+    assert redis_sync.client().hlen("rec:u1") <= MAX_FIELDS
     assert 0 < redis_sync.client().ttl("rec:u1") <= 300
 
 

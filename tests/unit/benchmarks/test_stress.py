@@ -11,7 +11,6 @@ from benchmarks.stress import (
     GROWTH,
     MAX_GROWN_MIB,
     MAX_P95_MS,
-    PROFILE,
     Shoppers,
     Step,
     grow,
@@ -19,6 +18,7 @@ from benchmarks.stress import (
     percentile,
     slope,
 )
+from delivery.demand import MIX
 
 
 def test_the_slope_is_that_of_the_line() -> None:
@@ -73,8 +73,8 @@ def test_growth_needs_samples() -> None:
         growth("cart", [(0, 1)])
 
 
-def test_the_profile_sums_to_a_hundred_and_uses_every_function() -> None:
-    assert sum(PROFILE.values()) == 100
+def test_the_mix_sums_to_a_hundred_and_uses_every_function() -> None:
+    assert sum(MIX.values()) == 100
     shoppers = Shoppers(100)
     functions = Counter(shoppers.next()[0] for _ in range(5000))
     assert set(functions) == set(FUNCTIONS)

@@ -98,7 +98,7 @@ def test_a_personal_answer_is_valid_only_if_nothing_changed_during_its_computati
         assert before is not None
         assert before.body is None
         assert change()
-        await user_answers.store("user", b"k=1", body, before)
+        await user_answers.store("user", b"k=1", b"{}", body, before)
         return [await user_answers.find("user", b"k=1", gzipped=gzipped) for gzipped in (False, True)]
 
     plain, gzipped = run(work)
@@ -112,7 +112,7 @@ def test_an_answer_to_a_very_long_query_is_not_stored() -> None:
     async def work() -> bytes | None:
         before = await user_answers.read_before_computing("user", query)
         assert before is not None
-        await user_answers.store("user", query, b"{}", before)
+        await user_answers.store("user", query, b"{}", b"{}", before)
         return await user_answers.find("user", query, gzipped=False)
 
     assert run(work) is None

@@ -55,7 +55,7 @@ def store(*user_ids: str) -> None:
         for user_id in user_ids:
             before = await user_answers.read_before_computing(user_id, b"k=1")
             assert before is not None
-            await user_answers.store(user_id, b"k=1", b"{}", before)
+            await user_answers.store(user_id, b"k=1", b"{}", b"{}", before)
 
     run(work)
 
@@ -138,7 +138,7 @@ def test_a_computation_that_began_before_a_missed_event_is_not_stored_after_it(p
         assert await asyncio.to_thread(invalidation.forget_users, ["other"])
         # the pause of the breaker
         await asyncio.sleep(redis_async.BREAKER_S)
-        await user_answers.store("user", b"k=1", b"{}", before)
+        await user_answers.store("user", b"k=1", b"{}", b"{}", before)
 
     run(work)
     assert not found("user")

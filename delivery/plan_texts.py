@@ -1,0 +1,247 @@
+"""A capacity plan as text, as JSON, as variables of Terraform, and as docs/capacity.md.
+
+python -m delivery.plan_texts            write docs/capacity.md and the profiles of terraform/envs/
+python -m delivery.plan_texts --check    fail if one of them is out of date
+"""
+
+import argparse
+import math
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Final
+
+from delivery.arithmetic import amount
+from delivery.capacity import DISK_GROWTH, SQL_DISK_MIN, TRAINING, Limit, Plan, plan_for, read_limits
+from delivery.demand import MOST_REQUESTS, PROFILES, Demand
+from shared.manifest import manifest
+
+ROOT: Final = Path(__file__).parent.parent
+PAGE: Final = ROOT / "docs" / "capacity.md"
+ENVS: Final = ROOT / "terraform" / "envs"
+
+
+TABLE_HEAD: Final = """\
+| requests/s | products | users | instances | Cloud SQL | connections | network | Redis | USD a month | breaks first |
+|---:|---:|---:|---:|---|---:|---|---|---:|---|"""
+INTRODUCTION: Final = """# Capacity
+
+Written by `python -m delivery.plan_texts`. `./aisle simulate` plans a deployment on paper for a load, before
+anything is deployed: `./aisle simulate --help` lists its options. The three plans below are also profiles of
+Terraform: start with the one above your load, and set what its first lines name.
+
+A plan multiplies measured costs of operations (`delivery/costs.json`; `python -m benchmarks.capacity` measures them
+again and writes the file), the sizes in `functions.yaml`, limits and quotas of Google Cloud
+(`delivery/limits.json`) and prices (`delivery/prices.json`, as [cost.md](cost.md)). It was never compared with a
+deployment: compare it with the dashboard after a busy day.
+"""
+EXPLANATION: Final = """
+## How to read a plan
+
+- **requests/s** are those that functions answer at the busiest time, events included. What a CDN answers does not
+  count. They are divided as by `./aisle stress`. The month's mean is a third of the peak (`--peak-ratio`): rows,
+  messages and money follow the mean.
+- **Costs are processor time** of one kind of machine. A slower vCPU needs more of them.
+- **Six tenths busy** is what an instance, a connection, the database, the connector and the thread of Redis are
+  planned for. A request then takes two and a half times as long as it works.
+- **Connections** are those of all instances that may run, twice for functions, since a release starts new ones
+  before the old ones have ended. Terraform refuses a plan with more than `max_connections`, and with more addresses
+  or more throughput than the network has.
+- **A search** costs more in a larger catalog, by the factor that `./aisle bench growth` measured for ten times the
+  products. All other operations cost what they cost with 10,000 products.
+- **Training** on one machine is limited by its memory for the pairs of users and products; the largest function has
+  32 GiB. Spark's price is not in the plan.
+
+## What the present design does not do
+
+Three parts that larger shops use are left out, because the clients would have to change:
+
+- **A pooler.** Managed Connection Pooling needs Cloud SQL Enterprise Plus, and PgBouncer in transaction mode keeps
+  no `SET` of a session, while each connection of `shared/clients/postgres.py` sets its role, time-outs and time
+  zone, and prepares its statements.
+- **Read replicas.** Every function has one address of PostgreSQL, and reads what it has just written.
+- **Memorystore for Valkey** is a cluster. The scripts that store an answer and its user's change name two keys,
+  which a cluster keeps together only if the keys share a hash tag; today's keys have none.
+"""
+
+
+def terraform_values(plan: Plan) -> str:
+    """Return the plan as a file of Terraform's variables."""
+    demand = plan.demand
+    width = max(map(len, plan.max_instances))
+    disk = max(SQL_DISK_MIN, math.ceil(plan.disk_gib / DISK_GROWTH))
+    lines = [
+        f"# {amount(demand.requests_per_s)} requests/s at the peak. Written by: {command(demand)} --tfvars",
+        "# Set these too, as in prod.tfvars: domain, cors_origins, alert_email, billing_account",
+        'environment    = "prod"',
+        "bigquery       = true",
+        "warm_instances = 1",
+        f'vpc_egress     = "{plan.egress}"',
+        "",
+        "database = {",
+        f'  tier            = "{plan.sql_tier}"',
+        f"  disk_gb         = {disk} # it grows by itself, to at most {DISK_GROWTH} times as much",
+        f"  max_connections = {plan.max_connections}",
+        "}",
+        "",
+        f'redis = {{ tier = "STANDARD_HA", memory_gb = {plan.redis_gib} }}',
+        "",
+        "function_instances = {",
+        *(f"  {name.ljust(width)} = {count}" for name, count in plan.max_instances.items()),
+        "}",
+    ]
+    if plan.egress == "connector":
+        lines += ["", "# Mbit/s to PostgreSQL and Redis at the peak", f"network_mbps = {math.ceil(plan.network_mbps)}"]
+    return "\n".join(lines) + "\n"
+
+
+def command(demand: Demand) -> str:
+    """Return the command that prints the plan of a demand."""
+    options = [
+        f"--{option.name.replace('_', '-')} {getattr(demand, option.name):.12g}"
+        for option in fields(demand)
+        if getattr(demand, option.name) != option.default
+    ]
+    return " ".join(["./aisle simulate", *options])
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """Return the plan for programs."""
+    return {
+        "demand": {option.name: getattr(plan.demand, option.name) for option in fields(plan.demand)}
+        | {"events_per_s": plan.demand.events},
+        "instances": plan.instances,
+        "max_instances": plan.max_instances,
+        "connections": plan.connections,
+        "max_connections": plan.max_connections,
+        "sql_tier": plan.sql_tier,
+        "disk_gib": plan.disk_gib,
+        "egress": plan.egress,
+        "connector_instances": plan.connector_instances,
+        "network_mbps": plan.network_mbps,
+        "redis_gib": plan.redis_gib,
+        "redis_busy": plan.redis_busy,
+        "pairs": plan.pairs,
+        "training_gib": plan.training_gib,
+        "monthly_usd": plan.monthly,
+        "total_usd": sum(plan.monthly.values()),
+        "limits": [asdict(limit) for limit in plan.limits],
+        "breaks_first": plan.limits[0].name,
+        "reaches_requests_per_s": plan.limits[0].reached_at,
+        "arithmetic": {name: [line.as_json() for line in lines] for name, lines in plan.sections.items()},
+    }
+
+
+def text(plan: Plan) -> str:
+    """Return the plan as text: what it needs, the cost, what breaks first, and then the arithmetic."""
+    demand = plan.demand
+    training = (
+        "the job similarity"
+        if plan.training_gib <= manifest().entries["similarity"].memory / 1024
+        else (
+            "the job similarity with more memory"
+            if plan.training_gib <= read_limits()["function_memory_gib"]
+            else "Spark"
+        )
+    )
+    network = f"connector, {plan.connector_instances} instances" if plan.egress == "connector" else "Direct VPC egress"
+    first = plan.limits[0]
+    lines = [
+        f"{amount(demand.requests_per_s)} requests/s at the peak, {amount(demand.products)} products, "
+        f"{amount(demand.users)} users, {amount(demand.events)} events/s, {demand.cached_share:.0%} answered by Redis",
+        "",
+        "Needed",
+        *(
+            f"  {name}: {count} instances at the peak, at most {plan.max_instances[name]}"
+            for name, count in plan.instances.items()
+        ),
+        f"  PostgreSQL: {plan.sql_tier}, {amount(plan.disk_gib)} GiB, {plan.connections} connections, "
+        f"max_connections {plan.max_connections}",
+        f"  Network: {network}, {amount(plan.network_mbps)} Mbit/s",
+        f"  Redis: {plan.redis_gib} GiB, {plan.redis_busy:.0%} of its thread",
+        f"  Training: {training}, {amount(plan.pairs)} pairs, {amount(plan.training_gib)} GiB",
+        "",
+        "Cost a month, USD (docs/cost.md; Spark not included)",
+        *(f"  {name}: {value:,.0f}" for name, value in plan.monthly.items() if value >= 0.5),
+        f"  total: {sum(plan.monthly.values()):,.0f}",
+        "",
+        "Limits",
+        *(
+            f"  {limit.name}: {amount(limit.used)} of {amount(limit.limit)} {limit.unit}, reached {load_of(limit)}"
+            for limit in plan.limits
+        ),
+        (
+            f"  {'First to break' if first.share <= 1 else 'Beyond its limit'}: {first.name}, "
+            f"{load_of(first)}. Remedy: {first.beyond}."
+        ),
+    ]
+    for name, section in plan.sections.items():
+        lines += ["", name, *(f"  {line}" for line in section)]
+    return "\n".join(lines) + "\n"
+
+
+def load_of(limit: Limit) -> str:
+    """Return at which load a limit is reached."""
+    if limit.reached_at is None:
+        return f"beyond {amount(MOST_REQUESTS)} requests/s"
+    return f"at {amount(limit.reached_at)} requests/s"
+
+
+def profile_file(demand: Demand) -> Path:
+    """Return the file of Terraform's variables for a demand of PROFILES."""
+    return ENVS / f"requests-{demand.requests_per_s:.12g}.tfvars"
+
+
+def reach(plans: Sequence[Plan]) -> str:
+    """Return up to which load the present design goes by the largest plan, training apart."""
+    plan = plans[-1]
+    first = next(limit for limit in plan.limits if limit.name != TRAINING)
+    reached = f"{first.name}, reached {load_of(first)}"
+    if first.share <= 1:
+        return f"Beside the memory of the training, the first limit of the largest plan is {reached}."
+    return textwrap.fill(
+        f"The largest plan is beyond a limit of the present design: {reached}. Its profile deploys what the other "
+        f"limits allow; beyond that load, {first.beyond}.",
+        116,
+    )
+
+
+def page() -> str:
+    """Return the text of docs/capacity.md."""
+    plans = [plan_for(demand) for demand in PROFILES]
+    rows = [
+        f"| {amount(plan.demand.requests_per_s)} | {amount(plan.demand.products)} | {amount(plan.demand.users)} "
+        f"| {sum(plan.instances.values())} | {plan.sql_tier}, {amount(plan.disk_gib)} GiB | {plan.connections} "
+        f"| {plan.egress} | {plan.redis_gib} GiB | {sum(plan.monthly.values()):,.0f} "
+        f"| {plan.limits[0].name}, {load_of(plan.limits[0])} |"
+        for plan in plans
+    ]
+    shown = "\n".join(
+        f"## {amount(plan.demand.requests_per_s)} requests/s\n\n`{command(plan.demand)}`, for "
+        f"`terraform/envs/{profile_file(plan.demand).name}`:\n\n```text\n{text(plan)}```\n"
+        for plan in plans
+    )
+    return f"{INTRODUCTION}\n{chr(10).join([TABLE_HEAD, *rows])}\n\n{reach(plans)}\n{EXPLANATION}\n{shown}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m delivery.plan_texts")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
+    chosen = parser.parse_args(arguments)
+    texts = {PAGE: page()} | {profile_file(demand): terraform_values(plan_for(demand)) for demand in PROFILES}
+    outdated = [file for file, content in texts.items() if not file.exists() or file.read_text() != content]
+    if chosen.check:
+        for file in outdated:
+            print(f"{file} is out of date. Run: python -m delivery.plan_texts", file=sys.stderr)
+        return 1 if outdated else 0
+    for file in outdated:
+        file.write_text(texts[file])
+        print(f"wrote {file}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+# 1,000 requests/s at the peak. Written by: ./aisle simulate --requests-per-s 1000 --products 100000 --users 1000000 --tfvars
+# Set these too, as in prod.tfvars: domain, cors_origins, alert_email, billing_account
+environment    = "prod"
+bigquery       = true
+warm_instances = 1
+vpc_egress     = "connector"
+
+database = {
+  tier            = "db-custom-6-23040"
+  disk_gb         = 80 # it grows by itself, to at most 10 times as much
+  max_connections = 250
+}
+
+redis = { tier = "STANDARD_HA", memory_gb = 5 }
+
+function_instances = {
+  products           = 3
+  events             = 2
+  collect            = 2
+  recommendations    = 3
+  cart               = 2
+  accounts           = 2
+  admin              = 2
+  web                = 2
+  update_preferences = 2
+  update_popularity  = 2
+  refresh_catalog    = 2
+}
+
+# Mbit/s to PostgreSQL and Redis at the peak
+network_mbps = 112

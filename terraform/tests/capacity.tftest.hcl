@@ -1,0 +1,178 @@
+# What a capacity plan writes: instances of single functions, and what they may need together.
+mock_provider "google" {}
+mock_provider "archive" {}
+
+variables {
+  project_id  = "shop-test-123"
+  environment = "prod"
+  # archives are what tests/terraform looks into; without them a run takes a second
+  pinned_sources = { for name in keys(yamldecode(file("../functions.yaml")).entries) : name => "${name}/earlier.zip" }
+}
+
+run "a_function_has_its_own_limit_and_the_others_keep_theirs" {
+  command = plan
+
+  variables {
+    function_instances = { products = 35 }
+    database           = { max_connections = 1500 }
+  }
+
+  assert {
+    condition     = local.entries["products"].max_instances == 35 && local.entries["cart"].max_instances == yamldecode(file("../functions.yaml")).entries.cart.max_instances
+    error_message = "the limit is not that of the function alone"
+  }
+}
+
+run "an_emergency_limit_lowers_every_function" {
+  command = plan
+
+  variables {
+    function_instances = { products = 5 }
+    max_instances      = 1
+  }
+
+  assert {
+    condition     = alltrue([for entry in values(local.entries) : entry.max_instances == 1])
+    error_message = "max_instances does not limit all functions"
+  }
+}
+
+run "a_function_must_exist" {
+  command         = plan
+  expect_failures = [var.function_instances]
+
+  variables {
+    function_instances = { product = 5 }
+  }
+}
+
+run "a_job_has_one_instance" {
+  command         = plan
+  expect_failures = [var.function_instances]
+
+  variables {
+    function_instances = { similarity = 2 }
+  }
+}
+
+run "a_function_has_an_instance_at_least" {
+  command         = plan
+  expect_failures = [var.function_instances]
+
+  variables {
+    function_instances = { products = 0 }
+  }
+}
+
+run "a_thousand_instances_are_within_the_quota" {
+  command = plan
+
+  variables {
+    function_instances = { events = 1000 }
+  }
+
+  assert {
+    condition     = local.entries["events"].max_instances == 1000
+    error_message = "the quota's own number is refused"
+  }
+}
+
+run "more_instances_need_a_higher_quota" {
+  command         = plan
+  expect_failures = [var.function_instances]
+
+  variables {
+    function_instances = { events = 1001 }
+  }
+}
+
+run "connections_that_just_fit" {
+  command = plan
+
+  variables {
+    function_instances = { products = 20 }
+    # those of all functions and jobs with their limits of functions.yaml, and 15
+    database = { max_connections = 1200 }
+  }
+
+  assert {
+    condition     = local.connections + 15 <= 1200 && local.connections + 15 + 2 * local.pool_size.http * 20 > 1200
+    error_message = "the examples of this file no longer lie beside the limit"
+  }
+}
+
+run "connections_of_more_instances_are_refused" {
+  command         = plan
+  expect_failures = [google_sql_database_instance.this]
+
+  variables {
+    function_instances = { products = 40 }
+    database           = { max_connections = 1200 }
+  }
+}
+
+run "the_connector_carries_six_tenths" {
+  command = plan
+
+  variables {
+    network_mbps = 600
+  }
+
+  assert {
+    condition     = google_vpc_access_connector.this[0].max_instances == 10 && local.connector_mbps == 600
+    error_message = "the connector of prod has another throughput"
+  }
+}
+
+run "more_than_the_connector_carries_is_refused" {
+  command         = plan
+  expect_failures = [google_vpc_access_connector.this]
+
+  variables {
+    network_mbps = 601
+  }
+}
+
+run "direct_egress_carries_more" {
+  command = plan
+
+  variables {
+    network_mbps = 601
+    vpc_egress   = "direct"
+  }
+
+  assert {
+    condition     = length(google_vpc_access_connector.this) == 0
+    error_message = "there is still a connector"
+  }
+}
+
+run "a_small_connector_carries_less" {
+  command         = plan
+  expect_failures = [google_vpc_access_connector.this]
+
+  variables {
+    environment  = "dev"
+    network_mbps = 91
+  }
+}
+
+run "addresses_that_the_subnetwork_lacks_are_refused" {
+  command         = plan
+  expect_failures = [google_compute_subnetwork.functions]
+
+  variables {
+    vpc_egress         = "direct"
+    function_instances = { web = 200 }
+    database           = { max_connections = 5000 }
+  }
+}
+
+run "throughput_is_not_negative" {
+  command         = plan
+  expect_failures = [var.network_mbps]
+
+  variables {
+    network_mbps = -1
+  }
+}

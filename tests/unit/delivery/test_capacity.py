@@ -1,0 +1,256 @@
+"""The capacity plan: worked examples, at its limits and beside them."""
+
+import json
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from delivery import capacity, cost
+from delivery.capacity import Costs, Plan, plan_for
+from delivery.demand import Demand
+from shared.manifest import manifest
+
+GIB = 2**30
+
+
+def operation(function: str, function_ms: float, postgres_ms: float, redis_ms: float, kib: float) -> dict[str, Any]:
+    return {
+        "function": function,
+        "function_ms": function_ms,
+        "postgres_ms": postgres_ms,
+        "redis_ms": redis_ms,
+        "network_kib": kib,
+    }
+
+
+# round figures, so that a plan can be worked out by hand
+ROUND = Costs(
+    {
+        "recommendations_cached": operation("recommendations", 0.1, 0, 0.05, 6),
+        "recommendations_computed": operation("recommendations", 4, 6, 0.1, 20),
+        "trending_cached": operation("recommendations", 0.2, 0, 0.05, 6),
+        "product_cached": operation("products", 0.5, 0, 0.05, 1),
+        "product_computed": operation("products", 2, 1, 0.05, 2),
+        "search": operation("products", 5, 8, 0.1, 30),
+        "event_accepted": operation("events", 1, 0, 0, 0),
+        "event_applied": operation("update_preferences", 2, 3, 0.1, 3),
+        "purchase_counted": operation("update_popularity", 2, 1, 0.1, 1),
+        "cart_filled": operation("cart", 5, 4, 0.1, 5),
+        "checkout": operation("cart", 10, 10, 0.1, 20),
+    },
+    {
+        "event_row_bytes": 400,
+        "product_row_bytes": 4000,
+        "user_row_bytes": 500,
+        "model_row_bytes": 1000,
+        "log_row_bytes": 300,
+        "user_entry_bytes": 10_000,
+        "product_entry_bytes": 1500,
+        "message_bytes": 500,
+        "connection_bytes": 5 * 2**20,
+        "search_growth": 2,
+        "pairs_per_event": 0.9,
+        "pair_bytes": 64,
+    },
+)
+
+
+def result(plan: Plan, section: str, what: str) -> float:
+    (line,) = [line for line in plan.sections[section] if line.what == what]
+    return line.result
+
+
+@pytest.fixture(scope="module")
+def hundred() -> Plan:
+    return plan_for(Demand(100), ROUND)
+
+
+def test_the_mix_is_divided_and_half_of_it_answered_by_redis(hundred: Plan) -> None:
+    assert result(hundred, "Traffic", "requests without an event") == pytest.approx(80)
+    assert result(hundred, "Traffic", "events") == pytest.approx(20)
+    # 80 of the 100 are shared by 80 parts of the mix, of which recommendations are 35
+    assert result(hundred, "Traffic", "recommendations") == pytest.approx(35)
+    assert result(hundred, "Traffic", "recommendations, cached") == pytest.approx(21)
+    assert result(hundred, "Traffic", "recommendations, computed") == pytest.approx(14)
+    assert result(hundred, "Traffic", "messages to apply") == pytest.approx(24)
+
+
+def test_the_instances_of_a_function_are_the_most_that_any_resource_needs(hundred: Plan) -> None:
+    # 21 × 0.1 + 14 × 4 + 5 × 0.2 = 59.1 ms/s of an instance's 600
+    assert result(hundred, "Functions", "recommendations: work") == pytest.approx(59.1)
+    assert result(hundred, "Functions", "recommendations: instances for the processor") == 1
+    # 14 × 6 = 84 ms/s in PostgreSQL, 2.5 × as long with waiting, on 3 connections
+    assert result(hundred, "Functions", "recommendations: instances for connections") == 1
+    assert hundred.instances["recommendations"] == 1
+    # one and a half times as many may run, and two at least
+    assert hundred.max_instances["recommendations"] == 2
+    larger = plan_for(Demand(10_000), ROUND)
+    # 5910 ms/s ÷ 600 = 9.85, while connections need 8400 ms/s ÷ 1000 × 2.5 ÷ 3 = 7
+    assert result(larger, "Functions", "recommendations: instances for the processor") == 10
+    assert result(larger, "Functions", "recommendations: instances for connections") == 7
+    assert (larger.instances["recommendations"], larger.max_instances["recommendations"]) == (10, 15)
+
+
+def test_one_instance_is_enough_until_its_processor_is_busy() -> None:
+    # events alone: 600 a second of 1 ms are the 0.6 of one processor that may be busy
+    at, beside = (plan_for(Demand(each, events_per_s=each), ROUND) for each in (600, 601))
+    assert (at.instances["events"], beside.instances["events"]) == (1, 2)
+
+
+def test_connections_count_two_revisions_and_the_reserve(hundred: Plan) -> None:
+    pools = sum(
+        (1 if entry.kind == "job" else 2)
+        * hundred.max_instances.get(entry.name, entry.max_instances)
+        * capacity.POOL[entry.kind]
+        for entry in manifest().entries.values()
+        if "postgres" in entry.needs
+    )
+    assert hundred.connections == pools + 15
+    assert hundred.max_connections % 50 == 0
+    assert 0 <= hundred.max_connections - hundred.connections < 50
+
+
+def test_the_processors_of_the_database_are_one_or_even() -> None:
+    # 14 × 6 + 8 × 1 + 10 × 8 + 24 × 3 + 4 × 1 + 6 × 4 + 4 × 10 = 312 ms/s of 100 requests/s, of 600
+    assert result(plan_for(Demand(100), ROUND), "PostgreSQL", "work in PostgreSQL") == pytest.approx(312)
+    one, two = (plan_for(Demand(rate), ROUND) for rate in (192, 193))
+    assert (one.sql_cpus, two.sql_cpus) == (1, 2)
+    assert plan_for(Demand(1, users=1000), ROUND).sql_tier == "db-custom-1-3840"
+    four = plan_for(Demand(400), ROUND)
+    # 1248 ms/s ÷ 600 = 2.08 processors
+    assert four.sql_cpus == 4
+
+
+def test_memory_follows_the_rows_and_may_ask_for_more_processors() -> None:
+    # 3,000,000 users × 500 bytes and what there is besides need more than one processor may have (6.5 GiB)
+    small, large = (plan_for(Demand(10, users=users), ROUND) for users in (1_000, 20_000_000))
+    assert small.sql_memory_mib == 3840
+    needed = result(large, "PostgreSQL", "memory: what is read often, and connections")
+    assert needed > 20_000_000 * 500 / GIB
+    assert large.sql_cpus == 2
+    assert needed <= large.sql_memory_mib / 1024 < needed + 0.25
+    assert large.sql_memory_mib % 256 == 0
+
+
+def test_the_disk_holds_thirteen_months_of_mean_traffic(hundred: Plan) -> None:
+    # 24 messages/s at the peak are 8 on average
+    events = 8 * 13 * 30.4 * 86_400 * 400 / GIB
+    assert result(hundred, "PostgreSQL", "events of 13 months") == pytest.approx(events)
+    logged = 14 / 3 * 35 * 86_400 * 300 / GIB
+    assert result(hundred, "PostgreSQL", "logged answers of 35 days") == pytest.approx(logged)
+    rest = (10_000 * 4000 + 100_000 * 500 + 10_000 * 1000 * 5) / GIB
+    assert hundred.disk_gib == pytest.approx(1.3 * (events + logged + rest), abs=1)
+
+
+def test_the_connector_carries_six_tenths_of_its_instances() -> None:
+    per_request = result(plan_for(Demand(100), ROUND), "Network", "throughput") / 100
+    at, beside = (plan_for(Demand(600 / per_request * factor), ROUND) for factor in (0.9999, 1.0001))
+    assert (at.egress, at.connector_instances) == ("connector", 10)
+    assert (beside.egress, beside.connector_instances) == ("direct", 0)
+    assert [line.what for line in beside.sections["Network"]][-1] == "addresses of the subnetwork"
+
+
+def test_redis_holds_an_answer_of_each_user_at_most() -> None:
+    # 14 answers a second live 300 s: 4200, of at most so many users
+    many, few = (plan_for(Demand(100, users=users), ROUND) for users in (100_000, 1_000))
+    assert result(many, "Redis", "answers of users") == pytest.approx(4200 * 10_000)
+    assert result(few, "Redis", "answers of users") == pytest.approx(1_000 * 10_000)
+    assert many.redis_gib == 5
+    large = plan_for(Demand(100, products=10_000_000), ROUND)
+    # (10,000,000 × 1500 + 4200 × 10,000) bytes × 1.5 = 21.01 GiB
+    assert large.redis_gib == 22
+
+
+def test_small_messages_count_as_a_kilobyte(hundred: Plan) -> None:
+    assert result(hundred, "Pub/Sub", "published") == pytest.approx(24 * 1000 / 1e6)
+    assert result(hundred, "Pub/Sub", "pushed") == pytest.approx(28 * 1000 / 1e6)
+    larger = replace(ROUND, sizes={**ROUND.sizes, "message_bytes": 1001})
+    assert result(plan_for(Demand(100), larger), "Pub/Sub", "published") == pytest.approx(24 * 1001 / 1e6)
+
+
+def test_a_larger_catalog_makes_searches_dearer_and_nothing_else() -> None:
+    small, ten_times = (plan_for(Demand(100, products=products), ROUND) for products in (10_000, 100_000))
+    assert result(ten_times, "PostgreSQL", "search") == pytest.approx(2 * result(small, "PostgreSQL", "search"))
+    assert result(ten_times, "Functions", "search") == result(small, "Functions", "search")
+    assert result(ten_times, "PostgreSQL", "checkout") == result(small, "PostgreSQL", "checkout")
+    smaller = plan_for(Demand(100, products=100), ROUND)
+    assert result(smaller, "PostgreSQL", "search") == result(small, "PostgreSQL", "search")
+
+
+def test_training_needs_memory_for_its_pairs() -> None:
+    # 32 GiB ÷ 64 bytes = 536,870,912 pairs, of 0.9 × events/s × 90 days
+    events = 3 * 32 * GIB / 64 / 0.9 / (90 * 86_400)
+    plan = plan_for(Demand(events, events_per_s=events), ROUND)
+    assert plan.pairs == pytest.approx(32 * GIB / 64)
+    assert plan.training_gib == pytest.approx(32)
+
+
+def test_limits_are_in_the_order_in_which_they_are_reached(hundred: Plan) -> None:
+    reached = [limit.reached_at or float("inf") for limit in hundred.limits]
+    assert reached == sorted(reached)
+    assert plan_for(Demand(1e6), ROUND).limits[0].share > 1
+
+
+@pytest.mark.parametrize("name", ["memory of the training", "the thread of Redis", "processors of PostgreSQL"])
+def test_a_limit_is_reached_where_it_says(hundred: Plan, name: str) -> None:
+    (limit,) = [each for each in hundred.limits if each.name == name]
+    assert limit.reached_at is not None
+    for factor, within in ((0.99, True), (1.02, False)):
+        (there,) = [each for each in plan_for(Demand(limit.reached_at * factor), ROUND).limits if each.name == name]
+        assert (there.share <= 1) == within
+
+
+def test_connections_that_do_not_grow_are_no_reason_to_break_early(hundred: Plan) -> None:
+    (limit,) = [each for each in hundred.limits if each.name == "connections to PostgreSQL"]
+    # most of the connections are there at any load: 100 times the load needs far less than 100 times as many
+    assert limit.reached_at is not None
+    assert limit.reached_at > 5 * 100 / limit.share
+
+
+def test_the_connector_is_reached_where_direct_egress_takes_over(hundred: Plan) -> None:
+    (limit,) = [each for each in hundred.limits if each.name == "the connector"]
+    assert limit.reached_at is not None
+    egress = [plan_for(Demand(limit.reached_at * factor), ROUND).egress for factor in (0.99, 1.02)]
+    assert egress == ["connector", "direct"]
+
+
+def test_the_cost_is_that_of_the_page_of_costs(hundred: Plan) -> None:
+    prices = cost.listed()
+    hourly = hundred.sql_cpus * prices.sql_cpu_hour + hundred.sql_memory_mib / 1024 * prices.sql_memory_gib_hour
+    disk = hundred.disk_gib * (2 * prices.sql_ssd_gib_month + prices.sql_backup_gib_month)
+    assert hundred.monthly["Cloud SQL"] == pytest.approx(2 * hourly * 730 + disk)
+    assert hundred.monthly["Memorystore"] == pytest.approx(5 * prices.redis_standard_gib_hour * 730)
+    assert hundred.monthly["VPC connector"] == pytest.approx(2 * prices.connector_e2_micro_hour * 730)
+
+
+def test_a_plan_without_events_still_adds_up() -> None:
+    plan = plan_for(Demand(10, events_per_s=0), ROUND)
+    assert result(plan, "Traffic", "events") == 0
+    assert sum(plan.monthly.values()) > 0
+
+
+def test_the_limits_of_a_demand_are_allowed() -> None:
+    for values in ({"cached_share": 0}, {"cached_share": 1}, {"peak_ratio": 1}, {"events_per_s": 100.0}):
+        assert plan_for(Demand(100, **values), ROUND).instances  # type: ignore[arg-type]  # of various options
+
+
+def test_every_cost_has_its_command_and_its_day() -> None:
+    file = json.loads(capacity.COSTS_FILE.read_text())
+    entries = {**file["operations"], **file["sizes"]}
+    assert set(file["operations"]) == set(ROUND.operations)
+    assert set(file["sizes"]) == set(ROUND.sizes)
+    for name, entry in entries.items():
+        assert entry["command"].startswith(("python -m benchmarks.capacity", "./aisle bench ")), name
+        assert date.fromisoformat(entry["measured"]), name
+    for name, entry in file["operations"].items():
+        assert entry["function_ms"] > 0, name
+        assert manifest().entries[entry["function"]].kind != "job"
+
+
+def test_every_limit_has_a_source_and_the_day_of_its_comparison_or_none() -> None:
+    for name, limit in json.loads(capacity.LIMITS_FILE.read_text())["limits"].items():
+        assert limit["source"].startswith("https://cloud.google.com/"), name
+        assert limit["value"] > 0, name
+        assert limit["checked"] is None or date.fromisoformat(limit["checked"]), name
