@@ -1,4 +1,4 @@
-"""Answers of the most active users, computed ahead after a new model version (docs/decisions/0079-answers-ahead.md)."""
+"""Answers of the most active users, computed ahead after a new model version (docs/decisions/0078-answers-ahead.md)."""
 
 import logging
 from time import monotonic, sleep
