@@ -11,6 +11,8 @@ from jobs.data.weighting import Weighting
 from jobs.models import pairs, transitions
 from jobs.models.neighbours import Neighbours
 from jobs.models.registry import ALGORITHMS
+from jobs.spark.recipes import Cosine
+from jobs.spark.steps import entries_of, sum_items
 from jobs.tuning.fitting import training_input
 from tests.unit.spark import shops
 
@@ -98,3 +100,18 @@ def test_a_user_beyond_the_cap_loses_the_same_products_in_both_engines(
     assert np.diff(matrix.indptr).max() == 12
     description = shops.model(name) | {"weighting": {"weight_power": 1.0, "repeated": "sum"}}
     assert_equal_to_the_bit(shops.train_plainly(history, description, 3), fit_locally(history, description))
+
+
+def test_sums_over_the_users_of_a_product_do_not_depend_on_the_order_in_which_its_entries_arrive() -> None:
+    history = shops.skewed(4_000, 300, 20)
+    now, heaviest = history.times.max(), float(history.weights.max())
+    description = Weighting(half_life_days=7.3, repeated="log")
+    matrix = weighting.training_matrix(history, now, description)
+    expected = np.bincount(matrix.indices, weights=matrix.data, minlength=matrix.shape[1])
+    entries = entries_of(history, 0, now, heaviest, description, Cosine())
+    orders = [np.random.default_rng(seed).permutation(len(entries)) for seed in range(3)]
+    # added up as they arrive, the last bits differ
+    arrived = [np.bincount(matrix.indices[order], weights=matrix.data[order]) for order in orders]
+    assert any(sums.tobytes() != expected.tobytes() for sums in arrived)
+    for order in orders:
+        assert sum_items(entries.take(order))["total"].to_numpy().tobytes() == expected.tobytes()
