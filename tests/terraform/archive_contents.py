@@ -23,8 +23,8 @@ SECTIONS = {
     "common": Section("common = setunion(", "files = {"),
     "job": Section('entry.kind == "job" ? setunion(', "entry.heavy ? setunion("),
     "heavy": Section("entry.heavy ? setunion(", ") : []"),
-    "http": Section(") : setunion(", 'entry.kind == "edge" ? '),
-    "edge": Section('entry.kind == "edge" ? ', 'contains(entry.paths, "/") ? '),
+    "http": Section(") : setunion(", 'entry.kind == "edge" ? setunion('),
+    "edge": Section('entry.kind == "edge" ? setunion(', 'contains(entry.paths, "/") ? '),
     "pages": Section('contains(entry.paths, "/") ? ', "contents = {"),
 }
 

@@ -214,8 +214,8 @@ MISTAKES = (
     Mistake(
         "a domain closes the functions before its certificate is active",
         "terraform/functions.tf",
-        'behind_balancer = var.domain != null && var.public_access != "iam"',
-        "behind_balancer = var.domain != null",
+        'var.domain != null && var.public_access != "iam" ? "load_balancer"',
+        'var.domain != null ? "load_balancer"',
         "access.public_functions",
         LIVE,
     ),
