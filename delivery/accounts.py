@@ -99,7 +99,7 @@ def roles(entry: Entry) -> str:
         granted.append("pubsub.subscriber: dead letters; aisleSchedules; monitoring.viewer")
     if "/products" in entry.paths:
         granted.append("storage.objectUser: images; serviceAccountTokenCreator: itself")
-    if "/images" in entry.paths:
+    elif "/images" in entry.paths:
         granted.append("storage.objectViewer: images")
     if entry.name == "replay_dead_letters":
         granted.append("pubsub.subscriber: dead letters")

@@ -191,11 +191,16 @@ def work_of(part: str, unit: str, rates: Mapping[str, Line], demand: Demand, cos
     return lines
 
 
+def planned() -> dict[str, Entry]:
+    """Return the entries by name without the edge: the profiles have a load balancer, which calls each function itself."""
+    return {name: entry for name, entry in manifest().entries.items() if entry.kind != "edge"}
+
+
 def plan_functions(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
     """Plan the instances of each function: enough processors, concurrency and connections for the peak."""
     lines: list[Line] = []
     waits = 1 / (1 - BUSY)
-    for name, entry in manifest().entries.items():
+    for name, entry in planned().items():
         if entry.kind == "job":
             continue
         operations = [each for each in rates if costs.operations[each]["function"] == name]
@@ -275,7 +280,7 @@ def plan_database(plan: Plan, rates: Mapping[str, Line], costs: Costs, limits: M
     demand, sizes = plan.demand, costs.sizes
     held = [
         connections_of(entry, plan.max_instances.get(entry.name, entry.max_instances))
-        for entry in manifest().entries.values()
+        for entry in planned().values()
         if "postgres" in entry.needs
     ]
     of_functions = total("connections of functions and jobs", held, "connections")

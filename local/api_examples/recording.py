@@ -53,7 +53,7 @@ class Operation:
 def operations_of(document: Mapping[str, Any]) -> dict[str, Operation]:
     """Return the operations of a description by their ids."""
     return {
-        definition["operationId"]: Operation(method, path, definition)
+        definition.get("operationId", f"{method} {path}"): Operation(method, path, definition)
         for path, methods in document["paths"].items()
         for method, definition in methods.items()
         if isinstance(definition, dict)

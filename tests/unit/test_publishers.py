@@ -38,13 +38,19 @@ def reached(start: Path) -> set[str]:
     return {file.relative_to(ROOT).as_posix() for file in seen}
 
 
+def starts(entry: Entry) -> list[Path]:
+    """Return the files that the code of an entry starts in. An edge imports those of the public functions by name."""
+    if entry.kind == "job":
+        return [ROOT / "jobs" / f"{entry.name}.py"]
+    behind = manifest().public if entry.kind == "edge" else ()
+    return [ROOT / "functions" / one.name / "main.py" for one in (entry, *behind)]
+
+
 @pytest.mark.parametrize(
     "entry", [one for one in manifest().entries.values() if one.publishes], ids=lambda one: one.name
 )
 def test_an_entry_publishes_what_its_code_writes(entry: Entry) -> None:
-    folder = ROOT / ("jobs" if entry.kind == "job" else "functions")
-    start = folder / (f"{entry.name}.py" if entry.kind == "job" else f"{entry.name}/main.py")
-    files = reached(start)
+    files = {file for start in starts(entry) for file in reached(start)}
     written = {topic for file, topic in WRITERS.items() if file in files}
     assert set(entry.publishes) == (set(manifest().topics) if entry.name in CARRIERS else written)
 

@@ -18,7 +18,7 @@ from shared.manifest import manifest
 from shared.validation import field_errors
 
 # hashed or compared with a signature, and never stored as they are
-HASHED: Final = {"password", "current_password", "new_password", "refresh_token", "token"}
+HASHED: Final = {"password", "current_password", "new_password", "refresh_token", "token", "upload"}
 # checked by each route against the manifest, or by the header's own pattern
 CHECKED: Final = {"name", "Idempotency-Key"}
 # held by shared/domain/json_values.py as a whole

@@ -71,7 +71,7 @@ def test_the_text_says_what_breaks_first_or_is_beyond_its_limit(hundred: Plan) -
 def test_terraform_gets_every_function_and_no_job(hundred: Plan) -> None:
     written = plan_texts.terraform_values(hundred)
     for entry in manifest().entries.values():
-        assert (f"\n  {entry.name} " in written) == (entry.kind != "job"), entry.name
+        assert (f"\n  {entry.name} " in written) == (entry.kind not in ("job", "edge")), entry.name
     assert f'vpc_egress     = "{hundred.egress}"' in written
     assert "network_mbps = " in written
     assert "network_mbps" not in plan_texts.terraform_values(plan_for(Demand(100_000), ROUND))
