@@ -192,7 +192,7 @@ def work_of(part: str, unit: str, rates: Mapping[str, Line], demand: Demand, cos
 
 
 def planned() -> dict[str, Entry]:
-    """Return the entries by name without the edge: the profiles have a load balancer, which calls each function itself."""
+    """Return the entries by name without the edge: in the profiles, a load balancer calls each function."""
     return {name: entry for name, entry in manifest().entries.items() if entry.kind != "edge"}
 
 
@@ -421,7 +421,7 @@ def addresses_of(plan: Plan) -> Line:
     """Return the addresses that functions need with Direct VPC egress."""
     instances = sum(
         plan.max_instances.get(entry.name, entry.max_instances)
-        for entry in manifest().entries.values()
+        for entry in planned().values()
         if {"postgres", "redis"} & set(entry.needs)
     )
     return Line(

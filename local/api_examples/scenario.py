@@ -106,14 +106,6 @@ def _image(shop: Recorder) -> None:
     sent = shop.client.put(upload["url"], content=IMAGE, headers=upload["headers"])
     assert sent.status_code == 204, sent.text
     shop.call("set_image", by="admin", path={"product_id": 1}, body={"upload": upload["upload"]})
-    # a product that was deleted between the two requests
-    made = {"name": "Spare", "price": 1, "external_id": "SPARE-0"}
-    spare = shop.client.post("/products", json=made, headers=_admin(shop)).json()["id"]
-    image = {"content_type": "image/png", "size": len(IMAGE)}
-    upload = shop.client.post(f"/products/{spare}/image-upload", json=image, headers=_admin(shop)).json()
-    shop.client.put(upload["url"], content=IMAGE, headers=upload["headers"])
-    shop.client.delete(f"/products/{spare}", headers=_admin(shop))
-    shop.refused("set_image", 404, by="admin", path={"product_id": spare}, body={"upload": upload["upload"]})
 
 
 def _history(shop: Recorder) -> None:

@@ -42,7 +42,7 @@ def starts(entry: Entry) -> list[Path]:
     """Return the files that the code of an entry starts in. An edge imports those of the public functions by name."""
     if entry.kind == "job":
         return [ROOT / "jobs" / f"{entry.name}.py"]
-    behind = manifest().public if entry.kind == "edge" else ()
+    behind = manifest().public_functions if entry.kind == "edge" else ()
     return [ROOT / "functions" / one.name / "main.py" for one in (entry, *behind)]
 
 

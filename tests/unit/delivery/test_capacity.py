@@ -104,7 +104,7 @@ def test_connections_count_two_revisions_and_the_reserve(hundred: Plan) -> None:
         (1 if entry.kind == "job" else 2)
         * hundred.max_instances.get(entry.name, entry.max_instances)
         * capacity.POOL[entry.kind]
-        for entry in manifest().entries.values()
+        for entry in capacity.planned().values()
         if "postgres" in entry.needs
     )
     assert hundred.connections == pools + 15

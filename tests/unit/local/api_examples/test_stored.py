@@ -15,8 +15,8 @@ from local.api_examples.recording import JSON, PROBLEM, Operation, operations_of
 DOCUMENT = openapi.bare()
 OPERATIONS = operations_of(DOCUMENT)
 EXAMPLES = stored.read()
-# these answer an unknown user with an empty list, or change nothing
-ALWAYS_FOUND = {"list_search_history", "clear_search_history", "delete_location", "update_profile"}
+# these answer an unknown user with an empty list, or change nothing; an upload names a product that there is
+ALWAYS_FOUND = {"list_search_history", "clear_search_history", "delete_location", "update_profile", "set_image"}
 
 
 def successes(operation: Operation) -> list[str]:
