@@ -132,8 +132,11 @@ class Plan:
 
     @property
     def sql_tier(self) -> str:
-        """The tier of Cloud SQL as Terraform writes it."""
-        return f"db-custom-{self.sql_cpus}-{self.sql_memory_mib}"
+        """The tier of Cloud SQL as Terraform writes it: the largest one for a plan that needs more."""
+        limits = read_limits()
+        cpus = min(self.sql_cpus, int(limits["sql_cpus"]))
+        memory_mib = min(self.sql_memory_mib, int(cpus * limits["sql_memory_gib_per_cpu_max"] * 1024))
+        return f"db-custom-{cpus}-{memory_mib}"
 
 
 def rates_of(demand: Demand) -> tuple[list[Line], dict[str, Line]]:

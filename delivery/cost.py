@@ -299,8 +299,8 @@ use them up.
 The sizes are those of `terraform/envs/`; the loads are requests per month. A request takes {load.seconds * 1000:.0f} ms of an instance that
 serves {load.concurrency:.0f} at a time, has an answer of {load.answer_kib:.0f} KiB, and brings {load.events} events of {load.event_kib} KiB. With a CDN, {load.cached:.0%} of the requests
 are answered there. Jobs run as scheduled and take {JOB_SECONDS:.0f} s each, heavy jobs {HEAVY_JOB_SECONDS:.0f} s;
-`import_feeds` and `finish_training` take {JOB_SECONDS:.0f} s while there is nothing to do. A month has {DELIVERIES} deliveries, each after a pull request, and each
-builds every function; only `prod` has the pipeline of `repository`.
+`import_feeds` and `finish_training` take {JOB_SECONDS:.0f} s while there is nothing to do.
+A month has {DELIVERIES} deliveries, each after a pull request, and each builds every function; only `prod` has the pipeline of `repository`.
 
 ## The cost of an idle shop
 
@@ -321,7 +321,7 @@ database without a connector. These components cost the same at any load; each c
 
 `envs/smallest.tfvars` switches all of them off. The database remains: a shop cannot run without it.
 
-Spark is off in every column: it is for shops that one machine cannot train (models.md). A batch costs about
+Spark is off in every column: it is for shops that one machine cannot train ([models.md](models.md#beyond-one-machine)). A batch costs about
 ${prices.spark_dcu_hour:.3f} for each DCU-hour, and a vCPU with 4 GiB is one DCU: a nightly batch of {SPARK_DCU} DCU for {SPARK_HOURS} hour is
 ${prices.spark_dcu_hour * SPARK_DCU * SPARK_HOURS * 30:.0f} a month. Its image and the events of two nights in the bucket cost cents.
 """

@@ -49,10 +49,14 @@ EXPLANATION: Final = """
 - **Connections** are those of all instances that may run, twice for functions, since a release starts new ones
   before the old ones have ended. Terraform refuses a plan with more than `max_connections`, and with more addresses
   or more throughput than the network has.
+  The profiles are for the load balancer alone. While a domain takes over (`public_access = "iam"`), the function
+  `edge` runs too: raise `max_connections` by 80 for that step.
 - **A search** costs more in a larger catalog, by the factor that `./aisle bench growth` measured for ten times the
-  products. All other operations cost what they cost with 10,000 products.
+  products: that of the 95th percentile, which is more than most searches need. All other operations cost what they
+  cost with 10,000 products.
 - **Training** on one machine is limited by its memory for the pairs of users and products; the largest function has
-  32 GiB. Spark's price is not in the plan.
+  32 GiB. Spark trains up to 1.8 billion pairs ([models](models.md#beyond-one-machine)); a plan with more needs a
+  smaller `SIMILARITY_LOOKBACK_DAYS`. Spark's price is not in the plan.
 
 ## What the present design does not do
 
@@ -74,7 +78,8 @@ def terraform_values(plan: Plan) -> str:
     disk = max(SQL_DISK_MIN, math.ceil(plan.disk_gib / DISK_GROWTH))
     lines = [
         f"# {amount(demand.requests_per_s)} requests/s at the peak. Written by: {command(demand)} --tfvars",
-        "# Set these too, as in prod.tfvars: domain, cors_origins, alert_email, billing_account",
+        '# Set these too: domain, public_access = "load_balancer", cors_origins, alert_email, billing_account.',
+        "# Connections are those behind the load balancer alone; the function edge would need 80 more.",
         'environment    = "prod"',
         "bigquery       = true",
         "warm_instances = 1",
@@ -92,6 +97,12 @@ def terraform_values(plan: Plan) -> str:
         *(f"  {name.ljust(width)} = {count}" for name, count in plan.max_instances.items()),
         "}",
     ]
+    if plan.training_gib > manifest().entries["similarity"].memory / 1024:
+        lines += [
+            "",
+            "# the job alone cannot train so many pairs: docs/runbooks/spark.md",
+            'similarity_engine = "auto"',
+        ]
     if plan.egress == "connector":
         lines += ["", "# Mbit/s to PostgreSQL and Redis at the peak", f"network_mbps = {math.ceil(plan.network_mbps)}"]
     return "\n".join(lines) + "\n"
@@ -141,7 +152,7 @@ def text(plan: Plan) -> str:
         "the job similarity"
         if plan.training_gib <= manifest().entries["similarity"].memory / 1024
         else (
-            "the job similarity with more memory"
+            "the job similarity with more memory, or Spark"
             if plan.training_gib <= read_limits()["function_memory_gib"]
             else "Spark"
         )

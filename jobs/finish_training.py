@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 JOB: Final = "similarity"
 # Google ends a batch at its time limit; an hour later it is given up whatever its state
 GIVEN_UP_AFTER: Final = timedelta(seconds=spark_batches.BATCH_TTL_S + 3600)
+GIVEN_UP_AFTER_H: Final = GIVEN_UP_AFTER.total_seconds() / 3600
 # the key of a version's metrics that names its batch
 BATCH_KEY: Final = "batch"
 
@@ -58,13 +59,15 @@ def finish_training(_parameters: FinishTraining) -> dict[str, Any]:
             return {"outcome": "submitted", "batch": batch.id}
     except Unavailable as error:
         if is_overdue:
-            return give_up(batch, f"for {GIVEN_UP_AFTER} hours: {error.detail}")
+            return give_up(batch, f"for {GIVEN_UP_AFTER_H:g} hours: {error.detail}")
         raise
     if state is None:
         return give_up(batch, "the batch was deleted before its result was read")
     if state.state not in spark_batches.ENDED:
         if is_overdue:
-            return give_up(batch, f"the batch has not ended in {GIVEN_UP_AFTER} hours, and its state is {state.state}")
+            return give_up(
+                batch, f"the batch has not ended in {GIVEN_UP_AFTER_H:g} hours, and its state is {state.state}"
+            )
         return {"outcome": "waiting", "batch": batch.id, "state": state.state}
     if state.state != "SUCCEEDED":
         return give_up(batch, f"the batch ended as {state.state}: {state.message or 'Google gives no reason'}")

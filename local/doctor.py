@@ -18,7 +18,7 @@ def doctor(arguments: Sequence[str]) -> int:
     of the environment if they name a database, otherwise with those of the running local system.
     """
     if len(arguments) > 1:
-        raise Refused("doctor takes at most one argument, the URL of the admin function. See ./aisle help.")
+        raise Refused("doctor takes at most one argument, the shop's address. See ./aisle help.")
     findings = remote_findings(arguments[0]) if arguments else own_findings()
     for finding in findings:
         print(f"{SIGNS.get(finding['verdict'], finding['verdict'])}  {finding['check']:<11} {finding['detail']}")
@@ -28,7 +28,9 @@ def doctor(arguments: Sequence[str]) -> int:
 def remote_findings(url: str) -> list[dict[str, Any]]:
     """Return the findings of the admin function at ``url``. Raises Refused or CommandError."""
     if not url.startswith(("https://", "http://")):
-        raise Refused(f"{url!r} is not a URL. Give the URL of the admin function, as in https://admin-….run.app.")
+        raise Refused(
+            f"{url!r} is not a URL. Give the shop's address, as in https://shop.example.com: Terraform's output url."
+        )
     token = os.environ.get("ADMIN_TOKEN", "")
     if not token:
         raise Refused(

@@ -148,9 +148,9 @@ Example: ./aisle redis-cli PING
     "doctor": """\
 Usage: ./aisle doctor [URL]
 
-Checks a deployment by the URL of its admin function, or with the settings of this shell, and says what is wrong.
+Checks a deployment by its address (Terraform's output url), or with the settings of this shell, and says what is wrong.
 
-Example: ./aisle doctor https://admin-abc123.a.run.app
+Example: ./aisle doctor https://shop.example.com
 """,
     "rehearse": """\
 Usage: ./aisle rehearse

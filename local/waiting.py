@@ -85,4 +85,4 @@ def remaining(unsent: int, waiting: Sequence[Backlog]) -> str:
     for backlog in waiting:
         name, number, oldest = describe_backlog(backlog)
         parts.append(f"{number} for {name} (oldest {oldest})")
-    return f"there still wait {', '.join(parts)}" if parts else "the last messages had only just taken effect"
+    return f"these still wait: {', '.join(parts)}" if parts else "the last messages had only just taken effect"

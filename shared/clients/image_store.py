@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
 from shared.clients import google_rest
@@ -24,24 +24,8 @@ BLOCK_BYTES: Final = 65_536
 DAY_S: Final = 86_400
 
 
-class ImageStore(Protocol):
-    """A place of images. The callers choose names without separators."""
-
-    def read_upload(self, name: str, max_bytes: int) -> bytes | None:
-        """Return an uploaded file, or its first ``max_bytes``; None if nothing was uploaded under this name."""
-        ...
-
-    def keep(self, product_id: int, name: str, body: bytes, content_type: str) -> None:
-        """Keep an image of a product."""
-        ...
-
-    def open(self, product_id: int, name: str) -> tuple[int, Iterator[bytes]] | None:
-        """Return size and content of an image; None if there is none of this name."""
-        ...
-
-
 class Folder:
-    """Images in a folder of this machine."""
+    """Images in a folder of this machine. The callers choose names without separators."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -1,5 +1,6 @@
 # 100 requests/s at the peak. Written by: ./aisle simulate --requests-per-s 100 --tfvars
-# Set these too, as in prod.tfvars: domain, cors_origins, alert_email, billing_account
+# Set these too: domain, public_access = "load_balancer", cors_origins, alert_email, billing_account.
+# Connections are those behind the load balancer alone; the function edge would need 80 more.
 environment    = "prod"
 bigquery       = true
 warm_instances = 1
@@ -26,6 +27,9 @@ function_instances = {
   update_popularity  = 2
   refresh_catalog    = 2
 }
+
+# the job alone cannot train so many pairs: docs/runbooks/spark.md
+similarity_engine = "auto"
 
 # Mbit/s to PostgreSQL and Redis at the peak
 network_mbps = 12

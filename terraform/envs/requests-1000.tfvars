@@ -1,12 +1,13 @@
 # 1,000 requests/s at the peak. Written by: ./aisle simulate --requests-per-s 1000 --products 100000 --users 1000000 --tfvars
-# Set these too, as in prod.tfvars: domain, cors_origins, alert_email, billing_account
+# Set these too: domain, public_access = "load_balancer", cors_origins, alert_email, billing_account.
+# Connections are those behind the load balancer alone; the function edge would need 80 more.
 environment    = "prod"
 bigquery       = true
 warm_instances = 1
 vpc_egress     = "connector"
 
 database = {
-  tier            = "db-custom-6-23040"
+  tier            = "db-custom-8-30720"
   disk_gb         = 80 # it grows by itself, to at most 10 times as much
   max_connections = 250
 }
@@ -26,6 +27,9 @@ function_instances = {
   update_popularity  = 2
   refresh_catalog    = 2
 }
+
+# the job alone cannot train so many pairs: docs/runbooks/spark.md
+similarity_engine = "auto"
 
 # Mbit/s to PostgreSQL and Redis at the peak
 network_mbps = 112

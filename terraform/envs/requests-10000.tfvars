@@ -1,20 +1,21 @@
 # 10,000 requests/s at the peak. Written by: ./aisle simulate --requests-per-s 10000 --products 1000000 --users 10000000 --tfvars
-# Set these too, as in prod.tfvars: domain, cors_origins, alert_email, billing_account
+# Set these too: domain, public_access = "load_balancer", cors_origins, alert_email, billing_account.
+# Connections are those behind the load balancer alone; the function edge would need 80 more.
 environment    = "prod"
 bigquery       = true
 warm_instances = 1
 vpc_egress     = "direct"
 
 database = {
-  tier            = "db-custom-82-314880"
+  tier            = "db-custom-96-499200"
   disk_gb         = 796 # it grows by itself, to at most 10 times as much
-  max_connections = 850
+  max_connections = 1150
 }
 
 redis = { tier = "STANDARD_HA", memory_gb = 7 }
 
 function_instances = {
-  products           = 42
+  products           = 80
   events             = 8
   collect            = 2
   recommendations    = 18
@@ -26,3 +27,6 @@ function_instances = {
   update_popularity  = 3
   refresh_catalog    = 2
 }
+
+# the job alone cannot train so many pairs: docs/runbooks/spark.md
+similarity_engine = "auto"

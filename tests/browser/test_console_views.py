@@ -279,12 +279,9 @@ def test_a_person_is_exported_and_erased(visit: Visit, owner: Login, api: httpx.
     people = []
     for _ in range(2):
         name = uuid4().hex[:8]
-        person = {"username": f"{SCRIPT[:14]}{name}", "email": f"{name}@shop.example", "password": "a plum in the rain"}
+        # names of people cannot be scripts
+        person = {"username": f"person{name}", "email": f"{name}@shop.example", "password": "a plum in the rain"}
         registered = api.post("/auth/register", json=person)
-        if registered.status_code == 422:
-            # names of people cannot be scripts
-            person["username"] = f"person{name}"
-            registered = api.post("/auth/register", json=person)
         people.append((person["email"], registered.raise_for_status().json()["user_id"]))
     (email, user_id), (bystander, _other_id) = people
     visitor = visit()
@@ -304,7 +301,6 @@ def test_a_person_is_exported_and_erased(visit: Visit, owner: Login, api: httpx.
     visitor.keep_picture("console-erase")
     page.get_by_role("dialog", name="Erase").get_by_role("button", name="Erase").last.click()
     expect(accounts).to_have_count(0)
-    assert api.get("/admin/users", params={"email": email}, headers=admin).status_code in (200, 403)
     assert api.post("/auth/login", json={"email": email, "password": "a plum in the rain"}).status_code == 401
     assert api.post("/auth/login", json={"email": bystander, "password": "a plum in the rain"}).status_code == 200
 

@@ -19,6 +19,7 @@ import pytest
 from jobs.data.history import History
 from jobs.data.weighting import MAX_ROW_ITEMS, Weighting, training_matrix
 from jobs.models import pairs, transitions
+from jobs.models.mixture import mix_models
 from jobs.models.neighbours import Neighbours
 from jobs.models.registry import ALGORITHMS
 from jobs.spark.events import table_of
@@ -99,6 +100,7 @@ def test_all_algorithms_and_a_mixture_are_those_of_one_machine(session: Any, tmp
     models = [shops.model(name) for name in shops.MODELS]
     train.train(session, events, output, models, shops.K, order=3)
     filesystem = fsspec.filesystem("file")
+    fits = []
     for number, model in enumerate(models):
         # a batch of this model alone
         only = tmp_path / f"only-{number}"
@@ -107,8 +109,11 @@ def test_all_algorithms_and_a_mixture_are_those_of_one_machine(session: Any, tmp
         expected = fit_locally(history, model)
         assert expected.counts.sum() > 300
         assert_equal(history, product_ids, found, expected)
-    product_ids, mixture = read_neighbours(filesystem, output, models, [1, 2, 0.5, 1, 3], shops.K)
+        fits.append(expected)
+    shares = [1, 2, 0.5, 1, 3]
+    product_ids, mixture = read_neighbours(filesystem, output, models, shares, shops.K)
     assert mixture.counts.sum() > 300
+    assert_equal(history, product_ids, mixture, mix_models(list(zip(fits, shares, strict=True)), shops.K))
 
 
 def train_one(session: Any, history: History, model: dict[str, Any], folder: Path, order: int, parts: int) -> Any:

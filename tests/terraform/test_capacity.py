@@ -5,18 +5,21 @@ import pytest
 from delivery.capacity import RESERVED_CONNECTIONS, plan_for
 from delivery.demand import PROFILES, Demand
 from delivery.plan_texts import profile_file
-from shared.manifest import Manifest
 from tests.terraform.conftest import Terraform
 from tests.terraform.rules import violations
 
 
 @pytest.mark.parametrize("demand", PROFILES, ids=lambda demand: f"{demand.requests_per_s:g}")
-def test_a_profile_deploys_its_plan(terraform: Terraform, listed: Manifest, demand: Demand) -> None:
+def test_a_profile_deploys_its_plan(terraform: Terraform, demand: Demand) -> None:
     planned = plan_for(demand)
     # Terraform refuses a plan whose connections, addresses or throughput do not fit
-    deployed = terraform.plan_pinned(f"-var-file=envs/{profile_file(demand).name}")
+    deployed = terraform.plan_pinned(
+        f"-var-file=envs/{profile_file(demand).name}",
+        "-var=domain=shop.example.com",
+        "-var=public_access=load_balancer",
+    )
     functions = {name: values["service_config"][0] for name, values in deployed.functions().items()}
-    for name, entry in listed.entries.items():
+    for name, entry in deployed.listed.entries.items():
         assert functions[name]["max_instance_count"] == planned.max_instances.get(name, entry.max_instances), name
     (database,) = deployed.of("google_sql_database_instance").values()
     assert database["settings"][0]["tier"] == planned.sql_tier
@@ -30,7 +33,7 @@ def test_a_profile_deploys_its_plan(terraform: Terraform, listed: Manifest, dema
         int(functions[name]["environment_variables"]["DATABASE_POOL_SIZE"])
         * functions[name]["max_instance_count"]
         * (1 if entry.kind == "job" else 2)
-        for name, entry in listed.entries.items()
+        for name, entry in deployed.listed.entries.items()
         if "postgres" in entry.needs
     )
     assert held + RESERVED_CONNECTIONS == planned.connections

@@ -121,7 +121,8 @@ class CloudMonitoring:
             own = by_route(map(_of_route, self._distributions(OWN, [], query)))
             if own:
                 return own, True
-        services = {entry.name.replace("_", "-"): entry.name for entry in manifest().of_kind("http")}
+        served = [entry for kind in ("http", "edge") for entry in manifest().of_kind(kind)]
+        services = {entry.name.replace("_", "-"): entry.name for entry in served}
         by_service: google_rest.Query = {
             "aggregation.alignmentPeriod": _period(WINDOW),
             "aggregation.perSeriesAligner": "ALIGN_DELTA",

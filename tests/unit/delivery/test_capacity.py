@@ -242,7 +242,7 @@ def test_every_cost_has_its_command_and_its_day() -> None:
     assert set(file["operations"]) == set(ROUND.operations)
     assert set(file["sizes"]) == set(ROUND.sizes)
     for name, entry in entries.items():
-        assert entry["command"].startswith(("python -m benchmarks.capacity", "./aisle bench ")), name
+        assert entry["command"].startswith(("python -m benchmarks.", "./aisle bench ")), name
         assert date.fromisoformat(entry["measured"]), name
     for name, entry in file["operations"].items():
         assert entry["function_ms"] > 0, name
@@ -254,3 +254,12 @@ def test_every_limit_has_a_source_and_the_day_of_its_comparison_or_none() -> Non
         assert limit["source"].startswith("https://cloud.google.com/"), name
         assert limit["value"] > 0, name
         assert limit["checked"] is None or date.fromisoformat(limit["checked"]), name
+
+
+def test_a_plan_beyond_the_largest_database_deploys_the_largest_one(hundred: Plan) -> None:
+    for cpus, memory_mib, tier in (
+        (96, 96 * 6656, "db-custom-96-638976"),
+        (98, 98 * 3840, "db-custom-96-376320"),
+        (98, 98 * 6656, "db-custom-96-638976"),
+    ):
+        assert replace(hundred, sql_cpus=cpus, sql_memory_mib=memory_mib).sql_tier == tier

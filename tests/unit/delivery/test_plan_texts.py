@@ -56,7 +56,7 @@ def test_the_command_of_a_plan_names_what_is_not_a_default() -> None:
 def test_training_leaves_the_function_for_spark_with_its_memory() -> None:
     # 32 GiB ÷ 64 bytes of a pair, of 0.9 × events/s × 90 days
     events = 3 * 32 * GIB / 64 / 0.9 / (90 * 86_400)
-    for factor, where in ((0.999, "the job similarity with more memory"), (1.001, "Spark")):
+    for factor, where in ((0.999, "the job similarity with more memory, or Spark"), (1.001, "Spark")):
         demand = Demand(events * factor, events_per_s=events * factor)
         assert f"Training: {where}," in plan_texts.text(plan_for(demand, ROUND))
     assert "Training: the job similarity," in plan_texts.text(plan_for(Demand(1), ROUND))

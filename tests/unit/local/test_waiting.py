@@ -50,7 +50,7 @@ def test_the_time_out_says_in_one_line_what_waits() -> None:
     with pytest.raises(CommandError) as caught:
         wait(looking((3, BUSY)))
     assert str(caught.value) == (
-        "After 1 s there still wait 3 messages in the outbox, 2 for update_preferences (oldest 1 min 5 s). "
+        "After 1 s these still wait: 3 messages in the outbox, 2 for update_preferences (oldest 1 min 5 s). "
         "See ./aisle status."
     )
     assert caught.value.exit_code == 1
