@@ -69,7 +69,7 @@ push and Cloud Scheduler).
 | account | roles | why |
 |---|---|---|
 | `aisle-builder` | artifactregistry.writer on the images; storage.objectViewer on the archives and on Cloud Functions' staging bucket; logging.logWriter | the account of the buildpacks |
-| `aisle-spark` | dataproc.worker (project); storage.objectUser on the bucket of batches; artifactregistry.reader on their image | the account of Spark's driver and executors, where `similarity_engine` is not `local`. It cannot reach the database, the cache or a secret |
+| `aisle-spark` | dataproc.worker (project; of buckets, that of batches and Dataproc's own); storage.objectUser on the bucket of batches; artifactregistry.reader on their image | the account of Spark's driver and executors, where `similarity_engine` is not `local`. It cannot reach the database, the cache or a secret |
 | Pub/Sub's agent | pubsub.publisher on each dead-letter topic, pubsub.subscriber on each subscription, bigquery.dataEditor on the tables | it moves failed messages, and writes to BigQuery |
 | `aisle-delivery` | the list in `terraform/delivery.tf`; may grant on the project only the roles that functions, operators and the builder hold, without those of Spark; serviceAccountUser on Aisle's accounts | the account of Cloud Build's deployments. An owner applies changes of its own roles, and of `similarity_engine` from or to `local` |
 | `aisle-plans` | browser, logging.logWriter, serviceusage.serviceUsageConsumer; storage.objectViewer on a copy of the state without secrets | the account of Cloud Build's plans of pull requests; it reads no resource and no secret |

@@ -19,7 +19,9 @@ from shared.domain.formula import SERVING_KEYS
 from shared.errors import Unavailable
 from shared.job import Parameters, job
 from shared.settings import settings
-from shared.storage.operations import training_batches
+from shared.storage.answers import invalidation
+from shared.storage.answers.protocol import MODEL_SCOPES
+from shared.storage.operations import training_batches, training_runs
 from shared.storage.operations.training_batches import TrainingBatch
 from shared.storage.recommending import models
 
@@ -41,12 +43,14 @@ class FinishTraining(Parameters):
 def finish_training(_parameters: FinishTraining) -> dict[str, Any]:
     """Look at the open training once. Publish its result, record its failure, or leave it to the next run.
 
-    Safe to repeat: a version that was published before this job died is found by the batch in its metrics.
+    Safe to repeat: a version that was activated before this job died is found by the batch in its run.
     """
     batch = training_batches.find_open(JOB)
     if batch is None:
         return {"outcome": "idle"}
-    if (version := find_published(batch.id)) is not None:
+    if (version := training_runs.find_version(JOB, batch.id)) is not None:
+        # the run before may have died between the two
+        invalidation.flush(*MODEL_SCOPES)
         close(batch, "published")
         return {"outcome": "published", "batch": batch.id, "version": version}
     if settings().spark_batches is None:
@@ -71,12 +75,12 @@ def finish_training(_parameters: FinishTraining) -> dict[str, Any]:
         return {"outcome": "waiting", "batch": batch.id, "state": state.state}
     if state.state != "SUCCEEDED":
         return give_up(batch, f"the batch ended as {state.state}: {state.message or 'Google gives no reason'}")
-    return publish(batch, read_training(batch.choice))
-
-
-def find_published(batch_id: str) -> int | None:
-    """Return the version that a batch led to; None if there is none."""
-    return next((model.version for model in models.list_models() if model.metrics.get(BATCH_KEY) == batch_id), None)
+    try:
+        return publish(batch, read_training(batch.choice))
+    except Exception as error:
+        if not is_overdue or training_runs.find_version(JOB, batch.id) is not None:
+            raise
+        return give_up(batch, f"its result cannot be published: {type(error).__name__}: {error}"[:500])
 
 
 def publish(batch: TrainingBatch, training: PreparedTraining) -> dict[str, Any]:

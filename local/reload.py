@@ -8,6 +8,7 @@ import importlib.util
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,11 +37,15 @@ def versions(root: Path = ROOT) -> dict[str, Version]:
     found: dict[str, Version] = {}
 
     def add(entry: "os.DirEntry[str]") -> None:
-        status = entry.stat()
+        try:
+            status = entry.stat()
+        except OSError:
+            # removed meanwhile, or a link to nothing: editors lock files so
+            return
         found[os.path.relpath(entry.path, root)] = (status.st_mtime_ns, status.st_size)
 
     def walk(folder: str) -> None:
-        with os.scandir(folder) as entries:
+        with suppress(FileNotFoundError), os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_dir():
                     if entry.name != "__pycache__":

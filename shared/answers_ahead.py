@@ -69,6 +69,9 @@ def _compute(done: dict[str, Any]) -> None:
 
 def _compute_one(outdated: Outdated, query: bytes, request: bytes) -> bool:
     """Compute and store one answer; False if the user has acted meanwhile, or if the request fails by now."""
+    # before anything is logged: the user may be erased by now
+    if not answers_ahead.is_current(outdated):
+        return False
     try:
         body = recommend(request_of(request))
     except UnreadableRequest:

@@ -153,6 +153,12 @@ resource "google_project_iam_member" "spark_worker" {
   project = var.project_id
   role    = "roles/dataproc.worker"
   member  = google_service_account.spark[0].member
+
+  # the role has the objects of every bucket
+  condition {
+    title      = "only-buckets-of-batches"
+    expression = "!resource.type.startsWith(\"storage.googleapis.com/\") || resource.name.startsWith(\"projects/_/buckets/${google_storage_bucket.spark[0].name}\") || resource.name.startsWith(\"projects/_/buckets/dataproc-\")"
+  }
 }
 
 resource "google_artifact_registry_repository_iam_member" "spark" {

@@ -39,12 +39,14 @@ def unpack_table(table: pa.Table, product_ids: Int64Array, k: int) -> Neighbours
 def read_neighbours(
     filesystem: Any, output: str, models: Sequence[Mapping[str, Any]], shares: Sequence[float], k: int
 ) -> tuple[Int64Array, Neighbours]:
-    """Return the products with neighbours, ascending, and their neighbours: of one model, or of a mixture of several.
+    """Return the products that have neighbours or are some, ascending, and the neighbours: of a model, or of a mixture.
 
     models, shares : as the batch got them, and what each counts in the mixture.
     """
     tables = [read_table(filesystem, f"{output}/model={number}") for number in range(len(models))]
-    product_ids = np.unique(np.concatenate([table["product_id"].to_numpy() for table in tables]).astype(np.int64))
+    # a product that only ever comes last is a neighbour without neighbours of its own: Transitions without ``backward``
+    columns = [table[name].to_numpy() for table in tables for name in ("product_id", "neighbour_id")]
+    product_ids = np.unique(np.concatenate(columns).astype(np.int64))
     fitted = [
         training_of(model["algorithm"], model["parameters"]).recipe.finish(unpack_table(table, product_ids, k))
         for model, table in zip(models, tables, strict=True)

@@ -92,6 +92,12 @@ def find_outdated(user_ids: Sequence[str]) -> list[Outdated]:
     return redis_sync.attempt(work, [])
 
 
+def is_current(outdated: Outdated) -> bool:
+    """Return whether the user has done nothing, and was not erased, since ``find_outdated``."""
+    key = generation_key(outdated.user_id)
+    return redis_sync.attempt(lambda redis: (redis.get(key) or b"") == outdated.generation, False)
+
+
 def store(outdated: Outdated, query: bytes, request: bytes, body: bytes) -> bool:
     """Store an answer for the first request of its user; False if the user has acted, or has a newer answer.
 

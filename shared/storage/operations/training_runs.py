@@ -23,6 +23,10 @@ ORDER BY id DESC LIMIT :limit OFFSET :offset
 COUNT: Final = "SELECT count(*) FROM training_runs WHERE cast(:job AS text) IS NULL OR job = :job"
 RUNS: Final = PagedList("training-runs", PAGE, COUNT, [("id", True, "bigint")], places=(0,))
 REPORT: Final = "SELECT details ->> 'report' FROM training_runs WHERE id = :id"
+# by the primary key, backwards: the run is among the last ones
+OF_BATCH: Final = """
+SELECT version FROM training_runs WHERE job = :job AND outcome = 'published' AND details ->> 'batch' = :batch
+ORDER BY id DESC LIMIT 1"""
 
 
 class TrainingRun(NamedTuple):
@@ -36,6 +40,12 @@ class TrainingRun(NamedTuple):
     version: int | None
     details: dict[str, Any]
     has_report: bool
+
+
+def find_version(job: str, batch: str) -> int | None:
+    """Return the version that a batch of Spark led to and that was activated; None if there is none."""
+    row = read_one(OF_BATCH, job=job, batch=batch)
+    return None if row is None else int(row[0])
 
 
 def add(

@@ -258,6 +258,41 @@ def test_a_version_published_before_the_job_died_is_not_published_again(spark: S
     assert training_batches.find_open("similarity") is None
 
 
+def test_a_version_that_was_stored_and_never_activated_is_published_again(
+    spark: SparkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, batch = active(), submit()
+    run_batch(spark, batch)
+
+    def die(_connection: object, _version: int) -> None:
+        raise Unavailable("the lock was not free")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(models, "_switch", die)
+        with pytest.raises(Unavailable):
+            finish()
+    assert active() == before
+    assert len(models.list_models()) == 2
+    answer = finish()
+    assert (answer["outcome"], active()) == ("published", answer["version"])
+    assert runs() == [("published", before), ("published", active())]
+
+
+def test_a_result_that_can_never_be_published_is_given_up_once_the_batch_is_overdue(spark: SparkServer) -> None:
+    before, batch = active(), submit()
+    run_batch(spark, batch)
+    for file in Path(spark.arguments(batch)["output"].removeprefix("file://")).glob("model=*/*.parquet"):
+        file.write_bytes(b"no Parquet")
+    with pytest.raises(Exception, match="Parquet"):
+        finish()
+    assert training_batches.find_open("similarity") is not None
+    postgres.write("UPDATE training_batches SET started_at = started_at - interval '8 hours'")
+    answer = finish()
+    assert answer["outcome"] == "kept"
+    assert "cannot be published" in answer["reason"]
+    assert (active(), training_batches.find_open("similarity")) == (before, None)
+
+
 @pytest.mark.parametrize(
     ("engine", "pairs", "expected"),
     [("local", 10**12, False), ("spark", 0, True), ("auto", 99, False), ("auto", 100, True)],

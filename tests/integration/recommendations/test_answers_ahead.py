@@ -164,6 +164,28 @@ def test_what_a_user_does_meanwhile_wins(shop: httpx.Client, serve: Serve, monke
     assert ask(shop, "u1") == (True, version)
 
 
+def test_a_user_who_is_erased_meanwhile_leaves_no_row_in_the_log(
+    shop: httpx.Client, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for user in ("u0", "u1"):
+        ask(shop, user)
+    publish(serve)
+    invalidation.flush(*MODEL_SCOPES)
+    find = answers_ahead.answers_ahead.find_outdated
+
+    def erase(users: list[str]) -> Any:
+        found = find(users)
+        # what the erasure of u0 does
+        postgres.write("DELETE FROM recommendation_log WHERE user_id = 'u0'")
+        invalidation.forget_users(["u0"])
+        return found
+
+    monkeypatch.setattr(answers_ahead.answers_ahead, "find_outdated", erase)
+    assert compute_ahead() == {"users": 1, "answers": 1}
+    logged = [row[0] for row in postgres.read("SELECT DISTINCT user_id FROM recommendation_log")]
+    assert logged == ["u1"]
+
+
 def test_answers_of_one_version_are_not_those_of_another(
     shop: httpx.Client, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

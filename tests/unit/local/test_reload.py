@@ -67,3 +67,23 @@ def test_a_change_within_a_second_is_not_hidden_by_the_compiled_file(tmp_path: P
     reload.forget_compiled(["code.py", "gone.py", "text.txt"], tmp_path)
     assert not Path(cache_from_source(str(file))).exists()
     assert Path(cache_from_source(str(other))).exists()
+
+
+def test_what_is_removed_meanwhile_and_links_to_nothing_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in reload.FOLDERS:
+        (tmp_path / folder).mkdir()
+    (tmp_path / "shared/kept.py").touch()
+    # as Emacs locks a file
+    (tmp_path / "shared/.#kept.py").symlink_to("somebody@somewhere.123")
+    (tmp_path / "functions/leaves").mkdir()
+    scandir = os.scandir
+
+    def without(folder: str | Path) -> "os._ScandirIterator[str]":
+        if str(folder).endswith("leaves"):
+            raise FileNotFoundError(folder)
+        return scandir(str(folder))
+
+    monkeypatch.setattr(os, "scandir", without)
+    assert set(reload.versions(tmp_path)) == {"shared/kept.py"}

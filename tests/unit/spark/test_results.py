@@ -1,0 +1,42 @@
+"""Neighbours that a batch wrote are read with every product that they name."""
+
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.data.history import EPOCH, history_of
+from jobs.data.similarity_rows import format_rows
+from jobs.models import transitions
+from jobs.spark.results import read_neighbours
+from tests.unit.spark import shops
+
+
+@pytest.mark.parametrize("last", [15, 30])
+def test_a_product_that_only_ever_comes_last_is_a_neighbour_without_neighbours(
+    last: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transitions, "MIN_COMPILED_PAIRS", 0)
+    # three users went on from 10 to 20 and then to the last one, whose id lies between those or beyond them
+    users, products = np.repeat(np.arange(3), 3), np.tile([10, 20, last], 3)
+    moments = EPOCH + (np.tile([1, 2, 3], 3) * 60_000_000).astype("timedelta64[us]")
+    history = history_of(users, products, np.ones(9, np.float32), moments)
+    model = {
+        "algorithm": "transitions",
+        "parameters": {"backward": 0.0, "window": 1, "min_co_occurrence": 2},
+        "weighting": {},
+    }
+    folder = tmp_path / "model=0"
+    folder.mkdir()
+    pq.write_table(shops.run_steps(history, model, 2, shops.K), folder / "part-0.parquet")
+    (folder / "_SUCCESS").touch()
+    product_ids, neighbours = read_neighbours(fsspec.filesystem("file"), str(tmp_path), [model], [1.0], shops.K)
+    assert product_ids.tolist() == sorted([10, 20, last])
+    after = {
+        int(product_ids[item]): [int(product_ids[code]) for code in neighbours.indices[item] if code >= 0]
+        for item in range(len(product_ids))
+    }
+    assert after == {10: [20], 20: [last], last: []}
+    assert b"".join(format_rows(product_ids, neighbours)).count(b"\n") >= 2
