@@ -28,7 +28,7 @@ Example: AISLE_PORT=9000 AISLE_DATA=none ./aisle up
 Usage: ./aisle status
 
 Prints the running parts with their health, what waits in each subscription of Pub/Sub, and the last run of each job.
-Exit code 1 if nothing runs.
+Exit code 1 unless every part runs and is healthy.
 
 Example: ./aisle status
 """,
@@ -64,7 +64,7 @@ Prints the last lines of the log of a part, or the names of all logs.
   -n LINES   how many lines (50)
   -f         goes on with new lines until Ctrl-C
 
-Example: ./aisle logs functions -f
+Example: ./aisle logs gateway -f
 """,
     "reset": """\
 Usage: ./aisle reset [--yes]

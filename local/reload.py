@@ -104,11 +104,12 @@ def forget_compiled(paths: Iterable[str], root: Path = ROOT) -> None:
 
 @dataclass
 class Successor:
-    """A process that will take the place of a part's."""
+    """A process that will take the place of a part's; ``paths`` are the files that it is started for."""
 
     part: Part
     ready: Path
     because: str
+    paths: set[str]
     started: float
 
 
@@ -131,7 +132,7 @@ class Reloader:
         # before the parts are started, which import what they find then
         self.seen = versions()
         self.quiet_at: float | None = None
-        # files that changed since the parts that run them were last started
+        # files that changed since a process of the parts that run them was last started, or that it failed with
         self.dirty: dict[str, set[str]] = {}
         self.successors: dict[str, Successor] = {}
         self.retiring: list[tuple[Part, float]] = []
@@ -164,8 +165,11 @@ class Reloader:
             self.report(f"{fault}. The running code stays until this file is saved again.")
             return
         forget_compiled(paths)
-        for key, several in self.dirty.items():
+        # what changes while a process starts is for the next one
+        dirty, self.dirty = self.dirty, {}
+        for key, several in dirty.items():
             if (earlier := self.successors.pop(key, None)) is not None:
+                several.update(earlier.paths)
                 self._retire(earlier.part)
             ready = self.folder / f"{key}.ready"
             ready.unlink(missing_ok=True)
@@ -173,20 +177,20 @@ class Reloader:
             because = f"{first} and {len(more)} more" if more else first
             started = time.monotonic()
             part = self.starts[key]({READY_FILE: str(ready)})
-            self.successors[key] = Successor(part, ready, because, started)
+            self.successors[key] = Successor(part, ready, because, several, started)
 
     def _finish(self, key: str) -> bool:
         successor = self.successors[key]
         part = self.parts[key]
         if not successor.part.running():
             del self.successors[key]
+            self.dirty.setdefault(key, set()).update(successor.paths)
             self.report(f"{successor.because}: the new process {successor.part.obituary()}")
             self.report(f"{part.name}: the running code stays until the next change.")
             return False
         if not successor.ready.exists():
             return False
         del self.successors[key]
-        self.dirty.pop(key, None)
         old = Part(part.name, part.process, part.log, part.port, part.stop_signal, part.started)
         part.replace(successor.part)
         self._retire(old)

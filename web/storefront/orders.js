@@ -75,7 +75,8 @@ export function OrderPage({ id, isNew }) {
     async (signal) => /** @type {Order} */ ((await api.get(`/orders/${id}`, own(), { signal })).body),
     [id, who.id],
   );
-  const order = loaded.value;
+  // of another shopper by now: "shop as" was changed
+  const order = loaded.error ? null : loaded.value;
   const cancel = async () => {
     setCancelling(true);
     try {

@@ -104,8 +104,9 @@ def read_overview(days: int) -> dict[str, Any]:
         }
         for row in read(REVENUE, days=days)
     ]
-    revenue = sum(day["revenue"] for day in by_day)
-    recommended = sum(day["recommended_revenue"] for day in by_day)
+    # no currency has more decimals; without rounding, sums end in noise
+    revenue = round(sum(day["revenue"] for day in by_day), 4)
+    recommended = round(sum(day["recommended_revenue"] for day in by_day), 4)
     return {
         "days": days,
         "currency": currency,

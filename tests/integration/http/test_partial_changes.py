@@ -18,7 +18,8 @@ OPERATIONS: Final = {
     f"{method.upper()} {path}": operation
     for path, methods in union(DOCUMENTS)["paths"].items()
     for method, operation in methods.items()
-    if method in ("patch", "put")
+    # an upload is a file and what finishes it
+    if method in ("patch", "put") and path not in ("/products/image-uploads", "/products/{product_id}/image")
 }
 SCHEMAS: Final = union(DOCUMENTS)["components"]["schemas"]
 # a new value of each field, by route; with the fields that a rule of the model ties to it

@@ -73,7 +73,9 @@ def osv() -> Iterator[Osv]:
 def planted(tmp_path: Path) -> Path:
     """A repository whose command line is this one's, with three faults and what stands beside each."""
     root = tmp_path / "shop"
-    shutil.copytree(ROOT / "local", root / "local", ignore=shutil.ignore_patterns("__pycache__", "data"))
+    shutil.copytree(
+        ROOT / "local", root / "local", ignore=shutil.ignore_patterns("__pycache__", "data", "requirements.txt")
+    )
     shutil.copy(ROOT / "pyproject.toml", root)
     for name in ("functions", "jobs", "shared", "delivery", "clients", "docs"):
         (root / name).mkdir()

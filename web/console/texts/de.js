@@ -507,7 +507,7 @@ export default {
   "people.erase.text": "Alles, was über {email} gespeichert ist, wird gelöscht. Das lässt sich nicht rückgängig machen.",
   "people.erased": "Die Person ist gelöscht.",
   "audit.title": "Protokoll",
-  "audit.text": "Wer was geändert hat. Es kann weder geändert noch gelöscht werden.",
+  "audit.text": "Wer was geändert hat. Niemand kann es hier ändern; aus dem Namen einer gelöschten Person wird „erased“.",
   "audit.entries": "Einträge",
   "audit.which": "Welche Einträge",
   "audit.all": "Alle",

@@ -507,7 +507,7 @@ export default {
   "people.erase.text": "Everything that is stored about {email} is deleted. This cannot be undone.",
   "people.erased": "The person was erased.",
   "audit.title": "Audit log",
-  "audit.text": "Who changed what. It cannot be changed or deleted.",
+  "audit.text": "Who changed what. Nobody can change it here; the name of an erased person becomes \"erased\".",
   "audit.entries": "Entries",
   "audit.which": "Which entries",
   "audit.all": "All",
