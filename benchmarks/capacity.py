@@ -23,7 +23,7 @@ from benchmarks.ingest import event, push
 from benchmarks.load import get, load, post
 from benchmarks.plans import prepare
 from benchmarks.search import BROWSES, SEARCHES, pages
-from delivery.capacity import COSTS_FILE
+from delivery.capacity_plan import COSTS_FILE
 from shared import messages
 from shared.clients import postgres, redis_sync
 from shared.event_origin import Origin

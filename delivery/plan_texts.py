@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from delivery.arithmetic import amount
-from delivery.capacity import DISK_GROWTH, SQL_DISK_MIN, TRAINING, Limit, Plan, plan_for, read_limits
+from delivery.capacity import plan_for
+from delivery.capacity_plan import TRAINING, Limit, Plan, read_limits
 from delivery.demand import MOST_REQUESTS, PROFILES, Demand
+from delivery.sizing import DISK_GROWTH, SQL_DISK_MIN
 from shared.manifest import manifest
 
 ROOT: Final = Path(__file__).parent.parent

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from delivery import plan_texts
-from delivery.capacity import Plan, plan_for
+from delivery.capacity import plan_for
+from delivery.capacity_plan import Plan
 from delivery.demand import Demand, InvalidDemand
 from local.errors import Refused
 

@@ -5,15 +5,13 @@ int64 as text, points newest first, a page of a few series at a time.
 """
 
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
 from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.integration.answering import JsonHandler
+from tests.integration.answering import JsonHandler, serving
 
 PATH = "/v3/projects/aisle-local/timeSeries"
 REQUIRED = {"filter", "interval.endTime", "view"}
@@ -103,15 +101,6 @@ class Handler(JsonHandler):
         return True
 
 
-@contextmanager
-def monitoring() -> Iterator[Monitoring]:
+def monitoring() -> AbstractContextManager[Monitoring]:
     """Run a stand-in."""
-    server = Monitoring()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return serving(Monitoring())

@@ -1,12 +1,10 @@
 """A stand-in for Cloud Scheduler's REST API: lists, runs, pauses and resumes the jobs of functions.yaml."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from http.server import ThreadingHTTPServer
 
 from shared.manifest import manifest
-from tests.integration.answering import JsonHandler
+from tests.integration.answering import JsonHandler, serving
 
 PARENT = "/v1/projects/aisle-local/locations/europe-west1/jobs"
 
@@ -66,15 +64,6 @@ class Handler(JsonHandler):
         return self.answer(job)
 
 
-@contextmanager
-def scheduler() -> Iterator[Scheduler]:
+def scheduler() -> AbstractContextManager[Scheduler]:
     """Run a stand-in."""
-    server = Scheduler()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return serving(Scheduler())

@@ -7,9 +7,7 @@ the request on its own.
 import base64
 import hashlib
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -18,7 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from tests.integration.answering import JsonHandler
+from tests.integration.answering import JsonHandler, serving
 
 BUCKET = "shop-images"
 ACCOUNT = "emulated@aisle.iam.gserviceaccount.com"
@@ -123,15 +121,6 @@ class Handler(JsonHandler):
         return 200, ""
 
 
-@contextmanager
-def storage() -> Iterator[Storage]:
+def storage() -> AbstractContextManager[Storage]:
     """Run a stand-in."""
-    server = Storage()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return serving(Storage())

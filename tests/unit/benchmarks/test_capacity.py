@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import capacity
 from benchmarks.capacity import Spent, processor_s, rounded, write_costs
-from delivery.capacity import COSTS_FILE
+from delivery.capacity_plan import COSTS_FILE
 from delivery.demand import CACHED, UNCACHED
 
 

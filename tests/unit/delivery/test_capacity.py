@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from delivery import capacity, cost
-from delivery.capacity import Costs, Plan, plan_for
+from delivery import capacity_plan, cost, sizing
+from delivery.capacity import plan_for
+from delivery.capacity_plan import Costs, Plan
 from delivery.demand import Demand
 from shared.manifest import manifest
 
@@ -103,8 +104,8 @@ def test_connections_count_two_revisions_and_the_reserve(hundred: Plan) -> None:
     pools = sum(
         (1 if entry.kind == "job" else 2)
         * hundred.max_instances.get(entry.name, entry.max_instances)
-        * capacity.POOL[entry.kind]
-        for entry in capacity.planned().values()
+        * sizing.POOL[entry.kind]
+        for entry in sizing.planned().values()
         if "postgres" in entry.needs
     )
     assert hundred.connections == pools + 15
@@ -237,7 +238,7 @@ def test_the_limits_of_a_demand_are_allowed() -> None:
 
 
 def test_every_cost_has_its_command_and_its_day() -> None:
-    file = json.loads(capacity.COSTS_FILE.read_text())
+    file = json.loads(capacity_plan.COSTS_FILE.read_text())
     entries = {**file["operations"], **file["sizes"]}
     assert set(file["operations"]) == set(ROUND.operations)
     assert set(file["sizes"]) == set(ROUND.sizes)
@@ -250,7 +251,7 @@ def test_every_cost_has_its_command_and_its_day() -> None:
 
 
 def test_every_limit_has_a_source_and_the_day_of_its_comparison_or_none() -> None:
-    for name, limit in json.loads(capacity.LIMITS_FILE.read_text())["limits"].items():
+    for name, limit in json.loads(capacity_plan.LIMITS_FILE.read_text())["limits"].items():
         assert limit["source"].startswith("https://cloud.google.com/"), name
         assert limit["value"] > 0, name
         assert limit["checked"] is None or date.fromisoformat(limit["checked"]), name

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from delivery import plan_texts
-from delivery.capacity import Plan, plan_for
+from delivery.capacity import plan_for
+from delivery.capacity_plan import Plan
 from delivery.demand import PROFILES, Demand
 from shared.manifest import manifest
 from tests.unit.delivery.test_capacity import GIB, ROUND

@@ -1,0 +1,85 @@
+"""A capacity plan, the measured costs that it is computed from, and the limits of Google Cloud."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from delivery.arithmetic import Line
+from delivery.demand import Demand
+
+COSTS_FILE: Final = Path(__file__).parent / "costs.json"
+LIMITS_FILE: Final = Path(__file__).parent / "limits.json"
+# the limit beyond which Spark trains: the others stop requests
+TRAINING: Final = "memory of the training"
+CONNECTOR: Final = "the connector"
+
+
+@dataclass(frozen=True)
+class Costs:
+    """The measured costs: of operations by name, and of what grows."""
+
+    operations: Mapping[str, Mapping[str, Any]]
+    sizes: Mapping[str, float]
+
+    @classmethod
+    def read(cls) -> "Costs":
+        """Return the costs of delivery/costs.json."""
+        file = json.loads(COSTS_FILE.read_text())
+        return cls(file["operations"], {name: float(size["value"]) for name, size in file["sizes"].items()})
+
+
+def read_limits() -> dict[str, float]:
+    """Return the values of delivery/limits.json."""
+    return {name: float(limit["value"]) for name, limit in json.loads(LIMITS_FILE.read_text())["limits"].items()}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How much of a limit the plan uses, and what to do beyond it."""
+
+    name: str
+    used: float
+    limit: float
+    unit: str
+    beyond: str
+    # requests/s of this shop and this mix at which it is reached; None if it is beyond MOST_REQUESTS
+    reached_at: float | None = None
+
+    @property
+    def share(self) -> float:
+        """The used share of the limit."""
+        return self.used / self.limit
+
+
+@dataclass
+class Plan:
+    """The plan: its sections, each a list of lines; what Terraform is given; the limits, the first to break first."""
+
+    demand: Demand
+    sections: dict[str, list[Line]] = field(default_factory=dict)
+    instances: dict[str, int] = field(default_factory=dict)
+    max_instances: dict[str, int] = field(default_factory=dict)
+    connections: int = 0
+    max_connections: int = 0
+    sql_cpus: int = 0
+    sql_memory_mib: int = 0
+    disk_gib: int = 0
+    egress: str = "connector"
+    connector_instances: int = 0
+    network_mbps: float = 0.0
+    redis_gib: int = 0
+    redis_busy: float = 0.0
+    pairs: float = 0.0
+    training_gib: float = 0.0
+    monthly: dict[str, float] = field(default_factory=dict)
+    limits: list[Limit] = field(default_factory=list)
+
+    @property
+    def sql_tier(self) -> str:
+        """The tier of Cloud SQL as Terraform writes it: the largest one for a plan that needs more."""
+        limits = read_limits()
+        cpus = min(self.sql_cpus, int(limits["sql_cpus"]))
+        memory_mib = min(self.sql_memory_mib, int(cpus * limits["sql_memory_gib_per_cpu_max"] * 1024))
+        return f"db-custom-{cpus}-{memory_mib}"

@@ -1,0 +1,428 @@
+"""The sizes of a capacity plan: what functions, PostgreSQL, network, Redis, Pub/Sub and training need for a load."""
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from delivery.arithmetic import Line, Term, total
+from delivery.capacity_plan import Costs, Plan
+from delivery.demand import CACHED, GROWING, MEASURED_PRODUCTS, MIX, UNCACHED, Demand
+from shared.manifest import Entry, manifest
+from shared.settings import Settings
+from shared.storage.recommending.attribution import KEPT_DAYS
+from shared.storage.recommending.models import MAX_VERSIONS
+
+# Share of a processor, or of a line, that is planned to be busy at the peak. Requests then take 1 / (1 - share) times
+# as long as they work.
+BUSY: Final = 0.6
+# Instances that may run, for each that the peak needs.
+SPARE: Final = 1.5
+# Functions that the mix does not reach serve few requests.
+OTHER_INSTANCES: Final = 2
+# terraform/functions.tf has the same pools, and terraform/database.tf the same reserve; terraform/tests compares them.
+POOL: Final[Mapping[str, int]] = {"http": 4, "event": 4, "job": 3}
+RESERVED_CONNECTIONS: Final = 15
+CONNECTIONS_STEP: Final = 50
+ADDRESSES_PER_INSTANCE: Final = 4
+TTL_S: Final = int(Settings.model_fields["recommendation_ttl_s"].default)
+EVENT_MONTHS: Final = int(Settings.model_fields["event_retention_months"].default)
+TRAINING_DAYS: Final = int(Settings.model_fields["similarity_lookback_days"].default)
+DAY_S: Final = 86_400
+DAYS_OF_MONTH: Final = 30.4
+# Rows of events that are so young are read often.
+HOT_DAYS: Final = 7
+# Beyond the rows: dead rows, write-ahead log, temporary files.
+DISK_RESERVE: Final = 1.3
+# Beyond the entries: fragmentation, buffers of clients, copies for the replica.
+REDIS_RESERVE: Final = 1.5
+REDIS_GIB_MIN: Final = 5
+SQL_DISK_MIN: Final = 50
+# disk_autoresize_limit in terraform/database.tf
+DISK_GROWTH: Final = 10
+# GiB of a processor of Cloud SQL, unless the plan needs more: the ratio of its standard machines.
+SQL_GIB_PER_CPU: Final = 3.75
+GIB: Final = 2.0**30
+
+
+def rates_of(demand: Demand) -> tuple[list[Line], dict[str, Line]]:
+    """Return the lines of the traffic, and of them those of operations: how often each comes, each second."""
+    per_s = "requests/s"
+    others = Line(
+        "requests without an event", (Term("", demand.requests_per_s, per_s), Term("-", demand.events, per_s)), per_s
+    )
+    shares = sum(share for name, share in MIX.items() if name != "event")
+    lines: list[Line] = [others]
+    rates: dict[str, Line] = {}
+    for name, share in MIX.items():
+        rate = (
+            Line("events", (Term("", demand.events, per_s),), per_s)
+            if name == "event"
+            else Line(name, (Term("", others.result, per_s), Term("×", share / shares, "of the mix")), per_s)
+        )
+        lines.append(rate)
+        if name in CACHED:
+            for operation, part in zip(CACHED[name], (demand.cached_share, 1 - demand.cached_share), strict=True):
+                label = operation.replace("_", ", ")
+                rates[operation] = Line(label, (Term("", rate.result, per_s), Term("×", part, "of them")), per_s)
+                lines.append(rates[operation])
+        else:
+            rates[UNCACHED[name]] = rate
+    # each checkout publishes a message of purchases, which both event functions receive
+    checkouts = rates["checkout"].result
+    messages = Line(
+        "messages to apply", (Term("", demand.events, "events/s"), Term("+", checkouts, "orders/s")), "messages/s"
+    )
+    purchases = Line("of these with purchases", (Term("", checkouts, "orders/s"),), "messages/s")
+    rates["event_applied"], rates["purchase_counted"] = messages, purchases
+    return [*lines, messages, purchases], rates
+
+
+def growth_of(operation: str, demand: Demand, costs: Costs) -> float:
+    """Return how many times as much an operation costs in this catalog as in the measured one."""
+    if operation not in GROWING or demand.products <= MEASURED_PRODUCTS:
+        return 1.0
+    return float(costs.sizes["search_growth"] ** math.log10(demand.products / MEASURED_PRODUCTS))
+
+
+def work_of(part: str, unit: str, rates: Mapping[str, Line], demand: Demand, costs: Costs) -> list[Line]:
+    """Return a line for each operation with a cost of this kind: how much of it, each second."""
+    lines = []
+    for name, rate in rates.items():
+        each = float(costs.operations[name][part])
+        if each == 0:
+            continue
+        terms = [Term("", rate.result, rate.unit), Term("×", each, unit)]
+        # what is found and sent is a page in every catalog
+        if part == "postgres_ms" and (growth := growth_of(name, demand, costs)) != 1:
+            terms.append(Term("×", growth, "for the larger catalog"))
+        lines.append(Line(name.replace("_", " "), tuple(terms), f"{unit}/s"))
+    return lines
+
+
+def planned() -> dict[str, Entry]:
+    """Return the entries by name without the edge: in the profiles, a load balancer calls each function."""
+    return {name: entry for name, entry in manifest().entries.items() if entry.kind != "edge"}
+
+
+def plan_functions(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
+    """Plan the instances of each function: enough processors, concurrency and connections for the peak."""
+    lines: list[Line] = []
+    waits = 1 / (1 - BUSY)
+    for name, entry in planned().items():
+        if entry.kind == "job":
+            continue
+        operations = [each for each in rates if costs.operations[each]["function"] == name]
+        if not operations:
+            plan.max_instances[name] = min(entry.max_instances, OTHER_INSTANCES)
+            continue
+        own = {each: rates[each] for each in operations}
+        work = work_of("function_ms", "ms", own, plan.demand, costs)
+        busy = total(f"{name}: work", work, "ms/s")
+        by_cpu = Line(
+            f"{name}: instances for the processor",
+            (
+                Term("", busy.result, "ms/s"),
+                Term("÷", 1000 * entry.cpu, "ms/s of an instance"),
+                Term("÷", BUSY, "busy"),
+            ),
+            "instances",
+            up=True,
+        )
+        waiting = work_of("postgres_ms", "ms", own, plan.demand, costs)
+        in_database = total(f"{name}: work in PostgreSQL", waiting, "ms/s")
+        by_concurrency = Line(
+            f"{name}: instances for concurrency",
+            (
+                Term("", busy.result + in_database.result, "ms/s"),
+                Term("÷", 1000, "ms/s of a request"),
+                Term("×", waits, "with waiting"),
+                Term("÷", entry.concurrency, "requests of an instance"),
+            ),
+            "instances",
+            up=True,
+        )
+        candidates = [by_cpu, by_concurrency]
+        lines += [*work, busy, by_cpu, by_concurrency]
+        if in_database.result > 0:
+            by_connections = Line(
+                f"{name}: instances for connections",
+                (
+                    Term("", in_database.result, "ms/s in PostgreSQL"),
+                    Term("÷", 1000, "ms/s of a connection"),
+                    Term("×", waits, "with waiting"),
+                    Term("÷", POOL[entry.kind] - 1, "connections of an instance"),
+                ),
+                "instances",
+                up=True,
+            )
+            candidates.append(by_connections)
+            lines.append(by_connections)
+        plan.instances[name] = max(1, *(int(line.result) for line in candidates))
+        limit = Line(
+            f"{name}: instances that may run",
+            (Term("", plan.instances[name], "instances"), Term("×", SPARE, "to spare")),
+            "instances",
+            up=True,
+        )
+        plan.max_instances[name] = max(OTHER_INSTANCES, int(limit.result))
+        lines.append(limit)
+    plan.sections["Functions"] = lines
+
+
+def connections_of(entry: Entry, max_instances: int) -> Line:
+    """Return the connections that a function or job may hold; a release holds those of two revisions."""
+    revisions = 1 if entry.kind == "job" else 2
+    return Line(
+        f"{entry.name}",
+        (
+            Term("", max_instances, "instances"),
+            Term("×", POOL[entry.kind], "connections"),
+            Term("×", revisions, "revisions"),
+        ),
+        "connections",
+    )
+
+
+def plan_database(plan: Plan, rates: Mapping[str, Line], costs: Costs, limits: Mapping[str, float]) -> None:
+    """Plan connections, processors, memory and disk of PostgreSQL."""
+    demand, sizes = plan.demand, costs.sizes
+    held = [
+        connections_of(entry, plan.max_instances.get(entry.name, entry.max_instances))
+        for entry in planned().values()
+        if "postgres" in entry.needs
+    ]
+    of_functions = total("connections of functions and jobs", held, "connections")
+    needed = Line(
+        "connections, with those of operators and backups",
+        (Term("", of_functions.result, "connections"), Term("+", RESERVED_CONNECTIONS, "reserved")),
+        "connections",
+    )
+    plan.connections = int(needed.result)
+    plan.max_connections = math.ceil(plan.connections / CONNECTIONS_STEP) * CONNECTIONS_STEP
+    work = work_of("postgres_ms", "ms", rates, demand, costs)
+    busy = total("work in PostgreSQL", work, "ms/s")
+    cpus = Line(
+        "processors", (Term("", busy.result, "ms/s"), Term("÷", 1000, "ms/s of one"), Term("÷", BUSY, "busy")), "vCPU"
+    )
+    mean_events = Line(
+        "events, mean of the month",
+        (Term("", rates["event_applied"].result, "messages/s"), Term("÷", demand.peak_ratio, "peak to mean")),
+        "events/s",
+    )
+    logged = Line(
+        "answers to log, mean of the month",
+        (
+            Term("", rates["recommendations_computed"].result, "requests/s"),
+            Term("÷", demand.peak_ratio, "peak to mean"),
+        ),
+        "answers/s",
+    )
+
+    def rows(what: str, rate: float, days: float, size: str, per: str) -> Line:
+        terms = (
+            Term("", rate, f"{per}/s"),
+            Term("×", days, "days"),
+            Term("×", DAY_S, "s"),
+            Term("×", sizes[size], "bytes"),
+            Term("÷", GIB, "bytes of a GiB"),
+        )
+        return Line(what, terms, "GiB")
+
+    def stock(what: str, count: float, size: str, times: float = 1) -> Line:
+        terms = [Term("", count, "rows"), Term("×", sizes[size], "bytes")]
+        if times != 1:
+            terms.append(Term("×", times, "versions"))
+        return Line(what, (*terms, Term("÷", GIB, "bytes of a GiB")), "GiB")
+
+    products = stock("products", demand.products, "product_row_bytes")
+    users = stock("users", demand.users, "user_row_bytes")
+    models = stock("models", demand.products, "model_row_bytes", MAX_VERSIONS)
+    hot = rows(f"events of {HOT_DAYS} days", mean_events.result, HOT_DAYS, "event_row_bytes", "events")
+    connected = Line(
+        "connections",
+        (
+            Term("", plan.connections, "connections"),
+            Term("×", sizes["connection_bytes"], "bytes"),
+            Term("÷", GIB, "bytes of a GiB"),
+        ),
+        "GiB",
+    )
+    memory = total("memory: what is read often, and connections", [products, users, models, hot, connected], "GiB")
+    least_cpus = max(cpus.result, memory.result / limits["sql_memory_gib_per_cpu_max"])
+    # one, or an even number
+    plan.sql_cpus = 1 if least_cpus <= 1 else 2 * math.ceil(least_cpus / 2)
+    gib = max(limits["sql_memory_gib_min"], plan.sql_cpus * SQL_GIB_PER_CPU, memory.result)
+    plan.sql_memory_mib = math.ceil(gib * 4) * 256
+    stored = [
+        products,
+        users,
+        models,
+        rows(
+            f"events of {EVENT_MONTHS} months",
+            mean_events.result,
+            EVENT_MONTHS * DAYS_OF_MONTH,
+            "event_row_bytes",
+            "events",
+        ),
+        rows(f"logged answers of {KEPT_DAYS} days", logged.result, KEPT_DAYS, "log_row_bytes", "answers"),
+    ]
+    disk = Line(
+        "disk",
+        (
+            Term("", total("rows", stored, "GiB").result, "GiB"),
+            Term("×", DISK_RESERVE, "for dead rows and the write-ahead log"),
+        ),
+        "GiB",
+        up=True,
+    )
+    plan.disk_gib = max(SQL_DISK_MIN, int(disk.result))
+    plan.sections["PostgreSQL"] = [
+        *held,
+        of_functions,
+        needed,
+        *work,
+        busy,
+        cpus,
+        products,
+        users,
+        models,
+        mean_events,
+        hot,
+        connected,
+        memory,
+        logged,
+        *stored[3:],
+        disk,
+    ]
+
+
+def plan_network(plan: Plan, rates: Mapping[str, Line], costs: Costs, limits: Mapping[str, float]) -> None:
+    """Plan how functions reach the private network: through the connector while it suffices."""
+    traffic = work_of("network_kib", "KiB", rates, plan.demand, costs)
+    all_traffic = total("traffic to PostgreSQL and Redis", traffic, "KiB/s")
+    mbps = Line(
+        "throughput",
+        (Term("", all_traffic.result, "KiB/s"), Term("×", 8 * 1024, "bits of a KiB"), Term("÷", 1e6, "bits of a Mbit")),
+        "Mbit/s",
+    )
+    plan.network_mbps = mbps.result
+    needed = Line(
+        "connector instances",
+        (
+            Term("", mbps.result, "Mbit/s"),
+            Term("÷", limits["connector_mbps_per_instance"], "Mbit/s of an instance"),
+            Term("÷", BUSY, "busy"),
+        ),
+        "instances",
+        up=True,
+    )
+    fits = needed.result <= limits["connector_instances_max"]
+    plan.egress = "connector" if fits else "direct"
+    plan.connector_instances = max(int(limits["connector_instances_min"]), int(needed.result)) if fits else 0
+    lines = [*traffic, all_traffic, mbps, needed]
+    if not fits:
+        lines.append(addresses_of(plan))
+    plan.sections["Network"] = lines
+
+
+def addresses_of(plan: Plan) -> Line:
+    """Return the addresses that functions need with Direct VPC egress."""
+    instances = sum(
+        plan.max_instances.get(entry.name, entry.max_instances)
+        for entry in planned().values()
+        if {"postgres", "redis"} & set(entry.needs)
+    )
+    return Line(
+        "addresses of the subnetwork",
+        (Term("", instances, "instances"), Term("×", ADDRESSES_PER_INSTANCE, "addresses")),
+        "addresses",
+    )
+
+
+def plan_redis(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
+    """Plan the memory and the processor of Redis."""
+    demand, sizes = plan.demand, costs.sizes
+    computed = Line(
+        "answers computed while one lives",
+        (Term("", rates["recommendations_computed"].result, "requests/s"), Term("×", TTL_S, "s")),
+        "answers",
+    )
+    of_users = Line(
+        "answers of users",
+        (Term("", min(computed.result, demand.users), "users"), Term("×", sizes["user_entry_bytes"], "bytes")),
+        "bytes",
+    )
+    of_products = Line(
+        "product pages",
+        (Term("", demand.products, "products"), Term("×", sizes["product_entry_bytes"], "bytes")),
+        "bytes",
+    )
+    entries = total("entries", [of_users, of_products], "bytes")
+    memory = Line(
+        "memory",
+        (
+            Term("", entries.result, "bytes"),
+            Term("×", REDIS_RESERVE, "for fragmentation"),
+            Term("÷", GIB, "bytes of a GiB"),
+        ),
+        "GiB",
+        up=True,
+    )
+    plan.redis_gib = max(REDIS_GIB_MIN, int(memory.result))
+    work = work_of("redis_ms", "ms", rates, demand, costs)
+    busy = total("work in Redis", work, "ms/s")
+    share = Line(
+        "share of its one thread", (Term("", busy.result, "ms/s"), Term("÷", 1000, "ms/s of a thread")), "of a thread"
+    )
+    plan.redis_busy = share.result
+    plan.sections["Redis"] = [computed, of_users, of_products, entries, memory, *work, busy, share]
+
+
+def plan_messages(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> tuple[float, float]:
+    """Plan Pub/Sub; return MB/s published and pushed. A request counts as at least 1 kB."""
+    size = max(1000.0, costs.sizes["message_bytes"])
+
+    def throughput(what: str, rate: float) -> Line:
+        terms = (
+            Term("", rate, "messages/s"),
+            Term("×", size, "bytes, at least 1 kB"),
+            Term("÷", 1e6, "bytes of a MB"),
+        )
+        return Line(what, terms, "MB/s")
+
+    published = throughput("published", rates["event_applied"].result)
+    deliveries = Line(
+        "deliveries",
+        (
+            Term("", rates["event_applied"].result, "to update_preferences"),
+            Term("+", rates["purchase_counted"].result, "to update_popularity"),
+        ),
+        "messages/s",
+    )
+    pushed = throughput("pushed", deliveries.result)
+    plan.sections["Pub/Sub"] = [published, deliveries, pushed]
+    return published.result, pushed.result
+
+
+def plan_training(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
+    """Plan the nightly training: pairs of users and products, and the memory that they need."""
+    pairs = Line(
+        f"pairs of users and products in {TRAINING_DAYS} days",
+        (
+            Term("", rates["event_applied"].result / plan.demand.peak_ratio, "events/s on average"),
+            Term("×", TRAINING_DAYS * DAY_S, "s"),
+            Term("×", costs.sizes["pairs_per_event"], "pairs of an event"),
+        ),
+        "pairs",
+    )
+    memory = Line(
+        "memory of the training",
+        (
+            Term("", pairs.result, "pairs"),
+            Term("×", costs.sizes["pair_bytes"], "bytes"),
+            Term("÷", GIB, "bytes of a GiB"),
+        ),
+        "GiB",
+    )
+    plan.pairs, plan.training_gib = pairs.result, memory.result
+    plan.sections["Training"] = [pairs, memory]
