@@ -2,6 +2,8 @@
 
 import os
 import py_compile
+import subprocess
+from collections.abc import Mapping
 from importlib.util import cache_from_source
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from local import reload
 from local.places import ROOT
+from local.processes import READY_FILE, Part
 from shared.manifest import manifest
 
 
@@ -87,3 +90,44 @@ def test_what_is_removed_meanwhile_and_links_to_nothing_are_passed_over(
 
     monkeypatch.setattr(os, "scandir", without)
     assert set(reload.versions(tmp_path)) == {"shared/kept.py"}
+
+
+def test_what_changes_while_a_process_starts_is_for_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files: dict[str, tuple[int, int]] = {"functions/products/main.py": (1, 1), "shared/auth.py": (1, 1)}
+    monkeypatch.setattr(reload, "versions", lambda: dict(files))
+    started: list[Path] = []
+    parts: list[Part] = []
+    printed: list[str] = []
+
+    def start(settings: Mapping[str, str]) -> Part:
+        if settings:
+            started.append(Path(settings[READY_FILE]))
+        process = subprocess.Popen(["sleep", "60"], start_new_session=True)
+        parts.append(Part("Gateway", process, tmp_path / "log"))
+        return parts[-1]
+
+    gateway = start({})
+    reloader = reload.Reloader({reload.GATEWAY: gateway}, {reload.GATEWAY: start}, manifest(), tmp_path, printed.append)
+    try:
+        files["functions/products/main.py"] = (2, 1)
+        while not started:
+            reloader.check()
+        # the new process serves, and the file is saved again before anybody has looked
+        started[0].touch()
+        files["functions/products/main.py"] = (3, 1)
+        assert reloader.check()
+        while len(started) < 2:
+            reloader.check()
+        started[1].touch()
+        assert reloader.check()
+        # nothing is left to do
+        assert not reloader.check()
+        assert len(started) == 2
+        assert gateway.process is parts[2].process
+        assert [line.rpartition(" for ")[2] for line in printed] == ["functions/products/main.py"] * 2
+    finally:
+        for part in parts:
+            part.process.kill()
+            part.process.wait()
