@@ -3,6 +3,7 @@
 import os
 import py_compile
 import subprocess
+import time
 from collections.abc import Mapping
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -108,18 +109,22 @@ def test_what_changes_while_a_process_starts_is_for_the_next_one(
         parts.append(Part("Gateway", process, tmp_path / "log"))
         return parts[-1]
 
+    def check_until_started(count: int) -> None:
+        deadline = time.monotonic() + 30
+        while len(started) < count:
+            assert time.monotonic() < deadline, printed
+            reloader.check()
+
     gateway = start({})
     reloader = reload.Reloader({reload.GATEWAY: gateway}, {reload.GATEWAY: start}, manifest(), tmp_path, printed.append)
     try:
         files["functions/products/main.py"] = (2, 1)
-        while not started:
-            reloader.check()
+        check_until_started(1)
         # the new process serves, and the file is saved again before anybody has looked
         started[0].touch()
         files["functions/products/main.py"] = (3, 1)
         assert reloader.check()
-        while len(started) < 2:
-            reloader.check()
+        check_until_started(2)
         started[1].touch()
         assert reloader.check()
         # nothing is left to do
