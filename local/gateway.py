@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 OWN_PATHS = ("/", "/health", "/health/ready", "/openapi.json", "/metrics")
 HEALTH_NAMES = {"postgres": "database", "redis": "redis"}
 CHECK_TIMEOUT_S = 3.0
+# how long connections may take to send a request once the server stops: uvicorn closes those that have sent none
+UNREAD_S = 0.5
 # hop-by-hop (RFC 9110, section 7.6.1), or set by the server itself
 NOT_FORWARDED = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server", "host"}
 
@@ -229,6 +231,15 @@ def serve(app: Any, sockets: list[socket.socket]) -> None:
     """Serve until SIGTERM, then finish the running requests."""
     import uvicorn
 
+    class Server(uvicorn.Server):
+        """Reads the requests of the connections that it has accepted before it closes those that wait for one."""
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            for server in self.servers:
+                server.close()
+            await asyncio.sleep(UNREAD_S)
+            await super().shutdown(sockets)
+
     config = uvicorn.Config(
         app,
         # the applications have no lifespan, and trust no proxy but those of their settings
@@ -240,7 +251,7 @@ def serve(app: Any, sockets: list[socket.socket]) -> None:
         timeout_graceful_shutdown=5,
     )
     report_ready()
-    uvicorn.Server(config).run(sockets=sockets)
+    Server(config).run(sockets=sockets)
 
 
 def main() -> None:

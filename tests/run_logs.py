@@ -7,7 +7,7 @@ and answers. ``leaks`` searches the logs of every service, worker and function f
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +37,8 @@ SECRET_FIELDS: Final = frozenset(
 SECRET_HEADERS: Final = ("authorization", "idempotency-key", "x-api-key")
 # a shorter value may occur in a log by chance
 MIN_CHARACTERS: Final = 12
+# of the line of a log in which a secret was found
+QUOTED_CHARACTERS: Final = 300
 
 
 class WithoutStream(logging.Formatter):
@@ -116,7 +118,7 @@ class RunLogs:
         return sorted({*self.folder.rglob("logs/*.log*"), *self.folder.rglob("output.txt")})
 
     def leaks(self) -> Iterator[str]:
-        """Yield each secret in a log, and each log that others may read. A line names no secret itself."""
+        """Yield each secret in a log, and each log that others may read. A line quotes the log without its secrets."""
         values = set(self.values)
         for state in self.folder.rglob("state.json"):
             # a test damages a state on purpose
@@ -128,10 +130,11 @@ class RunLogs:
             text = log.read_text(errors="replace")
             for kind, form in FORMS.items():
                 if match := form.search(text):
-                    yield f"{log}:{line_of(text, match.start())}: {kind}"
+                    yield f"{log}:{line_of(text, match.start())}: {kind}: {quote(text, match.start(), values)}"
             for value in values:
                 if (start := text.find(value)) >= 0:
-                    yield f"{log}:{line_of(text, start)}: a value that was sent or received as a secret"
+                    line = f"{log}:{line_of(text, start)}"
+                    yield f"{line}: a value that was sent or received as a secret: {quote(text, start, values)}"
 
 
 @contextmanager
@@ -146,3 +149,13 @@ def searched(folder: Path) -> Iterator[RunLogs]:
 def line_of(text: str, position: int) -> int:
     """Return the number of the line at a position."""
     return text.count("\n", 0, position) + 1
+
+
+def quote(text: str, position: int, values: Iterable[str]) -> str:
+    """Return the beginning of the line at a position, with an ellipsis in place of every secret."""
+    line = text[text.rfind("\n", 0, position) + 1 :].partition("\n")[0]
+    for value in values:
+        line = line.replace(value, "…")
+    for form in FORMS.values():
+        line = form.sub("…", line)
+    return line[:QUOTED_CHARACTERS]

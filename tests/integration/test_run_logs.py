@@ -66,11 +66,14 @@ def test_the_run_sees_the_logs_of_functions_and_services(
 def test_each_form_of_secret_is_found_and_its_neighbour_is_not(own: RunLogs, secret: str, harmless: str) -> None:
     own.functions.write_text(f"{harmless}\n")
     assert list(own.leaks()) == []
-    own.functions.write_text(f"{harmless}\n{secret}\n")
+    own.values.add("a password of ada")
+    own.functions.write_text(f"{harmless}\nto a password of ada: {secret}\n{harmless}\n")
     leaks = list(own.leaks())
     assert leaks
     assert all(leak.startswith(f"{own.functions}:2: ") for leak in leaks)
-    assert not any(secret in leak for leak in leaks)
+    # the quoted line says where the secret comes from, and has none itself
+    assert all(": to …: " in leak for leak in leaks)
+    assert not any(secret in leak or harmless in leak for leak in leaks)
 
 
 def test_values_that_went_over_the_wire_are_found(own: RunLogs) -> None:
@@ -82,7 +85,7 @@ def test_values_that_went_over_the_wire_are_found(own: RunLogs) -> None:
         client.post("http://shop/auth?key=in-the-address", json={"password": "a hat, a cat"}, headers=headers)
     for value in ("Zm9vYmFyYmF6cXV4", "staff-of-the-shop", "order-of-ada-1", "in-the-address", "a hat, a cat"):
         own.functions.write_text(f"harmless 123456789012\nvalue {value}\n")
-        assert list(own.leaks()) == [f"{own.functions}:2: a value that was sent or received as a secret"]
+        assert list(own.leaks()) == [f"{own.functions}:2: a value that was sent or received as a secret: value …"]
 
 
 def test_secrets_of_a_local_system_and_open_logs_are_found(own: RunLogs) -> None:
@@ -94,7 +97,7 @@ def test_secrets_of_a_local_system_and_open_logs_are_found(own: RunLogs) -> None
     worker.chmod(0o644)
     assert list(own.leaks()) == [
         f"{worker}: readable by others; it must have the mode 0600",
-        f"{worker}:1: a value that was sent or received as a secret",
+        f"{worker}:1: a value that was sent or received as a secret: AUTH …",
     ]
     worker.chmod(0o600)
     worker.write_text("AUTH ***\n")

@@ -7,15 +7,24 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from local.places import ROOT
 from tests.running import Aisle
 
 PARTS = ("functions", "jobs", "shared", "local", "delivery", "web")
+PRODUCTS, POPULARITY, AUTH = "functions/products/main.py", "functions/update_popularity/main.py", "shared/auth.py"
+# the processes that run the code of a file
+RUN_BY = {
+    PRODUCTS: {"Gateway"},
+    POPULARITY: {"Events worker"},
+    AUTH: {"Gateway", "Events worker", "Jobs worker"},
+}
 ROUTE = """
 
 @app.get("/products/of/this-test")
@@ -36,18 +45,13 @@ class Copy(Aisle):
             shutil.copy(ROOT / name, self.root / name)
         self.environment["PYTHONPATH"] = str(self.root)
         self.arguments = ["--reload"]
-        self.originals: dict[Path, str] = {}
+        self.originals: dict[str, str] = {}
 
     def append(self, path: str, text: str) -> None:
         """Add text at the end of a file as it was."""
         file = self.root / path
-        original = self.originals.setdefault(file, file.read_text())
+        original = self.originals.setdefault(path, file.read_text())
         file.write_text(original + text)
-
-    def restore(self) -> None:
-        """Give all files the text that they had."""
-        for file, text in self.originals.items():
-            file.write_text(text)
 
     def pids(self) -> dict[str, int]:
         return {name: process.pid for name, process in self.parts().items()}
@@ -58,6 +62,25 @@ def until(holds: Callable[[], bool], system: Copy) -> None:
     while not holds():
         assert time.monotonic() < deadline, system.printed()
         time.sleep(0.05)
+
+
+@contextmanager
+def one_restart(system: Copy, path: str = PRODUCTS) -> Iterator[None]:
+    """Wait until the block's change of a file has replaced what runs it, alone, and the processes before have ended.
+
+    Until they have, both answer.
+    """
+    names = RUN_BY[path]
+    before = system.pids()
+    yield
+    until(lambda: all(system.pids()[name] != before[name] for name in names), system)
+    until(lambda: not any(psutil.pid_exists(before[name]) for name in names), system)
+    assert {name for name, pid in system.pids().items() if pid != before[name]} == names
+
+
+def serves(number: int, system: Copy) -> None:
+    """Wait until a version of the test's route answers."""
+    until(lambda: version(system) == number, system)
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +97,10 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
 def unchanged(system: Copy) -> Iterator[None]:
     """The code is as it was before and after each test, and what runs is that code."""
     yield
-    restarts = system.printed().count("restarted in")
-    if system.originals:
-        system.restore()
-        until(lambda: system.printed().count("restarted in") > restarts, system)
-        system.originals.clear()
+    for path, original in system.originals.items():
+        with one_restart(system, path):
+            (system.root / path).write_text(original)
+    system.originals.clear()
     until(lambda: httpx.get(f"{system.url}/products/of/this-test", timeout=60).status_code == 404, system)
 
 
@@ -88,38 +110,34 @@ def version(system: Copy) -> int | None:
 
 
 def test_a_changed_function_serves_and_nothing_else_is_restarted(system: Copy) -> None:
-    before = system.pids()
     assert version(system) is None
     for number in (1, 2):
-        system.append("functions/products/main.py", ROUTE.format(version=number))
-        until(lambda number=number: version(system) == number, system)
-    after = system.pids()
-    assert {name for name in before if before[name] != after[name]} == {"Gateway"}
+        with one_restart(system):
+            system.append(PRODUCTS, ROUTE.format(version=number))
+            serves(number, system)
     assert re.search(r"Gateway: restarted in [\d.]+ s for functions/products/main\.py", system.printed())
 
 
 def test_a_changed_event_function_restarts_the_worker_of_events_alone(system: Copy) -> None:
-    before = system.pids()
-    system.append("functions/update_popularity/main.py", "\n# changed\n")
-    until(lambda: system.pids()["Events worker"] != before["Events worker"], system)
-    after = system.pids()
-    assert {name for name in before if before[name] != after[name]} == {"Events worker"}
+    with one_restart(system, POPULARITY):
+        system.append(POPULARITY, "\n# changed\n")
 
 
 def test_a_syntax_error_is_printed_and_the_running_code_stays_until_it_is_mended(system: Copy) -> None:
     gateway = system.pids()["Gateway"]
-    system.append("functions/products/main.py", "\ndef broken(:\n")
+    system.append(PRODUCTS, "\ndef broken(:\n")
     lines = (system.root / "functions/products/main.py").read_text().count("\n")
     until(lambda: f"functions/products/main.py:{lines}: invalid syntax" in system.printed(), system)
     assert version(system) is None
     assert system.pids()["Gateway"] == gateway
-    system.append("functions/products/main.py", ROUTE.format(version=3))
-    until(lambda: version(system) == 3, system)
+    with one_restart(system):
+        system.append(PRODUCTS, ROUTE.format(version=3))
+        serves(3, system)
 
 
 def test_code_that_cannot_be_imported_does_not_replace_what_serves(system: Copy) -> None:
     gateway = system.pids()["Gateway"]
-    system.append("functions/products/main.py", "\nraise RuntimeError('of this test')\n")
+    system.append(PRODUCTS, "\nraise RuntimeError('of this test')\n")
     until(lambda: "the running code stays until the next change" in system.printed(), system)
     assert "RuntimeError: of this test" in system.printed()
     assert system.pids()["Gateway"] == gateway
@@ -171,14 +189,8 @@ def test_no_accepted_event_is_lost_and_no_request_refused_while_everything_is_re
     sender.start()
     try:
         for number in range(2):
-            before = system.pids()
-            system.append("shared/auth.py", f"\n# {number}\n")
-            until(
-                lambda before=before: all(
-                    system.pids()[name] != before[name] for name in ("Gateway", "Events worker", "Jobs worker")
-                ),
-                system,
-            )
+            with one_restart(system, AUTH):
+                system.append(AUTH, f"\n# {number}\n")
     finally:
         done.set()
         sender.join(120)
