@@ -143,3 +143,17 @@ def test_erasure_deletes_every_count_of_the_account_and_no_other(shop: httpx.Cli
     assert shop.delete("/users/me", headers=bearer(tokens)).status_code == 204
     assert count_rows("login_failures", "account = :a", a=ada) == 0
     assert count_rows("login_failures", "account = :a", a=bob) == 3
+
+
+def test_an_attempt_that_is_taken_back_takes_no_other_back(env: dict[str, str]) -> None:
+    for _ in range(4):
+        login_failures.begin_attempt("ada@example.com", GUESSER)
+        login_failures.begin_attempt("ada@example.com", BYSTANDER)
+    # a registration whose username was taken told nothing about the email
+    login_failures.begin_attempt("ada@example.com", GUESSER)
+    login_failures.take_back("ada@example.com", GUESSER)
+    for address in (GUESSER, BYSTANDER):
+        # four attempts are counted, so that the fifth is the last one that is free
+        login_failures.begin_attempt("ada@example.com", address)
+        with pytest.raises(LockedOut):
+            login_failures.begin_attempt("ada@example.com", address)

@@ -7,7 +7,7 @@ import pytest
 
 from functions.admin.schemas.dashboard import Dashboard
 from shared import clients
-from shared.clients import redis_sync
+from shared.clients import postgres, redis_sync
 from tests.integration.conftest import Serve
 from tests.integration.shop import StoredEvent, add_events, add_plain_products, today_in_utc
 from tests.integration.storage.recommending.test_models import publish
@@ -57,6 +57,35 @@ def test_the_dashboard_has_days_trends_totals_and_the_last_run_of_each_job(clien
     }
     assert len(dashboard["jobs"]) == 2
     assert dashboard["api_stats"]["cache"]["misses"] > 0
+
+
+def test_what_is_no_longer_sold_merged_or_sent_is_in_no_figure(client: httpx.Client, serve: Serve) -> None:
+    ids = add_plain_products(2)
+    add_events([StoredEvent("a", product, "view", 1) for product in ids])
+    serve("trending").post("/", json={}).raise_for_status()
+    # hidden since the scores were computed
+    postgres.write("UPDATE products SET is_active = false WHERE id = :id", id=ids[1])
+    postgres.write("INSERT INTO users (external_id, merged_into) SELECT 'b', id FROM users WHERE external_id = 'a'")
+    postgres.write(
+        """INSERT INTO outbox (topic, data, attributes, published_at)
+           VALUES ('user-events', '', '{}', now()), ('user-events', '', '{}', NULL)"""
+    )
+    dashboard = client.get("/admin/dashboard").json()
+    assert {trend["product"]["id"] for trend in dashboard["top_trending"]} == {ids[0]}
+    assert (dashboard["total_products"], dashboard["total_users"], dashboard["unsent_messages"]) == (1, 1, 1)
+
+
+def test_the_total_has_every_day_once(client: httpx.Client, serve: Serve) -> None:
+    today = today_in_utc()
+    (product,) = add_plain_products(1)
+    # the first day of those shown, and the last one before
+    add_events([StoredEvent("a", product, "view", 24 * days) for days in (29, 30)])
+    serve("daily_stats").post("/", json={"days": 31}).raise_for_status()
+    add_events([StoredEvent("a", product, "view", 0)])
+    dashboard = client.get("/admin/dashboard").json()
+    days = [day["date"] for day in dashboard["events_by_day"]]
+    assert days == [(today - timedelta(days=29)).isoformat(), today.isoformat()]
+    assert dashboard["total_events"] == 3
 
 
 def test_days_without_a_rollup_are_counted_live(client: httpx.Client) -> None:

@@ -1,6 +1,6 @@
 """The overview: revenue net of refunds, the part that recommendations showed before, and reactions by day and place."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from uuid import uuid4
 
 import httpx
@@ -63,6 +63,8 @@ def test_revenue_is_due_to_recommendations_that_the_buyer_saw_in_the_day_before(
     )
     postgres.write("UPDATE events SET returned = quantity WHERE occurred_at > now() - interval '47.95 hours'")
     show("ann", [ids[2], ids[0]], 48 + 23.9)
+    # shown twice, it was bought once
+    show("ann", [ids[0]], 48.5)
     # a day and a little before; after the purchase; to somebody else
     show("ann", [ids[1]], 48 + 24.1)
     show("ann", [ids[1]], 47)
@@ -83,6 +85,24 @@ def test_revenue_is_due_to_recommendations_that_the_buyer_saw_in_the_day_before(
     ]
 
 
+def test_a_piece_costs_what_the_order_says_and_the_products_of_most_revenue_are_listed(client: httpx.Client) -> None:
+    # one more than are listed; they cost 0.5, 1.5 and so on
+    cheapest, *others = add_plain_products(11)
+    add_events([StoredEvent("ann", product, "purchase", 48) for product in (cheapest, *others)])
+    # of three pieces, which were cheaper on that day, one was given back
+    postgres.write("UPDATE events SET quantity = 3, returned = 1 WHERE product_id = :product", product=cheapest)
+    postgres.write(
+        """INSERT INTO purchase_lines
+               (event_id, sent_id, user_id, order_id, product_id, quantity, returned, price, vouched, occurred_at)
+           SELECT event_id, event_id, user_id, 'o', product_id, quantity, returned, 0.3, true, occurred_at
+           FROM events WHERE product_id = :product""",
+        product=cheapest,
+    )
+    overview = client.get("/admin/overview", params={"days": 7}).json()
+    assert overview["revenue"] == pytest.approx(2 * 0.3 + sum(number + 1.5 for number in range(10)))
+    assert [line["product"]["id"] for line in overview["top_products"]] == others[::-1]
+
+
 def test_reactions_are_told_apart_by_day_kind_and_place(client: httpx.Client) -> None:
     ids = add_plain_products(3)
     first, second = show("ann", ids, 0), show("bob", [ids[1], ids[0]], 0, kind="similar")
@@ -97,6 +117,29 @@ def test_reactions_are_told_apart_by_day_kind_and_place(client: httpx.Client) ->
     assert lines == [("recommendations", 2, 0, 0.0), ("similar", 1, 1, 1.0)]
     places = [(line["position"], line["impressions"], line["clicks"]) for line in by_position]
     assert places == [(1, 1, 0), (2, 2, 1)]
+
+
+def test_an_answer_with_two_purchases_converts_once(client: httpx.Client) -> None:
+    ids = add_plain_products(2)
+    show("ann", ids, 1)
+    show("bob", ids, 1)
+    add_events([StoredEvent("ann", product, "purchase", 0.5) for product in ids])
+    lines = client.get("/admin/overview", params={"days": 3}).json()["recommendations_by_day"]
+    # the day of an hour ago may be yesterday
+    assert [(line["answers"], line["purchases"], line["conversion"]) for line in lines] == [(2, 2, 0.5)]
+
+
+def test_places_of_reactions_before_the_days_are_left_out(client: httpx.Client) -> None:
+    (product,) = add_plain_products(1)
+    for hours_ago in (0, 23, 25):
+        react(show("ann", [product], hours_ago), product, "impression")
+        postgres.write(
+            """UPDATE recommendation_feedback f SET at = l.at FROM recommendation_log l
+               WHERE l.id = f.recommendation_id"""
+        )
+    for days, expected in ((1, 2), (2, 3)):
+        overview = client.get("/admin/overview", params={"days": days}).json()
+        assert [line["impressions"] for line in overview["recommendations_by_position"]] == [expected]
 
 
 @pytest.mark.parametrize("counted", [False, True])
@@ -139,6 +182,54 @@ def test_visitors_are_new_on_their_first_day_and_then_return(client: httpx.Clien
     # counted again, they do not shrink
     serve("daily_stats").post("/", json={"days": 5}).raise_for_status()
     assert by_day() == [(1, 1), (0, 0), (2, 1), (0, 0), (0, 0)]
+
+
+def test_yesterday_and_today_are_counted_live_whatever_was_counted_before(client: httpx.Client, serve: Serve) -> None:
+    (product,) = add_plain_products(1)
+    days_ago = (2, 1, 0)
+    add_events([StoredEvent("ann", product, "view", 24 * days) for days in days_ago])
+    serve("daily_stats").post("/", json={"days": 3}).raise_for_status()
+    add_events([StoredEvent("bob", product, "view", 24 * days) for days in days_ago])
+    overview = client.get("/admin/overview", params={"days": 3}).json()
+    assert [day["visitors"] for day in overview["by_day"]] == [1, 2, 2]
+
+
+def test_days_of_visitors_begin_in_the_shop_s_time_zone(client: httpx.Client, serve: Serve) -> None:
+    # 14 hours before UTC: the afternoon of UTC is the next day's morning there
+    postgres.write("UPDATE shop SET time_zone = 'Pacific/Kiritimati'")
+    (product,) = add_plain_products(1)
+    day = today_in_utc() - timedelta(days=3)
+    morning, afternoon = (datetime.combine(day, time(hour), UTC) for hour in (5, 15))
+    since = [(datetime.now(UTC) - moment) / timedelta(hours=1) for moment in (morning, afternoon)]
+    add_events([StoredEvent("ann", product, "purchase", hours) for hours in since])
+    add_events([StoredEvent("bob", product, "view", since[1])])
+    postgres.write("UPDATE users u SET created_at = (SELECT min(occurred_at) FROM events WHERE user_id = u.id)")
+
+    def by_day() -> list[tuple[int, ...]]:
+        overview = client.get("/admin/overview", params={"days": 7}).json()
+        days = {line["date"]: line for line in overview["by_day"]}
+        figures = ("visitors", "new_visitors", "purchases", "buyers")
+        dates = [(day + timedelta(days=number)).isoformat() for number in (0, 1)]
+        return [tuple(days[date][figure] for figure in figures) for date in dates]
+
+    assert by_day() == [(1, 1, 1, 1), (2, 1, 1, 1)]
+    serve("daily_stats").post("/", json={"days": 7}).raise_for_status()
+    assert by_day() == [(1, 1, 1, 1), (2, 1, 1, 1)]
+    counted = postgres.read("SELECT date, event_type, event_count, unique_users FROM daily_event_stats ORDER BY 1, 2")
+    following = day + timedelta(days=1)
+    assert [tuple(row) for row in counted] == [
+        (day, "purchase", 1, 1),
+        (following, "purchase", 1, 1),
+        (following, "view", 1, 1),
+    ]
+    postgres.write("DELETE FROM daily_event_stats")
+    # and as many live
+    lines = client.get("/admin/dashboard").json()["events_by_day"]
+    assert [(line["date"], line["event_type"]) for line in lines] == [
+        (day.isoformat(), "purchase"),
+        (following.isoformat(), "purchase"),
+        (following.isoformat(), "view"),
+    ]
 
 
 def test_a_visitor_who_registers_is_not_new_again(client: httpx.Client, serve: Serve) -> None:

@@ -5,7 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.clients import postgres
+from shared.clients import postgres, redis_sync
+from shared.storage.answers import invalidation
+from shared.storage.answers.protocol import EPOCHS, RECOMMENDATIONS, SIMILAR, TRENDING
 from tests.integration.conftest import Serve
 from tests.integration.people import as_admin
 from tests.integration.shop import add_products
@@ -36,6 +38,22 @@ def test_every_write_is_audited_and_flushes(admin: httpx.Client) -> None:
         ("rule.change", subject, "2.0", "4.0"),
         ("rule.delete", subject, "4.0", None),
     ]
+
+
+def test_a_write_drops_the_answers_that_rules_affect_and_no_others(admin: httpx.Client) -> None:
+    invalidation.flush()
+    rule = add(admin, kind="boost", tag="tag1")
+    path = f"/admin/rules/{rule['id']}"
+    for write in (
+        lambda: add(admin, kind="bury", tag="tag2"),
+        lambda: admin.patch(path, json={"factor": 4}),
+        lambda: admin.delete(path),
+    ):
+        before = redis_sync.client().hgetall(EPOCHS)
+        write()
+        after = redis_sync.client().hgetall(EPOCHS)
+        changed = {scope for scope, epoch in after.items() if before[scope] != epoch}
+        assert changed == {scope.encode() for scope in (RECOMMENDATIONS, SIMILAR, TRENDING)}
 
 
 def test_the_same_idempotency_key_adds_one_rule(admin: httpx.Client) -> None:

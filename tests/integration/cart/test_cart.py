@@ -137,13 +137,15 @@ def test_a_line_holds_999_and_no_more(ann: Shopper) -> None:
     assert ann.in_cart() == {1: 999}
 
 
-def test_the_201st_line_is_refused_and_more_of_the_others_is_not(ann: Shopper) -> None:
+def test_the_201st_line_is_refused_and_more_of_the_others_is_not(ann: Shopper, bob: Shopper) -> None:
     write("""INSERT INTO products (id, external_id, name, price, quantity)
              SELECT n, 'M' || n, 'More ' || n, 1, 9 FROM generate_series(101, 301) AS n""")
     ann.add(101)
     write("""INSERT INTO cart_items (user_id, product_id, quantity, price_when_added)
              SELECT id, n, 1, 1 FROM users, generate_series(102, 300) AS n""")
     assert problem(ann.add(301)) == (409, "cart-full")
+    # another shopper's is empty
+    assert bob.add(301).status_code == 201
     assert ann.add(300).status_code == 200
     assert len(ann.cart()["items"]) == 200
     order = ann.check_out().json()

@@ -40,11 +40,14 @@ def test_an_inactive_or_unknown_product_cannot_be_on_the_wishlist(ann: Shopper) 
         assert problem(ann.ask("PUT", f"/wishlist/{wrong}")) == (422, "invalid-request")
 
 
-def test_the_wishlist_holds_a_thousand_products(ann: Shopper) -> None:
+def test_the_wishlist_holds_a_thousand_products(ann: Shopper, bob: Shopper) -> None:
     write("""INSERT INTO products (id, external_id, name, price)
              SELECT n, 'M' || n, 'More ' || n, 1 FROM generate_series(101, 1100) AS n""")
     ann.ask("PUT", "/wishlist/101")
     write(
-        """INSERT INTO wishlist_items (user_id, product_id) SELECT id, n FROM users, generate_series(102, 1100) AS n"""
+        """INSERT INTO wishlist_items (user_id, product_id) SELECT id, n FROM users, generate_series(102, 1099) AS n"""
     )
+    assert ann.ask("PUT", "/wishlist/1100").status_code == 201
     assert problem(ann.ask("PUT", "/wishlist/1")) == (409, "wishlist-full")
+    # another shopper's is empty
+    assert bob.ask("PUT", "/wishlist/1").status_code == 201

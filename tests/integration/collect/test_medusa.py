@@ -134,6 +134,10 @@ def test_a_replay_and_what_a_newer_delivery_has_overtaken_are_refused(deliver: D
     assert shown() == {"A": 10}
     # another subject has a time of its own
     assert deliver(order(), now - timedelta(seconds=1)).status_code == 200
+    assert deliver(order(), now - timedelta(seconds=1)).status_code == 409
+    other = product("B", price=3)
+    other["id"] = other["product"]["id"] = "prod_other"
+    assert deliver(other, now - timedelta(seconds=1)).status_code == 200
     assert deliver(product("A", price=5), now + timedelta(milliseconds=1)).status_code == 200
     assert shown() == {"A": 5}
 

@@ -100,6 +100,13 @@ def test_one_instance_is_enough_until_its_processor_is_busy() -> None:
     assert (at.instances["events"], beside.instances["events"]) == (1, 2)
 
 
+def test_an_instance_with_two_processors_does_twice_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = {name: replace(entry, cpu=2) if name == "events" else entry for name, entry in sizing.planned().items()}
+    monkeypatch.setattr(sizing, "planned", lambda: entries)
+    at, beside = (plan_for(Demand(each, events_per_s=each), ROUND) for each in (1200, 1201))
+    assert (at.instances["events"], beside.instances["events"]) == (1, 2)
+
+
 def test_connections_count_two_revisions_and_the_reserve(hundred: Plan) -> None:
     pools = sum(
         (1 if entry.kind == "job" else 2)

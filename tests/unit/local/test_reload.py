@@ -4,7 +4,7 @@ import os
 import py_compile
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import cache_from_source
 from pathlib import Path
 
@@ -93,46 +93,89 @@ def test_what_is_removed_meanwhile_and_links_to_nothing_are_passed_over(
     assert set(reload.versions(tmp_path)) == {"shared/kept.py"}
 
 
-def test_what_changes_while_a_process_starts_is_for_the_next_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    files: dict[str, tuple[int, int]] = {"functions/products/main.py": (1, 1), "shared/auth.py": (1, 1)}
-    monkeypatch.setattr(reload, "versions", lambda: dict(files))
-    started: list[Path] = []
-    parts: list[Part] = []
-    printed: list[str] = []
+class Gateway:
+    """A reloader over two files and a gateway whose processes sleep, and serve when the test says so."""
 
-    def start(settings: Mapping[str, str]) -> Part:
+    def __init__(self, folder: Path) -> None:
+        self.files: dict[str, tuple[int, int]] = {"functions/products/main.py": (1, 1), "shared/auth.py": (1, 1)}
+        self.folder = folder
+        self.started: list[Path] = []
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.printed: list[str] = []
+
+    def watch(self) -> None:
+        self.gateway = self.start({})
+        self.reloader = reload.Reloader(
+            {reload.GATEWAY: self.gateway}, {reload.GATEWAY: self.start}, manifest(), self.folder, self.printed.append
+        )
+
+    def start(self, settings: Mapping[str, str]) -> Part:
         if settings:
-            started.append(Path(settings[READY_FILE]))
+            self.started.append(Path(settings[READY_FILE]))
         process = subprocess.Popen(["sleep", "60"], start_new_session=True)
-        parts.append(Part("Gateway", process, tmp_path / "log"))
-        return parts[-1]
+        self.processes.append(process)
+        return Part("Gateway", process, self.folder / "log")
 
-    def check_until_started(count: int) -> None:
+    def check_until_started(self, count: int) -> None:
         deadline = time.monotonic() + 30
-        while len(started) < count:
-            assert time.monotonic() < deadline, printed
-            reloader.check()
+        while len(self.started) < count:
+            assert time.monotonic() < deadline, self.printed
+            self.reloader.check()
 
-    gateway = start({})
-    reloader = reload.Reloader({reload.GATEWAY: gateway}, {reload.GATEWAY: start}, manifest(), tmp_path, printed.append)
-    try:
-        files["functions/products/main.py"] = (2, 1)
-        check_until_started(1)
-        # the new process serves, and the file is saved again before anybody has looked
-        started[0].touch()
-        files["functions/products/main.py"] = (3, 1)
-        assert reloader.check()
-        check_until_started(2)
-        started[1].touch()
-        assert reloader.check()
-        # nothing is left to do
-        assert not reloader.check()
-        assert len(started) == 2
-        assert gateway.process is parts[2].process
-        assert [line.rpartition(" for ")[2] for line in printed] == ["functions/products/main.py"] * 2
-    finally:
-        for part in parts:
-            part.process.kill()
-            part.process.wait()
+    def end(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    gateway = Gateway(tmp_path)
+    monkeypatch.setattr(reload, "versions", lambda: dict(gateway.files))
+    gateway.watch()
+    yield gateway
+    gateway.end()
+
+
+def test_what_changes_while_a_process_starts_is_for_the_next_one(watched: Gateway) -> None:
+    watched.files["functions/products/main.py"] = (2, 1)
+    watched.check_until_started(1)
+    # the new process serves, and the file is saved again before anybody has looked
+    watched.started[0].touch()
+    watched.files["functions/products/main.py"] = (3, 1)
+    assert watched.reloader.check()
+    watched.check_until_started(2)
+    watched.started[1].touch()
+    assert watched.reloader.check()
+    # nothing is left to do
+    assert not watched.reloader.check()
+    assert len(watched.started) == 2
+    assert watched.gateway.process is watched.processes[2]
+    assert [line.rpartition(" for ")[2] for line in watched.printed] == ["functions/products/main.py"] * 2
+
+
+def test_a_process_that_replaces_one_that_has_not_served_is_for_the_files_of_both(watched: Gateway) -> None:
+    watched.files["functions/products/main.py"] = (2, 1)
+    watched.check_until_started(1)
+    watched.files["functions/cart/main.py"] = (1, 1)
+    watched.check_until_started(2)
+    watched.started[1].touch()
+    assert watched.reloader.check()
+    assert watched.gateway.process is watched.processes[2]
+    (line,) = watched.printed
+    assert line.endswith(" for functions/cart/main.py and 1 more")
+
+
+def test_a_file_with_which_a_process_failed_is_among_those_of_the_next_one(watched: Gateway) -> None:
+    before = watched.gateway.process
+    watched.files["functions/products/main.py"] = (2, 1)
+    watched.check_until_started(1)
+    watched.processes[1].kill()
+    watched.processes[1].wait()
+    assert not watched.reloader.check()
+    assert watched.gateway.process is before
+    watched.files["functions/cart/main.py"] = (1, 1)
+    watched.check_until_started(2)
+    watched.started[1].touch()
+    assert watched.reloader.check()
+    assert watched.printed[-1].endswith(" for functions/cart/main.py and 1 more")

@@ -40,6 +40,12 @@ def test_it_returns_once_nothing_waits() -> None:
     assert wait(looking((0, IDLE))) < wait(looking((0, BUSY), (3, IDLE), (0, IDLE))) < 1
 
 
+def test_it_waits_for_the_outbox_alone_and_for_subscriptions_alone() -> None:
+    once = wait(looking((0, IDLE)))
+    for busy in ((1, IDLE), (0, BUSY)):
+        assert wait(looking(busy, busy, busy, (0, IDLE))) == pytest.approx(3 * 0.05 + once)
+
+
 def test_a_message_that_comes_between_two_looks_is_waited_for() -> None:
     # one message of the catalog was caused by the last event, after the first look
     seen = looking((0, IDLE), (0, BUSY), (0, IDLE), (0, IDLE))

@@ -1,5 +1,7 @@
 """A permit to upload holds for what it was created for, and ends."""
 
+import base64
+import hmac
 from collections.abc import Iterator
 
 import pytest
@@ -46,6 +48,16 @@ def test_no_part_of_a_token_can_be_changed() -> None:
     for other in ("", mac, payload, f"{payload}.", f"{payload}.{mac[:-1]}", f"{token}\n", token.upper(), f"{token}x"):
         with pytest.raises(InvalidLink):
             image_uploads.read(other, NOW)
+
+
+def test_no_other_signature_by_the_same_key_is_that_of_an_upload() -> None:
+    token, _upload = image_uploads.create(7, "image/png", 1234, NOW)
+    payload, _, mac = token.rpartition(".")
+    # API keys and hashes of clients are signed by this key too, each under a name of its own
+    bare = base64.urlsafe_b64encode(hmac.digest(OLD.encode(), payload.encode(), "sha256")).rstrip(b"=").decode()
+    assert len(bare) == len(mac)
+    with pytest.raises(InvalidLink):
+        image_uploads.read(f"{payload}.{bare}", NOW)
 
 
 def test_two_uploads_have_two_names() -> None:

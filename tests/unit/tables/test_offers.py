@@ -1,5 +1,6 @@
 """Sale prices count while the sale lasts; stock in words becomes a quantity."""
 
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,7 @@ NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
         ("2026-03-10", "2026-03-10", 7),
         ("2026-03-10T12:00+00:00", None, 7),
         ("2026-03-10T12:00:01+00:00", None, 9),
+        (None, "2026-03-10T12:00:00Z", 7),
         (None, "2026-03-10T11:59:59Z", 9),
         ("2026-03-11", None, 9),
         (None, "2026-03-09", 9),
@@ -30,6 +32,24 @@ def test_a_sale_price_counts_while_the_sale_lasts(starts: str | None, ends: str 
     assert settled["price"] == price
     assert settled.get("list_price") == (9 if price == 7 else None)
     assert not {"sale_price", "sale_starts", "sale_ends"} & settled.keys()
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Midway"])
+def test_a_time_without_a_zone_is_utc_wherever_the_machine_is(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        for end, price in (("2026-03-10T12:00", 7), ("2026-03-10T11:59", 9), ("2026-03-10", 7), ("2026-03-09", 9)):
+            values = {"price": Decimal(9), "sale_price": Decimal(7), "sale_ends": end}
+            assert settle(values, NOW)["price"] == price
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_the_usual_price_of_a_row_stays_beside_its_sale() -> None:
+    values = {"price": Decimal(9), "sale_price": Decimal(7), "list_price": Decimal(12)}
+    assert settle(values, NOW) == {"price": Decimal(7), "list_price": Decimal(12)}
 
 
 @pytest.mark.parametrize(("listed", "stays"), [(10, True), (9, False), (8, False)])

@@ -121,6 +121,25 @@ def test_an_hour_later_a_message_is_forgotten(history: History, part: Callable[[
     assert history.routes(after) == []
 
 
+def test_a_message_is_remembered_for_an_hour_while_others_come(history: History, part: Callable[[str], Part]) -> None:
+    gateway = part("gateway")
+    gateway.record(metrics.PUBLISH_DURATION, ACCEPTED)
+    gateway.send(START)
+    gateway.record(metrics.PUBLISH_DURATION, ACCEPTED)
+    gateway.send(START + timedelta(minutes=59, seconds=30))
+    assert counted(history, START + timedelta(hours=1)) == [(0, 1, 0), (59, 1, 0)]
+
+
+def test_parts_that_count_the_same_do_not_replace_each_other(history: History, part: Callable[[str], Part]) -> None:
+    one, other = part("cart"), part("events")
+    for second in (0, 5):
+        one.record(metrics.PUBLISH_DURATION, ACCEPTED, times=2)
+        other.record(metrics.PUBLISH_DURATION, ACCEPTED, times=3)
+        one.send(START + timedelta(seconds=second))
+        other.send(START + timedelta(seconds=second))
+    assert counted(history, START + timedelta(seconds=10)) == [(59, 10, 0)]
+
+
 def test_a_part_that_was_started_again_begins_at_zero(history: History, part: Callable[[str], Part]) -> None:
     for second in (0, 10):
         gateway = part("gateway")
