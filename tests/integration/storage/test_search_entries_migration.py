@@ -7,30 +7,20 @@ import pytest
 
 from shared.clients import postgres
 from shared.storage.catalog.product_pages import Filters, Page, find
-from shared.storage.schema import migrations
-from tests.integration.conftest import Running, settings_of
+from tests.integration.conftest import Running
 from tests.integration.storage.catalog.test_search_entries import DIFFERENT
+from tests.integration.storage.previous_release import migrated_since
 
-DATABASE = "before_search_entries"
-MIGRATION = "0036_search_entries"
+PRODUCTS = "INSERT INTO products (name, price, tags) VALUES ('Lamp', 3, '{red}'), ('Stool', 3, '{}')"
 
 
 @pytest.fixture
 def migrated(services: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A database with two products of the previous release, migrated since."""
-    services.administrate(f"CREATE DATABASE {DATABASE}")
-    every = migrations.available()
-    place = [file.stem for file in every].index(MIGRATION)
-    try:
-        with settings_of(services.environment | {"DATABASE_URL": services.url(DATABASE)}):
-            monkeypatch.setattr(migrations, "available", lambda: every[:place])
-            migrations.migrate()
-            postgres.write("INSERT INTO products (name, price, tags) VALUES ('Lamp', 3, '{red}'), ('Stool', 3, '{}')")
-            monkeypatch.setattr(migrations, "available", lambda: every)
-            assert MIGRATION in migrations.migrate()
-            yield
-    finally:
-        services.administrate(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+    with migrated_since(
+        "0036_search_entries", lambda: postgres.write(PRODUCTS), "before_search_entries", services, monkeypatch
+    ):
+        yield
 
 
 def test_products_have_entries_from_the_beginning(migrated: None) -> None:
