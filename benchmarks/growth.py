@@ -19,7 +19,7 @@ USERS = 1_000
 # users of each shop whose recommendations are computed, after those of a first run that is not measured
 MEASURED = 400
 WARMING = 20
-TABLES = ("products", "product_stats", "catalog_counts", "search_words")
+TABLES = ("products", "product_stats", "catalog_counts", "search_words", "search_entries")
 
 
 def group_variants() -> None:

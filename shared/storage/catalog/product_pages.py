@@ -91,16 +91,29 @@ _KEY_TYPES: Final[dict[str, KeyType]] = {
     "distance": "float8",
 }
 # the array is read once; comparing ids costs a match less than comparing texts
-_TEXT_COLUMNS: Final = """p.id = ANY (ARRAY(
-               SELECT exact.id FROM products exact WHERE lower(exact.external_id) = lower(:external_id))) AS is_id,
-           CASE WHEN p.title_key = cast(:title_key AS bigint) THEN 1 + (lower(p.name) = lower(:external_id))::integer
+_IS_ID: Final = (
+    "p.id = ANY (ARRAY(SELECT exact.id FROM products exact WHERE lower(exact.external_id) = lower(:external_id)))"
+)
+_TEXT_COLUMNS: Final = f"""{_IS_ID} AS is_id,
+           CASE WHEN p.title_key = cast(:title_key AS bigint)
+                THEN 1 + (SELECT lower(t.name) = lower(:external_id) FROM products t WHERE t.id = p.id)::integer
                 ELSE 0 END AS is_title, """
+# Filters that read search_entries alone, for a product as p. A search by other filters or orders reads products.
+_ENTRY_FILTERS: Final = {
+    "category_id": _FILTERS["category_id"],
+    "category": _FILTERS["category"],
+    "min_price": _FILTERS["min_price"],
+    "max_price": _FILTERS["max_price"],
+    "in_stock": "p.in_stock = cast(:in_stock AS boolean)",
+}
+_ENTRY_WORDS: Final = f"""(p.document @@ cast(:matching AS tsquery) OR p.title_key = cast(:title_key AS bigint)
+        OR {_IS_ID})"""
 _MOST_PURCHASED: Final = f"""(
         SELECT most.*, p.document @@ cast(:complete AS tsquery) AS all_words,
                round(ts_rank(p.document, cast(:matching AS tsquery))::numeric, 1) AS rank
         FROM (SELECT id, is_id, is_title, purchases FROM matched
               ORDER BY is_id DESC, is_title DESC, purchases DESC, id LIMIT {MAX_RANKED}) AS most
-        JOIN products p USING (id))"""
+        JOIN search_entries p USING (id))"""
 # all matches, for pages that may lie beyond those that are ranked
 _RANKED: Final = f"""(
         SELECT matched.id, matched.is_id, matched.is_title, matched.purchases,
@@ -143,23 +156,29 @@ SELECT {total} AS total,
                   GROUP BY 1) AS counted), '[]'),
         'tags', coalesce((SELECT json_agg(json_build_object('tag', tag, 'count', products) ORDER BY products DESC, tag)
             FROM (SELECT tag, sum(n)::bigint AS products
-                  FROM (SELECT unnest(tags) AS tag, n FROM facts WHERE NOT is_cell{group_tags}) AS each
+                  FROM (SELECT unnest((SELECT p.tags FROM products p WHERE p.id = facts.example_id)) AS tag, n
+                        FROM facts WHERE NOT is_cell{group_tags}) AS each
                   GROUP BY 1 ORDER BY products DESC, tag LIMIT cast(:tag_facets AS integer)) AS counted), '[]')
     )::text AS facets,
     (SELECT key::text FROM ordered WHERE position = cast(:page_size AS bigint)
          AND EXISTS (SELECT FROM ordered WHERE position > cast(:page_size AS bigint))) AS next"""
 
 
-_MATCHING: Final = """SELECT {columns}p.id, p.price, p.category_id, p.further_category_ids, p.tags,
-           p.item_group_id{more}
-    FROM products p{statistics}
+_MATCHING: Final = """SELECT {columns}p.id, p.category_id, p.further_category_ids, p.item_group_id,
+           p.tags_key, p.price_step{more}
+    FROM {products} p{statistics}
     WHERE p.is_active{conditions}"""
+# Products with the columns of search_entries.
+_PRODUCTS: Final = """(
+        SELECT *, hash_array_extended(tags, 0) AS tags_key, price_step_of(price) AS price_step, quantity > 0 AS in_stock
+        FROM products)"""
 # of variants, those in stock come first
-_IN_STOCK: Final = ", p.quantity > 0 AS in_stock"
+_IN_STOCK: Final = ", p.in_stock"
 # only for an order by them: what a match is kept with costs time
 _KEY_COLUMNS: Final = {
     "purchases": ", coalesce(s.purchase_count, 0) AS purchases",
     "created_at": ", p.created_at",
+    "price": ", p.price",
 }
 # Products without purchases are left out, so that many matches are joined with few rows of one index.
 _STATISTICS: Final = """
@@ -175,11 +194,11 @@ _ONE_VARIANT: Final = """SELECT * FROM matching WHERE item_group_id IS NULL
 # facet's count is thus the total of the page that is filtered by it.
 # A large result is read as few times as possible: once for categories and bands, and for tags by the sets that products
 # have, of which there are fewer; and once for the few products that count in other ways. A hash of 64 bits stands for a
-# set of tags, as title_key stands for a title.
-_FACTS: Final = """SELECT category_id, price_step_of(price) AS band, any_value(tags) AS tags, count(*) AS n,
-           grouping(price_step_of(price)) = 0 AS is_cell
+# set of tags, as title_key stands for a title; the tags are read of one product of each set.
+_FACTS: Final = """SELECT category_id, price_step AS band, any_value(id) AS example_id, count(*) AS n,
+           grouping(price_step) = 0 AS is_cell
     FROM matching{singles}
-    GROUP BY GROUPING SETS ((category_id, price_step_of(price)), (hash_array_extended(tags, 0)))"""
+    GROUP BY GROUPING SETS ((category_id, price_step), (tags_key))"""
 _FURTHER: Final = """further AS MATERIALIZED (
     SELECT category_id, further_category_ids FROM matching WHERE {singles_and}further_category_ids <> '{{}}'
 ), """
@@ -195,9 +214,11 @@ _OF_GROUPS: Final = """
     UNION ALL SELECT value, 1 FROM (SELECT DISTINCT {values} AS value, item_group_id FROM grouped) AS of_groups"""
 _SINGLES: Final = " WHERE item_group_id IS NULL"
 _GROUP_FACETS: Final = {
-    "group_categories": _OF_GROUPS.format(values="unnest(categories_of(category_id, further_category_ids))"),
-    "group_bands": _OF_GROUPS.format(values="price_step_of(price)"),
-    "group_tags": _OF_GROUPS.format(values="unnest(tags)"),
+    "group_categories": _OF_GROUPS.format(
+        values="unnest(categories_of(category_id, coalesce(further_category_ids, '{}')))"
+    ),
+    "group_bands": _OF_GROUPS.format(values="price_step"),
+    "group_tags": _OF_GROUPS.format(values="unnest((SELECT p.tags FROM products p WHERE p.id = grouped.id))"),
 }
 _TOTAL: Final = "(SELECT coalesce(sum(n), 0)::bigint FROM facts WHERE is_cell)"
 _TOTAL_OF_ONE_VARIANT: Final = f"{_TOTAL} + (SELECT count(DISTINCT item_group_id) FROM grouped)"
@@ -279,15 +300,18 @@ def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[st
     values: dict[str, Any] = {name: getattr(filters, name) for name in _FILTERS if name not in ("words", *lists)}
     values |= {name: list(getattr(filters, name)) or None for name in lists}
     parameters = {name: value for name, value in values.items() if value is not None}
-    conditions = [_FILTERS[name] for name in parameters]
     order = _order_of(page, search)
     key = _key(order)
+    reads_entries = (
+        bool(search) and _ENTRY_FILTERS.keys() >= parameters.keys() and page.sort not in ("newest", "distance")
+    )
+    conditions = [(_ENTRY_FILTERS if reads_entries else _FILTERS)[name] for name in parameters]
     columns = exact = ""
     rows = "matched"
     if search:
         # as values, so that the planner knows how many products match
         parameters |= read_text_query(search, how) | {"external_id": filters.search.strip()}
-        conditions.append(_FILTERS["words"])
+        conditions.append(_ENTRY_WORDS if reads_entries else _FILTERS["words"])
         columns = _TEXT_COLUMNS
         exact = "is_id DESC, is_title DESC, "
         if page.sort == "relevance":
@@ -309,6 +333,7 @@ def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[st
     sql = _PAGE.format(
         subtrees="".join(_SUBTREES[name] for name in _SUBTREES if name in parameters),
         matching=_MATCHING.format(
+            products="search_entries" if reads_entries else _PRODUCTS,
             columns=columns,
             conditions="".join(f" AND {part}" for part in conditions),
             more=(_IN_STOCK if singles else "") + "".join(_KEY_COLUMNS[name] for name in _KEY_COLUMNS if name in names),

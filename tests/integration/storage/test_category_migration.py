@@ -6,12 +6,10 @@ import pytest
 
 from shared.clients import postgres
 from shared.storage.catalog import bulk_writes
-from shared.storage.schema import migrations
-from tests.integration.conftest import Running, settings_of
+from tests.integration.conftest import Running
 from tests.integration.storage.catalog.test_bulk_writes import row
+from tests.integration.storage.previous_release import migrated_since
 
-DATABASE = "before_category_paths"
-MIGRATION = "0014_products_of_shops"
 CATEGORIES = """
 INSERT INTO categories (id, name, parent_id) VALUES
     (1, 'Home', NULL), (2, 'Candles', 1), (3, 'Tall', 2), (4, 'Bags', NULL),
@@ -24,24 +22,17 @@ FROM (VALUES ('{name}', {parent})) AS w(name, parent) LEFT JOIN categories p ON 
 ON CONFLICT (name) DO NOTHING"""
 
 
+def fill() -> None:
+    postgres.write(CATEGORIES)
+    postgres.write("SELECT setval(pg_get_serial_sequence('categories', 'id'), 6)")
+    postgres.write("INSERT INTO products (external_id, name, price, category_id) VALUES ('a', 'A', 1, 3)")
+
+
 @pytest.fixture
 def migrated(services: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A database with categories of the previous release, migrated since."""
-    services.administrate(f"CREATE DATABASE {DATABASE}")
-    every = migrations.available()
-    place = [file.stem for file in every].index(MIGRATION)
-    try:
-        with settings_of(services.environment | {"DATABASE_URL": services.url(DATABASE)}):
-            monkeypatch.setattr(migrations, "available", lambda: every[:place])
-            migrations.migrate()
-            postgres.write(CATEGORIES)
-            postgres.write("SELECT setval(pg_get_serial_sequence('categories', 'id'), 6)")
-            postgres.write("INSERT INTO products (external_id, name, price, category_id) VALUES ('a', 'A', 1, 3)")
-            monkeypatch.setattr(migrations, "available", lambda: every)
-            assert MIGRATION in migrations.migrate()
-            yield
-    finally:
-        services.administrate(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+    with migrated_since("0014_products_of_shops", fill, "before_category_paths", services, monkeypatch):
+        yield
 
 
 def paths() -> dict[int, tuple[str, str]]:

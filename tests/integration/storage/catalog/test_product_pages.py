@@ -103,6 +103,18 @@ def test_facets_count_each_group_once_for_each_value() -> None:
         assert page(Filters(search="lamp", **bounds))["total"] == each["count"], each
 
 
+def test_matches_are_counted_without_reading_the_products() -> None:
+    """Only the page's products are read, one of each set of tags, and variants."""
+    read = """SELECT pg_stat_force_next_flush(), seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables
+              WHERE relname = 'products'"""
+    for filters, reads_each in ((Filters(search="lamp"), False), (Filters(search="lamp", min_rating=0), True)):
+        postgres.read(read)
+        before = postgres.read(read)[0][1]
+        find(filters, Page(1, 5))
+        postgres.read(read)
+        assert (postgres.read(read)[0][1] - before > MATCHES / 2) is reads_each, filters
+
+
 def test_a_search_without_matches_has_a_total() -> None:
     """No match at all: nought, and no facet."""
     answer = page(Filters(search="lamp", min_price=1e6))
