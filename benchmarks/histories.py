@@ -37,6 +37,7 @@ from benchmarks.plans import (
     statements_in,
     stop_logging_plans,
 )
+from local.processes import Part
 from local.services import Services
 
 COMMAND: Final = "python -m benchmarks.histories"
@@ -165,7 +166,28 @@ def job_costs(server: int, log: Path, say: Callable[[str], None]) -> dict[str, C
     return costs
 
 
-def measure(running: Services, events: int, users: int, say: Callable[[str], None]) -> tuple[History, list[str]]:
+def request_costs(bench: Bench, database: Part) -> tuple[dict[str, Cost], list[str]]:
+    """Return the costs by kind of request, and statements that read a large table whole."""
+    # every request for the categories is the same one, and all but the first read a stored answer
+    requests = [hot for hot in hot_requests(bench.products) if hot.name != "categories"]
+    log_plans()
+    found = observe(bench, requests, database.log)
+    stop_logging_plans()
+    costs = {}
+    for function in dict.fromkeys(hot.function for hot in requests):
+        with bench.serving(function) as served:
+            for hot in requests:
+                if hot.function == function:
+                    costs[hot.name] = Cost(
+                        pages_per_request(found[hot.name], REPETITIONS),
+                        processor_ms(bench, database.pid, hot, served),
+                    )
+    return costs, sequential(found)
+
+
+def measure(
+    running: Services, events: int, users: int, say: Callable[[str], None], *, jobs_alone: bool
+) -> tuple[History, list[str]]:
     """Load a history into a database of its own. Returns its costs, and statements that read a large table whole."""
     from shared import clients, messages
     from shared.clients import postgres, redis_sync
@@ -182,23 +204,10 @@ def measure(running: Services, events: int, users: int, say: Callable[[str], Non
         bench = Bench(running.environment | {"DATABASE_URL": url}, PRODUCTS, events, say)
         for topic in (messages.USER_EVENTS, messages.CATALOG_CHANGES):
             make_topic(bench, topic)
-        # every request for the categories is the same one, and all but the first read a stored answer
-        requests = [hot for hot in hot_requests(PRODUCTS) if hot.name != "categories"]
-        log_plans()
-        found = observe(bench, requests, database.log)
-        stop_logging_plans()
-        costs = {}
-        for function in dict.fromkeys(hot.function for hot in requests):
-            with bench.serving(function) as served:
-                for hot in requests:
-                    if hot.function == function:
-                        costs[hot.name] = Cost(
-                            pages_per_request(found[hot.name], REPETITIONS),
-                            processor_ms(bench, database.pid, hot, served),
-                        )
+        costs, faults = ({}, []) if jobs_alone else request_costs(bench, database)
         costs |= job_costs(database.pid, database.log, say)
         clients.reset()
-    return History(events, users, loading_s, round(size / 1e9, 2), costs), sequential(found)
+    return History(events, users, loading_s, round(size / 1e9, 2), costs), faults
 
 
 def extrapolated(sizes: Sequence[int], values: Sequence[float], least: float) -> float:
@@ -272,6 +281,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="the figures")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="where to write the plot")
     parser.add_argument("--add", action="store_true", help="keep the figures of --json and add those of further sizes")
+    parser.add_argument("--jobs", action="store_true", help="measure the jobs alone")
     parser.add_argument("--stored", action="store_true", help="measure nothing: print and plot the figures of --json")
     chosen = parser.parse_args(arguments)
 
@@ -285,7 +295,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not chosen.stored:
         with services(say) as running:
             for events, users in chosen.sizes or [size_of(text) for text in SIZES]:
-                history, faulty = measure(running, events, users, say)
+                history, faulty = measure(running, events, users, say, jobs_alone=chosen.jobs)
                 histories.append(history)
                 faults += faulty
                 # after each: a long command may be interrupted

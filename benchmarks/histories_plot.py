@@ -34,6 +34,10 @@ def apart(wanted: Sequence[float]) -> list[float]:
     return placed
 
 
+def _label(power: int) -> str:
+    return f"{10**power:,}" if power >= 0 else f"{10.0**power:g}"
+
+
 def _panel(sizes: Sequence[int], title: str, series: Sequence[Series], above: int, unit: str) -> list[str]:
     # nothing has no place on a logarithmic axis: such a line is left out
     drawn = [(name, values) for name, values in series if min(values) > 0]
@@ -52,7 +56,7 @@ def _panel(sizes: Sequence[int], title: str, series: Sequence[Series], above: in
         at = y(10**power)
         parts.append(
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}" stroke="#ddd"/>'
-            f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{10.0**power:,g}</text>'
+            f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{_label(power)}</text>'
         )
     for power in range(x_low, x_high + 1):
         at = x(10**power)

@@ -1,6 +1,7 @@
 """Figures, table and plot of `python -m benchmarks.histories`."""
 
 import json
+import re
 from dataclasses import asdict
 
 import pytest
@@ -65,6 +66,13 @@ def test_a_level_cost_is_a_level_line_and_a_proportional_one_rises() -> None:
     assert level[0][1] == level[1][1]
     assert rising[0][1] > rising[1][1]
     assert level[0][0] == rising[0][0]
+
+
+def test_axes_are_labelled_with_whole_numbers() -> None:
+    svg = plot([history(100_000, 0.5, 10), history(1_000_000, 0.5, 2_000_000)])
+    labels = re.findall(r'text-anchor="(?:end|middle)">([^<]+)<', svg)
+    assert {"0.1", "1", "100,000", "1,000,000", "10,000,000"} <= set(labels)
+    assert not [label for label in labels if "e+" in label]
 
 
 def test_axes_enclose_the_values() -> None:
