@@ -115,13 +115,23 @@ def log_plans() -> None:
     postgres.write("SELECT pg_reload_conf()")
 
 
+def stop_logging_plans() -> None:
+    """Let the server log no plan of new sessions any more."""
+    from shared.clients import postgres
+
+    for name in SETTINGS:
+        postgres.write(f"ALTER SYSTEM RESET {name}")
+    postgres.write("SELECT pg_reload_conf()")
+
+
 def neighbour_rows(products: Sequence[int], every: int, seed: int = 1) -> Iterator[bytes]:
-    """Yield rows of a model in which one product of ``every`` has NEIGHBOURS random neighbours."""
+    """Yield rows of a model in which one product of ``every`` has NEIGHBOURS different random neighbours."""
     chance = random.Random(seed)
     scores = b",".join(b"%.3f" % (1 - place / (2 * NEIGHBOURS)) for place in range(NEIGHBOURS))
     counts = b",".join([b"3"] * NEIGHBOURS)
     for product in products[::every]:
-        others = b",".join(b"%d" % products[chance.randrange(len(products))] for _ in range(NEIGHBOURS))
+        # each once, as in a trained model: an answer of /similar-products relies on it
+        others = b",".join(b"%d" % other for other in chance.sample(products, NEIGHBOURS))
         yield b"%d\t{%b}\t{%b}\t{%b}\n" % (product, others, scores, counts)
 
 
@@ -186,11 +196,11 @@ def hot_requests(products: int) -> list[Hot]:
             "recommendations",
             lambda n: get(f"/frequently-bought-together?product_id={product(n)}"),
         ),
-        Hot("trending", "recommendations", lambda n: get(f"/trending?k={n + 10}")),
+        Hot("trending", "recommendations", lambda n: get(f"/trending?k={n % 90 + 10}")),
         Hot("recently viewed", "recommendations", lambda n: get(f"/recently-viewed?user_id=user-{n + 2}")),
         Hot("buy again", "recommendations", lambda n: get(f"/buy-again?user_id=user-{n + 2}")),
         Hot("search", "products", lambda n: get(f"/products?search={words[n % 8].replace(' ', '%20')}")),
-        Hot("browsing a category", "products", lambda n: get(f"/products?category=Garden&page={n + 1}")),
+        Hot("browsing a category", "products", lambda n: get(f"/products?category=Garden&page={n % 8 + 1}")),
         Hot("browsing by price", "products", lambda n: get(f"/products?min_price={n + 10}&sort=price_desc")),
         Hot("newest products", "products", lambda n: get(f"/products?sort=newest&max_price={10**6 + n}")),
         Hot("suggestions", "products", lambda n: get(f"/products/suggest?q={typed[n % 8].replace(' ', '%20')}")),

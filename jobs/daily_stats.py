@@ -19,7 +19,9 @@ class DailyStats(Parameters):
 
 @job
 def daily_stats(parameters: DailyStats) -> dict[str, Any]:
-    """Recount the last days, and count all days with events that were never counted. Repeating it changes nothing.
+    """Count the last days, days that were never counted, and days that changed. Repeating it changes nothing.
+
+    A day has changed if events of it were received since the last run that succeeded, or purchases were given back.
 
     Returns the first and last day, and the numbers of days, events and logged answers counted.
     """

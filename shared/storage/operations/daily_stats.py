@@ -3,8 +3,9 @@
 A day begins at midnight in the shop's time zone. A change of the zone counts later days, and days counted again.
 """
 
-from datetime import date
-from typing import Final
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Final, NamedTuple
 
 from shared.clients.postgres import Connection, execute
 
@@ -16,12 +17,15 @@ COUNTS: Final = """count(*) FILTER (WHERE returned < quantity),
 # Refunds that took effect within these days count their purchases' days again: several, so that a run that failed is
 # made up for.
 REFUND_DAYS: Final = 7
-# Older days of given-back purchases keep their counts: retention may have dropped some of their events.
-MAX_REFUND_AGE_DAYS: Final = 90
+# Older days keep their counts whatever comes late for them: retention may have dropped some of their events.
+MAX_AGE_DAYS: Final = 90
+# What was received before the last run that succeeded began is counted. A transaction that stores an event has its time
+# from its begin, and commits within this many minutes.
+COMMIT_MINUTES: Final = 60
 
 # The last days; days that have events in the hourly rollup but were never counted, after a bulk load or if the job did
-# not run; and days of purchases that were given back meanwhile. Late events of an older day that is counted already
-# need a backfill (parameter `days` of the job).
+# not run; days of purchases that were given back meanwhile; and days of which events were received since the last run.
+# Where no run is known, the days of events that came late before need a backfill (parameter `days` of the job).
 DAYS_TO_COUNT: Final = """
 SELECT day::date
 FROM generate_series(shop_day(now()) - cast(:days AS integer) + 1, shop_day(now()), interval '1 day') AS day
@@ -34,8 +38,21 @@ WHERE NOT EXISTS (SELECT FROM daily_event_stats d WHERE d.date = day::date)
 UNION
 SELECT day FROM days_given_back(now() - make_interval(days => cast(:refund_days AS integer))) AS given_back(day)
 WHERE day > shop_day(now()) - cast(:max_age AS integer)
+UNION
+SELECT (e.occurred_at AT TIME ZONE shop.time_zone)::date
+FROM shop, events e
+WHERE e.received_at >= (
+    SELECT coalesce(max(r.started_at), now()) - make_interval(mins => cast(:commit_minutes AS integer))
+    FROM job_runs r WHERE r.job = 'daily_stats' AND r.outcome = 'succeeded'
+  ) AND e.occurred_at >= shop_midnight(shop_day(now()) - cast(:max_age AS integer) + 1)
+  AND e.occurred_at < shop_midnight(shop_day(now()) - cast(:days AS integer) + 1)
 ORDER BY 1
 """
+
+# Days that follow each other are read at once, and nothing of the days between two spans: a BRIN index finds a span's
+# blocks, since events lie on the disk in the order in which they were stored.
+SPANS: Final = """SELECT shop_midnight(first) AS begins, shop_midnight(last + 1) AS ends
+    FROM unnest(cast(:firsts AS date[]), cast(:lasts AS date[])) AS span(first, last)"""
 
 OLDEST_GIVEN_BACK: Final = """
 SELECT min(day) FROM days_given_back(now() - make_interval(days => cast(:refund_days AS integer))) AS r(day)"""
@@ -44,25 +61,23 @@ SELECT min(day) FROM days_given_back(now() - make_interval(days => cast(:refund_
 # a row of 0. Numbers of different users cannot be added up, so days are counted as a whole. Nothing is deleted: a day
 # whose events the retention job dropped keeps its counts.
 REFRESH: Final = f"""
+WITH spans AS MATERIALIZED ({SPANS})
 INSERT INTO daily_event_stats (date, event_type, event_count, unique_users, unique_products)
 SELECT (occurred_at AT TIME ZONE shop.time_zone)::date, event_type, {COUNTS}
-FROM events, shop
-WHERE occurred_at >= shop_midnight(cast(:first AS date)) AND occurred_at < shop_midnight(cast(:last AS date) + 1)
-  AND (occurred_at AT TIME ZONE shop.time_zone)::date = ANY(cast(:days AS date[]))
+FROM spans JOIN events ON occurred_at >= begins AND occurred_at < ends CROSS JOIN shop
 GROUP BY 1, 2 ORDER BY 1, 2
 ON CONFLICT (date, event_type) DO UPDATE SET event_count = EXCLUDED.event_count,
     unique_users = EXCLUDED.unique_users, unique_products = EXCLUDED.unique_products
 RETURNING event_count
 """
 
-# The visitors of the days from one to another: everybody with an event. A visitor is new on the day of the first event,
-# which is that of the user's row; an account's is that of its first guest, or a registration would make a visitor new
-# again.
-VISITORS_SINCE: Final = """
+# The visitors of the days of spans of time (`begins`, `ends`): everybody with an event. A visitor is new on the day of
+# the first event, which is that of the user's row; an account's is that of its first guest, or a registration would
+# make a visitor new again.
+VISITORS_OF: Final = """
 SELECT day, count(*) AS visitors, count(*) FILTER (WHERE first_day = day) AS new_visitors
 FROM (SELECT DISTINCT (e.occurred_at AT TIME ZONE shop.time_zone)::date AS day, e.user_id
-      FROM shop, events e
-      WHERE e.occurred_at >= shop_midnight({first}) AND e.occurred_at < shop_midnight({last} + 1)) AS visits
+      FROM {spans} JOIN events e ON e.occurred_at >= begins AND e.occurred_at < ends CROSS JOIN shop) AS visits
 CROSS JOIN shop JOIN users u ON u.id = visits.user_id
 CROSS JOIN LATERAL (
     SELECT (least(u.created_at, min(g.created_at)) AT TIME ZONE shop.time_zone)::date AS first_day
@@ -72,28 +87,56 @@ GROUP BY day"""
 # A day without visitors has a row too, so that it is not counted again where it is read. Events that the job retention
 # dropped change nothing: a count never shrinks.
 REFRESH_VISITORS: Final = f"""
+WITH spans AS MATERIALIZED ({SPANS})
 INSERT INTO daily_visitor_stats (date, visitors, new_visitors)
 SELECT day, coalesce(visitors, 0), coalesce(new_visitors, 0)
 FROM unnest(cast(:days AS date[])) AS day
-LEFT JOIN ({VISITORS_SINCE.format(first="cast(:first AS date)", last="cast(:last AS date)")}) AS counted USING (day)
+LEFT JOIN ({VISITORS_OF.format(spans="spans")}) AS counted USING (day)
 ORDER BY day
 ON CONFLICT (date) DO UPDATE SET visitors = EXCLUDED.visitors, new_visitors = EXCLUDED.new_visitors
 WHERE EXCLUDED.visitors > daily_visitor_stats.visitors
 """
 
 
+class Span(NamedTuple):
+    """Days that follow each other, both ends included."""
+
+    first: date
+    last: date
+
+
+def spans_of(days: Iterable[date]) -> list[Span]:
+    """Return the fewest spans that have exactly these days, in order."""
+    spans: list[Span] = []
+    for day in sorted(set(days)):
+        if spans and day - spans[-1].last == timedelta(days=1):
+            spans[-1] = spans[-1]._replace(last=day)
+        else:
+            spans.append(Span(day, day))
+    return spans
+
+
 def days_to_count(connection: Connection, days: int) -> list[date]:
     """Return the last ``days`` days with today, every day whose events were never counted, and days to count again."""
-    parameters = {"days": days, "refund_days": REFUND_DAYS, "max_age": MAX_REFUND_AGE_DAYS}
+    parameters = {
+        "days": days,
+        "refund_days": REFUND_DAYS,
+        "max_age": MAX_AGE_DAYS,
+        "commit_minutes": COMMIT_MINUTES,
+    }
     return [row[0] for row in execute(connection, DAYS_TO_COUNT, parameters)]
 
 
 def refresh(connection: Connection, days: list[date]) -> int:
-    """Count the events and visitors of these days, replacing earlier counts, and return the number of events."""
+    """Count the events and visitors of these days, replacing earlier counts, and return the number of events.
+
+    Only these days are read.
+    """
     if not days:
         return 0
-    parameters = {"days": days, "first": min(days), "last": max(days)}
-    execute(connection, REFRESH_VISITORS, parameters)
+    spans = spans_of(days)
+    parameters = {"firsts": [span.first for span in spans], "lasts": [span.last for span in spans]}
+    execute(connection, REFRESH_VISITORS, parameters | {"days": days})
     return sum(row[0] for row in execute(connection, REFRESH, parameters))
 
 

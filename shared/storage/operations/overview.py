@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from shared.clients.postgres import read
-from shared.storage.operations.daily_stats import VISITORS_SINCE
+from shared.storage.operations.daily_stats import VISITORS_OF
 from shared.storage.recommending.attribution import LIVE_AND_COUNTED
 
 TOP_PRODUCTS: Final = 10
@@ -68,10 +68,12 @@ WITH counted AS MATERIALIZED (
     SELECT min(d)::date AS first
     FROM generate_series(shop_day(now()) - cast(:days AS integer) + 1, shop_day(now()), interval '1 day') AS d
     WHERE d::date NOT IN (SELECT date FROM counted)
+), spans AS MATERIALIZED (
+    SELECT shop_midnight(first) AS begins, shop_midnight(shop_day(now()) + 1) AS ends FROM live
 )
 SELECT date, visitors, new_visitors FROM counted WHERE date < (SELECT first FROM live)
 UNION ALL
-{VISITORS_SINCE.format(first="(SELECT first FROM live)", last="shop_day(now())")}
+{VISITORS_OF.format(spans="spans")}
 """
 # by the place in the answer, whatever position the storefront reported
 BY_POSITION: Final = """

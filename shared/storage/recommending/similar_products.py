@@ -107,7 +107,9 @@ _ELSEWHERE: Final = """CASE WHEN p.category_id <> (SELECT category_id FROM targe
                                                       THEN cast(:elsewhere AS float8) ELSE 1 END"""
 _TRENDING: Final = """(SELECT t.product_id, 0, 1, 'trending'
      FROM trending_scores t JOIN products p ON p.id = t.product_id, target
-     WHERE t.time_window = '30d' AND p.category_id = target.category_id AND p.is_active
+     -- an index has a category's trend in order; the product's category may have changed since the last hour
+     WHERE t.time_window = '30d' AND t.category_id = (SELECT category_id FROM target) AND p.category_id = t.category_id
+       AND p.is_active
        AND p.id NOT IN (SELECT id FROM excluded)
        AND (p.item_group_id IS NULL OR p.item_group_id IS DISTINCT FROM target.item_group_id AND NOT EXISTS (
            SELECT FROM products v JOIN trending_scores o ON o.time_window = '30d' AND o.product_id = v.id

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.plans import scans_of
 from shared.clients import postgres
+from shared.clients.postgres import execute, transaction
+from shared.storage.operations.daily_stats import COMMIT_MINUTES, MAX_AGE_DAYS, REFRESH
 from tests.integration.conftest import Serve
 from tests.integration.shop import StoredEvent, add_events, add_plain_products, today_in_utc
 
@@ -24,6 +27,30 @@ def hours_since(day: date, hour: int = 12) -> float:
 def counted() -> dict[tuple[date, str], tuple[int, int, int]]:
     rows: list[Any] = postgres.read("SELECT * FROM daily_event_stats")
     return {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
+
+
+def visitors() -> dict[date, int]:
+    return {row[0]: row[1] for row in postgres.read("SELECT date, visitors FROM daily_visitor_stats")}
+
+
+def receive_before(age: timedelta) -> None:
+    """Make all stored events ones that were received so long ago."""
+    postgres.write("UPDATE events SET received_at = now() - cast(:age AS interval)", age=age)
+
+
+def add_user_events(product: int, days: int, per_day: int) -> None:
+    """Store views of as many days, in the order of time, of so many users that their index does not help."""
+    postgres.write("INSERT INTO users (external_id) SELECT 'u' || n FROM generate_series(0, 999) AS n")
+    postgres.write("SELECT ensure_event_partitions((now() - interval '3 months')::date, now()::date)")
+    postgres.write(
+        """INSERT INTO events (event_id, user_id, product_id, event_type, occurred_at)
+           SELECT gen_random_uuid(), (SELECT min(id) FROM users) + mod(n * 7919, 1000), :product, 'view',
+                  now() - make_interval(secs => 86400 * (1 - n::float8 / :total) * :days)
+           FROM generate_series(1, :total) AS n ORDER BY n""",
+        product=product,
+        total=days * per_day,
+        days=days,
+    )
 
 
 def test_events_users_and_products_are_counted_per_day_and_type(env: object, serve: Serve, today: date) -> None:
@@ -60,20 +87,81 @@ def test_a_second_run_changes_nothing(env: object, serve: Serve, today: date) ->
     assert counted() == first
 
 
-def test_a_day_never_counted_is_counted_by_itself_and_a_counted_one_waits_for_a_backfill(
-    env: object, serve: Serve, today: date
-) -> None:
+def test_a_day_never_counted_is_counted_by_itself(env: object, serve: Serve, today: date) -> None:
     (product,) = add_plain_products(1)
-    old = today - timedelta(days=40)
+    old = today - timedelta(days=MAX_AGE_DAYS + 10)
     add_events([StoredEvent("a", product, "view", hours_since(old))])
     job = serve("daily_stats")
-    job.post("/", json={})
+    assert job.post("/", json={}).json()["days"] == 3
     assert counted()[old, "view"] == (1, 1, 1)
+
+
+def test_late_events_of_a_counted_day_are_counted_by_the_next_run(env: object, serve: Serve, today: date) -> None:
+    (product,) = add_plain_products(1)
+    late, unchanged = today - timedelta(days=40), today - timedelta(days=20)
+    add_events([StoredEvent("a", product, "view", hours_since(day)) for day in (late, unchanged)])
+    receive_before(timedelta(days=1))
+    job = serve("daily_stats")
+    job.post("/", json={})
+    # what only a count of that day would show
+    postgres.write("UPDATE daily_event_stats SET event_count = 7 WHERE date = :day", day=unchanged)
+    add_events([StoredEvent("b", product, "view", hours_since(late))])
+    answer = job.post("/", json={}).json()
+    assert (answer["first"], answer["days"]) == (late.isoformat(), 3)
+    assert counted() == {(late, "view"): (2, 2, 1), (unchanged, "view"): (7, 1, 1)}
+    assert visitors()[late] == 2
+
+
+@pytest.mark.parametrize(("age_days", "views"), [(MAX_AGE_DAYS - 1, 2), (MAX_AGE_DAYS, 1)])
+def test_days_older_than_retention_may_keep_stay_as_they_were(
+    env: object, serve: Serve, today: date, age_days: int, views: int
+) -> None:
+    (product,) = add_plain_products(1)
+    old = today - timedelta(days=age_days)
+    add_events([StoredEvent("a", product, "view", hours_since(old))])
+    receive_before(timedelta(days=1))
+    job = serve("daily_stats")
+    job.post("/", json={})
     add_events([StoredEvent("b", product, "view", hours_since(old))])
     job.post("/", json={})
-    assert counted()[old, "view"] == (1, 1, 1)
-    assert job.post("/", json={"days": 41}).json()["days"] == 41
+    assert counted()[old, "view"] == (views, views, 1)
+    assert job.post("/", json={"days": MAX_AGE_DAYS + 1}).json()["days"] == MAX_AGE_DAYS + 1
     assert counted()[old, "view"] == (2, 2, 1)
+
+
+@pytest.mark.parametrize(("minutes", "days"), [(COMMIT_MINUTES - 1, 3), (COMMIT_MINUTES + 1, 2)])
+def test_a_failed_run_is_made_up_for_and_a_succeeded_one_is_not_repeated(
+    env: object, serve: Serve, today: date, minutes: int, days: int
+) -> None:
+    (product,) = add_plain_products(1)
+    late = today - timedelta(days=40)
+    add_events([StoredEvent("a", product, "view", hours_since(late))])
+    job = serve("daily_stats")
+    job.post("/", json={})
+    receive_before(timedelta(minutes=minutes))
+    assert job.post("/", json={}).json()["days"] == days
+    receive_before(timedelta(hours=30))
+    postgres.write("UPDATE job_runs SET outcome = 'failed'")
+    postgres.write(
+        """INSERT INTO job_runs (job, started_at, outcome)
+           VALUES ('daily_stats', now() - interval '30 hours', 'succeeded'), ('trending', now(), 'succeeded')"""
+    )
+    assert job.post("/", json={}).json()["days"] == 3
+
+
+def test_only_the_blocks_of_the_days_are_read(env: object, today: date) -> None:
+    (product,) = add_plain_products(1)
+    add_user_events(product, days=60, per_day=1000)
+    first, last = today - timedelta(days=55), today - timedelta(days=3)
+    postgres.write("VACUUM (ANALYZE) events")
+    with transaction() as connection:
+        parameters = {"firsts": [first, last], "lasts": [first, last]}
+        ((plan,),) = execute(connection, f"EXPLAIN (ANALYZE, FORMAT JSON) {REFRESH}", parameters)
+    scans = [scan for scan in scans_of(plan[0]["Plan"]) if scan.table.startswith("events")]
+    # another index would be read whole, since it does not begin with the time
+    assert {scan.kind for scan in scans} == {"Bitmap Heap Scan"}
+    # two days of sixty, and the rest of their ranges of blocks
+    assert 2000 <= sum(scan.rows for scan in scans) < 20_000
 
 
 def test_a_day_whose_events_were_dropped_keeps_its_counts(env: object, serve: Serve, today: date) -> None:

@@ -1,5 +1,6 @@
 """Statements read what they show, however many products the catalog has."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -7,17 +8,36 @@ import orjson
 
 from benchmarks.plans import scans_of
 from shared.clients import postgres
+from shared.domain.content import CONTENT_SHARE_MIN, ELSEWHERE, EVENTS_PRIOR, EVIDENCE_PRIOR, LEAST_CONTENT
 from shared.storage.catalog.categories import LIST, list_categories
 from shared.storage.recommending.answer_products import READ_WITH_SOURCES
+from shared.storage.recommending.similar_products import SIMILAR
 from tests.integration.shop import add_model, add_plain_products
 
 # so many that the planner weighs reading all of them
 PRODUCTS = 12_000
+PARAMETER = re.compile(r"(?<!:):(\w+)")
 
 
 def plan_of(statement: str, **parameters: Any) -> dict[str, Any]:
     """Run a statement and return its plan, with the rows that each node read."""
     ((document,),) = postgres.read(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}", **parameters)
+    plan: dict[str, Any] = document[0]["Plan"]
+    return plan
+
+
+def generic_plan_of(statement: str, **parameters: float | None) -> dict[str, Any]:
+    """As ``plan_of``, with the plan that a prepared statement may keep: one that is made without the values."""
+    names = sorted(parameters)
+    numbered = PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", statement).replace("::", r"\:\:")
+    values = ", ".join("NULL" if parameters[name] is None else str(parameters[name]) for name in names)
+    with postgres.transaction() as connection:
+        postgres.execute(connection, "SET LOCAL plan_cache_mode = force_generic_plan")
+        postgres.execute(connection, f"PREPARE explained AS {numbered}")
+        ((document,),) = postgres.execute(
+            connection, f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) EXECUTE explained ({values})"
+        )
+        postgres.execute(connection, "DEALLOCATE explained")
     plan: dict[str, Any] = document[0]["Plan"]
     return plan
 
@@ -65,3 +85,31 @@ def test_categories_find_products_of_further_categories_by_their_index(env: obje
     assert sorted(scan.rows for scan in scans) == [3, PRODUCTS]
     counts = {category["name"]: category["product_count"] for category in orjson.loads(list_categories())}
     assert counts == {"A": PRODUCTS, "B": 3}
+
+
+def test_similar_products_read_the_trend_of_their_own_and_of_their_category(env: object) -> None:
+    ids = add_plain_products(PRODUCTS)
+    postgres.write("INSERT INTO categories (name) SELECT 'C' || n FROM generate_series(1, 10) AS n")
+    postgres.write("UPDATE products SET category_id = (SELECT min(id) FROM categories) + id % 10")
+    postgres.write(
+        """INSERT INTO trending_scores (time_window, product_id, score, event_count, category_id)
+           SELECT '30d', id, id, 1, category_id FROM products"""
+    )
+    target, near = ids[0], ids[5000:5050]
+    add_model({target: dict.fromkeys(near, 0.5)})
+    postgres.write("VACUUM (ANALYZE) products, trending_scores, item_similarity")
+    plan = generic_plan_of(
+        SIMILAR["hybrid", False],
+        product_id=target,
+        external_id=None,
+        k=10,
+        elsewhere=ELSEWHERE,
+        least=LEAST_CONTENT,
+        prior=EVIDENCE_PRIOR,
+        share_min=CONTENT_SHARE_MIN,
+        events_prior=EVENTS_PRIOR,
+    )
+    scans = [scan for scan in scans_of(plan) if scan.table == "trending_scores"]
+    # the first of the category, k and one more, and those of the products that are ranked
+    assert [scan.rows for scan in scans if scan.index == "trending_scores_by_category"] == [11]
+    assert sum(scan.rows for scan in scans) == 11 + len(near) + 11

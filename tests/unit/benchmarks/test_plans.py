@@ -73,6 +73,12 @@ def test_the_table_names_the_largest_scan() -> None:
 
 
 def test_one_product_of_several_has_neighbours() -> None:
-    rows = list(neighbour_rows(range(100, 110), 5))
-    assert [row.split(b"\t")[0] for row in rows] == [b"100", b"105"]
+    rows = list(neighbour_rows(range(100, 100 + NEIGHBOURS), 5))
+    assert [row.split(b"\t")[0] for row in rows] == [b"100", b"105", b"110", b"115"]
     assert all(len(column.split(b",")) == NEIGHBOURS for column in rows[0].split(b"\t")[1:])
+
+
+def test_a_neighbour_is_listed_once() -> None:
+    for row in neighbour_rows(range(100, 100 + NEIGHBOURS), 1):
+        others = row.split(b"\t")[1].strip(b"{}").split(b",")
+        assert len(set(others)) == NEIGHBOURS
