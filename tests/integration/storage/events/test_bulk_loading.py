@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -51,3 +52,18 @@ def test_a_load_looks_its_rows_up_and_does_not_read_the_whole_history(env: Mappi
     # (actual rows=… loops=…): what one look-up returns
     assert all(float(rows) <= 1 for line in scans for rows in re.findall(r"actual rows=([\d.]+)", line)), plan
     assert not [line for line in scans if "Seq Scan on event_ids" in line or "Seq Scan on counted" in line], plan
+
+
+def test_a_history_is_stored_in_order_of_time_whatever_the_order_of_its_lines(env: Mapping[str, str]) -> None:
+    add_products()
+    times = [now() - timedelta(minutes=minute) for minute in (3, 9, 1, 7, 5)]
+    rows = "".join(f"{n},{uuid4()},regular,,1,view,1,{time.isoformat()},,\n" for n, time in enumerate(times))
+    with transaction() as connection:
+        for sql in (*bulk_loading.PLAN_IN_BULK, *bulk_loading.STAGE):
+            execute(connection, sql)
+        copy_in(connection, bulk_loading.COPY, io.BytesIO(rows.encode()))
+        for sql in (bulk_loading.CHECKED, bulk_loading.NEW, bulk_loading.USERS, bulk_loading.EVENTS):
+            execute(connection, sql)
+        # the same month but for a test at its very beginning
+        stored = execute(connection, "SELECT occurred_at FROM events ORDER BY tableoid::regclass::text, ctid")
+    assert [time for (time,) in stored] == sorted(times)
