@@ -355,21 +355,18 @@ class Search:
         if mixture is not None:
             with charged(mixture, self.budget):
                 sweep_formula(self.objective, mixture, self._formula_values, self.budget)
-        mixture = self._bag(mixture)
-        if mixture is not None:
+            mixture = self._bag(mixture)
             self.report(mixture)
             if self.mixture is None or is_better(mixture.scores, self.mixture.scores):
                 self.mixture = mixture
         self._mixing_s = self.budget.spent - before
 
-    def _bag(self, selected: Trial | None) -> Trial | None:
+    def _bag(self, selected: Trial) -> Trial:
         """Return the mean of the mixtures of many samples of the users, unless the selected one is better than it."""
-        rival = selected or self._best()
-        bagged = bag_trials(self.objective, self.live, rival.formula, self.budget)
-        if bagged is None or is_better(rival.scores, bagged.scores):
+        bagged = bag_trials(self.objective, self.live, selected.formula, self.budget)
+        if bagged is None or is_better(selected.scores, bagged.scores):
             return selected
-        if selected is not None:
-            bagged.fits, bagged.cost = bagged.fits + selected.fits, bagged.cost + selected.cost
+        bagged.fits, bagged.cost = bagged.fits + selected.fits, bagged.cost + selected.cost
         return bagged
 
     def spend_rest(self) -> None:

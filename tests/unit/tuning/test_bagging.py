@@ -126,3 +126,11 @@ def test_the_mean_of_the_samples_replaces_the_selected_mixture_unless_that_is_be
     assert made.mixture is not None
     assert made.mixture.algorithm == taken
     assert made.mixture.fits == 2
+
+
+def test_without_a_selected_mixture_none_is_made(objective: Objective, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "mix_trials", lambda *_: None)
+    made = Search(objective, {"cosine": SPACE}, Budget(60))
+    made.live = [made_trial(objective, unknown) for unknown in (0, 1, 2)]
+    made.mix()
+    assert made.mixture is None
