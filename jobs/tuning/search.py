@@ -9,6 +9,7 @@ from typing import Final
 
 from jobs.data.weighting import Weighting
 from jobs.models.errors import Unsuitable
+from jobs.tuning.bagging import bag_trials
 from jobs.tuning.budget import Budget
 from jobs.tuning.drift import Fall
 from jobs.tuning.ensemble import mix_trials
@@ -354,10 +355,19 @@ class Search:
         if mixture is not None:
             with charged(mixture, self.budget):
                 sweep_formula(self.objective, mixture, self._formula_values, self.budget)
+            mixture = self._bag(mixture)
             self.report(mixture)
             if self.mixture is None or is_better(mixture.scores, self.mixture.scores):
                 self.mixture = mixture
         self._mixing_s = self.budget.spent - before
+
+    def _bag(self, selected: Trial) -> Trial:
+        """Return the mean of the mixtures of many samples of the users, unless the selected one is better than it."""
+        bagged = bag_trials(self.objective, self.live, selected.formula, self.budget)
+        if bagged is None or is_better(selected.scores, bagged.scores):
+            return selected
+        bagged.fits, bagged.cost = bagged.fits + selected.fits, bagged.cost + selected.cost
+        return bagged
 
     def spend_rest(self) -> None:
         """Take more steps, and mix again what they improved, as long as there is room for both.

@@ -1,0 +1,125 @@
+"""Averages the mixtures that forward selection finds on many samples of the users (Caruana et al., ICML 2004).
+
+One forward selection is a choice among many mixtures on the same users, and takes in what suits these. The mean of its
+shares over bootstrap samples of the users varies less (section 2.3 of the paper).
+"""
+
+from collections.abc import Sequence
+from functools import reduce
+from math import gcd
+from typing import Final
+
+import numpy as np
+
+from jobs.models.arrays import Float64Array, Int64Array
+from jobs.models.mixture import mix_models
+from jobs.models.neighbours import Neighbours
+from jobs.tuning.budget import Budget
+from jobs.tuning.fitting import MIXTURE, NEIGHBOURS, part
+from jobs.tuning.objective import Objective
+from jobs.tuning.trial import Trial, charged
+from shared.domain.formula import Formula
+
+# Trials that take part, best first, and the share of the best score that each of them has at least.
+TRIALS_MAX: Final = 5
+SCORE_SHARE_MIN: Final = 0.9
+# Samples of the users, and rounds on each, which take one trial in once more.
+SAMPLES: Final = 10
+ROUNDS_MAX: Final = 4
+# Shares are rounded: a description of a model has no digits that say nothing.
+SHARE_DIGITS: Final = 4
+
+# whole shares of the trials, by place
+Shares = tuple[int, ...]
+
+
+def bag_trials(objective: Objective, trials: Sequence[Trial], formula: Formula, budget: Budget) -> Trial | None:
+    """Return the trials mixed by their mean shares over samples of the users; None if fewer than two have a share.
+
+    Two trials of one algorithm are two models. All mixtures are scored with ``formula``, each once and charged to the
+    budget. The samples that it does not reach are left out.
+    """
+    leading = sorted(trials, key=lambda trial: -trial.score)[:TRIALS_MAX]
+    leading = [trial for trial in leading if trial.score >= SCORE_SHARE_MIN * leading[0].score]
+    if len(leading) < 2:
+        return None
+    mixture = Trial(MIXTURE, {}, leading[0].weighting, formula, leading[0].scores, leading[0].neighbours, fits=0)
+    with charged(mixture, budget):
+        shares = _mean_shares(_Mixtures(objective, leading, formula, budget))
+        taken = [(trial, share) for trial, share in zip(leading, shares, strict=True) if share > 0]
+        if len(taken) < 2:
+            return None
+        budget.charge(objective.predict_mixing(len(taken)))
+        mixture.neighbours = _mix(taken)
+        mixture.scores = objective.score(mixture.neighbours, formula, budget)
+    mixture.parameters = {
+        "parts": [part(trial.algorithm, trial.parameters, trial.weighting, share) for trial, share in taken]
+    }
+    return mixture
+
+
+class _Mixtures:
+    """The scores of mixtures by the shares of the trials in them, each computed once while the budget lasts."""
+
+    def __init__(self, objective: Objective, trials: Sequence[Trial], formula: Formula, budget: Budget) -> None:
+        self.objective, self.trials, self.formula, self.budget = objective, trials, formula, budget
+        self._scores: dict[Shares, Float64Array] = {}
+
+    def score(self, shares: Shares) -> Float64Array | None:
+        """Return the score of each user; None if the budget is used up."""
+        divisor = reduce(gcd, shares)
+        key = tuple(share // divisor for share in shares)
+        if key not in self._scores:
+            if self.budget.left <= 0:
+                return None
+            taken = [(trial, float(share)) for trial, share in zip(self.trials, key, strict=True) if share]
+            if len(taken) > 1:
+                self.budget.charge(self.objective.predict_mixing(len(taken)))
+            self._scores[key] = self.objective.score(_mix(taken), self.formula, self.budget)
+        return self._scores[key]
+
+
+def _mean_shares(mixtures: _Mixtures) -> list[float]:
+    """Return the mean share of each trial over the samples; all 0 if the budget reached none."""
+    n_users, n_trials = len(mixtures.trials[0].scores), len(mixtures.trials)
+    random = np.random.default_rng(0)
+    found: list[Float64Array] = []
+    for _ in range(SAMPLES):
+        shares = _select(mixtures, random.integers(0, n_users, n_users))
+        if shares is None:
+            break
+        found.append(np.asarray(shares, np.float64) / sum(shares))
+    if not found:
+        return [0.0] * n_trials
+    return [round(float(share), SHARE_DIGITS) for share in np.mean(found, axis=0)]
+
+
+def _select(mixtures: _Mixtures, sample: Int64Array) -> Shares | None:
+    """Return the shares that forward selection finds on a sample of the users; None if the budget was used up."""
+    n_trials = len(mixtures.trials)
+    shares: Shares = (0,) * n_trials
+    best = -1.0
+    # the first round takes in the best trial
+    for _ in range(1 + ROUNDS_MAX):
+        added: Shares | None = None
+        for place in range(n_trials):
+            candidate = tuple(share + (other == place) for other, share in enumerate(shares))
+            scores = mixtures.score(candidate)
+            if scores is None:
+                return None
+            if (score := float(scores[sample].mean())) > best:
+                added, best = candidate, score
+        if added is None:
+            break
+        shares = added
+    return shares
+
+
+def _mix(taken: Sequence[tuple[Trial, float]]) -> list[Neighbours]:
+    """Return the neighbours of the mixture by fold."""
+    if len(taken) == 1:
+        return taken[0][0].neighbours
+    return [
+        mix_models([(trial.neighbours[fold], share) for trial, share in taken], NEIGHBOURS)
+        for fold in range(len(taken[0][0].neighbours))
+    ]
