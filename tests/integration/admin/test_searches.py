@@ -79,6 +79,12 @@ def test_a_client_counts_for_a_bounded_number_of_texts(env: object, client: http
     assert counts["text 1"] == (2, 1)
     # the shop's own server counts each, and the last number of results holds
     assert counts["shop"] == (2, 4)
+    # a search whose number of results is unknown leaves the known one, and none found is a number
+    searches.record([("shop", None, None), ("text 1", 0, "third")])
+    rows = postgres.read(
+        "SELECT query, searches, results FROM search_counts WHERE query IN ('shop', 'text 1') ORDER BY 1"
+    )
+    assert [tuple(row) for row in rows] == [("shop", 3, 4), ("text 1", 3, 0)]
 
 
 def test_only_the_days_that_the_query_names_count(env: object, client: httpx.Client) -> None:
