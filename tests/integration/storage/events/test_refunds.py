@@ -75,7 +75,7 @@ def shop_counts() -> dict[int, tuple[int, int, int]]:
     return {row[0]: row[1:] for row in rows(sql) if any(row[1:])}
 
 
-def taste(user_id: str = "ann") -> dict[str, float]:
+def taste(user_id: str = "ann") -> dict[str, Any]:
     sql = (
         "SELECT kind || ' ' || key, score FROM user_preferences JOIN users u ON u.id = user_id WHERE external_id = :id"
     )
@@ -114,6 +114,19 @@ def test_an_order_is_one_purchase_per_line_and_counts_once(shop: None) -> None:
         (3,),
         (3,),
     ]
+
+
+def test_a_refund_gives_back_its_own_order_of_the_orders_of_a_message(shop: None) -> None:
+    both, piece = [{"product_id": 1, "quantity": 2}], [{"product_id": 1, "quantity": 1}]
+    store("ann", [*order("A-1", lines=both), *order("A-2", lines=both), *order("A-3", lines=both)])
+    # in one message: one order whole, a piece of another, and nothing of the third
+    store("ann", [*order("A-3", lines=both), *refund("A-1"), *refund("A-2", "r2", lines=piece)])
+    assert rows(
+        """SELECT order_id, returned FROM purchase_lines JOIN users u ON u.id = user_id
+           WHERE external_id = 'ann' ORDER BY 1"""
+    ) == [("A-1", 2), ("A-2", 1), ("A-3", 0)]
+    assert purchases() == {1: 2}
+    assert purchases("bob") == {1: 4, 2: 2}
 
 
 def test_a_message_after_its_ids_were_deleted_keeps_the_lines_and_refunds_that_are_stored(shop: None) -> None:
