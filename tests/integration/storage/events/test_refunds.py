@@ -225,6 +225,34 @@ def test_the_result_is_the_same_in_any_order_of_delivery_and_with_duplicates(sho
     assert state() == expected
 
 
+def test_giving_back_leaves_other_hours_and_what_others_have_left_as_they_were(shop: None) -> None:
+    hours = "SELECT hour, product_id, event_count FROM event_counts_hourly WHERE event_count > 0 ORDER BY 1, 2"
+    # a bystander's remainders are theirs: they go when something of theirs is given back
+    for sql in (
+        "INSERT INTO user_preferences SELECT id, 'tag', 'faded', 0, now() FROM users WHERE external_id = 'bob'",
+        "UPDATE user_price_bands SET weight = 0 WHERE user_id = (SELECT id FROM users WHERE external_id = 'bob')",
+    ):
+        postgres.write(sql)
+    before = (rows(hours), taste("bob"), price_band("bob"))
+    assert before[1]["tag faded"] == 0
+    earlier = (now() - timedelta(hours=3)).isoformat()
+    store("ann", order("A-2", timestamp=earlier, lines=[{"product_id": 1}]))
+    assert len(rows(hours)) == len(before[0]) + 1
+    store("ann", refund("A-2"))
+    assert (rows(hours), taste("bob"), price_band("bob")) == before
+    assert (taste(), price_band()) == ({}, [])
+
+
+def test_a_refund_is_settled_at_one_time(shop: None) -> None:
+    settled = "SELECT event_id, settled_at FROM refunds ORDER BY received_at, event_id"
+    store("ann", [*order("A-1"), *order("A-2")])
+    store("ann", refund("A-1", lines=[{"product_id": 2}]))
+    first = rows(settled)
+    store("ann", [*refund("A-1", "r2"), *refund("A-9", "r3")])
+    assert rows(settled)[0] == first[0]
+    assert sorted(row[1] is None for row in rows(settled)) == [False, False, True]
+
+
 def test_a_refund_of_another_order_or_user_takes_nothing(shop: None) -> None:
     store("ann", order())
     before = state()
