@@ -296,6 +296,19 @@ def test_purchases_that_name_their_order_are_given_back_too(shop: None) -> None:
     assert shop_counts() == before | {8: (1, 1, 1)}
 
 
+def test_a_refund_goes_to_the_lines_that_are_vouched_for_first(shop: None) -> None:
+    # a browser's line is earlier, and has the smaller id
+    for number, minutes, origin in ((1, 9, UNVOUCHED), (2, 6, VOUCHED), (3, 3, VOUCHED)):
+        body = event(
+            7, "purchase", event_id=f"6c36b13e-6a6e-4e3c-9a07-2a7a3b7d5b0{number}", metadata={"order_id": "17"}
+        )
+        at = (now() - timedelta(minutes=minutes)).isoformat()
+        store("ann", [body | {"position": 0, "occurred_at": at, "quantity": 2}], origin)
+    store("ann", refund("17", lines=[{"product_id": 7, "quantity": 3}]))
+    given_back = "SELECT vouched, returned FROM purchase_lines WHERE order_id = '17' ORDER BY occurred_at"
+    assert rows(given_back) == [(False, 0), (True, 2), (True, 1)]
+
+
 def test_a_guests_order_is_given_back_to_the_account(shop: None, serve: Serve) -> None:
     accounts = serve("accounts")
     register(accounts, "ann")

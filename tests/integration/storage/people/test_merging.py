@@ -1,7 +1,6 @@
 """What a merge leaves of the account's own, and leaves with other guests."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
