@@ -76,14 +76,16 @@ def test_sums_and_purchases_of_both_are_those_of_the_newer_time(guest_is_first: 
     (product,) = add_plain_products(1)
     later = NOON + HALF_LIFE
     of_account, of_guest = (later, NOON) if guest_is_first else (NOON, later)
-    for user, at in ((account, of_account), (guest, of_guest), (other, of_guest)):
-        postgres.write("INSERT INTO user_price_bands VALUES (:user, 4, 8, 16, :at)", user=user, at=at)
-        postgres.write("INSERT INTO user_preferences VALUES (:user, 'tag', 'brass', 4, :at)", user=user, at=at)
+    for table, columns in {
+        "user_price_bands": "4, 8, 16, at",
+        "user_preferences": "'tag', 'brass', 4, at",
+        "user_purchases": f"{product}, 2, at, at + interval '1 hour'",
+    }.items():
         postgres.write(
-            "INSERT INTO user_purchases VALUES (:user, :id, 2, :at, cast(:at AS timestamptz) + interval '1 hour')",
-            user=user,
-            id=product,
-            at=at,
+            f"""INSERT INTO {table} SELECT user_id, {columns}
+                FROM unnest(cast(:users AS bigint[]), cast(:times AS timestamptz[])) AS stored(user_id, at)""",
+            users=[account, guest, other],
+            times=[of_account, of_guest, of_guest],
         )
     merge("browser-1", account, "ann")
     # of two equal sums a half-life apart, the older one counts half at the time of the newer one
