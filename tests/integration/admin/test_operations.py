@@ -271,6 +271,26 @@ def test_in_the_cloud_the_platforms_own_metrics_are_read(env: dict[str, str], go
     assert figures.unavailable == {"cache": cloud.NO_HITS}
 
 
+def test_series_of_the_same_minute_are_added_up(env: dict[str, str], google: Monitoring) -> None:
+    fill(google)
+    # the second series shares a minute with the first one, and has one of its own
+    google.add(
+        cloud.ACCEPTED,
+        [point(LAST, {"int64Value": "30"}), point(LAST - MINUTE, {"int64Value": "4"})],
+        {"response_class": "success", "response_code": "CANCELLED"},
+        topic_id="user-events",
+    )
+    with settings_of(env | of_google(google)):
+        figures = cloud.CloudMonitoring("aisle-local", lambda: NOW).read()
+    assert figures.traffic is not None
+    assert figures.traffic[-3:] == [
+        Minute(LAST - 3 * MINUTE, 5, 0),
+        Minute(LAST - 2 * MINUTE, 4, 0),
+        Minute(LAST - MINUTE, 37, 6),
+    ]
+    assert sum(minute.accepted for minute in figures.traffic) == 46
+
+
 def test_the_queries_are_those_of_the_reference(env: dict[str, str], google: Monitoring) -> None:
     fill(google)
     with settings_of(env | of_google(google)):

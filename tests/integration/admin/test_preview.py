@@ -243,3 +243,12 @@ def test_products_beyond_the_candidates_are_below_the_cut(staff: httpx.Client) -
     assert sorted(beyond) == ids[121:131]
     assert all(candidate["reasons"] == ["below_cut"] for candidate in beyond.values())
     assert beyond[ids[121]]["collaborative_score"] == pytest.approx(1 - 120 / 200)
+
+
+def test_the_product_in_view_comes_before_the_ones_viewed_before(staff: httpx.Client) -> None:
+    ids = add_plain_products(4)
+    add_model({ids[0]: {ids[3]: 0.5}}, {"serving": {"rank_decay": 0.5, "blend": 1.0}})
+    body = preview(staff, k=3, product_id=ids[0], recent=f"{ids[1]},{ids[2]}")
+    weights = {line["product_id"]: line["weight"] for line in body["profile"]}
+    # a view weighs 1, and each later place half of the one before
+    assert weights == {ids[0]: 1.0, ids[1]: 0.5, ids[2]: 0.25}

@@ -79,6 +79,28 @@ def test_a_client_counts_for_a_bounded_number_of_texts(env: object, client: http
     assert counts["text 1"] == (2, 1)
     # the shop's own server counts each, and the last number of results holds
     assert counts["shop"] == (2, 4)
+    # a search whose number of results is unknown leaves the known one, and none found is a number
+    searches.record([("shop", None, None), ("text 1", 0, "third")])
+    rows = postgres.read(
+        "SELECT query, searches, results FROM search_counts WHERE query IN ('shop', 'text 1') ORDER BY 1"
+    )
+    assert [tuple(row) for row in rows] == [("shop", 3, 4), ("text 1", 3, 0)]
+
+
+def test_a_client_has_each_day_s_texts_anew(env: object) -> None:
+    postgres.write(
+        f"""INSERT INTO search_caps (day, client, query_key)
+            SELECT current_date - 1, 'shopper', n FROM generate_series(1, {searches.MAX_QUERIES_PER_CLIENT}) AS n"""
+    )
+    searches.record([("lamp", 3, "shopper"), ("lamp", 3, "other")])
+    searches.record([("lamp", 3, "shopper")])
+    assert [tuple(row) for row in postgres.read("SELECT query, searches FROM search_counts")] == [("lamp", 2)]
+
+
+def test_each_client_and_each_search_of_the_shop_counts_once_in_a_batch(env: object) -> None:
+    searches.record([("lamp", 3, None), ("lamp", 3, "a"), ("lamp", 3, "b"), ("lamp", 3, "a"), ("mug", 1, "a")])
+    rows = postgres.read("SELECT query, searches FROM search_counts ORDER BY 1")
+    assert [tuple(row) for row in rows] == [("lamp", 3), ("mug", 1)]
 
 
 def test_only_the_days_that_the_query_names_count(env: object, client: httpx.Client) -> None:

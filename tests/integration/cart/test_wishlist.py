@@ -14,6 +14,10 @@ def test_a_product_is_on_the_wishlist_once_and_is_one_event(ann: Shopper, bob: S
         ("wishlist", 3, "ann")
     ]
     assert problem(bob.ask("GET", "/wishlist/3")) == (404, "not-in-wishlist")
+    # another shopper's is another's, and leaves the first one as it was
+    assert bob.ask("PUT", "/wishlist/3").status_code == 201
+    assert ann.ask("GET", "/wishlist/3").json() == first.json()
+    assert [event["user_id"] for event in outbox_events()] == ["ann", "bob"]
 
 
 def test_the_wishlist_has_pages_newest_first(ann: Shopper) -> None:

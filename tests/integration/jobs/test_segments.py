@@ -139,12 +139,18 @@ def test_crawlers_erased_merged_and_silent_users_are_in_no_segment(job: httpx.Cl
     }
 
 
-def test_value_is_of_90_days_at_the_price_of_the_order_and_without_cancelled_orders(job: httpx.Client) -> None:
+def test_value_is_of_90_days_at_the_price_of_the_order_and_without_what_was_given_back(job: httpx.Client) -> None:
     add_products(4)
     add_events(StoredEvent(f"u{number}", 1) for number in range(10))
     add_events([StoredEvent("u0", 2, "purchase", 24 * 89), StoredEvent("u1", 2, "purchase", 24 * 91)])
     add_events([StoredEvent("u2", 3, "purchase", 1), StoredEvent("u3", 4, "purchase", 1)])
-    for user, state in (("u2", "paid"), ("u3", "cancelled")):
+    add_events([StoredEvent("u4", 4, "purchase", 1), StoredEvent("u5", 1, "purchase", 1)])
+    # two of u5's three pieces are left
+    postgres.write(
+        """UPDATE events SET quantity = 3, returned = 1 WHERE event_type = 'purchase'
+           AND user_id = (SELECT id FROM users WHERE external_id = 'u5')"""
+    )
+    for user, state in (("u2", "paid"), ("u3", "cancelled"), ("u4", "refunded")):
         postgres.write(
             """WITH placed AS (
                    INSERT INTO orders (id, user_id, checkout_id, request_hash, state, total)
@@ -159,11 +165,11 @@ def test_value_is_of_90_days_at_the_price_of_the_order_and_without_cancelled_ord
         )
     run(job, min_users=10)
     rows = segments.list_segments()
-    # product 2 at its price, 2, within the days, and product 3 at the order's
-    assert sum(row["purchases"] for row in rows) == 2
-    assert float(sum(row["revenue"] for row in rows)) == 4.25
+    # product 2 at its price, 2, within the days, product 3 at the order's, and twice product 1 at its price, 1
+    assert sum(row["purchases"] for row in rows) == 3
+    assert float(sum(row["revenue"] for row in rows)) == 6.25
     spent = sum(row["profile"]["spent"] * row["size"] for row in rows)
-    assert spent == pytest.approx(6.25, abs=0.05)
+    assert spent == pytest.approx(8.25, abs=0.05)
 
 
 def test_answers_are_dropped_only_if_a_rule_names_a_segment(job: httpx.Client) -> None:

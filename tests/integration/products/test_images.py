@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from shared import image_uploads
@@ -101,6 +102,22 @@ def test_an_uploaded_image_becomes_the_product_s_and_is_served(
     audited = postgres.read("SELECT action, subject, after->>'image_url' FROM audit_log ORDER BY id LIMIT 1")
     assert tuple(audited[0]) == ("product.update", "product:1", address)
     anonymous.close()
+
+
+def test_the_new_image_is_shown_and_published_at_once(admin: httpx.Client, messages: Any) -> None:
+    take = messages("catalog-changes")
+    other = admin.get("/products/2").json()
+    before = admin.get("/products/1").json()
+    upload = create(admin)
+    send(admin, upload)
+    done = finish(admin, upload).json()
+    # the answer that was stored before is dropped
+    assert admin.get("/products/1").json() == done
+    assert done["image_url"] != before["image_url"]
+    assert admin.get("/products/2").json() == other
+    [message] = take()
+    assert orjson.loads(message.data)["product_ids"] == [1]
+    assert postgres.read("SELECT count(*) FROM outbox WHERE published_at IS NULL")[0][0] == 0
 
 
 @pytest.mark.parametrize(("content_type", "body"), [("image/jpeg", JPEG), ("image/webp", b"RIFF\x04\0\0\0WEBPVP8 ")])
@@ -324,6 +341,21 @@ def test_a_file_of_another_type_in_the_bucket_becomes_no_image(bucket: Storage, 
     assert slug(finish(admin, upload)) == (415, "unsupported-media-type")
     assert stored_urls() == before
     assert [name for name in bucket.objects if name.startswith("products/")] == []
+
+
+def test_a_file_in_the_bucket_that_is_larger_than_the_limit_becomes_no_image(bucket: Storage, serve: Serve) -> None:
+    admin = as_admin(serve("products"))
+    before = stored_urls()
+    largest = PNG.ljust(LIMIT, b"\0")
+    upload = create(admin, size=LIMIT)
+    assert put(bucket, upload, largest).status_code == 200
+    (name,) = bucket.objects
+    bucket.objects[name] = ("image/png", largest + b"\0")
+    assert slug(finish(admin, upload)) == (422, "invalid-request")
+    assert stored_urls() == before
+    bucket.objects[name] = ("image/png", largest)
+    assert finish(admin, upload).status_code == 200
+    assert stored_urls()[1:] == before[1:]
 
 
 def test_a_bucket_that_does_not_answer_is_a_problem_of_the_moment(bucket: Storage, serve: Serve) -> None:

@@ -1,4 +1,6 @@
-"""Which variants of a product a feed hides: its own, of that product, that no feed has any more."""
+"""Which variants a feed hides: its own, of that product, that no feed has any more. How far a feed's pull has come."""
+
+from typing import Any
 
 import pytest
 
@@ -56,3 +58,48 @@ def test_a_variant_that_another_feed_has_hidden_is_hidden(two_feeds: tuple[int, 
     first, second = two_feeds
     write("UPDATE feed_products SET hidden_at = now() WHERE feed_id = :id AND external_id = 'd'", id=second)
     assert hide(first, "c") == {"a", "d"}
+
+
+def add_feed(preset: str | None, is_active: bool = True, cursor: str | None = None) -> int:
+    row = write(
+        """INSERT INTO feeds (name, url, preset, every_minutes, max_gone_share, is_active, cursor)
+           VALUES ('feed', 'https://shop.example', :preset, 60, 0.2, :is_active, cast(:cursor AS jsonb))
+           RETURNING id""",
+        preset=preset,
+        is_active=is_active,
+        cursor=cursor,
+    )[0]
+    return int(row[0])
+
+
+def cursors() -> dict[int, Any]:
+    return {row[0]: row[1] for row in read("SELECT id, cursor FROM feeds")}
+
+
+def test_the_oldest_active_feed_of_a_preset_is_pulled(env: dict[str, str]) -> None:
+    paused = add_feed("medusa", is_active=False, cursor='{"mark": 1}')
+    add_feed(None, cursor='{"mark": 2}')
+    assert feeds.pulled("medusa") is None
+    active = add_feed("medusa", cursor='{"mark": 3}')
+    add_feed("medusa", cursor='{"mark": 4}')
+    assert feeds.pulled("medusa") == (active, {"mark": 3})
+    write("UPDATE feeds SET is_active = true WHERE id = :id", id=paused)
+    assert feeds.pulled("medusa") == (paused, {"mark": 1})
+
+
+def test_a_cursor_is_saved_only_if_the_settings_are_those_of_the_run(env: dict[str, str]) -> None:
+    first, second = add_feed("medusa"), add_feed("medusa", cursor='{"mark": 1}')
+    feed = next(feed for feed in feeds.due() if feed["id"] == first)
+
+    def save(mark: int) -> None:
+        with transaction() as connection:
+            feeds.save_cursor(connection, feed, {"mark": mark})
+
+    # one run saves its cursor several times
+    for mark in (5, 6):
+        save(mark)
+        assert cursors() == {first: {"mark": mark}, second: {"mark": 1}}
+    with transaction() as connection:
+        feeds.change(connection, first, feed)
+    save(7)
+    assert cursors() == {first: None, second: {"mark": 1}}

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobs.data.history import read_history
+from shared.clients import postgres
 from shared.storage.events import interactions
 from tests.integration.conftest import Environment
 from tests.integration.shop import StoredEvent, add_events, add_plain_products, now
@@ -46,3 +47,14 @@ def test_a_time_ends_before_the_event_at_its_end(shop: list[int]) -> None:
     assert interactions.first_event(None) == times[0]
     assert interactions.first_event(moment) == moment
     assert interactions.first_event(datetime(2200, 1, 1, tzinfo=UTC)) is None
+
+
+def test_events_that_do_not_count_and_products_that_are_hidden_are_no_history(shop: list[int]) -> None:
+    # u0 is a crawler, and the product of every second user is no longer sold
+    postgres.write("UPDATE events SET counted = false WHERE user_id = (SELECT id FROM users WHERE external_id = 'u0')")
+    assert interactions.estimate_size(None, one_in=1) == (78, 78)
+    assert len(read_history(None)) == 78
+    postgres.write("UPDATE products SET is_active = false WHERE id = :id", id=shop[2])
+    assert len(read_history(None)) == 58
+    # the size is that of the events alone
+    assert interactions.estimate_size(None, one_in=1) == (78, 78)

@@ -75,7 +75,7 @@ def shop_counts() -> dict[int, tuple[int, int, int]]:
     return {row[0]: row[1:] for row in rows(sql) if any(row[1:])}
 
 
-def taste(user_id: str = "ann") -> dict[str, float]:
+def taste(user_id: str = "ann") -> dict[str, Any]:
     sql = (
         "SELECT kind || ' ' || key, score FROM user_preferences JOIN users u ON u.id = user_id WHERE external_id = :id"
     )
@@ -114,6 +114,19 @@ def test_an_order_is_one_purchase_per_line_and_counts_once(shop: None) -> None:
         (3,),
         (3,),
     ]
+
+
+def test_a_refund_gives_back_its_own_order_of_the_orders_of_a_message(shop: None) -> None:
+    both, piece = [{"product_id": 1, "quantity": 2}], [{"product_id": 1, "quantity": 1}]
+    store("ann", [*order("A-1", lines=both), *order("A-2", lines=both), *order("A-3", lines=both)])
+    # in one message: one order whole, a piece of another, and nothing of the third
+    store("ann", [*order("A-3", lines=both), *refund("A-1"), *refund("A-2", "r2", lines=piece)])
+    assert rows(
+        """SELECT order_id, returned FROM purchase_lines JOIN users u ON u.id = user_id
+           WHERE external_id = 'ann' ORDER BY 1"""
+    ) == [("A-1", 2), ("A-2", 1), ("A-3", 0)]
+    assert purchases() == {1: 2}
+    assert purchases("bob") == {1: 4, 2: 2}
 
 
 def test_a_message_after_its_ids_were_deleted_keeps_the_lines_and_refunds_that_are_stored(shop: None) -> None:
@@ -212,6 +225,34 @@ def test_the_result_is_the_same_in_any_order_of_delivery_and_with_duplicates(sho
     assert state() == expected
 
 
+def test_giving_back_leaves_other_hours_and_what_others_have_left_as_they_were(shop: None) -> None:
+    hours = "SELECT hour, product_id, event_count FROM event_counts_hourly WHERE event_count > 0 ORDER BY 1, 2"
+    # a bystander's remainders are theirs: they go when something of theirs is given back
+    for sql in (
+        "INSERT INTO user_preferences SELECT id, 'tag', 'faded', 0, now() FROM users WHERE external_id = 'bob'",
+        "UPDATE user_price_bands SET weight = 0 WHERE user_id = (SELECT id FROM users WHERE external_id = 'bob')",
+    ):
+        postgres.write(sql)
+    before = (rows(hours), taste("bob"), price_band("bob"))
+    assert before[1]["tag faded"] == 0
+    earlier = (now() - timedelta(hours=3)).isoformat()
+    store("ann", order("A-2", timestamp=earlier, lines=[{"product_id": 1}]))
+    assert len(rows(hours)) == len(before[0]) + 1
+    store("ann", refund("A-2"))
+    assert (rows(hours), taste("bob"), price_band("bob")) == before
+    assert (taste(), price_band()) == ({}, [])
+
+
+def test_a_refund_is_settled_at_one_time(shop: None) -> None:
+    settled = "SELECT event_id, settled_at FROM refunds ORDER BY received_at, event_id"
+    store("ann", [*order("A-1"), *order("A-2")])
+    store("ann", refund("A-1", lines=[{"product_id": 2}]))
+    first = rows(settled)
+    store("ann", [*refund("A-1", "r2"), *refund("A-9", "r3")])
+    assert rows(settled)[0] == first[0]
+    assert sorted(row[1] is None for row in rows(settled)) == [False, False, True]
+
+
 def test_a_refund_of_another_order_or_user_takes_nothing(shop: None) -> None:
     store("ann", order())
     before = state()
@@ -253,6 +294,19 @@ def test_purchases_that_name_their_order_are_given_back_too(shop: None) -> None:
     store("ann", refund("17"))
     assert purchases() == {8: 1}
     assert shop_counts() == before | {8: (1, 1, 1)}
+
+
+def test_a_refund_goes_to_the_lines_that_are_vouched_for_first(shop: None) -> None:
+    # a browser's line is earlier, and has the smaller id
+    for number, minutes, origin in ((1, 9, UNVOUCHED), (2, 6, VOUCHED), (3, 3, VOUCHED)):
+        body = event(
+            7, "purchase", event_id=f"6c36b13e-6a6e-4e3c-9a07-2a7a3b7d5b0{number}", metadata={"order_id": "17"}
+        )
+        at = (now() - timedelta(minutes=minutes)).isoformat()
+        store("ann", [body | {"position": 0, "occurred_at": at, "quantity": 2}], origin)
+    store("ann", refund("17", lines=[{"product_id": 7, "quantity": 3}]))
+    given_back = "SELECT vouched, returned FROM purchase_lines WHERE order_id = '17' ORDER BY occurred_at"
+    assert rows(given_back) == [(False, 0), (True, 2), (True, 1)]
 
 
 def test_a_guests_order_is_given_back_to_the_account(shop: None, serve: Serve) -> None:

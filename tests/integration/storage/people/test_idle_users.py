@@ -92,6 +92,16 @@ def test_a_user_who_was_seen_or_created_recently_stays(env: object) -> None:
     assert names() == {"seen", "created"}
 
 
+def test_a_token_keeps_its_own_user_until_it_expires(env: object) -> None:
+    # the job retention deletes expired tokens before it comes to the users; this must not rely on it
+    add("expired", OLD, NOTHING["expired token"])
+    add("valid", OLD, KEEPING["token"])
+    add("neither")
+    assert idle_users.delete_idle(13) == 2
+    assert names() == {"valid"}
+    assert read("SELECT count(*) FROM refresh_tokens")[0][0] == 1
+
+
 def test_a_user_who_comes_back_meanwhile_stays(env: object) -> None:
     add_plain_products(1)
     add("back")

@@ -1,13 +1,14 @@
 """What a merge leaves of the account's own, and leaves with other guests."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from shared.clients import postgres
+from shared.domain.preferences import HALF_LIFE
 from shared.storage.people import merging
+from tests.integration.shop import add_plain_products
 
 pytestmark = pytest.mark.usefixtures("env")
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -69,9 +70,40 @@ def test_searches_have_the_first_and_the_last_time_of_both(guest_is_first: bool)
     assert [tuple(row) for row in rows] == [(account, 4, NOON, NOON + timedelta(days=2)), (other, 2, *of_guest)]
 
 
+@pytest.mark.parametrize("guest_is_first", [True, False])
+def test_sums_and_purchases_of_both_are_those_of_the_newer_time(guest_is_first: bool) -> None:
+    account, guest, other = add_user("ann"), add_user("browser-1"), add_user("browser-2")
+    (product,) = add_plain_products(1)
+    later = NOON + HALF_LIFE
+    of_account, of_guest = (later, NOON) if guest_is_first else (NOON, later)
+    for table, columns in {
+        "user_price_bands": "4, 8, 16, at",
+        "user_preferences": "'tag', 'brass', 4, at",
+        "user_purchases": f"{product}, 2, at, at + interval '1 hour'",
+    }.items():
+        postgres.write(
+            f"""INSERT INTO {table} SELECT user_id, {columns}
+                FROM unnest(cast(:users AS bigint[]), cast(:times AS timestamptz[])) AS stored(user_id, at)""",
+            users=[account, guest, other],
+            times=[of_account, of_guest, of_guest],
+        )
+    merge("browser-1", account, "ann")
+    # of two equal sums a half-life apart, the older one counts half at the time of the newer one
+    bands = postgres.read("SELECT user_id, weight, log_sum, square_sum, as_of FROM user_price_bands ORDER BY 1")
+    assert [tuple(row) for row in bands] == [(account, 6, 12, 24, later), (other, 4, 8, 16, of_guest)]
+    tastes = postgres.read("SELECT user_id, score, as_of FROM user_preferences ORDER BY 1")
+    assert [tuple(row) for row in tastes] == [(account, 6, later), (other, 4, of_guest)]
+    hour = timedelta(hours=1)
+    bought = postgres.read("SELECT user_id, purchase_count, first_at, last_at FROM user_purchases ORDER BY 1")
+    assert [tuple(row) for row in bought] == [
+        (account, 4, NOON, later + hour),
+        (other, 2, of_guest, of_guest + hour),
+    ]
+
+
 def test_logged_answers_that_are_counted_already_stay_with_the_guest() -> None:
     account = add_user("ann")
-    logged: dict[str, Any] = {}
+    logged: dict[tuple[str, float], str] = {}
     for user, hours in (("browser-1", 24.9), ("browser-1", 25.1), ("browser-2", 1)):
         logged[user, hours] = str(uuid4())
         postgres.write(
