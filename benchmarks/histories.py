@@ -1,4 +1,4 @@
-"""What a request costs PostgreSQL as users and events become more: ``python -m benchmarks.histories``.
+"""What a request costs PostgreSQL as the numbers of users and events grow: ``python -m benchmarks.histories``.
 
 Shops of one catalog and of ever longer histories are loaded one after the other, each into a database of its own. Every
 kind of request is sent twice: with the plans logged (auto_explain), which gives the pages that its statements touch,
@@ -54,7 +54,7 @@ FINE_JOB_MS: Final = 20
 FINE_PAGES: Final = 1
 # That many events take 20 to 40 GB and hours to load. Their costs are extrapolated.
 FURTHER: Final = 100_000_000
-YESTERDAY: Final = """
+RUN_AFTER_THE_LOAD: Final = """
 INSERT INTO job_runs (job, started_at, outcome)
 VALUES ('daily_stats', now() + make_interval(mins => :minutes), 'succeeded')"""
 PLOTTED: Final = (
@@ -97,10 +97,10 @@ class History:
 
 def size_of(text: str) -> tuple[int, int]:
     """Return the events and users of ``EVENTS:USERS``. Raises ValueError."""
-    found = SIZE.fullmatch(text)
-    if found is None:
+    match = SIZE.fullmatch(text)
+    if match is None:
         raise ValueError(f"{text!r} is not EVENTS:USERS, both at least 1")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])
 
 
 def pages_per_request(statements: Sequence[Statement], requests: int) -> float:
@@ -153,8 +153,8 @@ def job_costs(server: int, log: Path, say: Callable[[str], None]) -> dict[str, C
 
     pages: dict[str, float] = {}
     costs: dict[str, Cost] = {}
-    # as if the history had been there yesterday: events that came since the last run would count their days again
-    postgres.write(YESTERDAY, minutes=COMMIT_MINUTES + 1)
+    # events that were received since the last run have their days counted again: a run after the load has none
+    postgres.write(RUN_AFTER_THE_LOAD, minutes=COMMIT_MINUTES + 1)
     log_plans()
     clients.reset()
     for name, run in job_runs().items():
@@ -178,7 +178,7 @@ def request_costs(bench: Bench, database: Part) -> tuple[dict[str, Cost], list[s
     # every request for the categories is the same one, and all but the first read a stored answer
     requests = [hot for hot in hot_requests(bench.products) if hot.name != "categories"]
     log_plans()
-    found = observe(bench, requests, database.log)
+    observed = observe(bench, requests, database.log)
     stop_logging_plans()
     costs = {}
     for function in dict.fromkeys(hot.function for hot in requests):
@@ -186,10 +186,10 @@ def request_costs(bench: Bench, database: Part) -> tuple[dict[str, Cost], list[s
             for hot in requests:
                 if hot.function == function:
                     costs[hot.name] = Cost(
-                        pages_per_request(found[hot.name], REPETITIONS),
+                        pages_per_request(observed[hot.name], REPETITIONS),
                         processor_ms(bench, database.pid, hot, served),
                     )
-    return costs, sequential(found)
+    return costs, sequential(observed)
 
 
 def measure(

@@ -15,17 +15,16 @@ from jobs.models.arrays import Float64Array, Int64Array
 from jobs.models.mixture import mix_models
 from jobs.models.neighbours import Neighbours
 from jobs.tuning.budget import Budget
+from jobs.tuning.ensemble import ROUNDS_MAX, TRIALS_MAX
 from jobs.tuning.fitting import MIXTURE, NEIGHBOURS, part
 from jobs.tuning.objective import Objective
 from jobs.tuning.trial import Trial, charged
 from shared.domain.formula import Formula
 
-# Trials that take part, best first, and the share of the best score that each of them has at least.
-TRIALS_MAX: Final = 5
+# The share of the best score that each trial that takes part has at least.
 SCORE_SHARE_MIN: Final = 0.9
-# Samples of the users, and rounds on each, which take one trial in once more.
+# samples of the users
 SAMPLES: Final = 10
-ROUNDS_MAX: Final = 4
 # Shares are rounded: a description of a model has no digits that say nothing.
 SHARE_DIGITS: Final = 4
 
@@ -46,14 +45,14 @@ def bag_trials(objective: Objective, trials: Sequence[Trial], formula: Formula, 
     mixture = Trial(MIXTURE, {}, leading[0].weighting, formula, leading[0].scores, leading[0].neighbours, fits=0)
     with charged(mixture, budget):
         shares = _mean_shares(_Mixtures(objective, leading, formula, budget))
-        taken = [(trial, share) for trial, share in zip(leading, shares, strict=True) if share > 0]
-        if len(taken) < 2:
+        chosen = [(trial, share) for trial, share in zip(leading, shares, strict=True) if share > 0]
+        if len(chosen) < 2:
             return None
-        budget.charge(objective.predict_mixing(len(taken)))
-        mixture.neighbours = _mix(taken)
+        budget.charge(objective.predict_mixing(len(chosen)))
+        mixture.neighbours = _mix(chosen)
         mixture.scores = objective.score(mixture.neighbours, formula, budget)
     mixture.parameters = {
-        "parts": [part(trial.algorithm, trial.parameters, trial.weighting, share) for trial, share in taken]
+        "parts": [part(trial.algorithm, trial.parameters, trial.weighting, share) for trial, share in chosen]
     }
     return mixture
 
@@ -72,10 +71,10 @@ class _Mixtures:
         if key not in self._scores:
             if self.budget.left <= 0:
                 return None
-            taken = [(trial, float(share)) for trial, share in zip(self.trials, key, strict=True) if share]
-            if len(taken) > 1:
-                self.budget.charge(self.objective.predict_mixing(len(taken)))
-            self._scores[key] = self.objective.score(_mix(taken), self.formula, self.budget)
+            chosen = [(trial, float(share)) for trial, share in zip(self.trials, key, strict=True) if share]
+            if len(chosen) > 1:
+                self.budget.charge(self.objective.predict_mixing(len(chosen)))
+            self._scores[key] = self.objective.score(_mix(chosen), self.formula, self.budget)
         return self._scores[key]
 
 
@@ -83,15 +82,15 @@ def _mean_shares(mixtures: _Mixtures) -> list[float]:
     """Return the mean share of each trial over the samples; all 0 if the budget reached none."""
     n_users, n_trials = len(mixtures.trials[0].scores), len(mixtures.trials)
     random = np.random.default_rng(0)
-    found: list[Float64Array] = []
+    sample_shares: list[Float64Array] = []
     for _ in range(SAMPLES):
         shares = _select(mixtures, random.integers(0, n_users, n_users))
         if shares is None:
             break
-        found.append(np.asarray(shares, np.float64) / sum(shares))
-    if not found:
+        sample_shares.append(np.asarray(shares, np.float64) / sum(shares))
+    if not sample_shares:
         return [0.0] * n_trials
-    return [round(float(share), SHARE_DIGITS) for share in np.mean(found, axis=0)]
+    return [round(float(share), SHARE_DIGITS) for share in np.mean(sample_shares, axis=0)]
 
 
 def _select(mixtures: _Mixtures, sample: Int64Array) -> Shares | None:
@@ -100,7 +99,7 @@ def _select(mixtures: _Mixtures, sample: Int64Array) -> Shares | None:
     shares: Shares = (0,) * n_trials
     best = -1.0
     # the first round takes in the best trial
-    for _ in range(1 + ROUNDS_MAX):
+    for _ in range(ROUNDS_MAX):
         added: Shares | None = None
         for place in range(n_trials):
             candidate = tuple(share + (other == place) for other, share in enumerate(shares))
@@ -115,11 +114,11 @@ def _select(mixtures: _Mixtures, sample: Int64Array) -> Shares | None:
     return shares
 
 
-def _mix(taken: Sequence[tuple[Trial, float]]) -> list[Neighbours]:
+def _mix(chosen: Sequence[tuple[Trial, float]]) -> list[Neighbours]:
     """Return the neighbours of the mixture by fold."""
-    if len(taken) == 1:
-        return taken[0][0].neighbours
+    if len(chosen) == 1:
+        return chosen[0][0].neighbours
     return [
-        mix_models([(trial.neighbours[fold], share) for trial, share in taken], NEIGHBOURS)
-        for fold in range(len(taken[0][0].neighbours))
+        mix_models([(trial.neighbours[fold], share) for trial, share in chosen], NEIGHBOURS)
+        for fold in range(len(chosen[0][0].neighbours))
     ]

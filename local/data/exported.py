@@ -14,7 +14,7 @@ from shared.storage.operations.shop_tables import TABLES
 from shared.storage.schema import advisory_locks
 
 Report = Callable[[str], None]
-ANALYZE: Final = "ANALYZE products, users, events, orders"
+ANALYZE: Final = "ANALYZE products, search_entries, users, events, orders"
 
 
 def open_export(address: str) -> tuple[Folder, Export]:

@@ -52,6 +52,8 @@ INSERT INTO users (external_id, is_anonymous, created_at, last_seen_at)
 SELECT external_id, is_anonymous, coalesce(first_at, now()), coalesce(last_at, now())
 FROM shop_users ORDER BY first_at, external_id
 ON CONFLICT (external_id) DO NOTHING"""
+# pg_class has no estimates for tables that were just filled
+ANALYZE: Final = "ANALYZE products, search_entries, users"
 
 
 def _copy(connection: Connection, table: str, frame: pd.DataFrame) -> None:
@@ -103,7 +105,7 @@ def store(shop: Shop, report: Report) -> None:
         _copy(connection, "shop_users", _users(shop))
         for statement in (CATEGORIES, PRODUCTS, STATS, USERS):
             execute(connection, statement)
-        execute(connection, "ANALYZE products, users")
+        execute(connection, ANALYZE)
         report(f"{len(shop.products):,} products and {len(shop.users):,} users")
         stored, dates = 0, set()
         for number, chunk in enumerate(chunks(shop)):

@@ -106,6 +106,8 @@ _ENTRY_FILTERS: Final = {
     "max_price": _FILTERS["max_price"],
     "in_stock": "p.in_stock = cast(:in_stock AS boolean)",
 }
+# orders by what search_entries does not have
+_PRODUCT_SORTS: Final = ("newest", "distance")
 _ENTRY_WORDS: Final = f"""(p.document @@ cast(:matching AS tsquery) OR p.title_key = cast(:title_key AS bigint)
         OR {_IS_ID})"""
 _MOST_PURCHASED: Final = f"""(
@@ -302,9 +304,7 @@ def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[st
     parameters = {name: value for name, value in values.items() if value is not None}
     order = _order_of(page, search)
     key = _key(order)
-    reads_entries = (
-        bool(search) and _ENTRY_FILTERS.keys() >= parameters.keys() and page.sort not in ("newest", "distance")
-    )
+    reads_entries = bool(search) and _ENTRY_FILTERS.keys() >= parameters.keys() and page.sort not in _PRODUCT_SORTS
     conditions = [(_ENTRY_FILTERS if reads_entries else _FILTERS)[name] for name in parameters]
     columns = exact = ""
     rows = "matched"

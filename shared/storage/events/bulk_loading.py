@@ -285,8 +285,8 @@ NEW_DATES: Final = "SELECT DISTINCT (occurred_at AT TIME ZONE shop.time_zone)::d
 # Every statement reads all rows; for tables that were just empty the planner would choose a look-up for each row.
 PLAN_IN_BULK: Final = ("SET LOCAL enable_nestloop = off", "SET LOCAL work_mem = '64MB'")
 # pg_class has no estimates for tables that were just filled
-ANALYZE: Final = """ANALYZE categories, products, product_stats, users, events, event_ids, event_counts_hourly,
-    user_purchases, user_preferences, user_price_bands, daily_event_stats, counted_purchases"""
+ANALYZE: Final = """ANALYZE categories, products, search_entries, product_stats, users, events, event_ids,
+    event_counts_hourly, user_purchases, user_preferences, user_price_bands, daily_event_stats, counted_purchases"""
 
 
 @dataclass

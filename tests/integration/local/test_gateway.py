@@ -13,8 +13,9 @@ from local.places import ROOT
 SERVING = """
 import socket, sys
 from starlette.responses import PlainTextResponse
-from local.gateway import serve
-serve(PlainTextResponse("served"), [socket.socket(fileno=int(sys.argv[1]))])
+from local import gateway
+gateway.UNREAD_S = 5.0
+gateway.serve(PlainTextResponse("served"), [socket.socket(fileno=int(sys.argv[1]))])
 """
 
 
@@ -26,13 +27,17 @@ def test_a_connection_whose_request_is_on_its_way_is_answered_when_the_server_st
             address = listener.getsockname()
             url = f"http://127.0.0.1:{address[1]}"
             assert httpx.get(url, timeout=60).text == "served"
-            with socket.create_connection(address, timeout=60) as connection:
+            with socket.create_connection(address, timeout=60) as connection, httpx.Client(timeout=60) as kept:
                 # connections are accepted in turn: when this one is answered, that one has been accepted
-                assert httpx.get(url, timeout=60).text == "served"
+                first = kept.get(url)
+                assert first.text == "served"
+                assert "connection" not in first.headers
                 server.send_signal(signal.SIGTERM)
                 # a server looks ten times a second whether it should stop
-                time.sleep(0.2)
+                time.sleep(0.5)
                 connection.sendall(b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
+                # whoever keeps a connection learns that it ends, and the next request takes another
+                assert kept.get(url).headers["connection"] == "close"
                 answer = b"".join(iter(lambda: connection.recv(4096), b""))
             assert answer.startswith(b"HTTP/1.1 200")
             assert answer.endswith(b"served")

@@ -13,14 +13,15 @@ from jobs.models.mixture import mix_models
 from jobs.models.neighbours import NO_NEIGHBOUR, Neighbours
 from jobs.models.registry import Algorithm
 from jobs.offline.split import split_last_days
-from jobs.tuning import search
-from jobs.tuning.bagging import SCORE_SHARE_MIN, TRIALS_MAX, bag_trials
+from jobs.tuning import bagging, search
+from jobs.tuning.bagging import SCORE_SHARE_MIN, bag_trials
 from jobs.tuning.budget import Budget
+from jobs.tuning.ensemble import TRIALS_MAX
 from jobs.tuning.objective import Objective
 from jobs.tuning.search import Search
 from jobs.tuning.space import Space
 from jobs.tuning.starts import starting_formula
-from jobs.tuning.trial import Trial
+from jobs.tuning.trial import GAIN_MIN, Trial
 from tests.unit.offline import data
 
 
@@ -98,39 +99,69 @@ def test_no_more_trials_take_part_than_the_limit(objective: Objective) -> None:
 
 def test_mixtures_are_charged_and_end_with_the_budget(objective: Objective) -> None:
     trials, formula = [made_trial(objective, unknown) for unknown in (0, 1)], starting_formula(objective)
-    whole = Budget(1000)
-    mixture = bag_trials(objective, trials, formula, whole)
+    unlimited = Budget(1000)
+    mixture = bag_trials(objective, trials, formula, unlimited)
     assert mixture is not None
-    assert whole.spent > 0
-    assert mixture.cost == pytest.approx(whole.spent)
+    assert unlimited.spent > 0
+    assert mixture.cost == pytest.approx(unlimited.spent)
     # not one sample is finished
     assert bag_trials(objective, trials, formula, Budget(0)) is None
-    short = Budget(whole.spent / 20)
+    short = Budget(unlimited.spent / 20)
     assert bag_trials(objective, trials, formula, short) is None
     # the scoring that was begun is all that is spent beyond it
-    assert short.spent < whole.spent / 2
+    assert short.spent < unlimited.spent / 2
 
 
-@pytest.mark.parametrize(("lead", "taken"), [(-0.1, "bagged"), (0.0, "bagged"), (0.1, "selected")])
+def test_each_mixture_that_is_made_is_charged_the_last_one_included(
+    objective: Objective, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = [made_trial(objective, unknown) for unknown in (0, 1, 2)]
+    made, charged = [], []
+
+    def mix(*arguments: Any) -> Neighbours:
+        made.append(len(arguments[0]))
+        return mix_models(*arguments)
+
+    def predict(parts: int) -> float:
+        charged.append(parts)
+        return 0.0
+
+    monkeypatch.setattr(bagging, "mix_models", mix)
+    monkeypatch.setattr(objective, "predict_mixing", predict)
+    assert bag_trials(objective, trials, starting_formula(objective), Budget(1000)) is not None
+    # one fold: a mixture is made once
+    assert len(objective.folds) == 1
+    assert charged == made
+
+
+# in units of the standard error of the difference
+@pytest.mark.parametrize(
+    ("lead", "published"),
+    [(-0.1, "bagged"), (0.0, "bagged"), (GAIN_MIN - 0.01, "bagged"), (GAIN_MIN + 0.01, "selected")],
+)
 def test_the_mean_of_the_samples_replaces_the_selected_mixture_unless_that_is_better(
-    objective: Objective, monkeypatch: pytest.MonkeyPatch, lead: float, taken: str
+    objective: Objective, monkeypatch: pytest.MonkeyPatch, lead: float, published: str
 ) -> None:
     selected, bagged = made_trial(objective, 0, "selected"), made_trial(objective, 0, "bagged")
-    selected.scores, selected.fits, bagged.fits = bagged.scores + lead, 2, 0
+    n_users = len(bagged.scores)
+    noise = np.where(np.arange(n_users) % 2 == 0, 0.1, -0.1)
+    noise -= noise.mean()
+    standard_error = noise.std(ddof=1) / np.sqrt(n_users)
+    selected.scores, selected.fits, bagged.fits = bagged.scores + noise + lead * standard_error, 2, 0
     monkeypatch.setattr(search, "mix_trials", lambda *_: selected)
     monkeypatch.setattr(search, "sweep_formula", lambda *_: None)
     monkeypatch.setattr(search, "bag_trials", lambda *_: bagged)
-    made = Search(objective, {"cosine": SPACE}, Budget(60))
-    made.live = [made_trial(objective, 1)]
-    made.mix()
-    assert made.mixture is not None
-    assert made.mixture.algorithm == taken
-    assert made.mixture.fits == 2
+    one_search = Search(objective, {"cosine": SPACE}, Budget(60))
+    one_search.live = [made_trial(objective, 1)]
+    one_search.mix()
+    assert one_search.mixture is not None
+    assert one_search.mixture.algorithm == published
+    assert one_search.mixture.fits == 2
 
 
 def test_without_a_selected_mixture_none_is_made(objective: Objective, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "mix_trials", lambda *_: None)
-    made = Search(objective, {"cosine": SPACE}, Budget(60))
-    made.live = [made_trial(objective, unknown) for unknown in (0, 1, 2)]
-    made.mix()
-    assert made.mixture is None
+    one_search = Search(objective, {"cosine": SPACE}, Budget(60))
+    one_search.live = [made_trial(objective, unknown) for unknown in (0, 1, 2)]
+    one_search.mix()
+    assert one_search.mixture is None
