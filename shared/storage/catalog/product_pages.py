@@ -158,8 +158,7 @@ SELECT {total} AS total,
                   GROUP BY 1) AS counted), '[]'),
         'tags', coalesce((SELECT json_agg(json_build_object('tag', tag, 'count', products) ORDER BY products DESC, tag)
             FROM (SELECT tag, sum(n)::bigint AS products
-                  FROM (SELECT unnest((SELECT p.tags FROM products p WHERE p.id = facts.example_id)) AS tag, n
-                        FROM facts WHERE NOT is_cell{group_tags}) AS each
+                  FROM (SELECT unnest(tags) AS tag, n FROM facts WHERE NOT is_cell{group_tags}) AS each
                   GROUP BY 1 ORDER BY products DESC, tag LIMIT cast(:tag_facets AS integer)) AS counted), '[]')
     )::text AS facets,
     (SELECT key::text FROM ordered WHERE position = cast(:page_size AS bigint)
@@ -167,7 +166,7 @@ SELECT {total} AS total,
 
 
 _MATCHING: Final = """SELECT {columns}p.id, p.category_id, p.further_category_ids, p.item_group_id,
-           p.tags_key, p.price_step{more}
+           p.tags_key, p.price_step, p.tags{more}
     FROM {products} p{statistics}
     WHERE p.is_active{conditions}"""
 # Products with the columns of search_entries.
@@ -196,8 +195,8 @@ _ONE_VARIANT: Final = """SELECT * FROM matching WHERE item_group_id IS NULL
 # facet's count is thus the total of the page that is filtered by it.
 # A large result is read as few times as possible: once for categories and bands, and for tags by the sets that products
 # have, of which there are fewer; and once for the few products that count in other ways. A hash of 64 bits stands for a
-# set of tags, as title_key stands for a title; the tags are read of one product of each set.
-_FACTS: Final = """SELECT category_id, price_step AS band, any_value(id) AS example_id, count(*) AS n,
+# set of tags, as title_key stands for a title.
+_FACTS: Final = """SELECT category_id, price_step AS band, any_value(tags) AS tags, count(*) AS n,
            grouping(price_step) = 0 AS is_cell
     FROM matching{singles}
     GROUP BY GROUPING SETS ((category_id, price_step), (tags_key))"""
@@ -220,7 +219,7 @@ _GROUP_FACETS: Final = {
         values="unnest(categories_of(category_id, coalesce(further_category_ids, '{}')))"
     ),
     "group_bands": _OF_GROUPS.format(values="price_step"),
-    "group_tags": _OF_GROUPS.format(values="unnest((SELECT p.tags FROM products p WHERE p.id = grouped.id))"),
+    "group_tags": _OF_GROUPS.format(values="unnest(tags)"),
 }
 _TOTAL: Final = "(SELECT coalesce(sum(n), 0)::bigint FROM facts WHERE is_cell)"
 _TOTAL_OF_ONE_VARIANT: Final = f"{_TOTAL} + (SELECT count(DISTINCT item_group_id) FROM grouped)"
