@@ -25,7 +25,8 @@ COMMIT_MINUTES: Final = 60
 
 # The last days; days that have events in the hourly rollup but were never counted, after a bulk load or if the job did
 # not run; days of purchases that were given back meanwhile; and days of which events were received since the last run.
-# Where no run is known, the days of events that came late before need a backfill (parameter `days` of the job).
+# Where no run is known, the days of events that came late before need a backfill (parameter `days` of the job). The
+# bounds of times are subqueries, which the index on times can use: a function in their place is called for each event.
 DAYS_TO_COUNT: Final = """
 SELECT day::date
 FROM generate_series(shop_day(now()) - cast(:days AS integer) + 1, shop_day(now()), interval '1 day') AS day
@@ -44,8 +45,8 @@ FROM shop, events e
 WHERE e.received_at >= (
     SELECT coalesce(max(r.started_at), now()) - make_interval(mins => cast(:commit_minutes AS integer))
     FROM job_runs r WHERE r.job = 'daily_stats' AND r.outcome = 'succeeded'
-  ) AND e.occurred_at >= shop_midnight(shop_day(now()) - cast(:max_age AS integer) + 1)
-  AND e.occurred_at < shop_midnight(shop_day(now()) - cast(:days AS integer) + 1)
+  ) AND e.occurred_at >= (SELECT shop_midnight(shop_day(now()) - cast(:max_age AS integer) + 1))
+  AND e.occurred_at < (SELECT shop_midnight(shop_day(now()) - cast(:days AS integer) + 1))
 ORDER BY 1
 """
 
@@ -73,11 +74,14 @@ RETURNING event_count
 
 # The visitors of the days of spans of time (`begins`, `ends`): everybody with an event. A visitor is new on the day of
 # the first event, which is that of the user's row; an account's is that of its first guest, or a registration would
-# make a visitor new again.
+# make a visitor new again. OFFSET looks the events up span by span: a join may read the
+# index of users from end to end.
 VISITORS_OF: Final = """
 SELECT day, count(*) AS visitors, count(*) FILTER (WHERE first_day = day) AS new_visitors
 FROM (SELECT DISTINCT (e.occurred_at AT TIME ZONE shop.time_zone)::date AS day, e.user_id
-      FROM {spans} JOIN events e ON e.occurred_at >= begins AND e.occurred_at < ends CROSS JOIN shop) AS visits
+      FROM {spans} CROSS JOIN LATERAL (
+          SELECT occurred_at, user_id FROM events WHERE occurred_at >= begins AND occurred_at < ends OFFSET 0
+      ) AS e CROSS JOIN shop) AS visits
 CROSS JOIN shop JOIN users u ON u.id = visits.user_id
 CROSS JOIN LATERAL (
     SELECT (least(u.created_at, min(g.created_at)) AT TIME ZONE shop.time_zone)::date AS first_day

@@ -5,10 +5,18 @@ from typing import Any
 
 import pytest
 
-from benchmarks.plans import scans_of
+from benchmarks.plans import Scan, scans_of
 from shared.clients import postgres
 from shared.clients.postgres import execute, transaction
-from shared.storage.operations.daily_stats import COMMIT_MINUTES, MAX_AGE_DAYS, REFRESH
+from shared.storage.operations.daily_stats import (
+    COMMIT_MINUTES,
+    DAYS_TO_COUNT,
+    MAX_AGE_DAYS,
+    REFRESH,
+    REFRESH_VISITORS,
+    REFUND_DAYS,
+    days_to_count,
+)
 from tests.integration.conftest import Serve
 from tests.integration.shop import StoredEvent, add_events, add_plain_products, today_in_utc
 
@@ -39,14 +47,15 @@ def receive_before(age: timedelta) -> None:
 
 
 def add_user_events(product: int, days: int, per_day: int) -> None:
-    """Store views of as many days, in the order of time, of so many users that their index does not help."""
+    """Store views of as many days, received when they occurred, of so many users that their index does not help."""
     postgres.write("INSERT INTO users (external_id) SELECT 'u' || n FROM generate_series(0, 999) AS n")
     postgres.write("SELECT ensure_event_partitions((now() - interval '3 months')::date, now()::date)")
     postgres.write(
-        """INSERT INTO events (event_id, user_id, product_id, event_type, occurred_at)
-           SELECT gen_random_uuid(), (SELECT min(id) FROM users) + mod(n * 7919, 1000), :product, 'view',
-                  now() - make_interval(secs => 86400 * (1 - n::float8 / :total) * :days)
-           FROM generate_series(1, :total) AS n ORDER BY n""",
+        """INSERT INTO events (event_id, user_id, product_id, event_type, occurred_at, received_at)
+           SELECT gen_random_uuid(), (SELECT min(id) FROM users) + mod(n * 7919, 1000), :product, 'view', at, at
+           FROM generate_series(1, :total) AS n,
+           LATERAL (SELECT now() - make_interval(secs => 86400 * (1 - n::float8 / :total) * :days) AS at) AS time
+           ORDER BY n""",
         product=product,
         total=days * per_day,
         days=days,
@@ -149,19 +158,49 @@ def test_a_failed_run_is_made_up_for_and_a_succeeded_one_is_not_repeated(
     assert job.post("/", json={}).json()["days"] == 3
 
 
-def test_only_the_blocks_of_the_days_are_read(env: object, today: date) -> None:
-    (product,) = add_plain_products(1)
-    add_user_events(product, days=60, per_day=1000)
-    first, last = today - timedelta(days=55), today - timedelta(days=3)
+def scans_of_events(sql: str, parameters: dict[str, Any]) -> list[Scan]:
+    """Run a statement and return how it read the events."""
     postgres.write("VACUUM (ANALYZE) events")
     with transaction() as connection:
-        parameters = {"firsts": [first, last], "lasts": [first, last]}
-        ((plan,),) = execute(connection, f"EXPLAIN (ANALYZE, FORMAT JSON) {REFRESH}", parameters)
-    scans = [scan for scan in scans_of(plan[0]["Plan"]) if scan.table.startswith("events")]
+        ((plan,),) = execute(connection, f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", parameters)
+    return [scan for scan in scans_of(plan[0]["Plan"]) if scan.table.startswith("events")]
+
+
+def is_by_time(scans: list[Scan], month: date) -> bool:
+    """Return whether the events of a month were found by the index on times; a scan of few rows may be of any kind."""
+    return {scan.kind for scan in scans if scan.table == f"events_{month:%Y_%m}"} == {"Bitmap Heap Scan"}
+
+
+@pytest.mark.parametrize("sql", [REFRESH, REFRESH_VISITORS])
+def test_only_the_blocks_of_the_days_are_read(env: object, today: date, sql: str) -> None:
+    (product,) = add_plain_products(1)
+    add_user_events(product, days=60, per_day=1000)
+    month = today.replace(day=1) - timedelta(days=1)
+    days = [month.replace(day=8), month.replace(day=22)]
+    scans = scans_of_events(sql, {"firsts": days, "lasts": days} | ({"days": days} if sql == REFRESH_VISITORS else {}))
     # another index would be read whole, since it does not begin with the time
-    assert {scan.kind for scan in scans} == {"Bitmap Heap Scan"}
+    assert is_by_time(scans, month)
     # two days of sixty, and the rest of their ranges of blocks
     assert 2000 <= sum(scan.rows for scan in scans) < 20_000
+
+
+def test_late_events_are_found_without_reading_the_others(env: object, today: date) -> None:
+    (product,) = add_plain_products(1)
+    add_user_events(product, days=60, per_day=1000)
+    postgres.write(
+        """INSERT INTO job_runs (job, started_at, outcome)
+           VALUES ('daily_stats', now() - interval '1 hour', 'succeeded')"""
+    )
+    late = today - timedelta(days=40)
+    add_events([StoredEvent("a", product, "view", hours_since(late))])
+    postgres.write("DELETE FROM event_counts_hourly")
+    with transaction() as connection:
+        assert days_to_count(connection, 2) == [late, today - timedelta(days=1), today]
+    parameters = {"days": 2, "refund_days": REFUND_DAYS, "max_age": MAX_AGE_DAYS, "commit_minutes": COMMIT_MINUTES}
+    scans = scans_of_events(DAYS_TO_COUNT, parameters)
+    assert is_by_time(scans, today.replace(day=1) - timedelta(days=1))
+    # the ranges of blocks with the late event and with those of yesterday
+    assert 1 <= sum(scan.rows for scan in scans) < 20_000
 
 
 def test_a_day_whose_events_were_dropped_keeps_its_counts(env: object, serve: Serve, today: date) -> None:
