@@ -52,7 +52,11 @@ ORDER BY 1
 
 # Days that follow each other are read at once, and nothing of the days between two spans: a BRIN index finds a span's
 # blocks, since events lie on the disk in the order in which they were stored.
-SPANS: Final = """SELECT shop_midnight(first) AS begins, shop_midnight(last + 1) AS ends
+#
+# Where clocks go back over midnight, it comes twice, and shop_midnight is the later one. So a span is read from three
+# hours earlier on, and only the days of the span are counted. Since 2015 no clock has gone back further.
+SPANS: Final = """
+    SELECT first, last, shop_midnight(first) - interval '3 hours' AS begins, shop_midnight(last + 1) AS ends
     FROM unnest(cast(:firsts AS date[]), cast(:lasts AS date[])) AS span(first, last)"""
 
 OLDEST_GIVEN_BACK: Final = """
@@ -66,6 +70,7 @@ WITH spans AS MATERIALIZED ({SPANS})
 INSERT INTO daily_event_stats (date, event_type, event_count, unique_users, unique_products)
 SELECT (occurred_at AT TIME ZONE shop.time_zone)::date, event_type, {COUNTS}
 FROM spans JOIN events ON occurred_at >= begins AND occurred_at < ends CROSS JOIN shop
+WHERE (occurred_at AT TIME ZONE shop.time_zone)::date BETWEEN first AND last
 GROUP BY 1, 2 ORDER BY 1, 2
 ON CONFLICT (date, event_type) DO UPDATE SET event_count = EXCLUDED.event_count,
     unique_users = EXCLUDED.unique_users, unique_products = EXCLUDED.unique_products

@@ -1,6 +1,7 @@
 """The job that counts days."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from shared.storage.operations.daily_stats import (
     REFRESH_VISITORS,
     REFUND_DAYS,
     days_to_count,
+    refresh,
 )
 from tests.integration.conftest import Serve
 from tests.integration.shop import StoredEvent, add_events, add_plain_products, today_in_utc
@@ -83,6 +85,33 @@ def test_events_users_and_products_are_counted_per_day_and_type(env: object, ser
         (today, "search"): (1, 1, 0),
         (today, "view"): (1, 1, 1),
     }
+
+
+@pytest.mark.parametrize(
+    ("zone", "begins"),
+    [
+        ("Atlantic/Azores", datetime(2025, 10, 26, 0, tzinfo=UTC)),
+        ("America/Havana", datetime(2025, 11, 2, 4, tzinfo=UTC)),
+    ],
+)
+def test_days_around_a_midnight_that_comes_twice_are_counted_apart(env: object, zone: str, begins: datetime) -> None:
+    (product,) = add_plain_products(1)
+    postgres.write("UPDATE shop SET time_zone = :zone", zone=zone)
+    # the day has 25 hours, and its first hour is there twice
+    minutes = {-1: [-1], 0: [0, 59, 60, 119, 25 * 60 - 1], 1: [25 * 60]}
+    now = datetime.now(UTC)
+    add_events(
+        StoredEvent(f"u{minute}", product, "view", (now - begins - timedelta(minutes=minute)) / timedelta(hours=1))
+        for minute in chain.from_iterable(minutes.values())
+    )
+    expected: dict[date, int] = {}
+    for offset in (0, -1, 1):
+        day = begins.date() + timedelta(days=offset)
+        with transaction() as connection:
+            assert refresh(connection, [day]) == len(minutes[offset])
+        expected[day] = len(minutes[offset])
+        assert {key: views for (key, _), (views, _, _) in counted().items()} == expected
+        assert visitors() == expected
 
 
 def test_a_second_run_changes_nothing(env: object, serve: Serve, today: date) -> None:
