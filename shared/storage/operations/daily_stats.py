@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Final, NamedTuple
 
 from shared.clients.postgres import Connection, execute
+from shared.storage.operations.retention import KEPT_SINCE
 
 # columns of a day and type, over `events`
 COUNTS: Final = """count(*) FILTER (WHERE returned < quantity),
@@ -17,7 +18,7 @@ COUNTS: Final = """count(*) FILTER (WHERE returned < quantity),
 # Refunds that took effect within these days count their purchases' days again: several, so that a run that failed is
 # made up for.
 REFUND_DAYS: Final = 7
-# Older days keep their counts whatever comes late for them: retention may have dropped some of their events.
+# Older days keep their counts whatever comes late for them, and so do days of which retention may have dropped events.
 MAX_AGE_DAYS: Final = 90
 # What was received before the last run that succeeded began is counted. A transaction that stores an event has its time
 # from its begin, and commits within this many minutes.
@@ -27,7 +28,11 @@ COMMIT_MINUTES: Final = 60
 # not run; days of purchases that were given back meanwhile; and days of which events were received since the last run.
 # Where no run is known, the days of events that came late before need a backfill (parameter `days` of the job). The
 # bounds of times are subqueries, which the index on times can use: a function in their place is called for each event.
-DAYS_TO_COUNT: Final = """
+DAYS_TO_COUNT: Final = f"""
+WITH oldest AS MATERIALIZED (
+    SELECT greatest(shop_day(now()) - cast(:max_age AS integer),
+                    shop_day({KEPT_SINCE} - interval '1 microsecond')) + 1 AS day
+)
 SELECT day::date
 FROM generate_series(shop_day(now()) - cast(:days AS integer) + 1, shop_day(now()), interval '1 day') AS day
 UNION
@@ -38,14 +43,14 @@ WHERE NOT EXISTS (SELECT FROM daily_event_stats d WHERE d.date = day::date)
               WHERE h.hour >= shop_midnight(day::date) AND h.hour < shop_midnight(day::date + 1))
 UNION
 SELECT day FROM days_given_back(now() - make_interval(days => cast(:refund_days AS integer))) AS given_back(day)
-WHERE day > shop_day(now()) - cast(:max_age AS integer)
+WHERE day >= (SELECT oldest.day FROM oldest)
 UNION
 SELECT (e.occurred_at AT TIME ZONE shop.time_zone)::date
 FROM shop, events e
 WHERE e.received_at >= (
     SELECT coalesce(max(r.started_at), now()) - make_interval(mins => cast(:commit_minutes AS integer))
     FROM job_runs r WHERE r.job = 'daily_stats' AND r.outcome = 'succeeded'
-  ) AND e.occurred_at >= (SELECT shop_midnight(shop_day(now()) - cast(:max_age AS integer) + 1))
+  ) AND e.occurred_at >= (SELECT shop_midnight(oldest.day) FROM oldest)
   AND e.occurred_at < (SELECT shop_midnight(shop_day(now()) - cast(:days AS integer) + 1))
 ORDER BY 1
 """
@@ -125,13 +130,17 @@ def spans_of(days: Iterable[date]) -> list[Span]:
     return spans
 
 
-def days_to_count(connection: Connection, days: int) -> list[date]:
-    """Return the last ``days`` days with today, every day whose events were never counted, and days to count again."""
+def days_to_count(connection: Connection, days: int, event_months: int) -> list[date]:
+    """Return the last ``days`` days with today, every day whose events were never counted, and days to count again.
+
+    Days that retention may have emptied are not counted again; it keeps events for ``event_months``.
+    """
     parameters = {
         "days": days,
         "refund_days": REFUND_DAYS,
         "max_age": MAX_AGE_DAYS,
         "commit_minutes": COMMIT_MINUTES,
+        "event_months": event_months,
     }
     return [row[0] for row in execute(connection, DAYS_TO_COUNT, parameters)]
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.plans import Scan, scans_of
+from shared import clients
 from shared.clients import postgres
 from shared.clients.postgres import execute, transaction
 from shared.storage.operations.daily_stats import (
@@ -19,8 +20,11 @@ from shared.storage.operations.daily_stats import (
     days_to_count,
     refresh,
 )
+from shared.storage.operations.retention import drop_expired_partitions
 from tests.integration.conftest import Serve
 from tests.integration.shop import StoredEvent, add_events, add_plain_products, today_in_utc
+
+EVENT_MONTHS = 13
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def today() -> date:
 
 def hours_since(day: date, hour: int = 12) -> float:
     """Return the hours since this time of the day; negative in the future."""
-    moment = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
+    moment = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(hours=hour)
     return (datetime.now(UTC) - moment) / timedelta(hours=1)
 
 
@@ -167,6 +171,41 @@ def test_days_older_than_retention_may_keep_stay_as_they_were(
     assert counted()[old, "view"] == (2, 2, 1)
 
 
+@pytest.mark.parametrize(
+    ("zone", "hour", "whole"),
+    # the month of UTC begins at 14:00 on Kiritimati, so that of the month's first day there only ten hours are kept
+    [("UTC", 12, timedelta(days=0)), ("Pacific/Kiritimati", -2, timedelta(days=1))],
+)
+def test_late_events_of_a_day_that_retention_emptied_leave_its_count(
+    env: object,
+    serve: Serve,
+    today: date,
+    monkeypatch: pytest.MonkeyPatch,
+    zone: str,
+    hour: int,
+    whole: timedelta,
+) -> None:
+    monkeypatch.setenv("EVENT_RETENTION_MONTHS", "1")
+    clients.reset()
+    postgres.write("UPDATE shop SET time_zone = :zone", zone=zone)
+    postgres.write("SELECT ensure_event_partitions((now() - interval '4 months')::date, now()::date)")
+    (product,) = add_plain_products(1)
+    kept = (today.replace(day=1) - timedelta(days=1)).replace(day=1) + whole
+    emptied = kept - timedelta(days=1)
+    older = today - timedelta(days=75)
+    for day in (older, emptied, kept):
+        add_events([StoredEvent(user, product, "view", hours_since(day, hour)) for user in "abcde"])
+    receive_before(timedelta(days=1))
+    job = serve("daily_stats")
+    job.post("/", json={})
+    assert counted() == {(day, "view"): (5, 5, 1) for day in (older, emptied, kept)}
+    assert drop_expired_partitions(1)
+    for day in (older, emptied, kept):
+        add_events([StoredEvent("f", product, "view", hours_since(day, hour))])
+    assert job.post("/", json={}).json()["days"] == 3
+    assert counted() == {(older, "view"): (5, 5, 1), (emptied, "view"): (5, 5, 1), (kept, "view"): (6, 6, 1)}
+
+
 @pytest.mark.parametrize(("minutes", "days"), [(COMMIT_MINUTES - 1, 3), (COMMIT_MINUTES + 1, 2)])
 def test_a_failed_run_is_made_up_for_and_a_succeeded_one_is_not_repeated(
     env: object, serve: Serve, today: date, minutes: int, days: int
@@ -224,8 +263,14 @@ def test_late_events_are_found_without_reading_the_others(env: object, today: da
     add_events([StoredEvent("a", product, "view", hours_since(late))])
     postgres.write("DELETE FROM event_counts_hourly")
     with transaction() as connection:
-        assert days_to_count(connection, 2) == [late, today - timedelta(days=1), today]
-    parameters = {"days": 2, "refund_days": REFUND_DAYS, "max_age": MAX_AGE_DAYS, "commit_minutes": COMMIT_MINUTES}
+        assert days_to_count(connection, 2, EVENT_MONTHS) == [late, today - timedelta(days=1), today]
+    parameters = {
+        "days": 2,
+        "refund_days": REFUND_DAYS,
+        "max_age": MAX_AGE_DAYS,
+        "commit_minutes": COMMIT_MINUTES,
+        "event_months": EVENT_MONTHS,
+    }
     scans = scans_of_events(DAYS_TO_COUNT, parameters)
     assert is_by_time(scans, today.replace(day=1) - timedelta(days=1))
     # the ranges of blocks with the late event and with those of yesterday
