@@ -26,8 +26,8 @@ COMMIT_MINUTES: Final = 60
 
 # The last days; days that have events in the hourly rollup but were never counted, after a bulk load or if the job did
 # not run; days of purchases that were given back meanwhile; and days of which events were received since the last run.
-# Where no run is known, the days of events that came late before need a backfill (parameter `days` of the job). The
-# bounds of times are subqueries, which the index on times can use: a function in their place is called for each event.
+# Where no run that succeeded is known, as after a restore, all events count as received since. The bounds of times are
+# subqueries, which the index on times can use: a function in their place is called for each event.
 DAYS_TO_COUNT: Final = f"""
 WITH oldest AS MATERIALIZED (
     SELECT greatest(shop_day(now()) - cast(:max_age AS integer),
@@ -48,7 +48,7 @@ UNION
 SELECT (e.occurred_at AT TIME ZONE shop.time_zone)::date
 FROM shop, events e
 WHERE e.received_at >= (
-    SELECT coalesce(max(r.started_at), now()) - make_interval(mins => cast(:commit_minutes AS integer))
+    SELECT coalesce(max(r.started_at), '-infinity') - make_interval(mins => cast(:commit_minutes AS integer))
     FROM job_runs r WHERE r.job = 'daily_stats' AND r.outcome = 'succeeded'
   ) AND e.occurred_at >= (SELECT shop_midnight(oldest.day) FROM oldest)
   AND e.occurred_at < (SELECT shop_midnight(shop_day(now()) - cast(:days AS integer) + 1))

@@ -226,6 +226,21 @@ def test_a_failed_run_is_made_up_for_and_a_succeeded_one_is_not_repeated(
     assert job.post("/", json={}).json()["days"] == 3
 
 
+def test_without_a_known_run_all_young_days_are_counted_once(env: object, serve: Serve, today: date) -> None:
+    (product,) = add_plain_products(1)
+    job = serve("daily_stats")
+    late, older = today - timedelta(days=40), today - timedelta(days=MAX_AGE_DAYS)
+    add_events([StoredEvent("a", product, "view", hours_since(day)) for day in (late, older)])
+    job.post("/", json={})
+    add_events([StoredEvent("b", product, "view", hours_since(day)) for day in (late, older)])
+    receive_before(timedelta(days=2))
+    postgres.write("UPDATE job_runs SET outcome = 'failed'")
+    postgres.write("INSERT INTO job_runs (job, outcome) VALUES ('trending', 'succeeded')")
+    assert job.post("/", json={}).json()["days"] == 3
+    assert counted() == {(late, "view"): (2, 2, 1), (older, "view"): (1, 1, 1)}
+    assert job.post("/", json={}).json()["days"] == 2
+
+
 def scans_of_events(sql: str, parameters: dict[str, Any]) -> list[Scan]:
     """Run a statement and return how it read the events."""
     postgres.write("VACUUM (ANALYZE) events")
