@@ -6,6 +6,7 @@ from pydantic import Field
 
 from shared.clients.postgres import transaction
 from shared.job import Parameters, job
+from shared.settings import settings
 from shared.storage.answers import invalidation, protocol
 from shared.storage.operations.daily_stats import days_to_count, oldest_given_back, refresh
 from shared.storage.recommending import attribution
@@ -26,7 +27,7 @@ def daily_stats(parameters: DailyStats) -> dict[str, Any]:
     Returns the first and last day, and the numbers of days, events and logged answers counted.
     """
     with transaction(statement_timeout_s=0) as connection:
-        days = days_to_count(connection, parameters.days)
+        days = days_to_count(connection, parameters.days, settings().event_retention_months)
         events = refresh(connection, days)
         since = oldest_given_back(connection)
         # a purchase may belong to an answer of the day before

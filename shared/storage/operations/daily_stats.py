@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Final, NamedTuple
 
 from shared.clients.postgres import Connection, execute
+from shared.storage.operations.retention import KEPT_SINCE
 
 # columns of a day and type, over `events`
 COUNTS: Final = """count(*) FILTER (WHERE returned < quantity),
@@ -17,7 +18,7 @@ COUNTS: Final = """count(*) FILTER (WHERE returned < quantity),
 # Refunds that took effect within these days count their purchases' days again: several, so that a run that failed is
 # made up for.
 REFUND_DAYS: Final = 7
-# Older days keep their counts whatever comes late for them: retention may have dropped some of their events.
+# Older days keep their counts whatever comes late for them, and so do days of which retention may have dropped events.
 MAX_AGE_DAYS: Final = 90
 # What was received before the last run that succeeded began is counted. A transaction that stores an event has its time
 # from its begin, and commits within this many minutes.
@@ -25,8 +26,13 @@ COMMIT_MINUTES: Final = 60
 
 # The last days; days that have events in the hourly rollup but were never counted, after a bulk load or if the job did
 # not run; days of purchases that were given back meanwhile; and days of which events were received since the last run.
-# Where no run is known, the days of events that came late before need a backfill (parameter `days` of the job).
-DAYS_TO_COUNT: Final = """
+# Where no run that succeeded is known, as after a restore, all events count as received since. The bounds of times are
+# subqueries, which the index on times can use: a function in their place is called for each event.
+DAYS_TO_COUNT: Final = f"""
+WITH oldest AS MATERIALIZED (
+    SELECT greatest(shop_day(now()) - cast(:max_age AS integer),
+                    shop_day({KEPT_SINCE} - interval '1 microsecond')) + 1 AS day
+)
 SELECT day::date
 FROM generate_series(shop_day(now()) - cast(:days AS integer) + 1, shop_day(now()), interval '1 day') AS day
 UNION
@@ -37,21 +43,25 @@ WHERE NOT EXISTS (SELECT FROM daily_event_stats d WHERE d.date = day::date)
               WHERE h.hour >= shop_midnight(day::date) AND h.hour < shop_midnight(day::date + 1))
 UNION
 SELECT day FROM days_given_back(now() - make_interval(days => cast(:refund_days AS integer))) AS given_back(day)
-WHERE day > shop_day(now()) - cast(:max_age AS integer)
+WHERE day >= (SELECT oldest.day FROM oldest)
 UNION
 SELECT (e.occurred_at AT TIME ZONE shop.time_zone)::date
 FROM shop, events e
 WHERE e.received_at >= (
-    SELECT coalesce(max(r.started_at), now()) - make_interval(mins => cast(:commit_minutes AS integer))
+    SELECT coalesce(max(r.started_at), '-infinity') - make_interval(mins => cast(:commit_minutes AS integer))
     FROM job_runs r WHERE r.job = 'daily_stats' AND r.outcome = 'succeeded'
-  ) AND e.occurred_at >= shop_midnight(shop_day(now()) - cast(:max_age AS integer) + 1)
-  AND e.occurred_at < shop_midnight(shop_day(now()) - cast(:days AS integer) + 1)
+  ) AND e.occurred_at >= (SELECT shop_midnight(oldest.day) FROM oldest)
+  AND e.occurred_at < (SELECT shop_midnight(shop_day(now()) - cast(:days AS integer) + 1))
 ORDER BY 1
 """
 
 # Days that follow each other are read at once, and nothing of the days between two spans: a BRIN index finds a span's
 # blocks, since events lie on the disk in the order in which they were stored.
-SPANS: Final = """SELECT shop_midnight(first) AS begins, shop_midnight(last + 1) AS ends
+#
+# Where clocks go back over midnight, it comes twice, and shop_midnight is the later one. So a span is read from three
+# hours earlier on, and only the days of the span are counted. Since 2015 no clock has gone back further.
+SPANS: Final = """
+    SELECT first, last, shop_midnight(first) - interval '3 hours' AS begins, shop_midnight(last + 1) AS ends
     FROM unnest(cast(:firsts AS date[]), cast(:lasts AS date[])) AS span(first, last)"""
 
 OLDEST_GIVEN_BACK: Final = """
@@ -65,6 +75,7 @@ WITH spans AS MATERIALIZED ({SPANS})
 INSERT INTO daily_event_stats (date, event_type, event_count, unique_users, unique_products)
 SELECT (occurred_at AT TIME ZONE shop.time_zone)::date, event_type, {COUNTS}
 FROM spans JOIN events ON occurred_at >= begins AND occurred_at < ends CROSS JOIN shop
+WHERE (occurred_at AT TIME ZONE shop.time_zone)::date BETWEEN first AND last
 GROUP BY 1, 2 ORDER BY 1, 2
 ON CONFLICT (date, event_type) DO UPDATE SET event_count = EXCLUDED.event_count,
     unique_users = EXCLUDED.unique_users, unique_products = EXCLUDED.unique_products
@@ -73,11 +84,14 @@ RETURNING event_count
 
 # The visitors of the days of spans of time (`begins`, `ends`): everybody with an event. A visitor is new on the day of
 # the first event, which is that of the user's row; an account's is that of its first guest, or a registration would
-# make a visitor new again.
+# make a visitor new again. OFFSET looks the events up span by span: a join may read the
+# index of users from end to end.
 VISITORS_OF: Final = """
 SELECT day, count(*) AS visitors, count(*) FILTER (WHERE first_day = day) AS new_visitors
 FROM (SELECT DISTINCT (e.occurred_at AT TIME ZONE shop.time_zone)::date AS day, e.user_id
-      FROM {spans} JOIN events e ON e.occurred_at >= begins AND e.occurred_at < ends CROSS JOIN shop) AS visits
+      FROM {spans} CROSS JOIN LATERAL (
+          SELECT occurred_at, user_id FROM events WHERE occurred_at >= begins AND occurred_at < ends OFFSET 0
+      ) AS e CROSS JOIN shop) AS visits
 CROSS JOIN shop JOIN users u ON u.id = visits.user_id
 CROSS JOIN LATERAL (
     SELECT (least(u.created_at, min(g.created_at)) AT TIME ZONE shop.time_zone)::date AS first_day
@@ -116,13 +130,17 @@ def spans_of(days: Iterable[date]) -> list[Span]:
     return spans
 
 
-def days_to_count(connection: Connection, days: int) -> list[date]:
-    """Return the last ``days`` days with today, every day whose events were never counted, and days to count again."""
+def days_to_count(connection: Connection, days: int, event_months: int) -> list[date]:
+    """Return the last ``days`` days with today, every day whose events were never counted, and days to count again.
+
+    Days that retention may have emptied are not counted again; it keeps events for ``event_months``.
+    """
     parameters = {
         "days": days,
         "refund_days": REFUND_DAYS,
         "max_age": MAX_AGE_DAYS,
         "commit_minutes": COMMIT_MINUTES,
+        "event_months": event_months,
     }
     return [row[0] for row in execute(connection, DAYS_TO_COUNT, parameters)]
 

@@ -69,12 +69,14 @@ WITH deleted AS (
 ) SELECT count(*) FROM deleted
 """
 
-# The partition of a month expires when the end of the month is older than the retention.
+# The partition of a month expires when the end of the month is older than the retention. Of what occurred from here on,
+# all partitions are kept.
+KEPT_SINCE: Final = f"date_trunc('month', {EVENT_AGE}, 'UTC')"
 EXPIRED_PARTITIONS: Final = f"""
 SELECT child.relname
 FROM pg_inherits i JOIN pg_class child ON child.oid = i.inhrelid
 WHERE i.inhparent = 'events'::regclass AND child.relname ~ '^events_\\d{{4}}_\\d{{2}}$'
-  AND (to_date(right(child.relname, 7), 'YYYY_MM') + interval '1 month') AT TIME ZONE 'UTC' <= {EVENT_AGE}
+  AND to_date(right(child.relname, 7), 'YYYY_MM')::timestamp AT TIME ZONE 'UTC' < {KEPT_SINCE}
 ORDER BY 1
 """
 ENSURE_PARTITIONS: Final = """

@@ -1,16 +1,30 @@
 """The job that counts days."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import pytest
 
-from benchmarks.plans import scans_of
+from benchmarks.plans import Scan, scans_of
+from shared import clients
 from shared.clients import postgres
 from shared.clients.postgres import execute, transaction
-from shared.storage.operations.daily_stats import COMMIT_MINUTES, MAX_AGE_DAYS, REFRESH
+from shared.storage.operations.daily_stats import (
+    COMMIT_MINUTES,
+    DAYS_TO_COUNT,
+    MAX_AGE_DAYS,
+    REFRESH,
+    REFRESH_VISITORS,
+    REFUND_DAYS,
+    days_to_count,
+    refresh,
+)
+from shared.storage.operations.retention import drop_expired_partitions
 from tests.integration.conftest import Serve
 from tests.integration.shop import StoredEvent, add_events, add_plain_products, today_in_utc
+
+EVENT_MONTHS = 13
 
 
 @pytest.fixture
@@ -20,7 +34,7 @@ def today() -> date:
 
 def hours_since(day: date, hour: int = 12) -> float:
     """Return the hours since this time of the day; negative in the future."""
-    moment = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
+    moment = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(hours=hour)
     return (datetime.now(UTC) - moment) / timedelta(hours=1)
 
 
@@ -39,14 +53,15 @@ def receive_before(age: timedelta) -> None:
 
 
 def add_user_events(product: int, days: int, per_day: int) -> None:
-    """Store views of as many days, in the order of time, of so many users that their index does not help."""
+    """Store views of as many days, received when they occurred, of so many users that their index does not help."""
     postgres.write("INSERT INTO users (external_id) SELECT 'u' || n FROM generate_series(0, 999) AS n")
     postgres.write("SELECT ensure_event_partitions((now() - interval '3 months')::date, now()::date)")
     postgres.write(
-        """INSERT INTO events (event_id, user_id, product_id, event_type, occurred_at)
-           SELECT gen_random_uuid(), (SELECT min(id) FROM users) + mod(n * 7919, 1000), :product, 'view',
-                  now() - make_interval(secs => 86400 * (1 - n::float8 / :total) * :days)
-           FROM generate_series(1, :total) AS n ORDER BY n""",
+        """INSERT INTO events (event_id, user_id, product_id, event_type, occurred_at, received_at)
+           SELECT gen_random_uuid(), (SELECT min(id) FROM users) + mod(n * 7919, 1000), :product, 'view', at, at
+           FROM generate_series(1, :total) AS n,
+           LATERAL (SELECT now() - make_interval(secs => 86400 * (1 - n::float8 / :total) * :days) AS at) AS time
+           ORDER BY n""",
         product=product,
         total=days * per_day,
         days=days,
@@ -74,6 +89,33 @@ def test_events_users_and_products_are_counted_per_day_and_type(env: object, ser
         (today, "search"): (1, 1, 0),
         (today, "view"): (1, 1, 1),
     }
+
+
+@pytest.mark.parametrize(
+    ("zone", "begins"),
+    [
+        ("Atlantic/Azores", datetime(2025, 10, 26, 0, tzinfo=UTC)),
+        ("America/Havana", datetime(2025, 11, 2, 4, tzinfo=UTC)),
+    ],
+)
+def test_days_around_a_midnight_that_comes_twice_are_counted_apart(env: object, zone: str, begins: datetime) -> None:
+    (product,) = add_plain_products(1)
+    postgres.write("UPDATE shop SET time_zone = :zone", zone=zone)
+    # the day has 25 hours, and its first hour is there twice
+    minutes = {-1: [-1], 0: [0, 59, 60, 119, 25 * 60 - 1], 1: [25 * 60]}
+    now = datetime.now(UTC)
+    add_events(
+        StoredEvent(f"u{minute}", product, "view", (now - begins - timedelta(minutes=minute)) / timedelta(hours=1))
+        for minute in chain.from_iterable(minutes.values())
+    )
+    expected: dict[date, int] = {}
+    for offset in (0, -1, 1):
+        day = begins.date() + timedelta(days=offset)
+        with transaction() as connection:
+            assert refresh(connection, [day]) == len(minutes[offset])
+        expected[day] = len(minutes[offset])
+        assert {key: views for (key, _), (views, _, _) in counted().items()} == expected
+        assert visitors() == expected
 
 
 def test_a_second_run_changes_nothing(env: object, serve: Serve, today: date) -> None:
@@ -129,6 +171,41 @@ def test_days_older_than_retention_may_keep_stay_as_they_were(
     assert counted()[old, "view"] == (2, 2, 1)
 
 
+@pytest.mark.parametrize(
+    ("zone", "hour", "whole"),
+    # the month of UTC begins at 14:00 on Kiritimati, so that of the month's first day there only ten hours are kept
+    [("UTC", 12, timedelta(days=0)), ("Pacific/Kiritimati", -2, timedelta(days=1))],
+)
+def test_late_events_of_a_day_that_retention_emptied_leave_its_count(
+    env: object,
+    serve: Serve,
+    today: date,
+    monkeypatch: pytest.MonkeyPatch,
+    zone: str,
+    hour: int,
+    whole: timedelta,
+) -> None:
+    monkeypatch.setenv("EVENT_RETENTION_MONTHS", "1")
+    clients.reset()
+    postgres.write("UPDATE shop SET time_zone = :zone", zone=zone)
+    postgres.write("SELECT ensure_event_partitions((now() - interval '4 months')::date, now()::date)")
+    (product,) = add_plain_products(1)
+    kept = (today.replace(day=1) - timedelta(days=1)).replace(day=1) + whole
+    emptied = kept - timedelta(days=1)
+    older = today - timedelta(days=75)
+    for day in (older, emptied, kept):
+        add_events([StoredEvent(user, product, "view", hours_since(day, hour)) for user in "abcde"])
+    receive_before(timedelta(days=1))
+    job = serve("daily_stats")
+    job.post("/", json={})
+    assert counted() == {(day, "view"): (5, 5, 1) for day in (older, emptied, kept)}
+    assert drop_expired_partitions(1)
+    for day in (older, emptied, kept):
+        add_events([StoredEvent("f", product, "view", hours_since(day, hour))])
+    assert job.post("/", json={}).json()["days"] == 3
+    assert counted() == {(older, "view"): (5, 5, 1), (emptied, "view"): (5, 5, 1), (kept, "view"): (6, 6, 1)}
+
+
 @pytest.mark.parametrize(("minutes", "days"), [(COMMIT_MINUTES - 1, 3), (COMMIT_MINUTES + 1, 2)])
 def test_a_failed_run_is_made_up_for_and_a_succeeded_one_is_not_repeated(
     env: object, serve: Serve, today: date, minutes: int, days: int
@@ -149,19 +226,70 @@ def test_a_failed_run_is_made_up_for_and_a_succeeded_one_is_not_repeated(
     assert job.post("/", json={}).json()["days"] == 3
 
 
-def test_only_the_blocks_of_the_days_are_read(env: object, today: date) -> None:
+def test_without_a_known_run_all_young_days_are_counted_once(env: object, serve: Serve, today: date) -> None:
     (product,) = add_plain_products(1)
-    add_user_events(product, days=60, per_day=1000)
-    first, last = today - timedelta(days=55), today - timedelta(days=3)
+    job = serve("daily_stats")
+    late, older = today - timedelta(days=40), today - timedelta(days=MAX_AGE_DAYS)
+    add_events([StoredEvent("a", product, "view", hours_since(day)) for day in (late, older)])
+    job.post("/", json={})
+    add_events([StoredEvent("b", product, "view", hours_since(day)) for day in (late, older)])
+    receive_before(timedelta(days=2))
+    postgres.write("UPDATE job_runs SET outcome = 'failed'")
+    postgres.write("INSERT INTO job_runs (job, outcome) VALUES ('trending', 'succeeded')")
+    assert job.post("/", json={}).json()["days"] == 3
+    assert counted() == {(late, "view"): (2, 2, 1), (older, "view"): (1, 1, 1)}
+    assert job.post("/", json={}).json()["days"] == 2
+
+
+def scans_of_events(sql: str, parameters: dict[str, Any]) -> list[Scan]:
+    """Run a statement and return how it read the events."""
     postgres.write("VACUUM (ANALYZE) events")
     with transaction() as connection:
-        parameters = {"firsts": [first, last], "lasts": [first, last]}
-        ((plan,),) = execute(connection, f"EXPLAIN (ANALYZE, FORMAT JSON) {REFRESH}", parameters)
-    scans = [scan for scan in scans_of(plan[0]["Plan"]) if scan.table.startswith("events")]
+        ((plan,),) = execute(connection, f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", parameters)
+    return [scan for scan in scans_of(plan[0]["Plan"]) if scan.table.startswith("events")]
+
+
+def is_by_time(scans: list[Scan], month: date) -> bool:
+    """Return whether the events of a month were found by the index on times; a scan of few rows may be of any kind."""
+    return {scan.kind for scan in scans if scan.table == f"events_{month:%Y_%m}"} == {"Bitmap Heap Scan"}
+
+
+@pytest.mark.parametrize("sql", [REFRESH, REFRESH_VISITORS])
+def test_only_the_blocks_of_the_days_are_read(env: object, today: date, sql: str) -> None:
+    (product,) = add_plain_products(1)
+    add_user_events(product, days=60, per_day=1000)
+    month = today.replace(day=1) - timedelta(days=1)
+    days = [month.replace(day=8), month.replace(day=22)]
+    scans = scans_of_events(sql, {"firsts": days, "lasts": days} | ({"days": days} if sql == REFRESH_VISITORS else {}))
     # another index would be read whole, since it does not begin with the time
-    assert {scan.kind for scan in scans} == {"Bitmap Heap Scan"}
+    assert is_by_time(scans, month)
     # two days of sixty, and the rest of their ranges of blocks
     assert 2000 <= sum(scan.rows for scan in scans) < 20_000
+
+
+def test_late_events_are_found_without_reading_the_others(env: object, today: date) -> None:
+    (product,) = add_plain_products(1)
+    add_user_events(product, days=60, per_day=1000)
+    postgres.write(
+        """INSERT INTO job_runs (job, started_at, outcome)
+           VALUES ('daily_stats', now() - interval '1 hour', 'succeeded')"""
+    )
+    late = today - timedelta(days=40)
+    add_events([StoredEvent("a", product, "view", hours_since(late))])
+    postgres.write("DELETE FROM event_counts_hourly")
+    with transaction() as connection:
+        assert days_to_count(connection, 2, EVENT_MONTHS) == [late, today - timedelta(days=1), today]
+    parameters = {
+        "days": 2,
+        "refund_days": REFUND_DAYS,
+        "max_age": MAX_AGE_DAYS,
+        "commit_minutes": COMMIT_MINUTES,
+        "event_months": EVENT_MONTHS,
+    }
+    scans = scans_of_events(DAYS_TO_COUNT, parameters)
+    assert is_by_time(scans, today.replace(day=1) - timedelta(days=1))
+    # the ranges of blocks with the late event and with those of yesterday
+    assert 1 <= sum(scan.rows for scan in scans) < 20_000
 
 
 def test_a_day_whose_events_were_dropped_keeps_its_counts(env: object, serve: Serve, today: date) -> None:
