@@ -1,8 +1,8 @@
-"""Events without an id of their own: the same one counts once, and others beside it stay others."""
+"""Events of GA4 without an id of their own: the same one counts once, and others beside it stay others."""
 
 from typing import Any
 
-from functions.collect import ga4_events, segment_events
+from functions.collect import ga4_events
 
 MICROS = 1_770_000_000_000_000
 VIEW: dict[str, Any] = {"name": "view_item", "params": {"items": [{"item_id": "a"}]}}
@@ -23,10 +23,3 @@ def test_an_event_of_ga4_is_told_from_others_by_user_place_and_time() -> None:
 def test_an_event_s_own_time_comes_before_that_of_its_request() -> None:
     own, requests = ga4(VIEW | {"timestamp_micros": MICROS - 60_000_000}), ga4(VIEW)
     assert (own["timestamp"], requests["timestamp"]) == ("2026-02-02T02:39:00+00:00", "2026-02-02T02:40:00+00:00")
-
-
-def test_a_message_s_own_time_of_sending_comes_before_that_of_its_batch() -> None:
-    message = {"type": "track", "event": "Product Viewed", "userId": "u", "properties": {"product_id": "a"}}
-    (own,) = segment_events.reports(message | {"sentAt": "2026-03-10T12:00:00Z"}, "2026-03-10T12:05:00Z")
-    (of_batch,) = segment_events.reports(message, "2026-03-10T12:05:00Z")
-    assert (own["sent_at"], of_batch["sent_at"]) == ("2026-03-10T12:00:00Z", "2026-03-10T12:05:00Z")
