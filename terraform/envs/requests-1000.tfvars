@@ -7,7 +7,7 @@ warm_instances = 1
 vpc_egress     = "connector"
 
 database = {
-  tier            = "db-custom-8-30720"
+  tier            = "db-custom-6-23040"
   disk_gb         = 80 # it grows by itself, to at most 10 times as much
   max_connections = 250
 }

@@ -7,15 +7,15 @@ warm_instances = 1
 vpc_egress     = "direct"
 
 database = {
-  tier            = "db-custom-96-499200"
+  tier            = "db-custom-68-261120"
   disk_gb         = 796 # it grows by itself, to at most 10 times as much
-  max_connections = 1150
+  max_connections = 800
 }
 
 redis = { tier = "STANDARD_HA", memory_gb = 7 }
 
 function_instances = {
-  products           = 80
+  products           = 32
   events             = 8
   collect            = 2
   recommendations    = 18
