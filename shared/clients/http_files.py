@@ -106,7 +106,13 @@ class HttpFile(io.RawIOBase):
         wanted = len(buffer)
         if self._expected is not None:
             wanted = min(wanted, self._expected - self._received)
-        data = self._response.read1(wanted) if wanted else b""
+        try:
+            data = self._response.read1(wanted) if wanted else b""
+        except OSError:
+            # a server may reset the connection that the watch has ended
+            if not self._watch.has_ended:
+                raise
+            data = b""
         self._received += len(data)
         if self._watch.has_ended:
             raise InvalidRequest(f"source: not received completely within {MAX_FETCH_S:.0f} s.")

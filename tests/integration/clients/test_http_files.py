@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,21 @@ def test_a_server_that_sends_a_byte_now_and_then_is_left(
         fetch(f"{server.url}/slow.csv")
     # the whole file takes a minute
     assert time.monotonic() - begun < 50
+
+
+@pytest.mark.parametrize(("limit_s", "error"), [(0.1, InvalidRequest), (60, ConnectionResetError)])
+def test_a_reset_connection_is_a_late_file_only_if_its_time_has_ended(
+    server: FileServer, monkeypatch: pytest.MonkeyPatch, limit_s: float, error: type[Exception]
+) -> None:
+    def reset(_response: HTTPResponse, _size: int) -> bytes:
+        # the time ends in a thread of its own
+        time.sleep(1)
+        raise ConnectionResetError
+
+    monkeypatch.setattr(http_files, "MAX_FETCH_S", limit_s)
+    monkeypatch.setattr(HTTPResponse, "read1", reset)
+    with pytest.raises(error):
+        fetch(f"{server.url}/feed.csv")
 
 
 def test_the_certificate_of_a_server_is_checked_against_the_name_of_the_url(

@@ -132,11 +132,13 @@ def come_back(ids: list[int]) -> None:
 def test_the_stored_neighbours_stay_where_what_taught_them_is_lost(shop: None, is_lost: bool) -> None:
     first = run(0)["version"]
     before = stored()
+    earlier = [event_id for (event_id,) in postgres.read("SELECT event_id FROM events")]
     come_back(sorted(before))
     if is_lost:
         postgres.write(
-            """DELETE FROM events WHERE occurred_at < now() - interval '1 hour' AND ctid NOT IN
-               (SELECT DISTINCT ON (user_id) ctid FROM events ORDER BY user_id, occurred_at)"""
+            """DELETE FROM events WHERE event_id = ANY (:earlier) AND event_id NOT IN
+               (SELECT DISTINCT ON (user_id) event_id FROM events ORDER BY user_id, occurred_at)""",
+            earlier=earlier,
         )
     answer = run(0)
     if not is_lost:
