@@ -308,5 +308,5 @@ def test_the_console_speaks_german_and_is_used_by_keys(visit: Visit, owner: Logi
     page.keyboard.press("Enter")
     expect(page.locator("#page-title")).to_have_text("Betrieb")
     # the title is what a screen reader hears next
-    assert page.evaluate("document.activeElement.id") == "page-title"
+    expect(page.locator("#page-title")).to_be_focused()
     visitor.keep_picture("console-german")
