@@ -237,7 +237,7 @@ def serve(app: Any, sockets: list[socket.socket]) -> None:
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             for server in self.servers:
                 server.close()
-            # clients go on with a connection of their own
+            # clients continue on a new connection, which another process accepts
             self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
             await asyncio.sleep(UNREAD_S)
             await super().shutdown(sockets)

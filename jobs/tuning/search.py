@@ -363,10 +363,11 @@ class Search:
 
     def _bag(self, selected: Trial) -> Trial:
         """Return the mean of the mixtures of many samples of the users, unless the selected one is better than it."""
-        bagged = bag_trials(self.objective, self.live, selected.formula, self.budget)
+        with charged(selected, self.budget):
+            bagged = bag_trials(self.objective, self.live, selected.formula, self.budget)
         if bagged is None or is_better(selected.scores, bagged.scores):
             return selected
-        bagged.fits, bagged.cost = bagged.fits + selected.fits, bagged.cost + selected.cost
+        bagged.fits, bagged.cost = bagged.fits + selected.fits, selected.cost
         return bagged
 
     def spend_rest(self) -> None:

@@ -84,8 +84,8 @@ RETURNING event_count
 
 # The visitors of the days of spans of time (`begins`, `ends`): everybody with an event. A visitor is new on the day of
 # the first event, which is that of the user's row; an account's is that of its first guest, or a registration would
-# make a visitor new again. OFFSET looks the events up span by span: a join may read the
-# index of users from end to end.
+# make a visitor new again. OFFSET 0 has the events looked up span by span: a join may read the index of users from end
+# to end.
 VISITORS_OF: Final = """
 SELECT day, count(*) AS visitors, count(*) FILTER (WHERE first_day = day) AS new_visitors
 FROM (SELECT DISTINCT (e.occurred_at AT TIME ZONE shop.time_zone)::date AS day, e.user_id

@@ -11,9 +11,18 @@ from tests.integration.conftest import Running, settings_of
 
 @contextmanager
 def migrated_since(
-    migration: str, fill: Callable[[], object], database: str, services: Running, monkeypatch: pytest.MonkeyPatch
+    migration: str,
+    fill: Callable[[], object],
+    database: str,
+    services: Running,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    alone: bool = False,
 ) -> Iterator[None]:
-    """Use a database that was filled before the migration, and migrated since; drop it at the end."""
+    """Use a database that was filled before the migration, and migrated since; drop it at the end.
+
+    With ``alone``, no later migration follows.
+    """
     services.administrate(f"CREATE DATABASE {database}")
     every = migrations.available()
     place = [file.stem for file in every].index(migration)
@@ -22,8 +31,9 @@ def migrated_since(
             monkeypatch.setattr(migrations, "available", lambda: every[:place])
             migrations.migrate()
             fill()
-            monkeypatch.setattr(migrations, "available", lambda: every)
-            assert migration in migrations.migrate()
+            following = every[place : place + 1] if alone else every[place:]
+            monkeypatch.setattr(migrations, "available", lambda: every[:place] + following)
+            assert migrations.migrate() == [file.stem for file in following]
             yield
     finally:
         services.administrate(f"DROP DATABASE {database} WITH (FORCE)")

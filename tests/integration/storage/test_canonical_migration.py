@@ -8,8 +8,8 @@ import pytest
 from shared.clients import postgres
 from shared.storage.catalog import canonical_texts
 from shared.storage.catalog.canonical_texts import Changed
-from shared.storage.schema import migrations
-from tests.integration.conftest import Running, Serve, settings_of
+from tests.integration.conftest import Running, Serve
+from tests.integration.storage.previous_release import migrated_since
 
 DATABASE = "before_canonical_text"
 MIGRATION = "0012_canonical_text"
@@ -54,19 +54,8 @@ def fill() -> None:
 @pytest.fixture
 def filled(services: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A database that the previous release filled, migrated since."""
-    services.administrate(f"CREATE DATABASE {DATABASE}")
-    every = migrations.available()
-    place = [file.stem for file in every].index(MIGRATION)
-    try:
-        with settings_of(services.environment | {"DATABASE_URL": services.url(DATABASE)}):
-            monkeypatch.setattr(migrations, "available", lambda: every[:place])
-            migrations.migrate()
-            fill()
-            monkeypatch.setattr(migrations, "available", lambda: every[: place + 1])
-            assert migrations.migrate() == [MIGRATION]
-            yield
-    finally:
-        services.administrate(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+    with migrated_since(MIGRATION, fill, DATABASE, services, monkeypatch, alone=True):
+        yield
 
 
 def check() -> None:
