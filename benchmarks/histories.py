@@ -103,6 +103,13 @@ def size_of(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def _size_argument(text: str) -> tuple[int, int]:
+    try:
+        return size_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def pages_per_request(statements: Sequence[Statement], requests: int) -> float:
     """Return the pages that a request touches, the sum over its statements."""
     return round(sum(statement.pages for statement in statements) / requests, 1)
@@ -284,7 +291,7 @@ def plot(histories: Sequence[History]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
-    parser.add_argument("sizes", nargs="*", type=size_of, metavar="EVENTS:USERS", help=f"default: {' '.join(SIZES)}")
+    parser.add_argument("sizes", nargs="*", type=_size_argument, metavar="EVENTS:USERS", help=f"default: {' '.join(SIZES)}")
     parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="the figures")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="where to write the plot")
     parser.add_argument("--add", action="store_true", help="keep the figures of --json and add those of further sizes")
