@@ -291,7 +291,9 @@ def plot(histories: Sequence[History]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
-    parser.add_argument("sizes", nargs="*", type=_size_argument, metavar="EVENTS:USERS", help=f"default: {' '.join(SIZES)}")
+    parser.add_argument(
+        "sizes", nargs="*", type=_size_argument, metavar="EVENTS:USERS", help=f"default: {' '.join(SIZES)}"
+    )
     parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="the figures")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="where to write the plot")
     parser.add_argument("--add", action="store_true", help="keep the figures of --json and add those of further sizes")
