@@ -12,6 +12,7 @@ from typing import Final
 import orjson
 
 from shared.domain.json_values import escaped_json
+from shared.masking import mask_credentials
 from shared.settings import settings
 
 TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
@@ -23,7 +24,7 @@ class JsonFormatter(logging.Formatter):
     """Formats a record as a line of JSON that Cloud Logging parses."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, without a line break."""
+        """Return the line, without a line break and without credentials."""
         line: dict[str, object] = {
             "severity": record.levelname,
             "message": record.getMessage(),
@@ -35,10 +36,11 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         try:
-            return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+            text = orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
         except orjson.JSONEncodeError:
             # a value repeats what a client sent, which need not be encodable
-            return orjson.dumps(escaped_json(line)).decode()
+            text = orjson.dumps(escaped_json(line)).decode()
+        return mask_credentials(text)
 
 
 def configure() -> None:
