@@ -33,15 +33,14 @@ def found_in(*needles: str) -> list[str]:
     return columns
 
 
-@pytest.fixture
-def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
-    """An account that was a guest and has used every feature that stores data."""
-    add_products(10)
+def use_everything(accounts: httpx.Client, serve: Serve, name: str, local_part: str) -> dict[str, Any]:
+    """Register a guest's account and use every feature that stores data; return tokens, guest and all names."""
+    email = f"{local_part}@example.com"
     apply, shop, products = serve("update_preferences"), serve("recommendations"), serve("products")
     guest = accounts.post("/auth/guest").json()
-    session = {"session_id": "of ada@example.com", "metadata": {"note": "ada-lovelace was here"}}
+    session = {"session_id": f"of {email}", "metadata": {"note": f"{name} was here"}}
     deliver(apply, guest["user_id"], event(1, **session), event(2, "purchase", **session), event(999))
-    tokens = register(accounts, "ada-lovelace", email="ada@example.com", guest_user_id=guest["user_id"])
+    tokens = register(accounts, name, email=email, guest_user_id=guest["user_id"])
     headers = bearer(tokens)
     deliver(apply, tokens["user_id"], event(3, "add_to_cart", **session), event(998))
     answer = shop.get("/recommendations?k=3", headers=headers).json()
@@ -52,10 +51,9 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
     }
     assert shop.post("/recommendations/feedback", json=feedback).status_code == 202
     shop.get("/similar-products?product_id=1", headers=headers)
-    products.get("/products?search=ada-lovelace", headers=headers)
+    products.get(f"/products?search={name}", headers=headers)
     products.get("/products?search=lamp", headers=headers)
     searches.flush()
-    searches.record([("lamp", 3, "another client")])
     cart = serve("cart")
     for product in (4, 5):
         added = cart.post("/cart/items", headers=headers, json={"product_id": product, "quantity": 1})
@@ -65,7 +63,7 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
             assert placed.status_code == 201, placed.text
     assert cart.put("/wishlist/6", headers=headers).is_success
     accounts.put("/users/me/location", json={"latitude": 51.5, "longitude": -0.1, "city": "London"}, headers=headers)
-    login(accounts, "ada", "a guess at it")
+    login(accounts, local_part, "a guess at it")
     postgres.write(
         """INSERT INTO audit_log (actor, action, subject, before) VALUES
            (:u, 'rule.add', '1', NULL), ('admin', 'user.role', 'user:' || :u, '{"role": "user"}')""",
@@ -78,12 +76,22 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
         u=tokens["user_id"],
     )
     postgres.write(
-        "INSERT INTO idempotency_keys (key, route, request_hash, body, owner) VALUES ('k', 'POST /x', '', :b, :u)",
+        "INSERT INTO idempotency_keys (key, route, request_hash, body, owner) VALUES (:k, 'POST /x', '', :b, :u)",
+        k=f"of {name}",
         u=tokens["user_id"],
         b=f'{{"user_id": "{tokens["user_id"]}"}}'.encode(),
     )
-    needles = (tokens["user_id"], guest["user_id"], "ada@example.com", "ada-lovelace")
+    needles = (tokens["user_id"], guest["user_id"], email, name)
     return {"tokens": tokens, "guest": guest["user_id"], "needles": needles}
+
+
+@pytest.fixture
+def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
+    """An account that was a guest and has used every feature that stores data."""
+    add_products(10)
+    used = use_everything(accounts, serve, "ada-lovelace", "ada")
+    searches.record([("lamp", 3, "another client")])
+    return used
 
 
 def test_the_search_for_personal_data_covers_every_kind_of_column(person: dict[str, Any]) -> None:
@@ -131,6 +139,19 @@ def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, p
     assert count_rows("cart_items") == count_rows("wishlist_items") == 0
     assert postgres.read("SELECT user_id, state FROM orders")[0] == (None, "paid")
     assert not redis_sync.client().exists(f"rec:{person['tokens']['user_id']}")
+
+
+def test_nothing_of_another_user_is_erased(accounts: httpx.Client, serve: Serve, person: dict[str, Any]) -> None:
+    other = use_everything(accounts, serve, "bob-babbage", "bob")
+
+    def stored() -> tuple[dict[str, Any], list[str]]:
+        export = accounts.get("/users/me/export", headers=bearer(other["tokens"])).json()
+        return export | {"exported_at": None}, found_in(*other["needles"])
+
+    before = stored()
+    assert {"outbox.attributes", "rejected_events.event", "search_counts.query"} <= set(before[1])
+    assert accounts.delete("/users/me", headers=bearer(person["tokens"])).status_code == 204
+    assert stored() == before
 
 
 def test_an_erased_person_is_in_no_stored_answer(accounts: httpx.Client, person: dict[str, Any]) -> None:
