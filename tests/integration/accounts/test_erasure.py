@@ -7,7 +7,6 @@ import pytest
 
 from shared.clients import postgres, redis_sync
 from shared.storage.catalog import searches
-from shared.storage.people.erasure import erase_returned
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event
 from tests.integration.people import bearer, login, register
@@ -191,20 +190,25 @@ def test_late_events_and_searches_do_not_restore_an_erased_user(
     for user_id in (person["tokens"]["user_id"], person["guest"]):
         assert deliver(apply, user_id, event(4), event(5, "purchase")).status_code == 200
     serve("products").get("/products?search=bags", headers=bearer(person["tokens"]))
-    serve("recommendations").get("/recent-views", headers=bearer(person["tokens"]))
+    serve("recommendations").get("/recently-viewed", headers=bearer(person["tokens"]))
     assert count_rows("users") == users
     assert "users.external_id" not in found_in(*person["needles"])
 
 
-def test_a_user_recreated_during_erasure_is_erased_again(accounts: httpx.Client, person: dict[str, Any]) -> None:
-    user_id = person["tokens"]["user_id"]
+def test_users_recreated_during_erasure_are_erased_again_by_the_job(
+    accounts: httpx.Client, serve: Serve, person: dict[str, Any]
+) -> None:
+    bystander = register(accounts, "bob")["user_id"]
     accounts.delete("/users/me", headers=bearer(person["tokens"]))
     postgres.write("ALTER TABLE users DISABLE TRIGGER users_stay_erased")
-    postgres.write("INSERT INTO users (external_id) VALUES (:u)", u=user_id)
+    for user_id in (person["tokens"]["user_id"], person["guest"]):
+        postgres.write("INSERT INTO users (external_id) VALUES (:u)", u=user_id)
     postgres.write("ALTER TABLE users ENABLE TRIGGER users_stay_erased")
-    assert erase_returned() == 1
+    job = serve("retention")
+    assert job.post("/", json={}).json()["erased_again"] == 2
     assert found_in(*person["needles"]) == []
-    assert erase_returned() == 0
+    assert job.post("/", json={}).json()["erased_again"] == 0
+    assert count_rows("users", "external_id = :u", u=bystander) == 1
 
 
 def test_an_export_is_complete_and_contains_nothing_of_another_user(
