@@ -67,11 +67,12 @@ def noted(column: str) -> dict[tuple[int, str], Any]:
 
 
 def test_what_a_file_no_longer_has_is_hidden_if_it_is_the_feed_s_alone(two_feeds: tuple[int, int]) -> None:
-    first, _second = two_feeds
+    first, second = two_feeds
     write("UPDATE products SET is_active = false WHERE external_id = 'x'")
     with transaction() as connection:
         # a row that was refused is in the file all the same
         feeds.keep(connection, first, 2, ["c", "no product"])
+        feeds.keep(connection, second, 2, ["d"])
         # "a" and "d" of three own products that are shown: "x" was hidden before, "b" was there before the feed
         assert feeds.hide_vanished(connection, first, 2, 0.6) == (3, 2, [])
         vanished = feeds.hide_vanished(connection, first, 2, 0.67)
@@ -79,7 +80,7 @@ def test_what_a_file_no_longer_has_is_hidden_if_it_is_the_feed_s_alone(two_feeds
     # "d" is in the other feed too
     assert [row[0] for row in read("SELECT external_id FROM products WHERE NOT is_active ORDER BY 1")] == ["a", "x"]
     assert {key for key, at in noted("hidden_at").items() if at is not None} == {(first, "a")}
-    assert {key for key, import_id in noted("import_id").items() if import_id == 2} == {(first, "c")}
+    assert {key for key, import_id in noted("import_id").items() if import_id == 2} == {(first, "c"), (second, "d")}
 
 
 def test_a_product_that_is_back_is_shown_by_the_feed_that_hid_it(two_feeds: tuple[int, int]) -> None:

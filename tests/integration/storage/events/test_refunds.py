@@ -4,7 +4,6 @@ import itertools
 import random
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -295,35 +294,6 @@ def test_purchases_that_name_their_order_are_given_back_too(shop: None) -> None:
     store("ann", refund("17"))
     assert purchases() == {8: 1}
     assert shop_counts() == before | {8: (1, 1, 1)}
-
-
-def test_an_order_of_ours_from_before_lines_were_recorded_is_given_back_to_its_shopper_alone(shop: None) -> None:
-    """A line is recorded for a refund of the order's own shopper, not for anybody who names the order."""
-    orders = {}
-    for user in ("ann", "carl"):
-        orders[user], event_id = str(uuid4()), str(uuid4())
-        purchase = event(7, "purchase", event_id=event_id)
-        store(user, [purchase | {"position": 0, "occurred_at": now().isoformat(), "quantity": 1}])
-        postgres.write(
-            """WITH placed AS (
-                   INSERT INTO orders (id, user_id, request_hash, state, total)
-                   SELECT :id, id, '', 'paid', 6 FROM users WHERE external_id = :user RETURNING id)
-               INSERT INTO order_items
-                   (order_id, product_id, external_id, name, quantity, price, event_id, price_when_added, added_at)
-               SELECT id, 7, 'SKU7', 'Product 7', 1, 6, :event_id, 6, now() FROM placed""",
-            id=orders[user],
-            user=user,
-            event_id=event_id,
-        )
-    adopted = (
-        "SELECT u.external_id, order_id, price FROM purchase_lines JOIN users u ON u.id = user_id WHERE order_id = :id"
-    )
-    store("carl", refund(orders["ann"], user_id="carl"))
-    assert rows(adopted, id=orders["ann"]) == []
-    store("ann", refund(orders["ann"], "r2"))
-    assert rows(adopted, id=orders["ann"]) == [("ann", orders["ann"], 6)]
-    assert rows(adopted, id=orders["carl"]) == []
-    assert (purchases(), purchases("carl")) == ({}, {7: 1})
 
 
 def test_a_refund_goes_to_the_lines_that_are_vouched_for_first(shop: None) -> None:
