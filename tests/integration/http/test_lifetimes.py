@@ -57,3 +57,46 @@ def test_an_answer_with_an_id_of_its_own_is_kept_nowhere(functions: dict[str, ht
     assert [answer.headers["cache-control"] for answer in answers] == ["private, no-cache"] * 2
     assert answers[0].json()["recommendation_id"] != answers[1].json()["recommendation_id"]
     assert stored() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "queries"),
+    [
+        (
+            "recommendations",
+            "/similar-products",
+            [
+                "product_id=1",
+                "product_id=2",
+                "external_id=SKU1",
+                "product_id=1&k=3",
+                "product_id=1&kind=content",
+                "product_id=1&kind=collaborative",
+                "product_id=1&explain=true",
+            ],
+        ),
+        (
+            "recommendations",
+            "/frequently-bought-together",
+            [
+                "product_id=1",
+                "product_id=1,2",
+                "product_id=2,1",
+                "external_id=SKU1",
+                "product_id=1&k=3",
+                "product_id=1&in_stock=true",
+                "product_id=1&explain=true",
+            ],
+        ),
+        ("recommendations", "/trending", ["", "k=3", "window=30d", "category=Bags", "category_id=1"]),
+        ("products", "/products/suggest", ["q=pro", "q=prod", "q=pro&k=3"]),
+        ("products", "/products", ["", "page=2", "page_size=2", "search=product", "in_stock=true", "category=Bags"]),
+    ],
+)
+def test_each_parameter_that_changes_an_answer_has_an_answer_of_its_own(
+    functions: dict[str, httpx.Client], name: str, path: str, queries: list[str]
+) -> None:
+    for state in ("fwd=miss", "hit"):
+        answers = [functions[name].get(f"{path}?{query}") for query in queries]
+        assert [answer.status_code for answer in answers] == [200] * len(queries)
+        assert [answer.headers["cache-status"] for answer in answers] == [f"aisle; {state}"] * len(queries)
