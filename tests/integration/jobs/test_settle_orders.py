@@ -1,5 +1,6 @@
 """What the job that settles orders changes is seen at once: stored answers are dropped, and messages leave."""
 
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -7,10 +8,11 @@ import pytest
 from shared.clients import postgres, redis_sync
 from shared.storage.answers import protocol
 from tests.integration.conftest import Messages, Serve
+from tests.integration.jobs.test_load_events import load, time_after, write
 from tests.integration.jobs.test_popular import ranking
 from tests.integration.people import login, register
 from tests.integration.shop import add_products
-from tests.integration.storage.events.test_refunds import order, refund, store
+from tests.integration.storage.events.test_refunds import order, purchases, refund, store
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +75,18 @@ def test_an_abandoned_order_returns_its_stock_to_product_pages_and_announces_it(
     assert page(3) == (5, "hit")
     (message,) = take()
     assert message.data == b'{"product_ids":[1],"change":"stock"}'
+
+
+def test_a_refund_finds_the_order_that_a_history_brings_under_a_merged_guest_s_id(serve: Serve, tmp_path: Path) -> None:
+    accounts, job = serve("accounts"), serve("settle_orders")
+    guest = accounts.post("/auth/guest").json()["user_id"]
+    account = register(accounts, "ann", guest_user_id=guest)["user_id"]
+    store(account, refund(user_id=account))
+    metadata = '"{""order_id"": ""A-1""}"'
+    loaded = write(
+        tmp_path / "history.csv", *(f"{user},1,purchase,{time_after(0)},,,{metadata}," for user in (guest, "bob"))
+    )
+    assert load(serve, loaded).json()["stored"] == 2
+    assert (purchases(guest), purchases("bob")) == ({1: 1}, {1: 1})
+    assert job.post("/", json={}).json()["refunds_settled"] == 1
+    assert (purchases(guest), purchases("bob")) == ({}, {1: 1})
