@@ -86,7 +86,9 @@ def test_a_line_lists_the_changes_since_it_was_added(ann: Shopper) -> None:
     ]
     assert [(item["price_when_added"], item["price"]) for item in cart["items"][:2]] == [(1, 2), (2, 1)]
     assert cart["total"] == 2 * (2 + 1 + 3 + 4 + 5)
-    # adding a product again acknowledges its current price
+    # another quantity acknowledges nothing, and adding a product again its current price
+    changed = ann.ask("PATCH", "/cart/items/1", json={"quantity": 3}).json()["items"][0]
+    assert (changed["changes"], changed["price_when_added"]) == (["price_increased"], 1)
     assert ann.add(1).json()["items"][0]["changes"] == []
 
 

@@ -6,7 +6,17 @@ import pytest
 
 from shared.clients import postgres
 from shared.storage.recommending.attribution import LOGGED_DAYS, count_days
+from tests.integration.conftest import Serve
 from tests.integration.shop import today_in_utc
+
+
+def log_answer(day: date) -> None:
+    postgres.write(
+        """INSERT INTO recommendation_log (id, user_id, kind, strategy, product_ids, at)
+           VALUES (gen_random_uuid(), 'ann', 'recommendations', 'trending', '{1}',
+                   cast(:day AS date) + interval '1 second')""",
+        day=day,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -14,12 +24,7 @@ def today(env: dict[str, str]) -> date:
     """Today, with an answer of each day on which the counts may begin, and of the day before."""
     today = today_in_utc()
     for days_ago in (0, 4, 5, 9, 10, LOGGED_DAYS - 1, LOGGED_DAYS):
-        postgres.write(
-            """INSERT INTO recommendation_log (id, user_id, kind, strategy, product_ids, at)
-               VALUES (gen_random_uuid(), 'ann', 'recommendations', 'trending', '{1}',
-                       cast(:day AS date) + interval '1 second')""",
-            day=today - timedelta(days=days_ago),
-        )
+        log_answer(today - timedelta(days=days_ago))
     return today
 
 
@@ -46,3 +51,11 @@ def test_days_are_counted_as_asked_and_as_far_back_as_a_refund_needs(
     with postgres.transaction() as connection:
         assert count_days(connection, days, since=since) == answers
     assert postgres.read("SELECT coalesce(sum(answers), 0)::int FROM recommendation_stats")[0][0] == answers
+
+
+@pytest.mark.parametrize(("days", "answers"), [(1, 2), (3, 2), (4, 3), (5, 4)])
+def test_the_job_counts_three_days_at_least(today: date, serve: Serve, days: int, answers: int) -> None:
+    """A purchase of yesterday may be of an answer of the day before."""
+    for days_ago in (2, 3):
+        log_answer(today - timedelta(days=days_ago))
+    assert serve("daily_stats").post("/", json={"days": days}).json()["answers"] == answers
