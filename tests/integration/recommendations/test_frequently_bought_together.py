@@ -38,6 +38,8 @@ def test_products_of_the_same_orders_go_together(client: httpx.Client, serve: Se
     assert product["confidence"] == pytest.approx(3 / 5, abs=1e-4)
     assert product["lift"] == pytest.approx(3 * 7 / (5 * 3), abs=1e-4)
     assert bought_together(client, 4) == []
+    # an id that is unknown by now takes nothing from the others
+    assert [product["id"] for product in bought_together(client, "1,99")] == [2]
 
 
 def test_several_products_are_combined_and_never_returned(client: httpx.Client, serve: Serve) -> None:
