@@ -187,7 +187,10 @@ WITH {SENDER}, known AS (
       AND e.user_id IN (SELECT u.id FROM users u JOIN sender_ids USING (external_id))
     RETURNING e.product_id, e.event_type, e.occurred_at
 ), lines AS (
-    UPDATE purchase_lines l SET vouched = true FROM known i WHERE NOT l.vouched AND l.event_id = i.event_id
+    UPDATE purchase_lines l SET vouched = true
+    FROM known i
+    WHERE NOT l.vouched AND l.event_id = i.event_id AND l.product_id = i.product_id AND i.event_type = 'purchase'
+      AND l.user_id IN (SELECT u.id FROM users u JOIN sender_ids USING (external_id))
 ), counted AS (
     INSERT INTO event_counts_hourly (hour, product_id, event_type, event_count)
     SELECT date_trunc('hour', occurred_at, 'UTC'), product_id, event_type, count(*)

@@ -7,7 +7,6 @@ import pytest
 
 from shared.clients import postgres, redis_sync
 from shared.storage.catalog import searches
-from shared.storage.people.erasure import erase_returned
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event
 from tests.integration.people import bearer, login, register
@@ -33,15 +32,14 @@ def found_in(*needles: str) -> list[str]:
     return columns
 
 
-@pytest.fixture
-def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
-    """An account that was a guest and has used every feature that stores data."""
-    add_products(10)
+def use_everything(accounts: httpx.Client, serve: Serve, name: str, local_part: str) -> dict[str, Any]:
+    """Register a guest's account and use every feature that stores data; return tokens, guest and all names."""
+    email = f"{local_part}@example.com"
     apply, shop, products = serve("update_preferences"), serve("recommendations"), serve("products")
     guest = accounts.post("/auth/guest").json()
-    session = {"session_id": "of ada@example.com", "metadata": {"note": "ada-lovelace was here"}}
+    session = {"session_id": f"of {email}", "metadata": {"note": f"{name} was here"}}
     deliver(apply, guest["user_id"], event(1, **session), event(2, "purchase", **session), event(999))
-    tokens = register(accounts, "ada-lovelace", email="ada@example.com", guest_user_id=guest["user_id"])
+    tokens = register(accounts, name, email=email, guest_user_id=guest["user_id"])
     headers = bearer(tokens)
     deliver(apply, tokens["user_id"], event(3, "add_to_cart", **session), event(998))
     answer = shop.get("/recommendations?k=3", headers=headers).json()
@@ -52,10 +50,9 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
     }
     assert shop.post("/recommendations/feedback", json=feedback).status_code == 202
     shop.get("/similar-products?product_id=1", headers=headers)
-    products.get("/products?search=ada-lovelace", headers=headers)
+    products.get(f"/products?search={name}", headers=headers)
     products.get("/products?search=lamp", headers=headers)
     searches.flush()
-    searches.record([("lamp", 3, "another client")])
     cart = serve("cart")
     for product in (4, 5):
         added = cart.post("/cart/items", headers=headers, json={"product_id": product, "quantity": 1})
@@ -65,7 +62,7 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
             assert placed.status_code == 201, placed.text
     assert cart.put("/wishlist/6", headers=headers).is_success
     accounts.put("/users/me/location", json={"latitude": 51.5, "longitude": -0.1, "city": "London"}, headers=headers)
-    login(accounts, "ada", "a guess at it")
+    login(accounts, local_part, "a guess at it")
     postgres.write(
         """INSERT INTO audit_log (actor, action, subject, before) VALUES
            (:u, 'rule.add', '1', NULL), ('admin', 'user.role', 'user:' || :u, '{"role": "user"}')""",
@@ -78,12 +75,22 @@ def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
         u=tokens["user_id"],
     )
     postgres.write(
-        "INSERT INTO idempotency_keys (key, route, request_hash, body, owner) VALUES ('k', 'POST /x', '', :b, :u)",
+        "INSERT INTO idempotency_keys (key, route, request_hash, body, owner) VALUES (:k, 'POST /x', '', :b, :u)",
+        k=f"of {name}",
         u=tokens["user_id"],
         b=f'{{"user_id": "{tokens["user_id"]}"}}'.encode(),
     )
-    needles = (tokens["user_id"], guest["user_id"], "ada@example.com", "ada-lovelace")
+    needles = (tokens["user_id"], guest["user_id"], email, name)
     return {"tokens": tokens, "guest": guest["user_id"], "needles": needles}
+
+
+@pytest.fixture
+def person(accounts: httpx.Client, serve: Serve) -> dict[str, Any]:
+    """An account that was a guest and has used every feature that stores data."""
+    add_products(10)
+    used = use_everything(accounts, serve, "ada-lovelace", "ada")
+    searches.record([("lamp", 3, "another client")])
+    return used
 
 
 def test_the_search_for_personal_data_covers_every_kind_of_column(person: dict[str, Any]) -> None:
@@ -133,6 +140,19 @@ def test_an_erased_person_is_in_no_column_of_any_table(accounts: httpx.Client, p
     assert not redis_sync.client().exists(f"rec:{person['tokens']['user_id']}")
 
 
+def test_nothing_of_another_user_is_erased(accounts: httpx.Client, serve: Serve, person: dict[str, Any]) -> None:
+    other = use_everything(accounts, serve, "bob-babbage", "bob")
+
+    def stored() -> tuple[dict[str, Any], list[str]]:
+        export = accounts.get("/users/me/export", headers=bearer(other["tokens"])).json()
+        return export | {"exported_at": None}, found_in(*other["needles"])
+
+    before = stored()
+    assert {"outbox.attributes", "rejected_events.event", "search_counts.query"} <= set(before[1])
+    assert accounts.delete("/users/me", headers=bearer(person["tokens"])).status_code == 204
+    assert stored() == before
+
+
 def test_an_erased_person_is_in_no_stored_answer(accounts: httpx.Client, person: dict[str, Any]) -> None:
     accounts.delete("/users/me", headers=bearer(person["tokens"]))
     redis = redis_sync.client()
@@ -170,20 +190,25 @@ def test_late_events_and_searches_do_not_restore_an_erased_user(
     for user_id in (person["tokens"]["user_id"], person["guest"]):
         assert deliver(apply, user_id, event(4), event(5, "purchase")).status_code == 200
     serve("products").get("/products?search=bags", headers=bearer(person["tokens"]))
-    serve("recommendations").get("/recent-views", headers=bearer(person["tokens"]))
+    serve("recommendations").get("/recently-viewed", headers=bearer(person["tokens"]))
     assert count_rows("users") == users
     assert "users.external_id" not in found_in(*person["needles"])
 
 
-def test_a_user_recreated_during_erasure_is_erased_again(accounts: httpx.Client, person: dict[str, Any]) -> None:
-    user_id = person["tokens"]["user_id"]
+def test_users_recreated_during_erasure_are_erased_again_by_the_job(
+    accounts: httpx.Client, serve: Serve, person: dict[str, Any]
+) -> None:
+    bystander = register(accounts, "bob")["user_id"]
     accounts.delete("/users/me", headers=bearer(person["tokens"]))
     postgres.write("ALTER TABLE users DISABLE TRIGGER users_stay_erased")
-    postgres.write("INSERT INTO users (external_id) VALUES (:u)", u=user_id)
+    for user_id in (person["tokens"]["user_id"], person["guest"]):
+        postgres.write("INSERT INTO users (external_id) VALUES (:u)", u=user_id)
     postgres.write("ALTER TABLE users ENABLE TRIGGER users_stay_erased")
-    assert erase_returned() == 1
+    job = serve("retention")
+    assert job.post("/", json={}).json()["erased_again"] == 2
     assert found_in(*person["needles"]) == []
-    assert erase_returned() == 0
+    assert job.post("/", json={}).json()["erased_again"] == 0
+    assert count_rows("users", "external_id = :u", u=bystander) == 1
 
 
 def test_an_export_is_complete_and_contains_nothing_of_another_user(

@@ -347,9 +347,14 @@ def test_the_access_token_of_an_ended_session_is_refused_at_once(
 
 
 def test_the_token_that_comes_with_a_new_password_is_accepted(accounts: httpx.Client) -> None:
-    changed = set_password(accounts, register(accounts)).json()
+    earlier, tokens, later = (register(accounts, name) for name in ("bea", "ada", "cleo"))
+    changed = set_password(accounts, tokens).json()
     assert sensitive(accounts, changed) == ACCEPTED | {"POST /auth/password": 422}
     assert sensitive(accounts, refresh(accounts, changed).json())["GET /users/me"] == 200
+    # everybody else stays logged in
+    for others in (earlier, later):
+        assert accounts.get("/users/me", headers=bearer(others)).status_code == 200
+        assert refresh(accounts, others).status_code == 200
 
 
 def test_admin_routes_refuse_an_ended_session_and_a_role_that_was_taken(accounts: httpx.Client, serve: Serve) -> None:

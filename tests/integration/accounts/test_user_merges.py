@@ -133,6 +133,12 @@ def test_only_who_has_both_sides_or_the_secret_key_may_merge(
     assert merge(accounts, bearer(guest), **own, from_token=account["access_token"]).status_code == 403
     assert owners() == [("visitor-1", 1)]
     assert merge(accounts, bearer(account), **own, from_token=guest["access_token"]).status_code == 200
+    # an access token is no proof once its session has ended
+    left, kept = (accounts.post("/auth/guest").json() for _ in range(2))
+    accounts.post("/auth/logout", json={"refresh_token": left["refresh_token"]})
+    for tokens, status in ((left, 401), (kept, 200)):
+        sides = {"from": tokens["user_id"], "to": account["user_id"]}
+        assert merge(accounts, bearer(account), **sides, from_token=tokens["access_token"]).status_code == status
     # an account is nobody's guest
     other = register(accounts, "bea")
     assert merge(accounts, secret, **{"from": account["user_id"], "to": other["user_id"]}).status_code == 409

@@ -1,5 +1,7 @@
 """Users read and change their own profile, location, preferences and searches."""
 
+import math
+import statistics
 import time
 import unicodedata
 from typing import Any
@@ -143,14 +145,23 @@ def test_preferences_are_shown_as_the_system_sees_them(accounts: httpx.Client, s
     headers = bearer(tokens)
     empty = accounts.get("/users/me/preferences", headers=headers).json()
     assert empty == {"user_id": tokens["user_id"], "categories": [], "brands": [], "tags": [], "price_band": None}
+    deliver(serve("update_preferences"), "somebody else", event(5), event(9, "purchase"))
     # products 2 and 4 are in one category, 3 in the other
     deliver(serve("update_preferences"), tokens["user_id"], event(2), event(4), event(3), event(2, "purchase"))
     preferences = accounts.get("/users/me/preferences", headers=headers).json()
     assert [category["name"] for category in preferences["categories"]] == ["Candles", "Bags"]
     assert [round(category["score"], 2) for category in preferences["categories"]] == [7.0, 1.0]
     assert sum(category["share"] for category in preferences["categories"]) == pytest.approx(1)
-    assert preferences["price_band"]["low"] < preferences["price_band"]["mean"] < preferences["price_band"]["high"]
-    assert 2 <= preferences["price_band"]["mean"] <= 4
+    # the strongest first, then by name
+    assert [tag["key"] for tag in preferences["tags"]] == ["tag2", "tag0", "tag3"]
+    assert [brand["key"] for brand in preferences["brands"]] == ["Brand 2", "Brand 0", "Brand 1"]
+    # of the logarithms: six of weight at 2, one each at 3 and 4
+    logs = [math.log(2)] * 6 + [math.log(3), math.log(4)]
+    mean, deviation = statistics.fmean(logs), statistics.pstdev(logs)
+    assert preferences["price_band"] == {
+        name: pytest.approx(math.exp(mean + sign * deviation), rel=1e-4)
+        for name, sign in (("low", -1), ("mean", 0), ("high", 1))
+    }
 
 
 def test_searches_are_recorded_listed_and_cleared(accounts: httpx.Client, serve: Serve) -> None:

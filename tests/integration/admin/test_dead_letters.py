@@ -94,6 +94,20 @@ def test_only_those_named_are_replayed(client: httpx.Client, messages: Callable)
     assert [letter["message_id"] for letter in waiting(client, 1)] == [left_behind]
 
 
+def test_no_more_are_shown_or_replayed_than_the_request_says(client: httpx.Client) -> None:
+    for user in ("ada", "bob", "eve"):
+        bury(user)
+    waiting(client, 3)
+    listed = client.get("/admin/dead-letters", params={"limit": 2}).json()["dead_letters"]
+    assert len(listed) == 2
+    waiting(client, 3)
+    # of another topic there are none
+    assert client.get("/admin/dead-letters", params={"topic": "catalog-changes"}).json() == {"dead_letters": []}
+    answer = client.post("/admin/dead-letters/replay", json={"topic": USER_EVENTS, "limit": 2})
+    assert len(answer.json()["replayed"]) == 2
+    assert len(waiting(client, 1)) == 1
+
+
 def test_a_dead_letter_that_cannot_be_published_stays(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     bury("ada")
     waiting(client, 1)

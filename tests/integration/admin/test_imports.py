@@ -52,7 +52,9 @@ def test_a_running_import_shows_its_progress_and_a_killed_one_has_failed(env: ob
     # the credentials of a source are nowhere
     assert shown["source"] == "https://shop.example/feed.csv?…"
     bystander = imports.begin("feed", "https://shop.example/other.csv")
-    imports.begin("job", "/second.csv")
+    second = imports.begin("job", "/second.csv")
+    latest = admin.get("/admin/imports", params={"limit": 2}).json()["imports"]
+    assert [entry["id"] for entry in latest] == [second, bystander]
     assert admin.get(f"/admin/imports/{first}").json()["state"] == "failed"
     assert admin.get(f"/admin/imports/{bystander}").json()["state"] == "running"
     assert postgres.read("SELECT count(*) FROM imports WHERE state = 'running'")[0][0] == 2

@@ -10,6 +10,7 @@ import pytest
 from functions.admin import runner
 from functions.admin.schemas import jobs as schemas
 from shared import clients
+from shared.clients import postgres
 from tests.integration.admin.conftest import audited
 from tests.integration.conftest import Serve
 
@@ -74,7 +75,9 @@ def test_every_job_is_listed_with_its_schedule_and_last_runs(client: httpx.Clien
     assert by_name["migrate"]["schedule"] is None
     runs = by_name["trending"]["runs"]
     assert [run["outcome"] for run in runs] == ["succeeded", "succeeded"]
-    assert runs[0]["started_at"] > runs[1]["started_at"]
+    assert [run["id"] for run in runs] == [
+        row[0] for row in postgres.read("SELECT id FROM job_runs WHERE job = 'trending' ORDER BY id DESC LIMIT 2")
+    ]
     assert by_name["similarity"]["runs"] == []
 
 

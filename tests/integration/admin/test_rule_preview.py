@@ -99,8 +99,11 @@ def test_a_stored_rule_is_compared_with_its_change(staff: httpx.Client, shop: li
     assert {rule["id"] for rule in staff.get("/admin/rules").json()["rules"]} == {first, other}
 
 
-def test_a_rule_of_a_later_period_counts_as_in_force(staff: httpx.Client, shop: list[int]) -> None:
-    rule = {"kind": "exclude", "product_id": shop[1], "active": False, "starts_at": "2090-01-01T00:00:00Z"}
+@pytest.mark.parametrize("period", [{"starts_at": "2090-01-01T00:00:00Z"}, {"ends_at": "2020-01-01T00:00:00Z"}])
+def test_a_rule_of_another_period_counts_as_in_force(
+    staff: httpx.Client, shop: list[int], period: dict[str, str]
+) -> None:
+    rule = {"kind": "exclude", "product_id": shop[1], "active": False} | period
     assert places(compared(staff, rule), "before")[0] == ("1", 1, None, "removed")
 
 

@@ -78,8 +78,9 @@ def test_the_problem_of_a_job_on_demand_explains_how_to_run_it(client: httpx.Cli
 
 def test_a_job_that_was_not_deployed_is_not_found(client: httpx.Client, scheduler: Scheduler) -> None:
     del scheduler.jobs["trending"]
-    answer = client.post("/admin/jobs/trending/pause")
-    assert answer.status_code == 404
+    for action in ("run", "pause", "resume"):
+        assert client.post(f"/admin/jobs/trending/{action}").status_code == 404
+    # nor is there a trace of what was not done
     assert client.get("/admin/audit-log").json()["entries"] == []
 
 

@@ -29,6 +29,9 @@ def test_searches_are_counted_with_their_results_once_per_client(client: httpx.C
             products.get("/products", params={"search": text}, headers={"User-Agent": agent})
     # a further page and no text are no searches
     products.get("/products", params={"search": "lantern", "page": 2})
+    first = products.get("/products", params={"search": "heart", "page_size": 1}, headers={"User-Agent": "a"})
+    following = first.json()["next"]
+    assert products.get("/products", params={"search": "lantern", "after": following}).status_code == 200
     products.get("/products", params={"category": "Garden"})
     products.get("/products", params={"search": " "})
     counted = listed(client)
@@ -58,12 +61,19 @@ def test_search_events_of_a_shop_with_its_own_search_are_counted_once(client: ht
         {"query": "unknown count"},
         {"query": 5},
         {"query": "odd", "results": "many"},
+        {"query": "negative", "results": -1},
         None,
     ]
     events = [event(None, "search", metadata=one) for one in metadata]
     for _ in range(2):
         assert deliver(subscriber, "visitor", *events).status_code < 300
-    expected = {"teapot": (1, 3), "samovar": (1, 0), "unknown count": (1, None), "odd": (1, None)}
+    expected = {
+        "teapot": (1, 3),
+        "samovar": (1, 0),
+        "unknown count": (1, None),
+        "odd": (1, None),
+        "negative": (1, None),
+    }
     assert listed(client) == expected
     assert set(listed(client, results=0)) == {"samovar"}
 

@@ -7,7 +7,7 @@ import pytest
 
 from shared.clients import postgres
 from shared.domain.catalog import ProductWrite
-from shared.storage.catalog import bulk_writes
+from shared.storage.catalog import bulk_writes, synonyms
 from tests.integration.admin.conftest import audited
 from tests.integration.conftest import Serve
 from tests.integration.shop import set_search_language
@@ -103,3 +103,14 @@ def test_the_same_idempotency_key_adds_one_synonym(client: httpx.Client) -> None
     answers = [client.post("/admin/synonyms", json=body, headers={"Idempotency-Key": "one"}) for _ in range(2)]
     assert answers[0].json() == answers[1].json()
     assert len(client.get("/admin/synonyms").json()["synonyms"]) == 1
+
+
+def test_a_shop_has_a_bounded_number_of_synonyms(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synonyms, "MAX_SYNONYMS", 2)
+    first = add(client, term="sofa", meant="couch")
+    add(client, term="chair", meant="seat")
+    refused = client.post("/admin/synonyms", json={"term": "laptop", "meant": "notebook"})
+    assert (refused.status_code, refused.json()["detail"][:22]) == (409, "There are 2 synonyms, ")
+    client.delete(f"/admin/synonyms/{first}")
+    add(client, term="laptop", meant="notebook")
+    assert [row["term"] for row in client.get("/admin/synonyms").json()["synonyms"]] == ["chair", "laptop"]

@@ -61,6 +61,7 @@ def test_runs_are_listed_newest_first_a_page_at_a_time(client: httpx.Client) -> 
     assert page["runs"][0]["details"] == {"reason": "for this test"}
     page = client.get("/admin/training-runs", params={"job": "similarity"}).json()
     assert [run["job"] for run in page["runs"]] == ["similarity", "similarity"]
+    assert page["total"] == 2
     assert client.get("/admin/training-runs", params={"job": "trending"}).status_code == 422
 
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from shared.clients import postgres
+from shared.clients import postgres, redis_sync
 from shared.storage.operations import audit
 from shared.storage.paging import Place
 from shared.tokens import issue
@@ -114,7 +114,10 @@ def test_an_admin_exports_and_erases_a_customer_of_the_shop_s_own(
     boss = bearer(people["admin"])
     exported = admin.get("/admin/users/customer-4711/export", headers=boss)
     assert len(exported.json()["events"]) == 1
+    for user in ("customer-4711", "bystander"):
+        redis_sync.client().hset(f"rec:{user}", "k=1", b"0\nstored")
     assert admin.delete("/admin/users/customer-4711", headers=boss).status_code == 204
+    assert [redis_sync.client().exists(f"rec:{user}") for user in ("customer-4711", "bystander")] == [0, 1]
     assert admin.delete("/admin/users/customer-4711", headers=boss).status_code == 404
     assert admin.get("/admin/users/customer-4711/export", headers=boss).status_code == 404
     assert count_rows("users", "external_id = 'customer-4711'") == 0

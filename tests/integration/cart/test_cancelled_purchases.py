@@ -10,6 +10,7 @@ from shared.clients.postgres import read
 from tests.integration.cart.conftest import Shopper
 from tests.integration.conftest import Messages, Serve
 from tests.integration.deliveries import push
+from tests.integration.jobs.test_popular import ranking
 from tests.integration.people import ADMIN
 
 Answers = Callable[..., tuple[set[int], dict[int, int]]]
@@ -119,6 +120,7 @@ def test_cancelling_gives_the_purchase_back_to_all_shoppers_counts(
     order, kept = buy(ann, 9, 10), buy(ann, 8)
     buy(bob, 9)
     assert popular() == {8: 1, 9: 2, 10: 1}
+    serve("popular").post("/", json={})
     take = messages("user-events")
     for _ in range(2):
         assert ann.ask("POST", f"/orders/{order}/cancel").status_code == 200
@@ -128,6 +130,8 @@ def test_cancelling_gives_the_purchase_back_to_all_shoppers_counts(
         for function in functions:
             assert push(function, refund.data, dict(refund.attributes)).status_code == 200
     assert popular() == {8: 1, 9: 1}
+    # the live ranking follows before its job runs again
+    assert dict(ranking()) == {8: 1, 9: 1, 10: 0}
     rows = read("SELECT external_id, product_id FROM user_purchases JOIN users u ON u.id = user_id ORDER BY 1, 2")
     assert [tuple(row) for row in rows] == [("ann", 8), ("bob", 9)]
     counted = read("SELECT product_id FROM events WHERE event_type = 'purchase' AND counted ORDER BY 1")

@@ -30,9 +30,15 @@ def test_adding_again_adds_up(ann: Shopper) -> None:
 
 
 def test_carts_are_their_shoppers_own(ann: Shopper, bob: Shopper) -> None:
-    ann.add(1)
-    bob.add(2, 2)
-    assert (ann.in_cart(), bob.in_cart()) == ({1: 1}, {2: 2})
+    for product_id in (1, 2, 3):
+        ann.add(product_id)
+        bob.add(product_id, 2)
+    assert (ann.in_cart(), bob.in_cart()) == ({1: 1, 2: 1, 3: 1}, {1: 2, 2: 2, 3: 2})
+    ann.ask("PATCH", "/cart/items/1", json={"quantity": 3})
+    ann.ask("DELETE", "/cart/items/2")
+    assert (ann.in_cart(), bob.in_cart()) == ({1: 3, 3: 1}, {1: 2, 2: 2, 3: 2})
+    ann.ask("DELETE", "/cart")
+    assert (ann.in_cart(), bob.in_cart()) == ({}, {1: 2, 2: 2, 3: 2})
 
 
 def test_every_change_is_an_event_with_its_quantity(ann: Shopper) -> None:
@@ -80,7 +86,9 @@ def test_a_line_lists_the_changes_since_it_was_added(ann: Shopper) -> None:
     ]
     assert [(item["price_when_added"], item["price"]) for item in cart["items"][:2]] == [(1, 2), (2, 1)]
     assert cart["total"] == 2 * (2 + 1 + 3 + 4 + 5)
-    # adding a product again acknowledges its current price
+    # another quantity acknowledges nothing, and adding a product again its current price
+    changed = ann.ask("PATCH", "/cart/items/1", json={"quantity": 3}).json()["items"][0]
+    assert (changed["changes"], changed["price_when_added"]) == (["price_increased"], 1)
     assert ann.add(1).json()["items"][0]["changes"] == []
 
 

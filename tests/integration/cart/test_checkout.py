@@ -12,7 +12,9 @@ from shared.payments import fake
 from tests.integration.cart.conftest import Shopper, outbox_events, problem, set_stock, state, stock
 
 
-def test_a_cart_becomes_a_paid_order_at_the_prices_of_now(ann: Shopper) -> None:
+def test_a_cart_becomes_a_paid_order_at_the_prices_of_now(ann: Shopper, bob: Shopper) -> None:
+    for product_id in (3, 1):
+        bob.add(product_id)
     ann.add(2, 2)
     ann.add(1)
     write("UPDATE products SET price = 1.25 WHERE id = 1")
@@ -32,6 +34,7 @@ def test_a_cart_becomes_a_paid_order_at_the_prices_of_now(ann: Shopper) -> None:
     assert ann.in_cart() == {}
     assert ann.ask("GET", f"/orders/{order['id']}").json() == order
     assert ann.orders() == [order]
+    assert (bob.in_cart(), bob.orders()) == ({1: 1, 3: 1}, [])
     assert fake.ledger.charged == {order["id"]: 5.25}
 
 

@@ -115,7 +115,10 @@ def test_orders_and_wishes_are_read_by_cursor_while_others_come(ann: Shopper, bo
         assert ann.ask("PUT", f"/wishlist/{product_id}").status_code == 201
     bob.add(4)
     assert bob.check_out().status_code == 201
-    for path, name in (("/orders", "orders"), ("/wishlist", "items")):
+    assert bob.ask("PUT", "/wishlist/4").status_code == 201
+    # the second list has one more by then
+    for path, name, total in (("/orders", "orders", 3), ("/wishlist", "items", 4)):
+        assert ann.ask("GET", path).json()["total"] == total
         first, after = page(path, name)
         assert (len(first), after is None) == (2, False)
         ann.add(5)

@@ -117,6 +117,23 @@ def test_items_added_during_a_failed_checkout_stay_in_the_cart(ann: Shopper, mon
     assert ann.in_cart() == {1: 4, 2: 1, 3: 1}
 
 
+def test_a_line_that_is_given_back_to_the_cart_holds_no_more_than_any_line(
+    ann: Shopper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(fake.Fake):
+        def charge(self, reference: str, amount: Any, token: str | None, timeout_s: float) -> None:
+            ann.add(1, 600)
+            ann.add(2, 600)
+            super().charge(reference, amount, "decline", timeout_s)
+
+    monkeypatch.setattr("functions.cart.checkout.provider", lambda: Slow("fake"))
+    for product_id, quantity in ((1, 399), (2, 400), (3, 1)):
+        set_stock(product_id, 2000)
+        ann.add(product_id, quantity)
+    assert problem(ann.check_out()) == (402, "payment-declined")
+    assert ann.in_cart() == {1: 999, 2: 999, 3: 1}
+
+
 def test_an_order_cancelled_while_it_is_paid_is_not_charged(ann: Shopper, monkeypatch: pytest.MonkeyPatch) -> None:
     class Cancelling(fake.Fake):
         def charge(self, reference: str, amount: Any, token: str | None, timeout_s: float) -> None:

@@ -28,10 +28,12 @@ def test_the_wishlist_has_pages_newest_first(ann: Shopper) -> None:
     assert (page["total"], page["total_pages"]) == (3, 2)
 
 
-def test_removing_twice_is_the_same_as_once(ann: Shopper) -> None:
-    ann.ask("PUT", "/wishlist/1")
+def test_removing_twice_is_the_same_as_once(ann: Shopper, bob: Shopper) -> None:
+    for shopper in (ann, bob):
+        shopper.ask("PUT", "/wishlist/1")
     for _ in range(2):
         assert ann.ask("DELETE", "/wishlist/1").status_code == 204
+    assert bob.ask("GET", "/wishlist/1").status_code == 200
     empty = {"items": [], "total": 0, "page": 1, "page_size": 20, "total_pages": 0, "next": None}
     assert ann.ask("GET", "/wishlist").json() == empty
 

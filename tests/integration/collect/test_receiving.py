@@ -7,9 +7,11 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from shared.http import revocations
+from shared import api_keys
+from shared.http import limits, revocations
 from shared.http.bodies import MAX_DEPTH
 from tests.integration.collect.conftest import Store, make_key, stored
+from tests.integration.conftest import Serve, settings_of
 from tests.integration.people import ADMIN
 
 RETAIL = "/v2/projects/p/locations/global/catalogs/default_catalog/userEvents"
@@ -95,3 +97,24 @@ def test_a_write_key_in_the_body_ends_when_it_is_revoked(shop: httpx.Client) -> 
         return send(shop, "/v1/track", {"writeKey": key, "userId": "ann", "event": "Foo"})
 
     assert (status(made["key"]), status(kept), status(made["key"])) == (401, 200, 401)
+
+
+def test_a_batch_of_many_users_costs_as_many_messages(
+    env: dict[str, str], serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a busy machine may take longer than a minute
+    monkeypatch.setattr(limits, "WINDOW_S", 86_400)
+    with settings_of(env | {"TRUSTED_PROXIES": "1", "RATE_LIMIT_PER_MINUTE": "41"}):
+        collect = serve("collect")
+        key = api_keys.create("publishable")[1]
+
+        def batch(users: int, client: str) -> int:
+            calls = [{"type": "track", "event": "Foo", "userId": f"u{number % users}"} for number in range(40)]
+            headers = {"X-API-Key": key, "X-Forwarded-For": client}
+            return collect.post("/v1/batch", json={"batch": calls}, headers=headers).status_code
+
+        # 41 were free: the first counts as 40, the second as what was left
+        assert [batch(40, "198.51.100.40") for _ in range(2)] == [200, 200]
+        assert batch(1, "198.51.100.40") == 429
+        # of one user, and by number alone, a batch counts as five
+        assert [batch(1, "198.51.100.41") for _ in range(8)] == [200] * 8

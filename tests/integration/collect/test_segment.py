@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from shared.clients import postgres
-from tests.integration.collect.conftest import Store, metadata, stored
+from tests.integration.collect.conftest import Store, make_key, metadata, stored
 from tests.integration.people import ADMIN
 
 PACKAGES = Path(__file__).parents[2] / "e2e" / "segment" / "node_modules"
@@ -191,6 +191,9 @@ def test_write_keys_are_publishable_keys(shop: httpx.Client, publishable: str, s
     assert status(basic(publishable)) == 200
     assert status(basic(publishable), writeKey=publishable) == 200
     assert status(basic(publishable), writeKey="wrong") == 401
+    # two keys of which each would do
+    assert status(basic(publishable), writeKey=make_key(shop, "publishable")) == 401
+    assert status(basic(secret), writeKey=make_key(shop, "secret")) == 403
     assert status({"X-API-Key": publishable}) == 200
     # a secret key is Segment's Basic user, from a server, and nothing else
     assert status(basic(secret)) == 200

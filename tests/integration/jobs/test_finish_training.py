@@ -13,9 +13,10 @@ from jobs.finish_training import FinishTraining, finish_training, in_scores_of
 from jobs.similarity import Similarity, similarity, trains_on_spark
 from jobs.spark.events import EVENTS, history_of_users
 from jobs.spark.submission import PreparedTraining
-from shared.clients import postgres, spark_batches
+from shared.clients import postgres, redis_sync, spark_batches
 from shared.doctor import run_checks
 from shared.errors import Unavailable
+from shared.storage.answers import protocol
 from shared.storage.operations import training_batches
 from shared.storage.recommending import models
 from tests.integration.conftest import Environment, settings_of
@@ -247,6 +248,7 @@ def test_a_version_published_before_the_job_died_is_not_published_again(spark: S
     run_batch(spark, batch)
     version = finish()["version"]
     postgres.write("UPDATE training_batches SET ended_at = NULL, outcome = NULL")
+    before = redis_sync.client().hgetall(protocol.EPOCHS)
     assert finish() | {"seconds": 0} == {
         "job": "finish_training",
         "outcome": "published",
@@ -255,6 +257,10 @@ def test_a_version_published_before_the_job_died_is_not_published_again(spark: S
         "seconds": 0,
     }
     assert len(models.list_models()) == 2
+    # it may have died before it dropped the answers of the version before
+    after = redis_sync.client().hgetall(protocol.EPOCHS)
+    dropped = {scope.decode() for scope in after if after[scope] != before.get(scope)}
+    assert dropped == {"similar", "recommendations", "dashboard"}
     assert training_batches.find_open("similarity") is None
 
 

@@ -29,6 +29,9 @@ def test_the_ranking_is_that_of_postgres_with_products_as_they_are_shown(env: ob
     answer = serve("popular").post("/", json={})
     assert answer.json()["products"] == 2
     assert ranking() == [(ids[1], 9), (ids[0], 5)]
+    # it outlives an outage of Postgres of a day
+    for key in (protocol.POPULAR, protocol.POPULAR_PRODUCTS):
+        assert 86_400 - 60 < redis_sync.client().ttl(key) <= 86_400
     product = orjson.loads(redis_sync.client().hget(protocol.POPULAR_PRODUCTS, str(ids[1])))
     assert (product["id"], product["name"], product["price"], product["purchase_count"]) == (
         ids[1],

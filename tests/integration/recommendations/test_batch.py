@@ -11,7 +11,7 @@ from shared import api_keys
 from shared.clients import postgres
 from tests.integration.conftest import Serve, settings_of
 from tests.integration.deliveries import deliver, event
-from tests.integration.people import ADMIN
+from tests.integration.people import ADMIN, bearer, login, register
 from tests.integration.shop import add_model
 
 PATH = "/recommendations/batch"
@@ -87,6 +87,17 @@ def test_only_the_shop_s_server_may_ask_for_many_users(env: dict[str, str], shop
     assert (refused.status_code, refused.headers["www-authenticate"]) == (401, 'Bearer realm="aisle admin"')
     # it may ask for accounts too
     assert ask(shop, "acct_00000000000000000000000000000000", headers={"X-API-Key": secret}).status_code == 200
+
+
+def test_a_member_of_staff_may_ask_while_the_session_lasts(shop: httpx.Client, serve: Serve) -> None:
+    accounts = serve("accounts")
+    for name in ("boss", "other"):
+        register(accounts, name)
+    postgres.write("UPDATE users SET role = 'admin' WHERE email IS NOT NULL")
+    boss, other = (login(accounts, name).json() for name in ("boss", "other"))
+    assert [ask(shop, "u1", headers=bearer(tokens)).status_code for tokens in (boss, other)] == [200, 200]
+    accounts.post("/auth/logout", json={"refresh_token": boss["refresh_token"]})
+    assert [ask(shop, "u1", headers=bearer(tokens)).status_code for tokens in (boss, other)] == [401, 200]
 
 
 def test_a_batch_counts_as_one_request_for_each_user(env: dict[str, str], shop: httpx.Client, serve: Serve) -> None:

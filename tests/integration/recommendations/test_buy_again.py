@@ -62,6 +62,26 @@ def test_after_one_purchase_the_interval_is_the_products_or_the_shops(client: ht
     assert row[2] == pytest.approx((5 + 5 * 5 / 7) / (6 + 5))
 
 
+def test_a_product_has_an_interval_of_its_own_from_five_gaps_on(client: httpx.Client, serve: Serve) -> None:
+    store_purchases(
+        *(
+            purchase
+            for product, buyers, days in ((1, 5, 20), (2, 4, 40))
+            for buyer in range(buyers)
+            for purchase in purchases_at_interval(days, f"{product}-{buyer}", product, 2, last=40)
+        )
+    )
+
+    def intervals(**parameters: int) -> dict[int, float | None]:
+        run_job(serve, **parameters)
+        rows = postgres.read("SELECT product_id, median_days FROM product_intervals WHERE product_id > 0")
+        return {row[0]: row[1] for row in rows}
+
+    assert intervals() == {1: 20, 2: None}
+    assert intervals(min_gaps=4) == {1: 20, 2: 40}
+    assert intervals(min_gaps=6) == {1: None, 2: None}
+
+
 def test_what_is_bought_once_in_a_lifetime_is_never_due(client: httpx.Client, serve: Serve) -> None:
     # product 1 is bought every 20 days by a tenth of the shop's buyers, product 2 by nobody twice
     again = [purchase for n in range(6) for purchase in purchases_at_interval(20, f"a{n}", 1, 3, last=40)]

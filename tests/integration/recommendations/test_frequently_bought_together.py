@@ -38,6 +38,8 @@ def test_products_of_the_same_orders_go_together(client: httpx.Client, serve: Se
     assert product["confidence"] == pytest.approx(3 / 5, abs=1e-4)
     assert product["lift"] == pytest.approx(3 * 7 / (5 * 3), abs=1e-4)
     assert bought_together(client, 4) == []
+    # an id that is unknown by now takes nothing from the others
+    assert [product["id"] for product in bought_together(client, "1,99")] == [2]
 
 
 def test_several_products_are_combined_and_never_returned(client: httpx.Client, serve: Serve) -> None:
@@ -67,9 +69,11 @@ def test_a_basket_is_a_session_or_an_hour_without_one(client: httpx.Client, serv
 
 
 def test_giant_baskets_are_left_out_and_counted(client: httpx.Client, serve: Serve) -> None:
-    orders(*[tuple(range(1, 11))] * 5, *[(1, 2)] * 3, (3,))
-    result = run_job(serve, max_basket=9)
-    assert (result["baskets"], result["baskets_too_large"]) == (4, 5)
+    # a product that an order has twice is one
+    orders(*[tuple(range(1, 11))] * 5, *[(1, 2, 2)] * 3, (3,))
+    for max_basket in (9, 2):
+        result = run_job(serve, max_basket=max_basket)
+        assert (result["baskets"], result["baskets_too_large"]) == (4, 5)
     assert [product["id"] for product in bought_together(client, 1)] == [2]
 
 

@@ -330,6 +330,9 @@ def test_recently_viewed_is_newest_first_and_each_product_once(client: httpx.Cli
     products = client.get("/recently-viewed", params={"user_id": "u1"}).json()["products"]
     assert [product["id"] for product in products] == [1, 2]
     assert products[0]["viewed_at"] == (now() - timedelta(hours=1)).isoformat()
+    postgres.write("UPDATE products SET is_active = false WHERE id = 1")
+    left = client.get("/recently-viewed", params={"user_id": "u1"}).json()["products"]
+    assert [product["id"] for product in left] == [2]
     assert client.get("/recently-viewed", params={"user_id": "nobody"}).json()["products"] == []
 
 

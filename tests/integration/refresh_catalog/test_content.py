@@ -116,6 +116,24 @@ def test_words_are_counted_anew_by_messages_once_the_catalog_has_doubled(env: ob
     assert deliver_outbox(serve) == 0
 
 
+def test_words_are_counted_anew_once_less_than_half_of_the_catalog_is_left(env: object, serve: Serve) -> None:
+    add_products(9)
+    run(serve)
+
+    def hide(*ids: int) -> None:
+        postgres.write("UPDATE products SET is_active = false WHERE id = ANY (:ids)", ids=list(ids))
+        deliver(serve, "deleted", *ids)
+
+    hide(1, 2, 3, 4)
+    assert deliver_outbox(serve) == 0
+    assert counted()["product"] == 9
+    # what waits and is hidden needs no embedding, and holds nothing up
+    postgres.write("INSERT INTO content_pending (product_id, needs_words) VALUES (1, false) ON CONFLICT DO NOTHING")
+    hide(5)
+    assert counted()["product"] == 4
+    assert deliver_outbox(serve) == 1
+
+
 def test_the_job_of_the_night_follows_products_that_were_added_without_a_message(env: object, serve: Serve) -> None:
     add_products(8)
     run(serve)

@@ -88,6 +88,18 @@ def test_a_batch_is_one_message_per_user_and_each_other_event_has_its_problem(to
     assert topic.events_of("u2") == [[1]]
 
 
+def test_a_user_s_reports_share_messages_of_at_most_500_events(topic: FakePubSub) -> None:
+    def order(order_id: str, lines: int) -> dict[str, Any]:
+        products = [{"product_id": number} for number in range(1, lines + 1)]
+        return {"user_id": "u1", "event_type": "order", "order_id": order_id, "lines": products}
+
+    batch = [order("A", 300), VIEW | {"user_id": "u2"}, order("B", 200), VIEW, order("C", 499), order("D", 2)]
+    result = asyncio.run(publish_batch(batch, NO_CREDENTIAL))
+    assert (result.accepted, result.rejected) == (6, {})
+    assert [len(events) for events in topic.events_of("u1")] == [500, 500, 2]
+    assert topic.events_of("u2") == [[1]]
+
+
 @pytest.mark.parametrize("event_type", ["order", "refund"])
 def test_of_too_many_fields_the_message_names_an_unknown_one(topic: FakePubSub, event_type: str) -> None:
     order = {"user_id": "u1", "event_type": event_type, "order_id": "1", "lines": [{"product_id": 1}]}

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from shared.clients.postgres import read, transaction, write
+from shared.domain.catalog import ProductWrite
 from shared.storage.catalog import feeds
 
 GROUPS = {"a": "shirt", "b": "shirt", "c": "shirt", "d": "shirt", "e": "shirt", "x": "shoe"}
@@ -58,6 +59,62 @@ def test_a_variant_that_another_feed_has_hidden_is_hidden(two_feeds: tuple[int, 
     first, second = two_feeds
     write("UPDATE feed_products SET hidden_at = now() WHERE feed_id = :id AND external_id = 'd'", id=second)
     assert hide(first, "c") == {"a", "d"}
+
+
+def noted(column: str) -> dict[tuple[int, str], Any]:
+    """Return what is noted of each product of each feed."""
+    return {(row[0], row[1]): row[2] for row in read(f"SELECT feed_id, external_id, {column} FROM feed_products")}
+
+
+def test_what_a_file_no_longer_has_is_hidden_if_it_is_the_feed_s_alone(two_feeds: tuple[int, int]) -> None:
+    first, second = two_feeds
+    write("UPDATE products SET is_active = false WHERE external_id = 'x'")
+    with transaction() as connection:
+        # a row that was refused is in the file all the same
+        feeds.keep(connection, first, 2, ["c", "no product"])
+        feeds.keep(connection, second, 2, ["d"])
+        # "a" and "d" of three own products that are shown: "x" was hidden before, "b" was there before the feed
+        assert feeds.hide_vanished(connection, first, 2, 0.6) == (3, 2, [])
+        vanished = feeds.hide_vanished(connection, first, 2, 0.67)
+    assert (vanished.known, vanished.gone, len(vanished.hidden)) == (3, 2, 1)
+    # "d" is in the other feed too
+    assert [row[0] for row in read("SELECT external_id FROM products WHERE NOT is_active ORDER BY 1")] == ["a", "x"]
+    assert {key for key, at in noted("hidden_at").items() if at is not None} == {(first, "a")}
+    assert {key for key, import_id in noted("import_id").items() if import_id == 2} == {(first, "c"), (second, "d")}
+
+
+def test_a_product_that_is_back_is_shown_by_the_feed_that_hid_it(two_feeds: tuple[int, int]) -> None:
+    first, second = two_feeds
+    write("UPDATE products SET is_active = false WHERE external_id IN ('a', 'c', 'd')")
+    hidden = "UPDATE feed_products SET hidden_at = now() WHERE feed_id = :feed AND external_id = ANY (:ids)"
+    write(hidden, feed=first, ids=["a", "c"])
+    write(hidden, feed=second, ids=["d"])
+    rows = [
+        ProductWrite.model_validate({"external_id": name, "name": name, "price": 1, **more})
+        for name, more in (("a", {}), ("c", {"is_active": False}), ("d", {}))
+    ]
+    with transaction() as connection:
+        shown = feeds.mark_seen(connection, first, 2, rows, [])
+    # "c" is to stay hidden, and "d" was hidden by the other feed
+    assert [row[0] for row in read("SELECT external_id FROM products WHERE id = ANY (:ids)", ids=shown)] == ["a"]
+    assert {key for key, at in noted("hidden_at").items() if at is not None} == {(second, "d")}
+    assert noted("import_id")[second, "d"] == 1
+
+
+def test_a_run_that_never_ends_is_due_again_within_an_hour(env: dict[str, str]) -> None:
+    rare, often, bystander = (add_feed(None) for _ in range(3))
+    write("UPDATE feeds SET every_minutes = 1440 WHERE id = :id", id=rare)
+    write("UPDATE feeds SET every_minutes = 15 WHERE id = :id", id=often)
+    write("UPDATE feeds SET next_run_at = now() - interval '1 minute'")
+    for feed_id in (rare, often):
+        feeds.begin_run(feed_id)
+    due_in = read("SELECT id, round(extract(epoch FROM next_run_at - now()) / 60)::int FROM feeds")
+    assert {row[0]: row[1] for row in due_in} == {rare: 60, often: 15, bystander: -1}
+    assert [feed["id"] for feed in feeds.due()] == [bystander]
+    write("UPDATE feeds SET next_run_at = now() - interval '2 minutes' WHERE id = :id", id=often)
+    write("UPDATE feeds SET next_run_at = now() - interval '3 minutes', is_active = false WHERE id = :id", id=rare)
+    # the longest due first, and none that is paused
+    assert [feed["id"] for feed in feeds.due()] == [often, bystander]
 
 
 def add_feed(preset: str | None, is_active: bool = True, cursor: str | None = None) -> int:

@@ -7,7 +7,8 @@ import pytest
 from shared.domain.events import event_key
 from shared.domain.order_events import line_id
 from shared.event_origin import VOUCHED
-from tests.integration.shop import add_products
+from tests.integration.deliveries import event
+from tests.integration.shop import add_products, now
 from tests.integration.storage.events.test_refunds import (
     UNVOUCHED,
     events_of,
@@ -75,6 +76,31 @@ def test_the_id_of_a_line_cannot_be_used_up_by_another_event() -> None:
     store("ann", order(lines=REPORTED))
     assert purchases() == {1: 1, 2: 1}
     assert rows("SELECT count(*) FROM rejected_events") == [(0,)]
+
+
+def test_a_message_vouches_for_lines_of_its_sender_alone_and_as_they_are() -> None:
+    """Each message has an event that is known, so that the lines of the sender are looked up."""
+
+    def purchase(number: int, product_id: int) -> list[dict[str, Any]]:
+        body = event(
+            product_id,
+            "purchase",
+            event_id=f"6c36b13e-6a6e-4e3c-9a07-2a7a3b7d5b0{number}",
+            metadata={"order_id": f"A-{number}"},
+        )
+        return [body | {"position": number, "occurred_at": now().isoformat(), "quantity": 1}]
+
+    store("ann", [*view(3, "ann"), *purchase(1, 1), *purchase(2, 2)], UNVOUCHED)
+    for _ in range(2):
+        # an id that another person has used
+        store("eve", purchase(1, 1))
+    # an id with another product
+    store("ann", [*view(3, "ann"), *purchase(2, 4)])
+    lines = """SELECT u.external_id, product_id, vouched FROM purchase_lines JOIN users u ON u.id = user_id
+               ORDER BY 1, 2"""
+    assert rows(lines) == [("ann", 1, False), ("ann", 2, False), ("eve", 1, True)]
+    store("ann", purchase(2, 2))
+    assert rows(lines) == [("ann", 1, False), ("ann", 2, True), ("eve", 1, True)]
 
 
 def test_an_order_of_browsers_alone_counts_once() -> None:
