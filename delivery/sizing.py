@@ -372,15 +372,18 @@ def plan_redis(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
         up=True,
     )
     plan.redis_gib = max(REDIS_GIB_MIN, int(memory.result))
-    counted = Line(
-        "rate limits, each request of another client",
-        (Term("", demand.requests_per_s, "requests/s"), Term("×", sizes["client_counted_redis_ms"], "ms")),
-        "ms/s",
-    )
+    counted = [
+        Line(
+            f"rate limits, each request of another client{tls}",
+            (Term("", demand.requests_per_s, "requests/s"), Term("×", sizes[size], "ms")),
+            "ms/s",
+        )
+        for tls, size in (("", "client_counted_redis_ms"), (", TLS", "client_counted_redis_tls_ms"))
+    ]
     encrypted = [
         replace(line, what=f"{line.what}, TLS") for line in work_of("redis_tls_ms", "ms", rates, demand, costs)
     ]
-    work = [*work_of("redis_ms", "ms", rates, demand, costs), counted, *encrypted]
+    work = [*work_of("redis_ms", "ms", rates, demand, costs), *encrypted, *counted]
     busy = total("work in Redis", work, "ms/s")
     share = Line(
         "share of its one thread", (Term("", busy.result, "ms/s"), Term("÷", 1000, "ms/s of a thread")), "of a thread"
