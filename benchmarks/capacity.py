@@ -2,40 +2,51 @@
 
 The capacity plan (``./aisle simulate``) multiplies these figures. Processor time of the function's, PostgreSQL's and
 Redis's processes is counted, and not how long an answer took, so that other work of the machine changes little.
+
+Redis's share is that of a busy server with a replica (redis_replay.py). Memorystore encrypts by TLS, which the server
+of the local system is built without: ``--tls-server`` names one that has it, such as that of Debian's package
+redis-server. Without it, the shares of TLS stay as they are.
 """
 
 import argparse
 import json
+import os
 import platform
 import statistics
-import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
-import psutil
 
 from benchmarks.frame import Bench, make_topic, services
 from benchmarks.ingest import event, push
 from benchmarks.load import get, load, post
+from benchmarks.metering import Meter, family
 from benchmarks.plans import prepare
+from benchmarks.redis_pair import pair
+from benchmarks.redis_replay import REPLAYS, Recorded, Recorder, recording, snapshot
 from benchmarks.search import BROWSES, SEARCHES, pages
 from delivery.capacity_plan import COSTS_FILE
-from shared import messages
+from local import valkey
+from shared import clients, messages
 from shared.clients import postgres, redis_sync
 from shared.event_origin import Origin
-from shared.storage.answers.protocol import product_key, user_key
+from shared.http.limits import Limiter
+from shared.storage.answers.protocol import PRODUCTS, product_key, user_key
 
 COMMAND: Final = "python -m benchmarks.capacity"
 RUNS: Final = 3
 REQUESTS: Final = 200
 WARMING: Final = 40
-# The kernel counts processor time in hundredths of a second, which many answers from Redis share.
+# The kernel counts processor time in hundredths of a second, which many stored answers share.
 CACHED_REQUESTS: Final = 10 * REQUESTS
 CONNECTIONS: Final = 4
+# of instances, in the recording of rate limits
+MERGES: Final = 10
 # significant digits of a figure
 DIGITS: Final = 3
 
@@ -61,6 +72,8 @@ INSERT INTO cart_items (user_id, product_id, quantity, price_when_added)
 SELECT s.id, p.id, 1, p.price FROM shoppers s CROSS JOIN generate_series(1, cast(:lines AS integer)) AS line
 JOIN products p ON p.id = (SELECT min(id) FROM products) + mod(s.id * :lines + line, (SELECT count(*) FROM products))"""
 LINES: Final = 3
+# the count of a client that the rate limits of instances share
+COUNTED: Final = "client_counted"
 PRODUCT_TABLES: Final = ("products", "product_stats", "search_words", "catalog_counts", "trending_scores")
 
 
@@ -71,92 +84,6 @@ class Operation:
     name: str
     function: str
     requests: Callable[[int], list[bytes]]
-
-
-@dataclass(frozen=True)
-class Spent:
-    """Seconds of processor time, and bytes that went between the function and its services."""
-
-    function: float
-    postgres: float
-    redis: float
-    network: float
-
-    def minus(self, before: "Spent") -> "Spent":
-        """Return what was spent since ``before``."""
-        return Spent(
-            self.function - before.function,
-            self.postgres - before.postgres,
-            self.redis - before.redis,
-            self.network - before.network,
-        )
-
-
-def family(pid: int) -> list[psutil.Process]:
-    """Return a process and all its descendants."""
-    parent = psutil.Process(pid)
-    return [parent, *parent.children(recursive=True)]
-
-
-def processor_s(processes: Iterable[psutil.Process]) -> float:
-    """Return the processor time of processes, and of their children that have ended."""
-    total = 0.0
-    for process in processes:
-        try:
-            total += sum(process.cpu_times()[:4])
-        except psutil.NoSuchProcess:
-            # its parent counts it among those that have ended
-            continue
-    return total
-
-
-def postgres_bytes(processes: Sequence[psutil.Process], port: int) -> float:
-    """Return the bytes that these processes have sent to PostgreSQL and received, over connections that are open."""
-    ours = {
-        connection.laddr.port
-        for process in processes
-        for connection in process.net_connections("tcp")
-        if connection.raddr and connection.raddr.port == port
-    }
-    listed = subprocess.run(
-        ["ss", "-tinH", f"dport = :{port}"],  # part of every Linux; PATH says where
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    total = 0
-    for address, counters in zip(listed[::2], listed[1::2], strict=True):
-        if int(address.split()[3].rpartition(":")[2]) in ours:
-            total += sum(
-                int(word.partition(":")[2])
-                for word in counters.split()
-                if word.startswith(("bytes_sent:", "bytes_received:"))
-            )
-    return total
-
-
-def redis_bytes() -> int:
-    """Return the bytes that Redis has sent and received."""
-    info = redis_sync.client().info("stats")
-    return int(info["total_net_input_bytes"]) + int(info["total_net_output_bytes"])
-
-
-class Meter:
-    """Counts what a served function and its services spend."""
-
-    def __init__(self, function: str, parts: Mapping[str, int], postgres_port: int) -> None:
-        (server,) = [child for child in psutil.Process().children() if function in child.cmdline()]
-        self.function, self.parts, self.port = server.pid, parts, postgres_port
-
-    def spent(self) -> Spent:
-        """Return what was spent so far."""
-        function = family(self.function)
-        return Spent(
-            processor_s(function),
-            processor_s(family(self.parts["PostgreSQL"])),
-            processor_s(family(self.parts["Redis"])),
-            postgres_bytes(function, self.port) + redis_bytes(),
-        )
 
 
 def operations(products: int) -> list[Operation]:
@@ -256,6 +183,50 @@ def measure(meter: Meter, url: str, operation: Operation) -> dict[str, float]:
     return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
 
 
+def record(recorder: Recorder, url: str, operation: Operation) -> Recorded:
+    """Return what one more run writes to Redis. One request follows another, so that no two share a write."""
+    requests = operation.requests(RUNS)[:REQUESTS]
+    failures = load(url, requests[:WARMING], connections=1).failures
+    state = snapshot(redis_sync.client())
+    recorder.take()
+    failures += load(url, requests[WARMING:], connections=1).failures
+    if failures:
+        raise RuntimeError(f"{operation.name}: {failures} requests failed")
+    return Recorded(REQUESTS - WARMING, state, recorder.take())
+
+
+def record_counts(recorder: Recorder) -> Recorded:
+    """Return what the rate limits of instances write when each request comes from another client."""
+    import uvloop
+
+    async def count() -> None:
+        for instance in range(MERGES):
+            limiter = Limiter(f"capacity-{instance}")
+            for client in range(REQUESTS):
+                limiter.take(f"2001:db8::{client:x}")
+            if limiter.task is None:
+                raise RuntimeError("the rate limits are off")
+            await limiter.task
+
+    recorder.take()
+    uvloop.run(count())
+    recorded = Recorded(MERGES * REQUESTS, [], recorder.take())
+    if sum(write.replies for write in recorded.writes) != 2 * recorded.requests:
+        raise RuntimeError("rate limits bypassed Redis")
+    return recorded
+
+
+def redis_shares(recorded: Mapping[str, Recorded], tls_server: Path | None) -> dict[str, dict[str, float]]:
+    """Return what a busy Redis spends on each operation, and with ``tls_server`` how much more it is with TLS."""
+    with pair(valkey.program()) as servers:
+        shares = {name: {"redis_ms": each.busy_ms(servers)} for name, each in recorded.items()}
+    if tls_server is not None:
+        with pair(tls_server, tls=True) as servers:
+            for name, each in recorded.items():
+                shares[name]["redis_tls_ms"] = each.busy_ms(servers, tls=True) - each.busy_ms(servers)
+    return shares
+
+
 def connection_bytes(server: int) -> float:
     """Return the memory of its own that a connection to PostgreSQL has once it has run the hot statements."""
     # "postgres: user database host(port) idle"
@@ -271,10 +242,15 @@ def connection_bytes(server: int) -> float:
 def entry_sizes(measured: Collection[str]) -> dict[str, float]:
     """Return the bytes of the entries of Redis that the operations left; they are dropped or expire later."""
     redis = redis_sync.client()
-    keys = {"recommendations_cached": ("user_entry_bytes", user_key("user-1"))}
-    keys["product_cached"] = ("product_entry_bytes", product_key(1))
-    found = {name: redis.memory_usage(key) for operation, (name, key) in keys.items() if operation in measured}
-    return {name: float(size) for name, size in found.items() if size is not None}
+    keys: dict[str, list[Any]] = {}
+    if "recommendations_cached" in measured:
+        keys["user_entry_bytes"] = [user_key("user-1")]
+    if "product_cached" in measured:
+        keys["product_entry_bytes"] = [product_key(1)]
+    if "search" in measured:
+        keys["search_entry_bytes"] = list(redis.scan_iter(f"{PRODUCTS}:page:*", count=10_000))
+    sizes = {name: [size for key in found if (size := redis.memory_usage(key))] for name, found in keys.items()}
+    return {name: float(statistics.median(found)) for name, found in sizes.items() if found}
 
 
 def row_sizes(products: int, measured: Collection[str]) -> dict[str, float]:
@@ -312,7 +288,9 @@ def write_costs(costs: Mapping[str, Mapping[str, Any]], sizes: Mapping[str, Mapp
     """Replace the entries of the file that were measured now; entries of other commands stay."""
     known = json.loads(COSTS_FILE.read_text())
     known["about"] = about
-    known["operations"] |= costs
+    for name, values in costs.items():
+        # a share of TLS that was not measured now is that of another run
+        known["operations"][name] = known["operations"].get(name, {}) | values
     known["sizes"] |= sizes
     lines = ["{"]
     lines += [f'  "{name}": {json.dumps(known[name], ensure_ascii=False)},' for name in ("note", "about")]
@@ -330,12 +308,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="OPERATION", help="by default all; the entries of others stay")
     parser.add_argument("--products", type=int, default=10_000)
     parser.add_argument("--events", type=int, default=500_000)
+    parser.add_argument("--tls-server", type=Path, metavar="PROGRAM", help="a redis-server that was built with TLS")
     chosen = parser.parse_args(arguments)
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    with services(say) as running:
+    with services(say) as running, recording(running.environment["REDIS_URL"]) as recorder:
         users = max(3000, chosen.events // 100)
         # every product has neighbours: the answers are those of a shop with much traffic
         prepare(chosen.products, users, chosen.events, say, every=1)
@@ -343,6 +322,8 @@ def main(arguments: list[str] | None = None) -> int:
         postgres.write("UPDATE products SET quantity = 1000000, is_active = true")
         postgres.write("VACUUM (ANALYZE) products")
         postgres.write("CHECKPOINT")
+        # a request that bypasses Redis on a busy machine is another operation
+        running.environment["REDIS_TIMEOUT_S"] = os.environ["REDIS_TIMEOUT_S"] = "10"
         bench = Bench(dict(running.environment), chosen.products, chosen.events, say)
         for topic in (messages.USER_EVENTS, messages.CATALOG_CHANGES):
             make_topic(bench, topic)
@@ -355,20 +336,35 @@ def main(arguments: list[str] | None = None) -> int:
         ]
         costs: dict[str, dict[str, Any]] = {}
         sizes: dict[str, float] = {}
+        recorded: dict[str, Recorded] = {}
         for function in dict.fromkeys(operation.function for operation in listed):
             with bench.serving(function, RATE_LIMIT_PER_MINUTE="0") as url:
                 meter = Meter(function, parts, port)
                 for operation in listed:
                     if operation.function == function:
-                        costs[operation.name] = entry({"function": function, **measure(meter, url, operation)})
-                        say(f"{operation.name}: {costs[operation.name]}")
+                        costs[operation.name] = {"function": function, **measure(meter, url, operation)}
+                        say(f"{operation.name}, Redis woken by each write: {costs[operation.name]}")
                 sizes |= entry_sizes(set(costs))
                 if function == "recommendations":
                     sizes["connection_bytes"] = connection_bytes(parts["PostgreSQL"])
+            with bench.serving(function, RATE_LIMIT_PER_MINUTE="0", REDIS_URL=recorder.url) as url:
+                for operation in listed:
+                    if operation.function == function:
+                        recorded[operation.name] = record(recorder, url, operation)
+                        say(f"{operation.name}: {recorded[operation.name].shape()}")
         sizes |= row_sizes(chosen.products, set(costs))
+        os.environ["REDIS_URL"] = recorder.url
+        clients.reset()
+        recorded[COUNTED] = record_counts(recorder)
+    shares = redis_shares(recorded, chosen.tls_server)
+    sizes |= {f"{COUNTED}_{name}": value for name, value in shares.pop(COUNTED).items()}
+    for name, share in shares.items():
+        costs[name] = entry(costs[name] | share)
+        say(f"{name}: {costs[name]}")
     about = (
         f"Python {platform.python_version()}, {platform.machine()}, {chosen.products:,} products, {users:,} users, "
-        f"{chosen.events:,} events; medians of {RUNS} runs of {REQUESTS} requests over {CONNECTIONS} connections"
+        f"{chosen.events:,} events; medians of {RUNS} runs of {REQUESTS} requests over {CONNECTIONS} connections; "
+        f"Redis: medians of {REPLAYS} replays"
     )
     write_costs(costs, {name: entry({"value": value}) for name, value in sizes.items()}, about)
     print(f"wrote {COSTS_FILE}")

@@ -100,10 +100,10 @@ def started(arguments: Sequence[str], settings: Mapping[str, str], port: int) ->
             raise
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
-def wait_for(url: str, process: "subprocess.Popen[bytes]", timeout_s: float = 30) -> float:
+def wait_for(url: str, process: "subprocess.Popen[bytes]", timeout_s: float = 120) -> float:
     """Wait for any HTTP answer and return the seconds it took. Raises TimeoutError, also if the process ends."""
     begun = time.perf_counter()
     while time.perf_counter() - begun < timeout_s and process.poll() is None:

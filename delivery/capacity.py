@@ -12,7 +12,17 @@ from typing import Final
 
 from delivery import cost
 from delivery.arithmetic import Line, total
-from delivery.capacity_plan import CONNECTOR, TRAINING, Costs, Limit, Plan, read_limits
+from delivery.capacity_plan import (
+    CONNECTOR,
+    REDIS_THREAD,
+    SQL_CONNECTIONS,
+    SQL_PROCESSORS,
+    TRAINING,
+    Costs,
+    Limit,
+    Plan,
+    read_limits,
+)
 from delivery.demand import LEAST_REQUESTS, MOST_REQUESTS, Demand
 from delivery.sizing import (
     BUSY,
@@ -82,7 +92,7 @@ def limits_of(plan: Plan, published: float, pushed: float, limits: Mapping[str, 
             "instances",
             "ask Google for a higher quota",
         ),
-        Limit("processors of PostgreSQL", plan.sql_cpus, limits["sql_cpus"], "vCPU", "serve reads from a replica"),
+        Limit(SQL_PROCESSORS, plan.sql_cpus, limits["sql_cpus"], "vCPU", "serve reads from a replica"),
         Limit(
             "memory of PostgreSQL",
             sql_memory,
@@ -92,16 +102,16 @@ def limits_of(plan: Plan, published: float, pushed: float, limits: Mapping[str, 
         ),
         Limit("disk of PostgreSQL", plan.disk_gib, limits["sql_disk_gib"], "GiB", "keep events for fewer months"),
         Limit(
-            "connections to PostgreSQL",
+            SQL_CONNECTIONS,
             plan.max_connections,
             limits["sql_connections"],
             "connections",
             "put a pooler in front",
         ),
         Limit("memory of Redis", plan.redis_gib, limits["redis_gib"], "GiB", "divide the keys among several"),
-        Limit("the thread of Redis", plan.redis_busy, BUSY, "of a thread", "move to Memorystore for Valkey"),
+        Limit(REDIS_THREAD, plan.redis_busy, BUSY, "of a thread", "divide the keys among several"),
         Limit(
-            "throughput of Redis", plan.network_mbps, limits["redis_mbps"], "Mbit/s", "move to Memorystore for Valkey"
+            "throughput of Redis", plan.network_mbps, limits["redis_mbps"], "Mbit/s", "divide the keys among several"
         ),
         Limit(
             "publishing to Pub/Sub", published, limits["pubsub_publish_mb_s"], "MB/s", "ask Google for a higher quota"

@@ -14,6 +14,10 @@ LIMITS_FILE: Final = Path(__file__).parent / "limits.json"
 # the limit beyond which Spark trains: the others stop requests
 TRAINING: Final = "memory of the training"
 CONNECTOR: Final = "the connector"
+# the limits beyond which a larger design begins
+REDIS_THREAD: Final = "the thread of Redis"
+SQL_CONNECTIONS: Final = "connections to PostgreSQL"
+SQL_PROCESSORS: Final = "processors of PostgreSQL"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from delivery.arithmetic import amount
 from delivery.capacity import plan_for
-from delivery.capacity_plan import TRAINING, Limit, Plan, read_limits
+from delivery.capacity_plan import REDIS_THREAD, SQL_CONNECTIONS, SQL_PROCESSORS, TRAINING, Limit, Plan, read_limits
 from delivery.demand import MOST_REQUESTS, PROFILES, Demand
 from delivery.sizing import DISK_GROWTH, SQL_DISK_MIN
 from shared.manifest import manifest
@@ -48,6 +48,10 @@ EXPLANATION: Final = """
 - **Costs are processor time** of one kind of machine. A slower vCPU needs more of them.
 - **Six tenths busy** is what an instance, a connection, the database, the connector and the thread of Redis are
   planned for. A request then takes two and a half times as long as it works.
+- **Redis works** as measured with a replica, and while it is busy. A Redis with little to do takes several times as
+  long for each command, since it is woken for it. The share of TLS comes from a server that has it. No command shares
+  a write with another request's, as the commands of a busy instance do. The alert `redis-cpu` reports a thread that is
+  busier than planned.
 - **Connections** are those of all instances that may run, twice for functions, since a release starts new ones
   before the old ones have ended. Terraform refuses a plan with more than `max_connections`, and with more addresses
   or more throughput than the network has.
@@ -59,17 +63,6 @@ EXPLANATION: Final = """
 - **Training** on one machine is limited by its memory for the pairs of users and products; the largest function has
   32 GiB. Spark trains up to 1.8 billion pairs ([models](models.md#beyond-one-machine)); a plan with more needs a
   smaller `SIMILARITY_LOOKBACK_DAYS`. Spark's price is not in the plan.
-
-## What the present design does not do
-
-Three parts that larger shops use are left out, because the clients would have to change:
-
-- **A pooler.** Managed Connection Pooling needs Cloud SQL Enterprise Plus, and PgBouncer in transaction mode keeps
-  no `SET` of a session, while each connection of `shared/clients/postgres.py` sets its role, time-outs and time
-  zone, and prepares its statements.
-- **Read replicas.** Every function has one address of PostgreSQL, and reads what it has just written.
-- **Memorystore for Valkey** is a cluster. The scripts that store an answer and its user's change name two keys,
-  which a cluster keeps together only if the keys share a hash tag; today's keys have none.
 """
 
 
@@ -221,6 +214,34 @@ def reach(plans: Sequence[Plan]) -> str:
     )
 
 
+def not_needed(plan: Plan) -> str:
+    """Return which parts of larger systems a plan does without, and up to which load."""
+    limits = {limit.name: limit for limit in plan.limits}
+
+    def use(name: str) -> str:
+        limit = limits[name]
+        used = f"{amount(limit.used)} of {amount(limit.limit)} {limit.unit}"
+        return f"The plan uses {used}; the limit is reached {load_of(limit)}."
+
+    points = [
+        f"**A pooler of connections.** {use(SQL_CONNECTIONS)} The pools of "
+        "`shared/clients/postgres.py` open few connections for each instance. Beyond that load, Managed Connection "
+        "Pooling needs Cloud SQL Enterprise Plus, and a pool for each transaction keeps no `SET` of a session, while "
+        "each connection sets its role, time-outs and time zone.",
+        f"**Read replicas.** {use(SQL_PROCESSORS)} Beyond that load, the reads of searches and "
+        "recommendations would go to an address of their own, and tolerate that a replica lags.",
+        f"**Memorystore for Valkey.** {use(REDIS_THREAD)} Valkey reads, writes and encrypts in more "
+        "threads, and in its mode with a cluster has several servers. For a cluster, the two keys of the script that "
+        "stores an answer would share a hash tag ([decision 0083](decisions/0083-one-redis.md)).",
+    ]
+    listed = "\n".join(
+        textwrap.fill(point, 116, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+        for point in points
+    )
+    load = f"{amount(plan.demand.requests_per_s)} requests/s"
+    return f"\n## What no plan needs\n\n{load} need none of three parts that larger systems have:\n\n{listed}\n"
+
+
 def page() -> str:
     """Return the text of docs/capacity.md."""
     plans = [plan_for(demand) for demand in PROFILES]
@@ -236,7 +257,8 @@ def page() -> str:
         f"`terraform/envs/{profile_file(plan.demand).name}`:\n\n```text\n{text(plan)}```\n"
         for plan in plans
     )
-    return f"{INTRODUCTION}\n{chr(10).join([TABLE_HEAD, *rows])}\n\n{reach(plans)}\n{EXPLANATION}\n{shown}"
+    table = "\n".join([TABLE_HEAD, *rows])
+    return f"{INTRODUCTION}\n{table}\n\n{reach(plans)}\n{EXPLANATION}{not_needed(plans[-1])}\n{shown}"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from delivery.arithmetic import Line, Term, total
@@ -25,6 +26,8 @@ RESERVED_CONNECTIONS: Final = 15
 CONNECTIONS_STEP: Final = 50
 ADDRESSES_PER_INSTANCE: Final = 4
 TTL_S: Final = int(Settings.model_fields["recommendation_ttl_s"].default)
+# CACHE_TTL_S in functions/products/answering.py
+PAGE_TTL_S: Final = 60
 EVENT_MONTHS: Final = int(Settings.model_fields["event_retention_months"].default)
 TRAINING_DAYS: Final = int(Settings.model_fields["similarity_lookback_days"].default)
 DAY_S: Final = 86_400
@@ -342,22 +345,22 @@ def addresses_of(plan: Plan) -> Line:
 def plan_redis(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
     """Plan the memory and the processor of Redis."""
     demand, sizes = plan.demand, costs.sizes
-    computed = Line(
-        "answers computed while one lives",
-        (Term("", rates["recommendations_computed"].result, "requests/s"), Term("×", TTL_S, "s")),
-        "answers",
-    )
-    of_users = Line(
-        "answers of users",
-        (Term("", min(computed.result, demand.users), "users"), Term("×", sizes["user_entry_bytes"], "bytes")),
-        "bytes",
-    )
-    of_products = Line(
-        "product pages",
-        (Term("", demand.products, "products"), Term("×", sizes["product_entry_bytes"], "bytes")),
-        "bytes",
-    )
-    entries = total("entries", [of_users, of_products], "bytes")
+
+    def living(what: str, operation: str, ttl_s: int, most: float, size: str) -> list[Line]:
+        computed = Line(
+            f"{what} computed while one lives",
+            (Term("", rates[operation].result, "requests/s"), Term("×", ttl_s, "s")),
+            what,
+        )
+        stored = Line(what, (Term("", min(computed.result, most), what), Term("×", sizes[size], "bytes")), "bytes")
+        return [computed, stored]
+
+    lines = [
+        *living("answers of users", "recommendations_computed", TTL_S, demand.users, "user_entry_bytes"),
+        *living("product pages", "product_computed", PAGE_TTL_S, demand.products, "product_entry_bytes"),
+        *living("search pages", "search", PAGE_TTL_S, math.inf, "search_entry_bytes"),
+    ]
+    entries = total("entries", lines[1::2], "bytes")
     memory = Line(
         "memory",
         (
@@ -369,13 +372,24 @@ def plan_redis(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
         up=True,
     )
     plan.redis_gib = max(REDIS_GIB_MIN, int(memory.result))
-    work = work_of("redis_ms", "ms", rates, demand, costs)
+    counted = [
+        Line(
+            f"rate limits, each request of another client{tls}",
+            (Term("", demand.requests_per_s, "requests/s"), Term("×", sizes[size], "ms")),
+            "ms/s",
+        )
+        for tls, size in (("", "client_counted_redis_ms"), (", TLS", "client_counted_redis_tls_ms"))
+    ]
+    encrypted = [
+        replace(line, what=f"{line.what}, TLS") for line in work_of("redis_tls_ms", "ms", rates, demand, costs)
+    ]
+    work = [*work_of("redis_ms", "ms", rates, demand, costs), *encrypted, *counted]
     busy = total("work in Redis", work, "ms/s")
     share = Line(
         "share of its one thread", (Term("", busy.result, "ms/s"), Term("÷", 1000, "ms/s of a thread")), "of a thread"
     )
     plan.redis_busy = share.result
-    plan.sections["Redis"] = [computed, of_users, of_products, entries, memory, *work, busy, share]
+    plan.sections["Redis"] = [*lines, entries, memory, *work, busy, share]
 
 
 def plan_messages(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> tuple[float, float]:

@@ -19,6 +19,7 @@ locals {
     ],
     local.redis ? [
       { title = "Redis: memory", filter = "metric.type=\"redis.googleapis.com/stats/memory/system_memory_usage_ratio\" resource.type=\"redis_instance\"", aligner = "ALIGN_MEAN", reducer = "REDUCE_MAX", by = [] },
+      { title = "Redis: thread", filter = "metric.type=\"redis.googleapis.com/stats/cpu_utilization_main_thread\" resource.type=\"redis_instance\"", aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", by = ["resource.label.node_id"] },
       { title = "Redis: hit ratio", filter = "metric.type=\"redis.googleapis.com/stats/cache_hit_ratio\" resource.type=\"redis_instance\"", aligner = "ALIGN_MEAN", reducer = "REDUCE_MEAN", by = [] },
     ] : [],
   )

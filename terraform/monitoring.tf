@@ -48,6 +48,12 @@ locals {
         filter  = "resource.type=\"redis_instance\" AND metric.type=\"redis.googleapis.com/stats/memory/system_memory_usage_ratio\""
         aligner = "ALIGN_MEAN", reducer = "REDUCE_MAX", by = ["resource.labels.instance_id"], threshold = 0.9, duration = "900s"
       }
+      # seconds of its one thread by the second: the capacity plan leaves four tenths to spare
+      redis-cpu = {
+        title   = "Redis is busier than planned", runbook = "redis-lost", severity = "WARNING"
+        filter  = "resource.type=\"redis_instance\" AND metric.type=\"redis.googleapis.com/stats/cpu_utilization_main_thread\""
+        aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", by = ["resource.labels.instance_id", "resource.labels.node_id"], threshold = 0.6, duration = "900s"
+      }
     } : {},
     {
       job-failures = {

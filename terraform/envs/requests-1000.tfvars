@@ -8,7 +8,7 @@ vpc_egress     = "connector"
 
 database = {
   tier            = "db-custom-6-23040"
-  disk_gb         = 80 # it grows by itself, to at most 10 times as much
+  disk_gb         = 81 # it grows by itself, to at most 10 times as much
   max_connections = 250
 }
 

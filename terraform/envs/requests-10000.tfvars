@@ -7,24 +7,24 @@ warm_instances = 1
 vpc_egress     = "direct"
 
 database = {
-  tier            = "db-custom-68-261120"
-  disk_gb         = 796 # it grows by itself, to at most 10 times as much
-  max_connections = 800
+  tier            = "db-custom-54-207360"
+  disk_gb         = 809 # it grows by itself, to at most 10 times as much
+  max_connections = 700
 }
 
 redis = { tier = "STANDARD_HA", memory_gb = 7 }
 
 function_instances = {
-  products           = 32
+  products           = 26
   events             = 8
   collect            = 2
-  recommendations    = 18
-  cart               = 12
+  recommendations    = 20
+  cart               = 8
   accounts           = 2
   admin              = 2
   web                = 2
-  update_preferences = 11
-  update_popularity  = 3
+  update_preferences = 9
+  update_popularity  = 2
   refresh_catalog    = 2
 }
 

@@ -29,7 +29,7 @@ run "without_redis_nothing_speaks_of_it" {
   }
 
   assert {
-    condition     = length(google_redis_instance.this) == 0 && length(google_secret_manager_secret.redis_url) == 0 && !contains(local.apis, "redis") && !contains(keys(local.alerts), "redis-memory")
+    condition     = length(google_redis_instance.this) == 0 && length(google_secret_manager_secret.redis_url) == 0 && !contains(local.apis, "redis") && length(setintersection(keys(local.alerts), ["redis-memory", "redis-cpu"])) == 0 && !anytrue([for chart in local.charts : strcontains(chart.filter, "redis")])
     error_message = "something of Redis is left"
   }
 }

@@ -2,6 +2,7 @@
 
 import re
 
+from delivery.sizing import BUSY
 from tests.terraform.conftest import PROJECT, SECRET_VALUES, Plan
 
 CLOUD_NAME = str.maketrans("_", "-")
@@ -251,7 +252,17 @@ def test_every_public_function_is_watched(plan: Plan) -> None:
     assert set(plan.by_key("google_monitoring_slo", "latency")) == public
     assert len(plan.by_key("google_monitoring_alert_policy", "burn")) == 4 * len(public)
     alerts = set(plan.by_key("google_monitoring_alert_policy", "this"))
-    assert alerts >= {"dead-letters", "job-failures", "sql-connections", "sql-disk", "redis-memory"}
+    assert alerts >= {"dead-letters", "job-failures", "sql-connections", "sql-disk", "redis-memory", "redis-cpu"}
+
+
+def test_the_alert_on_the_thread_of_redis_is_the_share_that_the_capacity_plan_keeps(plan: Plan) -> None:
+    (condition,) = plan.by_key("google_monitoring_alert_policy", "this")["redis-cpu"]["conditions"]
+    (threshold,) = condition["condition_threshold"]
+    assert threshold["threshold_value"] == BUSY
+    # seconds by the second, of both ways in which a thread works, and of each node by itself
+    (aggregation,) = threshold["aggregations"]
+    assert (aggregation["per_series_aligner"], aggregation["cross_series_reducer"]) == ("ALIGN_RATE", "REDUCE_SUM")
+    assert "resource.labels.node_id" in aggregation["group_by_fields"]
 
 
 def test_in_production_the_database_and_the_cache_are_protected(prod: Plan) -> None:

@@ -10,18 +10,21 @@ import pytest
 from delivery import capacity_plan, cost, sizing
 from delivery.capacity import plan_for
 from delivery.capacity_plan import Costs, Plan
-from delivery.demand import Demand
+from delivery.demand import PROFILES, Demand
+from functions.products.answering import CACHE_TTL_S
 from shared.manifest import manifest
 
 GIB = 2**30
 
 
 def operation(function: str, function_ms: float, postgres_ms: float, redis_ms: float, kib: float) -> dict[str, Any]:
+    """Return the costs of an operation; with TLS, Redis works half as much again."""
     return {
         "function": function,
         "function_ms": function_ms,
         "postgres_ms": postgres_ms,
         "redis_ms": redis_ms,
+        "redis_tls_ms": redis_ms / 2,
         "network_kib": kib,
     }
 
@@ -49,6 +52,9 @@ ROUND = Costs(
         "log_row_bytes": 300,
         "user_entry_bytes": 10_000,
         "product_entry_bytes": 1500,
+        "search_entry_bytes": 20_000,
+        "client_counted_redis_ms": 0.01,
+        "client_counted_redis_tls_ms": 0.002,
         "message_bytes": 500,
         "connection_bytes": 5 * 2**20,
         "search_growth": 2,
@@ -165,10 +171,35 @@ def test_redis_holds_an_answer_of_each_user_at_most() -> None:
     many, few = (plan_for(Demand(100, users=users), ROUND) for users in (100_000, 1_000))
     assert result(many, "Redis", "answers of users") == pytest.approx(4200 * 10_000)
     assert result(few, "Redis", "answers of users") == pytest.approx(1_000 * 10_000)
-    assert many.redis_gib == 5
-    large = plan_for(Demand(100, products=10_000_000), ROUND)
-    # (10,000,000 × 1500 + 4200 × 10,000) bytes × 1.5 = 21.01 GiB
-    assert large.redis_gib == 22
+    assert result(few, "Redis", "product pages") == result(many, "Redis", "product pages")
+
+
+def test_redis_holds_the_pages_of_a_minute() -> None:
+    # 8 product pages and 10 searches a second, of at most so many products, and of any number of searches
+    many, few = (plan_for(Demand(100, products=products), ROUND) for products in (481, 479))
+    assert result(many, "Redis", "product pages") == pytest.approx(480 * 1500)
+    assert result(few, "Redis", "product pages") == pytest.approx(479 * 1500)
+    for plan in (many, few):
+        assert result(plan, "Redis", "search pages") == pytest.approx(600 * 20_000)
+    assert sizing.PAGE_TTL_S == CACHE_TTL_S
+
+
+def test_redis_has_half_as_much_memory_again_as_its_entries() -> None:
+    assert plan_for(Demand(100), ROUND).redis_gib == 5
+    # 100 times as many are (420,000 × 10,000 + 48,000 × 1500 + 60,000 × 20,000) bytes × 1.5 = 7.64 GiB
+    large = plan_for(Demand(10_000, products=1_000_000, users=1_000_000), ROUND)
+    assert result(large, "Redis", "entries") == pytest.approx(5_472_000_000)
+    assert large.redis_gib == 8
+
+
+def test_the_thread_of_redis_counts_clients_and_encrypts(hundred: Plan) -> None:
+    # 21 × 0.05 + 14 × 0.1 + 5 × 0.05 + 12 × 0.05 + 8 × 0.05 + 10 × 0.1 + 24 × 0.1 + 4 × 0.1 + 6 × 0.1 + 4 × 0.1
+    operations = 8.5
+    assert result(hundred, "Redis", "recommendations computed, TLS") == pytest.approx(14 * 0.05)
+    assert result(hundred, "Redis", "rate limits, each request of another client") == pytest.approx(100 * 0.01)
+    counted = 100 * (0.01 + 0.002)
+    assert result(hundred, "Redis", "work in Redis") == pytest.approx(1.5 * operations + counted)
+    assert hundred.redis_busy == pytest.approx((1.5 * operations + counted) / 1000)
 
 
 def test_small_messages_count_as_a_kilobyte(hundred: Plan) -> None:
@@ -255,6 +286,13 @@ def test_every_cost_has_its_command_and_its_day() -> None:
     for name, entry in file["operations"].items():
         assert entry["function_ms"] > 0, name
         assert manifest().entries[entry["function"]].kind != "job"
+        # where Redis works, it encrypts
+        assert bool(entry["redis_ms"]) == bool(entry["redis_tls_ms"]), name
+
+
+def test_only_the_training_stops_the_largest_profile() -> None:
+    for limit in plan_for(PROFILES[-1]).limits:
+        assert limit.name == capacity_plan.TRAINING or limit.share <= 1, limit
 
 
 def test_every_limit_has_a_source_and_the_day_of_its_comparison_or_none() -> None:

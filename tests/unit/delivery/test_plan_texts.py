@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from delivery import plan_texts
+from delivery.arithmetic import amount
 from delivery.capacity import plan_for
-from delivery.capacity_plan import Plan
+from delivery.capacity_plan import REDIS_THREAD, SQL_CONNECTIONS, SQL_PROCESSORS, Plan
 from delivery.demand import PROFILES, Demand
 from shared.manifest import manifest
 from tests.unit.delivery.test_capacity import GIB, ROUND
@@ -85,3 +86,19 @@ def test_the_page_says_up_to_which_load_the_design_goes(hundred: Plan) -> None:
     assert first.name in within
     beyond = plan_texts.reach([hundred, plan_for(Demand(100_000), ROUND)])
     assert beyond.startswith("The largest plan is beyond a limit of the present design: ")
+
+
+def test_the_page_says_up_to_which_load_a_part_is_not_needed(hundred: Plan) -> None:
+    shown = " ".join(plan_texts.not_needed(hundred).split())
+    assert shown.startswith("## What no plan needs 100 requests/s need none of three parts")
+    for part, name in (
+        ("A pooler of connections.", SQL_CONNECTIONS),
+        ("Read replicas.", SQL_PROCESSORS),
+        ("Memorystore for Valkey.", REDIS_THREAD),
+    ):
+        (limit,) = [each for each in hundred.limits if each.name == name]
+        used = f"{amount(limit.used)} of {amount(limit.limit)} {limit.unit}"
+        assert (
+            f"**{part}** The plan uses {used}; the limit is reached at {amount(limit.reached_at or 0)} requests/s."
+            in shown
+        )
