@@ -104,6 +104,7 @@ class Constants(NamedTuple):
     affinity_trend: float
     popularity_discount: float
     short_profile_fit: float
+    lasting_discount: float
 
 
 class Scratch(NamedTuple):
@@ -312,7 +313,7 @@ def rank_candidates(
             max_bought = max(max_bought, bought[item])
         max_trend = max_trend or 1.0
         short = min(1.0, SHORT_PROFILE / max(profile_candidates.n_known[row], 1))
-        power = constants.popularity_discount * short
+        power = max(constants.popularity_discount * short, constants.lasting_discount)
         if power > 0:
             max_cf = 0.0
             for place in range(n):

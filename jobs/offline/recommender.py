@@ -137,6 +137,7 @@ class OfflineRecommender:
                 formula.affinity_trend,
                 formula.popularity_discount,
                 formula.short_profile_fit,
+                formula.lasting_discount,
             ),
             self._find_candidates(neighbours, formula),
             self._returning(policy),

@@ -152,6 +152,7 @@ FORMULA: Final[Values] = {
     "prior_evidence": (None, 10.0, 3.0, *PRIOR_EVIDENCES),
     "popularity_discount": POPULARITY_DISCOUNTS,
     "short_profile_fit": SHORT_PROFILE_FITS,
+    "lasting_discount": (0.0, 0.2, 0.5, 0.8),
     "half_life_days": (None, 240.0, 120.0, 60.0, 30.0, 15.0, 7.0),
     "profile_events": (10, 20, 50, 100, PROFILE_EVENTS_MAX),
     "rank_decay": (1.0, 0.99, 0.97, 0.93, 0.85, 0.7, 0.5),

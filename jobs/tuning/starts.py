@@ -63,6 +63,8 @@ def formula_values(objective: Objective) -> Values:
     fixed: set[str] = set()
     if objective.new_only:
         fixed |= {"repeat_weight"}
+    if objective.repeats == "only":
+        fixed |= {"lasting_discount"}
     if not objective.has_taste():
         fixed |= {"blend", "affinity_trend", "short_profile_fit"}
     if objective.has_one_weight:

@@ -169,6 +169,7 @@ def tune_for(objective: Objective, best: FinishedTrial, budget: Budget) -> Formu
         repeat_weight=start.repeat_weight,
         popularity_discount=start.popularity_discount,
         short_profile_fit=start.short_profile_fit,
+        lasting_discount=start.lasting_discount,
     )
     trials = [
         Trial(

@@ -17,14 +17,15 @@ and a candidate's score is
 where, with n products in the profile,
 
     short = min(1, SHORT_PROFILE / n)
-    own(j) = cf(j) / (POPULARITY_FLOOR + bought(j) / max bought)^(popularity_discount · short)
+    own(j) = cf(j) / (POPULARITY_FLOOR + bought(j) / max bought)^max(popularity_discount · short, lasting_discount)
     fit(j) = affinity(j) · (1 + affinity_trend · trend(j) / max trend)
     b = min(blend, 1 − short_profile_fit · short), or blend where no candidate fits
     prior = trending_prior · prior_evidence / (prior_evidence + n)
 
 ``bought`` is the number of purchases ever, or the trend where none of the candidates was bought. The more is known of a
 visitor, the less popularity counts (``prior``). The neighbours of few products are mostly popular ones, so a short
-profile discounts neighbours by their popularity (``own``), and gives products of the same kind a share (``b``).
+profile discounts neighbours by their popularity (``own``), and gives products of the same kind a share (``b``). Where
+neighbours of any profile are mostly what sold well long ago, the discount lasts (``lasting_discount``).
 
 ``affinity`` in shared/domain/ranking.py says how well a product fits the user's taste. Maxima are over the candidates
 of one user, without those that return (VIEWED_TIER, BOUGHT_TIER).
@@ -168,6 +169,7 @@ class Formula:
     prior_evidence : products in the profile that halve the prior, above 0; None for a prior that never shrinks.
     popularity_discount : how much popularity reduces what a short profile suggests, at least 0; 1 divides by it.
     short_profile_fit : least share of the fit to the user's taste with a short profile, in [0, 1].
+    lasting_discount : least power by which popularity divides, however long the profile, at least 0.
     """
 
     profile_events: int = 50
@@ -184,6 +186,7 @@ class Formula:
     prior_evidence: float | None = None
     popularity_discount: float = 0.0
     short_profile_fit: float = 0.0
+    lasting_discount: float = 0.0
 
     @classmethod
     def of_version(
@@ -235,7 +238,8 @@ class Formula:
 
     def discount_power(self, n_products: int) -> float:
         """Return the power by which popularity divides, for a profile of this many products."""
-        return self.popularity_discount * min(1.0, SHORT_PROFILE / max(n_products, 1))
+        short = min(1.0, SHORT_PROFILE / max(n_products, 1))
+        return max(self.popularity_discount * short, self.lasting_discount)
 
     def blend_for(self, n_products: int) -> float:
         """Return the share of the collaborative score beside some fit, for a profile of this many products."""

@@ -36,6 +36,8 @@ FORMULAE = [
     Formula(exclusion_policy="unmet", blend=1.0),
     Formula(popularity_discount=1.0, short_profile_fit=0.7, trending_window="30d"),
     Formula(popularity_discount=2.0, blend=1.0, trending_window="all", trending_prior=0.1, prior_evidence=0.3),
+    Formula(lasting_discount=0.5, repeat_weight=0.2, trending_prior=0.1),
+    Formula(popularity_discount=1.0, lasting_discount=0.3, blend=0.9, trending_window="30d"),
 ]
 
 FOLD = """

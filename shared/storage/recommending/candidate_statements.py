@@ -183,7 +183,7 @@ SELECT json_build_object({explanation}
                            WHERE t.time_window = trending_window AND t.product_id = c.id) END, 0),
             c.category_id, c.brand, c.tags, c.price, c.in_stock, c.latitude, c.longitude, c.tier, c.position,
             c.item_group_id, c.discount,
-            CASE WHEN popularity_discount > 0
+            CASE WHEN popularity_discount > 0 OR lasting_discount > 0
                  THEN coalesce((SELECT purchase_count FROM product_stats t WHERE t.product_id = c.id), 0)
                  ELSE 0 END)), '[]')
         FROM {candidates} AS c)

@@ -26,11 +26,12 @@ STORED = {
     "prior_evidence": 0.3,
     "popularity_discount": 0.5,
     "short_profile_fit": 0.7,
+    "lasting_discount": 0.2,
 }
 
 
 def test_a_stored_formula_is_read_as_it_was_written() -> None:
-    formula = Formula(7, 0.9, 30.0, 0.5, 1.0, 2.0, 0.8, 0.1, 0.0, "all", "seen", 0.3, 0.5, 0.7)
+    formula = Formula(7, 0.9, 30.0, 0.5, 1.0, 2.0, 0.8, 0.1, 0.0, "all", "seen", 0.3, 0.5, 0.7, 0.2)
     assert formula.parameters() == STORED
     assert Formula.from_parameters(STORED) == formula
 
@@ -95,6 +96,7 @@ def test_a_shop_without_a_model_has_this_formula() -> None:
         "prior_evidence": None,
         "popularity_discount": 0.0,
         "short_profile_fit": 0.0,
+        "lasting_discount": 0.0,
     }
 
 
@@ -104,6 +106,9 @@ def test_what_a_list_owes_to_a_short_profile_counts_in_full_up_to_three_products
     assert [formula.blend_for(n) for n in (0, 1, 3, 4, 6)] == pytest.approx([0.3, 0.3, 0.3, 0.475, 0.65])
     # the profile says enough: the share is the tuned one
     assert formula.blend_for(11) == formula.blend_for(200) == 0.8
-    # versions of earlier releases have neither
+    # a discount that lasts is the least, and takes nothing from a greater one
+    lasting = formula.with_(lasting_discount=0.5)
+    assert [lasting.discount_power(n) for n in (1, 8, 9, 10, 200)] == pytest.approx([1.5, 0.5625, 0.5, 0.5, 0.5])
+    # versions of earlier releases have none of them
     assert Formula().discount_power(1) == 0.0
     assert Formula(blend=0.9).blend_for(1) == 0.9

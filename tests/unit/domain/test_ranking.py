@@ -187,6 +187,12 @@ def test_what_everybody_buys_is_discounted_for_a_short_profile() -> None:
     assert ids([staple, special], formula=discounted, n_known=3) == [2, 1]
     # of thirty products a tenth of it is left
     assert ids([staple, special], formula=discounted, n_known=30) == [1, 2]
+    lasting = discounted.with_(lasting_discount=0.5)
+    assert ids([staple, special], formula=lasting, n_known=30) == [2, 1]
+    # 1 / 1.1^0.5 beside 0.5 / 0.2^0.5
+    assert [product.score for product in rank([staple, special], TASTE, lasting, 2, n_known=200)] == pytest.approx(
+        [1.0, (1 / 1.1**0.5) / (0.5 / 0.2**0.5)]
+    )
     ranked = rank([staple, special], TASTE, discounted, 2, n_known=1)
     # 1 / (0.1 + 1) beside 0.5 / (0.1 + 0.1)
     assert [(product.id, product.score) for product in ranked] == [

@@ -134,7 +134,8 @@ def test_only_parameters_that_can_matter_are_tuned() -> None:
     unknown = formula_values(objective(repeats="exclude", length_shares=(1 / 3, 1 / 3, 1 / 3)))
     assert visitors.keys() - unknown.keys() == {"blend", "affinity_trend", "short_profile_fit"}
     known = formula_values(objective(with_categories(), repeats="only", length_shares=(1 / 3, 1 / 3, 1 / 3)))
-    assert not VISITORS_ONLY & known.keys()
+    assert not (VISITORS_ONLY | {"lasting_discount"}) & known.keys()
+    assert "lasting_discount" in visitors
     assert visitors["exclusion_policy"] == ("bought", "seen")
     assert weighting_values(objective()) == WEIGHTING
     assert WEIGHTING.keys() - weighting_values(objective(weight=3.0)).keys() == {"weight_power"}

@@ -176,14 +176,44 @@ def test_a_model_is_tuned_for_other_answers_from_the_better_of_two_formulae(repe
     for own in (start.with_(profile_events=10, exclusion_policy="seen"), start.with_(trending_prior=10.0, blend=0.0)):
         tuned.formulae.clear()
         best = FinishedTrial(
-            "cosine", {}, Weighting(), own.with_(repeat_weight=0.3), TrialState.DONE, neighbours=neighbours
+            "cosine",
+            {},
+            Weighting(),
+            own.with_(repeat_weight=0.3, lasting_discount=0.5),
+            TrialState.DONE,
+            neighbours=neighbours,
         )
         chosen = tune_for(tuned, best, Budget(0.0))
-        # what is left out, and the weight of known products, are those of the answers
+        # what is left out, the weight of known products and the discounts are those of the answers
         adapted = own.with_(exclusion_policy=start.exclusion_policy, repeat_weight=start.repeat_weight)
         assert tuned.formulae == [adapted, start]
         scores = [tuned.score(neighbours, formula, Budget(0.0)).mean() for formula in (adapted, start)]
         assert chosen == (adapted if scores[0] >= scores[1] else start)
+
+
+@pytest.mark.parametrize("is_over", [True, False], ids=["over", "lasting"])
+def test_what_sold_well_in_a_season_that_is_over_is_discounted_for_long_profiles(is_over: bool) -> None:
+    """Of the ten products that everybody bought, five each, the others are bought later only in a season that lasts."""
+    n_users, n_items = 40, 60
+    events = []
+    for user in range(n_users):
+        sold_well = [(user + place) % 10 for place in range(10)]
+        events += [(user, item, 5.0, 1.0 + user / 100) for item in sold_well[:5]]
+        own = [10 + (user + place) % 50 for place in range(10)]
+        events += [(user, item, 5.0, 50.0 + user / 100) for item in own]
+        later = [10 + (user + place) % 50 for place in range(10, 15)] if is_over else sold_well[5:]
+        events += [(user, item, 5.0, 90.0 + user / 100) for item in later]
+    split = split_last_days(data.history(*events, users=n_users, items=n_items), 20, new_only=True)
+    tuned = Objective([split], Catalog.unknown(n_items), repeats="exclude")
+    neighbours = Neighbours.none(n_items, 20)
+    neighbours.indices[:, :10] = np.arange(10)
+    neighbours.indices[10:, 10:15] = 10 + (np.arange(50)[:, None] + np.arange(1, 6)) % 50
+    neighbours.scores[:] = np.where(neighbours.indices >= 10, 0.5, 0.2) * (neighbours.indices >= 0)
+    formula = Formula(blend=1.0, exclusion_policy="seen")
+    trial = Trial("cosine", {}, Weighting(), formula, tuned.score([neighbours], formula, Budget(9.0)), [neighbours])
+    sweep_formula(tuned, trial, {"lasting_discount": FORMULA["lasting_discount"]}, Budget(1_000.0))
+    assert (trial.formula.lasting_discount > 0) == is_over
+    assert trial.formula.with_(lasting_discount=0.0) == formula
 
 
 def test_a_formula_that_visitors_may_not_be_served_with_is_not_even_tried() -> None:
