@@ -20,11 +20,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Self
 
-from benchmarks.capacity import family, processor_s
 from benchmarks.database import scratch
 from benchmarks.frame import Bench, make_topic, services
 from benchmarks.histories_plot import draw_growth
 from benchmarks.load import load
+from benchmarks.metering import family, processor_s
 from benchmarks.plans import (
     REPETITIONS,
     Hot,
