@@ -2,8 +2,8 @@
 
 A catalog of long descriptions is written into an empty shop and embedded by a first night. Nights follow before which
 nothing changed, one percent of the descriptions, and a tenth. Processor time is that of PostgreSQL's processes and of
-the job. The longest transaction is the longest that was seen while the job ran, looked at five times a second. A catalog
-of any size counts as a large one.
+the job. The longest transaction is the longest that was seen while the job ran, looked at five times a second. Catalogs
+of all sizes count as large.
 """
 
 import argparse
