@@ -16,7 +16,7 @@ CHANGED_SHARE: Final = 0.05
 SMALL_CATALOG: Final = 10_000
 # Of one step of a count: it holds the lock that messages of refresh_catalog wait for, for about half a second.
 PRODUCTS_AT_ONCE: Final = 1_000
-WORDS_AT_ONCE: Final = 2_000
+WORDS_AT_ONCE: Final = 1_000
 # products whose generation one statement looks at
 LOOKED_AT_AT_ONCE: Final = 1_000
 

@@ -52,12 +52,15 @@ def assert_equal(found: Vectors, expected: Vectors) -> None:
         assert found[name] == pytest.approx(vector, abs=1e-5), name
 
 
-def compute_all() -> tuple[Vectors, Vectors]:
-    """Compute everything from the products alone, in one statement; return embeddings and weights."""
+def assert_as_computed_in_full() -> Vectors:
+    """Compare embeddings and weights with those that one statement computes from the products; return the former."""
+    found, weighed = embeddings(), weights()
     postgres.write("DELETE FROM product_content")
     postgres.write("DELETE FROM content_words")
     postgres.write("SELECT refresh_content(NULL)")
-    return embeddings(), weights()
+    assert_equal(weighed, weights())
+    assert_equal(found, embeddings())
+    return found
 
 
 def compute_by_same_weights() -> Vectors:
@@ -101,10 +104,7 @@ def test_a_night_that_counts_the_words_leaves_what_a_full_computation_does(env: 
     renew()
     change_catalog()
     assert renew().is_recounted
-    found, weighed = embeddings(), weights()
-    all_embeddings, all_weights = compute_all()
-    assert_equal(weighed, all_weights)
-    assert_equal(found, all_embeddings)
+    found = assert_as_computed_in_full()
     assert {"4", "6", "7"}.isdisjoint(found)
     assert "5" in found
 
@@ -154,10 +154,7 @@ def test_runs_that_are_killed_after_every_step_leave_what_one_run_does(env: obje
     assert recounted
     assert left[0] > 0
     assert left[-1] == renew(0).left == 0
-    found, weighed = embeddings(), weights()
-    all_embeddings, all_weights = compute_all()
-    assert_equal(weighed, all_weights)
-    assert_equal(found, all_embeddings)
+    assert_as_computed_in_full()
 
 
 def test_what_changes_between_the_steps_of_a_count_is_in_the_end_right(env: object, small_steps: None) -> None:
@@ -181,10 +178,7 @@ def test_what_changes_between_the_steps_of_a_count_is_in_the_end_right(env: obje
     # the next night counts what changed meanwhile
     postgres.write("UPDATE products SET name = 'Lamp' WHERE id = 12")
     assert renew().is_recounted
-    found, weighed = embeddings(), weights()
-    all_embeddings, all_weights = compute_all()
-    assert_equal(weighed, all_weights)
-    assert_equal(found, all_embeddings)
+    assert_as_computed_in_full()
 
 
 def test_words_are_counted_once_a_twentieth_of_a_large_catalog_has_changed(env: object, large: None) -> None:
@@ -265,10 +259,7 @@ def test_a_count_that_a_message_completes_meanwhile_replaces_that_of_the_night(e
     assert postgres.read("SELECT counted_to > 0 AND products IS NULL FROM content_recounts") == [(True,)]
     postgres.write("SELECT count_content_words()")
     assert renew().left == 0
-    found, weighed = embeddings(), weights()
-    all_embeddings, all_weights = compute_all()
-    assert_equal(weighed, all_weights)
-    assert_equal(found, all_embeddings)
+    assert_as_computed_in_full()
 
 
 def test_only_changes_of_texts_and_of_what_is_shown_are_noted(env: object) -> None:
