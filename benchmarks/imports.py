@@ -97,7 +97,7 @@ def _import(url: str, token: str, body: bytes) -> Request:
     return Request(f"{url}/products/import", body, _headers(token, "text/csv"))  # noqa: S310  # as above
 
 
-def _percentile(times: list[float], share: float) -> float:
+def percentile(times: list[float], share: float) -> float:
     return times[min(len(times) - 1, int(len(times) * share))]
 
 
@@ -133,6 +133,26 @@ def deliver_changes(url: str) -> int:
     return number
 
 
+def import_by_job(bench: Bench, url: str, feed: Path, products: int) -> tuple[float, list[float]]:
+    """Import a feed while a price changes every PAUSE_S; return the seconds and the changes' times in ms, sorted."""
+    prices = _Prices(url, bench.environment["ADMIN_TOKEN"], bench.products)
+    prices.start()
+    begun = time.perf_counter()
+    # in a process of its own, as it is deployed; a file of this machine is read by its operator only
+    job = subprocess.run(
+        [sys.executable, "-m", "benchmarks.imports", str(feed)],
+        env=os.environ | bench.environment,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    done = json.loads(job.stdout)
+    import_s = time.perf_counter() - begun
+    times = prices.end()
+    if done["created"] != products:
+        raise RuntimeError(f"{done['created']} products were created")
+    return import_s, times
+
+
 def rows(bench: Bench) -> list[Row]:
     """Measure an import by the job with changes of prices beside it, one by POST, and the embeddings afterwards."""
     make_topic(bench, "catalog-changes")
@@ -149,21 +169,7 @@ def rows(bench: Bench) -> list[Row]:
         time.sleep(ALONE_S)
         alone = prices.end()
         bench.say(f"importing {feed.stat().st_size >> 20} MiB by the job")
-        prices = _Prices(products, token, bench.products)
-        prices.start()
-        begun = time.perf_counter()
-        # in a process of its own, as it is deployed; a file of this machine is read by its operator only
-        job = subprocess.run(
-            [sys.executable, "-m", "benchmarks.imports", str(feed)],
-            env=os.environ | bench.environment,
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        done = json.loads(job.stdout)
-        import_s = time.perf_counter() - begun
-        times = prices.end()
-        if done["created"] != PRODUCTS:
-            raise RuntimeError(f"{done['created']} products were created")
+        import_s, times = import_by_job(bench, products, feed, PRODUCTS)
         body = catalog(POSTED, POSTED_WORDS, "P")
         bench.say(f"importing {len(body) >> 20} MiB by POST")
         begun = time.perf_counter()
@@ -187,14 +193,14 @@ def rows(bench: Bench) -> list[Row]:
             at_most=True,
             note=f"{WORDS} words each; a price changes every {PAUSE_S * 1000:.0f} ms beside it",
         ),
-        Row("… changes of prices beside it, p50", _percentile(times, 0.5), "ms"),
+        Row("… changes of prices beside it, p50", percentile(times, 0.5), "ms"),
         Row(
             "… … against changes with nothing beside them",
-            _percentile(times, 0.5) / _percentile(alone, 0.5),
+            percentile(times, 0.5) / percentile(alone, 0.5),
             "×",
-            note=f"alone p50 {_percentile(alone, 0.5):.1f} ms, p95 {_percentile(alone, 0.95):.1f} ms",
+            note=f"alone p50 {percentile(alone, 0.5):.1f} ms, p95 {percentile(alone, 0.95):.1f} ms",
         ),
-        Row("… p95", _percentile(times, 0.95), "ms", 100, at_most=True, note=f"{len(times)} changes"),
+        Row("… p95", percentile(times, 0.95), "ms", 100, at_most=True, note=f"{len(times)} changes"),
         Row("… longest", times[-1], "ms"),
         Row(
             f"import of {POSTED:,} products by POST",
@@ -212,7 +218,7 @@ def rows(bench: Bench) -> list[Row]:
             at_most=True,
             note=f"{messages} messages; {content.pending()} products left",
         ),
-        Row("… changes of prices beside it, p95", _percentile(beside, 0.95), "ms", 100, at_most=True),
+        Row("… changes of prices beside it, p95", percentile(beside, 0.95), "ms", 100, at_most=True),
     ]
 
 

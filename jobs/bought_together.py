@@ -1,5 +1,6 @@
-"""Job, daily: products bought together, intervals between purchases of a product, and word counts of the catalog."""
+"""Job, daily: products bought together, intervals between purchases, and embeddings and word counts of the catalog."""
 
+import time
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
@@ -14,7 +15,7 @@ from shared.storage.answers import invalidation
 from shared.storage.answers.protocol import PRODUCT_SCOPES, SIMILAR
 from shared.storage.catalog import catalog_counts
 from shared.storage.recommending import bought_together as pairs
-from shared.storage.recommending import buy_again, content
+from shared.storage.recommending import buy_again, content, content_renewal
 
 NEIGHBOURS: Final = 50
 
@@ -26,12 +27,14 @@ class BoughtTogether(Parameters):
     min_count : products and pairs in fewer baskets are left out.
     max_basket : larger baskets are left out: they have many pairs, most of them by chance.
     min_gaps : intervals that a product needs before its median is stored.
+    minutes : after so many of the run's 15 no further embeddings are begun; the next run goes on.
     """
 
     days: Annotated[int, Field(ge=1, le=4000, strict=True)] = INTERVAL_DAYS
     min_count: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 3
     max_basket: Annotated[int, Field(ge=2, le=1000, strict=True)] = 100
     min_gaps: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = GAPS_MIN
+    minutes: Annotated[float, Field(ge=0, le=14)] = 12
 
 
 def copy_line(associations: Associations) -> bytes:
@@ -42,11 +45,12 @@ def copy_line(associations: Associations) -> bytes:
 
 @job
 def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
-    """Replace pairs and intervals in one transaction, then count the words and the groups of the catalog.
+    """Replace pairs and intervals in one transaction, then bring embeddings and counts of the catalog up to date.
 
-    Returns the numbers of baskets read, of products and pairs stored, of embeddings changed, and of documents that were
-    in another language than the shop's.
+    Returns the numbers of baskets read, of products and pairs stored, of embeddings changed and left to the next run,
+    whether the words were counted anew, and the number of documents that were in another language than the shop's.
     """
+    ends_at = time.monotonic() + parameters.minutes * 60
     history = pairs.read_baskets(days=parameters.days, max_basket=parameters.max_basket)
     baskets, products = (
         np.frombuffer(packed, ">i8").astype(np.int64) for packed in (history.baskets, history.products)
@@ -63,10 +67,8 @@ def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
         pairs.replace(connection, rows())
         intervals = buy_again.replace_intervals(connection, days=parameters.days, min_gaps=parameters.min_gaps)
     translated = content.end_change_of_language()
-    # word counts change daily: until then the words of new products count as seen once
-    embedded = content.recount()
-    # products and groups that were written without a message, by SQL
-    embedded += content.refresh_pending()
+    renewal = content_renewal.renew(lambda: time.monotonic() < ends_at)
+    # groups that were written without a message, by SQL
     with transaction(statement_timeout_s=0) as connection:
         catalog_counts.compact(connection)
     return {
@@ -74,7 +76,9 @@ def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
         "baskets_too_large": history.too_large,
         **totals,
         "intervals": intervals,
-        "embeddings_changed": embedded,
+        "embeddings_changed": renewal.written,
+        "embeddings_left": renewal.left,
+        "words_counted": renewal.is_recounted,
         "translated": translated,
         "cache_flushed": invalidation.flush(*(PRODUCT_SCOPES if translated else (SIMILAR,))),
     }

@@ -4,7 +4,7 @@ docs/decisions/0041-catalog-counts.md
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from shared.domain import cursors
@@ -66,22 +66,45 @@ _SHOWN: Final = """ AND (p.item_group_id IS NULL OR p.id = (
             WHERE p.item_group_id = shown.of_group AND p.is_active{conditions}
             ORDER BY (p.quantity > 0) DESC, {order} LIMIT 1) AS v))"""
 # Products that were bought first, by the index on purchases; the others, only if they are needed, by their ids.
-_POPULAR: Final = """bought AS MATERIALIZED (
+_POPULAR: Final = """{few}bought AS MATERIALIZED (
     SELECT p.id, s.purchase_count AS purchases FROM product_stats s JOIN products p ON p.id = s.product_id
-    WHERE p.is_active AND s.purchase_count > 0{conditions}{shown}{after_bought}
+    WHERE p.is_active AND s.purchase_count > 0{conditions}{shown}{after_bought}{unless_few}
     ORDER BY s.purchase_count DESC, s.product_id LIMIT cast(:last_place AS bigint)
 ), others AS (
     SELECT p.id, 0 AS purchases FROM products p
-    WHERE p.is_active{conditions}{shown}{after_others}
+    WHERE p.is_active{conditions}{shown}{after_others}{unless_few}
       AND (SELECT count(*) FROM bought) < cast(:last_place AS bigint)
       AND NOT EXISTS (SELECT FROM product_stats s WHERE s.product_id = p.id AND s.purchase_count > 0)
     ORDER BY p.id LIMIT cast(:last_place AS bigint)
 ), chosen AS MATERIALIZED (
     SELECT id, json_build_array(purchases, id) AS key, row_number() OVER () AS position
-    FROM (SELECT * FROM (SELECT * FROM bought UNION ALL SELECT * FROM others) AS products
+    FROM (SELECT * FROM (SELECT * FROM bought UNION ALL SELECT * FROM others{or_few}) AS products
           ORDER BY purchases DESC, id
           LIMIT cast(:page_size AS bigint) + 1 OFFSET cast(:skipped AS bigint)) AS ordered
 )"""
+# In the order of purchases, all products are read until those of the category fill the page: about
+# products x places / matches of them. A category with fewer matches than that is read as a whole, by its indexes. The
+# planner does not know how small it is: OFFSET 0 has each product looked up.
+_FEW: Final = """size AS MATERIALIZED (
+    SELECT coalesce(sum(n), 0) * coalesce(sum(n), 0)
+           <= (SELECT reltuples FROM pg_class WHERE oid = 'products'::regclass) * cast(:last_place AS bigint) AS is_few
+    FROM counted WHERE tag IS NULL
+), of_category AS MATERIALIZED (
+    SELECT id FROM products
+    WHERE (SELECT is_few FROM size) AND is_active AND category_id = ANY (ARRAY(SELECT id FROM {subtree}))
+    UNION
+    SELECT id FROM products
+    WHERE (SELECT is_few FROM size) AND is_active AND further_category_ids && ARRAY(SELECT id FROM {subtree})
+), """
+_UNLESS_FEW: Final = " AND NOT (SELECT is_few FROM size)"
+_OR_FEW: Final = """
+                         UNION ALL
+                         SELECT p.id, coalesce(s.purchase_count, 0)
+                         FROM of_category
+                         CROSS JOIN LATERAL (SELECT * FROM products WHERE id = of_category.id OFFSET 0) AS p
+                         LEFT JOIN LATERAL (SELECT purchase_count FROM product_stats
+                                            WHERE product_id = p.id OFFSET 0) AS s ON true
+                         WHERE p.is_active{conditions}{shown}{after}"""
 _SORTED: Final = """chosen AS MATERIALIZED (
     SELECT id, key, row_number() OVER () AS position
     FROM (SELECT p.id, json_build_array({key}) AS key FROM products p WHERE p.is_active{conditions}{shown}{after}
@@ -144,8 +167,11 @@ def _sql_of(order: _Order) -> str:
     return ", ".join(f"{column} DESC" if descends else column for column, descends, _type in order)
 
 
-def _page(sort: str, conditions: str, *, shows_all: bool, has_cursor: bool) -> str:
-    """Return the common table expressions of a page, up to ``chosen``."""
+def _page(sort: str, conditions: str, *, subtree: str | None, shows_all: bool, has_cursor: bool) -> str:
+    """Return the common table expressions of a page, up to ``chosen``.
+
+    ``subtree`` : the name of that of a filter's categories, None without such a filter.
+    """
     order = _ORDERS.get(sort, _BY_PURCHASES)
     shown = ""
     if not shows_all:
@@ -153,12 +179,22 @@ def _page(sort: str, conditions: str, *, shows_all: bool, has_cursor: bool) -> s
         shown = _SHOWN.format(statistics=statistics, conditions=conditions, order=_sql_of(order))
     # the first condition leads to the place in an index
     if order is _BY_PURCHASES:
-        after_bought = after_others = ""
+        after_bought = after_others = after = ""
         if has_cursor:
             bought: _Order = (("s.purchase_count", True, "bigint"), ("s.product_id", False, "bigint"))
             after_bought = f" AND s.purchase_count <= cast(:after_0 AS bigint) AND {cursors.after(bought)}"
             after_others = " AND (cast(:after_0 AS bigint) > 0 OR p.id > cast(:after_1 AS bigint))"
-        return _POPULAR.format(conditions=conditions, shown=shown, after_bought=after_bought, after_others=after_others)
+            after = f" AND {cursors.after(order)}"
+        has_category = subtree is not None
+        return _POPULAR.format(
+            conditions=conditions,
+            shown=shown,
+            after_bought=after_bought,
+            after_others=after_others,
+            few=_FEW.format(subtree=subtree) if has_category else "",
+            unless_few=_UNLESS_FEW if has_category else "",
+            or_few=_OR_FEW.format(conditions=conditions, shown=shown, after=after) if has_category else "",
+        )
     after = ""
     if has_cursor:
         column, descends, kind = order[0]
@@ -170,7 +206,7 @@ def _page(sort: str, conditions: str, *, shows_all: bool, has_cursor: bool) -> s
 
 def statement(
     sort: str,
-    subtrees: str,
+    subtrees: Mapping[str, str],
     price_conditions: Sequence[str],
     conditions: Sequence[tuple[str, str]],
     bands: PriceBands,
@@ -181,6 +217,7 @@ def statement(
 ) -> tuple[str, dict[str, Any]]:
     """Return the statement of a page, and its parameters beside those of the filters, the cursor and the page.
 
+    ``subtrees`` : common table expressions of the categories of filters, by their names.
     ``conditions`` : for each filter but those of the price, its condition on a product and on a row of the counts.
     ``bands`` : the price bands.  ``bounds`` : lowest and highest price, None for no bound.
     ``shows_all`` : each variant of a group by itself.  ``has_cursor`` : the page begins after ``:after_0`` …
@@ -205,5 +242,5 @@ def statement(
         counts += _COUNT_EACH.format(variants=singles, conditions=on_products, outside=outside)
         if not shows_all:
             counts += _COUNT_EACH_GROUP.format(conditions=on_products, outside=outside)
-    page = _page(sort, on_products, shows_all=shows_all, has_cursor=has_cursor)
-    return _BROWSE.format(subtrees=subtrees, counts=counts, page=page), parameters
+    page = _page(sort, on_products, subtree=next(iter(subtrees), None), shows_all=shows_all, has_cursor=has_cursor)
+    return _BROWSE.format(subtrees="".join(subtrees.values()), counts=counts, page=page), parameters

@@ -60,6 +60,7 @@ _SUBTREE: Final = """subtree_of_{name} AS (
         SELECT id FROM categories WHERE {condition}
         UNION SELECT c.id FROM categories c JOIN tree ON c.parent_id = tree.id
     ) SELECT id FROM tree), """
+_SUBTREE_NAMES: Final = {"category_id": "subtree_of_id", "category": "subtree_of_name"}
 _SUBTREES: Final = {
     "category_id": _SUBTREE.format(name="id", condition="id = :category_id"),
     "category": _SUBTREE.format(name="name", condition=NAMED),
@@ -370,7 +371,7 @@ def _browse(filters: Filters, page: Page) -> tuple[str, dict[str, Any]]:
     parameters = {name: value for name, value in values.items() if value is not None}
     prices = [_FILTERS[name] for name in ("min_price", "max_price") if name in parameters]
     conditions = [(_FILTERS[name], _COUNTED_FILTERS[name]) for name in _COUNTED_FILTERS if name in parameters]
-    subtrees = "".join(_SUBTREES[name] for name in _SUBTREES if name in parameters)
+    subtrees = {name: _SUBTREES[parameter] for parameter, name in _SUBTREE_NAMES.items() if parameter in parameters}
     sql, more = browsing.statement(
         page.sort,
         subtrees,

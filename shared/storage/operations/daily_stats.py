@@ -84,19 +84,19 @@ RETURNING event_count
 
 # The visitors of the days of spans of time (`begins`, `ends`): everybody with an event. A visitor is new on the day of
 # the first event, which is that of the user's row; an account's is that of its first guest, or a registration would
-# make a visitor new again. OFFSET 0 has the events looked up span by span: a join may read the index of users from end
-# to end.
+# make a visitor new again. Users and guests are joined as sets: a look-up of each visitor's guests reads three pages,
+# and a subquery of them is computed for all users wherever these are hashed. OFFSET 0 has the events looked up span by
+# span: a join may read the index of users from end to end.
 VISITORS_OF: Final = """
 SELECT day, count(*) AS visitors, count(*) FILTER (WHERE first_day = day) AS new_visitors
-FROM (SELECT DISTINCT (e.occurred_at AT TIME ZONE shop.time_zone)::date AS day, e.user_id
-      FROM {spans} CROSS JOIN LATERAL (
-          SELECT occurred_at, user_id FROM events WHERE occurred_at >= begins AND occurred_at < ends OFFSET 0
-      ) AS e CROSS JOIN shop) AS visits
-CROSS JOIN shop JOIN users u ON u.id = visits.user_id
-CROSS JOIN LATERAL (
-    SELECT (least(u.created_at, min(g.created_at)) AT TIME ZONE shop.time_zone)::date AS first_day
-    FROM users g WHERE g.merged_into = u.id
-) AS beginnings
+FROM (SELECT visits.day, (least(u.created_at, min(g.created_at)) AT TIME ZONE visits.time_zone)::date AS first_day
+      FROM (SELECT DISTINCT (e.occurred_at AT TIME ZONE shop.time_zone)::date AS day, e.user_id, shop.time_zone
+            FROM {spans} CROSS JOIN LATERAL (
+                SELECT occurred_at, user_id FROM events WHERE occurred_at >= begins AND occurred_at < ends OFFSET 0
+            ) AS e CROSS JOIN shop) AS visits
+      JOIN users u ON u.id = visits.user_id
+      LEFT JOIN users g ON g.merged_into = u.id AND g.merged_into IS NOT NULL
+      GROUP BY visits.day, visits.time_zone, u.id) AS beginnings
 GROUP BY day"""
 # A day without visitors has a row too, so that it is not counted again where it is read. Events that the job retention
 # dropped change nothing: a count never shrinks.

@@ -12,13 +12,16 @@ from shared.storage.catalog import bulk_writes, search_index
 # Products of one transaction: with long descriptions it takes about 0.2 s.
 BATCH: Final = 100
 # Before the night, words are counted anew when so many times more or fewer products are shown than at the last count.
-# An import of any size into an empty shop thus computes at most twice as many embeddings as it has products.
+# An import into an empty shop thus computes at most twice as many embeddings as it has products.
 GROWTH: Final = 2
+# A larger catalog is counted by the job of the night, in steps: one statement would take longer than a message may.
+COUNTED_AT_ONCE: Final = 100_000
 
 REFRESH: Final = "SELECT refresh_content(cast(:product_ids AS bigint[]))"
 COUNT_WORDS: Final = "SELECT count_content_words()"
 OUTDATED: Final = """
-SELECT s.shown > c.products * cast(:growth AS float8) OR s.shown * cast(:growth AS float8) < c.products
+SELECT s.shown <= cast(:counted_at_once AS bigint)
+   AND (s.shown > c.products * cast(:growth AS float8) OR s.shown * cast(:growth AS float8) < c.products)
 FROM content_counts c, (SELECT count(*) AS shown FROM products WHERE is_active) AS s"""
 PENDING: Final = """
 SELECT product_id, needs_words FROM content_pending ORDER BY product_id LIMIT :batch"""
@@ -29,8 +32,6 @@ UPDATE content_pending SET needs_words = false
 WHERE product_id = ANY (cast(:product_ids AS bigint[])) AND needs_words"""
 LOCK: Final = "SELECT lock_content()"
 SHOWN: Final = "SELECT id FROM products WHERE is_active ORDER BY id"
-DONE: Final = "DELETE FROM content_pending WHERE product_id = ANY (cast(:product_ids AS bigint[]))"
-NEXT: Final = "SELECT id FROM products WHERE is_active AND id > :after ORDER BY id LIMIT :batch"
 
 
 def refresh(connection: Connection, product_ids: Sequence[int] | None) -> int:
@@ -52,30 +53,34 @@ def refresh_batches(product_ids: Sequence[int]) -> int:
 
 
 def pending() -> int:
-    """Return how many products wait for their embedding."""
+    """Return how many new products wait for their embedding."""
     return int(read("SELECT count(*) FROM content_pending")[0][0])
 
 
-def refresh_pending() -> int:
-    """Compute the embeddings of products that wait for one.
+def refresh_next_pending() -> list[int]:
+    """Compute the embeddings of some products that wait for one, and return which; none if no product waits.
 
-    Returns for how many it did. Those whose words another writer kept out of the vocabulary get them first.
+    Those whose words another writer kept out of the vocabulary get them first.
     """
-    done = 0
-    while rows := read(PENDING, batch=BATCH):
-        ids = [int(row[0]) for row in rows]
-        without_words = [int(row[0]) for row in rows if row[1]]
-        if without_words:
-            # separate transactions: each takes locks that other transactions take in another order
-            with transaction() as connection:
-                search_index.refresh_documents(connection, without_words)
-            with transaction() as connection:
-                search_index.refresh_vocabulary(connection, without_words)
+    rows = read(PENDING, batch=BATCH)
+    ids = [int(row[0]) for row in rows]
+    without_words = [int(row[0]) for row in rows if row[1]]
+    if without_words:
+        # separate transactions: each takes locks that other transactions take in another order
         with transaction() as connection:
-            refresh(connection, ids)
-            execute(connection, DONE, {"product_ids": ids})
-        done += len(ids)
-    return done
+            search_index.refresh_documents(connection, without_words)
+        with transaction() as connection:
+            search_index.refresh_vocabulary(connection, without_words)
+            end_wait_for_words(connection, without_words)
+    if ids:
+        refresh_batches(ids)
+    return ids
+
+
+def refresh_pending() -> None:
+    """Compute the embeddings of all products that wait for one."""
+    while refresh_next_pending():
+        pass
 
 
 def end_change_of_language() -> int:
@@ -104,11 +109,12 @@ def end_wait_for_words(connection: Connection, product_ids: Sequence[int]) -> No
 def is_outdated() -> bool:
     """Return whether the words were counted in a much smaller or larger catalog, and no product waits.
 
-    While products wait, an import may be on its way, and its last message finds the words outdated.
+    While products wait, an import may be on its way, and its last message finds the words outdated. A large catalog is
+    left to the night.
     """
     if read(IS_ANY_PENDING)[0][0]:
         return False
-    return _needs_count(read(OUTDATED, growth=GROWTH))
+    return _needs_count(read(OUTDATED, growth=GROWTH, counted_at_once=COUNTED_AT_ONCE))
 
 
 def _needs_count(rows: Sequence[Any]) -> bool:
@@ -123,20 +129,9 @@ def announce_recount() -> int:
     with transaction(statement_timeout_s=0) as connection:
         execute(connection, LOCK)
         # another message may have counted while this one waited
-        if not _needs_count(execute(connection, OUTDATED, {"growth": GROWTH})):
+        if not _needs_count(execute(connection, OUTDATED, {"growth": GROWTH, "counted_at_once": COUNTED_AT_ONCE})):
             return 0
         execute(connection, COUNT_WORDS)
         ids = [int(row[0]) for row in execute(connection, SHOWN)]
         bulk_writes.announce(connection, ids, "content")
     return len(ids)
-
-
-def recount() -> int:
-    """Count the words of the catalog again and recompute all embeddings in batches; return how many changed."""
-    with transaction(statement_timeout_s=0) as connection:
-        execute(connection, COUNT_WORDS)
-    changed, after = 0, 0
-    while ids := [int(row[0]) for row in read(NEXT, after=after, batch=BATCH)]:
-        changed += refresh_batches(ids)
-        after = ids[-1]
-    return changed

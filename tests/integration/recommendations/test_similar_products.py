@@ -10,7 +10,7 @@ from functions.admin.schemas.rules import RuleWrite
 from shared.clients import postgres
 from shared.clients.postgres import transaction
 from shared.domain.content import EVIDENCE_PRIOR, specificities
-from shared.storage.recommending import content
+from shared.storage.recommending import content, content_renewal
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import push
 from tests.integration.recommendations.purchases import run_job
@@ -219,7 +219,7 @@ def test_products_of_a_kind_are_more_alike_than_products_of_a_brand(client: http
             add_of_kind(f"{brand} {kind} {'Whole' if brand != 'Organic Fields' else ''}", kind.capitalize(), brand)
     loose = add_of_kind("Zebra thing", None, "Zebra")
     embed_products()
-    content.recount()
+    content_renewal.renew(lambda: True)
     new = add_of_kind("Organic Fields hay milk", "Milk", "Organic Fields")
     embed_products()
     rows = client.get("/similar-products", params={"product_id": new, "k": 6, "kind": "content"}).json()

@@ -47,9 +47,9 @@ def deliver(serve: Serve, change: str, *product_ids: int) -> None:
     assert push(serve("refresh_catalog"), body, SCHEMA).status_code == 200
 
 
-def run(serve: Serve) -> dict[str, int]:
+def run(serve: Serve, **parameters: float) -> dict[str, int]:
     """Run the job of the night."""
-    answer: httpx.Response = serve("bought_together").post("/")
+    answer: httpx.Response = serve("bought_together").post("/", json=parameters)
     assert answer.status_code == 200, answer.text
     body: dict[str, int] = answer.json()
     return body
@@ -145,6 +145,21 @@ def test_the_job_of_the_night_follows_products_that_were_added_without_a_message
     assert counted()["zinc"] == 1
     assert postgres.read("SELECT item_group_id FROM catalog_groups") == [("zinc",)]
     assert postgres.read("SELECT FROM catalog_changed_groups") == []
+
+
+def test_the_job_of_the_night_ends_in_time_and_says_what_is_left(env: object, serve: Serve) -> None:
+    add_products(8)
+    run(serve)
+    postgres.write("INSERT INTO products (name, price) VALUES ('Zinc bucket', 1)")
+    postgres.write("UPDATE products SET name = 'Zinc tub' WHERE id = 2")
+    before = postgres.read("SELECT product_id, embedding::text FROM product_content ORDER BY 1")
+    # a new product, a changed one, and all once the words are counted
+    result = run(serve, minutes=0)
+    assert (result["embeddings_changed"], result["embeddings_left"], result["words_counted"]) == (0, 1 + 1 + 9, False)
+    assert postgres.read("SELECT product_id, embedding::text FROM product_content ORDER BY 1") == before
+    result = run(serve)
+    assert (result["embeddings_left"], result["words_counted"]) == (0, True)
+    assert counted()["zinc"] == 2
 
 
 def test_a_writer_beside_an_import_does_not_wait_for_the_vocabulary(env: object, serve: Serve) -> None:

@@ -5,10 +5,12 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
+import pytest
 
 from benchmarks.plans import scans_of
 from shared.clients import postgres
 from shared.domain.content import CONTENT_SHARE_MIN, ELSEWHERE, EVENTS_PRIOR, EVIDENCE_PRIOR, LEAST_CONTENT
+from shared.storage.catalog import product_pages
 from shared.storage.catalog.categories import LIST, list_categories
 from shared.storage.recommending.answer_products import READ_WITH_SOURCES
 from shared.storage.recommending.similar_products import SIMILAR
@@ -113,3 +115,41 @@ def test_similar_products_read_the_trend_of_their_own_and_of_their_category(env:
     # the first of the category, k and one more, and those of the products that are ranked
     assert [scan.rows for scan in scans if scan.index == "trending_scores_by_category"] == [11]
     assert sum(scan.rows for scan in scans) == 11 + len(near) + 11
+
+
+def test_pages_of_a_category_read_it_or_as_many_purchases_as_they_need(
+    env: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = add_plain_products(PRODUCTS)
+    postgres.write("INSERT INTO categories (name) VALUES ('Small'), ('Large'), ('Further')")
+    postgres.write(
+        """UPDATE products SET category_id = (SELECT id FROM categories
+               WHERE name = CASE WHEN products.id % 120 = 0 THEN 'Small' ELSE 'Large' END)"""
+    )
+    postgres.write(
+        """UPDATE products SET further_category_ids = ARRAY(SELECT id FROM categories WHERE name = 'Further')
+           WHERE id % 1000 = 0"""
+    )
+    # every product was bought: those of the small category are spread over the whole index on purchases
+    postgres.write(
+        """INSERT INTO product_stats (product_id, purchase_count) SELECT id, id FROM products
+           ON CONFLICT (product_id) DO UPDATE SET purchase_count = EXCLUDED.purchase_count"""
+    )
+    postgres.write("SELECT compact_catalog_counts()")
+    postgres.write("VACUUM (ANALYZE) products, product_stats, catalog_counts")
+    plans: list[dict[str, Any]] = []
+
+    def explain(sql: str, **parameters: Any) -> list[Any]:
+        plans.append(plan_of(sql, **parameters))
+        return read(sql, **parameters)
+
+    read = postgres.read
+    monkeypatch.setattr(product_pages, "read", explain)
+    for category, matches, at_most in (("Small", 100, 700), ("Further", 12, 100), ("Large", 11_900, 200)):
+        answer = orjson.loads(product_pages.find(product_pages.Filters(category=category), product_pages.Page()))
+        shown = [product["id"] for product in answer["products"]]
+        assert answer["total"] == matches
+        expected = {"Small": 120, "Further": 1000}.get(category)
+        assert shown == sorted((i for i in ids if i % (expected or 120) == 0), reverse=True)[:20] or not expected
+        scans = [scan for scan in scans_of(plans[-1]) if scan.table in ("products", "product_stats")]
+        assert 0 < sum(scan.rows for scan in scans) <= at_most, (category, scans)
