@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from benchmarks.capacity import family, processor_s
 from benchmarks.frame import services
 from benchmarks.imports import catalog
+from benchmarks.metering import family, processor_s
 
 PRODUCTS: Final = 100_000
 WORDS: Final = 200

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from benchmarks.capacity import family, processor_s
 from benchmarks.database import scratch
 from benchmarks.frame import Bench, make_topic, services
 from benchmarks.imports import WORDS, catalog, import_by_job, percentile
+from benchmarks.metering import family, processor_s
 from local.services import Services
 
 SIZES: Final = (10_000, 100_000)
