@@ -12,7 +12,7 @@ from typing import Final
 import orjson
 
 from shared.domain.json_values import escaped_json
-from shared.masking import mask_credentials
+from shared.masking import masked, masked_text
 from shared.settings import settings
 
 TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
@@ -35,12 +35,12 @@ class JsonFormatter(logging.Formatter):
         line.update({key: value for key, value in vars(record).items() if key not in _STANDARD})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
+        line = masked(line)
         try:
-            text = orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+            return orjson.dumps(line, default=masked_text, option=orjson.OPT_NON_STR_KEYS).decode()
         except orjson.JSONEncodeError:
             # a value repeats what a client sent, which need not be encodable
-            text = orjson.dumps(escaped_json(line)).decode()
-        return mask_credentials(text)
+            return orjson.dumps(masked(escaped_json(line))).decode()
 
 
 def configure() -> None:

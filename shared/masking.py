@@ -1,37 +1,94 @@
-"""Masks credentials in texts for logs: libraries put the headers of their requests into messages and tracebacks."""
+"""Masks credentials in what is logged: libraries put the headers of their requests into messages and tracebacks."""
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from typing import Any, Final
 
 MASK: Final = "***"
-# One alternative for each form; what its named group ``kept`` matches stays.
+# What is nested deeper in a field of a log is masked as a whole.
+MAX_DEPTH: Final = 50
+# Names of headers and fields whose text is a credential, in lower case.
+SECRET_NAMES: Final = frozenset(
+    {
+        "access_token",
+        "api_secret",
+        "authorization",
+        "client_secret",
+        "cookie",
+        "current_password",
+        "id_token",
+        "new_password",
+        "password",
+        "proxy-authorization",
+        "refresh_token",
+        "set-cookie",
+        "x-api-key",
+        "x-goog-api-key",
+        "x-serverless-authorization",
+    }
+)
+_NAMES: Final = "|".join(sorted(map(re.escape, SECRET_NAMES)))
+# One alternative for each form; what its named group matches stays. Repetitions are bounded, or begin where no other
+# match of theirs can begin: the time is proportional to the length of the text, which a client may choose.
 _CREDENTIALS: Final = re.compile(
-    r"""
-    # the value of a header that authenticates: Authorization: Bearer …, 'x-api-key': '…', (b'authorization', b'…')
-    (?P<header>\b(?i:(?:proxy-|x-serverless-)?authorization|x-api-key)
-        (?:\s*[:=]\s*|\\?["']\s*[:,]\s*)b?(?:\\?["'])?(?:(?i:bearer|basic|digest|token)\s+)?)
-        [^\s"'\\,;)}\]]+
+    rf"""
+    # a secret among the parameters of a URL, or of a form
+    (?P<parameter>(?i:[?&](?:key|sig|signature|x-goog-signature|token)|(?<![\w-])(?:access_token|refresh_token|id_token
+        |client_secret|api_secret))=)[^\s&"'\\]+
+    # a name and its value, both in quotes, which may be escaped: 'x-api-key': '…', (b'authorization', b'…')
+    | (?P<field>(?<![\w-])(?i:{_NAMES})\\{{0,9}}["']\s{{0,9}}[:,=]\s{{0,9}}b?\\{{0,9}}["'])[^"'\\]+
+    # a header without quotes, to the end of its line
+    | (?P<header>(?<![\w-])(?i:{_NAMES})\s?[:=][^\S\n]{{0,9}}(?i:(?:bearer|basic|digest)\s+)?)
+        (?!(?i:false|true|null|none)\b|\d+\b)[^\s"'\\][^"'\\\n]*
     # a credential without its header
-    | (?P<scheme>\b(?:Bearer|Basic)\s+)[\w+/=.~-]{8,}
+    | (?P<scheme>(?<![\w-])(?i:bearer|basic)\s{{1,9}})(?=[\w+/=.~-]{{0,19}}\d|[\w+/=.~-]{{20}})[\w+/=.~-]{{8,}}
     # an access token: an encoded header, payload and signature
-    | (?P<token>\b)eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*
+    | (?P<token>(?<![\w-]))eyJ[\w-]{{8,}}\.[\w-]{{8,}}\.[\w-]*
     # an access token of Google
-    | (?P<google>\b)ya29\.[\w.-]{8,}
+    | (?P<google>(?<![\w-]))ya29\.[\w.-]{{8,}}
     # an API key, of which the id stays
-    | (?P<key>\b[ps]k_[0-9a-f]{12}_)[0-9a-f]{32}\w*
-    # the password in a URL
-    | (?P<url>\b\w[\w+.-]*://[^\s/:@"']*:)[^\s/@"']+(?=@)
+    | (?P<key>(?<![\w-])[ps]k_[0-9a-f]{{12}}_)[0-9a-f]{{32}}\w*
+    # the password in a URL, which may have an @ in it
+    | (?P<url>(?<![\w+.-])\w[\w+.-]{{0,30}}://[^\s/:@"']{{0,99}}:)[^\s/"']{{1,200}}(?=@)
     """,
     re.VERBOSE,
 )
 
 
 def mask_credentials(text: str) -> str:
-    """Return the text with MASK in place of tokens, keys, passwords in URLs and headers that authenticate.
-
-    The text may be JSON, and stays that: a mask has no character that JSON escapes.
-    """
+    """Return the text with MASK in place of tokens, keys, passwords in URLs and the values of SECRET_NAMES."""
     return _CREDENTIALS.sub(_mask, text)
+
+
+def masked(value: Any, depth: int = 0) -> Any:
+    """Return a value of a log with the texts in it masked; what is nested deeper than MAX_DEPTH becomes MASK.
+
+    depth : how deeply the value is nested. What is no text stays.
+    """
+    if isinstance(value, str):
+        return mask_credentials(value)
+    if depth > MAX_DEPTH:
+        return MASK
+    if isinstance(value, Mapping):
+        return {
+            masked(name): MASK if _is_secret(name) and isinstance(inner, str | bytes) else masked(inner, depth + 1)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [masked(inner, depth + 1) for inner in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return masked(asdict(value), depth)
+    return value
+
+
+def masked_text(value: object) -> str:
+    """Return the text of a value that JSON does not know, masked."""
+    return mask_credentials(str(value))
+
+
+def _is_secret(name: object) -> bool:
+    return isinstance(name, str) and name.lower() in SECRET_NAMES
 
 
 def _mask(match: re.Match[str]) -> str:
