@@ -1,5 +1,6 @@
 """For every tier: each test starts with new clients and settings."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -11,6 +12,20 @@ from tests.examples import examples
 # property tests without a number of their own; a deadline would measure the machine
 settings.register_profile("aisle", max_examples=examples(100), deadline=None)
 settings.load_profile("aisle")
+
+
+def pytest_collection_finish() -> None:
+    """Leave the collected tests out of every later search for garbage: they stay, and are most of what there is."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Find what the tests of a file left open when the file ends, so that no test of another file fails for it."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+
 
 # settings of a running system or of the developer's shell must not reach the tests
 FOREIGN = (
