@@ -20,11 +20,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def leaks() -> Iterator[None]:
     """Find what the tests of a file left open when the file ends, so that no test of another file fails for it."""
-    if nextitem is None or nextitem.path != item.path:
-        gc.collect()
+    yield
+    gc.collect()
 
 
 # settings of a running system or of the developer's shell must not reach the tests
