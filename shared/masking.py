@@ -28,27 +28,29 @@ SECRET_NAMES: Final = frozenset(
         "x-serverless-authorization",
     }
 )
-_NAMES: Final = "|".join(sorted(map(re.escape, SECRET_NAMES)))
+_NAMES: Final = "|".join(name.replace("-", "[-_]") for name in sorted(SECRET_NAMES))
 # One alternative for each form; what its named group matches stays. Repetitions are bounded, or begin where no other
 # match of theirs can begin: the time is proportional to the length of the text, which a client may choose.
 _CREDENTIALS: Final = re.compile(
     rf"""
     # a secret among the parameters of a URL, or of a form
     (?P<parameter>(?i:[?&](?:key|sig|signature|x-goog-signature|token)|(?<![\w-])(?:access_token|refresh_token|id_token
-        |client_secret|api_secret))=)[^\s&"'\\]+
+        |client_secret|api_secret|password))=)[^\s&"'\\]+
     # a name and its value, both in quotes, which may be escaped: 'x-api-key': '…', (b'authorization', b'…')
-    | (?P<field>(?<![\w-])(?i:{_NAMES})\\{{0,9}}["']\s{{0,9}}[:,=]\s{{0,9}}b?\\{{0,9}}["'])[^"'\\]+
+    | (?P<field>(?<![A-Za-z0-9-])(?i:{_NAMES})\\{{0,9}}["']\s{{0,9}}[:,=]\s{{0,9}}b?\\{{0,9}}["'])[^"'\\]+
     # a header without quotes, to the end of its line
-    | (?P<header>(?<![\w-])(?i:{_NAMES})\s?[:=][^\S\n]{{0,9}}(?i:(?:bearer|basic|digest)\s+)?)
+    | (?P<header>(?<![A-Za-z0-9-])(?i:{_NAMES})\s?[:=][^\S\n]{{0,9}}(?i:(?:bearer|basic|digest)\s+)?)
         (?!(?i:false|true|null|none)\b|\d+\b)[^\s"'\\][^"'\\\n]*
     # a credential without its header
     | (?P<scheme>(?<![\w-])(?i:bearer|basic)\s{{1,9}})(?=[\w+/=.~-]{{0,19}}\d|[\w+/=.~-]{{20}})[\w+/=.~-]{{8,}}
     # an access token: an encoded header, payload and signature
     | (?P<token>(?<![\w-]))eyJ[\w-]{{8,}}\.[\w-]{{8,}}\.[\w-]*
-    # an access token of Google
-    | (?P<google>(?<![\w-]))ya29\.[\w.-]{{8,}}
+    # an access token, an API key or a refresh token of Google
+    | (?P<google>(?<![\w-]))(?:ya29\.[\w.-]{{8,}}|AIza[\w-]{{30,}}|1//0[\w-]{{20,}})
+    # a private key
+    | (?P<private>-----BEGIN\s[A-Z\s]{{0,20}}PRIVATE\sKEY-----)[\w\s+/=\\]+
     # an API key, of which the id stays
-    | (?P<key>(?<![\w-])[ps]k_[0-9a-f]{{12}}_)[0-9a-f]{{32}}\w*
+    | (?P<key>(?<![A-Za-z0-9])[ps]k_[0-9a-f]{{12}}_)[0-9a-f]{{32}}\w*
     # the password in a URL, which may have an @ in it
     | (?P<url>(?<![\w+.-])\w[\w+.-]{{0,30}}://[^\s/:@"']{{0,99}}:)[^\s/"']{{1,200}}(?=@)
     """,
@@ -76,6 +78,9 @@ def masked(value: Any, depth: int = 0) -> Any:
             for name, inner in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
+        if isinstance(value, list | tuple) and len(value) == 2 and _is_secret(value[0]):
+            # a header as servers keep it
+            return [masked(value[0]), MASK]
         return [masked(inner, depth + 1) for inner in value]
     if is_dataclass(value) and not isinstance(value, type):
         return masked(asdict(value), depth)
@@ -88,6 +93,8 @@ def masked_text(value: object) -> str:
 
 
 def _is_secret(name: object) -> bool:
+    if isinstance(name, bytes):
+        name = name.decode("latin-1")
     return isinstance(name, str) and name.lower() in SECRET_NAMES
 
 

@@ -38,6 +38,11 @@ MASKED = [
     ("/o/a.png?X-Goog-Signature=c2VjcmV0&id=7", "/o/a.png?X-Goog-Signature=***&id=7"),
     ("/products?key=c2VjcmV0 HTTP", "/products?key=*** HTTP"),
     ("refresh_token=c2VjcmV0&grant_type=a", "refresh_token=***&grant_type=a"),
+    ("HTTP_X_API_KEY: c2VjcmV0\nhost: a", "HTTP_X_API_KEY: ***\nhost: a"),
+    ("host=a password=c2VjcmV0 user=b", "host=a password=*** user=b"),
+    ("AIza" + "b" * 35 + " of Google", "*** of Google"),
+    ("1//0" + "b" * 35 + " of Google", "*** of Google"),
+    ("-----BEGIN RSA PRIVATE " + "KEY-----\nMIIB\nc2Vj\n-----END", "-----BEGIN RSA PRIVATE " + "KEY-----***-----END"),
     # two in one text
     (f"Bearer {TOKEN} then Bearer {TOKEN} end", "Bearer *** then Bearer *** end"),
 ]
@@ -127,6 +132,7 @@ def test_a_line_has_no_credential_in_its_fields_and_stays_json() -> None:
         steps=(f"Bearer {TOKEN}", {"cookie": b"a"}, 7),
         sent=Sent(f"https://a:{TOKEN}@b/", 7),
         opaque=Opaque(),
+        scope=[[b"x-api-key", b"c2VjcmV0"], ("Authorization", TOKEN), ["name", "Authorization"], ["x-api-key"]],
         version=7,
     )
     assert fields["url"] == "redis://:***@10.0.0.4/0"
@@ -135,6 +141,12 @@ def test_a_line_has_no_credential_in_its_fields_and_stays_json() -> None:
     assert fields["steps"] == ["Bearer ***", {"cookie": "***"}, 7]
     assert fields["sent"] == {"url": "https://a:***@b/", "x": 7}
     assert fields["opaque"] == "Authorization: Bearer ***"
+    assert fields["scope"] == [
+        ["b'x-api-key'", "***"],
+        ["Authorization", "***"],
+        ["name", "Authorization"],
+        ["x-api-key"],
+    ]
 
 
 def test_a_value_that_is_not_encodable_is_masked_as_well() -> None:
