@@ -216,6 +216,43 @@ def test_what_waited_when_a_count_began_is_no_reason_for_the_next(env: object, l
     assert renew().is_recounted
 
 
+def changes_counted() -> int:
+    return int(postgres.read("SELECT changed FROM content_counts")[0][0])
+
+
+def test_a_product_that_is_both_new_and_changed_is_counted_once(env: object, large: None) -> None:
+    add_products(40)
+    renew()
+    postgres.write("INSERT INTO products (name, price) SELECT 'Zinc', 1 FROM generate_series(1, 5)")
+    postgres.write("UPDATE products SET name = 'Tin' WHERE name = 'Zinc' OR id = 1")
+    assert renew(0).left == 45
+    assert renew().is_recounted
+    assert changes_counted() == 0
+    # less than a twentieth: one, although it is in two tables
+    postgres.write("INSERT INTO products (name, price) VALUES ('Oak', 1)")
+    postgres.write("UPDATE products SET name = 'Elm' WHERE name = 'Oak'")
+    assert renew(0).left == 1
+    assert not renew().is_recounted
+    assert changes_counted() == 1
+    # one at a time, until they are a twentieth
+    postgres.write("UPDATE products SET name = 'Lantern' WHERE id = 2")
+    assert not renew().is_recounted
+    postgres.write("UPDATE products SET name = 'Lantern' WHERE id = 3")
+    assert renew().is_recounted
+
+
+def test_a_changed_product_that_waits_for_its_words_is_counted_once(env: object, large: None) -> None:
+    add_products(40)
+    renew()
+    postgres.write("INSERT INTO content_pending (product_id, needs_words) VALUES (1, true)")
+    postgres.write("UPDATE products SET name = 'Tin' WHERE id = 1")
+    # a message that does not merge words
+    content.refresh_batches([1])
+    assert (changes_counted(), renew(0).left) == (0, 1)
+    assert not renew().is_recounted
+    assert (changes_counted(), renew(0).left) == (1, 0)
+
+
 def test_words_of_hidden_products_have_no_weight(env: object, large: None) -> None:
     add_products(60)
     renew()
