@@ -272,6 +272,16 @@ def test_a_small_catalog_is_counted_whenever_anything_has_changed(env: object, m
     assert not renew().is_recounted
 
 
+def test_words_of_deleted_products_are_no_longer_counted(env: object) -> None:
+    add_products(6)
+    renew()
+    postgres.write("DELETE FROM products WHERE id IN (1, 2)")
+    assert renew() == (4, True, 0)
+    assert postgres.read("SELECT products, changed FROM content_counts") == [(4, 0)]
+    assert_as_computed_in_full()
+    assert renew() == (0, False, 0)
+
+
 def test_a_change_that_commits_while_its_product_is_computed_is_computed_by_the_next_run(env: object) -> None:
     add_products(12)
     renew()
@@ -307,6 +317,8 @@ def test_only_changes_of_texts_and_of_what_is_shown_are_noted(env: object) -> No
         ("UPDATE products SET name = name, is_active = is_active, document = ''", []),
         ("UPDATE products SET brand = 'Oak' WHERE id = 3", [3]),
         ("UPDATE products SET is_active = false WHERE id IN (1, 2)", [1, 2]),
+        # of the deleted, those that were shown
+        ("DELETE FROM products WHERE id IN (2, 4, 5)", [4, 5]),
     ):
         postgres.write(statement)
         found = postgres.read("SELECT product_id FROM content_changes ORDER BY 1")
