@@ -1,12 +1,15 @@
 -- Embeddings follow what changed: a night computes those of new and changed products, and all of them, in short
 -- transactions, only after their words were counted anew: docs/decisions/0082-content-by-changes.md.
 
--- Products whose text changed, or which were hidden or shown again, since their embedding was computed. Rows are only
+-- Products whose text changed, or which were hidden, shown again or deleted, since their embedding was computed. Rows are only
 -- added: no two writers wait for each other, and a change that commits while its product is computed keeps its note.
 CREATE TABLE content_changes (
     product_id  bigint NOT NULL
 );
 CREATE INDEX content_changes_product_id ON content_changes (product_id);
+-- The products that wait for their embedding: those that are new, and those that are noted; each once.
+CREATE VIEW content_waiting AS
+    SELECT product_id FROM content_pending UNION SELECT product_id FROM content_changes;
 CREATE FUNCTION note_content_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO content_changes VALUES (NEW.id);
@@ -17,9 +20,19 @@ CREATE TRIGGER products_content_changed
     AFTER UPDATE OF name, description, brand, tags, category_id, external_id, variant_title, document, is_active ON products
     FOR EACH ROW WHEN (OLD.document IS DISTINCT FROM NEW.document OR OLD.is_active IS DISTINCT FROM NEW.is_active)
     EXECUTE FUNCTION note_content_change();
+-- its embedding goes with the row, but its words were counted
+CREATE FUNCTION note_deleted_content() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO content_changes SELECT id FROM gone WHERE is_active;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER products_content_deleted
+    AFTER DELETE ON products REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION note_deleted_content();
 
--- `changed`: products that were added, changed, hidden or shown since a count of the words began, as their embeddings follow;
--- less those that waited for that when it began, which it has counted. `generation` grows with each count. `embedded_to`: shown products up to this id have embeddings of this generation; NULL: all have.
+-- `changed`: products that were added, changed, hidden, shown or deleted since a count of the words began, as their embeddings
+-- follow; less those that waited for that when it began, which it has counted. A product that is both new and changed
+-- waits once. `generation` grows with each count. `embedded_to`: shown products up to this id have embeddings of this generation;
+-- NULL: all have.
 ALTER TABLE content_counts
     ADD COLUMN changed bigint NOT NULL DEFAULT 0,
     ADD COLUMN generation integer NOT NULL DEFAULT 0,
@@ -51,8 +64,7 @@ BEGIN
     DELETE FROM content_word_counts;
     INSERT INTO content_recounts (is_row) VALUES (true)
     ON CONFLICT (is_row) DO UPDATE SET counted_to = 0, products = NULL, categories = NULL, weighed_to = '';
-    UPDATE content_counts SET changed =
-        -(SELECT count(*) FROM content_pending) - (SELECT count(DISTINCT product_id) FROM content_changes);
+    UPDATE content_counts SET changed = -(SELECT count(*) FROM content_waiting);
 END $$;
 
 -- Count the words of some more products, or weigh some more words. Returns false once the count is complete.
@@ -163,7 +175,11 @@ BEGIN
             DELETE FROM content_pending c WHERE c.product_id = ANY (refresh_content.changed) AND NOT needs_words
             RETURNING c.product_id
         ), either AS (
-            SELECT count(*) AS products FROM (SELECT product_id FROM noted UNION SELECT product_id FROM added) AS all_of_them
+            -- what needs words still waits, and is counted when it no longer does
+            SELECT count(*) AS products FROM (
+                SELECT product_id FROM noted UNION SELECT product_id FROM added
+                EXCEPT SELECT product_id FROM content_pending WHERE needs_words
+            ) AS all_of_them
         )
         UPDATE content_counts c SET changed = c.changed + either.products FROM either WHERE either.products > 0;
         SELECT greatest(products, 1) INTO total FROM content_counts;

@@ -26,8 +26,7 @@ SELECT coalesce((
     SELECT embedded_to IS NULL AND since.changes > 0
        AND (products <= cast(:small AS bigint) OR since.changes >= products * cast(:share AS float8))
     FROM content_counts CROSS JOIN LATERAL (
-        SELECT changed + (SELECT count(*) FROM content_pending)
-                       + (SELECT count(DISTINCT product_id) FROM content_changes) AS changes) AS since), true)
+        SELECT changed + (SELECT count(*) FROM content_waiting) AS changes) AS since), true)
    AND NOT EXISTS (SELECT FROM content_recounts)"""
 BEGIN: Final = "SELECT begin_content_count()"
 CONTINUE: Final = "SELECT continue_content_count(:products, :words)"
@@ -42,12 +41,13 @@ LEFT JOIN product_content c ON c.product_id = p.id
 ORDER BY p.id"""
 # Unless the words were counted anew meanwhile, and all embeddings are outdated.
 MOVE: Final = "UPDATE content_counts SET embedded_to = cast(:id AS bigint) WHERE generation = :generation"
+# What waits, and the shown products after `passed`: all of them if the words are or should be counted.
 LEFT: Final = """
-SELECT (SELECT count(*) FROM content_pending) + (SELECT count(DISTINCT product_id) FROM content_changes)
-     + CASE WHEN EXISTS (SELECT FROM content_recounts) OR cast(:due AS boolean)
-            THEN (SELECT count(*) FROM products WHERE is_active)
-            ELSE coalesce((SELECT (SELECT count(*) FROM products p WHERE p.is_active AND p.id > c.embedded_to)
-                           FROM content_counts c WHERE c.embedded_to IS NOT NULL), 0) END"""
+SELECT (SELECT count(*) FROM products p WHERE p.is_active AND p.id > done.passed)
+     + (SELECT count(*) FROM content_waiting w
+        WHERE NOT EXISTS (SELECT FROM products p WHERE p.id = w.product_id AND p.is_active AND p.id > done.passed))
+FROM (SELECT CASE WHEN EXISTS (SELECT FROM content_recounts) OR cast(:due AS boolean) THEN 0
+                  ELSE (SELECT embedded_to FROM content_counts) END AS passed) AS done"""
 
 
 class Renewal(NamedTuple):

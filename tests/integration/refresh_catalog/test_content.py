@@ -147,15 +147,32 @@ def test_the_job_of_the_night_follows_products_that_were_added_without_a_message
     assert postgres.read("SELECT FROM catalog_changed_groups") == []
 
 
+def test_after_a_first_import_above_the_bound_the_job_counts_the_words(
+    env: object, serve: Serve, messages: Messages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "COUNTED_AT_ONCE", 4)
+    take = messages("catalog-changes")
+    import_rows(serve, "Red metal lantern", "Blue metal lantern", "Blue metal chair", "Red metal chair", "Zinc chair")
+    for message in take(1):
+        assert push(serve("refresh_catalog"), message.data, SCHEMA).status_code == 200
+    assert deliver_outbox(serve) == 0
+    assert set(counted().values()) == {1}
+    # docs/import.md has it run again while embeddings are left
+    assert run(serve, minutes=0)["embeddings_left"] == 5
+    result = run(serve)
+    assert (result["words_counted"], result["embeddings_left"]) == (True, 0)
+    assert (counted()["metal"], counted()["zinc"]) == (4, 1)
+
+
 def test_the_job_of_the_night_ends_in_time_and_says_what_is_left(env: object, serve: Serve) -> None:
     add_products(8)
     run(serve)
     postgres.write("INSERT INTO products (name, price) VALUES ('Zinc bucket', 1)")
     postgres.write("UPDATE products SET name = 'Zinc tub' WHERE id = 2")
     before = postgres.read("SELECT product_id, embedding::text FROM product_content ORDER BY 1")
-    # a new product, a changed one, and all once the words are counted
+    # all, once the words are counted: the new one and the changed one are among them
     result = run(serve, minutes=0)
-    assert (result["embeddings_changed"], result["embeddings_left"], result["words_counted"]) == (0, 1 + 1 + 9, False)
+    assert (result["embeddings_changed"], result["embeddings_left"], result["words_counted"]) == (0, 9, False)
     assert postgres.read("SELECT product_id, embedding::text FROM product_content ORDER BY 1") == before
     result = run(serve)
     assert (result["embeddings_left"], result["words_counted"]) == (0, True)

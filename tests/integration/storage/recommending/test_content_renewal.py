@@ -216,6 +216,43 @@ def test_what_waited_when_a_count_began_is_no_reason_for_the_next(env: object, l
     assert renew().is_recounted
 
 
+def changes_counted() -> int:
+    return int(postgres.read("SELECT changed FROM content_counts")[0][0])
+
+
+def test_a_product_that_is_both_new_and_changed_is_counted_once(env: object, large: None) -> None:
+    add_products(40)
+    renew()
+    postgres.write("INSERT INTO products (name, price) SELECT 'Zinc', 1 FROM generate_series(1, 5)")
+    postgres.write("UPDATE products SET name = 'Tin' WHERE name = 'Zinc' OR id = 1")
+    assert renew(0).left == 45
+    assert renew().is_recounted
+    assert changes_counted() == 0
+    # less than a twentieth: one, although it is in two tables
+    postgres.write("INSERT INTO products (name, price) VALUES ('Oak', 1)")
+    postgres.write("UPDATE products SET name = 'Elm' WHERE name = 'Oak'")
+    assert renew(0).left == 1
+    assert not renew().is_recounted
+    assert changes_counted() == 1
+    # one at a time, until they are a twentieth
+    postgres.write("UPDATE products SET name = 'Lantern' WHERE id = 2")
+    assert not renew().is_recounted
+    postgres.write("UPDATE products SET name = 'Lantern' WHERE id = 3")
+    assert renew().is_recounted
+
+
+def test_a_changed_product_that_waits_for_its_words_is_counted_once(env: object, large: None) -> None:
+    add_products(40)
+    renew()
+    postgres.write("INSERT INTO content_pending (product_id, needs_words) VALUES (1, true)")
+    postgres.write("UPDATE products SET name = 'Tin' WHERE id = 1")
+    # a message that does not merge words
+    content.refresh_batches([1])
+    assert (changes_counted(), renew(0).left) == (0, 1)
+    assert not renew().is_recounted
+    assert (changes_counted(), renew(0).left) == (1, 0)
+
+
 def test_words_of_hidden_products_have_no_weight(env: object, large: None) -> None:
     add_products(60)
     renew()
@@ -233,6 +270,16 @@ def test_a_small_catalog_is_counted_whenever_anything_has_changed(env: object, m
     monkeypatch.setattr(content_renewal, "SMALL_CATALOG", 40)
     assert renew().is_recounted
     assert not renew().is_recounted
+
+
+def test_words_of_deleted_products_are_no_longer_counted(env: object) -> None:
+    add_products(6)
+    renew()
+    postgres.write("DELETE FROM products WHERE id IN (1, 2)")
+    assert renew() == (4, True, 0)
+    assert postgres.read("SELECT products, changed FROM content_counts") == [(4, 0)]
+    assert_as_computed_in_full()
+    assert renew() == (0, False, 0)
 
 
 def test_a_change_that_commits_while_its_product_is_computed_is_computed_by_the_next_run(env: object) -> None:
@@ -270,6 +317,8 @@ def test_only_changes_of_texts_and_of_what_is_shown_are_noted(env: object) -> No
         ("UPDATE products SET name = name, is_active = is_active, document = ''", []),
         ("UPDATE products SET brand = 'Oak' WHERE id = 3", [3]),
         ("UPDATE products SET is_active = false WHERE id IN (1, 2)", [1, 2]),
+        # of the deleted, those that were shown
+        ("DELETE FROM products WHERE id IN (2, 4, 5)", [4, 5]),
     ):
         postgres.write(statement)
         found = postgres.read("SELECT product_id FROM content_changes ORDER BY 1")
