@@ -212,3 +212,7 @@ BEGIN
     RETURN affected;
 END $$;
 ALTER FUNCTION refresh_content(bigint[]) SET plan_cache_mode = force_custom_plan;
+
+-- What the previous release has embedded, and what it was to embed in the night, is computed anew once: it noted no changes,
+-- and its night may have ended between the words and the embeddings.
+UPDATE content_counts SET changed = (SELECT count(*) FROM products);
