@@ -83,12 +83,18 @@ _POPULAR: Final = """{few}bought AS MATERIALIZED (
           LIMIT cast(:page_size AS bigint) + 1 OFFSET cast(:skipped AS bigint)) AS ordered
 )"""
 # In the order of purchases, all products are read until those of the category fill the page: about
-# products x places / matches of them. A category with fewer matches than that is read as a whole, by its indexes. The
+# products x places / matches of them. A category of fewer products than that is read as a whole, by its indexes. The
 # planner does not know how small it is: OFFSET 0 has each product looked up.
+# What counts is the size of the category itself: few matches of a filter may lie in a large one, and an index on what
+# is filtered leads to them. There are no fewer products than matches, so most pages need not add them up. Places beyond
+# the last match do not make a category small.
 _FEW: Final = """size AS MATERIALIZED (
-    SELECT coalesce(sum(n), 0) * coalesce(sum(n), 0)
-           <= (SELECT reltuples FROM pg_class WHERE oid = 'products'::regclass) * cast(:last_place AS bigint) AS is_few
-    FROM counted WHERE tag IS NULL
+    SELECT matches * matches <= most AND (
+        SELECT coalesce(sum(p.n), 0) * coalesce(sum(p.n), 0) FROM catalog_counts p
+        WHERE p.tag IS NULL AND p.category_ids && ARRAY(SELECT id FROM {subtree})) <= most AS is_few
+    FROM (SELECT coalesce(sum(n), 0) AS matches FROM counted WHERE tag IS NULL) AS of_filters,
+        LATERAL (SELECT reltuples * least(cast(:last_place AS bigint), matches + cast(:page_size AS bigint)) AS most
+                 FROM pg_class WHERE oid = 'products'::regclass) AS catalog
 ), of_category AS MATERIALIZED (
     SELECT id FROM products
     WHERE (SELECT is_few FROM size) AND is_active AND category_id = ANY (ARRAY(SELECT id FROM {subtree}))

@@ -22,8 +22,8 @@ PARAMETER = re.compile(r"(?<!:):(\w+)")
 
 
 def plan_of(statement: str, **parameters: Any) -> dict[str, Any]:
-    """Run a statement and return its plan, with the rows that each node read."""
-    ((document,),) = postgres.read(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}", **parameters)
+    """Run a statement and return its plan, with the rows and the pages of tables that each node read."""
+    ((document,),) = postgres.read(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {statement}", **parameters)
     plan: dict[str, Any] = document[0]["Plan"]
     return plan
 
@@ -117,9 +117,8 @@ def test_similar_products_read_the_trend_of_their_own_and_of_their_category(env:
     assert sum(scan.rows for scan in scans) == 11 + len(near) + 11
 
 
-def test_pages_of_a_category_read_it_or_as_many_purchases_as_they_need(
-    env: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def add_categories() -> list[int]:
+    """Add products of a small, a large and a further category, all of them bought; return their ids, ascending."""
     ids = add_plain_products(PRODUCTS)
     postgres.write("INSERT INTO categories (name) VALUES ('Small'), ('Large'), ('Further')")
     postgres.write(
@@ -137,6 +136,12 @@ def test_pages_of_a_category_read_it_or_as_many_purchases_as_they_need(
     )
     postgres.write("SELECT compact_catalog_counts()")
     postgres.write("VACUUM (ANALYZE) products, product_stats, catalog_counts")
+    return ids
+
+
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Return the plans of the pages of products that are read from now on."""
     plans: list[dict[str, Any]] = []
 
     def explain(sql: str, **parameters: Any) -> list[Any]:
@@ -145,6 +150,13 @@ def test_pages_of_a_category_read_it_or_as_many_purchases_as_they_need(
 
     read = postgres.read
     monkeypatch.setattr(product_pages, "read", explain)
+    return plans
+
+
+def test_pages_of_a_category_read_it_or_as_many_purchases_as_they_need(
+    env: object, plans: list[dict[str, Any]]
+) -> None:
+    ids = add_categories()
     for category, matches, at_most in (("Small", 100, 700), ("Further", 12, 100), ("Large", 11_900, 200)):
         answer = orjson.loads(product_pages.find(product_pages.Filters(category=category), product_pages.Page()))
         shown = [product["id"] for product in answer["products"]]
@@ -153,3 +165,31 @@ def test_pages_of_a_category_read_it_or_as_many_purchases_as_they_need(
         assert shown == sorted((i for i in ids if i % (expected or 120) == 0), reverse=True)[:20] or not expected
         scans = [scan for scan in scans_of(plans[-1]) if scan.table in ("products", "product_stats")]
         assert 0 < sum(scan.rows for scan in scans) <= at_most, (category, scans)
+
+
+@pytest.mark.parametrize("number", [1, 600])
+def test_few_matches_in_a_large_category_do_not_read_the_category(
+    env: object, plans: list[dict[str, Any]], number: int
+) -> None:
+    ids = add_categories()
+    in_stock = [id_ for id_ in ids if id_ % 2000 in (1, 1200)]
+    postgres.write("UPDATE products SET quantity = 0 WHERE id <> ALL (cast(:ids AS bigint[]))", ids=in_stock)
+    postgres.write("SELECT compact_catalog_counts()")
+    postgres.write("VACUUM (FULL, ANALYZE) products, product_stats, catalog_counts")
+    costly = ids[-10:]
+    lowest = PRODUCTS - 10.0
+    # All products have to be read to know which are in stock, but not each of them by indexes, which is three pages.
+    # A small category, and its hundred products one by one, are read as a whole.
+    for category, filters, found, at_most in (
+        ("Large", {"min_price": lowest}, costly, 400),
+        ("Large", {"in_stock": True}, in_stock, PRODUCTS),
+        ("Small", {"min_price": lowest}, costly, 700),
+        ("Small", {"in_stock": True}, in_stock, 700),
+    ):
+        page = product_pages.Page(number=number)
+        answer = orjson.loads(product_pages.find(product_pages.Filters(category=category, **filters), page))
+        matches = [id_ for id_ in reversed(found) if (id_ % 120 == 0) == (category == "Small")]
+        assert answer["total"] == len(matches)
+        assert [product["id"] for product in answer["products"]] == (matches if number == 1 else [])
+        pages = plans[-1]["Shared Hit Blocks"] + plans[-1]["Shared Read Blocks"]
+        assert 0 < pages <= at_most, (category, filters)
