@@ -1,5 +1,6 @@
 """Job, daily: products bought together, intervals between purchases, and embeddings and word counts of the catalog."""
 
+import logging
 import time
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
@@ -16,6 +17,8 @@ from shared.storage.answers.protocol import PRODUCT_SCOPES, SIMILAR
 from shared.storage.catalog import catalog_counts
 from shared.storage.recommending import bought_together as pairs
 from shared.storage.recommending import buy_again, content, content_renewal
+
+log = logging.getLogger(__name__)
 
 NEIGHBOURS: Final = 50
 
@@ -68,6 +71,8 @@ def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
         intervals = buy_again.replace_intervals(connection, days=parameters.days, min_gaps=parameters.min_gaps)
     translated = content.end_change_of_language()
     renewal = content_renewal.renew(lambda: time.monotonic() < ends_at)
+    if renewal.left:
+        log.warning("embeddings left to the next run", extra={"left": renewal.left})
     # groups that were written without a message, by SQL
     with transaction(statement_timeout_s=0) as connection:
         catalog_counts.compact(connection)

@@ -1,8 +1,8 @@
 -- Embeddings follow what changed: a night computes those of new and changed products, and all of them, in short
 -- transactions, only after their words were counted anew: docs/decisions/0082-content-by-changes.md.
 
--- Products whose text changed, or which were hidden, shown again or deleted, since their embedding was computed. Rows are only
--- added: no two writers wait for each other, and a change that commits while its product is computed keeps its note.
+-- Products whose text changed, or which were hidden, shown again or deleted, since their embedding was computed. Rows are
+-- only added: no two writers wait for each other, and a change that commits while its product is computed keeps its note.
 CREATE TABLE content_changes (
     product_id  bigint NOT NULL
 );
@@ -29,10 +29,10 @@ END $$;
 CREATE TRIGGER products_content_deleted
     AFTER DELETE ON products REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION note_deleted_content();
 
--- `changed`: products that were added, changed, hidden, shown or deleted since a count of the words began, as their embeddings
--- follow; less those that waited for that when it began, which it has counted. A product that is both new and changed
--- waits once. `generation` grows with each count. `embedded_to`: shown products up to this id have embeddings of this generation;
--- NULL: all have.
+-- `changed`: products that were added, changed, hidden, shown or deleted since a count of the words began, as their
+-- embeddings follow; less those that waited for that when it began, which it has counted. A product that is both new and
+-- changed waits once. `generation` grows with each count. `embedded_to`: shown products up to this id have embeddings of
+-- this generation; NULL: all have.
 ALTER TABLE content_counts
     ADD COLUMN changed bigint NOT NULL DEFAULT 0,
     ADD COLUMN generation integer NOT NULL DEFAULT 0,

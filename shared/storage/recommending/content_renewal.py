@@ -30,7 +30,8 @@ SELECT coalesce((
    AND NOT EXISTS (SELECT FROM content_recounts)"""
 BEGIN: Final = "SELECT begin_content_count()"
 CONTINUE: Final = "SELECT continue_content_count(:products, :words)"
-CHANGED: Final = "SELECT DISTINCT product_id FROM (SELECT product_id FROM content_changes LIMIT :batch) AS noted"
+# An index passes over the notes that earlier batches deleted; a scan of the table reads them again.
+CHANGED: Final = "SELECT DISTINCT product_id FROM content_changes ORDER BY product_id LIMIT :batch"
 EMBEDDED_TO: Final = "SELECT embedded_to, generation FROM content_counts WHERE embedded_to IS NOT NULL"
 # The next ids, of which the outdated are those of another generation, without a row, or hidden with one.
 NEXT: Final = """

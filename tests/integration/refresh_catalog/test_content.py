@@ -1,5 +1,7 @@
 """New products get content neighbours by their messages, however many there are; nothing runs while nothing changes."""
 
+import logging
+
 import httpx
 import orjson
 import pytest
@@ -164,7 +166,14 @@ def test_after_a_first_import_above_the_bound_the_job_counts_the_words(
     assert (counted()["metal"], counted()["zinc"]) == (4, 1)
 
 
-def test_the_job_of_the_night_ends_in_time_and_says_what_is_left(env: object, serve: Serve) -> None:
+def test_the_job_of_the_night_ends_in_time_and_says_what_is_left(
+    env: object, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    def warned() -> list[int]:
+        records = [record for record in caplog.records if record.message == "embeddings left to the next run"]
+        return [vars(record)["left"] for record in records]
+
+    caplog.set_level(logging.WARNING)
     add_products(8)
     run(serve)
     postgres.write("INSERT INTO products (name, price) VALUES ('Zinc bucket', 1)")
@@ -173,9 +182,11 @@ def test_the_job_of_the_night_ends_in_time_and_says_what_is_left(env: object, se
     # all, once the words are counted: the new one and the changed one are among them
     result = run(serve, minutes=0)
     assert (result["embeddings_changed"], result["embeddings_left"], result["words_counted"]) == (0, 9, False)
+    assert warned() == [9]
     assert postgres.read("SELECT product_id, embedding::text FROM product_content ORDER BY 1") == before
     result = run(serve)
     assert (result["embeddings_left"], result["words_counted"]) == (0, True)
+    assert warned() == [9]
     assert counted()["zinc"] == 2
 
 

@@ -326,6 +326,18 @@ def test_only_changes_of_texts_and_of_what_is_shown_are_noted(env: object) -> No
         renew()
 
 
+def test_the_next_changed_products_are_found_by_an_index(env: object) -> None:
+    postgres.write("INSERT INTO content_changes SELECT n / 3 FROM generate_series(1, 20000) AS n")
+    with transaction() as connection:
+        plan = "\n".join(
+            row[0] for row in postgres.execute(connection, f"EXPLAIN {content_renewal.CHANGED}", {"batch": 100})
+        )
+    assert "content_changes_product_id" in plan
+    assert "Sort" not in plan
+    found = [row[0] for row in postgres.read(content_renewal.CHANGED, batch=100)]
+    assert found == list(range(100))
+
+
 def test_changes_are_noted_for_every_column_that_the_document_has(env: object) -> None:
     rows = postgres.read(
         """SELECT tgname, array_agg(attname::text ORDER BY attname) FROM pg_trigger
