@@ -26,6 +26,12 @@ def record_from(home: Path) -> dict[str, Any]:
     document = openapi.bare()
     environment: dict[str, str] = read_json(home / "run.json")["environment"]
     shop = Recorder(url_of(home), operations_of(document), document["components"]["schemas"])
+    with shop.client:
+        _play(shop, home, environment)
+    return shop.kept
+
+
+def _play(shop: Recorder, home: Path, environment: dict[str, str]) -> None:
     shop.credentials["admin"] = {"Authorization": f"Bearer {environment['ADMIN_TOKEN']}"}
     for kind, name in (("secret", "key"), ("publishable", "publishable")):
         body = {"kind": kind, "name": "shop server" if kind == "secret" else "tag manager"}
@@ -36,7 +42,6 @@ def record_from(home: Path) -> dict[str, Any]:
     tokens = shop.client.post("/auth/login", json=login).json()
     shop.credentials["staff"] = {"Authorization": f"Bearer {tokens['access_token']}"}
     scenario.play(shop, environment, home / "mail")
-    return shop.kept
 
 
 def _create_admin(home: Path) -> None:
