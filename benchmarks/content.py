@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from benchmarks.frame import services
+from benchmarks.frame import at_least_one, services
 from benchmarks.imports import catalog
 from benchmarks.metering import family, processor_s
 
@@ -146,7 +146,7 @@ def table(nights: Sequence[Night]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.content", description=__doc__)
-    parser.add_argument("--products", type=int, default=PRODUCTS)
+    parser.add_argument("--products", type=at_least_one, default=PRODUCTS)
     chosen = parser.parse_args(arguments)
 
     def say(line: str) -> None:

@@ -1,5 +1,6 @@
 """The frame of every benchmark: rows with targets, functions served as deployed, and a shop of a stated size."""
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -172,3 +173,10 @@ def run_jobs(say: Callable[[str], None]) -> None:
 
     for entry, parameters in ((trending, Trending()), (popular, Popular()), (similarity, Similarity(time_budget_s=20))):
         say(f"{entry.__name__}: {entry.run(parameters)['seconds']} s")
+
+
+def at_least_one(text: str) -> int:
+    """Return how many things to measure, for ``argparse``. Raises ArgumentTypeError."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmarks.database import scratch
-from benchmarks.frame import Bench, make_topic, services
+from benchmarks.frame import Bench, at_least_one, make_topic, services
 from benchmarks.imports import WORDS, catalog, import_by_job, percentile
 from benchmarks.metering import family, processor_s
 from local.services import Services
@@ -75,7 +75,7 @@ def table(imports: Sequence[Import]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.imports_growth", description=__doc__)
-    parser.add_argument("sizes", nargs="*", type=int, metavar="PRODUCTS", help="default: 10000 100000")
+    parser.add_argument("sizes", nargs="*", type=at_least_one, metavar="PRODUCTS", help="default: 10000 100000")
     chosen = parser.parse_args(arguments)
 
     def say(line: str) -> None:
