@@ -238,6 +238,8 @@ def test_a_price_that_changes_meanwhile_is_shown_before_it_is_paid(
     expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
     visitor.open("#/checkout")
     expect(page.locator("form .button-main")).to_have_text("Buy for £10.00")
+    # the page has read the cart: from here on its total stays
+    expect(page.locator("form .button-main")).to_be_enabled()
     assert api.patch(f"/products/{bought}", json={"price": 12}, headers=admin).status_code == 200
     page.locator("form .button-main").click()
     expect(page.get_by_role("alert")).to_contain_text("A price has changed")
@@ -246,6 +248,50 @@ def test_a_price_that_changes_meanwhile_is_shown_before_it_is_paid(
     expect(page.locator(".changed")).to_have_text("The price has risen; it was £10.00.")
     visitor.open("#/checkout")
     page.locator("form .button-main").click()
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+
+
+def held_request(page: Any, held: list[Any]) -> Any:
+    """Wait until the page has sent a request that a test holds, and return its route."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not held:
+        assert time.monotonic() < deadline, "The page did not send its request."
+        page.wait_for_timeout(20)
+    return held.pop()
+
+
+def test_a_total_can_be_paid_only_once_the_cart_is_read_anew(
+    visit: Visit, api: httpx.Client, product: Callable[..., int], admin: dict[str, str]
+) -> None:
+    bought = product(price=10)
+    visitor = visit()
+    visitor.expected.append("500 (Internal Server Error)")
+    page = visitor.open(f"#/product/{bought}")
+    page.locator(".buy .button-main").click()
+    expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
+    assert api.patch(f"/products/{bought}", json={"price": 12}, headers=admin).status_code == 200
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route(re.compile(r"/cart(\?|$)"), hold)
+    visitor.open("#/checkout")
+    button = page.locator("form .button-main")
+    # what the page knew before
+    expect(button).to_have_text("Buy for £10.00")
+    expect(button).to_be_disabled()
+    held_request(page, held).fulfill(status=500, content_type="application/json", body="{}")
+    problem = page.locator("main [role=alert]")
+    expect(problem).to_be_visible()
+    expect(button).to_be_disabled()
+    problem.get_by_role("button").click()
+    expect(problem).to_be_hidden()
+    expect(button).to_be_disabled()
+    held_request(page, held).continue_()
+    expect(button).to_have_text("Buy for £12.00")
+    expect(button).to_be_enabled()
+    button.click()
     expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
 
 

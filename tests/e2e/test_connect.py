@@ -16,12 +16,17 @@ from tests.running import Aisle
 
 PAGES: Final = ROOT / "docs/connect"
 # The commands run by the Python of the tests, and a request that is refused ends the page. A pause lasts until the
-# events before it have taken effect: on a busy machine that may take longer than the page says.
+# events before it have taken effect, which on a busy machine may take longer than the page says: an event is listed as
+# viewed a moment before the stored answers of its user are forgotten.
 PROLOGUE: Final = """set -eu
 aisle() { "$PYTHON" -P -m local "$@" 2>&1; }
 curl() { command curl --silent --show-error --fail-with-body "$@"; echo; }
 pauses=0
-sleep() { pauses=$((pauses + 1)); "$PYTHON" -P -c 'from tests.e2e.test_connect import pause; pause()' "$shop" $pauses; }
+sleep() {
+    pauses=$((pauses + 1))
+    aisle wait --timeout 60
+    "$PYTHON" -P -c 'from tests.e2e.test_connect import pause; pause()' "$shop" $pauses
+}
 """
 # `./aisle up` runs already
 START: Final = "AISLE_DATA=none ./aisle up\n"

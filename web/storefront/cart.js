@@ -17,12 +17,12 @@ import { Title } from "./title.js";
 
 /** @typedef {import("./actions.js").CartItem} CartItem */
 
-/** Reads the cart anew: its prices and stock may have changed. */
+/** Reads the cart anew: its prices and stock may have changed. Until `isCurrent`, `found` is what the page knew before. */
 function useCart() {
   const who = useStore(shopper);
   const found = useStore(cart);
-  const loaded = useLoaded((signal) => readCart(signal), [who.id]);
-  return { found, error: loaded.error, again: loaded.again };
+  const { value, error, isStale, again } = useLoaded((signal) => readCart(signal), [who.id]);
+  return { found, error, again, isCurrent: value !== null && error === null && !isStale };
 }
 
 export function CartPage() {
@@ -112,7 +112,7 @@ function Together({ items }) {
 const PAYMENTS = [["", "pay.approve"], ["decline", "pay.decline"], ["time-out", "pay.timeOut"]];
 
 export function CheckoutPage() {
-  const { found, error, again } = useCart();
+  const { found, error, again, isCurrent } = useCart();
   const [token, setToken] = useState("");
   const [isPaying, setPaying] = useState(false);
   const [problem, setProblem] = useState(/** @type {unknown} */ (null));
@@ -152,7 +152,7 @@ export function CheckoutPage() {
   }
   return html`
     <${Title}>${t("checkout.title")}<//>
-    ${error && !found ? html`<${ProblemNote} error=${error} onRetry=${again} />` : null}
+    ${error ? html`<${ProblemNote} error=${error} onRetry=${again} />` : null}
     <form class="with-summary" onSubmit=${buy}>
       <div class="stack">
         ${problem ? html`<${CheckoutProblem} problem=${problem} />` : null}
@@ -183,7 +183,8 @@ export function CheckoutPage() {
             </ul>`
           : html`<${SkeletonText} lines=${4} />`}
         <${Total} />
-        <button type="submit" class="button button-main button-wide" disabled=${!found || isPaying}>
+        ${/* the total must not change under the shopper's finger */ null}
+        <button type="submit" class="button button-main button-wide" disabled=${!isCurrent || isPaying}>
           ${isPaying ? t("checkout.paying") : t("checkout.buy", { price: price(found?.total ?? 0) })}
         </button>
         <a class="small" href=${link("/cart")}>${t("checkout.back")}</a>
