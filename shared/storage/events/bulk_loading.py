@@ -42,7 +42,11 @@ STAGE: Final = (
     event_id uuid NOT NULL, sent_id uuid NOT NULL, user_key text NOT NULL, user_id bigint NOT NULL, product_id bigint,
     event_type text NOT NULL, occurred_at timestamptz NOT NULL
 ) ON COMMIT DROP""",
-    "TRUNCATE history_rows, history_checked, history_new, history_pairs, history_vouched",
+    # lines of orders that nothing vouched for until now, whether their purchases counted or not
+    """CREATE TEMP TABLE IF NOT EXISTS history_vouched_lines (
+    event_id uuid NOT NULL, user_id bigint NOT NULL
+) ON COMMIT DROP""",
+    "TRUNCATE history_rows, history_checked, history_new, history_pairs, history_vouched, history_vouched_lines",
     # aggregates over a whole chunk stay in memory
     "SET LOCAL work_mem = '64MB'",
 )
@@ -159,6 +163,7 @@ LOCK_USERS: Final = """
 SELECT count(*) FROM (
     SELECT id FROM users
     WHERE external_id IN (SELECT user_key FROM history_new) OR id IN (SELECT user_id FROM history_vouched)
+       OR id IN (SELECT user_id FROM history_vouched_lines)
     ORDER BY id FOR NO KEY UPDATE
 ) AS locked"""
 USERS: Final = """
@@ -181,6 +186,13 @@ CROSS JOIN LATERAL (
     WHERE event_id = c.key AND occurred_at = k.occurred_at AND NOT counted AND returned < quantity LIMIT 1
 ) AS s
 WHERE c.is_known AND c.fault IS NULL ORDER BY c.key, c.position"""
+UNVOUCHED_LINES: Final = """
+INSERT INTO history_vouched_lines
+SELECT DISTINCT l.event_id, l.user_id FROM history_checked c
+CROSS JOIN LATERAL (
+    SELECT event_id, user_id FROM purchase_lines WHERE event_id = c.key AND NOT vouched LIMIT 1
+) AS l
+WHERE c.is_known AND c.fault IS NULL AND c.event_type = 'purchase'"""
 # Another message may vouch for an event meanwhile; only one of the two counts it.
 VOUCH: Final = (
     "SET LOCAL enable_nestloop = on",
@@ -191,7 +203,7 @@ WITH counted AS (
 )
 DELETE FROM history_vouched WHERE event_id NOT IN (SELECT event_id FROM counted)""",
     """
-UPDATE purchase_lines l SET vouched = true FROM history_vouched v WHERE l.event_id = v.event_id AND NOT l.vouched""",
+UPDATE purchase_lines l SET vouched = true FROM history_vouched_lines v WHERE l.event_id = v.event_id""",
     "SET LOCAL enable_nestloop = off",
 )
 _COUNTABLE: Final = """(
@@ -330,10 +342,12 @@ def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
     execute(connection, "ANALYZE history_new")
     stored = int(execute(connection, "SELECT count(*) FROM history_new")[0][0])
     execute(connection, UNCOUNTED)
-    uncounted = int(execute(connection, "SELECT count(*) FROM history_vouched")[0][0])
-    if stored or uncounted:
+    execute(connection, UNVOUCHED_LINES)
+    counted = "SELECT (SELECT count(*) FROM history_vouched), (SELECT count(*) FROM history_vouched_lines)"
+    uncounted, lines = map(int, execute(connection, counted)[0])
+    if stored or uncounted or lines:
         execute(connection, LOCK_USERS)
-    if uncounted:
+    if uncounted or lines:
         for statement in VOUCH:
             execute(connection, statement)
     if stored:

@@ -101,6 +101,24 @@ def test_a_purchase_that_was_given_back_stays_given_back(
     assert count_rows("events", "counted AND event_type = 'purchase'") == 0
 
 
+def test_no_browser_gives_back_a_counted_purchase_that_a_history_repeats(
+    functions: list[httpx.Client], serve: Serve, tmp_path: Path
+) -> None:
+    bought = {user: event(1, "purchase", metadata={"order_id": f"of {user}"}) for user in ("ann", "bob")}
+    for user, purchase in bought.items():
+        send(functions, user, event(1, "view", ago=timedelta(minutes=1)), purchase)
+    assert counts(1) == (2, 2, 2)
+    load(serve, tmp_path / "h.csv", ("ann", bought["ann"]))
+    assert counts(1) == (2, 2, 2)
+    for user in bought:
+        send(functions, user, event(None, "refund", metadata={"order_id": f"of {user}"}))
+    assert postgres.read("SELECT order_id, vouched, returned FROM purchase_lines ORDER BY 1") == [
+        ("of ann", True, 0),
+        ("of bob", False, 1),
+    ]
+    assert counts(1) == (1, 2, 1)
+
+
 def test_another_person_s_history_vouches_for_nobody_else(
     functions: list[httpx.Client], serve: Serve, tmp_path: Path
 ) -> None:
