@@ -22,7 +22,7 @@ router = APIRouter(prefix="/dead-letters", tags=["dead-letters"])
 def list_dead_letters(request: Request, query: Annotated[DeadLetterQuery, QueryParameters()]) -> Response:
     """List the waiting dead letters, up to `limit` of each topic, and leave them waiting."""
     topics = [query.topic] if query.topic else manifest().topics
-    letters = [letter._asdict() for topic in topics for letter in dead_letters.peek(topic, query.limit)]
+    letters = [letter._asdict() for letter in dead_letters.peek(topics, query.limit)]
     return private(request, {"dead_letters": letters})
 
 

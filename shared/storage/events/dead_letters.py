@@ -8,7 +8,7 @@ again carries the attribute REPLAYED_AT: the job ``replay_dead_letters`` does so
 import base64
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -65,8 +65,17 @@ def _pull(topic: str, limit: int) -> list[Any]:
     return list(response.received_messages)
 
 
-def peek(topic: str, limit: int) -> list[DeadLetter]:
-    """Return up to ``limit`` dead letters of a topic and leave them in the subscription. Raises PubSubUnavailable."""
+def peek(topics: Sequence[str], limit: int) -> list[DeadLetter]:
+    """Return up to ``limit`` dead letters of each topic and leave them waiting. Raises PubSubUnavailable.
+
+    The topics are asked at once: each that has none takes PULL_TIMEOUT_S, or as long as Pub/Sub waits for a message.
+    """
+    pubsub.subscriber()  # made once, not by each thread
+    with ThreadPoolExecutor(len(topics), thread_name_prefix="dead-letters") as pool:
+        return [letter for letters in pool.map(lambda topic: _peek(topic, limit), topics) for letter in letters]
+
+
+def _peek(topic: str, limit: int) -> list[DeadLetter]:
     received = _pull(topic, limit)
     _release(topic, received)
     return [_describe(topic, letter.message) for letter in received]

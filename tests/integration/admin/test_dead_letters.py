@@ -1,5 +1,6 @@
 """A message that no function accepted waits as a dead letter until an administrator publishes it again."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -53,6 +54,19 @@ def waiting(client: httpx.Client, expected: int) -> list[dict[str, Any]]:
     while len(letters) != expected and time.monotonic() < deadline:
         letters = client.get("/admin/dead-letters").raise_for_status().json()["dead_letters"]
     return letters
+
+
+def test_the_topics_are_asked_at_once(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2, timeout=30)
+    pull = dead_letters._pull
+
+    def pull_beside_the_other(topic: str, limit: int) -> list[Any]:
+        both.wait()
+        return pull(topic, limit)
+
+    monkeypatch.setattr(dead_letters, "_pull", pull_beside_the_other)
+    bury("ada")
+    assert [letter["topic"] for letter in waiting(client, 1)] == [USER_EVENTS]
 
 
 def test_dead_letters_are_shown_and_stay(client: httpx.Client) -> None:
