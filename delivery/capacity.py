@@ -24,18 +24,9 @@ from delivery.capacity_plan import (
     read_limits,
 )
 from delivery.demand import LEAST_REQUESTS, MOST_REQUESTS, Demand
-from delivery.sizing import (
-    BUSY,
-    addresses_of,
-    plan_database,
-    plan_functions,
-    plan_messages,
-    plan_network,
-    plan_redis,
-    plan_training,
-    rates_of,
-    work_of,
-)
+from delivery.function_sizing import addresses_of, plan_functions
+from delivery.service_sizing import plan_database, plan_messages, plan_network, plan_redis, plan_training
+from delivery.workload import BUSY, rates_of, work_of
 from shared.manifest import manifest
 
 EGRESS_ADDRESSES: Final = 1020

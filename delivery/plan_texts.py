@@ -17,7 +17,7 @@ from delivery.arithmetic import amount
 from delivery.capacity import plan_for
 from delivery.capacity_plan import REDIS_THREAD, SQL_CONNECTIONS, SQL_PROCESSORS, TRAINING, Limit, Plan, read_limits
 from delivery.demand import MOST_REQUESTS, PROFILES, Demand
-from delivery.sizing import DISK_GROWTH, SQL_DISK_MIN
+from delivery.service_sizing import DISK_GROWTH, SQL_DISK_MIN
 from shared.manifest import manifest
 
 ROOT: Final = Path(__file__).parent.parent

@@ -10,12 +10,10 @@ from starlette.responses import Response
 from shared.http import cached, fresh
 from shared.http.parameters import NoQuery
 from shared.storage.answers import invalidation
-from shared.storage.answers.protocol import PRODUCTS
+from shared.storage.answers.protocol import CATALOG_TTL_S, PRODUCTS
 from shared.storage.catalog.product_writes import Author
 from shared.storage.events import outbox
 
-# Seconds that an answer is stored. A change of the catalog drops it; the counts of views may be this old.
-CACHE_TTL_S: Final = 60
 # Seconds after which clients ask again, with the entity tag.
 MAX_AGE_S: Final = 5
 NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {
@@ -27,7 +25,7 @@ WithoutQuery = Annotated[NoQuery, InQuery()]
 
 async def stored_answer(request: Request, key: str, compute: Callable[[], bytes]) -> Response:
     """Return the stored answer of ``key``; computes and stores it if there is none."""
-    answer = await cached(PRODUCTS, key, ttl_s=CACHE_TTL_S, compute=compute)
+    answer = await cached(PRODUCTS, key, ttl_s=CATALOG_TTL_S, compute=compute)
     return fresh(request, answer.body, max_age_s=MAX_AGE_S, is_hit=answer.is_hit)
 
 

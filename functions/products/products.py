@@ -10,7 +10,6 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from functions.products.answering import (
-    CACHE_TTL_S,
     MAX_AGE_S,
     NOT_MODIFIED,
     ProductId,
@@ -53,7 +52,9 @@ async def list_products(request: Request, user_id: MaybeShopper, query: Annotate
     )
     page = product_pages.Page(query.page, query.page_size, query.sort, query.after)
     key = protocol.catalog_key("page", query.model_dump(exclude={"user_id"}))
-    search = cached(protocol.PRODUCTS, key, ttl_s=CACHE_TTL_S, compute=lambda: product_pages.find(filters, page))
+    search = cached(
+        protocol.PRODUCTS, key, ttl_s=protocol.CATALOG_TTL_S, compute=lambda: product_pages.find(filters, page)
+    )
     is_first = bool(query.search.strip()) and query.page == 1 and query.after is None
     if user_id is not None and is_first:
         # the answer is the same for everybody; the user's search history is their own

@@ -5,7 +5,7 @@ import pytest
 from delivery.capacity import plan_for
 from delivery.demand import PROFILES, Demand
 from delivery.plan_texts import profile_file
-from delivery.sizing import RESERVED_CONNECTIONS
+from delivery.service_sizing import RESERVED_CONNECTIONS
 from tests.terraform.conftest import Terraform
 from tests.terraform.rules import violations
 

@@ -2,7 +2,7 @@
 
 import re
 
-from delivery.sizing import BUSY
+from delivery.workload import BUSY
 from tests.terraform.conftest import PROJECT, SECRET_VALUES, Plan
 
 CLOUD_NAME = str.maketrans("_", "-")

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from delivery import capacity_plan, cost, sizing
+from delivery import capacity_plan, cost, function_sizing
 from delivery.capacity import plan_for
 from delivery.capacity_plan import Costs, Plan
 from delivery.demand import PROFILES, Demand
-from functions.products.answering import CACHE_TTL_S
 from shared.manifest import manifest
 
 GIB = 2**30
@@ -107,8 +106,9 @@ def test_one_instance_is_enough_until_its_processor_is_busy() -> None:
 
 
 def test_an_instance_with_two_processors_does_twice_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = {name: replace(entry, cpu=2) if name == "events" else entry for name, entry in sizing.planned().items()}
-    monkeypatch.setattr(sizing, "planned", lambda: entries)
+    planned = function_sizing.planned()
+    entries = planned | {"events": replace(planned["events"], cpu=2)}
+    monkeypatch.setattr(function_sizing, "planned", lambda: entries)
     at, beside = (plan_for(Demand(each, events_per_s=each), ROUND) for each in (1200, 1201))
     assert (at.instances["events"], beside.instances["events"]) == (1, 2)
 
@@ -117,8 +117,8 @@ def test_connections_count_two_revisions_and_the_reserve(hundred: Plan) -> None:
     pools = sum(
         (1 if entry.kind == "job" else 2)
         * hundred.max_instances.get(entry.name, entry.max_instances)
-        * sizing.POOL[entry.kind]
-        for entry in sizing.planned().values()
+        * function_sizing.POOL[entry.kind]
+        for entry in function_sizing.planned().values()
         if "postgres" in entry.needs
     )
     assert hundred.connections == pools + 15
@@ -181,7 +181,6 @@ def test_redis_holds_the_pages_of_a_minute() -> None:
     assert result(few, "Redis", "product pages") == pytest.approx(479 * 1500)
     for plan in (many, few):
         assert result(plan, "Redis", "search pages") == pytest.approx(600 * 20_000)
-    assert sizing.PAGE_TTL_S == CACHE_TTL_S
 
 
 def test_redis_has_half_as_much_memory_again_as_its_entries() -> None:

@@ -1,4 +1,4 @@
-"""The sizes of a capacity plan: what functions, PostgreSQL, network, Redis, Pub/Sub and training need for a load."""
+"""What PostgreSQL, the network, Redis, Pub/Sub and training need for a load."""
 
 import math
 from collections.abc import Mapping
@@ -7,27 +7,17 @@ from typing import Final
 
 from delivery.arithmetic import Line, Term, total
 from delivery.capacity_plan import Costs, Plan
-from delivery.demand import CACHED, GROWING, MEASURED_PRODUCTS, MIX, UNCACHED, Demand
-from shared.manifest import Entry, manifest
+from delivery.function_sizing import addresses_of, connections_of, planned
+from delivery.workload import BUSY, work_of
 from shared.settings import Settings
+from shared.storage.answers.protocol import CATALOG_TTL_S
 from shared.storage.recommending.attribution import KEPT_DAYS
 from shared.storage.recommending.models import MAX_VERSIONS
 
-# Share of a processor, or of a line, that is planned to be busy at the peak. Requests then take 1 / (1 - share) times
-# as long as they work.
-BUSY: Final = 0.6
-# Instances that may run, for each that the peak needs.
-SPARE: Final = 1.5
-# Functions that the mix does not reach serve few requests.
-OTHER_INSTANCES: Final = 2
-# terraform/functions.tf has the same pools, and terraform/database.tf the same reserve; terraform/tests compares them.
-POOL: Final[Mapping[str, int]] = {"http": 4, "event": 4, "job": 3}
+# terraform/database.tf has the same reserve; terraform/tests compares them.
 RESERVED_CONNECTIONS: Final = 15
 CONNECTIONS_STEP: Final = 50
-ADDRESSES_PER_INSTANCE: Final = 4
 TTL_S: Final = int(Settings.model_fields["recommendation_ttl_s"].default)
-# CACHE_TTL_S in functions/products/answering.py
-PAGE_TTL_S: Final = 60
 EVENT_MONTHS: Final = int(Settings.model_fields["event_retention_months"].default)
 TRAINING_DAYS: Final = int(Settings.model_fields["similarity_lookback_days"].default)
 DAY_S: Final = 86_400
@@ -45,145 +35,6 @@ DISK_GROWTH: Final = 10
 # GiB of a processor of Cloud SQL, unless the plan needs more: the ratio of its standard machines.
 SQL_GIB_PER_CPU: Final = 3.75
 GIB: Final = 2.0**30
-
-
-def rates_of(demand: Demand) -> tuple[list[Line], dict[str, Line]]:
-    """Return the lines of the traffic, and of them those of operations: how often each comes, each second."""
-    per_s = "requests/s"
-    others = Line(
-        "requests without an event", (Term("", demand.requests_per_s, per_s), Term("-", demand.events, per_s)), per_s
-    )
-    shares = sum(share for name, share in MIX.items() if name != "event")
-    lines: list[Line] = [others]
-    rates: dict[str, Line] = {}
-    for name, share in MIX.items():
-        rate = (
-            Line("events", (Term("", demand.events, per_s),), per_s)
-            if name == "event"
-            else Line(name, (Term("", others.result, per_s), Term("×", share / shares, "of the mix")), per_s)
-        )
-        lines.append(rate)
-        if name in CACHED:
-            for operation, part in zip(CACHED[name], (demand.cached_share, 1 - demand.cached_share), strict=True):
-                label = operation.replace("_", ", ")
-                rates[operation] = Line(label, (Term("", rate.result, per_s), Term("×", part, "of them")), per_s)
-                lines.append(rates[operation])
-        else:
-            rates[UNCACHED[name]] = rate
-    # each checkout publishes a message of purchases, which both event functions receive
-    checkouts = rates["checkout"].result
-    messages = Line(
-        "messages to apply", (Term("", demand.events, "events/s"), Term("+", checkouts, "orders/s")), "messages/s"
-    )
-    purchases = Line("of these with purchases", (Term("", checkouts, "orders/s"),), "messages/s")
-    rates["event_applied"], rates["purchase_counted"] = messages, purchases
-    return [*lines, messages, purchases], rates
-
-
-def growth_of(operation: str, demand: Demand, costs: Costs) -> float:
-    """Return how many times as much an operation costs in this catalog as in the measured one."""
-    if operation not in GROWING or demand.products <= MEASURED_PRODUCTS:
-        return 1.0
-    return float(costs.sizes["search_growth"] ** math.log10(demand.products / MEASURED_PRODUCTS))
-
-
-def work_of(part: str, unit: str, rates: Mapping[str, Line], demand: Demand, costs: Costs) -> list[Line]:
-    """Return a line for each operation with a cost of this kind: how much of it, each second."""
-    lines = []
-    for name, rate in rates.items():
-        each = float(costs.operations[name][part])
-        if each == 0:
-            continue
-        terms = [Term("", rate.result, rate.unit), Term("×", each, unit)]
-        # what is found and sent is a page in every catalog
-        if part == "postgres_ms" and (growth := growth_of(name, demand, costs)) != 1:
-            terms.append(Term("×", growth, "for the larger catalog"))
-        lines.append(Line(name.replace("_", " "), tuple(terms), f"{unit}/s"))
-    return lines
-
-
-def planned() -> dict[str, Entry]:
-    """Return the entries by name without the edge: in the profiles, a load balancer calls each function."""
-    return {name: entry for name, entry in manifest().entries.items() if entry.kind != "edge"}
-
-
-def plan_functions(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
-    """Plan the instances of each function: enough processors, concurrency and connections for the peak."""
-    lines: list[Line] = []
-    waits = 1 / (1 - BUSY)
-    for name, entry in planned().items():
-        if entry.kind == "job":
-            continue
-        operations = [each for each in rates if costs.operations[each]["function"] == name]
-        if not operations:
-            plan.max_instances[name] = min(entry.max_instances, OTHER_INSTANCES)
-            continue
-        own = {each: rates[each] for each in operations}
-        work = work_of("function_ms", "ms", own, plan.demand, costs)
-        busy = total(f"{name}: work", work, "ms/s")
-        by_cpu = Line(
-            f"{name}: instances for the processor",
-            (
-                Term("", busy.result, "ms/s"),
-                Term("÷", 1000 * entry.cpu, "ms/s of an instance"),
-                Term("÷", BUSY, "busy"),
-            ),
-            "instances",
-            up=True,
-        )
-        waiting = work_of("postgres_ms", "ms", own, plan.demand, costs)
-        in_database = total(f"{name}: work in PostgreSQL", waiting, "ms/s")
-        by_concurrency = Line(
-            f"{name}: instances for concurrency",
-            (
-                Term("", busy.result + in_database.result, "ms/s"),
-                Term("÷", 1000, "ms/s of a request"),
-                Term("×", waits, "with waiting"),
-                Term("÷", entry.concurrency, "requests of an instance"),
-            ),
-            "instances",
-            up=True,
-        )
-        candidates = [by_cpu, by_concurrency]
-        lines += [*work, busy, by_cpu, by_concurrency]
-        if in_database.result > 0:
-            by_connections = Line(
-                f"{name}: instances for connections",
-                (
-                    Term("", in_database.result, "ms/s in PostgreSQL"),
-                    Term("÷", 1000, "ms/s of a connection"),
-                    Term("×", waits, "with waiting"),
-                    Term("÷", POOL[entry.kind] - 1, "connections of an instance"),
-                ),
-                "instances",
-                up=True,
-            )
-            candidates.append(by_connections)
-            lines.append(by_connections)
-        plan.instances[name] = max(1, *(int(line.result) for line in candidates))
-        limit = Line(
-            f"{name}: instances that may run",
-            (Term("", plan.instances[name], "instances"), Term("×", SPARE, "to spare")),
-            "instances",
-            up=True,
-        )
-        plan.max_instances[name] = max(OTHER_INSTANCES, int(limit.result))
-        lines.append(limit)
-    plan.sections["Functions"] = lines
-
-
-def connections_of(entry: Entry, max_instances: int) -> Line:
-    """Return the connections that a function or job may hold; a release holds those of two revisions."""
-    revisions = 1 if entry.kind == "job" else 2
-    return Line(
-        f"{entry.name}",
-        (
-            Term("", max_instances, "instances"),
-            Term("×", POOL[entry.kind], "connections"),
-            Term("×", revisions, "revisions"),
-        ),
-        "connections",
-    )
 
 
 def plan_database(plan: Plan, rates: Mapping[str, Line], costs: Costs, limits: Mapping[str, float]) -> None:
@@ -328,20 +179,6 @@ def plan_network(plan: Plan, rates: Mapping[str, Line], costs: Costs, limits: Ma
     plan.sections["Network"] = lines
 
 
-def addresses_of(plan: Plan) -> Line:
-    """Return the addresses that functions need with Direct VPC egress."""
-    instances = sum(
-        plan.max_instances.get(entry.name, entry.max_instances)
-        for entry in planned().values()
-        if {"postgres", "redis"} & set(entry.needs)
-    )
-    return Line(
-        "addresses of the subnetwork",
-        (Term("", instances, "instances"), Term("×", ADDRESSES_PER_INSTANCE, "addresses")),
-        "addresses",
-    )
-
-
 def plan_redis(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
     """Plan the memory and the processor of Redis."""
     demand, sizes = plan.demand, costs.sizes
@@ -357,8 +194,8 @@ def plan_redis(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
 
     lines = [
         *living("answers of users", "recommendations_computed", TTL_S, demand.users, "user_entry_bytes"),
-        *living("product pages", "product_computed", PAGE_TTL_S, demand.products, "product_entry_bytes"),
-        *living("search pages", "search", PAGE_TTL_S, math.inf, "search_entry_bytes"),
+        *living("product pages", "product_computed", CATALOG_TTL_S, demand.products, "product_entry_bytes"),
+        *living("search pages", "search", CATALOG_TTL_S, math.inf, "search_entry_bytes"),
     ]
     entries = total("entries", lines[1::2], "bytes")
     memory = Line(
