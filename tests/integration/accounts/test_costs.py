@@ -3,7 +3,6 @@
 import httpx
 import pytest
 
-from shared.http import limits
 from tests.integration.conftest import Serve, settings_of
 
 LIMIT = 100
@@ -16,11 +15,8 @@ COSTS = {
 }
 
 
-def test_what_hashes_or_mails_counts_as_many_requests(
-    env: dict[str, str], serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # a busy machine may take longer than a minute
-    monkeypatch.setattr(limits, "WINDOW_S", 86_400)
+@pytest.mark.usefixtures("one_window")
+def test_what_hashes_or_mails_counts_as_many_requests(env: dict[str, str], serve: Serve) -> None:
     with settings_of(env | {"TRUSTED_PROXIES": "1", "RATE_LIMIT_PER_MINUTE": str(LIMIT)}):
         accounts = serve("accounts")
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from shared import api_keys
-from shared.http import limits, revocations
+from shared.http import revocations
 from shared.http.bodies import MAX_DEPTH
 from tests.integration.collect.conftest import Store, make_key, stored
 from tests.integration.conftest import Serve, settings_of
@@ -99,11 +99,8 @@ def test_a_write_key_in_the_body_ends_when_it_is_revoked(shop: httpx.Client) -> 
     assert (status(made["key"]), status(kept), status(made["key"])) == (401, 200, 401)
 
 
-def test_a_batch_of_many_users_costs_as_many_messages(
-    env: dict[str, str], serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # a busy machine may take longer than a minute
-    monkeypatch.setattr(limits, "WINDOW_S", 86_400)
+@pytest.mark.usefixtures("one_window")
+def test_a_batch_of_many_users_costs_as_many_messages(env: dict[str, str], serve: Serve) -> None:
     with settings_of(env | {"TRUSTED_PROXIES": "1", "RATE_LIMIT_PER_MINUTE": "41"}):
         collect = serve("collect")
         key = api_keys.create("publishable")[1]

@@ -280,6 +280,7 @@ def configured(env: dict[str, str], *names: str, **values: str) -> Iterator[None
             renew()
 
 
+@pytest.mark.usefixtures("one_window")
 def test_refusals_of_the_edge_can_be_read_by_a_browser(env: dict[str, str], serve: Serve) -> None:
     with configured(env, "events", RATE_LIMIT_PER_MINUTE="3", CORS_ORIGINS="https://shop.example"):
         shop = serve("events")
@@ -330,6 +331,7 @@ def test_an_application_s_answers_may_be_timed_as_they_may_be_read(functions: di
     assert "timing-allow-origin" not in functions["products"].get("/products/1").headers
 
 
+@pytest.mark.usefixtures("one_window")
 def test_the_rate_limit_weighs_what_a_request_costs(env: dict[str, str], serve: Serve) -> None:
     with configured(env, "accounts", "events", RATE_LIMIT_PER_MINUTE="61"):
         accounts, events = serve("accounts"), serve("events")

@@ -85,6 +85,7 @@ def test_without_a_rate_limit_no_client_has_a_share(env: dict[str, str], serve: 
         assert serve("products").get("/products?search=product&max_price=9", headers=by(HOSTILE)).status_code == 200
 
 
+@pytest.mark.usefixtures("one_window")
 def test_who_sends_on_after_refusals_is_soon_refused_where_it_is_cheap(env: dict[str, str], serve: Serve) -> None:
     add_products(5)
     hostile = by("198.51.100.30")
@@ -103,6 +104,7 @@ def test_who_sends_on_after_refusals_is_soon_refused_where_it_is_cheap(env: dict
         assert shop.get("/products?search=product&max_price=5", headers=by(OTHER)).status_code == 200
 
 
+@pytest.mark.usefixtures("one_window")
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/login/", "/auth/login//"])
 def test_a_slash_at_the_end_makes_nothing_cheaper(env: dict[str, str], serve: Serve, path: str) -> None:
     with settings_of(env | {"TRUSTED_PROXIES": "1", "RATE_LIMIT_PER_MINUTE": "41"}):
@@ -117,6 +119,7 @@ def test_a_slash_at_the_end_makes_nothing_cheaper(env: dict[str, str], serve: Se
         assert accounts.get("/nowhere", headers=by(OTHER)).status_code == 404
 
 
+@pytest.mark.usefixtures("one_window")
 def test_a_batch_of_many_users_costs_as_many_messages(env: dict[str, str], serve: Serve) -> None:
     def batch(users: int, client: str, **headers: str) -> int:
         events = [{"user_id": f"u{number % users}", "product_id": 1, "event_type": "view"} for number in range(40)]

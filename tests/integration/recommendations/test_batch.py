@@ -100,6 +100,7 @@ def test_a_member_of_staff_may_ask_while_the_session_lasts(shop: httpx.Client, s
     assert [ask(shop, "u1", headers=bearer(tokens)).status_code for tokens in (boss, other)] == [401, 200]
 
 
+@pytest.mark.usefixtures("one_window")
 def test_a_batch_counts_as_one_request_for_each_user(env: dict[str, str], shop: httpx.Client, serve: Serve) -> None:
     users = [f"u{number}" for number in range(7)]
     with settings_of(env | {"RATE_LIMIT_PER_MINUTE": "10", "TRUSTED_PROXIES": "1"}):
