@@ -1,7 +1,7 @@
 """The catalog in Postgres: products and categories, their search, and everything that writes them.
 
-* ``products``, ``product_pages``, ``browsing``, ``categories``: reading; ``catalog_counts``: what browsing reads;
-  ``product_ids``: products by either id; ``variants``: one product of a group
+* ``products``, ``product_pages`` with ``page_fragments``, ``browsing``, ``categories``: reading; ``catalog_counts``:
+  what browsing reads; ``product_ids``: products by either id; ``variants``: one product of a group
 * ``text_query``, ``corrections``, ``suggestions``, ``synonyms``, ``search_index``: search by text
 * ``searches``: what shoppers searched for
 * ``product_writes`` (one product at a time, audited), ``bulk_writes`` (many at once), and ``category_paths``,

@@ -11,7 +11,8 @@ import pytest
 from shared.clients import postgres
 from shared.domain.shop import PRICE_STEPS
 from shared.storage.catalog import catalog_counts
-from shared.storage.catalog.product_pages import MAX_TAG_FACETS, Filters, Page, Sort, find
+from shared.storage.catalog.page_fragments import MAX_TAG_FACETS
+from shared.storage.catalog.product_pages import Filters, Page, Sort, find
 
 # beside and at the ends of bands
 PRICES = (0, 0.99, 1, 2.49, 2.5, 4.99, 5, 9.99, 10, 24.99, 25, 99.99, 100, 9999.99, 10000, 123456.78)

@@ -8,7 +8,8 @@ import pytest
 
 from shared.clients import postgres
 from shared.storage.catalog import suggestions
-from shared.storage.catalog.product_pages import MAX_RANKED, Filters, Page, find
+from shared.storage.catalog.page_fragments import MAX_RANKED
+from shared.storage.catalog.product_pages import Filters, Page, find
 from shared.storage.catalog.text_query import text_parameters
 
 # one page beyond the ranked matches, and a part of a page
