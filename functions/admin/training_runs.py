@@ -13,7 +13,7 @@ from shared.accepted_credentials import ADMIN, NOTHING, accepts
 from shared.auth import StaffToken, requires, staff_actor
 from shared.errors import Forbidden, NotFound
 from shared.http.api import problem_responses
-from shared.http.edge import is_head
+from shared.http.scopes import is_head
 from shared.storage.operations import report_links, training_runs
 from shared.storage.paging import Place
 

@@ -4,8 +4,6 @@
 """
 
 import asyncio
-import base64
-import binascii
 import logging
 import os
 import re
@@ -13,7 +11,6 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Final
-from urllib.parse import unquote
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -27,6 +24,7 @@ from shared.http.client_address import client_address, network_of
 from shared.http.limits import WINDOW_S, Limiter, Pace
 from shared.http.observed import observed
 from shared.http.problems import problem_response
+from shared.http.scopes import HEAD, basic_user, check_query, header, is_head, is_preflight, without_slash
 from shared.logs import trace_of
 from shared.settings import settings
 
@@ -34,8 +32,6 @@ log = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+@-]{1,128}")
 MAX_BODY_BYTES = 131_072
-MAX_QUERY_BYTES = 8_192
-MAX_QUERY_PARAMETERS = 100
 EXPOSED = (
     "X-Request-ID",
     "ETag",
@@ -74,8 +70,6 @@ HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomai
 # headers of a body that the application does not get as it was sent
 DESCRIBING_BODIES: Final = frozenset({b"content-type", b"content-length", b"content-encoding"})
 NO_STORE: Final = (b"cache-control", b"no-store")
-# in the scope of a request to HEAD, which the application answers as GET
-HEAD: Final = "aisle.head"
 
 
 class Edge:
@@ -380,54 +374,5 @@ class Edge:
             await asyncio.sleep(wait_s)
 
 
-def basic_user(credentials: bytes) -> str:
-    """Return the user of ``Authorization: Basic``. If it cannot be decoded, return a text that is not a key."""
-    try:
-        return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[0]
-    except (binascii.Error, UnicodeDecodeError):
-        return "unreadable"
-
-
-def is_head(scope: Scope) -> bool:
-    """Return whether a request that the application sees as GET was HEAD."""
-    return HEAD in scope
-
-
-def without_slash(path: str) -> str:
-    """Return the path under which routes, costs and limits are declared: without slashes at its end."""
-    return (path.rstrip("/") or "/") if path.endswith("/") else path
-
-
-def header(scope: Scope, name: bytes) -> bytes:
-    """Return the first header of this name; empty if there is none."""
-    return next((value for key, value in scope["headers"] if key == name), b"")
-
-
-def is_preflight(scope: Scope) -> bool:
-    """Return whether a request to OPTIONS asks whether a browser may send another one."""
-    return bool(header(scope, b"access-control-request-method") and header(scope, b"origin"))
-
-
-def check_query(scope: Scope) -> None:
-    """Raise InvalidRequest for a path or query that is not text, or has more than a function could need."""
-    query: bytes = scope["query_string"]
-    if len(query) > MAX_QUERY_BYTES or query.count(b"&") >= MAX_QUERY_PARAMETERS:
-        raise errors.InvalidRequest(
-            f"The query must have at most {MAX_QUERY_PARAMETERS} parameters and {MAX_QUERY_BYTES} bytes."
-        )
-    if b"\0" in query or "\0" in scope["path"] or b"%00" in query or not _is_text(query):
-        raise errors.InvalidRequest("The query string is not text: remove NUL bytes and encode it as UTF-8.")
-
-
 def _revoked() -> AppError:
     return errors.InvalidApiKey("The API key is revoked; use another one.", headers=KEY_CHALLENGE)
-
-
-def _is_text(query: bytes) -> bool:
-    if b"%" not in query:
-        return query.isascii()
-    try:
-        unquote(query.decode("ascii"), errors="strict")
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -33,8 +33,9 @@ from shared.errors import AppError, InvalidRequest, InvalidToken, MissingSetting
 from shared.event_publishing import prepare
 from shared.http import bodies
 from shared.http.answers import matches
-from shared.http.edge import TRACKING, Edge, check_query
+from shared.http.edge import TRACKING, Edge
 from shared.http.parameters import ids_in
+from shared.http.scopes import check_query
 from shared.tables.columns import PRODUCT_COLUMNS, parse_columns
 from shared.tables.csv_files import text_options
 from shared.tables.times import parse_zone
