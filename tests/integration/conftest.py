@@ -10,10 +10,11 @@
 import asyncio
 import itertools
 import os
+import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from local.topics import DEAD_LETTER
 from shared.manifest import manifest
 from tests.integration.people import ADMIN_TOKEN, PUBLIC_URL
 from tests.integration.shop import begin_test
+from tests.memory import folder_in_memory
 from tests.run_logs import RunLogs, searched
 
 Environment = dict[str, str]
@@ -134,9 +136,16 @@ def run_logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunLogs]:
 @pytest.fixture(scope="session")
 def services(run_logs: RunLogs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The services of this session, on ports and in a folder of their own; stopped at its end."""
-    state = State.create(tmp_path_factory.mktemp("services") / "state")
+    folder = tmp_path_factory.mktemp("services")
     own = {name: os.environ[name] for name in ("AISLE_PUBSUB", "PATH", "JAVA_HOME") if name in os.environ}
-    with Services(state, durable=False, own=own) as started:
+    # each test has a new database: a thousand files
+    with ExitStack() as stack:
+        state = State.create(stack.enter_context(folder_in_memory(otherwise=folder)) / "state")
+        # after the run, the logs are searched for the secrets of the state
+        (folder / "logs").mkdir()
+        (state.home / "logs").symlink_to(folder / "logs")
+        stack.callback(lambda: shutil.copy(state.home / "state.json", folder))
+        started = stack.enter_context(Services(state, durable=False, own=own))
         started.environment["ADMIN_TOKEN"] = ADMIN_TOKEN
         started.environment["PUBLIC_URL"] = PUBLIC_URL
         running = Running(state, started)
@@ -173,6 +182,8 @@ class Server(threading.Thread):
         self.server = uvicorn.Server(config)
         # its own loop looks ten times a second whether it should end; hundreds of servers would wait for that
         self.server.main_loop = self.until_stop  # type: ignore[method-assign]
+        # and waits for a tenth of a second after it has asked the connections to close
+        self.server.shutdown = self.close_connections  # type: ignore[method-assign]
         self.stop_requested = asyncio.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
 
@@ -187,6 +198,19 @@ class Server(threading.Thread):
         await self.server.serve(sockets=[self.socket])
         redis_async.close()
         await asyncio.sleep(0)
+
+    async def close_connections(self, sockets: Sequence[socket.socket] | None = None) -> None:
+        """Accept nothing more, and close each connection once its request is answered, but all after two seconds."""
+        for server in self.server.servers:
+            server.close()
+        state = self.server.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        deadline = time.monotonic() + 2
+        while (state.connections or state.tasks) and time.monotonic() < deadline:
+            await asyncio.sleep(0.001)
+        for task in state.tasks:
+            task.cancel()
 
     async def until_stop(self) -> None:
         """Wait for the request to stop; set the default headers once."""
