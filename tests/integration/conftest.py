@@ -39,6 +39,7 @@ Messages = Callable[[str], Callable[..., list[Any]]]
 TEMPLATE = "template_migrated"
 # read once: certificates take longer to read than most tests
 TLS = httpx.create_ssl_context()
+CLOSING_ROUNDS = 5
 _numbers = itertools.count(1)
 
 
@@ -196,8 +197,13 @@ class Server(threading.Thread):
 
         self.loop = asyncio.get_running_loop()
         await self.server.serve(sockets=[self.socket])
+        # what goes on beside requests, such as the sum of the rate limits, opens connections too
+        if others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others, timeout=2)
         redis_async.close()
-        await asyncio.sleep(0)
+        # aborted in the loop's next round, and closed in the one after it
+        for _ in range(CLOSING_ROUNDS):
+            await asyncio.sleep(0)
 
     async def close_connections(self, sockets: Sequence[socket.socket] | None = None) -> None:
         """Accept nothing more, and close each connection once its request is answered, but all after two seconds."""
