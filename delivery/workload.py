@@ -1,4 +1,4 @@
-"""The work of a load: how often each operation comes, and how much of a cost that makes each second."""
+"""The work of a load: how often each operation comes, and what that costs per second."""
 
 import math
 from collections.abc import Mapping

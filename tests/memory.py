@@ -10,9 +10,9 @@ from typing import Final
 
 import psutil
 
-MEMORY: Final = Path("/dev/shm")  # noqa: S108 — the folder in it is of a new name, and closed to others
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 — mkdtemp makes a new folder there, which only its owner can enter
 PREFIX: Final = "aisle-tests-"
-# The databases of one process of tests stay below 1 GiB, and two run at once.
+# The databases of two processes of tests take about 0.3 GiB; their write-ahead logs may grow to 2 GiB each.
 FREE_BYTES: Final = 4 * 2**30
 
 

@@ -24,6 +24,8 @@ WALKS = [("desktop", "light", "en-GB"), ("phone", "dark", "de-DE")]
 LOOKS = [("desktop", "dark"), ("phone", "light")]
 ADDRESSES = ("#/", "#/search?q=lantern", "#/product/176", "#/cart", "#/orders", "#/wishlist", "#/account")
 AXE = ROOT / "tests/browser/node_modules/axe-core/axe.min.js"
+# what reads the cart, and neither its items nor the checkout
+CART = re.compile(r"/cart(\?|$)")
 # milliseconds as both languages write them: 84 ms, 1.2 s, 1,2 s
 DURATION = re.compile(r"^\d+([.,]\d+)? m?s$")
 
@@ -251,13 +253,13 @@ def test_a_price_that_changes_meanwhile_is_shown_before_it_is_paid(
     expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
 
 
-def held_request(page: Any, held: list[Any]) -> Any:
+def held_request(page: Any, held_routes: list[Any]) -> Any:
     """Wait until the page has sent a request that a test holds, and return its route."""
     deadline = time.monotonic() + PATIENCE_MS / 1000
-    while not held:
+    while not held_routes:
         assert time.monotonic() < deadline, "The page did not send its request."
         page.wait_for_timeout(20)
-    return held.pop()
+    return held_routes.pop()
 
 
 def test_a_total_can_be_paid_only_once_the_cart_is_read_anew(
@@ -270,29 +272,57 @@ def test_a_total_can_be_paid_only_once_the_cart_is_read_anew(
     page.locator(".buy .button-main").click()
     expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
     assert api.patch(f"/products/{bought}", json={"price": 12}, headers=admin).status_code == 200
-    held: list[Any] = []
+    held_routes: list[Any] = []
 
     def hold(route: Any) -> None:
-        held.append(route)
+        held_routes.append(route)
 
-    page.route(re.compile(r"/cart(\?|$)"), hold)
+    page.route(CART, hold)
     visitor.open("#/checkout")
     button = page.locator("form .button-main")
     # what the page knew before
     expect(button).to_have_text("Buy for £10.00")
     expect(button).to_be_disabled()
-    held_request(page, held).fulfill(status=500, content_type="application/json", body="{}")
+    held_request(page, held_routes).fulfill(status=500, content_type="application/json", body="{}")
     problem = page.locator("main [role=alert]")
     expect(problem).to_be_visible()
     expect(button).to_be_disabled()
     problem.get_by_role("button").click()
     expect(problem).to_be_hidden()
     expect(button).to_be_disabled()
-    held_request(page, held).continue_()
+    held_request(page, held_routes).continue_()
     expect(button).to_have_text("Buy for £12.00")
     expect(button).to_be_enabled()
     button.click()
     expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+
+
+def test_a_wish_meanwhile_does_not_make_an_old_total_current(
+    visit: Visit, api: httpx.Client, product: Callable[..., int], admin: dict[str, str]
+) -> None:
+    bought = product(price=10)
+    page = visit().open(f"#/product/{bought}")
+    page.locator(".buy .button-main").click()
+    expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
+    assert api.patch(f"/products/{bought}", json={"price": 12}, headers=admin).status_code == 200
+    held_routes: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held_routes.append(route)
+
+    wish = re.compile(rf"/wishlist/{bought}")
+    page.route(wish, hold)
+    page.locator(".wish").first.click()
+    wished = held_request(page, held_routes)
+    page.route(CART, hold)
+    page.goto(page.url.partition("#")[0] + "#/checkout")
+    read = held_request(page, held_routes)
+    wished.continue_()
+    expect(page.locator(".header [href='#/wishlist'] .badge")).to_have_text("1")
+    read.continue_()
+    button = page.locator("form .button-main")
+    expect(button).to_be_enabled()
+    expect(button).to_have_text("Buy for £12.00")
 
 
 def test_a_product_shows_its_variants_and_its_old_price(visit: Visit, product: Callable[..., int]) -> None:

@@ -24,7 +24,7 @@ curl() { command curl --silent --show-error --fail-with-body "$@"; echo; }
 pauses=0
 sleep() {
     pauses=$((pauses + 1))
-    aisle wait --timeout 60
+    aisle wait
     "$PYTHON" -P -c 'from tests.e2e.test_connect import pause; pause()' "$shop" $pauses
 }
 """

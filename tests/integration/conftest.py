@@ -4,11 +4,13 @@
 * ``env``         a migrated, empty database, an empty cache and the settings that lead there, new for each test
 * ``module_env``  the same, new for each module, for tests that only read
 * ``serve``       ``serve("products")`` is an HTTP client of the function or job, made by ``create_app``
+* ``one_window``  all requests lie in one window of the rate limit
 * ``messages``    ``take = messages("user-events")``; later ``take()`` are the messages published since
 """
 
 import asyncio
 import itertools
+import logging
 import os
 import shutil
 import socket
@@ -39,7 +41,11 @@ Messages = Callable[[str], Callable[..., list[Any]]]
 TEMPLATE = "template_migrated"
 # read once: certificates take longer to read than most tests
 TLS = httpx.create_ssl_context()
+# Seconds that requests and background tasks of a test's server have to end.
+GRACE_S = 2.0
+# Rounds of a loop in which aborted connections are closed; two are enough.
 CLOSING_ROUNDS = 5
+log = logging.getLogger(__name__)
 _numbers = itertools.count(1)
 
 
@@ -179,7 +185,7 @@ class Server(threading.Thread):
         super().__init__(daemon=True)
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
-        config = uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+        config = uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False)
         self.server = uvicorn.Server(config)
         # its own loop looks ten times a second whether it should end; hundreds of servers would wait for that
         self.server.main_loop = self.until_stop  # type: ignore[method-assign]
@@ -199,23 +205,24 @@ class Server(threading.Thread):
         await self.server.serve(sockets=[self.socket])
         # what goes on beside requests, such as the sum of the rate limits, opens connections too
         if others := asyncio.all_tasks() - {asyncio.current_task()}:
-            await asyncio.wait(others, timeout=2)
+            await asyncio.wait(others, timeout=GRACE_S)
         redis_async.close()
         # aborted in the loop's next round, and closed in the one after it
         for _ in range(CLOSING_ROUNDS):
             await asyncio.sleep(0)
 
     async def close_connections(self, sockets: Sequence[socket.socket] | None = None) -> None:
-        """Accept nothing more, and close each connection once its request is answered, but all after two seconds."""
+        """Accept nothing more, close each connection once its request is answered, and cancel what lasts longer."""
         for server in self.server.servers:
             server.close()
         state = self.server.server_state
         for connection in list(state.connections):
             connection.shutdown()
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + GRACE_S
         while (state.connections or state.tasks) and time.monotonic() < deadline:
             await asyncio.sleep(0.001)
         for task in state.tasks:
+            log.warning("a request did not end within %s s of its test: %r", GRACE_S, task)
             task.cancel()
 
     async def until_stop(self) -> None:

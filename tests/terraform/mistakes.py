@@ -20,7 +20,7 @@ from tests.terraform.rules import violations
 DEV = ("-var-file=envs/dev.tfvars",)
 CONNECTOR = (*PROD, "-var=vpc_egress=connector")
 LIVE = (*DEV, "-var=domain=shop.example.com")
-ELSEWHERE = (*PROD, "-var=otlp_endpoint=https://telemetry.example.com")
+OTHER_TELEMETRY = (*PROD, "-var=otlp_endpoint=https://telemetry.example.com")
 
 
 class Mistake(NamedTuple):
@@ -156,7 +156,7 @@ MISTAKES = (
         '"roles/owner", "roles/secretmanager.secretAccessor", "roles/storage.objectViewer"',
         "access.the_pipeline_may_grant",
         # with the roles of Google's telemetry there would be more than a condition may name
-        ELSEWHERE,
+        OTHER_TELEMETRY,
     ),
     Mistake(
         "the pipeline may not grant what a function needs",

@@ -326,5 +326,9 @@ export function useLoaded(load, inputs) {
     );
     return () => controller.abort();
   }, [...inputs, attempt]);
-  return { ...state, again: () => setAttempt((before) => before + 1) };
+  const again = () => {
+    setState((before) => ({ ...before, isStale: true }));
+    setAttempt((before) => before + 1);
+  };
+  return { ...state, again };
 }

@@ -24,12 +24,16 @@ export const cart = createStore(/** @type {Cart | null} */ (null));
 /** Ids of the products on the wishlist. @type {import("../common/store.js").Store<Set<number>>} */
 export const wishes = createStore(/** @type {Set<number>} */ (new Set()));
 
-/** Counts the changes, so that an answer which was on its way meanwhile does not undo one. */
-let changes = 0;
+/** Count the changes, so that an answer which was on its way meanwhile does not undo one. */
+let cartChanges = 0;
+let wishChanges = 0;
+/** Of several reads at once the newest decides: the number of the last one that began, and of the one shown. */
+let lastRead = 0;
+let shownRead = 0;
 
 /** @param {Cart} found */
 export function setCart(found) {
-  changes += 1;
+  cartChanges += 1;
   cart.set(found);
 }
 
@@ -50,18 +54,22 @@ async function readAll() {
 /** Throws Problem. @param {AbortSignal} [signal] */
 export async function readCart(signal) {
   const { id } = shopper.get();
-  const before = changes;
+  const before = cartChanges;
+  const read = ++lastRead;
   const found = id === null ? EMPTY_CART : (await api.get("/cart", own(), { signal })).body;
-  if (shopper.get().id === id && changes === before) cart.set(found);
+  if (shopper.get().id === id && cartChanges === before && read > shownRead) {
+    shownRead = read;
+    cart.set(found);
+  }
   return found;
 }
 
 async function readWishes() {
   const { id } = shopper.get();
   if (id === null) return;
-  const before = changes;
+  const before = wishChanges;
   const found = (await api.get("/wishlist", { ...own(), page_size: 100 })).body;
-  if (shopper.get().id === id && changes === before) wishes.set(new Set(found.items.map((/** @type {any} */ item) => item.product.id)));
+  if (shopper.get().id === id && wishChanges === before) wishes.set(new Set(found.items.map((/** @type {any} */ item) => item.product.id)));
 }
 
 /** The id of this visit, which events carry. */
@@ -121,7 +129,7 @@ export async function toggleWish(product) {
   try {
     if (isWished) await api.delete(path, { query: own() });
     else await act("wish", name, () => api.put(path, undefined, { query: own() }));
-    changes += 1;
+    wishChanges += 1;
     wishes.set((before) => {
       const after = new Set(before);
       if (isWished) after.delete(product.id);

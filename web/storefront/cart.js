@@ -17,12 +17,16 @@ import { Title } from "./title.js";
 
 /** @typedef {import("./actions.js").CartItem} CartItem */
 
-/** Reads the cart anew: its prices and stock may have changed. Until `isCurrent`, `found` is what the page knew before. */
+/**
+ * Reads the cart anew: its prices and stock may have changed.
+ *
+ * Until `isCurrent`, `found` is what the page knew before.
+ */
 function useCart() {
   const who = useStore(shopper);
   const found = useStore(cart);
   const { value, error, isStale, again } = useLoaded((signal) => readCart(signal), [who.id]);
-  return { found, error, again, isCurrent: value !== null && error === null && !isStale };
+  return { found, error, again, isCurrent: found !== null && value !== null && error === null && !isStale };
 }
 
 export function CartPage() {
@@ -123,7 +127,7 @@ export function CheckoutPage() {
   /** @param {Event} event */
   const buy = async (event) => {
     event.preventDefault();
-    if (!found) return;
+    if (!found || !isCurrent) return;
     setPaying(true);
     setProblem(null);
     const body = { expected_total: found.total, payment_token: token || undefined };

@@ -48,7 +48,7 @@ MODEL_SCOPES: Final = (SIMILAR, RECOMMENDATIONS, DASHBOARD)
 # scopes whose answers depend on the shop's rules
 RULE_SCOPES: Final = (RECOMMENDATIONS, SIMILAR, TRENDING)
 
-# Seconds that an answer of the catalog is stored. A change of the catalog drops it; counts of views may be as old.
+# Seconds that an answer of the catalog is stored. A change of the catalog drops it; counts of views may be that old.
 CATALOG_TTL_S: Final = 60
 
 # The kind of /similar-products whose key names no kind.

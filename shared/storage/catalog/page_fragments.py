@@ -1,4 +1,4 @@
-"""The SQL of pages of products, in fragments of which ``product_pages`` makes the statement of a request."""
+"""The SQL of pages of products, in fragments from which ``product_pages`` builds the statement of a request."""
 
 from typing import Final
 
@@ -109,7 +109,7 @@ RANKED: Final = f"""(
                coalesce(ranked.all_words, false) AS all_words, coalesce(ranked.rank, -1) AS rank
         FROM matched LEFT JOIN {MOST_PURCHASED} AS ranked USING (id))"""
 
-# Only fixed fragments of this module replace the names in braces; values are always parameters.
+# Only fixed fragments of this module and of product_pages.py replace the names in braces; values are always parameters.
 PAGE: Final = """
 WITH {subtrees}matching AS MATERIALIZED (
     {matching}

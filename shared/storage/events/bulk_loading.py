@@ -190,9 +190,13 @@ UNVOUCHED_LINES: Final = """
 INSERT INTO history_vouched_lines
 SELECT DISTINCT l.event_id, l.user_id FROM history_checked c
 CROSS JOIN LATERAL (
-    SELECT event_id, user_id FROM purchase_lines WHERE event_id = c.key AND NOT vouched LIMIT 1
+    SELECT event_id, user_id FROM purchase_lines
+    WHERE event_id = c.key AND product_id = c.product_id AND NOT vouched LIMIT 1
 ) AS l
-WHERE c.is_known AND c.fault IS NULL AND c.event_type = 'purchase'"""
+-- retention deletes an event's id before its line, which a later event of that id knows nothing of
+WHERE c.is_known AND c.fault IS NULL AND c.event_type = 'purchase'
+  AND c.key NOT IN (SELECT event_id FROM history_new)"""
+COUNT_VOUCHED: Final = "SELECT (SELECT count(*) FROM history_vouched), (SELECT count(*) FROM history_vouched_lines)"
 # Another message may vouch for an event meanwhile; only one of the two counts it.
 VOUCH: Final = (
     "SET LOCAL enable_nestloop = on",
@@ -321,7 +325,8 @@ class Loaded:
 def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
     """Store events inside the caller's transaction and derive everything but ``daily_event_stats`` from the new ones.
 
-    Events that were stored before and did not count, since nothing vouched for them, count from now on.
+    Events that were stored before and did not count, since nothing vouched for them, count from now on. Lines of orders
+    that nothing vouched for are vouched for, whether their purchases counted or not.
     ``streams`` are binary files of CSV without a header, in the order of ``COLUMNS``. Afterwards pass all
     dates to ``refresh`` of shared/storage/operations/daily_stats.py, once. Cost is linear in the rows; Postgres needs
     about 300 bytes of temporary space for each.
@@ -343,11 +348,10 @@ def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
     stored = int(execute(connection, "SELECT count(*) FROM history_new")[0][0])
     execute(connection, UNCOUNTED)
     execute(connection, UNVOUCHED_LINES)
-    counted = "SELECT (SELECT count(*) FROM history_vouched), (SELECT count(*) FROM history_vouched_lines)"
-    uncounted, lines = map(int, execute(connection, counted)[0])
-    if stored or uncounted or lines:
+    uncounted, unvouched_lines = map(int, execute(connection, COUNT_VOUCHED)[0])
+    if stored or uncounted or unvouched_lines:
         execute(connection, LOCK_USERS)
-    if uncounted or lines:
+    if uncounted or unvouched_lines:
         for statement in VOUCH:
             execute(connection, statement)
     if stored:

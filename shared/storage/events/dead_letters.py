@@ -9,6 +9,7 @@ import base64
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -68,11 +69,14 @@ def _pull(topic: str, limit: int) -> list[Any]:
 def peek(topics: Sequence[str], limit: int) -> list[DeadLetter]:
     """Return up to ``limit`` dead letters of each topic and leave them waiting. Raises PubSubUnavailable.
 
-    The topics are asked at once: each that has none takes PULL_TIMEOUT_S, or as long as Pub/Sub waits for a message.
+    The topics are asked at once: a pull from an empty subscription lasts until Pub/Sub gives up waiting, at most
+    PULL_TIMEOUT_S.
     """
     pubsub.subscriber()  # made once, not by each thread
     with ThreadPoolExecutor(len(topics), thread_name_prefix="dead-letters") as pool:
-        return [letter for letters in pool.map(lambda topic: _peek(topic, limit), topics) for letter in letters]
+        # each with a copy of the context, which names the request in log lines
+        futures = [pool.submit(copy_context().run, _peek, topic, limit) for topic in topics]
+        return [letter for future in futures for letter in future.result()]
 
 
 def _peek(topic: str, limit: int) -> list[DeadLetter]:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from shared.manifest import manifest
 from shared.messages import CATALOG_CHANGES, USER_EVENTS, user_events
 from shared.storage.events import dead_letters
 from tests.integration.conftest import Running, Serve
@@ -57,14 +58,14 @@ def waiting(client: httpx.Client, expected: int) -> list[dict[str, Any]]:
 
 
 def test_the_topics_are_asked_at_once(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    both = threading.Barrier(2, timeout=30)
+    all_topics = threading.Barrier(len(manifest().topics), timeout=10)
     pull = dead_letters._pull
 
-    def pull_beside_the_other(topic: str, limit: int) -> list[Any]:
-        both.wait()
+    def pull_beside_the_others(topic: str, limit: int) -> list[Any]:
+        all_topics.wait()
         return pull(topic, limit)
 
-    monkeypatch.setattr(dead_letters, "_pull", pull_beside_the_other)
+    monkeypatch.setattr(dead_letters, "_pull", pull_beside_the_others)
     bury("ada")
     assert [letter["topic"] for letter in waiting(client, 1)] == [USER_EVENTS]
 

@@ -119,6 +119,18 @@ def test_no_browser_gives_back_a_counted_purchase_that_a_history_repeats(
     assert counts(1) == (1, 2, 1)
 
 
+def test_a_line_whose_event_retention_has_deleted_belongs_to_nobody_else(
+    functions: list[httpx.Client], serve: Serve, tmp_path: Path
+) -> None:
+    bought = event(1, "purchase", metadata={"order_id": "of ann"})
+    send(functions, "ann", bought)
+    for table in ("events", "event_ids"):
+        postgres.write(f"DELETE FROM {table}")
+    # the second row repeats the first one, not what ann bought
+    load(serve, tmp_path / "h.csv", ("bob", bought), ("bob", bought))
+    assert postgres.read("SELECT order_id, vouched FROM purchase_lines") == [("of ann", False)]
+
+
 def test_another_person_s_history_vouches_for_nobody_else(
     functions: list[httpx.Client], serve: Serve, tmp_path: Path
 ) -> None:

@@ -67,7 +67,7 @@ def every_outage_has_its_alert(plan: "Plan") -> Iterator[str]:
     if not plan.by_key("google_monitoring_alert_policy", "model_drift"):
         yield "no alert: model drift"
     functions = plan.functions()
-    # what is not deployed is no outage; tests/terraform/test_plan.py compares the functions with the entries
+    # a function that is not deployed is reported by test_plan.py, which compares them with the entries
     for name in sorted(public & functions.keys()):
         limit = functions[name]["service_config"][0]["max_instance_count"]
         threshold = alerts.get(f"instances-{name}", {}).get("conditions", [{}])[0].get("condition_threshold", [{}])[0]
