@@ -59,10 +59,16 @@ class Aisle:
                 stderr=subprocess.STDOUT,
             )
         deadline = time.monotonic() + 300
-        while READY not in self.printed():
-            assert self.process.poll() is None, self.printed()
-            assert time.monotonic() < deadline, self.printed()
-            time.sleep(0.05)
+        try:
+            while READY not in self.printed():
+                assert self.process.poll() is None, self.printed()
+                assert time.monotonic() < deadline, self.printed()
+                time.sleep(0.05)
+        except BaseException:
+            # its parts end with it
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def printed(self) -> str:
         return self.output.read_text()
