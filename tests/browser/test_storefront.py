@@ -229,15 +229,21 @@ def test_a_declined_payment_leaves_the_cart_and_a_way_on(visit: Visit) -> None:
     expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
 
 
+def put_into_cart(visitor: Visitor, product_id: int) -> Any:
+    """Put a product into the empty cart on its page, and return the page."""
+    page = visitor.open(f"#/product/{product_id}")
+    page.locator(".buy .button-main").click()
+    expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
+    return page
+
+
 def test_a_price_that_changes_meanwhile_is_shown_before_it_is_paid(
     visit: Visit, api: httpx.Client, product: Callable[..., int], admin: dict[str, str]
 ) -> None:
     bought = product(price=10)
     visitor = visit()
     visitor.expected.append("409 (Conflict)")
-    page = visitor.open(f"#/product/{bought}")
-    page.locator(".buy .button-main").click()
-    expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
+    page = put_into_cart(visitor, bought)
     visitor.open("#/checkout")
     expect(page.locator("form .button-main")).to_have_text("Buy for £10.00")
     # the page has read the cart: from here on its total stays
@@ -268,9 +274,7 @@ def test_a_total_can_be_paid_only_once_the_cart_is_read_anew(
     bought = product(price=10)
     visitor = visit()
     visitor.expected.append("500 (Internal Server Error)")
-    page = visitor.open(f"#/product/{bought}")
-    page.locator(".buy .button-main").click()
-    expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
+    page = put_into_cart(visitor, bought)
     assert api.patch(f"/products/{bought}", json={"price": 12}, headers=admin).status_code == 200
     held_routes: list[Any] = []
 
@@ -301,9 +305,8 @@ def test_a_wish_meanwhile_does_not_make_an_old_total_current(
     visit: Visit, api: httpx.Client, product: Callable[..., int], admin: dict[str, str]
 ) -> None:
     bought = product(price=10)
-    page = visit().open(f"#/product/{bought}")
-    page.locator(".buy .button-main").click()
-    expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
+    visitor = visit()
+    page = put_into_cart(visitor, bought)
     assert api.patch(f"/products/{bought}", json={"price": 12}, headers=admin).status_code == 200
     held_routes: list[Any] = []
 
@@ -315,7 +318,7 @@ def test_a_wish_meanwhile_does_not_make_an_old_total_current(
     page.locator(".wish").first.click()
     wished = held_request(page, held_routes)
     page.route(CART, hold)
-    page.goto(page.url.partition("#")[0] + "#/checkout")
+    visitor.open("#/checkout")
     read = held_request(page, held_routes)
     wished.continue_()
     expect(page.locator(".header [href='#/wishlist'] .badge")).to_have_text("1")
