@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from jobs.models.cosine import cosine_neighbours
+from jobs.models.cosine import clip_scores, cosine_neighbours
+from jobs.models.neighbours import Neighbours
 from tests.unit.models import data
 
 
@@ -30,3 +31,9 @@ def test_a_heavier_interaction_counts_more() -> None:
     neighbours = cosine_neighbours(user_items, 2)
     assert neighbours.indices[0].tolist() == [1, 2]
     assert neighbours.scores[0].tolist() == pytest.approx([1.0, 10 / 26])
+
+
+def test_what_rounding_adds_to_a_cosine_is_cut_off() -> None:
+    neighbours = Neighbours.none(1, 4)
+    neighbours.scores[0] = 1.5, 1.0, 0.25, -0.5
+    assert clip_scores(neighbours).scores[0].tolist() == [1.0, 1.0, 0.25, 0.0]

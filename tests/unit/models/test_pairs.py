@@ -99,6 +99,12 @@ def test_work_is_counted_before_it_is_done() -> None:
 
 
 @needs_numba
+def test_the_memory_of_scores_is_of_the_entries_and_of_each_worker_s_rows() -> None:
+    # 32 bytes an entry; 16 and 12 for each neighbour an item and worker
+    assert pairs.score_bytes(1_000, 10, 50, workers=2) == 32_000 + 616 * 20
+    assert pairs.score_bytes(0, 10, 1, workers=1) == 280
+
+
 def test_factors_improve_compiled_as_they_do_in_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     user_items = data.random(users=80, items=60, density=0.2, seed=3)
     settings = {"factors": 8, "regularisation": 0.5, "confidence": 4.0, "iterations": 3, "seed": 1}

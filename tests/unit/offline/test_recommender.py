@@ -202,6 +202,23 @@ def test_users_without_neighbours_get_taste_and_fillers(snapshot: Snapshot, comp
         assert answers[row].tolist() == served(snapshot, nothing, formula, row)
 
 
+@pytest.mark.parametrize("compiled", ENGINES)
+def test_known_products_return_where_too_few_others_remain(compiled: bool) -> None:
+    history = data.shop(users=30, items=ITEMS, events=1500)
+    active = np.arange(ITEMS) < K + 3
+    snapshot = Snapshot(history, history.times.max(), np.arange(30), active, made_catalog(1))
+    neighbours = cosine_neighbours(history.user_items(), 40, min_co_occurrence=1)
+    formula = Formula(exclusion_policy="seen")
+    answers = OfflineRecommender(snapshot, K, compiled=compiled).recommend(neighbours, formula)
+    met = history.user_items().toarray() > 0
+    returned = 0
+    for row in range(len(snapshot.users)):
+        answer = [item for item in answers[row].tolist() if item >= 0]
+        assert answer == served(snapshot, neighbours, formula, row)
+        returned += int(met[row, answer].sum())
+    assert returned > 0
+
+
 def test_answers_do_not_depend_on_what_was_answered_before() -> None:
     history = data.shop(users=30, items=ITEMS, events=1500)
     active = np.ones(ITEMS, np.bool_)
