@@ -99,6 +99,23 @@ def test_work_is_counted_before_it_is_done() -> None:
 
 
 @needs_numba
+@pytest.mark.parametrize(
+    ("score", "count", "item", "first"),
+    [
+        (0.6, 1, 9, True),
+        (0.4, 9, 1, False),
+        (0.5, 4, 9, True),
+        (0.5, 2, 1, False),
+        (0.5, 3, 6, True),
+        (0.5, 3, 8, False),
+    ],
+)
+def test_an_entry_ranks_by_score_then_count_then_index(score: float, count: int, item: int, first: bool) -> None:
+    indices, counts = (np.full((1, 1), value, np.int32) for value in (7, 3))
+    scores = np.full((1, 1), 0.5, np.float32)
+    assert pair_kernels.ranks_before(score, count, item, 0, 0, indices, scores, counts) is first
+
+
 def test_the_memory_of_scores_is_of_the_entries_and_of_each_worker_s_rows() -> None:
     # 32 bytes an entry; 16 and 12 for each neighbour an item and worker
     assert pairs.score_bytes(1_000, 10, 50, workers=2) == 32_000 + 616 * 20
