@@ -195,7 +195,7 @@ CROSS JOIN LATERAL (
 ) AS l
 -- retention deletes an event's id before its line, which a later event of that id knows nothing of
 WHERE c.is_known AND c.fault IS NULL AND c.event_type = 'purchase'
-  AND c.key NOT IN (SELECT event_id FROM history_new)"""
+  AND NOT EXISTS (SELECT FROM history_new n WHERE n.event_id = c.key)"""
 COUNT_VOUCHED: Final = "SELECT (SELECT count(*) FROM history_vouched), (SELECT count(*) FROM history_vouched_lines)"
 # Another message may vouch for an event meanwhile; only one of the two counts it.
 VOUCH: Final = (
