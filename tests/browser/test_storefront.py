@@ -259,6 +259,18 @@ def test_a_price_that_changes_meanwhile_is_shown_before_it_is_paid(
     expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
 
 
+def hold_requests(page: Any, *addresses: re.Pattern[str]) -> list[Any]:
+    """Hold the requests that the page sends to these addresses; the list gets their routes."""
+    held_routes: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held_routes.append(route)
+
+    for address in addresses:
+        page.route(address, hold)
+    return held_routes
+
+
 def held_request(page: Any, held_routes: list[Any]) -> Any:
     """Wait until the page has sent a request that a test holds, and return its route."""
     deadline = time.monotonic() + PATIENCE_MS / 1000
@@ -276,12 +288,7 @@ def test_a_total_can_be_paid_only_once_the_cart_is_read_anew(
     visitor.expected.append("500 (Internal Server Error)")
     page = put_into_cart(visitor, bought)
     assert api.patch(f"/products/{bought}", json={"price": 12}, headers=admin).status_code == 200
-    held_routes: list[Any] = []
-
-    def hold(route: Any) -> None:
-        held_routes.append(route)
-
-    page.route(CART, hold)
+    held_routes = hold_requests(page, CART)
     visitor.open("#/checkout")
     button = page.locator("form .button-main")
     # what the page knew before
@@ -308,16 +315,9 @@ def test_a_wish_meanwhile_does_not_make_an_old_total_current(
     visitor = visit()
     page = put_into_cart(visitor, bought)
     assert api.patch(f"/products/{bought}", json={"price": 12}, headers=admin).status_code == 200
-    held_routes: list[Any] = []
-
-    def hold(route: Any) -> None:
-        held_routes.append(route)
-
-    wish = re.compile(rf"/wishlist/{bought}")
-    page.route(wish, hold)
+    held_routes = hold_requests(page, CART, re.compile(rf"/wishlist/{bought}"))
     page.locator(".wish").first.click()
     wished = held_request(page, held_routes)
-    page.route(CART, hold)
     visitor.open("#/checkout")
     read = held_request(page, held_routes)
     wished.continue_()
