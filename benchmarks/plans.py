@@ -145,7 +145,7 @@ def prepare(products: int, users: int, events: int, say: Callable[[str], None], 
     from jobs.popular import Popular, popular
     from jobs.trending import Trending, trending
     from local import data
-    from shared.clients import postgres, postgres_wire
+    from shared.clients import postgres, postgres_engine, postgres_wire
     from shared.storage.recommending import models
 
     say(f"loading {products:,} products, {users:,} users and {events:,} events")
@@ -163,7 +163,7 @@ def prepare(products: int, users: int, events: int, say: Callable[[str], None], 
     )
     for table in TABLES:
         say(f"VACUUM {table}")
-        with postgres.engine().connect() as connection:
+        with postgres_engine.engine().connect() as connection:
             driver: Any = connection.connection.driver_connection
             # it takes minutes in a large table, and not inside a transaction
             with postgres_wire.deadline(driver, postgres_wire.answer_deadline_s(0)):

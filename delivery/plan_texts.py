@@ -225,9 +225,9 @@ def not_needed(plan: Plan) -> str:
 
     points = [
         f"**A pooler of connections.** {use(SQL_CONNECTIONS)} The pools of "
-        "`shared/clients/postgres.py` open few connections for each instance. Beyond that load, Managed Connection "
-        "Pooling needs Cloud SQL Enterprise Plus, and a pool for each transaction keeps no `SET` of a session, while "
-        "each connection sets its role, time-outs and time zone.",
+        "`shared/clients/postgres_engine.py` open few connections for each instance. Beyond that load, Managed "
+        "Connection Pooling needs Cloud SQL Enterprise Plus, and a pool for each transaction keeps no `SET` of a "
+        "session, while each connection sets its role, time-outs and time zone.",
         f"**Read replicas.** {use(SQL_PROCESSORS)} Beyond that load, the reads of searches and "
         "recommendations would go to an address of their own, and tolerate that a replica lags.",
         f"**Memorystore for Valkey.** {use(REDIS_THREAD)} Valkey reads, writes and encrypts in more "

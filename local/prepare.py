@@ -91,7 +91,7 @@ def prepare(folder: Path, data: str, endpoint: str, *, offer_login: bool) -> Non
     With ``offer_login`` a database without an admin gets one (local/first_login.py).
     """
     from local import doors, first_login, topics
-    from shared.clients import postgres
+    from shared.clients import postgres_engine
     from shared.manifest import manifest
     from shared.storage.schema import migrations
 
@@ -103,7 +103,7 @@ def prepare(folder: Path, data: str, endpoint: str, *, offer_login: bool) -> Non
     load_first(folder, data)
     if offer_login:
         first_login.offer(folder)
-    postgres.close()
+    postgres_engine.close()
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from local import jobs
 from local.backlogs import Backlog, read_backlogs
 from local.places import home
 from local.state import holder, read_json
-from shared.clients.postgres import LOOPBACK
+from shared.clients.postgres_engine import LOOPBACK
 
 Row = tuple[str, ...]
 SUPERVISOR = "Supervisor"

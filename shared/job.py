@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from shared import logs
-from shared.clients import postgres
+from shared.clients import postgres, postgres_engine
 from shared.errors import AppError, JobRunning, MalformedBody
 from shared.storage.operations import job_runs
 from shared.storage.schema import advisory_locks, presence
@@ -37,7 +37,7 @@ P = TypeVar("P", bound=Parameters)
 @contextmanager
 def one_at_a_time(name: str) -> Iterator[None]:
     """Hold the job's advisory lock. Raises JobRunning while another run holds it. Postgres frees a killed run's."""
-    with postgres.engine().connect() as connection:
+    with postgres_engine.engine().connect() as connection:
         driver = connection.connection.dbapi_connection
         key = {"space": advisory_locks.JOBS, "name": name}
         if not postgres.execute(connection, "SELECT pg_try_advisory_lock(:space, hashtext(:name))", key)[0][0]:

@@ -1,4 +1,4 @@
-"""Postgres: one pooled engine per process, and functions that run statements on it.
+"""Functions that run statements on the pooled engine of shared/clients/postgres_engine.py.
 
 SQLAlchemy is imported with the first statement, so that a cached answer does not wait for it.
 """
@@ -6,35 +6,27 @@ SQLAlchemy is imported with the first statement, so that a cached answer does no
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakSet
 
-import orjson
-
-from shared.clients import closed_on_reset, postgres_wire
-from shared.clients.bulkhead import Bulkhead, note_commit, share_of
+from shared.clients import postgres_wire
+from shared.clients.bulkhead import note_commit
+from shared.clients.postgres_engine import breaker, bulkhead, engine, lost_connections
 from shared.clients.postgres_errors import (
-    ERROR_RESPONSE,
     is_gone,
     no_answer,
     pause_before_repeating,
     sqlstate,
     unavailable,
-    without_values,
 )
-from shared.clients.postgres_lost import LostConnections
 from shared.errors import DatabaseBusy, DatabaseUnavailable
-from shared.settings import Settings, settings
 from shared.telemetry import spans
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection as Connection
-    from sqlalchemy import Engine, Row
+    from sqlalchemy import Row
 else:
     # other modules annotate with it; importing the real class would cost start-up time
     Connection = Any
@@ -42,188 +34,8 @@ else:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# After a failed connection requests fail at once for this long instead of each waiting for a connection.
-BREAKER_S = 1.0
 PLAN_CHANGED = "0A000"
 ABORTED = "25P02"
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-@cache
-def engine() -> Engine:
-    """Return the process's engine. Its connections autocommit, so that a read costs no BEGIN and no COMMIT."""
-    from sqlalchemy import create_engine, event
-    from sqlalchemy.exc import DisconnectionError
-
-    config = settings()
-    pooled = create_engine(
-        **_server(config),
-        pool_size=config.database_pool_size,
-        max_overflow=0,
-        pool_timeout=config.database_timeout_s,
-        pool_recycle=1800,
-        pool_pre_ping=False,
-        # parameters are personal: emails, hashes and searches must not reach the logs in a driver's message
-        hide_parameters=True,
-        isolation_level="AUTOCOMMIT",
-        json_serializer=lambda value: orjson.dumps(value).decode(),
-        json_deserializer=orjson.loads,
-    )
-
-    @event.listens_for(pooled, "do_connect")
-    def connect(dialect: Any, _record: object, arguments: list[Any], options: dict[str, Any]) -> Any:
-        # without it, the time-out of a server that accepts connections and stays silent is an error of no driver
-        try:
-            return dialect.connect(*arguments, **options)
-        except OSError as error:
-            raise dialect.dbapi.InterfaceError(f"Can't create a connection: {error}") from error
-
-    @event.listens_for(pooled, "connect")
-    def configure(connection: Any, record: Any) -> None:
-        postgres_wire.watch(connection, config.database_timeout_s)
-        _opened.add(connection)
-        record.info["opened_at"] = time.monotonic()
-        connection.register_out_adapter(list, array_literal)
-        connection.message_types[ERROR_RESPONSE] = without_values(connection.message_types[ERROR_RESPONSE])
-        # One round trip for all. Random reads cost SSDs about as much as sequential ones, and statements are too short
-        # for JIT compilation to pay.
-        connection.execute_simple(
-            f"SET statement_timeout = {int(config.statement_timeout_s * 1000)}; SET jit = off; "
-            "SET random_page_cost = 1.1; SET timezone = 'UTC'"
-            + (f"; SET aisle.public_url = {_literal(config.public_url)}" if config.public_url else "")
-            + (f"; SET ROLE {config.database_role}" if config.database_role else "")
-        )
-        connection._usock.settimeout(postgres_wire.answer_deadline_s(config.statement_timeout_s))
-
-    @event.listens_for(pooled, "checkout")
-    def check(_connection: object, record: Any, _proxy: object) -> None:
-        # What broke one connection probably broke those that were open with it, and only using them would show it.
-        if record.info.get("opened_at", 0.0) < breaker.replace_before:
-            raise DisconnectionError("opened before another connection broke")
-
-    @event.listens_for(pooled, "invalidate")
-    def drop(connection: Any, record: Any, _error: object) -> None:
-        record.info.pop("opened_at", None)
-        postgres_wire.drop(connection)
-
-    if config.cloud_sql_instance:
-        from shared.clients import cloud_sql
-
-        cloud_sql.survive_freezing(pooled)
-    return pooled
-
-
-def _literal(text: str) -> str:
-    """Return a text as a constant of SQL."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def array_literal(values: list[Any]) -> str:
-    """Return a list parameter in Postgres' array syntax. Every text is quoted, so that ``null`` stays a text.
-
-    The driver's own adapter quotes only what it takes to be special, and not ``null`` in small letters.
-    """
-    from pg8000.converters import array_out
-
-    parts = []
-    for value in values:
-        if type(value) is str:
-            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-            parts.append(f'"{escaped}"')
-        elif isinstance(value, list):
-            parts.append(array_literal(value))
-        else:
-            parts.append(array_out(value))
-    return f"{{{','.join(parts)}}}"
-
-
-def _server(config: Settings) -> dict[str, Any]:
-    """Return the engine's arguments that say where to connect: through Cloud SQL's connector, or to an address."""
-    if config.cloud_sql_instance:
-        from shared.clients import cloud_sql
-
-        return {"url": "postgresql+pg8000://", "creator": cloud_sql.connect}
-    from sqlalchemy import make_url
-
-    address = make_url(config.require("database_url"))
-    arguments: dict[str, Any] = {"timeout": config.database_timeout_s, "tcp_keepalive": True}
-    if address.host in LOOPBACK:
-        # Otherwise the driver loads the system's certificates for each connection, although the server has no TLS.
-        arguments["ssl_context"] = False
-    return {"url": address, "connect_args": arguments}
-
-
-class _Breaker:
-    """A circuit breaker: remembers a failed connection for BREAKER_S seconds."""
-
-    failed_at: float = float("-inf")
-    # connections that were opened before are replaced when they are next used
-    replace_before: float = float("-inf")
-
-    def check(self) -> None:
-        """Raise DatabaseUnavailable if a connection failed within the last BREAKER_S seconds."""
-        if time.monotonic() - self.failed_at < BREAKER_S:
-            raise DatabaseUnavailable("Postgres does not answer; try again in a moment.")
-
-    def trip(self, error: Exception) -> DatabaseUnavailable:
-        """Remember and log a failed connection; return the error to raise."""
-        self.failed_at = time.monotonic()
-        log.error("database unavailable", extra={"error": str(error.__cause__ or error)[:500]})
-        return DatabaseUnavailable("Postgres does not answer; try again in a moment.")
-
-
-breaker = _Breaker()
-
-
-@cache
-def bulkhead() -> Bulkhead:
-    """Return the bulkhead in front of the process's pool."""
-    config = settings()
-    return Bulkhead(share_of(config.database_pool_size), config.database_timeout_s, lost_connections.search)
-
-
-def _connect_apart() -> Any:
-    """Return a connection of the driver outside the pool, for the login itself and not for DATABASE_ROLE."""
-    config = settings()
-    if config.cloud_sql_instance:
-        from shared.clients import cloud_sql
-
-        apart = cloud_sql.connect()
-    else:
-        import pg8000
-        from sqlalchemy import make_url
-
-        address = make_url(config.require("database_url"))
-        apart = pg8000.connect(
-            user=address.username,
-            host=address.host,
-            database=address.database,
-            port=address.port or 5432,
-            password=address.password,
-            **_server(config)["connect_args"],
-        )
-    postgres_wire.watch(apart, config.database_timeout_s)
-    return apart
-
-
-def read_as_login(sql: str) -> list[Any]:
-    """Run a constant statement as the user who logs in, without DATABASE_ROLE, and return its rows.
-
-    On a connection of its own, for the case that no other can be opened. Raises what the driver raises.
-    """
-    connection = _connect_apart()
-    try:
-        rows: list[Any] = connection.execute_simple(sql).rows
-        return rows
-    finally:
-        postgres_wire.drop(connection)
-
-
-lost_connections = LostConnections(lambda: list(_opened), _connect_apart)
-
-
-# the driver's open connections, so that close() reaches those in use too
-_opened: WeakSet[Any] = WeakSet()
 
 
 def _run(work: Callable[[Connection], T], *, again: bool) -> T:
@@ -444,22 +256,6 @@ def snapshot() -> Iterator[Connection]:
     with transaction(statement_timeout_s=0) as connection:
         execute(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield connection
-
-
-@closed_on_reset
-def close() -> None:
-    """Close every connection, including those in use, and forget the engine."""
-    if engine.cache_info().currsize:
-        engine().dispose()
-    engine.cache_clear()
-    bulkhead.cache_clear()
-    for connection in list(_opened):
-        with suppress(Exception):
-            connection.close()
-    _opened.clear()
-    if "shared.clients.cloud_sql" in sys.modules:
-        sys.modules["shared.clients.cloud_sql"].close()
-    breaker.failed_at = breaker.replace_before = float("-inf")
 
 
 def ping() -> None:

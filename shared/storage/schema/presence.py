@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from shared.clients.postgres import read_as_login
+from shared.clients.postgres_engine import read_as_login
 from shared.clients.postgres_errors import sqlstate
 from shared.errors import AppError, MissingSetting, SchemaMissing
 from shared.settings import settings

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.clients import postgres
+from shared.clients import postgres, postgres_engine
 from tests.integration.conftest import Serve
 from tests.integration.deliveries import deliver, event
 from tests.integration.people import PASSWORD, bearer, login, register
@@ -195,8 +195,8 @@ def test_a_search_is_answered_if_it_cannot_be_recorded(
     headers = bearer(register(accounts))
     assert products.get("/products?search=product").status_code == 200
     # Postgres is away for longer than this takes; the answer is in Redis
-    monkeypatch.setattr(postgres.breaker, "failed_at", time.monotonic())
-    monkeypatch.setattr(postgres, "BREAKER_S", 60)
+    monkeypatch.setattr(postgres_engine.breaker, "failed_at", time.monotonic())
+    monkeypatch.setattr(postgres_engine, "BREAKER_S", 60)
     assert products.get("/products?search=product", headers=headers).status_code == 200
     monkeypatch.undo()
     assert accounts.get("/users/me/search-history", headers=headers).json()["total"] == 0

@@ -8,7 +8,7 @@ from typing import Final
 import httpx
 import pytest
 
-from shared.clients import bulkhead, postgres
+from shared.clients import bulkhead, postgres, postgres_engine
 from tests.integration.cart.conftest import Shopper, set_stock, stock
 from tests.integration.cart.test_races import fill_carts
 from tests.integration.conftest import Serve, settings_of
@@ -35,7 +35,7 @@ def test_checkouts_behind_a_lock_are_refused_soon_and_come_right_afterwards(pati
     set_stock(LOCKED, 100)
     fill_carts({name: {LOCKED: 1} for name in names} | {"bystander": {FREE: 1}})
     with ThreadPoolExecutor(len(names)) as pool:
-        holder = postgres._connect_apart()
+        holder = postgres_engine.connect_apart()
         holder.execute_simple("BEGIN")
         holder.execute_simple(f"SELECT FROM products WHERE id = {LOCKED} FOR UPDATE")
         try:

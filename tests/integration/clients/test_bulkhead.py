@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from shared.clients import bulkhead, postgres
+from shared.clients import bulkhead, postgres_engine
 from shared.clients.postgres import execute, read, transaction, write
 from shared.errors import DatabaseUnavailable
 from tests.integration.conftest import settings_of
@@ -27,7 +27,7 @@ def locked(env: dict[str, str]) -> Iterator[threading.Event]:
     unlock = threading.Event()
     settings = env | {"DATABASE_POOL_SIZE": "4", "DATABASE_TIMEOUT_S": "30", "STATEMENT_TIMEOUT_S": "40"}
     with settings_of(settings), ThreadPoolExecutor(1) as waiting:
-        holder = postgres._connect_apart()
+        holder = postgres_engine.connect_apart()
         holder.execute_simple("BEGIN")
         holder.execute_simple(LOCKED)
 
@@ -71,8 +71,8 @@ def test_a_stalled_route_leaves_a_connection_to_the_others(locked: threading.Eve
 def test_a_stalled_route_is_refused_at_once_and_serves_again_afterwards(
     locked: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres, "share_of", lambda _size: 2)
-    postgres.bulkhead.cache_clear()
+    monkeypatch.setattr(postgres_engine, "share_of", lambda _size: 2)
+    postgres_engine.bulkhead.cache_clear()
     with ThreadPoolExecutor(20) as pool:
         requests = [serve(pool, STALLING, LOCKED) for _ in range(2 + bulkhead.STALLED_WAITERS + 4)]
         began = time.monotonic()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.clients import cloud_sql, postgres, postgres_wire
+from shared.clients import cloud_sql, postgres, postgres_engine, postgres_wire
 from shared.errors import DatabaseUnavailable
 from tests.integration.cloud_sql_server import FUNCTION, INSTANCE, Api, Proxy
 from tests.integration.cloud_sql_server import cloud_sql as stand_in
@@ -99,7 +99,7 @@ def test_a_silent_connection_is_given_up_in_time(cloud: Cloud, monkeypatch: pyte
         with pytest.raises(DatabaseUnavailable):
             postgres.read("SELECT 2")
         assert 1.5 <= time.monotonic() - began < 10
-        time.sleep(postgres.BREAKER_S)
+        time.sleep(postgres_engine.BREAKER_S)
         assert postgres.read("SELECT 3")[0][0] == 3
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.clients import postgres
+from shared.clients import postgres_engine
 from shared.clients.postgres import execute, execute_prepared, read, transaction, write
 from shared.errors import DatabaseUnavailable
 
@@ -57,7 +57,7 @@ def test_an_error_at_the_commit_is_raised_and_rolled_back(run: Run) -> None:
 def test_a_connection_that_broke_in_a_transaction_is_not_used_again(run: Run) -> None:
     with pytest.raises(DatabaseUnavailable):
         run_in_transaction(run, add(1), "SELECT pg_terminate_backend(pg_backend_pid())")
-    postgres.breaker.failed_at = float("-inf")
+    postgres_engine.breaker.failed_at = float("-inf")
     run_in_transaction(run, add(2))
     assert stored_ids() == [2]
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from local.chaos.proxy import Proxy
-from shared.clients import postgres, postgres_wire
+from shared.clients import postgres_engine, postgres_wire
 from shared.clients.postgres import engine, execute, read, run_prepared, transaction, write
 from shared.errors import DatabaseUnavailable
 from tests.faulty_proxy import in_front_of
@@ -57,7 +57,7 @@ def test_a_silent_connection_is_given_up_in_time_and_dropped(proxy: Proxy, way: 
         WAYS[way]("SELECT 1")
     assert LIMIT_S <= time.monotonic() - began < LIMIT_S + GRACE_S + SLACK_S
     # the breaker's pause
-    time.sleep(postgres.BREAKER_S)
+    time.sleep(postgres_engine.BREAKER_S)
     assert read("SELECT 2")[0][0] == 2
     assert engine().pool.checkedout() == 0  # type: ignore[attr-defined]  # of the QueuePool
 
@@ -73,7 +73,7 @@ def test_a_pool_of_silent_connections_recovers(proxy: Proxy) -> None:
         assert list(pool.map(attempt, range(2))) == [True, True]
         proxy.lose()
         assert list(pool.map(attempt, range(2))) == [False, False]
-        time.sleep(postgres.BREAKER_S)
+        time.sleep(postgres_engine.BREAKER_S)
         assert list(pool.map(attempt, range(2))) == [True, True]
 
 
@@ -96,7 +96,7 @@ def test_a_server_that_accepts_and_stays_silent_is_unavailable(proxy: Proxy) -> 
         read("SELECT 1")
     assert time.monotonic() - began < 3 + SLACK_S
     proxy.heal()
-    time.sleep(postgres.BREAKER_S)
+    time.sleep(postgres_engine.BREAKER_S)
     assert read("SELECT 1")[0][0] == 1
 
 

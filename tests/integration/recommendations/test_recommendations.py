@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
-from shared.clients import postgres, redis_sync
+from shared.clients import postgres, postgres_engine, redis_sync
 from shared.storage.answers import invalidation, popular_ranking
 from shared.storage.answers.user_answers import MAX_FIELDS
 from tests.integration.conftest import Serve, settings_of
@@ -183,12 +183,12 @@ def test_an_encoded_user_id_is_the_same_user(client: httpx.Client, serve: Serve)
 
 def test_an_answer_computed_before_an_event_is_not_stored_after_it(client: httpx.Client, env: dict[str, str]) -> None:
     # the user acts during the computation: in the candidates' statement
-    @sqlalchemy_event.listens_for(postgres.engine(), "checkout")
+    @sqlalchemy_event.listens_for(postgres_engine.engine(), "checkout")
     def act(*_: object) -> None:
         invalidation.forget_users(["racer"])
 
     client.get("/recommendations", params={"user_id": "racer"})
-    sqlalchemy_event.remove(postgres.engine(), "checkout", act)
+    sqlalchemy_event.remove(postgres_engine.engine(), "checkout", act)
     assert redis_sync.client().exists("rec:racer") == 0
     client.get("/recommendations", params={"user_id": "racer"})
     assert redis_sync.client().exists("rec:racer") == 1

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.clients.postgres import array_literal, read, run_prepared, transaction, write
+from shared.clients.postgres import read, run_prepared, transaction, write
+from shared.clients.postgres_engine import array_literal
 from shared.storage.people import erasure
 from tests.examples import examples
 
