@@ -23,8 +23,8 @@ Signature = Annotated[
     Header(
         alias=signatures.HEADER,
         max_length=200,
-        description="`t=<milliseconds since 1970>,v1=<HMAC-SHA256 in hex>` of the time, a point and the body, under a "
-        "key of WEBHOOK_KEYS. A time that is more than five minutes away is refused.",
+        description="`t=<milliseconds since 1970>,v1=<HMAC-SHA256 in hex>` of the time, a full stop and the body, with "
+        "a key of WEBHOOK_KEYS. A time that is more than five minutes off is refused.",
     ),
 ]
 

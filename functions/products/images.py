@@ -44,9 +44,9 @@ UPLOAD_BODY: Final[dict[str, Any]] = {
 def create_image_upload(
     _actor: CatalogAdmin, product_id: ProductId, image: NewImage, _query: WithoutQuery
 ) -> ImageUpload:
-    """Create an address to which one image of the product can be sent, within ten minutes.
+    """Create an upload URL for one image of the product. The URL is valid for ten minutes.
 
-    Then send the file there with the given method and headers, and finish with `PUT /products/{product_id}/image`.
+    Send the file to that URL with the given method and headers, then call `PUT /products/{product_id}/image`.
     """
     catalog.get(product_id)
     store = image_store()
@@ -66,7 +66,7 @@ def create_image_upload(
     openapi_extra=UPLOAD_BODY,
 )
 async def send_image(request: Request, query: Annotated[UploadQuery, InQuery()]) -> Response:
-    """Take the file of an upload, once. Of the local system: in the cloud the file is sent to Cloud Storage.
+    """Receive the file of an upload, once. Only on the local system: in the cloud the file is sent to Cloud Storage.
 
     The token is the credential.
     """
@@ -87,7 +87,7 @@ async def send_image(request: Request, query: Annotated[UploadQuery, InQuery()])
 def set_image(
     request: Request, actor: CatalogAdmin, product_id: ProductId, choice: ImageChoice, _query: WithoutQuery
 ) -> Response:
-    """Make the uploaded file the image of the product. Its `image_url` then leads to the file. Audited."""
+    """Make the uploaded file the image of the product. Its `image_url` then points to the file. Audited."""
     upload = image_uploads.read(choice.upload)
     if upload.product_id != product_id:
         raise InvalidLink(f"The upload is for product {upload.product_id}. Create one for product {product_id}.")

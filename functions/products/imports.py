@@ -65,8 +65,8 @@ IMPORT_BODY: Final = {
     "requestBody": {
         "required": True,
         "description": "Up to 10,000 rows, lines or items of one product each, with the fields of ProductWrite or "
-        "usual names of them, or as a shop system exports them (`preset`). gzip is accepted, as Content-Encoding or as "
-        "Content-Type application/gzip, up to 32 MiB unpacked.",
+        "common names for them, or as a shop system exports them (`preset`). gzip is accepted, as Content-Encoding or "
+        "as Content-Type application/gzip, up to 32 MiB unpacked.",
         "content": {media_type: {"schema": {"type": "string"}} for media_type in IMPORT_TYPES},
     }
 }

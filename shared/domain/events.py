@@ -173,12 +173,13 @@ class EventFields(BaseModel):
     # before timestamp, which it corrects; epoch numbers are refused before Pydantic guesses their unit
     sent_at: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(in_utc)] | None = Field(
         None,
-        description="When the client sent the request, by its own clock. A wrong clock corrects `timestamp`.",
+        description="When the client sent the request, by its own clock. If that clock is wrong, `timestamp` is "
+        "corrected by the difference.",
     )
     timestamp: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(in_utc)] | None = Field(
         None,
-        description="When it happened, in ISO 8601 with a time zone. If omitted, or up to a day ahead, the time of the "
-        "request.",
+        description="When it happened, in ISO 8601 with a time zone. If omitted, or up to a day in the future, the "
+        "time of the request is used.",
     )
     session_id: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)] | None = (
         Field(None, description="The client's id of the visit.")

@@ -57,7 +57,7 @@ Cursor = Annotated[
     Field(
         max_length=MAX_CURSOR_CHARACTERS,
         pattern="^[A-Za-z0-9_-]+$",
-        description="Cursor from `next` of the page before; instead of `page`.",
+        description="Cursor: `next` of the previous page. Replaces `page`.",
     ),
 ]
 

@@ -91,7 +91,7 @@ export default {
   "overview.places.text": "The first place of an answer is 1.",
   "overview.place": "Place",
   "overview.top": "What sells",
-  "overview.top.text": "The ten products of the greatest revenue.",
+  "overview.top.text": "The ten products with the greatest revenue.",
   "overview.pieces": "Pieces",
   "overview.visitors": "Visitors",
   "overview.visitors.text": "People with an event on the day.",
