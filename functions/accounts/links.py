@@ -37,7 +37,7 @@ RESET_ACCEPTED: Final = MailAccepted(
     message="If the address has an account, a message with a link is on its way. The link is valid for an hour."
 )
 VERIFICATION_ACCEPTED: Final = MailAccepted(
-    message="A message with a link is on its way, unless the address is confirmed."
+    message="A message with a link is on its way, unless the address is already confirmed."
 )
 AFTER_RESET: Final = "The new password is set, and every earlier login has ended. You can log in now."
 AFTER_VERIFICATION: Final = "The address is confirmed. You can close this page."

@@ -258,7 +258,7 @@ class ProfileChange(Body):
             if name in changed and getattr(self, name) is None:
                 raise ValueError(f"{name} must not be null")
         if "email" in changed and self.password is None:
-            raise ValueError("changing the email requires password, the current one")
+            raise ValueError("changing the email requires the current password, as `password`")
         return self
 
 

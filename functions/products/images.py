@@ -73,13 +73,13 @@ async def send_image(request: Request, query: Annotated[UploadQuery, InQuery()])
     upload = image_uploads.read(query.token)
     store = image_store()
     if not isinstance(store, Folder):
-        raise NotFound("Files are sent to the url of the upload, which is Cloud Storage's.")
+        raise NotFound("Send the file to the url of the upload, which is an address of Cloud Storage.")
     if request.headers.get("content-type", "") != upload.content_type:
         raise UnsupportedMediaType(f"Content-Type: must be {upload.content_type}, for which the upload was created.")
     body = await request.body()
     check_file(body, upload)
     if not await run_in_threadpool(store.save_upload, upload.name, body):
-        raise Conflict("A file was sent to this upload already. Create a new upload for another one.")
+        raise Conflict("A file was already sent to this upload. Create a new upload for another file.")
     return Response(status_code=204)
 
 
@@ -112,4 +112,4 @@ def check_file(body: bytes, upload: Upload) -> None:
     if len(body) != upload.size:
         raise InvalidRequest(f"The file must have the {upload.size} bytes for which the upload was created.")
     if not images.is_of_type(body, upload.content_type):
-        raise UnsupportedMediaType(f"The file is no {upload.content_type}, whatever it is called. Send one of {TYPES}.")
+        raise UnsupportedMediaType(f"The content of the file is not {upload.content_type}. Send one of {TYPES}.")

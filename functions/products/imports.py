@@ -95,10 +95,10 @@ async def import_products(
         raise UnsupportedMediaType(f"Send one of these as Content-Type: {', '.join((*IMPORT_TYPES, *OTHER_TYPES))}.")
     packing = request.headers.get("content-encoding", "").strip().lower()
     if packing not in ("", "identity", "gzip", "x-gzip"):
-        raise UnsupportedMediaType("Send the body as it is, or with Content-Encoding: gzip.")
+        raise UnsupportedMediaType("Send the body uncompressed, or with Content-Encoding: gzip.")
     body = await request.body()
     if "gzip" in packing and not body.startswith(GZIP_MAGIC):
-        raise InvalidRequest("The body is not gzip, which Content-Encoding says.")
+        raise InvalidRequest("Content-Encoding says gzip, but the body is not gzip; send it without Content-Encoding.")
     work = _Import(media_type, body, query, author(actor, request))
     charset = _charset(request.headers.get("content-type", ""))
     return await run_in_threadpool(work.run, charset, key)

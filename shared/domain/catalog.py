@@ -196,7 +196,7 @@ class _Written(BaseModel):
     def consistent(self) -> "_Written":
         """Require latitude and longitude together, and one way to name the category."""
         if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude belong together")
+            raise ValueError("give both latitude and longitude, or neither")
         if self.category is not None and self.category_id is not None:
             raise ValueError("give either category or category_id")
         return self

@@ -18,7 +18,7 @@ from shared.domain.events import in_utc
 KeyType = Literal["boolean", "bigint", "numeric", "float8", "timestamptz", "uuid", "text"]
 MAX_CURSOR_CHARACTERS: Final = 2048
 MAX_INTEGER: Final = 2**63 - 1
-INVALID: Final = "is no cursor of this list in this order; begin without it"
+INVALID: Final = "is not a cursor of this list in this order; start without it"
 
 
 def encode(order: str, key: Sequence[Any]) -> str:

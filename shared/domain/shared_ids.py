@@ -52,7 +52,7 @@ def own_id(user_id: str) -> str:
     """Return ``user_id``; raise ValueError if scripts send it for everybody."""
     if is_shared(user_id):
         raise ValueError(
-            "must be one user's own id; scripts send this value by mistake for everybody. Send the id of the user who "
-            "is logged in, or one of POST /auth/guest"
+            "must be the id of a single user; scripts send this value by mistake for every user. Send the id of the "
+            "logged-in user, or one from POST /auth/guest"
         )
     return user_id

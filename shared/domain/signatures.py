@@ -37,7 +37,10 @@ def signed_at(header: str, body: bytes, keys: Iterable[bytes], now: datetime) ->
         raise InvalidSignature(f"{HEADER}: send t=<milliseconds since 1970>,v1=<HMAC-SHA256 in hex>.")
     milliseconds = int(form[1])
     if not any(hmac.compare_digest(_header(body, key, milliseconds), header) for key in keys):
-        raise InvalidSignature(f"{HEADER}: no key of WEBHOOK_KEYS has made this signature of this body.")
+        raise InvalidSignature(
+            f"{HEADER}: no key of WEBHOOK_KEYS yields this signature for this body; sign the body exactly as it is "
+            "sent."
+        )
     at = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds)
     if abs(now - at) > WINDOW:
         raise InvalidSignature(

@@ -116,7 +116,7 @@ def form_as_json(body: bytes) -> bytes:
         raise MalformedBody("The body is not a valid form.") from None
     values = dict(fields)
     if len(values) < len(fields):
-        raise MalformedBody("A field of the form must be sent once.")
+        raise MalformedBody("Each field of the form must be sent only once.")
     return orjson.dumps(values)
 
 
@@ -145,12 +145,14 @@ def unpack(body: bytes, limit: int) -> bytes:
         try:
             parts.append(member.decompress(rest, left))
         except zlib.error:
-            raise MalformedBody("The body is not gzip, which Content-Encoding says; send it as it is.") from None
+            raise MalformedBody(
+                "Content-Encoding says gzip, but the body is not gzip; send it without Content-Encoding."
+            ) from None
         left -= len(parts[-1])
         if left <= 0:
             raise BodyTooLarge(f"The body must be at most {limit} bytes when it is unpacked; send it in parts.")
         if not member.eof:
-            raise MalformedBody("The gzip body breaks off before its end; send it again.")
+            raise MalformedBody("The gzip body is truncated; send it again.")
         rest = member.unused_data
         if not rest:
             return b"".join(parts)
@@ -164,7 +166,7 @@ def check_type(headers: Mapping[str, str], *, text_is_json: bool) -> None:
     if not is_json(media_type) and not is_text:
         raise UnsupportedMediaType("Send the body as JSON, with Content-Type: application/json.")
     if headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
-        raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
+        raise UnsupportedMediaType("Send the body uncompressed, without Content-Encoding.")
 
 
 async def check_content(body: bytes, max_values: int = MAX_VALUES) -> None:

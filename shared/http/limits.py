@@ -116,7 +116,7 @@ class Pace:
         wait = max(0.0, (ahead - PACE_BURST_BYTES) / PACE_BYTES_S)
         if wait > PACE_WAIT_S:
             raise RateLimited(
-                "Too many large bodies in a short time; send smaller ones, or the same again later.",
+                "Too many large bodies in a short time; send smaller ones, or try again later.",
                 headers={"Retry-After": str(int(PACE_WAIT_S))},
             )
         self.clients[client] = (ahead, now)

@@ -128,7 +128,7 @@ def ids_in(value: str, max_ids: int) -> list[int]:
         return []
     texts = value.split(",")
     if len(texts) > max_ids or not all(re.fullmatch("[1-9][0-9]{0,14}", text) for text in texts):
-        raise ValueError(f"must be up to {max_ids} ids of 1 or more, separated by commas")
+        raise ValueError(f"must be at most {max_ids} positive ids, separated by commas")
     return list(dict.fromkeys(map(int, texts)))
 
 

@@ -231,7 +231,7 @@ def test_an_image_is_uploaded_and_shown(visit: Visit, owner: Login, api: httpx.C
     # a file that lies about its type is refused by the server
     visitor.expected.append("415")
     picker.set_input_files({"name": "y.png", "mimeType": "image/png", "buffer": b"<svg onload='alert(1)'/>"})
-    expect(page.get_by_text("The file is no image/png")).to_be_visible()
+    expect(page.get_by_text("The content of the file is not image/png")).to_be_visible()
     assert api.get(f"/products/{hostile['product']}").json()["image_url"] == address
 
 

@@ -103,7 +103,7 @@ class ProductQuery(UserQuery):
     def with_few_tags(self) -> Self:
         """Refuse too many tags."""
         if len(self.all_tags) > MAX_FILTER_TAGS:
-            raise ValueError(f"tags and tag must be at most {MAX_FILTER_TAGS} together")
+            raise ValueError(f"tags and tag must have at most {MAX_FILTER_TAGS} values together")
         return self
 
     @property
@@ -122,7 +122,7 @@ class ProductQuery(UserQuery):
     def with_place(self) -> Self:
         """Refuse a single coordinate, and distances without a place to measure them from."""
         if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude belong together")
+            raise ValueError("give both latitude and longitude, or neither")
         if self.latitude is None and (self.max_distance_km is not None or self.sort == "distance"):
             raise ValueError("max_distance_km and sort=distance need latitude and longitude")
         return self
