@@ -38,7 +38,7 @@ class ShopperPageQuery(UserQuery):
 
     @model_validator(mode="after")
     def with_one_start(self) -> Self:
-        """Refuse a page number beside a cursor."""
+        """Refuse a page number together with a cursor."""
         require_one_start(self.page, self.after)
         return self
 

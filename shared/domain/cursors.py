@@ -29,7 +29,7 @@ def encode(order: str, key: Sequence[Any]) -> str:
 def decode(cursor: str, order: str, types: Sequence[KeyType]) -> list[Any]:
     """Return the sort key of a cursor. Raises ValueError unless it is one of this list and order.
 
-    Numbers that are no integers are returned as text, as they were.
+    Numbers other than integers are returned as text, unchanged.
     """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)

@@ -151,7 +151,7 @@ def parse_timestamp(value: datetime, sent_at: datetime | None = None) -> datetim
 
 
 def clamped(value: datetime, now: datetime) -> datetime:
-    """Return the time of an event; ``now`` instead of a time that is further ahead than clocks usually differ."""
+    """Return the time of an event, or ``now`` if that time is further in the future than clocks usually differ."""
     return now if value > now + MAX_CLOCK_SKEW else value
 
 
@@ -163,7 +163,7 @@ def not_a_number(value: object) -> object:
 
 
 class EventFields(BaseModel):
-    """The fields of everything that is reported of a user."""
+    """The fields that all reports about a user have in common."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -252,7 +252,7 @@ def quantity_of(event: Event) -> int:
 
 
 def event_key(event_id: str) -> UUID:
-    """Return the UUID under which an event counts once: the id itself, or derived from an id that is no UUID.
+    """Return the UUID under which an event counts once: the id itself, or derived from an id that is not a UUID.
 
     Also derived from a UUID of version 8: those are the keys of persons whose id somebody else has used
     (shared/storage/events/event_ids.py), and no client may choose one.

@@ -44,7 +44,7 @@ OrderId = Annotated[
 
 
 class OrderLine(BaseModel):
-    """A product of an order, or what is given back of it."""
+    """A product of an order, or its refund."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -39,7 +39,7 @@ def _bare(user_id: str) -> str:
 
 
 def is_shared(user_id: str) -> bool:
-    """Whether an id is no user's own, with any case, and white space and quotes around it; also if nothing is left."""
+    """Whether an id is no single user's own, ignoring case, outer white space and quotes. An empty id is shared too."""
     bare = _bare(user_id)
     return (
         not bare

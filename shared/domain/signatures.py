@@ -1,6 +1,6 @@
 """Signatures of webhooks: HMAC-SHA256 over the time and the body, so that neither can be changed or used again later.
 
-The header is ``t=<milliseconds since 1970>,v1=<hex>``; what is signed is the time, a point, and the body's bytes.
+The header is ``t=<milliseconds since 1970>,v1=<hex>``; what is signed is the time, a full stop, and the body's bytes.
 """
 
 import hmac
@@ -18,7 +18,7 @@ _FORM: Final = re.compile(r"t=([0-9]{1,14}),v1=([0-9a-f]{64})")
 
 
 class InvalidSignature(ValueError):
-    """A signature that proves nothing; ``str`` says why, and what to do."""
+    """A signature that is not valid; ``str`` says why, and what to do."""
 
 
 def sign(body: bytes, key: bytes, at: datetime) -> str:

@@ -63,7 +63,7 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
-    """Return a ``receive`` that gives the body that was read, and then what ``receive`` gives."""
+    """Return a ``receive`` that first gives the body already read, and then what ``receive`` gives."""
     sent = False
 
     async def again() -> Message:
@@ -136,7 +136,7 @@ async def unpacked(body: bytes, limit: int) -> bytes:
 def unpack(body: bytes, limit: int) -> bytes:
     """Return the content of a gzip body, of which no more than ``limit`` bytes are ever unpacked.
 
-    Raises BodyTooLarge beyond ``limit``, and MalformedBody for a body that is no gzip or breaks off.
+    Raises BodyTooLarge beyond ``limit``, and MalformedBody for a body that is not gzip or is truncated.
     """
     parts: list[bytes] = []
     left, rest = limit + 1, body
@@ -160,7 +160,7 @@ def unpack(body: bytes, limit: int) -> bytes:
 
 
 def check_type(headers: Mapping[str, str], *, text_is_json: bool) -> None:
-    """Raise UnsupportedMediaType unless the body is JSON as it is. ``text_is_json`` takes ``text/plain`` for JSON."""
+    """Raise UnsupportedMediaType unless the body is uncompressed JSON. ``text_is_json`` accepts ``text/plain`` too."""
     media_type = headers.get("content-type", "")
     is_text = text_is_json and media_type.partition(";")[0].strip().lower() in ("text/plain", "")
     if not is_json(media_type) and not is_text:
@@ -170,7 +170,7 @@ def check_type(headers: Mapping[str, str], *, text_is_json: bool) -> None:
 
 
 async def check_content(body: bytes, max_values: int = MAX_VALUES) -> None:
-    """Raise InvalidRequest for JSON beyond MAX_FIELDS, MAX_DEPTH or ``max_values``, and MalformedBody for no JSON."""
+    """Raise InvalidRequest beyond MAX_FIELDS, MAX_DEPTH or ``max_values``, and MalformedBody for anything but JSON."""
     if len(body) <= LARGE_BYTES:
         check_json(body, max_values)
         return

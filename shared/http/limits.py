@@ -63,7 +63,7 @@ class Limiter:
         return limit - seen.total - seen.pending, reset_s
 
     def charge(self, client: str, cost: int) -> None:
-        """Count what a request turned out to cost beyond what ``take`` counted: it is missing to the next requests."""
+        """Count the cost of a request beyond what ``take`` counted; the next requests have that much less left."""
         if (seen := self.clients.get(client)) is not None:
             seen.pending += cost
 

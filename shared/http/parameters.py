@@ -63,7 +63,7 @@ Cursor = Annotated[
 
 
 def require_one_start(page: int, after: str | None) -> None:
-    """Raise ValueError for a page number beside a cursor."""
+    """Raise ValueError if both a page number and a cursor are given."""
     if after is not None and page != 1:
         raise ValueError("send page or after, not both")
 
@@ -92,7 +92,7 @@ class CursorPageQuery(PageQuery):
 
     @model_validator(mode="after")
     def with_one_start(self) -> Self:
-        """Refuse a page number beside a cursor."""
+        """Refuse a page number together with a cursor."""
         require_one_start(self.page, self.after)
         return self
 
