@@ -30,7 +30,7 @@ class BoughtTogether(Parameters):
     min_count : products and pairs in fewer baskets are left out.
     max_basket : larger baskets are left out: they have many pairs, most of them by chance.
     min_gaps : intervals that a product needs before its median is stored.
-    minutes : after so many of the run's 15 no further embeddings are begun; the next run goes on.
+    minutes : after this many of the run's 15 minutes, no further embeddings are started; the next run continues.
     """
 
     days: Annotated[int, Field(ge=1, le=4000, strict=True)] = INTERVAL_DAYS

@@ -26,7 +26,8 @@ class ExportShop(Parameters):
     """What to write, and where.
 
     destination : folder, gs:// or s3://. It is empty, or holds an earlier or interrupted export of this shop.
-    format : parquet or csv. rows_per_file : of a table with short rows; a file of products has a fifth of them.
+    format : parquet or csv.
+    rows_per_file : rows per file of a table with short rows; a file of products has a fifth as many.
     """
 
     destination: Annotated[str, Field(min_length=1, max_length=1000)]

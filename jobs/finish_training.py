@@ -1,4 +1,4 @@
-"""Job, every five minutes: publish what a training on Spark wrote; the active model stays if it failed."""
+"""Job, every five minutes: publish the result of a training run on Spark. If it failed, the active model stays."""
 
 import logging
 from datetime import UTC, datetime, timedelta

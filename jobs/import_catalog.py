@@ -1,4 +1,4 @@
-"""Job, on demand: take a catalog feed (CSV, JSON lines, XML, JSON-LD or Parquet), row by row into products."""
+"""Job, on demand: import a catalog feed (CSV, JSON lines, XML, JSON-LD or Parquet), row by row."""
 
 from typing import Any
 

@@ -57,7 +57,7 @@ def _run(feed: dict[str, Any], deadline: float) -> str:
             return outcome
         with fetched(feed["url"], feed["credentials"], **marks) as file:
             if file is None:
-                outcome, detail = "unchanged", "The file is the one of the last run."
+                outcome, detail = "unchanged", "The file has not changed since the last run."
             else:
                 outcome, detail, has_dates = _take(feed, file)
                 marks = {"etag": file.etag, "last_modified": file.last_modified, "digest": file.digest}

@@ -1,4 +1,4 @@
-"""Job, hourly: publish dead letters again, each once. What fails again after that waits for an administrator."""
+"""Job, hourly: publish dead letters again, each once. Messages that fail again wait for an administrator."""
 
 from typing import Any
 

@@ -21,7 +21,7 @@ class Segments(Parameters):
     """Limits of the input; docs/models.md gives the reasons for the defaults.
 
     days : age of the oldest events read, in days.
-    min_users : users with an event that the shop needs before there are segments.
+    min_users : number of users with an event that the shop needs before segments are formed.
     categories : the categories, most liked first, whose shares are compared.
     """
 

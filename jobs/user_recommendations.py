@@ -1,4 +1,4 @@
-"""Job, on demand: write the recommendations of all active users to Parquet files, such as for e-mail tools."""
+"""Job, on demand: write the recommendations of all active users to Parquet files, for example for email tools."""
 
 import re
 from collections.abc import Iterator, Mapping, Set
@@ -42,10 +42,10 @@ class UserRecommendations(Parameters):
 
     destination : folder, gs:// or s3://; below it, each day has a folder of its own.
     k : products for each user.
-    active_days : users with an event in the last so many days, before today, are active.
+    active_days : users with an event within this many days before today are active.
     repeats : which of the products that a user knows are recommended.
     in_stock : whether products that are sold out are left out.
-    users_per_file : users of a file; a run that was interrupted goes on after the last whole file.
+    users_per_file : users per file; an interrupted run continues after the last complete file.
     """
 
     destination: Annotated[str, Field(min_length=1, max_length=1000)]
@@ -130,7 +130,7 @@ def as_parquet(rows: list[Row], updated_at: datetime, external_ids: Mapping[int,
 def user_recommendations(parameters: UserRecommendations) -> dict[str, Any]:
     """Write the recommendations of all active users, as GET /recommendations would answer, in files of many users.
 
-    The answers are not logged: what e-mails achieve is not attributed to them. A run on the same day with the same
+    The answers are not logged: what emails achieve is not attributed to them. A run on the same day with the same
     destination leaves the files that are there, and goes on after them; delete the day's folder to write it anew.
     """
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -10,8 +10,8 @@ HELP = """\
 Usage: ./aisle COMMAND [ARGUMENT ...]
 
 Run the system
-  up [--reload]            start the whole system and serve it until Ctrl-C; --reload restarts what runs changed code
-  status                   show the running parts, their health, what waits, and the last run of each job
+  up [--reload]            start the whole system and serve it until Ctrl-C; --reload restarts parts whose code changes
+  status                   show the running parts, their health, waiting messages, and the last run of each job
   wait [--timeout SECONDS] return once every accepted event has taken effect
   env                      print the settings of the running system, for a shell: eval "$(./aisle env)"
   open [PAGE]              open storefront (default), console or docs in the browser
@@ -32,23 +32,24 @@ Use the running system
 
 Check a deployment
   doctor [URL]             check a deployment by the URL of its admin function, or with the settings of this shell
-  rehearse                 practise a restore on a database of its own: dump, drop, restore, compare
+  rehearse                 practise a restore on a separate database: dump, drop, restore, compare
 
 Plan a deployment
   simulate --requests-per-s N [--products P] [--users U] [--events-per-s E] [--cached-share S] [--peak-ratio R]
-                           print what a load needs, what it costs a month and what breaks first, with the arithmetic;
+                           print what a load needs, what it costs per month and what breaks first, with the arithmetic;
                            --json for programs, --tfvars for Terraform
 
 Develop
   test [ARGUMENT ...]      run the tests; the arguments go to pytest
   check                    check format, lint, types and imports
   audit [PART ...]         find unsafe code, secrets, and known vulnerabilities of the pinned packages; the parts are
-                           code, secrets and vulnerabilities. Exit code 3: their database could not be reached
+                           code, secrets and vulnerabilities. Exit code 3: the database of vulnerabilities could
+                           not be reached
   bench [NAME ...] [--json FILE]   run the benchmarks and compare them with their targets
-  chaos [FAULT ...] [--seconds S] [--short] [--write]   break a shop of its own, one fault after the other, and check
+  chaos [FAULT ...] [--seconds S] [--short] [--write]   inject one fault after another into a separate shop, and check
                            that nothing accepted is lost or doubled; --write puts the table into docs/failure-modes.md
-  stress [--minutes M]     put more and more mixed load on served functions until answers are late, then half of it
-                           for an hour, in which their memory must not grow
+  stress [--minutes M]     increase a mixed load on the functions until answers are late, then keep up half of it for
+                           an hour, during which their memory must not grow
   evaluate --events FILE ...       measure recommendations on your own history; no running system is needed
   clients [--check]        write the generated modules of the clients in clients/ from the API's description; --check
                            only says whether they are current

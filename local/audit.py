@@ -109,7 +109,7 @@ def unsafe_code(root: Path = ROOT) -> Iterator[Finding]:
         raise CommandError(f"bandit failed: {last_line(process.stderr)}. Run ./aisle audit code again.") from None
     if report["errors"]:
         error = report["errors"][0]
-        raise CommandError(f"bandit cannot read {error['filename']}: {error['reason']}. Mend the file.")
+        raise CommandError(f"bandit cannot read {error['filename']}: {error['reason']}. Fix the file.")
     for row in report["results"]:
         yield Finding(
             row["filename"].removeprefix("./"),

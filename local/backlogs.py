@@ -34,7 +34,7 @@ def read_backlogs(address: str, timeout_s: float = 5) -> list[Backlog]:
             answer = call(b"", timeout=timeout_s)
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.UNIMPLEMENTED:
-                reason = f"Pub/Sub at {address} does not say what waits; the embedded one does."
+                reason = f"Pub/Sub at {address} does not report waiting messages; the embedded one does."
             else:
                 reason = f"Pub/Sub at {address} does not answer: {error.code().name}."
             raise ConnectionError(reason) from None

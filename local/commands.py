@@ -137,7 +137,7 @@ def loaded(answer: Mapping[str, Any]) -> str:
     done = f"Stored {stored:,} of {int(answer.get('rows', 0)):,} events"
     left = [f"{known:,} were stored before"] * bool(known) + [f"{rejected:,} rejected, see rejections"] * bool(rejected)
     following = (
-        "./aisle job trending and ./aisle job similarity make recommendations of them; schedules do it by tomorrow"
+        "./aisle job trending and ./aisle job similarity make recommendations from them; schedules do so by tomorrow"
         if stored
         else "nothing is left to do; import the catalog first if products were unknown"
     )
@@ -174,7 +174,7 @@ def load_into_empty(name: str, store: Callable[[Callable[[str], None]], None]) -
     try:
         if not prepare.is_empty():
             raise Refused(
-                "The database has a shop in it. Stop Aisle, run ./aisle reset, and start it with "
+                "The database already contains a shop. Stop Aisle, run ./aisle reset, and start it with "
                 "AISLE_DATA=none ./aisle up; then load again."
             )
         prepare.store(home(), name, store)

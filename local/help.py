@@ -15,8 +15,8 @@ Usage: ./aisle up [--reload]
 Starts PostgreSQL, Redis, Pub/Sub, all functions and the scheduler, and serves them on one port until Ctrl-C. The first
 start loads data. A part that ends is started again.
 
-  --reload     restarts a function or the jobs when their code changes. The old code serves until the new one does; a
-               file with a syntax error is named, and changes nothing. Pages are always read anew
+  --reload     restarts functions or jobs when their code changes. The old code serves until the new code is ready. A
+               file with a syntax error is reported and changes nothing. Pages never need a restart
 
   AISLE_PORT   port (8080)
   AISLE_HOME   state folder (.aisle beside the script)
@@ -27,18 +27,19 @@ Example: AISLE_PORT=9000 AISLE_DATA=none ./aisle up
     "status": """\
 Usage: ./aisle status
 
-Prints the running parts with their health, what waits in each subscription of Pub/Sub, and the last run of each job.
-Exit code 1 unless every part runs and is healthy.
+Prints the running parts with their health, the messages waiting in each subscription of Pub/Sub, and the last run of
+each job.
+Exit code 1 unless every part is running and healthy.
 
 Example: ./aisle status
 """,
     "wait": """\
 Usage: ./aisle wait [--timeout SECONDS]
 
-Returns once every accepted event has taken effect: nothing waits in the outbox or for an event function. For your own
-tests, between sending events and looking at what they changed.
+Returns once every accepted event has taken effect: nothing waits in the outbox or for an event function. Use it in your
+own tests, after sending events and before checking what they changed.
 
-  --timeout SECONDS   how long to wait (60); then exit code 1, and a line that says what still waits
+  --timeout SECONDS   how long to wait (60); after that, exit code 1 and a line that says what is still waiting
 
 Example: ./aisle wait --timeout 10
 """,
@@ -62,7 +63,7 @@ Usage: ./aisle logs [PART] [-n LINES] [-f]
 Prints the last lines of the log of a part, or the names of all logs.
 
   -n LINES   how many lines (50)
-  -f         goes on with new lines until Ctrl-C
+  -f         prints new lines as they are written, until Ctrl-C
 
 Example: ./aisle logs gateway -f
 """,
@@ -71,33 +72,34 @@ Usage: ./aisle reset [--yes]
 
 Deletes the state folder of a stopped system with all its data.
 
-  --yes   does not ask
+  --yes   deletes without asking
 
 Example: ./aisle reset --yes
 """,
     "simulate": """\
 Usage: ./aisle simulate --requests-per-s N [OPTION ...] [--json | --tfvars]
 
-Prints the capacity plan of a load: instances of each function, connections, the tier of Cloud SQL, how functions reach
-it, the memory of Redis, messages, training, the cost of a month, and which limit is reached first, with every step of
-the arithmetic. Nothing has to run: the costs of operations were measured before (delivery/costs.json).
+Prints the capacity plan for a load: instances of each function, connections, the tier of Cloud SQL, how functions reach
+it, the memory of Redis, messages, training, the monthly cost, and which limit is reached first, with every step of the
+arithmetic. No running system is needed: the costs of operations have been measured (delivery/costs.json).
 
   --requests-per-s N   requests that functions answer at the busiest time, events included
   --products P         products of the catalog (10000)
   --users U            users, guests included (100000)
-  --events-per-s E     of the requests, those with an event (a fifth of N)
-  --cached-share S     of recommendations and product pages, those that Redis answers, 0 to 1 (0.6)
-  --peak-ratio R       the busiest time against the mean of the month (3)
-  --json               prints the plan for programs
-  --tfvars             prints the plan as variables of Terraform, as in terraform/envs/
+  --events-per-s E     how many of these requests carry an event (a fifth of N)
+  --cached-share S     share of recommendations and product pages that Redis answers, 0 to 1 (0.6)
+  --peak-ratio R       ratio of the busiest time to the monthly mean (3)
+  --json               prints the plan as JSON
+  --tfvars             prints the plan as Terraform variables, as in terraform/envs/
 
 Example: ./aisle simulate --requests-per-s 1000 --products 100000 --users 1000000
 """,
     "load": """\
 Usage: ./aisle load WHAT [KEY=VALUE ...]
 
-Loads a file or URL of events by the job load_events, whose parameters KEY=VALUE are (./aisle job load_events --help).
-Into an empty system it also loads a shop: the folder of an export, online_retail, or synthetic with its sizes.
+Loads a file or URL of events with the job load_events; each KEY=VALUE is a parameter of that job
+(./aisle job load_events --help). It also loads a shop into an empty system: the folder of an export, online_retail, or
+synthetic with its sizes.
 
 Examples: ./aisle load history.csv
           ./aisle load synthetic products=1000 users=2000 events=50000
@@ -148,29 +150,29 @@ Example: ./aisle redis-cli PING
     "doctor": """\
 Usage: ./aisle doctor [URL]
 
-Checks a deployment by its address (Terraform's output url), or with the settings of this shell, and says what is wrong.
+Checks a deployment at its address (Terraform's output url), or with the settings of this shell, and says what is wrong.
 
 Example: ./aisle doctor https://shop.example.com
 """,
     "rehearse": """\
 Usage: ./aisle rehearse
 
-Practises a restore on a database of its own: dump, drop, restore, compare. The running system is not touched.
+Practises a restore on a separate database: dump, drop, restore, compare. The running system is not touched.
 
 Example: ./aisle rehearse
 """,
     "check": """\
 Usage: ./aisle check
 
-Checks format, lint, types, imports and the generated clients. Exit code 1 if one fails.
+Checks format, lint, types, imports and the generated clients. Exit code 1 if a check fails.
 
 Example: ./aisle check
 """,
     "audit": """\
 Usage: ./aisle audit [code] [secrets] [vulnerabilities]
 
-Finds unsafe code, secrets, and known vulnerabilities of the pinned packages; without a name all three. Exit code 3: the
-database of vulnerabilities (AISLE_OSV_URL) could not be reached.
+Finds unsafe code, secrets, and known vulnerabilities of the pinned packages. Without an argument, looks for all three.
+Exit code 3: the database of vulnerabilities (AISLE_OSV_URL) could not be reached.
 
 Example: ./aisle audit code secrets
 """,
@@ -179,7 +181,7 @@ Usage: ./aisle clients [--check]
 
 Writes the generated modules of the clients in clients/ from the API's description.
 
-  --check   changes nothing; exit code 1 if a module is out of date
+  --check   changes nothing; the exit code is 1 if a module is out of date
 
 Example: ./aisle clients
 """,
@@ -196,7 +198,7 @@ Example: ./aisle lock --upgrade
 JOB: Final = """\
 Usage: ./aisle job NAME [KEY=VALUE ...]
 
-Runs a job of the running system and prints its answer. A value that is JSON is parsed, any other is text.
+Runs a job of the running system and prints its answer. A value that is valid JSON is parsed; any other value is text.
 ./aisle job NAME --help prints the parameters of a job.
 
 Jobs: {jobs}

@@ -410,7 +410,7 @@ def up(*, reload: bool = False) -> int:
             say(f"  {system.url}/console  the console for staff")
             if (login := first_login.take(state.home)) is not None:
                 say(f"           log in as {login.email} with the password {login.password}")
-                say("           It is shown this once. Without it: ./aisle admin create EMAIL")
+                say("           It is shown only this once. If it is lost: ./aisle admin create EMAIL")
             say(f"  {system.url}/docs     the API to read and try")
             say(f"  {system.url}/health   the state of its parts")
             say("Try it:")

@@ -44,7 +44,7 @@ def create(kind: Kind) -> tuple[str, str]:
     """Return the id and the text of a new key. Raises MissingSetting without API_MAC_KEYS."""
     keys = settings().mac_keys
     if not keys:
-        raise MissingSetting("Set the environment variable API_MAC_KEYS: making an API key needs a key of its own.")
+        raise MissingSetting("Set the environment variable API_MAC_KEYS: creating an API key needs a signing key.")
     key_id = secrets.token_hex(_ID_BYTES)
     unsigned = f"{PREFIXES[kind]}_{key_id}_{secrets.token_hex(_SECRET_BYTES)}"
     return key_id, f"{unsigned}_{_mac(unsigned, keys[0])}"

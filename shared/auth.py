@@ -256,8 +256,8 @@ _key = APIKeyHeader(
     name="X-API-Key",
     auto_error=False,
     scheme_name="key",
-    description="A secret API key (`sk_…`) acts for any user, from the shop's server only. A publishable one (`pk_…`) "
-    "identifies a client and may also be the query parameter `key`.",
+    description="A secret API key (`sk_…`) acts for any user and must stay on the shop's server. A publishable one "
+    "(`pk_…`) identifies a client and may also be the query parameter `key`.",
 )
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_token)]
 USER_ID_DESCRIPTION: Final = (

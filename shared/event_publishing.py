@@ -110,9 +110,9 @@ async def publish_event(report: Report, credential: Credential, idempotency_key:
 def _of_event(error: PubSubUnavailable, event_id: str) -> PubSubUnavailable:
     """Return the error for an event that Pub/Sub did not confirm: what is known about it, and its id."""
     known = (
-        "Pub/Sub did not confirm the event, which may have been taken"
+        "Pub/Sub did not confirm the event, which may have been accepted all the same"
         if error.was_sent
-        else "Pub/Sub does not answer, and the event was not taken"
+        else "Pub/Sub does not answer, and the event was not accepted"
     )
     own = PubSubUnavailable(
         f"{known}: send it again with this event_id, and it counts once.",
@@ -126,7 +126,7 @@ def _of_event(error: PubSubUnavailable, event_id: str) -> PubSubUnavailable:
 
 def _of_batch(error: PubSubUnavailable, event_ids: Mapping[int, str], indexes: Sequence[int]) -> PubSubUnavailable:
     """Return the error for a batch of which Pub/Sub confirmed nothing."""
-    known = "which may have been taken" if error.was_sent else "and they were not taken"
+    known = "which may have been accepted all the same" if error.was_sent else "and they were not accepted"
     own = PubSubUnavailable(
         f"Pub/Sub did not confirm the events, {known}: send them again with these event_ids, and each counts once.",
         retry_after_s=int(error.headers["Retry-After"]),

@@ -57,12 +57,12 @@ class Gate:
         with self._lock:
             if client is not None and self._of_client[client] >= self.share:
                 raise RateLimited(
-                    f"Too many requests of this client that need {self.name} at the same time: send the next one when "
-                    f"one of the {self.share} that are running is answered.",
+                    f"This client has too many simultaneous requests that need {self.name}: send the next one when one "
+                    f"of the {self.share} running requests has been answered.",
                     headers={"Retry-After": "1"},
                 )
             if self.admitted >= self.most:
-                raise Unavailable(f"Too many requests that need {self.name} at the same time; try again in a second.")
+                raise Unavailable(f"Too many simultaneous requests need {self.name}; try again in a second.")
             self.admitted += 1
             if client is not None:
                 self._of_client[client] += 1

@@ -70,7 +70,7 @@ def verify(token: str, issuer: IdentityIssuer, *, may_read_keys: bool) -> Claims
     now = time.monotonic()
     if _is_due(keys, key_id, now):
         if not may_read_keys:
-            raise IssuerKeysUnknown("The keys of the token's issuer were not read yet; try again in a moment.")
+            raise IssuerKeysUnknown("The keys of the token's issuer have not been read yet; try again in a moment.")
         with keys.lock:
             if _is_due(keys, key_id, time.monotonic()):
                 _read_keys(keys, issuer)

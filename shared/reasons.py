@@ -18,7 +18,7 @@ DEEDS: Final[Mapping[str, str]] = {
     "view": "you viewed {}",
     "purchase": "you bought {}",
     "add_to_cart": "you had {} in your cart",
-    "wishlist": "you wished for {}",
+    "wishlist": "you put {} on your wishlist",
 }
 OTHER_DEED: Final = "you looked at {}"
 # The algorithm whose neighbours are what users turned to next, rather than what is similar.
@@ -76,7 +76,7 @@ def similar_reason(product_id: int, neighbour: Neighbour) -> dict[str, Any]:
     if neighbour.source == "trending":
         return _reason("trending", f"Trending in {category}" if category else "Trending now")
     if neighbour.source == "content":
-        return _reason("similar", f"Like {name}", product_id, name)
+        return _reason("similar", f"Similar to {name}", product_id, name)
     if neighbour.algorithm == SEQUENTIAL:
         return _next_reason(product_id, name, neighbour.co_occurrence)
     others = "Others" if neighbour.co_occurrence > 1 else "Somebody"

@@ -65,7 +65,7 @@ class SparkBatches(BaseModel):
     image: str = Field(min_length=1, max_length=500, description="image of the executors: jobs/spark/Dockerfile")
     subnetwork: str = Field(min_length=1, max_length=500, description="subnetwork of the executors")
     service_account: str = Field(min_length=1, max_length=500, description="account of the executors")
-    max_executors: int = Field(50, ge=2, le=2000, description="executors of a batch at most")
+    max_executors: int = Field(50, ge=2, le=2000, description="maximum number of executors of a batch")
 
 
 class Settings(BaseModel):
@@ -138,8 +138,8 @@ class Settings(BaseModel):
     )
     trust_shop_ids: bool | None = Field(
         None,
-        description="whether a user id of the shop's own suffices to read and change that user's data; "
-        "if not set, true in the environment `local` and false in others",
+        description="whether one of the shop's own user ids suffices to read and change that user's data; if not set, "
+        "true in the environment `local` and false in others",
     )
     access_token_s: int = Field(1800, ge=1, le=86_400, description="seconds for which an access token is valid")
     refresh_token_s: int = Field(604_800, ge=1, le=7_776_000, description="seconds for which a refresh token is valid")
@@ -184,7 +184,7 @@ class Settings(BaseModel):
         None,
         pattern=r"^(console:|file:///.+|smtps?://[^\s/?#]+|https?://[^\s@]+)$",
         description="how mails are sent: smtp[s]://user@host:port or a provider's https:// address; locally also "
-        "console: or file:///folder; if not set, none is sent",
+        "console: or file:///folder; if not set, no mail is sent",
     )
     mail_from: str | None = Field(
         None,
@@ -210,7 +210,7 @@ class Settings(BaseModel):
     geo_header: str | None = Field(
         None,
         pattern=r"^[A-Za-z][A-Za-z0-9-]{0,99}$",
-        description="header in which the load balancer tells the client's latitude and longitude, separated by a comma",
+        description="header in which the load balancer sends the client's latitude and longitude, separated by a comma",
     )
     publish_timeout_s: float = Field(10, gt=0, le=60, description="seconds to wait for Pub/Sub to store an event")
     distance_half_km: float = Field(
@@ -220,22 +220,25 @@ class Settings(BaseModel):
         300, ge=1, description="seconds for which a user's recommendations are cached if nothing changes"
     )
     answers_ahead_users: int = Field(
-        1000, ge=0, le=100_000, description="most users whose answers are computed ahead after a new model version"
+        1000,
+        ge=0,
+        le=100_000,
+        description="maximum number of users whose answers are computed ahead after a new model version",
     )
     answers_ahead_s: float = Field(
-        60, gt=0, le=600, description="seconds after which the job `similarity` computes no more answers ahead"
+        60, gt=0, le=600, description="seconds after which the job `similarity` stops computing answers ahead"
     )
     profile_events: int = Field(
         Formula.profile_events,
         ge=1,
         le=PROFILE_EVENTS_MAX,
-        description="number of a user's last events in their profile, unless the active model sets it",
+        description="number of a user's latest events in their profile, unless the active model sets it",
     )
     exploration_share: float = Field(
         0,
         ge=0,
         le=0.5,
-        description="share of the places in /recommendations reserved for new products; 0 reserves none",
+        description="share of the positions in /recommendations reserved for new products; 0 reserves none",
     )
     exploration_days: int = Field(14, ge=1, le=365, description="age in days up to which a product is new")
     similarity_lookback_days: int = Field(

@@ -37,7 +37,7 @@ RESET_ACCEPTED: Final = MailAccepted(
     message="If the address has an account, a message with a link is on its way. The link is valid for an hour."
 )
 VERIFICATION_ACCEPTED: Final = MailAccepted(
-    message="A message with a link is on its way, unless the address is confirmed."
+    message="A message with a link is on its way, unless the address is already confirmed."
 )
 AFTER_RESET: Final = "The new password is set, and every earlier login has ended. You can log in now."
 AFTER_VERIFICATION: Final = "The address is confirmed. You can close this page."
@@ -88,8 +88,8 @@ def get_password_reset_form() -> Response:
 async def request_password_reset(request: Request, body: PasswordResetRequest) -> Response:
     """Send a link with which a new password can be set, within an hour and once.
 
-    The answer is the same, and takes equally long, whether the address has an account or not. Requests count as failed
-    logins do. A mailbox gets at most a few messages an hour.
+    The answer is the same, and takes equally long, whether the address has an account or not. Each request counts as a
+    failed login. A mailbox gets at most a few messages an hour.
     """
     await run_in_threadpool(count_request, body.email, client_address(request))
     await sending.send_unseen(lambda: account_mails.password_reset(body.email))
@@ -106,7 +106,7 @@ def count_request(email: str, address: str) -> None:
 
 @router.get("/set-password", response_class=HTMLResponse, responses=PROBLEMS | page_responses(410))
 def get_password_form(token: TokenParameter) -> Response:
-    """Get the page of a link that sets a password. Opening it uses nothing up."""
+    """Get the page of a link that sets a password. Opening the page does not use up the link."""
     account_links.find(token, *SETS_PASSWORD)
     return pages.password_form(token)
 
@@ -120,7 +120,7 @@ def get_password_form(token: TokenParameter) -> Response:
 def set_password(request: Request, body: NewPassword) -> Response:
     """Set a new password by a mailed link, once. Every login of the account ends.
 
-    The link of a mail also proves that the address is the account holder's.
+    A link from a mail also proves that the address belongs to the account holder.
     """
     account_id = account_links.find(body.token, *SETS_PASSWORD)
     holder = accounts.get_holder(account_id)
@@ -158,7 +158,7 @@ async def request_verification(request: Request, user_id: AccountHolder) -> Resp
 
 @router.get("/verify-email", response_class=HTMLResponse, responses=PROBLEMS | page_responses(410))
 def get_verification_form(token: TokenParameter) -> Response:
-    """Get the page of a link that verifies an address. Opening it uses nothing up."""
+    """Get the page of a link that verifies an address. Opening the page does not use up the link."""
     account_links.find(token, "verify_email")
     return pages.verification_form(token)
 

@@ -75,9 +75,9 @@ City = Annotated[
 GuestUserId = Annotated[
     Annotated[UserId, AfterValidator(guest_id)] | None,
     Field(
-        description="Id of a guest whose cart, wishlist, history and preferences become the account's. A further login "
-        "takes along what came since. "
-        "The request carries that guest's access token (`Authorization: Bearer`) or a secret API key."
+        description="Id of a guest whose cart, wishlist, history and preferences become the account's. A later login "
+        "also moves what has been added since. The request carries that guest's access token (`Authorization: Bearer`) "
+        "or a secret API key."
     ),
 ]
 RefreshToken = Annotated[
@@ -164,7 +164,7 @@ class TokenPair(BaseModel):
     """An access token with its refresh token. Guests and accounts get the same."""
 
     access_token: str = Field(description="JWT to send as `Authorization: Bearer <token>`.")
-    refresh_token: str = Field(description="Exchanges for a new pair at POST /auth/refresh, once.")
+    refresh_token: str = Field(description="Can be exchanged for a new pair at POST /auth/refresh, once.")
     token_type: Literal["bearer"] = Field("bearer", description="Always `bearer`.")
     expires_in: int = Field(description="Seconds for which the access token is valid.")
     user_id: str = Field(description="Id of the user.")
@@ -176,8 +176,8 @@ class LeftCartItem(BaseModel):
     product_id: int = Field(description="Id of the product.")
     quantity: int = Field(description="Number of pieces that stay in the guest's cart.")
     reason: LeftReason = Field(
-        description="`cart_full`: the cart has no room for another product. `insufficient_stock`: with the account's "
-        "own there are more than in stock. `quantity_limit`: more than a line holds."
+        description="`cart_full`: the cart has no room for another product. `insufficient_stock`: together with the "
+        "account's own, there are more pieces than in stock. `quantity_limit`: more pieces than a cart item may have."
     )
 
 
@@ -196,7 +196,7 @@ class UserMerge(BaseModel):
 
 
 class GuestMerge(BaseModel):
-    """Result of merging a guest into the account. Pieces and wishes that do not fit stay with the guest."""
+    """Result of merging a guest into the account. Cart and wishlist items that do not fit stay with the guest."""
 
     merged: bool = Field(description="`false`: the guest was erased, or belongs to another account; nothing moved.")
     left_cart_items: list[LeftCartItem] = Field(description="Pieces that stay in the guest's cart.")
@@ -212,7 +212,7 @@ class LoginTokens(TokenPair):
 
 
 class AccessToken(BaseModel):
-    """An access token without a refresh token: the shop's server gets the next one."""
+    """An access token without a refresh token: the shop's server requests the next access token."""
 
     access_token: str = Field(description="JWT to send as `Authorization: Bearer <token>`.")
     token_type: Literal["bearer"] = Field("bearer", description="Always `bearer`.")
@@ -227,12 +227,13 @@ class UserProfile(BaseModel):
     username: str | None = Field(description="Name of the account; null for a guest.")
     email: str | None = Field(description="Email of the account; null for a guest.")
     email_verified: bool = Field(
-        description="Whether the user has confirmed, by a mailed link, that the email is theirs. A new email is not."
+        description="Whether the user has confirmed, by a mailed link, that the email is theirs. A new email is "
+        "unconfirmed."
     )
     role: Literal["guest", "user", "support", "admin"] = Field(description="Role, which decides what staff may do.")
     city: str | None = Field(description="City; null if not set.")
-    latitude: float | None = Field(description="Degrees north; null if no location is set.")
-    longitude: float | None = Field(description="Degrees east; null if no location is set.")
+    latitude: float | None = Field(description="Latitude in degrees; null if no location is set.")
+    longitude: float | None = Field(description="Longitude in degrees; null if no location is set.")
     created_at: datetime = Field(description="When the user was first seen.")
     registered_at: datetime | None = Field(description="When the account was registered; null for a guest.")
 
@@ -257,7 +258,7 @@ class ProfileChange(Body):
             if name in changed and getattr(self, name) is None:
                 raise ValueError(f"{name} must not be null")
         if "email" in changed and self.password is None:
-            raise ValueError("changing the email requires password, the current one")
+            raise ValueError("changing the email requires the current password, as `password`")
         return self
 
 
@@ -266,9 +267,9 @@ class UserLocation(Body):
 
     model_config = ConfigDict(json_schema_extra=without_defaults)
 
-    latitude: float = Field(ge=-90, le=90, allow_inf_nan=False, description="Degrees north.")
-    longitude: float = Field(ge=-180, le=180, allow_inf_nan=False, description="Degrees east.")
-    city: City | None = Field(None, description="Name of the city. Omitted, it stays; null removes it.")
+    latitude: float = Field(ge=-90, le=90, allow_inf_nan=False, description="Latitude in degrees.")
+    longitude: float = Field(ge=-180, le=180, allow_inf_nan=False, description="Longitude in degrees.")
+    city: City | None = Field(None, description="Name of the city. If omitted, it stays as it is; null removes it.")
 
 
 class Preference(BaseModel):
@@ -284,8 +285,8 @@ class UsualPrices(BaseModel):
     """The prices that a user usually pays."""
 
     mean: float = Field(description="Geometric mean.")
-    low: float = Field(description="One standard deviation below the mean, of logarithms.")
-    high: float = Field(description="One standard deviation above the mean, of logarithms.")
+    low: float = Field(description="One standard deviation below the mean, on a logarithmic scale.")
+    high: float = Field(description="One standard deviation above the mean, on a logarithmic scale.")
 
 
 class UserPreferences(BaseModel):

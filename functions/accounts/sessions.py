@@ -124,7 +124,7 @@ def forget_merged(merge: Merge | None, *user_ids: str | None) -> None:
 
 @router.post("/guest", status_code=201, response_model=TokenPair)
 def create_guest() -> Response:
-    """Create a guest, with an id that cannot be guessed and tokens for it."""
+    """Create a guest: an id that cannot be guessed, and its tokens."""
     user_id = new_guest_id()
     with transaction() as connection:
         session = refresh_tokens.begin(connection, accounts.add_guest(connection, user_id))
@@ -135,9 +135,9 @@ def create_guest() -> Response:
 def register_account(request: Request, body: AccountRegistration) -> Response:
     """Register an account and log in.
 
-    With `guest_user_id` the guest's data becomes the account's; send the guest's access token or a secret API key.
-    409 if the email or the username is taken; a taken email counts as a failed login. A link that verifies the email
-    is mailed to it.
+    With `guest_user_id` the guest's data becomes the account's; send the guest's access token or a secret API key. 409
+    if the email or the username is taken; a taken email counts as a failed login. A link that verifies the email is
+    mailed to that address.
     """
     password = passwords.check(body.password, body.email, body.username)
     guest_user_id = guest_to_merge(request, body.guest_user_id)
@@ -188,8 +188,9 @@ def log_in(request: Request, body: LoginRequest) -> Response:
 def refresh_session(body: RefreshRequest) -> Response:
     """Exchange a refresh token for new tokens.
 
-    Within 10 seconds the same token gets the same new refresh token, for a client that lost the answer. Used later, or
-    after the new one was used, it revokes every token of its login. A login ends after 30 days at most.
+    Within 10 seconds, the same token is exchanged for the same new refresh token, in case the client lost the answer.
+    If it is used later, or after the new one was used, every token of its login is revoked. A login ends after 30 days
+    at most.
     """
     return token_response(refresh_tokens.rotate(body.refresh_token))
 
@@ -224,7 +225,8 @@ def change_password(request: Request, user_id: AccountHolder, body: PasswordChan
 def create_user_token(_key: SecretKeyHolder, body: UserTokenRequest) -> Response:
     """Create an access token for one of the shop's own users, whom the shop has logged in itself.
 
-    The shop's server asks with its secret API key and gives the token to the browser, which needs no proxy then.
+    The shop's server requests the token with its secret API key and passes it to the browser, which then needs no
+    proxy.
     """
     token = AccessToken(
         access_token=tokens.issue(body.user_id, "guest"), expires_in=settings().access_token_s, user_id=body.user_id

@@ -73,7 +73,7 @@ def get_profile(request: Request, user_id: TokenHolder) -> UserProfile:
 def update_profile(request: Request, user_id: AccountHolder, body: ProfileChange) -> UserProfile:
     """Change username, email or city. Omitted fields stay as they are.
 
-    A new email is not verified; a link that verifies it is mailed to it.
+    A new email is not verified; a link that verifies it is mailed to that address.
     """
     changes: dict[str, Any] = body.model_dump(include=body.model_fields_set - {"password"})
     verified = None
@@ -138,7 +138,7 @@ def delete_location(request: Request, user_id: TokenHolder) -> Response:
 
 @router.get("/preferences")
 def get_preferences(request: Request, user_id: TokenHolder) -> UserPreferences:
-    """Get the user's preferences, derived from their events until now."""
+    """Get the user's preferences, derived from their events so far."""
     with explaining_a_missing_user(request, user_id):
         accounts.get_holder(user_id)
     rows, sums = accounts.preferences(user_id)

@@ -15,20 +15,21 @@ from shared.storage.operations import audit
 
 router = APIRouter(prefix="/api-keys", tags=["api-keys"])
 KeysAdmin = Annotated[str, requires("api-keys:write")]
-KeyId = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="Id of the API key: its second part.")]
+KeyId = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="Id of the API key: the second part of the key.")]
 
 
 @router.get("", dependencies=[requires("api-keys:read")])
 def list_api_keys() -> ApiKeyList:
-    """List every API key, oldest first, the revoked ones too. Their texts are not stored."""
+    """List every API key, oldest first, including revoked ones. The keys themselves are not stored."""
     return ApiKeyList(api_keys=[ApiKey(**key._asdict()) for key in stored_keys.list_keys()])
 
 
 @router.post("", status_code=201, response_model=NewApiKey)
 def create_api_key(actor: KeysAdmin, body: ApiKeyCreation) -> Response:
-    """Make an API key. Its text is in this answer and never again. Audited.
+    """Create an API key. The key itself is returned in this response only. Audited.
 
-    Takes no Idempotency-Key, which would store the answer: if it was lost, revoke the key and make another one.
+    Accepts no Idempotency-Key, because that would store the response. If the response is lost, revoke the key and
+    create another one.
     """
     key_id, text = api_keys.create(body.kind)
     with transaction() as connection:
@@ -46,7 +47,7 @@ def create_api_key(actor: KeysAdmin, body: ApiKeyCreation) -> Response:
 def delete_api_key(actor: KeysAdmin, key_id: KeyId) -> Response:
     """Revoke an API key, for good. Audited.
 
-    It is refused within 70 seconds. `POST /events` accepts it until API_MAC_KEYS are rotated.
+    The key is refused after at most 70 seconds. `POST /events` accepts it until API_MAC_KEYS are rotated.
     """
     with transaction() as connection:
         change = stored_keys.revoke(connection, key_id)

@@ -28,7 +28,7 @@ def list_dead_letters(request: Request, query: Annotated[DeadLetterQuery, QueryP
 
 @router.post("/replay")
 def replay_dead_letters(actor: Annotated[str, requires("events:replay")], replay: ReplayRequest) -> ReplayResult:
-    """Publish a topic's dead letters again. What was processed before takes no second effect. Audited."""
+    """Publish a topic's dead letters again. Messages processed before do not take effect again. Audited."""
     chosen = frozenset(replay.message_ids) if replay.message_ids is not None else None
     done, left = dead_letters.replay(replay.topic, replay.limit, chosen)
     with transaction() as connection:

@@ -55,7 +55,7 @@ def create_feed(actor: CatalogAdmin, feed: FeedWrite, key: IdempotencyKey = None
 
 @router.patch("/{feed_id}", responses=problem_responses(404))
 def update_feed(actor: CatalogAdmin, feed_id: FeedId, patch: FeedPatch) -> CatalogFeed:
-    """Change a scheduled feed, which then runs again, also on the same file. Omitted fields stay. Audited."""
+    """Change a scheduled feed, which then runs again even if its file is unchanged. Omitted fields stay. Audited."""
     with transaction() as connection:
         before = feeds.lock(connection, feed_id)
         try:

@@ -27,7 +27,7 @@ def list_models(request: Request) -> Response:
 
 @router.post("/{version}/activate", responses=problem_responses(404, 409))
 def activate_model(actor: Annotated[str, requires("models:activate")], version: Version) -> ModelActivation:
-    """Serve an earlier model version, from the next request on. Audited."""
+    """Serve a stored model version from the next request on. Audited."""
     with transaction() as connection:
         previous = models.activate(connection, version)
         audit.record(

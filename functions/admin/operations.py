@@ -14,9 +14,9 @@ router = APIRouter(prefix="/operations", tags=["operations"])
 
 @router.get("", dependencies=[requires("dashboard:read")], response_model=Operations)
 def get_operations(request: Request) -> Response:
-    """Get messages by minute, what waits, and the latency, errors and cache hits of each route in the last hour.
+    """Get messages per minute, waiting messages, and the latency, errors and cache hits of each route in the last hour.
 
-    The figures are some seconds old, in the cloud some minutes. A figure that cannot be read is null, and
+    The figures are a few seconds old, in the cloud a few minutes. A figure that cannot be read is null, and
     `unavailable` says why.
     """
     return private(request, shared.answer())

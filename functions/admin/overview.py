@@ -17,8 +17,8 @@ router = APIRouter(prefix="/overview", tags=["dashboard"])
 
 @router.get("", dependencies=[requires("dashboard:read")], response_model=Overview)
 def get_overview(request: Request, query: Annotated[OverviewQuery, QueryParameters()]) -> Response:
-    """Get revenue by day, the part that recommendations showed before, what sells, and reactions by day and position.
+    """Get revenue by day, the part from recommended products, the top products, and reactions by day and position.
 
-    Revenue is net of what was given back, at the price of the order or, without an order, of the product.
+    Revenue is net of refunds, at the price of the order or, without an order, of the product.
     """
     return private(request, overview.read_overview(query.days))

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/searches", tags=["searches"])
 def list_searches(request: Request, query: Annotated[SearchesQuery, QueryParameters()]) -> Response:
     """List what shoppers searched for, the most frequent first. `results=0` lists what the shop does not have.
 
-    A search counts within seconds. One client counts once a day for a text.
+    A search counts within seconds. Each client counts once a day per text.
     """
     place = Place(query.page_size, query.offset, query.after)
     found, total, following = searches.page(query.days, query.results, place)

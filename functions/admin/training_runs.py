@@ -66,7 +66,7 @@ def may_read_report(
     responses=problem_responses(404),
 )
 def create_report_link(run_id: RunId) -> ReportLink:
-    """Create a link that opens a report once within 5 minutes, since a browser that opens a page sends no token."""
+    """Create a link that opens a report once within 5 minutes, because a browser that opens a page sends no token."""
     if training_runs.report(run_id) is None:
         raise _no_report(run_id)
     token = report_links.issue(run_id)

@@ -46,8 +46,8 @@ def check_out(
 ) -> Response:
     """Buy everything in the cart at current prices, or nothing.
 
-    409 names every item whose stock does not suffice. 402 when the payment was declined, 503 when its provider does
-    not answer: the cart is as before, and the request can be repeated with the same Idempotency-Key.
+    409 names every item that is not sufficiently in stock. 402 if the payment was declined, 503 if the payment provider
+    does not answer. In both cases the cart is unchanged, and the request can be repeated with the same Idempotency-Key.
     """
     return place_order(shopper, request or CheckoutRequest(), key)
 

@@ -38,7 +38,7 @@ class ShopperPageQuery(UserQuery):
 
     @model_validator(mode="after")
     def with_one_start(self) -> Self:
-        """Refuse a page number beside a cursor."""
+        """Refuse a page number together with a cursor."""
         require_one_start(self.page, self.after)
         return self
 
@@ -48,7 +48,7 @@ class WishlistQuery(ShopperPageQuery):
 
     external_id: Annotated[list[ExternalId], Field(max_length=MAX_NAMED)] = Field(
         [],
-        description=f"The shop's own ids of products, each a parameter; at most {MAX_NAMED}. Only those of them that "
+        description=f"The shop's own ids of products, one per parameter; at most {MAX_NAMED}. Only those of them that "
         "are on the wishlist are returned.",
     )
 
@@ -69,7 +69,9 @@ class NewCartItem(BaseModel):
     product_id: Annotated[int, Field(strict=True, ge=1, le=2**53 - 1)] | None = Field(
         None, description="Id of the product."
     )
-    external_id: ExternalId | None = Field(None, description="The shop's own id of the product, instead.")
+    external_id: ExternalId | None = Field(
+        None, description="The shop's own id of the product, instead of `product_id`."
+    )
     quantity: Quantity = 1
 
     @model_validator(mode="after")
@@ -88,7 +90,7 @@ class CartItemPatch(BaseModel):
 
 
 class CheckoutRequest(BaseModel):
-    """Conditions and means of payment of a checkout."""
+    """The expected total and the payment of a checkout."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"expected_total": 19.98}]})
 
@@ -97,13 +99,14 @@ class CheckoutRequest(BaseModel):
         ge=0,
         le=MAX_TOTAL,
         allow_inf_nan=False,
-        description="The total that the shopper saw; rounded as the currency is. 409 if the total has changed since.",
+        description="The total that the shopper saw, rounded to the decimals of the currency. 409 if the total has "
+        "changed since.",
     )
     payment_token: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)] | None = (
         Field(
             None,
             description="The token that the storefront got from the payment provider. The built-in test provider "
-            "accepts any token; `decline` and `time-out` make it decline and not answer.",
+            "accepts any token; `decline` makes it decline the payment, and `time-out` makes it not answer.",
         )
     )
 
@@ -124,9 +127,9 @@ class CartItem(BaseModel):
 
     product: Product = Field(description="The product as it is now.")
     quantity: int = Field(description="Number of pieces.")
-    price_when_added: float = Field(description="Price of a piece when it was added.")
-    price: float = Field(description="Price of a piece now.")
-    line_total: float = Field(description="Price now times quantity.")
+    price_when_added: float = Field(description="Unit price when the product was added.")
+    price: float = Field(description="Current unit price.")
+    line_total: float = Field(description="Current unit price times quantity.")
     added_at: datetime = Field(description="When the product was added.")
     changes: list[Shortness | Literal["price_increased", "price_decreased"]] = Field(
         description="What changed since it was added; empty if it can be bought as it was added."
@@ -149,7 +152,7 @@ class OrderItem(BaseModel):
     name: str = Field(description="Name of the product.")
     variant_title: str | None = Field(description="Size, colour and other options of the variant; null if it had none.")
     quantity: int = Field(description="Number of pieces.")
-    price: float = Field(description="Price of a piece.")
+    price: float = Field(description="Unit price.")
     line_total: float = Field(description="Price times quantity.")
     event_id: UUID = Field(
         description="Id of the purchase event. A storefront that reports the purchase too sends this id, with the same "
@@ -225,7 +228,7 @@ _STOCK_SHORTAGE: Final[dict[str, Any]] = {
     },
 }
 _CART_PROBLEM: Final[dict[str, Any]] = {
-    "description": "Why the cart does not allow this, with further members of `out-of-stock` and `price-changed`.",
+    "description": "Why the cart does not allow the request. `out-of-stock` and `price-changed` have further members.",
     "allOf": [
         {"$ref": "#/components/schemas/Problem"},
         {

@@ -44,13 +44,13 @@ def get_wishlist_item(shopper: Shopper, product_id: ProductPath, _query: OnlyUse
 
 @router.put("/{product_id}", response_model=WishlistItem, responses=OWNED | problem_responses(404, 409) | ADDED)
 def add_wishlist_item(shopper: Shopper, product_id: ProductPath, _query: OnlyUserQuery) -> Response:
-    """Add a product to the wishlist. 201 if it is new on it, otherwise 200."""
+    """Add a product to the wishlist. 201 if it was not on it before, otherwise 200."""
     return _add(shopper, ProductReference(product_id))
 
 
 @router.put("", response_model=WishlistItem, responses=OWNED | problem_responses(404, 409) | ADDED)
 def add_wishlist_item_by_external_id(shopper: Shopper, query: Annotated[ExternalIdQuery, InQuery()]) -> Response:
-    """Add a product to the wishlist, by the shop's own id. 201 if it is new on it, otherwise 200."""
+    """Add a product to the wishlist, by the shop's own id. 201 if it was not on it before, otherwise 200."""
     return _add(shopper, ProductReference(None, query.external_id))
 
 
@@ -64,14 +64,14 @@ def _add(shopper: str, product: ProductReference) -> Response:
 
 @router.delete("/{product_id}", status_code=204, responses=OWNED)
 def remove_wishlist_item(shopper: Shopper, product_id: ProductPath, _query: OnlyUserQuery) -> Response:
-    """Remove a product from the wishlist. Idempotent: it need not be on it."""
+    """Remove a product from the wishlist. Idempotent: the product need not be on it."""
     wishlist.remove(shopper, product_id)
     return Response(status_code=204)
 
 
 @router.delete("", status_code=204, responses=OWNED)
 def remove_wishlist_item_by_external_id(shopper: Shopper, query: Annotated[ExternalIdQuery, InQuery()]) -> Response:
-    """Remove a product from the wishlist, by the shop's own id. Idempotent: it need not be on it."""
+    """Remove a product from the wishlist, by the shop's own id. Idempotent: the product need not be on it."""
     product = product_ids.find(ProductReference(None, query.external_id))
     if product is not None:
         wishlist.remove(shopper, product.product_id)

@@ -26,7 +26,7 @@ async def record_measurement(
     credential: KeyedCredential,
     _query: Annotated[MeasurementQuery, InQuery()],
 ) -> Response:
-    """Record events of GA4's Measurement Protocol. 204 if all were accepted, otherwise 200 with the others."""
+    """Record events of GA4's Measurement Protocol. 204 if all were accepted, otherwise 200 with the rejected ones."""
     await require_key(request)
     fields = body.model_dump(exclude_none=True)
     if (fault := next(iter(ga4_events.faults(fields)), None)) is not None and fault["fieldPath"] in (

@@ -23,8 +23,8 @@ Signature = Annotated[
     Header(
         alias=signatures.HEADER,
         max_length=200,
-        description="`t=<milliseconds since 1970>,v1=<HMAC-SHA256 in hex>` of the time, a point and the body, under a "
-        "key of WEBHOOK_KEYS. A time that is more than five minutes away is refused.",
+        description="`t=<milliseconds since 1970>,v1=<HMAC-SHA256 in hex>` of the time, a full stop and the body, with "
+        "a key of WEBHOOK_KEYS. A time that is more than five minutes off is refused.",
     ),
 ]
 
@@ -64,7 +64,10 @@ def _take_product(
         raise InvalidRequest("product.id: must be the delivery's id.")
     feed = feeds.pulled(MEDUSA)
     if feed is None:
-        raise Conflict("There is no active feed with the preset medusa. POST /admin/feeds adds it; then send it again.")
+        raise Conflict(
+            "There is no active feed with the preset medusa. Add one with POST /admin/feeds, then send the delivery "
+            "again."
+        )
     feed_id, cursor = feed
     mark = int((cursor.get("products") or {}).get("mark") or 0)
     read = [] if product is None else products_of(product, category_paths(categories), 1)

@@ -14,6 +14,6 @@ router = APIRouter(tags=["track"])
 
 @router.post("/track", response_model=CollectionResult, responses=OWNED)
 async def record_plain_event(request: Request, event: PlainEvent, credential: ReporterCredential) -> Response:
-    """Record an event under the usual names of its fields."""
+    """Record an event whose fields have common names."""
     reports = plain_events.reports(event.model_dump(exclude_none=True))
     return result_response(await receive_event(request, reports, credential))

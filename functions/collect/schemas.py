@@ -28,7 +28,7 @@ class CamelCaseBody(ForeignBody):
 class SegmentMessage(CamelCaseBody):
     """A call of Segment's tracking API."""
 
-    message_id: Any = Field(None, description="Id of the message: it counts once.")
+    message_id: Any = Field(None, description="Id of the message; messages with the same id count once.")
     user_id: Any = Field(None, description="Id of the user, if known.")
     anonymous_id: Any = Field(None, description="Id of the visitor, if the user is not known.")
     event: Any = Field(None, description="Name of the event of a `track` call.")
@@ -116,7 +116,7 @@ class Rejection(BaseModel):
 
 
 class CollectionResult(BaseModel):
-    """What was accepted of a request."""
+    """Which events of a request were accepted."""
 
     success: Literal[True] = Field(description="True.")
     accepted: int = Field(description="Number of accepted events.")
@@ -127,9 +127,9 @@ class MedusaDelivery(ForeignBody):
     """A product or an order of Medusa after a change; docs/connect/example/medusa-subscriber.ts sends it."""
 
     type: Literal["product", "order"] = Field(description="What it is about.")
-    id: Annotated[Text, Field(min_length=1, max_length=200)] = Field(description="Medusa's id of it.")
+    id: Annotated[Text, Field(min_length=1, max_length=200)] = Field(description="Medusa's id of the product or order.")
     product: dict[str, Any] | None = Field(
-        None, description="The product as the Store API returns it; null if it is not sold any more."
+        None, description="The product as the Store API returns it; null if it is no longer sold."
     )
     categories: list[dict[str, Any]] = Field(
         [], description="The product's categories and those above them: `id`, `name`, `parent_category_id`."
@@ -138,10 +138,12 @@ class MedusaDelivery(ForeignBody):
 
 
 class MedusaResult(BaseModel):
-    """What a delivery did."""
+    """Result of a delivery."""
 
     created: int = Field(description="Products that are new.")
     updated: int = Field(description="Products that changed.")
-    hidden: int = Field(description="Variants that are not sold any more.")
-    reports: int = Field(description="The order and its refunds that were published. What is known counts once.")
-    rejected: list[str] = Field(description="Variants and reports that could not be taken, each with the reason.")
+    hidden: int = Field(description="Variants that are no longer sold.")
+    reports: int = Field(
+        description="The order and its refunds that were published. Those already known are not counted again."
+    )
+    rejected: list[str] = Field(description="Variants and reports that could not be processed, each with the reason.")

@@ -27,8 +27,8 @@ async def record_event(
 ) -> Response:
     """Record what a user did with a product, an order or a refund.
 
-    503 with `Retry-After` when Pub/Sub does not confirm the event: it may have been taken, so send it again with the
-    `event_id` of the problem; it then counts once.
+    503 with `Retry-After` if Pub/Sub does not confirm the event. It may have been accepted all the same: send it again
+    with the `event_id` of the problem, and it counts once.
     """
     event_id = await publish_event(event, credential, idempotency_key)
     body = {"event_id": event_id, "status": "accepted", "note": clock_note(event)}
@@ -41,8 +41,9 @@ async def record_event_batch(
 ) -> Response:
     """Record up to 500 events at once.
 
-    An event that cannot be accepted is listed in `rejected`; the others are recorded. What Pub/Sub did not confirm may
-    have been taken: send it again with the `event_id` of its problem, and it counts once. 503 when it confirmed none.
+    An event that cannot be accepted is listed in `rejected`; the others are recorded. An event that Pub/Sub did not
+    confirm may have been accepted all the same: send it again with the `event_id` of its problem, and it counts once.
+    503 if Pub/Sub confirmed no event.
     """
     charge(request, cost_of(batch.events))
     events = batch.events

@@ -12,11 +12,13 @@ class EventAccepted(BaseModel):
 
     event_id: str = Field(description="Id under which the event counts once: the client's own, or a new UUIDv7.")
     status: Literal["accepted"] = Field("accepted", description="Always `accepted`.")
-    note: str | None = Field(None, description="What was changed: a time that was ahead. Null if nothing.")
+    note: str | None = Field(
+        None, description="What was changed: a `timestamp` in the future. Null if nothing was changed."
+    )
 
 
 class EventBatch(BaseModel):
-    """Up to 500 events of any users. Each event is accepted or rejected by itself."""
+    """Up to 500 events of any users. Each event is accepted or rejected on its own."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -46,12 +48,13 @@ class EventBatch(BaseModel):
     sent_at: Text | None = Field(
         None,
         max_length=64,
-        description="When the client sent the request, by its own clock, of every event without its own.",
+        description="When the client sent the request, by its own clock; applies to every event without its own "
+        "`sent_at`.",
     )
 
 
 class EventNote(BaseModel):
-    """What was changed of an accepted event."""
+    """What was changed in an accepted event."""
 
     index: int = Field(description="Position of the event in the request, from 0.")
     note: str = Field(description="What was changed, and how to avoid it.")
@@ -69,4 +72,4 @@ class EventBatchResult(BaseModel):
 
     accepted: int = Field(description="Number of accepted events.")
     rejected: list[EventRejection] = Field(description="The other events, in the order of the request.")
-    notes: list[EventNote] = Field(description="What was changed of accepted events.")
+    notes: list[EventNote] = Field(description="What was changed in accepted events.")

@@ -44,9 +44,9 @@ UPLOAD_BODY: Final[dict[str, Any]] = {
 def create_image_upload(
     _actor: CatalogAdmin, product_id: ProductId, image: NewImage, _query: WithoutQuery
 ) -> ImageUpload:
-    """Create an address to which one image of the product can be sent, within ten minutes.
+    """Create an upload URL for one image of the product. The URL is valid for ten minutes.
 
-    Then send the file there with the given method and headers, and finish with `PUT /products/{product_id}/image`.
+    Send the file to that URL with the given method and headers, then call `PUT /products/{product_id}/image`.
     """
     catalog.get(product_id)
     store = image_store()
@@ -66,20 +66,20 @@ def create_image_upload(
     openapi_extra=UPLOAD_BODY,
 )
 async def send_image(request: Request, query: Annotated[UploadQuery, InQuery()]) -> Response:
-    """Take the file of an upload, once. Of the local system: in the cloud the file is sent to Cloud Storage.
+    """Receive the file of an upload, once. Only on the local system: in the cloud the file is sent to Cloud Storage.
 
     The token is the credential.
     """
     upload = image_uploads.read(query.token)
     store = image_store()
     if not isinstance(store, Folder):
-        raise NotFound("Files are sent to the url of the upload, which is Cloud Storage's.")
+        raise NotFound("Send the file to the url of the upload, which is an address of Cloud Storage.")
     if request.headers.get("content-type", "") != upload.content_type:
         raise UnsupportedMediaType(f"Content-Type: must be {upload.content_type}, for which the upload was created.")
     body = await request.body()
     check_file(body, upload)
     if not await run_in_threadpool(store.save_upload, upload.name, body):
-        raise Conflict("A file was sent to this upload already. Create a new upload for another one.")
+        raise Conflict("A file was already sent to this upload. Create a new upload for another file.")
     return Response(status_code=204)
 
 
@@ -87,7 +87,7 @@ async def send_image(request: Request, query: Annotated[UploadQuery, InQuery()])
 def set_image(
     request: Request, actor: CatalogAdmin, product_id: ProductId, choice: ImageChoice, _query: WithoutQuery
 ) -> Response:
-    """Make the uploaded file the image of the product. Its `image_url` then leads to the file. Audited."""
+    """Make the uploaded file the image of the product. Its `image_url` then points to the file. Audited."""
     upload = image_uploads.read(choice.upload)
     if upload.product_id != product_id:
         raise InvalidLink(f"The upload is for product {upload.product_id}. Create one for product {product_id}.")
@@ -112,4 +112,4 @@ def check_file(body: bytes, upload: Upload) -> None:
     if len(body) != upload.size:
         raise InvalidRequest(f"The file must have the {upload.size} bytes for which the upload was created.")
     if not images.is_of_type(body, upload.content_type):
-        raise UnsupportedMediaType(f"The file is no {upload.content_type}, whatever it is called. Send one of {TYPES}.")
+        raise UnsupportedMediaType(f"The content of the file is not {upload.content_type}. Send one of {TYPES}.")

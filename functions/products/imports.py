@@ -65,8 +65,8 @@ IMPORT_BODY: Final = {
     "requestBody": {
         "required": True,
         "description": "Up to 10,000 rows, lines or items of one product each, with the fields of ProductWrite or "
-        "usual names of them, or as a shop system exports them (`preset`). gzip is accepted, as Content-Encoding or as "
-        "Content-Type application/gzip, up to 32 MiB unpacked.",
+        "common names for them, or as a shop system exports them (`preset`). gzip is accepted, as Content-Encoding or "
+        "as Content-Type application/gzip, up to 32 MiB unpacked.",
         "content": {media_type: {"schema": {"type": "string"}} for media_type in IMPORT_TYPES},
     }
 }
@@ -95,10 +95,10 @@ async def import_products(
         raise UnsupportedMediaType(f"Send one of these as Content-Type: {', '.join((*IMPORT_TYPES, *OTHER_TYPES))}.")
     packing = request.headers.get("content-encoding", "").strip().lower()
     if packing not in ("", "identity", "gzip", "x-gzip"):
-        raise UnsupportedMediaType("Send the body as it is, or with Content-Encoding: gzip.")
+        raise UnsupportedMediaType("Send the body uncompressed, or with Content-Encoding: gzip.")
     body = await request.body()
     if "gzip" in packing and not body.startswith(GZIP_MAGIC):
-        raise InvalidRequest("The body is not gzip, which Content-Encoding says.")
+        raise InvalidRequest("Content-Encoding says gzip, but the body is not gzip; send it without Content-Encoding.")
     work = _Import(media_type, body, query, author(actor, request))
     charset = _charset(request.headers.get("content-type", ""))
     return await run_in_threadpool(work.run, charset, key)

@@ -44,7 +44,7 @@ CHANGE: Final = problem_responses(401, 403, 404)
 async def list_products(request: Request, user_id: MaybeShopper, query: Annotated[ProductQuery, InQuery()]) -> Response:
     """Search and filter products.
 
-    All filters apply together. Facets and total count every product found, on all pages.
+    All filters apply together. Facets and `total` count the products found on all pages.
     """
     filter_values = query.model_dump(include=FILTERS)
     filters = product_pages.Filters(

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/products/suggest", tags=["suggestions"])
 
 @router.get("", response_model=SuggestionList, responses=NOT_MODIFIED)
 async def list_suggestions(request: Request, query: Annotated[SuggestionQuery, InQuery()]) -> Response:
-    """Complete a text that is being typed, with searches, categories and products. Typing errors are corrected."""
+    """Return completions of the text being typed: searches, categories and products. Typing errors are corrected."""
 
     def compute() -> bytes:
         return dump({"suggestions": suggestions.suggest(query.q, query.k)})

@@ -32,9 +32,9 @@ router = APIRouter()
 async def list_user_recommendations(request: Request, batch: RecommendationsBatchRequest) -> Response:
     """Recommend products to up to 100 users.
 
-    For the shop's server, such as to fill e-mails: needs a secret API key, or a staff member's token. The answers are
-    those of `GET /recommendations`, in the order of the users, without new products that `EXPLORATION_SHARE` reserves
-    positions for. A batch counts as one request per user in the rate limit.
+    For the shop's server, for example to fill emails. Requires a secret API key or a staff member's token. The answers
+    are those of `GET /recommendations`, in the order of the users, but no positions are reserved for new products
+    (`EXPLORATION_SHARE`). A batch counts as one request per user in the rate limit.
     """
     charge(request, len(batch.user_ids) - 1)
     return private(await computed(recommend_all, batch))

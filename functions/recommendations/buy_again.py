@@ -27,8 +27,8 @@ router = APIRouter()
 async def list_buy_again(user_id: NamedShopper, query: Annotated[BuyAgainQuery, QueryParameters()]) -> Response:
     """List the products that a user may need again.
 
-    Each is ranked by how often and how lately the user bought it, by what other shoppers buy now, and by the time since
-    the last purchase compared with the usual interval. Products bought within the last twelve hours come last.
+    Each is ranked by how often and how recently the user bought it, by what other shoppers buy now, and by the time
+    since the last purchase compared with the usual interval. Products bought within the last twelve hours come last.
     """
     body = await computed(find_due, user_id, query.k, query.in_stock, query.explain)
     return private(body)

@@ -24,7 +24,7 @@ router = APIRouter()
 async def list_popular_products(
     request: Request, query: Annotated[PopularProductsQuery, QueryParameters()]
 ) -> Response:
-    """List the products bought most. A purchase counts as soon as its event is processed."""
+    """List the products bought most often. A purchase counts as soon as its event is processed."""
     ranking = await popular_ranking.top(query.k)
     if len(ranking) < query.k:
         # Redis is unavailable or was just emptied, or the shop has fewer products

@@ -37,8 +37,8 @@ async def list_similar_products(
 ) -> Response:
     """List the products most similar to a product.
 
-    Products are similar if the same people are interested in them or if their descriptions are alike. Descriptions
-    weigh more the fewer people have met the product. `kind` restricts the answer to one of both.
+    Products are similar if the same people are interested in them or if their descriptions are alike. The fewer people
+    have interacted with the product, the more its description counts. `kind` restricts the answer to one of the two.
     """
     target = ProductReference(query.product_id, query.external_id)
     k, kind, explain = query.k, query.kind, query.explain

@@ -26,7 +26,7 @@ router = APIRouter()
 async def list_trending_products(
     request: Request, query: Annotated[TrendingProductsQuery, QueryParameters()]
 ) -> Response:
-    """List trending products: those with most events in the window, where newer events weigh more."""
+    """List trending products: those with the most events in the window. Newer events weigh more."""
     answer = await cached(
         TRENDING,
         trending_key(query.window, query.category_reference, query.k),

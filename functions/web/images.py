@@ -41,7 +41,7 @@ def get_uploaded_image(
     """Get an uploaded image of a product, at the address that its `image_url` has."""
     content_type = images.content_type_of(name)
     if content_type is None:
-        raise NotFound("No image is called so. `image_url` of a product has its address.")
+        raise NotFound("There is no image of this name. The `image_url` of a product is the address of its image.")
     headers = HEADERS | {"ETag": f'"{name}"'}
     if matches(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)

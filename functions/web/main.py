@@ -8,7 +8,7 @@ app = api(
     "Pages for shoppers and staff.",
     needs=("postgres",),
     tags={
-        "pages": "What the storefront and the console need to know before they show anything.",
+        "pages": "Settings that the storefront and the console load before they show anything.",
         "images": "Images of products: uploaded ones, and drawn pictures of products that have none.",
     },
 )

@@ -49,7 +49,7 @@ def _customers() -> list[dict[str, Any]]:
 
 @router.get("/web/config.json", response_model=PageSettings)
 def get_page_settings(request: Request) -> Response:
-    """Get the shop's public settings. On a local system where ids of the shop suffice, also customers to shop as."""
+    """Get the shop's public settings; on a local system that trusts the shop's own user ids, also sample customers."""
     current = shop.current()
     body: dict[str, Any] = {
         "name": current.name,

@@ -29,7 +29,7 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 
 @router.get("/images/{product_id}.svg", response_class=Response, responses=RESPONSES)
 def get_image(request: Request, product_id: Annotated[ProductId, Path(description="Id of the product.")]) -> Response:
-    """Get the drawn picture of a product: the same for the same title and category."""
+    """Get the drawn picture of a product. Products with the same title and category have the same picture."""
     subject = pictures.read_subject(product_id)
     body = draw(subject.title, subject.category_path)
     headers = HEADERS | {"ETag": entity_tag(body)}

@@ -20,9 +20,9 @@ class PageSettings(BaseModel):
     currency_decimals: Annotated[int, Field(description="Number of decimals of prices.")]
     time_zone: Annotated[str, Field(description="Time zone of the shop, by its name in the IANA database.")]
     language: Annotated[str | None, Field(description="Language of the catalog, as the search uses it.")]
-    api: Annotated[str, Field(description="Address that paths of the API follow; empty means the page's own origin.")]
+    api: Annotated[str, Field(description="Base address of the API; empty means the page's own origin.")]
     trust_shop_ids: Annotated[
-        bool, Field(description="Whether a user id of the shop's own suffices to act as that user.")
+        bool, Field(description="Whether one of the shop's own user ids suffices to act as that user.")
     ]
     shop_as: Annotated[
         list[SampleCustomer] | None,

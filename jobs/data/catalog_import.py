@@ -81,7 +81,9 @@ class CatalogImport:
             raise self._failure(f"{error.detail}{kept}") from error
         except Unavailable as error:
             if self.counts["rows"] and not is_dry:
-                error.detail = f"{error.detail} {self.used} rows before that are stored: run the import again to go on."
+                error.detail = (
+                    f"{error.detail} {self.used} rows before that are stored: run the import again to continue."
+                )
             raise
         if not self.used:
             reasons = self.left_out.sentence() or self._nothing()

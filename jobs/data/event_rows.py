@@ -256,7 +256,7 @@ def check(
     refuse(_text_problem(rows["user_id"], 255), "user_id is longer than 255 or has control characters")
     # a history has few different ids of this kind, and many users
     shared = [user_id for user_id in rows["user_id"].dropna().unique() if is_shared(user_id)]
-    refuse(rows["user_id"].isin(shared), "user_id is not one user's own", rows["user_id"])
+    refuse(rows["user_id"].isin(shared), "user_id is not the id of a single user", rows["user_id"])
     refuse(rows["user_id"].str.fullmatch(SHORTENED, na=False), f"user_id {SHORTENED_ID}", rows["user_id"])
     refuse(rows["event_type"].isna(), "no event_type")
     refuse(kind.isna(), "unknown event_type", rows["event_type"])
@@ -271,7 +271,10 @@ def check(
     )
     refuse(_text_problem(rows["external_id"], 255), "external_id is longer than 255 or has control characters")
     refuse(rows["external_id"].str.fullmatch(SHORTENED, na=False), f"external_id {SHORTENED_ID}", rows["external_id"])
-    refuse(kind == EventType.REFUND.value, "a refund is no row of a history; report it at POST /events after loading")
+    refuse(
+        kind == EventType.REFUND.value,
+        "a history cannot contain refunds; report this one at POST /events after loading",
+    )
     needs_product = ~kind.isin([event_type.value for event_type in WITHOUT_PRODUCT])
     refuse(rows["product_id"].isna() & rows["external_id"].isna() & needs_product, "no product")
     refuse(

@@ -201,7 +201,7 @@ def pull(feed: Mapping[str, Any], deadline: float) -> tuple[str, str]:
                 if run.refused_orders
                 else "",
                 run.reason,
-                "" if is_complete else "The time is over; the next run continues here.",
+                "" if is_complete else "The time ran out; the next run continues from here.",
             ],
         )
     )

@@ -50,7 +50,7 @@ class Medusa:
                 "secret holds one of its secret API keys."
             ) from None
         if not isinstance(answer, dict):
-            raise InvalidRequest(f"source: {path} is no answer of Medusa's API.")
+            raise InvalidRequest(f"source: {path} is not an answer of Medusa's API.")
         return answer
 
     def all(self, path: str, name: str, *, is_store: bool = False, **query: Any) -> Iterator[dict[str, Any]]:
@@ -169,5 +169,5 @@ def time_of(text: Any) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except (TypeError, ValueError):
-        raise InvalidRequest(f"source: {str(text)[:40]!r} is no time; Medusa answers with ISO 8601.") from None
+        raise InvalidRequest(f"source: {str(text)[:40]!r} is not a time; Medusa answers with ISO 8601.") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)

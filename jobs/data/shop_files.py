@@ -199,11 +199,11 @@ def as_rows(table: ShopTable, part: Part, content: bytes, form: Form) -> io.Byte
         raise InvalidRequest(f"{part.name} is not the file that {LIST} lists: it was changed, or is not complete.")
     if form == "csv":
         if not content.startswith(header(table)):
-            raise InvalidRequest(f"{part.name} has other columns than this release exports.")
+            raise InvalidRequest(f"{part.name} has different columns from those that this release exports.")
         return io.BytesIO(content[len(header(table)) :])
     rows = pq.read_table(io.BytesIO(content))
     if rows.schema.names != [column.name for column in table.columns]:
-        raise InvalidRequest(f"{part.name} has other columns than this release exports.")
+        raise InvalidRequest(f"{part.name} has different columns from those that this release exports.")
     # prices as text: the writer of CSV takes no decimals
     for place, field in enumerate(rows.schema):
         if pa.types.is_decimal(field.type):
@@ -217,9 +217,9 @@ def as_rows(table: ShopTable, part: Part, content: bytes, form: Form) -> io.Byte
 def check_complete(export: Export | None, names: list[str]) -> Export:
     """Return the export. Raises InvalidRequest if it is missing, not complete, or lacks a table or a file."""
     if export is None:
-        raise InvalidRequest(f"The folder has no {LIST}, so it is no export; write one with ./aisle export FOLDER.")
+        raise InvalidRequest(f"The folder has no {LIST}, so it is not an export; write one with ./aisle export FOLDER.")
     if not export.complete:
-        raise InvalidRequest("The export is not complete; run ./aisle export FOLDER again, which goes on with it.")
+        raise InvalidRequest("The export is not complete; run ./aisle export FOLDER again, which continues it.")
     missing = [table.name for table in TABLES if not export.tables.get(table.name)]
     missing += sorted({part.name for parts in export.tables.values() for part in parts} - set(names))
     if missing:

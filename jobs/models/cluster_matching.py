@@ -1,4 +1,4 @@
-"""Which cluster of today is which of yesterday, by the members that they have in common."""
+"""Matching the clusters of two runs by the members that they have in common."""
 
 from typing import Final
 
@@ -22,8 +22,8 @@ def match_clusters(
     labels : shape (n_users,), the cluster of each user, in [0, number).
     earlier_ids : shape (n_earlier,), the id of each earlier user's cluster.
 
-    Only users of both times are compared, so that growth does not end a cluster. The assignment has the greatest sum
-    of overlaps (Jaccard) that gives no id twice (Kuhn, Naval Research Logistics 1955).
+    Only users of both runs are compared, so that growth does not end a cluster. The assignment has the greatest sum of
+    overlaps (Jaccard) that gives no id twice (Kuhn, Naval Research Logistics 1955).
     """
     _, now, before = np.intersect1d(users, earlier_users, assume_unique=True, return_indices=True)
     ids, places = np.unique(earlier_ids[before], return_inverse=True)

@@ -3,9 +3,9 @@
 RFM is recency, frequency and monetary value (Hughes, Strategic Database Marketing, 1994). Each is skewed, so its
 logarithm is standardised. The taste is the shares of the leading categories, along the few directions in which users
 differ most (principal components: Hotelling, J. Educ. Psychol. 1933): in a shop with broad tastes most categories are
-noise, in which no clusters stand out. The number of clusters has the
-greatest mean silhouette (Rousseeuw, J. Comput. Appl. Math. 1987) on a sample. Equal input gives equal output, to the
-byte: seeds are fixed and one thread adds up, since threads add in an order that varies.
+noise, in which no clusters stand out. The number of clusters has the greatest mean silhouette (Rousseeuw, J. Comput.
+Appl. Math. 1987) on a sample. Equal input gives equal output, to the byte: seeds are fixed, and one thread computes the
+sums, because several threads add in a varying order.
 """
 
 from typing import Final, NamedTuple

@@ -47,7 +47,7 @@ ALS_ROW_S: Final = 3.3e-10
 
 @dataclass(frozen=True)
 class InputShape:
-    """What costs depend on of a matrix or of sequences.
+    """The properties of a matrix or of sequences on which costs depend.
 
     Attributes
     ----------

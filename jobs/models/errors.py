@@ -7,7 +7,7 @@
 
 
 class Unsuitable(ValueError):
-    """The algorithm does not suit a shop of this size; the message says why. Tuning goes on with the others."""
+    """The algorithm does not suit a shop of this size; the message says why. Tuning continues with the others."""
 
 
 class TooLarge(Unsuitable):

@@ -51,6 +51,6 @@ def walk_shares(weights: Float64Array, user_sums: Float64Array, alpha: float) ->
 
 
 def item_factors(item_sums: Float64Array, alpha: float, beta: float) -> tuple[Float64Array, Float64Array]:
-    """Return what an item's sum of weights counts where the walk begins, and where it ends."""
+    """Return an item's factors at the start and at the end of a walk, from its sum of weights."""
     weights = np.where(item_sums > 0, item_sums, 1.0)
     return weights**-alpha, weights**-beta

@@ -39,9 +39,9 @@ def sequences_of(
 ) -> Sequences:
     """Return the sequences of events in any order; all arrays of shape (n_events,).
 
-    Events of one row, time and item are one event, with their greatest weight. So are repeats of one item in a row,
-    with nothing between them and nothing beside them: it has the time of the last of them, from which the gap to what
-    follows counts. A weight of 0 is no event.
+    Events of one row, time and item are one event, with their greatest weight. Consecutive repeats of one item in a
+    row, with nothing between or beside them, are one event too. It has the time of the last repeat, from which the gap
+    to the next event counts. A weight of 0 means that there is no event.
 
     Raises ValueError if a weight is negative or not finite.
     """

@@ -121,7 +121,7 @@ def transitions_neighbours(
 def popularity_factors(
     popularity: Float64Array, source_power: float, target_power: float
 ) -> tuple[Float64Array, Float64Array]:
-    """Return what an item's sum of weights counts where a transition begins, and where it ends."""
+    """Return an item's factors at the start and at the end of a transition, from its sum of weights."""
     weights = np.where(popularity == 0, 1.0, popularity)
     return np.asarray(weights**-source_power, np.float64), np.asarray(weights**-target_power, np.float64)
 

@@ -45,7 +45,7 @@ def read_secret(name: str) -> str:
     value = _read(name)
     if not value.isascii() or not value.isprintable():
         # a client that refuses to send it as a header would write it into its message
-        raise InvalidRequest(f"credentials: {name} must be one line of ASCII characters; write it anew.")
+        raise InvalidRequest(f"credentials: {name} must be one line of ASCII characters; store it again.")
     return value
 
 

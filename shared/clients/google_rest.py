@@ -57,7 +57,7 @@ def _token() -> str:
             if not account.valid:
                 account.refresh(Refresh())
         except (GoogleAuthError, OSError) as error:
-            raise Unavailable(f"Google gives no access token: {str(error)[:REASON_CHARACTERS]}") from None
+            raise Unavailable(f"Google did not issue an access token: {str(error)[:REASON_CHARACTERS]}") from None
         token: str = account.token
         return token
 
@@ -70,7 +70,7 @@ def account_email() -> str:
     _token()
     email = getattr(credentials(), "service_account_email", None)
     if not email:
-        raise Unavailable("The credentials are those of no service account, which alone can sign.")
+        raise Unavailable("The credentials do not belong to a service account, and only a service account can sign.")
     return str(email)
 
 
@@ -85,7 +85,7 @@ def call(host: str, method: str, path: str, query: Query | None = None, body: An
     if not 200 <= status < 300:
         raise Unavailable(f"{host} answers {status}: {_reason(found)}")
     if not isinstance(found, dict):
-        raise Unavailable(f"{host} answers no JSON object.")
+        raise Unavailable(f"{host} did not answer with a JSON object.")
     return found
 
 

@@ -85,7 +85,7 @@ def read_batch(batch_id: str) -> BatchState | None:
     if status == 404:
         return None
     if status != 200:
-        raise Unavailable(f"Spark does not tell the state of {batch_id}, status {status}: {_message(answer)}")
+        raise Unavailable(f"The state of the batch {batch_id} cannot be read, status {status}: {_message(answer)}")
     return BatchState(answer.get("state", "STATE_UNSPECIFIED"), answer.get("stateMessage", ""))
 
 

@@ -29,7 +29,7 @@ class CartLine(NamedTuple):
 
     @property
     def shortness(self) -> Shortness | None:
-        """Why this many cannot be bought; None when they can. shared/storage/shopping/carts.py says the same in SQL."""
+        """Why this quantity cannot be bought; None if it can. shared/storage/shopping/carts.py says the same in SQL."""
         if not self.is_active:
             return "unavailable"
         if self.stock == 0:
@@ -43,7 +43,7 @@ def total(lines: Iterable[CartLine]) -> Decimal:
 
 
 def check_stock(lines: Iterable[CartLine]) -> None:
-    """Raise OutOfStock, which names every line that cannot be bought, unless there is none."""
+    """Raise OutOfStock if a line cannot be bought. The error names every such line."""
     short: list[dict[str, Any]] = [
         {
             "product_id": line.product_id,

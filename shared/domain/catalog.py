@@ -91,7 +91,7 @@ Description = Annotated[
 ]
 Price = Annotated[
     Decimal,
-    Field(ge=0, le=MAX_PRICE, decimal_places=3, allow_inf_nan=False, description="Price of a piece."),
+    Field(ge=0, le=MAX_PRICE, decimal_places=3, allow_inf_nan=False, description="Unit price."),
     BeforeValidator(real_number),
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": float(MAX_PRICE), "examples": [12.5]}),
 ]
@@ -170,7 +170,8 @@ class _Written(BaseModel):
     )
     variant_title: VariantTitle | None = Field(
         None,
-        description="Size, colour and other options of a variant, such as `S / Black`, beside the name that all have.",
+        description="Size, colour and other options of a variant, such as `S / Black`, in addition to the name that "
+        "all variants share.",
     )
     list_price: Price | None = Field(
         None, description="Price before a discount. The product is on sale if it is above `price`."
@@ -184,18 +185,18 @@ class _Written(BaseModel):
     category: CategoryPath | None = Field(
         None,
         description="Path of the category, which is created if it is new. `Home > Candles` is Candles inside Home. A "
-        "name alone is the top category of that name, or else the only category of that name.",
+        "name alone means the top-level category of that name, or else the only category of that name.",
     )
     category_id: ProductId | None = Field(None, description="Id of an existing category, instead of `category`.")
     brand: Brand | None = Field(None, description="Brand.")
-    latitude: Latitude | None = Field(None, description="Degrees north of where the product is; needs `longitude`.")
-    longitude: Longitude | None = Field(None, description="Degrees east of where the product is; needs `latitude`.")
+    latitude: Latitude | None = Field(None, description="Latitude of the product in degrees; requires `longitude`.")
+    longitude: Longitude | None = Field(None, description="Longitude of the product in degrees; requires `latitude`.")
 
     @model_validator(mode="after")
     def consistent(self) -> "_Written":
         """Require latitude and longitude together, and one way to name the category."""
         if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude belong together")
+            raise ValueError("give both latitude and longitude, or neither")
         if self.category is not None and self.category_id is not None:
             raise ValueError("give either category or category_id")
         return self

@@ -2,8 +2,8 @@
 
 score = (1 − share) · collaborative · specificity + share · content, with share = max(prior / (prior + evidence),
 CONTENT_SHARE_MIN). The evidence of a product is the sum of its co-occurrences with its collaborative neighbours. A new
-product has share 1 and relies on content alone. A well-known product keeps half: who looks for what is similar to a
-milk looks for milk, whatever everybody buys with it (docs/decisions/0057-similar-in-kind.md).
+product has share 1 and relies on content alone. A well-known product keeps half: a user who looks for products similar
+to a milk wants milk, whatever everybody buys with it (docs/decisions/0057-similar-in-kind.md).
 
     specificity(j) = (c_j / (n_j + EVENTS_PRIOR)) / max of the same over the neighbours
 

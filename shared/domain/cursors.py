@@ -18,7 +18,7 @@ from shared.domain.events import in_utc
 KeyType = Literal["boolean", "bigint", "numeric", "float8", "timestamptz", "uuid", "text"]
 MAX_CURSOR_CHARACTERS: Final = 2048
 MAX_INTEGER: Final = 2**63 - 1
-INVALID: Final = "is no cursor of this list in this order; begin without it"
+INVALID: Final = "is not a cursor of this list in this order; start without it"
 
 
 def encode(order: str, key: Sequence[Any]) -> str:
@@ -29,7 +29,7 @@ def encode(order: str, key: Sequence[Any]) -> str:
 def decode(cursor: str, order: str, types: Sequence[KeyType]) -> list[Any]:
     """Return the sort key of a cursor. Raises ValueError unless it is one of this list and order.
 
-    Numbers that are no integers are returned as text, as they were.
+    Numbers other than integers are returned as text, unchanged.
     """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)

@@ -151,7 +151,7 @@ def parse_timestamp(value: datetime, sent_at: datetime | None = None) -> datetim
 
 
 def clamped(value: datetime, now: datetime) -> datetime:
-    """Return the time of an event; ``now`` instead of a time that is further ahead than clocks usually differ."""
+    """Return the time of an event, or ``now`` if that time is further in the future than clocks usually differ."""
     return now if value > now + MAX_CLOCK_SKEW else value
 
 
@@ -163,7 +163,7 @@ def not_a_number(value: object) -> object:
 
 
 class EventFields(BaseModel):
-    """The fields of everything that is reported of a user."""
+    """The fields that all reports about a user have in common."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -173,12 +173,13 @@ class EventFields(BaseModel):
     # before timestamp, which it corrects; epoch numbers are refused before Pydantic guesses their unit
     sent_at: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(in_utc)] | None = Field(
         None,
-        description="When the client sent the request, by its own clock. A wrong clock corrects `timestamp`.",
+        description="When the client sent the request, by its own clock. If that clock is wrong, `timestamp` is "
+        "corrected by the difference.",
     )
     timestamp: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(in_utc)] | None = Field(
         None,
-        description="When it happened, in ISO 8601 with a time zone. If omitted, or up to a day ahead, the time of the "
-        "request.",
+        description="When it happened, in ISO 8601 with a time zone. If omitted, or up to a day in the future, the "
+        "time of the request is used.",
     )
     session_id: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)] | None = (
         Field(None, description="The client's id of the visit.")
@@ -251,7 +252,7 @@ def quantity_of(event: Event) -> int:
 
 
 def event_key(event_id: str) -> UUID:
-    """Return the UUID under which an event counts once: the id itself, or derived from an id that is no UUID.
+    """Return the UUID under which an event counts once: the id itself, or derived from an id that is not a UUID.
 
     Also derived from a UUID of version 8: those are the keys of persons whose id somebody else has used
     (shared/storage/events/event_ids.py), and no client may choose one.

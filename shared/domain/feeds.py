@@ -45,6 +45,6 @@ def secret_name(value: str) -> str:
     """Return the name of a feed's secret. Raises ValueError for other names and for what may be a secret itself."""
     if not _SECRET.fullmatch(value):
         raise ValueError(
-            f"must be the name of a secret of Secret Manager that begins with {SECRET_PREFIX}, not the secret itself"
+            f"must be the name of a secret in Secret Manager that begins with {SECRET_PREFIX}, not the secret itself"
         )
     return value

@@ -46,6 +46,6 @@ def name_of(body: bytes, content_type: ContentType) -> str:
 
 
 def content_type_of(name: str) -> ContentType | None:
-    """Return the type of the image of this name; None if no image is called so."""
+    """Return the type of the image of this name; None if no image can have that name."""
     form = NAME.fullmatch(name)
     return None if form is None else BY_ENDING[form[1]]

@@ -48,8 +48,8 @@ def _check(value: Any, depth: int) -> None:
 def without_depths(text: str) -> str:
     """Return JSON in which each value below PARSED_DEPTH levels is replaced by a text: the beginning of its JSON.
 
-    Parsers refuse a whole document for one value that is nested too deeply. Whatever is no JSON stays none, unless its
-    fault is in what is replaced.
+    Parsers refuse a whole document for one value that is nested too deeply. A text that is not JSON stays invalid,
+    unless its fault is in a part that is replaced.
     """
     kept: list[str] = []
     depth = taken = begin = 0
@@ -75,7 +75,7 @@ def escaped_text(text: str) -> str:
 
 
 def escaped_json(value: Any) -> Any:
-    """Return ``value`` as jsonb can hold it, for values that were refused because nothing else can.
+    """Return ``value`` in a form that jsonb can hold, so that refused values can be stored too.
 
     Texts are those of ``escaped_text``. Numbers that JSON or orjson do not have become texts, and so does what is
     nested deeper than MAX_DEPTH, of which MAX_DEEP_CHARACTERS are kept.

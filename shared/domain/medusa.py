@@ -28,12 +28,12 @@ def variant_id(sku: Any, identifier: Any) -> str | None:
 
 
 def objects(value: Any) -> list[Mapping[str, Any]]:
-    """Return the objects of a list; none of a value that is no list."""
+    """Return the objects in a list; nothing for a value that is not a list."""
     return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def reports_of(order: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what an order reports: itself, and what was given back of it. A draft, and an order of nothing, is none.
+    """Return the reports of an order: the order itself and its refunds. A draft or an empty order has none.
 
     The user is the guest whom the storefront named, else Medusa's customer, else the order itself.
     """
@@ -60,7 +60,7 @@ def _guest(metadata: Any) -> str | None:
     """Return the guest whom an order's metadata name; None if they name none.
 
     Orders count in full, and the Store API lets a shopper write a cart's metadata. Only a guest's id cannot be guessed:
-    under any other id an order would enter the history of whom the shopper likes
+    under any other id, an order would enter the history of any user whom the shopper chooses
     (docs/decisions/0060-who-bought-in-medusa.md).
     """
     named = metadata.get(USER_KEY) if isinstance(metadata, Mapping) else None
@@ -68,7 +68,7 @@ def _guest(metadata: Any) -> str | None:
 
 
 def is_given_back(order: Mapping[str, Any]) -> bool:
-    """Return whether an order was canceled, or everything that was paid for it was paid back."""
+    """Return whether an order was canceled or fully refunded."""
     if order.get("status") == "canceled" or order.get("canceled_at"):
         return True
     collections = objects(order.get("payment_collections"))

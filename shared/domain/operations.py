@@ -1,4 +1,4 @@
-"""What the console's view of operations shows, made of counters and histograms. No I/O.
+"""What the console's view of operations shows, computed from counters and histograms. No I/O.
 
 Times are in UTC. A figure that its source cannot give is None, with the reason in ``Figures.unavailable``.
 """

@@ -44,7 +44,7 @@ OrderId = Annotated[
 
 
 class OrderLine(BaseModel):
-    """A product of an order, or what is given back of it."""
+    """A product of an order, or its refund."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -69,19 +69,19 @@ class BoughtLine(OrderLine):
     """A line of an order."""
 
     quantity: Annotated[int, Whole, Field(strict=True, ge=1, description="Number of pieces.")] = 1
-    price: float | None = Field(None, ge=0, allow_inf_nan=False, description="Price of a piece.")
+    price: float | None = Field(None, ge=0, allow_inf_nan=False, description="Unit price.")
 
 
 class RefundLine(OrderLine):
-    """What is given back of a product of an order."""
+    """The refund of a product of an order, or of some of its pieces."""
 
     quantity: Annotated[int, Whole, Field(strict=True, ge=1)] | None = Field(
-        None, description="Number of pieces. If omitted, all of the order."
+        None, description="Number of pieces. If omitted, all pieces in the order."
     )
 
 
 class ReportedOrder(EventFields):
-    """An order: each line is a purchase. Reporting it again, under any event id, counts once."""
+    """An order. Each line is a purchase. An order that is reported again, under any event id, counts once."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -99,12 +99,13 @@ class ReportedOrder(EventFields):
     event_type: Literal["order"] = Field(description="`order`.")  # type: ignore[assignment]  # no stored type
     order_id: OrderId = Field(description="The shop's id of the order. An order of Aisle's own checkout counts once.")
     lines: Annotated[list[BoughtLine], Field(min_length=1, max_length=MAX_LINES)] = Field(
-        description="The products, in the order of the shop: a line is known by its position."
+        description="The lines of the order. A line is identified by its position, so send the lines in the same "
+        "sequence every time."
     )
 
 
 class ReportedRefund(EventFields):
-    """What was given back of an order, before or after the order arrives."""
+    """The refund of an order, or of a part of it. It may arrive before the order."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"user_id": "browser-7f3a", "event_type": "refund", "order_id": "1001"}]}
@@ -113,7 +114,7 @@ class ReportedRefund(EventFields):
     event_type: Literal["refund"] = Field(description="`refund`.")  # type: ignore[assignment]  # one of its types
     order_id: OrderId = Field(description="The id of the order.")
     lines: Annotated[list[RefundLine], Field(min_length=1, max_length=MAX_LINES)] | None = Field(
-        None, description="What was given back. If omitted, the whole order."
+        None, description="The refunded lines. If omitted, the whole order."
     )
 
     @model_validator(mode="after")

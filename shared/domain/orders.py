@@ -15,8 +15,8 @@ class OrderState(StrEnum):
     """State of an order.
 
     * `placed`: stock is reserved and the payment is under way. Lasts seconds.
-    * `paid`: the money is approved. Only now the lines count as purchases.
-    * `shipped`: on its way. Returned pieces are booked into the catalog by hand, for they may be damaged.
+    * `paid`: the payment is approved. Only now do the lines count as purchases.
+    * `shipped`: on its way. Returned pieces are added to the stock by hand, because they may be damaged.
     * `cancelled`: by the shopper, by staff, or for lack of payment. Stock and money are returned.
     * `refunded`: was shipped, and the money was returned.
     """

@@ -1,4 +1,4 @@
-"""How many rows a piece of work has, so that it takes about as long as it may on a machine of any speed and load."""
+"""The size of pieces of work in rows: each takes about the permitted time, on a machine of any speed and load."""
 
 from typing import Final
 

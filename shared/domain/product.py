@@ -16,7 +16,7 @@ class Product(BaseModel):
         description="Size, colour and other options of a variant, such as `S / Black`; null if there are none."
     )
     description: str = Field(description="Description; empty if there is none.")
-    price: float = Field(description="Price of a piece.")
+    price: float = Field(description="Unit price.")
     list_price: float | None = Field(description="Price before a discount; null if there is none.")
     currency: str | None = Field(description="Currency of the prices; null for the shop's own.")
     image_url: str | None = Field(
@@ -31,13 +31,15 @@ class Product(BaseModel):
     brand: str | None = Field(description="Brand; null if it has none.")
     tags: list[str] = Field(description="Tags.")
     quantity: int = Field(description="Pieces in stock.")
-    stock_counted: bool = Field(description="`false`: `quantity` only tells whether it is in stock, above 0 or not.")
+    stock_counted: bool = Field(
+        description="`false`: `quantity` only says whether the product is in stock (above 0) or not."
+    )
     is_active: bool = Field(description="Whether the product is shown to shoppers.")
     available_from: datetime | None = Field(description="When it is or was first available; null if unknown.")
     average_rating: float | None = Field(description="Average rating, from 0 to 5; null if unknown.")
     review_count: int | None = Field(description="Number of ratings or reviews; null if unknown.")
-    latitude: float | None = Field(description="Degrees north of where the product is; null if unknown.")
-    longitude: float | None = Field(description="Degrees east of where the product is; null if unknown.")
+    latitude: float | None = Field(description="Latitude of the product in degrees; null if unknown.")
+    longitude: float | None = Field(description="Longitude of the product in degrees; null if unknown.")
     views: int = Field(description="Number of views.")
     purchase_count: int = Field(description="Number of purchases.")
     created_at: datetime = Field(description="When the product was created.")

@@ -162,7 +162,7 @@ def rank(
     Parameters
     ----------
     candidates : each product once.
-    n_known : products in the user's profile: the weights of a short one are others.
+    n_known : products in the user's profile: a short profile has other weights.
     location : latitude and longitude of the user, in degrees.
     half_km : distance at which the bonus for nearness is halved.
     stock_first : whether products out of stock come after all others.

@@ -39,7 +39,7 @@ def _bare(user_id: str) -> str:
 
 
 def is_shared(user_id: str) -> bool:
-    """Whether an id is no user's own, with any case, and white space and quotes around it; also if nothing is left."""
+    """Whether an id is no single user's own, ignoring case, outer white space and quotes. An empty id is shared too."""
     bare = _bare(user_id)
     return (
         not bare
@@ -52,7 +52,7 @@ def own_id(user_id: str) -> str:
     """Return ``user_id``; raise ValueError if scripts send it for everybody."""
     if is_shared(user_id):
         raise ValueError(
-            "must be one user's own id; scripts send this value by mistake for everybody. Send the id of the user who "
-            "is logged in, or one of POST /auth/guest"
+            "must be the id of a single user; scripts send this value by mistake for every user. Send the id of the "
+            "logged-in user, or one from POST /auth/guest"
         )
     return user_id

@@ -40,7 +40,7 @@ PRICE_STEPS: Final = (0, *(factor * 10**power for power in range(9) for factor i
 
 
 class PriceBands(NamedTuple):
-    """Lowest and highest price of each band, both included; the last band has no end."""
+    """Lowest and highest price of each band, inclusive; the last band has no upper bound."""
 
     starts: tuple[float, ...]
     ends: tuple[float | None, ...]

@@ -1,6 +1,6 @@
 """Signatures of webhooks: HMAC-SHA256 over the time and the body, so that neither can be changed or used again later.
 
-The header is ``t=<milliseconds since 1970>,v1=<hex>``; what is signed is the time, a point, and the body's bytes.
+The header is ``t=<milliseconds since 1970>,v1=<hex>``; what is signed is the time, a full stop, and the body's bytes.
 """
 
 import hmac
@@ -18,7 +18,7 @@ _FORM: Final = re.compile(r"t=([0-9]{1,14}),v1=([0-9a-f]{64})")
 
 
 class InvalidSignature(ValueError):
-    """A signature that proves nothing; ``str`` says why, and what to do."""
+    """A signature that is not valid; ``str`` says why, and what to do."""
 
 
 def sign(body: bytes, key: bytes, at: datetime) -> str:
@@ -37,7 +37,10 @@ def signed_at(header: str, body: bytes, keys: Iterable[bytes], now: datetime) ->
         raise InvalidSignature(f"{HEADER}: send t=<milliseconds since 1970>,v1=<HMAC-SHA256 in hex>.")
     milliseconds = int(form[1])
     if not any(hmac.compare_digest(_header(body, key, milliseconds), header) for key in keys):
-        raise InvalidSignature(f"{HEADER}: no key of WEBHOOK_KEYS has made this signature of this body.")
+        raise InvalidSignature(
+            f"{HEADER}: no key of WEBHOOK_KEYS yields this signature for this body; sign the body exactly as it is "
+            "sent."
+        )
     at = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds)
     if abs(now - at) > WINDOW:
         raise InvalidSignature(

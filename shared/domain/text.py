@@ -77,7 +77,7 @@ def _ascii_labels(domain: str) -> str:
 
 
 def canonical_email(value: str) -> str:
-    """Return an email as it is stored, looked up and counted. Never raises: a text that is no email returns a text.
+    """Return an email as it is stored, looked up and counted. Never raises: any text is converted in the same way.
 
     NFKC, stripped and in lower case, the domain with Unicode labels (``xn--mnchen-3ya.de`` is ``münchen.de``). Lower
     case instead of case folding: folding turns ``ß`` into ``ss``, which is another mailbox. The dot that the lower

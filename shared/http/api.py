@@ -36,7 +36,7 @@ PROBLEM_SCHEMAS: dict[str, dict[str, Any]] = {
         "description": "A field that breaks a rule.",
         "required": ["field", "message", "type"],
         "properties": {
-            "field": {"type": "string", "description": "Path of the field, with dots."},
+            "field": {"type": "string", "description": "Path of the field, its parts separated by dots."},
             "message": {"type": "string", "description": "The rule that the value breaks."},
             "type": {"type": "string", "description": "Name of the rule."},
         },

@@ -63,7 +63,7 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
-    """Return a ``receive`` that gives the body that was read, and then what ``receive`` gives."""
+    """Return a ``receive`` that first gives the body already read, and then what ``receive`` gives."""
     sent = False
 
     async def again() -> Message:
@@ -116,7 +116,7 @@ def form_as_json(body: bytes) -> bytes:
         raise MalformedBody("The body is not a valid form.") from None
     values = dict(fields)
     if len(values) < len(fields):
-        raise MalformedBody("A field of the form must be sent once.")
+        raise MalformedBody("Each field of the form must be sent only once.")
     return orjson.dumps(values)
 
 
@@ -136,7 +136,7 @@ async def unpacked(body: bytes, limit: int) -> bytes:
 def unpack(body: bytes, limit: int) -> bytes:
     """Return the content of a gzip body, of which no more than ``limit`` bytes are ever unpacked.
 
-    Raises BodyTooLarge beyond ``limit``, and MalformedBody for a body that is no gzip or breaks off.
+    Raises BodyTooLarge beyond ``limit``, and MalformedBody for a body that is not gzip or is truncated.
     """
     parts: list[bytes] = []
     left, rest = limit + 1, body
@@ -145,12 +145,14 @@ def unpack(body: bytes, limit: int) -> bytes:
         try:
             parts.append(member.decompress(rest, left))
         except zlib.error:
-            raise MalformedBody("The body is not gzip, which Content-Encoding says; send it as it is.") from None
+            raise MalformedBody(
+                "Content-Encoding says gzip, but the body is not gzip; send it without Content-Encoding."
+            ) from None
         left -= len(parts[-1])
         if left <= 0:
             raise BodyTooLarge(f"The body must be at most {limit} bytes when it is unpacked; send it in parts.")
         if not member.eof:
-            raise MalformedBody("The gzip body breaks off before its end; send it again.")
+            raise MalformedBody("The gzip body is truncated; send it again.")
         rest = member.unused_data
         if not rest:
             return b"".join(parts)
@@ -158,17 +160,17 @@ def unpack(body: bytes, limit: int) -> bytes:
 
 
 def check_type(headers: Mapping[str, str], *, text_is_json: bool) -> None:
-    """Raise UnsupportedMediaType unless the body is JSON as it is. ``text_is_json`` takes ``text/plain`` for JSON."""
+    """Raise UnsupportedMediaType unless the body is uncompressed JSON. ``text_is_json`` accepts ``text/plain`` too."""
     media_type = headers.get("content-type", "")
     is_text = text_is_json and media_type.partition(";")[0].strip().lower() in ("text/plain", "")
     if not is_json(media_type) and not is_text:
         raise UnsupportedMediaType("Send the body as JSON, with Content-Type: application/json.")
     if headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
-        raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
+        raise UnsupportedMediaType("Send the body uncompressed, without Content-Encoding.")
 
 
 async def check_content(body: bytes, max_values: int = MAX_VALUES) -> None:
-    """Raise InvalidRequest for JSON beyond MAX_FIELDS, MAX_DEPTH or ``max_values``, and MalformedBody for no JSON."""
+    """Raise InvalidRequest beyond MAX_FIELDS, MAX_DEPTH or ``max_values``, and MalformedBody for anything but JSON."""
     if len(body) <= LARGE_BYTES:
         check_json(body, max_values)
         return

@@ -16,7 +16,7 @@ IPV4_PREFIX_LENGTH: Final = 24
 
 @lru_cache(maxsize=8192)
 def client_of(address: str) -> str | None:
-    """Return the IPv4 address or the IPv6 /64 of an address, with or without a port; None if it is no address."""
+    """Return the IPv4 address or the IPv6 /64 of an address, with or without a port; None if it is not an address."""
     text = address.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -43,7 +43,7 @@ def network_of(client: str) -> str:
 
 
 def client_address(headers: Iterable[tuple[bytes, bytes]], peer: str, trusted_proxies: int) -> str:
-    """Return the client of a request: an IPv4 address or an IPv6 /64; ``peer`` if that is no address.
+    """Return the client of a request: an IPv4 address or an IPv6 /64; ``peer`` if that is not an address.
 
     Each of the ``trusted_proxies`` appends the address that it saw to X-Forwarded-For. The client may have invented
     whatever is left of those, so the address is counted from the right.

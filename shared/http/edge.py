@@ -199,8 +199,8 @@ class Edge:
         """Put the request's API key into the scope, or return the error that refuses it. Does no I/O."""
         if any(text.startswith("sk_") for text in keys_in_url):
             return errors.Forbidden(
-                "A secret API key must never be in a URL: logs and histories have it now. Revoke it, and send its "
-                "successor in the header X-API-Key."
+                "A secret API key must never be in a URL, because logs and browser histories keep URLs. Revoke this "
+                "key, and send a new one in the header X-API-Key."
             )
         texts = {*keys, *keys_in_url}
         if len(texts) > 1:
@@ -208,14 +208,14 @@ class Edge:
         key = api_keys.verify(texts.pop())
         if key is None:
             return errors.InvalidApiKey(
-                "The API key was not made here, or its signing key was rotated; GET /admin/api-keys lists the valid "
-                "ones. Reading the catalog needs none.",
+                "The API key was not created here, or its signing key was rotated; GET /admin/api-keys lists the valid "
+                "keys. Reading the catalog needs no key.",
                 headers=KEY_CHALLENGE,
             )
         if key.kind == "secret" and has_origin:
             return errors.Forbidden(
-                "A secret API key must not be sent by a browser, whose users can read it. Use a publishable key, and a "
-                "token of POST /auth/user-token for the user."
+                "A secret API key must not be sent by a browser, because its user can read it. Use a publishable key, "
+                "and a token from POST /auth/user-token for the user."
             )
         scope["aisle.key"] = key
         revocations.refresh()

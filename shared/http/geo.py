@@ -1,4 +1,4 @@
-"""A place for requests that name none: where the load balancer saw the client, by the header that GEO_HEADER names."""
+"""A location for requests without one: the client's, as the load balancer reports it in the header GEO_HEADER."""
 
 import math
 from collections.abc import Iterable, Sequence

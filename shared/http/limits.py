@@ -63,7 +63,7 @@ class Limiter:
         return limit - seen.total - seen.pending, reset_s
 
     def charge(self, client: str, cost: int) -> None:
-        """Count what a request turned out to cost beyond what ``take`` counted: it is missing to the next requests."""
+        """Count the cost of a request beyond what ``take`` counted; the next requests have that much less left."""
         if (seen := self.clients.get(client)) is not None:
             seen.pending += cost
 
@@ -116,7 +116,7 @@ class Pace:
         wait = max(0.0, (ahead - PACE_BURST_BYTES) / PACE_BYTES_S)
         if wait > PACE_WAIT_S:
             raise RateLimited(
-                "Too many large bodies in a short time; send smaller ones, or the same again later.",
+                "Too many large bodies in a short time; send smaller ones, or try again later.",
                 headers={"Retry-After": str(int(PACE_WAIT_S))},
             )
         self.clients[client] = (ahead, now)

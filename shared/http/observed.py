@@ -27,7 +27,7 @@ def method_of(scope: Scope) -> str:
 
 
 class Observed:
-    """What becomes known of a request while it is answered."""
+    """What becomes known about a request while it is being answered."""
 
     def __init__(self, function: str, scope: Scope, span: spans.Span, started: float) -> None:
         self.function = function

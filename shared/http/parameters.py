@@ -57,13 +57,13 @@ Cursor = Annotated[
     Field(
         max_length=MAX_CURSOR_CHARACTERS,
         pattern="^[A-Za-z0-9_-]+$",
-        description="Cursor from `next` of the page before; instead of `page`.",
+        description="Cursor: `next` of the previous page. Replaces `page`.",
     ),
 ]
 
 
 def require_one_start(page: int, after: str | None) -> None:
-    """Raise ValueError for a page number beside a cursor."""
+    """Raise ValueError if both a page number and a cursor are given."""
     if after is not None and page != 1:
         raise ValueError("send page or after, not both")
 
@@ -92,7 +92,7 @@ class CursorPageQuery(PageQuery):
 
     @model_validator(mode="after")
     def with_one_start(self) -> Self:
-        """Refuse a page number beside a cursor."""
+        """Refuse a page number together with a cursor."""
         require_one_start(self.page, self.after)
         return self
 
@@ -128,7 +128,7 @@ def ids_in(value: str, max_ids: int) -> list[int]:
         return []
     texts = value.split(",")
     if len(texts) > max_ids or not all(re.fullmatch("[1-9][0-9]{0,14}", text) for text in texts):
-        raise ValueError(f"must be up to {max_ids} ids of 1 or more, separated by commas")
+        raise ValueError(f"must be at most {max_ids} positive ids, separated by commas")
     return list(dict.fromkeys(map(int, texts)))
 
 

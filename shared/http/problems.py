@@ -69,7 +69,7 @@ def _may_run_again(request: Request) -> bool:
 
 
 def _explained(error: Exception) -> AppError | None:
-    """Return what a wrong role or a missing schema answers instead of an unexpected error; None for any other error."""
+    """Return the problem that describes a wrong role or a missing schema; None for any other error."""
     # imported here: only a failure needs it
     from shared.storage.schema import presence
 

@@ -45,7 +45,7 @@ _state = _Revocations()
 
 
 def refresh() -> None:
-    """Begin to read the revoked ids if they were not read for SYNC_S. Needs a running loop."""
+    """Start reading the revoked ids unless they were read in the last SYNC_S. Needs a running event loop."""
     now = time.monotonic()
     if now - _state.synced_at < SYNC_S:
         return
@@ -74,6 +74,6 @@ def is_revoked(key_id: str) -> bool:
 
 @closed_on_reset
 def close() -> None:
-    """Forget everything: the next request reads anew."""
+    """Forget everything: the next request reads the ids again."""
     global _state
     _state = _Revocations()

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class PersonalDataExport(BaseModel):
-    """Everything held on a user. Beside these members there is one list per kind of record, as it is stored."""
+    """Everything held on a user. Besides these members, there is one list per kind of record, as it is stored."""
 
     model_config = ConfigDict(extra="allow")
 

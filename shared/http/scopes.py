@@ -39,7 +39,7 @@ def header(scope: Scope, name: bytes) -> bytes:
 
 
 def is_preflight(scope: Scope) -> bool:
-    """Return whether a request to OPTIONS asks whether a browser may send another one."""
+    """Return whether an OPTIONS request is a CORS preflight: a browser asks whether it may send another request."""
     return bool(header(scope, b"access-control-request-method") and header(scope, b"origin"))
 
 

@@ -1,4 +1,4 @@
-"""Which credentials an operation takes, for its description: as the dependency decides that lets a request in."""
+"""Which credentials an operation takes, for its description. The dependency that admits a request decides."""
 
 from collections.abc import Iterator
 from typing import Any

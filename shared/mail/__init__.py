@@ -57,6 +57,6 @@ def deliver(mail: Mail) -> None:
         address = ascii_email(mail.to)
     except ValueError:
         # the error's own text has the domain
-        raise MailFailed("No mail system knows the address: IDNA does not allow its domain.") from None
+        raise MailFailed("No mail system can deliver to the address: IDNA does not allow its domain.") from None
     adapter = import_module(f"shared.mail.{ADAPTERS[scheme]}")
     adapter.deliver(replace(mail, to=address))

@@ -27,7 +27,7 @@ def compose(mail: Mail) -> EmailMessage:
         message["Subject"] = mail.subject
     except ValueError:
         # the error's own text has the address
-        raise MailFailed("The address cannot stand in a header.") from None
+        raise MailFailed("The address cannot be used in a mail header.") from None
     message["Date"] = formatdate()
     message["Message-ID"] = make_msgid(domain=domain)
     # no out-of-office replies (RFC 3834)

@@ -11,14 +11,14 @@ from shared.tables.columns import Columns
 from shared.tables.text_files import MAX_RECORD_BYTES, open_text
 
 _ARRAY: Final = (
-    "The file is a JSON array; write one object a line (JSON lines), as jq -c '.[]' does, or in pandas "
+    "The file is a JSON array; write one object per line (JSON lines), as jq -c '.[]' does, or in pandas "
     "to_json(orient='records', lines=True)."
 )
 
 
 def _no_number(name: str) -> None:
     if name != "NaN":
-        raise ValueError(f"{name} is no number")
+        raise ValueError(f"{name} is not a number")
 
 
 def _loads(line: bytes) -> Any:

@@ -34,7 +34,7 @@ def _time(name: str, text: str, *, is_end: bool) -> datetime:
         time = datetime.fromisoformat(text.strip())
     except ValueError:
         raise UnreadableOffer(
-            name, f"is no time such as 2026-03-01 or 2026-03-01T10:00+01:00; got {text[:40]!r}"
+            name, f"is not a time such as 2026-03-01 or 2026-03-01T10:00+01:00; got {text[:40]!r}"
         ) from None
     if is_end and len(text.strip()) <= 10:
         # a day as the end of a sale belongs to it

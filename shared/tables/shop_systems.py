@@ -28,7 +28,7 @@ Shaper = Callable[[Mapping[str, str]], Fields | NoProduct]
 IMAGE_ROW: Final = NoProduct("is a further image of the product above")
 COMMON_ROW: Final = NoProduct("is the common part of variants, which follow as rows of their own")
 GROUPED_ROW: Final = NoProduct("is a group of products, which are rows of their own")
-STORE_VIEW_ROW: Final = NoProduct("repeats a product in the words of another store view")
+STORE_VIEW_ROW: Final = NoProduct("repeats a product with the texts of another store view")
 # memory of one file: the common parts of variants whose rows have not come yet
 MAX_PARENTS: Final = 200_000
 

@@ -34,5 +34,6 @@ def parse_zone(text: str | None) -> tzinfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise InvalidRequest(
-            f"timezone: {name[:100]!r} is no time zone; write a name such as Europe/Berlin or an offset such as +01:00."
+            f"timezone: {name[:100]!r} is not a time zone; write a name such as Europe/Berlin or an offset such as "
+            "+01:00."
         ) from None

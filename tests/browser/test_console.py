@@ -60,7 +60,7 @@ def test_an_owner_s_walk(
         page.get_by_text(f"Unit: {overview['currency']} per day. Days in {overview['time_zone']}.").first
     ).to_be_visible()
     best = overview["top_products"][0]["product"]
-    expect(table(page, "What sells").get_by_role("link").first).to_have_attribute(
+    expect(table(page, "Top products").get_by_role("link").first).to_have_attribute(
         "href", f"#/catalog/products/{best['id']}"
     )
     visitor.keep_picture(f"console-{device}-{scheme}-overview")

@@ -156,7 +156,7 @@ def test_what_happens_is_seen_live(visit: Visit, owner: Login, api: httpx.Client
     )
     expect(page.get_by_text("Unit: messages per minute. Times in")).to_be_visible()
     queues = table(page, "Waiting messages")
-    expect(queues.get_by_role("row").filter(has_text="update_preferences")).to_contain_text("Nothing waits")
+    expect(queues.get_by_role("row").filter(has_text="update_preferences")).to_contain_text("No messages waiting")
     routes = table(page, "Requests by route")
     sent = routes.get_by_role("row").filter(has_text="POST /events")
     expect(sent).to_contain_text("ms")
@@ -225,13 +225,13 @@ def test_an_image_is_uploaded_and_shown(visit: Visit, owner: Login, api: httpx.C
     expect(page.get_by_label("Brand", exact=True)).to_have_value("Typed before")
     address = api.get(f"/products/{hostile['product']}").json()["image_url"]
     assert f"/images/{hostile['product']}/" in address
-    expect(page.get_by_label("Address of the picture", exact=True)).to_have_value(address)
+    expect(page.get_by_label("Address of the image", exact=True)).to_have_value(address)
     page.wait_for_function("() => document.querySelector('img.image-now')?.naturalWidth === 8")
     visitor.keep_picture("console-image-uploaded")
     # a file that lies about its type is refused by the server
     visitor.expected.append("415")
     picker.set_input_files({"name": "y.png", "mimeType": "image/png", "buffer": b"<svg onload='alert(1)'/>"})
-    expect(page.get_by_text("The file is no image/png")).to_be_visible()
+    expect(page.get_by_text("The content of the file is not image/png")).to_be_visible()
     assert api.get(f"/products/{hostile['product']}").json()["image_url"] == address
 
 

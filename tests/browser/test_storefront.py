@@ -174,7 +174,7 @@ def test_a_guest_takes_everything_along_into_an_account(visit: Visit) -> None:
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password", exact=True).fill("a plum in the rain")
     page.get_by_role("button", name="Sign up").click()
-    expect(page.get_by_text("What you did as a guest is in your account")).to_be_visible()
+    expect(page.get_by_text("What you did as a guest is now in your account")).to_be_visible()
     expect(page.locator(".header [href='#/cart'] .badge")).to_have_text("1")
     visitor.open("#/wishlist")
     expect(page.locator(".card-name")).to_have_text(name)
@@ -203,12 +203,12 @@ def test_shopping_as_a_customer_of_the_data_shows_their_shop(visit: Visit, api: 
     expect(page.locator("section[aria-labelledby=recommended]")).to_have_count(0)
     customer = api.get("/web/config.json").json()["shop_as"][0]["id"]
     page.locator("#shop-as").select_option(customer)
-    expect(page.get_by_text(f"You shop as customer {customer}.")).to_be_visible()
+    expect(page.get_by_text(f"You are shopping as customer {customer}.")).to_be_visible()
     answer = api.get("/recommendations", params={"user_id": customer, "k": 12, "explain": True}).json()
     links = page.locator("section[aria-labelledby=recommended] .card-name a")
     expect(links.first).to_have_attribute("href", f"#/product/{answer['recommendations'][0]['id']}")
     visitor.keep_picture("desktop-light-customer")
-    page.locator(".as-customer").get_by_role("button", name="Be yourself again").click()
+    page.locator(".as-customer").get_by_role("button", name="Shop as yourself again").click()
     expect(page.locator("section[aria-labelledby=recommended]")).to_have_count(0)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 
 class AccessToken(TypedDict):
-    """An access token without a refresh token: the shop's server gets the next one."""
+    """An access token without a refresh token: the shop's server requests the next access token."""
 
     access_token: str
     """JWT to send as `Authorization: Bearer <token>`."""
@@ -83,16 +83,17 @@ class AccountRegistration(TypedDict):
     """8 to 128 characters; common passwords are refused."""
 
     guest_user_id: NotRequired[str | None]
-    """Id of a guest whose cart, wishlist, history and preferences become the account's. A further login takes along
-    what came since. The request carries that guest's access token (`Authorization: Bearer`) or a secret API key.
+    """Id of a guest whose cart, wishlist, history and preferences become the account's. A later login also moves what
+    has been added since. The request carries that guest's access token (`Authorization: Bearer`) or a secret API
+    key.
     """
 
 
 class ApiKey(TypedDict):
-    """An API key without its text."""
+    """An API key, without the key itself."""
 
     id: str
-    """Id of the key: its second part."""
+    """Id of the API key: the second part of the key."""
 
     kind: Literal["publishable", "secret"]
     """`publishable` for pages and apps, `secret` for the shop's servers."""
@@ -101,17 +102,17 @@ class ApiKey(TypedDict):
     """What the key is for."""
 
     created_by: str
-    """Who made it."""
+    """Who created it."""
 
     created_at: str
-    """When it was made."""
+    """When it was created."""
 
     revoked_at: str | None
     """When it was revoked; null while it is valid."""
 
 
 class ApiKeyCreation(TypedDict):
-    """An API key to make."""
+    """An API key to create."""
 
     kind: Literal["publishable", "secret"]
     """`publishable` for pages and apps, `secret` for the shop's servers."""
@@ -141,7 +142,7 @@ class AuditLogEntry(TypedDict):
     """Id of the entry."""
 
     at: str
-    """When it was made."""
+    """When it happened."""
 
     actor: str
     """Id of the account, `admin-token`, `command-line`, `anonymous`, or `erased` for an erased account."""
@@ -199,7 +200,7 @@ class BoughtLine(TypedDict):
     """Number of pieces."""
 
     price: NotRequired[float | None]
-    """Price of a piece."""
+    """Unit price."""
 
 
 class BuyAgain(TypedDict):
@@ -240,7 +241,7 @@ class BuyAgainProduct(TypedDict):
     """Description; empty if there is none."""
 
     price: float
-    """Price of a piece."""
+    """Unit price."""
 
     list_price: float | None
     """Price before a discount; null if there is none."""
@@ -273,7 +274,7 @@ class BuyAgainProduct(TypedDict):
     """Pieces in stock."""
 
     stock_counted: bool
-    """`false`: `quantity` only tells whether it is in stock, above 0 or not."""
+    """`false`: `quantity` only says whether the product is in stock (above 0) or not."""
 
     is_active: bool
     """Whether the product is shown to shoppers."""
@@ -288,10 +289,10 @@ class BuyAgainProduct(TypedDict):
     """Number of ratings or reviews; null if unknown."""
 
     latitude: float | None
-    """Degrees north of where the product is; null if unknown."""
+    """Latitude of the product in degrees; null if unknown."""
 
     longitude: float | None
-    """Degrees east of where the product is; null if unknown."""
+    """Longitude of the product in degrees; null if unknown."""
 
     views: int
     """Number of views."""
@@ -315,7 +316,7 @@ class BuyAgainProduct(TypedDict):
     """Why the product was recommended, if the request has `explain=true`."""
 
     distance_km: NotRequired[float | None]
-    """Distance from `latitude` and `longitude`, if the request has them; null for a product without a place."""
+    """Distance from `latitude` and `longitude`, if the request has them; null for a product without a location."""
 
     last_purchased_at: str
     """When the user last bought it."""
@@ -376,13 +377,13 @@ class CartItem(TypedDict):
     """Number of pieces."""
 
     price_when_added: float
-    """Price of a piece when it was added."""
+    """Unit price when the product was added."""
 
     price: float
-    """Price of a piece now."""
+    """Current unit price."""
 
     line_total: float
-    """Price now times quantity."""
+    """Current unit price times quantity."""
 
     added_at: str
     """When the product was added."""
@@ -410,22 +411,22 @@ class CatalogFeed(TypedDict):
     """Address of the file: https://, gs:// or s3://, without credentials."""
 
     preset: NotRequired[str | None]
-    """Whose export it is; detected if omitted. `medusa` pulls a Medusa server's API."""
+    """System that exports the file; detected if omitted. `medusa` pulls a Medusa server's API."""
 
     columns: NotRequired[str | None]
     """FIELD:COLUMN pairs, as for an import."""
 
     separator: NotRequired[str | None]
-    """Separator of a CSV."""
+    """Separator of a CSV file."""
 
     encoding: NotRequired[str | None]
     """Text encoding."""
 
     decimal: NotRequired[Literal[".", ","] | None]
-    """Decimal mark of a CSV's numbers."""
+    """Decimal mark of the numbers in a CSV file."""
 
     format: NotRequired[Literal["csv", "jsonl", "xml", "parquet"] | None]
-    """Format; by default by the address's ending, then by the file's first bytes."""
+    """Format; if omitted, detected from the ending of the address, then from the first bytes of the file."""
 
     every_minutes: NotRequired[int]
     """Minutes between two runs."""
@@ -476,13 +477,13 @@ class CatalogImport(TypedDict):
     """`POST /products/import`, the job import_catalog, or a feed."""
 
     feed_id: int | None
-    """Id of the feed, if it is one of a feed that exists."""
+    """Id of the feed, if the import belongs to a feed that still exists."""
 
     source: str
     """Where the rows came from, without credentials."""
 
     state: Literal["running", "succeeded", "failed"]
-    """How it stands."""
+    """State of the import."""
 
     rows_read: int
     """Number of rows read so far."""
@@ -516,7 +517,7 @@ class Category(TypedDict):
     """Path of the category, such as `Women > Shoes`."""
 
     parent_id: int | None
-    """Id of the category that contains it; null at the top."""
+    """Id of the parent category; null for a top-level category."""
 
     product_count: int
     """Number of products in the category and its subcategories."""
@@ -539,14 +540,14 @@ class CategoryFacet(TypedDict):
 
 
 class CheckoutRequest(TypedDict):
-    """Conditions and means of payment of a checkout."""
+    """The expected total and the payment of a checkout."""
 
     expected_total: NotRequired[float | str | None]
-    """The total that the shopper saw; rounded as the currency is. 409 if the total has changed since."""
+    """The total that the shopper saw, rounded to the decimals of the currency. 409 if the total has changed since."""
 
     payment_token: NotRequired[str | None]
     """The token that the storefront got from the payment provider. The built-in test provider accepts any token;
-    `decline` and `time-out` make it decline and not answer.
+    `decline` makes it decline the payment, and `time-out` makes it not answer.
     """
 
 
@@ -575,13 +576,13 @@ class CountedSearch(TypedDict):
     """The text, in lower case."""
 
     searches: int
-    """How often it was searched for. One client counts once a day."""
+    """How often it was searched for. Each client counts once a day."""
 
     results: int | None
-    """Products that the last search found; null if it is not known."""
+    """Number of products that the last search found; null if unknown."""
 
     last_at: str
-    """When it last counted."""
+    """When it was last counted."""
 
 
 class DailyEventCount(TypedDict):
@@ -610,7 +611,7 @@ class DailyFigures(TypedDict):
     """The day."""
 
     revenue: float
-    """Revenue without what was given back."""
+    """Revenue, net of refunds."""
 
     purchases: int
     """Number of purchased lines."""
@@ -660,7 +661,7 @@ class Dashboard(TypedDict):
     """The shop at a glance, at most a minute old."""
 
     events_by_day: list[DailyEventCount]
-    """The last 30 days, today live."""
+    """Events of the last 30 days, including today so far."""
 
     top_trending: list[TrendingEntry]
     """The first ten products of each window."""
@@ -681,7 +682,7 @@ class Dashboard(TypedDict):
     """Number of active products."""
 
     active_model: ModelVersion | None
-    """The model version that serves; null if there is none."""
+    """The active model version; null if there is none."""
 
     jobs: list[JobRun]
     """The last run of each job."""
@@ -777,10 +778,14 @@ class Event(TypedDict):
     """What the user did."""
 
     sent_at: NotRequired[str | None]
-    """When the client sent the request, by its own clock. A wrong clock corrects `timestamp`."""
+    """When the client sent the request, by its own clock. If that clock is wrong, `timestamp` is corrected by the
+    difference.
+    """
 
     timestamp: NotRequired[str | None]
-    """When it happened, in ISO 8601 with a time zone. If omitted, or up to a day ahead, the time of the request."""
+    """When it happened, in ISO 8601 with a time zone. If omitted, or up to a day in the future, the time of the request
+    is used.
+    """
 
     session_id: NotRequired[str | None]
     """The client's id of the visit."""
@@ -810,17 +815,17 @@ class EventAccepted(TypedDict):
     """Always `accepted`."""
 
     note: NotRequired[str | None]
-    """What was changed: a time that was ahead. Null if nothing."""
+    """What was changed: a `timestamp` in the future. Null if nothing was changed."""
 
 
 class EventBatch(TypedDict):
-    """Up to 500 events of any users. Each event is accepted or rejected by itself."""
+    """Up to 500 events of any users. Each event is accepted or rejected on its own."""
 
     events: list[Event | ReportedOrder | ReportedRefund]
     """The events, in any order."""
 
     sent_at: NotRequired[str | None]
-    """When the client sent the request, by its own clock, of every event without its own."""
+    """When the client sent the request, by its own clock; applies to every event without its own `sent_at`."""
 
 
 class EventBatchResult(TypedDict):
@@ -833,11 +838,11 @@ class EventBatchResult(TypedDict):
     """The other events, in the order of the request."""
 
     notes: list[EventNote]
-    """What was changed of accepted events."""
+    """What was changed in accepted events."""
 
 
 class EventNote(TypedDict):
-    """What was changed of an accepted event."""
+    """What was changed in an accepted event."""
 
     index: int
     """Position of the event in the request, from 0."""
@@ -888,22 +893,22 @@ class FeedPatch(TypedDict):
     """Address of the file: https://, gs:// or s3://, without credentials."""
 
     preset: NotRequired[str | None]
-    """Whose export it is; detected if omitted. `medusa` pulls a Medusa server's API."""
+    """System that exports the file; detected if omitted. `medusa` pulls a Medusa server's API."""
 
     columns: NotRequired[str | None]
     """FIELD:COLUMN pairs, as for an import."""
 
     separator: NotRequired[str | None]
-    """Separator of a CSV."""
+    """Separator of a CSV file."""
 
     encoding: NotRequired[str | None]
     """Text encoding."""
 
     decimal: NotRequired[Literal[".", ","] | None]
-    """Decimal mark of a CSV's numbers."""
+    """Decimal mark of the numbers in a CSV file."""
 
     format: NotRequired[Literal["csv", "jsonl", "xml", "parquet"] | None]
-    """Format; by default by the address's ending, then by the file's first bytes."""
+    """Format; if omitted, detected from the ending of the address, then from the first bytes of the file."""
 
     every_minutes: NotRequired[int]
     """Minutes between two runs."""
@@ -930,22 +935,22 @@ class FeedWrite(TypedDict):
     """Address of the file: https://, gs:// or s3://, without credentials."""
 
     preset: NotRequired[str | None]
-    """Whose export it is; detected if omitted. `medusa` pulls a Medusa server's API."""
+    """System that exports the file; detected if omitted. `medusa` pulls a Medusa server's API."""
 
     columns: NotRequired[str | None]
     """FIELD:COLUMN pairs, as for an import."""
 
     separator: NotRequired[str | None]
-    """Separator of a CSV."""
+    """Separator of a CSV file."""
 
     encoding: NotRequired[str | None]
     """Text encoding."""
 
     decimal: NotRequired[Literal[".", ","] | None]
-    """Decimal mark of a CSV's numbers."""
+    """Decimal mark of the numbers in a CSV file."""
 
     format: NotRequired[Literal["csv", "jsonl", "xml", "parquet"] | None]
-    """Format; by default by the address's ending, then by the file's first bytes."""
+    """Format; if omitted, detected from the ending of the address, then from the first bytes of the file."""
 
     every_minutes: NotRequired[int]
     """Minutes between two runs."""
@@ -972,7 +977,7 @@ class Feedback(TypedDict):
     """Id of the product."""
 
     external_id: NotRequired[str | None]
-    """The shop's own id of the product, instead."""
+    """The shop's own id of the product, instead of `product_id`."""
 
     action: Literal["impression", "click", "add_to_cart", "purchase"]
     """What the user did with it."""
@@ -1010,7 +1015,7 @@ class FoundProduct(TypedDict):
     """Description; empty if there is none."""
 
     price: float
-    """Price of a piece."""
+    """Unit price."""
 
     list_price: float | None
     """Price before a discount; null if there is none."""
@@ -1043,7 +1048,7 @@ class FoundProduct(TypedDict):
     """Pieces in stock."""
 
     stock_counted: bool
-    """`false`: `quantity` only tells whether it is in stock, above 0 or not."""
+    """`false`: `quantity` only says whether the product is in stock (above 0) or not."""
 
     is_active: bool
     """Whether the product is shown to shoppers."""
@@ -1058,10 +1063,10 @@ class FoundProduct(TypedDict):
     """Number of ratings or reviews; null if unknown."""
 
     latitude: float | None
-    """Degrees north of where the product is; null if unknown."""
+    """Latitude of the product in degrees; null if unknown."""
 
     longitude: float | None
-    """Degrees east of where the product is; null if unknown."""
+    """Longitude of the product in degrees; null if unknown."""
 
     views: int
     """Number of views."""
@@ -1076,17 +1081,17 @@ class FoundProduct(TypedDict):
     """When the product last changed."""
 
     distance_km: NotRequired[float | None]
-    """Distance from `latitude` and `longitude` of the request; null for a product without a place."""
+    """Distance from `latitude` and `longitude` of the request; null for a product without a location."""
 
 
 class FrequentlyBoughtTogether(TypedDict):
     """Products bought together with the requested ones, best first."""
 
     product_id: int | list[int | None] | None
-    """A list if the request named several products; null for one that does not exist."""
+    """Id of the requested product; a list if the request named several. Null for a product that does not exist."""
 
     external_id: str | list[str | None] | None
-    """The shop's own ids, in the same form."""
+    """The shop's own ids of the products, in the same form as `product_id`."""
 
     products: list[FrequentlyBoughtTogetherProduct]
     """The products, best first."""
@@ -1120,7 +1125,7 @@ class FrequentlyBoughtTogetherProduct(TypedDict):
     """Description; empty if there is none."""
 
     price: float
-    """Price of a piece."""
+    """Unit price."""
 
     list_price: float | None
     """Price before a discount; null if there is none."""
@@ -1153,7 +1158,7 @@ class FrequentlyBoughtTogetherProduct(TypedDict):
     """Pieces in stock."""
 
     stock_counted: bool
-    """`false`: `quantity` only tells whether it is in stock, above 0 or not."""
+    """`false`: `quantity` only says whether the product is in stock (above 0) or not."""
 
     is_active: bool
     """Whether the product is shown to shoppers."""
@@ -1168,10 +1173,10 @@ class FrequentlyBoughtTogetherProduct(TypedDict):
     """Number of ratings or reviews; null if unknown."""
 
     latitude: float | None
-    """Degrees north of where the product is; null if unknown."""
+    """Latitude of the product in degrees; null if unknown."""
 
     longitude: float | None
-    """Degrees east of where the product is; null if unknown."""
+    """Longitude of the product in degrees; null if unknown."""
 
     views: int
     """Number of views."""
@@ -1195,7 +1200,7 @@ class FrequentlyBoughtTogetherProduct(TypedDict):
     """Why the product was recommended, if the request has `explain=true`."""
 
     distance_km: NotRequired[float | None]
-    """Distance from `latitude` and `longitude`, if the request has them; null for a product without a place."""
+    """Distance from `latitude` and `longitude`, if the request has them; null for a product without a location."""
 
     lift: float
     """How many times more often both are bought together than if they were independent; above 1."""
@@ -1208,7 +1213,7 @@ class FrequentlyBoughtTogetherProduct(TypedDict):
 
 
 class GuestMerge(TypedDict):
-    """Result of merging a guest into the account. Pieces and wishes that do not fit stay with the guest."""
+    """Result of merging a guest into the account. Cart and wishlist items that do not fit stay with the guest."""
 
     merged: bool
     """`false`: the guest was erased, or belongs to another account; nothing moved."""
@@ -1224,7 +1229,7 @@ class ImageChoice(TypedDict):
     """The uploaded file that becomes the image of a product."""
 
     upload: str
-    """`upload` of `POST …/image-upload`."""
+    """The `upload` that `POST …/image-upload` returned."""
 
 
 class ImageUpload(TypedDict):
@@ -1237,13 +1242,13 @@ class ImageUpload(TypedDict):
     """Method of the request with the file."""
 
     url: str
-    """Address that takes the file once; relative to this API in the local system."""
+    """URL that accepts the file once; relative to this API on the local system."""
 
     headers: dict[str, str]
-    """Headers of that request. The address takes the file with all of them alone."""
+    """Headers of that request; all of them are required."""
 
     expires_at: str
-    """When address and token end."""
+    """When the URL and the token expire."""
 
 
 class ImportList(TypedDict):
@@ -1278,7 +1283,7 @@ class ImportReport(TypedDict):
     """Number of rows that equal the stored product."""
 
     repeated: list[RepeatedRow]
-    """Rows that a later row of the same `external_id` replaced."""
+    """Rows that a later row with the same `external_id` replaced."""
 
     products: list[ImportedProduct]
     """The products of the rows that are used, with both ids."""
@@ -1287,13 +1292,13 @@ class ImportReport(TypedDict):
     """The rejected rows by reason, the most frequent first."""
 
     skipped: list[LeftOutRows]
-    """Rows that are no products by themselves, such as further images, by reason."""
+    """Rows that are not products in themselves, such as further images, by reason."""
 
     preset: str
-    """Whose export the file was read as."""
+    """The system whose export format was assumed."""
 
     columns: dict[str, str]
-    """The file's column of each field that was read."""
+    """For each field that was read, its column in the file."""
 
     ignored_columns: list[str]
     """Columns that were not read."""
@@ -1318,13 +1323,13 @@ class ImportWithReport(TypedDict):
     """`POST /products/import`, the job import_catalog, or a feed."""
 
     feed_id: int | None
-    """Id of the feed, if it is one of a feed that exists."""
+    """Id of the feed, if the import belongs to a feed that still exists."""
 
     source: str
     """Where the rows came from, without credentials."""
 
     state: Literal["running", "succeeded", "failed"]
-    """How it stands."""
+    """State of the import."""
 
     rows_read: int
     """Number of rows read so far."""
@@ -1467,8 +1472,8 @@ class LeftCartItem(TypedDict):
     """Number of pieces that stay in the guest's cart."""
 
     reason: Literal["cart_full", "insufficient_stock", "quantity_limit"]
-    """`cart_full`: the cart has no room for another product. `insufficient_stock`: with the account's own there are
-    more than in stock. `quantity_limit`: more than a line holds.
+    """`cart_full`: the cart has no room for another product. `insufficient_stock`: together with the account's own,
+    there are more pieces than in stock. `quantity_limit`: more pieces than a cart item may have.
     """
 
 
@@ -1498,8 +1503,9 @@ class LoginRequest(TypedDict):
     """Password of the account."""
 
     guest_user_id: NotRequired[str | None]
-    """Id of a guest whose cart, wishlist, history and preferences become the account's. A further login takes along
-    what came since. The request carries that guest's access token (`Authorization: Bearer`) or a secret API key.
+    """Id of a guest whose cart, wishlist, history and preferences become the account's. A later login also moves what
+    has been added since. The request carries that guest's access token (`Authorization: Bearer`) or a secret API
+    key.
     """
 
 
@@ -1510,7 +1516,7 @@ class LoginTokens(TypedDict):
     """JWT to send as `Authorization: Bearer <token>`."""
 
     refresh_token: str
-    """Exchanges for a new pair at POST /auth/refresh, once."""
+    """Can be exchanged for a new pair at POST /auth/refresh, once."""
 
     token_type: NotRequired[Literal["bearer"]]
     """Always `bearer`."""
@@ -1533,26 +1539,26 @@ class MailAccepted(TypedDict):
 
 
 class MessagesOfMinute(TypedDict):
-    """The messages with events of a minute. A message has the events of one user from one request."""
+    """The messages with events in one minute. A message has the events of one user from one request."""
 
     start: str
     """When the minute began."""
 
     accepted: int
-    """Messages that Pub/Sub took from the functions."""
+    """Messages that Pub/Sub accepted from the functions."""
 
     applied: int
     """Messages whose events took effect."""
 
 
 class ModelActivation(TypedDict):
-    """A change of the model version that serves."""
+    """A change of the active model version."""
 
     version: int
-    """The version that serves now."""
+    """The version that is active now."""
 
     previous: int | None
-    """The version that served before; null if there was none."""
+    """The version that was active before; null if there was none."""
 
 
 class ModelVersion(TypedDict):
@@ -1568,10 +1574,10 @@ class ModelVersion(TypedDict):
     """Parameters of the algorithm."""
 
     metrics: dict[str, Any]
-    """Metrics of its evaluation, and of the version before."""
+    """Metrics of its evaluation, and those of the previous version."""
 
     active: bool
-    """Whether it serves."""
+    """Whether this version serves recommendations."""
 
     published_at: str
     """When it was published."""
@@ -1588,10 +1594,10 @@ class ModelVersionList(TypedDict):
 
 
 class NewApiKey(TypedDict):
-    """A new API key with its text."""
+    """A new API key, with the key itself."""
 
     id: str
-    """Id of the key: its second part."""
+    """Id of the API key: the second part of the key."""
 
     kind: Literal["publishable", "secret"]
     """`publishable` for pages and apps, `secret` for the shop's servers."""
@@ -1600,10 +1606,10 @@ class NewApiKey(TypedDict):
     """What the key is for."""
 
     created_by: str
-    """Who made it."""
+    """Who created it."""
 
     created_at: str
-    """When it was made."""
+    """When it was created."""
 
     revoked_at: str | None
     """When it was revoked; null while it is valid."""
@@ -1619,7 +1625,7 @@ class NewCartItem(TypedDict):
     """Id of the product."""
 
     external_id: NotRequired[str | None]
-    """The shop's own id of the product, instead."""
+    """The shop's own id of the product, instead of `product_id`."""
 
     quantity: NotRequired[int]
     """Number of pieces."""
@@ -1629,7 +1635,7 @@ class NewImage(TypedDict):
     """An image that staff are about to upload."""
 
     content_type: Literal["image/png", "image/jpeg", "image/webp"]
-    """Type of the file. SVG is not taken, since it can hold scripts."""
+    """Type of the file. SVG is not accepted, because it can contain scripts."""
 
     size: int
     """Size of the file in bytes, at most 5 MiB."""
@@ -1646,7 +1652,7 @@ class NewPassword(TypedDict):
 
 
 class Operations(TypedDict):
-    """How the system works."""
+    """How the system is performing."""
 
     source: Literal["local", "cloud_monitoring", "none"]
     """Where the figures come from."""
@@ -1655,13 +1661,13 @@ class Operations(TypedDict):
     """The last 60 minutes, oldest first."""
 
     queues: list[WaitingMessages] | None
-    """The event functions."""
+    """The messages waiting for each event function."""
 
     routes: list[RouteFigures] | None
     """Routes with requests, the one with most first."""
 
     unavailable: list[UnavailableFigure]
-    """What is null, or lacks a part, and why."""
+    """Which figures are null or incomplete, and why."""
 
 
 class Order(TypedDict):
@@ -1714,7 +1720,7 @@ class OrderItem(TypedDict):
     """Number of pieces."""
 
     price: float
-    """Price of a piece."""
+    """Unit price."""
 
     line_total: float
     """Price times quantity."""
@@ -1788,7 +1794,7 @@ class Overview(TypedDict):
     """Revenue of these days."""
 
     recommended_revenue: float
-    """The part of it that recommendations showed before."""
+    """The part of it from products that a recommendation showed to the buyer in the 24 hours before."""
 
     recommended_share: float | None
     """That part as a share; null without revenue."""
@@ -1797,7 +1803,7 @@ class Overview(TypedDict):
     """Each day, the oldest first."""
 
     top_products: list[TopProduct]
-    """The ten products of the greatest revenue."""
+    """The ten products with the greatest revenue."""
 
     recommendations_by_day: list[DailyRecommendations]
     """Reactions by day and kind."""
@@ -1850,7 +1856,7 @@ class Payment(TypedDict):
 
 
 class PersonalDataExport(TypedDict):
-    """Everything held on a user. Beside these members there is one list per kind of record, as it is stored."""
+    """Everything held on a user. Besides these members, there is one list per kind of record, as it is stored."""
 
     exported_at: str
     """When the export was made."""
@@ -1860,7 +1866,7 @@ class PersonalDataExport(TypedDict):
 
 
 class PopularProducts(TypedDict):
-    """Products bought most; the score is the number of purchases."""
+    """The products bought most often; the score is the number of purchases."""
 
     products: list[RankedProduct]
     """The products, best first."""
@@ -1920,7 +1926,7 @@ class Preview(TypedDict):
     """Parameters of the serving formula; docs/models.md explains them."""
 
     profile: list[ProfileProduct]
-    """The user's profile, the weightiest product first."""
+    """The user's profile, the product with the greatest weight first."""
 
     taste: list[TasteEntry]
     """The user's preferences, the strongest first."""
@@ -2024,7 +2030,7 @@ class PreviewRule(TypedDict):
 
 
 class PreviewedProduct(TypedDict):
-    """What tells a product apart."""
+    """The fields of a product that a preview shows."""
 
     id: int
     """Id of the product."""
@@ -2055,10 +2061,10 @@ class PriceFacet(TypedDict):
     """Number of products found in a price range."""
 
     min: float
-    """Lowest price, included, in whole units of the currency."""
+    """Lowest price, inclusive, in whole units of the currency."""
 
     max: float | None
-    """Highest price, included; null for no upper bound."""
+    """Highest price, inclusive; null for no upper bound."""
 
     count: int
     """Number of products found."""
@@ -2086,7 +2092,7 @@ class Product(TypedDict):
     """Description; empty if there is none."""
 
     price: float
-    """Price of a piece."""
+    """Unit price."""
 
     list_price: float | None
     """Price before a discount; null if there is none."""
@@ -2119,7 +2125,7 @@ class Product(TypedDict):
     """Pieces in stock."""
 
     stock_counted: bool
-    """`false`: `quantity` only tells whether it is in stock, above 0 or not."""
+    """`false`: `quantity` only says whether the product is in stock (above 0) or not."""
 
     is_active: bool
     """Whether the product is shown to shoppers."""
@@ -2134,10 +2140,10 @@ class Product(TypedDict):
     """Number of ratings or reviews; null if unknown."""
 
     latitude: float | None
-    """Degrees north of where the product is; null if unknown."""
+    """Latitude of the product in degrees; null if unknown."""
 
     longitude: float | None
-    """Degrees east of where the product is; null if unknown."""
+    """Longitude of the product in degrees; null if unknown."""
 
     views: int
     """Number of views."""
@@ -2192,7 +2198,9 @@ class ProductPatch(TypedDict):
     """Id of the group of variants, such as all sizes of a shirt. Answers show one product of a group."""
 
     variant_title: NotRequired[str | None]
-    """Size, colour and other options of a variant, such as `S / Black`, beside the name that all have."""
+    """Size, colour and other options of a variant, such as `S / Black`, in addition to the name that all variants
+    share.
+    """
 
     list_price: NotRequired[float | None]
     """Price before a discount. The product is on sale if it is above `price`."""
@@ -2210,8 +2218,8 @@ class ProductPatch(TypedDict):
     """When the product is or was first available, in ISO 8601 with a time zone."""
 
     category: NotRequired[str | None]
-    """Path of the category, which is created if it is new. `Home > Candles` is Candles inside Home. A name alone is the
-    top category of that name, or else the only category of that name.
+    """Path of the category, which is created if it is new. `Home > Candles` is Candles inside Home. A name alone means
+    the top-level category of that name, or else the only category of that name.
     """
 
     category_id: NotRequired[int | None]
@@ -2221,10 +2229,10 @@ class ProductPatch(TypedDict):
     """Brand."""
 
     latitude: NotRequired[float | None]
-    """Degrees north of where the product is; needs `longitude`."""
+    """Latitude of the product in degrees; requires `longitude`."""
 
     longitude: NotRequired[float | None]
-    """Degrees east of where the product is; needs `latitude`."""
+    """Longitude of the product in degrees; requires `latitude`."""
 
     name: NotRequired[str]
     """Name."""
@@ -2233,7 +2241,7 @@ class ProductPatch(TypedDict):
     """Description."""
 
     price: NotRequired[float]
-    """Price of a piece."""
+    """Unit price."""
 
     tags: NotRequired[list[str]]
     """Tags."""
@@ -2265,7 +2273,9 @@ class ProductWrite(TypedDict):
     """Id of the group of variants, such as all sizes of a shirt. Answers show one product of a group."""
 
     variant_title: NotRequired[str | None]
-    """Size, colour and other options of a variant, such as `S / Black`, beside the name that all have."""
+    """Size, colour and other options of a variant, such as `S / Black`, in addition to the name that all variants
+    share.
+    """
 
     list_price: NotRequired[float | None]
     """Price before a discount. The product is on sale if it is above `price`."""
@@ -2283,8 +2293,8 @@ class ProductWrite(TypedDict):
     """When the product is or was first available, in ISO 8601 with a time zone."""
 
     category: NotRequired[str | None]
-    """Path of the category, which is created if it is new. `Home > Candles` is Candles inside Home. A name alone is the
-    top category of that name, or else the only category of that name.
+    """Path of the category, which is created if it is new. `Home > Candles` is Candles inside Home. A name alone means
+    the top-level category of that name, or else the only category of that name.
     """
 
     category_id: NotRequired[int | None]
@@ -2294,10 +2304,10 @@ class ProductWrite(TypedDict):
     """Brand."""
 
     latitude: NotRequired[float | None]
-    """Degrees north of where the product is; needs `longitude`."""
+    """Latitude of the product in degrees; requires `longitude`."""
 
     longitude: NotRequired[float | None]
-    """Degrees east of where the product is; needs `latitude`."""
+    """Longitude of the product in degrees; requires `latitude`."""
 
     external_id: NotRequired[str | None]
     """The shop's own id, such as a stock code. If omitted, generated."""
@@ -2309,7 +2319,7 @@ class ProductWrite(TypedDict):
     """Description."""
 
     price: float
-    """Price of a piece."""
+    """Unit price."""
 
     tags: NotRequired[list[str]]
     """Tags."""
@@ -2358,7 +2368,7 @@ class ProfileProduct(TypedDict):
     """Weight in the profile."""
 
     event_type: str
-    """The weightiest event of the user with it."""
+    """The user's event with this product that has the greatest weight."""
 
 
 class RankedProduct(TypedDict):
@@ -2383,7 +2393,7 @@ class RankedProduct(TypedDict):
     """Description; empty if there is none."""
 
     price: float
-    """Price of a piece."""
+    """Unit price."""
 
     list_price: float | None
     """Price before a discount; null if there is none."""
@@ -2416,7 +2426,7 @@ class RankedProduct(TypedDict):
     """Pieces in stock."""
 
     stock_counted: bool
-    """`false`: `quantity` only tells whether it is in stock, above 0 or not."""
+    """`false`: `quantity` only says whether the product is in stock (above 0) or not."""
 
     is_active: bool
     """Whether the product is shown to shoppers."""
@@ -2431,10 +2441,10 @@ class RankedProduct(TypedDict):
     """Number of ratings or reviews; null if unknown."""
 
     latitude: float | None
-    """Degrees north of where the product is; null if unknown."""
+    """Latitude of the product in degrees; null if unknown."""
 
     longitude: float | None
-    """Degrees east of where the product is; null if unknown."""
+    """Longitude of the product in degrees; null if unknown."""
 
     views: int
     """Number of views."""
@@ -2458,7 +2468,7 @@ class RankedProduct(TypedDict):
     """Why the product was recommended, if the request has `explain=true`."""
 
     distance_km: NotRequired[float | None]
-    """Distance from `latitude` and `longitude`, if the request has them; null for a product without a place."""
+    """Distance from `latitude` and `longitude`, if the request has them; null for a product without a location."""
 
 
 class Reason(TypedDict):
@@ -2519,7 +2529,7 @@ class RecentlyViewedProduct(TypedDict):
     """Description; empty if there is none."""
 
     price: float
-    """Price of a piece."""
+    """Unit price."""
 
     list_price: float | None
     """Price before a discount; null if there is none."""
@@ -2552,7 +2562,7 @@ class RecentlyViewedProduct(TypedDict):
     """Pieces in stock."""
 
     stock_counted: bool
-    """`false`: `quantity` only tells whether it is in stock, above 0 or not."""
+    """`false`: `quantity` only says whether the product is in stock (above 0) or not."""
 
     is_active: bool
     """Whether the product is shown to shoppers."""
@@ -2567,10 +2577,10 @@ class RecentlyViewedProduct(TypedDict):
     """Number of ratings or reviews; null if unknown."""
 
     latitude: float | None
-    """Degrees north of where the product is; null if unknown."""
+    """Latitude of the product in degrees; null if unknown."""
 
     longitude: float | None
-    """Degrees east of where the product is; null if unknown."""
+    """Longitude of the product in degrees; null if unknown."""
 
     views: int
     """Number of views."""
@@ -2594,7 +2604,7 @@ class RecentlyViewedProduct(TypedDict):
     """Why the product was recommended, if the request has `explain=true`."""
 
     distance_km: NotRequired[float | None]
-    """Distance from `latitude` and `longitude`, if the request has them; null for a product without a place."""
+    """Distance from `latitude` and `longitude`, if the request has them; null for a product without a location."""
 
     viewed_at: str
     """The time of the last view."""
@@ -2673,8 +2683,7 @@ class RecommendationsBatchRequest(TypedDict):
     """Returns only products of this category and of the categories below it."""
 
     category: NotRequired[str | None]
-    """The same by path (`Women > Shoes`) or by name, which may be that of several categories. In any case of letters.
-    """
+    """The category by path (`Women > Shoes`) or by name, which several categories may share. Not case-sensitive."""
 
     user_ids: list[str]
     """Ids of the users, each once."""
@@ -2703,7 +2712,7 @@ class RefreshRequest(TypedDict):
 
 
 class RefundLine(TypedDict):
-    """What is given back of a product of an order."""
+    """The refund of a product of an order, or of some of its pieces."""
 
     external_id: NotRequired[str | None]
     """The shop's own id of the product, instead of `product_id`."""
@@ -2712,7 +2721,7 @@ class RefundLine(TypedDict):
     """Id of the product. Required without `external_id`."""
 
     quantity: NotRequired[int | None]
-    """Number of pieces. If omitted, all of the order."""
+    """Number of pieces. If omitted, all pieces in the order."""
 
 
 class RejectedEvent(TypedDict):
@@ -2811,7 +2820,7 @@ class ReportLink(TypedDict):
 
 
 class ReportedOrder(TypedDict):
-    """An order: each line is a purchase. Reporting it again, under any event id, counts once."""
+    """An order. Each line is a purchase. An order that is reported again, under any event id, counts once."""
 
     user_id: str
     """Id of the user: an account's (`acct_…`), a guest's (`guest_…`), the shop's own, or one that the browser
@@ -2822,10 +2831,14 @@ class ReportedOrder(TypedDict):
     """`order`."""
 
     sent_at: NotRequired[str | None]
-    """When the client sent the request, by its own clock. A wrong clock corrects `timestamp`."""
+    """When the client sent the request, by its own clock. If that clock is wrong, `timestamp` is corrected by the
+    difference.
+    """
 
     timestamp: NotRequired[str | None]
-    """When it happened, in ISO 8601 with a time zone. If omitted, or up to a day ahead, the time of the request."""
+    """When it happened, in ISO 8601 with a time zone. If omitted, or up to a day in the future, the time of the request
+    is used.
+    """
 
     session_id: NotRequired[str | None]
     """The client's id of the visit."""
@@ -2842,11 +2855,12 @@ class ReportedOrder(TypedDict):
     """The shop's id of the order. An order of Aisle's own checkout counts once."""
 
     lines: list[BoughtLine]
-    """The products, in the order of the shop: a line is known by its position."""
+    """The lines of the order. A line is identified by its position, so send the lines in the same sequence every time.
+    """
 
 
 class ReportedRefund(TypedDict):
-    """What was given back of an order, before or after the order arrives."""
+    """The refund of an order, or of a part of it. It may arrive before the order."""
 
     user_id: str
     """Id of the user: an account's (`acct_…`), a guest's (`guest_…`), the shop's own, or one that the browser
@@ -2857,10 +2871,14 @@ class ReportedRefund(TypedDict):
     """`refund`."""
 
     sent_at: NotRequired[str | None]
-    """When the client sent the request, by its own clock. A wrong clock corrects `timestamp`."""
+    """When the client sent the request, by its own clock. If that clock is wrong, `timestamp` is corrected by the
+    difference.
+    """
 
     timestamp: NotRequired[str | None]
-    """When it happened, in ISO 8601 with a time zone. If omitted, or up to a day ahead, the time of the request."""
+    """When it happened, in ISO 8601 with a time zone. If omitted, or up to a day in the future, the time of the request
+    is used.
+    """
 
     session_id: NotRequired[str | None]
     """The client's id of the visit."""
@@ -2877,7 +2895,7 @@ class ReportedRefund(TypedDict):
     """The id of the order."""
 
     lines: NotRequired[list[RefundLine] | None]
-    """What was given back. If omitted, the whole order."""
+    """The refunded lines. If omitted, the whole order."""
 
 
 class RoleAssignment(TypedDict):
@@ -2887,8 +2905,8 @@ class RoleAssignment(TypedDict):
     """The new role."""
 
     email: NotRequired[str | None]
-    """The account's email as you saw it: 409 if it is another one by now. Its holder can change it at any time, and the
-    link of a promotion goes to the one that it has.
+    """The account's email as you saw it; 409 if it has changed since. The account's holder can change it at any time,
+    and the link of a promotion goes to the current one.
     """
 
 
@@ -2899,20 +2917,20 @@ class RoleChange(TypedDict):
     """Id of the user."""
 
     role: str
-    """The role now."""
+    """The new role."""
 
     previous: str
-    """The role before."""
+    """The previous role."""
 
     registered_at: str
-    """Since when the account exists."""
+    """When the account was registered."""
 
     email_verified: bool
     """Whether the owner of the account's address has confirmed it."""
 
     link: str | None
     """After a promotion in a deployment without mail, the link that sets the account's password, once and within an
-    hour: hand it to the account's owner. Otherwise null.
+    hour: give it to the account's owner. Otherwise null.
     """
 
     mailed: bool
@@ -2926,7 +2944,7 @@ class RouteFigures(TypedDict):
     """Function that answers."""
 
     route: str | None
-    """Method and path; null where the function alone is known."""
+    """Method and path; null where only the function is known."""
 
     requests: int
     """Number of requests."""
@@ -2935,7 +2953,7 @@ class RouteFigures(TypedDict):
     """Requests answered with a status of 500 or more."""
 
     error_share: float
-    """Share of these requests."""
+    """Failed requests as a share of all."""
 
     p50_ms: float | None
     """Median of the time to answer, in milliseconds."""
@@ -2970,7 +2988,7 @@ class Rule(TypedDict):
     """Applies to this product."""
 
     external_id: NotRequired[str | None]
-    """The shop's own id of that product, instead."""
+    """The shop's own id of that product, instead of `product_id`."""
 
     category_id: NotRequired[int | None]
     """Applies to products of the category with this id and its subcategories."""
@@ -3066,7 +3084,7 @@ class RulePatch(TypedDict):
     """Applies to this product."""
 
     external_id: NotRequired[str | None]
-    """The shop's own id of that product, instead."""
+    """The shop's own id of that product, instead of `product_id`."""
 
     category_id: NotRequired[int | None]
     """Applies to products of the category with this id and its subcategories."""
@@ -3121,7 +3139,7 @@ class RulePreview(TypedDict):
     """Whether the rule changes the answer."""
 
     before: list[ComparedPlace]
-    """The answer of now."""
+    """The current answer."""
 
     after: list[ComparedPlace]
     """The answer with the rule."""
@@ -3137,7 +3155,7 @@ class RuleWrite(TypedDict):
     """Applies to this product."""
 
     external_id: NotRequired[str | None]
-    """The shop's own id of that product, instead."""
+    """The shop's own id of that product, instead of `product_id`."""
 
     category_id: NotRequired[int | None]
     """Applies to products of the category with this id and its subcategories."""
@@ -3192,7 +3210,7 @@ class ScoreParts(TypedDict):
     """Term of the trend."""
 
     nearness: float
-    """Factor for the distance to the user; 1 if a place is unknown."""
+    """Factor for the distance to the user; 1 if either location is unknown."""
 
     rules: float
     """Product of the factors of the shop's rules; 1 without any."""
@@ -3271,10 +3289,10 @@ class Segment(TypedDict):
     """When the segment was first found."""
 
     computed_at: str
-    """Time of the run whose figures these are."""
+    """When the run that computed these figures took place."""
 
     ended_at: str | None
-    """Since when there are no such users; null for a current segment."""
+    """When the segment ceased to exist; null for a current segment."""
 
 
 class SegmentCategory(TypedDict):
@@ -3317,7 +3335,7 @@ class SegmentProfile(TypedDict):
     """Mean number of days on which a member bought something."""
 
     spent: float
-    """Mean sum that a member spent."""
+    """Mean amount that a member spent."""
 
     buyers: float
     """Share of the members who bought something, from 0 to 1."""
@@ -3366,7 +3384,9 @@ class Shop(TypedDict):
     """Values that `search_language` accepts."""
 
     is_indexing: bool
-    """Whether a change of `search_language` is indexing products; until then, search asks in both."""
+    """Whether products are being re-indexed after a change of `search_language`. Until this ends, the search uses both
+    languages.
+    """
 
 
 class ShopPatch(TypedDict):
@@ -3408,7 +3428,7 @@ class SimilarProducts(TypedDict):
 
 
 class Source(TypedDict):
-    """A product of the profile to which the model holds a candidate similar."""
+    """A product of the profile that the model considers similar to a candidate."""
 
     product_id: int
     """Id of the product."""
@@ -3515,7 +3535,7 @@ class TokenPair(TypedDict):
     """JWT to send as `Authorization: Bearer <token>`."""
 
     refresh_token: str
-    """Exchanges for a new pair at POST /auth/refresh, once."""
+    """Can be exchanged for a new pair at POST /auth/refresh, once."""
 
     token_type: NotRequired[Literal["bearer"]]
     """Always `bearer`."""
@@ -3528,7 +3548,7 @@ class TokenPair(TypedDict):
 
 
 class TopProduct(TypedDict):
-    """A product that brought much revenue."""
+    """One of the products with the greatest revenue."""
 
     product: Product
     """The product."""
@@ -3562,7 +3582,7 @@ class TrainingRun(TypedDict):
     """The model version it published; null if none."""
 
     details: dict[str, Any]
-    """Its figures and reasons; `drift`: how the shop has moved."""
+    """Its figures and reasons; `drift`: how the shop has changed."""
 
     report: str | None
     """Path of its report; null if it left none."""
@@ -3630,7 +3650,7 @@ class TrendingProduct(TypedDict):
     """Description; empty if there is none."""
 
     price: float
-    """Price of a piece."""
+    """Unit price."""
 
     list_price: float | None
     """Price before a discount; null if there is none."""
@@ -3663,7 +3683,7 @@ class TrendingProduct(TypedDict):
     """Pieces in stock."""
 
     stock_counted: bool
-    """`false`: `quantity` only tells whether it is in stock, above 0 or not."""
+    """`false`: `quantity` only says whether the product is in stock (above 0) or not."""
 
     is_active: bool
     """Whether the product is shown to shoppers."""
@@ -3678,10 +3698,10 @@ class TrendingProduct(TypedDict):
     """Number of ratings or reviews; null if unknown."""
 
     latitude: float | None
-    """Degrees north of where the product is; null if unknown."""
+    """Latitude of the product in degrees; null if unknown."""
 
     longitude: float | None
-    """Degrees east of where the product is; null if unknown."""
+    """Longitude of the product in degrees; null if unknown."""
 
     views: int
     """Number of views."""
@@ -3705,7 +3725,7 @@ class TrendingProduct(TypedDict):
     """Why the product was recommended, if the request has `explain=true`."""
 
     distance_km: NotRequired[float | None]
-    """Distance from `latitude` and `longitude`, if the request has them; null for a product without a place."""
+    """Distance from `latitude` and `longitude`, if the request has them; null for a product without a location."""
 
     event_count: int
     """The number of events of the window."""
@@ -3728,7 +3748,7 @@ class UnavailableFigure(TypedDict):
     """A figure that cannot be read."""
 
     figure: Literal["traffic", "queues", "routes", "cache"]
-    """The figure; `cache` is the hit rates."""
+    """Name of the figure; `cache` stands for the cache hit rates."""
 
     reason: str
     """Why, and what to do."""
@@ -3738,13 +3758,13 @@ class UserLocation(TypedDict):
     """Where a user is."""
 
     latitude: float
-    """Degrees north."""
+    """Latitude in degrees."""
 
     longitude: float
-    """Degrees east."""
+    """Longitude in degrees."""
 
     city: NotRequired[str | None]
-    """Name of the city. Omitted, it stays; null removes it."""
+    """Name of the city. If omitted, it stays as it is; null removes it."""
 
 
 UserMerge = TypedDict(
@@ -3789,7 +3809,7 @@ class UserProfile(TypedDict):
     """Email of the account; null for a guest."""
 
     email_verified: bool
-    """Whether the user has confirmed, by a mailed link, that the email is theirs. A new email is not."""
+    """Whether the user has confirmed, by a mailed link, that the email is theirs. A new email is unconfirmed."""
 
     role: Literal["guest", "user", "support", "admin"]
     """Role, which decides what staff may do."""
@@ -3798,10 +3818,10 @@ class UserProfile(TypedDict):
     """City; null if not set."""
 
     latitude: float | None
-    """Degrees north; null if no location is set."""
+    """Latitude in degrees; null if no location is set."""
 
     longitude: float | None
-    """Degrees east; null if no location is set."""
+    """Longitude in degrees; null if no location is set."""
 
     created_at: str
     """When the user was first seen."""
@@ -3824,14 +3844,14 @@ class UsualPrices(TypedDict):
     """Geometric mean."""
 
     low: float
-    """One standard deviation below the mean, of logarithms."""
+    """One standard deviation below the mean, on a logarithmic scale."""
 
     high: float
-    """One standard deviation above the mean, of logarithms."""
+    """One standard deviation above the mean, on a logarithmic scale."""
 
 
 class WaitingMessages(TypedDict):
-    """What waits for an event function."""
+    """The messages that wait for an event function."""
 
     subscription: str
     """Name of the subscription and of its function."""
@@ -3892,8 +3912,8 @@ EventType = Literal[
 
 
 OrderState = Literal["placed", "paid", "shipped", "cancelled", "refunded"]
-"""State of an order. * `placed`: stock is reserved and the payment is under way. Lasts seconds. * `paid`: the money is
-approved. Only now the lines count as purchases. * `shipped`: on its way. Returned pieces are booked into the catalog
-by hand, for they may be damaged. * `cancelled`: by the shopper, by staff, or for lack of payment. Stock and money
-are returned. * `refunded`: was shipped, and the money was returned.
+"""State of an order. * `placed`: stock is reserved and the payment is under way. Lasts seconds. * `paid`: the payment
+is approved. Only now do the lines count as purchases. * `shipped`: on its way. Returned pieces are added to the
+stock by hand, because they may be damaged. * `cancelled`: by the shopper, by staff, or for lack of payment. Stock
+and money are returned. * `refunded`: was shipped, and the money was returned.
 """

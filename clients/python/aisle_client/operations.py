@@ -13,7 +13,7 @@ class Operations(Sender):
         self,
         version: int,
     ) -> models.ModelActivation:
-        """Serve an earlier model version, from the next request on. Audited.
+        """Serve a stored model version from the next request on. Audited.
 
         version : Number of the model version.
         """
@@ -57,7 +57,7 @@ class Operations(Sender):
         *,
         user_id: str | None = None,
     ) -> models.WishlistItem:
-        """Add a product to the wishlist. 201 if it is new on it, otherwise 200.
+        """Add a product to the wishlist. 201 if it was not on it before, otherwise 200.
 
         product_id : Id of the product.
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
@@ -80,7 +80,7 @@ class Operations(Sender):
         external_id: str,
         user_id: str | None = None,
     ) -> models.WishlistItem:
-        """Add a product to the wishlist, by the shop's own id. 201 if it is new on it, otherwise 200.
+        """Add a product to the wishlist, by the shop's own id. 201 if it was not on it before, otherwise 200.
 
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
             token.
@@ -188,8 +188,9 @@ class Operations(Sender):
     ) -> models.Order:
         """Buy everything in the cart at current prices, or nothing.
 
-        409 names every item whose stock does not suffice. 402 when the payment was declined, 503 when its provider does
-        not answer: the cart is as before, and the request can be repeated with the same Idempotency-Key.
+        409 names every item that is not sufficiently in stock. 402 if the payment was declined, 503 if the payment
+        provider does not answer. In both cases the cart is unchanged, and the request can be repeated with the same
+        Idempotency-Key.
 
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
             token.
@@ -250,9 +251,10 @@ class Operations(Sender):
         self,
         body: models.ApiKeyCreation,
     ) -> models.NewApiKey:
-        """Make an API key. Its text is in this answer and never again. Audited.
+        """Create an API key. The key itself is returned in this response only. Audited.
 
-        Takes no Idempotency-Key, which would store the answer: if it was lost, revoke the key and make another one.
+        Accepts no Idempotency-Key, because that would store the response. If the response is lost, revoke the key and
+        create another one.
         """
         answer = self.send(
             request(
@@ -284,7 +286,7 @@ class Operations(Sender):
     def create_guest(
         self,
     ) -> models.TokenPair:
-        """Create a guest, with an id that cannot be guessed and tokens for it."""
+        """Create a guest: an id that cannot be guessed, and its tokens."""
         answer = self.send(
             request(
                 "POST",
@@ -298,9 +300,9 @@ class Operations(Sender):
         product_id: int,
         body: models.NewImage,
     ) -> models.ImageUpload:
-        """Create an address to which one image of the product can be sent, within ten minutes.
+        """Create an upload URL for one image of the product. The URL is valid for ten minutes.
 
-        Then send the file there with the given method and headers, and finish with `PUT /products/{product_id}/image`.
+        Send the file to that URL with the given method and headers, then call `PUT /products/{product_id}/image`.
 
         product_id : Id of the product.
         """
@@ -335,7 +337,7 @@ class Operations(Sender):
         self,
         run_id: int,
     ) -> models.ReportLink:
-        """Create a link that opens a report once within 5 minutes, since a browser that opens a page sends no token.
+        """Create a link that opens a report once within 5 minutes, because a browser that opens a page sends no token.
 
         run_id : Id of the training run.
         """
@@ -391,7 +393,8 @@ class Operations(Sender):
     ) -> models.AccessToken:
         """Create an access token for one of the shop's own users, whom the shop has logged in itself.
 
-        The shop's server asks with its secret API key and gives the token to the browser, which needs no proxy then.
+        The shop's server requests the token with its secret API key and passes it to the browser, which then needs no
+        proxy.
         """
         answer = self.send(
             request(
@@ -408,9 +411,9 @@ class Operations(Sender):
     ) -> None:
         """Revoke an API key, for good. Audited.
 
-        It is refused within 70 seconds. `POST /events` accepts it until API_MAC_KEYS are rotated.
+        The key is refused after at most 70 seconds. `POST /events` accepts it until API_MAC_KEYS are rotated.
 
-        key_id : Id of the API key: its second part.
+        key_id : Id of the API key: the second part of the key.
         """
         self.send(
             request(
@@ -743,9 +746,10 @@ class Operations(Sender):
     def get_operations(
         self,
     ) -> models.Operations:
-        """Get messages by minute, what waits, and the latency, errors and cache hits of each route in the last hour.
+        """Get messages per minute, waiting messages, and the latency, errors and cache hits of each route in the last
+        hour.
 
-        The figures are some seconds old, in the cloud some minutes. A figure that cannot be read is null, and
+        The figures are a few seconds old, in the cloud a few minutes. A figure that cannot be read is null, and
         `unavailable` says why.
         """
         answer = self.send(
@@ -784,10 +788,9 @@ class Operations(Sender):
         *,
         days: int | None = None,
     ) -> models.Overview:
-        """Get revenue by day, the part that recommendations showed before, what sells, and reactions by day and
-        position.
+        """Get revenue by day, the part from recommended products, the top products, and reactions by day and position.
 
-        Revenue is net of what was given back, at the price of the order or, without an order, of the product.
+        Revenue is net of refunds, at the price of the order or, without an order, of the product.
 
         days : Number of days, today included.
         """
@@ -807,7 +810,7 @@ class Operations(Sender):
         *,
         user_id: str | None = None,
     ) -> models.UserPreferences:
-        """Get the user's preferences, derived from their events until now.
+        """Get the user's preferences, derived from their events so far.
 
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
             token.
@@ -841,7 +844,7 @@ class Operations(Sender):
         other candidates follow, and then products that were left out. Nothing is logged: a preview is no answer to a
         shopper.
 
-        user_id : Id of the user. If omitted, a new visitor with the session that the other parameters name.
+        user_id : Id of the user. If omitted, a new visitor with the session that the other parameters describe.
         k : Maximum number of products to return.
         product_id : The product that the user is looking at.
         recent : Ids of products viewed in this session, newest first, separated by commas; at most 50.
@@ -935,21 +938,22 @@ class Operations(Sender):
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
             token.
         category_id : Returns only products of this category and of the categories below it.
-        category : The same by path (`Women > Shoes`) or by name, which may be that of several categories. In
-            any case of letters.
+        category : The category by path (`Women > Shoes`) or by name, which several categories may share. Not
+            case-sensitive.
         k : Maximum number of products to return.
         exclude : Ids of products not to return, separated by commas; at most 200.
-        exclude_external : The shop's own ids of products not to return, each a parameter; at most 50.
+        exclude_external : The shop's own ids of products not to return, one per parameter; at most 50.
         in_stock : `true` returns only products in stock. If omitted, products in stock come first. `false`
             ignores stock.
         repeats : Which of the products that the user knows are returned. `exclude`: none that they bought, or
-            viewed in the last 30 minutes; if too few products remain, those viewed return, and then those
-            bought. `include`: known and new products, best first. `only`: known products.
+            viewed in the last 30 minutes; if too few products remain, the viewed ones are added, and then the
+            bought ones. `include`: known and new products, best first. `only`: known products.
         explain : `true` adds the reason for each product.
         product_id : The product the user is looking at. It is not returned, and products like it come first.
         external_id : The shop's own id of that product.
         recent : Ids of products viewed in this session, newest first, separated by commas; at most 50.
-        recent_external : The shop's own ids of such products, each a parameter; at most 50. After `recent`.
+        recent_external : The shop's own ids of such products, one per parameter; at most 50. They follow those
+            of `recent`.
         diversity : Trades relevance for variety: 0 returns the most relevant products, 1 as many categories as
             possible.
         latitude : Latitude of the user in degrees. Products with a location rank higher the nearer they are.
@@ -1009,9 +1013,9 @@ class Operations(Sender):
             token.
         page : Number of the page, from 1.
         page_size : Entries per page.
-        after : Cursor from `next` of the page before; instead of `page`.
-        external_id : The shop's own ids of products, each a parameter; at most 100. Only those of them that are
-            on the wishlist are returned.
+        after : Cursor: `next` of the previous page. Replaces `page`.
+        external_id : The shop's own ids of products, one per parameter; at most 100. Only those of them that
+            are on the wishlist are returned.
         """
         answer = self.send(
             request(
@@ -1069,12 +1073,12 @@ class Operations(Sender):
         """Create or change up to 10,000 products by `external_id`. Invalid rows are reported; the others are imported.
 
         columns : FIELD:COLUMN pairs, such as `external_id:Handle,name:Title`. Other columns are then ignored.
-        separator : Separator of a CSV: one character, or `tab`.
-        encoding : Text encoding, such as `windows-1252`.
-        decimal : Decimal mark of a CSV's numbers: `.` or `,`.
-        preset : Whose export the file is: `aisle`, `shopify`, `woocommerce`, `magento`, `prestashop`, `google`
-            or `jsonld`. Detected by the columns if omitted; with `columns` it is `aisle`.
-        dry_run : `true` stores nothing and returns how the file is read, with its first products.
+        separator : Separator of a CSV file: one character, or `tab`.
+        encoding : Text encoding of the file, such as `windows-1252`.
+        decimal : Decimal mark of the numbers in a CSV file: `.` or `,`.
+        preset : System that exported the file: `aisle`, `shopify`, `woocommerce`, `magento`, `prestashop`,
+            `google` or `jsonld`. Detected from the columns if omitted; with `columns` it is `aisle`.
+        dry_run : `true` stores nothing: the response says how the file is read and shows its first products.
         """
         answer = self.send(
             request(
@@ -1108,7 +1112,7 @@ class Operations(Sender):
 
         page : Number of the page, from 1.
         page_size : Entries per page.
-        after : Cursor from `next` of the page before; instead of `page`.
+        after : Cursor: `next` of the previous page. Replaces `page`.
         email : Only the account with this email.
         role : Only accounts with this role.
         """
@@ -1130,7 +1134,7 @@ class Operations(Sender):
     def list_api_keys(
         self,
     ) -> models.ApiKeyList:
-        """List every API key, oldest first, the revoked ones too. Their texts are not stored."""
+        """List every API key, oldest first, including revoked ones. The keys themselves are not stored."""
         answer = self.send(
             request(
                 "GET",
@@ -1151,7 +1155,7 @@ class Operations(Sender):
 
         page : Number of the page, from 1.
         page_size : Entries per page.
-        after : Cursor from `next` of the page before; instead of `page`.
+        after : Cursor: `next` of the previous page. Replaces `page`.
         security : `true` returns only log-ins, failed log-ins, reused refresh tokens, and changes of passwords,
             emails and roles; `false` returns all other entries. If omitted, all entries.
         """
@@ -1179,7 +1183,7 @@ class Operations(Sender):
     ) -> models.BuyAgain:
         """List the products that a user may need again.
 
-        Each is ranked by how often and how lately the user bought it, by what other shoppers buy now, and by the time
+        Each is ranked by how often and how recently the user bought it, by what other shoppers buy now, and by the time
         since the last purchase compared with the usual interval. Products bought within the last twelve hours come
         last.
 
@@ -1264,9 +1268,9 @@ class Operations(Sender):
 
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
             token.
-        product_id : The id of a product, or of several such as those in a cart, separated by commas; at most
-            20.
-        external_id : The shop's own ids instead, each a parameter; at most 20.
+        product_id : The id of a product, or the ids of several, such as those in a cart, separated by commas;
+            at most 20.
+        external_id : The shop's own ids of these products, one per parameter; at most 20.
         k : Maximum number of products to return.
         in_stock : `true` returns only products in stock.
         explain : `true` adds the reason for each product.
@@ -1353,7 +1357,7 @@ class Operations(Sender):
             token.
         page : Number of the page, from 1.
         page_size : Entries per page.
-        after : Cursor from `next` of the page before; instead of `page`.
+        after : Cursor: `next` of the previous page. Replaces `page`.
         """
         answer = self.send(
             request(
@@ -1374,7 +1378,7 @@ class Operations(Sender):
         *,
         k: int | None = None,
     ) -> models.PopularProducts:
-        """List the products bought most. A purchase counts as soon as its event is processed.
+        """List the products bought most often. A purchase counts as soon as its event is processed.
 
         k : Maximum number of products to return.
         """
@@ -1415,33 +1419,34 @@ class Operations(Sender):
     ) -> models.ProductPage:
         """Search and filter products.
 
-        All filters apply together. Facets and total count every product found, on all pages.
+        All filters apply together. Facets and `total` count the products found on all pages.
 
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
             token.
         search : Words of name, brand, tags, category or description, or a stock code.
-        category : Path of a category (`Women > Shoes`), or a name, which may be that of several; in any case of
-            letters. Subcategories are included.
+        category : Path of a category (`Women > Shoes`), or a name, which several categories may share; not
+            case-sensitive. Subcategories are included.
         category_id : Id of a category. Its subcategories are included.
         min_price : Lowest price.
         max_price : Highest price.
         in_stock : `true` returns only products in stock, `false` only sold-out products.
         on_sale : `true` returns only products whose `list_price` is above their `price`, `false` the others.
         min_rating : Lowest average rating. Products without ratings are left out.
-        latitude : Degrees north of the user; needs `longitude`. Each product then has `distance_km`.
-        longitude : Degrees east of the user; needs `latitude`.
-        max_distance_km : Greatest distance from `latitude` and `longitude`. Products without a place are left
-            out.
-        external_id : The shop's own ids of the products to return, each a parameter; at most 100.
-        variants : `one` returns one product of each `item_group_id`: the best in stock of those that match.
-            `all` returns every product. With `external_id`, exactly the products named.
-        tags : Tags that the products must all have; repeated, or separated by commas.
-        tag : Further tags, each a parameter: a tag may contain commas here.
+        latitude : Latitude of the user in degrees; requires `longitude`. Each product then has `distance_km`.
+        longitude : Longitude of the user in degrees; requires `latitude`.
+        max_distance_km : Greatest distance from `latitude` and `longitude`. Products without a location are
+            left out.
+        external_id : The shop's own ids of the products to return, one per parameter; at most 100.
+        variants : `one` returns one product of each `item_group_id`: the first matching one by `sort`, products
+            in stock before others. `all` returns every product. With `external_id`, exactly the named products
+            are returned.
+        tags : Tags, all of which a product must have; repeated, or separated by commas.
+        tag : Further tags that a product must have, one per parameter. Here a tag may contain commas.
         sort : Order. `relevance` is by match, then popularity; without `search` it is `popular`. `distance` is
-            from `latitude` and `longitude`, products without a place last.
+            from `latitude` and `longitude`, products without a location last.
         page : Number of the page, from 1.
         page_size : Products per page.
-        after : Cursor from `next` of the page before; instead of `page`.
+        after : Cursor: `next` of the previous page. Replaces `page`.
         """
         answer = self.send(
             request(
@@ -1508,7 +1513,7 @@ class Operations(Sender):
 
         page : Number of the page, from 1.
         page_size : Entries per page.
-        after : Cursor from `next` of the page before; instead of `page`.
+        after : Cursor: `next` of the previous page. Replaces `page`.
         """
         answer = self.send(
             request(
@@ -1549,7 +1554,7 @@ class Operations(Sender):
             token.
         page : Number of the page, from 1.
         page_size : Entries per page.
-        after : Cursor from `next` of the page before; instead of `page`.
+        after : Cursor: `next` of the previous page. Replaces `page`.
         """
         answer = self.send(
             request(
@@ -1576,12 +1581,12 @@ class Operations(Sender):
     ) -> models.SearchPage:
         """List what shoppers searched for, the most frequent first. `results=0` lists what the shop does not have.
 
-        A search counts within seconds. One client counts once a day for a text.
+        A search counts within seconds. Each client counts once a day per text.
 
         page : Number of the page, from 1.
         page_size : Entries per page.
-        after : Cursor from `next` of the page before; instead of `page`.
-        days : Searches of so many days, today included.
+        after : Cursor: `next` of the previous page. Replaces `page`.
+        days : Number of days whose searches are counted, today included.
         results : Only texts whose last search found this many products; 0 for what the shop does not have.
         """
         answer = self.send(
@@ -1626,13 +1631,14 @@ class Operations(Sender):
     ) -> models.SimilarProducts:
         """List the products most similar to a product.
 
-        Products are similar if the same people are interested in them or if their descriptions are alike. Descriptions
-        weigh more the fewer people have met the product. `kind` restricts the answer to one of both.
+        Products are similar if the same people are interested in them or if their descriptions are alike. The fewer
+        people have interacted with the product, the more its description counts. `kind` restricts the answer to one of
+        the two.
 
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
             token.
         product_id : Id of the product.
-        external_id : The shop's own id of the product, instead.
+        external_id : The shop's own id of the product, instead of `product_id`.
         k : Maximum number of products to return.
         kind : `collaborative`: products that the same people are interested in. `content`: products with a
             similar description. `hybrid`: both, filled up with trending products of the category.
@@ -1660,7 +1666,7 @@ class Operations(Sender):
         q: str,
         k: int | None = None,
     ) -> models.SuggestionList:
-        """Complete a text that is being typed, with searches, categories and products. Typing errors are corrected.
+        """Return completions of the text being typed: searches, categories and products. Typing errors are corrected.
 
         q : The text typed so far.
         k : Maximum number of suggestions.
@@ -1701,7 +1707,7 @@ class Operations(Sender):
 
         page : Number of the page, from 1.
         page_size : Entries per page.
-        after : Cursor from `next` of the page before; instead of `page`.
+        after : Cursor: `next` of the previous page. Replaces `page`.
         job : Only runs of this job.
         """
         answer = self.send(
@@ -1726,11 +1732,11 @@ class Operations(Sender):
         window: Literal["7d", "30d"] | None = None,
         k: int | None = None,
     ) -> models.TrendingProducts:
-        """List trending products: those with most events in the window, where newer events weigh more.
+        """List trending products: those with the most events in the window. Newer events weigh more.
 
         category_id : Returns only products of this category and of the categories below it.
-        category : The same by path (`Women > Shoes`) or by name, which may be that of several categories. In
-            any case of letters.
+        category : The category by path (`Women > Shoes`) or by name, which several categories may share. Not
+            case-sensitive.
         window : The last 7 or 30 days.
         k : Maximum number of products to return.
         """
@@ -1754,9 +1760,9 @@ class Operations(Sender):
     ) -> models.RecommendationsBatch:
         """Recommend products to up to 100 users.
 
-        For the shop's server, such as to fill e-mails: needs a secret API key, or a staff member's token. The answers
-        are those of `GET /recommendations`, in the order of the users, without new products that `EXPLORATION_SHARE`
-        reserves positions for. A batch counts as one request per user in the rate limit.
+        For the shop's server, for example to fill emails. Requires a secret API key or a staff member's token. The
+        answers are those of `GET /recommendations`, in the order of the users, but no positions are reserved for new
+        products (`EXPLORATION_SHARE`). A batch counts as one request per user in the rate limit.
         """
         answer = self.send(
             request(
@@ -1827,8 +1833,8 @@ class Operations(Sender):
     ) -> models.EventAccepted:
         """Record what a user did with a product, an order or a refund.
 
-        503 with `Retry-After` when Pub/Sub does not confirm the event: it may have been taken, so send it again with
-        the `event_id` of the problem; it then counts once.
+        503 with `Retry-After` if Pub/Sub does not confirm the event. It may have been accepted all the same: send it
+        again with the `event_id` of the problem, and it counts once.
         """
         answer = self.send(
             request(
@@ -1849,9 +1855,9 @@ class Operations(Sender):
     ) -> models.EventBatchResult:
         """Record up to 500 events at once.
 
-        An event that cannot be accepted is listed in `rejected`; the others are recorded. What Pub/Sub did not confirm
-        may have been taken: send it again with the `event_id` of its problem, and it counts once. 503 when it confirmed
-        none.
+        An event that cannot be accepted is listed in `rejected`; the others are recorded. An event that Pub/Sub did not
+        confirm may have been accepted all the same: send it again with the `event_id` of its problem, and it counts
+        once. 503 if Pub/Sub confirmed no event.
         """
         answer = self.send(
             request(
@@ -1870,8 +1876,9 @@ class Operations(Sender):
     ) -> models.TokenPair:
         """Exchange a refresh token for new tokens.
 
-        Within 10 seconds the same token gets the same new refresh token, for a client that lost the answer. Used later,
-        or after the new one was used, it revokes every token of its login. A login ends after 30 days at most.
+        Within 10 seconds, the same token is exchanged for the same new refresh token, in case the client lost the
+        answer. If it is used later, or after the new one was used, every token of its login is revoked. A login ends
+        after 30 days at most.
         """
         answer = self.send(
             request(
@@ -1890,7 +1897,7 @@ class Operations(Sender):
 
         With `guest_user_id` the guest's data becomes the account's; send the guest's access token or a secret API key.
         409 if the email or the username is taken; a taken email counts as a failed login. A link that verifies the
-        email is mailed to it.
+        email is mailed to that address.
         """
         answer = self.send(
             request(
@@ -1954,7 +1961,7 @@ class Operations(Sender):
         *,
         user_id: str | None = None,
     ) -> None:
-        """Remove a product from the wishlist. Idempotent: it need not be on it.
+        """Remove a product from the wishlist. Idempotent: the product need not be on it.
 
         product_id : Id of the product.
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
@@ -1976,7 +1983,7 @@ class Operations(Sender):
         external_id: str,
         user_id: str | None = None,
     ) -> None:
-        """Remove a product from the wishlist, by the shop's own id. Idempotent: it need not be on it.
+        """Remove a product from the wishlist, by the shop's own id. Idempotent: the product need not be on it.
 
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
             token.
@@ -1997,7 +2004,7 @@ class Operations(Sender):
         self,
         body: models.ReplayRequest,
     ) -> models.ReplayResult:
-        """Publish a topic's dead letters again. What was processed before takes no second effect. Audited."""
+        """Publish a topic's dead letters again. Messages processed before do not take effect again. Audited."""
         answer = self.send(
             request(
                 "POST",
@@ -2031,8 +2038,8 @@ class Operations(Sender):
     ) -> models.MailAccepted:
         """Send a link with which a new password can be set, within an hour and once.
 
-        The answer is the same, and takes equally long, whether the address has an account or not. Requests count as
-        failed logins do. A mailbox gets at most a few messages an hour.
+        The answer is the same, and takes equally long, whether the address has an account or not. Each request counts
+        as a failed login. A mailbox gets at most a few messages an hour.
         """
         answer = self.send(
             request(
@@ -2116,11 +2123,12 @@ class Operations(Sender):
         media_type: Literal["image/jpeg", "image/png", "image/webp"],
         token: str,
     ) -> None:
-        """Take the file of an upload, once. Of the local system: in the cloud the file is sent to Cloud Storage.
+        """Receive the file of an upload, once. Only on the local system: in the cloud the file is sent to Cloud
+        Storage.
 
         The token is the credential.
 
-        token : `upload` of `POST …/image-upload`.
+        token : The `upload` that `POST …/image-upload` returned.
         """
         self.send(
             request(
@@ -2138,7 +2146,7 @@ class Operations(Sender):
         product_id: int,
         body: models.ImageChoice,
     ) -> models.Product:
-        """Make the uploaded file the image of the product. Its `image_url` then leads to the file. Audited.
+        """Make the uploaded file the image of the product. Its `image_url` then points to the file. Audited.
 
         product_id : Id of the product.
         """
@@ -2180,7 +2188,7 @@ class Operations(Sender):
     ) -> None:
         """Set a new password by a mailed link, once. Every login of the account ends.
 
-        The link of a mail also proves that the address is the account holder's.
+        A link from a mail also proves that the address belongs to the account holder.
         """
         self.send(
             request(
@@ -2246,7 +2254,7 @@ class Operations(Sender):
         feed_id: int,
         body: models.FeedPatch,
     ) -> models.CatalogFeed:
-        """Change a scheduled feed, which then runs again, also on the same file. Omitted fields stay. Audited.
+        """Change a scheduled feed, which then runs again even if its file is unchanged. Omitted fields stay. Audited.
 
         feed_id : Id of the feed.
         """
@@ -2305,7 +2313,7 @@ class Operations(Sender):
     ) -> models.UserProfile:
         """Change username, email or city. Omitted fields stay as they are.
 
-        A new email is not verified; a link that verifies it is mailed to it.
+        A new email is not verified; a link that verifies it is mailed to that address.
         """
         answer = self.send(
             request(
@@ -2369,7 +2377,7 @@ class AsyncOperations(AsyncSender):
         self,
         version: int,
     ) -> models.ModelActivation:
-        """Serve an earlier model version, from the next request on. Audited.
+        """Serve a stored model version from the next request on. Audited.
 
         version : Number of the model version.
         """
@@ -2413,7 +2421,7 @@ class AsyncOperations(AsyncSender):
         *,
         user_id: str | None = None,
     ) -> models.WishlistItem:
-        """Add a product to the wishlist. 201 if it is new on it, otherwise 200.
+        """Add a product to the wishlist. 201 if it was not on it before, otherwise 200.
 
         product_id : Id of the product.
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
@@ -2436,7 +2444,7 @@ class AsyncOperations(AsyncSender):
         external_id: str,
         user_id: str | None = None,
     ) -> models.WishlistItem:
-        """Add a product to the wishlist, by the shop's own id. 201 if it is new on it, otherwise 200.
+        """Add a product to the wishlist, by the shop's own id. 201 if it was not on it before, otherwise 200.
 
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
             token.
@@ -2544,8 +2552,9 @@ class AsyncOperations(AsyncSender):
     ) -> models.Order:
         """Buy everything in the cart at current prices, or nothing.
 
-        409 names every item whose stock does not suffice. 402 when the payment was declined, 503 when its provider does
-        not answer: the cart is as before, and the request can be repeated with the same Idempotency-Key.
+        409 names every item that is not sufficiently in stock. 402 if the payment was declined, 503 if the payment
+        provider does not answer. In both cases the cart is unchanged, and the request can be repeated with the same
+        Idempotency-Key.
 
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
             token.
@@ -2606,9 +2615,10 @@ class AsyncOperations(AsyncSender):
         self,
         body: models.ApiKeyCreation,
     ) -> models.NewApiKey:
-        """Make an API key. Its text is in this answer and never again. Audited.
+        """Create an API key. The key itself is returned in this response only. Audited.
 
-        Takes no Idempotency-Key, which would store the answer: if it was lost, revoke the key and make another one.
+        Accepts no Idempotency-Key, because that would store the response. If the response is lost, revoke the key and
+        create another one.
         """
         answer = await self.send(
             request(
@@ -2640,7 +2650,7 @@ class AsyncOperations(AsyncSender):
     async def create_guest(
         self,
     ) -> models.TokenPair:
-        """Create a guest, with an id that cannot be guessed and tokens for it."""
+        """Create a guest: an id that cannot be guessed, and its tokens."""
         answer = await self.send(
             request(
                 "POST",
@@ -2654,9 +2664,9 @@ class AsyncOperations(AsyncSender):
         product_id: int,
         body: models.NewImage,
     ) -> models.ImageUpload:
-        """Create an address to which one image of the product can be sent, within ten minutes.
+        """Create an upload URL for one image of the product. The URL is valid for ten minutes.
 
-        Then send the file there with the given method and headers, and finish with `PUT /products/{product_id}/image`.
+        Send the file to that URL with the given method and headers, then call `PUT /products/{product_id}/image`.
 
         product_id : Id of the product.
         """
@@ -2691,7 +2701,7 @@ class AsyncOperations(AsyncSender):
         self,
         run_id: int,
     ) -> models.ReportLink:
-        """Create a link that opens a report once within 5 minutes, since a browser that opens a page sends no token.
+        """Create a link that opens a report once within 5 minutes, because a browser that opens a page sends no token.
 
         run_id : Id of the training run.
         """
@@ -2747,7 +2757,8 @@ class AsyncOperations(AsyncSender):
     ) -> models.AccessToken:
         """Create an access token for one of the shop's own users, whom the shop has logged in itself.
 
-        The shop's server asks with its secret API key and gives the token to the browser, which needs no proxy then.
+        The shop's server requests the token with its secret API key and passes it to the browser, which then needs no
+        proxy.
         """
         answer = await self.send(
             request(
@@ -2764,9 +2775,9 @@ class AsyncOperations(AsyncSender):
     ) -> None:
         """Revoke an API key, for good. Audited.
 
-        It is refused within 70 seconds. `POST /events` accepts it until API_MAC_KEYS are rotated.
+        The key is refused after at most 70 seconds. `POST /events` accepts it until API_MAC_KEYS are rotated.
 
-        key_id : Id of the API key: its second part.
+        key_id : Id of the API key: the second part of the key.
         """
         await self.send(
             request(
@@ -3099,9 +3110,10 @@ class AsyncOperations(AsyncSender):
     async def get_operations(
         self,
     ) -> models.Operations:
-        """Get messages by minute, what waits, and the latency, errors and cache hits of each route in the last hour.
+        """Get messages per minute, waiting messages, and the latency, errors and cache hits of each route in the last
+        hour.
 
-        The figures are some seconds old, in the cloud some minutes. A figure that cannot be read is null, and
+        The figures are a few seconds old, in the cloud a few minutes. A figure that cannot be read is null, and
         `unavailable` says why.
         """
         answer = await self.send(
@@ -3140,10 +3152,9 @@ class AsyncOperations(AsyncSender):
         *,
         days: int | None = None,
     ) -> models.Overview:
-        """Get revenue by day, the part that recommendations showed before, what sells, and reactions by day and
-        position.
+        """Get revenue by day, the part from recommended products, the top products, and reactions by day and position.
 
-        Revenue is net of what was given back, at the price of the order or, without an order, of the product.
+        Revenue is net of refunds, at the price of the order or, without an order, of the product.
 
         days : Number of days, today included.
         """
@@ -3163,7 +3174,7 @@ class AsyncOperations(AsyncSender):
         *,
         user_id: str | None = None,
     ) -> models.UserPreferences:
-        """Get the user's preferences, derived from their events until now.
+        """Get the user's preferences, derived from their events so far.
 
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
             token.
@@ -3197,7 +3208,7 @@ class AsyncOperations(AsyncSender):
         other candidates follow, and then products that were left out. Nothing is logged: a preview is no answer to a
         shopper.
 
-        user_id : Id of the user. If omitted, a new visitor with the session that the other parameters name.
+        user_id : Id of the user. If omitted, a new visitor with the session that the other parameters describe.
         k : Maximum number of products to return.
         product_id : The product that the user is looking at.
         recent : Ids of products viewed in this session, newest first, separated by commas; at most 50.
@@ -3291,21 +3302,22 @@ class AsyncOperations(AsyncSender):
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
             token.
         category_id : Returns only products of this category and of the categories below it.
-        category : The same by path (`Women > Shoes`) or by name, which may be that of several categories. In
-            any case of letters.
+        category : The category by path (`Women > Shoes`) or by name, which several categories may share. Not
+            case-sensitive.
         k : Maximum number of products to return.
         exclude : Ids of products not to return, separated by commas; at most 200.
-        exclude_external : The shop's own ids of products not to return, each a parameter; at most 50.
+        exclude_external : The shop's own ids of products not to return, one per parameter; at most 50.
         in_stock : `true` returns only products in stock. If omitted, products in stock come first. `false`
             ignores stock.
         repeats : Which of the products that the user knows are returned. `exclude`: none that they bought, or
-            viewed in the last 30 minutes; if too few products remain, those viewed return, and then those
-            bought. `include`: known and new products, best first. `only`: known products.
+            viewed in the last 30 minutes; if too few products remain, the viewed ones are added, and then the
+            bought ones. `include`: known and new products, best first. `only`: known products.
         explain : `true` adds the reason for each product.
         product_id : The product the user is looking at. It is not returned, and products like it come first.
         external_id : The shop's own id of that product.
         recent : Ids of products viewed in this session, newest first, separated by commas; at most 50.
-        recent_external : The shop's own ids of such products, each a parameter; at most 50. After `recent`.
+        recent_external : The shop's own ids of such products, one per parameter; at most 50. They follow those
+            of `recent`.
         diversity : Trades relevance for variety: 0 returns the most relevant products, 1 as many categories as
             possible.
         latitude : Latitude of the user in degrees. Products with a location rank higher the nearer they are.
@@ -3365,9 +3377,9 @@ class AsyncOperations(AsyncSender):
             token.
         page : Number of the page, from 1.
         page_size : Entries per page.
-        after : Cursor from `next` of the page before; instead of `page`.
-        external_id : The shop's own ids of products, each a parameter; at most 100. Only those of them that are
-            on the wishlist are returned.
+        after : Cursor: `next` of the previous page. Replaces `page`.
+        external_id : The shop's own ids of products, one per parameter; at most 100. Only those of them that
+            are on the wishlist are returned.
         """
         answer = await self.send(
             request(
@@ -3425,12 +3437,12 @@ class AsyncOperations(AsyncSender):
         """Create or change up to 10,000 products by `external_id`. Invalid rows are reported; the others are imported.
 
         columns : FIELD:COLUMN pairs, such as `external_id:Handle,name:Title`. Other columns are then ignored.
-        separator : Separator of a CSV: one character, or `tab`.
-        encoding : Text encoding, such as `windows-1252`.
-        decimal : Decimal mark of a CSV's numbers: `.` or `,`.
-        preset : Whose export the file is: `aisle`, `shopify`, `woocommerce`, `magento`, `prestashop`, `google`
-            or `jsonld`. Detected by the columns if omitted; with `columns` it is `aisle`.
-        dry_run : `true` stores nothing and returns how the file is read, with its first products.
+        separator : Separator of a CSV file: one character, or `tab`.
+        encoding : Text encoding of the file, such as `windows-1252`.
+        decimal : Decimal mark of the numbers in a CSV file: `.` or `,`.
+        preset : System that exported the file: `aisle`, `shopify`, `woocommerce`, `magento`, `prestashop`,
+            `google` or `jsonld`. Detected from the columns if omitted; with `columns` it is `aisle`.
+        dry_run : `true` stores nothing: the response says how the file is read and shows its first products.
         """
         answer = await self.send(
             request(
@@ -3464,7 +3476,7 @@ class AsyncOperations(AsyncSender):
 
         page : Number of the page, from 1.
         page_size : Entries per page.
-        after : Cursor from `next` of the page before; instead of `page`.
+        after : Cursor: `next` of the previous page. Replaces `page`.
         email : Only the account with this email.
         role : Only accounts with this role.
         """
@@ -3486,7 +3498,7 @@ class AsyncOperations(AsyncSender):
     async def list_api_keys(
         self,
     ) -> models.ApiKeyList:
-        """List every API key, oldest first, the revoked ones too. Their texts are not stored."""
+        """List every API key, oldest first, including revoked ones. The keys themselves are not stored."""
         answer = await self.send(
             request(
                 "GET",
@@ -3507,7 +3519,7 @@ class AsyncOperations(AsyncSender):
 
         page : Number of the page, from 1.
         page_size : Entries per page.
-        after : Cursor from `next` of the page before; instead of `page`.
+        after : Cursor: `next` of the previous page. Replaces `page`.
         security : `true` returns only log-ins, failed log-ins, reused refresh tokens, and changes of passwords,
             emails and roles; `false` returns all other entries. If omitted, all entries.
         """
@@ -3535,7 +3547,7 @@ class AsyncOperations(AsyncSender):
     ) -> models.BuyAgain:
         """List the products that a user may need again.
 
-        Each is ranked by how often and how lately the user bought it, by what other shoppers buy now, and by the time
+        Each is ranked by how often and how recently the user bought it, by what other shoppers buy now, and by the time
         since the last purchase compared with the usual interval. Products bought within the last twelve hours come
         last.
 
@@ -3620,9 +3632,9 @@ class AsyncOperations(AsyncSender):
 
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
             token.
-        product_id : The id of a product, or of several such as those in a cart, separated by commas; at most
-            20.
-        external_id : The shop's own ids instead, each a parameter; at most 20.
+        product_id : The id of a product, or the ids of several, such as those in a cart, separated by commas;
+            at most 20.
+        external_id : The shop's own ids of these products, one per parameter; at most 20.
         k : Maximum number of products to return.
         in_stock : `true` returns only products in stock.
         explain : `true` adds the reason for each product.
@@ -3709,7 +3721,7 @@ class AsyncOperations(AsyncSender):
             token.
         page : Number of the page, from 1.
         page_size : Entries per page.
-        after : Cursor from `next` of the page before; instead of `page`.
+        after : Cursor: `next` of the previous page. Replaces `page`.
         """
         answer = await self.send(
             request(
@@ -3730,7 +3742,7 @@ class AsyncOperations(AsyncSender):
         *,
         k: int | None = None,
     ) -> models.PopularProducts:
-        """List the products bought most. A purchase counts as soon as its event is processed.
+        """List the products bought most often. A purchase counts as soon as its event is processed.
 
         k : Maximum number of products to return.
         """
@@ -3771,33 +3783,34 @@ class AsyncOperations(AsyncSender):
     ) -> models.ProductPage:
         """Search and filter products.
 
-        All filters apply together. Facets and total count every product found, on all pages.
+        All filters apply together. Facets and `total` count the products found on all pages.
 
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
             token.
         search : Words of name, brand, tags, category or description, or a stock code.
-        category : Path of a category (`Women > Shoes`), or a name, which may be that of several; in any case of
-            letters. Subcategories are included.
+        category : Path of a category (`Women > Shoes`), or a name, which several categories may share; not
+            case-sensitive. Subcategories are included.
         category_id : Id of a category. Its subcategories are included.
         min_price : Lowest price.
         max_price : Highest price.
         in_stock : `true` returns only products in stock, `false` only sold-out products.
         on_sale : `true` returns only products whose `list_price` is above their `price`, `false` the others.
         min_rating : Lowest average rating. Products without ratings are left out.
-        latitude : Degrees north of the user; needs `longitude`. Each product then has `distance_km`.
-        longitude : Degrees east of the user; needs `latitude`.
-        max_distance_km : Greatest distance from `latitude` and `longitude`. Products without a place are left
-            out.
-        external_id : The shop's own ids of the products to return, each a parameter; at most 100.
-        variants : `one` returns one product of each `item_group_id`: the best in stock of those that match.
-            `all` returns every product. With `external_id`, exactly the products named.
-        tags : Tags that the products must all have; repeated, or separated by commas.
-        tag : Further tags, each a parameter: a tag may contain commas here.
+        latitude : Latitude of the user in degrees; requires `longitude`. Each product then has `distance_km`.
+        longitude : Longitude of the user in degrees; requires `latitude`.
+        max_distance_km : Greatest distance from `latitude` and `longitude`. Products without a location are
+            left out.
+        external_id : The shop's own ids of the products to return, one per parameter; at most 100.
+        variants : `one` returns one product of each `item_group_id`: the first matching one by `sort`, products
+            in stock before others. `all` returns every product. With `external_id`, exactly the named products
+            are returned.
+        tags : Tags, all of which a product must have; repeated, or separated by commas.
+        tag : Further tags that a product must have, one per parameter. Here a tag may contain commas.
         sort : Order. `relevance` is by match, then popularity; without `search` it is `popular`. `distance` is
-            from `latitude` and `longitude`, products without a place last.
+            from `latitude` and `longitude`, products without a location last.
         page : Number of the page, from 1.
         page_size : Products per page.
-        after : Cursor from `next` of the page before; instead of `page`.
+        after : Cursor: `next` of the previous page. Replaces `page`.
         """
         answer = await self.send(
             request(
@@ -3864,7 +3877,7 @@ class AsyncOperations(AsyncSender):
 
         page : Number of the page, from 1.
         page_size : Entries per page.
-        after : Cursor from `next` of the page before; instead of `page`.
+        after : Cursor: `next` of the previous page. Replaces `page`.
         """
         answer = await self.send(
             request(
@@ -3905,7 +3918,7 @@ class AsyncOperations(AsyncSender):
             token.
         page : Number of the page, from 1.
         page_size : Entries per page.
-        after : Cursor from `next` of the page before; instead of `page`.
+        after : Cursor: `next` of the previous page. Replaces `page`.
         """
         answer = await self.send(
             request(
@@ -3932,12 +3945,12 @@ class AsyncOperations(AsyncSender):
     ) -> models.SearchPage:
         """List what shoppers searched for, the most frequent first. `results=0` lists what the shop does not have.
 
-        A search counts within seconds. One client counts once a day for a text.
+        A search counts within seconds. Each client counts once a day per text.
 
         page : Number of the page, from 1.
         page_size : Entries per page.
-        after : Cursor from `next` of the page before; instead of `page`.
-        days : Searches of so many days, today included.
+        after : Cursor: `next` of the previous page. Replaces `page`.
+        days : Number of days whose searches are counted, today included.
         results : Only texts whose last search found this many products; 0 for what the shop does not have.
         """
         answer = await self.send(
@@ -3982,13 +3995,14 @@ class AsyncOperations(AsyncSender):
     ) -> models.SimilarProducts:
         """List the products most similar to a product.
 
-        Products are similar if the same people are interested in them or if their descriptions are alike. Descriptions
-        weigh more the fewer people have met the product. `kind` restricts the answer to one of both.
+        Products are similar if the same people are interested in them or if their descriptions are alike. The fewer
+        people have interacted with the product, the more its description counts. `kind` restricts the answer to one of
+        the two.
 
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
             token.
         product_id : Id of the product.
-        external_id : The shop's own id of the product, instead.
+        external_id : The shop's own id of the product, instead of `product_id`.
         k : Maximum number of products to return.
         kind : `collaborative`: products that the same people are interested in. `content`: products with a
             similar description. `hybrid`: both, filled up with trending products of the category.
@@ -4016,7 +4030,7 @@ class AsyncOperations(AsyncSender):
         q: str,
         k: int | None = None,
     ) -> models.SuggestionList:
-        """Complete a text that is being typed, with searches, categories and products. Typing errors are corrected.
+        """Return completions of the text being typed: searches, categories and products. Typing errors are corrected.
 
         q : The text typed so far.
         k : Maximum number of suggestions.
@@ -4057,7 +4071,7 @@ class AsyncOperations(AsyncSender):
 
         page : Number of the page, from 1.
         page_size : Entries per page.
-        after : Cursor from `next` of the page before; instead of `page`.
+        after : Cursor: `next` of the previous page. Replaces `page`.
         job : Only runs of this job.
         """
         answer = await self.send(
@@ -4082,11 +4096,11 @@ class AsyncOperations(AsyncSender):
         window: Literal["7d", "30d"] | None = None,
         k: int | None = None,
     ) -> models.TrendingProducts:
-        """List trending products: those with most events in the window, where newer events weigh more.
+        """List trending products: those with the most events in the window. Newer events weigh more.
 
         category_id : Returns only products of this category and of the categories below it.
-        category : The same by path (`Women > Shoes`) or by name, which may be that of several categories. In
-            any case of letters.
+        category : The category by path (`Women > Shoes`) or by name, which several categories may share. Not
+            case-sensitive.
         window : The last 7 or 30 days.
         k : Maximum number of products to return.
         """
@@ -4110,9 +4124,9 @@ class AsyncOperations(AsyncSender):
     ) -> models.RecommendationsBatch:
         """Recommend products to up to 100 users.
 
-        For the shop's server, such as to fill e-mails: needs a secret API key, or a staff member's token. The answers
-        are those of `GET /recommendations`, in the order of the users, without new products that `EXPLORATION_SHARE`
-        reserves positions for. A batch counts as one request per user in the rate limit.
+        For the shop's server, for example to fill emails. Requires a secret API key or a staff member's token. The
+        answers are those of `GET /recommendations`, in the order of the users, but no positions are reserved for new
+        products (`EXPLORATION_SHARE`). A batch counts as one request per user in the rate limit.
         """
         answer = await self.send(
             request(
@@ -4183,8 +4197,8 @@ class AsyncOperations(AsyncSender):
     ) -> models.EventAccepted:
         """Record what a user did with a product, an order or a refund.
 
-        503 with `Retry-After` when Pub/Sub does not confirm the event: it may have been taken, so send it again with
-        the `event_id` of the problem; it then counts once.
+        503 with `Retry-After` if Pub/Sub does not confirm the event. It may have been accepted all the same: send it
+        again with the `event_id` of the problem, and it counts once.
         """
         answer = await self.send(
             request(
@@ -4205,9 +4219,9 @@ class AsyncOperations(AsyncSender):
     ) -> models.EventBatchResult:
         """Record up to 500 events at once.
 
-        An event that cannot be accepted is listed in `rejected`; the others are recorded. What Pub/Sub did not confirm
-        may have been taken: send it again with the `event_id` of its problem, and it counts once. 503 when it confirmed
-        none.
+        An event that cannot be accepted is listed in `rejected`; the others are recorded. An event that Pub/Sub did not
+        confirm may have been accepted all the same: send it again with the `event_id` of its problem, and it counts
+        once. 503 if Pub/Sub confirmed no event.
         """
         answer = await self.send(
             request(
@@ -4226,8 +4240,9 @@ class AsyncOperations(AsyncSender):
     ) -> models.TokenPair:
         """Exchange a refresh token for new tokens.
 
-        Within 10 seconds the same token gets the same new refresh token, for a client that lost the answer. Used later,
-        or after the new one was used, it revokes every token of its login. A login ends after 30 days at most.
+        Within 10 seconds, the same token is exchanged for the same new refresh token, in case the client lost the
+        answer. If it is used later, or after the new one was used, every token of its login is revoked. A login ends
+        after 30 days at most.
         """
         answer = await self.send(
             request(
@@ -4246,7 +4261,7 @@ class AsyncOperations(AsyncSender):
 
         With `guest_user_id` the guest's data becomes the account's; send the guest's access token or a secret API key.
         409 if the email or the username is taken; a taken email counts as a failed login. A link that verifies the
-        email is mailed to it.
+        email is mailed to that address.
         """
         answer = await self.send(
             request(
@@ -4310,7 +4325,7 @@ class AsyncOperations(AsyncSender):
         *,
         user_id: str | None = None,
     ) -> None:
-        """Remove a product from the wishlist. Idempotent: it need not be on it.
+        """Remove a product from the wishlist. Idempotent: the product need not be on it.
 
         product_id : Id of the product.
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
@@ -4332,7 +4347,7 @@ class AsyncOperations(AsyncSender):
         external_id: str,
         user_id: str | None = None,
     ) -> None:
-        """Remove a product from the wishlist, by the shop's own id. Idempotent: it need not be on it.
+        """Remove a product from the wishlist, by the shop's own id. Idempotent: the product need not be on it.
 
         user_id : Id of the user: the shop's own, or one that the browser generated. Not needed with an access
             token.
@@ -4353,7 +4368,7 @@ class AsyncOperations(AsyncSender):
         self,
         body: models.ReplayRequest,
     ) -> models.ReplayResult:
-        """Publish a topic's dead letters again. What was processed before takes no second effect. Audited."""
+        """Publish a topic's dead letters again. Messages processed before do not take effect again. Audited."""
         answer = await self.send(
             request(
                 "POST",
@@ -4387,8 +4402,8 @@ class AsyncOperations(AsyncSender):
     ) -> models.MailAccepted:
         """Send a link with which a new password can be set, within an hour and once.
 
-        The answer is the same, and takes equally long, whether the address has an account or not. Requests count as
-        failed logins do. A mailbox gets at most a few messages an hour.
+        The answer is the same, and takes equally long, whether the address has an account or not. Each request counts
+        as a failed login. A mailbox gets at most a few messages an hour.
         """
         answer = await self.send(
             request(
@@ -4472,11 +4487,12 @@ class AsyncOperations(AsyncSender):
         media_type: Literal["image/jpeg", "image/png", "image/webp"],
         token: str,
     ) -> None:
-        """Take the file of an upload, once. Of the local system: in the cloud the file is sent to Cloud Storage.
+        """Receive the file of an upload, once. Only on the local system: in the cloud the file is sent to Cloud
+        Storage.
 
         The token is the credential.
 
-        token : `upload` of `POST …/image-upload`.
+        token : The `upload` that `POST …/image-upload` returned.
         """
         await self.send(
             request(
@@ -4494,7 +4510,7 @@ class AsyncOperations(AsyncSender):
         product_id: int,
         body: models.ImageChoice,
     ) -> models.Product:
-        """Make the uploaded file the image of the product. Its `image_url` then leads to the file. Audited.
+        """Make the uploaded file the image of the product. Its `image_url` then points to the file. Audited.
 
         product_id : Id of the product.
         """
@@ -4536,7 +4552,7 @@ class AsyncOperations(AsyncSender):
     ) -> None:
         """Set a new password by a mailed link, once. Every login of the account ends.
 
-        The link of a mail also proves that the address is the account holder's.
+        A link from a mail also proves that the address belongs to the account holder.
         """
         await self.send(
             request(
@@ -4602,7 +4618,7 @@ class AsyncOperations(AsyncSender):
         feed_id: int,
         body: models.FeedPatch,
     ) -> models.CatalogFeed:
-        """Change a scheduled feed, which then runs again, also on the same file. Omitted fields stay. Audited.
+        """Change a scheduled feed, which then runs again even if its file is unchanged. Omitted fields stay. Audited.
 
         feed_id : Id of the feed.
         """
@@ -4661,7 +4677,7 @@ class AsyncOperations(AsyncSender):
     ) -> models.UserProfile:
         """Change username, email or city. Omitted fields stay as they are.
 
-        A new email is not verified; a link that verifies it is mailed to it.
+        A new email is not verified; a link that verifies it is mailed to that address.
         """
         answer = await self.send(
             request(

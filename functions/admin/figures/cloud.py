@@ -36,8 +36,8 @@ LATENCIES: Final = "run.googleapis.com/request_latencies"
 # shared.telemetry's http.server.request.duration, as Google names what it receives by OTLP
 OWN: Final = "prometheus.googleapis.com/http.server.request.duration/histogram"
 NO_HITS: Final = (
-    "Cloud Run knows neither routes nor which answers were stored. Set otlp_endpoint in Terraform, and the functions "
-    "send both (docs/observability.md)."
+    "Cloud Run knows neither routes nor cache hits. Set otlp_endpoint in Terraform, so that the functions send both "
+    "(docs/observability.md)."
 )
 
 Series = dict[str, Any]

@@ -12,8 +12,8 @@ from shared.domain.operations import FIGURES, Figures, to_json
 from shared.settings import settings
 
 NO_SOURCE: Final = (
-    "Nothing records it here. ./aisle up does, unless OTEL_SDK_DISABLED or OTEL_EXPORTER_OTLP_ENDPOINT is set; in the "
-    "cloud Cloud Monitoring does."
+    "Nothing records this figure here. ./aisle up records it, unless OTEL_SDK_DISABLED or OTEL_EXPORTER_OTLP_ENDPOINT "
+    "is set; in the cloud Cloud Monitoring does."
 )
 
 

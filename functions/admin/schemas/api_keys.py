@@ -9,7 +9,7 @@ from shared.domain.events import printable
 
 
 class ApiKeyCreation(BaseModel):
-    """An API key to make."""
+    """An API key to create."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -22,20 +22,20 @@ class ApiKeyCreation(BaseModel):
 
 
 class ApiKey(BaseModel):
-    """An API key without its text."""
+    """An API key, without the key itself."""
 
-    id: str = Field(description="Id of the key: its second part.")
+    id: str = Field(description="Id of the API key: the second part of the key.")
     kind: Literal["publishable", "secret"] = Field(
         description="`publishable` for pages and apps, `secret` for the shop's servers."
     )
     name: str = Field(description="What the key is for.")
-    created_by: str = Field(description="Who made it.")
-    created_at: datetime = Field(description="When it was made.")
+    created_by: str = Field(description="Who created it.")
+    created_at: datetime = Field(description="When it was created.")
     revoked_at: datetime | None = Field(description="When it was revoked; null while it is valid.")
 
 
 class NewApiKey(ApiKey):
-    """A new API key with its text."""
+    """A new API key, with the key itself."""
 
     key: str = Field(description="The key itself: `pk_…` or `sk_…`. It is shown only here.")
 

@@ -22,7 +22,7 @@ class AuditLogEntry(BaseModel):
     """A change by staff or a script, or a security event."""
 
     id: int = Field(description="Id of the entry.")
-    at: datetime = Field(description="When it was made.")
+    at: datetime = Field(description="When it happened.")
     actor: str = Field(
         description="Id of the account, `admin-token`, `command-line`, `anonymous`, or `erased` for an erased account."
     )

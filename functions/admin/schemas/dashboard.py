@@ -62,14 +62,14 @@ class RecommendationMetrics(BaseModel):
 class Dashboard(BaseModel):
     """The shop at a glance, at most a minute old."""
 
-    events_by_day: list[DailyEventCount] = Field(description="The last 30 days, today live.")
+    events_by_day: list[DailyEventCount] = Field(description="Events of the last 30 days, including today so far.")
     top_trending: list[TrendingEntry] = Field(description="The first ten products of each window.")
     recommendations: list[RecommendationMetrics] = Field(description="Reactions to recommendations.")
     api_stats: ApiStatistics = Field(description="How the API performs.")
     total_events: int = Field(description="Number of events.")
     total_users: int = Field(description="Number of users.")
     total_products: int = Field(description="Number of active products.")
-    active_model: ModelVersion | None = Field(description="The model version that serves; null if there is none.")
+    active_model: ModelVersion | None = Field(description="The active model version; null if there is none.")
     jobs: list[JobRun] = Field(description="The last run of each job.")
     rejected_events: int = Field(description="Number of rejected events.")
     unsent_messages: int = Field(description="Messages in the outbox that Pub/Sub does not have yet.")

@@ -27,14 +27,16 @@ class FeedWrite(BaseModel):
         description="Address of the file: https://, gs:// or s3://, without credentials."
     )
     preset: Annotated[Text, _short(20)] | None = Field(
-        None, description="Whose export it is; detected if omitted. `medusa` pulls a Medusa server's API."
+        None, description="System that exports the file; detected if omitted. `medusa` pulls a Medusa server's API."
     )
     columns: Annotated[Text, _short(5000)] | None = Field(None, description="FIELD:COLUMN pairs, as for an import.")
-    separator: Annotated[Text, _short(10)] | None = Field(None, description="Separator of a CSV.")
+    separator: Annotated[Text, _short(10)] | None = Field(None, description="Separator of a CSV file.")
     encoding: Annotated[Text, _short(50)] | None = Field(None, description="Text encoding.")
-    decimal: Literal[".", ","] | None = Field(None, description="Decimal mark of a CSV's numbers.")
+    decimal: Literal[".", ","] | None = Field(None, description="Decimal mark of the numbers in a CSV file.")
     format: Literal["csv", "jsonl", "xml", "parquet"] | None = Field(
-        None, description="Format; by default by the address's ending, then by the file's first bytes."
+        None,
+        description="Format; if omitted, detected from the ending of the address, then from the first bytes of the "
+        "file.",
     )
     every_minutes: int = Field(1440, ge=15, le=10_080, description="Minutes between two runs.")
     credentials: Annotated[str, AfterValidator(secret_name)] | None = Field(

@@ -21,9 +21,9 @@ class CatalogImport(BaseModel):
     kind: Literal["post", "job", "feed"] = Field(
         description="`POST /products/import`, the job import_catalog, or a feed."
     )
-    feed_id: int | None = Field(description="Id of the feed, if it is one of a feed that exists.")
+    feed_id: int | None = Field(description="Id of the feed, if the import belongs to a feed that still exists.")
     source: str = Field(description="Where the rows came from, without credentials.")
-    state: Literal["running", "succeeded", "failed"] = Field(description="How it stands.")
+    state: Literal["running", "succeeded", "failed"] = Field(description="State of the import.")
     rows_read: int = Field(description="Number of rows read so far.")
     rows_written: int = Field(description="Number of products created or changed so far.")
     rows_refused: int = Field(description="Number of rows refused so far.")

@@ -12,8 +12,8 @@ class ModelVersion(BaseModel):
     version: int = Field(description="Number of the version.")
     algorithm: str = Field(description="Algorithm.")
     parameters: dict[str, Any] = Field(description="Parameters of the algorithm.")
-    metrics: dict[str, Any] = Field(description="Metrics of its evaluation, and of the version before.")
-    active: bool = Field(description="Whether it serves.")
+    metrics: dict[str, Any] = Field(description="Metrics of its evaluation, and those of the previous version.")
+    active: bool = Field(description="Whether this version serves recommendations.")
     published_at: datetime = Field(description="When it was published.")
     stored: bool = Field(description="Whether it is still stored and can be activated.")
 
@@ -25,7 +25,7 @@ class ModelVersionList(BaseModel):
 
 
 class ModelActivation(BaseModel):
-    """A change of the model version that serves."""
+    """A change of the active model version."""
 
-    version: int = Field(description="The version that serves now.")
-    previous: int | None = Field(description="The version that served before; null if there was none.")
+    version: int = Field(description="The version that is active now.")
+    previous: int | None = Field(description="The version that was active before; null if there was none.")

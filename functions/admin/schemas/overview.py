@@ -20,7 +20,7 @@ class DailyFigures(BaseModel):
     """Sales and visitors of a day, which begins at midnight in the time zone of the shop."""
 
     date: Date = Field(description="The day.")
-    revenue: float = Field(description="Revenue without what was given back.")
+    revenue: float = Field(description="Revenue, net of refunds.")
     purchases: int = Field(description="Number of purchased lines.")
     recommended_revenue: float = Field(
         description="Revenue of products that a recommendation showed to the buyer in the 24 hours before."
@@ -31,7 +31,7 @@ class DailyFigures(BaseModel):
 
 
 class TopProduct(BaseModel):
-    """A product that brought much revenue."""
+    """One of the products with the greatest revenue."""
 
     product: Product = Field(description="The product.")
     pieces: int = Field(description="Pieces sold.")
@@ -67,9 +67,11 @@ class Overview(BaseModel):
     currency: str | None = Field(description="ISO 4217 code of the currency; null until the shop sets it.")
     time_zone: str = Field(description="IANA time zone in which days begin.")
     revenue: float = Field(description="Revenue of these days.")
-    recommended_revenue: float = Field(description="The part of it that recommendations showed before.")
+    recommended_revenue: float = Field(
+        description="The part of it from products that a recommendation showed to the buyer in the 24 hours before."
+    )
     recommended_share: float | None = Field(description="That part as a share; null without revenue.")
     by_day: list[DailyFigures] = Field(description="Each day, the oldest first.")
-    top_products: list[TopProduct] = Field(description="The ten products of the greatest revenue.")
+    top_products: list[TopProduct] = Field(description="The ten products with the greatest revenue.")
     recommendations_by_day: list[DailyRecommendations] = Field(description="Reactions by day and kind.")
     recommendations_by_position: list[PositionStatistics] = Field(description="Reactions by position.")

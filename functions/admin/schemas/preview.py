@@ -18,7 +18,8 @@ class PreviewQuery(Query):
     max_recent: ClassVar[int] = MAX_RECENT
 
     user_id: StoredUserId | None = Field(
-        None, description="Id of the user. If omitted, a new visitor with the session that the other parameters name."
+        None,
+        description="Id of the user. If omitted, a new visitor with the session that the other parameters describe.",
     )
     k: K = 10
     product_id: ProductId | None = Field(None, description="The product that the user is looking at.")
@@ -40,7 +41,7 @@ class PreviewQuery(Query):
 
 
 class PreviewedProduct(BaseModel):
-    """What tells a product apart."""
+    """The fields of a product that a preview shows."""
 
     id: int = Field(description="Id of the product.")
     external_id: str = Field(description="The shop's own id of the product.")
@@ -58,7 +59,7 @@ class ScoreParts(BaseModel):
     profile: float = Field(description="Term of the products of the profile: their neighbours in the model.")
     taste: float = Field(description="Term of the fit to the user's categories, brands, tags and prices.")
     trend: float = Field(description="Term of the trend.")
-    nearness: float = Field(description="Factor for the distance to the user; 1 if a place is unknown.")
+    nearness: float = Field(description="Factor for the distance to the user; 1 if either location is unknown.")
     rules: float = Field(description="Product of the factors of the shop's rules; 1 without any.")
 
 
@@ -68,7 +69,7 @@ class ProfileProduct(BaseModel):
     product_id: int = Field(description="Id of the product.")
     name: str | None = Field(description="Name of the product; null if it was deleted.")
     weight: float = Field(description="Weight in the profile.")
-    event_type: str = Field(description="The weightiest event of the user with it.")
+    event_type: str = Field(description="The user's event with this product that has the greatest weight.")
 
 
 class TasteEntry(BaseModel):
@@ -91,7 +92,7 @@ class PreviewRule(BaseModel):
 
 
 class Source(BaseModel):
-    """A product of the profile to which the model holds a candidate similar."""
+    """A product of the profile that the model considers similar to a candidate."""
 
     product_id: int = Field(description="Id of the product.")
     name: str | None = Field(description="Name of the product; null if it was deleted.")
@@ -164,7 +165,7 @@ class Preview(BaseModel):
     model_version: int | None = Field(description="Model version; null if no model is active.")
     algorithm: str | None = Field(description="Algorithm of that version; null without one.")
     formula: dict[str, Any] = Field(description="Parameters of the serving formula; docs/models.md explains them.")
-    profile: list[ProfileProduct] = Field(description="The user's profile, the weightiest product first.")
+    profile: list[ProfileProduct] = Field(description="The user's profile, the product with the greatest weight first.")
     taste: list[TasteEntry] = Field(description="The user's preferences, the strongest first.")
     rules: list[PreviewRule] = Field(description="Rules in force for the user that move products.")
     candidates: list[PreviewCandidate] = Field(

@@ -51,5 +51,5 @@ class RulePreview(BaseModel):
         description="How the products are chosen."
     )
     changes: bool = Field(description="Whether the rule changes the answer.")
-    before: list[ComparedPlace] = Field(description="The answer of now.")
+    before: list[ComparedPlace] = Field(description="The current answer.")
     after: list[ComparedPlace] = Field(description="The answer with the rule.")

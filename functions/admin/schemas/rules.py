@@ -25,7 +25,9 @@ class RuleWrite(BaseModel):
         description="`pin` shows a product at a position, `boost` and `bury` multiply scores, `exclude` hides products."
     )
     product_id: JsonId | None = Field(None, description="Applies to this product.")
-    external_id: ExternalId | None = Field(None, description="The shop's own id of that product, instead.")
+    external_id: ExternalId | None = Field(
+        None, description="The shop's own id of that product, instead of `product_id`."
+    )
     category_id: JsonId | None = Field(
         None, description="Applies to products of the category with this id and its subcategories."
     )

@@ -18,7 +18,7 @@ class SegmentProfile(BaseModel):
 
     recency_days: float = Field(description="Median number of days since a member's last event.")
     purchase_days: float = Field(description="Mean number of days on which a member bought something.")
-    spent: float = Field(description="Mean sum that a member spent.")
+    spent: float = Field(description="Mean amount that a member spent.")
     buyers: float = Field(description="Share of the members who bought something, from 0 to 1.")
     categories: list[SegmentCategory] = Field(description="Up to 5 categories, the greatest share first.")
 
@@ -48,8 +48,8 @@ class Segment(BaseModel):
     movement: SegmentMovement = Field(description="Members who joined and left.")
     profile: SegmentProfile = Field(description="What the members have in common.")
     created_at: datetime = Field(description="When the segment was first found.")
-    computed_at: datetime = Field(description="Time of the run whose figures these are.")
-    ended_at: datetime | None = Field(description="Since when there are no such users; null for a current segment.")
+    computed_at: datetime = Field(description="When the run that computed these figures took place.")
+    ended_at: datetime | None = Field(description="When the segment ceased to exist; null for a current segment.")
 
 
 class SegmentList(BaseModel):

@@ -39,7 +39,8 @@ class Shop(BaseModel):
     )
     search_languages: list[str] = Field(description="Values that `search_language` accepts.")
     is_indexing: bool = Field(
-        description="Whether a change of `search_language` is indexing products; until then, search asks in both."
+        description="Whether products are being re-indexed after a change of `search_language`. Until this ends, the "
+        "search uses both languages."
     )
 
 

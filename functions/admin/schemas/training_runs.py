@@ -23,7 +23,7 @@ class TrainingRun(BaseModel):
     ended_at: datetime = Field(description="When it ended.")
     outcome: str = Field(description="How it ended.")
     version: int | None = Field(description="The model version it published; null if none.")
-    details: dict[str, Any] = Field(description="Its figures and reasons; `drift`: how the shop has moved.")
+    details: dict[str, Any] = Field(description="Its figures and reasons; `drift`: how the shop has changed.")
     report: str | None = Field(description="Path of its report; null if it left none.")
 
 

@@ -44,8 +44,8 @@ class RoleAssignment(BaseModel):
     role: Literal["user", "support", "admin"] = Field(description="The new role.")
     email: Annotated[str, StringConstraints(min_length=1, max_length=320), AfterValidator(printable)] | None = Field(
         None,
-        description="The account's email as you saw it: 409 if it is another one by now. Its holder can change it at "
-        "any time, and the link of a promotion goes to the one that it has.",
+        description="The account's email as you saw it; 409 if it has changed since. The account's holder can change "
+        "it at any time, and the link of a promotion goes to the current one.",
     )
 
 
@@ -53,12 +53,12 @@ class RoleChange(BaseModel):
     """A change of an account's role."""
 
     user_id: str = Field(description="Id of the user.")
-    role: str = Field(description="The role now.")
-    previous: str = Field(description="The role before.")
-    registered_at: datetime = Field(description="Since when the account exists.")
+    role: str = Field(description="The new role.")
+    previous: str = Field(description="The previous role.")
+    registered_at: datetime = Field(description="When the account was registered.")
     email_verified: bool = Field(description="Whether the owner of the account's address has confirmed it.")
     link: str | None = Field(
         description="After a promotion in a deployment without mail, the link that sets the account's password, once "
-        "and within an hour: hand it to the account's owner. Otherwise null."
+        "and within an hour: give it to the account's owner. Otherwise null."
     )
     mailed: bool = Field(description="Whether such a link is mailed to the account's address.")

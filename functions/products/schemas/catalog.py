@@ -36,7 +36,7 @@ Sort = Annotated[
     product_pages.Sort,
     Field(
         description="Order. `relevance` is by match, then popularity; without `search` it is `popular`. `distance` is "
-        "from `latitude` and `longitude`, products without a place last."
+        "from `latitude` and `longitude`, products without a location last."
     ),
 ]
 
@@ -47,8 +47,8 @@ class ProductQuery(UserQuery):
     search: Text = Field("", description="Words of name, brand, tags, category or description, or a stock code.")
     category: CategoryName | None = Field(
         None,
-        description="Path of a category (`Women > Shoes`), or a name, which may be that of several; in any case of "
-        "letters. Subcategories are included.",
+        description="Path of a category (`Women > Shoes`), or a name, which several categories may share; not "
+        "case-sensitive. Subcategories are included.",
     )
     category_id: PositiveId | None = Field(None, description="Id of a category. Its subcategories are included.")
     min_price: PriceBound | None = Field(None, description="Lowest price.")
@@ -63,29 +63,30 @@ class ProductQuery(UserQuery):
         None, description="Lowest average rating. Products without ratings are left out."
     )
     latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)] | None = Field(
-        None, description="Degrees north of the user; needs `longitude`. Each product then has `distance_km`."
+        None, description="Latitude of the user in degrees; requires `longitude`. Each product then has `distance_km`."
     )
     longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)] | None = Field(
-        None, description="Degrees east of the user; needs `latitude`."
+        None, description="Longitude of the user in degrees; requires `latitude`."
     )
     max_distance_km: Annotated[float, Field(gt=0, le=20_100, allow_inf_nan=False)] | None = Field(
-        None, description="Greatest distance from `latitude` and `longitude`. Products without a place are left out."
+        None, description="Greatest distance from `latitude` and `longitude`. Products without a location are left out."
     )
     external_id: ExternalIds = Field(
-        [], description=f"The shop's own ids of the products to return, each a parameter; at most {MAX_PAGE}."
+        [], description=f"The shop's own ids of the products to return, one per parameter; at most {MAX_PAGE}."
     )
     variants: product_pages.Variants = Field(
         "one",
-        description="`one` returns one product of each `item_group_id`: the best in stock of those that match. `all` "
-        "returns every product. With `external_id`, exactly the products named.",
+        description="`one` returns one product of each `item_group_id`: the first matching one by `sort`, products in "
+        "stock before others. `all` returns every product. With `external_id`, exactly the named products are "
+        "returned.",
     )
     tags: Annotated[list[Text], AfterValidator(split_commas)] = Field(
-        [], description="Tags that the products must all have; repeated, or separated by commas."
+        [], description="Tags, all of which a product must have; repeated, or separated by commas."
     )
     tag: list[Text] = Field(
         [],
         max_length=MAX_FILTER_TAGS,
-        description="Further tags, each a parameter: a tag may contain commas here.",
+        description="Further tags that a product must have, one per parameter. Here a tag may contain commas.",
     )
     sort: Sort = "relevance"
     page: PositiveId = Field(1, description="Number of the page, from 1.")
@@ -94,7 +95,7 @@ class ProductQuery(UserQuery):
 
     @model_validator(mode="after")
     def with_one_start(self) -> Self:
-        """Refuse a page number beside a cursor."""
+        """Refuse a page number together with a cursor."""
         require_one_start(self.page, self.after)
         return self
 
@@ -102,7 +103,7 @@ class ProductQuery(UserQuery):
     def with_few_tags(self) -> Self:
         """Refuse too many tags."""
         if len(self.all_tags) > MAX_FILTER_TAGS:
-            raise ValueError(f"tags and tag must be at most {MAX_FILTER_TAGS} together")
+            raise ValueError(f"tags and tag must have at most {MAX_FILTER_TAGS} values together")
         return self
 
     @property
@@ -121,7 +122,7 @@ class ProductQuery(UserQuery):
     def with_place(self) -> Self:
         """Refuse a single coordinate, and distances without a place to measure them from."""
         if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude belong together")
+            raise ValueError("give both latitude and longitude, or neither")
         if self.latitude is None and (self.max_distance_km is not None or self.sort == "distance"):
             raise ValueError("max_distance_km and sort=distance need latitude and longitude")
         return self
@@ -146,8 +147,8 @@ class CategoryFacet(BaseModel):
 class PriceFacet(BaseModel):
     """Number of products found in a price range."""
 
-    min: float = Field(description="Lowest price, included, in whole units of the currency.")
-    max: float | None = Field(description="Highest price, included; null for no upper bound.")
+    min: float = Field(description="Lowest price, inclusive, in whole units of the currency.")
+    max: float | None = Field(description="Highest price, inclusive; null for no upper bound.")
     count: int = Field(description="Number of products found.")
 
 
@@ -173,7 +174,8 @@ class FoundProduct(Product):
     """A product of a page."""
 
     distance_km: float | None = Field(
-        None, description="Distance from `latitude` and `longitude` of the request; null for a product without a place."
+        None,
+        description="Distance from `latitude` and `longitude` of the request; null for a product without a location.",
     )
 
 
@@ -214,7 +216,7 @@ class Category(BaseModel):
     id: int = Field(description="Id of the category.")
     name: str = Field(description="Name of the category.")
     path: str = Field(description="Path of the category, such as `Women > Shoes`.")
-    parent_id: int | None = Field(description="Id of the category that contains it; null at the top.")
+    parent_id: int | None = Field(description="Id of the parent category; null for a top-level category.")
     product_count: int = Field(description="Number of products in the category and its subcategories.")
 
 
@@ -226,17 +228,19 @@ class ImportQuery(Query):
         max_length=5000,
         description="FIELD:COLUMN pairs, such as `external_id:Handle,name:Title`. Other columns are then ignored.",
     )
-    separator: Line | None = Field(None, max_length=10, description="Separator of a CSV: one character, or `tab`.")
-    encoding: Line | None = Field(None, max_length=50, description="Text encoding, such as `windows-1252`.")
-    decimal: Line | None = Field(None, max_length=1, description="Decimal mark of a CSV's numbers: `.` or `,`.")
+    separator: Line | None = Field(None, max_length=10, description="Separator of a CSV file: one character, or `tab`.")
+    encoding: Line | None = Field(None, max_length=50, description="Text encoding of the file, such as `windows-1252`.")
+    decimal: Line | None = Field(
+        None, max_length=1, description="Decimal mark of the numbers in a CSV file: `.` or `,`."
+    )
     preset: Line | None = Field(
         None,
         max_length=20,
-        description="Whose export the file is: `aisle`, `shopify`, `woocommerce`, `magento`, `prestashop`, `google` or "
-        "`jsonld`. Detected by the columns if omitted; with `columns` it is `aisle`.",
+        description="System that exported the file: `aisle`, `shopify`, `woocommerce`, `magento`, `prestashop`, "
+        "`google` or `jsonld`. Detected from the columns if omitted; with `columns` it is `aisle`.",
     )
     dry_run: bool = Field(
-        False, description="`true` stores nothing and returns how the file is read, with its first products."
+        False, description="`true` stores nothing: the response says how the file is read and shows its first products."
     )
 
 
@@ -283,14 +287,14 @@ class ImportReport(BaseModel):
     rows: int = Field(description="Number of rows read.")
     used: int = Field(description="Number of rows that were neither rejected nor replaced by a later row.")
     unchanged: int = Field(description="Number of rows that equal the stored product.")
-    repeated: list[RepeatedRow] = Field(description="Rows that a later row of the same `external_id` replaced.")
+    repeated: list[RepeatedRow] = Field(description="Rows that a later row with the same `external_id` replaced.")
     products: list[ImportedProduct] = Field(description="The products of the rows that are used, with both ids.")
     left_out: list[LeftOutRows] = Field(description="The rejected rows by reason, the most frequent first.")
     skipped: list[LeftOutRows] = Field(
-        description="Rows that are no products by themselves, such as further images, by reason."
+        description="Rows that are not products in themselves, such as further images, by reason."
     )
-    preset: str = Field(description="Whose export the file was read as.")
-    columns: dict[str, str] = Field(description="The file's column of each field that was read.")
+    preset: str = Field(description="The system whose export format was assumed.")
+    columns: dict[str, str] = Field(description="For each field that was read, its column in the file.")
     ignored_columns: list[str] = Field(description="Columns that were not read.")
     read_as: dict[str, str | None] = Field(
         description="How a CSV was read: its separator, encoding, and decimal mark (null if no number shows one)."

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.domain.images import MAX_BYTES, ContentType
 from shared.http import Query
 
-Token = Annotated[str, Field(min_length=1, max_length=200, description="`upload` of `POST …/image-upload`.")]
+Token = Annotated[
+    str, Field(min_length=1, max_length=200, description="The `upload` that `POST …/image-upload` returned.")
+]
 
 
 class NewImage(BaseModel):
@@ -16,7 +18,9 @@ class NewImage(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    content_type: ContentType = Field(description="Type of the file. SVG is not taken, since it can hold scripts.")
+    content_type: ContentType = Field(
+        description="Type of the file. SVG is not accepted, because it can contain scripts."
+    )
     size: int = Field(ge=1, le=MAX_BYTES, strict=True, description="Size of the file in bytes, at most 5 MiB.")
 
 
@@ -25,11 +29,9 @@ class ImageUpload(BaseModel):
 
     upload: str = Field(description="Token that names the upload when it is finished.")
     method: Literal["PUT"] = Field(description="Method of the request with the file.")
-    url: str = Field(description="Address that takes the file once; relative to this API in the local system.")
-    headers: dict[str, str] = Field(
-        description="Headers of that request. The address takes the file with all of them alone."
-    )
-    expires_at: datetime = Field(description="When address and token end.")
+    url: str = Field(description="URL that accepts the file once; relative to this API on the local system.")
+    headers: dict[str, str] = Field(description="Headers of that request; all of them are required.")
+    expires_at: datetime = Field(description="When the URL and the token expire.")
 
 
 class UploadQuery(Query):

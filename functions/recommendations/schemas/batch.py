@@ -33,7 +33,7 @@ class RecommendationsBatchRequest(CategoryFilter):
     def require_each_user_once(self) -> Self:
         """Refuse a user that is named twice."""
         if len(set(self.user_ids)) < len(self.user_ids):
-            raise ValueError("Name each user of user_ids once.")
+            raise ValueError("user_ids must name each user only once.")
         return self
 
     @property

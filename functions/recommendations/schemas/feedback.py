@@ -18,7 +18,9 @@ class Feedback(BaseModel):
     product_id: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)] | None = Field(
         None, description="Id of the product."
     )
-    external_id: ExternalId | None = Field(None, description="The shop's own id of the product, instead.")
+    external_id: ExternalId | None = Field(
+        None, description="The shop's own id of the product, instead of `product_id`."
+    )
     action: Literal["impression", "click", "add_to_cart", "purchase"] = Field(description="What the user did with it.")
     position: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = Field(
         None, description="The position at which the product was shown; 1 is the first."

@@ -20,11 +20,11 @@ class FrequentlyBoughtTogetherQuery(UserQuery):
 
     product_id: Annotated[str, id_list(MAX_CONTEXT)] = Field(
         "",
-        description="The id of a product, or of several such as those in a cart, separated by commas; "
-        f"at most {MAX_CONTEXT}.",
+        description="The id of a product, or the ids of several, such as those in a cart, separated by commas; at most "
+        f"{MAX_CONTEXT}.",
     )
     external_id: Annotated[list[ExternalId], Field(max_length=MAX_CONTEXT)] = Field(
-        [], description=f"The shop's own ids instead, each a parameter; at most {MAX_CONTEXT}."
+        [], description=f"The shop's own ids of these products, one per parameter; at most {MAX_CONTEXT}."
     )
     k: K = 10
     in_stock: InStockOnly = False
@@ -65,9 +65,12 @@ class FrequentlyBoughtTogether(BaseModel):
     """Products bought together with the requested ones, best first."""
 
     product_id: int | list[int | None] | None = Field(
-        description="A list if the request named several products; null for one that does not exist."
+        description="Id of the requested product; a list if the request named several. Null for a product that does "
+        "not exist."
     )
-    external_id: str | list[str | None] | None = Field(description="The shop's own ids, in the same form.")
+    external_id: str | list[str | None] | None = Field(
+        description="The shop's own ids of the products, in the same form as `product_id`."
+    )
     products: list[FrequentlyBoughtTogetherProduct] = Field(description="The products, best first.")
     recommendation_id: str | None = Field(None, description="Given if the request named a user.")
     generated_at: datetime = Field(description="When the answer was computed.")

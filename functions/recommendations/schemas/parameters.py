@@ -29,8 +29,8 @@ class CategoryFilter(BaseModel):
     )
     category: CategoryName | None = Field(
         None,
-        description="The same by path (`Women > Shoes`) or by name, which may be that of several categories. In any "
-        "case of letters.",
+        description="The category by path (`Women > Shoes`) or by name, which several categories may share. Not "
+        "case-sensitive.",
     )
 
     @model_validator(mode="after")

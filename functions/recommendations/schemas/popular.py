@@ -15,7 +15,7 @@ class PopularProductsQuery(Query):
 
 
 class PopularProducts(BaseModel):
-    """Products bought most; the score is the number of purchases."""
+    """The products bought most often; the score is the number of purchases."""
 
     products: list[RankedProduct] = Field(description="The products, best first.")
     generated_at: datetime = Field(description="When the answer was computed.")

@@ -38,5 +38,5 @@ class RankedProduct(Product):
     distance_km: float | None = Field(
         None,
         description="Distance from `latitude` and `longitude`, if the request has them; null for a product without a "
-        "place.",
+        "location.",
     )

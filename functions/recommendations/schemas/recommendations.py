@@ -28,14 +28,14 @@ class RecommendationsQuery(CategoryFilter, UserQuery):
         "", description=f"Ids of products not to return, separated by commas; at most {MAX_EXCLUDED}."
     )
     exclude_external: ExternalIds = Field(
-        [], description=f"The shop's own ids of products not to return, each a parameter; at most {MAX_EXTERNAL}."
+        [], description=f"The shop's own ids of products not to return, one per parameter; at most {MAX_EXTERNAL}."
     )
     in_stock: InStockFirst = None
     repeats: Repeats = Field(
         "exclude",
         description="Which of the products that the user knows are returned. `exclude`: none that they bought, or "
-        f"viewed in the last {RECENT_MINUTES} minutes; if too few products remain, those viewed return, and then those "
-        "bought. `include`: known and new products, best first. `only`: known products.",
+        f"viewed in the last {RECENT_MINUTES} minutes; if too few products remain, the viewed ones are added, and then "
+        "the bought ones. `include`: known and new products, best first. `only`: known products.",
     )
     explain: Explain = False
     product_id: ProductId | None = Field(
@@ -48,7 +48,8 @@ class RecommendationsQuery(CategoryFilter, UserQuery):
     )
     recent_external: ExternalIds = Field(
         [],
-        description=f"The shop's own ids of such products, each a parameter; at most {MAX_EXTERNAL}. After `recent`.",
+        description=f"The shop's own ids of such products, one per parameter; at most {MAX_EXTERNAL}. They follow "
+        "those of `recent`.",
     )
     diversity: float = Field(
         0,

@@ -17,7 +17,9 @@ class SimilarProductsQuery(UserQuery):
     """The parameters of GET /similar-products. With a user, the answer has a recommendation_id."""
 
     product_id: ProductId | None = Field(None, description="Id of the product.")
-    external_id: ExternalId | None = Field(None, description="The shop's own id of the product, instead.")
+    external_id: ExternalId | None = Field(
+        None, description="The shop's own id of the product, instead of `product_id`."
+    )
     k: K = 10
     kind: Kind = Field(
         "hybrid",

@@ -80,7 +80,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(shop: httpx.Client, publishable
     ("body", "detail"),
     [
         (b'{"user_id": "ann"}', "not gzip"),
-        (gzip.compress(b'{"user_id": "ann"}', mtime=0)[:-4], "breaks off"),
+        (gzip.compress(b'{"user_id": "ann"}', mtime=0)[:-4], "truncated"),
         (gzip.compress(b'{"user_id": "ann"}', mtime=0) + b"more", "not gzip"),
         (gzip.compress(b"", mtime=0) * 17, "at most 16 parts"),
     ],

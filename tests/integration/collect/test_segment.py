@@ -148,7 +148,7 @@ def test_what_is_wrong_in_a_batch_is_listed_and_the_rest_is_kept(
     assert answer.json()["accepted"] == 1
     details = {rejection["index"]: rejection["problem"]["detail"] for rejection in answer.json()["rejected"]}
     assert details.keys() == {1, 2, 3, 4, 5}
-    assert "one user's own id" in details[1]
+    assert "the id of a single user" in details[1]
     assert "lines: must have at least 1 item" in details[2]
     assert "lines.0.external_id" in details[3]
     assert "user_id" in details[4]

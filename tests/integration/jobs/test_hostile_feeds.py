@@ -77,5 +77,5 @@ def test_a_secret_that_no_header_can_have_is_named_and_not_shown(feeds: Feeds, n
     feed = feeds.add("/a.csv", rows("a"), credentials=name)
     assert feeds.run() == {"imported": 0, "unchanged": 0, "failed": 1}
     detail = feeds.feed(feed)["last_detail"]
-    assert detail == f"credentials: {name} must be one line of ASCII characters; write it anew."
+    assert detail == f"credentials: {name} must be one line of ASCII characters; store it again."
     assert feeds.server.requests == []

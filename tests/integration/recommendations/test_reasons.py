@@ -57,7 +57,7 @@ def test_reasons_say_what_the_user_did(client: httpx.Client, serve: Serve) -> No
     publish("cosine")
     for user, because, before in (
         ("u1", "Because you had Product 1 in your cart", "You had this in your cart before"),
-        ("u2", "Because you wished for Product 1", "You wished for this before"),
+        ("u2", "Because you put Product 1 on your wishlist", "You put this on your wishlist before"),
     ):
         found = reasons(client, "/recommendations", user_id=user, repeats="include")
         assert (found[1], found[2]) == (("again", 1, before), ("similar", 1, because))
@@ -74,7 +74,7 @@ def test_similar_products_say_whether_people_or_descriptions_suggest_them(client
     publish("cosine", red, chair)
     found = reasons(client, "/similar-products", product_id=red)
     assert found[chair] == ("similar", red, "Others who liked Red metal lantern liked this too")
-    assert found[blue] == ("similar", red, "Like Red metal lantern")
+    assert found[blue] == ("similar", red, "Similar to Red metal lantern")
     assert found[table] == ("trending", None, "Trending in Candles")
     publish("transitions", red, chair)
     others_reason = reasons(client, "/similar-products", product_id=red)[chair]

@@ -37,8 +37,8 @@ def test_a_clock_may_be_ten_minutes_ahead() -> None:
     [
         ({"user_id": None}, "no user_id"),
         ({"user_id": "x" * 256}, "user_id is longer"),
-        ({"user_id": "[object Object]"}, "user_id is not one user's own: [object Object]"),
-        ({"user_id": "Undefined"}, "user_id is not one user's own"),
+        ({"user_id": "[object Object]"}, "user_id is not the id of a single user: [object Object]"),
+        ({"user_id": "Undefined"}, "user_id is not the id of a single user"),
         ({"user_id": "a\0b"}, "user_id is longer than 255 or has control characters"),
         ({"event_type": None}, "no event_type"),
         ({"event_type": "look"}, "unknown event_type"),

@@ -293,8 +293,8 @@ def test_numbers_that_are_text_in_parquet_are_read_as_in_a_csv(tmp_path: Path) -
     ],
 )
 def test_a_json_array_is_refused_as_a_whole_with_the_remedy(tmp_path: Path, body: str) -> None:
-    assert "one object a line" in refusal(tmp_path, body, "e.json")
-    with pytest.raises(InvalidRequest, match="one object a line"):
+    assert "one object per line" in refusal(tmp_path, body, "e.json")
+    with pytest.raises(InvalidRequest, match="one object per line"):
         parse_products(body.encode(), "jsonl")
 
 

@@ -27,14 +27,14 @@ def test_a_key_of_another_type_is_refused(position: int, value: Any) -> None:
     if (position == 0 and value is True) or (position in (2, 3) and value == 2**63) or value == KEY[position]:
         return
     key = [*KEY[:position], value, *KEY[position + 1 :]]
-    with pytest.raises(ValueError, match="no cursor of this list"):
+    with pytest.raises(ValueError, match="not a cursor of this list"):
         decode(encode("price, id", key), "price, id", TYPES)
 
 
 def test_a_cursor_belongs_to_one_order_and_has_every_column() -> None:
-    with pytest.raises(ValueError, match="no cursor of this list"):
+    with pytest.raises(ValueError, match="not a cursor of this list"):
         decode(encode("price, id", KEY), "price DESC, id", TYPES)
-    with pytest.raises(ValueError, match="no cursor of this list"):
+    with pytest.raises(ValueError, match="not a cursor of this list"):
         decode(encode("price, id", KEY[:-1]), "price, id", TYPES)
 
 
@@ -51,7 +51,7 @@ def test_a_cursor_belongs_to_one_order_and_has_every_column() -> None:
 def test_a_time_is_one_that_postgresql_has(time: str, in_utc: str | None) -> None:
     cursor = encode("created_at", [time])
     if in_utc is None:
-        with pytest.raises(ValueError, match="no cursor of this list"):
+        with pytest.raises(ValueError, match="not a cursor of this list"):
             decode(cursor, "created_at", ["timestamptz"])
     else:
         assert decode(cursor, "created_at", ["timestamptz"]) == [in_utc]
@@ -60,7 +60,7 @@ def test_a_time_is_one_that_postgresql_has(time: str, in_utc: str | None) -> Non
 @settings(max_examples=examples(200), deadline=None)
 @given(st.text(max_size=100))
 def test_no_text_makes_anything_but_a_refusal(text: str) -> None:
-    with pytest.raises(ValueError, match="no cursor of this list"):
+    with pytest.raises(ValueError, match="not a cursor of this list"):
         decode(text, "price, id", TYPES)
 
 

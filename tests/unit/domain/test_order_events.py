@@ -63,7 +63,7 @@ def test_an_order_may_have_up_to_500_lines(number: int) -> None:
         ({"order_id": "x" * 256}, "at most 255"),
         ({"order_id": 7}, "valid string"),
         ({"product_id": 1}, "Extra inputs"),
-        ({"user_id": "undefined"}, "one user's own id"),
+        ({"user_id": "undefined"}, "the id of a single user"),
     ],
 )
 def test_an_order_that_cannot_be_right_is_refused(change: dict[str, Any], message: str) -> None:

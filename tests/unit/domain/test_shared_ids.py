@@ -79,7 +79,7 @@ OWN = [
 @pytest.mark.parametrize("user_id", SHARED)
 def test_an_id_that_scripts_send_for_everybody_is_refused_with_the_remedy(user_id: str) -> None:
     assert is_shared(user_id)
-    with pytest.raises(ValidationError, match=r"one user's own id.*POST /auth/guest"):
+    with pytest.raises(ValidationError, match=r"the id of a single user.*POST /auth/guest"):
         TypeAdapter(UserId).validate_python(user_id)
     # staff can still find and erase what an earlier release stored
     assert TypeAdapter(StoredUserId).validate_python(user_id) == user_id

@@ -21,7 +21,7 @@ def test_ids_keep_their_order_and_are_returned_once(value: str, ids: list[int]) 
 
 @pytest.mark.parametrize("value", ["0", "1,0", "-1", "01", "x", ",", "1,", "1,,2", "1 2", "1,2,3,4", "٣", "9" * 16])
 def test_a_list_with_anything_else_is_refused(value: str) -> None:
-    with pytest.raises(ValidationError, match="must be up to 3 ids of 1 or more, separated by commas"):
+    with pytest.raises(ValidationError, match="must be at most 3 positive ids, separated by commas"):
         LIST.validate_python(value)
 
 

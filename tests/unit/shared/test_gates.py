@@ -30,7 +30,7 @@ def test_a_client_holds_its_share_and_leaves_the_other_places_free() -> None:
     gate = Gate("searching", 4, share=2)
     with acting_for("hostile"), gate.admit():
         with gate.admit():
-            with pytest.raises(RateLimited, match="one of the 2 that are running") as refused, gate.admit():
+            with pytest.raises(RateLimited, match="one of the 2 running requests") as refused, gate.admit():
                 pass
             assert (refused.value.status, refused.value.headers["Retry-After"]) == (429, "1")
             with (
