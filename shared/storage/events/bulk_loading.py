@@ -166,10 +166,13 @@ SELECT count(*) FROM (
        OR id IN (SELECT user_id FROM history_vouched_lines)
     ORDER BY id FOR NO KEY UPDATE
 ) AS locked"""
+# A row that would not change is not written: each chunk of a history has events of most users, and a version of each
+# row for each chunk makes the table as many times as large.
 USERS: Final = """
 INSERT INTO users (external_id, created_at, last_seen_at)
 SELECT user_key, least(min(occurred_at), now()), max(occurred_at) FROM history_new GROUP BY user_key ORDER BY user_key
-ON CONFLICT (external_id) DO UPDATE SET last_seen_at = greatest(users.last_seen_at, EXCLUDED.last_seen_at)"""
+ON CONFLICT (external_id) DO UPDATE SET last_seen_at = EXCLUDED.last_seen_at
+WHERE users.last_seen_at < EXCLUDED.last_seen_at"""
 # In order of time, so that a range of blocks has few days: the index on times is one of ranges.
 EVENTS: Final = """
 INSERT INTO events (event_id, user_id, product_id, event_type, quantity, occurred_at, session_id, metadata)
