@@ -67,3 +67,21 @@ def test_a_history_is_stored_in_order_of_time_whatever_the_order_of_its_lines(en
         # one partition, unless the test runs in the first minutes of a month
         stored = execute(connection, "SELECT occurred_at FROM events ORDER BY tableoid::regclass::text, ctid")
     assert [time for (time,) in stored] == sorted(times)
+
+
+def test_only_users_who_were_seen_later_than_before_are_written(env: Mapping[str, str]) -> None:
+    add_products()
+    seen, before, later = now(), now() - timedelta(days=1), now() + timedelta(minutes=1)
+    with transaction() as connection:
+        execute(
+            connection,
+            "INSERT INTO users (external_id, last_seen_at) SELECT unnest(cast(:names AS text[])), :seen",
+            {"names": ["earlier", "same", "later"], "seen": seen},
+        )
+        versions = dict(execute(connection, "SELECT external_id, ctid::text FROM users"))
+        times = [("earlier", before), ("same", seen), ("later", before), ("later", later), ("new", before)]
+        rows = "".join(f"{n},{uuid4()},{user},,1,view,1,{at.isoformat()},,\n" for n, (user, at) in enumerate(times))
+        assert bulk_loading.append(connection, [io.BytesIO(rows.encode())]).stored == len(times)
+        users = execute(connection, "SELECT external_id, ctid::text, last_seen_at FROM users")
+    assert {name: at for name, _version, at in users} == {"earlier": seen, "same": seen, "later": later, "new": before}
+    assert {name for name, version, _at in users if versions.get(name) == version} == {"earlier", "same"}
