@@ -9,7 +9,8 @@ import pytest
 
 from local.chaos.proxy import Proxy
 from shared.clients import postgres_engine, postgres_wire
-from shared.clients.postgres import engine, execute, read, run_prepared, transaction, write
+from shared.clients.postgres import execute, read, run_prepared, transaction, write
+from shared.clients.postgres_engine import engine
 from shared.errors import DatabaseUnavailable
 from tests.faulty_proxy import in_front_of
 from tests.integration.conftest import settings_of

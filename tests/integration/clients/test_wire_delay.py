@@ -3,7 +3,8 @@
 import io
 import socket
 
-from shared.clients.postgres import copy_in, engine, execute, transaction
+from shared.clients.postgres import copy_in, execute, transaction
+from shared.clients.postgres_engine import engine
 
 
 def test_no_connection_keeps_a_part_back(env: dict[str, str]) -> None:

@@ -71,4 +71,4 @@ def test_events_of_them_are_refused_and_a_message_of_an_earlier_release_counts_f
     assert postgres.read("SELECT external_id FROM users") == [("NaNcy",)]
     assert count_rows("events") == 1
     assert postgres.read("SELECT purchase_count FROM product_stats WHERE purchase_count > 0") == [(1,)]
-    assert count_rows("rejected_events", "reason LIKE '%one user''s own id%'") == 2 * len(IDS)
+    assert count_rows("rejected_events", "reason LIKE '%must be the id of a single user%'") == 2 * len(IDS)

@@ -9,7 +9,8 @@ from sqlalchemy import create_engine, text
 from starlette.responses import Response
 
 from local.chaos.proxy import Proxy
-from shared.clients.postgres import BREAKER_S, read, transaction, write
+from shared.clients.postgres import read, transaction, write
+from shared.clients.postgres_engine import BREAKER_S
 from shared.errors import AppError, DatabaseUnavailable, IdempotencyInProgress
 from shared.http.idempotency import MARGIN_S, Finish, once
 from shared.storage.operations import idempotency
