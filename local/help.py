@@ -2,10 +2,14 @@
 
 import inspect
 import json
+import textwrap
 from collections.abc import Mapping
 from typing import Final
 
 from local.errors import Refused
+
+# of a line of a description
+WIDTH: Final = 120
 
 # what each command prints for --help; those that are left out print their own, or have no more than the summary says
 COMMANDS: Final[Mapping[str, str]] = {
@@ -230,28 +234,35 @@ def of_job(name: str) -> str:
     about = (inspect.getdoc(module) or "").partition("\n\n")[0]
     lines = [f"Usage: ./aisle job {name} [KEY=VALUE ...]", "", about, ""]
     fields = model.model_fields
-    schema = model.model_json_schema()["properties"] if fields else {}
-    width = max(map(len, schema), default=0)
-    for field, described in schema.items():
+    schema = model.model_json_schema()
+    parameters = schema["properties"] if fields else {}
+    width = max(map(len, parameters), default=0)
+    for field, described in parameters.items():
         default = described.get("default")
         lines.append(
-            f"  {field.ljust(width)}   {kind_of(described)}"
+            f"  {field.ljust(width)}   {kind_of(described, schema.get('$defs', {}))}"
             + ("" if default in (None, "") else f" ({json.dumps(default)})")
         )
+        if description := described.get("description"):
+            indent = " " * (width + 5)
+            lines += textwrap.wrap(
+                description.replace("``", ""), WIDTH, initial_indent=indent, subsequent_indent=indent
+            )
     if not fields:
         lines.append("It has no parameters.")
     elif meaning := inspect.getdoc(model):
         lines += ["", meaning.replace("``", "")]
-    required = model.model_json_schema().get("required", [])
-    example = "".join(f" {field}={field.upper()}" for field in required)
+    example = "".join(f" {field}={field.upper()}" for field in schema.get("required", []))
     return "\n".join([*lines, "", f"Example: ./aisle job {name}{example}"]) + "\n"
 
 
-def kind_of(schema: Mapping[str, object]) -> str:
-    """Return in words what a parameter takes."""
+def kind_of(schema: Mapping[str, object], definitions: Mapping[str, Mapping[str, object]]) -> str:
+    """Return in words what a parameter takes. ``definitions`` are those that the schema may refer to, by name."""
+    if reference := schema.get("$ref"):
+        return kind_of(definitions[str(reference).rpartition("/")[2]], definitions)
     options = schema.get("anyOf")
     if isinstance(options, list):
-        return " or ".join(kind_of(one) for one in options if one.get("type") != "null")
+        return " or ".join(kind_of(one, definitions) for one in options if one.get("type") != "null")
     if values := schema.get("enum"):
         return ", ".join(map(str, values)) if isinstance(values, list) else str(values)
     words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}

@@ -4,6 +4,7 @@ import pytest
 
 from local.__main__ import COMMANDS, WITH_OWN_HELP, main
 from local.help import of_command, of_job
+from shared.domain.events import EventType
 from shared.manifest import manifest
 
 ALIASES = {"help", "--help", "-h"}
@@ -34,6 +35,15 @@ def test_a_parameter_has_its_kind_and_its_default() -> None:
     assert "It has no parameters." in of_job("popular")
     assert "It has no parameters." not in of_job("daily_stats")
     assert "Example: ./aisle job first_admin email=EMAIL\n" in of_job("first_admin")
+
+
+def test_a_parameter_has_its_meaning_below_and_lists_its_values() -> None:
+    lines = of_job("load_events").splitlines()
+    chunk = next(number for number, line in enumerate(lines) if line.startswith("  chunk_rows "))
+    assert lines[chunk + 1] == " " * 19 + "rows in memory and in a transaction at once"
+    # defined elsewhere in the schema
+    assert next(line for line in lines if line.startswith("  event_type ")).endswith(", ".join(EventType))
+    assert max(map(len, lines)) <= 120
 
 
 def test_an_unknown_job_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
