@@ -18,8 +18,11 @@ def closed_on_reset(close: Close) -> Close:
 
 
 def reset() -> None:
-    """Close every client of this process and forget its cached settings: for tests, and after a fork."""
-    for close in _registered:
+    """Close every client of this process and forget its cached settings: for tests, and after a fork.
+
+    The last registered is closed first: a module that uses a client imports it, and so registers after it.
+    """
+    for close in reversed(_registered):
         close()
     from shared.settings import settings
 

@@ -26,6 +26,8 @@ from shared.storage.paging import PagedList, Place
 log = logging.getLogger(__name__)
 
 FLUSH_S: Final = 2.0
+# A thread that is writing would otherwise find its connection closed, which counts as a failure of Postgres.
+CLOSING_S: Final = 1.0
 # collected searches beyond this are dropped, the oldest first: Postgres does not answer
 MAX_COLLECTED: Final = 5000
 MAX_QUERY: Final = 200
@@ -148,6 +150,8 @@ def page(days: int, results: int | None, place: Place) -> tuple[list[CountedSear
 
 @closed_on_reset
 def close() -> None:
-    """Forget what was collected."""
+    """Forget what was collected, once what is being written is written or CLOSING_S have passed."""
     global _collected
+    if _collected.is_flushing.acquire(timeout=CLOSING_S):
+        _collected.is_flushing.release()
     _collected = _Collected()
