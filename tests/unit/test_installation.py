@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from local.__main__ import WITH_OWN_HELP
 from local.places import ROOT
 
 SERVING, DEVELOPING = ROOT / "local/requirements.txt", ROOT / "dev-requirements.txt"
@@ -72,6 +73,12 @@ def test_a_developer_s_command_installs_the_rest_on_first_use(command: str, tmp_
     assert environment.run(command) == []
     # the longer list contains the shorter one
     assert environment.run("up") == []
+
+
+@pytest.mark.parametrize("command", [*sorted(WITH_OWN_HELP), "job"])
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_that_a_program_writes_installs_what_it_imports(command: str, option: str, tmp_path: Path) -> None:
+    assert Environment(tmp_path, None).run(command, option)
 
 
 def test_a_list_of_another_release_is_installed_again(tmp_path: Path) -> None:

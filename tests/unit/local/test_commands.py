@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,19 @@ def test_help_installs_nothing(arguments: list[str], tmp_path: Path) -> None:
         [ROOT / "aisle", *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, HELP, "")
+    assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - WITH_OWN_HELP - {"--help", "-h", "job"}))
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_of_a_command_needs_no_packages(command: str, option: str, tmp_path: Path) -> None:
+    (tmp_path / "python3.13").write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
+    (tmp_path / "python3.13").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "AISLE_VENV": str(tmp_path / "venv")}
+    ran = subprocess.run(
+        [ROOT / "aisle", command, option], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, of_command(command) or HELP, "")
     assert not (tmp_path / "venv").exists()
 
 
