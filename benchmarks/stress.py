@@ -39,6 +39,8 @@ CONNECTIONS: Final = 32
 # what allocators and caches may still take after the first quarter
 MAX_GROWN_MIB: Final = 16.0
 SAMPLE_S: Final = 2.0
+# between two lines of progress
+REPORT_S: Final = 60.0
 # carts that are filled before they are bought
 CARTS_AHEAD: Final = 50
 
@@ -172,9 +174,9 @@ async def answered(request: bytes, reader: asyncio.StreamReader, writer: asyncio
 
 
 async def load(
-    urls: dict[str, str], shoppers: Shoppers, rate: float, seconds: float, watch: Callable[[], None] | None = None
+    urls: dict[str, str], shoppers: Shoppers, rate: float, seconds: float, watch: Callable[[Step], None] | None = None
 ) -> Step:
-    """Send ``rate`` requests a second for ``seconds``, and call ``watch`` every SAMPLE_S."""
+    """Send ``rate`` requests a second for ``seconds``, and call ``watch`` with what was seen so far every SAMPLE_S."""
     step = Step(rate)
     connections = {name: Connections(url) for name, url in urls.items()}
     running: set[asyncio.Task[None]] = set()
@@ -197,7 +199,7 @@ async def load(
         task.add_done_callback(running.discard)
         if watch is not None and time.perf_counter() - watched >= SAMPLE_S:
             watched = time.perf_counter()
-            watch()
+            watch(step)
     if running:
         await asyncio.wait(running, timeout=30)
     for pool in connections.values():
@@ -285,10 +287,20 @@ def stress(running: Bench, minutes: float, say: Callable[[str], None]) -> bool:
             return False
         points: dict[str, list[tuple[float, float]]] = {name: [] for name in FUNCTIONS}
         begun = time.perf_counter()
+        due = REPORT_S
 
-        def watch() -> None:
+        def watch(seen: Step) -> None:
+            nonlocal due
+            elapsed = time.perf_counter() - begun
             for name, processes in served.items():
-                points[name].append((time.perf_counter() - begun, memory_mib(processes)))
+                points[name].append((elapsed, memory_mib(processes)))
+            if elapsed >= due:
+                due += REPORT_S
+                memory = ", ".join(f"{name} {points[name][-1][1]:.0f} MiB" for name in FUNCTIONS)
+                say(
+                    f"{elapsed / 60:.0f} of {minutes:g} min: {len(seen.latencies_ms):,} requests, "
+                    f"{len(seen.failures)} failed; {memory}"
+                )
 
         step = asyncio.run(load(urls, shoppers, kept / 2, minutes * 60, watch))
     grown = [growth(name, points[name]) for name in FUNCTIONS]
