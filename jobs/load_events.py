@@ -1,7 +1,7 @@
 """Job, on demand: load a history of events (CSV, JSON lines or Parquet) into a new or a running shop."""
 
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -31,6 +31,9 @@ class LoadEvents(TableParameters):
     session_id, quantity, metadata (a JSON object), event_id.
     """
 
+    format: Literal["csv", "jsonl", "parquet"] | None = Field(
+        None, description="csv, jsonl or parquet; by default by the name's ending"
+    )
     timestamp_unit: TimestampUnit = Field(
         "auto",
         description="iso: ISO 8601; s, ms, us: (milli-, micro-)seconds since 1970; auto: each time by its form",
@@ -97,10 +100,10 @@ def load_events(parameters: LoadEvents) -> dict[str, Any]:
     dates: set[date] = set()
     zoneless: list[int] = []
     zoneless_rows = 0
-    if "xml" in (parameters.format, parameters.source.rpartition(".")[2].lower()):
+    form = sources.format_of(parameters.source, parameters.format)
+    if form == "xml":
         raise InvalidRequest("format: a history is CSV, JSON lines or Parquet; XML is read by import_catalog only.")
     with sources.opened(parameters.source) as file:
-        form = sources.format_of(parameters.source, parameters.format)
         history = event_files.open_events(
             file, form, parameters.chunk_rows, columns=columns, options=options, fixed=parameters.fixed()
         )

@@ -43,7 +43,7 @@ Usage: ./aisle wait [--timeout SECONDS]
 Returns once every accepted event has taken effect: nothing waits in the outbox or for an event function. Use it in your
 own tests, after sending events and before checking what they changed.
 
-  --timeout SECONDS   how long to wait (60); after that, exit code 1 and a line that says what is still waiting
+  --timeout SECONDS   how long to wait (120); after that, exit code 1 and a line that says what is still waiting
 
 Example: ./aisle wait --timeout 10
 """,

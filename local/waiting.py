@@ -10,7 +10,8 @@ from local.errors import CommandError, Refused
 from local.status import describe_backlog, query
 from local.topics import DEAD_LETTER
 
-TIMEOUT_S: Final = 60.0
+# a message that failed is delivered again after 60 s at the latest
+TIMEOUT_S: Final = 120.0
 PAUSE_S: Final = 0.05
 # What one message causes may be a message of its own, which neither look sees while it is on its way between them.
 QUIET_LOOKS: Final = 2

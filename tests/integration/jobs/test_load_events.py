@@ -378,6 +378,14 @@ def test_an_invalid_parameter_is_refused(env: object, serve: Serve, parameters: 
     assert next(iter(parameters)) in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("name", ["h.xml", "h.XML", "h.xml.gz"])
+def test_a_history_of_xml_is_refused_by_its_name(env: object, serve: Serve, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("<events/>")
+    answer = load(serve, str(tmp_path / name))
+    assert answer.status_code == 422
+    assert "XML is read by import_catalog only" in answer.json()["detail"]
+
+
 def test_a_history_is_read_over_http(
     env: object, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,7 +89,7 @@ def test_waiting_ends_once_events_have_taken_effect_and_operations_show_them(ais
     event = {"user_id": "patient", "product_id": made.json()["id"], "event_type": "view"}
     for _ in range(5):
         assert httpx.post(f"{aisle.url}/events", json=event).status_code == 202
-    done = aisle.run("wait", "--timeout", "60")
+    done = aisle.run("wait")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     viewed = httpx.get(f"{aisle.url}/recently-viewed", params={"user_id": "patient"}).json()["products"]
     assert [each["id"] for each in viewed] == [event["product_id"]]

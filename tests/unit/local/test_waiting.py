@@ -62,7 +62,7 @@ def test_the_time_out_says_in_one_line_what_waits() -> None:
     assert caught.value.exit_code == 1
 
 
-@pytest.mark.parametrize(("arguments", "seconds"), [([], 60), (["--timeout", "5"], 5), (["--timeout", "0.5"], 0.5)])
+@pytest.mark.parametrize(("arguments", "seconds"), [([], 120), (["--timeout", "5"], 5), (["--timeout", "0.5"], 0.5)])
 def test_the_time_out_is_a_number_of_seconds(arguments: list[str], seconds: float) -> None:
     assert timeout_of(arguments) == seconds
 
