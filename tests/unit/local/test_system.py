@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from local.up import mail_settings
+from local.system import mail_settings
 from shared.settings import read
 
 URL = "http://localhost:8080"
