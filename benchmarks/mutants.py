@@ -92,7 +92,7 @@ GROUPS: Final = {
     "models": Group(("jobs/models/*.py",), "tests/unit/models", ("tests/unit/models",), has_slow=True),
     "offline": Group(("jobs/offline/*.py",), "tests/unit/offline", ("tests/unit/offline",)),
     "auth": Group(
-        ("shared/auth.py", "shared/tokens.py", "shared/api_keys.py"),
+        ("shared/auth.py", "shared/http/credentials.py", "shared/tokens.py", "shared/api_keys.py"),
         "tests/unit/shared",
         (
             "tests/unit/shared",

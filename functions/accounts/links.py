@@ -22,10 +22,10 @@ from functions.accounts.schemas import (
 from functions.accounts.sessions import NO_STORE, client_address
 from shared import account_mails, passwords
 from shared.account_links import SETS_PASSWORD
-from shared.auth import AccountHolder
 from shared.clients.postgres import transaction
 from shared.errors import WeakPassword
 from shared.http.api import OWNED, problem_responses
+from shared.http.credentials import AccountHolder
 from shared.mail import sending
 from shared.storage.operations import audit
 from shared.storage.people import account_links, accounts, login_failures, refresh_tokens

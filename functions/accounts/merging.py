@@ -4,10 +4,11 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from functions.accounts.schemas import GuestMerge, LeftCartItem, UserMerge
-from shared.auth import Action, LiveCredential, authorise, credential_of, require_session
+from shared.auth import Action, authorise, credential_of, require_session
 from shared.clients.postgres import transaction
 from shared.http.answers import private
 from shared.http.api import OWNED, problem_responses
+from shared.http.credentials import LiveCredential
 from shared.storage.answers import invalidation
 from shared.storage.people import merging
 from shared.storage.people.merging import Merge

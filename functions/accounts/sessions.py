@@ -17,11 +17,12 @@ from functions.accounts.schemas import (
     UserTokenRequest,
 )
 from shared import account_mails, passwords, tokens
-from shared.auth import AccountHolder, Action, SecretKeyHolder, authorise, bearer, credential_of
+from shared.auth import Action, authorise, bearer, credential_of
 from shared.clients.postgres import Connection, transaction
 from shared.domain.identity import new_account_id, new_guest_id
 from shared.errors import EmailTaken, LoginFailed, UsernameTaken
 from shared.http.api import OWNED, problem_responses
+from shared.http.credentials import AccountHolder, SecretKeyHolder
 from shared.mail import sending
 from shared.settings import settings
 from shared.storage.answers import invalidation

@@ -22,12 +22,13 @@ from functions.accounts.schemas import (
 )
 from functions.accounts.sessions import client_address, lock_verified, verified_account
 from shared import account_mails
-from shared.auth import AccountHolder, DataOwner, TokenHolder, bearer
+from shared.auth import bearer
 from shared.clients.postgres import transaction
 from shared.domain.identity import IdKind, kind_of
 from shared.domain.preferences import price_band
 from shared.errors import EmailTaken, InvalidToken, NotFound, UsernameTaken
 from shared.http.api import OWNED, problem_responses
+from shared.http.credentials import AccountHolder, DataOwner, TokenHolder
 from shared.http.schemas import PersonalDataExport
 from shared.mail import sending
 from shared.storage.answers import invalidation

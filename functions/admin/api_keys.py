@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from functions.admin.schemas.api_keys import ApiKey, ApiKeyCreation, ApiKeyList, NewApiKey
 from shared import api_keys
-from shared.auth import requires
 from shared.clients.postgres import transaction
 from shared.http.api import problem_responses
+from shared.http.credentials import requires
 from shared.storage.operations import api_keys as stored_keys
 from shared.storage.operations import audit
 

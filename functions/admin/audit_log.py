@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from functions.admin.answering import private
 from functions.admin.schemas.audit_log import AuditLogPage, AuditLogQuery
-from shared.auth import requires
+from shared.http.credentials import requires
 from shared.storage.operations import audit
 from shared.storage.paging import Place
 

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path
 
 from functions.admin.schemas.cache import CacheFlush
-from shared.auth import requires
 from shared.clients.postgres import transaction
 from shared.errors import Unavailable
+from shared.http.credentials import requires
 from shared.storage.answers import invalidation, protocol
 from shared.storage.operations import audit
 

@@ -9,8 +9,8 @@ from starlette.responses import Response
 from functions.admin.answering import private
 from functions.admin.jobs import job_names
 from functions.admin.schemas.dashboard import Dashboard
-from shared.auth import requires
 from shared.http import cached
+from shared.http.credentials import requires
 from shared.storage.answers.protocol import DASHBOARD, DASHBOARD_KEY
 from shared.storage.operations import dashboard
 

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from functions.admin.answering import private
 from functions.admin.schemas.dead_letters import DeadLetterList, DeadLetterQuery, ReplayRequest, ReplayResult
-from shared.auth import requires
 from shared.clients.postgres import transaction
+from shared.http.credentials import requires
 from shared.manifest import manifest
 from shared.storage.events import dead_letters
 from shared.storage.operations import audit

@@ -7,9 +7,9 @@ from starlette.responses import Response
 from functions.admin import schedules
 from functions.admin.answering import private
 from functions.admin.schemas.doctor import DoctorReport
-from shared.auth import requires
 from shared.doctor import Finding, run_checks
 from shared.errors import AppError
+from shared.http.credentials import requires
 from shared.manifest import manifest
 
 router = APIRouter(prefix="/doctor", tags=["doctor"])

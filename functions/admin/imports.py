@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from functions.admin.answering import private
 from functions.admin.schemas.imports import ImportList, ImportsQuery, ImportWithReport
-from shared.auth import requires
 from shared.http.api import problem_responses
+from shared.http.credentials import requires
 from shared.storage.operations import imports
 
 router = APIRouter(prefix="/imports", tags=["imports"])

@@ -12,11 +12,11 @@ from starlette.responses import Response
 from functions.admin import runner, schedules
 from functions.admin.answering import private
 from functions.admin.schemas.jobs import JobList, JobRunResult, JobScheduleChange, JobsQuery
-from shared.auth import requires
 from shared.clients.postgres import transaction
 from shared.domain.json_values import storable_json
 from shared.errors import AppError, InvalidRequest, JobNotFound, MalformedBody, Unavailable
 from shared.http.api import problem_responses
+from shared.http.credentials import requires
 from shared.http.problems import MEDIA_TYPE
 from shared.manifest import manifest
 from shared.storage.operations import audit, job_runs

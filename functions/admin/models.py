@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 from functions.admin.answering import private
 from functions.admin.schemas.models import ModelActivation, ModelVersionList
-from shared.auth import requires
 from shared.clients.postgres import transaction
 from shared.http.api import problem_responses
+from shared.http.credentials import requires
 from shared.storage.answers import invalidation, protocol
 from shared.storage.operations import audit
 from shared.storage.recommending import models

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from functions.admin.answering import private
 from functions.admin.figures.source import shared
 from functions.admin.schemas.operations import Operations
-from shared.auth import requires
+from shared.http.credentials import requires
 
 router = APIRouter(prefix="/operations", tags=["operations"])
 

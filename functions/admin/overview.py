@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from functions.admin.answering import private
 from functions.admin.schemas.overview import Overview, OverviewQuery
-from shared.auth import requires
+from shared.http.credentials import requires
 from shared.storage.operations import overview
 
 router = APIRouter(prefix="/overview", tags=["dashboard"])

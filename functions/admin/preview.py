@@ -10,12 +10,12 @@ from starlette.responses import Response
 from functions.admin.answering import private
 from functions.admin.schemas.preview import Preview, PreviewQuery
 from functions.admin.schemas.rule_preview import RuleDraft, RulePreview
-from shared.auth import requires
 from shared.clients import postgres
 from shared.domain.comparison import compare
 from shared.domain.product_references import ProductReference
 from shared.explanation import explain
 from shared.http.api import problem_responses
+from shared.http.credentials import requires
 from shared.http.parameters import ids_in
 from shared.selection import RecommendationsRequest
 from shared.storage.recommending import rules

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from functions.admin.answering import private
 from functions.admin.schemas.rejected_events import RejectedEventPage
-from shared.auth import requires
 from shared.http import CursorPageQuery
+from shared.http.credentials import requires
 from shared.storage.events import rejected
 from shared.storage.paging import Place
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from functions.admin.answering import private
 from functions.admin.schemas.searches import SearchesQuery, SearchPage
-from shared.auth import requires
+from shared.http.credentials import requires
 from shared.storage.catalog import searches
 from shared.storage.paging import Place
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from functions.admin.answering import private
 from functions.admin.schemas.segments import SegmentList
-from shared.auth import requires
+from shared.http.credentials import requires
 from shared.storage.recommending import segments
 
 router = APIRouter(prefix="/segments", tags=["segments"])

@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from functions.admin.answering import private
 from functions.admin.schemas.shop import Shop, ShopPatch
-from shared.auth import requires
 from shared.clients.postgres import Connection, transaction
 from shared.domain.shop import ShopSettings
 from shared.errors import InvalidRequest
+from shared.http.credentials import requires
 from shared.storage.answers import invalidation
 from shared.storage.catalog import search_index
 from shared.storage.events import outbox

@@ -7,10 +7,10 @@ from starlette.responses import Response
 
 from functions.admin.answering import created
 from functions.admin.schemas.synonyms import Synonym, SynonymList, SynonymWrite
-from shared.auth import requires
 from shared.clients.postgres import transaction
 from shared.http import IdempotencyKey
 from shared.http.api import problem_responses
+from shared.http.credentials import requires
 from shared.http.idempotency import Finish, fingerprint, once
 from shared.storage.answers import invalidation
 from shared.storage.answers.protocol import PRODUCTS

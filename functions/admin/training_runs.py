@@ -10,9 +10,9 @@ from starlette.responses import Response
 from functions.admin.answering import private
 from functions.admin.schemas.training_runs import ReportLink, ReportQuery, TrainingRunPage, TrainingRunsQuery
 from shared.accepted_credentials import ADMIN, NOTHING, accepts
-from shared.auth import StaffToken, requires, staff_actor
 from shared.errors import Forbidden, NotFound
 from shared.http.api import problem_responses
+from shared.http.credentials import StaffToken, requires, staff_actor
 from shared.http.scopes import is_head
 from shared.storage.operations import report_links, training_runs
 from shared.storage.paging import Place

@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from functions.admin.schemas.users import Account, AccountPage, AccountsQuery, RoleAssignment, RoleChange
 from shared import account_mails, mail, passwords
-from shared.auth import requires
 from shared.clients.postgres import transaction
 from shared.domain.events import StoredUserId
 from shared.errors import NotFound
 from shared.http import private
 from shared.http.api import problem_responses
+from shared.http.credentials import requires
 from shared.http.schemas import PersonalDataExport
 from shared.mail import sending
 from shared.storage.answers import invalidation

@@ -16,12 +16,12 @@ from functions.cart.schemas import (
     OnlyUserQuery,
     ProductPath,
 )
-from shared.auth import Shopper
 from shared.clients.postgres import transaction
 from shared.domain.product_references import ProductReference
 from shared.http import IdempotencyKey
 from shared.http.answers import private
 from shared.http.api import OWNED, problem_responses
+from shared.http.credentials import Shopper
 from shared.http.idempotency import Finish, fingerprint, key_user, once
 from shared.storage.catalog import product_ids
 from shared.storage.shopping import carts

@@ -18,13 +18,13 @@ from starlette.responses import Response
 
 from functions.cart.committing import after_commit
 from functions.cart.schemas import STOCK_CONFLICT, CheckoutRequest, OnlyUserQuery, Order
-from shared.auth import Shopper
 from shared.clients.postgres import transaction
 from shared.domain.orders import OrderState, checkout_id
 from shared.errors import OrderStateConflict, PaymentDeclined
 from shared.http import RequiredIdempotencyKey
 from shared.http.answers import private
 from shared.http.api import OWNED, problem_responses
+from shared.http.credentials import Shopper
 from shared.http.idempotency import Finish, fingerprint, key_user, once
 from shared.payments import provider
 from shared.payments.releasing import release

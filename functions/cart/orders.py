@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from functions.cart.committing import after_commit
 from functions.cart.schemas import OnlyUserQuery, Order, OrderPage, OrderPath, OrderStateChange, ShopperPageQuery
-from shared.auth import Shopper, requires
 from shared.clients.postgres import transaction
 from shared.domain.orders import OrderState
 from shared.http.answers import private
 from shared.http.api import OWNED, problem_responses
+from shared.http.credentials import Shopper, requires
 from shared.http.parameters import NoQuery
 from shared.payments.releasing import release
 from shared.storage.answers import invalidation

@@ -15,11 +15,11 @@ from functions.cart.schemas import (
     WishlistPage,
     WishlistQuery,
 )
-from shared.auth import Shopper
 from shared.clients.postgres import transaction
 from shared.domain.product_references import ProductReference
 from shared.http.answers import private
 from shared.http.api import OWNED, problem_responses
+from shared.http.credentials import Shopper
 from shared.storage.catalog import product_ids
 from shared.storage.shopping import wishlist
 from shared.storage.shopping.shoppers import ListPage

@@ -10,10 +10,10 @@ from functions.collect import ga4_events
 from functions.collect.receiving import receive, require_key, result_response
 from functions.collect.schemas import CollectionResult, MeasurementQuery, MeasurementRequest, MeasurementValidation
 from functions.collect.translation import objects
-from shared.auth import KeyedCredential, described_key
 from shared.errors import InvalidRequest
 from shared.http.answers import dump
 from shared.http.api import OWNED
+from shared.http.credentials import KeyedCredential, described_key
 
 router = APIRouter(tags=["ga4"])
 RECORDED: dict[int | str, dict[str, Any]] = {204: {"description": "Every event was accepted."}}

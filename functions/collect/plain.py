@@ -6,8 +6,8 @@ from starlette.responses import Response
 from functions.collect import plain_events
 from functions.collect.receiving import receive_event, result_response
 from functions.collect.schemas import CollectionResult, PlainEvent
-from shared.auth import ReporterCredential
 from shared.http.api import OWNED
+from shared.http.credentials import ReporterCredential
 
 router = APIRouter(tags=["track"])
 

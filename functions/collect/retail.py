@@ -11,12 +11,12 @@ from functions.collect import retail_events
 from functions.collect.receiving import receive, receive_event, require_key, result_response
 from functions.collect.schemas import CollectionResult, RetailCollectQuery, RetailEvent, RetailImport
 from functions.collect.translation import mapping, objects
-from shared.auth import KeyedCredential
 from shared.domain.events import Text
 from shared.errors import InvalidRequest, MalformedBody
 from shared.http.answers import dump
 from shared.http.api import OWNED
 from shared.http.bodies import check_values
+from shared.http.credentials import KeyedCredential
 from shared.http.parameters import NoQuery
 
 PREFIX: Final = "/v2/projects/{project}/locations/{location}/catalogs/{catalog}"

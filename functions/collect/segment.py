@@ -12,10 +12,11 @@ from functions.collect import segment_events
 from functions.collect.receiving import receive, require_key, result_response
 from functions.collect.schemas import CollectionResult, SegmentBatch, SegmentMessage
 from functions.collect.segment_events import CALLS
-from shared.auth import Action, Credential, KeyedCredential, authorise
+from shared.auth import Action, Credential, authorise
 from shared.domain.events import Text, UserId
 from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unauthorized
 from shared.http.api import OWNED, problem_responses
+from shared.http.credentials import KeyedCredential
 
 log = logging.getLogger(__name__)
 

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from functions.events.schemas import EventAccepted, EventBatch, EventBatchResult
-from shared.auth import ReporterCredential
 from shared.domain.order_events import Report
 from shared.event_publishing import clock_note, cost_of, publish_batch, publish_event
 from shared.http import IdempotencyKey
 from shared.http.answers import dump
 from shared.http.api import OWNED, charge
+from shared.http.credentials import ReporterCredential
 
 EVENT_PATH: Final = "/events"
 BATCH_PATH: Final = "/events/batch"

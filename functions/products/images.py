@@ -11,7 +11,6 @@ from starlette.responses import Response
 from functions.products.answering import ProductId, WithoutQuery, after_commit, author
 from functions.products.schemas.images import ImageChoice, ImageUpload, NewImage, UploadQuery
 from shared import image_uploads
-from shared.auth import CatalogAdmin
 from shared.clients.image_store import Bucket, Folder, image_store
 from shared.clients.postgres import transaction
 from shared.domain import images
@@ -19,6 +18,7 @@ from shared.domain.catalog import ProductPatch
 from shared.domain.product import Product
 from shared.errors import Conflict, InvalidLink, InvalidRequest, NotFound, UnsupportedMediaType
 from shared.http.api import problem_responses
+from shared.http.credentials import CatalogAdmin
 from shared.image_uploads import LIFETIME_S, Upload
 from shared.settings import settings
 from shared.storage.catalog import product_writes

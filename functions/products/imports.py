@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from functions.products.answering import after_commit, author
 from functions.products.schemas.catalog import ImportQuery, ImportReport
-from shared.auth import CatalogAdmin
 from shared.clients.postgres import transaction
 from shared.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
 from shared.http import IdempotencyKey
 from shared.http.answers import dump
 from shared.http.api import problem_responses
+from shared.http.credentials import CatalogAdmin
 from shared.http.idempotency import Finish, fingerprint, once
 from shared.http.serve import GZIP_MAGIC
 from shared.storage.catalog import product_writes

@@ -19,13 +19,13 @@ from functions.products.answering import (
     stored_answer,
 )
 from functions.products.schemas.catalog import ExternalIdQuery, ProductPage, ProductQuery
-from shared.auth import CatalogAdmin, MaybeShopper
 from shared.clients.postgres import transaction
 from shared.domain.catalog import ProductPatch, ProductWrite
 from shared.domain.product import Product
 from shared.domain.product_references import ProductReference
 from shared.http import IdempotencyKey, cached, fresh
 from shared.http.api import OWNED, problem_responses
+from shared.http.credentials import CatalogAdmin, MaybeShopper
 from shared.http.idempotency import Finish, fingerprint, once
 from shared.storage.answers import protocol
 from shared.storage.catalog import product_ids, product_pages, product_writes, searches

@@ -7,11 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.recommendations.schemas.batch import RecommendationsBatch, RecommendationsBatchRequest
-from shared.auth import key_or
 from shared.domain.events import uuid7
 from shared.http import computed, private
 from shared.http.answers import dump
 from shared.http.api import charge, problem_responses
+from shared.http.credentials import key_or
 from shared.personal_answers import answer_of
 from shared.selection import RecommendationsRequest, select_products, strategy_of
 from shared.storage.recommending import answer_products

@@ -8,12 +8,12 @@ from fastapi import Query as QueryParameters
 from starlette.responses import Response
 
 from functions.recommendations.schemas.buy_again import BuyAgain, BuyAgainQuery
-from shared.auth import NamedShopper
 from shared.domain import replenishment
 from shared.domain.events import uuid7
 from shared.http import computed, private
 from shared.http.answers import dump
 from shared.http.api import OWNED
+from shared.http.credentials import NamedShopper
 from shared.ranked_products import ranked_products
 from shared.reasons import purchase_reason
 from shared.storage.recommending import buy_again

@@ -13,13 +13,13 @@ from functions.recommendations.schemas.frequently_bought_together import (
     FrequentlyBoughtTogether,
     FrequentlyBoughtTogetherQuery,
 )
-from shared.auth import MaybeShopper
 from shared.domain.events import uuid7
 from shared.domain.product_references import ProductReference
 from shared.errors import ProductNotFound
 from shared.http import cached, computed, fresh
 from shared.http.answers import dump
 from shared.http.api import OWNED, problem_responses
+from shared.http.credentials import MaybeShopper
 from shared.ranked_products import ranked_products
 from shared.reasons import together_reason
 from shared.storage.answers.protocol import SIMILAR, bought_together_key

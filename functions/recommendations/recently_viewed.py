@@ -8,10 +8,10 @@ from fastapi import Query as QueryParameters
 from starlette.responses import Response
 
 from functions.recommendations.schemas.recently_viewed import RecentlyViewed, RecentlyViewedQuery
-from shared.auth import NamedShopper
 from shared.http import computed, private
 from shared.http.answers import dump
 from shared.http.api import OWNED
+from shared.http.credentials import NamedShopper
 from shared.ranked_products import ranked_products
 from shared.storage.recommending import recently_viewed
 

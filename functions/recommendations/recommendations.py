@@ -12,12 +12,13 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from functions.recommendations.schemas.recommendations import Recommendations, RecommendationsQuery
-from shared.auth import NamedShopper, bearer, own
+from shared.auth import bearer, own
 from shared.domain.events import uuid7
 from shared.errors import AppError, DatabaseUnavailable, Unauthorized
 from shared.http import computed, private
 from shared.http.answers import CACHE_HIT, CACHE_MISS, dump
 from shared.http.api import OWNED, problem_responses
+from shared.http.credentials import NamedShopper
 from shared.personal_answers import recommend
 from shared.ranked_products import ranked_products
 from shared.selection import RecommendationsRequest, packed_request

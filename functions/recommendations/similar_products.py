@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.recommendations.schemas.similar_products import SimilarProducts, SimilarProductsQuery
-from shared.auth import MaybeShopper
 from shared.domain.events import uuid7
 from shared.domain.product_references import ProductReference
 from shared.http import cached, computed, fresh
 from shared.http.answers import dump
 from shared.http.api import OWNED, problem_responses
+from shared.http.credentials import MaybeShopper
 from shared.ranked_products import ranked_products
 from shared.reasons import similar_reason
 from shared.storage.answers.protocol import SIMILAR, similar_products_key

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Final, Self
 from fastapi import Header
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from shared.auth import USER_ID_DESCRIPTION
 from shared.domain.category_references import spaced
 from shared.domain.cursors import MAX_CURSOR_CHARACTERS
 from shared.domain.events import UserId, printable
 from shared.domain.text import nfc
+from shared.http.credentials import USER_ID_DESCRIPTION
 
 K = Annotated[int, Field(ge=1, le=100, description="Maximum number of products to return.")]
 
@@ -47,7 +47,7 @@ class NoQuery(Query):
 
 
 class UserQuery(Query):
-    """Base of the query parameters of routes that depend on a user (shared/auth.py), who then has ``user_id``."""
+    """Base of the query parameters of routes that depend on a user: adds ``user_id`` (shared/http/credentials.py)."""
 
     user_id: UserId | None = Field(None, description=USER_ID_DESCRIPTION)
 
