@@ -4,7 +4,7 @@ variable "project_id" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
-    error_message = "A project id has 6 to 30 lower-case letters, digits and hyphens, and starts with a letter."
+    error_message = "project_id must be 6 to 30 lowercase letters, digits and hyphens, start with a letter, and not end with a hyphen."
   }
 }
 
@@ -15,7 +15,7 @@ variable "region" {
 
   validation {
     condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
-    error_message = "A region looks like europe-west1."
+    error_message = "region must be a Google Cloud region, such as europe-west1."
   }
 }
 
@@ -26,7 +26,7 @@ variable "environment" {
 
   validation {
     condition     = contains(["dev", "prod"], var.environment)
-    error_message = "The environment is dev or prod."
+    error_message = "environment must be dev or prod."
   }
 }
 
@@ -37,7 +37,7 @@ variable "vpc_egress" {
 
   validation {
     condition     = contains(["connector", "direct"], var.vpc_egress)
-    error_message = "vpc_egress is connector or direct."
+    error_message = "vpc_egress must be connector or direct."
   }
 }
 
@@ -54,12 +54,12 @@ variable "database" {
 
   validation {
     condition     = coalesce(var.database.disk_gb, 10) >= 10
-    error_message = "disk_gb must be at least 10."
+    error_message = "database.disk_gb must be at least 10."
   }
 
   validation {
     condition     = coalesce(var.database.max_connections, 100) >= 25 && coalesce(var.database.max_connections, 100) <= 5000
-    error_message = "max_connections must be from 25 to 5000; the memory of the tier limits it further."
+    error_message = "database.max_connections must be from 25 to 5000; a tier with little memory supports fewer."
   }
 }
 
@@ -74,12 +74,12 @@ variable "redis" {
 
   validation {
     condition     = contains(["BASIC", "STANDARD_HA", "NONE"], coalesce(var.redis.tier, "BASIC"))
-    error_message = "The tier of Redis is BASIC, STANDARD_HA or NONE."
+    error_message = "redis.tier must be BASIC, STANDARD_HA or NONE."
   }
 
   validation {
     condition     = coalesce(var.redis.memory_gb, 1) >= 1 && coalesce(var.redis.memory_gb, 1) <= 300
-    error_message = "Redis has 1 to 300 GB."
+    error_message = "redis.memory_gb must be from 1 to 300."
   }
 }
 
@@ -102,12 +102,12 @@ variable "function_instances" {
 
   validation {
     condition     = alltrue([for name, count in var.function_instances : contains(keys(local.manifest.entries), name) && try(local.manifest.entries[name].kind != "job", false)])
-    error_message = "function_instances names functions of functions.yaml. A job has one instance."
+    error_message = "function_instances may only name functions of functions.yaml, not jobs: a job runs as one instance."
   }
 
   validation {
     condition     = alltrue([for name, count in var.function_instances : count >= 1 && count <= 1000 && floor(count) == count])
-    error_message = "A function has 1 to 1000 instances: more need a higher quota of Cloud Run."
+    error_message = "function_instances must be a whole number from 1 to 1000 for each function; more need a higher Cloud Run quota."
   }
 }
 
@@ -140,7 +140,7 @@ variable "domain" {
 
   validation {
     condition     = var.domain == null ? true : can(regex("^([a-z0-9-]+\\.)+[a-z]{2,}$", var.domain))
-    error_message = "A domain looks like shop.example.com."
+    error_message = "domain must be a host name such as shop.example.com."
   }
 }
 
@@ -152,7 +152,7 @@ variable "public_access" {
 
   validation {
     condition     = contains(["iam", "load_balancer", "none"], var.public_access)
-    error_message = "public_access is iam, load_balancer or none."
+    error_message = "public_access must be iam, load_balancer or none."
   }
 
   validation {
@@ -168,7 +168,7 @@ variable "entry" {
 
   validation {
     condition     = contains(["functions", "load_balancer"], coalesce(var.entry, "functions"))
-    error_message = "entry is functions or load_balancer."
+    error_message = "entry must be functions or load_balancer."
   }
 
   validation {
@@ -212,7 +212,7 @@ variable "requests_per_minute" {
 
   validation {
     condition     = var.requests_per_minute >= 60
-    error_message = "The limit must be at least 60: a page of a shop makes several requests."
+    error_message = "requests_per_minute must be at least 60: one page of a shop sends several requests."
   }
 }
 
@@ -277,7 +277,7 @@ variable "similarity_engine" {
 
   validation {
     condition     = contains(["local", "spark", "auto"], var.similarity_engine)
-    error_message = "similarity_engine is local, spark or auto."
+    error_message = "similarity_engine must be local, spark or auto."
   }
 }
 
@@ -328,7 +328,7 @@ variable "billing_account" {
 
   validation {
     condition     = var.billing_account == null ? true : can(regex("^[0-9A-F]{6}(-[0-9A-F]{6}){2}$", var.billing_account))
-    error_message = "A billing account looks like 012345-6789AB-CDEF01."
+    error_message = "billing_account must look like 012345-6789AB-CDEF01. List yours: gcloud billing accounts list"
   }
 }
 
@@ -339,7 +339,7 @@ variable "monthly_budget" {
 
   validation {
     condition     = var.monthly_budget > 0
-    error_message = "The budget must be greater than 0."
+    error_message = "monthly_budget must be greater than 0."
   }
 }
 
@@ -371,7 +371,7 @@ variable "operators" {
 
   validation {
     condition     = alltrue([for one in var.operators : can(regex("^user:.+@.+$", one))])
-    error_message = "Write each operator as user:name@example.com."
+    error_message = "Each of operators must be written user:name@example.com."
   }
 }
 
@@ -382,7 +382,7 @@ variable "secrets_generation" {
 
   validation {
     condition     = var.secrets_generation >= 1 && floor(var.secrets_generation) == var.secrets_generation
-    error_message = "The version must be a whole number, at least 1."
+    error_message = "secrets_generation must be a whole number, at least 1."
   }
 }
 
@@ -406,7 +406,7 @@ variable "otlp_endpoint" {
 
   validation {
     condition     = var.otlp_endpoint == null ? true : can(regex("^https?://[^/?#@ ]+[^/?# ]$", var.otlp_endpoint))
-    error_message = "Write the address without a path: https://telemetry.googleapis.com, or http://collector:4318."
+    error_message = "otlp_endpoint must be a URL without a path, such as https://telemetry.googleapis.com or http://collector:4318."
   }
 }
 
@@ -417,6 +417,6 @@ variable "trace_share" {
 
   validation {
     condition     = var.trace_share >= 0 && var.trace_share <= 1
-    error_message = "The share must be from 0 to 1."
+    error_message = "trace_share must be from 0 to 1."
   }
 }
