@@ -11,7 +11,7 @@ from shared.http import health, problems, security
 from shared.http.edge import Edge
 from shared.http.routes import only_declared
 
-# the components of every description: a generated client has one class for all problems
+# Components of every OpenAPI description, so that a generated client has one class for all problems.
 PROBLEM_SCHEMAS: dict[str, dict[str, Any]] = {
     "Problem": {
         "type": "object",
@@ -50,12 +50,12 @@ def problem_responses(*statuses: int, schema: str = "Problem") -> dict[int | str
     return {status: {"description": "A problem (RFC 9457).", "content": content} for status in statuses}
 
 
-# of routes that take a credential of a user (shared/auth.py)
+# For routes that take a user's credential (shared/auth.py).
 OWNED = problem_responses(401, 403)
 
 
 class Application(FastAPI):
-    """An application whose description has further components, to which its responses refer."""
+    """An application whose OpenAPI description has further components, to which its responses refer."""
 
     def __init__(self, schemas: Mapping[str, dict[str, Any]], **options: Any) -> None:
         super().__init__(**options)
@@ -72,7 +72,7 @@ class Application(FastAPI):
 
 
 def operation_id(route: APIRoute) -> str:
-    """Return the route function's name: clients are generated from the description, one method per operation."""
+    """Return the name of the route's function, which becomes the method name in generated clients."""
     return route.name
 
 
@@ -105,13 +105,13 @@ def api(
         description=description,
         version="1",
         openapi_url="/openapi.json",
-        # the framework's own pages load scripts of other hosts; the function web serves the reference
+        # The framework's own pages load scripts from other hosts; the function web serves the API reference.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
         openapi_tags=[{"name": tag, "description": text} for tag, text in (tags or {}).items()],
-        # any request may be answered with these
+        # Any request may get these.
         responses=problem_responses(400, 408, 413, 415, 422, 429, 500, 503),
         dependencies=[Depends(only_declared)],
     )
@@ -134,6 +134,6 @@ def api(
 
 
 def charge(request: Request, cost: int) -> None:
-    """Count a request as ``cost`` further requests in the rate limit: what it costs is known once it is validated."""
+    """Count a request as ``cost`` more requests in the rate limit, once validation has shown what it costs."""
     edge: Edge = request.app.state.edge
     edge.limiter.charge(request.scope.get("aisle.client", ""), cost)
