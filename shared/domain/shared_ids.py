@@ -31,7 +31,7 @@ _AROUND: Final = " \t\r\n'\"`"
 
 
 def _bare(user_id: str) -> str:
-    """Return the id for comparison: NFKC, case-folded, without invisible characters and surrounding punctuation."""
+    """Return the id for comparison: NFKC, case-folded, without invisible characters, outer white space and quotes."""
     if not user_id.isascii():
         visible = (" " if category(c) == "Zs" else c for c in user_id if category(c) not in ("Cf", "Zl", "Zp"))
         user_id = normalize("NFKC", "".join(visible))
